@@ -1,0 +1,43 @@
+# make run: a running system. make test: every test. Python 3.11 or newer is all they need.
+.PHONY: install run check test lock image chroot
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+install: $(VENV)/.runtime .env ## virtual environment, locked dependencies, .env with its own keys
+
+run: install ## set everything up and serve
+	@exec $(BIN)/gunicorn -c gunicorn.conf.py wsgi:app
+
+test: $(VENV)/.dev ## every test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## formatting, lint, types and the plan of the house
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_house.py
+
+lock: $(VENV)/.dev ## renew the locked versions of the dependencies
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --no-header --upgrade pyproject.toml -o requirements/runtime.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --no-header --upgrade pyproject.toml --group dev -o requirements/dev.lock
+
+image: ## the container image
+	docker build -t textbridge .
+
+.env:
+	@$(PYTHON) scripts/make_env.py
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements/runtime.lock | $(BIN)/python
+	$(BIN)/python -m pip install -q --require-hashes -r requirements/runtime.lock
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock $(VENV)/.runtime | $(BIN)/python
+	$(BIN)/python -m pip install -q --require-hashes -r requirements/dev.lock
+	@touch $@

@@ -1,0 +1,29 @@
+"""Textbridge as a Flask application."""
+
+from collections.abc import Mapping
+
+from flask import Flask
+
+from blueprints import api, cli, errors, health, media, sandbox, webhooks
+from services.environment import load
+from services.gateway import Gateway
+from services.logs import configure
+
+
+def create_app(env: Mapping[str, str]) -> Flask:
+    """Build the service from an environment and open its doors.
+
+    Raises ``ConfigError`` with everything that is wrong with the environment.
+    """
+    environment = load(env)
+    configure(environment)
+    gateway = Gateway(environment)
+    gateway.store.migrate()
+    app = Flask(__name__, static_folder=None)
+    app.extensions["gateway"] = gateway
+    errors.register(app)
+    for provider in gateway.providers.values():
+        app.register_blueprint(webhooks.blueprint(gateway, provider))
+    for door in (api, media, health, sandbox, cli):
+        door.register(app, gateway)
+    return app

@@ -1,0 +1,1 @@
+"""The doors of Textbridge: everything that knows Flask."""

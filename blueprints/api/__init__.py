@@ -1,0 +1,58 @@
+"""``/api/v1``: the door of the mobile app."""
+
+import json
+from functools import partial
+from typing import Any
+
+from flask import Flask, Response, request
+
+from blueprints.api import auth, conversations, devices, events, me, media, messages
+from blueprints.api.door import Document
+from services.gateway import Gateway
+
+ABOUT = """SMS and MMS for one extension of a PBX.
+
+Pair a device (`POST /api/v1/pair`), keep its token, then read conversations, send messages and
+follow what happens by `sync` or `events`. Times are RFC 3339 in UTC. Every error is
+`application/problem+json` with a stable `code`."""
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+def register(app: Flask, gateway: Gateway) -> None:
+    """Open the API's door."""
+    app.before_request(partial(auth.admit, gateway))
+    app.after_request(_guarded)
+    document = Document(
+        app,
+        spec_kwargs={
+            "title": "Textbridge",
+            "version": "1",
+            "openapi_version": "3.1.0",
+            "info": {"description": ABOUT},
+        },
+    )
+    for resource in (devices, me, conversations, messages, media, events):
+        document.register_blueprint(resource.door)
+    _serve(app, json.dumps(document.spec.to_dict(), indent=1))
+
+
+def _serve(app: Flask, document: str) -> None:
+    def openapi() -> Response:
+        return Response(document, mimetype="application/json")
+
+    openapi_view: Any = openapi
+    openapi_view.auth = auth.Auth.ANYBODY
+    app.add_url_rule(f"{auth.PREFIX}/openapi.json", "openapi", openapi_view)
+
+
+def _guarded(answer: Response) -> Response:
+    """No answer of the API is kept, guessed at or named to others, unless it says otherwise."""
+    if request.path.startswith(f"{auth.PREFIX}/"):
+        for name, value in HEADERS.items():
+            answer.headers.setdefault(name, value)
+    return answer

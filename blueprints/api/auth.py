@@ -1,0 +1,122 @@
+"""Who may call the API: a paired device with its token, or for the live stream with a ticket.
+
+Every route declares whom it admits; one that declares nothing admits nobody.
+"""
+
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from contextlib import suppress
+from enum import StrEnum
+from typing import NoReturn, cast
+
+from flask import current_app, g, request
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import Unauthorized
+
+from services.config import derive
+from services.errors import StorageUnwell
+from services.gateway import Gateway
+from services.message_settings import NumberSetting
+from services.messages import Device
+from services.providers.base import same
+from services.store import devices
+
+PREFIX = "/api/v1"
+TICKET_SECONDS = 60
+SEEN_SECONDS = 60.0
+
+
+class Auth(StrEnum):
+    """Whom a route admits."""
+
+    ANYBODY = "anybody"
+    DEVICE = "device"  # Authorization: Bearer <token>
+    STREAM = "stream"  # the same, or ?ticket=<ticket>: browsers' EventSource sends no headers
+
+
+def admit(gateway: Gateway) -> None:
+    """Let a call to the API pass, or answer 401. Runs before every request of the application."""
+    if not request.path.startswith(f"{PREFIX}/"):
+        return
+    view = current_app.view_functions.get(request.endpoint or "")
+    if view is None:
+        return  # the router answers 404 or 405
+    g.gateway = gateway
+    declared = getattr(view, "auth", None)
+    if declared is not Auth.ANYBODY:
+        g.device = CHECKS[declared](gateway) if declared in CHECKS else refuse()
+
+
+def house() -> Gateway:
+    """The gateway that serves this call."""
+    return cast(Gateway, g.gateway)
+
+
+def caller() -> Device:
+    """The device that calls."""
+    return cast(Device, g.device)
+
+
+def numbers() -> dict[str, NumberSetting]:
+    """The caller's numbers as Message Settings have them at this moment, its default first."""
+    settings = house().settings.for_extension(caller().extension)
+    return {setting.number: setting for setting in settings}
+
+
+def ticket(gateway: Gateway, device_id: str) -> str:
+    """A text with which a device may open the live stream within the next minute."""
+    claim = f"{device_id}.{int(time.time()) + TICKET_SECONDS}"
+    return f"{claim}.{_signature(gateway, claim)}"
+
+
+def _by_header(gateway: Gateway) -> Device:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        refuse()
+    device = gateway.store.read(lambda tx: devices.by_token(tx, token.strip()))
+    return _seen(gateway, device) if device is not None else refuse("invalid_token")
+
+
+def _by_header_or_ticket(gateway: Gateway) -> Device:
+    offered = request.args.get("ticket")
+    if offered is None:
+        return _by_header(gateway)
+    claim, _, signature = offered.rpartition(".")
+    if not same(signature, _signature(gateway, claim)):
+        refuse("invalid_token")
+    device_id, _, expires = claim.partition(".")
+    if time.time() > int(expires):
+        refuse("invalid_token")
+    device = gateway.store.read(lambda tx: devices.by_id(tx, device_id))
+    return _seen(gateway, device) if device is not None else refuse("invalid_token")
+
+
+CHECKS: dict[Auth, Callable[[Gateway], Device]] = {
+    Auth.DEVICE: _by_header,
+    Auth.STREAM: _by_header_or_ticket,
+}
+
+
+def _signature(gateway: Gateway, claim: str) -> str:
+    key = derive(gateway.environment.app_key, "events-ticket:" + claim)
+    return urlsafe_b64encode(key[:24]).decode()
+
+
+def _seen(gateway: Gateway, device: Device) -> Device:
+    """Note the call, at most once a minute; a full disk keeps nobody from reading."""
+    now = time.time()
+    if device.seen_at is None or device.seen_at < now - SEEN_SECONDS:
+        with suppress(StorageUnwell):
+            gateway.store.write(lambda tx: devices.seen(tx, device.id, now))
+    return device
+
+
+def refuse(error: str = "") -> NoReturn:
+    """The 401 of RFC 6750 §3; the same words whatever is wrong with a token."""
+    challenge = {"realm": "textbridge"} | ({"error": error} if error else {})
+    raise Unauthorized(
+        "Send the token that this device got when it was paired as “Authorization: Bearer …”. "
+        "If it is refused, pair the device again.",
+        www_authenticate=WWWAuthenticate("bearer", cast(dict[str, str | None], challenge)),
+    )

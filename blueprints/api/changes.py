@@ -1,0 +1,74 @@
+"""What happened to an extension's conversations since a moment, in the order of happening."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from services.gateway import Gateway
+from services.messages import Device, message_object
+from services.store import conversations, devices, messages
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Events in order, and the number from which to go on (``next``)."""
+
+    next: int
+    events: list[dict[str, Any]] = field(default_factory=list)
+    more: bool = False
+    reset: bool = False
+
+
+def changes_since(
+    gateway: Gateway, device: Device, since: int | None, limit: int
+) -> Changes | None:
+    """At most ``limit`` events after ``since`` (without it: none), or ``None`` for a device that
+    has been revoked meanwhile. A ``since`` that was never given out asks for a reset.
+    """
+    numbers = [setting.number for setting in gateway.settings.for_extension(device.extension)]
+
+    def work(tx: Connection) -> Changes | None:
+        if devices.by_id(tx, device.id) is None:
+            return None
+        # Read first: on PostgreSQL each statement sees what was committed before it began. What
+        # is newer than this may be seen only in part, and is left for the next time.
+        latest = messages.latest_seq(tx)
+        if since is None or since > latest:
+            return Changes(latest, reset=since is not None)
+        changed = messages.changed_since(tx, numbers, since, limit + 1)
+        marks = conversations.read_since(tx, device.extension, since, limit + 1)
+        events = [_message_event(gateway, at, message, since) for at, message in changed]
+        events += _read_events(tx, device.extension, numbers, marks)
+        events = sorted((e for e in events if e["seq"] <= latest), key=lambda e: e["seq"])
+        more = len(events) > limit
+        return Changes(events[limit - 1]["seq"] if more else latest, events[:limit], more)
+
+    return gateway.store.read(work)
+
+
+def _message_event(gateway: Gateway, at: int, message: Any, since: int) -> dict[str, Any]:
+    return {
+        "seq": at,
+        "type": "message.created" if message.seq > since else "message.updated",
+        "message": message_object(message, gateway.media.link),
+    }
+
+
+def _read_events(
+    tx: Connection, extension: str, numbers: Collection[str], marks: list[tuple[int, str, int]]
+) -> list[dict[str, Any]]:
+    """Read marks that moved, of conversations that are still the extension's."""
+    own = [mark for mark in marks if conversations.by_id(tx, mark[1], numbers) is not None]
+    unread = messages.unread(tx, extension, [conversation_id for _, conversation_id, _ in own])
+    return [
+        {
+            "seq": at,
+            "type": "conversation.read",
+            "conversation_id": conversation_id,
+            "read_seq": read_seq,
+            "unread_count": unread.get(conversation_id, 0),
+        }
+        for at, conversation_id, read_seq in own
+    ]

@@ -1,0 +1,145 @@
+"""Conversations: listed, read page by page, marked as read."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from blueprints.api.auth import Auth, caller, house, numbers
+from blueprints.api.door import Door
+from blueprints.api.schemas import (
+    ConversationListSchema,
+    ConversationSchema,
+    ConversationsQuery,
+    MessageListSchema,
+    MessagesQuery,
+    ReadMarkSchema,
+    ReadSchema,
+)
+from services.errors import RequestRefused
+from services.messages import message_object, rfc3339
+from services.store import conversations, messages
+from services.store.conversations import Conversation
+
+door = Door("conversations", "Conversations and their messages")
+
+
+@door.call(
+    "GET",
+    "/conversations",
+    Auth.DEVICE,
+    query=ConversationsQuery,
+    answers={200: ConversationListSchema},
+)
+def list_conversations(query: dict[str, Any]) -> dict[str, Any]:
+    """The conversations of the extension's numbers, the one with the newest message first."""
+    limit, own = query["limit"], numbers()
+    before = int(query["cursor"]) if "cursor" in query else None
+    unread_by = caller().extension if query["unread"] else None
+
+    def work(tx: Connection) -> tuple[list[dict[str, Any]], bool]:
+        found = conversations.page(tx, own, limit=limit + 1, before=before, unread_by=unread_by)
+        return _objects(tx, found[:limit]), len(found) > limit
+
+    items, more = house().store.read(work)
+    return {"items": items, "next_cursor": str(items[-1]["last_seq"]) if more else None}
+
+
+@door.call(
+    "GET",
+    "/conversations/<uuid:conversation_id>",
+    Auth.DEVICE,
+    answers={200: ConversationSchema},
+    refuses=[404],
+)
+def get_conversation(conversation_id: UUID) -> dict[str, Any]:
+    """One conversation."""
+    return house().store.read(lambda tx: _objects(tx, [_own(tx, conversation_id)])[0])
+
+
+@door.call(
+    "GET",
+    "/conversations/<uuid:conversation_id>/messages",
+    Auth.DEVICE,
+    query=MessagesQuery,
+    answers={200: MessageListSchema},
+    refuses=[404],
+)
+def list_messages(query: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
+    """A page of a conversation: the newest first, or with `after` the oldest first."""
+    limit = query["limit"]
+
+    def work(tx: Connection) -> dict[str, Any]:
+        found = messages.page(
+            tx,
+            _own(tx, conversation_id).id,
+            limit=limit + 1,
+            before=query.get("before"),
+            after=query.get("after"),
+        )
+        items = [message_object(message, house().media.link) for message in found[:limit]]
+        return {"items": items, "has_more": len(found) > limit}
+
+    return house().store.read(work)
+
+
+@door.call(
+    "POST",
+    "/conversations/<uuid:conversation_id>/read",
+    Auth.DEVICE,
+    json=ReadSchema,
+    answers={200: ReadMarkSchema},
+    refuses=[404],
+)
+def mark_read(asked: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
+    """Note that the extension has read the conversation up to a message.
+
+    The mark only moves forward, and not beyond the newest message.
+    """
+    extension = caller().extension
+
+    def work(tx: Connection) -> tuple[dict[str, Any], bool]:
+        conversation = _own(tx, conversation_id)
+        up_to = min(asked["up_to_seq"], conversation.last_seq)
+        mark = conversations.read_marks(tx, extension, [conversation.id]).get(conversation.id, 0)
+        if moved := up_to > mark:
+            conversations.mark_read(tx, extension, conversation.id, up_to, messages.next_seq(tx))
+        unread = messages.unread(tx, extension, [conversation.id]).get(conversation.id, 0)
+        return {"read_seq": max(up_to, mark), "unread_count": unread}, moved
+
+    told, moved = house().store.write(work)
+    if moved:
+        house().store.bell.ring()
+    return told
+
+
+def _own(tx: Connection, conversation_id: UUID) -> Conversation:
+    conversation = conversations.by_id(tx, str(conversation_id), numbers())
+    if conversation is None:
+        raise RequestRefused("not_found", "There is no such conversation.", status=404)
+    return conversation
+
+
+def _objects(tx: Connection, found: Sequence[Conversation]) -> list[dict[str, Any]]:
+    """Conversations as apps see them."""
+    ids = [conversation.id for conversation in found]
+    newest = messages.by_seq(tx, [conversation.last_seq for conversation in found])
+    unread = messages.unread(tx, caller().extension, ids)
+    marks = conversations.read_marks(tx, caller().extension, ids)
+    return [
+        {
+            "id": conversation.id,
+            "number": conversation.number,
+            "peer": conversation.peer,
+            "participants": list(conversation.participants),
+            "last_message": message_object(last, house().media.link)
+            if (last := newest.get(conversation.last_seq)) is not None
+            else None,
+            "unread_count": unread.get(conversation.id, 0),
+            "read_seq": marks.get(conversation.id, 0),
+            "last_seq": conversation.last_seq,
+            "updated_at": rfc3339(conversation.updated_at),
+        }
+        for conversation in found
+    ]

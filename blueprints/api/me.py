@@ -1,0 +1,57 @@
+"""Who calls, and what it may do."""
+
+from typing import Any
+
+from blueprints.api.auth import Auth, caller, house, numbers
+from blueprints.api.devices import device_object
+from blueprints.api.door import MOST_FILE, Door
+from blueprints.api.schemas import MOST_MEDIA, MOST_RECIPIENTS, MOST_TEXT, MeSchema
+from services.message_settings import NumberSetting
+from services.providers.base import Limits
+from services.store import messages
+
+door = Door("me", "Who calls, and what it may do")
+
+
+@door.call("GET", "/me", Auth.DEVICE, answers={200: MeSchema})
+def me() -> dict[str, Any]:
+    """The extension, its numbers and limits, and the token from which to follow what happens."""
+    own = list(numbers().values())
+    return {
+        "extension": caller().extension,
+        "device": device_object(caller()),
+        "numbers": [_number(setting, setting is own[0]) for setting in own],
+        "limits": _limits(
+            Limits(MOST_TEXT, MOST_MEDIA, MOST_FILE, _media_types(own), MOST_RECIPIENTS)
+        ),
+        "sync_token": str(house().store.read(messages.latest_seq)),
+    }
+
+
+def _number(setting: NumberSetting, default: bool) -> dict[str, Any]:
+    provider = house().providers.get(setting.carrier)
+    return {
+        "number": setting.number,
+        "description": setting.description,
+        "carrier": setting.carrier,
+        "sms": provider is not None,
+        "mms": provider is not None and provider.limits.media > 0,
+        "default": default,
+        "limits": _limits(provider.limits) if provider is not None else None,
+    }
+
+
+def _media_types(own: list[NumberSetting]) -> tuple[str, ...]:
+    """What at least one of the numbers can send."""
+    carriers = [house().providers[s.carrier] for s in own if s.carrier in house().providers]
+    return tuple(dict.fromkeys(kind for carrier in carriers for kind in carrier.limits.media_types))
+
+
+def _limits(limits: Limits) -> dict[str, Any]:
+    return {
+        "max_text": limits.text,
+        "max_media": limits.media,
+        "max_media_bytes": limits.media_bytes,
+        "media_types": list(limits.media_types),
+        "max_recipients": limits.recipients,
+    }

@@ -1,0 +1,80 @@
+"""Files: uploaded for a message, fetched with the device's token."""
+
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from flask import Response
+
+from blueprints.api.auth import Auth, caller, house, numbers
+from blueprints.api.door import MOST_FILE, Door
+from blueprints.api.schemas import MediaSchema, UploadSchema
+from blueprints.media import file_answer
+from services.errors import MediaError, RequestRefused, StorageUnwell
+from services.messages import Attachment, uuid7
+from services.store import attachments
+
+door = Door("media", "Files of messages")
+CHUNK = 65_536
+NO_FILE = RequestRefused("not_found", "There is no such file.", status=404)
+
+
+@door.call("POST", "/media", Auth.DEVICE, files=UploadSchema, answers={201: MediaSchema})
+def upload_media(asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """Upload a file; its id then goes into `media_ids` of a message.
+
+    What it is, its bytes decide. A file that no message takes within a day is deleted.
+    """
+    file = _kept(asked["file"])
+    try:
+        house().store.write(lambda tx: attachments.add_upload(tx, caller().extension, file))
+    except StorageUnwell:
+        house().media.remove(file.id)
+        raise
+    told = {"id": file.id, "content_type": file.content_type, "size": file.size}
+    told |= {"name": file.name, "state": file.state, "url": house().media.link(file)}
+    return told, 201
+
+
+@door.call(
+    "GET",
+    "/media/<uuid:media_id>",
+    Auth.DEVICE,
+    answers={200: {}, 206: {}, 304: None},
+    content_type="*/*",
+    refuses=[404, 416],
+)
+def get_media(media_id: UUID) -> Response:
+    """A file of one of the extension's messages, or one that it has uploaded; also by `Range`."""
+    file = house().store.read(
+        lambda tx: attachments.visible(tx, str(media_id), caller().extension, numbers())
+    )
+    if file is None:
+        raise NO_FILE
+    return file_answer(house(), file)
+
+
+def _kept(upload: Any) -> Attachment:
+    """The uploaded file on disk."""
+    if not upload.stream.read(1):
+        raise RequestRefused("empty", "The file is empty; send another.", field="file")
+    upload.stream.seek(0)
+    file_id = uuid7()
+    try:
+        kept = house().media.keep(
+            iter(partial(upload.stream.read, CHUNK), b""),
+            file_id=file_id,
+            declared=upload.mimetype,
+            name=upload.filename or "",
+            most=MOST_FILE,
+        )
+    except MediaError as error:
+        raise RequestRefused("too_large", error.reason, field="file", status=413) from None
+    return Attachment(
+        content_type=kept.content_type,
+        name=kept.name,
+        size=kept.size,
+        id=file_id,
+        state="kept",
+        path=kept.path,
+    )

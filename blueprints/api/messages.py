@@ -1,0 +1,67 @@
+"""Messages: sent once however often it is asked, and looked up."""
+
+from typing import Any
+from uuid import UUID
+
+from blueprints.api.auth import Auth, caller, house, numbers
+from blueprints.api.door import Door
+from blueprints.api.schemas import IdempotencyHeaders, MessageSchema, NewMessageSchema
+from services.errors import RequestRefused
+from services.messages import message_object
+from services.replies import Reply
+from services.store import messages
+
+door = Door("messages", "Messages: sent and looked up")
+
+
+@door.call(
+    "POST",
+    "/messages",
+    Auth.DEVICE,
+    headers=IdempotencyHeaders,
+    json=NewMessageSchema,
+    answers={202: MessageSchema},
+    refuses=[403, 404, 409],
+)
+def create_message(
+    headers: dict[str, str], asked: dict[str, Any]
+) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Send a message: it is kept and queued when this is answered, and sent at once thereafter.
+
+    With a `client_id` (or the header `Idempotency-Key`) the call can be repeated safely: the answer
+    is the message that was made the first time, with `Idempotency-Replayed: true`. The same
+    `client_id` for another message is refused with 409. A text that is longer than the carrier's
+    limit becomes several messages; the first is answered.
+    """
+    reply = Reply(
+        text=asked["text"],
+        to=tuple(asked.get("to", ())),
+        sender=asked.get("sender"),
+        conversation_id=asked.get("conversation_id"),
+        media_ids=tuple(asked["media_ids"]),
+        client_id=asked.get("client_id") or _unquoted(headers.get("key")),
+    )
+    message, repeated = house().reply(caller(), reply)
+    replayed = {"Idempotency-Replayed": "true"} if repeated else {}
+    return message_object(message, house().media.link), 202, replayed
+
+
+@door.call(
+    "GET",
+    "/messages/<uuid:message_id>",
+    Auth.DEVICE,
+    answers={200: MessageSchema},
+    refuses=[404],
+)
+def get_message(message_id: UUID) -> dict[str, Any]:
+    """One message as it stands."""
+    found = house().store.read(lambda tx: messages.by_id(tx, str(message_id), numbers()))
+    if found is None:
+        raise RequestRefused("not_found", "There is no such message.", status=404)
+    return message_object(found, house().media.link)
+
+
+def _unquoted(key: str | None) -> str | None:
+    """The draft of Idempotency-Key has it in quotation marks; most clients leave them out."""
+    quoted = key is not None and len(key) > 2 and key[0] == key[-1] == '"'
+    return key[1:-1] if key is not None and quoted else key

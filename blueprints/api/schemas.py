@@ -1,0 +1,447 @@
+"""The shapes of the API: what is taken, checked field by field, and what is answered."""
+
+import re
+from typing import Any
+
+from flask_smorest.fields import Upload
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate, validates_schema
+
+from services.messages import clean
+
+# What one request may hold, whatever the carrier; a carrier's own limits come on top.
+MOST_TEXT = 10_000
+MOST_RECIPIENTS = 50
+MOST_MEDIA = 20
+MOST_ITEMS = 200
+LARGEST = 10**18 - 1
+
+REMEDIES: dict[type[fields.Field[Any]], dict[str, str]] = {
+    fields.Field: {
+        "required": "It is missing; send it.",
+        "null": "It must not be null; leave it out instead.",
+    },
+    fields.String: {"invalid": "Send a text."},
+    fields.Integer: {"invalid": "Send a whole number.", "too_large": "The number is too large."},
+    fields.List: {"invalid": "Send a list."},
+    fields.Nested: {"type": "Send a JSON object."},
+    fields.Boolean: {"invalid": "Send 1 or 0."},
+}
+
+
+class Taken(Schema):
+    """What a call takes: a field that nobody knows is most likely a misspelt one."""
+
+    class Meta:
+        """Refuse unknown fields."""
+
+        unknown = RAISE
+
+    error_messages = {  # noqa: RUF012 - marshmallow's own way
+        "unknown": "There is no such field; check how it is written.",
+        "type": "Send a JSON object.",
+    }
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """Give every field its remedies in plain words."""
+        for kind, remedies in REMEDIES.items():
+            if isinstance(field_obj, kind):
+                field_obj.error_messages |= remedies
+
+
+class Open(Schema):
+    """Part of an answer, to which fields may be added. Only documents, never converts."""
+
+    class Meta:
+        """Do not promise that there will be no other fields."""
+
+        unknown = EXCLUDE
+
+
+class Told(Open):
+    """Part of an answer in which every field is always there."""
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """Document the field as always there."""
+        field_obj.required = True
+
+
+class Written(validate.Regexp):
+    """The whole text has this form (``Regexp`` alone lets a line break at the end pass)."""
+
+    def __call__(self, value: Any) -> Any:
+        """Return the text, or raise ``ValidationError``."""
+        if self.regex.fullmatch(value) is None:
+            raise ValidationError(self.error)
+        return value
+
+
+class Words(fields.String):
+    """A text for people; what no database can keep in it becomes U+FFFD."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        return clean(super()._deserialize(value, *args, **kwargs))
+
+
+class Digits(fields.Integer):
+    """A whole number in an address: digits and nothing else (``int`` takes ``1_0`` and ``１``)."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
+        if re.fullmatch("[0-9]{1,18}", value, re.ASCII) is None:
+            raise self.make_error("invalid", input=value)
+        return int(value)
+
+
+class Recipients(fields.List[str]):
+    """One address, or a list of them."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        return super()._deserialize([value] if isinstance(value, str) else value, *args, **kwargs)
+
+
+def _id(**options: Any) -> fields.String:
+    form = Written(
+        "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", error="Send an id as the API gave it."
+    )
+    return fields.String(validate=form, **options)
+
+
+def _key(**options: Any) -> fields.String:
+    form = Written("^[ -~]{1,128}$", error="Send 1 to 128 letters, digits or signs of ASCII.")
+    return fields.String(validate=form, **options)
+
+
+def _token(**options: Any) -> fields.String:
+    form = Written("^[0-9]{1,18}$", error="Send a token as the API gave it, or none at all.")
+    return fields.String(validate=form, **options)
+
+
+def _moment() -> fields.String:
+    return fields.String(metadata={"format": "date-time"})
+
+
+def _limit(usual: int) -> Digits:
+    return Digits(load_default=usual, validate=validate.Range(1, MOST_ITEMS))
+
+
+class ProblemSchema(Open):
+    """What went wrong (RFC 9457): ``code`` is for programs, ``detail`` for people."""
+
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True)
+    code = fields.String(required=True)
+    field = fields.String(metadata={"description": "The first field that is wrong"})
+    errors = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.String()),
+        metadata={"description": "Every field that is wrong, with its remedies"},
+    )
+
+
+# Pairing and devices
+
+
+class NewDeviceSchema(Taken):
+    """The device that is being paired."""
+
+    name = Words(required=True, validate=validate.Length(1, 100))
+    platform = Words(load_default="", validate=validate.Length(max=50))
+    app_version = Words(load_default="", validate=validate.Length(max=50))
+
+
+class PairSchema(Taken):
+    """A pairing code, as the operator gave it, and what to call the device."""
+
+    code = fields.String(
+        required=True,
+        validate=validate.Length(1, 64),
+        metadata={"description": "Small letters, spaces and dashes do not matter"},
+    )
+    device = fields.Nested(NewDeviceSchema, required=True)
+
+
+class PairedSchema(Told):
+    """The new device; its token is shown this once."""
+
+    device_id = fields.String()
+    token = fields.String()
+    extension = fields.String()
+
+
+class DeviceSchema(Told):
+    """A paired device of the extension; ``current`` is the one that asks."""
+
+    id = fields.String()
+    name = fields.String()
+    platform = fields.String()
+    channel = fields.String()
+    created_at = _moment()
+    seen_at = fields.String(allow_none=True, metadata={"format": "date-time"})
+    current = fields.Boolean()
+
+
+class DeviceListSchema(Told):
+    """The devices of the extension."""
+
+    items = fields.List(fields.Nested(DeviceSchema))
+
+
+class RenameSchema(Taken):
+    """A new name for a device."""
+
+    name = Words(required=True, validate=validate.Length(1, 100))
+
+
+# Me
+
+
+class LimitsSchema(Told):
+    """Of a number: what its carrier takes in one message (a longer text is sent as several)."""
+
+    max_text = fields.Integer(metadata={"description": "In characters"})
+    max_media = fields.Integer()
+    max_media_bytes = fields.Integer(metadata={"description": "Of one file"})
+    media_types = fields.List(
+        fields.String(), metadata={"description": "Beginnings of content types, such as image/"}
+    )
+    max_recipients = fields.Integer()
+
+
+class NumberSchema(Told):
+    """A number that the extension sends from; ``default`` is the one if none is named."""
+
+    number = fields.String()
+    description = fields.String()
+    carrier = fields.String()
+    sms = fields.Boolean(metadata={"description": "False while its carrier is not configured"})
+    mms = fields.Boolean()
+    default = fields.Boolean()
+    limits = fields.Nested(LimitsSchema, allow_none=True)
+
+
+class MeSchema(Told):
+    """Who calls and what it may do."""
+
+    extension = fields.String()
+    device = fields.Nested(DeviceSchema)
+    numbers = fields.List(fields.Nested(NumberSchema))
+    limits = fields.Nested(LimitsSchema, metadata={"description": "What one request may hold"})
+    sync_token = fields.String()
+
+
+# Messages and conversations
+
+
+class MediaSchema(Told):
+    """A file of a message; ``url`` can be fetched without a token for a day or so."""
+
+    id = fields.String()
+    content_type = fields.String()
+    size = fields.Integer()
+    name = fields.String()
+    state = fields.String(validate=validate.OneOf(["pending", "kept", "failed"]))
+    url = fields.String(allow_none=True)
+
+
+class DeliveryErrorSchema(Told):
+    """Why a message was not delivered: the carrier's code and a sentence."""
+
+    code = fields.String(allow_none=True)
+    reason = fields.String(allow_none=True)
+
+
+class MessageSchema(Told):
+    """One message, either way."""
+
+    id = fields.String()
+    seq = fields.Integer(metadata={"description": "Grows with every message: pages are cut by it"})
+    conversation_id = fields.String()
+    direction = fields.String(validate=validate.OneOf(["in", "out"]))
+    sender = fields.String(data_key="from")
+    to = fields.List(fields.String())
+    text = fields.String()
+    media = fields.List(fields.Nested(MediaSchema))
+    status = fields.String(
+        validate=validate.OneOf(
+            ["received", "queued", "sending", "unknown", "sent", "delivered", "failed"]
+        )
+    )
+    error = fields.Nested(DeliveryErrorSchema, allow_none=True)
+    client_id = fields.String(allow_none=True)
+    sent_by = fields.String(allow_none=True, metadata={"description": "Extension that sent it"})
+    segments = fields.Integer()
+    created_at = _moment()
+    updated_at = _moment()
+
+
+class ConversationSchema(Told):
+    """Everything between one number of ours and one peer, or one group of ``participants``."""
+
+    id = fields.String()
+    number = fields.String()
+    peer = fields.String()
+    participants = fields.List(fields.String())
+    last_message = fields.Nested(MessageSchema, allow_none=True)
+    unread_count = fields.Integer()
+    read_seq = fields.Integer()
+    last_seq = fields.Integer()
+    updated_at = _moment()
+
+
+class ConversationListSchema(Told):
+    """A page of conversations, the one with the newest message first."""
+
+    items = fields.List(fields.Nested(ConversationSchema))
+    next_cursor = fields.String(allow_none=True)
+
+
+class ConversationsQuery(Taken):
+    """Which conversations."""
+
+    limit = _limit(50)
+    cursor = _token(metadata={"description": "next_cursor of the page before"})
+    unread = fields.Boolean(load_default=False, truthy={"1", "true"}, falsy={"0", "false"})
+
+
+class MessageListSchema(Told):
+    """A page of messages; ``has_more``: there are more in the same direction."""
+
+    items = fields.List(fields.Nested(MessageSchema))
+    has_more = fields.Boolean()
+
+
+class MessagesQuery(Taken):
+    """Which messages: the newest first, or with ``after`` the oldest first."""
+
+    limit = _limit(50)
+    before = Digits(validate=validate.Range(0, LARGEST))
+    after = Digits(validate=validate.Range(0, LARGEST))
+
+
+class ReadSchema(Taken):
+    """How far the conversation has been read."""
+
+    up_to_seq = fields.Integer(required=True, strict=True, validate=validate.Range(0, LARGEST))
+
+
+class ReadMarkSchema(Told):
+    """The read mark as it stands, and how many messages are unread beyond it."""
+
+    read_seq = fields.Integer()
+    unread_count = fields.Integer()
+
+
+class NewMessageSchema(Taken):
+    """A message to send: into a conversation, or ``to`` somebody."""
+
+    to = Recipients(
+        fields.String(validate=validate.Length(1, 64)),
+        validate=validate.Length(1, MOST_RECIPIENTS),
+        metadata={
+            "type": ["string", "array"],
+            "description": "A phone number, any usual way, or a list of them for a group MMS",
+        },
+    )
+    text = Words(load_default="", validate=validate.Length(max=MOST_TEXT))
+    sender = fields.String(
+        data_key="from",
+        validate=validate.Length(1, 64),
+        metadata={"description": "One of the extension's numbers; else the one last used"},
+    )
+    conversation_id = _id()
+    media_ids = fields.List(_id(), load_default=list, validate=validate.Length(max=MOST_MEDIA))
+    client_id = _key(metadata={"description": "The app's own id for it: a repeat sends nothing"})
+
+    @validates_schema
+    def _one_address(self, data: dict[str, Any], **_: Any) -> None:
+        if "conversation_id" in data and ("to" in data or "sender" in data):
+            raise ValidationError(
+                "A conversation has its number and its people: leave out to and from.",
+                "conversation_id",
+            )
+
+
+class IdempotencyHeaders(Taken):
+    """The header that stands for ``client_id`` where the body has none."""
+
+    key = fields.String(
+        data_key="Idempotency-Key",
+        validate=Written('^"?[ -~]{1,128}"?$', error="Send 1 to 128 signs of ASCII."),
+    )
+
+
+# Files
+
+
+class UploadSchema(Taken):
+    """A file for a message; forms often have other fields besides."""
+
+    class Meta:
+        """Leave the others alone."""
+
+        unknown = EXCLUDE
+
+    file = Upload(required=True)
+
+
+# What happens
+
+
+class ChangesQuery(Taken):
+    """Where to go on."""
+
+    since = _token(metadata={"description": "The token of the last answer; none: from now on"})
+
+
+class SyncQuery(ChangesQuery):
+    """Where to go on, how long to wait, how much at once."""
+
+    timeout = Digits(
+        load_default=0,
+        validate=validate.Range(0, 30),
+        metadata={"description": "Seconds to wait for something to happen"},
+    )
+    limit = _limit(100)
+
+
+class EventsQuery(ChangesQuery):
+    """Where to go on, and a ticket where no token can be sent."""
+
+    ticket = fields.String(metadata={"description": "From POST /events/ticket"})
+
+
+class EventHeaders(Taken):
+    """Where a browser goes on by itself after its stream was cut."""
+
+    last = _token(data_key="Last-Event-ID")
+
+
+class EventSchema(Open):
+    """Something that happened; ``seq`` orders it among everything that happens."""
+
+    seq = fields.Integer(required=True)
+    type = fields.String(
+        required=True,
+        validate=validate.OneOf(["message.created", "message.updated", "conversation.read"]),
+    )
+    message = fields.Nested(MessageSchema)
+    conversation_id = fields.String()
+    read_seq = fields.Integer()
+    unread_count = fields.Integer()
+
+
+class SyncSchema(Told):
+    """What happened since the token; with ``reset`` the app loads its lists anew."""
+
+    events = fields.List(fields.Nested(EventSchema))
+    next = fields.String(metadata={"description": "The token for the next call"})
+    more = fields.Boolean(metadata={"description": "There is more already: ask again at once"})
+    reset = fields.Boolean()
+
+
+class TicketSchema(Told):
+    """A ticket for ``GET /events?ticket=``; it is good for ``expires_in`` seconds."""
+
+    ticket = fields.String()
+    expires_in = fields.Integer()

@@ -1,0 +1,37 @@
+"""The operator's door: ``flask …``, one module for each subject, one line here."""
+
+from flask import Flask
+
+from blueprints.cli import (
+    backup,
+    carriers,
+    config,
+    devices,
+    messages,
+    quarantine,
+    settings,
+    simulate,
+    webhooks,
+    worker,
+)
+from services.gateway import Gateway
+
+COMMANDS = (
+    config.group,
+    webhooks.webhooks,
+    settings.group,
+    devices.group,
+    messages.group,
+    quarantine.group,
+    carriers.group,
+    simulate.simulate,
+    worker.worker,
+    backup.backup,
+)
+
+
+def register(app: Flask, gateway: Gateway) -> None:
+    """Add the operator's commands to ``flask``."""
+    app.extensions["gateway"] = gateway  # where the commands find it
+    for command in COMMANDS:
+        app.cli.add_command(command)

@@ -1,0 +1,34 @@
+"""``flask backup``: a copy of everything, made while the server runs."""
+
+from pathlib import Path
+
+import click
+
+from blueprints.cli.terminal import command, gateway, note
+from services.store.backup import back_up, back_up_database, is_embedded
+
+DATABASE_FILES = {".db", ".sqlite", ".sqlite3"}
+
+
+@command("backup")
+@click.argument("target", metavar="FILE-OR-FOLDER", type=click.Path(path_type=Path))
+def backup(target: Path) -> None:
+    """Copy everything while the server runs.
+
+    Makes a new folder textbridge-YYYYmmdd-HHMMSS below FOLDER with the database, Message Settings,
+    the attachments and the key. A FILE whose name ends with .db gets the database alone. Nothing
+    is ever overwritten.
+    """
+    store = gateway().store
+    if target.suffix in DATABASE_FILES and not target.is_dir():
+        if not is_embedded(store.engine):
+            raise click.ClickException("The database is PostgreSQL: back it up with pg_dump.")
+        back_up_database(store.engine, target)
+        click.echo(f"The database was copied to {target}.")
+        return
+    storage = gateway().environment.service.storage_path.resolve()
+    made = back_up(store.engine, storage, target)
+    click.echo(f"Everything was copied to {made}.")
+    if not is_embedded(store.engine):
+        note("The messages are in PostgreSQL and not in this copy: back them up with pg_dump.")
+    note(".env is not in it: keep a copy of it in a safe place, for APP_KEY above all.")

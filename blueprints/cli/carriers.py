@@ -1,0 +1,62 @@
+"""``flask carriers``: which carriers are on, and what is left alone for a while and why."""
+
+import time
+
+import click
+
+from blueprints.cli.terminal import Group, document, gateway, json_option, moment, stamp, table
+from services.providers import PROVIDERS
+from services.store import destinations
+
+group = Group("carriers", help="Carriers: which are on, and which are paused and why.")
+
+
+@group.command("list")
+@json_option
+def show(as_json: bool) -> None:
+    """List the carriers, and every destination that is paused with its reason.
+
+    A destination is paused while it refuses everything; what waits for it is not lost.
+    """
+    on = gateway().providers
+    pauses = gateway().store.read(destinations.unwell)
+    carriers = [(p.name, p.title, p.name in on) for p in PROVIDERS]
+    if as_json:
+        document(
+            {
+                "carriers": [
+                    {"carrier": name, "title": title, "on": is_on}
+                    for name, title, is_on in carriers
+                ],
+                "paused": [
+                    {
+                        "destination": pause.name,
+                        "until": stamp(pause.until),
+                        "reason": pause.reason,
+                        "needs_operator": pause.config,
+                    }
+                    for pause in pauses
+                ],
+            }
+        )
+        return
+    table(
+        ("CARRIER", "NAME", "STATE"),
+        [(name, title, "on" if is_on else "off") for name, title, is_on in carriers],
+        "",
+    )
+    click.echo()
+    now = time.time()
+    table(
+        ("DESTINATION", "NEXT ATTEMPT", "MEND", "REASON"),
+        [
+            (
+                pause.name,
+                moment(pause.until) if pause.until > now else "now",
+                "yes" if pause.config else "no",
+                pause.reason,
+            )
+            for pause in pauses
+        ],
+        "Nothing is paused.",
+    )

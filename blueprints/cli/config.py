@@ -1,0 +1,136 @@
+"""``flask config``: what Textbridge understood of its environment, and what is wrong with it."""
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import click
+from flask import current_app
+
+from blueprints.cli.findings import findings
+from blueprints.cli.server import running_pid
+from blueprints.cli.terminal import Group, document, gateway, harmless, json_option
+from services import config
+from services.config import Variable
+from services.environment import Environment, sections
+from services.providers import PROVIDERS
+from services.providers.sandbox import Sandbox
+from services.push import CHANNELS
+
+group = Group("config", help="See and check the settings in .env, and apply a change.")
+
+
+@group.command()
+@json_option
+def check(as_json: bool) -> None:
+    """Say what was understood of .env and what is wrong with it.
+
+    Shows every section with its values (secrets are hidden), which carriers and channels are on,
+    and which variables would turn on the others. Exit code 1 if anything should be mended.
+    """
+    environment = gateway().environment
+    problems = findings(gateway(), current_app.config.get("ENV_FILE", ""))
+    if as_json:
+        document(
+            {
+                "ok": not problems,
+                "problems": [asdict(problem) for problem in problems],
+                "carriers": sorted(environment.carriers),
+                "channels": sorted(environment.channels),
+                "off": dict(_off(environment)),
+                "variables": dict(_shown(environment)),
+            }
+        )
+    else:
+        _print_sections(environment)
+        _print_problems([str(problem) for problem in problems])
+    raise SystemExit(1 if problems else 0)
+
+
+@group.command()
+@json_option
+def show(as_json: bool) -> None:
+    """Print the variables in force as NAME=value, secrets hidden."""
+    shown = dict(_shown(gateway().environment))
+    if as_json:
+        document(shown)
+        return
+    for name, value in shown.items():
+        click.echo(f"{name}={harmless(value)}")
+
+
+@group.command()
+def reload() -> None:
+    """Make the running server read .env again, without dropping a request."""
+    storage = gateway().environment.service.storage_path.resolve()
+    pid = running_pid(storage)
+    if pid is None:
+        raise click.ClickException(
+            f"No server is running on {storage}. Start it with: make run (it reads .env then)"
+        )
+    try:
+        os.kill(pid, signal.SIGHUP)
+    except PermissionError:
+        raise click.ClickException(
+            f"The server (process {pid}) belongs to another user. Run this command as that user."
+        ) from None
+    click.echo(f"The server (process {pid}) reads .env again and renews its workers.")
+
+
+def _in_force(environment: Environment) -> dict[str, Any]:
+    """What was loaded, by the prefix of its variables; what is off is not there."""
+    on: dict[str, Any] = {"": environment.service}
+    if environment.mail.host is not None:
+        on["MAIL_"] = environment.mail
+    for provider in PROVIDERS:
+        if provider.name in environment.carriers:
+            on[provider.prefix()] = environment.carriers[provider.name]
+    for channel in CHANNELS:
+        if channel.name in environment.channels:
+            on[channel.prefix] = environment.channels[channel.name]
+    return on
+
+
+def _shown(environment: Environment) -> Iterator[tuple[str, str]]:
+    """Every variable in force with its value as it may be shown."""
+    on = _in_force(environment)
+    for _, prefix, _ in sections():
+        if prefix in on:
+            for variable, value in config.described(on[prefix], prefix):
+                yield variable.name, value
+
+
+def _off(environment: Environment) -> Iterator[tuple[str, list[str]]]:
+    """The title of every section that is off, with the variables that would turn it on."""
+    on = _in_force(environment)
+    for title, prefix, section in sections():
+        if prefix not in on:
+            yield title, [v.name for v in config.variables(section, prefix) if _turns_on(v)]
+
+
+def _turns_on(variable: Variable) -> bool:
+    return variable.required or variable.name in ("MAIL_HOST", "MAIL_FROM_ADDRESS")
+
+
+def _print_sections(environment: Environment) -> None:
+    on = _in_force(environment)
+    for title, prefix, _ in sections():
+        if prefix in on:
+            click.echo(title)
+            for variable, value in config.described(on[prefix], prefix):
+                click.echo(f"  {variable.name}={harmless(value)}")
+            click.echo()
+    if Sandbox.name in environment.carriers:
+        click.echo("Sandbox: on, as APP_ENV is local and no carrier is configured.")
+    for title, needed in _off(environment):
+        click.echo(f"{title}: off. To turn it on, set {', '.join(needed)}.")
+    click.echo()
+
+
+def _print_problems(problems: list[str]) -> None:
+    if not problems:
+        click.echo("Everything is in order.")
+    for problem in problems:
+        click.echo(f"To mend: {harmless(problem)}")

@@ -1,0 +1,132 @@
+"""``flask devices``: the apps of each extension, their tokens and how new ones are paired."""
+
+from functools import partial
+from typing import Any
+
+import click
+
+from blueprints.cli.terminal import (
+    Group,
+    document,
+    facts,
+    gateway,
+    json_option,
+    moment,
+    note,
+    stamp,
+    table,
+)
+from services.errors import RequestRefused
+from services.message_settings import EXTENSION
+from services.messages import Device
+from services.store import devices
+
+group = Group("devices", help="The apps of each extension: list, add, pair and revoke them.")
+
+
+def _extension(_: click.Context, __: click.Parameter, written: str | None) -> str | None:
+    if written is not None and not EXTENSION.fullmatch(written):
+        raise click.BadParameter("An extension has up to 32 letters, digits or . _ * + -")
+    return written
+
+
+extension_argument = click.argument("extension", callback=_extension)
+
+
+@group.command("list")
+@click.option("--extension", callback=_extension, help="Only those of this extension.")
+@json_option
+def show(extension: str | None, as_json: bool) -> None:
+    """List the apps that may act for an extension."""
+    wanted = None if extension is None else [extension]
+    known = gateway().store.read(lambda tx: devices.of(tx, wanted))
+    if as_json:
+        document([_described(device) for device in known])
+        return
+    table(
+        ("ID", "EXTENSION", "NAME", "PLATFORM", "PUSH", "ADDED", "SEEN", "LAST ERROR"),
+        [
+            (
+                device.id,
+                device.extension,
+                device.name,
+                device.platform or "-",
+                device.channel,
+                moment(device.created_at),
+                moment(device.seen_at),
+                device.last_error or "-",
+            )
+            for device in known
+        ],
+        "No device. Add one: flask devices add 201 --name app, or flask devices pair 201",
+    )
+
+
+@group.command()
+@extension_argument
+@click.option("--name", required=True, help="What to call it, such as “Reception tablet”.")
+@json_option
+def add(extension: str, name: str, as_json: bool) -> None:
+    """Make a token with which an app or a server acts for EXTENSION.
+
+    The token is shown this once. Whoever has it reads and sends the extension's messages.
+    """
+    device, token = gateway().store.write(lambda tx: devices.add(tx, extension, name))
+    _warn_without_number(extension)
+    if as_json:
+        document(
+            {"device_id": device.id, "token": token, "extension": extension, "name": device.name}
+        )
+        return
+    facts(
+        (("Device", device.id), ("Extension", extension), ("Name", device.name), ("Token", token))
+    )
+    click.echo("Copy the token now: it is shown this once.")
+
+
+@group.command()
+@extension_argument
+@json_option
+def pair(extension: str, as_json: bool) -> None:
+    """Make a one-time code with which an app is paired with EXTENSION within ten minutes."""
+    code = gateway().store.write(lambda tx: devices.add_pairing(tx, extension))
+    _warn_without_number(extension)
+    if as_json:
+        seconds = int(devices.PAIRING_SECONDS)
+        document({"code": code, "extension": extension, "expires_in": seconds})
+        return
+    facts((("Code", code), ("Extension", extension)))
+    click.echo("Enter it in the app. It works once, within ten minutes.")
+
+
+@group.command()
+@click.argument("device_id")
+def revoke(device_id: str) -> None:
+    """Refuse the token of DEVICE_ID (see: flask devices list) from now on."""
+    if not gateway().store.write(partial(devices.revoke, device_id=device_id)):
+        raise RequestRefused(
+            "not_found", f"There is no device {device_id}. See: flask devices list", status=404
+        )
+    click.echo("The device was revoked.")
+
+
+def _warn_without_number(extension: str) -> None:
+    if not gateway().settings.for_extension(extension):
+        note(
+            f"Extension {extension} has no number yet. Give it one: "
+            f"flask settings set +12025550143 --carrier NAME --extension {extension}"
+        )
+
+
+def _described(device: Device) -> dict[str, Any]:
+    return {
+        "device_id": device.id,
+        "extension": device.extension,
+        "name": device.name,
+        "platform": device.platform,
+        "channel": device.channel,
+        "created_at": stamp(device.created_at),
+        "seen_at": stamp(device.seen_at),
+        "last_success_at": stamp(device.last_success_at),
+        "last_error": device.last_error,
+    }

@@ -1,0 +1,143 @@
+"""``flask settings``: which number belongs to which carrier, extensions and e-mail addresses."""
+
+from dataclasses import asdict, replace
+
+import click
+
+from blueprints.cli.settings_schema import json_schema
+from blueprints.cli.terminal import Group, document, facts, gateway, json_option, note, table
+from services.errors import NumberError, SettingsError
+from services.message_settings import NumberSetting
+from services.phone_numbers import e164
+
+group = Group("settings", help="Message Settings: who gets the messages of which number.")
+
+
+@group.command("list")
+@json_option
+def show(as_json: bool) -> None:
+    """List the numbers with their carriers, extensions and e-mail addresses."""
+    entries = gateway().settings.all()
+    problem = gateway().settings.problem
+    if problem is not None:
+        note(f"{problem} These are the last good settings.")
+    if as_json:
+        document({"version": 1, "numbers": [asdict(entry) for entry in entries]})
+        return
+    table(
+        ("NUMBER", "CARRIER", "EXTENSIONS", "E-MAILS", "SENDER", "ENABLED", "DESCRIPTION"),
+        [
+            (
+                entry.number,
+                entry.carrier,
+                ", ".join(entry.extensions) or "-",
+                ", ".join(entry.emails) or "-",
+                entry.sender_id or "-",
+                "yes" if entry.enabled else "no",
+                entry.description,
+            )
+            for entry in entries
+        ],
+        "No number yet. Add one: flask settings set +12025550143 --carrier NAME --extension 201",
+    )
+
+
+@group.command("set")
+@click.argument("number")
+@click.option("--carrier", help="Name of the number's carrier, such as bandwidth.")
+@click.option(
+    "--extension",
+    "extensions",
+    multiple=True,
+    help="Extension that gets the messages; give it once for each. '' removes all.",
+)
+@click.option("--no-extensions", is_flag=True, help="Remove all extensions.")
+@click.option(
+    "--email",
+    "emails",
+    multiple=True,
+    help="E-mail address that gets a copy; give it once for each. '' removes all.",
+)
+@click.option("--no-emails", is_flag=True, help="Remove all e-mail addresses.")
+@click.option("--sender-id", help="Sender shown instead of the number; '' for the number itself.")
+@click.option("--description", help="What the number is for, such as “Front desk”.")
+@click.option("--enable/--disable", "enabled", default=None, help="Use the number, or rest it.")
+def put(
+    number: str,
+    carrier: str | None,
+    extensions: tuple[str, ...],
+    no_extensions: bool,
+    emails: tuple[str, ...],
+    no_emails: bool,
+    sender_id: str | None,
+    description: str | None,
+    enabled: bool | None,
+) -> None:
+    """Add a number, or change what is given of one that is there.
+
+    NUMBER may be written any usual way. The extensions (or e-mail addresses) that are given
+    replace the ones before.
+    """
+    if (no_extensions and any(extensions)) or (no_emails and any(emails)):
+        raise click.UsageError("Either give values or remove them all, not both.")
+    seen = gateway().settings.generation
+    known = _known(number)
+    changes = {
+        "carrier": carrier,
+        "extensions": [e for e in extensions if e] if extensions or no_extensions else None,
+        "emails": [e for e in emails if e] if emails or no_emails else None,
+        "sender_id": sender_id,
+        "description": description,
+        "enabled": enabled,
+    }
+    given = {name: value for name, value in changes.items() if value is not None}
+    if known is None and carrier is None:
+        names = ", ".join(gateway().providers) or "bandwidth"
+        raise click.UsageError(
+            f"This number is new: say which carrier it belongs to with --carrier ({names})."
+        )
+    entry = {**(asdict(known) if known else {"number": number}), **given}
+    entry["sender_id"] = entry.get("sender_id") or None
+    _tell(gateway().settings.put(entry, seen))
+
+
+@group.command()
+@click.argument("number")
+def remove(number: str) -> None:
+    """Remove a number. Its messages stay; new ones to it are kept as unrouted."""
+    gateway().settings.remove(number)
+    click.echo("The number was removed.")
+
+
+@group.command()
+def schema() -> None:
+    """Print the JSON Schema of message_settings.json, for editors and scripts."""
+    document(json_schema())
+
+
+def _known(number: str) -> NumberSetting | None:
+    """The entry of a number as it is. Raises ``SettingsError`` for what is no number."""
+    try:
+        return gateway().settings.for_number(e164(number, gateway().country))
+    except NumberError as error:
+        raise SettingsError(str(error), "number") from None
+
+
+def _tell(entry: NumberSetting) -> None:
+    facts(
+        (
+            ("Number", entry.number),
+            ("Carrier", entry.carrier),
+            ("Extensions", ", ".join(entry.extensions) or "-"),
+            ("E-mails", ", ".join(entry.emails) or "-"),
+            ("Sender", entry.sender_id),
+            ("Description", entry.description),
+            ("Enabled", "yes" if entry.enabled else "no"),
+        )
+    )
+    if entry.carrier not in gateway().providers:
+        note(f"{entry.carrier} is not configured yet. See: flask config check")
+    if not replace(entry, enabled=True).reaches_somebody:
+        note("Nobody gets this number's messages yet: give it an --extension or an --email.")
+    if entry.emails and gateway().environment.mail.host is None:
+        note("MAIL_HOST is not set, so no mail leaves yet. See: flask config check")

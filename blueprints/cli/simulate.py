@@ -1,0 +1,99 @@
+"""``flask simulate``: post to the running server what a carrier would post."""
+
+import click
+
+from blueprints.cli.terminal import command, gateway, harmless, note
+from services.http import Answer, NoAnswer, NotSent
+from services.messages import Attachment, Message
+from services.phone_numbers import e164, peer
+from services.providers.base import Provider
+
+SECONDS = 15.0
+REMEDIES = {
+    401: "Its token or password for this carrier is another one. Run: flask config reload",
+    404: "The carrier is not on in the running server. Run: flask config reload",
+    503: "Its database or disk is unwell. See its log, and: flask config check",
+}
+
+
+@command("simulate")
+@click.argument("carrier")
+@click.option("--from", "sender", required=True, help="Who writes: a phone number or short code.")
+@click.option("--to", "number", required=True, help="The number of yours that it is written to.")
+@click.option("--text", default="", help="What is written.")
+@click.option("--media-url", "links", multiple=True, help="Address of a picture; repeatable.")
+@click.option(
+    "--url", help="Address of the server, such as http://127.0.0.1:8000; as in .env if left out."
+)
+def simulate(
+    carrier: str, sender: str, number: str, text: str, links: tuple[str, ...], url: str | None
+) -> None:
+    """Post what CARRIER posts when a text comes in.
+
+    The call is signed as the carrier signs it and goes to the running server.
+    """
+    if not text and not links:
+        raise click.UsageError("Write a --text or give a --media-url.")
+    provider = _provider(carrier)
+    message = Message(
+        direction="in",
+        number=e164(number, gateway().country),
+        peer=peer(sender, gateway().country),
+        text=text,
+        media=tuple(Attachment(source_url=link) for link in links),
+    )
+    base = (url or gateway().environment.local_url).rstrip("/")
+    _judge(_post(provider, message, base), base)
+    click.echo(f"The server at {base} took the text to {message.number}. See: flask messages list")
+    setting = gateway().settings.for_number(message.number)
+    if url is None and (setting is None or not setting.reaches_somebody):
+        note(
+            f"Nobody is set up for {message.number}, so it is kept as unrouted until you run: "
+            f"flask settings set {message.number} --carrier {carrier} --extension 201"
+        )
+
+
+def _provider(name: str) -> Provider:
+    found = gateway().providers.get(name)
+    if found is None:
+        on = ", ".join(gateway().providers) or "none"
+        raise click.ClickException(
+            f"The carrier {name} is not configured (configured: {on}). See: flask config check"
+        )
+    return found
+
+
+def _post(provider: Provider, message: Message, base: str) -> Answer:
+    call = provider.example(message)
+    query = f"?{call.query}" if call.query else ""
+    try:
+        return gateway().http.request(
+            call.method,
+            f"{base}/webhook/{provider.name}/sms{query}",
+            headers=call.headers,
+            data=call.body,
+            seconds=SECONDS,
+        )
+    except NotSent as error:
+        raise click.ClickException(
+            f"No server answers at {base}: {error} Start it with: make run"
+        ) from None
+    except NoAnswer as error:
+        raise click.ClickException(f"The server at {base} gave no answer: {error}") from None
+
+
+def _judge(answer: Answer, base: str) -> None:
+    """Raise what a refusal means."""
+    if not answer.ok:
+        remedy = REMEDIES.get(answer.status) or f"It says: {_reason(answer)}"
+        raise click.ClickException(
+            f"The server at {base} refused it with {answer.status}. {remedy}"
+        )
+
+
+def _reason(answer: Answer) -> str:
+    """The sentence of the server, where it gives one (RFC 9457)."""
+    try:
+        return harmless(str(answer.json()["detail"]))
+    except (ValueError, TypeError, KeyError):
+        return "nothing."

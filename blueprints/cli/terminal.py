@@ -1,0 +1,127 @@
+"""The terminal's side of every command: what is printed, and what an error looks like.
+
+Texts, names and reasons come from outside. What could move the cursor or turn the line around is
+shown in writing (``\\x1b``, ``\\u202e``) instead of being done.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from io import TextIOWrapper
+from typing import Any
+from unicodedata import category
+
+import click
+from flask import current_app
+from flask.cli import AppGroup, with_appcontext
+
+from services.errors import TextbridgeError
+from services.gateway import Gateway
+from services.messages import clean, rfc3339
+
+# Control, format (bidi among them), surrogate and private characters, line and paragraph separator.
+UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+JOINERS = "\u200c\u200d"  # hold emoji and some scripts together and do nothing else
+TEXT_COLUMN = 60
+
+
+class Command(click.Command):
+    """A command whose errors are sentences with exit code 1, never tracebacks."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; bytes that are no text become U+FFFD, as in what carriers say."""
+        return super().parse_args(ctx, [clean(argument) for argument in args])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it; ``Error: …`` on standard error for everything that Textbridge says is wrong."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal that knows no emoji
+        try:
+            return super().invoke(ctx)
+        except TextbridgeError as error:
+            raise click.ClickException(harmless(str(error), keep="\n")) from error
+        except BrokenPipeError:
+            raise  # somebody has read enough
+        except OSError as error:
+            raise click.ClickException(f"{error.filename or 'File'}: {error.strerror}.") from error
+
+
+class Group(AppGroup):
+    """Commands of one subject; each runs with the application at hand."""
+
+    command_class = Command
+
+
+def command(name: str) -> Callable[[Callable[..., Any]], Command]:
+    """Make a function a command that belongs to no group."""
+    return lambda function: click.command(name, cls=Command)(with_appcontext(function))
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON, for scripts, instead of a table."
+)
+
+
+def gateway() -> Gateway:
+    """The service that this command works on."""
+    found: Gateway = current_app.extensions["gateway"]
+    return found
+
+
+def harmless(text: str, keep: str = "") -> str:
+    """A text from outside in one line of what can be seen; ``keep`` names what may stay as it is.
+
+    >>> print(harmless("pay\\u202egpj\\x1b[2J\\nnow"))
+    pay\\u202egpj\\x1b[2J\\nnow
+    """
+    return "".join(
+        character
+        if character in JOINERS + keep or category(character) not in UNSEEN
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def short(text: str) -> str:
+    """The beginning of a text, for a table."""
+    return text if len(text) <= TEXT_COLUMN else text[: TEXT_COLUMN - 1] + "…"
+
+
+def moment(at: float | None) -> str:
+    """A time for people, in UTC to the second; ``-`` for never."""
+    return "-" if at is None else rfc3339(at)[:19].replace("T", " ")
+
+
+def stamp(at: float | None) -> str | None:
+    """A time for programs."""
+    return None if at is None else rfc3339(at)
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
+    """Print rows below their titles, or the sentence ``empty`` where there are none."""
+    shown = [[harmless(str(cell)) for cell in row] for row in rows]
+    if not shown:
+        click.echo(empty)
+        return
+    widths = [max(map(len, column)) for column in zip(titles, *shown, strict=True)]
+    for row in (titles, *shown):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> None:
+    """Print one fact a line with its name; what is ``None`` or empty is left out."""
+    for name, value in pairs:
+        if value is not None and value != "":
+            click.echo(f"{name + ':':<14} {harmless(str(value))}")
+
+
+def document(content: object) -> None:
+    """Print JSON in ASCII: whatever is in it cannot disturb a terminal."""
+    click.echo(json.dumps(content, indent=2))
+
+
+def note(sentence: str) -> None:
+    """Tell something beside the result, on standard error."""
+    click.echo(f"Note: {harmless(sentence)}", err=True)

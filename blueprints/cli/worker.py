@@ -1,0 +1,26 @@
+"""``flask worker``: a delivery worker by itself, beside the one that the server brings along."""
+
+import signal
+from threading import Event
+
+import click
+import gevent
+
+from blueprints.cli.terminal import command, gateway
+from services.worker import run
+
+
+@command("worker")
+def worker() -> None:
+    """Run a delivery worker by itself.
+
+    The server has one already; this is for more of them, as on other machines with PostgreSQL.
+    Ctrl-C or SIGTERM ends it when what it has in hand is done.
+    """
+    told = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, told.set)
+    click.echo("The delivery worker runs. Ctrl-C ends it.", err=True)
+    run(gateway(), alive=lambda: not told.is_set(), beat=lambda: None)
+    gateway().close()
+    click.echo("The delivery worker has ended.", err=True)

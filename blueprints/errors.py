@@ -1,0 +1,76 @@
+"""What the doors answer when something goes wrong: one shape, in one place.
+
+``application/problem+json`` (RFC 9457) with a stable ``code``.
+"""
+
+import json
+from typing import Any
+
+import structlog
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+
+from services.errors import RequestRefused, SettingsConflict, SettingsError, StorageUnwell
+
+log = structlog.get_logger()
+
+CODES = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "invalid",
+    429: "too_many_requests",
+    503: "storage_unwell",
+}
+
+
+def problem(status: int, code: str, detail: str, **more: Any) -> Response:
+    """An answer that says what is wrong, for programs (``code``) and for people (``detail``)."""
+    body = {"type": "about:blank", "title": code.replace("_", " ").capitalize(), "status": status}
+    body |= {"detail": detail, "code": code} | {k: v for k, v in more.items() if v}
+    return Response(json.dumps(body), status, mimetype="application/problem+json")
+
+
+def register(app: Flask) -> None:
+    """Make every error of the application answer in this shape."""
+
+    @app.errorhandler(RequestRefused)
+    def refused(error: RequestRefused) -> Response:
+        return problem(error.status, error.code, error.reason, field=error.field)
+
+    @app.errorhandler(SettingsError)
+    def settings(error: SettingsError) -> Response:
+        status = 409 if isinstance(error, SettingsConflict) else 422
+        return problem(status, CODES[status], error.reason, field=error.field)
+
+    @app.errorhandler(StorageUnwell)
+    def unwell(error: StorageUnwell) -> Response:
+        log.error("storage unwell", reason=str(error))
+        answer = problem(503, "storage_unwell", "Nothing can be kept just now. Try again.")
+        answer.headers["Retry-After"] = "5"
+        return answer
+
+    @app.errorhandler(HTTPException)
+    def http(error: HTTPException) -> Response:
+        status = error.code or 500
+        code = CODES.get(status, "error")
+        answer = problem(status, code, error.description or "", errors=_fields(error))
+        for name, value in error.get_headers():
+            if name in ("Allow", "Retry-After", "WWW-Authenticate"):
+                answer.headers[name] = value
+        return answer
+
+    @app.errorhandler(500)
+    def fault(error: Exception) -> Response:
+        return problem(500, "fault", "Textbridge has a fault here; its log says more.")
+
+
+def _fields(error: HTTPException) -> Any:
+    """What a schema had to complain about, by field (webargs puts it there)."""
+    data = getattr(error, "data", None) or {}
+    return data.get("messages")

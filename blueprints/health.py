@@ -1,0 +1,148 @@
+"""The doors for whoever watches the service: ``/up``, ``/ready`` and ``/metrics``."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from ipaddress import IPv6Address, ip_address
+from typing import Any
+
+from flask import Blueprint, Flask, Response, jsonify, request
+from prometheus_client import CollectorRegistry, generate_latest, multiprocess, values
+from prometheus_client.core import REGISTRY, GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from blueprints.errors import problem
+from services import health
+from services.errors import StorageUnwell
+from services.gateway import Gateway
+from services.providers.base import same
+
+USER = "admin"
+FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP")  # a proxy speaks for somebody else
+CHALLENGE = {"WWW-Authenticate": 'Basic realm="Textbridge", charset="UTF-8"'}
+
+
+def register(app: Flask, gateway: Gateway) -> None:
+    """Open the doors."""
+    door = Blueprint("health", __name__)
+    gauges = CollectorRegistry()
+    gauges.register(_Gauges(gateway))
+
+    @door.get("/up")
+    def up() -> Response:
+        return jsonify(status="up")
+
+    @door.get("/ready")
+    def ready() -> Response:
+        checks = health.checks(gateway)
+        well = all(check.ok for check in checks)
+        answer: dict[str, Any] = {"ready": well}
+        if _is_local() or _is_operator(gateway):
+            answer["checks"] = [asdict(check) for check in checks]
+            answer["warnings"] = [asdict(warned) for warned in health.warnings(gateway)]
+        response = jsonify(answer)
+        response.status_code = 200 if well else 503
+        return response
+
+    @door.get("/metrics")
+    def metrics() -> Response:
+        if not _is_local() and not _is_operator(gateway):
+            return _refusal(gateway)
+        text = generate_latest(_counters()) + generate_latest(gauges)
+        return Response(text, content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    @door.after_request
+    def fresh(response: Response) -> Response:
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    app.register_blueprint(door)
+
+
+def _is_local() -> bool:
+    """Whether the caller is on this machine, and not a proxy that speaks for somebody else."""
+    if any(name in request.headers for name in FORWARDED):
+        return False
+    try:
+        address = ip_address(request.remote_addr or "")
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        return address.ipv4_mapped.is_loopback
+    return address.is_loopback
+
+
+def _is_operator(gateway: Gateway) -> bool:
+    offered = request.authorization
+    if offered is None or offered.type != "basic":
+        return False
+    password = gateway.environment.service.admin_password or ""
+    right_user = same(offered.username or "", USER)
+    return same(offered.password or "", password) and right_user
+
+
+def _refusal(gateway: Gateway) -> Response:
+    if gateway.environment.service.admin_password is None:
+        return problem(
+            403,
+            "forbidden",
+            "Metrics are for this machine only. To read them from elsewhere, set ADMIN_PASSWORD "
+            f"in .env and sign in as {USER}.",
+        )
+    answer = problem(401, "unauthorized", f"Sign in as {USER} with ADMIN_PASSWORD.")
+    answer.headers.update(CHALLENGE)
+    return answer
+
+
+def _counters() -> CollectorRegistry:
+    """What the processes count: all of them where they share a folder, else this one."""
+    if values.ValueClass is values.MutexValue:
+        return REGISTRY
+    together = CollectorRegistry()
+    multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+    return together
+
+
+class _Gauges(Collector):
+    """What the database and the disk say at the moment of asking."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        yield self._checks()
+        with suppress(OSError):
+            free = health.free_bytes(self._gateway)
+            yield _gauge("disk_free_bytes", "Free space of the storage folder", free)
+        try:
+            known = health.figures(self._gateway)
+        except StorageUnwell:
+            return
+        yield from _work(known)
+
+    def _checks(self) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(
+            "textbridge_check_ok", "Checks of /ready: 1 is well", labels=["check"]
+        )
+        for check in health.checks(self._gateway):
+            family.add_metric([check.name], float(check.ok))
+        return family
+
+
+def _work(known: health.Figures) -> Iterator[GaugeMetricFamily]:
+    jobs = GaugeMetricFamily(
+        "textbridge_jobs", "Jobs that are due, leased or dead", labels=["kind", "state"]
+    )
+    for (kind, state), count in sorted(known.jobs.items()):
+        jobs.add_metric([kind, state], count)
+    yield jobs
+    yield _gauge("oldest_due_seconds", "Age of the job due for the longest time", known.oldest_due)
+    yield _gauge("worker_silent_seconds", "Since a worker last beat", known.worker_silent)
+    yield _gauge("unrouted_numbers", "Numbers whose messages reach nobody", known.unrouted)
+    yield _gauge("quarantined", "Webhooks that could not be read", known.quarantined)
+    yield _gauge("paused_destinations", "Carriers, channels and mail left alone", len(known.pauses))
+
+
+def _gauge(name: str, meaning: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"textbridge_{name}", meaning, value=value)

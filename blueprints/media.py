@@ -1,0 +1,62 @@
+"""The files of messages: ``/media/<id>?exp=…&sig=…``, for whoever holds a signed link."""
+
+from uuid import UUID
+
+from flask import Blueprint, Flask, Response, request, send_file
+
+from services.errors import MediaError, RequestRefused
+from services.gateway import Gateway
+from services.media import UNKNOWN, safe_inline
+from services.messages import Attachment
+from services.store import attachments
+
+# A file came from a stranger: whatever it is, nothing in it may run, and nobody else may keep it.
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "private, max-age=43200, immutable",
+}
+
+
+def register(app: Flask, gateway: Gateway) -> None:
+    """Open the door for signed links."""
+    door = Blueprint("signed_media", __name__)
+
+    @door.get("/media/<uuid:file_id>")
+    def show(file_id: UUID) -> Response:
+        exp, sig = request.args.get("exp", ""), request.args.get("sig", "")
+        if not gateway.media.allows(str(file_id), exp, sig):
+            raise RequestRefused(
+                "invalid_link",
+                "This link is not complete or too old. Open the message again for a new one.",
+                status=403,
+            )
+        file = gateway.store.read(lambda tx: attachments.by_id(tx, str(file_id)))
+        return file_answer(gateway, file)
+
+    app.register_blueprint(door)
+
+
+def file_answer(gateway: Gateway, file: Attachment | None) -> Response:
+    """A kept file over HTTP, whole or by range; whoever asks has been found to be allowed.
+
+    Only what a browser shows and never runs is shown; all else is saved as it is.
+    """
+    gone = RequestRefused("not_found", "There is no such file, or not yet.", status=404)
+    if file is None or file.state != "kept":
+        raise gone
+    try:
+        path = gateway.media.open(file.id)
+    except MediaError:
+        raise gone from None
+    inline = safe_inline(file.content_type)
+    answer = send_file(
+        path,
+        mimetype=file.content_type if inline else UNKNOWN,
+        as_attachment=not inline,
+        download_name=file.name,
+        etag=file.id,
+    )
+    answer.headers.update(HEADERS)
+    return answer

@@ -1,0 +1,21 @@
+"""The front door: the sandbox where it is on, else a few words about what this is."""
+
+from flask import Blueprint, Response, make_response, redirect, render_template, url_for
+
+from blueprints.sandbox.headers import secured
+
+
+def blueprint(*, sandbox: bool) -> Blueprint:
+    """The door ``/``."""
+    door = Blueprint(
+        "home", __name__, template_folder="templates", static_folder="home", static_url_path="/home"
+    )
+    door.after_request(secured)
+
+    @door.get("/")
+    def home() -> Response:
+        if sandbox:
+            return make_response(redirect(url_for("sandbox.show")))
+        return make_response(render_template("home.html"))
+
+    return door

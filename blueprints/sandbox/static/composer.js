@@ -1,0 +1,52 @@
+// Where a text is written: Enter sends, Shift+Enter begins a new line.
+
+export class Composer {
+  // `send(text, file)` may refuse by throwing; then what was written stays.
+  constructor(device, send) {
+    this.form = device.querySelector("form");
+    this.field = this.form.querySelector("textarea");
+    this.problem = this.form.querySelector(".problem");
+    this.send = send;
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.submit();
+    });
+    this.field.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      this.submit();
+    });
+    this.field.addEventListener("input", () => this.#grow());
+  }
+
+  suggest(text) {
+    if (!this.field.value) this.field.value = text;
+    this.#grow();
+  }
+
+  enable(on) {
+    for (const control of this.form.elements) control.disabled = !on;
+  }
+
+  async submit(file = null) {
+    const text = this.field.value.trim();
+    if ((!text && !file) || this.busy) return;
+    this.busy = true;
+    this.problem.hidden = true;
+    try {
+      await this.send(text, file);
+      this.field.value = "";
+      this.#grow();
+    } catch (error) {
+      this.problem.textContent = error.message;
+      this.problem.hidden = false;
+    } finally {
+      this.busy = false;
+    }
+    this.field.focus();
+  }
+
+  #grow() {
+    this.field.rows = Math.min(5, this.field.value.split("\n").length);
+  }
+}

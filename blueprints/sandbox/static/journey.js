@@ -1,0 +1,40 @@
+// What just happened, step by step, with the time since the text was sent.
+
+export class Journey {
+  constructor(name, speak) {
+    this.steps = new Map();
+    for (const step of document.querySelectorAll(`[data-journey="${name}"] li`)) this.steps.set(step.dataset.step, step);
+    this.total = document.querySelector(`[data-total="${name}"]`);
+    this.speak = speak;
+    this.begun = null;
+  }
+
+  begin() {
+    this.begun = performance.now();
+    this.total.textContent = "";
+    for (const step of this.steps.values()) {
+      delete step.dataset.state;
+      step.querySelector("time").textContent = "";
+    }
+  }
+
+  reach(name, state = "done") {
+    const step = this.steps.get(name);
+    if (this.begun === null || step.dataset.state) return;
+    const passed = spoken(performance.now() - this.begun);
+    step.dataset.state = state;
+    step.querySelector("time").textContent = passed;
+    if (step !== [...this.steps.values()].at(-1)) return;
+    this.total.textContent = state === "done" ? passed : "not delivered";
+    this.speak(`${step.querySelector("b").textContent}: ${this.total.textContent}`);
+  }
+
+  stop(name) {
+    this.reach(name, "bad");
+    this.begun = null;
+  }
+}
+
+function spoken(milliseconds) {
+  return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
+}

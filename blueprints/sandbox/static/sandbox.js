@@ -1,0 +1,83 @@
+// The sandbox: a session, a phone outside, an extension, and what happens between them.
+
+import { call } from "./calls.js";
+import { Commands } from "./commands.js";
+import { Inside } from "./inside.js";
+import { Journey } from "./journey.js";
+import { Outside } from "./outside.js";
+
+const KEPT = "textbridge.sandbox";
+const FIRST = "Hello! Are you open on Saturday?";
+const ANSWER = "Yes, from nine to one. See you then!";
+
+const trouble = document.getElementById("trouble");
+const spoken = document.getElementById("spoken");
+const field = document.getElementById("phone");
+const problem = document.getElementById("phone-problem");
+
+function kept() {
+  try {
+    return JSON.parse(localStorage.getItem(KEPT)) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+function keep(more) {
+  try {
+    localStorage.setItem(KEPT, JSON.stringify({ ...kept(), ...more }));
+  } catch {
+    // private windows keep nothing; the next visit begins anew
+  }
+}
+
+function silent(yes, error) {
+  if (error?.status === 401) location.reload(); // the server has begun anew: so does this page
+  trouble.hidden = !yes;
+  if (yes) trouble.textContent = `${error.status ? error.message : "The server does not answer."} Trying again …`;
+}
+
+async function start() {
+  const session = await call("POST", "/sandbox/session", { body: { token: kept().token ?? "" } });
+  keep({ token: session.token });
+  for (const place of document.querySelectorAll("[data-extension]")) place.textContent = session.extension;
+  const speak = (words) => (spoken.textContent = words);
+  const incoming = new Journey("in", speak);
+  const outgoing = new Journey("out", speak);
+  const outside = new Outside(session, incoming, outgoing);
+  const inside = new Inside(session, incoming, outgoing);
+  const commands = new Commands(session);
+  outside.wrote = ({ text }) => text && commands.show({ incoming: text });
+  inside.wrote = ({ text }) => text && commands.show({ reply: text });
+  commands.show({ phone: field.value, incoming: FIRST, reply: ANSWER });
+
+  async function become(number) {
+    const phone = await outside.become(number);
+    field.value = phone;
+    keep({ phone });
+    commands.show({ phone });
+    await inside.open(phone);
+    outside.follow(silent);
+    inside.follow(outside.following.signal, silent);
+  }
+
+  field.addEventListener("change", () => {
+    problem.hidden = true;
+    become(field.value).catch((error) => {
+      problem.textContent = error.message;
+      problem.hidden = false;
+    });
+  });
+
+  await become(kept().phone ?? field.value).catch(() => become(field.defaultValue));
+  if (!outside.screen.bubbles.size) {
+    outside.composer.suggest(FIRST);
+    inside.composer.suggest(ANSWER);
+  }
+  document.documentElement.dataset.ready = "";
+}
+
+start().catch((error) => {
+  trouble.textContent = error.message;
+  trouble.hidden = false;
+});

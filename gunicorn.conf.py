@@ -1,0 +1,181 @@
+"""One command runs it all: the web processes and, among them, the delivery worker.
+
+``.venv/bin/gunicorn -c gunicorn.conf.py wsgi:app``. The delivery worker is one of gunicorn's own
+workers, so that it is brought back when it dies, killed when it hangs and renewed by ``kill -HUP``
+in the same way as the others.
+"""
+
+# ruff: noqa: E402, I001 - wsgi patches the sockets, and the metrics folder is set before its library
+from wsgi import count_in, environment, keep, kept
+
+import os
+import shutil
+import signal
+import sys
+from typing import Any
+
+from services.environment import Environment, load
+from services.errors import ConfigError, StorageUnwell
+
+
+def _read() -> Environment:
+    """Read ``.env``. A reload with a broken one leaves the configuration of before in force."""
+    fresh = environment()
+    try:
+        loaded = load(fresh)
+    except ConfigError as error:
+        if not kept():
+            sys.exit(str(error))
+        print(f"Not reloaded. {error}", file=sys.stderr, flush=True)
+        return load(kept())
+    keep(fresh)
+    return loaded
+
+
+_environment = _read()
+_service = _environment.service
+_storage = _service.storage_path.resolve()
+_run = _storage / "run"
+_metrics = _run / "metrics"
+_metrics.mkdir(parents=True, exist_ok=True)
+count_in(_metrics)
+
+import gevent
+from filelock import FileLock, Timeout
+from gunicorn.workers.ggevent import GeventWorker
+from prometheus_client.multiprocess import mark_process_dead
+
+from services.store import Store
+from services.worker import run
+
+bind = f"{_service.host}:{_service.port}"
+workers = _service.web_concurrency + 1
+worker_connections = 2000
+timeout = 60
+graceful_timeout = 30  # a send that is under way is given the time to end
+keepalive = 15
+control_socket_disable = True
+loglevel = _service.log_level.lower()
+proc_name = "textbridge"
+
+
+class Idle(gevent.Timeout):  # type: ignore[misc]
+    """The wait of one connection for a request; it ends silently."""
+
+    def __init__(self, worker: "Worker") -> None:
+        super().__init__(keepalive, False)
+        self._waits = worker.idle
+
+    def __enter__(self) -> "Idle":
+        self._greenlet = gevent.getcurrent()
+        self._waits.add(self)
+        super().__enter__()
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> Any:
+        self._waits.discard(self)
+        return super().__exit__(kind, error, trace)
+
+    def end(self) -> None:
+        """End it before its time."""
+        gevent.spawn(self._greenlet.throw, self)
+
+
+class Worker(GeventWorker):  # type: ignore[misc]
+    """A web process, or the delivery worker if the parent says so."""
+
+    delivers = False
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.idle: set[Idle] = set()
+
+    def timeout_ctx(self) -> "Idle":
+        """How long a connection may wait for its next request."""
+        return Idle(self)
+
+    def run(self) -> None:
+        """Serve, or deliver, until told to stop."""
+        gateway = self.wsgi.extensions["gateway"]
+        gevent.spawn(self._watch, gateway)
+        if self.delivers:
+            run(gateway, alive=lambda: self.alive, beat=self.notify)
+        else:
+            super().run()
+        gateway.close()
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """Ctrl-C ends a process as SIGTERM does: what is in hand is finished."""
+        self.alive = False
+
+    def _watch(self, gateway: Any) -> None:
+        """Once told to stop, end the open streams, and a second later the idle connections."""
+        while self.alive:
+            gevent.sleep(0.2)
+        gateway.stopping = True
+        gateway.store.bell.ring()
+        gevent.sleep(1.0)
+        for wait in list(self.idle):
+            wait.end()
+
+
+worker_class = Worker
+
+
+def on_starting(server: Any) -> None:
+    """Refuse a storage folder that another server uses; bring the database up to date."""
+    server.storage_lock = FileLock(_storage / "server.lock", timeout=0)
+    try:
+        server.storage_lock.acquire()
+    except Timeout:
+        sys.exit(
+            f"Another Textbridge is running on {_storage}. Stop it first, or give this one a "
+            "STORAGE_PATH of its own."
+        )
+    # Not gunicorn's own pidfile: after a crash it takes any process of that number for a server.
+    (_run / "server.pid").write_text(str(os.getpid()))
+    shutil.rmtree(_metrics)
+    _metrics.mkdir()
+    try:
+        store = Store(_service.database_url, _storage)
+        store.migrate()
+    except StorageUnwell as error:
+        sys.exit(str(error))
+    store.close()
+
+
+def when_ready(server: Any) -> None:
+    """Say where everything is."""
+    lines = [f"{_service.app_name} is running on {_environment.local_url}"]
+    if "sandbox" in _environment.carriers:
+        lines += [f"  Sandbox, to try it without a carrier:  {_environment.local_url}/sandbox"]
+    lines += [
+        f"  Health:                                {_environment.local_url}/ready",
+        f"  API for apps:                          {_environment.local_url}/api/v1/openapi.json",
+        "  Webhook addresses for the carriers:    .venv/bin/flask webhooks",
+        "  A token for an app of extension 201:   .venv/bin/flask devices add 201 --name app",
+    ]
+    print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def on_reload(server: Any) -> None:
+    """The workers of before leave; one of the new ones delivers."""
+    for worker in server.WORKERS.values():
+        worker.delivers = False
+    (_run / "server.pid").touch()  # its time is that of the configuration in force
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Exactly one of the workers delivers."""
+    worker.delivers = not any(other.delivers for other in server.WORKERS.values())
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Being told to stop counts from the first moment, also before everything is imported."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, worker.handle_quit)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Drop the gauges of a process that is gone."""
+    mark_process_dead(worker.pid)

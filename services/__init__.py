@@ -1,0 +1,1 @@
+"""The rooms of Textbridge: no Flask and no environment below this point."""

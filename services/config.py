@@ -1,0 +1,370 @@
+"""Reading the environment: declared once, checked as a whole, frozen.
+
+A settings class is a frozen dataclass whose fields are made by ``variable``. The field
+``api_secret`` of the section ``BANDWIDTH_`` is the variable ``BANDWIDTH_API_SECRET``. The same
+declaration loads the value, names everything that is wrong at once, and describes the variable in
+``.env.example`` and in the README.
+"""
+
+import base64
+import binascii
+import dataclasses
+import hashlib
+import hmac
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from services.errors import Problem
+
+Parse = Callable[[str], Any]
+T = TypeVar("T")
+
+# Laravel writes "nothing" in these ways, too.
+NOTHING = {"", "null", "(null)", "empty", "(empty)"}
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """The declaration of one variable of the environment."""
+
+    name: str
+    field: str
+    doc: str
+    parse: Parse
+    default: str | None
+    optional: bool
+    secret: bool
+    example: str
+    remedy: str
+    needs: str = ""
+
+    @property
+    def required(self) -> bool:
+        """Whether the section cannot be used without it."""
+        return self.default is None and not self.optional
+
+
+def text(value: str) -> str:
+    """Any text."""
+    return value
+
+
+def variable(
+    doc: str,
+    *,
+    parse: Parse = text,
+    default: str | None = None,
+    optional: bool = False,
+    secret: bool = False,
+    example: str = "",
+    remedy: str = "",
+    needs: str = "",
+) -> Any:
+    """Declare a field of a settings class.
+
+    ``default`` is written as it would stand in ``.env``. An ``optional`` one is ``None`` when
+    unset; one that is neither is required. A ``secret`` never shows in a ``repr`` or on a page.
+    ``needs`` is the field without which this one makes no sense.
+    """
+    metadata = {
+        "doc": doc,
+        "parse": parse,
+        "default": default,
+        "optional": optional,
+        "secret": secret,
+        "example": example,
+        "remedy": remedy,
+        "needs": needs,
+    }
+    return dataclasses.field(metadata=metadata, repr=not secret, kw_only=True)
+
+
+def variables(section: type, prefix: str) -> list[Variable]:
+    """The variables that a settings class declares, in order."""
+    return [
+        Variable(name=prefix + f.name.upper(), field=f.name, **f.metadata)
+        for f in dataclasses.fields(section)
+        if "doc" in f.metadata
+    ]
+
+
+def read(env: Mapping[str, str], name: str) -> str | None:
+    """One value, or ``None`` where it is unset; ``NAME_FILE`` may name a file that holds it."""
+    value = env.get(name, "").strip()
+    if value.lower() not in NOTHING:
+        return value
+    file = env.get(f"{name}_FILE", "").strip()
+    return Path(file).read_text(encoding="utf-8").strip() or None if file else None
+
+
+def is_on(section: type, prefix: str, env: Mapping[str, str]) -> bool:
+    """Whether an optional section is wanted: any of its variables without a default is set."""
+    return any(v.default is None and _is_set(env, v.name) for v in variables(section, prefix))
+
+
+def _is_set(env: Mapping[str, str], name: str) -> bool:
+    return env.get(name, "").strip().lower() not in NOTHING or bool(env.get(f"{name}_FILE"))
+
+
+def load(section: type[T], prefix: str, env: Mapping[str, str]) -> tuple[T | None, list[Problem]]:
+    """Read one section. Returns it with no problems, or ``None`` with every problem it has."""
+    values: dict[str, Any] = {}
+    problems = []
+    for v in variables(section, prefix):
+        try:
+            written = read(env, v.name)
+        except OSError as error:
+            problems.append(
+                Problem(
+                    v.name,
+                    f"the file that {v.name}_FILE names cannot be read ({error.strerror}).",
+                    "Check its path and permissions.",
+                )
+            )
+            continue
+        if written is None:
+            written = v.default
+        if written is None:
+            if v.required:
+                remedy = v.remedy or f"Set it in .env: {v.doc}"
+                problems.append(Problem(v.name, "is missing.", remedy))
+            values[v.field] = None
+            continue
+        try:
+            values[v.field] = v.parse(written)
+        except ValueError as error:
+            shown = "" if v.secret else f" “{written[:60]}”"
+            remedy = v.remedy or (f"Write something like {v.example}." if v.example else "")
+            problems.append(Problem(v.name, f"the value{shown} cannot be used: {error}", remedy))
+    problems += [
+        Problem(
+            prefix + v.needs.upper(),
+            f"is missing, while {v.name} is set.",
+            "Set both of them or neither.",
+        )
+        for v in variables(section, prefix)
+        if v.needs and values.get(v.field) is not None and values.get(v.needs, v) is None
+    ]
+    return (None if problems else section(**values)), problems
+
+
+def described(section: Any, prefix: str) -> Iterator[tuple[Variable, str]]:
+    """Every variable of a loaded section with its value as it may be shown: secrets are masked."""
+    for v in variables(type(section), prefix):
+        value = getattr(section, v.field)
+        if value is None:
+            yield v, ""
+        else:
+            shown = str(value).lower() if isinstance(value, bool) else str(value)
+            yield v, "••••••••" if v.secret else shown
+
+
+# Parsers: each takes the text of .env and raises ValueError with a sentence.
+
+
+def switch(value: str) -> bool:
+    """``true`` or ``false`` (also 1/0, yes/no, on/off)."""
+    known = {"true": True, "1": True, "yes": True, "on": True}
+    known |= {"false": False, "0": False, "no": False, "off": False}
+    if value.lower() not in known:
+        raise ValueError("it must be true or false.")
+    return known[value.lower()]
+
+
+def whole_number(least: int, most: int) -> Parse:
+    """A whole number within bounds."""
+
+    def parse(value: str) -> int:
+        if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
+            raise ValueError(f"it must be a whole number from {least} to {most}.")
+        return int(value)
+
+    return parse
+
+
+def one_of(*words: str) -> Parse:
+    """One of a few words, in lower case."""
+
+    def parse(value: str) -> str:
+        if value.lower() not in words:
+            raise ValueError(f"it must be one of {', '.join(words)}.")
+        return value.lower()
+
+    return parse
+
+
+def url(value: str) -> str:
+    """An http or https address without a slash at its end."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("it must be a web address that begins with https:// (or http://).")
+    if parts.username or parts.password:
+        raise ValueError("it must not contain a user name or a password.")
+    return value.rstrip("/")
+
+
+def country(value: str) -> str:
+    """A two-letter country code in upper case."""
+    if len(value) != 2 or not value.isascii() or not value.isalpha():
+        raise ValueError("it must be a two-letter country code.")
+    return value.upper()
+
+
+def email_address(value: str) -> str:
+    """A bare e-mail address."""
+    local, _, domain = value.rpartition("@")
+    if not local or not domain or any(c.isspace() or ord(c) < 32 for c in value) or "," in value:
+        raise ValueError("it must be one e-mail address such as texts@example.com.")
+    return value
+
+
+def key(value: str) -> bytes:
+    """A secret key: Laravel's ``base64:…`` or any text of at least 16 characters."""
+    if value.startswith("base64:"):
+        try:
+            raw = base64.b64decode(value.removeprefix("base64:"), validate=True)
+        except binascii.Error:
+            raise ValueError("what follows base64: is not base64.") from None
+    else:
+        raw = value.encode()
+    if len(raw) < 16:
+        raise ValueError("it is too short to be safe.")
+    return raw
+
+
+def strong_secret(value: str) -> str:
+    """A secret of at least 8 characters that is no placeholder."""
+    if len(value) < 8 or value.lower() in {"changeme", "password", "secret123", "12345678"}:
+        raise ValueError("it must have at least 8 characters and be no placeholder.")
+    return value
+
+
+LOG_LEVELS = {
+    "debug": "DEBUG",
+    "info": "INFO",
+    "notice": "INFO",
+    "warning": "WARNING",
+    "error": "ERROR",
+    "critical": "CRITICAL",
+    "alert": "CRITICAL",
+    "emergency": "CRITICAL",
+}
+
+
+def level_name(value: str) -> str:
+    """A log level by Laravel's or Python's name, as Python calls it."""
+    if value.lower() not in LOG_LEVELS:
+        raise ValueError(f"it must be one of {', '.join(LOG_LEVELS)}.")
+    return LOG_LEVELS[value.lower()]
+
+
+def derive(app_key: bytes, purpose: str) -> bytes:
+    """A key for one purpose (32 bytes), so that no two uses of ``APP_KEY`` share a secret."""
+    return hmac.digest(app_key, b"textbridge:" + purpose.encode(), hashlib.sha256)
+
+
+def derived_token(app_key: bytes, purpose: str) -> str:
+    """A URL-safe token for one purpose (32 characters, 192 bits)."""
+    return base64.urlsafe_b64encode(derive(app_key, purpose)[:24]).decode()
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """The service itself."""
+
+    app_name: str = variable("Name shown in mails and pages.", default="Textbridge")
+    app_env: str = variable(
+        "`local` on a desk (turns the sandbox on), `production` in service.",
+        default="production",
+        example="production",
+    )
+    app_key: bytes | None = variable(
+        "Key from which every token is derived; keep it secret and keep it.",
+        parse=key,
+        optional=True,
+        secret=True,
+        remedy="Run `make install`, which writes a new one into .env.",
+    )
+    admin_password: str | None = variable(
+        "Password of the operator (user `admin`), asked for from other machines.",
+        parse=strong_secret,
+        optional=True,
+        secret=True,
+    )
+    app_url: str | None = variable(
+        "Public address of this service, as carriers and apps reach it; empty: this machine's own.",
+        parse=url,
+        optional=True,
+        example="https://sms.example.com",
+    )
+    app_debug: bool = variable(
+        "Log message texts and more detail; never in service.", parse=switch, default="false"
+    )
+    log_level: str = variable(
+        "Least important level that is logged.", parse=level_name, default="info", example="info"
+    )
+    database_url: str | None = variable(
+        "PostgreSQL address; empty means SQLite in STORAGE_PATH.",
+        optional=True,
+        secret=True,
+        example="postgresql://textbridge:secret@localhost/textbridge",
+    )
+    storage_path: Path = variable(  # noqa: RUF009 - it is frozen
+        "Folder for the database, the media and Message Settings.", parse=Path, default="storage"
+    )
+    default_country: str = variable(
+        "Country of numbers that are written without a country code.",
+        parse=country,
+        default="US",
+        example="US",
+    )
+    host: str = variable("Address that the server listens on.", default="127.0.0.1")
+    port: int = variable(
+        "Port that the server listens on.",
+        parse=whole_number(1, 65535),
+        default="8000",
+        example="8000",
+    )
+    web_concurrency: int = variable(
+        "Number of web processes beside the delivery worker.",
+        parse=whole_number(1, 64),
+        default="2",
+        example="2",
+    )
+
+
+@dataclass(frozen=True)
+class MailSettings:
+    """The mail server through which a number's e-mail addresses are served."""
+
+    host: str | None = variable(
+        "Mail server; empty means that no mail is sent.", optional=True, example="smtp.example.com"
+    )
+    port: int = variable("Its port.", parse=whole_number(1, 65535), default="587", example="587")
+    username: str | None = variable("User name, where the server wants one.", optional=True)
+    password: str | None = variable("Its password.", optional=True, secret=True)
+    encryption: str | None = variable(
+        "`tls` (STARTTLS), `ssl` (from the first byte), `none`; empty: STARTTLS where offered.",
+        parse=one_of("tls", "starttls", "ssl", "smtps", "none"),
+        optional=True,
+        example="tls",
+    )
+    from_address: str | None = variable(
+        "Sender of the mails.", parse=email_address, optional=True, example="texts@example.com"
+    )
+    from_name: str | None = variable("Its name; empty means APP_NAME.", optional=True)
+
+
+@dataclass(frozen=True)
+class CarrierSettings:
+    """What every carrier has."""
+
+    webhook_token: str | None = variable(
+        "Token in the webhook's address; empty means one derived from APP_KEY.",
+        parse=strong_secret,
+        optional=True,
+        secret=True,
+    )

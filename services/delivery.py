@@ -1,0 +1,334 @@
+"""Delivery: claims jobs, does each, and acts on what came of it. The only place that decides."""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy import Connection
+
+from services.errors import (
+    DeliveryError,
+    Kind,
+    MediaError,
+    PushError,
+    SendError,
+    StorageUnwell,
+)
+from services.media import Kept
+from services.messages import Attachment, Device, Message, Notice, Status, message_object
+from services.metrics import DELIVERY_SECONDS, JOBS
+from services.providers.base import Provider
+from services.store import attachments, destinations, devices, jobs, messages
+from services.store.jobs import Job, JobKind
+
+if TYPE_CHECKING:
+    from services.gateway import Gateway
+
+log = structlog.get_logger()
+
+BACKOFF = (1.0, 5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0)  # seconds after each failed attempt
+GIVE_UP_SECONDS = 86_400.0
+MAIL_PATIENCE_SECONDS = 120.0
+LONGEST_SLEEP = 1.0
+MEDIA_BYTES = 20_000_000
+SMIL = "application/smil"
+TOLD = {Status.SENT, Status.DELIVERED, Status.FAILED, Status.UNKNOWN}
+
+
+class Delivery:
+    """Does what the jobs ask for."""
+
+    def __init__(self, gateway: "Gateway") -> None:
+        self._house = gateway
+        self._store = gateway.store
+        self._do = {
+            JobKind.SEND: self._send,
+            JobKind.PUSH: self._push,
+            JobKind.EMAIL: self._email,
+            JobKind.FETCH: self._fetch,
+        }
+
+    def destinations(self) -> list[str]:
+        """Everything that jobs go to: each is paused, and limited, apart from the others."""
+        house = self._house
+        carriers = [f"{kind}:{name}" for name in house.providers for kind in ("send", "fetch")]
+        return [*carriers, *(f"push:{name}" for name in house.channels), "email"]
+
+    def deliver(
+        self, owner: str, room: Callable[[str], int], start: Callable[[Job], object]
+    ) -> float:
+        """Claim due jobs and hand each to ``start``.
+
+        ``owner`` is the worker's id, ``room`` says how many more jobs a destination may have in
+        hand.
+        Returns the seconds until the next job is due, at most ``LONGEST_SLEEP``.
+        """
+        now = time.time()
+        claimed, next_due = self._store.write(lambda tx: self._claim(tx, owner, room, now))
+        for job in claimed:
+            start(job)
+        if next_due is None:
+            return LONGEST_SLEEP
+        return min(max(next_due - time.time(), 0.0), LONGEST_SLEEP)
+
+    def _claim(
+        self, tx: Connection, owner: str, room: Callable[[str], int], now: float
+    ) -> tuple[list[Job], float | None]:
+        paused = {pause.name for pause in destinations.unwell(tx) if pause.until > now}
+        free = [name for name in self.destinations() if name not in paused and room(name) > 0]
+        claimed: list[Job] = []
+        for name in free:
+            claimed += jobs.claim(tx, owner, name, room(name), now)
+        return claimed, jobs.next_due(tx, free)
+
+    def perform(self, job: Job) -> None:
+        """Do one claimed job and record what came of it, whatever that is."""
+        structlog.contextvars.bind_contextvars(message_id=job.message_id, job=job.id)
+        try:
+            self._do[job.kind](job)
+        except DeliveryError as error:
+            self.settle(job, error)
+        else:
+            JOBS.labels(job.kind, "done").inc()
+            DELIVERY_SECONDS.labels(job.kind).observe(max(0.0, time.time() - job.created_at))
+            log.info("done", kind=str(job.kind), target=job.target, attempts=job.attempts)
+        finally:
+            structlog.contextvars.unbind_contextvars("message_id", "job")
+
+    # What the jobs ask for
+
+    def _send(self, job: Job) -> None:
+        message = self._message(job)
+        provider = self._house.providers.get(message.provider)
+        if provider is None:
+            raise SendError(f"The carrier {message.provider} is not configured.", Kind.CONFIG)
+        setting = self._house.settings.for_number(message.number)
+        sender_id = setting.sender_id if setting is not None else None
+        message = replace(self._with_paths(message), sender_id=sender_id)
+
+        def begin(tx: Connection) -> bool:
+            messages.advance(tx, message.id, Status.SENDING)
+            return jobs.start(tx, job)
+
+        if not self._store.write(begin):
+            return
+        provider_id = provider.send(message)
+        self._record(lambda tx: self._sent(tx, job, message, provider_id))
+
+    def _sent(self, tx: Connection, job: Job, message: Message, provider_id: str) -> None:
+        jobs.done(tx, job)
+        destinations.resume(tx, job.destination)
+        moved = messages.advance(tx, message.id, Status.SENT, provider_id=provider_id)
+        moved = messages.join_receipts(tx, message, provider_id) or moved
+        if moved:
+            self._tell(tx, message.id)
+
+    def _push(self, job: Job) -> None:
+        message = self._message(job)
+        device = self._device(job)
+        channel = self._house.channels.get(device.channel)
+        if channel is None:
+            raise PushError("The device has no push address any more.", Kind.REFUSED)
+        unread = self._store.read(
+            lambda tx: messages.unread(tx, device.extension, [message.conversation_id])
+        )
+        received = job.about == "received"
+        channel.notify(
+            device,
+            Notice(
+                id=f"msg_{message.id}_{device.extension}_{job.about}",
+                type="message.received" if received else "message.updated",
+                extension=device.extension,
+                at=message.created_at if received else message.updated_at,
+                message=message_object(message, self._house.media.link),
+                unread=unread.get(message.conversation_id, 0),
+            ),
+        )
+
+        def finish(tx: Connection) -> None:
+            jobs.done(tx, job)
+            destinations.resume(tx, job.destination)
+            devices.pushed(tx, device.id, None)
+
+        self._record(finish)
+
+    def _email(self, job: Job) -> None:
+        waits = self._store.read(lambda tx: jobs.open_of(tx, job.message_id, JobKind.FETCH))
+        if waits and time.time() - job.created_at < MAIL_PATIENCE_SECONDS:
+            self._record(
+                lambda tx: jobs.retry(tx, job, time.time() + 10, "waits for files", counts=False)
+            )
+            return
+        self._house.mailer.send(self._with_paths(self._message(job)), job.target)
+        self._record(lambda tx: self._finish(tx, job))
+
+    def _fetch(self, job: Job) -> None:
+        file = self._store.read(lambda tx: attachments.by_id(tx, job.target))
+        message = self._message(job)
+        provider = self._house.providers.get(message.provider)
+        if provider is None:
+            raise MediaError(f"The carrier {message.provider} is not configured.", Kind.CONFIG)
+        if file is None or file.source_url is None:
+            raise MediaError("The file is not known any more.", Kind.REFUSED)
+        try:
+            kept = self._download(provider, file, file.source_url)
+        except MediaError as error:
+            if error.code != "401":
+                raise
+            kept = self._download(provider, file, file.source_url, renew=True)
+
+        def finish(tx: Connection) -> None:
+            if kept.content_type == SMIL:
+                attachments.remove(tx, file.id)
+            else:
+                attachments.keep(tx, file.id, kept.content_type, kept.name, kept.size)
+            self._finish(tx, job)
+            self._files_settled(tx, message.id)
+
+        self._record(finish)
+
+    def _download(
+        self, provider: Provider, file: Attachment, url: str, *, renew: bool = False
+    ) -> Kept:
+        headers = provider.media_headers(url, renew=renew)
+        return self._house.media.fetch(
+            self._house.http, url, headers, file_id=file.id, name=file.name, most=MEDIA_BYTES
+        )
+
+    def _finish(self, tx: Connection, job: Job) -> None:
+        jobs.done(tx, job)
+        destinations.resume(tx, job.destination)
+
+    def _files_settled(self, tx: Connection, message_id: str) -> None:
+        """When no file is awaited any more, the mails leave and the apps hear of the pictures."""
+        messages.touch(tx, message_id)
+        if jobs.open_of(tx, message_id, JobKind.FETCH):
+            return
+        jobs.hasten(tx, message_id, JobKind.EMAIL)
+        message = messages.by_id(tx, message_id)
+        if message is not None and message.routed:
+            jobs.add(tx, self._house.updates(message, "media"))
+
+    # What follows from a failure
+
+    def settle(self, job: Job, error: DeliveryError) -> None:
+        """Act on a failed attempt: try again later, give up, pause the destination, or leave it
+        to a person."""
+        kind = error.kind
+        if kind is Kind.UNKNOWN and job.kind is not JobKind.SEND:
+            kind = Kind.RETRY
+        JOBS.labels(job.kind, str(kind)).inc()
+        log.warning(
+            "not done",
+            kind=str(job.kind),
+            target=job.target,
+            attempts=job.attempts,
+            outcome=str(kind),
+            code=error.code,
+            reason=error.reason,
+        )
+        if kind in (Kind.RETRY, Kind.CONFIG) and time.time() - job.created_at < GIVE_UP_SECONDS:
+            self._record(lambda tx: self._later(tx, job, error, kind))
+        else:
+            self._record(lambda tx: self._give_up(tx, job, error, kind))
+
+    def _later(self, tx: Connection, job: Job, error: DeliveryError, kind: Kind) -> None:
+        now = time.time()
+        if kind is Kind.CONFIG or error.retry_after is not None:
+            wait = error.retry_after or self._pause(tx, job.destination)
+            destinations.pause(
+                tx, job.destination, now + wait, error.reason, config=kind is Kind.CONFIG
+            )
+            jobs.retry(tx, job, now + wait, error.reason, counts=False)
+        else:
+            wait = BACKOFF[min(job.attempts, len(BACKOFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311
+            jobs.retry(tx, job, now + wait, error.reason)
+        if job.target and job.kind is JobKind.PUSH:
+            devices.pushed(tx, job.target, error.reason)
+
+    def _pause(self, tx: Connection, destination: str) -> float:
+        longer = destinations.SHORTEST_PAUSE * 2 ** destinations.failures(tx, destination)
+        return float(min(longer, destinations.LONGEST_PAUSE))
+
+    def _give_up(self, tx: Connection, job: Job, error: DeliveryError, kind: Kind) -> None:
+        if not jobs.die(tx, job, error.reason):
+            return
+        if job.kind is JobKind.SEND:
+            status = Status.UNKNOWN if kind is Kind.UNKNOWN else Status.FAILED
+            if messages.advance(tx, job.message_id, status, code=error.code, reason=error.reason):
+                self._tell(tx, job.message_id)
+        elif job.kind is JobKind.FETCH:
+            attachments.fail(tx, job.target, error.reason)
+            self._files_settled(tx, job.message_id)
+        elif job.kind is JobKind.PUSH and kind is Kind.GONE:
+            devices.forget_address(tx, job.target, error.reason)
+
+    def reclaim(self, dead_workers: Sequence[str]) -> int:
+        """Take back the jobs of workers that are gone; returns how many there were.
+
+        A send that had begun may have reached the carrier: it becomes unknown.
+        """
+        lapsed = self._store.write(lambda tx: self._reclaim(tx, dead_workers))
+        if lapsed:
+            log.warning("jobs of a dead worker taken back", count=lapsed)
+        return lapsed
+
+    def _reclaim(self, tx: Connection, dead_workers: Sequence[str]) -> int:
+        jobs.bury(tx, dead_workers, time.time())
+        lapsed = jobs.orphans(tx)
+        for job in lapsed:
+            if job.kind is JobKind.SEND and job.started:
+                reason = (
+                    "Textbridge was interrupted while this was being sent; "
+                    "the carrier may have taken it."
+                )
+                self._give_up(tx, job, SendError(reason, Kind.UNKNOWN), Kind.UNKNOWN)
+            elif job.lapses >= jobs.LAPSES:
+                reason = f"Textbridge was interrupted {job.lapses} times while doing this."
+                self._give_up(tx, job, DeliveryError(reason, Kind.REFUSED), Kind.REFUSED)
+            else:
+                jobs.retry(tx, job, time.time(), "Textbridge was interrupted.")
+        return len(lapsed)
+
+    # Small things
+
+    def _tell(self, tx: Connection, message_id: str) -> None:
+        message = messages.by_id(tx, message_id)
+        if message is not None and message.status in TOLD:
+            jobs.add(tx, self._house.updates(message, str(message.status)))
+
+    def _message(self, job: Job) -> Message:
+        message = self._store.read(lambda tx: messages.by_id(tx, job.message_id))
+        if message is None:
+            raise DeliveryError("The message is not known any more.", Kind.REFUSED)
+        return message
+
+    def _device(self, job: Job) -> Device:
+        name, colon, extension = job.target.partition(":")
+        if colon:
+            return Device(id=job.target, extension=extension, channel=name)
+        device = self._store.read(lambda tx: devices.by_id(tx, job.target))
+        if device is None:
+            raise PushError("The device was revoked.", Kind.REFUSED)
+        return device
+
+    def _with_paths(self, message: Message) -> Message:
+        media = tuple(
+            replace(file, path=self._house.media.open(file.id)) if file.state == "kept" else file
+            for file in message.media
+        )
+        return replace(message, media=media)
+
+    def _record(self, work: Callable[[Connection], object]) -> None:
+        """Write down what came of a job, and do not go on before that is done."""
+        while True:
+            try:
+                self._store.write(work)
+                break
+            except StorageUnwell as error:
+                log.error("cannot record an outcome yet", reason=str(error))
+                time.sleep(1.0)
+        self._store.bell.ring()

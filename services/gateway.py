@@ -1,0 +1,360 @@
+"""The service on one page: take in, answer, deliver.
+
+Inbound:  ``receive`` → verify → parse → one transaction with the message and its jobs → the
+carrier's acknowledgement. Outbound: ``reply`` → one transaction → 202. What the jobs ask for is
+done by ``deliver``, which the worker calls.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+
+import structlog
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from services.delivery import Delivery
+from services.environment import Environment
+from services.errors import InvalidWebhook, NumberError, RequestRefused, StorageUnwell
+from services.http import Http
+from services.mail import Mailer
+from services.media import MediaStore
+from services.message_settings import MessageSettings, NumberSetting
+from services.messages import (
+    Ack,
+    DeliveryStatus,
+    Device,
+    Message,
+    Parsed,
+    Status,
+    Unreadable,
+    WebhookCall,
+)
+from services.metrics import WEBHOOKS
+from services.phone_numbers import e164, peer
+from services.providers import PROVIDERS
+from services.providers.base import Provider, Surroundings
+from services.push import CHANNELS
+from services.push.base import Channel
+from services.replies import Reply, compose
+from services.store import Store, attachments, devices, jobs, messages, quarantine
+from services.store.jobs import Job, JobKind
+
+log = structlog.get_logger()
+UPLOAD_SECONDS = 86_400.0
+PICTURES_SECONDS = 60.0  # how long a mail waits for the pictures that belong into it
+
+
+class Gateway:
+    """Textbridge without its doors."""
+
+    def __init__(self, environment: Environment) -> None:
+        service = environment.service
+        storage = service.storage_path.resolve()
+        self.environment = environment
+        self.stopping = False  # set when this process is told to stop: open streams end
+        self.country = service.default_country
+        self.store = Store(service.database_url, storage)
+        self.settings = MessageSettings(
+            storage / "message_settings.json",
+            [provider.name for provider in PROVIDERS],
+            self.country,
+        )
+        self.http = Http()
+        self.media = MediaStore(storage / "media", environment.app_key, environment.app_url)
+        self.providers = self._open_providers()
+        self.channels = self._open_channels()
+        self.mailer = Mailer(environment.mail, service.app_name, _domain(environment.app_url))
+        self.delivery = Delivery(self)
+
+    def _open_providers(self) -> dict[str, Provider]:
+        environment = self.environment
+        return {
+            provider.name: provider(
+                environment.carriers[provider.name],
+                Surroundings(
+                    self.http, environment.webhook_token(provider.name), environment.app_url
+                ),
+            )
+            for provider in PROVIDERS
+            if provider.name in environment.carriers
+        }
+
+    def _open_channels(self) -> dict[str, Channel]:
+        return {
+            channel.name: channel(self.environment.channels[channel.name], self.http)
+            for channel in CHANNELS
+            if channel.name in self.environment.channels
+        }
+
+    # Inbound
+
+    def receive(self, provider: Provider, call: WebhookCall) -> Ack:
+        """Take in a carrier's call and return what the carrier wants to hear.
+
+        Raises ``InvalidWebhook`` for a call that is not the carrier's and ``StorageUnwell`` when it
+        could not be kept. When this returns, everything of value in the call is on disk.
+        """
+        try:
+            provider.verify(call)
+        except InvalidWebhook:
+            WEBHOOKS.labels(provider.name, "refused").inc()
+            raise
+        parsed = list(provider.parse(call))
+        try:
+            outcomes = self.store.write(lambda tx: self._keep(tx, provider, call, parsed))
+        except StorageUnwell:
+            WEBHOOKS.labels(provider.name, "unwell").inc()
+            raise
+        for outcome, message_id in outcomes:
+            WEBHOOKS.labels(provider.name, outcome).inc()
+            log.info(
+                "webhook", provider=provider.name, outcome=outcome, message_id=message_id or None
+            )
+        self.store.bell.ring()
+        return provider.ack
+
+    def _keep(
+        self, tx: Connection, provider: Provider, call: WebhookCall, parsed: Iterable[Parsed]
+    ) -> list[tuple[str, str]]:
+        """Keep what a call said; returns (outcome, message id) for each part."""
+        outcomes = []
+        for item in parsed:
+            try:
+                if isinstance(item, Message):
+                    outcomes.append(self._keep_message(tx, provider, item))
+                elif isinstance(item, DeliveryStatus):
+                    outcomes.append(self._keep_status(tx, provider, item))
+                else:
+                    outcomes.append(_quarantined(tx, provider, call, item))
+            except NumberError as error:
+                unreadable = Unreadable(str(error), call.body)
+                outcomes.append(_quarantined(tx, provider, call, unreadable))
+        return outcomes
+
+    def _keep_message(self, tx: Connection, provider: Provider, raw: Message) -> tuple[str, str]:
+        number = e164(raw.number, self.country)
+        setting = self.settings.for_number(number)
+        members = dict.fromkeys(peer(member, self.country) for member in raw.participants)
+        members.pop(number, None)
+        message = messages.add_inbound(
+            tx,
+            replace(
+                raw,
+                provider=provider.name,
+                number=number,
+                peer=peer(raw.peer, self.country),
+                participants=tuple(members) if len(members) > 1 else (),
+                routed=setting is not None and setting.reaches_somebody,
+            ),
+        )
+        if message is None:
+            return "repeated", ""
+        jobs.add(tx, [*self._fetches(message), *self._deliveries(tx, message, setting)])
+        return "received", message.id
+
+    def _keep_status(
+        self, tx: Connection, provider: Provider, raw: DeliveryStatus
+    ) -> tuple[str, str]:
+        told = replace(raw, peer=peer(raw.peer, self.country)) if raw.peer else raw
+        message = messages.record_status(tx, provider.name, told)
+        if message is not None:
+            jobs.add(tx, self.updates(message, str(message.status)))
+        return "status", message.id if message is not None else ""
+
+    def _fetches(self, message: Message) -> list[Job]:
+        return [
+            Job(JobKind.FETCH, message.id, f"fetch:{message.provider}", target=file.id)
+            for file in message.media
+            if file.state == "pending"
+        ]
+
+    def _deliveries(
+        self, tx: Connection, message: Message, setting: NumberSetting | None
+    ) -> list[Job]:
+        """The jobs that bring an inbound message to whoever its number belongs to."""
+        if setting is None or not setting.reaches_somebody:
+            return []
+        mail_due = time.time() + (PICTURES_SECONDS if message.media else 0.0)
+        mails = [
+            Job(JobKind.EMAIL, message.id, "email", target=address, due=mail_due)
+            for address in setting.emails
+        ]
+        pushes = [
+            self._push(message, channel, target, "received")
+            for channel, target in self._listeners(tx, setting.extensions)
+        ]
+        return [*pushes, *mails]
+
+    def _listeners(self, tx: Connection, extensions: Iterable[str]) -> list[tuple[str, str]]:
+        """(channel, target) of everything that is pushed to for some extensions."""
+        everywhere = [c.name for c in self.channels.values() if not c.per_device]
+        listeners = [(name, f"{name}:{ext}") for name in everywhere for ext in extensions]
+        if len(everywhere) < len(self.channels):
+            listeners += [
+                (device.channel, device.id)
+                for device in devices.of(tx, extensions)
+                if device.channel in self.channels
+            ]
+        return listeners
+
+    def _push(self, message: Message, channel: str, target: str, about: str) -> Job:
+        lane = f"push:{target}:{message.conversation_id}"
+        return Job(
+            JobKind.PUSH, message.id, f"push:{channel}", target=target, about=about, lane=lane
+        )
+
+    def updates(self, message: Message, about: str) -> list[Job]:
+        """The jobs that tell channels which want to know what became of a message."""
+        setting = self.settings.for_number(message.number)
+        if setting is None:
+            return []
+        return [
+            self._push(message, channel.name, f"{channel.name}:{extension}", about)
+            for channel in self.channels.values()
+            if channel.updates and not channel.per_device
+            for extension in setting.extensions
+        ]
+
+    def route_waiting(self) -> int:
+        """Deliver kept messages whose number somebody is set up to receive by now."""
+        waiting = self.store.read(messages.unrouted_numbers)
+        reached = [
+            setting
+            for number in waiting
+            if (setting := self.settings.for_number(number)) and setting.reaches_somebody
+        ]
+        routed = 0
+        for setting in reached:
+            routed += self.store.write(partial(self._route, setting=setting))
+        if routed:
+            log.info("unrouted messages delivered", count=routed)
+            self.store.bell.ring()
+        return routed
+
+    def _route(self, tx: Connection, setting: NumberSetting) -> int:
+        waiting = messages.find(tx, number=setting.number, unrouted=True, limit=500)
+        for message in reversed(waiting):
+            messages.mark_routed(tx, message.id)
+            jobs.add(tx, self._deliveries(tx, message, setting))
+        return len(waiting)
+
+    def replay(self, quarantine_id: int) -> list[tuple[str, str]]:
+        """Read a quarantined call again; returns what it was, or raises ``RequestRefused``."""
+        row = self.store.read(lambda tx: quarantine.by_id(tx, quarantine_id))
+        if row is None or row.replayed_at is not None:
+            raise RequestRefused("not_found", "There is no such call in quarantine.", status=404)
+        provider = self.providers.get(row.provider)
+        if provider is None:
+            raise RequestRefused("carrier_off", f"{row.provider} is not configured.", status=409)
+        parsed = list(provider.parse(row.call()))
+        unreadable = [item for item in parsed if isinstance(item, Unreadable)]
+        if unreadable:
+            raise RequestRefused("unreadable", unreadable[0].reason, status=409)
+
+        def keep(tx: Connection) -> list[tuple[str, str]]:
+            quarantine.replayed(tx, quarantine_id)
+            return self._keep(tx, provider, row.call(), parsed)
+
+        outcomes = self.store.write(keep)
+        self.store.bell.ring()
+        return outcomes
+
+    # Outbound
+
+    def reply(self, device: Device, reply: Reply) -> tuple[Message, bool]:
+        """Take a message from an extension's app and queue it at its number's carrier.
+
+        Returns the message and whether it is a repeat of an earlier request. A text over the
+        carrier's limit becomes several messages; the first is returned. Raises ``RequestRefused``.
+        """
+
+        def keep(tx: Connection) -> tuple[Message, bool]:
+            if reply.client_id is not None:
+                known = messages.by_client_id(tx, device.extension, reply.client_id)
+                if known is not None:
+                    if known[1] != reply.fingerprint:
+                        raise RequestRefused(
+                            "client_id_reused",
+                            "This client_id was used for another message. Make a new one for each.",
+                            field="client_id",
+                            status=409,
+                        )
+                    return known[0], True
+            parts = compose(tx, self, device.extension, reply)
+            kept = [messages.add_outbound(tx, part, reply.fingerprint) for part in parts]
+            jobs.add(tx, [self._send(message) for message in kept])
+            return messages.by_id(tx, kept[0].id) or kept[0], False
+
+        try:
+            message, repeated = self.store.write(keep)
+        except IntegrityError:  # another process kept the same client_id at the same moment
+            message, repeated = self.store.write(keep)
+        log.info("reply", message_id=message.id, extension=device.extension, repeated=repeated)
+        self.store.bell.ring()
+        return message, repeated
+
+    def _send(self, message: Message) -> Job:
+        return Job(
+            JobKind.SEND,
+            message.id,
+            f"send:{message.provider}",
+            lane=f"send:{message.conversation_id}",
+        )
+
+    def retry(self, message_id: str, *, resend_unknown: bool = False) -> list[Job]:
+        """Do the failed parts of a message again; returns the jobs that are due again.
+
+        A message of which nobody knows whether it was sent is sent again only on request. Raises
+        ``RequestRefused``.
+        """
+
+        def work(tx: Connection) -> list[Job]:
+            message = messages.by_id(tx, message_id)
+            if message is None:
+                raise RequestRefused("not_found", "There is no such message.", status=404)
+            if message.status is Status.UNKNOWN and not resend_unknown:
+                raise RequestRefused(
+                    "may_have_been_sent",
+                    "This message may have been sent. Ask the carrier; only then send it again.",
+                    status=409,
+                )
+            revived = jobs.revive(tx, message_id)
+            if any(job.kind is JobKind.SEND for job in revived):
+                messages.requeue(tx, message_id)
+            return revived
+
+        revived = self.store.write(work)
+        self.store.bell.ring()
+        return revived
+
+    # Delivery
+
+    def deliver(
+        self, owner: str, room: Callable[[str], int], start: Callable[[Job], object]
+    ) -> float:
+        """Claim what is due, see ``Delivery.deliver``."""
+        return self.delivery.deliver(owner, room, start)
+
+    def sweep(self) -> None:
+        """Remove what nobody will ask for: half-fetched files, uploads that were never sent."""
+        self.media.sweep(UPLOAD_SECONDS)
+        before = time.time() - UPLOAD_SECONDS
+        for file_id in self.store.write(lambda tx: attachments.forget_uploads(tx, before)):
+            self.media.remove(file_id)
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.store.close()
+
+
+def _quarantined(
+    tx: Connection, provider: Provider, call: WebhookCall, item: Unreadable
+) -> tuple[str, str]:
+    quarantine.add(tx, provider.name, call, item.reason, item.body)
+    return "quarantined", ""
+
+
+def _domain(app_url: str) -> str:
+    return app_url.partition("://")[2].partition("/")[0].rpartition("@")[2].split(":")[0]

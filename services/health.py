@@ -1,0 +1,198 @@
+"""How the service is: what must be well to take messages, and what an operator should see."""
+
+import math
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from services.errors import StorageUnwell
+from services.gateway import Gateway
+from services.store import destinations, jobs, messages, quarantine
+from services.store.destinations import Pause
+from services.store.engine import sqlite_version
+from services.store.jobs import WORKER_SILENT_SECONDS
+from services.store.migrate import is_current
+from services.store.schema import counters
+
+LEAST_FREE_BYTES = 64_000_000
+SOUND_SQLITE = (3, 51, 3)  # before it, a write-ahead log could be corrupted (sqlite.org/wal.html)
+_LONG_NUMBERS = re.compile(r"\+?\d{6,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that must be well; ``reason`` says what is wrong and what to do about it."""
+
+    name: str
+    ok: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """One thing that an operator should look at while the service goes on."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the database says about the work: ``jobs`` by (kind, state), times in seconds.
+
+    Jobs that are done are not counted. ``worker_silent`` is infinite before the first worker.
+    """
+
+    jobs: Mapping[tuple[str, str], int]
+    oldest_due: float
+    unrouted: int
+    quarantined: int
+    pauses: tuple[Pause, ...]
+    worker_silent: float
+
+    @property
+    def dead(self) -> int:
+        """How many jobs were given up."""
+        return sum(count for (_, state), count in self.jobs.items() if state == "dead")
+
+
+def checks(gateway: Gateway) -> list[Check]:
+    """Everything that must be well for messages to be taken and delivered."""
+    parts: dict[str, Callable[[Gateway], str]] = {
+        "database": _database,
+        "schema": _schema,
+        "disk": _disk,
+        "worker": _worker,
+        "settings": _settings,
+    }
+    reasons = {name: part(gateway) for name, part in parts.items()}
+    return [Check(name, not reason, reason) for name, reason in reasons.items()]
+
+
+def warnings(gateway: Gateway) -> list[Warned]:
+    """Everything that waits for the operator; nothing while the database cannot be read."""
+    try:
+        known = figures(gateway)
+    except StorageUnwell:
+        return []
+    return [*_paused(known.pauses), *_waiting(known), *_old_sqlite(gateway)]
+
+
+def figures(gateway: Gateway) -> Figures:
+    """What the database says about the work. Raises ``StorageUnwell``."""
+    return gateway.store.read(_figures)
+
+
+def free_bytes(gateway: Gateway) -> int:
+    """The free space of the storage folder. Raises ``OSError``."""
+    return shutil.disk_usage(gateway.environment.service.storage_path).free
+
+
+def _figures(tx: Connection) -> Figures:
+    now = time.time()
+    beat = jobs.last_beat(tx)
+    return Figures(
+        jobs=jobs.counts(tx),
+        oldest_due=jobs.oldest_due(tx, now),
+        unrouted=len(messages.unrouted_numbers(tx)),
+        quarantined=quarantine.count(tx),
+        pauses=tuple(p for p in destinations.unwell(tx) if p.config or p.until > now),
+        worker_silent=math.inf if beat is None else max(0.0, now - beat),
+    )
+
+
+# The checks: each returns what is wrong, or nothing.
+
+
+def _database(gateway: Gateway) -> str:
+    try:
+        gateway.store.write(_write_nothing_new)
+    except StorageUnwell as error:
+        return f"{error} Look at its disk and its permissions."
+    return ""
+
+
+def _write_nothing_new(tx: Connection) -> None:
+    """A write that takes the writer's lock and reaches the disk, and changes nothing."""
+    tx.execute(update(counters).where(counters.c.name == "seq").values(value=counters.c.value))
+
+
+def _schema(gateway: Gateway) -> str:
+    try:
+        current = is_current(gateway.store.engine)
+    except (DBAPIError, PoolTimeout):
+        return "The database cannot be read."
+    return "" if current else "The database lacks a migration. Start Textbridge again."
+
+
+def _disk(gateway: Gateway) -> str:
+    try:
+        free = free_bytes(gateway)
+    except OSError as error:
+        return f"The storage folder cannot be reached: {error.strerror}."
+    if free < LEAST_FREE_BYTES:
+        least = LEAST_FREE_BYTES // 1_000_000
+        return f"{free // 1_000_000} MB are free in the storage folder; it needs {least} MB."
+    return ""
+
+
+def _worker(gateway: Gateway) -> str:
+    try:
+        beat = gateway.store.read(jobs.last_beat)
+    except StorageUnwell:
+        return "Whether the delivery worker runs stands in the database, which cannot be read."
+    if beat is None:
+        return "No delivery worker has started yet."
+    silent = time.time() - beat
+    if silent <= WORKER_SILENT_SECONDS:
+        return ""
+    return f"The delivery worker has been silent for {silent:.0f} seconds. Start Textbridge again."
+
+
+def _settings(gateway: Gateway) -> str:
+    return gateway.settings.problem or ""
+
+
+# The warnings
+
+
+def _paused(pauses: tuple[Pause, ...]) -> Iterator[Warned]:
+    for pause in pauses:
+        wait = "until its settings are mended" if pause.config else "for a while, as it asked for"
+        reason = _LONG_NUMBERS.sub("…", pause.reason)  # may quote a person's number
+        yield Warned("paused", f"Nothing goes to {pause.name} {wait}: {reason}")
+
+
+def _waiting(known: Figures) -> Iterator[Warned]:
+    if known.unrouted:
+        yield Warned(
+            "unrouted",
+            f"Messages to {_counted(known.unrouted, 'number')} wait because Message Settings give "
+            "them to nobody.",
+        )
+    if known.dead:
+        yield Warned("dead", f"{_counted(known.dead, 'delivery', 'deliveries')} given up.")
+    if known.quarantined:
+        yield Warned(
+            "quarantine",
+            f"{_counted(known.quarantined, 'webhook')} could not be read. Look at them with "
+            "`flask quarantine list`.",
+        )
+
+
+def _old_sqlite(gateway: Gateway) -> Iterator[Warned]:
+    version = sqlite_version()
+    too_old = tuple(int(part) for part in version.split(".")) < SOUND_SQLITE
+    if too_old and gateway.store.engine.dialect.name == "sqlite":
+        sound = ".".join(map(str, SOUND_SQLITE))
+        yield Warned("sqlite", f"SQLite {version} can corrupt its log; install {sound} or newer.")
+
+
+def _counted(count: int, one: str, more: str = "") -> str:
+    return f"{count} {one if count == 1 else more or f'{one}s'}"

@@ -1,0 +1,69 @@
+"""Phone numbers: written any usual way, kept in E.164 (library: phonenumbers)."""
+
+import re
+
+import phonenumbers
+
+from services.errors import NumberError
+
+_SHORT_CODE = re.compile(r"[0-9]{3,8}", re.ASCII)
+_ALPHANUMERIC = re.compile(r"[A-Za-z0-9 &._+-]{1,20}", re.ASCII)
+_INTERNATIONAL = re.compile(r"[1-9][0-9]{10,14}", re.ASCII)
+
+
+def e164(written: str, country: str) -> str:
+    """A phone number in E.164, whatever way it was written.
+
+    ``country`` (two letters) is assumed for a number without country code. Raises ``NumberError``.
+
+    >>> e164("(202) 555-0143", "US"), e164("1-202-555-0143", "US"), e164("+44 20 7946 0958", "US")
+    ('+12025550143', '+12025550143', '+442079460958')
+    """
+    try:
+        parsed = phonenumbers.parse(written, country)
+    except phonenumbers.NumberParseException:
+        raise NumberError(
+            f"“{written[:40]}” is not a phone number. Write it with its country code, such as "
+            "+12025550143."
+        ) from None
+    if parsed.extension or not phonenumbers.is_possible_number(parsed):
+        raise NumberError(
+            f"“{written[:40]}” is not a complete phone number. Write it with its country code, "
+            "such as +12025550143."
+        )
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def peer(written: str, country: str) -> str:
+    """Somebody else's address: a phone number in E.164, or a short code or a name as it came.
+
+    Short codes are never turned into numbers: a parser would make +172404 of 72404. Raises
+    ``NumberError`` for anything that is none of the three.
+
+    >>> peer("72404", "US"), peer("MTN", "US"), peer("3035550177", "US"), peer("13035550177", "DE")
+    ('72404', 'MTN', '+13035550177', '+13035550177')
+    """
+    text = written.strip()
+    if _SHORT_CODE.fullmatch(text):
+        return text
+    for candidate in (f"+{text}", text) if _INTERNATIONAL.fullmatch(text) else (text,):
+        try:
+            return e164(candidate, country)
+        except NumberError:
+            continue
+    if _ALPHANUMERIC.fullmatch(text) and any(character.isalpha() for character in text):
+        return text
+    raise NumberError(f"“{text[:40]}” is neither a phone number nor a short code nor a name.")
+
+
+def is_dialable(address: str) -> bool:
+    """Whether a text can be sent to an address: an E.164 number or a short code, not a name."""
+    return address.startswith("+") or _SHORT_CODE.fullmatch(address) is not None
+
+
+def country_of(number: str) -> str | None:
+    """The two-letter country of an E.164 number, or ``None`` where it has none."""
+    try:
+        return phonenumbers.region_code_for_number(phonenumbers.parse(number))
+    except phonenumbers.NumberParseException:
+        return None

@@ -1,0 +1,34 @@
+"""Whether a web address is where it claims to be, before a credential is shown to it."""
+
+import re
+from urllib.parse import SplitResult, unquote, urlsplit
+
+_DISGUISE = re.compile(r"[\\\x00-\x1f\x7f]|/\.\.?(/|\?|#|$)")
+
+
+def is_below(address: str, folder: str) -> bool:
+    """Whether an address has the scheme, host and port of a folder and lies inside it.
+
+    User names, backslashes, control characters and dot segments are refused in every encoding: the
+    path is decoded twice, because the libraries on the way may decode it once each.
+
+    >>> is_below("https://a.example/x/1.jpg", "https://a.example/x/")
+    True
+    >>> is_below("https://a.example/x/%252e%252e/1.jpg", "https://a.example/x/")
+    False
+    """
+    try:
+        asked, ours = urlsplit(address), urlsplit(folder)
+        at_home = _origin(asked) == _origin(ours)
+    except ValueError:
+        return False
+    return (
+        at_home
+        and "@" not in asked.netloc
+        and asked.path.startswith(ours.path)
+        and not _DISGUISE.search(unquote(unquote(address)))
+    )
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)

@@ -1,0 +1,121 @@
+"""What a carrier is to Textbridge: one class that verifies, reads and sends."""
+
+import hmac
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from services.config import CarrierSettings
+from services.errors import InvalidWebhook, Kind, MediaError
+from services.http import Http
+from services.messages import Ack, Message, Parsed, WebhookCall
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one message may hold at a carrier; longer texts are split into several messages.
+
+    ``text`` is in characters, ``media_bytes`` is the size of one file, ``recipients`` the size of a
+    group. ``media_types`` are prefixes such as ``image/``.
+    """
+
+    text: int = 1600
+    media: int = 10
+    media_bytes: int = 3_500_000
+    media_types: tuple[str, ...] = ("image/", "audio/", "video/", "text/", "application/pdf")
+    recipients: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a carrier finds in the house: the way out, its webhook's token, our public address."""
+
+    http: Http
+    webhook_token: str
+    app_url: str
+
+
+class Provider(ABC):
+    """One carrier.
+
+    A subclass declares its data, then ``verify``, ``parse`` and ``send`` in wire order. What it
+    hands over is raw: phone numbers are normalised, and everything is stored, by the gateway.
+    """
+
+    name: ClassVar[str]  # in the webhook's address, in .env (upper case) and in Message Settings
+    title: ClassVar[str]  # as the carrier writes itself
+    Settings: ClassVar[type[CarrierSettings]]
+    env_prefix: ClassVar[str] = ""  # where .env names the carrier otherwise than ``name``
+    methods: ClassVar[tuple[str, ...]] = ("POST",)
+    ack: ClassVar[Ack] = Ack()
+    challenge: ClassVar[Mapping[str, str]] = {}  # headers of the 401
+    limits: ClassVar[Limits] = Limits()
+    webhook_hint: ClassVar[str] = ""  # where at the carrier the webhook's address belongs
+
+    def __init__(self, settings: CarrierSettings, around: Surroundings) -> None:
+        self.http = around.http
+        self.webhook_token = around.webhook_token
+        self.app_url = around.app_url
+
+    @classmethod
+    def prefix(cls) -> str:
+        """The prefix of the carrier's variables, such as ``BANDWIDTH_``."""
+        return cls.env_prefix or f"{cls.name.upper()}_"
+
+    @property
+    def webhook_url(self) -> str:
+        """The address to paste at the carrier, token included."""
+        return f"{self.app_url}/webhook/{self.name}/sms?token={self.webhook_token}"
+
+    def has_token(self, call: WebhookCall) -> bool:
+        """Whether the call carries the webhook's token (``?token=``), in constant time."""
+        return same(call.argument("token"), self.webhook_token)
+
+    @abstractmethod
+    def verify(self, call: WebhookCall) -> None:
+        """Raise ``InvalidWebhook`` unless the call proves that it comes from the carrier.
+
+        Runs before anything of the body is read.
+        """
+
+    @abstractmethod
+    def parse(self, call: WebhookCall) -> Iterable[Parsed]:
+        """Read an authentic call: messages, delivery statuses, and what could not be read.
+
+        What the carrier says and we do not care about is left out. Never raises for bad input.
+        """
+
+    @abstractmethod
+    def send(self, message: Message) -> str:
+        """Send one message and return the carrier's id for it.
+
+        ``message.media`` holds kept files (``path``). Raises ``SendError``.
+        """
+
+    def media_headers(self, url: str, *, renew: bool = False) -> Mapping[str, str]:
+        """The headers (credentials) with which an attachment of a webhook may be fetched.
+
+        ``renew`` asks for new ones because the last were not taken.
+
+        Raises ``MediaError`` for an address that is not the carrier's own: a webhook must never
+        make us show credentials, or ourselves, to somebody else.
+        """
+        raise MediaError(f"{self.title} offers no files.", Kind.REFUSED)
+
+    @abstractmethod
+    def example(self, message: Message) -> WebhookCall:
+        """The call that the carrier would make for an inbound message, properly authenticated."""
+
+
+def same(offered: str, expected: str) -> bool:
+    """Compare a secret in constant time; an empty one is never right."""
+    return bool(expected) and hmac.compare_digest(
+        offered.encode("utf-8", "surrogateescape"), expected.encode("utf-8", "surrogateescape")
+    )
+
+
+def require_token(provider: Provider, call: WebhookCall) -> None:
+    """The check of carriers that have nothing better than the token in the address."""
+    if not provider.has_token(call):
+        raise InvalidWebhook("The webhook's token is missing or wrong.")

@@ -1,0 +1,58 @@
+"""The database: everything that Textbridge knows, kept durably.
+
+``Store`` hands a connection to functions of the modules beside it, inside one transaction.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from services.store.bell import Bell, open_bell
+from services.store.engine import open_engine
+from services.store.migrate import is_current, migrate
+from services.store.writer import Writer, unwell
+
+T = TypeVar("T")
+
+
+class Store:
+    """SQLite or PostgreSQL behind one face."""
+
+    def __init__(self, database_url: str | None, storage: Path) -> None:
+        storage.mkdir(parents=True, exist_ok=True)
+        self.engine = open_engine(database_url, storage)
+        self.bell: Bell = open_bell(self.engine, storage)
+        self._writer = Writer(self.engine)
+        self._lock_file = storage / "migrate.lock"
+
+    def migrate(self) -> None:
+        """Bring the schema up to date; several processes may try at once.
+
+        Raises ``StorageUnwell`` for a database that cannot be reached or is none.
+        """
+        try:
+            if not is_current(self.engine):
+                migrate(self.engine, self._lock_file)
+        except DBAPIError as error:
+            raise unwell(error) from error
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in a durable transaction, see ``Writer.run``."""
+        return self._writer.run(work)
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` on one consistent view of the data. Raises ``StorageUnwell``."""
+        try:
+            with self.engine.begin() as transaction:
+                return work(transaction)
+        except (DBAPIError, PoolTimeout) as error:
+            raise unwell(error) from error
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.bell.close()
+        self.engine.dispose()

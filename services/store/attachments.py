@@ -1,0 +1,133 @@
+"""Attachments: what a message's files are and whether their bytes are here (kept elsewhere)."""
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, select, update
+
+from services.messages import Attachment
+from services.store.schema import attachments, messages
+
+
+def add(tx: Connection, message_id: str, media: Sequence[Attachment]) -> None:
+    """Note the files that a carrier offers with a message."""
+    now = time.time()
+    for position, file in enumerate(media):
+        row = _row(file) | {"message_id": message_id, "position": position, "created_at": now}
+        tx.execute(attachments.insert().values(row))
+
+
+def add_upload(tx: Connection, extension: str, file: Attachment) -> None:
+    """Note a file that an extension's app has uploaded and no message holds yet."""
+    row = _row(file) | {"extension": extension, "position": 0, "created_at": time.time()}
+    tx.execute(attachments.insert().values(row))
+
+
+def uploads(tx: Connection, extension: str, ids: Sequence[str]) -> dict[str, Attachment]:
+    """The files among ``ids`` that an extension has uploaded and no message holds yet."""
+    statement = select(attachments).where(
+        attachments.c.id.in_(ids),
+        attachments.c.extension == extension,
+        attachments.c.message_id.is_(None),
+    )
+    return {row.id: _attachment(row) for row in tx.execute(statement)}
+
+
+def claim(tx: Connection, message_id: str, ids: Sequence[str]) -> None:
+    """Make uploaded files part of a message, in this order."""
+    for position, file_id in enumerate(ids):
+        tx.execute(
+            update(attachments)
+            .where(attachments.c.id == file_id, attachments.c.message_id.is_(None))
+            .values(message_id=message_id, position=position)
+        )
+
+
+def of(tx: Connection, message_ids: Sequence[str]) -> dict[str, tuple[Attachment, ...]]:
+    """The files of messages, in order."""
+    if not message_ids:
+        return {}
+    statement = (
+        select(attachments)
+        .where(attachments.c.message_id.in_(message_ids))
+        .order_by(attachments.c.message_id, attachments.c.position)
+    )
+    found: dict[str, tuple[Attachment, ...]] = {}
+    for row in tx.execute(statement):
+        found[row.message_id] = (*found.get(row.message_id, ()), _attachment(row))
+    return found
+
+
+def visible(
+    tx: Connection, file_id: str, extension: str, numbers: Iterable[str]
+) -> Attachment | None:
+    """A file that an extension may see: of a message of its numbers, or uploaded by itself."""
+    row = tx.execute(
+        select(attachments, messages.c.number)
+        .select_from(attachments.outerjoin(messages, messages.c.id == attachments.c.message_id))
+        .where(attachments.c.id == file_id)
+    ).one_or_none()
+    if row is None:
+        return None
+    own = row.message_id is None and row.extension == extension
+    return _attachment(row) if own or row.number in set(numbers) else None
+
+
+def by_id(tx: Connection, file_id: str) -> Attachment | None:
+    """One file."""
+    row = tx.execute(select(attachments).where(attachments.c.id == file_id)).one_or_none()
+    return _attachment(row) if row is not None else None
+
+
+def keep(tx: Connection, file_id: str, content_type: str, name: str, size: int) -> None:
+    """Note that a file's bytes are here."""
+    tx.execute(
+        update(attachments)
+        .where(attachments.c.id == file_id)
+        .values(state="kept", content_type=content_type, name=name, size=size, reason=None)
+    )
+
+
+def fail(tx: Connection, file_id: str, reason: str) -> None:
+    """Note that a file's bytes will not come."""
+    tx.execute(
+        update(attachments).where(attachments.c.id == file_id).values(state="failed", reason=reason)
+    )
+
+
+def remove(tx: Connection, file_id: str) -> None:
+    """Forget a file that is none for people (SMIL)."""
+    tx.execute(delete(attachments).where(attachments.c.id == file_id))
+
+
+def forget_uploads(tx: Connection, before: float) -> list[str]:
+    """Forget uploads that no message has claimed since ``before``; returns their ids."""
+    unclaimed = (attachments.c.message_id.is_(None), attachments.c.created_at < before)
+    ids = [str(row[0]) for row in tx.execute(select(attachments.c.id).where(*unclaimed))]
+    tx.execute(delete(attachments).where(attachments.c.id.in_(ids), *unclaimed))
+    return ids
+
+
+def _row(file: Attachment) -> dict[str, Any]:
+    return {
+        "id": file.id,
+        "name": file.name,
+        "content_type": file.content_type,
+        "size": file.size,
+        "state": file.state,
+        "reason": file.reason,
+        "source_url": file.source_url,
+    }
+
+
+def _attachment(row: Row[Any]) -> Attachment:
+    return Attachment(
+        source_url=row.source_url,
+        content_type=row.content_type,
+        name=row.name,
+        size=row.size,
+        id=row.id,
+        state=row.state,
+        reason=row.reason,
+    )

@@ -1,0 +1,183 @@
+"""The bell: whoever has committed something rings it, whoever waits for work wakes at once.
+
+On SQLite every process listens on a datagram socket in the storage folder; on PostgreSQL the bell
+is ``NOTIFY``, so that it is heard on every machine. A ring that gets lost costs only the wait for
+the next look at the clock.
+"""
+
+import contextlib
+import os
+import socket
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+from sqlalchemy import Engine, text
+
+CHANNEL = "textbridge"
+
+
+class Bell(ABC):
+    """Rings and waits across processes."""
+
+    @abstractmethod
+    def ring(self) -> None:
+        """Wake everybody who waits, in every process."""
+
+    @abstractmethod
+    def listen(self) -> int:
+        """Begin to listen, if not yet; returns how often it has rung."""
+
+    @abstractmethod
+    def wait(self, seconds: float, since: int) -> bool:
+        """Wait until it has rung more often than ``since``; false when the time passed."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop listening."""
+
+
+class _Shared:
+    """Many waiters of one process behind one listener."""
+
+    def __init__(self) -> None:
+        self._rung = threading.Condition()
+        self._count = 0
+
+    def strike(self) -> None:
+        with self._rung:
+            self._count += 1
+            self._rung.notify_all()
+
+    def count(self) -> int:
+        return self._count
+
+    def wait(self, seconds: float, since: int) -> bool:
+        with self._rung:
+            return self._rung.wait_for(lambda: self._count != since, timeout=seconds)
+
+
+class SocketBell(Bell):
+    """A datagram socket for each listening process in ``<storage>/run``."""
+
+    def __init__(self, storage: Path) -> None:
+        self._folder = storage / "run"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._sender.setblocking(False)
+        self._starting = threading.Lock()
+        self._listener: socket.socket | None = None
+        self._path: Path | None = None
+        self._shared = _Shared()
+
+    def ring(self) -> None:
+        for path in self._folder.glob("*.bell"):
+            try:
+                with _short(path) as address:
+                    self._sender.sendto(b"!", address)
+            except BlockingIOError:
+                pass  # it has rings enough waiting
+            except OSError:
+                with contextlib.suppress(OSError):
+                    path.unlink()  # its process is gone
+
+    def wait(self, seconds: float, since: int) -> bool:
+        return self._shared.wait(seconds, since)
+
+    def listen(self) -> int:
+        with self._starting:
+            if self._listener is None:
+                self._open()
+        return self._shared.count()
+
+    def _open(self) -> None:
+        self._path = self._folder / f"{uuid4().hex}.bell"
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with _short(self._path) as address:
+            self._listener.bind(address)
+        threading.Thread(target=self._hear, args=(self._listener,), daemon=True).start()
+
+    def _hear(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                if not listener.recv(64):
+                    return
+            except OSError:
+                return
+            self._shared.strike()
+
+    def close(self) -> None:
+        with self._starting:
+            if self._listener is not None and self._path is not None:
+                with contextlib.suppress(OSError), _short(self._path) as address:
+                    self._sender.sendto(b"", address)
+                self._path.unlink(missing_ok=True)
+                self._listener.close()
+                self._listener = None
+        self._sender.close()
+
+
+@contextlib.contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """The path by way of an open folder: a socket's address holds only about 100 bytes."""
+    if len(str(path)) < 100 or not Path("/proc/self/fd").is_dir():
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+class PostgresBell(Bell):
+    """``NOTIFY`` and ``LISTEN``."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._starting = threading.Lock()
+        self._listener: psycopg.Connection | None = None
+        self._closed = False
+        self._shared = _Shared()
+
+    def ring(self) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(text(f"NOTIFY {CHANNEL}"))
+
+    def wait(self, seconds: float, since: int) -> bool:
+        return self._shared.wait(seconds, since)
+
+    def listen(self) -> int:
+        with self._starting:
+            if self._listener is None and not self._closed:
+                self._listener = self._connect()
+                threading.Thread(target=self._hear, args=(self._listener,), daemon=True).start()
+        return self._shared.count()
+
+    def _connect(self) -> psycopg.Connection:
+        url = self._engine.url.set(drivername="postgresql")
+        listener = psycopg.connect(url.render_as_string(hide_password=False), autocommit=True)
+        listener.execute(f"LISTEN {CHANNEL}")
+        return listener
+
+    def _hear(self, listener: psycopg.Connection) -> None:
+        try:
+            for _ in listener.notifies():
+                self._shared.strike()
+        except (psycopg.Error, OSError):
+            pass
+        finally:
+            self._listener = None  # the next who waits connects anew
+
+    def close(self) -> None:
+        self._closed = True
+        if self._listener is not None:
+            self._listener.close()
+
+
+def open_bell(engine: Engine, storage: Path) -> Bell:
+    """The bell that fits the database."""
+    return PostgresBell(engine) if engine.dialect.name == "postgresql" else SocketBell(storage)

@@ -1,0 +1,160 @@
+"""Conversations: everything between one of our numbers and one peer, or one group of peers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Exists, Row, exists, func, select, update
+
+from services.messages import Message, uuid7
+from services.store.dialect import insert
+from services.store.schema import conversations, messages, reads
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One conversation; ``last_seq`` is the ``seq`` of its newest message."""
+
+    id: str
+    number: str
+    peer: str
+    participants: tuple[str, ...]
+    last_seq: int
+    updated_at: float
+
+
+def find_or_add(tx: Connection, message: Message, seq: int) -> str:
+    """The id of the conversation that a message belongs to, made if this is its first."""
+    members = " ".join(sorted(message.recipients))
+    same = (conversations.c.number == message.number, conversations.c.members == members)
+    found = tx.execute(select(conversations.c.id).where(*same)).scalar()
+    if found is not None:
+        return str(found)
+    statement = insert(tx, conversations).values(
+        id=uuid7(),
+        number=message.number,
+        peer=message.peer,
+        participants=list(message.participants),
+        members=members,
+        last_seq=seq,
+        updated_at=message.created_at,
+    )
+    tx.execute(statement.on_conflict_do_nothing())
+    return str(tx.execute(select(conversations.c.id).where(*same)).scalar_one())
+
+
+def touch(tx: Connection, conversation_id: str, seq: int, at: float) -> None:
+    """Note a conversation's newest message."""
+    tx.execute(
+        update(conversations)
+        .where(conversations.c.id == conversation_id)
+        .values(last_seq=seq, updated_at=at)
+    )
+
+
+def by_id(tx: Connection, conversation_id: str, numbers: Iterable[str]) -> Conversation | None:
+    """One conversation, if it belongs to one of these numbers."""
+    row = tx.execute(
+        select(conversations).where(
+            conversations.c.id == conversation_id, conversations.c.number.in_(list(numbers))
+        )
+    ).one_or_none()
+    return _conversation(row) if row is not None else None
+
+
+def latest_number(tx: Connection, numbers: Iterable[str], recipients: Iterable[str]) -> str | None:
+    """The one of these numbers that last had a conversation with exactly these peers."""
+    statement = (
+        select(conversations.c.number)
+        .where(
+            conversations.c.number.in_(list(numbers)),
+            conversations.c.members == " ".join(sorted(recipients)),
+        )
+        .order_by(conversations.c.last_seq.desc())
+        .limit(1)
+    )
+    return tx.execute(statement).scalar()
+
+
+def page(
+    tx: Connection,
+    numbers: Iterable[str],
+    *,
+    limit: int,
+    before: int | None = None,
+    unread_by: str | None = None,
+) -> list[Conversation]:
+    """Conversations of these numbers, the one with the newest message first.
+
+    With ``unread_by`` only those in which this extension has messages to read.
+    """
+    statement = (
+        select(conversations)
+        .where(conversations.c.number.in_(list(numbers)))
+        .order_by(conversations.c.last_seq.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        statement = statement.where(conversations.c.last_seq < before)
+    if unread_by is not None:
+        statement = statement.where(_unread(unread_by))
+    return [_conversation(row) for row in tx.execute(statement)]
+
+
+def _unread(extension: str) -> Exists:
+    """Whether a conversation has inbound messages beyond the extension's read mark."""
+    mark = select(reads.c.seq).where(
+        reads.c.conversation_id == messages.c.conversation_id, reads.c.extension == extension
+    )
+    return exists().where(
+        messages.c.conversation_id == conversations.c.id,
+        messages.c.direction == "in",
+        messages.c.seq > func.coalesce(mark.scalar_subquery(), 0),
+    )
+
+
+def mark_read(
+    tx: Connection, extension: str, conversation_id: str, up_to: int, changed: int
+) -> bool:
+    """Move an extension's read mark forward; false where it is there or further already."""
+    statement = insert(tx, reads).values(
+        extension=extension, conversation_id=conversation_id, seq=up_to, changed=changed
+    )
+    statement = statement.on_conflict_do_update(
+        index_elements=["extension", "conversation_id"],
+        set_={"seq": statement.excluded.seq, "changed": statement.excluded.changed},
+        where=reads.c.seq < statement.excluded.seq,
+    )
+    return tx.execute(statement.returning(reads.c.seq)).first() is not None
+
+
+def read_marks(tx: Connection, extension: str, conversation_ids: Iterable[str]) -> dict[str, int]:
+    """How far an extension has read each conversation (``seq``)."""
+    statement = select(reads.c.conversation_id, reads.c.seq).where(
+        reads.c.extension == extension, reads.c.conversation_id.in_(list(conversation_ids))
+    )
+    return {str(row[0]): int(row[1]) for row in tx.execute(statement)}
+
+
+def read_since(
+    tx: Connection, extension: str, changed: int, limit: int
+) -> list[tuple[int, str, int]]:
+    """Read marks that moved after a number: (change, conversation, ``seq``), oldest first."""
+    statement = (
+        select(reads.c.changed, reads.c.conversation_id, reads.c.seq)
+        .where(reads.c.extension == extension, reads.c.changed > changed)
+        .order_by(reads.c.changed)
+        .limit(limit)
+    )
+    return [(int(row[0]), str(row[1]), int(row[2])) for row in tx.execute(statement)]
+
+
+def _conversation(row: Row[Any]) -> Conversation:
+    return Conversation(
+        id=row.id,
+        number=row.number,
+        peer=row.peer,
+        participants=tuple(row.participants),
+        last_seq=row.last_seq,
+        updated_at=row.updated_at,
+    )

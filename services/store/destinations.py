@@ -1,0 +1,59 @@
+"""Destinations: carriers, push channels and the mail server, left alone for a while if need be."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, select, update
+
+from services.store.dialect import insert
+from services.store.schema import destinations
+
+SHORTEST_PAUSE = 30.0
+LONGEST_PAUSE = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Why nothing goes to a destination until when; ``config`` means the operator must act."""
+
+    name: str
+    until: float
+    reason: str
+    config: bool
+
+
+def pause(tx: Connection, name: str, until: float, reason: str, *, config: bool) -> None:
+    """Leave a destination alone until a time."""
+    statement = insert(tx, destinations).values(
+        name=name, paused_until=until, reason=reason, failures=1, config=config
+    )
+    changes = {
+        "paused_until": until,
+        "reason": reason,
+        "failures": destinations.c.failures + 1,
+        "config": config,
+    }
+    tx.execute(statement.on_conflict_do_update(index_elements=["name"], set_=changes))
+
+
+def failures(tx: Connection, name: str) -> int:
+    """How often in a row a destination has asked to be left alone."""
+    statement = select(destinations.c.failures).where(destinations.c.name == name)
+    return int(tx.execute(statement).scalar() or 0)
+
+
+def resume(tx: Connection, name: str) -> None:
+    """Forget that a destination was unwell: it has taken something."""
+    tx.execute(delete(destinations).where(destinations.c.name == name))
+
+
+def resume_all(tx: Connection) -> None:
+    """Try every destination again at once, as after a change of the configuration."""
+    tx.execute(update(destinations).values(paused_until=0.0))
+
+
+def unwell(tx: Connection) -> list[Pause]:
+    """Destinations that have not taken anything since they asked to be left alone."""
+    return [
+        Pause(row.name, row.paused_until, row.reason, row.config)
+        for row in tx.execute(select(destinations).order_by(destinations.c.name))
+    ]

@@ -1,0 +1,158 @@
+"""Devices: the installed apps of each extension, and the codes with which they are paired.
+
+A token is shown once and kept as a hash only.
+"""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, or_, select, update
+
+from services.messages import Device, uuid7
+from services.store.schema import devices, pairings
+
+PAIRING_SECONDS = 600.0
+# Without letters and digits that are mistaken for each other: 8 of them are 39 bits.
+ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+
+
+def add(
+    tx: Connection,
+    extension: str,
+    name: str,
+    *,
+    platform: str = "",
+    channel: str = "none",
+    address: Mapping[str, Any] | None = None,
+) -> tuple[Device, str]:
+    """Make a device of an extension; returns it with its token."""
+    token = f"tb_{secrets.token_urlsafe(32)}"
+    device = Device(
+        id=uuid7(),
+        extension=extension,
+        channel=channel,
+        name=name,
+        platform=platform,
+        address=dict(address or {}),
+        created_at=time.time(),
+    )
+    tx.execute(
+        devices.insert().values(
+            id=device.id,
+            extension=extension,
+            name=name,
+            platform=platform,
+            channel=channel,
+            address=dict(device.address),
+            token_hash=_hash(token),
+            created_at=device.created_at,
+        )
+    )
+    return device, token
+
+
+def by_token(tx: Connection, token: str) -> Device | None:
+    """The device that a token belongs to, unless it was revoked."""
+    row = tx.execute(
+        select(devices).where(devices.c.token_hash == _hash(token), devices.c.revoked_at.is_(None))
+    ).one_or_none()
+    return _device(row) if row is not None else None
+
+
+def by_id(tx: Connection, device_id: str) -> Device | None:
+    """One device, unless it was revoked."""
+    row = tx.execute(
+        select(devices).where(devices.c.id == device_id, devices.c.revoked_at.is_(None))
+    ).one_or_none()
+    return _device(row) if row is not None else None
+
+
+def of(tx: Connection, extensions: Iterable[str] | None = None) -> list[Device]:
+    """The devices of some extensions or of all, oldest first."""
+    statement = select(devices).where(devices.c.revoked_at.is_(None)).order_by(devices.c.id)
+    if extensions is not None:
+        statement = statement.where(devices.c.extension.in_(list(extensions)))
+    return [_device(row) for row in tx.execute(statement)]
+
+
+def rename(tx: Connection, device_id: str, name: str) -> None:
+    """Call a device by another name."""
+    tx.execute(update(devices).where(devices.c.id == device_id).values(name=name))
+
+
+def revoke(tx: Connection, device_id: str) -> bool:
+    """Refuse a device's token from now on; false where there is no such device."""
+    statement = (
+        update(devices)
+        .where(devices.c.id == device_id, devices.c.revoked_at.is_(None))
+        .values(revoked_at=time.time(), address={})
+    )
+    return bool(tx.execute(statement).rowcount)
+
+
+def seen(tx: Connection, device_id: str, at: float) -> None:
+    """Note that a device has called; at most once a minute."""
+    stale = or_(devices.c.seen_at.is_(None), devices.c.seen_at < at - 60.0)
+    tx.execute(update(devices).where(devices.c.id == device_id, stale).values(seen_at=at))
+
+
+def pushed(tx: Connection, device_id: str, error: str | None) -> None:
+    """Note the outcome of the last push to a device."""
+    values: dict[str, Any] = {"last_error": error}
+    if error is None:
+        values["last_success_at"] = time.time()
+    tx.execute(update(devices).where(devices.c.id == device_id).values(values))
+
+
+def forget_address(tx: Connection, device_id: str, error: str) -> None:
+    """Stop pushing to an address that exists no longer; the device may still call."""
+    tx.execute(
+        update(devices)
+        .where(devices.c.id == device_id)
+        .values(channel="none", address={}, last_error=error)
+    )
+
+
+def add_pairing(tx: Connection, extension: str) -> str:
+    """A one-time code of eight characters with which an app is paired within ten minutes."""
+    tx.execute(delete(pairings).where(pairings.c.expires_at < time.time()))
+    code = "".join(secrets.choice(ALPHABET) for _ in range(8))
+    tx.execute(
+        pairings.insert().values(
+            code_hash=_hash(code), extension=extension, expires_at=time.time() + PAIRING_SECONDS
+        )
+    )
+    return f"{code[:4]}-{code[4:]}"
+
+
+def use_pairing(tx: Connection, code: str) -> str | None:
+    """The extension that a code stands for; it is used up by this."""
+    plain = "".join(character for character in code.upper() if character in ALPHABET)
+    statement = (
+        delete(pairings)
+        .where(pairings.c.code_hash == _hash(plain), pairings.c.expires_at >= time.time())
+        .returning(pairings.c.extension)
+    )
+    return tx.execute(statement).scalar()
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _device(row: Row[Any]) -> Device:
+    return Device(
+        id=row.id,
+        extension=row.extension,
+        channel=row.channel,
+        name=row.name,
+        platform=row.platform,
+        address=row.address,
+        created_at=row.created_at,
+        seen_at=row.seen_at,
+        last_success_at=row.last_success_at,
+        last_error=row.last_error,
+    )

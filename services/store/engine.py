@@ -1,0 +1,55 @@
+"""The connection to SQLite or PostgreSQL, and what each needs to be durable and quick."""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+
+try:  # a newer SQLite than most systems carry: up to 3.51.2 its WAL can be corrupted
+    from pysqlite3 import dbapi2 as sqlite
+except ImportError:  # pragma: no cover - depends on the platform
+    import sqlite3 as sqlite
+
+BUSY_MILLISECONDS = 5000
+WRITE = "textbridge_write"
+
+
+def open_engine(database_url: str | None, storage: Path) -> Engine:
+    """Connect lazily to PostgreSQL, or to SQLite in the storage folder."""
+    if database_url:
+        return create_engine(
+            postgres_address(database_url), pool_pre_ping=True, pool_size=8, max_overflow=8
+        )
+    driver: ModuleType = sqlite
+    engine = create_engine(f"sqlite:///{storage / 'textbridge.db'}", module=driver)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def postgres_address(written: str) -> str:
+    """The address with SQLAlchemy's name of the driver, whichever usual spelling came in."""
+    _, _, rest = written.partition("://")
+    return f"postgresql+psycopg://{rest}"
+
+
+def sqlite_version() -> str:
+    """The version of the SQLite library in use."""
+    return str(sqlite.sqlite_version)
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A writer takes its lock at once: a transaction that begins to write later fails instead."""
+    writes = connection.get_execution_options().get(WRITE)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

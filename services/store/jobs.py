@@ -1,0 +1,260 @@
+"""Jobs: what has to be done for a message, written in the message's own transaction.
+
+A job is ``due``, then ``leased`` by one worker, then ``done`` or ``dead``. Jobs of one lane are
+done in order, except that a job which waits for a retry steps aside after ``HOLD_SECONDS``.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, exists, func, or_, select, text, update
+
+from services.store.dialect import insert
+from services.store.schema import DEAD, DUE, LIVE, jobs, workers
+
+HOLD_SECONDS = 60.0
+LAPSES = 5
+WORKER_SILENT_SECONDS = 45.0
+EARLIER_LIVE = text("earlier.state IN ('due', 'leased')")  # as in the partial index
+
+
+class JobKind(StrEnum):
+    """What is to be done."""
+
+    SEND = "send"
+    PUSH = "push"
+    EMAIL = "email"
+    FETCH = "fetch"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One thing to be done for one message.
+
+    ``target`` is the device, address or attachment; ``about`` the state of the message that is
+    told; ``destination`` what is paused or full together; ``lane`` what is done in order.
+    """
+
+    kind: JobKind
+    message_id: str
+    destination: str
+    target: str = ""
+    about: str = ""
+    lane: str = ""
+    due: float = field(default_factory=time.time)
+    id: int = 0
+    owner: str | None = None
+    state: str = "due"
+    attempts: int = 0
+    lapses: int = 0
+    started: bool = False
+    error: str | None = None
+    created_at: float = field(default_factory=time.time)
+
+
+def add(tx: Connection, new: Iterable[Job]) -> None:
+    """Write jobs; one that is there already (same message, kind, target, about) is left alone."""
+    rows = [
+        {
+            "kind": str(job.kind),
+            "message_id": job.message_id,
+            "target": job.target,
+            "about": job.about,
+            "destination": job.destination,
+            "lane": job.lane or f"{job.kind}:{job.target}:{job.message_id}",
+            "state": "due",
+            "due": job.due,
+            "hold_until": max(job.due, job.created_at) + HOLD_SECONDS,
+            "attempts": 0,
+            "lapses": 0,
+            "started": False,
+            "created_at": job.created_at,
+            "updated_at": job.created_at,
+        }
+        for job in new
+    ]
+    if rows:
+        tx.execute(insert(tx, jobs).on_conflict_do_nothing(), rows)
+
+
+def claim(tx: Connection, owner: str, destination: str, limit: int, now: float) -> list[Job]:
+    """Lease due jobs of one destination to a worker, oldest first, none past its lane's order."""
+    earlier = jobs.alias("earlier")
+    holds = or_(earlier.c.state == "leased", earlier.c.hold_until > now)
+    blocked = exists().where(
+        earlier.c.lane == jobs.c.lane, earlier.c.id < jobs.c.id, EARLIER_LIVE, holds
+    )
+    free = (
+        select(jobs.c.id)
+        .where(DUE, jobs.c.destination == destination, jobs.c.due <= now, ~blocked)
+        .order_by(jobs.c.due, jobs.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = [row[0] for row in tx.execute(free)]
+    if not ids:
+        return []
+    statement = (
+        update(jobs)
+        .where(jobs.c.id.in_(ids))
+        .values(state="leased", owner=owner, attempts=jobs.c.attempts + 1, updated_at=now)
+        .returning(*jobs.c)
+    )
+    return sorted((_job(row) for row in tx.execute(statement)), key=lambda job: job.id)
+
+
+def next_due(tx: Connection, destinations: Sequence[str]) -> float | None:
+    """When the next job of these destinations is due."""
+    return tx.execute(
+        select(func.min(jobs.c.due)).where(DUE, jobs.c.destination.in_(destinations))
+    ).scalar()
+
+
+def start(tx: Connection, job: Job) -> bool:
+    """Note that what cannot be undone begins now; false when the lease is lost."""
+    return _finish(tx, job, started=True)
+
+
+def done(tx: Connection, job: Job) -> bool:
+    """Note that a job is done; false when the lease is lost."""
+    return _finish(tx, job, state="done", owner=None, error=None)
+
+
+def retry(tx: Connection, job: Job, due: float, error: str, *, counts: bool = True) -> bool:
+    """Put a job back until ``due``; with ``counts=False`` the attempt is not counted."""
+    attempts = job.attempts if counts else job.attempts - 1
+    return _finish(
+        tx, job, state="due", owner=None, due=due, error=error, attempts=attempts, started=False
+    )
+
+
+def die(tx: Connection, job: Job, error: str) -> bool:
+    """Give a job up: it becomes a dead letter with its reason."""
+    return _finish(tx, job, state="dead", owner=None, error=error)
+
+
+def _finish(tx: Connection, job: Job, **values: Any) -> bool:
+    """Change a job only while it is leased to the same owner."""
+    statement = (
+        update(jobs)
+        .where(jobs.c.id == job.id, jobs.c.owner == job.owner, jobs.c.state == "leased")
+        .values(updated_at=time.time(), **values)
+    )
+    return bool(tx.execute(statement).rowcount)
+
+
+def hasten(tx: Connection, message_id: str, kind: JobKind) -> None:
+    """Make waiting jobs of a message due now."""
+    tx.execute(
+        update(jobs)
+        .where(jobs.c.message_id == message_id, jobs.c.kind == str(kind), DUE, jobs.c.attempts == 0)
+        .values(due=time.time())
+    )
+
+
+def open_of(tx: Connection, message_id: str, kind: JobKind) -> int:
+    """How many jobs of a kind a message still waits for."""
+    statement = (
+        select(func.count())
+        .select_from(jobs)
+        .where(jobs.c.message_id == message_id, jobs.c.kind == str(kind), LIVE)
+    )
+    return int(tx.execute(statement).scalar_one())
+
+
+def of(tx: Connection, message_id: str) -> list[Job]:
+    """Every job of a message, oldest first."""
+    statement = select(jobs).where(jobs.c.message_id == message_id).order_by(jobs.c.id)
+    return [_job(row) for row in tx.execute(statement)]
+
+
+def dead(tx: Connection, limit: int) -> list[Job]:
+    """Dead letters, newest first."""
+    statement = select(jobs).where(DEAD).order_by(jobs.c.id.desc()).limit(limit)
+    return [_job(row) for row in tx.execute(statement)]
+
+
+def revive(tx: Connection, message_id: str, kinds: Iterable[str] | None = None) -> list[Job]:
+    """Make the dead letters of a message due again; returns them."""
+    now = time.time()
+    statement = (
+        update(jobs)
+        .where(DEAD, jobs.c.message_id == message_id)
+        .values(
+            state="due",
+            due=now,
+            attempts=0,
+            lapses=0,
+            started=False,
+            hold_until=now + HOLD_SECONDS,
+            created_at=now,
+            updated_at=now,
+        )
+        .returning(*jobs.c)
+    )
+    if kinds is not None:
+        statement = statement.where(jobs.c.kind.in_(list(kinds)))
+    return [_job(row) for row in tx.execute(statement)]
+
+
+def counts(tx: Connection) -> dict[tuple[str, str], int]:
+    """How many jobs of each kind are due, leased or dead; those that are done are not looked at."""
+    found: dict[tuple[str, str], int] = {}
+    for part in (LIVE, DEAD):  # each by its own partial index
+        statement = select(jobs.c.kind, jobs.c.state, func.count()).where(part)
+        for row in tx.execute(statement.group_by(jobs.c.kind, jobs.c.state)):
+            found[str(row[0]), str(row[1])] = int(row[2])
+    return found
+
+
+def oldest_due(tx: Connection, now: float) -> float:
+    """The age in seconds of the job that has been due for the longest time."""
+    due = tx.execute(select(func.min(jobs.c.due)).where(DUE)).scalar()
+    return max(0.0, now - due) if due is not None else 0.0
+
+
+def beat(tx: Connection, worker_id: str, now: float) -> None:
+    """Note that a worker lives; its leases hold as long as it does."""
+    statement = insert(tx, workers).values(id=worker_id, started_at=now, seen_at=now)
+    tx.execute(statement.on_conflict_do_update(index_elements=["id"], set_={"seen_at": now}))
+
+
+def last_beat(tx: Connection) -> float | None:
+    """When any worker last said that it lives."""
+    return tx.execute(select(func.max(workers.c.seen_at))).scalar()
+
+
+def bury(tx: Connection, worker_ids: Iterable[str], now: float) -> None:
+    """Forget workers that are known to be dead, and those silent for too long."""
+    gone = or_(workers.c.id.in_(list(worker_ids)), workers.c.seen_at < now - WORKER_SILENT_SECONDS)
+    tx.execute(workers.delete().where(gone))
+
+
+def orphans(tx: Connection) -> list[Job]:
+    """Leased jobs whose worker is gone, with the lapse counted."""
+    orphaned = and_(LIVE, jobs.c.state == "leased", jobs.c.owner.not_in(select(workers.c.id)))
+    statement = update(jobs).where(orphaned).values(lapses=jobs.c.lapses + 1).returning(*jobs.c)
+    return [_job(row) for row in tx.execute(statement)]
+
+
+def _job(row: Row[Any]) -> Job:
+    return Job(
+        kind=JobKind(row.kind),
+        message_id=row.message_id,
+        destination=row.destination,
+        target=row.target,
+        about=row.about,
+        lane=row.lane,
+        due=row.due,
+        id=row.id,
+        owner=row.owner,
+        state=row.state,
+        attempts=row.attempts,
+        lapses=row.lapses,
+        started=row.started,
+        error=row.error,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,344 @@
+"""Messages: added once, found by extension's numbers only, their statuses moving forward only."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, func, select, update
+
+from services.messages import Attachment, DeliveryStatus, Message, Status, advances
+from services.store import attachments, conversations, receipts
+from services.store.dialect import insert
+from services.store.schema import UNROUTED, counters, messages, reads
+
+
+def next_seq(tx: Connection) -> int:
+    """The next number of the installation; given out in the order in which it becomes visible."""
+    statement = (
+        update(counters)
+        .where(counters.c.name == "seq")
+        .values(value=counters.c.value + 1)
+        .returning(counters.c.value)
+    )
+    return int(tx.execute(statement).scalar_one())
+
+
+def latest_seq(tx: Connection) -> int:
+    """The newest number given out."""
+    return int(tx.execute(select(counters.c.value).where(counters.c.name == "seq")).scalar_one())
+
+
+def add_inbound(tx: Connection, message: Message) -> Message | None:
+    """Keep an inbound message with its conversation and attachments.
+
+    Returns it with its ``seq`` and ``conversation_id``, or ``None`` for one that is there already
+    (same carrier, same id, same number of ours).
+    """
+    seq = next_seq(tx)
+    conversation_id = conversations.find_or_add(tx, message, seq)
+    kept = replace(message, seq=seq, conversation_id=conversation_id)
+    statement = insert(tx, messages).values(_row(kept)).on_conflict_do_nothing()
+    if tx.execute(statement.returning(messages.c.seq)).first() is None:
+        return None
+    conversations.touch(tx, conversation_id, seq, kept.created_at)
+    attachments.add(tx, kept.id, kept.media)
+    return kept
+
+
+def add_outbound(tx: Connection, message: Message, fingerprint: str) -> Message:
+    """Keep a message that an app sends; its attachments are uploaded ones.
+
+    Raises ``IntegrityError`` when the extension has used the ``client_id`` before.
+    """
+    seq = next_seq(tx)
+    conversation_id = conversations.find_or_add(tx, message, seq)
+    kept = replace(message, seq=seq, conversation_id=conversation_id)
+    tx.execute(messages.insert().values(_row(kept) | {"fingerprint": fingerprint}))
+    conversations.touch(tx, conversation_id, seq, kept.created_at)
+    attachments.claim(tx, kept.id, [file.id for file in kept.media])
+    return kept
+
+
+def by_client_id(tx: Connection, extension: str, client_id: str) -> tuple[Message, str] | None:
+    """The message that an extension made under a ``client_id``, and that request's fingerprint."""
+    row = tx.execute(
+        select(messages).where(messages.c.extension == extension, messages.c.client_id == client_id)
+    ).one_or_none()
+    return (load(tx, [row])[0], str(row.fingerprint)) if row is not None else None
+
+
+def by_id(tx: Connection, message_id: str, numbers: Iterable[str] | None = None) -> Message | None:
+    """One message; with ``numbers`` only if it belongs to one of them."""
+    statement = select(messages).where(messages.c.id == message_id)
+    found = load(tx, tx.execute(_of(statement, numbers)).all())
+    return found[0] if found else None
+
+
+def by_seq(tx: Connection, seqs: Sequence[int]) -> dict[int, Message]:
+    """Messages by their ``seq``."""
+    rows = tx.execute(select(messages).where(messages.c.seq.in_(seqs))).all()
+    return {message.seq: message for message in load(tx, rows)}
+
+
+def page(
+    tx: Connection,
+    conversation_id: str,
+    *,
+    limit: int,
+    before: int | None = None,
+    after: int | None = None,
+) -> list[Message]:
+    """A page of a conversation: the newest first, or the oldest first with ``after``."""
+    statement = select(messages).where(messages.c.conversation_id == conversation_id)
+    if after is not None:
+        statement = statement.where(messages.c.seq > after).order_by(messages.c.seq)
+    else:
+        statement = statement.order_by(messages.c.seq.desc())
+    if before is not None:
+        statement = statement.where(messages.c.seq < before)
+    return load(tx, tx.execute(statement.limit(limit)).all())
+
+
+def changed_since(
+    tx: Connection, numbers: Iterable[str], changed: int, limit: int
+) -> list[tuple[int, Message]]:
+    """Messages of these numbers that are new or changed after a number, oldest change first.
+
+    Each comes with the number of its last change.
+    """
+    statement = (
+        _of(select(messages), numbers)
+        .where(messages.c.changed > changed)
+        .order_by(messages.c.changed)
+        .limit(limit)
+    )
+    rows = tx.execute(statement).all()
+    return [(int(row.changed), message) for row, message in zip(rows, load(tx, rows), strict=True)]
+
+
+def find(
+    tx: Connection,
+    *,
+    limit: int,
+    number: str | None = None,
+    peer: str | None = None,
+    status: str | None = None,
+    unrouted: bool = False,
+    before: int | None = None,
+) -> list[Message]:
+    """Messages for the operator, newest first."""
+    statement = select(messages).order_by(messages.c.seq.desc()).limit(limit)
+    if number is not None:
+        statement = statement.where(messages.c.number == number)
+    if peer is not None:
+        statement = statement.where(messages.c.peer == peer)
+    if status is not None:
+        statement = statement.where(messages.c.status == status)
+    if unrouted:
+        statement = statement.where(UNROUTED)
+    if before is not None:
+        statement = statement.where(messages.c.seq < before)
+    return load(tx, tx.execute(statement).all())
+
+
+def unrouted_numbers(tx: Connection) -> list[str]:
+    """Numbers for which messages wait that nobody is set up to receive."""
+    statement = select(messages.c.number).where(UNROUTED).distinct()
+    return [str(number) for (number,) in tx.execute(statement)]
+
+
+def mark_routed(tx: Connection, message_id: str) -> None:
+    """Note that somebody receives the message, and let the apps see it as changed."""
+    tx.execute(
+        update(messages)
+        .where(messages.c.id == message_id)
+        .values(routed=True, changed=next_seq(tx), updated_at=time.time())
+    )
+
+
+def touch(tx: Connection, message_id: str) -> None:
+    """Let the apps see a message as changed."""
+    tx.execute(
+        update(messages)
+        .where(messages.c.id == message_id)
+        .values(changed=next_seq(tx), updated_at=time.time())
+    )
+
+
+def advance(
+    tx: Connection,
+    message_id: str,
+    status: Status,
+    *,
+    provider_id: str | None = None,
+    code: str | None = None,
+    reason: str | None = None,
+) -> bool:
+    """Move an outbound message forward; false, and nothing changed, where that would be backwards.
+
+    The carrier's id is kept in any case. A state that it has already may get a new ``reason``.
+    """
+    row = tx.execute(
+        select(messages.c.status, messages.c.provider_id, messages.c.error_reason)
+        .where(messages.c.id == message_id)
+        .with_for_update()
+    ).one()
+    values: dict[str, Any] = {}
+    if provider_id is not None and row.provider_id is None:
+        values["provider_id"] = provider_id
+    explained = status == row.status and reason not in (None, row.error_reason)
+    forward = advances(Status(row.status), status) or explained
+    if forward:
+        values |= {"status": str(status), "error_code": code, "error_reason": reason}
+        values |= {"changed": next_seq(tx), "updated_at": time.time()}
+    if values:
+        tx.execute(update(messages).where(messages.c.id == message_id).values(values))
+    return forward
+
+
+def requeue(tx: Connection, message_id: str) -> None:
+    """Put a message that certainly was not sent back in the queue (the operator's “try again”)."""
+    tx.execute(
+        update(messages)
+        .where(messages.c.id == message_id)
+        .values(
+            status=str(Status.QUEUED),
+            error_code=None,
+            error_reason=None,
+            changed=next_seq(tx),
+            updated_at=time.time(),
+        )
+    )
+
+
+def record_status(tx: Connection, provider: str, told: DeliveryStatus) -> Message | None:
+    """Keep a delivery receipt and move its message forward.
+
+    Returns the message if its state changed. A receipt for a message that is not known yet waits
+    for it, see ``join_receipts``.
+    """
+    row = _sent_message(tx, provider, told)
+    provider_id = told.provider_id or (str(row.provider_id or row.id) if row is not None else "")
+    message_id = str(row.id) if row is not None else None
+    if not receipts.add(tx, provider, provider_id, message_id, told) or message_id is None:
+        return None
+    return _apply(tx, message_id, told.provider_id)
+
+
+def join_receipts(tx: Connection, message: Message, provider_id: str) -> bool:
+    """Give a message the receipts that came before its carrier's id was known; true if it moved."""
+    if not receipts.adopt(tx, message.provider, provider_id, message.id):
+        return False
+    return _apply(tx, message.id, None) is not None
+
+
+def _sent_message(tx: Connection, provider: str, told: DeliveryStatus) -> Row[Any, Any] | None:
+    """The outbound message a receipt is for: by our own id where echoed, else by the carrier's."""
+    outbound = and_(messages.c.direction == "out", messages.c.provider == provider)
+    statement = select(messages.c.id, messages.c.provider_id).where(outbound)
+    if told.message_id:
+        row = tx.execute(statement.where(messages.c.id == told.message_id)).one_or_none()
+        if row is not None:
+            return row
+    if not told.provider_id:
+        return None
+    return tx.execute(statement.where(messages.c.provider_id == told.provider_id)).first()
+
+
+def _apply(tx: Connection, message_id: str, provider_id: str | None) -> Message | None:
+    """Move a message to where its receipts say it is."""
+    message = by_id(tx, message_id)
+    if message is None:
+        return None
+    verdict = receipts.verdict(tx, message)
+    if verdict is None or not advance(
+        tx,
+        message_id,
+        verdict.status,
+        provider_id=provider_id,
+        code=verdict.code,
+        reason=verdict.reason,
+    ):
+        return None
+    return by_id(tx, message_id)
+
+
+def unread(tx: Connection, extension: str, conversation_ids: Sequence[str]) -> dict[str, int]:
+    """How many inbound messages of each conversation an extension has not read."""
+    mark = and_(
+        reads.c.conversation_id == messages.c.conversation_id, reads.c.extension == extension
+    )
+    statement = (
+        select(messages.c.conversation_id, func.count())
+        .select_from(messages.outerjoin(reads, mark))
+        .where(
+            messages.c.conversation_id.in_(conversation_ids),
+            messages.c.direction == "in",
+            messages.c.seq > func.coalesce(reads.c.seq, 0),
+        )
+        .group_by(messages.c.conversation_id)
+    )
+    return {str(row[0]): int(row[1]) for row in tx.execute(statement)}
+
+
+def load(tx: Connection, rows: Sequence[Row[Any]]) -> list[Message]:
+    """Rows of the messages table as messages with their attachments."""
+    files = attachments.of(tx, [row.id for row in rows])
+    return [_message(row, files.get(row.id, ())) for row in rows]
+
+
+def _of(statement: Select[Any], numbers: Iterable[str] | None) -> Select[Any]:
+    return statement if numbers is None else statement.where(messages.c.number.in_(list(numbers)))
+
+
+def _row(message: Message) -> dict[str, Any]:
+    return {
+        "seq": message.seq,
+        "id": message.id,
+        "changed": message.seq,
+        "conversation_id": message.conversation_id,
+        "direction": message.direction,
+        "number": message.number,
+        "peer": message.peer,
+        "participants": list(message.participants),
+        "provider": message.provider,
+        "provider_id": message.provider_id,
+        "text": message.text,
+        "segments": message.segments,
+        "status": str(message.status),
+        "error_code": message.error_code,
+        "error_reason": message.error_reason,
+        "extension": message.extension,
+        "client_id": message.client_id,
+        "routed": message.routed,
+        "carrier_time": message.carrier_time,
+        "created_at": message.created_at,
+        "updated_at": message.updated_at,
+    }
+
+
+def _message(row: Row[Any], media: tuple[Attachment, ...]) -> Message:
+    return Message(
+        direction=row.direction,
+        number=row.number,
+        peer=row.peer,
+        text=row.text,
+        media=media,
+        participants=tuple(row.participants),
+        provider=row.provider,
+        provider_id=row.provider_id,
+        status=Status(row.status),
+        error_code=row.error_code,
+        error_reason=row.error_reason,
+        extension=row.extension,
+        client_id=row.client_id,
+        segments=row.segments,
+        carrier_time=row.carrier_time,
+        id=row.id,
+        seq=row.seq,
+        conversation_id=row.conversation_id,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        routed=row.routed,
+    )

@@ -1,0 +1,61 @@
+"""Migrations: numbered Alembic scripts beside this file, run at start by whoever comes first."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from sqlalchemy import Connection, Engine, inspect, text
+
+SCRIPTS = Path(__file__).parent / "migrations"
+LOCK_KEY = 7_239_817_231  # any number that nobody else in the database uses
+
+
+def head() -> str:
+    """The newest revision: the number of the newest script."""
+    return max(path.name[:4] for path in (SCRIPTS / "versions").glob("[0-9]*.py"))
+
+
+def is_current(engine: Engine) -> bool:
+    """Whether the database has every migration."""
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return False
+        version = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        return bool(version == head())
+
+
+def migrate(engine: Engine, lock_file: Path) -> None:
+    """Run the missing migrations under a lock, in one transaction."""
+    from alembic import command  # costs a web process 15 MB that it seldom needs
+    from alembic.config import Config
+
+    with engine.connect() as connection, _alone(connection, lock_file):
+        config = Config()
+        config.set_main_option("script_location", str(SCRIPTS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+@contextmanager
+def _alone(connection: Connection, lock_file: Path) -> Iterator[None]:
+    if connection.dialect.name == "sqlite":
+        with FileLock(lock_file):
+            # Rebuilding a table with foreign keys on would delete the rows that refer to it.
+            # The pragma counts only outside a transaction, hence the driver's own connection.
+            driver: Any = connection.connection.driver_connection
+            driver.execute("PRAGMA foreign_keys=OFF")
+            try:
+                yield
+            finally:
+                driver.execute("PRAGMA foreign_keys=ON")
+    else:
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK_KEY})
+        connection.commit()
+        try:
+            yield
+        finally:
+            connection.rollback()
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK_KEY})
+            connection.commit()

@@ -1,0 +1,93 @@
+"""Quarantine: authentic webhooks, or parts of them, that could not be read."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from services.messages import WebhookCall
+from services.store.schema import quarantine
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """One call that waits for somebody to look at it."""
+
+    id: int
+    provider: str
+    method: str
+    headers: Mapping[str, str]
+    query: str
+    body: bytes
+    reason: str
+    received_at: float
+    replayed_at: float | None
+
+    def call(self) -> WebhookCall:
+        """The call as it came, without its credentials."""
+        return WebhookCall(self.method, self.headers, self.query, self.body)
+
+
+def add(tx: Connection, provider: str, call: WebhookCall, reason: str, body: bytes) -> None:
+    """Keep a call (or the part ``body`` of it) without its credentials."""
+    tx.execute(
+        quarantine.insert().values(
+            provider=provider,
+            method=call.method,
+            headers={
+                name: value
+                for name, value in call.headers.items()
+                if name in ("content-type", "user-agent")
+            },
+            query="&".join(part for part in call.query.split("&") if not part.startswith("token=")),
+            body=body,
+            reason=reason,
+            received_at=time.time(),
+        )
+    )
+
+
+def waiting(tx: Connection, limit: int = 100) -> list[Quarantined]:
+    """What has not been replayed, oldest first."""
+    statement = (
+        select(quarantine)
+        .where(quarantine.c.replayed_at.is_(None))
+        .order_by(quarantine.c.id)
+        .limit(limit)
+    )
+    return [_quarantined(row) for row in tx.execute(statement)]
+
+
+def by_id(tx: Connection, row_id: int) -> Quarantined | None:
+    """One quarantined call."""
+    row = tx.execute(select(quarantine).where(quarantine.c.id == row_id)).one_or_none()
+    return _quarantined(row) if row is not None else None
+
+
+def replayed(tx: Connection, row_id: int) -> None:
+    """Note that a call has been read after all."""
+    tx.execute(update(quarantine).where(quarantine.c.id == row_id).values(replayed_at=time.time()))
+
+
+def count(tx: Connection) -> int:
+    """How many calls wait."""
+    statement = (
+        select(func.count()).select_from(quarantine).where(quarantine.c.replayed_at.is_(None))
+    )
+    return int(tx.execute(statement).scalar_one())
+
+
+def _quarantined(row: Row[Any]) -> Quarantined:
+    return Quarantined(
+        id=row.id,
+        provider=row.provider,
+        method=row.method,
+        headers=row.headers,
+        query=row.query,
+        body=bytes(row.body),
+        reason=row.reason,
+        received_at=row.received_at,
+        replayed_at=row.replayed_at,
+    )

@@ -1,0 +1,221 @@
+"""The tables. Times are seconds since 1970; ids that leave the house are UUIDv7 texts.
+
+``seq`` and ``changed`` come from one counter that is taken inside the writing transaction: numbers
+become visible in the order in which they were given, on PostgreSQL too, so that whoever has seen
+everything up to a number has missed nothing below it.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import JSON
+
+metadata = MetaData()
+
+# SQLite numbers rows by itself only in a column of its own INTEGER type.
+RowId = BigInteger().with_variant(Integer, "sqlite")
+
+# Queries must repeat these words to the letter, or SQLite does not use the partial indexes.
+DUE = text("state = 'due'")
+LIVE = text("state IN ('due', 'leased')")
+DEAD = text("state = 'dead'")
+UNROUTED = text("NOT routed")
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("number", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("participants", JSON, nullable=False),
+    Column("members", Text, nullable=False),  # the peers, sorted and joined: what makes it one
+    Column("last_seq", BigInteger, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    UniqueConstraint("number", "members"),
+    Index("conversations_by_number", "number", "last_seq"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False, unique=True),
+    Column("changed", BigInteger, nullable=False),
+    Column("conversation_id", Text, ForeignKey("conversations.id"), nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("number", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("participants", JSON, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("provider_id", Text),
+    Column("text", Text, nullable=False),
+    Column("segments", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("error_code", Text),
+    Column("error_reason", Text),
+    Column("extension", Text),
+    Column("client_id", Text),
+    Column("fingerprint", Text),  # of the request that made it, to tell a repeat from a clash
+    Column("routed", Boolean, nullable=False),
+    Column("carrier_time", Float),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    UniqueConstraint("provider", "provider_id", "number"),
+    UniqueConstraint("extension", "client_id"),
+    Index("messages_by_conversation", "conversation_id", "seq"),
+    Index("messages_by_change", "number", "changed"),
+    Index(
+        "messages_unrouted",
+        "number",
+        "seq",
+        sqlite_where=UNROUTED,
+        postgresql_where=UNROUTED,
+    ),
+)
+
+attachments = Table(
+    "attachments",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("message_id", Text, ForeignKey("messages.id"), index=True),
+    Column("extension", Text),  # that uploaded it; no message yet
+    Column("position", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("source_url", Text),
+    Column("created_at", Float, nullable=False),
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("provider_id", Text, nullable=False),
+    Column("message_id", Text, index=True),  # none: the message is not known (yet)
+    Column("peer", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("code", Text),
+    Column("reason", Text),
+    Column("at", Float, nullable=False),
+    Column("received_at", Float, nullable=False),
+    UniqueConstraint("provider", "provider_id", "peer", "event"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("message_id", Text, ForeignKey("messages.id"), nullable=False),
+    Column("target", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("due", Float, nullable=False),
+    Column("hold_until", Float, nullable=False),
+    Column("owner", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("lapses", Integer, nullable=False),
+    Column("started", Boolean, nullable=False),  # what cannot be undone may have been done
+    Column("error", Text),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    UniqueConstraint("message_id", "kind", "target", "about"),
+    Index("jobs_due", "destination", "due", "id", sqlite_where=DUE, postgresql_where=DUE),
+    Index("jobs_lane", "lane", "id", sqlite_where=LIVE, postgresql_where=LIVE),
+    Index("jobs_dead", "id", sqlite_where=DEAD, postgresql_where=DEAD),
+    sqlite_autoincrement=True,
+)
+
+destinations = Table(
+    "destinations",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("paused_until", Float, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("config", Boolean, nullable=False),  # waits for the operator, not for the other side
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("started_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("extension", Text, nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("address", JSON, nullable=False),
+    Column("token_hash", Text, nullable=False, unique=True),
+    Column("created_at", Float, nullable=False),
+    Column("seen_at", Float),
+    Column("revoked_at", Float),
+    Column("last_success_at", Float),
+    Column("last_error", Text),
+)
+
+pairings = Table(
+    "pairings",
+    metadata,
+    Column("code_hash", Text, primary_key=True),
+    Column("extension", Text, nullable=False),
+    Column("expires_at", Float, nullable=False),
+)
+
+reads = Table(
+    "reads",
+    metadata,
+    Column("extension", Text, primary_key=True),
+    Column("conversation_id", Text, ForeignKey("conversations.id"), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    Index("reads_by_change", "extension", "changed"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("received_at", Float, nullable=False),
+    Column("replayed_at", Float),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,122 @@
+"""The delivery worker: does jobs until it is told to stop."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+from filelock import FileLock, Timeout
+from gevent.pool import Pool
+
+from services.errors import DeliveryError, Kind, StorageUnwell
+from services.gateway import Gateway
+from services.store import destinations, jobs
+from services.store.jobs import Job, JobKind
+
+log = structlog.get_logger()
+
+SLOTS = 16  # jobs that one destination may have in hand at once
+BEAT_SECONDS = 10.0
+SWEEP_SECONDS = 3600.0
+
+
+def run(gateway: Gateway, alive: Callable[[], bool], beat: Callable[[], None]) -> None:
+    """Deliver until ``alive`` says no, then finish what is in hand.
+
+    ``beat`` is called at least every second or two, so that a supervisor can tell a hung worker.
+    """
+    with Worker(gateway) as worker:
+        while alive():
+            beat()
+            worker.turn()
+        worker.finish(beat)
+
+
+class Worker:
+    """One worker: its lock in the storage folder shows other processes that it lives."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.id = uuid4().hex
+        self._gateway = gateway
+        self._in_hand: Counter[str] = Counter()
+        self._pool = Pool()
+        self._folder = gateway.environment.service.storage_path.resolve() / "run"
+        self._lock = FileLock(self._folder / f"{self.id}.worker")
+        self._next_beat = 0.0
+        self._next_sweep = 0.0
+        self._generation = ""
+
+    def __enter__(self) -> "Worker":
+        self._lock.acquire()
+        self._gateway.store.write(destinations.resume_all)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        Path(self._lock.lock_file).unlink(missing_ok=True)
+
+    def turn(self) -> None:
+        """Look once for work and for what is due by the clock, then wait for the bell."""
+        rung = self._gateway.store.bell.listen()
+        try:
+            self._housekeeping()
+            wait = self._gateway.deliver(self.id, self._room, self._start)
+        except StorageUnwell as error:
+            log.error("cannot look for work", reason=str(error))
+            time.sleep(1.0)
+            return
+        if wait > 0:
+            self._gateway.store.bell.wait(wait, rung)
+
+    def finish(self, beat: Callable[[], None]) -> None:
+        """Wait for the jobs in hand; whatever is left when we are killed is taken back later."""
+        while not self._pool.join(timeout=1.0):
+            beat()
+
+    def _housekeeping(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_beat:
+            self._next_beat = now + BEAT_SECONDS
+            self._gateway.store.write(lambda tx: jobs.beat(tx, self.id, time.time()))
+            self._gateway.delivery.reclaim(self._dead_workers())
+        if now >= self._next_sweep:
+            self._next_sweep = now + SWEEP_SECONDS
+            self._gateway.sweep()
+        if self._gateway.settings.generation != self._generation:
+            self._generation = self._gateway.settings.generation
+            self._gateway.route_waiting()
+
+    def _dead_workers(self) -> list[str]:
+        """Workers of this storage folder whose lock nobody holds any more."""
+        dead = []
+        for path in self._folder.glob("*.worker"):
+            if path.stem == self.id:
+                continue
+            try:
+                with FileLock(path, timeout=0):
+                    dead.append(path.stem)
+                    path.unlink(missing_ok=True)
+            except Timeout:
+                continue
+        return dead
+
+    def _room(self, destination: str) -> int:
+        return SLOTS - self._in_hand[destination]
+
+    def _start(self, job: Job) -> None:
+        self._in_hand[job.destination] += 1
+        self._pool.spawn(self._perform, job)
+
+    def _perform(self, job: Job) -> None:
+        try:
+            self._gateway.delivery.perform(job)
+        except Exception as error:
+            log.exception("a job failed in an unforeseen way", message_id=job.message_id)
+            kind = Kind.UNKNOWN if job.kind is JobKind.SEND else Kind.RETRY
+            reason = f"Textbridge has a fault here ({type(error).__name__}); its log says more."
+            self._gateway.delivery.settle(job, DeliveryError(reason, kind))
+        finally:
+            self._in_hand[job.destination] -= 1
+            self._gateway.store.bell.ring()

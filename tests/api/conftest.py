@@ -1,0 +1,140 @@
+"""A whole Textbridge in this process, and phones of its extensions that talk to the real API."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from app import create_app
+from services.gateway import Gateway
+from services.store import devices
+from tests.conftest import PEER, settings_file
+
+MINE = "+12025550101"  # of 201
+THEIRS = "+12025550102"  # of 202
+SHARED = "+12025550103"  # of both
+API = "/api/v1"
+SETTINGS = (
+    {"number": MINE, "carrier": "sandbox", "extensions": ["201"], "description": "Front desk"},
+    {"number": THEIRS, "carrier": "sandbox", "extensions": ["202"]},
+    {"number": SHARED, "carrier": "sandbox", "extensions": ["201", "202"]},
+)
+_ids = itertools.count(1)
+
+
+@dataclass
+class Phone:
+    """A paired device; its calls carry its token."""
+
+    client: FlaskClient
+    id: str
+    token: str
+
+    def call(self, method: str, path: str, **options: Any) -> TestResponse:
+        headers = {"Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
+        return self.client.open(API + path, method=method, headers=headers, **options)
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self.call("GET", path, **options)
+
+    def post(self, path: str, json: Any = None, **options: Any) -> TestResponse:
+        return self.call("POST", path, json=json, **options)
+
+    def read(self, path: str, **query: Any) -> dict[str, Any]:
+        """The answer of a GET that must succeed."""
+        answer = self.get(path, query_string=query)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json or {})
+
+    def send(self, **asked: Any) -> dict[str, Any]:
+        """The message that a POST makes, which must succeed."""
+        answer = self.post("/messages", {"text": "hello", **asked})
+        assert answer.status_code == 202, answer.text
+        return dict(answer.json or {})
+
+
+@dataclass
+class House:
+    """The service with its doors, and the outside world that writes to it."""
+
+    app: Flask
+    gateway: Gateway
+
+    @property
+    def client(self) -> FlaskClient:
+        return self.app.test_client()
+
+    def pair(self, extension: str, name: str = "Phone") -> Phone:
+        code = self.gateway.store.write(lambda tx: devices.add_pairing(tx, extension))
+        asked = {"code": code, "device": {"name": name, "platform": "android"}}
+        answer = self.client.post(f"{API}/pair", json=asked)
+        assert answer.status_code == 201, answer.text
+        return Phone(self.client, answer.json["device_id"], answer.json["token"])
+
+    def webhook(self, event: Mapping[str, Any]) -> None:
+        url = self.gateway.providers["sandbox"].webhook_url
+        answer = self.client.post(url[url.index("/webhook") :], json=dict(event))
+        assert answer.status_code == 200, answer.text
+
+    def receive(self, to: str = MINE, text: str = "hi", **event: Any) -> str:
+        """A text arrives; returns the carrier's id."""
+        event = {"id": f"x{next(_ids)}", "from": PEER, "to": to, "text": text, **event}
+        self.webhook(event)
+        return str(event["id"])
+
+
+def open_house(folder: Path, **env: str) -> House:
+    (folder / "message_settings.json").write_text(settings_file(*SETTINGS), "utf-8")
+    app = create_app({"APP_ENV": "local", "STORAGE_PATH": str(folder), **env})
+    return House(app, app.extensions["gateway"])
+
+
+@pytest.fixture
+def make_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
+    """Open services on this test's folder, also on another database."""
+    opened = []
+
+    def make(**env: str) -> House:
+        opened.append(open_house(tmp_path, **env))
+        return opened[-1]
+
+    yield make
+    for house in opened:
+        house.gateway.close()
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """One service for all tests of a module that leave nothing behind."""
+    house = open_house(tmp_path_factory.mktemp("standing"))
+    yield house
+    house.gateway.close()
+
+
+@pytest.fixture
+def house(make_house: Callable[..., House]) -> House:
+    return make_house()
+
+
+@pytest.fixture
+def both(make_house: Callable[..., House], database: str) -> House:
+    """The service on SQLite and then on PostgreSQL."""
+    return make_house(DATABASE_URL=database)
+
+
+@pytest.fixture
+def phone(house: House) -> Phone:
+    """A phone of extension 201."""
+    return house.pair("201")
+
+
+@pytest.fixture
+def other(house: House) -> Phone:
+    """A phone of extension 202."""
+    return house.pair("202")

@@ -1,0 +1,225 @@
+"""Nobody in who does not belong: every route, with every wrong key, and every other extension."""
+
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from blueprints.api import auth
+from blueprints.api.auth import Auth
+from services.store import devices
+from tests.api.conftest import API, PEER, SHARED, House, Phone
+
+OPEN = {"/api/v1/pair", "/api/v1/openapi.json"}
+ELSEWHERE = re.compile("[0-9a-f]{8}-[0-9a-f-]{27}")
+SOME_ID = "01a1f912-29fd-798d-b9d5-d4199fe17a55"
+
+
+def routes(app: Flask) -> Iterator[tuple[str, str]]:
+    """Every method and rule of the API."""
+    for rule in app.url_map.iter_rules():
+        if rule.rule.startswith(API):
+            for method in rule.methods or ():
+                yield method, rule.rule
+
+
+def filled(rule: str, identifier: str = SOME_ID) -> str:
+    return re.sub("<[^>]+>", identifier, rule)
+
+
+def test_every_route_declares_whom_it_admits(house: House) -> None:
+    rules = [r for r in house.app.url_map.iter_rules() if r.rule.startswith(API)]
+    declared = {r.rule: getattr(house.app.view_functions[r.endpoint], "auth", None) for r in rules}
+    assert len(declared) > 12
+    assert all(isinstance(auth, Auth) for auth in declared.values()), declared
+    assert {rule for rule, auth in declared.items() if auth is Auth.ANYBODY} == OPEN
+
+
+def test_a_route_that_declares_nothing_admits_nobody(house: House) -> None:
+    phone = house.pair("201")
+    house.app._got_first_request = False
+    house.app.add_url_rule(f"{API}/forgotten", "forgotten", lambda: "secret")
+    assert phone.get("/forgotten").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer wrong",
+        "Bearer tb_" + "x" * 43,
+        "Bearer " + "x" * 6000,
+        "Bearer \xe9\xff\x80",
+        "Bearer \x01",
+        "Bearer a b",
+        "Basic dGI6dGI=",
+        "tb_token",
+        "Digest username",
+        "\xe9",
+    ],
+)
+def test_every_route_refuses_a_wrong_token(house: House, header: str | None) -> None:
+    headers = {} if header is None else {"Authorization": header}
+    for method, rule in routes(house.app):
+        if rule not in OPEN:
+            check_refusal(house.client.open(filled(rule), method=method, headers=headers), method)
+
+
+def test_every_route_refuses_a_revoked_device(house: House, phone: Phone) -> None:
+    house.gateway.store.write(lambda tx: devices.revoke(tx, phone.id))
+    for method, rule in routes(house.app):
+        if rule not in OPEN:
+            check_refusal(phone.call(method, filled(rule).removeprefix(API)), method)
+
+
+def check_refusal(answer: TestResponse, method: str) -> None:
+    assert answer.status_code == 401, (method, answer.request.path)
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    if method != "HEAD":
+        assert answer.mimetype == "application/problem+json"
+        assert answer.json["code"] == "unauthorized"
+
+
+@pytest.mark.parametrize("spelling", ["Bearer", "bearer", "BEARER", "Bearer "])
+def test_the_scheme_is_read_in_any_case(phone: Phone, spelling: str) -> None:
+    answer = phone.client.get(f"{API}/me", headers={"Authorization": f"{spelling} {phone.token}"})
+    assert answer.status_code == 200
+
+
+def test_a_token_counts_in_the_header_only(phone: Phone) -> None:
+    for query in ({"token": phone.token}, {"access_token": phone.token}, {"ticket": phone.token}):
+        assert phone.client.get(f"{API}/me", query_string=query).status_code == 401
+        assert phone.client.get(f"{API}/events", query_string=query).status_code == 401
+
+
+# Everything that one extension has, as another one sees it: as if it were not there.
+
+
+def mine(house: House, phone: Phone) -> list[tuple[str, str, dict[str, Any]]]:
+    """Calls that concern what belongs to 201 alone."""
+    house.receive(text="canary")
+    (conversation,) = phone.read("/conversations")["items"]
+    upload = phone.post("/media", data={"file": (BytesIO(b"GIF89a"), "a.gif")}).json["id"]
+    sent = phone.send(to=PEER, text="canary", media_ids=[upload])
+    loose = phone.post("/media", data={"file": (BytesIO(b"GIF89a"), "b.gif")}).json["id"]
+    at = f"/conversations/{conversation['id']}"
+    return [
+        ("GET", at, {}),
+        ("GET", f"{at}/messages", {}),
+        ("POST", f"{at}/read", {"json": {"up_to_seq": 1}}),
+        ("POST", "/messages", {"json": {"conversation_id": conversation["id"], "text": "x"}}),
+        ("GET", f"/messages/{conversation['last_message']['id']}", {}),
+        ("GET", f"/messages/{sent['id']}", {}),
+        ("GET", f"/media/{upload}", {}),
+        ("GET", f"/media/{loose}", {}),
+        ("PUT", f"/devices/{phone.id}", {"json": {"name": "x"}}),
+        ("DELETE", f"/devices/{phone.id}", {}),
+    ]
+
+
+def test_what_belongs_to_another_extension_is_not_there(house: House, phone: Phone) -> None:
+    calls = mine(house, phone)
+    other = house.pair("202")
+    for method, path, options in calls:
+        foreign = other.call(method, path, **options)
+        absent = other.call(method, ELSEWHERE.sub(str(uuid4()), path), **elsewhere(options))
+        assert foreign.status_code == 404, (method, path, foreign.text)
+        assert foreign.data == absent.data, "it can be told from one that does not exist"
+    assert "canary" not in str([other.read(p) for p in ("/conversations", "/me", "/devices")])
+    assert other.read("/sync", since="0")["events"] == []
+
+
+def elsewhere(options: dict[str, Any]) -> dict[str, Any]:
+    """The same call for something that does not exist at all."""
+    asked = options.get("json")
+    if asked and "conversation_id" in asked:
+        return {"json": asked | {"conversation_id": str(uuid4())}}
+    return options
+
+
+def test_the_owner_may_do_all_of_it(house: House, phone: Phone) -> None:
+    """Else the test above proves nothing."""
+    for method, path, options in mine(house, phone):
+        answer = phone.call(method, path, **options)
+        assert answer.status_code in (200, 202, 204), (method, path, answer.text)
+        answer.close()
+
+
+def test_an_upload_of_another_extension_cannot_be_sent(phone: Phone, other: Phone) -> None:
+    upload = phone.post("/media", data={"file": (BytesIO(b"GIF89a"), "a.gif")}).json["id"]
+    answer = other.post("/messages", {"to": PEER, "media_ids": [upload]})
+    assert (answer.status_code, answer.json["code"]) == (422, "unknown_file")
+
+
+def test_a_shared_number_is_seen_by_both_and_nobody_else(house: House) -> None:
+    house.receive(to=SHARED)
+    seen = [len(house.pair(e).read("/conversations")["items"]) for e in ("201", "202", "203")]
+    assert seen == [1, 1, 0]
+
+
+# Pairing and devices
+
+
+def test_a_code_is_good_once_and_its_spelling_does_not_matter(house: House) -> None:
+    code = house.gateway.store.write(lambda tx: devices.add_pairing(tx, "201"))
+    asked = {"code": f" {code.lower().replace('-', ' ')} ", "device": {"name": "Phone"}}
+    first = house.client.post(f"{API}/pair", json=asked)
+    again = house.client.post(f"{API}/pair", json=asked)
+    assert (first.status_code, again.status_code) == (201, 403)
+    assert first.json["extension"] == "201"
+
+
+def test_nobody_learns_why_a_code_is_wrong(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "PAIRING_SECONDS", -1.0)
+    expired = house.gateway.store.write(lambda tx: devices.add_pairing(tx, "201"))
+    answers = {
+        house.client.post(f"{API}/pair", json={"code": code, "device": {"name": "x"}}).data
+        for code in (expired, "ABCD-2345", "nonsense", "\x00", "\ud83d", "٣")
+    }
+    assert len(answers) == 1
+    assert b"wrong_code" in answers.pop()
+
+
+def test_devices_are_listed_renamed_and_revoked(house: House, phone: Phone) -> None:
+    second = house.pair("201", "Tablet")
+    house.pair("202")
+    listed = phone.read("/devices")["items"]
+    assert [(d["name"], d["platform"], d["current"]) for d in listed] == [
+        ("Phone", "android", True),
+        ("Tablet", "android", False),
+    ]
+    renamed = phone.call("PUT", f"/devices/{second.id}", json={"name": "Kitchen \x00"})
+    assert renamed.json["name"] == "Kitchen \ufffd"
+    assert phone.call("DELETE", f"/devices/{second.id}").status_code == 204
+    assert second.get("/me").status_code == 401
+    assert phone.call("DELETE", f"/devices/{second.id}").status_code == 404
+    assert phone.call("DELETE", f"/devices/{phone.id}").status_code == 204
+    assert phone.get("/me").status_code == 401
+
+
+def test_a_call_is_noted_at_most_once_a_minute(
+    house: House, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone.get("/me")
+    writes = []
+    monkeypatch.setattr(house.gateway.store, "write", writes.append)
+    phone.get("/me")
+    assert writes == []
+    monkeypatch.setattr(auth, "SEEN_SECONDS", -1.0)
+    phone.get("/me")
+    assert len(writes) == 1
+
+
+def test_every_answer_has_its_guards(house: House, phone: Phone) -> None:
+    for answer in (phone.get("/me"), phone.get("/nothing"), house.client.get(f"{API}/me")):
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["Cache-Control"] == "no-store"

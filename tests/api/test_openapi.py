@@ -1,0 +1,129 @@
+"""The OpenAPI document is true: a fuzzer that knows only the document finds nothing else."""
+
+import gc
+import re
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import APIOperation, GenerationMode, checks
+from schemathesis.generation.case import Case
+
+from tests.api.conftest import API, PEER, SHARED, House, Phone
+
+DOCUMENT = f"{API}/openapi.json"
+METHODS = {"get", "put", "post", "patch", "delete"}
+
+
+@pytest.fixture(scope="module")
+def phone(standing: House) -> Phone:
+    """A phone of extension 201."""
+    return standing.pair("201")
+
+
+@pytest.fixture(scope="module")
+def known(standing: House, phone: Phone) -> dict[str, str]:
+    """Ids of things that exist, so that the fuzzer gets beyond 404."""
+    standing.receive(to=SHARED)
+    (conversation,) = phone.read("/conversations")["items"]
+    sent = phone.send(to=PEER)
+    upload = phone.post("/media", data={"file": (BytesIO(b"GIF89a"), "a.gif")}).json
+    return {
+        "conversation_id": conversation["id"],
+        "message_id": sent["id"],
+        "media_id": upload["id"],
+        "device_id": standing.pair("201", "Spare").id,
+    }
+
+
+@pytest.fixture(scope="module")
+def document(standing: House) -> Any:
+    """The published document, with the service behind it."""
+    standing.gateway.stopping = True  # or every stream and every wait would last
+    return schemathesis.openapi.from_wsgi(DOCUMENT, standing.app)
+
+
+CONFORMS = [
+    checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+
+
+# The fuzzer leaves the files open that it gets.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.timeout(300)
+def test_a_fuzzer_finds_no_fault_and_no_answer_that_is_not_declared(
+    document: Any, phone: Phone, known: dict[str, str], subtests: pytest.Subtests
+) -> None:
+    headers = {"Authorization": f"Bearer {phone.token}"}
+
+    def ask(case: Case) -> None:
+        # Whether a phone number can be dialled is more than a document can say.
+        case.call_and_validate(headers=headers, excluded_checks=[checks.positive_data_acceptance])
+        real = {name: known[name] for name in case.path_parameters if name in known}
+        if real and case.method != "DELETE":
+            case.path_parameters.update(real)
+            case.validate_response(case.call(headers=headers), checks=CONFORMS)
+
+    for operation in (found.ok() for found in document.get_all_operations()):
+        for mode in GenerationMode:
+            with subtests.test(operation.label, mode=mode.value):
+                fuzz(operation, mode, ask)
+    gc.collect()
+
+
+def fuzz(operation: APIOperation, mode: GenerationMode, ask: Callable[[Case], None]) -> None:
+    """Make up calls, right ones or wrong ones."""
+    profile = settings(
+        max_examples=25,
+        phases=[Phase.generate],  # to find, not to make small
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    try:
+        profile(given(case=operation.as_strategy(generation_mode=mode))(ask))()
+    except Unsatisfiable:
+        assert mode is GenerationMode.NEGATIVE, "nothing can be wrong with this call"
+
+
+def test_the_document_is_open_and_valid(standing: House, document: Any) -> None:
+    document.validate()
+    told = standing.client.get(DOCUMENT)
+    assert told.status_code == 200
+    assert told.json["openapi"].startswith("3.1")
+
+
+def test_the_document_has_every_call(standing: House) -> None:
+    paths = standing.client.get(DOCUMENT).json["paths"]
+    written = {(m.upper(), path) for path, calls in paths.items() for m in METHODS & set(calls)}
+    real = {
+        (method, re.sub("<(?:[^:>]+:)?([^>]+)>", r"{\1}", rule.rule))
+        for rule in standing.app.url_map.iter_rules()
+        if rule.rule.startswith(API) and rule.rule != DOCUMENT
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert written == real
+
+
+def test_every_call_says_who_may_and_what_else_it_answers(standing: House) -> None:
+    paths = standing.client.get(DOCUMENT).json["paths"]
+    for path, calls in paths.items():
+        for method in METHODS & set(calls):
+            call = calls[method]
+            answers = set(call["responses"])
+            assert {"405", "503"} <= answers, (method, path)
+            assert ("401" in answers) == (path != f"{API}/pair")
+            assert bool(call["security"]) == ("401" in answers)
+            if "requestBody" in call:
+                assert {"400", "413", "415", "422"} <= answers
+            assert call["summary"]
+            assert "default" not in answers, "it would declare everything"

@@ -1,0 +1,86 @@
+"""What the tests share: databases of both kinds, a gateway, and a wall around this machine."""
+
+import ipaddress
+import json
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from services.environment import load
+from services.gateway import Gateway
+from tests.postgres import programs, running_postgres
+
+NUMBER = "+12025550100"
+PEER = "+13035550177"
+_databases = count(1)
+
+
+@pytest.fixture(autouse=True)
+def _wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that a test does may leave this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple) and not ipaddress.ip_address(address[0]).is_loopback:
+            raise AssertionError(f"A test wanted to connect to {address[0]}.")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The maintenance database of a PostgreSQL server of the tests' own."""
+    if programs() is None:
+        pytest.skip("PostgreSQL's server programs are not installed (package postgresql).")
+    with running_postgres() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres: str) -> str:
+    """An empty PostgreSQL database."""
+    name = f"test_{next(_databases)}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return postgres.rpartition("/")[0] + f"/{name}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> str:
+    """``DATABASE_URL`` for each engine: everything that uses this runs on both."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    return ""
+
+
+def settings_file(*numbers: Mapping[str, Any]) -> str:
+    """The content of a Message Settings file."""
+    return json.dumps({"version": 1, "numbers": list(numbers)})
+
+
+DESK = {"number": NUMBER, "carrier": "sandbox", "extensions": ["201"]}
+
+
+@pytest.fixture
+def make_gateway(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
+    """Open gateways on this test's folder; ``numbers`` are entries of Message Settings."""
+    opened = []
+
+    def make(*numbers: Mapping[str, Any], **env: str) -> Gateway:
+        path = tmp_path / "message_settings.json"
+        if numbers:
+            path.write_text(settings_file(*numbers), encoding="utf-8")
+        gateway = Gateway(load({"APP_ENV": "local", "STORAGE_PATH": str(tmp_path), **env}))
+        gateway.store.migrate()
+        opened.append(gateway)
+        return gateway
+
+    yield make
+    for gateway in opened:
+        gateway.close()

@@ -1,0 +1,165 @@
+"""Killed at random while texts come and go: what was acknowledged is there, once, and pushed."""
+
+import os
+import random
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+from sqlalchemy import select
+
+from services.store import Store
+from services.store.schema import messages
+from tests.conftest import settings_file
+from tests.fakes.bandwidth import FakeBandwidth
+from tests.fakes.receiver import Receiver
+from tests.server import Server
+
+NUMBER = "+12025550143"
+TEXTS = 400
+REPLIES = 60
+KILLS = 12
+
+
+class Killer(threading.Thread):
+    """Kills a child, or the whole tree, every now and then; starts the tree again."""
+
+    def __init__(self, server: Server, seed: int) -> None:
+        super().__init__(daemon=True)
+        self.server = server
+        self.random = random.Random(seed)
+        self.stop = threading.Event()
+        self.kills = 0
+
+    def run(self) -> None:
+        while not self.stop.wait(self.random.uniform(0.3, 0.9)) and self.kills < KILLS:
+            self.kills += 1
+            if self.kills % 4 == 0:
+                self.server.kill_tree()
+                self.server.start()
+                continue
+            children = self.server.children()
+            if children:
+                with_luck = self.random.choice(children)
+                try:
+                    os.kill(with_luck, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+
+
+def insist(request: requests.Request, seconds: float = 60.0) -> requests.Response:
+    """Repeat a request until it is answered with 2xx, as carriers and apps do."""
+    end = time.monotonic() + seconds
+    with requests.Session() as session:
+        while time.monotonic() < end:
+            try:
+                answer = session.send(request.prepare(), timeout=5)
+                if answer.ok:
+                    return answer
+            except requests.RequestException:
+                pass
+            time.sleep(0.05)
+    raise AssertionError("never taken")
+
+
+@pytest.mark.timeout(300)
+def test_killed_at_random_nothing_is_lost_and_nothing_is_sent_twice(tmp_path: Path) -> None:
+    desk = {"number": NUMBER, "carrier": "bandwidth", "extensions": ["201"]}
+    (tmp_path / "message_settings.json").write_text(settings_file(desk))
+    with FakeBandwidth() as bandwidth, Receiver() as receiver:
+        token = "a token of the tests"
+        env = {**bandwidth.env, **receiver.env, "BANDWIDTH_WEBHOOK_TOKEN": token}
+        server = Server(tmp_path, env)
+        server.start()
+        hook = f"{server.url}/webhook/bandwidth/sms"
+        bandwidth.webhook = f"{hook}?token={token}"
+        made = server.flask("devices", "add", "201", "--name", "x", "--json")
+        bearer = requests.models.complexjson.loads(made.stdout)["token"]
+        headers = {"Authorization": f"Bearer {bearer}"}
+        killer = Killer(server, seed=7)
+        killer.start()
+
+        def text(index: int) -> str:
+            event = bandwidth.event(
+                f"text {index}",
+                sender=f"+1303555{index % 40:04}",
+                to=NUMBER,
+                message_id=f"m{index}",
+            )
+            for _ in range(1 + (index % 10 == 0)):  # one in ten comes twice
+                insist(requests.Request("POST", hook, params={"token": token}, json=[event]))
+            return f"m{index}"
+
+        def reply(index: int) -> str:
+            body = {
+                "to": f"+1303555{index % 40:04}",
+                "text": f"reply {index}",
+                "client_id": f"c{index}",
+            }
+            url = f"{server.url}/api/v1/messages"
+            return str(
+                insist(requests.Request("POST", url, json=body, headers=headers)).json()["id"]
+            )
+
+        with ThreadPoolExecutor(8) as pool:
+            acknowledged = pool.map(text, range(TEXTS))
+            queued = pool.map(reply, range(REPLIES))
+            provider_ids, reply_ids = set(acknowledged), list(queued)
+        killer.stop.set()
+        killer.join(60)
+        if server.process.poll() is not None:
+            server.start()
+        assert killer.kills >= 4
+
+        pushed = _wait_until_pushed(receiver)
+        _wait_until_settled(server, headers, reply_ids)
+        server.stop()
+
+        store = Store(None, tmp_path)
+        kept = store.read(
+            lambda tx: [
+                row[0]
+                for row in tx.execute(
+                    select(messages.c.provider_id).where(messages.c.direction == "in")
+                )
+            ]
+        )
+        assert sorted(kept) == sorted(provider_ids), "kept once, each of them"
+        assert len(pushed) == TEXTS
+        received = [i for i in receiver.ids if i.endswith("_received")]
+        assert len(set(received)) == TEXTS
+        assert len(received) - TEXTS <= killer.kills * 16, (
+            "repeated pushes: what was in hand at most"
+        )
+        texts = [message["text"] for message in bandwidth.accepted]
+        assert len(texts) == len(set(texts)), "no reply was sent twice"
+        store.close()
+
+
+def _wait_until_pushed(receiver: Receiver) -> set[str]:
+    end = time.monotonic() + 90
+    while time.monotonic() < end:
+        pushes = [p for p in list(receiver.pushes) if p["type"] == "message.received"]
+        ids = {p["data"]["message"]["id"] for p in pushes}
+        if len(ids) >= TEXTS:
+            return ids
+        time.sleep(0.1)
+    raise AssertionError(f"only {len(ids)} of {TEXTS} were pushed")
+
+
+def _wait_until_settled(server: Server, headers: dict[str, str], ids: list[str]) -> None:
+    """Every reply is sent, or is visibly unknown."""
+    end = time.monotonic() + 90
+    open_ids = set(ids)
+    while open_ids and time.monotonic() < end:
+        for message_id in list(open_ids):
+            url = f"{server.url}/api/v1/messages/{message_id}"
+            status = requests.get(url, headers=headers, timeout=10).json()["status"]
+            if status in ("sent", "delivered", "unknown"):
+                open_ids.discard(message_id)
+        time.sleep(0.2)
+    assert not open_ids, f"{len(open_ids)} replies are neither sent nor unknown"

@@ -1,0 +1,81 @@
+"""A mail server that keeps what it is given."""
+
+import email
+import email.policy
+import socketserver
+import threading
+from email.message import EmailMessage
+from types import TracebackType
+
+
+class Mailbox:
+    """Speaks enough SMTP to take mail; ``mails`` are what came, ``refusals`` are said first."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+        self.refusals: list[bytes] = []
+        self._changed = threading.Condition()
+        mailbox = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                self.wfile.write(b"220 mailbox ready\r\n")
+                for line in self.rfile:
+                    verb = line[:4].upper()
+                    if verb == b"DATA":
+                        self.wfile.write(b"354 go on\r\n")
+                        self.wfile.write(mailbox._take(self._content()))
+                    elif verb == b"QUIT":
+                        self.wfile.write(b"221 bye\r\n")
+                        return
+                    else:
+                        self.wfile.write(b"250 ok\r\n")
+
+            def _content(self) -> bytes:
+                lines = []
+                for line in self.rfile:
+                    if line == b".\r\n":
+                        break
+                    lines.append(line[1:] if line.startswith(b".") else line)
+                return b"".join(lines)
+
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The variables that send mail here."""
+        return {
+            "MAIL_HOST": "127.0.0.1",
+            "MAIL_PORT": str(self._server.server_address[1]),
+            "MAIL_FROM_ADDRESS": "texts@example.com",
+        }
+
+    def _take(self, content: bytes) -> bytes:
+        with self._changed:
+            if self.refusals:
+                return self.refusals.pop(0)
+            mail = email.message_from_bytes(content, policy=email.policy.default)
+            assert isinstance(mail, EmailMessage)
+            self.mails.append(mail)
+            self._changed.notify_all()
+            return b"250 taken\r\n"
+
+    def wait_for(self, count: int, seconds: float = 20.0) -> list[EmailMessage]:
+        """Wait until so many mails came, and return all."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.mails) >= count, seconds), "no mail came"
+            return list(self.mails)
+
+    def __enter__(self) -> "Mailbox":
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()

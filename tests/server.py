@@ -1,0 +1,111 @@
+"""A real Textbridge: its one command in a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+from tests.postgres import free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Server:
+    """A running server: its address, its process tree, its log."""
+
+    def __init__(self, storage: Path, env: Mapping[str, str]) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.storage = storage
+        self.env = {
+            "PATH": os.environ["PATH"],
+            "ENV_FILE": "",
+            "FLASK_SKIP_DOTENV": "1",  # a developer's own .env is none of the tests' business
+            "APP_ENV": "local",
+            "APP_KEY": "a key of the tests, long enough",
+            "STORAGE_PATH": str(storage),
+            "HOST": "127.0.0.1",
+            "PORT": str(self.port),
+            "WEB_CONCURRENCY": "1",
+            **env,
+        }
+        self.log = storage / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, wait: bool = True) -> None:
+        """Start the command; with ``wait`` until it is ready."""
+        self.storage.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True
+            )
+        if wait:
+            self.wait_ready()
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The server's parent process."""
+        assert self._process is not None, "the server was not started"
+        return self._process
+
+    def wait_ready(self, seconds: float = 30.0) -> None:
+        """Wait until the server says that it is ready."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                if requests.get(f"{self.url}/ready", timeout=2).ok:
+                    return
+            except requests.RequestException:
+                pass
+            assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.05)
+        raise AssertionError(f"not ready in time:\n{self.log.read_text()}")
+
+    def children(self) -> list[int]:
+        """The process ids of the web processes and the delivery worker."""
+        out = subprocess.run(
+            ["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True, check=False
+        )
+        return [int(pid) for pid in out.stdout.split()]
+
+    def kill_tree(self) -> None:
+        """End every process at once, as a power cut would."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=10)
+
+    def stop(self) -> int:
+        """Stop as Ctrl-C does and return the exit code."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(timeout=30)
+
+    def flask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the operator's commands in the same environment."""
+        return subprocess.run(
+            [sys.executable, "-m", "flask", "--app", "wsgi", *arguments],
+            cwd=ROOT,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+
+@contextmanager
+def running_server(storage: Path, env: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Start a server on a storage folder, and end it."""
+    server = Server(storage, env or {})
+    server.start()
+    try:
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.stop()

@@ -1,0 +1,165 @@
+"""Message Settings: edited by hand and by command, read by every process, never half."""
+
+import json
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from services.errors import SettingsConflict, SettingsError
+from services.message_settings import MessageSettings
+from tests.conftest import DESK, NUMBER, settings_file
+
+CARRIERS = ["bandwidth", "sandbox"]
+
+
+def opened(folder: Path) -> MessageSettings:
+    return MessageSettings(folder / "message_settings.json", CARRIERS, "US")
+
+
+def test_a_hand_edit_is_seen_at_the_next_look(tmp_path: Path) -> None:
+    settings = opened(tmp_path)
+    assert settings.for_number(NUMBER) is None
+    settings.path.write_text(settings_file(DESK))
+    found = settings.for_number(NUMBER)
+    assert found is not None
+    assert found.extensions == ("201",)
+    assert [entry.number for entry in settings.for_extension("201")] == [NUMBER]
+
+
+def test_numbers_are_written_any_usual_way_and_extensions_without_quotation_marks(
+    tmp_path: Path,
+) -> None:
+    settings = opened(tmp_path)
+    entry = {"number": "(202) 555-0100", "carrier": "bandwidth", "extensions": [201, "202"]}
+    settings.path.write_text(settings_file(entry))
+    found = settings.for_number(NUMBER)
+    assert found is not None
+    assert found.extensions == ("201", "202")
+
+
+def test_a_disabled_number_reaches_nobody(tmp_path: Path) -> None:
+    settings = opened(tmp_path)
+    settings.put(DESK | {"enabled": False})
+    assert settings.for_extension("201") == ()
+    found = settings.for_number(NUMBER)
+    assert found is not None
+    assert not found.reaches_somebody
+
+
+BROKEN = {
+    '{"numbers": [': "line 1, column 14",
+    '{"numbers": [{"number": "12", "carrier": "bandwidth"}]}': "line 1: numbers[0].number",
+    '{"numbers": [{"number": "+12025550100"}]}': "numbers[0].carrier: Missing data",
+    '{"numbers": [{"number": "+12025550100", "carrier": "nobody"}]}': "“nobody” is no carrier",
+    '{"numbers": [{"number": "+12025550100", "carrier": "bandwidth", "extension": "1"}]}': (
+        "numbers[0].extension: Unknown field"
+    ),
+    '{"numbers": [{"number": "+12025550100", "carrier": "bandwidth", "emails": ["x"]}]}': (
+        "numbers[0].emails[0]"
+    ),
+    '{"numbers": {}}': "numbers: Not a valid list",
+    "[]": "Invalid input type",
+    "null": "Invalid input type",
+    '{"version": 2, "numbers": []}': "version",
+    '{"numbers": [], "numbers": []}': "stands twice",
+    "\x00": "line 1, column 1",
+    "[" * 5000: "nested too deeply",
+}
+
+
+@pytest.mark.parametrize(("content", "complaint"), BROKEN.items(), ids=range(len(BROKEN)))
+def test_a_broken_edit_leaves_the_last_good_settings_in_force(
+    tmp_path: Path, content: str, complaint: str
+) -> None:
+    settings = opened(tmp_path)
+    settings.put(DESK)
+    settings.path.write_text(content)
+    assert settings.for_number(NUMBER) is not None
+    assert settings.problem is not None
+    assert complaint in settings.problem
+
+    restarted = opened(tmp_path)
+    assert restarted.for_number(NUMBER) is not None
+    assert restarted.problem == settings.problem
+    with pytest.raises(SettingsError, match="Mend the file first"):
+        restarted.put(DESK)
+
+    settings.path.write_text(settings_file(DESK))
+    assert settings.problem is None
+
+
+def test_a_file_cut_at_any_byte_never_changes_the_settings_in_force(tmp_path: Path) -> None:
+    settings = opened(tmp_path)
+    settings.put(DESK)
+    whole = settings.path.read_bytes()
+    for cut in range(len(whole) - 1):
+        settings.path.write_bytes(whole[:cut])
+        found = settings.for_number(NUMBER)
+        assert found is not None
+        assert found.extensions == ("201",)
+
+
+def test_two_entries_of_one_number_are_refused(tmp_path: Path) -> None:
+    settings = opened(tmp_path)
+    settings.path.write_text(settings_file(DESK, DESK | {"number": "2025550100"}))
+    assert settings.problem is not None
+    assert "stands there twice" in settings.problem
+
+
+def test_a_stale_editor_is_told(tmp_path: Path) -> None:
+    settings = opened(tmp_path)
+    settings.put(DESK)
+    seen = settings.generation
+    settings.put(DESK | {"description": "changed"})
+    with pytest.raises(SettingsConflict):
+        settings.put(DESK | {"description": "stale"}, seen)
+    found = settings.for_number(NUMBER)
+    assert found is not None
+    assert found.description == "changed"
+
+
+BAD_ENTRIES = [
+    (DESK | {"number": "abc"}, "number"),
+    (DESK | {"carrier": "nobody"}, "carrier"),
+    (DESK | {"extensions": ["2 01"]}, "extensions[0]"),
+    (DESK | {"extensions": "201"}, "extensions"),
+    (DESK | {"emails": ["a@b\nBcc: c@d"]}, "emails[0]"),
+    (DESK | {"enabled": "yes"}, "enabled"),
+    (DESK | {"colour": "red"}, "colour"),
+]
+
+
+@pytest.mark.parametrize(
+    ("entry", "field"), BAD_ENTRIES, ids=lambda v: v if isinstance(v, str) else ""
+)
+def test_a_bad_entry_is_refused_by_the_name_of_its_field(
+    tmp_path: Path, entry: dict[str, object], field: str
+) -> None:
+    settings = opened(tmp_path)
+    with pytest.raises(SettingsError) as caught:
+        settings.put(entry)
+    assert caught.value.field == field
+    assert not settings.path.exists()
+
+
+def test_removing_what_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="is not in Message Settings"):
+        opened(tmp_path).remove(NUMBER)
+
+
+def _edit(folder: Path, first: int) -> None:
+    settings = opened(folder)
+    for index in range(first, first + 50):
+        settings.put({"number": f"+1202555{index:04}", "carrier": "bandwidth"})
+
+
+def test_two_processes_that_edit_at_once_lose_nothing(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_edit, args=(tmp_path, first)) for first in (100, 200)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert len(opened(tmp_path).all()) == 100
+    assert len(json.loads((tmp_path / "message_settings.json").read_text())["numbers"]) == 100

@@ -1,0 +1,359 @@
+"""Every carrier by its payload files: one table, see ``tests/payload_files.py``."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+import requests
+import responses
+from responses.registries import OrderedRegistry
+
+from services import config
+from services.errors import InvalidWebhook, Kind, MediaError, SendError
+from services.messages import Attachment, Message, Parsed, Unreadable, WebhookCall
+from services.providers import PROVIDERS
+from tests import payload_files
+from tests.payload_files import TAMPERINGS, tampered, understood, unsigned
+
+WITHOUT_PAYLOADS = {"sandbox"}  # nobody outside speaks it
+
+FAILURES = {
+    "no connection": requests.exceptions.ConnectTimeout(),
+    "no answer": requests.exceptions.ConnectionError("Connection aborted."),
+}
+
+WEBHOOKS = [*payload_files.cases("receive_*.http"), *payload_files.cases("status_*.http")]
+
+
+@pytest.fixture(autouse=True)
+def wire() -> Iterator[responses.RequestsMock]:
+    """No test leaves the machine, and every exchange that was promised takes place, in order."""
+    with responses.RequestsMock(registry=OrderedRegistry) as mock:
+        yield mock
+
+
+def test_every_carrier_has_payload_files() -> None:
+    assert set(payload_files.carriers()) == {p.name for p in PROVIDERS} - WITHOUT_PAYLOADS
+
+
+# Webhooks
+
+
+@pytest.mark.parametrize("path", WEBHOOKS)
+def test_a_webhook_is_verified_and_understood(path: Path) -> None:
+    provider = payload_files.provider(path.parent.name)
+    call = payload_files.read_request(path).call
+
+    provider.verify(call)
+    parsed = list(provider.parse(call))
+
+    read = [understood(item) for item in parsed]
+    assert _without_invented_times(read, payload_files.expected(path)) == (
+        payload_files.expected(path)
+    )
+    assert {item.provider for item in parsed if isinstance(item, Message)} <= {provider.name, ""}
+
+
+def _without_invented_times(read: list[Any], expected: list[Any]) -> list[Any]:
+    """A receipt whose time cannot be read gets ours, which no file can know."""
+    for item, wanted in zip(read, expected, strict=False):
+        if "status" in item and "at" not in wanted.get("status", {"at": None}):
+            del item["status"]["at"]
+    return read
+
+
+@pytest.mark.parametrize("path", WEBHOOKS)
+def test_an_unsigned_webhook_is_refused(path: Path) -> None:
+    provider = payload_files.provider(path.parent.name)
+
+    with pytest.raises(InvalidWebhook):
+        provider.verify(unsigned(payload_files.read_request(path)).call)
+
+
+@pytest.mark.parametrize("how", TAMPERINGS)
+@pytest.mark.parametrize("path", WEBHOOKS)
+def test_a_webhook_with_an_altered_proof_is_refused(path: Path, how: str) -> None:
+    provider = payload_files.provider(path.parent.name)
+    request = payload_files.read_request(path)
+
+    assert tampered(request, how) != request
+    with pytest.raises(InvalidWebhook):
+        provider.verify(tampered(request, how).call)
+
+
+HOSTILE_BODIES = {
+    "nothing": b"",
+    "a number": b"5",
+    "null": b"null",
+    "deep lists": b"[" * 100_000,
+    "deep lists that end": b"[" * 100_000 + b"]" * 100_000,
+    "deep objects": b'{"type":' * 50_000 + b"1" + b"}" * 50_000,
+    "a deep event": b'[{"type":' + b"[" * 900 + b"]" * 900 + b"}]",
+    "not a number": b'[{"type":NaN}]',
+    "an endless number": b'[{"type":1e999}]',
+    "a huge number": b'[{"type":' + b"9" * 5000 + b"}]",
+    "zeros": b"\x00" * 1000,
+    "UTF-16": '[{"type":"message-received"}]'.encode("utf-16"),
+    "a form": b"From=%2B13035550177&Body=%00&Body=%FF&=&&",
+    "a broken form": b"%%%=%zz&\xff\xfe=1",
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE_BODIES.values(), ids=HOSTILE_BODIES)
+@pytest.mark.parametrize("carrier", payload_files.carriers())
+def test_a_hostile_body_is_kept_and_never_raises(carrier: str, body: bytes) -> None:
+    provider = payload_files.provider(carrier)
+
+    parsed = list(provider.parse(WebhookCall("POST", {}, "", body)))
+
+    [kept] = parsed
+    assert isinstance(kept, Unreadable)
+    assert [
+        again.reason
+        for again in provider.parse(WebhookCall("POST", {}, "", kept.body))
+        if isinstance(again, Unreadable)
+    ] == [kept.reason]
+
+
+@pytest.mark.parametrize("carrier", payload_files.carriers())
+def test_no_depth_of_a_body_is_too_deep(carrier: str) -> None:
+    provider = payload_files.provider(carrier)
+
+    for depth in range(500, 1000, 3):
+        body = b'[{"type":' + b"[" * depth + b"]" * depth + b"}]"
+        [kept] = provider.parse(WebhookCall("POST", {}, "", body))
+        assert isinstance(kept, Unreadable)
+
+
+@pytest.mark.parametrize("path", WEBHOOKS)
+def test_no_part_of_a_webhook_can_be_changed_so_that_parsing_raises(path: Path) -> None:
+    provider = payload_files.provider(path.parent.name)
+    call = payload_files.read_request(path).call
+    try:
+        told = call.json()
+    except ValueError:
+        return
+
+    for changed in _spoilt(told):
+        body = json.dumps(changed).encode()
+        parsed = list(provider.parse(WebhookCall("POST", {}, "", body)))
+        assert all(_can_be_kept(item) for item in parsed)
+
+
+def _can_be_kept(item: Parsed) -> bool:
+    """Whether every database can keep the texts of something that was read."""
+    if isinstance(item, Unreadable):
+        return _is_text(item.reason)
+    return all(_is_text(text) for text in _texts(understood(item)))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)
+
+
+def _is_text(text: str) -> bool:
+    return "\x00" not in text and text == text.encode("utf-8", "replace").decode()
+
+
+def _spoilt(value: Any) -> Iterator[Any]:
+    """The value with each of its parts replaced by something odd, and with each left out."""
+    yield from (None, True, 0, -1.5, 10**400, "", "\ud800\x00", [], [None], [[]], {}, {"": {}})
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield {other: kept for other, kept in value.items() if other != name}
+            yield from ({**value, name: odd} for odd in _spoilt(part))
+    elif isinstance(value, list):
+        for index, part in enumerate(value[:2]):
+            yield from ([*value[:index], odd, *value[index + 1 :]] for odd in _spoilt(part))
+
+
+# Sending
+
+
+@pytest.mark.parametrize(("carrier", "case"), payload_files.send_cases())
+def test_a_message_is_sent(
+    carrier: str, case: dict[str, Any], wire: responses.RequestsMock, tmp_path: Path
+) -> None:
+    provider = payload_files.provider(
+        carrier, {**payload_files.settings(carrier), **case.get("env", {})}
+    )
+    for exchange in case["exchanges"]:
+        _promise(wire, exchange)
+
+    outcomes: list[dict[str, Any]] = []
+    for written in case["messages"]:
+        try:
+            sent = provider.send(payload_files.outbound(written, tmp_path))
+        except SendError as error:
+            outcomes.append({"error": _described(error)})
+        else:
+            outcomes.append({"sent": sent})
+
+    assert outcomes == case["follows"]
+    assert not [secret for secret in _secrets(carrier) if secret in json.dumps(outcomes)]
+    expected = [exchange["request"] for exchange in case["exchanges"]]
+    assert len(wire.calls) == len(expected)
+    made = [
+        _described_request(call.request, like)
+        for call, like in zip(wire.calls, expected, strict=True)
+    ]
+    assert made == expected
+
+
+def _secrets(carrier: str) -> list[str]:
+    cls = payload_files.provider_class(carrier)
+    env = payload_files.settings(carrier)
+    return [
+        env[v.name]
+        for v in config.variables(cls.Settings, cls.prefix())
+        if v.secret and v.name in env
+    ]
+
+
+def _promise(wire: responses.RequestsMock, exchange: dict[str, Any]) -> None:
+    request, answer = exchange["request"], exchange.get("answer", {})
+    body: Any = answer.get("body", "")
+    if "json" in answer:
+        body = json.dumps(answer["json"])
+    elif "base64" in answer:
+        body = base64.b64decode(answer["base64"])
+    elif "fill" in answer:
+        body = "x" * answer["fill"]
+    elif "fails" in exchange:
+        body = FAILURES[exchange["fails"]]
+    wire.add(
+        request["method"],
+        request["url"],
+        body=body,
+        status=answer.get("status", 200),
+        headers=answer.get("headers", {}),
+    )
+
+
+def _described_request(made: requests.PreparedRequest, like: dict[str, Any]) -> dict[str, Any]:
+    """A request that was made, in the form of the one that was expected."""
+    body = made.body or b""
+    raw = body.encode() if isinstance(body, str) else body
+    described: dict[str, Any] = {"method": made.method, "url": made.url}
+    if "headers" in like:
+        described["headers"] = {name: made.headers.get(name) for name in like["headers"]}
+    if "json" in like:
+        described["json"] = json.loads(raw)
+    if "form" in like:
+        described["form"] = dict(parse_qsl(raw.decode(), keep_blank_values=True))
+    if "body" in like:
+        described["body"] = raw.decode()
+    return described
+
+
+def _described(error: SendError) -> dict[str, Any]:
+    described = {
+        "kind": str(error.kind),
+        "reason": error.reason,
+        "code": error.code,
+        "retry_after": error.retry_after,
+    }
+    return {name: value for name, value in described.items() if value is not None}
+
+
+# Files
+
+
+MEDIA = [
+    pytest.param(path.parent.name, case, id=f"{path.parent.name}-{number}")
+    for path in sorted(payload_files.FOLDER.glob("*/media.json"))
+    for number, case in enumerate(payload_files.expected(path))
+]
+
+
+@pytest.mark.parametrize(("carrier", "case"), MEDIA)
+def test_credentials_are_shown_to_the_carriers_own_addresses_alone(
+    carrier: str, case: dict[str, Any], wire: responses.RequestsMock
+) -> None:
+    provider = payload_files.provider(carrier, {**payload_files.settings(carrier), **case["env"]})
+    for exchange in case["exchanges"]:
+        _promise(wire, exchange)
+
+    for address in case["ours"]:
+        assert provider.media_headers(address) == case["headers"], address
+    for address in case["foreign"]:
+        with pytest.raises(MediaError) as caught:
+            provider.media_headers(address)
+        assert caught.value.kind is Kind.REFUSED, address
+
+
+# Settings
+
+
+SETTINGS = [
+    pytest.param(path.parent.name, case, id=f"{path.parent.name}/{name}")
+    for path in sorted(payload_files.FOLDER.glob("*/settings.json"))
+    for name, case in payload_files.expected(path).items()
+]
+
+
+@pytest.mark.parametrize(("carrier", "case"), SETTINGS)
+def test_settings_are_taken_or_every_problem_is_named_at_once(
+    carrier: str, case: dict[str, Any]
+) -> None:
+    cls = payload_files.provider_class(carrier)
+
+    loaded, problems = config.load(cls.Settings, cls.prefix(), case["env"])
+
+    assert sorted(problem.variable for problem in problems) == sorted(case["problems"])
+    assert (loaded is None) == bool(case["problems"])
+    assert config.is_on(cls.Settings, cls.prefix(), case["env"])
+
+
+# The call that a carrier would make
+
+
+GROUP = ("+13035550177", "+13035550122")
+EXAMPLES = {
+    "a text": Message("in", "+12025550143", "+13035550177", text="Grüße 😀\n\u2028"),
+    "a group": Message(
+        "in", "+12025550143", "+13035550177", text="hello", participants=GROUP, provider_id="id-7"
+    ),
+    "a picture": Message(
+        "in",
+        "+12025550143",
+        "+13035550177",
+        media=(Attachment(source_url="https://files.example.com/1/a.jpg", name="a.jpg"),),
+        carrier_time=1_772_442_904.25,
+    ),
+}
+
+
+@pytest.mark.parametrize("message", EXAMPLES.values(), ids=EXAMPLES)
+@pytest.mark.parametrize("carrier", payload_files.carriers())
+def test_the_carrier_understands_its_own_example(carrier: str, message: Message) -> None:
+    provider = payload_files.provider(carrier)
+    if len(message.participants) > provider.limits.recipients:
+        pytest.skip("no groups")
+
+    call = provider.example(message)
+    provider.verify(call)
+    [parsed] = provider.parse(call)
+
+    assert isinstance(parsed, Message)
+    for name in ("number", "peer", "text", "participants"):
+        assert getattr(parsed, name) == getattr(message, name), name
+    assert [file.source_url for file in parsed.media] == [file.source_url for file in message.media]
+    assert parsed.provider_id == (message.provider_id or message.id)
+
+
+@pytest.mark.parametrize("carrier", payload_files.carriers())
+def test_the_address_to_paste_lets_its_holder_in(carrier: str) -> None:
+    provider = payload_files.provider(carrier)
+    address, _, query = provider.webhook_url.partition("?")
+
+    assert address == f"{payload_files.APP_URL}/webhook/{carrier}/sms"
+    provider.verify(WebhookCall("POST", {}, query, b"{}"))

@@ -1,0 +1,381 @@
+"""The store, on SQLite and on PostgreSQL with the same code."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, func, select, text
+from sqlalchemy.exc import OperationalError
+
+from services.errors import RequestRefused, StorageUnwell
+from services.messages import DeliveryStatus, Message, Status, advances
+from services.store import Store, devices, jobs, messages
+from services.store.jobs import Job, JobKind
+from services.store.schema import messages as table
+from services.store.schema import metadata
+from tests.conftest import NUMBER, PEER
+
+
+@pytest.fixture
+def store(database: str, tmp_path: Path) -> Iterator[Store]:
+    opened = Store(database or None, tmp_path)
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+def inbound(provider_id: str = "x1", **changes: object) -> Message:
+    fields = {"number": NUMBER, "peer": PEER, "text": "hi", "provider": "sandbox"} | changes
+    return Message(direction="in", provider_id=provider_id, **fields)  # type: ignore[arg-type]
+
+
+def outbound(**changes: object) -> Message:
+    fields = {"number": NUMBER, "peer": PEER, "text": "yes", "provider": "sandbox"} | changes
+    return Message(direction="out", status=Status.QUEUED, extension="201", **fields)  # type: ignore[arg-type]
+
+
+def keep(store: Store, message: Message) -> Message | None:
+    return store.write(lambda tx: messages.add_inbound(tx, message))
+
+
+def send(store: Store, message: Message) -> Message:
+    return store.write(lambda tx: messages.add_outbound(tx, message, "f"))
+
+
+def test_migrations_make_exactly_the_declared_tables(store: Store) -> None:
+    with store.engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, metadata) == []
+
+
+def test_several_processes_may_migrate_at_once(database: str, tmp_path: Path) -> None:
+    stores = [Store(database or None, tmp_path) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda one: one.migrate(), stores))
+    assert stores[0].read(messages.latest_seq) == 0
+    for one in stores:
+        one.close()
+
+
+def test_sqlite_is_set_to_survive_a_power_cut(tmp_path: Path) -> None:
+    store = Store(None, tmp_path)
+    for _ in range(3):
+        found = store.read(
+            lambda tx: [tx.execute(text(f"PRAGMA {name}")).scalar() for name in PRAGMAS]
+        )
+        assert found == [2, 1, "wal"]
+        store.engine.dispose()
+    store.close()
+
+
+def test_the_same_message_from_eight_threads_at_once_is_kept_once(store: Store) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        kept = list(pool.map(lambda _: keep(store, inbound()), range(32)))
+    assert len([message for message in kept if message is not None]) == 1
+    assert store.read(lambda tx: tx.execute(select(func.count()).select_from(table)).scalar()) == 1
+
+
+def test_one_carrier_id_for_two_numbers_is_two_messages(store: Store) -> None:
+    assert keep(store, inbound()) is not None
+    assert keep(store, inbound(number="+12025550101")) is not None
+
+
+def test_work_that_fails_takes_nothing_else_with_it(store: Store) -> None:
+    """Work that commits together stands or falls alone."""
+    gate = threading.Barrier(8)
+
+    def one(index: int) -> bool:
+        def work(tx: Connection) -> None:
+            messages.add_inbound(tx, inbound(f"m{index}"))
+            if index % 2:
+                raise RequestRefused("no", "No.")
+
+        gate.wait()
+        try:
+            store.write(work)
+        except RequestRefused:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(one, range(8))) == [True, False] * 4
+    kept = store.read(lambda tx: {m.provider_id for m in messages.find(tx, limit=9)})
+    assert kept == {"m0", "m2", "m4", "m6"}
+
+
+def test_sequence_numbers_become_visible_in_their_order(store: Store) -> None:
+    """A reader that has seen everything up to a number never finds anything new below it."""
+    stop = threading.Event()
+    seen: list[list[int]] = []
+
+    def read() -> None:
+        token = 0
+        while not stop.is_set():
+            found = store.read(lambda tx, t=token: messages.changed_since(tx, [NUMBER], t, 1000))
+            seen.append([changed for changed, _ in found])
+            token = max([token, *seen[-1]])
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda i: keep(store, inbound(f"n{i}")), range(200)))
+    stop.set()
+    reader.join()
+    rest = store.read(lambda tx: messages.changed_since(tx, [NUMBER], 0, 1000))
+    flat = [changed for part in seen for changed in part]
+    missed = {changed for changed, _ in rest} - set(flat)
+    assert all(changed > max(flat, default=0) for changed in missed)
+
+
+def test_a_locked_database_is_said_to_be_unwell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.store.engine.BUSY_MILLISECONDS", 50)
+    store = Store(None, tmp_path)
+    store.migrate()
+    other = Store(None, tmp_path)
+    with other.engine.connect() as blocker:
+        blocker.execution_options(textbridge_write=True)
+        blocker.execute(text("SELECT 1"))
+        with pytest.raises(StorageUnwell, match="locked"):
+            keep(store, inbound())
+    assert keep(store, inbound()) is not None
+    store.close()
+    other.close()
+
+
+def test_text_of_every_kind_comes_back_as_it_went_in(store: Store) -> None:
+    odd = "a\u202eb\u0301 👩‍👩‍👧 \\ ' \" <script> %s ; -- \u2028 €\r\n\t"
+    kept = keep(store, inbound(text=odd))
+    assert kept is not None
+    found = store.read(lambda tx: messages.by_id(tx, kept.id))
+    assert found is not None
+    assert found.text == odd
+
+
+# Statuses
+
+
+def told(status: Status, message: Message, **more: object) -> DeliveryStatus:
+    fields = {"provider_id": "c1", "peer": PEER, "event": str(status)} | more
+    return DeliveryStatus(status=status, **fields)  # type: ignore[arg-type]
+
+
+PRAGMAS = ("synchronous", "foreign_keys", "journal_mode")
+EVENTS = (Status.SENDING, Status.SENT, Status.DELIVERED)
+
+
+@pytest.mark.parametrize(
+    "order", list(permutations(["answer", *EVENTS])), ids=lambda o: "-".join(o)
+)
+def test_statuses_end_the_same_in_whatever_order_they_come(
+    tmp_path: Path, order: tuple[str, ...]
+) -> None:
+    """Also before the send's own answer, which alone tells the carrier's id; and repeated."""
+    store = Store(None, tmp_path)
+    store.migrate()
+    message = send(store, outbound())
+    states = [Status.QUEUED]
+    for event in order * 2:
+        if event == "answer":
+            store.write(
+                lambda tx: (
+                    messages.advance(tx, message.id, Status.SENT, provider_id="c1"),
+                    messages.join_receipts(tx, message, "c1"),
+                )
+            )
+        else:
+            status = told(Status(event), message)
+            store.write(lambda tx, s=status: messages.record_status(tx, "sandbox", s))
+        found = store.read(lambda tx: messages.by_id(tx, message.id))
+        assert found is not None
+        assert found.status is states[-1] or advances(states[-1], found.status)
+        states.append(found.status)
+    assert states[-1] is Status.DELIVERED
+    store.close()
+
+
+def test_a_receipt_with_our_own_id_needs_no_answer_of_the_carrier(store: Store) -> None:
+    message = send(store, outbound())
+    status = told(
+        Status.FAILED, message, message_id=message.id, code="4720", reason="No such phone."
+    )
+    moved = store.write(lambda tx: messages.record_status(tx, "sandbox", status))
+    assert moved is not None
+    assert (moved.status, moved.error_code, moved.error_reason) == (
+        Status.FAILED, "4720", "No such phone.",
+    )  # fmt: skip
+    assert moved.provider_id == "c1"
+
+
+def test_the_first_of_two_contradicting_ends_counts(store: Store) -> None:
+    message = send(store, outbound())
+    for status in (Status.DELIVERED, Status.FAILED):
+        event = told(status, message, message_id=message.id)
+        store.write(lambda tx, e=event: messages.record_status(tx, "sandbox", e))
+    found = store.read(lambda tx: messages.by_id(tx, message.id))
+    assert found is not None
+    assert found.status is Status.DELIVERED
+
+
+GROUP = ("+13035550177", "+13035550178", "+13035550179")
+
+
+@pytest.mark.parametrize(
+    ("ends", "status", "reason"),
+    [
+        (("delivered", "delivered", "delivered"), "delivered", None),
+        (("delivered", "delivered"), "sent", None),
+        (
+            ("failed", "delivered", "delivered"),
+            "delivered",
+            "1 of 3 recipients did not get it: Off.",
+        ),
+        (("failed", "failed", "failed"), "failed", "3 of 3 recipients did not get it: Off."),
+    ],
+)
+def test_a_group_is_where_its_recipients_are(
+    store: Store, ends: tuple[str, ...], status: str, reason: str | None
+) -> None:
+    message = send(store, outbound(participants=GROUP))
+    for member, end in zip(GROUP, ends, strict=False):
+        event = told(
+            Status(end), message, message_id=message.id, peer=member,
+            reason="Off." if end == "failed" else None,
+        )  # fmt: skip
+        store.write(lambda tx, e=event: messages.record_status(tx, "sandbox", e))
+    found = store.read(lambda tx: messages.by_id(tx, message.id))
+    assert found is not None
+    assert (found.status, found.error_reason) == (status, reason)
+
+
+# Jobs
+
+
+def add_jobs(store: Store, *new: Job) -> None:
+    store.write(lambda tx: jobs.add(tx, new))
+
+
+def claim(store: Store, destination: str = "d", limit: int = 10, owner: str = "w") -> list[Job]:
+    return store.write(lambda tx: jobs.claim(tx, owner, destination, limit, time.time()))
+
+
+def a_job(store: Store, target: str = "t", lane: str = "", **more: object) -> Job:
+    message = keep(store, inbound(target + str(time.time_ns())))
+    assert message is not None
+    return Job(JobKind.PUSH, message.id, "d", target=target, lane=lane, **more)  # type: ignore[arg-type]
+
+
+def test_a_job_is_written_once(store: Store) -> None:
+    job = a_job(store)
+    add_jobs(store, job, job)
+    add_jobs(store, job)
+    assert len(claim(store)) == 1
+
+
+def test_jobs_of_a_lane_are_done_in_order(store: Store) -> None:
+    add_jobs(store, *(a_job(store, f"t{index}", lane="one") for index in range(3)))
+    order = []
+    while claimed := claim(store):
+        assert len(claimed) == 1
+        order.append(claimed[0].target)
+        store.write(lambda tx, job=claimed[0]: jobs.done(tx, job))
+    assert order == ["t0", "t1", "t2"]
+
+
+def test_the_head_of_a_lane_holds_it_for_a_while_only(store: Store) -> None:
+    old = time.time() - jobs.HOLD_SECONDS - 1
+    add_jobs(store, a_job(store, "head", lane="one", created_at=old, due=old))
+    (head,) = claim(store)
+    add_jobs(store, a_job(store, "next", lane="one"))
+    assert claim(store) == []
+    store.write(lambda tx: jobs.retry(tx, head, time.time() + 600, "later"))
+    assert [job.target for job in claim(store)] == ["next"]
+
+
+def test_two_workers_never_get_the_same_job(store: Store) -> None:
+    add_jobs(store, *(a_job(store, f"t{index}") for index in range(60)))
+    with ThreadPoolExecutor(6) as pool:
+        claimed = list(pool.map(lambda w: claim(store, owner=f"w{w}", limit=10), range(6)))
+    ids = [job.id for part in claimed for job in part]
+    assert len(ids) == len(set(ids)) == 60
+
+
+def test_a_worker_that_lost_its_lease_cannot_finish_the_job(store: Store) -> None:
+    add_jobs(store, a_job(store))
+    (job,) = claim(store, owner="old")
+    store.write(lambda tx: jobs.beat(tx, "new", time.time()))
+    (orphan,) = store.write(jobs.orphans)
+    store.write(lambda tx: jobs.retry(tx, orphan, time.time(), "interrupted"))
+    claim(store, owner="new")
+    assert store.write(lambda tx: jobs.done(tx, job)) is False
+
+
+def test_the_queries_of_the_hot_path_use_their_indexes(tmp_path: Path) -> None:
+    store = Store(None, tmp_path)
+    store.migrate()
+    plan = store.read(
+        lambda tx: tx.execute(
+            text(
+                "EXPLAIN QUERY PLAN SELECT id FROM jobs WHERE state = 'due' AND destination = 'x' "
+                "AND due <= 1 AND NOT EXISTS (SELECT 1 FROM jobs AS earlier WHERE earlier.lane = "
+                "jobs.lane AND earlier.id < jobs.id AND earlier.state IN ('due', 'leased')) "
+                "ORDER BY due, id LIMIT 5"
+            )
+        ).all()
+    )
+    said = " ".join(str(row) for row in plan)
+    assert "jobs_due" in said
+    assert "jobs_lane" in said
+    assert "SCAN" not in said
+    store.close()
+
+
+# Devices
+
+
+def test_a_token_is_kept_as_a_hash_only(store: Store) -> None:
+    device, token = store.write(lambda tx: devices.add(tx, "201", "phone"))
+    rows = store.read(lambda tx: str(tx.execute(text("SELECT * FROM devices")).all()))
+    assert token not in rows
+    found = store.read(lambda tx: devices.by_token(tx, token))
+    assert found is not None
+    assert found.id == device.id
+    store.write(lambda tx: devices.revoke(tx, device.id))
+    assert store.read(lambda tx: devices.by_token(tx, token)) is None
+
+
+def test_a_pairing_code_works_once_in_any_spelling(store: Store) -> None:
+    code = store.write(lambda tx: devices.add_pairing(tx, "201"))
+    spelled = code.lower().replace("-", " ")
+    assert store.write(lambda tx: devices.use_pairing(tx, spelled)) == "201"
+    assert store.write(lambda tx: devices.use_pairing(tx, code)) is None
+
+
+def test_an_old_pairing_code_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "PAIRING_SECONDS", -1.0)
+    code = store.write(lambda tx: devices.add_pairing(tx, "201"))
+    assert store.write(lambda tx: devices.use_pairing(tx, code)) is None
+
+
+def test_the_bell_wakes_those_who_wait(store: Store, tmp_path: Path, database: str) -> None:
+    other = Store(database or None, tmp_path)
+    rung = other.bell.listen()
+    store.bell.ring()
+    assert other.bell.wait(5.0, rung) is True
+    assert other.bell.wait(0.05, rung + 1) is False
+    other.close()
+
+
+def test_a_read_that_fails_is_said_to_be_unwell(tmp_path: Path) -> None:
+    store = Store(None, tmp_path)  # without tables
+    with pytest.raises(StorageUnwell) as caught:
+        store.read(messages.latest_seq)
+    assert isinstance(caught.value.__cause__, OperationalError)
+    store.close()

@@ -1,0 +1,137 @@
+"""Every payload of every carrier through the real router: plain, unsigned, tampered, repeated."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+
+from app import create_app
+from services.gateway import Gateway
+from services.messages import Message, Unreadable, clean
+from services.store import schema
+from tests import payload_files
+from tests.payload_files import TAMPERINGS, WireRequest, tampered, unsigned
+
+WEBHOOKS = [*payload_files.cases("receive_*.http"), *payload_files.cases("status_*.http")]
+TABLES = (schema.messages, schema.receipts, schema.quarantine, schema.jobs, schema.conversations)
+
+Open = Callable[[str], tuple[FlaskClient, Gateway]]
+
+
+@pytest.fixture
+def opened(database: str, tmp_path: Path) -> Any:
+    """Open the application with one carrier's made-up settings."""
+    gateways = []
+
+    def open_app(carrier: str) -> tuple[FlaskClient, Gateway]:
+        env = {"APP_ENV": "production", "APP_KEY": "a key for the tests of the webhooks"}
+        env |= {"STORAGE_PATH": str(tmp_path), "DATABASE_URL": database}
+        app = create_app(env | payload_files.settings(carrier))
+        gateway: Gateway = app.extensions["gateway"]
+        gateways.append(gateway)
+        return app.test_client(), gateway
+
+    yield open_app
+    for gateway in gateways:
+        gateway.close()
+
+
+def post(client: FlaskClient, request: WireRequest) -> Any:
+    return client.open(
+        request.target, method=request.method, headers=request.headers, data=request.body
+    )
+
+
+def counts(gateway: Gateway) -> dict[str, int]:
+    return gateway.store.read(
+        lambda tx: {
+            table.name: int(tx.execute(select(func.count()).select_from(table)).scalar() or 0)
+            for table in TABLES
+        }
+    )
+
+
+def test_every_payload_is_kept_once_however_often_it_comes(opened: Open, database: str) -> None:
+    for carrier in payload_files.carriers():
+        client, gateway = opened(carrier)
+        provider = gateway.providers[carrier]
+        for parameters in WEBHOOKS:
+            path = parameters.values[0]
+            if path.parent.name != carrier:
+                continue
+            request = payload_files.read_request(path)
+            before = counts(gateway)
+            first = post(client, request)
+            assert first.status_code == provider.ack.status, path.name
+            assert first.get_data(as_text=True) == provider.ack.body
+            parsed = list(provider.parse(request.call))
+            after = counts(gateway)
+            unreadable = sum(isinstance(item, Unreadable) for item in parsed)
+            quarantined = after["quarantine"] - before["quarantine"]
+            new = after["messages"] - before["messages"]
+            wanted = sum(isinstance(item, Message) for item in parsed)
+            assert quarantined >= unreadable, path.name
+            assert new + quarantined - unreadable <= wanted, path.name
+
+            again = post(client, request)
+            assert again.status_code == provider.ack.status
+            repeated = counts(gateway)
+            for table in ("messages", "receipts", "jobs", "conversations"):
+                assert repeated[table] == after[table], f"{path.name} repeated changes {table}"
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_no_payload_gets_in_unsigned_or_tampered(opened: Open, database: str) -> None:
+    for carrier in payload_files.carriers():
+        client, gateway = opened(carrier)
+        challenge = gateway.providers[carrier].challenge
+        for parameters in WEBHOOKS:
+            request = payload_files.read_request(parameters.values[0])
+            forged = [unsigned(request), *(tampered(request, how) for how in TAMPERINGS)]
+            for call in forged:
+                refused = post(client, call)
+                assert refused.status_code == 401
+                assert dict(challenge).items() <= dict(refused.headers).items()
+        assert counts(gateway) == dict.fromkeys(counts(gateway), 0)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_carrier_that_is_not_configured_has_no_door(opened: Open, database: str) -> None:
+    client, _ = opened("bandwidth")
+    for path in ("/webhook/sandbox/sms", "/webhook/twilio/sms", "/webhook/nobody/sms"):
+        assert client.post(path, data=b"{}").status_code == 404
+    assert client.get("/webhook/bandwidth/sms").status_code == 405
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_huge_body_is_refused_before_it_is_read(opened: Open, database: str) -> None:
+    client, gateway = opened("bandwidth")
+    token = gateway.providers["bandwidth"].webhook_token
+    url = f"/webhook/bandwidth/sms?token={token}"
+    assert client.post(url, data=b"[" + b" " * 2_000_000 + b"]").status_code == 413
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_storage_that_cannot_keep_it_says_503_and_never_2xx(
+    opened: Open, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, gateway = opened("bandwidth")
+    request = payload_files.read_request(payload_files.FOLDER / "bandwidth" / "receive_sms.http")
+    with gateway.store.engine.connect() as blocker:
+        monkeypatch.setattr("services.store.engine.BUSY_MILLISECONDS", 50)
+        gateway.store.engine.dispose()
+        blocker.execution_options(textbridge_write=True)
+        blocker.execute(select(1))
+        answer = post(client, request)
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"]
+        assert answer.get_json()["code"] == "storage_unwell"
+    assert post(client, request).status_code == 200
+    assert counts(gateway)["messages"] == 1
+
+
+def test_cleaned_text_can_be_kept_by_every_database() -> None:
+    assert clean("a\x00b\ud800c") == "a\ufffdb\ufffdc"
