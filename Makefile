@@ -1,5 +1,5 @@
 # make run: a running system. make test: every test. Python 3.11 or newer is all they need.
-.PHONY: install run check test lock image chroot
+.PHONY: install run check test test-tools lock image prove-image
 
 PYTHON ?= python3
 VENV := .venv
@@ -24,6 +24,12 @@ lock: $(VENV)/.dev ## renew the locked versions of the dependencies
 	  --no-header --upgrade pyproject.toml -o requirements/runtime.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --no-header --upgrade pyproject.toml --group dev -o requirements/dev.lock
+
+test-tools: ## on Debian, as root: what the tests of PostgreSQL and of the browser need
+	apt-get update -q && apt-get install -y -q postgresql chromium
+
+prove-image: ## carry out the Dockerfile without a container engine (root, debootstrap)
+	$(PYTHON) scripts/prove_image.py
 
 image: ## the container image
 	docker build -t textbridge .

@@ -20,6 +20,7 @@ def create_app(env: Mapping[str, str]) -> Flask:
     gateway = Gateway(environment)
     gateway.store.migrate()
     app = Flask(__name__, static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["gateway"] = gateway
     errors.register(app)
     for provider in gateway.providers.values():

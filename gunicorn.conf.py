@@ -12,9 +12,10 @@ import os
 import shutil
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
-from services.environment import Environment, load
+from services.environment import HOUSE, Environment, load
 from services.errors import ConfigError, StorageUnwell
 
 
@@ -57,6 +58,8 @@ keepalive = 15
 control_socket_disable = True
 loglevel = _service.log_level.lower()
 proc_name = "textbridge"
+# In memory: with a hung disk the parent would take its processes for hung.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 
 
 class Idle(gevent.Timeout):  # type: ignore[misc]
@@ -124,7 +127,7 @@ worker_class = Worker
 
 def on_starting(server: Any) -> None:
     """Refuse a storage folder that another server uses; bring the database up to date."""
-    server.storage_lock = FileLock(_storage / "server.lock", timeout=0)
+    server.storage_lock = FileLock(_storage / "server.lock", timeout=1)
     try:
         server.storage_lock.acquire()
     except Timeout:
@@ -146,14 +149,17 @@ def on_starting(server: Any) -> None:
 
 def when_ready(server: Any) -> None:
     """Say where everything is."""
+    inside = Path(sys.prefix).parent == HOUSE
+    flask = f"{Path(sys.prefix).name}/bin/flask" if inside else "flask"
     lines = [f"{_service.app_name} is running on {_environment.local_url}"]
     if "sandbox" in _environment.carriers:
         lines += [f"  Sandbox, to try it without a carrier:  {_environment.local_url}/sandbox"]
     lines += [
         f"  Health:                                {_environment.local_url}/ready",
         f"  API for apps:                          {_environment.local_url}/api/v1/openapi.json",
-        "  Webhook addresses for the carriers:    .venv/bin/flask webhooks",
-        "  A token for an app of extension 201:   .venv/bin/flask devices add 201 --name app",
+        f"  Webhook addresses for the carriers:    {flask} webhooks",
+        f"  A code to pair an app of 201 with:     {flask} devices pair 201",
+        f"  A token for a server of 201's:         {flask} devices add 201 --name server",
     ]
     print("\n".join(lines), file=sys.stderr, flush=True)
 

@@ -7,6 +7,7 @@ monkey.patch_all()
 
 import os
 import sys
+import time
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -33,7 +34,8 @@ def environment() -> dict[str, str]:
     """
     file = env_file()
     written = dotenv_values(file) if file else {}
-    return {**{name: value or "" for name, value in written.items()}, **os.environ}
+    about = {"ENV_FILE": file, "ENV_READ_AT": str(time.time())}
+    return {**{name: value or "" for name, value in written.items()}, **os.environ, **about}
 
 
 def count_in(folder: Path) -> None:
@@ -65,7 +67,6 @@ def _application() -> Flask:
         sys.exit(str(error))
     except OSError as error:
         sys.exit(f"Textbridge cannot start. {error.filename}: {error.strerror}.")
-    app.config["ENV_FILE"] = env_file()
     return app
 
 

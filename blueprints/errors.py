@@ -23,6 +23,7 @@ CODES = {
     409: "conflict",
     413: "too_large",
     415: "unsupported_media_type",
+    416: "range_not_satisfiable",
     422: "invalid",
     429: "too_many_requests",
     503: "storage_unwell",
@@ -59,7 +60,7 @@ def register(app: Flask) -> None:
     def http(error: HTTPException) -> Response:
         status = error.code or 500
         code = CODES.get(status, "error")
-        answer = problem(status, code, error.description or "", errors=_fields(error))
+        answer = problem(status, code, error.description or "")
         for name, value in error.get_headers():
             if name in ("Allow", "Retry-After", "WWW-Authenticate"):
                 answer.headers[name] = value
@@ -68,9 +69,3 @@ def register(app: Flask) -> None:
     @app.errorhandler(500)
     def fault(error: Exception) -> Response:
         return problem(500, "fault", "Textbridge has a fault here; its log says more.")
-
-
-def _fields(error: HTTPException) -> Any:
-    """What a schema had to complain about, by field (webargs puts it there)."""
-    data = getattr(error, "data", None) or {}
-    return data.get("messages")

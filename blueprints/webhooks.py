@@ -1,6 +1,7 @@
 """The carriers' door: ``/webhook/<carrier>/sms``, one blueprint a carrier, all on the same road."""
 
 from flask import Blueprint, Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from blueprints.errors import problem
 from services.errors import InvalidWebhook
@@ -30,10 +31,13 @@ def blueprint(gateway: Gateway, provider: Provider) -> Blueprint:
 
 def _call() -> WebhookCall:
     request.max_content_length = MOST_BYTES
+    body = request.get_data()
+    if len(body) == MOST_BYTES:  # of unknown length, and cut there
+        raise RequestEntityTooLarge
     return WebhookCall(
         method=request.method,
         headers={name.lower(): value for name, value in request.headers.items()},
         query=request.query_string.decode("latin-1"),
-        body=request.get_data(),
+        body=body,
         remote=request.remote_addr or "",
     )

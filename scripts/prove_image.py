@@ -26,7 +26,7 @@ NEVER_INSIDE = (".env", ".git", ".venv", "storage", "tests")
 NEVER_SENT = (".env", "services/.env", "storage/textbridge.db", "services/textbridge.db-wal")
 NOT_WRITABLE = ("/", "/etc", "/usr/local/bin", "/venv")
 HEALTHY_SECONDS = 60
-STOP_SECONDS = 30
+STOP_SECONDS = 45
 GET = (
     "import http.client, os, sys;"
     "c = http.client.HTTPConnection('127.0.0.1', int(os.environ['PORT']), timeout=10);"

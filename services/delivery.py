@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import structlog
@@ -67,22 +68,23 @@ class Delivery:
         Returns the seconds until the next job is due, at most ``LONGEST_SLEEP``.
         """
         now = time.time()
-        claimed, next_due = self._store.write(lambda tx: self._claim(tx, owner, room, now))
-        for job in claimed:
-            start(job)
-        if next_due is None:
-            return LONGEST_SLEEP
-        return min(max(next_due - time.time(), 0.0), LONGEST_SLEEP)
+        free = {name: room(name) for name in self.destinations() if room(name) > 0}
+        due, wait = self._store.read(lambda tx: self._look(tx, list(free), now))
+        if due:
+            claimed = self._store.write(
+                lambda tx: [jobs.claim(tx, owner, name, free[name], now) for name in due]
+            )
+            for job in chain.from_iterable(claimed):
+                start(job)
+        return wait
 
-    def _claim(
-        self, tx: Connection, owner: str, room: Callable[[str], int], now: float
-    ) -> tuple[list[Job], float | None]:
+    def _look(self, tx: Connection, free: list[str], now: float) -> tuple[list[str], float]:
+        """The destinations that have something due, and the seconds until another has."""
         paused = {pause.name for pause in destinations.unwell(tx) if pause.until > now}
-        free = [name for name in self.destinations() if name not in paused and room(name) > 0]
-        claimed: list[Job] = []
-        for name in free:
-            claimed += jobs.claim(tx, owner, name, room(name), now)
-        return claimed, jobs.next_due(tx, free)
+        firsts = jobs.first_due(tx, [name for name in free if name not in paused])
+        due = [name for name, first in firsts.items() if first <= now]
+        later = [first - now for first in firsts.values() if first > now]
+        return due, min([*later, LONGEST_SLEEP])
 
     def perform(self, job: Job) -> None:
         """Do one claimed job and record what came of it, whatever that is."""
@@ -151,7 +153,8 @@ class Delivery:
         def finish(tx: Connection) -> None:
             jobs.done(tx, job)
             destinations.resume(tx, job.destination)
-            devices.pushed(tx, device.id, None)
+            if channel.per_device:
+                devices.pushed(tx, device.id, None)
 
         self._record(finish)
 

@@ -6,6 +6,7 @@ Read once at start; everything wrong is named at once, with its remedy.
 import base64
 import os
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +33,15 @@ class Environment:
     mail: MailSettings
     carriers: Mapping[str, CarrierSettings]
     channels: Mapping[str, Any]
+    file: Path | None = None  # the .env that was read …
+    read_at: float = 0.0  # … and when
+
+    def is_outdated(self) -> bool:
+        """Whether ``.env`` was changed after it was read."""
+        try:
+            return self.file is not None and self.file.stat().st_mtime > self.read_at
+        except OSError:
+            return False
 
     @property
     def app_key(self) -> bytes:
@@ -89,7 +99,9 @@ def load(env: Mapping[str, str]) -> Environment:
         raise ConfigError(problems)
     if service.app_env == "local" and not carriers:
         carriers[Sandbox.name] = Sandbox.Settings(webhook_token=None)
-    return Environment(service, mail, carriers, channels)
+    file = Path(env["ENV_FILE"]) if env.get("ENV_FILE") else None
+    read_at = float(env.get("ENV_READ_AT") or time.time())
+    return Environment(service, mail, carriers, channels, file, read_at)
 
 
 def _load_one(

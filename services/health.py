@@ -81,7 +81,12 @@ def warnings(gateway: Gateway) -> list[Warned]:
         known = figures(gateway)
     except StorageUnwell:
         return []
-    return [*_paused(known.pauses), *_waiting(known), *_old_sqlite(gateway)]
+    return [
+        *_outdated(gateway),
+        *_paused(known.pauses),
+        *_waiting(known),
+        *_old_sqlite(gateway),
+    ]
 
 
 def figures(gateway: Gateway) -> Figures:
@@ -160,6 +165,11 @@ def _settings(gateway: Gateway) -> str:
 
 
 # The warnings
+
+
+def _outdated(gateway: Gateway) -> Iterator[Warned]:
+    if gateway.environment.is_outdated():
+        yield Warned("env", "`.env` was changed after it was read. Run `flask config reload`.")
 
 
 def _paused(pauses: tuple[Pause, ...]) -> Iterator[Warned]:

@@ -200,7 +200,8 @@ def test_a_broken_settings_file_is_reported_with_its_line(desk: Terminal) -> Non
 def test_an_env_file_that_everybody_can_read_is_reported(desk: Terminal, tmp_path: Path) -> None:
     file = tmp_path / "secrets.env"
     file.touch(mode=0o600)
-    desk.app.config["ENV_FILE"] = str(file)
+    gateway = desk.app.extensions["gateway"]
+    gateway.environment = replace(gateway.environment, file=file)
     desk.flask("config", "check")
     file.chmod(0o644)
     assert f"chmod 600 {file}" in desk.flask("config", "check", code=1).output
@@ -221,7 +222,8 @@ def test_an_env_file_that_the_server_has_not_read_is_reported(
 ) -> None:
     file = tmp_path / "changed.env"
     file.touch(mode=0o600)
-    desk.app.config["ENV_FILE"] = str(file)
+    gateway = desk.app.extensions["gateway"]
+    gateway.environment = replace(gateway.environment, file=file)
     read_at = server_pid.stat().st_mtime
     os.utime(file, (read_at - 60, read_at - 60))
     desk.flask("config", "check")

@@ -88,13 +88,13 @@ def test_every_command_has_help_and_stands_in_the_readme(tmp_path: Path) -> None
     from app import create_app
 
     app = create_app({"APP_ENV": "local", "STORAGE_PATH": str(tmp_path)})
+    app.extensions["gateway"].close()
     text = README.read_text(encoding="utf-8")
     found = dict(commands(app.cli))
     assert len(found) > 15
     for name, command in found.items():
         assert command.help, f"flask {name} has no help"
         assert f"flask {name}" in text, f"flask {name} is not in the README"
-    app.extensions["gateway"].close()
 
 
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)")

@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from sqlalchemy import event, text
 from app import create_app
 from services.errors import DeliveryError, Kind
 from services.gateway import Gateway
+from services.health import warnings
 from services.messages import Message, WebhookCall
 from services.store import destinations, jobs
 from services.store.engine import WRITE, open_engine
@@ -97,6 +99,16 @@ def test_all_is_well(client: FlaskClient) -> None:
         ],
         "warnings": [],
     }
+
+
+def test_all_is_well_on_each_database(make_app: Make, database: str) -> None:
+    app = make_app(DATABASE_URL=database)
+    leave_unrouted(gateway_of(app))
+    client = app.test_client()
+    told: Any = client.get("/ready").json
+    assert told["ready"] is True
+    assert [warned["name"] for warned in told["warnings"]] == ["unrouted"]
+    assert metric(client.get("/metrics").text, "textbridge_unrouted_numbers") == 2
 
 
 def destroy_database(app: Flask, storage: Path, _: pytest.MonkeyPatch) -> None:
@@ -419,3 +431,12 @@ def test_a_real_server_counts_what_all_its_processes_did(tmp_path: Path) -> None
     assert metric(page, "textbridge_jobs_total", kind="send", outcome="done") == 1
     assert metric(page, "textbridge_webhooks_total", provider="sandbox", outcome="refused") == 1
     assert metric(page, "textbridge_check_ok", check="worker") == 1
+
+
+def test_an_env_file_that_was_changed_later_is_a_warning(tmp_path: Path, app: Flask) -> None:
+    file = tmp_path / "later.env"
+    file.touch()
+    house = gateway_of(app)
+    for read_at, wanted in ((time.time() + 60, False), (time.time() - 60, True)):
+        house.environment = replace(house.environment, file=file, read_at=read_at)
+        assert ("env" in {warned.name for warned in warnings(house)}) is wanted

@@ -38,6 +38,7 @@ def register(app: Flask, gateway: Gateway) -> None:
     )
     for resource in (devices, me, conversations, messages, media, events):
         document.register_blueprint(resource.door)
+    app.cli.commands.pop("openapi")  # the library's commands; nothing for an operator
     _serve(app, json.dumps(document.spec.to_dict(), indent=1))
 
 

@@ -93,13 +93,14 @@ def _stream(gateway: Gateway, device: Device, since: int | None) -> Iterator[str
     this, streams = object(), _streams[device.id]
     streams.append(this)
     try:
+        yield "retry: 3000\n\n"  # with it the headers leave, and the browser knows that it is open
         while this in streams and not gateway.stopping:
             heard = gateway.store.bell.listen()
             found = changes_since(gateway, device, since, AT_ONCE)
             if found is None:
                 return
             if since is None or found.reset:
-                yield _beginning(found)
+                yield _start(found)
             yield from map(_written, found.events)
             since = found.next
             if not found.more and not gateway.store.bell.wait(HEARTBEAT_SECONDS, heard):
@@ -111,10 +112,10 @@ def _stream(gateway: Gateway, device: Device, since: int | None) -> Iterator[str
             streams.remove(this)
 
 
-def _beginning(found: Changes) -> str:
+def _start(found: Changes) -> str:
     """Where the app goes on if the stream is cut before anything happens."""
     reset = "event: reset\ndata: {}\n" if found.reset else ""
-    return f"id: {found.next}\nretry: 3000\n{reset}\n"
+    return f"id: {found.next}\n{reset}\n"
 
 
 def _written(event: dict[str, Any]) -> str:

@@ -16,7 +16,6 @@ from services.store import attachments
 
 door = Door("media", "Files of messages")
 CHUNK = 65_536
-NO_FILE = RequestRefused("not_found", "There is no such file.", status=404)
 
 
 @door.call("POST", "/media", Auth.DEVICE, files=UploadSchema, answers={201: MediaSchema})
@@ -49,8 +48,6 @@ def get_media(media_id: UUID) -> Response:
     file = house().store.read(
         lambda tx: attachments.visible(tx, str(media_id), caller().extension, numbers())
     )
-    if file is None:
-        raise NO_FILE
     return file_answer(house(), file)
 
 

@@ -91,6 +91,15 @@ class Digits(fields.Integer):
         return int(value)
 
 
+class Whole(fields.Integer):
+    """A whole number in JSON, where 5.0 is one and "5" and true are not."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
+            raise self.make_error("invalid", input=value)
+        return int(value)
+
+
 class Recipients(fields.List[str]):
     """One address, or a list of them."""
 
@@ -322,7 +331,7 @@ class MessagesQuery(Taken):
 class ReadSchema(Taken):
     """How far the conversation has been read."""
 
-    up_to_seq = fields.Integer(required=True, strict=True, validate=validate.Range(0, LARGEST))
+    up_to_seq = Whole(required=True, validate=validate.Range(0, LARGEST))
 
 
 class ReadMarkSchema(Told):
@@ -340,6 +349,8 @@ class NewMessageSchema(Taken):
         validate=validate.Length(1, MOST_RECIPIENTS),
         metadata={
             "type": ["string", "array"],
+            "minLength": 1,
+            "maxLength": 64,
             "description": "A phone number, any usual way, or a list of them for a group MMS",
         },
     )
@@ -382,7 +393,7 @@ class UploadSchema(Taken):
 
         unknown = EXCLUDE
 
-    file = Upload(required=True)
+    file = Upload(required=True, metadata={"minLength": 1})
 
 
 # What happens

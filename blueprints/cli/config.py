@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 import click
-from flask import current_app
 
 from blueprints.cli.findings import findings
 from blueprints.cli.server import running_pid
@@ -31,7 +30,7 @@ def check(as_json: bool) -> None:
     and which variables would turn on the others. Exit code 1 if anything should be mended.
     """
     environment = gateway().environment
-    problems = findings(gateway(), current_app.config.get("ENV_FILE", ""))
+    problems = findings(gateway())
     if as_json:
         document(
             {

@@ -13,11 +13,11 @@ from services.providers.sandbox import Sandbox
 LISTED = 5  # numbers that are named before “and 12 more”
 
 
-def findings(gateway: Gateway, env_file: str) -> list[Problem]:
-    """Everything that should be mended; ``env_file`` is the path of ``.env``, or empty."""
+def findings(gateway: Gateway) -> list[Problem]:
+    """Everything that should be mended."""
     checks = (_address(gateway), _carriers(gateway), _mail(gateway), _settings(gateway))
-    file = _env_file(gateway, Path(env_file)) if env_file else iter(())
-    return list(chain(*checks, file))
+    file = gateway.environment.file
+    return list(chain(*checks, _env_file(gateway, file) if file is not None else ()))
 
 
 def _address(gateway: Gateway) -> Iterator[Problem]:

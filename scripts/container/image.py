@@ -71,7 +71,7 @@ class Image:
 
     def in_memory(self, inside: str) -> str:
         """The mount of a folder that everybody may write to and nobody keeps."""
-        options = ["-t", "tmpfs", "-o", "mode=1777,nosuid,nodev", "tmpfs"]
+        options = ["-t", "tmpfs", "-o", "mode=1777,noexec,nosuid,nodev", "tmpfs"]
         return shlex.join(["mount", *options, str(self.path(inside))])
 
     def read_only(self) -> str:

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from services.store.bell import Bell, open_bell
 from services.store.engine import open_engine
 from services.store.migrate import is_current, migrate
+from services.store.turn import Turn
 from services.store.writer import Writer, unwell
 
 T = TypeVar("T")
@@ -26,7 +28,9 @@ class Store:
         storage.mkdir(parents=True, exist_ok=True)
         self.engine = open_engine(database_url, storage)
         self.bell: Bell = open_bell(self.engine, storage)
-        self._writer = Writer(self.engine)
+        self._turn = Turn(storage / "write.lock")
+        on_sqlite = self.engine.dialect.name == "sqlite"
+        self._writer = Writer(self.engine, self._turn.taken if on_sqlite else nullcontext)
         self._lock_file = storage / "migrate.lock"
 
     def migrate(self) -> None:
@@ -56,3 +60,4 @@ class Store:
         """Give all connections back."""
         self.bell.close()
         self.engine.dispose()
+        self._turn.close()

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import psycopg
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 CHANNEL = "textbridge"
 
@@ -144,7 +145,8 @@ class PostgresBell(Bell):
         self._shared = _Shared()
 
     def ring(self) -> None:
-        with self._engine.begin() as connection:
+        # What it announces is kept already; who misses it looks by the clock.
+        with contextlib.suppress(DBAPIError), self._engine.begin() as connection:
             connection.execute(text(f"NOTIFY {CHANNEL}"))
 
     def wait(self, seconds: float, since: int) -> bool:
@@ -153,8 +155,10 @@ class PostgresBell(Bell):
     def listen(self) -> int:
         with self._starting:
             if self._listener is None and not self._closed:
-                self._listener = self._connect()
-                threading.Thread(target=self._hear, args=(self._listener,), daemon=True).start()
+                with contextlib.suppress(psycopg.Error):  # the next who listens connects anew
+                    self._listener = self._connect()
+                    hear = threading.Thread(target=self._hear, args=(self._listener,), daemon=True)
+                    hear.start()
         return self._shared.count()
 
     def _connect(self) -> psycopg.Connection:

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Exists, Row, exists, func, select, update
+from sqlalchemy import Connection, Exists, Row, bindparam, exists, func, select, update
 
 from services.messages import Message, uuid7
-from services.store.dialect import insert
+from services.store.dialect import insert, insert_new
 from services.store.schema import conversations, messages, reads
 
 
@@ -23,33 +23,36 @@ class Conversation:
     updated_at: float
 
 
+_FIND = select(conversations.c.id).where(
+    conversations.c.number == bindparam("number"), conversations.c.members == bindparam("members")
+)
+_TOUCH = (
+    update(conversations)
+    .where(conversations.c.id == bindparam("conversation_id"))
+    .values(last_seq=bindparam("seq"), updated_at=bindparam("at"))
+)
+
+
 def find_or_add(tx: Connection, message: Message, seq: int) -> str:
     """The id of the conversation that a message belongs to, made if this is its first."""
-    members = " ".join(sorted(message.recipients))
-    same = (conversations.c.number == message.number, conversations.c.members == members)
-    found = tx.execute(select(conversations.c.id).where(*same)).scalar()
+    who = {"number": message.number, "members": " ".join(sorted(message.recipients))}
+    found = tx.execute(_FIND, who).scalar()
     if found is not None:
         return str(found)
-    statement = insert(tx, conversations).values(
-        id=uuid7(),
-        number=message.number,
-        peer=message.peer,
-        participants=list(message.participants),
-        members=members,
-        last_seq=seq,
-        updated_at=message.created_at,
-    )
-    tx.execute(statement.on_conflict_do_nothing())
-    return str(tx.execute(select(conversations.c.id).where(*same)).scalar_one())
+    row = who | {
+        "id": uuid7(),
+        "peer": message.peer,
+        "participants": list(message.participants),
+        "last_seq": seq,
+        "updated_at": message.created_at,
+    }
+    tx.execute(insert_new(tx, conversations), row)
+    return str(tx.execute(_FIND, who).scalar_one())
 
 
 def touch(tx: Connection, conversation_id: str, seq: int, at: float) -> None:
     """Note a conversation's newest message."""
-    tx.execute(
-        update(conversations)
-        .where(conversations.c.id == conversation_id)
-        .values(last_seq=seq, updated_at=at)
-    )
+    tx.execute(_TOUCH, {"conversation_id": conversation_id, "seq": seq, "at": at})
 
 
 def by_id(tx: Connection, conversation_id: str, numbers: Iterable[str]) -> Conversation | None:

@@ -1,12 +1,27 @@
 """The one statement that SQLite and PostgreSQL spell alike and SQLAlchemy does not."""
 
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Column, Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 
 def insert(tx: Connection, table: Table) -> Any:
     """An ``INSERT`` that can say what to do on a conflict."""
-    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table)
+    return _insert(tx.dialect.name, table)
+
+
+def insert_new(tx: Connection, table: Table, returning: Column[Any] | None = None) -> Any:
+    """An ``INSERT`` that leaves a row which is there already alone; made once for each table."""
+    return _insert_new(tx.dialect.name, table, returning)
+
+
+def _insert(dialect: str, table: Table) -> Any:
+    return (postgresql if dialect == "postgresql" else sqlite).insert(table)
+
+
+@cache
+def _insert_new(dialect: str, table: Table, returning: Column[Any] | None) -> Any:
+    statement = _insert(dialect, table).on_conflict_do_nothing()
+    return statement if returning is None else statement.returning(returning)

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, exists, func, or_, select, text, update
 
-from services.store.dialect import insert
+from services.store.dialect import insert, insert_new
 from services.store.schema import DEAD, DUE, LIVE, jobs, workers
 
 HOLD_SECONDS = 60.0
@@ -77,7 +77,7 @@ def add(tx: Connection, new: Iterable[Job]) -> None:
         for job in new
     ]
     if rows:
-        tx.execute(insert(tx, jobs).on_conflict_do_nothing(), rows)
+        tx.execute(insert_new(tx, jobs), rows)
 
 
 def claim(tx: Connection, owner: str, destination: str, limit: int, now: float) -> list[Job]:
@@ -106,11 +106,15 @@ def claim(tx: Connection, owner: str, destination: str, limit: int, now: float) 
     return sorted((_job(row) for row in tx.execute(statement)), key=lambda job: job.id)
 
 
-def next_due(tx: Connection, destinations: Sequence[str]) -> float | None:
-    """When the next job of these destinations is due."""
-    return tx.execute(
-        select(func.min(jobs.c.due)).where(DUE, jobs.c.destination.in_(destinations))
-    ).scalar()
+def first_due(tx: Connection, destinations: Sequence[str]) -> dict[str, float]:
+    """When the first job of each of these destinations is due; those without one are left out."""
+    found = {}
+    for name in destinations:
+        first = select(func.min(jobs.c.due)).where(DUE, jobs.c.destination == name)
+        due = tx.execute(first).scalar()
+        if due is not None:
+            found[name] = float(due)
+    return found
 
 
 def start(tx: Connection, job: Job) -> bool:

@@ -5,23 +5,27 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, func, select, update
 
 from services.messages import Attachment, DeliveryStatus, Message, Status, advances
 from services.store import attachments, conversations, receipts
-from services.store.dialect import insert
+from services.store.dialect import insert_new
 from services.store.schema import UNROUTED, counters, messages, reads
+
+# Statements of the road that every text takes are made once: making them costs more than running.
+_NEXT_SEQ = (
+    update(counters)
+    .where(counters.c.name == "seq")
+    .values(value=counters.c.value + 1)
+    .returning(counters.c.value)
+)
+_ADD = messages.insert()
+_BY_ID = select(messages).where(messages.c.id == bindparam("message_id"))
 
 
 def next_seq(tx: Connection) -> int:
     """The next number of the installation; given out in the order in which it becomes visible."""
-    statement = (
-        update(counters)
-        .where(counters.c.name == "seq")
-        .values(value=counters.c.value + 1)
-        .returning(counters.c.value)
-    )
-    return int(tx.execute(statement).scalar_one())
+    return int(tx.execute(_NEXT_SEQ).scalar_one())
 
 
 def latest_seq(tx: Connection) -> int:
@@ -38,8 +42,7 @@ def add_inbound(tx: Connection, message: Message) -> Message | None:
     seq = next_seq(tx)
     conversation_id = conversations.find_or_add(tx, message, seq)
     kept = replace(message, seq=seq, conversation_id=conversation_id)
-    statement = insert(tx, messages).values(_row(kept)).on_conflict_do_nothing()
-    if tx.execute(statement.returning(messages.c.seq)).first() is None:
+    if tx.execute(insert_new(tx, messages, messages.c.seq), _row(kept)).first() is None:
         return None
     conversations.touch(tx, conversation_id, seq, kept.created_at)
     attachments.add(tx, kept.id, kept.media)
@@ -54,7 +57,7 @@ def add_outbound(tx: Connection, message: Message, fingerprint: str) -> Message:
     seq = next_seq(tx)
     conversation_id = conversations.find_or_add(tx, message, seq)
     kept = replace(message, seq=seq, conversation_id=conversation_id)
-    tx.execute(messages.insert().values(_row(kept) | {"fingerprint": fingerprint}))
+    tx.execute(_ADD, _row(kept) | {"fingerprint": fingerprint})
     conversations.touch(tx, conversation_id, seq, kept.created_at)
     attachments.claim(tx, kept.id, [file.id for file in kept.media])
     return kept
@@ -70,8 +73,8 @@ def by_client_id(tx: Connection, extension: str, client_id: str) -> tuple[Messag
 
 def by_id(tx: Connection, message_id: str, numbers: Iterable[str] | None = None) -> Message | None:
     """One message; with ``numbers`` only if it belongs to one of them."""
-    statement = select(messages).where(messages.c.id == message_id)
-    found = load(tx, tx.execute(_of(statement, numbers)).all())
+    rows = tx.execute(_of(_BY_ID, numbers), {"message_id": message_id}).all()
+    found = load(tx, rows)
     return found[0] if found else None
 
 

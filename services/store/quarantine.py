@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 
 from services.messages import WebhookCall
-from services.store.schema import quarantine
+from services.store.schema import WAITING, quarantine
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,7 @@ def add(tx: Connection, provider: str, call: WebhookCall, reason: str, body: byt
 
 def waiting(tx: Connection, limit: int = 100) -> list[Quarantined]:
     """What has not been replayed, oldest first."""
-    statement = (
-        select(quarantine)
-        .where(quarantine.c.replayed_at.is_(None))
-        .order_by(quarantine.c.id)
-        .limit(limit)
-    )
+    statement = select(quarantine).where(WAITING).order_by(quarantine.c.id).limit(limit)
     return [_quarantined(row) for row in tx.execute(statement)]
 
 
@@ -73,9 +68,7 @@ def replayed(tx: Connection, row_id: int) -> None:
 
 def count(tx: Connection) -> int:
     """How many calls wait."""
-    statement = (
-        select(func.count()).select_from(quarantine).where(quarantine.c.replayed_at.is_(None))
-    )
+    statement = select(func.count()).select_from(quarantine).where(WAITING)
     return int(tx.execute(statement).scalar_one())
 
 

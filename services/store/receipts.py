@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select, update
 
 from services.messages import RANK, DeliveryStatus, Message, Status
-from services.store.dialect import insert
+from services.store.dialect import insert_new
 from services.store.schema import receipts
 
 
@@ -23,20 +23,19 @@ def add(
     tx: Connection, provider: str, provider_id: str, message_id: str | None, told: DeliveryStatus
 ) -> bool:
     """Keep a receipt; false for one that is there already."""
-    statement = insert(tx, receipts).values(
-        provider=provider,
-        provider_id=provider_id,
-        message_id=message_id,
-        peer=told.peer,
-        event=told.event,
-        status=str(told.status),
-        code=told.code,
-        reason=told.reason,
-        at=told.at,
-        received_at=time.time(),
-    )
-    statement = statement.on_conflict_do_nothing().returning(receipts.c.id)
-    return tx.execute(statement).first() is not None
+    row = {
+        "provider": provider,
+        "provider_id": provider_id,
+        "message_id": message_id,
+        "peer": told.peer,
+        "event": told.event,
+        "status": str(told.status),
+        "code": told.code,
+        "reason": told.reason,
+        "at": told.at,
+        "received_at": time.time(),
+    }
+    return tx.execute(insert_new(tx, receipts, receipts.c.id), row).first() is not None
 
 
 def adopt(tx: Connection, provider: str, provider_id: str, message_id: str) -> bool:

@@ -31,6 +31,7 @@ RowId = BigInteger().with_variant(Integer, "sqlite")
 DUE = text("state = 'due'")
 LIVE = text("state IN ('due', 'leased')")
 DEAD = text("state = 'dead'")
+WAITING = text("replayed_at IS NULL")
 UNROUTED = text("NOT routed")
 
 counters = Table(
@@ -217,5 +218,6 @@ quarantine = Table(
     Column("reason", Text, nullable=False),
     Column("received_at", Float, nullable=False),
     Column("replayed_at", Float),
+    Index("quarantine_waiting", "id", sqlite_where=WAITING, postgresql_where=WAITING),
     sqlite_autoincrement=True,
 )

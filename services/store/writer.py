@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -36,7 +37,9 @@ class _Ticket:
 class Writer:
     """Runs pieces of work in transactions."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, between: Callable[[], AbstractContextManager[None]]) -> None:
+        """``between`` keeps other processes from writing at the same time."""
+        self._between = between
         self._engine = engine.execution_options(**{WRITE: True})
         self._waiting: deque[_Ticket] = deque()
         self._turn = threading.Lock()
@@ -53,8 +56,9 @@ class Writer:
         with self._turn:
             if not ticket.done:
                 time.sleep(0)  # whoever is ready to write gets on board
-            while not ticket.done:
-                self._commit_some()
+                with self._between():
+                    while not ticket.done:
+                        self._commit_some()
         if ticket.error is not None:
             raise ticket.error
         result: T = ticket.result

@@ -202,7 +202,7 @@ def test_numbers_at_the_very_end_of_their_range(both: House) -> None:
     assert phone.read(f"{at}/messages", after=last)["items"] == []
     assert phone.read("/conversations", cursor=last)["items"] != []
     assert phone.read("/sync", since=last)["reset"] is True
-    for wrong in (2**63, -1, "1", 1.5, True):
+    for wrong in (2**63, -1, "1", 1.5, True, 1e308, None, [], {}):
         check_problem(phone.post(f"{at}/read", {"up_to_seq": wrong}), 422)
 
 

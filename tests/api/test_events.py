@@ -186,6 +186,7 @@ class Stream:
         self.answer = phone.client.get(API + path, headers=headers, **options)
         assert self.answer.status_code == 200, self.answer.text
         self._chunks: Iterator[bytes] = self.answer.iter_encoded()
+        assert self.next() == {"retry": "3000"}
 
     def next(self) -> dict[str, str]:
         """The fields of the next event; a comment's field has no name."""
@@ -224,7 +225,7 @@ def test_the_stream_tells_what_happens_with_the_token_to_go_on_from(
     assert live.answer.mimetype == "text/event-stream"
     assert live.answer.headers["Cache-Control"] == "no-store"
     assert live.answer.headers["X-Accel-Buffering"] == "no"
-    assert live.next() == {"id": "1", "retry": "3000"}
+    assert live.next() == {"id": "1"}
     house.receive(text="now\ndata: not a field")
     event = live.next()
     assert (event["id"], event["event"]) == ("2", "message.created")
@@ -271,7 +272,7 @@ def test_a_quiet_stream_shows_that_it_lives(stream: Any, monkeypatch: pytest.Mon
 
 def test_a_token_from_the_future_resets_the_stream(house: House, stream: Any) -> None:
     live = stream(query_string={"since": "999"})
-    assert live.next() == {"id": "0", "retry": "3000", "event": "reset", "data": "{}"}
+    assert live.next() == {"id": "0", "event": "reset", "data": "{}"}
     house.receive(text="on we go")
     assert live.next_text() == "on we go"
 
@@ -318,14 +319,13 @@ def test_a_number_taken_away_is_no_more_streamed(house: House, phone: Phone, str
 
 
 def test_a_fifth_stream_of_a_device_ends_its_oldest(house: House, stream: Any) -> None:
-    opened = [stream() for _ in range(5)]
-    for live in opened:
-        live.next()
+    oldest, *newest = [stream() for _ in range(5)]
+    assert [live.next() for live in newest] == [{"id": "0"}] * 4
     house.receive(text="hello")
-    assert opened[0].ended()
-    assert [live.next_text() for live in opened[1:]] == ["hello"] * 4
-    opened[4].close()
-    assert stream().next()["retry"]
+    assert oldest.ended()
+    assert [live.next_text() for live in newest] == ["hello"] * 4
+    newest[3].close()
+    assert stream().next() == {"id": "1"}
 
 
 # Tickets
@@ -337,7 +337,7 @@ def test_a_ticket_opens_the_stream_of_its_device(house: House, phone: Phone, oth
     ticket = {"ticket": answer.json["ticket"]}
     live = phone.client.get(f"{API}/events", query_string=ticket)
     chunks = live.iter_encoded()
-    next(chunks)
+    assert [next(chunks), next(chunks)] == [b"retry: 3000\n\n", b"id: 0\n\n"]
     house.receive(to=THEIRS, text="not mine")
     house.receive(text="mine")
     assert b"mine" in next(chunks)

@@ -83,6 +83,8 @@ def test_message_settings_count_at_once(house: House, phone: Phone) -> None:
     house.receive()
     (conversation,) = phone.read("/conversations")["items"]
     message = conversation["last_message"]
+    phone.post(f"/conversations/{conversation['id']}/read", {"up_to_seq": message["seq"]})
+    assert len(phone.read("/sync", since="0")["events"]) == 2
     house.gateway.settings.put({"number": MINE, "carrier": "sandbox", "extensions": ["202"]})
     assert phone.read("/conversations")["items"] == []
     assert phone.get(f"/conversations/{conversation['id']}").status_code == 404

@@ -24,14 +24,18 @@ export function freshId() {
   return "sandbox-" + Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-// Asks again and again for what is new, until stopped; `ask` waits on the server's side.
+// Asks again and again for what is new, until stopped. `ask(seconds)` waits on the server's side;
+// after a failure it is asked not to, so that it is known soon that all is well again.
 export async function follow(ask, signal, silent) {
+  let seconds = 25;
   while (!signal.aborted) {
     try {
-      await ask();
+      await ask(seconds);
+      seconds = 25;
       silent(false);
     } catch (error) {
       if (signal.aborted) return;
+      seconds = 0;
       silent(true, error);
       await new Promise((resolve) => setTimeout(resolve, 1000));
     }

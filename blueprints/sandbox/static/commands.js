@@ -21,10 +21,11 @@ export class Commands {
     const { number, extension } = this.session;
     const { phone, incoming, reply } = this.words;
     const json = `-H 'Content-Type: application/json'`;
-    const event = { id: "any-id-once", from: phone, to: number, text: incoming };
+    const event = quoted(JSON.stringify({ id: "ID", from: phone, to: number, text: incoming }));
+    const once = event.replace("ID", () => "'$(date +%s)'"); // a repeated id changes nothing
     return {
       simulate: `.venv/bin/flask simulate sandbox \\\n  --from ${phone} --to ${number} \\\n  --text ${quoted(incoming)}`,
-      webhook: `curl '${location.origin}/webhook/sandbox/sms?token=${webhookToken}' \\\n  ${json} \\\n  -d ${quoted(JSON.stringify(event))}`,
+      webhook: `curl '${location.origin}/webhook/sandbox/sms?token=${webhookToken}' \\\n  ${json} \\\n  -d ${once}`,
       device: `.venv/bin/flask devices add ${extension} --name "My app"`,
       reply: `curl ${location.origin}/api/v1/messages \\\n  -H 'Authorization: Bearer ${token}' \\\n  ${json} \\\n  -d ${quoted(JSON.stringify({ to: phone, text: reply }))}`,
     };

@@ -40,8 +40,8 @@ export class Inside {
   }
 
   follow(signal, silent) {
-    const ask = async () => {
-      const news = await this.#api("GET", `sync?since=${this.since}&timeout=25`, { signal });
+    const ask = async (seconds) => {
+      const news = await this.#api("GET", `sync?since=${this.since}&timeout=${seconds}`, { signal });
       this.since = news.next;
       if (news.reset) await this.open(this.peer);
       for (const event of news.events) if (event.message) this.#take(event.message);

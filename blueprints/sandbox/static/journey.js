@@ -18,10 +18,18 @@ export class Journey {
     }
   }
 
+  // What comes before a step has happened by then, too, even if we hear of it later.
   reach(name, state = "done") {
-    const step = this.steps.get(name);
-    if (this.begun === null || step.dataset.state) return;
+    if (this.begun === null) return;
     const passed = spoken(performance.now() - this.begun);
+    for (const [earlier, step] of this.steps) {
+      if (earlier === name) return this.#mark(step, passed, state);
+      this.#mark(step, passed, "done");
+    }
+  }
+
+  #mark(step, passed, state) {
+    if (step.dataset.state) return;
     step.dataset.state = state;
     step.querySelector("time").textContent = passed;
     if (step !== [...this.steps.values()].at(-1)) return;

@@ -30,8 +30,8 @@ export class Outside {
 
   follow(silent) {
     const { signal } = this.following;
-    const ask = async () => {
-      const news = await this.#ask(this.number, this.since, 25, signal);
+    const ask = async (seconds) => {
+      const news = await this.#ask(this.number, this.since, seconds, signal);
       this.since = news.next;
       for (const text of news.texts) this.#take(text, true);
     };

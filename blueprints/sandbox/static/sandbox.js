@@ -59,22 +59,23 @@ async function start() {
     await inside.open(phone);
     outside.follow(silent);
     inside.follow(outside.following.signal, silent);
+    document.documentElement.dataset.phone = phone; // both screens show this phone's texts
   }
 
+  let turn = become(kept().phone ?? field.value).catch(() => become(field.defaultValue));
   field.addEventListener("change", () => {
     problem.hidden = true;
-    become(field.value).catch((error) => {
+    turn = turn.then(() => become(field.value)).catch((error) => {
       problem.textContent = error.message;
       problem.hidden = false;
     });
   });
 
-  await become(kept().phone ?? field.value).catch(() => become(field.defaultValue));
+  await turn;
   if (!outside.screen.bubbles.size) {
     outside.composer.suggest(FIRST);
     inside.composer.suggest(ANSWER);
   }
-  document.documentElement.dataset.ready = "";
 }
 
 start().catch((error) => {

@@ -80,6 +80,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,
     )
+    op.create_index(
+        "quarantine_waiting",
+        "quarantine",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("replayed_at IS NULL"),
+        postgresql_where=sa.text("replayed_at IS NULL"),
+    )
     op.create_table(
         "receipts",
         sa.Column("id", RowId, nullable=False),
