@@ -319,11 +319,13 @@ class Delivery:
         return device
 
     def _with_paths(self, message: Message) -> Message:
-        media = tuple(
-            replace(file, path=self._house.media.open(file.id)) if file.state == "kept" else file
-            for file in message.media
-        )
-        return replace(message, media=media)
+        return replace(message, media=tuple(self._with_path(file) for file in message.media))
+
+    def _with_path(self, file: Attachment) -> Attachment:
+        if file.state != "kept":
+            return file
+        media = self._house.media
+        return replace(file, path=media.open(file.id), source_url=media.link(file))
 
     def _record(self, work: Callable[[Connection], object]) -> None:
         """Write down what came of a job, and do not go on before that is done."""

@@ -77,7 +77,8 @@ class Attachment:
     """One file of a message.
 
     ``state`` is ``pending`` until its bytes are kept under ``path``, then ``kept``; ``failed`` with
-    a ``reason`` when they never will be. ``source_url`` is where the carrier offers it.
+    a ``reason`` when they never will be. ``source_url`` is where the carrier
+    offers it, or on the way out a signed link by which a carrier can fetch it from us.
     """
 
     source_url: str | None = None
@@ -223,6 +224,10 @@ class WebhookCall:
             if key == name:
                 return value
         return ""
+
+    def form(self) -> list[tuple[str, str]]:
+        """The body as a urlencoded form: every name and value in order, empty ones too."""
+        return parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True)
 
     def json(self) -> Any:
         """The body as JSON; raises ``ValueError`` for everything that is none, however odd."""

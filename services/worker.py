@@ -18,6 +18,7 @@ from services.store.jobs import Job, JobKind
 log = structlog.get_logger()
 
 SLOTS = 16  # jobs that one destination may have in hand at once
+LOOK_SECONDS = 0.005  # between two looks for work: under load each finds more
 BEAT_SECONDS = 10.0
 SWEEP_SECONDS = 3600.0
 
@@ -44,6 +45,7 @@ class Worker:
         self._pool = Pool()
         self._folder = gateway.environment.service.storage_path.resolve() / "run"
         self._lock = FileLock(self._folder / f"{self.id}.worker")
+        self._next_look = 0.0
         self._next_beat = 0.0
         self._next_sweep = 0.0
         self._generation = ""
@@ -60,6 +62,8 @@ class Worker:
     def turn(self) -> None:
         """Look once for work and for what is due by the clock, then wait for the bell."""
         rung = self._gateway.store.bell.listen()
+        time.sleep(max(0.0, self._next_look - time.monotonic()))
+        self._next_look = time.monotonic() + LOOK_SECONDS
         try:
             self._housekeeping()
             wait = self._gateway.deliver(self.id, self._room, self._start)

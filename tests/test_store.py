@@ -1,5 +1,7 @@
 """The store, on SQLite and on PostgreSQL with the same code."""
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from services.store.jobs import Job, JobKind
 from services.store.schema import messages as table
 from services.store.schema import metadata
 from tests.conftest import NUMBER, PEER
+from tests.server import ROOT
 
 
 @pytest.fixture
@@ -379,3 +382,30 @@ def test_a_read_that_fails_is_said_to_be_unwell(tmp_path: Path) -> None:
         store.read(messages.latest_seq)
     assert isinstance(caught.value.__cause__, OperationalError)
     store.close()
+
+
+def test_who_is_interrupted_while_waiting_to_write_blocks_nobody(tmp_path: Path) -> None:
+    """In a server process of its own kind, where a waiting request can be ended from outside."""
+    script = """
+from gevent import monkey; monkey.patch_all()
+import sys, time, gevent
+from pathlib import Path
+from sqlalchemy import text
+from services.store import Store
+store = Store(None, Path(sys.argv[1])); store.migrate()
+def slow(tx): time.sleep(0.2); tx.execute(text("UPDATE counters SET value = value + 1"))
+def quick(tx): tx.execute(text("UPDATE counters SET value = value + 1"))
+first = gevent.spawn(store.write, slow)
+gevent.sleep(0.05)
+waiting = [gevent.spawn(store.write, quick) for _ in range(3)]
+gevent.sleep(0.05)
+waiting[0].kill()
+gevent.joinall([first, *waiting], timeout=10)
+store.write(quick)
+print(store.read(lambda tx: tx.execute(text("SELECT value FROM counters")).scalar()))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout.strip() == "4", done.stderr

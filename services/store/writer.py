@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -23,26 +23,31 @@ MOST_TOGETHER = 64
 
 
 class _Ticket:
-    """One piece of work that waits for its commit."""
+    """One piece of work that waits for its commit, or for its turn to commit for others."""
 
-    __slots__ = ("done", "error", "result", "work")
+    __slots__ = ("called", "done", "error", "result", "work")
 
     def __init__(self, work: Callable[[Connection], Any]) -> None:
         self.work = work
+        self.called = threading.Event()
         self.done = False
         self.result: Any = None
         self.error: BaseException | None = None
 
 
 class Writer:
-    """Runs pieces of work in transactions."""
+    """Runs pieces of work in transactions.
+
+    Whoever comes first commits for all who wait, then calls the next in line to do the same.
+    """
 
     def __init__(self, engine: Engine, between: Callable[[], AbstractContextManager[None]]) -> None:
         """``between`` keeps other processes from writing at the same time."""
         self._between = between
         self._engine = engine.execution_options(**{WRITE: True})
         self._waiting: deque[_Ticket] = deque()
-        self._turn = threading.Lock()
+        self._busy = False
+        self._queue = threading.Lock()
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """Run a piece of work durably and return its result.
@@ -52,17 +57,42 @@ class Writer:
         take it now.
         """
         ticket = _Ticket(work)
-        self._waiting.append(ticket)
-        with self._turn:
-            if not ticket.done:
-                time.sleep(0)  # whoever is ready to write gets on board
-                with self._between():
-                    while not ticket.done:
-                        self._commit_some()
+        with self._queue:
+            self._waiting.append(ticket)
+            first, self._busy = not self._busy, True
+        if first:
+            time.sleep(0)  # whoever is ready to write gets on board
+        else:
+            self._wait(ticket)
+        if not ticket.done:
+            self._lead()
         if ticket.error is not None:
             raise ticket.error
         result: T = ticket.result
         return result
+
+    def _wait(self, ticket: _Ticket) -> None:
+        try:
+            ticket.called.wait()
+        except BaseException:  # whoever is interrupted leaves the line, and does not block it
+            with suppress(ValueError):
+                self._waiting.remove(ticket)
+            if ticket.called.is_set() and not ticket.done:
+                self._call_next()
+            raise
+
+    def _lead(self) -> None:
+        try:
+            with self._between():
+                self._commit_some()
+        finally:
+            self._call_next()
+
+    def _call_next(self) -> None:
+        with self._queue:
+            self._busy = bool(self._waiting)
+            if self._waiting:
+                self._waiting[0].called.set()
 
     def _commit_some(self) -> None:
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_TOGETHER))]
@@ -76,6 +106,7 @@ class Writer:
                     self._commit_alone(ticket)
         for ticket in batch:
             ticket.done = True
+            ticket.called.set()
 
     def _commit_alone(self, ticket: _Ticket) -> None:
         try:
