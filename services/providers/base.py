@@ -2,14 +2,14 @@
 
 import hmac
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from services.config import CarrierSettings
 from services.errors import InvalidWebhook, Kind, MediaError
 from services.http import Http
-from services.messages import Ack, Message, Parsed, WebhookCall
+from services.messages import Ack, DeliveryStatus, Message, Parsed, WebhookCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,14 @@ class Limits:
     media_bytes: int = 3_500_000
     media_types: tuple[str, ...] = ("image/", "audio/", "video/", "text/", "application/pdf")
     recipients: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a check of a carrier found, with the remedy where it is not ``ok``."""
+
+    ok: bool
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,9 @@ class Provider(ABC):
     ack: ClassVar[Ack] = Ack()
     challenge: ClassVar[Mapping[str, str]] = {}  # headers of the 401
     limits: ClassVar[Limits] = Limits()
+    receipts: ClassVar[bool] = True  # whether delivery receipts come by webhook; else we ask
+    lookup_seconds: ClassVar[float] = 0.0  # how long ``find_sent`` can find a message
+    keeps_inbound: ClassVar[bool] = False  # whether ``missed`` can tell what we have missed
     webhook_hint: ClassVar[str] = ""  # where at the carrier the webhook's address belongs
 
     def __init__(self, settings: CarrierSettings, around: Surroundings) -> None:
@@ -102,6 +113,29 @@ class Provider(ABC):
         make us show credentials, or ourselves, to somebody else.
         """
         raise MediaError(f"{self.title} offers no files.", Kind.REFUSED)
+
+    def find_sent(self, message: Message) -> DeliveryStatus | None:
+        """Look up at the carrier what became of a message that may have been sent.
+
+        ``None`` where the carrier has no trace of it. Raises ``SendError``; a carrier that cannot
+        be asked (``lookup_seconds`` is 0) is never asked.
+        """
+        return None
+
+    def missed(self, since: float) -> Iterable[Parsed]:
+        """Inbound messages that the carrier has from a time (seconds since 1970) on.
+
+        They are the same as by webhook, ids included. Raises ``SendError``; only asked of a carrier
+        that ``keeps_inbound``.
+        """
+        return ()
+
+    def check(self, numbers: Sequence[str]) -> Iterable[Finding]:
+        """Whether the credentials work and whether these numbers can text at the carrier.
+
+        Raises ``SendError`` where not even the credentials can be checked.
+        """
+        return ()
 
     @abstractmethod
     def example(self, message: Message) -> WebhookCall:
