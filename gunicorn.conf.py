@@ -56,8 +56,16 @@ timeout = 60
 graceful_timeout = 30  # a send that is under way is given the time to end
 keepalive = 15
 control_socket_disable = True
-loglevel = _service.log_level.lower()
 proc_name = "textbridge"
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"stderr": {"()": "services.logs.handler"}},
+    "root": {"level": "WARNING", "handlers": ["stderr"]},
+    "loggers": {
+        "gunicorn.error": {"level": _service.log_level, "handlers": ["stderr"], "propagate": False}
+    },
+}
 # In memory: with a hung disk the parent would take its processes for hung.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 

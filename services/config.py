@@ -301,7 +301,7 @@ class ServiceSettings:
         example="https://sms.example.com",
     )
     app_debug: bool = variable(
-        "Log message texts and more detail; never in service.", parse=switch, default="false"
+        "Log everything, as LOG_LEVEL=debug does.", parse=switch, default="false"
     )
     log_level: str = variable(
         "Least important level that is logged.", parse=level_name, default="info", example="info"

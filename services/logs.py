@@ -1,14 +1,40 @@
 """Logs: one JSON object a line, the message's id on every line that concerns one.
 
-No secret is ever logged, and no message text unless ``APP_DEBUG`` asks for it.
+No secret and no message text is ever logged.
 """
 
+import json
 import logging
 import sys
+from datetime import UTC, datetime
 
 import structlog
 
 from services.environment import Environment
+
+
+class Lines(logging.Formatter):
+    """What the libraries log, in the same form as our own lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One JSON object."""
+        line = {
+            "event": record.getMessage(),
+            "logger": record.name,
+            "level": record.levelname.lower(),
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def handler() -> logging.Handler:
+    """Where the libraries log: standard error, as text on a terminal and JSON elsewhere."""
+    to_stderr = logging.StreamHandler()
+    if not sys.stderr.isatty():
+        to_stderr.setFormatter(Lines())
+    return to_stderr
 
 
 def configure(environment: Environment) -> None:
@@ -28,5 +54,6 @@ def configure(environment: Environment) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    logging.basicConfig(handlers=[handler()], level=logging.WARNING)
     # urllib3 writes whole addresses, secrets included, at DEBUG.
     logging.getLogger("urllib3").setLevel(logging.WARNING)

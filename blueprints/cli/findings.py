@@ -32,7 +32,7 @@ def _address(gateway: Gateway) -> Iterator[Problem]:
             "APP_URL", "is not https: texts and tokens could be read on the way.", example
         )
     if service.app_debug:
-        yield Problem("APP_DEBUG", "is on: message texts are logged.", "Set it to false.")
+        yield Problem("APP_DEBUG", "is on: the logs grow quickly.", "Set it to false.")
 
 
 def _carriers(gateway: Gateway) -> Iterator[Problem]:
