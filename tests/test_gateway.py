@@ -11,6 +11,7 @@ from sqlalchemy import func, select, update
 from services.errors import DeliveryError, InvalidWebhook, Kind, RequestRefused, SendError
 from services.gateway import Gateway
 from services.messages import Device, Message, Status, WebhookCall
+from services.providers.base import same
 from services.replies import Reply
 from services.store import destinations, jobs, messages, quarantine
 from services.store.jobs import Job, JobKind
@@ -101,6 +102,12 @@ def test_everybody_who_shares_a_number_is_told(make_gateway: Make, receiver: Rec
     receive(gateway)
     work(gateway)
     assert {p["data"]["extension"] for p in receiver.wait_for(2)} == {"201", "202"}
+
+
+def test_an_empty_secret_is_never_right() -> None:
+    assert not same("", "")
+    assert not same("x", "")
+    assert same("x", "x")
 
 
 def test_a_stranger_is_refused_and_leaves_nothing(make_gateway: Make) -> None:
@@ -392,6 +399,30 @@ def test_a_send_that_had_begun_when_its_worker_died_is_unknown(make_gateway: Mak
     work(gateway)
     assert [message.id for message in taken] == [waiting.id]
     assert one(gateway, begun).status is Status.UNKNOWN
+
+
+class PowerCut(BaseException):
+    """Ends a job as a killed process does: nothing is recorded any more."""
+
+
+def test_a_send_that_is_cut_off_half_way_is_never_sent_again(make_gateway: Make) -> None:
+    gateway = make_gateway(DESK)
+    provider = gateway.providers["sandbox"]
+    taken: list[Message] = []
+
+    def send(message: Message) -> str:
+        taken.append(message)
+        raise PowerCut
+
+    provider.send = send  # type: ignore[method-assign]
+    message, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    with pytest.raises(PowerCut):
+        gateway.deliver("dead worker", lambda _: 8, gateway.delivery.perform)
+    gateway.delivery.reclaim(["dead worker"])
+    make_due(gateway)
+    work(gateway)
+    assert len(taken) == 1
+    assert one(gateway, message).status is Status.UNKNOWN
 
 
 def test_the_jobs_of_a_living_worker_are_left_alone(make_gateway: Make) -> None:

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -148,18 +149,23 @@ def test_removing_what_is_not_there_says_so(tmp_path: Path) -> None:
         opened(tmp_path).remove(NUMBER)
 
 
-def _edit(folder: Path, first: int) -> None:
+def _edit(folder: Path, first: int, start: Any) -> None:
     settings = opened(folder)
-    for index in range(first, first + 50):
+    start.wait()
+    for index in range(first, first + 40):
         settings.put({"number": f"+1202555{index:04}", "carrier": "bandwidth"})
 
 
-def test_two_processes_that_edit_at_once_lose_nothing(tmp_path: Path) -> None:
+def test_processes_that_edit_at_once_lose_nothing(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_edit, args=(tmp_path, first)) for first in (100, 200)]
+    start = context.Barrier(4)
+    processes = [
+        context.Process(target=_edit, args=(tmp_path, first, start))
+        for first in (100, 200, 300, 400)
+    ]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
-    assert len(opened(tmp_path).all()) == 100
-    assert len(json.loads((tmp_path / "message_settings.json").read_text())["numbers"]) == 100
+    assert len(opened(tmp_path).all()) == 160
+    assert len(json.loads((tmp_path / "message_settings.json").read_text())["numbers"]) == 160
