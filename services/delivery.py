@@ -36,6 +36,8 @@ MAIL_PATIENCE_SECONDS = 120.0
 LONGEST_SLEEP = 1.0
 MEDIA_BYTES = 20_000_000
 SMIL = "application/smil"
+INQUIRIES = (10.0, 60.0, 300.0, 1800.0, 7200.0)  # seconds between questions about a message
+ENDED = {Status.DELIVERED, Status.FAILED}
 TOLD = {Status.SENT, Status.DELIVERED, Status.FAILED, Status.UNKNOWN}
 
 
@@ -50,12 +52,14 @@ class Delivery:
             JobKind.PUSH: self._push,
             JobKind.EMAIL: self._email,
             JobKind.FETCH: self._fetch,
+            JobKind.RECONCILE: self._reconcile,
         }
 
     def destinations(self) -> list[str]:
         """Everything that jobs go to: each is paused, and limited, apart from the others."""
         house = self._house
-        carriers = [f"{kind}:{name}" for name in house.providers for kind in ("send", "fetch")]
+        kinds = ("send", "fetch", "reconcile")
+        carriers = [f"{kind}:{name}" for name in house.providers for kind in kinds]
         return [*carriers, *(f"push:{name}" for name in house.channels), "email"]
 
     def deliver(
@@ -127,6 +131,8 @@ class Delivery:
         moved = messages.join_receipts(tx, message, provider_id) or moved
         if moved:
             self._tell(tx, message.id)
+        if not self._house.providers[message.provider].receipts:
+            jobs.add(tx, [_inquiry(message.id, message.provider)])
 
     def _push(self, job: Job) -> None:
         message = self._message(job)
@@ -190,6 +196,37 @@ class Delivery:
                 attachments.keep(tx, file.id, kept.content_type, kept.name, kept.size)
             self._finish(tx, job)
             self._files_settled(tx, message.id)
+
+        self._record(finish)
+
+    def _reconcile(self, job: Job) -> None:
+        """Ask the carrier what became of a message, again and again until its window closes.
+
+        What the carrier has no trace of stays unknown: it is never sent again by itself.
+        """
+        message = self._message(job)
+        provider = self._house.providers.get(message.provider)
+        if provider is None:
+            raise SendError(f"The carrier {message.provider} is not configured.", Kind.CONFIG)
+        found = None if message.status in ENDED else provider.find_sent(message)
+
+        def finish(tx: Connection) -> None:
+            known = found is not None and messages.is_known(
+                tx, message.provider, found.provider_id or "", message.id
+            )
+            if found is not None and not known:
+                told = replace(found, message_id=message.id)
+                if messages.record_status(tx, message.provider, told) is not None:
+                    self._tell(tx, message.id)
+            now = messages.by_id(tx, message.id)
+            settled = now is None or now.status in ENDED
+            if settled or time.time() > message.created_at + provider.lookup_seconds:
+                self._finish(tx, job)
+            elif provider.receipts and now is not None and now.status is not Status.UNKNOWN:
+                self._finish(tx, job)  # it was sent; the rest comes by webhook
+            else:
+                wait = INQUIRIES[min(job.attempts, len(INQUIRIES)) - 1]
+                jobs.retry(tx, job, time.time() + wait, "The carrier does not know yet.")
 
         self._record(finish)
 
@@ -263,6 +300,9 @@ class Delivery:
             status = Status.UNKNOWN if kind is Kind.UNKNOWN else Status.FAILED
             if messages.advance(tx, job.message_id, status, code=error.code, reason=error.reason):
                 self._tell(tx, job.message_id)
+            provider = self._house.providers.get(job.destination.partition(":")[2])
+            if status is Status.UNKNOWN and provider is not None and provider.lookup_seconds:
+                jobs.add(tx, [_inquiry(job.message_id, provider.name)])
         elif job.kind is JobKind.FETCH:
             attachments.fail(tx, job.target, error.reason)
             self._files_settled(tx, job.message_id)
@@ -337,3 +377,9 @@ class Delivery:
                 log.error("cannot record an outcome yet", reason=str(error))
                 time.sleep(1.0)
         self._store.bell.ring()
+
+
+def _inquiry(message_id: str, provider: str) -> Job:
+    """The job that asks a carrier what became of a message."""
+    due = time.time() + INQUIRIES[0]
+    return Job(JobKind.RECONCILE, message_id, f"reconcile:{provider}", due=due)

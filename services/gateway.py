@@ -16,7 +16,13 @@ from sqlalchemy.exc import IntegrityError
 
 from services.delivery import Delivery
 from services.environment import Environment
-from services.errors import InvalidWebhook, NumberError, RequestRefused, StorageUnwell
+from services.errors import (
+    InvalidWebhook,
+    NumberError,
+    RequestRefused,
+    SendError,
+    StorageUnwell,
+)
 from services.http import Http
 from services.mail import Mailer
 from services.media import MediaStore
@@ -38,11 +44,12 @@ from services.providers.base import Provider, Surroundings
 from services.push import CHANNELS
 from services.push.base import Channel
 from services.replies import Reply, compose
-from services.store import Store, attachments, devices, jobs, messages, quarantine
+from services.store import Store, attachments, counters, devices, jobs, messages, quarantine
 from services.store.jobs import Job, JobKind
 
 log = structlog.get_logger()
 UPLOAD_SECONDS = 86_400.0
+RECOVER_OVERLAP_SECONDS = 7200.0  # carriers list late what came late
 PICTURES_SECONDS = 60.0  # how long a mail waits for the pictures that belong into it
 
 
@@ -336,6 +343,37 @@ class Gateway:
     ) -> float:
         """Claim what is due, see ``Delivery.deliver``."""
         return self.delivery.deliver(owner, room, start)
+
+    def recover(self, provider: Provider, since: float) -> list[tuple[str, str]]:
+        """Take in what a carrier has received for us from a time (seconds since 1970) on.
+
+        What is there already changes nothing. Returns (outcome, message id) for each. Raises
+        ``SendError`` when the carrier cannot be asked and ``StorageUnwell``.
+        """
+        call = WebhookCall("RECOVER", {}, "", b"")
+        missed = list(provider.missed(since))
+        outcomes = self.store.write(lambda tx: self._keep(tx, provider, call, missed))
+        new = [(outcome, message_id) for outcome, message_id in outcomes if outcome == "received"]
+        for _, message_id in new:
+            log.info("recovered", provider=provider.name, message_id=message_id)
+        if new:
+            self.store.bell.ring()
+        return outcomes
+
+    def recover_all(self) -> None:
+        """Take in from every carrier that can tell what came while nobody listened."""
+        for provider in self.providers.values():
+            if not provider.keeps_inbound:
+                continue
+            name, now = f"recovered:{provider.name}", int(time.time())
+            last = self.store.read(partial(counters.value, name=name))
+            try:
+                if last is not None:  # what came before the very first start is not ours to push
+                    self.recover(provider, last - RECOVER_OVERLAP_SECONDS)
+            except SendError as error:
+                log.warning("cannot recover", provider=provider.name, reason=error.reason)
+                continue
+            self.store.write(partial(counters.put, name=name, value=now))
 
     def sweep(self) -> None:
         """Remove what nobody will ask for: half-fetched files, uploads that were never sent."""

@@ -20,6 +20,7 @@ log = structlog.get_logger()
 SLOTS = 16  # jobs that one destination may have in hand at once
 LOOK_SECONDS = 0.005  # between two looks for work: under load each finds more
 BEAT_SECONDS = 10.0
+RECOVERY_SECONDS = 900.0
 SWEEP_SECONDS = 3600.0
 
 
@@ -48,6 +49,7 @@ class Worker:
         self._next_look = 0.0
         self._next_beat = 0.0
         self._next_sweep = 0.0
+        self._next_recovery = 0.0
         self._generation = ""
 
     def __enter__(self) -> "Worker":
@@ -85,6 +87,10 @@ class Worker:
             self._next_beat = now + BEAT_SECONDS
             self._gateway.store.write(lambda tx: jobs.beat(tx, self.id, time.time()))
             self._gateway.delivery.reclaim(self._dead_workers())
+        if now >= self._next_recovery and not self._in_hand["recover"]:
+            self._next_recovery = now + RECOVERY_SECONDS
+            self._in_hand["recover"] += 1
+            self._pool.spawn(self._recover)
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_SECONDS
             self._gateway.sweep()
@@ -112,6 +118,14 @@ class Worker:
     def _start(self, job: Job) -> None:
         self._in_hand[job.destination] += 1
         self._pool.spawn(self._perform, job)
+
+    def _recover(self) -> None:
+        try:
+            self._gateway.recover_all()
+        except StorageUnwell as error:
+            log.error("cannot recover yet", reason=str(error))
+        finally:
+            self._in_hand["recover"] -= 1
 
     def _perform(self, job: Job) -> None:
         try:

@@ -1,5 +1,6 @@
 """Bandwidth against a server that checks what it is asked, over real connections."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -253,3 +254,48 @@ def test_the_fake_takes_no_message_that_bandwidth_would_refuse(
         good = {"applicationId": fake.application_id, **GOOD}
         assert session.post(url, json=good, auth=user).status_code == 202
     assert len(fake.accepted) == 1
+
+
+# The list of messages
+
+
+def test_a_lost_answer_is_found_in_the_list(fake: FakeBandwidth) -> None:
+    fake.next("messages", Trouble.CUT)
+    provider = carrier(fake)
+    message = replace(TEXT, created_at=time.time(), updated_at=time.time())
+    with pytest.raises(SendError):
+        provider.send(message)
+    found = provider.find_sent(message)
+    assert found is not None
+    assert (found.status, found.provider_id) == (Status.DELIVERED, fake.accepted[0]["id"])
+
+
+def test_what_the_list_does_not_show_or_shows_twice_stays_unknown(fake: FakeBandwidth) -> None:
+    provider = carrier(fake)
+    message = replace(TEXT, created_at=time.time(), updated_at=time.time())
+    assert provider.find_sent(message) is None
+    ids = [provider.send(message), provider.send(message)]
+    assert provider.find_sent(message) is None
+    by_id = provider.find_sent(replace(message, provider_id=ids[1]))
+    assert by_id is not None
+    assert by_id.provider_id == ids[1]
+
+
+def test_a_failure_in_the_list_says_why(fake: FakeBandwidth) -> None:
+    fake.fates = [("message-failed", 4720)]
+    provider = carrier(fake)
+    message = replace(TEXT, created_at=time.time(), updated_at=time.time())
+    provider.send(message)
+    found = provider.find_sent(message)
+    assert found is not None
+    assert (found.status, found.code) == (Status.FAILED, "4720")
+    assert found.reason
+
+
+def test_the_check_says_whether_the_credentials_work(fake: FakeBandwidth) -> None:
+    findings = list(carrier(fake).check([OURS]))
+    assert all(finding.ok for finding in findings)
+    assert OURS in findings[1].text
+    with pytest.raises(SendError) as caught:
+        list(carrier(fake, BANDWIDTH_API_SECRET="wrong-secret").check([OURS]))
+    assert caught.value.kind is Kind.CONFIG

@@ -160,7 +160,7 @@ def test_a_service_in_order_shows_its_values_and_no_secret(
     [
         ([PUBLIC], {"APP_URL": "http://sms.example.com"}, "APP_URL", "not https"),
         ([PUBLIC], {"APP_URL": ""}, "APP_URL", "cannot reach"),
-        ([PUBLIC], {"APP_DEBUG": "true"}, "APP_DEBUG", "texts are logged"),
+        ([PUBLIC], {"APP_DEBUG": "true"}, "APP_DEBUG", "logs grow"),
         ([], dict.fromkeys(BANDWIDTH, ""), "The variables of a carrier", "no carrier"),
         ([DESK], {}, "Message Settings", f"{NUMBER} cannot send or receive: sandbox"),
         ([PUBLIC | {"emails": ["a@example.com"]}], {}, "MAIL_HOST", NUMBER),

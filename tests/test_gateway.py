@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 
 from services.errors import DeliveryError, InvalidWebhook, Kind, RequestRefused, SendError
 from services.gateway import Gateway
-from services.messages import Device, Message, Status, WebhookCall
+from services.messages import DeliveryStatus, Device, Message, Status, WebhookCall
 from services.providers.base import same
 from services.replies import Reply
 from services.store import destinations, jobs, messages, quarantine
@@ -500,3 +500,108 @@ def test_every_job_is_accounted_for(make_gateway: Make, receiver: Receiver) -> N
         lambda tx: tx.execute(select(func.count()).select_from(message_table)).scalar()
     )
     assert total == 8
+
+
+# Asking the carrier
+
+
+def told(message: Message, status: Status = Status.DELIVERED) -> DeliveryStatus:
+    return DeliveryStatus(status, f"list:{status}", provider_id=f"id-{message.id}", peer=message.peer)
+
+
+def unknown_send(gateway: Gateway) -> Message:
+    failing(gateway, SendError("No answer.", Kind.UNKNOWN))
+    message, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    work(gateway)
+    assert one(gateway, message).status is Status.UNKNOWN
+    return message
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let the sandbox answer questions about messages, as real carriers do."""
+
+    def answers(gateway: Gateway, *answers: Any) -> None:
+        provider = gateway.providers["sandbox"]
+        left = list(answers)
+        monkeypatch.setattr(type(provider), "lookup_seconds", 3600.0)
+        monkeypatch.setattr(provider, "find_sent", lambda _message: left.pop(0), raising=False)
+
+    return answers
+
+
+def test_a_doubtful_send_is_settled_by_asking_the_carrier(make_gateway: Make, asked: Any) -> None:
+    gateway = make_gateway(DESK)
+    asked(gateway)
+    message = unknown_send(gateway)
+    asked(gateway, None, told(message))
+    for _ in range(2):
+        make_due(gateway)
+        work(gateway)
+    assert one(gateway, message).status is Status.DELIVERED
+    assert {job.state for job in jobs_of(gateway, message) if job.kind == "reconcile"} == {"done"}
+
+
+def test_what_the_carrier_has_no_trace_of_is_left_to_a_person(
+    make_gateway: Make, asked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = make_gateway(DESK)
+    asked(gateway)
+    message = unknown_send(gateway)
+    asked(gateway, None)
+    monkeypatch.setattr(type(gateway.providers["sandbox"]), "lookup_seconds", 0.0001)
+    make_due(gateway)
+    work(gateway)
+    make_due(gateway)
+    assert work(gateway) == []
+    assert one(gateway, message).status is Status.UNKNOWN
+
+
+def test_another_messages_trace_settles_nothing(make_gateway: Make, asked: Any) -> None:
+    gateway = make_gateway(DESK)
+    asked(gateway)
+    message = unknown_send(gateway)
+    failing(gateway)
+    other, _ = gateway.reply(PHONE, Reply(text="y", to=(PEER,)))
+    work(gateway)
+    asked(gateway, told(one(gateway, other)))
+    make_due(gateway)
+    work(gateway)
+    assert one(gateway, message).status is Status.UNKNOWN
+
+
+def test_a_carrier_without_receipts_is_asked_until_the_end(
+    make_gateway: Make, asked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = make_gateway(DESK)
+    provider = gateway.providers["sandbox"]
+    monkeypatch.setattr(type(provider), "receipts", False)
+    failing(gateway)
+    message, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    asked(gateway, told(message, Status.SENT), told(message, Status.DELIVERED))
+    for _ in range(3):
+        work(gateway)
+        make_due(gateway)
+    assert one(gateway, message).status is Status.DELIVERED
+
+
+def test_what_was_missed_is_taken_in_once(
+    make_gateway: Make, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = make_gateway(DESK, **receiver.env)
+    provider = gateway.providers["sandbox"]
+    receive(gateway, "by webhook", provider_id="1")
+    (came,) = (m.provider_id for m in kept(gateway))
+    missed = [
+        Message("in", NUMBER, PEER, text="by webhook", provider_id=came),
+        Message("in", NUMBER, PEER, text="missed", provider_id="2"),
+    ]
+    monkeypatch.setattr(type(provider), "keeps_inbound", True)
+    monkeypatch.setattr(provider, "missed", lambda _since: missed, raising=False)
+    gateway.recover_all()  # the very first time only notes the time
+    assert len(kept(gateway)) == 1
+    gateway.recover_all()
+    gateway.recover_all()
+    work(gateway)
+    assert [p["data"]["message"]["text"] for p in receiver.wait_for(2)] == ["by webhook", "missed"]
+    assert len(kept(gateway)) == 2

@@ -9,6 +9,7 @@ from blueprints.cli import (
     devices,
     messages,
     quarantine,
+    recover,
     settings,
     simulate,
     webhooks,
@@ -33,5 +34,6 @@ COMMANDS = (
 def register(app: Flask, gateway: Gateway) -> None:
     """Add the operator's commands to ``flask``."""
     app.extensions["gateway"] = gateway  # where the commands find it
+    messages.group.add_command(recover.recover)
     for command in COMMANDS:
         app.cli.add_command(command)

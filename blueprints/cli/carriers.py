@@ -1,14 +1,52 @@
 """``flask carriers``: which carriers are on, and what is left alone for a while and why."""
 
 import time
+from dataclasses import asdict
 
 import click
 
-from blueprints.cli.terminal import Group, document, gateway, json_option, moment, stamp, table
+from blueprints.cli.terminal import (
+    Group,
+    document,
+    gateway,
+    harmless,
+    json_option,
+    moment,
+    stamp,
+    table,
+)
+from services.errors import SendError
 from services.providers import PROVIDERS
+from services.providers.base import Finding, Provider
 from services.store import destinations
 
 group = Group("carriers", help="Carriers: which are on, and which are paused and why.")
+
+
+@group.command()
+@json_option
+def check(as_json: bool) -> None:
+    """Ask each carrier whether the credentials work and the numbers can text.
+
+    Exit code 1 if anything is to be mended.
+    """
+    found = {name: _asked(provider) for name, provider in gateway().providers.items()}
+    if as_json:
+        document({name: [asdict(finding) for finding in each] for name, each in found.items()})
+    else:
+        for name, findings in found.items():
+            click.echo(gateway().providers[name].title)
+            for finding in findings:
+                click.echo(f"  {'ok  ' if finding.ok else 'MEND'}  {harmless(finding.text)}")
+    raise SystemExit(0 if all(f.ok for each in found.values() for f in each) else 1)
+
+
+def _asked(provider: Provider) -> list[Finding]:
+    entries = gateway().settings.all()
+    try:
+        return list(provider.check([e.number for e in entries if e.carrier == provider.name]))
+    except SendError as error:
+        return [Finding(False, error.reason)]
 
 
 @group.command("list")

@@ -4,7 +4,7 @@ import base64
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -20,11 +20,11 @@ from services.messages import (
     Unreadable,
     WebhookCall,
 )
-from services.providers import reading
+from services.providers import bandwidth_lookup, reading
 from services.providers.addresses import is_below
 from services.providers.bandwidth_api import EXTENSIONS, Api
 from services.providers.bandwidth_errors import explained
-from services.providers.base import Limits, Provider, Surroundings, same
+from services.providers.base import Finding, Limits, Provider, Surroundings, same
 
 BASE_URL = "https://messaging.bandwidth.com/api/v2"
 TOKEN_URL = "https://api.bandwidth.com/api/v1/oauth2/token"  # noqa: S105
@@ -62,6 +62,7 @@ class Bandwidth(Provider):
         "Bandwidth dashboard: Applications, your Messaging application, as its inbound and as its "
         "status callback URL."
     )
+    lookup_seconds = bandwidth_lookup.LOOKUP_SECONDS
     limits = Limits(text=2048, media_types=tuple(EXTENSIONS), recipients=10)
     webhook_hint = (
         "In the Bandwidth dashboard under Applications, in your messaging application: paste it as "
@@ -224,6 +225,15 @@ class Bandwidth(Provider):
         if message.media:
             content["media"] = [self.api.upload(file) for file in message.media]
         return self.api.post_message(content)
+
+    def find_sent(self, message: Message) -> DeliveryStatus | None:
+        """By the carrier's id, else by numbers and time; groups only by the id."""
+        if message.participants and message.provider_id is None:
+            return None
+        return bandwidth_lookup.find_sent(self.api, message)
+
+    def check(self, numbers: Sequence[str]) -> Iterable[Finding]:
+        return bandwidth_lookup.check(self.api, numbers)
 
     def media_headers(self, url: str, *, renew: bool = False) -> Mapping[str, str]:
         """Credentials for files of our own account at Bandwidth, and for nothing else."""

@@ -75,6 +75,16 @@ class Api:
                 "Bandwidth took the message, but its answer cannot be read.", Kind.UNKNOWN
             ) from None
 
+    def list_messages(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        """The newest messages that a query finds (``GET …/messages``), at most a hundred."""
+        answer = self._call("GET", "/messages", Kind.RETRY, params=dict(query))
+        try:
+            told = reading.fields(answer.json(), "answer").get("messages")
+            found = told if isinstance(told, list) else []
+            return [reading.fields(entry, "message") for entry in found]
+        except ValueError as error:
+            raise SendError(f"Bandwidth's list cannot be read: {error}", Kind.RETRY) from None
+
     def upload(self, file: Attachment) -> str:
         """Put a file into the media store, which keeps it for 48 hours; returns its address.
 

@@ -28,6 +28,7 @@ class JobKind(StrEnum):
     PUSH = "push"
     EMAIL = "email"
     FETCH = "fetch"
+    RECONCILE = "reconcile"  # ask the carrier what became of a message
 
 
 @dataclass(frozen=True, slots=True)

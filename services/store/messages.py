@@ -229,6 +229,17 @@ def record_status(tx: Connection, provider: str, told: DeliveryStatus) -> Messag
     return _apply(tx, message_id, told.provider_id)
 
 
+def is_known(tx: Connection, provider: str, provider_id: str, but: str) -> bool:
+    """Whether another message than ``but`` has this carrier's id already."""
+    statement = select(messages.c.id).where(
+        messages.c.provider == provider,
+        messages.c.provider_id == provider_id,
+        messages.c.direction == "out",
+        messages.c.id != but,
+    )
+    return tx.execute(statement).first() is not None
+
+
 def join_receipts(tx: Connection, message: Message, provider_id: str) -> bool:
     """Give a message the receipts that came before its carrier's id was known; true if it moved."""
     if not receipts.adopt(tx, message.provider, provider_id, message.id):

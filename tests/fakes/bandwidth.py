@@ -35,6 +35,13 @@ E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 SENDER = re.compile(r"\+[1-9][0-9]{6,14}|(?=.*[A-Za-z])[A-Za-z0-9 _&+-]{1,11}", re.ASCII)
 KEYS = {"applicationId", "from", "to", "text", "media", "tag", "priority", "expiration"}
 FILE_BYTES = 3_750_000
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+LISTED = {
+    "message-sending": "SENDING",
+    "message-sent": "SENT",
+    "message-delivered": "DELIVERED",
+    "message-failed": "FAILED",
+}
 
 Place = Literal["token", "messages", "media"]
 
@@ -254,6 +261,23 @@ class FakeBandwidth:
         finally:
             connection.close()
 
+    def listed(self, message: dict[str, Any]) -> dict[str, Any]:
+        """A message as the list of messages shows it: without its text and its tag."""
+        fate = self.fates[-1] if self.fates else "message-sending"
+        kind, code = fate if isinstance(fate, tuple) else (fate, None)
+        return {
+            "messageId": message["id"],
+            "accountId": self.account_id,
+            "sourceTn": message["from"],
+            "destinationTn": message["to"][0],
+            "messageStatus": LISTED[kind],
+            "messageDirection": "OUTBOUND",
+            "messageType": "mms" if message.get("media") else "sms",
+            "segmentCount": 1,
+            "errorCode": code or 0,
+            "receiveTime": message["time"],
+        }
+
     def tell(self, message: dict[str, Any]) -> None:
         """Tell the webhook what becomes of an accepted message, for each recipient."""
         told = {**message, "text": ""}
@@ -425,6 +449,8 @@ class _Handler(BaseHTTPRequestHandler):
             return "token", self._token
         if self.command == "POST" and path == f"{account}/messages":
             return "messages", self._message
+        if self.command == "GET" and path == f"{account}/messages":
+            return None, self._list
         if self.command in ("PUT", "GET") and path.startswith(f"{account}/media/"):
             return "media", self._media
         return None, self._nowhere
@@ -439,6 +465,16 @@ class _Handler(BaseHTTPRequestHandler):
         if not fake.is_allowed(self.headers.get("Authorization", "")):
             return UNAUTHORIZED, None
         return fake.take(self.headers.get("Content-Type", ""), body)
+
+    def _list(self, path: str, body: bytes) -> tuple[Answer, None]:
+        fake = self.server.fake
+        if not fake.is_allowed(self.headers.get("Authorization", "")):
+            return UNAUTHORIZED, None
+        query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
+        if not query or any(not TIME.fullmatch(query[n]) for n in query if n.endswith("DateTime")):
+            return Answer(400, _refusal("request-validation", "A filter is missing or wrong")), None
+        found = [entry for entry in map(fake.listed, list(fake.accepted)) if _fits(entry, query)]
+        return Answer(200, {"totalCount": len(found), "pageInfo": {}, "messages": found}), None
 
     def _media(self, path: str, body: bytes) -> tuple[Answer, None]:
         fake = self.server.fake
@@ -522,6 +558,16 @@ def _event(kind: str, description: str, to: str, message: dict[str, Any]) -> dic
 
 def _matches(pattern: re.Pattern[str], value: Any) -> bool:
     return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _fits(entry: dict[str, Any], query: dict[str, str]) -> bool:
+    """Whether the list shows a message for a query."""
+    named = ("messageId", "sourceTn", "destinationTn", "messageDirection")
+    at = entry["receiveTime"][:19]
+    return (
+        all(entry[name] == query.get(name, entry[name]) for name in named)
+        and query.get("fromDateTime", at)[:19] <= at <= query.get("toDateTime", at)[:19]
+    )
 
 
 def _id() -> str:

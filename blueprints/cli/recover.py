@@ -1,0 +1,33 @@
+"""``flask messages recover``: what a carrier has received for us and we have not."""
+
+from collections import Counter
+from datetime import datetime
+
+import click
+
+from blueprints.cli.terminal import command, gateway
+
+
+@command("recover")
+@click.option(
+    "--since",
+    required=True,
+    type=click.DateTime(("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")),
+    help="From when on, in this machine's time: 2026-11-20 or 2026-11-20T08:30.",
+)
+def recover(since: datetime) -> None:
+    """Fetch what came while nobody listened, from every carrier that can tell.
+
+    What is there already is left alone. Textbridge does this by itself every quarter of an hour;
+    the command is for longer ago.
+    """
+    able = [provider for provider in gateway().providers.values() if provider.keeps_inbound]
+    for provider in able:
+        outcomes = gateway().recover(provider, since.timestamp())
+        counted = Counter(outcome for outcome, _ in outcomes)
+        click.echo(
+            f"{provider.title}: {counted['received']} recovered, "
+            f"{counted['repeated']} were there already."
+        )
+    if not able:
+        click.echo("No carrier that is on can tell what was missed.")
