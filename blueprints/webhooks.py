@@ -1,9 +1,13 @@
 """The carriers' door: ``/webhook/<carrier>/sms``, one blueprint a carrier, all on the same road."""
 
+from collections.abc import Sequence
+from ipaddress import ip_address, ip_network  # noqa: F401 - the second in the examples
+
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from blueprints.errors import problem
+from services.config import Network
 from services.errors import InvalidWebhook
 from services.gateway import Gateway
 from services.messages import WebhookCall
@@ -16,10 +20,12 @@ def blueprint(gateway: Gateway, provider: Provider) -> Blueprint:
     """The door of one carrier: verify, parse, keep, acknowledge."""
     door = Blueprint(f"webhook_{provider.name}", __name__, url_prefix=f"/webhook/{provider.name}")
 
+    trusted = gateway.environment.service.trusted_proxies or ()
+
     @door.route("/sms", methods=list(provider.methods))
     def receive() -> Response:
         try:
-            ack = gateway.receive(provider, _call())
+            ack = gateway.receive(provider, _call(trusted))
         except InvalidWebhook as error:
             answer = problem(401, "unauthorized", str(error))
             answer.headers.update(provider.challenge)
@@ -29,7 +35,32 @@ def blueprint(gateway: Gateway, provider: Provider) -> Blueprint:
     return door
 
 
-def _call() -> WebhookCall:
+def caller(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
+    """The address of whoever calls.
+
+    Behind web servers that ``TRUSTED_PROXIES`` names it is the last one in ``X-Forwarded-For`` that
+    is none of them; anybody else could have written the header.
+
+    >>> caller("127.0.0.1", ["203.0.113.7, 192.0.2.1"], [ip_network("127.0.0.1")])
+    '192.0.2.1'
+    >>> caller("203.0.113.9", ["192.0.2.1"], [ip_network("127.0.0.1")])
+    '203.0.113.9'
+    """
+    hops = [hop.strip() for header in forwarded for hop in header.split(",")]
+    address = peer or ""
+    while hops and _is_in(address, trusted):
+        address = hops.pop()
+    return address
+
+
+def _is_in(address: str, networks: Sequence[Network]) -> bool:
+    try:
+        return any(ip_address(address) in network for network in networks)
+    except ValueError:
+        return False
+
+
+def _call(trusted: Sequence[Network]) -> WebhookCall:
     request.max_content_length = MOST_BYTES
     body = request.get_data()
     if len(body) == MOST_BYTES:  # of unknown length, and cut there
@@ -39,5 +70,5 @@ def _call() -> WebhookCall:
         headers={name.lower(): value for name, value in request.headers.items()},
         query=request.query_string.decode("latin-1"),
         body=body,
-        remote=request.remote_addr or "",
+        remote=caller(request.remote_addr, request.headers.getlist("X-Forwarded-For"), trusted),
     )

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from services.errors import Problem
 
 Parse = Callable[[str], Any]
 T = TypeVar("T")
+Network = IPv4Network | IPv6Network
 
 # Laravel writes "nothing" in these ways, too.
 NOTHING = {"", "null", "(null)", "empty", "(empty)"}
@@ -157,6 +159,8 @@ def described(section: Any, prefix: str) -> Iterator[tuple[Variable, str]]:
         value = getattr(section, v.field)
         if value is None:
             yield v, ""
+        elif isinstance(value, tuple):
+            yield v, ", ".join(map(str, value))
         else:
             shown = str(value).lower() if isinstance(value, bool) else str(value)
             yield v, "••••••••" if v.secret else shown
@@ -211,6 +215,25 @@ def country(value: str) -> str:
     if len(value) != 2 or not value.isascii() or not value.isalpha():
         raise ValueError("it must be a two-letter country code.")
     return value.upper()
+
+
+def networks(value: str) -> tuple[Network, ...]:
+    """IP addresses and networks, separated by commas or spaces."""
+    try:
+        return tuple(ip_network(part, strict=False) for part in value.replace(",", " ").split())
+    except ValueError as error:
+        raise ValueError(f"{error}.") from None
+
+
+def per_second(value: str) -> float:
+    """A number of messages a second, above 0."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 10_000:
+        raise ValueError("it must be a number above 0, such as 1 or 0.5.")
+    return number
 
 
 def email_address(value: str) -> str:
@@ -321,6 +344,12 @@ class ServiceSettings:
         default="US",
         example="US",
     )
+    trusted_proxies: tuple[Network, ...] | None = variable(
+        "Addresses of web servers in front whose `X-Forwarded-For` is believed.",
+        parse=networks,
+        optional=True,
+        example="127.0.0.1",
+    )
     host: str = variable("Address that the server listens on.", default="127.0.0.1")
     port: int = variable(
         "Port that the server listens on.",
@@ -367,4 +396,19 @@ class CarrierSettings:
         parse=strong_secret,
         optional=True,
         secret=True,
+    )
+    webhook_allow: tuple[Network, ...] | None = variable(
+        "Only these addresses may call the webhook; empty means any.",
+        parse=networks,
+        optional=True,
+        example="192.0.2.10, 198.51.100.0/24",
+    )
+    rate: float | None = variable(
+        "Most messages a second that are handed to the carrier; empty means no limit of ours.",
+        parse=per_second,
+        optional=True,
+        example="10",
+    )
+    number_rate: float | None = variable(
+        "The same for each number.", parse=per_second, optional=True, example="1"
     )

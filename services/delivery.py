@@ -22,7 +22,7 @@ from services.media import Kept
 from services.messages import Attachment, Device, Message, Notice, Status, message_object
 from services.metrics import DELIVERY_SECONDS, JOBS
 from services.providers.base import Provider
-from services.store import attachments, destinations, devices, jobs, messages
+from services.store import attachments, destinations, devices, jobs, messages, paces
 from services.store.jobs import Job, JobKind
 
 if TYPE_CHECKING:
@@ -115,7 +115,16 @@ class Delivery:
         sender_id = setting.sender_id if setting is not None else None
         message = replace(self._with_paths(message), sender_id=sender_id)
 
+        limits = _paces(provider, message.number)
+
         def begin(tx: Connection) -> bool:
+            now = time.time()
+            wait = max([paces.wait(tx, name, now) for name in limits], default=0.0)
+            if wait:
+                jobs.retry(tx, job, now + wait, "Waits for its turn.", counts=False)
+                return False
+            for name, rate in limits.items():
+                paces.count(tx, name, rate, now)
             messages.advance(tx, message.id, Status.SENDING)
             return jobs.start(tx, job)
 
@@ -377,6 +386,12 @@ class Delivery:
                 log.error("cannot record an outcome yet", reason=str(error))
                 time.sleep(1.0)
         self._store.bell.ring()
+
+
+def _paces(provider: Provider, number: str) -> dict[str, float]:
+    """The paces that a message from a number keeps: their names and rates."""
+    known = {provider.name: provider.rate, f"{provider.name}:{number}": provider.number_rate}
+    return {name: rate for name, rate in known.items() if rate is not None}
 
 
 def _inquiry(message_id: str, provider: str) -> Job:

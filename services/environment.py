@@ -98,7 +98,7 @@ def load(env: Mapping[str, str]) -> Environment:
     if problems or service is None or mail is None:
         raise ConfigError(problems)
     if service.app_env == "local" and not carriers:
-        carriers[Sandbox.name] = Sandbox.Settings(webhook_token=None)
+        _load_one(carriers, Sandbox.name, Sandbox.Settings, Sandbox.prefix(), {}, problems)
     file = Path(env["ENV_FILE"]) if env.get("ENV_FILE") else None
     read_at = float(env.get("ENV_READ_AT") or time.time())
     return Environment(service, mail, carriers, channels, file, read_at)

@@ -104,6 +104,8 @@ class Gateway:
         could not be kept. When this returns, everything of value in the call is on disk.
         """
         try:
+            if not provider.admits(call.remote):
+                raise InvalidWebhook(f"{call.remote} may not call this webhook.")
             provider.verify(call)
         except InvalidWebhook:
             WEBHOOKS.labels(provider.name, "refused").inc()

@@ -506,7 +506,9 @@ def test_every_job_is_accounted_for(make_gateway: Make, receiver: Receiver) -> N
 
 
 def told(message: Message, status: Status = Status.DELIVERED) -> DeliveryStatus:
-    return DeliveryStatus(status, f"list:{status}", provider_id=f"id-{message.id}", peer=message.peer)
+    return DeliveryStatus(
+        status, f"list:{status}", provider_id=f"id-{message.id}", peer=message.peer
+    )
 
 
 def unknown_send(gateway: Gateway) -> Message:
@@ -605,3 +607,20 @@ def test_what_was_missed_is_taken_in_once(
     work(gateway)
     assert [p["data"]["message"]["text"] for p in receiver.wait_for(2)] == ["by webhook", "missed"]
     assert len(kept(gateway)) == 2
+
+
+def test_a_pace_of_the_operators_is_kept_in_order(make_gateway: Make) -> None:
+    gateway = make_gateway(DESK)
+    provider = gateway.providers["sandbox"]
+    provider.number_rate = 1.0
+    taken = failing(gateway)
+    for index in range(5):
+        gateway.reply(PHONE, Reply(text=str(index), to=(PEER,)))
+    work(gateway)
+    assert [message.text for message in taken] == ["0", "1"]
+    waiting = [job for m in kept(gateway) for job in jobs_of(gateway, m) if job.state == "due"]
+    assert [job.attempts for job in waiting] == [0, 0, 0]
+    provider.number_rate = None
+    make_due(gateway)
+    work(gateway)
+    assert [message.text for message in taken] == ["0", "1", "2", "3", "4"]

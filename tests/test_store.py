@@ -1,5 +1,6 @@
 """The store, on SQLite and on PostgreSQL with the same code."""
 
+import itertools
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from services.errors import RequestRefused, StorageUnwell
 from services.messages import DeliveryStatus, Message, Status, advances
-from services.store import Store, devices, jobs, messages
+from services.store import Store, devices, jobs, messages, paces
 from services.store.jobs import Job, JobKind
 from services.store.schema import messages as table
 from services.store.schema import metadata
@@ -409,3 +410,24 @@ print(store.read(lambda tx: tx.execute(text("SELECT value FROM counters")).scala
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.stdout.strip() == "4", done.stderr
+
+
+# Paces
+
+
+def test_a_pace_lets_a_burst_pass_and_then_one_after_the_other(store: Store) -> None:
+    now, left = 1000.0, []
+
+    def ask(tx: Connection) -> float:
+        if not (wait := paces.wait(tx, "carrier", now)):
+            paces.count(tx, "carrier", 4.0, now)
+        return wait
+
+    while len(left) < 20:
+        if wait := store.write(ask):
+            now += wait
+        else:
+            left.append(now)
+    assert left[:5] == [1000.0] * 5
+    assert [round(b - a, 3) for a, b in itertools.pairwise(left[5:])] == [0.25] * 14
+    assert store.write(lambda tx: paces.wait(tx, "another", now)) == 0.0

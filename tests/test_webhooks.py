@@ -1,7 +1,8 @@
 """Every payload of every carrier through the real router: plain, unsigned, tampered, repeated."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -26,10 +27,12 @@ def opened(database: str, tmp_path: Path) -> Any:
     """Open the application with one carrier's made-up settings."""
     gateways = []
 
-    def open_app(carrier: str) -> tuple[FlaskClient, Gateway]:
+    def open_app(
+        carrier: str, more: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[FlaskClient, Gateway]:
         env = {"APP_ENV": "production", "APP_KEY": "a key for the tests of the webhooks"}
         env |= {"STORAGE_PATH": str(tmp_path), "DATABASE_URL": database}
-        app = create_app(env | payload_files.settings(carrier))
+        app = create_app(env | payload_files.settings(carrier) | dict(more))
         gateway: Gateway = app.extensions["gateway"]
         gateways.append(gateway)
         return app.test_client(), gateway
@@ -135,3 +138,36 @@ def test_storage_that_cannot_keep_it_says_503_and_never_2xx(
 
 def test_cleaned_text_can_be_kept_by_every_database() -> None:
     assert clean("a\x00b\ud800c") == "a\ufffdb\ufffdc"
+
+
+ALLOWED = {
+    "BANDWIDTH_WEBHOOK_ALLOW": "198.51.100.0/24, 2001:db8::/32",
+    "TRUSTED_PROXIES": "127.0.0.1 10.0.0.0/8",
+}
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "status"),
+    [
+        ("198.51.100.7", None, 200),
+        ("203.0.113.7", None, 401),
+        ("203.0.113.7", "198.51.100.7", 401),  # anybody can write the header
+        ("127.0.0.1", "198.51.100.7", 200),
+        ("127.0.0.1", "198.51.100.7, 203.0.113.7", 401),
+        ("127.0.0.1", "203.0.113.7, 198.51.100.7, 10.1.2.3", 200),
+        ("127.0.0.1", "nonsense", 401),
+        ("127.0.0.1", None, 401),
+        ("2001:db8::7", None, 200),
+    ],
+)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_an_allow_list_is_understood_behind_a_trusted_proxy_only(
+    opened: Any, database: str, peer: str, forwarded: str | None, status: int
+) -> None:
+    client, _ = opened("bandwidth", ALLOWED)
+    request = payload_files.read_request(payload_files.FOLDER / "bandwidth" / "receive_sms.http")
+    headers = dict(request.headers) | ({"X-Forwarded-For": forwarded} if forwarded else {})
+    answer = client.post(
+        request.target, headers=headers, data=request.body, environ_base={"REMOTE_ADDR": peer}
+    )
+    assert answer.status_code == status

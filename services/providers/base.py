@@ -4,6 +4,7 @@ import hmac
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import ClassVar
 
 from services.config import CarrierSettings
@@ -65,6 +66,9 @@ class Provider(ABC):
     webhook_hint: ClassVar[str] = ""  # where at the carrier the webhook's address belongs
 
     def __init__(self, settings: CarrierSettings, around: Surroundings) -> None:
+        self.allow = settings.webhook_allow
+        self.rate = settings.rate
+        self.number_rate = settings.number_rate
         self.http = around.http
         self.webhook_token = around.webhook_token
         self.app_url = around.app_url
@@ -82,6 +86,15 @@ class Provider(ABC):
     def has_token(self, call: WebhookCall) -> bool:
         """Whether the call carries the webhook's token (``?token=``), in constant time."""
         return same(call.argument("token"), self.webhook_token)
+
+    def admits(self, remote: str) -> bool:
+        """Whether a caller's address may call at all (``<NAME>_WEBHOOK_ALLOW``)."""
+        if self.allow is None:
+            return True
+        try:
+            return any(ip_address(remote) in network for network in self.allow)
+        except ValueError:
+            return False
 
     @abstractmethod
     def verify(self, call: WebhookCall) -> None:

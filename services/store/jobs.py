@@ -129,11 +129,14 @@ def done(tx: Connection, job: Job) -> bool:
 
 
 def retry(tx: Connection, job: Job, due: float, error: str, *, counts: bool = True) -> bool:
-    """Put a job back until ``due``; with ``counts=False`` the attempt is not counted."""
-    attempts = job.attempts if counts else job.attempts - 1
-    return _finish(
-        tx, job, state="due", owner=None, due=due, error=error, attempts=attempts, started=False
-    )
+    """Put a job back until ``due``.
+
+    With ``counts=False`` it is nobody's fault: the attempt is not counted, and its lane waits.
+    """
+    values = {"state": "due", "owner": None, "due": due, "error": error, "started": False}
+    if not counts:
+        values |= {"attempts": job.attempts - 1, "hold_until": due + HOLD_SECONDS}
+    return _finish(tx, job, **values)
 
 
 def die(tx: Connection, job: Job, error: str) -> bool:

@@ -163,6 +163,13 @@ destinations = Table(
     Column("config", Boolean, nullable=False),  # waits for the operator, not for the other side
 )
 
+paces = Table(
+    "paces",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("due", Float, nullable=False),
+)
+
 workers = Table(
     "workers",
     metadata,

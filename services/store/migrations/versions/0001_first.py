@@ -60,6 +60,12 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_devices_extension"), "devices", ["extension"], unique=False)
     op.create_table(
+        "paces",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("due", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
         "pairings",
         sa.Column("code_hash", sa.Text(), nullable=False),
         sa.Column("extension", sa.Text(), nullable=False),

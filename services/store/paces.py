@@ -1,0 +1,26 @@
+"""Paces: how fast messages may leave, for a carrier and for a number, over all workers.
+
+A pace allows a burst of one second and then one message every ``1 / rate`` seconds (the generic
+cell rate algorithm: only the moment at which the next one is due is kept).
+"""
+
+from sqlalchemy import Connection, select
+
+from services.store.dialect import insert
+from services.store.schema import paces
+
+BURST_SECONDS = 1.0
+
+
+def wait(tx: Connection, name: str, now: float) -> float:
+    """Seconds until a pace allows another message; 0 when it may leave now."""
+    due = tx.execute(select(paces.c.due).where(paces.c.name == name).with_for_update()).scalar()
+    return max(0.0, (due or 0.0) - now - BURST_SECONDS)
+
+
+def count(tx: Connection, name: str, rate: float, now: float) -> None:
+    """Note that a message leaves now, at ``rate`` messages a second."""
+    due = tx.execute(select(paces.c.due).where(paces.c.name == name)).scalar()
+    after = max(due or 0.0, now) + 1.0 / rate
+    statement = insert(tx, paces).values(name=name, due=after)
+    tx.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"due": after}))
