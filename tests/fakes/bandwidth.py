@@ -290,9 +290,9 @@ class FakeBandwidth:
     def tell_later(self, message: dict[str, Any]) -> None:
         """As ``tell``, while the request is answered."""
         thread = threading.Thread(target=self.tell, args=(message,), daemon=True)
+        thread.start()
         with self._lock:
             self._posting.append(thread)
-        thread.start()
 
     # What the handler asks
 
