@@ -136,11 +136,11 @@ class VoipMs(Provider):
 
     def missed(self, since: float) -> Iterable[Parsed]:
         """From VoIP.ms's lists of the last 90 days at most."""
-        return voipms_lists.missed(self.api, since)
+        return list(voipms_lists.missed(self.api, since))
 
     def check(self, numbers: Sequence[str]) -> Iterable[Finding]:
         """Credentials, funds, and each number: whether it is there and its texts come here."""
-        return findings(self.api, self.webhook_url, numbers)
+        return list(findings(self.api, self.webhook_url, numbers))
 
     def media_headers(self, url: str, *, renew: bool = False) -> Mapping[str, str]:
         """Files of messages lie at VoIP.ms for everybody who knows their address."""
