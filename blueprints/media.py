@@ -1,4 +1,4 @@
-"""The files of messages: ``/media/<id>?exp=…&sig=…``, for whoever holds a signed link."""
+"""The files of messages: ``/media/<id>.jpg?exp=…&sig=…``, for whoever holds a signed link."""
 
 from uuid import UUID
 
@@ -24,7 +24,8 @@ def register(app: Flask, gateway: Gateway) -> None:
     door = Blueprint("signed_media", __name__)
 
     @door.get("/media/<uuid:file_id>")
-    def show(file_id: UUID) -> Response:
+    @door.get("/media/<uuid:file_id>.<extension>")
+    def show(file_id: UUID, extension: str = "") -> Response:
         exp, sig = request.args.get("exp", ""), request.args.get("sig", "")
         if not gateway.media.allows(str(file_id), exp, sig):
             raise RequestRefused(

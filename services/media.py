@@ -228,11 +228,15 @@ class MediaStore:
     def link(self, attachment: Attachment) -> str:
         """An address under which anybody may fetch the file for the next 24 to 36 hours.
 
-        It changes every twelve hours only, so that browsers can cache what is behind it.
+        It changes every twelve hours only, so that browsers can cache what is behind it. A file
+        that is served under its own type has an address that ends accordingly, because carriers
+        judge by that.
         """
+        kind = attachment.content_type
+        name = attachment.id + (FILE_TYPES.guess_extension(kind) or "" if safe_inline(kind) else "")
         expires = math.ceil((time.time() + DAY) / HALF_DAY) * HALF_DAY
         signature = self._signature(attachment.id, str(expires))
-        return f"{self._app_url}/media/{attachment.id}?exp={expires}&sig={signature}"
+        return f"{self._app_url}/media/{name}?exp={expires}&sig={signature}"
 
     def allows(self, file_id: str, exp: str, sig: str) -> bool:
         """Whether a link is one of ours and still good. Takes any text and never raises."""

@@ -74,6 +74,7 @@ def compose(tx: Connection, gateway: "Gateway", extension: str, reply: Reply) ->
         client_id=reply.client_id,
         segments=count(text).count if not files else 1,
     )
+    _check_text(text, provider)
     return _parts(whole, provider.limits)
 
 
@@ -172,6 +173,17 @@ def _check_file(file: Attachment, provider: Provider) -> None:
             "file_type",
             f"{provider.title} does not take files of type {file.content_type}.",
             field="media_ids",
+        )
+
+
+def _check_text(text: str, provider: Provider) -> None:
+    limits = provider.limits
+    if len(text) > limits.text and not limits.splits:
+        raise RequestRefused(
+            "text_too_long",
+            f"{provider.title} is set to take at most {limits.text} characters in a message; this "
+            f"text has {len(text)}.",
+            field="text",
         )
 
 

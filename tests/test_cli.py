@@ -645,6 +645,7 @@ def serve() -> Iterator[Callable[[Flask], str]]:
     [
         ("sandbox", {}),
         ("bandwidth", BANDWIDTH),
+        ("voipms", {"VOIPMS_API_USERNAME": "u@example.com", "VOIPMS_API_PASSWORD": "of-tests"}),
         (
             "bandwidth",
             BANDWIDTH

@@ -18,7 +18,8 @@ class Limits:
     """What one message may hold at a carrier; longer texts are split into several messages.
 
     ``text`` is in characters, ``media_bytes`` is the size of one file, ``recipients`` the size of a
-    group. ``media_types`` are prefixes such as ``image/``.
+    group. ``media_types`` are prefixes such as ``image/``. Without ``splits`` a longer text is
+    refused instead.
     """
 
     text: int = 1600
@@ -26,6 +27,7 @@ class Limits:
     media_bytes: int = 3_500_000
     media_types: tuple[str, ...] = ("image/", "audio/", "video/", "text/", "application/pdf")
     recipients: int = 1
+    splits: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Provider(ABC):
     methods: ClassVar[tuple[str, ...]] = ("POST",)
     ack: ClassVar[Ack] = Ack()
     challenge: ClassVar[Mapping[str, str]] = {}  # headers of the 401
-    limits: ClassVar[Limits] = Limits()
+    limits: Limits = Limits()  # of the class, or of the object where they depend on its settings
     receipts: ClassVar[bool] = True  # whether delivery receipts come by webhook; else we ask
     lookup_seconds: ClassVar[float] = 0.0  # how long ``find_sent`` can find a message
     keeps_inbound: ClassVar[bool] = False  # whether ``missed`` can tell what we have missed

@@ -7,7 +7,6 @@ Its webhook takes ``{"id", "from", "to", "text", "media": [urls]}`` for a messag
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from services.config import CarrierSettings
 from services.errors import Kind, MediaError
@@ -32,7 +31,7 @@ class Sandbox(Provider):
 
     name = "sandbox"
     title = "Sandbox"
-    limits: ClassVar[Limits] = Limits(recipients=10)
+    limits = Limits(recipients=10)
     webhook_hint = "Nothing to do: the page /sandbox uses it by itself."
 
     @dataclass(frozen=True)

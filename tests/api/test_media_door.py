@@ -30,6 +30,20 @@ def uploaded(phone: Phone, *args: Any) -> dict[str, Any]:
     return dict(answer.json or {})
 
 
+def test_a_link_looks_like_the_file_that_it_leads_to(phone: Phone) -> None:
+    told = uploaded(phone)
+    path, _, query = link(told).partition("?")
+
+    assert path == f"/media/{told['id']}.gif"
+    asked = phone.client.head(f"{path}?{query}")
+    assert (asked.status_code, asked.mimetype) == (200, "image/gif")
+    assert asked.content_length == len(GIF)
+    asked.close()
+    older = phone.client.get(f"/media/{told['id']}?{query}")
+    assert older.data == GIF
+    older.close()
+
+
 def link(told: dict[str, Any]) -> str:
     """The signed link without the server's address."""
     url = str(told["url"])
