@@ -9,8 +9,6 @@ from services.gateway import Gateway
 from services.messages import WebhookCall
 from services.providers.base import Provider
 
-MOST_BYTES = 1_000_000
-
 
 def blueprint(gateway: Gateway, provider: Provider) -> Blueprint:
     """The door of one carrier: verify, parse, keep, acknowledge."""
@@ -19,7 +17,7 @@ def blueprint(gateway: Gateway, provider: Provider) -> Blueprint:
     @door.route("/sms", methods=list(provider.methods))
     def receive() -> Response:
         try:
-            ack = gateway.receive(provider, _call())
+            ack = gateway.receive(provider, _call(provider.webhook_bytes))
         except InvalidWebhook as error:
             answer = problem(401, "unauthorized", str(error))
             answer.headers.update(provider.challenge)
@@ -29,10 +27,10 @@ def blueprint(gateway: Gateway, provider: Provider) -> Blueprint:
     return door
 
 
-def _call() -> WebhookCall:
-    request.max_content_length = MOST_BYTES
+def _call(most: int) -> WebhookCall:
+    request.max_content_length = most
     body = request.get_data()
-    if len(body) == MOST_BYTES:  # of unknown length, and cut there
+    if len(body) == most:  # of unknown length, and cut there
         raise RequestEntityTooLarge
     return WebhookCall(
         method=request.method,

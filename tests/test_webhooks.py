@@ -89,6 +89,8 @@ def test_no_payload_gets_in_unsigned_or_tampered(opened: Open, database: str) ->
         client, gateway = opened(carrier)
         challenge = gateway.providers[carrier].challenge
         for parameters in WEBHOOKS:
+            if parameters.values[0].parent.name != carrier:
+                continue
             request = payload_files.read_request(parameters.values[0])
             forged = [unsigned(request), *(tampered(request, how) for how in TAMPERINGS)]
             for call in forged:

@@ -58,6 +58,7 @@ class Provider(ABC):
     methods: ClassVar[tuple[str, ...]] = ("POST",)
     ack: ClassVar[Ack] = Ack()
     challenge: ClassVar[Mapping[str, str]] = {}  # headers of the 401
+    webhook_bytes: ClassVar[int] = 1_000_000  # the largest body that the webhook takes
     limits: ClassVar[Limits] = Limits()
     receipts: ClassVar[bool] = True  # whether delivery receipts come by webhook; else we ask
     lookup_seconds: ClassVar[float] = 0.0  # how long ``find_sent`` can find a message
