@@ -1,4 +1,4 @@
-"""VoIP Innovations against a server that checks what it is asked, and its files through the house."""
+"""VoIP Innovations against a server that checks what it is asked; its files through the house."""
 
 import base64
 import json
@@ -83,7 +83,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("env", "status"), WRONG)
 def test_wrong_credentials_stop_the_carrier(
-    fake: FakeVoipInnovations, env: dict[str, str], status: int
+    fake: FakeVoipInnovations, env: Any, status: int
 ) -> None:
     with pytest.raises(SendError, match="APIDAZE_API_SECRET") as caught:
         carrier(fake, **env).send(TEXT)
@@ -358,7 +358,7 @@ def test_quarantined_calls_are_read_again_with_their_files_and_their_times(
     for row in waiting:
         assert [outcome for outcome, _ in gateway.replay(row.id)] == ["received"]
     assert len(kept(gateway)) == 6
-    assert on_disk(tmp_path) == 0 + sum(len(message.media) for message in kept(gateway))
+    assert on_disk(tmp_path) == sum(len(message.media) for message in kept(gateway))
     assert gateway.store.read(quarantine.count) == 0
 
 

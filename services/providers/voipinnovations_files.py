@@ -77,17 +77,20 @@ def _described(entry: Any) -> tuple[str, str]:
 
 
 def _python_pairs(written: str) -> list[tuple[str, str]]:
-    """A dictionary of texts as Python writes it. Never evaluated: it comes from outside."""
+    """A dictionary of texts as Python writes it. Never evaluated: it comes from outside.
+
+    Reading ends once there are more than may be.
+    """
     pairs: list[tuple[str, str]] = []
     at, more = 1, True
     while more:
         found = _PAIR.match(written, at) if written.startswith("{") else None
-        if found is None or len(pairs) > MOST:
+        if found is None:
             raise ValueError("“files” has a form that is not known.")
         single, double, content, quoted, end = found.groups()
         pairs.append((re.sub(r"\\(.)", r"\1", single or double or ""), content or quoted or ""))
-        at, more = found.end(), end == ","
-    if written[at:]:
+        at, more = found.end(), end == "," and len(pairs) <= MOST
+    if end == "}" and written[at:]:
         raise ValueError("“files” has a form that is not known.")
     return pairs
 

@@ -114,8 +114,7 @@ def _fault(form: dict[str, str]) -> str:
         "message_type is not known": form.get("message_type", "SMS") in ("SMS", "MMS"),
         "an MMS has files, and nothing else": (form.get("message_type") == "MMS") == bool(files),
         "file_urls must be addresses": all(form[f].startswith("http") for f in files),
-        "file_urls must be counted": sorted(files)
-        == [f"file_urls[{n}]" for n in range(len(files))],
+        "file_urls must be counted": files == [f"file_urls[{n}]" for n, _ in enumerate(files)],
         "num_retries must be a number": form.get("num_retries", "0").isdigit(),
         "there are unknown fields": {*form} - {*files} <= KEYS,
     }
