@@ -13,8 +13,6 @@ from services.gateway import Gateway
 from services.messages import WebhookCall
 from services.providers.base import Provider
 
-MOST_BYTES = 1_000_000
-
 
 def blueprint(gateway: Gateway, provider: Provider) -> Blueprint:
     """The door of one carrier: verify, parse, keep, acknowledge."""
@@ -25,7 +23,7 @@ def blueprint(gateway: Gateway, provider: Provider) -> Blueprint:
     @door.route("/sms", methods=list(provider.methods))
     def receive() -> Response:
         try:
-            ack = gateway.receive(provider, _call(trusted))
+            ack = gateway.receive(provider, _call(provider.webhook_bytes, trusted))
         except InvalidWebhook as error:
             answer = problem(401, "unauthorized", str(error))
             answer.headers.update(provider.challenge)
@@ -60,10 +58,10 @@ def _is_in(address: str, networks: Sequence[Network]) -> bool:
         return False
 
 
-def _call(trusted: Sequence[Network]) -> WebhookCall:
-    request.max_content_length = MOST_BYTES
+def _call(most: int, trusted: Sequence[Network]) -> WebhookCall:
+    request.max_content_length = most
     body = request.get_data()
-    if len(body) == MOST_BYTES:  # of unknown length, and cut there
+    if len(body) == most:  # of unknown length, and cut there
         raise RequestEntityTooLarge
     return WebhookCall(
         method=request.method,

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from services.delivery import Delivery
+from services.delivery import MEDIA_BYTES, Delivery
 from services.environment import Environment
 from services.errors import (
     InvalidWebhook,
@@ -110,9 +110,8 @@ class Gateway:
         except InvalidWebhook:
             WEBHOOKS.labels(provider.name, "refused").inc()
             raise
-        parsed = list(provider.parse(call))
         try:
-            outcomes = self.store.write(lambda tx: self._keep(tx, provider, call, parsed))
+            outcomes = self._take_in(provider, call, provider.parse(call))
         except StorageUnwell:
             WEBHOOKS.labels(provider.name, "unwell").inc()
             raise
@@ -123,6 +122,41 @@ class Gateway:
             )
         self.store.bell.ring()
         return provider.ack
+
+    def _take_in(
+        self,
+        provider: Provider,
+        call: WebhookCall,
+        read: Iterable[Parsed],
+        quarantine_id: int | None = None,
+    ) -> list[tuple[str, str]]:
+        """Keep what was read from a call, the files in it first; ``_keep`` tells what it returns.
+
+        With a ``quarantine_id`` the call is no longer in quarantine afterwards.
+        """
+        parsed = [self._with_files(item) for item in read]
+
+        def keep(tx: Connection) -> list[tuple[str, str]]:
+            if quarantine_id is not None:
+                quarantine.replayed(tx, quarantine_id)
+            return self._keep(tx, provider, call, parsed)
+
+        outcomes = self.store.write(keep)
+        for item, (outcome, _) in zip(parsed, outcomes, strict=True):
+            if isinstance(item, Message) and outcome != "received":
+                for file in item.media:
+                    self.media.remove(file.id)
+        return outcomes
+
+    def _with_files(self, item: Parsed) -> Parsed:
+        """A message whose files came in the call itself, with them on disk."""
+        if not isinstance(item, Message):
+            return item
+        media = (
+            file if file.content is None else self.media.take(file, MEDIA_BYTES)
+            for file in item.media
+        )
+        return replace(item, media=tuple(media))
 
     def _keep(
         self, tx: Connection, provider: Provider, call: WebhookCall, parsed: Iterable[Parsed]
@@ -185,7 +219,8 @@ class Gateway:
         """The jobs that bring an inbound message to whoever its number belongs to."""
         if setting is None or not setting.reaches_somebody:
             return []
-        mail_due = time.time() + (PICTURES_SECONDS if message.media else 0.0)
+        awaited = any(file.state == "pending" for file in message.media)
+        mail_due = time.time() + (PICTURES_SECONDS if awaited else 0.0)
         mails = [
             Job(JobKind.EMAIL, message.id, "email", target=address, due=mail_due)
             for address in setting.emails
@@ -261,12 +296,9 @@ class Gateway:
         unreadable = [item for item in parsed if isinstance(item, Unreadable)]
         if unreadable:
             raise RequestRefused("unreadable", unreadable[0].reason, status=409)
-
-        def keep(tx: Connection) -> list[tuple[str, str]]:
-            quarantine.replayed(tx, quarantine_id)
-            return self._keep(tx, provider, row.call(), parsed)
-
-        outcomes = self.store.write(keep)
+        outcomes = self._take_in(
+            provider, row.call(), (_told_at(item, row.received_at) for item in parsed), row.id
+        )
         self.store.bell.ring()
         return outcomes
 
@@ -387,6 +419,13 @@ class Gateway:
     def close(self) -> None:
         """Give everything back."""
         self.store.close()
+
+
+def _told_at(item: Parsed, at: float) -> Parsed:
+    """A message that names no time of its own, with the time at which its call came in."""
+    if isinstance(item, Message) and item.carrier_time is None:
+        return replace(item, carrier_time=at)
+    return item
 
 
 def _quarantined(

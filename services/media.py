@@ -16,7 +16,7 @@ import time
 import unicodedata
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 from typing import IO
@@ -170,6 +170,28 @@ class MediaStore:
             raise StorageUnwell(f"An attachment cannot be kept: {error.strerror}.") from error
         content_type = recognised(head, declared)
         return Kept(path, content_type, size, file_name(name, content_type))
+
+    def take(self, file: Attachment, most: int) -> Attachment:
+        """Keep a file whose bytes came with its message; one that is too large has failed.
+
+        Raises ``StorageUnwell``.
+        """
+        declared = file.content_type
+        if declared == UNKNOWN:
+            declared = FILE_TYPES.guess_type(file.name)[0] or UNKNOWN
+        chunks = [file.content or b""]
+        try:
+            kept = self.keep(chunks, file_id=file.id, declared=declared, name=file.name, most=most)
+        except MediaError as error:
+            return replace(file, content=None, state="failed", reason=error.reason)
+        return replace(
+            file,
+            content=None,
+            state="kept",
+            content_type=kept.content_type,
+            name=kept.name,
+            size=kept.size,
+        )
 
     def fetch(
         self,

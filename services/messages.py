@@ -78,7 +78,9 @@ class Attachment:
 
     ``state`` is ``pending`` until its bytes are kept under ``path``, then ``kept``; ``failed`` with
     a ``reason`` when they never will be. ``source_url`` is where the carrier
-    offers it, or on the way out a signed link by which a carrier can fetch it from us.
+    offers it, or on the way out a signed link by which a carrier can fetch it from us. ``content``
+    are the bytes themselves, from a carrier whose webhook has them in it; the gateway keeps them
+    before the message.
     """
 
     source_url: str | None = None
@@ -89,6 +91,7 @@ class Attachment:
     state: Literal["pending", "kept", "failed"] = "pending"
     reason: str | None = None
     path: Path | None = None
+    content: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@
 ``settings.json``      settings that cannot be used and what is named
 """
 
+import base64
 import dataclasses
 import json
 from collections.abc import Callable
@@ -161,8 +162,8 @@ def tampered(request: WireRequest, how: str) -> WireRequest:
 def understood(parsed: Parsed) -> dict[str, Any]:
     """One thing that was read, as the ``.json`` files write it.
 
-    Only what differs from its default is there; ids and times of our own are left out. The body of
-    an ``unreadable`` is JSON where it is JSON.
+    Only what differs from its default is there; ids and times of our own are left out. The bytes of
+    a file are base64. The body of an ``unreadable`` is JSON where it is JSON.
     """
     if isinstance(parsed, Message):
         return {"message": _differences(parsed, "id", "created_at", "updated_at", "provider")}
@@ -186,6 +187,8 @@ def _differences(parsed: Any, *left_out: str) -> dict[str, Any]:
 def _plain(name: str, value: Any) -> Any:
     if isinstance(value, float):
         return datetime.fromtimestamp(value, UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
     if name == "media":
         return [_differences(file, "id") for file in value]
     return list(value) if isinstance(value, tuple) else value

@@ -3,6 +3,7 @@
 from services.providers.bandwidth import Bandwidth
 from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
+from services.providers.voipinnovations import VoipInnovations
 from services.providers.voipms import VoipMs
 
-PROVIDERS: tuple[type[Provider], ...] = (Bandwidth, VoipMs, Sandbox)
+PROVIDERS: tuple[type[Provider], ...] = (Bandwidth, VoipMs, VoipInnovations, Sandbox)

@@ -62,6 +62,7 @@ class Provider(ABC):
     ack: ClassVar[Ack] = Ack()
     challenge: ClassVar[Mapping[str, str]] = {}  # headers of the 401
     limits: Limits = Limits()  # of the class, or of the object where they depend on its settings
+    webhook_bytes: ClassVar[int] = 1_000_000  # the largest body that the webhook takes
     receipts: ClassVar[bool] = True  # whether delivery receipts come by webhook; else we ask
     lookup_seconds: ClassVar[float] = 0.0  # how long ``find_sent`` can find a message
     keeps_inbound: ClassVar[bool] = False  # whether ``missed`` can tell what we have missed

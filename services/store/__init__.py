@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeVar
 
+from filelock import FileLock
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -39,8 +40,9 @@ class Store:
         Raises ``StorageUnwell`` for a database that cannot be reached or is none.
         """
         try:
-            if not is_current(self.engine):
-                migrate(self.engine, self._lock_file)
+            with FileLock(self._lock_file):  # also for the look: the first one makes the file
+                if not is_current(self.engine):
+                    migrate(self.engine)
         except DBAPIError as error:
             raise unwell(error) from error
 

@@ -22,6 +22,11 @@ _NEXT_SEQ = (
 _ADD = messages.insert()
 _BY_ID = select(messages).where(messages.c.id == bindparam("message_id"))
 
+# Of a carrier that gives its messages no ids, the same words and files again within so many seconds
+# are taken for the same call again. Any longer, and people who repeat themselves would be cut off.
+REPEAT_SECONDS = 120.0
+_REPEATS_AMONG = 50  # the newest of a conversation
+
 
 def next_seq(tx: Connection) -> int:
     """The next number of the installation; given out in the order in which it becomes visible."""
@@ -37,16 +42,41 @@ def add_inbound(tx: Connection, message: Message) -> Message | None:
     """Keep an inbound message with its conversation and attachments.
 
     Returns it with its ``seq`` and ``conversation_id``, or ``None`` for one that is there already
-    (same carrier, same id, same number of ours).
+    (same carrier, same id, same number of ours; without an id, see ``REPEAT_SECONDS``).
     """
     seq = next_seq(tx)
     conversation_id = conversations.find_or_add(tx, message, seq)
     kept = replace(message, seq=seq, conversation_id=conversation_id)
+    if kept.provider_id is None and _is_repeat(tx, kept):
+        return None
     if tx.execute(insert_new(tx, messages, messages.c.seq), _row(kept)).first() is None:
         return None
     conversations.touch(tx, conversation_id, seq, kept.created_at)
     attachments.add(tx, kept.id, kept.media)
     return kept
+
+
+def _is_repeat(tx: Connection, message: Message) -> bool:
+    """Whether a message without an id came a moment ago. Writers take turns (``next_seq``)."""
+    statement = (
+        select(messages)
+        .where(messages.c.conversation_id == message.conversation_id)
+        .order_by(messages.c.seq.desc())
+        .limit(_REPEATS_AMONG)
+    )
+    return any(
+        _said(old) == _said(message) and abs(_when(old) - _when(message)) < REPEAT_SECONDS
+        for old in load(tx, tx.execute(statement).all())
+    )
+
+
+def _said(message: Message) -> tuple[object, ...]:
+    files = [(file.name, file.size, file.content_type, file.source_url) for file in message.media]
+    return message.direction, message.provider, message.provider_id, message.text, files
+
+
+def _when(message: Message) -> float:
+    return message.carrier_time or message.created_at
 
 
 def add_outbound(tx: Connection, message: Message, fingerprint: str) -> Message:

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from sqlalchemy import Connection, Engine, inspect, text
 
 SCRIPTS = Path(__file__).parent / "migrations"
@@ -26,12 +25,15 @@ def is_current(engine: Engine) -> bool:
         return bool(version == head())
 
 
-def migrate(engine: Engine, lock_file: Path) -> None:
-    """Run the missing migrations under a lock, in one transaction."""
+def migrate(engine: Engine) -> None:
+    """Run the missing migrations in one transaction.
+
+    The caller keeps this machine's processes away; other machines wait for PostgreSQL's lock.
+    """
     from alembic import command  # costs a web process 15 MB that it seldom needs
     from alembic.config import Config
 
-    with engine.connect() as connection, _alone(connection, lock_file):
+    with engine.connect() as connection, _alone(connection):
         config = Config()
         config.set_main_option("script_location", str(SCRIPTS))
         config.attributes["connection"] = connection
@@ -39,17 +41,16 @@ def migrate(engine: Engine, lock_file: Path) -> None:
 
 
 @contextmanager
-def _alone(connection: Connection, lock_file: Path) -> Iterator[None]:
+def _alone(connection: Connection) -> Iterator[None]:
     if connection.dialect.name == "sqlite":
-        with FileLock(lock_file):
-            # Rebuilding a table with foreign keys on would delete the rows that refer to it.
-            # The pragma counts only outside a transaction, hence the driver's own connection.
-            driver: Any = connection.connection.driver_connection
-            driver.execute("PRAGMA foreign_keys=OFF")
-            try:
-                yield
-            finally:
-                driver.execute("PRAGMA foreign_keys=ON")
+        # Rebuilding a table with foreign keys on would delete the rows that refer to it.
+        # The pragma counts only outside a transaction, hence the driver's own connection.
+        driver: Any = connection.connection.driver_connection
+        driver.execute("PRAGMA foreign_keys=OFF")
+        try:
+            yield
+        finally:
+            driver.execute("PRAGMA foreign_keys=ON")
     else:
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK_KEY})
         connection.commit()

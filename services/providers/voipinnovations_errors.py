@@ -1,0 +1,84 @@
+"""What VoIP Innovations refuses, in words.
+
+The carrier publishes no list of errors. Known is what its own SDKs do: 401 and 404 mean that the
+credentials are wrong (https://github.com/apidaze/sdk-java, ``CredentialsValidatorClient``).
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from services.errors import Kind, SendError
+from services.http import Answer
+from services.messages import clean
+
+REFUSED, RETRY, UNKNOWN, CONFIG = Kind.REFUSED, Kind.RETRY, Kind.UNKNOWN, Kind.CONFIG
+
+_CREDENTIALS = (
+    "Check APIDAZE_API_KEY and APIDAZE_API_SECRET: they are those of the application, not the "
+    "login of the Back Office's API user. Check APIDAZE_BASE_URL, too."
+)
+
+# HTTP status: what follows, and what the operator can do.
+_REFUSALS: dict[int, tuple[Kind, str]] = {
+    401: (CONFIG, _CREDENTIALS),
+    402: (CONFIG, "Look at the balance of the account."),
+    403: (CONFIG, f"{_CREDENTIALS} Is texting enabled for the application?"),
+    404: (CONFIG, _CREDENTIALS),
+    405: (CONFIG, "Check APIDAZE_BASE_URL."),
+    408: (RETRY, ""),
+    429: (RETRY, "More is sent at once than the account may."),
+}
+PAUSE_SECONDS = 30.0  # after a 429 that names no time
+
+_SECRET = re.compile(r"(api_secret\W{1,3})[^\s&\"'<>]+")
+_XML = re.compile(r"<error(?:\s[^>]*)?>([^<]*)</error>")
+
+
+def refusal(answer: Answer, secrets: Iterable[str]) -> SendError:
+    """The error for an answer other than 2xx; ``secrets`` are blotted out of the carrier's words.
+
+    Of a 5xx nobody knows whether the text was taken before.
+    """
+    kind, remedy = _REFUSALS.get(answer.status, (REFUSED, ""))
+    if answer.status < 400:
+        kind, remedy = CONFIG, "Check APIDAZE_BASE_URL."
+    elif answer.status >= 500:
+        kind, remedy = UNKNOWN, "The text may have been taken."
+    words = said(answer, secrets) or "no reason given."
+    sentence = f"VoIP Innovations answered {answer.status}: {words} {remedy}"
+    pause = PAUSE_SECONDS if answer.status == 429 else None
+    return SendError(
+        sentence.rstrip(), kind, code=str(answer.status), retry_after=answer.retry_after or pause
+    )
+
+
+def said(answer: Answer, secrets: Iterable[str]) -> str:
+    """The carrier's own words as a sentence, without anything secret; empty where there are none.
+
+    They are cut only after the secrets are gone: half a secret would be one as well.
+    """
+    words = _SECRET.sub(r"\1…", clean(_words(answer)))
+    for secret in secrets:
+        words = words.replace(secret, "…")
+    words = " ".join(words.split())[:300].rstrip(". ")
+    return f"{words}." if words else ""
+
+
+def _words(answer: Answer) -> str:
+    try:
+        told = answer.json()
+    except ValueError:
+        found = _XML.search(answer.body.decode("utf-8", "replace"))
+        return found[1] if found else ""
+    if not isinstance(told, dict):
+        return ""
+    return next(filter(None, (_flat(told.get(n)) for n in ("error", "message", "errors"))), "")
+
+
+def _flat(value: Any, depth: int = 3) -> str:
+    """The texts in a value, however they are wrapped."""
+    if isinstance(value, str):
+        return value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return "; ".join(filter(None, (_flat(part, depth - 1) for part in inner))) if depth else ""
