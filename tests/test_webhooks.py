@@ -29,6 +29,7 @@ def opened(database: str, tmp_path: Path) -> Any:
     def open_app(carrier: str) -> tuple[FlaskClient, Gateway]:
         env = {"APP_ENV": "production", "APP_KEY": "a key for the tests of the webhooks"}
         env |= {"STORAGE_PATH": str(tmp_path), "DATABASE_URL": database}
+        env["APP_URL"] = payload_files.APP_URL
         app = create_app(env | payload_files.settings(carrier))
         gateway: Gateway = app.extensions["gateway"]
         gateways.append(gateway)
@@ -89,6 +90,8 @@ def test_no_payload_gets_in_unsigned_or_tampered(opened: Open, database: str) ->
         client, gateway = opened(carrier)
         challenge = gateway.providers[carrier].challenge
         for parameters in WEBHOOKS:
+            if parameters.values[0].parent.name != carrier:
+                continue
             request = payload_files.read_request(parameters.values[0])
             forged = [unsigned(request), *(tampered(request, how) for how in TAMPERINGS)]
             for call in forged:
