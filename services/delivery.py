@@ -244,7 +244,13 @@ class Delivery:
     ) -> Kept:
         headers = provider.media_headers(url, renew=renew)
         return self._house.media.fetch(
-            self._house.http, url, headers, file_id=file.id, name=file.name, most=MEDIA_BYTES
+            self._house.http,
+            url,
+            headers,
+            redirects=provider.media_redirects,
+            file_id=file.id,
+            name=file.name,
+            most=MEDIA_BYTES,
         )
 
     def _finish(self, tx: Connection, job: Job) -> None:

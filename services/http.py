@@ -86,11 +86,18 @@ class Answer:
         return min(max(wait, 0.0), 3600.0)
 
 
+class _Session(requests.Session):
+    """A session that takes redirects as answers and leaves their target, however odd, unread."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
+
+
 class Http:
     """Keep-alive connections to the outside, with no redirects, proxies or retries of their own."""
 
     def __init__(self) -> None:
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.trust_env = False
         self._session.headers["User-Agent"] = "Textbridge"
         adapter = HTTPAdapter(pool_connections=32, pool_maxsize=32, max_retries=0)

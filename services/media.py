@@ -14,15 +14,16 @@ import re
 import tempfile
 import time
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 from typing import IO
+from urllib.parse import urljoin, urlsplit
 
 from services.errors import Kind, MediaError, StorageUnwell
-from services.http import Http, NoAnswer, NotSent, TooLarge
+from services.http import Answer, Http, NoAnswer, NotSent, TooLarge
 from services.messages import Attachment
 
 UNKNOWN = "application/octet-stream"
@@ -113,6 +114,8 @@ ANSWERS = {
     **dict.fromkeys((404, 410), (Kind.RETRY, "The carrier does not have the file, or not yet")),
     **dict.fromkeys((408, 425, 429), _NOT_NOW),
 }
+REDIRECTS = {301, 302, 303, 307, 308}
+HOPS = 3  # from one host to the next, at most
 
 CONTENT_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+", re.ASCII)
 FILE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
@@ -199,26 +202,42 @@ class MediaStore:
         url: str,
         headers: Mapping[str, str],
         *,
+        redirects: Sequence[str] = (),
         file_id: str,
         name: str,
         most: int,
     ) -> Kept:
         """Fetch a file of at most ``most`` bytes from a carrier, with its credentials, and keep it.
 
-        The address is the carrier's own (``Provider.media_headers``); redirects are refused. Raises
-        ``MediaError`` or ``StorageUnwell``.
+        The address is the carrier's own (``Provider.media_headers``). It may redirect, three times
+        at most, to https addresses at the hosts of ``redirects`` (patterns such as
+        ``*.example.com``); the credentials are not shown there. Raises ``MediaError`` or
+        ``StorageUnwell``.
         """
+        ends = time.monotonic() + self.seconds
+        answer = self._request(http, url, headers, ends, most)
+        for _ in range(HOPS):
+            if answer.status not in REDIRECTS or not redirects:
+                break
+            url = _redirected(url, answer, redirects)
+            answer = _without_credentials(self._request(http, url, {}, ends, most))
+        if not answer.ok:
+            raise _refusal(answer.status, answer.retry_after)
+        declared = answer.headers.get("content-type", "")
+        return self.keep([answer.body], file_id=file_id, declared=declared, name=name, most=most)
+
+    def _request(
+        self, http: Http, url: str, headers: Mapping[str, str], ends: float, most: int
+    ) -> Answer:
+        """One request of a fetch that ends as a whole at a moment of the monotonic clock."""
+        left = max(ends - time.monotonic(), 0.1)
         try:
-            answer = http.request("GET", url, headers=headers, seconds=self.seconds, most=most)
+            return http.request("GET", url, headers=headers, seconds=left, most=most)
         except TooLarge:
             raise _too_large(most) from None
         except (NotSent, NoAnswer) as error:
             reason = f"The carrier did not hand over the file. {error}"
             raise MediaError(reason, Kind.RETRY) from None
-        if not answer.ok:
-            raise _refusal(answer.status, answer.retry_after)
-        declared = answer.headers.get("content-type", "")
-        return self.keep([answer.body], file_id=file_id, declared=declared, name=name, most=most)
 
     def open(self, file_id: str) -> Path:
         """Where a kept file is. Raises ``MediaError`` where there is none."""
@@ -354,6 +373,26 @@ def _flush_folder(folder: Path) -> None:
 
 def _too_large(most: int) -> MediaError:
     return MediaError(f"The file is larger than {most / 1e6:g} MB.", Kind.REFUSED)
+
+
+def _redirected(url: str, answer: Answer, hosts: Sequence[str]) -> str:
+    """Where an answer leads to, if that is one of some hosts."""
+    try:
+        target = urljoin(url, answer.headers.get("location", ""))
+        parts = urlsplit(target)
+        port = parts.port or 443
+    except ValueError:
+        raise MediaError("The carrier's redirect cannot be read.", Kind.REFUSED) from None
+    known = any(fnmatchcase(parts.hostname or "", host) for host in hosts)
+    disguised = "@" in parts.netloc or "\\" in target
+    if parts.scheme != "https" or port != 443 or not known or disguised:
+        raise MediaError("The carrier's redirect leads to a foreign host.", Kind.REFUSED)
+    return target
+
+
+def _without_credentials(answer: Answer) -> Answer:
+    """A host that was shown no credentials cannot mean ours: what it signed has run out."""
+    return replace(answer, status=410) if answer.status in (401, 403) else answer
 
 
 def _refusal(status: int, retry_after: float | None) -> MediaError:

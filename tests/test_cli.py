@@ -44,6 +44,10 @@ BANDWIDTH = {
     "BANDWIDTH_API_SECRET": "a-client-secret-of-the-tests",
     "BANDWIDTH_APPLICATION_ID": "0b1c2d3e-4f50-4a6b-8c7d-9e0f1a2b3c4d",
 }
+TWILIO = {
+    "TWILIO_ACCOUNT_SID": "ACffeeddccbbaa99887766554433221100",
+    "TWILIO_AUTH_TOKEN": "0123456789abcdef0123456789abcdef",
+}
 PRODUCTION = {
     "APP_ENV": "production",
     "APP_KEY": "a key of the tests, long enough",
@@ -646,6 +650,7 @@ def serve() -> Iterator[Callable[[Flask], str]]:
         ("sandbox", {}),
         ("bandwidth", BANDWIDTH),
         ("voipms", {"VOIPMS_API_USERNAME": "u@example.com", "VOIPMS_API_PASSWORD": "of-tests"}),
+        ("twilio", TWILIO),
         (
             "bandwidth",
             BANDWIDTH

@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import os
+import re
 import resource
 import socket
 import subprocess
@@ -14,12 +15,13 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from services.errors import Kind, MediaError, StorageUnwell
-from services.http import Http
+from services.http import Answer, Http
 from services.media import Kept, MediaStore, file_name, recognised, safe_inline
 from services.messages import Attachment, uuid7
 
@@ -327,6 +329,7 @@ class Carrier:
     body: bytes = PNG
     calls: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     hold: Event = field(default_factory=Event)
+    moves: list[tuple[int, str]] = field(default_factory=list)  # answered first: status, Location
 
 
 @pytest.fixture
@@ -338,8 +341,11 @@ def carrier() -> Iterator[Carrier]:
         def do_GET(self) -> None:
             seen.calls.append((self.path, {n.lower(): v for n, v in self.headers.items()}))
             seen.hold.wait(10)
-            self.send_response(seen.status)
-            for name, value in ({"Content-Length": str(len(seen.body))} | seen.headers).items():
+            status, place = seen.moves.pop(0) if seen.moves else (seen.status, "")
+            self.send_response(status)
+            where = {"Location": place} if place else {}
+            length = {"Content-Length": str(len(seen.body))}
+            for name, value in (length | seen.headers | where).items():
                 self.send_header(name, value)
             self.end_headers()
             with suppress(OSError):
@@ -442,9 +448,98 @@ def test_a_redirect_is_refused(carrier: Carrier, fetch: Fetch, status: int) -> N
     assert len(carrier.calls) == 1
 
 
+class Elsewhere(Http):
+    """The way out, but every https host is the carrier's own server on this machine."""
+
+    def request(self, method: str, url: str, **more: Any) -> Answer:
+        return super().request(method, re.sub("^https://[^/]+", self.here, url), **more)
+
+    here = ""
+
+
+@pytest.fixture
+def moved(store: MediaStore, carrier: Carrier) -> Iterator[Fetch]:
+    http = Elsewhere()
+    http.here = carrier.url.rpartition("/media")[0]
+
+    def fetched() -> Kept:
+        credentials = {"Authorization": "Basic dTpw"}
+        hosts = ("*.files.example.com",)
+        return store.fetch(
+            http,
+            carrier.url,
+            credentials,
+            redirects=hosts,
+            file_id=FILE_ID,
+            name="beach",
+            most=1_000_000,
+        )
+
+    yield fetched
+    http._session.close()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_to_a_host_of_the_carriers_is_followed_without_credentials(
+    carrier: Carrier, moved: Fetch, status: int
+) -> None:
+    carrier.moves = [(status, "https://a.files.example.com/2?x=1"), (status, "/3")]
+    assert moved().size == len(PNG)
+    assert [path for path, _ in carrier.calls] == ["/media/1", "/2?x=1", "/3"]
+    assert [headers.get("authorization") for _, headers in carrier.calls] == [
+        "Basic dTpw",
+        None,
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://a.files.example.com/2",
+        "https://files.example.com/2",
+        "https://a.files.example.com.evil.example/2",
+        "https://evil.example/a.files.example.com",
+        "https://a.files.example.com@evil.example/2",
+        "https://u@a.files.example.com/2",
+        "https://evil.example\\.files.example.com/2",
+        "https://a.files.example.com:8443/2",
+        "https://a.files.example.com:port/2",
+        "https://[a.files.example.com/2",
+        "//evil.example/2",
+        "/2",
+        "file:///etc/passwd",
+        "http://169.254.169.254/",
+        "",
+    ],
+)
+def test_a_redirect_to_anywhere_else_is_refused(
+    carrier: Carrier, moved: Fetch, folder: Path, target: str
+) -> None:
+    carrier.moves = [(302, target)]
+    assert failed(moved, folder).kind is Kind.REFUSED
+    assert len(carrier.calls) == 1
+
+
+def test_redirects_are_followed_three_times_at_most(
+    carrier: Carrier, moved: Fetch, folder: Path
+) -> None:
+    carrier.moves = [(302, "https://a.files.example.com/again")] * 9
+    assert failed(moved, folder).kind is Kind.REFUSED
+    assert len(carrier.calls) == 4
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_host_that_saw_no_credentials_does_not_blame_them(
+    carrier: Carrier, moved: Fetch, folder: Path, status: int
+) -> None:
+    carrier.moves = [(307, "https://a.files.example.com/2"), (status, "")]
+    assert failed(moved, folder).kind is Kind.RETRY
+
+
 def failed(fetch: Fetch, folder: Path, url: str = "") -> MediaError:
     with pytest.raises(MediaError) as caught:
-        fetch(url)
+        fetch(*filter(None, [url]))
     assert files(folder) == []
     return caught.value
 

@@ -32,6 +32,7 @@ def opened(database: str, tmp_path: Path) -> Any:
     ) -> tuple[FlaskClient, Gateway]:
         env = {"APP_ENV": "production", "APP_KEY": "a key for the tests of the webhooks"}
         env |= {"STORAGE_PATH": str(tmp_path), "DATABASE_URL": database}
+        env["APP_URL"] = payload_files.APP_URL
         app = create_app(env | payload_files.settings(carrier) | dict(more))
         gateway: Gateway = app.extensions["gateway"]
         gateways.append(gateway)

@@ -3,7 +3,8 @@
 from services.providers.bandwidth import Bandwidth
 from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
+from services.providers.twilio import Twilio
 from services.providers.voipinnovations import VoipInnovations
 from services.providers.voipms import VoipMs
 
-PROVIDERS: tuple[type[Provider], ...] = (Bandwidth, VoipMs, VoipInnovations, Sandbox)
+PROVIDERS: tuple[type[Provider], ...] = (Bandwidth, Twilio, VoipMs, VoipInnovations, Sandbox)

@@ -67,6 +67,8 @@ class Provider(ABC):
     lookup_seconds: ClassVar[float] = 0.0  # how long ``find_sent`` can find a message
     keeps_inbound: ClassVar[bool] = False  # whether ``missed`` can tell what we have missed
     webhook_hint: ClassVar[str] = ""  # where at the carrier the webhook's address belongs
+    token_in_url: ClassVar[bool] = True  # false where the carrier signs its calls instead
+    media_redirects: ClassVar[tuple[str, ...]] = ()  # hosts (patterns) that attachments may move to
 
     def __init__(self, settings: CarrierSettings, around: Surroundings) -> None:
         self.allow = settings.webhook_allow
@@ -83,8 +85,9 @@ class Provider(ABC):
 
     @property
     def webhook_url(self) -> str:
-        """The address to paste at the carrier, token included."""
-        return f"{self.app_url}/webhook/{self.name}/sms?token={self.webhook_token}"
+        """The address to paste at the carrier, token included where it proves who calls."""
+        address = f"{self.app_url}/webhook/{self.name}/sms"
+        return f"{address}?token={self.webhook_token}" if self.token_in_url else address
 
     def has_token(self, call: WebhookCall) -> bool:
         """Whether the call carries the webhook's token (``?token=``), in constant time."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -74,3 +75,16 @@ def alone(part: Any, whole: bytes) -> bytes:
 def file_name(address: str) -> str:
     """The name of the file at a web address, at most 100 characters."""
     return clean(unquote(address.partition("?")[0])).rpartition("/")[2][-100:]
+
+
+def mail_moment(written: Any) -> float | None:
+    """A time of RFC 2822, as in mails, in seconds since 1970; else ``None``.
+
+    >>> mail_moment("Mon, 02 Mar 2026 09:15:04 +0000"), mail_moment("yesterday")
+    (1772442904.0, None)
+    """
+    try:
+        at = parsedate_to_datetime(written)
+    except (TypeError, ValueError, AttributeError, IndexError):
+        return None
+    return moment(at.isoformat())
