@@ -177,7 +177,7 @@ def _check_file(file: Attachment, provider: Provider) -> None:
 
 def _parts(whole: Message, limits: Limits) -> list[Message]:
     """A text over the carrier's limit becomes several messages; files go with the first."""
-    first, *rest = split(whole.text, limits.text)
+    first, *rest = _fitting(whole.text, limits)
     if not rest:
         return [whole]
     head = replace(whole, text=first, segments=count(first).count if not whole.media else 1)
@@ -196,3 +196,19 @@ def _parts(whole: Message, limits: Limits) -> list[Message]:
         for text in rest
     ]
     return [head, *tail]
+
+
+def _fitting(text: str, limits: Limits) -> list[str]:
+    """The text in parts that fit: fewer characters do where the alphabet needs two bytes each."""
+    if not limits.unicode_text or count(text).encoding == "GSM-7":
+        return split(text, limits.text)
+    return [
+        piece
+        for part in split(text, limits.unicode_text)
+        for piece in split(part, _most(part, limits.unicode_text))
+    ]
+
+
+def _most(part: str, units: int) -> int:
+    """How many characters fit: an emoji is one that needs two units."""
+    return units if count(part).units <= units else units // 2
