@@ -3,5 +3,6 @@
 from services.providers.bandwidth import Bandwidth
 from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
+from services.providers.wavix import Wavix
 
-PROVIDERS: tuple[type[Provider], ...] = (Bandwidth, Sandbox)
+PROVIDERS: tuple[type[Provider], ...] = (Bandwidth, Wavix, Sandbox)

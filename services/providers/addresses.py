@@ -30,5 +30,20 @@ def is_below(address: str, folder: str) -> bool:
     )
 
 
+def is_at(address: str, domain: str) -> bool:
+    """Whether an address is an https one, on the usual port, of a domain or a host below it.
+
+    >>> is_at("https://files.voip.example/a", "voip.example")
+    True
+    >>> is_at("https://voip.example.org/a", "voip.example")
+    False
+    """
+    try:
+        host = urlsplit(address).hostname or ""
+    except ValueError:
+        return False
+    return (host == domain or host.endswith(f".{domain}")) and is_below(address, f"https://{host}/")
+
+
 def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
