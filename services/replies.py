@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
@@ -202,13 +203,15 @@ def _fitting(text: str, limits: Limits) -> list[str]:
     """The text in parts that fit: fewer characters do where the alphabet needs two bytes each."""
     if not limits.unicode_text or count(text).encoding == "GSM-7":
         return split(text, limits.text)
-    return [
-        piece
-        for part in split(text, limits.unicode_text)
-        for piece in split(part, _most(part, limits.unicode_text))
-    ]
+    parts = []
+    while text:
+        first = split(text, _most(text, limits.unicode_text))[0]
+        parts.append(first)
+        text = text.removeprefix(first)
+    return parts
 
 
-def _most(part: str, units: int) -> int:
-    """How many characters fit: an emoji is one that needs two units."""
-    return units if count(part).units <= units else units // 2
+def _most(text: str, units: int) -> int:
+    """How many of the first characters fit: an emoji is one that needs two units."""
+    used = accumulate(2 if ord(character) > 0xFFFF else 1 for character in text)
+    return sum(1 for _ in takewhile(lambda reached: reached <= units, used))

@@ -34,7 +34,7 @@ def findings(
         yield _sender(sender_id, registered)
     if not numbers:
         return
-    owned = _allowed(lambda: {_bare(n.get("number")): n for n in _objects(api.numbers())})
+    owned = _allowed(lambda: {_bare(n.get("number")): n for n in _objects(list(api.numbers()))})
     if owned is None:
         scope = SCOPE.format("numbers:read")
         yield Finding(False, f"The API key may not list the account's numbers. {scope}")
