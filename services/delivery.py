@@ -194,7 +194,7 @@ class Delivery:
         try:
             kept = self._download(provider, file, file.source_url)
         except MediaError as error:
-            if error.code != "401":
+            if error.code not in ("401", "403"):
                 raise
             kept = self._download(provider, file, file.source_url, renew=True)
 

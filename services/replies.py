@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
@@ -189,7 +190,7 @@ def _check_text(text: str, provider: Provider) -> None:
 
 def _parts(whole: Message, limits: Limits) -> list[Message]:
     """A text over the carrier's limit becomes several messages; files go with the first."""
-    first, *rest = split(whole.text, limits.text)
+    first, *rest = _fitting(whole.text, limits)
     if not rest:
         return [whole]
     head = replace(whole, text=first, segments=count(first).count if not whole.media else 1)
@@ -208,3 +209,21 @@ def _parts(whole: Message, limits: Limits) -> list[Message]:
         for text in rest
     ]
     return [head, *tail]
+
+
+def _fitting(text: str, limits: Limits) -> list[str]:
+    """The text in parts that fit: fewer characters do where the alphabet needs two bytes each."""
+    if not limits.unicode_text or count(text).encoding == "GSM-7":
+        return split(text, limits.text)
+    parts = []
+    while text:
+        first = split(text, _most(text, limits.unicode_text))[0]
+        parts.append(first)
+        text = text.removeprefix(first)
+    return parts
+
+
+def _most(text: str, units: int) -> int:
+    """How many of the first characters fit: an emoji is one that needs two units."""
+    used = accumulate(2 if ord(character) > 0xFFFF else 1 for character in text)
+    return sum(1 for _ in takewhile(lambda reached: reached <= units, used))

@@ -6,5 +6,13 @@ from services.providers.sandbox import Sandbox
 from services.providers.twilio import Twilio
 from services.providers.voipinnovations import VoipInnovations
 from services.providers.voipms import VoipMs
+from services.providers.wavix import Wavix
 
-PROVIDERS: tuple[type[Provider], ...] = (Bandwidth, Twilio, VoipMs, VoipInnovations, Sandbox)
+PROVIDERS: tuple[type[Provider], ...] = (
+    Bandwidth,
+    Twilio,
+    VoipMs,
+    Wavix,
+    VoipInnovations,
+    Sandbox,
+)

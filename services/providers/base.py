@@ -3,7 +3,7 @@
 import hmac
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import ClassVar
 
@@ -23,6 +23,7 @@ class Limits:
     """
 
     text: int = 1600
+    unicode_text: int = field(default=0, kw_only=True)  # outside of GSM-7, in UTF-16; 0: as text
     media: int = 10
     media_bytes: int = 3_500_000
     media_types: tuple[str, ...] = ("image/", "audio/", "video/", "text/", "application/pdf")
