@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOOR_0 = {
     "errors", "messages", "config", "http", "phone_numbers", "segments", "metrics",
 }  # fmt: skip
-FLOOR_1 = {"store", "message_settings", "media", "mail", "providers", "push"}
+FLOOR_1 = {"store", "message_settings", "media", "mail", "pictures", "providers", "push"}
 
 
 def python_files() -> list[Path]:

@@ -13,6 +13,7 @@ from blueprints.media import file_answer
 from services.errors import MediaError, RequestRefused, StorageUnwell
 from services.messages import Attachment, uuid7
 from services.store import attachments
+from services.uploads import fitted
 
 door = Door("media", "Files of messages")
 CHUNK = 65_536
@@ -22,9 +23,10 @@ CHUNK = 65_536
 def upload_media(asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
     """Upload a file; its id then goes into `media_ids` of a message.
 
-    What it is, its bytes decide. A file that no message takes within a day is deleted.
+    What it is, its bytes decide. A picture that is larger than the carriers of your numbers take is
+    kept as a smaller one. A file that no message takes within a day is deleted.
     """
-    file = _kept(asked["file"])
+    file = fitted(house(), caller().extension, _kept(asked["file"]))
     try:
         house().store.write(lambda tx: attachments.add_upload(tx, caller().extension, file))
     except StorageUnwell:

@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse
 
 from blueprints.api import door, media
 from services.errors import StorageUnwell
+from services.providers.base import Limits
+from services.providers.sandbox import Sandbox
 from services.store import attachments
 from tests.api.conftest import PEER, House, Phone
 
@@ -233,3 +236,18 @@ def test_no_file_stays_behind_when_it_cannot_be_noted(
     monkeypatch.setattr(attachments, "add_upload", unwell)
     assert upload(phone).status_code == 503
     assert kept(house) == []
+
+
+def test_a_picture_too_large_for_the_carrier_is_kept_smaller(
+    phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sandbox, "limits", Limits(media_bytes=150_000))
+    picture = BytesIO()
+    Image.effect_noise((600, 400), 80).save(picture, "PNG")
+    told = uploaded(phone, picture.getvalue(), "roof.png", "image/png")
+    assert (told["content_type"], told["name"]) == ("image/jpeg", "roof.jpg")
+    assert told["size"] <= 150_000
+    assert phone.send(to=PEER, media_ids=[told["id"]])["media"][0]["size"] == told["size"]
+    document = uploaded(phone, b"%PDF-1.7 " + b"x" * 160_000, "a.pdf", "application/pdf")
+    refused = phone.post("/messages", {"to": PEER, "media_ids": [document["id"]]})
+    assert (refused.status_code, (refused.json or {})["code"]) == (422, "file_too_large")
