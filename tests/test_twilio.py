@@ -1,6 +1,7 @@
 """Twilio: its signature, and the adapter against a server that checks what it is asked."""
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -37,6 +38,15 @@ from tests.fakes.twilio import FakeTwilio, refusal
 
 OURS, PEER, ABROAD = "+12025550143", "+13035550177", "+442079460958"
 TEXT = Message("out", OURS, PEER, text="Yes, until 6")
+
+
+@pytest.fixture(autouse=True)
+def _just_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text is written when the test runs: carriers are asked for a time."""
+    now = time.time()
+    written = replace(TEXT, created_at=now, updated_at=now)
+    monkeypatch.setitem(globals(), "TEXT", written)
+
 
 # The signature
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,16 @@ from tests.fakes.voipinnovations import FakeVoipInnovations
 
 OURS, PEER = "+12025550143", "+13035550177"
 TEXT = Message("out", OURS, PEER, text="Yes, until 6 😀 & later + more")
+
+
+@pytest.fixture(autouse=True)
+def _just_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text is written when the test runs: carriers are asked for a time."""
+    now = time.time()
+    written = replace(TEXT, created_at=now, updated_at=now)
+    monkeypatch.setitem(globals(), "TEXT", written)
+
+
 LINK = "https://sms.example.com/media/019cae42-8f2b-7c31-9d0e-3b1f5a7c9e22?exp=1&sig=a"
 PICTURE = replace(TEXT, media=(Attachment(source_url=LINK), Attachment(source_url=LINK + "b")))
 JPEG = b"\xff\xd8\xff\xe0 a roof"

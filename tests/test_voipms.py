@@ -1,5 +1,6 @@
 """VoIP.ms against a server that checks what it is asked, over real connections."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
@@ -27,6 +28,16 @@ from tests.fakes.voipms import FakeVoipMs, as_json, did
 OURS, PEER = "+12025550143", "+13035550177"
 TEN, THEIRS = "2025550143", "3035550177"
 TEXT = Message("out", OURS, PEER, text="Yes, until 6")
+
+
+@pytest.fixture(autouse=True)
+def _just_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text is written when the test runs: carriers are asked for a time."""
+    now = time.time()
+    written = replace(TEXT, created_at=now, updated_at=now)
+    monkeypatch.setitem(globals(), "TEXT", written)
+
+
 PICTURE = Attachment(source_url="https://sms.example.com/media/1.jpg", content_type="image/jpeg")
 TOKEN = "a-webhook-token"
 PHONE = Device(id="d", extension="201")

@@ -26,6 +26,16 @@ from tests.fakes.wavix import FakeWavix
 
 OURS, PEER = "+12025550143", "+13035550177"
 TEXT = Message("out", OURS, PEER, text="Yes, until 6")
+
+
+@pytest.fixture(autouse=True)
+def _just_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text is written when the test runs: carriers are asked for a time."""
+    now = time.time()
+    written = replace(TEXT, created_at=now, updated_at=now)
+    monkeypatch.setitem(globals(), "TEXT", written)
+
+
 URL = "https://x.example/webhook/wavix/sms?token=a-webhook-token"
 FILE_ID = "019cae42-8f2b-7c31-9d0e-3b1f5a7c9e21"
 DAY = 86_400.0
