@@ -20,6 +20,7 @@ from services.providers.sandbox import Sandbox
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 EXAMPLE = ROOT / ".env.example"
+LIMITS = re.compile(r"(<!-- limits -->\n).*?(<!-- /limits -->)", re.DOTALL)
 TABLE = re.compile(r"(<!-- variables -->\n).*?(<!-- /variables -->)", re.DOTALL)
 
 
@@ -37,6 +38,28 @@ def table() -> str:
             unset = f"`{v.default}`" if v.default is not None else "" if v.optional else "required"
             lines.append(f"| `{v.name}` | {v.doc} | {unset} |")
     return "\n".join(lines) + "\n\n"
+
+
+def limits_table() -> str:
+    """The carriers' limits, as the API tells them to apps and holds to them."""
+    lines = ["| carrier | text | files | of up to | recipients |", "|---|---|---|---|---|"]
+    for provider in PROVIDERS:
+        if provider is not Sandbox:
+            limits = provider.limits
+            longer = "then several" if limits.splits else "then refused"
+            lines.append(
+                f"| {provider.title} | {limits.text} characters, {longer} | {limits.media} "
+                f"| {limits.media_bytes / 1e6:g} MB | {limits.recipients} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def test_the_readme_has_the_limits_that_the_code_keeps() -> None:
+    found = LIMITS.search(README.read_text(encoding="utf-8"))
+    assert found is not None
+    assert found.group(0) == f"<!-- limits -->\n{limits_table()}<!-- /limits -->", (
+        "run: .venv/bin/python -m tests.test_docs"
+    )
 
 
 def test_the_readme_names_every_variable_as_the_code_declares_it() -> None:
@@ -118,4 +141,6 @@ def test_loading_a_section_names_every_problem_at_once() -> None:
 
 if __name__ == "__main__":
     text = README.read_text(encoding="utf-8")
-    README.write_text(TABLE.sub(lambda m: m[1] + table() + m[2], text), encoding="utf-8")
+    text = TABLE.sub(lambda m: m[1] + table() + m[2], text)
+    text = LIMITS.sub(lambda m: m[1] + limits_table() + m[2], text)
+    README.write_text(text, encoding="utf-8")

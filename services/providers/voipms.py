@@ -51,6 +51,7 @@ class VoipMs(Provider):
 
     name = "voipms"
     title = "VoIP.ms"
+    limits = LIMITS["mms"]
     methods = ("POST", "GET")
     ack = Ack(body="ok")
     receipts = False
