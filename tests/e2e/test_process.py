@@ -87,6 +87,22 @@ def test_a_reload_takes_the_new_configuration_and_drops_no_request(tmp_path: Pat
         assert requests.get(f"{server.url}/ready", timeout=5).ok, "somebody delivers again"
 
 
+def test_a_reload_with_a_broken_env_leaves_the_configuration_of_before(tmp_path: Path) -> None:
+    env_file = tmp_path / "env"
+    env_file.write_text("APP_NAME=Before\n")
+    with running_server(tmp_path, {"ENV_FILE": str(env_file)}) as server:
+        env_file.write_text("MAIL_PORT=nonsense\nAPP_URL=ftp://x\n")
+        os.kill(server.process.pid, signal.SIGHUP)
+        end = time.monotonic() + 20
+        while time.monotonic() < end and "Not reloaded." not in server.log.read_text():
+            time.sleep(0.1)
+        assert "APP_URL: " in server.log.read_text().partition("Not reloaded.")[2]
+        for pid in server.children():  # whoever is brought back starts with what was kept, too
+            os.kill(pid, signal.SIGKILL)
+        server.wait_ready()
+        assert server.process.poll() is None
+
+
 def test_no_secret_and_no_text_is_logged(tmp_path: Path) -> None:
     canary = "canary-of-the-tests"
     env = {"APP_KEY": f"{canary}-app-key", "ADMIN_PASSWORD": f"{canary}-admin"}
