@@ -107,6 +107,9 @@ class Recipients(fields.List[str]):
         return super()._deserialize([value] if isinstance(value, str) else value, *args, **kwargs)
 
 
+REMEDIES[Recipients] = {"invalid": "Send a phone number as a text, or a list of them."}
+
+
 def _id(**options: Any) -> fields.String:
     form = Written(
         "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", error="Send an id as the API gave it."

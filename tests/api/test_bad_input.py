@@ -264,3 +264,9 @@ def test_nothing_is_kept_while_storage_is_unwell(
     assert answer.headers["Retry-After"] == "5"
     assert "full" not in answer.text
     assert phone.get("/me").status_code == 200
+
+
+def test_a_recipient_of_the_wrong_type_is_told_which_one_is_right(phone: Phone) -> None:
+    answer = phone.post("/messages", {"to": 5, "text": "x"})
+    assert answer.status_code == 422
+    assert "Send a phone number as a text" in (answer.json or {})["detail"]
