@@ -333,7 +333,11 @@ def test_no_text_can_come_while_the_copy_is_made(old: Path, postgres_url: str) -
     with half_way(old, postgres_url) as copy:
         server = desk(old)
         server.start(wait=False)
-        assert server.process.wait(timeout=30) != 0
+        try:
+            assert server.process.wait(timeout=30) != 0
+        finally:
+            if server.process.poll() is None:
+                server.kill_tree()
         assert "Another Textbridge is running" in server.log.read_text()
         with pytest.raises(StorageUnwell):
             receive(gateway, "too early")

@@ -1,6 +1,7 @@
 """Message Settings of several nodes: machines with folders of their own and one PostgreSQL."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -118,7 +119,7 @@ def test_of_two_edits_at_once_on_two_nodes_one_is_told_and_nothing_is_lost(node:
 
         def edit(position: int, seen: str = seen, turn: int = turn, gate=gate) -> bool:  # type: ignore[no-untyped-def]
             gate.wait()
-            entry = OTHER | {"number": f"+1202555{turn:02}{position:02}"}
+            entry = OTHER | {"number": f"+1202556{turn:02}{position:02}"}
             try:
                 nodes[position].settings.put(entry, seen)
             except SettingsConflict:
@@ -189,19 +190,37 @@ def test_a_file_is_taken_over_once_and_not_read_afterwards(node: Node) -> None:
     assert file.read_text() == settings_file(OTHER)
 
 
-def test_of_many_first_starts_one_file_is_taken_over(node: Node, postgres_url: str) -> None:
-    gateways = [node() for _ in range(4)]
-    for position, gateway in enumerate(gateways):
-        entry = OTHER | {"number": f"+120255501{position:02}"}
-        (gateway.environment.service.storage_path / FILE).write_text(settings_file(entry))
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda gateway: gateway.prepare(), gateways))
-    found = set()
-    for gateway in gateways:
+def test_of_two_first_documents_at_once_one_is_kept(node: Node, postgres_url: str) -> None:
+    documents = [settings_file(DESK), settings_file(OTHER)]
+    nodes = [node(), node()]
+
+    def put(position: int) -> bool:
+        return nodes[position].settings.put_first(documents[position].encode())
+
+    with psycopg.connect(postgres_url) as holder, ThreadPoolExecutor(2) as pool:
+        holder.execute("SELECT id FROM message_settings FOR UPDATE")
+        first = [pool.submit(put, position) for position in range(2)]
+        end = time.monotonic() + 30
+        while waiting_for_locks(postgres_url) < 2:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        holder.commit()
+        put_first = [future.result() for future in first]
+    assert sorted(put_first) == [False, True]
+    for gateway in nodes:
         gateway.settings.look()
-        found.add(tuple(numbers(gateway)))
-    assert len(found) == 1
-    assert len(found.pop()) == 1
+        assert numbers(gateway) == [(NUMBER, OTHER["number"])[put_first.index(True)]]
+
+
+def waiting_for_locks(url: str) -> int:
+    """How many transactions of a database wait for somebody else's lock."""
+    with psycopg.connect(url) as connection:
+        asked = (
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        (count,) = connection.execute(asked).fetchone() or (0,)
+        return int(count)
 
 
 def test_a_file_that_cannot_be_taken_over_stops_the_start_in_words(
