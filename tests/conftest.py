@@ -71,7 +71,7 @@ def make_gateway(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
         if numbers:
             path.write_text(settings_file(*numbers), encoding="utf-8")
         gateway = Gateway(load({"APP_ENV": "local", "STORAGE_PATH": str(tmp_path), **env}))
-        gateway.store.migrate()
+        gateway.prepare()
         opened.append(gateway)
         return gateway
 
