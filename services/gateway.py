@@ -26,6 +26,8 @@ from services.errors import (
 from services.http import Http
 from services.mail import Mailer
 from services.media import MediaStore
+from services.media.folder import Folder
+from services.media.links import Links
 from services.message_settings import MessageSettings, NumberSetting
 from services.messages import (
     Ack,
@@ -69,7 +71,8 @@ class Gateway:
             self.country,
         )
         self.http = Http()
-        self.media = MediaStore(storage / "media", environment.app_key, environment.app_url)
+        links = Links(environment.app_key, environment.app_url)
+        self.media = MediaStore(Folder(storage / "media"), links)
         self.providers = self._open_providers()
         self.channels = self._open_channels()
         self.mailer = Mailer(environment.mail, service.app_name, _domain(environment.app_url))

@@ -22,7 +22,10 @@ import pytest
 
 from services.errors import Kind, MediaError, StorageUnwell
 from services.http import Answer, Http
-from services.media import Kept, MediaStore, file_name, recognised, safe_inline
+from services.media import Kept, MediaStore
+from services.media.folder import Folder
+from services.media.kinds import file_name, recognised, safe_inline
+from services.media.links import Links
 from services.messages import Attachment, uuid7
 
 FILE_ID = "0190f3a2-7c1e-7abc-8def-0123456789ab"
@@ -36,7 +39,11 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(folder: Path) -> MediaStore:
-    return MediaStore(folder, b"k" * 32, "https://sms.example.com")
+    return media_store(folder)
+
+
+def media_store(folder: Path, key: bytes = b"k" * 32) -> MediaStore:
+    return MediaStore(Folder(folder), Links(key, "https://sms.example.com"))
 
 
 def keep(store: MediaStore, *chunks: bytes, most: int = 1_000_000, name: str = "") -> Kept:
@@ -130,7 +137,7 @@ def test_the_bytes_are_on_the_disk_before_the_name_is(
 
     if not Path("/proc/self/fd").is_dir():
         pytest.skip("this system has no /proc")
-    monkeypatch.setattr("services.media.os.fsync", watched)
+    monkeypatch.setattr("services.media.folder.os.fsync", watched)
     keep(store, PNG)
     assert seen == [(".part", False), ("ab", True), ("media", True)]
 
@@ -589,9 +596,11 @@ from pathlib import Path
 from services.errors import MediaError
 from services.http import Http
 from services.media import MediaStore
+from services.media.folder import Folder
+from services.media.links import Links
 MediaStore.seconds = 0.5
 try:
-    MediaStore(Path(sys.argv[1]), b"k" * 32, "").fetch(
+    MediaStore(Folder(Path(sys.argv[1])), Links(b"k" * 32, "")).fetch(
         Http(), sys.argv[2], {}, name="", most=10**6,
         file_id="0190f3a2-7c1e-7abc-8def-0123456789ab")
 except MediaError as error:
@@ -633,7 +642,7 @@ HALF_DAY = 43_200
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     def set_to(now: float) -> None:
-        monkeypatch.setattr("services.media.time.time", lambda: now)
+        monkeypatch.setattr("services.media.links.time.time", lambda: now)
 
     set_to(NOW)
     return set_to
@@ -694,8 +703,8 @@ def test_a_link_altered_in_any_place_is_refused(store: MediaStore, clock: Clock)
 
 
 def test_a_link_of_another_installation_is_refused(folder: Path, clock: Clock) -> None:
-    theirs = MediaStore(folder, b"t" * 32, "https://sms.example.com")
-    ours = MediaStore(folder, b"o" * 32, "https://sms.example.com")
+    theirs = media_store(folder, b"t" * 32)
+    ours = media_store(folder, b"o" * 32)
     assert not ours.allows(*link_parts(theirs.link(Attachment(id=FILE_ID))))
 
 

@@ -167,7 +167,7 @@ def test_a_link_that_was_altered_opens_nothing(phone: Phone) -> None:
 def test_a_link_of_yesterday_opens_nothing(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
     told = uploaded(phone)
     exp = int(link(told).partition("exp=")[2].partition("&")[0])
-    monkeypatch.setattr("services.media.time.time", lambda: exp + 1.0)
+    monkeypatch.setattr("services.media.links.time.time", lambda: exp + 1.0)
     assert phone.client.get(link(told)).status_code == 403
 
 
