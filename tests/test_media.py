@@ -1,4 +1,4 @@
-"""Attachments on a real disk, fetched from a real HTTP server."""
+"""Attachments on a real disk and in a bucket, fetched from a real HTTP server."""
 
 import gzip
 import itertools
@@ -23,10 +23,13 @@ import pytest
 from services.errors import Kind, MediaError, StorageUnwell
 from services.http import Answer, Http
 from services.media import Kept, MediaStore
+from services.media.bucket import Bucket
 from services.media.folder import Folder
 from services.media.kinds import file_name, recognised, safe_inline
 from services.media.links import Links
+from services.media.place import Place
 from services.messages import Attachment, uuid7
+from tests.fakes.s3 import S3Server
 
 FILE_ID = "0190f3a2-7c1e-7abc-8def-0123456789ab"
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 40
@@ -37,13 +40,31 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "storage" / "media"
 
 
-@pytest.fixture
-def store(folder: Path) -> MediaStore:
-    return media_store(folder)
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3Server]:
+    with S3Server() as running:
+        yield running
 
 
-def media_store(folder: Path, key: bytes = b"k" * 32) -> MediaStore:
-    return MediaStore(Folder(folder), Links(key, "https://sms.example.com"))
+@pytest.fixture(params=["folder", "bucket"])
+def store(request: pytest.FixtureRequest, folder: Path, server: S3Server) -> Iterator[MediaStore]:
+    """Attachments in a folder, and then in a bucket with its copies in that folder.
+
+    Whatever a test does: what has a copy here is in the bucket, and nothing else.
+    """
+    if request.param == "folder":
+        yield media_store(Folder(folder))
+        return
+    server.objects.clear()
+    http = Http()
+    before = Folder(folder.with_name("before"))
+    yield media_store(Bucket(server.bucket(http), cache=Folder(folder), before=before))
+    assert sorted(server.objects) == sorted(path.name for path in Folder(folder).files())
+    http._session.close()
+
+
+def media_store(place: Place, key: bytes = b"k" * 32) -> MediaStore:
+    return MediaStore(place, Links(key, "https://sms.example.com"))
 
 
 def keep(store: MediaStore, *chunks: bytes, most: int = 1_000_000, name: str = "") -> Kept:
@@ -703,8 +724,8 @@ def test_a_link_altered_in_any_place_is_refused(store: MediaStore, clock: Clock)
 
 
 def test_a_link_of_another_installation_is_refused(folder: Path, clock: Clock) -> None:
-    theirs = media_store(folder, b"t" * 32)
-    ours = media_store(folder, b"o" * 32)
+    theirs = media_store(Folder(folder), b"t" * 32)
+    ours = media_store(Folder(folder), b"o" * 32)
     assert not ours.allows(*link_parts(theirs.link(Attachment(id=FILE_ID))))
 
 

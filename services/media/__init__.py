@@ -1,6 +1,5 @@
 """Attachments: fetched within bounds, kept under names of our own, served by signed links."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,10 +9,8 @@ from services.http import Http
 from services.media import fetching
 from services.media.kinds import FILE_TYPES, UNKNOWN, file_name, recognised
 from services.media.links import Links
-from services.media.place import Place
+from services.media.place import FILE_ID, Place
 from services.messages import Attachment
-
-FILE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,7 @@ class MediaStore:
     seconds = 20.0  # the total deadline of one fetch
 
     def __init__(self, place: Place, links: Links) -> None:
-        self._place = place
+        self.place = place
         self._links = links
 
     def keep(
@@ -47,7 +44,7 @@ class MediaStore:
         ``declared`` and ``name`` are what the sender says. The same id again replaces the file.
         Raises ``MediaError`` for one that is too large and ``StorageUnwell``.
         """
-        written = self._place.put(_checked(file_id), chunks, most)
+        written = self.place.put(_checked(file_id), chunks, most)
         content_type = recognised(written.head, declared)
         return Kept(written.path, content_type, written.size, file_name(name, content_type))
 
@@ -99,19 +96,15 @@ class MediaStore:
 
         Raises ``MediaError`` where there is none and ``StorageUnwell``.
         """
-        return self._place.open(_checked(file_id))
+        return self.place.open(_checked(file_id))
 
     def remove(self, file_id: str) -> None:
         """Delete a file; one that is not there is fine. Raises ``StorageUnwell``."""
-        self._place.remove(_checked(file_id))
+        self.place.remove(_checked(file_id))
 
     def sweep(self, older_than_seconds: float) -> int:
         """Delete what a crash left half written, and say how many. Raises ``StorageUnwell``."""
-        return self._place.sweep(older_than_seconds)
-
-    def trouble(self) -> str:
-        """What is wrong with the place in a sentence, see ``Place.trouble``, or nothing."""
-        return self._place.trouble()
+        return self.place.sweep(older_than_seconds)
 
     def link(self, attachment: Attachment) -> str:
         """An address under which anybody may fetch a file for a day, see ``Links.link``."""

@@ -10,7 +10,7 @@ from typing import IO
 
 from services.errors import StorageUnwell
 from services.media.kinds import HEAD_BYTES
-from services.media.place import Place, Written, missing, too_large
+from services.media.place import FILE_ID, Place, Written, missing, too_large
 
 UNFINISHED = ".part"
 
@@ -67,9 +67,13 @@ class Folder(Place):
             raise StorageUnwell(f"The attachments cannot be tidied: {error.strerror}.") from error
         return swept
 
+    def trouble(self, *, thorough: bool = False) -> str:
+        """Nothing of its own: whoever watches the disk watches it, too."""
+        return ""
+
     def files(self) -> Iterator[Path]:
         """Every whole file in it; the file's name is its id."""
-        return (path for path in self._folder.glob("*/*") if path.suffix != UNFINISHED)
+        return (path for path in self._folder.glob("*/*") if FILE_ID.fullmatch(path.name))
 
     def _path(self, file_id: str) -> Path:
         return self._folder / file_id[-2:] / file_id

@@ -1,11 +1,14 @@
 """Where the bytes of attachments are kept: what a folder and a bucket have in common."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import Kind, MediaError
+
+FILE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,9 @@ class Place(ABC):
     def sweep(self, older_than_seconds: float) -> int:
         """Delete what a crash left half written, and say how many. Raises ``StorageUnwell``."""
 
-    def trouble(self) -> str:
-        """What is wrong with it in a sentence, as far as is known without much ado, or nothing."""
-        return ""
+    @abstractmethod
+    def trouble(self, *, thorough: bool = False) -> str:
+        """What is wrong with it in a sentence, or nothing; without ``thorough`` it costs little."""
 
 
 def missing() -> MediaError:
