@@ -60,7 +60,7 @@ def store(request: pytest.FixtureRequest, folder: Path, server: S3Server) -> Ite
     before = Folder(folder.with_name("before"))
     yield media_store(Bucket(server.bucket(http), cache=Folder(folder), before=before))
     assert sorted(server.objects) == sorted(path.name for path in Folder(folder).files())
-    http._session.close()
+    http.close()
 
 
 def media_store(place: Place, key: bytes = b"k" * 32) -> MediaStore:
@@ -411,7 +411,7 @@ def fetch(store: MediaStore, carrier: Carrier) -> Iterator[Fetch]:
         )
 
     yield fetched
-    http._session.close()
+    http.close()
 
 
 def test_a_file_is_fetched_with_the_credentials(carrier: Carrier, fetch: Fetch) -> None:
@@ -504,7 +504,7 @@ def moved(store: MediaStore, carrier: Carrier) -> Iterator[Fetch]:
         )
 
     yield fetched
-    http._session.close()
+    http.close()
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -63,7 +63,7 @@ def machine(tmp_path: Path, server: S3Server) -> Iterator[Open]:
 
     yield opened
     for http in ways:
-        http._session.close()
+        http.close()
 
 
 def copies(tmp_path: Path, name: str = "one") -> list[Path]:
