@@ -116,8 +116,10 @@ class Bucket(Place):
         if self._s3.get(name) is not None:
             raise StorageUnwell("The bucket of the attachments has files that nobody put there.")
         self._s3.put(name, name.encode())
-        fetched = self._s3.get(name)
-        self._s3.delete(name)
+        try:
+            fetched = self._s3.get(name)
+        finally:
+            self._s3.delete(name)
         if fetched != name.encode():
             raise StorageUnwell("The bucket of the attachments does not keep what it is given.")
 

@@ -252,13 +252,14 @@ def test_a_broken_form_is_refused(phone: Phone, body: bytes) -> None:
         assert answer.mimetype == "application/problem+json"
 
 
+@pytest.mark.parametrize(("room", "name"), [(attachments, "add_upload"), (media, "fitted")])
 def test_no_file_stays_behind_when_it_cannot_be_noted(
-    house: House, phone: Phone, monkeypatch: pytest.MonkeyPatch
+    house: House, phone: Phone, monkeypatch: pytest.MonkeyPatch, room: Any, name: str
 ) -> None:
     def unwell(*_: Any) -> None:
         raise StorageUnwell("the disk is full")
 
-    monkeypatch.setattr(attachments, "add_upload", unwell)
+    monkeypatch.setattr(room, name, unwell)
     assert upload(phone).status_code == 503
     assert kept(house) == []
 
