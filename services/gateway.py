@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection
@@ -26,6 +27,11 @@ from services.errors import (
 from services.http import Http
 from services.mail import Mailer
 from services.media import MediaStore
+from services.media.bucket import Bucket
+from services.media.folder import Folder
+from services.media.links import Links
+from services.media.place import Place
+from services.media.s3 import S3
 from services.message_settings import NumberSetting
 from services.messages import (
     Ack,
@@ -66,7 +72,9 @@ class Gateway:
         self.store = Store(service.database_url, storage)
         self.settings = open_settings(self.store, storage, self.country)
         self.http = Http()
-        self.media = MediaStore(storage / "media", environment.app_key, environment.app_url)
+        self.media = MediaStore(
+            self._media_place(storage), Links(environment.app_key, environment.app_url)
+        )
         self.providers = self._open_providers()
         self.channels = self._open_channels()
         self.mailer = Mailer(environment.mail, service.app_name, _domain(environment.app_url))
@@ -82,6 +90,12 @@ class Gateway:
         if left is not None:
             take_over(self.settings, left)
         self.settings.look()
+
+    def _media_place(self, storage: Path) -> Place:
+        folder, bucket = Folder(storage / "media"), self.environment.bucket
+        if bucket is None:
+            return folder
+        return Bucket(S3(bucket, self.http), cache=Folder(storage / "media-cache"), before=folder)
 
     def _open_providers(self) -> dict[str, Provider]:
         environment = self.environment
@@ -409,11 +423,15 @@ class Gateway:
             self.store.write(partial(counters.put, name=name, value=now))
 
     def sweep(self) -> None:
-        """Remove what nobody will ask for: half-fetched files, uploads that were never sent."""
+        """Remove what nobody will ask for: half-fetched files, uploads that were never sent.
+
+        Raises ``StorageUnwell``; what is left then is removed by the next sweep.
+        """
         self.media.sweep(UPLOAD_SECONDS)
         before = time.time() - UPLOAD_SECONDS
-        for file_id in self.store.write(lambda tx: attachments.forget_uploads(tx, before)):
+        for file_id in self.store.write(lambda tx: attachments.withdraw_uploads(tx, before)):
             self.media.remove(file_id)
+            self.store.write(partial(attachments.remove, file_id=file_id))
 
     def close(self) -> None:
         """Give everything back."""

@@ -93,10 +93,11 @@ class Worker:
         if now >= self._next_recovery and not self._in_hand["recover"]:
             self._next_recovery = now + RECOVERY_SECONDS
             self._in_hand["recover"] += 1
-            self._pool.spawn(self._recover)
-        if now >= self._next_sweep:
+            self._pool.spawn(self._aside, "recover", self._gateway.recover_all)
+        if now >= self._next_sweep and not self._in_hand["sweep"]:
             self._next_sweep = now + SWEEP_SECONDS
-            self._gateway.sweep()
+            self._in_hand["sweep"] += 1
+            self._pool.spawn(self._aside, "sweep", self._gateway.sweep)
         generation = self._gateway.settings.generation
         if generation != self._generation or now >= self._next_routing:
             # A text that was taken in with the settings of before may not be committed yet.
@@ -126,13 +127,14 @@ class Worker:
         self._in_hand[job.destination] += 1
         self._pool.spawn(self._perform, job)
 
-    def _recover(self) -> None:
+    def _aside(self, name: str, work: Callable[[], object]) -> None:
+        """Do what may have to wait for strangers beside the deliveries."""
         try:
-            self._gateway.recover_all()
+            work()
         except StorageUnwell as error:
-            log.error("cannot recover yet", reason=str(error))
+            log.error(f"cannot {name} yet", reason=str(error))
         finally:
-            self._in_hand["recover"] -= 1
+            self._in_hand[name] -= 1
 
     def _perform(self, job: Job) -> None:
         try:
