@@ -42,7 +42,7 @@ from services.phone_numbers import e164, peer
 from services.providers import PROVIDERS
 from services.providers.base import Provider, Surroundings
 from services.push import CHANNELS
-from services.push.base import Channel
+from services.push.base import Channel, TwoWayChannel
 from services.replies import Reply, compose
 from services.store import Store, attachments, counters, devices, jobs, messages, quarantine
 from services.store.jobs import Job, JobKind
@@ -418,6 +418,9 @@ class Gateway:
 
     def close(self) -> None:
         """Give everything back."""
+        for channel in self.channels.values():
+            if isinstance(channel, TwoWayChannel):
+                channel.close()
         self.store.close()
 
 
