@@ -87,7 +87,6 @@ class Listening:
         self._store.write(
             lambda tx: jobs.hasten_all(tx, self._destination, target, SETTLING_SECONDS)
         )
-        self._store.bell.ring()
 
     def _take(self, wrote: Wrote) -> None:
         device = Device(f"{self._channel.name}:{wrote.extension}", wrote.extension)

@@ -11,13 +11,14 @@ import pytest
 
 from services import config
 from services.environment import load
-from services.errors import Kind, PushError
+from services.errors import Kind, PushError, StorageUnwell
 from services.gateway import Gateway
 from services.http import Http
 from services.listening import Listening
 from services.messages import Device, Message, Notice
 from services.push import freeswitch as channel_module
 from services.push.base import CameBack
+from services.push.event_socket import EventSocket
 from services.push.freeswitch import FreeSwitch as Channel
 from services.push.sip_texts import PART_BYTES, fitting
 from services.store import destinations, jobs, messages
@@ -436,6 +437,17 @@ def test_nobody_can_smuggle_in_a_command(switch: FreeSwitch, opened: Open) -> No
     assert "\n" not in shown.sender
 
 
+def test_no_line_break_gets_into_a_command(switch: FreeSwitch, opened: Open) -> None:
+    connection = EventSocket("127.0.0.1", switch.port, freeswitch.PASSWORD, lambda _: None)
+    headers = opened(switch)._headers("201", PEER)
+    connection.send_event("CUSTOM", headers | {"X-Name": "a\r\n\nsendevent CUSTOM\n\nb"}, "text")
+    assert connection.api("uptime\n\napi shutdown").startswith("-ERR")
+    connection.close()
+    assert [shown.text for shown in switch.shown] == ["text"]
+    assert switch.faults == ["api uptime api shutdown"]
+    switch.faults.clear()
+
+
 def test_a_registration_elsewhere_is_not_ours(switch: FreeSwitch, opened: Open) -> None:
     def elsewhere() -> None:
         headers = {"Event-Subclass": "sofia::register", "from-user": "201", "from-host": "x.org"}
@@ -486,6 +498,10 @@ def ears() -> Iterator[Ears]:
     running.close()
 
 
+def message(text: str, number: str = NUMBER) -> Message:
+    return Message(direction="in", number=number, peer=PEER, text=text)
+
+
 def kept(gateway: Gateway) -> list[Message]:
     return gateway.store.read(lambda tx: messages.find(tx, limit=100))
 
@@ -526,13 +542,12 @@ def test_the_number_last_used_with_a_peer_answers(
 ) -> None:
     gateway = make_gateway(DESK, DESK | {"number": SECOND}, **switch.env)
     provider = gateway.providers["sandbox"]
-    text = Message(direction="in", number=SECOND, peer=PEER, text="hi")
-    gateway.receive(provider, provider.example(text))
+    gateway.receive(provider, provider.example(message("hi", SECOND)))
     ears.open(gateway)
     switch.wait_listeners()
     switch.text("201", PEER, "hello")
     until(lambda: len(kept(gateway)) == 2)
-    assert {message.number for message in kept(gateway)} == {SECOND}
+    assert {text.number for text in kept(gateway)} == {SECOND}
 
 
 def test_what_waits_is_hastened_for_whoever_registers(
@@ -544,13 +559,12 @@ def test_what_waits_is_hastened_for_whoever_registers(
     ears.open(gateway)
     switch.wait_listeners()
     provider = gateway.providers["sandbox"]
-    text = Message(direction="in", number=NUMBER, peer=PEER, text="hi")
-    gateway.receive(provider, provider.example(text))
+    gateway.receive(provider, provider.example(message("hi")))
     gateway.deliver("w1", lambda _: 8, gateway.delivery.perform)
-    (message,) = kept(gateway)
+    (text,) = kept(gateway)
 
     def due() -> dict[str, float]:
-        found = gateway.store.read(lambda tx: jobs.of(tx, message.id))
+        found = gateway.store.read(lambda tx: jobs.of(tx, text.id))
         return {job.target: job.due for job in found if job.state == "due"}
 
     def later(tx: Any) -> None:
@@ -590,6 +604,54 @@ def test_a_listener_comes_back_and_goes_on(
     switch.wait_listeners()
     switch.text("201", PEER, "Still here")
     until(lambda: kept(gateway))
+
+
+def test_what_is_hastened_stays_in_order(make_gateway: Make, database: str) -> None:
+    gateway = make_gateway(DESK, DATABASE_URL=database, FS_SIP_DOMAIN=DOMAIN)
+    provider = gateway.providers["sandbox"]
+    for text in ("one", "two"):
+        gateway.receive(provider, provider.example(message(text)))
+
+    def long_ago(tx: Any) -> None:
+        held = {"hold_until": time.time() - 5000, "due": time.time() + 5000}
+        tx.execute(jobs.update(jobs.jobs).values(held))
+
+    def claimed(tx: Any) -> int:
+        return len(jobs.claim(tx, "w", "push:freeswitch", 8, time.time() + 0.1))
+
+    gateway.store.write(long_ago)
+    gateway.store.write(lambda tx: jobs.hasten_all(tx, "push:freeswitch", "freeswitch:201", 0.0))
+    assert [gateway.store.write(claimed) for _ in range(2)] == [1, 0]
+
+
+@pytest.mark.parametrize(("failures", "keeps"), [(1, True), (2, False)])
+def test_a_text_is_kept_as_soon_as_the_database_is_well(
+    make_gateway: Make,
+    switch: FreeSwitch,
+    ears: Ears,
+    monkeypatch: pytest.MonkeyPatch,
+    failures: int,
+    keeps: bool,
+) -> None:
+    gateway = make_gateway(DESK, **switch.env)
+    reply, left = gateway.reply, ["unwell"] * failures
+
+    def unwell(*arguments: Any) -> Any:
+        if left:
+            raise StorageUnwell(left.pop())
+        return reply(*arguments)
+
+    monkeypatch.setattr(gateway, "reply", unwell)
+    monkeypatch.setattr("services.listening.ATTEMPTS", 2)
+    ears.open(gateway)
+    switch.wait_listeners()
+    switch.text("201", PEER, "Hello")
+    if keeps:
+        assert until(lambda: kept(gateway))[0].text == "Hello"
+    else:
+        (shown,) = switch.wait_shown(1)
+        assert "Please send it again later." in shown.text
+        assert kept(gateway) == []
 
 
 def test_only_the_youngest_worker_that_lives_answers(make_gateway: Make) -> None:

@@ -248,7 +248,7 @@ class _Connection:
     def event(self, headers: dict[str, str], body: str) -> None:
         content = body.encode("utf-8", "surrogateescape")
         # Header values of events are percent-encoded, and their body has a length of its own.
-        lines = [f"{name}: {quote(value, safe='/:@+<>')}" for name, value in headers.items()]
+        lines = [f"{name}: {quote(value)}" for name, value in headers.items()]
         if content:
             lines.append(f"Content-Length: {len(content)}")
         whole = "\n".join([*lines, "", ""]).encode() + content
