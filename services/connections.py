@@ -6,6 +6,7 @@ that take as long as the request itself. The same is done here once, or by one s
 
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from certifi import where
@@ -14,7 +15,6 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.util import parse_url
 
 KEPT = 32  # hosts, and idle connections to each
 _poll = monkey.get_original("select", "poll")
@@ -60,8 +60,8 @@ class Connections(HTTPAdapter):
 
     def get_connection_with_tls_context(self, request: Any, *_: Any, **__: Any) -> Any:
         """The pool of connections to the request's host."""
-        url = parse_url(request.url)
-        return self._pool_of(url.host, url.port, url.scheme)
+        url = urlsplit(request.url)
+        return self._pool_of(url.hostname, url.port, url.scheme)
 
     def cert_verify(self, *_: Any, **__: Any) -> None:
         """Every pool does so from the start."""
