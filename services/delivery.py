@@ -155,6 +155,7 @@ class Delivery:
             lambda tx: messages.unread(tx, device.extension, [message.conversation_id])
         )
         received = job.about == "received"
+        own = self._house.settings.for_extension(device.extension)
         channel.notify(
             device,
             Notice(
@@ -164,6 +165,7 @@ class Delivery:
                 at=message.created_at if received else message.updated_at,
                 message=message_object(message, self._house.media.link),
                 unread=unread.get(message.conversation_id, 0),
+                numbers=tuple(setting.number for setting in own),
             ),
         )
 

@@ -48,7 +48,7 @@ from services.phone_numbers import e164, peer
 from services.providers import PROVIDERS
 from services.providers.base import Provider, Surroundings
 from services.push import CHANNELS
-from services.push.base import Channel
+from services.push.base import Channel, TwoWayChannel
 from services.replies import Reply, compose
 from services.settings_source import left_file, open_settings, take_over
 from services.store import Store, attachments, counters, devices, jobs, messages, quarantine
@@ -435,6 +435,9 @@ class Gateway:
 
     def close(self) -> None:
         """Give everything back."""
+        for channel in self.channels.values():
+            if isinstance(channel, TwoWayChannel):
+                channel.close()
         self.store.close()
 
 
