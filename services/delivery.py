@@ -328,18 +328,19 @@ class Delivery:
         elif job.kind is JobKind.PUSH and kind is Kind.GONE:
             devices.forget_address(tx, job.target, error.reason)
 
-    def reclaim(self, dead_workers: Sequence[str]) -> int:
+    def reclaim(self, dead_workers: Sequence[str], silent_since: float = 0.0) -> int:
         """Take back the jobs of workers that are gone; returns how many there were.
 
+        Those that have not beaten since ``silent_since`` (``clock.now``) count as gone, too.
         A send that had begun may have reached the carrier: it becomes unknown.
         """
-        lapsed = self._store.write(lambda tx: self._reclaim(tx, dead_workers))
+        lapsed = self._store.write(lambda tx: self._reclaim(tx, dead_workers, silent_since))
         if lapsed:
             log.warning("jobs of a dead worker taken back", count=lapsed)
         return lapsed
 
-    def _reclaim(self, tx: Connection, dead_workers: Sequence[str]) -> int:
-        jobs.bury(tx, dead_workers, time.time())
+    def _reclaim(self, tx: Connection, dead_workers: Sequence[str], silent_since: float) -> int:
+        jobs.bury(tx, dead_workers, silent_since)
         lapsed = jobs.orphans(tx)
         for job in lapsed:
             if job.kind is JobKind.SEND and job.started:

@@ -13,14 +13,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.errors import StorageUnwell
 from services.gateway import Gateway
-from services.store import destinations, jobs, messages, quarantine
+from services.store import clock, destinations, jobs, messages, quarantine
 from services.store.destinations import Pause
 from services.store.engine import sqlite_version
 from services.store.jobs import WORKER_SILENT_SECONDS
-from services.store.migrate import is_current
+from services.store.migrate import head, version
 from services.store.schema import counters
 
 LEAST_FREE_BYTES = 64_000_000
+CLOCK_SECONDS = 5.0  # by which a machine's clock may differ from the database's
 SOUND_SQLITE = (3, 51, 3)  # before it, a write-ahead log could be corrupted (sqlite.org/wal.html)
 _LONG_NUMBERS = re.compile(r"\+?\d{6,}")
 
@@ -46,7 +47,8 @@ class Warned:
 class Figures:
     """What the database says about the work: ``jobs`` by (kind, state), times in seconds.
 
-    Jobs that are done are not counted. ``worker_silent`` is infinite before the first worker.
+    Jobs that are done are not counted. ``worker_silent`` is infinite before the first worker;
+    ``clock_ahead`` is by how much this machine's clock is ahead of the database's.
     """
 
     jobs: Mapping[tuple[str, str], int]
@@ -55,6 +57,7 @@ class Figures:
     quarantined: int
     pauses: tuple[Pause, ...]
     worker_silent: float
+    clock_ahead: float
 
     @property
     def dead(self) -> int:
@@ -86,6 +89,8 @@ def warnings(gateway: Gateway) -> list[Warned]:
         *_media(gateway),
         *_paused(known.pauses),
         *_waiting(known),
+        *_newer(gateway),
+        *_clock(known),
         *_old_sqlite(gateway),
     ]
 
@@ -102,14 +107,14 @@ def free_bytes(gateway: Gateway) -> int:
 
 def _figures(tx: Connection) -> Figures:
     now = time.time()
-    beat = jobs.last_beat(tx)
     return Figures(
         jobs=jobs.counts(tx),
         oldest_due=jobs.oldest_due(tx, now),
         unrouted=len(messages.unrouted_numbers(tx)),
         quarantined=quarantine.count(tx),
         pauses=tuple(p for p in destinations.unwell(tx) if p.config or p.until > now),
-        worker_silent=math.inf if beat is None else max(0.0, now - beat),
+        worker_silent=jobs.silence(tx),
+        clock_ahead=time.time() - clock.now(tx),
     )
 
 
@@ -131,10 +136,10 @@ def _write_nothing_new(tx: Connection) -> None:
 
 def _schema(gateway: Gateway) -> str:
     try:
-        current = is_current(gateway.store.engine)
+        lacks = version(gateway.store.engine) < head()
     except (DBAPIError, PoolTimeout):
         return "The database cannot be read."
-    return "" if current else "The database lacks a migration. Start Textbridge again."
+    return "The database lacks a migration. Start Textbridge again." if lacks else ""
 
 
 def _disk(gateway: Gateway) -> str:
@@ -150,15 +155,16 @@ def _disk(gateway: Gateway) -> str:
 
 def _worker(gateway: Gateway) -> str:
     try:
-        beat = gateway.store.read(jobs.last_beat)
+        silent = gateway.store.read(jobs.silence)
     except StorageUnwell:
         return "Whether the delivery worker runs stands in the database, which cannot be read."
-    if beat is None:
-        return "No delivery worker has started yet."
-    silent = time.time() - beat
     if silent <= WORKER_SILENT_SECONDS:
         return ""
-    return f"The delivery worker has been silent for {silent:.0f} seconds. Start Textbridge again."
+    own = gateway.environment.service.delivery_worker
+    remedy = "Start Textbridge again." if own else "Start `flask worker` on one of the nodes."
+    if math.isinf(silent):
+        return "No delivery worker has started yet." if own else f"No delivery worker yet. {remedy}"
+    return f"The delivery worker has been silent for {silent:.0f} seconds. {remedy}"
 
 
 def _settings(gateway: Gateway) -> str:
@@ -201,6 +207,26 @@ def _waiting(known: Figures) -> Iterator[Warned]:
             "quarantine",
             f"{_counted(known.quarantined, 'webhook')} could not be read. Look at them with "
             "`flask quarantine list`.",
+        )
+
+
+def _newer(gateway: Gateway) -> Iterator[Warned]:
+    """While nodes are upgraded one after the other: no check, or the others would be taken away."""
+    try:
+        found = version(gateway.store.engine)
+    except (DBAPIError, PoolTimeout):
+        return
+    if found > head():
+        yield Warned("schema", "The database belongs to a newer Textbridge. Upgrade this machine.")
+
+
+def _clock(known: Figures) -> Iterator[Warned]:
+    if abs(known.clock_ahead) > CLOCK_SECONDS:
+        side = "ahead of" if known.clock_ahead > 0 else "behind"
+        yield Warned(
+            "clock",
+            f"This machine's clock is {abs(known.clock_ahead):.0f} seconds {side} the database's: "
+            "texts may leave late. Set both by a time server.",
         )
 
 

@@ -10,19 +10,20 @@ from uuid import uuid4
 import structlog
 from filelock import FileLock, Timeout
 from gevent.pool import Pool
+from sqlalchemy import Connection
 
 from services.errors import DeliveryError, Kind, StorageUnwell
 from services.gateway import Gateway
 from services.listening import Listening
 from services.push.base import TwoWayChannel
-from services.store import destinations, jobs
-from services.store.jobs import Job, JobKind
+from services.store import clock, destinations, jobs
+from services.store.jobs import WORKER_SILENT_SECONDS, Job, JobKind
 
 log = structlog.get_logger()
 
 SLOTS = 16  # jobs that one destination may have in hand at once
 LOOK_SECONDS = 0.005  # between two looks for work: under load each finds more
-BEAT_SECONDS = 10.0
+BEAT_SECONDS = 5.0
 RECOVERY_SECONDS = 900.0
 SWEEP_SECONDS = 3600.0
 ROUTE_AGAIN_SECONDS = 5.0  # processes see a change of Message Settings within a second
@@ -52,6 +53,8 @@ class Worker:
         self._lock = FileLock(self._folder / f"{self.id}.worker")
         self._next_look = 0.0
         self._next_beat = 0.0
+        self._last_beat = 0.0
+        self._watches_since = 0.0
         self._next_sweep = 0.0
         self._next_recovery = 0.0
         self._next_routing = math.inf
@@ -94,9 +97,8 @@ class Worker:
     def _housekeeping(self) -> None:
         now = time.monotonic()
         if now >= self._next_beat:
+            self._beat()
             self._next_beat = now + BEAT_SECONDS
-            self._gateway.store.write(lambda tx: jobs.beat(tx, self.id, time.time()))
-            self._gateway.delivery.reclaim(self._dead_workers())
         if now >= self._next_recovery and not self._in_hand["recover"]:
             self._next_recovery = now + RECOVERY_SECONDS
             self._in_hand["recover"] += 1
@@ -112,6 +114,25 @@ class Worker:
             self._next_routing = now + ROUTE_AGAIN_SECONDS if again else math.inf
             self._generation = generation
             self._gateway.route_waiting()
+
+    def _beat(self) -> None:
+        """Say that this worker lives, and take back what the dead have left.
+
+        While the database was away nobody could beat, so silence counts only for a worker that has
+        itself beaten all the time.
+        """
+        beat = self._gateway.store.write(self._write_beat)
+        if beat - self._last_beat > 2 * BEAT_SECONDS:
+            self._watches_since = beat
+        self._last_beat = beat
+        silent_since = beat - WORKER_SILENT_SECONDS
+        watched = self._watches_since <= silent_since
+        self._gateway.delivery.reclaim(self._dead_workers(), silent_since if watched else 0.0)
+
+    def _write_beat(self, tx: Connection) -> float:
+        now = clock.now(tx)
+        jobs.beat(tx, self.id, now)
+        return now
 
     def _dead_workers(self) -> list[str]:
         """Workers of this storage folder whose lock nobody holds any more."""

@@ -4,7 +4,6 @@ Everything happens in one transaction of the target, the comparison included; wh
 leaves the target as it was. The source cannot be written to meanwhile.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -73,8 +72,7 @@ def copy_database(source: Engine, target: Engine, settings: bytes | None) -> lis
 
 
 def _refuse_unless_empty(target: Connection, settings: bytes | None) -> None:
-    beat = jobs.last_beat(target)
-    if beat is not None and time.time() - beat < jobs.WORKER_SILENT_SECONDS:
+    if jobs.silence(target) < jobs.WORKER_SILENT_SECONDS:
         raise RequestRefused(
             "in_use",
             "A delivery worker was at work on the target just now. Stop every node that uses it, "

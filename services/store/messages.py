@@ -261,6 +261,7 @@ def advance(
 
     The carrier's id is kept in any case. A state that it has already may get a new ``reason``.
     """
+    seq = next_seq(tx)  # before the row: two nodes that lock in another order wait for each other
     row = _STATUS.row(tx, message_id=message_id)
     known_as = row.provider_id or provider_id
     explained = status == row.status and reason not in (None, row.error_reason)
@@ -273,7 +274,7 @@ def advance(
             code=code,
             reason=reason,
             carriers_id=known_as,
-            seq=next_seq(tx),
+            seq=seq,
             now=time.time(),
         )
     elif known_as != row.provider_id:

@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from services.errors import StorageUnwell
+
 SCRIPTS = Path(__file__).parent / "migrations"
 LOCK_KEY = 7_239_817_231  # any number that nobody else in the database uses
 
@@ -16,23 +18,34 @@ def head() -> str:
     return max(path.name[:4] for path in (SCRIPTS / "versions").glob("[0-9]*.py"))
 
 
-def is_current(engine: Engine) -> bool:
-    """Whether the database has every migration."""
+def version(engine: Engine) -> str:
+    """The newest migration that the database has; empty before the first one."""
     with engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
-            return False
-        version = connection.scalar(text("SELECT version_num FROM alembic_version"))
-        return bool(version == head())
+            return ""
+        return str(connection.scalar(text("SELECT version_num FROM alembic_version")) or "")
+
+
+def is_current(engine: Engine) -> bool:
+    """Whether the database has every migration, and no other."""
+    return version(engine) == head()
 
 
 def migrate(engine: Engine) -> None:
     """Run the missing migrations in one transaction.
 
-    The caller keeps this machine's processes away; other machines wait for PostgreSQL's lock.
+    Raises ``StorageUnwell`` for a database that a newer Textbridge has been at. The caller keeps
+    this machine's processes away; other machines wait for PostgreSQL's lock.
     """
     from alembic import command  # costs a web process 15 MB that it seldom needs
     from alembic.config import Config
 
+    found = version(engine)
+    if found > head():
+        raise StorageUnwell(
+            f"The database belongs to a newer Textbridge: it has migration {found}, this one knows "
+            f"up to {head()}. Upgrade this machine."
+        )
     with engine.connect() as connection, _alone(connection):
         config = Config()
         config.set_main_option("script_location", str(SCRIPTS))

@@ -2,19 +2,24 @@
 
 A pace allows a burst of one second and then one message every ``1 / rate`` seconds (the generic
 cell rate algorithm: only the moment at which the next one is due is kept).
+
+Whoever asks holds the installation's sequence until the end of the transaction: a row that is not
+there yet cannot be locked, and as everything that changes messages takes the sequence first, no two
+nodes wait for each other.
 """
 
 from sqlalchemy import Connection, select
 
 from services.store.dialect import insert
-from services.store.schema import paces
+from services.store.schema import counters, paces
 
 BURST_SECONDS = 1.0
 
 
 def wait(tx: Connection, name: str, now: float) -> float:
     """Seconds until a pace allows another message; 0 when it may leave now."""
-    due = tx.execute(select(paces.c.due).where(paces.c.name == name).with_for_update()).scalar()
+    tx.execute(select(counters.c.value).where(counters.c.name == "seq").with_for_update())
+    due = tx.execute(select(paces.c.due).where(paces.c.name == name)).scalar()
     return max(0.0, (due or 0.0) - now - BURST_SECONDS)
 
 

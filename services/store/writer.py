@@ -21,6 +21,7 @@ from services.store.engine import WRITE
 
 T = TypeVar("T")
 MOST_TOGETHER = 64
+DEADLOCK = "40P01"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
 
 
 class _Ticket:
@@ -126,6 +127,16 @@ class Writer:
             self._fail([ticket], error)
 
     def _commit(self, batch: list[_Ticket]) -> None:
+        """Run and commit; again where PostgreSQL has ended two nodes' waiting for each other."""
+        for _ in range(2):
+            try:
+                return self._commit_once(batch)
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) != DEADLOCK:
+                    raise
+        return self._commit_once(batch)
+
+    def _commit_once(self, batch: list[_Ticket]) -> None:
         with self._engine.begin() as transaction:
             for ticket in batch:
                 ticket.result = ticket.work(transaction)
