@@ -1,4 +1,4 @@
-"""One command runs it all: the web processes and, among them, the delivery worker.
+"""One command runs it all: the web processes and, unless told otherwise, the delivery worker.
 
 ``.venv/bin/gunicorn -c gunicorn.conf.py wsgi:app``. The delivery worker is one of gunicorn's own
 workers, so that it is brought back when it dies, killed when it hangs and renewed by ``kill -HUP``
@@ -50,7 +50,7 @@ from services.store import Store
 from services.worker import run
 
 bind = f"{_service.host}:{_service.port}"
-workers = _service.web_concurrency + 1
+workers = _service.web_concurrency + _service.delivery_worker
 worker_connections = 2000
 timeout = 60
 graceful_timeout = 30  # a send that is under way is given the time to end
@@ -173,6 +173,8 @@ def when_ready(server: Any) -> None:
         f"  A code to pair an app of 201 with:     {flask} devices pair 201",
         f"  A token for a server of 201's:         {flask} devices add 201 --name server",
     ]
+    if not _service.delivery_worker:
+        lines += [f"  It only serves. What delivers, elsewhere: {flask} worker"]
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 
@@ -184,8 +186,9 @@ def on_reload(server: Any) -> None:
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """Exactly one of the workers delivers."""
-    worker.delivers = not any(other.delivers for other in server.WORKERS.values())
+    """Exactly one of the workers delivers, or none where ``flask worker`` does."""
+    somebody = any(other.delivers for other in server.WORKERS.values())
+    worker.delivers = _service.delivery_worker and not somebody
 
 
 def post_fork(server: Any, worker: Any) -> None:

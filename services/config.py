@@ -363,6 +363,11 @@ class ServiceSettings:
         default="2",
         example="2",
     )
+    delivery_worker: bool = variable(
+        "`false`: this server has no delivery worker among its processes; `flask worker` delivers.",
+        parse=switch,
+        default="true",
+    )
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 class Server:
     """A running server: its address, its process tree, its log."""
 
+    command = ("gunicorn", "-c", "gunicorn.conf.py", "wsgi:app")
+
     def __init__(self, storage: Path, env: Mapping[str, str]) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -41,7 +43,7 @@ class Server:
     def start(self, *, wait: bool = True) -> None:
         """Start the command; with ``wait`` until it is ready."""
         self.storage.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+        command = [sys.executable, "-m", *self.command]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True
@@ -54,6 +56,10 @@ class Server:
         """The server's parent process."""
         assert self._process is not None, "the server was not started"
         return self._process
+
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
 
     def wait_ready(self, seconds: float = 30.0) -> None:
         """Wait until the server says that it is ready."""
@@ -97,6 +103,25 @@ class Server:
             timeout=60,
             check=False,
         )
+
+
+class LoneWorker(Server):
+    """A running ``flask worker``: it listens nowhere."""
+
+    command = ("flask", "--app", "wsgi", "worker")
+
+    def wait_ready(self, seconds: float = 30.0) -> None:
+        """Wait until it says that it runs."""
+        end = time.monotonic() + seconds
+        while "The delivery worker runs." not in self.log.read_text():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < end, f"not ready in time:\n{self.log.read_text()}"
+            time.sleep(0.05)
+
+    def stop(self) -> int:
+        """Stop as a service manager does and return the exit code."""
+        self.process.terminate()
+        return self.process.wait(timeout=30)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""``flask worker``: a delivery worker by itself, beside the one that the server brings along."""
+"""``flask worker``: a delivery worker by itself, beside the server's own or instead of it."""
 
 import signal
 from threading import Event
@@ -14,7 +14,8 @@ from services.worker import run
 def worker() -> None:
     """Run a delivery worker by itself.
 
-    The server has one already; this is for more of them, as on other machines with PostgreSQL.
+    The server has one already, unless DELIVERY_WORKER=false; this is for more of them, as on other
+    machines with PostgreSQL.
     Ctrl-C or SIGTERM ends it when what it has in hand is done.
     """
     told = Event()
