@@ -8,12 +8,12 @@ import argparse
 import os
 from dataclasses import replace
 
-from bench import figures, measure
+from bench import figures, measure, nodes
 from bench.figures import Figure
 from bench.measure import Span
 from tests.postgres import new_database, programs, running_postgres
 
-PARTS = ("sqlite", "postgresql", "growth", "start")
+PARTS = ("sqlite", "postgresql", "nodes", "growth", "start")
 
 
 def main() -> None:
@@ -40,6 +40,9 @@ def main() -> None:
         with running_postgres(durable=True) as address:
             if "postgresql" in parts:
                 found += _everything("PostgreSQL", new_database(address), span, aims=False)
+            if "nodes" in parts:
+                backlog = 600 if asked.quick else 3_000
+                found += _titled("nodes", nodes.scaled(address, backlog))
             if "growth" in parts:
                 found += _growth("PostgreSQL", new_database(address), span, sizes)
     print(figures.table(found, before))

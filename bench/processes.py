@@ -82,10 +82,11 @@ def noop() -> Iterator["Process"]:
 
 
 @contextmanager
-def receiver() -> Iterator["Process"]:
-    """The other side of every push and every send."""
+def receiver(seconds: float = 0.0) -> Iterator["Process"]:
+    """The other side of every push and every send; it takes so many seconds for an answer."""
     port = free_port()
-    with _running([sys.executable, "-m", "bench.receiver", str(port)], {}) as process:
+    command = [sys.executable, "-m", "bench.receiver", str(port), str(seconds)]
+    with _running(command, {}) as process:
         _wait_for(port, traffic.get("/seen"))
         yield Process(process.pid, port)
 
@@ -121,11 +122,16 @@ def _wait_for(port: int, request: bytes, seconds: float = 30.0) -> None:
             time.sleep(0.02)
 
 
+def wait_until_up(server: Server) -> None:
+    """Wait until a server that was started answers, whether it is ready or not."""
+    _wait_for(server.port, traffic.get("/up"))
+
+
 def start_up_seconds(server: Server) -> float:
     """Start a server; how long until it answers."""
     start = time.monotonic()
     server.start(wait=False)
-    _wait_for(server.port, traffic.get("/up"))
+    wait_until_up(server)
     taken = time.monotonic() - start
     server.wait_ready()
     return taken

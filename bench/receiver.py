@@ -1,7 +1,8 @@
 """The other side: takes what Textbridge pushes and sends, and notes when it came.
 
-A process of its own, one thread, plain sockets: ``python -m bench.receiver PORT``. It answers every
-POST as Bandwidth does (a push receiver does not care). ``GET /seen`` tells what came.
+A process of its own, one thread, plain sockets: ``python -m bench.receiver PORT SECONDS``. It
+answers every POST after so many seconds as Bandwidth does (a push receiver does not care).
+``GET /seen`` tells what came.
 """
 
 import json
@@ -10,6 +11,8 @@ import select
 import socket
 import sys
 import time
+from collections import deque
+from contextlib import suppress
 
 TEXT = re.compile(rb'"text": ?"bench (\d+)')
 LENGTH = re.compile(rb"content-length: ?(\d+)", re.IGNORECASE)
@@ -18,7 +21,9 @@ LENGTH = re.compile(rb"content-length: ?(\d+)", re.IGNORECASE)
 class Receiver:
     """Counts pushes and sends; the last moment and, by the number in the text, each moment."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, seconds: float) -> None:
+        self._seconds = seconds
+        self._later: deque[tuple[float, socket.socket, bytes]] = deque()
         self._server = socket.create_server(("127.0.0.1", port), backlog=512)
         self._poll = select.epoll()
         self._poll.register(self._server.fileno(), select.EPOLLIN)
@@ -30,11 +35,16 @@ class Receiver:
     def serve(self) -> None:
         """Answer until killed."""
         while True:
-            for handle, _ in self._poll.poll():
+            wait = max(0.0, self._later[0][0] - time.monotonic()) if self._later else None
+            for handle, _ in self._poll.poll(wait):
                 if handle == self._server.fileno():
                     self._accept()
                 else:
                     self._read(handle)
+            while self._later and self._later[0][0] <= time.monotonic():
+                _, line, answer = self._later.popleft()
+                with suppress(OSError):  # whoever asked may be gone
+                    line.sendall(answer)
 
     def _accept(self) -> None:
         line, _ = self._server.accept()
@@ -55,7 +65,11 @@ class Receiver:
             return
         received = before + got
         while (whole := _whole(received)) is not None:
-            line.sendall(self._answer(received[:whole]))
+            answer = self._answer(received[:whole])
+            if self._seconds and received.startswith(b"POST"):
+                self._later.append((time.monotonic() + self._seconds, line, answer))
+            else:
+                line.sendall(answer)
             received = received[whole:]
         self._lines[handle] = (line, received)
 
@@ -95,4 +109,4 @@ def _response(status: bytes, body: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    Receiver(int(sys.argv[1])).serve()
+    Receiver(int(sys.argv[1]), float(sys.argv[2])).serve()
