@@ -163,10 +163,11 @@ def when_ready(server: Any) -> None:
     if "sandbox" in _environment.carriers:
         lines += [f"  Sandbox, to try it without a carrier:  {_environment.local_url}/sandbox"]
     lines += [
+        f"  Phone app:                             {_environment.local_url}/phone/",
         f"  Health:                                {_environment.local_url}/ready",
         f"  API for apps:                          {_environment.local_url}/api/v1/openapi.json",
         f"  Webhook addresses for the carriers:    {flask} webhooks",
-        f"  A code to pair an app of 201 with:     {flask} devices pair 201",
+        f"  A code to pair a phone app of 201's:   {flask} devices pair 201",
         f"  A token for a server of 201's:         {flask} devices add 201 --name server",
     ]
     print("\n".join(lines), file=sys.stderr, flush=True)

@@ -385,6 +385,28 @@ class IdempotencyHeaders(Taken):
     )
 
 
+# Contacts
+
+
+class ContactSchema(Told):
+    """What to call an address: a number in E.164, a short code or a sender's name."""
+
+    number = fields.String()
+    name = fields.String()
+
+
+class ContactListSchema(Told):
+    """All contacts of the installation, in the order of their numbers."""
+
+    items = fields.List(fields.Nested(ContactSchema))
+
+
+class NameSchema(Taken):
+    """The name of a contact."""
+
+    name = Words(required=True, validate=validate.Length(1, 100))
+
+
 # Files
 
 

@@ -1,9 +1,11 @@
 """``flask devices``: the apps of each extension, their tokens and how new ones are paired."""
 
+import sys
 from functools import partial
 from typing import Any
 
 import click
+import segno
 
 from blueprints.cli.terminal import (
     Group,
@@ -88,15 +90,23 @@ def add(extension: str, name: str, as_json: bool) -> None:
 @extension_argument
 @json_option
 def pair(extension: str, as_json: bool) -> None:
-    """Make a one-time code with which an app is paired with EXTENSION within ten minutes."""
+    """Make a one-time code with which an app is paired with EXTENSION within ten minutes.
+
+    It comes with a link that opens the phone app, and on a terminal with its QR code.
+    """
     code = gateway().store.write(lambda tx: devices.add_pairing(tx, extension))
+    # Behind the #: a browser tells that part to no server, so the code stands in no log.
+    link = f"{gateway().environment.app_url}/phone/#code={code}"
     _warn_without_number(extension)
     if as_json:
         seconds = int(devices.PAIRING_SECONDS)
-        document({"code": code, "extension": extension, "expires_in": seconds})
+        told = {"code": code, "link": link, "extension": extension, "expires_in": seconds}
+        document(told)
         return
-    facts((("Code", code), ("Extension", extension)))
-    click.echo("Enter it in the app. It works once, within ten minutes.")
+    facts((("Code", code), ("Link", link), ("Extension", extension)))
+    if sys.stdout.isatty():
+        segno.make_qr(link).terminal(compact=True)
+    click.echo("Open the link, or enter the code in the app. It works once, within ten minutes.")
 
 
 @group.command()

@@ -213,6 +213,14 @@ reads = Table(
     Index("reads_by_change", "extension", "changed"),
 )
 
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("number", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+
 quarantine = Table(
     "quarantine",
     metadata,
