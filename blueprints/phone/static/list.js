@@ -139,21 +139,21 @@ function row() {
       "a",
       { class: "row-link" },
       avatar(),
-      el("bdi", { class: "row-name" }),
-      el("span", { class: "row-time" }),
+      top(),
       el("span", { class: "row-preview", dir: "auto" }),
-      el("span", { class: "row-end" }, el("span", { class: "row-own" }), badge),
+      badge,
     ),
   );
 }
 
 function hit() {
-  const name = el("bdi", { class: "row-name" });
-  return el(
-    "li",
-    { class: "row" },
-    el("a", { class: "row-link" }, avatar(), name, el("span", { class: "row-time" }), el("span", { class: "row-preview", dir: "auto" })),
-  );
+  const preview = el("span", { class: "row-preview", dir: "auto" });
+  return el("li", { class: "row" }, el("a", { class: "row-link" }, avatar(), top(), preview));
+}
+
+function top() {
+  const parts = [el("bdi", { class: "row-name" }), el("span", { class: "row-own" }), el("span", { class: "row-time" })];
+  return el("span", { class: "row-top" }, parts);
 }
 
 function paintHit(node, message, wanted) {

@@ -5,7 +5,7 @@ import { el } from "./dom.js";
 import * as push from "./push.js";
 import { confirm, openSheet } from "./sheet.js";
 import { state } from "./state.js";
-import { ownName, spoken } from "./words.js";
+import { spoken } from "./words.js";
 
 const PREVIEWS = { full: "Name and text", sender: "Name only", none: "Neither" };
 
@@ -14,7 +14,7 @@ export async function openSettings(leave) {
   const problem = el("p", { class: "problem", role: "alert", hidden: true });
   const sheet = openSheet(
     "Settings",
-    el("p", { class: "whose" }, el("b", { text: `Extension ${me.extension}` }), el("span", { text: me.numbers.map((one) => label(one.number)).join(", ") || "No number yet" })),
+    el("p", { class: "whose" }, el("b", { text: `Extension ${me.extension}` }), numbersOf(me)),
     problem,
     ...notifications(guarded),
     el("h3", { text: "This device" }),
@@ -53,9 +53,9 @@ export async function openSettings(leave) {
   }
 }
 
-function label(number) {
-  const called = ownName(number);
-  return called === spoken(number) ? called : `${called} ${spoken(number)}`;
+function numbersOf(me) {
+  if (!me.numbers.length) return el("span", { text: "No number yet" });
+  return me.numbers.map(({ number, description }) => el("span", { text: [description, spoken(number)].filter(Boolean).join(" · ") }));
 }
 
 function notifications(guarded) {
