@@ -7,7 +7,7 @@ certainly was not, ``NoAnswer`` that nobody knows.
 import json
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
@@ -20,6 +20,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import create_connection
 
 from services.errors import TextbridgeError
 
@@ -108,18 +109,26 @@ def is_public(address: str) -> bool:
     return inner.is_global and not inner.is_multicast
 
 
-class _PublicHTTP(HTTPConnection):
-    """A connection that hangs up before it has said anything if it leads into a private network.
+class _NotPublic(NewConnectionError):
+    """The host is in a private network; nothing was connected to."""
 
-    What counts is where it leads in the end: whatever a name stands for at another moment.
-    """
+
+class _PublicHTTP(HTTPConnection):
+    """A connection to a public address: to the very one that was looked at, whatever the name
+    stands for a moment later."""
 
     def _new_conn(self) -> socket.socket:
-        connected = super()._new_conn()
-        if not is_public(connected.getpeername()[0]):
-            connected.close()
-            raise NewConnectionError(self, "not a public address")
-        return connected
+        try:
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from None
+        addresses = [str(address[0]) for *_, address in found]
+        if not all(map(is_public, addresses)):
+            raise _NotPublic(self, "not a public address")
+        for address in dict.fromkeys(addresses):
+            with suppress(OSError):
+                return create_connection((address, self.port), self.timeout)
+        raise NewConnectionError(self, "no address took the connection")
 
 
 class _PublicHTTPS(_PublicHTTP, HTTPSConnection):
@@ -232,4 +241,6 @@ def _plain(error: requests.exceptions.RequestException) -> str:
     reason = getattr(error.args[0] if error.args else None, "reason", None)
     if isinstance(reason, NameResolutionError):
         return "Its host name could not be resolved."
+    if isinstance(reason, _NotPublic):
+        return "It is in a private network; the operator can allow it in PUSH_HOSTS."
     return "It did not take the connection."
