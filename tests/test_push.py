@@ -122,9 +122,7 @@ def test_what_follows_from_an_answer(name: str, case: dict[str, Any], service: P
 
 
 @pytest.mark.parametrize("kind", ["good", "bad"])
-@pytest.mark.parametrize(
-    "path", sorted(FOLDER.glob("*/addresses.json")), ids=lambda p: p.parent.name
-)
+@pytest.mark.parametrize("name", SERVICES)
 def test_what_a_device_may_register(name: str, kind: str) -> None:
     with Firebase() as firebase:
         opened = channel(name, firebase if name == "fcm" else None)
@@ -182,7 +180,7 @@ def test_a_public_way_out_connects_to_the_address_that_was_looked_at(
         looked_at.append(address)
         return True
 
-    monkeypatch.setattr("services.http.is_public", public)
+    monkeypatch.setattr("services.connections.is_public", public)
     answer = Http(public_only=True).request(
         "POST",
         service.url.replace("127.0.0.1", "localhost"),
