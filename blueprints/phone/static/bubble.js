@@ -77,7 +77,8 @@ function paintTrouble(trouble, shown) {
 const isPicture = (file) => /^image\/(jpeg|png|gif|webp|avif|bmp)$/.test(file.content_type);
 
 function makeFile(file) {
-  if (file.state === "pending") return el("p", { class: "file-note", text: "A file is on its way …" });
+  // Most are pictures: with the room for one, nothing moves when it comes.
+  if (file.state === "pending") return el("p", { class: "picture waiting", text: "On its way …" });
   if (file.state === "failed") return el("p", { class: "file-note", text: "A file could not be fetched." });
   const address = file.blob ? URL.createObjectURL(file.blob) : filePath(file.url);
   return isPicture(file) ? picture(file, address) : fileLink(file, address);
@@ -89,7 +90,7 @@ function picture(file, address) {
 }
 
 function paintFile(part, file, shown) {
-  if (!part.classList.contains("picture")) return;
+  if (part.tagName !== "BUTTON") return;
   part.setAttribute("aria-label", `Picture ${shown.mine ? "to" : "from"} ${shown.with}, show it large`);
   const [image] = part.children;
   part.onclick = () => openViewer(image.src, file.name || "picture");

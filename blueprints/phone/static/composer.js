@@ -47,8 +47,8 @@ export class Composer {
     this.node.addEventListener("drop", (event) => this.#take(event.dataTransfer.files, event));
   }
 
-  // Write in this conversation (`key`), from `number` to `name`.
-  open(key, number, name) {
+  // Write in this conversation (`key`), from `number`.
+  open(key, number) {
     this.#keepDraft();
     Object.assign(this, { key, number });
     const own = state.me?.numbers.find((one) => one.number === number);
@@ -56,7 +56,6 @@ export class Composer {
     this.limits = limits;
     this.attach.hidden = !(own?.mms ?? true);
     this.chooser.accept = (limits?.media_types ?? ["image/"]).map((kind) => (kind.endsWith("/") ? `${kind}*` : kind)).join();
-    this.field.setAttribute("aria-label", `Message to ${name}`);
     this.field.placeholder = "Message";
     const several = (state.me?.numbers.length ?? 0) > 1;
     this.from.textContent = several ? `From ${ownName(number)}` : `From ${spoken(number)}`;

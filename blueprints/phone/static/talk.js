@@ -45,6 +45,7 @@ export class Talk {
     state.addEventListener("reset", () => this.isOpen && this.id && this.#load());
     state.addEventListener("news", ({ detail }) => this.#news(detail.message));
     outbox.addEventListener("change", () => this.isOpen && this.#update());
+    state.addEventListener("connection", () => this.isOpen && this.#update());
     outbox.addEventListener("sent", ({ detail }) => this.#arrived(detail));
     document.addEventListener("visibilitychange", () => this.#markRead());
     new ResizeObserver(() => this.atEnd && this.#toEnd()).observe(this.scroller);
@@ -81,7 +82,7 @@ export class Talk {
     this.node.hidden = false;
     this.newer.hidden = true;
     this.#paintHead();
-    this.composer.open(`${number} ${peers.join()}`, number, titleOf(peers));
+    this.composer.open(`${number} ${peers.join()}`, number);
     this.#update();
     this.#toEnd();
     this.composer.focusOnDesk();
@@ -108,20 +109,19 @@ export class Talk {
     this.call.hidden = peers.length > 1 || !/^\+?\d+$/.test(peers[0]);
     this.call.href = `tel:${peers[0]}`;
     this.scroller.setAttribute("aria-label", `Messages with ${titleOf(peers)}`);
+    this.composer.field.setAttribute("aria-label", `Message to ${titleOf(peers)}`);
   }
 
   // Messages
 
   #update() {
     const keep = this.atEnd;
-    const { scrollHeight, scrollTop } = this.scroller;
-    const first = this.log.firstElementChild?.dataset.key;
+    const first = this.log.querySelector(".message");
+    const before = first?.offsetTop;
     this.older.hidden = !state.hasMore(this.id);
     reconcile(this.log, this.#rows(), (row) => row.key, make, paint);
     if (keep) this.#toEnd();
-    else if (this.log.firstElementChild?.dataset.key !== first) {
-      this.scroller.scrollTop = scrollTop + this.scroller.scrollHeight - scrollHeight; // older ones came above
-    }
+    else if (first?.isConnected) this.scroller.scrollTop += first.offsetTop - before; // older ones came above
     this.#markRead();
   }
 
