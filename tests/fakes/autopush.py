@@ -6,10 +6,13 @@ The browser's side is a websocket: https://mozilla-push-service.readthedocs.io/e
 import base64
 import json
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
+from typing import Any
 from uuid import uuid4
 
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
 PAGE = b"<!doctype html><title>A phone</title>"
@@ -75,24 +78,27 @@ class Autopush:
         return 201
 
     def _browser(self, connection: ServerConnection) -> None:
-        for written in connection:
-            said = json.loads(written)
-            kind = said.get("messageType")
-            if kind == "hello":
-                answer = {"uaid": uuid4().hex, "use_webpush": True, "broadcasts": {}}
-            elif kind == "register":
-                path = f"/wpush/v2/{uuid4().hex}"
-                self.subscribed[path] = said["channelID"]
-                self._browsers[said["channelID"]] = connection
-                answer = {"channelID": said["channelID"], "pushEndpoint": self.url + path}
-            elif kind == "unregister":
-                gone = [p for p, channel in self.subscribed.items() if channel == said["channelID"]]
-                for path in gone:
-                    del self.subscribed[path]
-                answer = {"channelID": said["channelID"]}
-            else:  # ack, ping, broadcasts: nothing is to be said
-                continue
-            connection.send(json.dumps({"messageType": kind, "status": 200, **answer}))
+        with suppress(ConnectionClosed):
+            for written in connection:
+                self._hear(connection, json.loads(written))
+
+    def _hear(self, connection: ServerConnection, said: dict[str, Any]) -> None:
+        kind = said.get("messageType")
+        if kind == "hello":
+            answer = {"uaid": uuid4().hex, "use_webpush": True, "broadcasts": {}}
+        elif kind == "register":
+            path = f"/wpush/v2/{uuid4().hex}"
+            self.subscribed[path] = said["channelID"]
+            self._browsers[said["channelID"]] = connection
+            answer = {"channelID": said["channelID"], "pushEndpoint": self.url + path}
+        elif kind == "unregister":
+            gone = [p for p, channel in self.subscribed.items() if channel == said["channelID"]]
+            for path in gone:
+                del self.subscribed[path]
+            answer = {"channelID": said["channelID"]}
+        else:  # ack, ping, broadcasts: nothing is to be said
+            return
+        connection.send(json.dumps({"messageType": kind, "status": 200, **answer}))
 
     def __enter__(self) -> "Autopush":
         for server in (self._http, self._sockets):
