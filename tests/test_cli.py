@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import stat
@@ -10,13 +11,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+import segno
 from click.testing import Result
 from filelock import FileLock
 from flask import Flask
@@ -453,7 +456,32 @@ def test_a_pairing_code_stands_for_its_extension_once(desk: Terminal) -> None:
     use = desk.gateway.store.write
     assert use(lambda tx: devices.use_pairing(tx, told["code"])) == "201"
     assert use(lambda tx: devices.use_pairing(tx, told["code"])) is None
-    assert "ten minutes" in desk.flask("devices", "pair", "201").output
+    shown = desk.flask("devices", "pair", "201").output
+    assert "ten minutes" in shown
+    assert "█" not in shown, "no QR code where it would be read by a program"
+
+
+def test_a_pairing_link_keeps_its_code_from_the_log(terminal: Callable[..., Terminal]) -> None:
+    told = terminal(PUBLIC, **PRODUCTION).json("devices", "pair", "201")
+    assert told["link"] == f"https://sms.example.com/phone/#code={told['code']}"
+
+
+def test_a_terminal_shows_the_pairing_link_as_a_qr_code(tmp_path: Path) -> None:
+    env = Server(tmp_path / "storage", {}).env
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "devices", "pair", "201"]
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        output = b""
+        with suppress(OSError):  # a terminal that was closed at its other end
+            while part := os.read(ours, 4096):
+                output += part
+    os.close(ours)
+    assert process.returncode == 0, output
+    shown = output.decode().replace("\r\n", "\n")
+    code = StringIO()
+    segno.make_qr(re.findall("http[^ ]+#code=[A-Z0-9-]+", shown)[0]).terminal(code, compact=True)
+    assert code.getvalue() in shown
 
 
 @pytest.mark.parametrize("command", [("add", "--name", "x"), ("pair",)])
@@ -470,6 +498,38 @@ def test_an_extension_without_a_number_is_taken_with_a_note(
 def test_what_is_no_extension_is_a_wrong_use(desk: Terminal, extension: str) -> None:
     assert "up to 32" in desk.flask("devices", "pair", extension, code=2).stderr
     desk.flask("devices", "add", "201", code=2)  # no name
+
+
+# contacts
+
+
+def test_contacts_are_set_listed_and_removed(desk: Terminal) -> None:
+    desk.flask("contacts", "set", "(303) 555-0177", " Ann Example ")
+    desk.flask("contacts", "set", PEER, f"Ann {NASTY}")
+    assert desk.json("contacts", "list") == [{"number": PEER, "name": f"Ann {NASTY}"}]
+    assert "\x1b" not in desk.flask("contacts", "list").output
+    desk.flask("contacts", "remove", "303 555 0177")
+    assert "has no name" in desk.flask("contacts", "remove", PEER, code=1).stderr
+    assert "No contact" in desk.flask("contacts", "list").output
+    assert "1 to 100" in desk.flask("contacts", "set", PEER, "  ", code=1).stderr
+    assert "neither" in desk.flask("contacts", "set", "?", "Ann", code=1).stderr
+
+
+def test_contacts_are_imported_all_or_none(desk: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "contacts.csv"
+    file.write_text(
+        '\ufeffName,Company,Number\n"Example, Ann",Acme,303-555-0177\nParcels,,72404\n', "utf-8"
+    )
+    assert "2 contacts" in desk.flask("contacts", "import", str(file)).output
+    wanted = [{"number": PEER, "name": "Example, Ann"}, {"number": "72404", "name": "Parcels"}]
+    assert desk.json("contacts", "list") == wanted
+    file.write_text("number,name\n+13035550188,Bob\nnonsense!,Eve\n", "utf-8")
+    assert "Line 3" in desk.flask("contacts", "import", str(file), code=1).stderr
+    file.write_text("number,name\n+13035550188\n", "utf-8")
+    assert "Line 2" in desk.flask("contacts", "import", str(file), code=1).stderr
+    file.write_text("phone,who\n+13035550188,Bob\n", "utf-8")
+    assert "name the columns" in desk.flask("contacts", "import", str(file), code=1).stderr
+    assert desk.json("contacts", "list") == wanted
 
 
 # messages

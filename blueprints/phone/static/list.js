@@ -1,6 +1,6 @@
 // The list of conversations, and the search in it.
 
-import { Unreachable, call } from "./api.js";
+import { Refused, Unreachable, call } from "./api.js";
 import { avatar, paintAvatar } from "./avatar.js";
 import { el, reconcile } from "./dom.js";
 import { outbox } from "./outbox.js";
@@ -9,6 +9,7 @@ import { briefly, mediaWord, nameOf, ownName, peersOf, spoken, titleOf } from ".
 
 const PAUSE = 250;
 const SHORTEST = 2;
+const MOST_ASKED = 5;
 
 export class List {
   #found = []; // messages that the server has found
@@ -95,13 +96,13 @@ export class List {
 
   async #search(wanted) {
     try {
-      const { items } = await call("GET", `search?q=${encodeURIComponent(wanted)}&limit=50`);
+      const [{ items }] = await Promise.all([call("GET", `search?q=${encodeURIComponent(wanted)}&limit=50`), findOlder(wanted)]);
       if (this.field.value.trim() !== wanted) return;
       this.#found = items;
       this.#searched = wanted;
       this.paint();
     } catch (error) {
-      if (!(error instanceof Unreachable)) throw error; // what is known here is shown
+      if (!(error instanceof Unreachable || error instanceof Refused)) throw error; // what is known here is shown
     }
   }
 
@@ -167,17 +168,28 @@ function paintHit(node, message, wanted) {
   link.querySelector(".row-preview").replaceChildren(...marked(around(message.text, wanted), wanted));
 }
 
+// Conversations that are not in the list yet: with these digits, or with contacts of such a name.
+async function findOlder(wanted) {
+  const digits = wanted.replace(/[\s().+-]/g, "");
+  const named = [...state.contacts].filter(([, name]) => name.toLowerCase().includes(wanted.toLowerCase())).map(([number]) => number);
+  const known = new Set(state.sorted().flatMap(peersOf));
+  const asked = [...named.filter((number) => !known.has(number)).slice(0, MOST_ASKED), ...(/^\d{3,}$/.test(digits) ? [digits] : [])];
+  await Promise.all(asked.map((number) => state.findConversations(number)));
+}
+
 // The part of a text in which the wanted words stand.
 function around(text, wanted) {
-  const at = text.toLowerCase().indexOf(wanted.toLowerCase());
+  const at = text.search(pattern(wanted));
   return at > 30 ? `… ${text.slice(at - 24)}` : text;
 }
 
 function marked(text, wanted) {
-  const at = text.toLowerCase().indexOf(wanted.toLowerCase());
-  if (at < 0) return [text];
-  const end = at + wanted.length;
-  return [text.slice(0, at), el("mark", { text: text.slice(at, end) }), text.slice(end)];
+  return text.split(pattern(wanted)).map((part, at) => (at % 2 ? el("mark", { text: part }) : part));
+}
+
+function pattern(wanted) {
+  const words = wanted.split(/\s+/).map((word) => word.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&"));
+  return new RegExp(`(${words.join("|")})`, "iu");
 }
 
 function preview(message) {

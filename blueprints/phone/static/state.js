@@ -59,6 +59,13 @@ class State extends EventTarget {
     this.tell("conversations");
   }
 
+  // Bring conversations here in whose numbers these digits stand.
+  async findConversations(digits) {
+    const { items } = await call("GET", `conversations?q=${encodeURIComponent(digits)}&limit=${PAGE}`);
+    for (const one of items) this.conversations.set(one.id, one);
+    this.tell("conversations");
+  }
+
   // A conversation, from the server if it is not known here. Throws `Refused` if there is none.
   async conversation(id) {
     if (!this.conversations.has(id)) this.#keep(await call("GET", `conversations/${id}`));

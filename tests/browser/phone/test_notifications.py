@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.browser.phone.world import SETTINGS, SINGLE, World, eventually
-from tests.fakes.push_services import BrowserPush
+from tests.fakes.push_services import BrowserPush, plain
 from tests.server import Server, running_server
 
 Open = Callable[..., Any]
