@@ -159,6 +159,7 @@ function fitKeyboard() {
 
 document.addEventListener("visibilitychange", () => {
   if (document.hidden && isNewer() && talk.composer.isEmpty) location.reload();
+  if (!document.hidden && live) Promise.all([state.loadMe(), state.loadContacts()]).catch(expected); // others may have changed them
 });
 
 start();
