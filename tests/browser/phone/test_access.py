@@ -8,7 +8,17 @@ import pytest
 from axe_playwright_python.base import AXE_FILE_PATH
 
 from services.segments import count
-from tests.browser.phone.world import DESK, World, enter, row, said, shown, spoken, write
+from tests.browser.phone.world import (
+    DESK,
+    World,
+    enter,
+    eventually,
+    row,
+    said,
+    shown,
+    spoken,
+    write,
+)
 
 Open = Callable[..., Any]
 SIZES = [(320, 640), (390, 844), (768, 1024), (1280, 800)]
@@ -224,3 +234,26 @@ def test_what_is_written_waits_while_one_looks_elsewhere(phone: Open, world: Wor
     assert page.locator(".composer textarea").input_value() == ""
     enter(page, spoken(one))
     assert page.locator(".composer textarea").input_value() == "half a sent"
+
+
+def test_a_file_on_its_way_has_the_room_of_a_picture(phone: Open, world: World) -> None:
+    peer = world.peer()
+    world.text(peer, "", media=("/sandbox/static/bridge.jpg",))
+    eventually(lambda: world.messages(peer)[0]["media"][0]["state"] == "kept")
+    page = phone(service_workers="block")
+
+    def on_its_way(route: Any) -> None:
+        answer = route.fetch()
+        found = answer.json()
+        found["items"][0]["media"][0].update(state="pending", url=None)
+        route.fulfill(response=answer, json=found)
+
+    page.route("**/api/v1/conversations/*/messages*", on_its_way)
+    enter(page, spoken(peer))
+    box = page.locator(".media > *")
+    page.get_by_text("On its way").wait_for()
+    before = box.bounding_box()
+    page.unroute_all()
+    page.reload()
+    shown(page.locator(".picture img"))
+    assert box.bounding_box() == before

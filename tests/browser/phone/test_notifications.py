@@ -109,13 +109,11 @@ def test_what_is_pushed_is_shown_and_opens_its_conversation(
 
 def wait_for_notifications(page: Any, wanted: list[str]) -> None:
     """Wait until exactly these are shown."""
-    page.wait_for_function(
-        """async (wanted) => {
-            const shown = await (await navigator.serviceWorker.ready).getNotifications();
-            return shown.map(({ title, body }) => `${title}: ${body}`).join() === wanted.join();
-        }""",
-        arg=wanted,
-    )
+    shown = """async () => {
+        const found = await (await navigator.serviceWorker.ready).getNotifications();
+        return found.map(({ title, body }) => `${title}: ${body}`);
+    }"""
+    eventually(lambda: page.evaluate(shown) == wanted)
 
 
 def deliver(page: Any, server: Server, told: dict[str, Any]) -> None:
