@@ -20,6 +20,7 @@ log = structlog.get_logger()
 SLOTS = 16  # jobs that one destination may have in hand at once
 LOOK_SECONDS = 0.005  # between two looks for work: under load each finds more
 BEAT_SECONDS = 10.0
+INDEX_SECONDS = 1.0
 RECOVERY_SECONDS = 900.0
 SWEEP_SECONDS = 3600.0
 
@@ -48,6 +49,7 @@ class Worker:
         self._lock = FileLock(self._folder / f"{self.id}.worker")
         self._next_look = 0.0
         self._next_beat = 0.0
+        self._next_index = 0.0
         self._next_sweep = 0.0
         self._next_recovery = 0.0
         self._generation = ""
@@ -87,10 +89,12 @@ class Worker:
             self._next_beat = now + BEAT_SECONDS
             self._gateway.store.write(lambda tx: jobs.beat(tx, self.id, time.time()))
             self._gateway.delivery.reclaim(self._dead_workers())
+        if now >= self._next_index and not self._in_hand["index"]:
+            self._next_index = now + INDEX_SECONDS
+            self._begin("index", self._gateway.index)
         if now >= self._next_recovery and not self._in_hand["recover"]:
             self._next_recovery = now + RECOVERY_SECONDS
-            self._in_hand["recover"] += 1
-            self._pool.spawn(self._recover)
+            self._begin("recover", self._gateway.recover_all)
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_SECONDS
             self._gateway.sweep()
@@ -119,13 +123,17 @@ class Worker:
         self._in_hand[job.destination] += 1
         self._pool.spawn(self._perform, job)
 
-    def _recover(self) -> None:
+    def _begin(self, name: str, work: Callable[[], None]) -> None:
+        self._in_hand[name] += 1
+        self._pool.spawn(self._beside, name, work)
+
+    def _beside(self, name: str, work: Callable[[], None]) -> None:
         try:
-            self._gateway.recover_all()
+            work()
         except StorageUnwell as error:
-            log.error("cannot recover yet", reason=str(error))
+            log.error(f"cannot {name} yet", reason=str(error))
         finally:
-            self._in_hand["recover"] -= 1
+            self._in_hand[name] -= 1
 
     def _perform(self, job: Job) -> None:
         try:
