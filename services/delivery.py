@@ -391,7 +391,6 @@ class Delivery:
             except StorageUnwell as error:
                 log.error("cannot record an outcome yet", reason=str(error))
                 time.sleep(1.0)
-        self._store.bell.ring()
 
 
 def _paces(provider: Provider, number: str) -> dict[str, float]:

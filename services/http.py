@@ -14,13 +14,14 @@ from typing import Any
 
 import gevent
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
+from services.connections import Connections
 from services.errors import TextbridgeError
 
 CONNECT_SECONDS = 5.0
 ANSWER_BYTES = 256 * 1024
+HEADERS = {"User-Agent": "Textbridge", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
 
 
 class NotSent(TextbridgeError):
@@ -86,23 +87,11 @@ class Answer:
         return min(max(wait, 0.0), 3600.0)
 
 
-class _Session(requests.Session):
-    """A session that takes redirects as answers and leaves their target, however odd, unread."""
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        return None
-
-
 class Http:
     """Keep-alive connections to the outside, with no redirects, proxies or retries of their own."""
 
     def __init__(self) -> None:
-        self._session = _Session()
-        self._session.trust_env = False
-        self._session.headers["User-Agent"] = "Textbridge"
-        adapter = HTTPAdapter(pool_connections=32, pool_maxsize=32, max_retries=0)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+        self._connections = Connections()
 
     def request(
         self,
@@ -142,22 +131,30 @@ class Http:
                 raise NotSent("The address is not valid.") from None
             raise NoAnswer("The connection broke before the answer was complete.") from None
 
-    def _exchange(self, method: str, url: str, seconds: float, most: int, **content: Any) -> Answer:
-        with self._session.request(
-            method,
-            url,
-            timeout=(min(CONNECT_SECONDS, seconds), seconds),
-            allow_redirects=False,
-            stream=True,
-            **content,
-        ) as response:
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        seconds: float,
+        most: int,
+        headers: Mapping[str, str] | None,
+        **content: Any,
+    ) -> Answer:
+        request = requests.PreparedRequest()
+        request.prepare(method, url, headers={**HEADERS, **(headers or {})}, **content)
+        wait = (min(CONNECT_SECONDS, seconds), seconds)
+        with self._connections.send(request, stream=True, timeout=wait) as response:
             body = bytearray()
             for chunk in response.iter_content(64 * 1024):
                 body += chunk
                 if len(body) > most:
                     raise TooLarge(f"The answer is larger than {most} bytes.")
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status_code, headers, bytes(body))
+            told = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status_code, told, bytes(body))
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._connections.close()
 
 
 def _never_connected(error: requests.exceptions.ConnectionError) -> bool:

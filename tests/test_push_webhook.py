@@ -91,7 +91,7 @@ def channel() -> Iterator[Open]:
         return SignedWebhook(settings, http)
 
     yield opened
-    http._session.close()
+    http.close()
 
 
 def refused(channel: SignedWebhook) -> PushError:

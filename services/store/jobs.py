@@ -10,9 +10,23 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, exists, func, or_, select, text, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from services.store.dialect import insert, insert_new
+from services.store.prepared import Prepared
 from services.store.schema import DEAD, DUE, LIVE, jobs, workers
 
 HOLD_SECONDS = 60.0
@@ -56,66 +70,89 @@ class Job:
     created_at: float = field(default_factory=time.time)
 
 
+def _free() -> Select[Any]:
+    """Due jobs of a destination that no earlier job of their lane holds back."""
+    earlier = jobs.alias("earlier")
+    holds = or_(earlier.c.state == "leased", earlier.c.hold_until > bindparam("now"))
+    blocked = exists().where(
+        earlier.c.lane == jobs.c.lane, earlier.c.id < jobs.c.id, EARLIER_LIVE, holds
+    )
+    return (
+        select(jobs.c.id)
+        .where(DUE, jobs.c.destination == bindparam("destination"), jobs.c.due <= bindparam("now"))
+        .where(~blocked)
+        .order_by(jobs.c.due, jobs.c.id)
+        .limit(bindparam("limit", type_=Integer))
+        .with_for_update(skip_locked=True)
+    )
+
+
+_ADD = Prepared(lambda tx: insert_new(tx, jobs))
+_FREE = Prepared(lambda _: _free())
+_LEASE = Prepared(
+    lambda _: (
+        update(jobs)
+        .where(jobs.c.id == bindparam("job_id"))
+        .values(
+            state="leased",
+            owner=bindparam("new_owner"),
+            attempts=jobs.c.attempts + 1,
+            updated_at=bindparam("now"),
+        )
+        .returning(*jobs.c)
+    )
+)
+_FIRST_DUE = Prepared(
+    lambda _: select(func.min(jobs.c.due).label("due")).where(
+        DUE, jobs.c.destination == bindparam("destination")
+    )
+)
+_DONE = Prepared(
+    lambda _: (
+        update(jobs)
+        .where(
+            jobs.c.id == bindparam("job_id"),
+            jobs.c.owner == bindparam("owner_is"),
+            jobs.c.state == "leased",
+        )
+        .values(state="done", owner=None, error=None, updated_at=bindparam("now"))
+    )
+)
+
+
 def add(tx: Connection, new: Iterable[Job]) -> None:
     """Write jobs; one that is there already (same message, kind, target, about) is left alone."""
-    rows = [
-        {
-            "kind": str(job.kind),
-            "message_id": job.message_id,
-            "target": job.target,
-            "about": job.about,
-            "destination": job.destination,
-            "lane": job.lane or f"{job.kind}:{job.target}:{job.message_id}",
-            "state": "due",
-            "due": job.due,
-            "hold_until": max(job.due, job.created_at) + HOLD_SECONDS,
-            "attempts": 0,
-            "lapses": 0,
-            "started": False,
-            "created_at": job.created_at,
-            "updated_at": job.created_at,
-        }
-        for job in new
-    ]
-    if rows:
-        tx.execute(insert_new(tx, jobs), rows)
+    for job in new:
+        _ADD.change(
+            tx,
+            kind=str(job.kind),
+            message_id=job.message_id,
+            target=job.target,
+            about=job.about,
+            destination=job.destination,
+            lane=job.lane or f"{job.kind}:{job.target}:{job.message_id}",
+            state="due",
+            due=job.due,
+            hold_until=max(job.due, job.created_at) + HOLD_SECONDS,
+            attempts=0,
+            lapses=0,
+            started=False,
+            created_at=job.created_at,
+            updated_at=job.created_at,
+        )
 
 
 def claim(tx: Connection, owner: str, destination: str, limit: int, now: float) -> list[Job]:
     """Lease due jobs of one destination to a worker, oldest first, none past its lane's order."""
-    earlier = jobs.alias("earlier")
-    holds = or_(earlier.c.state == "leased", earlier.c.hold_until > now)
-    blocked = exists().where(
-        earlier.c.lane == jobs.c.lane, earlier.c.id < jobs.c.id, EARLIER_LIVE, holds
-    )
-    free = (
-        select(jobs.c.id)
-        .where(DUE, jobs.c.destination == destination, jobs.c.due <= now, ~blocked)
-        .order_by(jobs.c.due, jobs.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    ids = [row[0] for row in tx.execute(free)]
-    if not ids:
-        return []
-    statement = (
-        update(jobs)
-        .where(jobs.c.id.in_(ids))
-        .values(state="leased", owner=owner, attempts=jobs.c.attempts + 1, updated_at=now)
-        .returning(*jobs.c)
-    )
-    return sorted((_job(row) for row in tx.execute(statement)), key=lambda job: job.id)
+    free = _FREE.rows(tx, destination=destination, now=now, limit=limit)
+    leased = (_LEASE.row(tx, job_id=row.id, new_owner=owner, now=now) for row in free)
+    return sorted(map(_job, leased), key=lambda job: job.id)
 
 
 def first_due(tx: Connection, destinations: Sequence[str]) -> dict[str, float]:
     """When the first job of each of these destinations is due; those without one are left out."""
-    found = {}
-    for name in destinations:
-        first = select(func.min(jobs.c.due)).where(DUE, jobs.c.destination == name)
-        due = tx.execute(first).scalar()
-        if due is not None:
-            found[name] = float(due)
-    return found
+    firsts = ((name, _FIRST_DUE.row(tx, destination=name).due) for name in destinations)
+    return {name: float(due) for name, due in firsts if due is not None}
 
 
 def start(tx: Connection, job: Job) -> bool:
@@ -125,7 +162,7 @@ def start(tx: Connection, job: Job) -> bool:
 
 def done(tx: Connection, job: Job) -> bool:
     """Note that a job is done; false when the lease is lost."""
-    return _finish(tx, job, state="done", owner=None, error=None)
+    return bool(_DONE.change(tx, job_id=job.id, owner_is=job.owner, now=time.time()))
 
 
 def retry(tx: Connection, job: Job, due: float, error: str, *, counts: bool = True) -> bool:

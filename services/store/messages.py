@@ -10,17 +10,36 @@ from sqlalchemy import Connection, Row, Select, and_, bindparam, func, select, u
 from services.messages import Attachment, DeliveryStatus, Message, Status, advances
 from services.store import attachments, conversations, receipts
 from services.store.dialect import insert_new
+from services.store.prepared import Prepared
 from services.store.schema import UNROUTED, counters, messages, reads
 
-# Statements of the road that every text takes are made once: making them costs more than running.
-_NEXT_SEQ = (
-    update(counters)
-    .where(counters.c.name == "seq")
-    .values(value=counters.c.value + 1)
-    .returning(counters.c.value)
+_NEXT_SEQ = Prepared(
+    lambda _: (
+        update(counters)
+        .where(counters.c.name == "seq")
+        .values(value=counters.c.value + 1)
+        .returning(counters.c.value)
+    )
 )
-_ADD = messages.insert()
-_BY_ID = select(messages).where(messages.c.id == bindparam("message_id"))
+_ADD_NEW = Prepared(lambda tx: insert_new(tx, messages, messages.c.seq))
+_ADD = Prepared(lambda _: messages.insert())
+_BY_ID = Prepared(lambda _: select(messages).where(messages.c.id == bindparam("message_id")))
+
+_READ_MARK = select(reads.c.seq).where(
+    reads.c.conversation_id == bindparam("conversation_id"),
+    reads.c.extension == bindparam("extension"),
+)
+_UNREAD = Prepared(
+    lambda _: (
+        select(func.count().label("unread"))
+        .select_from(messages)
+        .where(
+            messages.c.conversation_id == bindparam("conversation_id"),
+            messages.c.direction == "in",
+            messages.c.seq > func.coalesce(_READ_MARK.scalar_subquery(), 0),
+        )
+    )
+)
 
 # Of a carrier that gives its messages no ids, the same words and files again within so many seconds
 # are taken for the same call again. Any longer, and people who repeat themselves would be cut off.
@@ -30,7 +49,7 @@ _REPEATS_AMONG = 50  # the newest of a conversation
 
 def next_seq(tx: Connection) -> int:
     """The next number of the installation; given out in the order in which it becomes visible."""
-    return int(tx.execute(_NEXT_SEQ).scalar_one())
+    return int(_NEXT_SEQ.row(tx).value)
 
 
 def latest_seq(tx: Connection) -> int:
@@ -49,7 +68,7 @@ def add_inbound(tx: Connection, message: Message) -> Message | None:
     kept = replace(message, seq=seq, conversation_id=conversation_id)
     if kept.provider_id is None and _is_repeat(tx, kept):
         return None
-    if tx.execute(insert_new(tx, messages, messages.c.seq), _row(kept)).first() is None:
+    if _ADD_NEW.row(tx, **_row(kept)) is None:
         return None
     conversations.touch(tx, conversation_id, seq, kept.created_at)
     attachments.add(tx, kept.id, kept.media)
@@ -87,7 +106,7 @@ def add_outbound(tx: Connection, message: Message, fingerprint: str) -> Message:
     seq = next_seq(tx)
     conversation_id = conversations.find_or_add(tx, message, seq)
     kept = replace(message, seq=seq, conversation_id=conversation_id)
-    tx.execute(_ADD, _row(kept) | {"fingerprint": fingerprint})
+    _ADD.change(tx, **_row(kept), fingerprint=fingerprint)
     conversations.touch(tx, conversation_id, seq, kept.created_at)
     attachments.claim(tx, kept.id, [file.id for file in kept.media])
     return kept
@@ -103,9 +122,10 @@ def by_client_id(tx: Connection, extension: str, client_id: str) -> tuple[Messag
 
 def by_id(tx: Connection, message_id: str, numbers: Iterable[str] | None = None) -> Message | None:
     """One message; with ``numbers`` only if it belongs to one of them."""
-    rows = tx.execute(_of(_BY_ID, numbers), {"message_id": message_id}).all()
-    found = load(tx, rows)
-    return found[0] if found else None
+    row = _BY_ID.row(tx, message_id=message_id)
+    if row is None or (numbers is not None and row.number not in set(numbers)):
+        return None
+    return load(tx, [row])[0]
 
 
 def by_seq(tx: Connection, seqs: Sequence[int]) -> dict[int, Message]:
@@ -310,20 +330,12 @@ def _apply(tx: Connection, message_id: str, provider_id: str | None) -> Message 
 
 def unread(tx: Connection, extension: str, conversation_ids: Sequence[str]) -> dict[str, int]:
     """How many inbound messages of each conversation an extension has not read."""
-    mark = and_(
-        reads.c.conversation_id == messages.c.conversation_id, reads.c.extension == extension
-    )
-    statement = (
-        select(messages.c.conversation_id, func.count())
-        .select_from(messages.outerjoin(reads, mark))
-        .where(
-            messages.c.conversation_id.in_(conversation_ids),
-            messages.c.direction == "in",
-            messages.c.seq > func.coalesce(reads.c.seq, 0),
+    return {
+        conversation_id: int(
+            _UNREAD.row(tx, conversation_id=conversation_id, extension=extension).unread
         )
-        .group_by(messages.c.conversation_id)
-    )
-    return {str(row[0]): int(row[1]) for row in tx.execute(statement)}
+        for conversation_id in conversation_ids
+    }
 
 
 def load(tx: Connection, rows: Sequence[Row[Any]]) -> list[Message]:
