@@ -91,7 +91,9 @@ FOUND = [
     ('"hello" (world)*', "hello world"),
     ("hello 👍🏽", "hello"),
     ("family", "family 👩‍👧 ❤️"),
-    ("x" * 80, "x" * 100),
+    ("hello ❤️", "hello"),
+    ("softly", "soft\u00adly"),
+    ("ж" * 100 + " ok", "ж" * 3000 + " ok"),
     ("a\x00b", "a\ufffdb"),
 ]
 NOT_FOUND = [
@@ -249,6 +251,13 @@ def test_workers_that_index_at_once_index_everything_once(
     assert find(store, "word99") == ["word99"]
     for worker in workers:
         worker.close()
+
+
+def test_a_word_begins_with_what_was_typed_also_among_the_newest(store: Store) -> None:
+    keep(store, "anthem")
+    keep(store, "ant panthem")
+    index(store)
+    assert find(store, "anthem", limit=1) == ["anthem"]
 
 
 def test_what_is_indexed_during_a_search_is_found_once(
