@@ -26,7 +26,7 @@ from services.errors import (
 from services.http import Http
 from services.mail import Mailer
 from services.media import MediaStore
-from services.message_settings import MessageSettings, NumberSetting
+from services.message_settings import NumberSetting
 from services.messages import (
     Ack,
     DeliveryStatus,
@@ -44,6 +44,7 @@ from services.providers.base import Provider, Surroundings
 from services.push import CHANNELS
 from services.push.base import Channel
 from services.replies import Reply, compose
+from services.settings_source import left_file, open_settings, take_over
 from services.store import (
     Store,
     attachments,
@@ -72,17 +73,24 @@ class Gateway:
         self.stopping = False  # set when this process is told to stop: open streams end
         self.country = service.default_country
         self.store = Store(service.database_url, storage)
-        self.settings = MessageSettings(
-            storage / "message_settings.json",
-            [provider.name for provider in PROVIDERS],
-            self.country,
-        )
+        self.settings = open_settings(self.store, storage, self.country)
         self.http = Http()
         self.media = MediaStore(storage / "media", environment.app_key, environment.app_url)
         self.providers = self._open_providers()
         self.channels = self._open_channels()
         self.mailer = Mailer(environment.mail, service.app_name, _domain(environment.app_url))
         self.delivery = Delivery(self)
+
+    def prepare(self) -> None:
+        """Bring the database up to date, and Message Settings to where they are kept.
+
+        Raises ``StorageUnwell``, and ``SettingsError`` for a file that cannot be taken over.
+        """
+        self.store.migrate()
+        left = left_file(self.store, self.environment.service.storage_path.resolve())
+        if left is not None:
+            take_over(self.settings, left)
+        self.settings.look()
 
     def _open_providers(self) -> dict[str, Provider]:
         environment = self.environment

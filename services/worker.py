@@ -1,5 +1,6 @@
 """The delivery worker: does jobs until it is told to stop."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -23,6 +24,7 @@ BEAT_SECONDS = 10.0
 INDEX_SECONDS = 1.0
 RECOVERY_SECONDS = 900.0
 SWEEP_SECONDS = 3600.0
+ROUTE_AGAIN_SECONDS = 5.0  # processes see a change of Message Settings within a second
 
 
 def run(gateway: Gateway, alive: Callable[[], bool], beat: Callable[[], None]) -> None:
@@ -52,6 +54,7 @@ class Worker:
         self._next_index = 0.0
         self._next_sweep = 0.0
         self._next_recovery = 0.0
+        self._next_routing = math.inf
         self._generation = ""
 
     def __enter__(self) -> "Worker":
@@ -98,8 +101,12 @@ class Worker:
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_SECONDS
             self._gateway.sweep()
-        if self._gateway.settings.generation != self._generation:
-            self._generation = self._gateway.settings.generation
+        generation = self._gateway.settings.generation
+        if generation != self._generation or now >= self._next_routing:
+            # A text that was taken in with the settings of before may not be committed yet.
+            again = generation != self._generation
+            self._next_routing = now + ROUTE_AGAIN_SECONDS if again else math.inf
+            self._generation = generation
             self._gateway.route_waiting()
 
     def _dead_workers(self) -> list[str]:

@@ -282,7 +282,7 @@ def test_from_elsewhere_only_the_bare_answer_is_seen(
     make_app: Make, headers: dict[str, str], surroundings: dict[str, str]
 ) -> None:
     app = make_app()
-    break_settings(app, gateway_of(app).settings.path.parent, pytest.MonkeyPatch())
+    break_settings(app, gateway_of(app).environment.service.storage_path, pytest.MonkeyPatch())
     client = app.test_client()
     ready = client.get("/ready", headers=headers, environ_overrides=surroundings)
     metrics = client.get("/metrics", headers=headers, environ_overrides=surroundings)

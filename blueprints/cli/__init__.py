@@ -6,6 +6,7 @@ from blueprints.cli import (
     backup,
     carriers,
     config,
+    database,
     devices,
     messages,
     quarantine,
@@ -28,6 +29,7 @@ COMMANDS = (
     simulate.simulate,
     worker.worker,
     backup.backup,
+    database.group,
 )
 
 

@@ -10,6 +10,7 @@ import click
 
 from blueprints.cli.findings import findings
 from blueprints.cli.server import running_pid
+from blueprints.cli.settings import tell_of_left_file
 from blueprints.cli.terminal import Group, document, gateway, harmless, json_option
 from services import config
 from services.config import Variable
@@ -45,6 +46,7 @@ def check(as_json: bool) -> None:
     else:
         _print_sections(environment)
         _print_problems([str(problem) for problem in problems])
+    tell_of_left_file()
     raise SystemExit(1 if problems else 0)
 
 

@@ -68,7 +68,7 @@ def _mail(gateway: Gateway) -> Iterator[Problem]:
 def _settings(gateway: Gateway) -> Iterator[Problem]:
     broken = gateway.settings.problem
     if broken is not None:
-        remedy = "Mend the file; until then the last good settings stay in force."
+        remedy = f"{gateway.settings.remedy} The last good settings stay in force until then."
         yield Problem("Message Settings", broken, remedy)
 
 

@@ -35,6 +35,8 @@ def add_upload(tx: Connection, extension: str, file: Attachment) -> None:
 
 def uploads(tx: Connection, extension: str, ids: Sequence[str]) -> dict[str, Attachment]:
     """The files among ``ids`` that an extension has uploaded and no message holds yet."""
+    if not ids:
+        return {}
     statement = select(attachments).where(
         attachments.c.id.in_(ids),
         attachments.c.extension == extension,

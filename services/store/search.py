@@ -23,6 +23,7 @@ from services.store.words import Sought, sought, words_of
 
 MARK = "indexed"  # the counter with the ``seq`` of the newest message in the index
 BATCH = 500  # messages: about ten milliseconds, for which other writers wait
+FILL_BATCH = 5000
 CANDIDATES = 1000
 PREFIX = 3  # SQLite's index has the first 1, 2 and 3 letters of each word as entries of their own
 
@@ -105,6 +106,13 @@ def index(tx: Connection, most: int = BATCH) -> int:
         tx.execute(_ADD[tx.dialect.name], [_entry(*row) for row in rows])
         counters.put(tx, MARK, rows[-1].seq)
     return len(rows)
+
+
+def fill(tx: Connection) -> None:
+    """Add every message to an empty index."""
+    counters.put(tx, MARK, 0)
+    while index(tx, FILL_BATCH):
+        pass
 
 
 def _entry(seq: int, number: str, said: str) -> dict[str, object]:

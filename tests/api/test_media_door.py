@@ -139,7 +139,7 @@ def test_no_file_can_do_anything_in_a_browser_or_stay_in_a_proxy(phone: Phone) -
 def test_a_file_name_is_only_ever_a_name(house: House, phone: Phone, name: str) -> None:
     told = uploaded(phone, GIF, name)
     kept = house.gateway.media.open(told["id"])
-    assert kept.is_relative_to(house.gateway.settings.path.parent / "media")
+    assert kept.is_relative_to(house.gateway.environment.service.storage_path / "media")
     for answer in fetch(phone, told):
         assert answer.data == GIF
 
@@ -197,7 +197,7 @@ def test_a_large_file_passes_and_a_larger_one_is_refused(
 
 
 def kept(house: House) -> list[Path]:
-    folder = house.gateway.settings.path.parent / "media"
+    folder = house.gateway.environment.service.storage_path / "media"
     return [path for path in folder.rglob("*") if path.is_file()]
 
 

@@ -7,16 +7,14 @@ from sqlalchemy.dialects.postgresql import TSVECTOR
 from services.store import search
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 
 
 def upgrade() -> None:
     """Create the index and fill it; a deleted message leaves it by itself."""
-    op.execute("INSERT INTO counters (name, value) VALUES ('indexed', 0)")
     if op.get_bind().dialect.name == "sqlite":
         _in_sqlite()
-        while search.index(op.get_bind(), 5000):
-            pass
+        search.fill(op.get_bind())
     else:
         _in_postgres()
 
@@ -41,8 +39,7 @@ def _in_postgres() -> None:
         sa.Column("words", TSVECTOR(), nullable=False),
         sa.PrimaryKeyConstraint("seq"),
     )
-    while search.index(op.get_bind(), 5000):
-        pass
+    search.fill(op.get_bind())
     op.create_index("search_index_by_number", "search_index", ["number", "seq"])
     op.create_index("search_index_by_word", "search_index", ["words"], postgresql_using="gin")
     # Not a foreign key: its locks on messages could meet those of the statuses crosswise.
