@@ -97,6 +97,8 @@ class Delivery:
             self._do[job.kind](job)
         except DeliveryError as error:
             self.settle(job, error)
+        except StorageUnwell as error:  # nothing has left the house then, see ``_record``
+            self.settle(job, DeliveryError(str(error), Kind.RETRY))
         else:
             JOBS.labels(job.kind, "done").inc()
             DELIVERY_SECONDS.labels(job.kind).observe(max(0.0, time.time() - job.created_at))
@@ -153,6 +155,7 @@ class Delivery:
             lambda tx: messages.unread(tx, device.extension, [message.conversation_id])
         )
         received = job.about == "received"
+        own = self._house.settings.for_extension(device.extension)
         channel.notify(
             device,
             Notice(
@@ -162,6 +165,7 @@ class Delivery:
                 at=message.created_at if received else message.updated_at,
                 message=message_object(message, self._house.media.link),
                 unread=unread.get(message.conversation_id, 0),
+                numbers=tuple(setting.number for setting in own),
             ),
         )
 

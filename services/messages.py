@@ -274,7 +274,10 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a push channel tells an app: always repeated with the same ``id``."""
+    """What a push channel tells an app: always repeated with the same ``id``.
+
+    ``numbers`` are all numbers of the extension.
+    """
 
     id: str
     type: Literal["message.received", "message.updated", "device.test"]
@@ -282,3 +285,4 @@ class Notice:
     at: float
     message: dict[str, Any]
     unread: int = 0
+    numbers: tuple[str, ...] = ()

@@ -13,6 +13,8 @@ from gevent.pool import Pool
 
 from services.errors import DeliveryError, Kind, StorageUnwell
 from services.gateway import Gateway
+from services.listening import Listening
+from services.push.base import TwoWayChannel
 from services.store import destinations, jobs
 from services.store.jobs import Job, JobKind
 
@@ -56,10 +58,14 @@ class Worker:
         self._next_recovery = 0.0
         self._next_routing = math.inf
         self._generation = ""
+        self._listens = True
 
     def __enter__(self) -> "Worker":
         self._lock.acquire()
         self._gateway.store.write(destinations.resume_all)
+        for channel in self._gateway.channels.values():
+            if isinstance(channel, TwoWayChannel):
+                self._pool.spawn(self._listen, Listening(self._gateway, channel, self.id))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -83,6 +89,7 @@ class Worker:
 
     def finish(self, beat: Callable[[], None]) -> None:
         """Wait for the jobs in hand; whatever is left when we are killed is taken back later."""
+        self._listens = False
         while not self._pool.join(timeout=1.0):
             beat()
 
@@ -94,13 +101,16 @@ class Worker:
             self._gateway.delivery.reclaim(self._dead_workers())
         if now >= self._next_index and not self._in_hand["index"]:
             self._next_index = now + INDEX_SECONDS
-            self._begin("index", self._gateway.index)
+            self._in_hand["index"] += 1
+            self._pool.spawn(self._aside, "index", self._gateway.index)
         if now >= self._next_recovery and not self._in_hand["recover"]:
             self._next_recovery = now + RECOVERY_SECONDS
-            self._begin("recover", self._gateway.recover_all)
-        if now >= self._next_sweep:
+            self._in_hand["recover"] += 1
+            self._pool.spawn(self._aside, "recover", self._gateway.recover_all)
+        if now >= self._next_sweep and not self._in_hand["sweep"]:
             self._next_sweep = now + SWEEP_SECONDS
-            self._gateway.sweep()
+            self._in_hand["sweep"] += 1
+            self._pool.spawn(self._aside, "sweep", self._gateway.sweep)
         generation = self._gateway.settings.generation
         if generation != self._generation or now >= self._next_routing:
             # A text that was taken in with the settings of before may not be committed yet.
@@ -130,17 +140,22 @@ class Worker:
         self._in_hand[job.destination] += 1
         self._pool.spawn(self._perform, job)
 
-    def _begin(self, name: str, work: Callable[[], None]) -> None:
-        self._in_hand[name] += 1
-        self._pool.spawn(self._beside, name, work)
-
-    def _beside(self, name: str, work: Callable[[], None]) -> None:
+    def _aside(self, name: str, work: Callable[[], object]) -> None:
+        """Do what may have to wait for strangers beside the deliveries."""
         try:
             work()
         except StorageUnwell as error:
             log.error(f"cannot {name} yet", reason=str(error))
         finally:
             self._in_hand[name] -= 1
+
+    def _listen(self, listening: Listening) -> None:
+        while self._listens:
+            try:
+                listening.run(lambda: self._listens)
+            except Exception:
+                log.exception("listening failed in an unforeseen way")
+                time.sleep(1.0)
 
     def _perform(self, job: Job) -> None:
         try:

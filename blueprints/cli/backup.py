@@ -16,8 +16,8 @@ def backup(target: Path) -> None:
     """Copy everything while the server runs.
 
     Makes a new folder textbridge-YYYYmmdd-HHMMSS below FOLDER with the database (PostgreSQL's own
-    is not in it), Message Settings, the attachments and the key. A FILE whose name ends with .db
-    gets the database alone. Nothing is ever overwritten.
+    is not in it), Message Settings, the attachments (but those in a bucket) and the key. A FILE
+    whose name ends with .db gets the database alone. Nothing is ever overwritten.
     """
     store = gateway().store
     if target.suffix in DATABASE_FILES and not target.is_dir():
@@ -34,5 +34,10 @@ def backup(target: Path) -> None:
         note(
             "The messages and devices are in PostgreSQL and not in this copy: back them up with "
             "pg_dump. Message Settings are in both."
+        )
+    if gateway().environment.bucket is not None:
+        note(
+            "The attachments in the bucket are not in this copy: the bucket's own versions or "
+            "replication protect them."
         )
     note(".env is not in it: keep a copy of it in a safe place, for APP_KEY above all.")
