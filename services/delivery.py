@@ -22,7 +22,7 @@ from services.media import Kept
 from services.messages import Attachment, Device, Message, Notice, Status, message_object
 from services.metrics import DELIVERY_SECONDS, JOBS
 from services.providers.base import Provider
-from services.store import attachments, destinations, devices, jobs, messages, paces
+from services.store import attachments, destinations, devices, jobs, messages, paces, threads
 from services.store.jobs import Job, JobKind
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 BACKOFF = (1.0, 5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0)  # seconds after each failed attempt
 GIVE_UP_SECONDS = 86_400.0
-MAIL_PATIENCE_SECONDS = 120.0
+FILES_PATIENCE_SECONDS = 120.0
 LONGEST_SLEEP = 1.0
 MEDIA_BYTES = 20_000_000
 SMIL = "application/smil"
@@ -149,11 +149,13 @@ class Delivery:
         channel = self._house.channels.get(device.channel)
         if channel is None:
             raise PushError("The device has no push address any more.", Kind.REFUSED)
+        received = job.about == "received"
+        if received and channel.waits_for_files and self._waits_for_files(job):
+            return
         unread = self._store.read(
             lambda tx: messages.unread(tx, device.extension, [message.conversation_id])
         )
-        received = job.about == "received"
-        channel.notify(
+        thread = channel.notify(
             device,
             Notice(
                 id=f"msg_{message.id}_{device.extension}_{job.about}",
@@ -162,26 +164,41 @@ class Delivery:
                 at=message.created_at if received else message.updated_at,
                 message=message_object(message, self._house.media.link),
                 unread=unread.get(message.conversation_id, 0),
+                numbers=len(self._house.settings.for_extension(device.extension)),
             ),
         )
 
         def finish(tx: Connection) -> None:
-            jobs.done(tx, job)
-            destinations.resume(tx, job.destination)
+            self._finish(tx, job)
+            if thread is not None:
+                threads.put(
+                    tx,
+                    channel.name,
+                    thread,
+                    device.extension,
+                    message.conversation_id,
+                    message.seq,
+                )
             if channel.per_device:
                 devices.pushed(tx, device.id, None)
 
         self._record(finish)
 
     def _email(self, job: Job) -> None:
-        waits = self._store.read(lambda tx: jobs.open_of(tx, job.message_id, JobKind.FETCH))
-        if waits and time.time() - job.created_at < MAIL_PATIENCE_SECONDS:
-            self._record(
-                lambda tx: jobs.retry(tx, job, time.time() + 10, "waits for files", counts=False)
-            )
+        if self._waits_for_files(job):
             return
         self._house.mailer.send(self._with_paths(self._message(job)), job.target)
         self._record(lambda tx: self._finish(tx, job))
+
+    def _waits_for_files(self, job: Job) -> bool:
+        """Whether a job was put back because a file that belongs to it may still come."""
+        waits = self._store.read(lambda tx: jobs.open_of(tx, job.message_id, JobKind.FETCH))
+        if not waits or time.time() - job.created_at >= FILES_PATIENCE_SECONDS:
+            return False
+        self._record(
+            lambda tx: jobs.retry(tx, job, time.time() + 10, "waits for files", counts=False)
+        )
+        return True
 
     def _fetch(self, job: Job) -> None:
         file = self._store.read(lambda tx: attachments.by_id(tx, job.target))
@@ -258,11 +275,12 @@ class Delivery:
         destinations.resume(tx, job.destination)
 
     def _files_settled(self, tx: Connection, message_id: str) -> None:
-        """When no file is awaited any more, the mails leave and the apps hear of the pictures."""
+        """When no file is awaited any more, what waited for them leaves and the apps hear."""
         messages.touch(tx, message_id)
         if jobs.open_of(tx, message_id, JobKind.FETCH):
             return
-        jobs.hasten(tx, message_id, JobKind.EMAIL)
+        for kind in (JobKind.EMAIL, JobKind.PUSH):
+            jobs.hasten(tx, message_id, kind)
         message = messages.by_id(tx, message_id)
         if message is not None and message.routed:
             jobs.add(tx, self._house.updates(message, "media"))

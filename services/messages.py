@@ -254,6 +254,14 @@ class Ack:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a check of a carrier or channel found, with the remedy if not ``ok``."""
+
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """One installed app of one extension.
 
@@ -282,3 +290,4 @@ class Notice:
     at: float
     message: dict[str, Any]
     unread: int = 0
+    numbers: int = 1  # how many numbers the extension has: with several, its app should say which

@@ -64,7 +64,7 @@ def read_request(path: Path) -> WireRequest:
 
 def carriers() -> list[str]:
     """The carriers that have payload files."""
-    return sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
+    return sorted(path.parent.name for path in FOLDER.glob("*/settings.env"))
 
 
 def cases(pattern: str) -> list[Any]:

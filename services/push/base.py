@@ -1,10 +1,11 @@
 """What a push channel is to Textbridge: one class that tells an app of a message."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from services.http import Http
-from services.messages import Device, Notice
+from services.messages import Device, Finding, Notice
 
 
 class Channel(ABC):
@@ -20,11 +21,22 @@ class Channel(ABC):
     Settings: ClassVar[type]
     per_device: ClassVar[bool] = True
     updates: ClassVar[bool] = False  # whether it is also told of what became of sent messages
+    waits_for_files: ClassVar[bool] = False  # whether its app shows a message once, as it is then
 
     @abstractmethod
     def __init__(self, settings: Any, http: Http) -> None:
         """Take the channel's loaded settings and the way out."""
 
     @abstractmethod
-    def notify(self, device: Device, notice: Notice) -> None:
-        """Tell one device of one message; returns when it is taken. Raises ``PushError``."""
+    def notify(self, device: Device, notice: Notice) -> str | None:
+        """Tell one device of one message; returns when it is taken. Raises ``PushError``.
+
+        What it returns is the app's own name for the conversation, if it has one.
+        """
+
+    def check(self, extensions: Sequence[str]) -> Iterable[Finding]:
+        """Whether the credentials work and whether the app knows these extensions.
+
+        Raises ``PushError`` where not even the credentials can be checked.
+        """
+        return ()

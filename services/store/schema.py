@@ -213,6 +213,17 @@ reads = Table(
     Index("reads_by_change", "extension", "changed"),
 )
 
+# What another app calls a conversation: one chat with a person may stand for several of ours.
+threads = Table(
+    "threads",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("thread", Text, primary_key=True),
+    Column("extension", Text, primary_key=True),
+    Column("conversation_id", Text, ForeignKey("conversations.id"), primary_key=True),
+    Column("seq", BigInteger, nullable=False),  # the newest message that was shown there
+)
+
 quarantine = Table(
     "quarantine",
     metadata,

@@ -1,0 +1,39 @@
+"""What other apps call our conversations, and how far each has been shown there."""
+
+from sqlalchemy import Connection, select
+
+from services.store import conversations, messages
+from services.store.dialect import insert
+from services.store.schema import threads
+
+
+def put(
+    tx: Connection, channel: str, thread: str, extension: str, conversation_id: str, seq: int
+) -> None:
+    """Note that a channel shows a conversation in a thread of its own, up to a ``seq``."""
+    statement = insert(tx, threads).values(
+        channel=channel,
+        thread=thread,
+        extension=extension,
+        conversation_id=conversation_id,
+        seq=seq,
+    )
+    statement = statement.on_conflict_do_update(
+        index_elements=["channel", "thread", "extension", "conversation_id"],
+        set_={"seq": statement.excluded.seq},
+        where=threads.c.seq < statement.excluded.seq,
+    )
+    tx.execute(statement)
+
+
+def mark_read(tx: Connection, channel: str, thread: str) -> int:
+    """Note that what a thread has shown was read; returns how many read marks moved."""
+    found = tx.execute(
+        select(threads).where(threads.c.channel == channel, threads.c.thread == thread)
+    ).all()
+    return sum(
+        conversations.mark_read(
+            tx, row.extension, row.conversation_id, row.seq, messages.next_seq(tx)
+        )
+        for row in found
+    )
