@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from flask import Blueprint, Flask, Response, jsonify
+from sqlalchemy import Connection
 
 from blueprints.api.door import MOST_FILE
 from blueprints.errors import problem
@@ -16,7 +17,6 @@ from blueprints.webhooks import whole_body
 from services.config import derived_token
 from services.errors import InvalidWebhook, MediaError, PushError, RequestRefused
 from services.gateway import Gateway
-from services.http import Http
 from services.messages import Attachment, Device, WebhookCall, uuid7
 from services.metrics import WEBHOOKS
 from services.providers.base import same
@@ -86,7 +86,6 @@ class Inbox:
     def __init__(self, gateway: Gateway, channel: Ringotel) -> None:
         self._house = gateway
         self._channel = channel
-        self._internet = Http(public=True)  # where a file is, the caller says
 
     def take(self, happened: Written | WasRead | None) -> str:
         """Take in one event; returns what became of it, in a word.
@@ -101,18 +100,13 @@ class Inbox:
         return "ignored"
 
     def _reply(self, said: Written) -> str:
-        device = Device(
-            id=f"{self._channel.name}:{said.extension}",
-            extension=said.extension,
-            channel=self._channel.name,
-        )
         known = client_id(said.id)
         if self._house.store.read(lambda tx: messages.by_client_id(tx, said.extension, known)):
             return "repeated"
         try:
             files = (self._file(said.extension, said.file),) if said.file else ()
             reply = Reply(text=said.text, to=(said.peer,), media_ids=files, client_id=known)
-            _, repeated = self._house.reply(device, reply)
+            _, repeated = self._house.reply(self._device(said.extension), reply)
         except RequestRefused as error:
             if error.code == "client_id_reused":  # a repeat came at the same moment
                 return "repeated"
@@ -135,7 +129,7 @@ class Inbox:
         host = _host(address)
         try:
             kept = self._house.media.fetch(
-                self._internet,
+                self._channel.public_http,  # where the file is, the caller says
                 address,
                 {},
                 redirects=(host,),
@@ -157,11 +151,21 @@ class Inbox:
         return take(self._house, extension, file).id
 
     def _read(self, happened: WasRead) -> str:
-        store, name = self._house.store, self._channel.name
-        if not store.write(lambda tx: threads.mark_read(tx, name, happened.session)):
+        def work(tx: Connection) -> int:
+            moved = threads.mark_read(tx, self._channel.name, happened.session)
+            for extension, conversation_id, seq in moved:
+                self._house.tell_read(tx, self._device(extension), conversation_id, seq)
+            return len(moved)
+
+        if not self._house.store.write(work):
             return "ignored"
-        store.bell.ring()
+        self._house.store.bell.ring()
         return "read"
+
+    def _device(self, extension: str) -> Device:
+        """Ringotel's app of an extension."""
+        name = self._channel.name
+        return Device(id=f"{name}:{extension}", extension=extension, channel=name)
 
 
 def _host(address: str) -> str:

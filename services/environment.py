@@ -18,6 +18,8 @@ from services.errors import ConfigError, Problem
 from services.providers import PROVIDERS
 from services.providers.sandbox import Sandbox
 from services.push import CHANNELS
+from services.push.base import Channel
+from services.push.vapid import VapidSettings
 
 HOUSE = Path(__file__).resolve().parent.parent  # a relative STORAGE_PATH is in here
 REMEDY_KEY = (
@@ -31,6 +33,7 @@ class Environment:
 
     service: ServiceSettings
     mail: MailSettings
+    vapid: VapidSettings
     carriers: Mapping[str, CarrierSettings]
     channels: Mapping[str, Any]
     file: Path | None = None  # the .env that was read …
@@ -72,11 +75,18 @@ def sections() -> Iterator[tuple[str, str, type]]:
     """Every section of the environment: its title, its prefix and its declaration."""
     yield "Textbridge", "", ServiceSettings
     yield "E-mail", "MAIL_", MailSettings
+    yield "Web Push", "VAPID_", VapidSettings
     for provider in PROVIDERS:
         if provider is not Sandbox:
             yield provider.title, provider.prefix(), provider.Settings
     for channel in CHANNELS:
-        yield channel.title, channel.prefix, channel.Settings
+        if not _always_on(channel):
+            yield channel.title, channel.prefix, channel.Settings
+
+
+def _always_on(channel: type[Channel]) -> bool:
+    """Whether a channel needs no variables of its own."""
+    return not config.variables(channel.Settings, channel.prefix)
 
 
 def load(env: Mapping[str, str]) -> Environment:
@@ -84,24 +94,26 @@ def load(env: Mapping[str, str]) -> Environment:
     service, problems = config.load(ServiceSettings, "", env)
     mail, more = config.load(MailSettings, "MAIL_", env)
     problems += more
+    vapid, more = config.load(VapidSettings, "VAPID_", env)
+    problems += more
     carriers: dict[str, CarrierSettings] = {}
     for provider in PROVIDERS:
         if config.is_on(provider.Settings, provider.prefix(), env):
             _load_one(carriers, provider.name, provider.Settings, provider.prefix(), env, problems)
     channels: dict[str, Any] = {}
     for channel in CHANNELS:
-        if config.is_on(channel.Settings, channel.prefix, env):
+        if _always_on(channel) or config.is_on(channel.Settings, channel.prefix, env):
             _load_one(channels, channel.name, channel.Settings, channel.prefix, env, problems)
     if service is not None and not problems:
         service = replace(service, storage_path=HOUSE / service.storage_path)
         service, problems = _with_key(service)
-    if problems or service is None or mail is None:
+    if problems or service is None or mail is None or vapid is None:
         raise ConfigError(problems)
     if service.app_env == "local" and not carriers:
         _load_one(carriers, Sandbox.name, Sandbox.Settings, Sandbox.prefix(), {}, problems)
     file = Path(env["ENV_FILE"]) if env.get("ENV_FILE") else None
     read_at = float(env.get("ENV_READ_AT") or time.time())
-    return Environment(service, mail, carriers, channels, file, read_at)
+    return Environment(service, mail, vapid, carriers, channels, file, read_at)
 
 
 def _load_one(

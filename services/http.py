@@ -5,20 +5,20 @@ certainly was not, ``NoAnswer`` that nobody knows.
 """
 
 import json
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
-from socket import socket
 from time import time
 from typing import Any
 
 import gevent
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPSConnectionPool
-from urllib3.connection import HTTPSConnection
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from services.errors import TextbridgeError
@@ -97,55 +97,66 @@ class _Session(requests.Session):
         return None
 
 
-class _PublicConnection(HTTPSConnection):
-    """A connection that ends, before a byte is sent, where it did not lead into the internet."""
-
-    def _new_conn(self) -> socket:
-        connected = super()._new_conn()
-        if is_public(connected.getpeername()[0]):
-            return connected
-        connected.close()
-        raise NewConnectionError(self, "That is no public address.")
-
-
-class _PublicPool(HTTPSConnectionPool):
-    ConnectionCls = _PublicConnection
-
-
-class _PublicAdapter(HTTPAdapter):
-    """Https only, to public addresses only; looked at once connected, so no name can trick it."""
-
-    def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
-        super().init_poolmanager(*arguments, **more)
-        self.poolmanager.pool_classes_by_scheme = {"https": _PublicPool}
-
-
 def is_public(address: str) -> bool:
     """Whether an IP address is one of the internet, not of this machine or a network of ours.
 
-    >>> is_public("93.184.215.14"), is_public("127.0.0.1"), is_public("::ffff:10.0.0.1")
+    >>> is_public("9.9.9.9"), is_public("10.0.0.1"), is_public("::ffff:127.0.0.1")
     (True, False, False)
     """
-    found = ip_address(address.partition("%")[0])
-    found = getattr(found, "ipv4_mapped", None) or found
-    return found.is_global and not found.is_multicast
+    ip = ip_address(address.partition("%")[0])
+    inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None) or ip
+    return inner.is_global and not inner.is_multicast
+
+
+class _PublicHTTP(HTTPConnection):
+    """A connection that hangs up before it has said anything if it leads into a private network.
+
+    What counts is where it leads in the end: whatever a name stands for at another moment.
+    """
+
+    def _new_conn(self) -> socket.socket:
+        connected = super()._new_conn()
+        if not is_public(connected.getpeername()[0]):
+            connected.close()
+            raise NewConnectionError(self, "not a public address")
+        return connected
+
+
+class _PublicHTTPS(_PublicHTTP, HTTPSConnection):
+    """The same with TLS."""
+
+
+class _PublicHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _PublicHTTP
+
+
+class _PublicHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _PublicHTTPS
+
+
+class _PublicAdapter(HTTPAdapter):
+    """Connects to the internet only."""
+
+    def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
+        super().init_poolmanager(*arguments, **more)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _PublicHTTPPool,
+            "https": _PublicHTTPSPool,
+        }
 
 
 class Http:
     """Keep-alive connections to the outside, with no redirects, proxies or retries of their own.
 
-    With ``public`` for addresses that a stranger chose: only https, and only into the internet.
+    With ``public_only`` nothing in a private network or on this machine can be reached.
     """
 
-    def __init__(self, *, public: bool = False) -> None:
+    def __init__(self, *, public_only: bool = False) -> None:
         self._session = _Session()
         self._session.trust_env = False
         self._session.headers["User-Agent"] = "Textbridge"
-        if public:
-            del self._session.adapters["http://"]
-            self._session.mount("https://", _PublicAdapter(max_retries=0))
-            return
-        adapter = HTTPAdapter(pool_connections=32, pool_maxsize=32, max_retries=0)
+        kind = _PublicAdapter if public_only else HTTPAdapter
+        adapter = kind(pool_connections=32, pool_maxsize=32, max_retries=0)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 

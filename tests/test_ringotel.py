@@ -265,7 +265,7 @@ def test_a_file_that_moved_elsewhere_is_not_followed(office: Open, location: str
 
 
 def test_the_internet_does_not_lead_to_this_machine(ringotel: FakeRingotel) -> None:
-    internet = Http(public=True)
+    internet = Http(public_only=True)
     port = ringotel.env["RINGOTEL_API_URL"].split(":")[2]
     for address in (f"https://127.0.0.1:{port}", f"http://127.0.0.1:{port}", "file:///etc/passwd"):
         with pytest.raises(NotSent):

@@ -12,9 +12,8 @@ from typing import Any, ClassVar
 import structlog
 
 from services.config import url, variable
-from services.http import Http
 from services.messages import Device, Finding, Notice, Status
-from services.push.base import Channel
+from services.push.base import Channel, Surroundings
 from services.push.ringotel_api import Api
 from services.push.wording import wording
 
@@ -60,9 +59,10 @@ class Ringotel(Channel):
         "key in RINGOTEL_TOKEN."
     )
 
-    def __init__(self, settings: RingotelSettings, http: Http) -> None:
+    def __init__(self, settings: RingotelSettings, around: Surroundings) -> None:
         self.settings = settings
-        self._api = Api(http, settings.api_url, settings.token, settings.org_id)
+        self.public_http = around.public_http
+        self._api = Api(around.http, settings.api_url, settings.token, settings.org_id)
         self._users: dict[str, str] = {}
         self._asked_at = float("-inf")
 

@@ -5,7 +5,7 @@ done in order, except that a job which waits for a retry steps aside after ``HOL
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -107,15 +107,28 @@ def claim(tx: Connection, owner: str, destination: str, limit: int, now: float) 
     return sorted((_job(row) for row in tx.execute(statement)), key=lambda job: job.id)
 
 
-def first_due(tx: Connection, destinations: Sequence[str]) -> dict[str, float]:
-    """When the first job of each of these destinations is due; those without one are left out."""
-    found = {}
-    for name in destinations:
-        first = select(func.min(jobs.c.due)).where(DUE, jobs.c.destination == name)
-        due = tx.execute(first).scalar()
-        if due is not None:
-            found[name] = float(due)
-    return found
+# Goes through the index from one destination to the next, however many jobs each of them has.
+_FIRST_DUE = text("""
+    WITH RECURSIVE waiting (name) AS (
+        SELECT min(destination) FROM jobs WHERE state = 'due'
+        UNION ALL
+        SELECT (SELECT min(destination) FROM jobs WHERE state = 'due' AND destination > name)
+        FROM waiting WHERE name IS NOT NULL
+    )
+    SELECT name, (SELECT min(due) FROM jobs WHERE state = 'due' AND destination = name)
+    FROM waiting WHERE name IS NOT NULL
+""")
+
+
+def first_due(tx: Connection) -> dict[str, float]:
+    """Every destination for which jobs wait, with the time at which the first of them is due."""
+    return {str(name): float(due) for name, due in tx.execute(_FIRST_DUE)}
+
+
+def has_later(tx: Connection, job: Job) -> bool:
+    """Whether a later job waits in the same lane."""
+    statement = select(jobs.c.id).where(LIVE, jobs.c.lane == job.lane, jobs.c.id > job.id).limit(1)
+    return tx.execute(statement).first() is not None
 
 
 def start(tx: Connection, job: Job) -> bool:

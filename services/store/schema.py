@@ -187,6 +187,9 @@ devices = Table(
     Column("platform", Text, nullable=False),
     Column("channel", Text, nullable=False),
     Column("address", JSON, nullable=False),
+    Column("address_hash", Text, index=True),  # with the channel's name: finds who else has it
+    Column("preview", Text, nullable=False, server_default="full"),
+    Column("quiet_hours", JSON(none_as_null=True)),
     Column("token_hash", Text, nullable=False, unique=True),
     Column("created_at", Float, nullable=False),
     Column("seen_at", Float),

@@ -26,14 +26,17 @@ def put(
     tx.execute(statement)
 
 
-def mark_read(tx: Connection, channel: str, thread: str) -> int:
-    """Note that what a thread has shown was read; returns how many read marks moved."""
+def mark_read(tx: Connection, channel: str, thread: str) -> list[tuple[str, str, int]]:
+    """Note that what a thread has shown was read.
+
+    Returns the read marks that moved: extension, conversation and ``seq``.
+    """
     found = tx.execute(
         select(threads).where(threads.c.channel == channel, threads.c.thread == thread)
     ).all()
-    return sum(
-        conversations.mark_read(
-            tx, row.extension, row.conversation_id, row.seq, messages.next_seq(tx)
-        )
-        for row in found
-    )
+    marks = [(str(row.extension), str(row.conversation_id), int(row.seq)) for row in found]
+    return [
+        (extension, conversation_id, seq)
+        for extension, conversation_id, seq in marks
+        if conversations.mark_read(tx, extension, conversation_id, seq, messages.next_seq(tx))
+    ]
