@@ -80,13 +80,13 @@ def sections() -> Iterator[tuple[str, str, type]]:
         if provider is not Sandbox:
             yield provider.title, provider.prefix(), provider.Settings
     for channel in CHANNELS:
-        if not _always_on(channel):
+        if config.variables(channel.Settings, channel.prefix):
             yield channel.title, channel.prefix, channel.Settings
 
 
 def _always_on(channel: type[Channel]) -> bool:
-    """Whether a channel needs no variables of its own."""
-    return not config.variables(channel.Settings, channel.prefix)
+    """Whether a channel needs no variable to be set."""
+    return all(v.default is not None for v in config.variables(channel.Settings, channel.prefix))
 
 
 def load(env: Mapping[str, str]) -> Environment:

@@ -207,12 +207,25 @@ class MediaStore:
         name: str,
         most: int,
     ) -> Kept:
-        """Fetch a file of at most ``most`` bytes from a carrier, with its credentials, and keep it.
+        """Download a file and keep it. Raises ``MediaError`` or ``StorageUnwell``."""
+        answer = self.download(http, url, headers, redirects=redirects, most=most)
+        declared = answer.headers.get("content-type", "")
+        return self.keep([answer.body], file_id=file_id, declared=declared, name=name, most=most)
+
+    def download(
+        self,
+        http: Http,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        redirects: Sequence[str] = (),
+        most: int,
+    ) -> Answer:
+        """Fetch a file of at most ``most`` bytes from a carrier or an app, with our credentials.
 
         The address is the carrier's own (``Provider.media_headers``). It may redirect, three times
         at most, to https addresses at the hosts of ``redirects`` (patterns such as
-        ``*.example.com``); the credentials are not shown there. Raises ``MediaError`` or
-        ``StorageUnwell``.
+        ``*.example.com``); the credentials are not shown there. Raises ``MediaError``.
         """
         ends = time.monotonic() + self.seconds
         answer = self._request(http, url, headers, ends, most)
@@ -223,8 +236,7 @@ class MediaStore:
             answer = _without_credentials(self._request(http, url, {}, ends, most))
         if not answer.ok:
             raise _refusal(answer.status, answer.retry_after)
-        declared = answer.headers.get("content-type", "")
-        return self.keep([answer.body], file_id=file_id, declared=declared, name=name, most=most)
+        return answer
 
     def _request(
         self, http: Http, url: str, headers: Mapping[str, str], ends: float, most: int
