@@ -41,7 +41,7 @@ _metrics = _run / "metrics"
 _metrics.mkdir(parents=True, exist_ok=True)
 count_in(_metrics)
 
-import gevent
+import gevent.server
 from filelock import FileLock, Timeout
 from gunicorn.workers.ggevent import GeventWorker
 from prometheus_client.multiprocess import mark_process_dead
@@ -92,6 +92,10 @@ class Idle(gevent.Timeout):  # type: ignore[misc]
         gevent.spawn(self._greenlet.throw, self)
 
 
+# A process that takes every connection it can get leaves none for the others.
+gevent.server.StreamServer.max_accept = 1
+
+
 class Worker(GeventWorker):  # type: ignore[misc]
     """A web process, or the delivery worker if the parent says so."""
 
@@ -124,7 +128,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         while self.alive:
             gevent.sleep(0.2)
         gateway.stopping = True
-        gateway.store.bell.ring()
+        gateway.store.bell.strike()
         gevent.sleep(1.0)
         for wait in list(self.idle):
             wait.end()

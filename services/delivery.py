@@ -477,7 +477,6 @@ class Delivery:
             except StorageUnwell as error:
                 log.error("cannot record an outcome yet", reason=str(error))
                 time.sleep(1.0)
-        self._store.bell.ring()
 
 
 def _note_failure(tx: Connection, device_id: str, error: DeliveryError) -> None:

@@ -135,7 +135,6 @@ class Gateway:
             log.info(
                 "webhook", provider=provider.name, outcome=outcome, message_id=message_id or None
             )
-        self.store.bell.ring()
         return provider.ack
 
     def _take_in(
@@ -302,7 +301,6 @@ class Gateway:
             routed += self.store.write(partial(self._route, setting=setting))
         if routed:
             log.info("unrouted messages delivered", count=routed)
-            self.store.bell.ring()
         return routed
 
     def _route(self, tx: Connection, setting: NumberSetting) -> int:
@@ -324,11 +322,9 @@ class Gateway:
         unreadable = [item for item in parsed if isinstance(item, Unreadable)]
         if unreadable:
             raise RequestRefused("unreadable", unreadable[0].reason, status=409)
-        outcomes = self._take_in(
+        return self._take_in(
             provider, row.call(), (_told_at(item, row.received_at) for item in parsed), row.id
         )
-        self.store.bell.ring()
-        return outcomes
 
     # Outbound
 
@@ -361,7 +357,6 @@ class Gateway:
         except IntegrityError:  # another process kept the same client_id at the same moment
             message, repeated = self.store.write(keep)
         log.info("reply", message_id=message.id, extension=device.extension, repeated=repeated)
-        self.store.bell.ring()
         return message, repeated
 
     def _send(self, message: Message) -> Job:
@@ -394,9 +389,7 @@ class Gateway:
                 messages.requeue(tx, message_id)
             return revived
 
-        revived = self.store.write(work)
-        self.store.bell.ring()
-        return revived
+        return self.store.write(work)
 
     # Delivery
 
@@ -418,8 +411,6 @@ class Gateway:
         new = [(outcome, message_id) for outcome, message_id in outcomes if outcome == "received"]
         for _, message_id in new:
             log.info("recovered", provider=provider.name, message_id=message_id)
-        if new:
-            self.store.bell.ring()
         return outcomes
 
     def recover_all(self) -> None:

@@ -5,26 +5,23 @@ certainly was not, ``NoAnswer`` that nobody knows.
 """
 
 import json
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from ipaddress import ip_address
 from time import time
 from typing import Any
 
 import gevent
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
+from services.connections import Connections, NotPublic, PublicConnections
 from services.errors import TextbridgeError
 
 CONNECT_SECONDS = 5.0
 ANSWER_BYTES = 256 * 1024
+HEADERS = {"User-Agent": "Textbridge", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
 
 
 class NotSent(TextbridgeError):
@@ -90,61 +87,6 @@ class Answer:
         return min(max(wait, 0.0), 3600.0)
 
 
-class _Session(requests.Session):
-    """A session that takes redirects as answers and leaves their target, however odd, unread."""
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        return None
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the internet, not of this machine or a network of ours.
-
-    >>> is_public("9.9.9.9"), is_public("10.0.0.1"), is_public("::ffff:127.0.0.1")
-    (True, False, False)
-    """
-    ip = ip_address(address.partition("%")[0])
-    inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None) or ip
-    return inner.is_global and not inner.is_multicast
-
-
-class _PublicHTTP(HTTPConnection):
-    """A connection that hangs up before it has said anything if it leads into a private network.
-
-    What counts is where it leads in the end: whatever a name stands for at another moment.
-    """
-
-    def _new_conn(self) -> socket.socket:
-        connected = super()._new_conn()
-        if not is_public(connected.getpeername()[0]):
-            connected.close()
-            raise NewConnectionError(self, "not a public address")
-        return connected
-
-
-class _PublicHTTPS(_PublicHTTP, HTTPSConnection):
-    """The same with TLS."""
-
-
-class _PublicHTTPPool(HTTPConnectionPool):
-    ConnectionCls = _PublicHTTP
-
-
-class _PublicHTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _PublicHTTPS
-
-
-class _PublicAdapter(HTTPAdapter):
-    """Connects to the internet only."""
-
-    def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
-        super().init_poolmanager(*arguments, **more)
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": _PublicHTTPPool,
-            "https": _PublicHTTPSPool,
-        }
-
-
 class Http:
     """Keep-alive connections to the outside, with no redirects, proxies or retries of their own.
 
@@ -152,13 +94,7 @@ class Http:
     """
 
     def __init__(self, *, public_only: bool = False) -> None:
-        self._session = _Session()
-        self._session.trust_env = False
-        self._session.headers["User-Agent"] = "Textbridge"
-        kind = _PublicAdapter if public_only else HTTPAdapter
-        adapter = kind(pool_connections=32, pool_maxsize=32, max_retries=0)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+        self._connections = PublicConnections() if public_only else Connections()
 
     def request(
         self,
@@ -198,22 +134,30 @@ class Http:
                 raise NotSent("The address is not valid.") from None
             raise NoAnswer("The connection broke before the answer was complete.") from None
 
-    def _exchange(self, method: str, url: str, seconds: float, most: int, **content: Any) -> Answer:
-        with self._session.request(
-            method,
-            url,
-            timeout=(min(CONNECT_SECONDS, seconds), seconds),
-            allow_redirects=False,
-            stream=True,
-            **content,
-        ) as response:
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        seconds: float,
+        most: int,
+        headers: Mapping[str, str] | None,
+        **content: Any,
+    ) -> Answer:
+        request = requests.PreparedRequest()
+        request.prepare(method, url, headers={**HEADERS, **(headers or {})}, **content)
+        wait = (min(CONNECT_SECONDS, seconds), seconds)
+        with self._connections.send(request, stream=True, timeout=wait) as response:
             body = bytearray()
             for chunk in response.iter_content(64 * 1024):
                 body += chunk
                 if len(body) > most:
                     raise TooLarge(f"The answer is larger than {most} bytes.")
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status_code, headers, bytes(body))
+            told = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status_code, told, bytes(body))
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._connections.close()
 
 
 def _never_connected(error: requests.exceptions.ConnectionError) -> bool:
@@ -232,4 +176,6 @@ def _plain(error: requests.exceptions.RequestException) -> str:
     reason = getattr(error.args[0] if error.args else None, "reason", None)
     if isinstance(reason, NameResolutionError):
         return "Its host name could not be resolved."
+    if isinstance(reason, NotPublic):
+        return "It is in a private network; the operator can allow it in PUSH_HOSTS."
     return "It did not take the connection."

@@ -1,6 +1,7 @@
 """Phone numbers: written any usual way, kept in E.164 (library: phonenumbers)."""
 
 import re
+from functools import lru_cache
 
 import phonenumbers
 
@@ -11,6 +12,7 @@ _ALPHANUMERIC = re.compile(r"[A-Za-z0-9 &._+-]{1,20}", re.ASCII)
 _INTERNATIONAL = re.compile(r"[1-9][0-9]{10,14}", re.ASCII)
 
 
+@lru_cache(maxsize=4096)  # the same people write again and again
 def e164(written: str, country: str) -> str:
     """A phone number in E.164, whatever way it was written.
 

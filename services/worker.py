@@ -137,4 +137,4 @@ class Worker:
             self._gateway.delivery.settle(job, DeliveryError(reason, kind))
         finally:
             self._in_hand[job.destination] -= 1
-            self._gateway.store.bell.ring()
+            self._gateway.store.bell.strike()

@@ -17,22 +17,20 @@ from sqlalchemy import update
 
 from app import create_app
 from blueprints.acrobits import calls
-from services.errors import Kind, PushError
 from services.gateway import Gateway
-from services.messages import Attachment, Device, Message, Notice
+from services.messages import Attachment, Device, Message
 from services.push.acrobits_files import CONTENT_TYPE
 from services.store import attachments, conversations, destinations, devices, messages
 from services.store.schema import jobs as job_table
 from services.store.schema import messages as message_table
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.fakes.acrobits import App, FakeRelay
-from tests.fakes.bandwidth import Answer
+from tests.fakes.push_services import Answer
 from tests.test_cli import Terminal
 from tests.test_gateway import receive, work
 
 OTHER = "+12025550199"
 PAYLOADS = Path(__file__).parent / "payloads" / "acrobits"
-PUSHES = json.loads((PAYLOADS / "push.json").read_text("utf-8"))
 FILES = json.loads((PAYLOADS / "files.json").read_text("utf-8"))
 PICTURE = b"\xff\xd8\xff\xe0 a picture of the tests"
 PATHS = ("send", "fetch", "push-token", "removed")
@@ -177,26 +175,21 @@ def test_a_test_push_arrives(office: Open, relay: FakeRelay) -> None:
     assert "Id" not in relay.pushes[0]
 
 
-@pytest.mark.parametrize("name", PUSHES)
-def test_what_follows_from_the_relays_answer(office: Open, relay: FakeRelay, name: str) -> None:
-    case = PUSHES[name]
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(200, '{"code": 200, "response": "OK"}'),
+        Answer(200, "OK"),
+        Answer(200, "[]"),
+        Answer(200, '{"code": "404"}'),
+        Answer(202),
+    ],
+)
+def test_what_counts_as_taken(office: Open, relay: FakeRelay, answer: Answer) -> None:
     desk = office()
     desk.started()
-    [device] = desk.devices()
-    body = case["body"]
-    odd = Answer(
-        case["status"], body if isinstance(body, dict) else body.encode(), case.get("headers", {})
-    )
-    relay.next(odd)
-    notice = Notice(id="x", type="device.test", extension="201", at=0.0, message={})
-    channel = desk.gateway.channels["acrobits"]
-    if case["kind"] is None:
-        channel.notify(device, notice)
-        return
-    with pytest.raises(PushError) as caught:
-        channel.notify(device, notice)
-    assert (caught.value.kind, caught.value.retry_after) == (Kind(case["kind"]), case.get("wait"))
-    assert device.address["token"] not in caught.value.reason
+    relay.answers.append(answer)
+    assert desk.gateway.delivery.test(desk.devices()[0])[0] == "taken"
 
 
 def test_a_dead_token_is_forgotten_until_the_app_starts_again(

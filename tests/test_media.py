@@ -383,7 +383,7 @@ def fetch(store: MediaStore, carrier: Carrier) -> Iterator[Fetch]:
         )
 
     yield fetched
-    http._session.close()
+    http.close()
 
 
 def test_a_file_is_fetched_with_the_credentials(carrier: Carrier, fetch: Fetch) -> None:
@@ -476,7 +476,7 @@ def moved(store: MediaStore, carrier: Carrier) -> Iterator[Fetch]:
         )
 
     yield fetched
-    http._session.close()
+    http.close()
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

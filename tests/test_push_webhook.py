@@ -92,7 +92,7 @@ def channel() -> Iterator[Open]:
         return SignedWebhook(settings, surroundings(http))
 
     yield opened
-    http._session.close()
+    http.close()
 
 
 def refused(channel: SignedWebhook) -> PushError:

@@ -100,20 +100,17 @@ def mark_read(asked: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
     reader = caller()
     extension = reader.extension
 
-    def work(tx: Connection) -> tuple[dict[str, Any], bool]:
+    def work(tx: Connection) -> dict[str, Any]:
         conversation = _own(tx, conversation_id)
         up_to = min(asked["up_to_seq"], conversation.last_seq)
         mark = conversations.read_marks(tx, extension, [conversation.id]).get(conversation.id, 0)
-        if moved := up_to > mark:
+        if up_to > mark:
             conversations.mark_read(tx, extension, conversation.id, up_to, messages.next_seq(tx))
             house().tell_read(tx, reader, conversation.id, up_to)
         unread = messages.unread(tx, extension, [conversation.id]).get(conversation.id, 0)
-        return {"read_seq": max(up_to, mark), "unread_count": unread}, moved
+        return {"read_seq": max(up_to, mark), "unread_count": unread}
 
-    told, moved = house().store.write(work)
-    if moved:
-        house().store.bell.ring()
-    return told
+    return house().store.write(work)
 
 
 def _own(tx: Connection, conversation_id: UUID) -> Conversation:

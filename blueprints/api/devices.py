@@ -125,7 +125,6 @@ def revoke_device(device_id: UUID) -> tuple[str, int]:
         devices.revoke(tx, _own(tx, device_id).id)
 
     house().store.write(work)
-    house().store.bell.ring()
     return "", 204
 
 

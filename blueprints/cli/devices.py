@@ -149,7 +149,6 @@ def revoke(device_id: str) -> None:
         raise RequestRefused(
             "not_found", f"There is no device {device_id}. See: flask devices list", status=404
         )
-    gateway().store.bell.ring()  # its open streams end at once
     click.echo("The device was revoked.")
 
 

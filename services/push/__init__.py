@@ -2,7 +2,19 @@
 
 from services.push.acrobits import Acrobits
 from services.push.base import Channel
+from services.push.fcm import Fcm
+from services.push.ntfy import Ntfy
 from services.push.ringotel import Ringotel
+from services.push.unifiedpush import UnifiedPush
 from services.push.webhook import SignedWebhook
+from services.push.webpush import WebPush
 
-CHANNELS: tuple[type[Channel], ...] = (SignedWebhook, Ringotel, Acrobits)
+CHANNELS: tuple[type[Channel], ...] = (
+    WebPush,
+    UnifiedPush,
+    Ntfy,
+    Fcm,
+    Acrobits,
+    Ringotel,
+    SignedWebhook,
+)

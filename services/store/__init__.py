@@ -31,7 +31,8 @@ class Store:
         self.bell: Bell = open_bell(self.engine, storage)
         self._turn = Turn(storage / "write.lock")
         on_sqlite = self.engine.dialect.name == "sqlite"
-        self._writer = Writer(self.engine, self._turn.taken if on_sqlite else nullcontext)
+        between = self._turn.taken if on_sqlite else nullcontext
+        self._writer = Writer(self.engine, self.bell, between)
         self._lock_file = storage / "migrate.lock"
 
     def migrate(self) -> None:

@@ -1,4 +1,4 @@
-"""The bell: whoever has committed something rings it, whoever waits for work wakes at once.
+"""The bell: it rings with every commit, and whoever waits for work wakes at once.
 
 On SQLite every process listens on a datagram socket in the storage folder; on PostgreSQL the bell
 is ``NOTIFY``, so that it is heard on every machine. A ring that gets lost costs only the wait for
@@ -15,8 +15,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import psycopg
-from sqlalchemy import Engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine
 
 CHANNEL = "textbridge"
 
@@ -24,58 +23,65 @@ CHANNEL = "textbridge"
 class Bell(ABC):
     """Rings and waits across processes."""
 
+    def __init__(self) -> None:
+        self._rung = threading.Condition()
+        self._count = 0
+        self._starting = threading.Lock()
+
+    @abstractmethod
+    def announce(self, tx: Connection) -> None:
+        """Let the database ring with this transaction's commit, if it can."""
+
     @abstractmethod
     def ring(self) -> None:
-        """Wake everybody who waits, in every process."""
+        """Wake everybody who waits, in every process, after a commit that could not."""
 
-    @abstractmethod
+    def strike(self) -> None:
+        """Wake everybody who waits in this process."""
+        with self._rung:
+            self._count += 1
+            self._rung.notify_all()
+
     def listen(self) -> int:
         """Begin to listen, if not yet; returns how often it has rung."""
+        with self._starting:
+            self._open()
+        return self._count
 
-    @abstractmethod
     def wait(self, seconds: float, since: int) -> bool:
         """Wait until it has rung more often than ``since``; false when the time passed."""
+        with self._rung:
+            return self._rung.wait_for(lambda: self._count != since, timeout=seconds)
+
+    @abstractmethod
+    def _open(self) -> None:
+        """Begin to listen, if not yet."""
 
     @abstractmethod
     def close(self) -> None:
         """Stop listening."""
 
 
-class _Shared:
-    """Many waiters of one process behind one listener."""
-
-    def __init__(self) -> None:
-        self._rung = threading.Condition()
-        self._count = 0
-
-    def strike(self) -> None:
-        with self._rung:
-            self._count += 1
-            self._rung.notify_all()
-
-    def count(self) -> int:
-        return self._count
-
-    def wait(self, seconds: float, since: int) -> bool:
-        with self._rung:
-            return self._rung.wait_for(lambda: self._count != since, timeout=seconds)
-
-
 class SocketBell(Bell):
     """A datagram socket for each listening process in ``<storage>/run``."""
 
     def __init__(self, storage: Path) -> None:
+        super().__init__()
         self._folder = storage / "run"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._sender.setblocking(False)
-        self._starting = threading.Lock()
         self._listener: socket.socket | None = None
         self._path: Path | None = None
-        self._shared = _Shared()
+
+    def announce(self, tx: Connection) -> None:
+        pass  # SQLite tells nobody of a commit
 
     def ring(self) -> None:
-        for path in self._folder.glob("*.bell"):
+        for name in os.listdir(self._folder):  # noqa: PTH208 - at every commit: Path takes longer
+            if not name.endswith(".bell"):
+                continue
+            path = self._folder / name
             try:
                 with _short(path) as address:
                     self._sender.sendto(b"!", address)
@@ -85,16 +91,9 @@ class SocketBell(Bell):
                 with contextlib.suppress(OSError):
                     path.unlink()  # its process is gone
 
-    def wait(self, seconds: float, since: int) -> bool:
-        return self._shared.wait(seconds, since)
-
-    def listen(self) -> int:
-        with self._starting:
-            if self._listener is None:
-                self._open()
-        return self._shared.count()
-
     def _open(self) -> None:
+        if self._listener is not None:
+            return
         self._path = self._folder / f"{uuid4().hex}.bell"
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         with _short(self._path) as address:
@@ -108,7 +107,7 @@ class SocketBell(Bell):
                     return
             except OSError:
                 return
-            self._shared.strike()
+            self.strike()
 
     def close(self) -> None:
         with self._starting:
@@ -138,28 +137,23 @@ class PostgresBell(Bell):
     """``NOTIFY`` and ``LISTEN``."""
 
     def __init__(self, engine: Engine) -> None:
+        super().__init__()
         self._engine = engine
-        self._starting = threading.Lock()
         self._listener: psycopg.Connection | None = None
         self._closed = False
-        self._shared = _Shared()
+
+    def announce(self, tx: Connection) -> None:
+        tx.exec_driver_sql(f"NOTIFY {CHANNEL}")
 
     def ring(self) -> None:
-        # What it announces is kept already; who misses it looks by the clock.
-        with contextlib.suppress(DBAPIError), self._engine.begin() as connection:
-            connection.execute(text(f"NOTIFY {CHANNEL}"))
+        pass  # the database has done it
 
-    def wait(self, seconds: float, since: int) -> bool:
-        return self._shared.wait(seconds, since)
-
-    def listen(self) -> int:
-        with self._starting:
-            if self._listener is None and not self._closed:
-                with contextlib.suppress(psycopg.Error):  # the next who listens connects anew
-                    self._listener = self._connect()
-                    hear = threading.Thread(target=self._hear, args=(self._listener,), daemon=True)
-                    hear.start()
-        return self._shared.count()
+    def _open(self) -> None:
+        if self._listener is None and not self._closed:
+            with contextlib.suppress(psycopg.Error):  # the next who listens connects anew
+                self._listener = self._connect()
+                hear = threading.Thread(target=self._hear, args=(self._listener,), daemon=True)
+                hear.start()
 
     def _connect(self) -> psycopg.Connection:
         url = self._engine.url.set(drivername="postgresql")
@@ -170,7 +164,7 @@ class PostgresBell(Bell):
     def _hear(self, listener: psycopg.Connection) -> None:
         try:
             for _ in listener.notifies():
-                self._shared.strike()
+                self.strike()
         except (psycopg.Error, OSError):
             pass
         finally:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Exists, Row, bindparam, exists, func, select,
 
 from services.messages import Message, uuid7
 from services.store.dialect import insert, insert_new
+from services.store.prepared import Prepared
 from services.store.schema import conversations, messages, reads
 
 
@@ -23,22 +24,27 @@ class Conversation:
     updated_at: float
 
 
-_FIND = select(conversations.c.id).where(
-    conversations.c.number == bindparam("number"), conversations.c.members == bindparam("members")
+_FIND = Prepared(
+    lambda _: select(conversations.c.id).where(
+        conversations.c.number == bindparam("number"),
+        conversations.c.members == bindparam("members"),
+    )
 )
-_TOUCH = (
-    update(conversations)
-    .where(conversations.c.id == bindparam("conversation_id"))
-    .values(last_seq=bindparam("seq"), updated_at=bindparam("at"))
+_TOUCH = Prepared(
+    lambda _: (
+        update(conversations)
+        .where(conversations.c.id == bindparam("conversation_id"))
+        .values(last_seq=bindparam("seq"), updated_at=bindparam("at"))
+    )
 )
 
 
 def find_or_add(tx: Connection, message: Message, seq: int) -> str:
     """The id of the conversation that a message belongs to, made if this is its first."""
     who = {"number": message.number, "members": " ".join(sorted(message.recipients))}
-    found = tx.execute(_FIND, who).scalar()
+    found = _FIND.row(tx, **who)
     if found is not None:
-        return str(found)
+        return str(found.id)
     row = who | {
         "id": uuid7(),
         "peer": message.peer,
@@ -47,12 +53,12 @@ def find_or_add(tx: Connection, message: Message, seq: int) -> str:
         "updated_at": message.created_at,
     }
     tx.execute(insert_new(tx, conversations), row)
-    return str(tx.execute(_FIND, who).scalar_one())
+    return str(_FIND.row(tx, **who).id)
 
 
 def touch(tx: Connection, conversation_id: str, seq: int, at: float) -> None:
     """Note a conversation's newest message."""
-    tx.execute(_TOUCH, {"conversation_id": conversation_id, "seq": seq, "at": at})
+    _TOUCH.change(tx, conversation_id=conversation_id, seq=seq, at=at)
 
 
 def by_id(tx: Connection, conversation_id: str, numbers: Iterable[str]) -> Conversation | None:

@@ -13,11 +13,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, exists, func, or_, select, text, update
 
 from services.store.dialect import insert, insert_new
+from services.store.prepared import Prepared
 from services.store.schema import DEAD, DUE, LIVE, jobs, workers
 
 HOLD_SECONDS = 60.0
 LAPSES = 5
 WORKER_SILENT_SECONDS = 45.0
+_ADD = Prepared(lambda tx: insert_new(tx, jobs))
 EARLIER_LIVE = text("earlier.state IN ('due', 'leased')")  # as in the partial index
 
 
@@ -58,27 +60,24 @@ class Job:
 
 def add(tx: Connection, new: Iterable[Job]) -> None:
     """Write jobs; one that is there already (same message, kind, target, about) is left alone."""
-    rows = [
-        {
-            "kind": str(job.kind),
-            "message_id": job.message_id,
-            "target": job.target,
-            "about": job.about,
-            "destination": job.destination,
-            "lane": job.lane or f"{job.kind}:{job.target}:{job.message_id}",
-            "state": "due",
-            "due": job.due,
-            "hold_until": max(job.due, job.created_at) + HOLD_SECONDS,
-            "attempts": 0,
-            "lapses": 0,
-            "started": False,
-            "created_at": job.created_at,
-            "updated_at": job.created_at,
-        }
-        for job in new
-    ]
-    if rows:
-        tx.execute(insert_new(tx, jobs), rows)
+    for job in new:
+        _ADD.change(
+            tx,
+            kind=str(job.kind),
+            message_id=job.message_id,
+            target=job.target,
+            about=job.about,
+            destination=job.destination,
+            lane=job.lane or f"{job.kind}:{job.target}:{job.message_id}",
+            state="due",
+            due=job.due,
+            hold_until=max(job.due, job.created_at) + HOLD_SECONDS,
+            attempts=0,
+            lapses=0,
+            started=False,
+            created_at=job.created_at,
+            updated_at=job.created_at,
+        )
 
 
 def claim(tx: Connection, owner: str, destination: str, limit: int, now: float) -> list[Job]:

@@ -10,16 +10,19 @@ from sqlalchemy import Connection, Row, Select, and_, bindparam, func, select, u
 from services.messages import Attachment, DeliveryStatus, Message, Status, advances
 from services.store import attachments, conversations, receipts
 from services.store.dialect import insert_new
+from services.store.prepared import Prepared
 from services.store.schema import UNROUTED, counters, messages, reads
 from services.store.schema import conversations as conversations_table
 
-# Statements of the road that every text takes are made once: making them costs more than running.
-_NEXT_SEQ = (
-    update(counters)
-    .where(counters.c.name == "seq")
-    .values(value=counters.c.value + 1)
-    .returning(counters.c.value)
+_NEXT_SEQ = Prepared(
+    lambda _: (
+        update(counters)
+        .where(counters.c.name == "seq")
+        .values(value=counters.c.value + 1)
+        .returning(counters.c.value)
+    )
 )
+_ADD_NEW = Prepared(lambda tx: insert_new(tx, messages, messages.c.seq))
 _ADD = messages.insert()
 _BY_ID = select(messages).where(messages.c.id == bindparam("message_id"))
 
@@ -32,7 +35,7 @@ MOST_UNREAD = 999
 
 def next_seq(tx: Connection) -> int:
     """The next number of the installation; given out in the order in which it becomes visible."""
-    return int(tx.execute(_NEXT_SEQ).scalar_one())
+    return int(_NEXT_SEQ.row(tx).value)
 
 
 def latest_seq(tx: Connection) -> int:
@@ -51,7 +54,7 @@ def add_inbound(tx: Connection, message: Message) -> Message | None:
     kept = replace(message, seq=seq, conversation_id=conversation_id)
     if kept.provider_id is None and _is_repeat(tx, kept):
         return None
-    if tx.execute(insert_new(tx, messages, messages.c.seq), _row(kept)).first() is None:
+    if _ADD_NEW.row(tx, **_row(kept)) is None:
         return None
     conversations.touch(tx, conversation_id, seq, kept.created_at)
     attachments.add(tx, kept.id, kept.media)

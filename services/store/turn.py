@@ -1,18 +1,17 @@
 """Whose turn it is to write to SQLite, among the processes of one storage folder.
 
-SQLite itself polls for its lock in steps of milliseconds and blocks the whole process meanwhile. A
-file lock wakes the next in line at once, and here it lets the other requests of the process go on,
-so that they gather for the next commit.
+SQLite itself polls for its lock in steps of milliseconds and blocks the whole process meanwhile.
+Waiting here lets the other requests of the process go on, so that they gather for the next commit.
 """
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import gevent
-from gevent import monkey
+LOOK_SECONDS = 0.0002  # about half of what a commit takes
 
 
 class Turn:
@@ -24,20 +23,19 @@ class Turn:
     @contextmanager
     def taken(self) -> Iterator[None]:
         """Wait for the turn and hold it; a process that dies gives it up."""
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._wait()
+        while not self._try():
+            time.sleep(LOOK_SECONDS)
         try:
             yield
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)
 
-    def _wait(self) -> None:
-        if monkey.is_module_patched("threading"):
-            gevent.get_hub().threadpool.apply(fcntl.flock, (self._file, fcntl.LOCK_EX))
-        else:
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+    def _try(self) -> bool:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def close(self) -> None:
         """Give the file back."""

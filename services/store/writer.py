@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.errors import StorageUnwell
+from services.store.bell import Bell
 from services.store.engine import WRITE
 
 T = TypeVar("T")
@@ -41,8 +42,11 @@ class Writer:
     Whoever comes first commits for all who wait, then calls the next in line to do the same.
     """
 
-    def __init__(self, engine: Engine, between: Callable[[], AbstractContextManager[None]]) -> None:
-        """``between`` keeps other processes from writing at the same time."""
+    def __init__(
+        self, engine: Engine, bell: Bell, between: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        """``bell`` rings with every commit; ``between`` keeps other processes from writing."""
+        self._bell = bell
         self._between = between
         self._engine = engine.execution_options(**{WRITE: True})
         self._waiting: deque[_Ticket] = deque()
@@ -61,7 +65,7 @@ class Writer:
             self._waiting.append(ticket)
             first, self._busy = not self._busy, True
         if first:
-            time.sleep(0)  # whoever is ready to write gets on board
+            self._gather()
         else:
             self._wait(ticket)
         if not ticket.done:
@@ -70,6 +74,13 @@ class Writer:
             raise ticket.error
         result: T = ticket.result
         return result
+
+    def _gather(self) -> None:
+        """Let whoever is about to write get on board, as long as somebody comes."""
+        aboard = 0
+        while aboard < min(len(self._waiting), MOST_TOGETHER):
+            aboard = len(self._waiting)
+            time.sleep(0)
 
     def _wait(self, ticket: _Ticket) -> None:
         try:
@@ -118,6 +129,8 @@ class Writer:
         with self._engine.begin() as transaction:
             for ticket in batch:
                 ticket.result = ticket.work(transaction)
+            self._bell.announce(transaction)
+        self._bell.ring()
 
     def _fail(self, batch: list[_Ticket], error: BaseException) -> None:
         for ticket in batch:

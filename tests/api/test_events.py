@@ -161,7 +161,7 @@ def test_a_waiting_call_ends_when_the_service_stops(house: House, phone: Phone) 
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(phone.read, "/sync", since="0", timeout=30)
         house.gateway.stopping = True
-        house.gateway.store.bell.ring()
+        house.gateway.store.bell.strike()
         assert waiting.result(timeout=20)["events"] == []
 
 
@@ -291,7 +291,7 @@ def test_the_stream_ends_when_the_service_stops(house: House, stream: Any) -> No
     live = stream()
     live.next()
     house.gateway.stopping = True
-    house.gateway.store.bell.ring()
+    house.gateway.store.bell.strike()
     assert live.ended()
 
 

@@ -10,9 +10,6 @@ In a test::
 
 import json
 import secrets
-import threading
-from collections import deque
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import fromstring
@@ -20,7 +17,7 @@ from xml.etree.ElementTree import fromstring
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.fakes.bandwidth import Answer
+from tests.fakes.push_services import Answer, PushService, Refused
 
 ALLOWED = {
     *("verb", "AppId", "DeviceToken", "Selector", "Badge", "Sound", "UserName"),
@@ -28,49 +25,38 @@ ALLOWED = {
 }  # fmt: skip
 
 
-class FakeRelay:
-    """The push relay. ``pushes`` were taken; a token that is not in ``tokens`` is dead."""
+class FakeRelay(PushService):
+    """The push relay. A push to a token that is not in ``tokens`` is answered as dead."""
+
+    accepted = (200, '{"code": 200, "response": "OK"}')
 
     def __init__(self) -> None:
-        self.pushes: list[dict[str, Any]] = []
+        super().__init__()
         self.tokens: dict[str, str] = {}
-        self._odd: deque[Answer] = deque()
-        fake = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                answer = fake._answer(self.path, body)
-                self.send_response(answer.status)
-                for name, value in answer.headers.items():
-                    self.send_header(name, value)
-                self.send_header("content-length", str(len(answer.raw)))
-                self.end_headers()
-                self.wfile.write(answer.raw)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-
-    def __enter__(self) -> "FakeRelay":
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._installed = self.install()
 
     @property
     def env(self) -> dict[str, str]:
         """The variables with which Textbridge uses it."""
-        return {"ACROBITS_PUSH_URL": f"http://127.0.0.1:{self._server.server_address[1]}/pnm2/send"}
+        return {"ACROBITS_PUSH_URL": f"{self.url}/pnm2/send"}
+
+    @property
+    def address(self) -> dict[str, Any]:
+        """What a device registers to be pushed to here."""
+        words = self._installed
+        return {
+            "selector": words["selector"],
+            "token": words["pushTokenOther"],
+            "app_id": words["pushappid_other"],
+        }
+
+    @property
+    def pushes(self) -> list[dict[str, Any]]:
+        """What was taken."""
+        return [seen for _, seen in self.taken]
 
     def install(self, app_id: str = "cz.acrobits.softphone.Groundwire") -> dict[str, str]:
-        """What an app knows of itself after it has registered with the relay."""
+        """What another app knows of itself after it has registered with the relay."""
         token = secrets.token_hex(32)
         self.tokens[token] = app_id
         return {
@@ -79,23 +65,23 @@ class FakeRelay:
             "pushappid_other": app_id,
         }
 
-    def next(self, *odd: Answer) -> None:
-        """Answer the next pushes like this, one after the other."""
-        self._odd.extend(odd)
-
-    def _answer(self, path: str, body: bytes) -> Answer:
-        if self._odd:
-            return self._odd.popleft()
+    def aside(self, path: str, headers: dict[str, str], body: bytes) -> Answer | None:
+        """A token that is not registered, or belongs to another app."""
         push = json.loads(body)
-        if path != "/pnm2/send" or not {"verb", "AppId", "DeviceToken", "Selector"} <= set(push):
-            return Answer(200, {"code": 400, "response": "Missing"})
-        assert set(push) <= ALLOWED, push
-        assert push["verb"] == "NotifyTextMessage"
-        assert isinstance(push["Badge"], int)
-        if self.tokens.get(push["DeviceToken"]) != push["AppId"]:
-            return Answer(200, {"code": 404, "response": "Token not found"})
-        self.pushes.append(push)
-        return Answer(200, {"code": 200, "response": "OK"})
+        if self.tokens.get(push.get("DeviceToken")) == push.get("AppId"):
+            return None
+        return Answer(200, '{"code": 404, "response": "Token not found"}')
+
+    def check(self, path: str, headers: dict[str, str], body: bytes) -> Any:
+        """The verb, its needed parts, and nothing that the relay does not know."""
+        push = json.loads(body)
+        if path != "/pnm2/send" or headers["content-type"] != "application/json":
+            raise Refused(404, f"no such page: {path}")
+        if push.get("verb") != "NotifyTextMessage" or not push.get("Selector"):
+            raise Refused(400, f"cannot be pushed: {push}")
+        if not set(push) <= ALLOWED or type(push["Badge"]) is not int:
+            raise Refused(400, f"odd parts: {push}")
+        return push
 
 
 class App:

@@ -1,0 +1,1 @@
+"""How fast and how large Textbridge is, measured against the limits of its own ground."""
