@@ -32,6 +32,7 @@ class FakeRingotel:
         self.delivered: list[str] = []
         self.calls: list[str] = []
         self._odd: deque[Answer] = deque()
+        self._changed = threading.Condition()
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -65,6 +66,11 @@ class FakeRingotel:
         """The variables with which Textbridge uses it."""
         url = f"http://127.0.0.1:{self._server.server_address[1]}/api"
         return {"RINGOTEL_TOKEN": TOKEN, "RINGOTEL_API_URL": url, "RINGOTEL_ORG_ID": ORG}
+
+    def wait_for(self, count: int, seconds: float = 20.0) -> None:
+        """Wait until so many messages are shown."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.shown) >= count, seconds), self.calls
 
     def next(self, *odd: Answer) -> None:
         """Answer the next requests like this, one after the other."""
@@ -106,6 +112,8 @@ class FakeRingotel:
             return {"result": {"error": "User not found in organization", "status": -1}}
         if params["type"] == 7:
             assert urlsplit(params["content"]).query, "a file needs a signed link"
-        self.shown.append((params["to"], params["from"], params["type"], params["content"]))
+        with self._changed:
+            self.shown.append((params["to"], params["from"], params["type"], params["content"]))
+            self._changed.notify_all()
         session = f"s-{params['to']}-{params['from']}"
         return {"result": {"messageid": f"m{len(self.shown)}", "sessionid": session}}
