@@ -76,13 +76,15 @@ def stream_id(message: Mapping[str, Any]) -> str:
 
 
 def _push(device: Device, notice: Notice) -> dict[str, Any]:
-    """The push as the relay wants it; ``Id`` is what the fetch calls the text, too."""
+    """The push as the relay wants it; ``Id`` is what the fetch calls the text, too.
+
+    The app counts its own badge: what is read in it, we are not told.
+    """
     push = {
         "verb": "NotifyTextMessage",
         "AppId": device.address["app_id"],
         "DeviceToken": device.address["token"],
         "Selector": device.address["selector"],
-        "Badge": notice.unread_total,
         "Sound": "default",
         "ContentType": "text/plain",
     }

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import structlog
 
 from services.config import url, variable
+from services.errors import Kind, PushError
 from services.messages import Device, Finding, Notice, Status
 from services.push.base import Channel, Surroundings
 from services.push.ringotel_api import Api
@@ -113,12 +114,21 @@ class Ringotel(Channel):
         if message_id is None or message["sent_by"] != extension:
             return
         if message["status"] == Status.DELIVERED:
-            self._api.delivered(message_id)
+            self._mark_delivered(message_id)
         elif message["status"] in (Status.FAILED, Status.UNKNOWN):
             told = "Not sent" if message["status"] == Status.FAILED else "Perhaps not sent"
             reason = (message["error"] or {}).get("reason") or "The carrier gave no reason."
             for peer in message["to"]:
                 self.tell(extension, peer, f"{told}: “{message['text'][:60]}” {reason}")
+
+    def _mark_delivered(self, message_id: str) -> None:
+        """Set the mark; a message that Ringotel has no more needs none."""
+        try:
+            self._api.delivered(message_id)
+        except PushError as error:
+            if error.kind is not Kind.REFUSED:
+                raise
+            log.info("not marked as delivered", reason=error.reason)
 
     def _knows(self, extension: str) -> bool:
         age = time.monotonic() - self._asked_at
