@@ -66,6 +66,15 @@ class Ntfy(Channel):
     def notify(self, device: Device, notice: Notice) -> None:
         """Publish one notice; returns when it is taken. Raises ``PushError``."""
         server, token = device.address["server"], device.address.get("token")
+        content = {
+            "topic": device.address["topic"],
+            # Without a message it would show “triggered”.
+            **({"title": notice.title} if notice.body else {}),
+            "message": notice.body or notice.title,
+            "tags": ["speech_balloon"],
+        }
+        if notice.conversation_id is not None:
+            content["click"] = f"{self._around.app_url}/phone/#/c/{notice.conversation_id}"
         allowed = self._around.places.are_allowed(server)
         http = self._around.http if allowed else self._around.public_http
         try:
@@ -73,13 +82,7 @@ class Ntfy(Channel):
                 "POST",
                 server,
                 headers={"authorization": f"Bearer {token}"} if token else {},
-                json={
-                    "topic": device.address["topic"],
-                    # Without a message it would show “triggered”.
-                    **({"title": notice.title} if notice.body else {}),
-                    "message": notice.body or notice.title,
-                    "tags": ["speech_balloon"],
-                },
+                json=content,
                 seconds=self.seconds,
             )
         except (NotSent, NoAnswer, TooLarge) as error:

@@ -225,7 +225,7 @@ class NtfyServer(PushService):
         asked = json.loads(body)
         if asked["topic"] != "phone_of_201":
             raise Refused(403, f"no such topic: {asked['topic']}")
-        if not asked["message"] or not set(asked) <= {"topic", "message", "title", "tags"}:
+        if not asked["message"] or not set(asked) <= {"topic", "message", "title", "tags", "click"}:
             raise Refused(400, f"cannot be shown: {asked}")
         return asked
 
