@@ -211,6 +211,22 @@ def test_a_body_that_is_none_is_refused_without_a_fault(office: Open, body: byte
     assert answer.status_code in (401, 422)
 
 
+def test_odd_values_make_no_fault(office: Open) -> None:
+    desk = office()
+    values = (
+        *(None, 5, -1.5, True, [], {}, "", "\x00", "\ud800", "x" * 50_000, "٣", 10**400),
+        *("https://", "https://[", "https://\x00/", "https://a\\b/", "//x", "https://x:99999/"),
+    )
+    for kind in (1, 2):
+        for name in ("messageid", "from", "to", "content", "type", "sessionid", "orgid"):
+            for method in ("message", "read"):
+                for value in values:
+                    params = EVENTS["text"]["event"]["params"] | {"type": kind, name: value}
+                    params["messageid"] = params["messageid"] if name == "messageid" else "m"
+                    answer = desk.post({"method": method, "params": params})
+                    assert answer.status_code < 500, (method, name, value, answer.text)
+
+
 def test_who_is_not_ringotel_is_refused(office: Open, ringotel: FakeRingotel) -> None:
     desk = office()
     good = json.loads(json.dumps(EVENTS["text"]["event"]).replace("@org", ORG))
@@ -349,6 +365,9 @@ def test_what_is_read_in_ringotel_is_read_here(
     receive(desk.gateway, "three")
     unread = desk.gateway.store.read(lambda tx: messages.unread(tx, "201", ids))
     assert sum(unread.values()) == 1
+    work(desk.gateway)  # shown in the same chat
+    assert desk.post(read).json == {"result": "read"}
+    assert desk.gateway.store.read(lambda tx: messages.unread(tx, "201", ids)) == {}
     marks = desk.gateway.store.read(lambda tx: conversations.read_marks(tx, "202", ids))
     assert marks == {}
 

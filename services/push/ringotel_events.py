@@ -10,8 +10,7 @@ from typing import Any
 
 from services.messages import clean
 
-TEXT = 1
-FILES = {2, 7}
+TEXT, FILES = "1", {"2", "7"}
 MOST_ID = 200
 
 
@@ -46,15 +45,15 @@ def event(told: Mapping[str, Any]) -> Written | WasRead | None:
         return WasRead(_word(params, "sessionid"))
     if method != "message":
         return None
-    kind = params.get("type", TEXT)
+    kind = str(params.get("type", TEXT))
     content = params.get("content")
     if not isinstance(content, str):
         raise ValueError("“content” is not a text.")
     about = {"id": _word(params, "messageid"), "extension": _word(params, "from")}
     about["peer"] = _word(params, "to")
-    if kind in (TEXT, str(TEXT)):
+    if kind == TEXT:
         return Written(**about, text=clean(content))
-    if kind in FILES or kind in {str(file) for file in FILES}:
+    if kind in FILES:
         return Written(**about, file=clean(content))
     raise ValueError("“type” is neither a text (1) nor a file (2).")
 
