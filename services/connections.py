@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import requests
 from certifi import where
@@ -18,7 +19,6 @@ from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import NameResolutionError, NewConnectionError
-from urllib3.util import parse_url
 from urllib3.util.connection import create_connection
 
 KEPT = 32  # hosts, and idle connections to each
@@ -114,8 +114,8 @@ class Connections(HTTPAdapter):
 
     def get_connection_with_tls_context(self, request: Any, *_: Any, **__: Any) -> Any:
         """The pool of connections to the request's host."""
-        url = parse_url(request.url)
-        return self._pool_of(url.host, url.port, url.scheme)
+        url = urlsplit(request.url)
+        return self._pool_of(url.hostname, url.port, url.scheme)
 
     def cert_verify(self, *_: Any, **__: Any) -> None:
         """Every pool does so from the start."""

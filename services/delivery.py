@@ -219,10 +219,11 @@ class Delivery:
     def _notice(self, message: Message, device: Device, about: str) -> Notice:
         extension = device.extension
         numbers = [setting.number for setting in self._house.settings.for_extension(extension)]
+        has_badge = self._house.channels[device.channel].per_device
 
         def count(tx: Connection) -> tuple[int, int]:
             here = messages.unread(tx, extension, [message.conversation_id])
-            everywhere = messages.unread_total(tx, extension, numbers)
+            everywhere = messages.unread_total(tx, extension, numbers) if has_badge else 0
             return here.get(message.conversation_id, 0), everywhere
 
         unread, unread_total = self._store.read(count)

@@ -292,7 +292,8 @@ class Notice:
 
     ``message`` is the message object, which only a server of the operator's may have whole; it is
     empty in a test. ``title`` and ``body`` are what a notification may show by the device's preview
-    policy. ``unread`` counts the conversation, ``unread_total`` all of the extension's.
+    policy. ``unread`` counts the conversation, ``unread_total`` all of the extension's
+    for the badge of a device's app.
     """
 
     id: str

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from services.store.turn import Turn
 from services.store.writer import Writer, unwell
 
 T = TypeVar("T")
+READERS = 4
 
 
 class Store:
@@ -33,6 +34,7 @@ class Store:
         on_sqlite = self.engine.dialect.name == "sqlite"
         between = self._turn.taken if on_sqlite else nullcontext
         self._writer = Writer(self.engine, self.bell, between)
+        self._readers: list[Connection] = []
         self._lock_file = storage / "migrate.lock"
 
     def migrate(self) -> None:
@@ -54,13 +56,32 @@ class Store:
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` on one consistent view of the data. Raises ``StorageUnwell``."""
         try:
-            with self.engine.begin() as transaction:
-                return work(transaction)
+            if self._readers:
+                with suppress(DBAPIError):  # left over from before the database went away
+                    return self._read(work)
+            return self._read(work)
         except (DBAPIError, PoolTimeout) as error:
             raise unwell(error) from error
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        """Read on a connection that stays open: to get one takes longer than most reads.
+
+        One on which something went wrong goes back; the pool looks at it before it gives it away.
+        """
+        connection = self._readers.pop() if self._readers else self.engine.connect()
+        try:
+            with connection.begin():
+                result = work(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._readers.append(connection) if len(self._readers) < READERS else connection.close()
+        return result
 
     def close(self) -> None:
         """Give all connections back."""
         self.bell.close()
+        while self._readers:
+            self._readers.pop().close()
         self.engine.dispose()
         self._turn.close()

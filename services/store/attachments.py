@@ -4,10 +4,19 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from services.messages import Attachment
+from services.store.prepared import Prepared
 from services.store.schema import attachments, messages
+
+_OF_ONE = Prepared(
+    lambda _: (
+        select(attachments)
+        .where(attachments.c.message_id == bindparam("message_id"))
+        .order_by(attachments.c.position)
+    )
+)
 
 
 def add(tx: Connection, message_id: str, media: Sequence[Attachment]) -> None:
@@ -48,6 +57,9 @@ def of(tx: Connection, message_ids: Sequence[str]) -> dict[str, tuple[Attachment
     """The files of messages, in order."""
     if not message_ids:
         return {}
+    if len(message_ids) == 1:
+        files = tuple(map(_attachment, _OF_ONE.rows(tx, message_id=message_ids[0])))
+        return {message_ids[0]: files}
     statement = (
         select(attachments)
         .where(attachments.c.message_id.in_(message_ids))

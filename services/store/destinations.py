@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from services.store.dialect import insert
+from services.store.prepared import Prepared
 from services.store.schema import destinations
 
+_RESUME = Prepared(lambda _: delete(destinations).where(destinations.c.name == bindparam("name")))
+_UNWELL = Prepared(lambda _: select(destinations).order_by(destinations.c.name))
 SHORTEST_PAUSE = 30.0
 LONGEST_PAUSE = 900.0
 
@@ -43,7 +46,7 @@ def failures(tx: Connection, name: str) -> int:
 
 def resume(tx: Connection, name: str) -> None:
     """Forget that a destination was unwell: it has taken something."""
-    tx.execute(delete(destinations).where(destinations.c.name == name))
+    _RESUME.change(tx, name=name)
 
 
 def resume_all(tx: Connection) -> None:
@@ -53,7 +56,4 @@ def resume_all(tx: Connection) -> None:
 
 def unwell(tx: Connection) -> list[Pause]:
     """Destinations that have not taken anything since they asked to be left alone."""
-    return [
-        Pause(row.name, row.paused_until, row.reason, row.config)
-        for row in tx.execute(select(destinations).order_by(destinations.c.name))
-    ]
+    return [Pause(row.name, row.paused_until, row.reason, row.config) for row in _UNWELL.rows(tx)]

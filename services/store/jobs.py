@@ -10,7 +10,23 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, exists, func, or_, select, text, update
+from sqlalchemy import (
+    Connection,
+    Float,
+    Integer,
+    Row,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    column,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from services.store.dialect import insert, insert_new
 from services.store.prepared import Prepared
@@ -19,7 +35,6 @@ from services.store.schema import DEAD, DUE, LIVE, jobs, workers
 HOLD_SECONDS = 60.0
 LAPSES = 5
 WORKER_SILENT_SECONDS = 45.0
-_ADD = Prepared(lambda tx: insert_new(tx, jobs))
 EARLIER_LIVE = text("earlier.state IN ('due', 'leased')")  # as in the partial index
 
 
@@ -58,6 +73,66 @@ class Job:
     created_at: float = field(default_factory=time.time)
 
 
+def _free() -> Select[Any]:
+    """Due jobs of a destination that no earlier job of their lane holds back."""
+    earlier = jobs.alias("earlier")
+    holds = or_(earlier.c.state == "leased", earlier.c.hold_until > bindparam("now"))
+    blocked = exists().where(
+        earlier.c.lane == jobs.c.lane, earlier.c.id < jobs.c.id, EARLIER_LIVE, holds
+    )
+    return (
+        select(jobs.c.id)
+        .where(DUE, jobs.c.destination == bindparam("destination"), jobs.c.due <= bindparam("now"))
+        .where(~blocked)
+        .order_by(jobs.c.due, jobs.c.id)
+        .limit(bindparam("limit", type_=Integer))
+        .with_for_update(skip_locked=True)
+    )
+
+
+_ADD = Prepared(lambda tx: insert_new(tx, jobs))
+_FREE = Prepared(lambda _: _free())
+_LEASE = Prepared(
+    lambda _: (
+        update(jobs)
+        .where(jobs.c.id == bindparam("job_id"))
+        .values(
+            state="leased",
+            owner=bindparam("new_owner"),
+            attempts=jobs.c.attempts + 1,
+            updated_at=bindparam("now"),
+        )
+        .returning(*jobs.c)
+    )
+)
+# Goes through the index from one destination to the next, however many jobs each of them has.
+_FIRST_DUE = Prepared(
+    lambda _: text(
+        """
+        WITH RECURSIVE waiting (name) AS (
+            SELECT min(destination) FROM jobs WHERE state = 'due'
+            UNION ALL
+            SELECT (SELECT min(destination) FROM jobs WHERE state = 'due' AND destination > name)
+            FROM waiting WHERE name IS NOT NULL
+        )
+        SELECT name, (SELECT min(due) FROM jobs WHERE state = 'due' AND destination = name) AS due
+        FROM waiting WHERE name IS NOT NULL
+        """
+    ).columns(column("name", Text), column("due", Float))
+)
+_DONE = Prepared(
+    lambda _: (
+        update(jobs)
+        .where(
+            jobs.c.id == bindparam("job_id"),
+            jobs.c.owner == bindparam("owner_is"),
+            jobs.c.state == "leased",
+        )
+        .values(state="done", owner=None, error=None, updated_at=bindparam("now"))
+    )
+)
+
+
 def add(tx: Connection, new: Iterable[Job]) -> None:
     """Write jobs; one that is there already (same message, kind, target, about) is left alone."""
     for job in new:
@@ -82,46 +157,14 @@ def add(tx: Connection, new: Iterable[Job]) -> None:
 
 def claim(tx: Connection, owner: str, destination: str, limit: int, now: float) -> list[Job]:
     """Lease due jobs of one destination to a worker, oldest first, none past its lane's order."""
-    earlier = jobs.alias("earlier")
-    holds = or_(earlier.c.state == "leased", earlier.c.hold_until > now)
-    blocked = exists().where(
-        earlier.c.lane == jobs.c.lane, earlier.c.id < jobs.c.id, EARLIER_LIVE, holds
-    )
-    free = (
-        select(jobs.c.id)
-        .where(DUE, jobs.c.destination == destination, jobs.c.due <= now, ~blocked)
-        .order_by(jobs.c.due, jobs.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    ids = [row[0] for row in tx.execute(free)]
-    if not ids:
-        return []
-    statement = (
-        update(jobs)
-        .where(jobs.c.id.in_(ids))
-        .values(state="leased", owner=owner, attempts=jobs.c.attempts + 1, updated_at=now)
-        .returning(*jobs.c)
-    )
-    return sorted((_job(row) for row in tx.execute(statement)), key=lambda job: job.id)
-
-
-# Goes through the index from one destination to the next, however many jobs each of them has.
-_FIRST_DUE = text("""
-    WITH RECURSIVE waiting (name) AS (
-        SELECT min(destination) FROM jobs WHERE state = 'due'
-        UNION ALL
-        SELECT (SELECT min(destination) FROM jobs WHERE state = 'due' AND destination > name)
-        FROM waiting WHERE name IS NOT NULL
-    )
-    SELECT name, (SELECT min(due) FROM jobs WHERE state = 'due' AND destination = name)
-    FROM waiting WHERE name IS NOT NULL
-""")
+    free = _FREE.rows(tx, destination=destination, now=now, limit=limit)
+    leased = (_LEASE.row(tx, job_id=row.id, new_owner=owner, now=now) for row in free)
+    return sorted(map(_job, leased), key=lambda job: job.id)
 
 
 def first_due(tx: Connection) -> dict[str, float]:
     """Every destination for which jobs wait, with the time at which the first of them is due."""
-    return {str(name): float(due) for name, due in tx.execute(_FIRST_DUE)}
+    return {row.name: float(row.due) for row in _FIRST_DUE.rows(tx)}
 
 
 def has_later(tx: Connection, job: Job) -> bool:
@@ -137,7 +180,7 @@ def start(tx: Connection, job: Job) -> bool:
 
 def done(tx: Connection, job: Job) -> bool:
     """Note that a job is done; false when the lease is lost."""
-    return _finish(tx, job, state="done", owner=None, error=None)
+    return bool(_DONE.change(tx, job_id=job.id, owner_is=job.owner, now=time.time()))
 
 
 def retry(tx: Connection, job: Job, due: float, error: str, *, counts: bool = True) -> bool:

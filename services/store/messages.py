@@ -23,8 +23,24 @@ _NEXT_SEQ = Prepared(
     )
 )
 _ADD_NEW = Prepared(lambda tx: insert_new(tx, messages, messages.c.seq))
-_ADD = messages.insert()
-_BY_ID = select(messages).where(messages.c.id == bindparam("message_id"))
+_ADD = Prepared(lambda _: messages.insert())
+_BY_ID = Prepared(lambda _: select(messages).where(messages.c.id == bindparam("message_id")))
+
+_READ_MARK = select(reads.c.seq).where(
+    reads.c.conversation_id == bindparam("conversation_id"),
+    reads.c.extension == bindparam("extension"),
+)
+_UNREAD = Prepared(
+    lambda _: (
+        select(func.count().label("unread"))
+        .select_from(messages)
+        .where(
+            messages.c.conversation_id == bindparam("conversation_id"),
+            messages.c.direction == "in",
+            messages.c.seq > func.coalesce(_READ_MARK.scalar_subquery(), 0),
+        )
+    )
+)
 
 # Of a carrier that gives its messages no ids, the same words and files again within so many seconds
 # are taken for the same call again. Any longer, and people who repeat themselves would be cut off.
@@ -92,7 +108,7 @@ def add_outbound(tx: Connection, message: Message, fingerprint: str) -> Message:
     seq = next_seq(tx)
     conversation_id = conversations.find_or_add(tx, message, seq)
     kept = replace(message, seq=seq, conversation_id=conversation_id)
-    tx.execute(_ADD, _row(kept) | {"fingerprint": fingerprint})
+    _ADD.change(tx, **_row(kept), fingerprint=fingerprint)
     conversations.touch(tx, conversation_id, seq, kept.created_at)
     attachments.claim(tx, kept.id, [file.id for file in kept.media])
     return kept
@@ -108,9 +124,10 @@ def by_client_id(tx: Connection, extension: str, client_id: str) -> tuple[Messag
 
 def by_id(tx: Connection, message_id: str, numbers: Iterable[str] | None = None) -> Message | None:
     """One message; with ``numbers`` only if it belongs to one of them."""
-    rows = tx.execute(_of(_BY_ID, numbers), {"message_id": message_id}).all()
-    found = load(tx, rows)
-    return found[0] if found else None
+    row = _BY_ID.row(tx, message_id=message_id)
+    if row is None or (numbers is not None and row.number not in set(numbers)):
+        return None
+    return load(tx, [row])[0]
 
 
 def by_seq(tx: Connection, seqs: Sequence[int]) -> dict[int, Message]:
@@ -315,20 +332,12 @@ def _apply(tx: Connection, message_id: str, provider_id: str | None) -> Message 
 
 def unread(tx: Connection, extension: str, conversation_ids: Sequence[str]) -> dict[str, int]:
     """How many inbound messages of each conversation an extension has not read."""
-    mark = and_(
-        reads.c.conversation_id == messages.c.conversation_id, reads.c.extension == extension
-    )
-    statement = (
-        select(messages.c.conversation_id, func.count())
-        .select_from(messages.outerjoin(reads, mark))
-        .where(
-            messages.c.conversation_id.in_(conversation_ids),
-            messages.c.direction == "in",
-            messages.c.seq > func.coalesce(reads.c.seq, 0),
+    return {
+        conversation_id: int(
+            _UNREAD.row(tx, conversation_id=conversation_id, extension=extension).unread
         )
-        .group_by(messages.c.conversation_id)
-    )
-    return {str(row[0]): int(row[1]) for row in tx.execute(statement)}
+        for conversation_id in conversation_ids
+    }
 
 
 def unread_total(tx: Connection, extension: str, numbers: Iterable[str]) -> int:

@@ -28,13 +28,15 @@ class Prepared:
     def rows(self, tx: Connection, **values: Any) -> list[Any]:
         """Run it and return the rows, with the names of their columns."""
         compiled = self._for(tx, values)
-        return [compiled.row(found) for found in compiled.run(tx, values).fetchall()]
+        cursor = compiled.run(tx, values)
+        return [compiled.row(found, cursor) for found in cursor.fetchall()]
 
     def row(self, tx: Connection, **values: Any) -> Any:
         """Run it and return the first row, or ``None``."""
         compiled = self._for(tx, values)
-        found = compiled.run(tx, values).fetchone()
-        return compiled.row(found) if found is not None else None
+        cursor = compiled.run(tx, values)
+        found = cursor.fetchone()
+        return compiled.row(found, cursor) if found is not None else None
 
     def change(self, tx: Connection, **values: Any) -> int:
         """Run it and return how many rows it has changed."""
@@ -62,12 +64,9 @@ class _Compiled:
             (name, bind.type.dialect_impl(dialect).bind_processor(dialect))
             for name, bind in compiled.binds.items()
         )
-        told = list(statement.exported_columns)
-        self._row: Any = namedtuple("_row", [column.key for column in told])  # type: ignore[misc]
-        self._from_driver = _converters(
-            (place, column.type.dialect_impl(dialect).result_processor(dialect, None))
-            for place, column in enumerate(told)
-        )
+        self._told = list(statement.exported_columns)
+        self._row: Any = namedtuple("_row", [column.key for column in self._told])  # type: ignore[misc]
+        self._from_driver: list[tuple[int, Convert]] | None = None
 
     def run(self, tx: Connection, values: Mapping[str, Any]) -> Any:
         """Run it; returns the driver's cursor."""
@@ -83,8 +82,15 @@ class _Compiled:
                 self._text, None, error, Exception, hide_parameters=True, dialect=self._dialect
             ) from error
 
-    def row(self, found: Sequence[Any]) -> Any:
+    def row(self, found: Sequence[Any], cursor: Any) -> Any:
         """A row of the driver's with the names of its columns."""
+        dialect = self._dialect
+        if self._from_driver is None:
+            kinds = [described[1] for described in cursor.description]
+            self._from_driver = _converters(
+                (place, column.type.dialect_impl(dialect).result_processor(dialect, kind))
+                for place, (column, kind) in enumerate(zip(self._told, kinds, strict=True))
+            )
         if self._from_driver:
             found = list(found)
             for place, convert in self._from_driver:
