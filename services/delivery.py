@@ -118,6 +118,8 @@ class Delivery:
             self._do[job.kind](job)
         except DeliveryError as error:
             self.settle(job, error)
+        except StorageUnwell as error:  # nothing has left the house then, see ``_record``
+            self.settle(job, DeliveryError(str(error), Kind.RETRY))
         else:
             JOBS.labels(job.kind, "done").inc()
             DELIVERY_SECONDS.labels(job.kind).observe(max(0.0, time.time() - job.created_at))

@@ -23,8 +23,8 @@ def take(gateway: "Gateway", extension: str, file: Attachment) -> Attachment:
 
     Returns it as ``fitted`` leaves it. Raises ``StorageUnwell``; the file is then gone.
     """
-    file = fitted(gateway, extension, file)
     try:
+        file = fitted(gateway, extension, file)
         gateway.store.write(lambda tx: attachments.add_upload(tx, extension, file))
     except StorageUnwell:
         gateway.media.remove(file.id)

@@ -1,5 +1,6 @@
 """The delivery worker: does jobs until it is told to stop."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -22,6 +23,7 @@ LOOK_SECONDS = 0.005  # between two looks for work: under load each finds more
 BEAT_SECONDS = 10.0
 RECOVERY_SECONDS = 900.0
 SWEEP_SECONDS = 3600.0
+ROUTE_AGAIN_SECONDS = 5.0  # processes see a change of Message Settings within a second
 
 
 def run(gateway: Gateway, alive: Callable[[], bool], beat: Callable[[], None]) -> None:
@@ -50,6 +52,7 @@ class Worker:
         self._next_beat = 0.0
         self._next_sweep = 0.0
         self._next_recovery = 0.0
+        self._next_routing = math.inf
         self._generation = ""
 
     def __enter__(self) -> "Worker":
@@ -90,12 +93,17 @@ class Worker:
         if now >= self._next_recovery and not self._in_hand["recover"]:
             self._next_recovery = now + RECOVERY_SECONDS
             self._in_hand["recover"] += 1
-            self._pool.spawn(self._recover)
-        if now >= self._next_sweep:
+            self._pool.spawn(self._aside, "recover", self._gateway.recover_all)
+        if now >= self._next_sweep and not self._in_hand["sweep"]:
             self._next_sweep = now + SWEEP_SECONDS
-            self._gateway.sweep()
-        if self._gateway.settings.generation != self._generation:
-            self._generation = self._gateway.settings.generation
+            self._in_hand["sweep"] += 1
+            self._pool.spawn(self._aside, "sweep", self._gateway.sweep)
+        generation = self._gateway.settings.generation
+        if generation != self._generation or now >= self._next_routing:
+            # A text that was taken in with the settings of before may not be committed yet.
+            again = generation != self._generation
+            self._next_routing = now + ROUTE_AGAIN_SECONDS if again else math.inf
+            self._generation = generation
             self._gateway.route_waiting()
 
     def _dead_workers(self) -> list[str]:
@@ -119,13 +127,14 @@ class Worker:
         self._in_hand[job.destination] += 1
         self._pool.spawn(self._perform, job)
 
-    def _recover(self) -> None:
+    def _aside(self, name: str, work: Callable[[], object]) -> None:
+        """Do what may have to wait for strangers beside the deliveries."""
         try:
-            self._gateway.recover_all()
+            work()
         except StorageUnwell as error:
-            log.error("cannot recover yet", reason=str(error))
+            log.error(f"cannot {name} yet", reason=str(error))
         finally:
-            self._in_hand["recover"] -= 1
+            self._in_hand[name] -= 1
 
     def _perform(self, job: Job) -> None:
         try:

@@ -14,6 +14,7 @@ from blueprints.acrobits.calls import Call
 from blueprints.api.door import MOST_FILE
 from services.errors import MediaError, RequestRefused
 from services.gateway import Gateway
+from services.media import fetching
 from services.messages import Attachment, Message, uuid7
 from services.providers.addresses import is_at
 from services.push.acrobits_files import CONTENT_TYPE, Offered, read
@@ -91,8 +92,13 @@ def _file(gateway: Gateway, extension: str, offered: Offered) -> Attachment:
     hosts = (FILES_AT, f"*.{FILES_AT}")
     file_id = uuid7()
     try:
-        encrypted = gateway.media.download(
-            gateway.http, offered.url, {}, redirects=hosts, most=MOST_FILE
+        encrypted = fetching.fetch(
+            gateway.http,
+            offered.url,
+            {},
+            redirects=hosts,
+            most=MOST_FILE,
+            seconds=gateway.media.seconds,
         )
         kept = gateway.media.keep(
             [offered.opened(encrypted.body)],

@@ -6,7 +6,9 @@ from blueprints.cli import (
     backup,
     carriers,
     config,
+    database,
     devices,
+    media,
     messages,
     push,
     quarantine,
@@ -24,12 +26,14 @@ COMMANDS = (
     settings.group,
     devices.group,
     messages.group,
+    media.group,
     quarantine.group,
     carriers.group,
     push.group,
     simulate.simulate,
     worker.worker,
     backup.backup,
+    database.group,
 )
 
 

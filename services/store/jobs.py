@@ -120,14 +120,18 @@ _FIRST_DUE = Prepared(
         """
     ).columns(column("name", Text), column("due", Float))
 )
+_HELD = and_(
+    jobs.c.id == bindparam("job_id"),
+    jobs.c.owner == bindparam("owner_is"),
+    jobs.c.state == "leased",
+)
+_START = Prepared(
+    lambda _: update(jobs).where(_HELD).values(started=True, updated_at=bindparam("now"))
+)
 _DONE = Prepared(
     lambda _: (
         update(jobs)
-        .where(
-            jobs.c.id == bindparam("job_id"),
-            jobs.c.owner == bindparam("owner_is"),
-            jobs.c.state == "leased",
-        )
+        .where(_HELD)
         .values(state="done", owner=None, error=None, updated_at=bindparam("now"))
     )
 )
@@ -175,7 +179,7 @@ def has_later(tx: Connection, job: Job) -> bool:
 
 def start(tx: Connection, job: Job) -> bool:
     """Note that what cannot be undone begins now; false when the lease is lost."""
-    return _finish(tx, job, started=True)
+    return bool(_START.change(tx, job_id=job.id, owner_is=job.owner, now=time.time()))
 
 
 def done(tx: Connection, job: Job) -> bool:
