@@ -231,7 +231,7 @@ class Delivery:
         unread, unread_total = self._store.read(count)
         link = self._house.media.link
         notice = notices.of_message(message, device, about, lambda m: message_object(m, link))
-        return replace(notice, unread=unread, unread_total=unread_total, numbers=len(numbers))
+        return replace(notice, unread=unread, unread_total=unread_total, numbers=tuple(numbers))
 
     def test(self, device: Device) -> tuple[str, str]:
         """Push a test to a device now; returns what came of it: a word, and a sentence for people.

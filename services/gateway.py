@@ -49,7 +49,7 @@ from services.providers import PROVIDERS
 from services.providers.base import Provider, Surroundings
 from services.push import CHANNELS
 from services.push.address import Places
-from services.push.base import Channel
+from services.push.base import Channel, TwoWayChannel
 from services.push.base import Surroundings as PushSurroundings
 from services.push.vapid import Vapid, contact, derived_key
 from services.replies import Reply, compose
@@ -463,6 +463,9 @@ class Gateway:
 
     def close(self) -> None:
         """Give everything back."""
+        for channel in self.channels.values():
+            if isinstance(channel, TwoWayChannel):
+                channel.close()
         self.store.close()
 
 

@@ -294,6 +294,7 @@ class Notice:
     empty in a test. ``title`` and ``body`` are what a notification may show by the device's preview
     policy. ``unread`` counts the conversation, ``unread_total`` all of the extension's
     for the badge of a device's app.
+    ``numbers`` are all numbers of the extension.
     """
 
     id: str
@@ -303,7 +304,7 @@ class Notice:
     message: dict[str, Any]
     unread: int = 0
     unread_total: int = 0
-    numbers: int = 1  # how many numbers the extension has: with several, its app should say which
+    numbers: tuple[str, ...] = ()
     title: str = ""
     body: str = ""
 

@@ -13,6 +13,8 @@ from gevent.pool import Pool
 
 from services.errors import DeliveryError, Kind, StorageUnwell
 from services.gateway import Gateway
+from services.listening import Listening
+from services.push.base import TwoWayChannel
 from services.store import destinations, jobs
 from services.store.jobs import Job, JobKind
 
@@ -54,10 +56,14 @@ class Worker:
         self._next_recovery = 0.0
         self._next_routing = math.inf
         self._generation = ""
+        self._listens = True
 
     def __enter__(self) -> "Worker":
         self._lock.acquire()
         self._gateway.store.write(destinations.resume_all)
+        for channel in self._gateway.channels.values():
+            if isinstance(channel, TwoWayChannel):
+                self._pool.spawn(self._listen, Listening(self._gateway, channel, self.id))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -81,6 +87,7 @@ class Worker:
 
     def finish(self, beat: Callable[[], None]) -> None:
         """Wait for the jobs in hand; whatever is left when we are killed is taken back later."""
+        self._listens = False
         while not self._pool.join(timeout=1.0):
             beat()
 
@@ -135,6 +142,14 @@ class Worker:
             log.error(f"cannot {name} yet", reason=str(error))
         finally:
             self._in_hand[name] -= 1
+
+    def _listen(self, listening: Listening) -> None:
+        while self._listens:
+            try:
+                listening.run(lambda: self._listens)
+            except Exception:
+                log.exception("listening failed in an unforeseen way")
+                time.sleep(1.0)
 
     def _perform(self, job: Job) -> None:
         try:

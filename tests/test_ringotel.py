@@ -17,7 +17,7 @@ from services import config
 from services.errors import Kind, PushError
 from services.gateway import Gateway
 from services.http import Http, NotSent
-from services.messages import Attachment, Device, Message, Notice, Status
+from services.messages import Attachment, Device, Message, Status
 from services.push.ringotel import Ringotel
 from services.push.ringotel_api import Api
 from services.store import attachments, conversations, destinations, jobs, messages
@@ -361,13 +361,14 @@ def test_what_is_read_in_ringotel_is_read_here(
     assert desk.post(read).json == {"result": "read"}
     assert desk.post(read).json == {"result": "ignored"}
     unread = desk.gateway.store.read(lambda tx: messages.unread(tx, "201", ids))
-    assert unread == {}
+    assert sum(unread.values()) == 0
     receive(desk.gateway, "three")
     unread = desk.gateway.store.read(lambda tx: messages.unread(tx, "201", ids))
     assert sum(unread.values()) == 1
     work(desk.gateway)  # shown in the same chat
     assert desk.post(read).json == {"result": "read"}
-    assert desk.gateway.store.read(lambda tx: messages.unread(tx, "201", ids)) == {}
+    unread = desk.gateway.store.read(lambda tx: messages.unread(tx, "201", ids))
+    assert sum(unread.values()) == 0
     marks = desk.gateway.store.read(lambda tx: conversations.read_marks(tx, "202", ids))
     assert marks == {}
 
@@ -434,4 +435,3 @@ def test_settings_are_checked_and_the_key_is_hidden() -> None:
     named = [problem.variable for problem in problems]
     assert named == ["RINGOTEL_TOKEN", "RINGOTEL_API_URL", "RINGOTEL_ORG_ID"]
     assert "two words" not in str(problems)
-    assert Notice(id="", type="device.test", extension="", at=0.0, message={}).numbers == 1

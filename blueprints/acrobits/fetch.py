@@ -40,11 +40,11 @@ def fetch(gateway: Gateway, call: Call) -> dict[str, Any]:
     return {
         "date": _moment(time.time()),
         "received_smss": [
-            _item(gateway, message, len(numbers))
+            _item(gateway, message, numbers)
             | {"displayed": message.seq <= marks.get(message.conversation_id, 0)}
             for message in received
         ],
-        "sent_smss": [_item(gateway, message, len(numbers)) for message in sent],
+        "sent_smss": [_item(gateway, message, numbers) for message in sent],
     }
 
 
@@ -66,7 +66,7 @@ def _settled(received: list[Message]) -> list[Message]:
     return received
 
 
-def _item(gateway: Gateway, message: Message, numbers: int) -> dict[str, Any]:
+def _item(gateway: Gateway, message: Message, numbers: list[str]) -> dict[str, Any]:
     """A message as the app lists it; files that may come after all have their address already."""
     told = message_object(message, gateway.media.link)
     files = [

@@ -3,6 +3,7 @@
 from services.push.acrobits import Acrobits
 from services.push.base import Channel
 from services.push.fcm import Fcm
+from services.push.freeswitch import FreeSwitch
 from services.push.ntfy import Ntfy
 from services.push.ringotel import Ringotel
 from services.push.unifiedpush import UnifiedPush
@@ -17,4 +18,5 @@ CHANNELS: tuple[type[Channel], ...] = (
     Acrobits,
     Ringotel,
     SignedWebhook,
+    FreeSwitch,
 )

@@ -222,6 +222,24 @@ def hasten(tx: Connection, message_id: str, kind: JobKind) -> None:
     )
 
 
+def waits(tx: Connection, destination: str, target: str) -> bool:
+    """Whether a job for a target waits for its next attempt."""
+    later = and_(DUE, jobs.c.destination == destination, jobs.c.target == target)
+    return bool(tx.execute(select(exists().where(later, jobs.c.due > time.time()))).scalar())
+
+
+def hasten_all(tx: Connection, destination: str, target: str | None, seconds: float) -> None:
+    """Make what waits for a destination, or for one target of it, due in so many seconds.
+
+    What is in one lane is done in order again, however long it has waited.
+    """
+    due = time.time() + seconds
+    later = and_(DUE, jobs.c.destination == destination, jobs.c.due > due)
+    if target is not None:
+        later = and_(later, jobs.c.target == target)
+    tx.execute(update(jobs).where(later).values(due=due, hold_until=due + HOLD_SECONDS))
+
+
 def open_of(tx: Connection, message_id: str, kind: JobKind) -> int:
     """How many jobs of a kind a message still waits for."""
     statement = (
@@ -292,6 +310,13 @@ def beat(tx: Connection, worker_id: str, now: float) -> None:
 def last_beat(tx: Connection) -> float | None:
     """When any worker last said that it lives."""
     return tx.execute(select(func.max(workers.c.seen_at))).scalar()
+
+
+def is_youngest(tx: Connection, worker_id: str) -> bool:
+    """Whether of all workers that live this one began last: one of them is it at any time."""
+    live = workers.c.seen_at > time.time() - WORKER_SILENT_SECONDS
+    newest = select(workers.c.id).where(live).order_by(workers.c.started_at.desc(), workers.c.id)
+    return tx.execute(newest.limit(1)).scalar() == worker_id
 
 
 def bury(tx: Connection, worker_ids: Iterable[str], now: float) -> None:
