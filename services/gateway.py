@@ -54,7 +54,16 @@ from services.push.base import Surroundings as PushSurroundings
 from services.push.vapid import Vapid, contact, derived_key
 from services.replies import Reply, compose
 from services.settings_source import left_file, open_settings, take_over
-from services.store import Store, attachments, counters, devices, jobs, messages, quarantine
+from services.store import (
+    Store,
+    attachments,
+    counters,
+    devices,
+    jobs,
+    messages,
+    quarantine,
+    search,
+)
 from services.store.jobs import Job, JobKind
 
 log = structlog.get_logger()
@@ -449,6 +458,11 @@ class Gateway:
                 log.warning("cannot recover", provider=provider.name, reason=error.reason)
                 continue
             self.store.write(partial(counters.put, name=name, value=now))
+
+    def index(self) -> None:
+        """Add the messages that are new to the search index. Raises ``StorageUnwell``."""
+        while self.store.read(search.is_behind):
+            self.store.write(search.index)
 
     def sweep(self) -> None:
         """Remove what nobody will ask for: half-fetched files, uploads that were never sent.

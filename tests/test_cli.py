@@ -545,6 +545,9 @@ def test_messages_are_listed_by_what_is_asked_for(desk: Terminal) -> None:
     assert ids("--number", "(202) 555-0100") == [sent.id, came.id]
     assert ids("--peer", "303 555 0178") == [sent.id]
     assert ids("--peer", "72404") == []
+    assert ids("--text", "FIRS") == [came.id]
+    assert ids("--text", "nobody") == ids("--text", "nobody", "--number", "2025550109") == [lost.id]
+    assert ids("--text", "nobody", "--number", NUMBER) == ids("--text", "") == []
     table = desk.flask("messages", "list").output.splitlines()
     assert [line.split()[0] for line in table[1:]] == [sent.id, lost.id, came.id]
     assert "unrouted" in table[2]
@@ -557,6 +560,8 @@ def test_messages_are_listed_by_what_is_asked_for(desk: Terminal) -> None:
         (["--status", "gone"], 2),
         (["--limit", "0"], 2),
         (["--dead", "--unrouted"], 2),
+        (["--dead", "--text", "x"], 2),
+        (["--text", "x", "--peer", PEER], 2),
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused(

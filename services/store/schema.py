@@ -20,6 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.types import JSON
 
 metadata = MetaData()
@@ -91,6 +92,17 @@ messages = Table(
         sqlite_where=UNROUTED,
         postgresql_where=UNROUTED,
     ),
+)
+
+# PostgreSQL's. On SQLite a virtual table of FTS5 has its name, with ``rowid`` for ``seq``.
+search_index = Table(
+    "search_index",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", Text, nullable=False),
+    Column("words", TSVECTOR, nullable=False),
+    Index("search_index_by_number", "number", "seq"),
+    Index("search_index_by_word", "words", postgresql_using="gin"),
 )
 
 attachments = Table(
