@@ -4,17 +4,20 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import Connection
 
+from services import notices
 from services.errors import (
     DeliveryError,
     Kind,
     MediaError,
     PushError,
+    RequestRefused,
     SendError,
     StorageUnwell,
 )
@@ -22,7 +25,16 @@ from services.media import Kept
 from services.messages import Attachment, Device, Message, Notice, Status, message_object
 from services.metrics import DELIVERY_SECONDS, JOBS
 from services.providers.base import Provider
-from services.store import attachments, destinations, devices, jobs, messages, paces
+from services.store import (
+    attachments,
+    conversations,
+    destinations,
+    devices,
+    jobs,
+    messages,
+    paces,
+    threads,
+)
 from services.store.jobs import Job, JobKind
 
 if TYPE_CHECKING:
@@ -32,7 +44,7 @@ log = structlog.get_logger()
 
 BACKOFF = (1.0, 5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0)  # seconds after each failed attempt
 GIVE_UP_SECONDS = 86_400.0
-MAIL_PATIENCE_SECONDS = 120.0
+FILES_PATIENCE_SECONDS = 120.0
 LONGEST_SLEEP = 1.0
 MEDIA_BYTES = 20_000_000
 SMIL = "application/smil"
@@ -56,7 +68,10 @@ class Delivery:
         }
 
     def destinations(self) -> list[str]:
-        """Everything that jobs go to: each is paused, and limited, apart from the others."""
+        """Everything that jobs go to: each is paused, and limited, apart from the others.
+
+        A push channel may have several, one for each host: ``push:webpush:push.example.com``.
+        """
         house = self._house
         kinds = ("send", "fetch", "reconcile")
         carriers = [f"{kind}:{name}" for name in house.providers for kind in kinds]
@@ -72,20 +87,26 @@ class Delivery:
         Returns the seconds until the next job is due, at most ``LONGEST_SLEEP``.
         """
         now = time.time()
-        free = {name: room(name) for name in self.destinations() if room(name) > 0}
-        due, wait = self._store.read(lambda tx: self._look(tx, list(free), now))
+        due, wait = self._store.read(lambda tx: self._look(tx, room, now))
         if due:
             claimed = self._store.write(
-                lambda tx: [jobs.claim(tx, owner, name, free[name], now) for name in due]
+                lambda tx: [jobs.claim(tx, owner, name, room(name), now) for name in due]
             )
             for job in chain.from_iterable(claimed):
                 start(job)
         return wait
 
-    def _look(self, tx: Connection, free: list[str], now: float) -> tuple[list[str], float]:
+    def _look(
+        self, tx: Connection, room: Callable[[str], int], now: float
+    ) -> tuple[list[str], float]:
         """The destinations that have something due, and the seconds until another has."""
+        served = set(self.destinations())
         paused = {pause.name for pause in destinations.unwell(tx) if pause.until > now}
-        firsts = jobs.first_due(tx, [name for name in free if name not in paused])
+        firsts = {
+            name: first
+            for name, first in jobs.first_due(tx).items()
+            if ":".join(name.split(":", 2)[:2]) in served and name not in paused and room(name) > 0
+        }
         due = [name for name, first in firsts.items() if first <= now]
         later = [first - now for first in firsts.values() if first > now]
         return due, min([*later, LONGEST_SLEEP])
@@ -151,41 +172,104 @@ class Delivery:
         channel = self._house.channels.get(device.channel)
         if channel is None:
             raise PushError("The device has no push address any more.", Kind.REFUSED)
-        unread = self._store.read(
-            lambda tx: messages.unread(tx, device.extension, [message.conversation_id])
-        )
         received = job.about == "received"
-        own = self._house.settings.for_extension(device.extension)
-        channel.notify(
-            device,
-            Notice(
-                id=f"msg_{message.id}_{device.extension}_{job.about}",
-                type="message.received" if received else "message.updated",
-                extension=device.extension,
-                at=message.created_at if received else message.updated_at,
-                message=message_object(message, self._house.media.link),
-                unread=unread.get(message.conversation_id, 0),
-                numbers=tuple(setting.number for setting in own),
-            ),
-        )
+        if received and channel.waits_for_files and self._waits_for_files(job):
+            return
+        if channel.per_device and received:
+            quiet = device.quiet_hours
+            awake_at = quiet.ends(time.time()) if quiet is not None else None
+            if awake_at is not None:
+                self._record(lambda tx: jobs.retry(tx, job, awake_at, "Quiet hours.", counts=False))
+                return
+            if self._store.read(lambda tx: self._needless(tx, job, message, device)):
+                self._record(lambda tx: jobs.done(tx, job))
+                return
+        try:
+            thread = channel.notify(device, self._notice(message, device, job.about))
+        except PushError as error:
+            if error.kind is Kind.GONE and self._device(job).address != device.address:
+                reason = "The device registered anew while it was pushed to."
+                raise PushError(reason, Kind.RETRY) from None
+            raise
 
         def finish(tx: Connection) -> None:
-            jobs.done(tx, job)
-            destinations.resume(tx, job.destination)
+            self._finish(tx, job)
+            if thread is not None:
+                threads.put(
+                    tx,
+                    channel.name,
+                    thread,
+                    device.extension,
+                    message.conversation_id,
+                    message.seq,
+                )
             if channel.per_device:
                 devices.pushed(tx, device.id, None)
 
         self._record(finish)
 
-    def _email(self, job: Job) -> None:
-        waits = self._store.read(lambda tx: jobs.open_of(tx, job.message_id, JobKind.FETCH))
-        if waits and time.time() - job.created_at < MAIL_PATIENCE_SECONDS:
-            self._record(
-                lambda tx: jobs.retry(tx, job, time.time() + 10, "waits for files", counts=False)
+    def _needless(self, tx: Connection, job: Job, message: Message, device: Device) -> bool:
+        """Whether a push would tell nothing new: the message was read, or came in quiet hours that
+        are over, and a newer one of its conversation follows."""
+        marks = conversations.read_marks(tx, device.extension, [message.conversation_id])
+        if marks.get(message.conversation_id, 0) >= message.seq:
+            return True
+        quiet = device.quiet_hours
+        slept = quiet is not None and quiet.ends(message.created_at) is not None
+        return slept and jobs.has_later(tx, job)
+
+    def _notice(self, message: Message, device: Device, about: str) -> Notice:
+        extension = device.extension
+        numbers = [setting.number for setting in self._house.settings.for_extension(extension)]
+        has_badge = self._house.channels[device.channel].per_device
+
+        def count(tx: Connection) -> tuple[int, int]:
+            here = messages.unread(tx, extension, [message.conversation_id])
+            everywhere = messages.unread_total(tx, extension, numbers) if has_badge else 0
+            return here.get(message.conversation_id, 0), everywhere
+
+        unread, unread_total = self._store.read(count)
+        link = self._house.media.link
+        notice = notices.of_message(message, device, about, lambda m: message_object(m, link))
+        return replace(notice, unread=unread, unread_total=unread_total, numbers=tuple(numbers))
+
+    def test(self, device: Device) -> tuple[str, str]:
+        """Push a test to a device now; returns what came of it: a word, and a sentence for people.
+
+        The word is ``taken`` or the ``Kind`` of the failure. Raises ``RequestRefused`` for a device
+        that is not pushed to, and ``StorageUnwell``.
+        """
+        channel = self._house.channels.get(device.channel)
+        if channel is None:
+            raise RequestRefused(
+                "no_push",
+                "This device is not pushed to. Register its push address first: "
+                "PUT /devices/{id} with “push”.",
+                status=409,
             )
+        try:
+            channel.notify(device, notices.test(device))
+        except PushError as error:
+            self._store.write(partial(_note_failure, device_id=device.id, error=error))
+            return str(error.kind), error.reason
+        self._store.write(partial(devices.pushed, device_id=device.id, error=None))
+        return "taken", f"{channel.title}: the notification was taken and is on its way."
+
+    def _email(self, job: Job) -> None:
+        if self._waits_for_files(job):
             return
         self._house.mailer.send(self._with_paths(self._message(job)), job.target)
         self._record(lambda tx: self._finish(tx, job))
+
+    def _waits_for_files(self, job: Job) -> bool:
+        """Whether a job was put back because a file that belongs to it may still come."""
+        waits = self._store.read(lambda tx: jobs.open_of(tx, job.message_id, JobKind.FETCH))
+        if not waits or time.time() - job.created_at >= FILES_PATIENCE_SECONDS:
+            return False
+        self._record(
+            lambda tx: jobs.retry(tx, job, time.time() + 10, "waits for files", counts=False)
+        )
+        return True
 
     def _fetch(self, job: Job) -> None:
         file = self._store.read(lambda tx: attachments.by_id(tx, job.target))
@@ -262,11 +346,12 @@ class Delivery:
         destinations.resume(tx, job.destination)
 
     def _files_settled(self, tx: Connection, message_id: str) -> None:
-        """When no file is awaited any more, the mails leave and the apps hear of the pictures."""
+        """When no file is awaited any more, what waited for them leaves and the apps hear."""
         messages.touch(tx, message_id)
         if jobs.open_of(tx, message_id, JobKind.FETCH):
             return
-        jobs.hasten(tx, message_id, JobKind.EMAIL)
+        for kind in (JobKind.EMAIL, JobKind.PUSH):
+            jobs.hasten(tx, message_id, kind)
         message = messages.by_id(tx, message_id)
         if message is not None and message.routed:
             jobs.add(tx, self._house.updates(message, "media"))
@@ -305,8 +390,8 @@ class Delivery:
         else:
             wait = BACKOFF[min(job.attempts, len(BACKOFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311
             jobs.retry(tx, job, now + wait, error.reason)
-        if job.target and job.kind is JobKind.PUSH:
-            devices.pushed(tx, job.target, error.reason)
+        if job.kind is JobKind.PUSH:
+            _note_failure(tx, job.target, error)
 
     def _pause(self, tx: Connection, destination: str) -> float:
         longer = destinations.SHORTEST_PAUSE * 2 ** destinations.failures(tx, destination)
@@ -325,8 +410,8 @@ class Delivery:
         elif job.kind is JobKind.FETCH:
             attachments.fail(tx, job.target, error.reason)
             self._files_settled(tx, job.message_id)
-        elif job.kind is JobKind.PUSH and kind is Kind.GONE:
-            devices.forget_address(tx, job.target, error.reason)
+        elif job.kind is JobKind.PUSH:
+            _note_failure(tx, job.target, error)
 
     def reclaim(self, dead_workers: Sequence[str]) -> int:
         """Take back the jobs of workers that are gone; returns how many there were.
@@ -395,6 +480,14 @@ class Delivery:
             except StorageUnwell as error:
                 log.error("cannot record an outcome yet", reason=str(error))
                 time.sleep(1.0)
+
+
+def _note_failure(tx: Connection, device_id: str, error: DeliveryError) -> None:
+    """Let the device show why it was not pushed to; an address that is gone is forgotten."""
+    if error.kind is Kind.GONE:
+        devices.forget_address(tx, device_id, error.reason)
+    else:
+        devices.pushed(tx, device_id, error.reason)
 
 
 def _paces(provider: Provider, number: str) -> dict[str, float]:

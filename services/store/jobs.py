@@ -5,18 +5,21 @@ done in order, except that a job which waits for a retry steps aside after ``HOL
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
     Connection,
+    Float,
     Integer,
     Row,
     Select,
+    Text,
     and_,
     bindparam,
+    column,
     exists,
     func,
     or_,
@@ -102,10 +105,20 @@ _LEASE = Prepared(
         .returning(*jobs.c)
     )
 )
+# Goes through the index from one destination to the next, however many jobs each of them has.
 _FIRST_DUE = Prepared(
-    lambda _: select(func.min(jobs.c.due).label("due")).where(
-        DUE, jobs.c.destination == bindparam("destination")
-    )
+    lambda _: text(
+        """
+        WITH RECURSIVE waiting (name) AS (
+            SELECT min(destination) FROM jobs WHERE state = 'due'
+            UNION ALL
+            SELECT (SELECT min(destination) FROM jobs WHERE state = 'due' AND destination > name)
+            FROM waiting WHERE name IS NOT NULL
+        )
+        SELECT name, (SELECT min(due) FROM jobs WHERE state = 'due' AND destination = name) AS due
+        FROM waiting WHERE name IS NOT NULL
+        """
+    ).columns(column("name", Text), column("due", Float))
 )
 _HELD = and_(
     jobs.c.id == bindparam("job_id"),
@@ -153,10 +166,15 @@ def claim(tx: Connection, owner: str, destination: str, limit: int, now: float) 
     return sorted(map(_job, leased), key=lambda job: job.id)
 
 
-def first_due(tx: Connection, destinations: Sequence[str]) -> dict[str, float]:
-    """When the first job of each of these destinations is due; those without one are left out."""
-    firsts = ((name, _FIRST_DUE.row(tx, destination=name).due) for name in destinations)
-    return {name: float(due) for name, due in firsts if due is not None}
+def first_due(tx: Connection) -> dict[str, float]:
+    """Every destination for which jobs wait, with the time at which the first of them is due."""
+    return {row.name: float(row.due) for row in _FIRST_DUE.rows(tx)}
+
+
+def has_later(tx: Connection, job: Job) -> bool:
+    """Whether a later job waits in the same lane."""
+    statement = select(jobs.c.id).where(LIVE, jobs.c.lane == job.lane, jobs.c.id > job.id).limit(1)
+    return tx.execute(statement).first() is not None
 
 
 def start(tx: Connection, job: Job) -> bool:

@@ -207,6 +207,9 @@ devices = Table(
     Column("platform", Text, nullable=False),
     Column("channel", Text, nullable=False),
     Column("address", JSON, nullable=False),
+    Column("address_hash", Text, index=True),  # with the channel's name: finds who else has it
+    Column("preview", Text, nullable=False, server_default="full"),
+    Column("quiet_hours", JSON(none_as_null=True)),
     Column("token_hash", Text, nullable=False, unique=True),
     Column("created_at", Float, nullable=False),
     Column("seen_at", Float),
@@ -231,6 +234,17 @@ reads = Table(
     Column("seq", BigInteger, nullable=False),
     Column("changed", BigInteger, nullable=False),
     Index("reads_by_change", "extension", "changed"),
+)
+
+# What another app calls a conversation: one chat with a person may stand for several of ours.
+threads = Table(
+    "threads",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("thread", Text, primary_key=True),
+    Column("extension", Text, primary_key=True),
+    Column("conversation_id", Text, ForeignKey("conversations.id"), primary_key=True),
+    Column("seq", BigInteger, nullable=False),  # the newest message that was shown there
 )
 
 quarantine = Table(
