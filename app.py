@@ -13,12 +13,13 @@ from services.logs import configure
 def create_app(env: Mapping[str, str]) -> Flask:
     """Build the service from an environment and open its doors.
 
-    Raises ``ConfigError`` with everything that is wrong with the environment.
+    Raises ``ConfigError`` with everything that is wrong with the environment, ``StorageUnwell``,
+    and ``SettingsError`` for Message Settings that cannot be taken over into the database.
     """
     environment = load(env)
     configure(environment)
     gateway = Gateway(environment)
-    gateway.store.migrate()
+    gateway.prepare()
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["gateway"] = gateway

@@ -109,6 +109,8 @@ class Delivery:
             self._do[job.kind](job)
         except DeliveryError as error:
             self.settle(job, error)
+        except StorageUnwell as error:  # nothing has left the house then, see ``_record``
+            self.settle(job, DeliveryError(str(error), Kind.RETRY))
         else:
             JOBS.labels(job.kind, "done").inc()
             DELIVERY_SECONDS.labels(job.kind).observe(max(0.0, time.time() - job.created_at))
@@ -209,7 +211,7 @@ class Delivery:
         unread, unread_total = self._store.read(count)
         link = self._house.media.link
         notice = notices.of_message(message, device, about, lambda m: message_object(m, link))
-        return replace(notice, unread=unread, unread_total=unread_total)
+        return replace(notice, unread=unread, unread_total=unread_total, numbers=tuple(numbers))
 
     def test(self, device: Device) -> tuple[str, str]:
         """Push a test to a device now; returns what came of it: a word, and a sentence for people.

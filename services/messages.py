@@ -285,7 +285,7 @@ class Notice:
     ``message`` is the message object, which only a server of the operator's may have whole; it is
     empty in a test. ``title`` and ``body`` are what a notification may show by the device's preview
     policy. ``unread`` counts the conversation, ``unread_total`` all of the extension's
-    for the badge of a device's app.
+    for the badge of a device's app. ``numbers`` are all numbers of the extension.
     """
 
     id: str
@@ -297,6 +297,7 @@ class Notice:
     unread_total: int = 0
     title: str = ""
     body: str = ""
+    numbers: tuple[str, ...] = ()
 
     @property
     def conversation_id(self) -> str | None:

@@ -26,8 +26,9 @@ def upload_media(asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
     What it is, its bytes decide. A picture that is larger than the carriers of your numbers take is
     kept as a smaller one. A file that no message takes within a day is deleted.
     """
-    file = fitted(house(), caller().extension, _kept(asked["file"]))
+    file = _kept(asked["file"])
     try:
+        file = fitted(house(), caller().extension, file)
         house().store.write(lambda tx: attachments.add_upload(tx, caller().extension, file))
     except StorageUnwell:
         house().media.remove(file.id)

@@ -6,7 +6,9 @@ from blueprints.cli import (
     backup,
     carriers,
     config,
+    database,
     devices,
+    media,
     messages,
     quarantine,
     recover,
@@ -23,11 +25,13 @@ COMMANDS = (
     settings.group,
     devices.group,
     messages.group,
+    media.group,
     quarantine.group,
     carriers.group,
     simulate.simulate,
     worker.worker,
     backup.backup,
+    database.group,
 )
 
 

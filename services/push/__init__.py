@@ -2,9 +2,17 @@
 
 from services.push.base import Channel
 from services.push.fcm import Fcm
+from services.push.freeswitch import FreeSwitch
 from services.push.ntfy import Ntfy
 from services.push.unifiedpush import UnifiedPush
 from services.push.webhook import SignedWebhook
 from services.push.webpush import WebPush
 
-CHANNELS: tuple[type[Channel], ...] = (WebPush, UnifiedPush, Ntfy, Fcm, SignedWebhook)
+CHANNELS: tuple[type[Channel], ...] = (
+    WebPush,
+    UnifiedPush,
+    Ntfy,
+    Fcm,
+    SignedWebhook,
+    FreeSwitch,
+)

@@ -1,7 +1,7 @@
 """What a push channel is to Textbridge: one class that tells an app of a message."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -66,3 +66,42 @@ class Channel(ABC):
     def destination(self, address: Mapping[str, Any]) -> str:
         """What is paused, and limited, together with others: the channel, or one host of it."""
         return f"push:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wrote:
+    """A user of an extension wrote a text ``to`` an address, as it was dialled.
+
+    ``id`` is the same for everybody who hears of it.
+    """
+
+    extension: str
+    to: str
+    text: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CameBack:
+    """An extension can be reached again."""
+
+    extension: str
+
+
+class TwoWayChannel(Channel):
+    """A channel on which users write, too, and which says when they can be reached again."""
+
+    @abstractmethod
+    def listen(self) -> Generator[Wrote | CameBack | None, None, None]:
+        """What happens from now on, and ``None`` at first and about every second of silence.
+
+        Raises ``PushError`` when the connection does not come about, and when it is lost.
+        """
+
+    @abstractmethod
+    def answer(self, wrote: Wrote, reason: str) -> None:
+        """Tell a user why a text was not taken. Raises ``PushError``."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give connections back."""

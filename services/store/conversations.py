@@ -25,7 +25,7 @@ class Conversation:
 
 
 _FIND = Prepared(
-    lambda _: select(conversations.c.id).where(
+    lambda _: select(conversations.c.id, conversations.c.last_seq).where(
         conversations.c.number == bindparam("number"),
         conversations.c.members == bindparam("members"),
     )
@@ -73,16 +73,10 @@ def by_id(tx: Connection, conversation_id: str, numbers: Iterable[str]) -> Conve
 
 def latest_number(tx: Connection, numbers: Iterable[str], recipients: Iterable[str]) -> str | None:
     """The one of these numbers that last had a conversation with exactly these peers."""
-    statement = (
-        select(conversations.c.number)
-        .where(
-            conversations.c.number.in_(list(numbers)),
-            conversations.c.members == " ".join(sorted(recipients)),
-        )
-        .order_by(conversations.c.last_seq.desc())
-        .limit(1)
-    )
-    return tx.execute(statement).scalar()
+    members = " ".join(sorted(recipients))
+    found = [(_FIND.row(tx, number=number, members=members), number) for number in numbers]
+    known = [(row.last_seq, number) for row, number in found if row is not None]
+    return max(known)[1] if known else None
 
 
 def page(

@@ -170,6 +170,14 @@ paces = Table(
     Column("due", Float, nullable=False),
 )
 
+message_settings = Table(
+    "message_settings",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # there is one row
+    Column("version", BigInteger, nullable=False),
+    Column("document", Text),
+)
+
 workers = Table(
     "workers",
     metadata,
