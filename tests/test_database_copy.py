@@ -127,7 +127,7 @@ def sqlite_rows(folder: Path) -> dict[str, list[Row]]:
             found[name] = sorted(
                 (
                     tuple(
-                        json.loads(value) if is_json else value
+                        json.loads(value) if is_json and value is not None else value
                         for value, is_json in zip(row, json_at, strict=True)
                     )
                     for row in connection.execute(f"SELECT {columns} FROM {name}")
