@@ -307,7 +307,6 @@ class Notice:
     numbers: tuple[str, ...] = ()
     title: str = ""
     body: str = ""
-    numbers: tuple[str, ...] = ()
 
     @property
     def conversation_id(self) -> str | None:
