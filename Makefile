@@ -1,5 +1,5 @@
 # make run: a running system. make test: every test. Python 3.11 or newer is all they need.
-.PHONY: install run check test test-tools lock image prove-image
+.PHONY: install run check test bench test-tools lock image prove-image
 
 PYTHON ?= python3
 VENV := .venv
@@ -18,6 +18,9 @@ check: $(VENV)/.dev ## formatting, lint, types and the plan of the house
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_house.py
+
+bench: $(VENV)/.dev ## how fast and how large it is, beside the limits of this machine
+	$(BIN)/python -m bench
 
 lock: $(VENV)/.dev ## renew the locked versions of the dependencies
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \

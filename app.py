@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from flask import Flask
 
-from blueprints import api, cli, errors, health, media, phone, sandbox, webhooks
+from blueprints import acrobits, api, cli, errors, health, media, phone, ringotel, sandbox, webhooks
 from services.environment import load
 from services.gateway import Gateway
 from services.logs import configure
@@ -13,18 +13,19 @@ from services.logs import configure
 def create_app(env: Mapping[str, str]) -> Flask:
     """Build the service from an environment and open its doors.
 
-    Raises ``ConfigError`` with everything that is wrong with the environment.
+    Raises ``ConfigError`` with everything that is wrong with the environment, ``StorageUnwell``,
+    and ``SettingsError`` for Message Settings that cannot be taken over into the database.
     """
     environment = load(env)
     configure(environment)
     gateway = Gateway(environment)
-    gateway.store.migrate()
+    gateway.prepare()
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["gateway"] = gateway
     errors.register(app)
     for provider in gateway.providers.values():
         app.register_blueprint(webhooks.blueprint(gateway, provider))
-    for door in (api, media, phone, health, sandbox, cli):
+    for door in (api, media, phone, health, sandbox, ringotel, acrobits, cli):
         door.register(app, gateway)
     return app

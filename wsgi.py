@@ -16,7 +16,7 @@ from typing import Any
 from dotenv import dotenv_values
 from flask import Flask
 
-from services.errors import ConfigError, StorageUnwell
+from services.errors import ConfigError, SettingsError, StorageUnwell
 
 HERE = Path(__file__).parent
 _kept: dict[str, str] = {}
@@ -63,7 +63,7 @@ def _application() -> Flask:
 
     try:
         app = create_app(_kept or environment())
-    except (ConfigError, StorageUnwell) as error:
+    except (ConfigError, SettingsError, StorageUnwell) as error:
         sys.exit(str(error))
     except OSError as error:
         sys.exit(f"Textbridge cannot start. {error.filename}: {error.strerror}.")

@@ -61,6 +61,15 @@ class Street:
         """Traffic with numbers that nobody has used yet."""
         return traffic.run(self.server.port, make, numbers=self.numbers, **how)  # type: ignore[arg-type]
 
+    def newest_conversation(self) -> str:
+        """The id of the conversation with the newest message."""
+        answer = requests.get(
+            f"{self.server.url}/api/v1/conversations?limit=1",
+            headers={"Authorization": f"Bearer {self.bearer}"},
+            timeout=60,
+        )
+        return str(answer.json()["items"][0]["id"])
+
     def seen(self) -> dict[int, float]:
         """When the receiver had each numbered text."""
         told = requests.get(f"http://127.0.0.1:{self.receiver.port}/seen", timeout=60).json()

@@ -6,7 +6,7 @@ from flask import Blueprint, Flask, Response, request, send_file
 
 from services.errors import MediaError, RequestRefused
 from services.gateway import Gateway
-from services.media import UNKNOWN, safe_inline
+from services.media.kinds import UNKNOWN, safe_inline
 from services.messages import Attachment
 from services.store import attachments
 

@@ -25,7 +25,16 @@ from services.media import Kept
 from services.messages import Attachment, Device, Message, Notice, Status, message_object
 from services.metrics import DELIVERY_SECONDS, JOBS
 from services.providers.base import Provider
-from services.store import attachments, conversations, destinations, devices, jobs, messages, paces
+from services.store import (
+    attachments,
+    conversations,
+    destinations,
+    devices,
+    jobs,
+    messages,
+    paces,
+    threads,
+)
 from services.store.jobs import Job, JobKind
 
 if TYPE_CHECKING:
@@ -35,7 +44,7 @@ log = structlog.get_logger()
 
 BACKOFF = (1.0, 5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0)  # seconds after each failed attempt
 GIVE_UP_SECONDS = 86_400.0
-MAIL_PATIENCE_SECONDS = 120.0
+FILES_PATIENCE_SECONDS = 120.0
 LONGEST_SLEEP = 1.0
 MEDIA_BYTES = 20_000_000
 SMIL = "application/smil"
@@ -109,6 +118,8 @@ class Delivery:
             self._do[job.kind](job)
         except DeliveryError as error:
             self.settle(job, error)
+        except StorageUnwell as error:  # nothing has left the house then, see ``_record``
+            self.settle(job, DeliveryError(str(error), Kind.RETRY))
         else:
             JOBS.labels(job.kind, "done").inc()
             DELIVERY_SECONDS.labels(job.kind).observe(max(0.0, time.time() - job.created_at))
@@ -161,7 +172,10 @@ class Delivery:
         channel = self._house.channels.get(device.channel)
         if channel is None:
             raise PushError("The device has no push address any more.", Kind.REFUSED)
-        if channel.per_device and job.about == "received":
+        received = job.about == "received"
+        if received and channel.waits_for_files and self._waits_for_files(job):
+            return
+        if channel.per_device and received:
             quiet = device.quiet_hours
             awake_at = quiet.ends(time.time()) if quiet is not None else None
             if awake_at is not None:
@@ -171,7 +185,7 @@ class Delivery:
                 self._record(lambda tx: jobs.done(tx, job))
                 return
         try:
-            channel.notify(device, self._notice(message, device, job.about))
+            thread = channel.notify(device, self._notice(message, device, job.about))
         except PushError as error:
             if error.kind is Kind.GONE and self._device(job).address != device.address:
                 reason = "The device registered anew while it was pushed to."
@@ -179,8 +193,16 @@ class Delivery:
             raise
 
         def finish(tx: Connection) -> None:
-            jobs.done(tx, job)
-            destinations.resume(tx, job.destination)
+            self._finish(tx, job)
+            if thread is not None:
+                threads.put(
+                    tx,
+                    channel.name,
+                    thread,
+                    device.extension,
+                    message.conversation_id,
+                    message.seq,
+                )
             if channel.per_device:
                 devices.pushed(tx, device.id, None)
 
@@ -209,7 +231,7 @@ class Delivery:
         unread, unread_total = self._store.read(count)
         link = self._house.media.link
         notice = notices.of_message(message, device, about, lambda m: message_object(m, link))
-        return replace(notice, unread=unread, unread_total=unread_total)
+        return replace(notice, unread=unread, unread_total=unread_total, numbers=tuple(numbers))
 
     def test(self, device: Device) -> tuple[str, str]:
         """Push a test to a device now; returns what came of it: a word, and a sentence for people.
@@ -234,14 +256,20 @@ class Delivery:
         return "taken", f"{channel.title}: the notification was taken and is on its way."
 
     def _email(self, job: Job) -> None:
-        waits = self._store.read(lambda tx: jobs.open_of(tx, job.message_id, JobKind.FETCH))
-        if waits and time.time() - job.created_at < MAIL_PATIENCE_SECONDS:
-            self._record(
-                lambda tx: jobs.retry(tx, job, time.time() + 10, "waits for files", counts=False)
-            )
+        if self._waits_for_files(job):
             return
         self._house.mailer.send(self._with_paths(self._message(job)), job.target)
         self._record(lambda tx: self._finish(tx, job))
+
+    def _waits_for_files(self, job: Job) -> bool:
+        """Whether a job was put back because a file that belongs to it may still come."""
+        waits = self._store.read(lambda tx: jobs.open_of(tx, job.message_id, JobKind.FETCH))
+        if not waits or time.time() - job.created_at >= FILES_PATIENCE_SECONDS:
+            return False
+        self._record(
+            lambda tx: jobs.retry(tx, job, time.time() + 10, "waits for files", counts=False)
+        )
+        return True
 
     def _fetch(self, job: Job) -> None:
         file = self._store.read(lambda tx: attachments.by_id(tx, job.target))
@@ -318,11 +346,12 @@ class Delivery:
         destinations.resume(tx, job.destination)
 
     def _files_settled(self, tx: Connection, message_id: str) -> None:
-        """When no file is awaited any more, the mails leave and the apps hear of the pictures."""
+        """When no file is awaited any more, what waited for them leaves and the apps hear."""
         messages.touch(tx, message_id)
         if jobs.open_of(tx, message_id, JobKind.FETCH):
             return
-        jobs.hasten(tx, message_id, JobKind.EMAIL)
+        for kind in (JobKind.EMAIL, JobKind.PUSH):
+            jobs.hasten(tx, message_id, kind)
         message = messages.by_id(tx, message_id)
         if message is not None and message.routed:
             jobs.add(tx, self._house.updates(message, "media"))

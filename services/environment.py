@@ -15,6 +15,7 @@ from typing import Any
 from services import config
 from services.config import CarrierSettings, MailSettings, ServiceSettings, derived_token
 from services.errors import ConfigError, Problem
+from services.media.s3 import S3Settings
 from services.providers import PROVIDERS
 from services.providers.sandbox import Sandbox
 from services.push import CHANNELS
@@ -22,6 +23,7 @@ from services.push.base import Channel
 from services.push.vapid import VapidSettings
 
 HOUSE = Path(__file__).resolve().parent.parent  # a relative STORAGE_PATH is in here
+BUCKET = "MEDIA_S3_"
 REMEDY_KEY = (
     "Run `make install`, which writes one into .env, or set it to any 32 random characters."
 )
@@ -29,13 +31,17 @@ REMEDY_KEY = (
 
 @dataclass(frozen=True)
 class Environment:
-    """The configuration in force. ``carriers`` and ``channels`` hold those that are on, by name."""
+    """The configuration in force. ``carriers`` and ``channels`` hold those that are on, by name.
+
+    Without a ``bucket`` attachments are kept in the storage folder.
+    """
 
     service: ServiceSettings
     mail: MailSettings
     vapid: VapidSettings
     carriers: Mapping[str, CarrierSettings]
     channels: Mapping[str, Any]
+    bucket: S3Settings | None = None
     file: Path | None = None  # the .env that was read …
     read_at: float = 0.0  # … and when
 
@@ -76,17 +82,18 @@ def sections() -> Iterator[tuple[str, str, type]]:
     yield "Textbridge", "", ServiceSettings
     yield "E-mail", "MAIL_", MailSettings
     yield "Web Push", "VAPID_", VapidSettings
+    yield "Attachments in a bucket", BUCKET, S3Settings
     for provider in PROVIDERS:
         if provider is not Sandbox:
             yield provider.title, provider.prefix(), provider.Settings
     for channel in CHANNELS:
-        if not _always_on(channel):
+        if config.variables(channel.Settings, channel.prefix):
             yield channel.title, channel.prefix, channel.Settings
 
 
 def _always_on(channel: type[Channel]) -> bool:
-    """Whether a channel needs no variables of its own."""
-    return not config.variables(channel.Settings, channel.prefix)
+    """Whether a channel needs no variable to be set."""
+    return all(v.default is not None for v in config.variables(channel.Settings, channel.prefix))
 
 
 def load(env: Mapping[str, str]) -> Environment:
@@ -96,6 +103,10 @@ def load(env: Mapping[str, str]) -> Environment:
     problems += more
     vapid, more = config.load(VapidSettings, "VAPID_", env)
     problems += more
+    bucket = None
+    if config.is_on(S3Settings, BUCKET, env):
+        bucket, more = config.load(S3Settings, BUCKET, env)
+        problems += more
     carriers: dict[str, CarrierSettings] = {}
     for provider in PROVIDERS:
         if config.is_on(provider.Settings, provider.prefix(), env):
@@ -113,7 +124,7 @@ def load(env: Mapping[str, str]) -> Environment:
         _load_one(carriers, Sandbox.name, Sandbox.Settings, Sandbox.prefix(), {}, problems)
     file = Path(env["ENV_FILE"]) if env.get("ENV_FILE") else None
     read_at = float(env.get("ENV_READ_AT") or time.time())
-    return Environment(service, mail, vapid, carriers, channels, file, read_at)
+    return Environment(service, mail, vapid, carriers, channels, bucket, file, read_at)
 
 
 def _load_one(

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection
@@ -26,7 +27,12 @@ from services.errors import (
 from services.http import Http
 from services.mail import Mailer
 from services.media import MediaStore
-from services.message_settings import MessageSettings, NumberSetting
+from services.media.bucket import Bucket
+from services.media.folder import Folder
+from services.media.links import Links
+from services.media.place import Place
+from services.media.s3 import S3
+from services.message_settings import NumberSetting
 from services.messages import (
     Ack,
     DeliveryStatus,
@@ -43,11 +49,21 @@ from services.providers import PROVIDERS
 from services.providers.base import Provider, Surroundings
 from services.push import CHANNELS
 from services.push.address import Places
-from services.push.base import Channel
+from services.push.base import Channel, TwoWayChannel
 from services.push.base import Surroundings as PushSurroundings
 from services.push.vapid import Vapid, contact, derived_key
 from services.replies import Reply, compose
-from services.store import Store, attachments, counters, devices, jobs, messages, quarantine
+from services.settings_source import left_file, open_settings, take_over
+from services.store import (
+    Store,
+    attachments,
+    counters,
+    devices,
+    jobs,
+    messages,
+    quarantine,
+    search,
+)
 from services.store.jobs import Job, JobKind
 
 log = structlog.get_logger()
@@ -66,13 +82,11 @@ class Gateway:
         self.stopping = False  # set when this process is told to stop: open streams end
         self.country = service.default_country
         self.store = Store(service.database_url, storage)
-        self.settings = MessageSettings(
-            storage / "message_settings.json",
-            [provider.name for provider in PROVIDERS],
-            self.country,
-        )
+        self.settings = open_settings(self.store, storage, self.country)
         self.http = Http()
-        self.media = MediaStore(storage / "media", environment.app_key, environment.app_url)
+        self.media = MediaStore(
+            self._media_place(storage), Links(environment.app_key, environment.app_url)
+        )
         self.vapid = Vapid(
             environment.vapid.private_key or derived_key(environment.app_key),
             contact(environment.vapid.subject, environment.app_url),
@@ -81,6 +95,23 @@ class Gateway:
         self.channels = self._open_channels()
         self.mailer = Mailer(environment.mail, service.app_name, _domain(environment.app_url))
         self.delivery = Delivery(self)
+
+    def prepare(self) -> None:
+        """Bring the database up to date, and Message Settings to where they are kept.
+
+        Raises ``StorageUnwell``, and ``SettingsError`` for a file that cannot be taken over.
+        """
+        self.store.migrate()
+        left = left_file(self.store, self.environment.service.storage_path.resolve())
+        if left is not None:
+            take_over(self.settings, left)
+        self.settings.look()
+
+    def _media_place(self, storage: Path) -> Place:
+        folder, bucket = Folder(storage / "media"), self.environment.bucket
+        if bucket is None:
+            return folder
+        return Bucket(S3(bucket, self.http), cache=Folder(storage / "media-cache"), before=folder)
 
     def _open_providers(self) -> dict[str, Provider]:
         environment = self.environment
@@ -428,15 +459,27 @@ class Gateway:
                 continue
             self.store.write(partial(counters.put, name=name, value=now))
 
+    def index(self) -> None:
+        """Add the messages that are new to the search index. Raises ``StorageUnwell``."""
+        while self.store.read(search.is_behind):
+            self.store.write(search.index)
+
     def sweep(self) -> None:
-        """Remove what nobody will ask for: half-fetched files, uploads that were never sent."""
+        """Remove what nobody will ask for: half-fetched files, uploads that were never sent.
+
+        Raises ``StorageUnwell``; what is left then is removed by the next sweep.
+        """
         self.media.sweep(UPLOAD_SECONDS)
         before = time.time() - UPLOAD_SECONDS
-        for file_id in self.store.write(lambda tx: attachments.forget_uploads(tx, before)):
+        for file_id in self.store.write(lambda tx: attachments.withdraw_uploads(tx, before)):
             self.media.remove(file_id)
+            self.store.write(partial(attachments.remove, file_id=file_id))
 
     def close(self) -> None:
         """Give everything back."""
+        for channel in self.channels.values():
+            if isinstance(channel, TwoWayChannel):
+                channel.close()
         self.store.close()
 
 

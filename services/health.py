@@ -76,13 +76,14 @@ def checks(gateway: Gateway) -> list[Check]:
 
 
 def warnings(gateway: Gateway) -> list[Warned]:
-    """Everything that waits for the operator; nothing while the database cannot be read."""
+    """Everything that waits for the operator, as far as the database can be read."""
     try:
         known = figures(gateway)
     except StorageUnwell:
-        return []
+        return [*_media(gateway)]
     return [
         *_outdated(gateway),
+        *_media(gateway),
         *_paused(known.pauses),
         *_waiting(known),
         *_old_sqlite(gateway),
@@ -170,6 +171,13 @@ def _settings(gateway: Gateway) -> str:
 def _outdated(gateway: Gateway) -> Iterator[Warned]:
     if gateway.environment.is_outdated():
         yield Warned("env", "`.env` was changed after it was read. Run `flask config reload`.")
+
+
+def _media(gateway: Gateway) -> Iterator[Warned]:
+    """No check: with a bucket that is unwell texts still go both ways, and pictures wait."""
+    trouble = gateway.media.place.trouble()
+    if trouble:
+        yield Warned("media", trouble)
 
 
 def _paused(pauses: tuple[Pause, ...]) -> Iterator[Warned]:

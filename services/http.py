@@ -14,6 +14,7 @@ from typing import Any
 
 import gevent
 import requests
+from requests.auth import AuthBase
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from services.connections import Connections, NotPublic, PublicConnections
@@ -106,20 +107,21 @@ class Http:
         data: Any = None,
         files: Any = None,
         json: Any = None,
+        auth: AuthBase | None = None,
         seconds: float = 20.0,
         most: int = ANSWER_BYTES,
     ) -> Answer:
         """Make one request and read its whole answer.
 
-        ``seconds`` is the total deadline, ``most`` the largest decoded body in bytes. Redirects are
-        answers. Raises ``NotSent``, ``NoAnswer`` or ``TooLarge``; none of them quotes the address,
-        which may hold a secret.
+        ``seconds`` is the total deadline, ``most`` the largest decoded body in bytes. ``auth``
+        signs the whole request. Redirects are answers. Raises ``NotSent``, ``NoAnswer`` or
+        ``TooLarge``; none of them quotes the address, which may hold a secret.
         """
         try:
             with deadline(seconds):
                 return self._exchange(
                     method, url, seconds, most, headers=headers, params=params, data=data,
-                    files=files, json=json,
+                    files=files, json=json, auth=auth,
                 )  # fmt: skip
         except DeadlineExceeded:
             raise NoAnswer(f"There was no answer within {seconds:.0f} seconds.") from None

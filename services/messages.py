@@ -257,6 +257,14 @@ class Ack:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a check of a carrier or channel found, with the remedy if not ``ok``."""
+
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """One installed app of one extension.
 
@@ -286,6 +294,7 @@ class Notice:
     empty in a test. ``title`` and ``body`` are what a notification may show by the device's preview
     policy. ``unread`` counts the conversation, ``unread_total`` all of the extension's
     for the badge of a device's app.
+    ``numbers`` are all numbers of the extension.
     """
 
     id: str
@@ -295,6 +304,7 @@ class Notice:
     message: dict[str, Any]
     unread: int = 0
     unread_total: int = 0
+    numbers: tuple[str, ...] = ()
     title: str = ""
     body: str = ""
 

@@ -1,5 +1,6 @@
 """The delivery worker: does jobs until it is told to stop."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from gevent.pool import Pool
 
 from services.errors import DeliveryError, Kind, StorageUnwell
 from services.gateway import Gateway
+from services.listening import Listening
+from services.push.base import TwoWayChannel
 from services.store import destinations, jobs
 from services.store.jobs import Job, JobKind
 
@@ -20,8 +23,10 @@ log = structlog.get_logger()
 SLOTS = 16  # jobs that one destination may have in hand at once
 LOOK_SECONDS = 0.005  # between two looks for work: under load each finds more
 BEAT_SECONDS = 10.0
+INDEX_SECONDS = 1.0
 RECOVERY_SECONDS = 900.0
 SWEEP_SECONDS = 3600.0
+ROUTE_AGAIN_SECONDS = 5.0  # processes see a change of Message Settings within a second
 
 
 def run(gateway: Gateway, alive: Callable[[], bool], beat: Callable[[], None]) -> None:
@@ -48,13 +53,19 @@ class Worker:
         self._lock = FileLock(self._folder / f"{self.id}.worker")
         self._next_look = 0.0
         self._next_beat = 0.0
+        self._next_index = 0.0
         self._next_sweep = 0.0
         self._next_recovery = 0.0
+        self._next_routing = math.inf
         self._generation = ""
+        self._listens = True
 
     def __enter__(self) -> "Worker":
         self._lock.acquire()
         self._gateway.store.write(destinations.resume_all)
+        for channel in self._gateway.channels.values():
+            if isinstance(channel, TwoWayChannel):
+                self._pool.spawn(self._listen, Listening(self._gateway, channel, self.id))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -78,6 +89,7 @@ class Worker:
 
     def finish(self, beat: Callable[[], None]) -> None:
         """Wait for the jobs in hand; whatever is left when we are killed is taken back later."""
+        self._listens = False
         while not self._pool.join(timeout=1.0):
             beat()
 
@@ -87,15 +99,24 @@ class Worker:
             self._next_beat = now + BEAT_SECONDS
             self._gateway.store.write(lambda tx: jobs.beat(tx, self.id, time.time()))
             self._gateway.delivery.reclaim(self._dead_workers())
+        if now >= self._next_index and not self._in_hand["index"]:
+            self._next_index = now + INDEX_SECONDS
+            self._in_hand["index"] += 1
+            self._pool.spawn(self._aside, "index", self._gateway.index)
         if now >= self._next_recovery and not self._in_hand["recover"]:
             self._next_recovery = now + RECOVERY_SECONDS
             self._in_hand["recover"] += 1
-            self._pool.spawn(self._recover)
-        if now >= self._next_sweep:
+            self._pool.spawn(self._aside, "recover", self._gateway.recover_all)
+        if now >= self._next_sweep and not self._in_hand["sweep"]:
             self._next_sweep = now + SWEEP_SECONDS
-            self._gateway.sweep()
-        if self._gateway.settings.generation != self._generation:
-            self._generation = self._gateway.settings.generation
+            self._in_hand["sweep"] += 1
+            self._pool.spawn(self._aside, "sweep", self._gateway.sweep)
+        generation = self._gateway.settings.generation
+        if generation != self._generation or now >= self._next_routing:
+            # A text that was taken in with the settings of before may not be committed yet.
+            again = generation != self._generation
+            self._next_routing = now + ROUTE_AGAIN_SECONDS if again else math.inf
+            self._generation = generation
             self._gateway.route_waiting()
 
     def _dead_workers(self) -> list[str]:
@@ -119,13 +140,22 @@ class Worker:
         self._in_hand[job.destination] += 1
         self._pool.spawn(self._perform, job)
 
-    def _recover(self) -> None:
+    def _aside(self, name: str, work: Callable[[], object]) -> None:
+        """Do what may have to wait for strangers beside the deliveries."""
         try:
-            self._gateway.recover_all()
+            work()
         except StorageUnwell as error:
-            log.error("cannot recover yet", reason=str(error))
+            log.error(f"cannot {name} yet", reason=str(error))
         finally:
-            self._in_hand["recover"] -= 1
+            self._in_hand[name] -= 1
+
+    def _listen(self, listening: Listening) -> None:
+        while self._listens:
+            try:
+                listening.run(lambda: self._listens)
+            except Exception:
+                log.exception("listening failed in an unforeseen way")
+                time.sleep(1.0)
 
     def _perform(self, job: Job) -> None:
         try:

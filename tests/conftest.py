@@ -4,20 +4,17 @@ import ipaddress
 import json
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from services.environment import load
 from services.gateway import Gateway
-from tests.postgres import programs, running_postgres
+from tests.postgres import new_database, programs, running_postgres
 
 NUMBER = "+12025550100"
 PEER = "+13035550177"
-_databases = count(1)
 
 
 @pytest.fixture(autouse=True)
@@ -45,10 +42,7 @@ def postgres() -> Iterator[str]:
 @pytest.fixture
 def postgres_url(postgres: str) -> str:
     """An empty PostgreSQL database."""
-    name = f"test_{next(_databases)}"
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return postgres.rpartition("/")[0] + f"/{name}"
+    return new_database(postgres)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -77,7 +71,7 @@ def make_gateway(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
         if numbers:
             path.write_text(settings_file(*numbers), encoding="utf-8")
         gateway = Gateway(load({"APP_ENV": "local", "STORAGE_PATH": str(tmp_path), **env}))
-        gateway.store.migrate()
+        gateway.prepare()
         opened.append(gateway)
         return gateway
 

@@ -8,6 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
+
+import psycopg
 
 
 def programs() -> Path | None:
@@ -26,12 +29,25 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def new_database(maintenance: str) -> str:
+    """Make an empty database; returns its address."""
+    name = f"textbridge_{uuid4().hex}"
+    with psycopg.connect(maintenance, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return maintenance.rpartition("/")[0] + f"/{name}"
+
+
 @contextmanager
-def running_postgres() -> Iterator[str]:
-    """Start a server and yield the address of its maintenance database."""
+def running_postgres(*, durable: bool = False) -> Iterator[str]:
+    """Start a server and yield the address of its maintenance database.
+
+    Only a ``durable`` one waits for the disk, which makes most tests much slower.
+    """
     folder = Path(tempfile.mkdtemp(prefix="textbridge-postgres-"))
     port = free_port()
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
+    if not durable:
+        options += " -c fsync=off"
     try:
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres", "postgres")

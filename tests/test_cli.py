@@ -31,13 +31,15 @@ from blueprints.cli import COMMANDS, register
 from blueprints.cli.settings_schema import json_schema
 from services.environment import load
 from services.gateway import Gateway
+from services.media.folder import Folder
 from services.message_settings import MessageSettings
-from services.messages import DeliveryStatus, Device, Message, Status, WebhookCall
-from services.providers import PROVIDERS
+from services.messages import DeliveryStatus, Device, Message, Status, WebhookCall, uuid7
 from services.replies import Reply
-from services.store import destinations, devices, jobs, messages
+from services.settings_source import FILE, open_settings
+from services.store import Store, destinations, devices, jobs, messages
 from services.store.jobs import Job, JobKind
-from tests.conftest import DESK, NUMBER, PEER
+from tests.conftest import DESK, NUMBER, PEER, settings_file
+from tests.fakes.s3 import Fault, S3Server
 from tests.postgres import free_port
 from tests.server import ROOT, Server
 
@@ -194,8 +196,8 @@ def test_a_resting_number_needs_no_carrier_and_no_mail(terminal: Callable[..., T
     terminal(resting, **PRODUCTION).flask("config", "check")
 
 
-def test_a_broken_settings_file_is_reported_with_its_line(desk: Terminal) -> None:
-    desk.gateway.settings.path.write_text('{"numbers": [\n  {"number": }]}')
+def test_a_broken_settings_file_is_reported_with_its_line(desk: Terminal, tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text('{"numbers": [\n  {"number": }]}')
     assert "line 2, column 14" in desk.flask("config", "check", code=1).output
     listed = desk.flask("settings", "list")
     assert NUMBER in listed.stdout, "the last good settings are shown"
@@ -282,15 +284,17 @@ def test_webhook_addresses_of_a_desk_say_that_nobody_can_reach_them(desk: Termin
 # settings
 
 
-def test_a_number_is_added_written_any_usual_way(terminal: Callable[..., Terminal]) -> None:
-    empty = terminal()
+def test_a_number_is_added_written_any_usual_way(
+    terminal: Callable[..., Terminal], database: str
+) -> None:
+    empty = terminal(DATABASE_URL=database)
     assert "No number yet" in empty.flask("settings", "list").output
     empty.flask(
         *("settings", "set", "(202) 555-0100", "--carrier", "sandbox", "--description", "Desk"),
         *("--extension", "201", "--extension", "202", "--email", "a@example.com"),
     )
     document = empty.json("settings", "list")
-    assert document == json.loads(empty.gateway.settings.path.read_bytes())
+    assert document == json.loads(empty.gateway.settings.document())
     [entry] = document["numbers"]
     assert (entry["number"], entry["extensions"]) == (NUMBER, ["201", "202"])
 
@@ -344,9 +348,9 @@ def test_only_what_is_given_changes(
 def test_a_wrong_setting_is_refused_naming_what_is_wrong(
     desk: Terminal, arguments: list[str], code: int, words: str
 ) -> None:
-    before = desk.gateway.settings.path.read_bytes()
+    before = desk.gateway.settings.document()
     assert words in desk.flask("settings", "set", *arguments, code=code).stderr
-    assert desk.gateway.settings.path.read_bytes() == before
+    assert desk.gateway.settings.document() == before
 
 
 def test_a_number_is_removed_once(desk: Terminal) -> None:
@@ -360,6 +364,56 @@ def test_what_is_still_missing_for_a_number_is_told(desk: Terminal) -> None:
     assert "bandwidth is not configured" in told
     assert "Nobody gets" in told
     assert "MAIL_HOST" in desk.flask("settings", "set", NUMBER, "--email", "a@example.com").stderr
+
+
+def test_the_settings_can_be_edited_by_hand_on_each_database(
+    terminal: Callable[..., Terminal], database: str, tmp_path: Path
+) -> None:
+    desk = terminal(DESK, DATABASE_URL=database)
+    file = tmp_path / "exported.json"
+    desk.flask("settings", "export", str(file))
+    assert "exists" in desk.flask("settings", "export", str(file), code=2).stderr
+    document = json.loads(file.read_bytes())
+    assert [entry["number"] for entry in document["numbers"]] == [NUMBER]
+    document["numbers"].append(PUBLIC | {"number": "(202) 555-0101"})
+    file.write_text(json.dumps(document))
+    assert "2 numbers now" in desk.flask("settings", "import", str(file)).output
+    assert len(desk.json("settings", "list")["numbers"]) == 2
+    printed = desk.flask("settings", "export", "-").stdout
+    file.write_text(printed.replace('"carrier"', '"carier"', 1))
+    told = desk.flask("settings", "import", str(file), code=1).stderr
+    assert "exported.json cannot be used: line 5" in told
+    file.write_text("{\n ]")
+    assert "line 2, column 2" in desk.flask("settings", "import", str(file), code=1).stderr
+    assert desk.flask("settings", "export", "-").stdout == printed
+    taken = desk.app.test_cli_runner().invoke(
+        args=["settings", "import", "-"], input=settings_file()
+    )
+    assert taken.exit_code == 0
+    assert desk.json("settings", "list")["numbers"] == []
+
+
+def test_broken_settings_are_exported_as_they_are_and_replaced_by_an_import(
+    desk: Terminal, tmp_path: Path
+) -> None:
+    (tmp_path / FILE).write_text('{"numbers": [')
+    assert desk.flask("settings", "export", "-").stdout == '{"numbers": ['
+    (tmp_path / "good.json").write_text(settings_file(DESK))
+    desk.flask("settings", "import", str(tmp_path / "good.json"))
+    desk.flask("config", "check")
+    assert desk.json("settings", "list")["numbers"][0]["number"] == NUMBER
+
+
+def test_a_file_that_is_not_read_any_more_is_told_of(
+    terminal: Callable[..., Terminal], postgres_url: str, tmp_path: Path
+) -> None:
+    big = terminal(DESK, DATABASE_URL=postgres_url)
+    (tmp_path / FILE).write_text("{")
+    for words in (("settings", "list"), ("config", "check")):
+        assert f"{tmp_path / FILE} is not read any more" in big.flask(*words).stderr
+    assert big.json("settings", "list")["numbers"][0]["number"] == NUMBER
+    (tmp_path / FILE).unlink()
+    assert big.flask("settings", "list").stderr == ""
 
 
 def test_the_published_schema_is_the_one_of_the_code(desk: Terminal) -> None:
@@ -412,9 +466,10 @@ def entry(**changes: Any) -> dict[str, Any]:
 def test_the_schema_agrees_with_what_reads_the_file(
     tmp_path: Path, document: Any, good: bool
 ) -> None:
-    file = tmp_path / "message_settings.json"
-    file.write_text(json.dumps(document))
-    settings = MessageSettings(file, [provider.name for provider in PROVIDERS], "US")
+    (tmp_path / FILE).write_text(json.dumps(document))
+    store = Store(None, tmp_path)
+    settings = open_settings(store, tmp_path, "US")
+    store.close()
     assert (settings.problem is None) == good, settings.problem
     assert Draft202012Validator(json_schema()).is_valid(document) == good
 
@@ -550,6 +605,9 @@ def test_messages_are_listed_by_what_is_asked_for(desk: Terminal) -> None:
     assert ids("--number", "(202) 555-0100") == [sent.id, came.id]
     assert ids("--peer", "303 555 0178") == [sent.id]
     assert ids("--peer", "72404") == []
+    assert ids("--text", "FIRS") == [came.id]
+    assert ids("--text", "nobody") == ids("--text", "nobody", "--number", "2025550109") == [lost.id]
+    assert ids("--text", "nobody", "--number", NUMBER) == ids("--text", "") == []
     table = desk.flask("messages", "list").output.splitlines()
     assert [line.split()[0] for line in table[1:]] == [sent.id, lost.id, came.id]
     assert "unrouted" in table[2]
@@ -562,6 +620,8 @@ def test_messages_are_listed_by_what_is_asked_for(desk: Terminal) -> None:
         (["--status", "gone"], 2),
         (["--limit", "0"], 2),
         (["--dead", "--unrouted"], 2),
+        (["--dead", "--text", "x"], 2),
+        (["--text", "x", "--peer", PEER], 2),
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused(
@@ -629,6 +689,70 @@ def test_what_may_have_been_sent_is_sent_again_only_on_request(desk: Terminal) -
     assert len(desk.json("messages", "list", "--dead")) == 1
     desk.flask("messages", "retry", message.id, "--resend-unknown")
     assert desk.json("messages", "list", "--dead") == []
+
+
+# media
+
+
+def test_a_bucket_is_tried_out_and_its_secret_is_hidden(
+    terminal: Callable[..., Terminal],
+) -> None:
+    with S3Server() as server:
+        shop = terminal(PUBLIC, **PRODUCTION, **server.env)
+        checked, shown = shop.flask("config", "check"), shop.flask("config", "show")
+        for result in (checked, shown):
+            assert f"MEDIA_S3_BUCKET={server.env['MEDIA_S3_BUCKET']}" in result.output
+            assert "MEDIA_S3_SECRET_KEY=••••••••" in result.output
+            assert server.env["MEDIA_S3_SECRET_KEY"] not in result.output
+        assert {"PUT", "GET", "DELETE"} == set(server.methods())
+        assert server.objects == {}
+        server.broken = Fault(403, "AccessDenied")
+        mended = shop.flask("config", "check", code=1).output
+        assert "To mend: The MEDIA_S3_ variables: do not work" in mended
+        assert "The access key may not do that" in mended
+
+
+def test_without_a_bucket_nothing_is_copied(desk: Terminal) -> None:
+    assert "Set the MEDIA_S3_ variables" in desk.flask("media", "copy", code=1).stderr
+    assert "To turn it on, set MEDIA_S3_ENDPOINT" in desk.flask("config", "check").output
+
+
+def test_attachments_are_copied_into_a_bucket_once_and_after_a_fault_to_the_end(
+    terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    ids = [uuid7() for _ in range(30)]
+    for file_id in ids:
+        Folder(tmp_path / "media").put(file_id, [b"GIF89a" + file_id.encode()], 1000)
+    (tmp_path / "media" / "ab" / "x.part").parent.mkdir(exist_ok=True)
+    (tmp_path / "media" / "ab" / "x.part").write_bytes(b"half")
+    with S3Server() as server:
+        shop = terminal(DESK, **server.env)
+        server.faults.extend([Fault()] * 40 + [Fault(503, "SlowDown")] * 60)
+        first = shop.json("media", "copy", code=1)
+        assert "503" in first["stopped"]
+        assert 0 < first["copied"] < 30
+        assert first["copied"] + first["waiting"] == 30
+        server.faults.clear()
+        second = shop.json("media", "copy")
+        assert second["ok"]
+        assert second["waiting"] == 0
+        assert first["copied"] + second["copied"] <= 30 == second["copied"] + second["already"]
+        assert {key: content for key, (content, _) in server.objects.items()} == {
+            file_id: b"GIF89a" + file_id.encode() for file_id in ids
+        }
+        server.objects[ids[0]] = (b"something else", {})
+        result = shop.flask("media", "copy", code=1)
+        assert "0 copied (0 bytes), 29 were there already, 0 are still" in result.stdout
+        assert f"{ids[0]} is in the bucket with another content" in result.stderr
+
+
+def test_a_backup_says_that_the_bucket_is_not_in_it(
+    terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    with S3Server() as server:
+        shop = terminal(DESK, **server.env)
+        told = shop.flask("backup", str(tmp_path / "copies")).stderr
+        assert "in the bucket are not in this copy" in told
 
 
 # quarantine
@@ -902,10 +1026,13 @@ def test_a_backup_of_postgresql_says_what_it_does_not_hold(
     terminal: Callable[..., Terminal], postgres_url: str, tmp_path: Path
 ) -> None:
     big = terminal(DESK, DATABASE_URL=postgres_url)
+    (tmp_path / FILE).write_text("not read any more")
     result = big.flask("backup", str(tmp_path / "copies"))
     assert "pg_dump" in result.stderr
     [made] = (tmp_path / "copies").iterdir()
     assert {file.name for file in made.iterdir()} == {"message_settings.json", "app.key", "media"}
+    assert (made / FILE).read_bytes() == big.gateway.settings.document()
+    assert stat.S_IMODE((made / FILE).stat().st_mode) == 0o600
     assert "pg_dump" in big.flask("backup", str(tmp_path / "copy.db"), code=1).stderr
 
 

@@ -18,10 +18,12 @@ from app import create_app
 from services.errors import DeliveryError, Kind
 from services.gateway import Gateway
 from services.health import warnings
+from services.media import bucket
 from services.messages import Message, WebhookCall
 from services.store import destinations, jobs
 from services.store.engine import WRITE, open_engine
 from tests.conftest import DESK, NUMBER, PEER, settings_file
+from tests.fakes.s3 import Fault, S3Server
 from tests.server import running_server
 
 ABROAD = {"REMOTE_ADDR": "203.0.113.9"}
@@ -282,7 +284,7 @@ def test_from_elsewhere_only_the_bare_answer_is_seen(
     make_app: Make, headers: dict[str, str], surroundings: dict[str, str]
 ) -> None:
     app = make_app()
-    break_settings(app, gateway_of(app).settings.path.parent, pytest.MonkeyPatch())
+    break_settings(app, gateway_of(app).environment.service.storage_path, pytest.MonkeyPatch())
     client = app.test_client()
     ready = client.get("/ready", headers=headers, environ_overrides=surroundings)
     metrics = client.get("/metrics", headers=headers, environ_overrides=surroundings)
@@ -440,3 +442,22 @@ def test_an_env_file_that_was_changed_later_is_a_warning(tmp_path: Path, app: Fl
     for read_at, wanted in ((time.time() + 60, False), (time.time() - 60, True)):
         house.environment = replace(house.environment, file=file, read_at=read_at)
         assert ("env" in {warned.name for warned in warnings(house)}) is wanted
+
+
+def test_a_bucket_that_is_unwell_is_a_warning_and_is_asked_once_a_minute(
+    make_app: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with S3Server() as server:
+        server.broken = Fault(403, "InvalidAccessKeyId")
+        client = make_app(**server.env).test_client()
+        for _ in range(3):
+            told: Any = client.get("/ready").json
+            assert told["ready"] is True
+            [warned] = told["warnings"]
+            assert warned["name"] == "media"
+            assert "MEDIA_S3_ACCESS_KEY" in warned["reason"]
+        assert server.methods() == ["GET"]
+        server.broken = None
+        monkeypatch.setattr(bucket, "LOOK_SECONDS", -1.0)
+        mended: Any = client.get("/ready").json
+        assert mended["warnings"] == []

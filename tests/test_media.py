@@ -1,4 +1,4 @@
-"""Attachments on a real disk, fetched from a real HTTP server."""
+"""Attachments on a real disk and in a bucket, fetched from a real HTTP server."""
 
 import gzip
 import itertools
@@ -22,8 +22,14 @@ import pytest
 
 from services.errors import Kind, MediaError, StorageUnwell
 from services.http import Answer, Http
-from services.media import Kept, MediaStore, file_name, recognised, safe_inline
+from services.media import Kept, MediaStore
+from services.media.bucket import Bucket
+from services.media.folder import Folder
+from services.media.kinds import file_name, recognised, safe_inline
+from services.media.links import Links
+from services.media.place import Place
 from services.messages import Attachment, uuid7
+from tests.fakes.s3 import S3Server
 
 FILE_ID = "0190f3a2-7c1e-7abc-8def-0123456789ab"
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 40
@@ -34,9 +40,31 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "storage" / "media"
 
 
-@pytest.fixture
-def store(folder: Path) -> MediaStore:
-    return MediaStore(folder, b"k" * 32, "https://sms.example.com")
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3Server]:
+    with S3Server() as running:
+        yield running
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def store(request: pytest.FixtureRequest, folder: Path, server: S3Server) -> Iterator[MediaStore]:
+    """Attachments in a folder, and then in a bucket with its copies in that folder.
+
+    Whatever a test does: what has a copy here is in the bucket, and nothing else.
+    """
+    if request.param == "folder":
+        yield media_store(Folder(folder))
+        return
+    server.objects.clear()
+    http = Http()
+    before = Folder(folder.with_name("before"))
+    yield media_store(Bucket(server.bucket(http), cache=Folder(folder), before=before))
+    assert sorted(server.objects) == sorted(path.name for path in Folder(folder).files())
+    http.close()
+
+
+def media_store(place: Place, key: bytes = b"k" * 32) -> MediaStore:
+    return MediaStore(place, Links(key, "https://sms.example.com"))
 
 
 def keep(store: MediaStore, *chunks: bytes, most: int = 1_000_000, name: str = "") -> Kept:
@@ -130,7 +158,7 @@ def test_the_bytes_are_on_the_disk_before_the_name_is(
 
     if not Path("/proc/self/fd").is_dir():
         pytest.skip("this system has no /proc")
-    monkeypatch.setattr("services.media.os.fsync", watched)
+    monkeypatch.setattr("services.media.folder.os.fsync", watched)
     keep(store, PNG)
     assert seen == [(".part", False), ("ab", True), ("media", True)]
 
@@ -589,9 +617,11 @@ from pathlib import Path
 from services.errors import MediaError
 from services.http import Http
 from services.media import MediaStore
+from services.media.folder import Folder
+from services.media.links import Links
 MediaStore.seconds = 0.5
 try:
-    MediaStore(Path(sys.argv[1]), b"k" * 32, "").fetch(
+    MediaStore(Folder(Path(sys.argv[1])), Links(b"k" * 32, "")).fetch(
         Http(), sys.argv[2], {}, name="", most=10**6,
         file_id="0190f3a2-7c1e-7abc-8def-0123456789ab")
 except MediaError as error:
@@ -633,7 +663,7 @@ HALF_DAY = 43_200
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     def set_to(now: float) -> None:
-        monkeypatch.setattr("services.media.time.time", lambda: now)
+        monkeypatch.setattr("services.media.links.time.time", lambda: now)
 
     set_to(NOW)
     return set_to
@@ -694,8 +724,8 @@ def test_a_link_altered_in_any_place_is_refused(store: MediaStore, clock: Clock)
 
 
 def test_a_link_of_another_installation_is_refused(folder: Path, clock: Clock) -> None:
-    theirs = MediaStore(folder, b"t" * 32, "https://sms.example.com")
-    ours = MediaStore(folder, b"o" * 32, "https://sms.example.com")
+    theirs = media_store(Folder(folder), b"t" * 32)
+    ours = media_store(Folder(folder), b"o" * 32)
     assert not ours.allows(*link_parts(theirs.link(Attachment(id=FILE_ID))))
 
 

@@ -1,27 +1,39 @@
 """Message Settings: edited by hand and by command, read by every process, never half."""
 
-import json
 import multiprocessing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.errors import SettingsConflict, SettingsError
-from services.message_settings import MessageSettings
+from services.message_settings import MessageSettings, SettingsFile
+from services.settings_source import FILE, GOOD_COPY, open_settings
+from services.store import Store
 from tests.conftest import DESK, NUMBER, settings_file
 
 CARRIERS = ["bandwidth", "sandbox"]
 
 
 def opened(folder: Path) -> MessageSettings:
-    return MessageSettings(folder / "message_settings.json", CARRIERS, "US")
+    """Message Settings in the file of a folder."""
+    return MessageSettings(SettingsFile(folder / FILE), folder / GOOD_COPY, CARRIERS, "US")
+
+
+@pytest.fixture
+def either(database: str, tmp_path: Path) -> Iterator[MessageSettings]:
+    """Message Settings where each database has them."""
+    store = Store(database or None, tmp_path)
+    store.migrate()
+    yield open_settings(store, tmp_path, "US")
+    store.close()
 
 
 def test_a_hand_edit_is_seen_at_the_next_look(tmp_path: Path) -> None:
     settings = opened(tmp_path)
     assert settings.for_number(NUMBER) is None
-    settings.path.write_text(settings_file(DESK))
+    (tmp_path / FILE).write_text(settings_file(DESK))
     found = settings.for_number(NUMBER)
     assert found is not None
     assert found.extensions == ("201",)
@@ -33,17 +45,16 @@ def test_numbers_are_written_any_usual_way_and_extensions_without_quotation_mark
 ) -> None:
     settings = opened(tmp_path)
     entry = {"number": "(202) 555-0100", "carrier": "bandwidth", "extensions": [201, "202"]}
-    settings.path.write_text(settings_file(entry))
+    (tmp_path / FILE).write_text(settings_file(entry))
     found = settings.for_number(NUMBER)
     assert found is not None
     assert found.extensions == ("201", "202")
 
 
-def test_a_disabled_number_reaches_nobody(tmp_path: Path) -> None:
-    settings = opened(tmp_path)
-    settings.put(DESK | {"enabled": False})
-    assert settings.for_extension("201") == ()
-    found = settings.for_number(NUMBER)
+def test_a_disabled_number_reaches_nobody(either: MessageSettings) -> None:
+    either.put(DESK | {"enabled": False})
+    assert either.for_extension("201") == ()
+    found = either.for_number(NUMBER)
     assert found is not None
     assert not found.reaches_somebody
 
@@ -75,7 +86,7 @@ def test_a_broken_edit_leaves_the_last_good_settings_in_force(
 ) -> None:
     settings = opened(tmp_path)
     settings.put(DESK)
-    settings.path.write_text(content)
+    (tmp_path / FILE).write_text(content)
     assert settings.for_number(NUMBER) is not None
     assert settings.problem is not None
     assert complaint in settings.problem
@@ -86,16 +97,16 @@ def test_a_broken_edit_leaves_the_last_good_settings_in_force(
     with pytest.raises(SettingsError, match="Mend the file first"):
         restarted.put(DESK)
 
-    settings.path.write_text(settings_file(DESK))
+    (tmp_path / FILE).write_text(settings_file(DESK))
     assert settings.problem is None
 
 
 def test_a_file_cut_at_any_byte_never_changes_the_settings_in_force(tmp_path: Path) -> None:
     settings = opened(tmp_path)
     settings.put(DESK)
-    whole = settings.path.read_bytes()
+    whole = (tmp_path / FILE).read_bytes()
     for cut in range(len(whole) - 1):
-        settings.path.write_bytes(whole[:cut])
+        (tmp_path / FILE).write_bytes(whole[:cut])
         found = settings.for_number(NUMBER)
         assert found is not None
         assert found.extensions == ("201",)
@@ -103,19 +114,20 @@ def test_a_file_cut_at_any_byte_never_changes_the_settings_in_force(tmp_path: Pa
 
 def test_two_entries_of_one_number_are_refused(tmp_path: Path) -> None:
     settings = opened(tmp_path)
-    settings.path.write_text(settings_file(DESK, DESK | {"number": "2025550100"}))
+    (tmp_path / FILE).write_text(settings_file(DESK, DESK | {"number": "2025550100"}))
     assert settings.problem is not None
     assert "stands there twice" in settings.problem
 
 
-def test_a_stale_editor_is_told(tmp_path: Path) -> None:
-    settings = opened(tmp_path)
-    settings.put(DESK)
-    seen = settings.generation
-    settings.put(DESK | {"description": "changed"})
+def test_a_stale_editor_is_told(either: MessageSettings) -> None:
+    either.put(DESK)
+    seen = either.generation
+    either.put(DESK | {"description": "changed"})
     with pytest.raises(SettingsConflict):
-        settings.put(DESK | {"description": "stale"}, seen)
-    found = settings.for_number(NUMBER)
+        either.put(DESK | {"description": "stale"}, seen)
+    with pytest.raises(SettingsConflict):
+        either.remove(NUMBER, seen)
+    found = either.for_number(NUMBER)
     assert found is not None
     assert found.description == "changed"
 
@@ -135,37 +147,75 @@ BAD_ENTRIES = [
     ("entry", "field"), BAD_ENTRIES, ids=lambda v: v if isinstance(v, str) else ""
 )
 def test_a_bad_entry_is_refused_by_the_name_of_its_field(
-    tmp_path: Path, entry: dict[str, object], field: str
+    either: MessageSettings, entry: dict[str, object], field: str
 ) -> None:
-    settings = opened(tmp_path)
+    before = either.document()
     with pytest.raises(SettingsError) as caught:
-        settings.put(entry)
+        either.put(entry)
     assert caught.value.field == field
-    assert not settings.path.exists()
+    assert either.document() == before
 
 
-def test_removing_what_is_not_there_says_so(tmp_path: Path) -> None:
+def test_removing_what_is_not_there_says_so(either: MessageSettings) -> None:
     with pytest.raises(SettingsError, match="is not in Message Settings"):
-        opened(tmp_path).remove(NUMBER)
+        either.remove(NUMBER)
 
 
-def _edit(folder: Path, first: int, start: Any) -> None:
-    settings = opened(folder)
+@pytest.mark.parametrize(("content", "complaint"), BROKEN.items(), ids=range(len(BROKEN)))
+def test_a_broken_document_is_not_put(
+    either: MessageSettings, content: str, complaint: str
+) -> None:
+    either.put(DESK)
+    before = either.document()
+    with pytest.raises(SettingsError) as caught:
+        either.put_document(content.encode())
+    assert complaint in str(caught.value)
+    assert either.document() == before
+
+
+def test_a_document_takes_the_place_of_the_whole_one(either: MessageSettings) -> None:
+    either.put(DESK)
+    other = {
+        "number": "(202) 555-0101",
+        "carrier": "sandbox",
+        "description": "naïve 😀 \ud83d \x00",
+    }
+    either.put_document(settings_file(other).encode())
+    (entry,) = either.all()
+    assert (entry.number, entry.description) == ("+12025550101", "naïve 😀 � \x00")
+    document = either.document()
+    either.put_document(document)
+    assert either.document() == document
+
+
+def test_only_one_document_is_the_first(either: MessageSettings) -> None:
+    assert either.put_first(settings_file(DESK).encode())
+    assert not either.put_first(settings_file().encode())
+    assert not either.put_first(b"not even looked at")
+    assert [entry.number for entry in either.all()] == [NUMBER]
+
+
+def _edit(database: str, folder: Path, first: int, start: Any) -> None:
+    store = Store(database or None, folder)
+    settings = open_settings(store, folder, "US")
     start.wait()
     for index in range(first, first + 40):
         settings.put({"number": f"+1202555{index:04}", "carrier": "bandwidth"})
+    store.close()
 
 
-def test_processes_that_edit_at_once_lose_nothing(tmp_path: Path) -> None:
+def test_processes_that_edit_at_once_lose_nothing(
+    either: MessageSettings, database: str, tmp_path: Path
+) -> None:
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(4)
     processes = [
-        context.Process(target=_edit, args=(tmp_path, first, start))
+        context.Process(target=_edit, args=(database, tmp_path, first, start))
         for first in (100, 200, 300, 400)
     ]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
-    assert len(opened(tmp_path).all()) == 160
-    assert len(json.loads((tmp_path / "message_settings.json").read_text())["numbers"]) == 160
+    either.look()
+    assert len(either.all()) == 160

@@ -19,6 +19,8 @@ from services import config
 from services.errors import InvalidWebhook, Kind, SendError
 from services.http import Answer, Http
 from services.media import MediaStore
+from services.media.folder import Folder
+from services.media.links import Links
 from services.messages import (
     Attachment,
     DeliveryStatus,
@@ -650,7 +652,7 @@ def test_a_picture_is_fetched_from_where_twilio_keeps_it_without_credentials(
         url = file.source_url or ""
         fake.fetched.clear()
 
-        kept = MediaStore(tmp_path, b"k" * 32, provider.app_url).fetch(
+        kept = MediaStore(Folder(tmp_path), Links(b"k" * 32, provider.app_url)).fetch(
             provider.http,
             url,
             provider.media_headers(url),

@@ -17,6 +17,8 @@ from services.errors import InvalidWebhook, Kind, MediaError, SendError
 from services.http import Answer as HttpAnswer
 from services.http import Http
 from services.media import MediaStore
+from services.media.folder import Folder
+from services.media.links import Links
 from services.messages import Attachment, DeliveryStatus, Message, Parsed, Status, WebhookCall
 from services.providers.base import Surroundings
 from services.providers.wavix import Wavix
@@ -324,7 +326,7 @@ def test_a_file_is_asked_for_with_the_key_only_where_it_is_refused_without(
     fake: FakeWavix, tmp_path: Path, guarded: int
 ) -> None:
     url, provider = fake.offer("roof.gif", b"GIF89a and more"), carrier(fake)
-    store = MediaStore(tmp_path, b"a key", "https://x.example")
+    store = MediaStore(Folder(tmp_path), Links(b"a key", "https://x.example"))
     fake.guarded = guarded
 
     def fetch(renew: bool) -> bytes:

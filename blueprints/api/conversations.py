@@ -37,9 +37,12 @@ def list_conversations(query: dict[str, Any]) -> dict[str, Any]:
     limit, own = query["limit"], numbers()
     before = int(query["cursor"]) if "cursor" in query else None
     unread_by = caller().extension if query["unread"] else None
+    with_peer = query.get("q")
 
     def work(tx: Connection) -> tuple[list[dict[str, Any]], bool]:
-        found = conversations.page(tx, own, limit=limit + 1, before=before, unread_by=unread_by)
+        found = conversations.page(
+            tx, own, limit=limit + 1, before=before, unread_by=unread_by, with_peer=with_peer
+        )
         return _objects(tx, found[:limit]), len(found) > limit
 
     items, more = house().store.read(work)

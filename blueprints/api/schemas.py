@@ -23,6 +23,7 @@ MOST_TEXT = 10_000
 MOST_RECIPIENTS = 50
 MOST_MEDIA = 20
 MOST_ITEMS = 200
+MOST_TYPED = 100  # characters in a search
 LARGEST = 10**18 - 1
 PREVIEWS = get_args(Preview)
 
@@ -414,6 +415,10 @@ class ConversationsQuery(Taken):
     limit = _limit(50)
     cursor = _token(metadata={"description": "next_cursor of the page before"})
     unread = fields.Boolean(load_default=False, truthy={"1", "true"}, falsy={"0", "false"})
+    q = Words(
+        validate=validate.Length(1, MOST_TYPED),
+        metadata={"description": "Part of the peer's number; in a group of any member's"},
+    )
 
 
 class MessageListSchema(Told):
@@ -429,6 +434,18 @@ class MessagesQuery(Taken):
     limit = _limit(50)
     before = Digits(validate=validate.Range(0, LARGEST))
     after = Digits(validate=validate.Range(0, LARGEST))
+
+
+class SearchQuery(Taken):
+    """What to look for, and where to go on."""
+
+    q = Words(
+        required=True,
+        validate=validate.Length(1, MOST_TYPED),
+        metadata={"description": "Words; the last one may be the beginning of one"},
+    )
+    limit = _limit(50)
+    before = Digits(validate=validate.Range(0, LARGEST))
 
 
 class ReadSchema(Taken):

@@ -7,8 +7,11 @@ from blueprints.cli import (
     carriers,
     config,
     contacts,
+    database,
     devices,
+    media,
     messages,
+    push,
     quarantine,
     recover,
     settings,
@@ -25,11 +28,14 @@ COMMANDS = (
     devices.group,
     contacts.group,
     messages.group,
+    media.group,
     quarantine.group,
     carriers.group,
+    push.group,
     simulate.simulate,
     worker.worker,
     backup.backup,
+    database.group,
 )
 
 

@@ -15,9 +15,9 @@ DATABASE_FILES = {".db", ".sqlite", ".sqlite3"}
 def backup(target: Path) -> None:
     """Copy everything while the server runs.
 
-    Makes a new folder textbridge-YYYYmmdd-HHMMSS below FOLDER with the database, Message Settings,
-    the attachments and the key. A FILE whose name ends with .db gets the database alone. Nothing
-    is ever overwritten.
+    Makes a new folder textbridge-YYYYmmdd-HHMMSS below FOLDER with the database (PostgreSQL's own
+    is not in it), Message Settings, the attachments (but those in a bucket) and the key. A FILE
+    whose name ends with .db gets the database alone. Nothing is ever overwritten.
     """
     store = gateway().store
     if target.suffix in DATABASE_FILES and not target.is_dir():
@@ -28,7 +28,16 @@ def backup(target: Path) -> None:
         return
     storage = gateway().environment.service.storage_path.resolve()
     made = back_up(store.engine, storage, target)
-    click.echo(f"Everything was copied to {made}.")
+    everything = "Everything" if is_embedded(store.engine) else "What is not in PostgreSQL"
+    click.echo(f"{everything} was copied to {made}.")
     if not is_embedded(store.engine):
-        note("The messages are in PostgreSQL and not in this copy: back them up with pg_dump.")
+        note(
+            "The messages and devices are in PostgreSQL and not in this copy: back them up with "
+            "pg_dump. Message Settings are in both."
+        )
+    if gateway().environment.bucket is not None:
+        note(
+            "The attachments in the bucket are not in this copy: the bucket's own versions or "
+            "replication protect them."
+        )
     note(".env is not in it: keep a copy of it in a safe place, for APP_KEY above all.")

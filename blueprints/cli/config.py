@@ -10,10 +10,11 @@ import click
 
 from blueprints.cli.findings import findings
 from blueprints.cli.server import running_pid
+from blueprints.cli.settings import tell_of_left_file
 from blueprints.cli.terminal import Group, document, gateway, harmless, json_option
 from services import config
 from services.config import Variable
-from services.environment import Environment, sections
+from services.environment import BUCKET, Environment, sections
 from services.providers import PROVIDERS
 from services.providers.sandbox import Sandbox
 from services.push import CHANNELS
@@ -27,7 +28,8 @@ def check(as_json: bool) -> None:
     """Say what was understood of .env and what is wrong with it.
 
     Shows every section with its values (secrets are hidden), which carriers and channels are on,
-    and which variables would turn on the others. Exit code 1 if anything should be mended.
+    and which variables would turn on the others. A bucket for attachments is tried out. Exit code 1
+    if anything should be mended.
     """
     environment = gateway().environment
     problems = findings(gateway())
@@ -45,6 +47,7 @@ def check(as_json: bool) -> None:
     else:
         _print_sections(environment)
         _print_problems([str(problem) for problem in problems])
+    tell_of_left_file()
     raise SystemExit(1 if problems else 0)
 
 
@@ -84,6 +87,8 @@ def _in_force(environment: Environment) -> dict[str, Any]:
     if environment.mail.host is not None:
         on["MAIL_"] = environment.mail
     on["VAPID_"] = environment.vapid
+    if environment.bucket is not None:
+        on[BUCKET] = environment.bucket
     for provider in PROVIDERS:
         if provider.name in environment.carriers:
             on[provider.prefix()] = environment.carriers[provider.name]

@@ -2,10 +2,11 @@
 
 import sys
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import click
 import segno
+from sqlalchemy import Connection
 
 from blueprints.cli.terminal import (
     Group,
@@ -20,7 +21,8 @@ from blueprints.cli.terminal import (
 )
 from services.errors import RequestRefused
 from services.message_settings import EXTENSION
-from services.messages import Device
+from services.messages import Device, Preview
+from services.push import acrobits_account
 from services.store import devices
 
 group = Group("devices", help="The apps of each extension: list, add, pair and revoke them.")
@@ -46,7 +48,7 @@ def show(extension: str | None, as_json: bool) -> None:
         document([_described(device) for device in known])
         return
     table(
-        ("ID", "EXTENSION", "NAME", "PLATFORM", "PUSH", "ADDED", "SEEN", "LAST ERROR"),
+        ("ID", "EXTENSION", "NAME", "PLATFORM", "PUSH", "ADDED", "SEEN", "LAST PUSH", "LAST ERROR"),
         [
             (
                 device.id,
@@ -56,6 +58,7 @@ def show(extension: str | None, as_json: bool) -> None:
                 device.channel,
                 moment(device.created_at),
                 moment(device.seen_at),
+                moment(device.last_success_at),
                 device.last_error or "-",
             )
             for device in known
@@ -107,6 +110,45 @@ def pair(extension: str, as_json: bool) -> None:
     if sys.stdout.isatty():
         segno.make_qr(link).terminal(compact=True)
     click.echo("Open the link, or enter the code in the app. It works once, within ten minutes.")
+
+
+@group.command()
+@extension_argument
+@click.option("--name", required=True, help="What to call it, such as “Ann's phone”.")
+@click.option(
+    "--preview",
+    type=click.Choice(get_args(Preview)),
+    default="full",
+    show_default=True,
+    help="How much of a text a notification shows.",
+)
+@click.option("--xml", "as_xml", is_flag=True, help="Print account XML, for a provisioning file.")
+@json_option
+def provision(extension: str, name: str, preview: Preview, as_xml: bool, as_json: bool) -> None:
+    """Make the settings with which a Groundwire or Cloud Softphone app texts for EXTENSION.
+
+    They are for one phone and hold its password, which is shown this once. See
+    docs/apps/acrobits.md for where each of them belongs.
+    """
+
+    def add(tx: Connection) -> tuple[Device, str]:
+        device, token = devices.add(tx, extension, name, platform="Acrobits")
+        devices.set_preview(tx, device.id, preview)
+        return device, token
+
+    device, token = gateway().store.write(add)
+    _warn_without_number(extension)
+    if not gateway().environment.app_url.startswith("https://"):
+        note("APP_URL is no public https address, so the app cannot reach this service.")
+    account = acrobits_account.account(gateway().environment.app_url, extension, token)
+    if as_json:
+        document({"device_id": device.id, "extension": extension, "account": account})
+    elif as_xml:
+        click.echo(acrobits_account.xml(account))
+    else:
+        facts((("Device", device.id), ("Extension", extension), ("Name", device.name)))
+        for field, value in account.items():
+            click.echo(f"{field}\n  {value}")
 
 
 @group.command()

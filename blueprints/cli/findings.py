@@ -15,7 +15,13 @@ LISTED = 5  # numbers that are named before “and 12 more”
 
 def findings(gateway: Gateway) -> list[Problem]:
     """Everything that should be mended."""
-    checks = (_address(gateway), _carriers(gateway), _mail(gateway), _settings(gateway))
+    checks = (
+        _address(gateway),
+        _carriers(gateway),
+        _mail(gateway),
+        _media(gateway),
+        _settings(gateway),
+    )
     file = gateway.environment.file
     return list(chain(*checks, _env_file(gateway, file) if file is not None else ()))
 
@@ -65,10 +71,17 @@ def _mail(gateway: Gateway) -> Iterator[Problem]:
         yield Problem("MAIL_FROM_ADDRESS", "is empty: no mail can be sent.", remedy)
 
 
+def _media(gateway: Gateway) -> Iterator[Problem]:
+    trouble = gateway.media.place.trouble(thorough=True)
+    if trouble:
+        remedy = "Until then pictures wait, and texts go on."
+        yield Problem("The MEDIA_S3_ variables", f"do not work: {trouble}", remedy)
+
+
 def _settings(gateway: Gateway) -> Iterator[Problem]:
     broken = gateway.settings.problem
     if broken is not None:
-        remedy = "Mend the file; until then the last good settings stay in force."
+        remedy = f"{gateway.settings.remedy} The last good settings stay in force until then."
         yield Problem("Message Settings", broken, remedy)
 
 

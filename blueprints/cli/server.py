@@ -1,7 +1,10 @@
 """The server that runs beside a command, if one does."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import click
 from filelock import FileLock, Timeout
 
 
@@ -24,3 +27,29 @@ def running_pid(storage: Path) -> int | None:
         return pid
     except (FileNotFoundError, ValueError):
         return None
+
+
+@contextmanager
+def alone(storage: Path) -> Iterator[None]:
+    """Work on a storage folder that no server and no delivery worker uses.
+
+    Refuses while one runs; a server that would start meanwhile is refused.
+    """
+    with _held(storage / "server.lock", f"A server runs on {storage}. Stop it first."):
+        for path in (storage / "run").glob("*.worker"):
+            with _held(path, f"A delivery worker runs on {storage}. Stop it first."):
+                pass
+        yield
+
+
+@contextmanager
+def _held(path: Path, refusal: str) -> Iterator[None]:
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise click.ClickException(refusal) from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,6 +1,7 @@
 """``flask settings``: which number belongs to which carrier, extensions and e-mail addresses."""
 
 from dataclasses import asdict, replace
+from typing import BinaryIO
 
 import click
 
@@ -9,6 +10,7 @@ from blueprints.cli.terminal import Group, document, facts, gateway, json_option
 from services.errors import NumberError, SettingsError
 from services.message_settings import NumberSetting
 from services.phone_numbers import e164
+from services.settings_source import left_file
 
 group = Group("settings", help="Message Settings: who gets the messages of which number.")
 
@@ -21,6 +23,7 @@ def show(as_json: bool) -> None:
     problem = gateway().settings.problem
     if problem is not None:
         note(f"{problem} These are the last good settings.")
+    tell_of_left_file()
     if as_json:
         document({"version": 1, "numbers": [asdict(entry) for entry in entries]})
         return
@@ -109,10 +112,42 @@ def remove(number: str) -> None:
     click.echo("The number was removed.")
 
 
+@group.command("export")
+@click.argument("file", type=click.File("xb", lazy=False))
+def export(file: BinaryIO) -> None:
+    """Write the whole document to a new FILE (-: standard output), as to edit it by hand."""
+    file.write(gateway().settings.document())
+
+
+@group.command("import")
+@click.argument("file", type=click.File("rb"))
+def take_in(file: BinaryIO) -> None:
+    """Put the document in FILE (-: standard input) in the place of the whole one.
+
+    It is checked first; what is wrong with it is told with line and column, and changes nothing.
+    """
+    settings = gateway().settings
+    try:
+        settings.put_document(file.read())
+    except SettingsError as error:
+        raise click.ClickException(f"{file.name} cannot be used: {error}") from None
+    click.echo(f"Message Settings have {len(settings.all())} numbers now.")
+
+
 @group.command()
 def schema() -> None:
     """Print the JSON Schema of message_settings.json, for editors and scripts."""
     document(json_schema())
+
+
+def tell_of_left_file() -> None:
+    """Say that a file in the storage folder is not read, where the database has the settings."""
+    file = left_file(gateway().store, gateway().environment.service.storage_path.resolve())
+    if file is not None:
+        note(
+            f"Message Settings are in the database; {file} is not read any more. To edit them by "
+            "hand: flask settings export, flask settings import."
+        )
 
 
 def _known(number: str) -> NumberSetting | None:

@@ -66,7 +66,7 @@ class Store:
     def _read(self, work: Callable[[Connection], T]) -> T:
         """Read on a connection that stays open: to get one takes longer than most reads.
 
-        One on which something went wrong goes back; the pool looks at it before it gives it away.
+        After a failure all go back to the pool, which looks at each before it gives it away.
         """
         connection = self._readers.pop() if self._readers else self.engine.connect()
         try:
@@ -74,6 +74,7 @@ class Store:
                 result = work(connection)
         except BaseException:
             connection.close()
+            self._close_readers()
             raise
         self._readers.append(connection) if len(self._readers) < READERS else connection.close()
         return result
@@ -81,7 +82,10 @@ class Store:
     def close(self) -> None:
         """Give all connections back."""
         self.bell.close()
-        while self._readers:
-            self._readers.pop().close()
+        self._close_readers()
         self.engine.dispose()
         self._turn.close()
+
+    def _close_readers(self) -> None:
+        while self._readers:
+            self._readers.pop().close()

@@ -35,6 +35,8 @@ def add_upload(tx: Connection, extension: str, file: Attachment) -> None:
 
 def uploads(tx: Connection, extension: str, ids: Sequence[str]) -> dict[str, Attachment]:
     """The files among ``ids`` that an extension has uploaded and no message holds yet."""
+    if not ids:
+        return {}
     statement = select(attachments).where(
         attachments.c.id.in_(ids),
         attachments.c.extension == extension,
@@ -109,16 +111,18 @@ def fail(tx: Connection, file_id: str, reason: str) -> None:
 
 
 def remove(tx: Connection, file_id: str) -> None:
-    """Forget a file that is none for people (SMIL)."""
+    """Forget a file: one that is none for people (SMIL), or an upload that was not sent."""
     tx.execute(delete(attachments).where(attachments.c.id == file_id))
 
 
-def forget_uploads(tx: Connection, before: float) -> list[str]:
-    """Forget uploads that no message has claimed since ``before``; returns their ids."""
+def withdraw_uploads(tx: Connection, before: float) -> list[str]:
+    """Make uploads that no message has claimed since ``before`` nobody's, and return their ids.
+
+    Nobody can claim them any more; they are told again until they are removed.
+    """
     unclaimed = (attachments.c.message_id.is_(None), attachments.c.created_at < before)
-    ids = [str(row[0]) for row in tx.execute(select(attachments.c.id).where(*unclaimed))]
-    tx.execute(delete(attachments).where(attachments.c.id.in_(ids), *unclaimed))
-    return ids
+    tx.execute(update(attachments).where(*unclaimed).values(extension=None))
+    return [str(row[0]) for row in tx.execute(select(attachments.c.id).where(*unclaimed))]
 
 
 def _row(file: Attachment) -> dict[str, Any]:

@@ -9,15 +9,21 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.errors import StorageUnwell
+from services.store import settings_row
+from services.store.writer import unwell
 
 DATABASE = "textbridge.db"
-FILES = ("message_settings.json", "app.key")
+SETTINGS = "message_settings.json"
+KEY = "app.key"
 MEDIA = "media"
 
 
@@ -29,16 +35,18 @@ def is_embedded(engine: Engine) -> bool:
 def back_up(engine: Engine, storage: Path, folder: Path) -> Path:
     """Copy everything into a new folder ``textbridge-YYYYmmdd-HHMMSS`` below ``folder``.
 
-    PostgreSQL's own data is not in it (see ``is_embedded``). Returns the new folder. Raises
-    ``StorageUnwell`` when the copy cannot be made; nothing half-made is left then.
+    Of what PostgreSQL keeps only Message Settings are in it (see ``is_embedded``). Returns the new
+    folder. Raises ``StorageUnwell`` when the copy cannot be made; nothing half-made is left then.
     """
     target = folder / time.strftime("textbridge-%Y%m%d-%H%M%S")
     with _finished(target) as unfinished:
         unfinished.mkdir(mode=0o700, parents=True)
         if is_embedded(engine):
             _copy_database(engine, unfinished / DATABASE)
-        for name in FILES:
-            _copy_file(storage / name, unfinished / name)
+            _copy_file(storage / SETTINGS, unfinished / SETTINGS)
+        else:
+            _write_settings(engine, unfinished / SETTINGS)
+        _copy_file(storage / KEY, unfinished / KEY)
         _copy_media(storage / MEDIA, unfinished / MEDIA)
     return target
 
@@ -94,14 +102,30 @@ def _copy_media(source: Path, target: Path) -> None:
     _flush(target)
 
 
+def _write_settings(engine: Engine, target: Path) -> None:
+    """Write Message Settings that the database keeps as the file that SQLite has beside it."""
+    try:
+        with engine.begin() as transaction:
+            content = settings_row.document(transaction)
+    except (DBAPIError, PoolTimeout) as error:
+        raise unwell(error) from error
+    if content is not None:
+        _write_file(BytesIO(content), target)
+
+
 def _copy_file(source: Path, target: Path) -> None:
     """Copy a file, readable by its owner only, safely to the disk; one that is gone is left out."""
     try:
         reader = source.open("rb")
     except FileNotFoundError:
         return
+    with reader:
+        _write_file(reader, target)
+
+
+def _write_file(reader: BinaryIO, target: Path) -> None:
     private = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with reader, os.fdopen(private, "wb") as writer:
+    with os.fdopen(private, "wb") as writer:
         shutil.copyfileobj(reader, writer)
         writer.flush()
         os.fsync(writer.fileno())

@@ -4,7 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Exists, Row, bindparam, exists, func, select, update
+from sqlalchemy import (
+    Connection,
+    Exists,
+    Row,
+    bindparam,
+    exists,
+    false,
+    func,
+    select,
+    update,
+)
 
 from services.messages import Message, uuid7
 from services.store.dialect import insert, insert_new
@@ -25,7 +35,7 @@ class Conversation:
 
 
 _FIND = Prepared(
-    lambda _: select(conversations.c.id).where(
+    lambda _: select(conversations.c.id, conversations.c.last_seq).where(
         conversations.c.number == bindparam("number"),
         conversations.c.members == bindparam("members"),
     )
@@ -73,16 +83,10 @@ def by_id(tx: Connection, conversation_id: str, numbers: Iterable[str]) -> Conve
 
 def latest_number(tx: Connection, numbers: Iterable[str], recipients: Iterable[str]) -> str | None:
     """The one of these numbers that last had a conversation with exactly these peers."""
-    statement = (
-        select(conversations.c.number)
-        .where(
-            conversations.c.number.in_(list(numbers)),
-            conversations.c.members == " ".join(sorted(recipients)),
-        )
-        .order_by(conversations.c.last_seq.desc())
-        .limit(1)
-    )
-    return tx.execute(statement).scalar()
+    members = " ".join(sorted(recipients))
+    found = [(_FIND.row(tx, number=number, members=members), number) for number in numbers]
+    known = [(row.last_seq, number) for row, number in found if row is not None]
+    return max(known)[1] if known else None
 
 
 def page(
@@ -92,10 +96,12 @@ def page(
     limit: int,
     before: int | None = None,
     unread_by: str | None = None,
+    with_peer: str | None = None,
 ) -> list[Conversation]:
     """Conversations of these numbers, the one with the newest message first.
 
-    With ``unread_by`` only those in which this extension has messages to read.
+    With ``unread_by`` only those in which this extension has messages to read; with ``with_peer``
+    those in whose peer, or any peer of a group, these digits or letters stand in a row.
     """
     statement = (
         select(conversations)
@@ -107,6 +113,9 @@ def page(
         statement = statement.where(conversations.c.last_seq < before)
     if unread_by is not None:
         statement = statement.where(_unread(unread_by))
+    if with_peer is not None:
+        part = "".join(character for character in with_peer if character.isalnum())
+        statement = statement.where(conversations.c.members.icontains(part) if part else false())
     return [_conversation(row) for row in tx.execute(statement)]
 
 

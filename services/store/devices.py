@@ -10,12 +10,18 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, or_, select, update
 
 from services.messages import Device, Preview, uuid7
 from services.quiet_hours import QuietHours
+from services.store.prepared import Prepared
 from services.store.schema import devices, pairings
 
+_BY_TOKEN = Prepared(
+    lambda _: select(devices).where(
+        devices.c.token_hash == bindparam("token_hash"), devices.c.revoked_at.is_(None)
+    )
+)
 PAIRING_SECONDS = 600.0
 # Without letters and digits that are mistaken for each other: 8 of them are 39 bits.
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -59,9 +65,7 @@ def add(
 
 def by_token(tx: Connection, token: str) -> Device | None:
     """The device that a token belongs to, unless it was revoked."""
-    row = tx.execute(
-        select(devices).where(devices.c.token_hash == _hash(token), devices.c.revoked_at.is_(None))
-    ).one_or_none()
+    row = _BY_TOKEN.row(tx, token_hash=_hash(token))
     return _device(row) if row is not None else None
 
 

@@ -120,14 +120,18 @@ _FIRST_DUE = Prepared(
         """
     ).columns(column("name", Text), column("due", Float))
 )
+_HELD = and_(
+    jobs.c.id == bindparam("job_id"),
+    jobs.c.owner == bindparam("owner_is"),
+    jobs.c.state == "leased",
+)
+_START = Prepared(
+    lambda _: update(jobs).where(_HELD).values(started=True, updated_at=bindparam("now"))
+)
 _DONE = Prepared(
     lambda _: (
         update(jobs)
-        .where(
-            jobs.c.id == bindparam("job_id"),
-            jobs.c.owner == bindparam("owner_is"),
-            jobs.c.state == "leased",
-        )
+        .where(_HELD)
         .values(state="done", owner=None, error=None, updated_at=bindparam("now"))
     )
 )
@@ -175,7 +179,7 @@ def has_later(tx: Connection, job: Job) -> bool:
 
 def start(tx: Connection, job: Job) -> bool:
     """Note that what cannot be undone begins now; false when the lease is lost."""
-    return _finish(tx, job, started=True)
+    return bool(_START.change(tx, job_id=job.id, owner_is=job.owner, now=time.time()))
 
 
 def done(tx: Connection, job: Job) -> bool:
@@ -216,6 +220,24 @@ def hasten(tx: Connection, message_id: str, kind: JobKind) -> None:
         .where(jobs.c.message_id == message_id, jobs.c.kind == str(kind), DUE, jobs.c.attempts == 0)
         .values(due=time.time())
     )
+
+
+def waits(tx: Connection, destination: str, target: str) -> bool:
+    """Whether a job for a target waits for its next attempt."""
+    later = and_(DUE, jobs.c.destination == destination, jobs.c.target == target)
+    return bool(tx.execute(select(exists().where(later, jobs.c.due > time.time()))).scalar())
+
+
+def hasten_all(tx: Connection, destination: str, target: str | None, seconds: float) -> None:
+    """Make what waits for a destination, or for one target of it, due in so many seconds.
+
+    What is in one lane is done in order again, however long it has waited.
+    """
+    due = time.time() + seconds
+    later = and_(DUE, jobs.c.destination == destination, jobs.c.due > due)
+    if target is not None:
+        later = and_(later, jobs.c.target == target)
+    tx.execute(update(jobs).where(later).values(due=due, hold_until=due + HOLD_SECONDS))
 
 
 def open_of(tx: Connection, message_id: str, kind: JobKind) -> int:
@@ -288,6 +310,13 @@ def beat(tx: Connection, worker_id: str, now: float) -> None:
 def last_beat(tx: Connection) -> float | None:
     """When any worker last said that it lives."""
     return tx.execute(select(func.max(workers.c.seen_at))).scalar()
+
+
+def is_youngest(tx: Connection, worker_id: str) -> bool:
+    """Whether of all workers that live this one began last: one of them is it at any time."""
+    live = workers.c.seen_at > time.time() - WORKER_SILENT_SECONDS
+    newest = select(workers.c.id).where(live).order_by(workers.c.started_at.desc(), workers.c.id)
+    return tx.execute(newest.limit(1)).scalar() == worker_id
 
 
 def bury(tx: Connection, worker_ids: Iterable[str], now: float) -> None:

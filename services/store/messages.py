@@ -24,7 +24,38 @@ _NEXT_SEQ = Prepared(
 )
 _ADD_NEW = Prepared(lambda tx: insert_new(tx, messages, messages.c.seq))
 _ADD = Prepared(lambda _: messages.insert())
-_BY_ID = Prepared(lambda _: select(messages).where(messages.c.id == bindparam("message_id")))
+_BY_CLIENT_ID = Prepared(
+    lambda _: select(messages).where(
+        messages.c.extension == bindparam("extension"),
+        messages.c.client_id == bindparam("client_id"),
+    )
+)
+_THIS = messages.c.id == bindparam("message_id")
+_STATUS = Prepared(
+    lambda _: (
+        select(messages.c.status, messages.c.provider_id, messages.c.error_reason)
+        .where(_THIS)
+        .with_for_update()
+    )
+)
+_ADVANCE = Prepared(
+    lambda _: (
+        update(messages)
+        .where(_THIS)
+        .values(
+            status=bindparam("new_status"),
+            error_code=bindparam("code"),
+            error_reason=bindparam("reason"),
+            provider_id=bindparam("carriers_id"),
+            changed=bindparam("seq"),
+            updated_at=bindparam("now"),
+        )
+    )
+)
+_NAME = Prepared(
+    lambda _: update(messages).where(_THIS).values(provider_id=bindparam("carriers_id"))
+)
+_BY_ID = Prepared(lambda _: select(messages).where(_THIS))
 
 _READ_MARK = select(reads.c.seq).where(
     reads.c.conversation_id == bindparam("conversation_id"),
@@ -116,9 +147,7 @@ def add_outbound(tx: Connection, message: Message, fingerprint: str) -> Message:
 
 def by_client_id(tx: Connection, extension: str, client_id: str) -> tuple[Message, str] | None:
     """The message that an extension made under a ``client_id``, and that request's fingerprint."""
-    row = tx.execute(
-        select(messages).where(messages.c.extension == extension, messages.c.client_id == client_id)
-    ).one_or_none()
+    row = _BY_CLIENT_ID.row(tx, extension=extension, client_id=client_id)
     return (load(tx, [row])[0], str(row.fingerprint)) if row is not None else None
 
 
@@ -234,21 +263,23 @@ def advance(
 
     The carrier's id is kept in any case. A state that it has already may get a new ``reason``.
     """
-    row = tx.execute(
-        select(messages.c.status, messages.c.provider_id, messages.c.error_reason)
-        .where(messages.c.id == message_id)
-        .with_for_update()
-    ).one()
-    values: dict[str, Any] = {}
-    if provider_id is not None and row.provider_id is None:
-        values["provider_id"] = provider_id
+    row = _STATUS.row(tx, message_id=message_id)
+    known_as = row.provider_id or provider_id
     explained = status == row.status and reason not in (None, row.error_reason)
     forward = advances(Status(row.status), status) or explained
     if forward:
-        values |= {"status": str(status), "error_code": code, "error_reason": reason}
-        values |= {"changed": next_seq(tx), "updated_at": time.time()}
-    if values:
-        tx.execute(update(messages).where(messages.c.id == message_id).values(values))
+        _ADVANCE.change(
+            tx,
+            message_id=message_id,
+            new_status=str(status),
+            code=code,
+            reason=reason,
+            carriers_id=known_as,
+            seq=next_seq(tx),
+            now=time.time(),
+        )
+    elif known_as != row.provider_id:
+        _NAME.change(tx, message_id=message_id, carriers_id=known_as)
     return forward
 
 

@@ -62,7 +62,7 @@ class _Compiled:
         self._constants = {name: compiled.params[name] for name in compiled.params}
         self._to_driver = _converters(
             (name, bind.type.dialect_impl(dialect).bind_processor(dialect))
-            for name, bind in compiled.binds.items()
+            for bind, name in compiled.bind_names.items()
         )
         self._told = list(statement.exported_columns)
         self._row: Any = namedtuple("_row", [column.key for column in self._told])  # type: ignore[misc]

@@ -3,11 +3,24 @@
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from services.messages import RANK, DeliveryStatus, Message, Status
 from services.store.dialect import insert_new
+from services.store.prepared import Prepared
 from services.store.schema import receipts
+
+_ADOPT = Prepared(
+    lambda _: (
+        update(receipts)
+        .where(
+            receipts.c.provider == bindparam("carrier"),
+            receipts.c.provider_id == bindparam("carriers_id"),
+            receipts.c.message_id.is_(None),
+        )
+        .values(message_id=bindparam("ours"))
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +53,7 @@ def add(
 
 def adopt(tx: Connection, provider: str, provider_id: str, message_id: str) -> bool:
     """Give waiting receipts of a carrier's id to their message; true if there were any."""
-    statement = (
-        update(receipts)
-        .where(
-            receipts.c.provider == provider,
-            receipts.c.provider_id == provider_id,
-            receipts.c.message_id.is_(None),
-        )
-        .values(message_id=message_id)
-    )
-    return bool(tx.execute(statement).rowcount)
+    return bool(_ADOPT.change(tx, carrier=provider, carriers_id=provider_id, ours=message_id))
 
 
 def of(tx: Connection, message_id: str) -> list[DeliveryStatus]:

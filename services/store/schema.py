@@ -20,6 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.types import JSON
 
 metadata = MetaData()
@@ -91,6 +92,17 @@ messages = Table(
         sqlite_where=UNROUTED,
         postgresql_where=UNROUTED,
     ),
+)
+
+# PostgreSQL's. On SQLite a virtual table of FTS5 has its name, with ``rowid`` for ``seq``.
+search_index = Table(
+    "search_index",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", Text, nullable=False),
+    Column("words", TSVECTOR, nullable=False),
+    Index("search_index_by_number", "number", "seq"),
+    Index("search_index_by_word", "words", postgresql_using="gin"),
 )
 
 attachments = Table(
@@ -170,6 +182,14 @@ paces = Table(
     Column("due", Float, nullable=False),
 )
 
+message_settings = Table(
+    "message_settings",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # there is one row
+    Column("version", BigInteger, nullable=False),
+    Column("document", Text),
+)
+
 workers = Table(
     "workers",
     metadata,
@@ -222,6 +242,17 @@ contacts = Table(
     Column("number", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("updated_at", Float, nullable=False),
+)
+
+# What another app calls a conversation: one chat with a person may stand for several of ours.
+threads = Table(
+    "threads",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("thread", Text, primary_key=True),
+    Column("extension", Text, primary_key=True),
+    Column("conversation_id", Text, ForeignKey("conversations.id"), primary_key=True),
+    Column("seq", BigInteger, nullable=False),  # the newest message that was shown there
 )
 
 quarantine = Table(

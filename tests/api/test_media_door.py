@@ -1,5 +1,6 @@
 """Files go up, and come down to those who may have them, without ever running in a browser."""
 
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,31 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse
 
 from blueprints.api import door, media
+from services import uploads
 from services.errors import StorageUnwell
 from services.providers.base import Limits
 from services.providers.sandbox import Sandbox
 from services.store import attachments
 from tests.api.conftest import PEER, House, Phone
+from tests.fakes.s3 import Fault, S3Server
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def house(request: pytest.FixtureRequest, make_house: Callable[..., House]) -> Iterator[House]:
+    """The service with its attachments in a folder, and then in a bucket."""
+    if request.param == "folder":
+        yield make_house()
+        return
+    with S3Server() as server:
+        yield make_house(**server.env)
+        assert set(server.refused) <= {"NoSuchKey"}
+
+
+def media_folder(house: House) -> Path:
+    """The folder that files are read from."""
+    name = "media" if house.gateway.environment.bucket is None else "media-cache"
+    return house.gateway.environment.service.storage_path / name
+
 
 GIF = b"GIF89a" + bytes(range(256)) * 400
 SOME_ID = "01a1f912-29fd-798d-b9d5-d4199fe17a55"
@@ -139,7 +160,7 @@ def test_no_file_can_do_anything_in_a_browser_or_stay_in_a_proxy(phone: Phone) -
 def test_a_file_name_is_only_ever_a_name(house: House, phone: Phone, name: str) -> None:
     told = uploaded(phone, GIF, name)
     kept = house.gateway.media.open(told["id"])
-    assert kept.is_relative_to(house.gateway.settings.path.parent / "media")
+    assert kept.is_relative_to(media_folder(house))
     for answer in fetch(phone, told):
         assert answer.data == GIF
 
@@ -167,7 +188,7 @@ def test_a_link_that_was_altered_opens_nothing(phone: Phone) -> None:
 def test_a_link_of_yesterday_opens_nothing(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
     told = uploaded(phone)
     exp = int(link(told).partition("exp=")[2].partition("&")[0])
-    monkeypatch.setattr("services.media.time.time", lambda: exp + 1.0)
+    monkeypatch.setattr("services.media.links.time.time", lambda: exp + 1.0)
     assert phone.client.get(link(told)).status_code == 403
 
 
@@ -197,20 +218,25 @@ def test_a_large_file_passes_and_a_larger_one_is_refused(
 
 
 def kept(house: House) -> list[Path]:
-    folder = house.gateway.settings.path.parent / "media"
-    return [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in media_folder(house).rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize(
-    "data",
+    "asked",
     [
         {},
         {"file": "text"},
-        {"other": (BytesIO(b"x"), "x.gif")},
-        {"file": (BytesIO(b""), "empty.gif")},
+        {"other": b"x"},
+        {"file": b""},
     ],
 )
-def test_a_form_without_a_file_is_refused(house: House, phone: Phone, data: dict[str, Any]) -> None:
+def test_a_form_without_a_file_is_refused(
+    house: House, phone: Phone, asked: dict[str, str | bytes]
+) -> None:
+    data = {
+        name: (BytesIO(value), "x.gif") if isinstance(value, bytes) else value
+        for name, value in asked.items()
+    }
     answer = phone.post("/media", data=data, content_type="multipart/form-data")
     assert (answer.status_code, answer.json["field"]) == (422, "file")
     assert kept(house) == []
@@ -227,13 +253,14 @@ def test_a_broken_form_is_refused(phone: Phone, body: bytes) -> None:
         assert answer.mimetype == "application/problem+json"
 
 
+@pytest.mark.parametrize(("room", "name"), [(attachments, "add_upload"), (uploads, "fitted")])
 def test_no_file_stays_behind_when_it_cannot_be_noted(
-    house: House, phone: Phone, monkeypatch: pytest.MonkeyPatch
+    house: House, phone: Phone, monkeypatch: pytest.MonkeyPatch, room: Any, name: str
 ) -> None:
     def unwell(*_: Any) -> None:
         raise StorageUnwell("the disk is full")
 
-    monkeypatch.setattr(attachments, "add_upload", unwell)
+    monkeypatch.setattr(room, name, unwell)
     assert upload(phone).status_code == 503
     assert kept(house) == []
 
@@ -251,3 +278,22 @@ def test_a_picture_too_large_for_the_carrier_is_kept_smaller(
     document = uploaded(phone, b"%PDF-1.7 " + b"x" * 160_000, "a.pdf", "application/pdf")
     refused = phone.post("/messages", {"to": PEER, "media_ids": [document["id"]]})
     assert (refused.status_code, (refused.json or {})["code"]) == (422, "file_too_large")
+
+
+def test_a_bucket_that_is_unwell_takes_nothing_and_says_so(
+    make_house: Callable[..., House],
+) -> None:
+    with S3Server() as server:
+        house = make_house(**server.env)
+        phone = house.pair("201")
+        told = uploaded(phone)
+        server.broken = Fault(503, "SlowDown")
+        answer = upload(phone)
+        assert (answer.status_code, (answer.json or {})["code"]) == (503, "storage_unwell")
+        assert answer.headers["Retry-After"] == "5"
+        assert len(kept(house)) == 1
+        for path in kept(house):
+            path.unlink()
+        assert {lost.status_code for lost in fetch(phone, told)} == {503}
+        server.broken = None
+        assert {found.data for found in fetch(phone, told)} == {GIF}

@@ -69,7 +69,7 @@ def test_me_says_what_the_extension_may_do(house: House, phone: Phone) -> None:
 
 
 def test_a_number_whose_carrier_is_off_is_shown_but_cannot_send(house: House, phone: Phone) -> None:
-    path = house.gateway.settings.path
+    path = house.gateway.environment.service.storage_path / "message_settings.json"
     path.write_text(
         settings_file({"number": MINE, "carrier": "bandwidth", "extensions": ["201"]}), "utf-8"
     )

@@ -1,24 +1,19 @@
-"""Message Settings: which number belongs to which carrier, extensions and e-mail addresses.
+"""The document: what may stand in Message Settings, and what is wrong with one that cannot be used.
 
-A JSON file that people may edit by hand. A change is picked up by every process at its next look; a
-broken edit leaves the last good settings in force and is reported. Writers take a lock, write
-beside, flush to the disk and rename, so that a reader never sees half a file.
+``{"version": 1, "numbers": [{"number": …, "carrier": …, …}]}``, see ``NumberSettingSchema``.
 """
 
-import hashlib
 import json
-import os
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates
 
 from services.config import email_address
-from services.errors import NumberError, SettingsConflict, SettingsError
+from services.errors import NumberError, SettingsError
+from services.messages import clean
 from services.phone_numbers import e164
 
 EXTENSION = re.compile(r"[A-Za-z0-9._*+-]{1,32}\Z", re.ASCII)
@@ -52,7 +47,7 @@ class _Extension(fields.String):
 
 
 class NumberSettingSchema(Schema):
-    """One entry of the file."""
+    """One entry of the document."""
 
     class Meta:
         """An unknown key is most likely a misspelt one."""
@@ -105,7 +100,7 @@ class NumberSettingSchema(Schema):
 
 
 class MessageSettingsSchema(Schema):
-    """The whole file."""
+    """The whole document."""
 
     class Meta:
         """An unknown key is most likely a misspelt one."""
@@ -118,148 +113,19 @@ class MessageSettingsSchema(Schema):
     numbers = fields.List(fields.Nested(NumberSettingSchema), required=True)
 
 
-class MessageSettings:
-    """The settings in force.
+class Reader:
+    """Reads what people wrote, by the rules of this installation.
 
     ``carriers`` are the names that may stand in an entry; ``country`` is assumed for numbers
     without a country code.
     """
 
-    def __init__(self, path: Path, carriers: Collection[str], country: str) -> None:
-        self.path = path
-        self._good_copy = path.with_suffix(".good.json")
-        self._lock = FileLock(path.with_suffix(".lock"))
+    def __init__(self, carriers: Collection[str], country: str) -> None:
         self._carriers = tuple(carriers)
         self._country = country
-        self._seen: tuple[int, int, int] | None = (-1, -1, -1)
-        self._by_number: dict[str, NumberSetting] = {}
-        self._by_extension: dict[str, tuple[NumberSetting, ...]] = {}
-        self._problem: str | None = None
-        self._generation = ""
-        self._look()
 
-    @property
-    def problem(self) -> str | None:
-        """What is wrong with the file as it stands, or ``None``."""
-        self._look()
-        return self._problem
-
-    @property
-    def generation(self) -> str:
-        """Changes with every change of the settings in force."""
-        self._look()
-        return self._generation
-
-    def all(self) -> list[NumberSetting]:
-        """Every entry, in the order of the file."""
-        self._look()
-        return list(self._by_number.values())
-
-    def for_number(self, number: str) -> NumberSetting | None:
-        """The entry of one number (E.164)."""
-        self._look()
-        return self._by_number.get(number)
-
-    def for_extension(self, extension: str) -> tuple[NumberSetting, ...]:
-        """The enabled entries that an extension takes part in; the first is its default number."""
-        self._look()
-        return self._by_extension.get(extension, ())
-
-    def put(self, entry: dict[str, Any], generation: str | None = None) -> NumberSetting:
-        """Add or replace the entry of a number.
-
-        ``generation`` is the one that the editor saw. Raises ``SettingsError`` naming the field,
-        ``SettingsConflict`` when somebody else saved in between.
-        """
-        new = self._entry(entry)
-
-        def change(entries: list[NumberSetting]) -> list[NumberSetting]:
-            if any(known.number == new.number for known in entries):
-                return [new if known.number == new.number else known for known in entries]
-            return [*entries, new]
-
-        self._change(change, generation)
-        return new
-
-    def remove(self, number: str, generation: str | None = None) -> None:
-        """Remove the entry of a number. Raises ``SettingsError`` where there is none."""
-        plain = self._number(number)
-
-        def change(entries: list[NumberSetting]) -> list[NumberSetting]:
-            left = [entry for entry in entries if entry.number != plain]
-            if len(left) == len(entries):
-                raise SettingsError(f"{plain} is not in Message Settings.", "number")
-            return left
-
-        self._change(change, generation)
-
-    def _change(self, change: Any, generation: str | None) -> None:
-        with self._lock:
-            self._look()
-            if self._problem is not None:
-                raise SettingsError(f"Mend the file first. {self._problem}")
-            if generation is not None and generation != self._generation:
-                raise SettingsConflict(
-                    "Somebody else has changed Message Settings meanwhile. Look at them again."
-                )
-            entries = change(list(self._by_number.values()))
-            document = {"version": 1, "numbers": [asdict(entry) for entry in entries]}
-            content = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-            _replace(self.path, content.encode())
-        self._look()
-
-    def _look(self) -> None:
-        """Read the file if it is another one than at the last look."""
-        try:
-            stat = self.path.stat()
-            seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-        except FileNotFoundError:
-            seen = None
-        if seen == self._seen:
-            return
-        first = self._seen == (-1, -1, -1)
-        self._seen = seen
-        if seen is None:
-            self._use([], b"")
-            return
-        try:
-            content = self.path.read_bytes()
-            self._use(self._read(content), content)
-        except (SettingsError, OSError) as error:
-            self._problem = f"{self.path.name} cannot be used: {error}"
-            if first:
-                self._fall_back()
-            return
-        self._keep_copy(content)
-
-    def _use(self, entries: list[NumberSetting], content: bytes) -> None:
-        self._by_number = {entry.number: entry for entry in entries}
-        by_extension: dict[str, tuple[NumberSetting, ...]] = {}
-        for entry in entries:
-            for extension in entry.extensions if entry.enabled else ():
-                by_extension[extension] = (*by_extension.get(extension, ()), entry)
-        self._by_extension = by_extension
-        self._generation = hashlib.sha256(content).hexdigest()[:16]
-        self._problem = None
-
-    def _fall_back(self) -> None:
-        """A process that starts on a broken file takes the copy of the last good one."""
-        problem = self._problem
-        try:
-            content = self._good_copy.read_bytes()
-            self._use(self._read(content), content)
-        except (SettingsError, OSError):
-            self._use([], b"")
-        self._problem = problem
-
-    def _keep_copy(self, content: bytes) -> None:
-        try:
-            if not self._good_copy.exists() or self._good_copy.read_bytes() != content:
-                _replace(self._good_copy, content)
-        except OSError:
-            pass  # a full or read-only disk; the settings in force are in memory
-
-    def _read(self, content: bytes) -> list[NumberSetting]:
+    def read(self, content: bytes) -> list[NumberSetting]:
+        """The entries of a document. Raises ``SettingsError`` with line and column."""
         try:
             text = content.decode("utf-8-sig")
             document = json.loads(text, object_pairs_hook=_no_doubles)
@@ -291,7 +157,8 @@ class MessageSettings:
             checked[good.number] = good
         return list(checked.values())
 
-    def _entry(self, entry: dict[str, Any]) -> NumberSetting:
+    def entry(self, entry: dict[str, Any]) -> NumberSetting:
+        """One entry. Raises ``SettingsError`` naming the field."""
         try:
             loaded: NumberSetting = NumberSettingSchema().load(entry)
         except ValidationError as error:
@@ -305,13 +172,20 @@ class MessageSettings:
             raise SettingsError(
                 f"“{entry.carrier}” is no carrier. Write one of {names}.", "carrier"
             )
-        return replace(entry, number=self._number(entry.number))
+        return replace(entry, number=self.number(entry.number))
 
-    def _number(self, written: str) -> str:
+    def number(self, written: str) -> str:
+        """A number as the entries have it. Raises ``SettingsError`` for what is none."""
         try:
             return e164(written, self._country)
         except NumberError as error:
             raise SettingsError(str(error), "number") from None
+
+
+def written(entries: Iterable[NumberSetting]) -> bytes:
+    """The document that has these entries, as it is kept."""
+    document = {"version": 1, "numbers": [asdict(entry) for entry in entries]}
+    return clean(json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -347,22 +221,3 @@ def _line_of(text: str, number: str) -> str:
     """Where an entry stands in the file, for people."""
     offset = text.find(json.dumps(number))
     return f"line {text.count(chr(10), 0, offset) + 1}: " if offset >= 0 else ""
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put a file in place whole and durably, or not at all."""
-    beside = path.with_suffix(f".{os.getpid()}.new")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise

@@ -1,0 +1,96 @@
+"""What was measured: figures, their aims, the table, the JSON and the history."""
+
+import json
+import platform
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+HISTORY = HERE / "history.jsonl"
+LATEST = HERE / "latest.json"
+WORSE = 1.25  # a figure that is worse than the last one by more than this is marked
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure. ``ratio`` is it divided by the limit measured in the same minute; ``aim`` is what
+    ratio or value is wanted, ``more`` whether more is better."""
+
+    name: str
+    value: float
+    unit: str
+    ratio: float | None = None
+    aim: float | None = None
+    more: bool = True
+
+    @property
+    def compared(self) -> float:
+        """What is held against the aim and against the last run: the ratio where there is one."""
+        return self.value if self.ratio is None else self.ratio
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the aim is reached; none without an aim."""
+        if self.aim is None:
+            return None
+        return self.compared >= self.aim if self.more else self.compared <= self.aim
+
+
+def last_run() -> dict[str, float]:
+    """The figures of the newest run in the history, by name."""
+    if not HISTORY.exists():
+        return {}
+    runs = HISTORY.read_text().splitlines()
+    return dict(json.loads(runs[-1])["figures"]) if runs else {}
+
+
+def table(figures: list[Figure], before: dict[str, float]) -> str:
+    """Everything as a table for people."""
+    rows: list[tuple[str, ...]] = [("figure", "value", "unit", "× no-op", "aim", "", "last run")]
+    for figure in figures:
+        ratio = "" if figure.ratio is None else f"{figure.ratio:.3f}"
+        sign = "≥" if figure.more else "≤"
+        aim = "" if figure.aim is None else f"{sign} {figure.aim:g}"
+        verdict = {None: "", True: "reached", False: "MISSED"}[figure.reached]
+        rows.append(
+            (
+                figure.name,
+                f"{figure.value:,.4g}" if figure.value < 1000 else f"{figure.value:,.0f}",
+                figure.unit,
+                ratio,
+                aim,
+                verdict,
+                _trend(figure, before.get(figure.name)),
+            )
+        )
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    rows.insert(1, tuple("-" * width for width in widths))
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def _trend(figure: Figure, before: float | None) -> str:
+    if not before or not figure.compared:
+        return ""
+    better = figure.compared / before if figure.more else before / figure.compared
+    return f"{before:.4g}{' WORSE' if better < 1 / WORSE else ''}"
+
+
+def keep(figures: list[Figure], how: dict[str, Any]) -> None:
+    """Write the latest run as JSON and add a line to the history."""
+    ask = ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip()
+    about = {
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "commit": commit,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        **how,
+    }
+    whole = about | {"figures": [asdict(figure) for figure in figures]}
+    LATEST.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
+    short = about | {"figures": {figure.name: round(figure.compared, 4) for figure in figures}}
+    with HISTORY.open("a") as history:
+        history.write(json.dumps(short, ensure_ascii=False) + "\n")

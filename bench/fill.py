@@ -1,0 +1,148 @@
+"""An installation that has been at work for years: many stored messages, made in bulk."""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Table, func, insert, select, update
+
+from bench.street import PEERS, PUSHED
+from services.messages import uuid7
+from services.store import Store, search
+from services.store.messages import latest_seq
+from services.store.schema import conversations, counters, jobs, messages, reads
+
+BATCH = 5000
+WORDS = [
+    "morning",
+    "order",
+    "table",
+    "people",
+    "tomorrow",
+    "invoice",
+    "delivery",
+    "street",
+    "garden",
+    "window",
+    "school",
+    "doctor",
+    "appointment",
+    "Thursday",
+    "please",
+    "call",
+    "ready",
+    "keys",
+]
+
+
+def fill(store: Store, total: int) -> None:
+    """Store messages until there are ``total``: answered, pushed and read but for the newest."""
+    counted = select(func.count()).select_from(messages)
+    missing = total - store.read(lambda tx: tx.execute(counted).scalar_one())
+    next_seq = store.read(latest_seq) + 1
+    ids = _conversations(store)
+    start = time.time() - 86_400 * 365
+    for first in range(next_seq, next_seq + missing, BATCH):
+        seqs = range(first, min(first + BATCH, next_seq + missing))
+        rows = list(_messages(ids, seqs, start))
+        _write(store, messages, rows)
+        _write(store, jobs, [_job(row) for row in rows if row["direction"] == "in"])
+    _settle(store, next_seq + missing)
+    while store.read(search.is_behind):
+        store.write(partial(search.index, most=BATCH))
+
+
+def _conversations(store: Store) -> list[str]:
+    known = store.read(
+        lambda tx: dict(tx.execute(select(conversations.c.peer, conversations.c.id)).all())
+    )
+    new = [
+        {
+            "id": uuid7(),
+            "number": PUSHED,
+            "peer": peer,
+            "participants": [],
+            "members": peer,
+            "last_seq": 0,
+            "updated_at": 0.0,
+        }
+        for index in range(PEERS)
+        if (peer := f"+1303555{index:04}") not in known
+    ]
+    if new:
+        _write(store, conversations, new)
+    known |= {row["peer"]: row["id"] for row in new}
+    return [known[f"+1303555{index:04}"] for index in range(PEERS)]
+
+
+def _messages(ids: list[str], seqs: range, start: float) -> Iterator[dict[str, Any]]:
+    for seq in seqs:
+        inbound = seq % 3 != 0
+        at = start + seq
+        words = (WORDS[(seq * step) % len(WORDS)] for step in (1, 3, 7, 11, 13))
+        yield {
+            "seq": seq,
+            "id": uuid7(),
+            "changed": seq,
+            "conversation_id": ids[seq % PEERS],
+            "direction": "in" if inbound else "out",
+            "number": PUSHED,
+            "peer": f"+1303555{seq % PEERS:04}",
+            "participants": [],
+            "provider": "bandwidth",
+            "provider_id": f"old-{seq}",
+            "text": f"{' '.join(words)} ref{seq % 50_000:05}",
+            "segments": 1,
+            "status": "received" if inbound else "delivered",
+            "extension": None if inbound else "201",
+            "routed": True,
+            "created_at": at,
+            "updated_at": at,
+        }
+
+
+def _job(message: dict[str, Any]) -> dict[str, Any]:
+    at = message["created_at"]
+    return {
+        "kind": "push",
+        "message_id": message["id"],
+        "target": "webhook:201",
+        "about": "received",
+        "destination": "push:webhook",
+        "lane": f"push:webhook:201:{message['conversation_id']}",
+        "state": "done",
+        "due": at,
+        "hold_until": at,
+        "attempts": 1,
+        "lapses": 0,
+        "started": False,
+        "created_at": at,
+        "updated_at": at,
+    }
+
+
+def _write(store: Store, table: Table, rows: list[dict[str, Any]]) -> None:
+    store.write(lambda tx: tx.execute(insert(table), rows))
+
+
+def _settle(store: Store, latest: int) -> None:
+    """The newest message of each conversation, read marks, and the sequence."""
+    newest = (
+        select(func.coalesce(func.max(messages.c.seq), 0))
+        .where(messages.c.conversation_id == conversations.c.id)
+        .scalar_subquery()
+    )
+
+    def work(tx: Any) -> None:
+        tx.execute(update(conversations).values(last_seq=newest, updated_at=time.time()))
+        tx.execute(reads.delete())
+        marks = select("201", conversations.c.id, conversations.c.last_seq, latest)  # type: ignore[call-overload]
+        tx.execute(
+            insert(reads).from_select(["extension", "conversation_id", "seq", "changed"], marks)
+        )
+        tx.execute(update(counters).where(counters.c.name == "seq").values(value=latest))
+
+    store.write(work)
+    with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("ANALYZE")

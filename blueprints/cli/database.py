@@ -1,0 +1,106 @@
+"""``flask database``: the move from SQLite to PostgreSQL."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy.exc import ArgumentError
+
+from blueprints.cli.server import alone
+from blueprints.cli.terminal import Group, document, gateway, json_option, note, table
+from services.errors import SettingsError
+from services.message_settings import SettingsFile
+from services.settings_source import FILE
+from services.store import Store
+from services.store.backup import DATABASE, MEDIA
+from services.store.copying import Copied, copy_database
+
+group = Group("database", help="The database: move from SQLite to PostgreSQL.")
+
+
+@group.command()
+@json_option
+def copy(as_json: bool) -> None:
+    """Copy everything from SQLite into an empty PostgreSQL database, with the server stopped.
+
+    Copies the SQLite database in STORAGE_PATH, and Message Settings, to the address in
+    DATABASE_URL; where that is empty the address is asked for. Every table is compared afterwards.
+    An interrupted copy leaves nothing in PostgreSQL. The SQLite database stays as it is.
+    """
+    service = gateway().environment.service
+    storage = service.storage_path.resolve()
+    if not (storage / DATABASE).exists():
+        raise click.ClickException(f"There is no SQLite database in {storage}.")
+    address = service.database_url or _asked_for()
+    with alone(storage):
+        target = _open(address, storage)
+        source = Store(None, storage)
+        try:
+            target.migrate()
+            source.migrate()
+            settings = _settings(storage)
+            copied = copy_database(source.engine, target.engine, settings)
+        finally:
+            source.close()
+            target.close()
+    _tell(copied, _shown(target), settings is not None, as_json)
+    if service.database_url is None:
+        note("Next: write the address that you gave into .env as DATABASE_URL.")
+    note(f"The attachments stay in {storage / MEDIA}: keep STORAGE_PATH as it is.")
+    note("Then start the server.")
+
+
+def _asked_for() -> str:
+    """The address, from the keyboard: what stands in a command line can be read by others."""
+    told: Any = click.prompt(
+        "Address of the PostgreSQL database (postgresql://user:password@host/database)",
+        hide_input=True,
+        err=True,
+    )
+    return str(told).strip()
+
+
+def _open(address: str, storage: Path) -> Store:
+    """Connect to the target. What is wrong with its address is told without repeating it."""
+    try:
+        if not address.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
+            raise ValueError
+        return Store(address, storage)
+    except (ArgumentError, ValueError):
+        raise click.ClickException(
+            "This is no address of a PostgreSQL database. It looks like "
+            "postgresql://user:password@host/database; in the password write @ as %40, / as %2F."
+        ) from None
+
+
+def _settings(storage: Path) -> bytes | None:
+    """The document in the file as the row keeps it. Raises ``SettingsError``."""
+    content = SettingsFile(storage / FILE).read()
+    if content is None:
+        return None
+    try:
+        return gateway().settings.checked(content)
+    except SettingsError as error:
+        raise SettingsError(f"{FILE} cannot be used: {error} Mend it first.") from None
+
+
+def _shown(target: Store) -> str:
+    """The address without its password, wherever in it that stands."""
+    url = target.engine.url.set(drivername="postgresql", query={})
+    return url.render_as_string(hide_password=True)
+
+
+def _tell(copied: list[Copied], address: str, with_settings: bool, as_json: bool) -> None:
+    if as_json:
+        tables = [asdict(one) for one in copied]
+        document({"target": address, "tables": tables, "message_settings": with_settings})
+    else:
+        rows = [(one.table, one.rows, one.checksum[:16]) for one in copied]
+        table(("TABLE", "ROWS", "CHECKSUM"), rows, "")
+        click.echo(f"\nEvery row was copied to {address} and compared.")
+    mended = sum(one.mended for one in copied)
+    if mended:
+        note(f"{mended} texts had a character that PostgreSQL cannot keep; it is U+FFFD now.")
+    if not with_settings:
+        note("There were no Message Settings to copy.")

@@ -1,0 +1,99 @@
+"""``flask media``: attachments on their way from this machine's folder into a bucket."""
+
+from collections import Counter
+
+import click
+from gevent.pool import Pool
+
+from blueprints.cli.terminal import Group, document, gateway, harmless, json_option, note
+from services.errors import MediaError, StorageUnwell
+from services.media.bucket import Bucket, Moved
+
+AT_ONCE = 8
+
+group = Group("media", help="Attachments: move them into a bucket.")
+
+
+@group.command("copy")
+@json_option
+def copy(as_json: bool) -> None:
+    """Copy the attachments of this machine's folder into the bucket.
+
+    Each is checked by its size and SHA-256. What is there already is not copied again, so that the
+    command can be broken off and repeated. The folder stays as it is. Exit code 1 unless all of
+    them are in the bucket then.
+    """
+    bucket = gateway().media.place
+    if not isinstance(bucket, Bucket):
+        raise click.ClickException(
+            "Attachments are kept in the storage folder. Set the MEDIA_S3_ variables in .env first."
+        )
+    copying = _Copying(bucket)
+    copying.run()
+    found, stopped = copying.found, copying.stopped
+    if as_json:
+        document(
+            {
+                "ok": copying.ok,
+                "copied": found[Moved.COPIED],
+                "bytes": copying.bytes,
+                "already": found[Moved.ALREADY],
+                "different": sorted(copying.different),
+                "waiting": copying.waiting,
+                "stopped": stopped or None,
+            }
+        )
+    else:
+        click.echo(
+            f"{found[Moved.COPIED]} copied ({copying.bytes} bytes), "
+            f"{found[Moved.ALREADY]} were there already, {copying.waiting} are still to be copied."
+        )
+        for file_id in sorted(copying.different):
+            note(f"{file_id} is in the bucket with another content; both were left as they are.")
+        if stopped:
+            click.echo(f"Error: {harmless(stopped)} Run the command again.", err=True)
+    raise SystemExit(0 if copying.ok else 1)
+
+
+class _Copying:
+    """A run over all files, several at once; it stops when the bucket or the disk is unwell."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self.found: Counter[Moved] = Counter()
+        self.different: list[str] = []
+        self.bytes = 0
+        self.waiting = 0
+        self.stopped = ""
+        self._bucket = bucket
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything is in the bucket now."""
+        return not (self.stopped or self.different)
+
+    def run(self) -> None:
+        """Copy everything that waits."""
+        files = self._bucket.waiting()
+        self.waiting = len(files)
+        pool = Pool(AT_ONCE)
+        for file_id in files:
+            if self.stopped:
+                break
+            pool.spawn(self._one, file_id)
+        pool.join()
+
+    def _one(self, file_id: str) -> None:
+        try:
+            outcome, size = self._bucket.move_in(file_id)
+        except StorageUnwell as error:
+            self.stopped = str(error)
+            return
+        except MediaError:  # removed meanwhile
+            self.waiting -= 1
+            return
+        self.waiting -= 1
+        self.found[outcome] += 1
+        if outcome is Moved.COPIED:
+            self.bytes += size
+        if outcome is Moved.DIFFERENT:
+            self.different.append(file_id)

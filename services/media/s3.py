@@ -1,0 +1,214 @@
+"""The wire of S3-compatible storage: four plain requests, signed by AWS's version 4.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
+"""
+
+import hashlib
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from requests_aws4auth import AWS4Auth
+
+from services import config
+from services.config import variable
+from services.errors import StorageUnwell
+from services.http import Answer, Http, NoAnswer, NotSent, TooLarge
+
+ATTEMPTS, PAUSE_SECONDS = 2, 0.3
+LARGEST = 100_000_000
+SHA256 = "x-amz-meta-sha256"  # our own note beside each file, in hex
+
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList
+DENIED = "The access key may not do that. Allow it to get, put, delete and list (docs/media.md)."
+REMEDIES = {
+    "AccessDenied": DENIED,
+    "AuthorizationHeaderMalformed": "Look at MEDIA_S3_REGION and MEDIA_S3_ACCESS_KEY.",
+    "InvalidAccessKeyId": "The access key is not known there. Look at MEDIA_S3_ACCESS_KEY.",
+    "NoSuchBucket": "There is no such bucket. Look at MEDIA_S3_BUCKET.",
+    "PermanentRedirect": "It is elsewhere. Look at MEDIA_S3_ENDPOINT and MEDIA_S3_REGION.",
+    "RequestTimeTooSkewed": "The clock of this machine is wrong.",
+    "SignatureDoesNotMatch": "The secret key is another one. Look at MEDIA_S3_SECRET_KEY.",
+}
+CODE = re.compile(rb"<Code>([A-Za-z0-9]{1,60})</Code>")
+
+
+def _endpoint(value: str) -> str:
+    """The storage's web address, without the bucket."""
+    parts = urlsplit(config.url(value))
+    if parts.query or parts.fragment:
+        raise ValueError("it must not contain a ? or a #.")
+    return config.url(value)
+
+
+def _bucket(value: str) -> str:
+    """A bucket's bare name."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", value, re.ASCII):
+        raise ValueError("it must be the bucket's bare name, without s3:// and without a slash.")
+    return value
+
+
+def _prefix(value: str) -> str:
+    """The folders of a bucket before a file's name, with a slash at the end."""
+    parts = value.strip("/").split("/")
+    if not all(re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", part, re.ASCII) for part in parts):
+        raise ValueError("it must be letters, digits, dashes and single slashes.")
+    return "/".join(parts) + "/"
+
+
+@dataclass(frozen=True)
+class S3Settings:
+    """The bucket that attachments are kept in; without it they are in STORAGE_PATH."""
+
+    endpoint: str = variable(
+        "Address of the S3-compatible storage, without the bucket.",
+        parse=_endpoint,
+        example="https://s3.us-east-1.amazonaws.com",
+    )
+    bucket: str = variable("Bucket for the attachments.", parse=_bucket, example="textbridge-media")
+    region: str = variable(
+        "Its region, as the storage calls it (`auto` at Cloudflare R2).", default="us-east-1"
+    )
+    access_key: str = variable("Access key ID that may get, put, delete and list there.")
+    secret_key: str = variable("The secret of that access key.", secret=True)
+    prefix: str | None = variable(
+        "Folder in the bucket, where it is shared with others.",
+        parse=_prefix,
+        optional=True,
+        example="textbridge/",
+    )
+    path_style: bool = variable(
+        "The bucket stands in the address's path; `false`: before its host name.",
+        parse=config.switch,
+        default="true",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a bucket says about a file: its size in bytes and, if we put it there, its SHA-256."""
+
+    size: int
+    sha256: str | None
+
+
+class S3:
+    """One bucket. Every call ends as a whole after ``seconds`` and raises ``StorageUnwell``.
+
+    A call that found no answer, or a server in trouble, is made once more: all of them may be
+    repeated without harm.
+    """
+
+    seconds = 20.0
+
+    def __init__(self, settings: S3Settings, http: Http) -> None:
+        self._settings = settings
+        self._http = http
+        self._base = _base(settings)
+
+    def put(self, name: str, content: bytes) -> None:
+        """Keep a file; when this returns, the storage has it and has checked its SHA-256."""
+        headers = {
+            "Content-Type": "application/octet-stream",  # nothing there is ever shown as it is
+            SHA256: hashlib.sha256(content).hexdigest(),
+        }
+        answer = self._call("PUT", name, self.seconds, headers, content)
+        if not answer.ok:
+            raise _refused(answer)
+
+    def get(self, name: str, seconds: float | None = None) -> bytes | None:
+        """A whole file, checked against the SHA-256 it was put with; ``None`` if there is none."""
+        answer = self._call("GET", name, seconds or self.seconds, {"Accept-Encoding": "identity"})
+        if _is_absent(answer):
+            return None
+        if not answer.ok:
+            raise _refused(answer)
+        digest = hashlib.sha256(answer.body).hexdigest()
+        if answer.headers.get(SHA256, digest) != digest:
+            raise _unwell("It handed over a damaged file.")
+        return answer.body
+
+    def find(self, name: str) -> Found | None:
+        """What is known about a file, or ``None`` if there is none."""
+        answer = self._call("HEAD", name, self.seconds, {"Accept-Encoding": "identity"})
+        if _is_absent(answer, code=""):
+            return None
+        if not answer.ok:
+            raise _refused(answer)
+        return Found(int(answer.headers.get("content-length", -1)), answer.headers.get(SHA256))
+
+    def delete(self, name: str) -> None:
+        """Remove a file; one that is not there is fine."""
+        answer = self._call("DELETE", name, self.seconds, {})
+        if not answer.ok and not _is_absent(answer):
+            raise _refused(answer)
+
+    def _call(
+        self, method: str, name: str, seconds: float, headers: Mapping[str, str], body: bytes = b""
+    ) -> Answer:
+        """The answer to a request, whatever its status below 500."""
+        ends = time.monotonic() + seconds
+        trouble = ""
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                time.sleep(PAUSE_SECONDS)
+            left = ends - time.monotonic()
+            if left <= 0:
+                break
+            try:
+                answer = self._http.request(
+                    method,
+                    self._base + name,
+                    headers=headers,
+                    data=body,
+                    auth=self._signer(),
+                    seconds=left,
+                    most=LARGEST,
+                )
+            except (NotSent, NoAnswer, TooLarge) as error:
+                trouble = str(error)
+                continue
+            if answer.status < 500:
+                return answer
+            trouble = f"It is in trouble itself ({_said(answer)})."
+        raise _unwell(trouble)
+
+    def _signer(self) -> AWS4Auth:
+        """Signs one request together with the SHA-256 of its body."""
+        settings = self._settings
+        return AWS4Auth(settings.access_key, settings.secret_key, settings.region, "s3")
+
+
+def _base(settings: S3Settings) -> str:
+    """The address before a file's name."""
+    prefix = settings.prefix or ""
+    if settings.path_style:
+        return f"{settings.endpoint}/{settings.bucket}/{prefix}"
+    scheme, _, rest = settings.endpoint.partition("://")
+    return f"{scheme}://{settings.bucket}.{rest}/{prefix}"
+
+
+def _code(answer: Answer) -> str:
+    """The storage's own word for what went wrong; a HEAD has none."""
+    found = CODE.search(answer.body)
+    return found.group(1).decode() if found else ""
+
+
+def _said(answer: Answer) -> str:
+    return f"{answer.status} {_code(answer)}".strip()
+
+
+def _is_absent(answer: Answer, code: str = "NoSuchKey") -> bool:
+    """Whether the file is not there, while the bucket is; a HEAD cannot tell them apart."""
+    return answer.status == 404 and _code(answer) == code
+
+
+def _refused(answer: Answer) -> StorageUnwell:
+    remedy = REMEDIES.get(_code(answer), DENIED if answer.status in (401, 403) else "")
+    return _unwell(f"It answered {_said(answer)}. {remedy}".rstrip())
+
+
+def _unwell(reason: str) -> StorageUnwell:
+    return StorageUnwell(f"The bucket of the attachments cannot be used. {reason}")

@@ -1,0 +1,52 @@
+"""Message Settings as a row: one JSON document for all machines that share a PostgreSQL database.
+
+The migration makes the row, so that there is always one to lock; ``document`` is empty until the
+first document is put.
+"""
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, select, update
+
+from services.store import Store
+from services.store.schema import message_settings as table
+
+
+class SettingsRow:
+    """The row as a place to keep the document. Every call may raise ``StorageUnwell``."""
+
+    name = "The document of Message Settings in the database"
+    remedy = "Mend it first: flask settings export FILE, edit it, flask settings import FILE."
+    fresh_seconds = 1.0  # the settings are asked for with every message
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def version(self) -> int:
+        """How often the document was changed."""
+        return self._store.read(lambda tx: int(tx.execute(select(table.c.version)).scalar_one()))
+
+    def read(self) -> bytes | None:
+        """The document, or ``None`` before the first one."""
+        return self._store.read(document)
+
+    def replace(self, change: Callable[[bytes | None], bytes]) -> None:
+        """Keep what ``change`` makes of the document; the row is locked meanwhile."""
+
+        def work(tx: Connection) -> None:
+            tx.execute(select(table.c.id).with_for_update())
+            put(tx, change(document(tx)))
+
+        self._store.write(work)
+
+
+def document(tx: Connection) -> bytes | None:
+    """The document (UTF-8), or ``None`` before the first one."""
+    kept = tx.execute(select(table.c.document)).scalar_one()
+    return None if kept is None else str(kept).encode()
+
+
+def put(tx: Connection, content: bytes) -> None:
+    """Put a document (UTF-8) in the place of the one before."""
+    values = {"version": table.c.version + 1, "document": content.decode()}
+    tx.execute(update(table).values(values))
