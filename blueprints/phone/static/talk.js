@@ -228,6 +228,8 @@ export class Talk {
     this.id = message.conversation_id;
     history.replaceState(null, "", `#/c/${message.conversation_id}`);
     dispatchEvent(new HashChangeEvent("hashchange"));
+    this.#update();
+    this.#load();
   }
 
   #news(message) {

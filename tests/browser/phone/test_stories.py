@@ -44,9 +44,9 @@ def test_a_text_arrives_is_answered_and_read_on_every_device(
         row(page, spoken(peer)).locator(".count").wait_for(state="hidden")
     assert world.conversation(peer)["unread_count"] == 0
     write(first, "From nine to one.")
-    said(first, "From nine to one.").get_by_text("Sent").wait_for()
+    said(first, "From nine to one.").get_by_text("Sent", exact=True).wait_for()
     world.receipt(world.sent(peer)["id"])
-    said(first, "From nine to one.").get_by_text("Delivered").wait_for()
+    said(first, "From nine to one.").get_by_text("Delivered", exact=True).wait_for()
     row(second, spoken(peer)).get_by_text("You: From nine to one.").wait_for()
     world.text(peer, "Thank you!")  # while the conversation is open
     said(first, "Thank you!").wait_for()
@@ -150,12 +150,12 @@ def test_written_offline_sent_once(phone: Open, world: World, complaints: list[s
     page.context.set_offline(True)
     page.locator("#connection").wait_for()
     write(page, "In the tunnel")
-    said(page, "In the tunnel").get_by_text("Waiting to be sent").wait_for()
+    said(page, "In the tunnel").get_by_text("Waiting to be sent", exact=True).wait_for()
     page.reload()  # the app itself comes from the device, too
-    said(page, "In the tunnel").get_by_text("Waiting to be sent").wait_for()
+    said(page, "In the tunnel").get_by_text("Waiting to be sent", exact=True).wait_for()
     assert texts(page) == ["Where are you?", "In the tunnel"]
     page.context.set_offline(False)
-    said(page, "In the tunnel").get_by_text("Sent").wait_for()
+    said(page, "In the tunnel").get_by_text("Sent", exact=True).wait_for()
     page.locator("#connection").wait_for(state="hidden")
     assert [m["text"] for m in world.messages(peer)] == ["Where are you?", "In the tunnel"]
     assert texts(page) == ["Where are you?", "In the tunnel"]
@@ -181,9 +181,9 @@ def test_an_answer_that_is_lost_on_the_way_sends_nothing_twice(
     with page.expect_event("requestfailed"):
         write(page, "once")
     page.evaluate("dispatchEvent(new Event('offline'))")  # the stream is cut, and found again
-    said(page, "once").get_by_text("Sent").wait_for()
+    said(page, "once").get_by_text("Sent", exact=True).wait_for()
     page.reload()
-    said(page, "once").get_by_text("Sent").wait_for()
+    said(page, "once").get_by_text("Sent", exact=True).wait_for()
     assert lost == [202]
     assert [m["text"] for m in world.messages(peer)] == ["hi", "once"]
     assert texts(page) == ["hi", "once"]
@@ -200,10 +200,10 @@ def test_two_windows_send_what_waits_once(phone: Open, world: World, complaints:
     page.context.set_offline(True)
     for text in ("one", "two", "three"):
         write(page, text)
-    said(page, "three").get_by_text("Waiting to be sent").wait_for()
+    said(page, "three").get_by_text("Waiting to be sent", exact=True).wait_for()
     page.context.set_offline(False)
-    said(page, "three").get_by_text("Sent").wait_for()
-    said(other, "three").get_by_text("Sent").wait_for()
+    said(page, "three").get_by_text("Sent", exact=True).wait_for()
+    said(other, "three").get_by_text("Sent", exact=True).wait_for()
     assert [m["text"] for m in world.messages(peer)] == ["hi", "one", "two", "three"]
     complaints.clear()
 
@@ -282,7 +282,7 @@ def test_an_extension_with_several_numbers_chooses(phone: Open, world: World) ->
     page.get_by_role("button", name="From Sales").wait_for()
     write(page, "From the sales team")
     assert world.sent(peer, SALES)["from"] == SALES
-    said(page, "From the sales team").get_by_text("Sent").wait_for()
+    said(page, "From the sales team").get_by_text("Sent", exact=True).wait_for()
     assert sorted(
         page.locator("#conversations a", has_text=spoken(peer))
         .locator(".row-own")
@@ -310,7 +310,7 @@ def test_a_new_conversation_with_any_number(phone: Open, world: World) -> None:
     page.get_by_role("button", name="Write", exact=True).click()
     page.get_by_label(f"Message to {spoken(peer)}").wait_for()
     write(page, "Good morning")
-    said(page, "Good morning").get_by_text("Sent").wait_for()
+    said(page, "Good morning").get_by_text("Sent", exact=True).wait_for()
     assert world.sent(peer, SALES)["text"] == "Good morning"
     world.text(peer, "Good morning to you", to=SALES)
     said(page, "Good morning to you").wait_for()
@@ -324,7 +324,7 @@ def test_a_group(phone: Open, world: World) -> None:
     name = f"{spoken(one)}, {spoken(other)}"
     page.get_by_label(f"Message to {name}").wait_for()
     write(page, "Lunch at noon?")
-    said(page, "Lunch at noon?").get_by_text("Sent").wait_for()
+    said(page, "Lunch at noon?").get_by_text("Sent", exact=True).wait_for()
     row(page, name).wait_for()
 
 
@@ -346,7 +346,7 @@ def test_a_name_is_given_and_shared(phone: Open, world: World) -> None:
     sheet.get_by_label("Name").fill("Ann <b>Example</b>")
     page.keyboard.press("Enter")
     enter(page, "Ann <b>Example</b>")
-    assert phone("202").locator("#conversations a", has_text="Ann <b>Example</b>").count() == 1
+    row(phone("202"), "Ann <b>Example</b>").wait_for()
     page.get_by_role("button", name="Ann <b>Example</b>").click()
     sheet.get_by_role("button", name="Remove name").click()
     row(page, spoken(peer)).wait_for()
@@ -461,3 +461,39 @@ def test_settings_and_signing_out(phone: Open, world: World) -> None:
     page.get_by_role("button", name="Connect").wait_for()
     assert "Workshop" not in [d["name"] for d in world.api("GET", "/devices", "203")["items"]]
     assert kept(page) == []
+
+
+def test_messages_are_found_by_their_words_and_people_by_name(phone: Open, world: World) -> None:
+    peer, page = world.peer(), phone()
+    world.text(peer, "The grünkohl is in the cellar")
+    for n in range(60):
+        world.text(peer, f"chatter {n}")
+    row(page, spoken(peer)).wait_for()
+    page.get_by_label("Search").fill("cellar GRÜN")
+    hit = page.get_by_role("region", name="Messages found").get_by_role("link")
+    hit.get_by_text("is in the").wait_for()
+    assert hit.locator("mark").all_text_contents() == ["grün", "cellar"]
+    hit.click()
+    found = said(page, "The grünkohl is in the cellar")
+    found.wait_for()
+    page.wait_for_function("() => document.querySelector('.found')")
+    assert 0 < found.bounding_box()["y"] < 720
+    page.get_by_label("Search").fill(f"({peer[2:5]}) {peer[5:8]}-{peer[8:]}")
+    page.wait_for_function("() => document.querySelectorAll('#conversations li').length === 1")
+    page.get_by_label("Search").fill("no such thing")
+    page.get_by_text("Nothing found").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_text("Nothing found").wait_for(state="hidden")
+
+
+def test_a_conversation_that_is_not_in_the_list_yet_is_found(phone: Open, world: World) -> None:
+    old = world.peer()
+    world.text(old, "long ago")
+    for _ in range(51):
+        world.text(world.peer(), "newer")
+    page = phone("202")
+    row(page, "newer").first.wait_for()
+    assert row(page, spoken(old)).count() == 0
+    page.get_by_label("Search").fill(old[2:])
+    row(page, spoken(old)).click()
+    said(page, "long ago").wait_for()
