@@ -11,9 +11,10 @@ import { NewTalk } from "./new.js";
 import { outbox } from "./outbox.js";
 import { Pairing } from "./pairing.js";
 import { renew } from "./push.js";
+import { recallRepeated } from "./remedies.js";
 import { openSettings } from "./settings.js";
 import { state } from "./state.js";
-import { Talk, recallRepeated } from "./talk.js";
+import { Talk } from "./talk.js";
 
 const NO_CONNECTION_AFTER = 1500;
 const page = document.documentElement;

@@ -1,20 +1,18 @@
 // One conversation: its messages by day, what becomes of them, and where to write.
 
-import { Refused, Unreachable, ask, filePath } from "./api.js";
+import { Refused, Unreachable } from "./api.js";
 import { avatar, paintAvatar } from "./avatar.js";
 import { bubble, paintBubble } from "./bubble.js";
 import { Composer } from "./composer.js";
-import * as db from "./db.js";
 import { el, icon, iconButton, reconcile, say } from "./dom.js";
 import { sameMembers } from "./list.js";
 import { chooseNumber, editContact } from "./people.js";
 import { outbox } from "./outbox.js";
-import { confirm } from "./sheet.js";
 import { state } from "./state.js";
-import { dayOf, mediaWord, nameOf, ownName, peersOf, spoken, titleOf } from "./words.js";
+import { timeline } from "./timeline.js";
+import { mediaWord, nameOf, ownName, peersOf, spoken, titleOf } from "./words.js";
 
 const NEAR = 120; // pixels from the end that still count as the end
-const TOGETHER = 5 * 60_000; // messages of one side within these milliseconds stand close
 
 export class Talk {
   constructor(back) {
@@ -119,101 +117,10 @@ export class Talk {
     const first = this.log.querySelector(".message");
     const before = first?.offsetTop;
     this.older.hidden = !state.hasMore(this.id);
-    reconcile(this.log, this.#rows(), (row) => row.key, make, paint);
+    reconcile(this.log, timeline(this), (row) => row.key, make, paint);
     if (keep) this.#toEnd();
     else if (first?.isConnected) this.scroller.scrollTop += first.offsetTop - before; // older ones came above
     this.#markRead();
-  }
-
-  #rows() {
-    const rows = [];
-    let before = null;
-    const waiting = outbox.entries.filter((entry) => entry.number === this.number && sameMembers(entry.peers, this.peers));
-    const known = new Set();
-    const sent = this.id ? state.messages(this.id) : [];
-    for (const message of sent) known.add(message.client_id);
-    const all = [...sent.map((one) => this.#message(one)), ...waiting.filter((one) => !known.has(one.client_id)).map((one) => this.#waiting(one))];
-    for (const shown of all) {
-      const date = new Date(shown.at).toDateString();
-      if (before?.date !== date) rows.push({ key: date, heading: dayOf(shown.at) });
-      const joined = before?.date === date && before.side === shown.side && shown.at - before.at < TOGETHER;
-      if (before) before.last = !joined;
-      before = Object.assign(shown, { date, first: !joined, last: true, who: joined ? "" : shown.who });
-      rows.push(shown);
-    }
-    return rows;
-  }
-
-  #message(message) {
-    const mine = message.direction === "out";
-    const other = mine && message.sent_by && message.sent_by !== state.me?.extension;
-    const group = !mine && this.peers.length > 1;
-    return {
-      ...message,
-      key: message.client_id ?? message.id,
-      mine,
-      side: mine ? `out ${message.sent_by}` : message.from,
-      who: other ? `Extension ${message.sent_by}` : group ? nameOf(message.from) : "",
-      with: titleOf(this.peers),
-      at: Date.parse(message.created_at),
-      reason: mine ? (message.error?.reason ?? "") : "",
-      actions: mine ? this.#remedies(message) : [],
-    };
-  }
-
-  #waiting(entry) {
-    const refused = entry.state === "refused";
-    const actions = [
-      { label: "Try again", do: () => outbox.retry(entry.client_id) },
-      { label: "Delete", do: () => outbox.drop(entry.client_id) },
-    ];
-    return {
-      key: entry.client_id,
-      mine: true,
-      side: `out ${state.me?.extension}`,
-      who: "",
-      with: titleOf(this.peers),
-      text: entry.text,
-      media: entry.files.map((file, at) => ({ id: String(at), state: "kept", content_type: file.blob.type, size: file.blob.size, ...file })),
-      at: entry.created_at,
-      status: refused ? "refused" : state.connected ? "queued" : "waiting",
-      reason: entry.reason,
-      actions: refused ? actions : [],
-    };
-  }
-
-  #remedies(message) {
-    if (repeated.has(message.id)) return [];
-    if (message.status === "failed") return [{ label: "Try again", do: () => this.#repeat(message) }];
-    if (message.status === "unknown") return [{ label: "Send again …", do: () => this.#repeatUnknown(message) }];
-    return [];
-  }
-
-  async #repeatUnknown(message) {
-    const wanted = await confirm(
-      "Send it again?",
-      "The carrier did not answer, so it may have been sent already. Then they get it twice.",
-      "Send again",
-    );
-    if (wanted) await this.#repeat(message);
-  }
-
-  // The same again is a message of its own, with an id of its own.
-  async #repeat(message) {
-    const files = [];
-    try {
-      for (const file of message.media) {
-        const answer = await ask("GET", `media/${file.id}`);
-        files.push({ blob: new Blob([await answer.blob()], { type: file.content_type }), name: file.name || "file" });
-      }
-    } catch (error) {
-      if (!(error instanceof Unreachable || error instanceof Refused)) throw error;
-      say("Its files cannot be fetched now. Try again later.");
-      return;
-    }
-    repeated.add(message.id);
-    await db.set("repeated", [...repeated]);
-    await this.#send({ text: message.text, files });
   }
 
   async #send({ text, files }) {
@@ -305,13 +212,6 @@ export class Talk {
     const number = await chooseNumber(this.number);
     if (number && number !== this.number) location.hash = `#/to/${number}/${this.peers.map(encodeURIComponent).join()}`;
   }
-}
-
-// Messages that were sent again: they are not offered another time.
-export const repeated = new Set();
-
-export async function recallRepeated() {
-  for (const id of (await db.get("repeated")) ?? []) repeated.add(id);
 }
 
 function make(row) {

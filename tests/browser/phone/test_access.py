@@ -78,7 +78,9 @@ def test_axe_finds_nothing(
 ) -> None:
     options = {"viewport": {"width": width, "height": 844}, "color_scheme": scheme}
     still = {**options, "reduced_motion": "reduce"}
-    assert faults(open_page("/phone/#code=ABCD-2345", **still)) == []
+    pairing = open_page("/phone/#code=ABCD-2345", **still, bypass_csp=True)
+    pairing.get_by_role("button", name="Connect").wait_for()
+    assert faults(pairing) == []
     page = phone(**still, bypass_csp=True)
     for view in views(page, world):
         assert faults(page) == [], view

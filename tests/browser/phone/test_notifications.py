@@ -64,7 +64,7 @@ def test_notifications_are_turned_on_tested_and_turned_off(
     assert plain(bytes(page.evaluate("[...window.key]"))) in service.keys
     page.get_by_role("switch", name="When the app is closed").uncheck()
     eventually(lambda: device(world)["push"]["type"] == "none")
-    assert page.get_by_role("button", name="Send me a test").count() == 0
+    page.get_by_role("button", name="Send me a test").wait_for(state="hidden")
     assert service.wrong == []
 
 
