@@ -4,36 +4,30 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import Connection
 
-from services import notices
 from services.errors import (
     DeliveryError,
     Kind,
     MediaError,
-    PushError,
-    RequestRefused,
     SendError,
     StorageUnwell,
 )
 from services.media import Kept
-from services.messages import Attachment, Device, Message, Notice, Status, message_object
+from services.messages import Attachment, Message, Status
 from services.metrics import DELIVERY_SECONDS, JOBS
 from services.providers.base import Provider
+from services.pushes import note_failure
 from services.store import (
     attachments,
-    conversations,
     destinations,
-    devices,
     jobs,
     messages,
     paces,
-    threads,
 )
 from services.store.jobs import Job, JobKind
 
@@ -44,7 +38,6 @@ log = structlog.get_logger()
 
 BACKOFF = (1.0, 5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0)  # seconds after each failed attempt
 GIVE_UP_SECONDS = 86_400.0
-FILES_PATIENCE_SECONDS = 120.0
 LONGEST_SLEEP = 1.0
 MEDIA_BYTES = 20_000_000
 SMIL = "application/smil"
@@ -167,109 +160,15 @@ class Delivery:
             jobs.add(tx, [_inquiry(message.id, message.provider)])
 
     def _push(self, job: Job) -> None:
-        message = self._message(job)
-        device = self._device(job)
-        channel = self._house.channels.get(device.channel)
-        if channel is None:
-            raise PushError("The device has no push address any more.", Kind.REFUSED)
-        received = job.about == "received"
-        if received and channel.waits_for_files and self._waits_for_files(job):
-            return
-        if channel.per_device and received:
-            quiet = device.quiet_hours
-            awake_at = quiet.ends(time.time()) if quiet is not None else None
-            if awake_at is not None:
-                self._record(lambda tx: jobs.retry(tx, job, awake_at, "Quiet hours.", counts=False))
-                return
-            if self._store.read(lambda tx: self._needless(tx, job, message, device)):
-                self._record(lambda tx: jobs.done(tx, job))
-                return
-        try:
-            thread = channel.notify(device, self._notice(message, device, job.about))
-        except PushError as error:
-            if error.kind is Kind.GONE and self._device(job).address != device.address:
-                reason = "The device registered anew while it was pushed to."
-                raise PushError(reason, Kind.RETRY) from None
-            raise
-
-        def finish(tx: Connection) -> None:
-            self._finish(tx, job)
-            if thread is not None:
-                threads.put(
-                    tx,
-                    channel.name,
-                    thread,
-                    device.extension,
-                    message.conversation_id,
-                    message.seq,
-                )
-            if channel.per_device:
-                devices.pushed(tx, device.id, None)
-
-        self._record(finish)
-
-    def _needless(self, tx: Connection, job: Job, message: Message, device: Device) -> bool:
-        """Whether a push would tell nothing new: the message was read, or came in quiet hours that
-        are over, and a newer one of its conversation follows."""
-        marks = conversations.read_marks(tx, device.extension, [message.conversation_id])
-        if marks.get(message.conversation_id, 0) >= message.seq:
-            return True
-        quiet = device.quiet_hours
-        slept = quiet is not None and quiet.ends(message.created_at) is not None
-        return slept and jobs.has_later(tx, job)
-
-    def _notice(self, message: Message, device: Device, about: str) -> Notice:
-        extension = device.extension
-        numbers = [setting.number for setting in self._house.settings.for_extension(extension)]
-        has_badge = self._house.channels[device.channel].per_device
-
-        def count(tx: Connection) -> tuple[int, int]:
-            here = messages.unread(tx, extension, [message.conversation_id])
-            everywhere = messages.unread_total(tx, extension, numbers) if has_badge else 0
-            return here.get(message.conversation_id, 0), everywhere
-
-        unread, unread_total = self._store.read(count)
-        link = self._house.media.link
-        notice = notices.of_message(message, device, about, lambda m: message_object(m, link))
-        return replace(notice, unread=unread, unread_total=unread_total, numbers=tuple(numbers))
-
-    def test(self, device: Device) -> tuple[str, str]:
-        """Push a test to a device now; returns what came of it: a word, and a sentence for people.
-
-        The word is ``taken`` or the ``Kind`` of the failure. Raises ``RequestRefused`` for a device
-        that is not pushed to, and ``StorageUnwell``.
-        """
-        channel = self._house.channels.get(device.channel)
-        if channel is None:
-            raise RequestRefused(
-                "no_push",
-                "This device is not pushed to. Register its push address first: "
-                "PUT /devices/{id} with “push”.",
-                status=409,
-            )
-        try:
-            channel.notify(device, notices.test(device))
-        except PushError as error:
-            self._store.write(partial(_note_failure, device_id=device.id, error=error))
-            return str(error.kind), error.reason
-        self._store.write(partial(devices.pushed, device_id=device.id, error=None))
-        return "taken", f"{channel.title}: the notification was taken and is on its way."
+        self._record(self._house.pushes.push(job))
 
     def _email(self, job: Job) -> None:
-        if self._waits_for_files(job):
+        if self._store.read(lambda tx: jobs.waits_for_files(tx, job)):
+            later = time.time() + 10.0
+            self._record(lambda tx: jobs.retry(tx, job, later, "Waits for files.", counts=False))
             return
         self._house.mailer.send(self._with_paths(self._message(job)), job.target)
         self._record(lambda tx: self._finish(tx, job))
-
-    def _waits_for_files(self, job: Job) -> bool:
-        """Whether a job was put back because a file that belongs to it may still come."""
-        waits = self._store.read(lambda tx: jobs.open_of(tx, job.message_id, JobKind.FETCH))
-        if not waits or time.time() - job.created_at >= FILES_PATIENCE_SECONDS:
-            return False
-        self._record(
-            lambda tx: jobs.retry(tx, job, time.time() + 10, "waits for files", counts=False)
-        )
-        return True
 
     def _fetch(self, job: Job) -> None:
         file = self._store.read(lambda tx: attachments.by_id(tx, job.target))
@@ -391,7 +290,7 @@ class Delivery:
             wait = BACKOFF[min(job.attempts, len(BACKOFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311
             jobs.retry(tx, job, now + wait, error.reason)
         if job.kind is JobKind.PUSH:
-            _note_failure(tx, job.target, error)
+            note_failure(tx, job.target, error)
 
     def _pause(self, tx: Connection, destination: str) -> float:
         longer = destinations.SHORTEST_PAUSE * 2 ** destinations.failures(tx, destination)
@@ -411,7 +310,7 @@ class Delivery:
             attachments.fail(tx, job.target, error.reason)
             self._files_settled(tx, job.message_id)
         elif job.kind is JobKind.PUSH:
-            _note_failure(tx, job.target, error)
+            note_failure(tx, job.target, error)
 
     def reclaim(self, dead_workers: Sequence[str]) -> int:
         """Take back the jobs of workers that are gone; returns how many there were.
@@ -453,15 +352,6 @@ class Delivery:
             raise DeliveryError("The message is not known any more.", Kind.REFUSED)
         return message
 
-    def _device(self, job: Job) -> Device:
-        name, colon, extension = job.target.partition(":")
-        if colon:
-            return Device(id=job.target, extension=extension, channel=name)
-        device = self._store.read(lambda tx: devices.by_id(tx, job.target))
-        if device is None:
-            raise PushError("The device was revoked.", Kind.REFUSED)
-        return device
-
     def _with_paths(self, message: Message) -> Message:
         return replace(message, media=tuple(self._with_path(file) for file in message.media))
 
@@ -480,14 +370,6 @@ class Delivery:
             except StorageUnwell as error:
                 log.error("cannot record an outcome yet", reason=str(error))
                 time.sleep(1.0)
-
-
-def _note_failure(tx: Connection, device_id: str, error: DeliveryError) -> None:
-    """Let the device show why it was not pushed to; an address that is gone is forgotten."""
-    if error.kind is Kind.GONE:
-        devices.forget_address(tx, device_id, error.reason)
-    else:
-        devices.pushed(tx, device_id, error.reason)
 
 
 def _paces(provider: Provider, number: str) -> dict[str, float]:

@@ -52,6 +52,7 @@ from services.push.address import Places
 from services.push.base import Channel, TwoWayChannel
 from services.push.base import Surroundings as PushSurroundings
 from services.push.vapid import Vapid, contact, derived_key
+from services.pushes import Pushes
 from services.replies import Reply, compose
 from services.settings_source import left_file, open_settings, take_over
 from services.store import (
@@ -94,6 +95,7 @@ class Gateway:
         self.providers = self._open_providers()
         self.channels = self._open_channels()
         self.mailer = Mailer(environment.mail, service.app_name, _domain(environment.app_url))
+        self.pushes = Pushes(self)
         self.delivery = Delivery(self)
 
     def prepare(self) -> None:

@@ -34,6 +34,7 @@ from services.store import (
     paces,
     quarantine,
     search,
+    threads,
 )
 from services.store.jobs import Job, JobKind
 from services.store.schema import metadata
@@ -100,6 +101,7 @@ def populate(folder: Path) -> None:
         devices.add_pairing(tx, "201")
         (conversation,) = conversations.page(tx, [NUMBER], limit=1)
         conversations.mark_read(tx, "201", conversation.id, 5, messages.next_seq(tx))
+        threads.put(tx, "ringotel", ODD, "201", conversation.id, 5)
         strange = WebhookCall("POST", {"user-agent": ODD}, "a=b", BYTES)
         quarantine.add(tx, "sandbox", strange, ODD, BYTES)
 

@@ -9,13 +9,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from blueprints.acrobits.calls import Call
-from services.delivery import FILES_PATIENCE_SECONDS
 from services.gateway import Gateway
 from services.messages import Direction, Message, message_object, rfc3339
 from services.push.acrobits import stream_id
 from services.push.acrobits_files import CONTENT_TYPE, written
 from services.push.wording import heading
 from services.store import conversations, history, messages
+from services.store.jobs import FILES_PATIENCE_SECONDS
 
 PAGE = 500  # the app asks again for what follows
 NEWEST = 100  # for an app that knows nothing yet

@@ -22,6 +22,16 @@ _BY_TOKEN = Prepared(
         devices.c.token_hash == bindparam("token_hash"), devices.c.revoked_at.is_(None)
     )
 )
+_BY_ID = Prepared(
+    lambda _: select(devices).where(
+        devices.c.id == bindparam("device_id"), devices.c.revoked_at.is_(None)
+    )
+)
+_OF = Prepared(
+    lambda _: select(devices).where(
+        devices.c.extension == bindparam("of"), devices.c.revoked_at.is_(None)
+    )
+)
 PAIRING_SECONDS = 600.0
 # Without letters and digits that are mistaken for each other: 8 of them are 39 bits.
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -71,18 +81,17 @@ def by_token(tx: Connection, token: str) -> Device | None:
 
 def by_id(tx: Connection, device_id: str) -> Device | None:
     """One device, unless it was revoked."""
-    row = tx.execute(
-        select(devices).where(devices.c.id == device_id, devices.c.revoked_at.is_(None))
-    ).one_or_none()
+    row = _BY_ID.row(tx, device_id=device_id)
     return _device(row) if row is not None else None
 
 
 def of(tx: Connection, extensions: Iterable[str] | None = None) -> list[Device]:
     """The devices of some extensions or of all, oldest first."""
-    statement = select(devices).where(devices.c.revoked_at.is_(None)).order_by(devices.c.id)
-    if extensions is not None:
-        statement = statement.where(devices.c.extension.in_(list(extensions)))
-    return [_device(row) for row in tx.execute(statement)]
+    if extensions is None:
+        statement = select(devices).where(devices.c.revoked_at.is_(None)).order_by(devices.c.id)
+        return [_device(row) for row in tx.execute(statement)]
+    found = (row for extension in extensions for row in _OF.rows(tx, of=extension))
+    return sorted(map(_device, found), key=lambda device: device.id)
 
 
 def rename(tx: Connection, device_id: str, name: str) -> None:

@@ -34,6 +34,7 @@ from services.store.schema import DEAD, DUE, LIVE, jobs, workers
 
 HOLD_SECONDS = 60.0
 LAPSES = 5
+FILES_PATIENCE_SECONDS = 120.0
 WORKER_SILENT_SECONDS = 45.0
 EARLIER_LIVE = text("earlier.state IN ('due', 'leased')")  # as in the partial index
 
@@ -248,6 +249,12 @@ def open_of(tx: Connection, message_id: str, kind: JobKind) -> int:
         .where(jobs.c.message_id == message_id, jobs.c.kind == str(kind), LIVE)
     )
     return int(tx.execute(statement).scalar_one())
+
+
+def waits_for_files(tx: Connection, job: Job) -> bool:
+    """Whether a file that belongs to what a job tells may still come: for two minutes at most."""
+    is_young = time.time() - job.created_at < FILES_PATIENCE_SECONDS
+    return is_young and open_of(tx, job.message_id, JobKind.FETCH) > 0
 
 
 def of(tx: Connection, message_id: str) -> list[Job]:
