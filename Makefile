@@ -29,7 +29,7 @@ lock: $(VENV)/.dev ## renew the locked versions of the dependencies
 	  --no-header --upgrade pyproject.toml --group dev -o requirements/dev.lock
 
 test-tools: ## on Debian, as root: what the tests of PostgreSQL and of the browser need
-	apt-get update -q && apt-get install -y -q postgresql chromium
+	apt-get update -q && apt-get install -y -q postgresql chromium firefox-esr
 
 prove-image: ## carry out the Dockerfile without a container engine (root, debootstrap)
 	$(PYTHON) scripts/prove_image.py

@@ -43,6 +43,7 @@ count_in(_metrics)
 
 import gevent.server
 from filelock import FileLock, Timeout
+from gunicorn.glogging import Logger
 from gunicorn.workers.ggevent import GeventWorker
 from prometheus_client.multiprocess import mark_process_dead
 
@@ -92,6 +93,12 @@ class Idle(gevent.Timeout):  # type: ignore[misc]
         gevent.spawn(self._greenlet.throw, self)
 
 
+class Quiet(Logger):  # type: ignore[misc]
+    """gunicorn's log without a line for each request: made up even if nobody reads it."""
+
+    access_log_enabled = False
+
+
 # A process that takes every connection it can get leaves none for the others.
 gevent.server.StreamServer.max_accept = 1
 
@@ -135,6 +142,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
 
 
 worker_class = Worker
+logger_class = Quiet
 
 
 def on_starting(server: Any) -> None:
@@ -167,10 +175,11 @@ def when_ready(server: Any) -> None:
     if "sandbox" in _environment.carriers:
         lines += [f"  Sandbox, to try it without a carrier:  {_environment.local_url}/sandbox"]
     lines += [
+        f"  Phone app:                             {_environment.local_url}/phone/",
         f"  Health:                                {_environment.local_url}/ready",
         f"  API for apps:                          {_environment.local_url}/api/v1/openapi.json",
         f"  Webhook addresses for the carriers:    {flask} webhooks",
-        f"  A code to pair an app of 201 with:     {flask} devices pair 201",
+        f"  A code to pair a phone app of 201's:   {flask} devices pair 201",
         f"  A token for a server of 201's:         {flask} devices add 201 --name server",
     ]
     if not _service.delivery_worker:

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Table, func, insert, select, update
 
 from bench.street import PEERS, PUSHED
 from services.messages import uuid7
-from services.store import Store
+from services.store import Store, search
 from services.store.messages import latest_seq
 from services.store.schema import conversations, counters, jobs, messages, reads
 
@@ -48,6 +49,8 @@ def fill(store: Store, total: int) -> None:
         _write(store, messages, rows)
         _write(store, jobs, [_job(row) for row in rows if row["direction"] == "in"])
     _settle(store, next_seq + missing)
+    while store.read(search.is_behind):
+        store.write(partial(search.index, most=BATCH))
 
 
 def _conversations(store: Store) -> list[str]:

@@ -58,11 +58,17 @@ def _is_in(address: str, networks: Sequence[Network]) -> bool:
         return False
 
 
-def _call(most: int, trusted: Sequence[Network]) -> WebhookCall:
+def whole_body(most: int) -> bytes:
+    """The body of this request, which is refused (413) from ``most`` bytes on."""
     request.max_content_length = most
     body = request.get_data()
     if len(body) == most:  # of unknown length, and cut there
         raise RequestEntityTooLarge
+    return body
+
+
+def _call(most: int, trusted: Sequence[Network]) -> WebhookCall:
+    body = whole_body(most)
     return WebhookCall(
         method=request.method,
         headers={name.lower(): value for name, value in request.headers.items()},

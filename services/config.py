@@ -11,6 +11,7 @@ import binascii
 import dataclasses
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -225,6 +226,17 @@ def networks(value: str) -> tuple[Network, ...]:
         raise ValueError(f"{error}.") from None
 
 
+def origins(value: str) -> tuple[str, ...]:
+    """Hosts, as ``https://name``, or with their scheme and port as written; ``*`` is anything."""
+    found = []
+    for part in value.lower().replace(",", " ").split():
+        written = part if "://" in part else f"https://{part}"
+        if not re.fullmatch(r"https?://[a-z0-9*.-]+(:[0-9]{1,5})?", written, re.ASCII):
+            raise ValueError(f"{part} is not a host such as ntfy.example.com.")
+        found.append(written)
+    return tuple(found)
+
+
 def per_second(value: str) -> float:
     """A number of messages a second, above 0."""
     try:
@@ -349,6 +361,12 @@ class ServiceSettings:
         parse=networks,
         optional=True,
         example="127.0.0.1",
+    )
+    push_hosts: tuple[str, ...] | None = variable(
+        "Push servers of your own, which may be in your network, separated by commas.",
+        parse=origins,
+        optional=True,
+        example="ntfy.example.com, http://10.0.0.5:8080",
     )
     host: str = variable("Address that the server listens on.", default="127.0.0.1")
     port: int = variable(

@@ -4,8 +4,11 @@ requests and urllib3 look for proxies, certificates and dead connections at each
 that take as long as the request itself. The same is done here once, or by one system call.
 """
 
+import socket
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any
+from ipaddress import ip_address
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import requests
@@ -15,6 +18,8 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import NameResolutionError, NewConnectionError
+from urllib3.util.connection import create_connection
 
 KEPT = 32  # hosts, and idle connections to each
 _poll = monkey.get_original("select", "poll")
@@ -46,8 +51,57 @@ class _TLSPool(HTTPSConnectionPool):
     ConnectionCls = _KeptTLS
 
 
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the internet, not of this machine or a network of ours.
+
+    >>> is_public("9.9.9.9"), is_public("10.0.0.1"), is_public("::ffff:127.0.0.1")
+    (True, False, False)
+    """
+    ip = ip_address(address.partition("%")[0])
+    inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None) or ip
+    return bool(inner.is_global and not inner.is_multicast)
+
+
+class NotPublic(NewConnectionError):
+    """The host is in a private network; nothing was connected to."""
+
+
+class _Public(_Kept):
+    """A connection to a public address: to the very one that was looked at, whatever the name
+    stands for a moment later."""
+
+    def _new_conn(self) -> socket.socket:
+        try:
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from None
+        addresses = [str(address[0]) for *_, address in found]
+        if not all(map(is_public, addresses)):
+            raise NotPublic(self, "not a public address")
+        for address in dict.fromkeys(addresses):
+            with suppress(OSError):
+                return create_connection(
+                    (address, self.port), self.timeout, socket_options=self.socket_options
+                )
+        raise NewConnectionError(self, "no address took the connection")
+
+
+class _PublicTLS(_Public, _KeptTLS):
+    """The same with TLS."""
+
+
+class _PublicPool(HTTPConnectionPool):
+    ConnectionCls = _Public
+
+
+class _PublicTLSPool(HTTPSConnectionPool):
+    ConnectionCls = _PublicTLS
+
+
 class Connections(HTTPAdapter):
     """Keep-alive connections, certificates checked, no proxies, no repeats of their own."""
+
+    pools: ClassVar[dict[str, type[HTTPConnectionPool]]] = {"http": _Pool, "https": _TLSPool}
 
     def __init__(self) -> None:
         super().__init__(pool_connections=KEPT, pool_maxsize=KEPT, max_retries=0)
@@ -56,7 +110,7 @@ class Connections(HTTPAdapter):
     def init_poolmanager(self, *sizes: Any, **more: Any) -> None:
         """Trust the authorities that requests trusts."""
         super().init_poolmanager(*sizes, **more, cert_reqs="CERT_REQUIRED", ca_certs=where())
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+        self.poolmanager.pool_classes_by_scheme = self.pools
 
     def get_connection_with_tls_context(self, request: Any, *_: Any, **__: Any) -> Any:
         """The pool of connections to the request's host."""
@@ -79,3 +133,9 @@ class Connections(HTTPAdapter):
         response.url = request.url or ""
         response.request = request
         return response
+
+
+class PublicConnections(Connections):
+    """Connections to the internet only, for addresses that somebody else chose."""
+
+    pools = {"http": _PublicPool, "https": _PublicTLSPool}  # noqa: RUF012 - as in the base

@@ -14,15 +14,21 @@ from services.errors import (
     DeliveryError,
     Kind,
     MediaError,
-    PushError,
     SendError,
     StorageUnwell,
 )
 from services.media import Kept
-from services.messages import Attachment, Device, Message, Notice, Status, message_object
+from services.messages import Attachment, Message, Status
 from services.metrics import DELIVERY_SECONDS, JOBS
 from services.providers.base import Provider
-from services.store import attachments, destinations, devices, jobs, messages, paces
+from services.pushes import note_failure
+from services.store import (
+    attachments,
+    destinations,
+    jobs,
+    messages,
+    paces,
+)
 from services.store.jobs import Job, JobKind
 
 if TYPE_CHECKING:
@@ -32,7 +38,6 @@ log = structlog.get_logger()
 
 BACKOFF = (1.0, 5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0)  # seconds after each failed attempt
 GIVE_UP_SECONDS = 86_400.0
-MAIL_PATIENCE_SECONDS = 120.0
 LONGEST_SLEEP = 1.0
 MEDIA_BYTES = 20_000_000
 SMIL = "application/smil"
@@ -56,7 +61,10 @@ class Delivery:
         }
 
     def destinations(self) -> list[str]:
-        """Everything that jobs go to: each is paused, and limited, apart from the others."""
+        """Everything that jobs go to: each is paused, and limited, apart from the others.
+
+        A push channel may have several, one for each host: ``push:webpush:push.example.com``.
+        """
         house = self._house
         kinds = ("send", "fetch", "reconcile")
         carriers = [f"{kind}:{name}" for name in house.providers for kind in kinds]
@@ -72,20 +80,26 @@ class Delivery:
         Returns the seconds until the next job is due, at most ``LONGEST_SLEEP``.
         """
         now = time.time()
-        free = {name: room(name) for name in self.destinations() if room(name) > 0}
-        due, wait = self._store.read(lambda tx: self._look(tx, list(free), now))
+        due, wait = self._store.read(lambda tx: self._look(tx, room, now))
         if due:
             claimed = self._store.write(
-                lambda tx: [jobs.claim(tx, owner, name, free[name], now) for name in due]
+                lambda tx: [jobs.claim(tx, owner, name, room(name), now) for name in due]
             )
             for job in chain.from_iterable(claimed):
                 start(job)
         return wait
 
-    def _look(self, tx: Connection, free: list[str], now: float) -> tuple[list[str], float]:
+    def _look(
+        self, tx: Connection, room: Callable[[str], int], now: float
+    ) -> tuple[list[str], float]:
         """The destinations that have something due, and the seconds until another has."""
+        served = set(self.destinations())
         paused = {pause.name for pause in destinations.unwell(tx) if pause.until > now}
-        firsts = jobs.first_due(tx, [name for name in free if name not in paused])
+        firsts = {
+            name: first
+            for name, first in jobs.first_due(tx).items()
+            if ":".join(name.split(":", 2)[:2]) in served and name not in paused and room(name) > 0
+        }
         due = [name for name, first in firsts.items() if first <= now]
         later = [first - now for first in firsts.values() if first > now]
         return due, min([*later, LONGEST_SLEEP])
@@ -146,43 +160,12 @@ class Delivery:
             jobs.add(tx, [_inquiry(message.id, message.provider)])
 
     def _push(self, job: Job) -> None:
-        message = self._message(job)
-        device = self._device(job)
-        channel = self._house.channels.get(device.channel)
-        if channel is None:
-            raise PushError("The device has no push address any more.", Kind.REFUSED)
-        unread = self._store.read(
-            lambda tx: messages.unread(tx, device.extension, [message.conversation_id])
-        )
-        received = job.about == "received"
-        own = self._house.settings.for_extension(device.extension)
-        channel.notify(
-            device,
-            Notice(
-                id=f"msg_{message.id}_{device.extension}_{job.about}",
-                type="message.received" if received else "message.updated",
-                extension=device.extension,
-                at=message.created_at if received else message.updated_at,
-                message=message_object(message, self._house.media.link),
-                unread=unread.get(message.conversation_id, 0),
-                numbers=tuple(setting.number for setting in own),
-            ),
-        )
-
-        def finish(tx: Connection) -> None:
-            jobs.done(tx, job)
-            destinations.resume(tx, job.destination)
-            if channel.per_device:
-                devices.pushed(tx, device.id, None)
-
-        self._record(finish)
+        self._record(self._house.pushes.push(job))
 
     def _email(self, job: Job) -> None:
-        waits = self._store.read(lambda tx: jobs.open_of(tx, job.message_id, JobKind.FETCH))
-        if waits and time.time() - job.created_at < MAIL_PATIENCE_SECONDS:
-            self._record(
-                lambda tx: jobs.retry(tx, job, time.time() + 10, "waits for files", counts=False)
-            )
+        if self._store.read(lambda tx: jobs.waits_for_files(tx, job)):
+            later = time.time() + 10.0
+            self._record(lambda tx: jobs.retry(tx, job, later, "Waits for files.", counts=False))
             return
         self._house.mailer.send(self._with_paths(self._message(job)), job.target)
         self._record(lambda tx: self._finish(tx, job))
@@ -262,11 +245,12 @@ class Delivery:
         destinations.resume(tx, job.destination)
 
     def _files_settled(self, tx: Connection, message_id: str) -> None:
-        """When no file is awaited any more, the mails leave and the apps hear of the pictures."""
+        """When no file is awaited any more, what waited for them leaves and the apps hear."""
         messages.touch(tx, message_id)
         if jobs.open_of(tx, message_id, JobKind.FETCH):
             return
-        jobs.hasten(tx, message_id, JobKind.EMAIL)
+        for kind in (JobKind.EMAIL, JobKind.PUSH):
+            jobs.hasten(tx, message_id, kind)
         message = messages.by_id(tx, message_id)
         if message is not None and message.routed:
             jobs.add(tx, self._house.updates(message, "media"))
@@ -305,8 +289,8 @@ class Delivery:
         else:
             wait = BACKOFF[min(job.attempts, len(BACKOFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311
             jobs.retry(tx, job, now + wait, error.reason)
-        if job.target and job.kind is JobKind.PUSH:
-            devices.pushed(tx, job.target, error.reason)
+        if job.kind is JobKind.PUSH:
+            note_failure(tx, job.target, error)
 
     def _pause(self, tx: Connection, destination: str) -> float:
         longer = destinations.SHORTEST_PAUSE * 2 ** destinations.failures(tx, destination)
@@ -325,8 +309,8 @@ class Delivery:
         elif job.kind is JobKind.FETCH:
             attachments.fail(tx, job.target, error.reason)
             self._files_settled(tx, job.message_id)
-        elif job.kind is JobKind.PUSH and kind is Kind.GONE:
-            devices.forget_address(tx, job.target, error.reason)
+        elif job.kind is JobKind.PUSH:
+            note_failure(tx, job.target, error)
 
     def reclaim(self, dead_workers: Sequence[str], silent_since: float = 0.0) -> int:
         """Take back the jobs of workers that are gone; returns how many there were.
@@ -368,15 +352,6 @@ class Delivery:
         if message is None:
             raise DeliveryError("The message is not known any more.", Kind.REFUSED)
         return message
-
-    def _device(self, job: Job) -> Device:
-        name, colon, extension = job.target.partition(":")
-        if colon:
-            return Device(id=job.target, extension=extension, channel=name)
-        device = self._store.read(lambda tx: devices.by_id(tx, job.target))
-        if device is None:
-            raise PushError("The device was revoked.", Kind.REFUSED)
-        return device
 
     def _with_paths(self, message: Message) -> Message:
         return replace(message, media=tuple(self._with_path(file) for file in message.media))

@@ -19,6 +19,8 @@ from services.media.s3 import S3Settings
 from services.providers import PROVIDERS
 from services.providers.sandbox import Sandbox
 from services.push import CHANNELS
+from services.push.base import Channel
+from services.push.vapid import VapidSettings
 
 HOUSE = Path(__file__).resolve().parent.parent  # a relative STORAGE_PATH is in here
 BUCKET = "MEDIA_S3_"
@@ -36,6 +38,7 @@ class Environment:
 
     service: ServiceSettings
     mail: MailSettings
+    vapid: VapidSettings
     carriers: Mapping[str, CarrierSettings]
     channels: Mapping[str, Any]
     bucket: S3Settings | None = None
@@ -78,18 +81,27 @@ def sections() -> Iterator[tuple[str, str, type]]:
     """Every section of the environment: its title, its prefix and its declaration."""
     yield "Textbridge", "", ServiceSettings
     yield "E-mail", "MAIL_", MailSettings
+    yield "Web Push", "VAPID_", VapidSettings
     yield "Attachments in a bucket", BUCKET, S3Settings
     for provider in PROVIDERS:
         if provider is not Sandbox:
             yield provider.title, provider.prefix(), provider.Settings
     for channel in CHANNELS:
-        yield channel.title, channel.prefix, channel.Settings
+        if config.variables(channel.Settings, channel.prefix):
+            yield channel.title, channel.prefix, channel.Settings
+
+
+def _always_on(channel: type[Channel]) -> bool:
+    """Whether a channel needs no variable to be set."""
+    return all(v.default is not None for v in config.variables(channel.Settings, channel.prefix))
 
 
 def load(env: Mapping[str, str]) -> Environment:
     """Read the whole environment. Raises ``ConfigError`` with every problem it has."""
     service, problems = config.load(ServiceSettings, "", env)
     mail, more = config.load(MailSettings, "MAIL_", env)
+    problems += more
+    vapid, more = config.load(VapidSettings, "VAPID_", env)
     problems += more
     bucket = None
     if config.is_on(S3Settings, BUCKET, env):
@@ -101,18 +113,18 @@ def load(env: Mapping[str, str]) -> Environment:
             _load_one(carriers, provider.name, provider.Settings, provider.prefix(), env, problems)
     channels: dict[str, Any] = {}
     for channel in CHANNELS:
-        if config.is_on(channel.Settings, channel.prefix, env):
+        if _always_on(channel) or config.is_on(channel.Settings, channel.prefix, env):
             _load_one(channels, channel.name, channel.Settings, channel.prefix, env, problems)
     if service is not None and not problems:
         service = replace(service, storage_path=HOUSE / service.storage_path)
         service, problems = _with_key(service)
-    if problems or service is None or mail is None:
+    if problems or service is None or mail is None or vapid is None:
         raise ConfigError(problems)
     if service.app_env == "local" and not carriers:
         _load_one(carriers, Sandbox.name, Sandbox.Settings, Sandbox.prefix(), {}, problems)
     file = Path(env["ENV_FILE"]) if env.get("ENV_FILE") else None
     read_at = float(env.get("ENV_READ_AT") or time.time())
-    return Environment(service, mail, carriers, channels, bucket, file, read_at)
+    return Environment(service, mail, vapid, carriers, channels, bucket, file, read_at)
 
 
 def _load_one(

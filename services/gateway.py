@@ -48,10 +48,23 @@ from services.phone_numbers import e164, peer
 from services.providers import PROVIDERS
 from services.providers.base import Provider, Surroundings
 from services.push import CHANNELS
+from services.push.address import Places
 from services.push.base import Channel, TwoWayChannel
+from services.push.base import Surroundings as PushSurroundings
+from services.push.vapid import Vapid, contact, derived_key
+from services.pushes import Pushes
 from services.replies import Reply, compose
 from services.settings_source import left_file, open_settings, take_over
-from services.store import Store, attachments, counters, devices, jobs, messages, quarantine
+from services.store import (
+    Store,
+    attachments,
+    counters,
+    devices,
+    jobs,
+    messages,
+    quarantine,
+    search,
+)
 from services.store.jobs import Job, JobKind
 
 log = structlog.get_logger()
@@ -75,9 +88,14 @@ class Gateway:
         self.media = MediaStore(
             self._media_place(storage), Links(environment.app_key, environment.app_url)
         )
+        self.vapid = Vapid(
+            environment.vapid.private_key or derived_key(environment.app_key),
+            contact(environment.vapid.subject, environment.app_url),
+        )
         self.providers = self._open_providers()
         self.channels = self._open_channels()
         self.mailer = Mailer(environment.mail, service.app_name, _domain(environment.app_url))
+        self.pushes = Pushes(self)
         self.delivery = Delivery(self)
 
     def prepare(self) -> None:
@@ -111,10 +129,18 @@ class Gateway:
         }
 
     def _open_channels(self) -> dict[str, Channel]:
+        environment = self.environment
+        around = PushSurroundings(
+            self.http,
+            Http(public_only=True),
+            self.vapid,
+            Places(environment.service.push_hosts or ()),
+            environment.app_url,
+        )
         return {
-            channel.name: channel(self.environment.channels[channel.name], self.http)
+            channel.name: channel(environment.channels[channel.name], around)
             for channel in CHANNELS
-            if channel.name in self.environment.channels
+            if channel.name in environment.channels
         }
 
     # Inbound
@@ -247,28 +273,26 @@ class Gateway:
             for address in setting.emails
         ]
         pushes = [
-            self._push(message, channel, target, "received")
-            for channel, target in self._listeners(tx, setting.extensions)
+            self._push(message, destination, target, "received")
+            for destination, target in self._listeners(tx, setting.extensions)
         ]
         return [*pushes, *mails]
 
     def _listeners(self, tx: Connection, extensions: Iterable[str]) -> list[tuple[str, str]]:
-        """(channel, target) of everything that is pushed to for some extensions."""
+        """(destination, target) of everything that is pushed to for some extensions."""
         everywhere = [c.name for c in self.channels.values() if not c.per_device]
-        listeners = [(name, f"{name}:{ext}") for name in everywhere for ext in extensions]
+        listeners = [(f"push:{name}", f"{name}:{ext}") for name in everywhere for ext in extensions]
         if len(everywhere) < len(self.channels):
             listeners += [
-                (device.channel, device.id)
+                (self.channels[device.channel].destination(device.address), device.id)
                 for device in devices.of(tx, extensions)
                 if device.channel in self.channels
             ]
         return listeners
 
-    def _push(self, message: Message, channel: str, target: str, about: str) -> Job:
+    def _push(self, message: Message, destination: str, target: str, about: str) -> Job:
         lane = f"push:{target}:{message.conversation_id}"
-        return Job(
-            JobKind.PUSH, message.id, f"push:{channel}", target=target, about=about, lane=lane
-        )
+        return Job(JobKind.PUSH, message.id, destination, target=target, about=about, lane=lane)
 
     def updates(self, message: Message, about: str) -> list[Job]:
         """The jobs that tell channels which want to know what became of a message."""
@@ -276,11 +300,26 @@ class Gateway:
         if setting is None:
             return []
         return [
-            self._push(message, channel.name, f"{channel.name}:{extension}", about)
+            self._push(message, f"push:{channel.name}", f"{channel.name}:{extension}", about)
             for channel in self.channels.values()
             if channel.updates and not channel.per_device
             for extension in setting.extensions
         ]
+
+    def tell_read(self, tx: Connection, reader: Device, conversation_id: str, up_to: int) -> None:
+        """Let the extension's other devices take away what they show of a conversation.
+
+        ``up_to`` is the ``seq`` up to which ``reader`` has read it.
+        """
+        read = messages.page(tx, conversation_id, before=up_to + 1, limit=1)
+        others = [
+            (self.channels[device.channel].destination(device.address), device.id)
+            for device in devices.of(tx, [reader.extension])
+            if device.channel in self.channels
+            and self.channels[device.channel].clears
+            and device.id != reader.id
+        ]
+        jobs.add(tx, [self._push(message, *other, "read") for message in read for other in others])
 
     def route_waiting(self) -> int:
         """Deliver kept messages whose number somebody is set up to receive by now."""
@@ -421,6 +460,11 @@ class Gateway:
                 log.warning("cannot recover", provider=provider.name, reason=error.reason)
                 continue
             self.store.write(partial(counters.put, name=name, value=now))
+
+    def index(self) -> None:
+        """Add the messages that are new to the search index. Raises ``StorageUnwell``."""
+        while self.store.read(search.is_behind):
+            self.store.write(search.index)
 
     def sweep(self) -> None:
         """Remove what nobody will ask for: half-fetched files, uploads that were never sent.

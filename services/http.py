@@ -17,7 +17,7 @@ import requests
 from requests.auth import AuthBase
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from services.connections import Connections
+from services.connections import Connections, NotPublic, PublicConnections
 from services.errors import TextbridgeError
 
 CONNECT_SECONDS = 5.0
@@ -89,10 +89,13 @@ class Answer:
 
 
 class Http:
-    """Keep-alive connections to the outside, with no redirects, proxies or retries of their own."""
+    """Keep-alive connections to the outside, with no redirects, proxies or retries of their own.
 
-    def __init__(self) -> None:
-        self._connections = Connections()
+    With ``public_only`` nothing in a private network or on this machine can be reached.
+    """
+
+    def __init__(self, *, public_only: bool = False) -> None:
+        self._connections = PublicConnections() if public_only else Connections()
 
     def request(
         self,
@@ -175,4 +178,6 @@ def _plain(error: requests.exceptions.RequestException) -> str:
     reason = getattr(error.args[0] if error.args else None, "reason", None)
     if isinstance(reason, NameResolutionError):
         return "Its host name could not be resolved."
+    if isinstance(reason, NotPublic):
+        return "It is in a private network; the operator can allow it in PUSH_HOSTS."
     return "It did not take the connection."

@@ -13,7 +13,10 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl
 from uuid import UUID
 
+from services.quiet_hours import QuietHours
+
 Direction = Literal["in", "out"]
+Preview = Literal["full", "sender", "none"]  # how much of a message a push may show
 
 # PostgreSQL keeps no NUL in a text, and no database a surrogate that has no partner.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -254,10 +257,19 @@ class Ack:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a check of a carrier or channel found, with the remedy if not ``ok``."""
+
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """One installed app of one extension.
 
     With an ``id`` of ``channel:extension`` it stands for a whole channel's view of the extension.
+    ``channel`` is how it is pushed to and ``address`` where; ``none`` is not pushed to.
     """
 
     id: str
@@ -265,7 +277,9 @@ class Device:
     channel: str = "none"
     name: str = ""
     platform: str = ""
-    address: Mapping[str, Any] = field(default_factory=dict)
+    address: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    preview: Preview = "full"
+    quiet_hours: QuietHours | None = None
     created_at: float = 0.0
     seen_at: float | None = None
     last_success_at: float | None = None
@@ -276,13 +290,25 @@ class Device:
 class Notice:
     """What a push channel tells an app: always repeated with the same ``id``.
 
+    ``message`` is the message object, which only a server of the operator's may have whole; it is
+    empty in a test. ``title`` and ``body`` are what a notification may show by the device's preview
+    policy. ``unread`` counts the conversation, ``unread_total`` all of the extension's
+    for the badge of a device's app.
     ``numbers`` are all numbers of the extension.
     """
 
     id: str
-    type: Literal["message.received", "message.updated", "device.test"]
+    type: Literal["message.received", "message.updated", "conversation.read", "device.test"]
     extension: str
     at: float
     message: dict[str, Any]
     unread: int = 0
+    unread_total: int = 0
     numbers: tuple[str, ...] = ()
+    title: str = ""
+    body: str = ""
+
+    @property
+    def conversation_id(self) -> str | None:
+        """The conversation that it is about; a test is about none."""
+        return self.message.get("conversation_id")

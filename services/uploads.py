@@ -7,13 +7,29 @@ from typing import TYPE_CHECKING, TypeVar
 import gevent
 from gevent import monkey
 
+from services.errors import StorageUnwell
 from services.messages import Attachment
 from services.pictures import fit
+from services.store import attachments
 
 if TYPE_CHECKING:
     from services.gateway import Gateway
 
 T = TypeVar("T")
+
+
+def take(gateway: "Gateway", extension: str, file: Attachment) -> Attachment:
+    """Note a kept file as an upload of an extension, which its next message may name.
+
+    Returns it as ``fitted`` leaves it. Raises ``StorageUnwell``; the file is then gone.
+    """
+    try:
+        file = fitted(gateway, extension, file)
+        gateway.store.write(lambda tx: attachments.add_upload(tx, extension, file))
+    except StorageUnwell:
+        gateway.media.remove(file.id)
+        raise
+    return file
 
 
 def fitted(gateway: "Gateway", extension: str, file: Attachment) -> Attachment:

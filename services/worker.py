@@ -24,6 +24,7 @@ log = structlog.get_logger()
 SLOTS = 16  # jobs that one destination may have in hand at once
 LOOK_SECONDS = 0.005  # between two looks for work: under load each finds more
 BEAT_SECONDS = 5.0
+INDEX_SECONDS = 1.0
 RECOVERY_SECONDS = 900.0
 SWEEP_SECONDS = 3600.0
 ROUTE_AGAIN_SECONDS = 5.0  # processes see a change of Message Settings within a second
@@ -55,6 +56,7 @@ class Worker:
         self._next_beat = 0.0
         self._last_beat = 0.0
         self._watches_since = 0.0
+        self._next_index = 0.0
         self._next_sweep = 0.0
         self._next_recovery = 0.0
         self._next_routing = math.inf
@@ -99,6 +101,10 @@ class Worker:
         if now >= self._next_beat:
             self._beat()
             self._next_beat = now + BEAT_SECONDS
+        if now >= self._next_index and not self._in_hand["index"]:
+            self._next_index = now + INDEX_SECONDS
+            self._in_hand["index"] += 1
+            self._pool.spawn(self._aside, "index", self._gateway.index)
         if now >= self._next_recovery and not self._in_hand["recover"]:
             self._next_recovery = now + RECOVERY_SECONDS
             self._in_hand["recover"] += 1

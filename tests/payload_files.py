@@ -8,6 +8,12 @@
                        name, in which ``"@name"`` stands for what ``shared`` has by that name
 ``media.json``         addresses that may and may not be fetched with credentials
 ``settings.json``      settings that cannot be used and what is named
+
+Push channels have theirs in the same folder, see ``tests/test_push.py``:
+
+``notify_*.json``      a notice for a device, and what its app is shown of it
+``answers.json``       what a push service answers, and what follows
+``addresses.json``     what devices may register, and what is refused and at which field
 """
 
 import base64
@@ -28,6 +34,7 @@ from services.http import Http
 from services.messages import Attachment, DeliveryStatus, Message, Parsed, WebhookCall
 from services.providers import PROVIDERS
 from services.providers.base import Provider, Surroundings
+from services.push import CHANNELS
 
 FOLDER = Path(__file__).parent / "payloads"
 APP_URL = "https://sms.example.com"
@@ -64,7 +71,8 @@ def read_request(path: Path) -> WireRequest:
 
 def carriers() -> list[str]:
     """The carriers that have payload files."""
-    return sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
+    channels = {channel.name for channel in CHANNELS}
+    return sorted(p.name for p in FOLDER.iterdir() if p.is_dir() and p.name not in channels)
 
 
 def cases(pattern: str) -> list[Any]:

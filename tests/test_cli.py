@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import stat
@@ -10,13 +11,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+import segno
 from click.testing import Result
 from filelock import FileLock
 from flask import Flask
@@ -508,7 +511,32 @@ def test_a_pairing_code_stands_for_its_extension_once(desk: Terminal) -> None:
     use = desk.gateway.store.write
     assert use(lambda tx: devices.use_pairing(tx, told["code"])) == "201"
     assert use(lambda tx: devices.use_pairing(tx, told["code"])) is None
-    assert "ten minutes" in desk.flask("devices", "pair", "201").output
+    shown = desk.flask("devices", "pair", "201").output
+    assert "ten minutes" in shown
+    assert "█" not in shown, "no QR code where it would be read by a program"
+
+
+def test_a_pairing_link_keeps_its_code_from_the_log(terminal: Callable[..., Terminal]) -> None:
+    told = terminal(PUBLIC, **PRODUCTION).json("devices", "pair", "201")
+    assert told["link"] == f"https://sms.example.com/phone/#code={told['code']}"
+
+
+def test_a_terminal_shows_the_pairing_link_as_a_qr_code(tmp_path: Path) -> None:
+    env = Server(tmp_path / "storage", {}).env
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "devices", "pair", "201"]
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        output = b""
+        with suppress(OSError):  # a terminal that was closed at its other end
+            while part := os.read(ours, 4096):
+                output += part
+    os.close(ours)
+    assert process.returncode == 0, output
+    shown = output.decode().replace("\r\n", "\n")
+    code = StringIO()
+    segno.make_qr(re.findall("http[^ ]+#code=[A-Z0-9-]+", shown)[0]).terminal(code, compact=True)
+    assert code.getvalue() in shown
 
 
 @pytest.mark.parametrize("command", [("add", "--name", "x"), ("pair",)])
@@ -525,6 +553,38 @@ def test_an_extension_without_a_number_is_taken_with_a_note(
 def test_what_is_no_extension_is_a_wrong_use(desk: Terminal, extension: str) -> None:
     assert "up to 32" in desk.flask("devices", "pair", extension, code=2).stderr
     desk.flask("devices", "add", "201", code=2)  # no name
+
+
+# contacts
+
+
+def test_contacts_are_set_listed_and_removed(desk: Terminal) -> None:
+    desk.flask("contacts", "set", "(303) 555-0177", " Ann Example ")
+    desk.flask("contacts", "set", PEER, f"Ann {NASTY}")
+    assert desk.json("contacts", "list") == [{"number": PEER, "name": f"Ann {NASTY}"}]
+    assert "\x1b" not in desk.flask("contacts", "list").output
+    desk.flask("contacts", "remove", "303 555 0177")
+    assert "has no name" in desk.flask("contacts", "remove", PEER, code=1).stderr
+    assert "No contact" in desk.flask("contacts", "list").output
+    assert "1 to 100" in desk.flask("contacts", "set", PEER, "  ", code=1).stderr
+    assert "neither" in desk.flask("contacts", "set", "?", "Ann", code=1).stderr
+
+
+def test_contacts_are_imported_all_or_none(desk: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "contacts.csv"
+    file.write_text(
+        '\ufeffName,Company,Number\n"Example, Ann",Acme,303-555-0177\nParcels,,72404\n', "utf-8"
+    )
+    assert "2 contacts" in desk.flask("contacts", "import", str(file)).output
+    wanted = [{"number": PEER, "name": "Example, Ann"}, {"number": "72404", "name": "Parcels"}]
+    assert desk.json("contacts", "list") == wanted
+    file.write_text("number,name\n+13035550188,Bob\nnonsense!,Eve\n", "utf-8")
+    assert "Line 3" in desk.flask("contacts", "import", str(file), code=1).stderr
+    file.write_text("number,name\n+13035550188\n", "utf-8")
+    assert "Line 2" in desk.flask("contacts", "import", str(file), code=1).stderr
+    file.write_text("phone,who\n+13035550188,Bob\n", "utf-8")
+    assert "name the columns" in desk.flask("contacts", "import", str(file), code=1).stderr
+    assert desk.json("contacts", "list") == wanted
 
 
 # messages
@@ -545,6 +605,9 @@ def test_messages_are_listed_by_what_is_asked_for(desk: Terminal) -> None:
     assert ids("--number", "(202) 555-0100") == [sent.id, came.id]
     assert ids("--peer", "303 555 0178") == [sent.id]
     assert ids("--peer", "72404") == []
+    assert ids("--text", "FIRS") == [came.id]
+    assert ids("--text", "nobody") == ids("--text", "nobody", "--number", "2025550109") == [lost.id]
+    assert ids("--text", "nobody", "--number", NUMBER) == ids("--text", "") == []
     table = desk.flask("messages", "list").output.splitlines()
     assert [line.split()[0] for line in table[1:]] == [sent.id, lost.id, came.id]
     assert "unrouted" in table[2]
@@ -557,6 +620,8 @@ def test_messages_are_listed_by_what_is_asked_for(desk: Terminal) -> None:
         (["--status", "gone"], 2),
         (["--limit", "0"], 2),
         (["--dead", "--unrouted"], 2),
+        (["--dead", "--text", "x"], 2),
+        (["--text", "x", "--peer", PEER], 2),
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused(

@@ -25,7 +25,17 @@ from services.gateway import Gateway
 from services.messages import Attachment, Device, Message, Status, WebhookCall
 from services.replies import Reply
 from services.settings_source import FILE
-from services.store import conversations, destinations, devices, jobs, messages, paces, quarantine
+from services.store import (
+    conversations,
+    destinations,
+    devices,
+    jobs,
+    messages,
+    paces,
+    quarantine,
+    search,
+    threads,
+)
 from services.store.jobs import Job, JobKind
 from services.store.schema import metadata
 from tests.conftest import DESK, NUMBER, PEER, settings_file
@@ -91,6 +101,7 @@ def populate(folder: Path) -> None:
         devices.add_pairing(tx, "201")
         (conversation,) = conversations.page(tx, [NUMBER], limit=1)
         conversations.mark_read(tx, "201", conversation.id, 5, messages.next_seq(tx))
+        threads.put(tx, "ringotel", ODD, "201", conversation.id, 5)
         strange = WebhookCall("POST", {"user-agent": ODD}, "a=b", BYTES)
         quarantine.add(tx, "sandbox", strange, ODD, BYTES)
 
@@ -99,11 +110,13 @@ def populate(folder: Path) -> None:
         body = json.dumps(words).encode()
         query = f"token={sandbox.webhook_token}"
         gateway.receive(sandbox, WebhookCall("POST", {}, query, body))
+    gateway.index()
     gateway.close()
 
 
 def tables() -> list[str]:
-    return [table.name for table in metadata.sorted_tables if table.name != "message_settings"]
+    anew = ("message_settings", "search_index")
+    return [table.name for table in metadata.sorted_tables if table.name not in anew]
 
 
 def sqlite_rows(folder: Path) -> dict[str, list[Row]]:
@@ -116,7 +129,7 @@ def sqlite_rows(folder: Path) -> dict[str, list[Row]]:
             found[name] = sorted(
                 (
                     tuple(
-                        json.loads(value) if is_json else value
+                        json.loads(value) if is_json and value is not None else value
                         for value, is_json in zip(row, json_at, strict=True)
                     )
                     for row in connection.execute(f"SELECT {columns} FROM {name}")
@@ -143,7 +156,7 @@ def postgres_rows(url: str) -> dict[str, list[Row]]:
 def is_empty(url: str) -> bool:
     """Whether the database is as the migrations leave it."""
     rows = postgres_rows(url)
-    return rows.pop("counters") == [("seq", 0)] and not any(rows.values())
+    return rows.pop("counters") == [("indexed", 0), ("seq", 0)] and not any(rows.values())
 
 
 @pytest.fixture
@@ -207,6 +220,11 @@ def test_every_row_comes_along_and_the_service_goes_on(old: Path, postgres_url: 
     assert (entry.number, entry.description) == (NUMBER, ODD)
     receive(gateway, "the first on PostgreSQL")
     (newest,) = gateway.store.read(lambda tx: messages.find(tx, limit=1))
+    found = gateway.store.read(lambda tx: search.find(tx, "on postgres", [NUMBER], limit=9))
+    assert found == [newest]
+    indexed = "SELECT count(*) FROM search_index"
+    with psycopg.connect(postgres_url) as connection:
+        assert connection.execute(indexed).fetchone() == (len(before["messages"]),)
     reply, _ = gateway.reply(DEVICE, Reply(text="and back", to=(PEER,)))
     sandbox = gateway.providers["sandbox"]
     for body in (b"no event", json.dumps({"receipt": reply.id, "status": "delivered"}).encode()):

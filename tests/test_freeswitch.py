@@ -90,7 +90,7 @@ def refused(channel: Channel, notice: Notice | None = None) -> PushError:
 def test_an_fs_pbx_env_leaves_it_off_and_the_domain_turns_it_on() -> None:
     env = {"FS_ESL_IP": "127.0.0.1", "FS_ESL_PORT": "8021", "FS_ESL_PW": "ClueCon"}
     base = {"APP_ENV": "local", "APP_KEY": "a key of the tests, long enough"}
-    assert dict(load(base | env).channels) == {}
+    assert "freeswitch" not in load(base | env).channels
     settings = load(base | env | {"FS_SIP_DOMAIN": "PBX.example.com"}).channels["freeswitch"]
     assert (settings.sip_domain, settings.sip_profile) == (DOMAIN, "internal")
     assert "ClueCon" not in repr(settings)

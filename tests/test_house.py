@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FLOOR_0 = {
     "connections",
-    "errors", "messages", "config", "http", "phone_numbers", "segments", "metrics",
+    "errors", "messages", "config", "http", "phone_numbers", "quiet_hours", "segments", "metrics",
 }  # fmt: skip
 FLOOR_1 = {"store", "message_settings", "media", "mail", "pictures", "providers", "push"}
 

@@ -17,6 +17,7 @@ from services.errors import Kind, PushError
 from services.http import Http
 from services.messages import Device, Notice
 from services.push.webhook import SignedWebhook, WebhookSettings
+from tests.push_files import surroundings
 
 KEY = bytes(range(32))
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
@@ -88,7 +89,7 @@ def channel() -> Iterator[Open]:
             {"PUSH_WEBHOOK_URL": url, "PUSH_WEBHOOK_SECRET": SECRET},
         )
         assert settings is not None, problems
-        return SignedWebhook(settings, http)
+        return SignedWebhook(settings, surroundings(http))
 
     yield opened
     http.close()

@@ -53,8 +53,12 @@ def send(store: Store, message: Message) -> Message:
 
 
 def test_migrations_make_exactly_the_declared_tables(store: Store) -> None:
+    def is_plain(_table: object, name: str | None, *_: object) -> bool:
+        """All but the virtual table of SQLite's search, and the tables in which it is kept."""
+        return store.engine.dialect.name != "sqlite" or not str(name).startswith("search_index")
+
     with store.engine.connect() as connection:
-        context = MigrationContext.configure(connection)
+        context = MigrationContext.configure(connection, opts={"include_object": is_plain})
         assert compare_metadata(context, metadata) == []
 
 

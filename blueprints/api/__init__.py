@@ -6,7 +6,17 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from blueprints.api import auth, conversations, devices, events, me, media, messages
+from blueprints.api import (
+    auth,
+    contacts,
+    conversations,
+    devices,
+    events,
+    me,
+    media,
+    messages,
+    search,
+)
 from blueprints.api.door import Document
 from services.gateway import Gateway
 
@@ -36,7 +46,7 @@ def register(app: Flask, gateway: Gateway) -> None:
             "info": {"description": ABOUT},
         },
     )
-    for resource in (devices, me, conversations, messages, media, events):
+    for resource in (devices, me, conversations, messages, search, contacts, media, events):
         document.register_blueprint(resource.door)
     app.cli.commands.pop("openapi")  # the library's commands; nothing for an operator
     _serve(app, json.dumps(document.spec.to_dict(), indent=1))

@@ -75,7 +75,7 @@ def _by_header(gateway: Gateway) -> Device:
     if scheme.lower() != "bearer" or not token.strip():
         refuse()
     device = gateway.store.read(lambda tx: devices.by_token(tx, token.strip()))
-    return _seen(gateway, device) if device is not None else refuse("invalid_token")
+    return seen(gateway, device) if device is not None else refuse("invalid_token")
 
 
 def _by_header_or_ticket(gateway: Gateway) -> Device:
@@ -89,7 +89,7 @@ def _by_header_or_ticket(gateway: Gateway) -> Device:
     if time.time() > int(expires):
         refuse("invalid_token")
     device = gateway.store.read(lambda tx: devices.by_id(tx, device_id))
-    return _seen(gateway, device) if device is not None else refuse("invalid_token")
+    return seen(gateway, device) if device is not None else refuse("invalid_token")
 
 
 CHECKS: dict[Auth, Callable[[Gateway], Device]] = {
@@ -103,7 +103,7 @@ def _signature(gateway: Gateway, claim: str) -> str:
     return urlsafe_b64encode(key[:24]).decode()
 
 
-def _seen(gateway: Gateway, device: Device) -> Device:
+def seen(gateway: Gateway, device: Device) -> Device:
     """Note the call, at most once a minute; a full disk keeps nobody from reading."""
     now = time.time()
     if device.seen_at is None or device.seen_at < now - SEEN_SECONDS:

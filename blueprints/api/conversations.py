@@ -37,9 +37,12 @@ def list_conversations(query: dict[str, Any]) -> dict[str, Any]:
     limit, own = query["limit"], numbers()
     before = int(query["cursor"]) if "cursor" in query else None
     unread_by = caller().extension if query["unread"] else None
+    with_peer = query.get("q")
 
     def work(tx: Connection) -> tuple[list[dict[str, Any]], bool]:
-        found = conversations.page(tx, own, limit=limit + 1, before=before, unread_by=unread_by)
+        found = conversations.page(
+            tx, own, limit=limit + 1, before=before, unread_by=unread_by, with_peer=with_peer
+        )
         return _objects(tx, found[:limit]), len(found) > limit
 
     items, more = house().store.read(work)
@@ -97,7 +100,8 @@ def mark_read(asked: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
 
     The mark only moves forward, and not beyond the newest message.
     """
-    extension = caller().extension
+    reader = caller()
+    extension = reader.extension
 
     def work(tx: Connection) -> dict[str, Any]:
         conversation = _own(tx, conversation_id)
@@ -105,6 +109,7 @@ def mark_read(asked: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
         mark = conversations.read_marks(tx, extension, [conversation.id]).get(conversation.id, 0)
         if up_to > mark:
             conversations.mark_read(tx, extension, conversation.id, up_to, messages.next_seq(tx))
+            house().tell_read(tx, reader, conversation.id, up_to)
         unread = messages.unread(tx, extension, [conversation.id]).get(conversation.id, 0)
         return {"read_seq": max(up_to, mark), "unread_count": unread}
 

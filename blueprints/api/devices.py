@@ -3,19 +3,22 @@
 from typing import Any
 from uuid import UUID
 
+from marshmallow import ValidationError
 from sqlalchemy import Connection
 
 from blueprints.api.auth import Auth, caller, house
-from blueprints.api.door import Door
+from blueprints.api.door import Door, complain
 from blueprints.api.schemas import (
+    ChangeDeviceSchema,
     DeviceListSchema,
     DeviceSchema,
     PairedSchema,
     PairSchema,
-    RenameSchema,
+    PushTestSchema,
 )
 from services.errors import RequestRefused
 from services.messages import Device, rfc3339
+from services.quiet_hours import QuietHours
 from services.store import devices
 
 door = Door("devices", "Pairing, and the devices of the extension")
@@ -59,19 +62,59 @@ def list_devices() -> dict[str, Any]:
     "PUT",
     "/devices/<uuid:device_id>",
     Auth.DEVICE,
-    json=RenameSchema,
+    json=ChangeDeviceSchema,
     answers={200: DeviceSchema},
     refuses=[404],
 )
-def rename_device(asked: dict[str, Any], device_id: UUID) -> dict[str, Any]:
-    """Rename a device of the extension."""
+def change_device(asked: dict[str, Any], device_id: UUID) -> dict[str, Any]:
+    """Change a device of the extension: its name, where it is pushed to, and how.
+
+    Apps do so at every start: what is as it was stays as it is.
+    """
+    push = _address(asked["push"]) if "push" in asked else None
 
     def work(tx: Connection) -> Device:
-        _own(tx, device_id)
-        devices.rename(tx, str(device_id), asked["name"])
+        device = _own(tx, device_id)
+        if "name" in asked:
+            devices.rename(tx, device.id, asked["name"])
+        if push is not None:
+            devices.register(tx, device, *push)
+        if "preview" in asked:
+            devices.set_preview(tx, device.id, asked["preview"])
+        if "quiet_hours" in asked:
+            hours = asked["quiet_hours"]
+            devices.set_quiet_hours(tx, device.id, QuietHours(**hours) if hours else None)
         return _own(tx, device_id)
 
     return device_object(house().store.write(work))
+
+
+def _address(push: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The channel and the address that an app asks to be pushed to at, checked by the channel."""
+    kind, written = push["type"], {name: part for name, part in push.items() if name != "type"}
+    known = {name: c for name, c in house().channels.items() if c.per_device}
+    if kind == "none":
+        return kind, {}
+    if kind not in known:
+        complain([f"Send one of {', '.join([*known, 'none'])}."], "push.type")
+    try:
+        return kind, known[kind].address(written)
+    except ValidationError as error:
+        complain(error.messages, "push")
+
+
+@door.call(
+    "POST",
+    "/devices/<uuid:device_id>/test",
+    Auth.DEVICE,
+    answers={200: PushTestSchema},
+    refuses=[404, 409],
+)
+def test_device(device_id: UUID) -> dict[str, Any]:
+    """Push a test notification to a device and tell what its push service said."""
+    device = house().store.read(lambda tx: _own(tx, device_id))
+    outcome, detail = house().pushes.test(device)
+    return {"outcome": outcome, "detail": detail}
 
 
 @door.call("DELETE", "/devices/<uuid:device_id>", Auth.DEVICE, answers={204: None}, refuses=[404])
@@ -91,11 +134,19 @@ def device_object(device: Device) -> dict[str, Any]:
         "id": device.id,
         "name": device.name,
         "platform": device.platform,
-        "channel": device.channel,
+        "push": {"type": device.channel},
+        "preview": device.preview,
+        "quiet_hours": device.quiet_hours.written() if device.quiet_hours is not None else None,
+        "last_success_at": _stamp(device.last_success_at),
+        "last_error": device.last_error,
         "created_at": rfc3339(device.created_at),
-        "seen_at": rfc3339(device.seen_at) if device.seen_at is not None else None,
+        "seen_at": _stamp(device.seen_at),
         "current": device.id == caller().id,
     }
+
+
+def _stamp(at: float | None) -> str | None:
+    return rfc3339(at) if at is not None else None
 
 
 def _own(tx: Connection, device_id: UUID) -> Device:

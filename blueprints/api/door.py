@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from flask import Request, abort
 from flask_smorest import Api, Blueprint
@@ -67,9 +67,14 @@ class Parser(FlaskParser):
 
     def handle_error(self, error: ValidationError, req: Request, schema: Schema, **_: Any) -> Any:
         """Answer 422 and name every field with its remedies, the first one in words."""
-        complaints = dict(_flat("", next(iter(error.messages.values()))))  # type: ignore[union-attr]
-        field, reasons = next(iter(complaints.items()))
-        abort(problem(422, "invalid", f"{field}: {reasons[0]}", field=field, errors=complaints))
+        complain(next(iter(error.messages.values())))  # type: ignore[union-attr]
+
+
+def complain(messages: Any, path: str = "") -> NoReturn:
+    """Answer 422 with marshmallow's complaints about what stands at ``path`` of the input."""
+    complaints = dict(_flat(path, messages))
+    field, reasons = next(iter(complaints.items()))
+    abort(problem(422, "invalid", f"{field}: {reasons[0]}", field=field, errors=complaints))
 
 
 @contextmanager

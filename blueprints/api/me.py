@@ -24,6 +24,7 @@ def me() -> dict[str, Any]:
         "limits": _limits(
             Limits(MOST_TEXT, MOST_MEDIA, MOST_FILE, _media_types(own), MOST_RECIPIENTS)
         ),
+        "vapid_public_key": house().vapid.public_key,
         "sync_token": str(house().store.read(messages.latest_seq)),
     }
 

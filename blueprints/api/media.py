@@ -10,10 +10,10 @@ from blueprints.api.auth import Auth, caller, house, numbers
 from blueprints.api.door import MOST_FILE, Door
 from blueprints.api.schemas import MediaSchema, UploadSchema
 from blueprints.media import file_answer
-from services.errors import MediaError, RequestRefused, StorageUnwell
+from services.errors import MediaError, RequestRefused
 from services.messages import Attachment, uuid7
 from services.store import attachments
-from services.uploads import fitted
+from services.uploads import take
 
 door = Door("media", "Files of messages")
 CHUNK = 65_536
@@ -26,13 +26,7 @@ def upload_media(asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
     What it is, its bytes decide. A picture that is larger than the carriers of your numbers take is
     kept as a smaller one. A file that no message takes within a day is deleted.
     """
-    file = _kept(asked["file"])
-    try:
-        file = fitted(house(), caller().extension, file)
-        house().store.write(lambda tx: attachments.add_upload(tx, caller().extension, file))
-    except StorageUnwell:
-        house().media.remove(file.id)
-        raise
+    file = take(house(), caller().extension, _kept(asked["file"]))
     told = {"id": file.id, "content_type": file.content_type, "size": file.size}
     told |= {"name": file.name, "state": file.state, "url": house().media.link(file)}
     return told, 201

@@ -1,19 +1,31 @@
 """The shapes of the API: what is taken, checked field by field, and what is answered."""
 
 import re
-from typing import Any
+from typing import Any, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flask_smorest.fields import Upload
-from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import (
+    EXCLUDE,
+    INCLUDE,
+    RAISE,
+    Schema,
+    ValidationError,
+    fields,
+    validate,
+    validates_schema,
+)
 
-from services.messages import clean
+from services.messages import Preview, clean
 
 # What one request may hold, whatever the carrier; a carrier's own limits come on top.
 MOST_TEXT = 10_000
 MOST_RECIPIENTS = 50
 MOST_MEDIA = 20
 MOST_ITEMS = 200
+MOST_TYPED = 100  # characters in a search
 LARGEST = 10**18 - 1
+PREVIEWS = get_args(Preview)
 
 REMEDIES: dict[type[fields.Field[Any]], dict[str, str]] = {
     fields.Field: {
@@ -127,6 +139,18 @@ def _token(**options: Any) -> fields.String:
     return fields.String(validate=form, **options)
 
 
+def _clock() -> fields.String:
+    form = Written("^([01][0-9]|2[0-3]):[0-5][0-9]$", error="Send a time such as 22:00.")
+    return fields.String(required=True, validate=form)
+
+
+def _known_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, OSError, ValueError):
+        raise ValidationError("Send a time zone such as America/New_York.") from None
+
+
 def _moment() -> fields.String:
     return fields.String(metadata={"format": "date-time"})
 
@@ -181,13 +205,67 @@ class PairedSchema(Told):
     extension = fields.String()
 
 
+class PushSchema(Taken):
+    """Where the device is pushed to: ``type``, and what this kind of push needs beside it."""
+
+    class Meta:
+        """The rest is the channel's to judge."""
+
+        unknown = INCLUDE
+
+    type = fields.String(
+        required=True,
+        metadata={"description": "webpush, unifiedpush, ntfy, fcm … or none; see docs/push.md"},
+    )
+
+
+class PushToldSchema(Told):
+    """How the device is pushed to; where is not told."""
+
+    type = fields.String()
+
+
+class QuietHoursSchema(Taken):
+    """The time of the day in which the device wants no notifications; often over midnight."""
+
+    start = _clock()
+    end = _clock()
+    time_zone = fields.String(
+        required=True,
+        validate=_known_zone,
+        metadata={"description": "Of the IANA database, such as America/New_York"},
+    )
+
+    @validates_schema
+    def _check(self, hours: dict[str, Any], **_: Any) -> None:
+        if hours["start"] == hours["end"]:
+            raise ValidationError("It must not be the same as the start.", "end")
+
+
+class QuietHoursToldSchema(Told):
+    """The quiet hours as they were set."""
+
+    start = fields.String()
+    end = fields.String()
+    time_zone = fields.String()
+
+
 class DeviceSchema(Told):
     """A paired device of the extension; ``current`` is the one that asks."""
 
     id = fields.String()
     name = fields.String()
     platform = fields.String()
-    channel = fields.String()
+    push = fields.Nested(PushToldSchema)
+    preview = fields.String(validate=validate.OneOf(PREVIEWS))
+    quiet_hours = fields.Nested(QuietHoursToldSchema, allow_none=True)
+    last_success_at = fields.String(
+        allow_none=True,
+        metadata={"format": "date-time", "description": "When a push was last taken"},
+    )
+    last_error = fields.String(
+        allow_none=True, metadata={"description": "Why the last push was not taken"}
+    )
     created_at = _moment()
     seen_at = fields.String(allow_none=True, metadata={"format": "date-time"})
     current = fields.Boolean()
@@ -199,10 +277,30 @@ class DeviceListSchema(Told):
     items = fields.List(fields.Nested(DeviceSchema))
 
 
-class RenameSchema(Taken):
-    """A new name for a device."""
+class ChangeDeviceSchema(Taken):
+    """What is to be different about a device; what is left out stays as it is."""
 
-    name = Words(required=True, validate=validate.Length(1, 100))
+    name = Words(validate=validate.Length(1, 100))
+    push = fields.Nested(PushSchema)
+    preview = fields.String(
+        validate=validate.OneOf(PREVIEWS, error="Send full, sender or none."),
+        metadata={"description": "How much of a message a notification shows"},
+    )
+    quiet_hours = fields.Nested(QuietHoursSchema, allow_none=True)
+
+    @validates_schema
+    def _check(self, asked: dict[str, Any], **_: Any) -> None:
+        if not asked:
+            raise ValidationError("Send at least one of name, push, preview and quiet_hours.")
+
+
+class PushTestSchema(Told):
+    """What the push service said: a word for programs, a sentence for people."""
+
+    outcome = fields.String(
+        validate=validate.OneOf(["taken", "retry", "refused", "gone", "config", "unknown"])
+    )
+    detail = fields.String()
 
 
 # Me
@@ -239,6 +337,9 @@ class MeSchema(Told):
     device = fields.Nested(DeviceSchema)
     numbers = fields.List(fields.Nested(NumberSchema))
     limits = fields.Nested(LimitsSchema, metadata={"description": "What one request may hold"})
+    vapid_public_key = fields.String(
+        metadata={"description": "With which a browser subscribes to Web Push, in base64url"}
+    )
     sync_token = fields.String()
 
 
@@ -314,6 +415,10 @@ class ConversationsQuery(Taken):
     limit = _limit(50)
     cursor = _token(metadata={"description": "next_cursor of the page before"})
     unread = fields.Boolean(load_default=False, truthy={"1", "true"}, falsy={"0", "false"})
+    q = Words(
+        validate=validate.Length(1, MOST_TYPED),
+        metadata={"description": "Part of the peer's number; in a group of any member's"},
+    )
 
 
 class MessageListSchema(Told):
@@ -329,6 +434,18 @@ class MessagesQuery(Taken):
     limit = _limit(50)
     before = Digits(validate=validate.Range(0, LARGEST))
     after = Digits(validate=validate.Range(0, LARGEST))
+
+
+class SearchQuery(Taken):
+    """What to look for, and where to go on."""
+
+    q = Words(
+        required=True,
+        validate=validate.Length(1, MOST_TYPED),
+        metadata={"description": "Words; the last one may be the beginning of one"},
+    )
+    limit = _limit(50)
+    before = Digits(validate=validate.Range(0, LARGEST))
 
 
 class ReadSchema(Taken):
@@ -383,6 +500,28 @@ class IdempotencyHeaders(Taken):
         data_key="Idempotency-Key",
         validate=Written('^"?[ -~]{1,128}"?$', error="Send 1 to 128 signs of ASCII."),
     )
+
+
+# Contacts
+
+
+class ContactSchema(Told):
+    """What to call an address: a number in E.164, a short code or a sender's name."""
+
+    number = fields.String()
+    name = fields.String()
+
+
+class ContactListSchema(Told):
+    """All contacts of the installation, in the order of their numbers."""
+
+    items = fields.List(fields.Nested(ContactSchema))
+
+
+class NameSchema(Taken):
+    """The name of a contact."""
+
+    name = Words(required=True, validate=validate.Length(1, 100))
 
 
 # Files

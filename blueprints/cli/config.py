@@ -86,13 +86,14 @@ def _in_force(environment: Environment) -> dict[str, Any]:
     on: dict[str, Any] = {"": environment.service}
     if environment.mail.host is not None:
         on["MAIL_"] = environment.mail
+    on["VAPID_"] = environment.vapid
     if environment.bucket is not None:
         on[BUCKET] = environment.bucket
     for provider in PROVIDERS:
         if provider.name in environment.carriers:
             on[provider.prefix()] = environment.carriers[provider.name]
     for channel in CHANNELS:
-        if channel.name in environment.channels:
+        if channel.prefix and channel.name in environment.channels:
             on[channel.prefix] = environment.channels[channel.name]
     return on
 

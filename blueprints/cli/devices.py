@@ -1,9 +1,12 @@
 """``flask devices``: the apps of each extension, their tokens and how new ones are paired."""
 
+import sys
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import click
+import segno
+from sqlalchemy import Connection
 
 from blueprints.cli.terminal import (
     Group,
@@ -18,7 +21,8 @@ from blueprints.cli.terminal import (
 )
 from services.errors import RequestRefused
 from services.message_settings import EXTENSION
-from services.messages import Device
+from services.messages import Device, Preview
+from services.push import acrobits_account
 from services.store import devices
 
 group = Group("devices", help="The apps of each extension: list, add, pair and revoke them.")
@@ -44,7 +48,7 @@ def show(extension: str | None, as_json: bool) -> None:
         document([_described(device) for device in known])
         return
     table(
-        ("ID", "EXTENSION", "NAME", "PLATFORM", "PUSH", "ADDED", "SEEN", "LAST ERROR"),
+        ("ID", "EXTENSION", "NAME", "PLATFORM", "PUSH", "ADDED", "SEEN", "LAST PUSH", "LAST ERROR"),
         [
             (
                 device.id,
@@ -54,6 +58,7 @@ def show(extension: str | None, as_json: bool) -> None:
                 device.channel,
                 moment(device.created_at),
                 moment(device.seen_at),
+                moment(device.last_success_at),
                 device.last_error or "-",
             )
             for device in known
@@ -88,15 +93,62 @@ def add(extension: str, name: str, as_json: bool) -> None:
 @extension_argument
 @json_option
 def pair(extension: str, as_json: bool) -> None:
-    """Make a one-time code with which an app is paired with EXTENSION within ten minutes."""
+    """Make a one-time code with which an app is paired with EXTENSION within ten minutes.
+
+    It comes with a link that opens the phone app, and on a terminal with its QR code.
+    """
     code = gateway().store.write(lambda tx: devices.add_pairing(tx, extension))
+    # Behind the #: a browser tells that part to no server, so the code stands in no log.
+    link = f"{gateway().environment.app_url}/phone/#code={code}"
     _warn_without_number(extension)
     if as_json:
         seconds = int(devices.PAIRING_SECONDS)
-        document({"code": code, "extension": extension, "expires_in": seconds})
+        told = {"code": code, "link": link, "extension": extension, "expires_in": seconds}
+        document(told)
         return
-    facts((("Code", code), ("Extension", extension)))
-    click.echo("Enter it in the app. It works once, within ten minutes.")
+    facts((("Code", code), ("Link", link), ("Extension", extension)))
+    if sys.stdout.isatty():
+        segno.make_qr(link).terminal(compact=True)
+    click.echo("Open the link, or enter the code in the app. It works once, within ten minutes.")
+
+
+@group.command()
+@extension_argument
+@click.option("--name", required=True, help="What to call it, such as “Ann's phone”.")
+@click.option(
+    "--preview",
+    type=click.Choice(get_args(Preview)),
+    default="full",
+    show_default=True,
+    help="How much of a text a notification shows.",
+)
+@click.option("--xml", "as_xml", is_flag=True, help="Print account XML, for a provisioning file.")
+@json_option
+def provision(extension: str, name: str, preview: Preview, as_xml: bool, as_json: bool) -> None:
+    """Make the settings with which a Groundwire or Cloud Softphone app texts for EXTENSION.
+
+    They are for one phone and hold its password, which is shown this once. See
+    docs/apps/acrobits.md for where each of them belongs.
+    """
+
+    def add(tx: Connection) -> tuple[Device, str]:
+        device, token = devices.add(tx, extension, name, platform="Acrobits")
+        devices.set_preview(tx, device.id, preview)
+        return device, token
+
+    device, token = gateway().store.write(add)
+    _warn_without_number(extension)
+    if not gateway().environment.app_url.startswith("https://"):
+        note("APP_URL is no public https address, so the app cannot reach this service.")
+    account = acrobits_account.account(gateway().environment.app_url, extension, token)
+    if as_json:
+        document({"device_id": device.id, "extension": extension, "account": account})
+    elif as_xml:
+        click.echo(acrobits_account.xml(account))
+    else:
+        facts((("Device", device.id), ("Extension", extension), ("Name", device.name)))
+        for field, value in account.items():
+            click.echo(f"{field}\n  {value}")
 
 
 @group.command()

@@ -20,7 +20,7 @@ from blueprints.cli.terminal import (
 from services.errors import RequestRefused
 from services.messages import DeliveryStatus, Message, Status, message_object
 from services.phone_numbers import e164, peer
-from services.store import jobs, messages, receipts
+from services.store import jobs, messages, receipts, search
 from services.store.jobs import Job
 
 group = Group("messages", help="Messages: list them, look into one, try a failed one again.")
@@ -33,6 +33,7 @@ Found = tuple[Message, list[Job], list[DeliveryStatus]]
 @click.option("--status", type=click.Choice([str(s) for s in Status]), help="Only in this state.")
 @click.option("--number", help="Only of this number of yours.")
 @click.option("--peer", "other", help="Only with this number of somebody else.")
+@click.option("--text", help="Only with these words; the last may be the beginning of one.")
 @click.option(
     "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many."
 )
@@ -43,26 +44,34 @@ def show_list(
     status: str | None,
     number: str | None,
     other: str | None,
+    text: str | None,
     limit: int,
     as_json: bool,
 ) -> None:
     """List messages, the newest first. Times are in UTC."""
     if dead:
-        if unrouted or status or number or other:
+        if unrouted or status or number or other or text is not None:
             raise click.UsageError("--dead goes with --limit and --json only.")
         _list_dead(limit, as_json)
         return
     country = gateway().country
-    found = gateway().store.read(
-        partial(
-            messages.find,
-            limit=limit,
-            number=e164(number, country) if number else None,
-            peer=peer(other, country) if other else None,
-            status=status,
-            unrouted=unrouted,
+    own = e164(number, country) if number else None
+    if text is not None:
+        if unrouted or status or other:
+            raise click.UsageError("--text goes with --number, --limit and --json only.")
+        numbers = None if own is None else [own]
+        found = gateway().store.read(lambda tx: search.find(tx, text, numbers, limit=limit))
+    else:
+        found = gateway().store.read(
+            partial(
+                messages.find,
+                limit=limit,
+                number=own,
+                peer=peer(other, country) if other else None,
+                status=status,
+                unrouted=unrouted,
+            )
         )
-    )
     if as_json:
         document([_described(message) for message in found])
         return

@@ -1,30 +1,32 @@
-"""``flask webhooks``: the addresses to paste at the carriers."""
+"""``flask webhooks``: the addresses to paste at the carriers, and at apps that call us."""
 
 import click
 
+from blueprints import ringotel
 from blueprints.cli.terminal import command, document, gateway, json_option, note
+from services.push.ringotel import Ringotel
 
 
 @command("webhooks")
 @json_option
 def webhooks(as_json: bool) -> None:
-    """Print each carrier's webhook address, ready to paste.
+    """Print the webhook address of each carrier and app, ready to paste.
 
-    The token in an address is its password: show it to the carrier only.
+    What is secret in an address is its password: show it to that carrier or app only.
     """
     carriers = list(gateway().providers.values())
+    found = [(c.name, c.title, c.webhook_url, c.webhook_hint) for c in carriers]
+    if Ringotel.name in gateway().channels:
+        url = ringotel.webhook_url(gateway())
+        found.append((Ringotel.name, Ringotel.title, url, Ringotel.webhook_hint))
     if as_json:
-        document(
-            [
-                {"carrier": c.name, "title": c.title, "url": c.webhook_url, "hint": c.webhook_hint}
-                for c in carriers
-            ]
-        )
+        names = ("carrier", "title", "url", "hint")
+        document([dict(zip(names, each, strict=True)) for each in found])
         return
-    for carrier in carriers:
-        click.echo(f"{carrier.title}\n  {carrier.webhook_url}")
-        if carrier.webhook_hint:
-            click.echo(f"  {carrier.webhook_hint}")
+    for _, title, url, hint in found:
+        click.echo(f"{title}\n  {url}")
+        if hint:
+            click.echo(f"  {hint}")
     if not carriers:
         click.echo("No carrier is configured. See: flask config check")
     elif gateway().environment.service.app_url is None:

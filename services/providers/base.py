@@ -11,6 +11,7 @@ from services.config import CarrierSettings
 from services.errors import InvalidWebhook, Kind, MediaError
 from services.http import Http
 from services.messages import Ack, DeliveryStatus, Message, Parsed, WebhookCall
+from services.messages import Finding as Finding  # the carriers' word, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +30,6 @@ class Limits:
     media_types: tuple[str, ...] = ("image/", "audio/", "video/", "text/", "application/pdf")
     recipients: int = 1
     splits: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that a check of a carrier found, with the remedy where it is not ``ok``."""
-
-    ok: bool
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from uuid import uuid4
 
 from services.config import variable, whole_number
 from services.errors import Kind, PushError
-from services.http import DeadlineExceeded, Http, deadline
+from services.http import DeadlineExceeded, deadline
 from services.messages import Device, Notice
-from services.push.base import CameBack, TwoWayChannel, Wrote
+from services.push.base import CameBack, Surroundings, TwoWayChannel, Wrote
 from services.push.event_socket import EventSocket, Packet
 from services.push.sip_heard import understood
 from services.push.sip_texts import fitting, texts
@@ -95,7 +95,7 @@ class FreeSwitch(TwoWayChannel):
     updates = True
     seconds = 40.0  # the total deadline of one SIP MESSAGE
 
-    def __init__(self, settings: FreeSwitchSettings, http: Http) -> None:
+    def __init__(self, settings: FreeSwitchSettings, around: Surroundings) -> None:
         self._settings = settings
         self._opening = Lock()
         self._connection: EventSocket | None = None

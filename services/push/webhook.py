@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from services import config
 from services.config import variable
 from services.errors import Kind, PushError
-from services.http import Answer, Http, NoAnswer, NotSent, TooLarge
+from services.http import Answer, NoAnswer, NotSent, TooLarge
 from services.messages import Device, Notice, rfc3339
-from services.push.base import Channel
+from services.push.base import Channel, Surroundings
 
 THROTTLED = {429, 502, 503, 504}
 PAUSE_SECONDS = 60.0  # after a 429 that names no time
@@ -76,10 +76,10 @@ class SignedWebhook(Channel):
     updates = True
     seconds = 15.0  # the total deadline of one attempt
 
-    def __init__(self, settings: WebhookSettings, http: Http) -> None:
+    def __init__(self, settings: WebhookSettings, around: Surroundings) -> None:
         self._url = settings.url
         self._key = settings.secret
-        self._http = http
+        self._http = around.http
         self._receiver = f"The webhook's receiver at {urlsplit(settings.url).hostname}"
 
     def notify(self, device: Device, notice: Notice) -> None:

@@ -4,7 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Exists, Row, bindparam, exists, func, select, update
+from sqlalchemy import (
+    Connection,
+    Exists,
+    Row,
+    bindparam,
+    exists,
+    false,
+    func,
+    select,
+    update,
+)
 
 from services.messages import Message, uuid7
 from services.store.dialect import insert, insert_new
@@ -86,10 +96,12 @@ def page(
     limit: int,
     before: int | None = None,
     unread_by: str | None = None,
+    with_peer: str | None = None,
 ) -> list[Conversation]:
     """Conversations of these numbers, the one with the newest message first.
 
-    With ``unread_by`` only those in which this extension has messages to read.
+    With ``unread_by`` only those in which this extension has messages to read; with ``with_peer``
+    those in whose peer, or any peer of a group, these digits or letters stand in a row.
     """
     statement = (
         select(conversations)
@@ -101,6 +113,9 @@ def page(
         statement = statement.where(conversations.c.last_seq < before)
     if unread_by is not None:
         statement = statement.where(_unread(unread_by))
+    if with_peer is not None:
+        part = "".join(character for character in with_peer if character.isalnum())
+        statement = statement.where(conversations.c.members.icontains(part) if part else false())
     return [_conversation(row) for row in tx.execute(statement)]
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.errors import RequestRefused, StorageUnwell
 from services.messages import clean
-from services.store import jobs, settings_row
+from services.store import jobs, search, settings_row
 from services.store.engine import WRITE
 from services.store.schema import (
     counters,
@@ -25,12 +25,14 @@ from services.store.schema import (
     message_settings,
     metadata,
     paces,
+    search_index,
     workers,
 )
 from services.store.writer import unwell
 
 BATCH = 500
-TABLES = [table for table in metadata.sorted_tables if table is not message_settings]
+MADE_ANEW = (message_settings, search_index)
+TABLES = [table for table in metadata.sorted_tables if table not in MADE_ANEW]
 LEFT_BY_A_START = (counters, destinations, paces, workers)  # and worth nothing without messages
 Rows = Sequence[Sequence[Any]]
 
@@ -64,6 +66,7 @@ def copy_database(source: Engine, target: Engine, settings: bytes | None) -> lis
             for table in LEFT_BY_A_START:
                 writing.execute(table.delete())
             copied = [_copy(reading, writing, table) for table in TABLES]
+            search.fill(writing)
             if settings is not None and settings_row.document(writing) is None:
                 settings_row.put(writing, settings)
             return copied

@@ -4,6 +4,7 @@ A token is shown once and kept as a hash only.
 """
 
 import hashlib
+import json
 import secrets
 import time
 from collections.abc import Iterable, Mapping
@@ -11,7 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, or_, select, update
 
-from services.messages import Device, uuid7
+from services.messages import Device, Preview, uuid7
+from services.quiet_hours import QuietHours
 from services.store.prepared import Prepared
 from services.store.schema import devices, pairings
 
@@ -20,9 +22,20 @@ _BY_TOKEN = Prepared(
         devices.c.token_hash == bindparam("token_hash"), devices.c.revoked_at.is_(None)
     )
 )
+_BY_ID = Prepared(
+    lambda _: select(devices).where(
+        devices.c.id == bindparam("device_id"), devices.c.revoked_at.is_(None)
+    )
+)
+_OF = Prepared(
+    lambda _: select(devices).where(
+        devices.c.extension == bindparam("of"), devices.c.revoked_at.is_(None)
+    )
+)
 PAIRING_SECONDS = 600.0
 # Without letters and digits that are mistaken for each other: 8 of them are 39 bits.
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+_NOWHERE: dict[str, Any] = {"channel": "none", "address": {}, "address_hash": None}
 
 
 def add(
@@ -68,18 +81,17 @@ def by_token(tx: Connection, token: str) -> Device | None:
 
 def by_id(tx: Connection, device_id: str) -> Device | None:
     """One device, unless it was revoked."""
-    row = tx.execute(
-        select(devices).where(devices.c.id == device_id, devices.c.revoked_at.is_(None))
-    ).one_or_none()
+    row = _BY_ID.row(tx, device_id=device_id)
     return _device(row) if row is not None else None
 
 
 def of(tx: Connection, extensions: Iterable[str] | None = None) -> list[Device]:
     """The devices of some extensions or of all, oldest first."""
-    statement = select(devices).where(devices.c.revoked_at.is_(None)).order_by(devices.c.id)
-    if extensions is not None:
-        statement = statement.where(devices.c.extension.in_(list(extensions)))
-    return [_device(row) for row in tx.execute(statement)]
+    if extensions is None:
+        statement = select(devices).where(devices.c.revoked_at.is_(None)).order_by(devices.c.id)
+        return [_device(row) for row in tx.execute(statement)]
+    found = (row for extension in extensions for row in _OF.rows(tx, of=extension))
+    return sorted(map(_device, found), key=lambda device: device.id)
 
 
 def rename(tx: Connection, device_id: str, name: str) -> None:
@@ -87,12 +99,49 @@ def rename(tx: Connection, device_id: str, name: str) -> None:
     tx.execute(update(devices).where(devices.c.id == device_id).values(name=name))
 
 
+def set_preview(tx: Connection, device_id: str, preview: Preview) -> None:
+    """Set how much of a message pushes to a device may show."""
+    tx.execute(update(devices).where(devices.c.id == device_id).values(preview=preview))
+
+
+def set_quiet_hours(tx: Connection, device_id: str, quiet: QuietHours | None) -> None:
+    """Set when a device wants no notifications."""
+    written = quiet.written() if quiet is not None else None
+    tx.execute(update(devices).where(devices.c.id == device_id).values(quiet_hours=written))
+
+
+def register(tx: Connection, device: Device, channel: str, address: Mapping[str, Any]) -> None:
+    """Push to a device by this channel at this address from now on, or not at all (``none``).
+
+    Another device that has the address is the same app, paired once before: it loses it, or the
+    app would be told twice, perhaps of what is another extension's.
+    """
+    if (channel, address) == (device.channel, device.address):
+        return
+    address_hash = None
+    if channel != "none":
+        address_hash = _hash(json.dumps([channel, address], sort_keys=True))
+        held = (devices.c.address_hash == address_hash, devices.c.id != device.id)
+        tx.execute(update(devices).where(*held).values(_NOWHERE))
+    tx.execute(
+        update(devices)
+        .where(devices.c.id == device.id)
+        .values(
+            channel=channel,
+            address=dict(address),
+            address_hash=address_hash,
+            last_success_at=None,
+            last_error=None,
+        )
+    )
+
+
 def revoke(tx: Connection, device_id: str) -> bool:
     """Refuse a device's token from now on; false where there is no such device."""
     statement = (
         update(devices)
         .where(devices.c.id == device_id, devices.c.revoked_at.is_(None))
-        .values(revoked_at=time.time(), address={})
+        .values({**_NOWHERE, "revoked_at": time.time()})
     )
     return bool(tx.execute(statement).rowcount)
 
@@ -114,9 +163,7 @@ def pushed(tx: Connection, device_id: str, error: str | None) -> None:
 def forget_address(tx: Connection, device_id: str, error: str) -> None:
     """Stop pushing to an address that exists no longer; the device may still call."""
     tx.execute(
-        update(devices)
-        .where(devices.c.id == device_id)
-        .values(channel="none", address={}, last_error=error)
+        update(devices).where(devices.c.id == device_id).values({**_NOWHERE, "last_error": error})
     )
 
 
@@ -155,6 +202,8 @@ def _device(row: Row[Any]) -> Device:
         name=row.name,
         platform=row.platform,
         address=row.address,
+        preview=row.preview,
+        quiet_hours=QuietHours(**row.quiet_hours) if row.quiet_hours is not None else None,
         created_at=row.created_at,
         seen_at=row.seen_at,
         last_success_at=row.last_success_at,

@@ -6,18 +6,21 @@ done in order, except that a job which waits for a retry steps aside after ``HOL
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
     Connection,
+    Float,
     Integer,
     Row,
     Select,
+    Text,
     and_,
     bindparam,
+    column,
     exists,
     func,
     or_,
@@ -33,6 +36,7 @@ from services.store.schema import DEAD, DUE, LIVE, jobs, workers
 
 HOLD_SECONDS = 60.0
 LAPSES = 5
+FILES_PATIENCE_SECONDS = 120.0
 WORKER_SILENT_SECONDS = 20.0
 EARLIER_LIVE = text("earlier.state IN ('due', 'leased')")  # as in the partial index
 
@@ -104,10 +108,20 @@ _LEASE = Prepared(
         .returning(*jobs.c)
     )
 )
+# Goes through the index from one destination to the next, however many jobs each of them has.
 _FIRST_DUE = Prepared(
-    lambda _: select(func.min(jobs.c.due).label("due")).where(
-        DUE, jobs.c.destination == bindparam("destination")
-    )
+    lambda _: text(
+        """
+        WITH RECURSIVE waiting (name) AS (
+            SELECT min(destination) FROM jobs WHERE state = 'due'
+            UNION ALL
+            SELECT (SELECT min(destination) FROM jobs WHERE state = 'due' AND destination > name)
+            FROM waiting WHERE name IS NOT NULL
+        )
+        SELECT name, (SELECT min(due) FROM jobs WHERE state = 'due' AND destination = name) AS due
+        FROM waiting WHERE name IS NOT NULL
+        """
+    ).columns(column("name", Text), column("due", Float))
 )
 _HELD = and_(
     jobs.c.id == bindparam("job_id"),
@@ -155,10 +169,15 @@ def claim(tx: Connection, owner: str, destination: str, limit: int, now: float) 
     return sorted(map(_job, leased), key=lambda job: job.id)
 
 
-def first_due(tx: Connection, destinations: Sequence[str]) -> dict[str, float]:
-    """When the first job of each of these destinations is due; those without one are left out."""
-    firsts = ((name, _FIRST_DUE.row(tx, destination=name).due) for name in destinations)
-    return {name: float(due) for name, due in firsts if due is not None}
+def first_due(tx: Connection) -> dict[str, float]:
+    """Every destination for which jobs wait, with the time at which the first of them is due."""
+    return {row.name: float(row.due) for row in _FIRST_DUE.rows(tx)}
+
+
+def has_later(tx: Connection, job: Job) -> bool:
+    """Whether a later job waits in the same lane."""
+    statement = select(jobs.c.id).where(LIVE, jobs.c.lane == job.lane, jobs.c.id > job.id).limit(1)
+    return tx.execute(statement).first() is not None
 
 
 def start(tx: Connection, job: Job) -> bool:
@@ -232,6 +251,12 @@ def open_of(tx: Connection, message_id: str, kind: JobKind) -> int:
         .where(jobs.c.message_id == message_id, jobs.c.kind == str(kind), LIVE)
     )
     return int(tx.execute(statement).scalar_one())
+
+
+def waits_for_files(tx: Connection, job: Job) -> bool:
+    """Whether a file that belongs to what a job tells may still come: for two minutes at most."""
+    is_young = time.time() - job.created_at < FILES_PATIENCE_SECONDS
+    return is_young and open_of(tx, job.message_id, JobKind.FETCH) > 0
 
 
 def of(tx: Connection, message_id: str) -> list[Job]:

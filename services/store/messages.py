@@ -12,6 +12,7 @@ from services.store import attachments, conversations, receipts
 from services.store.dialect import insert_new
 from services.store.prepared import Prepared
 from services.store.schema import UNROUTED, counters, messages, reads
+from services.store.schema import conversations as conversations_table
 
 _NEXT_SEQ = Prepared(
     lambda _: (
@@ -76,6 +77,7 @@ _UNREAD = Prepared(
 # are taken for the same call again. Any longer, and people who repeat themselves would be cut off.
 REPEAT_SECONDS = 120.0
 _REPEATS_AMONG = 50  # the newest of a conversation
+MOST_UNREAD = 999
 
 
 def next_seq(tx: Connection) -> int:
@@ -368,6 +370,25 @@ def unread(tx: Connection, extension: str, conversation_ids: Sequence[str]) -> d
         )
         for conversation_id in conversation_ids
     }
+
+
+def unread_total(tx: Connection, extension: str, numbers: Iterable[str]) -> int:
+    """How many inbound messages of all its numbers an extension has not read; counted up to 999."""
+    mark = and_(reads.c.conversation_id == conversations_table.c.id, reads.c.extension == extension)
+    read = func.coalesce(reads.c.seq, 0)
+    unread = (
+        select(messages.c.seq)
+        .select_from(conversations_table.outerjoin(reads, mark))
+        .join(messages, messages.c.conversation_id == conversations_table.c.id)
+        .where(
+            conversations_table.c.number.in_(list(numbers)),
+            conversations_table.c.last_seq > read,
+            messages.c.direction == "in",
+            messages.c.seq > read,
+        )
+        .limit(MOST_UNREAD)
+    )
+    return int(tx.execute(select(func.count()).select_from(unread.subquery())).scalar_one())
 
 
 def load(tx: Connection, rows: Sequence[Row[Any]]) -> list[Message]:

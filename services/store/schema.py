@@ -20,6 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.types import JSON
 
 metadata = MetaData()
@@ -91,6 +92,17 @@ messages = Table(
         sqlite_where=UNROUTED,
         postgresql_where=UNROUTED,
     ),
+)
+
+# PostgreSQL's. On SQLite a virtual table of FTS5 has its name, with ``rowid`` for ``seq``.
+search_index = Table(
+    "search_index",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", Text, nullable=False),
+    Column("words", TSVECTOR, nullable=False),
+    Index("search_index_by_number", "number", "seq"),
+    Index("search_index_by_word", "words", postgresql_using="gin"),
 )
 
 attachments = Table(
@@ -195,6 +207,9 @@ devices = Table(
     Column("platform", Text, nullable=False),
     Column("channel", Text, nullable=False),
     Column("address", JSON, nullable=False),
+    Column("address_hash", Text, index=True),  # with the channel's name: finds who else has it
+    Column("preview", Text, nullable=False, server_default="full"),
+    Column("quiet_hours", JSON(none_as_null=True)),
     Column("token_hash", Text, nullable=False, unique=True),
     Column("created_at", Float, nullable=False),
     Column("seen_at", Float),
@@ -219,6 +234,25 @@ reads = Table(
     Column("seq", BigInteger, nullable=False),
     Column("changed", BigInteger, nullable=False),
     Index("reads_by_change", "extension", "changed"),
+)
+
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("number", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+
+# What another app calls a conversation: one chat with a person may stand for several of ours.
+threads = Table(
+    "threads",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("thread", Text, primary_key=True),
+    Column("extension", Text, primary_key=True),
+    Column("conversation_id", Text, ForeignKey("conversations.id"), primary_key=True),
+    Column("seq", BigInteger, nullable=False),  # the newest message that was shown there
 )
 
 quarantine = Table(

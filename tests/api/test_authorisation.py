@@ -135,6 +135,7 @@ def test_what_belongs_to_another_extension_is_not_there(house: House, phone: Pho
         assert foreign.data == absent.data, "it can be told from one that does not exist"
     assert "canary" not in str([other.read(p) for p in ("/conversations", "/me", "/devices")])
     assert other.read("/sync", since="0")["events"] == []
+    assert other.read("/search", q="canary")["items"] == []
 
 
 def elsewhere(options: dict[str, Any]) -> dict[str, Any]:
@@ -147,7 +148,9 @@ def elsewhere(options: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_owner_may_do_all_of_it(house: House, phone: Phone) -> None:
     """Else the test above proves nothing."""
-    for method, path, options in mine(house, phone):
+    calls = mine(house, phone)
+    assert len(phone.read("/search", q="canary")["items"]) == 2
+    for method, path, options in calls:
         answer = phone.call(method, path, **options)
         assert answer.status_code in (200, 202, 204), (method, path, answer.text)
         answer.close()

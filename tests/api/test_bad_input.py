@@ -180,6 +180,10 @@ def test_a_wrong_idempotency_key_is_refused_or_harmless(phone: Phone, key: str) 
         ("/conversations", {"unread": "perhaps"}),
         *[("/sync", {"since": n}) for n in ("-1", "x", "9" * 19, "", " 1", "1.0", "0x1", "١")],
         *[("/sync", {"timeout": n}) for n in ("-1", "31", "x", "1e1", "nan")],
+        *[("/conversations", {"q": text}) for text in ("", "x" * 101)],
+        *[("/search", {"q": text}) for text in ("", "x" * 101)],
+        *[("/search", {"q": "x", "before": n}) for n in ("-1", "x", "9" * 19)],
+        *[("/search", {"q": "x", "limit": n}) for n in ("0", "201")],
         ("/sync", {"limit": "0"}),
         ("/sync", {"limt": "1"}),
         ("/events", {"\x00": "1"}),
@@ -192,6 +196,10 @@ def test_a_wrong_query_is_refused_by_name(phone: Phone, path: str, query: dict[s
     assert told["field"] in query
 
 
+def test_a_search_for_nothing_is_refused_by_name(phone: Phone) -> None:
+    assert check_problem(phone.get("/search"), 422)["field"] == "q"
+
+
 def test_numbers_at_the_very_end_of_their_range(both: House) -> None:
     phone = both.pair("201")
     both.receive()
@@ -201,6 +209,8 @@ def test_numbers_at_the_very_end_of_their_range(both: House) -> None:
     assert phone.read(f"{at}/messages", before=last)["items"] != []
     assert phone.read(f"{at}/messages", after=last)["items"] == []
     assert phone.read("/conversations", cursor=last)["items"] != []
+    assert phone.read("/search", q="hi", before=last)["items"] != []
+    assert phone.read("/search", q="hi", before=0)["items"] == []
     assert phone.read("/sync", since=last)["reset"] is True
     for wrong in (2**63, -1, "1", 1.5, True, 1e308, None, [], {}):
         check_problem(phone.post(f"{at}/read", {"up_to_seq": wrong}), 422)

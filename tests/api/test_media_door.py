@@ -11,6 +11,7 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse
 
 from blueprints.api import door, media
+from services import uploads
 from services.errors import StorageUnwell
 from services.providers.base import Limits
 from services.providers.sandbox import Sandbox
@@ -252,7 +253,7 @@ def test_a_broken_form_is_refused(phone: Phone, body: bytes) -> None:
         assert answer.mimetype == "application/problem+json"
 
 
-@pytest.mark.parametrize(("room", "name"), [(attachments, "add_upload"), (media, "fitted")])
+@pytest.mark.parametrize(("room", "name"), [(attachments, "add_upload"), (uploads, "fitted")])
 def test_no_file_stays_behind_when_it_cannot_be_noted(
     house: House, phone: Phone, monkeypatch: pytest.MonkeyPatch, room: Any, name: str
 ) -> None:

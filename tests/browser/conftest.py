@@ -64,4 +64,4 @@ def open_page(browser: Any, server: Server, complaints: list[str]) -> Iterator[C
 
 
 def _bad(said: Any) -> bool:
-    return said.type in ("error", "warning")
+    return said.type in ("error", "warning") and "blocked by Playwright" not in said.text

@@ -1,0 +1,140 @@
+"""What an Acrobits app says and who it is; what it is told."""
+
+import json
+import math
+import re
+import time
+import zlib
+from dataclasses import dataclass
+from typing import Any
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+from flask import Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from blueprints.api.auth import seen
+from blueprints.webhooks import whole_body
+from services.errors import RequestRefused
+from services.gateway import Gateway
+from services.messages import Device, WebhookCall, clean
+from services.providers.base import same
+from services.store import devices, paces
+
+MOST_BYTES = 1_000_000  # small previews of files are in there
+
+# What we call a parameter, and the names that templates in the wild have for it.
+NAMES = {
+    "username": ("username", "from", "cloud_username"),
+    "password": ("password", "cloud_password"),
+    "to": ("to", "sms_to"),
+    "body": ("body", "sms_body", "message_body"),
+    "content_type": ("content_type",),
+    "last_id": ("last_id", "last_known", "last_known_sms_id"),
+    "last_sent_id": ("last_sent_id", "last_known_sent_sms_id"),
+    "selector": ("selector",),
+    "token": ("token_msgs", "pushTokenOther"),
+    "app_id": ("app_id_msgs", "appid_msgs", "appId_msgs", "pushappid_other"),
+}
+UNFILLED = re.compile(r"%[A-Za-z_\[\]]+%", re.ASCII)  # a word that this build of the app lacks
+UNFILLED_NAMES = NAMES.keys() - {"body"}  # a text may well look like one
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+FAILURES_A_MINUTE = 5
+BUCKETS = 4096  # accounts that fail are counted in so many places, however many are made up
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of an app: the device that it is, and its parameters by our names."""
+
+    device: Device
+    told: dict[str, str]
+
+    def __getitem__(self, name: str) -> str:
+        return self.told.get(name, "")
+
+
+def read_call(gateway: Gateway) -> Call:
+    """Read a call and see who makes it. Raises ``RequestRefused`` and ``StorageUnwell``."""
+    if any(name in request.args for name in NAMES["password"]):
+        raise RequestRefused(
+            "password_in_url",
+            "Put the password into the POST data, never into the address, and make a new one.",
+            status=400,
+        )
+    if request.method != "POST":
+        raise RequestRefused("method", "Call this address with POST.", status=405)
+    told = {**request.args.to_dict(), **_body()}
+    read = {name: _first(told, names) for name, names in NAMES.items()}
+    read |= {name: "" for name in UNFILLED_NAMES if UNFILLED.fullmatch(read[name])}
+    return Call(_device(gateway, read["username"], read["password"]), read)
+
+
+def answer(content: dict[str, Any], status: int = 200) -> Response:
+    """What the app is told, as JSON or, where it accepts that and no JSON, as XML."""
+    accepts = request.headers.get("Accept", "")
+    if "xml" in accepts and "json" not in accepts:
+        root = Element("response")
+        _fill(root, content)
+        body = tostring(root, encoding="unicode")
+        return Response(body, status, content_type="application/xml; charset=utf-8")
+    return Response(json.dumps(content), status, content_type="application/json")
+
+
+def _body() -> dict[str, str]:
+    """The parameters in the body: a JSON object, or else a form."""
+    try:
+        raw = whole_body(MOST_BYTES)
+    except RequestEntityTooLarge:
+        raise RequestRefused("too_large", "That is too much at once.", status=413) from None
+    call = WebhookCall("POST", {}, "", raw)
+    if not raw.lstrip().startswith(b"{"):
+        return dict(call.form())
+    try:
+        told = call.json()
+    except ValueError:
+        raise RequestRefused("unreadable", "The call cannot be read.", status=400) from None
+    plain = {name: value for name, value in told.items() if isinstance(value, (str, int, float))}
+    return {name: str(value) for name, value in plain.items()}
+
+
+def _first(told: dict[str, str], names: tuple[str, ...]) -> str:
+    return clean(next((told[name] for name in names if told.get(name)), ""))
+
+
+def _device(gateway: Gateway, username: str, password: str) -> Device:
+    """The device that calls. Raises ``RequestRefused``.
+
+    Only failures are counted and slowed down: nobody guesses a token, and nobody shuts an account
+    out by failing in its name.
+    """
+    device = gateway.store.read(lambda tx: devices.by_token(tx, password)) if password else None
+    if device is not None and same(username, device.extension):
+        return seen(gateway, device)
+    pace = f"acrobits:{zlib.crc32(username.encode()) % BUCKETS}"
+    now = time.time()
+    between = 60.0 / FAILURES_A_MINUTE
+    wait = gateway.store.read(lambda tx: paces.wait(tx, pace, now)) - (60.0 - between)
+    if wait > 0:
+        raise RequestRefused(
+            "too_many_failures",
+            f"The password was wrong too often. Wait {math.ceil(wait)} seconds.",
+            status=429,
+        )
+    gateway.store.write(lambda tx: paces.count(tx, pace, 1.0 / between, now))
+    raise RequestRefused(
+        "unauthorized",
+        "The user name or the password is wrong. Ask the operator for new settings of this app.",
+        status=401,
+    )
+
+
+def _fill(parent: Element, content: dict[str, Any]) -> None:
+    for name, value in content.items():
+        child = SubElement(parent, name)
+        if isinstance(value, list):
+            for each in value:
+                _fill(SubElement(child, "item"), each)
+        else:
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            child.text = NOT_XML.sub("\ufffd", text)

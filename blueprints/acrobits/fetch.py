@@ -1,0 +1,94 @@
+"""Fetch: what came to the extension and what it sent, since what the app knows.
+
+https://doc.acrobits.net/api/client/fetch_messages_modern.html
+"""
+
+import time
+from typing import Any
+
+from sqlalchemy import Connection
+
+from blueprints.acrobits.calls import Call
+from services.gateway import Gateway
+from services.messages import Direction, Message, message_object, rfc3339
+from services.push.acrobits import stream_id
+from services.push.acrobits_files import CONTENT_TYPE, written
+from services.push.wording import heading
+from services.store import conversations, history, messages
+from services.store.jobs import FILES_PATIENCE_SECONDS
+
+PAGE = 500  # the app asks again for what follows
+NEWEST = 100  # for an app that knows nothing yet
+
+
+def fetch(gateway: Gateway, call: Call) -> dict[str, Any]:
+    """Both lists, oldest first. Fetching takes nothing away: another device may want it, too.
+
+    ``sms_id`` is our ``seq``. A received message whose files may still come ends the list, as the
+    app asks only for what is newer than the last that it got.
+    """
+    extension = call.device.extension
+    numbers = [setting.number for setting in gateway.settings.for_extension(extension)]
+
+    def look(tx: Connection) -> tuple[list[Message], list[Message], dict[str, int]]:
+        received = _settled(_page(tx, numbers, "in", call["last_id"]))
+        sent = _page(tx, numbers, "out", call["last_sent_id"])
+        chats = {message.conversation_id for message in received}
+        return received, sent, conversations.read_marks(tx, extension, chats)
+
+    received, sent, marks = gateway.store.read(look)
+    return {
+        "date": _moment(time.time()),
+        "received_smss": [
+            _item(gateway, message, numbers)
+            | {"displayed": message.seq <= marks.get(message.conversation_id, 0)}
+            for message in received
+        ],
+        "sent_smss": [_item(gateway, message, numbers) for message in sent],
+    }
+
+
+def _page(tx: Connection, numbers: list[str], direction: Direction, known: str) -> list[Message]:
+    """What follows the last that an app knows; an id that was never given out is no id."""
+    after = int(known) if known.isascii() and known.isdigit() and len(known) <= 18 else None
+    if after is None or after > messages.latest_seq(tx):
+        return history.page(tx, numbers, direction, limit=NEWEST)
+    return history.page(tx, numbers, direction, limit=PAGE, after=after)
+
+
+def _settled(received: list[Message]) -> list[Message]:
+    """The messages before the first whose files may still come."""
+    long_ago = time.time() - FILES_PATIENCE_SECONDS
+    for position, message in enumerate(received):
+        awaited = any(file.state == "pending" for file in message.media)
+        if awaited and message.created_at > long_ago:
+            return received[:position]
+    return received
+
+
+def _item(gateway: Gateway, message: Message, numbers: list[str]) -> dict[str, Any]:
+    """A message as the app lists it; files that may come after all have their address already."""
+    told = message_object(message, gateway.media.link)
+    files = [
+        described | {"url": gateway.media.link(file)}
+        for file, described in zip(message.media, told["media"], strict=True)
+        if file.state != "failed"
+    ]
+    text = message.text
+    if message.direction == "in":
+        text = (heading(told, numbers) + text).strip()
+    stream = stream_id(told)
+    inbound = message.direction == "in"
+    return {
+        "sms_id": str(message.seq),
+        "sending_date": _moment(message.created_at),
+        "sender": stream if inbound else message.number,
+        "recipient": message.number if inbound else stream,
+        "sms_text": written(text, files) if files else text,
+        "content_type": CONTENT_TYPE if files else "text/plain",
+        "stream_id": stream,
+    }
+
+
+def _moment(at: float) -> str:
+    return rfc3339(at)[:19] + "Z"

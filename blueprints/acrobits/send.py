@@ -1,0 +1,123 @@
+"""Send: a text or files that the app's user writes.
+
+https://doc.acrobits.net/api/client/send_message.html
+"""
+
+import hashlib
+import time
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection
+
+from blueprints.acrobits.calls import Call
+from blueprints.api.door import MOST_FILE
+from services.errors import MediaError, RequestRefused
+from services.gateway import Gateway
+from services.media import fetching
+from services.messages import Attachment, Message, uuid7
+from services.providers.addresses import is_at
+from services.push.acrobits_files import CONTENT_TYPE, Offered, read
+from services.replies import Reply
+from services.store import messages
+from services.uploads import take
+
+log = structlog.get_logger()
+REPEAT_SECONDS = 20
+FILES_AT = "acrobits.net"  # and below: where the apps upload to
+DISPOSITION = "application/x-acro-disposition-notification"
+
+
+def send(gateway: Gateway, call: Call) -> dict[str, Any]:
+    """Take a message; answers the id under which the fetch lists it, so that it is shown once.
+
+    The app gives its messages no ids. The same to the same people within twenty seconds is taken
+    for a repeat: the app tries again when it got no answer.
+    """
+    kind = (call["content_type"].partition(";")[0].strip() or "text/plain").lower()
+    if kind == DISPOSITION:  # “displayed” means nothing to a text by SMS
+        return {}
+    if kind not in ("text/plain", CONTENT_TYPE):
+        raise RequestRefused("content_type", f"“{kind[:60]}” cannot be sent.", status=415)
+    recipients = tuple(part for written in call["to"].split(",") if (part := written.strip()))
+    ids = _client_ids(call, recipients)
+    known = _repeated(gateway, call, ids)
+    if known is None:
+        text, files = _content(gateway, call, kind)
+        reply = Reply(text=text, to=recipients, media_ids=files, client_id=ids[0])
+        try:
+            known, _ = gateway.reply(call.device, reply)
+        except RequestRefused as error:
+            known = _repeated(gateway, call, ids) if error.code == "client_id_reused" else None
+            if known is None:
+                raise
+    return {"sms_id": str(known.seq)}
+
+
+def _client_ids(call: Call, recipients: tuple[str, ...]) -> tuple[str, str]:
+    """The ``client_id`` of this message now, and the one that it had up to twenty seconds ago."""
+    parts = [call.device.id, ",".join(recipients), call["content_type"], call["body"]]
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    span = int(time.time() // REPEAT_SECONDS)
+    return f"acrobits:{digest}:{span}", f"acrobits:{digest}:{span - 1}"
+
+
+def _repeated(gateway: Gateway, call: Call, ids: tuple[str, str]) -> Message | None:
+    """The message that this is a repeat of."""
+
+    def look(tx: Connection) -> list[tuple[Message, str] | None]:
+        return [messages.by_client_id(tx, call.device.extension, each) for each in ids]
+
+    since = time.time() - REPEAT_SECONDS
+    found = (known[0] for known in gateway.store.read(look) if known is not None)
+    return next((message for message in found if message.created_at > since), None)
+
+
+def _content(gateway: Gateway, call: Call, kind: str) -> tuple[str, tuple[str, ...]]:
+    """The text, and the ids of its files, which are fetched and kept as uploads."""
+    if kind != CONTENT_TYPE:
+        return call["body"], ()
+    try:
+        text, offered = read(call["body"])
+    except ValueError as error:
+        raise RequestRefused("files", str(error)) from None
+    extension = call.device.extension
+    return text, tuple(_file(gateway, extension, file).id for file in offered)
+
+
+def _file(gateway: Gateway, extension: str, offered: Offered) -> Attachment:
+    """A file that the app has uploaded to Acrobits, in the clear. Raises ``RequestRefused``."""
+    if not is_at(offered.url, FILES_AT):
+        raise RequestRefused("files", f"Files are taken from {FILES_AT} only.")
+    hosts = (FILES_AT, f"*.{FILES_AT}")
+    file_id = uuid7()
+    try:
+        encrypted = fetching.fetch(
+            gateway.http,
+            offered.url,
+            {},
+            redirects=hosts,
+            most=MOST_FILE,
+            seconds=gateway.media.seconds,
+        )
+        kept = gateway.media.keep(
+            [offered.opened(encrypted.body)],
+            file_id=file_id,
+            declared=offered.content_type,
+            name=offered.name,
+            most=MOST_FILE,
+        )
+    except MediaError as error:
+        log.warning("file not fetched", extension=extension, reason=error.reason)
+        raise RequestRefused("files", "A file could not be fetched. Send it again.") from None
+    except ValueError as error:
+        raise RequestRefused("files", f"{error} Send it again.") from None
+    file = Attachment(
+        content_type=kept.content_type,
+        name=kept.name,
+        size=kept.size,
+        id=file_id,
+        state="kept",
+        path=kept.path,
+    )
+    return take(gateway, extension, file)

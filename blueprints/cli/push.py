@@ -1,0 +1,41 @@
+"""``flask push``: the channels by which apps are told, and whether their credentials work."""
+
+from dataclasses import asdict
+
+import click
+
+from blueprints.cli.terminal import Group, document, gateway, harmless, json_option
+from services.errors import PushError
+from services.messages import Finding
+from services.push.base import Channel
+
+group = Group("push", help="Push channels: whether they are set up well.")
+
+
+@group.command()
+@json_option
+def check(as_json: bool) -> None:
+    """Ask each push channel that can be asked whether the credentials work.
+
+    Exit code 1 if anything is to be mended.
+    """
+    found = {name: _asked(channel) for name, channel in gateway().channels.items()}
+    found = {name: findings for name, findings in found.items() if findings}
+    if as_json:
+        document({name: [asdict(finding) for finding in each] for name, each in found.items()})
+    else:
+        for name, findings in found.items():
+            click.echo(gateway().channels[name].title)
+            for finding in findings:
+                click.echo(f"  {'ok  ' if finding.ok else 'MEND'}  {harmless(finding.text)}")
+        if not found:
+            click.echo("No push channel that can be asked is configured. See: flask config check")
+    raise SystemExit(0 if all(f.ok for each in found.values() for f in each) else 1)
+
+
+def _asked(channel: Channel) -> list[Finding]:
+    extensions = {ext: None for entry in gateway().settings.all() for ext in entry.extensions}
+    try:
+        return list(channel.check(list(extensions)))
+    except PushError as error:
+        return [Finding(False, error.reason)]

@@ -1,0 +1,109 @@
+"""``/phone/``: the installable phone app of an extension, over ``/api/v1`` and nothing else.
+
+What is served here is the same for everybody: whose texts are shown is between the browser and the
+API. The files in ``static`` are its source and run as they are.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+from flask import Blueprint, Flask, Response, jsonify, make_response, render_template
+
+from services.gateway import Gateway
+
+STATIC = Path(__file__).parent / "static"
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+        "connect-src 'self'; manifest-src 'self'; worker-src 'self'; frame-ancestors 'none'; "
+        "base-uri 'none'; form-action 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+GROUND = "#f3f5f8"  # of the app's light face, see static/base.css
+
+
+def register(app: Flask, gateway: Gateway) -> None:
+    """Open the door of the phone app."""
+    door = Blueprint(
+        "phone",
+        __name__,
+        url_prefix="/phone",
+        static_folder="static",
+        static_url_path="",
+        template_folder="templates",
+    )
+    door.after_request(_secured)
+    name = gateway.environment.service.app_name
+    worker = _service_worker(name)
+
+    @door.get("/")
+    def show() -> Response:
+        return make_response(render_template("phone.html", app_name=name))
+
+    @door.get("/manifest.webmanifest")
+    def manifest() -> Response:
+        answer = jsonify(_manifest(name))
+        answer.mimetype = "application/manifest+json"
+        return answer
+
+    @door.get("/service-worker.js")
+    def service_worker() -> Response:
+        return Response(worker, mimetype="text/javascript")
+
+    app.register_blueprint(door)
+
+
+def _service_worker(name: str) -> str:
+    """The service worker, told which files make up the app.
+
+    With a digest of their bytes in it, it changes when one of them does: that is what makes a
+    browser fetch them anew.
+    """
+    files = sorted(path for path in STATIC.iterdir() if path.is_file())
+    digest = hashlib.sha256(name.encode())
+    for path in [*files, Path(__file__), *sorted((Path(__file__).parent / "templates").iterdir())]:
+        digest.update(path.name.encode() + path.read_bytes())
+    names = [path.name for path in files if path.name != "worker.js"]
+    told = {"version": digest.hexdigest()[:16], "files": ["./", "manifest.webmanifest", *names]}
+    source = (STATIC / "worker.js").read_text(encoding="utf-8")
+    return f"const SHELL = {json.dumps(told)};\n\n{source}"
+
+
+def _manifest(name: str) -> dict[str, object]:
+    """What an operating system wants to know of an app (https://www.w3.org/TR/appmanifest/)."""
+
+    def icon(file: str, size: int, purpose: str = "any") -> dict[str, str]:
+        return {
+            "src": f"/phone/{file}",
+            "sizes": f"{size}x{size}",
+            "type": "image/png",
+            "purpose": purpose,
+        }
+
+    return {
+        "id": "/phone/",
+        "name": name,
+        "short_name": name,
+        "description": "Texts and pictures of your extension.",
+        "start_url": "/phone/",
+        "scope": "/phone/",
+        "display": "standalone",
+        "background_color": GROUND,
+        "theme_color": GROUND,
+        "icons": [
+            icon("icon-192.png", 192),
+            icon("icon-512.png", 512),
+            icon("icon-maskable-512.png", 512, "maskable"),
+        ],
+    }
+
+
+def _secured(answer: Response) -> Response:
+    answer.headers.update(HEADERS)
+    return answer

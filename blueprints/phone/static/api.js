@@ -1,0 +1,59 @@
+// Calls to /api/v1. A refusal is thrown with the server's own words; no answer is `Unreachable`.
+
+const BASE = "/api/v1/";
+const PATIENCE = 25_000;
+let token = null;
+let signedOut = () => {};
+
+export class Refused extends Error {
+  constructor(status, problem) {
+    super(problem?.detail ?? `The server answered ${status}.`);
+    Object.assign(this, { status, code: problem?.code ?? "", field: problem?.field ?? "" });
+  }
+}
+
+export class Unreachable extends Error {}
+
+// Use this token from now on; `whenRefused` is called when the server does not take it any more.
+export function use(newToken, whenRefused) {
+  token = newToken;
+  signedOut = whenRefused;
+}
+
+export async function call(method, path, { body, file, signal, patience = PATIENCE } = {}) {
+  const answer = await ask(method, path, { body, file, signal: anyOf(signal, AbortSignal.timeout(patience)) });
+  if (answer.status === 204) return null;
+  return answer.json();
+}
+
+// The answer itself, once the server has agreed.
+export async function ask(method, path, { body, file, signal } = {}) {
+  const headers = {};
+  if (token) headers["Authorization"] = `Bearer ${token}`;
+  if (body) headers["Content-Type"] = "application/json";
+  let answer;
+  try {
+    answer = await fetch(BASE + path, { method, headers, signal, cache: "no-store", body: file ?? (body && JSON.stringify(body)) });
+  } catch (error) {
+    throw new Unreachable(error.message);
+  }
+  if (answer.ok) return answer;
+  if (answer.status >= 500 || answer.status === 429) throw new Unreachable(`The server answered ${answer.status}.`);
+  const problem = await answer.json().catch(() => null);
+  if (answer.status === 401 && token) signedOut();
+  throw new Refused(answer.status, problem);
+}
+
+// The path of a file of ours: its address may name the server otherwise than this page does.
+export function filePath(url) {
+  const { pathname, search } = new URL(url, location.href);
+  return pathname + search;
+}
+
+function anyOf(...signals) {
+  const given = signals.filter(Boolean);
+  if (given.length < 2) return given[0];
+  const both = new AbortController();
+  for (const signal of given) signal.addEventListener("abort", () => both.abort(), { once: true });
+  return both.signal;
+}

@@ -1,0 +1,119 @@
+// One message as it is seen: its text, its files, and below it what became of it.
+
+import { filePath } from "./api.js";
+import { el, icon, reconcile } from "./dom.js";
+import { state } from "./state.js";
+import { STATES, sizeOf, timeOf } from "./words.js";
+import { openViewer } from "./viewer.js";
+
+const LINK = /https?:\/\/[^\s<>"“”]+[^\s<>"“”.,;:!?')\]]/gi;
+const EMOJI_ONLY = /^\p{Extended_Pictographic}[\p{Extended_Pictographic}\p{Emoji_Modifier}\u200d\ufe0f\s]*$/u;
+const MOST_LARGE = 12; // in UTF-16
+
+// `shown`: {key, text, media, mine, who, at, status, reason, action, last, first}.
+export function bubble() {
+  return el(
+    "div",
+    { class: "message" },
+    el("p", { class: "who" }),
+    el("div", { class: "media" }),
+    el("p", { class: "words", dir: "auto" }),
+    el("p", { class: "foot" }, el("span", { class: "foot-state" }), el("time")),
+    el("div", { class: "trouble", hidden: true }, el("p", { class: "reason", dir: "auto" }), el("div", { class: "actions" })),
+  );
+}
+
+export function paintBubble(node, shown) {
+  const [who, media, words, foot, trouble] = node.children;
+  node.className = ["message", shown.mine ? "mine" : "theirs", shown.first && "first", shown.last && "last"].filter(Boolean).join(" ");
+  node.dataset.status = shown.status;
+  if (shown.seq) node.dataset.seq = shown.seq;
+  who.hidden = !shown.who;
+  if (who.textContent !== shown.who) who.textContent = shown.who;
+  paintWords(words, shown.text);
+  media.hidden = !shown.media.length;
+  reconcile(media, shown.media, (file) => `${file.id} ${file.state}`, makeFile, (part, file) => paintFile(part, file, shown));
+  paintFoot(foot, shown);
+  paintTrouble(trouble, shown);
+}
+
+function paintWords(words, text) {
+  words.hidden = !text;
+  if (words.dataset.text === text) return;
+  words.dataset.text = text;
+  words.classList.toggle("large", text.length <= MOST_LARGE && EMOJI_ONLY.test(text));
+  words.replaceChildren(...linked(text));
+}
+
+// A text with its web addresses as links.
+function linked(text) {
+  const parts = [];
+  let end = 0;
+  for (const found of text.matchAll(LINK)) {
+    parts.push(text.slice(end, found.index), el("a", { href: found[0], target: "_blank", rel: "noopener noreferrer", text: found[0] }));
+    end = found.index + found[0].length;
+  }
+  return [...parts, text.slice(end)].filter((part) => part !== "");
+}
+
+function paintFoot(foot, shown) {
+  const [told, time] = foot.children;
+  const words = shown.mine ? STATES[shown.status] : "";
+  if (told.textContent !== words) told.textContent = words;
+  time.textContent = timeOf(shown.at);
+  time.dateTime = new Date(shown.at).toISOString();
+  foot.classList.toggle("bad", ["failed", "refused", "unknown"].includes(shown.status));
+}
+
+function paintTrouble(trouble, shown) {
+  const [reason, actions] = trouble.children;
+  trouble.hidden = !shown.reason && !shown.actions.length;
+  if (reason.textContent !== shown.reason) reason.textContent = shown.reason;
+  reason.hidden = !shown.reason;
+  reconcile(actions, shown.actions, (one) => one.label, (one) => el("button", { type: "button", class: "small-button", text: one.label }));
+  shown.actions.forEach((one, at) => (actions.children[at].onclick = one.do));
+}
+
+const isPicture = (file) => /^image\/(jpeg|png|gif|webp|avif|bmp)$/.test(file.content_type);
+
+function makeFile(file) {
+  // Most are pictures: with the room for one, nothing moves when it comes.
+  if (file.state === "pending") return el("p", { class: "picture waiting", text: "On its way …" });
+  if (file.state === "failed") return el("p", { class: "file-note", text: "A file could not be fetched." });
+  const address = file.blob ? URL.createObjectURL(file.blob) : filePath(file.url);
+  return isPicture(file) ? picture(file, address) : fileLink(file, address);
+}
+
+function picture(file, address) {
+  const image = el("img", { alt: "", loading: "lazy", decoding: "async", src: address });
+  return el("button", { type: "button", class: "picture" }, image);
+}
+
+function paintFile(part, file, shown) {
+  if (part.tagName !== "BUTTON") return;
+  part.setAttribute("aria-label", `Picture ${shown.mine ? "to" : "from"} ${shown.with}, show it large`);
+  const [image] = part.children;
+  part.onclick = () => openViewer(image.src, file.name || "picture");
+  // A link is good for a day: the message, read again, has a new one.
+  image.onerror = () => {
+    image.onerror = null;
+    if (shown.id) state.reload(shown.id).then(() => (image.src = newAddress(shown, file) ?? image.src)).catch(() => {});
+  };
+}
+
+function newAddress(shown, file) {
+  const message = state.messages(shown.conversation_id).find((one) => one.id === shown.id);
+  const url = message?.media.find((one) => one.id === file.id)?.url;
+  return url ? filePath(url) : null;
+}
+
+function fileLink(file, address) {
+  const size = el("span", { class: "file-size", text: [file.content_type.split("/")[1], sizeOf(file.size)].filter(Boolean).join(" · ") });
+  return el(
+    "a",
+    { class: "file", href: address, download: file.name || true },
+    icon("file"),
+    el("span", { class: "file-words" }, el("bdi", { class: "file-name", text: file.name || "File" }), size),
+    icon("download"),
+  );
+}

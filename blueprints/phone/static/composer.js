@@ -1,0 +1,182 @@
+// Where a message is written: its text, its files, and what it will cost.
+
+import { el, icon, iconButton, reconcile } from "./dom.js";
+import { emojiPanel } from "./emoji.js";
+import { fitted } from "./pictures.js";
+import { count } from "./segments.js";
+import { state } from "./state.js";
+import { ownName, sizeOf, spoken } from "./words.js";
+
+const drafts = new Map(); // of each conversation, while the app runs
+
+export class Composer {
+  #files = [];
+  #nextFile = 0;
+
+  // `send({text, files})` takes what was written; `chooseNumber()` is called to send from another.
+  constructor(send, chooseNumber) {
+    this.send = send;
+    this.field = el("textarea", { rows: "1", maxlength: "10000", dir: "auto", enterkeyhint: "send", "aria-describedby": "cost" });
+    this.chooser = el("input", { type: "file", multiple: true, class: "hidden", tabindex: "-1", "aria-hidden": "true" });
+    this.strip = el("ul", { class: "strip", "aria-label": "Attached files" });
+    this.problem = el("p", { class: "problem", role: "alert", hidden: true });
+    this.cost = el("span", { class: "cost", id: "cost" });
+    this.from = el("button", { type: "button", class: "from", on: { click: chooseNumber } });
+    this.attach = iconButton("plus", "Attach a picture or a file", () => this.chooser.click());
+    this.face = iconButton("smile", "Emoji", () => this.#toggleEmoji(), { "aria-expanded": "false" });
+    this.button = el("button", { type: "submit", class: "send", "aria-label": "Send", title: "Send" }, icon("arrow"));
+    this.emoji = emojiPanel((sign) => this.#insert(sign));
+    this.node = el(
+      "form",
+      { class: "composer", autocomplete: "off" },
+      this.problem,
+      this.strip,
+      this.emoji,
+      el("div", { class: "composer-row" }, this.attach, this.chooser, el("div", { class: "box" }, this.field, this.face), this.button),
+      el("p", { class: "composer-foot" }, this.from, this.cost),
+    );
+    this.node.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    this.field.addEventListener("input", () => this.#changed());
+    this.field.addEventListener("keydown", (event) => this.#key(event));
+    this.field.addEventListener("paste", (event) => this.#take(event.clipboardData.files, event));
+    this.chooser.addEventListener("change", () => this.#take(this.chooser.files));
+    this.node.addEventListener("dragover", (event) => event.preventDefault());
+    this.node.addEventListener("drop", (event) => this.#take(event.dataTransfer.files, event));
+  }
+
+  // Write in this conversation (`key`), from `number`.
+  open(key, number) {
+    this.#keepDraft();
+    Object.assign(this, { key, number });
+    const own = state.me?.numbers.find((one) => one.number === number);
+    const limits = own?.limits ?? state.me?.limits;
+    this.limits = limits;
+    this.attach.hidden = !(own?.mms ?? true);
+    this.chooser.accept = (limits?.media_types ?? ["image/"]).map((kind) => (kind.endsWith("/") ? `${kind}*` : kind)).join();
+    this.field.placeholder = "Message";
+    const several = (state.me?.numbers.length ?? 0) > 1;
+    this.from.textContent = several ? `From ${ownName(number)}` : `From ${spoken(number)}`;
+    this.from.disabled = !several;
+    this.from.title = several ? "Send from another number" : "";
+    const draft = drafts.get(key) ?? { text: "", files: [] };
+    this.field.value = draft.text;
+    this.#files = draft.files;
+    this.emoji.hidden = true;
+    this.#complain("");
+    this.#changed();
+  }
+
+  get isEmpty() {
+    return !this.field.value.trim() && !this.#files.length;
+  }
+
+  focus() {
+    this.field.focus({ preventScroll: true });
+  }
+
+  // Without a keyboard of its own a device would cover half of the conversation.
+  focusOnDesk() {
+    if (matchMedia("(pointer: fine)").matches) this.focus();
+  }
+
+  #keepDraft() {
+    if (this.key) drafts.set(this.key, { text: this.field.value, files: this.#files });
+  }
+
+  async #submit() {
+    if (this.isEmpty || this.busy) return;
+    this.busy = true;
+    const written = { text: this.field.value.trim(), files: this.#files.map(({ blob, name }) => ({ blob, name })) };
+    try {
+      await this.send(written);
+      this.#files = [];
+      this.field.value = "";
+      this.emoji.hidden = true;
+      this.#complain("");
+      this.#keepDraft();
+    } catch (error) {
+      this.#complain(error.name === "QuotaExceededError" ? "This device has no room to keep it." : error.message);
+    }
+    this.busy = false;
+    this.#changed();
+    this.focus();
+  }
+
+  async #take(files, event) {
+    if (!files.length) return;
+    event?.preventDefault();
+    this.#complain("");
+    for (const file of files) {
+      if (this.#files.length >= this.limits.max_media) {
+        this.#complain(`A message takes at most ${this.limits.max_media} files.`);
+        break;
+      }
+      const fit = await fitted(file, this.limits.max_media_bytes);
+      if (!this.limits.media_types.some((kind) => fit.blob.type.startsWith(kind))) {
+        this.#complain(`“${fit.name}” is of a kind that cannot be sent.`);
+      } else if (fit.blob.size > this.limits.max_media_bytes) {
+        this.#complain(`“${fit.name}” is too large: at most ${sizeOf(this.limits.max_media_bytes)}.`);
+      } else this.#files.push({ ...fit, id: (this.#nextFile += 1) });
+    }
+    this.chooser.value = "";
+    this.#changed();
+    this.focus();
+  }
+
+  #key(event) {
+    if (event.key !== "Enter" || event.isComposing) return;
+    const onGlass = matchMedia("(pointer: coarse)").matches; // there, Enter begins a new line
+    if (event.shiftKey || (onGlass && !event.ctrlKey && !event.metaKey)) return;
+    event.preventDefault();
+    this.#submit();
+  }
+
+  #toggleEmoji() {
+    this.emoji.hidden = !this.emoji.hidden;
+    this.face.setAttribute("aria-expanded", String(!this.emoji.hidden));
+    if (!this.emoji.hidden) this.emoji.querySelector("[tabindex='0']").focus();
+  }
+
+  #insert(sign) {
+    const { selectionStart, selectionEnd } = this.field;
+    this.field.setRangeText(sign, selectionStart, selectionEnd, "end");
+    this.#changed();
+  }
+
+  #changed() {
+    this.field.style.height = "auto";
+    this.field.style.height = `${Math.min(this.field.scrollHeight, 160)}px`;
+    this.button.disabled = this.isEmpty;
+    this.face.setAttribute("aria-expanded", String(!this.emoji.hidden));
+    this.#showCost();
+    this.strip.hidden = !this.#files.length;
+    reconcile(this.strip, this.#files, (file) => file.id, (file) => this.#attached(file));
+  }
+
+  #showCost() {
+    const text = this.field.value.trim();
+    const { count: segments, room } = count(text);
+    const sms = `${room} left · ${segments} ${segments === 1 ? "segment" : "segments"}`;
+    this.cost.textContent = this.#files.length ? "MMS" : text ? sms : "";
+  }
+
+  #attached(file) {
+    const seen = file.blob.type.startsWith("image/")
+      ? el("img", { src: URL.createObjectURL(file.blob), alt: "" })
+      : el("span", { class: "strip-file" }, icon("file"), el("bdi", { text: file.name }));
+    const remove = iconButton("close", `Remove ${file.name}`, () => {
+      this.#files = this.#files.filter((one) => one !== file);
+      this.#changed();
+      this.focus();
+    });
+    return el("li", {}, seen, remove);
+  }
+
+  #complain(words) {
+    this.problem.textContent = words;
+    this.problem.hidden = !words;
+  }
+}

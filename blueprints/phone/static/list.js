@@ -1,0 +1,215 @@
+// The list of conversations, and the search in it.
+
+import { Refused, Unreachable, call } from "./api.js";
+import { avatar, paintAvatar } from "./avatar.js";
+import { el, reconcile } from "./dom.js";
+import { outbox } from "./outbox.js";
+import { state } from "./state.js";
+import { briefly, mediaWord, nameOf, ownName, peersOf, spoken, titleOf } from "./words.js";
+
+const PAUSE = 250;
+const SHORTEST = 2;
+const MOST_ASKED = 5;
+
+export class List {
+  #found = []; // messages that the server has found
+  #searched = "";
+  #timer = null;
+
+  constructor() {
+    this.pane = document.getElementById("list");
+    this.rows = document.getElementById("conversations");
+    this.hits = document.getElementById("hits");
+    this.field = document.getElementById("search");
+    this.nothing = document.getElementById("nothing");
+    this.current = null;
+    for (const type of ["conversations", "contacts", "me"]) state.addEventListener(type, () => this.paint());
+    outbox.addEventListener("change", () => this.paint());
+    this.field.addEventListener("input", () => this.#typed());
+    this.field.addEventListener("keydown", (event) => event.key === "Escape" && this.clear());
+    this.pane.addEventListener("keydown", (event) => this.#arrows(event));
+    const scroller = document.getElementById("list-scroll");
+    scroller.addEventListener("scroll", () => {
+      if (scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 400) this.#more();
+    });
+  }
+
+  // Mark the conversation that is open beside the list.
+  select(id) {
+    this.current = id;
+    this.paint();
+  }
+
+  clear() {
+    this.field.value = "";
+    this.#typed();
+  }
+
+  paint() {
+    const wanted = this.field.value.trim();
+    const shown = state.sorted().filter((one) => matches(one, wanted));
+    reconcile(this.rows, shown, (one) => one.id, row, (node, one) => this.#paintRow(node, one));
+    this.#paintHits(wanted);
+    const empty = !shown.length && !this.#found.length;
+    this.nothing.hidden = !empty;
+    this.nothing.dataset.why = wanted ? "search" : "none";
+    this.nothing.querySelector("b").textContent = wanted ? "Nothing found" : "No conversations yet";
+    this.nothing.querySelector("span").textContent = wanted
+      ? "Try another name, number or word."
+      : "Texts to your number appear here. Or write the first one.";
+  }
+
+  #paintRow(node, one) {
+    const [link] = node.children;
+    const peers = peersOf(one);
+    const own = state.me?.numbers.length > 1 ? ownName(one.number) : "";
+    const waits = outbox.entries.some((entry) => entry.number === one.number && sameMembers(entry.peers, peers));
+    link.href = `#/c/${one.id}`;
+    link.setAttribute("aria-current", one.id === this.current ? "page" : "false");
+    node.classList.toggle("unread", one.unread_count > 0);
+    paintAvatar(link.querySelector(".avatar"), peers);
+    put(link, ".row-name", titleOf(peers));
+    put(link, ".row-time", one.last_message ? briefly(one.last_message.created_at) : "");
+    put(link, ".row-preview", waits ? "Waiting to be sent …" : preview(one.last_message));
+    put(link, ".row-own", own);
+    link.querySelector(".row-own").hidden = !own;
+    const badge = link.querySelector(".count");
+    badge.hidden = !one.unread_count;
+    put(badge, "b", one.unread_count > 99 ? "99+" : String(one.unread_count));
+    const trouble = ["failed", "unknown"].includes(one.last_message?.status);
+    link.querySelector(".row-preview").classList.toggle("bad", trouble && !waits);
+  }
+
+  #paintHits(wanted) {
+    const found = wanted.length >= SHORTEST ? this.#found : [];
+    this.hits.hidden = !found.length;
+    reconcile(this.hits.querySelector("ul"), found, (one) => one.id, hit, (node, one) => paintHit(node, one, wanted));
+  }
+
+  #typed() {
+    clearTimeout(this.#timer);
+    const wanted = this.field.value.trim();
+    this.#found = wanted === this.#searched ? this.#found : [];
+    this.paint();
+    if (wanted.length >= SHORTEST) this.#timer = setTimeout(() => this.#search(wanted), PAUSE);
+  }
+
+  async #search(wanted) {
+    try {
+      const [{ items }] = await Promise.all([call("GET", `search?q=${encodeURIComponent(wanted)}&limit=50`), findOlder(wanted)]);
+      if (this.field.value.trim() !== wanted) return;
+      this.#found = items;
+      this.#searched = wanted;
+      this.paint();
+    } catch (error) {
+      if (!(error instanceof Unreachable || error instanceof Refused)) throw error; // what is known here is shown
+    }
+  }
+
+  async #more() {
+    if (this.loading || this.field.value) return;
+    this.loading = true;
+    await state.loadMoreConversations().catch((error) => {
+      if (!(error instanceof Unreachable)) throw error;
+    });
+    this.loading = false;
+  }
+
+  #arrows(event) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    const stops = [this.field, ...this.pane.querySelectorAll("a.row-link")];
+    const next = stops[stops.indexOf(document.activeElement) + step];
+    if (!next || !stops.includes(document.activeElement)) return;
+    event.preventDefault();
+    next.focus();
+  }
+}
+
+function put(node, selector, text) {
+  const place = node.querySelector(selector);
+  if (place.textContent !== text) place.textContent = text;
+}
+
+function row() {
+  const badge = el("span", { class: "count" }, el("b"), el("span", { class: "hidden", text: " unread" }));
+  return el(
+    "li",
+    { class: "row" },
+    el(
+      "a",
+      { class: "row-link" },
+      avatar(),
+      top(),
+      el("span", { class: "row-preview", dir: "auto" }),
+      badge,
+    ),
+  );
+}
+
+function hit() {
+  const preview = el("span", { class: "row-preview", dir: "auto" });
+  return el("li", { class: "row" }, el("a", { class: "row-link" }, avatar(), top(), preview));
+}
+
+function top() {
+  const parts = [el("bdi", { class: "row-name" }), el("span", { class: "row-own" }), el("span", { class: "row-time" })];
+  return el("span", { class: "row-top" }, parts);
+}
+
+function paintHit(node, message, wanted) {
+  const [link] = node.children;
+  const known = state.conversations.get(message.conversation_id);
+  const peers = known ? peersOf(known) : message.direction === "in" ? [message.from] : message.to;
+  link.href = `#/c/${message.conversation_id}/${message.seq}`;
+  paintAvatar(link.querySelector(".avatar"), peers);
+  put(link, ".row-name", titleOf(peers));
+  put(link, ".row-time", briefly(message.created_at));
+  link.querySelector(".row-preview").replaceChildren(...marked(around(message.text, wanted), wanted));
+}
+
+// Conversations that are not in the list yet: with these digits, or with contacts of such a name.
+async function findOlder(wanted) {
+  const digits = wanted.replace(/[\s().+-]/g, "");
+  const named = [...state.contacts].filter(([, name]) => name.toLowerCase().includes(wanted.toLowerCase())).map(([number]) => number);
+  const known = new Set(state.sorted().flatMap(peersOf));
+  const asked = [...named.filter((number) => !known.has(number)).slice(0, MOST_ASKED), ...(/^\d{3,}$/.test(digits) ? [digits] : [])];
+  await Promise.all(asked.map((number) => state.findConversations(number)));
+}
+
+// The part of a text in which the wanted words stand.
+function around(text, wanted) {
+  const at = text.search(pattern(wanted));
+  return at > 30 ? `… ${text.slice(at - 24)}` : text;
+}
+
+function marked(text, wanted) {
+  return text.split(pattern(wanted)).map((part, at) => (at % 2 ? el("mark", { text: part }) : part));
+}
+
+function pattern(wanted) {
+  const words = wanted.split(/\s+/).map((word) => word.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&"));
+  return new RegExp(`(${words.join("|")})`, "iu");
+}
+
+function preview(message) {
+  if (!message) return "";
+  const words = message.text.replace(/\s+/g, " ").trim() || mediaWord(message.media);
+  if (message.direction === "in") return words;
+  const failed = { failed: "Not delivered: ", unknown: "Perhaps not sent: " }[message.status];
+  const who = message.sent_by && message.sent_by !== state.me?.extension ? `${message.sent_by}: ` : "You: ";
+  return `${failed ?? who}${words}`;
+}
+
+function matches(conversation, wanted) {
+  if (!wanted) return true;
+  const digits = wanted.replace(/[\s().-]/g, "");
+  return peersOf(conversation).some((peer) => {
+    const named = `${nameOf(peer)} ${spoken(peer)}`.toLowerCase().includes(wanted.toLowerCase());
+    return named || (/^\+?\d{2,}$/.test(digits) && peer.includes(digits));
+  });
+}
+
+export function sameMembers(some, others) {
+  return [...some].sort().join() === [...others].sort().join();
+}

@@ -1,0 +1,132 @@
+// A new conversation: to a contact, or to any number.
+
+import { avatar, paintAvatar } from "./avatar.js";
+import { el, iconButton, reconcile } from "./dom.js";
+import { editContact } from "./people.js";
+import { state } from "./state.js";
+import { ownName, plainNumber, peersOf, spoken } from "./words.js";
+
+export class NewTalk {
+  constructor(back) {
+    this.field = el("input", {
+      type: "text", id: "to", class: "to", autocomplete: "off", autocapitalize: "off", spellcheck: "false", enterkeyhint: "go",
+      placeholder: "Name or number", "aria-describedby": "to-problem",
+    });
+    this.from = el("select", { id: "from", class: "from-choice" });
+    this.fromRow = el("div", { class: "new-row" }, el("label", { for: "from", text: "From" }), this.from);
+    this.problem = el("p", { class: "problem", id: "to-problem", role: "alert", hidden: true });
+    this.people = el("ul", { class: "people", "aria-label": "Contacts" });
+    this.node = el(
+      "div",
+      { class: "talk new", hidden: true },
+      el("header", { class: "bar" }, iconButton("back", "Back to the conversations", back, { class: "icon-button back" }), el("h1", { class: "bar-title", text: "New conversation" })),
+      el(
+        "form",
+        { class: "new-form", autocomplete: "off", on: { submit: (event) => this.#submit(event) } },
+        el("div", { class: "new-row" }, el("label", { for: "to", text: "To" }), this.field, el("button", { type: "submit", class: "small-button", text: "Write" })),
+        this.fromRow,
+        this.problem,
+      ),
+      el("div", { class: "new-scroll" }, this.people),
+    );
+    document.getElementById("talk").append(this.node);
+    this.field.addEventListener("input", () => this.#paint());
+    this.node.addEventListener("keydown", (event) => event.key === "Escape" && back());
+    state.addEventListener("contacts", () => this.isOpen && this.#paint());
+  }
+
+  get isOpen() {
+    return !this.node.hidden;
+  }
+
+  open() {
+    const usable = (state.me?.numbers ?? []).filter((one) => one.sms);
+    this.from.replaceChildren(...usable.map((one) => el("option", { value: one.number, text: label(one.number) })));
+    this.fromRow.hidden = usable.length < 2;
+    this.field.value = "";
+    this.node.hidden = false;
+    this.#complain("");
+    this.#paint();
+    this.field.focus({ preventScroll: true });
+  }
+
+  close() {
+    this.node.hidden = true;
+  }
+
+  #paint() {
+    const wanted = this.field.value.trim().toLowerCase();
+    const known = new Map(state.contacts);
+    for (const one of state.sorted()) for (const peer of peersOf(one)) if (!known.has(peer)) known.set(peer, "");
+    const people = [...known]
+      .map(([number, name]) => ({ number, name }))
+      .filter(({ number, name }) => !wanted || name.toLowerCase().includes(wanted) || has(number, wanted))
+      .sort((one, other) => Number(!one.name) - Number(!other.name) || one.name.localeCompare(other.name))
+      .slice(0, 200);
+    reconcile(this.people, people, (one) => one.number, (one) => this.#person(one), paintPerson);
+  }
+
+  #person({ number }) {
+    return el(
+      "li",
+      { class: "person" },
+      el("button", { type: "button", class: "person-main", on: { click: () => this.#write([number]) } }, avatar(), el("bdi", { class: "row-name" }), el("span", { class: "person-number" })),
+      iconButton("edit", `Name of ${spoken(number)}`, () => editContact([number])),
+    );
+  }
+
+  #submit(event) {
+    event.preventDefault();
+    const written = this.field.value.split(/[,;]/).map((part) => part.trim()).filter(Boolean);
+    const only = this.people.children.length === 1 ? this.people.firstElementChild.dataset.key : null;
+    const numbers = written.map((part) => plainNumber(part) ?? named(part));
+    if (written.length === 1 && !numbers[0] && only) return this.#write([only]);
+    if (!written.length || numbers.includes(null)) {
+      return this.#complain("Write a phone number, such as (303) 555-0177, or choose a contact.");
+    }
+    const most = state.me.numbers.find((one) => one.number === this.#number())?.limits?.max_recipients ?? 1;
+    if (numbers.length > most) {
+      return this.#complain(most > 1 ? `This number sends to at most ${most} people at once.` : "This number sends to one person at a time.");
+    }
+    return this.#write([...new Set(numbers)]);
+  }
+
+  #number() {
+    return this.from.value || state.me?.numbers[0]?.number;
+  }
+
+  #write(peers) {
+    if (!this.#number()) return this.#complain("Your extension has no number yet. Ask whoever runs your phone system.");
+    // A contact is written to from the number last used with it, unless there is a choice to make.
+    const last = state.sorted().find((one) => this.fromRow.hidden && peersOf(one).join() === peers.join());
+    location.replace(`#/to/${last?.number ?? this.#number()}/${peers.map(encodeURIComponent).join()}`);
+    return undefined;
+  }
+
+  #complain(words) {
+    this.problem.textContent = words;
+    this.problem.hidden = !words;
+  }
+}
+
+function paintPerson(node, { number, name }) {
+  const [main] = node.children;
+  paintAvatar(main.children[0], [number]);
+  main.children[1].textContent = name || spoken(number);
+  main.children[2].textContent = name ? spoken(number) : "";
+}
+
+function has(number, wanted) {
+  const digits = wanted.replace(/[\s().+-]/g, "");
+  return /^\d+$/.test(digits) && number.includes(digits);
+}
+
+function named(written) {
+  for (const [number, name] of state.contacts) if (name.toLowerCase() === written.toLowerCase()) return number;
+  return null;
+}
+
+function label(number) {
+  const name = ownName(number);
+  return name === spoken(number) ? name : `${name} · ${spoken(number)}`;
+}

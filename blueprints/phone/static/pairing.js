@@ -1,0 +1,70 @@
+// The first page: a code of the operator's makes this browser a device of an extension.
+
+import { Refused, Unreachable, call } from "./api.js";
+import { isApple, isInstalled } from "./push.js";
+
+export class Pairing {
+  // `paired({token, device_id, extension})` is called with what the server gives for a code.
+  constructor(paired) {
+    this.page = document.getElementById("pairing");
+    this.form = this.page.querySelector("form");
+    this.code = document.getElementById("code");
+    this.name = document.getElementById("device");
+    this.problem = document.getElementById("pairing-problem");
+    this.paired = paired;
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#pair();
+    });
+    this.code.addEventListener("input", () => this.#spaced());
+  }
+
+  open(code, words = "") {
+    this.page.hidden = false;
+    this.name.value ||= guess();
+    document.getElementById("home-screen").hidden = !isApple() || isInstalled();
+    if (code) this.code.value = code;
+    this.#complain(words);
+    (code ? this.form.querySelector("button") : this.code).focus();
+  }
+
+  close() {
+    this.page.hidden = true;
+    this.code.value = "";
+  }
+
+  async #pair() {
+    const button = this.form.querySelector("button");
+    button.disabled = true;
+    this.#complain("");
+    try {
+      const device = { name: this.name.value.trim() || guess(), platform: "web" };
+      await this.paired(await call("POST", "pair", { body: { code: this.code.value, device } }));
+    } catch (error) {
+      if (!(error instanceof Refused || error instanceof Unreachable)) throw error;
+      this.#complain(error instanceof Refused ? error.message : "The server cannot be reached. Try again.");
+      this.code.focus();
+    } finally {
+      button.disabled = false;
+    }
+  }
+
+  // ABCD2345 is shown as ABCD-2345 while it is typed.
+  #spaced() {
+    const plain = this.code.value.toUpperCase().replace(/[^A-Z0-9]/g, "").slice(0, 8);
+    const spaced = plain.length > 4 ? `${plain.slice(0, 4)}-${plain.slice(4)}` : plain;
+    if (this.code.selectionStart === this.code.value.length) this.code.value = spaced;
+  }
+
+  #complain(words) {
+    this.problem.textContent = words;
+    this.problem.hidden = !words;
+  }
+}
+
+// What this device is most likely called.
+function guess() {
+  const agent = navigator.userAgent;
+  const known = { iPhone: "iPhone", iPad: "iPad", Android: "Android phone", Windows: "Windows computer", Macintosh: "Mac", CrOS: "Chromebook", Linux: "Linux computer" };
+  return Object.entries(known).find(([word]) => agent.includes(word))?.[1] ?? "Browser";
+}

@@ -1,0 +1,75 @@
+// Names of numbers, which everybody here shares, and the choice of a number of ours.
+
+import { Refused, Unreachable } from "./api.js";
+import { el, icon } from "./dom.js";
+import { openSheet } from "./sheet.js";
+import { state } from "./state.js";
+import { ownName, spoken } from "./words.js";
+
+// A sheet with the name of each of these numbers, to be changed.
+export function editContact(peers) {
+  const sheet = openSheet(peers.length > 1 ? "People" : "Contact", ...peers.map((peer) => form(peer, () => sheet.close())));
+}
+
+function form(peer, done) {
+  const id = `name-${peer}`;
+  const field = el("input", { id, type: "text", maxlength: "100", autocomplete: "off", dir: "auto", value: state.contacts.get(peer) ?? "", autofocus: true });
+  const problem = el("p", { class: "problem", role: "alert", hidden: true });
+  const save = async (name) => {
+    try {
+      if (name || state.contacts.has(peer)) await state.nameNumber(peer, name);
+      done();
+    } catch (error) {
+      if (!(error instanceof Refused || error instanceof Unreachable)) throw error;
+      problem.textContent = error instanceof Refused ? error.message : "There is no connection. Try again later.";
+      problem.hidden = false;
+    }
+  };
+  const submit = (event) => {
+    event.preventDefault();
+    save(field.value.trim());
+  };
+  return el(
+    "form",
+    { class: "contact", on: { submit } },
+    el("p", { class: "contact-number" }, el("bdi", { text: spoken(peer) })),
+    el("label", { class: "label", for: id, text: "Name" }),
+    field,
+    el("p", { class: "fine", text: "Everybody in your organisation sees this name." }),
+    problem,
+    el(
+      "div",
+      { class: "buttons" },
+      state.contacts.has(peer) && el("button", { type: "button", class: "button danger", text: "Remove name", on: { click: () => save("") } }),
+      el("button", { type: "submit", class: "button primary", text: "Save" }),
+    ),
+  );
+}
+
+// Ask which number of ours to send from; resolves to it, or to null.
+export function chooseNumber(current) {
+  return new Promise((resolve) => {
+    const choices = state.me.numbers.map((one) =>
+      el(
+        "button",
+        {
+          type: "button",
+          class: "choice",
+          "aria-pressed": String(one.number === current),
+          disabled: !one.sms,
+          on: {
+            click: () => {
+              resolve(one.number);
+              sheet.close();
+            },
+          },
+        },
+        el("span", { class: "choice-name", text: ownName(one.number) }),
+        el("span", { class: "choice-detail", text: one.sms ? spoken(one.number) : "Its carrier is not set up" }),
+        one.number === current && icon("check"),
+      ),
+    );
+    const sheet = openSheet("Send from", el("div", { class: "choices" }, choices));
+    sheet.addEventListener("close", () => resolve(null));
+  });
+}

@@ -1,0 +1,83 @@
+// Notifications while the app is closed: this browser's subscription, as the server knows it.
+
+import { call } from "./api.js";
+import * as db from "./db.js";
+import { state } from "./state.js";
+
+// Whether this browser can: "yes", or why not.
+export function ability() {
+  if (!state.me?.vapid_public_key) return "server";
+  if (!isSecureContext) return "insecure";
+  if (!("serviceWorker" in navigator) || !("PushManager" in window) || !("Notification" in window)) {
+    return isApple() && !isInstalled() ? "home" : "browser";
+  }
+  return Notification.permission === "denied" ? "denied" : "yes";
+}
+
+export const REASONS = {
+  server: "This server sends no notifications.",
+  insecure: "Notifications need an address that begins with https.",
+  home: "First add this app to the Home Screen: Share, then “Add to Home Screen”. Open it from there.",
+  browser: "This browser cannot show notifications of web apps.",
+  denied: "Notifications are blocked for this app. Allow them in the settings of your browser or phone.",
+};
+
+export function isInstalled() {
+  return matchMedia("(display-mode: standalone)").matches || navigator.standalone === true;
+}
+
+export function isApple() {
+  return /iPhone|iPad|iPod/.test(navigator.userAgent) || (navigator.platform === "MacIntel" && navigator.maxTouchPoints > 1);
+}
+
+export function isOn() {
+  return state.me?.device.push?.type === "webpush";
+}
+
+// Ask for permission and subscribe; false if the permission was not given.
+export async function turnOn() {
+  if ((await Notification.requestPermission()) !== "granted") return false;
+  await subscribe();
+  return true;
+}
+
+export async function turnOff() {
+  await change({ push: { type: "none" } });
+  const subscription = await (await navigator.serviceWorker.ready).pushManager.getSubscription();
+  await subscription?.unsubscribe();
+}
+
+// At every start: a browser may have renewed its subscription, or the server its key.
+export async function renew() {
+  if (isOn() && ability() === "yes" && Notification.permission === "granted") await subscribe();
+}
+
+async function subscribe() {
+  const { pushManager } = await navigator.serviceWorker.ready;
+  const key = bytes(state.me.vapid_public_key);
+  let subscription = await pushManager.getSubscription();
+  const usedKey = subscription?.options.applicationServerKey;
+  if (usedKey && String(new Uint8Array(usedKey)) !== String(key)) {
+    await subscription.unsubscribe();
+    subscription = null;
+  }
+  subscription ??= await pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
+  const { endpoint, keys } = subscription.toJSON();
+  await change({ push: { type: "webpush", endpoint, keys: { p256dh: keys.p256dh, auth: keys.auth } } });
+}
+
+// Change something of this device at the server.
+export async function change(changes) {
+  const device = await call("PUT", `devices/${state.me.device.id}`, { body: changes });
+  state.me = { ...state.me, device };
+  await db.set("me", state.me);
+}
+
+export function test() {
+  return call("POST", `devices/${state.me.device.id}/test`, { body: {} });
+}
+
+function bytes(base64url) {
+  const plain = atob(base64url.replaceAll("-", "+").replaceAll("_", "/"));
+  return Uint8Array.from(plain, (character) => character.charCodeAt(0));
+}

@@ -1,0 +1,50 @@
+// What can be done about a message that did not arrive: the same again, as a message of its own with
+// an id of its own. What may have arrived is sent again only by whoever says so.
+
+import { Refused, Unreachable, ask } from "./api.js";
+import * as db from "./db.js";
+import { say } from "./dom.js";
+import { outbox } from "./outbox.js";
+import { confirm } from "./sheet.js";
+
+const repeated = new Set(); // ids of messages that were sent again: not offered another time
+
+export async function recallRepeated() {
+  for (const id of (await db.get("repeated")) ?? []) repeated.add(id);
+}
+
+// [{label, do}] for a message of a conversation.
+export function remedies(talk, message) {
+  if (repeated.has(message.id)) return [];
+  if (message.status === "failed") return [{ label: "Try again", do: () => repeat(talk, message) }];
+  if (message.status === "unknown") return [{ label: "Send again …", do: () => repeatUnknown(talk, message) }];
+  return [];
+}
+
+async function repeatUnknown(talk, message) {
+  const wanted = await confirm(
+    "Send it again?",
+    "The carrier did not answer, so it may have been sent already. Then they get it twice.",
+    "Send again",
+  );
+  if (wanted) await repeat(talk, message);
+}
+
+async function repeat({ number, peers }, message) {
+  if (repeated.has(message.id)) return; // touched twice
+  repeated.add(message.id);
+  const files = [];
+  try {
+    for (const file of message.media) {
+      const answer = await ask("GET", `media/${file.id}`);
+      files.push({ blob: new Blob([await answer.blob()], { type: file.content_type }), name: file.name || "file" });
+    }
+  } catch (error) {
+    repeated.delete(message.id);
+    if (!(error instanceof Unreachable || error instanceof Refused)) throw error;
+    say("Its files cannot be fetched now. Try again later.");
+    return;
+  }
+  await db.set("repeated", [...repeated]);
+  await outbox.add({ number, peers, text: message.text, files });
+}

@@ -1,0 +1,132 @@
+// The settings of this device: notifications, its name, and leaving.
+
+import { Refused, Unreachable, call } from "./api.js";
+import { el } from "./dom.js";
+import * as push from "./push.js";
+import { confirm, openSheet } from "./sheet.js";
+import { state } from "./state.js";
+import { spoken } from "./words.js";
+
+const PREVIEWS = { full: "Name and text", sender: "Name only", none: "Neither" };
+
+export async function openSettings(leave) {
+  const { me } = state;
+  const problem = el("p", { class: "problem", role: "alert", hidden: true });
+  const sheet = openSheet(
+    "Settings",
+    el("p", { class: "whose" }, el("b", { text: `Extension ${me.extension}` }), numbersOf(me)),
+    problem,
+    ...notifications(guarded),
+    el("h3", { text: "This device" }),
+    name(guarded),
+    el("div", { class: "buttons" }, el("button", { type: "button", class: "button danger", text: "Sign out", on: { click: signOut } })),
+  );
+
+  // Do something at the server; what goes wrong is said, and `undo` puts the control back.
+  async function guarded(work, undo = () => {}) {
+    problem.hidden = true;
+    try {
+      return await work();
+    } catch (error) {
+      const expected = error instanceof Refused || error instanceof Unreachable || error instanceof DOMException;
+      if (!expected) throw error;
+      problem.textContent = error instanceof Unreachable ? "There is no connection. Try again later." : error.message;
+      problem.hidden = false;
+      undo();
+      return null;
+    }
+  }
+
+  async function signOut() {
+    const wanted = await confirm(
+      "Sign out?",
+      "This device forgets everything, also what still waits to be sent. To come back you need a new code.",
+      "Sign out",
+    );
+    if (!wanted) return;
+    await guarded(async () => {
+      if (push.isOn()) await push.turnOff();
+      await call("DELETE", `devices/${me.device.id}`);
+      sheet.close();
+      await leave();
+    });
+  }
+}
+
+function numbersOf(me) {
+  if (!me.numbers.length) return el("span", { text: "No number yet" });
+  return me.numbers.map(({ number, description }) => el("span", { text: [description, spoken(number)].filter(Boolean).join(" · ") }));
+}
+
+function notifications(guarded) {
+  const can = push.ability();
+  if (can === "server") return [];
+  const { device } = state.me;
+  const on = el("input", { type: "checkbox", role: "switch", id: "notify", disabled: can !== "yes" });
+  on.checked = can === "yes" && push.isOn();
+  const outcome = el("p", { class: "fine", role: "status" });
+  const test = el("button", { type: "button", class: "button", text: "Send me a test" });
+  const preview = el("select", { id: "preview" }, Object.entries(PREVIEWS).map(([value, text]) => el("option", { value, text })));
+  preview.value = device.preview ?? "full";
+  const more = el(
+    "div",
+    { class: "more" },
+    el("div", { class: "setting" }, el("label", { for: "preview", text: "A notification shows" }), preview),
+    quietHours(guarded),
+    el("div", { class: "buttons" }, test),
+    outcome,
+  );
+  const paint = () => (more.hidden = !on.checked);
+  on.addEventListener("change", async () => {
+    const wanted = on.checked;
+    const done = await guarded(
+      async () => (wanted ? push.turnOn() : push.turnOff().then(() => true)),
+      () => (on.checked = !wanted),
+    );
+    if (done === false) on.checked = false;
+    if (done === false) outcome.textContent = push.REASONS.denied;
+    paint();
+  });
+  preview.addEventListener("change", () => guarded(() => push.change({ preview: preview.value }), () => (preview.value = state.me.device.preview)));
+  test.addEventListener("click", async () => {
+    outcome.textContent = "Asking …";
+    const told = await guarded(() => push.test());
+    outcome.textContent = told ? told.detail : "";
+  });
+  paint();
+  return [
+    el("h3", { text: "Notifications" }),
+    el("div", { class: "setting" }, el("label", { for: "notify", text: "When the app is closed" }), on),
+    can !== "yes" && el("p", { class: "fine", text: push.REASONS[can] }),
+    more,
+  ].filter(Boolean);
+}
+
+function quietHours(guarded) {
+  const kept = state.me.device.quiet_hours;
+  const on = el("input", { type: "checkbox", role: "switch", id: "quiet" });
+  const start = el("input", { type: "time", id: "quiet-start", required: true, value: kept?.start ?? "22:00" });
+  const end = el("input", { type: "time", id: "quiet-end", required: true, value: kept?.end ?? "07:00" });
+  const times = el("div", { class: "setting times" }, el("label", { for: "quiet-start", text: "From" }), start, el("label", { for: "quiet-end", text: "to" }), end);
+  on.checked = Boolean(kept);
+  const save = async () => {
+    times.hidden = !on.checked;
+    if (on.checked && !(start.value && end.value)) return;
+    const time_zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    const hours = on.checked ? { start: start.value, end: end.value, time_zone } : null;
+    await guarded(() => push.change({ quiet_hours: hours }));
+  };
+  times.hidden = !on.checked;
+  for (const control of [on, start, end]) control.addEventListener("change", save);
+  return el("div", {}, el("div", { class: "setting" }, el("label", { for: "quiet", text: "Quiet hours" }), on), times);
+}
+
+function name(guarded) {
+  const field = el("input", { id: "device-name", type: "text", maxlength: "100", required: true, autocomplete: "off", value: state.me.device.name });
+  field.addEventListener("change", () => {
+    const wanted = field.value.trim();
+    const undo = () => (field.value = state.me.device.name);
+    return wanted ? guarded(() => push.change({ name: wanted }), undo) : undo();
+  });
+  return el("div", { class: "setting" }, el("label", { for: "device-name", text: "Name" }), field);
+}

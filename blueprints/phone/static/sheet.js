@@ -1,0 +1,52 @@
+// Sheets: dialogs over the page. They take the focus and give it back; Escape closes them.
+
+import { el, iconButton } from "./dom.js";
+
+// Open a sheet with a title and some content; returns its dialog.
+export function openSheet(title, ...content) {
+  const heading = `sheet-${document.querySelectorAll("dialog").length}`;
+  const dialog = el(
+    "dialog",
+    { class: "sheet", "aria-labelledby": heading },
+    el(
+      "header",
+      { class: "sheet-bar" },
+      el("h2", { id: heading, text: title }),
+      iconButton("close", "Close", () => dialog.close()),
+    ),
+    el("div", { class: "sheet-body" }, ...content),
+  );
+  return show(dialog);
+}
+
+// Ask before something that cannot be taken back; resolves to whether it is wanted.
+export function confirm(question, detail, action) {
+  return new Promise((resolve) => {
+    const close = (answer) => {
+      resolve(answer);
+      dialog.close();
+    };
+    const dialog = el(
+      "dialog",
+      { class: "sheet question", role: "alertdialog", "aria-labelledby": "question", "aria-describedby": "question-detail" },
+      el("h2", { id: "question", text: question }),
+      el("p", { id: "question-detail", text: detail }),
+      el(
+        "div",
+        { class: "buttons" },
+        el("button", { type: "button", class: "button", text: "Cancel", autofocus: true, on: { click: () => close(false) } }),
+        el("button", { type: "button", class: "button primary", text: action, on: { click: () => close(true) } }),
+      ),
+    );
+    dialog.addEventListener("close", () => resolve(false));
+    show(dialog);
+  });
+}
+
+export function show(dialog) {
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}

@@ -1,0 +1,211 @@
+// What this app knows: who it is, conversations, messages, contacts. Views listen for changes.
+
+import { call } from "./api.js";
+import * as db from "./db.js";
+
+const PAGE = 50;
+const MOST_KEPT = 4000;
+
+class State extends EventTarget {
+  me = null;
+  connected = true;
+  contacts = new Map(); // number -> name
+  conversations = new Map(); // id -> conversation
+  nextCursor = null;
+  #messages = new Map(); // conversation id -> Map of message id -> message
+  #reached = new Map(); // conversation id -> {from, more}: all messages since `from` are here
+
+  tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  // Start with what this device has kept, so that there is something to see at once.
+  async recall() {
+    this.me = (await db.get("me")) ?? null;
+    for (const one of await db.all("conversations")) this.conversations.set(one.id, one);
+    for (const one of await db.all("contacts")) this.contacts.set(one.number, one.name);
+  }
+
+  // Load who we are and the lists; returns the token from which to follow what happens.
+  async refresh() {
+    const me = await call("GET", "me");
+    await this.#keepMe(me);
+    this.#reached.clear();
+    const [page] = await Promise.all([call("GET", `conversations?limit=${PAGE}`), this.loadContacts()]);
+    this.conversations = new Map(page.items.map((one) => [one.id, one]));
+    this.nextCursor = page.next_cursor;
+    await db.replace("conversations", page.items);
+    this.tell("conversations");
+    this.tell("reset");
+    return me.sync_token;
+  }
+
+  async loadMe() {
+    await this.#keepMe(await call("GET", "me"));
+  }
+
+  async #keepMe(me) {
+    this.me = me;
+    await db.set("me", me);
+    this.tell("me");
+  }
+
+  async loadMoreConversations() {
+    if (!this.nextCursor) return;
+    const page = await call("GET", `conversations?limit=${PAGE}&cursor=${this.nextCursor}`);
+    this.nextCursor = page.next_cursor;
+    for (const one of page.items) this.conversations.set(one.id, one);
+    await db.put("conversations", ...page.items);
+    this.tell("conversations");
+  }
+
+  // Bring conversations here in whose numbers these digits stand.
+  async findConversations(digits) {
+    const { items } = await call("GET", `conversations?q=${encodeURIComponent(digits)}&limit=${PAGE}`);
+    for (const one of items) this.conversations.set(one.id, one);
+    this.tell("conversations");
+  }
+
+  // A conversation, from the server if it is not known here. Throws `Refused` if there is none.
+  async conversation(id) {
+    if (!this.conversations.has(id)) this.#keep(await call("GET", `conversations/${id}`));
+    return this.conversations.get(id);
+  }
+
+  sorted() {
+    return [...this.conversations.values()].sort((one, other) => other.last_seq - one.last_seq);
+  }
+
+  get unread() {
+    return this.sorted().reduce((sum, one) => sum + one.unread_count, 0);
+  }
+
+  // Messages
+
+  messages(id) {
+    const from = this.#reached.get(id)?.from ?? 0;
+    const known = [...(this.#messages.get(id)?.values() ?? [])].filter((one) => one.seq >= from);
+    return known.sort((one, other) => one.seq - other.seq);
+  }
+
+  hasMore(id) {
+    return this.#reached.get(id)?.more ?? false;
+  }
+
+  isLoaded(id) {
+    return this.#reached.has(id);
+  }
+
+  // What this device has kept of a conversation, then the newest page from the server.
+  async open(id) {
+    if (!this.#messages.has(id)) {
+      this.#remember(id, await db.messagesOf(id));
+      this.tell("messages", { id });
+    }
+    if (!this.isLoaded(id)) await this.loadOlder(id);
+  }
+
+  async loadOlder(id, limit = PAGE) {
+    const before = this.#reached.get(id)?.from;
+    const page = await call("GET", `conversations/${id}/messages?limit=${limit}${before ? `&before=${before}` : ""}`);
+    const oldest = page.items.at(-1)?.seq ?? before ?? 0;
+    this.#remember(id, page.items);
+    this.#reached.set(id, { from: page.has_more ? oldest : 0, more: page.has_more });
+    await db.put("messages", ...page.items);
+    this.tell("messages", { id });
+  }
+
+  // Load further back until this message is there.
+  async loadBackTo(id, seq) {
+    while (this.hasMore(id) && this.#reached.get(id).from > seq) await this.loadOlder(id, 200);
+  }
+
+  async reload(messageId) {
+    await this.take(await call("GET", `messages/${messageId}`));
+  }
+
+  #remember(id, found) {
+    if (!this.#messages.has(id)) this.#messages.set(id, new Map());
+    const known = this.#messages.get(id);
+    for (const message of found) {
+      const before = known.get(message.id);
+      if (!before || before.updated_at <= message.updated_at) known.set(message.id, message);
+    }
+  }
+
+  // A message, new or changed, as an answer or an event brings it.
+  async take(message) {
+    this.#remember(message.conversation_id, [message]);
+    await db.put("messages", message);
+    const known = this.conversations.get(message.conversation_id);
+    if (!known) await this.conversation(message.conversation_id);
+    else if (message.seq >= known.last_seq) {
+      const isNew = message.seq > known.last_seq;
+      const unread = isNew && message.direction === "in" && message.seq > known.read_seq ? 1 : 0;
+      const newer = message.seq > known.last_seq || (known.last_message?.updated_at ?? "") <= message.updated_at;
+      this.#keep({
+        ...known,
+        last_message: newer ? message : known.last_message,
+        last_seq: message.seq,
+        unread_count: known.unread_count + unread,
+      });
+    }
+    this.tell("messages", { id: message.conversation_id });
+  }
+
+  // Something that happened, as /sync and /events tell it.
+  async happened(event) {
+    if (event.message) {
+      const isNews = event.message.direction === "in" && event.type === "message.created";
+      await this.take(event.message);
+      if (isNews) this.tell("news", { message: event.message });
+    } else if (event.type === "conversation.read") {
+      const known = this.conversations.get(event.conversation_id);
+      if (known) this.#keep({ ...known, read_seq: event.read_seq, unread_count: event.unread_count });
+    }
+  }
+
+  async read(id) {
+    const known = this.conversations.get(id);
+    if (!known || !known.unread_count) return;
+    const told = await call("POST", `conversations/${id}/read`, { body: { up_to_seq: known.last_seq } });
+    this.#keep({ ...this.conversations.get(id), ...told });
+  }
+
+  #keep(conversation) {
+    this.conversations.set(conversation.id, conversation);
+    db.put("conversations", conversation);
+    this.tell("conversations");
+  }
+
+  // Contacts
+
+  async loadContacts() {
+    const { items } = await call("GET", "contacts");
+    this.contacts = new Map(items.map((one) => [one.number, one.name]));
+    await db.replace("contacts", items);
+    this.tell("contacts");
+  }
+
+  async nameNumber(number, name) {
+    if (name) await call("PUT", `contacts/${encodeURIComponent(number)}`, { body: { name } });
+    else await call("DELETE", `contacts/${encodeURIComponent(number)}`);
+    await this.loadContacts();
+  }
+
+  // The device need not keep everything that it ever saw.
+  async tidy() {
+    const kept = await db.all("messages");
+    if (kept.length > MOST_KEPT) {
+      await db.replace("messages", kept.sort((one, other) => other.seq - one.seq).slice(0, MOST_KEPT / 2));
+    }
+  }
+
+  setConnected(connected) {
+    if (this.connected === connected) return;
+    this.connected = connected;
+    this.tell("connection");
+  }
+}
+
+export const state = new State();

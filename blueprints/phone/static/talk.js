@@ -1,0 +1,225 @@
+// One conversation: its messages by day, what becomes of them, and where to write.
+
+import { Refused, Unreachable } from "./api.js";
+import { avatar, paintAvatar } from "./avatar.js";
+import { bubble, paintBubble } from "./bubble.js";
+import { Composer } from "./composer.js";
+import { el, icon, iconButton, reconcile, say } from "./dom.js";
+import { sameMembers } from "./list.js";
+import { chooseNumber, editContact } from "./people.js";
+import { outbox } from "./outbox.js";
+import { state } from "./state.js";
+import { timeline } from "./timeline.js";
+import { mediaWord, nameOf, ownName, peersOf, spoken, titleOf } from "./words.js";
+
+const NEAR = 120; // pixels from the end that still count as the end
+
+export class Talk {
+  constructor(back) {
+    this.pane = document.getElementById("talk");
+    this.face = avatar();
+    this.name = el("bdi", { class: "talk-name" });
+    this.under = el("span", { class: "talk-under" });
+    this.title = el("button", { type: "button", class: "talk-title", on: { click: () => this.#edit() } }, this.face, el("h1", {}, this.name), this.under);
+    this.call = el("a", { class: "icon-button", "aria-label": "Call", title: "Call" }, icon("call"));
+    this.log = el("div", { class: "log" });
+    this.older = el("p", { class: "older", text: "Loading …", hidden: true });
+    this.scroller = el("div", { class: "talk-scroll", role: "log", "aria-live": "off", tabindex: "0" }, this.older, this.log);
+    this.newer = el("button", { type: "button", class: "newer", hidden: true, on: { click: () => this.#toEnd() } }, "New messages");
+    this.composer = new Composer((written) => this.#send(written), () => this.#otherNumber());
+    this.node = el(
+      "div",
+      { class: "talk", hidden: true },
+      el("header", { class: "bar" }, iconButton("back", "Back to the conversations", back, { class: "icon-button back" }), this.title, this.call),
+      this.scroller,
+      this.newer,
+      this.composer.node,
+    );
+    this.pane.append(this.node);
+    this.scroller.addEventListener("scroll", () => this.#scrolled());
+    this.pane.addEventListener("keydown", (event) => this.#key(event, back));
+    state.addEventListener("messages", ({ detail }) => detail.id === this.id && this.#update());
+    for (const type of ["contacts", "me"]) state.addEventListener(type, () => this.isOpen && this.#paintHead());
+    state.addEventListener("reset", () => this.isOpen && this.id && this.#load());
+    state.addEventListener("news", ({ detail }) => this.#news(detail.message));
+    outbox.addEventListener("change", () => this.isOpen && this.#update());
+    state.addEventListener("connection", () => this.isOpen && this.#update());
+    outbox.addEventListener("sent", ({ detail }) => this.#arrived(detail));
+    document.addEventListener("visibilitychange", () => this.#markRead());
+    new ResizeObserver(() => this.atEnd && this.#toEnd()).observe(this.scroller);
+  }
+
+  get isOpen() {
+    return !this.node.hidden;
+  }
+
+  close() {
+    this.node.hidden = true;
+    this.id = null;
+  }
+
+  // Open a conversation; with `seq` at that message.
+  async open(id, seq) {
+    const conversation = await state.conversation(id);
+    this.#begin(id, conversation.number, peersOf(conversation));
+    await this.#load();
+    if (this.id === id && seq) await this.#show(seq);
+  }
+
+  // Open what may become a conversation with the first message.
+  openNew(number, peers) {
+    const known = state.sorted().find((one) => one.number === number && sameMembers(peersOf(one), peers));
+    if (known) return this.open(known.id);
+    this.#begin(null, number, peers);
+    return undefined;
+  }
+
+  #begin(id, number, peers) {
+    Object.assign(this, { id, number, peers, atEnd: true });
+    this.log.replaceChildren();
+    this.node.hidden = false;
+    this.newer.hidden = true;
+    this.#paintHead();
+    this.composer.open(`${number} ${peers.join()}`, number);
+    this.#update();
+    this.#toEnd();
+    this.composer.focusOnDesk();
+  }
+
+  async #load() {
+    const { id } = this;
+    try {
+      await state.open(id);
+      if (this.id === id) this.#markRead();
+    } catch (error) {
+      if (!(error instanceof Unreachable)) throw error; // what this device has kept is shown
+    }
+  }
+
+  #paintHead() {
+    const { peers, number } = this;
+    paintAvatar(this.face, peers);
+    this.name.textContent = titleOf(peers);
+    const several = (state.me?.numbers.length ?? 0) > 1;
+    const who = peers.length > 1 ? `${peers.length} people` : state.contacts.has(peers[0]) ? spoken(peers[0]) : "Add a name";
+    this.under.textContent = several ? `${who} · ${ownName(number)}` : who;
+    this.title.title = peers.length > 1 ? "The people of this conversation" : "Name of this number";
+    this.call.hidden = peers.length > 1 || !/^\+?\d+$/.test(peers[0]);
+    this.call.href = `tel:${peers[0]}`;
+    this.scroller.setAttribute("aria-label", `Messages with ${titleOf(peers)}`);
+    this.composer.field.setAttribute("aria-label", `Message to ${titleOf(peers)}`);
+  }
+
+  // Messages
+
+  #update() {
+    const keep = this.atEnd;
+    const first = this.log.querySelector(".message");
+    const before = first?.offsetTop;
+    this.older.hidden = !state.hasMore(this.id);
+    reconcile(this.log, timeline(this), (row) => row.key, make, paint);
+    if (keep) this.#toEnd();
+    else if (first?.isConnected) this.scroller.scrollTop += first.offsetTop - before; // older ones came above
+    this.#markRead();
+  }
+
+  async #send({ text, files }) {
+    this.atEnd = true;
+    await outbox.add({ number: this.number, peers: this.peers, text, files });
+    this.#update();
+  }
+
+  // The first message of a new conversation has made it one.
+  #arrived({ entry, message }) {
+    if (this.id || !this.isOpen || entry.number !== this.number || !sameMembers(entry.peers, this.peers)) return;
+    this.id = message.conversation_id;
+    history.replaceState(null, "", `#/c/${message.conversation_id}`);
+    dispatchEvent(new HashChangeEvent("hashchange"));
+    this.#update();
+    this.#load();
+  }
+
+  #news(message) {
+    const known = state.conversations.get(message.conversation_id);
+    const name = known?.participants.length ? nameOf(message.from) : titleOf(known ? peersOf(known) : [message.from]);
+    say(`${name}: ${message.text || mediaWord(message.media)}`);
+    if (message.conversation_id === this.id && !this.atEnd) this.newer.hidden = false;
+  }
+
+  // Places
+
+  #toEnd() {
+    this.scroller.scrollTop = this.scroller.scrollHeight;
+    this.atEnd = true;
+    this.newer.hidden = true;
+  }
+
+  async #show(seq) {
+    await state.loadBackTo(this.id, seq);
+    const node = this.log.querySelector(`[data-seq="${seq}"]`);
+    if (!node) return;
+    this.atEnd = false;
+    node.scrollIntoView({ block: "center" });
+    node.classList.add("found");
+    setTimeout(() => node.classList.remove("found"), 2500);
+  }
+
+  #scrolled() {
+    const { scrollTop, scrollHeight, clientHeight } = this.scroller;
+    this.atEnd = scrollHeight - scrollTop - clientHeight < NEAR;
+    if (this.atEnd) {
+      this.newer.hidden = true;
+      this.#markRead();
+    }
+    if (scrollTop < 300) this.#older();
+  }
+
+  async #older() {
+    if (this.loading || !state.hasMore(this.id)) return;
+    this.loading = true;
+    try {
+      await state.loadOlder(this.id);
+    } catch (error) {
+      if (!(error instanceof Unreachable)) throw error;
+    }
+    this.loading = false;
+  }
+
+  // What is seen has been read, on all devices of the extension.
+  async #markRead() {
+    const unread = this.id && state.conversations.get(this.id)?.unread_count;
+    if (!unread || !this.isOpen || !this.atEnd || document.hidden || this.marking || !state.isLoaded(this.id)) return;
+    this.marking = true;
+    try {
+      await state.read(this.id);
+    } catch (error) {
+      if (!(error instanceof Unreachable || error instanceof Refused)) throw error;
+    }
+    this.marking = false;
+  }
+
+  #key(event, back) {
+    if (event.key !== "Escape" || event.defaultPrevented) return;
+    if (!this.composer.emoji.hidden) this.composer.face.click();
+    else back();
+  }
+
+  #edit() {
+    editContact(this.peers);
+  }
+
+  async #otherNumber() {
+    const number = await chooseNumber(this.number);
+    if (number && number !== this.number) location.hash = `#/to/${number}/${this.peers.map(encodeURIComponent).join()}`;
+  }
+}
+
+function make(row) {
+  return row.heading ? el("h2", { class: "day" }) : bubble();
+}
+
+function paint(node, row) {
+  if (!row.heading) return paintBubble(node, row);
+  if (node.textContent !== row.heading) node.textContent = row.heading;
+  return undefined;
+}

@@ -1,0 +1,69 @@
+// What a conversation shows, in order: days, messages, and what still waits to be sent.
+
+import { sameMembers } from "./list.js";
+import { outbox } from "./outbox.js";
+import { remedies } from "./remedies.js";
+import { state } from "./state.js";
+import { dayOf, nameOf, titleOf } from "./words.js";
+
+const TOGETHER = 5 * 60_000; // messages of one side within these milliseconds stand close
+
+// Rows with a `key`: a day has a `heading`, all else is as `paintBubble` wants it.
+export function timeline(talk) {
+  const sent = talk.id ? state.messages(talk.id) : [];
+  const known = new Set(sent.map((message) => message.client_id));
+  const waiting = outbox.entries
+    .filter((entry) => entry.number === talk.number && sameMembers(entry.peers, talk.peers))
+    .filter((entry) => !known.has(entry.client_id));
+  const rows = [];
+  let before = null;
+  for (const shown of [...sent.map((one) => kept(talk, one)), ...waiting.map((one) => written(talk, one))]) {
+    const date = new Date(shown.at).toDateString();
+    if (before?.date !== date) rows.push({ key: date, heading: dayOf(shown.at) });
+    const joined = before?.date === date && before.side === shown.side && shown.at - before.at < TOGETHER;
+    if (before) before.last = !joined;
+    before = Object.assign(shown, { date, first: !joined, last: true, who: joined ? "" : shown.who });
+    rows.push(shown);
+  }
+  return rows;
+}
+
+// A message that the server has.
+function kept(talk, message) {
+  const mine = message.direction === "out";
+  const other = mine && message.sent_by && message.sent_by !== state.me?.extension;
+  const group = !mine && talk.peers.length > 1;
+  return {
+    ...message,
+    key: message.client_id ?? message.id,
+    mine,
+    side: mine ? `out ${message.sent_by}` : message.from,
+    who: other ? `Extension ${message.sent_by}` : group ? nameOf(message.from) : "",
+    with: titleOf(talk.peers),
+    at: Date.parse(message.created_at),
+    reason: mine ? (message.error?.reason ?? "") : "",
+    actions: mine ? remedies(talk, message) : [],
+  };
+}
+
+// One that waits on this device.
+function written(talk, entry) {
+  const refused = entry.state === "refused";
+  const actions = [
+    { label: "Try again", do: () => outbox.retry(entry.client_id) },
+    { label: "Delete", do: () => outbox.drop(entry.client_id) },
+  ];
+  return {
+    key: entry.client_id,
+    mine: true,
+    side: `out ${state.me?.extension}`,
+    who: "",
+    with: titleOf(talk.peers),
+    text: entry.text,
+    media: entry.files.map((file, at) => ({ id: String(at), state: "kept", content_type: file.blob.type, size: file.blob.size, ...file })),
+    at: entry.created_at,
+    status: refused ? "refused" : state.connected ? "queued" : "waiting",
+    reason: entry.reason,
+    actions: refused ? actions : [],
+  };
+}

@@ -1,0 +1,91 @@
+// The service worker. The server puts SHELL before this: the files of the app and their version.
+
+const KEPT = `textbridge-phone-${SHELL.version}`;
+const PAGE = "/phone/";
+
+addEventListener("install", (event) => {
+  const fresh = (file) => new Request(PAGE + file.replace("./", ""), { cache: "reload" });
+  event.waitUntil(caches.open(KEPT).then((cache) => cache.addAll(SHELL.files.map(fresh))));
+});
+
+addEventListener("activate", (event) => {
+  event.waitUntil(forgetOthers().then(() => clients.claim()));
+});
+
+addEventListener("message", ({ data }) => {
+  if (data.type === "take over") skipWaiting();
+});
+
+async function forgetOthers() {
+  const names = await caches.keys();
+  const others = names.filter((name) => name.startsWith("textbridge-phone-") && name !== KEPT);
+  await Promise.all(others.map((name) => caches.delete(name)));
+}
+
+// The app's own files come from the cache, everything else from the network.
+addEventListener("fetch", (event) => {
+  const { pathname, origin } = new URL(event.request.url);
+  if (event.request.method !== "GET" || origin !== location.origin || !pathname.startsWith(PAGE)) return;
+  event.respondWith(kept(event.request));
+});
+
+async function kept(request) {
+  const cache = await caches.open(KEPT);
+  return (await cache.match(request, { ignoreSearch: true })) ?? fetch(request);
+}
+
+// Notifications
+
+addEventListener("push", (event) => event.waitUntil(notify(event.data?.json() ?? {})));
+
+async function notify(told) {
+  if ("unread_total" in told && "setAppBadge" in navigator) await navigator.setAppBadge(told.unread_total).catch(() => {});
+  if (told.type === "conversation.read") return takeAway(told.conversation_id);
+  const seen = (await windows()).some((one) => one.focused && one.url.includes(told.conversation_id));
+  return registration.showNotification((await nameOf(told.title)) || "New message", {
+    body: told.body ?? "",
+    tag: told.conversation_id ?? told.type,
+    renotify: !seen,
+    silent: seen,
+    icon: `${PAGE}icon-192.png`,
+    badge: `${PAGE}badge-96.png`,
+    data: { conversation_id: told.conversation_id },
+  });
+}
+
+async function takeAway(tag) {
+  for (const shown of await registration.getNotifications({ tag })) shown.close();
+}
+
+function windows() {
+  return clients.matchAll({ type: "window", includeUncontrolled: true });
+}
+
+addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  event.waitUntil(openConversation(event.notification.data?.conversation_id));
+});
+
+async function openConversation(id) {
+  const [open] = (await windows()).filter((one) => new URL(one.url).pathname === PAGE);
+  if (!open) return clients.openWindow(id ? `${PAGE}#/c/${id}` : PAGE);
+  if (id) open.postMessage({ type: "open", conversation_id: id });
+  return open.focus();
+}
+
+// The name that this device knows a number by; the server sends the number.
+function nameOf(number) {
+  return new Promise((resolve) => {
+    const asked = indexedDB.open("textbridge-phone");
+    asked.onupgradeneeded = () => asked.transaction.abort(); // there is none
+    asked.onerror = () => resolve(number);
+    asked.onsuccess = () => {
+      const found = asked.result.transaction("contacts").objectStore("contacts").get(number ?? "");
+      found.onerror = () => resolve(number);
+      found.onsuccess = () => {
+        asked.result.close();
+        resolve(found.result?.name ?? number);
+      };
+    };
+  });
+}

@@ -1,0 +1,35 @@
+"""Contacts: the names of those who write to us, one list for the whole installation."""
+
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, select
+
+from services.store.dialect import insert
+from services.store.schema import contacts
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """What to call an address: a number in E.164, a short code or a sender's name."""
+
+    number: str
+    name: str
+
+
+def everybody(tx: Connection) -> list[Contact]:
+    """All contacts, in the order of their numbers."""
+    statement = select(contacts.c.number, contacts.c.name).order_by(contacts.c.number)
+    return [Contact(row.number, row.name) for row in tx.execute(statement)]
+
+
+def put(tx: Connection, contact: Contact) -> None:
+    """Give an address a name, whatever it was called before."""
+    named = {"name": contact.name, "updated_at": time.time()}
+    statement = insert(tx, contacts).values(number=contact.number, **named)
+    tx.execute(statement.on_conflict_do_update(index_elements=["number"], set_=named))
+
+
+def remove(tx: Connection, number: str) -> bool:
+    """Forget the name of an address; false where it has none."""
+    return bool(tx.execute(delete(contacts).where(contacts.c.number == number)).rowcount)

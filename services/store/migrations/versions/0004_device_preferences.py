@@ -1,0 +1,15 @@
+"""How a device wants to be notified."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Devices get a preview policy, quiet hours, and a hash by which an address is found."""
+    op.add_column("devices", sa.Column("address_hash", sa.Text(), nullable=True))
+    op.add_column("devices", sa.Column("preview", sa.Text(), nullable=False, server_default="full"))
+    op.add_column("devices", sa.Column("quiet_hours", sa.JSON(), nullable=True))
+    op.create_index(op.f("ix_devices_address_hash"), "devices", ["address_hash"], unique=False)

@@ -1,0 +1,41 @@
+"""Contacts: one list of names that the whole installation shares."""
+
+from urllib.parse import quote
+
+import pytest
+
+from tests.api.conftest import PEER, House
+
+
+def test_a_name_is_given_changed_and_taken_away(both: House) -> None:
+    phone, other = both.pair("201"), both.pair("202")
+    assert phone.read("/contacts") == {"items": []}
+    for name in ("Ann", "Ann Example 🌉"):
+        answer = phone.call("PUT", f"/contacts/{quote('(303) 555-0177')}", json={"name": name})
+        assert (answer.status_code, answer.json) == (200, {"number": PEER, "name": name})
+    phone.call("PUT", "/contacts/72404", json={"name": "Parcels"})
+    names = [(c["number"], c["name"]) for c in other.read("/contacts")["items"]]
+    assert names == [(PEER, "Ann Example 🌉"), ("72404", "Parcels")]
+    assert other.call("DELETE", f"/contacts/{quote(PEER)}").status_code == 204
+    assert other.call("DELETE", f"/contacts/{quote(PEER)}").status_code == 404
+    assert [c["number"] for c in phone.read("/contacts")["items"]] == ["72404"]
+
+
+@pytest.mark.parametrize(
+    ("number", "asked", "field"),
+    [
+        (PEER, {}, "name"),
+        (PEER, {"name": ""}, "name"),
+        (PEER, {"name": "x" * 101}, "name"),
+        (PEER, {"name": None}, "name"),
+        (PEER, {"name": "Ann", "colour": "red"}, "colour"),
+        ("+1", {"name": "Ann"}, "number"),
+        ("?", {"name": "Ann"}, "number"),
+    ],
+)
+def test_what_is_no_contact_is_refused(
+    house: House, number: str, asked: dict[str, str], field: str
+) -> None:
+    answer = house.pair("201").call("PUT", f"/contacts/{quote(number)}", json=asked)
+    assert (answer.status_code, answer.json["field"]) == (422, field)
+    assert house.pair("201").read("/contacts") == {"items": []}

@@ -1,0 +1,89 @@
+"""Search through the API: messages by their words, conversations by their peers."""
+
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import MINE, SHARED, THEIRS, House, Phone
+
+
+def texts(phone: Phone, typed: str, **query: Any) -> list[str]:
+    return [message["text"] for message in phone.read("/search", q=typed, **query)["items"]]
+
+
+def test_a_message_is_found_and_leads_to_its_conversation(both: House) -> None:
+    phone = both.pair("201")
+    both.receive(text="Are you coming tomorrow?")
+    sent = phone.send(to="+13035550188", text="Tomorrow is fine")
+    for _ in range(2):
+        found = phone.read("/search", q="tomor")
+        assert [message["text"] for message in found["items"]] == [
+            "Tomorrow is fine",
+            "Are you coming tomorrow?",
+        ]
+        assert found["items"][0] == phone.read(f"/messages/{sent['id']}")
+        assert found["has_more"] is False
+        for message in found["items"]:
+            at = f"/conversations/{message['conversation_id']}"
+            assert phone.read(at)["last_message"]["id"] == message["id"]
+        both.gateway.index()
+
+
+@pytest.mark.parametrize("indexed", [True, False], ids=["indexed", "new"])
+def test_an_extension_finds_in_its_numbers_only(both: House, indexed: bool) -> None:
+    for number in (MINE, THEIRS, SHARED):
+        both.receive(to=number, text=f"canary at {number}")
+    if indexed:
+        both.gateway.index()
+    mine, theirs, shared = (f"canary at {number}" for number in (MINE, THEIRS, SHARED))
+    assert texts(both.pair("201"), "canary") == [shared, mine]
+    assert texts(both.pair("202"), "canary") == [shared, theirs]
+    assert texts(both.pair("203"), "canary") == []
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 200])
+def test_found_messages_page_to_the_oldest(house: House, phone: Phone, limit: int) -> None:
+    for turn in range(5):
+        house.receive(text=f"word {turn}")
+        house.receive(text="something else")
+        if turn == 2:
+            house.gateway.index()
+    found: list[str] = []
+    query: dict[str, Any] = {"q": "word", "limit": limit}
+    while True:
+        page = phone.read("/search", **query)
+        found += [message["text"] for message in page["items"]]
+        if not page["has_more"]:
+            break
+        query["before"] = page["items"][-1]["seq"]
+    assert found == [f"word {turn}" for turn in range(4, -1, -1)]
+
+
+ODD = ("?", '"', "'", "*", '" OR "', "\x00", "\ud83d", "👍", "(((", "NEAR(", ":", "\\", "x" * 100)
+
+
+def test_odd_words_find_nothing_and_do_no_harm(both: House) -> None:
+    phone = both.pair("201")
+    both.receive(text="hello")
+    for _ in range(2):
+        for typed in ODD:
+            raw = typed.encode("utf-8", "surrogatepass")
+            query = "q=" + "".join(f"%{byte:02x}" for byte in raw)
+            answer = phone.get(f"/search?{query}")
+            assert (answer.status_code, answer.json["items"]) == (200, []), typed
+        both.gateway.index()
+
+
+def test_conversations_are_found_by_a_part_of_a_number(both: House) -> None:
+    phone = both.pair("201")
+    for peer in ("+13035550177", "+13035550188", "BANK"):
+        both.receive(**{"from": peer})
+    both.receive(to=THEIRS, **{"from": "+13035550199"})
+
+    def peers(typed: str) -> list[str]:
+        return [c["peer"] for c in phone.read("/conversations", q=typed)["items"]]
+
+    assert peers("0177") == ["+13035550177"]
+    assert peers("+1 (303) 555-01") == ["+13035550188", "+13035550177"]
+    assert peers("bank") == ["BANK"]
+    assert peers("0199") == peers("%") == peers("_") == peers("+") == peers("👍") == []

@@ -1,0 +1,141 @@
+"""What the stories of the phone app share: numbers, phones outside, and a look at the server."""
+
+import time
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import requests
+
+from services.environment import load
+from services.store import Store, devices
+from tests.conftest import settings_file
+from tests.server import Server
+
+DESK = "+12025550100"  # of 201 and 202
+SALES = "+12025550160"  # of 201 alone
+SINGLE = "+12025550170"  # all that 203 has
+SETTINGS = settings_file(
+    {
+        "number": DESK,
+        "carrier": "sandbox",
+        "extensions": ["201", "202"],
+        "description": "Front desk",
+    },
+    {"number": SALES, "carrier": "sandbox", "extensions": ["201"], "description": "Sales"},
+    {"number": SINGLE, "carrier": "sandbox", "extensions": ["203"]},
+)
+_peers = count(1000)
+_ids = count(1)
+
+
+class World:
+    """Everything around the app: the carrier's webhook, other devices, the operator's codes."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.store = Store(None, server.storage)
+        token = load(server.env).webhook_token("sandbox")
+        self._webhook = f"{server.url}/webhook/sandbox/sms?token={token}"
+        self._tokens: dict[str, str] = {}
+
+    def peer(self) -> str:
+        """A number outside that nobody has used yet."""
+        return f"+1303556{next(_peers)}"
+
+    def code(self, extension: str = "201") -> str:
+        """A pairing code."""
+        return self.store.write(lambda tx: devices.add_pairing(tx, extension))
+
+    def text(self, peer: str, text: str, to: str = DESK, media: tuple[str, ...] = ()) -> None:
+        """Somebody outside writes."""
+        event = {"id": f"o{next(_ids)}", "from": peer, "to": to, "text": text}
+        self._post({**event, "media": [f"{self.server.url}{path}" for path in media]})
+
+    def receipt(self, message_id: str, status: str = "delivered") -> None:
+        """The carrier tells what became of a message."""
+        self._post({"receipt": message_id, "status": status})
+
+    def api(self, method: str, path: str, extension: str = "201", **options: Any) -> Any:
+        """What another device of an extension gets from the API."""
+        if extension not in self._tokens:
+            made = self.store.write(lambda tx: devices.add(tx, extension, "Other"))
+            self._tokens[extension] = made[1]
+        headers = {"Authorization": f"Bearer {self._tokens[extension]}"}
+        url = f"{self.server.url}/api/v1{path}"
+        answer = requests.request(method, url, headers=headers, timeout=20, **options)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def conversation(self, peer: str, number: str = DESK, extension: str = "201") -> Any:
+        """The conversation of a number outside with one of ours, or ``None``."""
+        items = self.api("GET", "/conversations?limit=200", extension)["items"]
+        return next((c for c in items if (c["peer"], c["number"]) == (peer, number)), None)
+
+    def messages(self, peer: str, number: str = DESK, extension: str = "201") -> list[Any]:
+        """Everything between the two, oldest first."""
+        found = self.conversation(peer, number, extension)
+        if found is None:
+            return []
+        at = f"/conversations/{found['id']}/messages?limit=200"
+        return list(reversed(self.api("GET", at, extension)["items"]))
+
+    def sent(self, peer: str, number: str = DESK, status: str = "sent") -> Any:
+        """The newest message to somebody outside, once it is in a state."""
+
+        def look() -> Any:
+            out = [m for m in self.messages(peer, number) if m["direction"] == "out"]
+            return out[-1] if out and out[-1]["status"] == status else None
+
+        return eventually(look)
+
+    def _post(self, event: dict[str, Any]) -> None:
+        requests.post(self._webhook, json=event, timeout=20).raise_for_status()
+
+
+def eventually(look: Callable[[], Any], seconds: float = 15.0) -> Any:
+    """What ``look`` finds, as soon as it finds something."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := look():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it did not happen")
+
+
+# What a test does with a page of the app
+
+
+def spoken(peer: str) -> str:
+    return f"({peer[2:5]}) {peer[5:8]}-{peer[8:]}"
+
+
+def row(page: Any, name: str) -> Any:
+    return page.locator("#conversations a", has_text=name)
+
+
+def enter(page: Any, name: str) -> None:
+    row(page, name).click()
+    page.get_by_label(f"Message to {name}").wait_for()
+
+
+def write(page: Any, text: str) -> None:
+    page.locator(".composer textarea").fill(text)
+    page.get_by_role("button", name="Send", exact=True).click()
+
+
+def said(page: Any, text: str) -> Any:
+    """The message with exactly this text."""
+    return page.locator(".message", has=page.get_by_text(text, exact=True)).last
+
+
+def texts(page: Any) -> list[str]:
+    found: list[str] = page.locator(".message .words:visible").all_text_contents()
+    return found
+
+
+def shown(image: Any) -> None:
+    """Wait until a picture is really painted."""
+    image.wait_for()
+    painted = "(image) => image.decode().then(() => image.naturalWidth > 0)"
+    assert image.evaluate(painted)
