@@ -8,6 +8,7 @@ in the same way as the others.
 # ruff: noqa: E402, I001 - wsgi patches the sockets, and the metrics folder is set before its library
 from wsgi import count_in, environment, keep, kept
 
+import gc
 import os
 import shutil
 import signal
@@ -119,6 +120,8 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def run(self) -> None:
         """Serve, or deliver, until told to stop."""
         gateway = self.wsgi.extensions["gateway"]
+        gc.collect()
+        gc.freeze()  # what is there from the start on is not looked through again and again
         gevent.spawn(self._watch, gateway)
         if self.delivers:
             run(gateway, alive=lambda: self.alive, beat=self.notify)

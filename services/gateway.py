@@ -197,7 +197,7 @@ class Gateway:
 
     def _with_files(self, item: Parsed) -> Parsed:
         """A message whose files came in the call itself, with them on disk."""
-        if not isinstance(item, Message):
+        if not isinstance(item, Message) or not item.media:
             return item
         media = (
             file if file.content is None else self.media.take(file, MEDIA_BYTES)

@@ -26,6 +26,7 @@ from services.messages import Attachment, Device, Message, Status, WebhookCall
 from services.replies import Reply
 from services.settings_source import FILE
 from services.store import (
+    contacts,
     conversations,
     destinations,
     devices,
@@ -101,6 +102,7 @@ def populate(folder: Path) -> None:
         devices.add_pairing(tx, "201")
         (conversation,) = conversations.page(tx, [NUMBER], limit=1)
         conversations.mark_read(tx, "201", conversation.id, 5, messages.next_seq(tx))
+        contacts.put(tx, contacts.Contact(PEER, ODD))
         threads.put(tx, "ringotel", ODD, "201", conversation.id, 5)
         strange = WebhookCall("POST", {"user-agent": ODD}, "a=b", BYTES)
         quarantine.add(tx, "sandbox", strange, ODD, BYTES)

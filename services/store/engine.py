@@ -12,6 +12,7 @@ except ImportError:  # pragma: no cover - depends on the platform
     import sqlite3 as sqlite
 
 BUSY_MILLISECONDS = 5000
+WAL_PAGES = 4000  # 16 MB between two checkpoints: most of what one writes back is written again
 WRITE = "textbridge_write"
 
 
@@ -45,6 +46,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
 
