@@ -1,8 +1,7 @@
 """The carriers' door: ``/webhook/<carrier>/sms``, one blueprint a carrier, all on the same road."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from ipaddress import ip_address, ip_network  # noqa: F401 - the second in the examples
-from typing import Any
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -72,21 +71,8 @@ def _call(most: int, trusted: Sequence[Network]) -> WebhookCall:
     body = whole_body(most)
     return WebhookCall(
         method=request.method,
-        headers=_headers(request.environ),
+        headers={name.lower(): value for name, value in request.headers.items()},
         query=request.query_string.decode("latin-1"),
         body=body,
         remote=caller(request.remote_addr, request.headers.getlist("X-Forwarded-For"), trusted),
     )
-
-
-def _headers(environ: Mapping[str, Any]) -> dict[str, str]:
-    """The request's headers, their names in lower case (PEP 3333: ``HTTP_USER_AGENT``)."""
-    given = {
-        name[5:].replace("_", "-").lower(): value
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    }
-    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if environ.get(name):
-            given[name.replace("_", "-").lower()] = environ[name]
-    return given
