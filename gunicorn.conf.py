@@ -48,6 +48,7 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.ggevent import GeventWorker
 from prometheus_client.multiprocess import mark_process_dead
 
+import app  # noqa: F401 - once, before the fork: the processes share what it loads
 from services.store import Store
 from services.worker import run
 
@@ -136,7 +137,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def _watch(self, gateway: Any) -> None:
         """Once told to stop, end the open streams, and a second later the idle connections."""
         while self.alive:
-            gevent.sleep(0.2)
+            gevent.sleep(0.5)
         gateway.stopping = True
         gateway.store.bell.strike()
         gevent.sleep(1.0)
@@ -168,6 +169,8 @@ def on_starting(server: Any) -> None:
     except StorageUnwell as error:
         sys.exit(str(error))
     store.close()
+    gc.collect()
+    gc.freeze()  # the processes would copy what the collector touches
 
 
 def when_ready(server: Any) -> None:

@@ -27,13 +27,13 @@ def main() -> None:
     span = Span(1.5, 2) if asked.quick else Span(4.0, 3)
     sizes = [1_000, 20_000] if asked.quick else [1_000, 100_000, 1_000_000]
     found: list[Figure] = []
-    before = figures.last_run()
+    before = figures.last_figures()
     if "start" in parts:
         found += measure.start_up()
     if "sqlite" in parts:
         found += _everything("SQLite", None, span, aims=True)
     if "growth" in parts:
-        found += _growth("SQLite", None, span, sizes)
+        found += _growth("SQLite", None, sizes)
     if programs() is None:
         print("PostgreSQL is not installed here: make test-tools. It is left out.")
     else:
@@ -44,7 +44,7 @@ def main() -> None:
                 backlog = 600 if asked.quick else 3_000
                 found += _titled("nodes", nodes.scaled(address, backlog))
             if "growth" in parts:
-                found += _growth("PostgreSQL", new_database(address), span, sizes)
+                found += _growth("PostgreSQL", new_database(address), sizes)
     print(figures.table(found, before))
     if not asked.no_history:
         how = {"cores": os.cpu_count(), "quick": asked.quick, "parts": list(parts)}
@@ -60,7 +60,8 @@ def _everything(title: str, database_url: str | None, span: Span, *, aims: bool)
     return _titled(title, found)
 
 
-def _growth(title: str, database_url: str | None, span: Span, sizes: list[int]) -> list[Figure]:
+def _growth(title: str, database_url: str | None, sizes: list[int]) -> list[Figure]:
+    span = Span(1.5, 2)
     with measure.ground(database_url) as (noop, town):
         return _titled(title, measure.grown(noop, town, sizes, span, database_url))
 

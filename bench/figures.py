@@ -39,12 +39,14 @@ class Figure:
         return self.compared >= self.aim if self.more else self.compared <= self.aim
 
 
-def last_run() -> dict[str, float]:
-    """The figures of the newest run in the history, by name."""
+def last_figures() -> dict[str, float]:
+    """The newest value of each figure in the history; a run may have measured some of them only."""
     if not HISTORY.exists():
         return {}
-    runs = HISTORY.read_text().splitlines()
-    return dict(json.loads(runs[-1])["figures"]) if runs else {}
+    known: dict[str, float] = {}
+    for run in HISTORY.read_text().splitlines():
+        known |= json.loads(run)["figures"]
+    return known
 
 
 def table(figures: list[Figure], before: dict[str, float]) -> str:

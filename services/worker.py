@@ -57,6 +57,7 @@ class Worker:
         self._last_beat = 0.0
         self._watches_since = 0.0
         self._next_index = 0.0
+        self._indexed = -1  # how often the bell had rung at the last look for new messages
         self._next_sweep = 0.0
         self._next_recovery = 0.0
         self._next_routing = math.inf
@@ -81,7 +82,7 @@ class Worker:
         time.sleep(max(0.0, self._next_look - time.monotonic()))
         self._next_look = time.monotonic() + LOOK_SECONDS
         try:
-            self._housekeeping()
+            self._housekeeping(rung)
             wait = self._gateway.deliver(self.id, self._room, self._start)
         except StorageUnwell as error:
             log.error("cannot look for work", reason=str(error))
@@ -96,13 +97,14 @@ class Worker:
         while not self._pool.join(timeout=1.0):
             beat()
 
-    def _housekeeping(self) -> None:
+    def _housekeeping(self, rung: int) -> None:
         now = time.monotonic()
         if now >= self._next_beat:
             self._beat()
             self._next_beat = now + BEAT_SECONDS
-        if now >= self._next_index and not self._in_hand["index"]:
+        if now >= self._next_index and rung != self._indexed and not self._in_hand["index"]:
             self._next_index = now + INDEX_SECONDS
+            self._indexed = rung
             self._in_hand["index"] += 1
             self._pool.spawn(self._aside, "index", self._gateway.index)
         if now >= self._next_recovery and not self._in_hand["recover"]:

@@ -38,18 +38,22 @@ export function isOn() {
 export async function turnOn() {
   if ((await Notification.requestPermission()) !== "granted") return false;
   await subscribe();
+  await db.set("wants_push", true);
   return true;
 }
 
 export async function turnOff() {
+  await db.set("wants_push", false);
   await change({ push: { type: "none" } });
   const subscription = await (await navigator.serviceWorker.ready).pushManager.getSubscription();
   await subscription?.unsubscribe();
 }
 
-// At every start: a browser may have renewed its subscription, or the server its key.
+// At every start: a browser may have renewed its subscription, the server its key, or the push
+// service may have forgotten the subscription, so that the server has none any more.
 export async function renew() {
-  if (isOn() && ability() === "yes" && Notification.permission === "granted") await subscribe();
+  const wanted = (await db.get("wants_push")) ?? isOn();
+  if (wanted && ability() === "yes" && Notification.permission === "granted") await subscribe();
 }
 
 async function subscribe() {

@@ -68,6 +68,17 @@ def test_notifications_are_turned_on_tested_and_turned_off(
     assert service.wrong == []
 
 
+def test_a_subscription_that_was_forgotten_is_made_anew_at_the_next_start(
+    page: Any, world: World
+) -> None:
+    page.get_by_role("switch", name="When the app is closed").check()
+    eventually(lambda: device(world)["push"]["type"] == "webpush")
+    gone = f"/devices/{device(world)['id']}"  # as after the push service's 410
+    world.api("PUT", gone, "203", json={"push": {"type": "none"}})
+    page.reload()
+    eventually(lambda: device(world)["push"]["type"] == "webpush")
+
+
 def test_how_much_is_shown_and_when_it_is_quiet(page: Any, world: World) -> None:
     page.get_by_role("switch", name="When the app is closed").check()
     page.get_by_label("A notification shows").select_option("Name only")
