@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Table, func, insert, select, update
+from sqlalchemy import Table, func, insert, literal, select, update
 
 from bench.street import PEERS, PUSHED
 from services.messages import uuid7
@@ -137,7 +137,9 @@ def _settle(store: Store, latest: int) -> None:
     def work(tx: Any) -> None:
         tx.execute(update(conversations).values(last_seq=newest, updated_at=time.time()))
         tx.execute(reads.delete())
-        marks = select("201", conversations.c.id, conversations.c.last_seq, latest)  # type: ignore[call-overload]
+        marks = select(
+            literal("201"), conversations.c.id, conversations.c.last_seq, literal(latest)
+        )
         tx.execute(
             insert(reads).from_select(["extension", "conversation_id", "seq", "changed"], marks)
         )
