@@ -1,6 +1,7 @@
 """The store, on SQLite and on PostgreSQL with the same code."""
 
 import itertools
+import shutil
 import subprocess
 import sys
 import threading
@@ -414,6 +415,53 @@ print(store.read(lambda tx: tx.execute(text("SELECT value FROM counters")).scala
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.stdout.strip() == "4", done.stderr
+
+
+@pytest.mark.parametrize("moment", ["it gathers others", "it waits for its turn"])
+def test_a_leader_that_is_interrupted_blocks_nobody_and_writes_nothing(
+    tmp_path: Path, moment: str
+) -> None:
+    """The first in line is ended before its commit has begun."""
+    script = """
+from gevent import monkey; monkey.patch_all()
+import fcntl, sys, gevent
+from pathlib import Path
+from sqlalchemy import text
+from services.store import Store
+store = Store(None, Path(sys.argv[1])); store.migrate()
+def write(tx): tx.execute(text("UPDATE counters SET value = value + 1 WHERE name = 'seq'"))
+other = open(Path(sys.argv[1]) / "write.lock")
+fcntl.flock(other, fcntl.LOCK_EX)
+leader = gevent.spawn(store.write, write)
+gevent.sleep(0)
+if sys.argv[2] == "it waits for its turn":
+    gevent.sleep(0.05)
+follower = gevent.spawn(store.write, write)
+leader.kill()
+fcntl.flock(other, fcntl.LOCK_UN)
+with gevent.Timeout(10):
+    follower.join()
+    store.write(write)
+query = text("SELECT value FROM counters WHERE name = 'seq'")
+print(store.read(lambda tx: tx.execute(query).scalar()))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path), moment],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout.strip() == "2", done.stderr
+
+
+def test_a_bell_that_cannot_ring_does_not_make_a_write_fail_or_happen_twice(
+    tmp_path: Path,
+) -> None:
+    store = Store(None, tmp_path)
+    store.migrate()
+    shutil.rmtree(tmp_path / "run")
+    with ThreadPoolExecutor(8) as pool:
+        seqs = list(pool.map(lambda _: store.write(messages.next_seq), range(40)))
+    assert sorted(seqs) == list(range(1, 41))
+    store.close()
 
 
 # Paces

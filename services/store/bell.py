@@ -34,7 +34,10 @@ class Bell(ABC):
 
     @abstractmethod
     def ring(self) -> None:
-        """Wake everybody who waits, in every process, after a commit that could not."""
+        """Wake everybody who waits, in every process, where the database has not.
+
+        Never fails: it comes after the commit, and what was committed stays so.
+        """
 
     def strike(self) -> None:
         """Wake everybody who waits in this process."""
@@ -78,18 +81,20 @@ class SocketBell(Bell):
         pass  # SQLite tells nobody of a commit
 
     def ring(self) -> None:
-        for name in os.listdir(self._folder):  # noqa: PTH208 - at every commit: Path takes longer
-            if not name.endswith(".bell"):
-                continue
-            path = self._folder / name
-            try:
-                with _short(path) as address:
-                    self._sender.sendto(b"!", address)
-            except BlockingIOError:
-                pass  # it has rings enough waiting
-            except OSError:
-                with contextlib.suppress(OSError):
-                    path.unlink()  # its process is gone
+        with contextlib.suppress(OSError):
+            for name in os.listdir(self._folder):  # noqa: PTH208 - Path takes longer
+                if name.endswith(".bell"):
+                    self._ring_at(self._folder / name)
+
+    def _ring_at(self, path: Path) -> None:
+        try:
+            with _short(path) as address:
+                self._sender.sendto(b"!", address)
+        except BlockingIOError:
+            pass  # it has rings enough waiting
+        except OSError:
+            with contextlib.suppress(OSError):
+                path.unlink()  # its process is gone
 
     def _open(self) -> None:
         if self._listener is not None:

@@ -65,12 +65,9 @@ class Writer:
         with self._queue:
             self._waiting.append(ticket)
             first, self._busy = not self._busy, True
-        if first:
-            self._gather()
-        else:
-            self._wait(ticket)
+        self._wait(ticket, first)
         if not ticket.done:
-            self._lead()
+            self._lead(ticket)
         if ticket.error is not None:
             raise ticket.error
         result: T = ticket.result
@@ -83,21 +80,30 @@ class Writer:
             aboard = len(self._waiting)
             time.sleep(0)
 
-    def _wait(self, ticket: _Ticket) -> None:
+    def _wait(self, ticket: _Ticket, first: bool) -> None:
         try:
-            ticket.called.wait()
+            if first:
+                self._gather()
+            else:
+                ticket.called.wait()
         except BaseException:  # whoever is interrupted leaves the line, and does not block it
-            with suppress(ValueError):
-                self._waiting.remove(ticket)
-            if ticket.called.is_set() and not ticket.done:
+            self._leave(ticket)
+            if (first or ticket.called.is_set()) and not ticket.done:
                 self._call_next()
             raise
 
-    def _lead(self) -> None:
+    def _leave(self, ticket: _Ticket) -> None:
+        with suppress(ValueError):
+            self._waiting.remove(ticket)
+
+    def _lead(self, ticket: _Ticket) -> None:
         try:
             with self._between():
                 self._commit_some()
+            self._bell.ring()
         finally:
+            if not ticket.done:
+                self._leave(ticket)
             self._call_next()
 
     def _call_next(self) -> None:
@@ -141,7 +147,6 @@ class Writer:
             for ticket in batch:
                 ticket.result = ticket.work(transaction)
             self._bell.announce(transaction)
-        self._bell.ring()
 
     def _fail(self, batch: list[_Ticket], error: BaseException) -> None:
         for ticket in batch:
