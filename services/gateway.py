@@ -58,6 +58,7 @@ from services.replies import Reply, compose
 from services.settings_source import left_file, open_settings, take_over
 from services.store import (
     Store,
+    activity,
     attachments,
     counters,
     devices,
@@ -472,7 +473,7 @@ class Gateway:
             self.store.write(search.index)
 
     def sweep(self) -> None:
-        """Remove what nobody will ask for: half-fetched files, uploads that were never sent.
+        """Remove what nobody will ask for: half-fetched files, uploads never sent, old counts.
 
         Raises ``StorageUnwell``; what is left then is removed by the next sweep.
         """
@@ -481,6 +482,8 @@ class Gateway:
         for file_id in self.store.write(lambda tx: attachments.withdraw_uploads(tx, before)):
             self.media.remove(file_id)
             self.store.write(partial(attachments.remove, file_id=file_id))
+        while self.store.write(activity.prune):
+            pass
 
     def close(self) -> None:
         """Give everything back."""

@@ -3,6 +3,7 @@
 from flask import Flask
 
 from blueprints.cli import (
+    activity,
     backup,
     carriers,
     config,
@@ -24,6 +25,7 @@ from services.gateway import Gateway
 
 COMMANDS = (
     status.status,
+    activity.activity,
     config.group,
     webhooks.webhooks,
     settings.group,

@@ -16,3 +16,9 @@ def put(tx: Connection, name: str, value: int) -> None:
     """Put a number."""
     statement = insert(tx, counters).values(name=name, value=value)
     tx.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+
+
+def taken(tx: Connection, name: str) -> int:
+    """A number that is there, held until the transaction ends: several machines take turns."""
+    turn = select(counters.c.value).where(counters.c.name == name).with_for_update()
+    return int(tx.execute(turn).scalar_one())

@@ -199,6 +199,34 @@ sightings = Table(
     Column("words", Text, nullable=False),
 )
 
+# Messages by the hour (hours since 1970); it outlives them.
+activity = Table(
+    "activity",
+    metadata,
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("provider", Text, primary_key=True),
+    Column("direction", Text, primary_key=True),
+    Column("status", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+# As what a message that may still change was counted.
+activity_open = Table(
+    "activity_open",
+    metadata,
+    Column("seq", RowId, primary_key=True, autoincrement=False),
+    Column("hour", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+)
+
+activity_pushes = Table(
+    "activity_pushes",
+    metadata,
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("within", Integer, primary_key=True, autoincrement=False),  # milliseconds; 0: later
+    Column("count", BigInteger, nullable=False),
+)
+
 workers = Table(
     "workers",
     metadata,
