@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property
 from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from bench.street import TOKEN
 from tests.conftest import settings_file
@@ -19,6 +20,7 @@ from tests.server import Server
 T = TypeVar("T")
 NUMBER = "+12025550143"
 EXTENSION = "201"
+HOOK = f"/webhook/bandwidth/sms?token={quote(TOKEN)}"
 DESK = {"number": NUMBER, "carrier": "bandwidth", "extensions": [EXTENSION]}
 
 
@@ -44,20 +46,24 @@ class Ground:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
+    def enter(self, thing: AbstractContextManager[T]) -> T:
+        """Begin something that ends with this ground."""
+        return self._stack.enter_context(thing)
+
     @cached_property
     def bandwidth(self) -> FakeBandwidth:
         """The carrier: takes what is sent, and tells of every message that it was delivered."""
-        return self._stack.enter_context(FakeBandwidth())
+        return self.enter(FakeBandwidth())
 
     @cached_property
     def receiver(self) -> Receiver:
         """The app's server: takes every push."""
-        return self._stack.enter_context(Receiver())
+        return self.enter(Receiver())
 
     @cached_property
     def mailbox(self) -> Mailbox:
         """The mail server."""
-        return self._stack.enter_context(Mailbox())
+        return self.enter(Mailbox())
 
     def server(
         self,
@@ -74,7 +80,16 @@ class Ground:
         around = {**self.bandwidth.env, **self.receiver.env, **self.mailbox.env}
         server = kind(storage, {**around, "BANDWIDTH_WEBHOOK_TOKEN": TOKEN, **env})
         self._stack.callback(_end, server)
+        self.bandwidth.webhook = f"{server.url}{HOOK}"
         return server
+
+    def like(self, server: Server, storage: Path, **env: str) -> Server:
+        """A server as another one, on another folder as it is; not started yet."""
+        own = {"PORT", "STORAGE_PATH"}
+        kept = {name: value for name, value in server.env.items() if name not in own}
+        other = Server(storage, {**kept, **env})
+        self._stack.callback(_end, other)
+        return other
 
     def started(self, **how: Any) -> Server:
         """A server as of ``server``, ready."""

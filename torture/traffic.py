@@ -9,13 +9,10 @@ from contextlib import closing
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
-from urllib.parse import quote
 
-from bench.street import TOKEN, webhook
+from bench.street import webhook
 from tests.server import Server
-from torture.ground import NUMBER, Broken, bearer
-
-HOOK = f"/webhook/bandwidth/sms?token={quote(TOKEN)}"
+from torture.ground import HOOK, NUMBER, Broken, bearer
 
 
 class Line:
@@ -57,10 +54,10 @@ class Line:
 
 
 class Carrier:
-    """Posts numbered texts as Bandwidth does; ``acknowledged`` are those answered with 2xx."""
+    """Posts numbered texts as Bandwidth does; ``acknowledged`` tells when each was answered 2xx."""
 
     def __init__(self, server: Server, number: str = NUMBER) -> None:
-        self.acknowledged: set[int] = set()
+        self.acknowledged: dict[int, float] = {}  # monotonic, the first time
         self.repeats = 0
         self._server = server
         self._number = number
@@ -71,7 +68,7 @@ class Carrier:
         status, _ = line.call("POST", HOOK, webhook(index, self._number))
         if 200 <= status < 300:
             with self._lock:
-                self.acknowledged.add(index)
+                self.acknowledged.setdefault(index, monotonic())
         return status
 
     def insist(self, line: Line, index: int, seconds: float = 60.0) -> None:

@@ -72,7 +72,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
     wait_until(lambda: len(pushes()) >= sent, f"a push for each of {sent} texts", 60.0)
     server.stop()
     found, told = Counter(kept(server.storage)), pushes()
-    lost = len(carrier.acknowledged - set(found))
+    lost = len(carrier.acknowledged.keys() - set(found))
     twice = sum(found.values()) - len(found)
     repeated = told.total() - len(told)
     unpushed = len(found) - len(told)
