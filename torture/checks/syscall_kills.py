@@ -11,7 +11,8 @@ from pathlib import Path
 
 from tests.server import Server
 from torture import strace
-from torture.check import Check, Figures, Mutant, Scale
+from torture.check import Check, Figures, Scale
+from torture.checks.random_kills import TOO_EARLY
 from torture.ground import NUMBER, Broken, Ground, delivering, demand, serving, wait_until
 from torture.traffic import App, Carrier, Line, integrity, kept
 
@@ -169,13 +170,5 @@ CHECK = Check(
     claim="Killed at any system call, everything is whole and done once when it runs again.",
     run=run,
     needs=("strace",),
-    mutants=(
-        Mutant(
-            "services/store/writer.py",
-            "with self._engine.begin() as transaction:",
-            'with self._engine.execution_options(isolation_level="AUTOCOMMIT").begin() '
-            "as transaction:",
-            "a text and its jobs are not one transaction",
-        ),
-    ),
+    mutants=(TOO_EARLY,),
 )
