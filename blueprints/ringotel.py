@@ -154,7 +154,7 @@ class Inbox:
         def work(tx: Connection) -> int:
             moved = threads.mark_read(tx, self._channel.name, happened.session)
             for extension, conversation_id, seq in moved:
-                self._house.tell_read(tx, self._device(extension), conversation_id, seq)
+                self._house.routing.tell_read(tx, self._device(extension), conversation_id, seq)
             return len(moved)
 
         if not self._house.store.write(work):

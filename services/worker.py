@@ -121,7 +121,7 @@ class Worker:
             again = generation != self._generation
             self._next_routing = now + ROUTE_AGAIN_SECONDS if again else math.inf
             self._generation = generation
-            self._gateway.route_waiting()
+            self._gateway.routing.route_waiting()
 
     def _beat(self) -> None:
         """Say that this worker lives, and take back what the dead have left.
