@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from services.conservation import Conservation
 from services.delivery import MEDIA_BYTES, Delivery
 from services.environment import Environment
 from services.errors import (
@@ -60,11 +61,13 @@ from services.store import (
     attachments,
     counters,
     jobs,
+    ledger,
     messages,
     quarantine,
     search,
 )
 from services.store.jobs import Job, JobKind
+from services.store.ledger import Entry
 
 log = structlog.get_logger()
 UPLOAD_SECONDS = 86_400.0
@@ -93,6 +96,7 @@ class Gateway:
         self.providers = self._open_providers()
         self.channels = self._open_channels()
         self.mailer = Mailer(environment.mail, service.app_name, _domain(environment.app_url))
+        self.conservation = Conservation(self.store)
         self.routing = Routing(self)
         self.pushes = Pushes(self)
         self.delivery = Delivery(self)
@@ -210,6 +214,7 @@ class Gateway:
         """Keep what a call said; returns (outcome, message id) for each part."""
         outcomes = []
         for item in parsed:
+            ledger.book(tx, Entry.ENTERED)
             try:
                 if isinstance(item, Message):
                     outcomes.append(self._keep_message(tx, provider, item))
@@ -248,6 +253,7 @@ class Gateway:
     ) -> tuple[str, str]:
         told = replace(raw, peer=peer(raw.peer, self.country)) if raw.peer else raw
         message = messages.record_status(tx, provider.name, told)
+        ledger.book(tx, Entry.STATUSES)
         if message is not None:
             jobs.add(tx, self.routing.updates(message, str(message.status)))
         return "status", message.id if message is not None else ""

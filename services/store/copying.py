@@ -20,8 +20,10 @@ from services.messages import clean
 from services.store import jobs, search, settings_row
 from services.store.engine import WRITE
 from services.store.schema import (
+    breaches,
     counters,
     destinations,
+    ledger,
     message_settings,
     metadata,
     paces,
@@ -33,7 +35,14 @@ from services.store.writer import unwell
 BATCH = 500
 MADE_ANEW = (message_settings, search_index)
 TABLES = [table for table in metadata.sorted_tables if table not in MADE_ANEW]
-LEFT_BY_A_START = (counters, destinations, paces, workers)  # and worth nothing without messages
+LEFT_BY_A_START = (
+    breaches,
+    counters,
+    destinations,
+    ledger,
+    paces,
+    workers,
+)  # and worth nothing without messages
 Rows = Sequence[Sequence[Any]]
 
 
