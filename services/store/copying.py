@@ -28,6 +28,7 @@ from services.store.schema import (
     metadata,
     paces,
     search_index,
+    sign_ins,
     workers,
 )
 from services.store.writer import unwell
@@ -41,6 +42,7 @@ LEFT_BY_A_START = (
     destinations,
     ledger,
     paces,
+    sign_ins,
     workers,
 )  # and worth nothing without messages
 Rows = Sequence[Sequence[Any]]
