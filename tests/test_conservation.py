@@ -38,6 +38,7 @@ from tests.server import Server
 from tests.test_health import metric
 
 MAILED = DESK | {"emails": ["desk@example.com"]}
+PASSWORD = "correct horse battery"
 PHONE = Device(id="d", extension="201")
 Make = Callable[..., Flask]
 
@@ -49,7 +50,12 @@ def make_app(tmp_path: Path, database: str) -> Iterator[Make]:
 
     def make() -> Flask:
         app = create_app(
-            {"APP_ENV": "local", "STORAGE_PATH": str(tmp_path), "DATABASE_URL": database}
+            {
+                "APP_ENV": "local",
+                "STORAGE_PATH": str(tmp_path),
+                "DATABASE_URL": database,
+                "ADMIN_PASSWORD": PASSWORD,
+            }
         )
         opened.append(gateway_of(app))
         return app
@@ -163,6 +169,11 @@ def test_the_laws_hold_whatever_comes(make_app: Make) -> None:
         for dead in gateway.store.read(lambda tx: jobs.dead(tx, 2)):
             gateway.retry(dead.message_id, resend_unknown=True)
 
+    def ask_again() -> None:
+        for _, message in gateway.store.read(lambda tx: messages.changed_since(tx, [NUMBER], 0, 3)):
+            asked = gateway.store.read(partial(jobs.of, message_id=message.id))
+            gateway.store.write(partial(jobs.add, new=asked))
+
     def replay() -> None:
         for row in gateway.store.read(partial(quarantine.waiting, limit=1)):
             with pytest.raises(RequestRefused):
@@ -177,7 +188,7 @@ def test_the_laws_hold_whatever_comes(make_app: Make) -> None:
             gateway.store.write(half)
 
     happenings = (receive, repeat, unreadable, forge, receipt, unwell, reply, refuse, work, lapse)
-    happenings += (try_again, replay, interrupted)
+    happenings += (try_again, ask_again, replay, interrupted)
     for turn in range(250):
         chance.choice(happenings)()
         if turn % 25 == 24:
@@ -427,6 +438,16 @@ def test_a_law_that_does_not_hold_is_seen_everywhere(
     if law in SETTLED:
         assert gateway.conservation.check() == []
         assert shown(busy) == ([], set())
+
+
+def test_the_start_page_tells_a_breach(busy: Flask) -> None:
+    client = busy.test_client()
+    client.post("/admin/sign-in", data={"password": PASSWORD})
+    lost = "to be made and are gone undone: 1."
+    assert lost not in client.get("/admin/").text
+    lose_a_job(gateway_of(busy), pytest.MonkeyPatch())
+    gateway_of(busy).conservation.check()
+    assert lost in client.get("/admin/").text
 
 
 def test_a_message_that_is_lost_at_once_is_missed_within_the_minute(busy: Flask) -> None:
