@@ -37,6 +37,7 @@ from services.store import (
     paces,
     quarantine,
     search,
+    sightings,
     sign_ins,
     threads,
 )
@@ -105,6 +106,7 @@ def populate(folder: Path) -> None:
         devices.add(tx, "201", ODD)
         devices.add_pairing(tx, "201")
         sign_ins.add(tx, "a hash of the password")
+        sightings.put(tx, "sandbox", sightings.Event.ERROR, ODD)
         (conversation,) = conversations.page(tx, [NUMBER], limit=1)
         conversations.mark_read(tx, "201", conversation.id, 5, messages.next_seq(tx))
         contacts.put(tx, contacts.Contact(PEER, ODD))

@@ -17,12 +17,14 @@ from blueprints.cli import (
     recover,
     settings,
     simulate,
+    status,
     webhooks,
     worker,
 )
 from services.gateway import Gateway
 
 COMMANDS = (
+    status.status,
     config.group,
     webhooks.webhooks,
     settings.group,
