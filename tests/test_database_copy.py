@@ -233,7 +233,7 @@ def test_every_row_comes_along_and_the_service_goes_on(old: Path, postgres_url: 
     receive(gateway, "the first on PostgreSQL")
     (newest,) = gateway.store.read(lambda tx: messages.find(tx, limit=1))
     found = gateway.store.read(lambda tx: search.find(tx, "on postgres", [NUMBER], limit=9))
-    assert found == [newest]
+    assert found.messages == [newest]
     indexed = "SELECT count(*) FROM search_index"
     with psycopg.connect(postgres_url) as connection:
         assert connection.execute(indexed).fetchone() == (len(before["messages"]),)
