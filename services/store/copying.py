@@ -20,12 +20,15 @@ from services.messages import clean
 from services.store import jobs, search, settings_row
 from services.store.engine import WRITE
 from services.store.schema import (
+    breaches,
     counters,
     destinations,
+    ledger,
     message_settings,
     metadata,
     paces,
     search_index,
+    sign_ins,
     workers,
 )
 from services.store.writer import unwell
@@ -33,7 +36,15 @@ from services.store.writer import unwell
 BATCH = 500
 MADE_ANEW = (message_settings, search_index)
 TABLES = [table for table in metadata.sorted_tables if table not in MADE_ANEW]
-LEFT_BY_A_START = (counters, destinations, paces, workers)  # and worth nothing without messages
+LEFT_BY_A_START = (
+    breaches,
+    counters,
+    destinations,
+    ledger,
+    paces,
+    sign_ins,
+    workers,
+)  # and worth nothing without messages
 Rows = Sequence[Sequence[Any]]
 
 

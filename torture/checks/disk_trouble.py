@@ -101,6 +101,8 @@ def _post_all(server: Server, carrier: Carrier, most: int) -> list[int]:
     def some(offset: int) -> None:
         line = Line(server)
         for index in range(offset, most, 4):
+            if refused.count(0) > 10:
+                return  # nothing is there any more
             status = carrier.post(line, index)
             if not 200 <= status < 300:
                 refused.append(status)
