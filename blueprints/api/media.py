@@ -28,7 +28,8 @@ def upload_media(asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
     """
     file = take(house(), caller().extension, _kept(asked["file"]))
     told = {"id": file.id, "content_type": file.content_type, "size": file.size}
-    told |= {"name": file.name, "state": file.state, "url": house().media.link(file)}
+    told |= {"name": file.name, "state": file.state, "reason": None}
+    told["url"] = house().media.link(file)
     return told, 201
 
 

@@ -11,9 +11,12 @@ from blueprints.cli import (
     devices,
     media,
     messages,
+    people,
+    prune,
     push,
     quarantine,
     recover,
+    restore,
     settings,
     simulate,
     webhooks,
@@ -27,6 +30,7 @@ COMMANDS = (
     settings.group,
     devices.group,
     contacts.group,
+    people.group,
     messages.group,
     media.group,
     quarantine.group,
@@ -35,6 +39,7 @@ COMMANDS = (
     simulate.simulate,
     worker.worker,
     backup.backup,
+    restore.put_back,
     database.group,
 )
 
@@ -43,5 +48,6 @@ def register(app: Flask, gateway: Gateway) -> None:
     """Add the operator's commands to ``flask``."""
     app.extensions["gateway"] = gateway  # where the commands find it
     messages.group.add_command(recover.recover)
+    messages.group.add_command(prune.prune)
     for command in COMMANDS:
         app.cli.add_command(command)
