@@ -4,7 +4,19 @@ from collections.abc import Mapping
 
 from flask import Flask
 
-from blueprints import acrobits, api, cli, errors, health, media, phone, ringotel, sandbox, webhooks
+from blueprints import (
+    acrobits,
+    admin,
+    api,
+    cli,
+    errors,
+    health,
+    media,
+    phone,
+    ringotel,
+    sandbox,
+    webhooks,
+)
 from services.environment import load
 from services.gateway import Gateway
 from services.logs import configure
@@ -26,6 +38,6 @@ def create_app(env: Mapping[str, str]) -> Flask:
     errors.register(app)
     for provider in gateway.providers.values():
         app.register_blueprint(webhooks.blueprint(gateway, provider))
-    for door in (api, media, phone, health, sandbox, ringotel, acrobits, cli):
+    for door in (api, admin, media, phone, health, sandbox, ringotel, acrobits, cli):
         door.register(app, gateway)
     return app

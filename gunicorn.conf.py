@@ -181,6 +181,7 @@ def when_ready(server: Any) -> None:
     if "sandbox" in _environment.carriers:
         lines += [f"  Sandbox, to try it without a carrier:  {_environment.local_url}/sandbox"]
     lines += [
+        f"  The operator's pages:                  {_environment.local_url}/admin/",
         f"  Phone app:                             {_environment.local_url}/phone/",
         f"  Health:                                {_environment.local_url}/ready",
         f"  API for apps:                          {_environment.local_url}/api/v1/openapi.json",
@@ -188,6 +189,10 @@ def when_ready(server: Any) -> None:
         f"  A code to pair a phone app of 201's:   {flask} devices pair 201",
         f"  A token for a server of 201's:         {flask} devices add 201 --name server",
     ]
+    if _service.admin_password is None:
+        lines += ["  The operator's pages are closed until ADMIN_PASSWORD is set in .env."]
+    else:
+        lines += ["  Their password is ADMIN_PASSWORD in .env."]
     if not _service.delivery_worker:
         lines += [f"  It only serves. What delivers, elsewhere: {flask} worker"]
     print("\n".join(lines), file=sys.stderr, flush=True)

@@ -324,10 +324,16 @@ class ServiceSettings:
         remedy="Run `make install`, which writes a new one into .env.",
     )
     admin_password: str | None = variable(
-        "Password of the operator (user `admin`), asked for from other machines.",
+        "Password of the operator at `/admin`, and of the user `admin` at `/metrics`.",
         parse=strong_secret,
         optional=True,
         secret=True,
+    )
+    admin_allow: tuple[Network, ...] | None = variable(
+        "Only these addresses may open `/admin`; empty means any.",
+        parse=networks,
+        optional=True,
+        example="192.0.2.10, 10.0.0.0/8",
     )
     app_url: str | None = variable(
         "Public address of this service, as carriers and apps reach it; empty: this machine's own.",

@@ -63,6 +63,21 @@ def is_dialable(address: str) -> bool:
     return address.startswith("+") or _SHORT_CODE.fullmatch(address) is not None
 
 
+def international(number: str) -> str:
+    """A number in E.164 as people write it; what is none stays as it is.
+
+    >>> international("+12025550143"), international("72404")
+    ('+1 202-555-0143', '72404')
+    """
+    if not number.startswith("+"):
+        return number
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return number
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
+
 def country_of(number: str) -> str | None:
     """The two-letter country of an E.164 number, or ``None`` where it has none."""
     try:

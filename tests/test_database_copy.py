@@ -35,6 +35,7 @@ from services.store import (
     paces,
     quarantine,
     search,
+    sign_ins,
     threads,
 )
 from services.store.jobs import Job, JobKind
@@ -100,6 +101,7 @@ def populate(folder: Path) -> None:
         paces.count(tx, "sandbox", 3.0, time.time())
         devices.add(tx, "201", ODD)
         devices.add_pairing(tx, "201")
+        sign_ins.add(tx, "a hash of the password")
         (conversation,) = conversations.page(tx, [NUMBER], limit=1)
         conversations.mark_read(tx, "201", conversation.id, 5, messages.next_seq(tx))
         contacts.put(tx, contacts.Contact(PEER, ODD))

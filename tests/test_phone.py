@@ -58,7 +58,7 @@ def test_a_browser_may_load_this_app_and_nothing_else(client: FlaskClient, path:
         "default-src": "'none'",
         "script-src": "'self'",
         "style-src": "'self'",
-        "img-src": "'self' blob: data:",
+        "img-src": "'self' data: blob:",
         "connect-src": "'self'",
         "manifest-src": "'self'",
         "worker-src": "'self'",

@@ -10,21 +10,10 @@ from pathlib import Path
 
 from flask import Blueprint, Flask, Response, jsonify, make_response, render_template
 
+from blueprints.headers import page_headers
 from services.gateway import Gateway
 
 STATIC = Path(__file__).parent / "static"
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-        "connect-src 'self'; manifest-src 'self'; worker-src 'self'; frame-ancestors 'none'; "
-        "base-uri 'none'; form-action 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-cache",
-}
 GROUND = "#f3f5f8"  # of the app's light face, see static/base.css
 
 
@@ -38,7 +27,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         static_url_path="",
         template_folder="templates",
     )
-    door.after_request(_secured)
+    door.after_request(page_headers(own=("manifest-src", "worker-src")))
     name = gateway.environment.service.app_name
     worker = _service_worker(name)
 
@@ -102,8 +91,3 @@ def _manifest(name: str) -> dict[str, object]:
             icon("icon-maskable-512.png", 512, "maskable"),
         ],
     }
-
-
-def _secured(answer: Response) -> Response:
-    answer.headers.update(HEADERS)
-    return answer

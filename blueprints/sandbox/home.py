@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response, make_response, redirect, render_template, url_for
 
-from blueprints.sandbox.headers import secured
+from blueprints.headers import page_headers
 
 
 def blueprint(*, sandbox: bool) -> Blueprint:
@@ -10,7 +10,7 @@ def blueprint(*, sandbox: bool) -> Blueprint:
     door = Blueprint(
         "home", __name__, template_folder="templates", static_folder="home", static_url_path="/home"
     )
-    door.after_request(secured)
+    door.after_request(page_headers())
 
     @door.get("/")
     def home() -> Response:

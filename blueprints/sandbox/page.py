@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, jsonify, make_response, render_template, request
 
-from blueprints.sandbox.headers import secured
+from blueprints.headers import page_headers
 from services.errors import NumberError, RequestRefused
 from services.gateway import Gateway
 from services.message_settings import NumberSetting
@@ -35,7 +35,7 @@ def blueprint(gateway: Gateway, provider: Provider) -> Blueprint:
         template_folder="templates",
         static_folder="static",
     )
-    door.after_request(secured)
+    door.after_request(page_headers())
 
     @door.get("")
     def show() -> Response:

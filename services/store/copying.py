@@ -26,6 +26,7 @@ from services.store.schema import (
     metadata,
     paces,
     search_index,
+    sign_ins,
     workers,
 )
 from services.store.writer import unwell
@@ -33,7 +34,13 @@ from services.store.writer import unwell
 BATCH = 500
 MADE_ANEW = (message_settings, search_index)
 TABLES = [table for table in metadata.sorted_tables if table not in MADE_ANEW]
-LEFT_BY_A_START = (counters, destinations, paces, workers)  # and worth nothing without messages
+LEFT_BY_A_START = (
+    counters,
+    destinations,
+    paces,
+    sign_ins,
+    workers,
+)  # and worth nothing without messages
 Rows = Sequence[Sequence[Any]]
 
 

@@ -228,6 +228,16 @@ pairings = Table(
     Column("expires_at", Float, nullable=False),
 )
 
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    Column("token_hash", Text, primary_key=True),
+    Column("password_hash", Text, nullable=False),  # another password ends it
+    Column("created_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Column("notice", Text),
+)
+
 reads = Table(
     "reads",
     metadata,

@@ -1,0 +1,32 @@
+"""``/admin``: the operator's pages, drawn on the server.
+
+Each page is a module that opens its own routes; who may see them is decided once, in ``access.py``.
+"""
+
+from flask import Blueprint, Flask
+
+from blueprints.admin import access, refusals, start, words
+from blueprints.headers import page_headers
+from services.gateway import Gateway
+
+PAGES = (start,)
+
+
+def register(app: Flask, gateway: Gateway) -> None:
+    """Open the doors of the operator."""
+    door = Blueprint(
+        "admin",
+        __name__,
+        url_prefix="/admin",
+        template_folder="templates",
+        static_folder="static",
+    )
+    words.teach(door)
+    access.guard(door, gateway)
+    refusals.answer(door)
+    for one in PAGES:
+        one.open_pages(door, gateway)
+    # Browsers tell the origin of a form only where pages may say where they come from.
+    headers = page_headers(own=("form-action",), cache="no-store", referrer="same-origin")
+    door.after_request(headers)
+    app.register_blueprint(door)
