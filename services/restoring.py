@@ -17,7 +17,7 @@ from sqlalchemy import Connection, exists, select
 
 from services.errors import RequestRefused
 from services.gateway import Gateway
-from services.store import Store, attachments, counters, jobs, messages
+from services.store import Store, attachments, counters, jobs, messages, sign_ins
 from services.store.backup import (
     DATABASE,
     KEY,
@@ -158,6 +158,7 @@ def _put_back(tx: Connection, gateway: Gateway, missing: Iterable[str]) -> int:
     unknown = gateway.delivery.put_back(tx)
     for file_id in missing:
         attachments.fail(tx, file_id, NOT_IN_BACKUP)
+    sign_ins.end_all(tx)  # some may have been ended since
     seq = messages.latest_seq(tx) + SKIPPED
     for name in ("seq", counters.RESET):
         counters.put(tx, name, seq)

@@ -18,7 +18,7 @@ from services.gateway import Gateway
 from services.messages import Attachment, Device, Message, Status
 from services.replies import Reply
 from services.restoring import NOT_IN_BACKUP, SKIPPED, restore
-from services.store import devices, jobs, messages
+from services.store import attachments, devices, jobs, messages, sign_ins
 from services.store.backup import DATABASE, media_path
 from services.store.jobs import JobKind
 from tests.conftest import DESK, NUMBER, PEER, settings_file
@@ -44,8 +44,6 @@ def came(gateway: Gateway, text: str, content: bytes | None = None) -> Message:
     if content is not None:
         raw = Attachment(name="cat.gif", content_type="image/gif", content=content)
         file = gateway.media.take(raw, 1_000_000)
-        from services.store import attachments
-
         gateway.store.write(lambda tx: attachments.add(tx, kept.id, [file]))
     return kept
 
@@ -146,6 +144,21 @@ def test_what_was_being_done_begins_anew_however_old_the_backup_is(
     assert (job.state, job.owner, job.attempts) == ("due", None, 0)
     assert time.time() - job.created_at < 3600, "or its first failure would be its last"
     assert restored.store.read(jobs.silence) == float("inf")
+
+
+def test_sign_ins_of_the_backup_are_ended(
+    first: Gateway,
+    empty: Callable[..., Gateway],
+    make_gateway: Callable[..., Gateway],
+    tmp_path: Path,
+) -> None:
+    token = first.store.write(lambda tx: sign_ins.add(tx, "hash"))
+    flask(first, "backup", str(tmp_path / "copies"))
+    [made] = (tmp_path / "copies").iterdir()
+    restore(empty(), made)
+    restored = again(make_gateway, tmp_path)
+    assert first.store.read(lambda tx: sign_ins.by_token(tx, token, "hash")) is not None
+    assert restored.store.read(lambda tx: sign_ins.by_token(tx, token, "hash")) is None
 
 
 def test_apps_load_anew_and_miss_nothing_that_comes_then(
