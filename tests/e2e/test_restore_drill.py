@@ -112,7 +112,7 @@ def test_the_way_back_from_a_backup_that_was_made_under_traffic(
     with FakeBandwidth() as bandwidth, Receiver() as receiver:
         env = {**bandwidth.env, **receiver.env, "BANDWIDTH_WEBHOOK_TOKEN": HOOK_TOKEN}
         env |= {"BANDWIDTH_NUMBER_RATE": "0.5", "DATABASE_URL": database}
-        server = Server(before, env)
+        server = _ended_with(request, Server(before, env))
         server.start()
         made = server.flask("devices", "add", "201", "--name", "x", "--json")
         headers = {"Authorization": f"Bearer {json.loads(made.stdout)['token']}"}
@@ -148,14 +148,14 @@ def test_the_way_back_from_a_backup_that_was_made_under_traffic(
             env |= {"DATABASE_URL": anew}
             postgres("pg_restore", "--no-owner", f"--dbname={anew}", str(dump))
             end = time.monotonic() + 30
-            restored = Server(after, env)
+            restored = _ended_with(request, Server(after, env))
             told = restored.flask("restore", str(backup), "--yes")
             while "just now" in told.stderr and time.monotonic() < end:
                 time.sleep(1.0)
                 told = restored.flask("restore", str(backup), "--yes")
             back = kept_texts(after, anew)
         else:
-            restored = Server(after, env)
+            restored = _ended_with(request, Server(after, env))
             told = restored.flask("restore", str(backup))
             back = kept_texts(after, "")
             assert back == copied_texts(backup), "as at the moment of the backup"
@@ -175,6 +175,12 @@ def test_the_way_back_from_a_backup_that_was_made_under_traffic(
         again.text()
         assert again.acknowledged, "and it goes on"
         restored.stop()
+
+
+def _ended_with(request: pytest.FixtureRequest, server: Server) -> Server:
+    """A server that does not outlive the test, however that ends."""
+    request.addfinalizer(lambda: server.kill_tree() if server.is_running() else None)
+    return server
 
 
 def _await_pushed(receiver: Receiver, count: int) -> list[str]:
