@@ -44,6 +44,7 @@ from services.messages import (
     WebhookCall,
 )
 from services.metrics import WEBHOOKS
+from services.noticing import Noticing
 from services.phone_numbers import e164, peer
 from services.providers import PROVIDERS
 from services.providers.base import Provider, Surroundings
@@ -66,6 +67,7 @@ from services.store import (
     search,
 )
 from services.store.jobs import Job, JobKind
+from services.store.sightings import Event
 
 log = structlog.get_logger()
 UPLOAD_SECONDS = 86_400.0
@@ -95,6 +97,7 @@ class Gateway:
         self.providers = self._open_providers()
         self.channels = self._open_channels()
         self.mailer = Mailer(environment.mail, service.app_name, _domain(environment.app_url))
+        self.noticing = Noticing(self.store)
         self.pushes = Pushes(self)
         self.delivery = Delivery(self)
 
@@ -155,8 +158,9 @@ class Gateway:
             if not provider.admits(call.remote):
                 raise InvalidWebhook(f"{call.remote} may not call this webhook.")
             provider.verify(call)
-        except InvalidWebhook:
+        except InvalidWebhook as error:
             WEBHOOKS.labels(provider.name, "refused").inc()
+            self.noticing.note(provider.name, Event.REFUSED, f"From {call.remote}: {error}")
             raise
         try:
             outcomes = self._take_in(provider, call, provider.parse(call))
@@ -168,6 +172,7 @@ class Gateway:
             log.info(
                 "webhook", provider=provider.name, outcome=outcome, message_id=message_id or None
             )
+        self.noticing.note(provider.name, Event.WEBHOOK)
         return provider.ack
 
     def _take_in(

@@ -35,6 +35,7 @@ from services.store import (
     paces,
     quarantine,
     search,
+    sightings,
     sign_ins,
     threads,
 )
@@ -102,6 +103,7 @@ def populate(folder: Path) -> None:
         devices.add(tx, "201", ODD)
         devices.add_pairing(tx, "201")
         sign_ins.add(tx, "a hash of the password")
+        sightings.put(tx, "sandbox", sightings.Event.ERROR, ODD)
         (conversation,) = conversations.page(tx, [NUMBER], limit=1)
         conversations.mark_read(tx, "201", conversation.id, 5, messages.next_seq(tx))
         contacts.put(tx, contacts.Contact(PEER, ODD))
@@ -225,7 +227,7 @@ def test_every_row_comes_along_and_the_service_goes_on(old: Path, postgres_url: 
     receive(gateway, "the first on PostgreSQL")
     (newest,) = gateway.store.read(lambda tx: messages.find(tx, limit=1))
     found = gateway.store.read(lambda tx: search.find(tx, "on postgres", [NUMBER], limit=9))
-    assert found == [newest]
+    assert found.messages == [newest]
     indexed = "SELECT count(*) FROM search_index"
     with psycopg.connect(postgres_url) as connection:
         assert connection.execute(indexed).fetchone() == (len(before["messages"]),)

@@ -19,12 +19,14 @@ from blueprints.cli import (
     restore,
     settings,
     simulate,
+    status,
     webhooks,
     worker,
 )
 from services.gateway import Gateway
 
 COMMANDS = (
+    status.status,
     config.group,
     webhooks.webhooks,
     settings.group,

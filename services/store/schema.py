@@ -192,6 +192,15 @@ message_settings = Table(
     Column("document", Text),
 )
 
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("event", Text, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("words", Text, nullable=False),
+)
+
 workers = Table(
     "workers",
     metadata,
