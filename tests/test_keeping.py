@@ -19,18 +19,21 @@ from services.store import (
     contacts,
     conversations,
     counters,
+    destinations,
     devices,
     jobs,
     messages,
     quarantine,
     removal,
     search,
+    sightings,
     threads,
 )
 from services.store.contacts import Contact
 from services.store.jobs import Job, JobKind
 from services.store.pruning import NO_LONGER_KEPT
 from services.store.schema import metadata
+from services.store.sightings import Event
 from services.worker import Worker
 from tests.conftest import DESK, NUMBER, PEER
 
@@ -38,7 +41,14 @@ OTHER = "+13035550188"
 DEVICE = Device(id="none", extension="201")
 YEAR = 365 * DAY
 OLD = Ages(messages=time.time() - YEAR)
-HOME = ("counters", "alembic_version", "message_settings", "workers", "destinations", "paces")
+HOME = (
+    "sightings",
+    "counters",
+    "message_settings",
+    "workers",
+    "destinations",
+    "paces",
+)
 
 
 @pytest.fixture
@@ -127,7 +137,7 @@ def test_an_old_message_goes_with_everything_that_belongs_to_it(gateway: Gateway
     all_gone(gateway)
     assert rows(gateway) == {}
     assert not path.exists()
-    assert gateway.store.read(lambda tx: search.find(tx, "wombat", None, limit=9)) == []
+    assert gateway.store.read(lambda tx: search.find(tx, "wombat", None, limit=9)).messages == []
 
 
 def test_what_is_young_stays_and_the_conversation_with_it(gateway: Gateway) -> None:
@@ -275,6 +285,8 @@ def test_a_person_is_forgotten_and_nobody_else(gateway: Gateway) -> None:
     def work(tx: Connection) -> None:
         contacts.put(tx, Contact(PEER, "Ann"))
         contacts.put(tx, Contact(OTHER, "Bob"))
+        sightings.put(tx, "sandbox", Event.ERROR, f"4720 {PEER} is not in service.")
+        destinations.pause(tx, "email", time.time(), f"{PEER} is odd", config=False)
         body = b'{"from": "(303) 555-0177"'
         for content in (body, b"from=%2B13035550177", b"of +13035550188"):
             quarantine.add(tx, "sandbox", WebhookCall("POST", {}, "", content), "odd", content)
@@ -292,6 +304,10 @@ def test_a_person_is_forgotten_and_nobody_else(gateway: Gateway) -> None:
     assert gateway.store.read(contacts.everybody) == [Contact(OTHER, "Bob")]
     assert rows(gateway) == {"messages": 2, "conversations": 2, "contacts": 1, "quarantine": 1}
     assert keeping.person(gateway, PEER).messages == ()
+    seen = gateway.store.read(lambda tx: sightings.of(tx, "sandbox"))
+    assert seen[Event.ERROR].words == "4720 … is not in service."
+    [pause] = gateway.store.read(destinations.unwell)
+    assert pause.reason == "… is odd"
 
 
 def test_what_was_sent_to_a_group_stays_whoever_is_named_first(gateway: Gateway) -> None:
@@ -354,7 +370,7 @@ def test_nothing_of_a_forgotten_person_is_left_in_sqlites_files(
         content = path.read_bytes()
         assert b"uokkas" not in content, path
         assert PEER.encode() not in content, path
-    assert gateway.store.read(lambda tx: search.find(tx, "another", None, limit=1)) != []
+    assert gateway.store.read(lambda tx: search.find(tx, "another", None, limit=1)).messages
 
 
 def test_the_mark_of_a_reset_is_no_message_number_that_was_given_out(gateway: Gateway) -> None:

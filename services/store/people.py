@@ -17,6 +17,7 @@ from services.store.schema import (
     messages,
     quarantine,
     receipts,
+    sightings,
 )
 
 _BETWEEN_DIGITS = re.compile(rb"[\s().\-]")
@@ -59,12 +60,12 @@ def forget_rest(tx: Connection, peer: str, quarantine_ids: Sequence[int]) -> Non
     tx.execute(delete(contacts).where(contacts.c.number == peer))
     tx.execute(delete(receipts).where(receipts.c.peer == peer))
     tx.execute(delete(quarantine).where(quarantine.c.id.in_(quarantine_ids)))
-    hidden = func.replace(destinations.c.reason, peer, "…")
-    tx.execute(
-        update(destinations)
-        .where(destinations.c.reason.contains(peer, autoescape=True))
-        .values(reason=hidden)
-    )
+    for said in (destinations.c.reason, sightings.c.words):
+        tx.execute(
+            update(said.table)
+            .where(said.contains(peer, autoescape=True))
+            .values({said.name: func.replace(said, peer, "…")})
+        )
 
 
 def _groups(peer: str) -> Select[tuple[str]]:
