@@ -20,6 +20,7 @@ from services.messages import clean
 from services.store import jobs, search, settings_row
 from services.store.engine import WRITE
 from services.store.schema import (
+    allowances,
     counters,
     destinations,
     message_settings,
@@ -34,13 +35,8 @@ from services.store.writer import unwell
 BATCH = 500
 MADE_ANEW = (message_settings, search_index)
 TABLES = [table for table in metadata.sorted_tables if table not in MADE_ANEW]
-LEFT_BY_A_START = (
-    counters,
-    destinations,
-    paces,
-    sign_ins,
-    workers,
-)  # and worth nothing without messages
+# Left by a start, and worth nothing without messages.
+LEFT_BY_A_START = (allowances, counters, destinations, paces, sign_ins, workers)
 Rows = Sequence[Sequence[Any]]
 
 
