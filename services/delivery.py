@@ -260,7 +260,7 @@ class Delivery:
             jobs.hasten(tx, message_id, kind)
         message = messages.by_id(tx, message_id)
         if message is not None and message.routed:
-            jobs.add(tx, self._house.updates(message, "media"))
+            jobs.add(tx, self._house.routing.updates(message, "media"))
 
     # What follows from a failure
 
@@ -355,7 +355,7 @@ class Delivery:
     def _tell(self, tx: Connection, message_id: str) -> None:
         message = messages.by_id(tx, message_id)
         if message is not None and message.status in TOLD:
-            jobs.add(tx, self._house.updates(message, str(message.status)))
+            jobs.add(tx, self._house.routing.updates(message, str(message.status)))
 
     def _message(self, job: Job) -> Message:
         message = self._store.read(lambda tx: messages.by_id(tx, job.message_id))

@@ -9,6 +9,7 @@ from gevent import monkey
 from sqlalchemy import Connection
 
 from services.errors import RequestRefused, StorageUnwell
+from services.media import Kept
 from services.messages import Attachment
 from services.pictures import fit
 from services.spending import count_upload
@@ -20,12 +21,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def take(gateway: "Gateway", extension: str, file: Attachment) -> Attachment:
-    """Note a kept file as an upload of an extension, which its next message may name.
+def take(gateway: "Gateway", extension: str, file_id: str, kept: Kept) -> Attachment:
+    """Note the file kept under an id as an upload of an extension, which its next message may name.
 
     Returns it as ``fitted`` leaves it. Raises ``RequestRefused`` where the extension has uploaded
     too much, and ``StorageUnwell``; the file is then gone.
     """
+    file = Attachment(
+        content_type=kept.content_type,
+        name=kept.name,
+        size=kept.size,
+        id=file_id,
+        state="kept",
+        path=kept.path,
+    )
     try:
         file = fitted(gateway, extension, file)
         gateway.store.write(lambda tx: _note(tx, gateway, extension, file))
