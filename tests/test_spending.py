@@ -14,7 +14,7 @@ from services.errors import ConfigError, RequestRefused
 from services.gateway import Gateway
 from services.messages import Attachment, Device, Message
 from services.replies import Reply
-from services.store import attachments, clock, devices, messages
+from services.store import attachments, clock, devices, messages, people
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.test_gateway import receive, work
 
@@ -237,6 +237,13 @@ def test_of_one_sender_only_so_much_is_kept_a_day(
     assert came(gateway, 3, OTHER, file()) == ("kept", "")
     at[0] += 86_400
     assert came(gateway, 4, PEER, file()) == ("kept", "")
+
+
+def test_what_was_counted_for_a_forgotten_person_is_forgotten(make_gateway: Make) -> None:
+    gateway = make_gateway(DESK, SEND_PER_PEER_DAY="1")
+    assert [send(gateway), send(gateway, to=OTHER)] == ["sent", "sent"]
+    gateway.store.write(lambda tx: people.forget_rest(tx, PEER, ()))
+    assert [send(gateway), send(gateway, to=OTHER)] == ["sent", "limit_reached"]
 
 
 # The doors

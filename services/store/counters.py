@@ -6,6 +6,7 @@ from services.store.dialect import insert
 from services.store.prepared import Prepared
 from services.store.schema import counters
 
+RESET = "reset"  # apps that have seen no more than this load everything anew
 _SEQUENCE = Prepared(
     lambda _: select(counters.c.value).where(counters.c.name == "seq").with_for_update()
 )
