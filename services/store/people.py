@@ -58,7 +58,7 @@ def quarantined(tx: Connection, peer: str) -> list[int]:
 
 
 def forget_rest(tx: Connection, peer: str, quarantine_ids: Sequence[int]) -> None:
-    """Remove what is kept of a person beside messages: name, receipts, counts, quarantine, reasons."""
+    """Remove what is kept of a person beside messages, such as the name and the receipts."""
     tx.execute(delete(contacts).where(contacts.c.number == peer))
     tx.execute(delete(receipts).where(receipts.c.peer == peer))
     used = allowances.c.name.contains(f":{peer}/", autoescape=True)
