@@ -11,13 +11,14 @@ import structlog
 from flask import Blueprint, Flask, Response, jsonify
 from sqlalchemy import Connection
 
+from blueprints.api.auth import count_wrong
 from blueprints.api.door import MOST_FILE
 from blueprints.errors import problem
 from blueprints.webhooks import whole_body
 from services.config import derived_token
 from services.errors import InvalidWebhook, MediaError, PushError, RequestRefused
 from services.gateway import Gateway
-from services.messages import Attachment, Device, WebhookCall, uuid7
+from services.messages import Device, WebhookCall, uuid7
 from services.metrics import WEBHOOKS
 from services.providers.base import same
 from services.push.ringotel import Ringotel, client_id
@@ -41,12 +42,14 @@ def register(app: Flask, gateway: Gateway) -> None:
     @door.post("/webhook/ringotel/<secret>")
     def receive(secret: str) -> Response:
         if not same(secret, _secret(gateway)):
+            count_wrong(gateway)
             return problem(404, "not_found", "There is nothing here.")
         try:
             told = _told(WebhookCall("POST", {}, "", whole_body(MOST_BYTES)), channel)
             outcome = inbox.take(event(told))
         except InvalidWebhook as error:
             WEBHOOKS.labels(channel.name, "refused").inc()
+            count_wrong(gateway)
             return problem(401, "unauthorized", str(error))
         except ValueError as error:
             WEBHOOKS.labels(channel.name, "unreadable").inc()
@@ -140,21 +143,13 @@ class Inbox:
         except MediaError as error:
             log.warning("file not fetched", extension=extension, host=host, reason=error.reason)
             raise RequestRefused("file", "Ringotel did not hand over the file.") from None
-        file = Attachment(
-            content_type=kept.content_type,
-            name=kept.name,
-            size=kept.size,
-            id=file_id,
-            state="kept",
-            path=kept.path,
-        )
-        return take(self._house, extension, file).id
+        return take(self._house, extension, file_id, kept).id
 
     def _read(self, happened: WasRead) -> str:
         def work(tx: Connection) -> int:
             moved = threads.mark_read(tx, self._channel.name, happened.session)
             for extension, conversation_id, seq in moved:
-                self._house.tell_read(tx, self._device(extension), conversation_id, seq)
+                self._house.routing.tell_read(tx, self._device(extension), conversation_id, seq)
             return len(moved)
 
         if not self._house.store.write(work):

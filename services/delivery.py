@@ -22,6 +22,7 @@ from services.messages import Attachment, Message, Status
 from services.metrics import DELIVERY_SECONDS, JOBS
 from services.providers.base import Provider
 from services.pushes import note_failure
+from services.spending import count_received, has_sent_too_much
 from services.store import (
     attachments,
     destinations,
@@ -180,6 +181,9 @@ class Delivery:
             raise MediaError(f"The carrier {message.provider} is not configured.", Kind.CONFIG)
         if file is None or file.source_url is None:
             raise MediaError("The file is not known any more.", Kind.REFUSED)
+        too_much = self._store.read(lambda tx: has_sent_too_much(tx, self._house, message.peer))
+        if too_much:
+            raise MediaError(too_much, Kind.REFUSED)
         try:
             kept = self._download(provider, file, file.source_url)
         except MediaError as error:
@@ -188,6 +192,7 @@ class Delivery:
             kept = self._download(provider, file, file.source_url, renew=True)
 
         def finish(tx: Connection) -> None:
+            count_received(tx, self._house, message.peer, kept.size)
             if kept.content_type == SMIL:
                 attachments.remove(tx, file.id)
             else:
@@ -255,7 +260,7 @@ class Delivery:
             jobs.hasten(tx, message_id, kind)
         message = messages.by_id(tx, message_id)
         if message is not None and message.routed:
-            jobs.add(tx, self._house.updates(message, "media"))
+            jobs.add(tx, self._house.routing.updates(message, "media"))
 
     # What follows from a failure
 
@@ -345,12 +350,25 @@ class Delivery:
                 jobs.retry(tx, job, time.time(), "Textbridge was interrupted.")
         return len(lapsed)
 
+    def put_back(self, tx: Connection) -> int:
+        """Let the jobs of a backup begin anew; returns how many replies are unknown now.
+
+        What waited to be sent when the backup was made may have been sent since. No worker may be
+        at work.
+        """
+        waiting = jobs.seize(tx, JobKind.SEND, "backup")
+        for job in waiting:
+            reason = "This waited in the backup that was put back; it may have been sent since."
+            self._give_up(tx, job, SendError(reason, Kind.UNKNOWN), Kind.UNKNOWN)
+        jobs.begin_anew(tx)
+        return len(waiting)
+
     # Small things
 
     def _tell(self, tx: Connection, message_id: str) -> None:
         message = messages.by_id(tx, message_id)
         if message is not None and message.status in TOLD:
-            jobs.add(tx, self._house.updates(message, str(message.status)))
+            jobs.add(tx, self._house.routing.updates(message, str(message.status)))
 
     def _message(self, job: Job) -> Message:
         message = self._store.read(lambda tx: messages.by_id(tx, job.message_id))

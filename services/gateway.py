@@ -1,8 +1,8 @@
 """The service on one page: take in, answer, deliver.
 
-Inbound:  ``receive`` → verify → parse → one transaction with the message and its jobs → the
-carrier's acknowledgement. Outbound: ``reply`` → one transaction → 202. What the jobs ask for is
-done by ``deliver``, which the worker calls.
+Inbound:  ``receive`` → verify → parse → one transaction with the message and its jobs, which
+``Routing`` names → the carrier's acknowledgement. Outbound: ``reply`` → one transaction → 202. What
+the jobs ask for is done by ``deliver``, which the worker calls.
 """
 
 import time
@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from services.conservation import Conservation
 from services.delivery import MEDIA_BYTES, Delivery
 from services.environment import Environment
 from services.errors import (
@@ -32,9 +33,9 @@ from services.media.folder import Folder
 from services.media.links import Links
 from services.media.place import Place
 from services.media.s3 import S3
-from services.message_settings import NumberSetting
 from services.messages import (
     Ack,
+    Attachment,
     DeliveryStatus,
     Device,
     Message,
@@ -45,6 +46,7 @@ from services.messages import (
 )
 from services.metrics import WEBHOOKS
 from services.noticing import Noticing
+from services.operator import Operator
 from services.phone_numbers import e164, peer
 from services.providers import PROVIDERS
 from services.providers.base import Provider, Surroundings
@@ -55,25 +57,28 @@ from services.push.base import Surroundings as PushSurroundings
 from services.push.vapid import Vapid, contact, derived_key
 from services.pushes import Pushes
 from services.replies import Reply, compose
+from services.routing import Routing
 from services.settings_source import left_file, open_settings, take_over
+from services.spending import count_received, count_sent, has_sent_too_much
 from services.store import (
     Store,
     activity,
+    allowances,
     attachments,
     counters,
-    devices,
     jobs,
+    ledger,
     messages,
     quarantine,
     search,
 )
 from services.store.jobs import Job, JobKind
+from services.store.ledger import Entry
 from services.store.sightings import Event
 
 log = structlog.get_logger()
 UPLOAD_SECONDS = 86_400.0
 RECOVER_OVERLAP_SECONDS = 7200.0  # carriers list late what came late
-PICTURES_SECONDS = 60.0  # how long a mail waits for the pictures that belong into it
 
 
 class Gateway:
@@ -98,9 +103,12 @@ class Gateway:
         self.providers = self._open_providers()
         self.channels = self._open_channels()
         self.mailer = Mailer(environment.mail, service.app_name, _domain(environment.app_url))
+        self.conservation = Conservation(self.store)
+        self.routing = Routing(self)
         self.noticing = Noticing(self.store)
         self.pushes = Pushes(self)
         self.delivery = Delivery(self)
+        self.operator = Operator(self.store, service.admin_password)
 
     def prepare(self) -> None:
         """Bring the database up to date, and Message Settings to where they are kept.
@@ -205,11 +213,23 @@ class Gateway:
         """A message whose files came in the call itself, with them on disk."""
         if not isinstance(item, Message) or not item.media:
             return item
-        media = (
-            file if file.content is None else self.media.take(file, MEDIA_BYTES)
-            for file in item.media
-        )
-        return replace(item, media=tuple(media))
+        too_much = self._too_much(item) if any(file.content for file in item.media) else ""
+        return replace(item, media=tuple(self._with_bytes(file, too_much) for file in item.media))
+
+    def _too_much(self, message: Message) -> str:
+        """Why no more files of a message's sender are kept, or nothing."""
+        try:
+            sender = peer(message.peer, self.country)
+        except NumberError:  # the call goes into quarantine, and its files with it
+            return ""
+        return self.store.read(lambda tx: has_sent_too_much(tx, self, sender))
+
+    def _with_bytes(self, file: Attachment, too_much: str) -> Attachment:
+        if file.content is None:
+            return file
+        if too_much:
+            return replace(file, content=None, state="failed", reason=too_much)
+        return self.media.take(file, MEDIA_BYTES)
 
     def _keep(
         self, tx: Connection, provider: Provider, call: WebhookCall, parsed: Iterable[Parsed]
@@ -217,6 +237,7 @@ class Gateway:
         """Keep what a call said; returns (outcome, message id) for each part."""
         outcomes = []
         for item in parsed:
+            ledger.book(tx, Entry.ENTERED)
             try:
                 if isinstance(item, Message):
                     outcomes.append(self._keep_message(tx, provider, item))
@@ -247,7 +268,10 @@ class Gateway:
         )
         if message is None:
             return "repeated", ""
-        jobs.add(tx, [*self._fetches(message), *self._deliveries(tx, message, setting)])
+        kept = sum(file.size for file in message.media if file.state == "kept")
+        if kept:
+            count_received(tx, self, message.peer, kept)
+        jobs.add(tx, self.routing.jobs_for(tx, message, setting))
         return "received", message.id
 
     def _keep_status(
@@ -255,99 +279,10 @@ class Gateway:
     ) -> tuple[str, str]:
         told = replace(raw, peer=peer(raw.peer, self.country)) if raw.peer else raw
         message = messages.record_status(tx, provider.name, told)
+        ledger.book(tx, Entry.STATUSES)
         if message is not None:
-            jobs.add(tx, self.updates(message, str(message.status)))
+            jobs.add(tx, self.routing.updates(message, str(message.status)))
         return "status", message.id if message is not None else ""
-
-    def _fetches(self, message: Message) -> list[Job]:
-        return [
-            Job(JobKind.FETCH, message.id, f"fetch:{message.provider}", target=file.id)
-            for file in message.media
-            if file.state == "pending"
-        ]
-
-    def _deliveries(
-        self, tx: Connection, message: Message, setting: NumberSetting | None
-    ) -> list[Job]:
-        """The jobs that bring an inbound message to whoever its number belongs to."""
-        if setting is None or not setting.reaches_somebody:
-            return []
-        awaited = any(file.state == "pending" for file in message.media)
-        mail_due = time.time() + (PICTURES_SECONDS if awaited else 0.0)
-        mails = [
-            Job(JobKind.EMAIL, message.id, "email", target=address, due=mail_due)
-            for address in setting.emails
-        ]
-        pushes = [
-            self._push(message, destination, target, "received")
-            for destination, target in self._listeners(tx, setting.extensions)
-        ]
-        return [*pushes, *mails]
-
-    def _listeners(self, tx: Connection, extensions: Iterable[str]) -> list[tuple[str, str]]:
-        """(destination, target) of everything that is pushed to for some extensions."""
-        everywhere = [c.name for c in self.channels.values() if not c.per_device]
-        listeners = [(f"push:{name}", f"{name}:{ext}") for name in everywhere for ext in extensions]
-        if len(everywhere) < len(self.channels):
-            listeners += [
-                (self.channels[device.channel].destination(device.address), device.id)
-                for device in devices.of(tx, extensions)
-                if device.channel in self.channels
-            ]
-        return listeners
-
-    def _push(self, message: Message, destination: str, target: str, about: str) -> Job:
-        lane = f"push:{target}:{message.conversation_id}"
-        return Job(JobKind.PUSH, message.id, destination, target=target, about=about, lane=lane)
-
-    def updates(self, message: Message, about: str) -> list[Job]:
-        """The jobs that tell channels which want to know what became of a message."""
-        setting = self.settings.for_number(message.number)
-        if setting is None:
-            return []
-        return [
-            self._push(message, f"push:{channel.name}", f"{channel.name}:{extension}", about)
-            for channel in self.channels.values()
-            if channel.updates and not channel.per_device
-            for extension in setting.extensions
-        ]
-
-    def tell_read(self, tx: Connection, reader: Device, conversation_id: str, up_to: int) -> None:
-        """Let the extension's other devices take away what they show of a conversation.
-
-        ``up_to`` is the ``seq`` up to which ``reader`` has read it.
-        """
-        read = messages.page(tx, conversation_id, before=up_to + 1, limit=1)
-        others = [
-            (self.channels[device.channel].destination(device.address), device.id)
-            for device in devices.of(tx, [reader.extension])
-            if device.channel in self.channels
-            and self.channels[device.channel].clears
-            and device.id != reader.id
-        ]
-        jobs.add(tx, [self._push(message, *other, "read") for message in read for other in others])
-
-    def route_waiting(self) -> int:
-        """Deliver kept messages whose number somebody is set up to receive by now."""
-        waiting = self.store.read(messages.unrouted_numbers)
-        reached = [
-            setting
-            for number in waiting
-            if (setting := self.settings.for_number(number)) and setting.reaches_somebody
-        ]
-        routed = 0
-        for setting in reached:
-            routed += self.store.write(partial(self._route, setting=setting))
-        if routed:
-            log.info("unrouted messages delivered", count=routed)
-        return routed
-
-    def _route(self, tx: Connection, setting: NumberSetting) -> int:
-        waiting = messages.find(tx, number=setting.number, unrouted=True, limit=500)
-        for message in reversed(waiting):
-            messages.mark_routed(tx, message.id)
-            jobs.add(tx, self._deliveries(tx, message, setting))
-        return len(waiting)
 
     def replay(self, quarantine_id: int) -> list[tuple[str, str]]:
         """Read a quarantined call again; returns what it was, or raises ``RequestRefused``."""
@@ -387,6 +322,7 @@ class Gateway:
                         )
                     return known[0], True
             parts = compose(tx, self, device.extension, reply)
+            count_sent(tx, self, device.extension, parts)
             kept = [messages.add_outbound(tx, part, reply.fingerprint) for part in parts]
             jobs.add(tx, [self._send(message) for message in kept])
             return messages.by_id(tx, kept[0].id) or kept[0], False
@@ -473,10 +409,11 @@ class Gateway:
             self.store.write(search.index)
 
     def sweep(self) -> None:
-        """Remove what nobody will ask for: half-fetched files, uploads never sent, old counts.
+        """Remove what nobody will ask for: half-fetched files, unsent uploads, old counts.
 
         Raises ``StorageUnwell``; what is left then is removed by the next sweep.
         """
+        self.store.write(allowances.sweep)
         self.media.sweep(UPLOAD_SECONDS)
         before = time.time() - UPLOAD_SECONDS
         for file_id in self.store.write(lambda tx: attachments.withdraw_uploads(tx, before)):

@@ -13,16 +13,17 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.errors import StorageUnwell
 from services.gateway import Gateway
-from services.store import clock, destinations, jobs, messages, quarantine
+from services.messages import rfc3339
+from services.store import breaches, clock, destinations, jobs, messages, quarantine
+from services.store.breaches import Breach
 from services.store.destinations import Pause
-from services.store.engine import sqlite_version
+from services.store.engine import sqlite_fault
 from services.store.jobs import WORKER_SILENT_SECONDS
 from services.store.migrate import head, version
 from services.store.schema import counters
 
 LEAST_FREE_BYTES = 64_000_000
 CLOCK_SECONDS = 5.0  # by which a machine's clock may differ from the database's
-SOUND_SQLITE = (3, 51, 3)  # before it, a write-ahead log could be corrupted (sqlite.org/wal.html)
 _LONG_NUMBERS = re.compile(r"\+?\d{6,}")
 
 
@@ -58,6 +59,7 @@ class Figures:
     pauses: tuple[Pause, ...]
     worker_silent: float
     clock_ahead: float
+    breaches: tuple[Breach, ...]
 
     @property
     def dead(self) -> int:
@@ -85,6 +87,7 @@ def warnings(gateway: Gateway) -> list[Warned]:
     except StorageUnwell:
         return [*_media(gateway)]
     return [
+        *_lost(known.breaches),
         *_outdated(gateway),
         *_media(gateway),
         *_paused(known.pauses),
@@ -115,6 +118,7 @@ def _figures(tx: Connection) -> Figures:
         pauses=tuple(p for p in destinations.unwell(tx) if p.config or p.until > now),
         worker_silent=jobs.silence(tx),
         clock_ahead=time.time() - clock.now(tx),
+        breaches=tuple(breaches.standing(tx)),
     )
 
 
@@ -174,6 +178,14 @@ def _settings(gateway: Gateway) -> str:
 # The warnings
 
 
+def _lost(found: tuple[Breach, ...]) -> Iterator[Warned]:
+    """No check: to take a node away brings nothing back."""
+    for breach in found:
+        since = rfc3339(breach.since)
+        reason = f"{breach.reason} Found {since}; `flask messages check` counts anew."
+        yield Warned("conservation", reason)
+
+
 def _outdated(gateway: Gateway) -> Iterator[Warned]:
     if gateway.environment.is_outdated():
         yield Warned("env", "`.env` was changed after it was read. Run `flask config reload`.")
@@ -231,11 +243,9 @@ def _clock(known: Figures) -> Iterator[Warned]:
 
 
 def _old_sqlite(gateway: Gateway) -> Iterator[Warned]:
-    version = sqlite_version()
-    too_old = tuple(int(part) for part in version.split(".")) < SOUND_SQLITE
-    if too_old and gateway.store.engine.dialect.name == "sqlite":
-        sound = ".".join(map(str, SOUND_SQLITE))
-        yield Warned("sqlite", f"SQLite {version} can corrupt its log; install {sound} or newer.")
+    fault = sqlite_fault()
+    if fault and gateway.store.engine.dialect.name == "sqlite":
+        yield Warned("sqlite", fault)
 
 
 def _counted(count: int, one: str, more: str = "") -> str:

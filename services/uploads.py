@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import gevent
 from gevent import monkey
+from sqlalchemy import Connection
 
-from services.errors import StorageUnwell
+from services.errors import RequestRefused, StorageUnwell
+from services.media import Kept
 from services.messages import Attachment
 from services.pictures import fit
+from services.spending import count_upload
 from services.store import attachments
 
 if TYPE_CHECKING:
@@ -18,18 +21,32 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def take(gateway: "Gateway", extension: str, file: Attachment) -> Attachment:
-    """Note a kept file as an upload of an extension, which its next message may name.
+def take(gateway: "Gateway", extension: str, file_id: str, kept: Kept) -> Attachment:
+    """Note the file kept under an id as an upload of an extension, which its next message may name.
 
-    Returns it as ``fitted`` leaves it. Raises ``StorageUnwell``; the file is then gone.
+    Returns it as ``fitted`` leaves it. Raises ``RequestRefused`` where the extension has uploaded
+    too much, and ``StorageUnwell``; the file is then gone.
     """
+    file = Attachment(
+        content_type=kept.content_type,
+        name=kept.name,
+        size=kept.size,
+        id=file_id,
+        state="kept",
+        path=kept.path,
+    )
     try:
         file = fitted(gateway, extension, file)
-        gateway.store.write(lambda tx: attachments.add_upload(tx, extension, file))
-    except StorageUnwell:
+        gateway.store.write(lambda tx: _note(tx, gateway, extension, file))
+    except (RequestRefused, StorageUnwell):
         gateway.media.remove(file.id)
         raise
     return file
+
+
+def _note(tx: Connection, gateway: "Gateway", extension: str, file: Attachment) -> None:
+    count_upload(tx, gateway, extension, file.size)
+    attachments.add_upload(tx, extension, file)
 
 
 def fitted(gateway: "Gateway", extension: str, file: Attachment) -> Attachment:

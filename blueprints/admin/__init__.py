@@ -5,11 +5,11 @@ Each page is a module that opens its own routes; who may see them is decided onc
 
 from flask import Blueprint, Flask
 
-from blueprints.admin import access, activity, carriers, refusals, start, words
+from blueprints.admin import access, activity, carriers, devices, refusals, start, words
 from blueprints.headers import page_headers
 from services.gateway import Gateway
 
-PAGES = (start, carriers, activity)
+PAGES = (start, carriers, devices, activity)
 
 
 def register(app: Flask, gateway: Gateway) -> None:

@@ -6,15 +6,19 @@ from blueprints.cli import (
     activity,
     backup,
     carriers,
+    check,
     config,
     contacts,
     database,
     devices,
     media,
     messages,
+    people,
+    prune,
     push,
     quarantine,
     recover,
+    restore,
     settings,
     simulate,
     status,
@@ -31,6 +35,7 @@ COMMANDS = (
     settings.group,
     devices.group,
     contacts.group,
+    people.group,
     messages.group,
     media.group,
     quarantine.group,
@@ -39,6 +44,7 @@ COMMANDS = (
     simulate.simulate,
     worker.worker,
     backup.backup,
+    restore.put_back,
     database.group,
 )
 
@@ -47,5 +53,7 @@ def register(app: Flask, gateway: Gateway) -> None:
     """Add the operator's commands to ``flask``."""
     app.extensions["gateway"] = gateway  # where the commands find it
     messages.group.add_command(recover.recover)
+    messages.group.add_command(check.check)
+    messages.group.add_command(prune.prune)
     for command in COMMANDS:
         app.cli.add_command(command)

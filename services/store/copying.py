@@ -20,8 +20,11 @@ from services.messages import clean
 from services.store import jobs, search, settings_row
 from services.store.engine import WRITE
 from services.store.schema import (
+    allowances,
+    breaches,
     counters,
     destinations,
+    ledger,
     message_settings,
     metadata,
     paces,
@@ -34,13 +37,17 @@ from services.store.writer import unwell
 BATCH = 500
 MADE_ANEW = (message_settings, search_index)
 TABLES = [table for table in metadata.sorted_tables if table not in MADE_ANEW]
+# Left by a start, and worth nothing without messages.
 LEFT_BY_A_START = (
+    allowances,
+    breaches,
     counters,
     destinations,
+    ledger,
     paces,
     sign_ins,
     workers,
-)  # and worth nothing without messages
+)
 Rows = Sequence[Sequence[Any]]
 
 

@@ -29,8 +29,9 @@ from sqlalchemy import (
     update,
 )
 
-from services.store import clock
+from services.store import clock, ledger
 from services.store.dialect import insert, insert_new
+from services.store.ledger import Entry
 from services.store.prepared import Prepared
 from services.store.schema import DEAD, DUE, LIVE, jobs, workers
 
@@ -143,7 +144,7 @@ _DONE = Prepared(
 def add(tx: Connection, new: Iterable[Job]) -> None:
     """Write jobs; one that is there already (same message, kind, target, about) is left alone."""
     for job in new:
-        _ADD.change(
+        made = _ADD.change(
             tx,
             kind=str(job.kind),
             message_id=job.message_id,
@@ -160,6 +161,7 @@ def add(tx: Connection, new: Iterable[Job]) -> None:
             created_at=job.created_at,
             updated_at=job.created_at,
         )
+        ledger.book(tx, Entry.JOBS_MADE, made)
 
 
 def claim(tx: Connection, owner: str, destination: str, limit: int, now: float) -> list[Job]:
@@ -187,7 +189,9 @@ def start(tx: Connection, job: Job) -> bool:
 
 def done(tx: Connection, job: Job) -> bool:
     """Note that a job is done; false when the lease is lost."""
-    return bool(_DONE.change(tx, job_id=job.id, owner_is=job.owner, now=time.time()))
+    ended = _DONE.change(tx, job_id=job.id, owner_is=job.owner, now=time.time())
+    ledger.book(tx, Entry.JOBS_DONE, ended)
+    return bool(ended)
 
 
 def retry(tx: Connection, job: Job, due: float, error: str, *, counts: bool = True) -> bool:
@@ -241,6 +245,12 @@ def hasten_all(tx: Connection, destination: str, target: str | None, seconds: fl
     if target is not None:
         later = and_(later, jobs.c.target == target)
     tx.execute(update(jobs).where(later).values(due=due, hold_until=due + HOLD_SECONDS))
+
+
+def set_back(tx: Connection, seconds: float) -> None:
+    """After the clock was set back, let what waits wait no longer than it was meant to."""
+    earlier = {"due": jobs.c.due - seconds, "hold_until": jobs.c.hold_until - seconds}
+    tx.execute(update(jobs).where(DUE, jobs.c.due > time.time()).values(earlier))
 
 
 def open_of(tx: Connection, message_id: str, kind: JobKind) -> int:
@@ -340,6 +350,23 @@ def orphans(tx: Connection) -> list[Job]:
     orphaned = and_(LIVE, jobs.c.state == "leased", jobs.c.owner.not_in(select(workers.c.id)))
     statement = update(jobs).where(orphaned).values(lapses=jobs.c.lapses + 1).returning(*jobs.c)
     return [_job(row) for row in tx.execute(statement)]
+
+
+def seize(tx: Connection, kind: JobKind, owner: str) -> list[Job]:
+    """Lease every open job of a kind, whoever holds it: only where no worker is at work."""
+    statement = update(jobs).where(LIVE, jobs.c.kind == str(kind))
+    found = tx.execute(statement.values(state="leased", owner=owner).returning(*jobs.c))
+    return sorted(map(_job, found), key=lambda job: job.id)
+
+
+def begin_anew(tx: Connection) -> int:
+    """Let every open job begin as if it were new, and no worker be known; returns how many."""
+    now = time.time()
+    hold = now + HOLD_SECONDS
+    tx.execute(workers.delete())
+    statement = update(jobs).where(LIVE)
+    values = {"owner": None, "attempts": 0, "lapses": 0, "started": False, "created_at": now}
+    return tx.execute(statement.values(state="due", hold_until=hold, **values)).rowcount
 
 
 def _job(row: Row[Any]) -> Job:

@@ -34,6 +34,7 @@ LIVE = text("state IN ('due', 'leased')")
 DEAD = text("state = 'dead'")
 WAITING = text("replayed_at IS NULL")
 UNROUTED = text("NOT routed")
+KEPT = text("state = 'kept'")
 
 counters = Table(
     "counters",
@@ -119,6 +120,7 @@ attachments = Table(
     Column("reason", Text),
     Column("source_url", Text),
     Column("created_at", Float, nullable=False),
+    Index("attachments_kept", "created_at", sqlite_where=KEPT, postgresql_where=KEPT),
 )
 
 receipts = Table(
@@ -180,6 +182,15 @@ paces = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("due", Float, nullable=False),
+)
+
+allowances = Table(
+    "allowances",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("used", BigInteger, nullable=False),
+    Column("until", Float, nullable=False),  # then it begins anew
+    Index("allowances_by_end", "until"),
 )
 
 message_settings = Table(
@@ -316,4 +327,31 @@ quarantine = Table(
     Column("replayed_at", Float),
     Index("quarantine_waiting", "id", sqlite_where=WAITING, postgresql_where=WAITING),
     sqlite_autoincrement=True,
+)
+
+# What was counted where it happened. Each process has a row; the sum of all rows counts.
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("entered", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("repeated", BigInteger, nullable=False),
+    Column("statuses", BigInteger, nullable=False),
+    Column("quarantined", BigInteger, nullable=False),
+    Column("replied", BigInteger, nullable=False),
+    Column("jobs_made", BigInteger, nullable=False),
+    Column("jobs_done", BigInteger, nullable=False),
+    Column("messages_removed", BigInteger, nullable=False),
+    Column("quarantine_removed", BigInteger, nullable=False),
+    Column("done_removed", BigInteger, nullable=False),
+    Column("undone_removed", BigInteger, nullable=False),
+)
+
+breaches = Table(
+    "breaches",
+    metadata,
+    Column("law", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("since", Float, nullable=False),
 )

@@ -2,6 +2,7 @@
 
 import re
 import time
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -89,6 +90,20 @@ def test_the_bars_are_as_high_as_their_numbers(operator: Operator) -> None:
     up, down = (float(bar.get("height", "")) for bar in bars)
     assert up == pytest.approx(3 * down, abs=0.1)
     assert float(bars[0].get("y", "")) + up == pytest.approx(float(bars[1].get("y", "")), abs=0.1)
+
+
+def test_what_is_stacked_neither_overlaps_nor_leaves_a_gap(operator: Operator) -> None:
+    for carrier in ("twilio", "twilio", "twilio", "wavix", "sandbox", "sandbox"):
+        come(operator, carrier)
+    count(operator.gateway)
+    bars = [
+        (float(bar.get("y", "")), float(bar.get("height", "")))
+        for bar in pictures(operator.get("/activity?span=month"))[0].iter("rect")
+        if "look" in bar.get("fill", "")
+    ]
+    assert len(bars) == 3
+    for (low, _), (high, height) in pairwise(bars):
+        assert high + height == pytest.approx(low, abs=0.1)
 
 
 def test_what_carriers_are_called_stays_text(operator: Operator) -> None:
