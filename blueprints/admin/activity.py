@@ -148,8 +148,8 @@ def _rate(found: Activity, span: Span) -> Shown:
     return Shown(
         "rate",
         "Delivered",
-        "Of those whose end is known: delivered, failed or unknown. Open are those that wait for "
-        "a receipt, which not every carrier sends.",
+        "Of those whose end is known; what is still open waits for a receipt, which not every "
+        "carrier sends.",
         drawing.lines(
             _steps(found, span, words),
             [("rate", [point.figures.rate() for point in found.points])],

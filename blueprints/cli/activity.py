@@ -46,7 +46,7 @@ def activity(hours: int | None, days: int | None, as_json: bool) -> None:
     )
     click.echo()
     table(
-        ("CARRIER", "", *TITLES),
+        ("CARRIER", "SHARE", *TITLES),
         [
             (title, _bar(_all(found.total, name), _all(found.total)), *_cells(found.total, name))
             for name, title in found.carriers.items()
