@@ -60,8 +60,10 @@ def test_a_sheet_has_the_words_of_fs_pbx_and_a_mark_for_spreadsheets(both: Messa
     ]
 
 
-FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "'=1", "''=1", "＝1",
-            "=cmd|' /C calc'!A0", '"=1"', "'", "'tis the season", "a\r\nb", '"', ",", ";", " x "]  # fmt: skip
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1",
+ "'=1", "''=1", "＝1",
+            "=cmd|' /C calc'!A0", '"=1"', "'", "'tis the season", "a\r\nb",
+ '"', ",", ";", " x "]  # fmt: skip
 
 
 @pytest.mark.parametrize("words", FORMULAS)
@@ -277,7 +279,7 @@ def test_every_field_that_is_wrong_is_named(both: MessageSettings) -> None:
 @pytest.mark.parametrize(
     ("words", "count"),
     [("", 2), ("555-01", 2), ("(202) 555 0160", 1), ("FRONT", 1), ("desk 202", 1), ("203", 1),
-     ("desk nobody", 0), ("sandbox", 1), ("acme", 1), ("@example", 1), ("+", 2), ("\x00", 0)],
+     ("desk nobody", 0), ("yes", 0), ("sandbox", 1), ("acme", 1), ("@example", 1), ("+", 2), ("\x00", 0)],
 )  # fmt: skip
 def test_numbers_are_found_by_anything_about_them(
     both: MessageSettings, words: str, count: int

@@ -22,5 +22,6 @@ def found(entries: Iterable[NumberSetting], words: str) -> list[NumberSetting]:
 def _fits(entry: NumberSetting, sought: list[str], digits: str) -> bool:
     if digits and digits in entry.number:
         return True
-    written = " ".join(texts(entry).values()).casefold() if sought else ""
+    known = texts(entry) | {"enabled": ""} if sought else {}
+    written = " ".join(known.values()).casefold()
     return all(word in written for word in sought)
