@@ -279,7 +279,8 @@ def test_every_field_that_is_wrong_is_named(both: MessageSettings) -> None:
 @pytest.mark.parametrize(
     ("words", "count"),
     [("", 2), ("555-01", 2), ("(202) 555 0160", 1), ("FRONT", 1), ("desk 202", 1), ("203", 1),
-     ("desk nobody", 0), ("yes", 0), ("sandbox", 1), ("acme", 1), ("@example", 1), ("+", 2), ("\x00", 0)],
+     ("desk nobody", 0), ("yes", 0), ("sandbox", 1), ("acme", 1), ("@example", 1),
+     ("+", 2), ("\x00", 0)],
 )  # fmt: skip
 def test_numbers_are_found_by_anything_about_them(
     both: MessageSettings, words: str, count: int

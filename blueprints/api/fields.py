@@ -47,6 +47,13 @@ class Whole(fields.Integer):
         return int(value)
 
 
+class Truth(fields.Boolean):
+    """True or false in JSON."""
+
+    truthy = {True}  # noqa: RUF012 - marshmallow's own way
+    falsy = {False}  # noqa: RUF012
+
+
 class Recipients(fields.List[str]):
     """One address, or a list of them."""
 
@@ -54,6 +61,7 @@ class Recipients(fields.List[str]):
         return super()._deserialize([value] if isinstance(value, str) else value, *args, **kwargs)
 
 
+REMEDIES[Truth] = {"invalid": "Send true or false."}
 REMEDIES[Recipients] = {"invalid": "Send a phone number as a text, or a list of them."}
 
 
