@@ -2,8 +2,9 @@
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from services.errors import SettingsError
+from services.errors import EntryRefused, SettingsError
 from services.message_settings import MessageSettings
 from services.message_settings.document import NumberSetting
 
@@ -26,6 +27,19 @@ class Edit:
             extensions=tuple(e for e in dict.fromkeys(both) if e not in self.remove_extensions),
             enabled=entry.enabled if self.enabled is None else self.enabled,
         )
+
+
+def add(settings: MessageSettings, entry: dict[str, Any]) -> NumberSetting:
+    """Add a number. Raises ``EntryRefused``, also where it is there already."""
+    new = settings.entry(entry)
+
+    def change(entries: list[NumberSetting]) -> list[NumberSetting]:
+        if any(known.number == new.number for known in entries):
+            raise EntryRefused({"number": f"{new.number} is in Message Settings already."})
+        return [*entries, new]
+
+    settings.change(change)
+    return new
 
 
 def edit_all(
