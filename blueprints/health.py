@@ -17,6 +17,7 @@ from blueprints.operator import USER, is_operator
 from services import health
 from services.errors import StorageUnwell
 from services.gateway import Gateway
+from services.store.laws import Law
 
 FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP")  # a proxy speaks for somebody else
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Textbridge", charset="UTF-8"'}
@@ -131,6 +132,13 @@ def _work(known: health.Figures) -> Iterator[GaugeMetricFamily]:
     yield _gauge("worker_silent_seconds", "Since a worker last beat", known.worker_silent)
     yield _gauge("unrouted_numbers", "Numbers whose messages reach nobody", known.unrouted)
     yield _gauge("quarantined", "Webhooks that could not be read", known.quarantined)
+    breaches = GaugeMetricFamily(
+        "textbridge_conservation_breach", "Laws of conservation: 1 does not hold", labels=["law"]
+    )
+    broken = {breach.law for breach in known.breaches}
+    for law in Law:
+        breaches.add_metric([law], float(law in broken))
+    yield breaches
     yield _gauge("paused_destinations", "Carriers, channels and mail left alone", len(known.pauses))
 
 

@@ -3,7 +3,7 @@
 import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from http import HTTPStatus
 
@@ -96,11 +96,12 @@ def _preview(content: bytes, *, changed: bool = False) -> Response:
 
 
 def _unpacked(packed: str) -> bytes:
-    try:
-        stream = zlib.decompressobj()
-        return stream.decompress(urlsafe_b64decode(packed.encode()), sheet.MOST_BYTES + 1)
-    except (Error, ValueError, zlib.error):
-        raise SettingsError("The file did not come back whole. Choose it again.") from None
+    stream = zlib.decompressobj()
+    with suppress(Error, zlib.error):
+        content = stream.decompress(urlsafe_b64decode(packed.encode()), sheet.MOST_BYTES + 1)
+        if stream.eof:
+            return content
+    raise SettingsError("The file did not come back whole. Choose it again.")
 
 
 def _words(planned: Plan) -> str:

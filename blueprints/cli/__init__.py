@@ -5,6 +5,7 @@ from flask import Flask
 from blueprints.cli import (
     backup,
     carriers,
+    check,
     config,
     contacts,
     database,
@@ -16,12 +17,14 @@ from blueprints.cli import (
     recover,
     settings,
     simulate,
+    status,
     webhooks,
     worker,
 )
 from services.gateway import Gateway
 
 COMMANDS = (
+    status.status,
     config.group,
     webhooks.webhooks,
     settings.group,
@@ -43,5 +46,6 @@ def register(app: Flask, gateway: Gateway) -> None:
     """Add the operator's commands to ``flask``."""
     app.extensions["gateway"] = gateway  # where the commands find it
     messages.group.add_command(recover.recover)
+    messages.group.add_command(check.check)
     for command in COMMANDS:
         app.cli.add_command(command)

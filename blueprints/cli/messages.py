@@ -60,7 +60,7 @@ def show_list(
         if unrouted or status or other:
             raise click.UsageError("--text goes with --number, --limit and --json only.")
         numbers = None if own is None else [own]
-        found = gateway().store.read(lambda tx: search.find(tx, text, numbers, limit=limit))
+        found = _with_words(text, numbers, limit)
     else:
         found = gateway().store.read(
             partial(
@@ -147,6 +147,21 @@ def retry(message_id: str, resend_unknown: bool) -> None:
         click.echo(harmless(f"Due again: {job.kind} {job.target}".rstrip()))
     if not revived:
         click.echo("Nothing was given up for this message.")
+
+
+def _with_words(typed: str, numbers: list[str] | None, limit: int) -> list[Message]:
+    """The newest with these words, however far back."""
+    found: list[Message] = []
+    before = None
+    while True:
+        look = partial(
+            search.find, typed=typed, numbers=numbers, limit=limit - len(found), before=before
+        )
+        page = gateway().store.read(look)
+        found += page.messages
+        before = page.before
+        if before is None or len(found) >= limit:
+            return found
 
 
 def _list_dead(limit: int, as_json: bool) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 
 from services.messages import WebhookCall
+from services.store import ledger
+from services.store.ledger import Entry
 from services.store.schema import WAITING, quarantine
 
 
@@ -47,6 +49,7 @@ def add(tx: Connection, provider: str, call: WebhookCall, reason: str, body: byt
             received_at=time.time(),
         )
     )
+    ledger.book(tx, Entry.QUARANTINED)
 
 
 def waiting(tx: Connection, limit: int = 100) -> list[Quarantined]:
