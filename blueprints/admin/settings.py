@@ -1,6 +1,7 @@
 """Message Settings: the table of numbers, and the form of one of them."""
 
 from http import HTTPStatus
+from typing import Any
 
 from flask import Blueprint, Response, abort, request
 
@@ -25,7 +26,7 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
 
     @door.get(f"{PATH}/new")
     def settings_new() -> Response:
-        return show(blank())
+        return show(blank() | {"number": request.args.get("number", "")})
 
     @door.post(f"{PATH}/new")
     def settings_add() -> Response:
@@ -84,8 +85,8 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
             )
         except SettingsError as error:
             return settings_list.show(request.args, told=error)
-        tell(f"{international(number)} is {'used again' if enabled else 'resting'}.")
-        return onward("admin.settings", **request.args.to_dict())
+        tell(f"{international(number)} is {'enabled' if enabled else 'disabled'} now.")
+        return onward("admin.settings", **_view())
 
     @door.post(f"{PATH}/bulk")
     def settings_bulk() -> Response:
@@ -94,7 +95,11 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
         except SettingsError as error:
             return settings_list.show(request.args, told=error)
         tell(done)
-        return onward("admin.settings", **request.args.to_dict())
+        return onward("admin.settings", **_view())
+
+
+def _view() -> dict[str, Any]:
+    return dict(settings_list.view(request.args))
 
 
 def _bulk() -> str:
@@ -113,7 +118,9 @@ def _bulk() -> str:
         enabled={"yes": True, "no": False}.get(request.form.get("enabled", "")),
     )
     if numbers and edit == Edit():
-        raise SettingsError("Say what is to change: the carrier, an extension, or the use.")
+        raise SettingsError(
+            "Say what is to change: the carrier, an extension, or whether they are enabled."
+        )
     if edit.carrier is not None and edit.carrier not in dict(carriers()):
         raise SettingsError("This carrier is not configured.", "carrier")
     edit_all(house().settings, numbers, edit, seen)

@@ -12,7 +12,14 @@ from services.message_settings.sheet import COLUMNS
 from services.message_settings.typed import parts, texts
 from services.messages import clean
 
-SAYS = {"yes": "Used", "no": "Resting"}
+LABELS = {
+    "carrier": "Carrier",
+    "extensions": "Extensions",
+    "emails": "E-mails",
+    "description": "Description",
+    "sender_id": "Sender ID",
+    "enabled": "Enabled",
+}
 
 
 def carriers(beside: str = "") -> list[tuple[str, str]]:
@@ -68,7 +75,7 @@ def show(
         "conflict": conflict,
         "generation": generation,
         "now": texts(now) if now else None,
-        "columns": COLUMNS,
+        "labels": LABELS,
         "carriers": options if typed.get("carrier") else [("", "Choose one"), *options],
         "problem": settings.problem,
         "remedy": settings.remedy,

@@ -18,7 +18,8 @@ from services.message_settings.typed import texts
 from services.messages import clean
 
 ROWS = 50
-SORTS = ("number", "description", "carrier", "extensions", "emails", "sender_id", "enabled")
+SORTS = ("number", "description", "carrier", "extensions", "emails", "enabled")
+VIEW = ("q", "carrier", "sort", "down", "after", "before")
 Key = tuple[str, str]
 
 
@@ -32,13 +33,13 @@ def open_pages(door: Blueprint) -> None:
 
 def show(asked: Mapping[str, str], told: SettingsError | None = None) -> Response:
     """The table; ``told`` is why a change was not made, then what was chosen stays chosen."""
-    asked = {name: clean(value) for name, value in asked.items()}
+    asked = view(asked)
     settings = house().settings
     settings.look()
     generation = settings.generation  # before the entries: at worst it is refused as too old
     entries = settings.all()
     listed = _listed(entries, asked)
-    kept = {name: asked[name] for name in ("q", "carrier", "sort", "down") if asked.get(name)}
+    kept = {name: asked[name] for name in VIEW[:4] if name in asked}
     configured = dict(carriers())
     page = {
         **listed,
@@ -65,6 +66,11 @@ def show(asked: Mapping[str, str], told: SettingsError | None = None) -> Respons
     return render("settings.html", status, **page)
 
 
+def view(asked: Mapping[str, str]) -> dict[str, str]:
+    """The part of an address's query that says what is listed, and nothing else of it."""
+    return {name: clean(asked[name]) for name in VIEW if asked.get(name)}
+
+
 def _listed(entries: list[NumberSetting], asked: Mapping[str, str]) -> dict[str, Any]:
     """One page of rows, how many there are in all, and where the pages beside it are."""
     name, down = _sort(asked), bool(asked.get("down"))
@@ -80,7 +86,7 @@ def _listed(entries: list[NumberSetting], asked: Mapping[str, str]) -> dict[str,
     elif asked.get("before"):
         start = max(0, _place(keys, _cursor(asked["before"]), down, past=False) - ROWS)
     rows = keyed[start : start + ROWS]
-    here = {k: asked[k] for k in ("q", "carrier", "sort", "down") if asked.get(k)}
+    here = {name: asked[name] for name in VIEW[:4] if name in asked}
     more = start + ROWS < len(keyed)
     return {
         "rows": [entry for _, entry in rows],

@@ -70,7 +70,7 @@ def test_without_numbers_the_page_says_what_to_do(operator: Operator) -> None:
 def test_the_table_shows_everything_about_a_number(desk: Operator) -> None:
     page = plain(desk.get(PAGE))
     for words in ("+1 202-555-0100", "Front desk", "Sandbox", "201", "+1 202-555-0160", "ACME",
-                  "sales@example.com", "bandwidth: not configured", "resting",
+                  "sales@example.com", "bandwidth not configured", "Sender ID ACME", "Enable",
                   "1 number belongs to “bandwidth”"):  # fmt: skip
         assert words in page
 
@@ -95,7 +95,8 @@ def test_a_number_is_added_changed_rested_and_removed(desk: Operator) -> None:
     made = desk.gateway.settings.for_number("+12025550177")
     assert made is not None
     assert not made.enabled
-    page = desk.post(f"{PAGE}/+12025550177/remove", generation=generation(desk))
+    form = desk.get(f"{PAGE}/+12025550177").partition("/remove")[2]
+    page = desk.post(f"{PAGE}/+12025550177/remove", generation=field_of(form, "generation"))
     assert numbers(page) == [NUMBER, SALES["number"]]
     desk.get(f"{PAGE}/+12025550177", 404)
 
@@ -292,6 +293,18 @@ def test_pages_go_by_key_forth_and_back(make_operator: Make, sort: str) -> None:
     assert numbers(operator.get(back[1].replace("&amp;", "&"))) == seen[1]
     operator.gateway.settings.remove(seen[0][-1])
     assert numbers(operator.get(path)) == seen[2], "a row that went moves nobody's page"
+
+
+def test_an_address_says_what_is_listed_and_nothing_else(desk: Operator) -> None:
+    strange = "?q=&number=1&endpoint=x&_external=1&_scheme=javascript&_anchor=x&sort=nothing"
+    page = desk.get(f"{PAGE}{strange}")
+    assert "javascript" not in page
+    assert numbers(page) == [NUMBER, SALES["number"]]
+    answer = desk.client.post(
+        f"/admin{PAGE}/{NUMBER}/enabled{strange}",
+        data={"csrf": desk.key(), "enabled": "no", "generation": generation(desk)},
+    )
+    assert (answer.status_code, answer.location) == (303, f"/admin{PAGE}?sort=nothing")
 
 
 def test_search_and_sort_work_by_address_alone(desk: Operator) -> None:
