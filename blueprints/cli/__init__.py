@@ -12,9 +12,12 @@ from blueprints.cli import (
     devices,
     media,
     messages,
+    people,
+    prune,
     push,
     quarantine,
     recover,
+    restore,
     settings,
     simulate,
     status,
@@ -30,6 +33,7 @@ COMMANDS = (
     settings.group,
     devices.group,
     contacts.group,
+    people.group,
     messages.group,
     media.group,
     quarantine.group,
@@ -38,6 +42,7 @@ COMMANDS = (
     simulate.simulate,
     worker.worker,
     backup.backup,
+    restore.put_back,
     database.group,
 )
 
@@ -47,5 +52,6 @@ def register(app: Flask, gateway: Gateway) -> None:
     app.extensions["gateway"] = gateway  # where the commands find it
     messages.group.add_command(recover.recover)
     messages.group.add_command(check.check)
+    messages.group.add_command(prune.prune)
     for command in COMMANDS:
         app.cli.add_command(command)

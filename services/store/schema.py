@@ -34,6 +34,7 @@ LIVE = text("state IN ('due', 'leased')")
 DEAD = text("state = 'dead'")
 WAITING = text("replayed_at IS NULL")
 UNROUTED = text("NOT routed")
+KEPT = text("state = 'kept'")
 
 counters = Table(
     "counters",
@@ -119,6 +120,7 @@ attachments = Table(
     Column("reason", Text),
     Column("source_url", Text),
     Column("created_at", Float, nullable=False),
+    Index("attachments_kept", "created_at", sqlite_where=KEPT, postgresql_where=KEPT),
 )
 
 receipts = Table(
