@@ -5,17 +5,11 @@ from ipaddress import ip_address
 from flask import request
 from werkzeug.exceptions import Forbidden
 
-from blueprints.webhooks import caller
+from blueprints.webhooks import address
 from services.gateway import Gateway
 from services.providers.base import same
 
 USER = "admin"  # of HTTP Basic
-
-
-def address(gateway: Gateway) -> str:
-    """Where this call comes from."""
-    trusted = gateway.environment.service.trusted_proxies or ()
-    return caller(request.remote_addr, request.headers.getlist("X-Forwarded-For"), trusted)
 
 
 def require_allowed_address(gateway: Gateway) -> None:
@@ -35,10 +29,9 @@ def require_allowed_address(gateway: Gateway) -> None:
 
 
 def is_operator(gateway: Gateway) -> bool:
-    """Whether the call signs in with HTTP Basic as the operator."""
+    """Whether the call signs in with HTTP Basic as the operator; raises as ``Operator.admits``."""
     offered = request.authorization
     if offered is None or offered.type != "basic":
         return False
-    password = gateway.environment.service.admin_password or ""
-    right_user = same(offered.username or "", USER)
-    return same(offered.password or "", password) and right_user and bool(password)
+    password = (offered.password or "") if same(offered.username or "", USER) else ""
+    return gateway.operator.admits(password, address(gateway))

@@ -13,7 +13,10 @@ from werkzeug.exceptions import Forbidden
 
 from blueprints.admin.page import onward, render
 from blueprints.admin.session import COOKIE, current, form_key, house, look_up, password_hash, token
-from blueprints.operator import address, require_allowed_address
+from blueprints.errors import retry_after
+from blueprints.operator import require_allowed_address
+from blueprints.webhooks import address
+from services.errors import RequestRefused
 from services.gateway import Gateway
 from services.providers.base import same
 from services.store import sign_ins
@@ -60,9 +63,15 @@ def guard(door: Blueprint, gateway: Gateway) -> None:
     @door.post("/sign-in")
     def take_password() -> Response:
         _require_own_site()
-        password = gateway.environment.service.admin_password or ""
-        if not same(request.form.get("password", ""), password):
-            log.warning("wrong password for /admin", address=address(gateway))
+        came_from = address(gateway)
+        try:
+            is_operator = gateway.operator.admits(request.form.get("password", ""), came_from)
+        except RequestRefused as error:
+            page = render("sign_in.html", error.status, problem=error.reason)
+            page.headers.update(retry_after(error))
+            return page
+        if not is_operator:
+            log.warning("wrong password for /admin", address=came_from)
             return render("sign_in.html", HTTPStatus.FORBIDDEN, problem=WRONG)
         fresh = gateway.store.write(lambda tx: sign_ins.add(tx, password_hash()))
         answer = _where_wanted()

@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 
 from blueprints.api import auth
 from blueprints.api.auth import Auth
+from services.guesses import Guesses
 from services.store import devices
 from tests.api.conftest import API, PEER, SHARED, House, Phone
 
@@ -69,8 +70,10 @@ def test_a_route_that_declares_nothing_admits_nobody(house: House) -> None:
     ],
 )
 def test_every_route_refuses_a_wrong_token(
-    make_house: Callable[..., House], header: str | None
+    make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch, header: str | None
 ) -> None:
+    unlimited = Guesses("anything", each=(), all=())
+    monkeypatch.setattr("services.operator.PASSWORD", unlimited)
     house = make_house(ADMIN_PASSWORD="a good password")
     headers = {} if header is None else {"Authorization": header}
     for method, rule in routes(house.app):
@@ -197,9 +200,14 @@ def test_a_code_is_good_once_and_its_spelling_does_not_matter(house: House) -> N
 def test_nobody_learns_why_a_code_is_wrong(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "PAIRING_SECONDS", -1.0)
     expired = house.gateway.store.write(lambda tx: devices.add_pairing(tx, "201"))
+    codes = (expired, "ABCD-2345", "nonsense", "\x00", "\ud83d", "٣")
     answers = {
-        house.client.post(f"{API}/pair", json={"code": code, "device": {"name": "x"}}).data
-        for code in (expired, "ABCD-2345", "nonsense", "\x00", "\ud83d", "٣")
+        house.client.post(
+            f"{API}/pair",
+            json={"code": code, "device": {"name": "x"}},
+            environ_base={"REMOTE_ADDR": f"192.0.2.{at}"},
+        ).data
+        for at, code in enumerate(codes)
     }
     assert len(answers) == 1
     assert b"wrong_code" in answers.pop()

@@ -152,3 +152,11 @@ def test_without_a_password_or_from_elsewhere_there_is_no_door(
     far = make_house(ADMIN_PASSWORD=PASSWORD, ADMIN_ALLOW="192.0.2.0/24")
     answer = far.client.get(PATH, headers=basic())
     assert (answer.status_code, "ADMIN_ALLOW" in answer.json["detail"]) == (403, True)
+
+
+def test_whoever_guesses_is_slowed_down(make_house: Callable[..., House]) -> None:
+    house = make_house(ADMIN_PASSWORD=PASSWORD)
+    guesses = [house.client.get(PATH, headers=basic(password=f"guess {i}")) for i in range(12)]
+    assert guesses[0].status_code == 401
+    assert guesses[-1].status_code == 429
+    assert guesses[-1].headers["Retry-After"]
