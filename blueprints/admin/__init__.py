@@ -5,11 +5,11 @@ Each page is a module that opens its own routes; who may see them is decided onc
 
 from flask import Blueprint, Flask
 
-from blueprints.admin import access, carriers, devices, refusals, start, words
+from blueprints.admin import access, carriers, devices, refusals, settings, start, words
 from blueprints.headers import page_headers
 from services.gateway import Gateway
 
-PAGES = (start, carriers, devices)
+PAGES = (start, settings, carriers, devices)
 
 
 def register(app: Flask, gateway: Gateway) -> None:
