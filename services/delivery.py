@@ -24,6 +24,7 @@ from services.providers.base import Provider
 from services.pushes import note_failure
 from services.store import (
     attachments,
+    attempts,
     destinations,
     jobs,
     messages,
@@ -285,10 +286,12 @@ class Delivery:
             destinations.pause(
                 tx, job.destination, now + wait, error.reason, config=kind is Kind.CONFIG
             )
-            jobs.retry(tx, job, now + wait, error.reason, counts=False)
+            held = jobs.retry(tx, job, now + wait, error.reason, counts=False)
         else:
             wait = BACKOFF[min(job.attempts, len(BACKOFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311
-            jobs.retry(tx, job, now + wait, error.reason)
+            held = jobs.retry(tx, job, now + wait, error.reason)
+        if held:
+            attempts.add(tx, job, kind, error.reason, error.code)
         if job.kind is JobKind.PUSH:
             note_failure(tx, job.target, error)
 
@@ -299,6 +302,7 @@ class Delivery:
     def _give_up(self, tx: Connection, job: Job, error: DeliveryError, kind: Kind) -> None:
         if not jobs.die(tx, job, error.reason):
             return
+        attempts.add(tx, job, kind, error.reason, error.code)
         if job.kind is JobKind.SEND:
             status = Status.UNKNOWN if kind is Kind.UNKNOWN else Status.FAILED
             if messages.advance(tx, job.message_id, status, code=error.code, reason=error.reason):
@@ -337,7 +341,9 @@ class Delivery:
                 reason = f"Textbridge was interrupted {job.lapses} times while doing this."
                 self._give_up(tx, job, DeliveryError(reason, Kind.REFUSED), Kind.REFUSED)
             else:
-                jobs.retry(tx, job, time.time(), "Textbridge was interrupted.")
+                reason = "Textbridge was interrupted."
+                jobs.retry(tx, job, time.time(), reason)
+                attempts.add(tx, job, Kind.RETRY, reason)
         return len(lapsed)
 
     # Small things

@@ -5,11 +5,21 @@ Each page is a module that opens its own routes; who may see them is decided onc
 
 from flask import Blueprint, Flask
 
-from blueprints.admin import access, refusals, start, words
+from blueprints.admin import (
+    access,
+    given_up,
+    message,
+    messages,
+    quarantine,
+    refusals,
+    start,
+    unrouted,
+    words,
+)
 from blueprints.headers import page_headers
 from services.gateway import Gateway
 
-PAGES = (start,)
+PAGES = (start, messages, message, given_up, unrouted, quarantine)
 
 
 def register(app: Flask, gateway: Gateway) -> None:

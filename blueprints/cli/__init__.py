@@ -9,11 +9,13 @@ from blueprints.cli import (
     contacts,
     database,
     devices,
+    export,
     media,
     messages,
     push,
     quarantine,
     recover,
+    repairs,
     settings,
     simulate,
     webhooks,
@@ -42,6 +44,13 @@ COMMANDS = (
 def register(app: Flask, gateway: Gateway) -> None:
     """Add the operator's commands to ``flask``."""
     app.extensions["gateway"] = gateway  # where the commands find it
-    messages.group.add_command(recover.recover)
+    for one in (
+        recover.recover,
+        repairs.retry,
+        repairs.settle,
+        repairs.route,
+        export.export,
+    ):
+        messages.group.add_command(one)
     for command in COMMANDS:
         app.cli.add_command(command)
