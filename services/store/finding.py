@@ -5,8 +5,8 @@ out what does not fit. A road without end is left after ``LOOK`` messages, with 
 go on: what is rare is found by several looks, and none of them is long.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from heapq import nlargest
 from typing import Any
 
@@ -136,16 +136,15 @@ def _roads(
     ``None`` is the road without an index of its own.
     """
     rest = _conditions(wanted)
-    person = wanted.peer or wanted.either
-    if person is not None:
-        ids = conversations_with(tx, person)
-        theirs = messages.c.conversation_id
+    ours, theirs = messages.c.number, messages.c.conversation_id
+    if wanted.peer is not None or wanted.either is not None:
+        ids = conversations_with(tx, wanted.peer or wanted.either or "")
         if len(ids) > MOST_ROADS:
-            other = _plain(messages.c.number) == wanted.either if wanted.either else None
-            with_them = _plain(theirs).in_(ids)
-            return [None], [*rest, with_them if other is None else or_(other, with_them)]
+            return [None], [*rest, *_people(tx, wanted)]
         roads = [theirs == one for one in ids]
-        return ([*roads, messages.c.number == wanted.either] if wanted.either else roads), rest
+        if wanted.peer is None:
+            return [*roads, ours == wanted.either], rest
+        return roads, [*rest, *_people(tx, replace(wanted, peer=None))]
     if wanted.status in (Status.FAILED, Status.UNKNOWN):
         return [and_(TROUBLED, messages.c.status == str(wanted.status))], rest
     if wanted.unrouted:
@@ -158,7 +157,7 @@ def _roads(
 
 
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
-    """What has to fit, but for people: they are roads, or come with the words."""
+    """What has to fit, but for people (``_people``)."""
     table = messages.c
     asked: list[ColumnElement[bool]] = [
         _plain(column) == str(value)
@@ -181,6 +180,16 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     if wanted.until is not None:
         asked.append(table.created_at < wanted.until)
     return asked
+
+
+def _people(tx: Connection, wanted: Wanted) -> Iterator[ColumnElement[bool]]:
+    """What has to fit of people, where they are no road."""
+    theirs = _plain(messages.c.conversation_id)
+    if wanted.peer is not None:
+        yield theirs.in_(conversations_with(tx, wanted.peer))
+    if wanted.either is not None:
+        with_them = theirs.in_(conversations_with(tx, wanted.either))
+        yield or_(_plain(messages.c.number) == wanted.either, with_them)
 
 
 def _plain(column: Column[Any]) -> ColumnElement[Any]:
@@ -212,12 +221,7 @@ def _walk(
 
 def _search(tx: Connection, wanted: Wanted, limit: int, top: int, bottom: int) -> _Look:
     """What has the words and fits. The index of words knows only the numbers that are ours."""
-    rest = _conditions(wanted)
-    person = wanted.peer or wanted.either
-    if person is not None:
-        with_them = messages.c.conversation_id.in_(conversations_with(tx, person))
-        ours = messages.c.number == wanted.either if wanted.either else None
-        rest.append(with_them if ours is None else or_(ours, with_them))
+    rest = [*_conditions(wanted), *_people(tx, wanted)]
     numbers = None if wanted.number is None else [wanted.number]
     seqs: list[int] = []
     for _ in range(SEARCHES):
