@@ -9,7 +9,7 @@ from sqlalchemy import Table, func, insert, literal, select, update
 
 from bench.street import PEERS, PUSHED
 from services.messages import uuid7
-from services.store import Store, search
+from services.store import Store, laws, search
 from services.store.messages import latest_seq
 from services.store.schema import conversations, counters, jobs, messages, reads
 
@@ -49,6 +49,7 @@ def fill(store: Store, total: int) -> None:
         _write(store, messages, rows)
         _write(store, jobs, [_job(row) for row in rows if row["direction"] == "in"])
     _settle(store, next_seq + missing)
+    store.write(laws.settle)
     while store.read(search.is_behind):
         store.write(partial(search.index, most=BATCH))
 

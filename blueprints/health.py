@@ -17,6 +17,7 @@ from services import health
 from services.errors import StorageUnwell
 from services.gateway import Gateway
 from services.providers.base import same
+from services.store.laws import Law
 
 USER = "admin"
 FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP")  # a proxy speaks for somebody else
@@ -141,6 +142,13 @@ def _work(known: health.Figures) -> Iterator[GaugeMetricFamily]:
     yield _gauge("worker_silent_seconds", "Since a worker last beat", known.worker_silent)
     yield _gauge("unrouted_numbers", "Numbers whose messages reach nobody", known.unrouted)
     yield _gauge("quarantined", "Webhooks that could not be read", known.quarantined)
+    breaches = GaugeMetricFamily(
+        "textbridge_conservation_breach", "Laws of conservation: 1 does not hold", labels=["law"]
+    )
+    broken = {breach.law for breach in known.breaches}
+    for law in Law:
+        breaches.add_metric([law], float(law in broken))
+    yield breaches
     yield _gauge("paused_destinations", "Carriers, channels and mail left alone", len(known.pauses))
 
 

@@ -17,7 +17,7 @@ from blueprints.webhooks import whole_body
 from services.config import derived_token
 from services.errors import InvalidWebhook, MediaError, PushError, RequestRefused
 from services.gateway import Gateway
-from services.messages import Attachment, Device, WebhookCall, uuid7
+from services.messages import Device, WebhookCall, uuid7
 from services.metrics import WEBHOOKS
 from services.providers.base import same
 from services.push.ringotel import Ringotel, client_id
@@ -140,21 +140,13 @@ class Inbox:
         except MediaError as error:
             log.warning("file not fetched", extension=extension, host=host, reason=error.reason)
             raise RequestRefused("file", "Ringotel did not hand over the file.") from None
-        file = Attachment(
-            content_type=kept.content_type,
-            name=kept.name,
-            size=kept.size,
-            id=file_id,
-            state="kept",
-            path=kept.path,
-        )
-        return take(self._house, extension, file).id
+        return take(self._house, extension, file_id, kept).id
 
     def _read(self, happened: WasRead) -> str:
         def work(tx: Connection) -> int:
             moved = threads.mark_read(tx, self._channel.name, happened.session)
             for extension, conversation_id, seq in moved:
-                self._house.tell_read(tx, self._device(extension), conversation_id, seq)
+                self._house.routing.tell_read(tx, self._device(extension), conversation_id, seq)
             return len(moved)
 
         if not self._house.store.write(work):

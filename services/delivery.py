@@ -31,6 +31,7 @@ from services.store import (
     paces,
 )
 from services.store.jobs import Job, JobKind
+from services.store.sightings import Event
 
 if TYPE_CHECKING:
     from services.gateway import Gateway
@@ -149,6 +150,7 @@ class Delivery:
             return
         provider_id = provider.send(message)
         self._record(lambda tx: self._sent(tx, job, message, provider_id))
+        self._house.noticing.note(provider.name, Event.SENT)
 
     def _sent(self, tx: Connection, job: Job, message: Message, provider_id: str) -> None:
         jobs.done(tx, job)
@@ -254,7 +256,7 @@ class Delivery:
             jobs.hasten(tx, message_id, kind)
         message = messages.by_id(tx, message_id)
         if message is not None and message.routed:
-            jobs.add(tx, self._house.updates(message, "media"))
+            jobs.add(tx, self._house.routing.updates(message, "media"))
 
     # What follows from a failure
 
@@ -265,6 +267,9 @@ class Delivery:
         if kind is Kind.UNKNOWN and job.kind is not JobKind.SEND:
             kind = Kind.RETRY
         JOBS.labels(job.kind, str(kind)).inc()
+        if job.kind is JobKind.SEND:
+            carrier = job.destination.partition(":")[2]
+            self._house.noticing.note(carrier, Event.ERROR, f"{error.code or ''} {error}".strip())
         log.warning(
             "not done",
             kind=str(job.kind),
@@ -351,7 +356,7 @@ class Delivery:
     def _tell(self, tx: Connection, message_id: str) -> None:
         message = messages.by_id(tx, message_id)
         if message is not None and message.status in TOLD:
-            jobs.add(tx, self._house.updates(message, str(message.status)))
+            jobs.add(tx, self._house.routing.updates(message, str(message.status)))
 
     def _message(self, job: Job) -> Message:
         message = self._store.read(lambda tx: messages.by_id(tx, job.message_id))

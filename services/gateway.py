@@ -1,8 +1,8 @@
 """The service on one page: take in, answer, deliver.
 
-Inbound:  ``receive`` → verify → parse → one transaction with the message and its jobs → the
-carrier's acknowledgement. Outbound: ``reply`` → one transaction → 202. What the jobs ask for is
-done by ``deliver``, which the worker calls.
+Inbound:  ``receive`` → verify → parse → one transaction with the message and its jobs, which
+``Routing`` names → the carrier's acknowledgement. Outbound: ``reply`` → one transaction → 202. What
+the jobs ask for is done by ``deliver``, which the worker calls.
 """
 
 import time
@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from services.conservation import Conservation
 from services.delivery import MEDIA_BYTES, Delivery
 from services.environment import Environment
 from services.errors import (
@@ -32,7 +33,6 @@ from services.media.folder import Folder
 from services.media.links import Links
 from services.media.place import Place
 from services.media.s3 import S3
-from services.message_settings import NumberSetting
 from services.messages import (
     Ack,
     DeliveryStatus,
@@ -43,6 +43,7 @@ from services.messages import (
     WebhookCall,
 )
 from services.metrics import WEBHOOKS
+from services.noticing import Noticing
 from services.phone_numbers import e164, peer
 from services.providers import PROVIDERS
 from services.providers.base import Provider, Surroundings
@@ -53,23 +54,25 @@ from services.push.base import Surroundings as PushSurroundings
 from services.push.vapid import Vapid, contact, derived_key
 from services.pushes import Pushes
 from services.replies import Reply, compose
+from services.routing import Routing
 from services.settings_source import left_file, open_settings, take_over
 from services.store import (
     Store,
     attachments,
     counters,
-    devices,
     jobs,
+    ledger,
     messages,
     quarantine,
     search,
 )
 from services.store.jobs import Job, JobKind
+from services.store.ledger import Entry
+from services.store.sightings import Event
 
 log = structlog.get_logger()
 UPLOAD_SECONDS = 86_400.0
 RECOVER_OVERLAP_SECONDS = 7200.0  # carriers list late what came late
-PICTURES_SECONDS = 60.0  # how long a mail waits for the pictures that belong into it
 
 
 class Gateway:
@@ -94,6 +97,9 @@ class Gateway:
         self.providers = self._open_providers()
         self.channels = self._open_channels()
         self.mailer = Mailer(environment.mail, service.app_name, _domain(environment.app_url))
+        self.conservation = Conservation(self.store)
+        self.routing = Routing(self)
+        self.noticing = Noticing(self.store)
         self.pushes = Pushes(self)
         self.delivery = Delivery(self)
 
@@ -154,8 +160,9 @@ class Gateway:
             if not provider.admits(call.remote):
                 raise InvalidWebhook(f"{call.remote} may not call this webhook.")
             provider.verify(call)
-        except InvalidWebhook:
+        except InvalidWebhook as error:
             WEBHOOKS.labels(provider.name, "refused").inc()
+            self.noticing.note(provider.name, Event.REFUSED, f"From {call.remote}: {error}")
             raise
         try:
             outcomes = self._take_in(provider, call, provider.parse(call))
@@ -167,6 +174,7 @@ class Gateway:
             log.info(
                 "webhook", provider=provider.name, outcome=outcome, message_id=message_id or None
             )
+        self.noticing.note(provider.name, Event.WEBHOOK)
         return provider.ack
 
     def _take_in(
@@ -210,6 +218,7 @@ class Gateway:
         """Keep what a call said; returns (outcome, message id) for each part."""
         outcomes = []
         for item in parsed:
+            ledger.book(tx, Entry.ENTERED)
             try:
                 if isinstance(item, Message):
                     outcomes.append(self._keep_message(tx, provider, item))
@@ -240,7 +249,7 @@ class Gateway:
         )
         if message is None:
             return "repeated", ""
-        jobs.add(tx, [*self._fetches(message), *self._deliveries(tx, message, setting)])
+        jobs.add(tx, self.routing.jobs_for(tx, message, setting))
         return "received", message.id
 
     def _keep_status(
@@ -248,99 +257,10 @@ class Gateway:
     ) -> tuple[str, str]:
         told = replace(raw, peer=peer(raw.peer, self.country)) if raw.peer else raw
         message = messages.record_status(tx, provider.name, told)
+        ledger.book(tx, Entry.STATUSES)
         if message is not None:
-            jobs.add(tx, self.updates(message, str(message.status)))
+            jobs.add(tx, self.routing.updates(message, str(message.status)))
         return "status", message.id if message is not None else ""
-
-    def _fetches(self, message: Message) -> list[Job]:
-        return [
-            Job(JobKind.FETCH, message.id, f"fetch:{message.provider}", target=file.id)
-            for file in message.media
-            if file.state == "pending"
-        ]
-
-    def _deliveries(
-        self, tx: Connection, message: Message, setting: NumberSetting | None
-    ) -> list[Job]:
-        """The jobs that bring an inbound message to whoever its number belongs to."""
-        if setting is None or not setting.reaches_somebody:
-            return []
-        awaited = any(file.state == "pending" for file in message.media)
-        mail_due = time.time() + (PICTURES_SECONDS if awaited else 0.0)
-        mails = [
-            Job(JobKind.EMAIL, message.id, "email", target=address, due=mail_due)
-            for address in setting.emails
-        ]
-        pushes = [
-            self._push(message, destination, target, "received")
-            for destination, target in self._listeners(tx, setting.extensions)
-        ]
-        return [*pushes, *mails]
-
-    def _listeners(self, tx: Connection, extensions: Iterable[str]) -> list[tuple[str, str]]:
-        """(destination, target) of everything that is pushed to for some extensions."""
-        everywhere = [c.name for c in self.channels.values() if not c.per_device]
-        listeners = [(f"push:{name}", f"{name}:{ext}") for name in everywhere for ext in extensions]
-        if len(everywhere) < len(self.channels):
-            listeners += [
-                (self.channels[device.channel].destination(device.address), device.id)
-                for device in devices.of(tx, extensions)
-                if device.channel in self.channels
-            ]
-        return listeners
-
-    def _push(self, message: Message, destination: str, target: str, about: str) -> Job:
-        lane = f"push:{target}:{message.conversation_id}"
-        return Job(JobKind.PUSH, message.id, destination, target=target, about=about, lane=lane)
-
-    def updates(self, message: Message, about: str) -> list[Job]:
-        """The jobs that tell channels which want to know what became of a message."""
-        setting = self.settings.for_number(message.number)
-        if setting is None:
-            return []
-        return [
-            self._push(message, f"push:{channel.name}", f"{channel.name}:{extension}", about)
-            for channel in self.channels.values()
-            if channel.updates and not channel.per_device
-            for extension in setting.extensions
-        ]
-
-    def tell_read(self, tx: Connection, reader: Device, conversation_id: str, up_to: int) -> None:
-        """Let the extension's other devices take away what they show of a conversation.
-
-        ``up_to`` is the ``seq`` up to which ``reader`` has read it.
-        """
-        read = messages.page(tx, conversation_id, before=up_to + 1, limit=1)
-        others = [
-            (self.channels[device.channel].destination(device.address), device.id)
-            for device in devices.of(tx, [reader.extension])
-            if device.channel in self.channels
-            and self.channels[device.channel].clears
-            and device.id != reader.id
-        ]
-        jobs.add(tx, [self._push(message, *other, "read") for message in read for other in others])
-
-    def route_waiting(self) -> int:
-        """Deliver kept messages whose number somebody is set up to receive by now."""
-        waiting = self.store.read(messages.unrouted_numbers)
-        reached = [
-            setting
-            for number in waiting
-            if (setting := self.settings.for_number(number)) and setting.reaches_somebody
-        ]
-        routed = 0
-        for setting in reached:
-            routed += self.store.write(partial(self._route, setting=setting))
-        if routed:
-            log.info("unrouted messages delivered", count=routed)
-        return routed
-
-    def _route(self, tx: Connection, setting: NumberSetting) -> int:
-        waiting = messages.find(tx, number=setting.number, unrouted=True, limit=500)
-        for message in reversed(waiting):
-            messages.mark_routed(tx, message.id)
-            jobs.add(tx, self._deliveries(tx, message, setting))
-        return len(waiting)
 
     def replay(self, quarantine_id: int) -> list[tuple[str, str]]:
         """Read a quarantined call again; returns what it was, or raises ``RequestRefused``."""

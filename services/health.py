@@ -13,7 +13,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.errors import StorageUnwell
 from services.gateway import Gateway
-from services.store import clock, destinations, jobs, messages, quarantine
+from services.messages import rfc3339
+from services.store import breaches, clock, destinations, jobs, messages, quarantine
+from services.store.breaches import Breach
 from services.store.destinations import Pause
 from services.store.engine import sqlite_version
 from services.store.jobs import WORKER_SILENT_SECONDS
@@ -58,6 +60,7 @@ class Figures:
     pauses: tuple[Pause, ...]
     worker_silent: float
     clock_ahead: float
+    breaches: tuple[Breach, ...]
 
     @property
     def dead(self) -> int:
@@ -85,6 +88,7 @@ def warnings(gateway: Gateway) -> list[Warned]:
     except StorageUnwell:
         return [*_media(gateway)]
     return [
+        *_lost(known.breaches),
         *_outdated(gateway),
         *_media(gateway),
         *_paused(known.pauses),
@@ -115,6 +119,7 @@ def _figures(tx: Connection) -> Figures:
         pauses=tuple(p for p in destinations.unwell(tx) if p.config or p.until > now),
         worker_silent=jobs.silence(tx),
         clock_ahead=time.time() - clock.now(tx),
+        breaches=tuple(breaches.standing(tx)),
     )
 
 
@@ -172,6 +177,14 @@ def _settings(gateway: Gateway) -> str:
 
 
 # The warnings
+
+
+def _lost(found: tuple[Breach, ...]) -> Iterator[Warned]:
+    """No check: to take a node away brings nothing back."""
+    for breach in found:
+        since = rfc3339(breach.since)
+        reason = f"{breach.reason} Found {since}; `flask messages check` counts anew."
+        yield Warned("conservation", reason)
 
 
 def _outdated(gateway: Gateway) -> Iterator[Warned]:

@@ -86,7 +86,7 @@ def settle_as_sent(gateway: "Gateway", message_id: str) -> Message:
         messages.record_status(tx, message.provider, told)
         jobs.lay_to_rest(tx, message.id, JobKind.SEND)
         settled = _message(tx, message.id)
-        jobs.add(tx, gateway.updates(settled, str(settled.status)))
+        jobs.add(tx, gateway.routing.updates(settled, str(settled.status)))
         return settled
 
     settled = gateway.store.write(work)
@@ -112,7 +112,7 @@ def send_again(gateway: "Gateway", message_id: str) -> None:
 def deliver_waiting(gateway: "Gateway") -> int:
     """Deliver all kept messages whose number somebody receives by now; returns how many."""
     total = 0
-    while routed := gateway.route_waiting():
+    while routed := gateway.routing.route_waiting():
         total += routed
     return total
 

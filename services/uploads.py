@@ -8,6 +8,7 @@ import gevent
 from gevent import monkey
 
 from services.errors import StorageUnwell
+from services.media import Kept
 from services.messages import Attachment
 from services.pictures import fit
 from services.store import attachments
@@ -18,11 +19,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def take(gateway: "Gateway", extension: str, file: Attachment) -> Attachment:
-    """Note a kept file as an upload of an extension, which its next message may name.
+def take(gateway: "Gateway", extension: str, file_id: str, kept: Kept) -> Attachment:
+    """Note the file kept under an id as an upload of an extension, which its next message may name.
 
     Returns it as ``fitted`` leaves it. Raises ``StorageUnwell``; the file is then gone.
     """
+    file = Attachment(
+        content_type=kept.content_type,
+        name=kept.name,
+        size=kept.size,
+        id=file_id,
+        state="kept",
+        path=kept.path,
+    )
     try:
         file = fitted(gateway, extension, file)
         gateway.store.write(lambda tx: attachments.add_upload(tx, extension, file))

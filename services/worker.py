@@ -4,6 +4,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,6 +28,7 @@ BEAT_SECONDS = 5.0
 INDEX_SECONDS = 1.0
 RECOVERY_SECONDS = 900.0
 SWEEP_SECONDS = 3600.0
+CHECK_SECONDS = 60.0
 ROUTE_AGAIN_SECONDS = 5.0  # processes see a change of Message Settings within a second
 
 
@@ -60,6 +62,7 @@ class Worker:
         self._indexed = -1  # how often the bell had rung at the last look for new messages
         self._next_sweep = 0.0
         self._next_recovery = 0.0
+        self._next_check = time.monotonic() + CHECK_SECONDS  # once what waited has been begun
         self._next_routing = math.inf
         self._generation = ""
         self._listens = True
@@ -115,13 +118,22 @@ class Worker:
             self._next_sweep = now + SWEEP_SECONDS
             self._in_hand["sweep"] += 1
             self._pool.spawn(self._aside, "sweep", self._gateway.sweep)
+        if now >= self._next_check and not self._in_hand["check"]:
+            self._next_check = now + CHECK_SECONDS
+            self._in_hand["check"] += 1
+            self._pool.spawn(self._aside, "check", self._check)
         generation = self._gateway.settings.generation
         if generation != self._generation or now >= self._next_routing:
             # A text that was taken in with the settings of before may not be committed yet.
             again = generation != self._generation
             self._next_routing = now + ROUTE_AGAIN_SECONDS if again else math.inf
             self._generation = generation
-            self._gateway.route_waiting()
+            self._gateway.routing.route_waiting()
+
+    def _check(self) -> None:
+        """Check conservation: one worker does it for all."""
+        if self._gateway.store.read(partial(jobs.is_youngest, worker_id=self.id)):
+            self._gateway.conservation.check()
 
     def _beat(self) -> None:
         """Say that this worker lives, and take back what the dead have left.

@@ -26,15 +26,18 @@ from services.messages import Attachment, Device, Message, Status, WebhookCall
 from services.replies import Reply
 from services.settings_source import FILE
 from services.store import (
+    breaches,
     contacts,
     conversations,
     destinations,
     devices,
     jobs,
+    laws,
     messages,
     paces,
     quarantine,
     search,
+    sightings,
     sign_ins,
     threads,
 )
@@ -97,11 +100,13 @@ def populate(folder: Path) -> None:
         messages.advance(tx, replies[1].id, Status.SENT, provider_id="s1")
         messages.advance(tx, replies[2].id, Status.FAILED, code="4720", reason=ODD)
         jobs.beat(tx, "a worker", 1.0)
+        breaches.put(tx, [breaches.Breach("jobs", ODD)])
         destinations.pause(tx, "email", 5.5, ODD, config=True)
         paces.count(tx, "sandbox", 3.0, time.time())
         devices.add(tx, "201", ODD)
         devices.add_pairing(tx, "201")
         sign_ins.add(tx, "a hash of the password")
+        sightings.put(tx, "sandbox", sightings.Event.ERROR, ODD)
         (conversation,) = conversations.page(tx, [NUMBER], limit=1)
         conversations.mark_read(tx, "201", conversation.id, 5, messages.next_seq(tx))
         contacts.put(tx, contacts.Contact(PEER, ODD))
@@ -222,10 +227,13 @@ def test_every_row_comes_along_and_the_service_goes_on(old: Path, postgres_url: 
     gateway = open_gateway(old, DATABASE_URL=postgres_url)
     (entry,) = gateway.settings.all()
     assert (entry.number, entry.description) == (NUMBER, ODD)
+    missing = gateway.store.read(laws.look).missing
+    counted = (laws.Law.MESSAGES, laws.Law.QUARANTINE, laws.Law.JOBS, laws.Law.DONE)
+    assert [missing[law] for law in counted] == [0, 0, 0, 0]
     receive(gateway, "the first on PostgreSQL")
     (newest,) = gateway.store.read(lambda tx: messages.find(tx, limit=1))
     found = gateway.store.read(lambda tx: search.find(tx, "on postgres", [NUMBER], limit=9))
-    assert found == [newest]
+    assert found.messages == [newest]
     indexed = "SELECT count(*) FROM search_index"
     with psycopg.connect(postgres_url) as connection:
         assert connection.execute(indexed).fetchone() == (len(before["messages"]),)

@@ -39,7 +39,7 @@ def fill(store: Store, total: int) -> None:
                 "members": peer, "last_seq": seq, "updated_at": 0.0,
             },
         )  # fmt: skip
-        is_rare = seq == total // 2
+        is_rare = seq == total // 2 + 1
         rows.append(
             {
                 "seq": seq, "id": first_uuid7(start + seq)[:-12] + f"{seq:012x}", "changed": seq,

@@ -138,12 +138,12 @@ def test_a_message_for_nobody_is_kept_and_delivered_once_somebody_is_there(
     receive(gateway, "second")
     assert work(gateway) == []
     assert [m.routed for m in kept(gateway)] == [False, False]
-    assert gateway.route_waiting() == 0
+    assert gateway.routing.route_waiting() == 0
     gateway.settings.put(DESK)
-    assert gateway.route_waiting() == 2
+    assert gateway.routing.route_waiting() == 2
     work(gateway)
     assert [p["data"]["message"]["text"] for p in receiver.wait_for(2)] == ["first", "second"]
-    assert gateway.route_waiting() == 0
+    assert gateway.routing.route_waiting() == 0
 
 
 def test_what_cannot_be_read_is_kept_and_what_stands_beside_it_is_not_lost(

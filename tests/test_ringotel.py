@@ -299,7 +299,7 @@ def outcome(desk: Office, status: Status, reason: str | None = None) -> None:
         messages.advance(tx, sent.id, status, code="30003" if reason else None, reason=reason)
         told = messages.by_id(tx, sent.id)
         assert told is not None
-        jobs.add(tx, desk.gateway.updates(told, str(status)))
+        jobs.add(tx, desk.gateway.routing.updates(told, str(status)))
 
     desk.gateway.store.write(tell)
     work(desk.gateway)

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,11 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 
 from services.gateway import Gateway
 from services.messages import Message
-from services.store import Store, messages, search
+from services.store import Store, messages, search, search_postgres, search_sqlite
 from services.store.migrate import SCRIPTS
 from services.worker import Worker
 from tests.conftest import DESK, NUMBER, PEER
@@ -54,7 +55,7 @@ def find(
     before: int | None = None,
 ) -> list[str]:
     found = store.read(lambda tx: search.find(tx, typed, numbers, limit=limit, before=before))
-    return [message.text for message in found]
+    return [message.text for message in found.messages]
 
 
 FOUND = [
@@ -159,13 +160,22 @@ def test_operators_and_long_input_are_words_like_others(store: Store) -> None:
 VOCABULARY = ("a", "an", "ant", "ants", "anthem", "anthill", "bee", "beehive", "bees", "panthem")
 
 
-@pytest.mark.parametrize("candidates", [3, 1000])
+def small_steps(patch: pytest.MonkeyPatch) -> None:
+    """As if the few messages of a test were very many."""
+    patch.setattr(search_sqlite, "STEPS", (2, 3))
+    patch.setattr(search_sqlite, "FEW", 5)
+    patch.setattr(search_postgres, "STEPS", (2, 5))
+    patch.setattr(search_postgres, "FEW", 3)
+
+
+@pytest.mark.parametrize("small", [True, False], ids=["small", "usual"])
 @pytest.mark.parametrize("indexed", ["nothing", "half", "everything"])
 def test_the_same_is_found_as_by_reading_everything(
-    store: Store, monkeypatch: pytest.MonkeyPatch, indexed: str, candidates: int
+    store: Store, monkeypatch: pytest.MonkeyPatch, indexed: str, small: bool
 ) -> None:
     """Page by page, whichever step of the search finds it."""
-    monkeypatch.setattr(search, "CANDIDATES", candidates)
+    if small:
+        small_steps(monkeypatch)
     chance = random.Random(7)
     kept: list[tuple[int, str, str]] = []
     for turn in range(60):
@@ -201,14 +211,66 @@ def test_the_same_is_found_as_by_reading_everything(
 
 def pages(store: Store, typed: str, numbers: Sequence[str] | None, limit: int) -> list[str]:
     found: list[Message] = []
+    before: int | None = None
     while True:
-        before = found[-1].seq if found else None
         page = store.read(
             lambda tx, b=before: search.find(tx, typed, numbers, limit=limit, before=b)
         )
-        found += page
-        if len(page) < limit:
+        found += page.messages
+        if page.before is None:
             return [message.text for message in found]
+        assert len(page.messages) <= limit
+        assert before is None or page.before < before, "a page that does not go on"
+        before = page.before
+
+
+def test_one_search_looks_at_a_bounded_number_of_messages(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frequent words that never stand together: the same few statements, and then an answer."""
+    small_steps(monkeypatch)
+    asked: list[int] = []
+    for size in (200, 400):
+        for turn in range(200):
+            keep(store, ("morning walk", "order now", "walk morning", "now order")[turn % 4])
+        index(store, 500)
+        statements: list[str] = []
+        with watching(store, statements):
+            page = store.read(lambda tx: search.find(tx, "morning order", [NUMBER], limit=9))
+        assert page.messages == []
+        assert (page.before or 0) > size - 60
+        asked.append(len(statements))
+    assert asked[0] == asked[1] < 20
+    keep(store, "seldom")
+    assert find(store, "seldom") == ["seldom"]
+
+
+def test_what_few_messages_have_is_found_at_once_however_old(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_steps(monkeypatch)
+    monkeypatch.setattr(search_postgres, "FEW", 10)
+    keep(store, "morning treasure")
+    for _ in range(100):
+        keep(store, "morning order trees")
+    index(store)
+    for typed in ("treasure", "treas", "morning treasur", "treasure morning"):
+        for numbers in ([NUMBER], [NUMBER, OTHER], None):
+            found = store.read(lambda tx, t=typed, n=numbers: search.find(tx, t, n, limit=9))
+            assert [message.text for message in found.messages] == ["morning treasure"], typed
+            assert found.before is None
+
+
+@contextmanager
+def watching(store: Store, statements: list[str]) -> Iterator[None]:
+    """Note the statements that the database is given."""
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    event.listen(store.engine, "before_cursor_execute", note)
+    yield
+    event.remove(store.engine, "before_cursor_execute", note)
 
 
 @pytest.mark.parametrize("indexed", [True, False], ids=["indexed", "new"])

@@ -112,12 +112,4 @@ def _file(gateway: Gateway, extension: str, offered: Offered) -> Attachment:
         raise RequestRefused("files", "A file could not be fetched. Send it again.") from None
     except ValueError as error:
         raise RequestRefused("files", f"{error} Send it again.") from None
-    file = Attachment(
-        content_type=kept.content_type,
-        name=kept.name,
-        size=kept.size,
-        id=file_id,
-        state="kept",
-        path=kept.path,
-    )
-    return take(gateway, extension, file)
+    return take(gateway, extension, file_id, kept)

@@ -7,6 +7,8 @@ from flask import Blueprint, Flask
 
 from blueprints.admin import (
     access,
+    carriers,
+    devices,
     given_up,
     message,
     messages,
@@ -19,7 +21,16 @@ from blueprints.admin import (
 from blueprints.headers import page_headers
 from services.gateway import Gateway
 
-PAGES = (start, messages, message, given_up, unrouted, quarantine)
+PAGES = (
+    start,
+    messages,
+    message,
+    given_up,
+    unrouted,
+    quarantine,
+    carriers,
+    devices,
+)
 
 
 def register(app: Flask, gateway: Gateway) -> None:

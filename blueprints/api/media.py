@@ -11,7 +11,8 @@ from blueprints.api.door import MOST_FILE, Door
 from blueprints.api.schemas import MediaSchema, UploadSchema
 from blueprints.media import file_answer
 from services.errors import MediaError, RequestRefused
-from services.messages import Attachment, uuid7
+from services.media import Kept
+from services.messages import uuid7
 from services.store import attachments
 from services.uploads import take
 
@@ -26,7 +27,8 @@ def upload_media(asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
     What it is, its bytes decide. A picture that is larger than the carriers of your numbers take is
     kept as a smaller one. A file that no message takes within a day is deleted.
     """
-    file = take(house(), caller().extension, _kept(asked["file"]))
+    file_id = uuid7()
+    file = take(house(), caller().extension, file_id, _kept(file_id, asked["file"]))
     told = {"id": file.id, "content_type": file.content_type, "size": file.size}
     told |= {"name": file.name, "state": file.state, "url": house().media.link(file)}
     return told, 201
@@ -48,14 +50,13 @@ def get_media(media_id: UUID) -> Response:
     return file_answer(house(), file)
 
 
-def _kept(upload: Any) -> Attachment:
+def _kept(file_id: str, upload: Any) -> Kept:
     """The uploaded file on disk."""
     if not upload.stream.read(1):
         raise RequestRefused("empty", "The file is empty; send another.", field="file")
     upload.stream.seek(0)
-    file_id = uuid7()
     try:
-        kept = house().media.keep(
+        return house().media.keep(
             iter(partial(upload.stream.read, CHUNK), b""),
             file_id=file_id,
             declared=upload.mimetype,
@@ -64,11 +65,3 @@ def _kept(upload: Any) -> Attachment:
         )
     except MediaError as error:
         raise RequestRefused("too_large", error.reason, field="file", status=413) from None
-    return Attachment(
-        content_type=kept.content_type,
-        name=kept.name,
-        size=kept.size,
-        id=file_id,
-        state="kept",
-        path=kept.path,
-    )

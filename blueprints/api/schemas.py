@@ -428,6 +428,15 @@ class MessageListSchema(Told):
     has_more = fields.Boolean()
 
 
+class FoundSchema(MessageListSchema):
+    """Messages found; ``has_more``: there may be more further back, before ``next_before``."""
+
+    next_before = fields.Integer(
+        allow_none=True,
+        metadata={"description": "Everything from here on has been searched; null: everything"},
+    )
+
+
 class MessagesQuery(Taken):
     """Which messages: the newest first, or with ``after`` the oldest first."""
 

@@ -5,6 +5,7 @@ from flask import Flask
 from blueprints.cli import (
     backup,
     carriers,
+    check,
     config,
     contacts,
     database,
@@ -18,12 +19,14 @@ from blueprints.cli import (
     repairs,
     settings,
     simulate,
+    status,
     webhooks,
     worker,
 )
 from services.gateway import Gateway
 
 COMMANDS = (
+    status.status,
     config.group,
     webhooks.webhooks,
     settings.group,
@@ -50,6 +53,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         repairs.settle,
         repairs.route,
         export.export,
+        check.check,
     ):
         messages.group.add_command(one)
     for command in COMMANDS:

@@ -15,9 +15,8 @@ from blueprints.cli.terminal import (
     stamp,
     table,
 )
-from services.errors import SendError
+from services.carriers import check as ask
 from services.providers import PROVIDERS
-from services.providers.base import Finding, Provider
 from services.store import destinations
 
 group = Group("carriers", help="Carriers: which are on, and which are paused and why.")
@@ -30,7 +29,7 @@ def check(as_json: bool) -> None:
 
     Exit code 1 if anything is to be mended.
     """
-    found = {name: _asked(provider) for name, provider in gateway().providers.items()}
+    found = {name: ask(gateway(), provider) for name, provider in gateway().providers.items()}
     if as_json:
         document({name: [asdict(finding) for finding in each] for name, each in found.items()})
     else:
@@ -39,14 +38,6 @@ def check(as_json: bool) -> None:
             for finding in findings:
                 click.echo(f"  {'ok  ' if finding.ok else 'MEND'}  {harmless(finding.text)}")
     raise SystemExit(0 if all(f.ok for each in found.values() for f in each) else 1)
-
-
-def _asked(provider: Provider) -> list[Finding]:
-    entries = gateway().settings.all()
-    try:
-        return list(provider.check([e.number for e in entries if e.carrier == provider.name]))
-    except SendError as error:
-        return [Finding(False, error.reason)]
 
 
 @group.command("list")

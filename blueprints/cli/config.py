@@ -1,7 +1,5 @@
 """``flask config``: what Textbridge understood of its environment, and what is wrong with it."""
 
-import os
-import signal
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -9,7 +7,7 @@ from typing import Any
 import click
 
 from blueprints.cli.findings import findings
-from blueprints.cli.server import running_pid
+from blueprints.cli.server import reread
 from blueprints.cli.settings import tell_of_left_file
 from blueprints.cli.terminal import Group, document, gateway, harmless, json_option
 from services import config
@@ -66,18 +64,7 @@ def show(as_json: bool) -> None:
 @group.command()
 def reload() -> None:
     """Make the running server read .env again, without dropping a request."""
-    storage = gateway().environment.service.storage_path.resolve()
-    pid = running_pid(storage)
-    if pid is None:
-        raise click.ClickException(
-            f"No server is running on {storage}. Start it with: make run (it reads .env then)"
-        )
-    try:
-        os.kill(pid, signal.SIGHUP)
-    except PermissionError:
-        raise click.ClickException(
-            f"The server (process {pid}) belongs to another user. Run this command as that user."
-        ) from None
+    pid = reread(gateway().environment.service.storage_path.resolve())
     click.echo(f"The server (process {pid}) reads .env again and renews its workers.")
 
 

@@ -13,6 +13,7 @@ from blueprints.cli.terminal import (
     document,
     facts,
     gateway,
+    harmless,
     json_option,
     moment,
     note,
@@ -153,13 +154,32 @@ def provision(extension: str, name: str, preview: Preview, as_xml: bool, as_json
 
 @group.command()
 @click.argument("device_id")
+@json_option
+def test(device_id: str, as_json: bool) -> None:
+    """Push a test to DEVICE_ID now and tell what came of it. Exit code 1 if it was not taken."""
+    device = gateway().store.read(lambda tx: devices.by_id(tx, device_id))
+    if device is None:
+        raise _unknown(device_id)
+    outcome, said = gateway().pushes.test(device)
+    if as_json:
+        document({"outcome": outcome, "detail": said})
+    else:
+        click.echo(harmless(said))
+    raise SystemExit(0 if outcome == "taken" else 1)
+
+
+@group.command()
+@click.argument("device_id")
 def revoke(device_id: str) -> None:
     """Refuse the token of DEVICE_ID (see: flask devices list) from now on."""
     if not gateway().store.write(partial(devices.revoke, device_id=device_id)):
-        raise RequestRefused(
-            "not_found", f"There is no device {device_id}. See: flask devices list", status=404
-        )
+        raise _unknown(device_id)
     click.echo("The device was revoked.")
+
+
+def _unknown(device_id: str) -> RequestRefused:
+    sentence = f"There is no device {device_id}. See: flask devices list"
+    return RequestRefused("not_found", sentence, status=404)
 
 
 def _warn_without_number(extension: str) -> None:

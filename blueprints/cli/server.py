@@ -1,11 +1,15 @@
 """The server that runs beside a command, if one does."""
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from filelock import FileLock, Timeout
+
+from services.errors import RequestRefused
 
 
 def pid_file(storage: Path) -> Path:
@@ -27,6 +31,27 @@ def running_pid(storage: Path) -> int | None:
         return pid
     except (FileNotFoundError, ValueError):
         return None
+
+
+def reread(storage: Path) -> int:
+    """Make the running server read ``.env`` again; returns its process id.
+
+    Raises ``RequestRefused`` where none runs, or none that this user may tell.
+    """
+    pid = running_pid(storage)
+    if pid is None:
+        raise RequestRefused(
+            "no_server",
+            f"No server is running on {storage}. Start it with: make run (it reads .env then)",
+        )
+    try:
+        os.kill(pid, signal.SIGHUP)
+    except PermissionError:
+        raise RequestRefused(
+            "not_mine",
+            f"The server (process {pid}) belongs to another user. Run this command as that user.",
+        ) from None
+    return pid
 
 
 @contextmanager

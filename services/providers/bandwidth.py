@@ -58,10 +58,6 @@ class Bandwidth(Provider):
     challenge: ClassVar[Mapping[str, str]] = {
         "WWW-Authenticate": 'Basic realm="sms", charset="UTF-8"'
     }
-    webhook_hint = (
-        "Bandwidth dashboard: Applications, your Messaging application, as its inbound and as its "
-        "status callback URL."
-    )
     lookup_seconds = bandwidth_lookup.LOOKUP_SECONDS
     limits = Limits(text=2048, media_types=tuple(EXTENSIONS), recipients=10)
     webhook_hint = (

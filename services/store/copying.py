@@ -20,8 +20,10 @@ from services.messages import clean
 from services.store import jobs, search, settings_row
 from services.store.engine import WRITE
 from services.store.schema import (
+    breaches,
     counters,
     destinations,
+    ledger,
     message_settings,
     metadata,
     paces,
@@ -35,8 +37,10 @@ BATCH = 500
 MADE_ANEW = (message_settings, search_index)
 TABLES = [table for table in metadata.sorted_tables if table not in MADE_ANEW]
 LEFT_BY_A_START = (
+    breaches,
     counters,
     destinations,
+    ledger,
     paces,
     sign_ins,
     workers,

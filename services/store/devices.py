@@ -100,6 +100,27 @@ def of(tx: Connection, extensions: Iterable[str] | None = None) -> list[Device]:
     return sorted(map(_device, found), key=lambda device: device.id)
 
 
+def page(tx: Connection, extension: str, after: str, limit: int) -> list[Device]:
+    """Devices of an extension (empty: of all), oldest first, from behind the id ``after`` on."""
+    statement = (
+        select(devices)
+        .where(devices.c.revoked_at.is_(None), devices.c.id > after)
+        .order_by(devices.c.id)
+        .limit(limit)
+    )
+    if extension:
+        statement = statement.where(devices.c.extension == extension)
+    return [_device(row) for row in tx.execute(statement)]
+
+
+def newest(tx: Connection, limit: int) -> list[Device]:
+    """The devices that were added last, newest first."""
+    statement = select(devices).where(devices.c.revoked_at.is_(None))
+    return [
+        _device(row) for row in tx.execute(statement.order_by(devices.c.id.desc()).limit(limit))
+    ]
+
+
 def rename(tx: Connection, device_id: str, name: str) -> None:
     """Call a device by another name."""
     tx.execute(update(devices).where(devices.c.id == device_id).values(name=name))

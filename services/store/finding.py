@@ -226,12 +226,12 @@ def _search(tx: Connection, wanted: Wanted, limit: int, top: int, bottom: int) -
     seqs: list[int] = []
     for _ in range(SEARCHES):
         hits = search.find(tx, wanted.text or "", numbers, limit=HITS, before=top)
-        among = [hit.seq for hit in hits if hit.seq >= bottom]
+        among = [hit.seq for hit in hits.messages if hit.seq >= bottom]
         fitting = select(messages.c.seq).where(messages.c.seq.in_(among), *rest)
         seqs += [int(found) for (found,) in tx.execute(fitting.order_by(messages.c.seq.desc()))]
-        if len(hits) < HITS or len(among) < len(hits):
+        if hits.before is None or hits.before <= bottom:
             return _Look(seqs, bottom)
-        top = hits[-1].seq
+        top = hits.before
         if len(seqs) > limit:
             break
     return _Look(seqs, top)

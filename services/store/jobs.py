@@ -29,8 +29,9 @@ from sqlalchemy import (
     update,
 )
 
-from services.store import clock
+from services.store import clock, ledger
 from services.store.dialect import insert, insert_new
+from services.store.ledger import Entry
 from services.store.prepared import Prepared
 from services.store.schema import DEAD, DUE, LIVE, jobs, workers
 
@@ -144,7 +145,7 @@ _DONE = Prepared(
 def add(tx: Connection, new: Iterable[Job]) -> None:
     """Write jobs; one that is there already (same message, kind, target, about) is left alone."""
     for job in new:
-        _ADD.change(
+        made = _ADD.change(
             tx,
             kind=str(job.kind),
             message_id=job.message_id,
@@ -161,6 +162,7 @@ def add(tx: Connection, new: Iterable[Job]) -> None:
             created_at=job.created_at,
             updated_at=job.created_at,
         )
+        ledger.book(tx, Entry.JOBS_MADE, made)
 
 
 def claim(tx: Connection, owner: str, destination: str, limit: int, now: float) -> list[Job]:
@@ -188,7 +190,9 @@ def start(tx: Connection, job: Job) -> bool:
 
 def done(tx: Connection, job: Job) -> bool:
     """Note that a job is done; false when the lease is lost."""
-    return bool(_DONE.change(tx, job_id=job.id, owner_is=job.owner, now=time.time()))
+    ended = _DONE.change(tx, job_id=job.id, owner_is=job.owner, now=time.time())
+    ledger.book(tx, Entry.JOBS_DONE, ended)
+    return bool(ended)
 
 
 def retry(tx: Connection, job: Job, due: float, error: str, *, counts: bool = True) -> bool:
@@ -314,7 +318,8 @@ def revive(tx: Connection, job_ids: Iterable[int]) -> list[Job]:
 def lay_to_rest(tx: Connection, message_id: str, kind: JobKind) -> None:
     """Note that what was given up for a message has been done after all."""
     given_up = and_(DEAD, jobs.c.message_id == message_id, jobs.c.kind == str(kind))
-    tx.execute(update(jobs).where(given_up).values(state="done", updated_at=time.time()))
+    statement = update(jobs).where(given_up).values(state="done", updated_at=time.time())
+    ledger.book(tx, Entry.JOBS_DONE, tx.execute(statement).rowcount)
 
 
 def counts(tx: Connection) -> dict[tuple[str, str], int]:

@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, bindparam, func, select, update
 
 from services.messages import Attachment, DeliveryStatus, Message, Status, advances
-from services.store import attachments, conversations, receipts
+from services.store import attachments, conversations, ledger, receipts
 from services.store.dialect import insert_new
+from services.store.ledger import Entry
 from services.store.prepared import Prepared
 from services.store.schema import UNROUTED, counters, messages, reads
 from services.store.schema import conversations as conversations_table
@@ -99,10 +100,11 @@ def add_inbound(tx: Connection, message: Message) -> Message | None:
     seq = next_seq(tx)
     conversation_id = conversations.find_or_add(tx, message, seq)
     kept = replace(message, seq=seq, conversation_id=conversation_id)
-    if kept.provider_id is None and _is_repeat(tx, kept):
+    unnamed = kept.provider_id is None
+    if (unnamed and _is_repeat(tx, kept)) or _ADD_NEW.row(tx, **_row(kept)) is None:
+        ledger.book(tx, Entry.REPEATED)
         return None
-    if _ADD_NEW.row(tx, **_row(kept)) is None:
-        return None
+    ledger.book(tx, Entry.RECEIVED)
     conversations.touch(tx, conversation_id, seq, kept.created_at)
     attachments.add(tx, kept.id, kept.media)
     return kept
@@ -140,6 +142,7 @@ def add_outbound(tx: Connection, message: Message, fingerprint: str) -> Message:
     conversation_id = conversations.find_or_add(tx, message, seq)
     kept = replace(message, seq=seq, conversation_id=conversation_id)
     _ADD.change(tx, **_row(kept), fingerprint=fingerprint)
+    ledger.book(tx, Entry.REPLIED)
     conversations.touch(tx, conversation_id, seq, kept.created_at)
     attachments.claim(tx, kept.id, [file.id for file in kept.media])
     return kept

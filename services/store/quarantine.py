@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, select, update
 
 from services.messages import WebhookCall
+from services.store import ledger
+from services.store.ledger import Entry
 from services.store.schema import WAITING, quarantine
 
 
@@ -47,6 +49,7 @@ def add(tx: Connection, provider: str, call: WebhookCall, reason: str, body: byt
             received_at=time.time(),
         )
     )
+    ledger.book(tx, Entry.QUARANTINED)
 
 
 def waiting(tx: Connection, limit: int = 100) -> list[Quarantined]:
@@ -77,7 +80,9 @@ def replayed(tx: Connection, row_id: int) -> None:
 def drop(tx: Connection, row_id: int) -> bool:
     """Forget a call that waits, for good; false where there is none."""
     statement = delete(quarantine).where(WAITING, quarantine.c.id == row_id)
-    return bool(tx.execute(statement).rowcount)
+    dropped = tx.execute(statement).rowcount
+    ledger.removed(tx, quarantined=dropped)
+    return bool(dropped)
 
 
 def count(tx: Connection) -> int:

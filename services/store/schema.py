@@ -217,6 +217,15 @@ message_settings = Table(
     Column("document", Text),
 )
 
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("event", Text, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("words", Text, nullable=False),
+)
+
 workers = Table(
     "workers",
     metadata,
@@ -306,4 +315,31 @@ quarantine = Table(
     Column("replayed_at", Float),
     Index("quarantine_waiting", "id", sqlite_where=WAITING, postgresql_where=WAITING),
     sqlite_autoincrement=True,
+)
+
+# What was counted where it happened. Each process has a row; the sum of all rows counts.
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("entered", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("repeated", BigInteger, nullable=False),
+    Column("statuses", BigInteger, nullable=False),
+    Column("quarantined", BigInteger, nullable=False),
+    Column("replied", BigInteger, nullable=False),
+    Column("jobs_made", BigInteger, nullable=False),
+    Column("jobs_done", BigInteger, nullable=False),
+    Column("messages_removed", BigInteger, nullable=False),
+    Column("quarantine_removed", BigInteger, nullable=False),
+    Column("done_removed", BigInteger, nullable=False),
+    Column("undone_removed", BigInteger, nullable=False),
+)
+
+breaches = Table(
+    "breaches",
+    metadata,
+    Column("law", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("since", Float, nullable=False),
 )

@@ -3,20 +3,19 @@
 Taking in a message does not wait for the index: the worker adds what is new (``index``), and a
 search reads the few texts that are newer than the index itself.
 
-No index gives the newest hits of a frequent word quickly on both databases, so a search has two
-steps where it must: it looks through a bounded number of the newest candidates, and only if they
-do not suffice it asks for everything. What many messages have is found by the first step, what
-few have by the second.
+No index gives the newest hits of frequent words quickly, on neither database. So a search looks
+through a bounded part of what is stored, and where that gave too little it says where to go on
+(``search_sqlite``, ``search_postgres``). What few messages have is found at once, however old.
 """
 
-from collections.abc import Collection, Sequence
-from heapq import nlargest
+from collections.abc import Collection
+from dataclasses import dataclass
 from itertools import islice
 
 from sqlalchemy import Connection, exists, select, text
 
 from services.messages import Message
-from services.store import counters, messages
+from services.store import counters, messages, search_postgres, search_sqlite
 from services.store.schema import counters as counters_table
 from services.store.schema import messages as messages_table
 from services.store.words import Sought, sought, words_of
@@ -24,8 +23,6 @@ from services.store.words import Sought, sought, words_of
 MARK = "indexed"  # the counter with the ``seq`` of the newest message in the index
 BATCH = 500  # messages: about ten milliseconds, for which other writers wait
 FILL_BATCH = 5000
-CANDIDATES = 1000
-PREFIX = 3  # SQLite's index has the first 1, 2 and 3 letters of each word as entries of their own
 
 _ADD = {
     "sqlite": text("INSERT INTO search_index (rowid, words) VALUES (:seq, :words)"),
@@ -35,29 +32,16 @@ _ADD = {
     ),
 }
 
-_SQLITE_ALL = text(
-    "SELECT rowid FROM search_index WHERE search_index MATCH :all AND rowid < :before"
-    " ORDER BY rowid DESC LIMIT :limit"
-)
-_SQLITE_NEWEST = text(
-    "SELECT rowid FROM (SELECT rowid, words FROM search_index"
-    " WHERE search_index MATCH :near AND rowid < :before ORDER BY rowid DESC LIMIT :candidates)"
-    " WHERE instr(' ' || words, ' ' || :beginning) > 0 ORDER BY rowid DESC LIMIT :limit"
-)
 
-# OFFSET 0 keeps PostgreSQL from walking through the whole table for a word that it thinks frequent.
-_POSTGRES_ALL = text(
-    "SELECT seq FROM (SELECT seq FROM search_index"
-    " WHERE words @@ CAST(:all AS tsquery) AND seq < :before OFFSET 0) AS found"
-    " ORDER BY seq DESC LIMIT :limit"
-)
-_POSTGRES_NEWEST = (
-    "SELECT seq FROM (SELECT seq, words FROM search_index WHERE {number} seq < :before"
-    " ORDER BY seq DESC LIMIT :candidates) AS newest"
-    " WHERE words @@ CAST(:near AS tsquery) ORDER BY seq DESC LIMIT :limit"
-)
-_POSTGRES_NEWEST_OF_ALL = text(_POSTGRES_NEWEST.format(number=""))
-_POSTGRES_NEWEST_OF_NUMBER = text(_POSTGRES_NEWEST.format(number="number = :number AND"))
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Messages, the newest first, and the ``before`` to go on with (``None``: that was all).
+
+    There may be fewer than were asked for, or none, though older ones are found by going on.
+    """
+
+    messages: list[Message]
+    before: int | None
 
 
 def find(
@@ -67,7 +51,7 @@ def find(
     *,
     limit: int,
     before: int | None = None,
-) -> list[Message]:
+) -> Found:
     """Messages of these numbers (``None``: of all) with all the words typed, the newest first.
 
     The last word may be the beginning of one. Case and accents do not matter. What has no word in
@@ -75,18 +59,21 @@ def find(
     """
     wanted = sought(typed)
     if not wanted.beginning or (numbers is not None and not numbers):
-        return []
+        return Found([], None)
     mark = counters.value(tx, MARK) or 0  # first: what the worker adds meanwhile is below neither
-    seqs = _not_indexed(tx, wanted, numbers, mark, limit, before)
-    if len(seqs) < limit:
+    seqs, floor = _not_indexed(tx, wanted, numbers, mark, limit + 1, before), 0
+    if len(seqs) <= limit:
         below = mark + 1 if before is None else min(before, mark + 1)
-        look = _in_sqlite if tx.dialect.name == "sqlite" else _in_postgres
-        seqs += look(tx, wanted, numbers, limit - len(seqs), below)
-    found = messages.by_seq(tx, seqs)
+        look = search_sqlite.look if tx.dialect.name == "sqlite" else search_postgres.look
+        indexed, floor = look(tx, wanted, numbers, limit + 1 - len(seqs), below)
+        seqs += indexed
+    page = seqs[:limit]
+    found = messages.by_seq(tx, page)
     own = None if numbers is None else frozenset(numbers)
-    return [
-        found[seq] for seq in seqs if seq in found and (own is None or found[seq].number in own)
+    there = [
+        found[seq] for seq in page if seq in found and (own is None or found[seq].number in own)
     ]
+    return Found(there, page[-1] if len(seqs) > limit else floor or None)
 
 
 def is_behind(tx: Connection) -> bool:
@@ -137,49 +124,3 @@ def _not_indexed(
         statement = statement.where(table.seq < before)
     found = (int(seq) for seq, said in tx.execute(statement) if wanted.is_in(said))
     return list(islice(found, limit))
-
-
-def _in_sqlite(
-    tx: Connection, wanted: Sought, numbers: Collection[str] | None, limit: int, before: int
-) -> list[int]:
-    own = [] if numbers is None else [f"({' OR '.join(map(_quoted, numbers))})"]
-    others = [*own, *map(_quoted, wanted.words)]
-    near = " AND ".join([*others, f"{_quoted(wanted.beginning[:PREFIX])} *"])
-    asked = {"near": near, "beginning": wanted.beginning, "before": before, "limit": limit}
-    if len(wanted.beginning) > PREFIX:
-        found = _seqs(tx.execute(_SQLITE_NEWEST, asked | {"candidates": CANDIDATES}).all())
-        if len(found) == limit:
-            return found
-    everything = " AND ".join([*others, f"{_quoted(wanted.beginning)} *"])
-    return _seqs(tx.execute(_SQLITE_ALL, asked | {"all": everything}).all())
-
-
-def _in_postgres(
-    tx: Connection, wanted: Sought, numbers: Collection[str] | None, limit: int, before: int
-) -> list[int]:
-    each = (None,) if numbers is None else tuple(numbers)
-    candidates = CANDIDATES // len(each)
-    found = [_of_postgres(tx, wanted, number, candidates, limit, before) for number in each]
-    return nlargest(limit, [seq for seqs in found for seq in seqs])
-
-
-def _of_postgres(
-    tx: Connection, wanted: Sought, number: str | None, candidates: int, limit: int, before: int
-) -> list[int]:
-    words = " & ".join([*(f"'{word}'" for word in wanted.words), f"'{wanted.beginning}':*"])
-    asked = {"near": words, "number": number, "before": before, "limit": limit}
-    newest = _POSTGRES_NEWEST_OF_ALL if number is None else _POSTGRES_NEWEST_OF_NUMBER
-    found = _seqs(tx.execute(newest, asked | {"candidates": candidates}).all())
-    if len(found) == limit:
-        return found
-    everything = words if number is None else f"'{number}' & {words}"
-    return _seqs(tx.execute(_POSTGRES_ALL, asked | {"all": everything}).all())
-
-
-def _quoted(word: str) -> str:
-    """A word as FTS5 takes it literally (https://www.sqlite.org/fts5.html#fts5_strings)."""
-    return f'"{word}"'
-
-
-def _seqs(rows: Sequence[tuple[int]]) -> list[int]:
-    return [int(seq) for (seq,) in rows]

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.errors import StorageUnwell
+from services.store import ledger
 from services.store.bell import Bell
 from services.store.engine import WRITE
 
@@ -144,8 +145,10 @@ class Writer:
 
     def _commit_once(self, batch: list[_Ticket]) -> None:
         with self._engine.begin() as transaction:
+            ledger.begin(transaction)
             for ticket in batch:
                 ticket.result = ticket.work(transaction)
+            ledger.write(transaction)
             self._bell.announce(transaction)
 
     def _fail(self, batch: list[_Ticket], error: BaseException) -> None:

@@ -1,9 +1,11 @@
 """Search through the API: messages by their words, conversations by their peers."""
 
+import json
 from typing import Any
 
 import pytest
 
+from services.store import search_sqlite
 from tests.api.conftest import MINE, SHARED, THEIRS, House, Phone
 
 
@@ -55,8 +57,41 @@ def test_found_messages_page_to_the_oldest(house: House, phone: Phone, limit: in
         found += [message["text"] for message in page["items"]]
         if not page["has_more"]:
             break
-        query["before"] = page["items"][-1]["seq"]
+        query["before"] = page["next_before"]
     assert found == [f"word {turn}" for turn in range(4, -1, -1)]
+
+
+def test_a_search_says_how_far_back_it_has_looked(
+    house: House, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_sqlite, "STEPS", (2, 3))
+    house.receive(text="morning order")
+    for turn in range(20):
+        house.receive(text=("morning", "order")[turn % 2])
+    house.gateway.index()
+    page = phone.read("/search", q="morning order")
+    assert (page["items"], page["has_more"]) == ([], True)
+    turns = 0
+    while page["has_more"]:
+        assert page["items"] == []
+        page = phone.read("/search", q="morning order", before=page["next_before"])
+        turns += 1
+    assert [message["text"] for message in page["items"]] == ["morning order"]
+    assert page["next_before"] is None
+    assert turns > 1
+
+
+def test_the_command_finds_however_far_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_sqlite, "STEPS", (2, 3))
+    for said in ("morning order", *("morning", "order") * 10, "morning order again"):
+        house.receive(text=said)
+    house.gateway.index()
+    command = house.app.test_cli_runner()
+    shown = command.invoke(args=["messages", "list", "--text", "order morning", "--json"])
+    assert [message["text"] for message in json.loads(shown.output)] == [
+        "morning order again",
+        "morning order",
+    ]
 
 
 ODD = ("?", '"', "'", "*", '" OR "', "\x00", "\ud83d", "👍", "(((", "NEAR(", ":", "\\", "x" * 100)

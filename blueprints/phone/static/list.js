@@ -10,9 +10,11 @@ import { briefly, mediaWord, nameOf, ownName, peersOf, spoken, titleOf } from ".
 const PAUSE = 250;
 const SHORTEST = 2;
 const MOST_ASKED = 5;
+const TURNS = 10; // requests that find nothing, before somebody is asked whether to go on
 
 export class List {
   #found = []; // messages that the server has found
+  #further = null; // the `before` with which the server goes on; null: it has searched everything
   #searched = "";
   #timer = null;
 
@@ -22,11 +24,13 @@ export class List {
     this.hits = document.getElementById("hits");
     this.field = document.getElementById("search");
     this.nothing = document.getElementById("nothing");
+    this.further = document.getElementById("further");
     this.current = null;
     for (const type of ["conversations", "contacts", "me"]) state.addEventListener(type, () => this.paint());
     outbox.addEventListener("change", () => this.paint());
     this.field.addEventListener("input", () => this.#typed());
     this.field.addEventListener("keydown", (event) => event.key === "Escape" && this.clear());
+    this.further.addEventListener("click", () => this.#goOn());
     this.pane.addEventListener("keydown", (event) => this.#arrows(event));
     const scroller = document.getElementById("list-scroll");
     scroller.addEventListener("scroll", () => {
@@ -53,10 +57,16 @@ export class List {
     const empty = !shown.length && !this.#found.length;
     this.nothing.hidden = !empty;
     this.nothing.dataset.why = wanted ? "search" : "none";
-    this.nothing.querySelector("b").textContent = wanted ? "Nothing found" : "No conversations yet";
-    this.nothing.querySelector("span").textContent = wanted
-      ? "Try another name, number or word."
-      : "Texts to your number appear here. Or write the first one.";
+    this.further.hidden = this.#further === null;
+    const [title, hint] = this.#emptiness(wanted);
+    this.nothing.querySelector("b").textContent = title;
+    this.nothing.querySelector("span").textContent = hint;
+  }
+
+  #emptiness(wanted) {
+    if (!wanted) return ["No conversations yet", "Texts to your number appear here. Or write the first one."];
+    if (this.#further !== null) return ["Nothing found yet", "Older messages have not been searched."];
+    return ["Nothing found", "Try another name, number or word."];
   }
 
   #paintRow(node, one) {
@@ -89,21 +99,44 @@ export class List {
   #typed() {
     clearTimeout(this.#timer);
     const wanted = this.field.value.trim();
-    this.#found = wanted === this.#searched ? this.#found : [];
+    if (wanted !== this.#searched) {
+      this.#found = [];
+      this.#further = null;
+    }
     this.paint();
     if (wanted.length >= SHORTEST) this.#timer = setTimeout(() => this.#search(wanted), PAUSE);
   }
 
-  async #search(wanted) {
+  async #search(wanted, before = null) {
+    const found = before === null ? [] : this.#found;
     try {
-      const [{ items }] = await Promise.all([call("GET", `search?q=${encodeURIComponent(wanted)}&limit=50`), findOlder(wanted)]);
+      const [page] = await Promise.all([this.#lookBack(wanted, before), before === null && findOlder(wanted)]);
       if (this.field.value.trim() !== wanted) return;
-      this.#found = items;
+      this.#found = [...found, ...page.items];
+      this.#further = page.next_before;
       this.#searched = wanted;
       this.paint();
     } catch (error) {
       if (!(error instanceof Unreachable || error instanceof Refused)) throw error; // what is known here is shown
     }
+  }
+
+  // One request searches a part of the messages; an empty page may only mean that it is not this part.
+  async #lookBack(wanted, before) {
+    let page;
+    for (let turn = 0; turn < TURNS; turn += 1) {
+      const from = before === null ? "" : `&before=${before}`;
+      page = await call("GET", `search?q=${encodeURIComponent(wanted)}&limit=50${from}`);
+      if (page.items.length || !page.has_more || this.field.value.trim() !== wanted) break;
+      before = page.next_before;
+    }
+    return page;
+  }
+
+  async #goOn() {
+    this.further.disabled = true;
+    await this.#search(this.#searched, this.#further);
+    this.further.disabled = false;
   }
 
   async #more() {

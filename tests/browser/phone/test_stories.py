@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from PIL import Image
 
@@ -484,6 +485,36 @@ def test_messages_are_found_by_their_words_and_people_by_name(phone: Open, world
     page.get_by_text("Nothing found").wait_for()
     page.keyboard.press("Escape")
     page.get_by_text("Nothing found").wait_for(state="hidden")
+
+
+def test_a_search_goes_on_further_back_and_asks_before_it_goes_on_for_long(
+    phone: Open, world: World
+) -> None:
+    """As if many messages stood between: a request finds nothing and says where to go on."""
+    peer, page = world.peer(), phone()
+    world.text(peer, "The piano is upstairs")
+    row(page, spoken(peer)).wait_for()
+    asked: list[str | None] = []
+
+    def look(route: Any) -> None:
+        query = parse_qs(urlsplit(route.request.url).query)
+        asked.append(query.get("before", [None])[0])
+        if len(asked) <= 13:
+            told = {"items": [], "has_more": True, "next_before": 10**9 - len(asked)}
+            route.fulfill(json=told)
+        else:
+            route.continue_()
+
+    page.route("**/api/v1/search*", look)
+    page.get_by_label("Search").fill("piano upst")
+    page.get_by_text("Nothing found yet").wait_for()
+    assert asked == [None, *(str(10**9 - turn) for turn in range(1, 10))]
+    page.get_by_role("button", name="Search further back").click()
+    hit = page.get_by_role("region", name="Messages found").get_by_role("link")
+    hit.get_by_text("upstairs").wait_for()
+    assert asked[10:] == [str(10**9 - turn) for turn in range(10, 14)]
+    assert page.get_by_role("button", name="Search further back").is_hidden()
+    assert page.get_by_text("Nothing found").is_hidden()
 
 
 def test_a_conversation_that_is_not_in_the_list_yet_is_found(phone: Open, world: World) -> None:

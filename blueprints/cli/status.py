@@ -1,0 +1,37 @@
+"""``flask status``: what is wrong, what is set up, and the next thing to do."""
+
+from dataclasses import asdict
+
+import click
+
+from blueprints.cli.terminal import command, document, gateway, harmless, json_option
+from services import health
+from services.journey import journey
+
+
+@command("status")
+@json_option
+def status(as_json: bool) -> None:
+    """Say what is wrong and what is missing until the first text. Exit code 1 if anything is wrong.
+
+    The same as on the start page of /admin.
+    """
+    checks = [check for check in health.checks(gateway()) if not check.ok]
+    warnings = health.warnings(gateway())
+    steps = journey(gateway())
+    if as_json:
+        document(
+            {
+                "wrong": [asdict(check) for check in checks],
+                "warnings": [asdict(warned) for warned in warnings],
+                "steps": [asdict(step) for step in steps],
+            }
+        )
+    else:
+        reasons = [*(each.reason for each in checks), *(each.reason for each in warnings)]
+        for reason in reasons or ["Everything is well."]:
+            click.echo(harmless(reason))
+        click.echo()
+        for step in steps:
+            click.echo(f"{'done' if step.done else 'TODO'}  {step.title}: {harmless(step.words)}")
+    raise SystemExit(1 if checks else 0)

@@ -1,0 +1,33 @@
+"""Notes what happens with the carriers, for the operator's eyes, at next to no cost."""
+
+import time
+from contextlib import suppress
+
+from services.errors import StorageUnwell
+from services.store import Store, sightings
+from services.store.sightings import Event
+
+SELDOM_SECONDS = 30.0
+MOST_CHARACTERS = 500
+
+
+class Noticing:
+    """Writes down that something happened with a carrier, each kind of thing now and then only.
+
+    Without it nothing would be lost but the operator's view, so a full disk stops nobody here.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._noted: dict[tuple[str, Event], float] = {}
+
+    def note(self, provider: str, event: Event, words: str = "") -> None:
+        """Something happened with a carrier just now."""
+        now = time.monotonic()
+        if now - self._noted.get((provider, event), -SELDOM_SECONDS) < SELDOM_SECONDS:
+            return
+        self._noted[provider, event] = now
+        with suppress(StorageUnwell):
+            self._store.write(
+                lambda tx: sightings.put(tx, provider, event, words[:MOST_CHARACTERS])
+            )

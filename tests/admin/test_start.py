@@ -1,0 +1,68 @@
+"""The start page: what is wrong, and the next thing to do."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from services.messages import Message
+from services.store import devices
+from tests.admin.conftest import Operator, plain
+from tests.conftest import DESK, NUMBER, PEER
+
+Make = Callable[..., Operator]
+
+
+def done(page: str) -> list[bool]:
+    """Which of the steps are done."""
+    return [part.startswith('"done"') for part in page.split("<li class=")[1:]]
+
+
+def test_the_way_from_nothing_to_the_first_text(make_operator: Make) -> None:
+    operator = make_operator()
+    page = operator.get("/")
+    assert done(page) == [True, True, False, False, False, False]
+    assert "Open the sandbox" in page
+    provider = operator.gateway.providers["sandbox"]
+    call = provider.example(Message(direction="in", number=NUMBER, peer=PEER, text="hello"))
+    operator.gateway.receive(provider, call)
+    assert done(operator.get("/")) == [True, True, True, False, False, True]
+    operator.gateway.settings.put(DESK)
+    assert done(operator.get("/")) == [True, True, True, True, False, True]
+    operator.gateway.store.write(lambda tx: devices.add(tx, "201", "Phone"))
+    page = operator.get("/")
+    assert done(page) == [True] * 6
+    assert "Everything is set up" in page
+
+
+def test_a_trouble_stands_first_with_what_leads_to_its_remedy(
+    make_operator: Make, tmp_path: Path
+) -> None:
+    operator = make_operator(DESK)
+    (tmp_path / "message_settings.json").write_text("{", encoding="utf-8")
+    operator.gateway.settings.look()
+    page = operator.get("/")
+    assert "cannot be used" in page
+    assert page.index("cannot be used") < page.index("To the first text")
+
+
+def test_an_env_file_that_is_newer_is_applied_by_a_button(
+    make_operator: Make, tmp_path: Path
+) -> None:
+    env = tmp_path / ".env"
+    env.write_text("", encoding="utf-8")
+    operator = make_operator(ENV_FILE=str(env), ENV_READ_AT="1")
+    assert "Apply it now" in operator.get("/")
+    assert "No server is running" in operator.post("/reload", status=422)
+
+
+@pytest.mark.parametrize("path", ["/", "/carriers", "/carriers/twilio"])
+def test_no_secret_stands_on_a_page(make_operator: Make, path: str) -> None:
+    secret = "0123456789abcdef0123456789abcdef"
+    operator = make_operator(
+        TWILIO_ACCOUNT_SID="AC" + "0" * 32, TWILIO_AUTH_TOKEN=secret, APP_KEY=secret[::-1]
+    )
+    page = operator.get(path)
+    assert "Twilio" in plain(page)
+    assert secret not in page
+    assert secret[::-1] not in page

@@ -1,0 +1,556 @@
+"""The laws of conservation: they hold whatever happens, and each is seen when it does not."""
+
+import json
+import random
+import runpy
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event, text
+from sqlalchemy.exc import OperationalError
+
+from app import create_app
+from services import conservation
+from services.conservation import Conservation
+from services.environment import load
+from services.errors import DeliveryError, Kind, RequestRefused, StorageUnwell
+from services.gateway import Gateway
+from services.messages import Device, Message, WebhookCall
+from services.replies import Reply
+from services.store import breaches, jobs, laws, ledger, messages, quarantine
+from services.store.jobs import Job
+from services.store.laws import Law
+from services.store.migrate import SCRIPTS
+from services.store.schema import jobs as job_table
+from services.worker import Worker
+from tests.conftest import DESK, NUMBER, PEER, settings_file
+from tests.server import Server
+from tests.test_health import metric
+
+MAILED = DESK | {"emails": ["desk@example.com"]}
+PASSWORD = "correct horse battery"
+PHONE = Device(id="d", extension="201")
+Make = Callable[..., Flask]
+
+
+@pytest.fixture
+def make_app(tmp_path: Path, database: str) -> Iterator[Make]:
+    """The whole application; what comes in is mailed, too."""
+    opened: list[Gateway] = []
+
+    def make() -> Flask:
+        app = create_app(
+            {
+                "APP_ENV": "local",
+                "STORAGE_PATH": str(tmp_path),
+                "DATABASE_URL": database,
+                "ADMIN_PASSWORD": PASSWORD,
+            }
+        )
+        opened.append(gateway_of(app))
+        return app
+
+    (tmp_path / "message_settings.json").write_text(settings_file(MAILED), encoding="utf-8")
+    yield make
+    for gateway in opened:
+        gateway.close()
+
+
+def gateway_of(app: Flask) -> Gateway:
+    gateway: Gateway = app.extensions["gateway"]
+    return gateway
+
+
+def example(gateway: Gateway, words: str = "hi") -> WebhookCall:
+    message = Message(direction="in", number=NUMBER, peer=PEER, text=words)
+    return gateway.providers["sandbox"].example(message)
+
+
+def raw(gateway: Gateway, event: object) -> WebhookCall:
+    query = f"token={gateway.providers['sandbox'].webhook_token}"
+    body = event if isinstance(event, bytes) else json.dumps(event).encode()
+    return WebhookCall("POST", {"content-type": "application/json"}, query, body)
+
+
+def bring(client: FlaskClient, call: WebhookCall) -> int:
+    path = f"/webhook/sandbox/sms?{call.query}"
+    return client.post(path, data=call.body, content_type="application/json").status_code
+
+
+def sql(gateway: Gateway, statement: str) -> None:
+    gateway.store.write(lambda tx: tx.execute(text(statement)))
+
+
+def said(found: list[breaches.Breach]) -> dict[str, str]:
+    return {breach.law: breach.reason for breach in found}
+
+
+def both_ways(gateway: Gateway) -> list[breaches.Breach]:
+    """What a look at what is new finds, and one at everything."""
+    return gateway.conservation.check() + gateway.conservation.check(thorough=True)
+
+
+def claimed(gateway: Gateway) -> list[Job]:
+    found: list[Job] = []
+    gateway.store.write(lambda tx: jobs.beat(tx, "w", time.time()))
+    gateway.deliver("w", lambda _: 3, found.append)
+    return found
+
+
+# Whatever happens
+
+
+def test_the_laws_hold_whatever_comes(make_app: Make) -> None:
+    """Good, repeated, unreadable and forged calls, receipts, replies, all kinds of failures."""
+    app = make_app()
+    gateway, client = gateway_of(app), app.test_client()
+    chance = random.Random(7)
+    calls = [example(gateway)]
+    sent: list[Message] = []
+    answers = set()
+
+    def receive() -> None:
+        calls.append(example(gateway, f"text {len(calls)}"))
+        answers.add(bring(client, calls[-1]))
+
+    def repeat() -> None:
+        answers.add(bring(client, chance.choice(calls)))
+
+    def unreadable() -> None:
+        answers.add(bring(client, raw(gateway, chance.choice([b"{", {"to": "x", "from": PEER}]))))
+
+    def forge() -> None:
+        answers.add(bring(client, WebhookCall("POST", {}, "token=wrong", calls[-1].body)))
+
+    def receipt() -> None:
+        of = chance.choice(sent).id if sent else "nobody's"
+        answers.add(bring(client, raw(gateway, {"receipt": of, "status": "delivered"})))
+
+    def unwell() -> None:
+        def fail(_: Any) -> None:
+            raise OperationalError("COMMIT", None, Exception("disk is full"))
+
+        event.listen(gateway.store.engine, "commit", fail)
+        receive()
+        event.remove(gateway.store.engine, "commit", fail)
+
+    def reply() -> None:
+        answer = Reply(text="yes", to=(PEER,), client_id=f"c{chance.randrange(12)}")
+        sent.append(gateway.reply(PHONE, answer)[0])
+
+    def refuse() -> None:
+        with pytest.raises(RequestRefused):
+            gateway.reply(PHONE, Reply(text="", to=(PEER,)))
+
+    def work() -> None:
+        kinds = (Kind.RETRY, Kind.REFUSED, Kind.CONFIG)
+        for job in claimed(gateway):
+            if chance.random() < 0.5:
+                gateway.store.write(partial(jobs.done, job=job))
+            else:
+                failure = DeliveryError("It did not work.", chance.choice(kinds))
+                gateway.delivery.settle(job, failure)
+
+    def lapse() -> None:
+        claimed(gateway)
+        gateway.delivery.reclaim(["w"])
+
+    def try_again() -> None:
+        for dead in gateway.store.read(lambda tx: jobs.dead(tx, 2)):
+            gateway.retry(dead.message_id, resend_unknown=True)
+
+    def ask_again() -> None:
+        for _, message in gateway.store.read(lambda tx: messages.changed_since(tx, [NUMBER], 0, 3)):
+            asked = gateway.store.read(partial(jobs.of, message_id=message.id))
+            gateway.store.write(partial(jobs.add, new=asked))
+
+    def replay() -> None:
+        for row in gateway.store.read(partial(quarantine.waiting, limit=1)):
+            with pytest.raises(RequestRefused):
+                gateway.replay(row.id)
+
+    def interrupted() -> None:
+        def half(tx: Any) -> None:
+            quarantine.add(tx, "sandbox", calls[0], "half", b"")
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            gateway.store.write(half)
+
+    happenings = (receive, repeat, unreadable, forge, receipt, unwell, reply, refuse, work, lapse)
+    happenings += (try_again, ask_again, replay, interrupted)
+    for turn in range(250):
+        chance.choice(happenings)()
+        if turn % 25 == 24:
+            assert both_ways(gateway) == []
+    assert answers == {200, 401, 503}
+    assert sum(gateway.store.read(jobs.counts).values()) > 0
+
+
+def test_many_at_once_are_counted_once(make_app: Make) -> None:
+    """One commit serves several callers, and one of them fails."""
+    app = make_app()
+    gateway = gateway_of(app)
+    same = example(gateway)
+
+    def come(number: int) -> None:
+        for turn in range(10):
+            gateway.receive(gateway.providers["sandbox"], same)
+            gateway.receive(gateway.providers["sandbox"], example(gateway, f"{number}.{turn}"))
+            with pytest.raises(RequestRefused):
+                gateway.reply(PHONE, Reply(text="", to=(PEER,)))
+
+    threads = [threading.Thread(target=come, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert both_ways(gateway) == []
+    assert gateway.store.read(lambda tx: len(messages.find(tx, limit=100))) == 61
+
+
+def traffic(server: Server, gateway: Gateway, answers: list[int]) -> None:
+    """Bring every text twice until the server is gone."""
+    while True:
+        call = example(gateway)
+        address = f"{server.url}/webhook/sandbox/sms?{call.query}"
+        try:
+            for _ in range(2):
+                answers.append(requests.post(address, data=call.body, timeout=5).status_code)
+        except requests.RequestException:
+            return
+
+
+def test_the_laws_hold_after_kills(tmp_path: Path, database: str) -> None:
+    storage = tmp_path / "storage"
+    storage.mkdir()
+    (storage / "message_settings.json").write_text(settings_file(MAILED), encoding="utf-8")
+    server = Server(storage, {"DATABASE_URL": database})
+    known = ("APP_ENV", "APP_KEY", "STORAGE_PATH")
+    probe = Gateway(load({name: server.env[name] for name in known}))
+    for _ in range(3):
+        server.start()
+        answers: list[int] = []
+        senders = [
+            threading.Thread(target=traffic, args=(server, probe, answers)) for _ in range(3)
+        ]
+        for sender in senders:
+            sender.start()
+        while answers.count(200) < 60 and server.is_running():
+            time.sleep(0.01)
+        server.kill_tree()
+        for sender in senders:
+            sender.join()
+        told = server.flask("messages", "check", "--json")
+        assert told.returncode == 0, told.stdout + told.stderr
+        assert json.loads(told.stdout)["well"] is True
+        assert answers.count(200) >= 60
+    probe.close()
+
+
+def test_what_is_removed_and_booked_is_not_missed(make_app: Make) -> None:
+    gateway = gateway_of(make_app())
+    provider = gateway.providers["sandbox"]
+    for number in range(4):
+        gateway.receive(provider, example(gateway, str(number)))
+    gateway.receive(provider, raw(gateway, b"{"))
+    gateway.conservation.check()
+    done, dead, *_ = claimed(gateway)
+    gateway.store.write(lambda tx: jobs.done(tx, done))
+    gateway.store.write(lambda tx: jobs.die(tx, dead, "no"))
+
+    def prune(tx: Any) -> None:
+        gone = [done.message_id, dead.message_id]
+        theirs = job_table.c.message_id.in_(gone)
+        states = tx.execute(job_table.delete().where(theirs).returning(job_table.c.state))
+        ledger.removed(tx, messages=2, jobs=list(states.scalars()), quarantined=1)
+        tx.execute(text(f"DELETE FROM messages WHERE id IN ('{gone[0]}', '{gone[1]}')"))
+        tx.execute(text("DELETE FROM quarantine"))
+
+    gateway.store.write(prune)
+    assert both_ways(gateway) == []
+    gateway.receive(provider, example(gateway, "newer"))
+    assert both_ways(gateway) == []
+
+
+def test_what_was_stored_before_there_was_a_ledger_counts(make_app: Make) -> None:
+    gateway = gateway_of(make_app())
+    gateway.receive(gateway.providers["sandbox"], example(gateway))
+    gateway.receive(gateway.providers["sandbox"], raw(gateway, b"{"))
+    gateway.reply(PHONE, Reply(text="yes", to=(PEER,)))
+    job = claimed(gateway)[0]
+    gateway.store.write(lambda tx: jobs.done(tx, job))
+    (script,) = (SCRIPTS / "versions").glob("*_ledger.py")
+    upgrade = runpy.run_path(str(script))["upgrade"]
+
+    def begin_anew(tx: Any) -> None:
+        tx.execute(text("DROP TABLE ledger"))
+        tx.execute(text("DROP TABLE breaches"))
+        with Operations.context(MigrationContext.configure(tx)):
+            upgrade()
+
+    gateway.store.write(begin_anew)
+    gateway.receive(gateway.providers["sandbox"], example(gateway, "later"))
+    assert both_ways(gateway) == []
+
+
+# Each law is seen when it does not hold
+
+
+def reply_to_somebody(gateway: Gateway) -> None:
+    gateway.reply(PHONE, Reply(text="yes", to=(PEER,)))
+
+
+def swallow_a_message(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(messages, "add_inbound", lambda tx, message: None)
+        gateway.receive(gateway.providers["sandbox"], example(gateway, "swallowed"))
+
+
+def lose_a_message(gateway: Gateway, _: pytest.MonkeyPatch) -> None:
+    last = "(SELECT max(seq) FROM messages)"
+    first = "(SELECT id FROM messages ORDER BY seq LIMIT 1)"
+    sql(gateway, f"UPDATE jobs SET message_id = {first}, about = id")
+    sql(gateway, f"DELETE FROM messages WHERE seq = {last}")
+
+
+def lose_a_call(gateway: Gateway, _: pytest.MonkeyPatch) -> None:
+    sql(gateway, "DELETE FROM quarantine")
+
+
+def lose_a_job(gateway: Gateway, _: pytest.MonkeyPatch) -> None:
+    sql(gateway, "DELETE FROM jobs WHERE kind = 'email' AND state = 'due'")
+
+
+def forget_what_was_done(gateway: Gateway, _: pytest.MonkeyPatch) -> None:
+    sql(gateway, "DELETE FROM jobs WHERE state = 'done'")
+
+
+def send_without_a_job(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(jobs, "add", lambda tx, new: None)
+        reply_to_somebody(gateway)
+
+
+def lease_to_a_ghost(gateway: Gateway, _: pytest.MonkeyPatch) -> None:
+    sql(gateway, "UPDATE jobs SET state = 'leased', owner = 'ghost', updated_at = updated_at - 90"
+        " WHERE state = 'due'")  # fmt: skip
+
+
+def leave_undone(gateway: Gateway, _: pytest.MonkeyPatch) -> None:
+    sql(gateway, "UPDATE jobs SET due = due - 3600 WHERE state = 'due'")
+
+
+def turn_the_sequence_back(gateway: Gateway, _: pytest.MonkeyPatch) -> None:
+    sql(gateway, "UPDATE counters SET value = 1 WHERE name = 'seq'")
+
+
+FAULTS: list[tuple[Callable[[Gateway, pytest.MonkeyPatch], None], Law, str]] = [
+    (swallow_a_message, Law.INTAKE, "neither message, repeat, receipt nor quarantine: 1."),
+    (lose_a_message, Law.MESSAGES, "Messages that were kept and are gone: 1."),
+    (lose_a_call, Law.QUARANTINE, "Calls in quarantine that are gone: 1."),
+    (lose_a_job, Law.JOBS, "to be made and are gone undone: 1."),
+    (forget_what_was_done, Law.DONE, "no longer noted: 1."),
+    (send_without_a_job, Law.SENDS, "Texts in the queue that nothing will send: 1."),
+    (lease_to_a_ghost, Law.LEASES, "in the hands of a worker that is gone: 1."),
+    (leave_undone, Law.OVERDUE, "What is due for email ("),
+    (turn_the_sequence_back, Law.SEQUENCE, "new messages get lost: 1."),
+]
+AFTER_A_LOOK_AT_EVERYTHING = {Law.MESSAGES, Law.QUARANTINE, Law.DONE}
+SETTLED = {
+    Law.INTAKE,
+    Law.MESSAGES,
+    Law.QUARANTINE,
+    Law.JOBS,
+    Law.DONE,
+    Law.SEQUENCE,
+}
+
+
+@pytest.fixture
+def busy(make_app: Make) -> Flask:
+    """A message with a mail that was sent, another with one that waits, a call in quarantine."""
+    app = make_app()
+    gateway = gateway_of(app)
+    gateway.receive(gateway.providers["sandbox"], example(gateway, "first"))
+    (job,) = claimed(gateway)
+    gateway.store.write(lambda tx: jobs.done(tx, job))
+    gateway.receive(gateway.providers["sandbox"], raw(gateway, b"{"))
+    gateway.conservation.check()
+    gateway.receive(gateway.providers["sandbox"], example(gateway, "second"))
+    assert gateway.conservation.check() == []
+    return app
+
+
+def shown(app: Flask) -> tuple[list[str], set[str]]:
+    """The reasons in ``/ready``, and the laws that do not hold in ``/metrics``."""
+    client = app.test_client()
+    told: Any = client.get("/ready").json
+    page = client.get("/metrics").text
+    broken = {
+        str(law) for law in Law if metric(page, "textbridge_conservation_breach", law=str(law))
+    }
+    warned = [w["reason"] for w in told["warnings"] if w["name"] == "conservation"]
+    assert 'textbridge_conservation_breach{law="jobs"}' in page
+    return warned, broken
+
+
+@pytest.mark.parametrize(("fault", "law", "words"), FAULTS, ids=[str(law) for _, law, _ in FAULTS])
+def test_a_law_that_does_not_hold_is_seen_everywhere(
+    busy: Flask,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Callable[[Gateway, pytest.MonkeyPatch], None],
+    law: Law,
+    words: str,
+) -> None:
+    gateway, runner = gateway_of(busy), busy.test_cli_runner()
+    checked = runner.invoke(args=["messages", "check"])
+    assert (checked.exit_code, shown(busy)) == (0, ([], set()))
+    fault(gateway, monkeypatch)
+    if law == Law.LEASES:  # a job in hand belongs to nobody's row: nothing else is wrong
+        sql(gateway, "DELETE FROM workers")
+    found = gateway.conservation.check(thorough=law in AFTER_A_LOOK_AT_EVERYTHING)
+    assert list(said(found)) == [law]
+    assert words in said(found)[law]
+    for _ in range(2):
+        warned, broken = shown(busy)
+        assert broken == {law}
+        assert words in warned[0]
+        assert "`flask messages check`" in warned[0]
+        assert said(gateway.conservation.check()) == said(found), "it stands until it is mended"
+    told = runner.invoke(args=["messages", "check", "--json"])
+    assert told.exit_code == 1
+    laws_told = {entry["law"]: entry for entry in json.loads(told.stdout)["laws"]}
+    assert [name for name, entry in laws_told.items() if not entry["holds"]] == [law]
+    assert words in laws_told[law]["reason"]
+    settled = runner.invoke(args=["messages", "check", "--settle"])
+    assert settled.exit_code == (0 if law in SETTLED else 1)
+    if law in SETTLED:
+        assert gateway.conservation.check() == []
+        assert shown(busy) == ([], set())
+
+
+def test_the_start_page_tells_a_breach(busy: Flask) -> None:
+    client = busy.test_client()
+    client.post("/admin/sign-in", data={"password": PASSWORD})
+    lost = "to be made and are gone undone: 1."
+    assert lost not in client.get("/admin/").text
+    lose_a_job(gateway_of(busy), pytest.MonkeyPatch())
+    gateway_of(busy).conservation.check()
+    assert lost in client.get("/admin/").text
+
+
+def test_a_message_that_is_lost_at_once_is_missed_within_the_minute(busy: Flask) -> None:
+    gateway = gateway_of(busy)
+    gateway.receive(gateway.providers["sandbox"], example(gateway, "third"))
+    lose_a_message(gateway, pytest.MonkeyPatch())
+    assert list(said(gateway.conservation.check())) == [Law.MESSAGES]
+    gateway.receive(gateway.providers["sandbox"], example(gateway, "fourth"))
+    assert list(said(gateway.conservation.check())) == [Law.MESSAGES]
+
+
+def test_what_only_a_look_at_everything_sees_is_not_forgotten_by_others(busy: Flask) -> None:
+    """The worker looks every minute at what is new; the operator's command is another process."""
+    gateway = gateway_of(busy)
+    lose_a_call(gateway, pytest.MonkeyPatch())
+    assert gateway.conservation.check() == []
+    operator = Conservation(gateway.store)
+    assert list(said(operator.check())) == [Law.QUARANTINE]
+    assert list(said(gateway.conservation.check())) == [Law.QUARANTINE]
+    operator.settle()
+    assert gateway.conservation.check() == []
+
+
+def test_a_loss_that_is_made_good_is_no_longer_told(busy: Flask) -> None:
+    gateway = gateway_of(busy)
+    leave_undone(gateway, pytest.MonkeyPatch())
+    since = _standing(gateway)
+    assert [breach.law for breach in since] == [Law.OVERDUE]
+    assert _standing(gateway)[0].since == since[0].since
+    sql(gateway, "UPDATE jobs SET due = due + 3600 WHERE state = 'due'")
+    assert _standing(gateway) == []
+
+
+def _standing(gateway: Gateway) -> list[breaches.Breach]:
+    gateway.conservation.check()
+    return gateway.store.read(breaches.standing)
+
+
+def test_an_hour_later_everything_is_counted(busy: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = gateway_of(busy)
+    lose_a_call(gateway, monkeypatch)
+    assert gateway.conservation.check() == []
+    monkeypatch.setattr(conservation, "THOROUGH_SECONDS", -1.0)
+    assert list(said(gateway.conservation.check())) == [Law.QUARANTINE]
+
+
+def test_the_worker_checks_and_only_one_of_them(
+    busy: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.worker.CHECK_SECONDS", 0.0)
+    gateway = gateway_of(busy)
+    monkeypatch.setattr(gateway, "deliver", lambda *_: 0.0)
+    lose_a_job(gateway, monkeypatch)
+    with Worker(gateway) as worker:
+        sql(gateway, "INSERT INTO workers (id, started_at, seen_at)"
+            f" VALUES ('younger', {time.time() + 9}, {time.time() + 9})")  # fmt: skip
+        worker.turn()
+        worker.finish(lambda: None)
+        assert gateway.store.read(breaches.standing) == []
+        sql(gateway, "DELETE FROM workers WHERE id = 'younger'")
+        worker.turn()
+        worker.finish(lambda: None)
+    assert list(said(gateway.store.read(breaches.standing))) == [Law.JOBS]
+
+
+def test_a_database_that_is_unwell_is_no_breach(
+    make_app: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = gateway_of(make_app())
+
+    def away(*_: Any, **__: Any) -> None:
+        raise OperationalError("SELECT", None, Exception("gone"))
+
+    monkeypatch.setattr(laws, "look", away)
+    with pytest.raises(StorageUnwell):
+        gateway.conservation.check()
+    assert gateway.store.read(breaches.standing) == []
+
+
+# What it costs
+
+
+def test_a_minutes_look_reads_only_what_is_new_or_not_done(tmp_path: Path) -> None:
+    (tmp_path / "message_settings.json").write_text(settings_file(MAILED), encoding="utf-8")
+    gateway = gateway_of(create_app({"APP_ENV": "local", "STORAGE_PATH": str(tmp_path)}))
+    gateway.conservation.check()
+    asked: list[tuple[str, Any]] = []
+
+    def note(_c: Any, _k: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(gateway.store.engine, "before_cursor_execute", note)
+    gateway.conservation.check()
+    event.remove(gateway.store.engine, "before_cursor_execute", note)
+    with gateway.store.engine.connect() as connection:
+        steps = [
+            str(row[-1])
+            for statement, parameters in asked
+            if statement.startswith("SELECT")
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+    gateway.close()
+    assert any("messages" in step and "seq>?" in step for step in steps)
+    for step in steps:
+        if step.startswith("SCAN") and ("jobs" in step or "messages" in step):
+            assert "jobs_lane" in step or "jobs_dead" in step or "jobs_due" in step, step
