@@ -173,7 +173,7 @@ def _doing(job: Job, known: Story) -> str:
         case JobKind.RECONCILE:
             return f"Asking {to} what became of it"
         case JobKind.PUSH:
-            what = "" if job.about == "received" else f" ({job.about})"
+            what = "" if job.about in ("", "received") else f" ({job.about})"
             return f"Push to {to}{what}"
 
 

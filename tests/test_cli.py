@@ -1,5 +1,7 @@
 """The operator's commands, in the test's own process and, for a few, as a program of their own."""
 
+import csv
+import io
 import json
 import os
 import re
@@ -691,6 +693,77 @@ def test_what_may_have_been_sent_is_sent_again_only_on_request(desk: Terminal) -
     assert len(desk.json("messages", "list", "--dead")) == 1
     desk.flask("messages", "retry", message.id, "--resend-unknown")
     assert desk.json("messages", "list", "--dead") == []
+
+
+def test_one_part_or_everything_of_a_kind_is_tried_again(desk: Terminal) -> None:
+    first, second = given_up(desk.gateway), given_up(desk.gateway)
+    doubtful = given_up(desk.gateway, Status.UNKNOWN)
+    dead = {one["message_id"]: str(one["id"]) for one in desk.json("messages", "list", "--dead")}
+    part = ("--job", dead[first.id])
+    assert "Nothing" in desk.flask("messages", "retry", second.id, *part).output
+    assert "Due again" in desk.flask("messages", "retry", first.id, *part).output
+    desk.flask("messages", "retry", "--all", "send", code=1)  # asked first, and nobody answers
+    assert len(desk.json("messages", "list", "--dead")) == 2
+    told = desk.flask("messages", "retry", "--all", "send", "--yes").output
+    assert told.endswith("Due again: 1. Left alone: 1.\n")
+    assert [one["message_id"] for one in desk.json("messages", "list", "--dead")] == [doubtful.id]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("retry",),
+        ("retry", "x", "--all", "send"),
+        ("retry", "--all", "nothing"),
+        ("settle", "x"),
+    ],
+)
+def test_what_to_set_right_must_be_said(desk: Terminal, arguments: tuple[str, ...]) -> None:
+    desk.flask("messages", *arguments, code=2)
+
+
+def test_what_may_have_been_sent_is_settled(desk: Terminal) -> None:
+    sent, again = (given_up(desk.gateway, Status.UNKNOWN) for _ in range(2))
+    assert "it was sent" in desk.flask("messages", "settle", sent.id, "--sent").output
+    assert "sent again" in desk.flask("messages", "settle", again.id, "--send-again").output
+    shown = desk.json("messages", "show", sent.id)
+    assert shown["status"] == "sent"
+    assert shown["timeline"][-1]["title"] == "The operator says that it was sent"
+    assert desk.json("messages", "show", again.id)["status"] == "queued"
+    for way in ("--sent", "--send-again"):
+        assert "It is known" in desk.flask("messages", "settle", sent.id, way, code=1).stderr
+
+
+def test_what_waits_for_a_number_is_delivered(desk: Terminal) -> None:
+    inbound(desk.gateway, number="+12025550109")
+    assert desk.json("messages", "route") == {"delivered": 0}
+    desk.flask("settings", "set", "2025550109", "--carrier", "sandbox", "--extension", "202")
+    assert desk.flask("messages", "route").output.endswith("\n1 delivered.\n")
+
+
+def test_messages_are_exported_as_they_were_chosen(desk: Terminal, tmp_path: Path) -> None:
+    inbound(desk.gateway, "=1+1")
+    desk.gateway.reply(DEVICE, Reply(text="mine", to=(PEER,)))
+    target = tmp_path / "out.csv"
+    desk.flask("messages", "export", str(target), "--direction", "in")
+    rows = list(csv.DictReader(io.StringIO(target.read_text("utf-8-sig"), newline="")))
+    assert [(row["direction"], row["number"], row["text"]) for row in rows] == [
+        ("in", NUMBER, "'=1+1")
+    ]
+    written = desk.flask("messages", "export", "-", "--json", "--text", "mine").stdout
+    assert [message["text"] for message in json.loads(written)] == ["mine"]
+
+
+def test_a_call_is_dropped_after_a_question(desk: Terminal) -> None:
+    provider = desk.gateway.providers["sandbox"]
+    query = f"token={provider.webhook_token}"
+    desk.gateway.receive(provider, WebhookCall("POST", {}, query, b'["odd"]'))
+    [row] = desk.json("quarantine", "list")
+    desk.flask("quarantine", "drop", str(row["id"]), code=1)
+    assert desk.json("quarantine", "list") == [row]
+    desk.flask("quarantine", "drop", str(row["id"]), "--yes")
+    assert desk.json("quarantine", "list") == []
+    desk.flask("quarantine", "drop", str(row["id"]), "--yes", code=1)
 
 
 # media

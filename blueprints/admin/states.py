@@ -9,12 +9,12 @@ STATES = {
     Status.RECEIVED: ("Received", "quiet"),
     Status.QUEUED: ("Queued", "busy"),
     Status.SENDING: ("Being sent", "busy"),
-    Status.UNKNOWN: ("May have been sent", "warn"),
+    Status.UNKNOWN: ("Maybe sent", "warn"),
     Status.SENT: ("Sent", "good"),
     Status.DELIVERED: ("Delivered", "good"),
     Status.FAILED: ("Failed", "bad"),
 }
-NOBODY = ("Nobody receives it", "bad")
+NOBODY = ("For nobody", "bad")
 KINDS = {
     JobKind.SEND: ("Sending", "message", "messages"),
     JobKind.PUSH: ("Push", "push", "pushes"),
