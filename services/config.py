@@ -356,6 +356,18 @@ class ServiceSettings:
     storage_path: Path = variable(  # noqa: RUF009 - it is frozen
         "Folder for the database, the media and Message Settings.", parse=Path, default="storage"
     )
+    keep_messages_days: int | None = variable(
+        "Days after which messages are deleted with all that belongs to them; empty means never.",
+        parse=whole_number(7, 36_500),
+        optional=True,
+        example="365",
+    )
+    keep_media_days: int | None = variable(
+        "Days after which files are deleted and their messages stay; empty means never.",
+        parse=whole_number(1, 36_500),
+        optional=True,
+        example="90",
+    )
     default_country: str = variable(
         "Country of numbers that are written without a country code.",
         parse=country,

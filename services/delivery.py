@@ -351,6 +351,19 @@ class Delivery:
                 attempts.add(tx, job, Kind.RETRY, reason)
         return len(lapsed)
 
+    def put_back(self, tx: Connection) -> int:
+        """Let the jobs of a backup begin anew; returns how many replies are unknown now.
+
+        What waited to be sent when the backup was made may have been sent since. No worker may be
+        at work.
+        """
+        waiting = jobs.seize(tx, JobKind.SEND, "backup")
+        for job in waiting:
+            reason = "This waited in the backup that was put back; it may have been sent since."
+            self._give_up(tx, job, SendError(reason, Kind.UNKNOWN), Kind.UNKNOWN)
+        jobs.begin_anew(tx)
+        return len(waiting)
+
     # Small things
 
     def _tell(self, tx: Connection, message_id: str) -> None:

@@ -170,6 +170,7 @@ def message_object(message: Message, link: Callable[[Attachment], str]) -> dict[
                 "size": file.size,
                 "name": file.name,
                 "state": file.state,
+                "reason": file.reason if file.state == "failed" else None,
                 "url": link(file) if file.state == "kept" else None,
             }
             for file in message.media

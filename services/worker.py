@@ -13,11 +13,13 @@ from filelock import FileLock, Timeout
 from gevent.pool import Pool
 from sqlalchemy import Connection
 
+from services import keeping
 from services.errors import DeliveryError, Kind, StorageUnwell
 from services.gateway import Gateway
 from services.listening import Listening
 from services.push.base import TwoWayChannel
 from services.store import clock, destinations, jobs
+from services.store.engine import sqlite_fault
 from services.store.jobs import WORKER_SILENT_SECONDS, Job, JobKind
 
 log = structlog.get_logger()
@@ -61,6 +63,7 @@ class Worker:
         self._next_index = 0.0
         self._indexed = -1  # how often the bell had rung at the last look for new messages
         self._next_sweep = 0.0
+        self._next_prune = 0.0
         self._next_recovery = 0.0
         self._next_check = time.monotonic() + CHECK_SECONDS  # once what waited has been begun
         self._next_routing = math.inf
@@ -69,7 +72,10 @@ class Worker:
 
     def __enter__(self) -> "Worker":
         self._lock.acquire()
-        self._gateway.store.write(destinations.resume_all)
+        store = self._gateway.store
+        if store.engine.dialect.name == "sqlite" and (fault := sqlite_fault()):
+            log.warning("old SQLite", reason=fault)
+        store.write(destinations.resume_all)
         for channel in self._gateway.channels.values():
             if isinstance(channel, TwoWayChannel):
                 self._pool.spawn(self._listen, Listening(self._gateway, channel, self.id))
@@ -122,6 +128,10 @@ class Worker:
             self._next_check = now + CHECK_SECONDS
             self._in_hand["check"] += 1
             self._pool.spawn(self._aside, "check", self._check)
+        if now >= self._next_prune and not self._in_hand["prune"]:
+            self._next_prune = now + SWEEP_SECONDS
+            self._in_hand["prune"] += 1
+            self._pool.spawn(self._aside, "prune", self._prune)
         generation = self._gateway.settings.generation
         if generation != self._generation or now >= self._next_routing:
             # A text that was taken in with the settings of before may not be committed yet.
@@ -183,6 +193,11 @@ class Worker:
             log.error(f"cannot {name} yet", reason=str(error))
         finally:
             self._in_hand[name] -= 1
+
+    def _prune(self) -> None:
+        """A batch of what is kept no longer; the next follows soon where there may be more."""
+        if keeping.prune(self._gateway, keeping.ages(self._gateway)):
+            self._next_prune = time.monotonic() + keeping.PAUSE_SECONDS
 
     def _listen(self, listening: Listening) -> None:
         while self._listens:

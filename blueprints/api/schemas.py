@@ -354,6 +354,9 @@ class MediaSchema(Told):
     size = fields.Integer()
     name = fields.String()
     state = fields.String(validate=validate.OneOf(["pending", "kept", "failed"]))
+    reason = fields.String(
+        allow_none=True, metadata={"description": "Why a file that has failed is not here"}
+    )
     url = fields.String(allow_none=True)
 
 

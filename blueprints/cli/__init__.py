@@ -13,10 +13,13 @@ from blueprints.cli import (
     export,
     media,
     messages,
+    people,
+    prune,
     push,
     quarantine,
     recover,
     repairs,
+    restore,
     settings,
     simulate,
     status,
@@ -32,6 +35,7 @@ COMMANDS = (
     settings.group,
     devices.group,
     contacts.group,
+    people.group,
     messages.group,
     media.group,
     quarantine.group,
@@ -40,6 +44,7 @@ COMMANDS = (
     simulate.simulate,
     worker.worker,
     backup.backup,
+    restore.put_back,
     database.group,
 )
 
@@ -54,6 +59,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         repairs.route,
         export.export,
         check.check,
+        prune.prune,
     ):
         messages.group.add_command(one)
     for command in COMMANDS:

@@ -5,6 +5,8 @@ from sqlalchemy import Connection, select
 from services.store.dialect import insert
 from services.store.schema import counters
 
+RESET = "reset"  # apps that have seen no more than this load everything anew
+
 
 def value(tx: Connection, name: str) -> int | None:
     """A number, or ``None`` before it was first put."""

@@ -370,6 +370,23 @@ def orphans(tx: Connection) -> list[Job]:
     return [_job(row) for row in tx.execute(statement)]
 
 
+def seize(tx: Connection, kind: JobKind, owner: str) -> list[Job]:
+    """Lease every open job of a kind, whoever holds it: only where no worker is at work."""
+    statement = update(jobs).where(LIVE, jobs.c.kind == str(kind))
+    found = tx.execute(statement.values(state="leased", owner=owner).returning(*jobs.c))
+    return sorted(map(_job, found), key=lambda job: job.id)
+
+
+def begin_anew(tx: Connection) -> int:
+    """Let every open job begin as if it were new, and no worker be known; returns how many."""
+    now = time.time()
+    hold = now + HOLD_SECONDS
+    tx.execute(workers.delete())
+    statement = update(jobs).where(LIVE)
+    values = {"owner": None, "attempts": 0, "lapses": 0, "started": False, "created_at": now}
+    return tx.execute(statement.values(state="due", hold_until=hold, **values)).rowcount
+
+
 def _job(row: Row[Any]) -> Job:
     return Job(
         kind=JobKind(row.kind),

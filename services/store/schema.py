@@ -36,6 +36,7 @@ WAITING = text("replayed_at IS NULL")
 UNROUTED = text("NOT routed")
 TROUBLED = text("status IN ('failed', 'unknown')")
 GROUPS = text("members <> peer")
+KEPT = text("state = 'kept'")
 
 counters = Table(
     "counters",
@@ -131,6 +132,7 @@ attachments = Table(
     Column("reason", Text),
     Column("source_url", Text),
     Column("created_at", Float, nullable=False),
+    Index("attachments_kept", "created_at", sqlite_where=KEPT, postgresql_where=KEPT),
 )
 
 receipts = Table(
