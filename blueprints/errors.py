@@ -4,6 +4,7 @@
 """
 
 import json
+import math
 from typing import Any
 
 import structlog
@@ -37,12 +38,19 @@ def problem(status: int, code: str, detail: str, **more: Any) -> Response:
     return Response(json.dumps(body), status, mimetype="application/problem+json")
 
 
+def retry_after(error: RequestRefused) -> dict[str, str]:
+    """The header that says when to ask again, if it is worth it."""
+    return {"Retry-After": str(math.ceil(error.retry_after))} if error.retry_after else {}
+
+
 def register(app: Flask) -> None:
     """Make every error of the application answer in this shape."""
 
     @app.errorhandler(RequestRefused)
     def refused(error: RequestRefused) -> Response:
-        return problem(error.status, error.code, error.reason, field=error.field)
+        answer = problem(error.status, error.code, error.reason, field=error.field)
+        answer.headers.update(retry_after(error))
+        return answer
 
     @app.errorhandler(SettingsError)
     def settings(error: SettingsError) -> Response:

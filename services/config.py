@@ -386,6 +386,18 @@ class ServiceSettings:
         optional=True,
         example="ntfy.example.com, http://10.0.0.5:8080",
     )
+    upload_mb_per_day: int = variable(
+        "Most megabytes of files that an extension may upload a day; 0: any number.",
+        parse=whole_number(0, 1_000_000),
+        default="500",
+        example="500",
+    )
+    received_mb_per_day: int = variable(
+        "Most megabytes of files that are kept of one sender a day; 0: any number.",
+        parse=whole_number(0, 1_000_000),
+        default="200",
+        example="200",
+    )
     host: str = variable("Address that the server listens on.", default="127.0.0.1")
     port: int = variable(
         "Port that the server listens on.",

@@ -22,6 +22,7 @@ from services.messages import Attachment, Message, Status
 from services.metrics import DELIVERY_SECONDS, JOBS
 from services.providers.base import Provider
 from services.pushes import note_failure
+from services.spending import count_received, has_sent_too_much
 from services.store import (
     attachments,
     attempts,
@@ -181,6 +182,9 @@ class Delivery:
             raise MediaError(f"The carrier {message.provider} is not configured.", Kind.CONFIG)
         if file is None or file.source_url is None:
             raise MediaError("The file is not known any more.", Kind.REFUSED)
+        too_much = self._store.read(lambda tx: has_sent_too_much(tx, self._house, message.peer))
+        if too_much:
+            raise MediaError(too_much, Kind.REFUSED)
         try:
             kept = self._download(provider, file, file.source_url)
         except MediaError as error:
@@ -189,6 +193,7 @@ class Delivery:
             kept = self._download(provider, file, file.source_url, renew=True)
 
         def finish(tx: Connection) -> None:
+            count_received(tx, self._house, message.peer, kept.size)
             if kept.content_type == SMIL:
                 attachments.remove(tx, file.id)
             else:

@@ -14,7 +14,9 @@ from werkzeug.exceptions import Forbidden
 
 from blueprints.admin.page import onward, render
 from blueprints.admin.session import COOKIE, current, form_key, house, look_up, password_hash, token
-from blueprints.webhooks import caller
+from blueprints.errors import retry_after
+from blueprints.webhooks import address
+from services.errors import RequestRefused
 from services.gateway import Gateway
 from services.providers.base import same
 from services.store import sign_ins
@@ -59,9 +61,15 @@ def guard(door: Blueprint, gateway: Gateway) -> None:
     @door.post("/sign-in")
     def take_password() -> Response:
         _require_own_site()
-        password = gateway.environment.service.admin_password or ""
-        if not same(request.form.get("password", ""), password):
-            log.warning("wrong password for /admin", address=_address())
+        came_from = address(gateway)
+        try:
+            is_operator = gateway.operator.admits(request.form.get("password", ""), came_from)
+        except RequestRefused as error:
+            page = render("sign_in.html", error.status, problem=error.reason)
+            page.headers.update(retry_after(error))
+            return page
+        if not is_operator:
+            log.warning("wrong password for /admin", address=came_from)
             return render("sign_in.html", HTTPStatus.FORBIDDEN, problem=WRONG)
         fresh = gateway.store.write(lambda tx: sign_ins.add(tx, password_hash()))
         answer = _where_wanted()
@@ -93,22 +101,17 @@ def _note_call() -> None:
         house().store.write(lambda tx: sign_ins.seen(tx, token()))
 
 
-def _address() -> str:
-    trusted = house().environment.service.trusted_proxies or ()
-    return caller(request.remote_addr, request.headers.getlist("X-Forwarded-For"), trusted)
-
-
 def _require_allowed_address() -> None:
     allowed = house().environment.service.admin_allow
     if allowed is None:
         return
     try:
-        address = ip_address(_address())
+        came_from = ip_address(address(house()))
     except ValueError:
         raise Forbidden("Where this call comes from cannot be told.") from None
-    if not any(address in network for network in allowed):
+    if not any(came_from in network for network in allowed):
         raise Forbidden(
-            f"These pages may not be opened from {address}. ADMIN_ALLOW in .env says from where "
+            f"These pages may not be opened from {came_from}. ADMIN_ALLOW in .env says from where "
             "they may."
         )
 

@@ -14,9 +14,11 @@ from flask import current_app, g, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
+from blueprints.webhooks import address
 from services.config import derive
 from services.errors import StorageUnwell
 from services.gateway import Gateway
+from services.guesses import TOKENS
 from services.message_settings import NumberSetting
 from services.messages import Device
 from services.providers.base import same
@@ -75,7 +77,7 @@ def _by_header(gateway: Gateway) -> Device:
     if scheme.lower() != "bearer" or not token.strip():
         refuse()
     device = gateway.store.read(lambda tx: devices.by_token(tx, token.strip()))
-    return seen(gateway, device) if device is not None else refuse("invalid_token")
+    return seen(gateway, device) if device is not None else _wrong(gateway)
 
 
 def _by_header_or_ticket(gateway: Gateway) -> Device:
@@ -84,12 +86,28 @@ def _by_header_or_ticket(gateway: Gateway) -> Device:
         return _by_header(gateway)
     claim, _, signature = offered.rpartition(".")
     if not same(signature, _signature(gateway, claim)):
-        refuse("invalid_token")
+        _wrong(gateway)
     device_id, _, expires = claim.partition(".")
     if time.time() > int(expires):
-        refuse("invalid_token")
+        _wrong(gateway)
     device = gateway.store.read(lambda tx: devices.by_id(tx, device_id))
-    return seen(gateway, device) if device is not None else refuse("invalid_token")
+    return seen(gateway, device) if device is not None else _wrong(gateway)
+
+
+def _wrong(gateway: Gateway) -> NoReturn:
+    """Refuse a wrong token; whoever offers many has to wait for the next refusal."""
+    count_wrong(gateway)
+    refuse("invalid_token")
+
+
+def count_wrong(gateway: Gateway) -> None:
+    """Count a wrong token. Raises ``RequestRefused`` where there were too many.
+
+    Only wrong ones are counted, after the look: nobody guesses a token, and nobody shuts anybody
+    else out by failing. A full disk changes nothing about a refusal.
+    """
+    with suppress(StorageUnwell):
+        TOKENS.spend(gateway.store, address(gateway))
 
 
 CHECKS: dict[Auth, Callable[[Gateway], Device]] = {

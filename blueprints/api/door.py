@@ -133,7 +133,7 @@ class Door(Blueprint):  # type: ignore[misc]
                 declared = self.alt_response(status, success=True, **content)(declared)
             for location, schema in reversed(takes.items()):
                 declared = self.arguments(schema, location=location)(declared)
-            refusals = {405, 503, *refuses, *(() if auth is Auth.ANYBODY else (401,))}
+            refusals = {405, 503, *refuses, *(() if auth is Auth.ANYBODY else (401, 429))}
             refusals.update(*(REFUSALS.get(location, {422}) for location in takes))
             named = {status: HTTPStatus(status).name for status in sorted(refusals)}
             declared = self.doc(responses=named, security=SECURITY[auth])(declared)

@@ -3,9 +3,22 @@
 from sqlalchemy import Connection, select
 
 from services.store.dialect import insert
+from services.store.prepared import Prepared
 from services.store.schema import counters
 
 RESET = "reset"  # apps that have seen no more than this load everything anew
+_SEQUENCE = Prepared(
+    lambda _: select(counters.c.value).where(counters.c.name == "seq").with_for_update()
+)
+
+
+def hold_sequence(tx: Connection) -> None:
+    """Hold the installation's sequence until the end of the transaction.
+
+    Everything that changes messages takes it first; so does whoever needs a row that may not be
+    there yet, which cannot be locked.
+    """
+    _SEQUENCE.row(tx)
 
 
 def value(tx: Connection, name: str) -> int | None:

@@ -211,6 +211,15 @@ paces = Table(
     Column("due", Float, nullable=False),
 )
 
+allowances = Table(
+    "allowances",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("used", BigInteger, nullable=False),
+    Column("until", Float, nullable=False),  # then it begins anew
+    Index("allowances_by_end", "until"),
+)
+
 message_settings = Table(
     "message_settings",
     metadata,

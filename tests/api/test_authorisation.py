@@ -183,9 +183,14 @@ def test_a_code_is_good_once_and_its_spelling_does_not_matter(house: House) -> N
 def test_nobody_learns_why_a_code_is_wrong(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "PAIRING_SECONDS", -1.0)
     expired = house.gateway.store.write(lambda tx: devices.add_pairing(tx, "201"))
+    codes = (expired, "ABCD-2345", "nonsense", "\x00", "\ud83d", "٣")
     answers = {
-        house.client.post(f"{API}/pair", json={"code": code, "device": {"name": "x"}}).data
-        for code in (expired, "ABCD-2345", "nonsense", "\x00", "\ud83d", "٣")
+        house.client.post(
+            f"{API}/pair",
+            json={"code": code, "device": {"name": "x"}},
+            environ_base={"REMOTE_ADDR": f"192.0.2.{at}"},
+        ).data
+        for at, code in enumerate(codes)
     }
     assert len(answers) == 1
     assert b"wrong_code" in answers.pop()
