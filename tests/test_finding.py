@@ -100,7 +100,7 @@ def test_all_that_fits_is_found_by_every_pair_of_filters(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Through the roads that they choose, in looks so short that most of them end early."""
-    for limit, value in (("LOOK", 90), ("SPAN", 300), ("MOST_ROADS", 2), ("HITS", 200)):
+    for limit, value in (("LOOK", 7), ("SPAN", 300), ("MOST_ROADS", 3)):
         monkeypatch.setattr(finding, limit, value)
     fill(store, 1200)
     everything = store.read(lambda tx: messages.find(tx, limit=2000))
@@ -108,6 +108,32 @@ def test_all_that_fits_is_found_by_every_pair_of_filters(
         wanted = Wanted(**{one: EVERY[one], other: EVERY[other]})  # type: ignore[arg-type]
         expected = [message.seq for message in everything if fits(message, wanted)]
         assert list(looked(store, wanted)) == expected, (one, other)
+
+
+def test_a_road_that_was_left_early_loses_nothing_to_another(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "LOOK", 7)
+    peer, first, second = "+13035550107", "+12025550101", "+12025550102"
+
+    def put(tx: Connection) -> list[int]:
+        def add(number: str, direction: str) -> int:
+            fields = {"number": number, "peer": peer, "provider": "sandbox"}
+            if direction == "in":
+                message = Message(direction="in", provider_id=uuid7(), **fields)
+                kept = messages.add_inbound(tx, message)
+                assert kept is not None
+                return kept.seq
+            message = Message(direction="out", status=Status.QUEUED, **fields)
+            return messages.add_outbound(tx, message, "f").seq
+
+        wanted = [add(second, "out"), add(first, "out")]
+        for _ in range(20):
+            add(first, "in")
+        return wanted[::-1]
+
+    expected = store.write(put)
+    assert list(looked(store, Wanted(peer=peer, direction="out"))) == expected
 
 
 def looked(store: Store, wanted: Wanted) -> Iterator[int]:
