@@ -26,6 +26,7 @@ from services.messages import Attachment, Device, Message, Status, WebhookCall
 from services.replies import Reply
 from services.settings_source import FILE
 from services.store import (
+    attempts,
     breaches,
     contacts,
     conversations,
@@ -97,6 +98,7 @@ def populate(folder: Path) -> None:
         done, dead, _ = jobs.claim(tx, "a worker", "here", 3, time.time() + 1)
         jobs.done(tx, done)
         jobs.die(tx, dead, ODD)
+        attempts.add(tx, dead, "refused", ODD, "4720")
         messages.advance(tx, replies[1].id, Status.SENT, provider_id="s1")
         messages.advance(tx, replies[2].id, Status.FAILED, code="4720", reason=ODD)
         jobs.beat(tx, "a worker", 1.0)

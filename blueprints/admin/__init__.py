@@ -5,11 +5,34 @@ Each page is a module that opens its own routes; who may see them is decided onc
 
 from flask import Blueprint, Flask
 
-from blueprints.admin import access, carriers, devices, refusals, settings, start, words
+from blueprints.admin import (
+    access,
+    carriers,
+    devices,
+    given_up,
+    message,
+    messages,
+    quarantine,
+    refusals,
+    settings,
+    start,
+    unrouted,
+    words,
+)
 from blueprints.headers import page_headers
 from services.gateway import Gateway
 
-PAGES = (start, settings, carriers, devices)
+PAGES = (
+    start,
+    messages,
+    message,
+    given_up,
+    unrouted,
+    quarantine,
+    settings,
+    carriers,
+    devices,
+)
 
 
 def register(app: Flask, gateway: Gateway) -> None:
