@@ -25,6 +25,7 @@ from services.pushes import note_failure
 from services.spending import count_received, has_sent_too_much
 from services.store import (
     attachments,
+    attempts,
     destinations,
     jobs,
     messages,
@@ -295,10 +296,12 @@ class Delivery:
             destinations.pause(
                 tx, job.destination, now + wait, error.reason, config=kind is Kind.CONFIG
             )
-            jobs.retry(tx, job, now + wait, error.reason, counts=False)
+            held = jobs.retry(tx, job, now + wait, error.reason, counts=False)
         else:
             wait = BACKOFF[min(job.attempts, len(BACKOFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311
-            jobs.retry(tx, job, now + wait, error.reason)
+            held = jobs.retry(tx, job, now + wait, error.reason)
+        if held:
+            attempts.add(tx, job, kind, error.reason, error.code)
         if job.kind is JobKind.PUSH:
             note_failure(tx, job.target, error)
 
@@ -309,6 +312,7 @@ class Delivery:
     def _give_up(self, tx: Connection, job: Job, error: DeliveryError, kind: Kind) -> None:
         if not jobs.die(tx, job, error.reason):
             return
+        attempts.add(tx, job, kind, error.reason, error.code)
         if job.kind is JobKind.SEND:
             status = Status.UNKNOWN if kind is Kind.UNKNOWN else Status.FAILED
             if messages.advance(tx, job.message_id, status, code=error.code, reason=error.reason):
@@ -347,7 +351,9 @@ class Delivery:
                 reason = f"Textbridge was interrupted {job.lapses} times while doing this."
                 self._give_up(tx, job, DeliveryError(reason, Kind.REFUSED), Kind.REFUSED)
             else:
-                jobs.retry(tx, job, time.time(), "Textbridge was interrupted.")
+                reason = "Textbridge was interrupted."
+                jobs.retry(tx, job, time.time(), reason)
+                attempts.add(tx, job, Kind.RETRY, reason)
         return len(lapsed)
 
     def put_back(self, tx: Connection) -> int:

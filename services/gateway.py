@@ -40,7 +40,6 @@ from services.messages import (
     Device,
     Message,
     Parsed,
-    Status,
     Unreadable,
     WebhookCall,
 )
@@ -341,30 +340,6 @@ class Gateway:
             f"send:{message.provider}",
             lane=f"send:{message.conversation_id}",
         )
-
-    def retry(self, message_id: str, *, resend_unknown: bool = False) -> list[Job]:
-        """Do the failed parts of a message again; returns the jobs that are due again.
-
-        A message of which nobody knows whether it was sent is sent again only on request. Raises
-        ``RequestRefused``.
-        """
-
-        def work(tx: Connection) -> list[Job]:
-            message = messages.by_id(tx, message_id)
-            if message is None:
-                raise RequestRefused("not_found", "There is no such message.", status=404)
-            if message.status is Status.UNKNOWN and not resend_unknown:
-                raise RequestRefused(
-                    "may_have_been_sent",
-                    "This message may have been sent. Ask the carrier; only then send it again.",
-                    status=409,
-                )
-            revived = jobs.revive(tx, message_id)
-            if any(job.kind is JobKind.SEND for job in revived):
-                messages.requeue(tx, message_id)
-            return revived
-
-        return self.store.write(work)
 
     # Delivery
 

@@ -11,6 +11,7 @@ from blueprints.cli import (
     contacts,
     database,
     devices,
+    export,
     media,
     messages,
     people,
@@ -18,6 +19,7 @@ from blueprints.cli import (
     push,
     quarantine,
     recover,
+    repairs,
     restore,
     settings,
     simulate,
@@ -52,8 +54,15 @@ COMMANDS = (
 def register(app: Flask, gateway: Gateway) -> None:
     """Add the operator's commands to ``flask``."""
     app.extensions["gateway"] = gateway  # where the commands find it
-    messages.group.add_command(recover.recover)
-    messages.group.add_command(check.check)
-    messages.group.add_command(prune.prune)
+    for one in (
+        recover.recover,
+        repairs.retry,
+        repairs.settle,
+        repairs.route,
+        export.export,
+        check.check,
+        prune.prune,
+    ):
+        messages.group.add_command(one)
     for command in COMMANDS:
         app.cli.add_command(command)

@@ -38,7 +38,7 @@ _CHANGED = text(
     )
     SELECT seq, provider, direction, status, created_at
     FROM owned CROSS JOIN messages
-    WHERE messages.number = owned.number AND changed > :mark AND changed <= :top AND seq <= :mark
+    WHERE messages.number = owned.number AND changed > :mark AND changed <= :top
     """
 )
 
@@ -106,7 +106,7 @@ def _count_new(tx: Connection, mark: int, top: int, changes: Counts) -> dict[int
 
 
 def _count_changed(tx: Connection, mark: int, top: int, changes: Counts) -> dict[int, Row[Any]]:
-    """Move what has changed to where it belongs now; returns it."""
+    """Move what has changed to where it belongs now; returns it. What is new is not known here."""
     rows = {row.seq: row for row in tx.execute(_CHANGED, {"mark": mark, "top": top})}
     statement = select(activity_open).where(activity_open.c.seq.in_(list(rows)))
     moved = {}

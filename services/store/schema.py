@@ -34,6 +34,8 @@ LIVE = text("state IN ('due', 'leased')")
 DEAD = text("state = 'dead'")
 WAITING = text("replayed_at IS NULL")
 UNROUTED = text("NOT routed")
+TROUBLED = text("status IN ('failed', 'unknown')")
+GROUPS = text("members <> peer")
 KEPT = text("state = 'kept'")
 
 counters = Table(
@@ -55,6 +57,8 @@ conversations = Table(
     Column("updated_at", Float, nullable=False),
     UniqueConstraint("number", "members"),
     Index("conversations_by_number", "number", "last_seq"),
+    Index("conversations_by_peer", "peer"),
+    Index("conversations_of_groups", "id", sqlite_where=GROUPS, postgresql_where=GROUPS),
 )
 
 messages = Table(
@@ -86,6 +90,14 @@ messages = Table(
     UniqueConstraint("extension", "client_id"),
     Index("messages_by_conversation", "conversation_id", "seq"),
     Index("messages_by_change", "number", "changed"),
+    Index("messages_by_number", "number", "seq"),
+    Index(
+        "messages_troubled",
+        "status",
+        "seq",
+        sqlite_where=TROUBLED,
+        postgresql_where=TROUBLED,
+    ),
     Index(
         "messages_unrouted",
         "number",
@@ -164,6 +176,21 @@ jobs = Table(
     Index("jobs_due", "destination", "due", "id", sqlite_where=DUE, postgresql_where=DUE),
     Index("jobs_lane", "lane", "id", sqlite_where=LIVE, postgresql_where=LIVE),
     Index("jobs_dead", "id", sqlite_where=DEAD, postgresql_where=DEAD),
+    sqlite_autoincrement=True,
+)
+
+# What went wrong with a job; written when it does, and gone when its job is.
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("job_id", RowId, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("code", Text),
+    Column("reason", Text, nullable=False),
+    Index("attempts_by_job", "job_id", "id"),
     sqlite_autoincrement=True,
 )
 
