@@ -22,6 +22,7 @@ CODES = {
     404: "not_found",
     405: "method_not_allowed",
     409: "conflict",
+    412: "stale",
     413: "too_large",
     415: "unsupported_media_type",
     416: "range_not_satisfiable",

@@ -13,14 +13,12 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from blueprints.errors import problem
-from blueprints.webhooks import address
+from blueprints.operator import USER, is_operator
 from services import health
 from services.errors import RequestRefused, StorageUnwell
 from services.gateway import Gateway
-from services.providers.base import same
 from services.store.laws import Law
 
-USER = "admin"
 FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP")  # a proxy speaks for somebody else
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Textbridge", charset="UTF-8"'}
 
@@ -49,7 +47,7 @@ def register(app: Flask, gateway: Gateway) -> None:
 
     @door.get("/metrics")
     def metrics() -> Response:
-        if not _is_local() and not _is_operator(gateway):
+        if not _is_local() and not is_operator(gateway):
             return _refusal(gateway)
         text = generate_latest(_counters()) + generate_latest(gauges)
         return Response(text, content_type=CONTENT_TYPE_PLAIN_0_0_4)
@@ -75,19 +73,10 @@ def _is_local() -> bool:
     return caller.is_loopback
 
 
-def _is_operator(gateway: Gateway) -> bool:
-    """Whether the caller signs in as the operator, see ``Operator.admits`` for what is raised."""
-    offered = request.authorization
-    if offered is None or offered.type != "basic":
-        return False
-    password = (offered.password or "") if same(offered.username or "", USER) else ""
-    return gateway.operator.admits(password, address(gateway))
-
-
 def _is_told_more(gateway: Gateway) -> bool:
     """Whether the caller learns what ``/ready`` found; whoever asks too often learns less."""
     try:
-        return _is_local() or _is_operator(gateway)
+        return _is_local() or is_operator(gateway)
     except (RequestRefused, StorageUnwell):
         return False
 

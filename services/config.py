@@ -324,13 +324,14 @@ class ServiceSettings:
         remedy="Run `make install`, which writes a new one into .env.",
     )
     admin_password: str | None = variable(
-        "Password of the operator at `/admin`, and of the user `admin` at `/metrics`.",
+        "Password of the operator at `/admin`, and of the user `admin` at `/metrics` and "
+        "`/api/v1/message-settings`.",
         parse=strong_secret,
         optional=True,
         secret=True,
     )
     admin_allow: tuple[Network, ...] | None = variable(
-        "Only these addresses may open `/admin`; empty means any.",
+        "Only these addresses may open `/admin` and `/api/v1/message-settings`; empty means any.",
         parse=networks,
         optional=True,
         example="192.0.2.10, 10.0.0.0/8",

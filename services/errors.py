@@ -53,6 +53,15 @@ class SettingsError(TextbridgeError):
         super().__init__(f"{field}: {reason}" if field else reason)
 
 
+class EntryRefused(SettingsError):
+    """An entry of Message Settings cannot be kept; ``problems`` are sentences by field."""
+
+    def __init__(self, problems: dict[str, str]) -> None:
+        self.problems = problems
+        field, reason = next(iter(problems.items()))
+        super().__init__(reason, field)
+
+
 class SettingsConflict(SettingsError):
     """Message Settings were changed by somebody else since they were read."""
 

@@ -395,6 +395,70 @@ def test_the_settings_can_be_edited_by_hand_on_each_database(
     assert desk.json("settings", "list")["numbers"] == []
 
 
+def test_a_sheet_goes_out_and_comes_in(
+    terminal: Callable[..., Terminal], tmp_path: Path, database: str
+) -> None:
+    desk = terminal(DATABASE_URL=database)
+    desk.flask("settings", "set", NUMBER, "--carrier", "sandbox", "--extension", "201")
+    file = tmp_path / "numbers.csv"
+    desk.flask("settings", "export", "--csv", str(file))
+    same = desk.json("settings", "import", "--csv", "--dry-run", str(file))
+    assert (same["unchanged"], same["imported"]) == (1, False)
+    file.write_text("DID,Extension,Carrier,Color\n2025550100,202,,red\n2025550177,203,sandbox,\n")
+    before = desk.flask("settings", "export", "-").stdout
+    told = desk.flask("settings", "import", "--csv", "--dry-run", str(file))
+    assert "Assigned Extension: 201 → 202" in told.stdout
+    assert "1 added, 1 changed, 0 unchanged, 0 refused" in told.stdout
+    assert "these columns: Color" in told.stderr
+    assert desk.flask("settings", "export", "-").stdout == before
+    assert desk.json("settings", "import", "--csv", str(file))["imported"] is True
+    numbers = desk.json("settings", "list")["numbers"]
+    assert [entry["extensions"] for entry in numbers] == [["202"], ["203"]]
+    assert "+12025550177" in desk.flask("settings", "list", "--search", "203").stdout
+    assert "No such number." in desk.flask("settings", "list", "--search", "zzz").stdout
+
+
+def test_a_sheet_with_a_bad_line_changes_nothing(desk: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "numbers.csv"
+    file.write_text("number,carrier\n2025550177,sandbox\n2025550178,carrot\n")
+    before = desk.gateway.settings.document()
+    for options in (("--dry-run",), ()):
+        told = desk.flask("settings", "import", "--csv", *options, str(file), code=1)
+        assert re.search(r"3 +\+12025550178 +refused +Carrier: “carrot” is no carrier", told.stdout)
+        assert "Nothing was imported" in told.stderr
+    listed = desk.json("settings", "import", "--csv", str(file), code=1)
+    assert [line["outcome"] for line in listed["lines"]] == ["added", "refused"]
+    file.write_text("color\nred\n")
+    assert "No column" in desk.flask("settings", "import", "--csv", str(file), code=1).stderr
+    assert desk.gateway.settings.document() == before
+
+
+def test_a_document_is_only_checked_when_that_is_asked(desk: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "new.json"
+    file.write_text(settings_file())
+    assert desk.json("settings", "import", "--dry-run", str(file)) == {
+        "dry_run": True,
+        "numbers": 0,
+    }
+    assert len(desk.json("settings", "list")["numbers"]) == 1
+
+
+def test_several_numbers_change_or_go_at_once(desk: Terminal) -> None:
+    other = "+12025550177"
+    desk.flask("settings", "set", other, "--carrier", "sandbox")
+    options = ("--carrier", "bandwidth", "--add-extension", "300", "--disable")
+    changed = desk.json("settings", "change", "202-555-0100", other, *options)["numbers"]
+    assert [entry["extensions"] for entry in changed] == [["201", "300"], ["300"]]
+    assert {(entry["carrier"], entry["enabled"]) for entry in changed} == {("bandwidth", False)}
+    assert "Say what" in desk.flask("settings", "change", NUMBER, code=2).stderr
+    before = desk.gateway.settings.document()
+    desk.flask("settings", "change", NUMBER, "+12025550199", "--enable", code=1)
+    desk.flask("settings", "remove", NUMBER, "+12025550199", code=1)
+    assert desk.gateway.settings.document() == before
+    assert "2 numbers" in desk.flask("settings", "remove", NUMBER, other).output
+    assert desk.json("settings", "list")["numbers"] == []
+
+
 def test_broken_settings_are_exported_as_they_are_and_replaced_by_an_import(
     desk: Terminal, tmp_path: Path
 ) -> None:

@@ -167,7 +167,9 @@ def postgres_rows(url: str) -> dict[str, list[Row]]:
 def is_empty(url: str) -> bool:
     """Whether the database is as the migrations leave it."""
     rows = postgres_rows(url)
-    return rows.pop("counters") == [("indexed", 0), ("seq", 0)] and not any(rows.values())
+    unbooked = not any(any(row[1:]) for row in rows.pop("ledger"))
+    counted = rows.pop("counters") == [("indexed", 0), ("seq", 0)]
+    return unbooked and counted and not any(rows.values())
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from blueprints.admin import (
     messages,
     quarantine,
     refusals,
+    settings,
     start,
     unrouted,
     words,
@@ -28,6 +29,7 @@ PAGES = (
     given_up,
     unrouted,
     quarantine,
+    settings,
     carriers,
     devices,
 )

@@ -5,7 +5,6 @@ more than a look must carry the sign-in's form key, which no other site can know
 """
 
 from http import HTTPStatus
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import structlog
@@ -15,6 +14,7 @@ from werkzeug.exceptions import Forbidden
 from blueprints.admin.page import onward, render
 from blueprints.admin.session import COOKIE, current, form_key, house, look_up, password_hash, token
 from blueprints.errors import retry_after
+from blueprints.operator import require_allowed_address
 from blueprints.webhooks import address
 from services.errors import RequestRefused
 from services.gateway import Gateway
@@ -26,6 +26,7 @@ log = structlog.get_logger()
 LOOKS = ("GET", "HEAD", "OPTIONS")
 FILES = "admin.static"
 DOORS = ("admin.sign_in", "admin.take_password")
+MOST_BYTES = 3_000_000  # of a form with its files
 WRONG = "This is not the password."
 
 
@@ -35,9 +36,10 @@ def guard(door: Blueprint, gateway: Gateway) -> None:
     @door.before_request
     def admit() -> Response | None:
         g.gateway = gateway
+        request.max_content_length = MOST_BYTES
         if request.endpoint == FILES:
             return None
-        _require_allowed_address()
+        require_allowed_address(gateway)
         if gateway.environment.service.admin_password is None:
             raise Forbidden(
                 "These pages have no password yet. Set ADMIN_PASSWORD in .env, then run "
@@ -99,21 +101,6 @@ def _note_call() -> None:
     known = current()
     if known and known.idle_seconds > SEEN_SECONDS and "X-Live" not in request.headers:
         house().store.write(lambda tx: sign_ins.seen(tx, token()))
-
-
-def _require_allowed_address() -> None:
-    allowed = house().environment.service.admin_allow
-    if allowed is None:
-        return
-    try:
-        came_from = ip_address(address(house()))
-    except ValueError:
-        raise Forbidden("Where this call comes from cannot be told.") from None
-    if not any(came_from in network for network in allowed):
-        raise Forbidden(
-            f"These pages may not be opened from {came_from}. ADMIN_ALLOW in .env says from where "
-            "they may."
-        )
 
 
 def _require_form_key() -> None:

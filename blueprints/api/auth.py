@@ -1,5 +1,7 @@
 """Who may call the API: a paired device with its token, or for the live stream with a ticket.
 
+For a few calls it is the operator instead.
+
 Every route declares whom it admits; one that declares nothing admits nobody.
 """
 
@@ -12,8 +14,9 @@ from typing import NoReturn, cast
 
 from flask import current_app, g, request
 from werkzeug.datastructures import WWWAuthenticate
-from werkzeug.exceptions import Unauthorized
+from werkzeug.exceptions import Forbidden, Unauthorized
 
+from blueprints.operator import USER, is_operator, require_allowed_address
 from blueprints.webhooks import address
 from services.config import derive
 from services.errors import StorageUnwell
@@ -34,6 +37,7 @@ class Auth(StrEnum):
 
     ANYBODY = "anybody"
     DEVICE = "device"  # Authorization: Bearer <token>
+    OPERATOR = "operator"  # HTTP Basic with ADMIN_PASSWORD, from where ADMIN_ALLOW allows it
     STREAM = "stream"  # the same, or ?ticket=<ticket>: browsers' EventSource sends no headers
 
 
@@ -46,7 +50,9 @@ def admit(gateway: Gateway) -> None:
         return  # the router answers 404 or 405
     g.gateway = gateway
     declared = getattr(view, "auth", None)
-    if declared is not Auth.ANYBODY:
+    if declared is Auth.OPERATOR:
+        _require_operator(gateway)
+    elif declared is not Auth.ANYBODY:
         g.device = CHECKS[declared](gateway) if declared in CHECKS else refuse()
 
 
@@ -70,6 +76,17 @@ def ticket(gateway: Gateway, device_id: str) -> str:
     """A text with which a device may open the live stream within the next minute."""
     claim = f"{device_id}.{int(time.time()) + TICKET_SECONDS}"
     return f"{claim}.{_signature(gateway, claim)}"
+
+
+def _require_operator(gateway: Gateway) -> None:
+    require_allowed_address(gateway)
+    if gateway.environment.service.admin_password is None:
+        raise Forbidden(f"Set ADMIN_PASSWORD in .env, then sign in as {USER} (HTTP Basic).")
+    if not is_operator(gateway):
+        challenge = WWWAuthenticate("basic", {"realm": "Textbridge", "charset": "UTF-8"})
+        raise Unauthorized(
+            f"Sign in as {USER} with ADMIN_PASSWORD (HTTP Basic).", www_authenticate=challenge
+        )
 
 
 def _by_header(gateway: Gateway) -> Device:
