@@ -7,7 +7,7 @@ that take as long as the request itself. The same is done here once, or by one s
 import socket
 from contextlib import suppress
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -24,6 +24,11 @@ from urllib3.util.connection import create_connection
 KEPT = 32  # hosts, and idle connections to each
 _poll = monkey.get_original("select", "poll")
 READABLE = 1  # POLLIN
+
+INTERNET = ip_network("2000::/3")  # all of version 6 that is given out (RFC 4291)
+NAT64 = ip_network("64:ff9b::/96")  # leads to the address of version 4 at its end (RFC 6052)
+# What Python takes for the internet all the same (RFC 6890, RFC 7526, RFC 9637).
+CLOSED = [ip_network(each) for each in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")]
 
 
 class _Kept(HTTPConnection):
@@ -54,12 +59,15 @@ class _TLSPool(HTTPSConnectionPool):
 def is_public(address: str) -> bool:
     """Whether an IP address is one of the internet, not of this machine or a network of ours.
 
-    >>> is_public("9.9.9.9"), is_public("10.0.0.1"), is_public("::ffff:127.0.0.1")
+    >>> is_public("9.9.9.9"), is_public("10.0.0.1"), is_public("64:ff9b::10.0.0.1")
     (True, False, False)
     """
     ip = ip_address(address.partition("%")[0])
-    inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None) or ip
-    return bool(inner.is_global and not inner.is_multicast)
+    if isinstance(ip, IPv6Address):
+        wrapped = IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else None
+        ip = ip.ipv4_mapped or ip.sixtofour or wrapped or ip
+    closed = any(ip in network for network in CLOSED) or (ip.version == 6 and ip not in INTERNET)
+    return ip.is_global and not ip.is_multicast and not closed
 
 
 class NotPublic(NewConnectionError):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from services.connections import is_public
 from services.http import Http
 
 BODY = b"the whole body"
@@ -67,3 +68,19 @@ def test_a_connection_that_was_closed_meanwhile_is_not_used_again(http: Http) ->
         assert other.closed.acquire(timeout=10)
         assert other.connections == count
     other.close()
+
+
+PUBLIC = ["9.9.9.9", "2620:fe::fe", "64:ff9b::9.9.9.9", "2002:909:909::1", "::ffff:9.9.9.9"]
+CLOSED = [
+    *("127.0.0.1", "10.0.0.5", "169.254.169.254", "100.64.0.1", "192.0.0.8", "192.88.99.1"),
+    *("224.0.0.1", "::1", "::", "::127.0.0.1", "::ffff:10.0.0.5", "fe80::1%lo", "fec0::1"),
+    *("64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::7f00:1", "2002:a00:5::", "2001::1"),
+    *("3fff::1", "5f00::1", "fc00::1", "ff02::1", "2001:db8::1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("address", "public"), [*((a, True) for a in PUBLIC), *((a, False) for a in CLOSED)]
+)
+def test_what_is_an_address_of_the_internet(address: str, public: bool) -> None:
+    assert is_public(address) is public
