@@ -1,7 +1,18 @@
 """Every check of ``make torture``, in the order in which they run: one file and one line each."""
 
 from torture.check import Check
-from torture.checks import forged, kill_points, matrix, power_cuts, random_kills, ssrf
+from torture.checks import (
+    forged,
+    fuzz,
+    kill_points,
+    matrix,
+    media,
+    power_cuts,
+    random_kills,
+    secrets,
+    slow_clients,
+    ssrf,
+)
 
 CHECKS: tuple[Check, ...] = (
     random_kills.CHECK,
@@ -10,4 +21,8 @@ CHECKS: tuple[Check, ...] = (
     forged.CHECK,
     matrix.CHECK,
     ssrf.CHECK,
+    media.CHECK,
+    fuzz.CHECK,
+    secrets.CHECK,
+    slow_clients.CHECK,
 )
