@@ -59,7 +59,7 @@ def kept() -> Mapping[str, str]:
 
 @cache
 def _application() -> Flask:
-    from app import create_app  # a server's parent process has no use for it
+    from app import create_app  # not before ``count_in`` was called: it imports prometheus_client
 
     try:
         app = create_app(_kept or environment())

@@ -25,13 +25,14 @@ def main() -> None:
     asked = parser.parse_args()
     parts = asked.only or PARTS
     span = Span(1.5, 2) if asked.quick else Span(4.0, 3)
+    traffic = 0 if asked.quick else 100_000  # messages before its memory is measured
     sizes = [1_000, 20_000] if asked.quick else [1_000, 100_000, 1_000_000]
     found: list[Figure] = []
     before = figures.last_figures()
     if "start" in parts:
         found += measure.start_up()
     if "sqlite" in parts:
-        found += _everything("SQLite", None, span, aims=True)
+        found += _everything("SQLite", None, span, traffic, aims=True)
     if "growth" in parts:
         found += _growth("SQLite", None, sizes)
     if programs() is None:
@@ -39,7 +40,7 @@ def main() -> None:
     else:
         with running_postgres(durable=True) as address:
             if "postgresql" in parts:
-                found += _everything("PostgreSQL", new_database(address), span, aims=False)
+                found += _everything("PostgreSQL", new_database(address), span, traffic, aims=False)
             if "nodes" in parts:
                 backlog = 600 if asked.quick else 3_000
                 found += _titled("nodes", nodes.scaled(address, backlog))
@@ -51,12 +52,14 @@ def main() -> None:
         figures.keep(found, how)
 
 
-def _everything(title: str, database_url: str | None, span: Span, *, aims: bool) -> list[Figure]:
+def _everything(
+    title: str, database_url: str | None, span: Span, traffic: int, *, aims: bool
+) -> list[Figure]:
     with measure.ground(database_url) as (noop, town):
         found = measure.acknowledged(noop, town, span, 0.4 if aims else None)
         found += measure.pushed(noop, town, span, 0.3 if aims else None)
         found += measure.replied(noop, town, span)
-        found += measure.size(town)
+        found += measure.size(town, traffic)
     return _titled(title, found)
 
 

@@ -83,23 +83,34 @@ def _less(name: str, value: float, unit: str, aim: float | None = None) -> Figur
 
 def pushed(noop: Process, town: Street, span: Span, aim: float | None) -> list[Figure]:
     """Webhooks a second that are stored and pushed, until nothing is queued any more."""
+    rate, ratio, cpu = _through(noop, town, town.webhooks(), span)
+    return [
+        Figure("webhook to pushed", rate, "/s", ratio, aim),
+        _less("webhook to pushed, CPU", cpu, "ms each"),
+        *_end_to_end(town, "idle", 10.0, 60, 25.0),
+        *_end_to_end(town, "at half load", rate / 2, int(rate / 2 * span.seconds), None),
+    ]
+
+
+def _through(
+    noop: Process, town: Street, make: traffic.Make, span: Span
+) -> tuple[float, float, float]:
+    """What goes in until all of it has come out at the receiver, in turns with the no-op.
+
+    Returns how many a second, that as a part of the no-op's rate, and the CPU for each in ms.
+    """
     rates, ratios, cpu = [], [], []
     for _ in range(span.turns):
         limit = limit_of(noop, 16, span.seconds).rate
         town.forget()
         used = town.cpu_seconds()
-        sent = town.run(town.webhooks(), connections=16, seconds=span.seconds)
+        sent = town.run(make, connections=16, seconds=span.seconds)
+        assert not sent.refused, "requests were refused"
         seen = town.wait_for(sent.answered)
-        cpu.append((town.cpu_seconds() - used) / sent.answered)
+        cpu.append((town.cpu_seconds() - used) / sent.answered * 1000)
         rates.append(sent.answered / (max(seen.values()) - sent.first))
         ratios.append(rates[-1] / limit)
-    rate = median(rates)
-    return [
-        Figure("webhook to pushed", rate, "/s", median(ratios), aim),
-        _less("webhook to pushed, CPU", median(cpu) * 1000, "ms each"),
-        *_end_to_end(town, "idle", 10.0, 60, 25.0),
-        *_end_to_end(town, "at half load", rate / 2, int(rate / 2 * span.seconds), None),
-    ]
+    return median(rates), median(ratios), median(cpu)
 
 
 def _end_to_end(town: Street, when: str, rate: float, most: int, aim: float | None) -> list[Figure]:
@@ -116,25 +127,18 @@ def _end_to_end(town: Street, when: str, rate: float, most: int, aim: float | No
 
 def replied(noop: Process, town: Street, span: Span) -> list[Figure]:
     """Messages of apps a second that have reached the carrier."""
-    rates, ratios, cpu = [], [], []
-    for _ in range(span.turns):
-        limit = limit_of(noop, 16, span.seconds).rate
-        town.forget()
-        used = town.cpu_seconds()
-        sent = town.run(town.replies(), connections=16, seconds=span.seconds)
-        assert not sent.refused, "replies were refused"
-        seen = town.wait_for(sent.answered)
-        cpu.append((town.cpu_seconds() - used) / sent.answered)
-        rates.append(sent.answered / (max(seen.values()) - sent.first))
-        ratios.append(rates[-1] / limit)
+    rate, ratio, cpu = _through(noop, town, town.replies(), span)
     return [
-        Figure("reply to carrier", median(rates), "/s", median(ratios)),
-        _less("reply to carrier, CPU", median(cpu) * 1000, "ms each"),
+        Figure("reply to carrier", rate, "/s", ratio),
+        _less("reply to carrier, CPU", cpu, "ms each"),
     ]
 
 
-def size(town: Street) -> list[Figure]:
-    """What it holds and uses after the traffic."""
+def size(town: Street, after: int) -> list[Figure]:
+    """What it holds and uses after so many messages of traffic, or all there was."""
+    missing = after - next(town.numbers)
+    if missing > 0:
+        town.run(town.webhooks(STORED), connections=64, most=missing)
     time.sleep(3)
     used, since = town.cpu_seconds(), time.monotonic()
     time.sleep(20)
@@ -196,14 +200,8 @@ def _costs(noop: Process, town: Street, span: Span) -> dict[str, float]:
     }
     costs = {name: _cost(noop, town, town.read(path), span) for name, path in calls.items()}
     costs["cost of acknowledging"] = _cost(noop, town, town.webhooks(STORED), span)
-    turns = []
-    for _ in range(span.turns):
-        limit = limit_of(noop, 16, span.seconds).rate
-        town.forget()
-        sent = town.run(town.webhooks(), connections=16, seconds=span.seconds)
-        seen = town.wait_for(sent.answered)
-        turns.append(limit * (max(seen.values()) - sent.first) / sent.answered)
-    costs["cost of pushing"] = median(turns)
+    _, ratio, _ = _through(noop, town, town.webhooks(), span)
+    costs["cost of pushing"] = 1 / ratio
     return costs
 
 

@@ -1,29 +1,30 @@
-"""The connections beneath ``Http``: requests' own, without what every request can do without.
+"""The connections beneath ``Http``: HTTP/1.1 over sockets that are kept and used again.
 
-requests and urllib3 look for proxies, certificates and dead connections at each request in ways
-that take as long as the request itself. The same is done here once, or by one system call.
+requests writes down what is to be sent, and the standard library reads what is answered. What goes
+between the two in one packet is done here, as urllib3 takes longer for it than all the rest takes.
 """
 
 import socket
+import ssl
+import zlib
+from collections.abc import Mapping
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache, lru_cache
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-import requests
 from certifi import where
 from gevent import monkey
-from requests.adapters import HTTPAdapter
-from requests.structures import CaseInsensitiveDict
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import NameResolutionError, NewConnectionError
-from urllib3.util.connection import create_connection
+from requests import PreparedRequest
 
 KEPT = 32  # hosts, and idle connections to each
+CONNECT_SECONDS = 5.0
 _poll = monkey.get_original("select", "poll")
 READABLE = 1  # POLLIN
+Origin = tuple[str, str, int]  # scheme, host, port
+BROKEN = (OSError, HTTPException, zlib.error)  # there is no whole answer
+PORTS = {"http": 80, "https": 443}
 
 INTERNET = ip_network("2000::/3")  # all of version 6 that is given out (RFC 4291)
 NAT64 = ip_network("64:ff9b::/96")  # leads to the address of version 4 at its end (RFC 6052)
@@ -31,29 +32,115 @@ NAT64 = ip_network("64:ff9b::/96")  # leads to the address of version 4 at its e
 CLOSED = [ip_network(each) for each in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")]
 
 
-class _Kept(HTTPConnection):
-    """A connection that is looked at before it is used again."""
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether it is open: on an idle connection, something to read is its end."""
-        if self.sock is None:
-            return False
-        look = _poll()
-        look.register(self.sock, READABLE)
-        return not look.poll(0)
+class NotConnected(Exception):
+    """No connection came about; says why, without the address."""
 
 
-class _KeptTLS(_Kept, HTTPSConnection):
-    """The same with TLS."""
+class Connections:
+    """Keep-alive connections, certificates checked, no proxies, no redirects, no repeats."""
+
+    def __init__(self) -> None:
+        self._idle: dict[Origin, list[socket.socket]] = {}  # the host used last comes last
+
+    def exchange(
+        self, request: PreparedRequest, seconds: float, most: int
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Send a request; returns its answer's status, headers (lower-case) and decoded body.
+
+        ``seconds`` is the longest silence, ``most`` the largest body in bytes: of a larger one
+        there is a byte more. Raises ``NotConnected``; anything of ``BROKEN`` comes after the
+        request has left.
+        """
+        try:
+            origin, host, path = _parts(request.url or "")
+            written = _written(request, host, path)
+        except ValueError:
+            raise NotConnected("The address is not valid.") from None
+        line = self._idle_one(origin) or self._connect(origin, min(CONNECT_SECONDS, seconds))
+        try:
+            line.settimeout(seconds)
+            with suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before
+                line.sendall(written)
+            with HTTPResponse(line, method=request.method) as answer:
+                answer.begin()
+                body = _body(answer, most)
+        except BaseException:
+            line.close()
+            raise
+        if answer.will_close or len(body) > most:
+            line.close()
+        else:
+            self._keep(origin, line)
+        return answer.status, {name.lower(): value for name, value in answer.headers.items()}, body
+
+    def _idle_one(self, origin: Origin) -> socket.socket | None:
+        """A kept connection that is open: on an idle one, something to read is its end."""
+        idle = self._idle.get(origin, [])
+        while idle:
+            line = idle.pop()
+            look = _poll()
+            look.register(line, READABLE)
+            if not look.poll(0):
+                return line
+            line.close()
+        return None
+
+    def _keep(self, origin: Origin, line: socket.socket) -> None:
+        idle = self._idle.pop(origin, [])
+        self._idle[origin] = idle
+        idle.append(line)
+        if len(idle) > KEPT:
+            idle.pop(0).close()
+        if len(self._idle) > KEPT:
+            for old in self._idle.pop(next(iter(self._idle))):
+                old.close()
+
+    def _connect(self, origin: Origin, seconds: float) -> socket.socket:
+        scheme, host, port = origin
+        try:
+            line = self._reach(host, port, seconds)
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if scheme == "https":
+                return authorities().wrap_socket(line, server_hostname=host)
+            return line
+        except TimeoutError:
+            raise NotConnected("It did not take the connection in time.") from None
+        except socket.gaierror:
+            raise NotConnected("Its host name could not be resolved.") from None
+        except ssl.SSLError:
+            raise NotConnected("Its TLS certificate or handshake was not accepted.") from None
+        except OSError:
+            raise NotConnected("It did not take the connection.") from None
+
+    def _reach(self, host: str, port: int, seconds: float) -> socket.socket:
+        return socket.create_connection((host, port), seconds)
+
+    def close(self) -> None:
+        """Close what is idle."""
+        while self._idle:
+            for line in self._idle.popitem()[1]:
+                line.close()
+
+    __del__ = close  # a command or a check that is through does not think of it
 
 
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Kept
+class PublicConnections(Connections):
+    """Connections to the internet only, for addresses that somebody else chose.
 
+    To the very address that was looked at, whatever the name stands for a moment later.
+    """
 
-class _TLSPool(HTTPSConnectionPool):
-    ConnectionCls = _KeptTLS
+    def _reach(self, host: str, port: int, seconds: float) -> socket.socket:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = [str(address[0]) for *_, address in found]
+        if not all(map(is_public, addresses)):
+            raise NotConnected(
+                "It is in a private network; the operator can allow it in PUSH_HOSTS."
+            )
+        for address in dict.fromkeys(addresses):
+            with suppress(OSError):
+                return socket.create_connection((address, port), seconds)
+        raise OSError("No address took the connection.")
 
 
 def is_public(address: str) -> bool:
@@ -70,80 +157,38 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not closed
 
 
-class NotPublic(NewConnectionError):
-    """The host is in a private network; nothing was connected to."""
+@cache
+def authorities() -> ssl.SSLContext:
+    """Trust the authorities that requests trusts."""
+    context = ssl.create_default_context(cafile=where())
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
-class _Public(_Kept):
-    """A connection to a public address: to the very one that was looked at, whatever the name
-    stands for a moment later."""
-
-    def _new_conn(self) -> socket.socket:
-        try:
-            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-        except socket.gaierror as error:
-            raise NameResolutionError(self.host, self, error) from None
-        addresses = [str(address[0]) for *_, address in found]
-        if not all(map(is_public, addresses)):
-            raise NotPublic(self, "not a public address")
-        for address in dict.fromkeys(addresses):
-            with suppress(OSError):
-                return create_connection(
-                    (address, self.port), self.timeout, socket_options=self.socket_options
-                )
-        raise NewConnectionError(self, "no address took the connection")
+@lru_cache(maxsize=256)
+def _parts(url: str) -> tuple[Origin, str, str]:
+    """Where a URL leads to, and what stands in the ``Host`` header and in the first line."""
+    scheme, netloc, path, query, _ = address = urlsplit(url)
+    if scheme not in PORTS or not address.hostname:
+        raise ValueError("It is no address of the web.")
+    origin = (scheme, address.hostname, address.port or PORTS[scheme])
+    return origin, netloc.rpartition("@")[2], f"{path or '/'}{query and f'?{query}'}"
 
 
-class _PublicTLS(_Public, _KeptTLS):
-    """The same with TLS."""
+def _written(request: PreparedRequest, host: str, path: str) -> bytes:
+    """A request as it goes over the wire: head and body together, mostly in one packet."""
+    lines = [f"{request.method} {path} HTTP/1.1", f"Host: {host}"]
+    lines += [f"{name}: {value}" for name, value in request.headers.items()]
+    body = request.body or b""
+    head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+    return head + (body.encode() if isinstance(body, str) else body)
 
 
-class _PublicPool(HTTPConnectionPool):
-    ConnectionCls = _Public
-
-
-class _PublicTLSPool(HTTPSConnectionPool):
-    ConnectionCls = _PublicTLS
-
-
-class Connections(HTTPAdapter):
-    """Keep-alive connections, certificates checked, no proxies, no repeats of their own."""
-
-    pools: ClassVar[dict[str, type[HTTPConnectionPool]]] = {"http": _Pool, "https": _TLSPool}
-
-    def __init__(self) -> None:
-        super().__init__(pool_connections=KEPT, pool_maxsize=KEPT, max_retries=0)
-        self._pool_of = lru_cache(maxsize=KEPT)(self.poolmanager.connection_from_host)
-
-    def init_poolmanager(self, *sizes: Any, **more: Any) -> None:
-        """Trust the authorities that requests trusts."""
-        super().init_poolmanager(*sizes, **more, cert_reqs="CERT_REQUIRED", ca_certs=where())
-        self.poolmanager.pool_classes_by_scheme = self.pools
-
-    def get_connection_with_tls_context(self, request: Any, *_: Any, **__: Any) -> Any:
-        """The pool of connections to the request's host."""
-        url = urlsplit(request.url)
-        return self._pool_of(url.hostname, url.port, url.scheme)
-
-    def cert_verify(self, *_: Any, **__: Any) -> None:
-        """Every pool does so from the start."""
-
-    def request_url(self, request: requests.PreparedRequest, *_: Any) -> str:
-        """What stands in the request's first line."""
-        return request.path_url
-
-    def build_response(self, request: requests.PreparedRequest, answer: Any) -> requests.Response:
-        """The answer without a browser's belongings, such as cookies."""
-        response = requests.Response()
-        response.status_code = answer.status
-        response.headers = CaseInsensitiveDict(answer.headers)
-        response.raw = answer
-        response.url = request.url or ""
-        response.request = request
-        return response
-
-
-class PublicConnections(Connections):
-    """Connections to the internet only, for addresses that somebody else chose."""
-
-    pools = {"http": _PublicPool, "https": _PublicTLSPool}  # noqa: RUF012 - as in the base
+def _body(answer: HTTPResponse, most: int) -> bytes:
+    """The decoded body, or its first ``most`` bytes and one more."""
+    body = answer.read(most + 1)
+    if answer.length and len(body) <= most:  # ``read`` is content with less than was promised
+        raise IncompleteRead(body, answer.length)
+    if body and answer.headers.get("content-encoding", "").lower() == "gzip":
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(body, most + 1)
+    return body

@@ -22,8 +22,10 @@ from services.messages import Attachment, Message, Status
 from services.metrics import DELIVERY_SECONDS, JOBS
 from services.providers.base import Provider
 from services.pushes import note_failure
+from services.spending import count_received, has_sent_too_much
 from services.store import (
     attachments,
+    attempts,
     destinations,
     jobs,
     messages,
@@ -180,6 +182,9 @@ class Delivery:
             raise MediaError(f"The carrier {message.provider} is not configured.", Kind.CONFIG)
         if file is None or file.source_url is None:
             raise MediaError("The file is not known any more.", Kind.REFUSED)
+        too_much = self._store.read(lambda tx: has_sent_too_much(tx, self._house, message.peer))
+        if too_much:
+            raise MediaError(too_much, Kind.REFUSED)
         try:
             kept = self._download(provider, file, file.source_url)
         except MediaError as error:
@@ -188,6 +193,7 @@ class Delivery:
             kept = self._download(provider, file, file.source_url, renew=True)
 
         def finish(tx: Connection) -> None:
+            count_received(tx, self._house, message.peer, kept.size)
             if kept.content_type == SMIL:
                 attachments.remove(tx, file.id)
             else:
@@ -290,10 +296,12 @@ class Delivery:
             destinations.pause(
                 tx, job.destination, now + wait, error.reason, config=kind is Kind.CONFIG
             )
-            jobs.retry(tx, job, now + wait, error.reason, counts=False)
+            held = jobs.retry(tx, job, now + wait, error.reason, counts=False)
         else:
             wait = BACKOFF[min(job.attempts, len(BACKOFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311
-            jobs.retry(tx, job, now + wait, error.reason)
+            held = jobs.retry(tx, job, now + wait, error.reason)
+        if held:
+            attempts.add(tx, job, kind, error.reason, error.code)
         if job.kind is JobKind.PUSH:
             note_failure(tx, job.target, error)
 
@@ -304,6 +312,7 @@ class Delivery:
     def _give_up(self, tx: Connection, job: Job, error: DeliveryError, kind: Kind) -> None:
         if not jobs.die(tx, job, error.reason):
             return
+        attempts.add(tx, job, kind, error.reason, error.code)
         if job.kind is JobKind.SEND:
             status = Status.UNKNOWN if kind is Kind.UNKNOWN else Status.FAILED
             if messages.advance(tx, job.message_id, status, code=error.code, reason=error.reason):
@@ -342,8 +351,23 @@ class Delivery:
                 reason = f"Textbridge was interrupted {job.lapses} times while doing this."
                 self._give_up(tx, job, DeliveryError(reason, Kind.REFUSED), Kind.REFUSED)
             else:
-                jobs.retry(tx, job, time.time(), "Textbridge was interrupted.")
+                reason = "Textbridge was interrupted."
+                jobs.retry(tx, job, time.time(), reason)
+                attempts.add(tx, job, Kind.RETRY, reason)
         return len(lapsed)
+
+    def put_back(self, tx: Connection) -> int:
+        """Let the jobs of a backup begin anew; returns how many replies are unknown now.
+
+        What waited to be sent when the backup was made may have been sent since. No worker may be
+        at work.
+        """
+        waiting = jobs.seize(tx, JobKind.SEND, "backup")
+        for job in waiting:
+            reason = "This waited in the backup that was put back; it may have been sent since."
+            self._give_up(tx, job, SendError(reason, Kind.UNKNOWN), Kind.UNKNOWN)
+        jobs.begin_anew(tx)
+        return len(waiting)
 
     # Small things
 

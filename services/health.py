@@ -17,14 +17,13 @@ from services.messages import rfc3339
 from services.store import breaches, clock, destinations, jobs, messages, quarantine
 from services.store.breaches import Breach
 from services.store.destinations import Pause
-from services.store.engine import sqlite_version
+from services.store.engine import sqlite_fault
 from services.store.jobs import WORKER_SILENT_SECONDS
 from services.store.migrate import head, version
 from services.store.schema import counters
 
 LEAST_FREE_BYTES = 64_000_000
 CLOCK_SECONDS = 5.0  # by which a machine's clock may differ from the database's
-SOUND_SQLITE = (3, 51, 3)  # before it, a write-ahead log could be corrupted (sqlite.org/wal.html)
 _LONG_NUMBERS = re.compile(r"\+?\d{6,}")
 
 
@@ -244,11 +243,9 @@ def _clock(known: Figures) -> Iterator[Warned]:
 
 
 def _old_sqlite(gateway: Gateway) -> Iterator[Warned]:
-    version = sqlite_version()
-    too_old = tuple(int(part) for part in version.split(".")) < SOUND_SQLITE
-    if too_old and gateway.store.engine.dialect.name == "sqlite":
-        sound = ".".join(map(str, SOUND_SQLITE))
-        yield Warned("sqlite", f"SQLite {version} can corrupt its log; install {sound} or newer.")
+    fault = sqlite_fault()
+    if fault and gateway.store.engine.dialect.name == "sqlite":
+        yield Warned("sqlite", fault)
 
 
 def _counted(count: int, one: str, more: str = "") -> str:

@@ -9,20 +9,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from time import time
 from typing import Any
 
 import gevent
-import requests
+from requests import PreparedRequest
 from requests.auth import AuthBase
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from services.connections import Connections, NotPublic, PublicConnections
+from services.connections import BROKEN, Connections, NotConnected, PublicConnections
 from services.errors import TextbridgeError
 
-CONNECT_SECONDS = 5.0
 ANSWER_BYTES = 256 * 1024
-HEADERS = {"User-Agent": "Textbridge", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
+HEADERS = {"User-Agent": "Textbridge", "Accept": "*/*", "Accept-Encoding": "gzip"}
 
 
 class NotSent(TextbridgeError):
@@ -117,67 +116,53 @@ class Http:
         signs the whole request. Redirects are answers. Raises ``NotSent``, ``NoAnswer`` or
         ``TooLarge``; none of them quotes the address, which may hold a secret.
         """
+        request = _prepared(method, url, params, headers, data, files, json, auth)
         try:
             with deadline(seconds):
-                return self._exchange(
-                    method, url, seconds, most, headers=headers, params=params, data=data,
-                    files=files, json=json, auth=auth,
-                )  # fmt: skip
+                answer = Answer(*self._connections.exchange(request, seconds, most))
         except DeadlineExceeded:
             raise NoAnswer(f"There was no answer within {seconds:.0f} seconds.") from None
-        except (requests.exceptions.ConnectTimeout, requests.exceptions.SSLError) as error:
-            raise NotSent(_plain(error)) from None
-        except requests.exceptions.ConnectionError as error:
-            if _never_connected(error):
-                raise NotSent(_plain(error)) from None
+        except NotConnected as error:
+            raise NotSent(str(error)) from None
+        except BROKEN:
             raise NoAnswer("The connection broke before the answer was complete.") from None
-        except requests.exceptions.RequestException as error:
-            if isinstance(error, (requests.exceptions.InvalidURL, ValueError)):
-                raise NotSent("The address is not valid.") from None
-            raise NoAnswer("The connection broke before the answer was complete.") from None
-
-    def _exchange(
-        self,
-        method: str,
-        url: str,
-        seconds: float,
-        most: int,
-        headers: Mapping[str, str] | None,
-        **content: Any,
-    ) -> Answer:
-        request = requests.PreparedRequest()
-        request.prepare(method, url, headers={**HEADERS, **(headers or {})}, **content)
-        wait = (min(CONNECT_SECONDS, seconds), seconds)
-        with self._connections.send(request, stream=True, timeout=wait) as response:
-            body = bytearray()
-            for chunk in response.iter_content(64 * 1024):
-                body += chunk
-                if len(body) > most:
-                    raise TooLarge(f"The answer is larger than {most} bytes.")
-            told = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status_code, told, bytes(body))
+        if len(answer.body) > most:
+            raise TooLarge(f"The answer is larger than {most} bytes.")
+        return answer
 
     def close(self) -> None:
         """Give every connection back."""
         self._connections.close()
 
 
-def _never_connected(error: requests.exceptions.ConnectionError) -> bool:
-    """urllib3 wraps the cause: a refused or unresolvable connection is a NewConnectionError."""
-    cause = error.args[0] if error.args else None
-    reason = getattr(cause, "reason", cause)
-    return isinstance(reason, (NewConnectionError, ConnectTimeoutError))
+def _prepared(
+    method: str,
+    url: str,
+    params: Mapping[str, str] | None,
+    headers: Mapping[str, str] | None,
+    data: Any,
+    files: Any,
+    json: Any,
+    auth: AuthBase | None,
+) -> PreparedRequest:
+    """The request as requests writes it, without a browser's belongings, such as cookies."""
+    request = PreparedRequest()
+    try:
+        request.method = method
+        request.url = _whole(url, params) if params else _checked(url)
+        request.prepare_headers({**HEADERS, **(headers or {})})
+        request.prepare_body(data, files, json)
+        request.prepare_auth(auth)
+    except ValueError:
+        raise NotSent("The address is not valid.") from None
+    return request
 
 
-def _plain(error: requests.exceptions.RequestException) -> str:
-    """The failure in words, without the address."""
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return "It did not take the connection in time."
-    if isinstance(error, requests.exceptions.SSLError):
-        return "Its TLS certificate or handshake was not accepted."
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    if isinstance(reason, NameResolutionError):
-        return "Its host name could not be resolved."
-    if isinstance(reason, NotPublic):
-        return "It is in a private network; the operator can allow it in PUSH_HOSTS."
-    return "It did not take the connection."
+def _whole(url: str, params: Mapping[str, str] | None = None) -> str:
+    """A URL with its parameters, checked, and as it goes over the wire."""
+    request = PreparedRequest()
+    request.prepare_url(url, params)
+    return request.url or ""
+
+
+_checked = lru_cache(maxsize=256)(_whole)

@@ -55,5 +55,3 @@ def configure(environment: Environment) -> None:
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[handler()], level=logging.WARNING)
-    # urllib3 writes whole addresses, secrets included, at DEBUG.
-    logging.getLogger("urllib3").setLevel(logging.WARNING)

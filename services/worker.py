@@ -13,11 +13,13 @@ from filelock import FileLock, Timeout
 from gevent.pool import Pool
 from sqlalchemy import Connection
 
+from services import activity, keeping
 from services.errors import DeliveryError, Kind, StorageUnwell
 from services.gateway import Gateway
 from services.listening import Listening
 from services.push.base import TwoWayChannel
-from services.store import clock, destinations, jobs
+from services.store import clock, destinations, jobs, paces
+from services.store.engine import sqlite_fault
 from services.store.jobs import WORKER_SILENT_SECONDS, Job, JobKind
 
 log = structlog.get_logger()
@@ -26,8 +28,10 @@ SLOTS = 16  # jobs that one destination may have in hand at once
 LOOK_SECONDS = 0.005  # between two looks for work: under load each finds more
 BEAT_SECONDS = 5.0
 INDEX_SECONDS = 1.0
+COUNT_SECONDS = 5.0
 RECOVERY_SECONDS = 900.0
 SWEEP_SECONDS = 3600.0
+CLOCK_STEP_SECONDS = 1.0  # smaller ones cost nobody anything
 CHECK_SECONDS = 60.0
 ROUTE_AGAIN_SECONDS = 5.0  # processes see a change of Message Settings within a second
 
@@ -60,16 +64,23 @@ class Worker:
         self._watches_since = 0.0
         self._next_index = 0.0
         self._indexed = -1  # how often the bell had rung at the last look for new messages
+        self._next_count = 0.0
+        self._counted = -1  # as above, at the last look for what is to be counted
         self._next_sweep = 0.0
+        self._next_prune = 0.0
         self._next_recovery = 0.0
         self._next_check = time.monotonic() + CHECK_SECONDS  # once what waited has been begun
         self._next_routing = math.inf
         self._generation = ""
         self._listens = True
+        self._clock_ahead = time.time() - time.monotonic()
 
     def __enter__(self) -> "Worker":
         self._lock.acquire()
-        self._gateway.store.write(destinations.resume_all)
+        store = self._gateway.store
+        if store.engine.dialect.name == "sqlite" and (fault := sqlite_fault()):
+            log.warning("old SQLite", reason=fault)
+        store.write(destinations.resume_all)
         for channel in self._gateway.channels.values():
             if isinstance(channel, TwoWayChannel):
                 self._pool.spawn(self._listen, Listening(self._gateway, channel, self.id))
@@ -102,6 +113,7 @@ class Worker:
 
     def _housekeeping(self, rung: int) -> None:
         now = time.monotonic()
+        self._mind_the_clock()
         if now >= self._next_beat:
             self._beat()
             self._next_beat = now + BEAT_SECONDS
@@ -110,6 +122,11 @@ class Worker:
             self._indexed = rung
             self._in_hand["index"] += 1
             self._pool.spawn(self._aside, "index", self._gateway.index)
+        if now >= self._next_count and rung != self._counted and not self._in_hand["count"]:
+            self._next_count = now + COUNT_SECONDS
+            self._counted = rung
+            self._in_hand["count"] += 1
+            self._pool.spawn(self._aside, "count", partial(activity.count, self._gateway))
         if now >= self._next_recovery and not self._in_hand["recover"]:
             self._next_recovery = now + RECOVERY_SECONDS
             self._in_hand["recover"] += 1
@@ -122,6 +139,10 @@ class Worker:
             self._next_check = now + CHECK_SECONDS
             self._in_hand["check"] += 1
             self._pool.spawn(self._aside, "check", self._check)
+        if now >= self._next_prune and not self._in_hand["prune"]:
+            self._next_prune = now + SWEEP_SECONDS
+            self._in_hand["prune"] += 1
+            self._pool.spawn(self._aside, "prune", self._prune)
         generation = self._gateway.settings.generation
         if generation != self._generation or now >= self._next_routing:
             # A text that was taken in with the settings of before may not be committed yet.
@@ -134,6 +155,20 @@ class Worker:
         """Check conservation: one worker does it for all."""
         if self._gateway.store.read(partial(jobs.is_youngest, worker_id=self.id)):
             self._gateway.conservation.check()
+
+    def _mind_the_clock(self) -> None:
+        """Once the clock has been set back, what was to wait a minute is not to wait a day."""
+        ahead = time.time() - time.monotonic()
+        back = self._clock_ahead - ahead
+        if back > CLOCK_STEP_SECONDS:
+            self._gateway.store.write(lambda tx: self._set_back(tx, back))
+            log.warning("the clock was set back", seconds=round(back))
+        self._clock_ahead = ahead
+
+    def _set_back(self, tx: Connection, seconds: float) -> None:
+        jobs.set_back(tx, seconds)
+        paces.set_back(tx, seconds)
+        destinations.resume_all(tx)
 
     def _beat(self) -> None:
         """Say that this worker lives, and take back what the dead have left.
@@ -183,6 +218,11 @@ class Worker:
             log.error(f"cannot {name} yet", reason=str(error))
         finally:
             self._in_hand[name] -= 1
+
+    def _prune(self) -> None:
+        """A batch of what is kept no longer; the next follows soon where there may be more."""
+        if keeping.prune(self._gateway, keeping.ages(self._gateway)):
+            self._next_prune = time.monotonic() + keeping.PAUSE_SECONDS
 
     def _listen(self, listening: Listening) -> None:
         while self._listens:

@@ -16,22 +16,21 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event, text
+from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import OperationalError
 
 from app import create_app
-from services import conservation
+from services import conservation, repairs
 from services.conservation import Conservation
 from services.environment import load
 from services.errors import DeliveryError, Kind, RequestRefused, StorageUnwell
 from services.gateway import Gateway
 from services.messages import Device, Message, WebhookCall
 from services.replies import Reply
-from services.store import breaches, jobs, laws, ledger, messages, quarantine
+from services.store import breaches, jobs, laws, messages, pruning, quarantine, removal
 from services.store.jobs import Job
 from services.store.laws import Law
 from services.store.migrate import SCRIPTS
-from services.store.schema import jobs as job_table
 from services.worker import Worker
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.server import Server
@@ -167,7 +166,7 @@ def test_the_laws_hold_whatever_comes(make_app: Make) -> None:
 
     def try_again() -> None:
         for dead in gateway.store.read(lambda tx: jobs.dead(tx, 2)):
-            gateway.retry(dead.message_id, resend_unknown=True)
+            repairs.retry(gateway, dead.message_id, resend_unknown=True)
 
     def ask_again() -> None:
         for _, message in gateway.store.read(lambda tx: messages.changed_since(tx, [NUMBER], 0, 3)):
@@ -269,13 +268,9 @@ def test_what_is_removed_and_booked_is_not_missed(make_app: Make) -> None:
     gateway.store.write(lambda tx: jobs.done(tx, done))
     gateway.store.write(lambda tx: jobs.die(tx, dead, "no"))
 
-    def prune(tx: Any) -> None:
-        gone = [done.message_id, dead.message_id]
-        theirs = job_table.c.message_id.in_(gone)
-        states = tx.execute(job_table.delete().where(theirs).returning(job_table.c.state))
-        ledger.removed(tx, messages=2, jobs=list(states.scalars()), quarantined=1)
-        tx.execute(text(f"DELETE FROM messages WHERE id IN ('{gone[0]}', '{gone[1]}')"))
-        tx.execute(text("DELETE FROM quarantine"))
+    def prune(tx: Connection) -> None:
+        assert removal.remove(tx, [done.message_id, dead.message_id]) == 2
+        assert pruning.remove_rest(tx, before=time.time() + 1) == 1
 
     gateway.store.write(prune)
     assert both_ways(gateway) == []

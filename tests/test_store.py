@@ -20,6 +20,7 @@ from sqlalchemy.exc import OperationalError
 from services.errors import RequestRefused, StorageUnwell
 from services.messages import DeliveryStatus, Message, Status, advances
 from services.store import Store, devices, jobs, messages, paces
+from services.store.engine import sqlite_fault
 from services.store.jobs import Job, JobKind
 from services.store.schema import messages as table
 from services.store.schema import metadata
@@ -80,6 +81,37 @@ def test_sqlite_is_set_to_survive_a_power_cut(tmp_path: Path) -> None:
         )
         assert found == [2, 1, "wal"]
         store.engine.dispose()
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("version", "sound"),
+    [
+        ("3.40.1", False),
+        ("3.44.5", False),
+        ("3.44.6", True),
+        ("3.50.7", True),
+        ("3.51.0", False),
+        ("3.51.2", False),
+        ("3.51.3", True),
+        ("3.53.4", True),
+    ],
+)
+def test_a_sqlite_with_the_fault_of_the_log_is_used_without_the_log(
+    version: str, sound: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Store(None, tmp_path)  # a sound one has made the database
+    before.migrate()
+    kept = keep(before, inbound())
+    before.close()
+    monkeypatch.setattr("services.store.engine.sqlite_version", lambda: version)
+    store = Store(None, tmp_path)
+    found = store.read(lambda tx: [tx.execute(text(f"PRAGMA {name}")).scalar() for name in PRAGMAS])
+    assert found == ([2, 1, "wal"] if sound else [3, 1, "delete"])
+    assert (sqlite_fault() == "") is sound
+    assert kept is not None
+    assert store.read(lambda tx: messages.by_id(tx, kept.id)) == kept
+    assert keep(store, inbound("x2")) is not None
     store.close()
 
 

@@ -22,7 +22,7 @@ def test_every_mutant_has_its_place_in_the_product(
     check: Check, mutant: Mutant, tmp_path: Path
 ) -> None:
     copy = tmp_path / mutant.file
-    copy.parent.mkdir(parents=True)
+    copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_bytes((ROOT / mutant.file).read_bytes())
     spoil(tmp_path, mutant)
     compile(copy.read_text(), mutant.file, "exec")

@@ -140,7 +140,6 @@ def test_the_secret_shows_in_no_error_and_no_log(
     fake: FakeVoipInnovations, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    logging.getLogger("urllib3").setLevel(logging.WARNING)  # as services/logs.py sets it
     provider = carrier(fake, HastyHttp())
     secret = fake.api_secret
     echo = Answer(400, {"error": f"POST /sms/send?api_secret={secret} by {secret}: no"})

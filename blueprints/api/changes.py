@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from services.gateway import Gateway
 from services.messages import Device, message_object
-from services.store import conversations, devices, messages
+from services.store import conversations, counters, devices, messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ def changes_since(
     gateway: Gateway, device: Device, since: int | None, limit: int
 ) -> Changes | None:
     """At most ``limit`` events after ``since`` (without it: none), or ``None`` for a device that
-    has been revoked meanwhile. A ``since`` that was never given out asks for a reset.
+    has been revoked meanwhile. A ``since`` that was never given out asks for a reset, as does one
+    from before somebody was forgotten or a backup was put back.
     """
     numbers = [setting.number for setting in gateway.settings.for_extension(device.extension)]
 
@@ -35,7 +36,8 @@ def changes_since(
         # Read first: on PostgreSQL each statement sees what was committed before it began. What
         # is newer than this may be seen only in part, and is left for the next time.
         latest = messages.latest_seq(tx)
-        if since is None or since > latest:
+        reset = counters.value(tx, counters.RESET) or 0
+        if since is None or since > latest or since < reset:
             return Changes(latest, reset=since is not None)
         changed = messages.changed_since(tx, numbers, since, limit + 1)
         marks = conversations.read_since(tx, device.extension, since, limit + 1)

@@ -30,7 +30,8 @@ def upload_media(asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
     file_id = uuid7()
     file = take(house(), caller().extension, file_id, _kept(file_id, asked["file"]))
     told = {"id": file.id, "content_type": file.content_type, "size": file.size}
-    told |= {"name": file.name, "state": file.state, "url": house().media.link(file)}
+    told |= {"name": file.name, "state": file.state, "reason": None}
+    told["url"] = house().media.link(file)
     return told, 201
 
 

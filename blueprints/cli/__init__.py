@@ -3,6 +3,7 @@
 from flask import Flask
 
 from blueprints.cli import (
+    activity,
     backup,
     carriers,
     check,
@@ -10,11 +11,16 @@ from blueprints.cli import (
     contacts,
     database,
     devices,
+    export,
     media,
     messages,
+    people,
+    prune,
     push,
     quarantine,
     recover,
+    repairs,
+    restore,
     settings,
     simulate,
     status,
@@ -25,11 +31,13 @@ from services.gateway import Gateway
 
 COMMANDS = (
     status.status,
+    activity.activity,
     config.group,
     webhooks.webhooks,
     settings.group,
     devices.group,
     contacts.group,
+    people.group,
     messages.group,
     media.group,
     quarantine.group,
@@ -38,6 +46,7 @@ COMMANDS = (
     simulate.simulate,
     worker.worker,
     backup.backup,
+    restore.put_back,
     database.group,
 )
 
@@ -45,7 +54,15 @@ COMMANDS = (
 def register(app: Flask, gateway: Gateway) -> None:
     """Add the operator's commands to ``flask``."""
     app.extensions["gateway"] = gateway  # where the commands find it
-    messages.group.add_command(recover.recover)
-    messages.group.add_command(check.check)
+    for one in (
+        recover.recover,
+        repairs.retry,
+        repairs.settle,
+        repairs.route,
+        export.export,
+        check.check,
+        prune.prune,
+    ):
+        messages.group.add_command(one)
     for command in COMMANDS:
         app.cli.add_command(command)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from blueprints.cli.terminal import command, gateway, note
-from services.store.backup import back_up, back_up_database, is_embedded
+from services.store.backup import back_up, back_up_database, is_embedded, look_into
 
 DATABASE_FILES = {".db", ".sqlite", ".sqlite3"}
 
@@ -28,12 +28,16 @@ def backup(target: Path) -> None:
         return
     storage = gateway().environment.service.storage_path.resolve()
     made = back_up(store.engine, storage, target)
-    everything = "Everything" if is_embedded(store.engine) else "What is not in PostgreSQL"
-    click.echo(f"{everything} was copied to {made}.")
-    if not is_embedded(store.engine):
+    if is_embedded(store.engine):
+        click.echo(f"Everything was copied to {made}.")
+        _check(made)
+    else:
+        click.echo(f"What is not in PostgreSQL was copied to {made}.")
+        address = store.engine.url.set(drivername="postgresql", password=None, query={})
         note(
-            "The messages and devices are in PostgreSQL and not in this copy: back them up with "
-            "pg_dump. Message Settings are in both."
+            "The messages and devices are in PostgreSQL and not in this copy. Now run: "
+            f"pg_dump --format=custom --no-owner --file={made / 'textbridge.dump'} "
+            f"{address.render_as_string()}"
         )
     if gateway().environment.bucket is not None:
         note(
@@ -41,3 +45,14 @@ def backup(target: Path) -> None:
             "replication protect them."
         )
     note(".env is not in it: keep a copy of it in a safe place, for APP_KEY above all.")
+
+
+def _check(made: Path) -> None:
+    """Say what the copy holds, as it says itself. Raises ``StorageUnwell`` for a damaged one."""
+    found = look_into(gateway().store.engine, made)
+    click.echo(
+        f"Checked: {found.messages} messages in {found.conversations} conversations, "
+        f"{found.devices} devices, {len(found.files)} attachments."
+    )
+    if found.missing and gateway().environment.bucket is None:
+        note(f"{len(found.missing)} attachments were not in the storage folder, or not whole.")

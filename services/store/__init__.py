@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.store.bell import Bell, open_bell
 from services.store.engine import open_engine
+from services.store.erasing import write_anew
 from services.store.migrate import is_current, migrate
 from services.store.turn import Turn
 from services.store.writer import Writer, unwell
@@ -79,11 +80,26 @@ class Store:
         self._readers.append(connection) if len(self._readers) < READERS else connection.close()
         return result
 
+    def write_anew(self) -> bool:
+        """Leave nothing of what was deleted in SQLite's files, see ``erasing.write_anew``.
+
+        Whoever wants to write waits as long as it takes. PostgreSQL does it by itself.
+        """
+        if self.engine.dialect.name != "sqlite":
+            return True
+        self._close_readers()
+        with self._turn.taken():
+            return write_anew(self.engine)
+
+    def let_go(self) -> None:
+        """Close the database's files until somebody asks for something again."""
+        self._close_readers()
+        self.engine.dispose()
+
     def close(self) -> None:
         """Give all connections back."""
         self.bell.close()
-        self._close_readers()
-        self.engine.dispose()
+        self.let_go()
         self._turn.close()
 
     def _close_readers(self) -> None:

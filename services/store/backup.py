@@ -1,7 +1,7 @@
 """Backups: a copy that fits together, made while everything runs, complete or not there at all.
 
 The database is copied first and the attachments after it, so that every file that the copied
-database knows of is in the copy, too.
+database knows of is in the copy, too. What a copy holds, it is asked itself (``look_into``).
 """
 
 import os
@@ -9,9 +9,11 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import quote
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
@@ -25,6 +27,30 @@ DATABASE = "textbridge.db"
 SETTINGS = "message_settings.json"
 KEY = "app.key"
 MEDIA = "media"
+
+_COUNTS = {
+    "messages": "SELECT count(*) FROM messages",
+    "conversations": "SELECT count(*) FROM conversations",
+    "devices": "SELECT count(*) FROM devices WHERE revoked_at IS NULL",
+    "waiting": "SELECT count(*) FROM jobs WHERE kind = 'send' AND state IN ('due', 'leased')",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a copy holds; ``version`` is its newest migration.
+
+    ``waiting`` are the messages that were still to be sent when it was made. ``files`` are the ids
+    of the attachments that its messages have, ``missing`` those not in it, or not whole.
+    """
+
+    version: str
+    messages: int
+    conversations: int
+    devices: int
+    waiting: int
+    files: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
 def is_embedded(engine: Engine) -> bool:
@@ -43,12 +69,52 @@ def back_up(engine: Engine, storage: Path, folder: Path) -> Path:
         unfinished.mkdir(mode=0o700, parents=True)
         if is_embedded(engine):
             _copy_database(engine, unfinished / DATABASE)
-            _copy_file(storage / SETTINGS, unfinished / SETTINGS)
+            copy_file(storage / SETTINGS, unfinished / SETTINGS)
         else:
             _write_settings(engine, unfinished / SETTINGS)
-        _copy_file(storage / KEY, unfinished / KEY)
+        copy_file(storage / KEY, unfinished / KEY)
         _copy_media(storage / MEDIA, unfinished / MEDIA)
     return target
+
+
+def look_into(engine: Engine, folder: Path) -> Contents:
+    """Check a copy of SQLite's database and its files. Raises ``StorageUnwell`` for a damaged one.
+
+    ``engine`` is any on SQLite; nothing in the folder changes.
+    """
+    sqlite: Any = engine.dialect.dbapi
+    address = f"file:{quote(str((folder / DATABASE).resolve()))}?mode=ro&immutable=1"
+    try:
+        with closing(sqlite.connect(address, uri=True)) as copy:
+            _refuse_damaged(copy)
+            (version,) = copy.execute("SELECT version_num FROM alembic_version").fetchone()
+            counts = {name: copy.execute(query).fetchone()[0] for name, query in _COUNTS.items()}
+            files = copy.execute("SELECT id, size FROM attachments WHERE state = 'kept'").fetchall()
+    except sqlite.Error as error:
+        raise StorageUnwell(f"{folder / DATABASE} cannot be read: {error}.") from error
+    missing = tuple(str(id) for id, size in files if _size(media_path(folder, id)) != size)
+    known = tuple(str(id) for id, _ in files)
+    return Contents(str(version), **counts, files=known, missing=missing)
+
+
+def media_path(folder: Path, file_id: str) -> Path:
+    """Where an attachment is in a storage folder, and in a copy of one."""
+    return folder / MEDIA / file_id[-2:] / file_id
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def _refuse_damaged(copy: Any) -> None:
+    found = copy.execute("PRAGMA integrity_check").fetchone()[0]
+    if found == "ok" and copy.execute("PRAGMA foreign_key_check").fetchone() is not None:
+        found = "rows refer to others that are not there"
+    if found != "ok":
+        raise StorageUnwell(f"The copy of the database is damaged: {found}.")
 
 
 def back_up_database(engine: Engine, target: Path) -> None:
@@ -84,11 +150,9 @@ def _copy_database(engine: Engine, target: Path) -> None:
             driver: Any = source.driver_connection
             driver.backup(copy)
             copy.execute("PRAGMA journal_mode=DELETE")  # one file, with nothing beside it
-            found = copy.execute("PRAGMA integrity_check").fetchone()[0]
+            _refuse_damaged(copy)
     except sqlite.Error as error:
         raise StorageUnwell(f"The database cannot be copied: {error}.") from error
-    if found != "ok":
-        raise StorageUnwell(f"The copy of the database is damaged: {found}.")
     _flush(target)
 
 
@@ -98,7 +162,7 @@ def _copy_media(source: Path, target: Path) -> None:
     for file in source.glob("*/*"):
         if file.suffix != ".part":
             (target / file.parent.name).mkdir(mode=0o700, exist_ok=True)
-            _copy_file(file, target / file.parent.name / file.name)
+            copy_file(file, target / file.parent.name / file.name)
     _flush(target)
 
 
@@ -113,7 +177,7 @@ def _write_settings(engine: Engine, target: Path) -> None:
         _write_file(BytesIO(content), target)
 
 
-def _copy_file(source: Path, target: Path) -> None:
+def copy_file(source: Path, target: Path) -> None:
     """Copy a file, readable by its owner only, safely to the disk; one that is gone is left out."""
     try:
         reader = source.open("rb")

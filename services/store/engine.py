@@ -14,6 +14,10 @@ except ImportError:  # pragma: no cover - depends on the platform
 BUSY_MILLISECONDS = 5000
 WAL_PAGES = 4000  # 16 MB between two checkpoints: most of what one writes back is written again
 WRITE = "textbridge_write"
+# Where the fault of the write-ahead log is mended, https://sqlite.org/wal.html#walresetbug: from
+# this version on, and in the last releases of two older lines.
+SOUND = (3, 51, 3)
+SOUND_TOO = ((3, 44, 6), (3, 50, 7))
 
 
 def open_engine(database_url: str | None, storage: Path) -> Engine:
@@ -40,12 +44,25 @@ def sqlite_version() -> str:
     return str(sqlite.sqlite_version)
 
 
+def sqlite_fault() -> str:
+    """Why this SQLite is used without a write-ahead log, and the remedy; empty for a sound one."""
+    version = sqlite_version()
+    numbers = tuple(int(part) for part in version.split("."))
+    if numbers >= SOUND or any(one[:2] == numbers[:2] and numbers >= one for one in SOUND_TOO):
+        return ""
+    return (
+        f"SQLite {version} can corrupt its write-ahead log, so Textbridge works without one, which "
+        f"is slower. Install SQLite {'.'.join(map(str, SOUND))} or newer (docs/backup.md)."
+    )
+
+
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
+    journal, flush = ("DELETE", "EXTRA") if sqlite_fault() else ("WAL", "FULL")
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute(f"PRAGMA journal_mode={journal}")
+    cursor.execute(f"PRAGMA synchronous={flush}")
     cursor.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()

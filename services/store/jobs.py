@@ -75,6 +75,7 @@ class Job:
     started: bool = False
     error: str | None = None
     created_at: float = field(default_factory=time.time)
+    updated_at: float = 0.0
 
 
 def _free() -> Select[Any]:
@@ -247,6 +248,12 @@ def hasten_all(tx: Connection, destination: str, target: str | None, seconds: fl
     tx.execute(update(jobs).where(later).values(due=due, hold_until=due + HOLD_SECONDS))
 
 
+def set_back(tx: Connection, seconds: float) -> None:
+    """After the clock was set back, let what waits wait no longer than it was meant to."""
+    earlier = {"due": jobs.c.due - seconds, "hold_until": jobs.c.hold_until - seconds}
+    tx.execute(update(jobs).where(DUE, jobs.c.due > time.time()).values(earlier))
+
+
 def open_of(tx: Connection, message_id: str, kind: JobKind) -> int:
     """How many jobs of a kind a message still waits for."""
     statement = (
@@ -269,18 +276,36 @@ def of(tx: Connection, message_id: str) -> list[Job]:
     return [_job(row) for row in tx.execute(statement)]
 
 
-def dead(tx: Connection, limit: int) -> list[Job]:
-    """Dead letters, newest first."""
+def dead(
+    tx: Connection, limit: int, *, kind: JobKind | None = None, before: int | None = None
+) -> list[Job]:
+    """Dead letters of a kind or of all, newest first; from before one's id, if it is given."""
     statement = select(jobs).where(DEAD).order_by(jobs.c.id.desc()).limit(limit)
+    if kind is not None:
+        statement = statement.where(jobs.c.kind == str(kind))
+    if before is not None:
+        statement = statement.where(jobs.c.id < before)
     return [_job(row) for row in tx.execute(statement)]
 
 
-def revive(tx: Connection, message_id: str, kinds: Iterable[str] | None = None) -> list[Job]:
-    """Make the dead letters of a message due again; returns them."""
+def dead_counts(tx: Connection) -> dict[str, int]:
+    """How many dead letters there are of each kind."""
+    statement = select(jobs.c.kind, func.count()).where(DEAD).group_by(jobs.c.kind)
+    return {str(kind): int(count) for kind, count in tx.execute(statement)}
+
+
+def by_id(tx: Connection, job_id: int) -> Job | None:
+    """One job."""
+    row = tx.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+    return _job(row) if row is not None else None
+
+
+def revive(tx: Connection, job_ids: Iterable[int]) -> list[Job]:
+    """Make dead letters due again; returns those that were dead, as they are now."""
     now = time.time()
     statement = (
         update(jobs)
-        .where(DEAD, jobs.c.message_id == message_id)
+        .where(DEAD, jobs.c.id.in_(list(job_ids)))
         .values(
             state="due",
             due=now,
@@ -293,9 +318,14 @@ def revive(tx: Connection, message_id: str, kinds: Iterable[str] | None = None) 
         )
         .returning(*jobs.c)
     )
-    if kinds is not None:
-        statement = statement.where(jobs.c.kind.in_(list(kinds)))
     return [_job(row) for row in tx.execute(statement)]
+
+
+def lay_to_rest(tx: Connection, message_id: str, kind: JobKind) -> None:
+    """Note that what was given up for a message has been done after all."""
+    given_up = and_(DEAD, jobs.c.message_id == message_id, jobs.c.kind == str(kind))
+    statement = update(jobs).where(given_up).values(state="done", updated_at=time.time())
+    ledger.book(tx, Entry.JOBS_DONE, tx.execute(statement).rowcount)
 
 
 def counts(tx: Connection) -> dict[tuple[str, str], int]:
@@ -346,6 +376,23 @@ def orphans(tx: Connection) -> list[Job]:
     return [_job(row) for row in tx.execute(statement)]
 
 
+def seize(tx: Connection, kind: JobKind, owner: str) -> list[Job]:
+    """Lease every open job of a kind, whoever holds it: only where no worker is at work."""
+    statement = update(jobs).where(LIVE, jobs.c.kind == str(kind))
+    found = tx.execute(statement.values(state="leased", owner=owner).returning(*jobs.c))
+    return sorted(map(_job, found), key=lambda job: job.id)
+
+
+def begin_anew(tx: Connection) -> int:
+    """Let every open job begin as if it were new, and no worker be known; returns how many."""
+    now = time.time()
+    hold = now + HOLD_SECONDS
+    tx.execute(workers.delete())
+    statement = update(jobs).where(LIVE)
+    values = {"owner": None, "attempts": 0, "lapses": 0, "started": False, "created_at": now}
+    return tx.execute(statement.values(state="due", hold_until=hold, **values)).rowcount
+
+
 def _job(row: Row[Any]) -> Job:
     return Job(
         kind=JobKind(row.kind),
@@ -363,4 +410,5 @@ def _job(row: Row[Any]) -> Job:
         started=row.started,
         error=row.error,
         created_at=row.created_at,
+        updated_at=row.updated_at,
     )

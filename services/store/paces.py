@@ -8,17 +8,18 @@ there yet cannot be locked, and as everything that changes messages takes the se
 nodes wait for each other.
 """
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
+from services.store import counters
 from services.store.dialect import insert
-from services.store.schema import counters, paces
+from services.store.schema import paces
 
 BURST_SECONDS = 1.0
 
 
 def wait(tx: Connection, name: str, now: float) -> float:
     """Seconds until a pace allows another message; 0 when it may leave now."""
-    tx.execute(select(counters.c.value).where(counters.c.name == "seq").with_for_update())
+    counters.hold_sequence(tx)
     due = tx.execute(select(paces.c.due).where(paces.c.name == name)).scalar()
     return max(0.0, (due or 0.0) - now - BURST_SECONDS)
 
@@ -29,3 +30,8 @@ def count(tx: Connection, name: str, rate: float, now: float) -> None:
     after = max(due or 0.0, now) + 1.0 / rate
     statement = insert(tx, paces).values(name=name, due=after)
     tx.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"due": after}))
+
+
+def set_back(tx: Connection, seconds: float) -> None:
+    """After the clock was set back, let nothing wait for a moment that is now far off."""
+    tx.execute(update(paces).values(due=paces.c.due - seconds))

@@ -2,6 +2,8 @@
 
 from torture.check import Check
 from torture.checks import (
+    clock_jumps,
+    disk_trouble,
     forged,
     fuzz,
     kill_points,
@@ -9,15 +11,25 @@ from torture.checks import (
     media,
     power_cuts,
     random_kills,
+    repeats,
+    restarts,
     secrets,
+    settings_trouble,
     slow_clients,
     ssrf,
+    syscall_kills,
 )
 
 CHECKS: tuple[Check, ...] = (
     random_kills.CHECK,
     kill_points.CHECK,
+    syscall_kills.CHECK,
     power_cuts.CHECK,
+    disk_trouble.CHECK,
+    repeats.CHECK,
+    settings_trouble.CHECK,
+    clock_jumps.CHECK,
+    restarts.CHECK,
     forged.CHECK,
     matrix.CHECK,
     ssrf.CHECK,

@@ -94,18 +94,20 @@ def run(ground: Ground, scale: Scale) -> Figures:
     }
 
 
+TOO_EARLY = Mutant(
+    "services/gateway.py",
+    "outcomes = self._take_in(provider, call, provider.parse(call))",
+    'outcomes = []; __import__("gevent").spawn_later('
+    "0.2, self._take_in, provider, call, list(provider.parse(call)))",
+    "texts are acknowledged before they are on disk",
+)
+
 CHECK = Check(
     name="random_kills",
     claim="Killed at random under load, every acknowledged text is kept once and pushed.",
     run=run,
     mutants=(
-        Mutant(
-            "services/gateway.py",
-            "outcomes = self._take_in(provider, call, provider.parse(call))",
-            'outcomes = []; __import__("gevent").spawn_later('
-            "0.2, self._take_in, provider, call, list(provider.parse(call)))",
-            "texts are acknowledged before they are on disk",
-        ),
+        TOO_EARLY,
         Mutant(
             "services/store/migrations/versions/0001_first.py",
             'sa.UniqueConstraint("provider", "provider_id", "number"),',

@@ -79,7 +79,7 @@ const isPicture = (file) => /^image\/(jpeg|png|gif|webp|avif|bmp)$/.test(file.co
 function makeFile(file) {
   // Most are pictures: with the room for one, nothing moves when it comes.
   if (file.state === "pending") return el("p", { class: "picture waiting", text: "On its way …" });
-  if (file.state === "failed") return el("p", { class: "file-note", text: "A file could not be fetched." });
+  if (file.state === "failed") return el("p", { class: "file-note", text: file.reason ?? "A file could not be fetched." });
   const address = file.blob ? URL.createObjectURL(file.blob) : filePath(file.url);
   return isPicture(file) ? picture(file, address) : fileLink(file, address);
 }

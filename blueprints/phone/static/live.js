@@ -110,11 +110,11 @@ export class Live {
     this.#polls -= 1;
     this.#isThere();
     for (const event of news.events) await state.happened(event);
-    this.#since = news.reset ? await state.refresh() : news.next;
+    this.#since = news.reset ? await state.startOver() : news.next;
   }
 
   async #take({ id, event, data }) {
-    if (event === "reset") this.#since = await state.refresh();
+    if (event === "reset") this.#since = await state.startOver();
     else if (data) await state.happened(JSON.parse(data));
     if (id && event !== "reset") this.#since = id;
   }

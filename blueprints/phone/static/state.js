@@ -40,6 +40,13 @@ class State extends EventTarget {
     return me.sync_token;
   }
 
+  // What this device has kept may be deleted by now.
+  async startOver() {
+    this.#messages.clear();
+    await db.replace("messages", []);
+    return this.refresh();
+  }
+
   async loadMe() {
     await this.#keepMe(await call("GET", "me"));
   }

@@ -1,0 +1,153 @@
+"""``flask people``: what is kept of one person outside, handed out or deleted on request."""
+
+import json
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from blueprints.cli.terminal import Group, document, facts, gateway, json_option, note
+from services import keeping
+from services.errors import MediaError, NumberError, RequestRefused
+from services.keeping import Person
+from services.messages import Attachment, Message, message_object
+from services.phone_numbers import peer
+from services.store import contacts, messages, quarantine
+
+REPEATED_SECONDS = 86_400.0  # so long carriers repeat, and list, what came in
+group = Group("people", help="People outside: what is kept of one, and deleting it.")
+
+
+@group.command()
+@click.argument("number")
+@click.argument("folder", type=click.Path(path_type=Path))
+def export(number: str, folder: Path) -> None:
+    """Write everything that is kept of NUMBER into the new FOLDER.
+
+    person.json holds the name, the messages and what is in quarantine; the files are below media/.
+    Of group conversations it has what this person wrote.
+    """
+    them = _peer(number)
+    known = keeping.person(gateway(), them)
+    folder.mkdir(mode=0o700, parents=True)
+    told = []
+    for seq in known.messages:
+        found = gateway().store.read(partial(messages.by_seq, seqs=[seq]))
+        told += [_written(message, folder / "media") for message in found.values()]
+    calls = [gateway().store.read(partial(quarantine.by_id, row_id=id)) for id in known.quarantined]
+    everybody = gateway().store.read(contacts.everybody)
+    content = {
+        "number": them,
+        "name": next((one.name for one in everybody if one.number == them), None),
+        "messages": told,
+        "quarantine": [
+            {
+                "carrier": call.provider,
+                "query": call.query,
+                "body": call.body.decode(errors="replace"),
+            }
+            for call in calls
+            if call is not None
+        ],
+    }
+    file = folder / "person.json"
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+    click.echo(f"{len(told)} messages were written to {folder}.")
+
+
+@group.command()
+@click.argument("number")
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def forget(number: str, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Delete for good what is kept of NUMBER.
+
+    That is every message to and from it, with files; what it wrote in groups; its name; webhooks in
+    quarantine that name it. What others wrote in the same groups stays. Exit code 1 if something
+    had to stay because it is still being delivered.
+    """
+    them = _peer(number)
+    known = keeping.person(gateway(), them)
+    if as_json:
+        document(_counts(them, known))
+    else:
+        _tell(them, known)
+    if dry_run:
+        return
+    if not yes:
+        click.confirm("Delete this for good?", abort=True, err=True)
+    young = _young(known)
+    removed = keeping.forget(gateway(), them, known)
+    click.echo(f"{removed} messages were deleted.", err=True)
+    _warn(young)
+    left = len(keeping.person(gateway(), them).messages)
+    if left:
+        note(f"{left} messages are still being delivered and stay: run this again in a while.")
+        raise SystemExit(1)
+
+
+def _warn(young: bool) -> None:
+    if not gateway().store.write_anew():
+        note("SQLite's log was in use and still has it until Textbridge is restarted.")
+    if young:
+        note(
+            "The newest message is less than a day old, and carriers may tell of it again: run "
+            "this again tomorrow."
+        )
+    note("Backups and the carriers still have it, and so may the apps of your extensions.")
+
+
+def _young(known: Person) -> bool:
+    newest = gateway().store.read(partial(messages.by_seq, seqs=list(known.messages[-1:])))
+    return any(time.time() - one.created_at < REPEATED_SECONDS for one in newest.values())
+
+
+def _peer(written: str) -> str:
+    try:
+        return peer(written, gateway().country)
+    except NumberError as error:
+        raise RequestRefused("invalid_number", str(error)) from None
+
+
+def _counts(them: str, known: Person) -> dict[str, Any]:
+    return {
+        "number": them,
+        "messages": len(known.messages),
+        "waiting": known.waiting,
+        "groups": known.groups,
+        "quarantined": len(known.quarantined),
+    }
+
+
+def _tell(them: str, known: Person) -> None:
+    facts(
+        (
+            ("Number", them),
+            ("Messages", len(known.messages)),
+            ("  must wait", f"{known.waiting} with something still to be done"),
+            ("Groups", f"{known.groups} with others, whose own messages stay"),
+            ("Quarantine", len(known.quarantined)),
+        )
+    )
+
+
+def _written(message: Message, folder: Path) -> dict[str, Any]:
+    """A message as the REST API shows it; in the place of a link to a file, its name here."""
+    return message_object(message, lambda file: _file(file, folder))
+
+
+def _file(file: Attachment, folder: Path) -> str:
+    try:
+        content = gateway().media.open(file.id).read_bytes()
+    except MediaError:
+        note(f"The file {file.name} ({file.id}) is not there.")
+        return ""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    target = folder / (file.id + Path(file.name).suffix[:10])
+    target.touch(mode=0o600)
+    target.write_bytes(content)
+    return f"media/{target.name}"

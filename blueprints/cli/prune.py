@@ -1,0 +1,85 @@
+"""``flask messages prune``: what is older than it is to be kept, counted or deleted now."""
+
+import re
+import time
+from dataclasses import asdict
+
+import click
+
+from blueprints.cli.terminal import command, document, facts, gateway, json_option, moment
+from services import keeping
+from services.keeping import Ages
+from services.store.pruning import Outdated
+
+_DAYS = re.compile(r"([0-9]{1,5})d?", re.ASCII)
+
+
+def _days(value: str) -> int:
+    """An age in days: ``365d`` or ``365``."""
+    written = _DAYS.fullmatch(value)
+    if written is None or not int(written[1]):
+        raise click.BadParameter(f"“{value}” is no age. Write it in days, such as 365d.")
+    return int(written[1])
+
+
+@command("prune")
+@click.option("--older-than", type=_days, metavar="DAYS", help="Messages of this age: 365d.")
+@click.option("--media-older-than", type=_days, metavar="DAYS", help="Only files of this age.")
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def prune(
+    older_than: int | None, media_older_than: int | None, dry_run: bool, yes: bool, as_json: bool
+) -> None:
+    """Delete old messages for good, with all that belongs to them, or only their files.
+
+    Without an age those of KEEP_MESSAGES_DAYS and KEEP_MEDIA_DAYS count; the delivery worker does
+    the same by itself. What something is still to be done for stays.
+    """
+    ages = _ages(older_than, media_older_than)
+    found = keeping.outdated(gateway(), ages)
+    if as_json:
+        document(asdict(found))
+    else:
+        _tell(found, ages)
+    if dry_run:
+        return
+    if not yes:
+        click.confirm("Delete this for good?", abort=True, err=True)
+    while keeping.prune(gateway(), ages):
+        time.sleep(keeping.PAUSE_SECONDS)
+    click.echo("Deleted.", err=True)
+
+
+def _ages(messages: int | None, files: int | None) -> Ages:
+    if messages is None and files is None:
+        ages = keeping.ages(gateway())
+        if ages == Ages():
+            raise click.UsageError(
+                "Say --older-than or --media-older-than, or set KEEP_MESSAGES_DAYS or "
+                "KEEP_MEDIA_DAYS in .env."
+            )
+        return ages
+    now = time.time()
+    return Ages(
+        None if messages is None else now - messages * keeping.DAY,
+        None if files is None else now - files * keeping.DAY,
+    )
+
+
+def _tell(found: Outdated, ages: Ages) -> None:
+    if ages.messages is not None:
+        facts(
+            (
+                ("Older than", moment(ages.messages)),
+                ("Messages", found.messages),
+                ("  given up", found.given_up),
+                ("  unrouted", found.unrouted),
+                ("Conversations", found.conversations),
+                ("Quarantine", found.quarantined),
+                ("Must wait", f"{found.waiting} messages with something still to be done"),
+            )
+        )
+    if ages.files is not None:
+        facts((("Files before", moment(ages.files)),))
+    facts((("Files", found.files), ("Bytes", found.bytes)))

@@ -1,0 +1,52 @@
+"""``flask restore``: a backup becomes the installation again."""
+
+from pathlib import Path
+
+import click
+
+from blueprints.cli.server import alone
+from blueprints.cli.terminal import command, gateway, note
+from services.restoring import Restored, restore, restore_beside
+from services.store.backup import is_embedded
+
+
+@command("restore")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def put_back(folder: Path, yes: bool) -> None:
+    """Put back the backup in FOLDER, with the server stopped.
+
+    The backup is checked first. Nothing is overwritten: it goes into a STORAGE_PATH that keeps
+    nothing yet. With PostgreSQL run pg_restore first, then this for the attachments and for what
+    was under way. Texts that waited to be sent become unknown, as they may have been sent since.
+    """
+    house = gateway()
+    storage = house.environment.service.storage_path.resolve()
+    embedded = is_embedded(house.store.engine)
+    if not embedded and not yes:
+        click.confirm("Has pg_restore just put the database back?", abort=True, err=True)
+    with alone(storage):
+        made = restore(house, folder) if embedded else restore_beside(house, folder)
+    _tell(made)
+    if house.environment.bucket is not None:
+        note("The attachments in the bucket are as they were: they are in no backup.")
+    note(
+        "Devices that were revoked and people who were forgotten since the backup are back: revoke "
+        "and forget them again. Then start the server."
+    )
+
+
+def _tell(made: Restored) -> None:
+    known = made.contents
+    if known is not None:
+        click.echo(
+            f"Put back: {known.messages} messages in {known.conversations} conversations, "
+            f"{known.devices} devices."
+        )
+        if known.missing:
+            note(f"{len(known.missing)} attachments were not in the backup, or not whole.")
+    click.echo(f"{made.files} attachments were copied.")
+    click.echo(
+        f"{made.unknown} texts waited to be sent and are unknown now; flask messages list "
+        "--status unknown shows them. Everything else that was due goes out at the start."
+    )
