@@ -2,10 +2,12 @@
 
 from torture.check import Check
 from torture.checks import (
+    brute_force,
     clock_jumps,
     disk_trouble,
     forged,
     fuzz,
+    hostile_texts,
     kill_points,
     matrix,
     media,
@@ -18,6 +20,7 @@ from torture.checks import (
     slow_clients,
     ssrf,
     syscall_kills,
+    toll_fraud,
 )
 
 CHECKS: tuple[Check, ...] = (
@@ -34,7 +37,10 @@ CHECKS: tuple[Check, ...] = (
     matrix.CHECK,
     ssrf.CHECK,
     media.CHECK,
+    hostile_texts.CHECK,
     fuzz.CHECK,
     secrets.CHECK,
     slow_clients.CHECK,
+    brute_force.CHECK,
+    toll_fraud.CHECK,
 )

@@ -207,7 +207,8 @@ class Fuzz:
                 chance.choice(
                     [b"Content-Length: x", b"Content-Length: -1", b"Transfer-Encoding: chunked",
                      b"Range: bytes=9-1,0-", b"X-Forwarded-For: \xff, , 1", b"Accept: \xff/xml",
-                     b"Last-Event-ID: -1", b"Expect: 100-continue", b"Cookie: a=\xff; textbridge_admin=\xff",
+                     b"Last-Event-ID: -1", b"Expect: 100-continue",
+                     b"Cookie: textbridge_admin=\xff",
                      b"Host: \xff", b"If-None-Match: \xff", b"Origin: null", b"Sec-Fetch-Site: x"]
                 )
             )  # fmt: skip
@@ -216,12 +217,13 @@ class Fuzz:
     def _body(self, chance: random.Random) -> bytes:
         kind = chance.randrange(6)
         if kind == 0:
-            return chance.choice(RAW)
+            return bytes(chance.choice(RAW))
         if kind == 1:  # what a carrier sends, spoilt
-            body = chance.choice(self.examples).body
+            body: bytes = chance.choice(self.examples).body
             at = chance.randint(0, len(body))
             return body[:at] + chance.choice((b"", b"\x00", b"null", b"\xff")) + body[at + 1 :]
-        told = {name: chance.choice(VALUES) for name in chance.sample(FIELDS, chance.randint(1, 6))}
+        names = chance.sample(FIELDS, chance.randint(1, 6))
+        told: dict[str, Any] = {name: chance.choice(VALUES) for name in names}
         if kind == 2:
             told = {name: {n: chance.choice(VALUES) for n in FIELDS[:12]} for name in told}
         if kind == 3:

@@ -265,9 +265,9 @@ CHECK = Check(
             "the sender's type is believed",
         ),
         Mutant(
-            "services/http.py",
-            "                if len(body) > most:\n",
-            "                if False:\n",
+            "services/connections.py",
+            "    body = answer.read(most + 1)\n",
+            "    body = answer.read()\n",
             "an answer may be as large as it likes",
         ),
         Mutant(

@@ -25,7 +25,7 @@ from tests.fakes.bandwidth import Answer, Trouble
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
 from torture.ground import DESK, NUMBER, Ground, bearer, demand, wait_until
-from torture.traffic import Line, rows
+from torture.traffic import rows
 
 TEXT_IN, TEXT_OUT, NAME = "heliotrope-in", "heliotrope-out", "heliotrope-name"
 TEXTS = (TEXT_IN, TEXT_OUT, NAME)
@@ -76,7 +76,8 @@ def canaries(ground: Ground) -> dict[str, str]:
     return {
         **{name: value for name, value in env.items() if not name.startswith("BANDWIDTH_")},
         **played,
-        **{name: NOWHERE for name in env if name.endswith("_BASE_URL") and name not in played},
+        **dict.fromkeys(("TWILIO_BASE_URL", "WAVIX_BASE_URL", "APIDAZE_BASE_URL"), NOWHERE),
+        "VOIPMS_BASE_URL": f"{NOWHERE}/rest.php",
         "TWILIO_AUTH_TOKEN": "c0ffee0123456789abcdef0123456789",
         "RINGOTEL_ORG_ID": "15000000000000000000",
         "RINGOTEL_API_URL": f"{NOWHERE}/api",
@@ -107,7 +108,7 @@ class Run:
             {"number": f"+1202555015{n}", "carrier": carrier, "extensions": ["201"]}
             for n, carrier in enumerate(payload_files.carriers())
         ]
-        self.server: Server = ground.server(numbers, **env)
+        self.server: Server = ground.server(numbers, name="storage", kind=Server, **env)
         known = {n: v for n, v in self.server.env.items() if n in secret_names()}
         self.secrets = Canaries(known, {})
         self.bandwidth = ground.bandwidth
@@ -117,9 +118,16 @@ class Run:
         self.token = bearer(self.server)
         self.secrets.made["a device's token"] = self.token
         self.seen: list[tuple[str, bytes]] = []
-        self.line = Line(self.server)
+        self.browser = ground.enter(requests.Session())
+        taken = self.browser.post(
+            f"{self.server.url}/admin/sign-in",
+            data={"password": self.server.env["ADMIN_PASSWORD"]},
+            timeout=20,
+            allow_redirects=False,
+        )
+        demand(taken.status_code == 303, f"the operator cannot sign in: {taken.status_code}")
 
-    def ask(self, method: str, path: str, body: object = None, **headers: str) -> int:
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> int:
         """One request; everything of its answer is looked at later."""
         content = json.dumps(body) if isinstance(body, (dict, list)) else body
         answer = requests.request(
@@ -211,6 +219,7 @@ def _wrong_proofs(this: Run) -> None:
 def _settle(this: Run) -> None:
     """Wait until every destination was tried; what it refused altogether is then left alone."""
     untried = """SELECT destination FROM jobs WHERE kind <> 'reconcile'
+        AND destination NOT IN (SELECT name FROM destinations)
         GROUP BY destination HAVING max(attempts) = 0"""
     wait_until(lambda: not rows(this.server.storage, untried), "a first try of everything")
 
@@ -219,20 +228,11 @@ def _pages(this: Run) -> None:
     """Everything that is for the operator and for whoever watches."""
     for path in ("/ready", "/metrics", "/up", "/", "/api/v1/openapi.json"):
         this.ask("GET", path)
-    with requests.Session() as browser:
-        password = this.server.env["ADMIN_PASSWORD"]
-        taken = browser.post(
-            f"{this.server.url}/admin/sign-in",
-            data={"password": password},
-            timeout=20,
-            allow_redirects=False,
-        )
-        demand(taken.status_code == 303, f"the operator cannot sign in: {taken.status_code}")
-        for path in ("", "carriers", *(f"carriers/{c}" for c in payload_files.carriers()), "devices",
-                     "messages", "activity", "settings"):  # fmt: skip
-            page = browser.get(f"{this.server.url}/admin/{path}", timeout=60)
-            this.seen.append((f"the page /admin/{path}", _without_addresses(page.content)))
-        demand("Sign out" in page.text, f"the operator is not signed in: {page.text[:300]}")
+    for path in ("", "carriers", *(f"carriers/{c}" for c in payload_files.carriers()), "devices",
+                 "message-settings"):  # fmt: skip
+        page = this.browser.get(f"{this.server.url}/admin/{path}", timeout=60)
+        demand("Sign out" in page.text, f"/admin/{path} is not shown: {page.status_code}")
+        this.seen.append((f"the page /admin/{path}", _without_addresses(page.content)))
     for command in (("status",), ("config", "check")):
         done = this.server.flask(*command)
         this.seen.append((f"flask {command[0]}", (done.stdout + done.stderr).encode()))
@@ -287,16 +287,16 @@ CHECK = Check(
     run=run,
     mutants=(
         Mutant(
-            "services/logs.py",
-            'logging.getLogger("urllib3").setLevel(logging.WARNING)',
-            'logging.getLogger("urllib3").setLevel(logging.DEBUG); logging.getLogger().setLevel(10)',
-            "the HTTP library logs what it does",
+            "services/gateway.py",
+            '"webhook", provider=provider.name, ',
+            '"webhook", query=call.query, provider=provider.name, ',
+            "a webhook's address is logged",
         ),
         Mutant(
-            "services/http.py",
-            'raise NotSent("The address is not valid.") from None',
-            'raise NotSent(f"{url} is not valid.") from None',
-            "an address is quoted in an error",
+            "services/push/webhook.py",
+            "{urlsplit(settings.url).hostname}",
+            "{settings.url}",
+            "an error names the whole address that is pushed to",
         ),
     ),
 )

@@ -13,7 +13,7 @@ from time import perf_counter, sleep
 from bench.street import webhook
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import HOOK, NUMBER, Ground, bearer, demand, delivering, serving
+from torture.ground import HOOK, NUMBER, Ground, bearer, delivering, demand, serving
 from torture.traffic import Line
 
 SLOW = 500
@@ -23,7 +23,7 @@ HALVES = (
     b"GET /up HTTP/1.1\r\nHost: x\r\nX-Slow: ",
     b"POST " + HOOK.encode() + b" HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     b"Content-Length: 100000\r\n\r\n[",
-    b"POST /api/v1/media HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 20000000"
+    b"POST /api/v1/media HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 2000000"
     b"\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n",
     b"",
 )

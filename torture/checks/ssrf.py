@@ -316,14 +316,20 @@ CHECK = Check(
     mutants=(
         Mutant(
             "services/connections.py",
+            " or (ip.version == 6 and ip not in INTERNET)",
+            "",
+            "an address of version 6 that is not given out is called",
+        ),
+        Mutant(
+            "services/connections.py",
             "if not all(map(is_public, addresses)):",
             "if not any(map(is_public, addresses)):",
             "a name with a public and a private address is called",
         ),
         Mutant(
             "services/connections.py",
-            "(address, self.port), self.timeout",
-            "(self.host, self.port), self.timeout",
+            "socket.create_connection((address, port), seconds)",
+            "socket.create_connection((host, port), seconds)",
             "a name is resolved again after it was looked at",
         ),
         Mutant(
