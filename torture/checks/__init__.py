@@ -2,15 +2,25 @@
 
 from torture.check import Check
 from torture.checks import (
+    brute_force,
     clock_jumps,
     disk_trouble,
+    forged,
+    fuzz,
+    hostile_texts,
     kill_points,
+    matrix,
+    media,
     power_cuts,
     random_kills,
     repeats,
     restarts,
+    secrets,
     settings_trouble,
+    slow_clients,
+    ssrf,
     syscall_kills,
+    toll_fraud,
 )
 
 CHECKS: tuple[Check, ...] = (
@@ -23,4 +33,14 @@ CHECKS: tuple[Check, ...] = (
     settings_trouble.CHECK,
     clock_jumps.CHECK,
     restarts.CHECK,
+    forged.CHECK,
+    matrix.CHECK,
+    ssrf.CHECK,
+    media.CHECK,
+    hostile_texts.CHECK,
+    fuzz.CHECK,
+    secrets.CHECK,
+    slow_clients.CHECK,
+    brute_force.CHECK,
+    toll_fraud.CHECK,
 )
