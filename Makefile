@@ -1,5 +1,5 @@
 # make run: a running system. make test: every test. Python 3.11 or newer is all they need.
-.PHONY: install run check test bench test-tools lock image prove-image
+.PHONY: install run check test bench torture torture-smoke torture-mutants test-tools lock image prove-image
 
 PYTHON ?= python3
 VENV := .venv
@@ -21,6 +21,15 @@ check: $(VENV)/.dev ## formatting, lint, types and the plan of the house
 
 bench: $(VENV)/.dev ## how fast and how large it is, beside the limits of this machine
 	$(BIN)/python -m bench
+
+torture: $(VENV)/.dev ## what it promises, under the faults that it is promised for: 45 minutes
+	$(BIN)/python -m torture
+
+torture-smoke: $(VENV)/.dev ## the same at its smallest; a part of make test
+	$(BIN)/python -m torture --scale smoke
+
+torture-mutants: $(VENV)/.dev ## prove that each of these checks can fail
+	$(BIN)/python -m torture --mutants
 
 lock: $(VENV)/.dev ## renew the locked versions of the dependencies
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \

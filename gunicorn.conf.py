@@ -38,8 +38,25 @@ _environment = _read()
 _service = _environment.service
 _storage = _service.storage_path.resolve()
 _run = _storage / "run"
-_metrics = _run / "metrics"
-_metrics.mkdir(parents=True, exist_ok=True)
+_run.mkdir(parents=True, exist_ok=True)
+_memory = Path("/dev/shm")  # noqa: S108 - for what need not outlive us; with no disk in it to fill
+_in_memory = os.access(_memory, os.W_OK)
+
+
+def _counting_place() -> Path:
+    """Where the processes count: files mapped into memory, which on a full disk would kill them."""
+    if _in_memory:
+        about = _storage.stat()
+        place = _memory / f"textbridge-{os.geteuid()}-{about.st_dev:x}-{about.st_ino:x}"
+        place.mkdir(mode=0o700, exist_ok=True)
+        if not place.is_symlink() and place.stat().st_uid == os.geteuid():
+            return place
+    place = _run / "metrics"
+    place.mkdir(exist_ok=True)
+    return place
+
+
+_metrics = _counting_place()
 count_in(_metrics)
 
 import gevent.server
@@ -70,7 +87,7 @@ logconfig_dict = {
     },
 }
 # In memory: with a hung disk the parent would take its processes for hung.
-worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+worker_tmp_dir = str(_memory) if _in_memory else None
 
 
 class Idle(gevent.Timeout):  # type: ignore[misc]
@@ -162,7 +179,7 @@ def on_starting(server: Any) -> None:
     # Not gunicorn's own pidfile: after a crash it takes any process of that number for a server.
     (_run / "server.pid").write_text(str(os.getpid()))
     shutil.rmtree(_metrics)
-    _metrics.mkdir()
+    _metrics.mkdir(mode=0o700)
     try:
         store = Store(_service.database_url, _storage)
         store.migrate()
@@ -215,6 +232,11 @@ def post_fork(server: Any, worker: Any) -> None:
     """Being told to stop counts from the first moment, also before everything is imported."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, worker.handle_quit)
+
+
+def on_exit(server: Any) -> None:
+    """Leave nothing behind in memory."""
+    shutil.rmtree(_metrics, ignore_errors=True)
 
 
 def child_exit(server: Any, worker: Any) -> None:

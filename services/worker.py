@@ -18,7 +18,7 @@ from services.errors import DeliveryError, Kind, StorageUnwell
 from services.gateway import Gateway
 from services.listening import Listening
 from services.push.base import TwoWayChannel
-from services.store import clock, destinations, jobs
+from services.store import clock, destinations, jobs, paces
 from services.store.engine import sqlite_fault
 from services.store.jobs import WORKER_SILENT_SECONDS, Job, JobKind
 
@@ -30,6 +30,7 @@ BEAT_SECONDS = 5.0
 INDEX_SECONDS = 1.0
 RECOVERY_SECONDS = 900.0
 SWEEP_SECONDS = 3600.0
+CLOCK_STEP_SECONDS = 1.0  # smaller ones cost nobody anything
 CHECK_SECONDS = 60.0
 ROUTE_AGAIN_SECONDS = 5.0  # processes see a change of Message Settings within a second
 
@@ -69,6 +70,7 @@ class Worker:
         self._next_routing = math.inf
         self._generation = ""
         self._listens = True
+        self._clock_ahead = time.time() - time.monotonic()
 
     def __enter__(self) -> "Worker":
         self._lock.acquire()
@@ -108,6 +110,7 @@ class Worker:
 
     def _housekeeping(self, rung: int) -> None:
         now = time.monotonic()
+        self._mind_the_clock()
         if now >= self._next_beat:
             self._beat()
             self._next_beat = now + BEAT_SECONDS
@@ -144,6 +147,20 @@ class Worker:
         """Check conservation: one worker does it for all."""
         if self._gateway.store.read(partial(jobs.is_youngest, worker_id=self.id)):
             self._gateway.conservation.check()
+
+    def _mind_the_clock(self) -> None:
+        """Once the clock has been set back, what was to wait a minute is not to wait a day."""
+        ahead = time.time() - time.monotonic()
+        back = self._clock_ahead - ahead
+        if back > CLOCK_STEP_SECONDS:
+            self._gateway.store.write(lambda tx: self._set_back(tx, back))
+            log.warning("the clock was set back", seconds=round(back))
+        self._clock_ahead = ahead
+
+    def _set_back(self, tx: Connection, seconds: float) -> None:
+        jobs.set_back(tx, seconds)
+        paces.set_back(tx, seconds)
+        destinations.resume_all(tx)
 
     def _beat(self) -> None:
         """Say that this worker lives, and take back what the dead have left.

@@ -247,6 +247,12 @@ def hasten_all(tx: Connection, destination: str, target: str | None, seconds: fl
     tx.execute(update(jobs).where(later).values(due=due, hold_until=due + HOLD_SECONDS))
 
 
+def set_back(tx: Connection, seconds: float) -> None:
+    """After the clock was set back, let what waits wait no longer than it was meant to."""
+    earlier = {"due": jobs.c.due - seconds, "hold_until": jobs.c.hold_until - seconds}
+    tx.execute(update(jobs).where(DUE, jobs.c.due > time.time()).values(earlier))
+
+
 def open_of(tx: Connection, message_id: str, kind: JobKind) -> int:
     """How many jobs of a kind a message still waits for."""
     statement = (

@@ -8,7 +8,7 @@ there yet cannot be locked, and as everything that changes messages takes the se
 nodes wait for each other.
 """
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from services.store.dialect import insert
 from services.store.schema import counters, paces
@@ -29,3 +29,8 @@ def count(tx: Connection, name: str, rate: float, now: float) -> None:
     after = max(due or 0.0, now) + 1.0 / rate
     statement = insert(tx, paces).values(name=name, due=after)
     tx.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"due": after}))
+
+
+def set_back(tx: Connection, seconds: float) -> None:
+    """After the clock was set back, let nothing wait for a moment that is now far off."""
+    tx.execute(update(paces).values(due=paces.c.due - seconds))

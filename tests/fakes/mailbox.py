@@ -3,9 +3,11 @@
 import email
 import email.policy
 import socketserver
+import sys
 import threading
 from email.message import EmailMessage
 from types import TracebackType
+from typing import Any
 
 
 class Mailbox:
@@ -39,8 +41,7 @@ class Mailbox:
                     lines.append(line[1:] if line.startswith(b".") else line)
                 return b"".join(lines)
 
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
 
     @property
     def env(self) -> dict[str, str]:
@@ -79,3 +80,11 @@ class Mailbox:
     ) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):  # callers may hang up at any time
+            super().handle_error(request, client_address)

@@ -1,0 +1,1 @@
+"""``make torture``: what Textbridge promises, shown under the faults that it is promised for."""

@@ -1,0 +1,103 @@
+"""G24: the clock on the wall jumps by seconds, days and years, and nothing is lost or late."""
+
+import json
+import struct
+import threading
+from collections import Counter
+from time import sleep
+
+from tests.fakes.receiver import Receiver
+from torture.check import Check, Figures, Mutant, Scale
+from torture.ground import Ground, demand, wait_until
+from torture.shims import build
+from torture.traffic import App, Carrier, at_once, integrity, kept
+
+DAY, YEAR = 86_400, 31_557_600
+JUMPS = (-2, DAY, -DAY, 10 * YEAR, 0, -10 * YEAR, -DAY, 3600)  # seconds from the true time
+LATE_SECONDS = 60
+
+
+class Timeless(Receiver):
+    """An app's server that does not compare clocks, and is sometimes unwell."""
+
+    def _take(self, headers: dict[str, str], body: bytes) -> int:
+        with self._changed:
+            status = self.answers.popleft() if self.answers else 204
+            if status < 300:
+                self.pushes.append(json.loads(body))
+                self.ids.append({k.lower(): v for k, v in headers.items()}["webhook-id"])
+            return status
+
+
+def run(ground: Ground, scale: Scale) -> Figures:
+    """Let the clock jump while texts come and go."""
+    jumps = scale.pick(len(JUMPS), 100)
+    moved = ground.folder / "clock"
+    moved.write_bytes(struct.pack("=q", 0))
+    ground.receiver = ground.enter(Timeless())
+    server = ground.started(
+        LD_PRELOAD=str(build("clock", ground.folder)), CLOCK_FILE=str(moved), WEB_CONCURRENCY="2"
+    )
+    carrier, app, done = Carrier(server), App(server), threading.Event()
+    replies: list[str] = []
+    sent = 0
+
+    def jump() -> None:
+        try:
+            for turn in range(jumps):
+                ground.receiver.answers.append(503)  # something waits for another try meanwhile
+                sleep(0.4)
+                with moved.open("r+b") as file:
+                    file.write(struct.pack("=q", JUMPS[turn % len(JUMPS)]))
+                sleep(0.4)
+        finally:
+            done.set()
+
+    def traffic() -> None:
+        nonlocal sent
+        while not done.is_set():
+            carrier.send(range(sent, sent + 20), lines=2)
+            sent += 20
+            replies.append(app.reply(f"c{sent}"))
+
+    at_once([jump, traffic])
+
+    def pushes() -> Counter[str]:
+        return Counter(i for i in list(ground.receiver.ids) if i.endswith("_received"))
+
+    def unfinished() -> list[str]:
+        return [r for r in replies if app.status(r) not in ("sent", "delivered", "unknown")]
+
+    wait_until(lambda: len(pushes()) >= sent, f"a push for each of {sent} texts", LATE_SECONDS)
+    wait_until(lambda: not unfinished(), "the end of each reply", LATE_SECONDS)
+    server.stop()
+    out = Counter(message["text"] for message in ground.bandwidth.accepted)
+    stored = kept(server.storage)
+    demand(sorted(stored) == list(range(sent)), "texts are lost or kept twice")
+    demand(len(out) == out.total() == len(replies), "replies were lost or sent twice")
+    demand(pushes().total() == sent, f"{pushes().total() - sent} pushes were repeated")
+    demand(integrity(server.storage) == "ok", integrity(server.storage))
+    return {
+        "jumps": jumps,
+        "texts": sent,
+        "replies": len(replies),
+        "lost": 0,
+        "sent twice": 0,
+        f"jobs more than {LATE_SECONDS} s late": 0,
+    }
+
+
+CHECK = Check(
+    name="clock_jumps",
+    claim="When the clock jumps by days and years, nothing is lost, repeated or a minute late.",
+    run=run,
+    needs=("gcc",),
+    mutants=(
+        Mutant(
+            "services/worker.py",
+            "if back > CLOCK_STEP_SECONDS:",
+            "if False:",
+            "what waits goes by the clock of before",
+        ),
+    ),
+)

@@ -1,0 +1,124 @@
+"""G23: Message Settings under two writers at once, and broken at every byte."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import settings_file
+from tests.server import ROOT
+from torture.check import Check, Figures, Mutant, Scale
+from torture.ground import DESK, Ground, demand, serving, wait_until
+from torture.traffic import Carrier, Line
+
+# A process that saves one number after the other, as the operator's commands and pages do.
+WRITER = """
+import sys
+from pathlib import Path
+from services.message_settings import MessageSettings
+from services.message_settings.file import SettingsFile
+path, writer, edits = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+copy = path.with_suffix(f".copy{writer}")
+settings = MessageSettings(SettingsFile(path), copy, ["bandwidth"], "US")
+for edit in range(edits):
+    number = f"+120255{writer}{edit:04}"
+    settings.put({"number": number, "carrier": "bandwidth", "extensions": ["201"]})
+"""
+
+
+def run(ground: Ground, scale: Scale) -> Figures:
+    """Edit with two processes; then break the document in all ways while texts come in."""
+    edits, reads = _edit_at_once(ground, scale.pick(50, 250))
+    good = settings_file(DESK).encode()
+    server = ground.started()
+    path = server.storage / "message_settings.json"
+    carrier, line, chance = Carrier(server), Line(server), random.Random(23)
+    broken = [good[:at] for at in range(len(good))]
+    broken += [_flipped(good, at * 8 + bit) for at in range(len(good)) for bit in range(8)]
+    broken += [b"\xef\xbb\xbf" + good, good.decode().encode("utf-16"), good + good, b"\x00" * 99]
+    chosen = broken if scale is Scale.FULL else chance.sample(broken, 150)
+    refused = 0
+    for index, content in enumerate(chosen):
+        path.write_bytes(content)
+        refused += not 200 <= carrier.post(line, index) < 300
+        if index == len(chosen) // 2:
+            os.kill(serving(server)[0], signal.SIGKILL)  # one that starts on a broken document
+            wait_until(lambda: line.call("GET", "/up")[0] == 200, "a new web process")
+    path.write_bytes(good)
+
+    def pushed() -> set[str]:
+        return {i for i in list(ground.receiver.ids) if i.endswith("_received")}
+
+    demand(refused == 0, f"{refused} of {len(chosen)} texts were not taken")
+    wait_until(lambda: len(pushed()) == len(chosen), "a push for each text")
+    return {
+        "edits by two processes": edits,
+        "edits lost": 0,
+        "reads meanwhile": reads,
+        "unreadable": 0,
+        "broken documents": len(chosen),
+        "texts refused": refused,
+    }
+
+
+def _edit_at_once(ground: Ground, edits: int) -> tuple[int, int]:
+    """Let two processes edit, and read all the while; returns the edits and the reads."""
+    path = ground.folder / "message_settings.json"
+    path.write_text(settings_file(DESK))
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path), str(writer), str(edits)], cwd=ROOT
+        )
+        for writer in (1, 2)
+    ]
+    reads = 0
+    while any(writer.poll() is None for writer in writers):
+        reads += 1
+        demand(_is_whole(path), "Message Settings could be seen half written")
+    demand(all(writer.returncode == 0 for writer in writers), "an edit failed")
+    found = len(json.loads(path.read_bytes())["numbers"]) - 1
+    demand(found == 2 * edits, f"{2 * edits - found} of {2 * edits} edits were lost")
+    return 2 * edits, reads
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        return bool(json.loads(path.read_bytes())["numbers"])
+    except ValueError:
+        return False
+
+
+def _flipped(content: bytes, bit: int) -> bytes:
+    changed = bytearray(content)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+CHECK = Check(
+    name="settings_trouble",
+    claim="Two writers lose no edit of Message Settings; a broken document stops no text.",
+    run=run,
+    mutants=(
+        Mutant(
+            "services/message_settings/file.py",
+            "        with self._lock:",
+            "        if True:",
+            "two writers do not wait for each other",
+        ),
+        Mutant(
+            "services/message_settings/file.py",
+            "        beside.replace(path)",
+            "        path.write_bytes(content)",
+            "the document is written in place",
+        ),
+        Mutant(
+            "services/message_settings/__init__.py",
+            "        except (SettingsError, OSError) as error:\n            if self._seen",
+            "        except OSError as error:\n            if self._seen",
+            "a broken document is an error of whoever looks",
+        ),
+    ),
+)

@@ -1,0 +1,82 @@
+"""Faults at single system calls, put in from outside: ``strace`` kills, or lets calls fail."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import sleep
+
+from tests.server import ROOT, Server
+from torture.ground import wait_until
+
+
+@contextmanager
+def attached(pid: int, log: Path, call: str, fault: str = "") -> Iterator[None]:
+    """Watch the calls of a process; ``fault`` is what is injected, such as ``error=EIO:when=2``.
+
+    A fault counts the calls of each kind and thread from now on. The calls are in ``log``.
+    """
+    command = ["strace", "-f", "-q", "-o", str(log), "-p", str(pid), *_asked(call, fault)]
+    tracer = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: tracer.poll() is not None or _is_traced(pid), "strace")
+        threading.Thread(target=_let_go, args=(tracer, lambda: pid), daemon=True).start()
+        yield
+    finally:
+        tracer.terminate()
+        tracer.wait()
+
+
+def command(server: Server, log: Path, call: str, fault: str, *arguments: str) -> int:
+    """Run one of the operator's commands with a fault in it, as ``attached``.
+
+    Returns its exit code; -9 when it was killed.
+    """
+    flask = [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
+    tracer = subprocess.Popen(
+        ["strace", "-f", "-q", "-o", str(log), *_asked(call, fault), *flask],
+        cwd=ROOT, env=server.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    _let_go(tracer, lambda: _child(tracer.pid))
+    return tracer.wait()
+
+
+def _let_go(tracer: "subprocess.Popen[bytes]", find: Callable[[], int]) -> None:
+    """End a tracer whose process was killed: with several threads it waits for ever, and keeps the
+    dead from being buried."""
+    while tracer.poll() is None:
+        pid = find()
+        if pid and _is_dead(pid):
+            tracer.kill()
+        sleep(0.02)
+
+
+def _child(pid: int) -> int:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(children[0]) if children else 0
+
+
+def _is_dead(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+def calls(log: Path) -> int:
+    """How many calls there are in a log."""
+    return sum("(" in line for line in log.read_text(errors="replace").splitlines())
+
+
+def _asked(call: str, fault: str) -> list[str]:
+    return ["-e", f"trace={call}", *(["-e", f"inject={call}:{fault}"] if fault else [])]
+
+
+def _is_traced(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return True  # it has ended, which is for the caller to see
+    return "TracerPid:\t0\n" not in status
