@@ -2,14 +2,24 @@
 
 from torture.check import Check
 from torture.checks import (
+    carrier_answers,
     clock_jumps,
+    dead_letters,
     disk_trouble,
     kill_points,
+    lost_answers,
+    mail,
+    media_hosts,
+    missed,
     power_cuts,
+    push_services,
     random_kills,
+    receipts,
     repeats,
     restarts,
+    retry_storm,
     settings_trouble,
+    slow_carrier,
     syscall_kills,
 )
 
@@ -23,4 +33,14 @@ CHECKS: tuple[Check, ...] = (
     settings_trouble.CHECK,
     clock_jumps.CHECK,
     restarts.CHECK,
+    carrier_answers.CHECK,
+    lost_answers.CHECK,
+    slow_carrier.CHECK,
+    retry_storm.CHECK,
+    push_services.CHECK,
+    mail.CHECK,
+    media_hosts.CHECK,
+    receipts.CHECK,
+    dead_letters.CHECK,
+    missed.CHECK,
 )
