@@ -13,7 +13,7 @@ from bench import processes, traffic
 from bench.processes import Process
 from bench.traffic import Make, Result
 from tests.conftest import settings_file
-from tests.server import Server
+from tests.server import UNLIMITED, Server
 
 TOKEN = "a token of the bench, long enough"
 PUSHED, STORED = "+12025550143", "+12025550199"  # numbers with an extension, and with none
@@ -164,6 +164,7 @@ def make_server(storage: Path, receiver_port: int, database_url: str | None = No
         "PUSH_WEBHOOK_URL": f"{address}/push",
         "PUSH_WEBHOOK_SECRET": "whsec_" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
     }
+    env |= dict.fromkeys(UNLIMITED, "1000000")  # counted as in service, and never reached
     if database_url is not None:
         env["DATABASE_URL"] = database_url
     return Server(storage, env)

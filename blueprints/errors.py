@@ -4,6 +4,7 @@
 """
 
 import json
+import math
 from typing import Any
 
 import structlog
@@ -21,6 +22,7 @@ CODES = {
     404: "not_found",
     405: "method_not_allowed",
     409: "conflict",
+    412: "stale",
     413: "too_large",
     415: "unsupported_media_type",
     416: "range_not_satisfiable",
@@ -37,12 +39,19 @@ def problem(status: int, code: str, detail: str, **more: Any) -> Response:
     return Response(json.dumps(body), status, mimetype="application/problem+json")
 
 
+def retry_after(error: RequestRefused) -> dict[str, str]:
+    """The header that says when to ask again, if it is worth it."""
+    return {"Retry-After": str(math.ceil(error.retry_after))} if error.retry_after else {}
+
+
 def register(app: Flask) -> None:
     """Make every error of the application answer in this shape."""
 
     @app.errorhandler(RequestRefused)
     def refused(error: RequestRefused) -> Response:
-        return problem(error.status, error.code, error.reason, field=error.field)
+        answer = problem(error.status, error.code, error.reason, field=error.field)
+        answer.headers.update(retry_after(error))
+        return answer
 
     @app.errorhandler(SettingsError)
     def settings(error: SettingsError) -> Response:

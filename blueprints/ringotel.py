@@ -11,6 +11,7 @@ import structlog
 from flask import Blueprint, Flask, Response, jsonify
 from sqlalchemy import Connection
 
+from blueprints.api.auth import count_wrong
 from blueprints.api.door import MOST_FILE
 from blueprints.errors import problem
 from blueprints.webhooks import whole_body
@@ -41,12 +42,14 @@ def register(app: Flask, gateway: Gateway) -> None:
     @door.post("/webhook/ringotel/<secret>")
     def receive(secret: str) -> Response:
         if not same(secret, _secret(gateway)):
+            count_wrong(gateway)
             return problem(404, "not_found", "There is nothing here.")
         try:
             told = _told(WebhookCall("POST", {}, "", whole_body(MOST_BYTES)), channel)
             outcome = inbox.take(event(told))
         except InvalidWebhook as error:
             WEBHOOKS.labels(channel.name, "refused").inc()
+            count_wrong(gateway)
             return problem(401, "unauthorized", str(error))
         except ValueError as error:
             WEBHOOKS.labels(channel.name, "unreadable").inc()

@@ -18,12 +18,10 @@ def blueprint(gateway: Gateway, provider: Provider) -> Blueprint:
     """The door of one carrier: verify, parse, keep, acknowledge."""
     door = Blueprint(f"webhook_{provider.name}", __name__, url_prefix=f"/webhook/{provider.name}")
 
-    trusted = gateway.environment.service.trusted_proxies or ()
-
     @door.route("/sms", methods=list(provider.methods))
     def receive() -> Response:
         try:
-            ack = gateway.receive(provider, _call(provider.webhook_bytes, trusted))
+            ack = gateway.receive(provider, _call(gateway, provider.webhook_bytes))
         except InvalidWebhook as error:
             answer = problem(401, "unauthorized", str(error))
             answer.headers.update(provider.challenge)
@@ -51,6 +49,12 @@ def caller(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Network
     return address
 
 
+def address(gateway: Gateway) -> str:
+    """The address of whoever makes this request, see ``caller``."""
+    trusted = gateway.environment.service.trusted_proxies or ()
+    return caller(request.remote_addr, request.headers.getlist("X-Forwarded-For"), trusted)
+
+
 def _is_in(address: str, networks: Sequence[Network]) -> bool:
     try:
         return any(ip_address(address) in network for network in networks)
@@ -67,12 +71,12 @@ def whole_body(most: int) -> bytes:
     return body
 
 
-def _call(most: int, trusted: Sequence[Network]) -> WebhookCall:
+def _call(gateway: Gateway, most: int) -> WebhookCall:
     body = whole_body(most)
     return WebhookCall(
         method=request.method,
         headers={name.lower(): value for name, value in request.headers.items()},
         query=request.query_string.decode("latin-1"),
         body=body,
-        remote=caller(request.remote_addr, request.headers.getlist("X-Forwarded-For"), trusted),
+        remote=address(gateway),
     )

@@ -324,13 +324,14 @@ class ServiceSettings:
         remedy="Run `make install`, which writes a new one into .env.",
     )
     admin_password: str | None = variable(
-        "Password of the operator at `/admin`, and of the user `admin` at `/metrics`.",
+        "Password of the operator at `/admin`, and of the user `admin` at `/metrics` and "
+        "`/api/v1/message-settings`.",
         parse=strong_secret,
         optional=True,
         secret=True,
     )
     admin_allow: tuple[Network, ...] | None = variable(
-        "Only these addresses may open `/admin`; empty means any.",
+        "Only these addresses may open `/admin` and `/api/v1/message-settings`; empty means any.",
         parse=networks,
         optional=True,
         example="192.0.2.10, 10.0.0.0/8",
@@ -385,6 +386,18 @@ class ServiceSettings:
         parse=origins,
         optional=True,
         example="ntfy.example.com, http://10.0.0.5:8080",
+    )
+    upload_mb_per_day: int = variable(
+        "Most megabytes of files that an extension may upload a day; 0: any number.",
+        parse=whole_number(0, 1_000_000),
+        default="500",
+        example="500",
+    )
+    received_mb_per_day: int = variable(
+        "Most megabytes of files that are kept of one sender a day; 0: any number.",
+        parse=whole_number(0, 1_000_000),
+        default="200",
+        example="200",
     )
     host: str = variable("Address that the server listens on.", default="127.0.0.1")
     port: int = variable(

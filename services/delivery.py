@@ -22,8 +22,10 @@ from services.messages import Attachment, Message, Status
 from services.metrics import DELIVERY_SECONDS, JOBS
 from services.providers.base import Provider
 from services.pushes import note_failure
+from services.spending import count_received, has_sent_too_much
 from services.store import (
     attachments,
+    attempts,
     destinations,
     jobs,
     messages,
@@ -201,6 +203,9 @@ class Delivery:
             raise MediaError(f"The carrier {message.provider} is not configured.", Kind.CONFIG)
         if file is None or file.source_url is None:
             raise MediaError("The file is not known any more.", Kind.REFUSED)
+        too_much = self._store.read(lambda tx: has_sent_too_much(tx, self._house, message.peer))
+        if too_much:
+            raise MediaError(too_much, Kind.REFUSED)
         try:
             kept = self._download(provider, file, file.source_url)
         except MediaError as error:
@@ -209,6 +214,7 @@ class Delivery:
             kept = self._download(provider, file, file.source_url, renew=True)
 
         def finish(tx: Connection) -> None:
+            count_received(tx, self._house, message.peer, kept.size)
             if kept.content_type == SMIL:
                 attachments.remove(tx, file.id)
             else:
@@ -311,10 +317,12 @@ class Delivery:
             destinations.pause(
                 tx, job.destination, now + wait, error.reason, config=kind is Kind.CONFIG
             )
-            jobs.retry(tx, job, now + wait, error.reason, counts=False)
+            held = jobs.retry(tx, job, now + wait, error.reason, counts=False)
         else:
             wait = BACKOFF[min(job.attempts, len(BACKOFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311
-            jobs.retry(tx, job, now + wait, error.reason)
+            held = jobs.retry(tx, job, now + wait, error.reason)
+        if held:
+            attempts.add(tx, job, kind, error.reason, error.code)
         if job.kind is JobKind.PUSH:
             note_failure(tx, job.target, error)
 
@@ -325,6 +333,7 @@ class Delivery:
     def _give_up(self, tx: Connection, job: Job, error: DeliveryError, kind: Kind) -> None:
         if not jobs.die(tx, job, error.reason):
             return
+        attempts.add(tx, job, kind, error.reason, error.code)
         if job.kind is JobKind.SEND:
             status = Status.UNKNOWN if kind is Kind.UNKNOWN else Status.FAILED
             if messages.advance(tx, job.message_id, status, code=error.code, reason=error.reason):
@@ -363,7 +372,9 @@ class Delivery:
                 reason = f"Textbridge was interrupted {job.lapses} times while doing this."
                 self._give_up(tx, job, DeliveryError(reason, Kind.REFUSED), Kind.REFUSED)
             else:
-                jobs.retry(tx, job, time.time(), "Textbridge was interrupted.")
+                reason = "Textbridge was interrupted."
+                jobs.retry(tx, job, time.time(), reason)
+                attempts.add(tx, job, Kind.RETRY, reason)
         return len(lapsed)
 
     def put_back(self, tx: Connection) -> int:

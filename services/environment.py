@@ -21,9 +21,11 @@ from services.providers.sandbox import Sandbox
 from services.push import CHANNELS
 from services.push.base import Channel
 from services.push.vapid import VapidSettings
+from services.spending import SendSettings
 
 HOUSE = Path(__file__).resolve().parent.parent  # a relative STORAGE_PATH is in here
 BUCKET = "MEDIA_S3_"
+SENDING = "SEND_"
 REMEDY_KEY = (
     "Run `make install`, which writes one into .env, or set it to any 32 random characters."
 )
@@ -39,6 +41,7 @@ class Environment:
     service: ServiceSettings
     mail: MailSettings
     vapid: VapidSettings
+    sending: SendSettings
     carriers: Mapping[str, CarrierSettings]
     channels: Mapping[str, Any]
     bucket: S3Settings | None = None
@@ -80,6 +83,7 @@ class Environment:
 def sections() -> Iterator[tuple[str, str, type]]:
     """Every section of the environment: its title, its prefix and its declaration."""
     yield "Textbridge", "", ServiceSettings
+    yield "Sending", SENDING, SendSettings
     yield "E-mail", "MAIL_", MailSettings
     yield "Web Push", "VAPID_", VapidSettings
     yield "Attachments in a bucket", BUCKET, S3Settings
@@ -103,6 +107,8 @@ def load(env: Mapping[str, str]) -> Environment:
     problems += more
     vapid, more = config.load(VapidSettings, "VAPID_", env)
     problems += more
+    sending, more = config.load(SendSettings, SENDING, env)
+    problems += more
     bucket = None
     if config.is_on(S3Settings, BUCKET, env):
         bucket, more = config.load(S3Settings, BUCKET, env)
@@ -118,13 +124,13 @@ def load(env: Mapping[str, str]) -> Environment:
     if service is not None and not problems:
         service = replace(service, storage_path=HOUSE / service.storage_path)
         service, problems = _with_key(service)
-    if problems or service is None or mail is None or vapid is None:
+    if problems or service is None or mail is None or vapid is None or sending is None:
         raise ConfigError(problems)
     if service.app_env == "local" and not carriers:
         _load_one(carriers, Sandbox.name, Sandbox.Settings, Sandbox.prefix(), {}, problems)
     file = Path(env["ENV_FILE"]) if env.get("ENV_FILE") else None
     read_at = float(env.get("ENV_READ_AT") or time.time())
-    return Environment(service, mail, vapid, carriers, channels, bucket, file, read_at)
+    return Environment(service, mail, vapid, sending, carriers, channels, bucket, file, read_at)
 
 
 def _load_one(

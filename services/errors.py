@@ -53,6 +53,15 @@ class SettingsError(TextbridgeError):
         super().__init__(f"{field}: {reason}" if field else reason)
 
 
+class EntryRefused(SettingsError):
+    """An entry of Message Settings cannot be kept; ``problems`` are sentences by field."""
+
+    def __init__(self, problems: dict[str, str]) -> None:
+        self.problems = problems
+        field, reason = next(iter(problems.items()))
+        super().__init__(reason, field)
+
+
 class SettingsConflict(SettingsError):
     """Message Settings were changed by somebody else since they were read."""
 
@@ -73,14 +82,24 @@ class RequestRefused(TextbridgeError):
     """A request that an app made cannot be taken.
 
     ``code`` is stable and for programs, ``reason`` is a sentence for people, ``field`` names the
-    offending part and ``status`` is the HTTP status that fits.
+    offending part and ``status`` is the HTTP status that fits. The same may be asked for again
+    after ``retry_after`` seconds.
     """
 
-    def __init__(self, code: str, reason: str, *, field: str = "", status: int = 422) -> None:
+    def __init__(
+        self,
+        code: str,
+        reason: str,
+        *,
+        field: str = "",
+        status: int = 422,
+        retry_after: float | None = None,
+    ) -> None:
         self.code = code
         self.reason = reason
         self.field = field
         self.status = status
+        self.retry_after = retry_after
         super().__init__(reason)
 
 

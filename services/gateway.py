@@ -35,16 +35,17 @@ from services.media.place import Place
 from services.media.s3 import S3
 from services.messages import (
     Ack,
+    Attachment,
     DeliveryStatus,
     Device,
     Message,
     Parsed,
-    Status,
     Unreadable,
     WebhookCall,
 )
 from services.metrics import WEBHOOKS
 from services.noticing import Noticing
+from services.operator import Operator
 from services.phone_numbers import e164, peer
 from services.providers import PROVIDERS
 from services.providers.base import Provider, Surroundings
@@ -57,8 +58,11 @@ from services.pushes import Pushes
 from services.replies import Reply, compose
 from services.routing import Routing
 from services.settings_source import left_file, open_settings, take_over
+from services.spending import count_received, count_sent, has_sent_too_much
 from services.store import (
     Store,
+    activity,
+    allowances,
     attachments,
     counters,
     jobs,
@@ -103,6 +107,7 @@ class Gateway:
         self.noticing = Noticing(self.store)
         self.pushes = Pushes(self)
         self.delivery = Delivery(self)
+        self.operator = Operator(self.store, service.admin_password)
 
     def prepare(self) -> None:
         """Bring the database up to date, and Message Settings to where they are kept.
@@ -207,11 +212,23 @@ class Gateway:
         """A message whose files came in the call itself, with them on disk."""
         if not isinstance(item, Message) or not item.media:
             return item
-        media = (
-            file if file.content is None else self.media.take(file, MEDIA_BYTES)
-            for file in item.media
-        )
-        return replace(item, media=tuple(media))
+        too_much = self._too_much(item) if any(file.content for file in item.media) else ""
+        return replace(item, media=tuple(self._with_bytes(file, too_much) for file in item.media))
+
+    def _too_much(self, message: Message) -> str:
+        """Why no more files of a message's sender are kept, or nothing."""
+        try:
+            sender = peer(message.peer, self.country)
+        except NumberError:  # the call goes into quarantine, and its files with it
+            return ""
+        return self.store.read(lambda tx: has_sent_too_much(tx, self, sender))
+
+    def _with_bytes(self, file: Attachment, too_much: str) -> Attachment:
+        if file.content is None:
+            return file
+        if too_much:
+            return replace(file, content=None, state="failed", reason=too_much)
+        return self.media.take(file, MEDIA_BYTES)
 
     def _keep(
         self, tx: Connection, provider: Provider, call: WebhookCall, parsed: Iterable[Parsed]
@@ -250,6 +267,9 @@ class Gateway:
         )
         if message is None:
             return "repeated", ""
+        kept = sum(file.size for file in message.media if file.state == "kept")
+        if kept:
+            count_received(tx, self, message.peer, kept)
         jobs.add(tx, self.routing.jobs_for(tx, message, setting))
         return "received", message.id
 
@@ -301,6 +321,7 @@ class Gateway:
                         )
                     return known[0], True
             parts = compose(tx, self, device.extension, reply)
+            count_sent(tx, self, device.extension, parts)
             kept = [messages.add_outbound(tx, part, reply.fingerprint) for part in parts]
             jobs.add(tx, [self._send(message) for message in kept])
             return messages.by_id(tx, kept[0].id) or kept[0], False
@@ -319,30 +340,6 @@ class Gateway:
             f"send:{message.provider}",
             lane=f"send:{message.conversation_id}",
         )
-
-    def retry(self, message_id: str, *, resend_unknown: bool = False) -> list[Job]:
-        """Do the failed parts of a message again; returns the jobs that are due again.
-
-        A message of which nobody knows whether it was sent is sent again only on request. Raises
-        ``RequestRefused``.
-        """
-
-        def work(tx: Connection) -> list[Job]:
-            message = messages.by_id(tx, message_id)
-            if message is None:
-                raise RequestRefused("not_found", "There is no such message.", status=404)
-            if message.status is Status.UNKNOWN and not resend_unknown:
-                raise RequestRefused(
-                    "may_have_been_sent",
-                    "This message may have been sent. Ask the carrier; only then send it again.",
-                    status=409,
-                )
-            revived = jobs.revive(tx, message_id)
-            if any(job.kind is JobKind.SEND for job in revived):
-                messages.requeue(tx, message_id)
-            return revived
-
-        return self.store.write(work)
 
     # Delivery
 
@@ -387,15 +384,18 @@ class Gateway:
             self.store.write(search.index)
 
     def sweep(self) -> None:
-        """Remove what nobody will ask for: half-fetched files, uploads that were never sent.
+        """Remove what nobody will ask for: half-fetched files, unsent uploads, old counts.
 
         Raises ``StorageUnwell``; what is left then is removed by the next sweep.
         """
+        self.store.write(allowances.sweep)
         self.media.sweep(UPLOAD_SECONDS)
         before = time.time() - UPLOAD_SECONDS
         for file_id in self.store.write(lambda tx: attachments.withdraw_uploads(tx, before)):
             self.media.remove(file_id)
             self.store.write(partial(attachments.remove, file_id=file_id))
+        while self.store.write(activity.prune):
+            pass
 
     def close(self) -> None:
         """Give everything back."""

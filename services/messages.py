@@ -61,6 +61,16 @@ def uuid7() -> str:
     return str(UUID(int=value))
 
 
+def first_uuid7(at: float) -> str:
+    """The UUIDv7 that sorts before all others of a moment (seconds since 1970).
+
+    >>> first_uuid7(1e9)
+    '00e8d4a5-1000-7000-8000-000000000000'
+    """
+    value = int(max(0.0, at) * 1000) << 80 | 0x7 << 76 | 0x2 << 62
+    return str(UUID(int=value))
+
+
 def clean(text: str) -> str:
     """A text from outside as every database can keep it: what it cannot keep becomes U+FFFD.
 

@@ -9,6 +9,7 @@ from services.errors import NumberError
 
 _SHORT_CODE = re.compile(r"[0-9]{3,8}", re.ASCII)
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9 &._+-]{1,20}", re.ASCII)
+_INFORMATION_LINE = re.compile(r"\+1[0-9]{3}976[0-9]{4}", re.ASCII)  # NANP: at the caller's expense
 _INTERNATIONAL = re.compile(r"[1-9][0-9]{10,14}", re.ASCII)
 
 
@@ -84,3 +85,48 @@ def country_of(number: str) -> str | None:
         return phonenumbers.region_code_for_number(phonenumbers.parse(number))
     except phonenumbers.NumberParseException:
         return None
+
+
+# To the carriers of the United States texts to these are domestic. The other countries of +1 are
+# abroad and dear, though their numbers look alike.
+_NANP_MAINLAND = frozenset({"US", "CA", "PR", "VI"})
+# One country code, two countries: Russia and Kazakhstan.
+_SHARED_BY_STRANGERS = {7}
+
+
+def is_country(code: str) -> bool:
+    """Whether two letters are a country with phone numbers (ISO 3166-1 alpha-2)."""
+    return code in phonenumbers.SUPPORTED_REGIONS
+
+
+def home_countries(country: str) -> frozenset[str]:
+    """A country with those that its phone numbers do not set apart.
+
+    >>> sorted(home_countries("US")), sorted(home_countries("GB")), sorted(home_countries("DE"))
+    (['CA', 'PR', 'US', 'VI'], ['GB', 'GG', 'IM', 'JE'], ['DE'])
+    """
+    code = phonenumbers.country_code_for_region(country)
+    if code == 1:
+        return _NANP_MAINLAND | {country}
+    if not code or code in _SHARED_BY_STRANGERS:
+        return frozenset({country})
+    return frozenset({country, *phonenumbers.region_codes_for_country_code(code)})
+
+
+@lru_cache(maxsize=4096)
+def destination(number: str) -> str:
+    """The two-letter country that a text to an E.164 number goes to.
+
+    ``premium`` for one that is called at the caller's expense, ``001`` for one of no country (such
+    as a satellite phone). A number that the library does not know is its country code's first
+    country's: new area codes come every year, and those of the Caribbean are told by their digits.
+
+    >>> destination("+12025550143"), destination("+18765550143"), destination("+19005550143")
+    ('US', 'JM', 'premium')
+    """
+    parsed = phonenumbers.parse(number)
+    kind = phonenumbers.number_type(parsed)
+    if kind == phonenumbers.PhoneNumberType.PREMIUM_RATE or _INFORMATION_LINE.fullmatch(number):
+        return "premium"
+    known = phonenumbers.region_code_for_number(parsed)
+    return known or phonenumbers.region_code_for_country_code(parsed.country_code or 0)

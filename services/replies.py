@@ -15,6 +15,7 @@ from services.messages import Attachment, Message, Status
 from services.phone_numbers import e164, is_dialable, peer
 from services.providers.base import Limits, Provider
 from services.segments import count, split
+from services.spending import check_countries
 from services.store import attachments, conversations
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def compose(tx: Connection, gateway: "Gateway", extension: str, reply: Reply) ->
             status=409,
         )
     _check_recipients(setting, recipients, provider)
+    check_countries(gateway, recipients)
     files = _files(tx, extension, reply.media_ids, provider)
     text = reply.text
     if not text.strip() and not files:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import gevent
 from gevent import monkey
+from sqlalchemy import Connection
 
-from services.errors import StorageUnwell
+from services.errors import RequestRefused, StorageUnwell
 from services.media import Kept
 from services.messages import Attachment
 from services.pictures import fit
+from services.spending import count_upload
 from services.store import attachments
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ T = TypeVar("T")
 def take(gateway: "Gateway", extension: str, file_id: str, kept: Kept) -> Attachment:
     """Note the file kept under an id as an upload of an extension, which its next message may name.
 
-    Returns it as ``fitted`` leaves it. Raises ``StorageUnwell``; the file is then gone.
+    Returns it as ``fitted`` leaves it. Raises ``RequestRefused`` where the extension has uploaded
+    too much, and ``StorageUnwell``; the file is then gone.
     """
     file = Attachment(
         content_type=kept.content_type,
@@ -34,11 +37,16 @@ def take(gateway: "Gateway", extension: str, file_id: str, kept: Kept) -> Attach
     )
     try:
         file = fitted(gateway, extension, file)
-        gateway.store.write(lambda tx: attachments.add_upload(tx, extension, file))
-    except StorageUnwell:
+        gateway.store.write(lambda tx: _note(tx, gateway, extension, file))
+    except (RequestRefused, StorageUnwell):
         gateway.media.remove(file.id)
         raise
     return file
+
+
+def _note(tx: Connection, gateway: "Gateway", extension: str, file: Attachment) -> None:
+    count_upload(tx, gateway, extension, file.size)
+    attachments.add_upload(tx, extension, file)
 
 
 def fitted(gateway: "Gateway", extension: str, file: Attachment) -> Attachment:

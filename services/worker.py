@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from gevent.pool import Pool
 from sqlalchemy import Connection
 
-from services import keeping
+from services import activity, keeping
 from services.errors import DeliveryError, Kind, StorageUnwell
 from services.gateway import Gateway
 from services.listening import Listening
@@ -28,6 +28,7 @@ SLOTS = 16  # jobs that one destination may have in hand at once
 LOOK_SECONDS = 0.005  # between two looks for work: under load each finds more
 BEAT_SECONDS = 5.0
 INDEX_SECONDS = 1.0
+COUNT_SECONDS = 5.0
 RECOVERY_SECONDS = 900.0
 SWEEP_SECONDS = 3600.0
 CLOCK_STEP_SECONDS = 1.0  # smaller ones cost nobody anything
@@ -63,6 +64,8 @@ class Worker:
         self._watches_since = 0.0
         self._next_index = 0.0
         self._indexed = -1  # how often the bell had rung at the last look for new messages
+        self._next_count = 0.0
+        self._counted = -1  # as above, at the last look for what is to be counted
         self._next_sweep = 0.0
         self._next_prune = 0.0
         self._next_recovery = 0.0
@@ -119,6 +122,11 @@ class Worker:
             self._indexed = rung
             self._in_hand["index"] += 1
             self._pool.spawn(self._aside, "index", self._gateway.index)
+        if now >= self._next_count and rung != self._counted and not self._in_hand["count"]:
+            self._next_count = now + COUNT_SECONDS
+            self._counted = rung
+            self._in_hand["count"] += 1
+            self._pool.spawn(self._aside, "count", partial(activity.count, self._gateway))
         if now >= self._next_recovery and not self._in_hand["recover"]:
             self._next_recovery = now + RECOVERY_SECONDS
             self._in_hand["recover"] += 1

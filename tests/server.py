@@ -14,6 +14,10 @@ import requests
 from tests.postgres import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
+# For tests that send more than anybody types.
+UNLIMITED = dict.fromkeys(
+    ("SEND_PER_MINUTE", "SEND_PER_DAY", "SEND_PER_PEER_HOUR", "SEND_PER_PEER_DAY"), "0"
+)
 
 
 class Server:

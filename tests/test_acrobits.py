@@ -15,10 +15,12 @@ import responses
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from flask import Flask
 from sqlalchemy import update
+from werkzeug.test import TestResponse
 
 from app import create_app
 from blueprints.acrobits import calls
 from services.gateway import Gateway
+from services.guesses import Guesses
 from services.messages import Attachment, Device, Message
 from services.push.acrobits_files import CONTENT_TYPE
 from services.store import attachments, conversations, destinations, devices, messages
@@ -598,23 +600,22 @@ def test_a_revoked_device_is_refused(office: Open, relay: FakeRelay) -> None:
 def test_failures_are_slowed_down_over_processes_and_nobody_is_shut_out(
     office: Open, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    few = Guesses("token", each=((5, 60.0),), all=((600, 60.0),))
+    monkeypatch.setattr("blueprints.api.auth.TOKENS", few)
     desks = [office(DATABASE_URL=database) for _ in range(2)]
-    now = 1_800_000_000.0
-    monkeypatch.setattr("blueprints.acrobits.calls.time.time", lambda: now)
 
-    def attempt(at: int, username: str = "201") -> int:
+    def attempt(at: int, username: str = "201", address: str = "192.0.2.1") -> TestResponse:
         wrong = {"username": username, "password": "tb_wrong"}
-        return desks[at % 2].client.post("/acrobits/fetch", json=wrong).status_code
+        here = {"REMOTE_ADDR": address}
+        return desks[at % 2].client.post("/acrobits/fetch", json=wrong, environ_base=here)
 
-    assert [attempt(n) for n in range(8)] == [401] * 5 + [429] * 3
-    assert attempt(0, "202") == 401
+    assert [attempt(n).status_code for n in range(8)] == [401] * 5 + [429] * 3
+    assert "Try again in" in attempt(0, "202").json["message"]  # type: ignore[index]
+    assert 0 < int(attempt(1).headers["Retry-After"]) <= 60
+    assert attempt(0, address="192.0.2.2").status_code == 401
     app = desks[0].provisioned()
+    app.client.environ_base["REMOTE_ADDR"] = "192.0.2.1"
     assert app.fetch()["received_smss"] == []
-    monkeypatch.setattr("blueprints.acrobits.calls.time.time", lambda: now + 12.5)
-    assert [attempt(n) for n in range(2)] == [401, 429]
-    monkeypatch.setattr("blueprints.acrobits.calls.time.time", lambda: now + 120)
-    assert [attempt(n) for n in range(6)] == [401] * 5 + [429]
-    assert desks[0].client.post("/acrobits/fetch", json={"username": "201"}).status_code == 429
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The operator's commands, in the test's own process and, for a few, as a program of their own."""
 
+import csv
+import io
 import json
 import os
 import re
@@ -393,6 +395,70 @@ def test_the_settings_can_be_edited_by_hand_on_each_database(
     assert desk.json("settings", "list")["numbers"] == []
 
 
+def test_a_sheet_goes_out_and_comes_in(
+    terminal: Callable[..., Terminal], tmp_path: Path, database: str
+) -> None:
+    desk = terminal(DATABASE_URL=database)
+    desk.flask("settings", "set", NUMBER, "--carrier", "sandbox", "--extension", "201")
+    file = tmp_path / "numbers.csv"
+    desk.flask("settings", "export", "--csv", str(file))
+    same = desk.json("settings", "import", "--csv", "--dry-run", str(file))
+    assert (same["unchanged"], same["imported"]) == (1, False)
+    file.write_text("DID,Extension,Carrier,Color\n2025550100,202,,red\n2025550177,203,sandbox,\n")
+    before = desk.flask("settings", "export", "-").stdout
+    told = desk.flask("settings", "import", "--csv", "--dry-run", str(file))
+    assert "Assigned Extension: 201 → 202" in told.stdout
+    assert "1 added, 1 changed, 0 unchanged, 0 refused" in told.stdout
+    assert "these columns: Color" in told.stderr
+    assert desk.flask("settings", "export", "-").stdout == before
+    assert desk.json("settings", "import", "--csv", str(file))["imported"] is True
+    numbers = desk.json("settings", "list")["numbers"]
+    assert [entry["extensions"] for entry in numbers] == [["202"], ["203"]]
+    assert "+12025550177" in desk.flask("settings", "list", "--search", "203").stdout
+    assert "No such number." in desk.flask("settings", "list", "--search", "zzz").stdout
+
+
+def test_a_sheet_with_a_bad_line_changes_nothing(desk: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "numbers.csv"
+    file.write_text("number,carrier\n2025550177,sandbox\n2025550178,carrot\n")
+    before = desk.gateway.settings.document()
+    for options in (("--dry-run",), ()):
+        told = desk.flask("settings", "import", "--csv", *options, str(file), code=1)
+        assert re.search(r"3 +\+12025550178 +refused +Carrier: “carrot” is no carrier", told.stdout)
+        assert "Nothing was imported" in told.stderr
+    listed = desk.json("settings", "import", "--csv", str(file), code=1)
+    assert [line["outcome"] for line in listed["lines"]] == ["added", "refused"]
+    file.write_text("color\nred\n")
+    assert "No column" in desk.flask("settings", "import", "--csv", str(file), code=1).stderr
+    assert desk.gateway.settings.document() == before
+
+
+def test_a_document_is_only_checked_when_that_is_asked(desk: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "new.json"
+    file.write_text(settings_file())
+    assert desk.json("settings", "import", "--dry-run", str(file)) == {
+        "dry_run": True,
+        "numbers": 0,
+    }
+    assert len(desk.json("settings", "list")["numbers"]) == 1
+
+
+def test_several_numbers_change_or_go_at_once(desk: Terminal) -> None:
+    other = "+12025550177"
+    desk.flask("settings", "set", other, "--carrier", "sandbox")
+    options = ("--carrier", "bandwidth", "--add-extension", "300", "--disable")
+    changed = desk.json("settings", "change", "202-555-0100", other, *options)["numbers"]
+    assert [entry["extensions"] for entry in changed] == [["201", "300"], ["300"]]
+    assert {(entry["carrier"], entry["enabled"]) for entry in changed} == {("bandwidth", False)}
+    assert "Say what" in desk.flask("settings", "change", NUMBER, code=2).stderr
+    before = desk.gateway.settings.document()
+    desk.flask("settings", "change", NUMBER, "+12025550199", "--enable", code=1)
+    desk.flask("settings", "remove", NUMBER, "+12025550199", code=1)
+    assert desk.gateway.settings.document() == before
+    assert "2 numbers" in desk.flask("settings", "remove", NUMBER, other).output
+    assert desk.json("settings", "list")["numbers"] == []
+
+
 def test_broken_settings_are_exported_as_they_are_and_replaced_by_an_import(
     desk: Terminal, tmp_path: Path
 ) -> None:
@@ -607,7 +673,7 @@ def test_messages_are_listed_by_what_is_asked_for(desk: Terminal) -> None:
     assert ids("--peer", "72404") == []
     assert ids("--text", "FIRS") == [came.id]
     assert ids("--text", "nobody") == ids("--text", "nobody", "--number", "2025550109") == [lost.id]
-    assert ids("--text", "nobody", "--number", NUMBER) == ids("--text", "") == []
+    assert ids("--text", "nobody", "--number", NUMBER) == ids("--text", "!") == []
     table = desk.flask("messages", "list").output.splitlines()
     assert [line.split()[0] for line in table[1:]] == [sent.id, lost.id, came.id]
     assert "unrouted" in table[2]
@@ -621,7 +687,9 @@ def test_messages_are_listed_by_what_is_asked_for(desk: Terminal) -> None:
         (["--limit", "0"], 2),
         (["--dead", "--unrouted"], 2),
         (["--dead", "--text", "x"], 2),
-        (["--text", "x", "--peer", PEER], 2),
+        (["--since", "yesterday"], 1),
+        (["--direction", "up"], 2),
+        (["--carrier", "nobody"], 2),
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused(
@@ -654,7 +722,7 @@ def test_a_message_is_shown_with_its_attempts_and_receipts(desk: Terminal) -> No
     )
     desk.gateway.store.write(lambda tx: messages.record_status(tx, "sandbox", told))
     shown = desk.flask("messages", "show", message.id).output
-    for words in (message.id, "outbound", "4720 Not in service.", "dead", "refused", "  Yes\n"):
+    for words in (message.id, "outbound", "4720 Not in service.", "given up", "refused", "  Yes\n"):
         assert words in shown
     content = desk.json("messages", "show", message.id)
     assert content["error"] == {"code": "4720", "reason": "Not in service."}
@@ -689,6 +757,77 @@ def test_what_may_have_been_sent_is_sent_again_only_on_request(desk: Terminal) -
     assert len(desk.json("messages", "list", "--dead")) == 1
     desk.flask("messages", "retry", message.id, "--resend-unknown")
     assert desk.json("messages", "list", "--dead") == []
+
+
+def test_one_part_or_everything_of_a_kind_is_tried_again(desk: Terminal) -> None:
+    first, second = given_up(desk.gateway), given_up(desk.gateway)
+    doubtful = given_up(desk.gateway, Status.UNKNOWN)
+    dead = {one["message_id"]: str(one["id"]) for one in desk.json("messages", "list", "--dead")}
+    part = ("--job", dead[first.id])
+    assert "Nothing" in desk.flask("messages", "retry", second.id, *part).output
+    assert "Due again" in desk.flask("messages", "retry", first.id, *part).output
+    desk.flask("messages", "retry", "--all", "send", code=1)  # asked first, and nobody answers
+    assert len(desk.json("messages", "list", "--dead")) == 2
+    told = desk.flask("messages", "retry", "--all", "send", "--yes").output
+    assert told.endswith("Due again: 1. Left alone: 1.\n")
+    assert [one["message_id"] for one in desk.json("messages", "list", "--dead")] == [doubtful.id]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("retry",),
+        ("retry", "x", "--all", "send"),
+        ("retry", "--all", "nothing"),
+        ("settle", "x"),
+    ],
+)
+def test_what_to_set_right_must_be_said(desk: Terminal, arguments: tuple[str, ...]) -> None:
+    desk.flask("messages", *arguments, code=2)
+
+
+def test_what_may_have_been_sent_is_settled(desk: Terminal) -> None:
+    sent, again = (given_up(desk.gateway, Status.UNKNOWN) for _ in range(2))
+    assert "it was sent" in desk.flask("messages", "settle", sent.id, "--sent").output
+    assert "sent again" in desk.flask("messages", "settle", again.id, "--send-again").output
+    shown = desk.json("messages", "show", sent.id)
+    assert shown["status"] == "sent"
+    assert shown["timeline"][-1]["title"] == "The operator says that it was sent"
+    assert desk.json("messages", "show", again.id)["status"] == "queued"
+    for way in ("--sent", "--send-again"):
+        assert "It is known" in desk.flask("messages", "settle", sent.id, way, code=1).stderr
+
+
+def test_what_waits_for_a_number_is_delivered(desk: Terminal) -> None:
+    inbound(desk.gateway, number="+12025550109")
+    assert desk.json("messages", "route") == {"delivered": 0}
+    desk.flask("settings", "set", "2025550109", "--carrier", "sandbox", "--extension", "202")
+    assert desk.flask("messages", "route").output.endswith("\n1 delivered.\n")
+
+
+def test_messages_are_exported_as_they_were_chosen(desk: Terminal, tmp_path: Path) -> None:
+    inbound(desk.gateway, "=1+1")
+    desk.gateway.reply(DEVICE, Reply(text="mine", to=(PEER,)))
+    target = tmp_path / "out.csv"
+    desk.flask("messages", "export", str(target), "--direction", "in")
+    rows = list(csv.DictReader(io.StringIO(target.read_text("utf-8-sig"), newline="")))
+    assert [(row["direction"], row["number"], row["text"]) for row in rows] == [
+        ("in", NUMBER, "'=1+1")
+    ]
+    written = desk.flask("messages", "export", "-", "--json", "--text", "mine").stdout
+    assert [message["text"] for message in json.loads(written)] == ["mine"]
+
+
+def test_a_call_is_dropped_after_a_question(desk: Terminal) -> None:
+    provider = desk.gateway.providers["sandbox"]
+    query = f"token={provider.webhook_token}"
+    desk.gateway.receive(provider, WebhookCall("POST", {}, query, b'["odd"]'))
+    [row] = desk.json("quarantine", "list")
+    desk.flask("quarantine", "drop", str(row["id"]), code=1)
+    assert desk.json("quarantine", "list") == [row]
+    desk.flask("quarantine", "drop", str(row["id"]), "--yes")
+    assert desk.json("quarantine", "list") == []
+    desk.flask("quarantine", "drop", str(row["id"]), "--yes", code=1)
 
 
 # media
@@ -1152,5 +1291,6 @@ def test_a_job_of_every_kind_can_be_shown(desk: Terminal) -> None:
     every = [Job(kind, message.id, "somewhere", target=f"t-{kind}") for kind in JobKind]
     desk.gateway.store.write(lambda tx: jobs.add(tx, every))
     shown = desk.flask("messages", "show", message.id).output
-    for kind in JobKind:
-        assert f"t-{kind}" in shown
+    for words in ("Handing it to somewhere", "Push to", "Mail to t-email", "Fetching t-fetch"):
+        assert words in shown
+    assert "Asking somewhere what became of it: due" in shown

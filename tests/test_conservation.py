@@ -20,7 +20,7 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import OperationalError
 
 from app import create_app
-from services import conservation
+from services import conservation, repairs
 from services.conservation import Conservation
 from services.environment import load
 from services.errors import DeliveryError, Kind, RequestRefused, StorageUnwell
@@ -166,7 +166,7 @@ def test_the_laws_hold_whatever_comes(make_app: Make) -> None:
 
     def try_again() -> None:
         for dead in gateway.store.read(lambda tx: jobs.dead(tx, 2)):
-            gateway.retry(dead.message_id, resend_unknown=True)
+            repairs.retry(gateway, dead.message_id, resend_unknown=True)
 
     def ask_again() -> None:
         for _, message in gateway.store.read(lambda tx: messages.changed_since(tx, [NUMBER], 0, 3)):

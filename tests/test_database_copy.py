@@ -19,6 +19,7 @@ from sqlalchemy import JSON, Connection
 from sqlalchemy.engine import make_url
 
 from app import create_app
+from services.activity import count as count_all
 from services.environment import load
 from services.errors import StorageUnwell
 from services.gateway import Gateway
@@ -26,6 +27,7 @@ from services.messages import Attachment, Device, Message, Status, WebhookCall
 from services.replies import Reply
 from services.settings_source import FILE
 from services.store import (
+    attempts,
     breaches,
     contacts,
     conversations,
@@ -41,8 +43,9 @@ from services.store import (
     sign_ins,
     threads,
 )
+from services.store.activity import add_up
 from services.store.jobs import Job, JobKind
-from services.store.schema import metadata
+from services.store.schema import activity_pushes, metadata
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.postgres import free_port
 from tests.server import ROOT, Server, running_server
@@ -97,6 +100,7 @@ def populate(folder: Path) -> None:
         done, dead, _ = jobs.claim(tx, "a worker", "here", 3, time.time() + 1)
         jobs.done(tx, done)
         jobs.die(tx, dead, ODD)
+        attempts.add(tx, dead, "refused", ODD, "4720")
         messages.advance(tx, replies[1].id, Status.SENT, provider_id="s1")
         messages.advance(tx, replies[2].id, Status.FAILED, code="4720", reason=ODD)
         jobs.beat(tx, "a worker", 1.0)
@@ -113,6 +117,7 @@ def populate(folder: Path) -> None:
         threads.put(tx, "ringotel", ODD, "201", conversation.id, 5)
         strange = WebhookCall("POST", {"user-agent": ODD}, "a=b", BYTES)
         quarantine.add(tx, "sandbox", strange, ODD, BYTES)
+        add_up(tx, activity_pushes, [{"hour": 494_444, "within": 100, "count": 2}])
 
     gateway.store.write(work)
     for words in ({"receipt": replies[1].id, "status": "delivered"}, ["no event"]):
@@ -120,6 +125,7 @@ def populate(folder: Path) -> None:
         query = f"token={sandbox.webhook_token}"
         gateway.receive(sandbox, WebhookCall("POST", {}, query, body))
     gateway.index()
+    count_all(gateway)
     gateway.close()
 
 
@@ -165,7 +171,9 @@ def postgres_rows(url: str) -> dict[str, list[Row]]:
 def is_empty(url: str) -> bool:
     """Whether the database is as the migrations leave it."""
     rows = postgres_rows(url)
-    return rows.pop("counters") == [("indexed", 0), ("seq", 0)] and not any(rows.values())
+    unbooked = not any(any(row[1:]) for row in rows.pop("ledger"))
+    unused = [(name, 0) for name in ("counted", "indexed", "pushes counted", "seq")]
+    return unbooked and rows.pop("counters") == unused and not any(rows.values())
 
 
 @pytest.fixture

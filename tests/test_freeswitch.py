@@ -537,6 +537,19 @@ def test_two_workers_keep_a_text_once_and_refuse_it_once(
     ] * 3
 
 
+def test_a_text_over_the_limit_is_refused_in_the_phone(
+    make_gateway: Make, switch: FreeSwitch, ears: Ears
+) -> None:
+    gateway = make_gateway(DESK, SEND_PER_DAY="1", **switch.env)
+    ears.open(gateway)
+    switch.wait_listeners()
+    switch.text("201", PEER, "one")
+    switch.text("201", PEER, "two")
+    (shown,) = switch.wait_shown(1)
+    assert "Extension 201 may send 1 message a day. Try again in 24 hours." in shown.text
+    assert [each.text for each in kept(gateway)] == ["one"]
+
+
 def test_the_number_last_used_with_a_peer_answers(
     make_gateway: Make, switch: FreeSwitch, ears: Ears
 ) -> None:

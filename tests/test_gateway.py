@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
+from services import repairs
 from services.errors import DeliveryError, InvalidWebhook, Kind, RequestRefused, SendError
 from services.gateway import Gateway
 from services.messages import DeliveryStatus, Device, Message, Status, WebhookCall
@@ -315,8 +316,8 @@ def test_what_may_have_been_sent_is_never_sent_again_by_itself(make_gateway: Mak
     assert taken == []
     assert one(gateway, message).status is Status.UNKNOWN
     with pytest.raises(RequestRefused, match="may have been sent"):
-        gateway.retry(message.id)
-    gateway.retry(message.id, resend_unknown=True)
+        repairs.retry(gateway, message.id)
+    repairs.retry(gateway, message.id, resend_unknown=True)
     work(gateway)
     assert len(taken) == 1
 
@@ -340,7 +341,7 @@ def test_a_refusal_says_why_and_can_be_tried_again(make_gateway: Make) -> None:
     assert (failed.status, failed.error_code) == (Status.FAILED, "4720")
     (dead,) = gateway.store.read(lambda tx: jobs.dead(tx, 10))
     assert dead.error == "The number is a landline."
-    assert len(gateway.retry(message.id)) == 1
+    assert len(repairs.retry(gateway, message.id)) == 1
     work(gateway)
     assert len(taken) == 1
 

@@ -16,6 +16,7 @@ from blueprints.ringotel import webhook_url
 from services import config
 from services.errors import Kind, PushError
 from services.gateway import Gateway
+from services.guesses import Guesses
 from services.http import Http, NotSent
 from services.messages import Attachment, Device, Message, Status
 from services.push.ringotel import Ringotel
@@ -238,6 +239,32 @@ def test_who_is_not_ringotel_is_refused(office: Open, ringotel: FakeRingotel) ->
     assert desk.client.post(desk.path, data=b"x" * 65_537).status_code == 413
     assert desk.kept() == []
     assert ringotel.calls == []
+
+
+def test_a_text_over_the_limit_is_refused_in_the_chat(office: Open, ringotel: FakeRingotel) -> None:
+    desk = office(SEND_PER_DAY="1")
+    assert desk.said("one", messageid="m-1").json == {"result": "taken"}
+    assert desk.said("two", messageid="m-2").json == {"result": "refused"}
+    assert desk.said("one", messageid="m-1").json == {"result": "repeated"}
+    (shown,) = ringotel.shown
+    assert "Extension 201 may send 1 message a day. Try again in 24 hours." in shown[3]
+    assert [message.text for message in desk.kept()] == ["one"]
+
+
+def test_who_guesses_the_key_or_the_address_has_to_wait(
+    office: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = Guesses("token", each=((4, 60.0),), all=((100, 60.0),))
+    monkeypatch.setattr("blueprints.api.auth.TOKENS", few)
+    desk = office()
+    event = json.loads(json.dumps(EVENTS["text"]["event"]).replace("@org", ORG))
+    assert [desk.post(event, api_key=f"wrong{n}").status_code for n in range(2)] == [401] * 2
+    wrong = [desk.client.post(f"/webhook/ringotel/{n}", json=event) for n in range(3)]
+    assert [answer.status_code for answer in wrong] == [404, 404, 429]
+    refused = desk.post(event, api_key="wrong")
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) > 0
+    assert desk.said("one").json == {"result": "taken"}
 
 
 def test_without_ringotel_there_is_no_door(make_gateway: Callable[..., Gateway]) -> None:

@@ -35,9 +35,10 @@ def try_mutant(check: Check, mutant: Mutant, folder: Path) -> Verdict:
         try:
             code = process.wait(LONGEST_SECONDS)
         except subprocess.TimeoutExpired:
+            return Verdict(False, f"did not end within {LONGEST_SECONDS} s")
+        finally:
             process.terminate()  # it ends its servers
             process.wait(60)
-            return Verdict(False, f"did not end within {LONGEST_SECONDS} s")
         output.seek(0)
         said = output.read()
     if code == BROKEN:

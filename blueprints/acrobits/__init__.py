@@ -11,6 +11,7 @@ from flask import Blueprint, Flask, Response
 
 from blueprints.acrobits import fetch, reports, send
 from blueprints.acrobits.calls import Call, answer, read_call
+from blueprints.errors import retry_after
 from services.errors import RequestRefused, StorageUnwell
 from services.gateway import Gateway
 
@@ -38,7 +39,9 @@ def _view(
         try:
             return answer(work(gateway, read_call(gateway)))
         except RequestRefused as error:
-            return answer({"message": error.reason}, error.status)
+            refused = answer({"message": error.reason}, error.status)
+            refused.headers.update(retry_after(error))
+            return refused
         except StorageUnwell:
             return answer({"message": "Nothing can be kept just now. Try again."}, 503)
 

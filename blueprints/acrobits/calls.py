@@ -1,10 +1,7 @@
 """What an Acrobits app says and who it is; what it is told."""
 
 import json
-import math
 import re
-import time
-import zlib
 from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
@@ -12,13 +9,13 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from flask import Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from blueprints.api.auth import seen
+from blueprints.api.auth import count_wrong, seen
 from blueprints.webhooks import whole_body
 from services.errors import RequestRefused
 from services.gateway import Gateway
 from services.messages import Device, WebhookCall, clean
 from services.providers.base import same
-from services.store import devices, paces
+from services.store import devices
 
 MOST_BYTES = 1_000_000  # small previews of files are in there
 
@@ -38,9 +35,6 @@ NAMES = {
 UNFILLED = re.compile(r"%[A-Za-z_\[\]]+%", re.ASCII)  # a word that this build of the app lacks
 UNFILLED_NAMES = NAMES.keys() - {"body"}  # a text may well look like one
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-FAILURES_A_MINUTE = 5
-BUCKETS = 4096  # accounts that fail are counted in so many places, however many are made up
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,25 +97,11 @@ def _first(told: dict[str, str], names: tuple[str, ...]) -> str:
 
 
 def _device(gateway: Gateway, username: str, password: str) -> Device:
-    """The device that calls. Raises ``RequestRefused``.
-
-    Only failures are counted and slowed down: nobody guesses a token, and nobody shuts an account
-    out by failing in its name.
-    """
+    """The device that calls. Raises ``RequestRefused``."""
     device = gateway.store.read(lambda tx: devices.by_token(tx, password)) if password else None
     if device is not None and same(username, device.extension):
         return seen(gateway, device)
-    pace = f"acrobits:{zlib.crc32(username.encode()) % BUCKETS}"
-    now = time.time()
-    between = 60.0 / FAILURES_A_MINUTE
-    wait = gateway.store.read(lambda tx: paces.wait(tx, pace, now)) - (60.0 - between)
-    if wait > 0:
-        raise RequestRefused(
-            "too_many_failures",
-            f"The password was wrong too often. Wait {math.ceil(wait)} seconds.",
-            status=429,
-        )
-    gateway.store.write(lambda tx: paces.count(tx, pace, 1.0 / between, now))
+    count_wrong(gateway)
     raise RequestRefused(
         "unauthorized",
         "The user name or the password is wrong. Ask the operator for new settings of this app.",

@@ -5,11 +5,36 @@ Each page is a module that opens its own routes; who may see them is decided onc
 
 from flask import Blueprint, Flask
 
-from blueprints.admin import access, carriers, devices, refusals, start, words
+from blueprints.admin import (
+    access,
+    activity,
+    carriers,
+    devices,
+    given_up,
+    message,
+    messages,
+    quarantine,
+    refusals,
+    settings,
+    start,
+    unrouted,
+    words,
+)
 from blueprints.headers import page_headers
 from services.gateway import Gateway
 
-PAGES = (start, carriers, devices)
+PAGES = (
+    start,
+    messages,
+    message,
+    given_up,
+    unrouted,
+    quarantine,
+    settings,
+    carriers,
+    devices,
+    activity,
+)
 
 
 def register(app: Flask, gateway: Gateway) -> None:

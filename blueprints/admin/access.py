@@ -5,7 +5,6 @@ more than a look must carry the sign-in's form key, which no other site can know
 """
 
 from http import HTTPStatus
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import structlog
@@ -14,7 +13,10 @@ from werkzeug.exceptions import Forbidden
 
 from blueprints.admin.page import onward, render
 from blueprints.admin.session import COOKIE, current, form_key, house, look_up, password_hash, token
-from blueprints.webhooks import caller
+from blueprints.errors import retry_after
+from blueprints.operator import require_allowed_address
+from blueprints.webhooks import address
+from services.errors import RequestRefused
 from services.gateway import Gateway
 from services.providers.base import same
 from services.store import sign_ins
@@ -24,6 +26,7 @@ log = structlog.get_logger()
 LOOKS = ("GET", "HEAD", "OPTIONS")
 FILES = "admin.static"
 DOORS = ("admin.sign_in", "admin.take_password")
+MOST_BYTES = 3_000_000  # of a form with its files
 WRONG = "This is not the password."
 
 
@@ -33,9 +36,10 @@ def guard(door: Blueprint, gateway: Gateway) -> None:
     @door.before_request
     def admit() -> Response | None:
         g.gateway = gateway
+        request.max_content_length = MOST_BYTES
         if request.endpoint == FILES:
             return None
-        _require_allowed_address()
+        require_allowed_address(gateway)
         if gateway.environment.service.admin_password is None:
             raise Forbidden(
                 "These pages have no password yet. Set ADMIN_PASSWORD in .env, then run "
@@ -59,9 +63,15 @@ def guard(door: Blueprint, gateway: Gateway) -> None:
     @door.post("/sign-in")
     def take_password() -> Response:
         _require_own_site()
-        password = gateway.environment.service.admin_password or ""
-        if not same(request.form.get("password", ""), password):
-            log.warning("wrong password for /admin", address=_address())
+        came_from = address(gateway)
+        try:
+            is_operator = gateway.operator.admits(request.form.get("password", ""), came_from)
+        except RequestRefused as error:
+            page = render("sign_in.html", error.status, problem=error.reason)
+            page.headers.update(retry_after(error))
+            return page
+        if not is_operator:
+            log.warning("wrong password for /admin", address=came_from)
             return render("sign_in.html", HTTPStatus.FORBIDDEN, problem=WRONG)
         fresh = gateway.store.write(lambda tx: sign_ins.add(tx, password_hash()))
         answer = _where_wanted()
@@ -91,26 +101,6 @@ def _note_call() -> None:
     known = current()
     if known and known.idle_seconds > SEEN_SECONDS and "X-Live" not in request.headers:
         house().store.write(lambda tx: sign_ins.seen(tx, token()))
-
-
-def _address() -> str:
-    trusted = house().environment.service.trusted_proxies or ()
-    return caller(request.remote_addr, request.headers.getlist("X-Forwarded-For"), trusted)
-
-
-def _require_allowed_address() -> None:
-    allowed = house().environment.service.admin_allow
-    if allowed is None:
-        return
-    try:
-        address = ip_address(_address())
-    except ValueError:
-        raise Forbidden("Where this call comes from cannot be told.") from None
-    if not any(address in network for network in allowed):
-        raise Forbidden(
-            f"These pages may not be opened from {address}. ADMIN_ALLOW in .env says from where "
-            "they may."
-        )
 
 
 def _require_form_key() -> None:

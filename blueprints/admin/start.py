@@ -9,6 +9,7 @@ from blueprints.admin.page import onward, render
 from blueprints.admin.session import tell
 from blueprints.cli.server import reread
 from services import health
+from services.activity import activity_of
 from services.carriers import carriers
 from services.errors import StorageUnwell
 from services.gateway import Gateway
@@ -51,8 +52,9 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
         try:
             steps = journey(gateway)
             known = [one for one in carriers(gateway) if one.is_on]
+            today = activity_of(gateway, steps=24).total
         except StorageUnwell:  # the first of the troubles says so
-            steps, known = [], []
+            steps, known, today = [], [], None
         coming = next((step for step in steps if not step.done), None)
         return render(
             "start.html",
@@ -61,6 +63,7 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
             coming=coming,
             button=_onward(gateway, coming) if coming else None,
             carriers=known,
+            today=today,
         )
 
     @door.post("/reload")

@@ -14,6 +14,7 @@ from blueprints.api import (
     events,
     me,
     media,
+    message_settings,
     messages,
     search,
 )
@@ -46,7 +47,17 @@ def register(app: Flask, gateway: Gateway) -> None:
             "info": {"description": ABOUT},
         },
     )
-    for resource in (devices, me, conversations, messages, search, contacts, media, events):
+    for resource in (
+        devices,
+        me,
+        conversations,
+        messages,
+        search,
+        contacts,
+        media,
+        events,
+        message_settings,
+    ):
         document.register_blueprint(resource.door)
     app.cli.commands.pop("openapi")  # the library's commands; nothing for an operator
     _serve(app, json.dumps(document.spec.to_dict(), indent=1))

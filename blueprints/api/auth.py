@@ -1,5 +1,7 @@
 """Who may call the API: a paired device with its token, or for the live stream with a ticket.
 
+For a few calls it is the operator instead.
+
 Every route declares whom it admits; one that declares nothing admits nobody.
 """
 
@@ -12,11 +14,14 @@ from typing import NoReturn, cast
 
 from flask import current_app, g, request
 from werkzeug.datastructures import WWWAuthenticate
-from werkzeug.exceptions import Unauthorized
+from werkzeug.exceptions import Forbidden, Unauthorized
 
+from blueprints.operator import USER, is_operator, require_allowed_address
+from blueprints.webhooks import address
 from services.config import derive
 from services.errors import StorageUnwell
 from services.gateway import Gateway
+from services.guesses import TOKENS
 from services.message_settings import NumberSetting
 from services.messages import Device
 from services.providers.base import same
@@ -32,6 +37,7 @@ class Auth(StrEnum):
 
     ANYBODY = "anybody"
     DEVICE = "device"  # Authorization: Bearer <token>
+    OPERATOR = "operator"  # HTTP Basic with ADMIN_PASSWORD, from where ADMIN_ALLOW allows it
     STREAM = "stream"  # the same, or ?ticket=<ticket>: browsers' EventSource sends no headers
 
 
@@ -44,7 +50,9 @@ def admit(gateway: Gateway) -> None:
         return  # the router answers 404 or 405
     g.gateway = gateway
     declared = getattr(view, "auth", None)
-    if declared is not Auth.ANYBODY:
+    if declared is Auth.OPERATOR:
+        _require_operator(gateway)
+    elif declared is not Auth.ANYBODY:
         g.device = CHECKS[declared](gateway) if declared in CHECKS else refuse()
 
 
@@ -70,12 +78,23 @@ def ticket(gateway: Gateway, device_id: str) -> str:
     return f"{claim}.{_signature(gateway, claim)}"
 
 
+def _require_operator(gateway: Gateway) -> None:
+    require_allowed_address(gateway)
+    if gateway.environment.service.admin_password is None:
+        raise Forbidden(f"Set ADMIN_PASSWORD in .env, then sign in as {USER} (HTTP Basic).")
+    if not is_operator(gateway):
+        challenge = WWWAuthenticate("basic", {"realm": "Textbridge", "charset": "UTF-8"})
+        raise Unauthorized(
+            f"Sign in as {USER} with ADMIN_PASSWORD (HTTP Basic).", www_authenticate=challenge
+        )
+
+
 def _by_header(gateway: Gateway) -> Device:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         refuse()
     device = gateway.store.read(lambda tx: devices.by_token(tx, token.strip()))
-    return seen(gateway, device) if device is not None else refuse("invalid_token")
+    return seen(gateway, device) if device is not None else _wrong(gateway)
 
 
 def _by_header_or_ticket(gateway: Gateway) -> Device:
@@ -84,12 +103,28 @@ def _by_header_or_ticket(gateway: Gateway) -> Device:
         return _by_header(gateway)
     claim, _, signature = offered.rpartition(".")
     if not same(signature, _signature(gateway, claim)):
-        refuse("invalid_token")
+        _wrong(gateway)
     device_id, _, expires = claim.partition(".")
     if time.time() > int(expires):
-        refuse("invalid_token")
+        _wrong(gateway)
     device = gateway.store.read(lambda tx: devices.by_id(tx, device_id))
-    return seen(gateway, device) if device is not None else refuse("invalid_token")
+    return seen(gateway, device) if device is not None else _wrong(gateway)
+
+
+def _wrong(gateway: Gateway) -> NoReturn:
+    """Refuse a wrong token; whoever offers many has to wait for the next refusal."""
+    count_wrong(gateway)
+    refuse("invalid_token")
+
+
+def count_wrong(gateway: Gateway) -> None:
+    """Count a wrong token. Raises ``RequestRefused`` where there were too many.
+
+    Only wrong ones are counted, after the look: nobody guesses a token, and nobody shuts anybody
+    else out by failing. A full disk changes nothing about a refusal.
+    """
+    with suppress(StorageUnwell):
+        TOKENS.spend(gateway.store, address(gateway))
 
 
 CHECKS: dict[Auth, Callable[[Gateway], Device]] = {

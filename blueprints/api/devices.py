@@ -16,7 +16,9 @@ from blueprints.api.schemas import (
     PairSchema,
     PushTestSchema,
 )
+from blueprints.webhooks import address
 from services.errors import RequestRefused
+from services.guesses import PAIRING
 from services.messages import Device, rfc3339
 from services.quiet_hours import QuietHours
 from services.store import devices
@@ -25,7 +27,7 @@ door = Door("devices", "Pairing, and the devices of the extension")
 
 
 @door.call(
-    "POST", "/pair", Auth.ANYBODY, json=PairSchema, answers={201: PairedSchema}, refuses=[403]
+    "POST", "/pair", Auth.ANYBODY, json=PairSchema, answers={201: PairedSchema}, refuses=[403, 429]
 )
 def pair(asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
     """Pair a device with a code of the operator's.
@@ -33,6 +35,8 @@ def pair(asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
     A code is good once and for ten minutes. The token is shown this once; it is good until the
     device is revoked.
     """
+    calls_from = address(house())
+    PAIRING.spend(house().store, calls_from)
     wanted = asked["device"]
     platform = f"{wanted['platform']} {wanted['app_version']}".strip()
 
@@ -48,6 +52,7 @@ def pair(asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
         return devices.add(tx, extension, wanted["name"], platform=platform)
 
     device, token = house().store.write(work)
+    PAIRING.forget(house().store, calls_from)
     return {"device_id": device.id, "token": token, "extension": device.extension}, 201
 
 

@@ -31,10 +31,14 @@ REFUSALS = {"json": {400, 413, 415, 422}, "files": {400, 413, 415, 422}}
 SECURITY: dict[Auth, list[dict[str, list[str]]]] = {
     Auth.ANYBODY: [],
     Auth.DEVICE: [{"device": []}],
+    Auth.OPERATOR: [{"operator": []}],
     Auth.STREAM: [{"device": []}, {"ticket": []}],
 }
+REFUSED = {401, 429}  # who may not call, or guessed too often
+LOCKED: dict[Auth, set[int]] = {Auth.ANYBODY: set(), Auth.OPERATOR: {403, *REFUSED}}
 SCHEMES = {
     "device": {"type": "http", "scheme": "bearer", "description": "The token from pairing."},
+    "operator": {"type": "http", "scheme": "basic", "description": "admin and ADMIN_PASSWORD."},
     "ticket": {"type": "apiKey", "in": "query", "name": "ticket"},
 }
 
@@ -133,7 +137,7 @@ class Door(Blueprint):  # type: ignore[misc]
                 declared = self.alt_response(status, success=True, **content)(declared)
             for location, schema in reversed(takes.items()):
                 declared = self.arguments(schema, location=location)(declared)
-            refusals = {405, 503, *refuses, *(() if auth is Auth.ANYBODY else (401,))}
+            refusals = {405, 503, *refuses, *LOCKED.get(auth, REFUSED)}
             refusals.update(*(REFUSALS.get(location, {422}) for location in takes))
             named = {status: HTTPStatus(status).name for status in sorted(refusals)}
             declared = self.doc(responses=named, security=SECURITY[auth])(declared)

@@ -1,14 +1,11 @@
 """The shapes of the API: what is taken, checked field by field, and what is answered."""
 
-import re
 from typing import Any, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flask_smorest.fields import Upload
 from marshmallow import (
     EXCLUDE,
     INCLUDE,
-    RAISE,
     Schema,
     ValidationError,
     fields,
@@ -16,48 +13,31 @@ from marshmallow import (
     validates_schema,
 )
 
-from services.messages import Preview, clean
+from blueprints.api.fields import (
+    Digits,
+    Recipients,
+    Truth,
+    Whole,
+    Words,
+    Written,
+    clock_field,
+    id_field,
+    key_field,
+    known_zone,
+    limit_field,
+    moment_field,
+    token_field,
+)
+from services.messages import Preview
+from services.taken import Taken
 
 # What one request may hold, whatever the carrier; a carrier's own limits come on top.
 MOST_TEXT = 10_000
 MOST_RECIPIENTS = 50
 MOST_MEDIA = 20
-MOST_ITEMS = 200
 MOST_TYPED = 100  # characters in a search
 LARGEST = 10**18 - 1
 PREVIEWS = get_args(Preview)
-
-REMEDIES: dict[type[fields.Field[Any]], dict[str, str]] = {
-    fields.Field: {
-        "required": "It is missing; send it.",
-        "null": "It must not be null; leave it out instead.",
-    },
-    fields.String: {"invalid": "Send a text."},
-    fields.Integer: {"invalid": "Send a whole number.", "too_large": "The number is too large."},
-    fields.List: {"invalid": "Send a list."},
-    fields.Nested: {"type": "Send a JSON object."},
-    fields.Boolean: {"invalid": "Send 1 or 0."},
-}
-
-
-class Taken(Schema):
-    """What a call takes: a field that nobody knows is most likely a misspelt one."""
-
-    class Meta:
-        """Refuse unknown fields."""
-
-        unknown = RAISE
-
-    error_messages = {  # noqa: RUF012 - marshmallow's own way
-        "unknown": "There is no such field; check how it is written.",
-        "type": "Send a JSON object.",
-    }
-
-    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
-        """Give every field its remedies in plain words."""
-        for kind, remedies in REMEDIES.items():
-            if isinstance(field_obj, kind):
-                field_obj.error_messages |= remedies
 
 
 class Open(Schema):
@@ -75,88 +55,6 @@ class Told(Open):
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         """Document the field as always there."""
         field_obj.required = True
-
-
-class Written(validate.Regexp):
-    """The whole text has this form (``Regexp`` alone lets a line break at the end pass)."""
-
-    def __call__(self, value: Any) -> Any:
-        """Return the text, or raise ``ValidationError``."""
-        if self.regex.fullmatch(value) is None:
-            raise ValidationError(self.error)
-        return value
-
-
-class Words(fields.String):
-    """A text for people; what no database can keep in it becomes U+FFFD."""
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        return clean(super()._deserialize(value, *args, **kwargs))
-
-
-class Digits(fields.Integer):
-    """A whole number in an address: digits and nothing else (``int`` takes ``1_0`` and ``１``)."""
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
-        if re.fullmatch("[0-9]{1,18}", value, re.ASCII) is None:
-            raise self.make_error("invalid", input=value)
-        return int(value)
-
-
-class Whole(fields.Integer):
-    """A whole number in JSON, where 5.0 is one and "5" and true are not."""
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
-            raise self.make_error("invalid", input=value)
-        return int(value)
-
-
-class Recipients(fields.List[str]):
-    """One address, or a list of them."""
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
-        return super()._deserialize([value] if isinstance(value, str) else value, *args, **kwargs)
-
-
-REMEDIES[Recipients] = {"invalid": "Send a phone number as a text, or a list of them."}
-
-
-def _id(**options: Any) -> fields.String:
-    form = Written(
-        "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", error="Send an id as the API gave it."
-    )
-    return fields.String(validate=form, **options)
-
-
-def _key(**options: Any) -> fields.String:
-    form = Written("^[ -~]{1,128}$", error="Send 1 to 128 letters, digits or signs of ASCII.")
-    return fields.String(validate=form, **options)
-
-
-def _token(**options: Any) -> fields.String:
-    form = Written("^[0-9]{1,18}$", error="Send a token as the API gave it, or none at all.")
-    return fields.String(validate=form, **options)
-
-
-def _clock() -> fields.String:
-    form = Written("^([01][0-9]|2[0-3]):[0-5][0-9]$", error="Send a time such as 22:00.")
-    return fields.String(required=True, validate=form)
-
-
-def _known_zone(name: str) -> None:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, OSError, ValueError):
-        raise ValidationError("Send a time zone such as America/New_York.") from None
-
-
-def _moment() -> fields.String:
-    return fields.String(metadata={"format": "date-time"})
-
-
-def _limit(usual: int) -> Digits:
-    return Digits(load_default=usual, validate=validate.Range(1, MOST_ITEMS))
 
 
 class ProblemSchema(Open):
@@ -228,11 +126,11 @@ class PushToldSchema(Told):
 class QuietHoursSchema(Taken):
     """The time of the day in which the device wants no notifications; often over midnight."""
 
-    start = _clock()
-    end = _clock()
+    start = clock_field()
+    end = clock_field()
     time_zone = fields.String(
         required=True,
-        validate=_known_zone,
+        validate=known_zone,
         metadata={"description": "Of the IANA database, such as America/New_York"},
     )
 
@@ -266,7 +164,7 @@ class DeviceSchema(Told):
     last_error = fields.String(
         allow_none=True, metadata={"description": "Why the last push was not taken"}
     )
-    created_at = _moment()
+    created_at = moment_field()
     seen_at = fields.String(allow_none=True, metadata={"format": "date-time"})
     current = fields.Boolean()
 
@@ -387,8 +285,8 @@ class MessageSchema(Told):
     client_id = fields.String(allow_none=True)
     sent_by = fields.String(allow_none=True, metadata={"description": "Extension that sent it"})
     segments = fields.Integer()
-    created_at = _moment()
-    updated_at = _moment()
+    created_at = moment_field()
+    updated_at = moment_field()
 
 
 class ConversationSchema(Told):
@@ -402,7 +300,7 @@ class ConversationSchema(Told):
     unread_count = fields.Integer()
     read_seq = fields.Integer()
     last_seq = fields.Integer()
-    updated_at = _moment()
+    updated_at = moment_field()
 
 
 class ConversationListSchema(Told):
@@ -415,8 +313,8 @@ class ConversationListSchema(Told):
 class ConversationsQuery(Taken):
     """Which conversations."""
 
-    limit = _limit(50)
-    cursor = _token(metadata={"description": "next_cursor of the page before"})
+    limit = limit_field(50)
+    cursor = token_field(metadata={"description": "next_cursor of the page before"})
     unread = fields.Boolean(load_default=False, truthy={"1", "true"}, falsy={"0", "false"})
     q = Words(
         validate=validate.Length(1, MOST_TYPED),
@@ -443,7 +341,7 @@ class FoundSchema(MessageListSchema):
 class MessagesQuery(Taken):
     """Which messages: the newest first, or with ``after`` the oldest first."""
 
-    limit = _limit(50)
+    limit = limit_field(50)
     before = Digits(validate=validate.Range(0, LARGEST))
     after = Digits(validate=validate.Range(0, LARGEST))
 
@@ -456,7 +354,7 @@ class SearchQuery(Taken):
         validate=validate.Length(1, MOST_TYPED),
         metadata={"description": "Words; the last one may be the beginning of one"},
     )
-    limit = _limit(50)
+    limit = limit_field(50)
     before = Digits(validate=validate.Range(0, LARGEST))
 
 
@@ -492,9 +390,11 @@ class NewMessageSchema(Taken):
         validate=validate.Length(1, 64),
         metadata={"description": "One of the extension's numbers; else the one last used"},
     )
-    conversation_id = _id()
-    media_ids = fields.List(_id(), load_default=list, validate=validate.Length(max=MOST_MEDIA))
-    client_id = _key(metadata={"description": "The app's own id for it: a repeat sends nothing"})
+    conversation_id = id_field()
+    media_ids = fields.List(id_field(), load_default=list, validate=validate.Length(max=MOST_MEDIA))
+    client_id = key_field(
+        metadata={"description": "The app's own id for it: a repeat sends nothing"}
+    )
 
     @validates_schema
     def _one_address(self, data: dict[str, Any], **_: Any) -> None:
@@ -536,6 +436,61 @@ class NameSchema(Taken):
     name = Words(required=True, validate=validate.Length(1, 100))
 
 
+# Message Settings
+
+
+class SettingsQuery(Taken):
+    """Which numbers."""
+
+    q = Words(
+        load_default="",
+        validate=validate.Length(max=MOST_TYPED),
+        metadata={"description": "Words or digits that stand anywhere in the entry"},
+    )
+
+
+class IfMatchHeaders(Taken):
+    """The state that the caller saw: nothing is changed if it is another one now."""
+
+    tag = fields.String(
+        data_key="If-Match",
+        validate=Written(r'^(\*|"[0-9a-f]{16}")$', error="Send an ETag as the API gave it."),
+    )
+
+
+class EntrySchema(Taken):
+    """A number's whole entry: what is left out is empty from now on."""
+
+    number = fields.String(metadata={"description": "May be repeated from the address"})
+    carrier = fields.String(
+        required=True, metadata={"description": "Name of the carrier, such as bandwidth"}
+    )
+    extensions = fields.List(fields.String(), load_default=list)
+    emails = fields.List(fields.String(), load_default=list)
+    sender_id = fields.String(load_default=None, allow_none=True)
+    description = Words(load_default="")
+    enabled = Truth(load_default=True)
+
+
+class EntryToldSchema(Told):
+    """A number and who gets its messages."""
+
+    number = fields.String()
+    carrier = fields.String()
+    extensions = fields.List(fields.String())
+    emails = fields.List(fields.String())
+    sender_id = fields.String(allow_none=True)
+    description = fields.String()
+    enabled = fields.Boolean()
+
+
+class EntryListSchema(Told):
+    """The numbers; ``problem`` says why a broken document is not in force, these are."""
+
+    items = fields.List(fields.Nested(EntryToldSchema))
+    problem = fields.String(allow_none=True)
+
+
 # Files
 
 
@@ -556,7 +511,7 @@ class UploadSchema(Taken):
 class ChangesQuery(Taken):
     """Where to go on."""
 
-    since = _token(metadata={"description": "The token of the last answer; none: from now on"})
+    since = token_field(metadata={"description": "The token of the last answer; none: from now on"})
 
 
 class SyncQuery(ChangesQuery):
@@ -567,7 +522,7 @@ class SyncQuery(ChangesQuery):
         validate=validate.Range(0, 30),
         metadata={"description": "Seconds to wait for something to happen"},
     )
-    limit = _limit(100)
+    limit = limit_field(100)
 
 
 class EventsQuery(ChangesQuery):
@@ -579,7 +534,7 @@ class EventsQuery(ChangesQuery):
 class EventHeaders(Taken):
     """Where a browser goes on by itself after its stream was cut."""
 
-    last = _token(data_key="Last-Event-ID")
+    last = token_field(data_key="Last-Event-ID")
 
 
 class EventSchema(Open):

@@ -3,6 +3,7 @@
 from flask import Flask
 
 from blueprints.cli import (
+    activity,
     backup,
     carriers,
     check,
@@ -10,6 +11,7 @@ from blueprints.cli import (
     contacts,
     database,
     devices,
+    export,
     media,
     messages,
     people,
@@ -17,6 +19,7 @@ from blueprints.cli import (
     push,
     quarantine,
     recover,
+    repairs,
     restore,
     settings,
     simulate,
@@ -28,6 +31,7 @@ from services.gateway import Gateway
 
 COMMANDS = (
     status.status,
+    activity.activity,
     config.group,
     webhooks.webhooks,
     settings.group,
@@ -50,8 +54,15 @@ COMMANDS = (
 def register(app: Flask, gateway: Gateway) -> None:
     """Add the operator's commands to ``flask``."""
     app.extensions["gateway"] = gateway  # where the commands find it
-    messages.group.add_command(recover.recover)
-    messages.group.add_command(check.check)
-    messages.group.add_command(prune.prune)
+    for one in (
+        recover.recover,
+        repairs.retry,
+        repairs.settle,
+        repairs.route,
+        export.export,
+        check.check,
+        prune.prune,
+    ):
+        messages.group.add_command(one)
     for command in COMMANDS:
         app.cli.add_command(command)

@@ -12,7 +12,7 @@ from blueprints.cli.settings import tell_of_left_file
 from blueprints.cli.terminal import Group, document, gateway, harmless, json_option
 from services import config
 from services.config import Variable
-from services.environment import BUCKET, Environment, sections
+from services.environment import BUCKET, SENDING, Environment, sections
 from services.providers import PROVIDERS
 from services.providers.sandbox import Sandbox
 from services.push import CHANNELS
@@ -70,7 +70,7 @@ def reload() -> None:
 
 def _in_force(environment: Environment) -> dict[str, Any]:
     """What was loaded, by the prefix of its variables; what is off is not there."""
-    on: dict[str, Any] = {"": environment.service}
+    on: dict[str, Any] = {"": environment.service, SENDING: environment.sending}
     if environment.mail.host is not None:
         on["MAIL_"] = environment.mail
     on["VAPID_"] = environment.vapid

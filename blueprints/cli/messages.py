@@ -1,10 +1,13 @@
-"""``flask messages``: what came in and went out, what was given up and why, and trying again."""
+"""``flask messages``: what came in and went out, what became of it, and what was given up."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import click
 
+from blueprints.cli.filters import chosen
 from blueprints.cli.terminal import (
     Group,
     document,
@@ -13,68 +16,51 @@ from blueprints.cli.terminal import (
     harmless,
     json_option,
     moment,
+    note,
     short,
     stamp,
     table,
 )
-from services.errors import RequestRefused
-from services.messages import DeliveryStatus, Message, Status, message_object
-from services.phone_numbers import e164, peer
-from services.store import jobs, messages, receipts, search
+from services import timeline
+from services.exporting import described
+from services.messages import DeliveryStatus, Message
+from services.store import finding, jobs
+from services.store.finding import Wanted
 from services.store.jobs import Job
 
 group = Group("messages", help="Messages: list them, look into one, try a failed one again.")
-Found = tuple[Message, list[Job], list[DeliveryStatus]]
 
 
 @group.command("list")
 @click.option("--unrouted", is_flag=True, help="Only those whose number nobody is set up for.")
 @click.option("--dead", is_flag=True, help="What was given up, with the reasons.")
-@click.option("--status", type=click.Choice([str(s) for s in Status]), help="Only in this state.")
-@click.option("--number", help="Only of this number of yours.")
-@click.option("--peer", "other", help="Only with this number of somebody else.")
-@click.option("--text", help="Only with these words; the last may be the beginning of one.")
+@chosen
+@click.option("--before", type=click.IntRange(1, 2**63 - 1), help="Only older than this “seq”.")
 @click.option(
     "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many."
 )
 @json_option
 def show_list(
-    unrouted: bool,
-    dead: bool,
-    status: str | None,
-    number: str | None,
-    other: str | None,
-    text: str | None,
-    limit: int,
-    as_json: bool,
+    unrouted: bool, dead: bool, wanted: Wanted, before: int | None, limit: int, as_json: bool
 ) -> None:
     """List messages, the newest first. Times are in UTC."""
     if dead:
-        if unrouted or status or number or other or text is not None:
+        if unrouted or before or wanted != Wanted():
             raise click.UsageError("--dead goes with --limit and --json only.")
         _list_dead(limit, as_json)
         return
-    country = gateway().country
-    own = e164(number, country) if number else None
-    if text is not None:
-        if unrouted or status or other:
-            raise click.UsageError("--text goes with --number, --limit and --json only.")
-        numbers = None if own is None else [own]
-        found = _with_words(text, numbers, limit)
-    else:
-        found = gateway().store.read(
-            partial(
-                messages.find,
-                limit=limit,
-                number=own,
-                peer=peer(other, country) if other else None,
-                status=status,
-                unrouted=unrouted,
-            )
-        )
+    if unrouted:
+        wanted = replace(wanted, unrouted=True)
+    found = gateway().store.read(partial(finding.page, wanted=wanted, limit=limit, before=before))
     if as_json:
-        document([_described(message) for message in found])
-        return
+        document([described(gateway(), message) for message in found.messages])
+    else:
+        _print_list(found.messages)
+    if found.searched_to is not None:
+        note(f"Searched back to {moment(found.searched_to)}. To go on: --before {found.before}")
+
+
+def _print_list(found: Sequence[Message]) -> None:
     table(
         ("ID", "TIME", "NUMBER", "", "PEER", "STATUS", "FILES", "TEXT"),
         [
@@ -98,70 +84,35 @@ def show_list(
 @click.argument("message_id", metavar="ID")
 @json_option
 def show(message_id: str, as_json: bool) -> None:
-    """Show one message: its text, every attempt to deliver it, and the delivery receipts."""
-    message, todo, told = _found(message_id)
+    """Show one message: its text, and all that became of it, with every attempt and answer."""
+    known = timeline.story(gateway(), message_id)
+    steps = timeline.steps(gateway(), known)
     if as_json:
         document(
-            _described(message)
-            | {"jobs": [_job(job) for job in todo], "receipts": [_receipt(r) for r in told]}
+            described(gateway(), known.message)
+            | {
+                "jobs": [_job(job) for job in known.jobs],
+                "receipts": [_receipt(told) for _, told in known.receipts],
+                "timeline": [_step(step) for step in steps],
+            }
         )
         return
-    _print_message(message)
+    _print_message(known.message)
     click.echo()
     table(
-        ("JOB", "TO", "STATE", "ATTEMPTS", "DUE", "ERROR"),
+        ("TIME", "WHAT", "CODE", "ANSWER", "JOB"),
         [
-            (job.kind, job.target or "-", job.state, job.attempts, _due(job), job.error or "-")
-            for job in todo
+            (
+                moment(step.at),
+                step.title,
+                step.code or "-",
+                step.said or "-",
+                step.job.id if step.job else "-",
+            )
+            for step in steps
         ],
-        "Nothing had to be done for it.",
+        "Nothing is known of it.",
     )
-    if message.direction == "out":
-        click.echo()
-        table(
-            ("RECEIPT", "TIME", "PEER", "STATUS", "CODE", "REASON"),
-            [
-                (r.event, moment(r.at), r.peer or "-", r.status, r.code or "-", r.reason or "-")
-                for r in told
-            ],
-            "No delivery receipt yet.",
-        )
-
-
-@group.command()
-@click.argument("message_id", metavar="ID")
-@click.option(
-    "--resend-unknown",
-    is_flag=True,
-    help="Send it again even if it may have been sent: ask the carrier first.",
-)
-def retry(message_id: str, resend_unknown: bool) -> None:
-    """Do again what was given up for message ID (see: flask messages list --dead)."""
-    try:
-        revived = gateway().retry(message_id, resend_unknown=resend_unknown)
-    except RequestRefused as error:
-        if error.code != "may_have_been_sent":
-            raise
-        raise click.ClickException(f"{error} To do so: --resend-unknown") from None
-    for job in revived:
-        click.echo(harmless(f"Due again: {job.kind} {job.target}".rstrip()))
-    if not revived:
-        click.echo("Nothing was given up for this message.")
-
-
-def _with_words(typed: str, numbers: list[str] | None, limit: int) -> list[Message]:
-    """The newest with these words, however far back."""
-    found: list[Message] = []
-    before = None
-    while True:
-        look = partial(
-            search.find, typed=typed, numbers=numbers, limit=limit - len(found), before=before
-        )
-        page = gateway().store.read(look)
-        found += page.messages
-        before = page.before
-        if before is None or len(found) >= limit:
-            return found
 
 
 def _list_dead(limit: int, as_json: bool) -> None:
@@ -170,29 +121,13 @@ def _list_dead(limit: int, as_json: bool) -> None:
         document([_job(job) for job in letters])
         return
     table(
-        ("MESSAGE", "JOB", "TO", "ATTEMPTS", "REASON"),
+        ("MESSAGE", "JOB", "KIND", "TO", "ATTEMPTS", "REASON"),
         [
-            (job.message_id, job.kind, job.target or "-", job.attempts, job.error or "-")
+            (job.message_id, job.id, job.kind, job.target or "-", job.attempts, job.error or "-")
             for job in letters
         ],
         "Nothing was given up.",
     )
-
-
-def _found(message_id: str) -> Found:
-    """A message with its jobs and receipts, all of one moment. Raises ``RequestRefused``."""
-    message, todo, told = gateway().store.read(
-        lambda tx: (
-            messages.by_id(tx, message_id),
-            jobs.of(tx, message_id),
-            receipts.of(tx, message_id),
-        )
-    )
-    if message is None:
-        raise RequestRefused(
-            "not_found", f"There is no message {message_id}. See: flask messages list", status=404
-        )
-    return message, todo, told
 
 
 def _print_message(message: Message) -> None:
@@ -224,18 +159,9 @@ def _print_message(message: Message) -> None:
         click.echo(f"  {harmless(line)}")
 
 
-def _described(message: Message) -> dict[str, Any]:
-    """The message as the REST API shows it, with what only the operator sees."""
-    return message_object(message, gateway().media.link) | {
-        "number": message.number,
-        "carrier": message.provider,
-        "provider_id": message.provider_id,
-        "routed": message.routed,
-    }
-
-
 def _job(job: Job) -> dict[str, Any]:
     return {
+        "id": job.id,
         "message_id": job.message_id,
         "kind": str(job.kind),
         "target": job.target,
@@ -260,5 +186,12 @@ def _receipt(told: DeliveryStatus) -> dict[str, Any]:
     }
 
 
-def _due(job: Job) -> str:
-    return moment(job.due) if job.state == "due" else "-"
+def _step(step: timeline.Step) -> dict[str, Any]:
+    return {
+        "at": stamp(step.at),
+        "title": step.title,
+        "tone": step.tone,
+        "said": step.said,
+        "code": step.code,
+        "job": step.job.id if step.job else None,
+    }

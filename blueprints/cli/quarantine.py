@@ -16,6 +16,7 @@ from blueprints.cli.terminal import (
     stamp,
     table,
 )
+from services import repairs
 from services.errors import RequestRefused
 from services.store import quarantine
 
@@ -75,6 +76,17 @@ def show(call_id: int) -> None:
     )
     click.echo()
     click.echo(harmless(row.body.decode("utf-8", "replace"), keep="\n\t"))
+
+
+@group.command()
+@click.argument("call_id", metavar="ID", type=ROW_ID)
+@click.option("--yes", is_flag=True, help="Do not ask first.")
+def drop(call_id: int, yes: bool) -> None:
+    """Forget call ID for good: what it said is lost."""
+    if not yes:
+        click.confirm(f"Forget call {call_id} for good?", abort=True)
+    repairs.drop(gateway(), call_id)
+    click.echo(f"{call_id}: dropped.")
 
 
 @group.command()

@@ -1,25 +1,34 @@
 """``flask settings``: which number belongs to which carrier, extensions and e-mail addresses."""
 
 from dataclasses import asdict, replace
-from typing import BinaryIO
 
 import click
 
+from blueprints.cli.settings_files import export, take
 from blueprints.cli.settings_schema import json_schema
 from blueprints.cli.terminal import Group, document, facts, gateway, json_option, note, table
 from services.errors import NumberError, SettingsError
 from services.message_settings import NumberSetting
+from services.message_settings.edits import Edit, edit_all, remove_all
+from services.message_settings.search import found
 from services.phone_numbers import e164
 from services.settings_source import left_file
 
 group = Group("settings", help="Message Settings: who gets the messages of which number.")
 
 
+NONE_YET = "No number yet. Add one: flask settings set +12025550143 --carrier NAME --extension 201"
+
+group.add_command(export)
+group.add_command(take)
+
+
 @group.command("list")
+@click.option("--search", default="", help="Only those with these words or digits anywhere.")
 @json_option
-def show(as_json: bool) -> None:
+def show(search: str, as_json: bool) -> None:
     """List the numbers with their carriers, extensions and e-mail addresses."""
-    entries = gateway().settings.all()
+    entries = found(gateway().settings.all(), search)
     problem = gateway().settings.problem
     if problem is not None:
         note(f"{problem} These are the last good settings.")
@@ -41,7 +50,7 @@ def show(as_json: bool) -> None:
             )
             for entry in entries
         ],
-        "No number yet. Add one: flask settings set +12025550143 --carrier NAME --extension 201",
+        "No such number." if search else NONE_YET,
     )
 
 
@@ -104,34 +113,49 @@ def put(
     _tell(gateway().settings.put(entry, seen))
 
 
-@group.command()
-@click.argument("number")
-def remove(number: str) -> None:
-    """Remove a number. Its messages stay; new ones to it are kept as unrouted."""
-    gateway().settings.remove(number)
-    click.echo("The number was removed.")
-
-
-@group.command("export")
-@click.argument("file", type=click.File("xb", lazy=False))
-def export(file: BinaryIO) -> None:
-    """Write the whole document to a new FILE (-: standard output), as to edit it by hand."""
-    file.write(gateway().settings.document())
-
-
-@group.command("import")
-@click.argument("file", type=click.File("rb"))
-def take_in(file: BinaryIO) -> None:
-    """Put the document in FILE (-: standard input) in the place of the whole one.
-
-    It is checked first; what is wrong with it is told with line and column, and changes nothing.
-    """
+@group.command("change")
+@click.argument("numbers", nargs=-1, required=True)
+@click.option("--carrier", help="Name of their carrier from now on, such as bandwidth.")
+@click.option("--add-extension", multiple=True, help="One more extension; once for each.")
+@click.option("--remove-extension", multiple=True, help="Without this extension; once for each.")
+@click.option("--enable/--disable", "enabled", default=None, help="Use the numbers, or rest them.")
+@json_option
+def change(
+    numbers: tuple[str, ...],
+    carrier: str | None,
+    add_extension: tuple[str, ...],
+    remove_extension: tuple[str, ...],
+    enabled: bool | None,
+    as_json: bool,
+) -> None:
+    """Make the same change to several numbers: to all of them at once, or to none."""
+    edit = Edit(carrier, add_extension, remove_extension, enabled)
+    if edit == Edit():
+        raise click.UsageError("Say what is to change, such as --disable.")
     settings = gateway().settings
-    try:
-        settings.put_document(file.read())
-    except SettingsError as error:
-        raise click.ClickException(f"{file.name} cannot be used: {error}") from None
-    click.echo(f"Message Settings have {len(settings.all())} numbers now.")
+    edit_all(settings, numbers, edit)
+    if as_json:
+        chosen = [settings.for_number(settings.number(number)) for number in numbers]
+        document({"numbers": [asdict(entry) for entry in chosen if entry]})
+    else:
+        click.echo(
+            "1 number was changed."
+            if len(numbers) == 1
+            else f"{len(numbers)} numbers were changed."
+        )
+
+
+@group.command()
+@click.argument("numbers", nargs=-1, required=True)
+def remove(numbers: tuple[str, ...]) -> None:
+    """Remove numbers: all of them at once, or none.
+
+    Their messages stay; new ones to them are kept as unrouted.
+    """
+    remove_all(gateway().settings, numbers)
+    click.echo(
+        "The number was removed." if len(numbers) == 1 else f"{len(numbers)} numbers were removed."
+    )
 
 
 @group.command()

@@ -119,6 +119,14 @@ class MessageSettings:
         self._look()
         return self._by_extension.get(extension, ())
 
+    def entry(self, entry: dict[str, Any]) -> NumberSetting:
+        """An entry as it would be kept. Raises ``EntryRefused`` naming the fields."""
+        return self._reader.entry(entry)
+
+    def number(self, written: str) -> str:
+        """A number as the entries have it. Raises ``SettingsError`` for what is none."""
+        return self._reader.number(written)
+
     def put(self, entry: dict[str, Any], generation: str | None = None) -> NumberSetting:
         """Add or replace the entry of a number.
 
@@ -132,7 +140,7 @@ class MessageSettings:
                 return [new if known.number == new.number else known for known in entries]
             return [*entries, new]
 
-        self._change(change, generation)
+        self.change(change, generation)
         return new
 
     def remove(self, number: str, generation: str | None = None) -> None:
@@ -145,7 +153,28 @@ class MessageSettings:
                 raise SettingsError(f"{plain} is not in Message Settings.", "number")
             return left
 
-        self._change(change, generation)
+        self.change(change, generation)
+
+    def change(self, change: Change, generation: str | None = None) -> None:
+        """Keep what ``change`` makes of all entries, at once; it may be called more than once.
+
+        ``generation`` is the one that the editor saw. Raises ``SettingsConflict`` when somebody
+        else saved in between, ``SettingsError`` with the remedy while the document is broken.
+        """
+
+        def changed(content: bytes | None) -> bytes:
+            try:
+                entries = self._entries(content)
+            except SettingsError as error:
+                raise SettingsError(f"{self._source.remedy} {self._complaint(error)}") from None
+            if generation is not None and generation != _generation(content):
+                raise SettingsConflict(
+                    "Somebody else has changed Message Settings meanwhile. Look at them again."
+                )
+            return written(change(entries))
+
+        self._source.replace(changed)
+        self.look()
 
     def document(self) -> bytes:
         """The whole document as it is kept, also a broken one."""
@@ -182,21 +211,6 @@ class MessageSettings:
         self._source.replace(first)
         self.look()
         return put[0]
-
-    def _change(self, change: Change, generation: str | None) -> None:
-        def changed(content: bytes | None) -> bytes:
-            try:
-                entries = self._entries(content)
-            except SettingsError as error:
-                raise SettingsError(f"{self._source.remedy} {self._complaint(error)}") from None
-            if generation is not None and generation != _generation(content):
-                raise SettingsConflict(
-                    "Somebody else has changed Message Settings meanwhile. Look at them again."
-                )
-            return written(change(entries))
-
-        self._source.replace(changed)
-        self.look()
 
     def _look(self, *, at_once: bool = False) -> None:
         """Take up a change, if it is time to look again. Raises ``StorageUnwell`` at first only."""

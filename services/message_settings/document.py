@@ -5,14 +5,14 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates
 
 from services.config import email_address
-from services.errors import NumberError, SettingsError
+from services.errors import EntryRefused, NumberError, SettingsError
 from services.messages import clean
 from services.phone_numbers import e164
 
@@ -99,6 +99,9 @@ class NumberSettingSchema(Schema):
         return NumberSetting(**data)
 
 
+ENTRY = NumberSettingSchema()
+
+
 class MessageSettingsSchema(Schema):
     """The whole document."""
 
@@ -147,32 +150,43 @@ class Reader:
         """Everything that a schema cannot know: real numbers, known carriers, no doubles."""
         checked: dict[str, NumberSetting] = {}
         for position, entry in enumerate(entries):
-            where = f"{_line_of(text, entry.number)}numbers[{position}]"
             try:
                 good = self._finish(entry)
+                if good.number in checked:
+                    raise SettingsError(f"{good.number} stands there twice.", "number")
             except SettingsError as error:
+                where = f"{_line_of(text, entry.number)}numbers[{position}]"
                 raise SettingsError(error.reason, f"{where}.{error.field}") from None
-            if good.number in checked:
-                raise SettingsError(f"{good.number} stands there twice.", f"{where}.number")
             checked[good.number] = good
         return list(checked.values())
 
     def entry(self, entry: dict[str, Any]) -> NumberSetting:
-        """One entry. Raises ``SettingsError`` naming the field."""
+        """One entry. Raises ``EntryRefused`` naming every field that is wrong."""
+        problems: dict[str, str] = {}
         try:
-            loaded: NumberSetting = NumberSettingSchema().load(entry)
+            loaded: NumberSetting = ENTRY.load(entry)
         except ValidationError as error:
-            field, reason = _flatten(error.messages)
-            raise SettingsError(reason, field) from None
+            problems = dict(_flat(error.messages))
+        for field, judge in (("number", self.number), ("carrier", self.carrier)):
+            if field not in problems:
+                try:
+                    judge(entry[field])
+                except SettingsError as error:
+                    problems[field] = error.reason
+        if problems:
+            raise EntryRefused(problems)
         return self._finish(loaded)
 
     def _finish(self, entry: NumberSetting) -> NumberSetting:
-        if entry.carrier not in self._carriers:
-            names = ", ".join(self._carriers)
-            raise SettingsError(
-                f"“{entry.carrier}” is no carrier. Write one of {names}.", "carrier"
-            )
+        self.carrier(entry.carrier)
         return replace(entry, number=self.number(entry.number))
+
+    def carrier(self, written: str) -> str:
+        """The name of a carrier. Raises ``SettingsError`` for what is none."""
+        if written not in self._carriers:
+            names = ", ".join(self._carriers)
+            raise SettingsError(f"“{written}” is no carrier. Write one of {names}.", "carrier")
+        return written
 
     def number(self, written: str) -> str:
         """A number as the entries have it. Raises ``SettingsError`` for what is none."""
@@ -196,18 +210,18 @@ def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _flatten(messages: Any) -> tuple[str, str]:
-    """The first complaint of marshmallow as a path and a sentence."""
-    path = ""
-    while isinstance(messages, dict):
-        key, messages = next(iter(messages.items()))
-        if key != "_schema":
-            path += f"[{key}]" if isinstance(key, int) else f".{key}" if path else str(key)
-    return path, " ".join(messages) if isinstance(messages, list) else str(messages)
+def _flat(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """The complaints of marshmallow as paths and sentences."""
+    if not isinstance(messages, dict):
+        yield path, " ".join(messages) if isinstance(messages, list) else str(messages)
+        return
+    for key, inner in messages.items():
+        step = "" if key == "_schema" else f"[{key}]" if isinstance(key, int) else f".{key}"
+        yield from _flat(inner, (path + step).lstrip("."))
 
 
 def _first_complaint(messages: Any, text: str) -> str:
-    path, reason = _flatten(messages)
+    path, reason = next(_flat(messages))
     found = re.match(r"numbers\[(\d+)\]", path)
     line = ""
     if found:

@@ -10,35 +10,17 @@ from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import urlsplit
 
-from marshmallow import RAISE, Schema, ValidationError, fields
+from marshmallow import ValidationError
 
-REMEDIES = {
-    "required": "It is missing; send it.",
-    "null": "It must not be null; leave it out instead.",
-    "invalid": "Send a text.",
-    "type": "Send a JSON object.",
-}
+from services.taken import Taken
+
 # The whole address in signs that every reader of addresses takes for the same thing.
 WEB_ADDRESS = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?(/[!-\[\]-~]*)?", re.ASCII)
 LONGEST = 1000  # UnifiedPush's bound; browsers' are shorter
 
 
-class Address(Schema):
-    """What a device registers; a field that nobody knows is most likely a misspelt one."""
-
-    class Meta:
-        """Refuse unknown fields."""
-
-        unknown = RAISE
-
-    error_messages = {  # noqa: RUF012 - marshmallow's own way
-        "unknown": "There is no such field; check how it is written.",
-        "type": "Send a JSON object.",
-    }
-
-    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
-        """Give every field its remedies in plain words."""
-        field_obj.error_messages |= REMEDIES
+class Address(Taken):
+    """What a device registers."""
 
 
 def web_address(value: str) -> None:

@@ -1,6 +1,7 @@
 """Contacts: the names of those who write to us, one list for the whole installation."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select
@@ -21,6 +22,13 @@ def everybody(tx: Connection) -> list[Contact]:
     """All contacts, in the order of their numbers."""
     statement = select(contacts.c.number, contacts.c.name).order_by(contacts.c.number)
     return [Contact(row.number, row.name) for row in tx.execute(statement)]
+
+
+def names(tx: Connection, numbers: Iterable[str]) -> dict[str, str]:
+    """What some addresses are called; those without a name are left out."""
+    statement = select(contacts.c.number, contacts.c.name)
+    rows = tx.execute(statement.where(contacts.c.number.in_(set(numbers))))
+    return {str(row.number): str(row.name) for row in rows}
 
 
 def put(tx: Connection, contact: Contact) -> None:

@@ -20,6 +20,7 @@ from services.messages import clean
 from services.store import jobs, search, settings_row
 from services.store.engine import WRITE
 from services.store.schema import (
+    allowances,
     breaches,
     counters,
     destinations,
@@ -36,7 +37,9 @@ from services.store.writer import unwell
 BATCH = 500
 MADE_ANEW = (message_settings, search_index)
 TABLES = [table for table in metadata.sorted_tables if table not in MADE_ANEW]
+# Left by a start, and worth nothing without messages.
 LEFT_BY_A_START = (
+    allowances,
     breaches,
     counters,
     destinations,
@@ -44,7 +47,7 @@ LEFT_BY_A_START = (
     paces,
     sign_ins,
     workers,
-)  # and worth nothing without messages
+)
 Rows = Sequence[Sequence[Any]]
 
 

@@ -85,6 +85,12 @@ def by_id(tx: Connection, device_id: str) -> Device | None:
     return _device(row) if row is not None else None
 
 
+def once(tx: Connection, device_ids: Iterable[str]) -> dict[str, Device]:
+    """Devices by their ids, also those that were revoked."""
+    rows = tx.execute(select(devices).where(devices.c.id.in_(set(device_ids))))
+    return {str(row.id): _device(row) for row in rows}
+
+
 def of(tx: Connection, extensions: Iterable[str] | None = None) -> list[Device]:
     """The devices of some extensions or of all, oldest first."""
     if extensions is None:

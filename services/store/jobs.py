@@ -76,6 +76,7 @@ class Job:
     started: bool = False
     error: str | None = None
     created_at: float = field(default_factory=time.time)
+    updated_at: float = 0.0
 
 
 def _free() -> Select[Any]:
@@ -299,18 +300,36 @@ def of(tx: Connection, message_id: str) -> list[Job]:
     return [_job(row) for row in tx.execute(statement)]
 
 
-def dead(tx: Connection, limit: int) -> list[Job]:
-    """Dead letters, newest first."""
+def dead(
+    tx: Connection, limit: int, *, kind: JobKind | None = None, before: int | None = None
+) -> list[Job]:
+    """Dead letters of a kind or of all, newest first; from before one's id, if it is given."""
     statement = select(jobs).where(DEAD).order_by(jobs.c.id.desc()).limit(limit)
+    if kind is not None:
+        statement = statement.where(jobs.c.kind == str(kind))
+    if before is not None:
+        statement = statement.where(jobs.c.id < before)
     return [_job(row) for row in tx.execute(statement)]
 
 
-def revive(tx: Connection, message_id: str, kinds: Iterable[str] | None = None) -> list[Job]:
-    """Make the dead letters of a message due again; returns them."""
+def dead_counts(tx: Connection) -> dict[str, int]:
+    """How many dead letters there are of each kind."""
+    statement = select(jobs.c.kind, func.count()).where(DEAD).group_by(jobs.c.kind)
+    return {str(kind): int(count) for kind, count in tx.execute(statement)}
+
+
+def by_id(tx: Connection, job_id: int) -> Job | None:
+    """One job."""
+    row = tx.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+    return _job(row) if row is not None else None
+
+
+def revive(tx: Connection, job_ids: Iterable[int]) -> list[Job]:
+    """Make dead letters due again; returns those that were dead, as they are now."""
     now = time.time()
     statement = (
         update(jobs)
-        .where(DEAD, jobs.c.message_id == message_id)
+        .where(DEAD, jobs.c.id.in_(list(job_ids)))
         .values(
             state="due",
             due=now,
@@ -323,9 +342,14 @@ def revive(tx: Connection, message_id: str, kinds: Iterable[str] | None = None) 
         )
         .returning(*jobs.c)
     )
-    if kinds is not None:
-        statement = statement.where(jobs.c.kind.in_(list(kinds)))
     return [_job(row) for row in tx.execute(statement)]
+
+
+def lay_to_rest(tx: Connection, message_id: str, kind: JobKind) -> None:
+    """Note that what was given up for a message has been done after all."""
+    given_up = and_(DEAD, jobs.c.message_id == message_id, jobs.c.kind == str(kind))
+    statement = update(jobs).where(given_up).values(state="done", updated_at=time.time())
+    ledger.book(tx, Entry.JOBS_DONE, tx.execute(statement).rowcount)
 
 
 def counts(tx: Connection) -> dict[tuple[str, str], int]:
@@ -410,4 +434,5 @@ def _job(row: Row[Any]) -> Job:
         started=row.started,
         error=row.error,
         created_at=row.created_at,
+        updated_at=row.updated_at,
     )

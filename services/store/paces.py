@@ -10,15 +10,16 @@ nodes wait for each other.
 
 from sqlalchemy import Connection, select, update
 
+from services.store import counters
 from services.store.dialect import insert
-from services.store.schema import counters, paces
+from services.store.schema import paces
 
 BURST_SECONDS = 1.0
 
 
 def wait(tx: Connection, name: str, now: float) -> float:
     """Seconds until a pace allows another message; 0 when it may leave now."""
-    tx.execute(select(counters.c.value).where(counters.c.name == "seq").with_for_update())
+    counters.hold_sequence(tx)
     due = tx.execute(select(paces.c.due).where(paces.c.name == name)).scalar()
     return max(0.0, (due or 0.0) - now - BURST_SECONDS)
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Select, String, and_, delete, func, literal, 
 from services.store import ledger
 from services.store.removal import BATCH, awaits_work
 from services.store.schema import (
+    allowances,
     contacts,
     conversations,
     destinations,
@@ -57,9 +58,11 @@ def quarantined(tx: Connection, peer: str) -> list[int]:
 
 
 def forget_rest(tx: Connection, peer: str, quarantine_ids: Sequence[int]) -> None:
-    """Remove what is kept of a person beside messages: name, receipts, quarantine, reasons."""
+    """Remove what is kept of a person beside messages, such as the name and the receipts."""
     tx.execute(delete(contacts).where(contacts.c.number == peer))
     tx.execute(delete(receipts).where(receipts.c.peer == peer))
+    used = allowances.c.name.contains(f":{peer}/", autoescape=True)
+    tx.execute(delete(allowances).where(used))
     removed = tx.execute(delete(quarantine).where(quarantine.c.id.in_(quarantine_ids)))
     ledger.removed(tx, quarantined=removed.rowcount)
     for said in (destinations.c.reason, sightings.c.words):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from services.messages import WebhookCall
 from services.store import ledger
@@ -58,6 +58,14 @@ def waiting(tx: Connection, limit: int = 100) -> list[Quarantined]:
     return [_quarantined(row) for row in tx.execute(statement)]
 
 
+def page(tx: Connection, limit: int, before: int | None = None) -> list[Quarantined]:
+    """What has not been replayed, newest first; from before one's id, if it is given."""
+    statement = select(quarantine).where(WAITING).order_by(quarantine.c.id.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(quarantine.c.id < before)
+    return [_quarantined(row) for row in tx.execute(statement)]
+
+
 def by_id(tx: Connection, row_id: int) -> Quarantined | None:
     """One quarantined call."""
     row = tx.execute(select(quarantine).where(quarantine.c.id == row_id)).one_or_none()
@@ -67,6 +75,14 @@ def by_id(tx: Connection, row_id: int) -> Quarantined | None:
 def replayed(tx: Connection, row_id: int) -> None:
     """Note that a call has been read after all."""
     tx.execute(update(quarantine).where(quarantine.c.id == row_id).values(replayed_at=time.time()))
+
+
+def drop(tx: Connection, row_id: int) -> bool:
+    """Forget a call that waits, for good; false where there is none."""
+    statement = delete(quarantine).where(WAITING, quarantine.c.id == row_id)
+    dropped = tx.execute(statement).rowcount
+    ledger.removed(tx, quarantined=dropped)
+    return bool(dropped)
 
 
 def count(tx: Connection) -> int:

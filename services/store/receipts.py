@@ -58,17 +58,25 @@ def adopt(tx: Connection, provider: str, provider_id: str, message_id: str) -> b
 
 def of(tx: Connection, message_id: str) -> list[DeliveryStatus]:
     """The receipts of a message in the order in which they came."""
+    return [told for _, told in arrivals(tx, message_id)]
+
+
+def arrivals(tx: Connection, message_id: str) -> list[tuple[float, DeliveryStatus]]:
+    """The receipts of a message in the order in which they came, each with when it did."""
     statement = select(receipts).where(receipts.c.message_id == message_id).order_by(receipts.c.id)
     return [
-        DeliveryStatus(
-            status=Status(row.status),
-            event=row.event,
-            provider_id=row.provider_id,
-            message_id=row.message_id,
-            peer=row.peer,
-            code=row.code,
-            reason=row.reason,
-            at=row.at,
+        (
+            row.received_at,
+            DeliveryStatus(
+                status=Status(row.status),
+                event=row.event,
+                provider_id=row.provider_id,
+                message_id=row.message_id,
+                peer=row.peer,
+                code=row.code,
+                reason=row.reason,
+                at=row.at,
+            ),
         )
         for row in tx.execute(statement)
     ]

@@ -34,6 +34,8 @@ LIVE = text("state IN ('due', 'leased')")
 DEAD = text("state = 'dead'")
 WAITING = text("replayed_at IS NULL")
 UNROUTED = text("NOT routed")
+TROUBLED = text("status IN ('failed', 'unknown')")
+GROUPS = text("members <> peer")
 KEPT = text("state = 'kept'")
 
 counters = Table(
@@ -55,6 +57,8 @@ conversations = Table(
     Column("updated_at", Float, nullable=False),
     UniqueConstraint("number", "members"),
     Index("conversations_by_number", "number", "last_seq"),
+    Index("conversations_by_peer", "peer"),
+    Index("conversations_of_groups", "id", sqlite_where=GROUPS, postgresql_where=GROUPS),
 )
 
 messages = Table(
@@ -86,6 +90,14 @@ messages = Table(
     UniqueConstraint("extension", "client_id"),
     Index("messages_by_conversation", "conversation_id", "seq"),
     Index("messages_by_change", "number", "changed"),
+    Index("messages_by_number", "number", "seq"),
+    Index(
+        "messages_troubled",
+        "status",
+        "seq",
+        sqlite_where=TROUBLED,
+        postgresql_where=TROUBLED,
+    ),
     Index(
         "messages_unrouted",
         "number",
@@ -167,6 +179,21 @@ jobs = Table(
     sqlite_autoincrement=True,
 )
 
+# What went wrong with a job; written when it does, and gone when its job is.
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("job_id", RowId, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("code", Text),
+    Column("reason", Text, nullable=False),
+    Index("attempts_by_job", "job_id", "id"),
+    sqlite_autoincrement=True,
+)
+
 destinations = Table(
     "destinations",
     metadata,
@@ -184,6 +211,15 @@ paces = Table(
     Column("due", Float, nullable=False),
 )
 
+allowances = Table(
+    "allowances",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("used", BigInteger, nullable=False),
+    Column("until", Float, nullable=False),  # then it begins anew
+    Index("allowances_by_end", "until"),
+)
+
 message_settings = Table(
     "message_settings",
     metadata,
@@ -199,6 +235,34 @@ sightings = Table(
     Column("event", Text, primary_key=True),
     Column("at", Float, nullable=False),
     Column("words", Text, nullable=False),
+)
+
+# Messages by the hour (hours since 1970); it outlives them.
+activity = Table(
+    "activity",
+    metadata,
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("provider", Text, primary_key=True),
+    Column("direction", Text, primary_key=True),
+    Column("status", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+# As what a message that may still change was counted.
+activity_open = Table(
+    "activity_open",
+    metadata,
+    Column("seq", RowId, primary_key=True, autoincrement=False),
+    Column("hour", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+)
+
+activity_pushes = Table(
+    "activity_pushes",
+    metadata,
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("within", Integer, primary_key=True, autoincrement=False),  # milliseconds; 0: later
+    Column("count", BigInteger, nullable=False),
 )
 
 workers = Table(

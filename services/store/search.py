@@ -16,7 +16,6 @@ from sqlalchemy import Connection, exists, select, text
 
 from services.messages import Message
 from services.store import counters, messages, search_postgres, search_sqlite
-from services.store.schema import counters as counters_table
 from services.store.schema import messages as messages_table
 from services.store.words import Sought, sought, words_of
 
@@ -84,8 +83,7 @@ def is_behind(tx: Connection) -> bool:
 
 def index(tx: Connection, most: int = BATCH) -> int:
     """Add the next messages to the index, oldest first; returns how many."""
-    turn = select(counters_table.c.value).where(counters_table.c.name == MARK).with_for_update()
-    mark = tx.execute(turn).scalar_one()  # workers of several machines take turns
+    mark = counters.taken(tx, MARK)
     columns = (messages_table.c.seq, messages_table.c.number, messages_table.c.text)
     statement = select(*columns).where(messages_table.c.seq > mark)
     rows = tx.execute(statement.order_by(messages_table.c.seq).limit(most)).all()

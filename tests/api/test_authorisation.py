@@ -1,7 +1,7 @@
 """Nobody in who does not belong: every route, with every wrong key, and every other extension."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Any
 from uuid import uuid4
@@ -12,10 +12,12 @@ from werkzeug.test import TestResponse
 
 from blueprints.api import auth
 from blueprints.api.auth import Auth
+from services.guesses import Guesses
 from services.store import devices
 from tests.api.conftest import API, PEER, SHARED, House, Phone
 
 OPEN = {"/api/v1/pair", "/api/v1/openapi.json"}
+OPERATORS = {"/api/v1/message-settings", "/api/v1/message-settings/<number>"}
 ELSEWHERE = re.compile("[0-9a-f]{8}-[0-9a-f-]{27}")
 SOME_ID = "01a1f912-29fd-798d-b9d5-d4199fe17a55"
 
@@ -38,6 +40,7 @@ def test_every_route_declares_whom_it_admits(house: House) -> None:
     assert len(declared) > 12
     assert all(isinstance(auth, Auth) for auth in declared.values()), declared
     assert {rule for rule, auth in declared.items() if auth is Auth.ANYBODY} == OPEN
+    assert {rule for rule, auth in declared.items() if auth is Auth.OPERATOR} == OPERATORS
 
 
 def test_a_route_that_declares_nothing_admits_nobody(house: House) -> None:
@@ -66,23 +69,37 @@ def test_a_route_that_declares_nothing_admits_nobody(house: House) -> None:
         "\xe9",
     ],
 )
-def test_every_route_refuses_a_wrong_token(house: House, header: str | None) -> None:
+def test_every_route_refuses_a_wrong_token(
+    make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch, header: str | None
+) -> None:
+    unlimited = Guesses("anything", each=(), all=())
+    monkeypatch.setattr("services.operator.PASSWORD", unlimited)
+    house = make_house(ADMIN_PASSWORD="a good password")
     headers = {} if header is None else {"Authorization": header}
     for method, rule in routes(house.app):
         if rule not in OPEN:
-            check_refusal(house.client.open(filled(rule), method=method, headers=headers), method)
+            answer = house.client.open(filled(rule), method=method, headers=headers)
+            check_refusal(answer, method, "Basic" if rule in OPERATORS else "Bearer")
 
 
 def test_every_route_refuses_a_revoked_device(house: House, phone: Phone) -> None:
     house.gateway.store.write(lambda tx: devices.revoke(tx, phone.id))
     for method, rule in routes(house.app):
-        if rule not in OPEN:
+        if rule not in OPEN | OPERATORS:
             check_refusal(phone.call(method, filled(rule).removeprefix(API)), method)
 
 
-def check_refusal(answer: TestResponse, method: str) -> None:
+def test_a_device_is_not_the_operator(make_house: Callable[..., House]) -> None:
+    house = make_house(ADMIN_PASSWORD="a good password")
+    phone = house.pair("201")
+    for method, rule in routes(house.app):
+        if rule in OPERATORS:
+            check_refusal(phone.call(method, filled(rule).removeprefix(API)), method, "Basic")
+
+
+def check_refusal(answer: TestResponse, method: str, scheme: str = "Bearer") -> None:
     assert answer.status_code == 401, (method, answer.request.path)
-    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    assert answer.headers["WWW-Authenticate"].startswith(scheme)
     if method != "HEAD":
         assert answer.mimetype == "application/problem+json"
         assert answer.json["code"] == "unauthorized"
@@ -183,9 +200,14 @@ def test_a_code_is_good_once_and_its_spelling_does_not_matter(house: House) -> N
 def test_nobody_learns_why_a_code_is_wrong(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "PAIRING_SECONDS", -1.0)
     expired = house.gateway.store.write(lambda tx: devices.add_pairing(tx, "201"))
+    codes = (expired, "ABCD-2345", "nonsense", "\x00", "\ud83d", "٣")
     answers = {
-        house.client.post(f"{API}/pair", json={"code": code, "device": {"name": "x"}}).data
-        for code in (expired, "ABCD-2345", "nonsense", "\x00", "\ud83d", "٣")
+        house.client.post(
+            f"{API}/pair",
+            json={"code": code, "device": {"name": "x"}},
+            environ_base={"REMOTE_ADDR": f"192.0.2.{at}"},
+        ).data
+        for at, code in enumerate(codes)
     }
     assert len(answers) == 1
     assert b"wrong_code" in answers.pop()

@@ -18,7 +18,7 @@ from services.store.schema import messages
 from tests.conftest import settings_file
 from tests.fakes.bandwidth import FakeBandwidth
 from tests.fakes.receiver import Receiver
-from tests.server import Server
+from tests.server import UNLIMITED, Server
 
 NUMBER = "+12025550143"
 MOST = 4000  # texts, should the kills take very long
@@ -72,7 +72,7 @@ def test_killed_at_random_nothing_is_lost_and_nothing_is_sent_twice(tmp_path: Pa
     (tmp_path / "message_settings.json").write_text(settings_file(desk))
     with FakeBandwidth() as bandwidth, Receiver() as receiver:
         token = "a token of the tests"
-        env = {**bandwidth.env, **receiver.env, "BANDWIDTH_WEBHOOK_TOKEN": token}
+        env = {**UNLIMITED, **bandwidth.env, **receiver.env, "BANDWIDTH_WEBHOOK_TOKEN": token}
         server = Server(tmp_path, env)
         server.start()
         hook = f"{server.url}/webhook/bandwidth/sms"

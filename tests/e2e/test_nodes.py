@@ -23,7 +23,7 @@ from tests.e2e.test_street import PNG, wait
 from tests.fakes.bandwidth import FakeBandwidth, Trouble
 from tests.fakes.receiver import Receiver
 from tests.fakes.s3 import S3Server
-from tests.server import LoneWorker, Server
+from tests.server import UNLIMITED, LoneWorker, Server
 
 NUMBER, ANOTHER = "+12025550143", "+12025550144"
 TOKEN = "a token of the tests"
@@ -41,6 +41,7 @@ class Nodes:
         self.receiver = stack.enter_context(Receiver())
         self.bucket = stack.enter_context(S3Server())
         env = {
+            **UNLIMITED,
             **self.bandwidth.env,
             **self.receiver.env,
             **self.bucket.env,

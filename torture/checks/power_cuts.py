@@ -110,7 +110,7 @@ CHECK = Check(
     mutants=(
         Mutant(
             "services/store/engine.py",
-            "PRAGMA synchronous=FULL",
+            "PRAGMA synchronous={flush}",
             "PRAGMA synchronous=NORMAL",
             "a commit does not wait for the disk",
         ),

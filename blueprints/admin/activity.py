@@ -1,0 +1,248 @@
+"""What came and went, in pictures: messages by carrier and state, what arrived, how pushes took."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import isinf
+
+from flask import Blueprint, Response, abort, request
+
+from blueprints.admin import drawing
+from blueprints.admin.drawing import Picture, Step
+from blueprints.admin.page import render
+from blueprints.admin.words import counted
+from services.activity import MEDIAN, MOST, OPEN, Activity, Figures, Point, activity_of
+from services.gateway import Gateway
+from services.messages import Status
+from services.providers import PROVIDERS
+from services.store.push_times import WITHIN
+
+STATES = {
+    "delivered": (Status.DELIVERED,),
+    "sent": (Status.SENT,),
+    "waiting": (Status.QUEUED, Status.SENDING),
+    "unknown": (Status.UNKNOWN,),
+    "failed": (Status.FAILED,),
+}
+STATE_WORDS = {state: state for state in STATES} | {"sent": "sent, not confirmed"}
+LEVELS = tuple(bound / 1000 for bound in WITHIN)
+LEVEL_WORDS = {0.01: "10 ms", 0.1: "100 ms", 1.0: "1 s", 10.0: "10 s", 60.0: "1 min"}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What may be looked at: ``steps`` times ``hours`` hours, with words at every ``nth`` step."""
+
+    words: str
+    steps: int
+    hours: int
+    nth: int
+
+
+SPANS = {
+    "day": Span("24 hours", 24, 1, 3),
+    "week": Span("7 days", 28, 6, 4),
+    "month": Span("30 days", 30, 24, 5),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture with its words, what its looks mean, and the same as a table."""
+
+    name: str
+    title: str
+    words: str
+    picture: Picture
+    legend: Sequence[tuple[str, str]]
+    heads: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[str]]]
+
+
+def open_pages(door: Blueprint, gateway: Gateway) -> None:
+    """Open ``/admin/activity``."""
+
+    @door.get("/activity")
+    def activity() -> Response:
+        name = request.args.get("span", "day")
+        if name not in SPANS:
+            abort(404)
+        span = SPANS[name]
+        found = activity_of(gateway, span.steps, span.hours)
+        shown = [draw(found, span) for draw in (_carriers, _states, _rate, _pushes)]
+        return render(
+            "activity.html",
+            spans=SPANS,
+            here=name,
+            total=found.total,
+            open=found.total.sent(OPEN),
+            pushed=_seconds(found.total.pushed(MEDIAN)),
+            shown=shown if found.total.messages else [],
+        )
+
+
+def _carriers(found: Activity, span: Span) -> Shown:
+    looks = {each.name: f"carrier-{turn % 6}" for turn, each in enumerate(PROVIDERS)}
+    looks = {name: looks.get(name, "carrier-5") for name in found.carriers}
+
+    def words(figures: Figures) -> str:
+        parts = (
+            f"{title} {figures.received(name):,} received and {figures.sent(carrier=name):,} sent"
+            for name, title in found.carriers.items()
+            if figures.received(name) or figures.sent(carrier=name)
+        )
+        return "; ".join(parts) or "nothing"
+
+    return Shown(
+        "carriers",
+        "Messages by carrier",
+        "What was received stands above the line, what was sent below it.",
+        drawing.columns(
+            _steps(found, span, words),
+            [[(looks[n], p.figures.received(n)) for n in looks] for p in found.points],
+            [[(looks[n], p.figures.sent(carrier=n)) for n in looks] for p in found.points],
+        ),
+        [(looks[name], title) for name, title in found.carriers.items()],
+        [f"{title}, {way}" for title in found.carriers.values() for way in ("received", "sent")],
+        _rows(
+            found,
+            lambda figures: [
+                _amount(count)
+                for name in looks
+                for count in (figures.received(name), figures.sent(carrier=name))
+            ],
+        ),
+    )
+
+
+def _states(found: Activity, span: Span) -> Shown:
+    def words(figures: Figures) -> str:
+        parts = (
+            f"{figures.sent(states):,} {STATE_WORDS[state]}"
+            for state, states in STATES.items()
+            if figures.sent(states)
+        )
+        return ", ".join(parts) or "nothing sent"
+
+    return Shown(
+        "states",
+        "What became of what was sent",
+        "By the time at which it was written, in the state that it has by now.",
+        drawing.columns(
+            _steps(found, span, words),
+            [
+                [(f"state-{name}", point.figures.sent(states)) for name, states in STATES.items()]
+                for point in found.points
+            ],
+        ),
+        [(f"state-{state}", words) for state, words in STATE_WORDS.items()],
+        [words.capitalize() for words in STATE_WORDS.values()],
+        _rows(found, lambda figures: [_amount(figures.sent(each)) for each in STATES.values()]),
+    )
+
+
+def _rate(found: Activity, span: Span) -> Shown:
+    def words(figures: Figures) -> str:
+        return f"{_percent(figures.rate())} delivered, {figures.sent(OPEN):,} still open"
+
+    return Shown(
+        "rate",
+        "Delivered",
+        "Of those whose end is known; what is still open waits for a receipt, which not every "
+        "carrier sends.",
+        drawing.lines(
+            _steps(found, span, words),
+            [("rate", [point.figures.rate() for point in found.points])],
+            [(part / 100, f"{part} %") for part in (0, 25, 50, 75, 100)],
+        ),
+        [],
+        ["Delivered", "Still open"],
+        _rows(found, lambda figures: [_percent(figures.rate()), _amount(figures.sent(OPEN))]),
+    )
+
+
+def _pushes(found: Activity, span: Span) -> Shown:
+    def words(figures: Figures) -> str:
+        if not figures.pushes.total():
+            return "no pushes"
+        half, most = _seconds(figures.pushed(MEDIAN)), _seconds(figures.pushed(MOST))
+        return f"half {half}, 95 % {most}, of {counted(figures.pushes.total(), 'push', 'pushes')}"
+
+    return Shown(
+        "pushes",
+        "Pushes",
+        "How long it took from a text's arrival until the push to a phone was taken. They are "
+        "counted two minutes after it.",
+        drawing.lines(
+            _steps(found, span, words),
+            [
+                ("half", [_level(point.figures.pushed(MEDIAN)) for point in found.points]),
+                ("most", [_level(point.figures.pushed(MOST)) for point in found.points]),
+            ],
+            [*((_level(at) or 0.0, word) for at, word in LEVEL_WORDS.items()), (1.0, "later")],
+        ),
+        [("half", "half of them"), ("most", "95 % of them")],
+        ["Half of them", "95 % of them", "Pushes"],
+        _rows(
+            found,
+            lambda figures: [
+                _seconds(figures.pushed(MEDIAN)),
+                _seconds(figures.pushed(MOST)),
+                _amount(figures.pushes.total()),
+            ],
+        ),
+    )
+
+
+def _steps(found: Activity, span: Span, words: Callable[[Figures], str]) -> list[Step]:
+    """What each step says, and every ``nth`` on the axis."""
+    between = span.hours * span.nth * 3600
+    return [
+        (
+            f"{_when(found, point)}: {words(point.figures)}",
+            _mark(span, point) if point.at % between == 0 else "",
+        )
+        for point in found.points
+    ]
+
+
+def _rows(
+    found: Activity, cells: Callable[[Figures], Sequence[str]]
+) -> list[tuple[str, Sequence[str]]]:
+    return [(_when(found, point), cells(point.figures)) for point in reversed(found.points)]
+
+
+def _when(found: Activity, point: Point) -> str:
+    begin = datetime.fromtimestamp(point.at, UTC)
+    if found.hours == 24:
+        return f"{begin:%a} {begin.day} {begin:%b}"
+    end = begin + timedelta(hours=found.hours)
+    return f"{begin:%a} {begin.day} {begin:%b}, {begin:%H:%M}–{end:%H:%M}"
+
+
+def _mark(span: Span, point: Point) -> str:
+    at = datetime.fromtimestamp(point.at, UTC)
+    return f"{at:%H:%M}" if span.hours == 1 else f"{at:%a} {at.day} {at:%b}"
+
+
+def _amount(count: int) -> str:
+    return f"{count:,}" if count else "–"
+
+
+def _percent(rate: float | None) -> str:
+    return "–" if rate is None else f"{rate * 100:.3g} %"
+
+
+def _seconds(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    if isinf(seconds):
+        return "later than 2 min"
+    return f"within {seconds * 1000:g} ms" if seconds < 1 else f"within {seconds:g} s"
+
+
+def _level(seconds: float | None) -> float | None:
+    """How high in the picture a time is: each bound is as far from the next."""
+    if seconds is None or isinf(seconds):
+        return None if seconds is None else 1.0
+    return LEVELS.index(seconds) / len(LEVELS)

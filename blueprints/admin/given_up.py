@@ -1,0 +1,66 @@
+"""What was given up: every dead letter with its reason, to try again one by one or by kind."""
+
+from functools import partial
+from typing import Any
+
+from flask import Blueprint, Response, abort, request, url_for
+
+from blueprints.admin.numbers import number_in
+from blueprints.admin.page import onward, render
+from blueprints.admin.session import tell
+from blueprints.admin.states import KINDS
+from blueprints.admin.words import counted
+from services import repairs, timeline
+from services.gateway import Gateway
+from services.store import jobs
+from services.store.jobs import JobKind
+
+ROWS = 50
+
+
+def open_pages(door: Blueprint, gateway: Gateway) -> None:
+    """Open ``/admin/messages/given-up``."""
+
+    @door.get("/messages/given-up")
+    def messages_given_up() -> Response:
+        kind = _kind(request.args.get("kind", ""))
+        before = number_in(request.args.get("before"))
+        look = partial(jobs.dead, limit=ROWS + 1, kind=kind, before=before)
+        found = gateway.store.read(look)
+        shown = found[:ROWS]
+        devices = gateway.store.read(partial(timeline.targets, found=shown))
+        counts = gateway.store.read(jobs.dead_counts)
+        rest: dict[str, Any] = {"kind": str(kind)} if kind else {}
+        here = "admin.messages_given_up"
+        return render(
+            "given_up.html",
+            letters=[(job, timeline.whom(job, devices)) for job in shown],
+            kinds=[(name, *words, counts[name]) for name, words in KINDS.items() if name in counts],
+            kind=kind,
+            is_newest=before is None,
+            newest=url_for(here, **rest) if before else None,
+            older=url_for(here, **rest, before=shown[-1].id) if len(found) > ROWS else None,
+        )
+
+    @door.post("/messages/given-up")
+    def messages_retry_kind() -> Response:
+        kind = _kind(request.form.get("kind", ""))
+        if kind is None:
+            abort(404)
+        done, left = repairs.retry_all(gateway, kind)
+        said = f"{counted(done, *KINDS[kind][1:])} will be tried again now."
+        if left:
+            said += (
+                f" {counted(left, *KINDS[kind][1:])} may have been sent and were left alone: "
+                "look at each."
+            )
+        tell(said)
+        return onward("admin.messages_given_up")
+
+
+def _kind(written: str) -> JobKind | None:
+    if not written:
+        return None
+    if written not in list(JobKind):
+        abort(404)
+    return JobKind(written)

@@ -1,0 +1,134 @@
+"""The table of Message Settings: searched, sorted, and cut into pages by the rows at their ends."""
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, Response, request, url_for
+
+from blueprints.admin.page import render
+from blueprints.admin.session import house
+from blueprints.admin.settings_form import carriers
+from services.errors import SettingsConflict, SettingsError
+from services.message_settings import NumberSetting
+from services.message_settings.search import found
+from services.message_settings.typed import texts
+from services.messages import clean
+
+ROWS = 50
+SORTS = ("number", "description", "carrier", "extensions", "emails", "enabled")
+VIEW = ("q", "carrier", "sort", "down", "after", "before")
+Key = tuple[str, str]
+
+
+def open_pages(door: Blueprint) -> None:
+    """Open ``/admin/message-settings``."""
+
+    @door.get("/message-settings")
+    def settings() -> Response:
+        return show(request.args)
+
+
+def show(asked: Mapping[str, str], told: SettingsError | None = None) -> Response:
+    """The table; ``told`` is why a change was not made, then what was chosen stays chosen."""
+    asked = view(asked)
+    settings = house().settings
+    settings.look()
+    generation = settings.generation  # before the entries: at worst it is refused as too old
+    entries = settings.all()
+    listed = _listed(entries, asked)
+    kept = {name: asked[name] for name in VIEW[:4] if name in asked}
+    configured = dict(carriers())
+    page = {
+        **listed,
+        "kept": kept,
+        "asked": asked,
+        "sorts": {name: _sort_link(kept, name) for name in SORTS},
+        "sorted_by": _sort(asked),
+        "total": len(entries),
+        "generation": generation,
+        "configured": configured,
+        "carriers": carriers(),
+        "used_carriers": sorted({entry.carrier for entry in entries}),
+        "strays": Counter(e.carrier for e in entries if e.carrier not in configured),
+        "problem": settings.problem,
+        "remedy": settings.remedy,
+        "told": told,
+        "chosen": set(request.form.getlist("number")),
+        "form": {name: clean(value) for name, value in request.form.items()},
+    }
+    status = HTTPStatus.OK
+    if told is not None:
+        clash = isinstance(told, SettingsConflict)
+        status = HTTPStatus.CONFLICT if clash else HTTPStatus.UNPROCESSABLE_ENTITY
+    return render("settings.html", status, **page)
+
+
+def view(asked: Mapping[str, str]) -> dict[str, str]:
+    """The part of an address's query that says what is listed, and nothing else of it."""
+    return {name: clean(asked[name]) for name in VIEW if asked.get(name)}
+
+
+def _listed(entries: list[NumberSetting], asked: Mapping[str, str]) -> dict[str, Any]:
+    """One page of rows, how many there are in all, and where the pages beside it are."""
+    name, down = _sort(asked), bool(asked.get("down"))
+    carrier = asked.get("carrier", "")
+    wanted = found(entries, asked.get("q", ""))
+    keyed = sorted((_key(e, name), e) for e in wanted if not carrier or e.carrier == carrier)
+    if down:
+        keyed.reverse()
+    keys = [key for key, _ in keyed]
+    start = 0
+    if asked.get("after"):
+        start = _place(keys, _cursor(asked["after"]), down, past=True)
+    elif asked.get("before"):
+        start = max(0, _place(keys, _cursor(asked["before"]), down, past=False) - ROWS)
+    rows = keyed[start : start + ROWS]
+    here = {name: asked[name] for name in VIEW[:4] if name in asked}
+    more = start + ROWS < len(keyed)
+    return {
+        "rows": [entry for _, entry in rows],
+        "count": len(keyed),
+        "first": start + 1,
+        "back": _page_link(here, before=rows[0][0]) if rows and start else None,
+        "on": _page_link(here, after=rows[-1][0]) if rows and more else None,
+    }
+
+
+def _sort(asked: Mapping[str, str]) -> str:
+    name = asked.get("sort", "")
+    return name if name in SORTS else "number"
+
+
+def _key(entry: NumberSetting, name: str) -> Key:
+    return texts(entry)[name].casefold()[:200], entry.number
+
+
+def _place(keys: list[Key], key: Key, down: bool, *, past: bool) -> int:
+    """Where the row of a key is, or would be; ``past``: behind it."""
+    if not down:
+        return bisect_right(keys, key) if past else bisect_left(keys, key)
+    rising = keys[::-1]
+    return len(keys) - (bisect_left(rising, key) if past else bisect_right(rising, key))
+
+
+def _cursor(written: str) -> Key:
+    number, _, value = written.partition(" ")
+    return value, number
+
+
+def _page_link(kept: Mapping[str, Any], **at: Key) -> str:
+    ends: dict[str, Any] = {name: f"{number} {value}" for name, (value, number) in at.items()}
+    return url_for("admin.settings", **kept, **ends)
+
+
+def _sort_link(kept: Mapping[str, Any], name: str) -> str:
+    turned: dict[str, Any] = (
+        {"down": "1"} if kept.get("sort", "number") == name and not kept.get("down") else {}
+    )
+    rest: dict[str, Any] = {
+        key: value for key, value in kept.items() if key not in ("sort", "down")
+    }
+    return url_for("admin.settings", **rest, sort=name, **turned)

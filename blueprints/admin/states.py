@@ -1,0 +1,35 @@
+"""What the operator's pages call the states of messages, and the colours that go with them."""
+
+from flask import Blueprint
+
+from services.messages import Message, Status
+from services.store.jobs import JobKind
+
+STATES = {
+    Status.RECEIVED: ("Received", "quiet"),
+    Status.QUEUED: ("Queued", "busy"),
+    Status.SENDING: ("Being sent", "busy"),
+    Status.UNKNOWN: ("Maybe sent", "warn"),
+    Status.SENT: ("Sent", "good"),
+    Status.DELIVERED: ("Delivered", "good"),
+    Status.FAILED: ("Failed", "bad"),
+}
+NOBODY = ("For nobody", "bad")
+KINDS = {
+    JobKind.SEND: ("Sending", "message", "messages"),
+    JobKind.PUSH: ("Push", "push", "pushes"),
+    JobKind.EMAIL: ("Mail", "mail", "mails"),
+    JobKind.FETCH: ("Picture", "picture", "pictures"),
+    JobKind.RECONCILE: ("Inquiry", "inquiry", "inquiries"),
+}
+
+
+def teach(door: Blueprint) -> None:
+    """Give the templates these words."""
+    door.app_template_filter("state")(state)
+    door.app_template_filter("kind")(lambda kind: KINDS[kind][0])
+
+
+def state(message: Message) -> tuple[str, str]:
+    """The state of a message in words, and its tone."""
+    return STATES[message.status] if message.routed else NOBODY

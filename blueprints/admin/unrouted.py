@@ -1,0 +1,46 @@
+"""Messages that nobody receives: by number, with the reason and what to do about it."""
+
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, current_app, url_for
+
+from blueprints.admin.page import onward, render
+from blueprints.admin.session import house, tell
+from blueprints.admin.words import counted
+from services import repairs
+from services.gateway import Gateway
+from services.store import messages
+from services.store.messages import Waiting
+
+NEW_SETTING = "admin.settings_new"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A number that messages wait for: why, and where to add it to Message Settings."""
+
+    waiting: Waiting
+    why: str
+    add: str | None
+
+
+def open_pages(door: Blueprint, gateway: Gateway) -> None:
+    """Open ``/admin/messages/unrouted``."""
+
+    @door.get("/messages/unrouted")
+    def messages_unrouted() -> Response:
+        rows = [_row(one) for one in gateway.store.read(messages.unrouted_counts)]
+        return render("unrouted.html", rows=rows, ready=any(not row.why for row in rows))
+
+    @door.post("/messages/unrouted")
+    def messages_deliver_unrouted() -> Response:
+        count = repairs.deliver_waiting(gateway)
+        tell(f"{counted(count, 'message')} delivered.")
+        return onward("admin.messages_unrouted")
+
+
+def _row(waiting: Waiting) -> Row:
+    why = repairs.why_unrouted(house(), waiting.number)
+    missing = house().settings.for_number(waiting.number) is None
+    known = missing and NEW_SETTING in current_app.view_functions
+    return Row(waiting, why, url_for(NEW_SETTING, number=waiting.number) if known else None)

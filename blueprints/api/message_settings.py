@@ -1,0 +1,132 @@
+"""Message Settings for the operator's scripts: one number at a time, never over another's edit."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from blueprints.api.auth import Auth, house
+from blueprints.api.door import Door, complain
+from blueprints.api.schemas import (
+    EntryListSchema,
+    EntrySchema,
+    EntryToldSchema,
+    IfMatchHeaders,
+    SettingsQuery,
+)
+from services.errors import EntryRefused, RequestRefused, SettingsConflict, SettingsError
+from services.message_settings import MessageSettings
+from services.message_settings.search import found
+
+door = Door("message-settings", "Which number belongs to which carrier, extensions and e-mails")
+
+
+@door.call(
+    "GET", "/message-settings", Auth.OPERATOR, query=SettingsQuery, answers={200: EntryListSchema}
+)
+def list_entries(asked: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """All numbers, or those with some words in them. ``ETag`` is the state of all of them."""
+    settings = _fresh()
+    tag = _tag(settings)  # before the entries: at worst it is refused as too old
+    entries = found(settings.all(), asked["q"])
+    told = {"items": [asdict(entry) for entry in entries], "problem": settings.problem}
+    return told, 200, tag
+
+
+@door.call(
+    "GET",
+    "/message-settings/<number>",
+    Auth.OPERATOR,
+    answers={200: EntryToldSchema},
+    refuses=[404, 422],
+)
+def show_entry(number: str) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """One number, written any usual way."""
+    settings = _fresh()
+    tag = _tag(settings)
+    with _refusals():
+        entry = settings.for_number(settings.number(number))
+    if entry is None:
+        raise _not_there()
+    return asdict(entry), 200, tag
+
+
+@door.call(
+    "PUT",
+    "/message-settings/<number>",
+    Auth.OPERATOR,
+    headers=IfMatchHeaders,
+    json=EntrySchema,
+    answers={200: EntryToldSchema, 201: EntryToldSchema},
+    refuses=[404, 409, 412],
+)
+def put_entry(
+    seen: dict[str, Any], asked: dict[str, Any], number: str
+) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Add a number, or replace its entry. With ``If-Match`` only if nothing changed meanwhile."""
+    settings = _fresh()
+    with _refusals():
+        plain = settings.number(number)
+        if "number" in asked and settings.number(asked["number"]) != plain:
+            complain({"number": ["It is another one than in the address."]})
+        is_new = settings.for_number(plain) is None
+        entry = settings.put(asked | {"number": plain}, _expected(seen, is_new))
+    return asdict(entry), 201 if is_new else 200, _tag(settings)
+
+
+@door.call(
+    "DELETE",
+    "/message-settings/<number>",
+    Auth.OPERATOR,
+    headers=IfMatchHeaders,
+    answers={204: None},
+    refuses=[404, 409, 412],
+)
+def remove_entry(seen: dict[str, Any], number: str) -> tuple[str, int, dict[str, str]]:
+    """Remove a number. Its messages stay; new ones to it are kept as unrouted."""
+    settings = _fresh()
+    with _refusals():
+        plain = settings.number(number)
+        if settings.for_number(plain) is None:
+            raise _not_there()
+        settings.remove(plain, _expected(seen, False))
+    return "", 204, _tag(settings)
+
+
+def _fresh() -> MessageSettings:
+    settings = house().settings
+    settings.look()
+    return settings
+
+
+def _tag(settings: MessageSettings) -> dict[str, str]:
+    return {"ETag": f'"{settings.generation}"'}
+
+
+def _expected(seen: dict[str, Any], is_new: bool) -> str | None:
+    """The state that the caller saw (RFC 9110 §13.1.1), if it says so."""
+    tag = seen.get("tag")
+    if tag == "*" and is_new:
+        raise RequestRefused("stale", "This number is not there (any more).", status=412)
+    return None if tag in (None, "*") else str(tag).strip('"')
+
+
+def _not_there() -> RequestRefused:
+    return RequestRefused("not_found", "This number is not in Message Settings.", status=404)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Answer what Message Settings refuse."""
+    try:
+        yield
+    except EntryRefused as error:
+        complain({field: [reason] for field, reason in error.problems.items()})
+    except SettingsConflict:
+        raise RequestRefused(
+            "stale", "Message Settings were changed meanwhile. Read them again.", status=412
+        ) from None
+    except SettingsError as error:
+        if error.field:
+            raise RequestRefused("invalid_number", error.reason, field=error.field) from None
+        raise RequestRefused("settings_broken", error.reason, status=409) from None

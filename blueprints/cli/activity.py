@@ -1,0 +1,116 @@
+"""``flask activity``: what came and went, as the operator's pictures show it."""
+
+from collections.abc import Iterator
+from math import isinf
+from typing import Any
+
+import click
+
+from blueprints.cli.terminal import command, document, gateway, json_option, moment, stamp, table
+from services.activity import MEDIAN, MOST, OPEN, Activity, Figures, activity_of
+from services.messages import Status
+
+BAR_COLUMNS = 20
+TITLES = ("RECEIVED", "SENT", "DELIVERED", "FAILED", "UNKNOWN", "OPEN", "RATE")
+
+
+@command("activity")
+@click.option("--hours", type=click.IntRange(1, 168), help="So many hours, by the hour. [24]")
+@click.option("--days", type=click.IntRange(1, 90), help="So many days, by the day.")
+@json_option
+def activity(hours: int | None, days: int | None, as_json: bool) -> None:
+    """Count what came and went by the hour or by the day, in UTC.
+
+    The same as the pictures of /admin/activity. Pushes are counted two minutes after their text.
+    """
+    if hours is not None and days is not None:
+        raise click.UsageError("Give either --hours or --days.")
+    found = activity_of(gateway(), days, 24) if days else activity_of(gateway(), hours or 24)
+    if as_json:
+        document(_document(found))
+        return
+    most = max(_all(point.figures) for point in found.points)
+    table(
+        ("FROM (UTC)", "MESSAGES", *TITLES, "HALF PUSHED", "95 % PUSHED"),
+        [
+            (
+                moment(point.at)[:10] if days else moment(point.at)[:16],
+                _bar(_all(point.figures), most),
+                *_cells(point.figures),
+                _pushed(point.figures, MEDIAN),
+                _pushed(point.figures, MOST),
+            )
+            for point in found.points
+        ],
+        "",
+    )
+    click.echo()
+    table(
+        ("CARRIER", "SHARE", *TITLES),
+        [
+            (title, _bar(_all(found.total, name), _all(found.total)), *_cells(found.total, name))
+            for name, title in found.carriers.items()
+        ],
+        "Nothing has come or gone in this time.",
+    )
+
+
+def _all(figures: Figures, carrier: str | None = None) -> int:
+    return figures.received(carrier) + figures.sent(carrier=carrier)
+
+
+def _bar(count: int, most: int) -> str:
+    """A bar to its share of the longest; what is there at all is seen."""
+    eighths = -(-count * BAR_COLUMNS * 8 // most) if most else 0
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+
+
+def _cells(figures: Figures, carrier: str | None = None) -> Iterator[object]:
+    yield figures.received(carrier) or "-"
+    yield figures.sent(carrier=carrier) or "-"
+    for states in ((Status.DELIVERED,), (Status.FAILED,), (Status.UNKNOWN,), OPEN):
+        yield figures.sent(states, carrier) or "-"
+    rate = figures.rate(carrier)
+    yield "-" if rate is None else f"{rate:.0%}"
+
+
+def _pushed(figures: Figures, part: float) -> str:
+    seconds = figures.pushed(part)
+    if seconds is None:
+        return "-"
+    return "later" if isinf(seconds) else f"{seconds:g} s"
+
+
+def _document(found: Activity) -> dict[str, Any]:
+    return {
+        "hours": found.hours,
+        "points": [
+            {"from": stamp(point.at), **_shown(point.figures, found)} for point in found.points
+        ],
+        "total": _shown(found.total, found),
+    }
+
+
+def _shown(figures: Figures, found: Activity) -> dict[str, Any]:
+    return {
+        **_counted(figures),
+        "carriers": {name: _counted(figures, name) for name in found.carriers},
+        "pushes": figures.pushes.total(),
+        "pushed_seconds": {"p50": _finite(figures, MEDIAN), "p95": _finite(figures, MOST)},
+    }
+
+
+def _counted(figures: Figures, carrier: str | None = None) -> dict[str, Any]:
+    """``outbound`` is the sum of the states behind it."""
+    states = [state for state in Status if state is not Status.RECEIVED]
+    return {
+        "received": figures.received(carrier),
+        "outbound": figures.sent(carrier=carrier),
+        **{str(state): figures.sent((state,), carrier) for state in states},
+        "delivery_rate": figures.rate(carrier),
+    }
+
+
+def _finite(figures: Figures, part: float) -> float | str | None:
+    seconds = figures.pushed(part)
+    return "later" if seconds is not None and isinf(seconds) else seconds

@@ -1,0 +1,25 @@
+"""``flask messages export``: the messages that were chosen, as a file for other programs."""
+
+from typing import TextIO
+
+import click
+
+from blueprints.cli.filters import chosen
+from blueprints.cli.terminal import command, gateway
+from services.exporting import as_csv, as_json
+from services.lookup import everything
+from services.store.finding import Wanted
+
+
+@command("export")
+@click.argument("target", metavar="FILE", type=click.File("w", encoding="utf-8", lazy=False))
+@chosen
+@click.option("--json", "in_json", is_flag=True, help="JSON instead of CSV.")
+def export(target: TextIO, wanted: Wanted, in_json: bool) -> None:
+    """Write messages into a CSV file, the newest first (“-”: standard output).
+
+    No cell is taken for a formula by a spreadsheet.
+    """
+    found = everything(gateway(), wanted)
+    for piece in as_json(gateway(), found) if in_json else as_csv(found):
+        target.write(piece)

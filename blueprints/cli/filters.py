@@ -1,0 +1,61 @@
+"""The options by which messages are chosen, the same for every command that lists some."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+
+from blueprints.cli.terminal import gateway
+from services import lookup
+from services.providers import PROVIDERS
+
+WHEN = "a day or a time in this machine's zone: 2026-11-20 or 2026-11-20T08:30."
+OPTIONS = (
+    click.option("--number", default="", help="Only of this number of yours."),
+    click.option("--peer", default="", help="Only with this number of somebody else."),
+    click.option("--either", default="", help="Only with this number, yours or somebody else's."),
+    click.option(
+        "--text", default="", help="Only with these words; the last may be the beginning of one."
+    ),
+    click.option(
+        "--extension", default="", help="Only what this extension has sent, or gets by now."
+    ),
+    click.option(
+        "--status",
+        "state",
+        default="",
+        type=click.Choice(["", *lookup.STATES]),
+        metavar=f"[{'|'.join(lookup.STATES)}]",
+        help="Only in this state.",
+    ),
+    click.option(
+        "--direction",
+        default="",
+        type=click.Choice(["", "in", "out"]),
+        metavar="[in|out]",
+        help="Only what came in, or what went out.",
+    ),
+    click.option(
+        "--carrier",
+        default="",
+        type=click.Choice(["", *(one.name for one in PROVIDERS)]),
+        metavar="CARRIER",
+        help="Only by this carrier.",
+    ),
+    click.option("--since", default="", help=f"Only from then on: {WHEN}"),
+    click.option("--until", default="", help="Only up to then, a day as a whole."),
+)
+
+
+def chosen(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options; it gets what they mean as ``wanted``."""
+
+    @wraps(function)
+    def command(**given: Any) -> None:
+        words = {name: given.pop(name) for name in lookup.FIELDS}
+        function(wanted=lookup.asked(gateway(), words), **given)
+
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command

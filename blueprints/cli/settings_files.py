@@ -1,0 +1,113 @@
+"""``flask settings export`` and ``import``: the whole document, or a sheet (CSV) of its numbers."""
+
+import json
+from dataclasses import asdict
+from typing import BinaryIO
+
+import click
+
+from blueprints.cli.terminal import command, document, gateway, json_option, note, table
+from services.errors import SettingsError
+from services.message_settings import sheet
+from services.message_settings.imports import Line, Plan, plan, take_in
+
+csv_option = click.option(
+    "--csv", "as_csv", is_flag=True, help="A sheet (CSV) of the numbers, as spreadsheets have it."
+)
+
+
+@command("export")
+@click.argument("file", type=click.File("xb", lazy=False))
+@csv_option
+def export(file: BinaryIO, as_csv: bool) -> None:
+    """Write the whole document to a new FILE (-: standard output), as to edit it by hand."""
+    settings = gateway().settings
+    file.write(sheet.written(settings.all()) if as_csv else settings.document())
+    if as_csv and settings.problem is not None:
+        note(f"{settings.problem} These are the last good settings.")
+
+
+@command("import")
+@click.argument("file", type=click.File("rb"))
+@csv_option
+@click.option("--dry-run", is_flag=True, help="Check only, and tell what would change.")
+@json_option
+def take(file: BinaryIO, as_csv: bool, dry_run: bool, as_json: bool) -> None:
+    """Put the document in FILE (-: standard input) in the place of the whole one.
+
+    It is checked first; what is wrong with it is told with line and column, and changes nothing.
+    With --csv the numbers in FILE are added or changed, and all others stay as they are; one bad
+    line, and nothing is changed.
+    """
+    try:
+        if as_csv:
+            _take_sheet(plan(gateway().settings, file.read(sheet.MOST_BYTES + 1)), dry_run, as_json)
+        else:
+            _take_document(file.read(), dry_run, as_json)
+    except SettingsError as error:
+        raise click.ClickException(f"{file.name} cannot be used: {error}") from None
+
+
+def _take_document(content: bytes, dry_run: bool, as_json: bool) -> None:
+    settings = gateway().settings
+    count = len(json.loads(settings.checked(content))["numbers"])
+    if not dry_run:
+        settings.put_document(content)
+    if as_json:
+        document({"dry_run": dry_run, "numbers": count})
+    elif dry_run:
+        click.echo(f"It is in order: Message Settings would have {count} numbers.")
+    else:
+        click.echo(f"Message Settings have {count} numbers now.")
+
+
+def _take_sheet(planned: Plan, dry_run: bool, as_json: bool) -> None:
+    refused = planned.counts["refused"]
+    if not dry_run and not refused:
+        take_in(gateway().settings, planned)
+    if as_json:
+        document(
+            {
+                "dry_run": dry_run,
+                "imported": not dry_run and not refused,
+                **planned.counts,
+                "strange_columns": planned.strange,
+                "lines": [_told(line) for line in planned.lines],
+            }
+        )
+    else:
+        _show(planned, dry_run)
+    if refused:
+        click.echo("Error: Nothing was imported. Mend the refused lines.", err=True)
+        raise SystemExit(1)
+
+
+def _told(line: Line) -> dict[str, object]:
+    return {
+        "line": line.line,
+        "number": line.number,
+        "outcome": line.outcome,
+        "entry": asdict(line.after) if line.after else None,
+        "problems": line.problems,
+    }
+
+
+def _show(planned: Plan, dry_run: bool) -> None:
+    if planned.strange:
+        note(f"Nothing is read from these columns: {', '.join(planned.strange)}.")
+    lines = [line for line in planned.lines if line.outcome != "unchanged"]
+    if lines:
+        rows = [(line.line, line.number, line.outcome, _words(line)) for line in lines]
+        table(("LINE", "NUMBER", "OUTCOME", "WHAT"), rows, "")
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in planned.counts.items())
+    click.echo(f"{'It would be' if dry_run else 'Of the lines'}: {counts}.")
+
+
+def _words(line: Line) -> str:
+    if line.problems:
+        return " ".join(f"{sheet.COLUMNS[name]}: {said}" for name, said in line.problems.items())
+    return "; ".join(
+        f"{sheet.COLUMNS[name]}: {before or '-'} → {after or '-'}" if line.before else after
+        for name, (before, after) in line.changes.items()
+        if line.before or name != "number"
+    )

@@ -1,0 +1,175 @@
+"""What came and went, by the hour in UTC. The counts outlive the messages that were counted.
+
+Taking in a message does not wait for them: the worker counts what is new by ``seq`` and what has
+changed by ``changed`` (``count``). As what a message that may still change was counted is kept, so
+that it moves from one count to the other, and nothing is ever counted over again.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, delete, func, select, text
+
+from services.messages import Status
+from services.store import counters, messages
+from services.store.dialect import insert
+from services.store.schema import activity, activity_open, activity_pushes
+from services.store.schema import messages as messages_table
+
+MARK = "counted"  # the counter with the ``seq`` up to which everything has been counted
+BATCH = 500  # numbers of the sequence: some six milliseconds, for which other writers wait
+HOUR = 3600
+KEPT_HOURS = 90 * 24
+PRUNE_BATCH = 5000
+
+_COLUMNS = ("seq", "provider", "direction", "status", "created_at")
+_NEW = select(*(messages_table.c[name] for name in _COLUMNS))
+# ``changed`` has an index for each number only: this goes from one number to the next.
+_CHANGED = text(
+    """
+    WITH RECURSIVE owned (number) AS (
+        SELECT min(number) FROM messages
+        UNION ALL
+        SELECT (SELECT min(number) FROM messages WHERE number > owned.number)
+        FROM owned WHERE number IS NOT NULL
+    )
+    SELECT seq, provider, direction, status, created_at
+    FROM owned CROSS JOIN messages
+    WHERE messages.number = owned.number AND changed > :mark AND changed <= :top
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is counted together."""
+
+    provider: str
+    direction: str
+    status: Status
+
+
+Counts = Counter[tuple[int, Kind]]  # by the hour and the kind
+
+
+def is_behind(tx: Connection) -> bool:
+    """Whether something is new or has changed that is not counted so yet."""
+    return messages.latest_seq(tx) > (counters.value(tx, MARK) or 0)
+
+
+def count(tx: Connection) -> bool:
+    """Count the next messages that are new or have changed; true if there are more."""
+    mark, latest = counters.taken(tx, MARK), messages.latest_seq(tx)
+    top = min(mark + BATCH, latest)
+    changes: Counts = Counter()
+    still_open = _count_new(tx, mark, top, changes) | _count_changed(tx, mark, top, changes)
+    _add(tx, changes)
+    _remember(tx, still_open)
+    counters.put(tx, MARK, top)
+    return top < latest
+
+
+def counts(tx: Connection, first: int, step: int) -> Counts:
+    """How many messages there were from an hour on, by the first hour of each ``step`` hours."""
+    slot = activity.c.hour - activity.c.hour % step
+    kind = (activity.c.provider, activity.c.direction, activity.c.status)
+    statement = (
+        select(slot.label("slot"), *kind, func.sum(activity.c.count).label("messages"))
+        .where(activity.c.hour >= first)
+        .group_by(slot, *kind)
+    )
+    return Counter({(row.slot, _kind(row)): int(row.messages) for row in tx.execute(statement)})
+
+
+def prune(tx: Connection) -> bool:
+    """Forget what is older than 90 days; true if there may be more of it."""
+    oldest = int(time.time()) // HOUR - KEPT_HOURS
+    for table in (activity, activity_pushes):
+        tx.execute(delete(table).where(table.c.hour < oldest))
+    first = select(activity_open.c.seq, activity_open.c.hour).order_by(activity_open.c.seq)
+    old = [row.seq for row in tx.execute(first.limit(PRUNE_BATCH)) if row.hour < oldest]
+    if old:
+        tx.execute(delete(activity_open).where(activity_open.c.seq.in_(old)))
+    return len(old) == PRUNE_BATCH
+
+
+def _count_new(tx: Connection, mark: int, top: int, changes: Counts) -> dict[int, Row[Any]]:
+    """Count what came; returns what may still change."""
+    oldest = int(time.time()) // HOUR - KEPT_HOURS
+    rows = tx.execute(_NEW.where(messages_table.c.seq > mark, messages_table.c.seq <= top))
+    young = [row for row in rows if _hour(row) >= oldest]
+    changes.update((_hour(row), _kind(row)) for row in young)
+    return {row.seq: row for row in young if row.direction == "out"}
+
+
+def _count_changed(tx: Connection, mark: int, top: int, changes: Counts) -> dict[int, Row[Any]]:
+    """Move what has changed to where it belongs now; returns it. What is new is not known here."""
+    rows = {row.seq: row for row in tx.execute(_CHANGED, {"mark": mark, "top": top})}
+    statement = select(activity_open).where(activity_open.c.seq.in_(list(rows)))
+    moved = {}
+    for was in tx.execute(statement) if rows else ():
+        now = rows[was.seq]
+        if now.status != was.status:
+            changes[was.hour, Kind(now.provider, now.direction, Status(was.status))] -= 1
+            changes[was.hour, _kind(now)] += 1
+            moved[now.seq] = now
+    return moved
+
+
+def _add(tx: Connection, changes: Mapping[tuple[int, Kind], int]) -> None:
+    rows = [
+        {
+            "hour": hour,
+            "provider": kind.provider,
+            "direction": kind.direction,
+            "status": str(kind.status),
+            "count": change,
+        }
+        for (hour, kind), change in changes.items()
+        if change
+    ]
+    add_up(tx, activity, rows)
+
+
+def add_up(tx: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Add the ``count`` of each row to the row with the same key."""
+    statement = insert(tx, table)
+    total = table.c.count + statement.excluded.count
+    if rows:
+        tx.execute(
+            statement.on_conflict_do_update(
+                index_elements=list(table.primary_key), set_={"count": total}
+            ),
+            rows,
+        )
+
+
+def _remember(tx: Connection, found: Mapping[int, Row[Any]]) -> None:
+    """Keep as what these were counted, unless they have arrived: then nothing changes any more."""
+    rows = [
+        {"seq": seq, "hour": _hour(row), "status": row.status}
+        for seq, row in found.items()
+        if row.status != Status.DELIVERED
+    ]
+    arrived = [seq for seq, row in found.items() if row.status == Status.DELIVERED]
+    if rows:
+        statement = insert(tx, activity_open)
+        tx.execute(
+            statement.on_conflict_do_update(
+                index_elements=["seq"], set_={"status": statement.excluded.status}
+            ),
+            rows,
+        )
+    if arrived:
+        tx.execute(delete(activity_open).where(activity_open.c.seq.in_(arrived)))
+
+
+def _hour(row: Any) -> int:
+    return int(row.created_at // HOUR)
+
+
+def _kind(row: Any) -> Kind:
+    return Kind(row.provider, row.direction, Status(row.status))

@@ -1,0 +1,102 @@
+"""Failed attempts: kept where they fail, few of them, and gone with their job."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import delete, func, select
+
+from services import repairs, timeline
+from services.errors import Kind, RequestRefused, SendError
+from services.gateway import Gateway
+from services.messages import Device, Message, Status
+from services.replies import Reply
+from services.store import attempts, jobs
+from services.store.schema import attempts as table
+from services.store.schema import destinations as paused
+from services.store.schema import jobs as jobs_table
+from tests.conftest import DESK, PEER
+
+Make = Callable[..., Gateway]
+PHONE = Device(id="none", extension="201")
+
+
+def work(gateway: Gateway) -> None:
+    gateway.store.write(lambda tx: jobs.beat(tx, "worker", time.time()))
+    gateway.store.write(lambda tx: tx.execute(jobs_table.update().values(due=0.0)))
+    gateway.deliver("worker", lambda _: 100, gateway.delivery.perform)
+
+
+def failing(gateway: Gateway, *errors: SendError) -> None:
+    """The carrier answers with these errors, then takes everything."""
+    provider, left = gateway.providers["sandbox"], list(errors)
+
+    def send(message: Message) -> str:
+        if left:
+            raise left.pop(0)
+        return f"s-{message.id}"
+
+    provider.send = send  # type: ignore[method-assign]
+
+
+def test_every_failed_attempt_is_kept_with_its_answer(make_gateway: Make, database: str) -> None:
+    gateway = make_gateway(DESK, DATABASE_URL=database)
+    busy = SendError("Too many.", Kind.RETRY, code="429", retry_after=1.0)
+    wrong = SendError("Wrong password.", Kind.CONFIG)
+    failing(gateway, SendError("No answer.", Kind.RETRY), busy, wrong)
+    message, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    for _ in range(4):
+        gateway.store.write(lambda tx: tx.execute(delete(paused)))
+        work(gateway)
+    known = timeline.story(gateway, message.id)
+    found = [(one.number, one.outcome, one.code, one.reason) for one in known.failures]
+    assert found == [
+        (1, "retry", None, "No answer."),
+        (2, "retry", "429", "Too many."),
+        (2, "config", None, "Wrong password."),
+    ]
+    assert known.message.status is Status.SENT
+
+
+def test_success_leaves_nothing(make_gateway: Make) -> None:
+    gateway = make_gateway(DESK)
+    gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    work(gateway)
+    assert gateway.store.read(lambda tx: tx.scalar(select(func.count()).select_from(table))) == 0
+
+
+def test_few_attempts_are_kept_and_they_go_with_their_job(
+    make_gateway: Make, database: str
+) -> None:
+    gateway = make_gateway(DESK, DATABASE_URL=database)
+    message, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    (job,) = gateway.store.read(lambda tx: jobs.of(tx, message.id))
+    for index in range(attempts.MOST + 5):
+        gateway.store.write(lambda tx, n=index: attempts.add(tx, job, "retry", f"no {n}"))  # type: ignore[misc]
+    kept = gateway.store.read(lambda tx: attempts.of(tx, [job.id]))
+    assert [one.reason for one in kept] == [f"no {n}" for n in range(5, attempts.MOST + 5)]
+    gateway.store.write(lambda tx: tx.execute(delete(jobs_table)))
+    assert gateway.store.read(lambda tx: attempts.of(tx, [job.id])) == []
+
+
+def test_a_worker_that_lost_its_job_notes_nothing(make_gateway: Make) -> None:
+    gateway = make_gateway(DESK)
+    message, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    (job,) = gateway.store.read(lambda tx: jobs.of(tx, message.id))
+    for kind in (Kind.RETRY, Kind.REFUSED):
+        gateway.delivery.settle(job, SendError("Late.", kind))
+    assert gateway.store.read(lambda tx: attempts.of(tx, [job.id])) == []
+
+
+def test_settling_as_sent_is_refused_once_something_is_known(
+    make_gateway: Make, database: str
+) -> None:
+    gateway = make_gateway(DESK, DATABASE_URL=database)
+    failing(gateway, SendError("No answer.", Kind.UNKNOWN))
+    message, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER, "+13035550178")))
+    work(gateway)
+    assert repairs.settle_as_sent(gateway, message.id).status is Status.SENT
+    assert not gateway.store.read(jobs.dead_counts)
+    for act in (repairs.settle_as_sent, repairs.send_again):
+        with pytest.raises(RequestRefused, match="It is known"):
+            act(gateway, message.id)
