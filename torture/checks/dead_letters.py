@@ -60,10 +60,10 @@ CHECK = Check(
     run=run,
     mutants=(
         Mutant(
-            "services/store/jobs.py",
-            ".where(DEAD, jobs.c.message_id == message_id)",
-            ".where(jobs.c.message_id == message_id)",
-            "what is done is done again, too",
+            "services/repairs.py",
+            "revived = jobs.revive(tx, [job.id for job in given_up])",
+            "revived = given_up",
+            "what is asked for is not done again",
         ),
         Mutant(
             "services/store/jobs.py",
