@@ -86,7 +86,10 @@ class Delivery:
         due, wait = self._store.read(lambda tx: self._look(tx, room, now))
         if due:
             claimed = self._store.write(
-                lambda tx: [jobs.claim(tx, owner, name, room(name), now) for name in due]
+                lambda tx: [
+                    jobs.claim(tx, owner, name, self._turns(tx, name, room(name), now), now)
+                    for name in due
+                ]
             )
             for job in chain.from_iterable(claimed):
                 start(job)
@@ -99,13 +102,31 @@ class Delivery:
         served = set(self.destinations())
         paused = {pause.name for pause in destinations.unwell(tx) if pause.until > now}
         firsts = {
-            name: first
+            name: max(first, self._opens(tx, name, now))
             for name, first in jobs.first_due(tx).items()
             if ":".join(name.split(":", 2)[:2]) in served and name not in paused and room(name) > 0
         }
         due = [name for name, first in firsts.items() if first <= now]
         later = [first - now for first in firsts.values() if first > now]
         return due, min([*later, LONGEST_SLEEP])
+
+    def _turns(self, tx: Connection, destination: str, room: int, now: float) -> int:
+        """How many jobs of a destination may be begun: no more than its carrier's pace allows."""
+        rate = self._rate(destination)
+        if rate is None:
+            return room
+        return max(0, min(room, int((now - self._opens(tx, destination, now)) * rate) + 1))
+
+    def _opens(self, tx: Connection, destination: str, now: float) -> float:
+        """From when on the pace of a destination's carrier allows another message."""
+        if self._rate(destination) is None:
+            return 0.0
+        return paces.opens(tx, destination.partition(":")[2], now)
+
+    def _rate(self, destination: str) -> float | None:
+        kind, _, name = destination.partition(":")
+        provider = self._house.providers.get(name) if kind == "send" else None
+        return provider.rate if provider is not None else None
 
     def perform(self, job: Job) -> None:
         """Do one claimed job and record what came of it, whatever that is."""

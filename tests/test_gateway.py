@@ -625,3 +625,17 @@ def test_a_pace_of_the_operators_is_kept_in_order(make_gateway: Make) -> None:
     make_due(gateway)
     work(gateway)
     assert [message.text for message in taken] == ["0", "1", "2", "3", "4"]
+
+
+def test_no_more_is_begun_than_the_carriers_pace_allows(make_gateway: Make, database: str) -> None:
+    gateway = make_gateway(DESK, DATABASE_URL=database, SANDBOX_RATE="2")
+    for turn in range(20):
+        gateway.reply(PHONE, Reply(text="Yes", to=(f"+1303555{turn:04}",)))
+    begun: list[Job] = []
+    gateway.deliver("w", lambda _: 16, begun.append)
+    assert len(begun) == 3, "the burst of a second, and the next"
+    for job in begun:
+        gateway.delivery.perform(job)
+    begun.clear()
+    gateway.deliver("w", lambda _: 16, begun.append)
+    assert begun == [], "nothing is taken in hand only to be put back"

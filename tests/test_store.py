@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 
 from services.errors import RequestRefused, StorageUnwell
 from services.messages import DeliveryStatus, Message, Status, advances
-from services.store import Store, devices, jobs, messages, paces
+from services.store import Store, destinations, devices, jobs, messages, paces
 from services.store.engine import sqlite_fault
 from services.store.jobs import Job, JobKind
 from services.store.schema import messages as table
@@ -340,6 +340,25 @@ def test_the_head_of_a_lane_holds_it_for_a_while_only(store: Store) -> None:
     assert [job.target for job in claim(store)] == ["next"]
 
 
+def test_what_is_new_does_not_wait_behind_all_that_is_old(store: Store) -> None:
+    old = time.time() - 3600
+    add_jobs(store, *(a_job(store, f"t{index}", due=old + index) for index in range(40)))
+    add_jobs(store, a_job(store, "new"))
+    assert [job.target for job in claim(store, limit=4)] == ["t0", "t1", "t2", "new"]
+    add_jobs(store, a_job(store, "newer"))
+    claimed = [claim(store, limit=1)[0].target for _ in range(35)]  # by lot: 2**-35 that it fails
+    assert "newer" in claimed
+    assert "t3" in claimed
+
+
+def test_what_is_new_does_not_overtake_its_own_lane(store: Store) -> None:
+    old = time.time() - 3600
+    add_jobs(store, *(a_job(store, f"t{index}", due=old + index) for index in range(9)))
+    first = a_job(store, "first", lane="one", created_at=old, due=old + 10)
+    add_jobs(store, first, a_job(store, "second", lane="one"))
+    assert [job.target for job in claim(store, limit=3)] == ["t0", "t1", "first"]
+
+
 def test_two_workers_never_get_the_same_job(store: Store) -> None:
     add_jobs(store, *(a_job(store, f"t{index}") for index in range(60)))
     with ThreadPoolExecutor(6) as pool:
@@ -515,3 +534,24 @@ def test_a_pace_lets_a_burst_pass_and_then_one_after_the_other(store: Store) -> 
     assert left[:5] == [1000.0] * 5
     assert [round(b - a, 3) for a, b in itertools.pairwise(left[5:])] == [0.25] * 14
     assert store.write(lambda tx: paces.wait(tx, "another", now)) == 0.0
+
+
+# Destinations
+
+
+def test_a_pause_that_was_asked_for_outlasts_what_had_begun_before(store: Store) -> None:
+    now = time.time()
+
+    def unwell() -> list[str]:
+        return [pause.name for pause in store.read(destinations.unwell)]
+
+    def pause(seconds: float, *, config: bool) -> None:
+        store.write(lambda tx: destinations.pause(tx, "d", now + seconds, "busy", config=config))
+        store.write(lambda tx: destinations.resume(tx, "d"))
+
+    pause(600, config=False)
+    assert unwell() == ["d"]
+    pause(-1, config=False)
+    assert unwell() == []
+    pause(600, config=True)
+    assert unwell() == [], "our fault, and for others it works"

@@ -15,7 +15,7 @@ from tests.conftest import settings_file
 from tests.fakes.bandwidth import FakeBandwidth
 from tests.fakes.mailbox import Mailbox
 from tests.fakes.receiver import Receiver
-from tests.server import Server
+from tests.server import UNLIMITED, Server
 
 T = TypeVar("T")
 NUMBER = "+12025550143"
@@ -77,7 +77,7 @@ class Ground:
         storage = self.folder / name
         storage.mkdir(exist_ok=True)
         (storage / "message_settings.json").write_text(settings_file(*numbers))
-        around = {**self.bandwidth.env, **self.receiver.env, **self.mailbox.env}
+        around = {**self.bandwidth.env, **self.receiver.env, **self.mailbox.env, **UNLIMITED}
         server = kind(storage, {**around, "BANDWIDTH_WEBHOOK_TOKEN": TOKEN, **env})
         self._stack.callback(_end, server)
         self.bandwidth.webhook = f"{server.url}{HOOK}"

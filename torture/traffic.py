@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.street import webhook
 from tests.server import Server
-from torture.ground import HOOK, NUMBER, Broken, bearer
+from torture.ground import EXTENSION, HOOK, NUMBER, Broken, bearer
 
 
 class Line:
@@ -103,8 +103,8 @@ class Carrier:
 class App:
     """The app of one extension: answers texts."""
 
-    def __init__(self, server: Server) -> None:
-        self.bearer = bearer(server)
+    def __init__(self, server: Server, extension: str = EXTENSION) -> None:
+        self.bearer = bearer(server, extension)
         self._line = Line(server)
 
     def call(self, method: str, path: str, **content: Any) -> tuple[int, dict[str, Any]]:
@@ -112,6 +112,14 @@ class App:
         body = json.dumps(content).encode() if content else b""
         head = {"Authorization": f"Bearer {self.bearer}"}
         return self._line.call(method, f"/api/v1{path}", body, **head)
+
+    def push_at(self, kind: str, **address: Any) -> str:
+        """Register where the device is pushed to; returns its id."""
+        device = str(self.call("GET", "/me")[1]["device"]["id"])
+        status, told = self.call("PUT", f"/devices/{device}", push={"type": kind, **address})
+        if status != 200:
+            raise Broken(f"the push address was refused: {told}")
+        return device
 
     def reply(self, client_id: str, to: str = "+13035550177") -> str:
         """Have a reply taken; returns the id of the message."""
@@ -163,6 +171,17 @@ def kept(storage: Path) -> list[int]:
     """The numbers of the texts in the database, as often as each is there."""
     found = rows(storage, "SELECT provider_id FROM messages WHERE direction = 'in'")
     return [int(row[0].removeprefix("1772442904003")) for row in found]
+
+
+def sent(storage: Path) -> dict[str, str]:
+    """The status of every reply in the database, by its text."""
+    return dict(rows(storage, "SELECT text, status FROM messages WHERE direction = 'out'"))
+
+
+def open_jobs(storage: Path, kind: str) -> int:
+    """How many jobs of a kind are due or in hand."""
+    live = f"SELECT count(*) FROM jobs WHERE kind = '{kind}' AND state IN ('due', 'leased')"
+    return int(rows(storage, live)[0][0])
 
 
 def _next(waiting: Iterator[int], lock: threading.Lock) -> int | None:

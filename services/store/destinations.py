@@ -1,14 +1,20 @@
 """Destinations: carriers, push channels and the mail server, left alone for a while if need be."""
 
+import time
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, or_, select, update
 
 from services.store.dialect import insert
 from services.store.prepared import Prepared
 from services.store.schema import destinations
 
-_RESUME = Prepared(lambda _: delete(destinations).where(destinations.c.name == bindparam("name")))
+_RESUME = Prepared(
+    lambda _: delete(destinations).where(
+        destinations.c.name == bindparam("name"),
+        or_(destinations.c.config, destinations.c.paused_until <= bindparam("now")),
+    )
+)
 _UNWELL = Prepared(lambda _: select(destinations).order_by(destinations.c.name))
 SHORTEST_PAUSE = 30.0
 LONGEST_PAUSE = 900.0
@@ -45,8 +51,11 @@ def failures(tx: Connection, name: str) -> int:
 
 
 def resume(tx: Connection, name: str) -> None:
-    """Forget that a destination was unwell: it has taken something."""
-    _RESUME.change(tx, name=name)
+    """Forget that a destination was unwell: it has taken something.
+
+    A pause that it asked for itself stays: what it takes meanwhile had begun before.
+    """
+    _RESUME.change(tx, name=name, now=time.time())
 
 
 def resume_all(tx: Connection) -> None:

@@ -5,6 +5,7 @@ done in order, except that a job which waits for a retry steps aside after ``HOL
 """
 
 import math
+import random
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -95,8 +96,23 @@ def _free() -> Select[Any]:
     )
 
 
+def _newest() -> Select[Any]:
+    """The due job of a destination that became due last, first in its lane."""
+    earlier = jobs.alias("earlier")
+    waits = exists().where(earlier.c.lane == jobs.c.lane, earlier.c.id < jobs.c.id, EARLIER_LIVE)
+    return (
+        select(jobs.c.id)
+        .where(DUE, jobs.c.destination == bindparam("destination"), jobs.c.due <= bindparam("now"))
+        .where(~waits)
+        .order_by(jobs.c.due.desc())
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+
+
 _ADD = Prepared(lambda tx: insert_new(tx, jobs))
 _FREE = Prepared(lambda _: _free())
+_NEWEST = Prepared(lambda _: _newest())
 _LEASE = Prepared(
     lambda _: (
         update(jobs)
@@ -166,9 +182,17 @@ def add(tx: Connection, new: Iterable[Job]) -> None:
 
 
 def claim(tx: Connection, owner: str, destination: str, limit: int, now: float) -> list[Job]:
-    """Lease due jobs of one destination to a worker, oldest first, none past its lane's order."""
-    free = _FREE.rows(tx, destination=destination, now=now, limit=limit)
-    leased = (_LEASE.row(tx, job_id=row.id, new_owner=owner, now=now) for row in free)
+    """Lease due jobs of one destination to a worker, oldest first, none past its lane's order.
+
+    Where more are due than can be leased, one is the newest instead (every other time, where only
+    one can be): what somebody has just written does not wait behind what an outage has left.
+    """
+    free = [row.id for row in _FREE.rows(tx, destination=destination, now=now, limit=limit)]
+    if free and len(free) == limit and (limit > 1 or random.random() < 0.5):  # noqa: S311
+        newest = _NEWEST.row(tx, destination=destination, now=now)
+        if newest is not None and newest.id not in free:
+            free[-1] = newest.id
+    leased = (_LEASE.row(tx, job_id=id_, new_owner=owner, now=now) for id_ in free)
     return sorted(map(_job, leased), key=lambda job: job.id)
 
 

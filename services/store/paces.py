@@ -24,6 +24,12 @@ def wait(tx: Connection, name: str, now: float) -> float:
     return max(0.0, (due or 0.0) - now - BURST_SECONDS)
 
 
+def opens(tx: Connection, name: str, now: float) -> float:
+    """From when on (seconds since 1970) a pace allows another message, as far as can be told."""
+    due = tx.execute(select(paces.c.due).where(paces.c.name == name)).scalar()
+    return max(due or 0.0, now) - BURST_SECONDS
+
+
 def count(tx: Connection, name: str, rate: float, now: float) -> None:
     """Note that a message leaves now, at ``rate`` messages a second."""
     due = tx.execute(select(paces.c.due).where(paces.c.name == name)).scalar()

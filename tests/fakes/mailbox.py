@@ -13,7 +13,7 @@ from typing import Any
 class Mailbox:
     """Speaks enough SMTP to take mail; ``mails`` are what came, ``refusals`` are said first."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.mails: list[EmailMessage] = []
         self.refusals: list[bytes] = []
         self._changed = threading.Condition()
@@ -31,7 +31,7 @@ class Mailbox:
                         self.wfile.write(b"221 bye\r\n")
                         return
                     else:
-                        self.wfile.write(b"250 ok\r\n")
+                        self.wfile.write(mailbox._hear(line))
 
             def _content(self) -> bytes:
                 lines = []
@@ -41,7 +41,7 @@ class Mailbox:
                     lines.append(line[1:] if line.startswith(b".") else line)
                 return b"".join(lines)
 
-        self._server = _Server(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", port), Handler)
 
     @property
     def env(self) -> dict[str, str]:
@@ -51,6 +51,10 @@ class Mailbox:
             "MAIL_PORT": str(self._server.server_address[1]),
             "MAIL_FROM_ADDRESS": "texts@example.com",
         }
+
+    def _hear(self, line: bytes) -> bytes:
+        """The answer to a line of the conversation before the mail."""
+        return b"250 ok\r\n"
 
     def _take(self, content: bytes) -> bytes:
         with self._changed:
@@ -84,6 +88,7 @@ class Mailbox:
 
 class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
+    allow_reuse_address = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exc_info()[1], OSError):  # callers may hang up at any time

@@ -6,6 +6,7 @@ Proofs are judged by PyJWT and bodies opened by http-ece: by other hands than th
 import base64
 import json
 import re
+import sys
 import threading
 import time
 from collections import deque
@@ -83,8 +84,7 @@ class PushService:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def _answer(self, path: str, headers: dict[str, str], body: bytes) -> Answer:
@@ -138,6 +138,14 @@ class PushService:
     ) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):  # callers may hang up at any time
+            super().handle_error(request, client_address)
 
 
 class BrowserPush(PushService):

@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -180,7 +180,7 @@ class FakeWavix:
     def answer(self, method: str, target: str, kind: str, body: bytes) -> Answer:
         """The right answer to a request with the key."""
         path, query = urlsplit(target).path, dict(parse_qsl(urlsplit(target).query))
-        scopes = {
+        scopes: dict[tuple[str, str], tuple[str, Callable[[], Answer]]] = {
             ("POST", "/v3/messages"): ("messages:write", lambda: self._take(kind, body)),
             ("GET", "/v3/messages"): ("messages:read", lambda: self._listed(query)),
             ("GET", "/v3/messages/sender-ids"): ("messages:read", self._senders),

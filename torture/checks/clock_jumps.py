@@ -1,15 +1,14 @@
 """G24: the clock on the wall jumps by seconds, days and years, and nothing is lost or late."""
 
 import json
-import struct
 import threading
 from collections import Counter
 from time import sleep
 
 from tests.fakes.receiver import Receiver
 from torture.check import Check, Figures, Mutant, Scale
+from torture.clock import WallClock
 from torture.ground import Ground, demand, wait_until
-from torture.shims import build
 from torture.traffic import App, Carrier, at_once, integrity, kept
 
 DAY, YEAR = 86_400, 31_557_600
@@ -32,12 +31,9 @@ class Timeless(Receiver):
 def run(ground: Ground, scale: Scale) -> Figures:
     """Let the clock jump while texts come and go."""
     jumps = scale.pick(len(JUMPS), 100)
-    moved = ground.folder / "clock"
-    moved.write_bytes(struct.pack("=q", 0))
+    clock = WallClock(ground.folder)
     ground.receiver = ground.enter(Timeless())
-    server = ground.started(
-        LD_PRELOAD=str(build("clock", ground.folder)), CLOCK_FILE=str(moved), WEB_CONCURRENCY="2"
-    )
+    server = ground.started(WEB_CONCURRENCY="2", **clock.env)
     carrier, app, done = Carrier(server), App(server), threading.Event()
     replies: list[str] = []
     sent = 0
@@ -47,8 +43,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
             for turn in range(jumps):
                 ground.receiver.answers.append(503)  # something waits for another try meanwhile
                 sleep(0.4)
-                with moved.open("r+b") as file:
-                    file.write(struct.pack("=q", JUMPS[turn % len(JUMPS)]))
+                clock.move_to(JUMPS[turn % len(JUMPS)])
                 sleep(0.4)
         finally:
             done.set()

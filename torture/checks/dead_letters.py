@@ -1,0 +1,75 @@
+"""G27: what was given up is seen, and done again when somebody asks for it, once."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+
+from tests.fakes.bandwidth import Answer
+from torture.check import Check, Figures, Mutant, Scale
+from torture.ground import DESK, Ground, demand, wait_until
+from torture.traffic import App, Carrier, at_once, open_jobs, sent
+
+REFUSAL = Answer(400, {"type": "request-validation", "description": "Not like this."})
+REFUSED = b"550 nobody of that name\r\n"
+
+
+def run(ground: Ground, scale: Scale) -> Figures:
+    """Have replies and mails given up, and each asked for twice at once."""
+    each = scale.pick(2, 50)
+    server = ground.started(numbers=[{**DESK, "emails": ["desk@example.com"]}])
+    app = App(server)
+    ground.bandwidth.next("messages", *[REFUSAL] * each)
+    ground.mailbox.refusals += [REFUSED] * each
+    for number in range(each):
+        app.reply(f"c{number}", to=f"+1303555{number:04}")
+    Carrier(server).send(range(each), lines=1)
+    storage = server.storage
+    wait_until(lambda: set(sent(storage).values()) == {"failed"}, "the end of the replies")
+    wait_until(lambda: not open_jobs(storage, "email"), "the end of the mails")
+    listed = ("messages", "list", "--dead", "--limit", "1000", "--json")
+    dead = json.loads(server.flask(*listed).stdout)
+    demand(len(dead) == 2 * each, f"{len(dead)} of {2 * each} dead letters are seen")
+    demand("Not like this" in json.dumps(dead) and "550" in json.dumps(dead), "reasons are missing")
+    ids = [letter["message_id"] for letter in dead]
+    for message_id in ids:
+        again: Callable[[], object] = partial(server.flask, "messages", "retry", message_id)
+        at_once([again, again])
+    wait_until(lambda: set(sent(storage).values()) == {"delivered"}, "the replies, done again")
+    wait_until(lambda: len(ground.mailbox.mails) >= each, "the mails, done again")
+    left = json.loads(server.flask(*listed).stdout)
+    taken = Counter(message["text"] for message in ground.bandwidth.accepted)
+    mails = Counter(mail["Message-ID"] for mail in ground.mailbox.mails)
+    demand(not left, f"{len(left)} dead letters are left")
+    demand(len(taken) == taken.total() == each, f"{taken.total()} of {each} replies were sent")
+    demand(len(mails) == mails.total() == each, f"{mails.total()} of {each} mails came")
+    return {
+        "dead letters": len(dead),
+        "seen with a reason": len(dead),
+        "asked for": 2 * len(ids),
+        "done again": taken.total() + mails.total(),
+    }
+
+
+CHECK = Check(
+    name="dead_letters",
+    claim=(
+        "What was given up is listed with its reason, and asked for again twice at once it is done "
+        "once."
+    ),
+    run=run,
+    mutants=(
+        Mutant(
+            "services/repairs.py",
+            "revived = jobs.revive(tx, [job.id for job in given_up])",
+            "revived = given_up",
+            "what is asked for is not done again",
+        ),
+        Mutant(
+            "services/store/jobs.py",
+            'return _finish(tx, job, state="dead", owner=None, error=error)',
+            'return _finish(tx, job, state="dead", owner=None, error=None)',
+            "a dead letter does not say why",
+        ),
+    ),
+)

@@ -1,0 +1,248 @@
+"""F26-F29: carriers' media hosts that hang, lie, send bombs, redirect or have nothing."""
+
+import json
+import sys
+import threading
+import zlib
+from collections import Counter
+from contextlib import suppress
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from time import monotonic, sleep
+from types import TracebackType
+from typing import Any
+
+from tests.fakes.receiver import Receiver
+from torture.check import Check, Figures, Mutant, Scale
+from torture.clock import WallClock
+from torture.ground import NUMBER, Ground, delivering, demand, wait_until
+from torture.traffic import open_jobs, rows
+
+DAY = 86_400
+PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 2
+BOMB_BYTES = 600_000_000
+HUGE_BYTES = 25_000_000
+MEMORY_MB = 400
+TEXT_SECONDS = 5.0
+WELL = {"good": "image/png", "lying": "application/octet-stream", "unwell": "image/png"}
+ILL = ("short", "bomb", "huge", "endless", "missing", "gone", "moved", "refused")
+SLOW = ("hangs", "drips")
+FILES = "SELECT source_url, state, content_type, reason FROM attachments"
+
+
+@cache
+def bomb() -> bytes:
+    """A small body that unpacks to a large one."""
+    packer = zlib.compressobj(1, wbits=zlib.MAX_WBITS | 16)
+    million = bytes(1_000_000)
+    parts = [packer.compress(million) for _ in range(BOMB_BYTES // len(million))]
+    return b"".join([*parts, packer.flush()])
+
+
+class Host:
+    """A media host; what a file's name begins with says how it misbehaves."""
+
+    def __init__(self) -> None:
+        self.strayed = 0  # requests that came by a redirect
+        self._asked: Counter[str] = Counter()
+        self._closing = threading.Event()
+        host = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                name = self.path.rpartition("/")[2]
+                with suppress(OSError):  # whoever asked has hung up
+                    getattr(self, name.partition("-")[0], self.good)(name)
+
+            def good(self, name: str) -> None:
+                self.give(200, PICTURE, "image/png")
+
+            def unwell(self, name: str) -> None:
+                host._asked[name] += 1
+                status = 503 if host._asked[name] < 3 else 200
+                self.give(status, PICTURE, "image/png")
+
+            def lying(self, name: str) -> None:
+                self.give(200, b"<html><script>alert(1)</script></html>", "image/png")
+
+            def short(self, name: str) -> None:
+                self.give(200, PICTURE, "image/png", length=len(PICTURE) + 100)
+                self.close_connection = True
+
+            def bomb(self, name: str) -> None:
+                self.give(200, bomb(), "image/png", encoding="gzip")
+
+            def huge(self, name: str) -> None:
+                self.give(200, bytes(HUGE_BYTES), "image/png")
+
+            def endless(self, name: str) -> None:
+                self.head(200, "image/png", {"Transfer-Encoding": "chunked"})
+                while not host._closing.is_set():
+                    self.wfile.write(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+
+            def missing(self, name: str) -> None:
+                self.give(404, b"", "text/plain")
+
+            def gone(self, name: str) -> None:
+                self.give(410, b"", "text/plain")
+
+            def refused(self, name: str) -> None:
+                self.give(400, b"", "text/plain")
+
+            def moved(self, name: str) -> None:
+                self.head(302, "text/plain", {"Location": "/elsewhere", "Content-Length": "0"})
+
+            def elsewhere(self, name: str) -> None:
+                host.strayed += 1
+                self.good(name)
+
+            def hangs(self, name: str) -> None:
+                host._closing.wait(60)
+
+            def drips(self, name: str) -> None:
+                self.head(200, "image/png", {"Content-Length": str(len(PICTURE))})
+                for byte in PICTURE:
+                    self.wfile.write(bytes([byte]))
+                    host._closing.wait(0.5)
+
+            def give(
+                self, status: int, body: bytes, kind: str, *, length: int = 0, encoding: str = ""
+            ) -> None:
+                more = {"Content-Encoding": encoding} if encoding else {}
+                self.head(status, kind, {"Content-Length": str(length or len(body)), **more})
+                self.wfile.write(body)
+
+            def head(self, status: int, kind: str, headers: dict[str, str]) -> None:
+                self.send_response(status)
+                for name, value in {"Content-Type": kind, **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = _Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/api/v2"
+
+    def __enter__(self) -> "Host":
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):  # callers may hang up at any time
+            super().handle_error(request, client_address)
+
+
+class Timed(Receiver):
+    """An app's server that notes when it has the push of a text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: dict[str, float] = {}
+
+    def _take(self, headers: dict[str, str], body: bytes) -> int:
+        told = json.loads(body)
+        if told["type"] == "message.received":
+            self.times.setdefault(told["data"]["message"]["text"], monotonic())
+        return 204
+
+
+def run(ground: Ground, scale: Scale) -> Figures:
+    """Post texts with such files; the texts are pushed at once, the files come or fail."""
+    times = scale.pick(1, 20)
+    names = [*WELL, *ILL, *scale.pick((), SLOW)]
+    bomb()
+    host, clock, receiver = ground.enter(Host()), WallClock(ground.folder), Timed()
+    ground.receiver = ground.enter(receiver)
+    bandwidth = ground.bandwidth
+    server = ground.started(
+        BANDWIDTH_MESSAGE_BASE_URL=host.url, BANDWIDTH_AUTH="basic", **clock.env
+    )
+    worker = delivering(server)
+    posted: dict[str, float] = {}
+    for turn in range(times):
+        for name in names:
+            text = f"{name}-{turn}"
+            url = f"{host.url}/users/{bandwidth.account_id}/media/{text}"
+            posted[text] = monotonic()
+            post = bandwidth.receive(text, sender="+13035550177", to=NUMBER, media=[url])
+            demand(post.taken, f"the text {text} was not taken")
+    wait_until(lambda: len(receiver.times) >= len(posted), "a push for each text", 60)
+    longest = max(receiver.times[text] - at for text, at in posted.items())
+    for _ in range(20):
+        sleep(0.5)
+        clock.skip(40)
+        kept = rows(server.storage, "SELECT count(*) FROM attachments WHERE state = 'kept'")
+        if kept[0][0] >= len(WELL) * times:
+            break
+    clock.skip(DAY)  # what may come yet is asked for for a day
+    wait_until(lambda: not open_jobs(server.storage, "fetch"), "the end of all files", 120)
+    peak = _peak_mb(worker)
+    for url, state, kind, reason in rows(server.storage, FILES):
+        name = str(url).rpartition("/")[2].partition("-")[0]
+        if name in WELL:
+            demand((state, kind) == ("kept", WELL[name]), f"“{name}” is {state} as {kind}")
+        else:
+            demand(state == "failed" and reason, f"“{name}” is {state} with the reason “{reason}”")
+    demand(host.strayed == 0, f"{host.strayed} redirects were followed")
+    demand(longest <= TEXT_SECONDS, f"a text waited {longest:.1f} s for its file")
+    demand(peak <= MEMORY_MB, f"the worker took {peak} MB of memory")
+    return {
+        "texts with a file": len(posted),
+        "pushed": len(receiver.times),
+        "files kept": len(WELL) * times,
+        "files failed with a reason": (len(names) - len(WELL)) * times,
+        "redirects followed": 0,
+        "longest wait of a text": round(longest, 2),
+        "most memory of the worker, in MB": peak,
+    }
+
+
+def _peak_mb(pid: int) -> int:
+    """The most memory that a process has had."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) // 1024
+    return 0
+
+
+CHECK = Check(
+    name="media_hosts",
+    claim=(
+        "When a carrier's media host hangs, lies, sends bombs, redirects or has nothing, the text "
+        "is pushed at once, the file fails with a reason, and memory stays bounded."
+    ),
+    run=run,
+    needs=("gcc",),
+    mutants=(
+        Mutant(
+            "services/connections.py",
+            ".decompress(body, most + 1)",
+            ".decompress(body)",
+            "a file is unpacked whole, however large",
+        ),
+        Mutant(
+            "services/push/base.py",
+            "waits_for_files: ClassVar[bool] = False",
+            "waits_for_files: ClassVar[bool] = True",
+            "texts wait for their files",
+        ),
+    ),
+)

@@ -1,0 +1,236 @@
+"""G8: what carriers tell of a reply comes in any order, twice, early or late."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import permutations
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+import requests
+
+from bench.street import TOKEN
+from tests.fakes.bandwidth import Answer, FakeBandwidth
+from tests.fakes.twilio import FakeTwilio
+from tests.fakes.wavix import FakeWavix
+from torture.check import Check, Figures, Mutant, Scale
+from torture.ground import EXTENSION, Ground, demand, wait_until
+from torture.traffic import App, at_once, open_jobs, rows, sent
+
+NUMBERS = {
+    "bandwidth": "+12025550143",
+    "twilio": "+12025550144",
+    "wavix": "+12025550145",
+}
+# Four things that a carrier tells, by the end that follows from them in whatever order; Bandwidth
+# has three words for a failure.
+STORIES: dict[str, dict[str, tuple[tuple[str, str], ...]]] = {
+    "bandwidth": {
+        "delivered": (
+            ("message-sending", ""),
+            ("message-sent", ""),
+            ("message-delivered", ""),
+            ("message-read", ""),
+        ),
+        "failed": (
+            ("message-sending", ""),
+            ("message-sent", ""),
+            ("message-failed", "4720"),
+            ("message-failed", "4720"),
+        ),
+    },
+    "twilio": {
+        "delivered": (("queued", ""), ("sending", ""), ("sent", ""), ("delivered", "")),
+        "failed": (("queued", ""), ("sending", ""), ("sent", ""), ("undelivered", "30005")),
+    },
+    "wavix": {
+        "delivered": (("accepted", ""), ("pending", ""), ("sent", ""), ("delivered", "")),
+        "failed": (("accepted", ""), ("pending", ""), ("sent", ""), ("undelivered", "")),
+    },
+}
+WAYS = ("early", "early, by the carrier's id alone", "late and twice")
+Tell = Callable[[str, str, bool], None]  # the carrier's word, its code, whether our id is with it
+
+
+class Plans:
+    """What is told of each reply while the carrier still has its request, by the reply's text."""
+
+    def __init__(self) -> None:
+        self._early: dict[str, Callable[[Tell], None]] = {}
+        self.tells: dict[str, Tell] = {}
+
+    def early(self, text: str, plan: Callable[[Tell], None]) -> None:
+        """Have something told before the reply's request is answered."""
+        self._early[text] = plan
+
+    def taken(self, text: str, tell: Tell) -> None:
+        """A carrier has taken a reply."""
+        if text in self._early:
+            self._early[text](tell)
+        self.tells[text] = tell
+
+
+class Bandwidth(FakeBandwidth):
+    """Tells as planned, before it answers."""
+
+    def __init__(self, plans: Plans) -> None:
+        super().__init__(fates=())
+        self._plans = plans
+
+    def take(self, content_type: str, body: bytes) -> tuple[Answer, dict[str, Any] | None]:
+        answer, message = super().take(content_type, body)
+        if message is not None:
+            self._plans.taken(message["text"], partial(self._say, message))
+        return answer, message
+
+    def _say(self, message: dict[str, Any], word: str, code: str, ours: bool) -> None:
+        told = {**message, "text": "", **({} if ours else {"tag": "of somebody else"})}
+        event = {"type": word, "time": message["time"], "description": word, "message": told}
+        _taken(
+            requests.post(
+                self.webhook,
+                json=[
+                    event | {"to": message["to"][0]} | ({"errorCode": int(code)} if code else {})
+                ],
+                timeout=30,
+            ).status_code
+        )
+
+
+class Twilio(FakeTwilio):
+    """Tells as planned, before it answers."""
+
+    def __init__(self, plans: Plans) -> None:
+        super().__init__()
+        self._plans = plans
+        self.add_number(NUMBERS["twilio"])
+
+    def take(self, kind: str, body: bytes) -> Answer:
+        answer = super().take(kind, body)
+        if answer.status == 201 and isinstance(answer.body, dict):
+            asked = dict(parse_qsl(body.decode()))
+            self._plans.taken(asked["Body"], partial(self._say, asked, str(answer.body["sid"])))
+        return answer
+
+    def _say(self, asked: dict[str, str], sid: str, word: str, code: str, ours: bool) -> None:
+        url = asked["StatusCallback"]
+        form = {"MessageSid": sid, "SmsSid": sid, "MessageStatus": word, "SmsStatus": word}
+        form |= {"AccountSid": self.account, "From": asked["From"], "To": asked["To"]}
+        form |= {"ApiVersion": "2010-04-01", **({"ErrorCode": code} if code else {})}
+        _taken(self.post(url if ours else url.partition("?")[0], form))
+
+
+class Wavix(FakeWavix):
+    """Tells as planned, before it answers."""
+
+    def __init__(self, plans: Plans) -> None:
+        super().__init__()
+        self._plans = plans
+        self.sender_ids.append(NUMBERS["wavix"].removeprefix("+"))
+
+    def _take(self, kind: str, body: bytes) -> Answer:
+        answer = super()._take(kind, body)
+        if answer.status == 201 and isinstance(answer.body, dict):
+            text = str(answer.body["message_body"]["text"])
+            self._plans.taken(text, partial(self._say, answer.body))
+        return answer
+
+    def _say(self, message: dict[str, Any], word: str, code: str, ours: bool) -> None:
+        told = {name: message[name] for name in ("message_id", "from", "to", "tag")}
+        told |= {"message_type": "sms", "status": word, "segments_count": 1, "sent": None}
+        told |= {"delivered": None, "error": None, "charge": "0.01"}
+        _taken(self.post(self.webhook, told if ours else told | {"tag": None}))
+
+
+def _taken(status: int) -> None:
+    demand(200 <= status < 300, f"a receipt was answered {status}")
+
+
+def run(ground: Ground, scale: Scale) -> Figures:
+    """Tell every story in every order; see that each has its one end."""
+    plans = Plans()
+    bandwidth, twilio, wavix = Bandwidth(plans), Twilio(plans), Wavix(plans)
+    ground.bandwidth = ground.enter(bandwidth)
+    ground.enter(twilio)
+    ground.enter(wavix)
+    server = ground.server(
+        numbers=[
+            {"number": number, "carrier": carrier, "extensions": [EXTENSION]}
+            for carrier, number in NUMBERS.items()
+        ],
+        WAVIX_WEBHOOK_TOKEN=TOKEN,
+    )
+    server.env |= {**twilio.env, **wavix.env, "APP_URL": server.url}
+    server.start()
+    wavix.webhook = f"{server.url}/webhook/wavix/sms?token={quote(TOKEN)}"
+    app, ends = App(server), dict[str, str]()
+    late: list[Callable[[], None]] = []
+    for place, (carrier, end, order) in enumerate(_cases()):
+        ways = scale.pick([WAYS[(place + place // len(WAYS)) % len(WAYS)]], [*WAYS])
+        for way in ways:
+            text = f"{carrier} {end} {place} {way}"
+            told = partial(_tell_all, order)
+            if way != WAYS[2]:
+                plans.early(text, partial(told, ours=way == WAYS[0]))
+            else:
+                late.append(partial(_tell_late, plans, text, told))
+            ends[text] = end
+            asked = {"to": [f"+1303{5550000 + len(ends)}"], "from": NUMBERS[carrier]}
+            status, answer = app.call("POST", "/messages", text=text, **asked)
+            demand(status == 202, f"a reply was answered {status}: {answer}")
+    storage = server.storage
+    wait_until(lambda: not open_jobs(storage, "send"), "the end of the sends", 120)
+    for start in range(0, len(late), 8):
+        at_once([*late[start : start + 8]])
+    wrong = {text: status for text, status in sent(storage).items() if status != ends[text]}
+    demand(not wrong, f"{len(wrong)} of {len(ends)} ended wrong: {list(wrong.items())[:3]}")
+    orphans = rows(storage, "SELECT count(*) FROM receipts WHERE message_id IS NULL")[0][0]
+    demand(orphans == 0, f"{orphans} receipts found no message")
+    receipts = rows(storage, "SELECT count(*) FROM receipts")[0][0]
+    return {
+        "carriers": len(NUMBERS),
+        "replies": len(ends),
+        "receipts": receipts,
+        "right in the end, in %": 100,
+        "receipts without their message": orphans,
+    }
+
+
+def _cases() -> Iterator[tuple[str, str, tuple[tuple[str, str], ...]]]:
+    for carrier, stories in STORIES.items():
+        for end, story in stories.items():
+            for order in permutations(story):
+                yield carrier, end, order
+
+
+def _tell_all(order: tuple[tuple[str, str], ...], tell: Tell, *, ours: bool) -> None:
+    for word, code in order:
+        tell(word, code, ours)
+
+
+def _tell_late(plans: Plans, text: str, told: Callable[..., None]) -> None:
+    for _ in range(2):
+        told(plans.tells[text], ours=True)
+
+
+CHECK = Check(
+    name="receipts",
+    claim=(
+        "Whatever the order in which a carrier tells of a reply, twice, late or before it has "
+        "answered, the reply has its right end."
+    ),
+    run=run,
+    mutants=(
+        Mutant(
+            "services/store/receipts.py",
+            "return RANK[told.status] > RANK[before.status]",
+            "return True",
+            "the last receipt counts, whatever it says",
+        ),
+        Mutant(
+            "services/delivery.py",
+            "moved = messages.join_receipts(tx, message, provider_id) or moved",
+            "pass",
+            "receipts that came early are not joined",
+        ),
+    ),
+)
