@@ -71,7 +71,7 @@ def canaries(ground: Ground) -> dict[str, str]:
         for name, value in payload_files.settings(carrier).items()
     }
     plain = (name for name in secret_names() if name.startswith(PLAIN))
-    env |= {name: f"canary/{name.lower()}?x+y" for name in plain}
+    env |= {name: f"canary/{name.lower()}{'' if 'TOKEN' in name else '?x+y'}" for name in plain}
     played = {**ground.bandwidth.env, "BANDWIDTH_AUTH": "basic", "BANDWIDTH_WEBHOOK_TOKEN": TOKEN}
     return {
         **{name: value for name, value in env.items() if not name.startswith("BANDWIDTH_")},
@@ -165,7 +165,8 @@ def _hooks(this: Run) -> None:
         call = _example(this, carrier, f"+1202555015{n}")
         path = f"/webhook/{carrier}/sms?{call.query}"
         headers = dict(call.headers)
-        this.ask(call.method, path, call.body, **headers)
+        status = this.ask(call.method, path, call.body, **headers)
+        demand(status == 200, f"{carrier}'s own call is answered {status}")
         this.ask(call.method, path, call.body[: len(call.body) // 2], **headers)
         this.ask(call.method, path, b"{" + TEXT_IN.encode(), **headers)
         this.ask("PUT", path, call.body, **headers)
