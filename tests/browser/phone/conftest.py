@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.browser.phone.world import SETTINGS, World
-from tests.server import Server, running_server
+from tests.server import UNLIMITED, Server, running_server
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     storage = tmp_path_factory.mktemp("phone") / "storage"
     storage.mkdir()
     (storage / "message_settings.json").write_text(SETTINGS, "utf-8")
-    with running_server(storage) as running:
+    with running_server(storage, UNLIMITED) as running:
         yield running
 
 
