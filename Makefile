@@ -37,8 +37,8 @@ lock: $(VENV)/.dev ## renew the locked versions of the dependencies
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --no-header --upgrade pyproject.toml --group dev -o requirements/dev.lock
 
-test-tools: ## on Debian, as root: what the tests of PostgreSQL and of the browser need
-	apt-get update -q && apt-get install -y -q postgresql chromium firefox-esr
+test-tools: ## on Debian, as root: what the tests of PostgreSQL, of browsers and of faults need
+	apt-get update -q && apt-get install -y -q postgresql chromium firefox-esr strace gcc libc6-dev
 
 prove-image: ## carry out the Dockerfile without a container engine (root, debootstrap)
 	$(PYTHON) scripts/prove_image.py

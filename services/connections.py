@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache, lru_cache
 from http.client import HTTPException, HTTPResponse, IncompleteRead
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from certifi import where
@@ -25,6 +25,11 @@ READABLE = 1  # POLLIN
 Origin = tuple[str, str, int]  # scheme, host, port
 BROKEN = (OSError, HTTPException, zlib.error)  # there is no whole answer
 PORTS = {"http": 80, "https": 443}
+
+INTERNET = ip_network("2000::/3")  # all of version 6 that is given out (RFC 4291)
+NAT64 = ip_network("64:ff9b::/96")  # leads to the address of version 4 at its end (RFC 6052)
+# What Python takes for the internet all the same (RFC 6890, RFC 7526, RFC 9637).
+CLOSED = [ip_network(each) for each in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")]
 
 
 class NotConnected(Exception):
@@ -141,12 +146,15 @@ class PublicConnections(Connections):
 def is_public(address: str) -> bool:
     """Whether an IP address is one of the internet, not of this machine or a network of ours.
 
-    >>> is_public("9.9.9.9"), is_public("10.0.0.1"), is_public("::ffff:127.0.0.1")
+    >>> is_public("9.9.9.9"), is_public("10.0.0.1"), is_public("64:ff9b::10.0.0.1")
     (True, False, False)
     """
     ip = ip_address(address.partition("%")[0])
-    inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None) or ip
-    return bool(inner.is_global and not inner.is_multicast)
+    if isinstance(ip, IPv6Address):
+        wrapped = IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else None
+        ip = ip.ipv4_mapped or ip.sixtofour or wrapped or ip
+    closed = any(ip in network for network in CLOSED) or (ip.version == 6 and ip not in INTERNET)
+    return ip.is_global and not ip.is_multicast and not closed
 
 
 @cache

@@ -38,10 +38,14 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """One thing that an operator should look at while the service goes on."""
+    """One thing that an operator should look at while the service goes on.
+
+    ``about`` is the destination that it concerns, if it concerns one.
+    """
 
     name: str
     reason: str
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +206,7 @@ def _paused(pauses: tuple[Pause, ...]) -> Iterator[Warned]:
     for pause in pauses:
         wait = "until its settings are mended" if pause.config else "for a while, as it asked for"
         reason = _LONG_NUMBERS.sub("…", pause.reason)  # may quote a person's number
-        yield Warned("paused", f"Nothing goes to {pause.name} {wait}: {reason}")
+        yield Warned("paused", f"Nothing goes to {pause.name} {wait}: {reason}", pause.name)
 
 
 def _waiting(known: Figures) -> Iterator[Warned]:

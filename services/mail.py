@@ -252,6 +252,8 @@ def _line(text: str, most: int) -> str:
     """A text from outside as one harmless line of at most ``most`` characters."""
     words = " ".join(text.split())
     kept = "".join(c for c in words if unicodedata.category(c) not in NOT_IN_A_LINE)
+    # The email package reads these signs as an encoded word, in which a line may end.
+    kept = kept.replace("=?", "= ?")
     return kept if len(kept) <= most else kept[: most - 1] + "…"
 
 

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from services import connections
+from services.connections import is_public
 from services.http import Http, NoAnswer, NotSent, TextbridgeError, TooLarge
 
 BODY = b"the whole body"
@@ -224,3 +225,19 @@ def _certificate(folder: Path) -> Path:
     path = folder / "own.pem"
     path.write_bytes(made.public_bytes(pem) + key.private_bytes(pem, *plain))
     return path
+
+
+PUBLIC = ["9.9.9.9", "2620:fe::fe", "64:ff9b::9.9.9.9", "2002:909:909::1", "::ffff:9.9.9.9"]
+NOT_PUBLIC = [
+    *("127.0.0.1", "10.0.0.5", "169.254.169.254", "100.64.0.1", "192.0.0.8", "192.88.99.1"),
+    *("224.0.0.1", "::1", "::", "::127.0.0.1", "::ffff:10.0.0.5", "fe80::1%lo", "fec0::1"),
+    *("64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::7f00:1", "2002:a00:5::", "2001::1"),
+    *("3fff::1", "5f00::1", "fc00::1", "ff02::1", "2001:db8::1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("address", "public"), [*((a, True) for a in PUBLIC), *((a, False) for a in NOT_PUBLIC)]
+)
+def test_what_is_an_address_of_the_internet(address: str, public: bool) -> None:
+    assert is_public(address) is public

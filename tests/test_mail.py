@@ -227,7 +227,19 @@ def test_an_odd_text_makes_one_mail_to_one_address(server: Server, text: str, sh
 
 @pytest.mark.parametrize(
     "odd",
-    ["\r\nBcc: x@example.net", "\n.\n", "\u2028", "\u2029x", "\0", "\u202egnp", "\ud83d", "😀"],
+    [
+        *(
+            "\r\nBcc: x@example.net",
+            "\n.\n",
+            "\u2028",
+            "\u2029x",
+            "\0",
+            "\u202egnp",
+            "\ud83d",
+            "😀",
+        ),
+        "=?utf-8?q?=0ABcc=3A_x=40example.net?=",
+    ],
 )
 @pytest.mark.parametrize("where", ["peer", "number", "participants"])
 def test_an_odd_sender_stays_on_the_line_of_the_subject(
@@ -308,6 +320,18 @@ def test_a_picture_is_attached_byte_for_byte(
     assert attachments(mail) == [(shown, typed, JPEG)]
     assert text_of(mail).startswith(MESSAGE.text)
     assert server.taken[0][1] == ["desk@example.com"]
+
+
+def test_a_file_name_makes_no_header(server: Server, tmp_path: Path) -> None:
+    """Python's email package reads encoded words in it, with the end of a line in them."""
+    name = "=?utf-8?q?=0AContent-Type=3A_text/html?=.jpg"
+    mail = sent(server, replace(MESSAGE, media=(kept(tmp_path, name, "image/jpeg", JPEG),)))
+    assert [part.get_content_type() for part in mail.walk()] == [
+        "multipart/mixed",
+        "text/plain",
+        "image/jpeg",
+    ]
+    assert "= ?utf-8" in str(next(iter(mail.iter_attachments())).get_filename())
 
 
 def test_a_picture_without_a_text_says_so(server: Server, tmp_path: Path) -> None:

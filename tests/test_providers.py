@@ -68,6 +68,17 @@ def _without_invented_times(read: list[Any], expected: list[Any]) -> list[Any]:
     return read
 
 
+@pytest.mark.parametrize("carrier", payload_files.carriers())
+def test_a_token_of_any_letters_stands_in_the_address_as_it_is_read(carrier: str) -> None:
+    token = "a+b&c=d e/é#%41"
+    own = {f"{payload_files.provider_class(carrier).prefix()}WEBHOOK_TOKEN": token}
+    provider = payload_files.provider(carrier, payload_files.settings(carrier) | own)
+    query = urlsplit(provider.webhook_url).query
+    assert parse_qs(query).get("token", [token]) == [token]
+    message = Message(direction="in", number="+12025550143", peer="+13035550177", text="hi")
+    provider.verify(provider.example(message))
+
+
 @pytest.mark.parametrize("path", WEBHOOKS)
 def test_an_unsigned_webhook_is_refused(path: Path) -> None:
     provider = payload_files.provider(path.parent.name)

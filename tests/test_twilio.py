@@ -227,6 +227,14 @@ CUT_ELSEWHERE = {
         ("MessageSid", f"{SMS['MessageSid']}NumMedia0"),
     ],
     "the count takes nothing": renamed("NumMedia", "NumMedia0", ""),
+    "a file is taken by what stands before it": [
+        *(without("NumMedia").items()),
+        ("NumMedia", "1"),
+        ("MediaContentType0", "image/jpegMediaUrl0https://api.twilio.com/x"),
+    ],
+    "a file is cut in its name": [*SMS.items(), ("Media", "Url0https://api.twilio.com/x")],
+    "the reason is cut in its name": [*SMS.items(), ("ErrorM", "essageUnreachable")],
+    "the segments are cut in their name": renamed("NumSegments", "NumSegments1", "0"),
     "a field of the text": [
         *(without("Body").items()),
         ("Body", "Hi"),

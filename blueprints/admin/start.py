@@ -1,9 +1,8 @@
 """The start page: what is wrong, what is set up, and the next thing to do."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from flask import Blueprint, Response, current_app, url_for
+from flask import Blueprint, Response, url_for
 
 from blueprints.admin.page import onward, render
 from blueprints.admin.session import tell
@@ -16,13 +15,12 @@ from services.gateway import Gateway
 from services.journey import Stage, Step, journey
 from services.providers.sandbox import Sandbox
 
-# Where a trouble is looked into: its name in services/health.py, the page, the words of the button.
-REMEDIES = {
-    "settings": ("admin.settings", "Message Settings"),
-    "unrouted": ("admin.messages_unrouted", "Look at them"),
-    "dead": ("admin.messages_dead", "Look at them"),
-    "quarantine": ("admin.messages_quarantine", "Look at them"),
-    "paused": ("admin.carriers", "Carriers"),
+# Where a trouble is looked into, by its name in services/health.py.
+PLACES = {
+    "settings": "admin.settings",
+    "unrouted": "admin.messages_unrouted",
+    "dead": "admin.messages_given_up",
+    "quarantine": "admin.messages_quarantine",
 }
 
 
@@ -78,36 +76,35 @@ def _troubles(gateway: Gateway) -> list[Trouble]:
     return [
         *(Trouble(check.reason, True, _remedy(check.name)) for check in checks),
         *(
-            Trouble(warned.reason, False, _remedy(warned.name))
+            Trouble(warned.reason, False, _remedy(warned.name, warned.about))
             for warned in health.warnings(gateway)
         ),
     ]
 
 
-def _remedy(name: str) -> Button | None:
+def _remedy(name: str, about: str = "") -> Button | None:
     if name == "env":
         return Button("Apply it now", url_for("admin.reload"), posts=True)
-    endpoint, words = REMEDIES.get(name, ("", ""))
-    return _to(endpoint, words)
+    if name in PLACES:
+        return Button("Look at it", url_for(PLACES[name]))
+    kind, _, carrier = about.partition(":")
+    if kind in ("send", "fetch", "reconcile"):
+        return Button("Look at it", url_for("admin.carriers_show", name=carrier))
+    return Button("Look at it", url_for("admin.devices")) if kind == "push" else None
 
 
-def _onward(gateway: Gateway, step: Step) -> Button | None:
+def _onward(gateway: Gateway, step: Step) -> Button:
     """What leads to the step that comes next."""
     sandbox = Sandbox.name in gateway.providers
     if step.stage in (Stage.WEBHOOK, Stage.TEXT) and sandbox:
         return Button("Open the sandbox", url_for("sandbox.show"))
     if step.stage in (Stage.CREDENTIALS, Stage.WEBHOOK) and len(gateway.providers) == 1:
-        return _to("admin.carriers_show", "Open its page", name=next(iter(gateway.providers)))
+        name = next(iter(gateway.providers))
+        return Button("Open its page", url_for("admin.carriers_show", name=name))
     if step.stage is Stage.NUMBER:
-        return _to("admin.settings_new", "Add a number") or _to("admin.settings", "Add a number")
+        return Button("Add a number", url_for("admin.settings_new"))
     if step.stage is Stage.DEVICE:
-        return _to("admin.devices", "Pair a phone")
+        return Button("Pair a phone", url_for("admin.devices_pair"))
     if step.stage is Stage.TEXT:
-        return _to("admin.messages", "Watch the messages")
-    return _to("admin.carriers", "Carriers")
-
-
-def _to(endpoint: str, words: str, **values: Any) -> Button | None:
-    if endpoint not in current_app.view_functions:
-        return None
-    return Button(words, url_for(endpoint, **values))
+        return Button("Watch the messages", url_for("admin.messages"))
+    return Button("Carriers", url_for("admin.carriers"))

@@ -269,7 +269,7 @@ class Bandwidth(Provider):
         headers = {"content-type": "application/json; charset=utf-8"}
         if self._callback:
             headers["authorization"] = self._callback
-        query = "" if self._callback else f"token={self.webhook_token}"
+        query = "" if self._callback else self.token_query
         return WebhookCall("POST", headers, query, json.dumps([event]).encode())
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import ClassVar
+from urllib.parse import quote
 
 from services.config import CarrierSettings
 from services.errors import InvalidWebhook, Kind, MediaError
@@ -81,7 +82,12 @@ class Provider(ABC):
     def webhook_url(self) -> str:
         """The address to paste at the carrier, token included where it proves who calls."""
         address = f"{self.app_url}/webhook/{self.name}/sms"
-        return f"{address}?token={self.webhook_token}" if self.token_in_url else address
+        return f"{address}?{self.token_query}" if self.token_in_url else address
+
+    @property
+    def token_query(self) -> str:
+        """The webhook's token as it stands in an address."""
+        return f"token={quote(self.webhook_token, safe='')}"
 
     def has_token(self, call: WebhookCall) -> bool:
         """Whether the call carries the webhook's token (``?token=``), in constant time."""

@@ -83,6 +83,6 @@ class Sandbox(Provider):
         return WebhookCall(
             method="POST",
             headers={"content-type": "application/json"},
-            query=f"token={self.webhook_token}",
+            query=self.token_query,
             body=json.dumps(event).encode(),
         )

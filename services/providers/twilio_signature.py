@@ -22,6 +22,8 @@ _PORTS = {"https": ":443", "http": ":80"}
 _SID = "[0-9a-f]{32}"
 
 # In every form only these values are right; of other fields any value is.
+_FILE = re.compile(r"(?!.*MediaUrl[0-9]).*", re.DOTALL)  # an address is in no other field's value
+_FILES = {f"Media{what}{n}": _FILE for what in ("ContentType", "Url") for n in range(10)}
 _ADDRESS = re.compile(
     r"(\+?[0-9]{3,15}|[a-z]{2,20}:[^\x00-\x1f]{1,64}|(?=.*[A-Za-z])[A-Za-z0-9 &._+-]{1,11})?",
     re.ASCII,
@@ -40,11 +42,15 @@ FORMATS = {
     "SmsSid": re.compile(f"(SM|MM){_SID}", re.ASCII),
     "SmsStatus": re.compile(r"[a-z_]{2,20}", re.ASCII),
     "To": _ADDRESS,
+    **_FILES,
 }
 NEEDED = ("AccountSid", "MessageSid", "To")
 
 # Twilio adds fields without notice, so a name may be new, but not be cut out of one of these.
-_WHOLE = ("Body", "ErrorCode", "MessageStatus", "NumMedia")
+_WHOLE = (
+    *("Body", "ErrorCode", "ErrorMessage", "MessageStatus", "NumMedia", "NumSegments"),
+    *_FILES,
+)
 _NAME = re.compile(r"[A-Z][A-Za-z0-9]{1,60}", re.ASCII)
 
 # What an address of ours may have after its question mark.

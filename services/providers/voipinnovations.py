@@ -149,9 +149,7 @@ class VoipInnovations(Provider):
         if message.media:
             event["fileUrls"] = [file.source_url for file in message.media]
         headers = {"content-type": "application/json"}
-        return WebhookCall(
-            "POST", headers, f"token={self.webhook_token}", json.dumps(event).encode()
-        )
+        return WebhookCall("POST", headers, self.token_query, json.dumps(event).encode())
 
 
 def _told(call: WebhookCall) -> dict[str, Any]:

@@ -168,7 +168,7 @@ class VoipMs(Provider):
         return WebhookCall(
             "POST",
             {"content-type": "application/json"},
-            f"token={self.webhook_token}",
+            self.token_query,
             json.dumps({"data": {"id": carrier_id, **event}}).encode(),
         )
 

@@ -254,9 +254,7 @@ class Wavix(Provider):
             "received_at": rfc3339(message.carrier_time or message.created_at),
         }
         headers = {"content-type": "application/json"}
-        return WebhookCall(
-            "POST", headers, f"token={self.webhook_token}", json.dumps(event).encode()
-        )
+        return WebhookCall("POST", headers, self.token_query, json.dumps(event).encode())
 
 
 def _address(written: str) -> str:

@@ -1,12 +1,14 @@
 """The start page: what is wrong, and the next thing to do."""
 
+import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from services.messages import Message
-from services.store import devices
+from services.messages import Message, WebhookCall
+from services.store import destinations, devices, quarantine
 from tests.admin.conftest import Operator, plain
 from tests.conftest import DESK, NUMBER, PEER
 
@@ -54,6 +56,25 @@ def test_an_env_file_that_is_newer_is_applied_by_a_button(
     operator = make_operator(ENV_FILE=str(env), ENV_READ_AT="1")
     assert "Apply it now" in operator.get("/")
     assert "No server is running" in operator.post("/reload", status=422)
+
+
+def test_every_trouble_leads_to_its_place(make_operator: Make) -> None:
+    operator = make_operator()
+    store = operator.gateway.store
+    for name in ("send:sandbox", "push:webpush:push.example.com", "email"):
+        store.write(partial(destinations.pause, name=name, until=9e9, reason=name, config=True))
+    call = WebhookCall("POST", {}, "", b"{", "")
+    store.write(lambda tx: quarantine.add(tx, "sandbox", call, "It is no JSON.", b"{"))
+    page = operator.get("/")
+    troubles = page[page.index('id="troubles"') : page.index("</section>")]
+    places = re.findall(r'href="([^"]+)"', troubles)
+    assert sorted(places) == [
+        "/admin/carriers/sandbox",
+        "/admin/devices",
+        "/admin/messages/quarantine",
+    ]
+    for place in places:
+        operator.get(place.removeprefix("/admin"))
 
 
 @pytest.mark.parametrize("path", ["/", "/carriers", "/carriers/twilio"])

@@ -75,7 +75,8 @@ class House:
         asked = {"code": code, "device": {"name": name, "platform": "android"}}
         answer = self.client.post(f"{API}/pair", json=asked)
         assert answer.status_code == 201, answer.text
-        return Phone(self.client, answer.json["device_id"], answer.json["token"])
+        told: Any = answer.json
+        return Phone(self.client, told["device_id"], told["token"])
 
     def webhook(self, event: Mapping[str, Any]) -> None:
         url = self.gateway.providers["sandbox"].webhook_url

@@ -70,6 +70,8 @@ def run(ground: Ground, scale: Scale) -> Figures:
         return Counter(i for i in list(ground.receiver.ids) if i.endswith("_received"))
 
     wait_until(lambda: len(pushes()) >= sent, f"a push for each of {sent} texts", 60.0)
+    law = server.flask("messages", "check")
+    demand(law.returncode == 0, f"the conservation law is broken: {law.stdout}")
     server.stop()
     found, told = Counter(kept(server.storage)), pushes()
     lost = len(carrier.acknowledged.keys() - set(found))
@@ -94,6 +96,13 @@ def run(ground: Ground, scale: Scale) -> Figures:
     }
 
 
+UNBOOKED = Mutant(
+    "services/store/messages.py",
+    "ledger.book(tx, Entry.REPEATED)",
+    "pass",
+    "what comes twice is not counted, so that the conservation law does not hold",
+)
+
 TOO_EARLY = Mutant(
     "services/gateway.py",
     "outcomes = self._take_in(provider, call, provider.parse(call))",
@@ -104,10 +113,12 @@ TOO_EARLY = Mutant(
 
 CHECK = Check(
     name="random_kills",
-    claim="Killed at random under load, every acknowledged text is kept once and pushed.",
+    claim="Killed at random under load, every acknowledged text is kept once and pushed, and the "
+    "conservation law holds.",
     run=run,
     mutants=(
         TOO_EARLY,
+        UNBOOKED,
         Mutant(
             "services/store/migrations/versions/0001_first.py",
             'sa.UniqueConstraint("provider", "provider_id", "number"),',

@@ -1,0 +1,433 @@
+"""G15: nobody but the carrier is heard, and nobody twice; no secret that is empty opens a door.
+
+What a carrier has signed is changed in every part; of a carrier that shows a token or a password,
+that proof is, whatever else the call says. A change that leaves the proof whole is none. Twilio's
+signature also fits fields that are cut elsewhere: what we read must then be what was signed.
+"""
+
+import base64
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import time
+from unittest.mock import patch
+from urllib.parse import parse_qsl, quote, urlencode
+
+from sqlalchemy import select
+
+from services import config
+from services.environment import load
+from services.errors import ConfigError, InvalidWebhook
+from services.http import Http
+from services.messages import Message, WebhookCall
+from services.providers.base import Provider, Surroundings
+from services.providers.twilio_signature import signature
+from services.store import schema
+from tests import payload_files
+from tests.api.conftest import House
+from tests.payload_files import understood
+from torture.check import Check, Figures, Mutant, Scale
+from torture.ground import Ground, demand
+from torture.house import everything, open_house
+
+SIGNED = "x-twilio-signature"
+LATER = (0.0, 3600.0, 400 * 86_400.0)  # seconds after the first time
+NOTHING = ("", "null", "None", " ", "%00", "undefined")
+CHANGED = (schema.messages, schema.attachments, schema.jobs, schema.conversations, schema.receipts)
+
+Change = Callable[[random.Random, str], str]
+
+
+def _bit(chance: random.Random, text: str) -> str:
+    if not text:
+        return "x"
+    at = chance.randrange(len(text))
+    return text[:at] + chr(ord(text[at]) ^ 1 << chance.randrange(7)) + text[at + 1 :]
+
+
+def _odd(chance: random.Random, text: str) -> str:
+    at = chance.randint(0, len(text))
+    return text[:at] + chance.choice("\x00\t\n\xe9\xff\u0430\u202e=&%+ ") + text[at:]
+
+
+def _swap(chance: random.Random, text: str) -> str:
+    at = chance.randrange(max(len(text) - 1, 1))
+    return text[:at] + text[at : at + 2][::-1] + text[at + 2 :]
+
+
+CHANGES: tuple[Change, ...] = (
+    _bit, _bit, _bit, _odd, _swap,
+    lambda chance, text: text[: chance.randint(0, len(text))],
+    lambda chance, text: text[chance.randint(1, 3) :],
+    lambda chance, text: text + chance.choice("aA0=\x00"),
+    lambda chance, text: text * 2,
+    lambda _, text: text.swapcase(),
+    lambda _, text: text[::-1],
+    lambda _, text: quote(quote(text, safe=""), safe=""),
+    lambda _, text: base64.b64encode(text.encode()).decode(),
+    lambda chance, _: chance.choice(NOTHING),
+    lambda chance, _: chance.randbytes(24).hex(),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Authentic:
+    """A captured call of a carrier, and how to tell whether another one is as good."""
+
+    provider: Provider
+    call: WebhookCall
+    others: frozenset[object]  # what the carrier has signed, or its proofs by Basic
+
+    @property
+    def signs(self) -> bool:
+        """Whether the carrier signs what it says."""
+        return SIGNED in self.call.headers
+
+    def is_forged(self, call: WebhookCall) -> bool:
+        """Whether a call says something that was not signed, or does not show the proof."""
+        if self.signs:
+            return _meaning(call) not in self.others
+        tokens = [value for name, value in parse_qsl(call.query) if name == "token"]
+        return self.provider.webhook_token not in tokens and _basic(call) not in self.others
+
+    def says_the_same(self, call: WebhookCall) -> bool:
+        """Whether a signed call tells us exactly what the carrier has signed."""
+        shown = self.signs and _proofs(call) == _proofs(self.call)
+        return shown and self._told(call) == self._told(self.call)
+
+    def _told(self, call: WebhookCall) -> list[object]:
+        """What is read from a call, without what is ours: a receipt's time, a raw body."""
+        read = [understood(item) for item in self.provider.parse(call)]
+        return [
+            {kind: {n: v for n, v in told.items() if n not in ("at", "body")}}
+            for item in read
+            for kind, told in item.items()
+        ]
+
+
+def _basic(call: WebhookCall) -> str:
+    return call.headers.get("authorization", "").partition(" ")[2].strip()
+
+
+def _meaning(call: WebhookCall) -> object:
+    """All that a signature stands for; a field that is there twice alike is there once."""
+    told = parse_qsl(call.query, keep_blank_values=True)
+    form = call.form() if call.method == "POST" else []
+    return call.method, call.headers.get(SIGNED), frozenset(told), frozenset(form), _json(call)
+
+
+def _json(call: WebhookCall) -> bytes:
+    return call.body if "json" in call.headers.get("content-type", "") else b""
+
+
+def authentic(carrier: str) -> list[Authentic]:
+    """The calls of a carrier's payload files."""
+    provider = payload_files.provider(carrier)
+    paths = sorted((payload_files.FOLDER / carrier).glob("*_*.http"))
+    calls = [_read(path) for path in paths]
+    for call in calls:
+        provider.verify(call)  # else what follows proves nothing
+    proofs = _basic if provider.token_in_url else _meaning
+    others = frozenset(filter(None, map(proofs, calls)))
+    return [Authentic(provider, call, others) for call in calls]
+
+
+def _read(path: Path) -> WebhookCall:
+    return payload_files.read_request(path).call
+
+
+def forgeries(carrier: str, count: int) -> Iterator[tuple[Authentic, WebhookCall]]:
+    """So many calls that the carrier never made."""
+    chance, known = random.Random(carrier), authentic(carrier)
+    proofs = [other.call for name in payload_files.carriers() for other in authentic(name)]
+    while count:
+        one = chance.choice(known)
+        call = _forged(chance, one, proofs)
+        if one.is_forged(call):
+            count -= 1
+            yield one, call
+
+
+def _forged(chance: random.Random, one: Authentic, others: list[WebhookCall]) -> WebhookCall:
+    call = one.call
+    kind = chance.randrange(10)
+    if kind == 0:  # the proof of another call, of whatever carrier
+        other = chance.choice(others)
+        return replace(call, headers={**call.headers, **_proofs(other)}, query=other.query)
+    if kind == 1:  # the proof at another place
+        return _moved(one)
+    if one.signs and kind < 8:
+        return _retold(chance, call)
+    body = chance.choice([call.body, b"", b"[]", _bytes_of(chance, call.body)])
+    headers = {
+        name: value if name == "content-type" or chance.random() < 0.1 else _proof(chance, value)
+        for name, value in call.headers.items()
+    }
+    if chance.random() < 0.1:
+        headers = {name: value for name, value in headers.items() if name == "content-type"}
+    told = [(n, _changed(chance, v)) for n, v in parse_qsl(call.query, keep_blank_values=True)]
+    return replace(call, headers=headers, query=_query(told), body=body)
+
+
+def _proofs(call: WebhookCall) -> dict[str, str]:
+    return {name: call.headers[name] for name in payload_files.PROOFS if name in call.headers}
+
+
+def _moved(one: Authentic) -> WebhookCall:
+    token = one.provider.webhook_token
+    headers = {n: v for n, v in one.call.headers.items() if n not in payload_files.PROOFS}
+    headers |= {"authorization": f"Bearer {token}", "x-token": token, "cookie": f"token={token}"}
+    query = f"Token={token}&token[]={token}&tokens={token}&token=%20{token}"
+    return replace(one.call, headers=headers, query=query, body=b"token=" + token.encode())
+
+
+def _retold(chance: random.Random, call: WebhookCall) -> WebhookCall:
+    """A call with its own signature that says something else."""
+    if call.method == "POST" and chance.random() < 0.8:
+        form = _fields(chance, call.form())
+        return replace(call, body=_query(form).encode("utf-8", "replace"))
+    return replace(call, query=_query(_fields(chance, parse_qsl(call.query))))
+
+
+def _fields(chance: random.Random, form: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    form = list(form) or [("a", "b")]
+    at = chance.randrange(len(form))
+    name, value = form[at]
+    kind = chance.randrange(7)
+    if kind == 0:
+        form[at] = (name, _changed(chance, value))
+    elif kind == 1:
+        form[at] = (_changed(chance, name), value)
+    elif kind == 2:
+        del form[at]
+    elif kind == 3:
+        form.insert(at, (name, _changed(chance, value)))
+    elif kind == 4:  # the same letters, cut elsewhere
+        cut = chance.randint(0, len(name + value))
+        form[at] = ((name + value)[:cut], (name + value)[cut:])
+    elif kind == 5:  # two fields become one
+        form[at] = (name, value + "".join(form[at - 1]))
+        del form[at - 1]
+    else:
+        form.append((_changed(chance, "Body"), "x"))
+    return form
+
+
+def _query(told: list[tuple[str, str]]) -> str:
+    return urlencode(
+        [(n.encode("utf-8", "replace"), v.encode("utf-8", "replace")) for n, v in told]
+    )
+
+
+def _changed(chance: random.Random, text: str) -> str:
+    return chance.choice(CHANGES)(chance, text)
+
+
+def _proof(chance: random.Random, value: str) -> str:
+    scheme, gap, proof = value.rpartition(" ")
+    return scheme + gap + _changed(chance, proof)
+
+
+def _bytes_of(chance: random.Random, body: bytes) -> bytes:
+    at = chance.randint(0, len(body))
+    return body[:at] + chance.randbytes(1) + body[at + 1 :]
+
+
+def forge(count: int) -> tuple[int, int]:
+    """Show every carrier's door so many forgeries; returns how many were refused, and how many
+    were cut elsewhere so that the very same was read."""
+    shown = same = 0
+    for carrier in payload_files.carriers():
+        for one, call in forgeries(carrier, count):
+            try:
+                one.provider.verify(call)
+            except InvalidWebhook:
+                shown += 1
+            else:  # unless it is cut elsewhere, where nothing is read
+                demand(one.says_the_same(call), f"{carrier} accepted a forged call: {call}")
+                same += 1
+    return shown, same
+
+
+# Replays
+
+
+def replay(ground: Ground) -> int:
+    """Post every captured call again, now and much later; returns how many were repeated.
+
+    Left out is what its carrier gave no id: the same words later are then a text of their own.
+    """
+    numbers = [
+        {"number": number, "carrier": "twilio", "extensions": ["201"], "emails": ["a@example.com"]}
+        for number in ("+12025550143", "+12025550100")
+    ]
+    house = open_house(ground, *numbers, name="replays", **everything())
+    calls = [
+        (carrier, each.call)
+        for carrier in payload_files.carriers()
+        for each in authentic(carrier)
+        if _same_later(each)
+    ]
+    for carrier, call in calls:
+        _post(house, carrier, call)
+    before = _rows(house)
+    demand(len(before) > 100, "hardly anything was kept: nothing is shown")
+    now = time()
+    for later in LATER:
+        with patch("time.time", lambda later=later: now + later):
+            for carrier, call in calls:
+                _post(house, carrier, call)
+        demand(_rows(house) == before, f"a replay after {later:.0f} s changed something")
+    return len(calls) * len(LATER)
+
+
+def _same_later(one: Authentic) -> bool:
+    def ids(at: float) -> list[str | None]:
+        with patch("time.time", lambda: at):
+            read = list(one.provider.parse(one.call))
+        return [item.provider_id for item in read if isinstance(item, Message)]
+
+    known = ids(time())
+    return None not in known and known == ids(time() + LATER[-1])
+
+
+def _post(house: House, carrier: str, call: WebhookCall) -> None:
+    answer = house.client.open(
+        f"/webhook/{carrier}/sms?{call.query}",
+        method=call.method,
+        headers=list(call.headers.items()),
+        data=call.body,
+    )
+    demand(answer.status_code < 300, f"{carrier} was refused: {answer.text}")
+
+
+def _rows(house: House) -> list[str]:
+    """Everything that a text or a receipt leaves behind."""
+    return house.gateway.store.read(
+        lambda tx: [str(row) for table in CHANGED for row in tx.execute(select(table))]
+    )
+
+
+# Empty secrets
+
+
+def without_secrets() -> int:
+    """Empty each secret of each carrier and of the service; returns how many doors stayed shut."""
+    tried = 0
+    for name in ("APP_KEY", "RINGOTEL_TOKEN", *_secrets()):
+        for written in (None, "", "null", "(empty)", '""'):
+            env = {k: v for k, v in everything().items() if k != name}
+            env |= {} if written is None else {name: written}
+            tried += _is_shut(name, env)
+    for carrier in payload_files.carriers():  # and should one come to be empty after all
+        cls = payload_files.provider_class(carrier)
+        settings, _ = config.load(cls.Settings, cls.prefix(), payload_files.settings(carrier))
+        assert settings is not None, carrier
+        bare = cls(settings, Surroundings(Http(), "", payload_files.APP_URL))
+        for call in _with_nothing(bare):
+            demand(not _admits(bare, call), f"{carrier} without a token admits {call}")
+            tried += 1
+    return tried
+
+
+def _secrets() -> list[str]:
+    classes = [payload_files.provider_class(carrier) for carrier in payload_files.carriers()]
+    return [
+        v.name for cls in classes for v in config.variables(cls.Settings, cls.prefix()) if v.secret
+    ]
+
+
+def _is_shut(name: str, env: dict[str, str]) -> int:
+    try:
+        environment = load({"APP_ENV": "production", "STORAGE_PATH": "/nonexistent", **env})
+    except ConfigError as error:
+        demand(name.split("_")[0] in str(error), f"{name} empty: {error}")
+        return 1
+    for carrier, settings in environment.carriers.items():
+        cls = payload_files.provider_class(carrier)
+        token = environment.webhook_token(carrier)
+        demand(len(token) > 12, f"{name} empty: the token of {carrier} is “{token}”")
+        provider = cls(settings, Surroundings(Http(), token, payload_files.APP_URL))
+        for call in _with_nothing(provider):
+            demand(not _admits(provider, call), f"{name} empty: {carrier} admits {call}")
+    return 1
+
+
+def _with_nothing(provider: Provider) -> Iterator[WebhookCall]:
+    """What somebody shows who hopes that the secret is empty."""
+    form = [
+        ("AccountSid", "AC" + "0" * 32),
+        ("MessageSid", "SM" + "0" * 32),
+        ("To", "+12025550143"),
+    ]
+    body = urlencode([*form, ("From", "+13035550177"), ("Body", "x")]).encode()
+    for secret in NOTHING:
+        for query in ("", f"token={quote(secret)}", "token", "token=&token="):
+            basics = [f"Basic {base64.b64encode(pair.encode()).decode()}" for pair in
+                      (":", secret, f"textbridge:{secret}", f"{secret}:{secret}")]  # fmt: skip
+            for proof in ("", "Basic", "Basic ", f"Bearer {secret}", *basics):
+                headers = {"authorization": proof}
+                address = f"{provider.webhook_url.partition('?')[0]}{f'?{query}' if query else ''}"
+                fields = [*form, ("From", "+13035550177"), ("Body", "x")]
+                headers |= {
+                    SIGNED: signature(secret, address, fields),
+                    "content-type": "application/x-www-form-urlencoded",
+                }
+                yield WebhookCall("POST", headers, query, body)
+
+
+def _admits(provider: Provider, call: WebhookCall) -> bool:
+    try:
+        provider.verify(call)
+    except InvalidWebhook:
+        return False
+    return True
+
+
+def run(ground: Ground, scale: Scale) -> Figures:
+    """Forge, replay, and try the doors with empty secrets."""
+    refused, same = forge(scale.pick(2_000, 100_000))
+    return {
+        "carriers": len(payload_files.carriers()),
+        "forged calls refused": refused,
+        "accepted": 0,
+        "cut elsewhere, and read as they were signed": same,
+        "replays": replay(ground),
+        "changes by replays": 0,
+        "tries with an empty secret": without_secrets(),
+    }
+
+
+CHECK = Check(
+    name="forged",
+    claim="A forged webhook is never accepted, a replayed one changes nothing, and an empty secret "
+    "opens no door.",
+    run=run,
+    mutants=(
+        Mutant(
+            "services/providers/base.py",
+            "return bool(expected) and hmac.compare_digest(",
+            "return hmac.compare_digest(",
+            "an empty secret is right",
+        ),
+        Mutant(
+            "services/providers/base.py",
+            'same(call.argument("token"), self.webhook_token)',
+            'same(call.argument("token").lower(), self.webhook_token.lower())',
+            "a token is right in any case",
+        ),
+        Mutant(
+            "services/providers/twilio.py",
+            "        require_sense(call, self.settings.account_sid)",
+            "",
+            "a signature fits fields that are cut elsewhere",
+        ),
+        Mutant(
+            "services/store/messages.py",
+            "_ADD_NEW.row(tx, **_row(kept)) is None",
+            '_ADD_NEW.row(tx, **_row(replace(kept, provider_id=f"{kept.id}"))) is None',
+            "a repeat is kept again",
+        ),
+    ),
+)

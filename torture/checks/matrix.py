@@ -1,0 +1,431 @@
+"""G18: every route of the application, every caller, and ids that are theirs or another's.
+
+``TABLE`` says whom each route admits. A route that is not in it fails the check: whoever adds one
+has to say here who may call it.
+"""
+
+import random
+import re
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from flask import Flask
+from werkzeug.routing import Rule
+from werkzeug.test import TestResponse
+
+from blueprints.ringotel import webhook_url
+from services.guesses import Guesses
+from services.http import NotSent
+from services.messages import Message
+from services.store import devices
+from tests.admin.conftest import PASSWORD, Operator
+from tests.api.conftest import API, House, Phone
+from torture.check import Check, Figures, Mutant, Scale
+from torture.ground import Ground, demand
+from torture.house import everything, open_house, receive, work
+
+MINE, THEIRS = "+12025550101", "+12025550102"  # of 201, whose canaries nobody else may see; of 202
+NUMBERS = (
+    {"number": MINE, "carrier": "wavix", "extensions": ["201"]},
+    {"number": THEIRS, "carrier": "wavix", "extensions": ["202"]},
+)
+PEER = "+13035550177"
+CANARY = "kingfisher"
+OTHER_SITE = "a page of another site in the operator's browser"
+AWAY = {"REMOTE_ADDR": "203.0.113.9"}
+TRIED = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+
+EVERYBODY, DEVICE, OPERATOR, SCRIPT, CARRIER, RINGOTEL, ACROBITS, LINK = range(8)
+SETTINGS, LISTS = "/admin/message-settings", "/admin/messages"
+TABLE = {
+    **dict.fromkeys(
+        (
+            *("/", "/home/<path:filename>", "/up", "/ready", f"{API}/pair", f"{API}/openapi.json"),
+            *("/admin/static/<path:filename>", "/admin/sign-in", "/phone/<path:filename>"),
+            *("/phone/", "/phone/manifest.webmanifest", "/phone/service-worker.js"),
+        ),
+        EVERYBODY,
+    ),
+    **dict.fromkeys(
+        (
+            *(f"{API}/me", f"{API}/devices", f"{API}/devices/<uuid:device_id>"),
+            *(f"{API}/devices/<uuid:device_id>/test", f"{API}/conversations"),
+            f"{API}/conversations/<uuid:conversation_id>",
+            f"{API}/conversations/<uuid:conversation_id>/messages",
+            f"{API}/conversations/<uuid:conversation_id>/read",
+            *(f"{API}/messages", f"{API}/messages/<uuid:message_id>", f"{API}/search"),
+            *(f"{API}/contacts", f"{API}/contacts/<number>", f"{API}/media"),
+            *(f"{API}/media/<uuid:media_id>", f"{API}/sync", f"{API}/events"),
+            f"{API}/events/ticket",
+        ),
+        DEVICE,
+    ),
+    **dict.fromkeys(
+        (
+            *("/admin/", "/admin/sign-out", "/admin/<path:_anything>"),
+            *("/admin/reload", "/admin/carriers", "/admin/carriers/<name>"),
+            *("/admin/carriers/<name>/check", "/admin/devices", "/admin/devices/pair"),
+            *("/admin/devices/<device_id>/test", "/admin/devices/<device_id>/revoke"),
+            *("/admin/activity", SETTINGS, f"{SETTINGS}.csv", f"{SETTINGS}/<number>"),
+            *(f"{SETTINGS}/<number>/enabled", f"{SETTINGS}/<number>/remove", f"{SETTINGS}/new"),
+            *(f"{SETTINGS}/bulk", f"{SETTINGS}/import", f"{SETTINGS}/import/apply", LISTS),
+            *(f"{LISTS}/<uuid:message_id>", f"{LISTS}/<uuid:message_id>/retry"),
+            *(f"{LISTS}/<uuid:message_id>/settle", f"{LISTS}/export.<any(csv, json):form>"),
+            *(f"{LISTS}/given-up", f"{LISTS}/unrouted", f"{LISTS}/quarantine"),
+            f"{LISTS}/quarantine/<int:call_id>",
+            f"{LISTS}/quarantine/<int:call_id>/drop",
+            f"{LISTS}/quarantine/<int:call_id>/replay",
+        ),
+        OPERATOR,
+    ),
+    **dict.fromkeys(
+        ("/metrics", f"{API}/message-settings", f"{API}/message-settings/<number>"),
+        SCRIPT,  # by the password in each call, never by the cookie of a browser
+    ),
+    **dict.fromkeys(
+        (
+            *("/webhook/bandwidth/sms", "/webhook/twilio/sms", "/webhook/voipms/sms"),
+            *("/webhook/wavix/sms", "/webhook/voipinnovations/sms"),
+        ),
+        CARRIER,
+    ),
+    **dict.fromkeys(
+        (
+            *("/sandbox", "/sandbox/session", "/sandbox/phone", "/sandbox/static/<path:filename>"),
+            "/webhook/sandbox/sms",
+        ),
+        CARRIER,  # on a desk without a carrier only
+    ),
+    "/webhook/ringotel/<secret>": RINGOTEL,
+    **dict.fromkeys((f"/acrobits/{call}" for call in ("send", "fetch", "removed")), ACROBITS),
+    "/acrobits/push-token": ACROBITS,
+    "/media/<uuid:file_id>": LINK,
+    "/media/<uuid:file_id>.<extension>": LINK,
+}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody at the door: what they show, and whom of the table they are."""
+
+    name: str
+    client: Any
+    headers: dict[str, str]
+    form: dict[str, str]
+    kinds: frozenset[int] = frozenset((EVERYBODY,))
+    sees_all: bool = False  # the operator, and the extension whose canaries they are
+
+    def call(self, method: str, path: str, **options: Any) -> TestResponse:
+        """One call, by what they show."""
+        headers = {**self.headers, **options.pop("headers", {})}
+        if self.form and not options.get("json"):
+            options["data"] = {**self.form, **options.get("data", {})}
+        answer: TestResponse = self.client.open(
+            path, method=method, headers=headers, environ_base=AWAY, **options
+        )
+        return answer
+
+
+class Scene:
+    """A house in which 201 has something of every kind, with a canary in it, and 202 has less."""
+
+    def __init__(self, ground: Ground, conversations: int) -> None:
+        self.house = open_house(ground, *NUMBERS, **everything())
+        self.house.app.config["PROPAGATE_EXCEPTIONS"] = False
+        _reach_nobody(self.house)
+        self.ann, self.bob = self.house.pair("201", "Ann"), self.house.pair("202", "Bob")
+        self.gone = self.house.pair("201", "Gone")
+        self.house.gateway.store.write(lambda tx: devices.revoke(tx, self.gone.id))
+        for number, peer in ((MINE, PEER), (THEIRS, "+13035550199")):
+            texts = conversations if number == MINE else 1
+            for n in range(texts):
+                who = f"+1303555{n:04}" if n else peer
+                said = f"{CANARY} {n}" if number == MINE else "nothing of interest"
+                message = Message("in", number, who, text=said, provider_id=f"{number}-{n}")
+                assert receive(self.house, "wavix", message) == 200
+        self.file = self._upload("a.gif")
+        sent = self.ann.send(to=PEER, text=CANARY, media_ids=[self.file])
+        work(self.house.gateway)
+        self.upload = self._upload("b.gif")
+        self.link = self.ann.read(f"/messages/{sent['id']}")["media"][0]["url"]
+        held = self._listed()
+        self.mine = {
+            "conversation_id": held,
+            "message_id": [sent["id"], *self._messages(held)],
+            "media_id": [self.file, self.upload],
+            "file_id": [self.file, self.upload],
+            "device_id": [self.ann.id],
+        }
+
+    def _upload(self, name: str) -> str:
+        data = {"file": (BytesIO(b"GIF89a " + CANARY.encode()), name)}
+        told: Any = self.ann.post("/media", data=data).json
+        return str(told["id"])
+
+    def _listed(self) -> list[str]:
+        found: list[str] = []
+        after: str | None = ""
+        while after is not None:
+            page = self.ann.read(
+                "/conversations", limit=100, **({"cursor": after} if after else {})
+            )
+            found += [item["id"] for item in page["items"]]
+            after = page["next_cursor"]
+        return found
+
+    def _messages(self, conversations: list[str]) -> list[str]:
+        pages = (self.ann.read(f"/conversations/{c}/messages") for c in conversations)
+        return [message["id"] for page in pages for message in page["items"]]
+
+    def callers(self) -> list[Caller]:
+        """Everybody of the table."""
+        app = self.house.app
+
+        def caller(name: str, *kinds: int, device: Phone | None = None, **more: Any) -> Caller:
+            headers = {"Authorization": f"Bearer {device.token}"} if device else {}
+            kind = frozenset((EVERYBODY, *kinds))
+            return Caller(name, app.test_client(), headers, more.pop("form", {}), kind, **more)
+
+        def account(device: Phone, extension: str) -> dict[str, str]:
+            return {"username": extension, "password": device.token}
+
+        wrong = "Basic " + "dGV4dGJyaWRnZTp3cm9uZw=="
+        script = "Basic " + b64encode(f"admin:{PASSWORD}".encode()).decode()
+        operator = Operator(app)
+        operator.sign_in()
+        nobody = caller("nobody")
+        return [
+            nobody,
+            Caller("a wrong token", app.test_client(), {"Authorization": "Bearer x"}, {}),
+            Caller("a carrier with another's password", app.test_client(),
+                   {"Authorization": wrong, "X-Twilio-Signature": "x"}, {}),
+            caller("a revoked device", device=self.gone),
+            caller("a revoked Acrobits app", form=account(self.gone, "201")),
+            caller("the Acrobits app of 202 as 201", form=account(self.bob, "201")),
+            caller("the device of 202", DEVICE, device=self.bob),
+            caller("the Acrobits app of 202", ACROBITS, form=account(self.bob, "202")),
+            caller("the device of 201", DEVICE, device=self.ann, sees_all=True),
+            Caller("the operator", operator.client, {}, {"csrf": operator.key()},
+                   frozenset((EVERYBODY, OPERATOR)), sees_all=True),
+            Caller("the operator's script", app.test_client(), {"Authorization": script}, {},
+                   frozenset((EVERYBODY, SCRIPT)), sees_all=True),
+            Caller(OTHER_SITE, operator.client,
+                   {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+                   {"csrf": "x"}),
+        ]  # fmt: skip
+
+
+def _reach_nobody(house: House) -> None:
+    """Nothing of what is tried is to leave this machine."""
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise NotSent("Nothing leaves this check.")
+
+    house.gateway.http.request = refuse  # type: ignore[method-assign]
+
+
+def run(ground: Ground, scale: Scale) -> Figures:
+    """Everybody at every door; then 202 with everything of 201's."""
+    ground.enter(patch.object(Guesses, "spend"))  # or most would only be told to wait
+    scene = Scene(ground, scale.pick(12, 1_000))
+    rules = _rules(scene.house.app)
+    desk = _rules(open_house(ground, name="desk").app)
+    calls = sum(_at(scene, caller, rule) for caller in scene.callers() for rule in rules)
+    foreign = sum(_asked(scene, path) for path in _foreign(scene, rules))
+    return {
+        "routes": len({rule.rule for rule in (*rules, *desk)}),
+        "callers": len(scene.callers()),
+        "calls": calls,
+        "calls for another extension's": foreign + _bodies(scene),
+        "lists without another extension's": _lists(scene),
+        "leaks": 0,
+        "routes that nobody declared": 0,
+    }
+
+
+def _rules(app: Flask) -> list[Rule]:
+    rules = list(app.url_map.iter_rules())
+    strange = sorted({rule.rule for rule in rules} - TABLE.keys())
+    demand(not strange, f"routes that torture/checks/matrix.py does not declare: {strange}")
+    return rules
+
+
+def _at(scene: Scene, caller: Caller, rule: Rule) -> int:
+    """A caller at one route by every method; what is not for them must not open."""
+    admitted = TABLE[rule.rule] in caller.kinds
+    calls = 0
+    for method in TRIED:
+        if not _is_tried(caller, method, admitted=admitted):
+            continue
+        if admitted and rule.rule == f"{API}/events":
+            continue  # stays open; see _lists
+        for path in _filled(scene, rule):
+            answer = caller.call(method, path)
+            seen = _seen(answer)
+            what = f"{caller.name}: {method} {path} → {answer.status_code} {seen[:300]}"
+            calls += 1
+            demand(answer.status_code < 500 or rule.rule == "/ready", what)  # no worker runs here
+            demand(caller.sees_all or CANARY not in seen, what)
+            if not admitted and method != "OPTIONS":
+                demand(_is_refusal(rule, answer), what)
+    return calls
+
+
+def _is_tried(caller: Caller, method: str, *, admitted: bool) -> bool:
+    """Who is admitted changes nothing that the next one sees; another site may only lead here."""
+    if caller.name == OTHER_SITE:
+        return not admitted and method not in ("GET", "HEAD", "OPTIONS")
+    return not admitted or method in ("GET", "HEAD")
+
+
+def _is_refusal(rule: Rule, answer: TestResponse) -> bool:
+    if answer.status_code in (400, 401, 403, 404, 405, 415, 429):
+        return True
+    at_sign_in = urlsplit(answer.headers.get("Location", "")).path == "/admin/sign-in"
+    return answer.status_code == 303 and at_sign_in and rule.rule.startswith("/admin")
+
+
+def _seen(answer: TestResponse) -> str:
+    """All that an answer shows; of a stream, its first words."""
+    if answer.mimetype == "text/event-stream":
+        answer.close()
+        return ""
+    seen = answer.get_data(as_text=True)
+    answer.close()
+    return seen
+
+
+def _filled(scene: Scene, rule: Rule) -> Iterator[str]:
+    """A route's addresses with ids of 201, of nobody, and odd ones."""
+    names = re.findall(r"<(?:\w+:)?(\w+)>", rule.rule)
+    if not names:
+        yield rule.rule
+        return
+    known = {"name": "wavix", "number": MINE, "secret": "x" * 32, "call_id": "1", "form": "csv"}
+    for identifier in _ids(scene, names[0], known):
+        path = re.sub(r"<(?:\w+:)?extension>", "gif", rule.rule)
+        yield re.sub("<[^>]+>", identifier, path)
+
+
+def _ids(scene: Scene, name: str, known: dict[str, str]) -> list[str]:
+    if name in known:
+        return [known[name]]
+    return [*scene.mine.get(name, ["x"])[:2], str(uuid4())]
+
+
+# What belongs to 201, asked for by 202: as if it were not there
+
+
+def _foreign(scene: Scene, rules: list[Rule]) -> Iterator[tuple[str, str]]:
+    for rule in rules:
+        names = [name for name in scene.mine if f":{name}>" in rule.rule]
+        if TABLE[rule.rule] != DEVICE or not names:
+            continue
+        methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+        for identifier in scene.mine[names[0]]:
+            for method in methods:
+                yield method, re.sub("<[^>]+>", identifier, rule.rule)
+
+
+def _asked(scene: Scene, call: tuple[str, str]) -> int:
+    method, path = call
+    body = {"json": {"up_to_seq": 1} if path.endswith("/read") else {"name": "x"}}
+    options = body if method in ("POST", "PUT") and not path.endswith("/test") else {}
+    answer = scene.bob.call(method, path.removeprefix(API), **options)
+    absent = scene.bob.call(method, _elsewhere(path).removeprefix(API), **options)
+    demand(answer.status_code == 404, f"202: {method} {path} → {answer.status_code} {answer.text}")
+    demand(answer.data == absent.data, f"{method} {path} can be told from one that is not there")
+    return 1
+
+
+def _elsewhere(path: str) -> str:
+    return re.sub("[0-9a-f]{8}-[0-9a-f-]{27}", str(uuid4()), path)
+
+
+def _bodies(scene: Scene) -> int:
+    """Ids of 201 in what 202 posts."""
+    for conversation in scene.mine["conversation_id"][:50]:
+        answer = scene.bob.post("/messages", {"conversation_id": conversation, "text": "x"})
+        demand(answer.status_code == 404, f"202 writes into a conversation of 201: {answer.text}")
+    for file in scene.mine["media_id"]:
+        answer = scene.bob.post("/messages", {"to": PEER, "media_ids": [file]})
+        demand(answer.status_code == 422, f"202 sends a file of 201: {answer.text}")
+    sender = scene.bob.post("/messages", {"to": PEER, "text": "x", "from": MINE})
+    demand(sender.status_code == 403, f"202 sends from a number of 201: {sender.text}")
+    account = {"username": "202", "password": scene.bob.token, "last_id": "0", "last_sent_id": "0"}
+    fetched = scene.house.client.post("/acrobits/fetch", data=account)
+    demand(CANARY not in fetched.text, f"Acrobits' fetch of 202: {fetched.text}")
+    chance = random.Random(18)
+    address = urlsplit(scene.link)
+    links = [f"{address.path.replace(scene.file, scene.upload)}?{address.query}"]
+    for _ in range(200):  # another file, a later end, another hand
+        at = chance.randrange(len(address.query))
+        query = address.query[:at] + chance.choice("0aZ&=-") + address.query[at + 1 :]
+        links += [f"{address.path}?{query}"] if query != address.query else []
+    for link in links:
+        answer = scene.house.client.get(link)
+        demand(answer.status_code == 403, f"{link} is served")
+        answer.close()
+    secret = webhook_url(scene.house.gateway).rpartition("/")[2]
+    right_but_no_key = scene.house.client.post(f"/webhook/ringotel/{secret}", json={"params": {}})
+    demand(right_but_no_key.status_code == 401, "Ringotel's door opens without its API key")
+    return len(scene.mine["conversation_id"][:50] + scene.mine["media_id"] + links) + 3
+
+
+def _lists(scene: Scene) -> int:
+    """What 202 is told without asking for anything by its id."""
+    asked = [
+        ("/me", {}), ("/devices", {}), ("/conversations", {}), ("/contacts", {}),
+        ("/sync", {"since": "0"}), ("/search", {"q": CANARY}), ("/search", {"q": PEER}),
+    ]  # fmt: skip
+    for path, query in asked:
+        told = scene.bob.read(path, **query)
+        words = {"q": "", **told} if "q" in told else told
+        demand(CANARY not in str(words), f"202 is told of 201 in {path}: {told}")
+        demand(scene.ann.id not in str(told), f"202 is told of a device of 201 in {path}")
+    demand(CANARY in str(scene.ann.read("/search", q=CANARY)), "there was nothing to be found")
+    events = scene.bob.get("/events", query_string={"since": "0"}, buffered=False)
+    first = [str(chunk) for chunk, _ in zip(events.response, range(2), strict=False)]
+    events.close()
+    demand(CANARY not in "".join(first), "202 hears of 201 in the live stream")
+    return len(asked) + 1
+
+
+CHECK = Check(
+    name="matrix",
+    claim="Every route declares whom it admits and admits nobody else; what belongs to another "
+    "extension is as if it were not there.",
+    run=run,
+    mutants=(
+        Mutant(
+            "blueprints/api/devices.py",
+            "if device is None or device.extension != caller().extension:",
+            "if device is None:",
+            "a device of another extension can be changed",
+        ),
+        Mutant(
+            "blueprints/health.py",
+            "        if not _is_local() and not is_operator(gateway):\n",
+            "        if False:\n",
+            "the metrics are for everybody",
+        ),
+        Mutant(
+            "blueprints/admin/access.py",
+            "        if current() is None:\n            return _to_sign_in()\n",
+            "",
+            "the operator's pages need no sign-in",
+        ),
+        Mutant(
+            "blueprints/sandbox/home.py",
+            '    @door.get("/")\n',
+            '    door.add_url_rule("/later", "later", lambda: "later")\n\n    @door.get("/")\n',
+            "a route that nobody declared",
+        ),
+    ),
+)

@@ -1,0 +1,280 @@
+"""G17: a stranger's file is never run by a browser, nor by us, and bounds what it may cost.
+
+Thirty unsafe files come in by every way that files come: in a carrier's webhook, from an app of
+the API, by the fetch from a carrier. What is served of them is looked at as a browser would.
+"""
+
+import base64
+import gzip
+import json
+import struct
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from werkzeug.test import TestResponse
+
+from services.errors import MediaError
+from services.media.kinds import INLINE
+from tests.api.conftest import House, Phone
+from torture.check import Check, Figures, Mutant, Scale
+from torture.ground import Ground, demand
+from torture.house import everything, open_house, work
+
+NUMBER = "+12025550143"
+MOST_MB = 200  # that one file may cost in memory, whatever it claims to be
+ENDLESS = 300_000_000  # bytes: more than what may be kept, and no danger to this machine
+BOMB_SIDE = 12_000  # pixels; the library that opens pictures refuses larger ones by itself
+SCRIPT = b"<script>alert(1)</script>"
+BEGIN = {"image/gif": b"GIF8", "image/jpeg": b"\xff\xd8\xff", "image/png": b"\x89PNG"}
+RUNS = ("html", "svg", "xml", "script", "css", "pdf", "flash")  # in a type that a browser obeys
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    check = zlib.crc32(kind + content)
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
+
+
+def png(side: int, filler: int = 0) -> bytes:
+    """A black picture of so many pixels a side, with so many bytes that nobody looks at."""
+    packer = zlib.compressobj(9)
+    rows = b"".join(packer.compress(bytes(side + 1)) for _ in range(side)) + packer.flush()
+    head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    parts = _chunk(b"IHDR", head) + _chunk(b"tEXt", b"x\0" + bytes(filler) + b"x")
+    return b"\x89PNG\r\n\x1a\n" + parts + _chunk(b"IDAT", rows) + _chunk(b"IEND", b"")
+
+
+def corpus() -> dict[str, tuple[bytes, str]]:
+    """The files, by the name that their sender gives, with the type that he claims."""
+    svg = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'>" + SCRIPT + b"</svg>"
+    html = b"<!doctype html><html>" + SCRIPT + b"</html>"
+    return {
+        "a.svg": (svg, "image/svg+xml"),
+        "a.png": (svg, "image/png"),
+        "b.svg": (b"<?xml version='1.0'?><!-- x -->" + svg, "image/svg+xml"),
+        "c.svgz": (gzip.compress(svg), "image/svg+xml"),
+        "a.html": (html, "text/html"),
+        "a.jpg": (html, "image/jpeg"),
+        "b.jpg": (b"\xef\xbb\xbf \n" + html, "image/jpeg"),
+        "c.jpg": (b"x" * 600 + html, "image/jpeg"),
+        "a.xhtml": (b"<html xmlns='http://www.w3.org/1999/xhtml'/>", "application/xhtml+xml"),
+        "a.xml": (b"<?xml version='1.0'?><?xml-stylesheet href='x'?><a/>", "text/xml"),
+        "a.js": (b"alert(1)", "text/javascript"),
+        "a.css": (b"*{background:url(//evil.example)}", "text/css"),
+        "a.pdf": (b"%PDF-1.7\n/OpenAction << /S /JavaScript >>", "application/pdf"),
+        "a.swf": (b"FWS\x09" + bytes(40), "application/x-shockwave-flash"),
+        "a.hta": (b"<hta:application>" + SCRIPT, "application/hta"),
+        "a.mhtml": (b"MIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n" + html, "x/y"),
+        "polyglot.gif": (b"GIF89a/*" + SCRIPT + b"*/=1;alert(1)", "text/html"),
+        "polyglot.jpg": (b"\xff\xd8\xff\xe0" + html, "text/html; charset=utf-8"),
+        "polyglot.png": (png(2) + html, "image/svg+xml"),
+        "polyglot.zip": (b"PK\x03\x04" + bytes(30) + html, "text/html"),
+        "utf16.txt": ("<script>alert(1)</script>".encode("utf-16"), "text/html"),
+        "utf7.txt": (b"+ADw-script+AD4-alert(1)", "text/html; charset=utf-7"),
+        "type.gif": (b"GIF89a", "text/html\r\nX-Injected: 1"),
+        'a".gif\r\nX-Injected: 1': (b"GIF89a", "image/gif"),
+        "../../../etc/cron.d/a": (b"* * * * * root id", "text/plain"),
+        "a\x00.html": (html, "text/plain"),
+        "con\u202egpj.exe": (b"MZ" + bytes(60), "image/jpeg"),
+        "bomb.png": (png(BOMB_SIDE, 6_000_000), "image/png"),
+        "bomb.gif": (
+            b"GIF89a" + struct.pack("<HH", 65_535, 65_535) + bytes(6_000_000),
+            "image/gif",
+        ),
+        "bomb.zip": (gzip.compress(bytes(10_000_000)), "application/zip"),
+    }
+
+
+def run(ground: Ground, scale: Scale) -> Figures:
+    """Have every file come in by every way, and look at what is served."""
+    numbers = [
+        {"number": NUMBER, "carrier": "voipinnovations", "extensions": ["201"]},
+        {"number": "+12025550144", "carrier": "bandwidth", "extensions": ["201"]},
+    ]
+    with _carrier() as carrier:
+        env = {**everything(), "BANDWIDTH_MESSAGE_BASE_URL": carrier, "BANDWIDTH_AUTH": "basic"}
+        house = open_house(ground, *numbers, **env)
+        ann = house.pair("201")
+        files = corpus()
+        with _memory() as grown:
+            served = sum(_uploaded(house, ann, name, *file) for name, file in files.items())
+            served += _received(house, ann, files)
+            bombs = _fetched(house, carrier)
+    demand(grown[0] < MOST_MB, f"the files cost {grown[0]} MB of memory")
+    written = list(house.gateway.environment.service.storage_path.rglob("*"))
+    strange = [path for path in written if "cron" in path.name or path.suffix in (".html", ".svg")]
+    demand(not strange, f"a sender's name became a path: {strange}")
+    return {
+        "files": len(files),
+        "served by link and by the API": served,
+        "shown or under the sender's type": 0,
+        "bombs of a carrier": bombs,
+        "most memory, MB": grown[0],
+    }
+
+
+@contextmanager
+def _memory() -> Iterator[list[int]]:
+    """How many MB the block takes at its most, beyond what is there before it."""
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before, grown = _kilobytes("VmRSS"), [0]
+    yield grown
+    grown[0] = max(0, (_kilobytes("VmHWM") - before) // 1000)
+
+
+def _kilobytes(what: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(what))
+
+
+# In by an app
+
+
+def _uploaded(house: House, ann: Phone, name: str, content: bytes, declared: str) -> int:
+    upload = (BytesIO(content), name, declared.partition("\r")[0])
+    answer = ann.post("/media", data={"file": upload})
+    demand(answer.status_code in (201, 413, 422), f"{name!r}: {answer.status_code} {answer.text}")
+    if answer.status_code != 201:
+        return 0
+    told = answer.get_json()
+    return _look(house, ann, name, told["url"], told["id"])
+
+
+def _look(house: House, ann: Phone, name: str, link: str, file_id: str) -> int:
+    address = urlsplit(link)
+    for served in (
+        house.client.get(f"{address.path}?{address.query}"),
+        house.client.get(f"/media/{file_id}.html?{address.query}"),
+        ann.get(f"/media/{file_id}"),
+    ):
+        _is_harmless(name, served)
+        served.close()
+    return 3
+
+
+def _is_harmless(name: str, served: TestResponse) -> None:
+    what = f"{name!r} is served as {dict(served.headers)}"
+    kind, _, more = served.headers["Content-Type"].partition(";")
+    saved = served.headers.get("Content-Disposition", "").startswith("attachment")
+    demand(served.status_code == 200, f"{name!r}: {served.status_code} {served.data[:300]!r}")
+    demand(kind in INLINE or (saved and kind == "application/octet-stream"), what)
+    demand(saved or served.data.startswith(BEGIN.get(kind, b"\0")), what)
+    demand(not any(word in kind + more for word in RUNS), what)
+    demand(served.headers["X-Content-Type-Options"] == "nosniff", what)
+    demand("sandbox" in served.headers["Content-Security-Policy"], what)
+    demand("X-Injected" not in served.headers, what)
+
+
+# In by a webhook
+
+
+def _received(house: House, ann: Phone, files: dict[str, tuple[bytes, str]]) -> int:
+    """VoIP Innovations sends its files inside the call."""
+    provider = house.gateway.providers["voipinnovations"]
+    served = 0
+    for n, (name, (content, _)) in enumerate(files.items()):
+        told = {
+            "type": "incomingWebhookMMS", "caller_id_number": f"1303555{n:04}", "text": name,
+            "destination_number": NUMBER[1:],
+            "files": json.dumps({name: base64.b64encode(content).decode()}),
+        }  # fmt: skip
+        path = urlsplit(provider.webhook_url)
+        answer = house.client.post(f"{path.path}?{path.query}", json=told)
+        demand(answer.status_code in (200, 413), f"{name!r}: {answer.status_code} {answer.text}")
+    for conversation in ann.read("/conversations", limit=100)["items"]:
+        for file in conversation["last_message"]["media"]:
+            if file["state"] == "kept":
+                served += _look(house, ann, file["name"], file["url"], file["id"])
+    demand(served > len(files), f"only {served} files were served: nothing is shown")
+    return served
+
+
+# In by a fetch
+
+
+@contextmanager
+def _carrier() -> Iterator[str]:
+    """A carrier that hands over bombs, and files without an end."""
+    bomb = gzip.compress(bytes(ENDLESS), 9)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            if "gzip" in self.path:
+                self.send_header("content-encoding", "gzip")
+            self.end_headers()
+            try:
+                self.wfile.write(bomb)
+                for _ in range(ENDLESS // 65_536 if "endless" in self.path else 0):
+                    self.wfile.write(bytes(65_536))
+            except OSError:  # who has had enough hangs up
+                return
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def _fetched(house: House, carrier: str) -> int:
+    work(house.gateway)
+    provider = house.gateway.providers["bandwidth"]
+    for n, path in enumerate(("gzip", "endless")):
+        url = f"{carrier}/users/9900001/media/{path}"
+        try:
+            house.gateway.media.fetch(
+                house.gateway.http, url, provider.media_headers(url), file_id=_id(n), name="a.jpg",
+                most=3_500_000,
+            )  # fmt: skip
+        except MediaError:
+            continue
+        demand(False, f"a file without an end was kept: {path}")
+    return 2
+
+
+def _id(n: int) -> str:
+    return f"01a1f912-29fd-798d-b9d5-d4199fe17a{n:02x}"
+
+
+CHECK = Check(
+    name="media",
+    claim="A stranger's file is shown only as what a browser never runs, else only saved, never "
+    "under its sender's type or name; what it costs is bounded.",
+    run=run,
+    mutants=(
+        Mutant(
+            "blueprints/media.py",
+            "mimetype=file.content_type if inline else UNKNOWN,",
+            "mimetype=file.content_type,",
+            "files are served under the type that they have",
+        ),
+        Mutant(
+            "services/media/kinds.py",
+            "        return said if said in HARMLESS else UNKNOWN\n",
+            "        return said\n",
+            "the sender's type is believed",
+        ),
+        Mutant(
+            "services/connections.py",
+            "    body = answer.read(most + 1)\n",
+            "    body = answer.read()\n",
+            "an answer may be as large as it likes",
+        ),
+        Mutant(
+            "services/pictures.py",
+            "if width * height > MOST_PIXELS or ",
+            "if ",
+            "any picture is opened, however large",
+        ),
+    ),
+)

@@ -1,0 +1,116 @@
+"""G25: five hundred callers who never finish their requests, and the others beside them.
+
+Without a proxy in front: each holds a connection with half a head, half a body, or an answer that
+it does not read. The documented proxy (docs/deploy.md) keeps them away before that.
+"""
+
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+from time import perf_counter, sleep
+
+from bench.street import webhook
+from tests.server import Server
+from torture.check import Check, Figures, Mutant, Scale
+from torture.ground import HOOK, NUMBER, Ground, bearer, delivering, demand, serving
+from torture.traffic import Line
+
+SLOW = 500
+LEAST_SHARE = 0.5  # of the pace without them; measured beside others on two cores
+MOST_SECONDS = 2.0  # for one look at /up
+HALVES = (
+    b"GET /up HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+    b"POST " + HOOK.encode() + b" HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 100000\r\n\r\n[",
+    b"POST /api/v1/media HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 2000000"
+    b"\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n",
+    b"",
+)
+
+
+def run(ground: Ground, scale: Scale) -> Figures:
+    """Measure alone, then beside the slow ones, in one run."""
+    server, texts = ground.started(), scale.pick(100, 1_000)
+    delivering(server)
+    token = bearer(server).encode()
+    line = Line(server)
+    _paces(server, line, 0, texts // 2)  # warm
+    alone = _paces(server, line, texts, texts)
+    with ExitStack() as stack:
+        slow = [stack.enter_context(_slow(server, n, token)) for n in range(SLOW)]
+        sleep(0.5)
+        held = sum(_connections(pid) for pid in serving(server))
+        beside = _paces(server, line, 10 * texts, texts)
+        for each in slow:  # one more byte each, as they do
+            each.send(b"x")
+        again = _paces(server, Line(server), 20 * texts, texts)
+    demand(held >= SLOW, f"only {held} of {SLOW} slow callers were let in: nothing is shown")
+    share = median(alone.webhooks) / median([*beside.webhooks, *again.webhooks])
+    slowest = max(*beside.looks, *again.looks)
+    demand(share > LEAST_SHARE, f"webhooks at {share:.0%} of their pace")
+    demand(slowest < MOST_SECONDS, f"/up took {slowest:.1f} s beside the slow callers")
+    return {
+        "slow callers": SLOW,
+        "webhooks taken beside them": 2 * texts,
+        "webhooks refused": 0,
+        "pace of webhooks, of that alone": round(share, 2),
+        "slowest /up": round(slowest, 3),
+    }
+
+
+class _Paces:
+    """How long each webhook and each look took, in seconds."""
+
+    def __init__(self) -> None:
+        self.webhooks: list[float] = []
+        self.looks: list[float] = []
+
+
+def _paces(server: Server, line: Line, first: int, count: int) -> _Paces:
+    paces = _Paces()
+    for index in range(first, first + count):
+        start = perf_counter()
+        status, _ = line.call("POST", HOOK, webhook(index, NUMBER))
+        paces.webhooks.append(perf_counter() - start)
+        demand(status == 200, f"a webhook was answered {status} beside slow callers")
+        if index % 10 == 0:
+            start = perf_counter()
+            status, _ = Line(server).call("GET", "/up")
+            paces.looks.append(perf_counter() - start)
+            demand(status == 200, f"/up answers {status} beside slow callers")
+    return paces
+
+
+def _slow(server: Server, n: int, token: bytes) -> socket.socket:
+    line = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    half = HALVES[n % len(HALVES)]
+    line.sendall(half.replace(b"%s", token))
+    return line
+
+
+def _connections(pid: int) -> int:
+    """How many sockets a process has open."""
+    found = 0
+    for handle in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found += handle.readlink().name.startswith("socket:")
+        except OSError:
+            continue
+    return found
+
+
+CHECK = Check(
+    name="slow_clients",
+    claim="Beside 500 callers who never finish their requests, webhooks are taken and /up answers, "
+    "also without a proxy in front.",
+    run=run,
+    mutants=(
+        Mutant(
+            "gunicorn.conf.py",
+            "worker_connections = 2000",
+            "worker_connections = 100",
+            "a process has room for a hundred connections",
+        ),
+    ),
+)

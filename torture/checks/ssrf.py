@@ -1,0 +1,348 @@
+"""G16: what a stranger names is fetched from the internet, or not at all.
+
+In this process, with a resolver of the check's own and every ``connect()`` looked at before it
+happens: none may go to a network that is not the internet's, and no credential may be shown to
+anybody but the carrier whose it is.
+"""
+
+import ipaddress
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import chain, count, cycle, repeat
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import urlsplit
+
+from services.errors import MediaError
+from services.http import Answer, Http
+from services.messages import Attachment, Message
+from tests import payload_files
+from tests.api.conftest import House, Phone
+from torture.check import Check, Figures, Mutant, Scale
+from torture.ground import Ground, demand
+from torture.house import everything, open_house, receive, ringotel_event, work
+
+PUBLIC = "9.9.9.9"
+KEYS = {  # of the example of RFC 8291, section 5
+    "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIA"
+    "iw4",
+    "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+}
+
+# What is not the internet: the registries of special addresses (IANA, RFC 6890 and later ones),
+# and what wraps one of version 4.
+CLOSED = [
+    ipaddress.ip_network(network)
+    for network in (
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
+        *("172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16"),
+        *("198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
+        *("::/3", "4000::/2", "8000::/1", "2001::/23", "2001:db8::/32", "3fff::/20"),
+    )
+]
+NAT64, SIX_TO_FOUR = ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16")
+
+SIGN_INS = {"api.bandwidth.com"}  # where a carrier wants our credentials before it hands over files
+
+WRITTEN = (  # one private address or another, as somebody writes it who does not want it seen
+    *("127.0.0.1", "127.1", "2130706433", "0x7f.1", "0x7f000001", "0177.0.0.1", "017700000001"),
+    *("127.0.0.1.", "localhost", "LOCALHOST", "localhost.", "0", "0.0.0.0", "10.0.0.5", "10.5"),
+    *("172.16.0.1", "192.168.1.1", "3232235777", "169.254.169.254", "0xa9fea9fe", "100.64.0.1"),
+    *("192.0.0.8", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "192.88.99.1"),
+    *("[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "[fe80::1]"),
+    *("[fc00::1]", "[fec0::1]", "[ff02::1]", "[64:ff9b::7f00:1]", "[64:ff9b::a9fe:a9fe]"),
+    *("[64:ff9b:1::7f00:1]", "[2002:7f00:1::]", "[2002:a9fe:a9fe::1]", "[2001::1]", "[5f00::1]"),
+    *("[3fff::1]", "[fe80::1%25lo]", "①②⑦.0.0.1", "127。0。0。1", "evil.example@127.0.0.1"),
+    *("127.0.0.1#.evil.example", "127.0.0.1\\.evil.example", "evil.example:x@127.0.0.1"),
+)
+NAMES: dict[str, tuple[tuple[str, ...], ...]] = {  # what a name stands for, and then, and then
+    "private.example": (("10.0.0.5",),),
+    "loop.example": (("127.0.0.1",),),
+    "six.example": (("::1",),),
+    "mapped.example": (("::ffff:10.0.0.5",),),
+    "nat.example": (("64:ff9b::a00:5",),),
+    "relay.example": (("2002:a00:5::",),),
+    "site.example": (("fec0::5",),),
+    "meta.example": (("169.254.169.254",),),
+    "both.example": ((PUBLIC, "127.0.0.1"),),
+    "turns.example": ((PUBLIC,), ("127.0.0.1",)),
+    "turns-six.example": ((PUBLIC,), ("::1",)),
+    "turns-late.example": ((PUBLIC,), (PUBLIC,), ("10.0.0.5",)),
+    "public.example": ((PUBLIC,),),
+}
+
+
+@dataclass
+class World:
+    """The network as the check has it."""
+
+    port: int
+    connected: list[str] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)  # foreign hosts that saw a credential
+    asked: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._answers = {
+            name: chain(answers, cycle(answers)) if len(answers) > 1 else repeat(answers[0])
+            for name, answers in NAMES.items()
+        }
+        self._resolve = socket.getaddrinfo
+
+    def resolve(self, host: Any, port: Any, *more: Any, **how: Any) -> Any:
+        """In the place of ``getaddrinfo``: names by ``NAMES``, else as the system does."""
+        name = host.decode() if isinstance(host, bytes) else str(host)
+        self.asked.add(name)
+        if name in self._answers:
+            found = next(self._answers[name])
+            return [one for address in found for one in self._resolve(address, port, *more, **how)]
+        if name.lower().rstrip(".") == "localhost":
+            return self._resolve("127.0.0.1", port, *more, **how)
+        how = {"type": socket.SOCK_STREAM, **how}
+        return self._resolve(name, port, flags=socket.AI_NUMERICHOST, **how)
+
+    def connect(self, address: Any) -> None:
+        """In the place of ``connect``: note to where, and refuse."""
+        self.connected.append(str(address[0]))
+        raise ConnectionRefusedError("nothing leaves this check")
+
+    def reached(self) -> list[str]:
+        """The addresses that should not have been connected to."""
+        return [address for address in self.connected if not _is_internet(address)]
+
+
+def _is_internet(address: str) -> bool:
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if ip in NAT64:
+        ip = ipaddress.ip_address(int(ip) & 0xFFFFFFFF)
+    elif ip in SIX_TO_FOUR:
+        ip = ipaddress.ip_address(int(ip) >> 80 & 0xFFFFFFFF)
+    return not any(ip in network for network in CLOSED)
+
+
+@contextmanager
+def watched() -> Iterator[World]:
+    """A world without a way out, and a listener on this machine whom nobody may call."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        world = World(listener.getsockname()[1])
+        stack.enter_context(patch.object(socket, "getaddrinfo", world.resolve))
+        stack.enter_context(patch.object(socket.socket, "connect", lambda _, to: world.connect(to)))
+        yield world
+        listener.settimeout(0)
+        try:
+            listener.accept()
+        except BlockingIOError:
+            return
+        demand(False, "somebody called a port of this machine")
+
+
+def addresses(port: int) -> list[str]:
+    """Everything that a stranger may name."""
+    hosts = [*WRITTEN, *NAMES]
+    https = [f"https://{host}/a.jpg" for host in hosts]
+    own = ("127.0.0.1", "localhost", "[::1]", "loop.example", "turns.example")
+    ports = [f"{scheme}://{host}:{port}/a.jpg" for host in own for scheme in ("http", "https")]
+    odd = (
+        *("file:///etc/passwd", "gopher://127.0.0.1/x", "ftp://127.0.0.1/x", "//127.0.0.1/x"),
+        *("https:127.0.0.1/x", "data:text/html,x", "https://", "unix:///x", "\nhttps://[::1]/"),
+    )
+    return [*https, *ports, *odd]
+
+
+def run(ground: Ground, scale: Scale) -> Figures:
+    """Name every address at every place, and look who was called."""
+    numbers = [
+        {"number": f"+1202555014{n}", "carrier": carrier, "extensions": ["201"]}
+        for n, carrier in enumerate(payload_files.carriers())
+    ]
+    house = open_house(ground, *numbers, **everything())
+    house.gateway.media.seconds = 1.0
+    ann = house.pair("201")
+    named: dict[str, int] = {}
+    with watched() as world:
+        named["push addresses"] = _devices(ann, world)
+        named["carriers' media"] = _carriers(house, world)
+        named["Ringotel's files"] = _ringotel(house, world)
+        named["Acrobits' files"] = _acrobits(house, ann, world)
+        named["redirects"] = _redirects(house, ann, world)
+    demand(PUBLIC in world.connected, "not even a public address was called: nothing is shown")
+    demand(not world.reached(), f"connected to {sorted(set(world.reached()))}")
+    demand(not world.shown, f"credentials were shown to {sorted(set(world.shown))}")
+    return {
+        "addresses": len(addresses(0)),
+        **named,
+        "connections to the internet": len(world.connected),
+        "connections elsewhere": 0,
+        "credentials shown to others": 0,
+    }
+
+
+def _devices(ann: Phone, world: World) -> int:
+    """Where apps ask to be pushed to: what is registered is then pushed to, twice."""
+    tried = 0
+    for address in addresses(world.port):
+        for push in (
+            {"type": "unifiedpush", "endpoint": address, "keys": KEYS},
+            {"type": "webpush", "endpoint": address, "keys": KEYS},
+            {"type": "ntfy", "server": address.removesuffix("/a.jpg"), "topic": "t", "token": "s"},
+        ):
+            answer = ann.call("PUT", f"/devices/{ann.id}", json={"push": push})
+            demand(answer.status_code in (200, 422), f"{push}: {answer.status_code} {answer.text}")
+            for _ in range(2 * (answer.status_code == 200)):
+                ann.post(f"/devices/{ann.id}/test")
+            tried += 1
+    ann.call("PUT", f"/devices/{ann.id}", json={"push": {"type": "none"}})
+    return tried
+
+
+def _carriers(house: House, world: World) -> int:
+    """Media in webhooks: posted by the carrier's own door, and fetched by the worker."""
+    ids = count()
+    tried = 0
+    for n, carrier in enumerate(payload_files.carriers()):
+        for address in addresses(world.port):
+            file = Attachment(source_url=address, name="a.jpg")
+            message = Message(
+                "in", f"+1202555014{n}", "+13035550177", text="look", media=(file,),
+                provider_id=f"m{next(ids)}",
+            )  # fmt: skip
+            if receive(house, carrier, message) < 300:
+                tried += 1
+            try:  # what the worker would show with it
+                headers = house.gateway.providers[carrier].media_headers(address)
+            except MediaError:
+                continue
+            world.shown += [address] if headers else []
+    work(house.gateway)
+    return tried
+
+
+def _ringotel(house: House, world: World) -> int:
+    """Files that Ringotel's users send: their addresses are whatever the call says."""
+    house.gateway.channels["ringotel"].tell = lambda *_: None  # type: ignore[attr-defined]
+    asked = addresses(world.port)
+    for n, address in enumerate(asked):
+        status, said = ringotel_event(house, 2, address, f"f{n}")
+        demand(status < 500, f"{address}: {status} {said}")
+    return len(asked)
+
+
+def _acrobits(house: House, ann: Phone, world: World) -> int:
+    """Files that Acrobits' apps name."""
+    asked = addresses(world.port)
+    for address in asked:
+        demand(_send_file(house, ann, address) < 500, f"Acrobits: {address}")
+    return len(asked)
+
+
+def _send_file(house: House, ann: Phone, address: str) -> int:
+    listed = {"body": "x", "attachments": [{"content-url": address, "content-type": "image/jpeg"}]}
+    told = {
+        "username": "201", "password": ann.token, "to": "+13035550177",
+        "content_type": "application/x-acro-filetransfer+json", "body": json.dumps(listed),
+    }  # fmt: skip
+    return house.client.post("/acrobits/send", data=told).status_code
+
+
+# Redirects: the first host is the right one, and leads astray
+
+
+def _redirects(house: House, ann: Phone, world: World) -> int:
+    """The carrier's own address, Acrobits' and Ringotel's answer with a redirect elsewhere."""
+    tried = 0
+    own = {
+        "twilio": "https://api.twilio.com/2010-04-01/Accounts/"
+        f"{payload_files.settings('twilio')['TWILIO_ACCOUNT_SID']}/Messages/MM1/Media/ME1",
+        "bandwidth": "https://messaging.bandwidth.com/api/v2/users/9900001/media/a.jpg",
+        "voipms": "https://voip.ms/media/a.jpg",
+        "wavix": "https://api.wavix.com/media/a.jpg",
+    }
+    files = "https://files.acrobits.net/a.jpg"
+    ringotel = house.gateway.channels["ringotel"].public_http  # type: ignore[attr-defined]
+    for address in addresses(world.port):
+        astray = Astray(address, (*own.values(), files, "https://public.example/b.jpg"), world)
+        with astray.leading(house.gateway.http), astray.leading(ringotel):
+            for carrier, url in own.items():
+                provider = house.gateway.providers[carrier]
+                try:
+                    house.gateway.media.fetch(
+                        house.gateway.http, url, provider.media_headers(url, renew=False),
+                        redirects=provider.media_redirects,
+                        file_id="01a1f912-29fd-798d-b9d5-d4199fe17a55", name="", most=1000,
+                    )  # fmt: skip
+                except MediaError:
+                    tried += 1
+            demand(_send_file(house, ann, files) < 500, address)
+            ringotel_event(house, 2, "https://public.example/b.jpg", f"r{address}")
+            tried += 2
+    return tried
+
+
+@dataclass
+class Astray:
+    """The first request of a fetch is answered with a redirect; all others go their way."""
+
+    to: str
+    first: tuple[str, ...]
+    world: World
+
+    @contextmanager
+    def leading(self, http: Http) -> Iterator[None]:
+        """Lead the requests of one way out astray."""
+        onward = http.request
+
+        def request(
+            method: str, url: str, *, headers: Mapping[str, str] | None = None, **how: Any
+        ) -> Answer:
+            if url in self.first:
+                return Answer(302, {"location": self.to}, b"")
+            shows = any(name.lower() == "authorization" for name in headers or {})
+            if shows and urlsplit(url).netloc not in SIGN_INS:
+                self.world.shown.append(urlsplit(url).netloc)
+            return onward(method, url, headers=headers, **how)
+
+        with patch.object(http, "request", request):
+            yield
+
+
+CHECK = Check(
+    name="ssrf",
+    claim="What a stranger names is fetched from the internet or not at all, whatever it resolves "
+    "or redirects to, and credentials go to their own carrier only.",
+    run=run,
+    mutants=(
+        Mutant(
+            "services/connections.py",
+            " or (ip.version == 6 and ip not in INTERNET)",
+            "",
+            "an address of version 6 that is not given out is called",
+        ),
+        Mutant(
+            "services/connections.py",
+            "if not all(map(is_public, addresses)):",
+            "if not any(map(is_public, addresses)):",
+            "a name with a public and a private address is called",
+        ),
+        Mutant(
+            "services/connections.py",
+            "socket.create_connection((address, port), seconds)",
+            "socket.create_connection((host, port), seconds)",
+            "a name is resolved again after it was looked at",
+        ),
+        Mutant(
+            "services/providers/twilio.py",
+            "is_below(url, base + folder)",
+            "True",
+            "Twilio's credentials are shown to any host",
+        ),
+        Mutant(
+            "blueprints/ringotel.py",
+            "self._channel.public_http,  # where the file is, the caller says",
+            "self._house.http,",
+            "Ringotel's files are fetched from anywhere",
+        ),
+    ),
+)
