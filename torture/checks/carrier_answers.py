@@ -117,8 +117,8 @@ def run(ground: Ground, scale: Scale) -> Figures:
     demand(shown == set(taken), f"{len(shown ^ set(taken))} are shown as they are not")
     strayed = [path for _, path, _ in bandwidth.requests if "elsewhere" in path]
     demand(not strayed, f"{len(strayed)} redirects were followed")
-    checked = server.flask("messages", "check")
-    demand(checked.returncode == 0, checked.stdout)
+    # What a jump of the clock has made late is caught up on; what is lost stays lost.
+    wait_until(lambda: server.flask("messages", "check").returncode == 0, "a sound ledger")
     return {
         "odd answers": 2 * slow + len(odd) + len(MUMBLES) * times,
         "replies": len(texts),
