@@ -1,5 +1,6 @@
 """The store, on SQLite and on PostgreSQL with the same code."""
 
+import fcntl
 import itertools
 import shutil
 import subprocess
@@ -555,3 +556,29 @@ def test_a_pause_that_was_asked_for_outlasts_what_had_begun_before(store: Store)
     assert unwell() == []
     pause(600, config=True)
     assert unwell() == [], "our fault, and for others it works"
+
+
+def test_while_another_process_writes_for_too_long_all_who_wait_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.store.turn.MOST_SECONDS", 0.3)
+    store = Store(None, tmp_path)
+    store.migrate()
+    names = [f"n{index}" for index in range(8)]
+
+    def write(name: str) -> str:
+        try:
+            store.write(lambda tx: paces.count(tx, name, 1.0, 0.0))
+        except StorageUnwell as error:
+            return str(error)
+        return "written"
+
+    with (tmp_path / "write.lock").open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with ThreadPoolExecutor(len(names)) as pool:
+            said = set(pool.map(write, names))
+    assert said == {"Another process has been writing for too long."}
+    assert write("later") == "written"
+    kept = store.read(lambda tx: tx.execute(text("SELECT name FROM paces")).scalars().all())
+    store.close()
+    assert kept == ["later"]

@@ -11,7 +11,7 @@ try:  # a newer SQLite than most systems carry: up to 3.51.2 its WAL can be corr
 except ImportError:  # pragma: no cover - depends on the platform
     import sqlite3 as sqlite
 
-BUSY_MILLISECONDS = 5000
+BUSY_MILLISECONDS = 3000  # for others than us, who know whose turn it is
 WAL_PAGES = 4000  # 16 MB between two checkpoints: most of what one writes back is written again
 WRITE = "textbridge_write"
 # Where the fault of the write-ahead log is mended, https://sqlite.org/wal.html#walresetbug: from

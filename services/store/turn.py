@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from services.errors import StorageUnwell
+
 LOOK_SECONDS = 0.0002  # about half of what a commit takes
+MOST_SECONDS = 5.0  # together with SQLite's own wait still within what carriers wait
 
 
 class Turn:
@@ -22,8 +25,14 @@ class Turn:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Wait for the turn and hold it; a process that dies gives it up."""
+        """Wait for the turn and hold it; a process that dies gives it up.
+
+        Raises ``StorageUnwell`` when it does not come.
+        """
+        end = time.monotonic() + MOST_SECONDS
         while not self._try():
+            if time.monotonic() > end:
+                raise StorageUnwell("Another process has been writing for too long.")
             time.sleep(LOOK_SECONDS)
         try:
             yield

@@ -102,6 +102,8 @@ class Writer:
             with self._between():
                 self._commit_some()
             self._bell.ring()
+        except StorageUnwell as error:  # it would be the same for all who wait
+            self._end(self._take(len(self._waiting)), error)
         finally:
             if not ticket.done:
                 self._leave(ticket)
@@ -114,7 +116,7 @@ class Writer:
                 self._waiting[0].called.set()
 
     def _commit_some(self) -> None:
-        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_TOGETHER))]
+        batch = self._take(min(len(self._waiting), MOST_TOGETHER))
         try:
             self._commit(batch)
         except BaseException as error:
@@ -123,7 +125,14 @@ class Writer:
             else:
                 for ticket in batch:
                     self._commit_alone(ticket)
+        self._end(batch)
+
+    def _take(self, count: int) -> list[_Ticket]:
+        return [self._waiting.popleft() for _ in range(count)]
+
+    def _end(self, batch: list[_Ticket], error: StorageUnwell | None = None) -> None:
         for ticket in batch:
+            ticket.error = error or ticket.error
             ticket.done = True
             ticket.called.set()
 
