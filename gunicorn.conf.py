@@ -194,11 +194,15 @@ def when_ready(server: Any) -> None:
     """Say where everything is."""
     inside = Path(sys.prefix).parent == HOUSE
     flask = f"{Path(sys.prefix).name}/bin/flask" if inside else "flask"
+    key = "Their password is ADMIN_PASSWORD in .env."
+    if _service.admin_password is None:
+        key = "They are closed until ADMIN_PASSWORD is set in .env."
     lines = [f"{_service.app_name} is running on {_environment.local_url}"]
     if "sandbox" in _environment.carriers:
         lines += [f"  Sandbox, to try it without a carrier:  {_environment.local_url}/sandbox"]
     lines += [
         f"  The operator's pages:                  {_environment.local_url}/admin/",
+        f"    {key}",
         f"  Phone app:                             {_environment.local_url}/phone/",
         f"  Health:                                {_environment.local_url}/ready",
         f"  API for apps:                          {_environment.local_url}/api/v1/openapi.json",
@@ -206,10 +210,6 @@ def when_ready(server: Any) -> None:
         f"  A code to pair a phone app of 201's:   {flask} devices pair 201",
         f"  A token for a server of 201's:         {flask} devices add 201 --name server",
     ]
-    if _service.admin_password is None:
-        lines += ["  The operator's pages are closed until ADMIN_PASSWORD is set in .env."]
-    else:
-        lines += ["  Their password is ADMIN_PASSWORD in .env."]
     if not _service.delivery_worker:
         lines += [f"  It only serves. What delivers, elsewhere: {flask} worker"]
     print("\n".join(lines), file=sys.stderr, flush=True)

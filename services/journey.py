@@ -83,6 +83,8 @@ def _webhook(on: list[Carrier]) -> Step:
         words = "The carrier calls this server when a text comes in."
     elif refused and (refusal := refused[0].refusal):
         words = f"A call was refused. {refusal.words}"
+    elif [one.name for one in silent] == [Sandbox.name]:
+        words = "Send a text from the sandbox, the phone outside."
     elif silent:
         words = (
             f"Paste the webhook's address at {_listed([one.title for one in silent])}, then text "
