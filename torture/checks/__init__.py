@@ -3,6 +3,7 @@
 from torture.check import Check
 from torture.checks import (
     brute_force,
+    busy_database,
     carrier_answers,
     clock_jumps,
     dead_letters,
@@ -40,6 +41,7 @@ CHECKS: tuple[Check, ...] = (
     syscall_kills.CHECK,
     power_cuts.CHECK,
     disk_trouble.CHECK,
+    busy_database.CHECK,
     repeats.CHECK,
     settings_trouble.CHECK,
     clock_jumps.CHECK,

@@ -1,5 +1,5 @@
-"""G3: killed at the system calls of one inbound text, one push, one reply, one send, one save of
-Message Settings, one migration and one backup. With ``kill_points`` these are K1 to K20.
+"""G3: killed at the system calls of one inbound text, one push, one picture, one reply, one send,
+one save of Message Settings, one migration and one backup. With ``kill_points`` these are K1 to K20.
 """
 
 import json
@@ -9,14 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.street import webhook
 from tests.server import Server
 from torture import strace
 from torture.check import Check, Figures, Scale
 from torture.checks.random_kills import TOO_EARLY
-from torture.ground import NUMBER, Broken, Ground, delivering, demand, serving, wait_until
-from torture.traffic import App, Carrier, Line, integrity, kept
+from torture.ground import HOOK, NUMBER, Broken, Ground, delivering, demand, serving, wait_until
+from torture.traffic import App, Carrier, Line, integrity, kept, rows
 
 STORING = ("pwrite64", "fsync", "fdatasync", "sendto")  # the last one: stored, and not told yet
+FILING = ("write", "fsync", "rename")
+PICTURE = b"GIF89a" + bytes(200_000)
 SMALL = 2
 
 
@@ -42,10 +45,10 @@ class Sweep:
 
     def process(
         self, name: str, find: Callable[[Server], int], begin: Callable[[], object],
-        end: Callable[[], object],
+        end: Callable[[], object], calls: tuple[str, ...] = STORING,
     ) -> None:  # fmt: skip
         """Kill the process that ``find`` finds at the calls of what begins and ends."""
-        for call in STORING:
+        for call in calls:
             with strace.attached(find(self.server), self.log(), call):
                 begin()
                 end()
@@ -84,6 +87,26 @@ class Sweep:
     def pushed(self) -> None:
         """Wait until every text was pushed."""
         wait_until(lambda: len(self.pushes()) >= self.texts, "the push of a text")
+
+    def picture(self) -> None:
+        """A text with a picture comes in."""
+        self.texts += 1
+        [event] = json.loads(webhook(self.texts, NUMBER))
+        offered = self.ground.bandwidth.offer(f"{self.texts}.gif", "image/gif", PICTURE)
+        event["message"]["media"] = [offered]
+        line, call = Line(self.server), json.dumps([event]).encode()
+        wait_until(lambda: 200 <= line.call("POST", HOOK, call)[0] < 300, "a picture's text")
+
+    def kept_picture(self) -> None:
+        """Wait until every picture is there, whole."""
+        look = "SELECT id, state, size FROM attachments"
+        wait_until(
+            lambda: all(state == "kept" for _, state, _ in rows(self.server.storage, look)),
+            "a picture",
+        )
+        for file_id, _, size in rows(self.server.storage, look):
+            [file] = (self.server.storage / "media").rglob(file_id)
+            demand(file.read_bytes() == PICTURE, f"a picture of {size} bytes is not whole")
 
     def reply(self) -> None:
         """The app answers."""
@@ -141,6 +164,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
     web = lambda server: serving(server)[0]  # noqa: E731
     sweep.process("inbound", web, sweep.text, sweep.pushed)
     sweep.process("push", delivering, sweep.text, sweep.pushed)
+    sweep.process("picture", delivering, sweep.picture, sweep.kept_picture, FILING)
     sweep.process("reply", web, sweep.reply, sweep.ended)
     sweep.process("send", delivering, sweep.reply, sweep.ended)
     sweep.command("settings", "fsync", 1, sweep.save)

@@ -1,0 +1,74 @@
+"""F6: somebody else holds SQLite's lock, as a careless tool beside Textbridge may."""
+
+import sqlite3
+import time
+from contextlib import closing
+from functools import partial
+
+from torture.check import Check, Figures, Mutant, Scale
+from torture.ground import Ground, demand, wait_until
+from torture.traffic import Carrier, Line, at_once, kept
+
+PATIENCE = 10.0  # seconds that Bandwidth waits for an answer
+
+
+def run(ground: Ground, scale: Scale) -> Figures:
+    """Lock the database under traffic, let go, and count."""
+    hold = scale.pick(14.0, 60.0)
+    server = ground.started(WEB_CONCURRENCY="2")
+    carrier = Carrier(server)
+    carrier.send(range(50))
+    answers: list[tuple[int, float]] = []
+    with closing(sqlite3.connect(server.storage / "textbridge.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        end = time.monotonic() + hold
+
+        def knock(first: int) -> None:
+            line, index = Line(server), first
+            while time.monotonic() < end - PATIENCE:
+                start = time.monotonic()
+                status = carrier.post(line, index)
+                answers.append((status, time.monotonic() - start))
+                index += 1
+
+        at_once([partial(knock, 1000 * part) for part in range(1, 7)])
+        longest = max(seconds for _, seconds in answers)
+        taken = sum(200 <= status < 300 for status, _ in answers)
+        demand(taken == 0, f"{taken} texts were acknowledged while nothing could be written")
+        demand(longest < PATIENCE, f"an answer took {longest:.1f} s; the carrier had hung up")
+        other.execute("ROLLBACK")
+    start = time.monotonic()
+    carrier.send(range(50, 100))
+    back = time.monotonic() - start
+    count = len(carrier.acknowledged)
+    wait_until(lambda: len(set(ground.receiver.ids)) >= count, "a push for each text")
+    server.stop()
+    demand(sorted(kept(server.storage)) == sorted(carrier.acknowledged), "texts are lost or twice")
+    return {
+        "refused while locked": len(answers),
+        "false 2xx": taken,
+        "seconds of the longest answer": round(longest, 1),
+        "seconds until 50 texts were taken afterwards": round(back, 1),
+    }
+
+
+CHECK = Check(
+    name="busy_database",
+    claim="While somebody else locks the database, carriers get their 503 before they hang up, and "
+    "afterwards it goes on by itself.",
+    run=run,
+    mutants=(
+        Mutant(
+            "services/store/turn.py",
+            "MOST_SECONDS = 5.0",
+            "MOST_SECONDS = 600.0",
+            "who waits for another process waits for ever",
+        ),
+        Mutant(
+            "services/store/engine.py",
+            "BUSY_MILLISECONDS = 3000",
+            "BUSY_MILLISECONDS = 30000",
+            "SQLite waits longer than carriers do",
+        ),
+    ),
+)
