@@ -64,11 +64,5 @@ CHECK = Check(
             "MOST_SECONDS = 600.0",
             "who waits for another process waits for ever",
         ),
-        Mutant(
-            "services/store/engine.py",
-            "BUSY_MILLISECONDS = 3000",
-            "BUSY_MILLISECONDS = 30000",
-            "SQLite waits longer than carriers do",
-        ),
     ),
 )

@@ -1,5 +1,6 @@
 """G3: killed at the system calls of one inbound text, one push, one picture, one reply, one send,
-one save of Message Settings, one migration and one backup. With ``kill_points`` these are K1 to K20.
+one save of Message Settings, one migration and one backup. With ``kill_points`` these are K1 to
+K20.
 """
 
 import json
