@@ -372,7 +372,7 @@ def test_no_text_can_come_while_the_copy_is_made(old: Path, postgres_url: str) -
         server = desk(old)
         server.start(wait=False)
         try:
-            assert server.process.wait(timeout=30) != 0
+            assert server.process.wait(timeout=90) != 0
         finally:
             if server.process.poll() is None:
                 server.kill_tree()
