@@ -16,6 +16,7 @@ const NEAR = 120; // pixels from the end that still count as the end
 
 export class Talk {
   constructor(back) {
+    this.back = back;
     this.pane = document.getElementById("talk");
     this.face = avatar();
     this.name = el("bdi", { class: "talk-name" });
@@ -92,7 +93,8 @@ export class Talk {
       await state.open(id);
       if (this.id === id) this.#markRead();
     } catch (error) {
-      if (!(error instanceof Unreachable)) throw error; // what this device has kept is shown
+      if (error instanceof Refused && error.status === 404) this.id === id && this.back(); // it was deleted
+      else if (!(error instanceof Unreachable)) throw error; // what this device has kept is shown
     }
   }
 

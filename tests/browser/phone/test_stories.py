@@ -528,3 +528,19 @@ def test_a_conversation_that_is_not_in_the_list_yet_is_found(phone: Open, world:
     page.get_by_label("Search").fill(old[2:])
     row(page, spoken(old)).click()
     said(page, "long ago").wait_for()
+
+
+def test_a_conversation_that_the_operator_deletes_leaves_the_screen(
+    phone: Open, world: World, complaints: list[str]
+) -> None:
+    peer = world.peer()
+    page = phone()
+    world.text(peer, "Forget me")
+    enter(page, spoken(peer))
+    said(page, "Forget me").wait_for()
+    gone = world.server.flask("people", "forget", peer, "--yes")
+    assert gone.returncode == 0, gone.stderr
+    said(page, "Forget me").wait_for(state="hidden")
+    row(page, spoken(peer)).wait_for(state="hidden")
+    page.get_by_role("heading", name="Messages", exact=True).wait_for()
+    complaints[:] = [each for each in complaints if "404" not in each]
