@@ -31,6 +31,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
+from tests.fakes.serving import Serving
+
 E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 SENDER = re.compile(r"\+[1-9][0-9]{6,14}|(?=.*[A-Za-z])[A-Za-z0-9 _&+-]{1,11}", re.ASCII)
 KEYS = {"applicationId", "from", "to", "text", "media", "tag", "priority", "expiration"}
@@ -93,7 +95,7 @@ class Post:
         return bool(self.statuses) and 200 <= self.statuses[-1] < 300
 
 
-class FakeBandwidth:
+class FakeBandwidth(Serving):
     """The server. Everything it has seen may be read at any time; lists only grow.
 
     ``accepted`` is the ledger: every message that was taken, as answered. ``fates`` are the
@@ -132,13 +134,9 @@ class FakeBandwidth:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._posting: list[threading.Thread] = []
-        self._server = _Server(self, port)
+        self._server: _Server = _Server(self, port)
 
     # For tests
-
-    def __enter__(self) -> "FakeBandwidth":
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._closing.set()

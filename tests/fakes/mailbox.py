@@ -6,11 +6,12 @@ import socketserver
 import sys
 import threading
 from email.message import EmailMessage
-from types import TracebackType
 from typing import Any
 
+from tests.fakes.serving import Serving
 
-class Mailbox:
+
+class Mailbox(Serving):
     """Speaks enough SMTP to take mail; ``mails`` are what came, ``refusals`` are said first."""
 
     def __init__(self, port: int = 0) -> None:
@@ -71,19 +72,6 @@ class Mailbox:
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.mails) >= count, seconds), "no mail came"
             return list(self.mails)
-
-    def __enter__(self) -> "Mailbox":
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 class _Server(socketserver.ThreadingTCPServer):

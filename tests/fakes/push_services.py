@@ -6,13 +6,11 @@ Proofs are judged by PyJWT and bodies opened by http-ece: by other hands than th
 import base64
 import json
 import re
-import sys
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -25,6 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
+
+from tests.fakes.serving import QuietServer, Serving
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def unplain(written: str) -> bytes:
     return base64.urlsafe_b64decode(written + "=" * (-len(written) % 4))
 
 
-class PushService:
+class PushService(Serving):
     """An HTTP server. ``taken`` is what came through, as the app would see it, with its headers;
     ``wrong`` what was not as it should be. ``answers`` are given first, after every check."""
 
@@ -84,7 +84,7 @@ class PushService:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = _Server(("127.0.0.1", 0), Handler)
+        self._server = QuietServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def _answer(self, path: str, headers: dict[str, str], body: bytes) -> Answer:
@@ -125,27 +125,6 @@ class PushService:
             arrived = self._changed.wait_for(lambda: len(self.taken) >= count, seconds)
             assert arrived, f"only {len(self.taken)} of {count} came; {self.wrong}"
             return [seen for _, seen in self.taken]
-
-    def __enter__(self) -> "PushService":
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], OSError):  # callers may hang up at any time
-            super().handle_error(request, client_address)
 
 
 class BrowserPush(PushService):

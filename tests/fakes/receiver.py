@@ -2,19 +2,19 @@
 
 import base64
 import json
-import sys
 import threading
 from collections import deque
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from standardwebhooks import Webhook
 
+from tests.fakes.serving import QuietServer, Serving
+
 SECRET = "whsec_" + base64.b64encode(b"a secret of the tests, 32 bytes!").decode()
 
 
-class Receiver:
+class Receiver(Serving):
     """Keeps every push that is properly signed; ``answers`` are given before 204s."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Receiver:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = _Server(("127.0.0.1", 0), Handler)
+        self._server = QuietServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/push"
 
     @property
@@ -65,24 +65,3 @@ class Receiver:
             arrived = self._changed.wait_for(lambda: len(self.pushes) >= count, seconds)
             assert arrived, f"only {len(self.pushes)} of {count} pushes came"
             return list(self.pushes)
-
-    def __enter__(self) -> "Receiver":
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], OSError):  # callers may hang up at any time
-            super().handle_error(request, client_address)

@@ -15,12 +15,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.fakes.bandwidth import Answer
+from tests.fakes.serving import Serving
 
 TOKEN = "a-ringotel-key-of-the-tests"
 ORG = "15000000000000000000"
 
 
-class FakeRingotel:
+class FakeRingotel(Serving):
     """The server. ``shown`` has (extension, peer, type, content); ``calls`` every method asked."""
 
     def __init__(self) -> None:
@@ -52,14 +53,6 @@ class FakeRingotel:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-
-    def __enter__(self) -> "FakeRingotel":
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     @property
     def env(self) -> dict[str, str]:

@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from services.config import load
 from services.http import Http
 from services.media.s3 import S3, S3Settings
+from tests.fakes.serving import Serving
 
 ACCESS_KEY, SECRET_KEY = "AKIDOFTHETESTS", "the/secret+of=the tests"
 BUCKET, REGION = "textbridge-media", "eu-central-1"
@@ -65,7 +65,7 @@ class Fault:
     done: bool = False  # the request is carried out before its answer goes wrong
 
 
-class S3Server:
+class S3Server(Serving):
     """One bucket in memory. ``faults`` come first, one for each request; ``broken`` comes always.
 
     ``calls`` are (method, key) of every request that was properly signed.
@@ -212,16 +212,6 @@ class S3Server:
             return 400, "XAmzContentSHA256Mismatch"
         return None
 
-    def __enter__(self) -> "S3Server":
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._released.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().__exit__()

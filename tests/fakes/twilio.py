@@ -26,6 +26,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from tests.fakes.bandwidth import Answer, Odd, Trouble
+from tests.fakes.serving import Serving
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}", re.ASCII)
@@ -34,7 +35,7 @@ FIELDS = {"To", "From", "Body", "MediaUrl", "MessagingServiceSid", "StatusCallba
 FORM = "application/x-www-form-urlencoded"
 
 
-class FakeTwilio:
+class FakeTwilio(Serving):
     """The server. ``accepted`` is the ledger of what was taken to be sent, oldest first.
 
     ``fates`` are told of each message at its ``StatusCallback``: a status, or one with its code.
@@ -60,15 +61,10 @@ class FakeTwilio:
         self._closing = threading.Event()
         self._server = _Server(self)
 
-    def __enter__(self) -> "FakeTwilio":
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
     def __exit__(self, *_: object) -> None:
         self._closing.set()
         self.settle()
-        self._server.shutdown()
-        self._server.server_close()
+        super().__exit__()
 
     @property
     def origin(self) -> str:

@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 from tests.fakes.bandwidth import Answer, Odd, Trouble
+from tests.fakes.serving import Serving
 
 NUMBER = re.compile(r"[1-9][0-9]{10,14}|[0-9]{5,6}", re.ASCII)
 FILE = re.compile(r"file_urls\[([0-9])\]", re.ASCII)
@@ -28,7 +29,7 @@ KEYS = {
 }  # fmt: skip
 
 
-class FakeVoipInnovations:
+class FakeVoipInnovations(Serving):
     """The server. ``accepted`` is the ledger, ``requests`` has (method, path, status) of all."""
 
     def __init__(self) -> None:
@@ -41,14 +42,9 @@ class FakeVoipInnovations:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
 
-    def __enter__(self) -> "FakeVoipInnovations":
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
     def __exit__(self, *_: object) -> None:
         self._closing.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().__exit__()
 
     @property
     def base_url(self) -> str:

@@ -23,13 +23,14 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.fakes.bandwidth import Answer, Trouble
+from tests.fakes.serving import Serving
 
 Odd = Trouble | Answer | str  # a text is a status
 FORM = "application/x-www-form-urlencoded"
 SOAP = Answer(500, b'<?xml version="1.0"?><SOAP-ENV:Fault/>', {"Content-Type": "text/xml"})
 
 
-class FakeVoipMs:
+class FakeVoipMs(Serving):
     """The server. Everything it has seen may be read at any time; lists only grow."""
 
     def __init__(self) -> None:
@@ -49,14 +50,9 @@ class FakeVoipMs:
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.fake = self
 
-    def __enter__(self) -> "FakeVoipMs":
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
     def __exit__(self, *_: object) -> None:
         self._closing.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().__exit__()
 
     @property
     def base_url(self) -> str:

@@ -31,6 +31,7 @@ import requests
 
 from services.segments import count
 from tests.fakes.bandwidth import Answer, Odd, Trouble
+from tests.fakes.serving import Serving
 
 PHONE = re.compile(r"\+?[1-9][0-9]{7,14}|[0-9]{3,8}", re.ASCII)
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -45,7 +46,7 @@ FILTERS = {
 }
 
 
-class FakeWavix:
+class FakeWavix(Serving):
     """The server. Everything it has seen may be read at any time; lists only grow.
 
     ``accepted`` is the ledger: every message that was taken, as listed. ``fates`` are the statuses
@@ -86,14 +87,9 @@ class FakeWavix:
 
     # For tests
 
-    def __enter__(self) -> "FakeWavix":
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
     def __exit__(self, *_: object) -> None:
         self._closing.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().__exit__()
 
     @property
     def base_url(self) -> str:

@@ -1,19 +1,17 @@
 """F26-F29: carriers' media hosts that hang, lie, send bombs, redirect or have nothing."""
 
 import json
-import sys
 import threading
 import zlib
 from collections import Counter
 from contextlib import suppress
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from time import monotonic, sleep
-from types import TracebackType
-from typing import Any
 
 from tests.fakes.receiver import Receiver
+from tests.fakes.serving import QuietServer, Serving
 from torture.check import Check, Figures, Mutant, Scale
 from torture.clock import WallClock
 from torture.ground import NUMBER, Ground, delivering, demand, wait_until
@@ -40,7 +38,7 @@ def bomb() -> bytes:
     return b"".join([*parts, packer.flush()])
 
 
-class Host:
+class Host(Serving):
     """A media host; what a file's name begins with says how it misbehaves."""
 
     def __init__(self) -> None:
@@ -124,30 +122,12 @@ class Host:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = _Server(("127.0.0.1", 0), Handler)
+        self._server = QuietServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/api/v2"
 
-    def __enter__(self) -> "Host":
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._closing.set()
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], OSError):  # callers may hang up at any time
-            super().handle_error(request, client_address)
+        super().__exit__()
 
 
 class Timed(Receiver):
