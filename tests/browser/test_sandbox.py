@@ -256,9 +256,9 @@ def test_the_commands_follow_hide_their_tokens_and_work(sandbox: Open, server: S
 
 def copied(page: Any, name: str) -> str:
     """What the button beside a command puts on the clipboard."""
-    box = page.locator(f"[data-command={name}]")
-    box.get_by_role("button", name="Copy").click()
-    box.get_by_role("button", name="Copied").wait_for()
+    page.evaluate("navigator.clipboard.writeText('')")
+    page.locator(f"[data-command={name}]").get_by_role("button").click()
+    page.wait_for_function("async () => await navigator.clipboard.readText() !== ''")
     return str(page.evaluate("navigator.clipboard.readText()"))
 
 

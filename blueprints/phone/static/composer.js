@@ -86,23 +86,37 @@ export class Composer {
     if (this.key) drafts.set(this.key, { text: this.field.value, files: this.#files });
   }
 
+  // The field is free at once, for the next message may be written while this one is put on disk.
   async #submit() {
-    if (this.isEmpty || this.busy) return;
-    this.busy = true;
-    const written = { text: this.field.value.trim(), files: this.#files.map(({ blob, name }) => ({ blob, name })) };
+    if (this.isEmpty) return;
+    const { key } = this;
+    const written = { text: this.field.value.trim(), files: this.#files };
+    this.#write("", []);
+    this.emoji.hidden = true;
+    this.#complain("");
+    this.focus();
     try {
-      await this.send(written);
-      this.#files = [];
-      this.field.value = "";
-      this.emoji.hidden = true;
-      this.#complain("");
-      this.#keepDraft();
+      await this.send({ text: written.text, files: written.files.map(({ blob, name }) => ({ blob, name })) });
     } catch (error) {
+      this.#putBack(key, written);
       this.#complain(error.name === "QuotaExceededError" ? "This device has no room to keep it." : error.message);
     }
-    this.busy = false;
+  }
+
+  #write(text, files) {
+    this.field.value = text;
+    this.#files = files;
+    this.#keepDraft();
     this.#changed();
-    this.focus();
+  }
+
+  // What could not be put on disk comes before what was written since.
+  #putBack(key, { text, files }) {
+    this.#keepDraft();
+    const since = drafts.get(key);
+    const both = { text: [text, since.text].filter(Boolean).join("\n"), files: [...files, ...since.files] };
+    if (key === this.key) this.#write(both.text, both.files);
+    else drafts.set(key, both);
   }
 
   async #take(files, event) {

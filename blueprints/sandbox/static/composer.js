@@ -7,6 +7,7 @@ export class Composer {
     this.field = this.form.querySelector("textarea");
     this.problem = this.form.querySelector(".problem");
     this.send = send;
+    this.turn = Promise.resolve();
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.submit();
@@ -28,22 +29,29 @@ export class Composer {
     for (const control of this.form.elements) control.disabled = !on;
   }
 
-  async submit(file = null) {
+  // The field is free at once; what is written meanwhile is sent after this.
+  submit(file = null) {
     const text = this.field.value.trim();
-    if ((!text && !file) || this.busy) return;
-    this.busy = true;
+    if (!text && !file) return;
+    this.#write("");
     this.problem.hidden = true;
+    this.field.focus();
+    this.turn = this.turn.then(() => this.#hand(text, file));
+  }
+
+  async #hand(text, file) {
     try {
       await this.send(text, file);
-      this.field.value = "";
-      this.#grow();
     } catch (error) {
+      this.#write([text, this.field.value].filter(Boolean).join("\n"));
       this.problem.textContent = error.message;
       this.problem.hidden = false;
-    } finally {
-      this.busy = false;
     }
-    this.field.focus();
+  }
+
+  #write(text) {
+    this.field.value = text;
+    this.#grow();
   }
 
   #grow() {

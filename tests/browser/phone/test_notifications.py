@@ -105,8 +105,9 @@ def test_what_is_pushed_is_shown_and_opens_its_conversation(
     page.keyboard.press("Escape")
     peer = world.peer()
     world.api("PUT", f"/contacts/{peer}", "203", json={"name": "Ann Example"})
-    page.reload()  # it has the names now
-    page.get_by_role("heading", name="Messages", exact=True).wait_for()
+    page.reload()
+    kept = "async () => (await (await import('/phone/db.js')).all('contacts')).map((c) => c.name)"
+    eventually(lambda: "Ann Example" in page.evaluate(kept))
     before = len(service.taken)
     world.text(peer, "Are you awake?", to=SINGLE)
     told = service.wait_for(before + 1)[-1]
@@ -136,7 +137,8 @@ def deliver(page: Any, server: Server, told: dict[str, Any]) -> None:
         lambda event: registrations.extend(r["registrationId"] for r in event["registrations"]),
     )
     browser.send("ServiceWorker.enable")
-    page.wait_for_timeout(200)
+    while not registrations:
+        page.wait_for_timeout(20)
     browser.send(
         "ServiceWorker.deliverPushMessage",
         {"origin": server.url, "registrationId": registrations[-1], "data": json.dumps(told)},

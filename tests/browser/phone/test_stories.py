@@ -191,6 +191,51 @@ def test_an_answer_that_is_lost_on_the_way_sends_nothing_twice(
     complaints.clear()  # the lost answer, as the browser notes it
 
 
+SLOW_DISK = """() => {
+    const real = Object.getOwnPropertyDescriptor(IDBTransaction.prototype, "oncomplete");
+    const late = function (done) { real.set.call(this, () => setTimeout(done, 400)); };
+    Object.defineProperty(IDBTransaction.prototype, "oncomplete", { ...real, set: late });
+}"""
+FULL_DISK = """() => {
+    window.put = IDBObjectStore.prototype.put;
+    IDBObjectStore.prototype.put = function (item) {
+        if (this.name === "outbox") throw new DOMException("full", "QuotaExceededError");
+        return window.put.call(this, item);
+    };
+}"""
+
+
+def test_one_may_write_on_while_the_last_one_is_put_on_disk(phone: Open, world: World) -> None:
+    peer, page = world.peer(), phone()
+    world.text(peer, "hi")
+    enter(page, spoken(peer))
+    said(page, "hi").wait_for()
+    page.evaluate(SLOW_DISK)
+    for text in ("one", "two", "three"):
+        page.locator(".composer textarea").press_sequentially(text)
+        page.keyboard.press("Enter")
+    said(page, "three").get_by_text("Sent", exact=True).wait_for()
+    assert [m["text"] for m in world.messages(peer)] == ["hi", "one", "two", "three"]
+    assert page.locator(".composer textarea").input_value() == ""
+
+
+def test_what_has_no_room_on_the_device_stays_where_it_was_written(
+    phone: Open, world: World
+) -> None:
+    peer, page = world.peer(), phone()
+    world.text(peer, "hi")
+    enter(page, spoken(peer))
+    said(page, "hi").wait_for()
+    page.evaluate(FULL_DISK)
+    write(page, "No room for this")
+    page.get_by_role("alert").get_by_text("This device has no room to keep it.").wait_for()
+    assert page.locator(".composer textarea").input_value() == "No room for this"
+    page.evaluate("() => void (IDBObjectStore.prototype.put = window.put)")
+    page.keyboard.press("Enter")
+    said(page, "No room for this").get_by_text("Sent", exact=True).wait_for()
+    assert [m["text"] for m in world.messages(peer)] == ["hi", "No room for this"]
+
+
 def test_two_windows_send_what_waits_once(phone: Open, world: World, complaints: list[str]) -> None:
     peer, page = world.peer(), phone()
     world.text(peer, "hi")
