@@ -1,51 +1,44 @@
 """G25: five hundred callers who never finish their requests, and the others beside them.
 
-Without a proxy in front: each holds a connection with half a head, half a body, or an answer that
-it does not read. The documented proxy (docs/deploy.md) keeps them away before that.
+Without a proxy in front: each holds a connection with half a head, half a body, nothing, or an
+answer that it does not read. With the documented one: ``front_proxy``.
 """
 
 import socket
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
-from time import perf_counter, sleep
+from time import perf_counter
 
 from bench.street import webhook
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import HOOK, NUMBER, Ground, bearer, delivering, demand, serving
+from torture.ground import HOOK, NUMBER, Ground, bearer, delivering, demand, serving, wait_until
 from torture.traffic import Line
 
 SLOW = 500
 LEAST_SHARE = 0.5  # of the pace without them; measured beside others on two cores
 MOST_SECONDS = 2.0  # for one look at /up
-HALVES = (
-    b"GET /up HTTP/1.1\r\nHost: x\r\nX-Slow: ",
-    b"POST " + HOOK.encode() + b" HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-    b"Content-Length: 100000\r\n\r\n[",
-    b"POST /api/v1/media HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 2000000"
-    b"\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n",
-    b"",
-)
+FILE = 1_000_000  # bytes: more than fits into the buffers of a connection
+FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 
 
 def run(ground: Ground, scale: Scale) -> Figures:
     """Measure alone, then beside the slow ones, in one run."""
     server, texts = ground.started(), scale.pick(100, 1_000)
     delivering(server)
-    token = bearer(server).encode()
+    token = bearer(server)
+    kinds = halves(token, upload(server, token))
     line = Line(server)
     _paces(server, line, 0, texts // 2)  # warm
     alone = _paces(server, line, texts, texts)
     with ExitStack() as stack:
-        slow = [stack.enter_context(_slow(server, n, token)) for n in range(SLOW)]
-        sleep(0.5)
-        held = sum(_connections(pid) for pid in serving(server))
+        slow = [stack.enter_context(_slow(server, kinds[n % len(kinds)])) for n in range(SLOW)]
+        wait_until(lambda: held(server) >= SLOW, "a connection for each slow caller", 30)
         beside = _paces(server, line, 10 * texts, texts)
         for each in slow:  # one more byte each, as they do
             each.send(b"x")
         again = _paces(server, Line(server), 20 * texts, texts)
-    demand(held >= SLOW, f"only {held} of {SLOW} slow callers were let in: nothing is shown")
     share = median(alone.webhooks) / median([*beside.webhooks, *again.webhooks])
     slowest = max(*beside.looks, *again.looks)
     demand(share > LEAST_SHARE, f"webhooks at {share:.0%} of their pace")
@@ -82,15 +75,56 @@ def _paces(server: Server, line: Line, first: int, count: int) -> _Paces:
     return paces
 
 
-def _slow(server: Server, n: int, token: bytes) -> socket.socket:
-    line = socket.create_connection(("127.0.0.1", server.port), timeout=10)
-    half = HALVES[n % len(HALVES)]
-    line.sendall(half.replace(b"%s", token))
+def form(size: int) -> bytes:
+    """A form with a file of so many bytes; its headers are ``FORM``."""
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+    start = b"\0\0\0\x18ftypmp42"
+    return head + start + bytes(size - len(start)) + b"\r\n--x--\r\n"
+
+
+def upload(server: Server, token: str) -> str:
+    """Upload a file; returns its id."""
+    head = {"Authorization": f"Bearer {token}", **FORM}
+    status, told = Line(server).call("POST", "/api/v1/media", form(FILE), **head)
+    demand(status == 201, f"a file was answered {status}")
+    return str(told["id"])
+
+
+def halves(token: str, file: str) -> tuple[bytes, ...]:
+    """What each kind of slow caller sends; the last one does not read its answer, the file."""
+    head = b" HTTP/1.1\r\nHost: x\r\n"
+    known = head + f"Authorization: Bearer {token}\r\n".encode()
+    return (
+        b"GET /up" + head + b"X-Slow: ",
+        b"POST " + HOOK.encode() + head + b"Content-Length: 100000\r\n\r\n[",
+        b"POST /api/v1/media" + known + b"Content-Length: 2000000\r\n"
+        b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n",
+        b"",
+        f"GET /api/v1/media/{file}".encode() + known + b"\r\n",
+    )
+
+
+def narrow(port: int) -> socket.socket:
+    """A connection on which hardly anything waits to be read."""
+    line = socket.socket()
+    line.settimeout(10)
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    line.connect(("127.0.0.1", port))
     return line
 
 
+def _slow(server: Server, half: bytes) -> socket.socket:
+    line = narrow(server.port)
+    line.sendall(half)
+    return line
+
+
+def held(server: Server) -> int:
+    """How many sockets the processes that serve have open."""
+    return sum(_connections(pid) for pid in serving(server))
+
+
 def _connections(pid: int) -> int:
-    """How many sockets a process has open."""
     found = 0
     for handle in Path(f"/proc/{pid}/fd").iterdir():
         try:
