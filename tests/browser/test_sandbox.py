@@ -31,7 +31,9 @@ HOSTILE = [
     "--><!-- ]]> <![CDATA[ x",
     "line one\nline two\n\tand a tab",
     "שלום \u202etxet desrever\u202c 日本 🌉",
+    "\u2066\u2067\u2068 left open, \u200fand a mark",
     "x" * 1500,
+    "\U0001f600" * 2000,
 ]
 
 

@@ -3,13 +3,12 @@
 import os
 import threading
 from itertools import count
-from time import sleep
 
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import Ground, demand
+from torture.ground import Ground, demand, wait_until
 from torture.mounts import FailingDisk
-from torture.traffic import Carrier, Line, integrity, kept
+from torture.traffic import Carrier, Line, at_once, integrity, kept
 
 LINES = 4
 
@@ -51,25 +50,25 @@ def _fail_under_load(
 ) -> list[tuple[int, int]]:
     """The texts that were refused, each with the status of its answer."""
     refused: list[tuple[int, int]] = []
-    before = len(carrier.acknowledged)
+    before, over = len(carrier.acknowledged), threading.Event()
 
     def post() -> None:
         line = Line(server)
-        while len(refused) < 100:
+        while not over.is_set():
             index = next(numbers)
             status = carrier.post(line, index)
             if not 200 <= status < 300:
                 refused.append((index, status))
 
-    posting = [threading.Thread(target=post, daemon=True) for _ in range(LINES)]
-    for thread in posting:
-        thread.start()
-    while len(carrier.acknowledged) < before + 100:
-        sleep(0.01)
-    disk.fail()
-    for thread in posting:
-        thread.join(60)
-    demand(len(refused) >= 100, "the disk was read-only, and texts were taken")
+    def look() -> None:
+        try:
+            wait_until(lambda: len(carrier.acknowledged) >= before + 100, "a hundred texts")
+            disk.fail()
+            wait_until(lambda: len(refused) >= 100, "the refusal of texts on a read-only disk", 20)
+        finally:
+            over.set()
+
+    at_once([look, *[post] * LINES])
     status, _ = Line(server).call("GET", "/ready")
     demand(status == 503, f"on a read-only disk /ready answers {status}")
     return refused
