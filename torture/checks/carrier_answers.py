@@ -12,7 +12,7 @@ from tests.fakes.bandwidth import Answer, Trouble
 from torture import moody
 from torture.check import Check, Figures, Mutant, Scale
 from torture.clock import WallClock
-from torture.ground import EXTENSION, Ground, demand, wait_until
+from torture.ground import EXTENSION, Broken, Ground, demand, wait_until
 from torture.traffic import App, open_jobs, sent
 
 
@@ -89,7 +89,11 @@ def run(ground: Ground, scale: Scale) -> Figures:
         sleep(0.3)
         return not any(map(oddly_ended, carriers))
 
-    wait_until(settled, f"the right end of all {[oddly_ended(n) for n in carriers]}", 40)
+    try:
+        wait_until(settled, "the end of all", 40)
+    except Broken:
+        seen = {name: oddly_ended(name) for name in carriers}
+        raise Broken(f"an end that does not follow from what was taken: {seen}") from None
     strayed = [path for _, path, _ in bandwidth.requests if "elsewhere" in path]
     demand(not strayed, f"{len(strayed)} redirects were followed")
     # What a jump of the clock has made late is caught up on; what is lost stays lost.

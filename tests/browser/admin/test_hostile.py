@@ -18,7 +18,7 @@ from tests.conftest import NUMBER, PEER, settings_file
 from tests.server import Server, running_server
 
 MARKS = "\u202egnp.exe\u2066 \u200f"
-LONG = f"{' '.join(HOSTILE)} {MARKS}"
+LONG = f"{' '.join(HOSTILE)} {MARKS} " + "\U0001f600" * 2000
 SHORT = f"<img src=x onerror=\"document.title='taken'\"> {MARKS}"
 STRANGE = "img[src=x], svg[onload], iframe, a[href^=javascript], #taken, [onerror], style"
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
