@@ -27,6 +27,7 @@ from services.values import (
     one_of,
     origins,
     per_second,
+    postgresql,
     strong_secret,
     switch,
     text,
@@ -241,6 +242,7 @@ class ServiceSettings:
     )
     database_url: str | None = variable(
         "PostgreSQL address; empty means SQLite in STORAGE_PATH.",
+        parse=postgresql,
         optional=True,
         secret=True,
         example="postgresql://textbridge:secret@localhost/textbridge",

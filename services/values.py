@@ -9,8 +9,14 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from services.phone_numbers import is_country
+
 Parse = Callable[[str], Any]
 Network = IPv4Network | IPv6Network
+POSTGRESQL = {"postgresql", "postgres", "pgsql", "postgresql+psycopg"}
 
 
 def text(value: str) -> str:
@@ -59,10 +65,23 @@ def url(value: str) -> str:
     return value.rstrip("/")
 
 
+def postgresql(value: str) -> str:
+    """The address of a PostgreSQL database."""
+    if value.partition("://")[0] not in POSTGRESQL:
+        raise ValueError("it must begin with postgresql://.")
+    try:
+        make_url(value)
+    except (ArgumentError, ValueError):
+        raise ValueError(
+            "it is not a whole address; in the password write @ as %40, / as %2F."
+        ) from None
+    return value
+
+
 def country(value: str) -> str:
-    """A two-letter country code in upper case."""
-    if len(value) != 2 or not value.isascii() or not value.isalpha():
-        raise ValueError("it must be a two-letter country code.")
+    """A two-letter country code in upper case, of a country that has telephones."""
+    if not is_country(value.upper()):
+        raise ValueError("it is not a country's two-letter code.")
     return value.upper()
 
 

@@ -136,7 +136,7 @@ class Reader:
             raise SettingsError(f"byte {error.start} is not UTF-8.") from None
         except json.JSONDecodeError as error:
             raise SettingsError(
-                f"line {error.lineno}, column {error.colno}: {error.msg}."
+                f"line {error.lineno}, column {error.colno}: this is not JSON ({error.msg})."
             ) from None
         except RecursionError:
             raise SettingsError("it is nested too deeply.") from None
