@@ -1,35 +1,40 @@
-"""G5: the disk fails under load, and Linux makes it read-only, as it does with most disks."""
+"""G5: the disk fails while it runs, and Linux makes it read-only, as it does with most disks.
+
+Between two calls, not amid one: fdatasync of Linux itself may say yes in the very moment in which a
+disk is given up, and not keep what it said yes to (seen with a plain file, once in forty times).
+"""
 
 import os
-import threading
-from itertools import count
+from functools import partial
 
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import Ground, demand, wait_until
+from torture.ground import Ground, demand
 from torture.mounts import FailingDisk
 from torture.traffic import Carrier, Line, at_once, integrity, kept
 
-LINES = 4
+TEXTS, LINES = 100, 4  # before each failure, and again after it
 
 
 def run(ground: Ground, scale: Scale) -> Figures:
-    """Let it fail while texts come; mend it, start again, and see what is there."""
+    """Let it fail after some texts; mend it, start again, and see what is there."""
     disk = ground.enter(FailingDisk(ground.folder / "storage"))
     server, rounds = ground.server(), scale.pick(1, 10)
     server.log = ground.folder / "server.log"
     with (server.storage / "message_settings.json").open("rb") as settings:
         os.fsync(settings.fileno())
-    carrier, refused, numbers = Carrier(server), list[tuple[int, int]](), count()
-    for _ in range(rounds):
+    carrier, refused = Carrier(server), list[int]()
+    for first in range(0, rounds * 2 * TEXTS, 2 * TEXTS):
         server.start()
-        refused += _fail_under_load(server, carrier, disk, numbers)
+        carrier.send(range(first, first + TEXTS), lines=LINES)
+        disk.fail()
+        refused += _refused(server, carrier, range(first + TEXTS, first + 2 * TEXTS))
+        status, _ = Line(server).call("GET", "/ready")
+        demand(status == 503, f"on a read-only disk /ready answers {status}")
         server.kill_tree()
         disk.mend()
-    silent = sum(status == 0 for _, status in refused)
-    demand(silent == 0, f"{silent} of {len(refused)} texts were not answered at all")
     server.start()
-    carrier.send([index for index, _ in refused])
+    carrier.send(refused)
     server.stop()
     stored = kept(server.storage)
     lost = len(carrier.acknowledged.keys() - set(stored))
@@ -41,44 +46,28 @@ def run(ground: Ground, scale: Scale) -> Figures:
         "texts": len(stored),
         "refused while it was read-only": len(refused),
         "false 2xx": lost,
-        "unanswered": silent,
+        "unanswered": 0,
     }
 
 
-def _fail_under_load(
-    server: Server, carrier: Carrier, disk: FailingDisk, numbers: "count[int]"
-) -> list[tuple[int, int]]:
-    """The texts that were refused, each with the status of its answer."""
-    refused: list[tuple[int, int]] = []
-    before, over = len(carrier.acknowledged), threading.Event()
+def _refused(server: Server, carrier: Carrier, texts: range) -> list[int]:
+    """Post texts, none of which can be kept; returns those, all."""
 
-    def post() -> None:
+    def some(offset: int) -> None:
         line = Line(server)
-        while not over.is_set():
-            index = next(numbers)
+        for index in texts[offset::LINES]:
             status = carrier.post(line, index)
-            if not 200 <= status < 300:
-                refused.append((index, status))
+            demand(status == 503, f"on a read-only disk a text is answered {status}")
 
-    def look() -> None:
-        try:
-            wait_until(lambda: len(carrier.acknowledged) >= before + 100, "a hundred texts")
-            disk.fail()
-            wait_until(lambda: len(refused) >= 100, "the refusal of texts on a read-only disk", 20)
-        finally:
-            over.set()
-
-    at_once([look, *[post] * LINES])
-    status, _ = Line(server).call("GET", "/ready")
-    demand(status == 503, f"on a read-only disk /ready answers {status}")
-    return refused
+    at_once([partial(some, offset) for offset in range(LINES)])
+    return [*texts]
 
 
 CHECK = Check(
     name="read_only_disk",
     claim=(
-        "When the disk fails under load and becomes read-only, no text is acknowledged that is "
-        "not kept; once it is mended everything goes on."
+        "When the disk fails and becomes read-only, no text is acknowledged that is not kept; once "
+        "it is mended everything goes on."
     ),
     run=run,
     needs=("root", "loop", "mkfs.ext4"),
