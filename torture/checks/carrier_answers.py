@@ -88,10 +88,8 @@ def run(ground: Ground, scale: Scale) -> Figures:
     if slow:
         bandwidth.next("messages", *[Trouble.HANG, Trouble.DRIP] * slow)
         send(2 * slow)
-        wait_until(lambda: not open_jobs(server.storage, "send"), "the end of what hung", 120)
-        wait_until(
-            lambda: set(sent(server.storage).values()) == {"delivered"}, "what became of it", 120
-        )
+        wait_until(lambda: not open_jobs(server.storage, "send"), "the end of what hung")
+        wait_until(lambda: set(sent(server.storage).values()) == {"delivered"}, "what became of it")
     leads = {"Location": f"{bandwidth.base_url}/elsewhere"}
     redirects = [Answer(status, b"", leads) for status in REDIRECTS]
     odd: list[Odd] = [*AGAIN, *redirects, *SILENT, *REFUSED, Trouble.CUT] * times
@@ -110,7 +108,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
 
     taken = Counter(message["text"] for message in bandwidth.accepted)
     demand(taken.total() == len(taken), f"{taken.total() - len(taken)} replies were sent twice")
-    wait_until(lambda: outcomes() == expected, f"the end of all, {expected},", 20)
+    wait_until(lambda: outcomes() == expected, f"the end of all, {expected},")
     ends = sent(server.storage)
     demand(len(ends) == len(texts), f"{len(ends)} of {len(texts)} replies are kept")
     shown = {text for text, status in ends.items() if status == "delivered"}

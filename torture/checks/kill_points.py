@@ -127,7 +127,7 @@ class Street:
         killer = self.server.kill_tree if whole else lambda: os.kill(pid, signal.SIGKILL)
         self.trap.set(moment, killer, delay)
         do()
-        demand(self.trap.sprung.wait(30), f"{point}: nothing came to “{moment}”")
+        demand(self.trap.sprung.wait(180), f"{point}: nothing came to “{moment}”")
         if whole:
             self.server.start()
         self.kills[point] += 1
