@@ -65,7 +65,7 @@ class Server:
         """Whether it was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
-    def wait_ready(self, seconds: float = 30.0) -> None:
+    def wait_ready(self, seconds: float = 90.0) -> None:
         """Wait until the server says that it is ready."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -104,7 +104,7 @@ class Server:
             env=self.env,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
 
@@ -114,7 +114,7 @@ class LoneWorker(Server):
 
     command = ("flask", "--app", "wsgi", "worker")
 
-    def wait_ready(self, seconds: float = 30.0) -> None:
+    def wait_ready(self, seconds: float = 90.0) -> None:
         """Wait until it says that it runs."""
         end = time.monotonic() + seconds
         while "The delivery worker runs." not in self.log.read_text():

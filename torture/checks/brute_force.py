@@ -43,8 +43,8 @@ DOORS: dict[str, tuple[Guesses, Make]] = {
 def run(ground: Ground, scale: Scale) -> Figures:
     """Guess at every door, from one address and from a thousand."""
     server = ground.started(ADMIN_PASSWORD=RIGHT, TRUSTED_PROXIES="127.0.0.1", WEB_CONCURRENCY="2")
-    known = Line(server)
-    first, _ = known.call("POST", "/admin/sign-in", f"password={RIGHT}".encode(), **FORM)
+    sign_in = f"password={RIGHT}".encode()
+    first, _ = Line(server).call("POST", "/admin/sign-in", sign_in, **FORM)
     demand(first == 303, f"the right password is answered {first}")
     count, figures = scale.pick(1_000, 2_000), {}
     for door, (guesses, make) in DOORS.items():
@@ -67,7 +67,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
         demand(sum(answers.values()) == looked + answers[429], f"{door}: {dict(answers)}")
         demand(0 < looked <= most, f"{door}: {looked} of {count} guesses were looked at")
         figures[f"{door}: looked at of {count:,}"] = looked
-    again, _ = known.call("POST", "/admin/sign-in", f"password={RIGHT}".encode(), **FORM)
+    again, _ = Line(server).call("POST", "/admin/sign-in", sign_in, **FORM)
     demand(again == 303, f"others' guesses shut the operator out: {again}")
     return {**figures, "operators shut out": 0}
 

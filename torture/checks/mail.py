@@ -73,17 +73,21 @@ def run(ground: Ground, scale: Scale) -> Figures:
         carrier.send(range(first, last), lines=4)
         wait_for(lambda: len(set(ground.receiver.ids)), last, "the pushes")
 
-    come(0, texts // 2)
-    for hour in range(0, 24, 8):
+    def pass_by(hours: int) -> None:
+        """So much time passes, once all that is due was tried."""
         wait_until(tried, "the next attempt at each mail", PATIENCE)
-        if hour == 8:
-            come(texts // 2, texts)
-        clock.skip(8 * HOUR)
-    clock.skip(HOUR)
+        clock.skip(hours * HOUR)
+
+    come(0, texts // 2)
+    pass_by(4)
+    come(texts // 2, texts)  # tried four times in vain, and not given up yet
+    for hours in (4, 8, 8):
+        pass_by(hours)
     wait_for(lambda: len(rows(server.storage, DEAD)), texts // 2, "the ends of the old mails")
+    wait_until(tried, "the next attempt at each mail", PATIENCE)
     mailbox = Moody(port)
     ground.enter(mailbox)
-    clock.skip(HOUR)
+    clock.skip(3 * HOUR)
     wait_until(lambda: not open_jobs(server.storage, "email"), "the end of all mails", PATIENCE)
     demand(len(mailbox.mails) == texts - texts // 2, f"{len(mailbox.mails)} mails came")
 
@@ -106,8 +110,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
     more = hung + len(moods) + 2 * times
     come(texts + hung, texts + more)
     for _ in range(4):
-        wait_until(tried, "the next attempt at each mail", PATIENCE)
-        clock.skip(3 * HOUR)
+        pass_by(3)
     wait_until(lambda: not open_jobs(server.storage, "email"), "the end of all mails")
     mails = Counter(mail["Message-ID"] for mail in mailbox.mails)
     dead = rows(server.storage, DEAD)

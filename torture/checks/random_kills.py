@@ -52,7 +52,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
     texts, kills = scale.pick(2_000, 100_000), scale.pick(6, 50)
     server = ground.started(WEB_CONCURRENCY="2")
     carrier = Carrier(server)
-    killer = Killer(server, scale.pick(1.5, 4.0), kills)
+    killer = Killer(server, scale.pick(1.5, 2.5), kills)
     killer.start()
     start = time.monotonic()
     sent = 0
