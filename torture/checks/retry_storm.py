@@ -9,7 +9,7 @@ from services.worker import SLOTS
 from tests.fakes.bandwidth import Answer, FakeBandwidth
 from torture.check import Check, Figures, Mutant, Scale
 from torture.clock import WallClock
-from torture.ground import Ground, demand, wait_until
+from torture.ground import Ground, demand, wait_for, wait_until
 from torture.traffic import App, open_jobs, rows
 
 OUTAGE = 3600  # seconds
@@ -34,7 +34,7 @@ class Counting(FakeBandwidth):
 
 def run(ground: Ground, scale: Scale) -> Figures:
     """Let replies wait for an hour, and answer a text while they leave."""
-    replies, rate = scale.pick((500, 50), (10_000, 100))
+    replies, rate = scale.pick((200, 20), (10_000, 100))
     bandwidth = Counting()
     ground.bandwidth = ground.enter(bandwidth)
     clock = WallClock(ground.folder)
@@ -49,7 +49,8 @@ def run(ground: Ground, scale: Scale) -> Figures:
     demand(early == 0, f"{early} left while the carrier wanted a pause")
     clock.skip(OUTAGE + 1)
     waits = [_fresh(bandwidth, app, replies // part) for part in (5, 3, 2)]
-    wait_until(lambda: not open_jobs(server.storage, "send"), "the end of the storm", 600)
+    wait_for(lambda: len(bandwidth.times), replies + 4, "the storm")
+    wait_until(lambda: not open_jobs(server.storage, "send"), "the end of the storm")
     times = sorted(bandwidth.times.values())
     took, most = times[-1] - times[0], _most(times)
     sent = Counter(message["text"] for message in bandwidth.accepted)
