@@ -16,7 +16,7 @@ from torture import strace
 from torture.check import Check, Figures, Scale
 from torture.checks.random_kills import TOO_EARLY
 from torture.ground import HOOK, NUMBER, Broken, Ground, delivering, demand, serving, wait_until
-from torture.traffic import App, Carrier, Line, integrity, kept, rows
+from torture.traffic import App, Carrier, Line, integrity, kept, open_jobs, rows
 
 STORING = ("pwrite64", "fsync", "fdatasync", "sendto")  # the last one: stored, and not told yet
 FILING = ("write", "fsync", "rename")
@@ -84,8 +84,9 @@ class Sweep:
         self.carrier.insist(Line(self.server), self.texts)
 
     def pushed(self) -> None:
-        """Wait until every text was pushed."""
+        """Wait until every text was pushed, and what was killed has been repeated."""
         wait_until(lambda: len(self.pushes()) >= self.texts, "the push of a text")
+        wait_until(lambda: not open_jobs(self.server.storage, "push"), "the end of each push")
 
     def picture(self) -> None:
         """A text with a picture comes in."""
