@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from services.errors import StorageUnwell
 from services.gateway import Gateway
 from services.messages import rfc3339
-from services.store import breaches, clock, destinations, jobs, messages, quarantine
+from services.store import breaches, clock, destinations, jobs, quarantine, unrouted
 from services.store.breaches import Breach
 from services.store.destinations import Pause
 from services.store.engine import sqlite_fault
@@ -117,7 +117,7 @@ def _figures(tx: Connection) -> Figures:
     return Figures(
         jobs=jobs.counts(tx),
         oldest_due=jobs.oldest_due(tx, now),
-        unrouted=len(messages.unrouted_numbers(tx)),
+        unrouted=len(unrouted.numbers(tx)),
         quarantined=quarantine.count(tx),
         pauses=tuple(p for p in destinations.unwell(tx) if p.config or p.until > now),
         worker_silent=jobs.silence(tx),
