@@ -114,7 +114,7 @@ def test_all_is_well_on_each_database(make_app: Make, database: str) -> None:
 
 
 def destroy_database(app: Flask, storage: Path, _: pytest.MonkeyPatch) -> None:
-    gateway_of(app).store.engine.dispose()
+    gateway_of(app).store.let_go()
     for path in storage.glob("textbridge.db*"):
         path.unlink()
     (storage / "textbridge.db").write_bytes(b"This is no database. " * 100)

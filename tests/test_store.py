@@ -81,7 +81,7 @@ def test_sqlite_is_set_to_survive_a_power_cut(tmp_path: Path) -> None:
             lambda tx: [tx.execute(text(f"PRAGMA {name}")).scalar() for name in PRAGMAS]
         )
         assert found == [2, 1, "wal"]
-        store.engine.dispose()
+        store.let_go()
     store.close()
 
 

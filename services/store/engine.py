@@ -4,7 +4,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
+
+from services.store.prepared import Prepared
 
 try:  # a newer SQLite than most systems carry: up to 3.51.2 its WAL can be corrupted
     from pysqlite3 import dbapi2 as sqlite
@@ -14,6 +16,8 @@ except ImportError:  # pragma: no cover - depends on the platform
 BUSY_MILLISECONDS = 3000  # for others than us, who know whose turn it is
 WAL_PAGES = 4000  # 16 MB between two checkpoints: most of what one writes back is written again
 WRITE = "textbridge_write"
+_BEGIN = Prepared(lambda _: text("BEGIN").columns())
+_BEGIN_WRITING = Prepared(lambda _: text("BEGIN IMMEDIATE").columns())
 # Where the fault of the write-ahead log is mended, https://sqlite.org/wal.html#walresetbug: from
 # this version on, and in the last releases of two older lines.
 SOUND = (3, 51, 3)
@@ -71,4 +75,4 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     """A writer takes its lock at once: a transaction that begins to write later fails instead."""
     writes = connection.get_execution_options().get(WRITE)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    (_BEGIN_WRITING if writes else _BEGIN).change(connection)

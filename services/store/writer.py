@@ -19,6 +19,7 @@ from services.errors import StorageUnwell
 from services.store import ledger
 from services.store.bell import Bell
 from services.store.engine import WRITE
+from services.store.standing import Standing
 
 T = TypeVar("T")
 MOST_TOGETHER = 64
@@ -50,7 +51,9 @@ class Writer:
         """``bell`` rings with every commit; ``between`` keeps other processes from writing."""
         self._bell = bell
         self._between = between
-        self._engine = engine.execution_options(**{WRITE: True})
+        # PostgreSQL's may be gone meanwhile, on another machine: the pool looks before each use.
+        most = 1 if engine.dialect.name == "sqlite" else 0
+        self._standing = Standing(engine.execution_options(**{WRITE: True}), most)
         self._waiting: deque[_Ticket] = deque()
         self._busy = False
         self._queue = threading.Lock()
@@ -73,6 +76,10 @@ class Writer:
             raise ticket.error
         result: T = ticket.result
         return result
+
+    def let_go(self) -> None:
+        """Give the connection back until somebody writes again."""
+        self._standing.close()
 
     def _gather(self) -> None:
         """Let whoever is about to write get on board, as long as somebody comes."""
@@ -153,12 +160,14 @@ class Writer:
         return self._commit_once(batch)
 
     def _commit_once(self, batch: list[_Ticket]) -> None:
-        with self._engine.begin() as transaction:
+        def work(transaction: Connection) -> None:
             ledger.begin(transaction)
             for ticket in batch:
                 ticket.result = ticket.work(transaction)
             ledger.write(transaction)
             self._bell.announce(transaction)
+
+        self._standing.run(work)
 
     def _fail(self, batch: list[_Ticket], error: BaseException) -> None:
         for ticket in batch:
