@@ -2,6 +2,7 @@
 
 import fcntl
 import itertools
+import os
 import shutil
 import subprocess
 import sys
@@ -502,6 +503,22 @@ print(store.read(lambda tx: tx.execute(query).scalar()))
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.stdout.strip() == "2", done.stderr
+
+
+def test_a_store_that_lets_go_keeps_no_file_of_the_database_open(tmp_path: Path) -> None:
+    def is_open() -> bool:
+        links = Path("/proc/self/fd").iterdir()
+        return any(str(tmp_path / "textbridge.db") in os.path.realpath(link) for link in links)
+
+    store = Store(None, tmp_path)
+    store.migrate()
+    store.write(messages.next_seq)
+    store.read(messages.latest_seq)
+    assert is_open()
+    store.let_go()
+    assert not is_open()
+    assert store.write(messages.next_seq) == 2
+    store.close()
 
 
 def test_a_bell_that_cannot_ring_does_not_make_a_write_fail_or_happen_twice(
