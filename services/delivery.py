@@ -23,14 +23,7 @@ from services.metrics import DELIVERY_SECONDS, JOBS
 from services.providers.base import Provider
 from services.pushes import note_failure
 from services.spending import count_received, has_sent_too_much
-from services.store import (
-    attachments,
-    attempts,
-    destinations,
-    jobs,
-    messages,
-    paces,
-)
+from services.store import attachments, attempts, destinations, jobs, messages, paces, workers
 from services.store.jobs import Job, JobKind
 from services.store.sightings import Event
 
@@ -359,7 +352,7 @@ class Delivery:
         return lapsed
 
     def _reclaim(self, tx: Connection, dead_workers: Sequence[str], silent_since: float) -> int:
-        jobs.bury(tx, dead_workers, silent_since)
+        workers.bury(tx, dead_workers, silent_since)
         lapsed = jobs.orphans(tx)
         for job in lapsed:
             if job.kind is JobKind.SEND and job.started:
