@@ -4,7 +4,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 try:  # a newer SQLite than most systems carry: up to 3.51.2 its WAL can be corrupted
     from pysqlite3 import dbapi2 as sqlite
@@ -26,8 +26,30 @@ def open_engine(database_url: str | None, storage: Path) -> Engine:
         return create_engine(
             postgres_address(database_url), pool_pre_ping=True, pool_size=8, max_overflow=8
         )
+    return _open_sqlite(f"sqlite:///{storage / 'textbridge.db'}")
+
+
+def lazy_engine(engine: Engine) -> Engine:
+    """An engine on the same database whose commits do not wait for the disk.
+
+    What it commits stays in order and is on the disk with the next commit of the other one. SQLite
+    can do so with a write-ahead log only. It has connections of its own there: how a connection
+    commits is never changed.
+    """
+    if engine.dialect.name == "postgresql":
+        lazy: Engine = engine.execution_options()
+        event.listen(lazy, "begin", _do_not_wait)
+        return lazy
+    if sqlite_fault():
+        return engine
+    lazy = _open_sqlite(engine.url)
+    event.listen(lazy, "connect", _prepare_lazy_sqlite)
+    return lazy
+
+
+def _open_sqlite(url: URL | str) -> Engine:
     driver: ModuleType = sqlite
-    engine = create_engine(f"sqlite:///{storage / 'textbridge.db'}", module=driver)
+    engine = create_engine(url, module=driver)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -66,6 +88,14 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _prepare_lazy_sqlite(connection: Any, _record: Any) -> None:
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _do_not_wait(connection: Connection) -> None:
+    connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
 
 
 def _begin_sqlite(connection: Connection) -> None:

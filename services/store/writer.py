@@ -28,10 +28,11 @@ DEADLOCK = "40P01"  # https://www.postgresql.org/docs/current/errcodes-appendix.
 class _Ticket:
     """One piece of work that waits for its commit, or for its turn to commit for others."""
 
-    __slots__ = ("called", "done", "error", "result", "work")
+    __slots__ = ("called", "done", "durable", "error", "result", "work")
 
-    def __init__(self, work: Callable[[Connection], Any]) -> None:
+    def __init__(self, work: Callable[[Connection], Any], *, durable: bool) -> None:
         self.work = work
+        self.durable = durable
         self.called = threading.Event()
         self.done = False
         self.result: Any = None
@@ -45,24 +46,34 @@ class Writer:
     """
 
     def __init__(
-        self, engine: Engine, bell: Bell, between: Callable[[], AbstractContextManager[None]]
+        self,
+        engine: Engine,
+        lazy: Engine,
+        bell: Bell,
+        between: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        """``bell`` rings with every commit; ``between`` keeps other processes from writing."""
+        """``bell`` rings with every commit; ``between`` keeps other processes from writing.
+
+        ``lazy`` commits what need not be durable, see ``lazy_engine``.
+        """
         self._bell = bell
         self._between = between
         self._engine = engine.execution_options(**{WRITE: True})
+        self._lazy = lazy.execution_options(**{WRITE: True})
         self._waiting: deque[_Ticket] = deque()
         self._busy = False
         self._queue = threading.Lock()
 
-    def run(self, work: Callable[[Connection], T]) -> T:
+    def run(self, work: Callable[[Connection], T], *, durable: bool = True) -> T:
         """Run a piece of work durably and return its result.
+
+        With ``durable=False`` a power cut may undo it, until the next durable commit.
 
         ``work`` touches the database only and may be run a second time. Its own exception comes
         back to this caller alone, with nothing kept; ``StorageUnwell`` when the database cannot
         take it now.
         """
-        ticket = _Ticket(work)
+        ticket = _Ticket(work, durable=durable)
         with self._queue:
             self._waiting.append(ticket)
             first, self._busy = not self._busy, True
@@ -153,7 +164,8 @@ class Writer:
         return self._commit_once(batch)
 
     def _commit_once(self, batch: list[_Ticket]) -> None:
-        with self._engine.begin() as transaction:
+        durable = any(ticket.durable for ticket in batch)
+        with (self._engine if durable else self._lazy).begin() as transaction:
             ledger.begin(transaction)
             for ticket in batch:
                 ticket.result = ticket.work(transaction)
