@@ -30,17 +30,15 @@ def open_engine(database_url: str | None, storage: Path) -> Engine:
 
 
 def lazy_engine(engine: Engine) -> Engine:
-    """An engine on the same database whose commits do not wait for the disk.
+    """An engine on the same database whose commits need not wait for the disk.
 
-    What it commits stays in order and is on the disk with the next commit of the other one. SQLite
-    can do so with a write-ahead log only. It has connections of its own there: how a connection
-    commits is never changed.
+    What it commits stays in order and is on the disk with the next commit of the other one. Only
+    SQLite's does so, and with a write-ahead log only: a power cut that undoes a commit has ended
+    whoever made it. A worker outlives PostgreSQL's server and would hold a lease for ever.
+
+    It has connections of its own: how a connection commits is never changed.
     """
-    if engine.dialect.name == "postgresql":
-        lazy: Engine = engine.execution_options()
-        event.listen(lazy, "begin", _do_not_wait)
-        return lazy
-    if sqlite_fault():
+    if engine.dialect.name != "sqlite" or sqlite_fault():
         return engine
     lazy = _open_sqlite(engine.url)
     event.listen(lazy, "connect", _prepare_lazy_sqlite)
@@ -92,10 +90,6 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 def _prepare_lazy_sqlite(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA synchronous=NORMAL")
-
-
-def _do_not_wait(connection: Connection) -> None:
-    connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
 
 
 def _begin_sqlite(connection: Connection) -> None:
