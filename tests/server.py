@@ -12,6 +12,7 @@ from pathlib import Path
 import requests
 
 from tests.postgres import free_port
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parent.parent
 # For tests that send more than anybody types.
@@ -65,12 +66,12 @@ class Server:
         """Whether it was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
-    def wait_ready(self, seconds: float = 30.0) -> None:
+    def wait_ready(self, seconds: float = PATIENCE) -> None:
         """Wait until the server says that it is ready."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             try:
-                if requests.get(f"{self.url}/ready", timeout=2).ok:
+                if requests.get(f"{self.url}/ready", timeout=10).ok:
                     return
             except requests.RequestException:
                 pass
@@ -88,13 +89,13 @@ class Server:
     def kill_tree(self) -> None:
         """End every process at once, as a power cut would."""
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=PATIENCE)
 
     def stop(self) -> int:
         """Stop as Ctrl-C does and return the exit code."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGINT)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=PATIENCE)
 
     def flask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one of the operator's commands in the same environment."""
@@ -104,7 +105,7 @@ class Server:
             env=self.env,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
 
@@ -114,7 +115,7 @@ class LoneWorker(Server):
 
     command = ("flask", "--app", "wsgi", "worker")
 
-    def wait_ready(self, seconds: float = 30.0) -> None:
+    def wait_ready(self, seconds: float = PATIENCE) -> None:
         """Wait until it says that it runs."""
         end = time.monotonic() + seconds
         while "The delivery worker runs." not in self.log.read_text():
@@ -125,7 +126,7 @@ class LoneWorker(Server):
     def stop(self) -> int:
         """Stop as a service manager does and return the exit code."""
         self.process.terminate()
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=PATIENCE)
 
 
 @contextmanager

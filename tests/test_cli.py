@@ -44,6 +44,7 @@ from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.fakes.s3 import Fault, S3Server
 from tests.postgres import free_port
 from tests.server import ROOT, Server
+from tests.waiting import eventually
 
 BANDWIDTH = {
     "BANDWIDTH_ACCOUNT_ID": "9900001",
@@ -1275,13 +1276,12 @@ def _send_and_wait(storage: Path) -> None:
     gateway = Gateway(load({"APP_ENV": "local", "APP_KEY": key, "STORAGE_PATH": str(storage)}))
     try:
         message, _ = gateway.reply(DEVICE, Reply(text="Yes", to=(PEER,)))
-        end = time.monotonic() + 30
-        while time.monotonic() < end:
+
+        def is_sent() -> bool:
             now = gateway.store.read(lambda tx: messages.by_id(tx, message.id))
-            if now is not None and now.status is Status.SENT:
-                return
-            time.sleep(0.05)
-        raise AssertionError("nobody has sent it")
+            return now is not None and now.status is Status.SENT
+
+        eventually(is_sent)
     finally:
         gateway.close()
 

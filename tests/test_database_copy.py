@@ -50,6 +50,7 @@ from services.store.schema import activity_pushes, metadata
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.postgres import free_port
 from tests.server import ROOT, Server, running_server
+from tests.waiting import PATIENCE, eventually
 
 DEVICE = Device(id="none", extension="201")
 ODD = "na\u00efve \U0001f600 \u202e \u0627\u0644 \u0301 \\u0000 ' \" \\ \x7f\x01 \ufeff"
@@ -203,7 +204,7 @@ def half_way(old: Path, url: str) -> Iterator[subprocess.Popen[str]]:
             text=True,
         )
         try:
-            end = time.monotonic() + 30
+            end = time.monotonic() + PATIENCE
             while not waits_for_lock(url):
                 assert copy.poll() is None, copy.communicate()
                 assert time.monotonic() < end
@@ -259,10 +260,7 @@ def test_every_row_comes_along_and_the_service_goes_on(old: Path, postgres_url: 
     gateway.close()
 
     with running_server(old, {"APP_KEY": KEY, "DATABASE_URL": postgres_url}) as server:
-        end = time.monotonic() + 30
-        while not is_sent(postgres_url):
-            assert time.monotonic() < end, server.log.read_text()
-            time.sleep(0.05)
+        eventually(lambda: is_sent(postgres_url))
         assert server.stop() == 0
         assert "Traceback" not in server.log.read_text()
 

@@ -26,6 +26,7 @@ from tests.conftest import DESK, NUMBER, PEER
 from tests.fakes import freeswitch
 from tests.fakes.freeswitch import DOMAIN, FreeSwitch, Shown
 from tests.postgres import free_port
+from tests.waiting import eventually
 
 Make = Callable[..., Gateway]
 DEVICE = Device(id="freeswitch:201", extension="201", channel="freeswitch")
@@ -506,15 +507,6 @@ def kept(gateway: Gateway) -> list[Message]:
     return gateway.store.read(lambda tx: messages.find(tx, limit=100))
 
 
-def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.02)
-    raise AssertionError("it did not happen in time")
-
-
 def test_two_workers_keep_a_text_once_and_refuse_it_once(
     make_gateway: Make, switch: FreeSwitch, ears: Ears, database: str
 ) -> None:
@@ -559,7 +551,7 @@ def test_the_number_last_used_with_a_peer_answers(
     ears.open(gateway)
     switch.wait_listeners()
     switch.text("201", PEER, "hello")
-    until(lambda: len(kept(gateway)) == 2)
+    eventually(lambda: len(kept(gateway)) == 2)
     assert {text.number for text in kept(gateway)} == {SECOND}
 
 
@@ -585,11 +577,11 @@ def test_what_waits_is_hastened_for_whoever_registers(
 
     gateway.store.write(later)
     switch.register("201")
-    until(lambda: due()["freeswitch:201"] < time.time() + 10)
+    eventually(lambda: due()["freeswitch:201"] < time.time() + 10)
     assert due()["freeswitch:202"] > time.time() + 1000
 
     switch.drop()  # whoever registers now is not heard of
-    until(lambda: due()["freeswitch:202"] < time.time() + 10)
+    eventually(lambda: due()["freeswitch:202"] < time.time() + 10)
 
 
 def test_a_wrong_password_shows_until_it_is_mended(
@@ -598,11 +590,11 @@ def test_a_wrong_password_shows_until_it_is_mended(
     switch.password = "another one"
     gateway = make_gateway(DESK, **switch.env)
     ears.open(gateway)
-    (pause,) = until(lambda: gateway.store.read(destinations.unwell))
+    (pause,) = eventually(lambda: gateway.store.read(destinations.unwell))
     assert (pause.name, pause.config) == ("push:freeswitch", True)
     assert pause.reason.endswith("refuses the password in FS_ESL_PW.")
     switch.password = freeswitch.PASSWORD
-    until(lambda: not gateway.store.read(destinations.unwell))
+    eventually(lambda: not gateway.store.read(destinations.unwell))
 
 
 def test_a_listener_comes_back_and_goes_on(
@@ -612,11 +604,11 @@ def test_a_listener_comes_back_and_goes_on(
     ears.open(gateway)
     switch.wait_listeners()
     switch.stop()
-    until(lambda: gateway.store.read(destinations.unwell))
+    eventually(lambda: gateway.store.read(destinations.unwell))
     switch.come_back()
     switch.wait_listeners()
     switch.text("201", PEER, "Still here")
-    until(lambda: kept(gateway))
+    eventually(lambda: kept(gateway))
 
 
 def test_what_is_hastened_stays_in_order(make_gateway: Make, database: str) -> None:
@@ -660,7 +652,7 @@ def test_a_text_is_kept_as_soon_as_the_database_is_well(
     switch.wait_listeners()
     switch.text("201", PEER, "Hello")
     if keeps:
-        assert until(lambda: kept(gateway))[0].text == "Hello"
+        assert eventually(lambda: kept(gateway))[0].text == "Hello"
     else:
         (shown,) = switch.wait_shown(1)
         assert "Please send it again later." in shown.text

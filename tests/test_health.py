@@ -25,6 +25,7 @@ from services.store.engine import WRITE, open_engine
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.fakes.s3 import Fault, S3Server
 from tests.server import running_server
+from tests.waiting import eventually
 
 ABROAD = {"REMOTE_ADDR": "203.0.113.9"}
 Make = Callable[..., Flask]
@@ -426,11 +427,13 @@ def test_a_real_server_counts_what_all_its_processes_did(tmp_path: Path) -> None
             headers={"Authorization": f"Bearer {session['token']}"},
         ).raise_for_status()
         requests.post(f"{server.url}/webhook/sandbox/sms").close()
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
+
+        def counted() -> str:
             page = requests.get(f"{server.url}/metrics").text
-            if metric(page, "textbridge_jobs_total", kind="send", outcome="done"):
-                break
+            sent = metric(page, "textbridge_jobs_total", kind="send", outcome="done")
+            return page if sent else ""
+
+        page = eventually(counted)
     assert metric(page, "textbridge_jobs_total", kind="send", outcome="done") == 1
     assert metric(page, "textbridge_webhooks_total", provider="sandbox", outcome="refused") == 1
     assert metric(page, "textbridge_check_ok", check="worker") == 1

@@ -23,6 +23,7 @@ from services.store.schema import counters
 from services.store.workers import WORKER_SILENT_SECONDS
 from services.worker import BEAT_SECONDS, Worker
 from tests.conftest import NUMBER, PEER
+from tests.waiting import eventually
 
 Make = Callable[..., Gateway]
 
@@ -86,10 +87,7 @@ def blocked(store: Store) -> int:
 
 
 def wait_until_blocked(store: Store) -> None:
-    end = time.monotonic() + 20
-    while not blocked(store):
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    eventually(lambda: blocked(store))
 
 
 def test_a_text_and_a_status_at_once_do_not_wait_for_each_other(nodes: list[Store]) -> None:

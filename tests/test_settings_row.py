@@ -1,7 +1,6 @@
 """Message Settings of several nodes: machines with folders of their own and one PostgreSQL."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +21,7 @@ from services.store import messages
 from services.worker import Worker
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.server import Server
+from tests.waiting import eventually
 
 Node = Callable[..., Gateway]
 OTHER = {"number": "+12025550101", "carrier": "sandbox", "extensions": ["202"]}
@@ -200,10 +200,7 @@ def test_of_two_first_documents_at_once_one_is_kept(node: Node, postgres_url: st
     with psycopg.connect(postgres_url) as holder, ThreadPoolExecutor(2) as pool:
         holder.execute("SELECT id FROM message_settings FOR UPDATE")
         first = [pool.submit(put, position) for position in range(2)]
-        end = time.monotonic() + 30
-        while waiting_for_locks(postgres_url) < 2:
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        eventually(lambda: waiting_for_locks(postgres_url) == 2)
         holder.commit()
         put_first = [future.result() for future in first]
     assert sorted(put_first) == [False, True]

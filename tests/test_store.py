@@ -458,7 +458,7 @@ gevent.sleep(0.05)
 waiting = [gevent.spawn(store.write, quick) for _ in range(3)]
 gevent.sleep(0.05)
 waiting[0].kill()
-gevent.joinall([first, *waiting], timeout=10)
+gevent.joinall([first, *waiting], timeout=90)
 store.write(quick)
 print(store.read(lambda tx: tx.execute(text("SELECT value FROM counters")).scalar()))
 """

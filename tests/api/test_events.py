@@ -14,6 +14,7 @@ from services.errors import StorageUnwell
 from services.messages import uuid7
 from services.store import conversations, devices
 from tests.api.conftest import API, PEER, SHARED, THEIRS, House, Phone
+from tests.waiting import PATIENCE
 
 
 def texts(found: list[dict[str, Any]]) -> list[str]:
@@ -154,7 +155,7 @@ def test_a_waiting_call_is_answered_when_something_happens(both: House) -> None:
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(phone.read, "/sync", since=token, timeout=30)
         both.receive(text="at last")
-        assert texts(waiting.result(timeout=20)["events"]) == ["at last"]
+        assert texts(waiting.result(timeout=PATIENCE)["events"]) == ["at last"]
 
 
 def test_a_waiting_call_ends_when_the_service_stops(house: House, phone: Phone) -> None:
@@ -162,7 +163,7 @@ def test_a_waiting_call_ends_when_the_service_stops(house: House, phone: Phone) 
         waiting = pool.submit(phone.read, "/sync", since="0", timeout=30)
         house.gateway.stopping = True
         house.gateway.store.bell.strike()
-        assert waiting.result(timeout=20)["events"] == []
+        assert waiting.result(timeout=PATIENCE)["events"] == []
 
 
 def test_a_waiting_call_ends_when_its_device_is_revoked(house: House, phone: Phone) -> None:
@@ -170,7 +171,7 @@ def test_a_waiting_call_ends_when_its_device_is_revoked(house: House, phone: Pho
         waiting = pool.submit(phone.get, "/sync", query_string={"since": "0", "timeout": "30"})
         second = house.pair("201")
         assert second.call("DELETE", f"/devices/{phone.id}").status_code == 204
-        answer = waiting.result(timeout=20)
+        answer = waiting.result(timeout=PATIENCE)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 

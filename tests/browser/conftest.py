@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.server import Server, running_server
+from tests.waiting import PATIENCE
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -50,7 +51,7 @@ def open_page(browser: Any, server: Server, complaints: list[str]) -> Iterator[C
         windows.append(window)
         window.add_init_script(WATCH)
         page = window.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE * 1000)
         page.on("console", lambda said: complaints.append(said.text) if _bad(said) else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", lambda dialog: (complaints.append("a dialog"), dialog.dismiss()))

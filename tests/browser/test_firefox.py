@@ -22,6 +22,7 @@ from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.fakes.autopush import Autopush
 from tests.postgres import free_port
 from tests.server import Server, running_server
+from tests.waiting import PATIENCE
 
 PREFERENCES = {
     "dom.push.connection.enabled": True,
@@ -118,7 +119,7 @@ def running_firefox(program: str, profile: Path, push_url: str) -> Iterator[Fire
 
 
 def wait_for_port(port: int) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while True:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
@@ -154,14 +155,14 @@ def test_a_text_is_shown_by_firefox(server: Server, autopush: Autopush, firefox:
     made = json.loads(server.flask("devices", "add", "201", "--name", "Firefox", "--json").stdout)
     api, auth = f"{server.url}/api/v1", {"Authorization": f"Bearer {made['token']}"}
     device = f"{api}/devices/{made['device_id']}"
-    key = requests.get(f"{api}/me", headers=auth, timeout=10).json()["vapid_public_key"]
+    key = requests.get(f"{api}/me", headers=auth, timeout=PATIENCE).json()["vapid_public_key"]
 
     firefox.open(f"{autopush.url}/")
     subscription = json.loads(firefox.run(SUBSCRIBE, key))
     push = {"type": "webpush", **subscription}
-    answer = requests.put(device, json={"push": push}, headers=auth, timeout=10)
+    answer = requests.put(device, json={"push": push}, headers=auth, timeout=PATIENCE)
     assert answer.status_code == 200, answer.text
-    tried = requests.post(f"{device}/test", headers=auth, timeout=10).json()
+    tried = requests.post(f"{device}/test", headers=auth, timeout=PATIENCE).json()
     assert tried["outcome"] == "taken", tried
 
     said = ("--from", PEER, "--to", NUMBER, "--text", "Good morning 😀")
@@ -176,14 +177,14 @@ def test_a_text_is_shown_by_firefox(server: Server, autopush: Autopush, firefox:
     assert autopush.statuses == [201, 201]
 
     assert firefox.run(UNSUBSCRIBE) == "true"
-    tried = requests.post(f"{device}/test", headers=auth, timeout=10).json()
+    tried = requests.post(f"{device}/test", headers=auth, timeout=PATIENCE).json()
     assert tried["outcome"] == "gone"
-    told = requests.get(f"{api}/me", headers=auth, timeout=10).json()["device"]
+    told = requests.get(f"{api}/me", headers=auth, timeout=PATIENCE).json()["device"]
     assert told["push"] == {"type": "none"}
 
 
 def wait_for_notifications(firefox: Firefox, count: int) -> list[dict[str, Any]]:
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE
     while True:
         shown: list[dict[str, Any]] = json.loads(firefox.run(SHOWN))
         if len(shown) >= count:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import NUMBER, PEER
 from tests.server import Server
+from tests.waiting import PATIENCE
 
 Open = Callable[..., Any]
 _phones = count(100)
@@ -245,7 +246,7 @@ def test_the_commands_follow_hide_their_tokens_and_work(sandbox: Open, server: S
         command = copied(page, name)
         assert "•" not in command
         if shutil.which("curl"):
-            subprocess.run(["sh", "-c", command], check=True, capture_output=True, timeout=20)
+            subprocess.run(["sh", "-c", command], check=True, capture_output=True, timeout=PATIENCE)
             page.locator("#inside .words", has_text=text).nth(before).wait_for()
     program, command, *arguments = shlex.split(copied(page, "simulate").replace("\\\n", ""))
     assert program == ".venv/bin/flask"

@@ -11,6 +11,7 @@ from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.fakes.acrobits import FakeRelay
 from tests.fakes.ringotel import ORG, TOKEN, FakeRingotel
 from tests.server import Server, running_server
+from tests.waiting import PATIENCE
 
 
 def as_json(server: Server, *command: str) -> Any:
@@ -26,7 +27,7 @@ def post(server: Server, account: dict[str, str], name: str, **words: str) -> di
         body = body.replace(f"%{word}%", value)
     path = urlsplit(account[f"{name}Url"]).path
     headers = {"Content-Type": account[f"{name}ContentType"]}
-    answer = requests.post(server.url + path, data=body.encode(), headers=headers, timeout=20)
+    answer = requests.post(server.url + path, data=body.encode(), headers=headers, timeout=PATIENCE)
     assert answer.ok, answer.text
     return dict(answer.json())
 
@@ -58,7 +59,7 @@ def test_a_text_reaches_both_apps_and_both_answer(tmp_path: Path) -> None:
             "api_key": TOKEN,
             "params": params | {"content": "By Ringotel"},
         }
-        answer = requests.post(hooks["ringotel"], json=event, timeout=20)
+        answer = requests.post(hooks["ringotel"], json=event, timeout=PATIENCE)
         assert (answer.status_code, answer.json()) == (200, {"result": "taken"})
         listed = as_json(server, "messages", "list")
         outbound = {message["text"] for message in listed if message["direction"] == "out"}

@@ -7,10 +7,10 @@ import pytest
 import requests
 
 from tests.conftest import settings_file
-from tests.e2e.test_street import wait
 from tests.fakes.bandwidth import Answer, FakeBandwidth
 from tests.fakes.freeswitch import FreeSwitch, Shown
 from tests.server import Server, running_server
+from tests.waiting import PATIENCE, eventually
 
 NUMBER = "+12025550143"
 PEER = "+13035550177"
@@ -26,7 +26,7 @@ class Desk:
 
     def warnings(self) -> dict[str, str]:
         """What /ready warns of."""
-        told = requests.get(f"{self.server.url}/ready", timeout=10).json()["warnings"]
+        told = requests.get(f"{self.server.url}/ready", timeout=PATIENCE).json()["warnings"]
         return {warning["name"]: warning["reason"] for warning in told}
 
 
@@ -57,7 +57,7 @@ def test_a_text_reaches_the_phone_and_its_answer_the_carrier(desk: Desk) -> None
     assert desk.switch.wait_shown(1) == [Shown("201", PEER, f"{PEER}: Are you open?")]
 
     desk.switch.text("201", PEER, "Until six")
-    wait(lambda: desk.bandwidth.accepted)
+    eventually(lambda: desk.bandwidth.accepted)
     (sent,) = desk.bandwidth.accepted
     assert (sent["text"], sent["from"], sent["to"]) == ("Until six", NUMBER, [PEER])
 
@@ -67,7 +67,7 @@ def test_a_phone_that_was_off_gets_its_texts_in_order_when_it_registers(desk: De
     desk.switch.registered.clear()
     for text in ("one", "two", "three"):
         desk.bandwidth.receive(text, sender=PEER, to=NUMBER)
-    wait(lambda: "No phone of 201 is registered" in desk.server.log.read_text())
+    eventually(lambda: "No phone of 201 is registered" in desk.server.log.read_text())
     assert desk.switch.shown == []
     desk.switch.register("201")
     assert [shown.text for shown in desk.switch.wait_shown(3)] == [
@@ -90,11 +90,11 @@ def test_a_renewed_worker_hears_what_phones_text(desk: Desk) -> None:
     desk.switch.registered.add("202")
     desk.switch.wait_listeners()
     assert desk.server.flask("config", "reload").returncode == 0
-    wait(lambda: desk.switch.logins > 1)
+    eventually(lambda: desk.switch.logins > 1)
     desk.switch.wait_listeners()
     desk.switch.text("201", PEER, "Still here")
     desk.switch.text("202", PEER, "No number")
-    wait(lambda: desk.bandwidth.accepted)
+    eventually(lambda: desk.bandwidth.accepted)
     (shown,) = [s for s in desk.switch.wait_shown(1) if s.extension == "202"]
     assert shown.text.startswith("Not sent to")
     assert [sent["text"] for sent in desk.bandwidth.accepted] == ["Still here"]
@@ -104,7 +104,7 @@ def test_a_wrong_password_is_named_in_plain_sight(desk: Desk) -> None:
     desk.switch.wait_listeners()
     desk.switch.password = "another one"
     desk.switch.drop()
-    reason = wait(lambda: desk.warnings().get("paused"))
+    reason = eventually(lambda: desk.warnings().get("paused"))
     assert reason.startswith("Nothing goes to push:freeswitch until its settings are mended")
     assert "refuses the password in FS_ESL_PW" in reason
     listed = desk.server.flask("carriers", "list").stdout

@@ -19,6 +19,7 @@ from tests.conftest import settings_file
 from tests.fakes.bandwidth import FakeBandwidth
 from tests.fakes.receiver import Receiver
 from tests.server import UNLIMITED, Server
+from tests.waiting import PATIENCE
 
 NUMBER = "+12025550143"
 MOST = 4000  # texts, should the kills take very long
@@ -151,7 +152,7 @@ def test_killed_at_random_nothing_is_lost_and_nothing_is_sent_twice(tmp_path: Pa
 
 
 def _wait_until_pushed(receiver: Receiver, texts: int) -> set[str]:
-    end = time.monotonic() + 90
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         pushes = [p for p in list(receiver.pushes) if p["type"] == "message.received"]
         ids = {p["data"]["message"]["id"] for p in pushes}
@@ -163,12 +164,12 @@ def _wait_until_pushed(receiver: Receiver, texts: int) -> set[str]:
 
 def _wait_until_settled(server: Server, headers: dict[str, str], ids: list[str]) -> None:
     """Every reply is sent, or is visibly unknown."""
-    end = time.monotonic() + 90
+    end = time.monotonic() + PATIENCE
     open_ids = set(ids)
     while open_ids and time.monotonic() < end:
         for message_id in list(open_ids):
             url = f"{server.url}/api/v1/messages/{message_id}"
-            status = requests.get(url, headers=headers, timeout=10).json()["status"]
+            status = requests.get(url, headers=headers, timeout=PATIENCE).json()["status"]
             if status in ("sent", "delivered", "unknown"):
                 open_ids.discard(message_id)
         time.sleep(0.2)

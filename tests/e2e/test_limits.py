@@ -17,6 +17,7 @@ from services.store import Store, devices
 from services.store.schema import messages
 from tests.conftest import DESK, PEER, settings_file
 from tests.server import Server, running_server
+from tests.waiting import PATIENCE
 
 MOST = 10
 ASKED = 1000
@@ -41,7 +42,7 @@ def insist(server: Server, token: str, index: int) -> int:
     while time.monotonic() < end:
         try:
             answer = requests.post(
-                f"{server.url}/api/v1/messages", json=asked, headers=headers, timeout=20
+                f"{server.url}/api/v1/messages", json=asked, headers=headers, timeout=PATIENCE
             )
         except requests.RequestException:
             continue

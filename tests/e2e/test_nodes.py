@@ -19,11 +19,12 @@ from sqlalchemy import Row, text
 from services.store import Store
 from services.store.paces import BURST_SECONDS
 from tests.conftest import settings_file
-from tests.e2e.test_street import PNG, wait
+from tests.e2e.test_street import PNG
 from tests.fakes.bandwidth import FakeBandwidth, Trouble
 from tests.fakes.receiver import Receiver
 from tests.fakes.s3 import S3Server
 from tests.server import UNLIMITED, LoneWorker, Server
+from tests.waiting import PATIENCE, eventually
 
 NUMBER, ANOTHER = "+12025550143", "+12025550144"
 TOKEN = "a token of the tests"
@@ -66,7 +67,7 @@ class Nodes:
         first.storage.mkdir(parents=True)
         (first.storage / "message_settings.json").write_text(settings_file(desk))
         first.start(wait=False)
-        wait(lambda: alive(first))
+        eventually(lambda: alive(first))
         for node in self.all[1:]:
             node.start(wait=False)
         for worker in self.workers:
@@ -95,7 +96,7 @@ class Nodes:
         """A request to a node; a balancer tries the other one where that does not answer."""
         headers = {"Authorization": f"Bearer {self.bearer}"}
         turns = itertools.cycle([web, *(other for other in self.webs if other is not web)])
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE
         for node in turns:
             assert time.monotonic() < end, "never taken"
             try:
@@ -153,11 +154,11 @@ def test_what_is_done_at_one_node_counts_at_the_others(make_nodes: Callable[...,
         here, "POST", "/api/v1/media", files={"file": ("a.png", PNG, "image/png")}
     ).json()
     link = urlsplit(uploaded["url"])
-    shown = requests.get(f"{there.url}{link.path}?{link.query}", timeout=10)
+    shown = requests.get(f"{there.url}{link.path}?{link.query}", timeout=PATIENCE)
     assert (shown.status_code, shown.content) == (200, PNG)
     body = {"to": "+13035550177", "text": "look", "media_ids": [uploaded["id"]]}
     sent = nodes.insist(there, "POST", "/api/v1/messages", json=body).json()
-    wait(lambda: nodes.status(here, sent["id"]) in ("sent", "delivered"))
+    eventually(lambda: nodes.status(here, sent["id"]) in ("sent", "delivered"))
     assert [content for _, content in nodes.bandwidth.media.values()] == [PNG]
 
     # workers leave cleanly; those that serve say so, and still take texts
@@ -167,17 +168,19 @@ def test_what_is_done_at_one_node_counts_at_the_others(make_nodes: Callable[...,
         assert "has ended" in said[-1]
         assert {"done"} <= {json.loads(line)["event"] for line in said if line.startswith("{")}
         assert list((worker.storage / "run").glob("*.worker")) == []
-    reason = wait(lambda: silent(here), 60)
+    reason = eventually(lambda: silent(here))
     assert "Start `flask worker` on one of the nodes." in reason
     nodes.text(there, "kept", sender="+13035550177")
     nodes.workers[0].start(wait=False)
     there.wait_ready()
-    wait(lambda: any(p["data"]["message"]["text"] == "kept" for p in list(nodes.receiver.pushes)))
+    eventually(
+        lambda: any(p["data"]["message"]["text"] == "kept" for p in list(nodes.receiver.pushes))
+    )
 
 
 def silent(web: Server) -> str:
     """What a node that is not ready says of the worker."""
-    answer = requests.get(f"{web.url}/ready", timeout=5)
+    answer = requests.get(f"{web.url}/ready", timeout=PATIENCE)
     (check,) = (check for check in answer.json()["checks"] if check["name"] == "worker")
     assert check["ok"] == answer.ok
     return str(check["reason"])
@@ -240,18 +243,18 @@ def test_nodes_killed_at_random_lose_nothing_and_send_nothing_twice(
 
     # One is lost for good with a text in hand: the others know it by its silence only.
     for web in nodes.webs:
-        wait(lambda web=web: alive(web), 30)
+        eventually(lambda web=web: alive(web))
     hanging = _reply_that_hangs(nodes)
     owner = nodes.rows(f"SELECT owner FROM jobs WHERE message_id = '{hanging}'")[0][0]
     lost = next(w for w in nodes.workers if (w.storage / "run" / f"{owner}.worker").exists())
     lost.kill_tree()
     assert nodes.status(nodes.webs[0], hanging) == "sending"
-    wait(lambda: nodes.status(nodes.webs[1], hanging) != "sending", 60)
+    eventually(lambda: nodes.status(nodes.webs[1], hanging) != "sending")
     assert nodes.status(nodes.webs[0], hanging) == "unknown"
 
     _wait_pushed(nodes.receiver, acknowledged)
     for message_id in replied:
-        wait(lambda m=message_id: nodes.status(nodes.webs[0], m) in SETTLED, 60)
+        eventually(lambda m=message_id: nodes.status(nodes.webs[0], m) in SETTLED)
     kept = nodes.rows("SELECT provider_id FROM messages WHERE direction = 'in'")
     assert sorted(row[0] for row in kept) == sorted(acknowledged), "kept once, each of them"
     received = [i for i in nodes.receiver.ids if i.endswith("_received")]
@@ -264,7 +267,7 @@ def test_nodes_killed_at_random_lose_nothing_and_send_nothing_twice(
     assert len(texts) <= len(replied) + 1
 
     states = "SELECT a.id, a.state FROM attachments a JOIN messages m ON m.id = a.message_id"
-    wait(lambda: {row[1] for row in nodes.rows(states)} == {"kept"}, 60)
+    eventually(lambda: {row[1] for row in nodes.rows(states)} == {"kept"})
     files = nodes.rows(states)
     assert len(files) == len(pictured)
     for web, row in itertools.product(nodes.webs, files[:5]):
@@ -282,10 +285,12 @@ SETTLED = ("sent", "delivered", "unknown")
 def _reply_that_hangs(nodes: Nodes) -> str:
     """Queue a reply that its carrier takes and never answers; returns its id."""
     waiting = "SELECT 1 FROM jobs WHERE kind = 'send' AND state IN ('due', 'leased')"
-    wait(lambda: not nodes.rows(waiting), 60)
+    eventually(lambda: not nodes.rows(waiting))
     nodes.bandwidth.next("messages", Trouble.HANG)
     hanging = nodes.reply(nodes.webs[0], "hangs", "+13035559999")
-    wait(lambda: any(message["text"] == "hangs" for message in list(nodes.bandwidth.accepted)))
+    eventually(
+        lambda: any(message["text"] == "hangs" for message in list(nodes.bandwidth.accepted))
+    )
     return hanging
 
 
@@ -294,7 +299,7 @@ def _wait_pushed(receiver: Receiver, names: set[str]) -> None:
         pushes = [p for p in list(receiver.pushes) if p["type"] == "message.received"]
         return {p["data"]["message"]["text"] for p in pushes} == names
 
-    wait(all_of_them, 60)
+    eventually(all_of_them)
 
 
 def test_two_workers_together_keep_the_pace_of_one(make_nodes: Callable[..., Nodes]) -> None:
@@ -315,7 +320,7 @@ def test_two_workers_together_keep_the_pace_of_one(make_nodes: Callable[..., Nod
             )
         )
     for message_id in ids:
-        wait(lambda m=message_id: nodes.status(nodes.webs[0], m) in SETTLED, 60)
+        eventually(lambda m=message_id: nodes.status(nodes.webs[0], m) in SETTLED)
     owners = [w.log.read_text().count('"event": "done"') for w in nodes.workers]
     assert all(owners), "both of them have sent"
     assert len(arrivals) == len(ids)

@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from tests.server import Server, running_server
+from tests.waiting import PATIENCE, eventually
 
 
 def test_a_second_copy_on_the_same_storage_refuses(tmp_path: Path) -> None:
@@ -17,7 +18,7 @@ def test_a_second_copy_on_the_same_storage_refuses(tmp_path: Path) -> None:
         second = Server(tmp_path, {})
         second.log = tmp_path / "second.log"
         second.start(wait=False)
-        assert second.process.wait(timeout=30) != 0
+        assert second.process.wait(timeout=PATIENCE) != 0
         assert "Another Textbridge is running on" in second.log.read_text()
 
 
@@ -26,7 +27,7 @@ def test_every_problem_of_the_configuration_is_named_at_once(tmp_path: Path) -> 
     server = Server(tmp_path, {})
     server.env |= env
     server.start(wait=False)
-    assert server.process.wait(timeout=30) != 0
+    assert server.process.wait(timeout=PATIENCE) != 0
     said = server.log.read_text()
     assert "Traceback" not in said
     for name in ("BANDWIDTH_API_TOKEN", "BANDWIDTH_API_SECRET", "PORT", "APP_URL", "MAIL_PORT"):
@@ -47,10 +48,10 @@ def test_killed_workers_come_back(tmp_path: Path) -> None:
     with running_server(tmp_path) as server:
         for pid in server.children():
             os.kill(pid, signal.SIGKILL)
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             try:
-                ready = requests.get(f"{server.url}/ready", timeout=5)
+                ready = requests.get(f"{server.url}/ready", timeout=PATIENCE)
                 if ready.ok and len(server.children()) == 2:
                     return
             except requests.RequestException:
@@ -64,16 +65,16 @@ def test_a_reload_takes_the_new_configuration_and_drops_no_request(tmp_path: Pat
     env_file.write_text("BANDWIDTH_WEBHOOK_TOKEN=\n")
     with running_server(tmp_path, {"ENV_FILE": str(env_file)}) as server:
         url = f"{server.url}/webhook/bandwidth/sms?token=first-token"
-        assert requests.post(url, json=[], timeout=5).status_code == 404
+        assert requests.post(url, json=[], timeout=PATIENCE).status_code == 404
         env_file.write_text(
             "BANDWIDTH_ACCOUNT_ID=1\nBANDWIDTH_API_TOKEN=t\nBANDWIDTH_API_SECRET=s\n"
             "BANDWIDTH_APPLICATION_ID=a\nBANDWIDTH_WEBHOOK_TOKEN=first-token\n"
         )
         os.kill(server.process.pid, signal.SIGHUP)
-        failures, answered, end = 0, 0, time.monotonic() + 20
+        failures, answered, end = 0, 0, time.monotonic() + PATIENCE
         while time.monotonic() < end:
             try:
-                status = requests.post(url, json=[], timeout=5).status_code
+                status = requests.post(url, json=[], timeout=PATIENCE).status_code
                 answered += status == 200
             except requests.RequestException:
                 failures += 1
@@ -81,10 +82,8 @@ def test_a_reload_takes_the_new_configuration_and_drops_no_request(tmp_path: Pat
                 break
         assert failures == 0
         assert answered > 50
-        end = time.monotonic() + 20
-        while time.monotonic() < end and not requests.get(f"{server.url}/ready", timeout=5).ok:
-            time.sleep(0.1)
-        assert requests.get(f"{server.url}/ready", timeout=5).ok, "somebody delivers again"
+        ready = f"{server.url}/ready"
+        eventually(lambda: requests.get(ready, timeout=PATIENCE).ok)  # somebody delivers again
 
 
 def test_a_reload_with_a_broken_env_leaves_the_configuration_of_before(tmp_path: Path) -> None:
@@ -93,7 +92,7 @@ def test_a_reload_with_a_broken_env_leaves_the_configuration_of_before(tmp_path:
     with running_server(tmp_path, {"ENV_FILE": str(env_file)}) as server:
         env_file.write_text("MAIL_PORT=nonsense\nAPP_URL=ftp://x\n")
         os.kill(server.process.pid, signal.SIGHUP)
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end and "Not reloaded." not in server.log.read_text():
             time.sleep(0.1)
         assert "APP_URL: " in server.log.read_text().partition("Not reloaded.")[2]
@@ -114,7 +113,7 @@ def test_no_secret_and_no_text_is_logged(tmp_path: Path) -> None:
         assert simulated.returncode == 0, simulated.stderr
         hooks = server.flask("webhooks").stdout
         token = hooks.partition("token=")[2].split()[0]
-        requests.post(f"{server.url}/webhook/sandbox/sms?token={token}", data="{", timeout=5)
+        requests.post(f"{server.url}/webhook/sandbox/sms?token={token}", data="{", timeout=PATIENCE)
         server.stop()
         log = server.log.read_text()
         assert canary not in log
@@ -126,8 +125,8 @@ def test_the_dead_parent_of_a_tree_takes_its_children_along(tmp_path: Path) -> N
     with running_server(tmp_path) as server:
         children = server.children()
         os.kill(server.process.pid, signal.SIGKILL)
-        server.process.wait(timeout=10)
-        end = time.monotonic() + 20
+        server.process.wait(timeout=PATIENCE)
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             listed = subprocess.run(["ps", "-o", "pid=", "-p", ",".join(map(str, children))],
                                     capture_output=True, text=True, check=False)  # fmt: skip

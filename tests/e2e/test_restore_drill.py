@@ -21,6 +21,7 @@ from tests.fakes.bandwidth import FakeBandwidth
 from tests.fakes.receiver import Receiver
 from tests.postgres import new_database, programs
 from tests.server import Server
+from tests.waiting import PATIENCE
 
 NUMBER = "+12025550143"
 BEFORE = 40  # texts that are there when the backup begins
@@ -45,7 +46,7 @@ class Carrier:
         event = self._bandwidth.event(
             f"text {index}", sender=sender, to=NUMBER, message_id=f"m{index}"
         )
-        if requests.post(self._url, json=[event], timeout=10).ok:
+        if requests.post(self._url, json=[event], timeout=PATIENCE).ok:
             self.acknowledged.append(f"text {index}")
 
     @contextmanager
@@ -90,10 +91,10 @@ def postgres(program: str, *arguments: str) -> None:
 
 def await_settled(server: Server, headers: dict[str, str], ids: list[str]) -> Counter[str]:
     """Wait until no reply is on its way; returns how many are in which state."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         url = f"{server.url}/api/v1/messages/"
-        answers = [requests.get(url + one, headers=headers, timeout=10) for one in ids]
+        answers = [requests.get(url + one, headers=headers, timeout=PATIENCE) for one in ids]
         states = Counter(one.json()["status"] for one in answers if one.ok)
         if not {"queued", "sending"} & set(states):
             return states
@@ -124,7 +125,9 @@ def test_the_way_back_from_a_backup_that_was_made_under_traffic(
         for index in range(REPLIES):
             body = {"to": "+13035550177", "text": f"reply {index}", "client_id": f"c{index}"}
             url = f"{server.url}/api/v1/messages"
-            replies.append(requests.post(url, json=body, headers=headers, timeout=10).json()["id"])
+            replies.append(
+                requests.post(url, json=body, headers=headers, timeout=PATIENCE).json()["id"]
+            )
         with carrier.trickle():
             begun = set(carrier.acknowledged)
             told = server.flask("backup", str(copies))
@@ -147,7 +150,7 @@ def test_the_way_back_from_a_backup_that_was_made_under_traffic(
             anew = new_database(request.getfixturevalue("postgres"))
             env |= {"DATABASE_URL": anew}
             postgres("pg_restore", "--no-owner", f"--dbname={anew}", str(dump))
-            end = time.monotonic() + 30
+            end = time.monotonic() + PATIENCE
             restored = _ended_with(request, Server(after, env))
             told = restored.flask("restore", str(backup), "--yes")
             while "just now" in told.stderr and time.monotonic() < end:
@@ -184,7 +187,7 @@ def _ended_with(request: pytest.FixtureRequest, server: Server) -> Server:
 
 
 def _await_pushed(receiver: Receiver, count: int) -> list[str]:
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     texts: dict[str, str] = {}
     while time.monotonic() < end and len(texts) < count:
         pushed = [

@@ -1,7 +1,6 @@
 """The whole street through real doors: a carrier, a server of its own, an app, a mailbox."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from tests.fakes.bandwidth import Answer, FakeBandwidth, Trouble
 from tests.fakes.mailbox import Mailbox
 from tests.fakes.receiver import Receiver
 from tests.server import Server, running_server
+from tests.waiting import PATIENCE, eventually
 
 NUMBER = "+12025550143"
 PEER = "+13035550177"
@@ -45,7 +45,7 @@ class Street:
             method,
             f"{self.server.url}/api/v1{path}",
             headers={"Authorization": f"Bearer {self.token}"},
-            timeout=40,
+            timeout=PATIENCE,
             **more,
         )
 
@@ -53,24 +53,14 @@ class Street:
         """Where a message is."""
         return str(self.api("GET", f"/messages/{message_id}").json()["status"])
 
-    def wait_status(self, message_id: str, status: str, seconds: float = 20.0) -> dict[str, Any]:
+    def wait_status(self, message_id: str, status: str) -> dict[str, Any]:
         """Wait until a message is there, and return it."""
-        return wait(
+        found: dict[str, Any] = eventually(
             lambda: (
                 (m := self.api("GET", f"/messages/{message_id}").json())["status"] == status and m
-            ),
-            seconds,
+            )
         )
-
-
-def wait(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """Wait until a condition holds, and return what it gave."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not happen in time")
+        return found
 
 
 @pytest.fixture
@@ -126,13 +116,13 @@ def test_a_picture_comes_and_a_picture_goes(street: Street) -> None:
     smil = street.bandwidth.offer("m1/0/0.smil", "application/smil", b"<smil></smil>")
     street.bandwidth.receive("look", sender=PEER, to=NUMBER, media=[smil, url])
     street.receiver.wait_for(2)
-    wait(lambda: [p for p in street.receiver.pushes if p["type"] == "message.updated"])
+    eventually(lambda: [p for p in street.receiver.pushes if p["type"] == "message.updated"])
     updated = next(p for p in street.receiver.pushes if p["type"] == "message.updated")
     (picture,) = updated["data"]["message"]["media"]
     assert (picture["content_type"], picture["size"]) == ("image/png", len(PNG))
     local = street.server.url + "/media/" + picture["url"].partition("/media/")[2]
-    assert requests.get(local, timeout=10).content == PNG
-    assert requests.get(local[:-1], timeout=10).status_code in (403, 404)
+    assert requests.get(local, timeout=PATIENCE).content == PNG
+    assert requests.get(local[:-1], timeout=PATIENCE).status_code in (403, 404)
     (mail,) = street.mailbox.wait_for(1)
     assert [part.get_content() for part in mail.iter_attachments()] == [PNG]
 
@@ -162,7 +152,7 @@ def test_no_trouble_of_the_carrier_sends_a_text_twice(street: Street) -> None:
         street.bandwidth.next("messages", trouble)
         body = {"to": PEER, "text": name, "client_id": name}
         sent[name] = street.api("POST", "/messages", json=body).json()["id"]
-        wait(lambda n=name: street.status(sent[n]) not in ("queued", "sending"), 60)
+        eventually(lambda n=name: street.status(sent[n]) not in ("queued", "sending"))
     for name, (_, status) in TROUBLES.items():
         if status:
             street.wait_status(sent[name], status)
@@ -188,7 +178,7 @@ def test_an_open_stream_hears_of_a_text_and_costs_no_webhook_its_turn(street: St
             f"{street.server.url}/api/v1/events",
             headers={"Authorization": f"Bearer {street.token}"},
             stream=True,
-            timeout=20,
+            timeout=PATIENCE,
         )
         for _ in range(4)
     ]

@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
+from tests.waiting import PATIENCE
+
 PASSWORD = "a password of the tests"
 DOMAIN = "pbx.example.com"
 REQUIRED = {
@@ -110,14 +112,14 @@ class FreeSwitch:
         for connection in listeners:
             connection.event(headers | numbered, body)
 
-    def wait_shown(self, count: int, seconds: float = 20.0) -> list[Shown]:
+    def wait_shown(self, count: int, seconds: float = PATIENCE) -> list[Shown]:
         """Wait until phones have shown so many texts, and return all."""
         with self._changed:
             arrived = self._changed.wait_for(lambda: len(self.shown) >= count, seconds)
             assert arrived, f"only {self.shown} of {count} came; faults: {self.faults}"
             return list(self.shown)
 
-    def wait_listeners(self, count: int = 1, seconds: float = 20.0) -> None:
+    def wait_listeners(self, count: int = 1, seconds: float = PATIENCE) -> None:
         """Wait until exactly so many connections listen to what phones text."""
 
         def listeners() -> int:

@@ -9,6 +9,7 @@ from email.message import EmailMessage
 from typing import Any
 
 from tests.fakes.serving import Serving
+from tests.waiting import PATIENCE
 
 
 class Mailbox(Serving):
@@ -67,7 +68,7 @@ class Mailbox(Serving):
             self._changed.notify_all()
             return b"250 taken\r\n"
 
-    def wait_for(self, count: int, seconds: float = 20.0) -> list[EmailMessage]:
+    def wait_for(self, count: int, seconds: float = PATIENCE) -> list[EmailMessage]:
         """Wait until so many mails came, and return all."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.mails) >= count, seconds), "no mail came"

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from tests.fakes.serving import QuietServer, Serving
+from tests.waiting import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class PushService(Serving):
         """What a device registers to be pushed to here."""
         raise NotImplementedError
 
-    def wait_for(self, count: int, seconds: float = 20.0) -> list[Any]:
+    def wait_for(self, count: int, seconds: float = PATIENCE) -> list[Any]:
         """Wait until so many pushes were taken, and return what they say."""
         with self._changed:
             arrived = self._changed.wait_for(lambda: len(self.taken) >= count, seconds)

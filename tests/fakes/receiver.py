@@ -10,6 +10,7 @@ from typing import Any
 from standardwebhooks import Webhook
 
 from tests.fakes.serving import QuietServer, Serving
+from tests.waiting import PATIENCE
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of the tests, 32 bytes!").decode()
 
@@ -59,7 +60,7 @@ class Receiver(Serving):
                 self._changed.notify_all()
             return status
 
-    def wait_for(self, count: int, seconds: float = 20.0) -> list[dict[str, Any]]:
+    def wait_for(self, count: int, seconds: float = PATIENCE) -> list[dict[str, Any]]:
         """Wait until so many pushes were taken, and return all."""
         with self._changed:
             arrived = self._changed.wait_for(lambda: len(self.pushes) >= count, seconds)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from tests.fakes.bandwidth import Answer
 from tests.fakes.serving import Serving
+from tests.waiting import PATIENCE
 
 TOKEN = "a-ringotel-key-of-the-tests"
 ORG = "15000000000000000000"
@@ -60,7 +61,7 @@ class FakeRingotel(Serving):
         url = f"http://127.0.0.1:{self._server.server_address[1]}/api"
         return {"RINGOTEL_TOKEN": TOKEN, "RINGOTEL_API_URL": url, "RINGOTEL_ORG_ID": ORG}
 
-    def wait_for(self, count: int, seconds: float = 20.0) -> None:
+    def wait_for(self, count: int, seconds: float = PATIENCE) -> None:
         """Wait until so many messages are shown."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.shown) >= count, seconds), self.calls

@@ -16,6 +16,7 @@ from services.store.jobs import Job, JobKind
 from tests.browser.admin.conftest import ADMIN, FACES, violations
 from tests.conftest import NUMBER, PEER, settings_file
 from tests.server import Server, running_server
+from tests.waiting import PATIENCE
 
 HOSTILE = (
     "<script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">"
@@ -44,7 +45,7 @@ def text(server: Server, words: str, to: str = NUMBER, peer: str = PEER, media: 
     token = load(server.env).webhook_token("sandbox")
     event = {"id": f"o{time.time_ns()}", "from": peer, "to": to, "text": words, "media": media}
     address = f"{server.url}/webhook/sandbox/sms?token={token}"
-    requests.post(address, json=event, timeout=20).raise_for_status()
+    requests.post(address, json=event, timeout=PATIENCE).raise_for_status()
 
 
 def populate(server: Server) -> None:

@@ -11,6 +11,7 @@ from services.settings_source import FILE
 from tests.browser.admin.conftest import ADMIN, FACES, violations
 from tests.conftest import settings_file
 from tests.server import Server
+from tests.waiting import PATIENCE
 
 Open = Callable[..., Any]
 PAGE = "/admin/message-settings"
@@ -94,7 +95,7 @@ def test_from_no_number_to_many(
     write(server)
     window = browser.new_context(java_script_enabled=scripts, accept_downloads=True)
     page = window.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(PATIENCE * 1000)
     page.goto(f"{server.url}{PAGE}")
     page.get_by_label("Password").fill(ADMIN["ADMIN_PASSWORD"])
     page.get_by_role("button", name="Sign in").click()

@@ -12,12 +12,12 @@ from tests.browser.phone.world import (
     DESK,
     World,
     enter,
-    eventually,
     row,
     said,
     shown,
     spoken,
 )
+from tests.waiting import eventually
 
 Open = Callable[..., Any]
 SIZES = [(320, 640), (390, 844), (768, 1024), (1280, 800)]

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.browser.phone.world import SETTINGS, SINGLE, World, eventually
+from tests.browser.phone.world import SETTINGS, SINGLE, World
 from tests.fakes.push_services import BrowserPush, plain
 from tests.server import Server, running_server
+from tests.waiting import eventually
 
 Open = Callable[..., Any]
 # A browser without its maker's push service: it subscribes at the fake one.

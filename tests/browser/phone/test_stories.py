@@ -16,7 +16,6 @@ from tests.browser.phone.world import (
     SINGLE,
     World,
     enter,
-    eventually,
     row,
     said,
     shown,
@@ -26,6 +25,7 @@ from tests.browser.phone.world import (
 )
 from tests.browser.test_sandbox import HOSTILE
 from tests.server import Server
+from tests.waiting import eventually
 
 Open = Callable[..., Any]
 

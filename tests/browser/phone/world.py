@@ -1,7 +1,5 @@
 """What the stories of the phone app share: numbers, phones outside, and a look at the server."""
 
-import time
-from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -11,6 +9,7 @@ from services.environment import load
 from services.store import Store, devices
 from tests.conftest import settings_file
 from tests.server import Server
+from tests.waiting import PATIENCE, eventually
 
 DESK = "+12025550100"  # of 201 and 202
 SALES = "+12025550160"  # of 201 alone
@@ -63,7 +62,7 @@ class World:
             self._tokens[extension] = made[1]
         headers = {"Authorization": f"Bearer {self._tokens[extension]}"}
         url = f"{self.server.url}/api/v1{path}"
-        answer = requests.request(method, url, headers=headers, timeout=20, **options)
+        answer = requests.request(method, url, headers=headers, timeout=PATIENCE, **options)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
@@ -90,17 +89,7 @@ class World:
         return eventually(look)
 
     def _post(self, event: dict[str, Any]) -> None:
-        requests.post(self._webhook, json=event, timeout=20).raise_for_status()
-
-
-def eventually(look: Callable[[], Any], seconds: float = 15.0) -> Any:
-    """What ``look`` finds, as soon as it finds something."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := look():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not happen")
+        requests.post(self._webhook, json=event, timeout=PATIENCE).raise_for_status()
 
 
 # What a test does with a page of the app
