@@ -1,7 +1,6 @@
 """What is done once for several: pushes looked up and recorded, and what waits for the disk."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +18,7 @@ from services.store.jobs import Job
 from services.together import Together
 from tests.conftest import DESK, NUMBER
 from tests.fakes.receiver import Receiver
+from tests.waiting import eventually
 
 Make = Callable[..., Gateway]
 PEERS = [f"+1303555{number:04}" for number in range(8)]
@@ -76,8 +76,7 @@ def test_whoever_comes_before_the_work_begins_is_served_by_it() -> None:
         first = pool.submit(together, 0)
         begun.wait(20)
         others = [pool.submit(together, number) for number in (1, 2, 3)]
-        while len(together._next.items) < 4:
-            time.sleep(0.01)
+        eventually(lambda: len(together._next.items) == 4)
         assert not any(one.done() for one in [first, *others])
         go.set()
         for one in [first, *others]:
@@ -198,8 +197,7 @@ def test_what_need_not_wait_for_the_disk_waits_with_what_must(
         begun.wait(20)
         lazily = pool.submit(store.write, waits_for_the_disk, durable=False)
         durably = pool.submit(store.write, waits_for_the_disk)
-        while len(store._writer._waiting) < 2:
-            time.sleep(0.01)
+        eventually(lambda: len(store._writer._waiting) == 2)
         go.set()
         holding.result(20)
         assert lazily.result(20), "both are in one commit"
