@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, current_app, url_for
+from flask import Blueprint, Response
 
 from blueprints.admin.page import onward, render
 from blueprints.admin.session import house, tell
@@ -12,16 +12,14 @@ from services.gateway import Gateway
 from services.store import messages
 from services.store.messages import Waiting
 
-NEW_SETTING = "admin.settings_new"
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A number that messages wait for: why, and where to add it to Message Settings."""
+    """A number that messages wait for: why, and whether it is missing in Message Settings."""
 
     waiting: Waiting
     why: str
-    add: str | None
+    is_missing: bool
 
 
 def open_pages(door: Blueprint, gateway: Gateway) -> None:
@@ -41,6 +39,4 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
 
 def _row(waiting: Waiting) -> Row:
     why = repairs.why_unrouted(house(), waiting.number)
-    missing = house().settings.for_number(waiting.number) is None
-    known = missing and NEW_SETTING in current_app.view_functions
-    return Row(waiting, why, url_for(NEW_SETTING, number=waiting.number) if known else None)
+    return Row(waiting, why, house().settings.for_number(waiting.number) is None)
