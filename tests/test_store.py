@@ -21,7 +21,7 @@ from sqlalchemy.exc import OperationalError
 
 from services.errors import RequestRefused, StorageUnwell
 from services.messages import DeliveryStatus, Message, Status, advances
-from services.store import Store, destinations, devices, jobs, messages, paces
+from services.store import Store, destinations, devices, jobs, messages, paces, workers
 from services.store.engine import sqlite_fault
 from services.store.jobs import Job, JobKind
 from services.store.schema import messages as table
@@ -372,7 +372,7 @@ def test_two_workers_never_get_the_same_job(store: Store) -> None:
 def test_a_worker_that_lost_its_lease_cannot_finish_the_job(store: Store) -> None:
     add_jobs(store, a_job(store))
     (job,) = claim(store, owner="old")
-    store.write(lambda tx: jobs.beat(tx, "new", time.time()))
+    store.write(lambda tx: workers.beat(tx, "new", time.time()))
     (orphan,) = store.write(jobs.orphans)
     store.write(lambda tx: jobs.retry(tx, orphan, time.time(), "interrupted"))
     claim(store, owner="new")

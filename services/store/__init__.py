@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.store.bell import Bell, open_bell
-from services.store.engine import open_engine
+from services.store.engine import lazy_engine, open_engine
 from services.store.erasing import write_anew
 from services.store.migrate import is_current, migrate
 from services.store.standing import Standing
@@ -31,11 +31,12 @@ class Store:
     def __init__(self, database_url: str | None, storage: Path) -> None:
         storage.mkdir(parents=True, exist_ok=True)
         self.engine = open_engine(database_url, storage)
+        self._lazy = lazy_engine(self.engine)
         self.bell: Bell = open_bell(self.engine, storage)
         self._turn = Turn(storage / "write.lock")
         on_sqlite = self.engine.dialect.name == "sqlite"
         between = self._turn.taken if on_sqlite else nullcontext
-        self._writer = Writer(self.engine, self.bell, between)
+        self._writer = Writer(self.engine, self._lazy, self.bell, between)
         self._readers = Standing(self.engine, READERS)
         self._lock_file = storage / "migrate.lock"
 
@@ -51,9 +52,12 @@ class Store:
         except DBAPIError as error:
             raise unwell(error) from error
 
-    def write(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` in a durable transaction, see ``Writer.run``."""
-        return self._writer.run(work)
+    def write(self, work: Callable[[Connection], T], *, durable: bool = True) -> T:
+        """Run ``work`` in a transaction, which is on the disk when this returns.
+
+        With ``durable=False`` a power cut may undo it, see ``Writer.run``.
+        """
+        return self._writer.run(work, durable=durable)
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` on one consistent view of the data. Raises ``StorageUnwell``."""
@@ -79,6 +83,7 @@ class Store:
     def let_go(self) -> None:
         """Close the database's files until somebody asks for something again."""
         self._close_connections()
+        self._lazy.dispose()
         self.engine.dispose()
 
     def close(self) -> None:

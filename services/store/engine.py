@@ -4,7 +4,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 
 from services.store.prepared import Prepared
 
@@ -30,8 +30,28 @@ def open_engine(database_url: str | None, storage: Path) -> Engine:
         return create_engine(
             postgres_address(database_url), pool_pre_ping=True, pool_size=8, max_overflow=8
         )
+    return _open_sqlite(f"sqlite:///{storage / 'textbridge.db'}")
+
+
+def lazy_engine(engine: Engine) -> Engine:
+    """An engine on the same database whose commits need not wait for the disk.
+
+    What it commits stays in order and is on the disk with the next commit of the other one. Only
+    SQLite's does so, and with a write-ahead log only: a power cut that undoes a commit has ended
+    whoever made it. A worker outlives PostgreSQL's server and would hold a lease for ever.
+
+    It has connections of its own: how a connection commits is never changed.
+    """
+    if engine.dialect.name != "sqlite" or sqlite_fault():
+        return engine
+    lazy = _open_sqlite(engine.url)
+    event.listen(lazy, "connect", _prepare_lazy_sqlite)
+    return lazy
+
+
+def _open_sqlite(url: URL | str) -> Engine:
     driver: ModuleType = sqlite
-    engine = create_engine(f"sqlite:///{storage / 'textbridge.db'}", module=driver)
+    engine = create_engine(url, module=driver)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -70,6 +90,10 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _prepare_lazy_sqlite(connection: Any, _record: Any) -> None:
+    connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def _begin_sqlite(connection: Connection) -> None:
