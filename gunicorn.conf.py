@@ -6,7 +6,7 @@ in the same way as the others.
 """
 
 # ruff: noqa: E402, I001 - wsgi patches the sockets, and the metrics folder is set before its library
-from wsgi import count_in, environment, keep, kept
+from wsgi import CHECK_DATABASE, count_in, environment, keep, kept
 
 import gc
 import os
@@ -22,8 +22,8 @@ from services.errors import ConfigError, StorageUnwell
 
 def _read() -> Environment:
     """Read ``.env``. A reload with a broken one leaves the configuration of before in force."""
-    fresh = environment()
     try:
+        fresh = environment()
         loaded = load(fresh)
     except ConfigError as error:
         if not kept():
@@ -184,7 +184,7 @@ def on_starting(server: Any) -> None:
         store = Store(_service.database_url, _storage)
         store.migrate()
     except StorageUnwell as error:
-        sys.exit(str(error))
+        sys.exit(f"{error}\n{CHECK_DATABASE}")
     store.close()
     gc.collect()
     gc.freeze()  # the processes would copy what the collector touches

@@ -16,9 +16,13 @@ from typing import Any
 from dotenv import dotenv_values
 from flask import Flask
 
-from services.errors import ConfigError, SettingsError, StorageUnwell
+from services.errors import ConfigError, Problem, SettingsError, StorageUnwell
 
 HERE = Path(__file__).parent
+CHECK_DATABASE = (
+    "Check that the database runs, and DATABASE_URL in .env; without one, that the disk of "
+    "STORAGE_PATH has room."
+)
 _kept: dict[str, str] = {}
 
 
@@ -30,9 +34,13 @@ def env_file() -> str:
 def environment() -> dict[str, str]:
     """The variables of ``.env`` beside this file (or of ``ENV_FILE``), overruled by real ones.
 
-    Read anew at every call, so that a reload picks up what was changed.
+    Read anew at every call, so that a reload picks up what was changed. Raises ``ConfigError`` if
+    ``ENV_FILE`` leads nowhere.
     """
     file = env_file()
+    if file and "ENV_FILE" in os.environ and not Path(file).is_file():
+        remedy = "Set it to the path of your .env, or to nothing to do without one."
+        raise ConfigError([Problem("ENV_FILE", f"there is no file {file}.", remedy)])
     written = dotenv_values(file) if file else {}
     about = {"ENV_FILE": file, "ENV_READ_AT": str(time.time())}
     return {**{name: value or "" for name, value in written.items()}, **os.environ, **about}
@@ -63,10 +71,13 @@ def _application() -> Flask:
 
     try:
         app = create_app(_kept or environment())
-    except (ConfigError, SettingsError, StorageUnwell) as error:
+    except (ConfigError, SettingsError) as error:
         sys.exit(str(error))
+    except StorageUnwell as error:
+        sys.exit(f"{error}\n{CHECK_DATABASE}")
     except OSError as error:
-        sys.exit(f"Textbridge cannot start. {error.filename}: {error.strerror}.")
+        told = f"{error.filename}: {error.strerror}."
+        sys.exit(f"Textbridge cannot start. {told} Check STORAGE_PATH in .env.")
     return app
 
 

@@ -11,19 +11,31 @@ import binascii
 import dataclasses
 import hashlib
 import hmac
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from services.errors import Problem
+from services.values import (
+    Network,
+    Parse,
+    country,
+    email_address,
+    level_name,
+    networks,
+    one_of,
+    origins,
+    per_second,
+    postgresql,
+    strong_secret,
+    switch,
+    text,
+    url,
+    whole_number,
+)
 
-Parse = Callable[[str], Any]
 T = TypeVar("T")
-Network = IPv4Network | IPv6Network
 
 # Laravel writes "nothing" in these ways, too.
 NOTHING = {"", "null", "(null)", "empty", "(empty)"}
@@ -48,11 +60,6 @@ class Variable:
     def required(self) -> bool:
         """Whether the section cannot be used without it."""
         return self.default is None and not self.optional
-
-
-def text(value: str) -> str:
-    """Any text."""
-    return value
 
 
 def variable(
@@ -167,95 +174,6 @@ def described(section: Any, prefix: str) -> Iterator[tuple[Variable, str]]:
             yield v, "••••••••" if v.secret else shown
 
 
-# Parsers: each takes the text of .env and raises ValueError with a sentence.
-
-
-def switch(value: str) -> bool:
-    """``true`` or ``false`` (also 1/0, yes/no, on/off)."""
-    known = {"true": True, "1": True, "yes": True, "on": True}
-    known |= {"false": False, "0": False, "no": False, "off": False}
-    if value.lower() not in known:
-        raise ValueError("it must be true or false.")
-    return known[value.lower()]
-
-
-def whole_number(least: int, most: int) -> Parse:
-    """A whole number within bounds."""
-
-    def parse(value: str) -> int:
-        if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
-            raise ValueError(f"it must be a whole number from {least} to {most}.")
-        return int(value)
-
-    return parse
-
-
-def one_of(*words: str) -> Parse:
-    """One of a few words, in lower case."""
-
-    def parse(value: str) -> str:
-        if value.lower() not in words:
-            raise ValueError(f"it must be one of {', '.join(words)}.")
-        return value.lower()
-
-    return parse
-
-
-def url(value: str) -> str:
-    """An http or https address without a slash at its end."""
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("it must be a web address that begins with https:// (or http://).")
-    if parts.username or parts.password:
-        raise ValueError("it must not contain a user name or a password.")
-    return value.rstrip("/")
-
-
-def country(value: str) -> str:
-    """A two-letter country code in upper case."""
-    if len(value) != 2 or not value.isascii() or not value.isalpha():
-        raise ValueError("it must be a two-letter country code.")
-    return value.upper()
-
-
-def networks(value: str) -> tuple[Network, ...]:
-    """IP addresses and networks, separated by commas or spaces."""
-    try:
-        return tuple(ip_network(part, strict=False) for part in value.replace(",", " ").split())
-    except ValueError as error:
-        raise ValueError(f"{error}.") from None
-
-
-def origins(value: str) -> tuple[str, ...]:
-    """Hosts, as ``https://name``, or with their scheme and port as written; ``*`` is anything."""
-    found = []
-    for part in value.lower().replace(",", " ").split():
-        written = part if "://" in part else f"https://{part}"
-        if not re.fullmatch(r"https?://[a-z0-9*.-]+(:[0-9]{1,5})?", written, re.ASCII):
-            raise ValueError(f"{part} is not a host such as ntfy.example.com.")
-        found.append(written)
-    return tuple(found)
-
-
-def per_second(value: str) -> float:
-    """A number of messages a second, above 0."""
-    try:
-        number = float(value)
-    except ValueError:
-        number = 0.0
-    if not 0 < number <= 10_000:
-        raise ValueError("it must be a number above 0, such as 1 or 0.5.")
-    return number
-
-
-def email_address(value: str) -> str:
-    """A bare e-mail address."""
-    local, _, domain = value.rpartition("@")
-    if not local or not domain or any(c.isspace() or ord(c) < 32 for c in value) or "," in value:
-        raise ValueError("it must be one e-mail address such as texts@example.com.")
-    return value
-
-
 def key(value: str) -> bytes:
     """A secret key: Laravel's ``base64:…`` or any text of at least 16 characters."""
     if value.startswith("base64:"):
@@ -268,32 +186,6 @@ def key(value: str) -> bytes:
     if len(raw) < 16:
         raise ValueError("it is too short to be safe.")
     return raw
-
-
-def strong_secret(value: str) -> str:
-    """A secret of at least 8 characters that is no placeholder."""
-    if len(value) < 8 or value.lower() in {"changeme", "password", "secret123", "12345678"}:
-        raise ValueError("it must have at least 8 characters and be no placeholder.")
-    return value
-
-
-LOG_LEVELS = {
-    "debug": "DEBUG",
-    "info": "INFO",
-    "notice": "INFO",
-    "warning": "WARNING",
-    "error": "ERROR",
-    "critical": "CRITICAL",
-    "alert": "CRITICAL",
-    "emergency": "CRITICAL",
-}
-
-
-def level_name(value: str) -> str:
-    """A log level by Laravel's or Python's name, as Python calls it."""
-    if value.lower() not in LOG_LEVELS:
-        raise ValueError(f"it must be one of {', '.join(LOG_LEVELS)}.")
-    return LOG_LEVELS[value.lower()]
 
 
 def derive(app_key: bytes, purpose: str) -> bytes:
@@ -350,6 +242,7 @@ class ServiceSettings:
     )
     database_url: str | None = variable(
         "PostgreSQL address; empty means SQLite in STORAGE_PATH.",
+        parse=postgresql,
         optional=True,
         secret=True,
         example="postgresql://textbridge:secret@localhost/textbridge",

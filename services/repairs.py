@@ -142,7 +142,9 @@ def drop(gateway: "Gateway", call_id: int) -> None:
 def _message(tx: Connection, message_id: str) -> Message:
     message = messages.by_id(tx, message_id)
     if message is None:
-        raise RequestRefused("not_found", "There is no such message.", status=404)
+        raise RequestRefused(
+            "not_found", f"There is no message {message_id}. See: flask messages list", status=404
+        )
     return message
 
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import structlog
 from sqlalchemy import Connection
 
-from services.config import variable, whole_number
+from services.config import variable
 from services.errors import RequestRefused
 from services.messages import Message
 from services.phone_numbers import destination, home_countries, is_country
 from services.store import allowances
 from services.store.allowances import Allowance
+from services.values import whole_number
 
 if TYPE_CHECKING:
     from services.gateway import Gateway

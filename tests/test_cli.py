@@ -651,6 +651,10 @@ def test_contacts_are_imported_all_or_none(desk: Terminal, tmp_path: Path) -> No
     assert "Line 2" in desk.flask("contacts", "import", str(file), code=1).stderr
     file.write_text("phone,who\n+13035550188,Bob\n", "utf-8")
     assert "name the columns" in desk.flask("contacts", "import", str(file), code=1).stderr
+    file.write_bytes("number,name\n+13035550188,Jörg\n".encode("latin-1"))
+    assert "CSV UTF-8" in desk.flask("contacts", "import", str(file), code=1).stderr
+    file.write_text(f"number,name\n+13035550188,{'x' * 200_000}\n", "utf-8")
+    assert "field larger" in desk.flask("contacts", "import", str(file), code=1).stderr
     assert desk.json("contacts", "list") == wanted
 
 
@@ -1186,6 +1190,71 @@ def test_arguments_that_are_no_text_do_no_harm(desk: Terminal) -> None:
     desk.flask("messages", "show", "\udcff", code=1)
 
 
+# Arguments that cannot be used, and what the error says.
+BAD_INPUT = {
+    "devices pair": "EXTENSION",
+    "devices pair 2/1": "up to 32 letters",
+    "devices add 201": "--name",
+    "devices add 201 --name=": "1 to 100 characters",
+    "devices provision 201 --name=": "1 to 100 characters",
+    "devices test nope": "flask devices list",
+    "settings change +12025550199 --disable": "Check how it is written",
+    "settings change abc --disable": "such as +12025550143",
+    "settings import /proc/none": "No such file",
+    "settings import README.md": "line 1, column 1: this is not JSON",
+    "messages list --carrier nosuch": "'nosuch' is not one of 'bandwidth'",
+    "messages list --status nosuch": "'nosuch' is not one of 'received'",
+    "messages list --since never": "like 2026-11-20",
+    "messages list --limit x": "--limit",
+    "messages show nope": "flask messages list",
+    "carriers list extra": "extra",
+    "database copy extra": "extra",
+}
+
+
+@pytest.mark.parametrize(("typed", "words"), BAD_INPUT.items())
+def test_bad_input_is_an_error_in_words_and_for_programs(
+    desk: Terminal, typed: str, words: str
+) -> None:
+    result = desk.app.test_cli_runner().invoke(args=[*typed.split(), "--json"])
+    assert result.exit_code in (1, 2)
+    assert isinstance(result.exception, SystemExit), "no traceback"
+    assert words in result.stderr
+    [(name, sentence)] = json.loads(result.stdout).items()
+    assert name == "error"
+    assert words in sentence
+    plainly = desk.app.test_cli_runner().invoke(args=typed.split())
+    assert (plainly.exit_code, plainly.stdout) == (result.exit_code, "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    {
+        "contacts remove +13035550199": "flask contacts list",
+        "messages retry nope": "flask messages list",
+        "messages settle nope --sent": "flask messages list",
+        "messages recover --since never": "like 2026-11-20",
+        "simulate sandbox --from 72404 --to +12025550100 --text x --url foo": "https://",
+        "simulate sandbox --from 72404 --to +12025550100 --media-url cat.gif": "https://",
+    }.items(),
+)
+def test_an_error_says_what_to_do(desk: Terminal, typed: str, words: str) -> None:
+    result = desk.app.test_cli_runner().invoke(args=typed.split())
+    assert result.exit_code in (1, 2)
+    assert words in result.stderr
+
+
+def test_an_export_that_is_refused_leaves_the_file_as_it_was(
+    desk: Terminal, tmp_path: Path
+) -> None:
+    file = tmp_path / "messages.csv"
+    file.write_text("of yesterday")
+    desk.flask("messages", "export", str(file), "--number", "abc", code=1)
+    assert file.read_text() == "of yesterday"
+    desk.flask("messages", "export", str(file))
+    assert "of yesterday" not in file.read_text()
+
+
 def test_a_file_that_cannot_be_written_is_named(
     desk: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1229,8 +1298,14 @@ def test_the_real_command_works_from_the_project_folder(tmp_path: Path) -> None:
     [
         ({"BANDWIDTH_ACCOUNT_ID": "9900001", "PORT": "x"}, ["BANDWIDTH_API_SECRET", "PORT"]),
         ({"APP_ENV": "production", "APP_KEY": ""}, ["APP_KEY: is missing."]),
-        ({"DATABASE_URL": "postgresql://127.0.0.1:1/none"}, ["The database cannot"]),
-        ({"STORAGE_PATH": "/proc/none"}, ["/proc/none"]),
+        (
+            {"DATABASE_URL": "postgresql://127.0.0.1:1/none"},
+            ["The database cannot", "DATABASE_URL"],
+        ),
+        ({"DATABASE_URL": "mysql://127.0.0.1/none"}, ["DATABASE_URL", "postgresql://"]),
+        ({"DATABASE_URL": "postgresql://me:geheim@h:x/y", "DEFAULT_COUNTRY": "XX"}, ["%40", "XX"]),
+        ({"STORAGE_PATH": "/proc/none"}, ["/proc/none", "STORAGE_PATH"]),
+        ({"ENV_FILE": "/proc/none/.env"}, ["ENV_FILE: there is no file /proc/none/.env"]),
     ],
 )
 def test_a_broken_environment_is_explained_without_a_traceback(
@@ -1239,6 +1314,7 @@ def test_a_broken_environment_is_explained_without_a_traceback(
     checked = Server(tmp_path, env).flask("config", "check")
     assert (checked.returncode, checked.stdout) == (1, "")
     assert "Traceback" not in checked.stderr
+    assert "geheim" not in checked.stderr
     for word in words:
         assert word in checked.stderr
 

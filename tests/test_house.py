@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOOR_0 = {
     "connections",
     "errors", "messages", "config", "http", "phone_numbers", "quiet_hours", "segments", "metrics",
-    "taken",
+    "taken", "values",
 }  # fmt: skip
 FLOOR_1 = {"store", "message_settings", "media", "mail", "pictures", "providers", "push"}
 

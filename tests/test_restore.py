@@ -18,12 +18,13 @@ from services.gateway import Gateway
 from services.messages import Attachment, Device, Message, Status
 from services.replies import Reply
 from services.restoring import NOT_IN_BACKUP, SKIPPED, restore
-from services.store import attachments, devices, jobs, messages, sign_ins
+from services.store import attachments, devices, jobs, messages, sign_ins, workers
 from services.store.backup import DATABASE, media_path
 from services.store.jobs import JobKind
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 
 DEVICE = Device(id="none", extension="201")
+Elsewhere = Callable[[], Gateway]
 HOOK = {"PUSH_WEBHOOK_URL": "http://127.0.0.1:9/push", "PUSH_WEBHOOK_SECRET": "whsec_" + "YQ" * 16}
 
 
@@ -58,22 +59,23 @@ def first(make_gateway: Callable[..., Gateway]) -> Gateway:
     return gateway
 
 
-@pytest.fixture
-def backup(first: Gateway, tmp_path: Path) -> Path:
-    """A backup of it."""
-    flask(first, "backup", str(tmp_path / "copies"))
+def backed_up(gateway: Gateway, tmp_path: Path) -> Path:
+    """Make a backup of an installation; returns its folder."""
+    flask(gateway, "backup", str(tmp_path / "copies"))
     [made] = (tmp_path / "copies").iterdir()
     return made
 
 
 @pytest.fixture
-def empty(make_gateway: Callable[..., Gateway], tmp_path: Path) -> Callable[..., Gateway]:
-    """Make an installation in a folder of its own in which nothing is kept yet."""
-    return lambda **env: make_gateway(STORAGE_PATH=str(tmp_path / "new"), **HOOK, **env)
+def backup(first: Gateway, tmp_path: Path) -> Path:
+    """A backup of it."""
+    return backed_up(first, tmp_path)
 
 
-def again(make_gateway: Callable[..., Gateway], tmp_path: Path) -> Gateway:
-    return make_gateway(STORAGE_PATH=str(tmp_path / "new"), **HOOK)
+@pytest.fixture
+def elsewhere(make_gateway: Callable[..., Gateway], tmp_path: Path) -> Elsewhere:
+    """Open an installation in another folder, in which nothing is kept at first."""
+    return lambda: make_gateway(STORAGE_PATH=str(tmp_path / "new"), **HOOK)
 
 
 def test_a_backup_says_what_it_holds(first: Gateway, tmp_path: Path) -> None:
@@ -82,16 +84,12 @@ def test_a_backup_says_what_it_holds(first: Gateway, tmp_path: Path) -> None:
 
 
 def test_everything_is_put_back(
-    first: Gateway,
-    backup: Path,
-    empty: Callable[..., Gateway],
-    make_gateway: Callable[..., Gateway],
-    tmp_path: Path,
+    first: Gateway, backup: Path, elsewhere: Elsewhere, tmp_path: Path
 ) -> None:
-    told = flask(empty(), "restore", str(backup)).stdout
+    told = flask(elsewhere(), "restore", str(backup)).stdout
     assert "3 messages in 1 conversations" in told
     assert "1 texts waited to be sent and are unknown now" in told
-    restored = again(make_gateway, tmp_path)
+    restored = elsewhere()
     before = first.store.read(lambda tx: messages.find(tx, limit=9))
     after = restored.store.read(lambda tx: messages.find(tx, limit=9))
     assert [(m.id, m.text, m.seq) for m in after] == [(m.id, m.text, m.seq) for m in before]
@@ -105,13 +103,10 @@ def test_everything_is_put_back(
 
 
 def test_what_waited_to_be_sent_is_unknown_and_the_rest_is_due(
-    backup: Path,
-    empty: Callable[..., Gateway],
-    make_gateway: Callable[..., Gateway],
-    tmp_path: Path,
+    backup: Path, elsewhere: Elsewhere
 ) -> None:
-    restore(empty(), backup)
-    restored = again(make_gateway, tmp_path)
+    restore(elsewhere(), backup)
+    restored = elsewhere()
     [reply] = restored.store.read(lambda tx: messages.find(tx, limit=1))
     assert reply.status is Status.UNKNOWN
     assert "may have been sent since" in (reply.error_reason or "")
@@ -122,57 +117,43 @@ def test_what_waited_to_be_sent_is_unknown_and_the_rest_is_due(
 
 
 def test_what_was_being_done_begins_anew_however_old_the_backup_is(
-    first: Gateway,
-    empty: Callable[..., Gateway],
-    make_gateway: Callable[..., Gateway],
-    tmp_path: Path,
+    first: Gateway, elsewhere: Elsewhere, tmp_path: Path
 ) -> None:
     def claim(tx: object) -> None:
-        jobs.beat(tx, "w", time.time())  # type: ignore[arg-type]
+        workers.beat(tx, "w", time.time())  # type: ignore[arg-type]
         [send] = jobs.claim(tx, "w", "send:sandbox", 9, time.time() + 1)  # type: ignore[arg-type]
         jobs.start(tx, send)  # type: ignore[arg-type]
         jobs.claim(tx, "w", "push:webhook", 9, time.time() + 1)  # type: ignore[arg-type]
         tx.execute(text("UPDATE jobs SET created_at = 1, attempts = 7"))  # type: ignore[attr-defined]
 
     first.store.write(claim)
-    flask(first, "backup", str(tmp_path / "copies"))
-    [made] = (tmp_path / "copies").iterdir()
-    assert restore(empty(), made).unknown == 1
-    restored = again(make_gateway, tmp_path)
+    assert restore(elsewhere(), backed_up(first, tmp_path)).unknown == 1
+    restored = elsewhere()
     [oldest] = restored.store.read(lambda tx: messages.find(tx, limit=1, before=2))
     [job] = restored.store.read(lambda tx: jobs.of(tx, oldest.id))
     assert (job.state, job.owner, job.attempts) == ("due", None, 0)
     assert time.time() - job.created_at < 3600, "or its first failure would be its last"
-    assert restored.store.read(jobs.silence) == float("inf")
+    assert restored.store.read(workers.silence) == float("inf")
 
 
 def test_sign_ins_of_the_backup_are_ended(
-    first: Gateway,
-    empty: Callable[..., Gateway],
-    make_gateway: Callable[..., Gateway],
-    tmp_path: Path,
+    first: Gateway, elsewhere: Elsewhere, tmp_path: Path
 ) -> None:
     token = first.store.write(lambda tx: sign_ins.add(tx, "hash"))
-    flask(first, "backup", str(tmp_path / "copies"))
-    [made] = (tmp_path / "copies").iterdir()
-    restore(empty(), made)
-    restored = again(make_gateway, tmp_path)
+    restore(elsewhere(), backed_up(first, tmp_path))
+    restored = elsewhere()
     assert first.store.read(lambda tx: sign_ins.by_token(tx, token, "hash")) is not None
     assert restored.store.read(lambda tx: sign_ins.by_token(tx, token, "hash")) is None
 
 
 def test_apps_load_anew_and_miss_nothing_that_comes_then(
-    first: Gateway,
-    backup: Path,
-    empty: Callable[..., Gateway],
-    make_gateway: Callable[..., Gateway],
-    tmp_path: Path,
+    first: Gateway, backup: Path, elsewhere: Elsewhere
 ) -> None:
     for index in range(20):
         came(first, f"lost {index}")
     seen = first.store.read(messages.latest_seq)
-    restore(empty(), backup)
-    restored = again(make_gateway, tmp_path)
+    restore(elsewhere(), backup)
+    restored = elsewhere()
     phone, _ = restored.store.write(lambda tx: devices.add(tx, "201", "phone"))
     for index in range(30):  # more than were lost: numbers that the app has seen before
         came(restored, f"new {index}")
@@ -183,33 +164,31 @@ def test_apps_load_anew_and_miss_nothing_that_comes_then(
 
 
 def test_a_living_installation_is_never_overwritten(
-    first: Gateway, backup: Path, empty: Callable[..., Gateway], tmp_path: Path
+    first: Gateway, backup: Path, elsewhere: Elsewhere, tmp_path: Path
 ) -> None:
     before = first.store.read(lambda tx: messages.find(tx, limit=9))
     told = flask(first, "restore", str(backup), code=1).stderr
     assert "is in use" in told
     assert f"mv {tmp_path}" in told
     assert first.store.read(lambda tx: messages.find(tx, limit=9)) == before
-    other = empty()
+    other = elsewhere()
     (tmp_path / "new" / "message_settings.json").write_text(settings_file())
     assert "Message Settings" in flask(other, "restore", str(backup), code=1).stderr
 
 
-def test_a_running_server_is_in_the_way(
-    backup: Path, empty: Callable[..., Gateway], tmp_path: Path
-) -> None:
-    gateway = empty()
+def test_a_running_server_is_in_the_way(backup: Path, elsewhere: Elsewhere, tmp_path: Path) -> None:
+    gateway = elsewhere()
     with FileLock(tmp_path / "new" / "server.lock"):
         assert "Stop it first" in flask(gateway, "restore", str(backup), code=1).stderr
 
 
 def test_a_damaged_backup_changes_nothing(
-    backup: Path, empty: Callable[..., Gateway], tmp_path: Path
+    backup: Path, elsewhere: Elsewhere, tmp_path: Path
 ) -> None:
     content = bytearray((backup / DATABASE).read_bytes())
     content[len(content) // 2 : len(content) // 2 + 8192] = b"\xff" * 8192
     (backup / DATABASE).write_bytes(content)
-    gateway = empty()
+    gateway = elsewhere()
     before = {path.name for path in (tmp_path / "new").iterdir()}
     told = flask(gateway, "restore", str(backup), code=1).stderr
     assert "damaged" in told or "cannot be read" in told
@@ -220,45 +199,34 @@ def test_a_damaged_backup_changes_nothing(
     assert gateway.store.read(lambda tx: messages.find(tx, limit=9)) == []
 
 
-def test_what_is_no_backup_is_refused(empty: Callable[..., Gateway], tmp_path: Path) -> None:
+def test_what_is_no_backup_is_refused(elsewhere: Elsewhere, tmp_path: Path) -> None:
     (tmp_path / "holiday").mkdir()
-    told = flask(empty(), "restore", str(tmp_path / "holiday"), code=1).stderr
+    told = flask(elsewhere(), "restore", str(tmp_path / "holiday"), code=1).stderr
     assert "is no backup" in told
 
 
 def test_a_backup_of_a_newer_version_is_refused(
-    backup: Path, empty: Callable[..., Gateway], monkeypatch: pytest.MonkeyPatch
+    backup: Path, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gateway = empty()
+    gateway = elsewhere()
     monkeypatch.setattr("services.restoring.head", lambda: "0001")
     told = flask(gateway, "restore", str(backup), code=1).stderr
     assert "newer Textbridge" in told
 
 
-def test_a_picture_that_is_not_in_the_backup_is_told(
-    backup: Path,
-    empty: Callable[..., Gateway],
-    make_gateway: Callable[..., Gateway],
-    tmp_path: Path,
-) -> None:
+def test_a_picture_that_is_not_in_the_backup_is_told(backup: Path, elsewhere: Elsewhere) -> None:
     shutil.rmtree(backup / "media")
     (backup / "media").mkdir()
-    result = flask(empty(), "restore", str(backup))
+    result = flask(elsewhere(), "restore", str(backup))
     assert "1 attachments were not in the backup" in result.stderr
     [message] = [
-        one
-        for one in again(make_gateway, tmp_path).store.read(lambda tx: messages.find(tx, limit=9))
-        if one.media
+        one for one in elsewhere().store.read(lambda tx: messages.find(tx, limit=9)) if one.media
     ]
     assert [(file.state, file.reason) for file in message.media] == [("failed", NOT_IN_BACKUP)]
 
 
 def test_interrupted_at_any_moment_it_can_be_started_again(
-    backup: Path,
-    empty: Callable[..., Gateway],
-    make_gateway: Callable[..., Gateway],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    backup: Path, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each time one step further before the power goes."""
     replace, steps_left = Path.replace, 0
@@ -272,7 +240,7 @@ def test_interrupted_at_any_moment_it_can_be_started_again(
 
     done, made = 0, None
     while made is None:
-        gateway = again(make_gateway, tmp_path) if done else empty()
+        gateway = elsewhere()
         steps_left = done
         with monkeypatch.context() as power:
             power.setattr(Path, "replace", cut)
@@ -282,7 +250,7 @@ def test_interrupted_at_any_moment_it_can_be_started_again(
                 done += 1
         gateway.store.let_go()  # as a process that is gone has
     assert done >= 4
-    restored = again(make_gateway, tmp_path)
+    restored = elsewhere()
     assert len(restored.store.read(lambda tx: messages.find(tx, limit=9))) == 3
     [message] = restored.store.read(lambda tx: messages.find(tx, limit=1))
     assert message.status is Status.UNKNOWN
@@ -303,9 +271,9 @@ def test_with_postgresql_the_rest_is_put_back_beside_the_database(
     [file] = big.store.read(lambda tx: messages.by_id(tx, message.id)).media  # type: ignore[union-attr]
     media_path(tmp_path, file.id).unlink()
 
-    big.store.write(lambda tx: jobs.beat(tx, "w", time.time()))
+    big.store.write(lambda tx: workers.beat(tx, "w", time.time()))
     assert "just now" in flask(big, "restore", str(made), "--yes", code=1).stderr
-    big.store.write(lambda tx: jobs.beat(tx, "w", time.time() - 3600))
+    big.store.write(lambda tx: workers.beat(tx, "w", time.time() - 3600))
     flask(big, "restore", str(made), code=1)  # nobody has said yes
     waiting = big.store.read(lambda tx: messages.by_id(tx, reply.id))
     assert waiting is not None

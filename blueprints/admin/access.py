@@ -88,8 +88,6 @@ def guard(door: Blueprint, gateway: Gateway) -> None:
 
     @door.post("/sign-out")
     def sign_out() -> Response:
-        if request.form.get("everywhere"):
-            gateway.store.write(sign_ins.end_all)
         gateway.store.write(lambda tx: sign_ins.end(tx, token()))
         answer = onward("admin.sign_in")
         answer.delete_cookie(COOKIE, path=url_for("admin.start"))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response, current_app, make_response, redirect, render_template, request, url_for
+from flask import Response, make_response, redirect, render_template, request, url_for
 
 from blueprints.admin.session import current, form_key, house, told
 
@@ -41,7 +41,7 @@ def render(template: str, status: int = HTTPStatus.OK, **known: Any) -> Response
     signed_in = current() is not None
     frame = {
         "app_name": house().environment.service.app_name,
-        "menu": [room for room in MENU if room.endpoint in current_app.view_functions],
+        "menu": MENU,
         "csrf": form_key() if signed_in else "",
         "notice": told() if signed_in else None,
     }

@@ -2,26 +2,24 @@
 
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, current_app, url_for
+from flask import Blueprint, Response
 
 from blueprints.admin.page import onward, render
 from blueprints.admin.session import house, tell
 from blueprints.admin.words import counted
 from services import repairs
 from services.gateway import Gateway
-from services.store import messages
-from services.store.messages import Waiting
-
-NEW_SETTING = "admin.settings_new"
+from services.store import unrouted
+from services.store.unrouted import Waiting
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A number that messages wait for: why, and where to add it to Message Settings."""
+    """A number that messages wait for: why, and whether it is missing in Message Settings."""
 
     waiting: Waiting
     why: str
-    add: str | None
+    is_missing: bool
 
 
 def open_pages(door: Blueprint, gateway: Gateway) -> None:
@@ -29,7 +27,7 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
 
     @door.get("/messages/unrouted")
     def messages_unrouted() -> Response:
-        rows = [_row(one) for one in gateway.store.read(messages.unrouted_counts)]
+        rows = [_row(one) for one in gateway.store.read(unrouted.counts)]
         return render("unrouted.html", rows=rows, ready=any(not row.why for row in rows))
 
     @door.post("/messages/unrouted")
@@ -41,6 +39,4 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
 
 def _row(waiting: Waiting) -> Row:
     why = repairs.why_unrouted(house(), waiting.number)
-    missing = house().settings.for_number(waiting.number) is None
-    known = missing and NEW_SETTING in current_app.view_functions
-    return Row(waiting, why, url_for(NEW_SETTING, number=waiting.number) if known else None)
+    return Row(waiting, why, house().settings.for_number(waiting.number) is None)

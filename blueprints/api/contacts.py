@@ -6,7 +6,7 @@ from typing import Any
 
 from blueprints.api.auth import Auth, house
 from blueprints.api.door import Door
-from blueprints.api.schemas import ContactListSchema, ContactSchema, NameSchema
+from blueprints.api.schemas.contacts import ContactListSchema, ContactSchema, NameSchema
 from services.errors import NumberError, RequestRefused
 from services.phone_numbers import peer
 from services.store import contacts

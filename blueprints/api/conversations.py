@@ -8,15 +8,14 @@ from sqlalchemy import Connection
 
 from blueprints.api.auth import Auth, caller, house, numbers
 from blueprints.api.door import Door
-from blueprints.api.schemas import (
+from blueprints.api.schemas.conversations import (
     ConversationListSchema,
     ConversationSchema,
     ConversationsQuery,
-    MessageListSchema,
-    MessagesQuery,
     ReadMarkSchema,
     ReadSchema,
 )
+from blueprints.api.schemas.messages import MessageListSchema, MessagesQuery
 from services.errors import RequestRefused
 from services.messages import message_object, rfc3339
 from services.store import conversations, messages

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from blueprints.api.auth import Auth, caller, house
 from blueprints.api.door import Door, complain
-from blueprints.api.schemas import (
+from blueprints.api.schemas.devices import (
     ChangeDeviceSchema,
     DeviceListSchema,
     DeviceSchema,

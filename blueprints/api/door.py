@@ -17,7 +17,7 @@ from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from blueprints.api.auth import PREFIX, Auth
-from blueprints.api.schemas import ProblemSchema
+from blueprints.api.schemas.told import ProblemSchema
 from blueprints.errors import problem
 
 View = TypeVar("View", bound=Callable[..., Any])

@@ -14,7 +14,13 @@ from blueprints.api import auth
 from blueprints.api.auth import Auth, caller, house
 from blueprints.api.changes import Changes, changes_since
 from blueprints.api.door import Door
-from blueprints.api.schemas import EventHeaders, EventsQuery, SyncQuery, SyncSchema, TicketSchema
+from blueprints.api.schemas.events import (
+    EventHeaders,
+    EventsQuery,
+    SyncQuery,
+    SyncSchema,
+    TicketSchema,
+)
 from services.errors import StorageUnwell
 from services.gateway import Gateway
 from services.messages import Device

@@ -10,6 +10,8 @@ from services.messages import clean
 from services.taken import REMEDIES
 
 MOST_ITEMS = 200
+MOST_TYPED = 100  # characters in a search
+LARGEST = 10**18 - 1  # whole number: 18 digits
 
 
 class Written(validate.Regexp):

@@ -8,7 +8,7 @@ from flask import Response
 
 from blueprints.api.auth import Auth, caller, house, numbers
 from blueprints.api.door import MOST_FILE, Door
-from blueprints.api.schemas import MediaSchema, UploadSchema
+from blueprints.api.schemas.messages import MediaSchema, UploadSchema
 from blueprints.media import file_answer
 from services.errors import MediaError, RequestRefused
 from services.media import Kept

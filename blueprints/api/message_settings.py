@@ -7,7 +7,7 @@ from typing import Any
 
 from blueprints.api.auth import Auth, house
 from blueprints.api.door import Door, complain
-from blueprints.api.schemas import (
+from blueprints.api.schemas.message_settings import (
     EntryListSchema,
     EntrySchema,
     EntryToldSchema,

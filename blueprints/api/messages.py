@@ -5,7 +5,7 @@ from uuid import UUID
 
 from blueprints.api.auth import Auth, caller, house, numbers
 from blueprints.api.door import Door
-from blueprints.api.schemas import IdempotencyHeaders, MessageSchema, NewMessageSchema
+from blueprints.api.schemas.messages import IdempotencyHeaders, MessageSchema, NewMessageSchema
 from services.errors import RequestRefused
 from services.messages import message_object
 from services.replies import Reply

@@ -4,7 +4,7 @@ from typing import Any
 
 from blueprints.api.auth import Auth, house, numbers
 from blueprints.api.door import Door
-from blueprints.api.schemas import FoundSchema, SearchQuery
+from blueprints.api.schemas.messages import FoundSchema, SearchQuery
 from services.messages import message_object
 from services.store import search
 

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
+from io import StringIO
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from sqlalchemy import Connection
 
 from blueprints.cli.terminal import Group, document, gateway, harmless, json_option, table
 from services.errors import NumberError, RequestRefused
+from services.message_settings.sheet import decoded
 from services.messages import clean
 from services.phone_numbers import peer
 from services.store import contacts
@@ -51,7 +53,9 @@ def remove(number: str) -> None:
     """Forget the name of NUMBER."""
     address = _address(number)
     if not gateway().store.write(partial(contacts.remove, number=address)):
-        raise RequestRefused("not_found", f"{address} has no name.", status=404)
+        raise RequestRefused(
+            "not_found", f"{address} has no name. See: flask contacts list", status=404
+        )
     click.echo("The contact was removed.")
 
 
@@ -75,8 +79,8 @@ def bring(file: Path) -> None:
 
 def _read(file: Path) -> Iterator[Contact]:
     """The contacts of a CSV file. Raises ``RequestRefused`` with the line that is wrong."""
-    with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-        rows = csv.DictReader(lines)
+    rows = csv.DictReader(StringIO(decoded(file.read_bytes()), newline=""))
+    try:
         rows.fieldnames = [title.strip().lower() for title in rows.fieldnames or ()]
         if not {"number", "name"} <= set(rows.fieldnames):
             raise RequestRefused(
@@ -87,6 +91,8 @@ def _read(file: Path) -> Iterator[Contact]:
                 yield _contact(row["number"] or "", row["name"] or "")
             except RequestRefused as error:
                 raise RequestRefused("invalid", f"Line {rows.line_num}: {error}") from None
+    except csv.Error as error:
+        raise RequestRefused("invalid", f"Line {rows.line_num}: {error}.") from None
 
 
 def _contact(number: str, name: str) -> Contact:

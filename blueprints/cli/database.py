@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy.exc import ArgumentError
 
 from blueprints.cli.server import alone
 from blueprints.cli.terminal import Group, document, gateway, json_option, note, table
@@ -15,6 +14,7 @@ from services.settings_source import FILE
 from services.store import Store
 from services.store.backup import DATABASE, MEDIA
 from services.store.copying import Copied, copy_database
+from services.values import postgresql
 
 group = Group("database", help="The database: move from SQLite to PostgreSQL.")
 
@@ -64,10 +64,8 @@ def _asked_for() -> str:
 def _open(address: str, storage: Path) -> Store:
     """Connect to the target. What is wrong with its address is told without repeating it."""
     try:
-        if not address.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
-            raise ValueError
-        return Store(address, storage)
-    except (ArgumentError, ValueError):
+        return Store(postgresql(address), storage)
+    except ValueError:
         raise click.ClickException(
             "This is no address of a PostgreSQL database. It looks like "
             "postgresql://user:password@host/database; in the password write @ as %40, / as %2F."

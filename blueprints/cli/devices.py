@@ -26,6 +26,7 @@ from services.messages import Device, Preview
 from services.push import acrobits_account
 from services.store import devices
 
+LONGEST_NAME = 100
 group = Group("devices", help="The apps of each extension: list, add, pair and revoke them.")
 
 
@@ -33,6 +34,13 @@ def _extension(_: click.Context, __: click.Parameter, written: str | None) -> st
     if written is not None and not EXTENSION.fullmatch(written):
         raise click.BadParameter("An extension has up to 32 letters, digits or . _ * + -")
     return written
+
+
+def _name(_: click.Context, __: click.Parameter, written: str) -> str:
+    name = written.strip()
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise click.BadParameter(f"A name has 1 to {LONGEST_NAME} characters.")
+    return name
 
 
 extension_argument = click.argument("extension", callback=_extension)
@@ -70,7 +78,9 @@ def show(extension: str | None, as_json: bool) -> None:
 
 @group.command()
 @extension_argument
-@click.option("--name", required=True, help="What to call it, such as “Reception tablet”.")
+@click.option(
+    "--name", required=True, callback=_name, help="What to call it, such as “Reception tablet”."
+)
 @json_option
 def add(extension: str, name: str, as_json: bool) -> None:
     """Make a token with which an app or a server acts for EXTENSION.
@@ -115,7 +125,9 @@ def pair(extension: str, as_json: bool) -> None:
 
 @group.command()
 @extension_argument
-@click.option("--name", required=True, help="What to call it, such as “Ann's phone”.")
+@click.option(
+    "--name", required=True, callback=_name, help="What to call it, such as “Ann's phone”."
+)
 @click.option(
     "--preview",
     type=click.Choice(get_args(Preview)),

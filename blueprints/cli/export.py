@@ -12,7 +12,7 @@ from services.store.finding import Wanted
 
 
 @command("export")
-@click.argument("target", metavar="FILE", type=click.File("w", encoding="utf-8", lazy=False))
+@click.argument("target", metavar="FILE", type=click.File("w", encoding="utf-8", lazy=True))
 @chosen
 @click.option("--json", "in_json", is_flag=True, help="JSON instead of CSV.")
 def export(target: TextIO, wanted: Wanted, in_json: bool) -> None:

@@ -24,22 +24,17 @@ OPTIONS = (
     click.option(
         "--status",
         "state",
-        default="",
-        type=click.Choice(["", *lookup.STATES]),
-        metavar=f"[{'|'.join(lookup.STATES)}]",
+        type=click.Choice(lookup.STATES),
         help="Only in this state.",
     ),
     click.option(
         "--direction",
-        default="",
-        type=click.Choice(["", "in", "out"]),
-        metavar="[in|out]",
+        type=click.Choice(["in", "out"]),
         help="Only what came in, or what went out.",
     ),
     click.option(
         "--carrier",
-        default="",
-        type=click.Choice(["", *(one.name for one in PROVIDERS)]),
+        type=click.Choice([one.name for one in PROVIDERS]),
         metavar="CARRIER",
         help="Only by this carrier.",
     ),
@@ -53,7 +48,7 @@ def chosen(function: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(function)
     def command(**given: Any) -> None:
-        words = {name: given.pop(name) for name in lookup.FIELDS}
+        words = {name: given.pop(name) or "" for name in lookup.FIELDS}
         function(wanted=lookup.asked(gateway(), words), **given)
 
     for option in reversed(OPTIONS):

@@ -6,13 +6,21 @@ from datetime import datetime
 import click
 
 from blueprints.cli.terminal import command, gateway
+from services.lookup import WHEN
+
+
+def _moment(_: click.Context, __: click.Parameter, written: str) -> datetime:
+    try:
+        return datetime.fromisoformat(written)
+    except ValueError:
+        raise click.BadParameter(WHEN) from None
 
 
 @command("recover")
 @click.option(
     "--since",
     required=True,
-    type=click.DateTime(("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")),
+    callback=_moment,
     help="From when on, in this machine's time: 2026-11-20 or 2026-11-20T08:30.",
 )
 def recover(since: datetime) -> None:

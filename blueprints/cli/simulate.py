@@ -1,5 +1,7 @@
 """``flask simulate``: post to the running server what a carrier would post."""
 
+from typing import Any
+
 import click
 
 from blueprints.cli.terminal import command, gateway, harmless, note
@@ -7,6 +9,7 @@ from services.http import Answer, NoAnswer, NotSent
 from services.messages import Attachment, Message
 from services.phone_numbers import e164, peer
 from services.providers.base import Provider
+from services.values import url as web_address
 
 SECONDS = 15.0
 REMEDIES = {
@@ -16,14 +19,31 @@ REMEDIES = {
 }
 
 
+def _address(_: click.Context, __: click.Parameter, written: Any) -> Any:
+    for one in [written] if isinstance(written, str) else written or ():
+        try:
+            web_address(one)
+        except ValueError as error:
+            raise click.BadParameter(f"“{one}” cannot be used: {error}") from None
+    return written
+
+
 @command("simulate")
 @click.argument("carrier")
 @click.option("--from", "sender", required=True, help="Who writes: a phone number or short code.")
 @click.option("--to", "number", required=True, help="The number of yours that it is written to.")
 @click.option("--text", default="", help="What is written.")
-@click.option("--media-url", "links", multiple=True, help="Address of a picture; repeatable.")
 @click.option(
-    "--url", help="Address of the server, such as http://127.0.0.1:8000; as in .env if left out."
+    "--media-url",
+    "links",
+    multiple=True,
+    callback=_address,
+    help="Address of a picture; repeatable.",
+)
+@click.option(
+    "--url",
+    callback=_address,
+    help="Address of the server, such as http://127.0.0.1:8000; as in .env if left out.",
 )
 def simulate(
     carrier: str, sender: str, number: str, text: str, links: tuple[str, ...], url: str | None

@@ -23,20 +23,35 @@ from services.messages import clean, rfc3339
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 JOINERS = "\u200c\u200d"  # hold emoji and some scripts together and do nothing else
 TEXT_COLUMN = 60
+AS_JSON = "as_json"  # what commands call their option --json
 
 
 class Command(click.Command):
-    """A command whose errors are sentences with exit code 1, never tracebacks."""
+    """A command whose errors are sentences with exit code 1 or 2, never tracebacks.
+
+    They stand on standard error, and after ``--json`` on standard output as ``{"error": …}``, too.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments; bytes that are no text become U+FFFD, as in what carriers say."""
-        return super().parse_args(ctx, [clean(argument) for argument in args])
+        try:
+            return super().parse_args(ctx, [clean(argument) for argument in args])
+        except click.ClickException as error:
+            _tell_program(error, "--json" in args and any(p.name == AS_JSON for p in self.params))
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run it; ``Error: …`` on standard error for everything that Textbridge says is wrong."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="replace")  # a terminal that knows no emoji
+        try:
+            return self._run(ctx)
+        except click.ClickException as error:
+            _tell_program(error, ctx.params.get(AS_JSON, False))
+            raise
+
+    def _run(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except TextbridgeError as error:
@@ -59,8 +74,13 @@ def command(name: str) -> Callable[[Callable[..., Any]], Command]:
 
 
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON, for scripts, instead of a table."
+    "--json", AS_JSON, is_flag=True, help="Print JSON, for scripts, instead of a table."
 )
+
+
+def _tell_program(error: click.ClickException, is_asked: bool) -> None:
+    if is_asked:
+        document({"error": error.format_message()})
 
 
 def gateway() -> Gateway:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from requests_aws4auth import AWS4Auth
 
-from services import config
+from services import values
 from services.config import variable
 from services.errors import StorageUnwell
 from services.http import Answer, Http, NoAnswer, NotSent, TooLarge
@@ -37,10 +37,10 @@ CODE = re.compile(rb"<Code>([A-Za-z0-9]{1,60})</Code>")
 
 def _endpoint(value: str) -> str:
     """The storage's web address, without the bucket."""
-    parts = urlsplit(config.url(value))
+    parts = urlsplit(values.url(value))
     if parts.query or parts.fragment:
         raise ValueError("it must not contain a ? or a #.")
-    return config.url(value)
+    return values.url(value)
 
 
 def _bucket(value: str) -> str:
@@ -81,7 +81,7 @@ class S3Settings:
     )
     path_style: bool = variable(
         "The bucket stands in the address's path; `false`: before its host name.",
-        parse=config.switch,
+        parse=values.switch,
         default="true",
     )
 

@@ -150,7 +150,9 @@ class MessageSettings:
         def change(entries: list[NumberSetting]) -> list[NumberSetting]:
             left = [entry for entry in entries if entry.number != plain]
             if len(left) == len(entries):
-                raise SettingsError(f"{plain} is not in Message Settings.", "number")
+                raise SettingsError(
+                    f"{plain} is not in Message Settings. Check how it is written.", "number"
+                )
             return left
 
         self.change(change, generation)

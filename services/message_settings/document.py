@@ -11,10 +11,10 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates
 
-from services.config import email_address
 from services.errors import EntryRefused, NumberError, SettingsError
 from services.messages import clean
 from services.phone_numbers import e164
+from services.values import email_address
 
 EXTENSION = re.compile(r"[A-Za-z0-9._*+-]{1,32}\Z", re.ASCII)
 
@@ -136,7 +136,7 @@ class Reader:
             raise SettingsError(f"byte {error.start} is not UTF-8.") from None
         except json.JSONDecodeError as error:
             raise SettingsError(
-                f"line {error.lineno}, column {error.colno}: {error.msg}."
+                f"line {error.lineno}, column {error.colno}: this is not JSON ({error.msg})."
             ) from None
         except RecursionError:
             raise SettingsError("it is nested too deeply.") from None

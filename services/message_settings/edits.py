@@ -85,4 +85,6 @@ def _require(chosen: dict[str, None], entries: list[NumberSetting]) -> None:
     there = {entry.number for entry in entries}
     for number in chosen:
         if number not in there:
-            raise SettingsError(f"{number} is not in Message Settings.", "number")
+            raise SettingsError(
+                f"{number} is not in Message Settings. Check how it is written.", "number"
+            )

@@ -79,7 +79,7 @@ def read(content: bytes) -> Sheet:
         raise SettingsError(
             f"The file is larger than {MOST_BYTES // 1_000_000} MB. Import it in parts."
         )
-    text = clean(_decoded(content))
+    text = clean(decoded(content))
     lines = _lines(text)
     _, titles = next(lines, (1, []))
     fields = _fields(titles)
@@ -100,7 +100,8 @@ def read(content: bytes) -> Sheet:
     return Sheet(tuple(rows), tuple(strange))
 
 
-def _decoded(content: bytes) -> str:
+def decoded(content: bytes) -> str:
+    """The text of a file that a spreadsheet has saved. Raises ``SettingsError``."""
     wide = content.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
     try:
         return content.decode("utf-16" if wide else "utf-8-sig")

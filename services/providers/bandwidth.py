@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from services.config import CarrierSettings, one_of, strong_secret, url, variable
+from services.config import CarrierSettings, variable
 from services.errors import InvalidWebhook, Kind, MediaError, SendError
 from services.messages import (
     Attachment,
@@ -25,6 +25,7 @@ from services.providers.addresses import is_below
 from services.providers.bandwidth_api import EXTENSIONS, Api
 from services.providers.bandwidth_errors import explained
 from services.providers.base import Finding, Limits, Provider, Surroundings, same
+from services.values import one_of, strong_secret, url
 
 BASE_URL = "https://messaging.bandwidth.com/api/v2"
 TOKEN_URL = "https://api.bandwidth.com/api/v1/oauth2/token"  # noqa: S105

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-from services.config import CarrierSettings, Parse, url, variable
+from services.config import CarrierSettings, variable
 from services.errors import Kind, MediaError, SendError
 from services.messages import (
     Ack,
@@ -30,6 +30,7 @@ from services.providers.twilio_signature import (
     require_signature,
     signature,
 )
+from services.values import Parse, url
 
 BASE_URL = "https://api.twilio.com"
 VERSION = "/2010-04-01"

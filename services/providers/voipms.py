@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
-from services.config import CarrierSettings, one_of, url, variable
+from services.config import CarrierSettings, variable
 from services.errors import Kind, MediaError, SendError
 from services.messages import (
     Ack,
@@ -28,6 +28,7 @@ from services.providers.voipms_errors import TOO_LONG
 from services.providers.voipms_numbers import ten_digits
 from services.providers.voipms_webhook import from_callback, from_json
 from services.segments import count
+from services.values import one_of, url
 
 BASE_URL = "https://voip.ms/api/v1/rest.php"
 SMS_TEXT, MMS_TEXT = 160, 2048

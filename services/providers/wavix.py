@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from services.config import CarrierSettings, url, variable
+from services.config import CarrierSettings, variable
 from services.errors import Kind, MediaError, SendError
 from services.messages import (
     Attachment,
@@ -27,6 +27,7 @@ from services.providers.wavix_api import Api
 from services.providers.wavix_check import findings
 from services.providers.wavix_errors import explained
 from services.providers.wavix_senders import sender_id, sender_of
+from services.values import url
 
 BASE_URL = "https://api.wavix.com"
 DAY = 86_400.0

@@ -12,12 +12,13 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from services.config import url, variable
+from services.config import variable
 from services.errors import Kind, PushError
 from services.http import Answer, NoAnswer, NotSent, TooLarge
 from services.messages import Device, Notice
 from services.push.address import Address
 from services.push.base import Channel, Surroundings
+from services.values import url
 
 PUSH_URL = "https://pnm.cloudsoftphone.com/pnm2/send"
 NOT_NOW = {408, 425, 429}

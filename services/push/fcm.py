@@ -11,7 +11,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from services import config
+from services import values
 from services.config import variable
 from services.errors import Kind, PushError
 from services.http import Answer, NoAnswer, NotSent, TooLarge
@@ -50,7 +50,7 @@ class FcmSettings:
         remedy="Make one in the Firebase console: Project settings, Service accounts.",
     )
     base_url: str = variable(
-        "Where FCM is.", parse=config.url, default="https://fcm.googleapis.com"
+        "Where FCM is.", parse=values.url, default="https://fcm.googleapis.com"
     )
 
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from services import config
+from services import values
 from services.errors import Kind, PushError
 from services.http import Http, NoAnswer, NotSent, TooLarge
 from services.push.jwt import token
@@ -43,7 +43,7 @@ def service_account(written: str) -> ServiceAccount:
         account = ServiceAccount(
             str(content["project_id"]),
             str(content["client_email"]),
-            config.url(str(content.get("token_uri", AUDIENCE))),
+            values.url(str(content.get("token_uri", AUDIENCE))),
             key if isinstance(key, RSAPrivateKey) else _no_rsa(),
         )
     except OSError as error:

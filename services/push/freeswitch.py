@@ -16,7 +16,7 @@ from threading import Lock
 from urllib.parse import quote
 from uuid import uuid4
 
-from services.config import variable, whole_number
+from services.config import variable
 from services.errors import Kind, PushError
 from services.http import DeadlineExceeded, deadline
 from services.messages import Device, Notice
@@ -24,6 +24,7 @@ from services.push.base import CameBack, Surroundings, TwoWayChannel, Wrote
 from services.push.event_socket import EventSocket, Packet
 from services.push.sip_heard import understood
 from services.push.sip_texts import fitting, texts
+from services.values import whole_number
 
 REPORT_SECONDS = 25.0  # FreeSWITCH itself waits 20 seconds for the phone
 PING_SECONDS = 30

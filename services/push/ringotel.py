@@ -11,12 +11,13 @@ from typing import Any, ClassVar
 
 import structlog
 
-from services.config import url, variable
+from services.config import variable
 from services.errors import Kind, PushError
 from services.messages import Device, Finding, Notice, Status
 from services.push.base import Channel, Surroundings
 from services.push.ringotel_api import Api
 from services.push.wording import wording
+from services.values import url
 
 log = structlog.get_logger()
 

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from services import config
+from services import values
 from services.config import variable
 from services.errors import Kind, PushError
 from services.http import Answer, NoAnswer, NotSent, TooLarge
@@ -25,7 +25,7 @@ PAUSE_SECONDS = 60.0  # after a 429 that names no time
 
 def address(value: str) -> str:
     """A web address exactly as it is written: its path and query belong to the receiver."""
-    config.url(value)
+    values.url(value)
     if any(character.isspace() for character in value):
         raise ValueError("it must not contain spaces.")
     return value

@@ -1,0 +1,62 @@
+"""Conversations, and how far they have been read."""
+
+from marshmallow import fields, validate
+
+from blueprints.api.fields import (
+    LARGEST,
+    MOST_TYPED,
+    Whole,
+    Words,
+    limit_field,
+    moment_field,
+    token_field,
+)
+from blueprints.api.schemas.messages import MessageSchema
+from blueprints.api.schemas.told import Told
+from services.taken import Taken
+
+
+class ConversationSchema(Told):
+    """Everything between one number of ours and one peer, or one group of ``participants``."""
+
+    id = fields.String()
+    number = fields.String()
+    peer = fields.String()
+    participants = fields.List(fields.String())
+    last_message = fields.Nested(MessageSchema, allow_none=True)
+    unread_count = fields.Integer()
+    read_seq = fields.Integer()
+    last_seq = fields.Integer()
+    updated_at = moment_field()
+
+
+class ConversationListSchema(Told):
+    """A page of conversations, the one with the newest message first."""
+
+    items = fields.List(fields.Nested(ConversationSchema))
+    next_cursor = fields.String(allow_none=True)
+
+
+class ConversationsQuery(Taken):
+    """Which conversations."""
+
+    limit = limit_field(50)
+    cursor = token_field(metadata={"description": "next_cursor of the page before"})
+    unread = fields.Boolean(load_default=False, truthy={"1", "true"}, falsy={"0", "false"})
+    q = Words(
+        validate=validate.Length(1, MOST_TYPED),
+        metadata={"description": "Part of the peer's number; in a group of any member's"},
+    )
+
+
+class ReadSchema(Taken):
+    """How far the conversation has been read."""
+
+    up_to_seq = Whole(required=True, validate=validate.Range(0, LARGEST))
+
+
+class ReadMarkSchema(Told):
+    """The read mark as it stands, and how many messages are unread beyond it."""
+
+    read_seq = fields.Integer()
+    unread_count = fields.Integer()

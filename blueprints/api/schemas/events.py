@@ -1,0 +1,67 @@
+"""What happens: where to go on, and what is told."""
+
+from marshmallow import fields, validate
+
+from blueprints.api.fields import Digits, limit_field, token_field
+from blueprints.api.schemas.messages import MessageSchema
+from blueprints.api.schemas.told import Open, Told
+from services.taken import Taken
+
+
+class ChangesQuery(Taken):
+    """Where to go on."""
+
+    since = token_field(metadata={"description": "The token of the last answer; none: from now on"})
+
+
+class SyncQuery(ChangesQuery):
+    """Where to go on, how long to wait, how much at once."""
+
+    timeout = Digits(
+        load_default=0,
+        validate=validate.Range(0, 30),
+        metadata={"description": "Seconds to wait for something to happen"},
+    )
+    limit = limit_field(100)
+
+
+class EventsQuery(ChangesQuery):
+    """Where to go on, and a ticket where no token can be sent."""
+
+    ticket = fields.String(metadata={"description": "From POST /events/ticket"})
+
+
+class EventHeaders(Taken):
+    """Where a browser goes on by itself after its stream was cut."""
+
+    last = token_field(data_key="Last-Event-ID")
+
+
+class EventSchema(Open):
+    """Something that happened; ``seq`` orders it among everything that happens."""
+
+    seq = fields.Integer(required=True)
+    type = fields.String(
+        required=True,
+        validate=validate.OneOf(["message.created", "message.updated", "conversation.read"]),
+    )
+    message = fields.Nested(MessageSchema)
+    conversation_id = fields.String()
+    read_seq = fields.Integer()
+    unread_count = fields.Integer()
+
+
+class SyncSchema(Told):
+    """What happened since the token; with ``reset`` the app loads its lists anew."""
+
+    events = fields.List(fields.Nested(EventSchema))
+    next = fields.String(metadata={"description": "The token for the next call"})
+    more = fields.Boolean(metadata={"description": "There is more already: ask again at once"})
+    reset = fields.Boolean()
+
+
+class TicketSchema(Told):
+    """A ticket for ``GET /events?ticket=``; it is good for ``expires_in`` seconds."""
+
+    ticket = fields.String()
+    expires_in = fields.Integer()

@@ -1,0 +1,43 @@
+"""Who calls and what it may do."""
+
+from marshmallow import fields
+
+from blueprints.api.schemas.devices import DeviceSchema
+from blueprints.api.schemas.told import Told
+
+
+class LimitsSchema(Told):
+    """Of a number: what its carrier takes in one message (a longer text is sent as several)."""
+
+    max_text = fields.Integer(metadata={"description": "In characters"})
+    max_media = fields.Integer()
+    max_media_bytes = fields.Integer(metadata={"description": "Of one file"})
+    media_types = fields.List(
+        fields.String(), metadata={"description": "Beginnings of content types, such as image/"}
+    )
+    max_recipients = fields.Integer()
+
+
+class NumberSchema(Told):
+    """A number that the extension sends from; ``default`` is the one if none is named."""
+
+    number = fields.String()
+    description = fields.String()
+    carrier = fields.String()
+    sms = fields.Boolean(metadata={"description": "False while its carrier is not configured"})
+    mms = fields.Boolean()
+    default = fields.Boolean()
+    limits = fields.Nested(LimitsSchema, allow_none=True)
+
+
+class MeSchema(Told):
+    """Who calls and what it may do."""
+
+    extension = fields.String()
+    device = fields.Nested(DeviceSchema)
+    numbers = fields.List(fields.Nested(NumberSchema))
+    limits = fields.Nested(LimitsSchema, metadata={"description": "What one request may hold"})
+    vapid_public_key = fields.String(
+        metadata={"description": "With which a browser subscribes to Web Push, in base64url"}
+    )
+    sync_token = fields.String()

@@ -1,0 +1,161 @@
+"""Messages and their files, sent, listed and searched."""
+
+from typing import Any
+
+from flask_smorest.fields import Upload
+from marshmallow import EXCLUDE, ValidationError, fields, validate, validates_schema
+
+from blueprints.api.fields import (
+    LARGEST,
+    MOST_TYPED,
+    Digits,
+    Recipients,
+    Words,
+    Written,
+    id_field,
+    key_field,
+    limit_field,
+    moment_field,
+)
+from blueprints.api.schemas.told import Told
+from services.taken import Taken
+
+# What one request may hold, whatever the carrier; a carrier's own limits come on top.
+MOST_TEXT = 10_000
+MOST_RECIPIENTS = 50
+MOST_MEDIA = 20
+
+
+class MediaSchema(Told):
+    """A file of a message; ``url`` can be fetched without a token for a day or so."""
+
+    id = fields.String()
+    content_type = fields.String()
+    size = fields.Integer()
+    name = fields.String()
+    state = fields.String(validate=validate.OneOf(["pending", "kept", "failed"]))
+    reason = fields.String(
+        allow_none=True, metadata={"description": "Why a file that has failed is not here"}
+    )
+    url = fields.String(allow_none=True)
+
+
+class DeliveryErrorSchema(Told):
+    """Why a message was not delivered: the carrier's code and a sentence."""
+
+    code = fields.String(allow_none=True)
+    reason = fields.String(allow_none=True)
+
+
+class MessageSchema(Told):
+    """One message, either way."""
+
+    id = fields.String()
+    seq = fields.Integer(metadata={"description": "Grows with every message: pages are cut by it"})
+    conversation_id = fields.String()
+    direction = fields.String(validate=validate.OneOf(["in", "out"]))
+    sender = fields.String(data_key="from")
+    to = fields.List(fields.String())
+    text = fields.String()
+    media = fields.List(fields.Nested(MediaSchema))
+    status = fields.String(
+        validate=validate.OneOf(
+            ["received", "queued", "sending", "unknown", "sent", "delivered", "failed"]
+        )
+    )
+    error = fields.Nested(DeliveryErrorSchema, allow_none=True)
+    client_id = fields.String(allow_none=True)
+    sent_by = fields.String(allow_none=True, metadata={"description": "Extension that sent it"})
+    segments = fields.Integer()
+    created_at = moment_field()
+    updated_at = moment_field()
+
+
+class MessageListSchema(Told):
+    """A page of messages; ``has_more``: there are more in the same direction."""
+
+    items = fields.List(fields.Nested(MessageSchema))
+    has_more = fields.Boolean()
+
+
+class FoundSchema(MessageListSchema):
+    """Messages found; ``has_more``: there may be more further back, before ``next_before``."""
+
+    next_before = fields.Integer(
+        allow_none=True,
+        metadata={"description": "Everything from here on has been searched; null: everything"},
+    )
+
+
+class MessagesQuery(Taken):
+    """Which messages: the newest first, or with ``after`` the oldest first."""
+
+    limit = limit_field(50)
+    before = Digits(validate=validate.Range(0, LARGEST))
+    after = Digits(validate=validate.Range(0, LARGEST))
+
+
+class SearchQuery(Taken):
+    """What to look for, and where to go on."""
+
+    q = Words(
+        required=True,
+        validate=validate.Length(1, MOST_TYPED),
+        metadata={"description": "Words; the last one may be the beginning of one"},
+    )
+    limit = limit_field(50)
+    before = Digits(validate=validate.Range(0, LARGEST))
+
+
+class NewMessageSchema(Taken):
+    """A message to send: into a conversation, or ``to`` somebody."""
+
+    to = Recipients(
+        fields.String(validate=validate.Length(1, 64)),
+        validate=validate.Length(1, MOST_RECIPIENTS),
+        metadata={
+            "type": ["string", "array"],
+            "minLength": 1,
+            "maxLength": 64,
+            "description": "A phone number, any usual way, or a list of them for a group MMS",
+        },
+    )
+    text = Words(load_default="", validate=validate.Length(max=MOST_TEXT))
+    sender = fields.String(
+        data_key="from",
+        validate=validate.Length(1, 64),
+        metadata={"description": "One of the extension's numbers; else the one last used"},
+    )
+    conversation_id = id_field()
+    media_ids = fields.List(id_field(), load_default=list, validate=validate.Length(max=MOST_MEDIA))
+    client_id = key_field(
+        metadata={"description": "The app's own id for it: a repeat sends nothing"}
+    )
+
+    @validates_schema
+    def _one_address(self, data: dict[str, Any], **_: Any) -> None:
+        if "conversation_id" in data and ("to" in data or "sender" in data):
+            raise ValidationError(
+                "A conversation has its number and its people: leave out to and from.",
+                "conversation_id",
+            )
+
+
+class IdempotencyHeaders(Taken):
+    """The header that stands for ``client_id`` where the body has none."""
+
+    key = fields.String(
+        data_key="Idempotency-Key",
+        validate=Written('^"?[ -~]{1,128}"?$', error="Send 1 to 128 signs of ASCII."),
+    )
+
+
+class UploadSchema(Taken):
+    """A file for a message; forms often have other fields besides."""
+
+    class Meta:
+        """Leave the others alone."""
+
+        unknown = EXCLUDE
+
+    file = Upload(required=True, metadata={"minLength": 1})
