@@ -21,18 +21,12 @@ from services.media import Kept
 from services.messages import Attachment, Message, Status
 from services.metrics import DELIVERY_SECONDS, JOBS
 from services.providers.base import Provider
-from services.pushes import note_failure
+from services.pushes import Taken, note_failure, note_taken
 from services.spending import count_received, has_sent_too_much
-from services.store import (
-    attachments,
-    attempts,
-    destinations,
-    jobs,
-    messages,
-    paces,
-)
+from services.store import attachments, attempts, destinations, jobs, messages, paces, workers
 from services.store.jobs import Job, JobKind
 from services.store.sightings import Event
+from services.together import Together
 
 if TYPE_CHECKING:
     from services.gateway import Gateway
@@ -55,6 +49,9 @@ class Delivery:
     def __init__(self, gateway: "Gateway") -> None:
         self._house = gateway
         self._store = gateway.store
+        self._note_taken = Together[Taken](
+            lambda gathered: self._record(lambda tx: note_taken(tx, gathered()), durable=False)
+        )
         self._do = {
             JobKind.SEND: self._send,
             JobKind.PUSH: self._push,
@@ -89,9 +86,12 @@ class Delivery:
                 lambda tx: [
                     jobs.claim(tx, owner, name, self._turns(tx, name, room(name), now), now)
                     for name in due
-                ]
+                ],
+                durable=not all(name.startswith("push:") for name in due),
             )
-            for job in chain.from_iterable(claimed):
+            begun = list(chain.from_iterable(claimed))
+            self._house.pushes.begin(begun)
+            for job in begun:
                 start(job)
         return wait
 
@@ -185,7 +185,13 @@ class Delivery:
             jobs.add(tx, [_inquiry(message.id, message.provider)])
 
     def _push(self, job: Job) -> None:
-        self._record(self._house.pushes.push(job))
+        came = self._house.pushes.push(job)
+        if not isinstance(came, Taken):
+            self._record(came)
+        elif came.thread is None:
+            self._note_taken(came)
+        else:  # its conversation may be removed meanwhile: then this job alone has failed
+            self._record(lambda tx: note_taken(tx, [came]), durable=False)
 
     def _email(self, job: Job) -> None:
         if self._store.read(lambda tx: jobs.waits_for_files(tx, job)):
@@ -359,7 +365,7 @@ class Delivery:
         return lapsed
 
     def _reclaim(self, tx: Connection, dead_workers: Sequence[str], silent_since: float) -> int:
-        jobs.bury(tx, dead_workers, silent_since)
+        workers.bury(tx, dead_workers, silent_since)
         lapsed = jobs.orphans(tx)
         for job in lapsed:
             if job.kind is JobKind.SEND and job.started:
@@ -412,11 +418,11 @@ class Delivery:
         media = self._house.media
         return replace(file, path=media.open(file.id), source_url=media.link(file))
 
-    def _record(self, work: Callable[[Connection], object]) -> None:
+    def _record(self, work: Callable[[Connection], object], *, durable: bool = True) -> None:
         """Write down what came of a job, and do not go on before that is done."""
         while True:
             try:
-                self._store.write(work)
+                self._store.write(work, durable=durable)
                 break
             except StorageUnwell as error:
                 log.error("cannot record an outcome yet", reason=str(error))

@@ -14,13 +14,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from services.errors import StorageUnwell
 from services.gateway import Gateway
 from services.messages import rfc3339
-from services.store import breaches, clock, destinations, jobs, messages, quarantine
+from services.store import breaches, clock, destinations, jobs, quarantine, unrouted, workers
 from services.store.breaches import Breach
 from services.store.destinations import Pause
 from services.store.engine import sqlite_fault
-from services.store.jobs import WORKER_SILENT_SECONDS
 from services.store.migrate import head, version
 from services.store.schema import counters
+from services.store.workers import WORKER_SILENT_SECONDS
 
 LEAST_FREE_BYTES = 64_000_000
 CLOCK_SECONDS = 5.0  # by which a machine's clock may differ from the database's
@@ -117,10 +117,10 @@ def _figures(tx: Connection) -> Figures:
     return Figures(
         jobs=jobs.counts(tx),
         oldest_due=jobs.oldest_due(tx, now),
-        unrouted=len(messages.unrouted_numbers(tx)),
+        unrouted=len(unrouted.numbers(tx)),
         quarantined=quarantine.count(tx),
         pauses=tuple(p for p in destinations.unwell(tx) if p.config or p.until > now),
-        worker_silent=jobs.silence(tx),
+        worker_silent=workers.silence(tx),
         clock_ahead=time.time() - clock.now(tx),
         breaches=tuple(breaches.standing(tx)),
     )
@@ -168,7 +168,7 @@ def _disk(gateway: Gateway) -> str:
 
 def _worker(gateway: Gateway) -> str:
     try:
-        silent = gateway.store.read(jobs.silence)
+        silent = gateway.store.read(workers.silence)
     except StorageUnwell:
         return "Whether the delivery worker runs stands in the database, which cannot be read."
     if silent <= WORKER_SILENT_SECONDS:

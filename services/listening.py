@@ -15,7 +15,7 @@ from services.gateway import Gateway
 from services.messages import Device
 from services.push.base import CameBack, TwoWayChannel, Wrote
 from services.replies import Reply
-from services.store import destinations, jobs
+from services.store import destinations, jobs, workers
 
 log = structlog.get_logger()
 
@@ -114,7 +114,7 @@ class Listening:
     def _answers(self) -> bool:
         """Whether it is on this worker to answer; better twice than not at all."""
         try:
-            return self._store.read(lambda tx: jobs.is_youngest(tx, self._worker_id))
+            return self._store.read(lambda tx: workers.is_youngest(tx, self._worker_id))
         except StorageUnwell:
             return True
 

@@ -17,6 +17,7 @@ from email import policy
 from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
+from functools import cached_property
 from pathlib import PurePath
 
 from services.config import MailSettings
@@ -116,24 +117,28 @@ class Mailer:
     def _connect(self, host: str) -> smtplib.SMTP:
         port = self._settings.port
         if self._encryption == "ssl":
-            context = ssl.create_default_context()
-            return smtplib.SMTP_SSL(host, port, timeout=self.seconds, context=context)
+            return smtplib.SMTP_SSL(host, port, timeout=self.seconds, context=self._trust)
         return smtplib.SMTP(host, port, timeout=self.seconds)
 
     def _secure(self, server: smtplib.SMTP) -> None:
         server.ehlo_or_helo_if_needed()
         offered = server.has_extn("starttls")
-        context = ssl.create_default_context()
         if self._encryption == "starttls" and not offered:
             raise _misconfigured(
                 f"{self._server} offers no encryption (STARTTLS).",
                 "Set MAIL_ENCRYPTION=ssl and the port for it, usually 465.",
             )
+        if self._encryption in ("starttls", "") and offered:
+            server.starttls(context=self._trust)
+
+    @cached_property
+    def _trust(self) -> ssl.SSLContext:
+        """Whose certificates are taken. To read them costs more than a mail, so they are kept."""
+        context = ssl.create_default_context()
         if self._encryption == "":
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        if self._encryption in ("starttls", "") and offered:
-            server.starttls(context=context)
+        return context
 
     def _login(self, server: smtplib.SMTP) -> None:
         if not self._settings.username:

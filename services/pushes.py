@@ -1,7 +1,8 @@
 """Pushes: a device is told of a message, unless it need not or does not want to be told now."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from services.errors import DeliveryError, Kind, PushError, RequestRefused
 from services.messages import Device, Message, Notice, message_object
 from services.push.base import Channel
 from services.store import conversations, destinations, devices, jobs, messages, threads
-from services.store.jobs import Job
+from services.store.jobs import Job, JobKind
 
 if TYPE_CHECKING:
     from services.gateway import Gateway
@@ -40,15 +41,38 @@ class _Known:
     needless: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A push that was taken: its job, what it was about, and the app's name for the thread."""
+
+    job: Job
+    known: _Known
+    thread: str | None
+
+
 class Pushes:
     """Tells devices by their channels."""
 
     def __init__(self, gateway: "Gateway") -> None:
         self._house = gateway
+        self._begun: list[Job] = []
+        self._ahead: dict[Job, _Known] = {}
 
-    def push(self, job: Job) -> Work:
+    def begin(self, claimed: Iterable[Job]) -> None:
+        """Note the jobs of a claim, which are done now: the first looks up what all are about.
+
+        What failed before looks by itself, so that a fault of it is not that of others.
+        """
+        self._begun = [job for job in claimed if job.kind is JobKind.PUSH and job.attempts == 1]
+
+    def push(self, job: Job) -> Work | Taken:
         """Do a job; returns what is to be written down then. Raises ``PushError``."""
-        known = self._house.store.read(partial(self._look_up, job=job))
+        if job in self._begun:
+            begun, self._begun = self._begun, []
+            self._ahead = self._house.store.read(partial(self._look_ahead, begun=begun))
+        known = self._ahead.pop(job, None)
+        if known is None:
+            known = self._house.store.read(partial(self._look_up, job=job))
         if known.put_off is not None:
             until, reason = known.put_off
             return lambda tx: jobs.retry(tx, job, until, reason, counts=False)
@@ -61,7 +85,7 @@ class Pushes:
                 reason = "The device registered anew while it was pushed to."
                 raise PushError(reason, Kind.RETRY) from None
             raise
-        return partial(_told, job=job, known=known, thread=thread)
+        return Taken(job, known, thread)
 
     def test(self, device: Device) -> tuple[str, str]:
         """Push a test to a device now; returns what came of it: a word, and a sentence for people.
@@ -84,6 +108,13 @@ class Pushes:
             return str(error.kind), error.reason
         self._house.store.write(partial(devices.pushed, device_id=device.id, error=None))
         return "taken", f"{channel.title}: the notification was taken and is on its way."
+
+    def _look_ahead(self, tx: Connection, begun: Sequence[Job]) -> dict[Job, _Known]:
+        known = {}
+        for job in begun:
+            with suppress(DeliveryError):  # it is raised once it is that job's turn
+                known[job] = self._look_up(tx, job)
+        return known
 
     def _look_up(self, tx: Connection, job: Job) -> _Known:
         message = messages.by_id(tx, job.message_id)
@@ -134,6 +165,21 @@ class Pushes:
         return now is not None and now.address != device.address
 
 
+def note_taken(tx: Connection, taken: Sequence[Taken]) -> None:
+    """Note that pushes were taken: their jobs are done, and their destinations are well."""
+    for one in taken:
+        jobs.done(tx, one.job)
+        message, device, channel = one.known.message, one.known.device, one.known.channel
+        if one.thread is not None:
+            threads.put(
+                tx, channel.name, one.thread, device.extension, message.conversation_id, message.seq
+            )
+        if channel.per_device:
+            devices.pushed(tx, device.id, None)
+    for name in sorted({one.job.destination for one in taken}):
+        destinations.resume(tx, name)
+
+
 def note_failure(tx: Connection, device_id: str, error: DeliveryError) -> None:
     """Let the device show why it was not pushed to; an address that is gone is forgotten."""
     if error.kind is Kind.GONE:
@@ -162,15 +208,3 @@ def _is_needless(tx: Connection, job: Job, known: _Known) -> bool:
     quiet = device.quiet_hours
     slept = quiet is not None and quiet.ends(message.created_at) is not None
     return slept and jobs.has_later(tx, job)
-
-
-def _told(tx: Connection, job: Job, known: _Known, thread: str | None) -> None:
-    jobs.done(tx, job)
-    destinations.resume(tx, job.destination)
-    message, device, channel = known.message, known.device, known.channel
-    if thread is not None:
-        threads.put(
-            tx, channel.name, thread, device.extension, message.conversation_id, message.seq
-        )
-    if channel.per_device:
-        devices.pushed(tx, device.id, None)

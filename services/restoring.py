@@ -17,7 +17,7 @@ from sqlalchemy import Connection, exists, select
 
 from services.errors import RequestRefused
 from services.gateway import Gateway
-from services.store import Store, attachments, counters, jobs, messages, sign_ins
+from services.store import Store, attachments, counters, messages, sign_ins, workers
 from services.store.backup import (
     DATABASE,
     KEY,
@@ -29,10 +29,10 @@ from services.store.backup import (
     look_into,
     media_path,
 )
-from services.store.jobs import WORKER_SILENT_SECONDS
 from services.store.migrate import head
 from services.store.schema import contacts, devices
 from services.store.schema import messages as messages_table
+from services.store.workers import WORKER_SILENT_SECONDS
 
 SKIPPED = 1_000_000  # numbers: more than any app has seen since a backup
 NOT_IN_BACKUP = "This file was not in the backup."
@@ -93,7 +93,7 @@ def restore_beside(gateway: Gateway, folder: Path) -> Restored:
     """
     if not (folder / MEDIA).is_dir():
         raise RequestRefused("no_backup", f"{folder} is no backup: it has no folder {MEDIA}.")
-    if gateway.store.read(jobs.silence) < WORKER_SILENT_SECONDS:
+    if gateway.store.read(workers.silence) < WORKER_SILENT_SECONDS:
         raise RequestRefused(
             "in_use",
             "A delivery worker was at work on the database just now. Stop every node that uses it, "

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from services.message_settings import NumberSetting
 from services.messages import Device, Message
-from services.store import devices, jobs, messages
+from services.store import devices, jobs, messages, unrouted
 from services.store.jobs import Job, JobKind
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Routing:
 
     def route_waiting(self) -> int:
         """Deliver kept messages whose number somebody is set up to receive by now."""
-        waiting = self._house.store.read(messages.unrouted_numbers)
+        waiting = self._house.store.read(unrouted.numbers)
         reached = [
             setting
             for number in waiting
@@ -79,7 +79,7 @@ class Routing:
     def _route(self, tx: Connection, setting: NumberSetting) -> int:
         waiting = messages.find(tx, number=setting.number, unrouted=True, limit=500)
         for message in reversed(waiting):
-            messages.mark_routed(tx, message.id)
+            unrouted.mark_routed(tx, message.id)
             jobs.add(tx, self._deliveries(tx, message, setting))
         return len(waiting)
 

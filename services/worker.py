@@ -18,9 +18,10 @@ from services.errors import DeliveryError, Kind, StorageUnwell
 from services.gateway import Gateway
 from services.listening import Listening
 from services.push.base import TwoWayChannel
-from services.store import clock, destinations, jobs, paces
+from services.store import clock, destinations, jobs, paces, workers
 from services.store.engine import sqlite_fault
-from services.store.jobs import WORKER_SILENT_SECONDS, Job, JobKind
+from services.store.jobs import Job, JobKind
+from services.store.workers import WORKER_SILENT_SECONDS
 
 log = structlog.get_logger()
 
@@ -153,7 +154,7 @@ class Worker:
 
     def _check(self) -> None:
         """Check conservation: one worker does it for all."""
-        if self._gateway.store.read(partial(jobs.is_youngest, worker_id=self.id)):
+        if self._gateway.store.read(partial(workers.is_youngest, worker_id=self.id)):
             self._gateway.conservation.check()
 
     def _mind_the_clock(self) -> None:
@@ -186,7 +187,7 @@ class Worker:
 
     def _write_beat(self, tx: Connection) -> float:
         now = clock.now(tx)
-        jobs.beat(tx, self.id, now)
+        workers.beat(tx, self.id, now)
         return now
 
     def _dead_workers(self) -> list[str]:

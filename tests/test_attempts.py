@@ -11,7 +11,7 @@ from services.errors import Kind, RequestRefused, SendError
 from services.gateway import Gateway
 from services.messages import Device, Message, Status
 from services.replies import Reply
-from services.store import attempts, jobs
+from services.store import attempts, jobs, workers
 from services.store.schema import attempts as table
 from services.store.schema import destinations as paused
 from services.store.schema import jobs as jobs_table
@@ -22,7 +22,7 @@ PHONE = Device(id="none", extension="201")
 
 
 def work(gateway: Gateway) -> None:
-    gateway.store.write(lambda tx: jobs.beat(tx, "worker", time.time()))
+    gateway.store.write(lambda tx: workers.beat(tx, "worker", time.time()))
     gateway.store.write(lambda tx: tx.execute(jobs_table.update().values(due=0.0)))
     gateway.deliver("worker", lambda _: 100, gateway.delivery.perform)
 

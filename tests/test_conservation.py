@@ -27,7 +27,7 @@ from services.errors import DeliveryError, Kind, RequestRefused, StorageUnwell
 from services.gateway import Gateway
 from services.messages import Device, Message, WebhookCall
 from services.replies import Reply
-from services.store import breaches, jobs, laws, messages, pruning, quarantine, removal
+from services.store import breaches, jobs, laws, messages, pruning, quarantine, removal, workers
 from services.store.jobs import Job
 from services.store.laws import Law
 from services.store.migrate import SCRIPTS
@@ -101,7 +101,7 @@ def both_ways(gateway: Gateway) -> list[breaches.Breach]:
 
 def claimed(gateway: Gateway) -> list[Job]:
     found: list[Job] = []
-    gateway.store.write(lambda tx: jobs.beat(tx, "w", time.time()))
+    gateway.store.write(lambda tx: workers.beat(tx, "w", time.time()))
     gateway.deliver("w", lambda _: 3, found.append)
     return found
 

@@ -42,6 +42,7 @@ from services.store import (
     sightings,
     sign_ins,
     threads,
+    workers,
 )
 from services.store.activity import add_up
 from services.store.jobs import Job, JobKind
@@ -104,7 +105,7 @@ def populate(folder: Path) -> None:
         attempts.add(tx, dead, "refused", ODD, "4720")
         messages.advance(tx, replies[1].id, Status.SENT, provider_id="s1")
         messages.advance(tx, replies[2].id, Status.FAILED, code="4720", reason=ODD)
-        jobs.beat(tx, "a worker", 1.0)
+        workers.beat(tx, "a worker", 1.0)
         breaches.put(tx, [breaches.Breach("jobs", ODD)])
         destinations.pause(tx, "email", 5.5, ODD, config=True)
         paces.count(tx, "sandbox", 3.0, time.time())
@@ -316,11 +317,11 @@ def test_what_postgresql_cannot_keep_is_replaced_and_counted(old: Path, postgres
 
 def test_a_database_in_use_is_no_target(old: Path, postgres_url: str) -> None:
     gateway = open_gateway(old, DATABASE_URL=postgres_url)
-    gateway.store.write(lambda tx: jobs.beat(tx, "elsewhere", time.time()))
+    gateway.store.write(lambda tx: workers.beat(tx, "elsewhere", time.time()))
     refused = desk(old, postgres_url).flask("database", "copy")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "A delivery worker was at work" in refused.stderr
-    gateway.store.write(lambda tx: jobs.beat(tx, "elsewhere", 0.0))
+    gateway.store.write(lambda tx: workers.beat(tx, "elsewhere", 0.0))
     receive(gateway, "already here")
     before = postgres_rows(postgres_url)
     refused = desk(old, postgres_url).flask("database", "copy")
@@ -344,7 +345,7 @@ def test_other_message_settings_in_the_target_are_not_overwritten(
 
 def test_a_target_that_a_start_has_touched_will_do(old: Path, postgres_url: str) -> None:
     gateway = open_gateway(old, DATABASE_URL=postgres_url)
-    gateway.store.write(lambda tx: jobs.beat(tx, "elsewhere", 0.0))
+    gateway.store.write(lambda tx: workers.beat(tx, "elsewhere", 0.0))
     gateway.store.write(lambda tx: destinations.pause(tx, "push", 1.0, "no", config=False))
     gateway.close()
     assert desk(old, postgres_url).flask("database", "copy").returncode == 0

@@ -21,7 +21,7 @@ from services.push.base import CameBack
 from services.push.event_socket import EventSocket
 from services.push.freeswitch import FreeSwitch as Channel
 from services.push.sip_texts import PART_BYTES, fitting
-from services.store import destinations, jobs, messages
+from services.store import destinations, jobs, messages, workers
 from tests.conftest import DESK, NUMBER, PEER
 from tests.fakes import freeswitch
 from tests.fakes.freeswitch import DOMAIN, FreeSwitch, Shown
@@ -478,7 +478,7 @@ class Ears:
         self._threads: list[Thread] = []
 
     def open(self, gateway: Gateway, name: str = "w1") -> None:
-        gateway.store.write(lambda tx: jobs.beat(tx, name, time.time()))
+        gateway.store.write(lambda tx: workers.beat(tx, name, time.time()))
         channel = gateway.channels["freeswitch"]
         assert isinstance(channel, Channel)
         listening = Listening(gateway, channel, name)
@@ -663,8 +663,8 @@ def test_only_the_youngest_worker_that_lives_answers(make_gateway: Make) -> None
     store = make_gateway().store
     now = time.time()
     for name, began in (("old", now - 9), ("young", now - 5), ("dead", now - 100)):
-        store.write(lambda tx, n=name, at=began: jobs.beat(tx, n, at))
+        store.write(lambda tx, n=name, at=began: workers.beat(tx, n, at))
     assert {
-        name: store.read(lambda tx, n=name: jobs.is_youngest(tx, n))
+        name: store.read(lambda tx, n=name: workers.is_youngest(tx, n))
         for name in ("old", "young", "dead")
     } == {"old": False, "young": True, "dead": False}

@@ -14,7 +14,7 @@ from services.gateway import Gateway
 from services.messages import DeliveryStatus, Device, Message, Status, WebhookCall
 from services.providers.base import same
 from services.replies import Reply
-from services.store import destinations, jobs, messages, quarantine
+from services.store import destinations, jobs, messages, quarantine, workers
 from services.store.jobs import Job, JobKind
 from services.store.schema import jobs as job_table
 from services.store.schema import messages as message_table
@@ -430,7 +430,7 @@ def test_the_jobs_of_a_living_worker_are_left_alone(make_gateway: Make) -> None:
     gateway = make_gateway(DESK)
     gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
     lease(gateway)
-    gateway.store.write(lambda tx: jobs.beat(tx, "dead worker", time.time()))
+    gateway.store.write(lambda tx: workers.beat(tx, "dead worker", time.time()))
     assert gateway.delivery.reclaim([]) == 0
 
 

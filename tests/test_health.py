@@ -20,7 +20,7 @@ from services.gateway import Gateway
 from services.health import warnings
 from services.media import bucket
 from services.messages import Message, WebhookCall
-from services.store import destinations, jobs
+from services.store import destinations, jobs, workers
 from services.store.engine import WRITE, open_engine
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.fakes.s3 import Fault, S3Server
@@ -70,7 +70,7 @@ def gateway_of(app: Flask) -> Gateway:
 
 
 def beat(gateway: Gateway, at: float) -> None:
-    gateway.store.write(lambda tx: jobs.beat(tx, "worker", at))
+    gateway.store.write(lambda tx: workers.beat(tx, "worker", at))
 
 
 def receive(gateway: Gateway, number: str = NUMBER) -> None:
@@ -115,7 +115,7 @@ def test_all_is_well_on_each_database(make_app: Make, database: str) -> None:
 
 
 def destroy_database(app: Flask, storage: Path, _: pytest.MonkeyPatch) -> None:
-    gateway_of(app).store.engine.dispose()
+    gateway_of(app).store.let_go()
     for path in storage.glob("textbridge.db*"):
         path.unlink()
     (storage / "textbridge.db").write_bytes(b"This is no database. " * 100)

@@ -14,6 +14,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -618,6 +619,20 @@ def test_a_certificate_for_another_host_is_not_trusted(certificate: Certificate)
         assert error.kind is Kind.CONFIG
         assert "Hostname mismatch" in error.reason
         assert server.taken == []
+
+
+@pytest.mark.usefixtures("trusted")
+def test_whom_to_trust_is_read_once_and_not_for_each_mail(
+    certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Mock(side_effect=ssl.create_default_context)
+    with serving(tls_context=certificate.context) as server:
+        monkeypatch.setattr(ssl, "create_default_context", read)
+        secure = mailer(port=server.port, encryption="tls")
+        for _ in range(3):
+            secure.send(MESSAGE, "desk@example.com")
+        assert len(server.taken) == 3
+    assert read.call_count == 1
 
 
 def test_where_encryption_is_left_open_an_unknown_certificate_will_do(

@@ -16,10 +16,11 @@ from services import health
 from services.errors import StorageUnwell
 from services.gateway import Gateway
 from services.messages import Message, Status
-from services.store import Store, clock, jobs, messages, paces
-from services.store.jobs import WORKER_SILENT_SECONDS, Job, JobKind
+from services.store import Store, clock, jobs, messages, paces, workers
+from services.store.jobs import Job, JobKind
 from services.store.migrate import head
 from services.store.schema import counters
+from services.store.workers import WORKER_SILENT_SECONDS
 from services.worker import BEAT_SECONDS, Worker
 from tests.conftest import NUMBER, PEER
 from tests.waiting import eventually
@@ -178,7 +179,7 @@ class Beats:
 
     def other(self) -> None:
         """Another machine's worker beats."""
-        self.gateway.store.write(lambda tx: jobs.beat(tx, "other", self.now))
+        self.gateway.store.write(lambda tx: workers.beat(tx, "other", self.now))
 
     def knows_the_other(self) -> bool:
         """Whether the other one counts as living."""
@@ -220,7 +221,7 @@ def test_a_machine_whose_clock_is_wrong_buries_nobody(
     gateway = make_gateway(DATABASE_URL=postgres_url)
     gateway.store.write(lambda tx: jobs.add(tx, [Job(JobKind.PUSH, _kept(tx).id, "push:webhook")]))
     gateway.store.write(lambda tx: jobs.claim(tx, "other", "push:webhook", 1, time.time() + 1))
-    gateway.store.write(lambda tx: jobs.beat(tx, "other", clock.now(tx)))
+    gateway.store.write(lambda tx: workers.beat(tx, "other", clock.now(tx)))
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + 3600)
     worker = Worker(gateway)
@@ -229,7 +230,7 @@ def test_a_machine_whose_clock_is_wrong_buries_nobody(
     worker._beat()
     taken = gateway.store.read(lambda tx: tx.execute(text("SELECT owner FROM jobs")).scalar())
     assert taken == "other"
-    assert gateway.store.read(jobs.silence) < WORKER_SILENT_SECONDS
+    assert gateway.store.read(workers.silence) < WORKER_SILENT_SECONDS
 
 
 def _kept(tx: Connection) -> Message:
@@ -255,10 +256,10 @@ def test_a_node_that_only_serves_judges_by_anybodys_worker(
 ) -> None:
     gateway = make_gateway(DATABASE_URL=database, DELIVERY_WORKER="false")
     assert "Start `flask worker`" in check(gateway, "worker").reason
-    gateway.store.write(lambda tx: jobs.beat(tx, "elsewhere", clock.now(tx)))
+    gateway.store.write(lambda tx: workers.beat(tx, "elsewhere", clock.now(tx)))
     assert check(gateway, "worker").ok
     late = WORKER_SILENT_SECONDS + 1
-    gateway.store.write(lambda tx: jobs.beat(tx, "elsewhere", clock.now(tx) - late))
+    gateway.store.write(lambda tx: workers.beat(tx, "elsewhere", clock.now(tx) - late))
     assert "Start `flask worker`" in check(gateway, "worker").reason
 
 

@@ -18,7 +18,7 @@ from services.gateway import Gateway
 from services.messages import Attachment, Device, Message, Status
 from services.replies import Reply
 from services.restoring import NOT_IN_BACKUP, SKIPPED, restore
-from services.store import attachments, devices, jobs, messages, sign_ins
+from services.store import attachments, devices, jobs, messages, sign_ins, workers
 from services.store.backup import DATABASE, media_path
 from services.store.jobs import JobKind
 from tests.conftest import DESK, NUMBER, PEER, settings_file
@@ -120,7 +120,7 @@ def test_what_was_being_done_begins_anew_however_old_the_backup_is(
     first: Gateway, elsewhere: Elsewhere, tmp_path: Path
 ) -> None:
     def claim(tx: object) -> None:
-        jobs.beat(tx, "w", time.time())  # type: ignore[arg-type]
+        workers.beat(tx, "w", time.time())  # type: ignore[arg-type]
         [send] = jobs.claim(tx, "w", "send:sandbox", 9, time.time() + 1)  # type: ignore[arg-type]
         jobs.start(tx, send)  # type: ignore[arg-type]
         jobs.claim(tx, "w", "push:webhook", 9, time.time() + 1)  # type: ignore[arg-type]
@@ -133,7 +133,7 @@ def test_what_was_being_done_begins_anew_however_old_the_backup_is(
     [job] = restored.store.read(lambda tx: jobs.of(tx, oldest.id))
     assert (job.state, job.owner, job.attempts) == ("due", None, 0)
     assert time.time() - job.created_at < 3600, "or its first failure would be its last"
-    assert restored.store.read(jobs.silence) == float("inf")
+    assert restored.store.read(workers.silence) == float("inf")
 
 
 def test_sign_ins_of_the_backup_are_ended(
@@ -271,9 +271,9 @@ def test_with_postgresql_the_rest_is_put_back_beside_the_database(
     [file] = big.store.read(lambda tx: messages.by_id(tx, message.id)).media  # type: ignore[union-attr]
     media_path(tmp_path, file.id).unlink()
 
-    big.store.write(lambda tx: jobs.beat(tx, "w", time.time()))
+    big.store.write(lambda tx: workers.beat(tx, "w", time.time()))
     assert "just now" in flask(big, "restore", str(made), "--yes", code=1).stderr
-    big.store.write(lambda tx: jobs.beat(tx, "w", time.time() - 3600))
+    big.store.write(lambda tx: workers.beat(tx, "w", time.time() - 3600))
     flask(big, "restore", str(made), code=1)  # nobody has said yes
     waiting = big.store.read(lambda tx: messages.by_id(tx, reply.id))
     assert waiting is not None

@@ -17,7 +17,7 @@ from services.errors import SettingsConflict, SettingsError, StorageUnwell
 from services.gateway import Gateway
 from services.messages import Message
 from services.settings_source import FILE
-from services.store import messages
+from services.store import unrouted
 from services.worker import Worker
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.server import Server
@@ -242,6 +242,6 @@ def test_a_text_taken_in_with_the_settings_of_before_is_delivered_all_the_same(
         worker.turn()
         text = Message(direction="in", number=NUMBER, peer=PEER, text="hi")
         web.receive(sandbox, sandbox.example(text))
-        assert web.store.read(messages.unrouted_numbers) == [NUMBER]
+        assert web.store.read(unrouted.numbers) == [NUMBER]
         worker.turn()
-        assert web.store.read(messages.unrouted_numbers) == []
+        assert web.store.read(unrouted.numbers) == []

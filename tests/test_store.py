@@ -2,6 +2,7 @@
 
 import fcntl
 import itertools
+import os
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from sqlalchemy.exc import OperationalError
 
 from services.errors import RequestRefused, StorageUnwell
 from services.messages import DeliveryStatus, Message, Status, advances
-from services.store import Store, destinations, devices, jobs, messages, paces
+from services.store import Store, destinations, devices, jobs, messages, paces, workers
 from services.store.engine import sqlite_fault
 from services.store.jobs import Job, JobKind
 from services.store.schema import messages as table
@@ -81,7 +82,7 @@ def test_sqlite_is_set_to_survive_a_power_cut(tmp_path: Path) -> None:
             lambda tx: [tx.execute(text(f"PRAGMA {name}")).scalar() for name in PRAGMAS]
         )
         assert found == [2, 1, "wal"]
-        store.engine.dispose()
+        store.let_go()
     store.close()
 
 
@@ -371,7 +372,7 @@ def test_two_workers_never_get_the_same_job(store: Store) -> None:
 def test_a_worker_that_lost_its_lease_cannot_finish_the_job(store: Store) -> None:
     add_jobs(store, a_job(store))
     (job,) = claim(store, owner="old")
-    store.write(lambda tx: jobs.beat(tx, "new", time.time()))
+    store.write(lambda tx: workers.beat(tx, "new", time.time()))
     (orphan,) = store.write(jobs.orphans)
     store.write(lambda tx: jobs.retry(tx, orphan, time.time(), "interrupted"))
     claim(store, owner="new")
@@ -502,6 +503,22 @@ print(store.read(lambda tx: tx.execute(query).scalar()))
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.stdout.strip() == "2", done.stderr
+
+
+def test_a_store_that_lets_go_keeps_no_file_of_the_database_open(tmp_path: Path) -> None:
+    def is_open() -> bool:
+        links = Path("/proc/self/fd").iterdir()
+        return any(str(tmp_path / "textbridge.db") in os.path.realpath(link) for link in links)
+
+    store = Store(None, tmp_path)
+    store.migrate()
+    store.write(messages.next_seq)
+    store.read(messages.latest_seq)
+    assert is_open()
+    store.let_go()
+    assert not is_open()
+    assert store.write(messages.next_seq) == 2
+    store.close()
 
 
 def test_a_bell_that_cannot_ring_does_not_make_a_write_fail_or_happen_twice(

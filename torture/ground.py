@@ -120,25 +120,41 @@ def serving(server: Server) -> list[int]:
 
 
 def _children(server: Server, *, delivers: bool) -> list[int]:
-    return [pid for pid in server.children() if _is_worker(pid) == delivers]
+    """Those that live; one that was killed may still be listed for a moment."""
+    return [pid for pid in server.children() if _is_worker(pid) is delivers]
 
 
-def _is_worker(pid: int) -> bool:
+def _is_worker(pid: int) -> bool | None:
     try:
         held = [handle.readlink().suffix for handle in Path(f"/proc/{pid}/fd").iterdir()]
     except OSError:  # it ends
-        return False
-    return ".worker" in held
+        return None
+    return ".worker" in held if held else None
 
 
-def wait_until(look: Callable[[], T], what: str, seconds: float = 60.0) -> T:
-    """Look until something comes, and return it; ``Broken`` when it does not."""
+def wait_until(look: Callable[[], T], what: str, seconds: float = 180.0) -> T:
+    """Look until something comes, and return it; ``Broken`` when it does not.
+
+    The time is only for what never comes: a machine that is busy is no fault.
+    """
     end = monotonic() + seconds
     while not (found := look()):
         if monotonic() > end:
             raise Broken(f"{what} did not come within {seconds:.0f} s")
         sleep(0.02)
     return found
+
+
+def wait_for(count: Callable[[], int], most: int, what: str, seconds: float = 180.0) -> None:
+    """Wait until there are so many, however long it takes; ``Broken`` when for ``seconds`` none
+    has been added."""
+    before, end = -1, 0.0
+    while (now := count()) < most:
+        if now > before:
+            before, end = now, monotonic() + seconds
+        if monotonic() > end:
+            raise Broken(f"{what}: {now} of {most} came, and no more within {seconds:.0f} s")
+        sleep(0.02)
 
 
 def demand(holds: bool, seen: str) -> None:

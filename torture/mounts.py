@@ -46,7 +46,7 @@ class FailingDisk:
 
     def mend(self) -> None:
         """Make it whole again, as soon as nobody has a file open there any more."""
-        wait_until(lambda: _try("umount", self._folder) == 0, "the end of who uses the disk", 20)
+        wait_until(lambda: _try("umount", self._folder) == 0, "the end of who uses the disk")
         if (code := _try("e2fsck", "-p", self._image)) not in MENDED:
             raise OSError(f"e2fsck ended with {code}")
         self._attach()

@@ -64,7 +64,7 @@ class Nginx:
             self._process = subprocess.Popen(
                 [*command, "-e", str(self._folder / "error.log")], stdout=output, stderr=output
             )
-        wait_until(self._answers, f"nginx ({(self._folder / 'output').read_text()})", 20)
+        wait_until(self._answers, f"nginx ({(self._folder / 'output').read_text()})")
         return self
 
     def __exit__(self, *_: object) -> None:

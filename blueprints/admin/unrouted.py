@@ -9,8 +9,8 @@ from blueprints.admin.session import house, tell
 from blueprints.admin.words import counted
 from services import repairs
 from services.gateway import Gateway
-from services.store import messages
-from services.store.messages import Waiting
+from services.store import unrouted
+from services.store.unrouted import Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
 
     @door.get("/messages/unrouted")
     def messages_unrouted() -> Response:
-        rows = [_row(one) for one in gateway.store.read(messages.unrouted_counts)]
+        rows = [_row(one) for one in gateway.store.read(unrouted.counts)]
         return render("unrouted.html", rows=rows, ready=any(not row.why for row in rows))
 
     @door.post("/messages/unrouted")

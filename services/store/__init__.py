@@ -14,9 +14,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.store.bell import Bell, open_bell
-from services.store.engine import open_engine
+from services.store.engine import lazy_engine, open_engine
 from services.store.erasing import write_anew
 from services.store.migrate import is_current, migrate
+from services.store.standing import Standing
 from services.store.turn import Turn
 from services.store.writer import Writer, unwell
 
@@ -30,12 +31,13 @@ class Store:
     def __init__(self, database_url: str | None, storage: Path) -> None:
         storage.mkdir(parents=True, exist_ok=True)
         self.engine = open_engine(database_url, storage)
+        self._lazy = lazy_engine(self.engine)
         self.bell: Bell = open_bell(self.engine, storage)
         self._turn = Turn(storage / "write.lock")
         on_sqlite = self.engine.dialect.name == "sqlite"
         between = self._turn.taken if on_sqlite else nullcontext
-        self._writer = Writer(self.engine, self.bell, between)
-        self._readers: list[Connection] = []
+        self._writer = Writer(self.engine, self._lazy, self.bell, between)
+        self._readers = Standing(self.engine, READERS)
         self._lock_file = storage / "migrate.lock"
 
     def migrate(self) -> None:
@@ -50,35 +52,22 @@ class Store:
         except DBAPIError as error:
             raise unwell(error) from error
 
-    def write(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` in a durable transaction, see ``Writer.run``."""
-        return self._writer.run(work)
+    def write(self, work: Callable[[Connection], T], *, durable: bool = True) -> T:
+        """Run ``work`` in a transaction, which is on the disk when this returns.
+
+        With ``durable=False`` a power cut may undo it, see ``Writer.run``.
+        """
+        return self._writer.run(work, durable=durable)
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` on one consistent view of the data. Raises ``StorageUnwell``."""
         try:
             if self._readers:
                 with suppress(DBAPIError):  # left over from before the database went away
-                    return self._read(work)
-            return self._read(work)
+                    return self._readers.run(work)
+            return self._readers.run(work)
         except (DBAPIError, PoolTimeout) as error:
             raise unwell(error) from error
-
-    def _read(self, work: Callable[[Connection], T]) -> T:
-        """Read on a connection that stays open: to get one takes longer than most reads.
-
-        After a failure all go back to the pool, which looks at each before it gives it away.
-        """
-        connection = self._readers.pop() if self._readers else self.engine.connect()
-        try:
-            with connection.begin():
-                result = work(connection)
-        except BaseException:
-            connection.close()
-            self._close_readers()
-            raise
-        self._readers.append(connection) if len(self._readers) < READERS else connection.close()
-        return result
 
     def write_anew(self) -> bool:
         """Leave nothing of what was deleted in SQLite's files, see ``erasing.write_anew``.
@@ -87,13 +76,14 @@ class Store:
         """
         if self.engine.dialect.name != "sqlite":
             return True
-        self._close_readers()
+        self._close_connections()
         with self._turn.taken():
             return write_anew(self.engine)
 
     def let_go(self) -> None:
         """Close the database's files until somebody asks for something again."""
-        self._close_readers()
+        self._close_connections()
+        self._lazy.dispose()
         self.engine.dispose()
 
     def close(self) -> None:
@@ -102,6 +92,6 @@ class Store:
         self.let_go()
         self._turn.close()
 
-    def _close_readers(self) -> None:
-        while self._readers:
-            self._readers.pop().close()
+    def _close_connections(self) -> None:
+        self._readers.close()
+        self._writer.let_go()

@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.errors import RequestRefused, StorageUnwell
 from services.messages import clean
-from services.store import jobs, search, settings_row
+from services.store import search, settings_row
 from services.store.engine import WRITE
 from services.store.schema import (
     allowances,
@@ -32,6 +32,7 @@ from services.store.schema import (
     sign_ins,
     workers,
 )
+from services.store.workers import WORKER_SILENT_SECONDS, silence
 from services.store.writer import unwell
 
 BATCH = 500
@@ -89,7 +90,7 @@ def copy_database(source: Engine, target: Engine, settings: bytes | None) -> lis
 
 
 def _refuse_unless_empty(target: Connection, settings: bytes | None) -> None:
-    if jobs.silence(target) < jobs.WORKER_SILENT_SECONDS:
+    if silence(target) < WORKER_SILENT_SECONDS:
         raise RequestRefused(
             "in_use",
             "A delivery worker was at work on the target just now. Stop every node that uses it, "

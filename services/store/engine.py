@@ -4,7 +4,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+
+from services.store.prepared import Prepared
 
 try:  # a newer SQLite than most systems carry: up to 3.51.2 its WAL can be corrupted
     from pysqlite3 import dbapi2 as sqlite
@@ -14,6 +16,8 @@ except ImportError:  # pragma: no cover - depends on the platform
 BUSY_MILLISECONDS = 3000  # for others than us, who know whose turn it is
 WAL_PAGES = 4000  # 16 MB between two checkpoints: most of what one writes back is written again
 WRITE = "textbridge_write"
+_BEGIN = Prepared(lambda _: text("BEGIN").columns())
+_BEGIN_WRITING = Prepared(lambda _: text("BEGIN IMMEDIATE").columns())
 # Where the fault of the write-ahead log is mended, https://sqlite.org/wal.html#walresetbug: from
 # this version on, and in the last releases of two older lines.
 SOUND = (3, 51, 3)
@@ -26,8 +30,28 @@ def open_engine(database_url: str | None, storage: Path) -> Engine:
         return create_engine(
             postgres_address(database_url), pool_pre_ping=True, pool_size=8, max_overflow=8
         )
+    return _open_sqlite(f"sqlite:///{storage / 'textbridge.db'}")
+
+
+def lazy_engine(engine: Engine) -> Engine:
+    """An engine on the same database whose commits need not wait for the disk.
+
+    What it commits stays in order and is on the disk with the next commit of the other one. Only
+    SQLite's does so, and with a write-ahead log only: a power cut that undoes a commit has ended
+    whoever made it. A worker outlives PostgreSQL's server and would hold a lease for ever.
+
+    It has connections of its own: how a connection commits is never changed.
+    """
+    if engine.dialect.name != "sqlite" or sqlite_fault():
+        return engine
+    lazy = _open_sqlite(engine.url)
+    event.listen(lazy, "connect", _prepare_lazy_sqlite)
+    return lazy
+
+
+def _open_sqlite(url: URL | str) -> Engine:
     driver: ModuleType = sqlite
-    engine = create_engine(f"sqlite:///{storage / 'textbridge.db'}", module=driver)
+    engine = create_engine(url, module=driver)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -68,7 +92,11 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
+def _prepare_lazy_sqlite(connection: Any, _record: Any) -> None:
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
 def _begin_sqlite(connection: Connection) -> None:
     """A writer takes its lock at once: a transaction that begins to write later fails instead."""
     writes = connection.get_execution_options().get(WRITE)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    (_BEGIN_WRITING if writes else _BEGIN).change(connection)

@@ -14,7 +14,7 @@ from sqlalchemy import Column, ColumnElement, Connection, and_, func, or_, selec
 
 from services.messages import Direction, Message, Status, first_uuid7
 from services.store import messages as kept
-from services.store import search
+from services.store import search, unrouted
 from services.store.schema import GROUPS, TROUBLED, UNROUTED, conversations, messages
 
 LOOK = 20_000  # messages of an index that are looked at for those that fit
@@ -148,7 +148,7 @@ def _roads(
     if wanted.status in (Status.FAILED, Status.UNKNOWN):
         return [and_(TROUBLED, messages.c.status == str(wanted.status))], rest
     if wanted.unrouted:
-        numbers = kept.unrouted_numbers(tx) if wanted.number is None else [wanted.number]
+        numbers = unrouted.numbers(tx) if wanted.number is None else [wanted.number]
         if len(numbers) <= MOST_ROADS:
             return [and_(UNROUTED, messages.c.number == number) for number in numbers], rest
     if wanted.number is not None:

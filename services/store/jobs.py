@@ -4,7 +4,6 @@ A job is ``due``, then ``leased`` by one worker, then ``done`` or ``dead``. Jobs
 done in order, except that a job which waits for a retry steps aside after ``HOLD_SECONDS``.
 """
 
-import math
 import random
 import time
 from collections.abc import Iterable
@@ -30,8 +29,8 @@ from sqlalchemy import (
     update,
 )
 
-from services.store import clock, ledger
-from services.store.dialect import insert, insert_new
+from services.store import ledger
+from services.store.dialect import insert_new
 from services.store.ledger import Entry
 from services.store.prepared import Prepared
 from services.store.schema import DEAD, DUE, LIVE, jobs, workers
@@ -39,7 +38,6 @@ from services.store.schema import DEAD, DUE, LIVE, jobs, workers
 HOLD_SECONDS = 60.0
 LAPSES = 5
 FILES_PATIENCE_SECONDS = 120.0
-WORKER_SILENT_SECONDS = 20.0
 EARLIER_LIVE = text("earlier.state IN ('due', 'leased')")  # as in the partial index
 
 
@@ -366,31 +364,6 @@ def oldest_due(tx: Connection, now: float) -> float:
     """The age in seconds of the job that has been due for the longest time."""
     due = tx.execute(select(func.min(jobs.c.due)).where(DUE)).scalar()
     return max(0.0, now - due) if due is not None else 0.0
-
-
-def beat(tx: Connection, worker_id: str, now: float) -> None:
-    """Note that a worker lives, by ``clock.now``; its leases hold as long as it does."""
-    statement = insert(tx, workers).values(id=worker_id, started_at=now, seen_at=now)
-    tx.execute(statement.on_conflict_do_update(index_elements=["id"], set_={"seen_at": now}))
-
-
-def silence(tx: Connection) -> float:
-    """Seconds since any worker last said that it lives; infinite before the first one."""
-    beat = tx.execute(select(func.max(workers.c.seen_at))).scalar()
-    return math.inf if beat is None else max(0.0, clock.now(tx) - float(beat))
-
-
-def is_youngest(tx: Connection, worker_id: str) -> bool:
-    """Whether of all workers that live this one began last: one of them is it at any time."""
-    live = workers.c.seen_at > clock.now(tx) - WORKER_SILENT_SECONDS
-    newest = select(workers.c.id).where(live).order_by(workers.c.started_at.desc(), workers.c.id)
-    return tx.execute(newest.limit(1)).scalar() == worker_id
-
-
-def bury(tx: Connection, worker_ids: Iterable[str], silent_since: float) -> None:
-    """Forget workers that are known to be dead, and those that were last seen before a time."""
-    gone = or_(workers.c.id.in_(list(worker_ids)), workers.c.seen_at < silent_since)
-    tx.execute(workers.delete().where(gone))
 
 
 def orphans(tx: Connection) -> list[Job]:

@@ -74,7 +74,7 @@ class _Compiled:
         for name, convert in self._to_driver:
             bound[name] = convert(bound[name])
         given = bound if self._order is None else [bound[name] for name in self._order]
-        driver: Any = tx.connection.driver_connection
+        driver: Any = tx.connection.dbapi_connection
         try:
             return driver.execute(self._text, given)
         except self._dialect.loaded_dbapi.Error as error:

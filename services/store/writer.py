@@ -19,6 +19,7 @@ from services.errors import StorageUnwell
 from services.store import ledger
 from services.store.bell import Bell
 from services.store.engine import WRITE
+from services.store.standing import Standing
 
 T = TypeVar("T")
 MOST_TOGETHER = 64
@@ -28,10 +29,11 @@ DEADLOCK = "40P01"  # https://www.postgresql.org/docs/current/errcodes-appendix.
 class _Ticket:
     """One piece of work that waits for its commit, or for its turn to commit for others."""
 
-    __slots__ = ("called", "done", "error", "result", "work")
+    __slots__ = ("called", "done", "durable", "error", "result", "work")
 
-    def __init__(self, work: Callable[[Connection], Any]) -> None:
+    def __init__(self, work: Callable[[Connection], Any], *, durable: bool) -> None:
         self.work = work
+        self.durable = durable
         self.called = threading.Event()
         self.done = False
         self.result: Any = None
@@ -45,24 +47,36 @@ class Writer:
     """
 
     def __init__(
-        self, engine: Engine, bell: Bell, between: Callable[[], AbstractContextManager[None]]
+        self,
+        engine: Engine,
+        lazy: Engine,
+        bell: Bell,
+        between: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        """``bell`` rings with every commit; ``between`` keeps other processes from writing."""
+        """``bell`` rings with every commit; ``between`` keeps other processes from writing.
+
+        ``lazy`` commits what need not be durable, see ``lazy_engine``.
+        """
         self._bell = bell
         self._between = between
-        self._engine = engine.execution_options(**{WRITE: True})
+        # PostgreSQL's may be gone meanwhile, on another machine: the pool looks before each use.
+        most = 1 if engine.dialect.name == "sqlite" else 0
+        self._standing = Standing(engine.execution_options(**{WRITE: True}), most)
+        self._lazy = Standing(lazy.execution_options(**{WRITE: True}), most)
         self._waiting: deque[_Ticket] = deque()
         self._busy = False
         self._queue = threading.Lock()
 
-    def run(self, work: Callable[[Connection], T]) -> T:
+    def run(self, work: Callable[[Connection], T], *, durable: bool = True) -> T:
         """Run a piece of work durably and return its result.
+
+        With ``durable=False`` a power cut may undo it, until the next durable commit.
 
         ``work`` touches the database only and may be run a second time. Its own exception comes
         back to this caller alone, with nothing kept; ``StorageUnwell`` when the database cannot
         take it now.
         """
-        ticket = _Ticket(work)
+        ticket = _Ticket(work, durable=durable)
         with self._queue:
             self._waiting.append(ticket)
             first, self._busy = not self._busy, True
@@ -73,6 +87,11 @@ class Writer:
             raise ticket.error
         result: T = ticket.result
         return result
+
+    def let_go(self) -> None:
+        """Give the connections back until somebody writes again."""
+        self._standing.close()
+        self._lazy.close()
 
     def _gather(self) -> None:
         """Let whoever is about to write get on board, as long as somebody comes."""
@@ -153,12 +172,15 @@ class Writer:
         return self._commit_once(batch)
 
     def _commit_once(self, batch: list[_Ticket]) -> None:
-        with self._engine.begin() as transaction:
+        def work(transaction: Connection) -> None:
             ledger.begin(transaction)
             for ticket in batch:
                 ticket.result = ticket.work(transaction)
             ledger.write(transaction)
             self._bell.announce(transaction)
+
+        durable = any(ticket.durable for ticket in batch)
+        (self._standing if durable else self._lazy).run(work)
 
     def _fail(self, batch: list[_Ticket], error: BaseException) -> None:
         for ticket in batch:

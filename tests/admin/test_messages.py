@@ -25,6 +25,7 @@ from services.store import (
     ledger,
     messages,
     quarantine,
+    workers,
 )
 from services.store.jobs import Job, JobKind
 from services.store.ledger import Entry
@@ -74,7 +75,7 @@ def fail(desk: Operator, kind: Kind, reason: str = "No.", code: str | None = "47
 
 def work(desk: Operator) -> None:
     """Do everything that is due."""
-    desk.gateway.store.write(lambda tx: jobs.beat(tx, "worker", time.time()))
+    desk.gateway.store.write(lambda tx: workers.beat(tx, "worker", time.time()))
     desk.gateway.deliver("worker", lambda _: 100, desk.gateway.delivery.perform)
 
 

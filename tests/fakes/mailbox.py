@@ -78,6 +78,7 @@ class Mailbox(Serving):
 class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
+    request_queue_size = 128  # a caller more than these has to wait for seconds
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exc_info()[1], OSError):  # callers may hang up at any time

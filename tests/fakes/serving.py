@@ -25,6 +25,7 @@ class QuietServer(ThreadingHTTPServer):
     """A server that says nothing when a caller hangs up, which callers may do at any time."""
 
     daemon_threads = True
+    request_queue_size = 128  # a caller more than these has to wait for seconds
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Print what went wrong, unless the caller hung up."""

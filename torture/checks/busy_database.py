@@ -14,7 +14,7 @@ PATIENCE = 10.0  # seconds that Bandwidth waits for an answer
 
 def run(ground: Ground, scale: Scale) -> Figures:
     """Lock the database under traffic, let go, and count."""
-    hold = scale.pick(14.0, 60.0)
+    hold = scale.pick(14.0, 30.0)
     server = ground.started(WEB_CONCURRENCY="2")
     carrier = Carrier(server)
     carrier.send(range(50))

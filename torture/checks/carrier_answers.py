@@ -51,7 +51,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
         carrier.plan(*hangs)
         send(name, len(hangs))
         given += len(hangs)
-    wait_until(lambda: not open_jobs(server.storage, "send"), "the end of what hung", 200)
+    wait_until(lambda: not open_jobs(server.storage, "send"), "the end of what hung")
     leads = {"Location": f"{bandwidth.base_url}/elsewhere"}
     redirects = [Answer(status, b"", leads) for status in moody.REDIRECTS]
     for name, carrier in carriers.items():
@@ -90,7 +90,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
         return not any(map(oddly_ended, carriers))
 
     try:
-        wait_until(settled, "the end of all", 40)
+        wait_until(settled, "the end of all")
     except Broken:
         seen = {name: oddly_ended(name) for name in carriers}
         raise Broken(f"an end that does not follow from what was taken: {seen}") from None

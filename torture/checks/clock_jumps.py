@@ -8,12 +8,13 @@ from time import sleep
 from tests.fakes.receiver import Receiver
 from torture.check import Check, Figures, Mutant, Scale
 from torture.clock import WallClock
-from torture.ground import Ground, demand, wait_until
-from torture.traffic import App, Carrier, at_once, integrity, kept
+from torture.ground import Ground, demand, wait_for
+from torture.traffic import App, Carrier, at_once, integrity, kept, sent
 
 DAY, YEAR = 86_400, 31_557_600
 JUMPS = (-2, DAY, -DAY, 10 * YEAR, 0, -10 * YEAR, -DAY, 3600)  # seconds from the true time
-LATE_SECONDS = 60
+LATE_SECONDS = 60  # without anything that comes
+ENDS = ("sent", "delivered", "unknown")
 
 
 class Timeless(Receiver):
@@ -36,45 +37,45 @@ def run(ground: Ground, scale: Scale) -> Figures:
     server = ground.started(WEB_CONCURRENCY="2", **clock.env)
     carrier, app, done = Carrier(server), App(server), threading.Event()
     replies: list[str] = []
-    sent = 0
+    texts = 0
 
     def jump() -> None:
         try:
             for turn in range(jumps):
                 ground.receiver.answers.append(503)  # something waits for another try meanwhile
-                sleep(0.4)
+                sleep(0.25)
                 clock.move_to(JUMPS[turn % len(JUMPS)])
-                sleep(0.4)
+                sleep(0.25)
         finally:
             done.set()
 
     def traffic() -> None:
-        nonlocal sent
+        nonlocal texts
         while not done.is_set():
-            carrier.send(range(sent, sent + 20), lines=2)
-            sent += 20
-            replies.append(app.reply(f"c{sent}"))
+            carrier.send(range(texts, texts + 20), lines=2)
+            texts += 20
+            replies.append(app.reply(f"c{texts}"))
 
     at_once([jump, traffic])
 
     def pushes() -> Counter[str]:
         return Counter(i for i in list(ground.receiver.ids) if i.endswith("_received"))
 
-    def unfinished() -> list[str]:
-        return [r for r in replies if app.status(r) not in ("sent", "delivered", "unknown")]
+    def ended() -> int:
+        return sum(status in ENDS for status in sent(server.storage).values())
 
-    wait_until(lambda: len(pushes()) >= sent, f"a push for each of {sent} texts", LATE_SECONDS)
-    wait_until(lambda: not unfinished(), "the end of each reply", LATE_SECONDS)
+    wait_for(lambda: len(pushes()), texts, "the pushes", LATE_SECONDS)
+    wait_for(ended, len(replies), "the ends of the replies", LATE_SECONDS)
     server.stop()
     out = Counter(message["text"] for message in ground.bandwidth.accepted)
     stored = kept(server.storage)
-    demand(sorted(stored) == list(range(sent)), "texts are lost or kept twice")
+    demand(sorted(stored) == list(range(texts)), "texts are lost or kept twice")
     demand(len(out) == out.total() == len(replies), "replies were lost or sent twice")
-    demand(pushes().total() == sent, f"{pushes().total() - sent} pushes were repeated")
+    demand(pushes().total() == texts, f"{pushes().total() - texts} pushes were repeated")
     demand(integrity(server.storage) == "ok", integrity(server.storage))
     return {
         "jumps": jumps,
-        "texts": sent,
+        "texts": texts,
         "replies": len(replies),
         "lost": 0,
         "sent twice": 0,

@@ -16,7 +16,7 @@ REFUSED = b"550 nobody of that name\r\n"
 
 def run(ground: Ground, scale: Scale) -> Figures:
     """Have replies and mails given up, and each asked for twice at once."""
-    each = scale.pick(2, 50)
+    each = scale.pick(2, 10)
     server = ground.started(numbers=[{**DESK, "emails": ["desk@example.com"]}])
     app = App(server)
     ground.bandwidth.next("messages", *[REFUSAL] * each)

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from bench.street import TOKEN, webhook
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
-from torture.checks.slow_clients import FORM, form, halves, held, narrow, upload
+from torture.checks.slow_clients import FORM, form, halves, let_in, narrow, upload
 from torture.ground import HOOK, NUMBER, Broken, Ground, bearer, demand, wait_until
 from torture.proxy import HOST, Caller, Nginx
 from torture.traffic import at_once, kept
@@ -70,20 +70,20 @@ def _beside(
     texts: range,
 ) -> tuple[int, int]:
     """One round; how many were held, and the connections to the server beside the stream's."""
-    before = held(server)
+    before = let_in(server)
     with ExitStack() as stack:
         slow = _slow(stack, nginx, kinds, count)
-        wait_until(lambda: held(server) - before <= SPARE, "the server without slow callers", 8)
+        wait_until(lambda: let_in(server) - before <= SPARE, "the server without slow callers", 40)
         carrier, through = Caller(nginx), 0
         for index in texts:
             status, _ = carrier.call("POST", HOOK, webhook(index, NUMBER))
             demand(status == 200, f"a text was answered {status} beside slow callers")
             _next_event(stream)
-            through = max(through, held(server) - before) if index % 10 == 0 else through
+            through = max(through, let_in(server) - before) if index % 10 == 0 else through
         demand(through <= SPARE, f"{through} connections to the server: slow callers got through")
         waiting = [line for line in slow if not _is_hung_up(line)]
         demand(bool(waiting), "no slow caller was held: nothing is shown")
-        wait_until(lambda: all(map(_is_hung_up, waiting)), "the end of nginx's patience", 30)
+        wait_until(lambda: all(map(_is_hung_up, waiting)), "the end of nginx's patience")
     return len(waiting), through
 
 

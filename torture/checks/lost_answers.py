@@ -83,7 +83,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
         known = {text for text, status in ends.items() if status in TRACED}
         return {message["text"] for message in bandwidth.accepted} - known
 
-    wait_until(lambda: not lost(), "the end of all that the carrier has", 30)
+    wait_until(lambda: not lost(), "the end of all that the carrier has")
     ends = sent(server.storage)
     taken = Counter(message["text"] for message in bandwidth.accepted)
     known = {text for text, status in ends.items() if status in TRACED}

@@ -34,7 +34,7 @@ class Editor(threading.Thread):
 
 def run(ground: Ground, scale: Scale) -> Figures:
     """Record a busy minute, then cut the power at many moments of it."""
-    texts, cuts, saves = scale.pick((300, 40, 3), (5_000, 500, 40))
+    texts, cuts, saves = scale.pick((300, 40, 3), (3_000, 500, 12))
     log = ground.folder / "disk.log"
     server = ground.server(
         WEB_CONCURRENCY="2",
@@ -50,8 +50,9 @@ def run(ground: Ground, scale: Scale) -> Figures:
     editor.start()
     sent = 0
     while sent < texts or editor.is_alive():
-        carrier.send(range(sent, sent + 100), lines=4)
-        sent += 100
+        part = 100 if sent < texts else 5  # as saves take their time
+        carrier.send(range(sent, sent + part), lines=4)
+        sent += part
     demand(len(editor.saved) == saves, "Message Settings could not be saved")
     server.kill_tree()
 

@@ -12,7 +12,7 @@ from tests.fakes.push_services import Answer, BrowserPush, Firebase, NtfyServer,
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
 from torture.clock import WallClock
-from torture.ground import EXTENSION, Ground, demand, wait_until
+from torture.ground import EXTENSION, Ground, demand, wait_for, wait_until
 from torture.hole import Hole
 from torture.traffic import Carrier, Line, open_jobs, rows
 
@@ -83,7 +83,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
         carrier.insist(line, index)
     for name, (_, service) in well.items():
         _all_at(service, texts, name)
-    wait_until(lambda: len(ground.receiver.pushes) >= texts, "every push at the app's server", 60)
+    wait_for(lambda: len(ground.receiver.pushes), texts, "the pushes at the app's server")
     later = [unwell[name][1] for name, *_ in LATER]
     for _ in range(30):
         sleep(0.5)
@@ -91,7 +91,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
         if all(len(service.taken) >= texts for service in later):
             break
     clock.skip(DAY)  # what is tried at all is tried for a day
-    wait_until(lambda: not open_jobs(server.storage, "push"), "the end of all pushes", 90)
+    wait_until(lambda: not open_jobs(server.storage, "push"), "the end of all pushes", 600)
     for name, (_, service) in {**well, **{n: unwell[n] for n, *_ in LATER}}.items():
         demand(len(service.taken) == texts, f"{name} has {len(service.taken)} of {texts} pushes")
         demand(not service.wrong, f"{name}: {service.wrong[:1]}")
@@ -125,7 +125,7 @@ def _register(server: Server, addresses: dict[str, tuple[str, dict[str, Any]]]) 
 
 
 def _all_at(service: PushService, texts: int, name: str) -> None:
-    wait_until(lambda: len(service.taken) >= texts, f"every push at {name}", 60)
+    wait_for(lambda: len(service.taken), texts, f"the pushes at {name}")
 
 
 CHECK = Check(

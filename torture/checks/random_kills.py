@@ -10,7 +10,7 @@ from collections import Counter
 from services.worker import SLOTS
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import Broken, Ground, delivering, demand, serving, wait_until
+from torture.ground import Broken, Ground, delivering, demand, serving, wait_for
 from torture.traffic import Carrier, integrity, kept
 
 
@@ -52,7 +52,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
     texts, kills = scale.pick(2_000, 100_000), scale.pick(6, 50)
     server = ground.started(WEB_CONCURRENCY="2")
     carrier = Carrier(server)
-    killer = Killer(server, scale.pick(1.5, 4.0), kills)
+    killer = Killer(server, scale.pick(1.5, 2.5), kills)
     killer.start()
     start = time.monotonic()
     sent = 0
@@ -69,8 +69,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
     def pushes() -> Counter[str]:
         return Counter(i for i in list(ground.receiver.ids) if i.endswith("_received"))
 
-    patience = max(60.0, sent / 200)  # what came in faster than it can be pushed is pushed later
-    wait_until(lambda: len(pushes()) >= sent, f"a push for each of {sent} texts", patience)
+    wait_for(lambda: len(pushes()), sent, "the pushes")
     law = server.flask("messages", "check")
     demand(law.returncode == 0, f"the conservation law is broken: {law.stdout}")
     server.stop()

@@ -215,7 +215,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
             status, answer = app.call("POST", "/messages", text=text, **asked)
             demand(status == 202, f"a reply was answered {status}: {answer}")
     storage = server.storage
-    wait_until(lambda: not open_jobs(storage, "send"), "the end of the sends", 120)
+    wait_until(lambda: not open_jobs(storage, "send"), "the end of the sends")
     for start in range(0, len(late), 8):
         at_once([*late[start : start + 8]])
     wrong = {text: status for text, status in sent(storage).items() if status != ends[text]}

@@ -7,7 +7,7 @@ from time import sleep
 
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import Ground, demand, wait_until
+from torture.ground import Ground, demand, wait_for, wait_until
 from torture.traffic import Carrier, Line, at_once, integrity, kept
 
 CALLERS = 4
@@ -45,7 +45,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
     def pushes() -> list[str]:
         return [i for i in list(ground.receiver.ids) if i.endswith("_received")]
 
-    wait_until(lambda: len(set(pushes())) >= texts, "a push for each text")
+    wait_for(lambda: len(set(pushes())), texts, "the pushes")
     server.stop()
     demand(len(set(kept(server.storage))) == texts, "texts are lost")
     demand(len(pushes()) == texts, f"{len(pushes()) - texts} pushes were repeated")

@@ -2,17 +2,22 @@
 
 import threading
 import time
+from contextlib import closing
 
+from bench.fill import fill
+from services.store import Store
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
 from torture.ground import Ground, demand, wait_until
-from torture.traffic import App, Carrier, integrity, kept
+from torture.traffic import App, Carrier, integrity, kept, rows
 
 
 def run(ground: Ground, scale: Scale) -> Figures:
     """Fill, back up while texts come and a reply waits, crash, restore, and start again."""
-    texts = scale.pick(300, 20_000)
+    older, texts = scale.pick((1_000, 300), (100_000, 2_000))
     server = ground.started(BANDWIDTH_NUMBER_RATE="0.1")
+    with closing(Store(None, server.storage)) as store:
+        fill(store, older)
     carrier = Carrier(server)
     carrier.send(range(texts))
     app = App(server)
@@ -35,6 +40,8 @@ def run(ground: Ground, scale: Scale) -> Figures:
     _ran(back, "restore", str(backup), "--yes")
     restored = time.monotonic() - start
     there = kept(back.storage)
+    still = rows(back.storage, "SELECT count(*) FROM messages WHERE provider_id LIKE 'old-%'")[0][0]
+    demand(still == older, f"of {older} older messages {still} are there")
     demand(set(range(texts)) <= set(there), "texts from before the backup are missing")
     demand(set(there) <= carrier.acknowledged.keys(), "texts that never came are there")
     demand(integrity(back.storage) == "ok", integrity(back.storage))
@@ -48,7 +55,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
     check = back.flask("messages", "check")
     demand(check.returncode == 0, f"the counts do not agree: {check.stdout}")
     return {
-        "texts in the backup": len(there),
+        "messages in the backup": older + len(there) + len(replies),
         "replies that became unknown": states.count("unknown"),
         "sent again": len(ground.bandwidth.accepted) - gone_out,
         "seconds to back up": round(backed_up, 1),

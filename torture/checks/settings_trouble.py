@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.conftest import settings_file
 from tests.server import ROOT
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import DESK, Ground, demand, serving, wait_until
+from torture.ground import DESK, Ground, demand, serving, wait_for, wait_until
 from torture.traffic import Carrier, Line
 
 # A process that saves one number after the other, as the operator's commands and pages do.
@@ -32,7 +32,8 @@ for edit in range(edits):
 def run(ground: Ground, scale: Scale) -> Figures:
     """Edit with two processes; then break the document in all ways while texts come in."""
     edits, reads = _edit_at_once(ground, scale.pick(50, 250))
-    good = settings_file(DESK).encode()
+    others = [{**DESK, "number": f"+1202555015{n}"} for n in range(4)]
+    good = settings_file(DESK, *others).encode()
     server = ground.started()
     path = server.storage / "message_settings.json"
     carrier, line, chance = Carrier(server), Line(server), random.Random(23)
@@ -53,7 +54,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
         return {i for i in list(ground.receiver.ids) if i.endswith("_received")}
 
     demand(refused == 0, f"{refused} of {len(chosen)} texts were not taken")
-    wait_until(lambda: len(pushed()) == len(chosen), "a push for each text")
+    wait_for(lambda: len(pushed()), len(chosen), "the pushes")
     return {
         "edits by two processes": edits,
         "edits lost": 0,

@@ -16,12 +16,12 @@ from torture import strace
 from torture.check import Check, Figures, Scale
 from torture.checks.random_kills import TOO_EARLY
 from torture.ground import HOOK, NUMBER, Broken, Ground, delivering, demand, serving, wait_until
-from torture.traffic import App, Carrier, Line, integrity, kept, rows
+from torture.traffic import App, Carrier, Line, integrity, kept, open_jobs, rows
 
 STORING = ("pwrite64", "fsync", "fdatasync", "sendto")  # the last one: stored, and not told yet
 FILING = ("write", "fsync", "rename")
 PICTURE = b"GIF89a" + bytes(200_000)
-SMALL = 2
+SMALL, COMMANDS = 2, 12  # kills at the calls of one kind; at those of a command
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Sweep:
             with strace.attached(find(self.server), self.log(), call):
                 begin()
                 end()
-            for nth in self._chosen(strace.calls(self.log())):
+            for nth in self._chosen(strace.calls(self.log()), self.most):
                 pid = find(self.server)
                 with strace.attached(pid, self.log(), call, f"signal=SIGKILL:when={nth}"):
                     begin()
@@ -66,17 +66,15 @@ class Sweep:
         chosen = [some]
         if self.most > SMALL:
             run(call, "")
-            chosen = self._chosen(strace.calls(self.log()))
+            chosen = self._chosen(strace.calls(self.log()), COMMANDS)
         for nth in chosen:
             self.kills[name] += run(call, f"signal=SIGKILL:when={nth}")
 
-    def _chosen(self, there: int) -> list[int]:
+    def _chosen(self, there: int, most: int) -> list[int]:
         """The calls at which to kill: all of them, or some from the first to the last."""
-        if there <= self.most:
+        if there <= most:
             return list(range(1, there + 1))
-        return sorted(
-            {1 + round(i * (there - 1) / max(1, self.most - 1)) for i in range(self.most)}
-        )
+        return sorted({1 + round(i * (there - 1) / max(1, most - 1)) for i in range(most)})
 
     # What begins and ends
 
@@ -86,8 +84,9 @@ class Sweep:
         self.carrier.insist(Line(self.server), self.texts)
 
     def pushed(self) -> None:
-        """Wait until every text was pushed."""
+        """Wait until every text was pushed, and what was killed has been repeated."""
         wait_until(lambda: len(self.pushes()) >= self.texts, "the push of a text")
+        wait_until(lambda: not open_jobs(self.server.storage, "push"), "the end of each push")
 
     def picture(self) -> None:
         """A text with a picture comes in."""
