@@ -121,11 +121,11 @@ class App:
             raise Broken(f"the push address was refused: {told}")
         return device
 
-    def reply(self, client_id: str, to: str = "+13035550177") -> str:
-        """Have a reply taken; returns the id of the message."""
+    def reply(self, client_id: str, to: str = "+13035550177", **more: str) -> str:
+        """Have a reply taken, with ``more`` in it; returns the id of the message."""
         for _ in range(600):
             status, told = self.call(
-                "POST", "/messages", to=to, text=f"reply {client_id}", client_id=client_id
+                "POST", "/messages", to=to, text=f"reply {client_id}", client_id=client_id, **more
             )
             if 200 <= status < 300:
                 return str(told["id"])

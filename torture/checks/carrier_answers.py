@@ -35,10 +35,8 @@ def run(ground: Ground, scale: Scale) -> Figures:
     def send(name: str, count: int) -> None:
         for _ in range(count):
             texts[name] += 1
-            to = [f"+1303555{texts[name]:04}"]
-            asked = {"to": to, "from": carriers[name].number, "text": f"{name} {texts[name]}"}
-            status, told = app.call("POST", "/messages", **asked)
-            demand(status == 202, f"a reply was answered {status}: {told}")
+            to, number = f"+1303555{texts[name]:04}", carriers[name].number
+            app.reply(f"{name} {texts[name]}", to, **{"from": number})
 
     def pass_by(seconds: int) -> None:
         clock.skip(seconds)
@@ -60,8 +58,9 @@ def run(ground: Ground, scale: Scale) -> Figures:
         random.Random(3).shuffle(odd)
         carrier.plan(*odd)
         carrier.mumbles += list(moody.MUMBLES) * times
-        send(name, len(odd) + len(carrier.mumbles))
-        given += len(odd) + len(carrier.mumbles)
+        count = len(odd) + len(carrier.mumbles)
+        send(name, count)
+        given += count
         never_taken[name]["unknown"] = len(carrier.silent) * times
         never_taken[name]["failed"] = len(carrier.refused) * times
     while open_jobs(server.storage, "send"):
@@ -75,7 +74,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
 
     def oddly_ended(name: str) -> dict[str, str]:
         """What has an end that does not follow from what the carrier has; lists are asked late."""
-        ends = {t: s for t, s in sent(server.storage).items() if t.startswith(f"{name} ")}
+        ends = {t: s for t, s in sent(server.storage).items() if t.startswith(f"reply {name} ")}
         demand(len(ends) == texts[name], f"{len(ends)} of {texts[name]} replies are kept")
         taken = set(carriers[name].texts())
         wrong = {t: s for t, s in ends.items() if t in taken and s not in carriers[name].ends}
