@@ -38,7 +38,7 @@ lock: $(VENV)/.dev ## renew the locked versions of the dependencies
 	  --no-header --upgrade pyproject.toml --group dev -o requirements/dev.lock
 
 test-tools: ## on Debian, as root: what the tests of PostgreSQL, of browsers and of faults need
-	apt-get update -q && apt-get install -y -q postgresql chromium firefox-esr strace gcc libc6-dev
+	apt-get update -q && apt-get install -y -q postgresql chromium firefox-esr strace gcc libc6-dev nginx-light
 
 prove-image: ## carry out the Dockerfile without a container engine (root, debootstrap)
 	$(PYTHON) scripts/prove_image.py

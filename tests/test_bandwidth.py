@@ -1,7 +1,8 @@
 """Bandwidth against a server that checks what it is asked, over real connections."""
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,10 +15,13 @@ import requests
 
 from services import config
 from services.errors import InvalidWebhook, Kind, SendError
+from services.gateway import Gateway
 from services.http import Answer, Http
 from services.messages import Attachment, DeliveryStatus, Message, Parsed, Status, WebhookCall
 from services.providers.bandwidth import Bandwidth
 from services.providers.base import Surroundings
+from services.store import messages, receipts
+from tests import payload_files
 from tests.fakes.bandwidth import TOO_MANY, FakeBandwidth, Trouble
 
 OURS, PEER, THIRD = "+12025550143", "+13035550177", "+13035550122"
@@ -222,6 +226,34 @@ def test_a_group_and_what_became_of_it_travel_there_and_back(
             (PEER, Status.DELIVERED),
             (THIRD, Status.DELIVERED),
         ]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+def test_everybody_has_a_failure_of_their_own_and_the_certain_one_counts(
+    make_gateway: Callable[..., Gateway], database: str, order: tuple[int, ...]
+) -> None:
+    """Of one of the two Bandwidth is not sure at first; whatever comes first, and twice."""
+    env = {**payload_files.settings("bandwidth"), "DATABASE_URL": database}
+    gateway = make_gateway(**env)
+    path = payload_files.FOLDER / "bandwidth" / "status_failed_again.http"
+    told = [each["status"] for each in payload_files.expected(path)]
+    ours, carriers_id = told[0]["message_id"], told[0]["provider_id"]
+    group = replace(
+        TEXT, id=ours, participants=(PEER, THIRD), provider="bandwidth", status=Status.SENT,
+        provider_id=carriers_id, extension="201",
+    )  # fmt: skip
+    gateway.store.write(lambda tx: messages.add_outbound(tx, group, "f"))
+    call = payload_files.read_request(path).call
+    events = call.json()
+    for place in order * 2:
+        body = json.dumps([events[place]]).encode()
+        gateway.receive(gateway.providers["bandwidth"], replace(call, body=body))
+    found = gateway.store.read(lambda tx: messages.by_id(tx, ours))
+    assert found is not None
+    assert found.status is Status.FAILED
+    assert str(found.error_reason).startswith("2 of 2 recipients did not get it: ")
+    kept = gateway.store.read(lambda tx: receipts.of(tx, ours))
+    assert sorted((r.peer, r.code) for r in kept) == sorted((r["peer"], r["code"]) for r in told)
 
 
 GOOD = {"from": OURS, "to": [PEER], "text": "x"}

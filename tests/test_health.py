@@ -465,3 +465,14 @@ def test_a_bucket_that_is_unwell_is_a_warning_and_is_asked_once_a_minute(
         monkeypatch.setattr(bucket, "LOOK_SECONDS", -1.0)
         mended: Any = client.get("/ready").json
         assert mended["warnings"] == []
+
+
+def test_the_look_at_the_database_writes_to_the_disk(make_app: Make, tmp_path: Path) -> None:
+    """Or it would not see a disk that can be read only."""
+    app = make_app()
+    with gateway_of(app).store.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    log = tmp_path / "textbridge.db-wal"
+    assert log.stat().st_size == 0
+    assert app.test_client().get("/ready").status_code == 200
+    assert log.stat().st_size > 0

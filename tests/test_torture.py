@@ -25,7 +25,8 @@ def test_every_mutant_has_its_place_in_the_product(
     copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_bytes((ROOT / mutant.file).read_bytes())
     spoil(tmp_path, mutant)
-    compile(copy.read_text(), mutant.file, "exec")
+    if copy.suffix == ".py":
+        compile(copy.read_text(), mutant.file, "exec")
 
 
 def test_every_check_has_its_own_name_a_claim_and_a_mutant() -> None:

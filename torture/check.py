@@ -42,7 +42,8 @@ class Check:
     """A promise and the run that shows it.
 
     ``run`` returns its figures, and raises ``Broken`` with what was seen when the promise does not
-    hold. ``needs`` are programs, or ``root``: without them the check is skipped by name.
+    hold. ``needs`` are programs, ``root``, or ``loop`` (a disk in a file may be mounted): without
+    them the check is skipped by name.
     """
 
     name: str
@@ -62,4 +63,9 @@ def _is_there(need: str) -> bool:
     if need == "root":  # with the right to mount, which a container may lack
         asked = ["unshare", "--mount", "true"]
         return os.geteuid() == 0 and subprocess.run(asked, capture_output=True).returncode == 0
+    if need == "loop":
+        found = shutil.which("losetup")
+        return (
+            found is not None and subprocess.run([found, "-f"], capture_output=True).returncode == 0
+        )
     return shutil.which(need) is not None

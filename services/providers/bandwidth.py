@@ -182,7 +182,11 @@ class Bandwidth(Provider):
         )
 
     def _status(self, event: dict[str, Any], kind: str) -> DeliveryStatus:
-        """A delivery receipt. Of a group, every recipient has its own, all with one id."""
+        """A delivery receipt. Of a group, every recipient has its own, all with one id.
+
+        With another code a failure is another event: of one that nobody was sure about (9902)
+        Bandwidth may say later that it is certain.
+        """
         message = reading.fields(event.get("message"), "message")
         status, code, reason = STATUSES[kind], None, None
         if status is Status.FAILED:
@@ -193,7 +197,7 @@ class Bandwidth(Provider):
         tag = reading.word(message, "tag")
         return DeliveryStatus(
             status=status,
-            event=kind,
+            event=f"{kind} {code}" if code else kind,
             provider_id=reading.word(message, "id", needed=True),
             message_id=tag if _OUR_ID.fullmatch(tag) else None,
             peer=reading.word(event, "to"),

@@ -28,11 +28,11 @@ HOSTILE = [
     "<style>body{display:none}</style>",
     "<a href='javascript:void(0)'>x</a>",
     "</p></div><iframe src=//evil.example></iframe>",
-    "{{7*7}} ${7*7} <%= 7*7 %> &lt;b&gt; &amp;",
-    "--><!-- ]]> <![CDATA[ x",
+    "{{7*7}} ${7*7} <%= 7*7 %> &lt;b&gt; &amp; --><!-- ]]> <![CDATA[ x",
     "line one\nline two\n\tand a tab",
     "שלום \u202etxet desrever\u202c 日本 🌉",
-    "x" * 1500,
+    "x" * 1500 + " \u2066\u2067\u2068 left open, \u200fand a mark",
+    "\U0001f600" * 790,  # the most that can be typed
 ]
 
 

@@ -21,12 +21,12 @@ import threading
 from collections import deque
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from tests.fakes.bandwidth import Answer, Odd, Trouble
-from tests.fakes.serving import Serving
+from tests.fakes.serving import QuietServer, Serving
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}", re.ASCII)
@@ -260,7 +260,7 @@ class FakeTwilio(Serving):
             200, {kind: rows[start * size : (start + 1) * size], "next_page_uri": following}
         )
 
-    def odd(self) -> Odd | None:
+    def odd(self, method: str) -> Odd | None:
         """How to misbehave at this request, if at all."""
         return self._odd.popleft() if self._odd else None
 
@@ -284,7 +284,7 @@ def _fits(row: dict[str, Any], query: dict[str, str]) -> bool:
     return all(query.get(name, row[name.lower()]) == row[name.lower()] for name in ("To", "From"))
 
 
-class _Server(ThreadingHTTPServer):
+class _Server(QuietServer):
     daemon_threads = True
 
     def __init__(self, fake: FakeTwilio) -> None:
@@ -301,7 +301,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         fake = self.server.fake
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        odd = fake.odd()
+        odd = fake.odd(self.command)
         if odd is Trouble.DROP:
             self._cut()
             return

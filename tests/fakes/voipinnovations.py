@@ -14,13 +14,13 @@ import secrets
 import socket
 import threading
 from collections import deque
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 from tests.fakes.bandwidth import Answer, Odd, Trouble
-from tests.fakes.serving import Serving
+from tests.fakes.serving import QuietServer, Serving
 
 NUMBER = re.compile(r"[1-9][0-9]{10,14}|[0-9]{5,6}", re.ASCII)
 FILE = re.compile(r"file_urls\[([0-9])\]", re.ASCII)
@@ -39,8 +39,7 @@ class FakeVoipInnovations(Serving):
         self.requests: list[tuple[str, str, int]] = []
         self._odd: deque[Odd] = deque()
         self._closing = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = QuietServer(("127.0.0.1", 0), _handler(self))
 
     def __exit__(self, *_: object) -> None:
         self._closing.set()
@@ -66,7 +65,7 @@ class FakeVoipInnovations(Serving):
 
     # What the handler asks
 
-    def odd(self) -> Odd | None:
+    def odd(self, method: str) -> Odd | None:
         """How to misbehave at this request, if at all."""
         return self._odd.popleft() if self._odd else None
 
@@ -121,7 +120,7 @@ def _handler(fake: FakeVoipInnovations) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            odd = fake.odd()
+            odd = fake.odd(self.command)
             if odd is Trouble.DROP:
                 self._cut()
                 return

@@ -18,12 +18,12 @@ from collections import defaultdict, deque
 from datetime import UTC, datetime, timedelta, timezone
 from email.parser import BytesParser
 from email.policy import HTTP
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.fakes.bandwidth import Answer, Trouble
-from tests.fakes.serving import Serving
+from tests.fakes.serving import QuietServer, Serving
 
 Odd = Trouble | Answer | str  # a text is a status
 FORM = "application/x-www-form-urlencoded"
@@ -242,7 +242,7 @@ def told(**words: Any) -> Answer:
     return Answer(200, words)
 
 
-class _Server(ThreadingHTTPServer):
+class _Server(QuietServer):
     daemon_threads = True
     fake: FakeVoipMs
 

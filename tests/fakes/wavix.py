@@ -22,7 +22,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
@@ -31,7 +31,7 @@ import requests
 
 from services.segments import count
 from tests.fakes.bandwidth import Answer, Odd, Trouble
-from tests.fakes.serving import Serving
+from tests.fakes.serving import QuietServer, Serving
 
 PHONE = re.compile(r"\+?[1-9][0-9]{7,14}|[0-9]{3,8}", re.ASCII)
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -81,8 +81,7 @@ class FakeWavix(Serving):
         self._odd: deque[Odd] = deque()
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
-        self._server.daemon_threads = True
+        self._server = QuietServer(("127.0.0.1", port), _Handler)
         self._server.fake = self  # type: ignore[attr-defined]
 
     # For tests
@@ -164,7 +163,7 @@ class FakeWavix(Serving):
 
     # What the handler asks
 
-    def odd(self) -> Odd | None:
+    def odd(self, method: str) -> Odd | None:
         """How to misbehave at this request, if at all."""
         with self._lock:
             return self._odd.popleft() if self._odd else None
@@ -299,7 +298,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         fake: FakeWavix = self.server.fake  # type: ignore[attr-defined]
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        odd = fake.odd()
+        odd = fake.odd(self.command)
         if odd is Trouble.DROP:
             self.close_connection = True
             return

@@ -1,8 +1,6 @@
 """G5: a disk that is full, read-only or failing: never a false 2xx, and it comes back by itself."""
 
-import ctypes
 import json
-import subprocess
 from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
@@ -11,39 +9,18 @@ from tests.server import Server
 from torture import strace
 from torture.check import Check, Figures, Mutant, Scale
 from torture.ground import Broken, Ground, demand, serving
+from torture.mounts import ROOMY_MB, SmallDisk
 from torture.traffic import Carrier, Line, at_once, integrity, kept
 
-CLONE_NEWNS = 0x0002_0000  # linux/sched.h
-FULL_MB, ROOMY_MB = 6, 256
+FULL_MB = 6
 WRITES = "pwrite64,fsync,fdatasync"
 FAULTS = ("EIO", "ENOSPC", "EROFS")
 NEVER_SECONDS = 90
 
 
-class Small:
-    """A small disk in memory, which only this process and what it starts can see."""
-
-    def __init__(self, folder: Path) -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.unshare(CLONE_NEWNS):
-            raise OSError(ctypes.get_errno(), "unshare")
-        folder.mkdir()
-        self._folder = str(folder)
-        _mount("--make-rprivate", "/")
-        _mount("-t", "tmpfs", "-o", f"size={ROOMY_MB}m", "tmpfs", self._folder)
-
-    def resize(self, megabytes: int) -> None:
-        """Make it larger or smaller."""
-        _mount("-o", f"remount,size={megabytes}m", self._folder)
-
-
-def _mount(*arguments: str) -> None:
-    subprocess.run(["mount", *arguments], check=True, capture_output=True)
-
-
 def run(ground: Ground, scale: Scale) -> Figures:
     """Fill the disk, then let calls fail; post all the while, and count afterwards."""
-    small = Small(ground.folder / "storage")
+    small = SmallDisk(ground.folder / "storage")
     server = ground.started()
     carrier = Carrier(server)
     small.resize(FULL_MB)

@@ -1,4 +1,7 @@
-"""G8: what carriers tell of a reply comes in any order, twice, early or late."""
+"""G8: what carriers tell of a reply comes in any order, twice, early or late.
+
+VoIP.ms has no receipts: what became of a reply is looked up in its list.
+"""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,6 +14,7 @@ import requests
 from bench.street import TOKEN
 from tests.fakes.bandwidth import Answer, FakeBandwidth
 from tests.fakes.twilio import FakeTwilio
+from tests.fakes.voipinnovations import FakeVoipInnovations
 from tests.fakes.wavix import FakeWavix
 from torture.check import Check, Figures, Mutant, Scale
 from torture.ground import EXTENSION, Ground, demand, wait_until
@@ -20,9 +24,11 @@ NUMBERS = {
     "bandwidth": "+12025550143",
     "twilio": "+12025550144",
     "wavix": "+12025550145",
+    "voipinnovations": "+12025550146",
 }
-# Four things that a carrier tells, by the end that follows from them in whatever order; Bandwidth
-# has three words for a failure.
+WITHOUT = "VoIP.ms"
+# Four things that a carrier tells, by the end that follows from them in whatever order. Bandwidth
+# may first say that it does not know (9902).
 STORIES: dict[str, dict[str, tuple[tuple[str, str], ...]]] = {
     "bandwidth": {
         "delivered": (
@@ -34,8 +40,14 @@ STORIES: dict[str, dict[str, tuple[tuple[str, str], ...]]] = {
         "failed": (
             ("message-sending", ""),
             ("message-sent", ""),
+            ("message-failed", "9902"),
             ("message-failed", "4720"),
-            ("message-failed", "4720"),
+        ),
+        "sent": (
+            ("message-sending", ""),
+            ("message-sent", ""),
+            ("message-failed", "9902"),
+            ("message-failed", "9999"),
         ),
     },
     "twilio": {
@@ -45,6 +57,10 @@ STORIES: dict[str, dict[str, tuple[tuple[str, str], ...]]] = {
     "wavix": {
         "delivered": (("accepted", ""), ("pending", ""), ("sent", ""), ("delivered", "")),
         "failed": (("accepted", ""), ("pending", ""), ("sent", ""), ("undelivered", "")),
+    },
+    "voipinnovations": {
+        "delivered": (("sent", ""), ("SENT", ""), ("delivered", ""), ("Delivered", "")),
+        "failed": (("sent", ""), ("SENT", ""), ("UNDELIVERED", ""), ("undelivered", "")),
     },
 }
 WAYS = ("early", "early, by the carrier's id alone", "late and twice")
@@ -141,6 +157,26 @@ class Wavix(FakeWavix):
         _taken(self.post(self.webhook, told if ours else told | {"tag": None}))
 
 
+class VoipInnovations(FakeVoipInnovations):
+    """Tells as planned, before it answers; of our id it knows nothing."""
+
+    def __init__(self, plans: Plans) -> None:
+        super().__init__()
+        self.webhook = ""
+        self._plans = plans
+
+    def _take(self, content_type: str, body: bytes) -> Answer:
+        answer = super()._take(content_type, body)
+        if answer.status == 200:
+            message = self.accepted[-1]
+            self._plans.taken(message["body"], partial(self._say, message))
+        return answer
+
+    def _say(self, message: dict[str, str], word: str, code: str, ours: bool) -> None:
+        told = {"status": word, "to": message["to"], "msgid": message["uuid"]}
+        _taken(requests.post(self.webhook, data=told, timeout=30).status_code)
+
+
 def _taken(status: int) -> None:
     demand(200 <= status < 300, f"a receipt was answered {status}")
 
@@ -148,20 +184,21 @@ def _taken(status: int) -> None:
 def run(ground: Ground, scale: Scale) -> Figures:
     """Tell every story in every order; see that each has its one end."""
     plans = Plans()
-    bandwidth, twilio, wavix = Bandwidth(plans), Twilio(plans), Wavix(plans)
-    ground.bandwidth = ground.enter(bandwidth)
-    ground.enter(twilio)
-    ground.enter(wavix)
+    ground.bandwidth = ground.enter(Bandwidth(plans))
+    twilio, wavix = ground.enter(Twilio(plans)), ground.enter(Wavix(plans))
+    innovations = ground.enter(VoipInnovations(plans))
     server = ground.server(
         numbers=[
             {"number": number, "carrier": carrier, "extensions": [EXTENSION]}
             for carrier, number in NUMBERS.items()
         ],
         WAVIX_WEBHOOK_TOKEN=TOKEN,
+        APIDAZE_WEBHOOK_TOKEN=TOKEN,
     )
-    server.env |= {**twilio.env, **wavix.env, "APP_URL": server.url}
+    server.env |= {**twilio.env, **wavix.env, **innovations.env, "APP_URL": server.url}
     server.start()
     wavix.webhook = f"{server.url}/webhook/wavix/sms?token={quote(TOKEN)}"
+    innovations.webhook = f"{server.url}/webhook/voipinnovations/sms?token={quote(TOKEN)}"
     app, ends = App(server), dict[str, str]()
     late: list[Callable[[], None]] = []
     for place, (carrier, end, order) in enumerate(_cases()):
@@ -188,6 +225,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
     receipts = rows(storage, "SELECT count(*) FROM receipts")[0][0]
     return {
         "carriers": len(NUMBERS),
+        "without receipts": WITHOUT,
         "replies": len(ends),
         "receipts": receipts,
         "right in the end, in %": 100,
@@ -215,8 +253,8 @@ def _tell_late(plans: Plans, text: str, told: Callable[..., None]) -> None:
 CHECK = Check(
     name="receipts",
     claim=(
-        "Whatever the order in which a carrier tells of a reply, twice, late or before it has "
-        "answered, the reply has its right end."
+        "Whatever the order in which a carrier that has receipts tells of a reply, twice, late or "
+        "before it has answered, the reply has its right end."
     ),
     run=run,
     mutants=(
@@ -231,6 +269,18 @@ CHECK = Check(
             "moved = messages.join_receipts(tx, message, provider_id) or moved",
             "pass",
             "receipts that came early are not joined",
+        ),
+        Mutant(
+            "services/providers/bandwidth.py",
+            'event=f"{kind} {code}" if code else kind,',
+            "event=kind,",
+            "after “not confirmed” a failure counts as a repeat",
+        ),
+        Mutant(
+            "services/providers/voipinnovations.py",
+            '"undelivered": Status.FAILED',
+            '"undelivered": Status.SENT',
+            "what was not delivered counts as on its way",
         ),
     ),
 )

@@ -1,7 +1,7 @@
 """G25: five hundred callers who never finish their requests, and the others beside them.
 
-Without a proxy in front: each holds a connection with half a head, half a body, or an answer that
-it does not read. The documented proxy (docs/deploy.md) keeps them away before that.
+Without a proxy in front: each holds a connection with half a head, half a body, nothing, or an
+answer that it does not read. With the documented one: ``front_proxy``.
 """
 
 import socket
@@ -19,32 +19,27 @@ from torture.ground import HOOK, NUMBER, Ground, bearer, delivering, demand, ser
 from torture.traffic import Line
 
 SLOW = 500
-STAY = 250  # those with half a body; on a busy machine the others may be hung up on meanwhile
+STAY = 200  # those with half a body; on a busy machine the others may be hung up on meanwhile
 LEAST_SHARE = 0.5  # of the pace without them; measured beside others on two cores
 TRIES = 3  # slow callers cost as much each time; a busy machine does not
-HALVES = (
-    b"GET /up HTTP/1.1\r\nHost: x\r\nX-Slow: ",
-    b"POST " + HOOK.encode() + b" HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-    b"Content-Length: 100000\r\n\r\n[",
-    b"POST /api/v1/media HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 2000000"
-    b"\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n",
-    b"",
-)
+FILE = 1_000_000  # bytes: more than fits into the buffers of a connection
+FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 
 
 def run(ground: Ground, scale: Scale) -> Figures:
     """Measure alone and beside the slow ones, in one run."""
     server, texts = ground.started(), scale.pick(100, 1_000)
     delivering(server)
-    token = bearer(server).encode()
+    token = bearer(server)
+    kinds = halves(token, upload(server, token))
     line, numbers = Line(server), count()
     _paces(server, line, numbers, texts // 2)  # warm
     share, looks = 0.0, 0.0
     for _ in range(TRIES):
         alone = _paces(server, line, numbers, texts)
         with ExitStack() as stack:
-            slow = [stack.enter_context(_slow(server, n, token)) for n in range(SLOW)]
-            wait_until(lambda: _let_in(server) >= STAY, f"room for {STAY} slow callers")
+            slow = [stack.enter_context(_slow(server, kinds[n % len(kinds)])) for n in range(SLOW)]
+            wait_until(lambda: let_in(server) >= STAY, f"room for {STAY} slow callers")
             beside = _paces(server, line, numbers, texts)
             for each in slow:  # one more byte each, as they do
                 with suppress(OSError):
@@ -88,14 +83,51 @@ def _paces(server: Server, line: Line, numbers: Iterator[int], texts: int) -> _P
     return paces
 
 
-def _slow(server: Server, n: int, token: bytes) -> socket.socket:
-    line = socket.create_connection(("127.0.0.1", server.port), timeout=10)
-    half = HALVES[n % len(HALVES)]
-    line.sendall(half.replace(b"%s", token))
+def form(size: int) -> bytes:
+    """A form with a file of so many bytes; its headers are ``FORM``."""
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+    start = b"\0\0\0\x18ftypmp42"
+    return head + start + bytes(size - len(start)) + b"\r\n--x--\r\n"
+
+
+def upload(server: Server, token: str) -> str:
+    """Upload a file; returns its id."""
+    head = {"Authorization": f"Bearer {token}", **FORM}
+    status, told = Line(server).call("POST", "/api/v1/media", form(FILE), **head)
+    demand(status == 201, f"a file was answered {status}")
+    return str(told["id"])
+
+
+def halves(token: str, file: str) -> tuple[bytes, ...]:
+    """What each kind of slow caller sends; the last one does not read its answer, the file."""
+    head = b" HTTP/1.1\r\nHost: x\r\n"
+    known = head + f"Authorization: Bearer {token}\r\n".encode()
+    return (
+        b"GET /up" + head + b"X-Slow: ",
+        b"POST " + HOOK.encode() + head + b"Content-Length: 100000\r\n\r\n[",
+        b"POST /api/v1/media" + known + b"Content-Length: 2000000\r\n"
+        b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n",
+        b"",
+        f"GET /api/v1/media/{file}".encode() + known + b"\r\n",
+    )
+
+
+def narrow(port: int) -> socket.socket:
+    """A connection on which hardly anything waits to be read."""
+    line = socket.socket()
+    line.settimeout(10)
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    line.connect(("127.0.0.1", port))
     return line
 
 
-def _let_in(server: Server) -> int:
+def _slow(server: Server, half: bytes) -> socket.socket:
+    line = narrow(server.port)
+    line.sendall(half)
+    return line
+
+
+def let_in(server: Server) -> int:
     """How many sockets the web process has open."""
     found = 0
     for handle in Path(f"/proc/{serving(server)[0]}/fd").iterdir():

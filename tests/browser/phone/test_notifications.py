@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.browser.phone.world import SETTINGS, SINGLE, World
+from tests.browser.test_sandbox import HOSTILE
 from tests.fakes.push_services import BrowserPush, plain
 from tests.server import Server, running_server
 from tests.waiting import eventually
@@ -98,23 +99,28 @@ def test_how_much_is_shown_and_when_it_is_quiet(page: Any, world: World) -> None
     eventually(lambda: device(world)["quiet_hours"] is None)
 
 
-def test_what_is_pushed_is_shown_and_opens_its_conversation(
-    page: Any, world: World, service: BrowserPush, server: Server
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("Ann Example", "Are you awake?"), (HOSTILE[1], f"{HOSTILE[0]} \u202egnp.exe\u2066")],
+    ids=["plain", "hostile"],
+)
+def test_what_is_pushed_is_shown_and_goes_once_it_is_read(
+    page: Any, world: World, service: BrowserPush, server: Server, name: str, text: str
 ) -> None:
     page.get_by_role("switch", name="When the app is closed").check()
     eventually(lambda: device(world)["push"]["type"] == "webpush")
     page.keyboard.press("Escape")
     peer = world.peer()
-    world.api("PUT", f"/contacts/{peer}", "203", json={"name": "Ann Example"})
+    world.api("PUT", f"/contacts/{peer}", "203", json={"name": name})
     page.reload()
     kept = "async () => (await (await import('/phone/db.js')).all('contacts')).map((c) => c.name)"
-    eventually(lambda: "Ann Example" in page.evaluate(kept))
+    eventually(lambda: name in page.evaluate(kept))
     before = len(service.taken)
-    world.text(peer, "Are you awake?", to=SINGLE)
+    world.text(peer, text, to=SINGLE)
     told = service.wait_for(before + 1)[-1]
     assert told["title"] == peer
     deliver(page, server, told)
-    wait_for_notifications(page, ["Ann Example: Are you awake?"])
+    wait_for_notifications(page, [f"{name}: {text}"])
     read = {"v": 1, "type": "conversation.read", "conversation_id": told["conversation_id"]}
     deliver(page, server, {**read, "unread_total": 0})
     wait_for_notifications(page, [])

@@ -421,6 +421,26 @@ def test_what_anybody_writes_is_shown_as_text(phone: Open, world: World) -> None
     assert preview.evaluate("(node) => getComputedStyle(node).unicodeBidi") == "plaintext"
 
 
+def test_names_previews_and_what_is_found_are_shown_as_text(phone: Open, world: World) -> None:
+    peer, page = world.peer(), phone()
+    title, name = page.title(), HOSTILE[1]
+    world.api("PUT", f"/contacts/{peer}", json={"name": name})
+    for text in HOSTILE:
+        world.text(peer, f"zanzibar {text}")
+    page.reload()
+    preview = row(page, name).locator(".row-preview")
+    preview.get_by_text("zanzibar").wait_for()
+    assert preview.text_content().startswith("zanzibar \U0001f600\U0001f600")
+    page.get_by_label("Search").fill("zanzibar")
+    hits = page.get_by_role("region", name="Messages found").get_by_role("link")
+    hits.nth(len(HOSTILE) - 1).wait_for()
+    found = "\n".join(hits.all_text_contents())
+    assert all(text[:30].split("\n")[0] in found for text in HOSTILE)
+    assert hits.locator("script, img, svg, style, iframe, a, b").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.title().rpartition(") ")[2] == title.rpartition(") ")[2]
+
+
 def test_a_long_history_is_read_backwards(phone: Open, world: World) -> None:
     peer, page = world.peer(), phone()
     for n in range(120):
