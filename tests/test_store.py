@@ -26,8 +26,10 @@ from services.store.engine import sqlite_fault
 from services.store.jobs import Job, JobKind
 from services.store.schema import messages as table
 from services.store.schema import metadata
+from services.store.turn import Turn
 from tests.conftest import NUMBER, PEER
 from tests.server import ROOT
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -441,6 +443,29 @@ def test_a_read_that_fails_is_said_to_be_unwell(tmp_path: Path) -> None:
         store.read(messages.latest_seq)
     assert isinstance(caught.value.__cause__, OperationalError)
     store.close()
+
+
+def test_whoever_waits_to_write_is_woken_by_the_one_who_has_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.store.turn.LOOK_SECONDS", 3600.0)
+    monkeypatch.setattr("services.store.turn.MOST_SECONDS", 7200.0)
+    turns = [Turn(tmp_path / "write.lock") for _ in range(4)]
+    had = []
+
+    def take(turn: Turn) -> None:
+        with turn.taken():
+            had.append(turn)
+
+    with ThreadPoolExecutor(len(turns)) as pool:
+        with turns[0].taken():
+            others = [pool.submit(take, turn) for turn in turns[1:]]
+            time.sleep(0.1)  # they begin to wait
+        for other in others:
+            other.result(timeout=PATIENCE)
+    assert len(had) == 3
+    for turn in turns:
+        turn.close()
 
 
 def test_who_is_interrupted_while_waiting_to_write_blocks_nobody(tmp_path: Path) -> None:
