@@ -6,7 +6,9 @@ No secret and no message text is ever logged.
 import json
 import logging
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import TextIO, cast
 
 import structlog
 
@@ -27,6 +29,23 @@ class Lines(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
+
+
+class Lossy:
+    """Where our lines go. A line that cannot be written is lost, and nothing else fails for it."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        """Write it, unless the disk is full or the reader is gone."""
+        with suppress(OSError):
+            self._file.write(text)
+
+    def flush(self) -> None:
+        """As ``write``."""
+        with suppress(OSError):
+            self._file.flush()
 
 
 def handler() -> logging.Handler:
@@ -51,7 +70,7 @@ def configure(environment: Environment) -> None:
             structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Lossy(sys.stderr))),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[handler()], level=logging.WARNING)

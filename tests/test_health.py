@@ -259,9 +259,10 @@ def test_a_pause_that_is_over_is_no_warning(app: Flask) -> None:
     assert told["warnings"] == []
 
 
-def test_an_old_sqlite_is_a_warning(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_sqlite_is_a_warning(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway_of(app).store.let_go()
     monkeypatch.setattr("services.store.engine.sqlite_version", lambda: "3.40.1")
-    told: Any = client.get("/ready").json
+    told: Any = app.test_client().get("/ready").json
     [warned] = told["warnings"]
     assert warned["name"] == "sqlite"
     assert "SQLite 3.40.1 can corrupt" in warned["reason"]

@@ -3,13 +3,14 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 import requests
 
-from tests.server import Server, running_server
+from tests.server import ROOT, Server, running_server
 from tests.waiting import PATIENCE, eventually
 
 
@@ -119,6 +120,22 @@ def test_no_secret_and_no_text_is_logged(tmp_path: Path) -> None:
         assert canary not in log
         assert token not in log
         assert '"message_id"' in log
+
+
+def test_a_log_that_cannot_be_written_fails_no_request(tmp_path: Path) -> None:
+    script = """
+import sys
+from services import logs
+from services.environment import load
+import structlog
+logs.configure(load({"APP_ENV": "local", "APP_KEY": "a key of the tests, long enough"}))
+structlog.get_logger().error("lost")
+sys.stdout.write("and on it goes")
+"""
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE,
+                             stderr=full, text=True, check=False)  # fmt: skip
+    assert ran.stdout == "and on it goes"
 
 
 def test_the_dead_parent_of_a_tree_takes_its_children_along(tmp_path: Path) -> None:
