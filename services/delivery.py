@@ -1,22 +1,16 @@
-"""Delivery: claims jobs, does each, and acts on what came of it. The only place that decides."""
+"""Delivery: does each job, and acts on what came of it. The only place that decides."""
 
 import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import Connection
 
-from services.errors import (
-    DeliveryError,
-    Kind,
-    MediaError,
-    SendError,
-    StorageUnwell,
-)
+from services.claims import Claims
+from services.errors import DeliveryError, Kind, MediaError, SendError, StorageUnwell
 from services.media import Kept
 from services.messages import Attachment, Message, Status
 from services.metrics import DELIVERY_SECONDS, JOBS
@@ -35,7 +29,6 @@ log = structlog.get_logger()
 
 BACKOFF = (1.0, 5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0)  # seconds after each failed attempt
 GIVE_UP_SECONDS = 86_400.0
-LONGEST_SLEEP = 1.0
 MEDIA_BYTES = 20_000_000
 SMIL = "application/smil"
 INQUIRIES = (10.0, 60.0, 300.0, 1800.0, 7200.0)  # seconds between questions about a message
@@ -49,6 +42,7 @@ class Delivery:
     def __init__(self, gateway: "Gateway") -> None:
         self._house = gateway
         self._store = gateway.store
+        self._claims = Claims(gateway)
         self._note_taken = Together[Taken](
             lambda gathered: self._record(lambda tx: note_taken(tx, gathered()), durable=False)
         )
@@ -60,73 +54,18 @@ class Delivery:
             JobKind.RECONCILE: self._reconcile,
         }
 
-    def destinations(self) -> list[str]:
-        """Everything that jobs go to: each is paused, and limited, apart from the others.
-
-        A push channel may have several, one for each host: ``push:webpush:push.example.com``.
-        """
-        house = self._house
-        kinds = ("send", "fetch", "reconcile")
-        carriers = [f"{kind}:{name}" for name in house.providers for kind in kinds]
-        return [*carriers, *(f"push:{name}" for name in house.channels), "email"]
-
     def deliver(
         self, owner: str, room: Callable[[str], int], start: Callable[[Job], object]
     ) -> float:
-        """Claim due jobs and hand each to ``start``.
+        """Claim due jobs and hand each to ``start``, see ``Claims.take``.
 
-        ``owner`` is the worker's id, ``room`` says how many more jobs a destination may have in
-        hand.
-        Returns the seconds until the next job is due, at most ``LONGEST_SLEEP``.
+        Returns the seconds until the next job is due.
         """
-        now = time.time()
-        due, wait = self._store.read(lambda tx: self._look(tx, room, now))
-        if due:
-            claimed = self._store.write(
-                lambda tx: [
-                    jobs.claim(tx, owner, name, self._turns(tx, name, room(name), now), now)
-                    for name in due
-                ],
-                durable=not all(name.startswith("push:") for name in due),
-            )
-            begun = list(chain.from_iterable(claimed))
-            self._house.pushes.begin(begun)
-            for job in begun:
-                start(job)
+        begun, wait = self._claims.take(owner, room)
+        self._house.pushes.begin(begun)
+        for job in begun:
+            start(job)
         return wait
-
-    def _look(
-        self, tx: Connection, room: Callable[[str], int], now: float
-    ) -> tuple[list[str], float]:
-        """The destinations that have something due, and the seconds until another has."""
-        served = set(self.destinations())
-        paused = {pause.name for pause in destinations.unwell(tx) if pause.until > now}
-        firsts = {
-            name: max(first, self._opens(tx, name, now))
-            for name, first in jobs.first_due(tx).items()
-            if ":".join(name.split(":", 2)[:2]) in served and name not in paused and room(name) > 0
-        }
-        due = [name for name, first in firsts.items() if first <= now]
-        later = [first - now for first in firsts.values() if first > now]
-        return due, min([*later, LONGEST_SLEEP])
-
-    def _turns(self, tx: Connection, destination: str, room: int, now: float) -> int:
-        """How many jobs of a destination may be begun: no more than its carrier's pace allows."""
-        rate = self._rate(destination)
-        if rate is None:
-            return room
-        return max(0, min(room, int((now - self._opens(tx, destination, now)) * rate) + 1))
-
-    def _opens(self, tx: Connection, destination: str, now: float) -> float:
-        """From when on the pace of a destination's carrier allows another message."""
-        if self._rate(destination) is None:
-            return 0.0
-        return paces.opens(tx, destination.partition(":")[2], now)
-
-    def _rate(self, destination: str) -> float | None:
-        kind, _, name = destination.partition(":")
-        provider = self._house.providers.get(name) if kind == "send" else None
-        return provider.rate if provider is not None else None
 
     def perform(self, job: Job) -> None:
         """Do one claimed job and record what came of it, whatever that is."""
