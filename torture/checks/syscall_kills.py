@@ -98,12 +98,13 @@ class Sweep:
         wait_until(lambda: 200 <= line.call("POST", HOOK, call)[0] < 300, "a picture's text")
 
     def kept_picture(self) -> None:
-        """Wait until every picture is there, whole."""
+        """Wait until every picture is there, whole, and what was killed has been repeated."""
         look = "SELECT id, state, size FROM attachments"
         wait_until(
             lambda: all(state == "kept" for _, state, _ in rows(self.server.storage, look)),
             "a picture",
         )
+        wait_until(lambda: not open_jobs(self.server.storage, "push"), "the end of each push")
         for file_id, _, size in rows(self.server.storage, look):
             [file] = (self.server.storage / "media").rglob(file_id)
             demand(file.read_bytes() == PICTURE, f"a picture of {size} bytes is not whole")
