@@ -5,17 +5,14 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from services import connections
 from services.connections import is_public
 from services.http import Http, NoAnswer, NotSent, TextbridgeError, TooLarge
+from tests.certificates import own_certificate
 
 BODY = b"the whole body"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -190,7 +187,7 @@ def test_a_certificate_is_checked(
     http: Http, trusted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server.load_cert_chain(_certificate(tmp_path))
+    server.load_cert_chain(own_certificate(tmp_path, "localhost"))
     other = Other(answers=3)
     other.wrap(server)
     if trusted:
@@ -206,25 +203,6 @@ def test_a_certificate_is_checked(
     finally:
         connections.authorities.cache_clear()
         other.close()
-
-
-def _certificate(folder: Path) -> Path:
-    """A certificate for ``localhost`` that nobody but itself has signed, with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    path = folder / "own.pem"
-    path.write_bytes(made.public_bytes(pem) + key.private_bytes(pem, *plain))
-    return path
 
 
 PUBLIC = ["9.9.9.9", "2620:fe::fe", "64:ff9b::9.9.9.9", "2002:909:909::1", "::ffff:9.9.9.9"]

@@ -7,16 +7,13 @@ import re
 import ssl
 import subprocess
 from contextlib import closing, suppress
-from datetime import UTC, datetime, timedelta
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Self
 
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.certificates import own_certificate
 from tests.postgres import free_port
 from tests.server import ROOT, Server
 from torture.ground import wait_until
@@ -52,7 +49,7 @@ class Nginx:
         self._folder = folder
         self.port, self.plain_port = free_port(), free_port()
         folder.mkdir()
-        certificate = _certificate(folder)
+        certificate = own_certificate(folder, HOST)
         self.trusting = ssl.create_default_context(cafile=str(certificate))
         self.trusting.check_hostname = False  # callers know the port only
         (folder / "nginx.conf").write_text(MAIN.format(folder=folder))
@@ -140,22 +137,3 @@ class Caller:
             context=self._nginx.trusting,
             source_address=(self._address, 0),
         )
-
-
-def _certificate(folder: Path) -> Path:
-    """A certificate that nobody but itself has signed, with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    path = folder / "certificate.pem"
-    path.write_bytes(made.public_bytes(pem) + key.private_bytes(pem, *plain))
-    return path

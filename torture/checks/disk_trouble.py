@@ -99,6 +99,13 @@ def _until_taken(server: Server, carrier: Carrier, index: int, what: str) -> flo
     return round(monotonic() - start, 1)
 
 
+ACKNOWLEDGED = Mutant(
+    "blueprints/errors.py",
+    'answer = problem(503, "storage_unwell"',
+    'answer = problem(200, "storage_unwell"',
+    "what could not be kept is acknowledged",
+)
+
 CHECK = Check(
     name="disk_trouble",
     claim="On a full or failing disk no text is acknowledged that is not kept; it recovers alone.",
@@ -111,12 +118,7 @@ CHECK = Check(
             "    if False:",
             "what is counted is mapped from a disk that can be full",
         ),
-        Mutant(
-            "blueprints/errors.py",
-            'answer = problem(503, "storage_unwell"',
-            'answer = problem(200, "storage_unwell"',
-            "what could not be kept is acknowledged",
-        ),
+        ACKNOWLEDGED,
         Mutant(
             "services/store/writer.py",
             "                self._leave(ticket)\n            self._call_next()",
