@@ -185,17 +185,18 @@ def grown(
 
 
 COST = "× no-op's"
-HOT = ("cost of acknowledging", "cost of pushing")
+HOT = ("conversation list", "history page", "cost of acknowledging", "cost of pushing")
 
 
 def _costs(noop: Process, town: Street, span: Span) -> dict[str, float]:
     """What calls cost, in units of a request to the no-op at the same moment."""
-    conversation = town.newest_conversation()
+    conversation = town.longest_conversation()
     calls = {
         "conversation list": "/api/v1/conversations?limit=50",
+        "list of the unread": "/api/v1/conversations?limit=50&unread=1",
         "history page": f"/api/v1/conversations/{conversation}/messages?limit=50",
-        "older history page": f"/api/v1/conversations/{conversation}/messages?limit=50&before=500",
-        "search, rare word": "/api/v1/search?q=ref00007&limit=50",
+        "older history page": f"/api/v1/conversations/{conversation}/messages?limit=50&before=900",
+        "search, rare word": "/api/v1/search?q=ref0000007&limit=50",
         "search, common words": "/api/v1/search?q=morning%20order&limit=50",
     }
     costs = {name: _cost(noop, town, town.read(path), span) for name, path in calls.items()}

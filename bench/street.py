@@ -61,10 +61,10 @@ class Street:
         """Traffic with numbers that nobody has used yet."""
         return traffic.run(self.server.port, make, numbers=self.numbers, **how)  # type: ignore[arg-type]
 
-    def newest_conversation(self) -> str:
-        """The id of the conversation with the newest message."""
+    def longest_conversation(self) -> str:
+        """The id of the conversation that ``fill`` gives every tenth message."""
         answer = requests.get(
-            f"{self.server.url}/api/v1/conversations?limit=1",
+            f"{self.server.url}/api/v1/conversations?limit=1&q={_peer(0)[1:]}",
             headers={"Authorization": f"Bearer {self.bearer}"},
             timeout=60,
         )
