@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
-    Exists,
     Row,
+    and_,
     bindparam,
     exists,
     false,
     func,
     select,
+    tuple_,
     update,
 )
 
@@ -112,22 +114,36 @@ def page(
     if before is not None:
         statement = statement.where(conversations.c.last_seq < before)
     if unread_by is not None:
-        statement = statement.where(_unread(unread_by))
+        statement = statement.where(
+            conversations.c.last_seq > read_by(unread_by), exists().where(is_unread(unread_by))
+        )
     if with_peer is not None:
         part = "".join(character for character in with_peer if character.isalnum())
         statement = statement.where(conversations.c.members.icontains(part) if part else false())
     return [_conversation(row) for row in tx.execute(statement)]
 
 
-def _unread(extension: str) -> Exists:
-    """Whether a conversation has inbound messages beyond the extension's read mark."""
-    mark = select(reads.c.seq).where(
-        reads.c.conversation_id == messages.c.conversation_id, reads.c.extension == extension
+def read_by(extension: str) -> ColumnElement[int]:
+    """How far (``seq``) an extension has read a conversation of the statement."""
+    mark = (
+        select(reads.c.seq)
+        .where(reads.c.conversation_id == conversations.c.id, reads.c.extension == extension)
+        .correlate(conversations)
     )
-    return exists().where(
-        messages.c.conversation_id == conversations.c.id,
+    return func.coalesce(mark.scalar_subquery(), 0)
+
+
+def is_unread(extension: str) -> ColumnElement[bool]:
+    """Whether a message is an inbound one of the conversation that the extension has not read.
+
+    The messages are a range of their index. Of two equal ids PostgreSQL would at times make a hash,
+    for which it reads all messages.
+    """
+    read = tuple_(conversations.c.id, read_by(extension))
+    return and_(
+        tuple_(messages.c.conversation_id, messages.c.seq) > read,
+        messages.c.conversation_id <= conversations.c.id,
         messages.c.direction == "in",
-        messages.c.seq > func.coalesce(mark.scalar_subquery(), 0),
     )
 
 

@@ -62,15 +62,17 @@ _READ_MARK = select(reads.c.seq).where(
     reads.c.conversation_id == bindparam("conversation_id"),
     reads.c.extension == bindparam("extension"),
 )
+MOST_UNREAD = 999
 _UNREAD = Prepared(
-    lambda _: (
-        select(func.count().label("unread"))
-        .select_from(messages)
+    lambda _: select(func.count().label("unread")).select_from(
+        select(messages.c.seq)
         .where(
             messages.c.conversation_id == bindparam("conversation_id"),
             messages.c.direction == "in",
             messages.c.seq > func.coalesce(_READ_MARK.scalar_subquery(), 0),
         )
+        .limit(MOST_UNREAD)
+        .subquery()
     )
 )
 
@@ -78,7 +80,6 @@ _UNREAD = Prepared(
 # are taken for the same call again. Any longer, and people who repeat themselves would be cut off.
 REPEAT_SECONDS = 120.0
 _REPEATS_AMONG = 50  # the newest of a conversation
-MOST_UNREAD = 999
 
 
 def next_seq(tx: Connection) -> int:
@@ -351,7 +352,7 @@ def _apply(tx: Connection, message_id: str, provider_id: str | None) -> Message 
 
 
 def unread(tx: Connection, extension: str, conversation_ids: Sequence[str]) -> dict[str, int]:
-    """How many inbound messages of each conversation an extension has not read."""
+    """How many inbound messages of each conversation an extension has not read, each up to 999."""
     return {
         conversation_id: int(
             _UNREAD.row(tx, conversation_id=conversation_id, extension=extension).unread
@@ -362,17 +363,12 @@ def unread(tx: Connection, extension: str, conversation_ids: Sequence[str]) -> d
 
 def unread_total(tx: Connection, extension: str, numbers: Iterable[str]) -> int:
     """How many inbound messages of all its numbers an extension has not read; counted up to 999."""
-    mark = and_(reads.c.conversation_id == conversations_table.c.id, reads.c.extension == extension)
-    read = func.coalesce(reads.c.seq, 0)
     unread = (
         select(messages.c.seq)
-        .select_from(conversations_table.outerjoin(reads, mark))
-        .join(messages, messages.c.conversation_id == conversations_table.c.id)
+        .select_from(conversations_table.join(messages, conversations.is_unread(extension)))
         .where(
             conversations_table.c.number.in_(list(numbers)),
-            conversations_table.c.last_seq > read,
-            messages.c.direction == "in",
-            messages.c.seq > read,
+            conversations_table.c.last_seq > conversations.read_by(extension),
         )
         .limit(MOST_UNREAD)
     )

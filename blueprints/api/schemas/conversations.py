@@ -24,7 +24,7 @@ class ConversationSchema(Told):
     peer = fields.String()
     participants = fields.List(fields.String())
     last_message = fields.Nested(MessageSchema, allow_none=True)
-    unread_count = fields.Integer()
+    unread_count = fields.Integer(metadata={"description": "Counted up to 999"})
     read_seq = fields.Integer()
     last_seq = fields.Integer()
     updated_at = moment_field()
@@ -59,4 +59,4 @@ class ReadMarkSchema(Told):
     """The read mark as it stands, and how many messages are unread beyond it."""
 
     read_seq = fields.Integer()
-    unread_count = fields.Integer()
+    unread_count = fields.Integer(metadata={"description": "Counted up to 999"})

@@ -48,7 +48,7 @@ class EventSchema(Open):
     message = fields.Nested(MessageSchema)
     conversation_id = fields.String()
     read_seq = fields.Integer()
-    unread_count = fields.Integer()
+    unread_count = fields.Integer(metadata={"description": "Counted up to 999"})
 
 
 class SyncSchema(Told):
