@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.event import listen
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from services.errors import RequestRefused, StorageUnwell
 from services.messages import DeliveryStatus, Message, Status, advances
@@ -31,10 +33,13 @@ from services.store import (
     jobs,
     messages,
     paces,
+    removal,
+    search,
     workers,
 )
 from services.store.engine import sqlite_fault
 from services.store.jobs import Job, JobKind
+from services.store.migrate import SCRIPTS
 from services.store.schema import messages as table
 from services.store.schema import metadata
 from services.store.turn import Turn
@@ -77,6 +82,48 @@ def test_migrations_make_exactly_the_declared_tables(store: Store) -> None:
     with store.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"include_object": is_plain})
         assert compare_metadata(context, metadata) == []
+
+
+def test_what_was_stored_before_an_index_was_exchanged_is_all_there(
+    database: str, tmp_path: Path
+) -> None:
+    store = Store(database or None, tmp_path)
+    with store.engine.connect() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(SCRIPTS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0014")
+    gone, first, held = (keep(store, inbound(f"x{n}", text=f"word{n}")) for n in range(3))
+    assert gone is not None
+    assert first is not None
+    assert held is not None
+    send(store, outbound(client_id="c1"))
+    send(store, outbound())
+    add_jobs(store, Job(JobKind.PUSH, held.id, "push:webhook"))
+    store.write(search.index)
+    store.write(lambda tx: removal.remove(tx, [gone.id]))
+    before = store.read(lambda tx: tx.execute(select(table).order_by(table.c.seq)).all())
+    store.migrate()
+    assert store.read(lambda tx: tx.execute(select(table).order_by(table.c.seq)).all()) == before
+    assert keep(store, inbound("x1")) is None
+    assert store.read(lambda tx: messages.by_client_id(tx, "201", "c1")) is not None
+    with pytest.raises(IntegrityError):
+        send(store, outbound(client_id="c1"))
+    with pytest.raises(IntegrityError):  # its job refers to it
+        store.write(lambda tx: tx.execute(table.delete().where(table.c.id == held.id)))
+    store.write(lambda tx: removal.remove(tx, [first.id]))
+    assert texts_with(store, "word1") == []
+    assert texts_with(store, "word2") == ["word2"]
+    store.close()
+
+
+def texts_with(store: Store, word: str) -> list[str]:
+    """The texts of the messages that the index has with a word: also of those that are gone."""
+    index = "SELECT count(*) FROM search_index"
+    kept = store.read(lambda tx: tx.execute(select(func.count()).select_from(table)).scalar())
+    assert store.read(lambda tx: tx.execute(text(index)).scalar()) == kept
+    found = store.read(lambda tx: search.find(tx, word, None, limit=5))
+    return [message.text for message in found.messages]
 
 
 def test_several_processes_may_migrate_at_once(database: str, tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ UNROUTED = text("NOT routed")
 TROUBLED = text("status IN ('failed', 'unknown')")
 GROUPS = text("members <> peer")
 KEPT = text("state = 'kept'")
+NAMED = text("client_id IS NOT NULL")
 
 counters = Table(
     "counters",
@@ -87,7 +88,14 @@ messages = Table(
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
     UniqueConstraint("provider", "provider_id", "number"),
-    UniqueConstraint("extension", "client_id"),
+    Index(
+        "messages_by_client_id",
+        "extension",
+        "client_id",
+        unique=True,
+        sqlite_where=NAMED,
+        postgresql_where=NAMED,
+    ),
     Index("messages_by_conversation", "conversation_id", "seq"),
     Index("messages_by_change", "number", "changed"),
     Index("messages_by_number", "number", "seq"),
