@@ -9,6 +9,7 @@ import contextlib
 import os
 import socket
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ import psycopg
 from sqlalchemy import Connection, Engine
 
 CHANNEL = "textbridge"
+ECHO_SECONDS = 0.005  # so long after a ring nobody hears another
 
 
 class Bell(ABC):
@@ -106,13 +108,12 @@ class SocketBell(Bell):
         threading.Thread(target=self._hear, args=(self._listener,), daemon=True).start()
 
     def _hear(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                if not listener.recv(64):
-                    return
-            except OSError:
-                return
-            self.strike()
+        try:
+            while listener.recv(64):
+                self.strike()
+                time.sleep(ECHO_SECONDS)
+        except OSError:
+            return
 
     def close(self) -> None:
         with self._starting:
