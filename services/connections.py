@@ -8,7 +8,7 @@ import socket
 import ssl
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import cache, lru_cache
 from http.client import HTTPException, HTTPResponse, IncompleteRead
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 from certifi import where
 from gevent import monkey
 from requests import PreparedRequest
+
+from services.in_turn import InTurn
 
 KEPT = 32  # hosts, and idle connections to each
 CONNECT_SECONDS = 5.0
@@ -39,7 +41,9 @@ class NotConnected(Exception):
 class Connections:
     """Keep-alive connections, certificates checked, no proxies, no redirects, no repeats."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_turn: bool = False) -> None:
+        """With ``in_turn`` a server is asked one thing after the other, see ``InTurn``."""
+        self._turns = InTurn() if in_turn else None
         self._idle: dict[Origin, list[socket.socket]] = {}  # the host used last comes last
 
     def exchange(
@@ -56,17 +60,18 @@ class Connections:
             written = _written(request, host, path)
         except ValueError:
             raise NotConnected("The address is not valid.") from None
-        line = self._idle_one(origin) or self._connect(origin, min(CONNECT_SECONDS, seconds))
-        try:
-            line.settimeout(seconds)
-            with suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before
-                line.sendall(written)
-            with HTTPResponse(line, method=request.method) as answer:
-                answer.begin()
-                body = _body(answer, most)
-        except BaseException:
-            line.close()
-            raise
+        with self._turns.at(origin) if self._turns else nullcontext():
+            line = self._idle_one(origin) or self._connect(origin, min(CONNECT_SECONDS, seconds))
+            try:
+                line.settimeout(seconds)
+                with suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before
+                    line.sendall(written)
+                with HTTPResponse(line, method=request.method) as answer:
+                    answer.begin()
+                    body = _body(answer, most)
+            except BaseException:
+                line.close()
+                raise
         if answer.will_close or len(body) > most:
             line.close()
         else:

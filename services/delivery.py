@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from services.claims import Claims
 from services.errors import DeliveryError, Kind, MediaError, SendError, StorageUnwell
+from services.journal import Journal
 from services.media import Kept
 from services.messages import Attachment, Message, Status
 from services.metrics import DELIVERY_SECONDS, JOBS
@@ -43,6 +44,7 @@ class Delivery:
         self._house = gateway
         self._store = gateway.store
         self._claims = Claims(gateway)
+        self.journal = Journal(gateway.environment.service.storage_path.resolve() / "run")
         self._note_taken = Together[Taken](
             lambda gathered: self._record(lambda tx: note_taken(tx, gathered()), durable=False)
         )
@@ -128,6 +130,7 @@ class Delivery:
         if not isinstance(came, Taken):
             self._record(came)
         elif came.thread is None:
+            self.journal.note(job)
             self._note_taken(came)
         else:  # its conversation may be removed meanwhile: then this job alone has failed
             self._record(lambda tx: note_taken(tx, [came]), durable=False)
@@ -138,6 +141,7 @@ class Delivery:
             self._record(lambda tx: jobs.retry(tx, job, later, "Waits for files.", counts=False))
             return
         self._house.mailer.send(self._with_paths(self._message(job)), job.target)
+        self.journal.note(job)
         self._record(lambda tx: self._finish(tx, job))
 
     def _fetch(self, job: Job) -> None:
@@ -295,8 +299,9 @@ class Delivery:
     def reclaim(self, dead_workers: Sequence[str], silent_since: float = 0.0) -> int:
         """Take back the jobs of workers that are gone; returns how many there were.
 
-        Those that have not beaten since ``silent_since`` (``clock.now``) count as gone, too.
-        A send that had begun may have reached the carrier: it becomes unknown.
+        Those that have not beaten since ``silent_since`` (``clock.now``) count as gone, too. What
+        stands in their journal is done. A send that had begun may have reached the carrier: it
+        becomes unknown.
         """
         lapsed = self._store.write(lambda tx: self._reclaim(tx, dead_workers, silent_since))
         if lapsed:
@@ -306,8 +311,11 @@ class Delivery:
     def _reclaim(self, tx: Connection, dead_workers: Sequence[str], silent_since: float) -> int:
         workers.bury(tx, dead_workers, silent_since)
         lapsed = jobs.orphans(tx)
+        taken = self.journal.left_by({job.owner for job in lapsed if job.owner is not None})
         for job in lapsed:
-            if job.kind is JobKind.SEND and job.started:
+            if job.id in taken:
+                self._finish(tx, job)
+            elif job.kind is JobKind.SEND and job.started:
                 reason = (
                     "Textbridge was interrupted while this was being sent; "
                     "the carrier may have taken it."

@@ -142,8 +142,8 @@ class Gateway:
     def _open_channels(self) -> dict[str, Channel]:
         environment = self.environment
         around = PushSurroundings(
-            self.http,
-            Http(public_only=True),
+            Http(in_turn=True),
+            Http(public_only=True, in_turn=True),
             self.vapid,
             Places(environment.service.push_hosts or ()),
             environment.app_url,

@@ -90,11 +90,13 @@ class Answer:
 class Http:
     """Keep-alive connections to the outside, with no redirects, proxies or retries of their own.
 
-    With ``public_only`` nothing in a private network or on this machine can be reached.
+    With ``public_only`` nothing in a private network or on this machine can be reached. With
+    ``in_turn`` a server is asked one thing after the other, as long as it answers quickly.
     """
 
-    def __init__(self, *, public_only: bool = False) -> None:
-        self._connections = PublicConnections() if public_only else Connections()
+    def __init__(self, *, public_only: bool = False, in_turn: bool = False) -> None:
+        kind = PublicConnections if public_only else Connections
+        self._connections = kind(in_turn=in_turn)
 
     def request(
         self,

@@ -88,6 +88,7 @@ class Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._gateway.delivery.journal.forget(self.id)
         self._lock.release()
         Path(self._lock.lock_file).unlink(missing_ok=True)
 
@@ -183,7 +184,11 @@ class Worker:
         self._last_beat = beat
         silent_since = beat - WORKER_SILENT_SECONDS
         watched = self._watches_since <= silent_since
-        self._gateway.delivery.reclaim(self._dead_workers(), silent_since if watched else 0.0)
+        dead = self._dead_workers()
+        self._gateway.delivery.reclaim(dead, silent_since if watched else 0.0)
+        for worker_id in dead:
+            self._gateway.delivery.journal.forget(worker_id)
+            (self._folder / f"{worker_id}.worker").unlink(missing_ok=True)
 
     def _write_beat(self, tx: Connection) -> float:
         now = clock.now(tx)
@@ -199,7 +204,6 @@ class Worker:
             try:
                 with FileLock(path, timeout=0):
                     dead.append(path.stem)
-                    path.unlink(missing_ok=True)
             except Timeout:
                 continue
         return dead

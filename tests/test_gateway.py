@@ -426,6 +426,31 @@ def test_a_send_that_is_cut_off_half_way_is_never_sent_again(make_gateway: Make)
     assert one(gateway, message).status is Status.UNKNOWN
 
 
+@pytest.mark.parametrize("kind", [JobKind.PUSH, JobKind.EMAIL])
+def test_what_was_answered_is_not_done_again_when_the_worker_dies_before_it_is_noted(
+    make_gateway: Make, receiver: Receiver, kind: JobKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = make_gateway({**DESK, "emails": ["desk@example.com"]}, **receiver.env)
+    mailed: list[str] = []
+    monkeypatch.setattr(gateway.mailer, "send", lambda _, to: mailed.append(to))
+    receive(gateway)
+    (job,) = (job for job in lease(gateway) if job.kind is kind)
+    with monkeypatch.context() as dying:
+        dying.setattr(gateway.delivery, "_record", cut)
+        with pytest.raises(PowerCut):
+            gateway.delivery.perform(job)
+    gateway.delivery.reclaim(["dead worker"])
+    make_due(gateway)
+    work(gateway)
+    assert (len(receiver.ids), mailed) == (1, ["desk@example.com"])
+    assert gateway.store.read(lambda tx: jobs.counts(tx)) == {}
+
+
+def cut(*_: object, **_more: object) -> None:
+    """End whoever calls."""
+    raise PowerCut
+
+
 def test_the_jobs_of_a_living_worker_are_left_alone(make_gateway: Make) -> None:
     gateway = make_gateway(DESK)
     gateway.reply(PHONE, Reply(text="x", to=(PEER,)))

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOOR_0 = {
-    "connections",
+    "connections", "in_turn",
     "errors", "messages", "config", "http", "phone_numbers", "quiet_hours", "segments", "metrics",
     "taken", "values",
 }  # fmt: skip

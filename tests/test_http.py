@@ -4,7 +4,10 @@ import gzip
 import socket
 import ssl
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,9 @@ import pytest
 from services import connections
 from services.connections import is_public
 from services.http import Http, NoAnswer, NotSent, TextbridgeError, TooLarge
+from services.in_turn import InTurn
 from tests.certificates import own_certificate
+from tests.waiting import PATIENCE
 
 BODY = b"the whole body"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -100,6 +105,28 @@ def http() -> Iterator[Http]:
     out = Http()
     yield out
     out.close()
+
+
+@pytest.mark.parametrize("quick", [True, False], ids=["quick", "slow"])
+def test_one_goes_after_the_other_as_long_as_each_is_quick(
+    quick: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.in_turn.PATIENCE_SECONDS", PATIENCE if quick else 0.001)
+    turns, inside, most = InTurn(), Counter[str](), Counter[str]()
+    everybody = threading.Barrier(1 if quick else 4)
+
+    def go(place: str) -> None:
+        with turns.at(place):
+            inside[place] += 1
+            most[place] = max(most[place], inside[place])
+            time.sleep(0.001)
+            everybody.wait(PATIENCE)  # the slow one ends when all are there
+            inside[place] -= 1
+
+    with ThreadPoolExecutor(8) as people:
+        for _ in people.map(go, ["a"] * 4 if not quick else ["a", "b"] * 20):
+            pass
+    assert most == ({"a": 1, "b": 1} if quick else {"a": 4})
 
 
 def test_a_connection_is_used_again(http: Http) -> None:

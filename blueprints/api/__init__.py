@@ -1,7 +1,7 @@
 """``/api/v1``: the door of the mobile app."""
 
 import json
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from flask import Flask, Response, request
@@ -33,13 +33,42 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
+RESOURCES = (
+    devices,
+    me,
+    conversations,
+    messages,
+    search,
+    contacts,
+    media,
+    events,
+    message_settings,
+)
+
 
 def register(app: Flask, gateway: Gateway) -> None:
     """Open the API's door."""
     app.before_request(partial(auth.admit, gateway))
     app.after_request(_guarded)
+    for resource in RESOURCES:
+        app.register_blueprint(resource.door)
+    _serve(app)
+
+
+def _serve(app: Flask) -> None:
+    def openapi() -> Response:
+        return Response(_document(), mimetype="application/json")
+
+    openapi_view: Any = openapi
+    openapi_view.auth = auth.Auth.ANYBODY
+    app.add_url_rule(f"{auth.PREFIX}/openapi.json", "openapi", openapi_view)
+
+
+@cache
+def _document() -> str:
+    """Made when somebody first asks for it: at start it would cost every process 4 MB."""
     document = Document(
-        app,
+        Flask(__name__, static_folder=None),
         spec_kwargs={
             "title": "Textbridge",
             "version": "1",
@@ -47,29 +76,9 @@ def register(app: Flask, gateway: Gateway) -> None:
             "info": {"description": ABOUT},
         },
     )
-    for resource in (
-        devices,
-        me,
-        conversations,
-        messages,
-        search,
-        contacts,
-        media,
-        events,
-        message_settings,
-    ):
+    for resource in RESOURCES:
         document.register_blueprint(resource.door)
-    app.cli.commands.pop("openapi")  # the library's commands; nothing for an operator
-    _serve(app, json.dumps(document.spec.to_dict(), indent=1))
-
-
-def _serve(app: Flask, document: str) -> None:
-    def openapi() -> Response:
-        return Response(document, mimetype="application/json")
-
-    openapi_view: Any = openapi
-    openapi_view.auth = auth.Auth.ANYBODY
-    app.add_url_rule(f"{auth.PREFIX}/openapi.json", "openapi", openapi_view)
+    return json.dumps(document.spec.to_dict(), indent=1)
 
 
 def _guarded(answer: Response) -> Response:

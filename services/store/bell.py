@@ -14,10 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import psycopg
 from sqlalchemy import Connection, Engine
-
-CHANNEL = "textbridge"
 
 
 class Bell(ABC):
@@ -138,49 +135,10 @@ def _short(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
-class PostgresBell(Bell):
-    """``NOTIFY`` and ``LISTEN``."""
-
-    def __init__(self, engine: Engine) -> None:
-        super().__init__()
-        self._engine = engine
-        self._listener: psycopg.Connection | None = None
-        self._closed = False
-
-    def announce(self, tx: Connection) -> None:
-        tx.exec_driver_sql(f"NOTIFY {CHANNEL}")
-
-    def ring(self) -> None:
-        pass  # the database has done it
-
-    def _open(self) -> None:
-        if self._listener is None and not self._closed:
-            with contextlib.suppress(psycopg.Error):  # the next who listens connects anew
-                self._listener = self._connect()
-                hear = threading.Thread(target=self._hear, args=(self._listener,), daemon=True)
-                hear.start()
-
-    def _connect(self) -> psycopg.Connection:
-        url = self._engine.url.set(drivername="postgresql")
-        listener = psycopg.connect(url.render_as_string(hide_password=False), autocommit=True)
-        listener.execute(f"LISTEN {CHANNEL}")
-        return listener
-
-    def _hear(self, listener: psycopg.Connection) -> None:
-        try:
-            for _ in listener.notifies():
-                self.strike()
-        except (psycopg.Error, OSError):
-            pass
-        finally:
-            self._listener = None  # the next who waits connects anew
-
-    def close(self) -> None:
-        self._closed = True
-        if self._listener is not None:
-            self._listener.close()
-
-
 def open_bell(engine: Engine, storage: Path) -> Bell:
     """The bell that fits the database."""
-    return PostgresBell(engine) if engine.dialect.name == "postgresql" else SocketBell(storage)
+    if engine.dialect.name != "postgresql":
+        return SocketBell(storage)
+    from services.store.bell_postgres import PostgresBell  # loads its driver: 5 MB
+
+    return PostgresBell(engine)

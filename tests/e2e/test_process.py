@@ -45,6 +45,14 @@ def test_ctrl_c_stops_everything_cleanly(tmp_path: Path) -> None:
                 os.kill(pid, 0)
 
 
+def test_on_sqlite_nothing_of_postgresql_is_loaded(tmp_path: Path) -> None:
+    with running_server(tmp_path) as server:
+        for pid in (server.process.pid, *server.children()):
+            loaded = Path(f"/proc/{pid}/maps").read_text()
+            assert "sqlite" in loaded
+            assert "psycopg" not in loaded
+
+
 def test_killed_workers_come_back(tmp_path: Path) -> None:
     with running_server(tmp_path) as server:
         for pid in server.children():

@@ -2,6 +2,7 @@
 
 from torture.check import Check
 from torture.checks import (
+    backlog_kills,
     brute_force,
     busy_database,
     carrier_answers,
@@ -39,6 +40,7 @@ from torture.checks import (
 
 CHECKS: tuple[Check, ...] = (
     random_kills.CHECK,
+    backlog_kills.CHECK,
     kill_points.CHECK,
     syscall_kills.CHECK,
     power_cuts.CHECK,
