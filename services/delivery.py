@@ -18,7 +18,16 @@ from services.metrics import DELIVERY_SECONDS, JOBS
 from services.providers.base import Provider
 from services.pushes import Taken, note_failure, note_taken
 from services.spending import count_received, has_sent_too_much
-from services.store import attachments, attempts, destinations, jobs, messages, paces, workers
+from services.store import (
+    attachments,
+    attempts,
+    destinations,
+    jobs,
+    messages,
+    paces,
+    statuses,
+    workers,
+)
 from services.store.jobs import Job, JobKind
 from services.store.sightings import Event
 from services.together import Together
@@ -106,7 +115,7 @@ class Delivery:
                 return False
             for name, rate in limits.items():
                 paces.count(tx, name, rate, now)
-            messages.advance(tx, message.id, Status.SENDING)
+            statuses.advance(tx, message.id, Status.SENDING)
             return jobs.start(tx, job)
 
         if not self._store.write(begin):
@@ -118,8 +127,8 @@ class Delivery:
     def _sent(self, tx: Connection, job: Job, message: Message, provider_id: str) -> None:
         jobs.done(tx, job)
         destinations.resume(tx, job.destination)
-        moved = messages.advance(tx, message.id, Status.SENT, provider_id=provider_id)
-        moved = messages.join_receipts(tx, message, provider_id) or moved
+        moved = statuses.advance(tx, message.id, Status.SENT, provider_id=provider_id)
+        moved = statuses.join_receipts(tx, message, provider_id) or moved
         if moved:
             self._tell(tx, message.id)
         if not self._house.providers[message.provider].receipts:
@@ -185,12 +194,12 @@ class Delivery:
         found = None if message.status in ENDED else provider.find_sent(message)
 
         def finish(tx: Connection) -> None:
-            known = found is not None and messages.is_known(
+            known = found is not None and statuses.is_known(
                 tx, message.provider, found.provider_id or "", message.id
             )
             if found is not None and not known:
                 told = replace(found, message_id=message.id)
-                if messages.record_status(tx, message.provider, told) is not None:
+                if statuses.record_status(tx, message.provider, told) is not None:
                     self._tell(tx, message.id)
             now = messages.by_id(tx, message.id)
             settled = now is None or now.status in ENDED
@@ -285,7 +294,7 @@ class Delivery:
         attempts.add(tx, job, kind, error.reason, error.code)
         if job.kind is JobKind.SEND:
             status = Status.UNKNOWN if kind is Kind.UNKNOWN else Status.FAILED
-            if messages.advance(tx, job.message_id, status, code=error.code, reason=error.reason):
+            if statuses.advance(tx, job.message_id, status, code=error.code, reason=error.reason):
                 self._tell(tx, job.message_id)
             provider = self._house.providers.get(job.destination.partition(":")[2])
             if status is Status.UNKNOWN and provider is not None and provider.lookup_seconds:

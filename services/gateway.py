@@ -70,6 +70,7 @@ from services.store import (
     messages,
     quarantine,
     search,
+    statuses,
 )
 from services.store.jobs import Job, JobKind
 from services.store.ledger import Entry
@@ -277,7 +278,7 @@ class Gateway:
         self, tx: Connection, provider: Provider, raw: DeliveryStatus
     ) -> tuple[str, str]:
         told = replace(raw, peer=peer(raw.peer, self.country)) if raw.peer else raw
-        message = messages.record_status(tx, provider.name, told)
+        message = statuses.record_status(tx, provider.name, told)
         ledger.book(tx, Entry.STATUSES)
         if message is not None:
             jobs.add(tx, self.routing.updates(message, str(message.status)))

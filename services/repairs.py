@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from services.errors import RequestRefused
 from services.messages import DeliveryStatus, Message, Status
-from services.store import attempts, jobs, messages, quarantine
+from services.store import attempts, dead_letters, jobs, messages, quarantine, statuses
 from services.store.jobs import Job, JobKind
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ def retry_all(gateway: "Gateway", kind: JobKind) -> tuple[int, int]:
     done = left = 0
     before: int | None = None
     while True:
-        found = gateway.store.read(partial(jobs.dead, limit=BATCH, kind=kind, before=before))
+        found = gateway.store.read(
+            partial(dead_letters.newest, limit=BATCH, kind=kind, before=before)
+        )
         if not found:
             log.info("tried again", kind=str(kind), count=done, left=left)
             return done, left
@@ -83,8 +85,8 @@ def settle_as_sent(gateway: "Gateway", message_id: str) -> Message:
         told = DeliveryStatus(
             Status.SENT, f"{OPERATOR}:{time.time_ns()}", message.provider_id, message.id
         )
-        messages.record_status(tx, message.provider, told)
-        jobs.lay_to_rest(tx, message.id, JobKind.SEND)
+        statuses.record_status(tx, message.provider, told)
+        dead_letters.lay_to_rest(tx, message.id, JobKind.SEND)
         settled = _message(tx, message.id)
         jobs.add(tx, gateway.routing.updates(settled, str(settled.status)))
         return settled
@@ -165,13 +167,13 @@ def _may_have_been_sent(message: Message, given_up: Sequence[Job]) -> bool:
 
 
 def _revive(tx: Connection, message: Message, given_up: Sequence[Job]) -> list[Job]:
-    revived = jobs.revive(tx, [job.id for job in given_up])
+    revived = dead_letters.revive(tx, [job.id for job in given_up])
     doubtful = message.status is Status.UNKNOWN
     for job in revived:
         again = AGAIN_UNKNOWN if doubtful and job.kind is JobKind.SEND else AGAIN
         attempts.add(tx, job, attempts.AGAIN, again)
     if any(job.kind is JobKind.SEND for job in revived):
-        messages.requeue(tx, message.id)
+        statuses.requeue(tx, message.id)
     return revived
 
 

@@ -18,7 +18,7 @@ from services.activity import MEDIAN, MOST, OPEN, Activity, activity_of
 from services.activity import count as count_all
 from services.gateway import Gateway
 from services.messages import Message, Status
-from services.store import Store, activity, jobs, messages, push_times
+from services.store import Store, activity, jobs, messages, push_times, statuses
 from services.store.activity import HOUR, KEPT_HOURS, Kind
 from services.store.jobs import Job, JobKind
 from services.store.schema import activity_open
@@ -61,7 +61,7 @@ def go(store: Store, hours_ago: float = 0.0, number: str = NUMBER, by: str = "tw
 
 
 def advance(store: Store, message_id: str, status: Status) -> None:
-    store.write(lambda tx: messages.advance(tx, message_id, status))
+    store.write(lambda tx: statuses.advance(tx, message_id, status))
 
 
 def count_messages(store: Store) -> None:
@@ -104,7 +104,7 @@ def test_whatever_happens_in_whichever_order_it_is_counted_once(
             failed = dice.choice(sent)
             row = store.read(partial(messages.by_id, message_id=failed))
             if row is not None and row.status is Status.FAILED:
-                store.write(partial(messages.requeue, message_id=failed))
+                store.write(partial(statuses.requeue, message_id=failed))
         elif way < 0.85:
             store.write(partial(messages.touch, message_id=dice.choice(sent)))
         elif way < 0.97:

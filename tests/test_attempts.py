@@ -11,7 +11,7 @@ from services.errors import Kind, RequestRefused, SendError
 from services.gateway import Gateway
 from services.messages import Device, Message, Status
 from services.replies import Reply
-from services.store import attempts, jobs, workers
+from services.store import attempts, dead_letters, jobs, workers
 from services.store.schema import attempts as table
 from services.store.schema import destinations as paused
 from services.store.schema import jobs as jobs_table
@@ -96,7 +96,7 @@ def test_settling_as_sent_is_refused_once_something_is_known(
     message, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER, "+13035550178")))
     work(gateway)
     assert repairs.settle_as_sent(gateway, message.id).status is Status.SENT
-    assert not gateway.store.read(jobs.dead_counts)
+    assert not gateway.store.read(dead_letters.counts)
     for act in (repairs.settle_as_sent, repairs.send_again):
         with pytest.raises(RequestRefused, match="It is known"):
             act(gateway, message.id)

@@ -38,7 +38,7 @@ from services.message_settings import MessageSettings
 from services.messages import DeliveryStatus, Device, Message, Status, WebhookCall, uuid7
 from services.replies import Reply
 from services.settings_source import FILE, open_settings
-from services.store import Store, destinations, devices, jobs, messages
+from services.store import Store, destinations, devices, jobs, messages, statuses
 from services.store.jobs import Job, JobKind
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.fakes.s3 import Fault, S3Server
@@ -118,7 +118,7 @@ def given_up(gateway: Gateway, status: Status = Status.FAILED) -> Message:
     def give_up(tx: Any) -> None:
         claimed = jobs.claim(tx, "worker", "send:sandbox", 1, time.time() + 1)
         jobs.die(tx, claimed[0], "The number is not in service.")
-        messages.advance(tx, message.id, status, code="4720", reason="Not in service.")
+        statuses.advance(tx, message.id, status, code="4720", reason="Not in service.")
 
     gateway.store.write(give_up)
     return message
@@ -725,7 +725,7 @@ def test_a_message_is_shown_with_its_attempts_and_receipts(desk: Terminal) -> No
     told = DeliveryStatus(
         Status.FAILED, "refused", None, message.id, PEER, "4720", "Not in service."
     )
-    desk.gateway.store.write(lambda tx: messages.record_status(tx, "sandbox", told))
+    desk.gateway.store.write(lambda tx: statuses.record_status(tx, "sandbox", told))
     shown = desk.flask("messages", "show", message.id).output
     for words in (message.id, "outbound", "4720 Not in service.", "given up", "refused", "  Yes\n"):
         assert words in shown

@@ -27,7 +27,17 @@ from services.errors import DeliveryError, Kind, RequestRefused, StorageUnwell
 from services.gateway import Gateway
 from services.messages import Device, Message, WebhookCall
 from services.replies import Reply
-from services.store import breaches, jobs, laws, messages, pruning, quarantine, removal, workers
+from services.store import (
+    breaches,
+    dead_letters,
+    jobs,
+    laws,
+    messages,
+    pruning,
+    quarantine,
+    removal,
+    workers,
+)
 from services.store.jobs import Job
 from services.store.laws import Law
 from services.store.migrate import SCRIPTS
@@ -165,7 +175,7 @@ def test_the_laws_hold_whatever_comes(make_app: Make) -> None:
         gateway.delivery.reclaim(["w"])
 
     def try_again() -> None:
-        for dead in gateway.store.read(lambda tx: jobs.dead(tx, 2)):
+        for dead in gateway.store.read(lambda tx: dead_letters.newest(tx, 2)):
             repairs.retry(gateway, dead.message_id, resend_unknown=True)
 
     def ask_again() -> None:

@@ -41,6 +41,7 @@ from services.store import (
     search,
     sightings,
     sign_ins,
+    statuses,
     threads,
     workers,
 )
@@ -103,8 +104,8 @@ def populate(folder: Path) -> None:
         jobs.done(tx, done)
         jobs.die(tx, dead, ODD)
         attempts.add(tx, dead, "refused", ODD, "4720")
-        messages.advance(tx, replies[1].id, Status.SENT, provider_id="s1")
-        messages.advance(tx, replies[2].id, Status.FAILED, code="4720", reason=ODD)
+        statuses.advance(tx, replies[1].id, Status.SENT, provider_id="s1")
+        statuses.advance(tx, replies[2].id, Status.FAILED, code="4720", reason=ODD)
         workers.beat(tx, "a worker", 1.0)
         breaches.put(tx, [breaches.Breach("jobs", ODD)])
         destinations.pause(tx, "email", 5.5, ODD, config=True)

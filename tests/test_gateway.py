@@ -14,7 +14,7 @@ from services.gateway import Gateway
 from services.messages import DeliveryStatus, Device, Message, Status, WebhookCall
 from services.providers.base import same
 from services.replies import Reply
-from services.store import destinations, jobs, messages, quarantine, workers
+from services.store import dead_letters, destinations, jobs, messages, quarantine, statuses, workers
 from services.store.jobs import Job, JobKind
 from services.store.schema import jobs as job_table
 from services.store.schema import messages as message_table
@@ -339,7 +339,7 @@ def test_a_refusal_says_why_and_can_be_tried_again(make_gateway: Make) -> None:
     work(gateway)
     failed = one(gateway, message)
     assert (failed.status, failed.error_code) == (Status.FAILED, "4720")
-    (dead,) = gateway.store.read(lambda tx: jobs.dead(tx, 10))
+    (dead,) = gateway.store.read(lambda tx: dead_letters.newest(tx, 10))
     assert dead.error == "The number is a landline."
     assert len(repairs.retry(gateway, message.id)) == 1
     work(gateway)
@@ -394,7 +394,7 @@ def test_a_send_that_had_begun_when_its_worker_died_is_unknown(make_gateway: Mak
     waiting, _ = gateway.reply(PHONE, Reply(text="waiting", to=("+13035550178",)))
     leased = {job.message_id: job for job in lease(gateway)}
     gateway.store.write(lambda tx: jobs.start(tx, leased[begun.id]))
-    gateway.store.write(lambda tx: messages.advance(tx, begun.id, Status.SENDING))
+    gateway.store.write(lambda tx: statuses.advance(tx, begun.id, Status.SENDING))
     assert gateway.delivery.reclaim(["dead worker"]) == 2
     taken = failing(gateway)
     work(gateway)
@@ -468,7 +468,7 @@ def test_a_job_that_keeps_killing_its_worker_becomes_a_dead_letter(
         assert len(lease(gateway)) == 1
         gateway.delivery.reclaim(["dead worker"])
     assert lease(gateway) == []
-    (dead,) = gateway.store.read(lambda tx: jobs.dead(tx, 10))
+    (dead,) = gateway.store.read(lambda tx: dead_letters.newest(tx, 10))
     assert "interrupted 5 times" in str(dead.error)
 
 
@@ -494,7 +494,7 @@ def test_a_push_address_that_is_gone_is_not_tried_again(
     work(gateway)
     make_due(gateway)
     assert work(gateway) == []
-    (dead,) = gateway.store.read(lambda tx: jobs.dead(tx, 10))
+    (dead,) = gateway.store.read(lambda tx: dead_letters.newest(tx, 10))
     assert dead.kind is JobKind.PUSH
 
 

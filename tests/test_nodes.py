@@ -16,7 +16,7 @@ from services import health
 from services.errors import StorageUnwell
 from services.gateway import Gateway
 from services.messages import Message, Status
-from services.store import Store, clock, jobs, messages, paces, workers
+from services.store import Store, clock, jobs, messages, paces, statuses, workers
 from services.store.jobs import Job, JobKind
 from services.store.migrate import head
 from services.store.schema import counters
@@ -110,11 +110,11 @@ def test_a_text_and_a_status_at_once_do_not_wait_for_each_other(nodes: list[Stor
         begun.set()
         if len(runs) < 3:
             wait_until_blocked(there)
-        messages.advance(tx, sent.id, Status.SENT)
+        statuses.advance(tx, sent.id, Status.SENT)
 
     def status(tx: Connection) -> None:
         runs.append("there")
-        messages.advance(tx, sent.id, Status.DELIVERED)
+        statuses.advance(tx, sent.id, Status.DELIVERED)
 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(here.write, text_and_status)

@@ -21,7 +21,15 @@ from services.http import Http, NotSent
 from services.messages import Attachment, Device, Message, Status
 from services.push.ringotel import Ringotel
 from services.push.ringotel_api import Api
-from services.store import attachments, conversations, destinations, jobs, messages
+from services.store import (
+    attachments,
+    conversations,
+    dead_letters,
+    destinations,
+    jobs,
+    messages,
+    statuses,
+)
 from services.store.jobs import JobKind
 from services.store.schema import jobs as job_table
 from services.store.schema import messages as message_table
@@ -323,7 +331,7 @@ def outcome(desk: Office, status: Status, reason: str | None = None) -> None:
     (sent,) = desk.kept()
 
     def tell(tx: Any) -> None:
-        messages.advance(tx, sent.id, status, code="30003" if reason else None, reason=reason)
+        statuses.advance(tx, sent.id, status, code="30003" if reason else None, reason=reason)
         told = messages.by_id(tx, sent.id)
         assert told is not None
         jobs.add(tx, desk.gateway.routing.updates(told, str(status)))
@@ -352,7 +360,7 @@ def test_a_mark_that_ringotel_does_not_want_is_no_dead_letter(
     ringotel.next(Answer(200, {"error": {"message": "No such message"}}))
     outcome(desk, Status.DELIVERED)
     assert ringotel.calls == ["delivered"]
-    assert desk.gateway.store.read(lambda tx: jobs.dead(tx, 10)) == []
+    assert desk.gateway.store.read(lambda tx: dead_letters.newest(tx, 10)) == []
 
 
 def test_a_failed_answer_is_told_to_its_writer(office: Open, ringotel: FakeRingotel) -> None:

@@ -35,6 +35,7 @@ from services.store import (
     paces,
     removal,
     search,
+    statuses,
     workers,
 )
 from services.store.engine import sqlite_fault
@@ -289,13 +290,13 @@ def test_statuses_end_the_same_in_whatever_order_they_come(
         if event == "answer":
             store.write(
                 lambda tx: (
-                    messages.advance(tx, message.id, Status.SENT, provider_id="c1"),
-                    messages.join_receipts(tx, message, "c1"),
+                    statuses.advance(tx, message.id, Status.SENT, provider_id="c1"),
+                    statuses.join_receipts(tx, message, "c1"),
                 )
             )
         else:
             status = told(Status(event), message)
-            store.write(lambda tx, s=status: messages.record_status(tx, "sandbox", s))
+            store.write(lambda tx, s=status: statuses.record_status(tx, "sandbox", s))
         found = store.read(lambda tx: messages.by_id(tx, message.id))
         assert found is not None
         assert found.status is states[-1] or advances(states[-1], found.status)
@@ -309,7 +310,7 @@ def test_a_receipt_with_our_own_id_needs_no_answer_of_the_carrier(store: Store) 
     status = told(
         Status.FAILED, message, message_id=message.id, code="4720", reason="No such phone."
     )
-    moved = store.write(lambda tx: messages.record_status(tx, "sandbox", status))
+    moved = store.write(lambda tx: statuses.record_status(tx, "sandbox", status))
     assert moved is not None
     assert (moved.status, moved.error_code, moved.error_reason) == (
         Status.FAILED, "4720", "No such phone.",
@@ -321,7 +322,7 @@ def test_the_first_of_two_contradicting_ends_counts(store: Store) -> None:
     message = send(store, outbound())
     for status in (Status.DELIVERED, Status.FAILED):
         event = told(status, message, message_id=message.id)
-        store.write(lambda tx, e=event: messages.record_status(tx, "sandbox", e))
+        store.write(lambda tx, e=event: statuses.record_status(tx, "sandbox", e))
     found = store.read(lambda tx: messages.by_id(tx, message.id))
     assert found is not None
     assert found.status is Status.DELIVERED
@@ -352,7 +353,7 @@ def test_a_group_is_where_its_recipients_are(
             Status(end), message, message_id=message.id, peer=member,
             reason="Off." if end == "failed" else None,
         )  # fmt: skip
-        store.write(lambda tx, e=event: messages.record_status(tx, "sandbox", e))
+        store.write(lambda tx, e=event: statuses.record_status(tx, "sandbox", e))
     found = store.read(lambda tx: messages.by_id(tx, message.id))
     assert found is not None
     assert (found.status, found.error_reason) == (status, reason)

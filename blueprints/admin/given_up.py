@@ -12,7 +12,7 @@ from blueprints.admin.states import KINDS
 from blueprints.admin.words import counted
 from services import repairs, timeline
 from services.gateway import Gateway
-from services.store import jobs
+from services.store import dead_letters
 from services.store.jobs import JobKind
 
 ROWS = 50
@@ -25,11 +25,11 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
     def messages_given_up() -> Response:
         kind = _kind(request.args.get("kind", ""))
         before = number_in(request.args.get("before"))
-        look = partial(jobs.dead, limit=ROWS + 1, kind=kind, before=before)
+        look = partial(dead_letters.newest, limit=ROWS + 1, kind=kind, before=before)
         found = gateway.store.read(look)
         shown = found[:ROWS]
         devices = gateway.store.read(partial(timeline.targets, found=shown))
-        counts = gateway.store.read(jobs.dead_counts)
+        counts = gateway.store.read(dead_letters.counts)
         rest: dict[str, Any] = {"kind": str(kind)} if kind else {}
         here = "admin.messages_given_up"
         return render(

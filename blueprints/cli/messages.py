@@ -24,7 +24,7 @@ from blueprints.cli.terminal import (
 from services import timeline
 from services.exporting import described
 from services.messages import DeliveryStatus, Message
-from services.store import finding, jobs
+from services.store import dead_letters, finding
 from services.store.finding import Wanted
 from services.store.jobs import Job
 
@@ -116,7 +116,7 @@ def show(message_id: str, as_json: bool) -> None:
 
 
 def _list_dead(limit: int, as_json: bool) -> None:
-    letters = gateway().store.read(lambda tx: jobs.dead(tx, limit))
+    letters = gateway().store.read(lambda tx: dead_letters.newest(tx, limit))
     if as_json:
         document([_job(job) for job in letters])
         return

@@ -5,7 +5,7 @@ import click
 from blueprints.cli.terminal import command, document, gateway, harmless, json_option
 from services import repairs
 from services.errors import RequestRefused
-from services.store import jobs
+from services.store import dead_letters
 from services.store.jobs import JobKind
 
 KIND = click.Choice([str(kind) for kind in JobKind])
@@ -45,7 +45,7 @@ def retry(
 
 
 def _retry_all(kind: JobKind, *, sure: bool) -> None:
-    count = gateway().store.read(jobs.dead_counts).get(kind, 0)
+    count = gateway().store.read(dead_letters.counts).get(kind, 0)
     if count and not sure:
         click.confirm(f"Do {count} of the kind “{kind}” again?", abort=True)
     done, left = repairs.retry_all(gateway(), kind)

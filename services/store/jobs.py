@@ -191,7 +191,7 @@ def claim(tx: Connection, owner: str, destination: str, limit: int, now: float) 
         if newest is not None and newest.id not in free:
             free[-1] = newest.id
     leased = (_LEASE.row(tx, job_id=id_, new_owner=owner, now=now) for id_ in free)
-    return sorted(map(_job, leased), key=lambda job: job.id)
+    return sorted(map(load, leased), key=lambda job: job.id)
 
 
 def first_due(tx: Connection) -> dict[str, float]:
@@ -295,59 +295,7 @@ def waits_for_files(tx: Connection, job: Job) -> bool:
 def of(tx: Connection, message_id: str) -> list[Job]:
     """Every job of a message, oldest first."""
     statement = select(jobs).where(jobs.c.message_id == message_id).order_by(jobs.c.id)
-    return [_job(row) for row in tx.execute(statement)]
-
-
-def dead(
-    tx: Connection, limit: int, *, kind: JobKind | None = None, before: int | None = None
-) -> list[Job]:
-    """Dead letters of a kind or of all, newest first; from before one's id, if it is given."""
-    statement = select(jobs).where(DEAD).order_by(jobs.c.id.desc()).limit(limit)
-    if kind is not None:
-        statement = statement.where(jobs.c.kind == str(kind))
-    if before is not None:
-        statement = statement.where(jobs.c.id < before)
-    return [_job(row) for row in tx.execute(statement)]
-
-
-def dead_counts(tx: Connection) -> dict[str, int]:
-    """How many dead letters there are of each kind."""
-    statement = select(jobs.c.kind, func.count()).where(DEAD).group_by(jobs.c.kind)
-    return {str(kind): int(count) for kind, count in tx.execute(statement)}
-
-
-def by_id(tx: Connection, job_id: int) -> Job | None:
-    """One job."""
-    row = tx.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
-    return _job(row) if row is not None else None
-
-
-def revive(tx: Connection, job_ids: Iterable[int]) -> list[Job]:
-    """Make dead letters due again; returns those that were dead, as they are now."""
-    now = time.time()
-    statement = (
-        update(jobs)
-        .where(DEAD, jobs.c.id.in_(list(job_ids)))
-        .values(
-            state="due",
-            due=now,
-            attempts=0,
-            lapses=0,
-            started=False,
-            hold_until=now + HOLD_SECONDS,
-            created_at=now,
-            updated_at=now,
-        )
-        .returning(*jobs.c)
-    )
-    return [_job(row) for row in tx.execute(statement)]
-
-
-def lay_to_rest(tx: Connection, message_id: str, kind: JobKind) -> None:
-    """Note that what was given up for a message has been done after all."""
-    given_up = and_(DEAD, jobs.c.message_id == message_id, jobs.c.kind == str(kind))
-    statement = update(jobs).where(given_up).values(state="done", updated_at=time.time())
-    ledger.book(tx, Entry.JOBS_DONE, tx.execute(statement).rowcount)
+    return [load(row) for row in tx.execute(statement)]
 
 
 def counts(tx: Connection) -> dict[tuple[str, str], int]:
@@ -370,14 +318,14 @@ def orphans(tx: Connection) -> list[Job]:
     """Leased jobs whose worker is gone, with the lapse counted."""
     orphaned = and_(LIVE, jobs.c.state == "leased", jobs.c.owner.not_in(select(workers.c.id)))
     statement = update(jobs).where(orphaned).values(lapses=jobs.c.lapses + 1).returning(*jobs.c)
-    return [_job(row) for row in tx.execute(statement)]
+    return [load(row) for row in tx.execute(statement)]
 
 
 def seize(tx: Connection, kind: JobKind, owner: str) -> list[Job]:
     """Lease every open job of a kind, whoever holds it: only where no worker is at work."""
     statement = update(jobs).where(LIVE, jobs.c.kind == str(kind))
     found = tx.execute(statement.values(state="leased", owner=owner).returning(*jobs.c))
-    return sorted(map(_job, found), key=lambda job: job.id)
+    return sorted(map(load, found), key=lambda job: job.id)
 
 
 def begin_anew(tx: Connection) -> int:
@@ -390,7 +338,8 @@ def begin_anew(tx: Connection) -> int:
     return tx.execute(statement.values(state="due", hold_until=hold, **values)).rowcount
 
 
-def _job(row: Row[Any]) -> Job:
+def load(row: Row[Any]) -> Job:
+    """A row of the jobs table as a job."""
     return Job(
         kind=JobKind(row.kind),
         message_id=row.message_id,

@@ -18,6 +18,7 @@ from services.store import (
     attachments,
     attempts,
     contacts,
+    dead_letters,
     devices,
     finding,
     jobs,
@@ -25,6 +26,7 @@ from services.store import (
     ledger,
     messages,
     quarantine,
+    statuses,
     workers,
 )
 from services.store.jobs import Job, JobKind
@@ -307,7 +309,7 @@ def test_a_message_tells_its_whole_way_out(desk: Operator) -> None:
     told = DeliveryStatus(
         Status.FAILED, "message-failed", None, message.id, PEER, "4720", "Not in service."
     )
-    desk.gateway.store.write(lambda tx: messages.record_status(tx, "sandbox", told))
+    desk.gateway.store.write(lambda tx: statuses.record_status(tx, "sandbox", told))
     said = plain(desk.get(f"/messages/{message.id}"))
     for words in (
         "Written by extension 201", "Handing it to Sandbox: done", "Failed",
@@ -380,11 +382,11 @@ def test_who_knows_that_it_was_sent_says_so(desk: Operator) -> None:
     assert "The operator says that it was sent" in said
     assert status(desk, message) is Status.SENT
     work(desk)
-    assert desk.gateway.store.read(jobs.dead_counts) == {}
+    assert desk.gateway.store.read(dead_letters.counts) == {}
     assert desk.gateway.store.read(laws.look).breaches() == []
     desk.post(f"/messages/{message.id}/settle", 409, **{"as": "again"})
     told = DeliveryStatus(Status.DELIVERED, "delivered", None, message.id)
-    desk.gateway.store.write(lambda tx: messages.record_status(tx, "sandbox", told))
+    desk.gateway.store.write(lambda tx: statuses.record_status(tx, "sandbox", told))
     assert status(desk, message) is Status.DELIVERED
 
 

@@ -61,7 +61,7 @@ CHECK = Check(
     mutants=(
         Mutant(
             "services/repairs.py",
-            "revived = jobs.revive(tx, [job.id for job in given_up])",
+            "revived = dead_letters.revive(tx, [job.id for job in given_up])",
             "revived = given_up",
             "what is asked for is not done again",
         ),

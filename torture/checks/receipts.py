@@ -266,7 +266,7 @@ CHECK = Check(
         ),
         Mutant(
             "services/delivery.py",
-            "moved = messages.join_receipts(tx, message, provider_id) or moved",
+            "moved = statuses.join_receipts(tx, message, provider_id) or moved",
             "pass",
             "receipts that came early are not joined",
         ),

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from services.messages import Attachment, Message, Status, WebhookCall
-from services.store import Store, attempts, contacts, devices, jobs, messages, quarantine
+from services.store import Store, attempts, contacts, devices, jobs, messages, quarantine, statuses
 from services.store.jobs import Job, JobKind
 from tests.browser.admin.conftest import ADMIN
 from tests.browser.test_sandbox import HOSTILE
@@ -58,7 +58,7 @@ def _put(tx: Connection) -> None:
         "out", NUMBER, PEER, text=LONG, provider="sandbox", status=Status.QUEUED, extension="201"
     )
     out = messages.add_outbound(tx, wrote, "f")
-    messages.advance(tx, out.id, Status.FAILED, code=SHORT[:20], reason=LONG)
+    statuses.advance(tx, out.id, Status.FAILED, code=SHORT[:20], reason=LONG)
     body = LONG.encode()
     call = WebhookCall("POST", {"content-type": SHORT, "user-agent": SHORT}, SHORT, body)
     quarantine.add(tx, "sandbox", call, LONG, body)

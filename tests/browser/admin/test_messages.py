@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from services.environment import load
 from services.messages import DeliveryStatus, Message, Status, WebhookCall
-from services.store import Store, attempts, contacts, devices, jobs, messages, quarantine
+from services.store import Store, attempts, contacts, devices, jobs, messages, quarantine, statuses
 from services.store.jobs import Job, JobKind
 from tests.browser.admin.conftest import ADMIN, FACES, violations
 from tests.conftest import NUMBER, PEER, settings_file
@@ -84,12 +84,12 @@ def populate(server: Server) -> None:
             if status is Status.DELIVERED:
                 jobs.done(tx, job)
                 told = DeliveryStatus(Status.DELIVERED, "message-delivered", "x1", message.id)
-                messages.record_status(tx, "sandbox", told)
+                statuses.record_status(tx, "sandbox", told)
                 continue
             attempts.add(tx, job, "retry", "Too many requests.", "429")
             jobs.die(tx, job, reason or "")
             attempts.add(tx, job, "refused", reason or "", code)
-            messages.advance(tx, message.id, status, code=code, reason=reason)
+            statuses.advance(tx, message.id, status, code=code, reason=reason)
         message = messages.find(tx, limit=1, peer="+13035550188")[0]
         for target in (device.id, DELETED):
             jobs.add(tx, [Job(JobKind.PUSH, message.id, "push:nowhere", target=target)])
