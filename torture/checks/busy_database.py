@@ -59,10 +59,10 @@ CHECK = Check(
     run=run,
     mutants=(
         Mutant(
-            "services/store/turn.py",
-            "MOST_SECONDS = 5.0",
-            "MOST_SECONDS = 600.0",
-            "who waits for another process waits for ever",
+            "services/store/engine.py",
+            "BUSY_MILLISECONDS = 3000",
+            "BUSY_MILLISECONDS = 30000",
+            "who waits for somebody else waits longer than a carrier does",
         ),
     ),
 )
