@@ -136,15 +136,18 @@ def replied(noop: Process, town: Street, span: Span) -> list[Figure]:
 
 def size(town: Street, after: int) -> list[Figure]:
     """What it holds and uses after so many messages of traffic, or all there was."""
-    missing = after - next(town.numbers)
-    if missing > 0:
-        town.run(town.webhooks(STORED), connections=64, most=missing)
+    sent = next(town.numbers)
+    if sent < after:
+        town.run(town.webhooks(STORED), connections=64, most=after - sent)
     time.sleep(3)
     used, since = town.cpu_seconds(), time.monotonic()
     time.sleep(20)
     idle = (town.cpu_seconds() - used) / (time.monotonic() - since)
+    memory = town.memory_mb()
+    grown = (memory - town.memory_at_start) / max(sent, after)
     return [
-        _less("memory of all processes", town.memory_mb(), "MB", 200.0),
+        _less("memory of all processes", memory, "MB", 200.0),
+        _less("memory grown with each message", grown * 1000, "kB each"),
         _less("CPU when idle", idle * 100, "%", 0.5),
     ]
 

@@ -27,6 +27,7 @@ class Street:
         self.server = server
         self.receiver = receiver
         self.numbers: Iterator[int] = count()
+        self.memory_at_start = self.memory_mb()
         self.bearer = self._bearer()
 
     def _bearer(self) -> str:

@@ -10,7 +10,7 @@ PATIENCE_SECONDS = 0.025
 
 
 class _Place:
-    """Whose turn it is, since when, and whether the last one took long."""
+    """Whose turn it is, when somebody last began, and whether whoever ended last took long."""
 
     def __init__(self) -> None:
         self.turn = threading.Lock()
@@ -19,7 +19,8 @@ class _Place:
 
 
 class InTurn:
-    """Lets one at a time through to a place, unless that one takes long: then all who wait go.
+    """Lets one at a time through to a place. Where it takes long another goes, and once it has
+    taken long all who wait.
 
     What a killed process had under way is done again by the next: this keeps it to one for each
     place that answers quickly, and one that is slow holds up nobody.
@@ -35,9 +36,7 @@ class InTurn:
         if place is None:
             place = self._places[name] = _Place()
         mine = _wait(place)
-        began = time.monotonic()
-        if mine:
-            place.since = began
+        began = place.since = time.monotonic()
         try:
             yield
         finally:
