@@ -44,7 +44,7 @@ from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.fakes.s3 import Fault, S3Server
 from tests.postgres import free_port
 from tests.server import ROOT, Server
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 BANDWIDTH = {
     "BANDWIDTH_ACCOUNT_ID": "9900001",
@@ -1336,7 +1336,7 @@ def test_a_worker_by_itself_delivers_until_it_is_told_to_stop(
         assert "runs" in worker.stderr.readline()
         _send_and_wait(tmp_path)
         worker.send_signal(number)
-        _, said = worker.communicate(timeout=30)
+        _, said = worker.communicate(timeout=PATIENCE)
     finally:
         worker.kill()
         worker.wait()

@@ -142,7 +142,7 @@ def test_a_connection_that_was_closed_meanwhile_is_not_used_again(http: Http) ->
     other = Other(answers=1)
     for count in (1, 2, 3):
         assert http.request("POST", other.url, data=BODY).ok
-        assert other.closed.acquire(timeout=10)
+        assert other.closed.acquire(timeout=PATIENCE)
         assert other.connections == count
     other.close()
 
