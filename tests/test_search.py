@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, event, text
 
 from services.gateway import Gateway
 from services.messages import Message
 from services.store import Store, messages, search, search_postgres, search_sqlite
-from services.store.migrate import SCRIPTS
 from services.worker import Worker
 from tests.conftest import DESK, NUMBER, PEER
+from tests.migrating import upgrade
 
 OTHER = "+12025550101"
 THIRD = "+12025550102"
@@ -354,10 +352,7 @@ def test_the_worker_keeps_the_index_up_to_date(
 def test_messages_from_before_the_index_are_in_it(database: str, tmp_path: Path) -> None:
     store = Store(database or None, tmp_path)
     with store.engine.connect() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(SCRIPTS))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        upgrade(connection, "0001")
         connection.execute(
             text(
                 "INSERT INTO conversations (id, number, peer, participants, members, last_seq,"

@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.event import listen
@@ -40,11 +38,11 @@ from services.store import (
 )
 from services.store.engine import sqlite_fault
 from services.store.jobs import Job, JobKind
-from services.store.migrate import SCRIPTS
 from services.store.schema import messages as table
 from services.store.schema import metadata
 from services.store.turn import Turn
 from tests.conftest import NUMBER, PEER
+from tests.migrating import upgrade
 from tests.server import ROOT
 from tests.waiting import PATIENCE
 
@@ -90,10 +88,7 @@ def test_what_was_stored_before_an_index_was_exchanged_is_all_there(
 ) -> None:
     store = Store(database or None, tmp_path)
     with store.engine.connect() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(SCRIPTS))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0014")
+        upgrade(connection, "0014")
     gone, first, held = (keep(store, inbound(f"x{n}", text=f"word{n}")) for n in range(3))
     assert gone is not None
     assert first is not None

@@ -15,7 +15,7 @@ PATIENCE = 10.0  # seconds that Bandwidth waits for an answer
 def run(ground: Ground, scale: Scale) -> Figures:
     """Lock the database under traffic, let go, and count."""
     hold = scale.pick(14.0, 30.0)
-    server = ground.started(WEB_CONCURRENCY="2")
+    server = ground.started(WEB_CONCURRENCY="4")
     carrier = Carrier(server)
     carrier.send(range(50))
     answers: list[tuple[int, float]] = []
@@ -31,7 +31,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
                 answers.append((status, time.monotonic() - start))
                 index += 1
 
-        at_once([partial(knock, 1000 * part) for part in range(1, 7)])
+        at_once([partial(knock, 1000 * part) for part in range(1, 33)])  # at every process
         longest = max(seconds for _, seconds in answers)
         taken = sum(200 <= status < 300 for status, _ in answers)
         demand(taken == 0, f"{taken} texts were acknowledged while nothing could be written")
@@ -59,10 +59,10 @@ CHECK = Check(
     run=run,
     mutants=(
         Mutant(
-            "services/store/engine.py",
-            "BUSY_MILLISECONDS = 3000",
-            "BUSY_MILLISECONDS = 30000",
-            "who waits for somebody else waits longer than a carrier does",
+            "services/store/turn.py",
+            "MOST_SECONDS = 5.0",
+            "MOST_SECONDS = 600.0",
+            "who waits for another process waits for ever",
         ),
     ),
 )
