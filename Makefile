@@ -17,7 +17,7 @@ check: $(VENV)/.dev ## formatting, lint, types and the plan of the house
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_house.py
+	$(BIN)/python -m pytest -q tests/test_code_rules.py
 
 bench: $(VENV)/.dev ## how fast and how large it is, beside the limits of this machine
 	$(BIN)/python -m bench

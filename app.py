@@ -17,9 +17,9 @@ from blueprints import (
     sandbox,
     webhooks,
 )
-from services.environment import load
+from services.config.environment import load
+from services.config.logging import configure
 from services.gateway import Gateway
-from services.logs import configure
 
 
 def create_app(env: Mapping[str, str]) -> Flask:

@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from services.environment import HOUSE, Environment, load
-from services.errors import ConfigError, StorageUnwell
+from services.config.environment import HOUSE, Environment, load
+from services.core.errors import ConfigError, StorageUnwell
 
 
 def _read() -> Environment:
@@ -66,8 +66,8 @@ from gunicorn.workers.ggevent import GeventWorker
 from prometheus_client.multiprocess import mark_process_dead
 
 import app  # noqa: F401 - once, before the fork: the processes share what it loads
-from services.store import Store
-from services.worker import run
+from services.store.database.store import Store
+from services.delivery.worker import run
 
 bind = f"{_service.host}:{_service.port}"
 workers = _service.web_concurrency + _service.delivery_worker
@@ -80,7 +80,7 @@ proc_name = "textbridge"
 logconfig_dict = {
     "version": 1,
     "disable_existing_loggers": False,
-    "handlers": {"stderr": {"()": "services.logs.handler"}},
+    "handlers": {"stderr": {"()": "services.config.logging.handler"}},
     "root": {"level": "WARNING", "handlers": ["stderr"]},
     "loggers": {
         "gunicorn.error": {"level": _service.log_level, "handlers": ["stderr"], "propagate": False}
@@ -156,7 +156,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         while self.alive:
             gevent.sleep(0.5)
         gateway.stopping = True
-        gateway.store.bell.strike()
+        gateway.store.notifier.notify_local()
         gevent.sleep(1.0)
         for wait in list(self.idle):
             wait.end()

@@ -16,7 +16,7 @@ from typing import Any
 from dotenv import dotenv_values
 from flask import Flask
 
-from services.errors import ConfigError, Problem, SettingsError, StorageUnwell
+from services.core.errors import ConfigError, Problem, SettingsError, StorageUnwell
 
 HERE = Path(__file__).parent
 CHECK_DATABASE = (

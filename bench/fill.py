@@ -12,10 +12,13 @@ from typing import Any
 from sqlalchemy import Table, func, insert, literal, select, update
 
 from bench.street import PEERS, PUSHED
-from services.messages import uuid7
-from services.store import Store, activity, counters, laws, push_times, search
+from services.core.messages import uuid7
+from services.store import activity, counters, push_times
+from services.store.database.schema import conversations, jobs, messages, reads
+from services.store.database.store import Store
+from services.store.maintenance import invariants
 from services.store.messages import latest_seq
-from services.store.schema import conversations, jobs, messages, reads
+from services.store.search import full_text
 
 BATCH = 5000
 EVERY = 10  # so often it is the first of the peers
@@ -54,9 +57,9 @@ def fill(store: Store, total: int) -> None:
         _write(store, messages, rows)
         _write(store, jobs, [_job(row) for row in rows if row["direction"] == "in"])
     _settle(store, next_seq + missing)
-    store.write(laws.settle)
-    while store.read(search.is_behind):
-        store.write(partial(search.index, most=BATCH))
+    store.write(invariants.settle)
+    while store.read(full_text.is_behind):
+        store.write(partial(full_text.index, most=BATCH))
     if store.engine.dialect.name == "postgresql":  # or its autovacuum would, in the measurement
         _vacuum(store)
 

@@ -15,7 +15,7 @@ from bench.fill import fill
 from bench.processes import Process
 from bench.street import STORED, Street, make_server, street, webhook
 from bench.traffic import Result, median, percentile
-from services.store import Store
+from services.store.database.store import Store
 
 CONCURRENCY = (16, 64)
 QUICK_TO_MANY = 1.2  # how much slower a hot path may be with a million messages

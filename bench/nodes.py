@@ -12,8 +12,8 @@ from sqlalchemy import update
 from bench import processes
 from bench.figures import Figure
 from bench.street import Street, make_server
-from services.store import Store
-from services.store.schema import DUE, jobs
+from services.store.database.schema import DUE, jobs
+from services.store.database.store import Store
 from tests.postgres import new_database
 from tests.server import LoneWorker
 

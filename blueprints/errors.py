@@ -11,7 +11,7 @@ import structlog
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from services.errors import RequestRefused, SettingsConflict, SettingsError, StorageUnwell
+from services.core.errors import RequestRefused, SettingsConflict, SettingsError, StorageUnwell
 
 log = structlog.get_logger()
 

@@ -12,12 +12,12 @@ from prometheus_client.core import REGISTRY, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
+from blueprints.admin_access import USER, is_operator
 from blueprints.errors import problem
-from blueprints.operator import USER, is_operator
-from services import health
-from services.errors import RequestRefused, StorageUnwell
+from services.core.errors import RequestRefused, StorageUnwell
 from services.gateway import Gateway
-from services.store.laws import Law
+from services.operations import health
+from services.store.maintenance.invariants import Law
 
 FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP")  # a proxy speaks for somebody else
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Textbridge", charset="UTF-8"'}

@@ -4,10 +4,10 @@ from uuid import UUID
 
 from flask import Blueprint, Flask, Response, request, send_file
 
-from services.errors import MediaError, RequestRefused
+from services.core.errors import MediaError, RequestRefused
+from services.core.messages import Attachment
 from services.gateway import Gateway
 from services.media.kinds import UNKNOWN, safe_inline
-from services.messages import Attachment
 from services.store import attachments
 
 # A file came from a stranger: whatever it is, nothing in it may run, and nobody else may keep it.

@@ -12,20 +12,20 @@ from flask import Blueprint, Flask, Response, jsonify
 from sqlalchemy import Connection
 
 from blueprints.api.auth import count_wrong
-from blueprints.api.door import MOST_FILE
+from blueprints.api.declare import MOST_FILE
 from blueprints.errors import problem
 from blueprints.webhooks import whole_body
-from services.config import derived_token
-from services.errors import InvalidWebhook, MediaError, PushError, RequestRefused
+from services.config.keys import derived_token
+from services.config.metrics import WEBHOOKS
+from services.core.errors import InvalidWebhook, MediaError, PushError, RequestRefused
+from services.core.messages import Device, WebhookCall, uuid7
 from services.gateway import Gateway
-from services.messages import Device, WebhookCall, uuid7
-from services.metrics import WEBHOOKS
+from services.messaging.compose import Reply
+from services.messaging.uploads import take
 from services.providers.base import same
-from services.push.ringotel import Ringotel, client_id
-from services.push.ringotel_events import WasRead, Written, event
-from services.replies import Reply
-from services.store import messages, threads
-from services.uploads import take
+from services.push.ringotel.channel import Ringotel, client_id
+from services.push.ringotel.events import WasRead, Written, event
+from services.store import external_threads, messages
 
 log = structlog.get_logger()
 MOST_BYTES = 64 * 1024
@@ -147,14 +147,14 @@ class Inbox:
 
     def _read(self, happened: WasRead) -> str:
         def work(tx: Connection) -> int:
-            moved = threads.mark_read(tx, self._channel.name, happened.session)
+            moved = external_threads.mark_read(tx, self._channel.name, happened.session)
             for extension, conversation_id, seq in moved:
                 self._house.routing.tell_read(tx, self._device(extension), conversation_id, seq)
             return len(moved)
 
         if not self._house.store.write(work):
             return "ignored"
-        self._house.store.bell.ring()
+        self._house.store.notifier.notify_all()
         return "read"
 
     def _device(self, extension: str) -> Device:

@@ -7,11 +7,11 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from blueprints.errors import problem
-from services.errors import InvalidWebhook
+from services.config.parsers import Network
+from services.core.errors import InvalidWebhook
+from services.core.messages import WebhookCall
 from services.gateway import Gateway
-from services.messages import WebhookCall
 from services.providers.base import Provider
-from services.values import Network
 
 
 def blueprint(gateway: Gateway, provider: Provider) -> Blueprint:

@@ -1,1 +1,1 @@
-"""The rooms of Textbridge: no Flask and no environment below this point."""
+"""Textbridge without Flask: every package below blueprints."""

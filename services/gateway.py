@@ -15,25 +15,16 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from services.conservation import Conservation
-from services.delivery import MEDIA_BYTES, Delivery
-from services.environment import Environment
-from services.errors import (
+from services.config.environment import Environment
+from services.config.metrics import WEBHOOKS
+from services.core.errors import (
     InvalidWebhook,
     NumberError,
     RequestRefused,
     SendError,
     StorageUnwell,
 )
-from services.http import Http
-from services.mail import Mailer
-from services.media import MediaStore
-from services.media.bucket import Bucket
-from services.media.folder import Folder
-from services.media.links import Links
-from services.media.place import Place
-from services.media.s3 import S3
-from services.messages import (
+from services.core.messages import (
     Ack,
     Attachment,
     DeliveryStatus,
@@ -43,38 +34,47 @@ from services.messages import (
     Unreadable,
     WebhookCall,
 )
-from services.metrics import WEBHOOKS
-from services.noticing import Noticing
-from services.operator import Operator
-from services.phone_numbers import e164, peer
+from services.core.phone_numbers import e164, peer
+from services.delivery.delivery import MEDIA_BYTES, Delivery
+from services.delivery.push_delivery import PushDelivery
+from services.http import Http
+from services.mail.mailer import Mailer
+from services.media.backend import MediaBackend
+from services.media.bucket import Bucket
+from services.media.folder import Folder
+from services.media.links import Links
+from services.media.media_store import MediaStore
+from services.media.s3 import S3
+from services.messaging.carrier_event_log import CarrierEventLog
+from services.messaging.compose import Reply, compose
+from services.messaging.route import Router
+from services.messaging.send_limits import count_received, count_sent, has_sent_too_much
+from services.operations.admin_auth import AdminAuth
+from services.operations.audit import Audit
+from services.operations.settings_source import left_file, open_settings, take_over
 from services.providers import PROVIDERS
 from services.providers.base import Provider, Surroundings
 from services.push import CHANNELS
-from services.push.address import Places
+from services.push.address import PushHostPolicy
 from services.push.base import Channel, TwoWayChannel
-from services.push.base import Surroundings as PushSurroundings
-from services.push.vapid import Vapid, contact, derived_key
-from services.pushes import Pushes
-from services.replies import Reply, compose
-from services.routing import Routing
-from services.settings_source import left_file, open_settings, take_over
-from services.spending import count_received, count_sent, has_sent_too_much
+from services.push.base import ChannelContext as PushSurroundings
+from services.push.webpush.vapid import Vapid, contact, derived_key
 from services.store import (
-    Store,
     activity,
-    allowances,
     attachments,
+    audit_counters,
     counters,
     jobs,
-    ledger,
     messages,
     quarantine,
-    search,
+    quotas,
     statuses,
 )
+from services.store.audit_counters import Entry
+from services.store.carrier_events import CarrierEventKind
+from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
-from services.store.ledger import Entry
-from services.store.sightings import Event
+from services.store.search import full_text
 
 log = structlog.get_logger()
 UPLOAD_SECONDS = 86_400.0
@@ -103,12 +103,12 @@ class Gateway:
         self.providers = self._open_providers()
         self.channels = self._open_channels()
         self.mailer = Mailer(environment.mail, service.app_name, _domain(environment.app_url))
-        self.conservation = Conservation(self.store)
-        self.routing = Routing(self)
-        self.noticing = Noticing(self.store)
-        self.pushes = Pushes(self)
+        self.audit = Audit(self.store)
+        self.routing = Router(self)
+        self.noticing = CarrierEventLog(self.store)
+        self.pushes = PushDelivery(self)
         self.delivery = Delivery(self)
-        self.operator = Operator(self.store, service.admin_password)
+        self.operator = AdminAuth(self.store, service.admin_password)
 
     def prepare(self) -> None:
         """Bring the database up to date, and Message Settings to where they are kept.
@@ -121,7 +121,7 @@ class Gateway:
             take_over(self.settings, left)
         self.settings.look()
 
-    def _media_place(self, storage: Path) -> Place:
+    def _media_place(self, storage: Path) -> MediaBackend:
         folder, bucket = Folder(storage / "media"), self.environment.bucket
         if bucket is None:
             return folder
@@ -146,7 +146,7 @@ class Gateway:
             Http(in_turn=True),
             Http(public_only=True, in_turn=True),
             self.vapid,
-            Places(environment.service.push_hosts or ()),
+            PushHostPolicy(environment.service.push_hosts or ()),
             environment.app_url,
         )
         return {
@@ -169,7 +169,9 @@ class Gateway:
             provider.verify(call)
         except InvalidWebhook as error:
             WEBHOOKS.labels(provider.name, "refused").inc()
-            self.noticing.note(provider.name, Event.REFUSED, f"From {call.remote}: {error}")
+            self.noticing.note(
+                provider.name, CarrierEventKind.REFUSED, f"From {call.remote}: {error}"
+            )
             raise
         try:
             outcomes = self._take_in(provider, call, provider.parse(call))
@@ -181,7 +183,7 @@ class Gateway:
             log.info(
                 "webhook", provider=provider.name, outcome=outcome, message_id=message_id or None
             )
-        self.noticing.note(provider.name, Event.WEBHOOK)
+        self.noticing.note(provider.name, CarrierEventKind.WEBHOOK)
         return provider.ack
 
     def _take_in(
@@ -237,7 +239,7 @@ class Gateway:
         """Keep what a call said; returns (outcome, message id) for each part."""
         outcomes = []
         for item in parsed:
-            ledger.book(tx, Entry.ENTERED)
+            audit_counters.add(tx, Entry.ENTERED)
             try:
                 if isinstance(item, Message):
                     outcomes.append(self._keep_message(tx, provider, item))
@@ -279,7 +281,7 @@ class Gateway:
     ) -> tuple[str, str]:
         told = replace(raw, peer=peer(raw.peer, self.country)) if raw.peer else raw
         message = statuses.record_status(tx, provider.name, told)
-        ledger.book(tx, Entry.STATUSES)
+        audit_counters.add(tx, Entry.STATUSES)
         if message is not None:
             jobs.add(tx, self.routing.updates(message, str(message.status)))
         return "status", message.id if message is not None else ""
@@ -381,15 +383,15 @@ class Gateway:
 
     def index(self) -> None:
         """Add the messages that are new to the search index. Raises ``StorageUnwell``."""
-        while self.store.read(search.is_behind):
-            self.store.write(search.index)
+        while self.store.read(full_text.is_behind):
+            self.store.write(full_text.index)
 
     def sweep(self) -> None:
         """Remove what nobody will ask for: half-fetched files, unsent uploads, old counts.
 
         Raises ``StorageUnwell``; what is left then is removed by the next sweep.
         """
-        self.store.write(allowances.sweep)
+        self.store.write(quotas.sweep)
         self.media.sweep(UPLOAD_SECONDS)
         before = time.time() - UPLOAD_SECONDS
         for file_id in self.store.write(lambda tx: attachments.withdraw_uploads(tx, before)):

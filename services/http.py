@@ -18,7 +18,7 @@ from requests import PreparedRequest
 from requests.auth import AuthBase
 
 from services.connections import BROKEN, Connections, NotConnected, PublicConnections
-from services.errors import TextbridgeError
+from services.core.errors import TextbridgeError
 
 ANSWER_BYTES = 256 * 1024
 HEADERS = {"User-Agent": "Textbridge", "Accept": "*/*", "Accept-Encoding": "gzip"}

@@ -12,8 +12,8 @@ from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectTimeout
 
+from services.config.environment import load
 from services.connections import Connections, NotConnected
-from services.environment import load
 from services.gateway import Gateway
 from tests.postgres import new_database, programs, running_postgres
 

@@ -4,7 +4,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
-from services.store.migrate import SCRIPTS
+from services.store.database.migrate import SCRIPTS
 
 
 def upgrade(connection: Connection, revision: str) -> None:

@@ -29,9 +29,9 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 from dotenv import dotenv_values
 
-from services import config
+from services.config import keys, variables
+from services.core.messages import Attachment, DeliveryStatus, Message, Parsed, WebhookCall
 from services.http import Http
-from services.messages import Attachment, DeliveryStatus, Message, Parsed, WebhookCall
 from services.providers import PROVIDERS
 from services.providers.base import Provider, Surroundings
 from services.push import CHANNELS
@@ -122,9 +122,9 @@ def provider_class(carrier: str) -> type[Provider]:
 def provider(carrier: str, env: dict[str, str] | None = None) -> Provider:
     """The carrier with its made-up settings, or with others."""
     cls = provider_class(carrier)
-    loaded, problems = config.load(cls.Settings, cls.prefix(), env or settings(carrier))
+    loaded, problems = variables.load(cls.Settings, cls.prefix(), env or settings(carrier))
     assert loaded is not None, problems
-    token = loaded.webhook_token or config.derived_token(APP_KEY, f"webhook:{carrier}")
+    token = loaded.webhook_token or keys.derived_token(APP_KEY, f"webhook:{carrier}")
     return cls(loaded, Surroundings(Http(), token, APP_URL))
 
 

@@ -19,13 +19,13 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from blueprints.acrobits import calls
+from services.core.messages import Attachment, Device, Message
 from services.gateway import Gateway
-from services.guesses import Guesses
-from services.messages import Attachment, Device, Message
-from services.push.acrobits_files import CONTENT_TYPE
-from services.store import attachments, conversations, destinations, devices, messages
-from services.store.schema import jobs as job_table
-from services.store.schema import messages as message_table
+from services.operations.login_throttle import Guesses
+from services.push.acrobits.files import CONTENT_TYPE
+from services.store import attachments, circuit_breakers, conversations, devices, messages
+from services.store.database.schema import jobs as job_table
+from services.store.database.schema import messages as message_table
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.fakes.acrobits import App, FakeRelay
 from tests.fakes.push_services import Answer
@@ -364,7 +364,7 @@ def test_a_text_waits_for_its_picture_and_comes_with_it(office: Open, relay: Fak
     assert app.fetch()["received_smss"] == []
     work(desk.gateway)  # the sandbox's carrier has no such file: it has failed
     desk.gateway.store.write(lambda tx: tx.execute(update(job_table).values(due=0.0)))
-    desk.gateway.store.write(destinations.resume_all)
+    desk.gateway.store.write(circuit_breakers.resume_all)
     work(desk.gateway)
     assert [text["sms_text"] for text in app.fetch()["received_smss"]] == ["look", "afterwards"]
     assert [push["Message"] for push in relay.pushes] == ["look", "afterwards"]

@@ -14,17 +14,18 @@ import pytest
 from sqlalchemy import Connection, delete, select, text, update
 
 from app import create_app
-from services.activity import MEDIAN, MOST, OPEN, Activity, activity_of
-from services.activity import count as count_all
+from services.core.messages import Message, Status
+from services.delivery.worker import Worker
 from services.gateway import Gateway
-from services.messages import Message, Status
-from services.store import Store, activity, jobs, messages, push_times, statuses
+from services.operations.statistics import MEDIAN, MOST, OPEN, Activity, activity_of
+from services.operations.statistics import count as count_all
+from services.store import activity, jobs, messages, push_times, statuses
 from services.store.activity import HOUR, KEPT_HOURS, Kind
+from services.store.database.schema import activity_open
+from services.store.database.schema import jobs as jobs_table
+from services.store.database.schema import messages as messages_table
+from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
-from services.store.schema import activity_open
-from services.store.schema import jobs as jobs_table
-from services.store.schema import messages as messages_table
-from services.worker import Worker
 from tests.conftest import DESK, NUMBER, PEER
 
 MakeGateway = Callable[..., Gateway]

@@ -6,15 +6,15 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import delete, func, select
 
-from services import repairs, timeline
-from services.errors import Kind, RequestRefused, SendError
+from services.core.errors import Kind, RequestRefused, SendError
+from services.core.messages import Device, Message, Status
 from services.gateway import Gateway
-from services.messages import Device, Message, Status
-from services.replies import Reply
+from services.messaging.compose import Reply
+from services.operations import operator_actions, timeline
 from services.store import attempts, dead_letters, jobs, workers
-from services.store.schema import attempts as table
-from services.store.schema import destinations as paused
-from services.store.schema import jobs as jobs_table
+from services.store.database.schema import attempts as table
+from services.store.database.schema import destinations as paused
+from services.store.database.schema import jobs as jobs_table
 from tests.conftest import DESK, PEER
 
 Make = Callable[..., Gateway]
@@ -95,8 +95,8 @@ def test_settling_as_sent_is_refused_once_something_is_known(
     failing(gateway, SendError("No answer.", Kind.UNKNOWN))
     message, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER, "+13035550178")))
     work(gateway)
-    assert repairs.settle_as_sent(gateway, message.id).status is Status.SENT
+    assert operator_actions.settle_as_sent(gateway, message.id).status is Status.SENT
     assert not gateway.store.read(dead_letters.counts)
-    for act in (repairs.settle_as_sent, repairs.send_again):
+    for act in (operator_actions.settle_as_sent, operator_actions.send_again):
         with pytest.raises(RequestRefused, match="It is known"):
             act(gateway, message.id)

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import requests
 
-from services import config
-from services.errors import InvalidWebhook, Kind, SendError
+from services.config import variables
+from services.core.errors import InvalidWebhook, Kind, SendError
+from services.core.messages import Attachment, DeliveryStatus, Message, Parsed, Status, WebhookCall
 from services.gateway import Gateway
 from services.http import Answer, Http
-from services.messages import Attachment, DeliveryStatus, Message, Parsed, Status, WebhookCall
 from services.providers.bandwidth import Bandwidth
 from services.providers.base import Surroundings
 from services.store import messages, receipts
@@ -36,7 +36,7 @@ class HastyHttp(Http):
 
 
 def carrier(fake: FakeBandwidth, http: Http | None = None, **env: str) -> Bandwidth:
-    settings, problems = config.load(Bandwidth.Settings, "BANDWIDTH_", {**fake.env, **env})
+    settings, problems = variables.load(Bandwidth.Settings, "BANDWIDTH_", {**fake.env, **env})
     assert settings is not None, problems
     return Bandwidth(settings, Surroundings(http or Http(), "a-webhook-token", "https://x.example"))
 

@@ -31,14 +31,15 @@ from werkzeug.serving import make_server
 from blueprints import errors, webhooks
 from blueprints.cli import COMMANDS, register
 from blueprints.cli.settings_schema import json_schema
-from services.environment import load
+from services.config.environment import load
+from services.core.messages import DeliveryStatus, Device, Message, Status, WebhookCall, uuid7
 from services.gateway import Gateway
 from services.media.folder import Folder
 from services.message_settings import MessageSettings
-from services.messages import DeliveryStatus, Device, Message, Status, WebhookCall, uuid7
-from services.replies import Reply
-from services.settings_source import FILE, open_settings
-from services.store import Store, destinations, devices, jobs, messages, statuses
+from services.messaging.compose import Reply
+from services.operations.settings_source import FILE, open_settings
+from services.store import circuit_breakers, devices, jobs, messages, statuses
+from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.fakes.s3 import Fault, S3Server
@@ -116,8 +117,8 @@ def given_up(gateway: Gateway, status: Status = Status.FAILED) -> Message:
     message, _ = gateway.reply(DEVICE, Reply(text="Yes", to=(PEER,)))
 
     def give_up(tx: Any) -> None:
-        claimed = jobs.claim(tx, "worker", "send:sandbox", 1, time.time() + 1)
-        jobs.die(tx, claimed[0], "The number is not in service.")
+        claimed = jobs.lease(tx, "worker", "send:sandbox", 1, time.time() + 1)
+        jobs.give_up(tx, claimed[0], "The number is not in service.")
         statuses.advance(tx, message.id, status, code="4720", reason="Not in service.")
 
     gateway.store.write(give_up)
@@ -1065,7 +1066,7 @@ def test_carriers_are_listed_with_what_is_paused_and_why(desk: Terminal) -> None
     assert "Nothing is paused." in desk.flask("carriers", "list").output
     until = time.time() + 600
     desk.gateway.store.write(
-        lambda tx: destinations.pause(
+        lambda tx: circuit_breakers.pause(
             tx, "send:sandbox", until, "It does not accept the password.", config=True
         )
     )

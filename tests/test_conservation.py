@@ -20,28 +20,19 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import OperationalError
 
 from app import create_app
-from services import conservation, repairs
-from services.conservation import Conservation
-from services.environment import load
-from services.errors import DeliveryError, Kind, RequestRefused, StorageUnwell
+from services.config.environment import load
+from services.core.errors import DeliveryError, Kind, RequestRefused, StorageUnwell
+from services.core.messages import Device, Message, WebhookCall
+from services.delivery.worker import Worker
 from services.gateway import Gateway
-from services.messages import Device, Message, WebhookCall
-from services.replies import Reply
-from services.store import (
-    breaches,
-    dead_letters,
-    jobs,
-    laws,
-    messages,
-    pruning,
-    quarantine,
-    removal,
-    workers,
-)
+from services.messaging.compose import Reply
+from services.operations import audit, operator_actions
+from services.operations.audit import Audit
+from services.store import dead_letters, jobs, messages, quarantine, workers
+from services.store.database.migrate import SCRIPTS
 from services.store.jobs import Job
-from services.store.laws import Law
-from services.store.migrate import SCRIPTS
-from services.worker import Worker
+from services.store.maintenance import invariant_violations, invariants, pruning, removal
+from services.store.maintenance.invariants import Law
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.server import Server
 from tests.test_health import metric
@@ -100,13 +91,13 @@ def sql(gateway: Gateway, statement: str) -> None:
     gateway.store.write(lambda tx: tx.execute(text(statement)))
 
 
-def said(found: list[breaches.Breach]) -> dict[str, str]:
+def said(found: list[invariant_violations.Violation]) -> dict[str, str]:
     return {breach.law: breach.reason for breach in found}
 
 
-def both_ways(gateway: Gateway) -> list[breaches.Breach]:
+def both_ways(gateway: Gateway) -> list[invariant_violations.Violation]:
     """What a look at what is new finds, and one at everything."""
-    return gateway.conservation.check() + gateway.conservation.check(thorough=True)
+    return gateway.audit.check() + gateway.audit.check(thorough=True)
 
 
 def claimed(gateway: Gateway) -> list[Job]:
@@ -176,7 +167,7 @@ def test_the_laws_hold_whatever_comes(make_app: Make) -> None:
 
     def try_again() -> None:
         for dead in gateway.store.read(lambda tx: dead_letters.newest(tx, 2)):
-            repairs.retry(gateway, dead.message_id, resend_unknown=True)
+            operator_actions.retry(gateway, dead.message_id, resend_unknown=True)
 
     def ask_again() -> None:
         for _, message in gateway.store.read(lambda tx: messages.changed_since(tx, [NUMBER], 0, 3)):
@@ -273,10 +264,10 @@ def test_what_is_removed_and_booked_is_not_missed(make_app: Make) -> None:
     for number in range(4):
         gateway.receive(provider, example(gateway, str(number)))
     gateway.receive(provider, raw(gateway, b"{"))
-    gateway.conservation.check()
+    gateway.audit.check()
     done, dead, *_ = claimed(gateway)
     gateway.store.write(lambda tx: jobs.done(tx, done))
-    gateway.store.write(lambda tx: jobs.die(tx, dead, "no"))
+    gateway.store.write(lambda tx: jobs.give_up(tx, dead, "no"))
 
     def prune(tx: Connection) -> None:
         assert removal.remove(tx, [done.message_id, dead.message_id]) == 2
@@ -391,9 +382,9 @@ def busy(make_app: Make) -> Flask:
     (job,) = claimed(gateway)
     gateway.store.write(lambda tx: jobs.done(tx, job))
     gateway.receive(gateway.providers["sandbox"], raw(gateway, b"{"))
-    gateway.conservation.check()
+    gateway.audit.check()
     gateway.receive(gateway.providers["sandbox"], example(gateway, "second"))
-    assert gateway.conservation.check() == []
+    assert gateway.audit.check() == []
     return app
 
 
@@ -424,7 +415,7 @@ def test_a_law_that_does_not_hold_is_seen_everywhere(
     fault(gateway, monkeypatch)
     if law == Law.LEASES:  # a job in hand belongs to nobody's row: nothing else is wrong
         sql(gateway, "DELETE FROM workers")
-    found = gateway.conservation.check(thorough=law in AFTER_A_LOOK_AT_EVERYTHING)
+    found = gateway.audit.check(thorough=law in AFTER_A_LOOK_AT_EVERYTHING)
     assert list(said(found)) == [law]
     assert words in said(found)[law]
     for _ in range(2):
@@ -432,7 +423,7 @@ def test_a_law_that_does_not_hold_is_seen_everywhere(
         assert broken == {law}
         assert words in warned[0]
         assert "`flask messages check`" in warned[0]
-        assert said(gateway.conservation.check()) == said(found), "it stands until it is mended"
+        assert said(gateway.audit.check()) == said(found), "it stands until it is mended"
     told = runner.invoke(args=["messages", "check", "--json"])
     assert told.exit_code == 1
     laws_told = {entry["law"]: entry for entry in json.loads(told.stdout)["laws"]}
@@ -441,7 +432,7 @@ def test_a_law_that_does_not_hold_is_seen_everywhere(
     settled = runner.invoke(args=["messages", "check", "--settle"])
     assert settled.exit_code == (0 if law in SETTLED else 1)
     if law in SETTLED:
-        assert gateway.conservation.check() == []
+        assert gateway.audit.check() == []
         assert shown(busy) == ([], set())
 
 
@@ -451,7 +442,7 @@ def test_the_start_page_tells_a_breach(busy: Flask) -> None:
     lost = "to be made and are gone undone: 1."
     assert lost not in client.get("/admin/").text
     lose_a_job(gateway_of(busy), pytest.MonkeyPatch())
-    gateway_of(busy).conservation.check()
+    gateway_of(busy).audit.check()
     assert lost in client.get("/admin/").text
 
 
@@ -459,21 +450,21 @@ def test_a_message_that_is_lost_at_once_is_missed_within_the_minute(busy: Flask)
     gateway = gateway_of(busy)
     gateway.receive(gateway.providers["sandbox"], example(gateway, "third"))
     lose_a_message(gateway, pytest.MonkeyPatch())
-    assert list(said(gateway.conservation.check())) == [Law.MESSAGES]
+    assert list(said(gateway.audit.check())) == [Law.MESSAGES]
     gateway.receive(gateway.providers["sandbox"], example(gateway, "fourth"))
-    assert list(said(gateway.conservation.check())) == [Law.MESSAGES]
+    assert list(said(gateway.audit.check())) == [Law.MESSAGES]
 
 
 def test_what_only_a_look_at_everything_sees_is_not_forgotten_by_others(busy: Flask) -> None:
     """The worker looks every minute at what is new; the operator's command is another process."""
     gateway = gateway_of(busy)
     lose_a_call(gateway, pytest.MonkeyPatch())
-    assert gateway.conservation.check() == []
-    operator = Conservation(gateway.store)
+    assert gateway.audit.check() == []
+    operator = Audit(gateway.store)
     assert list(said(operator.check())) == [Law.QUARANTINE]
-    assert list(said(gateway.conservation.check())) == [Law.QUARANTINE]
+    assert list(said(gateway.audit.check())) == [Law.QUARANTINE]
     operator.settle()
-    assert gateway.conservation.check() == []
+    assert gateway.audit.check() == []
 
 
 def test_a_loss_that_is_made_good_is_no_longer_told(busy: Flask) -> None:
@@ -486,23 +477,23 @@ def test_a_loss_that_is_made_good_is_no_longer_told(busy: Flask) -> None:
     assert _standing(gateway) == []
 
 
-def _standing(gateway: Gateway) -> list[breaches.Breach]:
-    gateway.conservation.check()
-    return gateway.store.read(breaches.standing)
+def _standing(gateway: Gateway) -> list[invariant_violations.Violation]:
+    gateway.audit.check()
+    return gateway.store.read(invariant_violations.standing)
 
 
 def test_an_hour_later_everything_is_counted(busy: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     gateway = gateway_of(busy)
     lose_a_call(gateway, monkeypatch)
-    assert gateway.conservation.check() == []
-    monkeypatch.setattr(conservation, "THOROUGH_SECONDS", -1.0)
-    assert list(said(gateway.conservation.check())) == [Law.QUARANTINE]
+    assert gateway.audit.check() == []
+    monkeypatch.setattr(audit, "THOROUGH_SECONDS", -1.0)
+    assert list(said(gateway.audit.check())) == [Law.QUARANTINE]
 
 
 def test_the_worker_checks_and_only_one_of_them(
     busy: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.worker.CHECK_SECONDS", 0.0)
+    monkeypatch.setattr("services.delivery.worker.CHECK_SECONDS", 0.0)
     gateway = gateway_of(busy)
     monkeypatch.setattr(gateway, "deliver", lambda *_: 0.0)
     lose_a_job(gateway, monkeypatch)
@@ -511,11 +502,11 @@ def test_the_worker_checks_and_only_one_of_them(
             f" VALUES ('younger', {time.time() + 9}, {time.time() + 9})")  # fmt: skip
         worker.turn()
         worker.finish(lambda: None)
-        assert gateway.store.read(breaches.standing) == []
+        assert gateway.store.read(invariant_violations.standing) == []
         sql(gateway, "DELETE FROM workers WHERE id = 'younger'")
         worker.turn()
         worker.finish(lambda: None)
-    assert list(said(gateway.store.read(breaches.standing))) == [Law.JOBS]
+    assert list(said(gateway.store.read(invariant_violations.standing))) == [Law.JOBS]
 
 
 def test_a_database_that_is_unwell_is_no_breach(
@@ -526,10 +517,10 @@ def test_a_database_that_is_unwell_is_no_breach(
     def away(*_: Any, **__: Any) -> None:
         raise OperationalError("SELECT", None, Exception("gone"))
 
-    monkeypatch.setattr(laws, "look", away)
+    monkeypatch.setattr(invariants, "look", away)
     with pytest.raises(StorageUnwell):
-        gateway.conservation.check()
-    assert gateway.store.read(breaches.standing) == []
+        gateway.audit.check()
+    assert gateway.store.read(invariant_violations.standing) == []
 
 
 # What it costs
@@ -538,14 +529,14 @@ def test_a_database_that_is_unwell_is_no_breach(
 def test_a_minutes_look_reads_only_what_is_new_or_not_done(tmp_path: Path) -> None:
     (tmp_path / "message_settings.json").write_text(settings_file(MAILED), encoding="utf-8")
     gateway = gateway_of(create_app({"APP_ENV": "local", "STORAGE_PATH": str(tmp_path)}))
-    gateway.conservation.check()
+    gateway.audit.check()
     asked: list[tuple[str, Any]] = []
 
     def note(_c: Any, _k: Any, statement: str, parameters: Any, *_: Any) -> None:
         asked.append((statement, parameters))
 
     event.listen(gateway.store.engine, "before_cursor_execute", note)
-    gateway.conservation.check()
+    gateway.audit.check()
     event.remove(gateway.store.engine, "before_cursor_execute", note)
     with gateway.store.engine.connect() as connection:
         steps = [

@@ -10,7 +10,7 @@ from phonenumbers import (
     format_number,
 )
 
-from services.phone_numbers import destination, home_countries, is_country
+from services.core.phone_numbers import destination, home_countries, is_country
 
 KINDS = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE, PhoneNumberType.TOLL_FREE)
 ALL = sorted(SUPPORTED_REGIONS)

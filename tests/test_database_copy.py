@@ -20,35 +20,34 @@ from sqlalchemy import JSON, Connection
 from sqlalchemy.engine import make_url
 
 from app import create_app
-from services.activity import count as count_all
-from services.environment import load
-from services.errors import StorageUnwell
+from services.config.environment import load
+from services.core.errors import StorageUnwell
+from services.core.messages import Attachment, Device, Message, Status, WebhookCall
 from services.gateway import Gateway
-from services.messages import Attachment, Device, Message, Status, WebhookCall
-from services.replies import Reply
-from services.settings_source import FILE
+from services.messaging.compose import Reply
+from services.operations.settings_source import FILE
+from services.operations.statistics import count as count_all
 from services.store import (
     attempts,
-    breaches,
+    carrier_events,
+    circuit_breakers,
     contacts,
     conversations,
-    destinations,
     devices,
+    external_threads,
     jobs,
-    laws,
     messages,
-    paces,
     quarantine,
-    search,
-    sightings,
+    rate_limits,
     sign_ins,
     statuses,
-    threads,
     workers,
 )
 from services.store.activity import add_up
+from services.store.database.schema import activity_pushes, metadata
 from services.store.jobs import Job, JobKind
-from services.store.schema import activity_pushes, metadata
+from services.store.maintenance import invariant_violations, invariants
+from services.store.search import full_text
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.postgres import free_port
 from tests.server import ROOT, Server, running_server
@@ -101,24 +100,24 @@ def populate(folder: Path) -> None:
                 ),
             )
         jobs.add(tx, [Job(kind, replies[0].id, "here", target=ODD) for kind in JobKind])
-        done, dead, _ = jobs.claim(tx, "a worker", "here", 3, time.time() + 1)
+        done, dead, _ = jobs.lease(tx, "a worker", "here", 3, time.time() + 1)
         jobs.done(tx, done)
-        jobs.die(tx, dead, ODD)
+        jobs.give_up(tx, dead, ODD)
         attempts.add(tx, dead, "refused", ODD, "4720")
         statuses.advance(tx, replies[1].id, Status.SENT, provider_id="s1")
         statuses.advance(tx, replies[2].id, Status.FAILED, code="4720", reason=ODD)
         workers.beat(tx, "a worker", 1.0)
-        breaches.put(tx, [breaches.Breach("jobs", ODD)])
-        destinations.pause(tx, "email", 5.5, ODD, config=True)
-        paces.count(tx, "sandbox", 3.0, time.time())
+        invariant_violations.put(tx, [invariant_violations.Violation("jobs", ODD)])
+        circuit_breakers.pause(tx, "email", 5.5, ODD, config=True)
+        rate_limits.count(tx, "sandbox", 3.0, time.time())
         devices.add(tx, "201", ODD)
         devices.add_pairing(tx, "201")
         sign_ins.add(tx, "a hash of the password")
-        sightings.put(tx, "sandbox", sightings.Event.ERROR, ODD)
+        carrier_events.put(tx, "sandbox", carrier_events.CarrierEventKind.ERROR, ODD)
         (conversation,) = conversations.page(tx, [NUMBER], limit=1)
         conversations.mark_read(tx, "201", conversation.id, 5, messages.next_seq(tx))
         contacts.put(tx, contacts.Contact(PEER, ODD))
-        threads.put(tx, "ringotel", ODD, "201", conversation.id, 5)
+        external_threads.put(tx, "ringotel", ODD, "201", conversation.id, 5)
         strange = WebhookCall("POST", {"user-agent": ODD}, "a=b", BYTES)
         quarantine.add(tx, "sandbox", strange, ODD, BYTES)
         add_up(tx, activity_pushes, [{"hour": 494_444, "within": 100, "count": 2}])
@@ -241,12 +240,17 @@ def test_every_row_comes_along_and_the_service_goes_on(old: Path, postgres_url: 
     gateway = open_gateway(old, DATABASE_URL=postgres_url)
     (entry,) = gateway.settings.all()
     assert (entry.number, entry.description) == (NUMBER, ODD)
-    missing = gateway.store.read(laws.look).missing
-    counted = (laws.Law.MESSAGES, laws.Law.QUARANTINE, laws.Law.JOBS, laws.Law.DONE)
+    missing = gateway.store.read(invariants.look).missing
+    counted = (
+        invariants.Law.MESSAGES,
+        invariants.Law.QUARANTINE,
+        invariants.Law.JOBS,
+        invariants.Law.DONE,
+    )
     assert [missing[law] for law in counted] == [0, 0, 0, 0]
     receive(gateway, "the first on PostgreSQL")
     (newest,) = gateway.store.read(lambda tx: messages.find(tx, limit=1))
-    found = gateway.store.read(lambda tx: search.find(tx, "on postgres", [NUMBER], limit=9))
+    found = gateway.store.read(lambda tx: full_text.find(tx, "on postgres", [NUMBER], limit=9))
     assert found.messages == [newest]
     indexed = "SELECT count(*) FROM search_index"
     with psycopg.connect(postgres_url) as connection:
@@ -350,7 +354,7 @@ def test_other_message_settings_in_the_target_are_not_overwritten(
 def test_a_target_that_a_start_has_touched_will_do(old: Path, postgres_url: str) -> None:
     gateway = open_gateway(old, DATABASE_URL=postgres_url)
     gateway.store.write(lambda tx: workers.beat(tx, "elsewhere", 0.0))
-    gateway.store.write(lambda tx: destinations.pause(tx, "push", 1.0, "no", config=False))
+    gateway.store.write(lambda tx: circuit_breakers.pause(tx, "push", 1.0, "no", config=False))
     gateway.close()
     assert desk(old, postgres_url).flask("database", "copy").returncode == 0
     assert postgres_rows(postgres_url) == sqlite_rows(old)

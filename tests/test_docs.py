@@ -11,9 +11,9 @@ import pytest
 from click import Command, Group
 from dotenv import dotenv_values
 
-from services.config import Variable, load, variables
-from services.environment import load as load_environment
-from services.environment import sections
+from services.config.environment import load as load_environment
+from services.config.environment import sections
+from services.config.variables import Variable, load, variables
 from services.providers import PROVIDERS
 from services.providers.sandbox import Sandbox
 

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, event, insert
 
-from services.messages import Message, Status, first_uuid7, uuid7
-from services.store import Store, finding, messages, search
-from services.store.finding import Wanted
-from services.store.schema import conversations as conversations_table
-from services.store.schema import counters as counters_table
-from services.store.schema import messages as messages_table
+from services.core.messages import Message, Status, first_uuid7, uuid7
+from services.store import messages
+from services.store.database.schema import conversations as conversations_table
+from services.store.database.schema import counters as counters_table
+from services.store.database.schema import messages as messages_table
+from services.store.database.store import Store
+from services.store.search import full_text, message_filter
+from services.store.search.message_filter import MessageFilter
 
 
 @pytest.fixture
@@ -59,8 +61,8 @@ def fill(store: Store, total: int) -> None:
         tx.execute(counted.values(value=total))
 
     store.write(put)
-    while store.read(search.is_behind):
-        store.write(search.index)
+    while store.read(full_text.is_behind):
+        store.write(full_text.index)
 
 
 EVERY = {
@@ -78,7 +80,7 @@ EVERY = {
 }
 
 
-def fits(message: Message, wanted: Wanted) -> bool:
+def fits(message: Message, wanted: MessageFilter) -> bool:
     """The same by a plain look at one message."""
     return all(
         (
@@ -101,11 +103,11 @@ def test_all_that_fits_is_found_by_every_pair_of_filters(
 ) -> None:
     """Through the roads that they choose, in looks so short that most of them end early."""
     for limit, value in (("LOOK", 7), ("SPAN", 300), ("MOST_ROADS", 3)):
-        monkeypatch.setattr(finding, limit, value)
+        monkeypatch.setattr(message_filter, limit, value)
     fill(store, 1200)
     everything = store.read(lambda tx: messages.find(tx, limit=2000))
     for one, other in combinations_with_replacement(EVERY, 2):
-        wanted = Wanted(**{one: EVERY[one], other: EVERY[other]})  # type: ignore[arg-type]
+        wanted = MessageFilter(**{one: EVERY[one], other: EVERY[other]})  # type: ignore[arg-type]
         expected = [message.seq for message in everything if fits(message, wanted)]
         assert list(looked(store, wanted)) == expected, (one, other)
 
@@ -113,7 +115,7 @@ def test_all_that_fits_is_found_by_every_pair_of_filters(
 def test_a_road_that_was_left_early_loses_nothing_to_another(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finding, "LOOK", 7)
+    monkeypatch.setattr(message_filter, "LOOK", 7)
     peer, first, second = "+13035550107", "+12025550101", "+12025550102"
 
     def put(tx: Connection) -> list[int]:
@@ -133,13 +135,13 @@ def test_a_road_that_was_left_early_loses_nothing_to_another(
         return wanted[::-1]
 
     expected = store.write(put)
-    assert list(looked(store, Wanted(peer=peer, direction="out"))) == expected
+    assert list(looked(store, MessageFilter(peer=peer, direction="out"))) == expected
 
 
-def looked(store: Store, wanted: Wanted) -> Iterator[int]:
+def looked(store: Store, wanted: MessageFilter) -> Iterator[int]:
     before: int | None = None
     for _ in range(1000):
-        found = store.read(partial(finding.page, wanted=wanted, limit=20, before=before))
+        found = store.read(partial(message_filter.page, wanted=wanted, limit=20, before=before))
         yield from (message.seq for message in found.messages)
         before = found.before
         if before is None:
@@ -157,8 +159,8 @@ def test_no_look_goes_through_the_whole_table(tmp_path: Path) -> None:
         store.engine, "before_cursor_execute", lambda *asked: said.append((asked[2], asked[3]))
     )
     for one, other in combinations_with_replacement(EVERY, 2):
-        wanted = Wanted(**{one: EVERY[one], other: EVERY[other]})  # type: ignore[arg-type]
-        store.read(partial(finding.page, wanted=wanted, limit=20))
+        wanted = MessageFilter(**{one: EVERY[one], other: EVERY[other]})  # type: ignore[arg-type]
+        store.read(partial(message_filter.page, wanted=wanted, limit=20))
     plans = set()
     with store.engine.connect() as connection:
         for words, given in dict(said).items():

@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from services import config
-from services.environment import load
-from services.errors import Kind, PushError, StorageUnwell
+from services.config import variables
+from services.config.environment import load
+from services.core.errors import Kind, PushError, StorageUnwell
+from services.core.messages import Device, Message, Notice
+from services.delivery.inbound_channels import InboundChannel
 from services.gateway import Gateway
 from services.http import Http
-from services.listening import Listening
-from services.messages import Device, Message, Notice
-from services.push import freeswitch as channel_module
 from services.push.base import CameBack
-from services.push.event_socket import EventSocket
-from services.push.freeswitch import FreeSwitch as Channel
-from services.push.sip_texts import PART_BYTES, fitting
-from services.store import destinations, jobs, messages, workers
+from services.push.freeswitch import channel as channel_module
+from services.push.freeswitch.channel import FreeSwitch as Channel
+from services.push.freeswitch.event_socket import EventSocket
+from services.push.freeswitch.sip_text import PART_BYTES, fitting
+from services.store import circuit_breakers, jobs, messages, workers
 from tests.conftest import DESK, NUMBER, PEER
 from tests.fakes import freeswitch
 from tests.fakes.freeswitch import DOMAIN, FreeSwitch, Shown
@@ -65,7 +65,7 @@ def opened() -> Iterator[Callable[..., Channel]]:
     made = []
 
     def make(switch: FreeSwitch, **env: str) -> Channel:
-        settings, problems = config.load(Channel.Settings, Channel.prefix, {**switch.env, **env})
+        settings, problems = variables.load(Channel.Settings, Channel.prefix, {**switch.env, **env})
         assert settings is not None, problems
         made.append(Channel(settings, Http()))
         return made[-1]
@@ -109,7 +109,7 @@ def test_an_fs_pbx_env_leaves_it_off_and_the_domain_turns_it_on() -> None:
     ],
 )
 def test_what_would_break_the_protocol_is_refused(variable: str, value: str) -> None:
-    settings, problems = config.load(
+    settings, problems = variables.load(
         Channel.Settings, Channel.prefix, {"FS_SIP_DOMAIN": DOMAIN, variable: value}
     )
     assert settings is None
@@ -348,7 +348,7 @@ def test_a_freeswitch_that_is_not_there_pauses_the_channel(
 def test_a_freeswitch_that_hangs_is_not_waited_for_for_ever(
     switch: FreeSwitch, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.push.event_socket.ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("services.push.freeswitch.channel.event_socket.ANSWER_SECONDS", 0.2)
     channel = opened(switch)
     channel.notify(DEVICE, inbound())
     switch.mute = True
@@ -481,7 +481,7 @@ class Ears:
         gateway.store.write(lambda tx: workers.beat(tx, name, time.time()))
         channel = gateway.channels["freeswitch"]
         assert isinstance(channel, Channel)
-        listening = Listening(gateway, channel, name)
+        listening = InboundChannel(gateway, channel, name)
         self._threads.append(Thread(target=listening.run, args=(lambda: self.alive,)))
         self._threads[-1].start()
 
@@ -590,11 +590,11 @@ def test_a_wrong_password_shows_until_it_is_mended(
     switch.password = "another one"
     gateway = make_gateway(DESK, **switch.env)
     ears.open(gateway)
-    (pause,) = eventually(lambda: gateway.store.read(destinations.unwell))
+    (pause,) = eventually(lambda: gateway.store.read(circuit_breakers.unwell))
     assert (pause.name, pause.config) == ("push:freeswitch", True)
     assert pause.reason.endswith("refuses the password in FS_ESL_PW.")
     switch.password = freeswitch.PASSWORD
-    eventually(lambda: not gateway.store.read(destinations.unwell))
+    eventually(lambda: not gateway.store.read(circuit_breakers.unwell))
 
 
 def test_a_listener_comes_back_and_goes_on(
@@ -604,7 +604,7 @@ def test_a_listener_comes_back_and_goes_on(
     ears.open(gateway)
     switch.wait_listeners()
     switch.stop()
-    eventually(lambda: gateway.store.read(destinations.unwell))
+    eventually(lambda: gateway.store.read(circuit_breakers.unwell))
     switch.come_back()
     switch.wait_listeners()
     switch.text("201", PEER, "Still here")
@@ -622,10 +622,10 @@ def test_what_is_hastened_stays_in_order(make_gateway: Make, database: str) -> N
         tx.execute(jobs.update(jobs.jobs).values(held))
 
     def claimed(tx: Any) -> int:
-        return len(jobs.claim(tx, "w", "push:freeswitch", 8, time.time() + 0.1))
+        return len(jobs.lease(tx, "w", "push:freeswitch", 8, time.time() + 0.1))
 
     gateway.store.write(long_ago)
-    gateway.store.write(lambda tx: jobs.hasten_all(tx, "push:freeswitch", "freeswitch:201", 0.0))
+    gateway.store.write(lambda tx: jobs.make_all_due(tx, "push:freeswitch", "freeswitch:201", 0.0))
     assert [gateway.store.write(claimed) for _ in range(2)] == [1, 0]
 
 
@@ -647,7 +647,7 @@ def test_a_text_is_kept_as_soon_as_the_database_is_well(
         return reply(*arguments)
 
     monkeypatch.setattr(gateway, "reply", unwell)
-    monkeypatch.setattr("services.listening.ATTEMPTS", 2)
+    monkeypatch.setattr("services.delivery.delivery.inbound_channels.ATTEMPTS", 2)
     ears.open(gateway)
     switch.wait_listeners()
     switch.text("201", PEER, "Hello")

@@ -8,16 +8,24 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from services import repairs
-from services.errors import DeliveryError, InvalidWebhook, Kind, RequestRefused, SendError
+from services.core.errors import DeliveryError, InvalidWebhook, Kind, RequestRefused, SendError
+from services.core.messages import DeliveryStatus, Device, Message, Status, WebhookCall
 from services.gateway import Gateway
-from services.messages import DeliveryStatus, Device, Message, Status, WebhookCall
+from services.messaging.compose import Reply
+from services.operations import operator_actions
 from services.providers.base import same
-from services.replies import Reply
-from services.store import dead_letters, destinations, jobs, messages, quarantine, statuses, workers
+from services.store import (
+    circuit_breakers,
+    dead_letters,
+    jobs,
+    messages,
+    quarantine,
+    statuses,
+    workers,
+)
+from services.store.database.schema import jobs as job_table
+from services.store.database.schema import messages as message_table
 from services.store.jobs import Job, JobKind
-from services.store.schema import jobs as job_table
-from services.store.schema import messages as message_table
 from tests.conftest import DESK, NUMBER, PEER
 from tests.fakes.receiver import Receiver
 
@@ -76,7 +84,7 @@ def jobs_of(gateway: Gateway, message: Message) -> list[Job]:
 
 def make_due(gateway: Gateway) -> None:
     gateway.store.write(lambda tx: tx.execute(update(job_table).values(due=time.time())))
-    gateway.store.write(destinations.resume_all)
+    gateway.store.write(circuit_breakers.resume_all)
 
 
 # Inbound
@@ -316,8 +324,8 @@ def test_what_may_have_been_sent_is_never_sent_again_by_itself(make_gateway: Mak
     assert taken == []
     assert one(gateway, message).status is Status.UNKNOWN
     with pytest.raises(RequestRefused, match="may have been sent"):
-        repairs.retry(gateway, message.id)
-    repairs.retry(gateway, message.id, resend_unknown=True)
+        operator_actions.retry(gateway, message.id)
+    operator_actions.retry(gateway, message.id, resend_unknown=True)
     work(gateway)
     assert len(taken) == 1
 
@@ -341,7 +349,7 @@ def test_a_refusal_says_why_and_can_be_tried_again(make_gateway: Make) -> None:
     assert (failed.status, failed.error_code) == (Status.FAILED, "4720")
     (dead,) = gateway.store.read(lambda tx: dead_letters.newest(tx, 10))
     assert dead.error == "The number is a landline."
-    assert len(repairs.retry(gateway, message.id)) == 1
+    assert len(operator_actions.retry(gateway, message.id)) == 1
     work(gateway)
     assert len(taken) == 1
 
@@ -354,12 +362,12 @@ def test_wrong_credentials_stop_the_carrier_and_keep_its_messages(make_gateway: 
     gateway.deliver("w", lambda _: 1, gateway.delivery.perform)
     work(gateway)
     assert taken == []
-    (pause,) = gateway.store.read(destinations.unwell)
+    (pause,) = gateway.store.read(circuit_breakers.unwell)
     assert (pause.name, pause.reason, pause.config) == ("send:sandbox", "Check the token.", True)
     make_due(gateway)
     work(gateway)
     assert len(taken) == 3
-    assert gateway.store.read(destinations.unwell) == []
+    assert gateway.store.read(circuit_breakers.unwell) == []
 
 
 def test_a_carriers_wish_to_wait_is_not_a_failed_attempt(make_gateway: Make) -> None:

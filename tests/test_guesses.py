@@ -10,12 +10,14 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from app import create_app
-from services.errors import RequestRefused, StorageUnwell
+from services.core.errors import RequestRefused, StorageUnwell
 from services.gateway import Gateway
-from services.guesses import PAIRING, PASSWORD, Guesses
-from services.operator import Operator
-from services.store import Store, clock, devices
-from services.store.schema import allowances
+from services.operations.admin_auth import AdminAuth
+from services.operations.login_throttle import PAIRING, PASSWORD, Guesses
+from services.store import devices
+from services.store.database import clock
+from services.store.database.schema import allowances
+from services.store.database.store import Store
 from tests.conftest import DESK, settings_file
 
 SECRET = "correct horse"
@@ -45,7 +47,7 @@ def stores(database: str, tmp_path: Path) -> Iterator[list[Store]]:
         store.close()
 
 
-def guess(operator: Operator, password: str = "wrong", address: str = HERE) -> bool | float:
+def guess(operator: AdminAuth, password: str = "wrong", address: str = HERE) -> bool | float:
     """Whether it was right, or how long to wait."""
     try:
         return operator.admits(password, address)
@@ -66,14 +68,14 @@ def test_of_a_thousand_guesses_in_a_minute_at_most_ten_are_looked_at(
 ) -> None:
     """By two processes, from one address and from a thousand."""
     looked: list[str] = []
-    is_right = Operator._is_right
+    is_right = AdminAuth._is_right
 
-    def noted(self: Operator, password: str) -> bool:
+    def noted(self: AdminAuth, password: str) -> bool:
         looked.append(password)
         return is_right(self, password)
 
-    monkeypatch.setattr(Operator, "_is_right", noted)
-    operators = [Operator(store, SECRET) for store in stores]
+    monkeypatch.setattr(AdminAuth, "_is_right", noted)
+    operators = [AdminAuth(store, SECRET) for store in stores]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: guess(operators[n % 2]), range(500)))
         assert len(looked) == 5
@@ -84,7 +86,7 @@ def test_of_a_thousand_guesses_in_a_minute_at_most_ten_are_looked_at(
 
 
 def test_the_wait_grows_and_the_right_password_ends_it(stores: list[Store], moved: Clock) -> None:
-    operator, after_a_restart = Operator(stores[0], SECRET), Operator(stores[1], SECRET)
+    operator, after_a_restart = AdminAuth(stores[0], SECRET), AdminAuth(stores[1], SECRET)
     assert [guess(operator) for _ in range(5)] == [False] * 5
     assert guess(operator, SECRET) == 60.0, "also the right one has to wait"
     assert guess(after_a_restart, SECRET) == 60.0
@@ -99,13 +101,13 @@ def test_the_wait_grows_and_the_right_password_ends_it(stores: list[Store], move
     assert float(guess(operator)) > 70_000
     moved.now += 86_400
     assert guess(operator, SECRET) is True
-    assert [guess(Operator(stores[0], SECRET)) for _ in range(5)] == [False] * 5
+    assert [guess(AdminAuth(stores[0], SECRET)) for _ in range(5)] == [False] * 5
 
 
 def test_others_shut_out_neither_whoever_was_right_nor_this_machine(
     stores: list[Store], moved: Clock
 ) -> None:
-    operator = Operator(stores[0], SECRET)
+    operator = AdminAuth(stores[0], SECRET)
     assert guess(operator, SECRET, "203.0.113.5") is True
     for n in range(20):
         guess(operator, address=f"198.51.100.{n}")
@@ -118,7 +120,7 @@ def test_others_shut_out_neither_whoever_was_right_nor_this_machine(
 
 
 def test_who_was_right_costs_no_write(stores: list[Store], monkeypatch: pytest.MonkeyPatch) -> None:
-    operator = Operator(stores[0], SECRET)
+    operator = AdminAuth(stores[0], SECRET)
     assert operator.admits(SECRET, HERE)
 
     def refuse(_: object) -> None:
@@ -131,8 +133,8 @@ def test_who_was_right_costs_no_write(stores: list[Store], monkeypatch: pytest.M
 
 
 def test_without_a_password_nobody_is_the_operator(stores: list[Store]) -> None:
-    assert not Operator(stores[0], None).admits("", HERE)
-    assert not Operator(stores[0], "").admits("", HERE)
+    assert not AdminAuth(stores[0], None).admits("", HERE)
+    assert not AdminAuth(stores[0], "").admits("", HERE)
 
 
 @pytest.mark.parametrize(

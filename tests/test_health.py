@@ -15,13 +15,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event, text
 
 from app import create_app
-from services.errors import DeliveryError, Kind
+from services.core.errors import DeliveryError, Kind
+from services.core.messages import Message, WebhookCall
 from services.gateway import Gateway
-from services.health import warnings
 from services.media import bucket
-from services.messages import Message, WebhookCall
-from services.store import destinations, jobs, workers
-from services.store.engine import WRITE, open_engine
+from services.operations.health import warnings
+from services.store import circuit_breakers, jobs, workers
+from services.store.database.engine import WRITE, open_engine
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.fakes.s3 import Fault, S3Server
 from tests.server import running_server
@@ -182,7 +182,7 @@ def test_each_check_turns_bad_alone_and_says_why(
 def test_a_database_that_somebody_else_has_locked_is_not_well(
     make_app: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.store.engine.BUSY_MILLISECONDS", 20)
+    monkeypatch.setattr("services.store.database.engine.BUSY_MILLISECONDS", 20)
     app = make_app()
     stranger = open_engine(None, tmp_path)
     with stranger.execution_options(**{WRITE: True}).begin():
@@ -225,7 +225,7 @@ def give_up_one(gateway: Gateway) -> None:
 def pause_carrier(gateway: Gateway) -> None:
     reason = f"The carrier refused our credentials for {PEER}."
     gateway.store.write(
-        lambda tx: destinations.pause(tx, "send:bandwidth", 0.0, reason, config=True)
+        lambda tx: circuit_breakers.pause(tx, "send:bandwidth", 0.0, reason, config=True)
     )
 
 
@@ -253,7 +253,7 @@ def test_what_waits_for_the_operator_is_a_warning(
 def test_a_pause_that_is_over_is_no_warning(app: Flask) -> None:
     past = time.time() - 1
     gateway_of(app).store.write(
-        lambda tx: destinations.pause(tx, "email", past, "busy", config=False)
+        lambda tx: circuit_breakers.pause(tx, "email", past, "busy", config=False)
     )
     told: Any = app.test_client().get("/ready").json
     assert told["warnings"] == []
@@ -261,7 +261,7 @@ def test_a_pause_that_is_over_is_no_warning(app: Flask) -> None:
 
 def test_an_old_sqlite_is_a_warning(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     gateway_of(app).store.let_go()
-    monkeypatch.setattr("services.store.engine.sqlite_version", lambda: "3.40.1")
+    monkeypatch.setattr("services.store.database.engine.sqlite_version", lambda: "3.40.1")
     told: Any = app.test_client().get("/ready").json
     [warned] = told["warnings"]
     assert warned["name"] == "sqlite"

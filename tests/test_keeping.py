@@ -9,32 +9,32 @@ import pytest
 from sqlalchemy import Connection, func, select, update
 
 from blueprints.api.changes import changes_since
-from services import keeping
+from services.core.messages import Attachment, Device, Message, WebhookCall, uuid7
+from services.delivery.worker import Worker
 from services.gateway import Gateway
-from services.keeping import DAY, Ages
-from services.messages import Attachment, Device, Message, WebhookCall, uuid7
-from services.replies import Reply
+from services.messaging.compose import Reply
+from services.operations import retention
+from services.operations.retention import DAY, Ages
 from services.store import (
     attachments,
+    carrier_events,
+    circuit_breakers,
     contacts,
     conversations,
     counters,
-    destinations,
     devices,
+    external_threads,
     jobs,
     messages,
     quarantine,
-    removal,
-    search,
-    sightings,
-    threads,
 )
+from services.store.carrier_events import CarrierEventKind
 from services.store.contacts import Contact
+from services.store.database.schema import metadata
 from services.store.jobs import Job, JobKind
-from services.store.pruning import NO_LONGER_KEPT
-from services.store.schema import metadata
-from services.store.sightings import Event
-from services.worker import Worker
+from services.store.maintenance import removal
+from services.store.maintenance.pruning import NO_LONGER_KEPT
+from services.store.search import full_text
 from tests.conftest import DESK, NUMBER, PEER
 
 OTHER = "+13035550188"
@@ -104,7 +104,7 @@ def rows(gateway: Gateway) -> dict[str, int]:
 def all_gone(gateway: Gateway, ages: Ages = OLD) -> int:
     """Prune until nothing is left to prune; returns in how many batches."""
     batches = 1
-    while keeping.prune(gateway, ages):
+    while retention.prune(gateway, ages):
         batches += 1
     return batches
 
@@ -115,7 +115,7 @@ def with_everything(gateway: Gateway, days: float, peer: str = PEER) -> Message:
 
     def work(tx: Connection) -> None:
         jobs.add(tx, [Job(JobKind.EMAIL, message.id, "email", target="a@example.com")])
-        [job] = jobs.claim(tx, "w", "email", 1, time.time() + 1)
+        [job] = jobs.lease(tx, "w", "email", 1, time.time() + 1)
         jobs.done(tx, job)
         receipts = metadata.tables["receipts"]
         values = {"provider": "sandbox", "provider_id": uuid7(), "message_id": message.id}
@@ -124,7 +124,7 @@ def with_everything(gateway: Gateway, days: float, peer: str = PEER) -> Message:
         conversations.mark_read(
             tx, "201", message.conversation_id, message.seq, messages.next_seq(tx)
         )
-        threads.put(tx, "sip", "t", "201", message.conversation_id, message.seq)
+        external_threads.put(tx, "sip", "t", "201", message.conversation_id, message.seq)
 
     gateway.store.write(work)
     gateway.index()
@@ -138,7 +138,7 @@ def test_an_old_message_goes_with_everything_that_belongs_to_it(gateway: Gateway
     all_gone(gateway)
     assert rows(gateway) == {}
     assert not path.exists()
-    assert gateway.store.read(lambda tx: search.find(tx, "wombat", None, limit=9)).messages == []
+    assert gateway.store.read(lambda tx: full_text.find(tx, "wombat", None, limit=9)).messages == []
 
 
 def test_what_is_young_stays_and_the_conversation_with_it(gateway: Gateway) -> None:
@@ -158,17 +158,17 @@ def test_a_message_with_something_still_to_do_stays(gateway: Gateway) -> None:
     newest = came(gateway, "newest", days=399)
     job = Job(JobKind.PUSH, first.id, "push:webhook", target="webhook:201", about="received")
     gateway.store.write(lambda tx: jobs.add(tx, [job]))
-    assert keeping.outdated(gateway, OLD).waiting == 1
+    assert retention.outdated(gateway, OLD).waiting == 1
     all_gone(gateway)
     [kept] = gateway.store.read(lambda tx: conversations.page(tx, [NUMBER], limit=9))
     assert kept.last_seq == first.seq < newest.seq, "the list shows what is there"
 
     def die(tx: Connection) -> None:
-        [claimed] = jobs.claim(tx, "w", "push:webhook", 1, time.time() + 1)
-        jobs.die(tx, claimed, "gone")
+        [claimed] = jobs.lease(tx, "w", "push:webhook", 1, time.time() + 1)
+        jobs.give_up(tx, claimed, "gone")
 
     gateway.store.write(die)
-    assert keeping.outdated(gateway, OLD).given_up == 1
+    assert retention.outdated(gateway, OLD).given_up == 1
     all_gone(gateway)
     assert rows(gateway) == {}
 
@@ -177,7 +177,7 @@ def test_many_go_in_small_batches_and_nobody_waits(gateway: Gateway) -> None:
     peers = [f"+1303555{index % 20:04}" for index in range(2 * removal.BATCH + 10)]
     all_came(gateway, [(f"text of {peer}", {"peer": peer}) for peer in peers], days=400)
     came(gateway, "stays")
-    keeping.prune(gateway, OLD)
+    retention.prune(gateway, OLD)
     assert rows(gateway)["messages"] == removal.BATCH + 11
     assert all_gone(gateway) == 2
     assert rows(gateway) == {"messages": 1, "conversations": 1}
@@ -188,7 +188,7 @@ def test_the_dry_run_counts_what_then_goes(gateway: Gateway) -> None:
     came(gateway, "unrouted", days=400, peer=OTHER, routed=False)
     came(gateway, "stays", peer=OTHER)
     before = rows(gateway)
-    found = keeping.outdated(gateway, OLD)
+    found = retention.outdated(gateway, OLD)
     assert (found.messages, found.conversations, found.unrouted) == (2, 1, 1)
     assert (found.files, found.bytes) == (1, len(b"GIF89a, a picture"))
     assert rows(gateway) == before
@@ -202,7 +202,7 @@ def test_old_files_go_and_their_messages_say_so(gateway: Gateway) -> None:
     old = came(gateway, "look", days=100, media=(picture(gateway),))
     young = came(gateway, "and this", days=10, media=(picture(gateway),))
     ages = Ages(files=time.time() - 90 * DAY)
-    assert keeping.outdated(gateway, ages).files == 1
+    assert retention.outdated(gateway, ages).files == 1
     all_gone(gateway, ages)
     told = gateway.store.read(lambda tx: messages.by_id(tx, old.id))
     assert told is not None
@@ -234,7 +234,7 @@ def test_old_quarantine_and_revoked_devices_go_too(gateway: Gateway) -> None:
 def test_the_worker_prunes_by_the_environment(
     database: str, make_gateway: Callable[..., Gateway], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeping, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(retention, "PAUSE_SECONDS", 0.0)
     gateway = make_gateway(DESK, DATABASE_URL=database, KEEP_MESSAGES_DAYS="30")
     all_came(gateway, [(f"old {index}", {}) for index in range(removal.BATCH + 1)], days=31)
     came(gateway, "young", days=29)
@@ -247,8 +247,8 @@ def test_the_worker_prunes_by_the_environment(
 
 def test_without_an_age_nothing_goes(gateway: Gateway) -> None:
     came(gateway, "ancient", days=9999)
-    assert keeping.ages(gateway) == Ages()
-    assert not keeping.prune(gateway, keeping.ages(gateway))
+    assert retention.ages(gateway) == Ages()
+    assert not retention.prune(gateway, retention.ages(gateway))
     assert rows(gateway) == {"messages": 1, "conversations": 1}
 
 
@@ -263,7 +263,7 @@ def test_an_interrupted_removal_is_done_again(
     with monkeypatch.context() as broken:
         broken.setattr(removal, "remove", cut)
         with pytest.raises(RuntimeError):
-            keeping.prune(gateway, OLD)
+            retention.prune(gateway, OLD)
     assert gateway.store.read(lambda tx: messages.by_id(tx, message.id)) is not None
     all_gone(gateway)
     assert rows(gateway) == {}
@@ -286,16 +286,16 @@ def test_a_person_is_forgotten_and_nobody_else(gateway: Gateway) -> None:
     def work(tx: Connection) -> None:
         contacts.put(tx, Contact(PEER, "Ann"))
         contacts.put(tx, Contact(OTHER, "Bob"))
-        sightings.put(tx, "sandbox", Event.ERROR, f"4720 {PEER} is not in service.")
-        destinations.pause(tx, "email", time.time(), f"{PEER} is odd", config=False)
+        carrier_events.put(tx, "sandbox", CarrierEventKind.ERROR, f"4720 {PEER} is not in service.")
+        circuit_breakers.pause(tx, "email", time.time(), f"{PEER} is odd", config=False)
         body = b'{"from": "(303) 555-0177"'
         for content in (body, b"from=%2B13035550177", b"of +13035550188"):
             quarantine.add(tx, "sandbox", WebhookCall("POST", {}, "", content), "odd", content)
 
     gateway.store.write(work)
-    known = keeping.person(gateway, PEER)
+    known = retention.person(gateway, PEER)
     assert (len(known.messages), known.groups, len(known.quarantined)) == (3, 1, 2)
-    assert keeping.forget(gateway, PEER, known) == 3
+    assert retention.forget(gateway, PEER, known) == 3
 
     left = gateway.store.read(lambda tx: messages.find(tx, limit=9))
     assert [message.text for message in left] == ["another's in the group", "of another"]
@@ -304,10 +304,10 @@ def test_a_person_is_forgotten_and_nobody_else(gateway: Gateway) -> None:
     assert newest.seq > other.seq
     assert gateway.store.read(contacts.everybody) == [Contact(OTHER, "Bob")]
     assert rows(gateway) == {"messages": 2, "conversations": 2, "contacts": 1, "quarantine": 1}
-    assert keeping.person(gateway, PEER).messages == ()
-    seen = gateway.store.read(lambda tx: sightings.of(tx, "sandbox"))
-    assert seen[Event.ERROR].words == "4720 … is not in service."
-    [pause] = gateway.store.read(destinations.unwell)
+    assert retention.person(gateway, PEER).messages == ()
+    seen = gateway.store.read(lambda tx: carrier_events.of(tx, "sandbox"))
+    assert seen[CarrierEventKind.ERROR].words == "4720 … is not in service."
+    [pause] = gateway.store.read(circuit_breakers.unwell)
     assert pause.reason == "… is odd"
 
 
@@ -315,7 +315,7 @@ def test_what_was_sent_to_a_group_stays_whoever_is_named_first(gateway: Gateway)
     group_of(gateway, OTHER, "hello all")
     sent, _ = gateway.reply(DEVICE, Reply(text="hello", to=(PEER, OTHER)))
     done(gateway)
-    keeping.forget(gateway, PEER, keeping.person(gateway, PEER))
+    retention.forget(gateway, PEER, retention.person(gateway, PEER))
     assert gateway.store.read(lambda tx: messages.by_id(tx, sent.id)) is not None
 
 
@@ -331,7 +331,7 @@ def test_apps_that_knew_a_forgotten_person_load_anew(gateway: Gateway) -> None:
     seen = changes_since(gateway, device, before, 10)
     assert seen is not None
     assert not seen.reset
-    keeping.forget(gateway, PEER, keeping.person(gateway, PEER))
+    retention.forget(gateway, PEER, retention.person(gateway, PEER))
     anew = changes_since(gateway, device, before, 10)
     assert anew is not None
     assert anew.reset
@@ -365,18 +365,18 @@ def test_nothing_of_a_forgotten_person_is_left_in_sqlites_files(
         gateway.index()
     file = tmp_path / "textbridge.db"
     assert b"quokkas" in file.read_bytes() + file.with_name("textbridge.db-wal").read_bytes()
-    keeping.forget(gateway, PEER, keeping.person(gateway, PEER))
+    retention.forget(gateway, PEER, retention.person(gateway, PEER))
     assert gateway.store.write_anew()
     for path in tmp_path.glob("textbridge.db*"):
         content = path.read_bytes()
         assert b"uokkas" not in content, path
         assert PEER.encode() not in content, path
-    assert gateway.store.read(lambda tx: search.find(tx, "another", None, limit=1)).messages
+    assert gateway.store.read(lambda tx: full_text.find(tx, "another", None, limit=1)).messages
 
 
 def test_the_mark_of_a_reset_is_no_message_number_that_was_given_out(gateway: Gateway) -> None:
     came(gateway)
-    keeping.forget(gateway, PEER, keeping.person(gateway, PEER))
+    retention.forget(gateway, PEER, retention.person(gateway, PEER))
     marked = gateway.store.read(lambda tx: counters.value(tx, counters.RESET))
     assert marked == gateway.store.read(messages.latest_seq)
     assert gateway.store.read(lambda tx: attachments.by_id(tx, "none")) is None

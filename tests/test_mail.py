@@ -20,10 +20,10 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from services.config import MailSettings
-from services.errors import Kind, MailError
-from services.mail import Mailer
-from services.messages import Attachment, Message
+from services.config.sections import MailSettings
+from services.core.errors import Kind, MailError
+from services.core.messages import Attachment, Message
+from services.mail.mailer import Mailer
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 5 + b"\r\n.\r\n\n.\n\xff\xd9"
 PASSWORD = "correct horse"
@@ -344,7 +344,7 @@ def test_a_picture_without_a_text_says_so(server: Server, tmp_path: Path) -> Non
 def test_what_cannot_be_attached_is_named_with_its_reason(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.mail.ATTACHED_BYTES", 2000)
+    monkeypatch.setattr("services.mail.mailer.ATTACHED_BYTES", 2000)
     half = bytes(1000)
     media = (
         Attachment(name="late.jpg", content_type="image/jpeg"),
@@ -461,10 +461,10 @@ def test_a_server_that_stays_silent_is_tried_again(monkeypatch: pytest.MonkeyPat
 UNDER_GEVENT = """
 from gevent import monkey; monkey.patch_all()
 import sys
-from services.config import MailSettings
-from services.errors import MailError
-from services.mail import Mailer
-from services.messages import Message
+from services.config.sections import MailSettings
+from services.core.errors import MailError
+from services.mail.mailer import Mailer
+from services.core.messages import Message
 settings = MailSettings(host="127.0.0.1", port=int(sys.argv[1]), username=None, password=None,
                         encryption="none", from_address="texts@example.com", from_name=None)
 Mailer.seconds = 0.5
@@ -594,7 +594,7 @@ def test_a_mail_goes_encrypted_from_the_first_byte(
 ) -> None:
     with serving(ssl_context=certificate.context) as server:
         mailer(port=server.port, encryption=written).send(MESSAGE, "desk@example.com")
-        monkeypatch.setattr("services.mail.IMPLICIT_TLS_PORT", server.port)
+        monkeypatch.setattr("services.mail.mailer.IMPLICIT_TLS_PORT", server.port)
         mailer(port=server.port, encryption=None).send(MESSAGE, "desk@example.com")
         assert len(server.taken) == 2
 

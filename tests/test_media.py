@@ -20,15 +20,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from services.errors import Kind, MediaError, StorageUnwell
+from services.core.errors import Kind, MediaError, StorageUnwell
+from services.core.messages import Attachment, uuid7
 from services.http import Answer, Http
-from services.media import Kept, MediaStore
+from services.media.backend import MediaBackend
 from services.media.bucket import Bucket
 from services.media.folder import Folder
 from services.media.kinds import file_name, recognised, safe_inline
 from services.media.links import Links
-from services.media.place import Place
-from services.messages import Attachment, uuid7
+from services.media.media_store import Kept, MediaStore
 from tests.fakes.s3 import S3Server
 
 FILE_ID = "0190f3a2-7c1e-7abc-8def-0123456789ab"
@@ -63,7 +63,7 @@ def store(request: pytest.FixtureRequest, folder: Path, server: S3Server) -> Ite
     http.close()
 
 
-def media_store(place: Place, key: bytes = b"k" * 32) -> MediaStore:
+def media_store(place: MediaBackend, key: bytes = b"k" * 32) -> MediaStore:
     return MediaStore(place, Links(key, "https://sms.example.com"))
 
 
@@ -614,9 +614,9 @@ SLOW = """
 from gevent import monkey; monkey.patch_all()
 import sys
 from pathlib import Path
-from services.errors import MediaError
+from services.core.errors import MediaError
 from services.http import Http
-from services.media import MediaStore
+from services.media.media_store import MediaStore
 from services.media.folder import Folder
 from services.media.links import Links
 MediaStore.seconds = 0.5

@@ -11,21 +11,22 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from services.config import load
-from services.environment import load as load_environment
-from services.errors import ConfigError, MediaError, StorageUnwell
+from services.config.environment import load as load_environment
+from services.config.sections import S3Settings
+from services.config.variables import load
+from services.core.errors import ConfigError, MediaError, StorageUnwell
+from services.core.messages import Attachment, Device, Message, Status, uuid7
 from services.gateway import Gateway
 from services.http import Http
 from services.media import bucket as bucket_module
 from services.media import s3 as s3_module
 from services.media.bucket import Bucket, Moved
 from services.media.folder import Folder
-from services.media.s3 import S3, S3Settings
-from services.messages import Attachment, Device, Message, Status, uuid7
-from services.replies import Reply
+from services.media.s3 import S3
+from services.messaging.compose import Reply
 from services.store import attachments, jobs, messages
+from services.store.database.schema import jobs as table
 from services.store.jobs import JobKind
-from services.store.schema import jobs as table
 from tests.conftest import DESK, PEER
 from tests.fakes.s3 import BUCKET, SECRET_KEY, Fault, S3Server, signature
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from services.errors import SettingsConflict, SettingsError
+from services.core.errors import SettingsConflict, SettingsError
 from services.message_settings import MessageSettings, SettingsFile
-from services.settings_source import FILE, GOOD_COPY, open_settings
-from services.store import Store
+from services.operations.settings_source import FILE, GOOD_COPY, open_settings
+from services.store.database.store import Store
 from tests.conftest import DESK, NUMBER, settings_file
 
 CARRIERS = ["bandwidth", "sandbox"]

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import pytest
 
-from services.errors import InvalidWebhook
+from services.core.errors import InvalidWebhook
 from tests import payload_files
 from tests.payload_files import PROOFS, WireRequest
 

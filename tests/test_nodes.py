@@ -12,16 +12,18 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text, update
 
-from services import health
-from services.errors import StorageUnwell
+from services.core.errors import StorageUnwell
+from services.core.messages import Message, Status
+from services.delivery.worker import BEAT_SECONDS, Worker
 from services.gateway import Gateway
-from services.messages import Message, Status
-from services.store import Store, clock, jobs, messages, paces, statuses, workers
+from services.operations import health
+from services.store import jobs, messages, rate_limits, statuses, workers
+from services.store.database import clock
+from services.store.database.migrate import head
+from services.store.database.schema import counters
+from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
-from services.store.migrate import head
-from services.store.schema import counters
 from services.store.workers import WORKER_SILENT_SECONDS
-from services.worker import BEAT_SECONDS, Worker
 from tests.conftest import NUMBER, PEER
 from tests.waiting import eventually
 
@@ -56,10 +58,10 @@ def test_a_pace_is_kept_exactly_by_all_who_send_at_once(stores: list[Store]) -> 
     gate = threading.Barrier(4)
 
     def leaves(tx: Connection, name: str) -> bool:
-        if paces.wait(tx, name, 1000.0):
+        if rate_limits.wait(tx, name, 1000.0):
             return False
         time.sleep(0.001)
-        paces.count(tx, name, 4.0, 1000.0)
+        rate_limits.count(tx, name, 4.0, 1000.0)
         return True
 
     def send(index: int) -> list[str]:
@@ -220,7 +222,7 @@ def test_a_machine_whose_clock_is_wrong_buries_nobody(
 ) -> None:
     gateway = make_gateway(DATABASE_URL=postgres_url)
     gateway.store.write(lambda tx: jobs.add(tx, [Job(JobKind.PUSH, _kept(tx).id, "push:webhook")]))
-    gateway.store.write(lambda tx: jobs.claim(tx, "other", "push:webhook", 1, time.time() + 1))
+    gateway.store.write(lambda tx: jobs.lease(tx, "other", "push:webhook", 1, time.time() + 1))
     gateway.store.write(lambda tx: workers.beat(tx, "other", clock.now(tx)))
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + 3600)

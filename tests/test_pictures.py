@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from services.pictures import MOST_PIXELS, fit
+from services.media.resize import MOST_PIXELS, fit
 
 
 def noise(size: tuple[int, int], mode: str = "RGB") -> Image.Image:

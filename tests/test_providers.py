@@ -14,9 +14,9 @@ import requests
 import responses
 from responses.registries import OrderedRegistry
 
-from services import config
-from services.errors import InvalidWebhook, Kind, MediaError, SendError
-from services.messages import Attachment, Message, Parsed, Unreadable, WebhookCall
+from services.config import variables
+from services.core.errors import InvalidWebhook, Kind, MediaError, SendError
+from services.core.messages import Attachment, Message, Parsed, Unreadable, WebhookCall
 from services.providers import PROVIDERS
 from tests import payload_files
 from tests.payload_files import TAMPERINGS, tampered, understood, unsigned
@@ -226,7 +226,7 @@ def _secrets(carrier: str) -> list[str]:
     env = payload_files.settings(carrier)
     return [
         env[v.name]
-        for v in config.variables(cls.Settings, cls.prefix())
+        for v in variables.variables(cls.Settings, cls.prefix())
         if v.secret and v.name in env
     ]
 
@@ -335,11 +335,11 @@ def test_settings_are_taken_or_every_problem_is_named_at_once(
 ) -> None:
     cls = payload_files.provider_class(carrier)
 
-    loaded, problems = config.load(cls.Settings, cls.prefix(), case["env"])
+    loaded, problems = variables.load(cls.Settings, cls.prefix(), case["env"])
 
     assert sorted(problem.variable for problem in problems) == sorted(case["problems"])
     assert (loaded is None) == bool(case["problems"])
-    assert config.is_on(cls.Settings, cls.prefix(), case["env"])
+    assert variables.is_on(cls.Settings, cls.prefix(), case["env"])
 
 
 # The call that a carrier would make

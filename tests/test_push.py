@@ -13,15 +13,17 @@ from typing import Any
 import pytest
 from marshmallow import ValidationError
 
-from services import config
-from services.errors import Kind, PushError
+from services.config import variables
+from services.config.parsers import vapid_private_key
+from services.config.sections import VapidSettings
+from services.core.base64url import base64url, from_base64url
+from services.core.errors import Kind, PushError
+from services.core.messages import Device, Notice
 from services.http import Http, NotSent
-from services.messages import Device, Notice
 from services.push import CHANNELS
 from services.push.base import Channel
-from services.push.encryption import MOST, encrypt
-from services.push.jwt import base64url, from_base64url
-from services.push.vapid import Vapid, VapidSettings, contact, derived_key, private_key
+from services.push.webpush.encryption import MOST, encrypt
+from services.push.webpush.vapid import Vapid, contact, derived_key
 from tests.fakes.acrobits import FakeRelay
 from tests.fakes.push_services import (
     Answer,
@@ -47,7 +49,7 @@ def channel(name: str, service: PushService | None = None, *, hosts: bool = True
     """A channel that may reach the service."""
     cls = next(cls for cls in CHANNELS if cls.name == name)
     env = service.env if isinstance(service, Firebase | FakeRelay) else {}
-    settings, problems = config.load(cls.Settings, cls.prefix, env)
+    settings, problems = variables.load(cls.Settings, cls.prefix, env)
     assert settings is not None, problems
     allowed = (*OF_THE_OPERATOR, *([service.url] if service is not None and hosts else []))
     return cls(settings, surroundings(Http(), *allowed))
@@ -232,7 +234,7 @@ def test_a_proof_is_used_again_until_it_grows_old(
     assert vapid.authorization(service.url) == first
     assert vapid.authorization("https://elsewhere.example.com") != first
     now = time.time()
-    monkeypatch.setattr("services.push.vapid.time.time", lambda: now + 11.5 * 3600)
+    monkeypatch.setattr("services.push.webpush.vapid.time.time", lambda: now + 11.5 * 3600)
     assert vapid.authorization(service.url) != first
 
 
@@ -263,7 +265,7 @@ def test_the_example_of_the_standard_comes_out_as_it_says() -> None:
         b"When I grow up, I want to be a watermelon",
         RFC_8291["p256dh"],
         RFC_8291["auth"],
-        key=private_key(RFC_8291["key"]),
+        key=vapid_private_key(RFC_8291["key"]),
         salt=from_base64url(RFC_8291["salt"]),
     )
     assert base64url(body) == RFC_8291["body"]
@@ -311,7 +313,7 @@ def test_we_never_call_ourselves_localhost(
     ],
 )
 def test_a_wrong_setting_of_web_push_is_named(variable: str, written: str, said: str) -> None:
-    settings, [problem] = config.load(VapidSettings, "VAPID_", {f"VAPID_{variable}": written})
+    settings, [problem] = variables.load(VapidSettings, "VAPID_", {f"VAPID_{variable}": written})
     assert settings is None
     assert problem.variable == f"VAPID_{variable}"
     assert said in problem.reason
@@ -319,7 +321,7 @@ def test_a_wrong_setting_of_web_push_is_named(variable: str, written: str, said:
 
 def test_a_key_pair_of_before_can_be_kept() -> None:
     written = {"VAPID_PRIVATE_KEY": RFC_8291["key"], "VAPID_SUBJECT": "admin@example.com"}
-    settings, problems = config.load(VapidSettings, "VAPID_", written)
+    settings, problems = variables.load(VapidSettings, "VAPID_", written)
     assert problems == []
     assert settings is not None
     assert settings.private_key is not None
@@ -381,7 +383,7 @@ def test_the_key_file_may_be_named_or_given(firebase: Firebase, tmp_path: Path) 
     file.write_text(firebase.account)
     cls = next(cls for cls in CHANNELS if cls.name == "fcm")
     for written in (firebase.account, str(file)):
-        settings, problems = config.load(cls.Settings, "FCM_", {"FCM_SERVICE_ACCOUNT": written})
+        settings, problems = variables.load(cls.Settings, "FCM_", {"FCM_SERVICE_ACCOUNT": written})
         assert problems == []
         assert "PRIVATE" not in repr(settings)
 
@@ -397,7 +399,7 @@ def test_the_key_file_may_be_named_or_given(firebase: Firebase, tmp_path: Path) 
 )
 def test_a_wrong_key_file_is_named_and_not_shown(written: str, said: str) -> None:
     cls = next(cls for cls in CHANNELS if cls.name == "fcm")
-    _, [problem] = config.load(cls.Settings, "FCM_", {"FCM_SERVICE_ACCOUNT": written})
+    _, [problem] = variables.load(cls.Settings, "FCM_", {"FCM_SERVICE_ACCOUNT": written})
     assert problem.variable == "FCM_SERVICE_ACCOUNT"
     assert said in problem.reason
     assert "Firebase console" in problem.remedy

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from services import config
-from services.errors import Kind, PushError
+from services.config import variables
+from services.core.errors import Kind, PushError
+from services.core.messages import Device, Notice
 from services.http import Http
-from services.messages import Device, Notice
 from services.push.webhook import SignedWebhook, WebhookSettings
 from tests.push_files import surroundings
 
@@ -83,7 +83,7 @@ def channel() -> Iterator[Open]:
     http = Http()
 
     def opened(url: str) -> SignedWebhook:
-        settings, problems = config.load(
+        settings, problems = variables.load(
             WebhookSettings,
             SignedWebhook.prefix,
             {"PUSH_WEBHOOK_URL": url, "PUSH_WEBHOOK_SECRET": SECRET},
@@ -217,7 +217,7 @@ def test_a_receiver_that_never_answers_is_tried_again(
 
 @pytest.mark.parametrize("written", [SECRET, SECRET.removeprefix("whsec_")])
 def test_the_secret_may_be_written_with_or_without_its_prefix(written: str) -> None:
-    settings, problems = config.load(
+    settings, problems = variables.load(
         WebhookSettings,
         "PUSH_WEBHOOK_",
         {"PUSH_WEBHOOK_URL": "https://app.example.com/x/", "PUSH_WEBHOOK_SECRET": written},
@@ -250,7 +250,7 @@ def test_a_wrong_setting_is_named_with_its_remedy_and_not_shown(
         "PUSH_WEBHOOK_SECRET": SECRET,
     }
     env[f"PUSH_WEBHOOK_{variable}"] = written
-    settings, [problem] = config.load(WebhookSettings, "PUSH_WEBHOOK_", env)
+    settings, [problem] = variables.load(WebhookSettings, "PUSH_WEBHOOK_", env)
     assert settings is None
     assert problem.variable == f"PUSH_WEBHOOK_{variable}"
     assert said in problem.reason
@@ -261,12 +261,14 @@ def test_a_wrong_setting_is_named_with_its_remedy_and_not_shown(
 
 
 def test_the_remedy_makes_a_secret_that_is_accepted() -> None:
-    _, problems = config.load(WebhookSettings, "PUSH_WEBHOOK_", {"PUSH_WEBHOOK_URL": "http://a.b"})
+    _, problems = variables.load(
+        WebhookSettings, "PUSH_WEBHOOK_", {"PUSH_WEBHOOK_URL": "http://a.b"}
+    )
     [problem] = problems
     script = problem.remedy.partition('python3 -c "')[2].rstrip('"')
     printed: list[str] = []
     exec(script, {"print": printed.append})
-    _, problems = config.load(
+    _, problems = variables.load(
         WebhookSettings,
         "PUSH_WEBHOOK_",
         {"PUSH_WEBHOOK_URL": "http://a.b", "PUSH_WEBHOOK_SECRET": printed[0]},

@@ -14,13 +14,13 @@ from sqlalchemy import text
 
 from blueprints.api.changes import changes_since
 from blueprints.cli import register
+from services.core.messages import Attachment, Device, Message, Status
 from services.gateway import Gateway
-from services.messages import Attachment, Device, Message, Status
-from services.replies import Reply
-from services.restoring import NOT_IN_BACKUP, SKIPPED, restore
+from services.messaging.compose import Reply
+from services.operations.restore import NOT_IN_BACKUP, SKIPPED, restore
 from services.store import attachments, devices, jobs, messages, sign_ins, workers
-from services.store.backup import DATABASE, media_path
 from services.store.jobs import JobKind
+from services.store.maintenance.backup import DATABASE, media_path
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 
 DEVICE = Device(id="none", extension="201")
@@ -121,9 +121,9 @@ def test_what_was_being_done_begins_anew_however_old_the_backup_is(
 ) -> None:
     def claim(tx: object) -> None:
         workers.beat(tx, "w", time.time())  # type: ignore[arg-type]
-        [send] = jobs.claim(tx, "w", "send:sandbox", 9, time.time() + 1)  # type: ignore[arg-type]
+        [send] = jobs.lease(tx, "w", "send:sandbox", 9, time.time() + 1)  # type: ignore[arg-type]
         jobs.start(tx, send)  # type: ignore[arg-type]
-        jobs.claim(tx, "w", "push:webhook", 9, time.time() + 1)  # type: ignore[arg-type]
+        jobs.lease(tx, "w", "push:webhook", 9, time.time() + 1)  # type: ignore[arg-type]
         tx.execute(text("UPDATE jobs SET created_at = 1, attempts = 7"))  # type: ignore[attr-defined]
 
     first.store.write(claim)
@@ -209,7 +209,7 @@ def test_a_backup_of_a_newer_version_is_refused(
     backup: Path, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = elsewhere()
-    monkeypatch.setattr("services.restoring.head", lambda: "0001")
+    monkeypatch.setattr("services.operations.restore.head", lambda: "0001")
     told = flask(gateway, "restore", str(backup), code=1).stderr
     assert "newer Textbridge" in told
 

@@ -13,26 +13,26 @@ from sqlalchemy import select, update
 
 from app import create_app
 from blueprints.ringotel import webhook_url
-from services import config
-from services.errors import Kind, PushError
+from services.config import variables
+from services.core.errors import Kind, PushError
+from services.core.messages import Attachment, Device, Message, Status
 from services.gateway import Gateway
-from services.guesses import Guesses
 from services.http import Http, NotSent
-from services.messages import Attachment, Device, Message, Status
-from services.push.ringotel import Ringotel
-from services.push.ringotel_api import Api
+from services.operations.login_throttle import Guesses
+from services.push.ringotel.api import Api
+from services.push.ringotel.channel import Ringotel
 from services.store import (
     attachments,
+    circuit_breakers,
     conversations,
     dead_letters,
-    destinations,
     jobs,
     messages,
     statuses,
 )
+from services.store.database.schema import jobs as job_table
+from services.store.database.schema import messages as message_table
 from services.store.jobs import JobKind
-from services.store.schema import jobs as job_table
-from services.store.schema import messages as message_table
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.fakes.bandwidth import Answer
 from tests.fakes.ringotel import ORG, TOKEN, FakeRingotel
@@ -76,7 +76,7 @@ class Office:
         """Do everything that is or will be due, as if no time had to pass."""
         work(self.gateway)
         self.gateway.store.write(lambda tx: tx.execute(update(job_table).values(due=0.0)))
-        self.gateway.store.write(destinations.resume_all)
+        self.gateway.store.write(circuit_breakers.resume_all)
         work(self.gateway)
 
 
@@ -374,7 +374,7 @@ def test_a_failed_answer_is_told_to_its_writer(office: Open, ringotel: FakeRingo
 def test_what_was_written_elsewhere_is_not_told_in_ringotel(
     office: Open, ringotel: FakeRingotel
 ) -> None:
-    from services.replies import Reply
+    from services.messaging.compose import Reply
 
     desk = office()
     desk.gateway.reply(Device(id="d", extension="201"), Reply(text="x", to=(PEER,), client_id="7"))
@@ -439,7 +439,7 @@ def test_a_wrong_key_pauses_the_channel_and_loses_nothing(
     desk = office(RINGOTEL_TOKEN="another-key")
     receive(desk.gateway)
     work(desk.gateway)
-    [pause] = desk.gateway.store.read(destinations.unwell)
+    [pause] = desk.gateway.store.read(circuit_breakers.unwell)
     assert (pause.name, pause.config) == ("push:ringotel", True)
     assert "RINGOTEL_TOKEN" in pause.reason
     statement = select(message_table.c.status)
@@ -465,7 +465,7 @@ def test_the_commands_print_the_address_and_check_the_key(
 
 def test_settings_are_checked_and_the_key_is_hidden() -> None:
     env = {"RINGOTEL_TOKEN": "two words", "RINGOTEL_API_URL": "x"}
-    settings, problems = config.load(Ringotel.Settings, "RINGOTEL_", env)
+    settings, problems = variables.load(Ringotel.Settings, "RINGOTEL_", env)
     assert settings is None
     named = [problem.variable for problem in problems]
     assert named == ["RINGOTEL_TOKEN", "RINGOTEL_API_URL", "RINGOTEL_ORG_ID"]

@@ -13,8 +13,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
+from services.core.messages import Message
 from services.gateway import Gateway
-from services.messages import Message
 from services.store import devices
 from tests.conftest import NUMBER, PEER, settings_file
 

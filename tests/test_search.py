@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, text
 
+from services.core.messages import Message
+from services.delivery.worker import Worker
 from services.gateway import Gateway
-from services.messages import Message
-from services.store import Store, messages, search, search_postgres, search_sqlite
-from services.worker import Worker
+from services.store import messages
+from services.store.database.store import Store
+from services.store.search import full_text, postgres_index, sqlite_index
 from tests.conftest import DESK, NUMBER, PEER
 from tests.migrating import upgrade
 
@@ -42,7 +44,7 @@ def keep(store: Store, said: str, number: str = NUMBER) -> int:
 
 
 def index(store: Store, most: int = 500) -> int:
-    return store.write(lambda tx: search.index(tx, most))
+    return store.write(lambda tx: full_text.index(tx, most))
 
 
 def find(
@@ -52,7 +54,7 @@ def find(
     limit: int = 50,
     before: int | None = None,
 ) -> list[str]:
-    found = store.read(lambda tx: search.find(tx, typed, numbers, limit=limit, before=before))
+    found = store.read(lambda tx: full_text.find(tx, typed, numbers, limit=limit, before=before))
     return [message.text for message in found.messages]
 
 
@@ -160,10 +162,10 @@ VOCABULARY = ("a", "an", "ant", "ants", "anthem", "anthill", "bee", "beehive", "
 
 def small_steps(patch: pytest.MonkeyPatch) -> None:
     """As if the few messages of a test were very many."""
-    patch.setattr(search_sqlite, "STEPS", (2, 3))
-    patch.setattr(search_sqlite, "FEW", 5)
-    patch.setattr(search_postgres, "STEPS", (2, 5))
-    patch.setattr(search_postgres, "FEW", 3)
+    patch.setattr(sqlite_index, "STEPS", (2, 3))
+    patch.setattr(sqlite_index, "FEW", 5)
+    patch.setattr(postgres_index, "STEPS", (2, 5))
+    patch.setattr(postgres_index, "FEW", 3)
 
 
 @pytest.mark.parametrize("small", [True, False], ids=["small", "usual"])
@@ -212,7 +214,7 @@ def pages(store: Store, typed: str, numbers: Sequence[str] | None, limit: int) -
     before: int | None = None
     while True:
         page = store.read(
-            lambda tx, b=before: search.find(tx, typed, numbers, limit=limit, before=b)
+            lambda tx, b=before: full_text.find(tx, typed, numbers, limit=limit, before=b)
         )
         found += page.messages
         if page.before is None:
@@ -234,7 +236,7 @@ def test_one_search_looks_at_a_bounded_number_of_messages(
         index(store, 500)
         statements: list[str] = []
         with watching(store, statements):
-            page = store.read(lambda tx: search.find(tx, "morning order", [NUMBER], limit=9))
+            page = store.read(lambda tx: full_text.find(tx, "morning order", [NUMBER], limit=9))
         assert page.messages == []
         assert (page.before or 0) > size - 60
         asked.append(len(statements))
@@ -247,14 +249,14 @@ def test_what_few_messages_have_is_found_at_once_however_old(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_steps(monkeypatch)
-    monkeypatch.setattr(search_postgres, "FEW", 10)
+    monkeypatch.setattr(postgres_index, "FEW", 10)
     keep(store, "morning treasure")
     for _ in range(100):
         keep(store, "morning order trees")
     index(store)
     for typed in ("treasure", "treas", "morning treasur", "treasure morning"):
         for numbers in ([NUMBER], [NUMBER, OTHER], None):
-            found = store.read(lambda tx, t=typed, n=numbers: search.find(tx, t, n, limit=9))
+            found = store.read(lambda tx, t=typed, n=numbers: full_text.find(tx, t, n, limit=9))
             assert [message.text for message in found.messages] == ["morning treasure"], typed
             assert found.before is None
 
@@ -307,7 +309,7 @@ def test_workers_that_index_at_once_index_everything_once(
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(lambda turn: index(workers[turn % 4], 7), range(20)))
     assert sum(done) == len(seqs)
-    assert not store.read(search.is_behind)
+    assert not store.read(full_text.is_behind)
     assert find(store, "word99") == ["word99"]
     for worker in workers:
         worker.close()
@@ -323,14 +325,14 @@ def test_a_word_begins_with_what_was_typed_also_among_the_newest(store: Store) -
 def test_what_is_indexed_during_a_search_is_found_once(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = search._not_indexed
+    look = full_text._not_indexed
 
     def look_and_index(tx: Connection, *rest: Any) -> list[int]:
         found = look(tx, *rest)
-        search.index(tx)
+        full_text.index(tx)
         return found
 
-    monkeypatch.setattr(search, "_not_indexed", look_and_index)
+    monkeypatch.setattr(full_text, "_not_indexed", look_and_index)
     keep(store, "hello")
     assert find(store, "hello") == ["hello"]
 
@@ -341,11 +343,11 @@ def test_the_worker_keeps_the_index_up_to_date(
     gateway = make_gateway(DESK, DATABASE_URL=database)
     for _ in range(3):
         keep(gateway.store, "hello")
-    assert gateway.store.read(search.is_behind)
+    assert gateway.store.read(full_text.is_behind)
     with Worker(gateway) as worker:
         worker.turn()
         worker.finish(lambda: None)
-    assert not gateway.store.read(search.is_behind)
+    assert not gateway.store.read(full_text.is_behind)
     assert len(find(gateway.store, "hello")) == 3
 
 
@@ -369,6 +371,6 @@ def test_messages_from_before_the_index_are_in_it(database: str, tmp_path: Path)
         )
         connection.commit()
     store.migrate()
-    assert not store.read(search.is_behind)
+    assert not store.read(full_text.is_behind)
     assert find(store, "ago") == ["from long ago"]
     store.close()

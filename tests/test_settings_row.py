@@ -10,15 +10,15 @@ import psycopg
 import pytest
 from sqlalchemy import event, text
 
+import services.delivery.worker
 import services.message_settings
-import services.worker
-from services.environment import load
-from services.errors import SettingsConflict, SettingsError, StorageUnwell
+from services.config.environment import load
+from services.core.errors import SettingsConflict, SettingsError, StorageUnwell
+from services.core.messages import Message
+from services.delivery.worker import Worker
 from services.gateway import Gateway
-from services.messages import Message
-from services.settings_source import FILE
+from services.operations.settings_source import FILE
 from services.store import unrouted
-from services.worker import Worker
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.server import Server
 from tests.waiting import eventually
@@ -234,7 +234,7 @@ def test_a_file_that_cannot_be_taken_over_stops_the_start_in_words(
 def test_a_text_taken_in_with_the_settings_of_before_is_delivered_all_the_same(
     node: Node, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services.worker, "ROUTE_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(services.delivery.worker, "ROUTE_AGAIN_SECONDS", 0.0)
     web, delivery = node(), node()
     sandbox = web.providers["sandbox"]
     with Worker(delivery) as worker:

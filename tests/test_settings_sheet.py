@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies
 
-from services.errors import EntryRefused, SettingsConflict, SettingsError
+from services.core.errors import EntryRefused, SettingsConflict, SettingsError
+from services.core.messages import clean
 from services.message_settings import EXTENSION, MessageSettings, NumberSetting, SettingsFile, sheet
 from services.message_settings.edits import Edit, edit_all, remove_all
 from services.message_settings.imports import plan, take_in
 from services.message_settings.search import found
-from services.messages import clean
-from services.settings_source import FILE, GOOD_COPY
+from services.operations.settings_source import FILE, GOOD_COPY
 from tests.conftest import NUMBER, settings_file
 
 CARRIERS = ["bandwidth", "voipms", "sandbox"]

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from app import create_app
-from services.environment import load
-from services.errors import ConfigError, RequestRefused
+from services.config.environment import load
+from services.core.errors import ConfigError, RequestRefused
+from services.core.messages import Attachment, Device, Message
 from services.gateway import Gateway
-from services.messages import Attachment, Device, Message
-from services.replies import Reply
-from services.store import attachments, clock, devices, messages, people
+from services.messaging.compose import Reply
+from services.store import attachments, devices, messages
+from services.store.database import clock
+from services.store.maintenance import people
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.test_gateway import receive, work
 

@@ -21,26 +21,26 @@ from sqlalchemy import Connection, func, select, text
 from sqlalchemy.event import listen
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from services.errors import RequestRefused, StorageUnwell
-from services.messages import DeliveryStatus, Message, Status, advances
+from services.core.errors import RequestRefused, StorageUnwell
+from services.core.messages import DeliveryStatus, Message, Status, advances
 from services.store import (
-    Store,
+    circuit_breakers,
     conversations,
-    destinations,
     devices,
     jobs,
     messages,
-    paces,
-    removal,
-    search,
+    rate_limits,
     statuses,
     workers,
 )
-from services.store.engine import sqlite_fault
+from services.store.database.engine import sqlite_fault
+from services.store.database.schema import messages as table
+from services.store.database.schema import metadata
+from services.store.database.store import Store
+from services.store.database.write_lock import WriteLock
 from services.store.jobs import Job, JobKind
-from services.store.schema import messages as table
-from services.store.schema import metadata
-from services.store.turn import Turn
+from services.store.maintenance import removal
+from services.store.search import full_text
 from tests.conftest import NUMBER, PEER
 from tests.migrating import upgrade
 from tests.server import ROOT
@@ -96,7 +96,7 @@ def test_what_was_stored_before_an_index_was_exchanged_is_all_there(
     send(store, outbound(client_id="c1"))
     send(store, outbound())
     add_jobs(store, Job(JobKind.PUSH, held.id, "push:webhook"))
-    store.write(search.index)
+    store.write(full_text.index)
     store.write(lambda tx: removal.remove(tx, [gone.id]))
     before = store.read(lambda tx: tx.execute(select(table).order_by(table.c.seq)).all())
     store.migrate()
@@ -118,7 +118,7 @@ def texts_with(store: Store, word: str) -> list[str]:
     index = "SELECT count(*) FROM search_index"
     kept = store.read(lambda tx: tx.execute(select(func.count()).select_from(table)).scalar())
     assert store.read(lambda tx: tx.execute(text(index)).scalar()) == kept
-    found = store.read(lambda tx: search.find(tx, word, None, limit=5))
+    found = store.read(lambda tx: full_text.find(tx, word, None, limit=5))
     return [message.text for message in found.messages]
 
 
@@ -162,7 +162,7 @@ def test_a_sqlite_with_the_fault_of_the_log_is_used_without_the_log(
     before.migrate()
     kept = keep(before, inbound())
     before.close()
-    monkeypatch.setattr("services.store.engine.sqlite_version", lambda: version)
+    monkeypatch.setattr("services.store.database.engine.sqlite_version", lambda: version)
     store = Store(None, tmp_path)
     found = store.read(lambda tx: [tx.execute(text(f"PRAGMA {name}")).scalar() for name in PRAGMAS])
     assert found == ([2, 1, "wal"] if sound else [3, 1, "delete"])
@@ -235,7 +235,7 @@ def test_sequence_numbers_become_visible_in_their_order(store: Store) -> None:
 def test_a_locked_database_is_said_to_be_unwell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.store.engine.BUSY_MILLISECONDS", 50)
+    monkeypatch.setattr("services.store.database.engine.BUSY_MILLISECONDS", 50)
     store = Store(None, tmp_path)
     store.migrate()
     other = Store(None, tmp_path)
@@ -362,7 +362,7 @@ def add_jobs(store: Store, *new: Job) -> None:
 
 
 def claim(store: Store, destination: str = "d", limit: int = 10, owner: str = "w") -> list[Job]:
-    return store.write(lambda tx: jobs.claim(tx, owner, destination, limit, time.time()))
+    return store.write(lambda tx: jobs.lease(tx, owner, destination, limit, time.time()))
 
 
 def a_job(store: Store, target: str = "t", lane: str = "", **more: object) -> Job:
@@ -429,7 +429,7 @@ def test_a_worker_that_lost_its_lease_cannot_finish_the_job(store: Store) -> Non
     add_jobs(store, a_job(store))
     (job,) = claim(store, owner="old")
     store.write(lambda tx: workers.beat(tx, "new", time.time()))
-    (orphan,) = store.write(jobs.orphans)
+    (orphan,) = store.write(jobs.abandoned)
     store.write(lambda tx: jobs.retry(tx, orphan, time.time(), "interrupted"))
     claim(store, owner="new")
     assert store.write(lambda tx: jobs.done(tx, job)) is False
@@ -582,10 +582,10 @@ def test_an_old_pairing_code_is_refused(store: Store, monkeypatch: pytest.Monkey
 
 def test_the_bell_wakes_those_who_wait(store: Store, tmp_path: Path, database: str) -> None:
     other = Store(database or None, tmp_path)
-    rung = other.bell.listen()
+    rung = other.notifier.subscribe()
     store.write(lambda tx: None)
-    assert other.bell.wait(5.0, rung) is True
-    assert other.bell.wait(0.05, rung + 1) is False
+    assert other.notifier.wait(5.0, rung) is True
+    assert other.notifier.wait(0.05, rung + 1) is False
     other.close()
 
 
@@ -600,12 +600,12 @@ def test_a_read_that_fails_is_said_to_be_unwell(tmp_path: Path) -> None:
 def test_whoever_waits_to_write_is_woken_by_the_one_who_has_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.store.turn.LOOK_SECONDS", 3600.0)
-    monkeypatch.setattr("services.store.turn.MOST_SECONDS", 7200.0)
-    turns = [Turn(tmp_path / "write.lock") for _ in range(4)]
+    monkeypatch.setattr("services.store.database.write_lock.LOOK_SECONDS", 3600.0)
+    monkeypatch.setattr("services.store.database.write_lock.MOST_SECONDS", 7200.0)
+    turns = [WriteLock(tmp_path / "write.lock") for _ in range(4)]
     had = []
 
-    def take(turn: Turn) -> None:
+    def take(turn: WriteLock) -> None:
         with turn.taken():
             had.append(turn)
 
@@ -717,8 +717,8 @@ def test_a_pace_lets_a_burst_pass_and_then_one_after_the_other(store: Store) -> 
     now, left = 1000.0, []
 
     def ask(tx: Connection) -> float:
-        if not (wait := paces.wait(tx, "carrier", now)):
-            paces.count(tx, "carrier", 4.0, now)
+        if not (wait := rate_limits.wait(tx, "carrier", now)):
+            rate_limits.count(tx, "carrier", 4.0, now)
         return wait
 
     while len(left) < 20:
@@ -728,7 +728,7 @@ def test_a_pace_lets_a_burst_pass_and_then_one_after_the_other(store: Store) -> 
             left.append(now)
     assert left[:5] == [1000.0] * 5
     assert [round(b - a, 3) for a, b in itertools.pairwise(left[5:])] == [0.25] * 14
-    assert store.write(lambda tx: paces.wait(tx, "another", now)) == 0.0
+    assert store.write(lambda tx: rate_limits.wait(tx, "another", now)) == 0.0
 
 
 # Destinations
@@ -738,11 +738,13 @@ def test_a_pause_that_was_asked_for_outlasts_what_had_begun_before(store: Store)
     now = time.time()
 
     def unwell() -> list[str]:
-        return [pause.name for pause in store.read(destinations.unwell)]
+        return [pause.name for pause in store.read(circuit_breakers.unwell)]
 
     def pause(seconds: float, *, config: bool) -> None:
-        store.write(lambda tx: destinations.pause(tx, "d", now + seconds, "busy", config=config))
-        store.write(lambda tx: destinations.resume(tx, "d"))
+        store.write(
+            lambda tx: circuit_breakers.pause(tx, "d", now + seconds, "busy", config=config)
+        )
+        store.write(lambda tx: circuit_breakers.resume(tx, "d"))
 
     pause(600, config=False)
     assert unwell() == ["d"]
@@ -755,14 +757,14 @@ def test_a_pause_that_was_asked_for_outlasts_what_had_begun_before(store: Store)
 def test_while_another_process_writes_for_too_long_all_who_wait_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.store.turn.MOST_SECONDS", 0.3)
+    monkeypatch.setattr("services.store.database.write_lock.MOST_SECONDS", 0.3)
     store = Store(None, tmp_path)
     store.migrate()
     names = [f"n{index}" for index in range(8)]
 
     def write(name: str) -> str:
         try:
-            store.write(lambda tx: paces.count(tx, name, 1.0, 0.0))
+            store.write(lambda tx: rate_limits.count(tx, name, 1.0, 0.0))
         except StorageUnwell as error:
             return str(error)
         return "written"

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
+from services.core.messages import Device, Message
+from services.delivery.call_batching import BatchedCall
 from services.gateway import Gateway
-from services.messages import Device, Message
-from services.replies import Reply
-from services.store import Store, jobs, messages
-from services.store.engine import WRITE, sqlite_fault
+from services.messaging.compose import Reply
+from services.store import jobs, messages
+from services.store.database.engine import WRITE, sqlite_fault
+from services.store.database.store import Store
 from services.store.jobs import Job
-from services.together import Together
 from tests.conftest import DESK, NUMBER
 from tests.fakes.receiver import Receiver
 from tests.waiting import eventually
@@ -71,7 +72,7 @@ def test_whoever_comes_before_the_work_begins_is_served_by_it() -> None:
         go.wait(20)
         calls.append(list(gathered()))
 
-    together = Together[int](do)
+    together = BatchedCall[int](do)
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(together, 0)
         begun.wait(20)
@@ -91,7 +92,7 @@ def test_what_fails_fails_for_all_it_was_done_for_and_for_nobody_else() -> None:
         if 1 in gathered():
             raise ValueError("no")
 
-    together = Together[int](do)
+    together = BatchedCall[int](do)
     with pytest.raises(ValueError, match="no"):
         together(1)
     together(2)

@@ -15,13 +15,9 @@ from urllib.parse import urlencode
 import pytest
 import requests
 
-from services import config
-from services.errors import InvalidWebhook, Kind, SendError
-from services.http import Answer, Http
-from services.media import MediaStore
-from services.media.folder import Folder
-from services.media.links import Links
-from services.messages import (
+from services.config import variables
+from services.core.errors import InvalidWebhook, Kind, SendError
+from services.core.messages import (
     Attachment,
     DeliveryStatus,
     Message,
@@ -30,6 +26,10 @@ from services.messages import (
     WebhookCall,
     uuid7,
 )
+from services.http import Answer, Http
+from services.media.folder import Folder
+from services.media.links import Links
+from services.media.media_store import MediaStore
 from services.providers.base import Surroundings
 from services.providers.twilio import Twilio
 from services.providers.twilio_signature import require_signature, signature
@@ -362,7 +362,7 @@ class HastyHttp(Http):
 
 
 def carrier(fake: FakeTwilio, app_url: str = "https://sms.example.com", **env: str) -> Twilio:
-    settings, problems = config.load(Twilio.Settings, "TWILIO_", {**fake.env, **env})
+    settings, problems = variables.load(Twilio.Settings, "TWILIO_", {**fake.env, **env})
     assert settings is not None, problems
     return Twilio(settings, Surroundings(HastyHttp(fake), "", app_url))
 

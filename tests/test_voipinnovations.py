@@ -14,19 +14,19 @@ import requests
 from sqlalchemy import update
 
 from app import create_app
-from services import config
-from services.errors import Kind, RequestRefused, SendError, StorageUnwell
+from services.config import variables
+from services.core.errors import Kind, RequestRefused, SendError, StorageUnwell
+from services.core.messages import Attachment, Message, WebhookCall
 from services.gateway import Gateway
 from services.http import Answer as HttpAnswer
 from services.http import Http
-from services.messages import Attachment, Message, WebhookCall
 from services.providers.base import Surroundings
 from services.providers.voipinnovations import VoipInnovations
 from services.store import jobs, messages, quarantine
+from services.store.database.schema import messages as message_table
+from services.store.database.schema import quarantine as quarantine_table
 from services.store.jobs import JobKind
 from services.store.messages import REPEAT_SECONDS
-from services.store.schema import messages as message_table
-from services.store.schema import quarantine as quarantine_table
 from tests.fakes.bandwidth import Answer, Trouble
 from tests.fakes.voipinnovations import FakeVoipInnovations
 
@@ -55,7 +55,7 @@ class HastyHttp(Http):
 
 
 def carrier(fake: FakeVoipInnovations, http: Http | None = None, **env: str) -> VoipInnovations:
-    settings, problems = config.load(VoipInnovations.Settings, "APIDAZE_", {**fake.env, **env})
+    settings, problems = variables.load(VoipInnovations.Settings, "APIDAZE_", {**fake.env, **env})
     assert settings is not None, problems
     around = Surroundings(http or Http(), "a-webhook-token", "https://sms.example.com")
     return VoipInnovations(settings, around)

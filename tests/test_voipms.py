@@ -10,16 +10,24 @@ from typing import Any
 import pytest
 import requests
 
-from services import config
-from services.errors import Kind, RequestRefused, SendError
+from services.config import variables
+from services.core.errors import Kind, RequestRefused, SendError
+from services.core.messages import (
+    Attachment,
+    Device,
+    Message,
+    Parsed,
+    Status,
+    Unreadable,
+    WebhookCall,
+)
 from services.gateway import Gateway
 from services.http import Answer, Http
-from services.messages import Attachment, Device, Message, Parsed, Status, Unreadable, WebhookCall
+from services.messaging.compose import Reply
 from services.providers import voipms_lists
 from services.providers.base import Finding, Surroundings
 from services.providers.voipms import VoipMs
 from services.providers.voipms_webhook import from_callback
-from services.replies import Reply
 from tests.conftest import DESK
 from tests.fakes.bandwidth import Answer as OddAnswer
 from tests.fakes.bandwidth import Trouble
@@ -54,7 +62,7 @@ class HastyHttp(Http):
 
 
 def carrier(fake: FakeVoipMs, http: Http | None = None, **env: str) -> VoipMs:
-    settings, problems = config.load(VoipMs.Settings, "VOIPMS_", {**fake.env, **env})
+    settings, problems = variables.load(VoipMs.Settings, "VOIPMS_", {**fake.env, **env})
     assert settings is not None, problems
     return VoipMs(settings, Surroundings(http or Http(), TOKEN, "https://x.example"))
 

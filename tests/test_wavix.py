@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 import requests
 
-from services import config
-from services.errors import InvalidWebhook, Kind, MediaError, SendError
+from services.config import variables
+from services.core.errors import InvalidWebhook, Kind, MediaError, SendError
+from services.core.messages import Attachment, DeliveryStatus, Message, Parsed, Status, WebhookCall
 from services.http import Answer as HttpAnswer
 from services.http import Http
-from services.media import MediaStore
 from services.media.folder import Folder
 from services.media.links import Links
-from services.messages import Attachment, DeliveryStatus, Message, Parsed, Status, WebhookCall
+from services.media.media_store import MediaStore
+from services.messaging.compose import _parts
 from services.providers.base import Surroundings
 from services.providers.wavix import Wavix
-from services.replies import _parts
 from tests.fakes.bandwidth import Answer, Trouble
 from tests.fakes.wavix import FakeWavix
 
@@ -53,7 +53,7 @@ class HastyHttp(Http):
 def carrier(
     fake: FakeWavix, http: Http | None = None, app_url: str = "https://x.example", **env: str
 ) -> Wavix:
-    settings, problems = config.load(Wavix.Settings, "WAVIX_", {**fake.env, **env})
+    settings, problems = variables.load(Wavix.Settings, "WAVIX_", {**fake.env, **env})
     assert settings is not None, problems
     return Wavix(settings, Surroundings(http or Http(), "a-webhook-token", app_url))
 

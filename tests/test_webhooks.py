@@ -10,9 +10,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from app import create_app
+from services.core.messages import Message, Unreadable, clean
 from services.gateway import Gateway
-from services.messages import Message, Unreadable, clean
-from services.store import schema
+from services.store.database import schema
 from tests import payload_files
 from tests.payload_files import TAMPERINGS, WireRequest, tampered, unsigned
 
@@ -128,7 +128,7 @@ def test_storage_that_cannot_keep_it_says_503_and_never_2xx(
     client, gateway = opened("bandwidth")
     request = payload_files.read_request(payload_files.FOLDER / "bandwidth" / "receive_sms.http")
     with gateway.store.engine.connect() as blocker:
-        monkeypatch.setattr("services.store.engine.BUSY_MILLISECONDS", 50)
+        monkeypatch.setattr("services.store.database.engine.BUSY_MILLISECONDS", 50)
         gateway.store.let_go()
         blocker.execution_options(textbridge_write=True)
         blocker.execute(select(1))

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from app import create_app
 from blueprints.ringotel import webhook_url
+from services.core.messages import Message
 from services.gateway import Gateway
-from services.messages import Message
 from services.store.jobs import Job
 from tests import payload_files
 from tests.admin.conftest import PASSWORD

@@ -12,7 +12,7 @@ from flask import Blueprint, Flask, Response
 from blueprints.acrobits import fetch, reports, send
 from blueprints.acrobits.calls import Call, answer, read_call
 from blueprints.errors import retry_after
-from services.errors import RequestRefused, StorageUnwell
+from services.core.errors import RequestRefused, StorageUnwell
 from services.gateway import Gateway
 
 CALLS: dict[str, Callable[[Gateway, Call], dict[str, Any]]] = {

@@ -11,9 +11,9 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from blueprints.api.auth import count_wrong, seen
 from blueprints.webhooks import whole_body
-from services.errors import RequestRefused
+from services.core.errors import RequestRefused
+from services.core.messages import Device, WebhookCall, clean
 from services.gateway import Gateway
-from services.messages import Device, WebhookCall, clean
 from services.providers.base import same
 from services.store import devices
 

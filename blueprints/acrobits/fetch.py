@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from blueprints.acrobits.calls import Call
+from services.core.messages import Direction, Message, message_object, rfc3339
 from services.gateway import Gateway
-from services.messages import Direction, Message, message_object, rfc3339
-from services.push.acrobits import stream_id
-from services.push.acrobits_files import CONTENT_TYPE, written
-from services.push.wording import heading
-from services.store import conversations, history, messages
+from services.push.acrobits.channel import stream_id
+from services.push.acrobits.files import CONTENT_TYPE, written
+from services.push.ringotel.chat_text import heading
+from services.store import conversations, messages, transcripts
 from services.store.jobs import FILES_PATIENCE_SECONDS
 
 PAGE = 500  # the app asks again for what follows
@@ -52,8 +52,8 @@ def _page(tx: Connection, numbers: list[str], direction: Direction, known: str) 
     """What follows the last that an app knows; an id that was never given out is no id."""
     after = int(known) if known.isascii() and known.isdigit() and len(known) <= 18 else None
     if after is None or after > messages.latest_seq(tx):
-        return history.page(tx, numbers, direction, limit=NEWEST)
-    return history.page(tx, numbers, direction, limit=PAGE, after=after)
+        return transcripts.page(tx, numbers, direction, limit=NEWEST)
+    return transcripts.page(tx, numbers, direction, limit=PAGE, after=after)
 
 
 def _settled(received: list[Message]) -> list[Message]:

@@ -9,9 +9,9 @@ from typing import Any
 from marshmallow import ValidationError
 
 from blueprints.acrobits.calls import Call
-from services.errors import RequestRefused
+from services.core.errors import RequestRefused
 from services.gateway import Gateway
-from services.push.acrobits import Acrobits
+from services.push.acrobits.channel import Acrobits
 from services.store import devices
 
 

@@ -11,16 +11,16 @@ import structlog
 from sqlalchemy import Connection
 
 from blueprints.acrobits.calls import Call
-from blueprints.api.door import MOST_FILE
-from services.errors import MediaError, RequestRefused
+from blueprints.api.declare import MOST_FILE
+from services.core.errors import MediaError, RequestRefused
+from services.core.messages import Attachment, Message, uuid7
 from services.gateway import Gateway
-from services.media import fetching
-from services.messages import Attachment, Message, uuid7
+from services.media import fetch
+from services.messaging.compose import Reply
+from services.messaging.uploads import take
 from services.providers.addresses import is_at
-from services.push.acrobits_files import CONTENT_TYPE, Offered, read
-from services.replies import Reply
+from services.push.acrobits.files import CONTENT_TYPE, Offered, read
 from services.store import messages
-from services.uploads import take
 
 log = structlog.get_logger()
 REPEAT_SECONDS = 20
@@ -92,7 +92,7 @@ def _file(gateway: Gateway, extension: str, offered: Offered) -> Attachment:
     hosts = (FILES_AT, f"*.{FILES_AT}")
     file_id = uuid7()
     try:
-        encrypted = fetching.fetch(
+        encrypted = fetch.fetch(
             gateway.http,
             offered.url,
             {},

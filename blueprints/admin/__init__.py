@@ -10,6 +10,7 @@ from blueprints.admin import (
     activity,
     carriers,
     devices,
+    formats,
     given_up,
     message,
     messages,
@@ -18,7 +19,6 @@ from blueprints.admin import (
     settings,
     start,
     unrouted,
-    words,
 )
 from blueprints.headers import page_headers
 from services.gateway import Gateway
@@ -46,7 +46,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         template_folder="templates",
         static_folder="static",
     )
-    words.teach(door)
+    formats.teach(door)
     access.guard(door, gateway)
     refusals.answer(door)
     for one in PAGES:

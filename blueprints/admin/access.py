@@ -13,10 +13,10 @@ from werkzeug.exceptions import Forbidden
 
 from blueprints.admin.page import onward, render
 from blueprints.admin.session import COOKIE, current, form_key, house, look_up, password_hash, token
+from blueprints.admin_access import require_allowed_address
 from blueprints.errors import retry_after
-from blueprints.operator import require_allowed_address
 from blueprints.webhooks import address
-from services.errors import RequestRefused
+from services.core.errors import RequestRefused
 from services.gateway import Gateway
 from services.providers.base import same
 from services.store import sign_ins

@@ -7,13 +7,13 @@ from math import isinf
 
 from flask import Blueprint, Response, abort, request
 
-from blueprints.admin import drawing
-from blueprints.admin.drawing import Picture, Step
+from blueprints.admin import charts
+from blueprints.admin.charts import Picture, Step
+from blueprints.admin.formats import counted
 from blueprints.admin.page import render
-from blueprints.admin.words import counted
-from services.activity import MEDIAN, MOST, OPEN, Activity, Figures, Point, activity_of
+from services.core.messages import Status
 from services.gateway import Gateway
-from services.messages import Status
+from services.operations.statistics import MEDIAN, MOST, OPEN, Activity, Figures, Point, activity_of
 from services.providers import PROVIDERS
 from services.store.push_times import WITHIN
 
@@ -97,7 +97,7 @@ def _carriers(found: Activity, span: Span) -> Shown:
         "carriers",
         "Messages by carrier",
         "What was received stands above the line, what was sent below it.",
-        drawing.columns(
+        charts.columns(
             _steps(found, span, words),
             [[(looks[n], p.figures.received(n)) for n in looks] for p in found.points],
             [[(looks[n], p.figures.sent(carrier=n)) for n in looks] for p in found.points],
@@ -128,7 +128,7 @@ def _states(found: Activity, span: Span) -> Shown:
         "states",
         "What became of what was sent",
         "By the time at which it was written, in the state that it has by now.",
-        drawing.columns(
+        charts.columns(
             _steps(found, span, words),
             [
                 [(f"state-{name}", point.figures.sent(states)) for name, states in STATES.items()]
@@ -150,7 +150,7 @@ def _rate(found: Activity, span: Span) -> Shown:
         "Delivered",
         "Of those whose end is known; what is still open waits for a receipt, which not every "
         "carrier sends.",
-        drawing.lines(
+        charts.lines(
             _steps(found, span, words),
             [("rate", [point.figures.rate() for point in found.points])],
             [(part / 100, f"{part} %") for part in (0, 25, 50, 75, 100)],
@@ -173,7 +173,7 @@ def _pushes(found: Activity, span: Span) -> Shown:
         "Pushes",
         "How long it took from a text's arrival until the push to a phone was taken. They are "
         "counted two minutes after it.",
-        drawing.lines(
+        charts.lines(
             _steps(found, span, words),
             [
                 ("half", [_level(point.figures.pushed(MEDIAN)) for point in found.points]),

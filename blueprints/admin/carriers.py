@@ -4,8 +4,8 @@ from flask import Blueprint, Response, abort
 
 from blueprints.admin.page import onward, render
 from blueprints.admin.session import tell
-from services import carriers
 from services.gateway import Gateway
+from services.operations import carrier_status
 from services.providers.sandbox import Sandbox
 
 
@@ -14,11 +14,11 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
 
     @door.get("/carriers", endpoint="carriers")
     def overview() -> Response:
-        return render("carriers.html", carriers=carriers.carriers(gateway))
+        return render("carriers.html", carriers=carrier_status.carriers(gateway))
 
     @door.get("/carriers/<name>", endpoint="carriers_show")
     def show(name: str) -> Response:
-        found = carriers.carrier(gateway, name)
+        found = carrier_status.carrier(gateway, name)
         if found is None:
             abort(404)
         reachable = gateway.environment.service.app_url is not None or name == Sandbox.name
@@ -29,7 +29,7 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
         provider = gateway.providers.get(name)
         if provider is None:
             abort(404)
-        found = carriers.check(gateway, provider)
+        found = carrier_status.check(gateway, provider)
         if all(finding.ok for finding in found):
             tell(f"{provider.title} takes the credentials.")
         else:

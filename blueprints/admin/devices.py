@@ -8,10 +8,10 @@ from flask import Blueprint, Response, abort, request, url_for
 
 from blueprints.admin.page import onward, render
 from blueprints.admin.session import tell
+from services.core.messages import Device
 from services.gateway import Gateway
 from services.message_settings import EXTENSION
-from services.messages import Device
-from services.push import acrobits_account
+from services.push.acrobits import account
 from services.store import devices
 
 PAGE = 50
@@ -109,7 +109,7 @@ def _made(gateway: Gateway, asked: dict[str, str]) -> dict[str, Any]:
         lambda tx: devices.add(tx, extension, asked["name"], platform=platform)
     )
     if platform:
-        return {"device": device, "account": acrobits_account.account(url, extension, token)}
+        return {"device": device, "account": account.account(url, extension, token)}
     return {"device": device, "token": token, "url": url}
 
 

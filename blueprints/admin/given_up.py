@@ -5,13 +5,13 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, request, url_for
 
+from blueprints.admin.formats import counted
 from blueprints.admin.numbers import number_in
 from blueprints.admin.page import onward, render
 from blueprints.admin.session import tell
 from blueprints.admin.states import KINDS
-from blueprints.admin.words import counted
-from services import repairs, timeline
 from services.gateway import Gateway
+from services.operations import operator_actions, timeline
 from services.store import dead_letters
 from services.store.jobs import JobKind
 
@@ -47,7 +47,7 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
         kind = _kind(request.form.get("kind", ""))
         if kind is None:
             abort(404)
-        done, left = repairs.retry_all(gateway, kind)
+        done, left = operator_actions.retry_all(gateway, kind)
         said = f"{counted(done, *KINDS[kind][1:])} will be tried again now."
         if left:
             said += (

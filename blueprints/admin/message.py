@@ -4,14 +4,14 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, request
 
+from blueprints.admin.formats import counted
 from blueprints.admin.numbers import number_in
 from blueprints.admin.page import onward, render
 from blueprints.admin.session import house, tell
-from blueprints.admin.words import counted
-from services import repairs, timeline
+from services.core.messages import Attachment, Status
 from services.gateway import Gateway
 from services.media.kinds import safe_inline
-from services.messages import Attachment, Status
+from services.operations import operator_actions, timeline
 from services.store.jobs import JobKind
 
 
@@ -39,7 +39,7 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
     @door.post("/messages/<uuid:message_id>/retry")
     def messages_retry(message_id: object) -> Response:
         job_id = number_in(request.form.get("job"))
-        revived = repairs.retry(gateway, str(message_id), job_id=job_id)
+        revived = operator_actions.retry(gateway, str(message_id), job_id=job_id)
         if revived:
             tell(f"{counted(len(revived), 'part')} of it will be tried again now.")
         else:
@@ -50,10 +50,10 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
     def messages_settle(message_id: object) -> Response:
         way = request.form.get("as")
         if way == "sent":
-            repairs.settle_as_sent(gateway, str(message_id))
+            operator_actions.settle_as_sent(gateway, str(message_id))
             tell("Noted: it was sent.")
         elif way == "again":
-            repairs.send_again(gateway, str(message_id))
+            operator_actions.send_again(gateway, str(message_id))
             tell("It is sent again.")
         else:
             abort(404)

@@ -12,14 +12,15 @@ from blueprints.admin import states
 from blueprints.admin.numbers import number_in
 from blueprints.admin.page import render
 from blueprints.admin.session import house
-from services.errors import RequestRefused
-from services.exporting import as_csv, as_json
+from services.core.errors import RequestRefused
+from services.core.messages import Message
 from services.gateway import Gateway
-from services.lookup import FIELDS, UNROUTED, Field, asked, everything
-from services.messages import Message
+from services.operations.export import as_csv, as_json
+from services.operations.message_query import FIELDS, UNROUTED, Field, asked, everything
 from services.providers import PROVIDERS
-from services.store import contacts, finding
-from services.store.finding import Found, Wanted
+from services.store import contacts
+from services.store.search import message_filter
+from services.store.search.message_filter import Found, MessageFilter
 
 ROWS = 50
 WORDS = 140  # characters of a text that a row shows at most
@@ -37,7 +38,7 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
         found, problem = Found([]), None
         try:
             wanted = asked(gateway, words)
-            look = partial(finding.page, wanted=wanted, limit=ROWS, before=before)
+            look = partial(message_filter.page, wanted=wanted, limit=ROWS, before=before)
             found = gateway.store.read(look)
         except RequestRefused as error:
             problem = error
@@ -79,7 +80,7 @@ def beginning(text: str) -> str:
     return text if len(text) <= WORDS else f"{text[:WORDS]}…"
 
 
-def _pieces(wanted: Wanted, form: str) -> Iterator[str]:
+def _pieces(wanted: MessageFilter, form: str) -> Iterator[str]:
     found = everything(house(), wanted)
     return as_csv(found) if form == "csv" else as_json(house(), found)
 

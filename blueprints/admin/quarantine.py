@@ -7,9 +7,9 @@ from flask import Blueprint, Response, abort, request, url_for
 from blueprints.admin.numbers import number_in
 from blueprints.admin.page import onward, render
 from blueprints.admin.session import tell
-from services import repairs, timeline
-from services.errors import RequestRefused
+from services.core.errors import RequestRefused
 from services.gateway import Gateway
+from services.operations import operator_actions, timeline
 from services.store import quarantine
 
 ROWS = 50
@@ -61,7 +61,7 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
 
     @door.post("/messages/quarantine/<int:call_id>/drop")
     def messages_drop(call_id: int) -> Response:
-        repairs.drop(gateway, _stored(call_id))
+        operator_actions.drop(gateway, _stored(call_id))
         tell("Dropped.")
         return onward(HERE)
 

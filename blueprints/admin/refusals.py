@@ -7,7 +7,7 @@ from flask import Blueprint, Response, abort
 from werkzeug.exceptions import HTTPException
 
 from blueprints.admin.page import render
-from services.errors import RequestRefused, SettingsConflict, SettingsError, StorageUnwell
+from services.core.errors import RequestRefused, SettingsConflict, SettingsError, StorageUnwell
 
 log = structlog.get_logger()
 TITLES = {403: "Not allowed", 404: "No such page", 409: "Changed meanwhile", 503: "Not just now"}

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from flask import g, request
 
-from services.config import derive
+from services.config.keys import derive
 from services.gateway import Gateway
 from services.store import sign_ins
 from services.store.sign_ins import SignIn

@@ -9,12 +9,12 @@ from blueprints.admin import settings_list, settings_sheets
 from blueprints.admin.page import onward
 from blueprints.admin.session import house, tell
 from blueprints.admin.settings_form import blank, carriers, read, show
-from services.errors import EntryRefused, SettingsConflict, SettingsError
+from services.core.errors import EntryRefused, SettingsConflict, SettingsError
+from services.core.messages import clean
+from services.core.phone_numbers import international
 from services.gateway import Gateway
 from services.message_settings.edits import Edit, add, edit_all, remove_all
 from services.message_settings.typed import parts, problems, texts
-from services.messages import clean
-from services.phone_numbers import international
 
 PATH = "/message-settings"
 

@@ -8,9 +8,9 @@ from flask import Response
 
 from blueprints.admin.page import render
 from blueprints.admin.session import house
+from services.core.messages import clean
 from services.message_settings.sheet import COLUMNS
 from services.message_settings.typed import parts, texts
-from services.messages import clean
 
 LABELS = {
     "carrier": "Carrier",

@@ -11,11 +11,11 @@ from flask import Blueprint, Response, request, url_for
 from blueprints.admin.page import render
 from blueprints.admin.session import house
 from blueprints.admin.settings_form import carriers
-from services.errors import SettingsConflict, SettingsError
+from services.core.errors import SettingsConflict, SettingsError
+from services.core.messages import clean
 from services.message_settings import NumberSetting
 from services.message_settings.search import found
 from services.message_settings.typed import texts
-from services.messages import clean
 
 ROWS = 50
 SORTS = ("number", "description", "carrier", "extensions", "emails", "enabled")

@@ -9,10 +9,10 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, request
 
+from blueprints.admin.formats import counted
 from blueprints.admin.page import onward, render
 from blueprints.admin.session import house, tell
-from blueprints.admin.words import counted
-from services.errors import SettingsConflict, SettingsError
+from services.core.errors import SettingsConflict, SettingsError
 from services.message_settings import sheet
 from services.message_settings.imports import Plan, plan, take_in
 

@@ -7,15 +7,15 @@ from flask import Blueprint, Response, url_for
 from blueprints.admin.page import onward, render
 from blueprints.admin.session import tell
 from blueprints.cli.server import reread
-from services import health
-from services.activity import activity_of
-from services.carriers import carriers
-from services.errors import StorageUnwell
+from services.core.errors import StorageUnwell
 from services.gateway import Gateway
-from services.journey import Stage, Step, journey
+from services.operations import health
+from services.operations.carrier_status import carriers
+from services.operations.setup_checklist import Stage, Step, journey
+from services.operations.statistics import activity_of
 from services.providers.sandbox import Sandbox
 
-# Where a trouble is looked into, by its name in services/health.py.
+# Where a trouble is looked into, by its name in services/operations/health.py.
 PLACES = {
     "settings": "admin.settings",
     "unrouted": "admin.messages_unrouted",

@@ -2,7 +2,7 @@
 
 from flask import Blueprint
 
-from services.messages import Message, Status
+from services.core.messages import Message, Status
 from services.store.jobs import JobKind
 
 STATES = {

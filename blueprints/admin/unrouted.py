@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response
 
+from blueprints.admin.formats import counted
 from blueprints.admin.page import onward, render
 from blueprints.admin.session import house, tell
-from blueprints.admin.words import counted
-from services import repairs
 from services.gateway import Gateway
+from services.operations import operator_actions
 from services.store import unrouted
 from services.store.unrouted import Waiting
 
@@ -32,11 +32,11 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
 
     @door.post("/messages/unrouted")
     def messages_deliver_unrouted() -> Response:
-        count = repairs.deliver_waiting(gateway)
+        count = operator_actions.deliver_waiting(gateway)
         tell(f"{counted(count, 'message')} delivered.")
         return onward("admin.messages_unrouted")
 
 
 def _row(waiting: Waiting) -> Row:
-    why = repairs.why_unrouted(house(), waiting.number)
+    why = operator_actions.why_unrouted(house(), waiting.number)
     return Row(waiting, why, house().settings.for_number(waiting.number) is None)

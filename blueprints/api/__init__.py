@@ -18,7 +18,7 @@ from blueprints.api import (
     messages,
     search,
 )
-from blueprints.api.door import Document
+from blueprints.api.declare import Document
 from services.gateway import Gateway
 
 ABOUT = """SMS and MMS for one extension of a PBX.

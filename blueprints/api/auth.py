@@ -16,14 +16,14 @@ from flask import current_app, g, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 
-from blueprints.operator import USER, is_operator, require_allowed_address
+from blueprints.admin_access import USER, is_operator, require_allowed_address
 from blueprints.webhooks import address
-from services.config import derive
-from services.errors import StorageUnwell
+from services.config.keys import derive
+from services.core.errors import StorageUnwell
+from services.core.messages import Device
 from services.gateway import Gateway
-from services.guesses import TOKENS
 from services.message_settings import NumberSetting
-from services.messages import Device
+from services.operations.login_throttle import TOKENS
 from services.providers.base import same
 from services.store import devices
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from services.core.messages import Device, message_object
 from services.gateway import Gateway
-from services.messages import Device, message_object
 from services.store import conversations, counters, devices, messages
 
 

@@ -5,10 +5,10 @@ from functools import partial
 from typing import Any
 
 from blueprints.api.auth import Auth, house
-from blueprints.api.door import Door
+from blueprints.api.declare import Door
 from blueprints.api.schemas.contacts import ContactListSchema, ContactSchema, NameSchema
-from services.errors import NumberError, RequestRefused
-from services.phone_numbers import peer
+from services.core.errors import NumberError, RequestRefused
+from services.core.phone_numbers import peer
 from services.store import contacts
 from services.store.contacts import Contact
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from blueprints.api.auth import Auth, caller, house, numbers
-from blueprints.api.door import Door
+from blueprints.api.declare import Door
 from blueprints.api.schemas.conversations import (
     ConversationListSchema,
     ConversationSchema,
@@ -16,8 +16,8 @@ from blueprints.api.schemas.conversations import (
     ReadSchema,
 )
 from blueprints.api.schemas.messages import MessageListSchema, MessagesQuery
-from services.errors import RequestRefused
-from services.messages import message_object, rfc3339
+from services.core.errors import RequestRefused
+from services.core.messages import message_object, rfc3339
 from services.store import conversations, messages
 from services.store.conversations import Conversation
 

@@ -7,7 +7,7 @@ from marshmallow import ValidationError
 from sqlalchemy import Connection
 
 from blueprints.api.auth import Auth, caller, house
-from blueprints.api.door import Door, complain
+from blueprints.api.declare import Door, complain
 from blueprints.api.schemas.devices import (
     ChangeDeviceSchema,
     DeviceListSchema,
@@ -17,10 +17,10 @@ from blueprints.api.schemas.devices import (
     PushTestSchema,
 )
 from blueprints.webhooks import address
-from services.errors import RequestRefused
-from services.guesses import PAIRING
-from services.messages import Device, rfc3339
-from services.quiet_hours import QuietHours
+from services.core.errors import RequestRefused
+from services.core.messages import Device, rfc3339
+from services.core.quiet_hours import QuietHours
+from services.operations.login_throttle import PAIRING
 from services.store import devices
 
 door = Door("devices", "Pairing, and the devices of the extension")

@@ -13,7 +13,7 @@ from flask import Response
 from blueprints.api import auth
 from blueprints.api.auth import Auth, caller, house
 from blueprints.api.changes import Changes, changes_since
-from blueprints.api.door import Door
+from blueprints.api.declare import Door
 from blueprints.api.schemas.events import (
     EventHeaders,
     EventsQuery,
@@ -21,9 +21,9 @@ from blueprints.api.schemas.events import (
     SyncSchema,
     TicketSchema,
 )
-from services.errors import StorageUnwell
+from services.core.errors import StorageUnwell
+from services.core.messages import Device
 from services.gateway import Gateway
-from services.messages import Device
 
 door = Door("events", "What happens, as it happens")
 log = structlog.get_logger()
@@ -44,9 +44,9 @@ def sync(query: dict[str, Any]) -> dict[str, Any]:
     """
     since = int(query["since"]) if "since" in query else None
     end = time.monotonic() + (query["timeout"] if since is not None else 0)
-    bell = house().store.bell
+    notifier = house().store.notifier
     while True:
-        heard = bell.listen()
+        heard = notifier.subscribe()
         found = changes_since(house(), caller(), since, query["limit"])
         if found is None:
             auth.refuse("invalid_token")
@@ -58,7 +58,7 @@ def sync(query: dict[str, Any]) -> dict[str, Any]:
                 "more": found.more,
                 "reset": found.reset,
             }
-        bell.wait(left, heard)
+        notifier.wait(left, heard)
 
 
 @door.call(
@@ -101,7 +101,7 @@ def _stream(gateway: Gateway, device: Device, since: int | None) -> Iterator[str
     try:
         yield "retry: 3000\n\n"  # with it the headers leave, and the browser knows that it is open
         while this in streams and not gateway.stopping:
-            heard = gateway.store.bell.listen()
+            heard = gateway.store.notifier.subscribe()
             found = changes_since(gateway, device, since, AT_ONCE)
             if found is None:
                 return
@@ -109,7 +109,7 @@ def _stream(gateway: Gateway, device: Device, since: int | None) -> Iterator[str
                 yield _start(found)
             yield from map(_written, found.events)
             since = found.next
-            if not found.more and not gateway.store.bell.wait(HEARTBEAT_SECONDS, heard):
+            if not found.more and not gateway.store.notifier.wait(HEARTBEAT_SECONDS, heard):
                 yield ": still here\n\n"
     except StorageUnwell as error:
         log.warning("event stream ended", device=device.id, reason=str(error))

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from marshmallow import ValidationError, fields, validate
 
-from services.messages import clean
-from services.taken import REMEDIES
+from services.core.messages import clean
+from services.core.request_schema import REMEDIES
 
 MOST_ITEMS = 200
 MOST_TYPED = 100  # characters in a search

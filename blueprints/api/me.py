@@ -3,8 +3,8 @@
 from typing import Any
 
 from blueprints.api.auth import Auth, caller, house, numbers
+from blueprints.api.declare import MOST_FILE, Door
 from blueprints.api.devices import device_object
-from blueprints.api.door import MOST_FILE, Door
 from blueprints.api.schemas.me import MeSchema
 from blueprints.api.schemas.messages import MOST_MEDIA, MOST_RECIPIENTS, MOST_TEXT
 from services.message_settings import NumberSetting

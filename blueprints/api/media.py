@@ -7,14 +7,14 @@ from uuid import UUID
 from flask import Response
 
 from blueprints.api.auth import Auth, caller, house, numbers
-from blueprints.api.door import MOST_FILE, Door
+from blueprints.api.declare import MOST_FILE, Door
 from blueprints.api.schemas.messages import MediaSchema, UploadSchema
 from blueprints.media import file_answer
-from services.errors import MediaError, RequestRefused
-from services.media import Kept
-from services.messages import uuid7
+from services.core.errors import MediaError, RequestRefused
+from services.core.messages import uuid7
+from services.media.media_store import Kept
+from services.messaging.uploads import take
 from services.store import attachments
-from services.uploads import take
 
 door = Door("media", "Files of messages")
 CHUNK = 65_536

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from blueprints.api.auth import Auth, house
-from blueprints.api.door import Door, complain
+from blueprints.api.declare import Door, complain
 from blueprints.api.schemas.message_settings import (
     EntryListSchema,
     EntrySchema,
@@ -14,7 +14,7 @@ from blueprints.api.schemas.message_settings import (
     IfMatchHeaders,
     SettingsQuery,
 )
-from services.errors import EntryRefused, RequestRefused, SettingsConflict, SettingsError
+from services.core.errors import EntryRefused, RequestRefused, SettingsConflict, SettingsError
 from services.message_settings import MessageSettings
 from services.message_settings.search import found
 

@@ -4,11 +4,11 @@ from typing import Any
 from uuid import UUID
 
 from blueprints.api.auth import Auth, caller, house, numbers
-from blueprints.api.door import Door
+from blueprints.api.declare import Door
 from blueprints.api.schemas.messages import IdempotencyHeaders, MessageSchema, NewMessageSchema
-from services.errors import RequestRefused
-from services.messages import message_object
-from services.replies import Reply
+from services.core.errors import RequestRefused
+from services.core.messages import message_object
+from services.messaging.compose import Reply
 from services.store import messages
 
 door = Door("messages", "Messages: sent and looked up")

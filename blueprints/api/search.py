@@ -3,10 +3,10 @@
 from typing import Any
 
 from blueprints.api.auth import Auth, house, numbers
-from blueprints.api.door import Door
+from blueprints.api.declare import Door
 from blueprints.api.schemas.messages import FoundSchema, SearchQuery
-from services.messages import message_object
-from services.store import search
+from services.core.messages import message_object
+from services.store.search import full_text
 
 door = Door("search", "Messages found by their words")
 
@@ -21,7 +21,7 @@ def find_messages(query: dict[str, Any]) -> dict[str, Any]:
     """
     limit, own = query["limit"], numbers()
     found = house().store.read(
-        lambda tx: search.find(tx, query["q"], own, limit=limit, before=query.get("before"))
+        lambda tx: full_text.find(tx, query["q"], own, limit=limit, before=query.get("before"))
     )
     items = [message_object(message, house().media.link) for message in found.messages]
     return {

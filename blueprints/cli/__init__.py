@@ -4,9 +4,9 @@ from flask import Flask
 
 from blueprints.cli import (
     activity,
+    audit,
     backup,
     carriers,
-    check,
     config,
     contacts,
     database,
@@ -14,12 +14,12 @@ from blueprints.cli import (
     export,
     media,
     messages,
+    operator_actions,
     people,
     prune,
     push,
     quarantine,
     recover,
-    repairs,
     restore,
     settings,
     simulate,
@@ -56,11 +56,11 @@ def register(app: Flask, gateway: Gateway) -> None:
     app.extensions["gateway"] = gateway  # where the commands find it
     for one in (
         recover.recover,
-        repairs.retry,
-        repairs.settle,
-        repairs.route,
+        operator_actions.retry,
+        operator_actions.settle,
+        operator_actions.route,
         export.export,
-        check.check,
+        audit.check,
         prune.prune,
     ):
         messages.group.add_command(one)

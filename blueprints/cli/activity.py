@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from blueprints.cli.terminal import command, document, gateway, json_option, moment, stamp, table
-from services.activity import MEDIAN, MOST, OPEN, Activity, Figures, activity_of
-from services.messages import Status
+from services.core.messages import Status
+from services.operations.statistics import MEDIAN, MOST, OPEN, Activity, Figures, activity_of
 
 BAR_COLUMNS = 20
 TITLES = ("RECEIVED", "SENT", "DELIVERED", "FAILED", "UNKNOWN", "OPEN", "RATE")

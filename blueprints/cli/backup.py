@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from blueprints.cli.terminal import command, gateway, note
-from services.store.backup import back_up, back_up_database, is_embedded, look_into
+from services.store.maintenance.backup import back_up, back_up_database, is_embedded, look_into
 
 DATABASE_FILES = {".db", ".sqlite", ".sqlite3"}
 

@@ -15,9 +15,9 @@ from blueprints.cli.terminal import (
     stamp,
     table,
 )
-from services.carriers import check as ask
+from services.operations.carrier_status import check as ask
 from services.providers import PROVIDERS
-from services.store import destinations
+from services.store import circuit_breakers
 
 group = Group("carriers", help="Carriers: which are on, and which are paused and why.")
 
@@ -48,7 +48,7 @@ def show(as_json: bool) -> None:
     A destination is paused while it refuses everything; what waits for it is not lost.
     """
     on = gateway().providers
-    pauses = gateway().store.read(destinations.unwell)
+    pauses = gateway().store.read(circuit_breakers.unwell)
     carriers = [(p.name, p.title, p.name in on) for p in PROVIDERS]
     if as_json:
         document(

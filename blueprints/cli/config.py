@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from blueprints.cli.findings import findings
+from blueprints.cli.config_warnings import findings
 from blueprints.cli.server import reread
 from blueprints.cli.settings import tell_of_left_file
 from blueprints.cli.terminal import Group, document, gateway, harmless, json_option
-from services import config
-from services.config import Variable
-from services.environment import BUCKET, SENDING, Environment, sections
+from services.config import variables
+from services.config.environment import BUCKET, SENDING, Environment, sections
+from services.config.variables import Variable
 from services.providers import PROVIDERS
 from services.providers.sandbox import Sandbox
 from services.push import CHANNELS
@@ -90,7 +90,7 @@ def _shown(environment: Environment) -> Iterator[tuple[str, str]]:
     on = _in_force(environment)
     for _, prefix, _ in sections():
         if prefix in on:
-            for variable, value in config.described(on[prefix], prefix):
+            for variable, value in variables.described(on[prefix], prefix):
                 yield variable.name, value
 
 
@@ -99,7 +99,7 @@ def _off(environment: Environment) -> Iterator[tuple[str, list[str]]]:
     on = _in_force(environment)
     for title, prefix, section in sections():
         if prefix not in on:
-            yield title, [v.name for v in config.variables(section, prefix) if _turns_on(v)]
+            yield title, [v.name for v in variables.variables(section, prefix) if _turns_on(v)]
 
 
 def _turns_on(variable: Variable) -> bool:
@@ -111,7 +111,7 @@ def _print_sections(environment: Environment) -> None:
     for title, prefix, _ in sections():
         if prefix in on:
             click.echo(title)
-            for variable, value in config.described(on[prefix], prefix):
+            for variable, value in variables.described(on[prefix], prefix):
                 click.echo(f"  {variable.name}={harmless(value)}")
             click.echo()
     if Sandbox.name in environment.carriers:

@@ -11,10 +11,10 @@ import click
 from sqlalchemy import Connection
 
 from blueprints.cli.terminal import Group, document, gateway, harmless, json_option, table
-from services.errors import NumberError, RequestRefused
+from services.core.errors import NumberError, RequestRefused
+from services.core.messages import clean
+from services.core.phone_numbers import peer
 from services.message_settings.sheet import decoded
-from services.messages import clean
-from services.phone_numbers import peer
 from services.store import contacts
 from services.store.contacts import Contact
 

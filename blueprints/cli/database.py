@@ -8,13 +8,13 @@ import click
 
 from blueprints.cli.server import alone
 from blueprints.cli.terminal import Group, document, gateway, json_option, note, table
-from services.errors import SettingsError
+from services.config.parsers import postgresql
+from services.core.errors import SettingsError
 from services.message_settings import SettingsFile
-from services.settings_source import FILE
-from services.store import Store
-from services.store.backup import DATABASE, MEDIA
-from services.store.copying import Copied, copy_database
-from services.values import postgresql
+from services.operations.settings_source import FILE
+from services.store.database.store import Store
+from services.store.maintenance.backup import DATABASE, MEDIA
+from services.store.maintenance.sqlite_to_postgres import Copied, copy_database
 
 group = Group("database", help="The database: move from SQLite to PostgreSQL.")
 

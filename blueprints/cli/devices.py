@@ -20,10 +20,10 @@ from blueprints.cli.terminal import (
     stamp,
     table,
 )
-from services.errors import RequestRefused
+from services.core.errors import RequestRefused
+from services.core.messages import Device, Preview
 from services.message_settings import EXTENSION
-from services.messages import Device, Preview
-from services.push import acrobits_account
+from services.push.acrobits import account as acrobits_account
 from services.store import devices
 
 LONGEST_NAME = 100

@@ -6,16 +6,16 @@ import click
 
 from blueprints.cli.filters import chosen
 from blueprints.cli.terminal import command, gateway
-from services.exporting import as_csv, as_json
-from services.lookup import everything
-from services.store.finding import Wanted
+from services.operations.export import as_csv, as_json
+from services.operations.message_query import everything
+from services.store.search.message_filter import MessageFilter
 
 
 @command("export")
 @click.argument("target", metavar="FILE", type=click.File("w", encoding="utf-8", lazy=True))
 @chosen
 @click.option("--json", "in_json", is_flag=True, help="JSON instead of CSV.")
-def export(target: TextIO, wanted: Wanted, in_json: bool) -> None:
+def export(target: TextIO, wanted: MessageFilter, in_json: bool) -> None:
     """Write messages into a CSV file, the newest first (“-”: standard output).
 
     No cell is taken for a formula by a spreadsheet.

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from blueprints.cli.terminal import gateway
-from services import lookup
+from services.operations import message_query
 from services.providers import PROVIDERS
 
 WHEN = "a day or a time in this machine's zone: 2026-11-20 or 2026-11-20T08:30."
@@ -24,7 +24,7 @@ OPTIONS = (
     click.option(
         "--status",
         "state",
-        type=click.Choice(lookup.STATES),
+        type=click.Choice(message_query.STATES),
         help="Only in this state.",
     ),
     click.option(
@@ -48,8 +48,8 @@ def chosen(function: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(function)
     def command(**given: Any) -> None:
-        words = {name: given.pop(name) or "" for name in lookup.FIELDS}
-        function(wanted=lookup.asked(gateway(), words), **given)
+        words = {name: given.pop(name) or "" for name in message_query.FIELDS}
+        function(wanted=message_query.asked(gateway(), words), **given)
 
     for option in reversed(OPTIONS):
         command = option(command)

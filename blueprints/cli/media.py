@@ -6,7 +6,7 @@ import click
 from gevent.pool import Pool
 
 from blueprints.cli.terminal import Group, document, gateway, harmless, json_option, note
-from services.errors import MediaError, StorageUnwell
+from services.core.errors import MediaError, StorageUnwell
 from services.media.bucket import Bucket, Moved
 
 AT_ONCE = 8

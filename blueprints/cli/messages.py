@@ -21,12 +21,13 @@ from blueprints.cli.terminal import (
     stamp,
     table,
 )
-from services import timeline
-from services.exporting import described
-from services.messages import DeliveryStatus, Message
-from services.store import dead_letters, finding
-from services.store.finding import Wanted
+from services.core.messages import DeliveryStatus, Message
+from services.operations import timeline
+from services.operations.export import described
+from services.store import dead_letters
 from services.store.jobs import Job
+from services.store.search import message_filter
+from services.store.search.message_filter import MessageFilter
 
 group = Group("messages", help="Messages: list them, look into one, try a failed one again.")
 
@@ -41,17 +42,19 @@ group = Group("messages", help="Messages: list them, look into one, try a failed
 )
 @json_option
 def show_list(
-    unrouted: bool, dead: bool, wanted: Wanted, before: int | None, limit: int, as_json: bool
+    unrouted: bool, dead: bool, wanted: MessageFilter, before: int | None, limit: int, as_json: bool
 ) -> None:
     """List messages, the newest first. Times are in UTC."""
     if dead:
-        if unrouted or before or wanted != Wanted():
+        if unrouted or before or wanted != MessageFilter():
             raise click.UsageError("--dead goes with --limit and --json only.")
         _list_dead(limit, as_json)
         return
     if unrouted:
         wanted = replace(wanted, unrouted=True)
-    found = gateway().store.read(partial(finding.page, wanted=wanted, limit=limit, before=before))
+    found = gateway().store.read(
+        partial(message_filter.page, wanted=wanted, limit=limit, before=before)
+    )
     if as_json:
         document([described(gateway(), message) for message in found.messages])
     else:

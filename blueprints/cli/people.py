@@ -9,11 +9,11 @@ from typing import Any
 import click
 
 from blueprints.cli.terminal import Group, document, facts, gateway, json_option, note
-from services import keeping
-from services.errors import MediaError, NumberError, RequestRefused
-from services.keeping import Person
-from services.messages import Attachment, Message, message_object
-from services.phone_numbers import peer
+from services.core.errors import MediaError, NumberError, RequestRefused
+from services.core.messages import Attachment, Message, message_object
+from services.core.phone_numbers import peer
+from services.operations import retention
+from services.operations.retention import Person
 from services.store import contacts, messages, quarantine
 
 REPEATED_SECONDS = 86_400.0  # so long carriers repeat, and list, what came in
@@ -30,7 +30,7 @@ def export(number: str, folder: Path) -> None:
     Of group conversations it has what this person wrote.
     """
     them = _peer(number)
-    known = keeping.person(gateway(), them)
+    known = retention.person(gateway(), them)
     folder.mkdir(mode=0o700, parents=True)
     told = []
     for seq in known.messages:
@@ -71,7 +71,7 @@ def forget(number: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     had to stay because it is still being delivered.
     """
     them = _peer(number)
-    known = keeping.person(gateway(), them)
+    known = retention.person(gateway(), them)
     if as_json:
         document(_counts(them, known))
     else:
@@ -81,10 +81,10 @@ def forget(number: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     if not yes:
         click.confirm("Delete this for good?", abort=True, err=True)
     young = _young(known)
-    removed = keeping.forget(gateway(), them, known)
+    removed = retention.forget(gateway(), them, known)
     click.echo(f"{removed} messages were deleted.", err=True)
     _warn(young)
-    left = len(keeping.person(gateway(), them).messages)
+    left = len(retention.person(gateway(), them).messages)
     if left:
         note(f"{left} messages are still being delivered and stay: run this again in a while.")
         raise SystemExit(1)

@@ -5,8 +5,8 @@ from dataclasses import asdict
 import click
 
 from blueprints.cli.terminal import Group, document, gateway, harmless, json_option
-from services.errors import PushError
-from services.messages import Finding
+from services.core.errors import PushError
+from services.core.messages import Finding
 from services.push.base import Channel
 
 group = Group("push", help="Push channels: whether they are set up well.")

@@ -6,7 +6,7 @@ from datetime import datetime
 import click
 
 from blueprints.cli.terminal import command, gateway
-from services.lookup import WHEN
+from services.operations.message_query import WHEN
 
 
 def _moment(_: click.Context, __: click.Parameter, written: str) -> datetime:

@@ -6,8 +6,8 @@ import click
 
 from blueprints.cli.server import alone
 from blueprints.cli.terminal import command, gateway, note
-from services.restoring import Restored, restore, restore_beside
-from services.store.backup import is_embedded
+from services.operations.restore import Restored, restore, restore_beside
+from services.store.maintenance.backup import is_embedded
 
 
 @command("restore")

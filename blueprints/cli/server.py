@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from filelock import FileLock, Timeout
 
-from services.errors import RequestRefused
+from services.core.errors import RequestRefused
 
 
 def pid_file(storage: Path) -> Path:

@@ -7,12 +7,12 @@ import click
 from blueprints.cli.settings_files import export, take
 from blueprints.cli.settings_schema import json_schema
 from blueprints.cli.terminal import Group, document, facts, gateway, json_option, note, table
-from services.errors import NumberError, SettingsError
+from services.core.errors import NumberError, SettingsError
+from services.core.phone_numbers import e164
 from services.message_settings import NumberSetting
 from services.message_settings.edits import Edit, edit_all, remove_all
 from services.message_settings.search import found
-from services.phone_numbers import e164
-from services.settings_source import left_file
+from services.operations.settings_source import left_file
 
 group = Group("settings", help="Message Settings: who gets the messages of which number.")
 

@@ -7,7 +7,7 @@ from typing import BinaryIO
 import click
 
 from blueprints.cli.terminal import command, document, gateway, json_option, note, table
-from services.errors import SettingsError
+from services.core.errors import SettingsError
 from services.message_settings import sheet
 from services.message_settings.imports import Line, Plan, plan, take_in
 

@@ -5,11 +5,11 @@ from typing import Any
 import click
 
 from blueprints.cli.terminal import command, gateway, harmless, note
+from services.config.parsers import url as web_address
+from services.core.messages import Attachment, Message
+from services.core.phone_numbers import e164, peer
 from services.http import Answer, NoAnswer, NotSent
-from services.messages import Attachment, Message
-from services.phone_numbers import e164, peer
 from services.providers.base import Provider
-from services.values import url as web_address
 
 SECONDS = 15.0
 REMEDIES = {

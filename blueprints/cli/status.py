@@ -5,8 +5,8 @@ from dataclasses import asdict
 import click
 
 from blueprints.cli.terminal import command, document, gateway, harmless, json_option
-from services import health
-from services.journey import journey
+from services.operations import health
+from services.operations.setup_checklist import journey
 
 
 @command("status")

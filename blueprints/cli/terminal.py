@@ -15,9 +15,9 @@ import click
 from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
-from services.errors import TextbridgeError
+from services.core.errors import TextbridgeError
+from services.core.messages import clean, rfc3339
 from services.gateway import Gateway
-from services.messages import clean, rfc3339
 
 # Control, format (bidi among them), surrogate and private characters, line and paragraph separator.
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}

@@ -4,7 +4,7 @@ import click
 
 from blueprints import ringotel
 from blueprints.cli.terminal import command, document, gateway, json_option, note
-from services.push.ringotel import Ringotel
+from services.push.ringotel.channel import Ringotel
 
 
 @command("webhooks")

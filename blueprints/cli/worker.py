@@ -7,7 +7,7 @@ import click
 import gevent
 
 from blueprints.cli.terminal import command, gateway
-from services.worker import run
+from services.delivery.worker import run
 
 
 @command("worker")

@@ -7,7 +7,7 @@ this door adds only what a page needs before and a phone network would know.
 
 from flask import Flask
 
-from blueprints.sandbox import home, page
+from blueprints.sandbox import front_page, page
 from services.gateway import Gateway
 from services.providers.sandbox import Sandbox
 
@@ -15,6 +15,6 @@ from services.providers.sandbox import Sandbox
 def register(app: Flask, gateway: Gateway) -> None:
     """Open the front door, and the sandbox where it is on."""
     provider = gateway.providers.get(Sandbox.name)
-    app.register_blueprint(home.blueprint(sandbox=provider is not None))
+    app.register_blueprint(front_page.blueprint(sandbox=provider is not None))
     if provider is not None:
         app.register_blueprint(page.blueprint(gateway, provider))

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, abort, jsonify, make_response, render_template, request
 
 from blueprints.headers import page_headers
-from services.errors import NumberError, RequestRefused
+from services.core.errors import NumberError, RequestRefused
+from services.core.messages import Device, Message
+from services.core.phone_numbers import peer
 from services.gateway import Gateway
 from services.message_settings import NumberSetting
-from services.messages import Device, Message
-from services.phone_numbers import peer
 from services.providers.base import Provider, same
 from services.store import devices, messages
 
@@ -147,10 +147,10 @@ def _require_webhook_token(provider: Provider) -> None:
 
 def _news(gateway: Gateway, phone: str, since: int, seconds: int) -> tuple[list[Message], int]:
     """What a phone has sent or received since a change; waits for it up to some seconds."""
-    bell = gateway.store.bell
+    notifier = gateway.store.notifier
     end = time.monotonic() + seconds
     while True:
-        rung = bell.listen()
+        rung = notifier.subscribe()
         look = partial(messages.changed_since, numbers=[NUMBER], changed=since, limit=PAGE)
         changes = gateway.store.read(look)
         since = changes[-1][0] if changes else since
@@ -159,7 +159,7 @@ def _news(gateway: Gateway, phone: str, since: int, seconds: int) -> tuple[list[
         if texts or left <= 0 or gateway.stopping:
             return texts, since
         if not changes:
-            bell.wait(left, rung)
+            notifier.wait(left, rung)
 
 
 def _as_the_phone_sees(gateway: Gateway, message: Message) -> dict[str, Any]:

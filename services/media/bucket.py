@@ -9,9 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 from uuid import uuid4
 
-from services.errors import MediaError, StorageUnwell
+from services.core.errors import MediaError, StorageUnwell
+from services.media.backend import MediaBackend, Written
 from services.media.folder import Folder
-from services.media.place import Place, Written
 from services.media.s3 import S3
 
 CACHE_SECONDS = 86_400.0  # a copy that nobody has asked for so long goes …
@@ -29,7 +29,7 @@ class Moved(StrEnum):
     DIFFERENT = "different"
 
 
-class Bucket(Place):
+class Bucket(MediaBackend):
     """Files in a bucket. ``cache`` holds copies; nothing is lost with it.
 
     ``before`` is the folder in which attachments were kept before there was a bucket: what is in

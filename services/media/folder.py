@@ -8,14 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from services.errors import StorageUnwell
+from services.core.errors import StorageUnwell
+from services.media.backend import FILE_ID, MediaBackend, Written, missing, too_large
 from services.media.kinds import HEAD_BYTES
-from services.media.place import FILE_ID, Place, Written, missing, too_large
 
 UNFINISHED = ".part"
 
 
-class Folder(Place):
+class Folder(MediaBackend):
     """Files in one folder, below it by the last two letters of their ids."""
 
     def __init__(self, path: Path) -> None:

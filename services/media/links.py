@@ -6,8 +6,8 @@ import hmac
 import math
 import time
 
+from services.core.messages import Attachment
 from services.media.kinds import FILE_TYPES, safe_inline
-from services.messages import Attachment
 
 DAY, HALF_DAY = 86_400, 43_200
 

@@ -8,13 +8,11 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from requests_aws4auth import AWS4Auth
 
-from services import values
-from services.config import variable
-from services.errors import StorageUnwell
+from services.config.sections import S3Settings
+from services.core.errors import StorageUnwell
 from services.http import Answer, Http, NoAnswer, NotSent, TooLarge
 
 ATTEMPTS, PAUSE_SECONDS = 2, 0.3
@@ -33,57 +31,6 @@ REMEDIES = {
     "SignatureDoesNotMatch": "The secret key is another one. Look at MEDIA_S3_SECRET_KEY.",
 }
 CODE = re.compile(rb"<Code>([A-Za-z0-9]{1,60})</Code>")
-
-
-def _endpoint(value: str) -> str:
-    """The storage's web address, without the bucket."""
-    parts = urlsplit(values.url(value))
-    if parts.query or parts.fragment:
-        raise ValueError("it must not contain a ? or a #.")
-    return values.url(value)
-
-
-def _bucket(value: str) -> str:
-    """A bucket's bare name."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", value, re.ASCII):
-        raise ValueError("it must be the bucket's bare name, without s3:// and without a slash.")
-    return value
-
-
-def _prefix(value: str) -> str:
-    """The folders of a bucket before a file's name, with a slash at the end."""
-    parts = value.strip("/").split("/")
-    if not all(re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", part, re.ASCII) for part in parts):
-        raise ValueError("it must be letters, digits, dashes and single slashes.")
-    return "/".join(parts) + "/"
-
-
-@dataclass(frozen=True)
-class S3Settings:
-    """The bucket that attachments are kept in; without it they are in STORAGE_PATH."""
-
-    endpoint: str = variable(
-        "Address of the S3-compatible storage, without the bucket.",
-        parse=_endpoint,
-        example="https://s3.us-east-1.amazonaws.com",
-    )
-    bucket: str = variable("Bucket for the attachments.", parse=_bucket, example="textbridge-media")
-    region: str = variable(
-        "Its region, as the storage calls it (`auto` at Cloudflare R2).", default="us-east-1"
-    )
-    access_key: str = variable("Access key ID that may get, put, delete and list there.")
-    secret_key: str = variable("The secret of that access key.", secret=True)
-    prefix: str | None = variable(
-        "Folder in the bucket, where it is shared with others.",
-        parse=_prefix,
-        optional=True,
-        example="textbridge/",
-    )
-    path_style: bool = variable(
-        "The bucket stands in the address's path; `false`: before its host name.",
-        parse=values.switch,
-        default="true",
-    )
 
 
 @dataclass(frozen=True, slots=True)

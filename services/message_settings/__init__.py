@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Protocol
 
-from services.errors import SettingsConflict, SettingsError, StorageUnwell
+from services.core.errors import SettingsConflict, SettingsError, StorageUnwell
 from services.message_settings.document import (
     EXTENSION,
     MessageSettingsSchema,

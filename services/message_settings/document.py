@@ -11,10 +11,10 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates
 
-from services.errors import EntryRefused, NumberError, SettingsError
-from services.messages import clean
-from services.phone_numbers import e164
-from services.values import email_address
+from services.config.parsers import email_address
+from services.core.errors import EntryRefused, NumberError, SettingsError
+from services.core.messages import clean
+from services.core.phone_numbers import e164
 
 EXTENSION = re.compile(r"[A-Za-z0-9._*+-]{1,32}\Z", re.ASCII)
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from services.errors import EntryRefused, SettingsError
+from services.core.errors import EntryRefused, SettingsError
 from services.message_settings import MessageSettings
 from services.message_settings.document import NumberSetting
 

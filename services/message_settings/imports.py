@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
-from services.errors import EntryRefused, SettingsError
+from services.core.errors import EntryRefused, SettingsError
 from services.message_settings import MessageSettings, sheet
 from services.message_settings.document import NumberSetting
 from services.message_settings.typed import parts, problems, texts

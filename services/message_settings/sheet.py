@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import StringIO
 
-from services.errors import SettingsError
+from services.core.errors import SettingsError
+from services.core.messages import clean
 from services.message_settings.document import NumberSetting
 from services.message_settings.typed import texts
-from services.messages import clean
 
 MOST_BYTES = 2_000_000
 MOST_ROWS = 10_000

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from services.errors import EntryRefused
+from services.core.errors import EntryRefused
 from services.message_settings.document import NumberSetting
 
 PARTS = re.compile(r"[\s,;]+")

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from services.config import CarrierSettings, variable
-from services.errors import InvalidWebhook, Kind, MediaError, SendError
-from services.messages import (
+from services.config.parsers import one_of, strong_secret, url
+from services.config.sections import CarrierSettings
+from services.config.variables import variable
+from services.core.errors import InvalidWebhook, Kind, MediaError, SendError
+from services.core.messages import (
     Attachment,
     DeliveryStatus,
     Message,
@@ -25,7 +27,6 @@ from services.providers.addresses import is_below
 from services.providers.bandwidth_api import EXTENSIONS, Api
 from services.providers.bandwidth_errors import explained
 from services.providers.base import Finding, Limits, Provider, Surroundings, same
-from services.values import one_of, strong_secret, url
 
 BASE_URL = "https://messaging.bandwidth.com/api/v2"
 TOKEN_URL = "https://api.bandwidth.com/api/v1/oauth2/token"  # noqa: S105

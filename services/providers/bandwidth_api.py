@@ -4,9 +4,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from services.errors import Kind, SendError
+from services.core.errors import Kind, SendError
+from services.core.messages import Attachment
 from services.http import Answer, Http, NoAnswer, NotSent, TooLarge
-from services.messages import Attachment
 from services.providers import reading
 from services.providers.bandwidth_errors import not_signed_in, refusal
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from services.errors import Kind, SendError
-from services.messages import DeliveryStatus, Message, Status
+from services.core.errors import Kind, SendError
+from services.core.messages import DeliveryStatus, Message, Status
 from services.providers import reading
 from services.providers.bandwidth_api import Api
 from services.providers.bandwidth_errors import explained

@@ -8,11 +8,11 @@ from ipaddress import ip_address
 from typing import ClassVar
 from urllib.parse import quote
 
-from services.config import CarrierSettings
-from services.errors import InvalidWebhook, Kind, MediaError
+from services.config.sections import CarrierSettings
+from services.core.errors import InvalidWebhook, Kind, MediaError
+from services.core.messages import Ack, DeliveryStatus, Message, Parsed, WebhookCall
+from services.core.messages import Finding as Finding  # the carriers' word, too
 from services.http import Http
-from services.messages import Ack, DeliveryStatus, Message, Parsed, WebhookCall
-from services.messages import Finding as Finding  # the carriers' word, too
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import unquote
 
-from services.messages import clean
+from services.core.messages import clean
 
 
 def fields(value: Any, name: str) -> dict[str, Any]:

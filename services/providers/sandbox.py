@@ -8,9 +8,9 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from services.config import CarrierSettings
-from services.errors import Kind, MediaError
-from services.messages import (
+from services.config.sections import CarrierSettings
+from services.core.errors import Kind, MediaError
+from services.core.messages import (
     Attachment,
     DeliveryStatus,
     Message,

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-from services.config import CarrierSettings, variable
-from services.errors import Kind, MediaError, SendError
-from services.messages import (
+from services.config.parsers import Parse, url
+from services.config.sections import CarrierSettings
+from services.config.variables import variable
+from services.core.errors import Kind, MediaError, SendError
+from services.core.messages import (
     Ack,
     Attachment,
     DeliveryStatus,
@@ -30,7 +32,6 @@ from services.providers.twilio_signature import (
     require_signature,
     signature,
 )
-from services.values import Parse, url
 
 BASE_URL = "https://api.twilio.com"
 VERSION = "/2010-04-01"

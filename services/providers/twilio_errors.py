@@ -5,9 +5,9 @@ The API and the status callbacks share one space of codes.
 
 from typing import Any
 
-from services.errors import Kind, SendError
+from services.core.errors import Kind, SendError
+from services.core.messages import clean
 from services.http import Answer
-from services.messages import clean
 
 REFUSED, RETRY, CONFIG = Kind.REFUSED, Kind.RETRY, Kind.CONFIG
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from services.errors import Kind, SendError
-from services.messages import DeliveryStatus, Message, Parsed, Unreadable
+from services.core.errors import Kind, SendError
+from services.core.messages import DeliveryStatus, Message, Parsed, Unreadable
 from services.providers import reading
 from services.providers.twilio_api import Api
 from services.providers.twilio_reading import message_told, status_listed

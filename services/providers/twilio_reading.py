@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from services.messages import Attachment, DeliveryStatus, Message, Status
+from services.core.messages import Attachment, DeliveryStatus, Message, Status
 from services.providers import reading
 from services.providers.twilio_errors import explained
 

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import parse_qsl, urlsplit
 
-from services.errors import InvalidWebhook
-from services.messages import WebhookCall
+from services.core.errors import InvalidWebhook
+from services.core.messages import WebhookCall
 from services.providers.base import same
 
 Fields = Sequence[tuple[str, str]]

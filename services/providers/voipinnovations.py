@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from services.config import CarrierSettings, variable
-from services.errors import Kind, SendError
-from services.messages import DeliveryStatus, Message, Parsed, Status, Unreadable, WebhookCall
+from services.config.parsers import url
+from services.config.sections import CarrierSettings
+from services.config.variables import variable
+from services.core.errors import Kind, SendError
+from services.core.messages import DeliveryStatus, Message, Parsed, Status, Unreadable, WebhookCall
 from services.providers import reading
 from services.providers.base import Finding, Limits, Provider, Surroundings, require_token
 from services.providers.voipinnovations_api import Api
 from services.providers.voipinnovations_files import attached
-from services.values import url
 
 BASE_URL = "https://cpaas-api.voipinnovations.com"
 

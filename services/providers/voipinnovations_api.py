@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from services.errors import Kind, SendError
+from services.core.errors import Kind, SendError
 from services.http import Answer, Http, NoAnswer, NotSent, TooLarge
 from services.providers import reading
 from services.providers.voipinnovations_errors import refusal, said

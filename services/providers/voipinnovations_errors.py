@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from services.errors import Kind, SendError
+from services.core.errors import Kind, SendError
+from services.core.messages import clean
 from services.http import Answer
-from services.messages import clean
 
 REFUSED, RETRY, UNKNOWN, CONFIG = Kind.REFUSED, Kind.RETRY, Kind.UNKNOWN, Kind.CONFIG
 

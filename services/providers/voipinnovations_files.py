@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from services.messages import Attachment, clean
+from services.core.messages import Attachment, clean
 from services.providers import reading
 
 PLACES = ("files", "fileUrls", "file_urls")

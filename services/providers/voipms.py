@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
-from services.config import CarrierSettings, variable
-from services.errors import Kind, MediaError, SendError
-from services.messages import (
+from services.config.parsers import one_of, url
+from services.config.sections import CarrierSettings
+from services.config.variables import variable
+from services.core.errors import Kind, MediaError, SendError
+from services.core.messages import (
     Ack,
     Attachment,
     DeliveryStatus,
@@ -19,6 +21,7 @@ from services.messages import (
     Unreadable,
     WebhookCall,
 )
+from services.core.segments import count
 from services.providers import voipms_lists
 from services.providers.addresses import is_at, is_below
 from services.providers.base import Finding, Limits, Provider, Surroundings, require_token
@@ -27,8 +30,6 @@ from services.providers.voipms_check import findings
 from services.providers.voipms_errors import TOO_LONG
 from services.providers.voipms_numbers import ten_digits
 from services.providers.voipms_webhook import from_callback, from_json
-from services.segments import count
-from services.values import one_of, url
 
 BASE_URL = "https://voip.ms/api/v1/rest.php"
 SMS_TEXT, MMS_TEXT = 160, 2048

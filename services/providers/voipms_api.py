@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from services.errors import Kind, SendError
+from services.core.errors import Kind, SendError
+from services.core.messages import clean
 from services.http import Answer, Http, NoAnswer, NotSent, TooLarge
-from services.messages import clean
 from services.providers import reading
 from services.providers.voipms_errors import STATUSES, refusal, unusable
 

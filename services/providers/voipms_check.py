@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from services.errors import Kind, SendError
+from services.core.errors import Kind, SendError
 from services.providers import reading
 from services.providers.base import Finding, same
 from services.providers.voipms_api import Api

@@ -6,7 +6,7 @@ Cloudflare, which stands before it, or from its SOAP interface.
 
 import re
 
-from services.errors import Kind, SendError
+from services.core.errors import Kind, SendError
 from services.http import Answer
 
 REFUSED, RETRY, CONFIG = Kind.REFUSED, Kind.RETRY, Kind.CONFIG

@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import unquote_plus
 
-from services.errors import Kind
-from services.messages import Message, Parsed, Status, Unreadable
+from services.core.errors import Kind
+from services.core.messages import Message, Parsed, Status, Unreadable
 from services.providers import reading
 from services.providers.voipms_api import Api
 from services.providers.voipms_numbers import with_country

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from services.messages import Attachment, Message, clean
+from services.core.messages import Attachment, Message, clean
 from services.providers import reading
 from services.providers.voipms_numbers import with_country
 

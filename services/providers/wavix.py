@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from services.config import CarrierSettings, variable
-from services.errors import Kind, MediaError, SendError
-from services.messages import (
+from services.config.parsers import url
+from services.config.sections import CarrierSettings
+from services.config.variables import variable
+from services.core.errors import Kind, MediaError, SendError
+from services.core.messages import (
     Attachment,
     DeliveryStatus,
     Message,
@@ -27,7 +29,6 @@ from services.providers.wavix_api import Api
 from services.providers.wavix_check import findings
 from services.providers.wavix_errors import explained
 from services.providers.wavix_senders import sender_id, sender_of
-from services.values import url
 
 BASE_URL = "https://api.wavix.com"
 DAY = 86_400.0

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from services.errors import Kind, SendError
+from services.core.errors import Kind, SendError
 from services.http import Answer, Http, NoAnswer, NotSent, TooLarge
 from services.providers import reading
 from services.providers.wavix_errors import refusal

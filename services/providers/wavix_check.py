@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from services.errors import SendError
-from services.phone_numbers import country_of
+from services.core.errors import SendError
+from services.core.phone_numbers import country_of
 from services.providers.base import Finding, same
 from services.providers.wavix_api import Api
 

@@ -6,9 +6,9 @@ here are the numbers of the sentences' pages in its documentation.
 
 from typing import Any
 
-from services.errors import Kind, SendError
+from services.core.errors import Kind, SendError
+from services.core.messages import clean
 from services.http import Answer
-from services.messages import clean
 
 REFUSED, RETRY, UNKNOWN, CONFIG = Kind.REFUSED, Kind.RETRY, Kind.UNKNOWN, Kind.CONFIG
 

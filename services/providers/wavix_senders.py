@@ -5,9 +5,9 @@ The rules: https://docs.wavix.com/messaging/send-sms. Whether it is registered, 
 
 import re
 
-from services.errors import Kind, SendError
-from services.messages import Message
-from services.phone_numbers import country_of
+from services.core.errors import Kind, SendError
+from services.core.messages import Message
+from services.core.phone_numbers import country_of
 
 _NUMBER = re.compile(r"\+?[1-9][0-9]{7,14}", re.ASCII)
 _NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{3,11}", re.ASCII)

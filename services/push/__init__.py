@@ -1,14 +1,14 @@
 """Push channels: one file each, one line here."""
 
-from services.push.acrobits import Acrobits
+from services.push.acrobits.channel import Acrobits
 from services.push.base import Channel
-from services.push.fcm import Fcm
-from services.push.freeswitch import FreeSwitch
+from services.push.fcm.channel import Fcm
+from services.push.freeswitch.channel import FreeSwitch
 from services.push.ntfy import Ntfy
-from services.push.ringotel import Ringotel
-from services.push.unifiedpush import UnifiedPush
+from services.push.ringotel.channel import Ringotel
 from services.push.webhook import SignedWebhook
-from services.push.webpush import WebPush
+from services.push.webpush.channel import WebPush
+from services.push.webpush.unifiedpush import UnifiedPush
 
 CHANNELS: tuple[type[Channel], ...] = (
     WebPush,

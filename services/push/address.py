@@ -12,14 +12,14 @@ from urllib.parse import urlsplit
 
 from marshmallow import ValidationError
 
-from services.taken import Taken
+from services.core.request_schema import RequestSchema
 
 # The whole address in signs that every reader of addresses takes for the same thing.
 WEB_ADDRESS = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?(/[!-\[\]-~]*)?", re.ASCII)
 LONGEST = 1000  # UnifiedPush's bound; browsers' are shorter
 
 
-class Address(Taken):
+class Address(RequestSchema):
     """What a device registers."""
 
 
@@ -43,7 +43,7 @@ def origin(address: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class PushHostPolicy:
     """The hosts that the operator allows beside the ones that a channel knows.
 
     They may be in a private network, and without TLS where they are written with ``http://``.

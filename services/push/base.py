@@ -5,14 +5,14 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from services.core.messages import Device, Finding, Notice
 from services.http import Http
-from services.messages import Device, Finding, Notice
-from services.push.address import Address, Places
-from services.push.vapid import Vapid
+from services.push.address import Address, PushHostPolicy
+from services.push.webpush.vapid import Vapid
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ChannelContext:
     """What every channel is given.
 
     ``http`` leads everywhere, ``public_http`` to public addresses only. ``vapid`` is who we are to
@@ -22,7 +22,7 @@ class Surroundings:
     http: Http
     public_http: Http
     vapid: Vapid
-    places: Places
+    places: PushHostPolicy
     app_url: str
 
 
@@ -49,7 +49,7 @@ class Channel(ABC):
     waits_for_files: ClassVar[bool] = False  # whether its app shows a message once, as it is then
 
     @abstractmethod
-    def __init__(self, settings: Any, around: Surroundings) -> None:
+    def __init__(self, settings: Any, around: ChannelContext) -> None:
         """Take the channel's loaded settings and what surrounds it."""
 
     @abstractmethod

@@ -9,11 +9,11 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from services.errors import Kind, PushError
+from services.core.errors import Kind, PushError
+from services.core.messages import Device, Notice
 from services.http import Answer, NoAnswer, NotSent, TooLarge
-from services.messages import Device, Notice
 from services.push.address import Address, host, origin, web_address
-from services.push.base import Channel, NoSettings, Surroundings
+from services.push.base import Channel, ChannelContext, NoSettings
 
 PAUSE_SECONDS = 60.0  # after a 429 that names no time
 
@@ -47,7 +47,7 @@ class Ntfy(Channel):
     Address = Topic
     seconds = 10.0  # the total deadline of one attempt
 
-    def __init__(self, settings: NoSettings, around: Surroundings) -> None:
+    def __init__(self, settings: NoSettings, around: ChannelContext) -> None:
         self._around = around
 
     def address(self, written: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,8 +4,8 @@ import hashlib
 import json
 from typing import Any
 
-from services.messages import Device, Notice
-from services.push.jwt import base64url
+from services.core.base64url import base64url
+from services.core.messages import Device, Notice
 
 
 def payload(notice: Notice) -> dict[str, Any]:

@@ -12,12 +12,12 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from services import values
-from services.config import variable
-from services.errors import Kind, PushError
+from services.config import parsers
+from services.config.variables import variable
+from services.core.errors import Kind, PushError
+from services.core.messages import Device, Notice, rfc3339
 from services.http import Answer, NoAnswer, NotSent, TooLarge
-from services.messages import Device, Notice, rfc3339
-from services.push.base import Channel, Surroundings
+from services.push.base import Channel, ChannelContext
 
 THROTTLED = {429, 502, 503, 504}
 PAUSE_SECONDS = 60.0  # after a 429 that names no time
@@ -25,7 +25,7 @@ PAUSE_SECONDS = 60.0  # after a 429 that names no time
 
 def address(value: str) -> str:
     """A web address exactly as it is written: its path and query belong to the receiver."""
-    values.url(value)
+    parsers.url(value)
     if any(character.isspace() for character in value):
         raise ValueError("it must not contain spaces.")
     return value
@@ -76,7 +76,7 @@ class SignedWebhook(Channel):
     updates = True
     seconds = 15.0  # the total deadline of one attempt
 
-    def __init__(self, settings: WebhookSettings, around: Surroundings) -> None:
+    def __init__(self, settings: WebhookSettings, around: ChannelContext) -> None:
         self._url = settings.url
         self._key = settings.secret
         self._http = around.http

@@ -13,11 +13,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, delete, func, select, text
 
-from services.messages import Status
+from services.core.messages import Status
 from services.store import counters, messages
-from services.store.dialect import insert
-from services.store.schema import activity, activity_open, activity_pushes
-from services.store.schema import messages as messages_table
+from services.store.database.schema import activity, activity_open, activity_pushes
+from services.store.database.schema import messages as messages_table
+from services.store.database.upsert import insert
 
 MARK = "counted"  # the counter with the ``seq`` up to which everything has been counted
 BATCH = 500  # numbers of the sequence: some six milliseconds, for which other writers wait

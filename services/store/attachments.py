@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
-from services.messages import Attachment
-from services.store.prepared import Prepared
-from services.store.schema import attachments, messages
+from services.core.messages import Attachment
+from services.store.database.compiled_statements import CompiledStatement
+from services.store.database.schema import attachments, messages
 
-_OF_ONE = Prepared(
+_OF_ONE = CompiledStatement(
     lambda _: (
         select(attachments)
         .where(attachments.c.message_id == bindparam("message_id"))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select
 
+from services.store.database.schema import attempts
 from services.store.jobs import Job
-from services.store.schema import attempts
 
 MOST = 20  # of a job; the newest stay
 AGAIN = "again"  # the outcome that is none: the operator asked for another attempt

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select
 
-from services.store.dialect import insert
-from services.store.schema import contacts
+from services.store.database.schema import contacts
+from services.store.database.upsert import insert
 
 
 @dataclass(frozen=True, slots=True)

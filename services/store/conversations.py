@@ -18,10 +18,10 @@ from sqlalchemy import (
     update,
 )
 
-from services.messages import Message, uuid7
-from services.store.dialect import insert, insert_new
-from services.store.prepared import Prepared
-from services.store.schema import conversations, messages, reads
+from services.core.messages import Message, uuid7
+from services.store.database.compiled_statements import CompiledStatement
+from services.store.database.schema import conversations, messages, reads
+from services.store.database.upsert import insert, insert_new
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,13 @@ class Conversation:
     updated_at: float
 
 
-_FIND = Prepared(
+_FIND = CompiledStatement(
     lambda _: select(conversations.c.id, conversations.c.last_seq).where(
         conversations.c.number == bindparam("number"),
         conversations.c.members == bindparam("members"),
     )
 )
-_TOUCH = Prepared(
+_TOUCH = CompiledStatement(
     lambda _: (
         update(conversations)
         .where(conversations.c.id == bindparam("conversation_id"))

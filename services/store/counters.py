@@ -2,12 +2,12 @@
 
 from sqlalchemy import Connection, select
 
-from services.store.dialect import insert
-from services.store.prepared import Prepared
-from services.store.schema import counters
+from services.store.database.compiled_statements import CompiledStatement
+from services.store.database.schema import counters
+from services.store.database.upsert import insert
 
 RESET = "reset"  # apps that have seen no more than this load everything anew
-_SEQUENCE = Prepared(
+_SEQUENCE = CompiledStatement(
     lambda _: select(counters.c.value).where(counters.c.name == "seq").with_for_update()
 )
 

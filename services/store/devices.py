@@ -12,22 +12,22 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, or_, select, update
 
-from services.messages import Device, Preview, uuid7
-from services.quiet_hours import QuietHours
-from services.store.prepared import Prepared
-from services.store.schema import devices, pairings
+from services.core.messages import Device, Preview, uuid7
+from services.core.quiet_hours import QuietHours
+from services.store.database.compiled_statements import CompiledStatement
+from services.store.database.schema import devices, pairings
 
-_BY_TOKEN = Prepared(
+_BY_TOKEN = CompiledStatement(
     lambda _: select(devices).where(
         devices.c.token_hash == bindparam("token_hash"), devices.c.revoked_at.is_(None)
     )
 )
-_BY_ID = Prepared(
+_BY_ID = CompiledStatement(
     lambda _: select(devices).where(
         devices.c.id == bindparam("device_id"), devices.c.revoked_at.is_(None)
     )
 )
-_OF = Prepared(
+_OF = CompiledStatement(
     lambda _: select(devices).where(
         devices.c.extension == bindparam("of"), devices.c.revoked_at.is_(None)
     )

@@ -29,11 +29,11 @@ from sqlalchemy import (
     update,
 )
 
-from services.store import ledger
-from services.store.dialect import insert_new
-from services.store.ledger import Entry
-from services.store.prepared import Prepared
-from services.store.schema import DEAD, DUE, LIVE, jobs, workers
+from services.store import audit_counters
+from services.store.audit_counters import Entry
+from services.store.database.compiled_statements import CompiledStatement
+from services.store.database.schema import DEAD, DUE, LIVE, jobs, workers
+from services.store.database.upsert import insert_new
 
 HOLD_SECONDS = 60.0
 LAPSES = 5
@@ -108,10 +108,10 @@ def _newest() -> Select[Any]:
     )
 
 
-_ADD = Prepared(lambda tx: insert_new(tx, jobs))
-_FREE = Prepared(lambda _: _free())
-_NEWEST = Prepared(lambda _: _newest())
-_LEASE = Prepared(
+_ADD = CompiledStatement(lambda tx: insert_new(tx, jobs))
+_FREE = CompiledStatement(lambda _: _free())
+_NEWEST = CompiledStatement(lambda _: _newest())
+_LEASE = CompiledStatement(
     lambda _: (
         update(jobs)
         .where(jobs.c.id == bindparam("job_id"))
@@ -125,7 +125,7 @@ _LEASE = Prepared(
     )
 )
 # Goes through the index from one destination to the next, however many jobs each of them has.
-_FIRST_DUE = Prepared(
+_FIRST_DUE = CompiledStatement(
     lambda _: text(
         """
         WITH RECURSIVE waiting (name) AS (
@@ -144,10 +144,10 @@ _HELD = and_(
     jobs.c.owner == bindparam("owner_is"),
     jobs.c.state == "leased",
 )
-_START = Prepared(
+_START = CompiledStatement(
     lambda _: update(jobs).where(_HELD).values(started=True, updated_at=bindparam("now"))
 )
-_DONE = Prepared(
+_DONE = CompiledStatement(
     lambda _: (
         update(jobs)
         .where(_HELD)
@@ -176,10 +176,10 @@ def add(tx: Connection, new: Iterable[Job]) -> None:
             created_at=job.created_at,
             updated_at=job.created_at,
         )
-        ledger.book(tx, Entry.JOBS_MADE, made)
+        audit_counters.add(tx, Entry.JOBS_MADE, made)
 
 
-def claim(tx: Connection, owner: str, destination: str, limit: int, now: float) -> list[Job]:
+def lease(tx: Connection, owner: str, destination: str, limit: int, now: float) -> list[Job]:
     """Lease due jobs of one destination to a worker, oldest first, none past its lane's order.
 
     Where more are due than can be leased, one is the newest instead (every other time, where only
@@ -213,7 +213,7 @@ def start(tx: Connection, job: Job) -> bool:
 def done(tx: Connection, job: Job) -> bool:
     """Note that a job is done; false when the lease is lost."""
     ended = _DONE.change(tx, job_id=job.id, owner_is=job.owner, now=time.time())
-    ledger.book(tx, Entry.JOBS_DONE, ended)
+    audit_counters.add(tx, Entry.JOBS_DONE, ended)
     return bool(ended)
 
 
@@ -228,7 +228,7 @@ def retry(tx: Connection, job: Job, due: float, error: str, *, counts: bool = Tr
     return _finish(tx, job, **values)
 
 
-def die(tx: Connection, job: Job, error: str) -> bool:
+def give_up(tx: Connection, job: Job, error: str) -> bool:
     """Give a job up: it becomes a dead letter with its reason."""
     return _finish(tx, job, state="dead", owner=None, error=error)
 
@@ -243,7 +243,7 @@ def _finish(tx: Connection, job: Job, **values: Any) -> bool:
     return bool(tx.execute(statement).rowcount)
 
 
-def hasten(tx: Connection, message_id: str, kind: JobKind) -> None:
+def make_due(tx: Connection, message_id: str, kind: JobKind) -> None:
     """Make waiting jobs of a message due now."""
     tx.execute(
         update(jobs)
@@ -258,7 +258,7 @@ def waits(tx: Connection, destination: str, target: str) -> bool:
     return bool(tx.execute(select(exists().where(later, jobs.c.due > time.time()))).scalar())
 
 
-def hasten_all(tx: Connection, destination: str, target: str | None, seconds: float) -> None:
+def make_all_due(tx: Connection, destination: str, target: str | None, seconds: float) -> None:
     """Make what waits for a destination, or for one target of it, due in so many seconds.
 
     What is in one lane is done in order again, however long it has waited.
@@ -314,14 +314,14 @@ def oldest_due(tx: Connection, now: float) -> float:
     return max(0.0, now - due) if due is not None else 0.0
 
 
-def orphans(tx: Connection) -> list[Job]:
+def abandoned(tx: Connection) -> list[Job]:
     """Leased jobs whose worker is gone, with the lapse counted."""
     orphaned = and_(LIVE, jobs.c.state == "leased", jobs.c.owner.not_in(select(workers.c.id)))
     statement = update(jobs).where(orphaned).values(lapses=jobs.c.lapses + 1).returning(*jobs.c)
     return [load(row) for row in tx.execute(statement)]
 
 
-def seize(tx: Connection, kind: JobKind, owner: str) -> list[Job]:
+def lease_all(tx: Connection, kind: JobKind, owner: str) -> list[Job]:
     """Lease every open job of a kind, whoever holds it: only where no worker is at work."""
     statement = update(jobs).where(LIVE, jobs.c.kind == str(kind))
     found = tx.execute(statement.values(state="leased", owner=owner).returning(*jobs.c))

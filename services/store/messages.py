@@ -7,15 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, func, select, update
 
-from services.messages import Attachment, Message, Status
-from services.store import attachments, conversations, ledger
-from services.store.dialect import insert_new
-from services.store.ledger import Entry
-from services.store.prepared import Prepared
-from services.store.schema import UNROUTED, counters, messages, reads
-from services.store.schema import conversations as conversations_table
+from services.core.messages import Attachment, Message, Status
+from services.store import attachments, audit_counters, conversations
+from services.store.audit_counters import Entry
+from services.store.database.compiled_statements import CompiledStatement
+from services.store.database.schema import UNROUTED, counters, messages, reads
+from services.store.database.schema import conversations as conversations_table
+from services.store.database.upsert import insert_new
 
-_NEXT_SEQ = Prepared(
+_NEXT_SEQ = CompiledStatement(
     lambda _: (
         update(counters)
         .where(counters.c.name == "seq")
@@ -23,23 +23,23 @@ _NEXT_SEQ = Prepared(
         .returning(counters.c.value)
     )
 )
-_ADD_NEW = Prepared(lambda tx: insert_new(tx, messages, messages.c.seq))
-_ADD = Prepared(lambda _: messages.insert())
-_BY_CLIENT_ID = Prepared(
+_ADD_NEW = CompiledStatement(lambda tx: insert_new(tx, messages, messages.c.seq))
+_ADD = CompiledStatement(lambda _: messages.insert())
+_BY_CLIENT_ID = CompiledStatement(
     lambda _: select(messages).where(
         messages.c.extension == bindparam("extension"),
         messages.c.client_id == bindparam("client_id"),
     )
 )
 _THIS = messages.c.id == bindparam("message_id")
-_BY_ID = Prepared(lambda _: select(messages).where(_THIS))
+_BY_ID = CompiledStatement(lambda _: select(messages).where(_THIS))
 
 _READ_MARK = select(reads.c.seq).where(
     reads.c.conversation_id == bindparam("conversation_id"),
     reads.c.extension == bindparam("extension"),
 )
 MOST_UNREAD = 999
-_UNREAD = Prepared(
+_UNREAD = CompiledStatement(
     lambda _: select(func.count().label("unread")).select_from(
         select(messages.c.seq)
         .where(
@@ -79,9 +79,9 @@ def add_inbound(tx: Connection, message: Message) -> Message | None:
     kept = replace(message, seq=seq, conversation_id=conversation_id)
     unnamed = kept.provider_id is None
     if (unnamed and _is_repeat(tx, kept)) or _ADD_NEW.row(tx, **_row(kept)) is None:
-        ledger.book(tx, Entry.REPEATED)
+        audit_counters.add(tx, Entry.REPEATED)
         return None
-    ledger.book(tx, Entry.RECEIVED)
+    audit_counters.add(tx, Entry.RECEIVED)
     conversations.touch(tx, conversation_id, seq, kept.created_at)
     attachments.add(tx, kept.id, kept.media)
     return kept
@@ -119,7 +119,7 @@ def add_outbound(tx: Connection, message: Message, fingerprint: str) -> Message:
     conversation_id = conversations.find_or_add(tx, message, seq)
     kept = replace(message, seq=seq, conversation_id=conversation_id)
     _ADD.change(tx, **_row(kept), fingerprint=fingerprint)
-    ledger.book(tx, Entry.REPLIED)
+    audit_counters.add(tx, Entry.REPLIED)
     conversations.touch(tx, conversation_id, seq, kept.created_at)
     attachments.claim(tx, kept.id, [file.id for file in kept.media])
     return kept

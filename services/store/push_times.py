@@ -14,8 +14,8 @@ from sqlalchemy import Connection, func, select
 
 from services.store import counters
 from services.store.activity import HOUR, add_up
+from services.store.database.schema import activity_pushes, jobs
 from services.store.jobs import JobKind
-from services.store.schema import activity_pushes, jobs
 
 MARK = "pushes counted"  # the counter with the id up to which all jobs have been counted
 BATCH = 1000

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, select, update
 
-from services.messages import WebhookCall
-from services.store import ledger
-from services.store.ledger import Entry
-from services.store.schema import WAITING, quarantine
+from services.core.messages import WebhookCall
+from services.store import audit_counters
+from services.store.audit_counters import Entry
+from services.store.database.schema import WAITING, quarantine
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def add(tx: Connection, provider: str, call: WebhookCall, reason: str, body: byt
             received_at=time.time(),
         )
     )
-    ledger.book(tx, Entry.QUARANTINED)
+    audit_counters.add(tx, Entry.QUARANTINED)
 
 
 def waiting(tx: Connection, limit: int = 100) -> list[Quarantined]:
@@ -81,7 +81,7 @@ def drop(tx: Connection, row_id: int) -> bool:
     """Forget a call that waits, for good; false where there is none."""
     statement = delete(quarantine).where(WAITING, quarantine.c.id == row_id)
     dropped = tx.execute(statement).rowcount
-    ledger.removed(tx, quarantined=dropped)
+    audit_counters.removed(tx, quarantined=dropped)
     return bool(dropped)
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from services.messages import RANK, DeliveryStatus, Message, Status
-from services.store.dialect import insert_new
-from services.store.prepared import Prepared
-from services.store.schema import receipts
+from services.core.messages import RANK, DeliveryStatus, Message, Status
+from services.store.database.compiled_statements import CompiledStatement
+from services.store.database.schema import receipts
+from services.store.database.upsert import insert_new
 
-_ADOPT = Prepared(
+_ADOPT = CompiledStatement(
     lambda _: (
         update(receipts)
         .where(

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, select, update
 
-from services.store import Store
-from services.store.schema import message_settings as table
+from services.store.database.schema import message_settings as table
+from services.store.database.store import Store
 
 
 class SettingsRow:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, or_, select, update
 
-from services.store.schema import sign_ins
+from services.store.database.schema import sign_ins
 
 IDLE_SECONDS = 12 * 3600.0
 MOST_SECONDS = 7 * 86_400.0

@@ -5,21 +5,21 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, select, update
 
-from services.messages import DeliveryStatus, Message, Status, advances
+from services.core.messages import DeliveryStatus, Message, Status, advances
 from services.store import receipts
+from services.store.database.compiled_statements import CompiledStatement
+from services.store.database.schema import messages
 from services.store.messages import by_id, next_seq
-from services.store.prepared import Prepared
-from services.store.schema import messages
 
 _THIS = messages.c.id == bindparam("message_id")
-_STATUS = Prepared(
+_STATUS = CompiledStatement(
     lambda _: (
         select(messages.c.status, messages.c.provider_id, messages.c.error_reason)
         .where(_THIS)
         .with_for_update()
     )
 )
-_ADVANCE = Prepared(
+_ADVANCE = CompiledStatement(
     lambda _: (
         update(messages)
         .where(_THIS)
@@ -33,7 +33,7 @@ _ADVANCE = Prepared(
         )
     )
 )
-_NAME = Prepared(
+_NAME = CompiledStatement(
     lambda _: update(messages).where(_THIS).values(provider_id=bindparam("carriers_id"))
 )
 

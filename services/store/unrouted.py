@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select, update
 
+from services.store.database.schema import UNROUTED, messages
 from services.store.messages import next_seq
-from services.store.schema import UNROUTED, messages
 
 
 def numbers(tx: Connection) -> list[str]:

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, func, or_, select
 
-from services.store import clock
-from services.store.dialect import insert
-from services.store.schema import workers
+from services.store.database import clock
+from services.store.database.schema import workers
+from services.store.database.upsert import insert
 
 WORKER_SILENT_SECONDS = 20.0
 
@@ -31,7 +31,7 @@ def is_youngest(tx: Connection, worker_id: str) -> bool:
     return tx.execute(newest.limit(1)).scalar() == worker_id
 
 
-def bury(tx: Connection, worker_ids: Iterable[str], silent_since: float) -> None:
+def forget_workers(tx: Connection, worker_ids: Iterable[str], silent_since: float) -> None:
     """Forget workers that are known to be dead, and those that were last seen before a time."""
     gone = or_(workers.c.id.in_(list(worker_ids)), workers.c.seen_at < silent_since)
     tx.execute(workers.delete().where(gone))

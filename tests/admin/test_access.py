@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from services.store import sign_ins
-from services.store.schema import sign_ins as table
+from services.store.database.schema import sign_ins as table
 from tests.admin.conftest import PASSWORD, Operator, plain
 
 Make = Callable[..., Operator]

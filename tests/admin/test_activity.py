@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from blueprints.admin import drawing
-from services.activity import count
-from services.messages import Message, Status
+from blueprints.admin import charts
+from services.core.messages import Message, Status
+from services.operations.statistics import count
 from services.store import jobs, messages
 from services.store.activity import HOUR
 from services.store.jobs import Job, JobKind
@@ -72,10 +72,10 @@ def test_each_picture_has_its_words_and_its_table(operator: Operator, path: str)
     for picture in found:
         assert picture.get("aria-label")
         for bar in picture.iter("rect"):
-            assert float(bar.get("y", "")) >= drawing.TOP - 0.01
+            assert float(bar.get("y", "")) >= charts.TOP - 0.01
             bottom = float(bar.get("y", "")) + float(bar.get("height", ""))
-            assert bottom <= drawing.HEIGHT - drawing.BOTTOM + 0.01
-            assert float(bar.get("x", "")) + float(bar.get("width", "")) <= drawing.WIDTH
+            assert bottom <= charts.HEIGHT - charts.BOTTOM + 0.01
+            assert float(bar.get("x", "")) + float(bar.get("width", "")) <= charts.WIDTH
     assert " style=" not in page
     assert "<script>" not in page
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import pytest
 import responses
 
-from services.errors import InvalidWebhook
-from services.messages import Device, Message, WebhookCall
-from services.replies import Reply
-from services.store import sightings
-from services.store.sightings import Event
+from services.core.errors import InvalidWebhook
+from services.core.messages import Device, Message, WebhookCall
+from services.messaging.compose import Reply
+from services.store import carrier_events
+from services.store.carrier_events import CarrierEventKind
 from tests.admin.conftest import Operator, plain
 from tests.conftest import NUMBER, PEER
 
@@ -72,7 +72,9 @@ def test_what_was_said_by_strangers_stays_text(operator: Operator) -> None:
     hostile = "<script>alert(1)</script>\u202e" + "\U0001f600" * 100
     operator.gateway.store.write(
         lambda tx: [
-            sightings.put(tx, "sandbox", event, hostile) for event in Event if event != "check"
+            carrier_events.put(tx, "sandbox", event, hostile)
+            for event in CarrierEventKind
+            if event != "check"
         ]
     )
     page = operator.get("/carriers/sandbox")

@@ -11,26 +11,26 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from services.errors import Kind, SendError
-from services.messages import Attachment, DeliveryStatus, Device, Message, Status, WebhookCall
-from services.replies import Reply
+from services.core.errors import Kind, SendError
+from services.core.messages import Attachment, DeliveryStatus, Device, Message, Status, WebhookCall
+from services.messaging.compose import Reply
 from services.store import (
     attachments,
     attempts,
+    audit_counters,
     contacts,
     dead_letters,
     devices,
-    finding,
     jobs,
-    laws,
-    ledger,
     messages,
     quarantine,
     statuses,
     workers,
 )
+from services.store.audit_counters import Entry
 from services.store.jobs import Job, JobKind
-from services.store.ledger import Entry
+from services.store.maintenance import invariants
+from services.store.search import message_filter
 from tests.admin.conftest import Operator, plain
 from tests.conftest import DESK, NUMBER, PEER
 
@@ -217,8 +217,8 @@ def test_pages_follow_each_other_without_gaps_while_new_texts_come(desk: Operato
 def test_a_search_for_something_rare_goes_on_where_it_stopped(
     desk: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finding, "SPAN", 5)
-    monkeypatch.setattr(finding, "LOOK", 5)
+    monkeypatch.setattr(message_filter, "SPAN", 5)
+    monkeypatch.setattr(message_filter, "LOOK", 5)
     rare = wrote(desk)
     for index in range(40):
         came(desk, f"text {index}")
@@ -260,8 +260,8 @@ def test_a_text_of_every_kind_is_text_on_every_page(desk: Operator) -> None:
 
     def give_up(tx: Connection) -> None:
         jobs.add(tx, [Job(JobKind.PUSH, message.id, "push:x", target=device.id, about="received")])
-        for job in jobs.claim(tx, "worker", "push:x", 5, time.time() + 1):
-            jobs.die(tx, job, HOSTILE)
+        for job in jobs.lease(tx, "worker", "push:x", 5, time.time() + 1):
+            jobs.give_up(tx, job, HOSTILE)
             attempts.add(tx, job, "refused", HOSTILE, HOSTILE[:20])
 
     desk.gateway.store.write(give_up)
@@ -287,10 +287,10 @@ def test_a_message_tells_its_whole_way_in(desk: Operator) -> None:
 
     def push(tx: Connection) -> None:
         jobs.add(tx, [Job(JobKind.PUSH, message.id, "push:x", target=device.id, about="received")])
-        (job,) = jobs.claim(tx, "worker", "push:x", 5, time.time() + 1)
+        (job,) = jobs.lease(tx, "worker", "push:x", 5, time.time() + 1)
         jobs.retry(tx, job, time.time(), "Busy.")
         attempts.add(tx, job, "retry", "Busy.", "503")
-        (job,) = jobs.claim(tx, "worker", "push:x", 5, time.time() + 1)
+        (job,) = jobs.lease(tx, "worker", "push:x", 5, time.time() + 1)
         jobs.done(tx, job)
 
     desk.gateway.store.write(push)
@@ -383,7 +383,7 @@ def test_who_knows_that_it_was_sent_says_so(desk: Operator) -> None:
     assert status(desk, message) is Status.SENT
     work(desk)
     assert desk.gateway.store.read(dead_letters.counts) == {}
-    assert desk.gateway.store.read(laws.look).breaches() == []
+    assert desk.gateway.store.read(invariants.look).breaches() == []
     desk.post(f"/messages/{message.id}/settle", 409, **{"as": "again"})
     told = DeliveryStatus(Status.DELIVERED, "delivered", None, message.id)
     desk.gateway.store.write(lambda tx: statuses.record_status(tx, "sandbox", told))
@@ -468,8 +468,8 @@ def test_quarantine_shows_no_secret_reads_again_and_drops(desk: Operator) -> Non
     desk.post(f"/messages/quarantine/{call}/drop", 404)
     assert "The quarantine is empty" in desk.get("/messages/quarantine")
     entered = Entry.ENTERED  # by a webhook; ``strange`` came by none
-    desk.gateway.store.write(lambda tx: ledger.book(tx, entered))
-    assert desk.gateway.store.read(laws.look).breaches() == []
+    desk.gateway.store.write(lambda tx: audit_counters.add(tx, entered))
+    assert desk.gateway.store.read(invariants.look).breaches() == []
     for number in ("0", "9" * 30):
         desk.get(f"/messages/quarantine/{number}", 404)
         desk.post(f"/messages/quarantine/{number}/drop", 404)
@@ -510,8 +510,8 @@ def test_a_file_has_what_was_asked_for_and_no_formula(desk: Operator) -> None:
 def test_a_large_file_is_made_piece_by_piece(
     desk: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.lookup.BATCH", 7)
-    monkeypatch.setattr("services.exporting.ROWS", 5)
+    monkeypatch.setattr("services.operations.message_query.BATCH", 7)
+    monkeypatch.setattr("services.operations.export.ROWS", 5)
     known = [came(desk, f"text {index}").id for index in range(30)]
     answer = desk.client.get("/admin/messages/export.csv", buffered=False)
     pieces = list(answer.iter_encoded())

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.message_settings import NumberSetting, sheet
-from services.settings_source import FILE
+from services.operations.settings_source import FILE
 from tests.admin.conftest import Operator, plain
 from tests.conftest import DESK, NUMBER
 

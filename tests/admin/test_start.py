@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from services.messages import Message, WebhookCall
-from services.store import destinations, devices, quarantine
+from services.core.messages import Message, WebhookCall
+from services.store import circuit_breakers, devices, quarantine
 from tests.admin.conftest import Operator, plain
 from tests.conftest import DESK, NUMBER, PEER
 
@@ -62,7 +62,7 @@ def test_every_trouble_leads_to_its_place(make_operator: Make) -> None:
     operator = make_operator()
     store = operator.gateway.store
     for name in ("send:sandbox", "push:webpush:push.example.com", "email"):
-        store.write(partial(destinations.pause, name=name, until=9e9, reason=name, config=True))
+        store.write(partial(circuit_breakers.pause, name=name, until=9e9, reason=name, config=True))
     call = WebhookCall("POST", {}, "", b"{", "")
     store.write(lambda tx: quarantine.add(tx, "sandbox", call, "It is no JSON.", b"{"))
     page = operator.get("/")

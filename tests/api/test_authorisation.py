@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from blueprints.api import auth
 from blueprints.api.auth import Auth
-from services.guesses import Guesses
+from services.operations.login_throttle import Guesses
 from services.store import devices
 from tests.api.conftest import API, PEER, SHARED, House, Phone
 
@@ -73,7 +73,7 @@ def test_every_route_refuses_a_wrong_token(
     make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch, header: str | None
 ) -> None:
     unlimited = Guesses("anything", each=(), all=())
-    monkeypatch.setattr("services.operator.PASSWORD", unlimited)
+    monkeypatch.setattr("services.operations.admin_auth.PASSWORD", unlimited)
     house = make_house(ADMIN_PASSWORD="a good password")
     headers = {} if header is None else {"Authorization": header}
     for method, rule in routes(house.app):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.errors import StorageUnwell
+from services.core.errors import StorageUnwell
 from services.store import messages
 from tests.api.conftest import PEER, House, Phone
 

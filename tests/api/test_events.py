@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Connection
 
 from blueprints.api import changes, events
-from services.errors import StorageUnwell
-from services.messages import uuid7
+from services.core.errors import StorageUnwell
+from services.core.messages import uuid7
 from services.store import conversations, devices
 from tests.api.conftest import API, PEER, SHARED, THEIRS, House, Phone
 from tests.waiting import PATIENCE
@@ -162,7 +162,7 @@ def test_a_waiting_call_ends_when_the_service_stops(house: House, phone: Phone) 
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(phone.read, "/sync", since="0", timeout=30)
         house.gateway.stopping = True
-        house.gateway.store.bell.strike()
+        house.gateway.store.notifier.notify_local()
         assert waiting.result(timeout=PATIENCE)["events"] == []
 
 
@@ -292,7 +292,7 @@ def test_the_stream_ends_when_the_service_stops(house: House, stream: Any) -> No
     live = stream()
     live.next()
     house.gateway.stopping = True
-    house.gateway.store.bell.strike()
+    house.gateway.store.notifier.notify_local()
     assert live.ended()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from services.store.schema import jobs, messages
+from services.store.database.schema import jobs, messages
 from tests.api.conftest import API, PEER, SHARED, House, Phone
 
 ASKED = {"to": PEER, "text": "once", "client_id": "a-1"}

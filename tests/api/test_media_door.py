@@ -10,9 +10,9 @@ from PIL import Image
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse
 
-from blueprints.api import door, media
-from services import uploads
-from services.errors import StorageUnwell
+from blueprints.api import declare, media
+from services.core.errors import StorageUnwell
+from services.messaging import uploads
 from services.providers.base import Limits
 from services.providers.sandbox import Sandbox
 from services.store import attachments
@@ -213,7 +213,7 @@ def test_a_large_file_passes_and_a_larger_one_is_refused(
     assert upload(phone, GIF[:6] + bytes(199_994)).status_code == 201
     answer = upload(phone, GIF[:6] + bytes(199_995))
     assert (answer.status_code, answer.json["field"]) == (413, "file")
-    monkeypatch.setattr(door, "MOST_FILE", 10_000)
+    monkeypatch.setattr(declare, "MOST_FILE", 10_000)
     assert upload(phone, GIF[:6] + bytes(100_000)).status_code == 413
 
 

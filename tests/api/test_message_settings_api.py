@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from services.settings_source import FILE
+from services.operations.settings_source import FILE
 from tests.api.conftest import API, MINE, House
 
 PASSWORD = "a good password"

@@ -14,7 +14,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import APIOperation, GenerationMode, checks
 from schemathesis.generation.case import Case
 
-from services.guesses import Guesses
+from services.operations.login_throttle import Guesses
 from tests.api.conftest import API, PEER, SHARED, House, Phone, open_house
 
 DOCUMENT = f"{API}/openapi.json"

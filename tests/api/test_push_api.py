@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from services import notices
+from services.core.messages import Attachment, Device, Message
+from services.core.quiet_hours import QuietHours
+from services.delivery import notification_text
 from services.gateway import Gateway
-from services.messages import Attachment, Device, Message
-from services.quiet_hours import QuietHours
-from services.store import destinations, jobs, messages
+from services.store import circuit_breakers, jobs, messages
+from services.store.database.schema import jobs as job_table
 from services.store.jobs import Job, JobKind
-from services.store.schema import jobs as job_table
 from tests.api.conftest import MINE, PEER, SHARED, THEIRS, House, Phone
 from tests.fakes.push_services import Answer, BrowserPush, Firebase, NtfyServer, plain, unplain
 
@@ -72,7 +72,7 @@ def shown(phone: Phone) -> dict[str, Any]:
 
 def make_due(gateway: Gateway) -> None:
     gateway.store.write(lambda tx: tx.execute(update(job_table).values(due=time.time())))
-    gateway.store.write(destinations.resume_all)
+    gateway.store.write(circuit_breakers.resume_all)
 
 
 def pushes(gateway: Gateway) -> list[Job]:
@@ -256,7 +256,7 @@ def test_a_long_text_is_cut(house: House, browser: BrowserPush) -> None:
 )
 def test_the_words_of_a_notification(told: dict[str, Any], title: str, body: str) -> None:
     message = Message("in", MINE, PEER, **told)
-    notice = notices.of_message(message, Device("d", "201"), "received", lambda _: {})
+    notice = notification_text.of_message(message, Device("d", "201"), "received", lambda _: {})
     assert (notice.title, notice.body) == (title, body)
 
 
@@ -304,7 +304,7 @@ def test_in_quiet_hours_nothing_is_shown_until_they_are_over(
     subscribe(phone, browser, quiet_hours=ALL_DAY)
     now = time.time()
     night, morning = now - now % 86_400 + 3600.0, now - now % 86_400 + 86_400 - 30.0
-    monkeypatch.setattr("services.delivery.time.time", lambda: night)
+    monkeypatch.setattr("services.delivery.delivery.time.time", lambda: night)
     for text in ("first", "second"):
         house.receive(text=text)
     house.receive(text="elsewhere", to=SHARED)
@@ -315,7 +315,7 @@ def test_in_quiet_hours_nothing_is_shown_until_they_are_over(
     first, _behind_the_first, elsewhere = pushes(house.gateway)
     assert first.due == elsewhere.due == morning - 30.0
     assert (first.attempts, elsewhere.attempts) == (0, 0)
-    monkeypatch.setattr("services.delivery.time.time", lambda: morning)
+    monkeypatch.setattr("services.delivery.delivery.time.time", lambda: morning)
     work(house.gateway)
     bodies = {push["body"] for push in browser.wait_for(2)}
     assert bodies == {"second", "elsewhere"}, "one for each conversation"
@@ -439,7 +439,7 @@ def test_one_push_service_that_is_unwell_keeps_no_other_waiting(
         work(house.gateway)
         assert browser.calls == 1
         assert [push["body"] for push in well.wait_for(2)] == ["hi", "again"]
-    (pause,) = house.gateway.store.read(destinations.unwell)
+    (pause,) = house.gateway.store.read(circuit_breakers.unwell)
     assert pause.name == f"push:webpush:{browser.url.removeprefix('http://')}"
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.store import search_sqlite
+from services.store.search import sqlite_index
 from tests.api.conftest import MINE, SHARED, THEIRS, House, Phone
 
 
@@ -64,7 +64,7 @@ def test_found_messages_page_to_the_oldest(house: House, phone: Phone, limit: in
 def test_a_search_says_how_far_back_it_has_looked(
     house: House, phone: Phone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search_sqlite, "STEPS", (2, 3))
+    monkeypatch.setattr(sqlite_index, "STEPS", (2, 3))
     house.receive(text="morning order")
     for turn in range(20):
         house.receive(text=("morning", "order")[turn % 2])
@@ -82,7 +82,7 @@ def test_a_search_says_how_far_back_it_has_looked(
 
 
 def test_the_command_finds_however_far_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search_sqlite, "STEPS", (2, 3))
+    monkeypatch.setattr(sqlite_index, "STEPS", (2, 3))
     for said in ("morning order", *("morning", "order") * 10, "morning order again"):
         house.receive(text=said)
     house.gateway.index()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from services.messages import Message, message_object
+from services.core.messages import Message, message_object
 from services.store import jobs
 from services.store.jobs import JobKind
 from tests.api.conftest import MINE, PEER, SHARED, THEIRS, House, Phone

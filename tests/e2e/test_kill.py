@@ -13,8 +13,8 @@ import pytest
 import requests
 from sqlalchemy import select
 
-from services.store import Store
-from services.store.schema import messages
+from services.store.database.schema import messages
+from services.store.database.store import Store
 from tests.conftest import settings_file
 from tests.fakes.bandwidth import FakeBandwidth
 from tests.fakes.receiver import Receiver

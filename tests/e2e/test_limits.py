@@ -13,8 +13,9 @@ import pytest
 import requests
 from sqlalchemy import Connection, func, select
 
-from services.store import Store, devices
-from services.store.schema import messages
+from services.store import devices
+from services.store.database.schema import messages
+from services.store.database.store import Store
 from tests.conftest import DESK, PEER, settings_file
 from tests.server import Server, running_server
 from tests.waiting import PATIENCE

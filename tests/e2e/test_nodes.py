@@ -16,8 +16,8 @@ import pytest
 import requests
 from sqlalchemy import Row, text
 
-from services.store import Store
-from services.store.paces import BURST_SECONDS
+from services.store.database.store import Store
+from services.store.rate_limits import BURST_SECONDS
 from tests.conftest import settings_file
 from tests.e2e.test_street import PNG
 from tests.fakes.bandwidth import FakeBandwidth, Trouble

@@ -133,8 +133,8 @@ def test_no_secret_and_no_text_is_logged(tmp_path: Path) -> None:
 def test_a_log_that_cannot_be_written_fails_no_request(tmp_path: Path) -> None:
     script = """
 import sys
-from services import logs
-from services.environment import load
+from services.config import logging as logs
+from services.config.environment import load
 import structlog
 logs.configure(load({"APP_ENV": "local", "APP_KEY": "a key of the tests, long enough"}))
 structlog.get_logger().error("lost")

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from services.messages import Status
-from services.store import Store, messages
+from services.core.messages import Status
+from services.store import messages
+from services.store.database.store import Store
 from tests.conftest import settings_file
 from tests.fakes.bandwidth import FakeBandwidth
 from tests.fakes.receiver import Receiver

@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from services.config import load
+from services.config.sections import S3Settings
+from services.config.variables import load
 from services.http import Http
-from services.media.s3 import S3, S3Settings
+from services.media.s3 import S3
 from tests.fakes.serving import Serving
 
 ACCESS_KEY, SECRET_KEY = "AKIDOFTHETESTS", "the/secret+of=the tests"

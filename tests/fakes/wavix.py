@@ -29,7 +29,7 @@ from uuid import uuid4
 
 import requests
 
-from services.segments import count
+from services.core.segments import count
 from tests.fakes.bandwidth import Answer, Odd, Trouble
 from tests.fakes.serving import QuietServer, Serving
 

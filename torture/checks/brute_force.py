@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from time import monotonic
 
-from services.guesses import PAIRING, PASSWORD, TOKENS, Guesses
+from services.operations.login_throttle import PAIRING, PASSWORD, TOKENS, Guesses
 from tests.admin.conftest import PASSWORD as RIGHT
 from torture.check import Check, Figures, Mutant, Scale
 from torture.ground import Ground, demand
@@ -79,7 +79,7 @@ CHECK = Check(
     run=run,
     mutants=(
         Mutant(
-            "services/guesses.py",
+            "services/operations/login_throttle.py",
             "wanted = [*self._of(address), *([] if alone else self._of_all())]",
             "wanted = self._of(address)",
             "guesses are counted for each address alone",

@@ -59,7 +59,7 @@ CHECK = Check(
     run=run,
     mutants=(
         Mutant(
-            "services/store/turn.py",
+            "services/store/database/write_lock.py",
             "MOST_SECONDS = 5.0",
             "MOST_SECONDS = 600.0",
             "who waits for another process waits for ever",

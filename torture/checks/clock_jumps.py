@@ -90,7 +90,7 @@ CHECK = Check(
     needs=("gcc",),
     mutants=(
         Mutant(
-            "services/worker.py",
+            "services/delivery/worker.py",
             "if back > CLOCK_STEP_SECONDS:",
             "if False:",
             "what waits goes by the clock of before",

@@ -60,7 +60,7 @@ CHECK = Check(
     run=run,
     mutants=(
         Mutant(
-            "services/repairs.py",
+            "services/operations/operator_actions.py",
             "revived = dead_letters.revive(tx, [job.id for job in given_up])",
             "revived = given_up",
             "what is asked for is not done again",

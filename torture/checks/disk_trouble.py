@@ -120,7 +120,7 @@ CHECK = Check(
         ),
         ACKNOWLEDGED,
         Mutant(
-            "services/store/writer.py",
+            "services/store/database/writer.py",
             "                self._leave(ticket)\n            self._call_next()",
             "                self._leave(ticket)\n            ticket.error or self._call_next()",
             "after a failed commit nobody is called to write any more",

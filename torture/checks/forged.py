@@ -16,14 +16,14 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from sqlalchemy import select
 
-from services import config
-from services.environment import load
-from services.errors import ConfigError, InvalidWebhook
+from services.config import variables
+from services.config.environment import load
+from services.core.errors import ConfigError, InvalidWebhook
+from services.core.messages import Message, WebhookCall
 from services.http import Http
-from services.messages import Message, WebhookCall
 from services.providers.base import Provider, Surroundings
 from services.providers.twilio_signature import signature
-from services.store import schema
+from services.store.database import schema
 from tests import payload_files
 from tests.api.conftest import House
 from tests.payload_files import understood
@@ -322,7 +322,7 @@ def without_secrets() -> int:
             tried += _is_shut(name, env)
     for carrier in payload_files.carriers():  # and should one come to be empty after all
         cls = payload_files.provider_class(carrier)
-        settings, _ = config.load(cls.Settings, cls.prefix(), payload_files.settings(carrier))
+        settings, _ = variables.load(cls.Settings, cls.prefix(), payload_files.settings(carrier))
         assert settings is not None, carrier
         bare = cls(settings, Surroundings(Http(), "", payload_files.APP_URL))
         for call in _with_nothing(bare):
@@ -334,7 +334,10 @@ def without_secrets() -> int:
 def _secrets() -> list[str]:
     classes = [payload_files.provider_class(carrier) for carrier in payload_files.carriers()]
     return [
-        v.name for cls in classes for v in config.variables(cls.Settings, cls.prefix()) if v.secret
+        v.name
+        for cls in classes
+        for v in variables.variables(cls.Settings, cls.prefix())
+        if v.secret
     ]
 
 

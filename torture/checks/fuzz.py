@@ -19,7 +19,7 @@ from urllib.parse import quote, urlsplit
 
 from app import create_app
 from blueprints.ringotel import webhook_url
-from services.messages import Message
+from services.core.messages import Message
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
 from torture.ground import Ground, bearer, demand, serving
@@ -288,7 +288,7 @@ CHECK = Check(
     run=run,
     mutants=(
         Mutant(
-            "services/messages.py",
+            "services/core/messages.py",
             "except RecursionError:",
             "except ZeroDivisionError:",
             "deep nesting is a fault",

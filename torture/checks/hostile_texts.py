@@ -15,9 +15,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from services.config import MailSettings, load
-from services.mail import Mailer
-from services.messages import Attachment, Message
+from services.config.sections import MailSettings
+from services.config.variables import load
+from services.core.messages import Attachment, Message
+from services.mail.mailer import Mailer
 from tests.admin.conftest import Operator
 from tests.api.conftest import House
 from tests.server import ROOT
@@ -263,7 +264,7 @@ CHECK = Check(
     run=run,
     mutants=(
         Mutant(
-            "services/mail.py",
+            "services/mail/mailer.py",
             'kept = kept.replace("=?", "= ?")',
             "",
             "an encoded word in a file's name is read",

@@ -263,13 +263,13 @@ CHECK = Check(
     run=run,
     mutants=(
         Mutant(
-            "services/delivery.py",
+            "services/delivery/delivery.py",
             "if job.kind is JobKind.SEND and job.started:",
             "if False:",
             "a send that was interrupted is done again",
         ),
         Mutant(
-            "services/mail.py",
+            "services/mail/mailer.py",
             'f"<{message.id}.{_short_hash(recipient)}@{self._domain}>"',
             "f\"<{__import__('uuid').uuid4()}@{self._domain}>\"",
             "a repeated mail has another Message-ID",

@@ -24,13 +24,13 @@ class Forgetful(FakeBandwidth):
         super().__init__(fates=("message-delivered",))
         self.cuts = 0
         self.killed = threading.Semaphore(0)
-        self._turn = threading.Lock()
+        self._write_lock = threading.Lock()
         self._asked = 0
 
     def odd_for(self, place: Place) -> Odd | None:
         if place != "messages":
             return None
-        with self._turn:
+        with self._write_lock:
             self._asked += 1
             cut = self._asked % EVERY == 0
             self.cuts += cut
@@ -114,13 +114,13 @@ CHECK = Check(
     needs=("gcc",),
     mutants=(
         Mutant(
-            "services/delivery.py",
+            "services/delivery/delivery.py",
             "if kind is Kind.UNKNOWN and job.kind is not JobKind.SEND:",
             "if kind is Kind.UNKNOWN:",
             "what may have been sent is sent again",
         ),
         Mutant(
-            "services/delivery.py",
+            "services/delivery/delivery.py",
             "if status is Status.UNKNOWN and provider is not None and provider.lookup_seconds:",
             "if False:",
             "the carrier is never asked what became of it",

@@ -4,7 +4,7 @@ from collections import Counter, deque
 from threading import Event
 from time import time
 
-from services.worker import SLOTS
+from services.delivery.worker import SLOTS
 from tests.fakes.mailbox import Mailbox
 from tests.postgres import free_port
 from torture.check import Check, Figures, Mutant, Scale
@@ -140,19 +140,19 @@ CHECK = Check(
     needs=("gcc",),
     mutants=(
         Mutant(
-            "services/mail.py",
+            "services/mail/mailer.py",
             "final if code >= 500 else Kind.RETRY",
             "final",
             "a mail that is put off is given up",
         ),
         Mutant(
-            "services/delivery.py",
+            "services/delivery/delivery.py",
             "time.time() - job.created_at < GIVE_UP_SECONDS:",
             "job.attempts < 4:",
             "a mail is given up after four attempts",
         ),
         Mutant(
-            "services/worker.py",
+            "services/delivery/worker.py",
             "return SLOTS - self._in_hand[destination]",
             "return SLOTS - self._in_hand.total()",
             "pushes wait for mails that hang",

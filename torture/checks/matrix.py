@@ -20,9 +20,9 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from blueprints.ringotel import webhook_url
-from services.guesses import Guesses
+from services.core.messages import Message
 from services.http import NotSent
-from services.messages import Message
+from services.operations.login_throttle import Guesses
 from services.store import devices
 from tests.admin.conftest import PASSWORD, Operator
 from tests.api.conftest import API, House, Phone
@@ -422,7 +422,7 @@ CHECK = Check(
             "the operator's pages need no sign-in",
         ),
         Mutant(
-            "blueprints/sandbox/home.py",
+            "blueprints/sandbox/front_page.py",
             '    @door.get("/")\n',
             '    door.add_url_rule("/later", "later", lambda: "later")\n\n    @door.get("/")\n',
             "a route that nobody declared",

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from werkzeug.test import TestResponse
 
-from services.errors import MediaError
+from services.core.errors import MediaError
 from services.media.kinds import INLINE
 from tests.api.conftest import House, Phone
 from torture.check import Check, Figures, Mutant, Scale
@@ -271,7 +271,7 @@ CHECK = Check(
             "an answer may be as large as it likes",
         ),
         Mutant(
-            "services/pictures.py",
+            "services/media/resize.py",
             "if width * height > MOST_PIXELS or ",
             "if ",
             "any picture is opened, however large",

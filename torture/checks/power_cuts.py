@@ -110,7 +110,7 @@ CHECK = Check(
     needs=("gcc",),
     mutants=(
         Mutant(
-            "services/store/engine.py",
+            "services/store/database/engine.py",
             "PRAGMA synchronous={flush}",
             "PRAGMA synchronous=NORMAL",
             "a commit does not wait for the disk",

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from services.store import Store, devices
+from services.store import devices
+from services.store.database.store import Store
 from tests.fakes.push_services import Answer, BrowserPush, Firebase, NtfyServer, PushService
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
@@ -138,13 +139,13 @@ CHECK = Check(
     needs=("gcc",),
     mutants=(
         Mutant(
-            "services/pushes.py",
+            "services/delivery/push_delivery.py",
             "if error.kind is Kind.GONE:",
             "if False:",
             "an address that is gone is not forgotten",
         ),
         Mutant(
-            "services/push/webpush.py",
+            "services/push/webpush/channel.py",
             "if status >= 500 or status == 408:",
             "if status == 408:",
             "a failure of the service counts as its last word",

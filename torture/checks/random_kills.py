@@ -96,7 +96,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
 
 UNBOOKED = Mutant(
     "services/store/messages.py",
-    "ledger.book(tx, Entry.REPEATED)",
+    "audit_counters.add(tx, Entry.REPEATED)",
     "pass",
     "what comes twice is not counted, so that the conservation law does not hold",
 )
@@ -118,13 +118,13 @@ CHECK = Check(
         TOO_EARLY,
         UNBOOKED,
         Mutant(
-            "services/store/migrations/versions/0001_first.py",
+            "services/store/database/migrations/versions/0001_first.py",
             'sa.UniqueConstraint("provider", "provider_id", "number"),',
             "",
             "nothing keeps a text that comes twice from being kept twice",
         ),
         Mutant(
-            "services/worker.py",
+            "services/delivery/worker.py",
             "self._gateway.delivery.reclaim(",
             "max(",
             "the jobs of a killed worker are not taken back",

@@ -75,7 +75,7 @@ CHECK = Check(
     mutants=(
         ACKNOWLEDGED,
         Mutant(
-            "services/health.py",
+            "services/operations/health.py",
             "    for step in (1, -1):",
             "    for step in (0,):",
             "whether a database can be written to is looked at without writing",

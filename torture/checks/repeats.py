@@ -54,7 +54,7 @@ CHECK = Check(
     run=run,
     mutants=(
         Mutant(
-            "services/store/migrations/versions/0001_first.py",
+            "services/store/database/migrations/versions/0001_first.py",
             'sa.UniqueConstraint("provider", "provider_id", "number"),',
             "",
             "only a look before writing would keep repeats out",

@@ -5,7 +5,7 @@ import time
 from contextlib import closing
 
 from bench.fill import fill
-from services.store import Store
+from services.store.database.store import Store
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
 from torture.ground import Ground, demand, wait_until
@@ -81,7 +81,7 @@ CHECK = Check(
     run=run,
     mutants=(
         Mutant(
-            "services/restoring.py",
+            "services/operations/restore.py",
             "unknown = gateway.delivery.put_back(tx)",
             "unknown = 0",
             "what waited in the backup is sent again",

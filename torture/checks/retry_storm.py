@@ -5,7 +5,7 @@ from collections import Counter
 from time import monotonic
 from typing import Any
 
-from services.worker import SLOTS
+from services.delivery.worker import SLOTS
 from tests.fakes.bandwidth import Answer, FakeBandwidth
 from torture.check import Check, Figures, Mutant, Scale
 from torture.clock import WallClock
@@ -96,8 +96,8 @@ CHECK = Check(
     needs=("gcc",),
     mutants=(
         Mutant(
-            "services/delivery.py",
-            "paces.count(tx, name, rate, now)",
+            "services/delivery/delivery.py",
+            "rate_limits.count(tx, name, rate, now)",
             "pass",
             "nobody counts what has left",
         ),

@@ -15,10 +15,10 @@ from urllib.parse import quote
 import requests
 
 from bench.street import TOKEN
-from services import config
-from services.environment import sections
+from services.config import keys, variables
+from services.config.environment import sections
+from services.core.messages import Attachment, Message
 from services.http import Http
-from services.messages import Attachment, Message
 from services.providers.base import Surroundings
 from tests import payload_files
 from tests.fakes.bandwidth import Answer, Trouble
@@ -93,7 +93,7 @@ def secret_names() -> set[str]:
     return {
         v.name
         for _, prefix, section in sections()
-        for v in config.variables(section, prefix)
+        for v in variables.variables(section, prefix)
         if v.secret
     }
 
@@ -174,10 +174,10 @@ def _hooks(this: Run) -> None:
 
 def _example(this: Run, carrier: str, number: str) -> Any:
     cls = payload_files.provider_class(carrier)
-    settings, problems = config.load(cls.Settings, cls.prefix(), this.server.env)
+    settings, problems = variables.load(cls.Settings, cls.prefix(), this.server.env)
     assert settings is not None, problems
-    token = settings.webhook_token or config.derived_token(
-        config.key(this.server.env["APP_KEY"]), f"webhook:{carrier}"
+    token = settings.webhook_token or keys.derived_token(
+        keys.key(this.server.env["APP_KEY"]), f"webhook:{carrier}"
     )
     this.secrets.made.setdefault(f"the webhook token of {carrier}", token)
     provider = cls(settings, Surroundings(Http(), token, this.server.url))

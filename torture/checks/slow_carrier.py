@@ -118,7 +118,7 @@ CHECK = Check(
     run=run,
     mutants=(
         Mutant(
-            "services/worker.py",
+            "services/delivery/worker.py",
             "return SLOTS - self._in_hand[destination]",
             "return SLOTS - self._in_hand.total()",
             "all destinations share the slots",

@@ -16,9 +16,9 @@ from typing import Any
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
-from services.errors import MediaError
+from services.core.errors import MediaError
+from services.core.messages import Attachment, Message
 from services.http import Answer, Http
-from services.messages import Attachment, Message
 from tests import payload_files
 from tests.api.conftest import House, Phone
 from torture.check import Check, Figures, Mutant, Scale

@@ -12,8 +12,8 @@ from functools import partial
 
 import phonenumbers
 
-from services.errors import RequestRefused
-from services.spending import check_countries
+from services.core.errors import RequestRefused
+from services.messaging.send_limits import check_countries
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
 from torture.ground import DESK, NUMBER, Ground, bearer, demand, serving
@@ -113,13 +113,13 @@ CHECK = Check(
     run=run,
     mutants=(
         Mutant(
-            "services/spending.py",
+            "services/messaging/send_limits.py",
             '_Limit(f"peer:{peer}"',
             '_Limit(f"peer:{peer}:{extension}:{parts[0].id}"',
             "what one number is sent is not counted together",
         ),
         Mutant(
-            "services/spending.py",
+            "services/messaging/send_limits.py",
             'if recipient.startswith("+") and',
             'if not recipient.startswith("+1") and',
             "all of +1 is taken for home",

@@ -12,11 +12,11 @@ from blueprints.api.fields import (
     token_field,
 )
 from blueprints.api.schemas.messages import MessageSchema
-from blueprints.api.schemas.told import Told
-from services.taken import Taken
+from blueprints.api.schemas.response_schema import ResponseSchema
+from services.core.request_schema import RequestSchema
 
 
-class ConversationSchema(Told):
+class ConversationSchema(ResponseSchema):
     """Everything between one number of ours and one peer, or one group of ``participants``."""
 
     id = fields.String()
@@ -30,14 +30,14 @@ class ConversationSchema(Told):
     updated_at = moment_field()
 
 
-class ConversationListSchema(Told):
+class ConversationListSchema(ResponseSchema):
     """A page of conversations, the one with the newest message first."""
 
     items = fields.List(fields.Nested(ConversationSchema))
     next_cursor = fields.String(allow_none=True)
 
 
-class ConversationsQuery(Taken):
+class ConversationsQuery(RequestSchema):
     """Which conversations."""
 
     limit = limit_field(50)
@@ -49,13 +49,13 @@ class ConversationsQuery(Taken):
     )
 
 
-class ReadSchema(Taken):
+class ReadSchema(RequestSchema):
     """How far the conversation has been read."""
 
     up_to_seq = Whole(required=True, validate=validate.Range(0, LARGEST))
 
 
-class ReadMarkSchema(Told):
+class ReadMarkSchema(ResponseSchema):
     """The read mark as it stands, and how many messages are unread beyond it."""
 
     read_seq = fields.Integer()

@@ -5,14 +5,14 @@ from typing import Any, get_args
 from marshmallow import INCLUDE, ValidationError, fields, validate, validates_schema
 
 from blueprints.api.fields import Words, clock_field, known_zone, moment_field
-from blueprints.api.schemas.told import Told
-from services.messages import Preview
-from services.taken import Taken
+from blueprints.api.schemas.response_schema import ResponseSchema
+from services.core.messages import Preview
+from services.core.request_schema import RequestSchema
 
 PREVIEWS = get_args(Preview)
 
 
-class NewDeviceSchema(Taken):
+class NewDeviceSchema(RequestSchema):
     """The device that is being paired."""
 
     name = Words(required=True, validate=validate.Length(1, 100))
@@ -20,7 +20,7 @@ class NewDeviceSchema(Taken):
     app_version = Words(load_default="", validate=validate.Length(max=50))
 
 
-class PairSchema(Taken):
+class PairSchema(RequestSchema):
     """A pairing code, as the operator gave it, and what to call the device."""
 
     code = fields.String(
@@ -31,7 +31,7 @@ class PairSchema(Taken):
     device = fields.Nested(NewDeviceSchema, required=True)
 
 
-class PairedSchema(Told):
+class PairedSchema(ResponseSchema):
     """The new device; its token is shown this once."""
 
     device_id = fields.String()
@@ -39,7 +39,7 @@ class PairedSchema(Told):
     extension = fields.String()
 
 
-class PushSchema(Taken):
+class PushSchema(RequestSchema):
     """Where the device is pushed to: ``type``, and what this kind of push needs beside it."""
 
     class Meta:
@@ -53,13 +53,13 @@ class PushSchema(Taken):
     )
 
 
-class PushToldSchema(Told):
+class PushToldSchema(ResponseSchema):
     """How the device is pushed to; where is not told."""
 
     type = fields.String()
 
 
-class QuietHoursSchema(Taken):
+class QuietHoursSchema(RequestSchema):
     """The time of the day in which the device wants no notifications; often over midnight."""
 
     start = clock_field()
@@ -76,7 +76,7 @@ class QuietHoursSchema(Taken):
             raise ValidationError("It must not be the same as the start.", "end")
 
 
-class QuietHoursToldSchema(Told):
+class QuietHoursToldSchema(ResponseSchema):
     """The quiet hours as they were set."""
 
     start = fields.String()
@@ -84,7 +84,7 @@ class QuietHoursToldSchema(Told):
     time_zone = fields.String()
 
 
-class DeviceSchema(Told):
+class DeviceSchema(ResponseSchema):
     """A paired device of the extension; ``current`` is the one that asks."""
 
     id = fields.String()
@@ -105,13 +105,13 @@ class DeviceSchema(Told):
     current = fields.Boolean()
 
 
-class DeviceListSchema(Told):
+class DeviceListSchema(ResponseSchema):
     """The devices of the extension."""
 
     items = fields.List(fields.Nested(DeviceSchema))
 
 
-class ChangeDeviceSchema(Taken):
+class ChangeDeviceSchema(RequestSchema):
     """What is to be different about a device; what is left out stays as it is."""
 
     name = Words(validate=validate.Length(1, 100))
@@ -128,7 +128,7 @@ class ChangeDeviceSchema(Taken):
             raise ValidationError("Send at least one of name, push, preview and quiet_hours.")
 
 
-class PushTestSchema(Told):
+class PushTestSchema(ResponseSchema):
     """What the push service said: a word for programs, a sentence for people."""
 
     outcome = fields.String(

@@ -4,11 +4,11 @@ from marshmallow import fields, validate
 
 from blueprints.api.fields import Digits, limit_field, token_field
 from blueprints.api.schemas.messages import MessageSchema
-from blueprints.api.schemas.told import Open, Told
-from services.taken import Taken
+from blueprints.api.schemas.response_schema import OpenResponseSchema, ResponseSchema
+from services.core.request_schema import RequestSchema
 
 
-class ChangesQuery(Taken):
+class ChangesQuery(RequestSchema):
     """Where to go on."""
 
     since = token_field(metadata={"description": "The token of the last answer; none: from now on"})
@@ -31,13 +31,13 @@ class EventsQuery(ChangesQuery):
     ticket = fields.String(metadata={"description": "From POST /events/ticket"})
 
 
-class EventHeaders(Taken):
+class EventHeaders(RequestSchema):
     """Where a browser goes on by itself after its stream was cut."""
 
     last = token_field(data_key="Last-Event-ID")
 
 
-class EventSchema(Open):
+class EventSchema(OpenResponseSchema):
     """Something that happened; ``seq`` orders it among everything that happens."""
 
     seq = fields.Integer(required=True)
@@ -51,7 +51,7 @@ class EventSchema(Open):
     unread_count = fields.Integer(metadata={"description": "Counted up to 999"})
 
 
-class SyncSchema(Told):
+class SyncSchema(ResponseSchema):
     """What happened since the token; with ``reset`` the app loads its lists anew."""
 
     events = fields.List(fields.Nested(EventSchema))
@@ -60,7 +60,7 @@ class SyncSchema(Told):
     reset = fields.Boolean()
 
 
-class TicketSchema(Told):
+class TicketSchema(ResponseSchema):
     """A ticket for ``GET /events?ticket=``; it is good for ``expires_in`` seconds."""
 
     ticket = fields.String()

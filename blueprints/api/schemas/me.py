@@ -3,10 +3,10 @@
 from marshmallow import fields
 
 from blueprints.api.schemas.devices import DeviceSchema
-from blueprints.api.schemas.told import Told
+from blueprints.api.schemas.response_schema import ResponseSchema
 
 
-class LimitsSchema(Told):
+class LimitsSchema(ResponseSchema):
     """Of a number: what its carrier takes in one message (a longer text is sent as several)."""
 
     max_text = fields.Integer(metadata={"description": "In characters"})
@@ -18,7 +18,7 @@ class LimitsSchema(Told):
     max_recipients = fields.Integer()
 
 
-class NumberSchema(Told):
+class NumberSchema(ResponseSchema):
     """A number that the extension sends from; ``default`` is the one if none is named."""
 
     number = fields.String()
@@ -30,7 +30,7 @@ class NumberSchema(Told):
     limits = fields.Nested(LimitsSchema, allow_none=True)
 
 
-class MeSchema(Told):
+class MeSchema(ResponseSchema):
     """Who calls and what it may do."""
 
     extension = fields.String()

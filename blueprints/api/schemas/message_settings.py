@@ -3,11 +3,11 @@
 from marshmallow import fields, validate
 
 from blueprints.api.fields import MOST_TYPED, Truth, Words, Written
-from blueprints.api.schemas.told import Told
-from services.taken import Taken
+from blueprints.api.schemas.response_schema import ResponseSchema
+from services.core.request_schema import RequestSchema
 
 
-class SettingsQuery(Taken):
+class SettingsQuery(RequestSchema):
     """Which numbers."""
 
     q = Words(
@@ -17,7 +17,7 @@ class SettingsQuery(Taken):
     )
 
 
-class IfMatchHeaders(Taken):
+class IfMatchHeaders(RequestSchema):
     """The state that the caller saw: nothing is changed if it is another one now."""
 
     tag = fields.String(
@@ -26,7 +26,7 @@ class IfMatchHeaders(Taken):
     )
 
 
-class EntrySchema(Taken):
+class EntrySchema(RequestSchema):
     """A number's whole entry: what is left out is empty from now on."""
 
     number = fields.String(metadata={"description": "May be repeated from the address"})
@@ -40,7 +40,7 @@ class EntrySchema(Taken):
     enabled = Truth(load_default=True)
 
 
-class EntryToldSchema(Told):
+class EntryToldSchema(ResponseSchema):
     """A number and who gets its messages."""
 
     number = fields.String()
@@ -52,7 +52,7 @@ class EntryToldSchema(Told):
     enabled = fields.Boolean()
 
 
-class EntryListSchema(Told):
+class EntryListSchema(ResponseSchema):
     """The numbers; ``problem`` says why a broken document is not in force, these are."""
 
     items = fields.List(fields.Nested(EntryToldSchema))

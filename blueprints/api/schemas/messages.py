@@ -17,8 +17,8 @@ from blueprints.api.fields import (
     limit_field,
     moment_field,
 )
-from blueprints.api.schemas.told import Told
-from services.taken import Taken
+from blueprints.api.schemas.response_schema import ResponseSchema
+from services.core.request_schema import RequestSchema
 
 # What one request may hold, whatever the carrier; a carrier's own limits come on top.
 MOST_TEXT = 10_000
@@ -26,7 +26,7 @@ MOST_RECIPIENTS = 50
 MOST_MEDIA = 20
 
 
-class MediaSchema(Told):
+class MediaSchema(ResponseSchema):
     """A file of a message; ``url`` can be fetched without a token for a day or so."""
 
     id = fields.String()
@@ -40,14 +40,14 @@ class MediaSchema(Told):
     url = fields.String(allow_none=True)
 
 
-class DeliveryErrorSchema(Told):
+class DeliveryErrorSchema(ResponseSchema):
     """Why a message was not delivered: the carrier's code and a sentence."""
 
     code = fields.String(allow_none=True)
     reason = fields.String(allow_none=True)
 
 
-class MessageSchema(Told):
+class MessageSchema(ResponseSchema):
     """One message, either way."""
 
     id = fields.String()
@@ -71,7 +71,7 @@ class MessageSchema(Told):
     updated_at = moment_field()
 
 
-class MessageListSchema(Told):
+class MessageListSchema(ResponseSchema):
     """A page of messages; ``has_more``: there are more in the same direction."""
 
     items = fields.List(fields.Nested(MessageSchema))
@@ -87,7 +87,7 @@ class FoundSchema(MessageListSchema):
     )
 
 
-class MessagesQuery(Taken):
+class MessagesQuery(RequestSchema):
     """Which messages: the newest first, or with ``after`` the oldest first."""
 
     limit = limit_field(50)
@@ -95,7 +95,7 @@ class MessagesQuery(Taken):
     after = Digits(validate=validate.Range(0, LARGEST))
 
 
-class SearchQuery(Taken):
+class SearchQuery(RequestSchema):
     """What to look for, and where to go on."""
 
     q = Words(
@@ -107,7 +107,7 @@ class SearchQuery(Taken):
     before = Digits(validate=validate.Range(0, LARGEST))
 
 
-class NewMessageSchema(Taken):
+class NewMessageSchema(RequestSchema):
     """A message to send: into a conversation, or ``to`` somebody."""
 
     to = Recipients(
@@ -141,7 +141,7 @@ class NewMessageSchema(Taken):
             )
 
 
-class IdempotencyHeaders(Taken):
+class IdempotencyHeaders(RequestSchema):
     """The header that stands for ``client_id`` where the body has none."""
 
     key = fields.String(
@@ -150,7 +150,7 @@ class IdempotencyHeaders(Taken):
     )
 
 
-class UploadSchema(Taken):
+class UploadSchema(RequestSchema):
     """A file for a message; forms often have other fields besides."""
 
     class Meta:

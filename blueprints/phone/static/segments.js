@@ -1,4 +1,4 @@
-// How many segments a text costs on the air (3GPP TS 23.038), as services/segments.py counts them.
+// How many segments a text costs on the air (3GPP TS 23.038), as services/core/segments.py counts them.
 
 const BASIC = new Set(
   "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?" +

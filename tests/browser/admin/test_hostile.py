@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from services.messages import Attachment, Message, Status, WebhookCall
-from services.store import Store, attempts, contacts, devices, jobs, messages, quarantine, statuses
+from services.core.messages import Attachment, Message, Status, WebhookCall
+from services.store import attempts, contacts, devices, jobs, messages, quarantine, statuses
+from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
 from tests.browser.admin.conftest import ADMIN
 from tests.browser.test_sandbox import HOSTILE
@@ -51,9 +52,9 @@ def _put(tx: Connection) -> None:
         kept = messages.add_inbound(tx, came)
         assert kept is not None
         jobs.add(tx, [Job(JobKind.PUSH, kept.id, "push:x", target=device.id)])
-        for job in jobs.claim(tx, "w", "push:x", 1, time.time() + 1):
+        for job in jobs.lease(tx, "w", "push:x", 1, time.time() + 1):
             attempts.add(tx, job, "refused", LONG, SHORT[:20])
-            jobs.die(tx, job, LONG)
+            jobs.give_up(tx, job, LONG)
     wrote = Message(
         "out", NUMBER, PEER, text=LONG, provider="sandbox", status=Status.QUEUED, extension="201"
     )

@@ -9,9 +9,10 @@ import pytest
 import requests
 from sqlalchemy import Connection
 
-from services.environment import load
-from services.messages import DeliveryStatus, Message, Status, WebhookCall
-from services.store import Store, attempts, contacts, devices, jobs, messages, quarantine, statuses
+from services.config.environment import load
+from services.core.messages import DeliveryStatus, Message, Status, WebhookCall
+from services.store import attempts, contacts, devices, jobs, messages, quarantine, statuses
+from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
 from tests.browser.admin.conftest import ADMIN, FACES, violations
 from tests.conftest import NUMBER, PEER, settings_file
@@ -80,21 +81,21 @@ def populate(server: Server) -> None:
                 "f",
             )
             jobs.add(tx, [Job(JobKind.SEND, message.id, "send:nowhere")])
-            (job,) = jobs.claim(tx, "w", "send:nowhere", 1, time.time() + 1)
+            (job,) = jobs.lease(tx, "w", "send:nowhere", 1, time.time() + 1)
             if status is Status.DELIVERED:
                 jobs.done(tx, job)
                 told = DeliveryStatus(Status.DELIVERED, "message-delivered", "x1", message.id)
                 statuses.record_status(tx, "sandbox", told)
                 continue
             attempts.add(tx, job, "retry", "Too many requests.", "429")
-            jobs.die(tx, job, reason or "")
+            jobs.give_up(tx, job, reason or "")
             attempts.add(tx, job, "refused", reason or "", code)
             statuses.advance(tx, message.id, status, code=code, reason=reason)
         message = messages.find(tx, limit=1, peer="+13035550188")[0]
         for target in (device.id, DELETED):
             jobs.add(tx, [Job(JobKind.PUSH, message.id, "push:nowhere", target=target)])
-            for job in jobs.claim(tx, "w", "push:nowhere", 1, time.time() + 1):
-                jobs.die(tx, job, "The device was revoked.")
+            for job in jobs.lease(tx, "w", "push:nowhere", 1, time.time() + 1):
+                jobs.give_up(tx, job, "The device was revoked.")
         body = b'{"event": "message.something-new", "from": "' + HOSTILE[:200].encode() + b'"}'
         call = WebhookCall("POST", {"content-type": "application/json"}, "", body)
         quarantine.add(tx, "sandbox", call, "There is no “text” in it.", body)

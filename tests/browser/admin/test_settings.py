@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.settings_source import FILE
+from services.operations.settings_source import FILE
 from tests.browser.admin.conftest import ADMIN, FACES, violations
 from tests.conftest import settings_file
 from tests.server import Server

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.base import AXE_FILE_PATH
 
-from services.segments import count
+from services.core.segments import count
 from tests.browser.phone.world import (
     DESK,
     World,

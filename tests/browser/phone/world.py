@@ -5,8 +5,9 @@ from typing import Any
 
 import requests
 
-from services.environment import load
-from services.store import Store, devices
+from services.config.environment import load
+from services.store import devices
+from services.store.database.store import Store
 from tests.conftest import settings_file
 from tests.server import Server
 from tests.waiting import PATIENCE, eventually

@@ -1,0 +1,78 @@
+"""How the operator's pages write times, numbers and amounts."""
+
+import time
+from datetime import UTC, datetime
+
+from flask import Blueprint
+from markupsafe import Markup
+
+from services.core.messages import rfc3339
+from services.core.phone_numbers import international
+
+STEPS = ((60.0, 1.0, "second"), (3600.0, 60.0, "minute"), (86_400.0, 3600.0, "hour"))
+
+
+def teach(door: Blueprint) -> None:
+    """Give the templates these words."""
+    for word in (when, ago, international, size, counted):
+        door.app_template_filter(word.__name__)(word)
+
+
+def when(seconds: float | None) -> str | Markup:
+    """A time of day for people; a script writes it in the clock of the browser.
+
+    Until then it stands there in UTC.
+    """
+    if seconds is None:
+        return "never"
+    shown = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return Markup('<time datetime="{}">{}</time>').format(rfc3339(seconds), shown)
+
+
+def ago(seconds: float | None) -> str | Markup:
+    """How long ago something was, with the time of day behind it.
+
+    >>> ago(None)
+    'never'
+    """
+    if seconds is None:
+        return "never"
+    shown = f"{lasting(max(0.0, time.time() - seconds))} ago"
+    return Markup('<time class="ago" datetime="{0}" title="{0}">{1}</time>').format(
+        rfc3339(seconds), shown
+    )
+
+
+def lasting(seconds: float) -> str:
+    """A length of time in its largest unit.
+
+    >>> lasting(1), lasting(150), lasting(90_000)
+    ('1 second', '2 minutes', '1 day')
+    """
+    for below, unit, word in STEPS:
+        if seconds < below:
+            return counted(int(seconds / unit), word)
+    return counted(int(seconds / 86_400), "day")
+
+
+def size(count: int) -> str:
+    """An amount of bytes.
+
+    >>> size(999), size(1_500_000)
+    ('999 B', '1.5 MB')
+    """
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    raise AssertionError
+
+
+def counted(count: int, one: str, more: str = "") -> str:
+    """A number of things.
+
+    >>> counted(1, "delivery", "deliveries"), counted(1200, "number")
+    ('1 delivery', '1,200 numbers')
+    """
+    return f"{count:,} {one if count == 1 else more or one + 's'}"

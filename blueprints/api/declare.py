@@ -1,0 +1,166 @@
+"""How a call of the API is declared: its route, whom it admits, what it takes, what it answers.
+
+From the same declaration come the checks of the input and the OpenAPI document.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any, NoReturn, TypeVar
+
+from flask import Request, abort
+from flask_smorest import Api, Blueprint
+from marshmallow import RAISE, Schema, ValidationError, missing
+from webargs.core import is_json
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from blueprints.api.auth import PREFIX, Auth
+from blueprints.api.schemas.response_schema import ProblemSchema
+from blueprints.errors import problem
+
+View = TypeVar("View", bound=Callable[..., Any])
+PROBLEM = "application/problem+json"
+MOST_JSON = 256_000
+MOST_FILE = 25_000_000
+ENVELOPE = 20_000  # what multipart adds to a file
+
+# What can go wrong wherever a call takes input of this kind.
+REFUSALS = {"json": {400, 413, 415, 422}, "files": {400, 413, 415, 422}}
+SECURITY: dict[Auth, list[dict[str, list[str]]]] = {
+    Auth.ANYBODY: [],
+    Auth.DEVICE: [{"device": []}],
+    Auth.OPERATOR: [{"operator": []}],
+    Auth.STREAM: [{"device": []}, {"ticket": []}],
+}
+REFUSED = {401, 429}  # who may not call, or guessed too often
+LOCKED: dict[Auth, set[int]] = {Auth.ANYBODY: set(), Auth.OPERATOR: {403, *REFUSED}}
+SCHEMES = {
+    "device": {"type": "http", "scheme": "bearer", "description": "The token from pairing."},
+    "operator": {"type": "http", "scheme": "basic", "description": "admin and ADMIN_PASSWORD."},
+    "ticket": {"type": "apiKey", "in": "query", "name": "ticket"},
+}
+
+
+class Parser(FlaskParser):
+    """Reads what a call brings, within bounds, and says precisely what is wrong with it."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION | {"query": RAISE}
+
+    def _raw_load_json(self, req: Request) -> Any:
+        if not is_json(req.mimetype):
+            abort(415, description="Send JSON, with “Content-Type: application/json”.")
+        with _at_most(req, MOST_JSON):
+            body = req.get_data()
+            if len(body) == MOST_JSON:  # of unknown length, and cut there
+                raise RequestEntityTooLarge
+        if not body:
+            return missing
+        try:
+            return json.loads(body.decode(), parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
+            abort(400, description="The body is not JSON in UTF-8, or is nested too deeply.")
+
+    def load_files(self, req: Request, schema: Schema) -> Any:
+        """The files of a form, as multipart/form-data."""
+        if req.mimetype != "multipart/form-data":
+            abort(415, description="Send the file as multipart/form-data, in the field “file”.")
+        with _at_most(req, MOST_FILE + ENVELOPE):
+            return super().load_files(req, schema)
+
+    def handle_error(self, error: ValidationError, req: Request, schema: Schema, **_: Any) -> Any:
+        """Answer 422 and name every field with its remedies, the first one in words."""
+        complain(next(iter(error.messages.values())))  # type: ignore[union-attr]
+
+
+def complain(messages: Any, path: str = "") -> NoReturn:
+    """Answer 422 with marshmallow's complaints about what stands at ``path`` of the input."""
+    complaints = dict(_flat(path, messages))
+    field, reasons = next(iter(complaints.items()))
+    abort(problem(422, "invalid", f"{field}: {reasons[0]}", field=field, errors=complaints))
+
+
+@contextmanager
+def _at_most(req: Request, most: int) -> Iterator[None]:
+    req.max_content_length = most
+    try:
+        yield
+    except RequestEntityTooLarge:
+        abort(413, description=f"Send at most {most // 1000} kB.")
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON.")
+
+
+def _flat(path: str, messages: Any) -> Iterator[tuple[str, list[str]]]:
+    """Complaints by field: ``{"device": {"name": [...]}}`` becomes ``device.name``."""
+    if not isinstance(messages, dict):
+        yield path or "body", messages if isinstance(messages, list) else [str(messages)]
+        return
+    for key, inner in messages.items():
+        step = "" if key == "_schema" else f"[{key}]" if isinstance(key, int) else f".{key}"
+        yield from _flat((path + step).lstrip("."), inner)
+
+
+class Door(Blueprint):  # type: ignore[misc]
+    """The calls of one resource."""
+
+    ARGUMENTS_PARSER = Parser()
+
+    def __init__(self, name: str, description: str) -> None:
+        super().__init__(name, __name__, url_prefix=PREFIX, description=description)
+
+    def call(
+        self,
+        method: str,
+        rule: str,
+        auth: Auth,
+        *,
+        answers: Mapping[int, type[Schema] | dict[str, Any] | None],
+        refuses: Iterable[int] = (),
+        content_type: str = "application/json",
+        **takes: type[Schema],
+    ) -> Callable[[View], View]:
+        """Declare a call.
+
+        ``answers`` are the successes with their shapes, ``refuses`` the refusals beyond those that
+        follow from ``auth`` and ``takes``. ``takes`` are the schemas of ``query``, ``headers``,
+        ``json`` or ``files``; what they read is given to the function in this order.
+        """
+
+        def declare(view: View) -> View:
+            declared: Any = view
+            for status, schema in answers.items():
+                content = {"schema": schema, "content_type": content_type} if schema else {}
+                declared = self.alt_response(status, success=True, **content)(declared)
+            for location, schema in reversed(takes.items()):
+                declared = self.arguments(schema, location=location)(declared)
+            refusals = {405, 503, *refuses, *LOCKED.get(auth, REFUSED)}
+            refusals.update(*(REFUSALS.get(location, {422}) for location in takes))
+            named = {status: HTTPStatus(status).name for status in sorted(refusals)}
+            declared = self.doc(responses=named, security=SECURITY[auth])(declared)
+            declared.auth = auth
+            self.add_url_rule(rule, None, declared, methods=[method])
+            return view
+
+        return declare
+
+
+class Document(Api):  # type: ignore[misc]
+    """The API as OpenAPI 3.1; errors are answered by ``blueprints.errors``."""
+
+    ERROR_SCHEMA = ProblemSchema
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def _register_error_handlers(self) -> None:
+        """The application has its own."""
+
+    def _register_responses(self) -> None:
+        for status in HTTPStatus:
+            content = {PROBLEM: {"schema": self.ERROR_SCHEMA}}
+            answer = {"description": status.phrase, "content": content}
+            self.spec.components.response(status.name, answer, lazy=True)
+        for name, scheme in SCHEMES.items():
+            self.spec.components.security_scheme(name, scheme)

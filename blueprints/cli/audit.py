@@ -1,0 +1,36 @@
+"""``flask messages check``: whether everything that came in is still there or was done."""
+
+import click
+
+from blueprints.cli.terminal import command, document, gateway, json_option, table
+from services.store.maintenance.invariants import Law
+
+
+@command("check")
+@click.option(
+    "--settle",
+    is_flag=True,
+    help="Take what is there for what should be. Do this only after you have looked into it.",
+)
+@json_option
+def check(settle: bool, as_json: bool) -> None:
+    """Count now whether everything that came in is still there or was done.
+
+    The delivery worker does this every minute and tells /ready and /metrics; the command counts
+    everything anew. Exit code 1 if something is lost, late or too much.
+    """
+    conservation = gateway().audit
+    found = conservation.settle() if settle else conservation.check(thorough=True)
+    reasons = {breach.law: breach.reason for breach in found}
+    if as_json:
+        laws = [
+            {"law": law, "holds": law not in reasons, "reason": reasons.get(law, "")} for law in Law
+        ]
+        document({"well": not found, "laws": laws})
+    else:
+        table(
+            ("LAW", "HOLDS", "REASON"),
+            [(law, "no" if law in reasons else "yes", reasons.get(law, "")) for law in Law],
+            "",
+        )
+    raise SystemExit(1 if found else 0)

@@ -1,0 +1,1 @@
+"""Configuration: declared environment variables, parsing and checks, logging, metrics."""

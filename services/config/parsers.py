@@ -1,0 +1,200 @@
+"""What the values of variables may be.
+
+Each reader takes the text of ``.env`` and raises ``ValueError`` with a sentence.
+"""
+
+import re
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from services.core.base64url import from_base64url
+from services.core.phone_numbers import is_country
+
+Parse = Callable[[str], Any]
+Network = IPv4Network | IPv6Network
+ANYWHERE = "*"  # SEND_COUNTRIES: every country
+VAPID_CURVE = ec.SECP256R1()
+POSTGRESQL = {"postgresql", "postgres", "pgsql", "postgresql+psycopg"}
+
+
+def text(value: str) -> str:
+    """Any text."""
+    return value
+
+
+def switch(value: str) -> bool:
+    """``true`` or ``false`` (also 1/0, yes/no, on/off)."""
+    known = {"true": True, "1": True, "yes": True, "on": True}
+    known |= {"false": False, "0": False, "no": False, "off": False}
+    if value.lower() not in known:
+        raise ValueError("it must be true or false.")
+    return known[value.lower()]
+
+
+def whole_number(least: int, most: int) -> Parse:
+    """A whole number within bounds."""
+
+    def parse(value: str) -> int:
+        if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
+            raise ValueError(f"it must be a whole number from {least} to {most}.")
+        return int(value)
+
+    return parse
+
+
+def one_of(*words: str) -> Parse:
+    """One of a few words, in lower case."""
+
+    def parse(value: str) -> str:
+        if value.lower() not in words:
+            raise ValueError(f"it must be one of {', '.join(words)}.")
+        return value.lower()
+
+    return parse
+
+
+def url(value: str) -> str:
+    """An http or https address without a slash at its end."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("it must be a web address that begins with https:// (or http://).")
+    if parts.username or parts.password:
+        raise ValueError("it must not contain a user name or a password.")
+    return value.rstrip("/")
+
+
+def postgresql(value: str) -> str:
+    """The address of a PostgreSQL database."""
+    if value.partition("://")[0] not in POSTGRESQL:
+        raise ValueError("it must begin with postgresql://.")
+    try:
+        make_url(value)
+    except (ArgumentError, ValueError):
+        raise ValueError(
+            "it is not a whole address; in the password write @ as %40, / as %2F."
+        ) from None
+    return value
+
+
+def country(value: str) -> str:
+    """A two-letter country code in upper case, of a country that has telephones."""
+    if not is_country(value.upper()):
+        raise ValueError("it is not a country's two-letter code.")
+    return value.upper()
+
+
+def networks(value: str) -> tuple[Network, ...]:
+    """IP addresses and networks, separated by commas or spaces."""
+    try:
+        return tuple(ip_network(part, strict=False) for part in value.replace(",", " ").split())
+    except ValueError as error:
+        raise ValueError(f"{error}.") from None
+
+
+def origins(value: str) -> tuple[str, ...]:
+    """Hosts, as ``https://name``, or with their scheme and port as written; ``*`` is anything."""
+    found = []
+    for part in value.lower().replace(",", " ").split():
+        written = part if "://" in part else f"https://{part}"
+        if not re.fullmatch(r"https?://[a-z0-9*.-]+(:[0-9]{1,5})?", written, re.ASCII):
+            raise ValueError(f"{part} is not a host such as ntfy.example.com.")
+        found.append(written)
+    return tuple(found)
+
+
+def per_second(value: str) -> float:
+    """A number of messages a second, above 0."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 10_000:
+        raise ValueError("it must be a number above 0, such as 1 or 0.5.")
+    return number
+
+
+def email_address(value: str) -> str:
+    """A bare e-mail address."""
+    local, _, domain = value.rpartition("@")
+    if not local or not domain or any(c.isspace() or ord(c) < 32 for c in value) or "," in value:
+        raise ValueError("it must be one e-mail address such as texts@example.com.")
+    return value
+
+
+def strong_secret(value: str) -> str:
+    """A secret of at least 8 characters that is no placeholder."""
+    if len(value) < 8 or value.lower() in {"changeme", "password", "secret123", "12345678"}:
+        raise ValueError("it must have at least 8 characters and be no placeholder.")
+    return value
+
+
+LOG_LEVELS = {
+    "debug": "DEBUG",
+    "info": "INFO",
+    "notice": "INFO",
+    "warning": "WARNING",
+    "error": "ERROR",
+    "critical": "CRITICAL",
+    "alert": "CRITICAL",
+    "emergency": "CRITICAL",
+}
+
+
+def level_name(value: str) -> str:
+    """A log level by Laravel's or Python's name, as Python calls it."""
+    if value.lower() not in LOG_LEVELS:
+        raise ValueError(f"it must be one of {', '.join(LOG_LEVELS)}.")
+    return LOG_LEVELS[value.lower()]
+
+
+def bucket_endpoint(value: str) -> str:
+    """The storage's web address, without the bucket."""
+    parts = urlsplit(url(value))
+    if parts.query or parts.fragment:
+        raise ValueError("it must not contain a ? or a #.")
+    return url(value)
+
+
+def bucket_name(value: str) -> str:
+    """A bucket's bare name."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", value, re.ASCII):
+        raise ValueError("it must be the bucket's bare name, without s3:// and without a slash.")
+    return value
+
+
+def bucket_prefix(value: str) -> str:
+    """The folders of a bucket before a file's name, with a slash at the end."""
+    parts = value.strip("/").split("/")
+    if not all(re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", part, re.ASCII) for part in parts):
+        raise ValueError("it must be letters, digits, dashes and single slashes.")
+    return "/".join(parts) + "/"
+
+
+def countries(value: str) -> tuple[str, ...]:
+    """Countries by their two letters, separated by commas or spaces; ``*`` is all of them."""
+    found = tuple(dict.fromkeys(value.upper().replace(",", " ").split()))
+    for code in found:
+        if code != ANYWHERE and not is_country(code):
+            raise ValueError(f"{code} is not a country's two-letter code, such as US or GB.")
+    return found
+
+
+def vapid_private_key(written: str) -> ec.EllipticCurvePrivateKey:
+    """A private key as the usual tools print it: 32 bytes in base64url. Raises ``ValueError``."""
+    raw = from_base64url(written)
+    if len(raw) != 32:
+        raise ValueError(f"it holds {len(raw)} bytes; it must hold 32.")
+    return ec.derive_private_key(int.from_bytes(raw), VAPID_CURVE)
+
+
+def contact_address(written: str) -> str:
+    """A contact: an e-mail address, with ``mailto:`` or without, or an https address."""
+    if written.startswith("https://"):
+        return url(written)
+    return f"mailto:{email_address(written.removeprefix('mailto:'))}"

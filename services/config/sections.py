@@ -1,0 +1,276 @@
+"""Sections of the environment that are not a carrier's or a push channel's.
+
+Service, mail server, sending limits, S3-compatible storage, Web Push keys, and what every carrier
+has.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from services.config.keys import key
+from services.config.parsers import (
+    Network,
+    bucket_endpoint,
+    bucket_name,
+    bucket_prefix,
+    contact_address,
+    countries,
+    country,
+    email_address,
+    level_name,
+    networks,
+    one_of,
+    origins,
+    per_second,
+    postgresql,
+    strong_secret,
+    switch,
+    url,
+    vapid_private_key,
+    whole_number,
+)
+from services.config.variables import variable
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """The service itself."""
+
+    app_name: str = variable("Name shown in mails and pages.", default="Textbridge")
+    app_env: str = variable(
+        "`local` on a desk (turns the sandbox on), `production` in service.",
+        default="production",
+        example="production",
+    )
+    app_key: bytes | None = variable(
+        "Key from which every token is derived; keep it secret and keep it.",
+        parse=key,
+        optional=True,
+        secret=True,
+        remedy="Run `make install`, which writes a new one into .env.",
+    )
+    admin_password: str | None = variable(
+        "Password of the operator at `/admin`, and of the user `admin` at `/metrics` and "
+        "`/api/v1/message-settings`.",
+        parse=strong_secret,
+        optional=True,
+        secret=True,
+    )
+    admin_allow: tuple[Network, ...] | None = variable(
+        "Only these addresses may open `/admin` and `/api/v1/message-settings`; empty means any.",
+        parse=networks,
+        optional=True,
+        example="192.0.2.10, 10.0.0.0/8",
+    )
+    app_url: str | None = variable(
+        "Public address of this service, as carriers and apps reach it; empty: this machine's own.",
+        parse=url,
+        optional=True,
+        example="https://sms.example.com",
+    )
+    app_debug: bool = variable(
+        "Log everything, as LOG_LEVEL=debug does.", parse=switch, default="false"
+    )
+    log_level: str = variable(
+        "Least important level that is logged.", parse=level_name, default="info", example="info"
+    )
+    database_url: str | None = variable(
+        "PostgreSQL address; empty means SQLite in STORAGE_PATH.",
+        parse=postgresql,
+        optional=True,
+        secret=True,
+        example="postgresql://textbridge:secret@localhost/textbridge",
+    )
+    storage_path: Path = variable(  # noqa: RUF009 - it is frozen
+        "Folder for the database, the media and Message Settings.", parse=Path, default="storage"
+    )
+    keep_messages_days: int | None = variable(
+        "Days after which messages are deleted with all that belongs to them; empty means never.",
+        parse=whole_number(7, 36_500),
+        optional=True,
+        example="365",
+    )
+    keep_media_days: int | None = variable(
+        "Days after which files are deleted and their messages stay; empty means never.",
+        parse=whole_number(1, 36_500),
+        optional=True,
+        example="90",
+    )
+    default_country: str = variable(
+        "Country of numbers that are written without a country code.",
+        parse=country,
+        default="US",
+        example="US",
+    )
+    trusted_proxies: tuple[Network, ...] | None = variable(
+        "Addresses of web servers in front whose `X-Forwarded-For` is believed.",
+        parse=networks,
+        optional=True,
+        example="127.0.0.1",
+    )
+    push_hosts: tuple[str, ...] | None = variable(
+        "Push servers of your own, which may be in your network, separated by commas.",
+        parse=origins,
+        optional=True,
+        example="ntfy.example.com, http://10.0.0.5:8080",
+    )
+    upload_mb_per_day: int = variable(
+        "Most megabytes of files that an extension may upload a day; 0: any number.",
+        parse=whole_number(0, 1_000_000),
+        default="500",
+        example="500",
+    )
+    received_mb_per_day: int = variable(
+        "Most megabytes of files that are kept of one sender a day; 0: any number.",
+        parse=whole_number(0, 1_000_000),
+        default="200",
+        example="200",
+    )
+    host: str = variable("Address that the server listens on.", default="127.0.0.1")
+    port: int = variable(
+        "Port that the server listens on.",
+        parse=whole_number(1, 65535),
+        default="8000",
+        example="8000",
+    )
+    web_concurrency: int = variable(
+        "Number of web processes beside the delivery worker.",
+        parse=whole_number(1, 64),
+        default="2",
+        example="2",
+    )
+    delivery_worker: bool = variable(
+        "`false`: this server has no delivery worker among its processes; `flask worker` delivers.",
+        parse=switch,
+        default="true",
+    )
+
+
+@dataclass(frozen=True)
+class MailSettings:
+    """The mail server through which a number's e-mail addresses are served."""
+
+    host: str | None = variable(
+        "Mail server; empty means that no mail is sent.", optional=True, example="smtp.example.com"
+    )
+    port: int = variable("Its port.", parse=whole_number(1, 65535), default="587", example="587")
+    username: str | None = variable("User name, where the server wants one.", optional=True)
+    password: str | None = variable("Its password.", optional=True, secret=True)
+    encryption: str | None = variable(
+        "`tls` (STARTTLS), `ssl` (from the first byte), `none`; empty: STARTTLS where offered.",
+        parse=one_of("tls", "starttls", "ssl", "smtps", "none"),
+        optional=True,
+        example="tls",
+    )
+    from_address: str | None = variable(
+        "Sender of the mails.", parse=email_address, optional=True, example="texts@example.com"
+    )
+    from_name: str | None = variable("Its name; empty means APP_NAME.", optional=True)
+
+
+@dataclass(frozen=True)
+class CarrierSettings:
+    """What every carrier has."""
+
+    webhook_token: str | None = variable(
+        "Token in the webhook's address; empty means one derived from APP_KEY.",
+        parse=strong_secret,
+        optional=True,
+        secret=True,
+    )
+    webhook_allow: tuple[Network, ...] | None = variable(
+        "Only these addresses may call the webhook; empty means any.",
+        parse=networks,
+        optional=True,
+        example="192.0.2.10, 198.51.100.0/24",
+    )
+    rate: float | None = variable(
+        "Most messages a second that are handed to the carrier; empty means no limit of ours.",
+        parse=per_second,
+        optional=True,
+        example="10",
+    )
+    number_rate: float | None = variable(
+        "The same for each number.", parse=per_second, optional=True, example="1"
+    )
+
+
+@dataclass(frozen=True)
+class SendSettings:
+    """Where to and how much may be sent."""
+
+    countries: tuple[str, ...] | None = variable(
+        "Countries that may be texted, by their two letters; `*`: all; empty: DEFAULT_COUNTRY's.",
+        parse=countries,
+        optional=True,
+        example="US, CA, MX",
+    )
+    per_minute: int = variable(
+        "Most messages that an extension may send a minute; 0: any number.",
+        parse=whole_number(0, 1_000_000),
+        default="30",
+        example="30",
+    )
+    per_day: int = variable(
+        "The same a day.", parse=whole_number(0, 1_000_000), default="1000", example="1000"
+    )
+    per_peer_hour: int = variable(
+        "Most messages that all extensions may send to one number an hour; 0: any number.",
+        parse=whole_number(0, 1_000_000),
+        default="120",
+        example="120",
+    )
+    per_peer_day: int = variable(
+        "The same a day.", parse=whole_number(0, 1_000_000), default="500", example="500"
+    )
+
+
+@dataclass(frozen=True)
+class S3Settings:
+    """The bucket that attachments are kept in; without it they are in STORAGE_PATH."""
+
+    endpoint: str = variable(
+        "Address of the S3-compatible storage, without the bucket.",
+        parse=bucket_endpoint,
+        example="https://s3.us-east-1.amazonaws.com",
+    )
+    bucket: str = variable(
+        "Bucket for the attachments.", parse=bucket_name, example="textbridge-media"
+    )
+    region: str = variable(
+        "Its region, as the storage calls it (`auto` at Cloudflare R2).", default="us-east-1"
+    )
+    access_key: str = variable("Access key ID that may get, put, delete and list there.")
+    secret_key: str = variable("The secret of that access key.", secret=True)
+    prefix: str | None = variable(
+        "Folder in the bucket, where it is shared with others.",
+        parse=bucket_prefix,
+        optional=True,
+        example="textbridge/",
+    )
+    path_style: bool = variable(
+        "The bucket stands in the address's path; `false`: before its host name.",
+        parse=switch,
+        default="true",
+    )
+
+
+@dataclass(frozen=True)
+class VapidSettings:
+    """Who we are to the push services; nothing of it has to be set."""
+
+    private_key: ec.EllipticCurvePrivateKey | None = variable(  # noqa: RUF009 - it is frozen
+        "VAPID key that devices subscribed with, in base64url; empty: derived from APP_KEY.",
+        parse=vapid_private_key,
+        optional=True,
+        secret=True,
+        remedy="It is the 43 signs that `npx web-push generate-vapid-keys` calls “Private Key”.",
+    )
+    subject: str | None = variable(
+        "Whom push services may turn to: an e-mail or https address; empty: APP_URL.",
+        parse=contact_address,
+        optional=True,
+        example="mailto:admin@example.com",
+    )

@@ -1,0 +1,157 @@
+"""Reading the environment: declared once, checked as a whole, frozen.
+
+A settings class is a frozen dataclass whose fields are made by ``variable``. The field
+``api_secret`` of the section ``BANDWIDTH_`` is the variable ``BANDWIDTH_API_SECRET``. The same
+declaration loads the value, names everything that is wrong at once, and describes the variable in
+``.env.example`` and in the README.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from services.config.parsers import (
+    Parse,
+    text,
+)
+from services.core.errors import Problem
+
+T = TypeVar("T")
+
+# Laravel writes "nothing" in these ways, too.
+NOTHING = {"", "null", "(null)", "empty", "(empty)"}
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """The declaration of one variable of the environment."""
+
+    name: str
+    field: str
+    doc: str
+    parse: Parse
+    default: str | None
+    optional: bool
+    secret: bool
+    example: str
+    remedy: str
+    needs: str = ""
+
+    @property
+    def required(self) -> bool:
+        """Whether the section cannot be used without it."""
+        return self.default is None and not self.optional
+
+
+def variable(
+    doc: str,
+    *,
+    parse: Parse = text,
+    default: str | None = None,
+    optional: bool = False,
+    secret: bool = False,
+    example: str = "",
+    remedy: str = "",
+    needs: str = "",
+) -> Any:
+    """Declare a field of a settings class.
+
+    ``default`` is written as it would stand in ``.env``. An ``optional`` one is ``None`` when
+    unset; one that is neither is required. A ``secret`` never shows in a ``repr`` or on a page.
+    ``needs`` is the field without which this one makes no sense.
+    """
+    metadata = {
+        "doc": doc,
+        "parse": parse,
+        "default": default,
+        "optional": optional,
+        "secret": secret,
+        "example": example,
+        "remedy": remedy,
+        "needs": needs,
+    }
+    return dataclasses.field(metadata=metadata, repr=not secret, kw_only=True)
+
+
+def variables(section: type, prefix: str) -> list[Variable]:
+    """The variables that a settings class declares, in order."""
+    return [
+        Variable(name=prefix + f.name.upper(), field=f.name, **f.metadata)
+        for f in dataclasses.fields(section)
+        if "doc" in f.metadata
+    ]
+
+
+def read(env: Mapping[str, str], name: str) -> str | None:
+    """One value, or ``None`` where it is unset; ``NAME_FILE`` may name a file that holds it."""
+    value = env.get(name, "").strip()
+    if value.lower() not in NOTHING:
+        return value
+    file = env.get(f"{name}_FILE", "").strip()
+    return Path(file).read_text(encoding="utf-8").strip() or None if file else None
+
+
+def is_on(section: type, prefix: str, env: Mapping[str, str]) -> bool:
+    """Whether an optional section is wanted: any of its variables without a default is set."""
+    return any(v.default is None and _is_set(env, v.name) for v in variables(section, prefix))
+
+
+def _is_set(env: Mapping[str, str], name: str) -> bool:
+    return env.get(name, "").strip().lower() not in NOTHING or bool(env.get(f"{name}_FILE"))
+
+
+def load(section: type[T], prefix: str, env: Mapping[str, str]) -> tuple[T | None, list[Problem]]:
+    """Read one section. Returns it with no problems, or ``None`` with every problem it has."""
+    values: dict[str, Any] = {}
+    problems = []
+    for v in variables(section, prefix):
+        try:
+            written = read(env, v.name)
+        except OSError as error:
+            problems.append(
+                Problem(
+                    v.name,
+                    f"the file that {v.name}_FILE names cannot be read ({error.strerror}).",
+                    "Check its path and permissions.",
+                )
+            )
+            continue
+        if written is None:
+            written = v.default
+        if written is None:
+            if v.required:
+                remedy = v.remedy or f"Set it in .env: {v.doc}"
+                problems.append(Problem(v.name, "is missing.", remedy))
+            values[v.field] = None
+            continue
+        try:
+            values[v.field] = v.parse(written)
+        except ValueError as error:
+            shown = "" if v.secret else f" “{written[:60]}”"
+            remedy = v.remedy or (f"Write something like {v.example}." if v.example else "")
+            problems.append(Problem(v.name, f"the value{shown} cannot be used: {error}", remedy))
+    problems += [
+        Problem(
+            prefix + v.needs.upper(),
+            f"is missing, while {v.name} is set.",
+            "Set both of them or neither.",
+        )
+        for v in variables(section, prefix)
+        if v.needs and values.get(v.field) is not None and values.get(v.needs, v) is None
+    ]
+    return (None if problems else section(**values)), problems
+
+
+def described(section: Any, prefix: str) -> Iterator[tuple[Variable, str]]:
+    """Every variable of a loaded section with its value as it may be shown: secrets are masked."""
+    for v in variables(type(section), prefix):
+        value = getattr(section, v.field)
+        if value is None:
+            yield v, ""
+        elif isinstance(value, tuple):
+            yield v, ", ".join(map(str, value))
+        else:
+            shown = str(value).lower() if isinstance(value, bool) else str(value)
+            yield v, "••••••••" if v.secret else shown

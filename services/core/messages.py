@@ -1,0 +1,325 @@
+"""The shared words: a message, its attachments, what became of it, and the call that told us."""
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+from services.core.quiet_hours import QuietHours
+
+Direction = Literal["in", "out"]
+Preview = Literal["full", "sender", "none"]  # how much of a message a push may show
+
+# PostgreSQL keeps no NUL in a text, and no database a surrogate that has no partner.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+class Status(StrEnum):
+    """States of a message. Outbound ones only move forward, see ``advances``."""
+
+    RECEIVED = "received"
+    QUEUED = "queued"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+RANK = {
+    Status.QUEUED: 0,
+    Status.SENDING: 1,
+    Status.UNKNOWN: 2,
+    Status.SENT: 3,
+    Status.DELIVERED: 4,
+    Status.FAILED: 4,
+}
+
+
+def advances(old: Status, new: Status) -> bool:
+    """Whether an outbound message in state ``old`` may move to ``new``.
+
+    >>> advances(Status.UNKNOWN, Status.SENT), advances(Status.DELIVERED, Status.FAILED)
+    (True, False)
+    """
+    return RANK[new] > RANK[old]
+
+
+def uuid7() -> str:
+    """A new UUIDv7 (RFC 9562 §5.7): sorts by time, cannot be guessed."""
+    value = time.time_ns() // 1_000_000 << 80 | secrets.randbits(80)
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return str(UUID(int=value))
+
+
+def first_uuid7(at: float) -> str:
+    """The UUIDv7 that sorts before all others of a moment (seconds since 1970).
+
+    >>> first_uuid7(1e9)
+    '00e8d4a5-1000-7000-8000-000000000000'
+    """
+    value = int(max(0.0, at) * 1000) << 80 | 0x7 << 76 | 0x2 << 62
+    return str(UUID(int=value))
+
+
+def clean(text: str) -> str:
+    """A text from outside as every database can keep it: what it cannot keep becomes U+FFFD.
+
+    >>> clean("a\\x00b\\ud83d")
+    'a�b�'
+    """
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+def rfc3339(at: float) -> str:
+    """A moment (seconds since 1970) as RFC 3339 in UTC with milliseconds."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One file of a message.
+
+    ``state`` is ``pending`` until its bytes are kept under ``path``, then ``kept``; ``failed`` with
+    a ``reason`` when they never will be. ``source_url`` is where the carrier
+    offers it, or on the way out a signed link by which a carrier can fetch it from us. ``content``
+    are the bytes themselves, from a carrier whose webhook has them in it; the gateway keeps them
+    before the message.
+    """
+
+    source_url: str | None = None
+    content_type: str = "application/octet-stream"
+    name: str = ""
+    size: int = 0
+    id: str = field(default_factory=uuid7)
+    state: Literal["pending", "kept", "failed"] = "pending"
+    reason: str | None = None
+    path: Path | None = None
+    content: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message, either way: ``number`` is ours, ``peer`` is theirs.
+
+    ``participants`` are the other members of a group MMS besides us; for a conversation of two it
+    is empty. Times are seconds since 1970. ``seq`` grows with every message of the installation.
+    ``extension`` is the one that sent an outbound message; ``sender_id`` is shown instead of
+    ``number`` where Message Settings say so.
+    """
+
+    direction: Direction
+    number: str
+    peer: str
+    text: str = ""
+    media: tuple[Attachment, ...] = ()
+    participants: tuple[str, ...] = ()
+    provider: str = ""
+    provider_id: str | None = None
+    status: Status = Status.RECEIVED
+    error_code: str | None = None
+    error_reason: str | None = None
+    extension: str | None = None
+    sender_id: str | None = None
+    client_id: str | None = None
+    segments: int = 1
+    carrier_time: float | None = None
+    id: str = field(default_factory=uuid7)
+    seq: int = 0
+    conversation_id: str = ""
+    created_at: float = field(default_factory=time.time)
+    updated_at: float = field(default_factory=time.time)
+    routed: bool = True
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Everybody an outbound message goes to."""
+        return self.participants or (self.peer,)
+
+
+def message_object(message: Message, link: Callable[[Attachment], str]) -> dict[str, Any]:
+    """The message as apps see it, in the REST API and in every push (design: one shape).
+
+    ``link`` makes the address under which an attachment can be fetched.
+    """
+    outbound = message.direction == "out"
+    error = None
+    if message.error_reason is not None or message.error_code is not None:
+        error = {"code": message.error_code, "reason": message.error_reason}
+    return {
+        "id": message.id,
+        "seq": message.seq,
+        "conversation_id": message.conversation_id,
+        "direction": message.direction,
+        "from": message.number if outbound else message.peer,
+        "to": _receivers(message),
+        "text": message.text,
+        "media": [
+            {
+                "id": file.id,
+                "content_type": file.content_type,
+                "size": file.size,
+                "name": file.name,
+                "state": file.state,
+                "reason": file.reason if file.state == "failed" else None,
+                "url": link(file) if file.state == "kept" else None,
+            }
+            for file in message.media
+        ],
+        "status": str(message.status),
+        "error": error,
+        "client_id": message.client_id,
+        "sent_by": message.extension,
+        "segments": message.segments,
+        "created_at": rfc3339(message.created_at),
+        "updated_at": rfc3339(message.updated_at),
+    }
+
+
+def _receivers(message: Message) -> list[str]:
+    if message.direction == "out":
+        return list(message.recipients)
+    return [message.number, *(member for member in message.participants if member != message.peer)]
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryStatus:
+    """What became of an outbound message, as a carrier tells it.
+
+    ``message_id`` is our own id where the carrier echoes it, ``provider_id`` the carrier's.
+    ``peer`` is the recipient concerned. ``event`` is the carrier's own word, ``code`` its own code
+    and ``reason`` a sentence that a person understands.
+    """
+
+    status: Status
+    event: str
+    provider_id: str | None = None
+    message_id: str | None = None
+    peer: str = ""
+    code: str | None = None
+    reason: str | None = None
+    at: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A part of an authentic webhook that we cannot read: kept in quarantine as ``body``."""
+
+    reason: str
+    body: bytes
+
+
+Parsed = Message | DeliveryStatus | Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookCall:
+    """One HTTP request of a carrier, with nothing of Flask in it.
+
+    ``headers`` has lower-case names; ``query`` is the raw query string; ``remote`` is the caller's
+    address.
+    """
+
+    method: str
+    headers: Mapping[str, str]
+    query: str
+    body: bytes
+    remote: str = ""
+
+    def argument(self, name: str) -> str:
+        """The first value of a query parameter, or an empty text."""
+        for key, value in parse_qsl(self.query, keep_blank_values=True):
+            if key == name:
+                return value
+        return ""
+
+    def form(self) -> list[tuple[str, str]]:
+        """The body as a urlencoded form: every name and value in order, empty ones too."""
+        return parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True)
+
+    def json(self) -> Any:
+        """The body as JSON; raises ``ValueError`` for everything that is none, however odd."""
+        try:
+            return json.loads(self.body.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        except RecursionError:
+            raise ValueError("The JSON is nested too deeply.") from None
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON.")
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """What a carrier wants to hear when its webhook has been kept."""
+
+    status: int = 200
+    body: str = ""
+    content_type: str = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a check of a carrier or channel found, with the remedy if not ``ok``."""
+
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One installed app of one extension.
+
+    With an ``id`` of ``channel:extension`` it stands for a whole channel's view of the extension.
+    ``channel`` is how it is pushed to and ``address`` where; ``none`` is not pushed to.
+    """
+
+    id: str
+    extension: str
+    channel: str = "none"
+    name: str = ""
+    platform: str = ""
+    address: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    preview: Preview = "full"
+    quiet_hours: QuietHours | None = None
+    created_at: float = 0.0
+    seen_at: float | None = None
+    last_success_at: float | None = None
+    last_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a push channel tells an app: always repeated with the same ``id``.
+
+    ``message`` is the message object, which only a server of the operator's may have whole; it is
+    empty in a test. ``title`` and ``body`` are what a notification may show by the device's preview
+    policy. ``unread`` counts the conversation, ``unread_total`` all of the extension's
+    for the badge of a device's app.
+    ``numbers`` are all numbers of the extension.
+    """
+
+    id: str
+    type: Literal["message.received", "message.updated", "conversation.read", "device.test"]
+    extension: str
+    at: float
+    message: dict[str, Any]
+    unread: int = 0
+    unread_total: int = 0
+    numbers: tuple[str, ...] = ()
+    title: str = ""
+    body: str = ""
+
+    @property
+    def conversation_id(self) -> str | None:
+        """The conversation that it is about; a test is about none."""
+        return self.message.get("conversation_id")

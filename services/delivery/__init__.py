@@ -1,0 +1,1 @@
+"""Delivery of queued jobs: worker, leases, sending, push notifications, failure handling."""

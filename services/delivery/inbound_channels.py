@@ -1,0 +1,126 @@
+"""Listening: what users text on a channel becomes a reply; who comes back gets what waits.
+
+Every worker listens, so that nothing is missed while one is renewed. A text is kept once, as its
+``id`` is the same for all of them; of a refusal only the youngest worker tells the user.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+
+import structlog
+
+from services.core.errors import Kind, PushError, RequestRefused, StorageUnwell
+from services.core.messages import Device
+from services.gateway import Gateway
+from services.messaging.compose import Reply
+from services.push.base import CameBack, TwoWayChannel, Wrote
+from services.store import circuit_breakers, jobs, workers
+
+log = structlog.get_logger()
+
+LONGEST_WAIT = 30.0  # between two attempts to connect
+SETTLING_SECONDS = 1.0  # a phone that has just registered is given a moment
+ATTEMPTS = 30  # to keep a text while the database is unwell, a second apart
+NOT_KEPT = "Textbridge cannot keep it now. Please send it again later."
+
+
+class InboundChannel:
+    """One worker's ear for one channel."""
+
+    def __init__(self, gateway: Gateway, channel: TwoWayChannel, worker_id: str) -> None:
+        self._house = gateway
+        self._store = gateway.store
+        self._channel = channel
+        self._worker_id = worker_id
+        self._destination = f"push:{channel.name}"
+
+    def run(self, alive: Callable[[], bool]) -> None:
+        """Listen until ``alive`` says no; connect again whenever the connection is lost."""
+        wait = 1.0
+        while alive():
+            try:
+                with closing(self._channel.listen()) as happenings:
+                    next(happenings)
+                    self._connected()
+                    wait = 1.0
+                    for happening in happenings:
+                        self._act(happening)
+                        if not alive():
+                            return
+            except PushError as error:
+                log.warning("cannot listen", channel=self._channel.name, reason=error.reason)
+                if error.kind is Kind.CONFIG or error.retry_after:
+                    self._pause(error, wait)
+            except StorageUnwell as error:
+                log.error("cannot listen yet", channel=self._channel.name, reason=str(error))
+            _sleep(wait, alive)
+            wait = min(2 * wait, LONGEST_WAIT)
+
+    def _connected(self) -> None:
+        """Whoever registered while we did not listen gets what waits."""
+        self._store.write(lambda tx: circuit_breakers.resume(tx, self._destination))
+        self._hasten(None)
+        log.info("listening", channel=self._channel.name)
+
+    def _pause(self, error: PushError, seconds: float) -> None:
+        """Leave the channel alone, so that the operator sees why."""
+        until, is_config = time.time() + seconds, error.kind is Kind.CONFIG
+        try:
+            self._store.write(
+                lambda tx: circuit_breakers.pause(
+                    tx, self._destination, until, error.reason, config=is_config
+                )
+            )
+        except StorageUnwell as unwell:
+            log.error("cannot record a pause", reason=str(unwell))
+
+    def _act(self, happening: Wrote | CameBack | None) -> None:
+        if isinstance(happening, Wrote):
+            self._take(happening)
+        elif happening is not None:
+            target = f"{self._channel.name}:{happening.extension}"
+            if self._store.read(lambda tx: jobs.waits(tx, self._destination, target)):
+                self._hasten(target)
+
+    def _hasten(self, target: str | None) -> None:
+        self._store.write(
+            lambda tx: jobs.make_all_due(tx, self._destination, target, SETTLING_SECONDS)
+        )
+
+    def _take(self, wrote: Wrote) -> None:
+        device = Device(f"{self._channel.name}:{wrote.extension}", wrote.extension)
+        reply = Reply(text=wrote.text, to=(wrote.to,), client_id=wrote.id)
+        for _ in range(ATTEMPTS):
+            try:
+                self._house.reply(device, reply)
+            except RequestRefused as error:
+                log.info("refused", extension=wrote.extension, code=error.code)
+                self._tell(wrote, error.reason)
+            except StorageUnwell as error:
+                log.error("cannot keep a text yet", reason=str(error))
+                time.sleep(1.0)
+                continue
+            return
+        self._tell(wrote, NOT_KEPT)
+
+    def _tell(self, wrote: Wrote, reason: str) -> None:
+        try:
+            if self._answers():
+                self._channel.answer(wrote, reason)
+        except PushError as error:
+            log.warning("cannot tell", extension=wrote.extension, reason=error.reason)
+
+    def _answers(self) -> bool:
+        """Whether it is on this worker to answer; better twice than not at all."""
+        try:
+            return self._store.read(lambda tx: workers.is_youngest(tx, self._worker_id))
+        except StorageUnwell:
+            return True
+
+
+def _sleep(seconds: float, alive: Callable[[], bool]) -> None:
+    """Sleep, but not much longer than ``alive`` says yes."""
+    end = time.monotonic() + seconds
+    while alive() and (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, 0.5))

@@ -1,0 +1,1 @@
+"""What the operator sees and does: health, statistics, retention, restore, carriers."""

@@ -1,0 +1,64 @@
+"""The operator: whoever knows ``ADMIN_PASSWORD``."""
+
+import secrets
+from collections import OrderedDict
+from hashlib import blake2b
+from hmac import compare_digest
+from ipaddress import ip_address
+
+from services.operations.login_throttle import PASSWORD
+from services.store.database.store import Store
+
+MOST_KNOWN = 64
+
+
+class AdminAuth:
+    """Tells whether a password is the operator's, and lets nobody try many.
+
+    The password stands readable in the configuration, so that a slow hash of it would protect
+    nothing; what keeps guesses away is that few are compared at all.
+    """
+
+    def __init__(self, store: Store, password: str | None) -> None:
+        """Without a password nobody is the operator."""
+        self._store = store
+        self._key = secrets.token_bytes(32)
+        self._expected = self._hash(password) if password else None
+        self._known: OrderedDict[str, None] = OrderedDict()  # addresses that were right last
+
+    def admits(self, password: str, address: str) -> bool:
+        """Whether a password that comes from an address is the operator's.
+
+        Raises ``RequestRefused`` (429, with the wait in ``retry_after``) when too many were wrong,
+        whether or not this one is right; and ``StorageUnwell``. An address that was right is not
+        shut out by what others guess, and costs no write; nor is this machine shut out by others.
+        """
+        if self._expected is None:
+            return False
+        if self._known.pop(address, ...) is None and self._is_right(password):
+            self._remember(address)
+            return True
+        PASSWORD.spend(self._store, address, alone=_is_here(address))
+        if not self._is_right(password):
+            return False
+        PASSWORD.forget(self._store, address)
+        self._remember(address)
+        return True
+
+    def _is_right(self, password: str) -> bool:
+        return self._expected is not None and compare_digest(self._hash(password), self._expected)
+
+    def _hash(self, password: str) -> bytes:
+        return blake2b(password.encode("utf-8", "surrogateescape"), key=self._key).digest()
+
+    def _remember(self, address: str) -> None:
+        self._known[address] = None
+        if len(self._known) > MOST_KNOWN:
+            self._known.popitem(last=False)
+
+
+def _is_here(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,63 @@
+"""Conservation: whether all that came in is still there or was done, checked every minute."""
+
+import time
+from functools import partial
+
+import structlog
+
+from services.store.database.store import Store
+from services.store.maintenance import invariant_violations, invariants
+from services.store.maintenance.invariant_violations import Violation
+from services.store.maintenance.invariants import Mark
+
+log = structlog.get_logger()
+THOROUGH_SECONDS = 3600.0  # between two looks that count everything
+
+
+class Audit:
+    """Checks the laws and lets every process see which of them do not hold."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._mark: Mark | None = None
+        self._thorough_at = 0.0
+
+    def check(self, *, thorough: bool = False) -> list[Violation]:
+        """Look whether the laws hold; returns those that do not. Raises ``StorageUnwell``.
+
+        Counts what is new since the last look. Everything is counted once an hour, with
+        ``thorough``, and before anything else is said than was said before.
+        """
+        thorough = thorough or time.monotonic() - self._thorough_at > THOROUGH_SECONDS
+        found = self._look(thorough=thorough)
+        known = self._store.read(invariant_violations.standing)
+        if not thorough and _laws(found) != _laws(known):
+            found = self._look(thorough=True)
+        if {(b.law, b.reason) for b in found} != {(b.law, b.reason) for b in known}:
+            self._store.write(partial(invariant_violations.put, found=found))
+            _tell(found, known)
+        return found
+
+    def settle(self) -> list[Violation]:
+        """Take what is there for what should be, see ``laws.settle``; returns what is left."""
+        self._store.write(invariants.settle)
+        return self.check(thorough=True)
+
+    def _look(self, *, thorough: bool) -> list[Violation]:
+        mark = None if thorough else self._mark
+        balance = self._store.read(partial(invariants.look, mark=mark))
+        self._mark = balance.mark
+        if mark is None:
+            self._thorough_at = time.monotonic()
+        return balance.breaches()
+
+
+def _laws(found: list[Violation]) -> set[str]:
+    return {breach.law for breach in found}
+
+
+def _tell(found: list[Violation], known: list[Violation]) -> None:
+    for breach in found:
+        log.error("a law of conservation does not hold", law=breach.law, reason=breach.reason)
+    for law in _laws(known) - _laws(found):
+        log.info("a law of conservation holds again", law=law)

@@ -1,0 +1,120 @@
+"""Each carrier as an operator sees it: what is set up, what came and went, what is wrong."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+
+from sqlalchemy import Connection
+
+from services.config.sections import CarrierSettings
+from services.config.variables import Variable, described, variables
+from services.core.errors import SendError, StorageUnwell
+from services.gateway import Gateway
+from services.providers import PROVIDERS
+from services.providers.base import Finding, Provider
+from services.providers.sandbox import Sandbox
+from services.store import carrier_events, circuit_breakers
+from services.store.carrier_events import CarrierEvent, CarrierEventKind
+from services.store.circuit_breakers import Pause
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """One carrier: ``provider`` is there where it is on.
+
+    ``variables`` are those of its section of ``.env`` with their values as they may be shown;
+    ``pauses`` say what is left alone for a while; ``findings`` are those of the last check.
+    """
+
+    name: str
+    title: str
+    provider: Provider | None
+    variables: tuple[tuple[Variable, str], ...]
+    numbers: tuple[str, ...]
+    seen: Mapping[CarrierEventKind, CarrierEvent]
+    pauses: tuple[Pause, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it is configured."""
+        return self.provider is not None
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether its last check found nothing to mend."""
+        return bool(self.findings) and all(finding.ok for finding in self.findings)
+
+    @property
+    def refusal(self) -> CarrierEvent | None:
+        """The last call that was refused, unless an authentic one came since."""
+        refused, webhook = (
+            self.seen.get(CarrierEventKind.REFUSED),
+            self.seen.get(CarrierEventKind.WEBHOOK),
+        )
+        return refused if refused and (webhook is None or webhook.at < refused.at) else None
+
+    @property
+    def error(self) -> CarrierEvent | None:
+        """The last send that did not succeed, unless one succeeded since."""
+        error, sent = self.seen.get(CarrierEventKind.ERROR), self.seen.get(CarrierEventKind.SENT)
+        return error if error and (sent is None or sent.at < error.at) else None
+
+
+def carriers(gateway: Gateway) -> list[Carrier]:
+    """Every carrier, those that are on first. Raises ``StorageUnwell``."""
+    known = gateway.store.read(lambda tx: [_carrier(tx, gateway, each) for each in PROVIDERS])
+    return sorted(
+        (one for one in known if one.is_on or one.name != Sandbox.name),
+        key=lambda one: not one.is_on,
+    )
+
+
+def carrier(gateway: Gateway, name: str) -> Carrier | None:
+    """One carrier, or ``None`` where there is none of this name. Raises ``StorageUnwell``."""
+    return next((one for one in carriers(gateway) if one.name == name), None)
+
+
+def check(gateway: Gateway, provider: Provider) -> list[Finding]:
+    """Ask a carrier whether the credentials work and its numbers can text, and keep the answer."""
+    numbers = [e.number for e in gateway.settings.all() if e.carrier == provider.name]
+    try:
+        findings = list(provider.check(numbers))
+    except SendError as error:
+        findings = [Finding(False, error.reason)]
+    words = json.dumps([asdict(finding) for finding in findings])
+    with suppress(StorageUnwell):  # the answer is worth something without being kept
+        gateway.store.write(
+            lambda tx: carrier_events.put(tx, provider.name, CarrierEventKind.CHECK, words)
+        )
+    return findings
+
+
+def _carrier(tx: Connection, gateway: Gateway, kind: type[Provider]) -> Carrier:
+    seen = carrier_events.of(tx, kind.name)
+    last = seen.get(CarrierEventKind.CHECK)
+    settings = gateway.environment.carriers.get(kind.name)
+    return Carrier(
+        kind.name,
+        kind.title,
+        gateway.providers.get(kind.name),
+        tuple(_shown(kind, settings)),
+        tuple(e.number for e in gateway.settings.all() if e.carrier == kind.name),
+        seen,
+        tuple(
+            pause for pause in circuit_breakers.unwell(tx) if pause.name.endswith(f":{kind.name}")
+        ),
+        tuple(Finding(**each) for each in json.loads(last.words)) if last else (),
+    )
+
+
+def _shown(kind: type[Provider], settings: CarrierSettings | None) -> list[tuple[Variable, str]]:
+    """The carrier's own variables before those that every carrier has."""
+    common = {field.name for field in fields(CarrierSettings)}
+    known = (
+        described(settings, kind.prefix())
+        if settings is not None
+        else ((variable, "") for variable in variables(kind.Settings, kind.prefix()))
+    )
+    return sorted(known, key=lambda each: each[0].field in common)

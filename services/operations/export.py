@@ -1,0 +1,86 @@
+"""Messages as a file: CSV for a spreadsheet, or JSON; made piece by piece, however many."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from services.core.messages import Message, message_object, rfc3339
+
+if TYPE_CHECKING:
+    from services.gateway import Gateway
+
+COLUMNS = (
+    "time", "direction", "number", "peer", "extension", "state", "code", "reason", "carrier",
+    "carrier_id", "segments", "files", "text", "id",
+)  # fmt: skip
+ROWS = 200  # made at a time
+MARK = "\ufeff"  # by which spreadsheets tell that it is UTF-8
+_PLAIN_NUMBER = re.compile(r"\+[0-9]{1,15}", re.ASCII)
+# What a spreadsheet takes for a formula, https://owasp.org/www-community/attacks/CSV_Injection
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+
+
+def as_csv(found: Iterable[Message]) -> Iterator[str]:
+    """Messages as CSV (RFC 4180) below the names of the columns; no cell is a formula."""
+    yield MARK + _lines([COLUMNS])
+    rest = iter(found)
+    while some := list(islice(rest, ROWS)):
+        yield _lines([harmless(cell) for cell in _row(message)] for message in some)
+
+
+def as_json(gateway: "Gateway", found: Iterable[Message]) -> Iterator[str]:
+    """Messages as one JSON array of what ``described`` makes."""
+    between = "[\n"
+    for message in found:
+        yield between + json.dumps(described(gateway, message))
+        between = ",\n"
+    yield "[]\n" if between == "[\n" else "\n]\n"
+
+
+def described(gateway: "Gateway", message: Message) -> dict[str, Any]:
+    """The message as the REST API shows it, with what only the operator sees."""
+    return message_object(message, gateway.media.link) | {
+        "number": message.number,
+        "carrier": message.provider,
+        "provider_id": message.provider_id,
+        "routed": message.routed,
+    }
+
+
+def harmless(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula: an apostrophe makes it a text.
+
+    >>> harmless("=1+1"), harmless("+12025550143"), harmless("+1+1")
+    ("'=1+1", '+12025550143', "'+1+1")
+    """
+    is_formula = cell.startswith(_FORMULA) and not _PLAIN_NUMBER.fullmatch(cell)
+    return f"'{cell}" if is_formula else cell
+
+
+def _row(message: Message) -> list[str]:
+    return [
+        rfc3339(message.created_at),
+        message.direction,
+        message.number,
+        " ".join(message.participants) or message.peer,
+        message.extension or "",
+        str(message.status) if message.routed else "unrouted",
+        message.error_code or "",
+        message.error_reason or "",
+        message.provider,
+        message.provider_id or "",
+        str(message.segments),
+        str(len(message.media)),
+        message.text,
+        message.id,
+    ]
+
+
+def _lines(rows: Iterable[Iterable[str]]) -> str:
+    written = io.StringIO()
+    csv.writer(written).writerows(rows)
+    return written.getvalue()

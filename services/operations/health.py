@@ -1,0 +1,263 @@
+"""How the service is: what must be well to take messages, and what an operator should see."""
+
+import math
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from services.core.errors import StorageUnwell
+from services.core.messages import rfc3339
+from services.gateway import Gateway
+from services.store import circuit_breakers, jobs, quarantine, unrouted, workers
+from services.store.circuit_breakers import Pause
+from services.store.database import clock
+from services.store.database.engine import sqlite_fault
+from services.store.database.migrate import head, version
+from services.store.database.schema import counters
+from services.store.maintenance import invariant_violations
+from services.store.maintenance.invariant_violations import Violation
+from services.store.workers import WORKER_SILENT_SECONDS
+
+LEAST_FREE_BYTES = 64_000_000
+CLOCK_SECONDS = 5.0  # by which a machine's clock may differ from the database's
+_LONG_NUMBERS = re.compile(r"\+?\d{6,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that must be well; ``reason`` says what is wrong and what to do about it."""
+
+    name: str
+    ok: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """One thing that an operator should look at while the service goes on.
+
+    ``about`` is the destination that it concerns, if it concerns one.
+    """
+
+    name: str
+    reason: str
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the database says about the work: ``jobs`` by (kind, state), times in seconds.
+
+    Jobs that are done are not counted. ``worker_silent`` is infinite before the first worker;
+    ``clock_ahead`` is by how much this machine's clock is ahead of the database's.
+    """
+
+    jobs: Mapping[tuple[str, str], int]
+    oldest_due: float
+    unrouted: int
+    quarantined: int
+    pauses: tuple[Pause, ...]
+    worker_silent: float
+    clock_ahead: float
+    breaches: tuple[Violation, ...]
+
+    @property
+    def dead(self) -> int:
+        """How many jobs were given up."""
+        return sum(count for (_, state), count in self.jobs.items() if state == "dead")
+
+
+def checks(gateway: Gateway) -> list[Check]:
+    """Everything that must be well for messages to be taken and delivered."""
+    parts: dict[str, Callable[[Gateway], str]] = {
+        "database": _database,
+        "schema": _schema,
+        "disk": _disk,
+        "worker": _worker,
+        "settings": _settings,
+    }
+    reasons = {name: part(gateway) for name, part in parts.items()}
+    return [Check(name, not reason, reason) for name, reason in reasons.items()]
+
+
+def warnings(gateway: Gateway) -> list[Warned]:
+    """Everything that waits for the operator, as far as the database can be read."""
+    try:
+        known = figures(gateway)
+    except StorageUnwell:
+        return [*_media(gateway)]
+    return [
+        *_lost(known.breaches),
+        *_outdated(gateway),
+        *_media(gateway),
+        *_paused(known.pauses),
+        *_waiting(known),
+        *_newer(gateway),
+        *_clock(known),
+        *_old_sqlite(gateway),
+    ]
+
+
+def figures(gateway: Gateway) -> Figures:
+    """What the database says about the work. Raises ``StorageUnwell``."""
+    return gateway.store.read(_figures)
+
+
+def free_bytes(gateway: Gateway) -> int:
+    """The free space of the storage folder. Raises ``OSError``."""
+    return shutil.disk_usage(gateway.environment.service.storage_path).free
+
+
+def _figures(tx: Connection) -> Figures:
+    now = time.time()
+    return Figures(
+        jobs=jobs.counts(tx),
+        oldest_due=jobs.oldest_due(tx, now),
+        unrouted=len(unrouted.numbers(tx)),
+        quarantined=quarantine.count(tx),
+        pauses=tuple(p for p in circuit_breakers.unwell(tx) if p.config or p.until > now),
+        worker_silent=workers.silence(tx),
+        clock_ahead=time.time() - clock.now(tx),
+        breaches=tuple(invariant_violations.standing(tx)),
+    )
+
+
+# The checks: each returns what is wrong, or nothing.
+
+
+def _database(gateway: Gateway) -> str:
+    try:
+        gateway.store.write(_write_nothing_new)
+    except StorageUnwell as error:
+        return f"{error} Look at its disk and its permissions."
+    return ""
+
+
+def _write_nothing_new(tx: Connection) -> None:
+    """A write that takes the writer's lock and reaches the disk, and changes nothing in the end.
+
+    There and back, as SQLite does not write a row that stays as it is.
+    """
+    for step in (1, -1):
+        changed = update(counters).where(counters.c.name == "seq")
+        tx.execute(changed.values(value=counters.c.value + step))
+
+
+def _schema(gateway: Gateway) -> str:
+    try:
+        lacks = version(gateway.store.engine) < head()
+    except (DBAPIError, PoolTimeout):
+        return "The database cannot be read."
+    return "The database lacks a migration. Start Textbridge again." if lacks else ""
+
+
+def _disk(gateway: Gateway) -> str:
+    try:
+        free = free_bytes(gateway)
+    except OSError as error:
+        return f"The storage folder cannot be reached: {error.strerror}."
+    if free < LEAST_FREE_BYTES:
+        least = LEAST_FREE_BYTES // 1_000_000
+        return f"{free // 1_000_000} MB are free in the storage folder; it needs {least} MB."
+    return ""
+
+
+def _worker(gateway: Gateway) -> str:
+    try:
+        silent = gateway.store.read(workers.silence)
+    except StorageUnwell:
+        return "Whether the delivery worker runs stands in the database, which cannot be read."
+    if silent <= WORKER_SILENT_SECONDS:
+        return ""
+    own = gateway.environment.service.delivery_worker
+    remedy = "Start Textbridge again." if own else "Start `flask worker` on one of the nodes."
+    if math.isinf(silent):
+        return "No delivery worker has started yet." if own else f"No delivery worker yet. {remedy}"
+    return f"The delivery worker has been silent for {silent:.0f} seconds. {remedy}"
+
+
+def _settings(gateway: Gateway) -> str:
+    return gateway.settings.problem or ""
+
+
+# The warnings
+
+
+def _lost(found: tuple[Violation, ...]) -> Iterator[Warned]:
+    """No check: to take a node away brings nothing back."""
+    for breach in found:
+        since = rfc3339(breach.since)
+        reason = f"{breach.reason} Found {since}; `flask messages check` counts anew."
+        yield Warned("conservation", reason)
+
+
+def _outdated(gateway: Gateway) -> Iterator[Warned]:
+    if gateway.environment.is_outdated():
+        yield Warned("env", "`.env` was changed after it was read. Run `flask config reload`.")
+
+
+def _media(gateway: Gateway) -> Iterator[Warned]:
+    """No check: with a bucket that is unwell texts still go both ways, and pictures wait."""
+    trouble = gateway.media.place.trouble()
+    if trouble:
+        yield Warned("media", trouble)
+
+
+def _paused(pauses: tuple[Pause, ...]) -> Iterator[Warned]:
+    for pause in pauses:
+        wait = "until its settings are mended" if pause.config else "for a while, as it asked for"
+        reason = _LONG_NUMBERS.sub("…", pause.reason)  # may quote a person's number
+        yield Warned("paused", f"Nothing goes to {pause.name} {wait}: {reason}", pause.name)
+
+
+def _waiting(known: Figures) -> Iterator[Warned]:
+    if known.unrouted:
+        yield Warned(
+            "unrouted",
+            f"Messages to {_counted(known.unrouted, 'number')} wait because Message Settings give "
+            "them to nobody.",
+        )
+    if known.dead:
+        yield Warned("dead", f"{_counted(known.dead, 'delivery', 'deliveries')} given up.")
+    if known.quarantined:
+        yield Warned(
+            "quarantine",
+            f"{_counted(known.quarantined, 'webhook')} could not be read. Look at them with "
+            "`flask quarantine list`.",
+        )
+
+
+def _newer(gateway: Gateway) -> Iterator[Warned]:
+    """While nodes are upgraded one after the other: no check, or the others would be taken away."""
+    try:
+        found = version(gateway.store.engine)
+    except (DBAPIError, PoolTimeout):
+        return
+    if found > head():
+        yield Warned("schema", "The database belongs to a newer Textbridge. Upgrade this machine.")
+
+
+def _clock(known: Figures) -> Iterator[Warned]:
+    if abs(known.clock_ahead) > CLOCK_SECONDS:
+        side = "ahead of" if known.clock_ahead > 0 else "behind"
+        yield Warned(
+            "clock",
+            f"This machine's clock is {abs(known.clock_ahead):.0f} seconds {side} the database's: "
+            "texts may leave late. Set both by a time server.",
+        )
+
+
+def _old_sqlite(gateway: Gateway) -> Iterator[Warned]:
+    fault = sqlite_fault()
+    if fault and gateway.store.engine.dialect.name == "sqlite":
+        yield Warned("sqlite", fault)
+
+
+def _counted(count: int, one: str, more: str = "") -> str:
+    return f"{count} {one if count == 1 else more or f'{one}s'}"

@@ -1,0 +1,98 @@
+"""What the operator looks for, in the words of a form or a command, and everything that fits."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Literal, cast, get_args
+
+from services.core.errors import NumberError, RequestRefused
+from services.core.messages import Direction, Message, Status, clean
+from services.core.phone_numbers import e164, peer
+from services.providers import PROVIDERS
+from services.store.search import message_filter
+from services.store.search.message_filter import MessageFilter
+
+if TYPE_CHECKING:
+    from services.gateway import Gateway
+
+UNROUTED = "unrouted"  # what is said instead of a status of a message that nobody receives
+STATES = (*map(str, Status), UNROUTED)
+BATCH = 500
+WHEN = "Write a day or a time like 2026-11-20 or 2026-11-20T08:30."
+Field = Literal[
+    "number", "peer", "either", "text", "extension", "state", "direction", "carrier",
+    "since", "until",
+]  # fmt: skip
+FIELDS: tuple[Field, ...] = get_args(Field)
+
+
+def asked(gateway: "Gateway", words: Mapping[Field, str]) -> MessageFilter:
+    """What is wanted by these words; empty ones ask for nothing.
+
+    ``until`` a day means its end; times are in this machine's zone. Raises ``RequestRefused`` that
+    names the field.
+    """
+    said = {name: clean(word).strip() for name, word in words.items() if word.strip()}
+    state = _one_of("state", said.get("state"), STATES)
+    extension = said.get("extension")
+    owned = gateway.settings.for_extension(extension) if extension else ()
+    return MessageFilter(
+        number=_number(gateway, said, "number"),
+        peer=_number(gateway, said, "peer"),
+        either=_number(gateway, said, "either"),
+        text=said.get("text"),
+        extension=extension,
+        extension_numbers=tuple(setting.number for setting in owned),
+        status=Status(state) if state not in (None, UNROUTED) else None,
+        unrouted=state == UNROUTED,
+        direction=cast(
+            Direction | None, _one_of("direction", said.get("direction"), ("in", "out"))
+        ),
+        carrier=_one_of("carrier", said.get("carrier"), [one.name for one in PROVIDERS]),
+        since=_moment("since", said.get("since")),
+        until=_moment("until", said.get("until")),
+    )
+
+
+def everything(gateway: "Gateway", wanted: MessageFilter) -> Iterator[Message]:
+    """All messages that are wanted, the newest first, however many: read in batches."""
+    before: int | None = None
+    while True:
+        found = gateway.store.read(
+            partial(message_filter.page, wanted=wanted, limit=BATCH, before=before)
+        )
+        yield from found.messages
+        before = found.before
+        if before is None:
+            return
+
+
+def _number(gateway: "Gateway", said: Mapping[Field, str], field: Field) -> str | None:
+    written = said.get(field)
+    if written is None:
+        return None
+    try:
+        return (e164 if field == "number" else peer)(written, gateway.country)
+    except NumberError as error:
+        raise RequestRefused("invalid_number", str(error), field=field) from None
+
+
+def _one_of(field: Field, word: str | None, known: Sequence[str]) -> str | None:
+    if word is None or word in known:
+        return word
+    raise RequestRefused(
+        "unknown_word", f"“{word[:40]}” is none of {', '.join(known)}.", field=field
+    )
+
+
+def _moment(field: Field, written: str | None) -> float | None:
+    """A day or a time of day in seconds since 1970."""
+    if written is None:
+        return None
+    try:
+        if len(written) > len("2026-11-20"):
+            return datetime.fromisoformat(written).timestamp()
+        day = date.fromisoformat(written) + timedelta(days=field == "until")
+        return datetime(day.year, day.month, day.day).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise RequestRefused("invalid_time", WHEN, field=field) from None

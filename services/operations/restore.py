@@ -1,0 +1,184 @@
+"""The way back: a backup becomes the installation again.
+
+Nobody knows what has happened since the backup was made. What waited to be sent may have been sent,
+so it becomes unknown and is never sent by itself; pushes and mails are made again. Apps have seen
+numbers that the backup has not given out yet: it goes on counting far above them, and every app
+loads its lists anew.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlalchemy import Connection, exists, select
+
+from services.core.errors import RequestRefused
+from services.gateway import Gateway
+from services.store import attachments, counters, messages, sign_ins, workers
+from services.store.database.migrate import head
+from services.store.database.schema import contacts, devices
+from services.store.database.schema import messages as messages_table
+from services.store.database.store import Store
+from services.store.maintenance.backup import (
+    DATABASE,
+    KEY,
+    MEDIA,
+    SETTINGS,
+    Contents,
+    back_up_database,
+    copy_file,
+    look_into,
+    media_path,
+)
+from services.store.workers import WORKER_SILENT_SECONDS
+
+SKIPPED = 1_000_000  # numbers: more than any app has seen since a backup
+NOT_IN_BACKUP = "This file was not in the backup."
+_STAGE = ".restoring"
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was put back: ``contents`` of SQLite's database, none with PostgreSQL.
+
+    ``unknown`` replies may have been sent since; ``files`` attachments were copied.
+    """
+
+    contents: Contents | None
+    unknown: int
+    files: int
+
+
+def restore(gateway: Gateway, folder: Path) -> Restored:
+    """Put back a backup where nothing is kept yet, all of it or nothing. The caller is alone.
+
+    Raises ``RequestRefused`` for an installation that is in use, and ``StorageUnwell`` for a backup
+    that is damaged. SQLite's database takes its place last; ``gateway`` is closed then.
+    """
+    storage = gateway.environment.service.storage_path.resolve()
+    if not (folder / DATABASE).is_file():
+        raise RequestRefused("no_backup", f"{folder} is no backup: it has no {DATABASE}.")
+    _refuse_where_in_use(gateway.store, storage, folder)
+    contents = look_into(gateway.store.engine, folder)
+    if contents.version > head():
+        raise RequestRefused(
+            "newer",
+            f"The backup is of a newer Textbridge: it has migration {contents.version}, this one "
+            f"knows up to {head()}. Install that version first.",
+        )
+    with _stage(storage / _STAGE) as stage:
+        for name in (DATABASE, SETTINGS, KEY):
+            copy_file(folder / name, stage / name)
+        missing = () if gateway.environment.bucket is not None else contents.missing
+        ready = stage / "ready.db"
+        unknown = _settled(gateway, stage, missing, ready)
+        files = put_files(folder, storage, contents.files)
+        gateway.store.let_go()
+        for name in (SETTINGS, KEY):
+            with suppress(FileNotFoundError):
+                (stage / name).replace(storage / name)
+        for beside in ("-wal", "-shm"):
+            (storage / f"{DATABASE}{beside}").unlink(missing_ok=True)
+        ready.replace(storage / DATABASE)
+        _flush(storage)
+    return Restored(contents, unknown, files)
+
+
+def restore_beside(gateway: Gateway, folder: Path) -> Restored:
+    """The same after pg_restore has put PostgreSQL's database back: its jobs, and the files.
+
+    Raises ``RequestRefused`` while a delivery worker is at work on the database.
+    """
+    if not (folder / MEDIA).is_dir():
+        raise RequestRefused("no_backup", f"{folder} is no backup: it has no folder {MEDIA}.")
+    if gateway.store.read(workers.silence) < WORKER_SILENT_SECONDS:
+        raise RequestRefused(
+            "in_use",
+            "A delivery worker was at work on the database just now. Stop every node that uses it, "
+            "and try again in a minute.",
+        )
+    storage = gateway.environment.service.storage_path.resolve()
+    files = put_files(folder, storage, [file.name for file in (folder / MEDIA).glob("*/*")])
+    return Restored(None, gateway.store.write(lambda tx: _put_back(tx, gateway, ())), files)
+
+
+def put_files(folder: Path, storage: Path, file_ids: Iterable[str]) -> int:
+    """Copy attachments that are in the backup and not there yet; returns how many."""
+    copied = 0
+    for file_id in file_ids:
+        file, target = media_path(folder, file_id), media_path(storage, file_id)
+        if not file.exists() or (target.exists() and target.stat().st_size == file.stat().st_size):
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_suffix(".part")
+        unfinished.unlink(missing_ok=True)
+        copy_file(file, unfinished)
+        unfinished.replace(target)
+        copied += 1
+    return copied
+
+
+def _refuse_where_in_use(store: Store, storage: Path, folder: Path) -> None:
+    def keeps_something(tx: Connection) -> bool:
+        tables = (messages_table, devices, contacts)
+        return any(tx.scalar(select(exists().select_from(table))) for table in tables)
+
+    settings = _read(storage / SETTINGS)
+    if store.read(keeps_something) or settings not in (None, _read(folder / SETTINGS)):
+        raise RequestRefused(
+            "in_use",
+            f"{storage} is in use: it has messages, devices, contacts or Message Settings of its "
+            f"own, and nothing is overwritten. Move it away first: mv {storage} {storage}.before",
+        )
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _settled(gateway: Gateway, stage: Path, missing: Iterable[str], ready: Path) -> int:
+    """Settle the copied database where nobody else is, and leave it as one file ``ready``."""
+    service = replace(gateway.environment.service, storage_path=stage)
+    staged = Gateway(replace(gateway.environment, service=service))
+    try:
+        staged.prepare()
+        unknown = staged.store.write(lambda tx: _put_back(tx, staged, missing))
+        back_up_database(staged.store.engine, ready)
+    finally:
+        staged.close()
+    return unknown
+
+
+def _put_back(tx: Connection, gateway: Gateway, missing: Iterable[str]) -> int:
+    unknown = gateway.delivery.put_back(tx)
+    for file_id in missing:
+        attachments.fail(tx, file_id, NOT_IN_BACKUP)
+    sign_ins.end_all(tx)  # some may have been ended since
+    seq = messages.latest_seq(tx) + SKIPPED
+    for name in ("seq", counters.RESET):
+        counters.put(tx, name, seq)
+    return unknown
+
+
+@contextmanager
+def _stage(path: Path) -> Iterator[Path]:
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(mode=0o700)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _flush(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

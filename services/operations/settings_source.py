@@ -1,0 +1,49 @@
+"""Where Message Settings are kept: in a file beside SQLite, in a row of PostgreSQL."""
+
+from pathlib import Path
+
+import structlog
+
+from services.core.errors import SettingsError
+from services.message_settings import MessageSettings, SettingsFile, Source
+from services.providers import PROVIDERS
+from services.store.database.store import Store
+from services.store.maintenance.backup import is_embedded
+from services.store.settings_row import SettingsRow
+
+log = structlog.get_logger()
+FILE = "message_settings.json"
+GOOD_COPY = "message_settings.good.json"
+
+
+def open_settings(store: Store, storage: Path, country: str) -> MessageSettings:
+    """The Message Settings of an installation; nothing is read yet."""
+    embedded = is_embedded(store.engine)
+    source: Source = SettingsFile(storage / FILE) if embedded else SettingsRow(store)
+    carriers = [provider.name for provider in PROVIDERS]
+    return MessageSettings(source, storage / GOOD_COPY, carriers, country)
+
+
+def take_over(settings: MessageSettings, file: Path) -> None:
+    """Put the file of an installation that moved to PostgreSQL into the row, if that has nothing.
+
+    Raises ``StorageUnwell``, and ``SettingsError`` for a file that cannot be used.
+    """
+    try:
+        taken = settings.put_first(file.read_bytes())
+    except SettingsError as error:
+        raise SettingsError(
+            f"{file} cannot be taken over into the database: {error} Mend it, or move it away."
+        ) from None
+    if taken:
+        log.info(
+            "message settings were taken over into the database; the file is not read any more",
+            file=str(file),
+            numbers=len(settings.all()),
+        )
+
+
+def left_file(store: Store, storage: Path) -> Path | None:
+    """The file that lies in the storage folder although the database keeps Message Settings."""
+    file = storage / FILE
+    return file if not is_embedded(store.engine) and file.exists() else None

@@ -1,0 +1,135 @@
+"""The way from an empty installation to the first text: what is done and what comes next."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import Connection
+
+from services.core.phone_numbers import international
+from services.gateway import Gateway
+from services.operations.carrier_status import Carrier, carriers
+from services.providers.sandbox import Sandbox
+from services.store import devices, messages
+from services.store.carrier_events import CarrierEventKind
+
+
+class Stage(StrEnum):
+    """The steps in their order."""
+
+    CARRIER = "carrier"
+    CREDENTIALS = "credentials"
+    WEBHOOK = "webhook"
+    NUMBER = "number"
+    DEVICE = "device"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: whether it is done, what it is called, and what there is or what to do."""
+
+    stage: Stage
+    done: bool
+    title: str
+    words: str
+
+
+def journey(gateway: Gateway) -> list[Step]:
+    """All steps with their states. Raises ``StorageUnwell``."""
+    on = [one for one in carriers(gateway) if one.is_on]
+    return [
+        _carrier(on),
+        _credentials(on),
+        _webhook(on),
+        _number(gateway),
+        *gateway.store.read(lambda tx: (_device(tx, gateway), _text(tx, gateway))),
+    ]
+
+
+def _carrier(on: list[Carrier]) -> Step:
+    words = "Copy the credentials of your carrier into .env, then apply it."
+    if on:
+        words = f"{_listed([one.title for one in on])} in .env."
+    if [one.name for one in on] == [Sandbox.name]:
+        words = "Only the sandbox, from which no text leaves this machine. To text for real, copy "
+        words += "the credentials of your carrier into .env."
+    return Step(Stage.CARRIER, bool(on), "A carrier is configured", words)
+
+
+def _credentials(on: list[Carrier]) -> Step:
+    asked = [one for one in on if one.name != Sandbox.name]
+    open_ones = [one.title for one in asked if CarrierEventKind.CHECK not in one.seen]
+    refused = [
+        one.title for one in asked if CarrierEventKind.CHECK in one.seen and not one.is_checked
+    ]
+    words = "The carrier has taken them."
+    if not on:
+        words = (
+            "Textbridge asks the carrier whether it takes them, and whether your numbers can text."
+        )
+    elif not asked:
+        words = "The sandbox needs none."
+    elif refused:
+        words = f"{_listed(refused)}: something is to be mended. Look at the carrier's page."
+    elif open_ones:
+        words = f"Ask {_listed(open_ones)} whether the credentials work."
+    done = bool(on) and not open_ones and not refused
+    return Step(Stage.CREDENTIALS, done, "The credentials are checked", words)
+
+
+def _webhook(on: list[Carrier]) -> Step:
+    silent = [one for one in on if CarrierEventKind.WEBHOOK not in one.seen]
+    words = f"{_listed([one.title for one in on])} can reach this server."
+    refused = [one for one in silent if one.refusal]
+    if not on:
+        words = "The carrier calls this server when a text comes in."
+    elif refused and (refusal := refused[0].refusal):
+        words = f"A call was refused. {refusal.words}"
+    elif [one.name for one in silent] == [Sandbox.name]:
+        words = "Send a text from the sandbox, the phone outside."
+    elif silent:
+        words = (
+            f"Paste the webhook's address at {_listed([one.title for one in silent])}, then text "
+            "one of your numbers."
+        )
+    return Step(Stage.WEBHOOK, bool(on) and not silent, "The carrier's webhook was seen", words)
+
+
+def _number(gateway: Gateway) -> Step:
+    served = [
+        entry.number
+        for entry in gateway.settings.all()
+        if entry.reaches_somebody and entry.carrier in gateway.providers
+    ]
+    words = "Say in Message Settings which extension gets the texts of your number."
+    if served:
+        more = f" and {len(served) - 1} more" if len(served) > 1 else ""
+        words = f"{international(served[0])}{more}."
+    return Step(Stage.NUMBER, bool(served), "A number is mapped", words)
+
+
+def _device(tx: Connection, gateway: Gateway) -> Step:
+    paired = len(devices.of(tx))
+    others = [c.title for c in gateway.channels.values() if not c.per_device]
+    mailed = any(entry.emails for entry in gateway.settings.all())
+    words = "Pair the phone app of an extension: it shows the texts and answers them."
+    if paired:
+        words = "1 app is paired." if paired == 1 else f"{paired} apps are paired."
+    elif others:
+        words = f"Texts go to {_listed(others)}."
+    elif mailed:
+        words = "Texts go to e-mail addresses."
+    done = bool(paired or others or mailed)
+    return Step(Stage.DEVICE, done, "A phone is paired", words)
+
+
+def _text(tx: Connection, gateway: Gateway) -> Step:
+    come = bool(messages.find(tx, limit=1))
+    words = "Text one of your numbers from your own phone."
+    if Sandbox.name in gateway.providers:
+        words = "Send one from the sandbox, the phone outside."
+    return Step(Stage.TEXT, come, "The first text", "It has come." if come else words)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + (names or [""])[-1]

@@ -1,0 +1,127 @@
+"""What came and went, in steps of some hours, as the operator's pictures and tables show it."""
+
+import time
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial, reduce
+from math import inf
+from operator import add
+
+from sqlalchemy import Connection
+
+from services.core.messages import Status
+from services.gateway import Gateway
+from services.providers import PROVIDERS
+from services.store import activity, push_times
+from services.store.activity import HOUR, Kind
+
+OPEN = (Status.QUEUED, Status.SENDING, Status.SENT)
+"""States in which nobody knows yet what becomes of a message that was sent."""
+SETTLED = (Status.DELIVERED, Status.FAILED, Status.UNKNOWN)
+MEDIAN, MOST = 0.5, 0.95
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How many messages of each kind there were, and how many pushes within how many milliseconds.
+
+    The bounds of the pushes are those of ``push_times.WITHIN``, and ``LATE``.
+    """
+
+    messages: Counter[Kind]
+    pushes: Counter[int]
+
+    def __add__(self, other: "Figures") -> "Figures":
+        return Figures(self.messages + other.messages, self.pushes + other.pushes)
+
+    def received(self, carrier: str | None = None) -> int:
+        """How many came, by one carrier or by all."""
+        return self._count("in", (Status.RECEIVED,), carrier)
+
+    def sent(self, states: Collection[Status] = tuple(Status), carrier: str | None = None) -> int:
+        """How many of those that were written here are in these states by now, or in any."""
+        return self._count("out", states, carrier)
+
+    def rate(self, carrier: str | None = None) -> float | None:
+        """Which part arrived of those whose end is known (0 to 1); ``None`` if there are none."""
+        settled = self.sent(SETTLED, carrier)
+        return self.sent((Status.DELIVERED,), carrier) / settled if settled else None
+
+    def pushed(self, part: float) -> float | None:
+        """Within how many seconds this part of the pushes was taken.
+
+        Infinite if it was later than two minutes, ``None`` if there were no pushes.
+        """
+        total, reached = self.pushes.total(), 0
+        if not total:
+            return None
+        for within in push_times.WITHIN:
+            reached += self.pushes[within]
+            if reached >= part * total:
+                return within / 1000
+        return inf
+
+    def _count(self, direction: str, states: Collection[Status], carrier: str | None) -> int:
+        return sum(
+            count
+            for kind, count in self.messages.items()
+            if kind.direction == direction
+            and kind.status in states
+            and carrier in (None, kind.provider)
+        )
+
+
+@dataclass(frozen=True)
+class Point:
+    """The figures of some hours; ``at`` is when they begin (seconds since 1970)."""
+
+    at: float
+    figures: Figures
+
+
+@dataclass(frozen=True)
+class Activity:
+    """A span of time in equal steps of some hours, oldest first; the last one is not over yet."""
+
+    hours: int
+    points: tuple[Point, ...]
+
+    @cached_property
+    def total(self) -> Figures:
+        """The figures of the whole span."""
+        return reduce(add, (point.figures for point in self.points))
+
+    @property
+    def carriers(self) -> Mapping[str, str]:
+        """The names and titles of all carriers that had messages."""
+        seen = {kind.provider for kind in self.total.messages}
+        titles = {each.name: each.title for each in PROVIDERS if each.name in seen}
+        return titles | {name: name for name in sorted(seen - titles.keys())}
+
+
+def activity_of(gateway: Gateway, steps: int, hours: int = 1) -> Activity:
+    """The last ``steps`` times ``hours`` hours, up to now. Raises ``StorageUnwell``."""
+    now = int(time.time()) // HOUR
+    slots = range(now - now % hours - (steps - 1) * hours, now + 1, hours)
+    return gateway.store.read(partial(_read, slots=slots))
+
+
+def count(gateway: Gateway) -> None:
+    """Count what has come, gone and changed since the last time. Raises ``StorageUnwell``."""
+    for room in (activity, push_times):
+        if gateway.store.read(room.is_behind):
+            while gateway.store.write(room.count):
+                pass
+
+
+def _read(tx: Connection, slots: range) -> Activity:
+    found = {slot: Figures(Counter(), Counter()) for slot in slots}
+    for (slot, kind), messages in activity.counts(tx, slots.start, slots.step).items():
+        if slot in found:
+            found[slot].messages[kind] += messages
+    for (slot, within), pushes in push_times.counts(tx, slots.start, slots.step).items():
+        if slot in found:
+            found[slot].pushes[within] += pushes
+    points = (Point(float(slot * HOUR), figures) for slot, figures in found.items())
+    return Activity(slots.step, tuple(points))

@@ -1,0 +1,199 @@
+"""What became of one message, step by step: from its arrival to every attempt and answer."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from sqlalchemy import Connection
+
+from services.core.errors import RequestRefused
+from services.core.messages import Attachment, DeliveryStatus, Device, Message, Status
+from services.core.phone_numbers import international
+from services.operations.operator_actions import OPERATOR, why_unrouted
+from services.providers import PROVIDERS
+from services.push import CHANNELS
+from services.store import attempts, contacts, devices, jobs, messages, receipts
+from services.store.attempts import Attempt
+from services.store.jobs import Job, JobKind
+
+if TYPE_CHECKING:
+    from services.gateway import Gateway
+
+Tone = Literal["good", "warn", "bad", "busy", "quiet"]
+TONES: dict[Status, Tone] = {
+    Status.SENT: "good",
+    Status.DELIVERED: "good",
+    Status.FAILED: "bad",
+    Status.UNKNOWN: "warn",
+}
+CARRIERS = {provider.name: provider.title for provider in PROVIDERS}
+CHANNEL_TITLES = {channel.name: channel.title for channel in CHANNELS}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happened at a time, or will: ``title`` is ours to say.
+
+    ``said`` and ``code`` are what somebody else answered, in their words. ``job`` is what was given
+    up by this step and can be tried again.
+    """
+
+    at: float
+    title: str
+    tone: Tone = "quiet"
+    said: str = ""
+    code: str | None = None
+    job: Job | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A message with everything that is known of it, all of one moment; ``names`` by number."""
+
+    message: Message
+    jobs: list[Job]
+    failures: list[Attempt]
+    receipts: list[tuple[float, DeliveryStatus]]
+    devices: Mapping[str, Device]
+    names: Mapping[str, str]
+
+    @property
+    def dead(self) -> list[Job]:
+        """What was given up."""
+        return [job for job in self.jobs if job.state == "dead"]
+
+
+def story(gateway: "Gateway", message_id: str) -> Story:
+    """What is known of a message. Raises ``RequestRefused`` where there is none."""
+    return gateway.store.read(partial(_look_up, message_id=message_id))
+
+
+def targets(tx: Connection, found: Iterable[Job]) -> Mapping[str, Device]:
+    """The devices that jobs are for, by their ids."""
+    return devices.once(tx, [job.target for job in found if job.kind is JobKind.PUSH])
+
+
+def steps(gateway: "Gateway", known: Story) -> list[Step]:
+    """The steps of a message, in the order in which they happened; those to come are last."""
+    beginning = _came_in(gateway, known) if known.message.direction == "in" else _written(known)
+    found = [*beginning, *_done(known), *_told(known)]
+    return sorted(found, key=lambda step: step.at)
+
+
+def whom(job: Job, known: Mapping[str, Device], files: Sequence[Attachment] = ()) -> str:
+    """Whom or what a job is for, in words."""
+    if job.kind is JobKind.PUSH:
+        return _device(job.target, known)
+    if job.kind is JobKind.FETCH:
+        return next((file.name or file.id for file in files if file.id == job.target), job.target)
+    if job.kind is JobKind.EMAIL:
+        return job.target
+    carrier = job.destination.rpartition(":")[2]
+    return CARRIERS.get(carrier, carrier)
+
+
+def _look_up(tx: Connection, message_id: str) -> Story:
+    message = messages.by_id(tx, message_id)
+    if message is None:
+        raise RequestRefused(
+            "not_found", f"There is no message {message_id}. See: flask messages list", status=404
+        )
+    todo = jobs.of(tx, message_id)
+    return Story(
+        message,
+        todo,
+        attempts.of(tx, [job.id for job in todo]),
+        receipts.arrivals(tx, message_id),
+        targets(tx, todo),
+        contacts.names(tx, [message.peer, *message.participants]),
+    )
+
+
+def _came_in(gateway: "Gateway", known: Story) -> Iterator[Step]:
+    message = known.message
+    carrier = CARRIERS.get(message.provider, message.provider)
+    if message.carrier_time is not None:
+        yield Step(message.carrier_time, f"Sent, by {carrier}’s clock")
+    yield Step(message.created_at, f"Came in from {carrier} and was kept", "good")
+    for file in message.media:
+        if file.state == "kept" and not any(job.target == file.id for job in known.jobs):
+            yield Step(message.created_at, f"{file.name or file.id} came with it", "good")
+    if not message.routed:
+        why = why_unrouted(gateway, message.number)
+        yield Step(message.created_at, "Nobody receives it", "bad", why)
+        return
+    setting = gateway.settings.for_number(message.number)
+    everybody = (*setting.extensions, *setting.emails) if setting is not None else ()
+    if everybody:
+        yield Step(message.created_at, f"For {', '.join(everybody)}, by Message Settings")
+    else:
+        yield Step(message.created_at, "Its number has left Message Settings since then")
+
+
+def _written(known: Story) -> Iterator[Step]:
+    writer = known.message.extension
+    by = f" by extension {writer}" if writer else ""
+    yield Step(known.message.created_at, f"Written{by}, kept, and queued for sending", "good")
+
+
+def _done(known: Story) -> Iterator[Step]:
+    for job in known.jobs:
+        failures = [one for one in known.failures if one.job_id == job.id]
+        doing = _doing(job, known)
+        if job.state == "dead" and failures and failures[-1].reason == job.error:
+            last = failures.pop()  # the one with which it was given up
+            yield Step(job.updated_at, f"{doing}: given up", "bad", last.reason, last.code, job)
+        elif job.state == "dead":
+            yield Step(job.updated_at, f"{doing}: given up", "bad", job.error or "", job=job)
+        for failure in failures:
+            if failure.outcome == attempts.AGAIN:
+                yield Step(failure.at, f"{doing}: once more", "busy", failure.reason)
+            else:
+                failed = f"{doing}: attempt {failure.number} failed"
+                yield Step(failure.at, failed, "warn", failure.reason, failure.code)
+        if job.state == "done" and job.error is None:
+            tried = f", at attempt {job.attempts}" if job.attempts > 1 else ""
+            yield Step(job.updated_at, f"{doing}: done{tried}", "good")
+        elif job.state == "leased":
+            yield Step(job.updated_at, f"{doing}: at it", "busy")
+        elif job.state == "due":
+            yield Step(job.due, f"{doing}: due", "busy", job.error or "")
+
+
+def _doing(job: Job, known: Story) -> str:
+    to = whom(job, known.devices, known.message.media)
+    match job.kind:
+        case JobKind.SEND:
+            return f"Handing it to {to}"
+        case JobKind.EMAIL:
+            return f"Mail to {to}"
+        case JobKind.FETCH:
+            return f"Fetching {to}"
+        case JobKind.RECONCILE:
+            return f"Asking {to} what became of it"
+        case JobKind.PUSH:
+            what = "" if job.about in ("", "received") else f" ({job.about})"
+            return f"Push to {to}{what}"
+
+
+def _told(known: Story) -> Iterator[Step]:
+    carrier = CARRIERS.get(known.message.provider, known.message.provider)
+    for at, told in known.receipts:
+        if told.event.startswith(f"{OPERATOR}:"):
+            yield Step(at, "The operator says that it was sent", "good")
+            continue
+        peer = f" for {international(told.peer)}" if known.message.participants else ""
+        tone = TONES.get(told.status, "quiet")
+        words = f"{carrier} said “{told.event}”{peer}: {told.status}"
+        yield Step(at, words, tone, told.reason or "", told.code)
+
+
+def _device(target: str, known: Mapping[str, Device]) -> str:
+    device = known.get(target)
+    if device is not None:
+        return f"“{device.name}” of {device.extension}"
+    channel, colon, extension = target.partition(":")
+    if colon:
+        return f"{extension} by {CHANNEL_TITLES.get(channel, channel)}"
+    return "a device that is gone"

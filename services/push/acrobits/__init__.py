@@ -1,0 +1,1 @@
+"""Push channel for Acrobits apps (Groundwire, Acrobits Softphone, Cloud Softphone)."""

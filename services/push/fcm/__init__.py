@@ -1,0 +1,1 @@
+"""Push channel for Firebase Cloud Messaging."""

@@ -1,0 +1,114 @@
+"""A Firebase project as the sender of pushes: its service account, and the token for an hour.
+
+https://developers.google.com/identity/protocols/oauth2/service-account#httprest
+"""
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from services.config import parsers
+from services.core.errors import Kind, PushError
+from services.http import Http, NoAnswer, NotSent, TooLarge
+from services.push.jwt import token
+
+SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
+AUDIENCE = "https://oauth2.googleapis.com/token"
+GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+RENEWED_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class ServiceAccount:
+    """What the key file of a service account says that matters here."""
+
+    project: str
+    email: str
+    token_url: str
+    key: RSAPrivateKey = field(repr=False)
+
+
+def service_account(written: str) -> ServiceAccount:
+    """Read a key file: its content or its path. Raises ``ValueError``."""
+    try:
+        content = json.loads(written if written.startswith("{") else Path(written).read_text())
+        key = load_pem_private_key(str(content["private_key"]).encode(), None)
+        account = ServiceAccount(
+            str(content["project_id"]),
+            str(content["client_email"]),
+            parsers.url(str(content.get("token_uri", AUDIENCE))),
+            key if isinstance(key, RSAPrivateKey) else _no_rsa(),
+        )
+    except OSError as error:
+        raise ValueError(f"the file cannot be read ({error.strerror}).") from None
+    except KeyError as error:
+        raise ValueError(f"it has no {error.args[0]}.") from None
+    except (TypeError, UnsupportedAlgorithm, json.JSONDecodeError):
+        raise ValueError("it is not the key file of a service account.") from None
+    return account
+
+
+def _no_rsa() -> RSAPrivateKey:
+    raise ValueError("its private key is no RSA key.")
+
+
+class AccessToken:
+    """The token with which Google lets us push, asked for anew before it ends."""
+
+    seconds = 10.0  # the total deadline of one exchange
+
+    def __init__(self, account: ServiceAccount, http: Http) -> None:
+        self._account = account
+        self._http = http
+        self._written = ""
+        self._expires = 0.0
+
+    def forget(self) -> None:
+        """Ask for another one next time."""
+        self._expires = 0.0
+
+    def get(self) -> str:
+        """A token that is good. Raises ``PushError``."""
+        if self._expires < time.time() + RENEWED_SECONDS:
+            self._written, self._expires = self._exchange()
+        return self._written
+
+    def _exchange(self) -> tuple[str, float]:
+        now = int(time.time())
+        account = self._account
+        claims = {
+            "iss": account.email,
+            "scope": SCOPE,
+            "aud": AUDIENCE,
+            "iat": now,
+            "exp": now + 3600,
+        }
+        form = {"grant_type": GRANT, "assertion": token("RS256", claims, self._sign)}
+        try:
+            answer = self._http.request("POST", account.token_url, data=form, seconds=self.seconds)
+        except (NotSent, NoAnswer, TooLarge) as error:
+            reason = f"Google's sign-in did not answer. {error}"
+            raise PushError(reason, Kind.RETRY) from None
+        code = str(answer.status)
+        if answer.status >= 500 or answer.status == 429:
+            reason = f"Google's sign-in answered {code}."
+            raise PushError(reason, Kind.RETRY, code=code, retry_after=answer.retry_after)
+        try:
+            granted = answer.json()
+            return str(granted["access_token"]), now + float(granted["expires_in"])
+        except (ValueError, KeyError, TypeError):
+            reason = (
+                f"Google does not accept the service account ({code}). Make a new key in the "
+                "Firebase console for FCM_SERVICE_ACCOUNT, and look at this machine's clock."
+            )
+            raise PushError(reason, Kind.CONFIG, code=code) from None
+
+    def _sign(self, signed: bytes) -> bytes:
+        return self._account.key.sign(signed, PKCS1v15(), SHA256())

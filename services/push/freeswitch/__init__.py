@@ -1,0 +1,1 @@
+"""Push channel for SIP phones by FreeSWITCH's event socket."""

@@ -1,0 +1,1 @@
+"""Push channel for the Ringotel app."""

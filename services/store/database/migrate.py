@@ -1,0 +1,75 @@
+"""Migrations: numbered Alembic scripts beside this file, run at start by whoever comes first."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, inspect, text
+
+from services.core.errors import StorageUnwell
+
+SCRIPTS = Path(__file__).parent / "migrations"
+LOCK_KEY = 7_239_817_231  # any number that nobody else in the database uses
+
+
+def head() -> str:
+    """The newest revision: the number of the newest script."""
+    return max(path.name[:4] for path in (SCRIPTS / "versions").glob("[0-9]*.py"))
+
+
+def version(engine: Engine) -> str:
+    """The newest migration that the database has; empty before the first one."""
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return ""
+        return str(connection.scalar(text("SELECT version_num FROM alembic_version")) or "")
+
+
+def is_current(engine: Engine) -> bool:
+    """Whether the database has every migration, and no other."""
+    return version(engine) == head()
+
+
+def migrate(engine: Engine) -> None:
+    """Run the missing migrations in one transaction.
+
+    Raises ``StorageUnwell`` for a database that a newer Textbridge has been at. The caller keeps
+    this machine's processes away; other machines wait for PostgreSQL's lock.
+    """
+    from alembic import command  # costs a web process 15 MB that it seldom needs
+    from alembic.config import Config
+
+    found = version(engine)
+    if found > head():
+        raise StorageUnwell(
+            f"The database belongs to a newer Textbridge: it has migration {found}, this one knows "
+            f"up to {head()}. Upgrade this machine."
+        )
+    with engine.connect() as connection, _alone(connection):
+        config = Config()
+        config.set_main_option("script_location", str(SCRIPTS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    if connection.dialect.name == "sqlite":
+        # Rebuilding a table with foreign keys on would delete the rows that refer to it.
+        # The pragma counts only outside a transaction, hence the driver's own connection.
+        driver: Any = connection.connection.driver_connection
+        driver.execute("PRAGMA foreign_keys=OFF")
+        try:
+            yield
+        finally:
+            driver.execute("PRAGMA foreign_keys=ON")
+    else:
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK_KEY})
+        connection.commit()
+        try:
+            yield
+        finally:
+            connection.rollback()
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK_KEY})
+            connection.commit()

@@ -1,0 +1,1 @@
+"""Backup, move to PostgreSQL, retention, personal data, consistency checks of the database."""

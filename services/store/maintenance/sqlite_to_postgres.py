@@ -1,0 +1,162 @@
+"""The move from SQLite to PostgreSQL: every row of every table, all of them or none.
+
+Everything happens in one transaction of the target, the comparison included; whatever interrupts it
+leaves the target as it was. The source cannot be written to meanwhile.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import chain
+from operator import ne
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, exists, func, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from services.core.errors import RequestRefused, StorageUnwell
+from services.core.messages import clean
+from services.store import settings_row
+from services.store.database.engine import WRITE
+from services.store.database.schema import (
+    allowances,
+    breaches,
+    counters,
+    destinations,
+    ledger,
+    message_settings,
+    metadata,
+    paces,
+    search_index,
+    sign_ins,
+    workers,
+)
+from services.store.database.writer import unwell
+from services.store.search import full_text
+from services.store.workers import WORKER_SILENT_SECONDS, silence
+
+BATCH = 500
+MADE_ANEW = (message_settings, search_index)
+TABLES = [table for table in metadata.sorted_tables if table not in MADE_ANEW]
+# Left by a start, and worth nothing without messages.
+LEFT_BY_A_START = (
+    allowances,
+    breaches,
+    counters,
+    destinations,
+    ledger,
+    paces,
+    sign_ins,
+    workers,
+)
+Rows = Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """One table as both databases have it.
+
+    ``checksum`` (hex) depends on every value of every row and not on the order of the rows;
+    ``mended`` counts the texts in which something PostgreSQL cannot keep became U+FFFD.
+    """
+
+    table: str
+    rows: int
+    checksum: str
+    mended: int
+
+
+def copy_database(source: Engine, target: Engine, settings: bytes | None) -> list[Copied]:
+    """Copy SQLite's tables, and a document of Message Settings, into a migrated PostgreSQL.
+
+    Raises ``RequestRefused`` for a target that holds something already, and ``StorageUnwell`` when
+    one of the databases fails or the copy differs; the target is unchanged then.
+    """
+    try:
+        with (
+            source.execution_options(**{WRITE: True}).begin() as reading,
+            target.begin() as writing,
+        ):
+            _refuse_unless_empty(writing, settings)
+            for table in LEFT_BY_A_START:
+                writing.execute(table.delete())
+            copied = [_copy(reading, writing, table) for table in TABLES]
+            full_text.fill(writing)
+            if settings is not None and settings_row.document(writing) is None:
+                settings_row.put(writing, settings)
+            return copied
+    except (DBAPIError, PoolTimeout) as error:
+        raise unwell(error) from error
+
+
+def _refuse_unless_empty(target: Connection, settings: bytes | None) -> None:
+    if silence(target) < WORKER_SILENT_SECONDS:
+        raise RequestRefused(
+            "in_use",
+            "A delivery worker was at work on the target just now. Stop every node that uses it, "
+            "and try again in a minute.",
+        )
+    for table in TABLES:
+        if table not in LEFT_BY_A_START and target.scalar(select(exists().select_from(table))):
+            raise RequestRefused(
+                "not_empty",
+                f"The target is in use: its table {table.name} has rows. Copy into a database that "
+                "nothing was kept in yet.",
+            )
+    if settings_row.document(target) not in (None, settings):
+        raise RequestRefused(
+            "not_empty", "The target holds other Message Settings. Copy into a new database."
+        )
+
+
+def _copy(source: Connection, target: Connection, table: Table) -> Copied:
+    names = table.columns.keys()
+    sent, found, mended = _Tally(), _Tally(), 0
+    try:
+        for batch in _batches(source, table):
+            rows = [tuple(map(_storable, row)) for row in batch]
+            mended += sum(map(ne, chain(*batch), chain(*rows)))
+            target.execute(table.insert(), [dict(zip(names, row, strict=True)) for row in rows])
+            sent.add(rows)
+        for batch in _batches(target, table):
+            found.add(batch)
+        _go_on_counting(target, table)
+    except DBAPIError as error:
+        raise StorageUnwell(f"The table {table.name} cannot be copied. {unwell(error)}") from error
+    if (sent.rows, sent.checksum) != (found.rows, found.checksum):
+        raise StorageUnwell(f"The copy of the table {table.name} differs; nothing was kept of it.")
+    return Copied(table.name, found.rows, found.checksum, mended)
+
+
+def _batches(connection: Connection, table: Table) -> Iterator[Rows]:
+    yield from connection.execute(select(table).execution_options(yield_per=BATCH)).partitions()
+
+
+def _storable(value: Any) -> Any:
+    return clean(value) if isinstance(value, str) else value
+
+
+def _go_on_counting(target: Connection, table: Table) -> None:
+    """Let PostgreSQL number new rows after the highest number that came."""
+    column = table.autoincrement_column
+    if column is not None:
+        sequence = func.pg_get_serial_sequence(table.name, column.name)
+        target.execute(select(func.setval(sequence, func.max(column))))
+
+
+class _Tally:
+    """Counts rows and sums up their digests."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._sum = 0
+
+    def add(self, rows: Rows) -> None:
+        self.rows += len(rows)
+        for row in rows:
+            self._sum += int.from_bytes(sha256(repr(tuple(row)).encode()).digest())
+
+    @property
+    def checksum(self) -> str:
+        return f"{self._sum % 2**256:064x}"

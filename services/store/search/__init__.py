@@ -1,0 +1,1 @@
+"""Full-text search and filtering of messages on SQLite and PostgreSQL."""

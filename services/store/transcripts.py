@@ -1,0 +1,30 @@
+"""What was written to and from some numbers, one direction at a time."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, select
+
+from services.core.messages import Direction, Message
+from services.store.database.schema import messages
+from services.store.messages import load
+
+
+def page(
+    tx: Connection,
+    numbers: Iterable[str],
+    direction: Direction,
+    *,
+    limit: int,
+    after: int | None = None,
+) -> list[Message]:
+    """Messages of these numbers after a ``seq``, or without one the newest; oldest first."""
+    statement = (
+        select(messages)
+        .where(messages.c.number.in_(list(numbers)), messages.c.direction == direction)
+        .limit(limit)
+    )
+    if after is not None:
+        rows = tx.execute(statement.where(messages.c.seq > after).order_by(messages.c.seq)).all()
+        return load(tx, rows)
+    rows = tx.execute(statement.order_by(messages.c.seq.desc())).all()
+    return load(tx, rows[::-1])
