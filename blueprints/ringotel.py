@@ -21,7 +21,6 @@ from services.core.errors import InvalidWebhook, MediaError, PushError, RequestR
 from services.core.messages import Device, WebhookCall, uuid7
 from services.gateway import Gateway
 from services.messaging.compose import Reply
-from services.messaging.uploads import take
 from services.providers.base import same
 from services.push.ringotel.channel import Ringotel, client_id
 from services.push.ringotel.events import WasRead, Written, event
@@ -109,7 +108,7 @@ class Inbox:
         try:
             files = (self._file(said.extension, said.file),) if said.file else ()
             reply = Reply(text=said.text, to=(said.peer,), media_ids=files, client_id=known)
-            _, repeated = self._house.reply(self._device(said.extension), reply)
+            _, repeated = self._house.composer.submit(self._device(said.extension), reply)
         except RequestRefused as error:
             if error.code == "client_id_reused":  # a repeat came at the same moment
                 return "repeated"
@@ -143,13 +142,13 @@ class Inbox:
         except MediaError as error:
             log.warning("file not fetched", extension=extension, host=host, reason=error.reason)
             raise RequestRefused("file", "Ringotel did not hand over the file.") from None
-        return take(self._house, extension, file_id, kept).id
+        return self._house.uploads.add(extension, file_id, kept).id
 
     def _read(self, happened: WasRead) -> str:
         def work(tx: Connection) -> int:
             moved = external_threads.mark_read(tx, self._channel.name, happened.session)
             for extension, conversation_id, seq in moved:
-                self._house.routing.tell_read(tx, self._device(extension), conversation_id, seq)
+                self._house.router.notify_read(tx, self._device(extension), conversation_id, seq)
             return len(moved)
 
         if not self._house.store.write(work):

@@ -21,7 +21,7 @@ def blueprint(gateway: Gateway, provider: Provider) -> Blueprint:
     @door.route("/sms", methods=list(provider.methods))
     def receive() -> Response:
         try:
-            ack = gateway.receive(provider, _call(gateway, provider.webhook_bytes))
+            ack = gateway.receiver.receive(provider, _call(gateway, provider.webhook_bytes))
         except InvalidWebhook as error:
             answer = problem(401, "unauthorized", str(error))
             answer.headers.update(provider.challenge)

@@ -156,7 +156,7 @@ def test_files_are_shown_before_their_text_once_they_are_here(
     [file] = [Attachment(source_url="https://carrier.example/a")]
     receive(desk.gateway, "look", media=(file,))
     message = desk.kept("in")[0]
-    desk.gateway.deliver(
+    desk.gateway.delivery.deliver(
         "w", lambda name: int(name.startswith("push")), desk.gateway.delivery.perform
     )
     assert ringotel.shown == []  # the file may still come
@@ -334,7 +334,7 @@ def outcome(desk: Office, status: Status, reason: str | None = None) -> None:
         statuses.advance(tx, sent.id, status, code="30003" if reason else None, reason=reason)
         told = messages.by_id(tx, sent.id)
         assert told is not None
-        jobs.add(tx, desk.gateway.routing.updates(told, str(status)))
+        jobs.add(tx, desk.gateway.router.update_jobs(told, str(status)))
 
     desk.gateway.store.write(tell)
     work(desk.gateway)
@@ -377,7 +377,9 @@ def test_what_was_written_elsewhere_is_not_told_in_ringotel(
     from services.messaging.compose import Reply
 
     desk = office()
-    desk.gateway.reply(Device(id="d", extension="201"), Reply(text="x", to=(PEER,), client_id="7"))
+    desk.gateway.composer.submit(
+        Device(id="d", extension="201"), Reply(text="x", to=(PEER,), client_id="7")
+    )
     work(desk.gateway)
     outcome(desk, Status.FAILED, "The phone is off.")
     assert ringotel.calls == []

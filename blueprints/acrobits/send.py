@@ -17,7 +17,6 @@ from services.core.messages import Attachment, Message, uuid7
 from services.gateway import Gateway
 from services.media import fetch
 from services.messaging.compose import Reply
-from services.messaging.uploads import take
 from services.providers.addresses import is_at
 from services.push.acrobits.files import CONTENT_TYPE, Offered, read
 from services.store import messages
@@ -46,7 +45,7 @@ def send(gateway: Gateway, call: Call) -> dict[str, Any]:
         text, files = _content(gateway, call, kind)
         reply = Reply(text=text, to=recipients, media_ids=files, client_id=ids[0])
         try:
-            known, _ = gateway.reply(call.device, reply)
+            known, _ = gateway.composer.submit(call.device, reply)
         except RequestRefused as error:
             known = _repeated(gateway, call, ids) if error.code == "client_id_reused" else None
             if known is None:
@@ -112,4 +111,4 @@ def _file(gateway: Gateway, extension: str, offered: Offered) -> Attachment:
         raise RequestRefused("files", "A file could not be fetched. Send it again.") from None
     except ValueError as error:
         raise RequestRefused("files", f"{error} Send it again.") from None
-    return take(gateway, extension, file_id, kept)
+    return gateway.uploads.add(extension, file_id, kept)

@@ -62,7 +62,7 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
 
     @door.post("/devices/<device_id>/test", endpoint="devices_test")
     def test(device_id: str) -> Response:
-        outcome, said = gateway.pushes.test(_device(gateway, device_id))
+        outcome, said = gateway.push_delivery.test(_device(gateway, device_id))
         tell(said, bad=outcome != "taken")
         return _back()
 

@@ -50,7 +50,7 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
     @door.post("/messages/quarantine/<int:call_id>/replay")
     def messages_replay(call_id: int) -> Response:
         try:
-            outcomes = [outcome for outcome, _ in gateway.replay(_stored(call_id))]
+            outcomes = [outcome for outcome, _ in gateway.processor.replay(_stored(call_id))]
         except RequestRefused as error:
             if error.code != "unreadable":
                 raise

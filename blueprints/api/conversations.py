@@ -108,7 +108,7 @@ def mark_read(asked: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
         mark = conversations.read_marks(tx, extension, [conversation.id]).get(conversation.id, 0)
         if up_to > mark:
             conversations.mark_read(tx, extension, conversation.id, up_to, messages.next_seq(tx))
-            house().routing.tell_read(tx, reader, conversation.id, up_to)
+            house().router.notify_read(tx, reader, conversation.id, up_to)
         unread = messages.unread(tx, extension, [conversation.id]).get(conversation.id, 0)
         return {"read_seq": max(up_to, mark), "unread_count": unread}
 

@@ -118,7 +118,7 @@ def _address(push: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 def test_device(device_id: UUID) -> dict[str, Any]:
     """Push a test notification to a device and tell what its push service said."""
     device = house().store.read(lambda tx: _own(tx, device_id))
-    outcome, detail = house().pushes.test(device)
+    outcome, detail = house().push_delivery.test(device)
     return {"outcome": outcome, "detail": detail}
 
 

@@ -13,7 +13,6 @@ from blueprints.media import file_answer
 from services.core.errors import MediaError, RequestRefused
 from services.core.messages import uuid7
 from services.media.media_store import Kept
-from services.messaging.uploads import take
 from services.store import attachments
 
 door = Door("media", "Files of messages")
@@ -28,7 +27,7 @@ def upload_media(asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
     kept as a smaller one. A file that no message takes within a day is deleted.
     """
     file_id = uuid7()
-    file = take(house(), caller().extension, file_id, _kept(file_id, asked["file"]))
+    file = house().uploads.add(caller().extension, file_id, _kept(file_id, asked["file"]))
     told = {"id": file.id, "content_type": file.content_type, "size": file.size}
     told |= {"name": file.name, "state": file.state, "reason": None}
     told["url"] = house().media.link(file)

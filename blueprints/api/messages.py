@@ -41,7 +41,7 @@ def create_message(
         media_ids=tuple(asked["media_ids"]),
         client_id=asked.get("client_id") or _unquoted(headers.get("key")),
     )
-    message, repeated = house().reply(caller(), reply)
+    message, repeated = house().composer.submit(caller(), reply)
     replayed = {"Idempotency-Replayed": "true"} if repeated else {}
     return message_object(message, house().media.link), 202, replayed
 

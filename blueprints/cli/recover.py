@@ -31,7 +31,7 @@ def recover(since: datetime) -> None:
     """
     able = [provider for provider in gateway().providers.values() if provider.keeps_inbound]
     for provider in able:
-        outcomes = gateway().recover(provider, since.timestamp())
+        outcomes = gateway().recovery.recover(provider, since.timestamp())
         counted = Counter(outcome for outcome, _ in outcomes)
         click.echo(
             f"{provider.title}: {counted['received']} recovered, "

@@ -7,7 +7,6 @@ import click
 import gevent
 
 from blueprints.cli.terminal import command, gateway
-from services.delivery.worker import run
 
 
 @command("worker")
@@ -22,6 +21,6 @@ def worker() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, told.set)
     click.echo("The delivery worker runs. Ctrl-C ends it.", err=True)
-    run(gateway(), alive=lambda: not told.is_set(), beat=lambda: None)
+    gateway().new_worker().run(alive=lambda: not told.is_set(), beat=lambda: None)
     gateway().close()
     click.echo("The delivery worker has ended.", err=True)

@@ -88,7 +88,7 @@ def settle_as_sent(gateway: "Gateway", message_id: str) -> Message:
         statuses.record_status(tx, message.provider, told)
         dead_letters.lay_to_rest(tx, message.id, JobKind.SEND)
         settled = _message(tx, message.id)
-        jobs.add(tx, gateway.routing.updates(settled, str(settled.status)))
+        jobs.add(tx, gateway.router.update_jobs(settled, str(settled.status)))
         return settled
 
     settled = gateway.store.write(work)
@@ -114,7 +114,7 @@ def send_again(gateway: "Gateway", message_id: str) -> None:
 def deliver_waiting(gateway: "Gateway") -> int:
     """Deliver all kept messages whose number somebody receives by now; returns how many."""
     total = 0
-    while routed := gateway.routing.route_waiting():
+    while routed := gateway.router.route_waiting():
         total += routed
     return total
 

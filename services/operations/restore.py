@@ -156,7 +156,7 @@ def _settled(gateway: Gateway, stage: Path, missing: Iterable[str], ready: Path)
 
 
 def _put_back(tx: Connection, gateway: Gateway, missing: Iterable[str]) -> int:
-    unknown = gateway.delivery.put_back(tx)
+    unknown = gateway.outcomes.put_back(tx)
     for file_id in missing:
         attachments.fail(tx, file_id, NOT_IN_BACKUP)
     sign_ins.end_all(tx)  # some may have been ended since
