@@ -19,6 +19,7 @@ from blueprints.api import (
     search,
 )
 from blueprints.api.declare import Document
+from services.config.version import version
 from services.gateway import Gateway
 
 ABOUT = """SMS and MMS for one extension of a PBX.
@@ -71,7 +72,7 @@ def _document() -> str:
         Flask(__name__, static_folder=None),
         spec_kwargs={
             "title": "Textbridge",
-            "version": "1",
+            "version": version(),
             "openapi_version": "3.1.0",
             "info": {"description": ABOUT},
         },
