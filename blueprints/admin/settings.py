@@ -1,11 +1,11 @@
-"""Message Settings: the table of numbers, and the form of one of them."""
+"""Pages of Message Settings: the form of one number, and changes of several numbers."""
 
 from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, Response, abort, request
 
-from blueprints.admin import settings_list, settings_sheets
+from blueprints.admin import settings_csv, settings_list
 from blueprints.admin.page import onward
 from blueprints.admin.session import house, tell
 from blueprints.admin.settings_form import blank, carriers, read, show
@@ -14,7 +14,7 @@ from services.core.messages import clean
 from services.core.phone_numbers import international
 from services.gateway import Gateway
 from services.message_settings.edits import Edit, add, edit_all, remove_all
-from services.message_settings.typed import parts, problems, texts
+from services.message_settings.form_values import as_texts, problems_by_field, split_list
 
 PATH = "/message-settings"
 
@@ -22,7 +22,7 @@ PATH = "/message-settings"
 def open_pages(door: Blueprint, gateway: Gateway) -> None:
     """Open ``/admin/message-settings`` and what is below it."""
     settings_list.open_pages(door)
-    settings_sheets.open_pages(door)
+    settings_csv.open_pages(door)
 
     @door.get(f"{PATH}/new")
     def settings_new() -> Response:
@@ -30,11 +30,11 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
 
     @door.post(f"{PATH}/new")
     def settings_add() -> Response:
-        typed = read(request.form)
+        values = read(request.form)
         try:
-            entry = add(gateway.settings, typed)
+            entry = add(gateway.settings, values)
         except EntryRefused as error:
-            return show(request.form, wrong=problems(error, typed))
+            return show(request.form, wrong=problems_by_field(error, values))
         except SettingsError as error:
             return show(request.form, told=error.reason)
         tell(f"{international(entry.number)} was added.")
@@ -47,16 +47,18 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
         entry = gateway.settings.for_number(number)
         if entry is None:
             abort(HTTPStatus.NOT_FOUND)
-        return show(texts(entry), number, generation=generation)
+        return show(as_texts(entry), number, generation=generation)
 
     @door.post(f"{PATH}/<number>")
     def settings_save(number: str) -> Response:
-        typed = read(request.form) | {"number": number}
+        values = read(request.form) | {"number": number}
         seen = request.form.get("generation", "")
         try:
-            gateway.settings.put(typed, seen)
+            gateway.settings.put(values, seen)
         except EntryRefused as error:
-            return show(request.form, number, wrong=problems(error, typed), generation=seen)
+            return show(
+                request.form, number, wrong=problems_by_field(error, values), generation=seen
+            )
         except SettingsConflict:
             return show(request.form, number, conflict=True)
         except SettingsError as error:
@@ -103,18 +105,18 @@ def _view() -> dict[str, Any]:
 
 
 def _bulk() -> str:
-    """Change or remove what is chosen; returns what to say. Raises ``SettingsError``."""
+    """Change or remove the chosen numbers; return what was done. Raises ``SettingsError``."""
     numbers = request.form.getlist("number")
     seen = request.form.get("generation", "")
     many = f"{len(numbers)} numbers were" if len(numbers) > 1 else "1 number was"
     if request.form.get("do") == "remove":
         remove_all(house().settings, numbers, seen)
         return f"{many} removed. Their messages stay."
-    typed = read(request.form)
+    values = read(request.form)
     edit = Edit(
-        carrier=typed["carrier"] or None,
-        add_extensions=tuple(typed["extensions"]),
-        remove_extensions=tuple(parts(clean(request.form.get("without", "")))),
+        carrier=values["carrier"] or None,
+        add_extensions=tuple(values["extensions"]),
+        remove_extensions=tuple(split_list(clean(request.form.get("without", "")))),
         enabled={"yes": True, "no": False}.get(request.form.get("enabled", "")),
     )
     if numbers and edit == Edit():

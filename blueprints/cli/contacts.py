@@ -14,7 +14,7 @@ from blueprints.cli.terminal import Group, document, gateway, harmless, json_opt
 from services.core.errors import NumberError, RequestRefused
 from services.core.messages import clean
 from services.core.phone_numbers import peer
-from services.message_settings.sheet import decoded
+from services.message_settings.csv_format import decode_csv
 from services.store import contacts
 from services.store.contacts import Contact
 
@@ -79,7 +79,7 @@ def bring(file: Path) -> None:
 
 def _read(file: Path) -> Iterator[Contact]:
     """The contacts of a CSV file. Raises ``RequestRefused`` with the line that is wrong."""
-    rows = csv.DictReader(StringIO(decoded(file.read_bytes()), newline=""))
+    rows = csv.DictReader(StringIO(decode_csv(file.read_bytes()), newline=""))
     try:
         rows.fieldnames = [title.strip().lower() for title in rows.fieldnames or ()]
         if not {"number", "name"} <= set(rows.fieldnames):

@@ -111,15 +111,15 @@ CHECK = Check(
         ),
         Mutant(
             "services/message_settings/file.py",
-            "        beside.replace(path)",
+            "        new.replace(path)",
             "        path.write_bytes(content)",
             "the document is written in place",
         ),
         Mutant(
-            "services/message_settings/__init__.py",
-            "        except (SettingsError, OSError) as error:\n            if self._seen",
-            "        except OSError as error:\n            if self._seen",
-            "a broken document is an error of whoever looks",
+            "services/message_settings/settings.py",
+            "        except (SettingsError, OSError) as error:\n            if self._version",
+            "        except OSError as error:\n            if self._version",
+            "a broken document is an error for all that ask for the settings",
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""Message Settings as a file: CSV out, and in after a look at what it would change."""
+"""CSV export and import of Message Settings; an import is previewed before it is applied."""
 
 import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -13,20 +13,20 @@ from blueprints.admin.formats import counted
 from blueprints.admin.page import onward, render
 from blueprints.admin.session import house, tell
 from services.core.errors import SettingsConflict, SettingsError
-from services.message_settings import sheet
-from services.message_settings.imports import Plan, plan, take_in
+from services.message_settings import csv_format
+from services.message_settings.csv_import import ImportPlan, apply_import, plan_import
 
 SHOWN = 200  # lines of a preview
-MOST_PACKED = 450_000  # a form's field may be larger by a little
+MOST_PACKED = 450_000  # characters; Flask refuses a form with more than 500 kB of texts
 
 
 def open_pages(door: Blueprint) -> None:
-    """Open the ways in and out."""
+    """Open ``/admin/message-settings.csv`` and ``/admin/message-settings/import``."""
 
     @door.get("/message-settings.csv")
     def settings_export() -> Response:
         house().settings.look()
-        answer = Response(sheet.written(house().settings.all()), content_type="text/csv")
+        answer = Response(csv_format.write_csv(house().settings.all()), content_type="text/csv")
         answer.headers["Content-Disposition"] = 'attachment; filename="message-settings.csv"'
         return answer
 
@@ -40,7 +40,7 @@ def open_pages(door: Blueprint) -> None:
         if file is None or not file.filename:
             return _ask("Choose a file first.")
         with closing(file):
-            content = file.stream.read(sheet.MOST_BYTES + 1)
+            content = file.stream.read(csv_format.MOST_BYTES + 1)
         try:
             return _preview(content)
         except SettingsError as error:
@@ -51,29 +51,28 @@ def open_pages(door: Blueprint) -> None:
         content = b""
         try:
             content = _unpacked(request.form.get("sheet", ""))
-            planned = plan(house().settings, content)
-            take_in(
-                house().settings, replace(planned, generation=request.form.get("generation", ""))
-            )
+            planned = plan_import(house().settings, content)
+            seen = request.form.get("generation", "")
+            apply_import(house().settings, replace(planned, generation=seen))
         except SettingsConflict:
             return _preview(content, changed=True)
         except SettingsError as error:
             return _ask(error.reason)
-        tell(f"Imported: {_words(planned)}.")
+        tell(f"Imported: {_summary(planned)}.")
         return onward("admin.settings")
 
 
 def _ask(wrong: str = "") -> Response:
     settings = house().settings
     settings.look()
-    page = {"wrong": wrong, "columns": sheet.COLUMNS, "problem": settings.problem}
+    page = {"wrong": wrong, "columns": csv_format.COLUMNS, "problem": settings.problem}
     status = HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.OK
     return render("settings_import.html", status, **page, remedy=settings.remedy)
 
 
 def _preview(content: bytes, *, changed: bool = False) -> Response:
-    """What would change. Raises ``SettingsError``."""
-    planned = plan(house().settings, content)
+    """The page with what the file would change. Raises ``SettingsError``."""
+    planned = plan_import(house().settings, content)
     packed = urlsafe_b64encode(zlib.compress(content)).decode()
     if len(packed) > MOST_PACKED:
         raise SettingsError("The file is too large to look at it first. Import it in parts.")
@@ -89,7 +88,7 @@ def _preview(content: bytes, *, changed: bool = False) -> Response:
         left=len(lines) - SHOWN,
         sheet=packed,
         changed=changed,
-        columns=sheet.COLUMNS,
+        columns=csv_format.COLUMNS,
         problem=house().settings.problem,
         remedy=house().settings.remedy,
     )
@@ -98,12 +97,12 @@ def _preview(content: bytes, *, changed: bool = False) -> Response:
 def _unpacked(packed: str) -> bytes:
     stream = zlib.decompressobj()
     with suppress(Error, zlib.error):
-        content = stream.decompress(urlsafe_b64decode(packed.encode()), sheet.MOST_BYTES + 1)
+        content = stream.decompress(urlsafe_b64decode(packed.encode()), csv_format.MOST_BYTES + 1)
         if stream.eof:
             return content
     raise SettingsError("The file did not come back whole. Choose it again.")
 
 
-def _words(planned: Plan) -> str:
+def _summary(planned: ImportPlan) -> str:
     counts = planned.counts
     return f"{counted(counts['added'], 'number')} added, {counts['changed']:,} changed"

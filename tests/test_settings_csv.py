@@ -1,4 +1,4 @@
-"""Message Settings as a sheet, several numbers at once, and finding numbers."""
+"""Message Settings: CSV files, edits of several numbers at once, search."""
 
 import csv
 import io
@@ -12,10 +12,11 @@ from hypothesis import given, settings, strategies
 
 from services.core.errors import EntryRefused, SettingsConflict, SettingsError
 from services.core.messages import clean
-from services.message_settings import EXTENSION, MessageSettings, NumberSetting, SettingsFile, sheet
+from services.message_settings import EXTENSION, MessageSettings, NumberSetting, SettingsFile
+from services.message_settings.csv_format import write_csv
+from services.message_settings.csv_import import apply_import, plan_import
 from services.message_settings.edits import Edit, edit_all, remove_all
-from services.message_settings.imports import plan, take_in
-from services.message_settings.search import found
+from services.message_settings.search import find_entries
 from services.operations.settings_source import FILE, GOOD_COPY
 from tests.conftest import NUMBER, settings_file
 
@@ -49,8 +50,8 @@ def both(make: Callable[..., MessageSettings]) -> MessageSettings:
     return make(FRONT, SALES)
 
 
-def test_a_sheet_has_the_words_of_fs_pbx_and_a_mark_for_spreadsheets(both: MessageSettings) -> None:
-    written = sheet.written(both.all())
+def test_a_csv_file_has_the_columns_of_fs_pbx_and_a_byte_order_mark(both: MessageSettings) -> None:
+    written = write_csv(both.all())
     assert written.startswith(b"\xef\xbb\xbfPhone Number,Carrier,")
     assert written.decode("utf-8-sig").split("\r\n") == [
         TITLES,
@@ -71,10 +72,10 @@ def test_no_cell_is_a_formula_and_all_come_back_as_they_were(
     make: Callable[..., MessageSettings], words: str
 ) -> None:
     known = make(FRONT | {"description": words, "sender_id": words})
-    content = sheet.written(known.all())
+    content = write_csv(known.all())
     for cell in next(csv.reader(io.StringIO(content.decode("utf-8-sig").partition("\r\n")[2], ""))):
         assert not cell.lstrip(" ").startswith(("=", "+", "-", "@", "＝", "\t", "\r", "\n"))
-    (line,) = plan(known, content).lines
+    (line,) = plan_import(known, content).lines
     assert line.changes.keys() <= {"sender_id"}, "people do not see spaces around a sender"
     assert words != words.strip() or line.outcome == "unchanged"
 
@@ -100,18 +101,18 @@ ENTRIES = strategies.builds(
 
 @settings(max_examples=150, deadline=None, database=None, derandomize=True)
 @given(entries=strategies.lists(ENTRIES, max_size=4, unique_by=lambda e: e.number))
-def test_whatever_is_written_into_a_sheet_is_read_from_it(
+def test_all_that_is_written_to_a_csv_file_is_read_from_it(
     tmp_path_factory: pytest.TempPathFactory, entries: list[NumberSetting]
 ) -> None:
-    folder = tmp_path_factory.mktemp("sheet")
+    folder = tmp_path_factory.mktemp("csv")
     known = MessageSettings(SettingsFile(folder / FILE), folder / GOOD_COPY, CARRIERS, "US")
     known.change(lambda _: entries)
-    counts = plan(known, sheet.written(known.all())).counts
+    counts = plan_import(known, write_csv(known.all())).counts
     assert counts == {"added": 0, "changed": 0, "unchanged": len(entries), "refused": 0}
 
 
 TABS = "did\tcarrier\text\temail\tlabel\n2025550177\tbandwidth\t301,302\ta@x.com\tNew"
-SHEETS = {
+FILES = {
     "as exported": (f"{TITLES}\r\n(202) 555-0177,Bandwidth,301 302,a@x.com,,New,\r\n").encode(),
     "semicolons": b"Rufnummer;Phone number;CARRIER;Extension(s);Emails;Name\r\n"
     b"x;2025550177;bandwidth;301, 302;a@x.com;New\r\n",
@@ -123,11 +124,11 @@ SHEETS = {
 }
 
 
-@pytest.mark.parametrize("name", SHEETS)
-def test_sheets_of_others_are_read(both: MessageSettings, name: str) -> None:
-    planned = plan(both, SHEETS[name])
+@pytest.mark.parametrize("name", FILES)
+def test_csv_files_of_other_programs_are_read(both: MessageSettings, name: str) -> None:
+    planned = plan_import(both, FILES[name])
     assert planned.counts == {"added": 1, "changed": 0, "unchanged": 0, "refused": 0}
-    take_in(both, planned)
+    apply_import(both, planned)
     assert both.for_number("+12025550177") == NumberSetting(
         "+12025550177", "bandwidth", ("301", "302"), ("a@x.com",), None, "New"
     )
@@ -135,11 +136,11 @@ def test_sheets_of_others_are_read(both: MessageSettings, name: str) -> None:
 
 
 def test_columns_that_are_not_there_change_nothing(both: MessageSettings) -> None:
-    planned = plan(both, b"number,extension,enabled,carrier,color\n2025550100,205,,,red\n")
-    assert planned.strange == ("color",)
+    planned = plan_import(both, b"number,extension,enabled,carrier,color\n2025550100,205,,,red\n")
+    assert planned.unknown_columns == ("color",)
     (line,) = planned.lines
     assert line.changes == {"extensions": ("201, 202", "205")}
-    take_in(both, planned)
+    apply_import(both, planned)
     entry = both.for_number(NUMBER)
     assert entry == NumberSetting(
         NUMBER, "bandwidth", ("205",), ("desk@example.com",), "ACME", "Front desk"
@@ -147,8 +148,8 @@ def test_columns_that_are_not_there_change_nothing(both: MessageSettings) -> Non
 
 
 def test_an_empty_cell_empties_the_field(both: MessageSettings) -> None:
-    planned = plan(both, b"number,extension,email,sender,description\n2025550100,,,,\n")
-    take_in(both, planned)
+    planned = plan_import(both, b"number,extension,email,sender,description\n2025550100,,,,\n")
+    apply_import(both, planned)
     assert both.for_number(NUMBER) == NumberSetting(NUMBER, "bandwidth")
 
 
@@ -171,24 +172,26 @@ def test_a_bad_line_is_refused_by_its_fields_and_nothing_is_imported(
 ) -> None:
     before = both.document()
     good = "2025550178,bandwidth,1,,yes"
-    planned = plan(both, f"number,carrier,extensions,emails,enabled\n{good}\n{bad}\n".encode())
+    planned = plan_import(
+        both, f"number,carrier,extensions,emails,enabled\n{good}\n{bad}\n".encode()
+    )
     assert planned.counts == {"added": 1, "changed": 0, "unchanged": 0, "refused": 1}
     line = planned.lines[1]
     assert line.line == 3
     assert line.problems.keys() == BAD_LINES[bad].keys()
     assert all(words in line.problems[name] for name, words in BAD_LINES[bad].items())
     with pytest.raises(SettingsError, match=r"^line 3: .*Nothing was imported"):
-        take_in(both, planned)
+        apply_import(both, planned)
     assert both.document() == before
 
 
 def test_a_number_that_stands_there_twice_is_refused(both: MessageSettings) -> None:
-    planned = plan(both, b'number,carrier\n2025550177,"sandbox"\n+1 202 555 0177,sandbox\n')
+    planned = plan_import(both, b'number,carrier\n2025550177,"sandbox"\n+1 202 555 0177,sandbox\n')
     assert [line.outcome for line in planned.lines] == ["added", "refused"]
     assert planned.lines[1].problems == {"number": "+12025550177 stands in line 2 already."}
 
 
-BAD_SHEETS = {
+BAD_FILES = {
     b"": "No column is the “Phone Number”",
     b"2025550100,bandwidth\n": "No column is the “Phone Number”",
     b"number,did\n1,2\n": "Two columns are the “Phone Number”",
@@ -205,18 +208,18 @@ BAD_SHEETS = {
 }
 
 
-@pytest.mark.parametrize("content", BAD_SHEETS, ids=lambda c: repr(c[:20]))
-def test_a_sheet_that_cannot_be_read(both: MessageSettings, content: bytes) -> None:
+@pytest.mark.parametrize("content", BAD_FILES, ids=lambda c: repr(c[:20]))
+def test_a_csv_file_that_cannot_be_read(both: MessageSettings, content: bytes) -> None:
     with pytest.raises(SettingsError) as told:
-        plan(both, content)
-    assert BAD_SHEETS[content] in told.value.reason
+        plan_import(both, content)
+    assert BAD_FILES[content] in told.value.reason
 
 
 def test_an_edit_between_plan_and_import_is_not_overwritten(both: MessageSettings) -> None:
-    planned = plan(both, b"number,description\n2025550100,Mine\n")
+    planned = plan_import(both, b"number,description\n2025550100,Mine\n")
     both.put(FRONT | {"description": "Theirs"})
     with pytest.raises(SettingsConflict):
-        take_in(both, planned)
+        apply_import(both, planned)
     assert [entry.description for entry in both.all()] == ["Theirs", ""]
 
 
@@ -285,4 +288,4 @@ def test_every_field_that_is_wrong_is_named(both: MessageSettings) -> None:
 def test_numbers_are_found_by_anything_about_them(
     both: MessageSettings, words: str, count: int
 ) -> None:
-    assert len(found(both.all(), words)) == count
+    assert len(find_entries(both.all(), words)) == count
