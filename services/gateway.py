@@ -62,7 +62,6 @@ from services.push.webpush.vapid import Vapid, contact, derived_key
 from services.store import (
     activity,
     attachments,
-    audit_counters,
     counters,
     jobs,
     messages,
@@ -70,8 +69,9 @@ from services.store import (
     quotas,
     statuses,
 )
-from services.store.audit_counters import Entry
 from services.store.carrier_events import CarrierEventKind
+from services.store.database import audit_counters
+from services.store.database.audit_counters import AuditCounter
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
 from services.store.search import full_text
@@ -239,7 +239,7 @@ class Gateway:
         """Keep what a call said; returns (outcome, message id) for each part."""
         outcomes = []
         for item in parsed:
-            audit_counters.add(tx, Entry.ENTERED)
+            audit_counters.add(tx, AuditCounter.ENTERED)
             try:
                 if isinstance(item, Message):
                     outcomes.append(self._keep_message(tx, provider, item))
@@ -281,7 +281,7 @@ class Gateway:
     ) -> tuple[str, str]:
         told = replace(raw, peer=peer(raw.peer, self.country)) if raw.peer else raw
         message = statuses.record_status(tx, provider.name, told)
-        audit_counters.add(tx, Entry.STATUSES)
+        audit_counters.add(tx, AuditCounter.STATUSES)
         if message is not None:
             jobs.add(tx, self.routing.updates(message, str(message.status)))
         return "status", message.id if message is not None else ""

@@ -366,7 +366,7 @@ def test_nothing_of_a_forgotten_person_is_left_in_sqlites_files(
     file = tmp_path / "textbridge.db"
     assert b"quokkas" in file.read_bytes() + file.with_name("textbridge.db-wal").read_bytes()
     retention.forget(gateway, PEER, retention.person(gateway, PEER))
-    assert gateway.store.write_anew()
+    assert gateway.store.rewrite_files()
     for path in tmp_path.glob("textbridge.db*"):
         content = path.read_bytes()
         assert b"uokkas" not in content, path

@@ -91,7 +91,7 @@ def forget(number: str, dry_run: bool, yes: bool, as_json: bool) -> None:
 
 
 def _warn(young: bool) -> None:
-    if not gateway().store.write_anew():
+    if not gateway().store.rewrite_files():
         note("SQLite's log was in use and still has it until Textbridge is restarted.")
     if young:
         note(

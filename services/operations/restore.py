@@ -76,7 +76,7 @@ def restore(gateway: Gateway, folder: Path) -> Restored:
         ready = stage / "ready.db"
         unknown = _settled(gateway, stage, missing, ready)
         files = put_files(folder, storage, contents.files)
-        gateway.store.let_go()
+        gateway.store.disconnect()
         for name in (SETTINGS, KEY):
             with suppress(FileNotFoundError):
                 (stage / name).replace(storage / name)

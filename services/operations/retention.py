@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from services.store import counters, messages
-from services.store.maintenance import people, pruning, removal, secure_delete
+from services.store.database import secure_delete
+from services.store.maintenance import people, pruning, removal
 from services.store.maintenance.pruning import Outdated
 
 if TYPE_CHECKING:

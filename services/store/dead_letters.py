@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, and_, func, select, update
 
-from services.store import audit_counters
-from services.store.audit_counters import Entry
+from services.store.database import audit_counters
+from services.store.database.audit_counters import AuditCounter
 from services.store.database.schema import DEAD, jobs
 from services.store.jobs import HOLD_SECONDS, Job, JobKind, load
 
@@ -55,4 +55,4 @@ def lay_to_rest(tx: Connection, message_id: str, kind: JobKind) -> None:
     """Note that what was given up for a message has been done after all."""
     given_up = and_(DEAD, jobs.c.message_id == message_id, jobs.c.kind == str(kind))
     statement = update(jobs).where(given_up).values(state="done", updated_at=time.time())
-    audit_counters.add(tx, Entry.JOBS_DONE, tx.execute(statement).rowcount)
+    audit_counters.add(tx, AuditCounter.JOBS_DONE, tx.execute(statement).rowcount)

@@ -29,8 +29,8 @@ from sqlalchemy import (
     update,
 )
 
-from services.store import audit_counters
-from services.store.audit_counters import Entry
+from services.store.database import audit_counters
+from services.store.database.audit_counters import AuditCounter
 from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import DEAD, DUE, LIVE, jobs, workers
 from services.store.database.upsert import insert_new
@@ -176,7 +176,7 @@ def add(tx: Connection, new: Iterable[Job]) -> None:
             created_at=job.created_at,
             updated_at=job.created_at,
         )
-        audit_counters.add(tx, Entry.JOBS_MADE, made)
+        audit_counters.add(tx, AuditCounter.JOBS_MADE, made)
 
 
 def lease(tx: Connection, owner: str, destination: str, limit: int, now: float) -> list[Job]:
@@ -213,7 +213,7 @@ def start(tx: Connection, job: Job) -> bool:
 def done(tx: Connection, job: Job) -> bool:
     """Note that a job is done; false when the lease is lost."""
     ended = _DONE.change(tx, job_id=job.id, owner_is=job.owner, now=time.time())
-    audit_counters.add(tx, Entry.JOBS_DONE, ended)
+    audit_counters.add(tx, AuditCounter.JOBS_DONE, ended)
     return bool(ended)
 
 

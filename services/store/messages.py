@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, bindparam, func, select, update
 
 from services.core.messages import Attachment, Message, Status
-from services.store import attachments, audit_counters, conversations
-from services.store.audit_counters import Entry
+from services.store import attachments, conversations
+from services.store.database import audit_counters
+from services.store.database.audit_counters import AuditCounter
 from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import UNROUTED, counters, messages, reads
 from services.store.database.schema import conversations as conversations_table
@@ -79,9 +80,9 @@ def add_inbound(tx: Connection, message: Message) -> Message | None:
     kept = replace(message, seq=seq, conversation_id=conversation_id)
     unnamed = kept.provider_id is None
     if (unnamed and _is_repeat(tx, kept)) or _ADD_NEW.row(tx, **_row(kept)) is None:
-        audit_counters.add(tx, Entry.REPEATED)
+        audit_counters.add(tx, AuditCounter.REPEATED)
         return None
-    audit_counters.add(tx, Entry.RECEIVED)
+    audit_counters.add(tx, AuditCounter.RECEIVED)
     conversations.touch(tx, conversation_id, seq, kept.created_at)
     attachments.add(tx, kept.id, kept.media)
     return kept
@@ -119,7 +120,7 @@ def add_outbound(tx: Connection, message: Message, fingerprint: str) -> Message:
     conversation_id = conversations.find_or_add(tx, message, seq)
     kept = replace(message, seq=seq, conversation_id=conversation_id)
     _ADD.change(tx, **_row(kept), fingerprint=fingerprint)
-    audit_counters.add(tx, Entry.REPLIED)
+    audit_counters.add(tx, AuditCounter.REPLIED)
     conversations.touch(tx, conversation_id, seq, kept.created_at)
     attachments.claim(tx, kept.id, [file.id for file in kept.media])
     return kept

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, select, update
 
 from services.core.messages import WebhookCall
-from services.store import audit_counters
-from services.store.audit_counters import Entry
+from services.store.database import audit_counters
+from services.store.database.audit_counters import AuditCounter
 from services.store.database.schema import WAITING, quarantine
 
 
@@ -49,7 +49,7 @@ def add(tx: Connection, provider: str, call: WebhookCall, reason: str, body: byt
             received_at=time.time(),
         )
     )
-    audit_counters.add(tx, Entry.QUARANTINED)
+    audit_counters.add(tx, AuditCounter.QUARANTINED)
 
 
 def waiting(tx: Connection, limit: int = 100) -> list[Quarantined]:

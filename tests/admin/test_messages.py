@@ -17,7 +17,6 @@ from services.messaging.compose import Reply
 from services.store import (
     attachments,
     attempts,
-    audit_counters,
     contacts,
     dead_letters,
     devices,
@@ -27,7 +26,8 @@ from services.store import (
     statuses,
     workers,
 )
-from services.store.audit_counters import Entry
+from services.store.database import audit_counters
+from services.store.database.audit_counters import AuditCounter
 from services.store.jobs import Job, JobKind
 from services.store.maintenance import invariants
 from services.store.search import message_filter
@@ -467,7 +467,7 @@ def test_quarantine_shows_no_secret_reads_again_and_drops(desk: Operator) -> Non
     desk.get(f"/messages/quarantine/{call}", 404)
     desk.post(f"/messages/quarantine/{call}/drop", 404)
     assert "The quarantine is empty" in desk.get("/messages/quarantine")
-    entered = Entry.ENTERED  # by a webhook; ``strange`` came by none
+    entered = AuditCounter.ENTERED  # by a webhook; ``strange`` came by none
     desk.gateway.store.write(lambda tx: audit_counters.add(tx, entered))
     assert desk.gateway.store.read(invariants.look).breaches() == []
     for number in ("0", "9" * 30):

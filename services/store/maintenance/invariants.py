@@ -14,7 +14,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from services.core.messages import Status, rfc3339
 from services.store import circuit_breakers, counters, jobs
-from services.store.audit_counters import Entry, add
+from services.store.database.audit_counters import AuditCounter, add
 from services.store.database.schema import DEAD, LIVE, ledger, messages, quarantine, workers
 from services.store.database.schema import counters as counters_table
 from services.store.database.schema import jobs as jobs_table
@@ -87,15 +87,17 @@ def look(tx: Connection, mark: Mark | None = None) -> Balance:
     since = mark or START
     asked = {"seq": since.seq, "stale": time.time() - OWNERLESS_SECONDS}
     row = tx.execute(_looked(thorough=mark is None), asked).one()
-    booked = {entry: int(getattr(row, entry)) for entry in Entry}
-    kept = booked[Entry.RECEIVED] + booked[Entry.REPLIED]
+    booked = {entry: int(getattr(row, entry)) for entry in AuditCounter}
+    kept = booked[AuditCounter.RECEIVED] + booked[AuditCounter.REPLIED]
     lost = since.messages + kept - since.kept - row.new
     in_quarantine, done = since.quarantine, since.done
     if mark is None:
-        lost -= booked[Entry.MESSAGES_REMOVED]
-        in_quarantine = booked[Entry.QUARANTINED] - booked[Entry.QUARANTINE_REMOVED] - row.calls
+        lost -= booked[AuditCounter.MESSAGES_REMOVED]
+        in_quarantine = (
+            booked[AuditCounter.QUARANTINED] - booked[AuditCounter.QUARANTINE_REMOVED] - row.calls
+        )
         stored_as_done = row.jobs - row.live - row.dead
-        done = booked[Entry.JOBS_DONE] - booked[Entry.DONE_REMOVED] - stored_as_done
+        done = booked[AuditCounter.JOBS_DONE] - booked[AuditCounter.DONE_REMOVED] - stored_as_done
     missing = {
         Law.INTAKE: _unaccounted(booked),
         Law.MESSAGES: lost,
@@ -115,26 +117,35 @@ def settle(tx: Connection) -> None:
     """Let the ledger say what stands in the tables: what is lost is looked for no longer."""
     found = look(tx)
     missing = found.missing
-    add(tx, Entry.ENTERED, -missing[Law.INTAKE])
-    add(tx, Entry.MESSAGES_REMOVED, missing[Law.MESSAGES])
-    add(tx, Entry.QUARANTINE_REMOVED, missing[Law.QUARANTINE])
-    add(tx, Entry.UNDONE_REMOVED, missing[Law.JOBS])
-    add(tx, Entry.DONE_REMOVED, missing[Law.DONE])
+    add(tx, AuditCounter.ENTERED, -missing[Law.INTAKE])
+    add(tx, AuditCounter.MESSAGES_REMOVED, missing[Law.MESSAGES])
+    add(tx, AuditCounter.QUARANTINE_REMOVED, missing[Law.QUARANTINE])
+    add(tx, AuditCounter.UNDONE_REMOVED, missing[Law.JOBS])
+    add(tx, AuditCounter.DONE_REMOVED, missing[Law.DONE])
     if missing[Law.SEQUENCE]:
         counters.put(tx, "seq", found.mark.seq)
 
 
-def _unaccounted(booked: dict[Entry, int]) -> int:
-    outcomes = (Entry.RECEIVED, Entry.REPEATED, Entry.STATUSES, Entry.QUARANTINED)
-    return booked[Entry.ENTERED] - sum(booked[outcome] for outcome in outcomes)
+def _unaccounted(booked: dict[AuditCounter, int]) -> int:
+    outcomes = (
+        AuditCounter.RECEIVED,
+        AuditCounter.REPEATED,
+        AuditCounter.STATUSES,
+        AuditCounter.QUARANTINED,
+    )
+    return booked[AuditCounter.ENTERED] - sum(booked[outcome] for outcome in outcomes)
 
 
-def _undone(booked: dict[Entry, int]) -> int:
-    return booked[Entry.JOBS_MADE] - booked[Entry.JOBS_DONE] - booked[Entry.UNDONE_REMOVED]
+def _undone(booked: dict[AuditCounter, int]) -> int:
+    return (
+        booked[AuditCounter.JOBS_MADE]
+        - booked[AuditCounter.JOBS_DONE]
+        - booked[AuditCounter.UNDONE_REMOVED]
+    )
 
 
 def _looked(*, thorough: bool) -> Select[Any]:
-    books = select(*(func.sum(ledger.c[entry]).label(entry) for entry in Entry)).subquery()
+    books = select(*(func.sum(ledger.c[entry]).label(entry) for entry in AuditCounter)).subquery()
     is_new = messages.c.seq > bindparam("seq")
     sends = exists().where(
         jobs_table.c.message_id == messages.c.id, jobs_table.c.kind == str(JobKind.SEND)

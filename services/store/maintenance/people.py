@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Select, String, and_, delete, func, literal, or_, select, update
 
-from services.store import audit_counters
+from services.store.database import audit_counters
 from services.store.database.schema import (
     allowances,
     contacts,

@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from services.store import audit_counters
+from services.store.database import audit_counters
 from services.store.database.schema import (
     DEAD,
     KEPT,

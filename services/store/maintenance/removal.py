@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, update
 
-from services.store import audit_counters
+from services.store.database import audit_counters
 from services.store.database.schema import (
     LIVE,
     attachments,
