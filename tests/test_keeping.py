@@ -302,7 +302,7 @@ def test_a_person_is_forgotten_and_nobody_else(gateway: Gateway) -> None:
     found = gateway.store.read(lambda tx: conversations.page(tx, [NUMBER], limit=9))
     assert [one.last_seq for one in found if one.participants] == [other.seq]
     assert newest.seq > other.seq
-    assert gateway.store.read(contacts.everybody) == [Contact(OTHER, "Bob")]
+    assert gateway.store.read(contacts.all_contacts) == [Contact(OTHER, "Bob")]
     assert rows(gateway) == {"messages": 2, "conversations": 2, "contacts": 1, "quarantine": 1}
     assert retention.person(gateway, PEER).messages == ()
     seen = gateway.store.read(lambda tx: carrier_events.of(tx, "sandbox"))

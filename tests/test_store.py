@@ -536,17 +536,17 @@ def test_postgresql_does_not_read_all_messages_to_find_the_unread(
 
 def test_unread_messages_are_counted_up_to_a_bound(store: Store) -> None:
     def work(tx: Connection) -> str:
-        for number in range(messages.MOST_UNREAD + 2):
+        for number in range(messages.MAX_UNREAD + 2):
             kept = messages.add_inbound(tx, inbound(f"x{number}"))
             assert kept is not None
         return kept.conversation_id
 
     conversation = store.write(work)
     (latest,) = store.read(lambda tx: messages.page(tx, conversation, limit=1))
-    assert unread(store, conversation) == messages.MOST_UNREAD
+    assert unread(store, conversation) == messages.MAX_UNREAD
     store.write(lambda tx: conversations.mark_read(tx, "201", conversation, latest.seq - 2, 1))
     assert unread(store, conversation) == 2
-    assert unread(store, conversation, "202") == messages.MOST_UNREAD
+    assert unread(store, conversation, "202") == messages.MAX_UNREAD
 
 
 def unread(store: Store, conversation: str, extension: str = "201") -> int:

@@ -234,7 +234,7 @@ class Delivery:
     def _files_settled(self, tx: Connection, message_id: str) -> None:
         """When no file is awaited any more, what waited for them leaves and the apps hear."""
         messages.touch(tx, message_id)
-        if jobs.open_of(tx, message_id, JobKind.FETCH):
+        if jobs.count_open(tx, message_id, JobKind.FETCH):
             return
         for kind in (JobKind.EMAIL, JobKind.PUSH):
             jobs.make_due(tx, message_id, kind)
@@ -332,8 +332,8 @@ class Delivery:
                     "the carrier may have taken it."
                 )
                 self._give_up(tx, job, SendError(reason, Kind.UNKNOWN), Kind.UNKNOWN)
-            elif job.lapses >= jobs.LAPSES:
-                reason = f"Textbridge was interrupted {job.lapses} times while doing this."
+            elif job.interruptions >= jobs.MAX_INTERRUPTIONS:
+                reason = f"Textbridge was interrupted {job.interruptions} times while doing this."
                 self._give_up(tx, job, DeliveryError(reason, Kind.REFUSED), Kind.REFUSED)
             else:
                 reason = "Textbridge was interrupted."
@@ -351,7 +351,7 @@ class Delivery:
         for job in waiting:
             reason = "This waited in the backup that was put back; it may have been sent since."
             self._give_up(tx, job, SendError(reason, Kind.UNKNOWN), Kind.UNKNOWN)
-        jobs.begin_anew(tx)
+        jobs.reset_all(tx)
         return len(waiting)
 
     # Small things

@@ -78,7 +78,7 @@ class Leasing:
         """From when on the pace of a destination's carrier allows another message."""
         if self._rate(destination) is None:
             return 0.0
-        return rate_limits.opens(tx, destination.partition(":")[2], now)
+        return rate_limits.allowed_at(tx, destination.partition(":")[2], now)
 
     def _rate(self, destination: str) -> float | None:
         kind, _, name = destination.partition(":")

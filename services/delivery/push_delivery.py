@@ -113,7 +113,7 @@ class PushDelivery:
         except PushError as error:
             self._house.store.write(partial(record_failure, device_id=device.id, error=error))
             return str(error.kind), error.reason
-        self._house.store.write(partial(devices.pushed, device_id=device.id, error=None))
+        self._house.store.write(partial(devices.record_push, device_id=device.id, error=None))
         return "taken", f"{channel.title}: the notification was taken and is on its way."
 
     def _look_ahead(self, tx: Connection, begun: Sequence[Job]) -> dict[Job, _Known]:
@@ -182,7 +182,7 @@ def record_accepted(tx: Connection, taken: Sequence[PushAccepted]) -> None:
                 tx, channel.name, one.thread, device.extension, message.conversation_id, message.seq
             )
         if channel.per_device:
-            devices.pushed(tx, device.id, None)
+            devices.record_push(tx, device.id, None)
     for name in sorted({one.job.destination for one in taken}):
         circuit_breakers.resume(tx, name)
 
@@ -192,7 +192,7 @@ def record_failure(tx: Connection, device_id: str, error: DeliveryError) -> None
     if error.kind is Kind.GONE:
         devices.forget_address(tx, device_id, error.reason)
     else:
-        devices.pushed(tx, device_id, error.reason)
+        devices.record_push(tx, device_id, error.reason)
 
 
 def _device(tx: Connection, job: Job) -> Device:

@@ -17,7 +17,7 @@ from services.core.errors import RequestRefused
 from services.core.messages import Message
 from services.core.phone_numbers import destination, home_countries, is_country
 from services.store import quotas
-from services.store.quotas import Allowance
+from services.store.quotas import Quota
 
 if TYPE_CHECKING:
     from services.gateway import Gateway
@@ -90,7 +90,7 @@ def has_sent_too_much(tx: Connection, gateway: "Gateway", peer: str) -> str:
     spent = quotas.used_up(tx, _received(gateway, peer))
     if spent is None:
         return ""
-    most = spent.allowance.most // MB
+    most = spent.quota.most // MB
     return f"{peer} has sent more than {most} MB of files within a day (RECEIVED_MB_PER_DAY)."
 
 
@@ -99,9 +99,9 @@ def count_received(tx: Connection, gateway: "Gateway", peer: str, size: int) -> 
     quotas.take(tx, _received(gateway, peer), size)
 
 
-def _received(gateway: "Gateway", peer: str) -> list[Allowance]:
+def _received(gateway: "Gateway", peer: str) -> list[Quota]:
     most = gateway.environment.service.received_mb_per_day
-    return [Allowance(f"received:{peer}", most * MB, DAY)] if most else []
+    return [Quota(f"received:{peer}", most * MB, DAY)] if most else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,8 @@ class _Limit:
     seconds: float
 
     @property
-    def allowance(self) -> Allowance:
-        return Allowance(self.name, self.most, self.seconds)
+    def allowance(self) -> Quota:
+        return Quota(self.name, self.most, self.seconds)
 
 
 def _take(tx: Connection, limits: Sequence[_Limit], amount: int, what: str) -> None:
@@ -123,7 +123,7 @@ def _take(tx: Connection, limits: Sequence[_Limit], amount: int, what: str) -> N
     spent = quotas.take(tx, list(by_allowance), amount)
     if spent is None:
         return
-    limit = by_allowance[spent.allowance]
+    limit = by_allowance[spent.quota]
     may = f"{limit.who} {_shown(limit.most, what)} {SPANS[limit.seconds]}"
     log.warning("limit reached", name=limit.name, most=limit.most, seconds=limit.seconds)
     if amount > limit.most:

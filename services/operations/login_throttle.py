@@ -13,7 +13,7 @@ from services.core.errors import RequestRefused
 from services.messaging.send_limits import DAY, HOUR, MINUTE, waiting
 from services.store import quotas
 from services.store.database.store import Store
-from services.store.quotas import Allowance, UsedUp
+from services.store.quotas import Quota, UsedUp
 
 log = structlog.get_logger()
 HOME_BITS = 64  # of an IPv6 address: what one customer of a provider usually has to itself
@@ -43,14 +43,14 @@ class Guesses:
 
     def forget(self, store: Store, address: str) -> None:
         """Let an address begin anew: it was right. Raises ``StorageUnwell``."""
-        store.write(lambda tx: quotas.forget(tx, self._of(address)))
+        store.write(lambda tx: quotas.reset(tx, self._of(address)))
 
-    def _of(self, address: str) -> list[Allowance]:
+    def _of(self, address: str) -> list[Quota]:
         name = f"guess:{self.secret}:{_home(address)}"
-        return [Allowance(name, most, seconds) for most, seconds in self.each]
+        return [Quota(name, most, seconds) for most, seconds in self.each]
 
-    def _of_all(self) -> list[Allowance]:
-        return [Allowance(f"guess:{self.secret}", most, seconds) for most, seconds in self.all]
+    def _of_all(self) -> list[Quota]:
+        return [Quota(f"guess:{self.secret}", most, seconds) for most, seconds in self.all]
 
 
 # Nobody guesses the 256 bits of a token; this keeps the trying cheap.

@@ -82,7 +82,7 @@ def prune(gateway: "Gateway", than: Ages) -> bool:
         for file_id in files:
             gateway.media.remove(file_id)
         if files:
-            gateway.store.write(lambda tx: pruning.note_gone(tx, files))
+            gateway.store.write(lambda tx: pruning.mark_deleted(tx, files))
             log.info("pruned", files=len(files))
         more = more or len(files) >= removal.BATCH
     return more
@@ -94,7 +94,7 @@ def person(gateway: "Gateway", peer: str) -> Person:
     waiting = 0
     for seqs in _batches(gateway, peer):
         found += seqs
-        waiting += gateway.store.read(partial(people.in_hand, seqs=seqs))
+        waiting += gateway.store.read(partial(people.count_unfinished, seqs=seqs))
     return Person(
         messages=tuple(found),
         waiting=waiting,

@@ -43,8 +43,8 @@ def migrate(engine: Engine) -> None:
     found = version(engine)
     if found > head():
         raise StorageUnwell(
-            f"The database belongs to a newer Textbridge: it has migration {found}, this version "
-            f"has only {head()}. Upgrade Textbridge on this machine."
+            f"The database belongs to a newer Textbridge: it has migration {found}, this one knows "
+            f"up to {head()}. Upgrade this machine."
         )
     with engine.connect() as connection, _exclusive(connection):
         config = Config()
