@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import Connection
 
 from services.config.parsers import ANYWHERE
+from services.core.durations import DAY, HOUR, MINUTE, in_words
 from services.core.errors import RequestRefused
 from services.core.messages import Message
 from services.core.phone_numbers import destination, home_countries, is_country
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from services.gateway import Gateway
 
 log = structlog.get_logger()
-MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 SPANS = {MINUTE: "a minute", HOUR: "an hour", DAY: "a day"}
 MB = 1_000_000
 
@@ -132,7 +132,7 @@ def _take(tx: Connection, limits: Sequence[_Limit], amount: int, what: str) -> N
         )
     raise RequestRefused(
         "limit_reached",
-        f"{may}. Try again in {waiting(spent.seconds)}.",
+        f"{may}. Try again in {in_words(spent.seconds)}.",
         status=429,
         retry_after=spent.seconds,
     )
@@ -142,16 +142,3 @@ def _shown(amount: int, what: str) -> str:
     if what == "bytes":
         return f"{math.ceil(amount / MB)} MB"
     return f"{amount} {what}" if amount != 1 else "1 message"
-
-
-def waiting(seconds: float) -> str:
-    """Some seconds in words.
-
-    >>> waiting(0.5), waiting(89), waiting(91), waiting(86_400)
-    ('1 second', '89 seconds', '2 minutes', '24 hours')
-    """
-    for size, unit in ((HOUR, "hour"), (MINUTE, "minute"), (1.0, "second")):
-        if seconds > 1.5 * size or unit == "second":
-            break
-    count = max(1, math.ceil(seconds / size))
-    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"

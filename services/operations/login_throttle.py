@@ -9,8 +9,8 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 import structlog
 
+from services.core.durations import DAY, HOUR, MINUTE, in_words
 from services.core.errors import RequestRefused
-from services.messaging.send_limits import DAY, HOUR, MINUTE, waiting
 from services.store import quotas
 from services.store.database.store import Store
 from services.store.quotas import Quota, UsedUp
@@ -66,7 +66,7 @@ def _refuse_if(spent: UsedUp | None) -> None:
     if spent is not None:
         raise RequestRefused(
             "too_many_guesses",
-            f"This was wrong too often. Try again in {waiting(spent.seconds)}.",
+            f"This was wrong too often. Try again in {in_words(spent.seconds)}.",
             status=429,
             retry_after=spent.seconds,
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from services.core.durations import DAY
 from services.store import counters, messages
 from services.store.database import secure_delete
 from services.store.maintenance import people, pruning, removal
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from services.gateway import Gateway
 
 log = structlog.get_logger()
-DAY = 86_400.0
 PAUSE_SECONDS = 1.0  # between two batches: at most so many messages a second
 
 
