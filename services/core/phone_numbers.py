@@ -9,9 +9,8 @@ from services.core.errors import NumberError
 
 _SHORT_CODE = re.compile(r"[0-9]{3,8}", re.ASCII)
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9 &._+-]{1,20}", re.ASCII)
-_INFORMATION_LINE = re.compile(
-    r"\+1[0-9]{3}976[0-9]{4}", re.ASCII
-)  # NANP 976 numbers: premium rate
+# 976 numbers of the North American Numbering Plan are premium rate.
+_NANP_976 = re.compile(r"\+1[0-9]{3}976[0-9]{4}", re.ASCII)
 _INTERNATIONAL = re.compile(r"[1-9][0-9]{10,14}", re.ASCII)
 
 
@@ -128,7 +127,7 @@ def destination(number: str) -> str:
     """
     parsed = phonenumbers.parse(number)
     kind = phonenumbers.number_type(parsed)
-    if kind == phonenumbers.PhoneNumberType.PREMIUM_RATE or _INFORMATION_LINE.fullmatch(number):
+    if kind == phonenumbers.PhoneNumberType.PREMIUM_RATE or _NANP_976.fullmatch(number):
         return "premium"
     known = phonenumbers.region_code_for_number(parsed)
     return known or phonenumbers.region_code_for_country_code(parsed.country_code or 0)

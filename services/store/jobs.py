@@ -38,9 +38,8 @@ from services.store.database.upsert import insert_new
 HOLD_SECONDS = 60.0
 MAX_INTERRUPTIONS = 5  # leases of one job that may end with the death of the worker
 FILES_WAIT_SECONDS = 120.0
-EARLIER_LIVE = text(
-    "earlier.state IN ('due', 'leased')"
-)  # same text as the condition of the partial index
+# The same text as in the partial index, or SQLite does not use it.
+EARLIER_LIVE = text("earlier.state IN ('due', 'leased')")
 
 
 class JobKind(StrEnum):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from services.core.messages import Attachment, Message, Status
 from services.store import attachments, conversations
@@ -173,8 +173,8 @@ def changed_since(
     Each comes with its own ``changed``.
     """
     statement = (
-        _of(select(messages), numbers)
-        .where(messages.c.changed > changed)
+        select(messages)
+        .where(messages.c.number.in_(list(numbers)), messages.c.changed > changed)
         .order_by(messages.c.changed)
         .limit(limit)
     )
@@ -187,19 +187,13 @@ def find(
     *,
     limit: int,
     number: str | None = None,
-    peer: str | None = None,
-    status: str | None = None,
     unrouted: bool = False,
     before: int | None = None,
 ) -> list[Message]:
-    """Messages for the operator, newest first."""
+    """Messages of one of our numbers or of all, newest first, with ``seq`` below ``before``."""
     statement = select(messages).order_by(messages.c.seq.desc()).limit(limit)
     if number is not None:
         statement = statement.where(messages.c.number == number)
-    if peer is not None:
-        statement = statement.where(messages.c.peer == peer)
-    if status is not None:
-        statement = statement.where(messages.c.status == status)
     if unrouted:
         statement = statement.where(UNROUTED)
     if before is not None:
@@ -244,10 +238,6 @@ def load(tx: Connection, rows: Sequence[Row[Any]]) -> list[Message]:
     """Messages with their attachments from rows of the messages table."""
     files = attachments.of(tx, [row.id for row in rows])
     return [_message(row, files.get(row.id, ())) for row in rows]
-
-
-def _of(statement: Select[Any], numbers: Iterable[str] | None) -> Select[Any]:
-    return statement if numbers is None else statement.where(messages.c.number.in_(list(numbers)))
 
 
 def _row(message: Message) -> dict[str, Any]:

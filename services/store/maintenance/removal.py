@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, update
 
+from services.store import counters
 from services.store.database import audit_counters
 from services.store.database.schema import (
     LIVE,
     attachments,
     conversations,
-    counters,
     jobs,
     messages,
     reads,
@@ -41,7 +41,7 @@ def remove(tx: Connection, message_ids: Sequence[str]) -> int:
     A message with open jobs stays.
     """
     # Lock the sequence first, as every change of messages does: no message is added meanwhile.
-    tx.execute(select(counters.c.value).where(counters.c.name == "seq").with_for_update())
+    counters.hold_sequence(tx)
     found = tx.execute(
         select(messages.c.id, messages.c.conversation_id).where(
             messages.c.id.in_(message_ids), ~awaits_work()
