@@ -59,7 +59,7 @@ def fill(store: Store, total: int) -> None:
     _settle(store, next_seq + missing)
     store.write(invariants.settle)
     while store.read(full_text.is_behind):
-        store.write(partial(full_text.index, most=BATCH))
+        store.write(partial(full_text.index, limit=BATCH))
     if store.engine.dialect.name == "postgresql":  # or its autovacuum would, in the measurement
         _vacuum(store)
 

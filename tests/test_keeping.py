@@ -302,7 +302,7 @@ def test_a_person_is_forgotten_and_nobody_else(gateway: Gateway) -> None:
     found = gateway.store.read(lambda tx: conversations.page(tx, [NUMBER], limit=9))
     assert [one.last_seq for one in found if one.participants] == [other.seq]
     assert newest.seq > other.seq
-    assert gateway.store.read(contacts.everybody) == [Contact(OTHER, "Bob")]
+    assert gateway.store.read(contacts.all_contacts) == [Contact(OTHER, "Bob")]
     assert rows(gateway) == {"messages": 2, "conversations": 2, "contacts": 1, "quarantine": 1}
     assert retention.person(gateway, PEER).messages == ()
     seen = gateway.store.read(lambda tx: carrier_events.of(tx, "sandbox"))
@@ -366,7 +366,7 @@ def test_nothing_of_a_forgotten_person_is_left_in_sqlites_files(
     file = tmp_path / "textbridge.db"
     assert b"quokkas" in file.read_bytes() + file.with_name("textbridge.db-wal").read_bytes()
     retention.forget(gateway, PEER, retention.person(gateway, PEER))
-    assert gateway.store.write_anew()
+    assert gateway.store.rewrite_files()
     for path in tmp_path.glob("textbridge.db*"):
         content = path.read_bytes()
         assert b"uokkas" not in content, path

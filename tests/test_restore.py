@@ -248,7 +248,7 @@ def test_interrupted_at_any_moment_it_can_be_started_again(
                 made = restore(gateway, backup)
             except KeyboardInterrupt:
                 done += 1
-        gateway.store.let_go()  # as a process that is gone has
+        gateway.store.disconnect()  # as a process that is gone has
     assert done >= 4
     restored = elsewhere()
     assert len(restored.store.read(lambda tx: messages.find(tx, limit=9))) == 3

@@ -15,7 +15,7 @@ from services.push.acrobits.channel import stream_id
 from services.push.acrobits.files import CONTENT_TYPE, written
 from services.push.ringotel.chat_text import heading
 from services.store import conversations, messages, transcripts
-from services.store.jobs import FILES_PATIENCE_SECONDS
+from services.store.jobs import FILES_WAIT_SECONDS
 
 PAGE = 500  # the app asks again for what follows
 NEWEST = 100  # for an app that knows nothing yet
@@ -58,7 +58,7 @@ def _page(tx: Connection, numbers: list[str], direction: Direction, known: str) 
 
 def _settled(received: list[Message]) -> list[Message]:
     """The messages before the first whose files may still come."""
-    long_ago = time.time() - FILES_PATIENCE_SECONDS
+    long_ago = time.time() - FILES_WAIT_SECONDS
     for position, message in enumerate(received):
         awaited = any(file.state == "pending" for file in message.media)
         if awaited and message.created_at > long_ago:

@@ -20,7 +20,7 @@ from services.core.errors import RequestRefused
 from services.gateway import Gateway
 from services.providers.base import same
 from services.store import sign_ins
-from services.store.sign_ins import MOST_SECONDS, SEEN_SECONDS
+from services.store.sign_ins import MAX_SECONDS, SEEN_SECONDS
 
 log = structlog.get_logger()
 LOOKS = ("GET", "HEAD", "OPTIONS")
@@ -78,7 +78,7 @@ def guard(door: Blueprint, gateway: Gateway) -> None:
         answer.set_cookie(
             COOKIE,
             fresh,
-            max_age=int(MOST_SECONDS),
+            max_age=int(MAX_SECONDS),
             path=url_for("admin.start"),
             secure=request.is_secure or gateway.environment.app_url.startswith("https://"),
             httponly=True,

@@ -50,7 +50,7 @@ def form_key() -> str:
 def tell(notice: str, *, bad: bool = False) -> None:
     """Let the next page of this browser say a sentence."""
     said = {"words": notice, "bad": bad}
-    house().store.write(lambda tx: sign_ins.tell(tx, token(), said))
+    house().store.write(lambda tx: sign_ins.set_notice(tx, token(), said))
 
 
 def told() -> dict[str, Any] | None:
@@ -58,5 +58,5 @@ def told() -> dict[str, Any] | None:
     known = current()
     if known is None or known.notice is None or "X-Live" in request.headers:
         return None
-    house().store.write(lambda tx: sign_ins.tell(tx, token(), None))
+    house().store.write(lambda tx: sign_ins.set_notice(tx, token(), None))
     return known.notice

@@ -18,7 +18,7 @@ door = Door("contacts", "Names of numbers, shared by the whole installation")
 @door.call("GET", "/contacts", Auth.DEVICE, answers={200: ContactListSchema})
 def list_contacts() -> dict[str, Any]:
     """All contacts. Every device of the installation sees and changes the same ones."""
-    return {"items": [asdict(contact) for contact in house().store.read(contacts.everybody)]}
+    return {"items": [asdict(contact) for contact in house().store.read(contacts.all_contacts)]}
 
 
 @door.call(

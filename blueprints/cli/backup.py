@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from blueprints.cli.terminal import command, gateway, note
-from services.store.maintenance.backup import back_up, back_up_database, is_embedded, look_into
+from services.store.maintenance.backup import back_up, back_up_database, inspect_backup, is_embedded
 
 DATABASE_FILES = {".db", ".sqlite", ".sqlite3"}
 
@@ -49,7 +49,7 @@ def backup(target: Path) -> None:
 
 def _check(made: Path) -> None:
     """Say what the copy holds, as it says itself. Raises ``StorageUnwell`` for a damaged one."""
-    found = look_into(gateway().store.engine, made)
+    found = inspect_backup(gateway().store.engine, made)
     click.echo(
         f"Checked: {found.messages} messages in {found.conversations} conversations, "
         f"{found.devices} devices, {len(found.files)} attachments."

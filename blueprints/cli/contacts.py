@@ -26,7 +26,7 @@ group = Group("contacts", help="The names of numbers, which all apps share.")
 @json_option
 def show(as_json: bool) -> None:
     """List the contacts."""
-    known = gateway().store.read(contacts.everybody)
+    known = gateway().store.read(contacts.all_contacts)
     if as_json:
         document([asdict(contact) for contact in known])
         return

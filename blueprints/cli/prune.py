@@ -7,6 +7,7 @@ from dataclasses import asdict
 import click
 
 from blueprints.cli.terminal import command, document, facts, gateway, json_option, moment
+from services.core.durations import DAY
 from services.operations import retention
 from services.operations.retention import Ages
 from services.store.maintenance.pruning import Outdated
@@ -62,8 +63,8 @@ def _ages(messages: int | None, files: int | None) -> Ages:
         return ages
     now = time.time()
     return Ages(
-        None if messages is None else now - messages * retention.DAY,
-        None if files is None else now - files * retention.DAY,
+        None if messages is None else now - messages * DAY,
+        None if files is None else now - files * DAY,
     )
 
 

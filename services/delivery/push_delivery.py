@@ -147,7 +147,7 @@ class PushDelivery:
         except PushError as error:
             self._store.write(partial(record_failure, device_id=device.id, error=error))
             return str(error.kind), error.reason
-        self._store.write(partial(devices.pushed, device_id=device.id, error=None))
+        self._store.write(partial(devices.record_push, device_id=device.id, error=None))
         return "taken", f"{channel.title}: the notification was taken and is on its way."
 
     def _look_up_all(self, tx: Connection, begun: Sequence[Job]) -> dict[Job, _Known]:
@@ -216,7 +216,7 @@ def record_accepted(tx: Connection, accepted: Sequence[PushAccepted]) -> None:
                 tx, channel.name, one.thread, device.extension, message.conversation_id, message.seq
             )
         if channel.per_device:
-            devices.pushed(tx, device.id, None)
+            devices.record_push(tx, device.id, None)
     for name in sorted({one.job.destination for one in accepted}):
         circuit_breakers.resume(tx, name)
 

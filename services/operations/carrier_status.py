@@ -105,7 +105,7 @@ def _carrier(tx: Connection, gateway: Gateway, kind: type[Provider]) -> Carrier:
         tuple(
             pause for pause in circuit_breakers.unwell(tx) if pause.name.endswith(f":{kind.name}")
         ),
-        tuple(Finding(**each) for each in json.loads(last.words)) if last else (),
+        tuple(Finding(**each) for each in json.loads(last.detail)) if last else (),
     )
 
 

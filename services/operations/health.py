@@ -124,7 +124,7 @@ def _figures(tx: Connection) -> Figures:
         pauses=tuple(p for p in circuit_breakers.unwell(tx) if p.config or p.until > now),
         worker_silent=workers.silence(tx),
         clock_ahead=time.time() - clock.now(tx),
-        breaches=tuple(invariant_violations.standing(tx)),
+        breaches=tuple(invariant_violations.current(tx)),
     )
 
 

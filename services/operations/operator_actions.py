@@ -86,7 +86,7 @@ def settle_as_sent(gateway: "Gateway", message_id: str) -> Message:
             Status.SENT, f"{OPERATOR}:{time.time_ns()}", message.provider_id, message.id
         )
         statuses.record_status(tx, message.provider, told)
-        dead_letters.lay_to_rest(tx, message.id, JobKind.SEND)
+        dead_letters.mark_done(tx, message.id, JobKind.SEND)
         settled = _message(tx, message.id)
         jobs.add(tx, gateway.router.update_jobs(settled, str(settled.status)))
         return settled

@@ -30,7 +30,7 @@ from services.store.maintenance.backup import (
     Contents,
     back_up_database,
     copy_file,
-    look_into,
+    inspect_backup,
     media_path,
 )
 from services.store.workers import WORKER_SILENT_SECONDS
@@ -62,7 +62,7 @@ def restore(gateway: Gateway, folder: Path) -> Restored:
     if not (folder / DATABASE).is_file():
         raise RequestRefused("no_backup", f"{folder} is no backup: it has no {DATABASE}.")
     _refuse_where_in_use(gateway.store, storage, folder)
-    contents = look_into(gateway.store.engine, folder)
+    contents = inspect_backup(gateway.store.engine, folder)
     if contents.version > head():
         raise RequestRefused(
             "newer",
@@ -76,7 +76,7 @@ def restore(gateway: Gateway, folder: Path) -> Restored:
         ready = stage / "ready.db"
         unknown = _settled(gateway, stage, missing, ready)
         files = put_files(folder, storage, contents.files)
-        gateway.store.let_go()
+        gateway.store.disconnect()
         for name in (SETTINGS, KEY):
             with suppress(FileNotFoundError):
                 (stage / name).replace(storage / name)

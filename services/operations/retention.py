@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from services.core.durations import DAY
 from services.store import counters, messages
-from services.store.maintenance import people, pruning, removal, secure_delete
+from services.store.database import secure_delete
+from services.store.maintenance import people, pruning, removal
 from services.store.maintenance.pruning import Outdated
 
 if TYPE_CHECKING:
     from services.gateway import Gateway
 
 log = structlog.get_logger()
-DAY = 86_400.0
 PAUSE_SECONDS = 1.0  # between two batches: at most so many messages a second
 
 
@@ -81,7 +82,7 @@ def prune(gateway: "Gateway", than: Ages) -> bool:
         for file_id in files:
             gateway.media.remove(file_id)
         if files:
-            gateway.store.write(lambda tx: pruning.note_gone(tx, files))
+            gateway.store.write(lambda tx: pruning.mark_deleted(tx, files))
             log.info("pruned", files=len(files))
         more = more or len(files) >= removal.BATCH
     return more
@@ -93,7 +94,7 @@ def person(gateway: "Gateway", peer: str) -> Person:
     waiting = 0
     for seqs in _batches(gateway, peer):
         found += seqs
-        waiting += gateway.store.read(partial(people.in_hand, seqs=seqs))
+        waiting += gateway.store.read(partial(people.count_unfinished, seqs=seqs))
     return Person(
         messages=tuple(found),
         waiting=waiting,

@@ -60,8 +60,8 @@ CHECK = Check(
     mutants=(
         Mutant(
             "services/store/database/write_lock.py",
-            "MOST_SECONDS = 5.0",
-            "MOST_SECONDS = 600.0",
+            "TIMEOUT_SECONDS = 5.0",
+            "TIMEOUT_SECONDS = 600.0",
             "who waits for another process waits for ever",
         ),
     ),

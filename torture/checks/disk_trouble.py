@@ -121,8 +121,8 @@ CHECK = Check(
         ACKNOWLEDGED,
         Mutant(
             "services/store/database/writer.py",
-            "                self._leave(ticket)\n            self._call_next()",
-            "                self._leave(ticket)\n            ticket.error or self._call_next()",
+            "                self._leave(request)\n            self._wake_next()",
+            "                self._leave(request)\n            request.error or self._wake_next()",
             "after a failed commit nobody is called to write any more",
         ),
     ),

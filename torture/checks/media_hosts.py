@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from time import monotonic, sleep
 
-from services.store.jobs import FILES_PATIENCE_SECONDS
+from services.store.jobs import FILES_WAIT_SECONDS
 from tests.fakes.receiver import Receiver
 from tests.fakes.serving import QuietServer, Serving
 from torture.check import Check, Figures, Mutant, Scale
@@ -163,7 +163,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
             post = bandwidth.receive(text, sender="+13035550177", to=NUMBER, media=[url])
             demand(post.taken, f"the text {text} was not taken")
     # Nobody waits for files for longer than that, so that a wait for one shows.
-    wait_for(lambda: len(receiver.times), len(posted), "the pushes", FILES_PATIENCE_SECONDS / 2)
+    wait_for(lambda: len(receiver.times), len(posted), "the pushes", FILES_WAIT_SECONDS / 2)
     longest = max(receiver.times[text] - at for text, at in posted.items())
     host.is_well.set()
     for _ in range(20):

@@ -96,7 +96,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
 
 UNBOOKED = Mutant(
     "services/store/messages.py",
-    "audit_counters.add(tx, Entry.REPEATED)",
+    "audit_counters.add(tx, AuditCounter.REPEATED)",
     "pass",
     "what comes twice is not counted, so that the conservation law does not hold",
 )

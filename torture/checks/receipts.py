@@ -260,7 +260,7 @@ CHECK = Check(
     mutants=(
         Mutant(
             "services/store/receipts.py",
-            "return RANK[told.status] > RANK[before.status]",
+            "return RANK[receipt.status] > RANK[before.status]",
             "return True",
             "the last receipt counts, whatever it says",
         ),
