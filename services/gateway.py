@@ -56,9 +56,8 @@ from services.providers import PROVIDERS
 from services.providers.base import Provider, Surroundings
 from services.push import CHANNELS
 from services.push.address import PushHostPolicy
-from services.push.base import Channel, TwoWayChannel
-from services.push.base import ChannelContext as PushSurroundings
-from services.push.webpush.vapid import Vapid, contact, derived_key
+from services.push.base import Channel, ChannelContext, TwoWayChannel
+from services.push.vapid import Vapid, contact, derived_key
 from services.store import (
     activity,
     attachments,
@@ -125,7 +124,7 @@ class Gateway:
         folder, bucket = Folder(storage / "media"), self.environment.bucket
         if bucket is None:
             return folder
-        return Bucket(S3(bucket, self.http), cache=Folder(storage / "media-cache"), before=folder)
+        return Bucket(S3(bucket, self.http), cache=Folder(storage / "media-cache"), local=folder)
 
     def _open_providers(self) -> dict[str, Provider]:
         environment = self.environment
@@ -142,7 +141,7 @@ class Gateway:
 
     def _open_channels(self) -> dict[str, Channel]:
         environment = self.environment
-        around = PushSurroundings(
+        around = ChannelContext(
             Http(in_turn=True),
             Http(public_only=True, in_turn=True),
             self.vapid,
@@ -231,7 +230,7 @@ class Gateway:
             return file
         if too_much:
             return replace(file, content=None, state="failed", reason=too_much)
-        return self.media.take(file, MEDIA_BYTES)
+        return self.media.save_received(file, MEDIA_BYTES)
 
     def _keep(
         self, tx: Connection, provider: Provider, call: WebhookCall, parsed: Iterable[Parsed]

@@ -16,7 +16,7 @@ from services.delivery.call_batching import BatchedCall
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.leasing import Leasing
 from services.delivery.push_delivery import PushAccepted, record_accepted, record_failure
-from services.media.media_store import Kept
+from services.media.media_store import StoredFile
 from services.messaging.send_limits import count_received, has_sent_too_much
 from services.providers.base import Provider
 from services.store import (
@@ -215,7 +215,7 @@ class Delivery:
 
     def _download(
         self, provider: Provider, file: Attachment, url: str, *, renew: bool = False
-    ) -> Kept:
+    ) -> StoredFile:
         headers = provider.media_headers(url, renew=renew)
         return self._house.media.fetch(
             self._house.http,
@@ -224,7 +224,7 @@ class Delivery:
             redirects=provider.media_redirects,
             file_id=file.id,
             name=file.name,
-            most=MEDIA_BYTES,
+            max_bytes=MEDIA_BYTES,
         )
 
     def _finish(self, tx: Connection, job: Job) -> None:

@@ -14,7 +14,7 @@ from services.core.errors import Kind, PushError, RequestRefused, StorageUnwell
 from services.core.messages import Device
 from services.gateway import Gateway
 from services.messaging.compose import Reply
-from services.push.base import CameBack, TwoWayChannel, Wrote
+from services.push.base import ExtensionReachable, InboundText, TwoWayChannel
 from services.store import circuit_breakers, jobs, workers
 
 log = structlog.get_logger()
@@ -40,7 +40,7 @@ class InboundChannel:
         wait = 1.0
         while alive():
             try:
-                with closing(self._channel.listen()) as happenings:
+                with closing(self._channel.inbound_events()) as happenings:
                     next(happenings)
                     self._connected()
                     wait = 1.0
@@ -75,8 +75,8 @@ class InboundChannel:
         except StorageUnwell as unwell:
             log.error("cannot record a pause", reason=str(unwell))
 
-    def _act(self, happening: Wrote | CameBack | None) -> None:
-        if isinstance(happening, Wrote):
+    def _act(self, happening: InboundText | ExtensionReachable | None) -> None:
+        if isinstance(happening, InboundText):
             self._take(happening)
         elif happening is not None:
             target = f"{self._channel.name}:{happening.extension}"
@@ -88,7 +88,7 @@ class InboundChannel:
             lambda tx: jobs.make_all_due(tx, self._destination, target, SETTLING_SECONDS)
         )
 
-    def _take(self, wrote: Wrote) -> None:
+    def _take(self, wrote: InboundText) -> None:
         device = Device(f"{self._channel.name}:{wrote.extension}", wrote.extension)
         reply = Reply(text=wrote.text, to=(wrote.to,), client_id=wrote.id)
         for _ in range(ATTEMPTS):
@@ -104,10 +104,10 @@ class InboundChannel:
             return
         self._tell(wrote, NOT_KEPT)
 
-    def _tell(self, wrote: Wrote, reason: str) -> None:
+    def _tell(self, wrote: InboundText, reason: str) -> None:
         try:
             if self._answers():
-                self._channel.answer(wrote, reason)
+                self._channel.report_refusal(wrote, reason)
         except PushError as error:
             log.warning("cannot tell", extension=wrote.extension, reason=error.reason)
 

@@ -133,7 +133,7 @@ class PushDelivery:
             raise PushError("The device has no push address any more.", Kind.REFUSED)
         known = _Known(message, device, channel)
         received = job.about == "received"
-        if received and channel.waits_for_files and jobs.waits_for_files(tx, job):
+        if received and channel.waits_for_media and jobs.waits_for_files(tx, job):
             return replace(known, put_off=(time.time() + LOOK_AGAIN_SECONDS, "Waits for files."))
         if received and channel.per_device:
             quiet = device.quiet_hours

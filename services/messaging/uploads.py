@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from services.core.errors import RequestRefused, StorageUnwell
 from services.core.messages import Attachment
-from services.media.media_store import Kept
-from services.media.resize import fit
+from services.media.media_store import StoredFile
+from services.media.resize import resize_to_fit
 from services.messaging.send_limits import count_upload
 from services.store import attachments
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def take(gateway: "Gateway", extension: str, file_id: str, kept: Kept) -> Attachment:
+def take(gateway: "Gateway", extension: str, file_id: str, kept: StoredFile) -> Attachment:
     """Note the file kept under an id as an upload of an extension, which its next message may name.
 
     Returns it as ``fitted`` leaves it. Raises ``RequestRefused`` where the extension has uploaded
@@ -59,12 +59,12 @@ def fitted(gateway: "Gateway", extension: str, file: Attachment) -> Attachment:
     path = file.path
     if most is None or path is None or file.size <= most:
         return file
-    smaller = _aside(lambda: fit(path, most))
+    smaller = _aside(lambda: resize_to_fit(path, most))
     if smaller is None:
         return file
     name = file.name.rpartition(".")[0]
-    kept = gateway.media.keep(
-        [smaller], file_id=file.id, declared="image/jpeg", name=name, most=most
+    kept = gateway.media.save(
+        [smaller], file_id=file.id, declared="image/jpeg", name=name, max_bytes=most
     )
     return replace(file, content_type=kept.content_type, name=kept.name, size=kept.size)
 

@@ -264,7 +264,7 @@ CHECK = Check(
     run=run,
     mutants=(
         Mutant(
-            "services/mail/mailer.py",
+            "services/mail/headers.py",
             'kept = kept.replace("=?", "= ?")',
             "",
             "an encoded word in a file's name is read",

@@ -269,9 +269,9 @@ CHECK = Check(
             "a send that was interrupted is done again",
         ),
         Mutant(
-            "services/mail/mailer.py",
-            'f"<{message.id}.{_short_hash(recipient)}@{self._domain}>"',
-            "f\"<{__import__('uuid').uuid4()}@{self._domain}>\"",
+            "services/mail/message.py",
+            'f"<{message.id}.{_short_hash(recipient)}@{id_domain}>"',
+            "f\"<{__import__('uuid').uuid4()}@{id_domain}>\"",
             "a repeated mail has another Message-ID",
         ),
     ),

@@ -140,9 +140,9 @@ CHECK = Check(
     needs=("gcc",),
     mutants=(
         Mutant(
-            "services/mail/mailer.py",
-            "final if code >= 500 else Kind.RETRY",
-            "final",
+            "services/mail/smtp_errors.py",
+            "decision if code >= 500 else Kind.RETRY",
+            "decision",
             "a mail that is put off is given up",
         ),
         Mutant(

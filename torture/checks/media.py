@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from werkzeug.test import TestResponse
 
 from services.core.errors import MediaError
-from services.media.kinds import INLINE
+from services.media.kinds import INLINE_TYPES
 from tests.api.conftest import House, Phone
 from torture.check import Check, Figures, Mutant, Scale
 from torture.ground import Ground, demand
@@ -162,7 +162,7 @@ def _is_harmless(name: str, served: TestResponse) -> None:
     kind, _, more = served.headers["Content-Type"].partition(";")
     saved = served.headers.get("Content-Disposition", "").startswith("attachment")
     demand(served.status_code == 200, f"{name!r}: {served.status_code} {served.data[:300]!r}")
-    demand(kind in INLINE or (saved and kind == "application/octet-stream"), what)
+    demand(kind in INLINE_TYPES or (saved and kind == "application/octet-stream"), what)
     demand(saved or served.data.startswith(BEGIN.get(kind, b"\0")), what)
     demand(not any(word in kind + more for word in RUNS), what)
     demand(served.headers["X-Content-Type-Options"] == "nosniff", what)
@@ -234,7 +234,7 @@ def _fetched(house: House, carrier: str) -> int:
         try:
             house.gateway.media.fetch(
                 house.gateway.http, url, provider.media_headers(url), file_id=_id(n), name="a.jpg",
-                most=3_500_000,
+                max_bytes=3_500_000,
             )  # fmt: skip
         except MediaError:
             continue
@@ -260,8 +260,8 @@ CHECK = Check(
         ),
         Mutant(
             "services/media/kinds.py",
-            "        return said if said in HARMLESS else UNKNOWN\n",
-            "        return said\n",
+            "        return declared_type if declared_type in HARMLESS_TYPES else UNKNOWN\n",
+            "        return declared_type\n",
             "the sender's type is believed",
         ),
         Mutant(
@@ -272,7 +272,7 @@ CHECK = Check(
         ),
         Mutant(
             "services/media/resize.py",
-            "if width * height > MOST_PIXELS or ",
+            "if width * height > MAX_PIXELS or ",
             "if ",
             "any picture is opened, however large",
         ),

@@ -219,8 +219,8 @@ CHECK = Check(
         ),
         Mutant(
             "services/push/base.py",
-            "waits_for_files: ClassVar[bool] = False",
-            "waits_for_files: ClassVar[bool] = True",
+            "waits_for_media: ClassVar[bool] = False",
+            "waits_for_media: ClassVar[bool] = True",
             "texts wait for their files",
         ),
     ),

@@ -125,7 +125,7 @@ CHECK = Check(
         ),
         Mutant(
             "services/push/ntfy.py",
-            "return f\"push:{self.name}:{host(address, 'server')}\"",
+            "return f\"push:{self.name}:{host_of(address, 'server')}\"",
             'return "push:webhook"',
             "push services share the slots",
         ),

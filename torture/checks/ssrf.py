@@ -271,7 +271,7 @@ def _redirects(house: House, ann: Phone, world: World) -> int:
                     house.gateway.media.fetch(
                         house.gateway.http, url, provider.media_headers(url, renew=False),
                         redirects=provider.media_redirects,
-                        file_id="01a1f912-29fd-798d-b9d5-d4199fe17a55", name="", most=1000,
+                        file_id="01a1f912-29fd-798d-b9d5-d4199fe17a55", name="", max_bytes=1000,
                     )  # fmt: skip
                 except MediaError:
                     tried += 1
