@@ -58,7 +58,7 @@ def store(request: pytest.FixtureRequest, folder: Path, server: S3Server) -> Ite
     server.objects.clear()
     http = Http()
     before = Folder(folder.with_name("before"))
-    yield media_store(Bucket(server.bucket(http), cache=Folder(folder), before=before))
+    yield media_store(Bucket(server.bucket(http), cache=Folder(folder), local=before))
     assert sorted(server.objects) == sorted(path.name for path in Folder(folder).files())
     http.close()
 
