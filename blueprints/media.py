@@ -27,7 +27,7 @@ def register(app: Flask, gateway: Gateway) -> None:
     @door.get("/media/<uuid:file_id>.<extension>")
     def show(file_id: UUID, extension: str = "") -> Response:
         exp, sig = request.args.get("exp", ""), request.args.get("sig", "")
-        if not gateway.media.allows(str(file_id), exp, sig):
+        if not gateway.media.is_valid_link(str(file_id), exp, sig):
             raise RequestRefused(
                 "invalid_link",
                 "This link is not complete or too old. Open the message again for a new one.",

@@ -23,7 +23,7 @@ from services.gateway import Gateway
 from services.messaging.compose import Reply
 from services.providers.base import same
 from services.push.ringotel.channel import Ringotel, client_id
-from services.push.ringotel.events import WasRead, Written, event
+from services.push.ringotel.events import ChatMessage, ReadReceipt, parse_event
 from services.store import external_threads, messages
 
 log = structlog.get_logger()
@@ -45,7 +45,7 @@ def register(app: Flask, gateway: Gateway) -> None:
             return problem(404, "not_found", "There is nothing here.")
         try:
             told = _told(WebhookCall("POST", {}, "", whole_body(MOST_BYTES)), channel)
-            outcome = inbox.take(event(told))
+            outcome = inbox.take(parse_event(told))
         except InvalidWebhook as error:
             WEBHOOKS.labels(channel.name, "refused").inc()
             count_wrong(gateway)
@@ -89,19 +89,19 @@ class Inbox:
         self._house = gateway
         self._channel = channel
 
-    def take(self, happened: Written | WasRead | None) -> str:
+    def take(self, happened: ChatMessage | ReadReceipt | None) -> str:
         """Take in one event; returns what became of it, in a word.
 
         Raises ``RequestRefused`` for a reply that cannot be taken and that Ringotel could not be
         told of, and ``StorageUnwell``.
         """
-        if isinstance(happened, Written):
+        if isinstance(happened, ChatMessage):
             return self._reply(happened)
-        if isinstance(happened, WasRead):
+        if isinstance(happened, ReadReceipt):
             return self._read(happened)
         return "ignored"
 
-    def _reply(self, said: Written) -> str:
+    def _reply(self, said: ChatMessage) -> str:
         known = client_id(said.id)
         if self._house.store.read(lambda tx: messages.by_client_id(tx, said.extension, known)):
             return "repeated"
@@ -117,10 +117,10 @@ class Inbox:
             return "refused"
         return "repeated" if repeated else "taken"
 
-    def _tell(self, said: Written, refused: RequestRefused) -> None:
+    def _tell(self, said: ChatMessage, refused: RequestRefused) -> None:
         """Tell the user in the chat; where that fails, Ringotel gets the refusal as the answer."""
         try:
-            self._channel.tell(said.extension, said.peer, f"Not sent: {refused.reason}")
+            self._channel.show_sentence(said.extension, said.peer, f"Not sent: {refused.reason}")
         except PushError as error:
             log.warning("refusal not told", extension=said.extension, reason=error.reason)
             raise refused from None
@@ -137,14 +137,14 @@ class Inbox:
                 redirects=(host,),
                 file_id=file_id,
                 name=urlsplit(address).path.rpartition("/")[2],
-                most=MOST_FILE,
+                max_bytes=MOST_FILE,
             )
         except MediaError as error:
             log.warning("file not fetched", extension=extension, host=host, reason=error.reason)
             raise RequestRefused("file", "Ringotel did not hand over the file.") from None
         return self._house.uploads.add(extension, file_id, kept).id
 
-    def _read(self, happened: WasRead) -> str:
+    def _read(self, happened: ReadReceipt) -> str:
         def work(tx: Connection) -> int:
             moved = external_threads.mark_read(tx, self._channel.name, happened.session)
             for extension, conversation_id, seq in moved:

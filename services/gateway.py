@@ -40,7 +40,7 @@ from services.providers.base import Provider, Surroundings
 from services.push import CHANNELS
 from services.push.address import PushHostPolicy
 from services.push.base import Channel, ChannelContext, TwoWayChannel
-from services.push.webpush.vapid import Vapid, contact, derived_key
+from services.push.vapid import Vapid, contact, derived_key
 from services.store.database.store import Store
 from services.store.jobs import JobKind
 
@@ -187,7 +187,7 @@ def _media_backend(environment: Environment, http: Http) -> MediaBackend:
     folder, bucket = Folder(storage / "media"), environment.bucket
     if bucket is None:
         return folder
-    return Bucket(S3(bucket, http), cache=Folder(storage / "media-cache"), before=folder)
+    return Bucket(S3(bucket, http), cache=Folder(storage / "media-cache"), local=folder)
 
 
 def _providers(environment: Environment, http: Http) -> dict[str, Provider]:

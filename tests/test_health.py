@@ -465,7 +465,7 @@ def test_a_bucket_that_is_unwell_is_a_warning_and_is_asked_once_a_minute(
             assert "MEDIA_S3_ACCESS_KEY" in warned["reason"]
         assert server.methods() == ["GET"]
         server.broken = None
-        monkeypatch.setattr(bucket, "LOOK_SECONDS", -1.0)
+        monkeypatch.setattr(bucket, "CHECK_SECONDS", -1.0)
         mended: Any = client.get("/ready").json
         assert mended["warnings"] == []
 

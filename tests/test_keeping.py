@@ -85,7 +85,7 @@ def all_came(
 
 def picture(gateway: Gateway, content: bytes = b"GIF89a, a picture") -> Attachment:
     raw = Attachment(name="cat.gif", content_type="image/gif", content=content)
-    return gateway.media.take(raw, 1_000_000)
+    return gateway.media.save_received(raw, 1_000_000)
 
 
 def rows(gateway: Gateway) -> dict[str, int]:

@@ -44,7 +44,7 @@ def came(gateway: Gateway, text: str, content: bytes | None = None) -> Message:
     kept = gateway.store.read(lambda tx: messages.find(tx, limit=1))[0]
     if content is not None:
         raw = Attachment(name="cat.gif", content_type="image/gif", content=content)
-        file = gateway.media.take(raw, 1_000_000)
+        file = gateway.media.save_received(raw, 1_000_000)
         gateway.store.write(lambda tx: attachments.add(tx, kept.id, [file]))
     return kept
 

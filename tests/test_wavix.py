@@ -332,7 +332,7 @@ def test_a_file_is_asked_for_with_the_key_only_where_it_is_refused_without(
     def fetch(renew: bool) -> bytes:
         headers = provider.media_headers(url, renew=renew)
         kept = store.fetch(
-            provider.http, url, headers, file_id=FILE_ID, name="roof.gif", most=10_000
+            provider.http, url, headers, file_id=FILE_ID, name="roof.gif", max_bytes=10_000
         )
         return kept.path.read_bytes()
 

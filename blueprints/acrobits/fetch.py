@@ -12,8 +12,8 @@ from blueprints.acrobits.calls import Call
 from services.core.messages import Direction, Message, message_object, rfc3339
 from services.gateway import Gateway
 from services.push.acrobits.channel import stream_id
-from services.push.acrobits.files import CONTENT_TYPE, written
-from services.push.ringotel.chat_text import heading
+from services.push.acrobits.files import CONTENT_TYPE, write_attachments
+from services.push.ringotel.chat_text import number_heading
 from services.store import conversations, messages, transcripts
 from services.store.jobs import FILES_WAIT_SECONDS
 
@@ -76,7 +76,7 @@ def _item(gateway: Gateway, message: Message, numbers: list[str]) -> dict[str, A
     ]
     text = message.text
     if message.direction == "in":
-        text = (heading(told, numbers) + text).strip()
+        text = (number_heading(told, numbers) + text).strip()
     stream = stream_id(told)
     inbound = message.direction == "in"
     return {
@@ -84,7 +84,7 @@ def _item(gateway: Gateway, message: Message, numbers: list[str]) -> dict[str, A
         "sending_date": _moment(message.created_at),
         "sender": stream if inbound else message.number,
         "recipient": message.number if inbound else stream,
-        "sms_text": written(text, files) if files else text,
+        "sms_text": write_attachments(text, files) if files else text,
         "content_type": CONTENT_TYPE if files else "text/plain",
         "stream_id": stream,
     }

@@ -18,7 +18,7 @@ from services.gateway import Gateway
 from services.media import fetch
 from services.messaging.compose import Reply
 from services.providers.addresses import is_at
-from services.push.acrobits.files import CONTENT_TYPE, Offered, read
+from services.push.acrobits.files import CONTENT_TYPE, UploadedFile, read_attachments
 from services.store import messages
 
 log = structlog.get_logger()
@@ -77,14 +77,14 @@ def _content(gateway: Gateway, call: Call, kind: str) -> tuple[str, tuple[str, .
     if kind != CONTENT_TYPE:
         return call["body"], ()
     try:
-        text, offered = read(call["body"])
+        text, offered = read_attachments(call["body"])
     except ValueError as error:
         raise RequestRefused("files", str(error)) from None
     extension = call.device.extension
     return text, tuple(_file(gateway, extension, file).id for file in offered)
 
 
-def _file(gateway: Gateway, extension: str, offered: Offered) -> Attachment:
+def _file(gateway: Gateway, extension: str, offered: UploadedFile) -> Attachment:
     """A file that the app has uploaded to Acrobits, in the clear. Raises ``RequestRefused``."""
     if not is_at(offered.url, FILES_AT):
         raise RequestRefused("files", f"Files are taken from {FILES_AT} only.")
@@ -96,15 +96,15 @@ def _file(gateway: Gateway, extension: str, offered: Offered) -> Attachment:
             offered.url,
             {},
             redirects=hosts,
-            most=MOST_FILE,
+            max_bytes=MOST_FILE,
             seconds=gateway.media.seconds,
         )
-        kept = gateway.media.keep(
-            [offered.opened(encrypted.body)],
+        kept = gateway.media.save(
+            [offered.decrypt(encrypted.body)],
             file_id=file_id,
             declared=offered.content_type,
             name=offered.name,
-            most=MOST_FILE,
+            max_bytes=MOST_FILE,
         )
     except MediaError as error:
         log.warning("file not fetched", extension=extension, reason=error.reason)

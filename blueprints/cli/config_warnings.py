@@ -72,7 +72,7 @@ def _mail(gateway: Gateway) -> Iterator[Problem]:
 
 
 def _media(gateway: Gateway) -> Iterator[Problem]:
-    trouble = gateway.media.place.trouble(thorough=True)
+    trouble = gateway.media.backend.problem(thorough=True)
     if trouble:
         remedy = "Until then pictures wait, and texts go on."
         yield Problem("The MEDIA_S3_ variables", f"do not work: {trouble}", remedy)

@@ -32,7 +32,7 @@ from services.store import (
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
 
-FILES_WAIT_SECONDS = 10.0  # until the next look whether the files of a message have arrived
+FILES_CHECK_SECONDS = 10.0  # until the next look whether the files of a message have arrived
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +167,8 @@ class PushDelivery:
             raise PushError("The device has no push address any more.", Kind.REFUSED)
         known = _Known(message, device, channel)
         received = job.about == "received"
-        if received and channel.waits_for_files and jobs.waits_for_files(tx, job):
-            return replace(known, put_off=(time.time() + FILES_WAIT_SECONDS, "Waits for files."))
+        if received and channel.waits_for_media and jobs.waits_for_files(tx, job):
+            return replace(known, put_off=(time.time() + FILES_CHECK_SECONDS, "Waits for files."))
         if received and channel.per_device:
             quiet = device.quiet_hours
             awake_at = quiet.ends(time.time()) if quiet is not None else None

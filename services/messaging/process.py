@@ -132,7 +132,7 @@ class Processor:
             return file
         if too_much:
             return replace(file, content=None, state="failed", reason=too_much)
-        return self._media.take(file, MEDIA_BYTES)
+        return self._media.save_received(file, MEDIA_BYTES)
 
     def _store_message(self, tx: Connection, provider: Provider, raw: Message) -> tuple[str, str]:
         number = e164(raw.number, self._country)

@@ -204,7 +204,7 @@ def _outdated(gateway: Gateway) -> Iterator[Warned]:
 
 def _media(gateway: Gateway) -> Iterator[Warned]:
     """No check: with a bucket that is unwell texts still go both ways, and pictures wait."""
-    trouble = gateway.media.place.trouble()
+    trouble = gateway.media.backend.problem()
     if trouble:
         yield Warned("media", trouble)
 

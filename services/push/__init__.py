@@ -1,4 +1,4 @@
-"""Push channels: one file each, one line here."""
+"""Push channels that notify the apps of extensions, and the registry of them (``CHANNELS``)."""
 
 from services.push.acrobits.channel import Acrobits
 from services.push.base import Channel

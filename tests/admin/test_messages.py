@@ -334,8 +334,8 @@ def test_pictures_are_shown_by_their_signed_links(desk: Operator) -> None:
     message = came(desk, media=(Attachment(name="a.png", source_url="http://127.0.0.1/a.png"),))
     file = message.media[0]
     png = b"\x89PNG\r\n\x1a\n" + b"0" * 20
-    kept = desk.gateway.media.keep(
-        [png], file_id=file.id, declared="image/png", name="a.png", most=999
+    kept = desk.gateway.media.save(
+        [png], file_id=file.id, declared="image/png", name="a.png", max_bytes=999
     )
     desk.gateway.store.write(
         lambda tx: attachments.keep(tx, file.id, kept.content_type, kept.name, kept.size)

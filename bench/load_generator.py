@@ -1,7 +1,7 @@
-"""HTTP traffic that costs the measuring machine as little as Python allows.
+"""HTTP load generator with little CPU use.
 
-One thread, plain sockets, no parsing beyond the status and the length of an answer: about 20 µs of
-CPU a request, beside the 200 µs and more of what is measured.
+It has one thread and plain sockets, and parses only status and length of an answer. A request costs
+about 20 µs of CPU time; the measured servers need 200 µs and more.
 """
 
 import select
@@ -13,20 +13,20 @@ from dataclasses import dataclass, field
 from itertools import count
 
 CONTENT_LENGTH = b"Content-Length: "
-Make = Callable[[int], bytes]  # the request of a number, as it goes over the wire
+RequestFactory = Callable[[int], bytes]  # number of the request -> its bytes
 
 
 @dataclass
-class Result:
-    """What came of some traffic; times in seconds."""
+class LoadResult:
+    """The result of a load run; times in seconds."""
 
     answered: int = 0
     refused: int = 0  # anything but 2xx
     seconds: float = 0.0
     waits: list[float] = field(default_factory=list)
-    began: dict[int, float] = field(default_factory=dict)  # when each request left
+    began: dict[int, float] = field(default_factory=dict)  # when each request was sent
     first: float = 0.0
-    cpu_seconds: float = 0.0  # of the traffic itself
+    cpu_seconds: float = 0.0  # of the load generator itself
 
     @property
     def rate(self) -> float:
@@ -34,7 +34,7 @@ class Result:
         return self.answered / self.seconds if self.seconds else 0.0
 
     def wait(self, share: float) -> float:
-        """The wait in milliseconds that this share of the requests did not exceed."""
+        """The latency in milliseconds that this share of the requests did not exceed."""
         return percentile(self.waits, share) * 1000
 
 
@@ -49,8 +49,8 @@ def median(values: Sequence[float]) -> float:
     return statistics.median(values) if values else 0.0
 
 
-class _Line:
-    """One connection, with at most one request under way."""
+class _Connection:
+    """One connection with at most one open request."""
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
@@ -60,7 +60,7 @@ class _Line:
         self.received = b""
 
     def answer(self) -> bytes | None:
-        """The status of the answer, once it is whole."""
+        """Read from the socket; returns the status once the answer is complete."""
         got = self.socket.recv(65536)
         if not got:
             raise ConnectionError("The server closed the connection.")
@@ -78,28 +78,32 @@ class _Line:
         return status
 
 
-def run(
+def generate_load(
     port: int,
-    make: Make,
+    make: RequestFactory,
     *,
     connections: int,
     seconds: float = 0.0,
-    most: int = 0,
+    max_requests: int = 0,
     rate: float = 0.0,
     numbers: Iterator[int] | None = None,
-) -> Result:
-    """Send requests for some ``seconds``, or ``most`` of them, and wait for every answer.
+) -> LoadResult:
+    """Send requests for some ``seconds``, or ``max_requests`` of them, and wait for every answer.
 
-    With a ``rate`` (a second) they leave by the clock, and a wait counts from the moment when the
-    request should have left; without one, each connection asks again as soon as it has its answer.
+    With a ``rate`` (a second) they are sent at fixed times, and the latency counts from the time
+    when a request should have been sent. Without a rate each connection sends the next request as
+    soon as it has its answer.
     """
     numbers = count() if numbers is None else numbers
-    result = Result()
-    lines = {line.socket.fileno(): line for line in (_Line(port) for _ in range(connections))}
+    result = LoadResult()
+    by_handle = {
+        connection.socket.fileno(): connection
+        for connection in (_Connection(port) for _ in range(connections))
+    }
     poll = select.epoll()
-    for handle in lines:
+    for handle in by_handle:
         poll.register(handle, select.EPOLLIN)
-    idle = list(lines.values())
+    idle = list(by_handle.values())
     cpu, start = time.thread_time(), time.monotonic()
     result.first = start
     sent, busy, due = 0, 0, start
@@ -107,27 +111,27 @@ def run(
     try:
         while True:
             now = time.monotonic()
-            going = now < ends and (not most or sent < most)
+            going = now < ends and (not max_requests or sent < max_requests)
             while going and idle and (not rate or now >= due):
-                line = idle.pop()
-                line.number = next(numbers)
-                line.since = due if rate else now
-                result.began[line.number] = line.since
-                line.socket.sendall(make(line.number))
+                connection = idle.pop()
+                connection.number = next(numbers)
+                connection.since = due if rate else now
+                result.began[connection.number] = connection.since
+                connection.socket.sendall(make(connection.number))
                 sent, busy = sent + 1, busy + 1
                 due += 1 / rate if rate else 0.0
-                going = now < ends and (not most or sent < most)
+                going = now < ends and (not max_requests or sent < max_requests)
             if not busy and not going:
                 break
             pause = max(0.0, due - now) if rate and going and idle else 1.0
             for handle, _ in poll.poll(pause):
-                line = lines[handle]
-                status = line.answer()
+                connection = by_handle[handle]
+                status = connection.answer()
                 if status is None:
                     continue
-                result.waits.append(time.monotonic() - line.since)
+                result.waits.append(time.monotonic() - connection.since)
                 busy -= 1
-                idle.append(line)
+                idle.append(connection)
                 if status[:1] == b"2":
                     result.answered += 1
                 else:
@@ -136,13 +140,13 @@ def run(
         result.cpu_seconds = time.thread_time() - cpu
     finally:
         poll.close()
-        for line in lines.values():
-            line.socket.close()
+        for connection in by_handle.values():
+            connection.socket.close()
     return result
 
 
-def post(path: str, body: bytes, *, headers: str = "") -> bytes:
-    """A POST of JSON as it goes over the wire; ``headers`` are whole lines."""
+def post_request(path: str, body: bytes, *, headers: str = "") -> bytes:
+    """The bytes of a POST with a JSON body; ``headers`` are complete header lines."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
         f"{headers}Content-Length: {len(body)}\r\n\r\n"
@@ -150,6 +154,6 @@ def post(path: str, body: bytes, *, headers: str = "") -> bytes:
     return head.encode() + body
 
 
-def get(path: str, *, headers: str = "") -> bytes:
-    """A GET as it goes over the wire."""
+def get_request(path: str, *, headers: str = "") -> bytes:
+    """The bytes of a GET; ``headers`` are complete header lines."""
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}\r\n".encode()

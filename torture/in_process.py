@@ -1,4 +1,4 @@
-"""A whole Textbridge in this process, with every carrier and channel, for checks of its doors."""
+"""Textbridge in the process of the check, with every carrier and channel, for security checks."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,21 +17,21 @@ from tests.admin.conftest import PASSWORD
 from tests.api.conftest import House
 from tests.conftest import settings_file
 from tests.fakes.ringotel import ORG, TOKEN
-from torture.ground import Ground
+from torture.environment import TestEnvironment
 
 APP_URL = "https://sms.example.com"
 KEY = "a key of the torture, long enough"
-QUIET = {"LOG_LEVEL": "emergency"}  # what goes wrong on purpose fills no terminal
+QUIET = {"LOG_LEVEL": "emergency"}  # intended errors do not fill the terminal
 
 
 def carriers_env() -> dict[str, str]:
-    """Every carrier, with the made-up settings of its payload files."""
+    """The environment variables of every carrier, as its payload files use them."""
     known = (payload_files.settings(carrier) for carrier in payload_files.carriers())
     return {name: value for settings in known for name, value in settings.items()}
 
 
-def everything() -> dict[str, str]:
-    """An environment in which every door is open, but the sandbox's."""
+def full_env() -> dict[str, str]:
+    """An environment in which every endpoint is on except the sandbox."""
     return {
         **carriers_env(),
         "APP_KEY": KEY,
@@ -42,11 +42,11 @@ def everything() -> dict[str, str]:
     }
 
 
-def open_house(
-    ground: Ground, *numbers: Mapping[str, Any], name: str = "house", **env: str
+def open_service(
+    environment: TestEnvironment, *numbers: Mapping[str, Any], name: str = "house", **env: str
 ) -> House:
-    """A Textbridge of an environment, in the folder ``name``; it ends with the ground."""
-    return ground.enter(_opened(ground.folder / name, numbers, env))
+    """An application with these variables and numbers, closed with the test environment."""
+    return environment.enter(_opened(environment.folder / name, numbers, env))
 
 
 @contextmanager
@@ -60,13 +60,13 @@ def _opened(
         yield House(app, gateway)
 
 
-def receive(house: House, carrier: str, message: Message) -> int:
+def receive(service: House, carrier: str, message: Message) -> int:
     """Have a carrier post a message as it does; returns the status of the answer."""
-    provider = house.gateway.providers[carrier]
+    provider = service.gateway.providers[carrier]
     call = provider.example(message)
     path = urlsplit(provider.webhook_url).path
     headers = [(name, value) for name, value in call.headers.items()]
-    return house.client.open(
+    return service.client.open(
         f"{path}?{call.query}", method=call.method, headers=headers, data=call.body
     ).status_code
 
@@ -86,13 +86,13 @@ def work(gateway: Gateway) -> list[Job]:
     return done
 
 
-def ringotel_event(house: House, kind: int, content: str, message_id: str) -> tuple[int, str]:
+def ringotel_event(service: House, kind: int, content: str, message_id: str) -> tuple[int, str]:
     """What Ringotel posts when the user of 201 writes; the answer's status and text."""
     params = {
         "orgid": ORG, "messageid": message_id, "type": kind, "content": content,
         "from": "201", "to": "+13035550177", "sessionid": "s1",
     }  # fmt: skip
     body = {"method": "message", "api_key": TOKEN, "params": params}
-    path = urlsplit(webhook_url(house.gateway)).path
-    answer = house.client.post(path, data=json.dumps(body), content_type="application/json")
+    path = urlsplit(webhook_url(service.gateway)).path
+    answer = service.client.post(path, data=json.dumps(body), content_type="application/json")
     return answer.status_code, answer.text

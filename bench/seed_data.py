@@ -1,7 +1,7 @@
-"""An installation that has been at work for years: many stored messages, made in bulk.
+"""Seed data: fills the database in bulk with messages, as after years of use.
 
-However many there are, the same calls have answers of the same size: one peer writes every tenth
-message, and each message has a word of its own.
+API calls have answers of the same size for every number of messages: one peer writes every tenth
+message, and each message contains a unique word.
 """
 
 import time
@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Table, func, insert, literal, select, update
 
-from bench.street import PEERS, PUSHED
+from bench.measured_server import PEERS, PUSHED
 from services.core.messages import uuid7
 from services.store import activity, counters, push_times
 from services.store.database.schema import conversations, jobs, messages, reads
@@ -21,7 +21,7 @@ from services.store.messages import latest_seq
 from services.store.search import full_text
 
 BATCH = 5000
-EVERY = 10  # so often it is the first of the peers
+FREQUENT_PEER_EVERY = 10  # every tenth message is of the first peer
 WORDS = [
     "morning",
     "order",
@@ -44,8 +44,8 @@ WORDS = [
 ]
 
 
-def fill(store: Store, total: int) -> None:
-    """Store messages until there are ``total``: pushed, read, indexed and counted."""
+def seed_messages(store: Store, total: int) -> None:
+    """Add messages until ``total`` are stored: pushed, read, indexed and counted."""
     counted = select(func.count()).select_from(messages)
     missing = total - store.read(lambda tx: tx.execute(counted).scalar_one())
     next_seq = store.read(latest_seq) + 1
@@ -56,11 +56,12 @@ def fill(store: Store, total: int) -> None:
         rows = list(_messages(ids, seqs, start))
         _write(store, messages, rows)
         _write(store, jobs, [_job(row) for row in rows if row["direction"] == "in"])
-    _settle(store, next_seq + missing)
+    _update_summaries(store, next_seq + missing)
     store.write(invariants.settle)
     while store.read(full_text.is_behind):
         store.write(partial(full_text.index, limit=BATCH))
-    if store.engine.dialect.name == "postgresql":  # or its autovacuum would, in the measurement
+    if store.engine.dialect.name == "postgresql":
+        # or autovacuum would run during the measurement
         _vacuum(store)
 
 
@@ -115,7 +116,7 @@ def _messages(ids: list[str], seqs: range, start: float) -> Iterator[dict[str, A
 
 
 def _peer(seq: int) -> int:
-    return 0 if seq % EVERY == 0 else seq % PEERS
+    return 0 if seq % FREQUENT_PEER_EVERY == 0 else seq % PEERS
 
 
 def _job(message: dict[str, Any]) -> dict[str, Any]:
@@ -142,10 +143,11 @@ def _write(store: Store, table: Table, rows: list[dict[str, Any]]) -> None:
     store.write(lambda tx: tx.execute(insert(table), rows))
 
 
-def _settle(store: Store, latest: int) -> None:
-    """The newest message of each conversation, read marks, and the sequence.
+def _update_summaries(store: Store, latest: int) -> None:
+    """Set the newest message of each conversation, read marks, and counters.
 
-    What came counts as counted by the hour: the worker would be at it during the measurement.
+    All messages are marked as counted in the hourly statistics; otherwise the worker would count
+    them during the measurement.
     """
     newest = (
         select(func.coalesce(func.max(messages.c.seq), 0))

@@ -1,4 +1,4 @@
-"""A Textbridge under measurement: its settings, the requests to it, and what the receiver saw."""
+"""A Textbridge server under measurement: settings, requests to it, and received messages."""
 
 import json
 import time
@@ -9,19 +9,19 @@ from pathlib import Path
 
 import requests
 
-from bench import processes, traffic
+from bench import load_generator, processes
+from bench.load_generator import LoadResult, RequestFactory
 from bench.processes import Process
-from bench.traffic import Make, Result
 from tests.conftest import settings_file
 from tests.server import UNLIMITED, Server
 
 TOKEN = "a token of the bench, long enough"
 PUSHED, STORED = "+12025550143", "+12025550199"  # numbers with an extension, and with none
-PEERS = 997  # people who write
+PEERS = 997  # number of senders
 
 
-class Street:
-    """A server, the receiver behind it, and texts that are numbered from the first one on."""
+class MeasuredServer:
+    """A server with its fake receiver, and a counter that numbers all texts."""
 
     def __init__(self, server: Server, receiver: Process) -> None:
         self.server = server
@@ -34,36 +34,40 @@ class Street:
         made = self.server.flask("devices", "add", "201", "--name", "bench", "--json")
         return str(json.loads(made.stdout)["token"])
 
-    def webhooks(self, number: str = PUSHED) -> Make:
-        """Texts to a number of ours, as Bandwidth posts them."""
+    def webhooks(self, number: str = PUSHED) -> RequestFactory:
+        """Requests with texts to one of our numbers, as Bandwidth posts them."""
         path = f"/webhook/bandwidth/sms?token={TOKEN.replace(' ', '%20')}"
 
         def make(index: int) -> bytes:
-            return traffic.post(path, webhook(index, number))
+            return load_generator.post_request(path, webhook_body(index, number))
 
         return make
 
-    def replies(self) -> Make:
-        """Messages from the extension's app."""
+    def replies(self) -> RequestFactory:
+        """Requests of the app that send replies."""
         headers = f"Authorization: Bearer {self.bearer}\r\n"
 
         def make(index: int) -> bytes:
             body = {"to": _peer(index), "text": f"bench {index}", "client_id": f"c{index}"}
-            return traffic.post("/api/v1/messages", json.dumps(body).encode(), headers=headers)
+            return load_generator.post_request(
+                "/api/v1/messages", json.dumps(body).encode(), headers=headers
+            )
 
         return make
 
-    def read(self, path: str) -> Make:
-        """A call of the app's that reads."""
-        request = traffic.get(path, headers=f"Authorization: Bearer {self.bearer}\r\n")
+    def read(self, path: str) -> RequestFactory:
+        """GET requests of the app."""
+        request = load_generator.get_request(
+            path, headers=f"Authorization: Bearer {self.bearer}\r\n"
+        )
         return lambda _: request
 
-    def run(self, make: Make, **how: float) -> Result:
-        """Traffic with numbers that nobody has used yet."""
-        return traffic.run(self.server.port, make, numbers=self.numbers, **how)  # type: ignore[arg-type]
+    def run(self, make: RequestFactory, **options: float) -> LoadResult:
+        """Generate load with new numbers; ``options`` as of ``generate_load``."""
+        return load_generator.generate_load(self.server.port, make, numbers=self.numbers, **options)  # type: ignore[arg-type]
 
     def longest_conversation(self) -> str:
-        """The id of the conversation that ``fill`` gives every tenth message."""
+        """The id of the conversation that has every tenth message of the seed data."""
         answer = requests.get(
             f"{self.server.url}/api/v1/conversations?limit=1&q={_peer(0)[1:]}",
             headers={"Authorization": f"Bearer {self.bearer}"},
@@ -71,35 +75,37 @@ class Street:
         )
         return str(answer.json()["items"][0]["id"])
 
-    def seen(self) -> dict[int, float]:
-        """When the receiver had each numbered text."""
+    def received(self) -> dict[int, float]:
+        """When the receiver got each numbered text (monotonic clock)."""
         told = requests.get(f"http://127.0.0.1:{self.receiver.port}/seen", timeout=60).json()
         return {int(number): at for number, at in told["seen"].items()}
 
-    def forget(self) -> None:
-        """Let the receiver begin anew."""
+    def reset_receiver(self) -> None:
+        """Delete the times in the receiver."""
         requests.delete(f"http://127.0.0.1:{self.receiver.port}/seen", timeout=60)
 
     def wait_for(self, wanted: int, seconds: float = 300.0) -> dict[int, float]:
-        """What the receiver saw, once that is everything; raises when it does not come."""
+        """Wait until the receiver has ``wanted`` texts; returns their times.
+        Raises ``RuntimeError`` when they do not arrive.
+        """
         end = time.monotonic() + seconds
-        while len(seen := self.seen()) < wanted:
+        while len(seen := self.received()) < wanted:
             if time.monotonic() > end:
                 raise RuntimeError(f"Only {len(seen)} of {wanted} came through.")
             time.sleep(0.1)
         return seen
 
     def cpu_seconds(self) -> float:
-        """What the server's processes have used so far."""
+        """The CPU time of the server's processes in seconds."""
         return processes.cpu_seconds(self.server.process.pid)
 
     def memory_mb(self) -> float:
-        """What the server's processes hold."""
+        """The memory of the server's processes in MB."""
         return processes.memory_mb(self.server.process.pid)
 
 
-def webhook(index: int, number: str) -> bytes:
-    """A text in the form of Bandwidth's webhook, about 500 bytes."""
+def webhook_body(index: int, number: str) -> bytes:
+    """The body of a Bandwidth webhook with one text, about 500 bytes."""
     return json.dumps(
         [
             {
@@ -128,7 +134,7 @@ def _peer(index: int) -> str:
 
 
 def settings() -> Sequence[dict[str, object]]:
-    """Message Settings of the bench."""
+    """Message Settings of the measured server."""
     return (
         {"number": PUSHED, "carrier": "bandwidth", "extensions": ["201"]},
         {"number": STORED, "carrier": "bandwidth", "emails": [], "extensions": []},
@@ -136,19 +142,19 @@ def settings() -> Sequence[dict[str, object]]:
 
 
 @contextmanager
-def street(storage: Path, database_url: str | None = None) -> Iterator[Street]:
-    """A server with its defaults, two web processes and one delivery worker, and a receiver."""
+def measured_server(storage: Path, database_url: str | None = None) -> Iterator[MeasuredServer]:
+    """Start a server with default settings, two web processes and a worker, and a receiver."""
     with processes.receiver() as receiver:
         server = make_server(storage, receiver.port, database_url)
         server.start()
         try:
-            yield Street(server, receiver)
+            yield MeasuredServer(server, receiver)
         finally:
             server.stop()
 
 
 def make_server(storage: Path, receiver_port: int, database_url: str | None = None) -> Server:
-    """A server that is not started yet."""
+    """A server that is not started yet, with its storage folder."""
     storage.mkdir(parents=True, exist_ok=True)
     (storage / "message_settings.json").write_text(settings_file(*settings()))
     address = f"http://127.0.0.1:{receiver_port}"
@@ -165,7 +171,7 @@ def make_server(storage: Path, receiver_port: int, database_url: str | None = No
         "PUSH_WEBHOOK_URL": f"{address}/push",
         "PUSH_WEBHOOK_SECRET": "whsec_" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
     }
-    env |= dict.fromkeys(UNLIMITED, "1000000")  # counted as in service, and never reached
+    env |= dict.fromkeys(UNLIMITED, "1000000")  # limits are counted as usual and never reached
     if database_url is not None:
         env["DATABASE_URL"] = database_url
     return Server(storage, env)

@@ -1,7 +1,7 @@
-"""Carriers that may answer anything, and what they answer.
+"""Fake carriers with fault injection: refusals, lost connections, unreadable and missing answers.
 
-Each takes a message as its fake does, then answers with the next of its ``mumbles`` if there is
-one. What is planned with ``plan`` is answered instead of looking at a message.
+Each carrier accepts a message as its fake does, and then sends the next of its ``unclear_answers``
+instead of the right one. An answer that was set by ``plan`` is sent without reading the message.
 """
 
 import gzip
@@ -20,28 +20,32 @@ from tests.fakes.voipms import FakeVoipMs, did
 from tests.fakes.voipms import Odd as OddStatus
 from tests.fakes.wavix import FakeWavix
 
-OWN = {"type": "service-unavailable", "description": "Try again later."}
+SERVER_ERROR = {"type": "service-unavailable", "description": "Try again later."}
 REFUSAL = {"type": "request-validation", "description": "Your request could not be accepted."}
 PAGE = b"<html><body><h1>Bad Gateway</h1></body></html>"
 SIGN_IN = {"type": "unauthorized", "description": "Authentication Failed"}
-# Nothing is taken, and Textbridge can tell: it tries again.
-AGAIN = (
+# The message was certainly not accepted: Textbridge retries.
+RETRYABLE = (
     TOO_MANY,
-    Answer(429, OWN, {"Retry-After": "2"}),
+    Answer(429, SERVER_ERROR, {"Retry-After": "2"}),
     Answer(429, b"", {"Retry-After": formatdate(time() + 2, usegmt=True)}),
     Answer(429, b"", {"Retry-After": "soon"}),
     Answer(408),
     Answer(401, SIGN_IN),
     Answer(403, SIGN_IN),
 )
-# Of Bandwidth alone it is documented that what it answers in its own form was not carried out.
-AGAIN_AT_BANDWIDTH = (Answer(500, OWN), Answer(503, OWN), Answer(503, OWN, {"Retry-After": "1"}))
-REDIRECTS = (301, 302, 303, 307, 308)  # to where it would be taken
-# Nothing is taken, and nobody can tell: it is shown as unknown and not sent again.
-SILENT = (Trouble.DROP, Answer(502, PAGE), Answer(500), Answer(504, b"upstream timed out"))
+# Only Bandwidth documents that a 5xx in its own format means "not carried out".
+RETRYABLE_AT_BANDWIDTH = (
+    Answer(500, SERVER_ERROR),
+    Answer(503, SERVER_ERROR),
+    Answer(503, SERVER_ERROR, {"Retry-After": "1"}),
+)
+REDIRECTS = (301, 302, 303, 307, 308)  # to a URL that would accept the message
+# Not accepted, but Textbridge cannot know: shown as unknown and not sent again.
+OUTCOME_UNKNOWN = (Trouble.DROP, Answer(502, PAGE), Answer(500), Answer(504, b"upstream timed out"))
 REFUSED = (Answer(400, REFUSAL), Answer(413), Answer(422, b"\xff\xfe"))
-# It is taken, and the answer does not say so.
-MUMBLES = (
+# The message was accepted, but the answer does not say so.
+UNCLEAR_ANSWERS = (
     Answer(202),
     Answer(202, PAGE),
     Answer(202, b'{"id": '),
@@ -56,64 +60,64 @@ MUMBLES = (
     Answer(502, PAGE),
     Answer(500),
 )
-LONG = 25.0  # seconds: a hung request is given up before
+HANG_SECONDS = 25.0  # longer than Textbridge's deadline
 
 
-class Moody:
-    """What they have in common; ``clock`` is by how much Textbridge's is ahead of the true one."""
+class FaultyCarrier:
+    """Common part; ``clock`` is how far the clock of Textbridge is ahead of the true time."""
 
     number: str
-    again: tuple[Any, ...] = AGAIN
-    silent: tuple[Any, ...] = SILENT
+    retryable: tuple[Any, ...] = RETRYABLE
+    outcome_unknown: tuple[Any, ...] = OUTCOME_UNKNOWN
     refused: tuple[Any, ...] = REFUSED
-    ends = frozenset({"sending", "sent"})  # of what it has taken
+    final_statuses = frozenset({"sending", "sent"})  # of the messages that it accepted
     clock = timedelta()
 
     @cached_property
-    def mumbles(self) -> deque[Answer]:
-        """What it answers instead of saying that it has taken a message."""
+    def unclear_answers(self) -> deque[Answer]:
+        """Answers that are sent instead of the right one after a message was accepted."""
         return deque()
 
-    def mumbled(self, answer: Answer) -> Answer:
-        """What it says, having taken a message."""
-        return self.mumbles.popleft() if self.mumbles else answer
+    def answer_for_accepted(self, answer: Answer) -> Answer:
+        """The next unclear answer, or the right one if there is none."""
+        return self.unclear_answers.popleft() if self.unclear_answers else answer
 
 
-class Bandwidth(Moody, FakeBandwidth):
-    """It hangs for ``LONG``, and tells of everything that it was delivered."""
+class Bandwidth(FaultyCarrier, FakeBandwidth):
+    """Bandwidth: hangs for ``HANG_SECONDS``, and sends a delivery receipt for every message."""
 
     number = "+12025550143"
-    again = (*AGAIN, *AGAIN_AT_BANDWIDTH)
-    ends = frozenset({"delivered"})
+    retryable = (*RETRYABLE, *RETRYABLE_AT_BANDWIDTH)
+    final_statuses = frozenset({"delivered"})
 
     def plan(self, *odd: Odd) -> None:
-        """Misbehave at the next messages."""
+        """Set the answers to the next messages."""
         self.next("messages", *odd)
 
     def take(self, content_type: str, body: bytes) -> tuple[Answer, dict[str, Any] | None]:
         answer, message = super().take(content_type, body)
-        return answer if message is None else self.mumbled(answer), message
+        return answer if message is None else self.answer_for_accepted(answer), message
 
     def wait(self, seconds: float) -> bool:
-        return super().wait(min(seconds, LONG))
+        return super().wait(min(seconds, HANG_SECONDS))
 
     def texts(self) -> list[str]:
-        """What it has taken."""
+        """The texts of all accepted messages."""
         return [message["text"] for message in self.accepted]
 
 
-class Twilio(Moody, FakeTwilio):
-    """It tells nothing by itself, but has a list."""
+class Twilio(FaultyCarrier, FakeTwilio):
+    """No receipts, but a list of messages."""
 
     number = "+12025550144"
-    silent = (*SILENT, Answer(500, {"code": 20500}))
+    outcome_unknown = (*OUTCOME_UNKNOWN, Answer(500, {"code": 20500}))
 
     def __init__(self) -> None:
         super().__init__()
         self.add_number(self.number)
 
     def plan(self, *odd: Odd) -> None:
-        """Misbehave at the next messages."""
+        """Set the answers to the next messages."""
         self.next(*odd)
 
     def odd(self, method: str) -> Odd | None:
@@ -121,25 +125,25 @@ class Twilio(Moody, FakeTwilio):
 
     def take(self, kind: str, body: bytes) -> Answer:
         answer = super().take(kind, body)
-        return self.mumbled(answer) if answer.status == 201 else answer
+        return self.answer_for_accepted(answer) if answer.status == 201 else answer
 
     def texts(self) -> list[str]:
-        """What it has taken."""
+        """The texts of all accepted messages."""
         return [message["Body"] for message in self.accepted]
 
 
-class Wavix(Moody, FakeWavix):
-    """It tells nothing by itself, but has a list."""
+class Wavix(FaultyCarrier, FakeWavix):
+    """No receipts, but a list of messages."""
 
     number = "+12025550145"
-    silent = (*SILENT, Answer(503, OWN))
+    outcome_unknown = (*OUTCOME_UNKNOWN, Answer(503, SERVER_ERROR))
 
     def __init__(self) -> None:
         super().__init__()
         self.sender_ids.append(self.number.removeprefix("+"))
 
     def plan(self, *odd: Odd) -> None:
-        """Misbehave at the next messages."""
+        """Set the answers to the next messages."""
         self.next(*odd)
 
     def odd(self, method: str) -> Odd | None:
@@ -147,59 +151,62 @@ class Wavix(Moody, FakeWavix):
 
     def _take(self, kind: str, body: bytes) -> Answer:
         answer = super()._take(kind, body)
-        return self.mumbled(answer) if answer.status == 201 else answer
+        return self.answer_for_accepted(answer) if answer.status == 201 else answer
 
     def texts(self) -> list[str]:
-        """What it has taken."""
+        """The texts of all accepted messages."""
         return [message["message_body"]["text"] for message in self.accepted]
 
 
-class VoipMs(Moody, FakeVoipMs):
-    """It answers 200 whatever happened, tells nothing by itself, but has a list."""
+class VoipMs(FaultyCarrier, FakeVoipMs):
+    """VoIP.ms: always status 200, no receipts, but a list of messages."""
 
     number = "+12025550146"
-    again = (*AGAIN, Answer(521, PAGE), "sms_failed", "api_limit_exceeded")
-    silent, refused = (*SILENT, Answer(503, OWN)), (*REFUSED, "invalid_dst", "no such status")
+    retryable = (*RETRYABLE, Answer(521, PAGE), "sms_failed", "api_limit_exceeded")
+    outcome_unknown, refused = (
+        (*OUTCOME_UNKNOWN, Answer(503, SERVER_ERROR)),
+        (*REFUSED, "invalid_dst", "no such status"),
+    )
 
     def __init__(self) -> None:
         super().__init__()
         self.dids = [did(self.number.removeprefix("+1"))]
 
     def plan(self, *odd: OddStatus) -> None:
-        """Misbehave at the next messages."""
+        """Set the answers to the next messages."""
         self.next("sendSMS", *odd)
 
     def answer(self, asked: dict[str, str]) -> tuple[Answer, OddStatus | None]:
         before = len(self.accepted)
         answer, odd = super().answer(asked)
-        return self.mumbled(answer) if len(self.accepted) > before else answer, odd
+        return self.answer_for_accepted(answer) if len(self.accepted) > before else answer, odd
 
     def keep(self, *row: Any, **more: Any) -> dict[str, Any]:
         return super().keep(*row, **{**more, "at": datetime.now(UTC) + self.clock})
 
     def texts(self) -> list[str]:
-        """What it has taken."""
+        """The texts of all accepted messages."""
         return [message["message"] for message in self.accepted]
 
 
-class VoipInnovations(Moody, FakeVoipInnovations):
-    """It tells nothing and cannot be asked: what is doubtful stays so."""
+class VoipInnovations(FaultyCarrier, FakeVoipInnovations):
+    """VoIP Innovations: no receipts and no list, so that an unknown outcome stays unknown."""
 
     number = "+12025550147"
-    silent = (*SILENT, Answer(503, OWN), Answer(200, {"ok": None}))
+    outcome_unknown = (*OUTCOME_UNKNOWN, Answer(503, SERVER_ERROR), Answer(200, {"ok": None}))
     refused = (*REFUSED, Answer(200, {"ok": False, "message": "Not this one"}))
-    ends = frozenset({"sent", "unknown"})
+    final_statuses = frozenset({"sent", "unknown"})
 
     def plan(self, *odd: Odd) -> None:
-        """Misbehave at the next messages."""
+        """Set the answers to the next messages."""
         self.next(*odd)
 
     def _take(self, content_type: str, body: bytes) -> Answer:
         answer = super()._take(content_type, body)
-        return self.mumbled(answer) if answer.status == 200 else answer
+        return self.answer_for_accepted(answer) if answer.status == 200 else answer
 
     def texts(self) -> list[str]:
-        """What it has taken."""
+        """The texts of all accepted messages."""
         return [message["body"] for message in self.accepted]
 
 

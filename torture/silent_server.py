@@ -1,16 +1,16 @@
-"""A service that takes every connection and says nothing, ever."""
+"""TCP server that accepts every connection and never answers."""
 
 import socket
 from types import TracebackType
 
-WAITING = 512
+BACKLOG = 512
 
 
-class Hole:
-    """Listens at ``url``; the kernel takes the connections, and nobody reads what they bring."""
+class SilentServer:
+    """Listens at ``url``; the kernel accepts the connections, and no data is ever read."""
 
-    def __enter__(self) -> "Hole":
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=WAITING)
+    def __enter__(self) -> "SilentServer":
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
         self.port = int(self._socket.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
         return self
