@@ -15,7 +15,7 @@ from services.delivery.push_delivery import PushDelivery
 from services.delivery.reconcile import Reconciler
 from services.delivery.send import Sender
 from services.delivery.worker import Worker
-from services.http import Http
+from services.http.client import Http
 from services.mail.mailer import Mailer
 from services.media.backend import MediaBackend
 from services.media.bucket import Bucket
@@ -203,8 +203,8 @@ def _providers(environment: Environment, http: Http) -> dict[str, Provider]:
 
 def _channels(environment: Environment, vapid: Vapid) -> dict[str, Channel]:
     context = ChannelContext(
-        Http(in_turn=True),
-        Http(public_only=True, in_turn=True),
+        Http(),
+        Http(public_only=True),
         vapid,
         PushHostPolicy(environment.service.push_hosts or ()),
         environment.app_url,

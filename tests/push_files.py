@@ -1,6 +1,6 @@
 """What push channels are given in tests."""
 
-from services.http import Http
+from services.http.client import Http
 from services.push.address import PushHostPolicy
 from services.push.base import ChannelContext
 from services.push.vapid import Vapid, derived_key

@@ -15,7 +15,7 @@ from services.core.errors import Kind, PushError, StorageUnwell
 from services.core.messages import Device, Message, Notice
 from services.delivery.inbound_channels import InboundChannel
 from services.gateway import Gateway
-from services.http import Http
+from services.http.client import Http
 from services.push.base import ExtensionReachable
 from services.push.freeswitch import channel as channel_module
 from services.push.freeswitch.channel import FreeSwitch as Channel

@@ -22,7 +22,7 @@ import pytest
 
 from services.core.errors import Kind, MediaError, StorageUnwell
 from services.core.messages import Attachment, uuid7
-from services.http import Answer, Http
+from services.http.client import Answer, Http
 from services.media.backend import MediaBackend
 from services.media.bucket import Bucket
 from services.media.folder import Folder
@@ -619,7 +619,7 @@ from gevent import monkey; monkey.patch_all()
 import sys
 from pathlib import Path
 from services.core.errors import MediaError
-from services.http import Http
+from services.http.client import Http
 from services.media.media_store import MediaStore
 from services.media.folder import Folder
 from services.media.links import Links

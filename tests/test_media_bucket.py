@@ -17,7 +17,7 @@ from services.config.variables import load
 from services.core.errors import ConfigError, MediaError, StorageUnwell
 from services.core.messages import Attachment, Device, Message, Status, uuid7
 from services.gateway import Gateway
-from services.http import Http
+from services.http.client import Http
 from services.media import bucket as bucket_module
 from services.media import s3 as s3_module
 from services.media.bucket import Bucket, MigrationResult

@@ -19,7 +19,7 @@ from services.config.sections import VapidSettings
 from services.core.base64url import base64url, from_base64url
 from services.core.errors import Kind, PushError
 from services.core.messages import Device, Notice
-from services.http import Http, NotSent
+from services.http.client import Http, NotSent
 from services.push import CHANNELS
 from services.push.base import Channel
 from services.push.vapid import Vapid, contact, derived_key
@@ -191,7 +191,9 @@ def test_a_name_that_means_another_address_a_moment_later_leads_nowhere_else(
         return resolve(next(answers) if host == "own.example.com" else host, *arguments, **more)
 
     monkeypatch.setattr("socket.getaddrinfo", rebinding)
-    monkeypatch.setattr("services.connections.is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(
+        "services.http.public_addresses.is_public", lambda address: address == "127.0.0.1"
+    )
     answer = Http(public_only=True).request(
         "POST",
         service.url.replace("127.0.0.1", "own.example.com"),

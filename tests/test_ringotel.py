@@ -17,7 +17,7 @@ from services.config import variables
 from services.core.errors import Kind, PushError
 from services.core.messages import Attachment, Device, Message, Status
 from services.gateway import Gateway
-from services.http import Http, NotSent
+from services.http.client import Http, NotSent
 from services.operations.login_throttle import Guesses
 from services.push.ringotel.api import Api
 from services.push.ringotel.channel import Ringotel

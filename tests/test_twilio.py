@@ -26,7 +26,7 @@ from services.core.messages import (
     WebhookCall,
     uuid7,
 )
-from services.http import Answer, Http
+from services.http.client import Answer, Http
 from services.media.folder import Folder
 from services.media.links import Links
 from services.media.media_store import MediaStore

@@ -15,8 +15,8 @@ import requests
 from services.config import variables
 from services.core.errors import InvalidWebhook, Kind, MediaError, SendError
 from services.core.messages import Attachment, DeliveryStatus, Message, Parsed, Status, WebhookCall
-from services.http import Answer as HttpAnswer
-from services.http import Http
+from services.http.client import Answer as HttpAnswer
+from services.http.client import Http
 from services.media.folder import Folder
 from services.media.links import Links
 from services.media.media_store import MediaStore

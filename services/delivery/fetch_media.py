@@ -8,7 +8,7 @@ from services.core.errors import Kind, MediaError
 from services.core.messages import Attachment
 from services.delivery.job_message import message_of
 from services.delivery.outcome import Outcomes
-from services.http import Http
+from services.http.client import Http
 from services.media.media_store import MEDIA_BYTES, MediaStore, StoredFile
 from services.messaging.send_limits import SendLimits
 from services.providers.base import Provider

@@ -14,7 +14,7 @@ from functools import cached_property
 from services.config.sections import MailSettings
 from services.core.errors import Kind, MailError
 from services.core.messages import Message
-from services.http import DeadlineExceeded, deadline
+from services.http.deadline import DeadlineExceeded, deadline
 from services.mail.headers import one_line, parse_address
 from services.mail.message import build_mail
 from services.mail.smtp_errors import connection_error, misconfigured, smtp_error

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from urllib.parse import urljoin, urlsplit
 
 from services.core.errors import Kind, MediaError
-from services.http import Answer, Http, NoAnswer, NotSent, TooLarge
+from services.http.client import Answer, Http, NoAnswer, NotSent, TooLarge
 from services.media.backend import too_large_error
 
 # Status -> the decision and the reason. Other statuses are refused, 5xx is retried.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from services.core.errors import Kind, MediaError
 from services.core.messages import Attachment, Message
-from services.http import Http
+from services.http.client import Http
 from services.media import fetch
 from services.media.backend import FILE_ID, MediaBackend
 from services.media.kinds import FILE_TYPES, UNKNOWN, detect_content_type, safe_file_name

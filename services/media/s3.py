@@ -13,7 +13,7 @@ from requests_aws4auth import AWS4Auth
 
 from services.config.sections import S3Settings
 from services.core.errors import StorageUnwell
-from services.http import Answer, Http, NoAnswer, NotSent, TooLarge
+from services.http.client import Answer, Http, NoAnswer, NotSent, TooLarge
 
 ATTEMPTS, PAUSE_SECONDS = 2, 0.3
 MAX_ANSWER_BYTES = 100_000_000

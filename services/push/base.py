@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from services.core.messages import Device, Finding, Notice
-from services.http import Http
+from services.http.client import Http
 from services.push.address import PushAddress, PushHostPolicy
 from services.push.vapid import Vapid
 

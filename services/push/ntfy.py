@@ -11,7 +11,7 @@ from marshmallow import ValidationError, fields, validate
 
 from services.core.errors import Kind, PushError
 from services.core.messages import Device, Notice
-from services.http import Answer, NoAnswer, NotSent, TooLarge
+from services.http.client import Answer, NoAnswer, NotSent, TooLarge
 from services.push.address import PushAddress, host_of, origin, validate_web_address
 from services.push.base import Channel, ChannelContext, NoSettings
 

@@ -15,7 +15,7 @@ from services.config import parsers
 from services.config.variables import variable
 from services.core.errors import Kind, PushError
 from services.core.messages import Device, Notice, rfc3339
-from services.http import Answer, NoAnswer, NotSent, TooLarge
+from services.http.client import Answer, NoAnswer, NotSent, TooLarge
 from services.push.base import Channel, ChannelContext
 from services.push.payload import to_json_bytes
 
@@ -92,12 +92,8 @@ class SignedWebhook(Channel):
         """Post one notice; returns when it is accepted (2xx). Raises ``PushError``."""
         body = self._body(notice)
         try:
-            answer = self._http.request(
-                "POST",
-                self._url,
-                headers=self._headers(notice.id, body),
-                data=body,
-                seconds=self.seconds,
+            answer = self._http.post(
+                self._url, headers=self._headers(notice.id, body), data=body, seconds=self.seconds
             )
         except (NotSent, NoAnswer, TooLarge) as error:
             reason = f"{self._receiver} did not take the message. {error}"

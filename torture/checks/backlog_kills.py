@@ -1,8 +1,7 @@
-"""G1: repeated kills of a worker with a backlog: each kill repeats at pushed_per_kill one push.
+"""G1: repeated kills of a worker with a backlog: only the pushes that it had in hand are repeated.
 
-A push is repeated when the receiver had accepted but not yet answered it at the kill, so that only
-one push may be in flight. On a busy machine more pushes may arrive after a kill; each of these may
-be repeated, too.
+A push that the receiver had accepted and not yet answered at the kill is sent again with the same
+id. A worker has at most 16 pushes of one destination in hand.
 """
 
 from collections import Counter
@@ -15,33 +14,29 @@ from torture.clients import CarrierClient
 from torture.database import stored_texts
 from torture.environment import TestEnvironment, require, wait_for_count
 
+IN_HAND = 16  # the promise of docs/reliability.md, written again because the worker's may be wrong
+
 
 def run(environment: TestEnvironment, scale: Scale) -> Figures:
     """Accept texts without a delivery worker, then start workers and kill each of them early."""
-    kills, pushed_per_kill = (
-        scale.pick(5, 50),
-        scale.pick(60, 100),
-    )  # texts pushed between two kills
+    kills, texts_per_kill = scale.pick(5, 50), scale.pick(60, 100)
     server = environment.server(DELIVERY_WORKER="false")
     server.start(wait=False)
     wait_until_up(server)
-    environment.receiver.seconds = 0.005
-    texts = kills * pushed_per_kill * 2
+    environment.receiver.seconds = 0.25  # slow enough for a worker to fill all its slots
+    texts = kills * texts_per_kill * 2
     CarrierClient(server).send(range(texts))
 
     def pushes() -> Counter[str]:
         return Counter(list(environment.receiver.ids))
 
-    in_flight = 0
     for _ in range(kills):
         before = len(pushes())
         worker = LoneWorker(server.storage, server.env)
         worker.start(wait=False)
-        wait_for_count(lambda: len(pushes()), before + pushed_per_kill, "the pushes of a backlog")
-        at_the_kill = pushes().total()
+        wait_for_count(lambda: len(pushes()), before + texts_per_kill, "the pushes of a backlog")
         worker.kill_tree()
-        sleep(0.5)  # no worker runs now: these pushes were in flight
-        in_flight += max(1, pushes().total() - at_the_kill)
+        sleep(0.5)  # no worker runs now: pushes that still arrive were in hand
     worker.start(wait=False)
     wait_for_count(lambda: len(pushes()), texts, "the pushes of what is left")
     worker.stop()
@@ -51,29 +46,26 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
         len(set(stored_texts(server.storage))) == len(pushed),
         f"{len(pushed)} of {texts} were pushed",
     )
-    crossed = environment.receiver.crossed
-    require(crossed <= texts / 2, f"{crossed} of {texts} pushes crossed another")
-    require(repeated <= in_flight, f"{repeated} were repeated; {in_flight} were under way at kills")
+    require(repeated <= kills * IN_HAND, f"{kills} kills repeated {repeated} pushes")
     return {
         "texts": texts,
         "kills": kills,
-        "pushes that crossed another": crossed,
-        "pushes under way at the kills, at least one each": in_flight,
         "pushes repeated with the same id": repeated,
+        "allowed for each kill": IN_HAND,
     }
 
 
 CHECK = Check(
     name="backlog_kills",
-    claim="A worker that is killed while it pushes one after the other to a server that answers "
-    "at once leaves at pushed_per_kill one push to be repeated, with the same id.",
+    claim="A worker that is killed while it pushes a backlog repeats only the pushes that it had "
+    "in hand, at most 16 of one destination, with the same id.",
     run=run,
     mutants=(
         Mutant(
-            "services/in_turn.py",
-            "PATIENCE_SECONDS = 0.025",
-            "PATIENCE_SECONDS = 0.0",
-            "nobody waits for the answer to the push before",
+            "services/delivery/worker.py",
+            "SLOTS = 16",
+            "SLOTS = 48",
+            "a worker has more pushes in hand than promised",
         ),
     ),
 )

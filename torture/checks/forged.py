@@ -21,7 +21,7 @@ from services.config import variables
 from services.config.environment import load
 from services.core.errors import ConfigError, InvalidWebhook
 from services.core.messages import Message, WebhookCall
-from services.http import Http
+from services.http.client import Http
 from services.providers.base import Provider, Surroundings
 from services.providers.twilio_signature import signature
 from services.store.database import schema

@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 
 from blueprints.ringotel import webhook_url
 from services.core.messages import Message
-from services.http import NotSent
+from services.http.client import NotSent
 from services.operations.login_throttle import Guesses
 from services.store import devices
 from tests.admin.conftest import PASSWORD, Operator

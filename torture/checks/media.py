@@ -273,9 +273,9 @@ CHECK = Check(
             "the sender's type is believed",
         ),
         Mutant(
-            "services/connections.py",
-            "    body = answer.read(most + 1)\n",
-            "    body = answer.read()\n",
+            "services/http/client.py",
+            "response.raw.read(most + 1, decode_content=True)",
+            "response.raw.read(decode_content=True)",
             "an answer may be as large as it likes",
         ),
         Mutant(

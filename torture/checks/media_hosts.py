@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from time import monotonic, sleep
 
+from services.store.jobs import FILES_WAIT_SECONDS
 from tests.fakes.receiver import Receiver
 from tests.fakes.serving import QuietServer, Serving
 from torture.check import Check, Figures, Mutant, Scale
@@ -228,9 +229,9 @@ CHECK = Check(
     needs=("gcc",),
     mutants=(
         Mutant(
-            "services/connections.py",
-            ".decompress(body, most + 1)",
-            ".decompress(body)",
+            "services/http/client.py",
+            "response.raw.read(most + 1, decode_content=True)",
+            "response.raw.read(decode_content=True)",
             "a file is unpacked whole, however large",
         ),
         Mutant(

@@ -18,7 +18,7 @@ from bench.measured_server import TOKEN
 from services.config import keys, variables
 from services.config.environment import sections
 from services.core.messages import Attachment, Message
-from services.http import Http
+from services.http.client import Http
 from services.providers.base import Surroundings
 from tests import payload_files
 from tests.fakes.bandwidth import Answer, Trouble

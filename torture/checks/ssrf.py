@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from services.core.errors import MediaError
 from services.core.messages import Attachment, Message
-from services.http import Answer, Http
+from services.http.client import Answer, Http
 from tests import payload_files
 from tests.api.conftest import House, Phone
 from torture.check import Check, Figures, Mutant, Scale
@@ -316,19 +316,19 @@ CHECK = Check(
     run=run,
     mutants=(
         Mutant(
-            "services/connections.py",
+            "services/http/public_addresses.py",
             " or (ip.version == 6 and ip not in INTERNET)",
             "",
             "an address of version 6 that is not given out is called",
         ),
         Mutant(
-            "services/connections.py",
+            "services/http/public_addresses.py",
             "if not all(map(is_public, addresses)):",
             "if not any(map(is_public, addresses)):",
             "a name with a public and a private address is called",
         ),
         Mutant(
-            "services/connections.py",
+            "services/http/public_addresses.py",
             "socket.create_connection((address, port), seconds)",
             "socket.create_connection((host, port), seconds)",
             "a name is resolved again after it was looked at",

@@ -16,7 +16,7 @@ from services.config.parsers import url
 from services.config.variables import variable
 from services.core.errors import Kind, PushError
 from services.core.messages import Device, Notice
-from services.http import Answer, NoAnswer, NotSent, TooLarge
+from services.http.client import Answer, NoAnswer, NotSent, TooLarge
 from services.push.address import PushAddress
 from services.push.base import Channel, ChannelContext
 

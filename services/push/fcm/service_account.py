@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from services.config import parsers
 from services.core.errors import Kind, PushError
-from services.http import Http, NoAnswer, NotSent, TooLarge
+from services.http.client import Http, NoAnswer, NotSent, TooLarge
 from services.push.jwt import signed_token
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"

@@ -20,7 +20,7 @@ from services.config.parsers import whole_number
 from services.config.variables import variable
 from services.core.errors import Kind, PushError
 from services.core.messages import Device, Notice
-from services.http import DeadlineExceeded, deadline
+from services.http.deadline import DeadlineExceeded, deadline
 from services.push.base import ChannelContext, ExtensionReachable, InboundText, TwoWayChannel
 from services.push.freeswitch.event_socket import EventSocket, Packet
 from services.push.freeswitch.sip_inbound import parse_event

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from services.core.errors import Kind, PushError
-from services.http import Answer, Http, NoAnswer, NotSent, TooLarge
+from services.http.client import Answer, Http, NoAnswer, NotSent, TooLarge
 
 PAUSE_SECONDS = 60.0  # after a 429 without Retry-After
 MAX_ANSWER_BYTES = 4_000_000  # enough for a long list of users

@@ -12,7 +12,7 @@ from marshmallow import ValidationError, fields, validate
 from services.core.base64url import from_base64url
 from services.core.errors import Kind, PushError
 from services.core.messages import Device, Notice
-from services.http import Answer, NoAnswer, NotSent, TooLarge
+from services.http.client import Answer, NoAnswer, NotSent, TooLarge
 from services.push.address import PushAddress, host_of, origin, origin_matches, validate_web_address
 from services.push.base import Channel, ChannelContext, NoSettings
 from services.push.payload import collapse_key, push_payload, to_json_bytes
