@@ -26,7 +26,7 @@ READABLE = 1  # POLLIN
 # gevent's own ``poll`` starts a watcher and waits for its loop, only to look.
 _poll = monkey.get_original("select", "poll")
 
-# It writes the whole URL, and any secret in it, for each answer with an odd header.
+# urllib3 logs the whole URL, and any secret in it, for each answer with an odd header.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 Connect = Callable[[str, int, float], socket.socket]  # host, port, seconds; may raise OSError
