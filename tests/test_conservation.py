@@ -520,7 +520,7 @@ def test_a_database_that_is_unwell_is_no_breach(
     def away(*_: Any, **__: Any) -> None:
         raise OperationalError("SELECT", None, Exception("gone"))
 
-    monkeypatch.setattr(invariants, "look", away)
+    monkeypatch.setattr(invariants, "check", away)
     with pytest.raises(StorageUnwell):
         gateway.audit.check()
     assert gateway.store.read(invariant_violations.current) == []

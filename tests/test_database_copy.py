@@ -44,7 +44,7 @@ from services.store import (
     statuses,
     workers,
 )
-from services.store.activity import add_up
+from services.store.activity import add_counts
 from services.store.database.schema import activity_pushes, metadata
 from services.store.jobs import Job, JobKind
 from services.store.maintenance import invariant_violations, invariants
@@ -125,7 +125,7 @@ def populate(folder: Path) -> None:
         external_threads.put(tx, "ringotel", ODD, "201", conversation.id, 5)
         strange = WebhookCall("POST", {"user-agent": ODD}, "a=b", BYTES)
         quarantine.add(tx, "sandbox", strange, ODD, BYTES)
-        add_up(tx, activity_pushes, [{"hour": 494_444, "within": 100, "count": 2}])
+        add_counts(tx, activity_pushes, [{"hour": 494_444, "within": 100, "count": 2}])
 
     gateway.store.write(work)
     for words in ({"receipt": replies[1].id, "status": "delivered"}, ["no event"]):

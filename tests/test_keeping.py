@@ -306,7 +306,7 @@ def test_a_person_is_forgotten_and_nobody_else(gateway: Gateway) -> None:
     assert rows(gateway) == {"messages": 2, "conversations": 2, "contacts": 1, "quarantine": 1}
     assert retention.person(gateway, PEER).messages == ()
     seen = gateway.store.read(lambda tx: carrier_events.of(tx, "sandbox"))
-    assert seen[CarrierEventKind.ERROR].words == "4720 … is not in service."
+    assert seen[CarrierEventKind.ERROR].detail == "4720 … is not in service."
     [pause] = gateway.store.read(circuit_breakers.unwell)
     assert pause.reason == "… is odd"
 
