@@ -232,6 +232,7 @@ def traffic(server: Server, gateway: Gateway, answers: list[int]) -> None:
             return
 
 
+@pytest.mark.processes
 def test_the_laws_hold_after_kills(tmp_path: Path, database: str) -> None:
     storage = tmp_path / "storage"
     storage.mkdir()

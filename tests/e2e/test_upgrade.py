@@ -1,4 +1,4 @@
-"""An upgrade from 0.1.0: the storage folder and ``.env`` of a real installation, served as they are.
+"""An upgrade from 0.1.0: storage folder and ``.env`` of a real installation, left as they are.
 
 ``tests/data/installation-0.1.0.tar.gz`` was made by a server of version 0.1.0: two paired phones,
 texts both ways, a file, a text for a number without extension, an unreadable call, and a reply that
