@@ -13,10 +13,11 @@ run: install ## set everything up and serve
 test: $(VENV)/.dev ## every test
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.dev ## formatting, lint, types and the plan of the house
+check: $(VENV)/.dev ## formatting, lint, types and which package may import which
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_code_rules.py
 
 bench: $(VENV)/.dev ## how fast and how large it is, beside the limits of this machine

@@ -17,9 +17,8 @@ from blueprints import (
     sandbox,
     webhooks,
 )
-from services.config.environment import load
 from services.config.logging import configure
-from services.gateway import Gateway
+from services.gateway import Gateway, load_environment
 
 
 def create_app(env: Mapping[str, str]) -> Flask:
@@ -28,7 +27,7 @@ def create_app(env: Mapping[str, str]) -> Flask:
     Raises ``ConfigError`` with everything that is wrong with the environment, ``StorageUnwell``,
     and ``SettingsError`` for Message Settings that cannot be taken over into the database.
     """
-    environment = load(env)
+    environment = load_environment(env)
     configure(environment)
     gateway = Gateway(environment)
     gateway.prepare()

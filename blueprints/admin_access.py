@@ -34,4 +34,4 @@ def is_operator(gateway: Gateway) -> bool:
     if offered is None or offered.type != "basic":
         return False
     password = (offered.password or "") if same(offered.username or "", USER) else ""
-    return gateway.operator.admits(password, address(gateway))
+    return gateway.admin_auth.admits(password, address(gateway))

@@ -16,7 +16,7 @@ from blueprints.admin_access import USER, is_operator
 from blueprints.errors import problem
 from services.core.errors import RequestRefused, StorageUnwell
 from services.gateway import Gateway
-from services.operations import health
+from services.operations.health import Figures
 from services.store.maintenance.invariants import Law
 
 FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP")  # a proxy speaks for somebody else
@@ -35,12 +35,12 @@ def register(app: Flask, gateway: Gateway) -> None:
 
     @door.get("/ready")
     def ready() -> Response:
-        checks = health.checks(gateway)
+        checks = gateway.health.checks()
         well = all(check.ok for check in checks)
         answer: dict[str, Any] = {"ready": well}
         if _is_told_more(gateway):
             answer["checks"] = [asdict(check) for check in checks]
-            answer["warnings"] = [asdict(warned) for warned in health.warnings(gateway)]
+            answer["warnings"] = [asdict(warned) for warned in gateway.health.warnings()]
         response = jsonify(answer)
         response.status_code = 200 if well else 503
         return response
@@ -112,10 +112,10 @@ class _Gauges(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         yield self._checks()
         with suppress(OSError):
-            free = health.free_bytes(self._gateway)
+            free = self._gateway.health.free_bytes()
             yield _gauge("disk_free_bytes", "Free space of the storage folder", free)
         try:
-            known = health.figures(self._gateway)
+            known = self._gateway.health.figures()
         except StorageUnwell:
             return
         yield from _work(known)
@@ -124,12 +124,12 @@ class _Gauges(Collector):
         family = GaugeMetricFamily(
             "textbridge_check_ok", "Checks of /ready: 1 is well", labels=["check"]
         )
-        for check in health.checks(self._gateway):
+        for check in self._gateway.health.checks():
             family.add_metric([check.name], float(check.ok))
         return family
 
 
-def _work(known: health.Figures) -> Iterator[GaugeMetricFamily]:
+def _work(known: Figures) -> Iterator[GaugeMetricFamily]:
     jobs = GaugeMetricFamily(
         "textbridge_jobs", "Jobs that are due, leased or dead", labels=["kind", "state"]
     )

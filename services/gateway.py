@@ -6,7 +6,8 @@ the jobs ask for is done by ``deliver``, which the worker calls.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,8 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from services import providers, push
+from services.config import environment as config
 from services.config.environment import Environment
 from services.config.metrics import WEBHOOKS
 from services.core.errors import (
@@ -51,7 +54,15 @@ from services.messaging.route import Router
 from services.messaging.send_limits import count_received, count_sent, has_sent_too_much
 from services.operations.admin_auth import AdminAuth
 from services.operations.audit import Audit
+from services.operations.carrier_status import CarrierStatus
+from services.operations.health import Health
+from services.operations.login_throttle import PAIRING, PASSWORD, TOKENS, LoginThrottle
+from services.operations.message_query import MessageQuery
+from services.operations.operator_actions import OperatorActions
+from services.operations.restore import Restore
+from services.operations.retention import Retention
 from services.operations.settings_source import left_file, open_settings, take_over
+from services.operations.setup_checklist import SetupChecklist
 from services.providers import PROVIDERS
 from services.providers.base import Provider, Surroundings
 from services.push import CHANNELS
@@ -81,6 +92,11 @@ UPLOAD_SECONDS = 86_400.0
 RECOVER_OVERLAP_SECONDS = 7200.0  # carriers list late what came late
 
 
+def load_environment(env: Mapping[str, str]) -> Environment:
+    """Read the environment with every carrier and channel, see ``config.environment.load``."""
+    return config.load(env, providers.SECTIONS, push.SECTIONS)
+
+
 class Gateway:
     """Textbridge without its doors."""
 
@@ -108,7 +124,26 @@ class Gateway:
         self.noticing = CarrierEventLog(self.store)
         self.pushes = PushDelivery(self)
         self.delivery = Delivery(self)
-        self.operator = AdminAuth(self.store, service.admin_password)
+        self.health = Health(self.store, self.settings, self.media, environment)
+        self.retention = Retention(self.store, self.media, service)
+        self.operator_actions = OperatorActions(self.store, self.routing)
+        self.carrier_status = CarrierStatus(
+            self.store, self.settings, environment.carriers, self.providers
+        )
+        self.setup_checklist = SetupChecklist(
+            self.store, self.settings, self.providers, self.channels, self.carrier_status
+        )
+        self.message_query = MessageQuery(self.store, self.settings, self.country)
+        self.restore = Restore(
+            self.store,
+            self.delivery,
+            storage,
+            self._open_copy,
+            has_bucket=environment.bucket is not None,
+        )
+        self.token_throttle = LoginThrottle(self.store, TOKENS)
+        self.pairing_throttle = LoginThrottle(self.store, PAIRING)
+        self.admin_auth = AdminAuth(LoginThrottle(self.store, PASSWORD), service.admin_password)
 
     def prepare(self) -> None:
         """Bring the database up to date, and Message Settings to where they are kept.
@@ -120,6 +155,17 @@ class Gateway:
         if left is not None:
             take_over(self.settings, left)
         self.settings.look()
+
+    @contextmanager
+    def _open_copy(self, storage: Path) -> Iterator[tuple[Store, Delivery]]:
+        """The store and the delivery of this installation on a copy of its storage folder."""
+        service = replace(self.environment.service, storage_path=storage)
+        copy = Gateway(replace(self.environment, service=service))
+        try:
+            copy.prepare()
+            yield copy.store, copy.delivery
+        finally:
+            copy.close()
 
     def _media_place(self, storage: Path) -> MediaBackend:
         folder, bucket = Folder(storage / "media"), self.environment.bucket

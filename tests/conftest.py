@@ -12,9 +12,8 @@ from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectTimeout
 
-from services.config.environment import load
 from services.connections import Connections, NotConnected
-from services.gateway import Gateway
+from services.gateway import Gateway, load_environment
 from tests.postgres import new_database, programs, running_postgres
 
 NUMBER = "+12025550100"
@@ -103,7 +102,9 @@ def make_gateway(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
         path = tmp_path / "message_settings.json"
         if numbers:
             path.write_text(settings_file(*numbers), encoding="utf-8")
-        gateway = Gateway(load({"APP_ENV": "local", "STORAGE_PATH": str(tmp_path), **env}))
+        gateway = Gateway(
+            load_environment({"APP_ENV": "local", "STORAGE_PATH": str(tmp_path), **env})
+        )
         gateway.prepare()
         opened.append(gateway)
         return gateway

@@ -11,9 +11,9 @@ import pytest
 from click import Command, Group
 from dotenv import dotenv_values
 
-from services.config.environment import load as load_environment
-from services.config.environment import sections
+from blueprints.cli.config import SECTIONS
 from services.config.variables import Variable, load, variables
+from services.gateway import load_environment
 from services.providers import PROVIDERS
 from services.providers.sandbox import Sandbox
 
@@ -25,14 +25,12 @@ TABLE = re.compile(r"(<!-- variables -->\n).*?(<!-- /variables -->)", re.DOTALL)
 
 
 def declared() -> list[Variable]:
-    return [
-        variable for _, prefix, section in sections() for variable in variables(section, prefix)
-    ]
+    return [variable for _, prefix, section in SECTIONS for variable in variables(section, prefix)]
 
 
 def table() -> str:
     lines = []
-    for title, prefix, section in sections():
+    for title, prefix, section in SECTIONS:
         lines += [f"\n**{title}**\n", "| variable | what it is | if unset |", "|---|---|---|"]
         for v in variables(section, prefix):
             unset = f"`{v.default}`" if v.default is not None else "" if v.optional else "required"
@@ -132,7 +130,7 @@ def test_links_between_the_documents_lead_somewhere(page: Path) -> None:
 
 
 def test_loading_a_section_names_every_problem_at_once() -> None:
-    for _, prefix, section in sections():
+    for _, prefix, section in SECTIONS:
         required = [v for v in variables(section, prefix) if v.required]
         _, problems = load(section, prefix, {})
         assert [problem.variable for problem in problems] == [v.name for v in required]

@@ -18,7 +18,7 @@ from services.core.errors import Kind, PushError
 from services.core.messages import Attachment, Device, Message, Status
 from services.gateway import Gateway
 from services.http import Http, NotSent
-from services.operations.login_throttle import Guesses
+from services.operations.login_throttle import Attempts
 from services.push.ringotel.api import Api
 from services.push.ringotel.channel import Ringotel
 from services.store import (
@@ -262,8 +262,8 @@ def test_a_text_over_the_limit_is_refused_in_the_chat(office: Open, ringotel: Fa
 def test_who_guesses_the_key_or_the_address_has_to_wait(
     office: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = Guesses("token", each=((4, 60.0),), all=((100, 60.0),))
-    monkeypatch.setattr("blueprints.api.auth.TOKENS", few)
+    few = Attempts("token", each=((4, 60.0),), all=((100, 60.0),))
+    monkeypatch.setattr("services.gateway.TOKENS", few)
     desk = office()
     event = json.loads(json.dumps(EVENTS["text"]["event"]).replace("@org", ORG))
     assert [desk.post(event, api_key=f"wrong{n}").status_code for n in range(2)] == [401] * 2

@@ -65,7 +65,7 @@ def guard(door: Blueprint, gateway: Gateway) -> None:
         _require_own_site()
         came_from = address(gateway)
         try:
-            is_operator = gateway.operator.admits(request.form.get("password", ""), came_from)
+            is_operator = gateway.admin_auth.admits(request.form.get("password", ""), came_from)
         except RequestRefused as error:
             page = render("sign_in.html", error.status, problem=error.reason)
             page.headers.update(retry_after(error))

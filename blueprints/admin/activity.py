@@ -68,7 +68,7 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
         if name not in SPANS:
             abort(404)
         span = SPANS[name]
-        found = activity_of(gateway, span.steps, span.hours)
+        found = activity_of(gateway.store, span.steps, span.hours)
         shown = [draw(found, span) for draw in (_carriers, _states, _rate, _pushes)]
         return render(
             "activity.html",

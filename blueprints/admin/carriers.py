@@ -5,7 +5,6 @@ from flask import Blueprint, Response, abort
 from blueprints.admin.page import onward, render
 from blueprints.admin.session import tell
 from services.gateway import Gateway
-from services.operations import carrier_status
 from services.providers.sandbox import Sandbox
 
 
@@ -14,11 +13,11 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
 
     @door.get("/carriers", endpoint="carriers")
     def overview() -> Response:
-        return render("carriers.html", carriers=carrier_status.carriers(gateway))
+        return render("carriers.html", carriers=gateway.carrier_status.all())
 
     @door.get("/carriers/<name>", endpoint="carriers_show")
     def show(name: str) -> Response:
-        found = carrier_status.carrier(gateway, name)
+        found = gateway.carrier_status.one(name)
         if found is None:
             abort(404)
         reachable = gateway.environment.service.app_url is not None or name == Sandbox.name
@@ -29,7 +28,7 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
         provider = gateway.providers.get(name)
         if provider is None:
             abort(404)
-        found = carrier_status.check(gateway, provider)
+        found = gateway.carrier_status.check(provider)
         if all(finding.ok for finding in found):
             tell(f"{provider.title} takes the credentials.")
         else:

@@ -11,7 +11,7 @@ from blueprints.admin.page import onward, render
 from blueprints.admin.session import tell
 from blueprints.admin.states import KINDS
 from services.gateway import Gateway
-from services.operations import operator_actions, timeline
+from services.operations import timeline
 from services.store import dead_letters
 from services.store.jobs import JobKind
 
@@ -47,7 +47,7 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
         kind = _kind(request.form.get("kind", ""))
         if kind is None:
             abort(404)
-        done, left = operator_actions.retry_all(gateway, kind)
+        done, left = gateway.operator_actions.retry_all(kind)
         said = f"{counted(done, *KINDS[kind][1:])} will be tried again now."
         if left:
             said += (

@@ -11,7 +11,7 @@ from blueprints.admin.session import house, tell
 from services.core.messages import Attachment, Status
 from services.gateway import Gateway
 from services.media.kinds import safe_inline
-from services.operations import operator_actions, timeline
+from services.operations import timeline
 from services.store.jobs import JobKind
 
 
@@ -20,14 +20,14 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
 
     @door.get("/messages/<uuid:message_id>")
     def messages_show(message_id: object) -> Response:
-        known = timeline.story(gateway, str(message_id))
+        known = timeline.story(gateway.store, str(message_id))
         message = known.message
         setting = gateway.settings.for_number(message.number)
         return render(
             "message.html",
             message=message,
             names=known.names,
-            steps=timeline.steps(gateway, known),
+            steps=timeline.steps(gateway.settings, known),
             carrier=timeline.CARRIERS.get(message.provider, message.provider),
             dead=[job for job in known.dead if not _is_in_doubt(message.status, job.kind)],
             in_doubt=message.status is Status.UNKNOWN,
@@ -39,7 +39,7 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
     @door.post("/messages/<uuid:message_id>/retry")
     def messages_retry(message_id: object) -> Response:
         job_id = number_in(request.form.get("job"))
-        revived = operator_actions.retry(gateway, str(message_id), job_id=job_id)
+        revived = gateway.operator_actions.retry(str(message_id), job_id=job_id)
         if revived:
             tell(f"{counted(len(revived), 'part')} of it will be tried again now.")
         else:
@@ -50,10 +50,10 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
     def messages_settle(message_id: object) -> Response:
         way = request.form.get("as")
         if way == "sent":
-            operator_actions.settle_as_sent(gateway, str(message_id))
+            gateway.operator_actions.settle_as_sent(str(message_id))
             tell("Noted: it was sent.")
         elif way == "again":
-            operator_actions.send_again(gateway, str(message_id))
+            gateway.operator_actions.send_again(str(message_id))
             tell("It is sent again.")
         else:
             abort(404)

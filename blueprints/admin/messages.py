@@ -16,10 +16,9 @@ from services.core.errors import RequestRefused
 from services.core.messages import Message
 from services.gateway import Gateway
 from services.operations.export import as_csv, as_json
-from services.operations.message_query import FIELDS, UNROUTED, Field, asked, everything
+from services.operations.message_query import FIELDS, UNROUTED, Field
 from services.providers import PROVIDERS
 from services.store import contacts
-from services.store.search import message_filter
 from services.store.search.message_filter import Found, MessageFilter
 
 ROWS = 50
@@ -37,9 +36,8 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
         before = number_in(request.args.get("before"))
         found, problem = Found([]), None
         try:
-            wanted = asked(gateway, words)
-            look = partial(message_filter.page, wanted=wanted, limit=ROWS, before=before)
-            found = gateway.store.read(look)
+            wanted = gateway.message_query.parse(words)
+            found = gateway.message_query.page(wanted, ROWS, before)
         except RequestRefused as error:
             problem = error
         rest: dict[str, Any] = {name: word for name, word in words.items() if word}
@@ -65,7 +63,7 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
 
     @door.get("/messages/export.<any(csv, json):form>")
     def messages_export(form: str) -> Response:
-        wanted = asked(gateway, _words())
+        wanted = gateway.message_query.parse(_words())
         kind = "text/csv" if form == "csv" else "application/json"
         answer = Response(
             stream_with_context(_pieces(wanted, form)), content_type=f"{kind}; charset=utf-8"
@@ -81,8 +79,8 @@ def beginning(text: str) -> str:
 
 
 def _pieces(wanted: MessageFilter, form: str) -> Iterator[str]:
-    found = everything(house(), wanted)
-    return as_csv(found) if form == "csv" else as_json(house(), found)
+    found = house().message_query.everything(wanted)
+    return as_csv(found) if form == "csv" else as_json(found, house().media.link)
 
 
 def _words() -> dict[Field, str]:

@@ -9,7 +9,7 @@ from blueprints.admin.page import onward, render
 from blueprints.admin.session import tell
 from services.core.errors import RequestRefused
 from services.gateway import Gateway
-from services.operations import operator_actions, timeline
+from services.operations import timeline
 from services.store import quarantine
 
 ROWS = 50
@@ -61,7 +61,7 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
 
     @door.post("/messages/quarantine/<int:call_id>/drop")
     def messages_drop(call_id: int) -> Response:
-        operator_actions.drop(gateway, _stored(call_id))
+        gateway.operator_actions.drop(_stored(call_id))
         tell("Dropped.")
         return onward(HERE)
 

@@ -9,9 +9,7 @@ from blueprints.admin.session import tell
 from blueprints.cli.server import reread
 from services.core.errors import StorageUnwell
 from services.gateway import Gateway
-from services.operations import health
-from services.operations.carrier_status import carriers
-from services.operations.setup_checklist import Stage, Step, journey
+from services.operations.setup_checklist import Stage, Step
 from services.operations.statistics import activity_of
 from services.providers.sandbox import Sandbox
 
@@ -48,9 +46,9 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
     @door.get("/")
     def start() -> Response:
         try:
-            steps = journey(gateway)
-            known = [one for one in carriers(gateway) if one.is_on]
-            today = activity_of(gateway, steps=24).total
+            steps = gateway.setup_checklist.steps()
+            known = [one for one in gateway.carrier_status.all() if one.is_on]
+            today = activity_of(gateway.store, steps=24).total
         except StorageUnwell:  # the first of the troubles says so
             steps, known, today = [], [], None
         coming = next((step for step in steps if not step.done), None)
@@ -72,12 +70,12 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
 
 
 def _troubles(gateway: Gateway) -> list[Trouble]:
-    checks = [check for check in health.checks(gateway) if not check.ok]
+    checks = [check for check in gateway.health.checks() if not check.ok]
     return [
         *(Trouble(check.reason, True, _remedy(check.name)) for check in checks),
         *(
             Trouble(warned.reason, False, _remedy(warned.name, warned.about))
-            for warned in health.warnings(gateway)
+            for warned in gateway.health.warnings()
         ),
     ]
 

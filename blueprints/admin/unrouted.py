@@ -8,7 +8,7 @@ from blueprints.admin.formats import counted
 from blueprints.admin.page import onward, render
 from blueprints.admin.session import house, tell
 from services.gateway import Gateway
-from services.operations import operator_actions
+from services.operations.operator_actions import why_unrouted
 from services.store import unrouted
 from services.store.unrouted import Waiting
 
@@ -32,11 +32,11 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
 
     @door.post("/messages/unrouted")
     def messages_deliver_unrouted() -> Response:
-        count = operator_actions.deliver_waiting(gateway)
+        count = gateway.operator_actions.deliver_waiting()
         tell(f"{counted(count, 'message')} delivered.")
         return onward("admin.messages_unrouted")
 
 
 def _row(waiting: Waiting) -> Row:
-    why = operator_actions.why_unrouted(house(), waiting.number)
-    return Row(waiting, why, house().settings.for_number(waiting.number) is None)
+    setting = house().settings.for_number(waiting.number)
+    return Row(waiting, why_unrouted(setting), setting is None)

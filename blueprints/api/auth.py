@@ -23,7 +23,6 @@ from services.core.errors import StorageUnwell
 from services.core.messages import Device
 from services.gateway import Gateway
 from services.message_settings import NumberSetting
-from services.operations.login_throttle import TOKENS
 from services.providers.base import same
 from services.store import devices
 
@@ -124,7 +123,7 @@ def count_wrong(gateway: Gateway) -> None:
     else out by failing. A full disk changes nothing about a refusal.
     """
     with suppress(StorageUnwell):
-        TOKENS.spend(gateway.store, address(gateway))
+        gateway.token_throttle.spend(address(gateway))
 
 
 CHECKS: dict[Auth, Callable[[Gateway], Device]] = {

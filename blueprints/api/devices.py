@@ -20,7 +20,6 @@ from blueprints.webhooks import address
 from services.core.errors import RequestRefused
 from services.core.messages import Device, rfc3339
 from services.core.quiet_hours import QuietHours
-from services.operations.login_throttle import PAIRING
 from services.store import devices
 
 door = Door("devices", "Pairing, and the devices of the extension")
@@ -36,7 +35,7 @@ def pair(asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
     device is revoked.
     """
     calls_from = address(house())
-    PAIRING.spend(house().store, calls_from)
+    house().pairing_throttle.spend(calls_from)
     wanted = asked["device"]
     platform = f"{wanted['platform']} {wanted['app_version']}".strip()
 
@@ -52,7 +51,7 @@ def pair(asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
         return devices.add(tx, extension, wanted["name"], platform=platform)
 
     device, token = house().store.write(work)
-    PAIRING.forget(house().store, calls_from)
+    house().pairing_throttle.forget(calls_from)
     return {"device_id": device.id, "token": token, "extension": device.extension}, 201
 
 

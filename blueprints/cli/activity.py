@@ -25,7 +25,11 @@ def activity(hours: int | None, days: int | None, as_json: bool) -> None:
     """
     if hours is not None and days is not None:
         raise click.UsageError("Give either --hours or --days.")
-    found = activity_of(gateway(), days, 24) if days else activity_of(gateway(), hours or 24)
+    found = (
+        activity_of(gateway().store, days, 24)
+        if days
+        else activity_of(gateway().store, hours or 24)
+    )
     if as_json:
         document(_document(found))
         return

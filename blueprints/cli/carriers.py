@@ -15,7 +15,6 @@ from blueprints.cli.terminal import (
     stamp,
     table,
 )
-from services.operations.carrier_status import check as ask
 from services.providers import PROVIDERS
 from services.store import circuit_breakers
 
@@ -29,7 +28,10 @@ def check(as_json: bool) -> None:
 
     Exit code 1 if anything is to be mended.
     """
-    found = {name: ask(gateway(), provider) for name, provider in gateway().providers.items()}
+    found = {
+        name: gateway().carrier_status.check(provider)
+        for name, provider in gateway().providers.items()
+    }
     if as_json:
         document({name: [asdict(finding) for finding in each] for name, each in found.items()})
     else:

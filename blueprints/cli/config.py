@@ -10,12 +10,15 @@ from blueprints.cli.config_warnings import findings
 from blueprints.cli.server import reread
 from blueprints.cli.settings import tell_of_left_file
 from blueprints.cli.terminal import Group, document, gateway, harmless, json_option
+from services import providers, push
 from services.config import variables
 from services.config.environment import BUCKET, SENDING, Environment, sections
 from services.config.variables import Variable
 from services.providers import PROVIDERS
 from services.providers.sandbox import Sandbox
 from services.push import CHANNELS
+
+SECTIONS = tuple(sections(providers.SECTIONS, push.SECTIONS))
 
 group = Group("config", help="See and check the settings in .env, and apply a change.")
 
@@ -88,7 +91,7 @@ def _in_force(environment: Environment) -> dict[str, Any]:
 def _shown(environment: Environment) -> Iterator[tuple[str, str]]:
     """Every variable in force with its value as it may be shown."""
     on = _in_force(environment)
-    for _, prefix, _ in sections():
+    for _, prefix, _ in SECTIONS:
         if prefix in on:
             for variable, value in variables.described(on[prefix], prefix):
                 yield variable.name, value
@@ -97,7 +100,7 @@ def _shown(environment: Environment) -> Iterator[tuple[str, str]]:
 def _off(environment: Environment) -> Iterator[tuple[str, list[str]]]:
     """The title of every section that is off, with the variables that would turn it on."""
     on = _in_force(environment)
-    for title, prefix, section in sections():
+    for title, prefix, section in SECTIONS:
         if prefix not in on:
             yield title, [v.name for v in variables.variables(section, prefix) if _turns_on(v)]
 
@@ -108,7 +111,7 @@ def _turns_on(variable: Variable) -> bool:
 
 def _print_sections(environment: Environment) -> None:
     on = _in_force(environment)
-    for title, prefix, _ in sections():
+    for title, prefix, _ in SECTIONS:
         if prefix in on:
             click.echo(title)
             for variable, value in variables.described(on[prefix], prefix):

@@ -49,7 +49,7 @@ def chosen(function: Callable[..., None]) -> Callable[..., None]:
     @wraps(function)
     def command(**given: Any) -> None:
         words = {name: given.pop(name) or "" for name in message_query.FIELDS}
-        function(wanted=message_query.asked(gateway(), words), **given)
+        function(wanted=gateway().message_query.parse(words), **given)
 
     for option in reversed(OPTIONS):
         command = option(command)

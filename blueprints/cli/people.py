@@ -12,7 +12,6 @@ from blueprints.cli.terminal import Group, document, facts, gateway, json_option
 from services.core.errors import MediaError, NumberError, RequestRefused
 from services.core.messages import Attachment, Message, message_object
 from services.core.phone_numbers import peer
-from services.operations import retention
 from services.operations.retention import Person
 from services.store import contacts, messages, quarantine
 
@@ -30,7 +29,7 @@ def export(number: str, folder: Path) -> None:
     Of group conversations it has what this person wrote.
     """
     them = _peer(number)
-    known = retention.person(gateway(), them)
+    known = gateway().retention.person(them)
     folder.mkdir(mode=0o700, parents=True)
     told = []
     for seq in known.messages:
@@ -71,7 +70,7 @@ def forget(number: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     had to stay because it is still being delivered.
     """
     them = _peer(number)
-    known = retention.person(gateway(), them)
+    known = gateway().retention.person(them)
     if as_json:
         document(_counts(them, known))
     else:
@@ -81,10 +80,10 @@ def forget(number: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     if not yes:
         click.confirm("Delete this for good?", abort=True, err=True)
     young = _young(known)
-    removed = retention.forget(gateway(), them, known)
+    removed = gateway().retention.forget(them, known)
     click.echo(f"{removed} messages were deleted.", err=True)
     _warn(young)
-    left = len(retention.person(gateway(), them).messages)
+    left = len(gateway().retention.person(them).messages)
     if left:
         note(f"{left} messages are still being delivered and stay: run this again in a while.")
         raise SystemExit(1)

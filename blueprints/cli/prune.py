@@ -7,8 +7,7 @@ from dataclasses import asdict
 import click
 
 from blueprints.cli.terminal import command, document, facts, gateway, json_option, moment
-from services.operations import retention
-from services.operations.retention import Ages
+from services.operations.retention import DAY, PAUSE_SECONDS, Ages
 from services.store.maintenance.pruning import Outdated
 
 _DAYS = re.compile(r"([0-9]{1,5})d?", re.ASCII)
@@ -37,7 +36,7 @@ def prune(
     the same by itself. What something is still to be done for stays.
     """
     ages = _ages(older_than, media_older_than)
-    found = retention.outdated(gateway(), ages)
+    found = gateway().retention.outdated(ages)
     if as_json:
         document(asdict(found))
     else:
@@ -46,14 +45,14 @@ def prune(
         return
     if not yes:
         click.confirm("Delete this for good?", abort=True, err=True)
-    while retention.prune(gateway(), ages):
-        time.sleep(retention.PAUSE_SECONDS)
+    while gateway().retention.prune(ages):
+        time.sleep(PAUSE_SECONDS)
     click.echo("Deleted.", err=True)
 
 
 def _ages(messages: int | None, files: int | None) -> Ages:
     if messages is None and files is None:
-        ages = retention.ages(gateway())
+        ages = gateway().retention.ages()
         if ages == Ages():
             raise click.UsageError(
                 "Say --older-than or --media-older-than, or set KEEP_MESSAGES_DAYS or "
@@ -62,8 +61,8 @@ def _ages(messages: int | None, files: int | None) -> Ages:
         return ages
     now = time.time()
     return Ages(
-        None if messages is None else now - messages * retention.DAY,
-        None if files is None else now - files * retention.DAY,
+        None if messages is None else now - messages * DAY,
+        None if files is None else now - files * DAY,
     )
 
 

@@ -17,7 +17,6 @@ from blueprints.cli.terminal import (
     table,
 )
 from services.core.errors import RequestRefused
-from services.operations import operator_actions
 from services.store import quarantine
 
 group = Group("quarantine", help="Webhooks that could not be read.")
@@ -85,7 +84,7 @@ def drop(call_id: int, yes: bool) -> None:
     """Forget call ID for good: what it said is lost."""
     if not yes:
         click.confirm(f"Forget call {call_id} for good?", abort=True)
-    operator_actions.drop(gateway(), call_id)
+    gateway().operator_actions.drop(call_id)
     click.echo(f"{call_id}: dropped.")
 
 

@@ -6,7 +6,7 @@ import click
 
 from blueprints.cli.server import alone
 from blueprints.cli.terminal import command, gateway, note
-from services.operations.restore import Restored, restore, restore_beside
+from services.operations.restore import Restored
 from services.store.maintenance.backup import is_embedded
 
 
@@ -26,7 +26,11 @@ def put_back(folder: Path, yes: bool) -> None:
     if not embedded and not yes:
         click.confirm("Has pg_restore just put the database back?", abort=True, err=True)
     with alone(storage):
-        made = restore(house, folder) if embedded else restore_beside(house, folder)
+        made = (
+            house.restore.into_sqlite(folder)
+            if embedded
+            else house.restore.beside_postgresql(folder)
+        )
     _tell(made)
     if house.environment.bucket is not None:
         note("The attachments in the bucket are as they were: they are in no backup.")

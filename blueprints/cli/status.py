@@ -5,8 +5,6 @@ from dataclasses import asdict
 import click
 
 from blueprints.cli.terminal import command, document, gateway, harmless, json_option
-from services.operations import health
-from services.operations.setup_checklist import journey
 
 
 @command("status")
@@ -16,9 +14,9 @@ def status(as_json: bool) -> None:
 
     The same as on the start page of /admin.
     """
-    checks = [check for check in health.checks(gateway()) if not check.ok]
-    warnings = health.warnings(gateway())
-    steps = journey(gateway())
+    checks = [check for check in gateway().health.checks() if not check.ok]
+    warnings = gateway().health.warnings()
+    steps = gateway().setup_checklist.steps()
     if as_json:
         document(
             {

@@ -1,4 +1,4 @@
-"""What each process counts; the door ``/metrics`` adds what the database knows."""
+"""Prometheus counters of each process; ``/metrics`` adds what the database knows."""
 
 from prometheus_client import Counter, Histogram
 

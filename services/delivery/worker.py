@@ -129,7 +129,7 @@ class Worker:
             self._next_count = now + COUNT_SECONDS
             self._counted = rung
             self._in_hand["count"] += 1
-            self._pool.spawn(self._aside, "count", partial(statistics.count, self._gateway))
+            self._pool.spawn(self._aside, "count", partial(statistics.count, self._gateway.store))
         if now >= self._next_recovery and not self._in_hand["recover"]:
             self._next_recovery = now + RECOVERY_SECONDS
             self._in_hand["recover"] += 1
@@ -227,7 +227,7 @@ class Worker:
 
     def _prune(self) -> None:
         """A batch of what is kept no longer; the next follows soon where there may be more."""
-        if retention.prune(self._gateway, retention.ages(self._gateway)):
+        if self._gateway.retention.prune(self._gateway.retention.ages()):
             self._next_prune = time.monotonic() + retention.PAUSE_SECONDS
 
     def _listen(self, listening: InboundChannel) -> None:

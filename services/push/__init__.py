@@ -1,5 +1,6 @@
-"""Push channels: one file each, one line here."""
+"""Registry of the push channels: one module or package each, one line here."""
 
+from services.config.environment import Section
 from services.push.acrobits.channel import Acrobits
 from services.push.base import Channel
 from services.push.fcm.channel import Fcm
@@ -20,3 +21,4 @@ CHANNELS: tuple[type[Channel], ...] = (
     SignedWebhook,
     FreeSwitch,
 )
+SECTIONS = tuple(Section(each.name, each.title, each.prefix, each.Settings) for each in CHANNELS)

@@ -22,7 +22,7 @@ from werkzeug.test import TestResponse
 from blueprints.ringotel import webhook_url
 from services.core.messages import Message
 from services.http import NotSent
-from services.operations.login_throttle import Guesses
+from services.operations.login_throttle import LoginThrottle
 from services.store import devices
 from tests.admin.conftest import PASSWORD, Operator
 from tests.api.conftest import API, House, Phone
@@ -232,7 +232,7 @@ def _reach_nobody(house: House) -> None:
 
 def run(ground: Ground, scale: Scale) -> Figures:
     """Everybody at every door; then 202 with everything of 201's."""
-    ground.enter(patch.object(Guesses, "spend"))  # or most would only be told to wait
+    ground.enter(patch.object(LoginThrottle, "spend"))  # or most would only be told to wait
     scene = Scene(ground, scale.pick(12, 1_000))
     rules = _rules(scene.house.app)
     desk = _rules(open_house(ground, name="desk").app)
