@@ -1,4 +1,4 @@
-"""The table of Message Settings: searched, sorted, and cut into pages by the rows at their ends."""
+"""Table of Message Settings: searched, sorted, and cut into pages by the rows at their ends."""
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Response, request, url_for
+from flask import Response, request, url_for
 
-from blueprints.admin.page import render
-from blueprints.admin.session import house
-from blueprints.admin.settings_form import carriers
+from blueprints.admin.page import Pages
+from blueprints.admin.settings_form import SettingsForm
 from services.core.errors import SettingsConflict, SettingsError
 from services.core.messages import clean
-from services.message_settings import NumberSetting
+from services.message_settings import MessageSettings, NumberSetting
 from services.message_settings.search import found
 from services.message_settings.typed import texts
 
@@ -23,47 +22,47 @@ VIEW = ("q", "carrier", "sort", "down", "after", "before")
 Key = tuple[str, str]
 
 
-def open_pages(door: Blueprint) -> None:
-    """Open ``/admin/message-settings``."""
+class SettingsTable:
+    """Shows the table of numbers."""
 
-    @door.get("/message-settings")
-    def settings() -> Response:
-        return show(request.args)
+    def __init__(self, pages: Pages, settings: MessageSettings, form: SettingsForm) -> None:
+        self._pages = pages
+        self._settings = settings
+        self._form = form
 
-
-def show(asked: Mapping[str, str], told: SettingsError | None = None) -> Response:
-    """The table; ``told`` is why a change was not made, then what was chosen stays chosen."""
-    asked = view(asked)
-    settings = house().settings
-    settings.look()
-    generation = settings.generation  # before the entries: at worst it is refused as too old
-    entries = settings.all()
-    listed = _listed(entries, asked)
-    kept = {name: asked[name] for name in VIEW[:4] if name in asked}
-    configured = dict(carriers())
-    page = {
-        **listed,
-        "kept": kept,
-        "asked": asked,
-        "sorts": {name: _sort_link(kept, name) for name in SORTS},
-        "sorted_by": _sort(asked),
-        "total": len(entries),
-        "generation": generation,
-        "configured": configured,
-        "carriers": carriers(),
-        "used_carriers": sorted({entry.carrier for entry in entries}),
-        "strays": Counter(e.carrier for e in entries if e.carrier not in configured),
-        "problem": settings.problem,
-        "remedy": settings.remedy,
-        "told": told,
-        "chosen": set(request.form.getlist("number")),
-        "form": {name: clean(value) for name, value in request.form.items()},
-    }
-    status = HTTPStatus.OK
-    if told is not None:
-        clash = isinstance(told, SettingsConflict)
-        status = HTTPStatus.CONFLICT if clash else HTTPStatus.UNPROCESSABLE_ENTITY
-    return render("settings.html", status, **page)
+    def show(self, asked: Mapping[str, str], told: SettingsError | None = None) -> Response:
+        """The table; ``told`` is why a change was not made, then what was chosen stays chosen."""
+        asked = view(asked)
+        settings = self._settings
+        settings.look()
+        generation = settings.generation  # before the entries: at worst it is refused as too old
+        entries = settings.all()
+        listed = _listed(entries, asked)
+        kept = {name: asked[name] for name in VIEW[:4] if name in asked}
+        configured = dict(self._form.carriers())
+        page = {
+            **listed,
+            "kept": kept,
+            "asked": asked,
+            "sorts": {name: _sort_link(kept, name) for name in SORTS},
+            "sorted_by": _sort(asked),
+            "total": len(entries),
+            "generation": generation,
+            "configured": configured,
+            "carriers": self._form.carriers(),
+            "used_carriers": sorted({entry.carrier for entry in entries}),
+            "strays": Counter(e.carrier for e in entries if e.carrier not in configured),
+            "problem": settings.problem,
+            "remedy": settings.remedy,
+            "told": told,
+            "chosen": set(request.form.getlist("number")),
+            "form": {name: clean(value) for name, value in request.form.items()},
+        }
+        status = HTTPStatus.OK
+        if told is not None:
+            clash = isinstance(told, SettingsConflict)
+            status = HTTPStatus.CONFLICT if clash else HTTPStatus.UNPROCESSABLE_ENTITY
+        return self._pages.render("settings.html", status, **page)
 
 
 def view(asked: Mapping[str, str]) -> dict[str, str]:

@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from blueprints.cli.config_warnings import findings
+from blueprints.cli.parts import parts
 from blueprints.cli.server import reread
 from blueprints.cli.settings import tell_of_left_file
-from blueprints.cli.terminal import Group, document, gateway, harmless, json_option
+from blueprints.cli.terminal import Group, document, harmless, json_option
 from services import providers, push
 from services.config import variables
 from services.config.environment import BUCKET, SENDING, Environment, sections
@@ -32,8 +33,8 @@ def check(as_json: bool) -> None:
     and which variables would turn on the others. A bucket for attachments is tried out. Exit code 1
     if anything should be mended.
     """
-    environment = gateway().environment
-    problems = findings(gateway())
+    environment = parts().environment
+    problems = findings(environment, parts().settings, parts().providers, parts().media)
     if as_json:
         document(
             {
@@ -56,7 +57,7 @@ def check(as_json: bool) -> None:
 @json_option
 def show(as_json: bool) -> None:
     """Print the variables in force as NAME=value, secrets hidden."""
-    shown = dict(_shown(gateway().environment))
+    shown = dict(_shown(parts().environment))
     if as_json:
         document(shown)
         return
@@ -67,7 +68,7 @@ def show(as_json: bool) -> None:
 @group.command()
 def reload() -> None:
     """Make the running server read .env again, without dropping a request."""
-    pid = reread(gateway().environment.service.storage_path.resolve())
+    pid = reread(parts().environment.service.storage_path.resolve())
     click.echo(f"The server (process {pid}) reads .env again and renews its workers.")
 
 

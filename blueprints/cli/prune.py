@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 import click
 
-from blueprints.cli.terminal import command, document, facts, gateway, json_option, moment
+from blueprints.cli.parts import parts
+from blueprints.cli.terminal import command, document, facts, json_option, moment
 from services.operations.retention import DAY, PAUSE_SECONDS, Ages
 from services.store.maintenance.pruning import Outdated
 
@@ -36,7 +37,7 @@ def prune(
     the same by itself. What something is still to be done for stays.
     """
     ages = _ages(older_than, media_older_than)
-    found = gateway().retention.outdated(ages)
+    found = parts().retention.outdated(ages)
     if as_json:
         document(asdict(found))
     else:
@@ -45,14 +46,14 @@ def prune(
         return
     if not yes:
         click.confirm("Delete this for good?", abort=True, err=True)
-    while gateway().retention.prune(ages):
+    while parts().retention.prune(ages):
         time.sleep(PAUSE_SECONDS)
     click.echo("Deleted.", err=True)
 
 
 def _ages(messages: int | None, files: int | None) -> Ages:
     if messages is None and files is None:
-        ages = gateway().retention.ages()
+        ages = parts().retention.ages()
         if ages == Ages():
             raise click.UsageError(
                 "Say --older-than or --media-older-than, or set KEEP_MESSAGES_DAYS or "

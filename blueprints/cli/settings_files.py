@@ -6,7 +6,8 @@ from typing import BinaryIO
 
 import click
 
-from blueprints.cli.terminal import command, document, gateway, json_option, note, table
+from blueprints.cli.parts import parts
+from blueprints.cli.terminal import command, document, json_option, note, table
 from services.core.errors import SettingsError
 from services.message_settings import sheet
 from services.message_settings.imports import Line, Plan, plan, take_in
@@ -21,7 +22,7 @@ csv_option = click.option(
 @csv_option
 def export(file: BinaryIO, as_csv: bool) -> None:
     """Write the whole document to a new FILE (-: standard output), as to edit it by hand."""
-    settings = gateway().settings
+    settings = parts().settings
     file.write(sheet.written(settings.all()) if as_csv else settings.document())
     if as_csv and settings.problem is not None:
         note(f"{settings.problem} These are the last good settings.")
@@ -41,7 +42,7 @@ def take(file: BinaryIO, as_csv: bool, dry_run: bool, as_json: bool) -> None:
     """
     try:
         if as_csv:
-            _take_sheet(plan(gateway().settings, file.read(sheet.MOST_BYTES + 1)), dry_run, as_json)
+            _take_sheet(plan(parts().settings, file.read(sheet.MOST_BYTES + 1)), dry_run, as_json)
         else:
             _take_document(file.read(), dry_run, as_json)
     except SettingsError as error:
@@ -49,7 +50,7 @@ def take(file: BinaryIO, as_csv: bool, dry_run: bool, as_json: bool) -> None:
 
 
 def _take_document(content: bytes, dry_run: bool, as_json: bool) -> None:
-    settings = gateway().settings
+    settings = parts().settings
     count = len(json.loads(settings.checked(content))["numbers"])
     if not dry_run:
         settings.put_document(content)
@@ -64,7 +65,7 @@ def _take_document(content: bytes, dry_run: bool, as_json: bool) -> None:
 def _take_sheet(planned: Plan, dry_run: bool, as_json: bool) -> None:
     refused = planned.counts["refused"]
     if not dry_run and not refused:
-        take_in(gateway().settings, planned)
+        take_in(parts().settings, planned)
     if as_json:
         document(
             {

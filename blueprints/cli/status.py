@@ -4,7 +4,8 @@ from dataclasses import asdict
 
 import click
 
-from blueprints.cli.terminal import command, document, gateway, harmless, json_option
+from blueprints.cli.parts import parts
+from blueprints.cli.terminal import command, document, harmless, json_option
 
 
 @command("status")
@@ -14,9 +15,9 @@ def status(as_json: bool) -> None:
 
     The same as on the start page of /admin.
     """
-    checks = [check for check in gateway().health.checks() if not check.ok]
-    warnings = gateway().health.warnings()
-    steps = gateway().setup_checklist.steps()
+    checks = [check for check in parts().health.checks() if not check.ok]
+    warnings = parts().health.warnings()
+    steps = parts().setup_checklist.steps()
     if as_json:
         document(
             {

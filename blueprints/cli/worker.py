@@ -6,7 +6,8 @@ from threading import Event
 import click
 import gevent
 
-from blueprints.cli.terminal import command, gateway
+from blueprints.cli.parts import parts
+from blueprints.cli.terminal import command
 from services.delivery.worker import run
 
 
@@ -22,6 +23,6 @@ def worker() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, told.set)
     click.echo("The delivery worker runs. Ctrl-C ends it.", err=True)
-    run(gateway(), alive=lambda: not told.is_set(), beat=lambda: None)
-    gateway().close()
+    run(parts(), alive=lambda: not told.is_set(), beat=lambda: None)
+    parts().close()
     click.echo("The delivery worker has ended.", err=True)
