@@ -68,7 +68,6 @@ from prometheus_client.multiprocess import mark_process_dead
 
 import app  # noqa: F401 - once, before the fork: the processes share what it loads
 from services.store.database.store import Store
-from services.delivery.worker import run
 
 bind = f"{_service.host}:{_service.port}"
 workers = _service.web_concurrency + _service.delivery_worker
@@ -143,7 +142,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         gc.freeze()  # what is there from the start on is not looked through again and again
         gevent.spawn(self._watch, gateway)
         if self.delivers:
-            run(gateway, alive=lambda: self.alive, beat=self.notify)
+            gateway.new_worker().run(alive=lambda: self.alive, beat=self.notify)
         else:
             super().run()
         gateway.close()

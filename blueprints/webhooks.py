@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from flask import Blueprint, Response, request
-from services.messaging.receive import Receiver
 
 from blueprints.client_address import client_address
 from blueprints.errors import problem
@@ -11,6 +10,7 @@ from blueprints.request_body import whole_body
 from services.config.parsers import Network
 from services.core.errors import InvalidWebhook
 from services.core.messages import WebhookCall
+from services.messaging.receive import Receiver
 from services.providers.base import Provider
 
 

@@ -1,45 +1,24 @@
-"""The service on one page: take in, answer, deliver.
+"""The composition root: builds every part of the service from its configuration and holds it."""
 
-Inbound:  ``receive`` → verify → parse → one transaction with the message and its jobs, which
-``Routing`` names → the carrier's acknowledgement. Outbound: ``reply`` → one transaction → 202. What
-the jobs ask for is done by ``deliver``, which the worker calls.
-"""
-
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import structlog
-from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
-
 from services import providers, push
-from services.config import environment as config
-from services.config.environment import Environment
-from services.config.metrics import WEBHOOKS
-from services.core.errors import (
-    InvalidWebhook,
-    NumberError,
-    RequestRefused,
-    SendError,
-    StorageUnwell,
-)
-from services.core.messages import (
-    Ack,
-    Attachment,
-    DeliveryStatus,
-    Device,
-    Message,
-    Parsed,
-    Unreadable,
-    WebhookCall,
-)
-from services.core.phone_numbers import e164, peer
-from services.delivery.delivery import MEDIA_BYTES, Delivery
+from services.config.environment import Environment, load
+from services.delivery.completion_journal import CompletionJournal
+from services.delivery.delivery import Delivery
+from services.delivery.email_delivery import EmailDelivery
+from services.delivery.fetch_media import MediaFetcher
+from services.delivery.leasing import Leasing
+from services.delivery.outcome import Outcomes
+from services.delivery.periodic_tasks import PeriodicTask
 from services.delivery.push_delivery import PushDelivery
+from services.delivery.reconcile import Reconciler
+from services.delivery.send import Sender
+from services.delivery.worker import Worker
 from services.http import Http
 from services.mail.mailer import Mailer
 from services.media.backend import MediaBackend
@@ -49,9 +28,14 @@ from services.media.links import Links
 from services.media.media_store import MediaStore
 from services.media.s3 import S3
 from services.messaging.carrier_event_log import CarrierEventLog
-from services.messaging.compose import Reply, compose
+from services.messaging.compose import Composer
+from services.messaging.process import Processor
+from services.messaging.receive import Receiver
+from services.messaging.recover import Recovery
 from services.messaging.route import Router
-from services.messaging.send_limits import count_received, count_sent, has_sent_too_much
+from services.messaging.send_limits import SendLimits
+from services.messaging.uploads import Uploads
+from services.operations import housekeeping, retention, statistics
 from services.operations.admin_auth import AdminAuth
 from services.operations.audit import Audit
 from services.operations.carrier_status import CarrierStatus
@@ -67,38 +51,21 @@ from services.providers import PROVIDERS
 from services.providers.base import Provider, Surroundings
 from services.push import CHANNELS
 from services.push.address import PushHostPolicy
-from services.push.base import Channel, TwoWayChannel
-from services.push.base import ChannelContext as PushSurroundings
+from services.push.base import Channel, ChannelContext, TwoWayChannel
 from services.push.webpush.vapid import Vapid, contact, derived_key
-from services.store import (
-    activity,
-    attachments,
-    audit_counters,
-    counters,
-    jobs,
-    messages,
-    quarantine,
-    quotas,
-    statuses,
-)
-from services.store.audit_counters import Entry
-from services.store.carrier_events import CarrierEventKind
 from services.store.database.store import Store
-from services.store.jobs import Job, JobKind
-from services.store.search import full_text
+from services.store.jobs import JobKind
 
-log = structlog.get_logger()
-UPLOAD_SECONDS = 86_400.0
-RECOVER_OVERLAP_SECONDS = 7200.0  # carriers list late what came late
+CHECK_SECONDS = 60.0
 
 
 def load_environment(env: Mapping[str, str]) -> Environment:
     """Read the environment with every carrier and channel, see ``config.environment.load``."""
-    return config.load(env, providers.SECTIONS, push.SECTIONS)
+    return load(env, providers.SECTIONS, push.SECTIONS)
 
 
 class Gateway:
-    """Textbridge without its doors."""
+    """Every part of Textbridge below Flask, built once for each process."""
 
     def __init__(self, environment: Environment) -> None:
         service = environment.service
@@ -110,23 +77,80 @@ class Gateway:
         self.settings = open_settings(self.store, storage, self.country)
         self.http = Http()
         self.media = MediaStore(
-            self._media_place(storage), Links(environment.app_key, environment.app_url)
+            _media_backend(environment, self.http), Links(environment.app_key, environment.app_url)
         )
         self.vapid = Vapid(
             environment.vapid.private_key or derived_key(environment.app_key),
             contact(environment.vapid.subject, environment.app_url),
         )
-        self.providers = self._open_providers()
-        self.channels = self._open_channels()
+        self.providers = _providers(environment, self.http)
+        self.channels = _channels(environment, self.vapid)
         self.mailer = Mailer(environment.mail, service.app_name, _domain(environment.app_url))
+        self._build_messaging()
+        self._build_delivery(storage / "run")
+        self._build_operations(storage)
+
+    def _build_messaging(self) -> None:
+        environment = self.environment
+        self.carrier_events = CarrierEventLog(self.store)
+        self.limits = SendLimits(environment.sending, environment.service)
+        self.router = Router(self.store, self.settings, self.channels)
+        self.processor = Processor(
+            self.store,
+            self.settings,
+            self.providers,
+            self.router,
+            self.media,
+            self.limits,
+            self.country,
+        )
+        self.receiver = Receiver(self.processor, self.carrier_events)
+        self.composer = Composer(
+            self.store, self.settings, self.providers, self.limits, self.country
+        )
+        self.uploads = Uploads(self.store, self.settings, self.providers, self.media, self.limits)
+        self.recovery = Recovery(self.store, self.providers, self.processor)
+
+    def _build_delivery(self, run_folder: Path) -> None:
+        self._run_folder = run_folder
+        self.journal = CompletionJournal(run_folder)
+        self.outcomes = Outcomes(
+            self.store, self.router, self.providers, self.carrier_events, self.journal
+        )
+        self.push_delivery = PushDelivery(
+            self.store, self.settings, self.channels, self.media, self.outcomes, self.journal
+        )
+        sender = Sender(
+            self.store,
+            self.settings,
+            self.providers,
+            self.media,
+            self.outcomes,
+            self.carrier_events,
+        )
+        fetcher = MediaFetcher(
+            self.store, self.providers, self.media, self.http, self.limits, self.outcomes
+        )
+        emails = EmailDelivery(self.store, self.mailer, self.media, self.outcomes, self.journal)
+        reconciler = Reconciler(self.store, self.providers, self.outcomes)
+        self.delivery = Delivery(
+            Leasing(self.store, self.providers, self.channels),
+            self.push_delivery,
+            {
+                JobKind.SEND: sender.send,
+                JobKind.EMAIL: emails.send,
+                JobKind.FETCH: fetcher.fetch,
+                JobKind.RECONCILE: reconciler.reconcile,
+            },
+            self.outcomes,
+        )
+
+    def _build_operations(self, storage: Path) -> None:
+        environment, service = self.environment, self.environment.service
         self.audit = Audit(self.store)
-        self.routing = Router(self)
-        self.noticing = CarrierEventLog(self.store)
-        self.pushes = PushDelivery(self)
-        self.delivery = Delivery(self)
         self.health = Health(self.store, self.settings, self.media, environment)
         self.retention = Retention(self.store, self.media, service)
-        self.operator_actions = OperatorActions(self.store, self.routing)
+        self.operator_actions = OperatorActions(self.store, self.router)
         self.carrier_status = CarrierStatus(
             self.store, self.settings, environment.carriers, self.providers
         )
@@ -136,7 +160,7 @@ class Gateway:
         self.message_query = MessageQuery(self.store, self.settings, self.country)
         self.restore = Restore(
             self.store,
-            self.delivery,
+            self.outcomes,
             storage,
             self._open_copy,
             has_bucket=environment.bucket is not None,
@@ -145,10 +169,53 @@ class Gateway:
         self.pairing_throttle = LoginThrottle(self.store, PAIRING)
         self.admin_auth = AdminAuth(LoginThrottle(self.store, PASSWORD), service.admin_password)
 
-    def prepare(self) -> None:
-        """Bring the database up to date, and Message Settings to where they are kept.
+    @contextmanager
+    def _open_copy(self, storage: Path) -> Iterator[tuple[Store, Outcomes]]:
+        """The store and the outcomes of this installation on a copy of its storage folder."""
+        service = replace(self.environment.service, storage_path=storage)
+        copy = Gateway(replace(self.environment, service=service))
+        try:
+            copy.prepare()
+            yield copy.store, copy.outcomes
+        finally:
+            copy.close()
 
-        Raises ``StorageUnwell``, and ``SettingsError`` for a file that cannot be taken over.
+    def new_worker(self) -> Worker:
+        """A delivery worker with its periodic tasks."""
+        tasks = (
+            PeriodicTask(
+                "index", 1.0, partial(housekeeping.index_messages, self.store), on_change=True
+            ),
+            PeriodicTask("count", 5.0, partial(statistics.count, self.store), on_change=True),
+            PeriodicTask("recover", 900.0, self.recovery.recover_all),
+            PeriodicTask(
+                "sweep", 3600.0, partial(housekeeping.remove_leftovers, self.store, self.media)
+            ),
+            PeriodicTask("check", CHECK_SECONDS, self.audit.check, delayed=True, one_worker=True),
+            PeriodicTask(
+                "prune",
+                3600.0,
+                lambda: self.retention.prune(self.retention.ages()),
+                again_after=retention.PAUSE_SECONDS,
+            ),
+        )
+        return Worker(
+            store=self.store,
+            settings=self.settings,
+            delivery=self.delivery,
+            outcomes=self.outcomes,
+            journal=self.journal,
+            router=self.router,
+            composer=self.composer,
+            channels=self.channels.values(),
+            tasks=tasks,
+            folder=self._run_folder,
+        )
+
+    def prepare(self) -> None:
+        """Migrate the database and load Message Settings, moving their file into PostgreSQL.
+
+        Raises ``StorageUnwell``, and ``SettingsError`` for a file that cannot be moved.
         """
         self.store.migrate()
         left = left_file(self.store, self.environment.service.storage_path.resolve())
@@ -156,317 +223,48 @@ class Gateway:
             take_over(self.settings, left)
         self.settings.look()
 
-    @contextmanager
-    def _open_copy(self, storage: Path) -> Iterator[tuple[Store, Delivery]]:
-        """The store and the delivery of this installation on a copy of its storage folder."""
-        service = replace(self.environment.service, storage_path=storage)
-        copy = Gateway(replace(self.environment, service=service))
-        try:
-            copy.prepare()
-            yield copy.store, copy.delivery
-        finally:
-            copy.close()
-
-    def _media_place(self, storage: Path) -> MediaBackend:
-        folder, bucket = Folder(storage / "media"), self.environment.bucket
-        if bucket is None:
-            return folder
-        return Bucket(S3(bucket, self.http), cache=Folder(storage / "media-cache"), before=folder)
-
-    def _open_providers(self) -> dict[str, Provider]:
-        environment = self.environment
-        return {
-            provider.name: provider(
-                environment.carriers[provider.name],
-                Surroundings(
-                    self.http, environment.webhook_token(provider.name), environment.app_url
-                ),
-            )
-            for provider in PROVIDERS
-            if provider.name in environment.carriers
-        }
-
-    def _open_channels(self) -> dict[str, Channel]:
-        environment = self.environment
-        around = PushSurroundings(
-            Http(in_turn=True),
-            Http(public_only=True, in_turn=True),
-            self.vapid,
-            PushHostPolicy(environment.service.push_hosts or ()),
-            environment.app_url,
-        )
-        return {
-            channel.name: channel(environment.channels[channel.name], around)
-            for channel in CHANNELS
-            if channel.name in environment.channels
-        }
-
-    # Inbound
-
-    def receive(self, provider: Provider, call: WebhookCall) -> Ack:
-        """Take in a carrier's call and return what the carrier wants to hear.
-
-        Raises ``InvalidWebhook`` for a call that is not the carrier's and ``StorageUnwell`` when it
-        could not be kept. When this returns, everything of value in the call is on disk.
-        """
-        try:
-            if not provider.admits(call.remote):
-                raise InvalidWebhook(f"{call.remote} may not call this webhook.")
-            provider.verify(call)
-        except InvalidWebhook as error:
-            WEBHOOKS.labels(provider.name, "refused").inc()
-            self.noticing.note(
-                provider.name, CarrierEventKind.REFUSED, f"From {call.remote}: {error}"
-            )
-            raise
-        try:
-            outcomes = self._take_in(provider, call, provider.parse(call))
-        except StorageUnwell:
-            WEBHOOKS.labels(provider.name, "unwell").inc()
-            raise
-        for outcome, message_id in outcomes:
-            WEBHOOKS.labels(provider.name, outcome).inc()
-            log.info(
-                "webhook", provider=provider.name, outcome=outcome, message_id=message_id or None
-            )
-        self.noticing.note(provider.name, CarrierEventKind.WEBHOOK)
-        return provider.ack
-
-    def _take_in(
-        self,
-        provider: Provider,
-        call: WebhookCall,
-        read: Iterable[Parsed],
-        quarantine_id: int | None = None,
-    ) -> list[tuple[str, str]]:
-        """Keep what was read from a call, the files in it first; ``_keep`` tells what it returns.
-
-        With a ``quarantine_id`` the call is no longer in quarantine afterwards.
-        """
-        parsed = [self._with_files(item) for item in read]
-
-        def keep(tx: Connection) -> list[tuple[str, str]]:
-            if quarantine_id is not None:
-                quarantine.replayed(tx, quarantine_id)
-            return self._keep(tx, provider, call, parsed)
-
-        outcomes = self.store.write(keep)
-        for item, (outcome, _) in zip(parsed, outcomes, strict=True):
-            if isinstance(item, Message) and outcome != "received":
-                for file in item.media:
-                    self.media.remove(file.id)
-        return outcomes
-
-    def _with_files(self, item: Parsed) -> Parsed:
-        """A message whose files came in the call itself, with them on disk."""
-        if not isinstance(item, Message) or not item.media:
-            return item
-        too_much = self._too_much(item) if any(file.content for file in item.media) else ""
-        return replace(item, media=tuple(self._with_bytes(file, too_much) for file in item.media))
-
-    def _too_much(self, message: Message) -> str:
-        """Why no more files of a message's sender are kept, or nothing."""
-        try:
-            sender = peer(message.peer, self.country)
-        except NumberError:  # the call goes into quarantine, and its files with it
-            return ""
-        return self.store.read(lambda tx: has_sent_too_much(tx, self, sender))
-
-    def _with_bytes(self, file: Attachment, too_much: str) -> Attachment:
-        if file.content is None:
-            return file
-        if too_much:
-            return replace(file, content=None, state="failed", reason=too_much)
-        return self.media.take(file, MEDIA_BYTES)
-
-    def _keep(
-        self, tx: Connection, provider: Provider, call: WebhookCall, parsed: Iterable[Parsed]
-    ) -> list[tuple[str, str]]:
-        """Keep what a call said; returns (outcome, message id) for each part."""
-        outcomes = []
-        for item in parsed:
-            audit_counters.add(tx, Entry.ENTERED)
-            try:
-                if isinstance(item, Message):
-                    outcomes.append(self._keep_message(tx, provider, item))
-                elif isinstance(item, DeliveryStatus):
-                    outcomes.append(self._keep_status(tx, provider, item))
-                else:
-                    outcomes.append(_quarantined(tx, provider, call, item))
-            except NumberError as error:
-                unreadable = Unreadable(str(error), call.body)
-                outcomes.append(_quarantined(tx, provider, call, unreadable))
-        return outcomes
-
-    def _keep_message(self, tx: Connection, provider: Provider, raw: Message) -> tuple[str, str]:
-        number = e164(raw.number, self.country)
-        setting = self.settings.for_number(number)
-        members = dict.fromkeys(peer(member, self.country) for member in raw.participants)
-        members.pop(number, None)
-        message = messages.add_inbound(
-            tx,
-            replace(
-                raw,
-                provider=provider.name,
-                number=number,
-                peer=peer(raw.peer, self.country),
-                participants=tuple(members) if len(members) > 1 else (),
-                routed=setting is not None and setting.reaches_somebody,
-            ),
-        )
-        if message is None:
-            return "repeated", ""
-        kept = sum(file.size for file in message.media if file.state == "kept")
-        if kept:
-            count_received(tx, self, message.peer, kept)
-        jobs.add(tx, self.routing.jobs_for(tx, message, setting))
-        return "received", message.id
-
-    def _keep_status(
-        self, tx: Connection, provider: Provider, raw: DeliveryStatus
-    ) -> tuple[str, str]:
-        told = replace(raw, peer=peer(raw.peer, self.country)) if raw.peer else raw
-        message = statuses.record_status(tx, provider.name, told)
-        audit_counters.add(tx, Entry.STATUSES)
-        if message is not None:
-            jobs.add(tx, self.routing.updates(message, str(message.status)))
-        return "status", message.id if message is not None else ""
-
-    def replay(self, quarantine_id: int) -> list[tuple[str, str]]:
-        """Read a quarantined call again; returns what it was, or raises ``RequestRefused``."""
-        row = self.store.read(lambda tx: quarantine.by_id(tx, quarantine_id))
-        if row is None or row.replayed_at is not None:
-            raise RequestRefused("not_found", "There is no such call in quarantine.", status=404)
-        provider = self.providers.get(row.provider)
-        if provider is None:
-            raise RequestRefused("carrier_off", f"{row.provider} is not configured.", status=409)
-        parsed = list(provider.parse(row.call()))
-        unreadable = [item for item in parsed if isinstance(item, Unreadable)]
-        if unreadable:
-            raise RequestRefused("unreadable", unreadable[0].reason, status=409)
-        return self._take_in(
-            provider, row.call(), (_told_at(item, row.received_at) for item in parsed), row.id
-        )
-
-    # Outbound
-
-    def reply(self, device: Device, reply: Reply) -> tuple[Message, bool]:
-        """Take a message from an extension's app and queue it at its number's carrier.
-
-        Returns the message and whether it is a repeat of an earlier request. A text over the
-        carrier's limit becomes several messages; the first is returned. Raises ``RequestRefused``.
-        """
-
-        def keep(tx: Connection) -> tuple[Message, bool]:
-            if reply.client_id is not None:
-                known = messages.by_client_id(tx, device.extension, reply.client_id)
-                if known is not None:
-                    if known[1] != reply.fingerprint:
-                        raise RequestRefused(
-                            "client_id_reused",
-                            "This client_id was used for another message. Make a new one for each.",
-                            field="client_id",
-                            status=409,
-                        )
-                    return known[0], True
-            parts = compose(tx, self, device.extension, reply)
-            count_sent(tx, self, device.extension, parts)
-            kept = [messages.add_outbound(tx, part, reply.fingerprint) for part in parts]
-            jobs.add(tx, [self._send(message) for message in kept])
-            return messages.by_id(tx, kept[0].id) or kept[0], False
-
-        try:
-            message, repeated = self.store.write(keep)
-        except IntegrityError:  # another process kept the same client_id at the same moment
-            message, repeated = self.store.write(keep)
-        log.info("reply", message_id=message.id, extension=device.extension, repeated=repeated)
-        return message, repeated
-
-    def _send(self, message: Message) -> Job:
-        return Job(
-            JobKind.SEND,
-            message.id,
-            f"send:{message.provider}",
-            lane=f"send:{message.conversation_id}",
-        )
-
-    # Delivery
-
-    def deliver(
-        self, owner: str, room: Callable[[str], int], start: Callable[[Job], object]
-    ) -> float:
-        """Claim what is due, see ``Delivery.deliver``."""
-        return self.delivery.deliver(owner, room, start)
-
-    def recover(self, provider: Provider, since: float) -> list[tuple[str, str]]:
-        """Take in what a carrier has received for us from a time (seconds since 1970) on.
-
-        What is there already changes nothing. Returns (outcome, message id) for each. Raises
-        ``SendError`` when the carrier cannot be asked and ``StorageUnwell``.
-        """
-        call = WebhookCall("RECOVER", {}, "", b"")
-        missed = list(provider.missed(since))
-        outcomes = self.store.write(lambda tx: self._keep(tx, provider, call, missed))
-        new = [(outcome, message_id) for outcome, message_id in outcomes if outcome == "received"]
-        for _, message_id in new:
-            log.info("recovered", provider=provider.name, message_id=message_id)
-        return outcomes
-
-    def recover_all(self) -> None:
-        """Take in from every carrier that can tell what came while nobody listened."""
-        for provider in self.providers.values():
-            if not provider.keeps_inbound:
-                continue
-            name, now = f"recovered:{provider.name}", int(time.time())
-            last = self.store.read(partial(counters.value, name=name))
-            try:
-                if last is not None:  # what came before the very first start is not ours to push
-                    self.recover(provider, last - RECOVER_OVERLAP_SECONDS)
-            except SendError as error:
-                log.warning("cannot recover", provider=provider.name, reason=error.reason)
-                continue
-            self.store.write(partial(counters.put, name=name, value=now))
-
-    def index(self) -> None:
-        """Add the messages that are new to the search index. Raises ``StorageUnwell``."""
-        while self.store.read(full_text.is_behind):
-            self.store.write(full_text.index)
-
-    def sweep(self) -> None:
-        """Remove what nobody will ask for: half-fetched files, unsent uploads, old counts.
-
-        Raises ``StorageUnwell``; what is left then is removed by the next sweep.
-        """
-        self.store.write(quotas.sweep)
-        self.media.sweep(UPLOAD_SECONDS)
-        before = time.time() - UPLOAD_SECONDS
-        for file_id in self.store.write(lambda tx: attachments.withdraw_uploads(tx, before)):
-            self.media.remove(file_id)
-            self.store.write(partial(attachments.remove, file_id=file_id))
-        while self.store.write(activity.prune):
-            pass
-
     def close(self) -> None:
-        """Give everything back."""
+        """Close connections and files."""
         for channel in self.channels.values():
             if isinstance(channel, TwoWayChannel):
                 channel.close()
         self.store.close()
 
 
-def _told_at(item: Parsed, at: float) -> Parsed:
-    """A message that names no time of its own, with the time at which its call came in."""
-    if isinstance(item, Message) and item.carrier_time is None:
-        return replace(item, carrier_time=at)
-    return item
+def _media_backend(environment: Environment, http: Http) -> MediaBackend:
+    storage = environment.service.storage_path.resolve()
+    folder, bucket = Folder(storage / "media"), environment.bucket
+    if bucket is None:
+        return folder
+    return Bucket(S3(bucket, http), cache=Folder(storage / "media-cache"), before=folder)
 
 
-def _quarantined(
-    tx: Connection, provider: Provider, call: WebhookCall, item: Unreadable
-) -> tuple[str, str]:
-    quarantine.add(tx, provider.name, call, item.reason, item.body)
-    return "quarantined", ""
+def _providers(environment: Environment, http: Http) -> dict[str, Provider]:
+    return {
+        provider.name: provider(
+            environment.carriers[provider.name],
+            Surroundings(http, environment.webhook_token(provider.name), environment.app_url),
+        )
+        for provider in PROVIDERS
+        if provider.name in environment.carriers
+    }
+
+
+def _channels(environment: Environment, vapid: Vapid) -> dict[str, Channel]:
+    context = ChannelContext(
+        Http(in_turn=True),
+        Http(public_only=True, in_turn=True),
+        vapid,
+        PushHostPolicy(environment.service.push_hosts or ()),
+        environment.app_url,
+    )
+    return {
+        channel.name: channel(environment.channels[channel.name], context)
+        for channel in CHANNELS
+        if channel.name in environment.channels
+    }
 
 
 def _domain(app_url: str) -> str:
+    """The host name of the public address."""
     return app_url.partition("://")[2].partition("/")[0].rpartition("@")[2].split(":")[0]

@@ -174,7 +174,7 @@ def test_a_test_push_arrives(office: Open, relay: FakeRelay) -> None:
     desk = office()
     desk.started()
     [device] = desk.devices()
-    assert desk.gateway.pushes.test(device)[0] == "taken"
+    assert desk.gateway.push_delivery.test(device)[0] == "taken"
     assert "Id" not in relay.pushes[0]
 
 
@@ -192,7 +192,7 @@ def test_what_counts_as_taken(office: Open, relay: FakeRelay, answer: Answer) ->
     desk = office()
     desk.started()
     relay.answers.append(answer)
-    assert desk.gateway.pushes.test(desk.devices()[0])[0] == "taken"
+    assert desk.gateway.push_delivery.test(desk.devices()[0])[0] == "taken"
 
 
 def test_a_dead_token_is_forgotten_until_the_app_starts_again(

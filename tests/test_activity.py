@@ -15,7 +15,6 @@ from sqlalchemy import Connection, delete, select, text, update
 
 from app import create_app
 from services.core.messages import Message, Status
-from services.delivery.worker import Worker
 from services.gateway import Gateway
 from services.operations.statistics import MEDIAN, MOST, OPEN, Activity, activity_of
 from services.operations.statistics import count as count_all
@@ -231,8 +230,8 @@ def test_the_worker_counts_and_rests_when_nothing_happens(
     gateway = make_gateway(DESK, DATABASE_URL=database)
     come(gateway.store)
     push(gateway.store, 0.02)
-    with Worker(gateway) as worker:
-        worker.turn()
+    with gateway.new_worker() as worker:
+        worker.step()
         worker.finish(lambda: None)
     assert counted(gateway.store) == there(gateway.store)
     assert pushes(gateway.store) == {25: 1}

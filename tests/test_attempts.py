@@ -24,7 +24,7 @@ PHONE = Device(id="none", extension="201")
 def work(gateway: Gateway) -> None:
     gateway.store.write(lambda tx: workers.beat(tx, "worker", time.time()))
     gateway.store.write(lambda tx: tx.execute(jobs_table.update().values(due=0.0)))
-    gateway.deliver("worker", lambda _: 100, gateway.delivery.perform)
+    gateway.delivery.deliver("worker", lambda _: 100, gateway.delivery.perform)
 
 
 def failing(gateway: Gateway, *errors: SendError) -> None:
@@ -44,7 +44,7 @@ def test_every_failed_attempt_is_kept_with_its_answer(make_gateway: Make, databa
     busy = SendError("Too many.", Kind.RETRY, code="429", retry_after=1.0)
     wrong = SendError("Wrong password.", Kind.CONFIG)
     failing(gateway, SendError("No answer.", Kind.RETRY), busy, wrong)
-    message, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     for _ in range(4):
         gateway.store.write(lambda tx: tx.execute(delete(paused)))
         work(gateway)
@@ -60,7 +60,7 @@ def test_every_failed_attempt_is_kept_with_its_answer(make_gateway: Make, databa
 
 def test_success_leaves_nothing(make_gateway: Make) -> None:
     gateway = make_gateway(DESK)
-    gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     work(gateway)
     assert gateway.store.read(lambda tx: tx.scalar(select(func.count()).select_from(table))) == 0
 
@@ -69,7 +69,7 @@ def test_few_attempts_are_kept_and_they_go_with_their_job(
     make_gateway: Make, database: str
 ) -> None:
     gateway = make_gateway(DESK, DATABASE_URL=database)
-    message, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     (job,) = gateway.store.read(lambda tx: jobs.of(tx, message.id))
     for index in range(attempts.MOST + 5):
         gateway.store.write(lambda tx, n=index: attempts.add(tx, job, "retry", f"no {n}"))  # type: ignore[misc]
@@ -81,10 +81,10 @@ def test_few_attempts_are_kept_and_they_go_with_their_job(
 
 def test_a_worker_that_lost_its_job_notes_nothing(make_gateway: Make) -> None:
     gateway = make_gateway(DESK)
-    message, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     (job,) = gateway.store.read(lambda tx: jobs.of(tx, message.id))
     for kind in (Kind.RETRY, Kind.REFUSED):
-        gateway.delivery.settle(job, SendError("Late.", kind))
+        gateway.outcomes.settle(job, SendError("Late.", kind))
     assert gateway.store.read(lambda tx: attempts.of(tx, [job.id])) == []
 
 
@@ -93,7 +93,7 @@ def test_settling_as_sent_is_refused_once_something_is_known(
 ) -> None:
     gateway = make_gateway(DESK, DATABASE_URL=database)
     failing(gateway, SendError("No answer.", Kind.UNKNOWN))
-    message, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER, "+13035550178")))
+    message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER, "+13035550178")))
     work(gateway)
     assert gateway.operator_actions.settle_as_sent(message.id).status is Status.SENT
     assert not gateway.store.read(dead_letters.counts)

@@ -247,7 +247,7 @@ def test_everybody_has_a_failure_of_their_own_and_the_certain_one_counts(
     events = call.json()
     for place in order * 2:
         body = json.dumps([events[place]]).encode()
-        gateway.receive(gateway.providers["bandwidth"], replace(call, body=body))
+        gateway.receiver.receive(gateway.providers["bandwidth"], replace(call, body=body))
     found = gateway.store.read(lambda tx: messages.by_id(tx, ours))
     assert found is not None
     assert found.status is Status.FAILED

@@ -107,13 +107,13 @@ def inbound(gateway: Gateway, text: str = "Are you open?", number: str = NUMBER)
     """Let a text come in through the sandbox."""
     provider = gateway.providers["sandbox"]
     message = Message(direction="in", number=number, peer=PEER, text=text)
-    gateway.receive(provider, provider.example(message))
+    gateway.receiver.receive(provider, provider.example(message))
     return gateway.store.read(lambda tx: messages.find(tx, limit=1))[0]
 
 
 def given_up(gateway: Gateway, status: Status = Status.FAILED) -> Message:
     """A sent text whose job was given up."""
-    message, _ = gateway.reply(DEVICE, Reply(text="Yes", to=(PEER,)))
+    message, _ = gateway.composer.submit(DEVICE, Reply(text="Yes", to=(PEER,)))
 
     def give_up(tx: Any) -> None:
         claimed = jobs.lease(tx, "worker", "send:sandbox", 1, time.time() + 1)
@@ -664,7 +664,7 @@ def test_contacts_are_imported_all_or_none(desk: Terminal, tmp_path: Path) -> No
 def test_messages_are_listed_by_what_is_asked_for(desk: Terminal) -> None:
     came = inbound(desk.gateway, "first")
     lost = inbound(desk.gateway, "nobody's", "+12025550109")
-    sent, _ = desk.gateway.reply(DEVICE, Reply(text="back", to=("+13035550178",)))
+    sent, _ = desk.gateway.composer.submit(DEVICE, Reply(text="back", to=("+13035550178",)))
 
     def ids(*options: str) -> list[str]:
         return [message["id"] for message in desk.json("messages", "list", *options)]
@@ -812,7 +812,7 @@ def test_what_waits_for_a_number_is_delivered(desk: Terminal) -> None:
 
 def test_messages_are_exported_as_they_were_chosen(desk: Terminal, tmp_path: Path) -> None:
     inbound(desk.gateway, "=1+1")
-    desk.gateway.reply(DEVICE, Reply(text="mine", to=(PEER,)))
+    desk.gateway.composer.submit(DEVICE, Reply(text="mine", to=(PEER,)))
     target = tmp_path / "out.csv"
     desk.flask("messages", "export", str(target), "--direction", "in")
     rows = list(csv.DictReader(io.StringIO(target.read_text("utf-8-sig"), newline="")))
@@ -826,7 +826,7 @@ def test_messages_are_exported_as_they_were_chosen(desk: Terminal, tmp_path: Pat
 def test_a_call_is_dropped_after_a_question(desk: Terminal) -> None:
     provider = desk.gateway.providers["sandbox"]
     query = f"token={provider.webhook_token}"
-    desk.gateway.receive(provider, WebhookCall("POST", {}, query, b'["odd"]'))
+    desk.gateway.receiver.receive(provider, WebhookCall("POST", {}, query, b'["odd"]'))
     [row] = desk.json("quarantine", "list")
     desk.flask("quarantine", "drop", str(row["id"]), code=1)
     assert desk.json("quarantine", "list") == [row]
@@ -906,7 +906,7 @@ def quarantined(gateway: Gateway, body: bytes) -> None:
     """Let something come in that the sandbox cannot read."""
     provider = gateway.providers["sandbox"]
     token = gateway.environment.webhook_token("sandbox")
-    gateway.receive(provider, WebhookCall("POST", {}, f"token={token}", body))
+    gateway.receiver.receive(provider, WebhookCall("POST", {}, f"token={token}", body))
 
 
 def test_quarantine_is_listed_and_shown_without_playing_with_the_terminal(desk: Terminal) -> None:
@@ -1353,7 +1353,7 @@ def _send_and_wait(storage: Path) -> None:
         load_environment({"APP_ENV": "local", "APP_KEY": key, "STORAGE_PATH": str(storage)})
     )
     try:
-        message, _ = gateway.reply(DEVICE, Reply(text="Yes", to=(PEER,)))
+        message, _ = gateway.composer.submit(DEVICE, Reply(text="Yes", to=(PEER,)))
 
         def is_sent() -> bool:
             now = gateway.store.read(lambda tx: messages.by_id(tx, message.id))

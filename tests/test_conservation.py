@@ -22,7 +22,6 @@ from sqlalchemy.exc import OperationalError
 from app import create_app
 from services.core.errors import DeliveryError, Kind, RequestRefused, StorageUnwell
 from services.core.messages import Device, Message, WebhookCall
-from services.delivery.worker import Worker
 from services.gateway import Gateway, load_environment
 from services.messaging.compose import Reply
 from services.operations import audit
@@ -102,7 +101,7 @@ def both_ways(gateway: Gateway) -> list[invariant_violations.Violation]:
 def claimed(gateway: Gateway) -> list[Job]:
     found: list[Job] = []
     gateway.store.write(lambda tx: workers.beat(tx, "w", time.time()))
-    gateway.deliver("w", lambda _: 3, found.append)
+    gateway.delivery.deliver("w", lambda _: 3, found.append)
     return found
 
 
@@ -145,11 +144,11 @@ def test_the_laws_hold_whatever_comes(make_app: Make) -> None:
 
     def reply() -> None:
         answer = Reply(text="yes", to=(PEER,), client_id=f"c{chance.randrange(12)}")
-        sent.append(gateway.reply(PHONE, answer)[0])
+        sent.append(gateway.composer.submit(PHONE, answer)[0])
 
     def refuse() -> None:
         with pytest.raises(RequestRefused):
-            gateway.reply(PHONE, Reply(text="", to=(PEER,)))
+            gateway.composer.submit(PHONE, Reply(text="", to=(PEER,)))
 
     def work() -> None:
         kinds = (Kind.RETRY, Kind.REFUSED, Kind.CONFIG)
@@ -158,11 +157,11 @@ def test_the_laws_hold_whatever_comes(make_app: Make) -> None:
                 gateway.store.write(partial(jobs.done, job=job))
             else:
                 failure = DeliveryError("It did not work.", chance.choice(kinds))
-                gateway.delivery.settle(job, failure)
+                gateway.outcomes.settle(job, failure)
 
     def lapse() -> None:
         claimed(gateway)
-        gateway.delivery.reclaim(["w"])
+        gateway.outcomes.reclaim(["w"])
 
     def try_again() -> None:
         for dead in gateway.store.read(lambda tx: dead_letters.newest(tx, 2)):
@@ -176,7 +175,7 @@ def test_the_laws_hold_whatever_comes(make_app: Make) -> None:
     def replay() -> None:
         for row in gateway.store.read(partial(quarantine.waiting, limit=1)):
             with pytest.raises(RequestRefused):
-                gateway.replay(row.id)
+                gateway.processor.replay(row.id)
 
     def interrupted() -> None:
         def half(tx: Any) -> None:
@@ -204,10 +203,12 @@ def test_many_at_once_are_counted_once(make_app: Make) -> None:
 
     def come(number: int) -> None:
         for turn in range(10):
-            gateway.receive(gateway.providers["sandbox"], same)
-            gateway.receive(gateway.providers["sandbox"], example(gateway, f"{number}.{turn}"))
+            gateway.receiver.receive(gateway.providers["sandbox"], same)
+            gateway.receiver.receive(
+                gateway.providers["sandbox"], example(gateway, f"{number}.{turn}")
+            )
             with pytest.raises(RequestRefused):
-                gateway.reply(PHONE, Reply(text="", to=(PEER,)))
+                gateway.composer.submit(PHONE, Reply(text="", to=(PEER,)))
 
     threads = [threading.Thread(target=come, args=(number,)) for number in range(6)]
     for thread in threads:
@@ -261,8 +262,8 @@ def test_what_is_removed_and_booked_is_not_missed(make_app: Make) -> None:
     gateway = gateway_of(make_app())
     provider = gateway.providers["sandbox"]
     for number in range(4):
-        gateway.receive(provider, example(gateway, str(number)))
-    gateway.receive(provider, raw(gateway, b"{"))
+        gateway.receiver.receive(provider, example(gateway, str(number)))
+    gateway.receiver.receive(provider, raw(gateway, b"{"))
     gateway.audit.check()
     done, dead, *_ = claimed(gateway)
     gateway.store.write(lambda tx: jobs.done(tx, done))
@@ -274,15 +275,15 @@ def test_what_is_removed_and_booked_is_not_missed(make_app: Make) -> None:
 
     gateway.store.write(prune)
     assert both_ways(gateway) == []
-    gateway.receive(provider, example(gateway, "newer"))
+    gateway.receiver.receive(provider, example(gateway, "newer"))
     assert both_ways(gateway) == []
 
 
 def test_what_was_stored_before_there_was_a_ledger_counts(make_app: Make) -> None:
     gateway = gateway_of(make_app())
-    gateway.receive(gateway.providers["sandbox"], example(gateway))
-    gateway.receive(gateway.providers["sandbox"], raw(gateway, b"{"))
-    gateway.reply(PHONE, Reply(text="yes", to=(PEER,)))
+    gateway.receiver.receive(gateway.providers["sandbox"], example(gateway))
+    gateway.receiver.receive(gateway.providers["sandbox"], raw(gateway, b"{"))
+    gateway.composer.submit(PHONE, Reply(text="yes", to=(PEER,)))
     job = claimed(gateway)[0]
     gateway.store.write(lambda tx: jobs.done(tx, job))
     (script,) = (SCRIPTS / "versions").glob("*_ledger.py")
@@ -295,7 +296,7 @@ def test_what_was_stored_before_there_was_a_ledger_counts(make_app: Make) -> Non
             upgrade()
 
     gateway.store.write(begin_anew)
-    gateway.receive(gateway.providers["sandbox"], example(gateway, "later"))
+    gateway.receiver.receive(gateway.providers["sandbox"], example(gateway, "later"))
     assert both_ways(gateway) == []
 
 
@@ -303,13 +304,13 @@ def test_what_was_stored_before_there_was_a_ledger_counts(make_app: Make) -> Non
 
 
 def reply_to_somebody(gateway: Gateway) -> None:
-    gateway.reply(PHONE, Reply(text="yes", to=(PEER,)))
+    gateway.composer.submit(PHONE, Reply(text="yes", to=(PEER,)))
 
 
 def swallow_a_message(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as broken:
         broken.setattr(messages, "add_inbound", lambda tx, message: None)
-        gateway.receive(gateway.providers["sandbox"], example(gateway, "swallowed"))
+        gateway.receiver.receive(gateway.providers["sandbox"], example(gateway, "swallowed"))
 
 
 def lose_a_message(gateway: Gateway, _: pytest.MonkeyPatch) -> None:
@@ -377,12 +378,12 @@ def busy(make_app: Make) -> Flask:
     """A message with a mail that was sent, another with one that waits, a call in quarantine."""
     app = make_app()
     gateway = gateway_of(app)
-    gateway.receive(gateway.providers["sandbox"], example(gateway, "first"))
+    gateway.receiver.receive(gateway.providers["sandbox"], example(gateway, "first"))
     (job,) = claimed(gateway)
     gateway.store.write(lambda tx: jobs.done(tx, job))
-    gateway.receive(gateway.providers["sandbox"], raw(gateway, b"{"))
+    gateway.receiver.receive(gateway.providers["sandbox"], raw(gateway, b"{"))
     gateway.audit.check()
-    gateway.receive(gateway.providers["sandbox"], example(gateway, "second"))
+    gateway.receiver.receive(gateway.providers["sandbox"], example(gateway, "second"))
     assert gateway.audit.check() == []
     return app
 
@@ -447,10 +448,10 @@ def test_the_start_page_tells_a_breach(busy: Flask) -> None:
 
 def test_a_message_that_is_lost_at_once_is_missed_within_the_minute(busy: Flask) -> None:
     gateway = gateway_of(busy)
-    gateway.receive(gateway.providers["sandbox"], example(gateway, "third"))
+    gateway.receiver.receive(gateway.providers["sandbox"], example(gateway, "third"))
     lose_a_message(gateway, pytest.MonkeyPatch())
     assert list(said(gateway.audit.check())) == [Law.MESSAGES]
-    gateway.receive(gateway.providers["sandbox"], example(gateway, "fourth"))
+    gateway.receiver.receive(gateway.providers["sandbox"], example(gateway, "fourth"))
     assert list(said(gateway.audit.check())) == [Law.MESSAGES]
 
 
@@ -492,18 +493,18 @@ def test_an_hour_later_everything_is_counted(busy: Flask, monkeypatch: pytest.Mo
 def test_the_worker_checks_and_only_one_of_them(
     busy: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.delivery.worker.CHECK_SECONDS", 0.0)
+    monkeypatch.setattr("services.gateway.CHECK_SECONDS", 0.0)
     gateway = gateway_of(busy)
-    monkeypatch.setattr(gateway, "deliver", lambda *_: 0.0)
+    monkeypatch.setattr(gateway.delivery, "deliver", lambda *_: 0.0)
     lose_a_job(gateway, monkeypatch)
-    with Worker(gateway) as worker:
+    with gateway.new_worker() as worker:
         sql(gateway, "INSERT INTO workers (id, started_at, seen_at)"
             f" VALUES ('younger', {time.time() + 9}, {time.time() + 9})")  # fmt: skip
-        worker.turn()
+        worker.step()
         worker.finish(lambda: None)
         assert gateway.store.read(invariant_violations.standing) == []
         sql(gateway, "DELETE FROM workers WHERE id = 'younger'")
-        worker.turn()
+        worker.step()
         worker.finish(lambda: None)
     assert list(said(gateway.store.read(invariant_violations.standing))) == [Law.JOBS]
 

@@ -24,6 +24,7 @@ from services.core.errors import StorageUnwell
 from services.core.messages import Attachment, Device, Message, Status, WebhookCall
 from services.gateway import Gateway, load_environment
 from services.messaging.compose import Reply
+from services.operations.housekeeping import index_messages
 from services.operations.settings_source import FILE
 from services.operations.statistics import count as count_all
 from services.store import (
@@ -70,7 +71,7 @@ def open_gateway(folder: Path, **env: str) -> Gateway:
 def receive(gateway: Gateway, text: str, number: str = NUMBER, **changes: Any) -> None:
     sandbox = gateway.providers["sandbox"]
     message = Message(direction="in", number=number, peer=PEER, text=text, **changes)
-    gateway.receive(sandbox, sandbox.example(message))
+    gateway.receiver.receive(sandbox, sandbox.example(message))
 
 
 def populate(folder: Path) -> None:
@@ -81,8 +82,12 @@ def populate(folder: Path) -> None:
     receive(gateway, ODD)
     receive(gateway, "a picture", media=(Attachment(source_url="http://127.0.0.1/a.gif"),))
     receive(gateway, "for nobody", number="+12025550199")
-    replies = [gateway.reply(DEVICE, Reply(text=f"{ODD} {i}", to=(PEER,)))[0] for i in range(3)]
-    gateway.reply(DEVICE, Reply(text="all of you", to=(PEER, "+13035550178"), client_id="c1"))
+    replies = [
+        gateway.composer.submit(DEVICE, Reply(text=f"{ODD} {i}", to=(PEER,)))[0] for i in range(3)
+    ]
+    gateway.composer.submit(
+        DEVICE, Reply(text="all of you", to=(PEER, "+13035550178"), client_id="c1")
+    )
 
     def work(tx: Connection) -> None:
         for index in range(1200):  # more than two batches
@@ -125,8 +130,8 @@ def populate(folder: Path) -> None:
     for words in ({"receipt": replies[1].id, "status": "delivered"}, ["no event"]):
         body = json.dumps(words).encode()
         query = f"token={sandbox.webhook_token}"
-        gateway.receive(sandbox, WebhookCall("POST", {}, query, body))
-    gateway.index()
+        gateway.receiver.receive(sandbox, WebhookCall("POST", {}, query, body))
+    index_messages(gateway.store)
     count_all(gateway.store)
     gateway.close()
 
@@ -254,10 +259,12 @@ def test_every_row_comes_along_and_the_service_goes_on(old: Path, postgres_url: 
     indexed = "SELECT count(*) FROM search_index"
     with psycopg.connect(postgres_url) as connection:
         assert connection.execute(indexed).fetchone() == (len(before["messages"]),)
-    reply, _ = gateway.reply(DEVICE, Reply(text="and back", to=(PEER,)))
+    reply, _ = gateway.composer.submit(DEVICE, Reply(text="and back", to=(PEER,)))
     sandbox = gateway.providers["sandbox"]
     for body in (b"no event", json.dumps({"receipt": reply.id, "status": "delivered"}).encode()):
-        gateway.receive(sandbox, WebhookCall("POST", {}, f"token={sandbox.webhook_token}", body))
+        gateway.receiver.receive(
+            sandbox, WebhookCall("POST", {}, f"token={sandbox.webhook_token}", body)
+        )
     after = postgres_rows(postgres_url)
     assert newest.seq > max(row[0] for row in before["messages"])
     for name in ("jobs", "quarantine", "receipts"):

@@ -349,7 +349,7 @@ def test_a_freeswitch_that_is_not_there_pauses_the_channel(
 def test_a_freeswitch_that_hangs_is_not_waited_for_for_ever(
     switch: FreeSwitch, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.push.freeswitch.channel.event_socket.ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("services.push.freeswitch.event_socket.ANSWER_SECONDS", 0.2)
     channel = opened(switch)
     channel.notify(DEVICE, inbound())
     switch.mute = True
@@ -482,7 +482,7 @@ class Ears:
         gateway.store.write(lambda tx: workers.beat(tx, name, time.time()))
         channel = gateway.channels["freeswitch"]
         assert isinstance(channel, Channel)
-        listening = InboundChannel(gateway, channel, name)
+        listening = InboundChannel(gateway.store, gateway.composer, channel, name)
         self._threads.append(Thread(target=listening.run, args=(lambda: self.alive,)))
         self._threads[-1].start()
 
@@ -548,7 +548,7 @@ def test_the_number_last_used_with_a_peer_answers(
 ) -> None:
     gateway = make_gateway(DESK, DESK | {"number": SECOND}, **switch.env)
     provider = gateway.providers["sandbox"]
-    gateway.receive(provider, provider.example(message("hi", SECOND)))
+    gateway.receiver.receive(provider, provider.example(message("hi", SECOND)))
     ears.open(gateway)
     switch.wait_listeners()
     switch.text("201", PEER, "hello")
@@ -565,8 +565,8 @@ def test_what_waits_is_hastened_for_whoever_registers(
     ears.open(gateway)
     switch.wait_listeners()
     provider = gateway.providers["sandbox"]
-    gateway.receive(provider, provider.example(message("hi")))
-    gateway.deliver("w1", lambda _: 8, gateway.delivery.perform)
+    gateway.receiver.receive(provider, provider.example(message("hi")))
+    gateway.delivery.deliver("w1", lambda _: 8, gateway.delivery.perform)
     (text,) = kept(gateway)
 
     def due() -> dict[str, float]:
@@ -616,7 +616,7 @@ def test_what_is_hastened_stays_in_order(make_gateway: Make, database: str) -> N
     gateway = make_gateway(DESK, DATABASE_URL=database, FS_SIP_DOMAIN=DOMAIN)
     provider = gateway.providers["sandbox"]
     for text in ("one", "two"):
-        gateway.receive(provider, provider.example(message(text)))
+        gateway.receiver.receive(provider, provider.example(message(text)))
 
     def long_ago(tx: Any) -> None:
         held = {"hold_until": time.time() - 5000, "due": time.time() + 5000}
@@ -640,15 +640,15 @@ def test_a_text_is_kept_as_soon_as_the_database_is_well(
     keeps: bool,
 ) -> None:
     gateway = make_gateway(DESK, **switch.env)
-    reply, left = gateway.reply, ["unwell"] * failures
+    submit, left = gateway.composer.submit, ["unwell"] * failures
 
     def unwell(*arguments: Any) -> Any:
         if left:
             raise StorageUnwell(left.pop())
-        return reply(*arguments)
+        return submit(*arguments)
 
-    monkeypatch.setattr(gateway, "reply", unwell)
-    monkeypatch.setattr("services.delivery.delivery.inbound_channels.ATTEMPTS", 2)
+    monkeypatch.setattr(gateway.composer, "submit", unwell)
+    monkeypatch.setattr("services.delivery.inbound_channels.ATTEMPTS", 2)
     ears.open(gateway)
     switch.wait_listeners()
     switch.text("201", PEER, "Hello")

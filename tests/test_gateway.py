@@ -44,7 +44,7 @@ def call(gateway: Gateway, text: str = "hi", **changes: Any) -> WebhookCall:
 
 
 def receive(gateway: Gateway, text: str = "hi", **changes: Any) -> None:
-    gateway.receive(gateway.providers["sandbox"], call(gateway, text, **changes))
+    gateway.receiver.receive(gateway.providers["sandbox"], call(gateway, text, **changes))
 
 
 def raw(gateway: Gateway, body: bytes) -> WebhookCall:
@@ -62,7 +62,7 @@ def work(gateway: Gateway) -> list[Job]:
 
     while True:
         before = len(done)
-        gateway.deliver("w", lambda _: 8, start)
+        gateway.delivery.deliver("w", lambda _: 8, start)
         if len(done) == before:
             return done
 
@@ -93,7 +93,11 @@ def test_a_text_reaches_the_app_once(make_gateway: Make, receiver: Receiver, dat
     gateway = make_gateway(DESK, DATABASE_URL=database, **receiver.env)
     same = call(gateway)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: gateway.receive(gateway.providers["sandbox"], same), range(8)))
+        list(
+            pool.map(
+                lambda _: gateway.receiver.receive(gateway.providers["sandbox"], same), range(8)
+            )
+        )
     work(gateway)
     (push,) = receiver.wait_for(1)
     assert push["type"] == "message.received"
@@ -124,7 +128,7 @@ def test_a_stranger_is_refused_and_leaves_nothing(make_gateway: Make) -> None:
     for query in ("", "token=", "token=wrong", good.query[:-1], good.query.upper()):
         forged = WebhookCall(good.method, good.headers, query, good.body)
         with pytest.raises(InvalidWebhook):
-            gateway.receive(gateway.providers["sandbox"], forged)
+            gateway.receiver.receive(gateway.providers["sandbox"], forged)
     assert kept(gateway) == []
 
 
@@ -145,12 +149,12 @@ def test_a_message_for_nobody_is_kept_and_delivered_once_somebody_is_there(
     receive(gateway, "second")
     assert work(gateway) == []
     assert [m.routed for m in kept(gateway)] == [False, False]
-    assert gateway.routing.route_waiting() == 0
+    assert gateway.router.route_waiting() == 0
     gateway.settings.put(DESK)
-    assert gateway.routing.route_waiting() == 2
+    assert gateway.router.route_waiting() == 2
     work(gateway)
     assert [p["data"]["message"]["text"] for p in receiver.wait_for(2)] == ["first", "second"]
-    assert gateway.routing.route_waiting() == 0
+    assert gateway.router.route_waiting() == 0
 
 
 def test_what_cannot_be_read_is_kept_and_what_stands_beside_it_is_not_lost(
@@ -159,7 +163,7 @@ def test_what_cannot_be_read_is_kept_and_what_stands_beside_it_is_not_lost(
     gateway = make_gateway(DESK)
     provider = gateway.providers["sandbox"]
     for body in (b"", b"{", b"\xff\xfe", b"[]", b"null", b'{"to": 1}', b"[" * 100_000, b"\x00"):
-        assert gateway.receive(provider, raw(gateway, body)) == provider.ack
+        assert gateway.receiver.receive(provider, raw(gateway, body)) == provider.ack
     waiting = gateway.store.read(quarantine.waiting)
     assert len(waiting) == 8
     assert all(provider.webhook_token not in row.query for row in waiting)
@@ -169,7 +173,9 @@ def test_what_cannot_be_read_is_kept_and_what_stands_beside_it_is_not_lost(
 def test_a_number_that_is_none_goes_to_quarantine(make_gateway: Make) -> None:
     gateway = make_gateway(DESK)
     provider = gateway.providers["sandbox"]
-    gateway.receive(provider, raw(gateway, b'{"id": "1", "from": "+++", "to": "12025550100"}'))
+    gateway.receiver.receive(
+        provider, raw(gateway, b'{"id": "1", "from": "+++", "to": "12025550100"}')
+    )
     (row,) = gateway.store.read(quarantine.waiting)
     assert "neither a phone number nor a short code nor a name" in row.reason
 
@@ -179,16 +185,16 @@ def test_a_quarantined_call_is_read_once_the_cause_is_gone(
 ) -> None:
     gateway = make_gateway(DESK)
     provider = gateway.providers["sandbox"]
-    gateway.receive(provider, raw(gateway, b'{"ID": "1"}'))
+    gateway.receiver.receive(provider, raw(gateway, b'{"ID": "1"}'))
     (row,) = gateway.store.read(quarantine.waiting)
     with pytest.raises(RequestRefused, match="no event of the sandbox"):
-        gateway.replay(row.id)
+        gateway.processor.replay(row.id)
     newer = [Message(direction="in", number=NUMBER, peer=PEER, provider_id="1")]
     monkeypatch.setattr(provider, "parse", lambda _call: newer)
-    assert [outcome for outcome, _ in gateway.replay(row.id)] == ["received"]
+    assert [outcome for outcome, _ in gateway.processor.replay(row.id)] == ["received"]
     assert gateway.store.read(quarantine.waiting) == []
     with pytest.raises(RequestRefused, match="no such call"):
-        gateway.replay(row.id)
+        gateway.processor.replay(row.id)
 
 
 # Outbound
@@ -198,12 +204,12 @@ def test_a_reply_leaves_by_the_carrier_and_its_states_come_back(
     make_gateway: Make, receiver: Receiver, database: str
 ) -> None:
     gateway = make_gateway(DESK, DATABASE_URL=database, **receiver.env)
-    message, repeated = gateway.reply(PHONE, Reply(text="yes", to=(PEER,)))
+    message, repeated = gateway.composer.submit(PHONE, Reply(text="yes", to=(PEER,)))
     assert (message.status, repeated) == (Status.QUEUED, False)
     work(gateway)
     assert one(gateway, message).status is Status.SENT
     body = f'{{"receipt": "{message.id}", "status": "delivered"}}'.encode()
-    gateway.receive(gateway.providers["sandbox"], raw(gateway, body))
+    gateway.receiver.receive(gateway.providers["sandbox"], raw(gateway, body))
     work(gateway)
     states = [p["data"]["message"]["status"] for p in receiver.wait_for(2)]
     assert states == ["sent", "delivered"]
@@ -214,11 +220,11 @@ def test_a_repeated_reply_is_one_text(make_gateway: Make, database: str) -> None
     gateway = make_gateway(DESK, DATABASE_URL=database)
     reply = Reply(text="yes", to=(PEER,), client_id="c1")
     with ThreadPoolExecutor(8) as pool:
-        taken = list(pool.map(lambda _: gateway.reply(PHONE, reply), range(50)))
+        taken = list(pool.map(lambda _: gateway.composer.submit(PHONE, reply), range(50)))
     assert len({message.id for message, _ in taken}) == 1
     assert sorted(repeated for _, repeated in taken) == [False] + [True] * 49
     with pytest.raises(RequestRefused) as caught:
-        gateway.reply(PHONE, Reply(text="no", to=(PEER,), client_id="c1"))
+        gateway.composer.submit(PHONE, Reply(text="no", to=(PEER,), client_id="c1"))
     assert (caught.value.code, caught.value.status) == ("client_id_reused", 409)
 
 
@@ -229,7 +235,7 @@ def test_a_long_text_becomes_several_in_order(make_gateway: Make) -> None:
     provider = gateway.providers["sandbox"]
     original = provider.send
     provider.send = lambda message: (sent.append(message.text), original(message))[1]  # type: ignore[method-assign]
-    gateway.reply(PHONE, Reply(text=words, to=(PEER,)))
+    gateway.composer.submit(PHONE, Reply(text=words, to=(PEER,)))
     work(gateway)
     assert len(sent) == 3
     assert "".join(sent) == words
@@ -262,7 +268,7 @@ def test_a_reply_that_cannot_leave_is_refused_by_the_name_of_its_field(
 ) -> None:
     gateway = make_gateway(DESK)
     with pytest.raises(RequestRefused) as caught:
-        gateway.reply(PHONE, reply)
+        gateway.composer.submit(PHONE, reply)
     assert (caught.value.code, caught.value.field) == (code, field)
     assert kept(gateway) == []
 
@@ -270,17 +276,17 @@ def test_a_reply_that_cannot_leave_is_refused_by_the_name_of_its_field(
 def test_an_extension_without_a_number_is_told_so(make_gateway: Make) -> None:
     gateway = make_gateway(DESK)
     with pytest.raises(RequestRefused, match="has no number yet") as caught:
-        gateway.reply(Device(id="x", extension="299"), Reply(text="x", to=(PEER,)))
+        gateway.composer.submit(Device(id="x", extension="299"), Reply(text="x", to=(PEER,)))
     assert caught.value.status == 403
 
 
 def test_a_reply_leaves_from_the_number_that_the_peer_last_wrote_to(make_gateway: Make) -> None:
     other = DESK | {"number": "+12025550101"}
     gateway = make_gateway(DESK, other)
-    first, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    first, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     assert first.number == NUMBER
     receive(gateway, number="+12025550101")
-    second, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    second, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     assert second.number == "+12025550101"
 
 
@@ -305,7 +311,7 @@ def failing(gateway: Gateway, *errors: DeliveryError) -> list[Message]:
 def test_what_certainly_was_not_sent_is_tried_again(make_gateway: Make) -> None:
     gateway = make_gateway(DESK)
     taken = failing(gateway, *[SendError("Busy.", Kind.RETRY)] * 3)
-    message, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     for _ in range(4):
         work(gateway)
         make_due(gateway)
@@ -316,7 +322,7 @@ def test_what_certainly_was_not_sent_is_tried_again(make_gateway: Make) -> None:
 def test_what_may_have_been_sent_is_never_sent_again_by_itself(make_gateway: Make) -> None:
     gateway = make_gateway(DESK)
     taken = failing(gateway, SendError("No answer.", Kind.UNKNOWN))
-    message, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     work(gateway)
     make_due(gateway)
     work(gateway)
@@ -332,17 +338,17 @@ def test_what_may_have_been_sent_is_never_sent_again_by_itself(make_gateway: Mak
 def test_a_receipt_settles_an_unknown_send(make_gateway: Make) -> None:
     gateway = make_gateway(DESK)
     failing(gateway, SendError("No answer.", Kind.UNKNOWN))
-    message, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     work(gateway)
     body = f'{{"receipt": "{message.id}", "status": "delivered"}}'.encode()
-    gateway.receive(gateway.providers["sandbox"], raw(gateway, body))
+    gateway.receiver.receive(gateway.providers["sandbox"], raw(gateway, body))
     assert one(gateway, message).status is Status.DELIVERED
 
 
 def test_a_refusal_says_why_and_can_be_tried_again(make_gateway: Make) -> None:
     gateway = make_gateway(DESK)
     taken = failing(gateway, SendError("The number is a landline.", Kind.REFUSED, code="4720"))
-    message, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     work(gateway)
     failed = one(gateway, message)
     assert (failed.status, failed.error_code) == (Status.FAILED, "4720")
@@ -357,8 +363,8 @@ def test_wrong_credentials_stop_the_carrier_and_keep_its_messages(make_gateway: 
     gateway = make_gateway(DESK)
     taken = failing(gateway, SendError("Check the token.", Kind.CONFIG))
     for index in range(3):
-        gateway.reply(PHONE, Reply(text=str(index), to=(f"+1303555017{index}",)))
-    gateway.deliver("w", lambda _: 1, gateway.delivery.perform)
+        gateway.composer.submit(PHONE, Reply(text=str(index), to=(f"+1303555017{index}",)))
+    gateway.delivery.deliver("w", lambda _: 1, gateway.delivery.perform)
     work(gateway)
     assert taken == []
     (pause,) = gateway.store.read(circuit_breakers.unwell)
@@ -372,7 +378,7 @@ def test_wrong_credentials_stop_the_carrier_and_keep_its_messages(make_gateway: 
 def test_a_carriers_wish_to_wait_is_not_a_failed_attempt(make_gateway: Make) -> None:
     gateway = make_gateway(DESK)
     failing(gateway, SendError("Slow down.", Kind.RETRY, retry_after=60))
-    message, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     work(gateway)
     (job,) = jobs_of(gateway, message)
     assert job.attempts == 0
@@ -382,7 +388,7 @@ def test_a_carriers_wish_to_wait_is_not_a_failed_attempt(make_gateway: Make) -> 
 def test_a_job_is_given_up_after_a_day(make_gateway: Make) -> None:
     gateway = make_gateway(DESK)
     failing(gateway, *[SendError("Busy.", Kind.RETRY)] * 2)
-    message, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     old = time.time() - 90_000
     gateway.store.write(lambda tx: tx.execute(update(job_table).values(created_at=old)))
     work(gateway)
@@ -391,18 +397,18 @@ def test_a_job_is_given_up_after_a_day(make_gateway: Make) -> None:
 
 def lease(gateway: Gateway) -> list[Job]:
     claimed: list[Job] = []
-    gateway.deliver("dead worker", lambda _: 8, claimed.append)
+    gateway.delivery.deliver("dead worker", lambda _: 8, claimed.append)
     return claimed
 
 
 def test_a_send_that_had_begun_when_its_worker_died_is_unknown(make_gateway: Make) -> None:
     gateway = make_gateway(DESK)
-    begun, _ = gateway.reply(PHONE, Reply(text="begun", to=(PEER,)))
-    waiting, _ = gateway.reply(PHONE, Reply(text="waiting", to=("+13035550178",)))
+    begun, _ = gateway.composer.submit(PHONE, Reply(text="begun", to=(PEER,)))
+    waiting, _ = gateway.composer.submit(PHONE, Reply(text="waiting", to=("+13035550178",)))
     leased = {job.message_id: job for job in lease(gateway)}
     gateway.store.write(lambda tx: jobs.start(tx, leased[begun.id]))
     gateway.store.write(lambda tx: statuses.advance(tx, begun.id, Status.SENDING))
-    assert gateway.delivery.reclaim(["dead worker"]) == 2
+    assert gateway.outcomes.reclaim(["dead worker"]) == 2
     taken = failing(gateway)
     work(gateway)
     assert [message.id for message in taken] == [waiting.id]
@@ -423,10 +429,10 @@ def test_a_send_that_is_cut_off_half_way_is_never_sent_again(make_gateway: Make)
         raise PowerCut
 
     provider.send = send  # type: ignore[method-assign]
-    message, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     with pytest.raises(PowerCut):
-        gateway.deliver("dead worker", lambda _: 8, gateway.delivery.perform)
-    gateway.delivery.reclaim(["dead worker"])
+        gateway.delivery.deliver("dead worker", lambda _: 8, gateway.delivery.perform)
+    gateway.outcomes.reclaim(["dead worker"])
     make_due(gateway)
     work(gateway)
     assert len(taken) == 1
@@ -443,10 +449,10 @@ def test_what_was_answered_is_not_done_again_when_the_worker_dies_before_it_is_n
     receive(gateway)
     (job,) = (job for job in lease(gateway) if job.kind is kind)
     with monkeypatch.context() as dying:
-        dying.setattr(gateway.delivery, "_record", cut)
+        dying.setattr(gateway.outcomes, "record", cut)
         with pytest.raises(PowerCut):
             gateway.delivery.perform(job)
-    gateway.delivery.reclaim(["dead worker"])
+    gateway.outcomes.reclaim(["dead worker"])
     make_due(gateway)
     work(gateway)
     assert (len(receiver.ids), mailed) == (1, ["desk@example.com"])
@@ -460,10 +466,10 @@ def cut(*_: object, **_more: object) -> None:
 
 def test_the_jobs_of_a_living_worker_are_left_alone(make_gateway: Make) -> None:
     gateway = make_gateway(DESK)
-    gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     lease(gateway)
     gateway.store.write(lambda tx: workers.beat(tx, "dead worker", time.time()))
-    assert gateway.delivery.reclaim([]) == 0
+    assert gateway.outcomes.reclaim([]) == 0
 
 
 def test_a_job_that_keeps_killing_its_worker_becomes_a_dead_letter(
@@ -473,7 +479,7 @@ def test_a_job_that_keeps_killing_its_worker_becomes_a_dead_letter(
     receive(gateway)
     for _ in range(jobs.LAPSES):
         assert len(lease(gateway)) == 1
-        gateway.delivery.reclaim(["dead worker"])
+        gateway.outcomes.reclaim(["dead worker"])
     assert lease(gateway) == []
     (dead,) = gateway.store.read(lambda tx: dead_letters.newest(tx, 10))
     assert "interrupted 5 times" in str(dead.error)
@@ -511,7 +517,7 @@ def test_one_broken_destination_does_not_hold_up_another(
     gateway = make_gateway(DESK, **receiver.env)
     failing(gateway, *[SendError("Down.", Kind.CONFIG)] * 20)
     for index in range(5):
-        gateway.reply(PHONE, Reply(text=str(index), to=(PEER,)))
+        gateway.composer.submit(PHONE, Reply(text=str(index), to=(PEER,)))
         receive(gateway, str(index))
     work(gateway)
     assert len(receiver.wait_for(5)) == 5
@@ -523,7 +529,7 @@ def test_every_job_is_accounted_for(make_gateway: Make, receiver: Receiver) -> N
     receiver.answers.extend([410, 500])
     for index in range(4):
         receive(gateway, str(index))
-        gateway.reply(PHONE, Reply(text=str(index), to=(f"+1303555018{index}",)))
+        gateway.composer.submit(PHONE, Reply(text=str(index), to=(f"+1303555018{index}",)))
     work(gateway)
     states = gateway.store.read(
         lambda tx: [row[0] for row in tx.execute(select(job_table.c.state))]
@@ -546,7 +552,7 @@ def told(message: Message, status: Status = Status.DELIVERED) -> DeliveryStatus:
 
 def unknown_send(gateway: Gateway) -> Message:
     failing(gateway, SendError("No answer.", Kind.UNKNOWN))
-    message, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     work(gateway)
     assert one(gateway, message).status is Status.UNKNOWN
     return message
@@ -597,7 +603,7 @@ def test_another_messages_trace_settles_nothing(make_gateway: Make, asked: Any) 
     asked(gateway)
     message = unknown_send(gateway)
     failing(gateway)
-    other, _ = gateway.reply(PHONE, Reply(text="y", to=(PEER,)))
+    other, _ = gateway.composer.submit(PHONE, Reply(text="y", to=(PEER,)))
     work(gateway)
     asked(gateway, told(one(gateway, other)))
     make_due(gateway)
@@ -612,7 +618,7 @@ def test_a_carrier_without_receipts_is_asked_until_the_end(
     provider = gateway.providers["sandbox"]
     monkeypatch.setattr(type(provider), "receipts", False)
     failing(gateway)
-    message, _ = gateway.reply(PHONE, Reply(text="x", to=(PEER,)))
+    message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     asked(gateway, told(message, Status.SENT), told(message, Status.DELIVERED))
     for _ in range(3):
         work(gateway)
@@ -633,10 +639,10 @@ def test_what_was_missed_is_taken_in_once(
     ]
     monkeypatch.setattr(type(provider), "keeps_inbound", True)
     monkeypatch.setattr(provider, "missed", lambda _since: missed, raising=False)
-    gateway.recover_all()  # the very first time only notes the time
+    gateway.recovery.recover_all()  # the very first time only notes the time
     assert len(kept(gateway)) == 1
-    gateway.recover_all()
-    gateway.recover_all()
+    gateway.recovery.recover_all()
+    gateway.recovery.recover_all()
     work(gateway)
     assert [p["data"]["message"]["text"] for p in receiver.wait_for(2)] == ["by webhook", "missed"]
     assert len(kept(gateway)) == 2
@@ -648,7 +654,7 @@ def test_a_pace_of_the_operators_is_kept_in_order(make_gateway: Make) -> None:
     provider.number_rate = 1.0
     taken = failing(gateway)
     for index in range(5):
-        gateway.reply(PHONE, Reply(text=str(index), to=(PEER,)))
+        gateway.composer.submit(PHONE, Reply(text=str(index), to=(PEER,)))
     work(gateway)
     assert [message.text for message in taken] == ["0", "1"]
     waiting = [job for m in kept(gateway) for job in jobs_of(gateway, m) if job.state == "due"]
@@ -662,12 +668,12 @@ def test_a_pace_of_the_operators_is_kept_in_order(make_gateway: Make) -> None:
 def test_no_more_is_begun_than_the_carriers_pace_allows(make_gateway: Make, database: str) -> None:
     gateway = make_gateway(DESK, DATABASE_URL=database, SANDBOX_RATE="2")
     for turn in range(20):
-        gateway.reply(PHONE, Reply(text="Yes", to=(f"+1303555{turn:04}",)))
+        gateway.composer.submit(PHONE, Reply(text="Yes", to=(f"+1303555{turn:04}",)))
     begun: list[Job] = []
-    gateway.deliver("w", lambda _: 16, begun.append)
+    gateway.delivery.deliver("w", lambda _: 16, begun.append)
     assert len(begun) == 3, "the burst of a second, and the next"
     for job in begun:
         gateway.delivery.perform(job)
     begun.clear()
-    gateway.deliver("w", lambda _: 16, begun.append)
+    gateway.delivery.deliver("w", lambda _: 16, begun.append)
     assert begun == [], "nothing is taken in hand only to be put back"

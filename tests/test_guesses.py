@@ -13,6 +13,7 @@ from app import create_app
 from services.core.errors import RequestRefused, StorageUnwell
 from services.gateway import Gateway
 from services.operations.admin_auth import AdminAuth
+from services.operations.housekeeping import remove_leftovers
 from services.operations.login_throttle import PASSWORD, Attempts, LoginThrottle
 from services.store import devices
 from services.store.database import clock
@@ -307,5 +308,5 @@ def test_the_spans_of_before_are_swept(make_app: Make, moved: Clock) -> None:
     LoginThrottle(gateway.store, PASSWORD).spend(HERE)
     assert rows(gateway.store) == 8
     moved.now += 3601
-    gateway.sweep()
+    remove_leftovers(gateway.store, gateway.media)
     assert rows(gateway.store) == 1

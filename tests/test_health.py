@@ -76,7 +76,7 @@ def beat(gateway: Gateway, at: float) -> None:
 def receive(gateway: Gateway, number: str = NUMBER) -> None:
     provider = gateway.providers["sandbox"]
     message = Message(direction="in", number=number, peer=PEER, text="hi")
-    gateway.receive(provider, provider.example(message))
+    gateway.receiver.receive(provider, provider.example(message))
 
 
 def metric(page: str, name: str, **labels: str) -> float:
@@ -212,14 +212,16 @@ def leave_unrouted(gateway: Gateway) -> None:
 def quarantine_one(gateway: Gateway) -> None:
     token = gateway.providers["sandbox"].webhook_token
     call = WebhookCall("POST", {}, f"token={token}", b"not JSON")
-    gateway.receive(gateway.providers["sandbox"], call)
+    gateway.receiver.receive(gateway.providers["sandbox"], call)
 
 
 def give_up_one(gateway: Gateway) -> None:
     gateway.settings.put({"number": NUMBER, "carrier": "sandbox", "emails": ["a@example.com"]})
     receive(gateway)
     refused = DeliveryError("The mail server refused it.", Kind.REFUSED)
-    gateway.deliver("worker", lambda _: 1, lambda job: gateway.delivery.settle(job, refused))
+    gateway.delivery.deliver(
+        "worker", lambda _: 1, lambda job: gateway.outcomes.settle(job, refused)
+    )
 
 
 def pause_carrier(gateway: Gateway) -> None:
@@ -376,7 +378,7 @@ def test_jobs_are_counted_until_they_are_done(app: Flask) -> None:
     assert metric(page, "textbridge_jobs", kind="email", state="due") == 1
     assert metric(page, "textbridge_oldest_due_seconds") >= 90
     claimed: list[jobs.Job] = []
-    gateway.deliver("worker", lambda _: 1, claimed.append)
+    gateway.delivery.deliver("worker", lambda _: 1, claimed.append)
     page = client.get("/metrics").text
     assert metric(page, "textbridge_jobs", kind="email", state="leased") == 1
     gateway.store.write(lambda tx: jobs.done(tx, claimed[0]))

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, func, select, update
 
 from blueprints.api.changes import changes_since
 from services.core.messages import Attachment, Device, Message, WebhookCall, uuid7
-from services.delivery.worker import Worker
 from services.gateway import Gateway
 from services.messaging.compose import Reply
+from services.operations.housekeeping import index_messages
 from services.operations.retention import DAY, Ages
 from services.store import (
     attachments,
@@ -126,7 +126,7 @@ def with_everything(gateway: Gateway, days: float, peer: str = PEER) -> Message:
         external_threads.put(tx, "sip", "t", "201", message.conversation_id, message.seq)
 
     gateway.store.write(work)
-    gateway.index()
+    index_messages(gateway.store)
     return message
 
 
@@ -237,9 +237,9 @@ def test_the_worker_prunes_by_the_environment(
     gateway = make_gateway(DESK, DATABASE_URL=database, KEEP_MESSAGES_DAYS="30")
     all_came(gateway, [(f"old {index}", {}) for index in range(removal.BATCH + 1)], days=31)
     came(gateway, "young", days=29)
-    with Worker(gateway) as worker:
+    with gateway.new_worker() as worker:
         for _ in range(2):
-            worker.turn()
+            worker.step()
             worker.finish(lambda: None)
     assert rows(gateway)["messages"] == 1
 
@@ -312,7 +312,7 @@ def test_a_person_is_forgotten_and_nobody_else(gateway: Gateway) -> None:
 
 def test_what_was_sent_to_a_group_stays_whoever_is_named_first(gateway: Gateway) -> None:
     group_of(gateway, OTHER, "hello all")
-    sent, _ = gateway.reply(DEVICE, Reply(text="hello", to=(PEER, OTHER)))
+    sent, _ = gateway.composer.submit(DEVICE, Reply(text="hello", to=(PEER, OTHER)))
     done(gateway)
     gateway.retention.forget(PEER, gateway.retention.person(PEER))
     assert gateway.store.read(lambda tx: messages.by_id(tx, sent.id)) is not None
@@ -361,7 +361,7 @@ def test_nothing_of_a_forgotten_person_is_left_in_sqlites_files(
         texts = [(f"of another, number {index}", {"peer": OTHER}) for index in range(100)]
         texts += [(f"quokkas {turn} " + "x" * 3000 * (index % 3), {}) for index in range(100)]
         all_came(gateway, texts)
-        gateway.index()
+        index_messages(gateway.store)
     file = tmp_path / "textbridge.db"
     assert b"quokkas" in file.read_bytes() + file.with_name("textbridge.db-wal").read_bytes()
     gateway.retention.forget(PEER, gateway.retention.person(PEER))

@@ -23,6 +23,7 @@ from services.media.bucket import Bucket, Moved
 from services.media.folder import Folder
 from services.media.s3 import S3
 from services.messaging.compose import Reply
+from services.operations.housekeeping import remove_leftovers
 from services.store import attachments, jobs, messages
 from services.store.database.schema import jobs as table
 from services.store.jobs import JobKind
@@ -369,15 +370,15 @@ def test_a_message_whose_picture_cannot_be_fetched_waits_and_is_not_unknown(
 ) -> None:
     gateway = make_house()
     reply = Reply(text="Look", to=(PEER,), media_ids=(upload(gateway),))
-    message, _ = gateway.reply(Device(id="none", extension="201"), reply)
+    message, _ = gateway.composer.submit(Device(id="none", extension="201"), reply)
     for path in (tmp_path / "media-cache").glob("*/*"):
         path.unlink()
     server.broken = Fault(503, "SlowDown")
-    gateway.deliver("worker", lambda _: 8, gateway.delivery.perform)
+    gateway.delivery.deliver("worker", lambda _: 8, gateway.delivery.perform)
     assert state(gateway, message) == (Status.QUEUED, "due")
     server.broken = None
     hasten(gateway)
-    gateway.deliver("worker", lambda _: 8, gateway.delivery.perform)
+    gateway.delivery.deliver("worker", lambda _: 8, gateway.delivery.perform)
     assert state(gateway, message)[0] in (Status.SENT, Status.DELIVERED)
 
 
@@ -404,15 +405,15 @@ def test_an_upload_that_nobody_sent_goes_even_if_the_bucket_is_unwell_at_first(
     gateway = make_house(DATABASE_URL=database)
     upload(gateway)
     later = time.time() + 90_000
-    monkeypatch.setattr("services.gateway.time.time", lambda: later)
+    monkeypatch.setattr("services.operations.housekeeping.time.time", lambda: later)
     server.broken = Fault(500, "InternalError")
     with pytest.raises(StorageUnwell):
-        gateway.sweep()
+        remove_leftovers(gateway.store, gateway.media)
     assert gateway.store.read(lambda tx: attachments.uploads(tx, "201", [FILE_ID])) == {}
     assert list(server.objects) == [FILE_ID]
     server.broken = None
     monkeypatch.undo()
-    monkeypatch.setattr("services.gateway.time.time", lambda: later)
-    gateway.sweep()
+    monkeypatch.setattr("services.operations.housekeeping.time.time", lambda: later)
+    remove_leftovers(gateway.store, gateway.media)
     assert server.objects == {}
     assert gateway.store.read(lambda tx: attachments.by_id(tx, FILE_ID)) is None

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text, update
 
 from services.core.errors import StorageUnwell
 from services.core.messages import Message, Status
-from services.delivery.worker import BEAT_SECONDS, Worker
+from services.delivery.worker import BEAT_SECONDS
 from services.gateway import Gateway
 from services.operations.health import Check
 from services.store import jobs, messages, rate_limits, statuses, workers
@@ -172,7 +172,7 @@ class Beats:
         self.gateway = gateway
         self.now = 1000.0
         monkeypatch.setattr(clock, "now", lambda _: self.now)
-        self.worker = Worker(gateway)
+        self.worker = gateway.new_worker()
 
     def beat(self, seconds: float) -> None:
         """Let time pass and the worker beat."""
@@ -226,7 +226,7 @@ def test_a_machine_whose_clock_is_wrong_buries_nobody(
     gateway.store.write(lambda tx: workers.beat(tx, "other", clock.now(tx)))
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + 3600)
-    worker = Worker(gateway)
+    worker = gateway.new_worker()
     worker._beat()
     worker._watches_since = 0.0
     worker._beat()

@@ -40,7 +40,7 @@ def flask(gateway: Gateway, *arguments: str, code: int = 0) -> Result:
 def came(gateway: Gateway, text: str, content: bytes | None = None) -> Message:
     provider = gateway.providers["sandbox"]
     message = Message(direction="in", number=NUMBER, peer=PEER, text=text)
-    gateway.receive(provider, provider.example(message))
+    gateway.receiver.receive(provider, provider.example(message))
     kept = gateway.store.read(lambda tx: messages.find(tx, limit=1))[0]
     if content is not None:
         raw = Attachment(name="cat.gif", content_type="image/gif", content=content)
@@ -55,7 +55,7 @@ def first(make_gateway: Callable[..., Gateway]) -> Gateway:
     gateway = make_gateway(DESK, **HOOK)
     came(gateway, "keep me")
     came(gateway, "look", b"GIF89a, a picture")
-    gateway.reply(DEVICE, Reply(text="Yes", to=(PEER,)))
+    gateway.composer.submit(DEVICE, Reply(text="Yes", to=(PEER,)))
     return gateway
 
 
@@ -264,7 +264,7 @@ def test_with_postgresql_the_rest_is_put_back_beside_the_database(
 ) -> None:
     big = make_gateway(DESK, DATABASE_URL=postgres_url, **HOOK)
     message = came(big, "look", b"GIF89a, a picture")
-    reply, _ = big.reply(DEVICE, Reply(text="Yes", to=(PEER,)))
+    reply, _ = big.composer.submit(DEVICE, Reply(text="Yes", to=(PEER,)))
     told = flask(big, "backup", str(tmp_path / "copies")).stderr
     assert "pg_dump --format=custom --no-owner --file=" in told
     [made] = (tmp_path / "copies").iterdir()

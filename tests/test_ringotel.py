@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
 from app import create_app
-from blueprints.ringotel import webhook_url
+from blueprints.ringotel.webhook import webhook_url
 from services.config import variables
 from services.core.errors import Kind, PushError
 from services.core.messages import Attachment, Device, Message, Status
@@ -58,7 +58,7 @@ class Office:
     def __init__(self, app: Flask) -> None:
         self.gateway: Gateway = app.extensions["gateway"]
         self.client: FlaskClient = app.test_client()
-        self.path = "/" + webhook_url(self.gateway).split("/", 3)[3]
+        self.path = "/" + webhook_url(self.gateway.environment).split("/", 3)[3]
 
     def post(self, event: dict[str, Any], **more: Any) -> Any:
         body = {"api_key": TOKEN, **json.loads(json.dumps(event).replace("@org", ORG)), **more}
@@ -156,7 +156,7 @@ def test_files_are_shown_before_their_text_once_they_are_here(
     [file] = [Attachment(source_url="https://carrier.example/a")]
     receive(desk.gateway, "look", media=(file,))
     message = desk.kept("in")[0]
-    desk.gateway.deliver(
+    desk.gateway.delivery.deliver(
         "w", lambda name: int(name.startswith("push")), desk.gateway.delivery.perform
     )
     assert ringotel.shown == []  # the file may still come
@@ -334,7 +334,7 @@ def outcome(desk: Office, status: Status, reason: str | None = None) -> None:
         statuses.advance(tx, sent.id, status, code="30003" if reason else None, reason=reason)
         told = messages.by_id(tx, sent.id)
         assert told is not None
-        jobs.add(tx, desk.gateway.routing.updates(told, str(status)))
+        jobs.add(tx, desk.gateway.router.update_jobs(told, str(status)))
 
     desk.gateway.store.write(tell)
     work(desk.gateway)
@@ -377,7 +377,9 @@ def test_what_was_written_elsewhere_is_not_told_in_ringotel(
     from services.messaging.compose import Reply
 
     desk = office()
-    desk.gateway.reply(Device(id="d", extension="201"), Reply(text="x", to=(PEER,), client_id="7"))
+    desk.gateway.composer.submit(
+        Device(id="d", extension="201"), Reply(text="x", to=(PEER,), client_id="7")
+    )
     work(desk.gateway)
     outcome(desk, Status.FAILED, "The phone is off.")
     assert ringotel.calls == []

@@ -108,7 +108,7 @@ def reply(client: FlaskClient, text: str) -> dict[str, Any]:
 
 def work(app: Flask) -> None:
     gateway = gateway_of(app)
-    gateway.deliver("worker", lambda _: 8, gateway.delivery.perform)
+    gateway.delivery.deliver("worker", lambda _: 8, gateway.delivery.perform)
 
 
 # The front door
@@ -446,7 +446,7 @@ def test_only_the_sandboxs_own_pictures_are_fetched(app: Flask, address: str, st
     event = {"id": "p", "from": PEER, "to": NUMBER, "text": "", "media": [address.format(own=own)]}
     assert call_webhook(client, event) == 200
     gateway = gateway_of(app)
-    gateway.deliver("worker", lambda _: 8, gateway.delivery.perform)
+    gateway.delivery.deliver("worker", lambda _: 8, gateway.delivery.perform)
     assert [file["state"] for file in look(client)["texts"][0]["media"]] == [state]
 
 
@@ -460,5 +460,5 @@ def test_what_the_provider_would_send_as_an_example_is_taken(app: Flask) -> None
     session(client)
     provider = gateway.providers["sandbox"]
     message = Message(direction="in", number=NUMBER, peer=PEER, text="as an example")
-    gateway.receive(provider, provider.example(message))
+    gateway.receiver.receive(provider, provider.example(message))
     assert look(client)["texts"][0]["text"] == "as an example"

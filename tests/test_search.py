@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from services.core.messages import Message
-from services.delivery.worker import Worker
 from services.gateway import Gateway
 from services.store import messages
 from services.store.database.store import Store
@@ -344,8 +343,8 @@ def test_the_worker_keeps_the_index_up_to_date(
     for _ in range(3):
         keep(gateway.store, "hello")
     assert gateway.store.read(full_text.is_behind)
-    with Worker(gateway) as worker:
-        worker.turn()
+    with gateway.new_worker() as worker:
+        worker.step()
         worker.finish(lambda: None)
     assert not gateway.store.read(full_text.is_behind)
     assert len(find(gateway.store, "hello")) == 3

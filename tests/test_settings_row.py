@@ -14,7 +14,6 @@ import services.delivery.worker
 import services.message_settings
 from services.core.errors import SettingsConflict, SettingsError, StorageUnwell
 from services.core.messages import Message
-from services.delivery.worker import Worker
 from services.gateway import Gateway, load_environment
 from services.operations.settings_source import FILE
 from services.store import unrouted
@@ -238,11 +237,11 @@ def test_a_text_taken_in_with_the_settings_of_before_is_delivered_all_the_same(
     monkeypatch.setattr(services.delivery.worker, "ROUTE_AGAIN_SECONDS", 0.0)
     web, delivery = node(), node()
     sandbox = web.providers["sandbox"]
-    with Worker(delivery) as worker:
+    with delivery.new_worker() as worker:
         delivery.settings.put(DESK)
-        worker.turn()
+        worker.step()
         text = Message(direction="in", number=NUMBER, peer=PEER, text="hi")
-        web.receive(sandbox, sandbox.example(text))
+        web.receiver.receive(sandbox, sandbox.example(text))
         assert web.store.read(unrouted.numbers) == [NUMBER]
-        worker.turn()
+        worker.step()
         assert web.store.read(unrouted.numbers) == []

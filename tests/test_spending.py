@@ -36,7 +36,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def send(gateway: Gateway, text: str = "hi", to: str = PEER, **more: Any) -> str:
     """``sent``, or the code of the refusal."""
     try:
-        gateway.reply(PHONE, Reply(text=text, to=(to,), **more))
+        gateway.composer.submit(PHONE, Reply(text=text, to=(to,), **more))
     except RequestRefused as error:
         return error.code
     return "sent"
@@ -44,7 +44,7 @@ def send(gateway: Gateway, text: str = "hi", to: str = PEER, **more: Any) -> str
 
 def refusal(gateway: Gateway, **more: Any) -> RequestRefused:
     with pytest.raises(RequestRefused) as caught:
-        gateway.reply(PHONE, Reply(**{"text": "hi", "to": (PEER,), **more}))
+        gateway.composer.submit(PHONE, Reply(**{"text": "hi", "to": (PEER,), **more}))
     return caught.value
 
 
@@ -87,7 +87,7 @@ def test_one_extension_does_not_use_up_what_another_may_send(make_gateway: Make)
     desk = DESK | {"extensions": ["201", "202"]}
     gateway = make_gateway(desk, SEND_PER_MINUTE="1")
     assert [send(gateway) for _ in range(2)] == ["sent", "limit_reached"]
-    gateway.reply(Device(id="e", extension="202"), Reply(text="hi", to=(PEER,)))
+    gateway.composer.submit(Device(id="e", extension="202"), Reply(text="hi", to=(PEER,)))
 
 
 def test_nobody_is_flooded_by_all_extensions_together(
@@ -96,7 +96,7 @@ def test_nobody_is_flooded_by_all_extensions_together(
     desk = DESK | {"extensions": ["201", "202"]}
     env = {"SEND_PER_PEER_HOUR": "2", "SEND_PER_PEER_DAY": "3", "DATABASE_URL": database}
     gateway = make_gateway(desk, **env)
-    gateway.reply(Device(id="e", extension="202"), Reply(text="hi", to=(PEER, OTHER)))
+    gateway.composer.submit(Device(id="e", extension="202"), Reply(text="hi", to=(PEER, OTHER)))
     assert [send(gateway) for _ in range(2)] == ["sent", "limit_reached"]
     assert (
         refusal(gateway).reason
@@ -198,7 +198,7 @@ def came(gateway: Gateway, index: int, peer: str, file: Attachment) -> tuple[str
     provider = gateway.providers["sandbox"]
     told = Message(direction="in", number=NUMBER, peer=peer, provider_id=f"m{index}", text="look")
     call = provider.example(told)
-    gateway._take_in(provider, call, [replace(told, media=(file,))])
+    gateway.processor.process(provider, call, [replace(told, media=(file,))])
     work(gateway)
     newest = kept(gateway)[0]
     assert newest.provider_id == told.provider_id

@@ -38,7 +38,7 @@ def pushed(make_gateway: Make, receiver: Receiver, database: str) -> Gateway:
     sandbox = gateway.providers["sandbox"]
     for peer in PEERS:
         message = Message(direction="in", number=NUMBER, peer=peer, text="hi")
-        gateway.receive(sandbox, sandbox.example(message))
+        gateway.receiver.receive(sandbox, sandbox.example(message))
     return gateway
 
 
@@ -102,7 +102,7 @@ def test_the_pushes_of_a_claim_are_looked_up_in_one_transaction(
     pushed: Gateway, receiver: Receiver
 ) -> None:
     claimed: list[Job] = []
-    pushed.deliver("w", lambda _: 8, claimed.append)
+    pushed.delivery.deliver("w", lambda _: 8, claimed.append)
     begun: list[Connection] = []
     event.listen(pushed.store.engine, "begin", begun.append)
     with ThreadPoolExecutor(1) as pool:
@@ -123,7 +123,7 @@ def test_a_push_that_cannot_be_looked_up_fails_alone(
         "services.store.messages.by_id",
         lambda tx, message_id, *more: None if message_id == lost else by_id(tx, message_id, *more),
     )
-    pushed.deliver("w", lambda _: 8, pushed.delivery.perform)
+    pushed.delivery.deliver("w", lambda _: 8, pushed.delivery.perform)
     assert len(receiver.wait_for(7)) == 7
     monkeypatch.undo()
     states = {job.message_id: job.state for job in of(pushed)}
@@ -135,7 +135,7 @@ def test_a_push_waits_for_the_disk_only_where_the_worker_may_outlive_it(
     pushed: Gateway, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waited = watched(pushed, monkeypatch)
-    pushed.deliver("w", lambda _: 8, pushed.delivery.perform)
+    pushed.delivery.deliver("w", lambda _: 8, pushed.delivery.perform)
     receiver.wait_for(8)
     assert waited
     assert set(waited) == {must_wait(pushed.store)}, "claims and what was taken may be repeated"
@@ -146,7 +146,7 @@ def test_a_push_that_was_not_taken_is_recorded_durably(
 ) -> None:
     receiver.answers.extend([410] * 8)
     claimed: list[Job] = []
-    pushed.deliver("w", lambda _: 8, claimed.append)
+    pushed.delivery.deliver("w", lambda _: 8, claimed.append)
     waited = watched(pushed, monkeypatch)
     for job in claimed:
         pushed.delivery.perform(job)
@@ -159,8 +159,8 @@ def test_whatever_is_done_for_a_reply_waits_for_the_disk(
 ) -> None:
     gateway = make_gateway(DESK, DATABASE_URL=database)
     waited = watched(gateway, monkeypatch)
-    gateway.reply(Device(id="d", extension="201"), Reply(text="Yes", to=(PEERS[0],)))
-    gateway.deliver("w", lambda _: 8, gateway.delivery.perform)
+    gateway.composer.submit(Device(id="d", extension="201"), Reply(text="Yes", to=(PEERS[0],)))
+    gateway.delivery.deliver("w", lambda _: 8, gateway.delivery.perform)
     assert [job.state for job in of(gateway) if job.kind == "send"] == ["done"]
     assert len(waited) >= 4, "the reply, the claim, the beginning and the end of the send"
     assert all(waited)

@@ -231,7 +231,7 @@ def incoming(gateway: Gateway, **changes: Any) -> WebhookCall:
 
 
 def receive(gateway: Gateway, **changes: Any) -> None:
-    gateway.receive(gateway.providers["voipinnovations"], incoming(gateway, **changes))
+    gateway.receiver.receive(gateway.providers["voipinnovations"], incoming(gateway, **changes))
 
 
 def kept(gateway: Gateway) -> list[Message]:
@@ -276,7 +276,7 @@ def test_a_picture_inside_the_call_is_on_disk_when_the_carrier_hears_so(
 def test_a_file_that_is_too_large_has_failed_and_its_text_has_not(
     make_gateway: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.gateway.MEDIA_BYTES", 10)
+    monkeypatch.setattr("services.messaging.process.MEDIA_BYTES", 10)
     gateway = make_gateway(DESK, **ENV)
     receive(gateway, files={"a.jpg": JPEG, "b.txt": b"small"})
 
@@ -360,13 +360,13 @@ def test_quarantined_calls_are_read_again_with_their_files_and_their_times(
     gateway.store.write(lambda tx: tx.execute(update(quarantine_table).values(received_at=hours)))
     waiting = gateway.store.read(quarantine.waiting)
     with pytest.raises(RequestRefused, match="somethingNew"):
-        gateway.replay(waiting[0].id)
+        gateway.processor.replay(waiting[0].id)
 
     monkeypatch.setattr(
         "services.providers.voipinnovations.INBOUND", {"somethingnew", "incomingwebhookmms"}
     )
     for row in waiting:
-        assert [outcome for outcome, _ in gateway.replay(row.id)] == ["received"]
+        assert [outcome for outcome, _ in gateway.processor.replay(row.id)] == ["received"]
     assert len(kept(gateway)) == 6
     assert on_disk(tmp_path) == sum(len(message.media) for message in kept(gateway))
     assert gateway.store.read(quarantine.count) == 0
@@ -381,7 +381,7 @@ def test_a_text_does_not_wait_for_a_picture_that_cannot_be_read(make_gateway: Ma
     [row] = gateway.store.read(quarantine.waiting)
     assert b"a.jpg" in row.body
     with pytest.raises(RequestRefused):
-        gateway.replay(row.id)
+        gateway.processor.replay(row.id)
     assert len(kept(gateway)) == 1
 
 

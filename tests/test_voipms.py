@@ -196,9 +196,9 @@ def test_a_long_answer_from_the_app_goes_as_the_operator_has_chosen(
 ) -> None:
     gateway = make_gateway(SETTING, **fake.env, VOIPMS_LONG_TEXT=choice)
 
-    gateway.reply(PHONE, Reply(text="x" * 300, to=(PEER,)))
+    gateway.composer.submit(PHONE, Reply(text="x" * 300, to=(PEER,)))
     for _ in taken:
-        gateway.deliver("w", lambda _: 8, gateway.delivery.perform)
+        gateway.delivery.deliver("w", lambda _: 8, gateway.delivery.perform)
 
     assert [(message["kind"], message["message"]) for message in fake.accepted] == taken
 
@@ -209,10 +209,10 @@ def test_a_long_answer_from_the_app_is_refused_where_it_is_not_wanted(
     gateway = make_gateway(SETTING, **fake.env, VOIPMS_LONG_TEXT="reject")
 
     with pytest.raises(RequestRefused, match="at most 160 characters") as caught:
-        gateway.reply(PHONE, Reply(text="x" * 161, to=(PEER,)))
+        gateway.composer.submit(PHONE, Reply(text="x" * 161, to=(PEER,)))
     assert (caught.value.code, caught.value.field) == ("text_too_long", "text")
 
-    gateway.reply(PHONE, Reply(text="x" * 160, to=(PEER,)))
+    gateway.composer.submit(PHONE, Reply(text="x" * 160, to=(PEER,)))
 
 
 # The callback without an id

@@ -3,11 +3,11 @@
 from functools import partial
 
 from flask import Blueprint, Response, abort, request, url_for
-from services.messaging.process import Processor
 
 from blueprints.admin.numbers import number_in
 from blueprints.admin.page import Pages, onward
 from services.core.errors import RequestRefused
+from services.messaging.process import Processor
 from services.operations import timeline
 from services.operations.operator_actions import OperatorActions
 from services.store import quarantine

@@ -172,7 +172,7 @@ def test(device_id: str, as_json: bool) -> None:
     device = parts().store.read(lambda tx: devices.by_id(tx, device_id))
     if device is None:
         raise _unknown(device_id)
-    outcome, said = parts().pushes.test(device)
+    outcome, said = parts().push_delivery.test(device)
     if as_json:
         document({"outcome": outcome, "detail": said})
     else:

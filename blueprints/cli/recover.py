@@ -32,7 +32,7 @@ def recover(since: datetime) -> None:
     """
     able = [provider for provider in parts().providers.values() if provider.keeps_inbound]
     for provider in able:
-        outcomes = parts().recover(provider, since.timestamp())
+        outcomes = parts().recovery.recover(provider, since.timestamp())
         counted = Counter(outcome for outcome, _ in outcomes)
         click.echo(
             f"{provider.title}: {counted['received']} recovered, "

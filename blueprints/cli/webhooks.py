@@ -18,8 +18,7 @@ def webhooks(as_json: bool) -> None:
     carriers = list(parts().providers.values())
     found = [(c.name, c.title, c.webhook_url, c.webhook_hint) for c in carriers]
     if Ringotel.name in parts().channels:
-        environment = parts().environment
-        url = webhook_url(environment.app_url, environment.app_key)
+        url = webhook_url(parts().environment)
         found.append((Ringotel.name, Ringotel.title, url, Ringotel.webhook_hint))
     if as_json:
         names = ("carrier", "title", "url", "hint")

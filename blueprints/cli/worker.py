@@ -8,7 +8,6 @@ import gevent
 
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import command
-from services.delivery.worker import run
 
 
 @command("worker")
@@ -23,6 +22,6 @@ def worker() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, told.set)
     click.echo("The delivery worker runs. Ctrl-C ends it.", err=True)
-    run(parts(), alive=lambda: not told.is_set(), beat=lambda: None)
+    parts().new_worker().run(alive=lambda: not told.is_set(), beat=lambda: None)
     parts().close()
     click.echo("The delivery worker has ended.", err=True)

@@ -13,6 +13,7 @@ from blueprints.device_auth import DeviceAuth
 from blueprints.errors import problem
 from blueprints.request_body import whole_body
 from blueprints.ringotel.inbox import Inbox
+from services.config.environment import Environment
 from services.config.keys import derived_token
 from services.config.metrics import WEBHOOKS
 from services.core.errors import InvalidWebhook
@@ -56,9 +57,9 @@ def webhook_secret(app_key: bytes) -> str:
     return derived_token(app_key, "webhook:ringotel")
 
 
-def webhook_url(app_url: str, app_key: bytes) -> str:
+def webhook_url(environment: Environment) -> str:
     """The address to paste at Ringotel, secret included."""
-    return f"{app_url}/webhook/ringotel/{webhook_secret(app_key)}"
+    return f"{environment.app_url}/webhook/ringotel/{webhook_secret(environment.app_key)}"
 
 
 def _told(call: WebhookCall, channel: Ringotel) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Several who want the same done at the same moment have it done once, for all of them."""
+"""Batching of calls: callers that arrive while one call runs share the next one."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class _Group(Generic[T]):
-    """Those who are served by the same call, and what came of it."""
+    """Items of one shared call, and its result."""
 
     def __init__(self) -> None:
         self.items: list[T] = []
@@ -17,7 +17,7 @@ class _Group(Generic[T]):
 
 
 class BatchedCall(Generic[T]):
-    """Calls ``do`` for all who have gathered until it asks who they are."""
+    """Calls ``do`` once for all items that have gathered when it asks for them."""
 
     def __init__(self, do: Callable[[Callable[[], Sequence[T]]], object]) -> None:
         self._do = do
@@ -25,7 +25,7 @@ class BatchedCall(Generic[T]):
         self._joining = threading.Lock()
 
     def __call__(self, item: T) -> None:
-        """Returns when a call with this item has returned; raises what it raised."""
+        """Returns when the call with this item has returned; raises the call's error."""
         with self._joining:
             group = self._next
             group.items.append(item)
@@ -47,7 +47,7 @@ class BatchedCall(Generic[T]):
             group.done.set()
 
     def _closed(self, group: _Group[T]) -> Sequence[T]:
-        """Whoever comes from now on belongs to the next group."""
+        """Items that arrive from now on belong to the next group."""
         with self._joining:
             if self._next is group:
                 self._next = _Group()

@@ -1,8 +1,8 @@
-"""What was answered and the database does not know yet, for whoever follows a kill.
+"""Completion journal: ids of jobs that are done and not yet recorded in the database.
 
-That a push was taken is noted some milliseconds later, with others. Its job's id is put down at
-once, in a file: that takes two microseconds and no wait for the disk, and it outlives the process,
-though not the machine. So a push that was answered is not repeated.
+The database learns of an accepted push some milliseconds later, together with others. The job's id
+is written to a file at once: this takes two microseconds and no wait for the disk, and it survives
+a kill of the process, though not a crash of the machine. So an accepted push is not repeated.
 """
 
 import os
@@ -14,8 +14,8 @@ from pathlib import Path
 
 from services.store.jobs import Job
 
-PLACES = 512  # far more than a worker has in hand; then the first is used again
-WORD = 8  # bytes: never half written
+SLOTS = 512  # far more than a worker has in hand; then the first one is reused
+ID_BYTES = 8  # written in one piece
 
 
 class CompletionJournal:
@@ -24,18 +24,18 @@ class CompletionJournal:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file: int | None = None
-        self._places = cycle(range(0, PLACES * WORD, WORD))
+        self._slots = cycle(range(0, SLOTS * ID_BYTES, ID_BYTES))
 
     def note(self, job: Job) -> None:
-        """Put down that a job's work is done. Where that cannot be, it may be done again."""
+        """Write down that a job is done. Where this fails, the job may be done again."""
         with suppress(OSError):
             if self._file is None:
                 path = self._of(job.owner or "")
                 self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            os.pwrite(self._file, array("q", [job.id]).tobytes(), next(self._places))
+            os.pwrite(self._file, array("q", [job.id]).tobytes(), next(self._slots))
 
     def left_by(self, owners: Iterable[str]) -> set[int]:
-        """The ids of the jobs that these workers have put down."""
+        """The ids of the jobs that these workers have written down."""
         ids = array("q")
         for path in map(self._of, owners):
             with suppress(OSError):
@@ -43,7 +43,7 @@ class CompletionJournal:
         return set(ids)
 
     def forget(self, owner: str) -> None:
-        """Remove what a worker has put down."""
+        """Delete the journal of a worker."""
         self._of(owner).unlink(missing_ok=True)
 
     def _of(self, owner: str) -> Path:

@@ -1,7 +1,7 @@
-"""Listening: what users text on a channel becomes a reply; who comes back gets what waits.
+"""Two-way push channels: texts that users write become replies; reachable phones get what waits.
 
-Every worker listens, so that nothing is missed while one is renewed. A text is kept once, as its
-``id`` is the same for all of them; of a refusal only the youngest worker tells the user.
+Every worker listens, so that no text is missed while one restarts. A text is stored once, as its
+``id`` is the same for all of them; only the youngest worker reports a refusal to the user.
 """
 
 import time
@@ -12,10 +12,10 @@ import structlog
 
 from services.core.errors import Kind, PushError, RequestRefused, StorageUnwell
 from services.core.messages import Device
-from services.gateway import Gateway
-from services.messaging.compose import Reply
+from services.messaging.compose import Composer, Reply
 from services.push.base import CameBack, TwoWayChannel, Wrote
 from services.store import circuit_breakers, jobs, workers
+from services.store.database.store import Store
 
 log = structlog.get_logger()
 
@@ -26,11 +26,13 @@ NOT_KEPT = "Textbridge cannot keep it now. Please send it again later."
 
 
 class InboundChannel:
-    """One worker's ear for one channel."""
+    """One worker's connection to one two-way channel."""
 
-    def __init__(self, gateway: Gateway, channel: TwoWayChannel, worker_id: str) -> None:
-        self._house = gateway
-        self._store = gateway.store
+    def __init__(
+        self, store: Store, composer: Composer, channel: TwoWayChannel, worker_id: str
+    ) -> None:
+        self._store = store
+        self._composer = composer
         self._channel = channel
         self._worker_id = worker_id
         self._destination = f"push:{channel.name}"
@@ -40,12 +42,12 @@ class InboundChannel:
         wait = 1.0
         while alive():
             try:
-                with closing(self._channel.listen()) as happenings:
-                    next(happenings)
+                with closing(self._channel.listen()) as events:
+                    next(events)
                     self._connected()
                     wait = 1.0
-                    for happening in happenings:
-                        self._act(happening)
+                    for event in events:
+                        self._act(event)
                         if not alive():
                             return
             except PushError as error:
@@ -58,13 +60,13 @@ class InboundChannel:
             wait = min(2 * wait, LONGEST_WAIT)
 
     def _connected(self) -> None:
-        """Whoever registered while we did not listen gets what waits."""
+        """Start the jobs that wait for phones which registered while nobody listened."""
         self._store.write(lambda tx: circuit_breakers.resume(tx, self._destination))
-        self._hasten(None)
+        self._make_due(None)
         log.info("listening", channel=self._channel.name)
 
     def _pause(self, error: PushError, seconds: float) -> None:
-        """Leave the channel alone, so that the operator sees why."""
+        """Pause the channel, so that the operator sees why."""
         until, is_config = time.time() + seconds, error.kind is Kind.CONFIG
         try:
             self._store.write(
@@ -75,36 +77,36 @@ class InboundChannel:
         except StorageUnwell as unwell:
             log.error("cannot record a pause", reason=str(unwell))
 
-    def _act(self, happening: Wrote | CameBack | None) -> None:
-        if isinstance(happening, Wrote):
-            self._take(happening)
-        elif happening is not None:
-            target = f"{self._channel.name}:{happening.extension}"
+    def _act(self, event: Wrote | CameBack | None) -> None:
+        if isinstance(event, Wrote):
+            self._submit(event)
+        elif event is not None:
+            target = f"{self._channel.name}:{event.extension}"
             if self._store.read(lambda tx: jobs.waits(tx, self._destination, target)):
-                self._hasten(target)
+                self._make_due(target)
 
-    def _hasten(self, target: str | None) -> None:
+    def _make_due(self, target: str | None) -> None:
         self._store.write(
             lambda tx: jobs.make_all_due(tx, self._destination, target, SETTLING_SECONDS)
         )
 
-    def _take(self, wrote: Wrote) -> None:
+    def _submit(self, wrote: Wrote) -> None:
         device = Device(f"{self._channel.name}:{wrote.extension}", wrote.extension)
         reply = Reply(text=wrote.text, to=(wrote.to,), client_id=wrote.id)
         for _ in range(ATTEMPTS):
             try:
-                self._house.reply(device, reply)
+                self._composer.submit(device, reply)
             except RequestRefused as error:
                 log.info("refused", extension=wrote.extension, code=error.code)
-                self._tell(wrote, error.reason)
+                self._refuse(wrote, error.reason)
             except StorageUnwell as error:
                 log.error("cannot keep a text yet", reason=str(error))
                 time.sleep(1.0)
                 continue
             return
-        self._tell(wrote, NOT_KEPT)
+        self._refuse(wrote, NOT_KEPT)
 
-    def _tell(self, wrote: Wrote, reason: str) -> None:
+    def _refuse(self, wrote: Wrote, reason: str) -> None:
         try:
             if self._answers():
                 self._channel.answer(wrote, reason)
@@ -112,7 +114,7 @@ class InboundChannel:
             log.warning("cannot tell", extension=wrote.extension, reason=error.reason)
 
     def _answers(self) -> bool:
-        """Whether it is on this worker to answer; better twice than not at all."""
+        """Whether this worker reports refusals; two reports are better than none."""
         try:
             return self._store.read(lambda tx: workers.is_youngest(tx, self._worker_id))
         except StorageUnwell:
@@ -120,7 +122,7 @@ class InboundChannel:
 
 
 def _sleep(seconds: float, alive: Callable[[], bool]) -> None:
-    """Sleep, but not much longer than ``alive`` says yes."""
+    """Sleep, and stop soon after ``alive`` says no."""
     end = time.monotonic() + seconds
     while alive() and (left := end - time.monotonic()) > 0:
         time.sleep(min(left, 0.5))

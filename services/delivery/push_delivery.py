@@ -1,17 +1,25 @@
-"""Pushes: a device is told of a message, unless it need not or does not want to be told now."""
+"""Push notifications: notifying a device of a message through its channel.
+
+A push waits in quiet hours and for files, and is left out where the message was read meanwhile.
+"""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
 from services.core.errors import DeliveryError, Kind, PushError, RequestRefused
 from services.core.messages import Device, Message, Notice, message_object
 from services.delivery import notification_text
+from services.delivery.call_batching import BatchedCall
+from services.delivery.completion_journal import CompletionJournal
+from services.delivery.outcome import Outcomes
+from services.delivery.push_devices import device_of, record_failure
+from services.media.media_store import MediaStore
+from services.message_settings import MessageSettings
 from services.push.base import Channel
 from services.store import (
     circuit_breakers,
@@ -21,21 +29,18 @@ from services.store import (
     jobs,
     messages,
 )
+from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
 
-if TYPE_CHECKING:
-    from services.gateway import Gateway
-
-Work = Callable[[Connection], object]
-LOOK_AGAIN_SECONDS = 10.0  # whether the files of a message have come
+FILES_WAIT_SECONDS = 10.0  # until the next look whether the files of a message have arrived
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What a push is about, as the database has it at one moment.
+    """The data of a push, read from the database at one moment.
 
-    ``put_off`` is until when (seconds since 1970) and why the push has to wait, ``needless`` that
-    it would tell nothing new.
+    ``put_off`` is until when (seconds since 1970) and why the push has to wait; a ``needless`` one
+    would show nothing new.
     """
 
     message: Message
@@ -50,7 +55,7 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class PushAccepted:
-    """A push that was taken: its job, what it was about, and the app's name for the thread."""
+    """A push that its channel accepted, with the app's own id for the conversation, if any."""
 
     job: Job
     known: _Known
@@ -58,49 +63,78 @@ class PushAccepted:
 
 
 class PushDelivery:
-    """Tells devices by their channels."""
+    """Performs push jobs through the devices' channels."""
 
-    def __init__(self, gateway: "Gateway") -> None:
-        self._house = gateway
+    def __init__(
+        self,
+        store: Store,
+        settings: MessageSettings,
+        channels: Mapping[str, Channel],
+        media: MediaStore,
+        outcomes: Outcomes,
+        journal: CompletionJournal,
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._channels = channels
+        self._media = media
+        self._outcomes = outcomes
+        self._journal = journal
         self._begun: list[Job] = []
-        self._ahead: dict[Job, _Known] = {}
+        self._looked_up: dict[Job, _Known] = {}
+        self._record_accepted = BatchedCall[PushAccepted](
+            lambda gathered: outcomes.record(
+                lambda tx: record_accepted(tx, gathered()), durable=False
+            )
+        )
 
-    def begin(self, claimed: Iterable[Job]) -> None:
-        """Note the jobs of a claim, which are done now: the first looks up what all are about.
+    def begin(self, leased: Iterable[Job]) -> None:
+        """Take note of newly leased jobs: the first push looks up the data of all of them.
 
-        What failed before looks by itself, so that a fault of it is not that of others.
+        A job that failed before is looked up alone, so that its fault does not affect others.
         """
-        self._begun = [job for job in claimed if job.kind is JobKind.PUSH and job.attempts == 1]
+        self._begun = [job for job in leased if job.kind is JobKind.PUSH and job.attempts == 1]
 
-    def push(self, job: Job) -> Work | PushAccepted:
-        """Do a job; returns what is to be written down then. Raises ``PushError``."""
-        if job in self._begun:
-            begun, self._begun = self._begun, []
-            self._ahead = self._house.store.read(partial(self._look_ahead, begun=begun))
-        known = self._ahead.pop(job, None)
-        if known is None:
-            known = self._house.store.read(partial(self._look_up, job=job))
+    def push(self, job: Job) -> None:
+        """Perform a job and record its outcome. Raises ``DeliveryError`` and ``StorageUnwell``."""
+        known = self._known(job)
         if known.put_off is not None:
             until, reason = known.put_off
-            return lambda tx: jobs.retry(tx, job, until, reason, counts=False)
+            self._outcomes.record(lambda tx: jobs.retry(tx, job, until, reason, counts=False))
+            return
         if known.needless:
-            return lambda tx: jobs.done(tx, job)
+            self._outcomes.record(lambda tx: jobs.done(tx, job))
+            return
+        accepted = PushAccepted(job, known, self._notify(known, job))
+        if accepted.thread is None:
+            self._journal.note(job)
+            self._record_accepted(accepted)
+        else:  # its conversation may be removed meanwhile: then this job alone has failed
+            self._outcomes.record(lambda tx: record_accepted(tx, [accepted]), durable=False)
+
+    def _known(self, job: Job) -> _Known:
+        if job in self._begun:
+            begun, self._begun = self._begun, []
+            self._looked_up = self._store.read(partial(self._look_up_all, begun=begun))
+        known = self._looked_up.pop(job, None)
+        return known or self._store.read(partial(self._look_up, job=job))
+
+    def _notify(self, known: _Known, job: Job) -> str | None:
         try:
-            thread = known.channel.notify(known.device, self._notice(known, job.about))
+            return known.channel.notify(known.device, self._notice(known, job.about))
         except PushError as error:
             if error.kind is Kind.GONE and self._has_moved(known.device):
                 reason = "The device registered anew while it was pushed to."
                 raise PushError(reason, Kind.RETRY) from None
             raise
-        return PushAccepted(job, known, thread)
 
     def test(self, device: Device) -> tuple[str, str]:
-        """Push a test to a device now; returns what came of it: a word, and a sentence for people.
+        """Send a test notification to a device now; returns a result word and a sentence.
 
         The word is ``taken`` or the ``Kind`` of the failure. Raises ``RequestRefused`` for a device
-        that is not pushed to, and ``StorageUnwell``.
+        without a push address, and ``StorageUnwell``.
         """
-        channel = self._house.channels.get(device.channel)
+        channel = self._channels.get(device.channel)
         if channel is None:
             raise RequestRefused(
                 "no_push",
@@ -111,15 +145,15 @@ class PushDelivery:
         try:
             channel.notify(device, notification_text.test(device))
         except PushError as error:
-            self._house.store.write(partial(record_failure, device_id=device.id, error=error))
+            self._store.write(partial(record_failure, device_id=device.id, error=error))
             return str(error.kind), error.reason
-        self._house.store.write(partial(devices.pushed, device_id=device.id, error=None))
+        self._store.write(partial(devices.pushed, device_id=device.id, error=None))
         return "taken", f"{channel.title}: the notification was taken and is on its way."
 
-    def _look_ahead(self, tx: Connection, begun: Sequence[Job]) -> dict[Job, _Known]:
+    def _look_up_all(self, tx: Connection, begun: Sequence[Job]) -> dict[Job, _Known]:
         known = {}
         for job in begun:
-            with suppress(DeliveryError):  # it is raised once it is that job's turn
+            with suppress(DeliveryError):  # raised again when that job is performed
                 known[job] = self._look_up(tx, job)
         return known
 
@@ -127,14 +161,14 @@ class PushDelivery:
         message = messages.by_id(tx, job.message_id)
         if message is None:
             raise DeliveryError("The message is not known any more.", Kind.REFUSED)
-        device = _device(tx, job)
-        channel = self._house.channels.get(device.channel)
+        device = device_of(tx, job)
+        channel = self._channels.get(device.channel)
         if channel is None:
             raise PushError("The device has no push address any more.", Kind.REFUSED)
         known = _Known(message, device, channel)
         received = job.about == "received"
         if received and channel.waits_for_files and jobs.waits_for_files(tx, job):
-            return replace(known, put_off=(time.time() + LOOK_AGAIN_SECONDS, "Waits for files."))
+            return replace(known, put_off=(time.time() + FILES_WAIT_SECONDS, "Waits for files."))
         if received and channel.per_device:
             quiet = device.quiet_hours
             awake_at = quiet.ends(time.time()) if quiet is not None else None
@@ -143,7 +177,7 @@ class PushDelivery:
             if _is_needless(tx, job, known):
                 return replace(known, needless=True)
         extension = device.extension
-        numbers = tuple(own.number for own in self._house.settings.for_extension(extension))
+        numbers = tuple(own.number for own in self._settings.for_extension(extension))
         return replace(
             known,
             numbers=numbers,
@@ -156,7 +190,7 @@ class PushDelivery:
         )
 
     def _notice(self, known: _Known, about: str) -> Notice:
-        link = self._house.media.link
+        link = self._media.link
         notice = notification_text.of_message(
             known.message, known.device, about, lambda message: message_object(message, link)
         )
@@ -168,13 +202,13 @@ class PushDelivery:
         )
 
     def _has_moved(self, device: Device) -> bool:
-        now = self._house.store.read(partial(devices.by_id, device_id=device.id))
+        now = self._store.read(partial(devices.by_id, device_id=device.id))
         return now is not None and now.address != device.address
 
 
-def record_accepted(tx: Connection, taken: Sequence[PushAccepted]) -> None:
-    """Note that pushes were taken: their jobs are done, and their destinations are well."""
-    for one in taken:
+def record_accepted(tx: Connection, accepted: Sequence[PushAccepted]) -> None:
+    """Record accepted pushes: their jobs are done, and their destinations work."""
+    for one in accepted:
         jobs.done(tx, one.job)
         message, device, channel = one.known.message, one.known.device, one.known.channel
         if one.thread is not None:
@@ -183,31 +217,16 @@ def record_accepted(tx: Connection, taken: Sequence[PushAccepted]) -> None:
             )
         if channel.per_device:
             devices.pushed(tx, device.id, None)
-    for name in sorted({one.job.destination for one in taken}):
+    for name in sorted({one.job.destination for one in accepted}):
         circuit_breakers.resume(tx, name)
 
 
-def record_failure(tx: Connection, device_id: str, error: DeliveryError) -> None:
-    """Let the device show why it was not pushed to; an address that is gone is forgotten."""
-    if error.kind is Kind.GONE:
-        devices.forget_address(tx, device_id, error.reason)
-    else:
-        devices.pushed(tx, device_id, error.reason)
-
-
-def _device(tx: Connection, job: Job) -> Device:
-    name, colon, extension = job.target.partition(":")
-    if colon:
-        return Device(id=job.target, extension=extension, channel=name)
-    device = devices.by_id(tx, job.target)
-    if device is None:
-        raise PushError("The device was revoked.", Kind.REFUSED)
-    return device
-
-
 def _is_needless(tx: Connection, job: Job, known: _Known) -> bool:
-    """Whether the message was read, or came in quiet hours that are over, and a newer one of its
-    conversation follows."""
+    """Whether a push would show nothing new.
+
+    The message was read, or it arrived in quiet hours that are over and a newer one of its
+    conversation follows.
+    """
     message, device = known.message, known.device
     marks = conversations.read_marks(tx, device.extension, [message.conversation_id])
     if marks.get(message.conversation_id, 0) >= message.seq:

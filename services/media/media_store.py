@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from services.core.errors import Kind, MediaError
-from services.core.messages import Attachment
+from services.core.messages import Attachment, Message
 from services.http import Http
 from services.media import fetch
 from services.media.backend import FILE_ID, MediaBackend
 from services.media.kinds import FILE_TYPES, UNKNOWN, file_name, recognised
 from services.media.links import Links
+
+MEDIA_BYTES = 20_000_000  # the largest file of an inbound message that is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,15 @@ class MediaStore:
     def sweep(self, older_than_seconds: float) -> int:
         """Delete what a crash left half written, and say how many. Raises ``StorageUnwell``."""
         return self.place.sweep(older_than_seconds)
+
+    def with_paths(self, message: Message) -> Message:
+        """The message with a local path and a signed link at each of its kept files."""
+        return replace(message, media=tuple(self._with_path(file) for file in message.media))
+
+    def _with_path(self, file: Attachment) -> Attachment:
+        if file.state != "kept":
+            return file
+        return replace(file, path=self.open(file.id), source_url=self.link(file))
 
     def link(self, attachment: Attachment) -> str:
         """An address under which anybody may fetch a file for a day, see ``Links.link``."""

@@ -1,4 +1,4 @@
-"""Notes what happens with the carriers, for the operator's eyes, at next to no cost."""
+"""Records the last events of each carrier for the operator, rate-limited."""
 
 import time
 from contextlib import suppress
@@ -8,14 +8,14 @@ from services.store import carrier_events
 from services.store.carrier_events import CarrierEventKind
 from services.store.database.store import Store
 
-SELDOM_SECONDS = 30.0
+INTERVAL_SECONDS = 30.0
 MOST_CHARACTERS = 500
 
 
 class CarrierEventLog:
-    """Writes down that something happened with a carrier, each kind of thing now and then only.
+    """Records that something happened with a carrier, each kind of event every 30 seconds at most.
 
-    Without it nothing would be lost but the operator's view, so a full disk stops nobody here.
+    Only the operator's view depends on it, so a full disk is no error here.
     """
 
     def __init__(self, store: Store) -> None:
@@ -23,9 +23,9 @@ class CarrierEventLog:
         self._noted: dict[tuple[str, CarrierEventKind], float] = {}
 
     def note(self, provider: str, event: CarrierEventKind, words: str = "") -> None:
-        """Something happened with a carrier just now."""
+        """Record an event that happens now; ``words`` say more about it."""
         now = time.monotonic()
-        if now - self._noted.get((provider, event), -SELDOM_SECONDS) < SELDOM_SECONDS:
+        if now - self._noted.get((provider, event), -INTERVAL_SECONDS) < INTERVAL_SECONDS:
             return
         self._noted[provider, event] = now
         with suppress(StorageUnwell):

@@ -1,30 +1,32 @@
-"""A reply from an app: what it asks for, checked against who may ask and what the carrier takes."""
+"""Outbound messages: checking a request of an extension, splitting its text, queueing it."""
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, takewhile
-from typing import TYPE_CHECKING
 
+import structlog
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from services.core.errors import NumberError, RequestRefused
-from services.core.messages import Attachment, Message, Status
+from services.core.messages import Attachment, Device, Message, Status
 from services.core.phone_numbers import e164, is_dialable, peer
 from services.core.segments import count, split
-from services.message_settings import NumberSetting
-from services.messaging.send_limits import check_countries
+from services.message_settings import MessageSettings, NumberSetting
+from services.messaging.send_limits import SendLimits
 from services.providers.base import Limits, Provider
-from services.store import attachments, conversations
+from services.store import attachments, conversations, jobs, messages
+from services.store.database.store import Store
+from services.store.jobs import Job, JobKind
 
-if TYPE_CHECKING:
-    from services.gateway import Gateway
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What an app asks for: a text and files to a conversation, or from a number to people."""
+    """A request to send: text and files, to a conversation or from a number to recipients."""
 
     text: str = ""
     to: tuple[str, ...] = ()
@@ -35,56 +37,116 @@ class Reply:
 
     @property
     def fingerprint(self) -> str:
-        """Equal for equal requests, so that a repeat is told from a clash."""
+        """Hash of the request: the same ``client_id`` with another one is a conflict."""
         parts = [self.text, sorted(self.to), self.sender, self.conversation_id, self.media_ids]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def compose(tx: Connection, gateway: "Gateway", extension: str, reply: Reply) -> list[Message]:
-    """The messages that fulfil a request, not yet kept. Raises ``RequestRefused``."""
-    settings = gateway.settings.for_extension(extension)
-    if not settings:
-        raise RequestRefused(
-            "no_number",
-            f"Extension {extension} has no number yet. Ask the operator to add it in Message "
-            "Settings.",
-            status=403,
+class Composer:
+    """Turns requests of extensions into stored messages with a job that sends each."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: MessageSettings,
+        providers: Mapping[str, Provider],
+        limits: SendLimits,
+        country: str,
+    ) -> None:
+        """``country`` is assumed for numbers without a country code."""
+        self._store = store
+        self._settings = settings
+        self._providers = providers
+        self._limits = limits
+        self._country = country
+
+    def submit(self, device: Device, reply: Reply) -> tuple[Message, bool]:
+        """Store the message of an extension and queue it at its number's carrier.
+
+        Returns the message and whether it repeats an earlier request. A text over the carrier's
+        limit becomes several messages; the first is returned. Raises ``RequestRefused`` and
+        ``StorageUnwell``.
+        """
+
+        def store(tx: Connection) -> tuple[Message, bool]:
+            if reply.client_id is not None:
+                known = messages.by_client_id(tx, device.extension, reply.client_id)
+                if known is not None:
+                    if known[1] != reply.fingerprint:
+                        raise RequestRefused(
+                            "client_id_reused",
+                            "This client_id was used for another message. Make a new one for each.",
+                            field="client_id",
+                            status=409,
+                        )
+                    return known[0], True
+            parts = self.compose(tx, device.extension, reply)
+            self._limits.count_sent(tx, device.extension, parts)
+            stored = [messages.add_outbound(tx, part, reply.fingerprint) for part in parts]
+            jobs.add(tx, [_send_job(message) for message in stored])
+            return messages.by_id(tx, stored[0].id) or stored[0], False
+
+        try:
+            message, repeated = self._store.write(store)
+        except IntegrityError:  # another process stored the same client_id at the same moment
+            message, repeated = self._store.write(store)
+        log.info("reply", message_id=message.id, extension=device.extension, repeated=repeated)
+        return message, repeated
+
+    def compose(self, tx: Connection, extension: str, reply: Reply) -> list[Message]:
+        """The messages of a request, not stored yet. Raises ``RequestRefused``."""
+        settings = self._settings.for_extension(extension)
+        if not settings:
+            raise RequestRefused(
+                "no_number",
+                f"Extension {extension} has no number yet. Ask the operator to add it in Message "
+                "Settings.",
+                status=403,
+            )
+        setting, recipients = _addressed(tx, settings, reply, self._country)
+        provider = self._providers.get(setting.carrier)
+        if provider is None:
+            raise RequestRefused(
+                "carrier_off",
+                f"The carrier {setting.carrier} of {setting.number} is not configured.",
+                status=409,
+            )
+        _check_recipients(setting, recipients, provider)
+        self._limits.check_countries(recipients)
+        files = _files(tx, extension, reply.media_ids, provider)
+        text = reply.text
+        if not text.strip() and not files:
+            raise RequestRefused("empty", "Write a text or attach a file.", field="text")
+        whole = Message(
+            direction="out",
+            number=setting.number,
+            peer=recipients[0],
+            participants=recipients if len(recipients) > 1 else (),
+            text=text,
+            media=files,
+            provider=provider.name,
+            status=Status.QUEUED,
+            extension=extension,
+            client_id=reply.client_id,
+            segments=count(text).count if not files else 1,
         )
-    setting, recipients = _addressed(tx, settings, reply, gateway.country)
-    provider = gateway.providers.get(setting.carrier)
-    if provider is None:
-        raise RequestRefused(
-            "carrier_off",
-            f"The carrier {setting.carrier} of {setting.number} is not configured.",
-            status=409,
-        )
-    _check_recipients(setting, recipients, provider)
-    check_countries(gateway, recipients)
-    files = _files(tx, extension, reply.media_ids, provider)
-    text = reply.text
-    if not text.strip() and not files:
-        raise RequestRefused("empty", "Write a text or attach a file.", field="text")
-    whole = Message(
-        direction="out",
-        number=setting.number,
-        peer=recipients[0],
-        participants=recipients if len(recipients) > 1 else (),
-        text=text,
-        media=files,
-        provider=provider.name,
-        status=Status.QUEUED,
-        extension=extension,
-        client_id=reply.client_id,
-        segments=count(text).count if not files else 1,
+        _check_text(text, provider)
+        return _parts(whole, provider.limits)
+
+
+def _send_job(message: Message) -> Job:
+    return Job(
+        JobKind.SEND,
+        message.id,
+        f"send:{message.provider}",
+        lane=f"send:{message.conversation_id}",
     )
-    _check_text(text, provider)
-    return _parts(whole, provider.limits)
 
 
 def _addressed(
     tx: Connection, settings: Sequence[NumberSetting], reply: Reply, country: str
 ) -> tuple[NumberSetting, tuple[str, ...]]:
-    """Which number it leaves from, and to whom it goes."""
+    """The setting of the number that sends, and the recipients."""
     by_number = {setting.number: setting for setting in settings}
     if reply.conversation_id is not None:
         known = conversations.by_id(tx, reply.conversation_id, by_number)
@@ -191,7 +253,7 @@ def _check_text(text: str, provider: Provider) -> None:
 
 
 def _parts(whole: Message, limits: Limits) -> list[Message]:
-    """A text over the carrier's limit becomes several messages; files go with the first."""
+    """Split a text over the carrier's limit into several messages; files go with the first."""
     first, *rest = _fitting(whole.text, limits)
     if not rest:
         return [whole]
@@ -214,7 +276,7 @@ def _parts(whole: Message, limits: Limits) -> list[Message]:
 
 
 def _fitting(text: str, limits: Limits) -> list[str]:
-    """The text in parts that fit: fewer characters do where the alphabet needs two bytes each."""
+    """The text in parts within the carrier's limit, which is lower outside of GSM-7."""
     if not limits.unicode_text or count(text).encoding == "GSM-7":
         return split(text, limits.text)
     parts = []
@@ -226,6 +288,6 @@ def _fitting(text: str, limits: Limits) -> list[str]:
 
 
 def _most(text: str, units: int) -> int:
-    """How many of the first characters fit: an emoji is one that needs two units."""
+    """How many characters fit into some UTF-16 units: an emoji takes two of them."""
     used = accumulate(2 if ord(character) > 0xFFFF else 1 for character in text)
     return sum(1 for _ in takewhile(lambda reached: reached <= units, used))

@@ -1,41 +1,41 @@
-"""Routing: which jobs bring a message, or what became of it, to whoever its number belongs to."""
+"""Routing of inbound messages: the delivery jobs for the extensions and addresses of a number."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import Connection
 
 from services.core.messages import Device, Message
-from services.message_settings import NumberSetting
+from services.message_settings import MessageSettings, NumberSetting
+from services.push.base import Channel
 from services.store import devices, jobs, messages, unrouted
+from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
 
-if TYPE_CHECKING:
-    from services.gateway import Gateway
-
 log = structlog.get_logger()
-PICTURES_SECONDS = 60.0  # how long a mail waits for the pictures that belong into it
+FILES_SECONDS = 60.0  # how long an e-mail waits for the files of its message
 
 
 class Router:
-    """Knows by Message Settings and devices where things go."""
+    """Decides by Message Settings and registered devices where a message is delivered."""
 
-    def __init__(self, gateway: "Gateway") -> None:
-        self._house = gateway
-        self._settings = gateway.settings
-        self._channels = gateway.channels
+    def __init__(
+        self, store: Store, settings: MessageSettings, channels: Mapping[str, Channel]
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._channels = channels
 
-    def jobs_for(
+    def inbound_jobs(
         self, tx: Connection, message: Message, setting: NumberSetting | None
     ) -> list[Job]:
-        """Everything that has to be done for a new inbound message, its files first."""
+        """All jobs of a new inbound message: fetching its files, then notifying and mailing."""
         return [*_fetches(message), *self._deliveries(tx, message, setting)]
 
-    def updates(self, message: Message, about: str) -> list[Job]:
-        """The jobs that tell channels which want to know what became of a message."""
+    def update_jobs(self, message: Message, about: str) -> list[Job]:
+        """The jobs that report a changed message to the channels which want updates."""
         setting = self._settings.for_number(message.number)
         if setting is None:
             return []
@@ -46,10 +46,10 @@ class Router:
             for extension in setting.extensions
         ]
 
-    def tell_read(self, tx: Connection, reader: Device, conversation_id: str, up_to: int) -> None:
-        """Let the extension's other devices take away what they show of a conversation.
+    def notify_read(self, tx: Connection, reader: Device, conversation_id: str, up_to: int) -> None:
+        """Queue jobs that clear a read conversation's notifications on the other devices.
 
-        ``up_to`` is the ``seq`` up to which ``reader`` has read it.
+        ``up_to`` is the ``seq`` up to which ``reader`` has read the conversation.
         """
         read = messages.page(tx, conversation_id, before=up_to + 1, limit=1)
         others = [
@@ -62,8 +62,8 @@ class Router:
         jobs.add(tx, [_push(message, *other, "read") for message in read for other in others])
 
     def route_waiting(self) -> int:
-        """Deliver kept messages whose number somebody is set up to receive by now."""
-        waiting = self._house.store.read(unrouted.numbers)
+        """Deliver stored messages whose number had no recipient before and has one now."""
+        waiting = self._store.read(unrouted.numbers)
         reached = [
             setting
             for number in waiting
@@ -71,7 +71,7 @@ class Router:
         ]
         routed = 0
         for setting in reached:
-            routed += self._house.store.write(partial(self._route, setting=setting))
+            routed += self._store.write(partial(self._route, setting=setting))
         if routed:
             log.info("unrouted messages delivered", count=routed)
         return routed
@@ -86,32 +86,32 @@ class Router:
     def _deliveries(
         self, tx: Connection, message: Message, setting: NumberSetting | None
     ) -> list[Job]:
-        """The jobs that bring an inbound message to whoever its number belongs to."""
+        """The jobs that deliver an inbound message to its number's extensions and addresses."""
         if setting is None or not setting.reaches_somebody:
             return []
         awaited = any(file.state == "pending" for file in message.media)
-        mail_due = time.time() + (PICTURES_SECONDS if awaited else 0.0)
+        mail_due = time.time() + (FILES_SECONDS if awaited else 0.0)
         mails = [
             Job(JobKind.EMAIL, message.id, "email", target=address, due=mail_due)
             for address in setting.emails
         ]
         pushes = [
             _push(message, destination, target, "received")
-            for destination, target in self._listeners(tx, setting.extensions)
+            for destination, target in self._push_targets(tx, setting.extensions)
         ]
         return [*pushes, *mails]
 
-    def _listeners(self, tx: Connection, extensions: Iterable[str]) -> list[tuple[str, str]]:
-        """(destination, target) of everything that is pushed to for some extensions."""
-        everywhere = [c.name for c in self._channels.values() if not c.per_device]
-        listeners = [(f"push:{name}", f"{name}:{ext}") for name in everywhere for ext in extensions]
-        if len(everywhere) < len(self._channels):
-            listeners += [
+    def _push_targets(self, tx: Connection, extensions: Iterable[str]) -> list[tuple[str, str]]:
+        """(destination, target) of each device and channel to notify for some extensions."""
+        shared = [c.name for c in self._channels.values() if not c.per_device]
+        targets = [(f"push:{name}", f"{name}:{ext}") for name in shared for ext in extensions]
+        if len(shared) < len(self._channels):
+            targets += [
                 (self._channels[device.channel].destination(device.address), device.id)
                 for device in devices.of(tx, extensions)
                 if device.channel in self._channels
             ]
-        return listeners
+        return targets
 
 
 def _fetches(message: Message) -> list[Job]:

@@ -1,26 +1,23 @@
-"""Spending: how much extensions may send and keep, and to which countries.
+"""Limits on sending: messages per extension and recipient, countries, sizes of uploads.
 
-Stolen phones and tokens are used to text numbers abroad that earn their owner money, or to flood
-somebody. The defaults are more than anybody types and less than what hurts.
+Stolen phones and tokens are used to text numbers abroad that earn their owner money (toll fraud),
+or to flood somebody. The defaults are more than a person types and less than what does harm.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import Connection
 
 from services.config.parsers import ANYWHERE
+from services.config.sections import SendSettings, ServiceSettings
 from services.core.errors import RequestRefused
 from services.core.messages import Message
 from services.core.phone_numbers import destination, home_countries, is_country
 from services.store import quotas
 from services.store.quotas import Allowance
-
-if TYPE_CHECKING:
-    from services.gateway import Gateway
 
 log = structlog.get_logger()
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
@@ -28,21 +25,73 @@ SPANS = {MINUTE: "a minute", HOUR: "an hour", DAY: "a day"}
 MB = 1_000_000
 
 
-def check_countries(gateway: "Gateway", recipients: Sequence[str]) -> None:
-    """Raise ``RequestRefused`` unless all recipients are where texts may go.
+class SendLimits:
+    """Checks and counts what extensions send and upload, and what outside senders send to us."""
 
-    Short codes are the home country's own.
-    """
-    written = gateway.environment.sending.countries
-    allowed = home_countries(gateway.country) if written is None else frozenset(written)
-    if ANYWHERE in allowed:
-        return
-    for recipient in recipients:
-        if recipient.startswith("+") and (where := destination(recipient)) not in allowed:
-            raise _elsewhere(recipient, where)
+    def __init__(self, sending: SendSettings, service: ServiceSettings) -> None:
+        self._sending = sending
+        self._upload_bytes = service.upload_mb_per_day * MB
+        self._received_bytes = service.received_mb_per_day * MB
+        countries = sending.countries
+        home = home_countries(service.default_country)
+        self._countries = home if countries is None else frozenset(countries)
+
+    def check_countries(self, recipients: Sequence[str]) -> None:
+        """Raise ``RequestRefused`` unless SEND_COUNTRIES allows every recipient's country.
+
+        Short codes belong to the home country.
+        """
+        if ANYWHERE in self._countries:
+            return
+        for recipient in recipients:
+            if recipient.startswith("+") and (where := destination(recipient)) not in (
+                self._countries
+            ):
+                raise _country_not_allowed(recipient, where)
+
+    def count_sent(self, tx: Connection, extension: str, parts: Sequence[Message]) -> None:
+        """Count the messages of one request, in the transaction that stores them.
+
+        Raises ``RequestRefused`` where there are too many.
+        """
+        known = self._sending
+        limits = [
+            _Limit(f"send:{extension}", f"Extension {extension} may send", most, seconds)
+            for most, seconds in ((known.per_minute, MINUTE), (known.per_day, DAY))
+        ]
+        limits += [
+            _Limit(f"peer:{peer}", f"{peer} may be sent", most, seconds)
+            for peer in parts[0].participants or (parts[0].peer,)
+            for most, seconds in ((known.per_peer_hour, HOUR), (known.per_peer_day, DAY))
+        ]
+        _take(tx, limits, len(parts), "messages")
+
+    def count_upload(self, tx: Connection, extension: str, size: int) -> None:
+        """Count the bytes of an upload, in the transaction that records it.
+
+        Raises ``RequestRefused`` where there are too many.
+        """
+        who = f"Extension {extension} may upload"
+        _take(tx, [_Limit(f"upload:{extension}", who, self._upload_bytes, DAY)], size, "bytes")
+
+    def count_received(self, tx: Connection, peer: str, size: int) -> None:
+        """Count the bytes of a file that an outside sender's message contained."""
+        quotas.take(tx, self._received(peer), size)
+
+    def received_too_much(self, tx: Connection, peer: str) -> str:
+        """The reason why no more files of an outside sender are kept; empty while they are."""
+        spent = quotas.used_up(tx, self._received(peer))
+        if spent is None:
+            return ""
+        most = spent.allowance.most // MB
+        return f"{peer} has sent more than {most} MB of files within a day (RECEIVED_MB_PER_DAY)."
+
+    def _received(self, peer: str) -> list[Allowance]:
+        most = self._received_bytes
+        return [Allowance(f"received:{peer}", most, DAY)] if most else []
 
 
-def _elsewhere(recipient: str, where: str) -> RequestRefused:
+def _country_not_allowed(recipient: str, where: str) -> RequestRefused:
     add = where if is_country(where) else ANYWHERE
     remedy = f"To allow it, add {add} to SEND_COUNTRIES in .env."
     log.warning("country not allowed", peer=recipient, country=where, remedy=remedy)
@@ -58,55 +107,9 @@ def _elsewhere(recipient: str, where: str) -> RequestRefused:
     return RequestRefused("country_not_allowed", reason, field="to", status=403)
 
 
-def count_sent(
-    tx: Connection, gateway: "Gateway", extension: str, parts: Sequence[Message]
-) -> None:
-    """Count the messages that fulfil a request, in the transaction that keeps them.
-
-    Raises ``RequestRefused`` where there are too many.
-    """
-    known = gateway.environment.sending
-    limits = [
-        _Limit(f"send:{extension}", f"Extension {extension} may send", most, seconds)
-        for most, seconds in ((known.per_minute, MINUTE), (known.per_day, DAY))
-    ]
-    limits += [
-        _Limit(f"peer:{peer}", f"{peer} may be sent", most, seconds)
-        for peer in parts[0].participants or (parts[0].peer,)
-        for most, seconds in ((known.per_peer_hour, HOUR), (known.per_peer_day, DAY))
-    ]
-    _take(tx, limits, len(parts), "messages")
-
-
-def count_upload(tx: Connection, gateway: "Gateway", extension: str, size: int) -> None:
-    """Count the bytes of an upload, in the transaction that notes it. Raises ``RequestRefused``."""
-    most = gateway.environment.service.upload_mb_per_day
-    who = f"Extension {extension} may upload"
-    _take(tx, [_Limit(f"upload:{extension}", who, most * MB, DAY)], size, "bytes")
-
-
-def has_sent_too_much(tx: Connection, gateway: "Gateway", peer: str) -> str:
-    """Why no more files of a sender are kept, or nothing."""
-    spent = quotas.used_up(tx, _received(gateway, peer))
-    if spent is None:
-        return ""
-    most = spent.allowance.most // MB
-    return f"{peer} has sent more than {most} MB of files within a day (RECEIVED_MB_PER_DAY)."
-
-
-def count_received(tx: Connection, gateway: "Gateway", peer: str, size: int) -> None:
-    """Count the bytes of a file that a sender's message has brought."""
-    quotas.take(tx, _received(gateway, peer), size)
-
-
-def _received(gateway: "Gateway", peer: str) -> list[Allowance]:
-    most = gateway.environment.service.received_mb_per_day
-    return [Allowance(f"received:{peer}", most * MB, DAY)] if most else []
-
-
 @dataclass(frozen=True, slots=True)
 class _Limit:
-    """At most so many for a name, in a sentence that begins with ``who``; 0 is no limit."""
+    """At most ``most`` within some seconds; ``who`` begins the refusal; 0 is no limit."""
 
     name: str
     who: str
@@ -145,7 +148,7 @@ def _shown(amount: int, what: str) -> str:
 
 
 def waiting(seconds: float) -> str:
-    """Some seconds in words.
+    """A number of seconds in words.
 
     >>> waiting(0.5), waiting(89), waiting(91), waiting(86_400)
     ('1 second', '89 seconds', '2 minutes', '24 hours')

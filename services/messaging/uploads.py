@@ -1,8 +1,8 @@
-"""Uploads: a file from an app, made to fit what the carriers of its numbers take."""
+"""Uploads: files from apps, pictures made small enough for the carriers of the extension."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import gevent
 from gevent import monkey
@@ -10,74 +10,88 @@ from sqlalchemy import Connection
 
 from services.core.errors import RequestRefused, StorageUnwell
 from services.core.messages import Attachment
-from services.media.media_store import Kept
+from services.media.media_store import Kept, MediaStore
 from services.media.resize import fit
-from services.messaging.send_limits import count_upload
+from services.message_settings import MessageSettings
+from services.messaging.send_limits import SendLimits
+from services.providers.base import Provider
 from services.store import attachments
-
-if TYPE_CHECKING:
-    from services.gateway import Gateway
+from services.store.database.store import Store
 
 T = TypeVar("T")
 
 
-def take(gateway: "Gateway", extension: str, file_id: str, kept: Kept) -> Attachment:
-    """Note the file kept under an id as an upload of an extension, which its next message may name.
+class Uploads:
+    """Stores files that apps upload for their next message."""
 
-    Returns it as ``fitted`` leaves it. Raises ``RequestRefused`` where the extension has uploaded
-    too much, and ``StorageUnwell``; the file is then gone.
-    """
-    file = Attachment(
-        content_type=kept.content_type,
-        name=kept.name,
-        size=kept.size,
-        id=file_id,
-        state="kept",
-        path=kept.path,
-    )
-    try:
-        file = fitted(gateway, extension, file)
-        gateway.store.write(lambda tx: _note(tx, gateway, extension, file))
-    except (RequestRefused, StorageUnwell):
-        gateway.media.remove(file.id)
-        raise
-    return file
+    def __init__(
+        self,
+        store: Store,
+        settings: MessageSettings,
+        providers: Mapping[str, Provider],
+        media: MediaStore,
+        limits: SendLimits,
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._providers = providers
+        self._media = media
+        self._limits = limits
 
+    def add(self, extension: str, file_id: str, kept: Kept) -> Attachment:
+        """Record a stored file as an upload of an extension, which its next message may name.
 
-def _note(tx: Connection, gateway: "Gateway", extension: str, file: Attachment) -> None:
-    count_upload(tx, gateway, extension, file.size)
-    attachments.add_upload(tx, extension, file)
-
-
-def fitted(gateway: "Gateway", extension: str, file: Attachment) -> Attachment:
-    """The file, or a smaller copy of the picture in its place.
-
-    A file that cannot be made to fit stays as it is; the message that wants it is refused with the
-    carrier's limit. Raises ``StorageUnwell``.
-    """
-    most = _most(gateway, extension)
-    path = file.path
-    if most is None or path is None or file.size <= most:
+        Returns it as ``fitted`` leaves it. Raises ``RequestRefused`` where the extension has
+        uploaded too much, and ``StorageUnwell``; the file is then removed.
+        """
+        file = Attachment(
+            content_type=kept.content_type,
+            name=kept.name,
+            size=kept.size,
+            id=file_id,
+            state="kept",
+            path=kept.path,
+        )
+        try:
+            file = self.fitted(extension, file)
+            self._store.write(lambda tx: self._record(tx, extension, file))
+        except (RequestRefused, StorageUnwell):
+            self._media.remove(file.id)
+            raise
         return file
-    smaller = _aside(lambda: fit(path, most))
-    if smaller is None:
-        return file
-    name = file.name.rpartition(".")[0]
-    kept = gateway.media.keep(
-        [smaller], file_id=file.id, declared="image/jpeg", name=name, most=most
-    )
-    return replace(file, content_type=kept.content_type, name=kept.name, size=kept.size)
+
+    def fitted(self, extension: str, file: Attachment) -> Attachment:
+        """The file, or a smaller copy of the picture in its place.
+
+        A file that cannot be made smaller stays as it is; a message with it is then refused with
+        the carrier's limit. Raises ``StorageUnwell``.
+        """
+        most = self._most_bytes(extension)
+        path = file.path
+        if most is None or path is None or file.size <= most:
+            return file
+        smaller = _in_thread(lambda: fit(path, most))
+        if smaller is None:
+            return file
+        name = file.name.rpartition(".")[0]
+        kept = self._media.keep(
+            [smaller], file_id=file.id, declared="image/jpeg", name=name, most=most
+        )
+        return replace(file, content_type=kept.content_type, name=kept.name, size=kept.size)
+
+    def _record(self, tx: Connection, extension: str, file: Attachment) -> None:
+        self._limits.count_upload(tx, extension, file.size)
+        attachments.add_upload(tx, extension, file)
+
+    def _most_bytes(self, extension: str) -> int | None:
+        """The largest size in bytes that every carrier of the extension's numbers accepts."""
+        carriers = {setting.carrier for setting in self._settings.for_extension(extension)}
+        sizes = [p.limits.media_bytes for name, p in self._providers.items() if name in carriers]
+        return min(sizes, default=None)
 
 
-def _most(gateway: "Gateway", extension: str) -> int | None:
-    """The size that every carrier of the extension's numbers takes, in bytes."""
-    carriers = {setting.carrier for setting in gateway.settings.for_extension(extension)}
-    sizes = [p.limits.media_bytes for name, p in gateway.providers.items() if name in carriers]
-    return min(sizes, default=None)
-
-
-def _aside(work: Callable[[], T]) -> T:
-    """Run what keeps a processor busy beside a server's other requests."""
+def _in_thread(work: Callable[[], T]) -> T:
+    """Run work that keeps a processor busy in a thread, so that other requests go on."""
     if not monkey.is_module_patched("threading"):
         return work()
     done: T = gevent.get_hub().threadpool.apply(work)

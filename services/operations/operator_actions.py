@@ -92,7 +92,7 @@ class OperatorActions:
             statuses.record_status(tx, message.provider, told)
             dead_letters.lay_to_rest(tx, message.id, JobKind.SEND)
             settled = _message(tx, message.id)
-            jobs.add(tx, self._router.updates(settled, str(settled.status)))
+            jobs.add(tx, self._router.update_jobs(settled, str(settled.status)))
             return settled
 
         settled = self._store.write(work)

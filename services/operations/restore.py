@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy import Connection, exists, select
 
 from services.core.errors import RequestRefused
-from services.delivery.delivery import Delivery
+from services.delivery.outcome import Outcomes
 from services.store import attachments, counters, messages, sign_ins, workers
 from services.store.database.migrate import head
 from services.store.database.schema import contacts, devices
@@ -40,7 +40,7 @@ NOT_IN_BACKUP = "This file was not in the backup."
 _STAGE = ".restoring"
 
 
-OpenCopy = Callable[[Path], AbstractContextManager[tuple[Store, Delivery]]]
+OpenCopy = Callable[[Path], AbstractContextManager[tuple[Store, Outcomes]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Restore:
     def __init__(
         self,
         store: Store,
-        delivery: Delivery,
+        outcomes: Outcomes,
         storage: Path,
         open_copy: OpenCopy,
         *,
@@ -72,7 +72,7 @@ class Restore:
         ``open_copy`` opens a copy of the installation in another storage folder.
         """
         self._store = store
-        self._delivery = delivery
+        self._outcomes = outcomes
         self._storage = storage
         self._open_copy = open_copy
         self._has_bucket = has_bucket
@@ -128,13 +128,13 @@ class Restore:
         storage = self._storage
         files = put_files(folder, storage, [file.name for file in (folder / MEDIA).glob("*/*")])
         return Restored(
-            None, self._store.write(lambda tx: _put_back(tx, self._delivery, ())), files
+            None, self._store.write(lambda tx: _put_back(tx, self._outcomes, ())), files
         )
 
     def _settled(self, stage: Path, missing: Iterable[str], ready: Path) -> int:
         """Settle the copied database where no other process is, and leave it as one file."""
-        with self._open_copy(stage) as (store, delivery):
-            unknown = store.write(lambda tx: _put_back(tx, delivery, missing))
+        with self._open_copy(stage) as (store, outcomes):
+            unknown = store.write(lambda tx: _put_back(tx, outcomes, missing))
             back_up_database(store.engine, ready)
         return unknown
 
@@ -176,8 +176,8 @@ def _read(path: Path) -> bytes | None:
         return None
 
 
-def _put_back(tx: Connection, delivery: Delivery, missing: Iterable[str]) -> int:
-    unknown = delivery.put_back(tx)
+def _put_back(tx: Connection, outcomes: Outcomes, missing: Iterable[str]) -> int:
+    unknown = outcomes.put_back(tx)
     for file_id in missing:
         attachments.fail(tx, file_id, NOT_IN_BACKUP)
     sign_ins.end_all(tx)  # some may have been ended since

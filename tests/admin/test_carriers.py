@@ -45,10 +45,10 @@ def test_a_refused_call_is_told_until_an_authentic_one_comes(operator: Operator)
     provider = gateway.providers["sandbox"]
     forged = WebhookCall("POST", {}, "token=<script>", b"{}", "192.0.2.66")
     with pytest.raises(InvalidWebhook):
-        gateway.receive(provider, forged)
+        gateway.receiver.receive(provider, forged)
     assert "The last call was refused. From 192.0.2.66" in plain(operator.get("/carriers/sandbox"))
     assert "a webhook was refused" in operator.get("/carriers")
-    gateway.receive(
+    gateway.receiver.receive(
         provider, provider.example(Message(direction="in", number=NUMBER, peer=PEER, text="hello"))
     )
     page = plain(operator.get("/carriers/sandbox"))
@@ -87,13 +87,13 @@ def test_a_send_that_failed_is_told_until_one_succeeds(make_operator: Make) -> N
         {"number": NUMBER, "carrier": "twilio", "extensions": ["201"]}, **TWILIO
     )
     gateway = operator.gateway
-    gateway.reply(Device("none", "201"), Reply(to=(PEER,), text="hello"))
+    gateway.composer.submit(Device("none", "201"), Reply(to=(PEER,), text="hello"))
     with responses.RequestsMock() as twilio:
         twilio.post(
             f"https://api.twilio.com/2010-04-01/Accounts/{TWILIO['TWILIO_ACCOUNT_SID']}/Messages.json",
             status=400,
             json={"code": 21610, "message": "Attempt to send to unsubscribed recipient"},
         )
-        gateway.deliver("test", lambda _: 1, gateway.delivery.perform)
+        gateway.delivery.deliver("test", lambda _: 1, gateway.delivery.perform)
     assert "21610" in plain(operator.get("/carriers/twilio"))
     assert "the last send failed" in operator.get("/carriers")

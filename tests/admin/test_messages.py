@@ -54,13 +54,13 @@ def came(desk: Operator, text: str = "Are you open?", **changes: Any) -> Message
     fields = {"number": NUMBER, "peer": PEER} | changes
     provider = desk.gateway.providers["sandbox"]
     message = Message(direction="in", text=text, **fields)
-    desk.gateway.receive(provider, provider.example(message))
+    desk.gateway.receiver.receive(provider, provider.example(message))
     return desk.gateway.store.read(lambda tx: messages.find(tx, limit=1))[0]
 
 
 def wrote(desk: Operator, text: str = "Until six.", to: tuple[str, ...] = (PEER,)) -> Message:
     """A text that an app has sent."""
-    return desk.gateway.reply(PHONE, Reply(text=text, to=to))[0]
+    return desk.gateway.composer.submit(PHONE, Reply(text=text, to=to))[0]
 
 
 def fail(desk: Operator, kind: Kind, reason: str = "No.", code: str | None = "4720") -> None:
@@ -78,7 +78,7 @@ def fail(desk: Operator, kind: Kind, reason: str = "No.", code: str | None = "47
 def work(desk: Operator) -> None:
     """Do everything that is due."""
     desk.gateway.store.write(lambda tx: workers.beat(tx, "worker", time.time()))
-    desk.gateway.deliver("worker", lambda _: 100, desk.gateway.delivery.perform)
+    desk.gateway.delivery.deliver("worker", lambda _: 100, desk.gateway.delivery.perform)
 
 
 def strange(desk: Operator, body: bytes = b'["what is this"]') -> int:

@@ -27,7 +27,7 @@ def test_the_way_from_nothing_to_the_first_text(make_operator: Make) -> None:
     assert "Open the sandbox" in page
     provider = operator.gateway.providers["sandbox"]
     call = provider.example(Message(direction="in", number=NUMBER, peer=PEER, text="hello"))
-    operator.gateway.receive(provider, call)
+    operator.gateway.receiver.receive(provider, call)
     assert done(operator.get("/")) == [True, True, True, False, False, True]
     operator.gateway.settings.put(DESK)
     assert done(operator.get("/")) == [True, True, True, True, False, True]

@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from blueprints.api import declare, media
 from services.core.errors import StorageUnwell
-from services.messaging import uploads
+from services.messaging.uploads import Uploads
 from services.providers.base import Limits
 from services.providers.sandbox import Sandbox
 from services.store import attachments
@@ -253,7 +253,7 @@ def test_a_broken_form_is_refused(phone: Phone, body: bytes) -> None:
         assert answer.mimetype == "application/problem+json"
 
 
-@pytest.mark.parametrize(("room", "name"), [(attachments, "add_upload"), (uploads, "fitted")])
+@pytest.mark.parametrize(("room", "name"), [(attachments, "add_upload"), (Uploads, "fitted")])
 def test_no_file_stays_behind_when_it_cannot_be_noted(
     house: House, phone: Phone, monkeypatch: pytest.MonkeyPatch, room: Any, name: str
 ) -> None:

@@ -50,7 +50,7 @@ def work(gateway: Gateway) -> list[Job]:
 
     while True:
         before = len(done)
-        gateway.deliver("w", lambda _: 8, start)
+        gateway.delivery.deliver("w", lambda _: 8, start)
         if len(done) == before:
             return done
 
@@ -304,7 +304,7 @@ def test_in_quiet_hours_nothing_is_shown_until_they_are_over(
     subscribe(phone, browser, quiet_hours=ALL_DAY)
     now = time.time()
     night, morning = now - now % 86_400 + 3600.0, now - now % 86_400 + 86_400 - 30.0
-    monkeypatch.setattr("services.delivery.delivery.time.time", lambda: night)
+    monkeypatch.setattr("services.delivery.push_delivery.time.time", lambda: night)
     for text in ("first", "second"):
         house.receive(text=text)
     house.receive(text="elsewhere", to=SHARED)
@@ -315,7 +315,7 @@ def test_in_quiet_hours_nothing_is_shown_until_they_are_over(
     first, _behind_the_first, elsewhere = pushes(house.gateway)
     assert first.due == elsewhere.due == morning - 30.0
     assert (first.attempts, elsewhere.attempts) == (0, 0)
-    monkeypatch.setattr("services.delivery.delivery.time.time", lambda: morning)
+    monkeypatch.setattr("services.delivery.push_delivery.time.time", lambda: morning)
     work(house.gateway)
     bodies = {push["body"] for push in browser.wait_for(2)}
     assert bodies == {"second", "elsewhere"}, "one for each conversation"
@@ -407,7 +407,7 @@ def test_a_subscription_made_anew_meanwhile_is_kept(house: House, browser: Brows
 
     house.gateway.channels["webpush"].notify = overtaken  # type: ignore[method-assign]
     house.receive()
-    house.gateway.deliver("w", lambda _: 8, house.gateway.delivery.perform)
+    house.gateway.delivery.deliver("w", lambda _: 8, house.gateway.delivery.perform)
     assert shown(phone)["push"] == {"type": "webpush"}
     assert [job.state for job in pushes(house.gateway)] == ["due"]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from services.operations.housekeeping import index_messages
 from services.store.search import sqlite_index
 from tests.api.conftest import MINE, SHARED, THEIRS, House, Phone
 
@@ -28,7 +29,7 @@ def test_a_message_is_found_and_leads_to_its_conversation(both: House) -> None:
         for message in found["items"]:
             at = f"/conversations/{message['conversation_id']}"
             assert phone.read(at)["last_message"]["id"] == message["id"]
-        both.gateway.index()
+        index_messages(both.gateway.store)
 
 
 @pytest.mark.parametrize("indexed", [True, False], ids=["indexed", "new"])
@@ -36,7 +37,7 @@ def test_an_extension_finds_in_its_numbers_only(both: House, indexed: bool) -> N
     for number in (MINE, THEIRS, SHARED):
         both.receive(to=number, text=f"canary at {number}")
     if indexed:
-        both.gateway.index()
+        index_messages(both.gateway.store)
     mine, theirs, shared = (f"canary at {number}" for number in (MINE, THEIRS, SHARED))
     assert texts(both.pair("201"), "canary") == [shared, mine]
     assert texts(both.pair("202"), "canary") == [shared, theirs]
@@ -49,7 +50,7 @@ def test_found_messages_page_to_the_oldest(house: House, phone: Phone, limit: in
         house.receive(text=f"word {turn}")
         house.receive(text="something else")
         if turn == 2:
-            house.gateway.index()
+            index_messages(house.gateway.store)
     found: list[str] = []
     query: dict[str, Any] = {"q": "word", "limit": limit}
     while True:
@@ -68,7 +69,7 @@ def test_a_search_says_how_far_back_it_has_looked(
     house.receive(text="morning order")
     for turn in range(20):
         house.receive(text=("morning", "order")[turn % 2])
-    house.gateway.index()
+    index_messages(house.gateway.store)
     page = phone.read("/search", q="morning order")
     assert (page["items"], page["has_more"]) == ([], True)
     turns = 0
@@ -85,7 +86,7 @@ def test_the_command_finds_however_far_back(house: House, monkeypatch: pytest.Mo
     monkeypatch.setattr(sqlite_index, "STEPS", (2, 3))
     for said in ("morning order", *("morning", "order") * 10, "morning order again"):
         house.receive(text=said)
-    house.gateway.index()
+    index_messages(house.gateway.store)
     command = house.app.test_cli_runner()
     shown = command.invoke(args=["messages", "list", "--text", "order morning", "--json"])
     assert [message["text"] for message in json.loads(shown.output)] == [
@@ -106,7 +107,7 @@ def test_odd_words_find_nothing_and_do_no_harm(both: House) -> None:
             query = "q=" + "".join(f"%{byte:02x}" for byte in raw)
             answer = phone.get(f"/search?{query}")
             assert (answer.status_code, answer.json["items"]) == (200, []), typed
-        both.gateway.index()
+        index_messages(both.gateway.store)
 
 
 def test_conversations_are_found_by_a_part_of_a_number(both: House) -> None:

@@ -263,7 +263,7 @@ CHECK = Check(
     run=run,
     mutants=(
         Mutant(
-            "services/delivery/delivery.py",
+            "services/delivery/outcome.py",
             "if job.kind is JobKind.SEND and job.started:",
             "if False:",
             "a send that was interrupted is done again",

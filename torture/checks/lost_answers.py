@@ -114,13 +114,13 @@ CHECK = Check(
     needs=("gcc",),
     mutants=(
         Mutant(
-            "services/delivery/delivery.py",
+            "services/delivery/outcome.py",
             "if kind is Kind.UNKNOWN and job.kind is not JobKind.SEND:",
             "if kind is Kind.UNKNOWN:",
             "what may have been sent is sent again",
         ),
         Mutant(
-            "services/delivery/delivery.py",
+            "services/delivery/outcome.py",
             "if status is Status.UNKNOWN and provider is not None and provider.lookup_seconds:",
             "if False:",
             "the carrier is never asked what became of it",

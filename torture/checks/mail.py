@@ -146,7 +146,7 @@ CHECK = Check(
             "a mail that is put off is given up",
         ),
         Mutant(
-            "services/delivery/delivery.py",
+            "services/delivery/outcome.py",
             "time.time() - job.created_at < GIVE_UP_SECONDS:",
             "job.attempts < 4:",
             "a mail is given up after four attempts",

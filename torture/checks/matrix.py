@@ -19,7 +19,7 @@ from flask import Flask
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from blueprints.ringotel import webhook_url
+from blueprints.ringotel.webhook import webhook_url
 from services.core.messages import Message
 from services.http import NotSent
 from services.operations.login_throttle import LoginThrottle
@@ -372,7 +372,7 @@ def _bodies(scene: Scene) -> int:
         answer = scene.house.client.get(link)
         demand(answer.status_code == 403, f"{link} is served")
         answer.close()
-    secret = webhook_url(scene.house.gateway).rpartition("/")[2]
+    secret = webhook_url(scene.house.gateway.environment).rpartition("/")[2]
     right_but_no_key = scene.house.client.post(f"/webhook/ringotel/{secret}", json={"params": {}})
     demand(right_but_no_key.status_code == 401, "Ringotel's door opens without its API key")
     return len(scene.mine["conversation_id"][:50] + scene.mine["media_id"] + links) + 3
@@ -411,7 +411,7 @@ CHECK = Check(
         ),
         Mutant(
             "blueprints/health.py",
-            "        if not _is_local() and not is_operator(gateway):\n",
+            "        if not _is_local() and not access.is_operator():\n",
             "        if False:\n",
             "the metrics are for everybody",
         ),
@@ -423,8 +423,8 @@ CHECK = Check(
         ),
         Mutant(
             "blueprints/sandbox/front_page.py",
-            '    @door.get("/")\n',
-            '    door.add_url_rule("/later", "later", lambda: "later")\n\n    @door.get("/")\n',
+            '    @routes.get("/")\n',
+            '    routes.add_url_rule("/later", "later", lambda: "later")\n\n    @routes.get("/")\n',
             "a route that nobody declared",
         ),
     ),

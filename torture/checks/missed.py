@@ -114,14 +114,14 @@ CHECK = Check(
     needs=("strace",),
     mutants=(
         Mutant(
-            "services/gateway.py",
+            "services/messaging/recover.py",
             "if last is not None:",
             "if False:",
             "nobody asks the carriers",
         ),
         Mutant(
-            "services/gateway.py",
-            "self.recover(provider, last - RECOVER_OVERLAP_SECONDS)",
+            "services/messaging/recover.py",
+            "self.recover(provider, last - OVERLAP_SECONDS)",
             "self.recover(provider, now)",
             "only what comes from now on is asked for",
         ),

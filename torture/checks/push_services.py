@@ -139,7 +139,7 @@ CHECK = Check(
     needs=("gcc",),
     mutants=(
         Mutant(
-            "services/delivery/push_delivery.py",
+            "services/delivery/push_devices.py",
             "if error.kind is Kind.GONE:",
             "if False:",
             "an address that is gone is not forgotten",

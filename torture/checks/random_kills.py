@@ -102,10 +102,10 @@ UNBOOKED = Mutant(
 )
 
 TOO_EARLY = Mutant(
-    "services/gateway.py",
-    "outcomes = self._take_in(provider, call, provider.parse(call))",
+    "services/messaging/receive.py",
+    "outcomes = self._processor.process(provider, call, provider.parse(call))",
     'outcomes = []; __import__("gevent").spawn_later('
-    "0.2, self._take_in, provider, call, list(provider.parse(call)))",
+    "0.2, self._processor.process, provider, call, list(provider.parse(call)))",
     "texts are acknowledged before they are on disk",
 )
 
@@ -125,7 +125,7 @@ CHECK = Check(
         ),
         Mutant(
             "services/delivery/worker.py",
-            "self._gateway.delivery.reclaim(",
+            "self._outcomes.reclaim(",
             "max(",
             "the jobs of a killed worker are not taken back",
         ),

@@ -265,7 +265,7 @@ CHECK = Check(
             "the last receipt counts, whatever it says",
         ),
         Mutant(
-            "services/delivery/delivery.py",
+            "services/delivery/send.py",
             "moved = statuses.join_receipts(tx, message, provider_id) or moved",
             "pass",
             "receipts that came early are not joined",

@@ -96,7 +96,7 @@ CHECK = Check(
     needs=("gcc",),
     mutants=(
         Mutant(
-            "services/delivery/delivery.py",
+            "services/delivery/send.py",
             "rate_limits.count(tx, name, rate, now)",
             "pass",
             "nobody counts what has left",

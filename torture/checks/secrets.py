@@ -288,7 +288,7 @@ CHECK = Check(
     run=run,
     mutants=(
         Mutant(
-            "services/gateway.py",
+            "services/messaging/receive.py",
             '"webhook", provider=provider.name, ',
             '"webhook", query=call.query, provider=provider.name, ',
             "a webhook's address is logged",

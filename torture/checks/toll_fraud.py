@@ -13,7 +13,6 @@ from functools import partial
 import phonenumbers
 
 from services.core.errors import RequestRefused
-from services.messaging.send_limits import check_countries
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
 from torture.ground import DESK, NUMBER, Ground, bearer, demand, serving
@@ -87,7 +86,7 @@ def _countries(ground: Ground) -> tuple[int, int]:
 
     def passes(number: str) -> bool:
         try:
-            check_countries(gateway, [number])
+            gateway.limits.check_countries([number])
         except RequestRefused:
             return False
         return True

@@ -1,0 +1,210 @@
+"""Outcomes of delivery jobs: done, retried, given up, abandoned by a dead worker.
+
+The only place that decides what follows a failed attempt. Every failure raises a ``DeliveryError``
+that carries the decision as its ``kind``.
+"""
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+from sqlalchemy import Connection
+
+from services.config.metrics import JOBS
+from services.core.errors import DeliveryError, Kind, SendError, StorageUnwell
+from services.core.messages import Status
+from services.delivery.completion_journal import CompletionJournal
+from services.delivery.push_devices import record_failure
+from services.messaging.carrier_event_log import CarrierEventLog
+from services.messaging.route import Router
+from services.providers.base import Provider
+from services.store import (
+    attachments,
+    attempts,
+    circuit_breakers,
+    jobs,
+    messages,
+    statuses,
+    workers,
+)
+from services.store.carrier_events import CarrierEventKind
+from services.store.database.store import Store
+from services.store.jobs import Job, JobKind
+
+log = structlog.get_logger()
+
+BACKOFF = (1.0, 5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0)  # seconds after each failed attempt
+GIVE_UP_SECONDS = 86_400.0
+INQUIRIES = (10.0, 60.0, 300.0, 1800.0, 7200.0)  # seconds between questions about a message
+FINAL = {Status.DELIVERED, Status.FAILED}
+REPORTED = {Status.SENT, Status.DELIVERED, Status.FAILED, Status.UNKNOWN}
+
+
+class Outcomes:
+    """Records what became of each job and decides what follows."""
+
+    def __init__(
+        self,
+        store: Store,
+        router: Router,
+        providers: Mapping[str, Provider],
+        carrier_events: CarrierEventLog,
+        journal: CompletionJournal,
+    ) -> None:
+        self._store = store
+        self._router = router
+        self._providers = providers
+        self._carrier_events = carrier_events
+        self._journal = journal
+
+    def record(self, work: Callable[[Connection], object], *, durable: bool = True) -> None:
+        """Write an outcome to the database; repeats until the database takes it."""
+        while True:
+            try:
+                self._store.write(work, durable=durable)
+                break
+            except StorageUnwell as error:
+                log.error("cannot record an outcome yet", reason=str(error))
+                time.sleep(1.0)
+
+    def finish(self, tx: Connection, job: Job) -> None:
+        """A job is done, and its destination works."""
+        jobs.done(tx, job)
+        circuit_breakers.resume(tx, job.destination)
+
+    def report_status(self, tx: Connection, message_id: str) -> None:
+        """Queue the jobs that report a message's new status to channels which want updates."""
+        message = messages.by_id(tx, message_id)
+        if message is not None and message.status in REPORTED:
+            jobs.add(tx, self._router.update_jobs(message, str(message.status)))
+
+    def files_settled(self, tx: Connection, message_id: str) -> None:
+        """After the last file of a message: start the jobs that waited for it, update the apps."""
+        messages.touch(tx, message_id)
+        if jobs.open_of(tx, message_id, JobKind.FETCH):
+            return
+        for kind in (JobKind.EMAIL, JobKind.PUSH):
+            jobs.make_due(tx, message_id, kind)
+        message = messages.by_id(tx, message_id)
+        if message is not None and message.routed:
+            jobs.add(tx, self._router.update_jobs(message, "media"))
+
+    def settle(self, job: Job, error: DeliveryError) -> None:
+        """Act on a failed attempt: try again later, pause the destination, or give up.
+
+        A send whose outcome is unknown is not tried again: the carrier or a person settles it.
+        """
+        kind = error.kind
+        if kind is Kind.UNKNOWN and job.kind is not JobKind.SEND:
+            kind = Kind.RETRY
+        JOBS.labels(job.kind, str(kind)).inc()
+        if job.kind is JobKind.SEND:
+            carrier = job.destination.partition(":")[2]
+            words = f"{error.code or ''} {error}".strip()
+            self._carrier_events.note(carrier, CarrierEventKind.ERROR, words)
+        log.warning(
+            "not done",
+            kind=str(job.kind),
+            target=job.target,
+            attempts=job.attempts,
+            outcome=str(kind),
+            code=error.code,
+            reason=error.reason,
+        )
+        if kind in (Kind.RETRY, Kind.CONFIG) and time.time() - job.created_at < GIVE_UP_SECONDS:
+            self.record(lambda tx: self._retry_later(tx, job, error, kind))
+        else:
+            self.record(lambda tx: self._give_up(tx, job, error, kind))
+
+    def reclaim(self, dead_workers: Sequence[str], silent_since: float = 0.0) -> int:
+        """Take back the jobs of workers that are gone; returns how many there were.
+
+        Workers without a heartbeat since ``silent_since`` (``clock.now``) count as gone, too. A job
+        in their completion journal is done. A send that had begun may have reached the carrier: it
+        becomes unknown.
+        """
+        abandoned = self._store.write(lambda tx: self._reclaim(tx, dead_workers, silent_since))
+        if abandoned:
+            log.warning("jobs of a dead worker taken back", count=abandoned)
+        return abandoned
+
+    def put_back(self, tx: Connection) -> int:
+        """Start the jobs of a restored backup anew; returns how many sends became unknown.
+
+        What waited to be sent when the backup was made may have been sent since. No worker may
+        run.
+        """
+        waiting = jobs.lease_all(tx, JobKind.SEND, "backup")
+        for job in waiting:
+            reason = "This waited in the backup that was put back; it may have been sent since."
+            self._give_up(tx, job, SendError(reason, Kind.UNKNOWN), Kind.UNKNOWN)
+        jobs.begin_anew(tx)
+        return len(waiting)
+
+    def _retry_later(self, tx: Connection, job: Job, error: DeliveryError, kind: Kind) -> None:
+        now = time.time()
+        if kind is Kind.CONFIG or error.retry_after is not None:
+            wait = error.retry_after or self._pause_seconds(tx, job.destination)
+            circuit_breakers.pause(
+                tx, job.destination, now + wait, error.reason, config=kind is Kind.CONFIG
+            )
+            held = jobs.retry(tx, job, now + wait, error.reason, counts=False)
+        else:
+            wait = BACKOFF[min(job.attempts, len(BACKOFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311
+            held = jobs.retry(tx, job, now + wait, error.reason)
+        if held:
+            attempts.add(tx, job, kind, error.reason, error.code)
+        if job.kind is JobKind.PUSH:
+            record_failure(tx, job.target, error)
+
+    def _pause_seconds(self, tx: Connection, destination: str) -> float:
+        failures = circuit_breakers.failures(tx, destination)
+        longer = circuit_breakers.SHORTEST_PAUSE * 2**failures
+        return float(min(longer, circuit_breakers.LONGEST_PAUSE))
+
+    def _give_up(self, tx: Connection, job: Job, error: DeliveryError, kind: Kind) -> None:
+        if not jobs.give_up(tx, job, error.reason):
+            return
+        attempts.add(tx, job, kind, error.reason, error.code)
+        if job.kind is JobKind.SEND:
+            status = Status.UNKNOWN if kind is Kind.UNKNOWN else Status.FAILED
+            if statuses.advance(tx, job.message_id, status, code=error.code, reason=error.reason):
+                self.report_status(tx, job.message_id)
+            provider = self._providers.get(job.destination.partition(":")[2])
+            if status is Status.UNKNOWN and provider is not None and provider.lookup_seconds:
+                jobs.add(tx, [inquiry(job.message_id, provider.name)])
+        elif job.kind is JobKind.FETCH:
+            attachments.fail(tx, job.target, error.reason)
+            self.files_settled(tx, job.message_id)
+        elif job.kind is JobKind.PUSH:
+            record_failure(tx, job.target, error)
+
+    def _reclaim(self, tx: Connection, dead_workers: Sequence[str], silent_since: float) -> int:
+        workers.forget_workers(tx, dead_workers, silent_since)
+        abandoned = jobs.abandoned(tx)
+        owners = {job.owner for job in abandoned if job.owner is not None}
+        completed = self._journal.left_by(owners)
+        for job in abandoned:
+            if job.id in completed:
+                self.finish(tx, job)
+            elif job.kind is JobKind.SEND and job.started:
+                reason = (
+                    "Textbridge was interrupted while this was being sent; "
+                    "the carrier may have taken it."
+                )
+                self._give_up(tx, job, SendError(reason, Kind.UNKNOWN), Kind.UNKNOWN)
+            elif job.lapses >= jobs.LAPSES:
+                reason = f"Textbridge was interrupted {job.lapses} times while doing this."
+                self._give_up(tx, job, DeliveryError(reason, Kind.REFUSED), Kind.REFUSED)
+            else:
+                reason = "Textbridge was interrupted."
+                jobs.retry(tx, job, time.time(), reason)
+                attempts.add(tx, job, Kind.RETRY, reason)
+        return len(abandoned)
+
+
+def inquiry(message_id: str, provider: str) -> Job:
+    """The job that asks a carrier for the status of a message."""
+    due = time.time() + INQUIRIES[0]
+    return Job(JobKind.RECONCILE, message_id, f"reconcile:{provider}", due=due)

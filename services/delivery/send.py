@@ -1,0 +1,94 @@
+"""Sending of outbound messages at their carriers, within the carriers' rate limits."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from services.core.errors import Kind, SendError
+from services.core.messages import Message, Status
+from services.delivery.job_message import message_of
+from services.delivery.outcome import Outcomes, inquiry
+from services.media.media_store import MediaStore
+from services.message_settings import MessageSettings
+from services.messaging.carrier_event_log import CarrierEventLog
+from services.providers.base import Provider
+from services.store import circuit_breakers, jobs, rate_limits, statuses
+from services.store.carrier_events import CarrierEventKind
+from services.store.database.store import Store
+from services.store.jobs import Job
+
+
+class Sender:
+    """Performs the jobs that send a message."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: MessageSettings,
+        providers: Mapping[str, Provider],
+        media: MediaStore,
+        outcomes: Outcomes,
+        carrier_events: CarrierEventLog,
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._providers = providers
+        self._media = media
+        self._outcomes = outcomes
+        self._carrier_events = carrier_events
+
+    def send(self, job: Job) -> None:
+        """Send a message. Raises ``DeliveryError`` and ``StorageUnwell``.
+
+        That the send begins is committed before the carrier is called, so that an interrupted send
+        is never repeated.
+        """
+        message = message_of(self._store, job)
+        provider = provider_of(self._providers, message)
+        setting = self._settings.for_number(message.number)
+        sender_id = setting.sender_id if setting is not None else None
+        message = replace(self._media.with_paths(message), sender_id=sender_id)
+        limits = _rate_limits(provider, message.number)
+
+        def begin(tx: Connection) -> bool:
+            now = time.time()
+            wait = max([rate_limits.wait(tx, name, now) for name in limits], default=0.0)
+            if wait:
+                jobs.retry(tx, job, now + wait, "Waits for its turn.", counts=False)
+                return False
+            for name, rate in limits.items():
+                rate_limits.count(tx, name, rate, now)
+            statuses.advance(tx, message.id, Status.SENDING)
+            return jobs.start(tx, job)
+
+        if not self._store.write(begin):
+            return
+        provider_id = provider.send(message)
+        self._outcomes.record(lambda tx: self._sent(tx, job, message, provider_id))
+        self._carrier_events.note(provider.name, CarrierEventKind.SENT)
+
+    def _sent(self, tx: Connection, job: Job, message: Message, provider_id: str) -> None:
+        jobs.done(tx, job)
+        circuit_breakers.resume(tx, job.destination)
+        moved = statuses.advance(tx, message.id, Status.SENT, provider_id=provider_id)
+        moved = statuses.join_receipts(tx, message, provider_id) or moved
+        if moved:
+            self._outcomes.report_status(tx, message.id)
+        if not self._providers[message.provider].receipts:
+            jobs.add(tx, [inquiry(message.id, message.provider)])
+
+
+def provider_of(providers: Mapping[str, Provider], message: Message) -> Provider:
+    """The carrier of a message. Raises ``SendError`` where it is not configured."""
+    provider = providers.get(message.provider)
+    if provider is None:
+        raise SendError(f"The carrier {message.provider} is not configured.", Kind.CONFIG)
+    return provider
+
+
+def _rate_limits(provider: Provider, number: str) -> dict[str, float]:
+    """The rate limits of a message from a number: their names and messages per second."""
+    known = {provider.name: provider.rate, f"{provider.name}:{number}": provider.number_rate}
+    return {name: rate for name, rate in known.items() if rate is not None}

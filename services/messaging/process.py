@@ -1,0 +1,182 @@
+"""Processing of parsed webhook calls: store messages and delivery receipts, queue their jobs."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from services.core.errors import NumberError, RequestRefused
+from services.core.messages import (
+    Attachment,
+    DeliveryStatus,
+    Message,
+    Parsed,
+    Unreadable,
+    WebhookCall,
+)
+from services.core.phone_numbers import e164, peer
+from services.media.media_store import MEDIA_BYTES, MediaStore
+from services.message_settings import MessageSettings
+from services.messaging.route import Router
+from services.messaging.send_limits import SendLimits
+from services.providers.base import Provider
+from services.store import audit_counters, jobs, messages, quarantine, statuses
+from services.store.audit_counters import Entry
+from services.store.database.store import Store
+
+
+class Processor:
+    """Stores the parts of webhook calls, each once, with the jobs that follow from them."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: MessageSettings,
+        providers: Mapping[str, Provider],
+        router: Router,
+        media: MediaStore,
+        limits: SendLimits,
+        country: str,
+    ) -> None:
+        """``country`` is assumed for numbers without a country code."""
+        self._store = store
+        self._settings = settings
+        self._providers = providers
+        self._router = router
+        self._media = media
+        self._limits = limits
+        self._country = country
+
+    def process(
+        self,
+        provider: Provider,
+        call: WebhookCall,
+        parsed: Iterable[Parsed],
+        quarantine_id: int | None = None,
+    ) -> list[tuple[str, str]]:
+        """Store the parts of a call in one transaction, their files before it.
+
+        With a ``quarantine_id`` the call leaves the quarantine in the same transaction. Returns
+        (outcome, message id) for each part; the outcome is ``received``, ``repeated``, ``status``
+        or ``quarantined``. Raises ``StorageUnwell``.
+        """
+        parts = [self._with_files(part) for part in parsed]
+
+        def store(tx: Connection) -> list[tuple[str, str]]:
+            if quarantine_id is not None:
+                quarantine.replayed(tx, quarantine_id)
+            return self.store_parts(tx, provider, call, parts)
+
+        outcomes = self._store.write(store)
+        for part, (outcome, _) in zip(parts, outcomes, strict=True):
+            if isinstance(part, Message) and outcome != "received":
+                for file in part.media:
+                    self._media.remove(file.id)
+        return outcomes
+
+    def store_parts(
+        self, tx: Connection, provider: Provider, call: WebhookCall, parsed: Iterable[Parsed]
+    ) -> list[tuple[str, str]]:
+        """Store the parts of a call; returns (outcome, message id) for each, see ``process``."""
+        outcomes = []
+        for part in parsed:
+            audit_counters.add(tx, Entry.ENTERED)
+            try:
+                if isinstance(part, Message):
+                    outcomes.append(self._store_message(tx, provider, part))
+                elif isinstance(part, DeliveryStatus):
+                    outcomes.append(self._store_status(tx, provider, part))
+                else:
+                    outcomes.append(_quarantined(tx, provider, call, part))
+            except NumberError as error:
+                unreadable = Unreadable(str(error), call.body)
+                outcomes.append(_quarantined(tx, provider, call, unreadable))
+        return outcomes
+
+    def replay(self, quarantine_id: int) -> list[tuple[str, str]]:
+        """Process a call in quarantine again; returns as ``process``.
+
+        Raises ``RequestRefused`` where it cannot be read, and ``StorageUnwell``.
+        """
+        row = self._store.read(lambda tx: quarantine.by_id(tx, quarantine_id))
+        if row is None or row.replayed_at is not None:
+            raise RequestRefused("not_found", "There is no such call in quarantine.", status=404)
+        provider = self._providers.get(row.provider)
+        if provider is None:
+            raise RequestRefused("carrier_off", f"{row.provider} is not configured.", status=409)
+        parsed = list(provider.parse(row.call()))
+        unreadable = [part for part in parsed if isinstance(part, Unreadable)]
+        if unreadable:
+            raise RequestRefused("unreadable", unreadable[0].reason, status=409)
+        dated = (_with_time(part, row.received_at) for part in parsed)
+        return self.process(provider, row.call(), dated, row.id)
+
+    def _with_files(self, part: Parsed) -> Parsed:
+        """A message with the files that its call contained written to disk."""
+        if not isinstance(part, Message) or not part.media:
+            return part
+        too_much = self._too_much(part) if any(file.content for file in part.media) else ""
+        return replace(part, media=tuple(self._with_bytes(file, too_much) for file in part.media))
+
+    def _too_much(self, message: Message) -> str:
+        """The reason why no more files of a message's sender are kept, or nothing."""
+        try:
+            sender = peer(message.peer, self._country)
+        except NumberError:  # the call goes into quarantine, and its files with it
+            return ""
+        return self._store.read(lambda tx: self._limits.received_too_much(tx, sender))
+
+    def _with_bytes(self, file: Attachment, too_much: str) -> Attachment:
+        if file.content is None:
+            return file
+        if too_much:
+            return replace(file, content=None, state="failed", reason=too_much)
+        return self._media.take(file, MEDIA_BYTES)
+
+    def _store_message(self, tx: Connection, provider: Provider, raw: Message) -> tuple[str, str]:
+        number = e164(raw.number, self._country)
+        setting = self._settings.for_number(number)
+        members = dict.fromkeys(peer(member, self._country) for member in raw.participants)
+        members.pop(number, None)
+        message = messages.add_inbound(
+            tx,
+            replace(
+                raw,
+                provider=provider.name,
+                number=number,
+                peer=peer(raw.peer, self._country),
+                participants=tuple(members) if len(members) > 1 else (),
+                routed=setting is not None and setting.reaches_somebody,
+            ),
+        )
+        if message is None:
+            return "repeated", ""
+        kept = sum(file.size for file in message.media if file.state == "kept")
+        if kept:
+            self._limits.count_received(tx, message.peer, kept)
+        jobs.add(tx, self._router.inbound_jobs(tx, message, setting))
+        return "received", message.id
+
+    def _store_status(
+        self, tx: Connection, provider: Provider, raw: DeliveryStatus
+    ) -> tuple[str, str]:
+        status = replace(raw, peer=peer(raw.peer, self._country)) if raw.peer else raw
+        message = statuses.record_status(tx, provider.name, status)
+        audit_counters.add(tx, Entry.STATUSES)
+        if message is not None:
+            jobs.add(tx, self._router.update_jobs(message, str(message.status)))
+        return "status", message.id if message is not None else ""
+
+
+def _with_time(part: Parsed, at: float) -> Parsed:
+    """A message; one without a time of its own gets the time at which its call was received."""
+    if isinstance(part, Message) and part.carrier_time is None:
+        return replace(part, carrier_time=at)
+    return part
+
+
+def _quarantined(
+    tx: Connection, provider: Provider, call: WebhookCall, part: Unreadable
+) -> tuple[str, str]:
+    quarantine.add(tx, provider.name, call, part.reason, part.body)
+    return "quarantined", ""

@@ -1,0 +1,50 @@
+"""Carrier webhooks: prove the caller, hand the call to processing, acknowledge."""
+
+import structlog
+
+from services.config.metrics import WEBHOOKS
+from services.core.errors import InvalidWebhook, StorageUnwell
+from services.core.messages import Ack, WebhookCall
+from services.messaging.carrier_event_log import CarrierEventLog
+from services.messaging.process import Processor
+from services.providers.base import Provider
+from services.store.carrier_events import CarrierEventKind
+
+log = structlog.get_logger()
+
+
+class Receiver:
+    """Receives the webhook calls of carriers."""
+
+    def __init__(self, processor: Processor, carrier_events: CarrierEventLog) -> None:
+        self._processor = processor
+        self._carrier_events = carrier_events
+
+    def receive(self, provider: Provider, call: WebhookCall) -> Ack:
+        """Store what a carrier's call contains and return the carrier's acknowledgement.
+
+        Raises ``InvalidWebhook`` for a call that does not prove to be the carrier's, and
+        ``StorageUnwell`` when it could not be stored. When this returns, everything of value in
+        the call is on disk.
+        """
+        try:
+            if not provider.admits(call.remote):
+                raise InvalidWebhook(f"{call.remote} may not call this webhook.")
+            provider.verify(call)
+        except InvalidWebhook as error:
+            WEBHOOKS.labels(provider.name, "refused").inc()
+            words = f"From {call.remote}: {error}"
+            self._carrier_events.note(provider.name, CarrierEventKind.REFUSED, words)
+            raise
+        try:
+            outcomes = self._processor.process(provider, call, provider.parse(call))
+        except StorageUnwell:
+            WEBHOOKS.labels(provider.name, "unwell").inc()
+            raise
+        for outcome, message_id in outcomes:
+            WEBHOOKS.labels(provider.name, outcome).inc()
+            log.info(
+                "webhook", provider=provider.name, outcome=outcome, message_id=message_id or None
+            )
+        self._carrier_events.note(provider.name, CarrierEventKind.WEBHOOK)
+        return provider.ack
