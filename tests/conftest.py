@@ -12,6 +12,7 @@ from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectTimeout
 
+from blueprints.api.changes import ChangeLog
 from services.connections import Connections, NotConnected
 from services.gateway import Gateway, load_environment
 from tests.postgres import new_database, programs, running_postgres
@@ -88,6 +89,11 @@ def database(request: pytest.FixtureRequest) -> str:
 def settings_file(*numbers: Mapping[str, Any]) -> str:
     """The content of a Message Settings file."""
     return json.dumps({"version": 1, "numbers": list(numbers)})
+
+
+def changes(gateway: Gateway) -> ChangeLog:
+    """What ``/api/v1/sync`` reads from."""
+    return ChangeLog(gateway.store, gateway.settings, gateway.media)
 
 
 DESK = {"number": NUMBER, "carrier": "sandbox", "extensions": ["201"]}

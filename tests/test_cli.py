@@ -75,7 +75,7 @@ class Terminal:
         self.app = Flask(__name__)
         errors.register(self.app)
         for provider in gateway.providers.values():
-            self.app.register_blueprint(webhooks.blueprint(gateway, provider))
+            self.app.register_blueprint(webhooks.blueprint(gateway.receiver, provider, ()))
         register(self.app, gateway)
         self._runner = self.app.test_cli_runner()
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, func, select, update
 
-from blueprints.api.changes import changes_since
 from services.core.messages import Attachment, Device, Message, WebhookCall, uuid7
 from services.gateway import Gateway
 from services.messaging.compose import Reply
@@ -34,7 +33,7 @@ from services.store.jobs import Job, JobKind
 from services.store.maintenance import removal
 from services.store.maintenance.pruning import NO_LONGER_KEPT
 from services.store.search import full_text
-from tests.conftest import DESK, NUMBER, PEER
+from tests.conftest import DESK, NUMBER, PEER, changes
 
 OTHER = "+13035550188"
 DEVICE = Device(id="none", extension="201")
@@ -327,15 +326,15 @@ def test_apps_that_knew_a_forgotten_person_load_anew(gateway: Gateway) -> None:
     device, _ = gateway.store.write(lambda tx: devices.add(tx, "201", "phone"))
     came(gateway)
     before = gateway.store.read(messages.latest_seq)
-    seen = changes_since(gateway, device, before, 10)
+    seen = changes(gateway).since(device, before, 10)
     assert seen is not None
     assert not seen.reset
     gateway.retention.forget(PEER, gateway.retention.person(PEER))
-    anew = changes_since(gateway, device, before, 10)
+    anew = changes(gateway).since(device, before, 10)
     assert anew is not None
     assert anew.reset
     came(gateway, "next", peer=OTHER)
-    after = changes_since(gateway, device, anew.next, 10)
+    after = changes(gateway).since(device, anew.next, 10)
     assert after is not None
     assert not after.reset
     assert [event["message"]["text"] for event in after.events] == ["next"]
@@ -347,7 +346,7 @@ def test_pruning_does_not_make_apps_load_anew(gateway: Gateway) -> None:
     before = gateway.store.read(messages.latest_seq)
     came(gateway, "new")
     all_gone(gateway)
-    found = changes_since(gateway, device, before, 10)
+    found = changes(gateway).since(device, before, 10)
     assert found is not None
     assert not found.reset
     assert [event["message"]["text"] for event in found.events] == ["new"]

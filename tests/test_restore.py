@@ -12,7 +12,6 @@ from filelock import FileLock
 from flask import Flask
 from sqlalchemy import text
 
-from blueprints.api.changes import changes_since
 from blueprints.cli import register
 from services.core.messages import Attachment, Device, Message, Status
 from services.gateway import Gateway
@@ -21,7 +20,7 @@ from services.operations.restore import NOT_IN_BACKUP, SKIPPED
 from services.store import attachments, devices, jobs, messages, sign_ins, workers
 from services.store.jobs import JobKind
 from services.store.maintenance.backup import DATABASE, media_path
-from tests.conftest import DESK, NUMBER, PEER, settings_file
+from tests.conftest import DESK, NUMBER, PEER, changes, settings_file
 
 DEVICE = Device(id="none", extension="201")
 Elsewhere = Callable[[], Gateway]
@@ -157,7 +156,7 @@ def test_apps_load_anew_and_miss_nothing_that_comes_then(
     phone, _ = restored.store.write(lambda tx: devices.add(tx, "201", "phone"))
     for index in range(30):  # more than were lost: numbers that the app has seen before
         came(restored, f"new {index}")
-    found = changes_since(restored, phone, seen, 100)
+    found = changes(restored).since(phone, seen, 100)
     assert found is not None
     assert found.reset
     assert restored.store.read(messages.latest_seq) > SKIPPED
