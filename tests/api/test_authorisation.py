@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from blueprints.api import auth
+from blueprints import device_auth
 from blueprints.api.auth import Auth
 from services.operations.login_throttle import Attempts
 from services.store import devices
@@ -238,7 +238,7 @@ def test_a_call_is_noted_at_most_once_a_minute(
     monkeypatch.setattr(house.gateway.store, "write", writes.append)
     phone.get("/me")
     assert writes == []
-    monkeypatch.setattr(auth, "SEEN_SECONDS", -1.0)
+    monkeypatch.setattr(device_auth, "SEEN_SECONDS", -1.0)
     phone.get("/me")
     assert len(writes) == 1
 
