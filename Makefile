@@ -13,10 +13,11 @@ run: install ## set everything up and serve
 test: $(VENV)/.dev ## every test
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.dev ## formatting, lint, types, code rules
+check: $(VENV)/.dev ## formatting, lint, types, import rules, code rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_code_rules.py
 
 bench: $(VENV)/.dev ## speed and memory, compared with the limits of this machine

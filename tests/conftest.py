@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from services.config.environment import load
-from services.gateway import Gateway
+from blueprints.api.changes import ChangeLog
+from services.gateway import Gateway, load_environment
 from tests.postgres import new_database, programs, running_postgres
 
 NUMBER = "+12025550100"
@@ -66,6 +66,11 @@ def settings_file(*numbers: Mapping[str, Any]) -> str:
     return json.dumps({"version": 1, "numbers": list(numbers)})
 
 
+def changes(gateway: Gateway) -> ChangeLog:
+    """What ``/api/v1/sync`` reads from."""
+    return ChangeLog(gateway.store, gateway.settings, gateway.media)
+
+
 DESK = {"number": NUMBER, "carrier": "sandbox", "extensions": ["201"]}
 
 
@@ -78,7 +83,9 @@ def make_gateway(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
         path = tmp_path / "message_settings.json"
         if numbers:
             path.write_text(settings_file(*numbers), encoding="utf-8")
-        gateway = Gateway(load({"APP_ENV": "local", "STORAGE_PATH": str(tmp_path), **env}))
+        gateway = Gateway(
+            load_environment({"APP_ENV": "local", "STORAGE_PATH": str(tmp_path), **env})
+        )
         gateway.prepare()
         opened.append(gateway)
         return gateway

@@ -20,10 +20,9 @@ from sqlalchemy import JSON, Connection
 from sqlalchemy.engine import make_url
 
 from app import create_app
-from services.config.environment import load
 from services.core.errors import StorageUnwell
 from services.core.messages import Attachment, Device, Message, Status, WebhookCall
-from services.gateway import Gateway
+from services.gateway import Gateway, load_environment
 from services.messaging.compose import Reply
 from services.operations.housekeeping import index_messages
 from services.operations.settings_source import FILE
@@ -44,7 +43,7 @@ from services.store import (
     statuses,
     workers,
 )
-from services.store.activity import add_up
+from services.store.activity import add_counts
 from services.store.database.schema import activity_pushes, metadata
 from services.store.jobs import Job, JobKind
 from services.store.maintenance import invariant_violations, invariants
@@ -63,7 +62,7 @@ Row = tuple[Any, ...]
 
 def open_gateway(folder: Path, **env: str) -> Gateway:
     gateway = Gateway(
-        load({"APP_ENV": "local", "APP_KEY": KEY, "STORAGE_PATH": str(folder), **env})
+        load_environment({"APP_ENV": "local", "APP_KEY": KEY, "STORAGE_PATH": str(folder), **env})
     )
     gateway.prepare()
     return gateway
@@ -125,7 +124,7 @@ def populate(folder: Path) -> None:
         external_threads.put(tx, "ringotel", ODD, "201", conversation.id, 5)
         strange = WebhookCall("POST", {"user-agent": ODD}, "a=b", BYTES)
         quarantine.add(tx, "sandbox", strange, ODD, BYTES)
-        add_up(tx, activity_pushes, [{"hour": 494_444, "within": 100, "count": 2}])
+        add_counts(tx, activity_pushes, [{"hour": 494_444, "within": 100, "count": 2}])
 
     gateway.store.write(work)
     for words in ({"receipt": replies[1].id, "status": "delivered"}, ["no event"]):
@@ -133,7 +132,7 @@ def populate(folder: Path) -> None:
         query = f"token={sandbox.webhook_token}"
         gateway.receiver.receive(sandbox, WebhookCall("POST", {}, query, body))
     index_messages(gateway.store)
-    count_all(gateway)
+    count_all(gateway.store)
     gateway.close()
 
 
