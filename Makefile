@@ -28,10 +28,11 @@ test-release: $(VENV)/.dev ## what takes hours: before a release
 	$(BIN)/python -m torture --mutants
 	$(MAKE) image
 
-check: $(VENV)/.dev ## formatting, lint, types, code rules
+check: $(VENV)/.dev ## formatting, lint, types, import rules, code rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_code_rules.py
 
 bench: $(VENV)/.dev ## speed and memory, compared with the limits of this machine

@@ -17,27 +17,32 @@ from blueprints import (
     sandbox,
     webhooks,
 )
-from services.config.environment import load
+from blueprints.admin_access import AdminAccess
 from services.config.logging import configure
-from services.gateway import Gateway
+from services.gateway import Gateway, load_environment
 
 
 def create_app(env: Mapping[str, str]) -> Flask:
-    """Build the service from an environment and open its doors.
+    """Build the service from an environment and add its routes and commands.
 
     Raises ``ConfigError`` with everything that is wrong with the environment, ``StorageUnwell``,
     and ``SettingsError`` for Message Settings that cannot be taken over into the database.
     """
-    environment = load(env)
+    environment = load_environment(env)
     configure(environment)
     gateway = Gateway(environment)
     gateway.prepare()
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.extensions["gateway"] = gateway
+    app.extensions["gateway"] = gateway  # for gunicorn.conf.py, commands and tests
     errors.register(app)
+    service = environment.service
     for provider in gateway.providers.values():
-        app.register_blueprint(webhooks.blueprint(gateway, provider))
-    for door in (api, admin, media, phone, health, sandbox, ringotel, acrobits, cli):
-        door.register(app, gateway)
+        receiver, proxies = gateway.receiver, service.trusted_proxies or ()
+        app.register_blueprint(webhooks.blueprint(receiver, provider, proxies))
+    app.register_blueprint(media.blueprint(gateway.store, gateway.media))
+    access = AdminAccess(gateway.admin_auth, service)
+    app.register_blueprint(health.blueprint(gateway.health, access))
+    for package in (api, admin, phone, sandbox, ringotel, acrobits, cli):
+        package.register(app, gateway)
     return app

@@ -16,7 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from services.config.environment import HOUSE, Environment, load
+from services import providers, push
+from services.config.environment import ROOT, Environment, load
 from services.core.errors import ConfigError, StorageUnwell
 
 
@@ -24,12 +25,12 @@ def _read() -> Environment:
     """Read ``.env``. A reload with a broken one leaves the configuration of before in force."""
     try:
         fresh = environment()
-        loaded = load(fresh)
+        loaded = load(fresh, providers.SECTIONS, push.SECTIONS)
     except ConfigError as error:
         if not kept():
             sys.exit(str(error))
         print(f"Not reloaded. {error}", file=sys.stderr, flush=True)
-        return load(kept())
+        return load(kept(), providers.SECTIONS, push.SECTIONS)
     keep(fresh)
     return loaded
 
@@ -191,7 +192,7 @@ def on_starting(server: Any) -> None:
 
 def when_ready(server: Any) -> None:
     """Say where everything is."""
-    inside = Path(sys.prefix).parent == HOUSE
+    inside = Path(sys.prefix).parent == ROOT
     flask = f"{Path(sys.prefix).name}/bin/flask" if inside else "flask"
     key = "Their password is ADMIN_PASSWORD in .env."
     if _service.admin_password is None:

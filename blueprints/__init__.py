@@ -1,1 +1,1 @@
-"""The doors of Textbridge: everything that knows Flask."""
+"""Flask blueprints: every route and command of Textbridge."""

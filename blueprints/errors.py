@@ -1,4 +1,4 @@
-"""What the doors answer when something goes wrong: one shape, in one place.
+"""Error answers of all routes, in one shape.
 
 ``application/problem+json`` (RFC 9457) with a stable ``code``.
 """

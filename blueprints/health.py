@@ -1,4 +1,4 @@
-"""The doors for whoever watches the service: ``/up``, ``/ready`` and ``/metrics``."""
+"""Health for monitoring: ``/up``, ``/ready`` and ``/metrics`` (Prometheus)."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -6,58 +6,57 @@ from dataclasses import asdict
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
-from flask import Blueprint, Flask, Response, jsonify, request
+from flask import Blueprint, Response, jsonify, request
 from prometheus_client import CollectorRegistry, generate_latest, multiprocess, values
 from prometheus_client.core import REGISTRY, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from blueprints.admin_access import USER, is_operator
+from blueprints.admin_access import USER, AdminAccess
 from blueprints.errors import problem
 from services.core.errors import RequestRefused, StorageUnwell
-from services.gateway import Gateway
-from services.operations import health
+from services.operations.health import Figures, Health
 from services.store.maintenance.invariants import Invariant
 
 FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP")  # a proxy speaks for somebody else
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Textbridge", charset="UTF-8"'}
 
 
-def register(app: Flask, gateway: Gateway) -> None:
-    """Open the doors."""
-    door = Blueprint("health", __name__)
+def blueprint(health: Health, access: AdminAccess) -> Blueprint:
+    """The routes; only this machine and the operator see more than whether it is ready."""
+    routes = Blueprint("health", __name__)
     gauges = CollectorRegistry()
-    gauges.register(_Gauges(gateway))
+    gauges.register(_Gauges(health))
 
-    @door.get("/up")
+    @routes.get("/up")
     def up() -> Response:
         return jsonify(status="up")
 
-    @door.get("/ready")
+    @routes.get("/ready")
     def ready() -> Response:
-        checks = health.checks(gateway)
+        checks = health.checks()
         well = all(check.ok for check in checks)
         answer: dict[str, Any] = {"ready": well}
-        if _is_told_more(gateway):
+        if _is_told_more(access):
             answer["checks"] = [asdict(check) for check in checks]
-            answer["warnings"] = [asdict(warned) for warned in health.warnings(gateway)]
+            answer["warnings"] = [asdict(warned) for warned in health.warnings()]
         response = jsonify(answer)
         response.status_code = 200 if well else 503
         return response
 
-    @door.get("/metrics")
+    @routes.get("/metrics")
     def metrics() -> Response:
-        if not _is_local() and not is_operator(gateway):
-            return _refusal(gateway)
+        if not _is_local() and not access.is_operator():
+            return _refusal(access)
         text = generate_latest(_counters()) + generate_latest(gauges)
         return Response(text, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
-    @door.after_request
+    @routes.after_request
     def fresh(response: Response) -> Response:
         response.headers["Cache-Control"] = "no-store"
         return response
 
-    app.register_blueprint(door)
+    return routes
 
 
 def _is_local() -> bool:
@@ -73,16 +72,16 @@ def _is_local() -> bool:
     return caller.is_loopback
 
 
-def _is_told_more(gateway: Gateway) -> bool:
-    """Whether the caller learns what ``/ready`` found; whoever asks too often learns less."""
+def _is_told_more(access: AdminAccess) -> bool:
+    """Whether the caller gets the details of ``/ready``; not after too many wrong passwords."""
     try:
-        return _is_local() or is_operator(gateway)
+        return _is_local() or access.is_operator()
     except (RequestRefused, StorageUnwell):
         return False
 
 
-def _refusal(gateway: Gateway) -> Response:
-    if gateway.environment.service.admin_password is None:
+def _refusal(access: AdminAccess) -> Response:
+    if not access.has_password:
         return problem(
             403,
             "forbidden",
@@ -98,24 +97,24 @@ def _counters() -> CollectorRegistry:
     """What the processes count: all of them where they share a folder, else this one."""
     if values.ValueClass is values.MutexValue:
         return REGISTRY
-    together = CollectorRegistry()
-    multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
-    return together
+    shared = CollectorRegistry()
+    multiprocess.MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
+    return shared
 
 
 class _Gauges(Collector):
     """What the database and the disk say at the moment of asking."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, health: Health) -> None:
+        self._health = health
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         yield self._checks()
         with suppress(OSError):
-            free = health.free_bytes(self._gateway)
+            free = self._health.free_bytes()
             yield _gauge("disk_free_bytes", "Free space of the storage folder", free)
         try:
-            known = health.figures(self._gateway)
+            known = self._health.figures()
         except StorageUnwell:
             return
         yield from _work(known)
@@ -124,12 +123,12 @@ class _Gauges(Collector):
         family = GaugeMetricFamily(
             "textbridge_check_ok", "Checks of /ready: 1 is well", labels=["check"]
         )
-        for check in health.checks(self._gateway):
+        for check in self._health.checks():
             family.add_metric([check.name], float(check.ok))
         return family
 
 
-def _work(known: health.Figures) -> Iterator[GaugeMetricFamily]:
+def _work(known: Figures) -> Iterator[GaugeMetricFamily]:
     jobs = GaugeMetricFamily(
         "textbridge_jobs", "Jobs that are due, leased or dead", labels=["kind", "state"]
     )

@@ -1,16 +1,17 @@
-"""The files of messages: ``/media/<id>.jpg?exp=…&sig=…``, for whoever holds a signed link."""
+"""Files of messages by signed link: ``/media/<id>.jpg?exp=…&sig=…``."""
 
 from uuid import UUID
 
-from flask import Blueprint, Flask, Response, request, send_file
+from flask import Blueprint, Response, request, send_file
 
 from services.core.errors import MediaError, RequestRefused
 from services.core.messages import Attachment
-from services.gateway import Gateway
 from services.media.kinds import UNKNOWN, safe_inline
+from services.media.media_store import MediaStore
 from services.store import attachments
+from services.store.database.store import Store
 
-# A file came from a stranger: whatever it is, nothing in it may run, and nobody else may keep it.
+# A file comes from outside: nothing in it may run, and no proxy may keep it.
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "sandbox; default-src 'none'",
@@ -19,28 +20,28 @@ HEADERS = {
 }
 
 
-def register(app: Flask, gateway: Gateway) -> None:
-    """Open the door for signed links."""
-    door = Blueprint("signed_media", __name__)
+def blueprint(store: Store, media: MediaStore) -> Blueprint:
+    """The route of signed links."""
+    routes = Blueprint("signed_media", __name__)
 
-    @door.get("/media/<uuid:file_id>")
-    @door.get("/media/<uuid:file_id>.<extension>")
+    @routes.get("/media/<uuid:file_id>")
+    @routes.get("/media/<uuid:file_id>.<extension>")
     def show(file_id: UUID, extension: str = "") -> Response:
         exp, sig = request.args.get("exp", ""), request.args.get("sig", "")
-        if not gateway.media.is_valid_link(str(file_id), exp, sig):
+        if not media.is_valid_link(str(file_id), exp, sig):
             raise RequestRefused(
                 "invalid_link",
                 "This link is not complete or too old. Open the message again for a new one.",
                 status=403,
             )
-        file = gateway.store.read(lambda tx: attachments.by_id(tx, str(file_id)))
-        return file_answer(gateway, file)
+        file = store.read(lambda tx: attachments.by_id(tx, str(file_id)))
+        return file_answer(media, file)
 
-    app.register_blueprint(door)
+    return routes
 
 
-def file_answer(gateway: Gateway, file: Attachment | None) -> Response:
-    """A kept file over HTTP, whole or by range; whoever asks has been found to be allowed.
+def file_answer(media: MediaStore, file: Attachment | None) -> Response:
+    """A kept file over HTTP, whole or by range, for a caller that is authorised already.
 
     Only what a browser shows and never runs is shown; all else is saved as it is.
     """
@@ -48,7 +49,7 @@ def file_answer(gateway: Gateway, file: Attachment | None) -> Response:
     if file is None or file.state != "kept":
         raise gone
     try:
-        path = gateway.media.open(file.id)
+        path = media.open(file.id)
     except MediaError:
         raise gone from None
     inline = safe_inline(file.content_type)

@@ -8,8 +8,8 @@ import json
 import re
 from pathlib import Path
 
+from blueprints.cli.config import SECTIONS
 from blueprints.cli.settings_schema import json_schema
-from services.config.environment import sections
 from services.config.variables import variables
 from services.providers import PROVIDERS
 from services.providers.sandbox import Sandbox
@@ -41,7 +41,7 @@ def _with(page: Path, mark: str, table: str) -> str:
 
 def _variables() -> str:
     lines = []
-    for title, prefix, section in sections():
+    for title, prefix, section in SECTIONS:
         lines += [f"\n### {title}\n", "| variable | what it is | if unset |", "|---|---|---|"]
         for v in variables(section, prefix):
             unset = f"`{v.default}`" if v.default is not None else "" if v.optional else "required"

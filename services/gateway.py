@@ -1,9 +1,13 @@
 """The composition root: builds every part of the service from its configuration and holds it."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from services.config.environment import Environment
+from services import providers, push
+from services.config.environment import Environment, load
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.delivery import Delivery
 from services.delivery.email_delivery import EmailDelivery
@@ -31,10 +35,18 @@ from services.messaging.recover import Recovery
 from services.messaging.route import Router
 from services.messaging.send_limits import SendLimits
 from services.messaging.uploads import Uploads
-from services.operations import housekeeping
+from services.operations import housekeeping, retention, statistics
 from services.operations.admin_auth import AdminAuth
 from services.operations.audit import Audit
+from services.operations.carrier_status import CarrierStatus
+from services.operations.health import Health
+from services.operations.login_throttle import PAIRING, PASSWORD, TOKENS, LoginThrottle
+from services.operations.message_query import MessageQuery
+from services.operations.operator_actions import OperatorActions
+from services.operations.restore import Restore
+from services.operations.retention import Retention
 from services.operations.settings_source import left_file, open_settings, take_over
+from services.operations.setup_checklist import SetupChecklist
 from services.providers import PROVIDERS
 from services.providers.base import Provider, Surroundings
 from services.push import CHANNELS
@@ -45,6 +57,11 @@ from services.store.database.store import Store
 from services.store.jobs import JobKind
 
 CHECK_SECONDS = 60.0
+
+
+def load_environment(env: Mapping[str, str]) -> Environment:
+    """Read the environment with every carrier and channel, see ``config.environment.load``."""
+    return load(env, providers.SECTIONS, push.SECTIONS)
 
 
 class Gateway:
@@ -71,8 +88,7 @@ class Gateway:
         self.mailer = Mailer(environment.mail, service.app_name, _domain(environment.app_url))
         self._build_messaging()
         self._build_delivery(storage / "run")
-        self.audit = Audit(self.store)
-        self.admin_auth = AdminAuth(self.store, service.admin_password)
+        self._build_operations(storage)
 
     def _build_messaging(self) -> None:
         environment = self.environment
@@ -129,15 +145,48 @@ class Gateway:
             self.outcomes,
         )
 
+    def _build_operations(self, storage: Path) -> None:
+        environment, service = self.environment, self.environment.service
+        self.audit = Audit(self.store)
+        self.health = Health(self.store, self.settings, self.media, environment)
+        self.retention = Retention(self.store, self.media, service)
+        self.operator_actions = OperatorActions(self.store, self.router)
+        self.carrier_status = CarrierStatus(
+            self.store, self.settings, environment.carriers, self.providers
+        )
+        self.setup_checklist = SetupChecklist(
+            self.store, self.settings, self.providers, self.channels, self.carrier_status
+        )
+        self.message_query = MessageQuery(self.store, self.settings, self.country)
+        self.restore = Restore(
+            self.store,
+            self.outcomes,
+            storage,
+            self._open_copy,
+            has_bucket=environment.bucket is not None,
+        )
+        self.token_throttle = LoginThrottle(self.store, TOKENS)
+        self.pairing_throttle = LoginThrottle(self.store, PAIRING)
+        self.admin_auth = AdminAuth(LoginThrottle(self.store, PASSWORD), service.admin_password)
+
+    @contextmanager
+    def _open_copy(self, storage: Path) -> Iterator[tuple[Store, Outcomes]]:
+        """The store and the outcomes of this installation on a copy of its storage folder."""
+        service = replace(self.environment.service, storage_path=storage)
+        copy = Gateway(replace(self.environment, service=service))
+        try:
+            copy.prepare()
+            yield copy.store, copy.outcomes
+        finally:
+            copy.close()
+
     def new_worker(self) -> Worker:
         """A delivery worker with its periodic tasks."""
-        from services.operations import retention, statistics
-
         tasks = (
             PeriodicTask(
                 "index", 1.0, partial(housekeeping.index_messages, self.store), on_change=True
             ),
-            PeriodicTask("count", 5.0, partial(statistics.count, self), on_change=True),
+            PeriodicTask("count", 5.0, partial(statistics.count, self.store), on_change=True),
             PeriodicTask("recover", 900.0, self.recovery.recover_all),
             PeriodicTask(
                 "sweep", 3600.0, partial(housekeeping.remove_leftovers, self.store, self.media)
@@ -146,7 +195,7 @@ class Gateway:
             PeriodicTask(
                 "prune",
                 3600.0,
-                lambda: retention.prune(self, retention.ages(self)),
+                lambda: self.retention.prune(self.retention.ages()),
                 again_after=retention.PAUSE_SECONDS,
             ),
         )

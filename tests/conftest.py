@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from services.config.environment import load
-from services.gateway import Gateway
+from blueprints.api.changes import ChangeLog
+from services.gateway import Gateway, load_environment
 from tests.databases import add_tables, postgres_template
 from tests.postgres import drop_database, new_database, programs, running_postgres
 from tests.processes import end_with_parent
@@ -109,6 +109,11 @@ def settings_file(*numbers: Mapping[str, Any]) -> str:
     return json.dumps({"version": 1, "numbers": list(numbers)})
 
 
+def changes(gateway: Gateway) -> ChangeLog:
+    """What ``/api/v1/sync`` reads from."""
+    return ChangeLog(gateway.store, gateway.settings, gateway.media)
+
+
 DESK = {"number": NUMBER, "carrier": "sandbox", "extensions": ["201"]}
 
 
@@ -122,7 +127,9 @@ def make_gateway(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
         if numbers:
             path.write_text(settings_file(*numbers), encoding="utf-8")
         add_tables(tmp_path)
-        gateway = Gateway(load({"APP_ENV": "local", "STORAGE_PATH": str(tmp_path), **env}))
+        gateway = Gateway(
+            load_environment({"APP_ENV": "local", "STORAGE_PATH": str(tmp_path), **env})
+        )
         gateway.prepare()
         opened.append(gateway)
         return gateway

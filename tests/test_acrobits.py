@@ -21,7 +21,7 @@ from app import create_app
 from blueprints.acrobits import calls
 from services.core.messages import Attachment, Device, Message
 from services.gateway import Gateway
-from services.operations.login_throttle import Guesses
+from services.operations.login_throttle import Attempts
 from services.push.acrobits.files import CONTENT_TYPE
 from services.store import attachments, circuit_breakers, conversations, devices, messages
 from services.store.database.schema import jobs as job_table
@@ -360,7 +360,7 @@ def test_a_text_waits_for_its_picture_and_comes_with_it(office: Open, relay: Fak
     file = Attachment(source_url="https://carrier.example/a")
     receive(desk.gateway, "look", media=(file,))
     receive(desk.gateway, "afterwards")
-    deliver = desk.gateway.deliver
+    deliver = desk.gateway.delivery.deliver
     deliver("w", lambda name: int(name.startswith("push")), desk.gateway.delivery.perform)
     assert relay.pushes == []
     assert app.fetch()["received_smss"] == []
@@ -602,8 +602,8 @@ def test_a_revoked_device_is_refused(office: Open, relay: FakeRelay) -> None:
 def test_failures_are_slowed_down_over_processes_and_nobody_is_shut_out(
     office: Open, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = Guesses("token", each=((5, 60.0),), all=((600, 60.0),))
-    monkeypatch.setattr("blueprints.api.auth.TOKENS", few)
+    few = Attempts("token", each=((5, 60.0),), all=((600, 60.0),))
+    monkeypatch.setattr("services.gateway.TOKENS", few)
     desks = [office(DATABASE_URL=database) for _ in range(2)]
 
     def attempt(at: int, username: str = "201", address: str = "192.0.2.1") -> TestResponse:

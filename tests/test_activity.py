@@ -240,7 +240,7 @@ def test_the_worker_counts_and_rests_when_nothing_happens(
         raise AssertionError("There is nothing to write.")
 
     monkeypatch.setattr(gateway.store, "write", refuse)
-    count_all(gateway)
+    count_all(gateway.store)
 
 
 def test_steps_of_some_hours(make_gateway: MakeGateway, database: str) -> None:
@@ -252,8 +252,8 @@ def test_steps_of_some_hours(make_gateway: MakeGateway, database: str) -> None:
         advance(gateway.store, message_id, Status(status))
     for seconds in (0.02, 0.02, 0.9, 300):
         push(gateway.store, seconds)
-    count_all(gateway)
-    day, week = activity_of(gateway, 24), activity_of(gateway, 28, 6)
+    count_all(gateway.store)
+    day, week = activity_of(gateway.store, 24), activity_of(gateway.store, 28, 6)
     assert (len(day.points), len(week.points)) == (24, 28)
     assert {point.at % (6 * HOUR) for point in week.points} == {0.0}
     assert day.total.received("twilio") == 7
@@ -278,7 +278,7 @@ def test_the_command_says_the_same(tmp_path: Path) -> None:
     come(gateway.store)
     advance(gateway.store, go(gateway.store), Status.DELIVERED)
     push(gateway.store, 300)
-    count_all(gateway)
+    count_all(gateway.store)
     told = json.loads(shell.invoke(args=["activity", "--hours", "2", "--json"]).output)
     assert told["total"]["received"] == 2
     assert told["total"]["carriers"]["twilio"]["delivered"] == 1

@@ -10,7 +10,7 @@ from services.core.errors import Kind, RequestRefused, SendError
 from services.core.messages import Device, Message, Status
 from services.gateway import Gateway
 from services.messaging.compose import Reply
-from services.operations import operator_actions, timeline
+from services.operations import timeline
 from services.store import attempts, dead_letters, jobs, workers
 from services.store.database.schema import attempts as table
 from services.store.database.schema import destinations as paused
@@ -48,7 +48,7 @@ def test_every_failed_attempt_is_kept_with_its_answer(make_gateway: Make, databa
     for _ in range(4):
         gateway.store.write(lambda tx: tx.execute(delete(paused)))
         work(gateway)
-    known = timeline.story(gateway, message.id)
+    known = timeline.story(gateway.store, message.id)
     found = [(one.number, one.outcome, one.code, one.reason) for one in known.failures]
     assert found == [
         (1, "retry", None, "No answer."),
@@ -95,8 +95,9 @@ def test_settling_as_sent_is_refused_once_something_is_known(
     failing(gateway, SendError("No answer.", Kind.UNKNOWN))
     message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER, "+13035550178")))
     work(gateway)
-    assert operator_actions.settle_as_sent(gateway, message.id).status is Status.SENT
+    assert gateway.operator_actions.settle_as_sent(message.id).status is Status.SENT
     assert not gateway.store.read(dead_letters.counts)
-    for act in (operator_actions.settle_as_sent, operator_actions.send_again):
+    actions = gateway.operator_actions
+    for act in (actions.settle_as_sent, actions.send_again):
         with pytest.raises(RequestRefused, match="It is known"):
-            act(gateway, message.id)
+            act(message.id)

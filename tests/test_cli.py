@@ -31,9 +31,8 @@ from werkzeug.serving import make_server
 from blueprints import errors, webhooks
 from blueprints.cli import COMMANDS, register
 from blueprints.cli.settings_schema import json_schema
-from services.config.environment import load
 from services.core.messages import DeliveryStatus, Device, Message, Status, WebhookCall, uuid7
-from services.gateway import Gateway
+from services.gateway import Gateway, load_environment
 from services.media.folder import Folder
 from services.message_settings import MessageSettings
 from services.messaging.compose import Reply
@@ -77,7 +76,7 @@ class Terminal:
         self.app = Flask(__name__)
         errors.register(self.app)
         for provider in gateway.providers.values():
-            self.app.register_blueprint(webhooks.blueprint(gateway, provider))
+            self.app.register_blueprint(webhooks.blueprint(gateway.receiver, provider, ()))
         register(self.app, gateway)
         self._runner = self.app.test_cli_runner()
 
@@ -1359,7 +1358,9 @@ def _send_and_wait(storage: Path) -> None:
     """Queue a text and wait until somebody has sent it."""
     (storage / "message_settings.json").write_text(json.dumps({"numbers": [DESK]}))
     key = "a key of the tests, long enough"
-    gateway = Gateway(load({"APP_ENV": "local", "APP_KEY": key, "STORAGE_PATH": str(storage)}))
+    gateway = Gateway(
+        load_environment({"APP_ENV": "local", "APP_KEY": key, "STORAGE_PATH": str(storage)})
+    )
     try:
         message, _ = gateway.composer.submit(DEVICE, Reply(text="Yes", to=(PEER,)))
 

@@ -20,12 +20,11 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import OperationalError
 
 from app import create_app
-from services.config.environment import load
 from services.core.errors import DeliveryError, Kind, RequestRefused, StorageUnwell
 from services.core.messages import Device, Message, WebhookCall
-from services.gateway import Gateway
+from services.gateway import Gateway, load_environment
 from services.messaging.compose import Reply
-from services.operations import audit, operator_actions
+from services.operations import audit
 from services.operations.audit import Audit
 from services.store import dead_letters, jobs, messages, quarantine, workers
 from services.store.database.migrate import SCRIPTS
@@ -166,7 +165,7 @@ def test_the_laws_hold_whatever_comes(make_app: Make) -> None:
 
     def try_again() -> None:
         for dead in gateway.store.read(lambda tx: dead_letters.newest(tx, 2)):
-            operator_actions.retry(gateway, dead.message_id, resend_unknown=True)
+            gateway.operator_actions.retry(dead.message_id, resend_unknown=True)
 
     def ask_again() -> None:
         for _, message in gateway.store.read(lambda tx: messages.changed_since(tx, [NUMBER], 0, 3)):
@@ -239,7 +238,7 @@ def test_the_laws_hold_after_kills(tmp_path: Path, database: str) -> None:
     (storage / "message_settings.json").write_text(settings_file(MAILED), encoding="utf-8")
     server = Server(storage, {"DATABASE_URL": database})
     known = ("APP_ENV", "APP_KEY", "STORAGE_PATH")
-    probe = Gateway(load({name: server.env[name] for name in known}))
+    probe = Gateway(load_environment({name: server.env[name] for name in known}))
     for _ in range(3):
         server.start()
         answers: list[int] = []

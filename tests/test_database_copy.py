@@ -20,10 +20,9 @@ from sqlalchemy import JSON, Connection
 from sqlalchemy.engine import make_url
 
 from app import create_app
-from services.config.environment import load
 from services.core.errors import StorageUnwell
 from services.core.messages import Attachment, Device, Message, Status, WebhookCall
-from services.gateway import Gateway
+from services.gateway import Gateway, load_environment
 from services.messaging.compose import Reply
 from services.operations.housekeeping import index_messages
 from services.operations.settings_source import FILE
@@ -66,7 +65,7 @@ Row = tuple[Any, ...]
 
 def open_gateway(folder: Path, **env: str) -> Gateway:
     gateway = Gateway(
-        load({"APP_ENV": "local", "APP_KEY": KEY, "STORAGE_PATH": str(folder), **env})
+        load_environment({"APP_ENV": "local", "APP_KEY": KEY, "STORAGE_PATH": str(folder), **env})
     )
     gateway.prepare()
     return gateway
@@ -136,7 +135,7 @@ def populate(folder: Path) -> None:
         query = f"token={sandbox.webhook_token}"
         gateway.receiver.receive(sandbox, WebhookCall("POST", {}, query, body))
     index_messages(gateway.store)
-    count_all(gateway)
+    count_all(gateway.store)
     gateway.close()
 
 

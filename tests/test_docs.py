@@ -9,10 +9,10 @@ import pytest
 from click import Command, Group
 from dotenv import dotenv_values
 
+from blueprints.cli.config import SECTIONS
 from scripts.write_docs import generated
-from services.config.environment import load as load_environment
-from services.config.environment import sections
 from services.config.variables import Variable, load, variables
+from services.gateway import load_environment
 from services.providers import PROVIDERS
 from services.providers.sandbox import Sandbox
 
@@ -26,9 +26,7 @@ MOST_README_LINES = 150
 
 
 def declared() -> list[Variable]:
-    return [
-        variable for _, prefix, section in sections() for variable in variables(section, prefix)
-    ]
+    return [variable for _, prefix, section in SECTIONS for variable in variables(section, prefix)]
 
 
 def test_the_generated_parts_are_up_to_date() -> None:
@@ -140,7 +138,7 @@ def test_links_between_the_documents_lead_somewhere() -> None:
 
 
 def test_loading_a_section_names_every_problem_at_once() -> None:
-    for _, prefix, section in sections():
+    for _, prefix, section in SECTIONS:
         required = [v for v in variables(section, prefix) if v.required]
         _, problems = load(section, prefix, {})
         assert [problem.variable for problem in problems] == [v.name for v in required]

@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 from services.config import variables
-from services.config.environment import load
 from services.core.errors import Kind, PushError, StorageUnwell
 from services.core.messages import Device, Message, Notice
 from services.delivery.inbound_channels import InboundChannel
-from services.gateway import Gateway
+from services.gateway import Gateway, load_environment
 from services.http.client import Http
 from services.push.base import ExtensionReachable
 from services.push.freeswitch import channel as channel_module
@@ -91,8 +90,10 @@ def refused(channel: Channel, notice: Notice | None = None) -> PushError:
 def test_an_fs_pbx_env_leaves_it_off_and_the_domain_turns_it_on() -> None:
     env = {"FS_ESL_IP": "127.0.0.1", "FS_ESL_PORT": "8021", "FS_ESL_PW": "ClueCon"}
     base = {"APP_ENV": "local", "APP_KEY": "a key of the tests, long enough"}
-    assert "freeswitch" not in load(base | env).channels
-    settings = load(base | env | {"FS_SIP_DOMAIN": "PBX.example.com"}).channels["freeswitch"]
+    assert "freeswitch" not in load_environment(base | env).channels
+    settings = load_environment(base | env | {"FS_SIP_DOMAIN": "PBX.example.com"}).channels[
+        "freeswitch"
+    ]
     assert (settings.sip_domain, settings.sip_profile) == (DOMAIN, "internal")
     assert "ClueCon" not in repr(settings)
 

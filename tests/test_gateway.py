@@ -12,7 +12,6 @@ from services.core.errors import DeliveryError, InvalidWebhook, Kind, RequestRef
 from services.core.messages import DeliveryStatus, Device, Message, Status, WebhookCall
 from services.gateway import Gateway
 from services.messaging.compose import Reply
-from services.operations import operator_actions
 from services.providers.base import same
 from services.store import (
     circuit_breakers,
@@ -330,8 +329,8 @@ def test_what_may_have_been_sent_is_never_sent_again_by_itself(make_gateway: Mak
     assert taken == []
     assert one(gateway, message).status is Status.UNKNOWN
     with pytest.raises(RequestRefused, match="may have been sent"):
-        operator_actions.retry(gateway, message.id)
-    operator_actions.retry(gateway, message.id, resend_unknown=True)
+        gateway.operator_actions.retry(message.id)
+    gateway.operator_actions.retry(message.id, resend_unknown=True)
     work(gateway)
     assert len(taken) == 1
 
@@ -355,7 +354,7 @@ def test_a_refusal_says_why_and_can_be_tried_again(make_gateway: Make) -> None:
     assert (failed.status, failed.error_code) == (Status.FAILED, "4720")
     (dead,) = gateway.store.read(lambda tx: dead_letters.newest(tx, 10))
     assert dead.error == "The number is a landline."
-    assert len(operator_actions.retry(gateway, message.id)) == 1
+    assert len(gateway.operator_actions.retry(message.id)) == 1
     work(gateway)
     assert len(taken) == 1
 

@@ -1,4 +1,4 @@
-"""Guesses: wrong passwords, codes and tokens make their address wait; right ones do not."""
+"""Login throttle: wrong passwords, codes and tokens make their address wait; right ones do not."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from services.core.errors import RequestRefused, StorageUnwell
 from services.gateway import Gateway
 from services.operations.admin_auth import AdminAuth
 from services.operations.housekeeping import remove_leftovers
-from services.operations.login_throttle import PAIRING, PASSWORD, Guesses
+from services.operations.login_throttle import PASSWORD, Attempts, LoginThrottle
 from services.store import devices
 from services.store.database import clock
 from services.store.database.schema import allowances
@@ -77,7 +77,7 @@ def test_of_a_thousand_guesses_in_a_minute_at_most_ten_are_looked_at(
         return is_right(self, password)
 
     monkeypatch.setattr(AdminAuth, "_is_right", noted)
-    operators = [AdminAuth(store, SECRET) for store in stores]
+    operators = [AdminAuth(LoginThrottle(store, PASSWORD), SECRET) for store in stores]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: guess(operators[n % 2]), range(500)))
         assert len(looked) == 5
@@ -88,7 +88,10 @@ def test_of_a_thousand_guesses_in_a_minute_at_most_ten_are_looked_at(
 
 
 def test_the_wait_grows_and_the_right_password_ends_it(stores: list[Store], moved: Clock) -> None:
-    operator, after_a_restart = AdminAuth(stores[0], SECRET), AdminAuth(stores[1], SECRET)
+    operator, after_a_restart = (
+        AdminAuth(LoginThrottle(stores[0], PASSWORD), SECRET),
+        AdminAuth(LoginThrottle(stores[1], PASSWORD), SECRET),
+    )
     assert [guess(operator) for _ in range(5)] == [False] * 5
     assert guess(operator, SECRET) == 60.0, "also the right one has to wait"
     assert guess(after_a_restart, SECRET) == 60.0
@@ -103,13 +106,15 @@ def test_the_wait_grows_and_the_right_password_ends_it(stores: list[Store], move
     assert float(guess(operator)) > 70_000
     moved.now += 86_400
     assert guess(operator, SECRET) is True
-    assert [guess(AdminAuth(stores[0], SECRET)) for _ in range(5)] == [False] * 5
+    assert [guess(AdminAuth(LoginThrottle(stores[0], PASSWORD), SECRET)) for _ in range(5)] == [
+        False
+    ] * 5
 
 
 def test_others_shut_out_neither_whoever_was_right_nor_this_machine(
     stores: list[Store], moved: Clock
 ) -> None:
-    operator = AdminAuth(stores[0], SECRET)
+    operator = AdminAuth(LoginThrottle(stores[0], PASSWORD), SECRET)
     assert guess(operator, SECRET, "203.0.113.5") is True
     for n in range(20):
         guess(operator, address=f"198.51.100.{n}")
@@ -122,7 +127,7 @@ def test_others_shut_out_neither_whoever_was_right_nor_this_machine(
 
 
 def test_who_was_right_costs_no_write(stores: list[Store], monkeypatch: pytest.MonkeyPatch) -> None:
-    operator = AdminAuth(stores[0], SECRET)
+    operator = AdminAuth(LoginThrottle(stores[0], PASSWORD), SECRET)
     assert operator.admits(SECRET, HERE)
 
     def refuse(_: object) -> None:
@@ -135,8 +140,8 @@ def test_who_was_right_costs_no_write(stores: list[Store], monkeypatch: pytest.M
 
 
 def test_without_a_password_nobody_is_the_operator(stores: list[Store]) -> None:
-    assert not AdminAuth(stores[0], None).admits("", HERE)
-    assert not AdminAuth(stores[0], "").admits("", HERE)
+    assert not AdminAuth(LoginThrottle(stores[0], PASSWORD), None).admits("", HERE)
+    assert not AdminAuth(LoginThrottle(stores[0], PASSWORD), "").admits("", HERE)
 
 
 @pytest.mark.parametrize(
@@ -153,10 +158,10 @@ def test_without_a_password_nobody_is_the_operator(stores: list[Store]) -> None:
 def test_what_counts_as_one_address(
     stores: list[Store], first: str, second: str, one: bool
 ) -> None:
-    single = Guesses("x", each=((1, 60.0),), all=())
-    single.spend(stores[0], first)
+    single = Attempts("x", each=((1, 60.0),), all=())
+    LoginThrottle(stores[0], single).spend(first)
     try:
-        single.spend(stores[1], second)
+        LoginThrottle(stores[1], single).spend(second)
         refused = False
     except RequestRefused:
         refused = True
@@ -270,8 +275,8 @@ def test_the_name_of_the_user_counts_as_part_of_the_guess(make_app: Make) -> Non
 def test_wrong_tokens_are_slowed_down_and_right_ones_cost_nothing(
     make_app: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = Guesses("token", each=((3, 60.0),), all=((100, 60.0),))
-    monkeypatch.setattr("blueprints.api.auth.TOKENS", few)
+    few = Attempts("token", each=((3, 60.0),), all=((100, 60.0),))
+    monkeypatch.setattr("services.gateway.TOKENS", few)
     app = make_app()
     gateway: Gateway = app.extensions["gateway"]
     token = gateway.store.write(lambda tx: devices.add(tx, "201", "Phone"))[1]
@@ -294,14 +299,15 @@ def test_wrong_tokens_are_slowed_down_and_right_ones_cost_nothing(
         raise StorageUnwell("The disk is full.")
 
     monkeypatch.setattr(gateway.store, "write", unwell)
-    monkeypatch.setattr("blueprints.api.auth.TOKENS", Guesses("other", few.each, few.all))
+    other = Attempts("other", few.each, few.all)
+    monkeypatch.setattr(gateway.token_throttle, "_attempts", other)
     assert call("tb_wrong").status_code == 401
 
 
 def test_the_spans_of_before_are_swept(make_app: Make, moved: Clock) -> None:
     gateway: Gateway = make_app().extensions["gateway"]
-    PAIRING.spend(gateway.store, HERE)
-    PASSWORD.spend(gateway.store, HERE)
+    gateway.pairing_throttle.spend(HERE)
+    LoginThrottle(gateway.store, PASSWORD).spend(HERE)
     assert rows(gateway.store) == 8
     moved.now += 3601
     remove_leftovers(gateway.store, gateway.media)

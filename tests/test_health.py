@@ -19,7 +19,7 @@ from services.core.errors import DeliveryError, Kind
 from services.core.messages import Message, WebhookCall
 from services.gateway import Gateway
 from services.media import bucket
-from services.operations.health import warnings
+from services.operations.health import Health
 from services.store import circuit_breakers, jobs, workers
 from services.store.database.engine import WRITE, open_engine
 from tests.conftest import DESK, NUMBER, PEER, settings_file
@@ -450,8 +450,9 @@ def test_an_env_file_that_was_changed_later_is_a_warning(tmp_path: Path, app: Fl
     file.touch()
     house = gateway_of(app)
     for read_at, wanted in ((time.time() + 60, False), (time.time() - 60, True)):
-        house.environment = replace(house.environment, file=file, read_at=read_at)
-        assert ("env" in {warned.name for warned in warnings(house)}) is wanted
+        read = replace(house.environment, file=file, read_at=read_at)
+        health = Health(house.store, house.settings, house.media, read)
+        assert ("env" in {warned.name for warned in health.warnings()}) is wanted
 
 
 def test_a_bucket_that_is_unwell_is_a_warning_and_is_asked_once_a_minute(

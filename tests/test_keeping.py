@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, func, select, update
 
-from blueprints.api.changes import changes_since
+from services.core.durations import DAY
 from services.core.messages import Attachment, Device, Message, WebhookCall, uuid7
 from services.gateway import Gateway
 from services.messaging.compose import Reply
-from services.operations import retention
 from services.operations.housekeeping import index_messages
-from services.operations.retention import DAY, Ages
+from services.operations.retention import Ages
 from services.store import (
     attachments,
     carrier_events,
@@ -35,7 +34,7 @@ from services.store.jobs import Job, JobKind
 from services.store.maintenance import removal
 from services.store.maintenance.pruning import NO_LONGER_KEPT
 from services.store.search import full_text
-from tests.conftest import DESK, NUMBER, PEER
+from tests.conftest import DESK, NUMBER, PEER, changes
 
 OTHER = "+13035550188"
 DEVICE = Device(id="none", extension="201")
@@ -104,7 +103,7 @@ def rows(gateway: Gateway) -> dict[str, int]:
 def all_gone(gateway: Gateway, ages: Ages = OLD) -> int:
     """Prune until nothing is left to prune; returns in how many batches."""
     batches = 1
-    while retention.prune(gateway, ages):
+    while gateway.retention.prune(ages):
         batches += 1
     return batches
 
@@ -158,7 +157,7 @@ def test_a_message_with_something_still_to_do_stays(gateway: Gateway) -> None:
     newest = came(gateway, "newest", days=399)
     job = Job(JobKind.PUSH, first.id, "push:webhook", target="webhook:201", about="received")
     gateway.store.write(lambda tx: jobs.add(tx, [job]))
-    assert retention.outdated(gateway, OLD).waiting == 1
+    assert gateway.retention.outdated(OLD).waiting == 1
     all_gone(gateway)
     [kept] = gateway.store.read(lambda tx: conversations.page(tx, [NUMBER], limit=9))
     assert kept.last_seq == first.seq < newest.seq, "the list shows what is there"
@@ -168,7 +167,7 @@ def test_a_message_with_something_still_to_do_stays(gateway: Gateway) -> None:
         jobs.give_up(tx, claimed, "gone")
 
     gateway.store.write(die)
-    assert retention.outdated(gateway, OLD).given_up == 1
+    assert gateway.retention.outdated(OLD).given_up == 1
     all_gone(gateway)
     assert rows(gateway) == {}
 
@@ -177,7 +176,7 @@ def test_many_go_in_small_batches_and_nobody_waits(gateway: Gateway) -> None:
     peers = [f"+1303555{index % 20:04}" for index in range(2 * removal.BATCH + 10)]
     all_came(gateway, [(f"text of {peer}", {"peer": peer}) for peer in peers], days=400)
     came(gateway, "stays")
-    retention.prune(gateway, OLD)
+    gateway.retention.prune(OLD)
     assert rows(gateway)["messages"] == removal.BATCH + 11
     assert all_gone(gateway) == 2
     assert rows(gateway) == {"messages": 1, "conversations": 1}
@@ -188,7 +187,7 @@ def test_the_dry_run_counts_what_then_goes(gateway: Gateway) -> None:
     came(gateway, "unrouted", days=400, peer=OTHER, routed=False)
     came(gateway, "stays", peer=OTHER)
     before = rows(gateway)
-    found = retention.outdated(gateway, OLD)
+    found = gateway.retention.outdated(OLD)
     assert (found.messages, found.conversations, found.unrouted) == (2, 1, 1)
     assert (found.files, found.bytes) == (1, len(b"GIF89a, a picture"))
     assert rows(gateway) == before
@@ -202,7 +201,7 @@ def test_old_files_go_and_their_messages_say_so(gateway: Gateway) -> None:
     old = came(gateway, "look", days=100, media=(picture(gateway),))
     young = came(gateway, "and this", days=10, media=(picture(gateway),))
     ages = Ages(files=time.time() - 90 * DAY)
-    assert retention.outdated(gateway, ages).files == 1
+    assert gateway.retention.outdated(ages).files == 1
     all_gone(gateway, ages)
     told = gateway.store.read(lambda tx: messages.by_id(tx, old.id))
     assert told is not None
@@ -234,7 +233,7 @@ def test_old_quarantine_and_revoked_devices_go_too(gateway: Gateway) -> None:
 def test_the_worker_prunes_by_the_environment(
     database: str, make_gateway: Callable[..., Gateway], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("services.operations.retention.PAUSE_SECONDS", 0.0)
     gateway = make_gateway(DESK, DATABASE_URL=database, KEEP_MESSAGES_DAYS="30")
     all_came(gateway, [(f"old {index}", {}) for index in range(removal.BATCH + 1)], days=31)
     came(gateway, "young", days=29)
@@ -247,8 +246,8 @@ def test_the_worker_prunes_by_the_environment(
 
 def test_without_an_age_nothing_goes(gateway: Gateway) -> None:
     came(gateway, "ancient", days=9999)
-    assert retention.ages(gateway) == Ages()
-    assert not retention.prune(gateway, retention.ages(gateway))
+    assert gateway.retention.ages() == Ages()
+    assert not gateway.retention.prune(gateway.retention.ages())
     assert rows(gateway) == {"messages": 1, "conversations": 1}
 
 
@@ -263,7 +262,7 @@ def test_an_interrupted_removal_is_done_again(
     with monkeypatch.context() as broken:
         broken.setattr(removal, "remove", cut)
         with pytest.raises(RuntimeError):
-            retention.prune(gateway, OLD)
+            gateway.retention.prune(OLD)
     assert gateway.store.read(lambda tx: messages.by_id(tx, message.id)) is not None
     all_gone(gateway)
     assert rows(gateway) == {}
@@ -293,9 +292,9 @@ def test_a_person_is_forgotten_and_nobody_else(gateway: Gateway) -> None:
             quarantine.add(tx, "sandbox", WebhookCall("POST", {}, "", content), "odd", content)
 
     gateway.store.write(work)
-    known = retention.person(gateway, PEER)
+    known = gateway.retention.person(PEER)
     assert (len(known.messages), known.groups, len(known.quarantined)) == (3, 1, 2)
-    assert retention.forget(gateway, PEER, known) == 3
+    assert gateway.retention.forget(PEER, known) == 3
 
     left = gateway.store.read(lambda tx: messages.find(tx, limit=9))
     assert [message.text for message in left] == ["another's in the group", "of another"]
@@ -304,7 +303,7 @@ def test_a_person_is_forgotten_and_nobody_else(gateway: Gateway) -> None:
     assert newest.seq > other.seq
     assert gateway.store.read(contacts.all_contacts) == [Contact(OTHER, "Bob")]
     assert rows(gateway) == {"messages": 2, "conversations": 2, "contacts": 1, "quarantine": 1}
-    assert retention.person(gateway, PEER).messages == ()
+    assert gateway.retention.person(PEER).messages == ()
     seen = gateway.store.read(lambda tx: carrier_events.of(tx, "sandbox"))
     assert seen[CarrierEventKind.ERROR].detail == "4720 … is not in service."
     [pause] = gateway.store.read(circuit_breakers.unwell)
@@ -315,7 +314,7 @@ def test_what_was_sent_to_a_group_stays_whoever_is_named_first(gateway: Gateway)
     group_of(gateway, OTHER, "hello all")
     sent, _ = gateway.composer.submit(DEVICE, Reply(text="hello", to=(PEER, OTHER)))
     done(gateway)
-    retention.forget(gateway, PEER, retention.person(gateway, PEER))
+    gateway.retention.forget(PEER, gateway.retention.person(PEER))
     assert gateway.store.read(lambda tx: messages.by_id(tx, sent.id)) is not None
 
 
@@ -328,15 +327,15 @@ def test_apps_that_knew_a_forgotten_person_load_anew(gateway: Gateway) -> None:
     device, _ = gateway.store.write(lambda tx: devices.add(tx, "201", "phone"))
     came(gateway)
     before = gateway.store.read(messages.latest_seq)
-    seen = changes_since(gateway, device, before, 10)
+    seen = changes(gateway).since(device, before, 10)
     assert seen is not None
     assert not seen.reset
-    retention.forget(gateway, PEER, retention.person(gateway, PEER))
-    anew = changes_since(gateway, device, before, 10)
+    gateway.retention.forget(PEER, gateway.retention.person(PEER))
+    anew = changes(gateway).since(device, before, 10)
     assert anew is not None
     assert anew.reset
     came(gateway, "next", peer=OTHER)
-    after = changes_since(gateway, device, anew.next, 10)
+    after = changes(gateway).since(device, anew.next, 10)
     assert after is not None
     assert not after.reset
     assert [event["message"]["text"] for event in after.events] == ["next"]
@@ -348,7 +347,7 @@ def test_pruning_does_not_make_apps_load_anew(gateway: Gateway) -> None:
     before = gateway.store.read(messages.latest_seq)
     came(gateway, "new")
     all_gone(gateway)
-    found = changes_since(gateway, device, before, 10)
+    found = changes(gateway).since(device, before, 10)
     assert found is not None
     assert not found.reset
     assert [event["message"]["text"] for event in found.events] == ["new"]
@@ -365,7 +364,7 @@ def test_nothing_of_a_forgotten_person_is_left_in_sqlites_files(
         index_messages(gateway.store)
     file = tmp_path / "textbridge.db"
     assert b"quokkas" in file.read_bytes() + file.with_name("textbridge.db-wal").read_bytes()
-    retention.forget(gateway, PEER, retention.person(gateway, PEER))
+    gateway.retention.forget(PEER, gateway.retention.person(PEER))
     assert gateway.store.rewrite_files()
     for path in tmp_path.glob("textbridge.db*"):
         content = path.read_bytes()
@@ -376,7 +375,7 @@ def test_nothing_of_a_forgotten_person_is_left_in_sqlites_files(
 
 def test_the_mark_of_a_reset_is_no_message_number_that_was_given_out(gateway: Gateway) -> None:
     came(gateway)
-    retention.forget(gateway, PEER, retention.person(gateway, PEER))
+    gateway.retention.forget(PEER, gateway.retention.person(PEER))
     marked = gateway.store.read(lambda tx: counters.value(tx, counters.RESET))
     assert marked == gateway.store.read(messages.latest_seq)
     assert gateway.store.read(lambda tx: attachments.by_id(tx, "none")) is None

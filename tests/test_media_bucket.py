@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from services.config.environment import load as load_environment
 from services.config.sections import S3Settings
 from services.config.variables import load
 from services.core.errors import ConfigError, MediaError, StorageUnwell
 from services.core.messages import Attachment, Device, Message, Status, uuid7
-from services.gateway import Gateway
+from services.gateway import Gateway, load_environment
 from services.http.client import Http
 from services.media import bucket as bucket_module
 from services.media import s3 as s3_module

@@ -16,7 +16,7 @@ from services.core.errors import StorageUnwell
 from services.core.messages import Message, Status
 from services.delivery.worker import BEAT_SECONDS
 from services.gateway import Gateway
-from services.operations import health
+from services.operations.health import Check
 from services.store import jobs, messages, rate_limits, statuses, workers
 from services.store.database import clock
 from services.store.database.migrate import head
@@ -245,12 +245,12 @@ def _kept(tx: Connection) -> Message:
 # What a node says of itself
 
 
-def check(gateway: Gateway, name: str) -> health.Check:
-    return next(check for check in health.checks(gateway) if check.name == name)
+def check(gateway: Gateway, name: str) -> Check:
+    return next(check for check in gateway.health.checks() if check.name == name)
 
 
 def warned(gateway: Gateway, name: str) -> str:
-    return "".join(warned.reason for warned in health.warnings(gateway) if warned.name == name)
+    return "".join(warned.reason for warned in gateway.health.warnings() if warned.name == name)
 
 
 def test_a_node_that_only_serves_judges_by_anybodys_worker(

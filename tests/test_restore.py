@@ -12,16 +12,15 @@ from filelock import FileLock
 from flask import Flask
 from sqlalchemy import text
 
-from blueprints.api.changes import changes_since
 from blueprints.cli import register
 from services.core.messages import Attachment, Device, Message, Status
 from services.gateway import Gateway
 from services.messaging.compose import Reply
-from services.operations.restore import NOT_IN_BACKUP, SKIPPED, restore
+from services.operations.restore import NOT_IN_BACKUP, SKIPPED
 from services.store import attachments, devices, jobs, messages, sign_ins, workers
 from services.store.jobs import JobKind
 from services.store.maintenance.backup import DATABASE, media_path
-from tests.conftest import DESK, NUMBER, PEER, settings_file
+from tests.conftest import DESK, NUMBER, PEER, changes, settings_file
 
 DEVICE = Device(id="none", extension="201")
 Elsewhere = Callable[[], Gateway]
@@ -105,7 +104,7 @@ def test_everything_is_put_back(
 def test_what_waited_to_be_sent_is_unknown_and_the_rest_is_due(
     backup: Path, elsewhere: Elsewhere
 ) -> None:
-    restore(elsewhere(), backup)
+    elsewhere().restore.into_sqlite(backup)
     restored = elsewhere()
     [reply] = restored.store.read(lambda tx: messages.find(tx, limit=1))
     assert reply.status is Status.UNKNOWN
@@ -127,7 +126,7 @@ def test_what_was_being_done_begins_anew_however_old_the_backup_is(
         tx.execute(text("UPDATE jobs SET created_at = 1, attempts = 7"))  # type: ignore[attr-defined]
 
     first.store.write(claim)
-    assert restore(elsewhere(), backed_up(first, tmp_path)).unknown == 1
+    assert elsewhere().restore.into_sqlite(backed_up(first, tmp_path)).unknown == 1
     restored = elsewhere()
     [oldest] = restored.store.read(lambda tx: messages.find(tx, limit=1, before=2))
     [job] = restored.store.read(lambda tx: jobs.of(tx, oldest.id))
@@ -140,7 +139,7 @@ def test_sign_ins_of_the_backup_are_ended(
     first: Gateway, elsewhere: Elsewhere, tmp_path: Path
 ) -> None:
     token = first.store.write(lambda tx: sign_ins.add(tx, "hash"))
-    restore(elsewhere(), backed_up(first, tmp_path))
+    elsewhere().restore.into_sqlite(backed_up(first, tmp_path))
     restored = elsewhere()
     assert first.store.read(lambda tx: sign_ins.by_token(tx, token, "hash")) is not None
     assert restored.store.read(lambda tx: sign_ins.by_token(tx, token, "hash")) is None
@@ -152,12 +151,12 @@ def test_apps_load_anew_and_miss_nothing_that_comes_then(
     for index in range(20):
         came(first, f"lost {index}")
     seen = first.store.read(messages.latest_seq)
-    restore(elsewhere(), backup)
+    elsewhere().restore.into_sqlite(backup)
     restored = elsewhere()
     phone, _ = restored.store.write(lambda tx: devices.add(tx, "201", "phone"))
     for index in range(30):  # more than were lost: numbers that the app has seen before
         came(restored, f"new {index}")
-    found = changes_since(restored, phone, seen, 100)
+    found = changes(restored).since(phone, seen, 100)
     assert found is not None
     assert found.reset
     assert restored.store.read(messages.latest_seq) > SKIPPED
@@ -245,7 +244,7 @@ def test_interrupted_at_any_moment_it_can_be_started_again(
         with monkeypatch.context() as power:
             power.setattr(Path, "replace", cut)
             try:
-                made = restore(gateway, backup)
+                made = gateway.restore.into_sqlite(backup)
             except KeyboardInterrupt:
                 done += 1
         gateway.store.disconnect()  # as a process that is gone has

@@ -12,13 +12,13 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
 from app import create_app
-from blueprints.ringotel import webhook_url
+from blueprints.ringotel.webhook import webhook_url
 from services.config import variables
 from services.core.errors import Kind, PushError
 from services.core.messages import Attachment, Device, Message, Status
 from services.gateway import Gateway
 from services.http.client import Http, NotSent
-from services.operations.login_throttle import Guesses
+from services.operations.login_throttle import Attempts
 from services.push.ringotel.api import Api
 from services.push.ringotel.channel import Ringotel
 from services.store import (
@@ -59,7 +59,7 @@ class Office:
     def __init__(self, app: Flask) -> None:
         self.gateway: Gateway = app.extensions["gateway"]
         self.client: FlaskClient = app.test_client()
-        self.path = "/" + webhook_url(self.gateway).split("/", 3)[3]
+        self.path = "/" + webhook_url(self.gateway.environment).split("/", 3)[3]
 
     def post(self, event: dict[str, Any], **more: Any) -> Any:
         body = {"api_key": TOKEN, **json.loads(json.dumps(event).replace("@org", ORG)), **more}
@@ -264,8 +264,8 @@ def test_a_text_over_the_limit_is_refused_in_the_chat(office: Open, ringotel: Fa
 def test_who_guesses_the_key_or_the_address_has_to_wait(
     office: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = Guesses("token", each=((4, 60.0),), all=((100, 60.0),))
-    monkeypatch.setattr("blueprints.api.auth.TOKENS", few)
+    few = Attempts("token", each=((4, 60.0),), all=((100, 60.0),))
+    monkeypatch.setattr("services.gateway.TOKENS", few)
     desk = office()
     event = json.loads(json.dumps(EVENTS["text"]["event"]).replace("@org", ORG))
     assert [desk.post(event, api_key=f"wrong{n}").status_code for n in range(2)] == [401] * 2

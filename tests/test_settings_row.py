@@ -12,10 +12,9 @@ from sqlalchemy import event, text
 
 import services.delivery.worker
 import services.message_settings.settings
-from services.config.environment import load
 from services.core.errors import SettingsConflict, SettingsError, StorageUnwell
 from services.core.messages import Message
-from services.gateway import Gateway
+from services.gateway import Gateway, load_environment
 from services.operations.settings_source import FILE
 from services.store import unrouted
 from tests.conftest import DESK, NUMBER, PEER, settings_file
@@ -37,7 +36,9 @@ def node(postgres_url: str, tmp_path: Path) -> Iterator[Node]:
         if file is not None:
             (folder / FILE).write_text(file)
         gateway = Gateway(
-            load({"APP_ENV": "local", "STORAGE_PATH": str(folder), "DATABASE_URL": postgres_url})
+            load_environment(
+                {"APP_ENV": "local", "STORAGE_PATH": str(folder), "DATABASE_URL": postgres_url}
+            )
         )
         opened.append(gateway)
         gateway.prepare()

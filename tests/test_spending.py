@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from app import create_app
-from services.config.environment import load
 from services.core.errors import ConfigError, RequestRefused
 from services.core.messages import Attachment, Device, Message
-from services.gateway import Gateway
+from services.gateway import Gateway, load_environment
 from services.messaging.compose import Reply
 from services.store import attachments, devices, messages
 from services.store.database import clock
@@ -188,7 +187,7 @@ def test_an_answer_abroad_is_refused_too(make_gateway: Make) -> None:
 
 def test_a_country_that_is_none_is_named_at_the_start() -> None:
     with pytest.raises(ConfigError, match=r"SEND_COUNTRIES.*UK is not a country"):
-        load({"APP_ENV": "local", "SEND_COUNTRIES": "US UK"})
+        load_environment({"APP_ENV": "local", "SEND_COUNTRIES": "US UK"})
 
 
 # How much is kept

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from app import create_app
-from blueprints.ringotel import webhook_url
+from blueprints.ringotel.webhook import webhook_url
 from services.core.messages import Message
 from services.gateway import Gateway
 from services.store.jobs import Job
@@ -93,6 +93,6 @@ def ringotel_event(service: House, kind: int, content: str, message_id: str) -> 
         "from": "201", "to": "+13035550177", "sessionid": "s1",
     }  # fmt: skip
     body = {"method": "message", "api_key": TOKEN, "params": params}
-    path = urlsplit(webhook_url(service.gateway)).path
+    path = urlsplit(webhook_url(service.gateway.environment)).path
     answer = service.client.post(path, data=json.dumps(body), content_type="application/json")
     return answer.status_code, answer.text

@@ -1,7 +1,7 @@
-"""The doors that Acrobits' apps call: ``/acrobits/…``, one module a call.
+"""Web services of Acrobits' apps: ``/acrobits/…``, one module a call.
 
-An app is an ordinary device; its password is the device's token. What an app is told is JSON, or
-XML where it asks for that; what goes wrong is a ``message`` that the app shows to its user.
+An app is an ordinary device; its password is the device's token. Answers are JSON, or XML where
+the app asks for that; an error is a ``message`` that the app shows to its user.
 """
 
 from collections.abc import Callable
@@ -9,35 +9,41 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response
 
-from blueprints.acrobits import fetch, reports, send
 from blueprints.acrobits.calls import Call, answer, read_call
+from blueprints.acrobits.fetch import Fetch
+from blueprints.acrobits.reports import Reports
+from blueprints.acrobits.send import Send
+from blueprints.device_auth import DeviceAuth
 from blueprints.errors import retry_after
 from services.core.errors import RequestRefused, StorageUnwell
 from services.gateway import Gateway
+from services.push.acrobits.channel import Acrobits
 
-CALLS: dict[str, Callable[[Gateway, Call], dict[str, Any]]] = {
-    "send": send.send,
-    "fetch": fetch.fetch,
-    "push-token": reports.report_token,
-    "removed": reports.report_removal,
-}
+Work = Callable[[Call], dict[str, Any]]
 
 
 def register(app: Flask, gateway: Gateway) -> None:
-    """Open the doors."""
-    door = Blueprint("acrobits", __name__, url_prefix="/acrobits")
+    """Add the calls."""
+    store, media = gateway.store, gateway.media
+    trusted = gateway.environment.service.trusted_proxies or ()
+    auth = DeviceAuth(store, gateway.token_throttle, trusted)
+    reports = Reports(store, gateway.channels[Acrobits.name])
+    calls: dict[str, Work] = {
+        "send": Send(store, gateway.http, media, gateway.uploads, gateway.composer).send,
+        "fetch": Fetch(store, gateway.settings, media).fetch,
+        "push-token": reports.report_token,
+        "removed": reports.report_removal,
+    }
+    routes = Blueprint("acrobits", __name__, url_prefix="/acrobits")
+    for name, work in calls.items():
+        routes.add_url_rule(f"/{name}", name, _view(auth, work), methods=["GET", "POST"])
+    app.register_blueprint(routes)
 
-    for name, work in CALLS.items():
-        door.add_url_rule(f"/{name}", name, _view(gateway, work), methods=["GET", "POST"])
-    app.register_blueprint(door)
 
-
-def _view(
-    gateway: Gateway, work: Callable[[Gateway, Call], dict[str, Any]]
-) -> Callable[[], Response]:
+def _view(auth: DeviceAuth, work: Work) -> Callable[[], Response]:
     def view() -> Response:
         try:
-            return answer(work(gateway, read_call(gateway)))
+            return answer(work(read_call(auth)))
         except RequestRefused as error:
             refused = answer({"message": error.reason}, error.status)
             refused.headers.update(retry_after(error))

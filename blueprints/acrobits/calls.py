@@ -1,4 +1,4 @@
-"""What an Acrobits app says and who it is; what it is told."""
+"""Calls of Acrobits' apps: their parameters, their authentication, and the answers."""
 
 import json
 import re
@@ -9,13 +9,11 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from flask import Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from blueprints.api.auth import count_wrong, seen
-from blueprints.webhooks import whole_body
+from blueprints.device_auth import DeviceAuth
+from blueprints.request_body import whole_body
 from services.core.errors import RequestRefused
 from services.core.messages import Device, WebhookCall, clean
-from services.gateway import Gateway
 from services.providers.base import same
-from services.store import devices
 
 MOST_BYTES = 1_000_000  # small previews of files are in there
 
@@ -48,8 +46,8 @@ class Call:
         return self.told.get(name, "")
 
 
-def read_call(gateway: Gateway) -> Call:
-    """Read a call and see who makes it. Raises ``RequestRefused`` and ``StorageUnwell``."""
+def read_call(auth: DeviceAuth) -> Call:
+    """Read a call and authenticate its device. Raises ``RequestRefused`` and ``StorageUnwell``."""
     if any(name in request.args for name in NAMES["password"]):
         raise RequestRefused(
             "password_in_url",
@@ -61,7 +59,7 @@ def read_call(gateway: Gateway) -> Call:
     told = {**request.args.to_dict(), **_body()}
     read = {name: _first(told, names) for name, names in NAMES.items()}
     read |= {name: "" for name in UNFILLED_NAMES if UNFILLED.fullmatch(read[name])}
-    return Call(_device(gateway, read["username"], read["password"]), read)
+    return Call(_device(auth, read["username"], read["password"]), read)
 
 
 def answer(content: dict[str, Any], status: int = 200) -> Response:
@@ -96,12 +94,12 @@ def _first(told: dict[str, str], names: tuple[str, ...]) -> str:
     return clean(next((told[name] for name in names if told.get(name)), ""))
 
 
-def _device(gateway: Gateway, username: str, password: str) -> Device:
+def _device(auth: DeviceAuth, username: str, password: str) -> Device:
     """The device that calls. Raises ``RequestRefused``."""
-    device = gateway.store.read(lambda tx: devices.by_token(tx, password)) if password else None
+    device = auth.by_token(password) if password else None
     if device is not None and same(username, device.extension):
-        return seen(gateway, device)
-    count_wrong(gateway)
+        return auth.seen(device)
+    auth.count_failure()
     raise RequestRefused(
         "unauthorized",
         "The user name or the password is wrong. Ask the operator for new settings of this app.",

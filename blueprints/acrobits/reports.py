@@ -1,4 +1,4 @@
-"""Reports: where the app is to be pushed to, and that it has the account no longer.
+"""Reports of Acrobits' apps: their push address, and that an account was removed.
 
 https://doc.acrobits.net/api/client/push_token_reporter.html
 """
@@ -10,31 +10,41 @@ from marshmallow import ValidationError
 
 from blueprints.acrobits.calls import Call
 from services.core.errors import RequestRefused
-from services.gateway import Gateway
 from services.push.acrobits.channel import Acrobits
+from services.push.base import Channel
 from services.store import devices
+from services.store.database.store import Store
 
 
-def report_token(gateway: Gateway, call: Call) -> dict[str, Any]:
-    """Push to the app by what it reports; apps do so at every start."""
-    channel = gateway.channels[Acrobits.name]
-    try:
-        address = channel.address({name: call[name] for name in ("selector", "token", "app_id")})
-    except ValidationError as error:
-        fields = ", ".join(error.messages_dict)
-        raise RequestRefused(
-            "push_token", f"These were not reported as expected: {fields}."
-        ) from None
-    gateway.store.write(
-        partial(devices.register, device=call.device, channel=channel.name, address=address)
-    )
-    return {}
+class Reports:
+    """Keeps the push address of an app as the app reports it."""
 
+    def __init__(self, store: Store, channel: Channel) -> None:
+        self._store = store
+        self._channel = channel
 
-def report_removal(gateway: Gateway, call: Call) -> dict[str, Any]:
-    """Push to the app no longer, if the account that was removed is the one that is pushed to."""
-    device = call.device
-    if device.channel == Acrobits.name and call["selector"] == device.address["selector"]:
-        reason = "The account was removed from the app."
-        gateway.store.write(partial(devices.forget_address, device_id=device.id, error=reason))
-    return {}
+    def report_token(self, call: Call) -> dict[str, Any]:
+        """Register the address that the app reports at every start."""
+        try:
+            address = self._channel.address(
+                {name: call[name] for name in ("selector", "token", "app_id")}
+            )
+        except ValidationError as error:
+            fields = ", ".join(error.messages_dict)
+            raise RequestRefused(
+                "push_token", f"These were not reported as expected: {fields}."
+            ) from None
+        self._store.write(
+            partial(
+                devices.register, device=call.device, channel=self._channel.name, address=address
+            )
+        )
+        return {}
+
+    def report_removal(self, call: Call) -> dict[str, Any]:
+        """Stop pushing to the app, if the removed account is the one that is pushed to."""
+        device = call.device
+        if device.channel == Acrobits.name and call["selector"] == device.address["selector"]:
+            reason = "The account was removed from the app."
+            self._store.write(partial(devices.forget_address, device_id=device.id, error=reason))
+        return {}

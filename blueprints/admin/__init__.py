@@ -1,57 +1,90 @@
-"""``/admin``: the operator's pages, drawn on the server.
+"""The operator's pages, drawn on the server: ``/admin``.
 
-Each page is a module that opens its own routes; who may see them is decided once, in ``access.py``.
+Each page is a module that adds its own routes; ``access`` decides who may see them.
 """
 
 from flask import Blueprint, Flask
 
 from blueprints.admin import (
-    access,
     activity,
     carriers,
-    devices,
     formats,
     given_up,
     message,
-    messages,
     quarantine,
     refusals,
-    settings,
     start,
     unrouted,
 )
+from blueprints.admin.access import Guard
+from blueprints.admin.devices import DevicePages
+from blueprints.admin.messages import MessagePages
+from blueprints.admin.page import Pages
+from blueprints.admin.session import SignIns
+from blueprints.admin.settings import SettingsPages
+from blueprints.admin_access import AdminAccess
 from blueprints.headers import page_headers
 from services.gateway import Gateway
 
-PAGES = (
-    start,
-    messages,
-    message,
-    given_up,
-    unrouted,
-    quarantine,
-    settings,
-    carriers,
-    devices,
-    activity,
-)
-
 
 def register(app: Flask, gateway: Gateway) -> None:
-    """Open the doors of the operator."""
-    door = Blueprint(
+    """Add the operator's pages."""
+    environment, service = gateway.environment, gateway.environment.service
+    routes = Blueprint(
         "admin",
         __name__,
         url_prefix="/admin",
         template_folder="templates",
         static_folder="static",
     )
-    formats.teach(door)
-    access.guard(door, gateway)
-    refusals.answer(door)
-    for one in PAGES:
-        one.open_pages(door, gateway)
+    sign_ins = SignIns(gateway.store, environment.app_key, service.admin_password)
+    pages = Pages(sign_ins, service.app_name)
+    formats.add_filters(routes)
+    access = AdminAccess(gateway.admin_auth, service)
+    Guard(access, sign_ins, pages, environment.app_url).add_to(routes)
+    refusals.answer(routes, pages)
+    _add_pages(routes, pages, gateway)
     # Browsers tell the origin of a form only where pages may say where they come from.
     headers = page_headers(own=("form-action",), cache="no-store", referrer="same-origin")
-    door.after_request(headers)
-    app.register_blueprint(door)
+    routes.after_request(headers)
+    app.register_blueprint(routes)
+
+
+def _add_pages(routes: Blueprint, pages: Pages, gateway: Gateway) -> None:
+    store, settings, providers = gateway.store, gateway.settings, gateway.providers
+    actions, media = gateway.operator_actions, gateway.media
+    environment, service = gateway.environment, gateway.environment.service
+    has_public_address = service.app_url is not None
+    start.add_routes(
+        routes,
+        pages,
+        store,
+        providers,
+        gateway.health,
+        gateway.setup_checklist,
+        gateway.carrier_status,
+        service.storage_path.resolve(),
+    )
+    MessagePages(pages, store, settings, providers, media, gateway.message_query).add_to(routes)
+    message.add_routes(routes, pages, store, settings, media, actions)
+    given_up.add_routes(routes, pages, store, actions)
+    unrouted.add_routes(routes, pages, store, settings, actions)
+    quarantine.add_routes(routes, pages, store, gateway.processor, actions)
+    SettingsPages(pages, settings, providers).add_to(routes)
+    carriers.add_routes(
+        routes,
+        pages,
+        gateway.carrier_status,
+        providers,
+        has_public_address=has_public_address,
+    )
+    DevicePages(
+        pages,
+        store,
+        settings,
+        gateway.channels,
+        gateway.push_delivery,
+        environment.app_url,
+        has_public_address=has_public_address,
+    ).add_to(routes)
+    activity.add_routes(routes, pages, store)

@@ -1,7 +1,7 @@
-"""Who may open the operator's pages: whoever knows ``ADMIN_PASSWORD``, from where it is allowed.
+"""Access to the operator's pages: sign-in with ADMIN_PASSWORD, from the addresses of ADMIN_ALLOW.
 
-A sign-in is a row of the database and a cookie that scripts cannot read. Every request that is
-more than a look must carry the sign-in's form key, which no other site can know.
+A sign-in is a row of the database and a cookie that scripts cannot read. Every request that may
+change something must carry the sign-in's form key, which no other site can know.
 """
 
 from http import HTTPStatus
@@ -11,113 +11,112 @@ import structlog
 from flask import Blueprint, Response, g, make_response, redirect, request, url_for
 from werkzeug.exceptions import Forbidden
 
-from blueprints.admin.page import onward, render
-from blueprints.admin.session import COOKIE, current, form_key, house, look_up, password_hash, token
-from blueprints.admin_access import require_allowed_address
+from blueprints.admin.page import Pages, onward
+from blueprints.admin.session import COOKIE, SignIns, current
+from blueprints.admin_access import AdminAccess
 from blueprints.errors import retry_after
-from blueprints.webhooks import address
 from services.core.errors import RequestRefused
-from services.gateway import Gateway
 from services.providers.base import same
-from services.store import sign_ins
-from services.store.sign_ins import MAX_SECONDS, SEEN_SECONDS
+from services.store.sign_ins import MAX_SECONDS
 
 log = structlog.get_logger()
 LOOKS = ("GET", "HEAD", "OPTIONS")
 FILES = "admin.static"
-DOORS = ("admin.sign_in", "admin.take_password")
+OPEN = ("admin.sign_in", "admin.take_password")  # endpoints that need no sign-in
 MOST_BYTES = 3_000_000  # of a form with its files
 WRONG = "This is not the password."
 
 
-def guard(door: Blueprint, gateway: Gateway) -> None:
-    """Let nobody pass who does not belong, and open the doors for signing in and out."""
+class Guard:
+    """Admits requests to the operator's pages, and signs in and out."""
 
-    @door.before_request
-    def admit() -> Response | None:
-        g.gateway = gateway
+    def __init__(self, access: AdminAccess, sign_ins: SignIns, pages: Pages, app_url: str) -> None:
+        self._access = access
+        self._sign_ins = sign_ins
+        self._pages = pages
+        self._app_url = app_url
+
+    def add_to(self, blueprint: Blueprint) -> None:
+        """Guard every page of a blueprint, and add those for signing in and out."""
+        blueprint.before_request(self.admit)
+        blueprint.get("/sign-in")(self.sign_in)
+        blueprint.post("/sign-in")(self.take_password)
+        blueprint.post("/sign-out")(self.sign_out)
+
+    def admit(self) -> Response | None:
+        """Let a request pass, or answer it. Runs before every request of the pages."""
         request.max_content_length = MOST_BYTES
         if request.endpoint == FILES:
             return None
-        require_allowed_address(gateway)
-        if gateway.environment.service.admin_password is None:
+        self._access.require_allowed_address()
+        if not self._access.has_password:
             raise Forbidden(
                 "These pages have no password yet. Set ADMIN_PASSWORD in .env, then run "
                 "“flask config reload”."
             )
-        g.sign_in = look_up()
-        if request.endpoint in DOORS:
+        g.sign_in = self._sign_ins.look_up()
+        if request.endpoint in OPEN:
             return None
         if current() is None:
             return _to_sign_in()
-        _note_call()
+        self._sign_ins.note_call()
         if request.method not in LOOKS:
-            _require_own_site()
-            _require_form_key()
+            self._require_own_site()
+            self._require_form_key()
         return None
 
-    @door.get("/sign-in")
-    def sign_in() -> Response:
-        return render("sign_in.html") if current() is None else _where_wanted()
+    def sign_in(self) -> Response:
+        """The form for the password."""
+        return self._pages.render("sign_in.html") if current() is None else _where_wanted()
 
-    @door.post("/sign-in")
-    def take_password() -> Response:
-        _require_own_site()
-        came_from = address(gateway)
+    def take_password(self) -> Response:
+        """Sign in with the password of the form."""
+        self._require_own_site()
         try:
-            is_operator = gateway.admin_auth.admits(request.form.get("password", ""), came_from)
+            is_operator = self._access.admits(request.form.get("password", ""))
         except RequestRefused as error:
-            page = render("sign_in.html", error.status, problem=error.reason)
+            page = self._pages.render("sign_in.html", error.status, problem=error.reason)
             page.headers.update(retry_after(error))
             return page
         if not is_operator:
-            log.warning("wrong password for /admin", address=came_from)
-            return render("sign_in.html", HTTPStatus.FORBIDDEN, problem=WRONG)
-        fresh = gateway.store.write(lambda tx: sign_ins.add(tx, password_hash()))
+            log.warning("wrong password for /admin", address=self._access.address)
+            return self._pages.render("sign_in.html", HTTPStatus.FORBIDDEN, problem=WRONG)
+        fresh = self._sign_ins.begin()
         answer = _where_wanted()
         answer.set_cookie(
             COOKIE,
             fresh,
             max_age=int(MAX_SECONDS),
             path=url_for("admin.start"),
-            secure=request.is_secure or gateway.environment.app_url.startswith("https://"),
+            secure=request.is_secure or self._app_url.startswith("https://"),
             httponly=True,
             samesite="Lax",
         )
         return answer
 
-    @door.post("/sign-out")
-    def sign_out() -> Response:
-        gateway.store.write(lambda tx: sign_ins.end(tx, token()))
+    def sign_out(self) -> Response:
+        """End the sign-in."""
+        self._sign_ins.end()
         answer = onward("admin.sign_in")
         answer.delete_cookie(COOKIE, path=url_for("admin.start"))
         return answer
 
+    def _require_form_key(self) -> None:
+        offered = request.form.get("csrf") or request.headers.get("X-Form-Key", "")
+        if not same(offered, self._sign_ins.form_key()):
+            raise Forbidden(
+                "This form is from before you signed in, so nothing was changed. Open its page "
+                "again and repeat it there."
+            )
 
-def _note_call() -> None:
-    """Keep the sign-in alive; a page that renews itself keeps nobody signed in."""
-    known = current()
-    if known and known.idle_seconds > SEEN_SECONDS and "X-Live" not in request.headers:
-        house().store.write(lambda tx: sign_ins.seen(tx, token()))
-
-
-def _require_form_key() -> None:
-    offered = request.form.get("csrf") or request.headers.get("X-Form-Key", "")
-    if not same(offered, form_key()):
-        raise Forbidden(
-            "This form is from before you signed in, so nothing was changed. Open its page again "
-            "and repeat it there."
-        )
-
-
-def _require_own_site() -> None:
-    """Refuse what another site sent, also a sign-in: it could sign somebody in as another."""
-    origin = request.headers.get("Origin")
-    fetched = request.headers.get("Sec-Fetch-Site", "same-origin")
-    own = (request.host, urlsplit(house().environment.app_url).netloc)
-    strange = origin is not None and urlsplit(origin).netloc not in own
-    if strange or fetched not in ("same-origin", "none"):
-        raise Forbidden("This form was sent by another site, so nothing was changed.")
+    def _require_own_site(self) -> None:
+        """Refuse a form of another site, also a sign-in: it could sign a browser in as another."""
+        origin = request.headers.get("Origin")
+        fetched = request.headers.get("Sec-Fetch-Site", "same-origin")
+        own = (request.host, urlsplit(self._app_url).netloc)
+        strange = origin is not None and urlsplit(origin).netloc not in own
+        if strange or fetched not in ("same-origin", "none"):
+            raise Forbidden("This form was sent by another site, so nothing was changed.")
 
 
 def _to_sign_in() -> Response:

@@ -1,4 +1,4 @@
-"""What came and went, in pictures: messages by carrier and state, what arrived, how pushes took."""
+"""Activity page: charts of messages by carrier and state, of delivery rates and push times."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from flask import Blueprint, Response, abort, request
 from blueprints.admin import charts
 from blueprints.admin.charts import Picture, Step
 from blueprints.admin.formats import counted
-from blueprints.admin.page import render
+from blueprints.admin.page import Pages
 from services.core.messages import Status
-from services.gateway import Gateway
 from services.operations.statistics import MEDIAN, MOST, OPEN, Activity, Figures, Point, activity_of
 from services.providers import PROVIDERS
+from services.store.database.store import Store
 from services.store.push_times import WITHIN
 
 STATES = {
@@ -59,18 +59,18 @@ class Shown:
     rows: Sequence[tuple[str, Sequence[str]]]
 
 
-def open_pages(door: Blueprint, gateway: Gateway) -> None:
-    """Open ``/admin/activity``."""
+def add_routes(routes: Blueprint, pages: Pages, store: Store) -> None:
+    """Add ``/admin/activity``."""
 
-    @door.get("/activity")
+    @routes.get("/activity")
     def activity() -> Response:
         name = request.args.get("span", "day")
         if name not in SPANS:
             abort(404)
         span = SPANS[name]
-        found = activity_of(gateway, span.steps, span.hours)
+        found = activity_of(store, span.steps, span.hours)
         shown = [draw(found, span) for draw in (_carriers, _states, _rate, _pushes)]
-        return render(
+        return pages.render(
             "activity.html",
             spans=SPANS,
             here=name,

@@ -1,37 +1,45 @@
-"""The carriers: what ``.env`` says, the webhook's address, the check of the credentials."""
+"""Carriers page: what ``.env`` says, the webhook's address, the check of the credentials."""
+
+from collections.abc import Mapping
 
 from flask import Blueprint, Response, abort
 
-from blueprints.admin.page import onward, render
-from blueprints.admin.session import tell
-from services.gateway import Gateway
-from services.operations import carrier_status
+from blueprints.admin.page import Pages, onward
+from services.operations.carrier_status import CarrierStatus
+from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
 
 
-def open_pages(door: Blueprint, gateway: Gateway) -> None:
-    """Open ``/admin/carriers``."""
+def add_routes(
+    routes: Blueprint,
+    pages: Pages,
+    status: CarrierStatus,
+    providers: Mapping[str, Provider],
+    *,
+    has_public_address: bool,
+) -> None:
+    """Add ``/admin/carriers``; ``has_public_address``: APP_URL is set."""
 
-    @door.get("/carriers", endpoint="carriers")
+    @routes.get("/carriers", endpoint="carriers")
     def overview() -> Response:
-        return render("carriers.html", carriers=carrier_status.carriers(gateway))
+        return pages.render("carriers.html", carriers=status.all())
 
-    @door.get("/carriers/<name>", endpoint="carriers_show")
+    @routes.get("/carriers/<name>", endpoint="carriers_show")
     def show(name: str) -> Response:
-        found = carrier_status.carrier(gateway, name)
+        found = status.one(name)
         if found is None:
             abort(404)
-        reachable = gateway.environment.service.app_url is not None or name == Sandbox.name
-        return render("carrier.html", carrier=found, reachable=reachable)
+        reachable = has_public_address or name == Sandbox.name
+        return pages.render("carrier.html", carrier=found, reachable=reachable)
 
-    @door.post("/carriers/<name>/check", endpoint="carriers_check")
+    @routes.post("/carriers/<name>/check", endpoint="carriers_check")
     def check(name: str) -> Response:
-        provider = gateway.providers.get(name)
+        provider = providers.get(name)
         if provider is None:
             abort(404)
-        found = carrier_status.check(gateway, provider)
+        found = status.check(provider)
         if all(finding.ok for finding in found):
-            tell(f"{provider.title} takes the credentials.")
+            pages.tell(f"{provider.title} takes the credentials.")
         else:
-            tell(f"{provider.title}: something is to be mended, see below.", bad=True)
+            pages.tell(f"{provider.title}: something is to be mended, see below.", bad=True)
         return onward("admin.carriers_show", name=name)

@@ -1,4 +1,4 @@
-"""Where everything stands in a picture of columns or lines, in units of its SVG.
+"""Geometry of charts with columns or lines, in units of their SVG.
 
 A picture is ``WIDTH`` wide; templates/admin/pictures.html draws it.
 """
@@ -10,7 +10,7 @@ from math import ceil
 WIDTH = 900
 HEIGHT = 230
 LEFT, RIGHT, TOP, BOTTOM = 62, 38, 12, 30
-GAP = 0.24  # of the room of a column
+GAP = 0.24  # of the width of a step
 LINES = 4  # at most, beside the zero
 INSIDE = HEIGHT - TOP - BOTTOM
 
@@ -69,9 +69,9 @@ class Picture:
     width: float
 
     @property
-    def room(self) -> float:
+    def step(self) -> float:
         """The width of a column with the gap at its side."""
-        return _room(len(self.columns))
+        return _step(len(self.columns))
 
 
 Step = tuple[str, str]
@@ -87,15 +87,15 @@ def columns(steps: Sequence[Step], up: Sequence[Parts], down: Sequence[Parts] = 
     above, under = ceil(highest / unit) * unit, ceil(lowest / unit) * unit
     scale = INSIDE / max(above + under, 1)
     zero = TOP + above * scale
-    room = _room(len(steps))
+    step = _step(len(steps))
     drawn = []
     for turn, (title, _) in enumerate(steps):
         bars = [*_stack(up[turn], zero, -scale), *_stack(down[turn] if down else (), zero, scale)]
-        drawn.append(Column(LEFT + turn * room, title, tuple(bars)))
+        drawn.append(Column(LEFT + turn * step, title, tuple(bars)))
     beside = (
         Tick(zero - value * scale, f"{abs(value):,}") for value in range(-under, above + 1, unit)
     )
-    return Picture(tuple(drawn), (), _below(steps), tuple(beside), zero, max(room * (1 - GAP), 1.0))
+    return Picture(tuple(drawn), (), _below(steps), tuple(beside), zero, max(step * (1 - GAP), 1.0))
 
 
 def lines(
@@ -104,28 +104,28 @@ def lines(
     beside: Iterable[tuple[float, str]],
 ) -> Picture:
     """Lines by their looks, of values between 0 and 1, with these words at the side."""
-    room = _room(len(steps))
+    step = _step(len(steps))
     zero = float(TOP + INSIDE)
     drawn = []
     for look, known in values:
         runs: list[list[Dot]] = [[]]
         for turn, value in enumerate(known):
             if value is not None:
-                runs[-1].append(Dot(LEFT + (turn + 0.5) * room, zero - value * INSIDE))
+                runs[-1].append(Dot(LEFT + (turn + 0.5) * step, zero - value * INSIDE))
             elif runs[-1]:
                 runs.append([])
         drawn.append(Line(look, tuple(tuple(run) for run in runs if run)))
     return Picture(
-        tuple(Column(LEFT + turn * room, title, ()) for turn, (title, _) in enumerate(steps)),
+        tuple(Column(LEFT + turn * step, title, ()) for turn, (title, _) in enumerate(steps)),
         tuple(drawn),
         _below(steps),
         tuple(Tick(zero - value * INSIDE, words) for value, words in beside),
         zero,
-        room,
+        step,
     )
 
 
-def _room(count: int) -> float:
+def _step(count: int) -> float:
     return (WIDTH - LEFT - RIGHT) / count
 
 
@@ -158,7 +158,7 @@ def _stack(parts: Parts, zero: float, scale: float) -> Iterable[Bar]:
 
 
 def _below(steps: Sequence[Step]) -> tuple[Tick, ...]:
-    room = _room(len(steps))
+    step = _step(len(steps))
     return tuple(
-        Tick(LEFT + (turn + 0.5) * room, words) for turn, (_, words) in enumerate(steps) if words
+        Tick(LEFT + (turn + 0.5) * step, words) for turn, (_, words) in enumerate(steps) if words
     )

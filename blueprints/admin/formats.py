@@ -1,4 +1,4 @@
-"""How the operator's pages write times, numbers and amounts."""
+"""Template filters for times, numbers and amounts."""
 
 import time
 from datetime import UTC, datetime
@@ -12,10 +12,10 @@ from services.core.phone_numbers import international
 STEPS = ((60.0, 1.0, "second"), (3600.0, 60.0, "minute"), (86_400.0, 3600.0, "hour"))
 
 
-def teach(door: Blueprint) -> None:
-    """Give the templates these words."""
+def add_filters(routes: Blueprint) -> None:
+    """Add these functions to the templates."""
     for word in (when, ago, international, size, counted):
-        door.app_template_filter(word.__name__)(word)
+        routes.app_template_filter(word.__name__)(word)
 
 
 def when(seconds: float | None) -> str | Markup:

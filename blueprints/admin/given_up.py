@@ -1,4 +1,4 @@
-"""What was given up: every dead letter with its reason, to try again one by one or by kind."""
+"""Page of failed jobs: every dead letter with its reason, to try again one by one or by kind."""
 
 from functools import partial
 from typing import Any
@@ -7,32 +7,32 @@ from flask import Blueprint, Response, abort, request, url_for
 
 from blueprints.admin.formats import counted
 from blueprints.admin.numbers import number_in
-from blueprints.admin.page import onward, render
-from blueprints.admin.session import tell
+from blueprints.admin.page import Pages, onward
 from blueprints.admin.states import KINDS
-from services.gateway import Gateway
-from services.operations import operator_actions, timeline
+from services.operations import timeline
+from services.operations.operator_actions import OperatorActions
 from services.store import dead_letters
+from services.store.database.store import Store
 from services.store.jobs import JobKind
 
 ROWS = 50
 
 
-def open_pages(door: Blueprint, gateway: Gateway) -> None:
-    """Open ``/admin/messages/given-up``."""
+def add_routes(routes: Blueprint, pages: Pages, store: Store, actions: OperatorActions) -> None:
+    """Add ``/admin/messages/given-up``."""
 
-    @door.get("/messages/given-up")
+    @routes.get("/messages/given-up")
     def messages_given_up() -> Response:
         kind = _kind(request.args.get("kind", ""))
         before = number_in(request.args.get("before"))
         look = partial(dead_letters.newest, limit=ROWS + 1, kind=kind, before=before)
-        found = gateway.store.read(look)
+        found = store.read(look)
         shown = found[:ROWS]
-        devices = gateway.store.read(partial(timeline.targets, found=shown))
-        counts = gateway.store.read(dead_letters.counts)
+        devices = store.read(partial(timeline.targets, found=shown))
+        counts = store.read(dead_letters.counts)
         rest: dict[str, Any] = {"kind": str(kind)} if kind else {}
         here = "admin.messages_given_up"
-        return render(
+        return pages.render(
             "given_up.html",
             letters=[(job, timeline.whom(job, devices)) for job in shown],
             kinds=[(name, *words, counts[name]) for name, words in KINDS.items() if name in counts],
@@ -42,19 +42,19 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
             older=url_for(here, **rest, before=shown[-1].id) if len(found) > ROWS else None,
         )
 
-    @door.post("/messages/given-up")
+    @routes.post("/messages/given-up")
     def messages_retry_kind() -> Response:
         kind = _kind(request.form.get("kind", ""))
         if kind is None:
             abort(404)
-        done, left = operator_actions.retry_all(gateway, kind)
+        done, left = actions.retry_all(kind)
         said = f"{counted(done, *KINDS[kind][1:])} will be tried again now."
         if left:
             said += (
                 f" {counted(left, *KINDS[kind][1:])} may have been sent and were left alone: "
                 "look at each."
             )
-        tell(said)
+        pages.tell(said)
         return onward("admin.messages_given_up")
 
 

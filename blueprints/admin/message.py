@@ -1,4 +1,4 @@
-"""One message: all that became of it, and what can be done about it."""
+"""Page of one message: all that became of it, and what can be done about it."""
 
 from urllib.parse import urlsplit
 
@@ -6,55 +6,64 @@ from flask import Blueprint, Response, abort, request
 
 from blueprints.admin.formats import counted
 from blueprints.admin.numbers import number_in
-from blueprints.admin.page import onward, render
-from blueprints.admin.session import house, tell
+from blueprints.admin.page import Pages, onward
 from services.core.messages import Attachment, Status
-from services.gateway import Gateway
 from services.media.kinds import safe_inline
-from services.operations import operator_actions, timeline
+from services.media.media_store import MediaStore
+from services.message_settings import MessageSettings
+from services.operations import timeline
+from services.operations.operator_actions import OperatorActions
+from services.store.database.store import Store
 from services.store.jobs import JobKind
 
 
-def open_pages(door: Blueprint, gateway: Gateway) -> None:
-    """Open ``/admin/messages/<id>``."""
+def add_routes(
+    routes: Blueprint,
+    pages: Pages,
+    store: Store,
+    settings: MessageSettings,
+    media: MediaStore,
+    actions: OperatorActions,
+) -> None:
+    """Add ``/admin/messages/<id>``."""
 
-    @door.get("/messages/<uuid:message_id>")
+    @routes.get("/messages/<uuid:message_id>")
     def messages_show(message_id: object) -> Response:
-        known = timeline.story(gateway, str(message_id))
+        known = timeline.story(store, str(message_id))
         message = known.message
-        setting = gateway.settings.for_number(message.number)
-        return render(
+        setting = settings.for_number(message.number)
+        return pages.render(
             "message.html",
             message=message,
             names=known.names,
-            steps=timeline.steps(gateway, known),
+            steps=timeline.steps(settings, known),
             carrier=timeline.CARRIERS.get(message.provider, message.provider),
             dead=[job for job in known.dead if not _is_in_doubt(message.status, job.kind)],
             in_doubt=message.status is Status.UNKNOWN,
             extensions=message.extension or ", ".join(setting.extensions if setting else ()),
-            address=_address,
+            address=lambda file: _path(media.link(file)),
             is_picture=_is_picture,
         )
 
-    @door.post("/messages/<uuid:message_id>/retry")
+    @routes.post("/messages/<uuid:message_id>/retry")
     def messages_retry(message_id: object) -> Response:
         job_id = number_in(request.form.get("job"))
-        revived = operator_actions.retry(gateway, str(message_id), job_id=job_id)
+        revived = actions.retry(str(message_id), job_id=job_id)
         if revived:
-            tell(f"{counted(len(revived), 'part')} of it will be tried again now.")
+            pages.tell(f"{counted(len(revived), 'part')} of it will be tried again now.")
         else:
-            tell("There is nothing to try again: it was done meanwhile.")
+            pages.tell("There is nothing to try again: it was done meanwhile.")
         return onward("admin.messages_show", message_id=message_id)
 
-    @door.post("/messages/<uuid:message_id>/settle")
+    @routes.post("/messages/<uuid:message_id>/settle")
     def messages_settle(message_id: object) -> Response:
         way = request.form.get("as")
         if way == "sent":
-            operator_actions.settle_as_sent(gateway, str(message_id))
-            tell("Noted: it was sent.")
+            actions.settle_as_sent(str(message_id))
+            pages.tell("Noted: it was sent.")
         elif way == "again":
-            operator_actions.send_again(gateway, str(message_id))
-            tell("It is sent again.")
+            actions.send_again(str(message_id))
+            pages.tell("It is sent again.")
         else:
             abort(404)
         return onward("admin.messages_show", message_id=message_id)
@@ -65,9 +74,9 @@ def _is_in_doubt(status: Status, kind: JobKind) -> bool:
     return status is Status.UNKNOWN and kind is JobKind.SEND
 
 
-def _address(file: Attachment) -> str:
-    """The signed link to a file on this server, by whatever name it was opened."""
-    link = urlsplit(house().media.link(file))
+def _path(address: str) -> str:
+    """A signed link without its host: this server may be open by another name."""
+    link = urlsplit(address)
     return f"{link.path}?{link.query}"
 
 

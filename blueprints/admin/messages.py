@@ -1,6 +1,6 @@
-"""The messages: every one either way, found by whatever is known of it, and as a file."""
+"""Message pages: the table of all messages, filtered, and its export."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import partial
 from time import strftime
@@ -10,48 +10,69 @@ from flask import Blueprint, Response, request, stream_with_context, url_for
 
 from blueprints.admin import states
 from blueprints.admin.numbers import number_in
-from blueprints.admin.page import render
-from blueprints.admin.session import house
+from blueprints.admin.page import Pages
 from services.core.errors import RequestRefused
 from services.core.messages import Message
-from services.gateway import Gateway
+from services.media.media_store import MediaStore
+from services.message_settings import MessageSettings
 from services.operations.export import as_csv, as_json
-from services.operations.message_query import FIELDS, UNROUTED, Field, asked, everything
+from services.operations.message_query import FIELDS, UNROUTED, Field, MessageQuery
 from services.providers import PROVIDERS
+from services.providers.base import Provider
 from services.store import contacts
-from services.store.search import message_filter
+from services.store.database.store import Store
 from services.store.search.message_filter import Found, MessageFilter
 
 ROWS = 50
 WORDS = 140  # characters of a text that a row shows at most
 
 
-def open_pages(door: Blueprint, gateway: Gateway) -> None:
-    """Open ``/admin/messages`` and what can be downloaded there."""
-    states.teach(door)
-    door.app_template_filter("beginning")(beginning)
+class MessagePages:
+    """Lists and exports messages."""
 
-    @door.get("/messages")
-    def messages() -> Response:
+    def __init__(
+        self,
+        pages: Pages,
+        store: Store,
+        settings: MessageSettings,
+        providers: Mapping[str, Provider],
+        media: MediaStore,
+        query: MessageQuery,
+    ) -> None:
+        self._pages = pages
+        self._store = store
+        self._settings = settings
+        self._providers = providers
+        self._media = media
+        self._query = query
+
+    def add_to(self, routes: Blueprint) -> None:
+        """Add ``/admin/messages`` and its exports."""
+        states.add_filters(routes)
+        routes.app_template_filter("beginning")(beginning)
+        routes.get("/messages")(self.messages)
+        routes.get("/messages/export.<any(csv, json):form>")(self.messages_export)
+
+    def messages(self) -> Response:
+        """The table of messages that the form asks for, page by page."""
         words = _words()
         before = number_in(request.args.get("before"))
         found, problem = Found([]), None
         try:
-            wanted = asked(gateway, words)
-            look = partial(message_filter.page, wanted=wanted, limit=ROWS, before=before)
-            found = gateway.store.read(look)
+            wanted = self._query.parse(words)
+            found = self._query.page(wanted, ROWS, before)
         except RequestRefused as error:
             problem = error
         rest: dict[str, Any] = {name: word for name, word in words.items() if word}
-        return render(
+        return self._pages.render(
             "messages.html",
             422 if problem else 200,
             found=found,
             problem=problem,
             words=words,
-            names=_names(found.messages),
-            extensions=_extensions,
-            choices=_choices(),
+            names=self._names(found.messages),
+            extensions=self._extensions,
+            choices=self._choices(),
             zone=strftime("%Z"),
             is_newest=before is None,
             is_filtered=bool(rest),
@@ -63,16 +84,46 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
             ],
         )
 
-    @door.get("/messages/export.<any(csv, json):form>")
-    def messages_export(form: str) -> Response:
-        wanted = asked(gateway, _words())
+    def messages_export(self, form: str) -> Response:
+        """All messages that the form asks for, as a file."""
+        wanted = self._query.parse(_words())
         kind = "text/csv" if form == "csv" else "application/json"
         answer = Response(
-            stream_with_context(_pieces(wanted, form)), content_type=f"{kind}; charset=utf-8"
+            stream_with_context(self._pieces(wanted, form)), content_type=f"{kind}; charset=utf-8"
         )
         name = f"messages-{date.today().isoformat()}.{form}"
         answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
         return answer
+
+    def _pieces(self, wanted: MessageFilter, form: str) -> Iterator[str]:
+        found = self._query.everything(wanted)
+        return as_csv(found) if form == "csv" else as_json(found, self._media.link)
+
+    def _names(self, found: list[Message]) -> dict[str, str]:
+        peers = {peer for message in found for peer in message.recipients}
+        return self._store.read(partial(contacts.names, numbers=peers))
+
+    def _extensions(self, message: Message) -> str:
+        """The extension that has sent a message, or those that get it by now."""
+        if message.direction == "out":
+            return message.extension or ""
+        setting = self._settings.for_number(message.number)
+        return ", ".join(setting.extensions) if setting is not None and setting.enabled else ""
+
+    def _choices(self) -> dict[str, list[tuple[str, str]]]:
+        """What each choice of the form offers."""
+        known = [(one.name, one.title) for one in PROVIDERS if one.name in self._providers]
+        chosen = request.args.get("carrier", "")
+        gone = [(one.name, one.title) for one in PROVIDERS if one.name == chosen]
+        return {
+            "state": [
+                ("", "Any"),
+                *((str(status), words) for status, (words, _) in states.STATES.items()),
+                (UNROUTED, states.NOBODY[0]),
+            ],
+            "direction": [("", "Both ways"), ("in", "Came in"), ("out", "Went out")],
+            "carrier": [("", "Any"), *dict.fromkeys([*known, *gone])],
+        }
 
 
 def beginning(text: str) -> str:
@@ -80,40 +131,6 @@ def beginning(text: str) -> str:
     return text if len(text) <= WORDS else f"{text[:WORDS]}…"
 
 
-def _pieces(wanted: MessageFilter, form: str) -> Iterator[str]:
-    found = everything(house(), wanted)
-    return as_csv(found) if form == "csv" else as_json(house(), found)
-
-
 def _words() -> dict[Field, str]:
     """What was typed into the form, or stands in the address."""
     return {name: request.args.get(name, "")[:200] for name in FIELDS}
-
-
-def _names(found: list[Message]) -> dict[str, str]:
-    peers = {peer for message in found for peer in message.recipients}
-    return house().store.read(partial(contacts.names, numbers=peers))
-
-
-def _extensions(message: Message) -> str:
-    """The extension that has sent a message, or those that get it by now."""
-    if message.direction == "out":
-        return message.extension or ""
-    setting = house().settings.for_number(message.number)
-    return ", ".join(setting.extensions) if setting is not None and setting.enabled else ""
-
-
-def _choices() -> dict[str, list[tuple[str, str]]]:
-    """What each choice of the form offers."""
-    known = [(one.name, one.title) for one in PROVIDERS if one.name in house().providers]
-    chosen = request.args.get("carrier", "")
-    gone = [(one.name, one.title) for one in PROVIDERS if one.name == chosen]
-    return {
-        "state": [
-            ("", "Any"),
-            *((str(status), words) for status, (words, _) in states.STATES.items()),
-            (UNROUTED, states.NOBODY[0]),
-        ],
-        "direction": [("", "Both ways"), ("in", "Came in"), ("out", "Went out")],
-        "carrier": [("", "Any"), *dict.fromkeys([*known, *gone])],
-    }

@@ -1,4 +1,4 @@
-"""The frame that all of the operator's pages share, and its menu."""
+"""Rendering of the operator's pages: the frame around each of them, and its menu."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -6,11 +6,11 @@ from typing import Any
 
 from flask import Response, make_response, redirect, render_template, request, url_for
 
-from blueprints.admin.session import current, form_key, house, told
+from blueprints.admin.session import SignIns, current
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class MenuEntry:
     """One entry of the menu: its words, its icon, the endpoint that it leads to.
 
     What is below it in the tree of pages has endpoints that begin with the same word.
@@ -22,30 +22,41 @@ class Room:
 
     @property
     def is_here(self) -> bool:
-        """Whether this page is in this room."""
+        """Whether this page is below the entry."""
         return (request.endpoint or "").startswith(self.endpoint)
 
 
 MENU = (
-    Room("Start", "home", "admin.start"),
-    Room("Messages", "messages", "admin.messages"),
-    Room("Message Settings", "settings", "admin.settings"),
-    Room("Carriers", "carriers", "admin.carriers"),
-    Room("Devices", "devices", "admin.devices"),
-    Room("Activity", "activity", "admin.activity"),
+    MenuEntry("Start", "home", "admin.start"),
+    MenuEntry("Messages", "messages", "admin.messages"),
+    MenuEntry("Message Settings", "settings", "admin.settings"),
+    MenuEntry("Carriers", "carriers", "admin.carriers"),
+    MenuEntry("Devices", "devices", "admin.devices"),
+    MenuEntry("Activity", "activity", "admin.activity"),
 )
 
 
-def render(template: str, status: int = HTTPStatus.OK, **known: Any) -> Response:
-    """A page in its frame: a template of ``templates/admin`` and what it is to show."""
-    signed_in = current() is not None
-    frame = {
-        "app_name": house().environment.service.app_name,
-        "menu": MENU,
-        "csrf": form_key() if signed_in else "",
-        "notice": told() if signed_in else None,
-    }
-    return make_response(render_template(f"admin/{template}", **frame, **known), status)
+class Pages:
+    """Renders pages in their frame, with the notice that the request before has left."""
+
+    def __init__(self, sign_ins: SignIns, app_name: str) -> None:
+        self._sign_ins = sign_ins
+        self._app_name = app_name
+
+    def render(self, template: str, status: int = HTTPStatus.OK, **known: Any) -> Response:
+        """A page in its frame: a template of ``templates/admin`` and what it is to show."""
+        signed_in = current() is not None
+        frame = {
+            "app_name": self._app_name,
+            "menu": MENU,
+            "csrf": self._sign_ins.form_key() if signed_in else "",
+            "notice": self._sign_ins.told() if signed_in else None,
+        }
+        return make_response(render_template(f"admin/{template}", **frame, **known), status)
+
+    def tell(self, notice: str, *, bad: bool = False) -> None:
+        """Make the next page of this browser say a sentence."""
+        self._sign_ins.tell(notice, bad=bad)
 
 
 def onward(endpoint: str, **values: Any) -> Response:

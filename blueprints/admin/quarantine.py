@@ -1,31 +1,34 @@
-"""Quarantine: authentic webhooks that could not be read, to look at, read again or drop."""
+"""Quarantine page: authentic webhooks that could not be read, to look at, read again or drop."""
 
 from functools import partial
 
 from flask import Blueprint, Response, abort, request, url_for
 
 from blueprints.admin.numbers import number_in
-from blueprints.admin.page import onward, render
-from blueprints.admin.session import tell
+from blueprints.admin.page import Pages, onward
 from services.core.errors import RequestRefused
-from services.gateway import Gateway
-from services.operations import operator_actions, timeline
+from services.messaging.process import Processor
+from services.operations import timeline
+from services.operations.operator_actions import OperatorActions
 from services.store import quarantine
+from services.store.database.store import Store
 
 ROWS = 50
 MOST_SHOWN = 100_000  # characters of a body
 HERE = "admin.messages_quarantine"
 
 
-def open_pages(door: Blueprint, gateway: Gateway) -> None:
-    """Open ``/admin/messages/quarantine``."""
+def add_routes(
+    routes: Blueprint, pages: Pages, store: Store, processor: Processor, actions: OperatorActions
+) -> None:
+    """Add ``/admin/messages/quarantine``."""
 
-    @door.get("/messages/quarantine")
+    @routes.get("/messages/quarantine")
     def messages_quarantine() -> Response:
         before = number_in(request.args.get("before"))
-        found = gateway.store.read(partial(quarantine.page, limit=ROWS + 1, before=before))
+        found = store.read(partial(quarantine.page, limit=ROWS + 1, before=before))
         shown = found[:ROWS]
-        return render(
+        return pages.render(
             "quarantine.html",
             calls=shown,
             titles=timeline.CARRIERS,
@@ -33,13 +36,13 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
             older=url_for(HERE, before=shown[-1].id) if len(found) > ROWS else None,
         )
 
-    @door.get("/messages/quarantine/<int:call_id>")
+    @routes.get("/messages/quarantine/<int:call_id>")
     def messages_quarantined(call_id: int) -> Response:
-        row = gateway.store.read(partial(quarantine.by_id, row_id=_stored(call_id)))
+        row = store.read(partial(quarantine.by_id, row_id=_stored(call_id)))
         if row is None:
             abort(404)
         body = row.body.decode("utf-8", "replace")
-        return render(
+        return pages.render(
             "quarantined.html",
             call=row,
             title=timeline.CARRIERS.get(row.provider, row.provider),
@@ -47,22 +50,22 @@ def open_pages(door: Blueprint, gateway: Gateway) -> None:
             cut=len(body) > MOST_SHOWN,
         )
 
-    @door.post("/messages/quarantine/<int:call_id>/replay")
+    @routes.post("/messages/quarantine/<int:call_id>/replay")
     def messages_replay(call_id: int) -> Response:
         try:
-            outcomes = [outcome for outcome, _ in gateway.processor.replay(_stored(call_id))]
+            outcomes = [outcome for outcome, _ in processor.replay(_stored(call_id))]
         except RequestRefused as error:
             if error.code != "unreadable":
                 raise
-            tell(f"It still cannot be read: {error.reason}", bad=True)
+            pages.tell(f"It still cannot be read: {error.reason}", bad=True)
             return onward("admin.messages_quarantined", call_id=call_id)
-        tell(f"Read: {', '.join(outcomes) or 'nothing in it concerns a message'}.")
+        pages.tell(f"Read: {', '.join(outcomes) or 'nothing in it concerns a message'}.")
         return onward(HERE)
 
-    @door.post("/messages/quarantine/<int:call_id>/drop")
+    @routes.post("/messages/quarantine/<int:call_id>/drop")
     def messages_drop(call_id: int) -> Response:
-        operator_actions.drop(gateway, _stored(call_id))
-        tell("Dropped.")
+        actions.drop(_stored(call_id))
+        pages.tell("Dropped.")
         return onward(HERE)
 
 

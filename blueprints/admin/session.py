@@ -1,4 +1,7 @@
-"""The sign-in of this request: its token, its forms' key, and what its next page is to say."""
+"""Sign-ins of the operator's pages: a row of the database and a cookie with its token.
+
+The sign-in of the current request also has the key of its forms, and what its next page says.
+"""
 
 from base64 import urlsafe_b64encode
 from typing import Any, cast
@@ -6,16 +9,11 @@ from typing import Any, cast
 from flask import g, request
 
 from services.config.keys import derive
-from services.gateway import Gateway
 from services.store import sign_ins
-from services.store.sign_ins import SignIn
+from services.store.database.store import Store
+from services.store.sign_ins import SEEN_SECONDS, SignIn
 
 COOKIE = "textbridge_admin"
-
-
-def house() -> Gateway:
-    """The gateway behind this page."""
-    return cast(Gateway, g.gateway)
 
 
 def token() -> str:
@@ -28,35 +26,49 @@ def current() -> SignIn | None:
     return cast(SignIn | None, g.get("sign_in"))
 
 
-def look_up() -> SignIn | None:
-    """The sign-in that belongs to the browser's token, unless it is over."""
-    if not token():
-        return None
-    return house().store.read(lambda tx: sign_ins.by_token(tx, token(), password_hash()))
+class SignIns:
+    """Begins, finds and ends sign-ins; what it says of one concerns that of this request."""
 
+    def __init__(self, store: Store, app_key: bytes, password: str | None) -> None:
+        """``password`` is the operator's: a sign-in with an older one is over."""
+        self._store = store
+        self._app_key = app_key
+        self._password_hash = derive(app_key, f"admin-password:{password or ''}").hex()
 
-def password_hash() -> str:
-    """What tells whether the password is still the one that somebody signed in with."""
-    password = house().environment.service.admin_password or ""
-    return derive(house().environment.app_key, "admin-password:" + password).hex()
+    def look_up(self) -> SignIn | None:
+        """The sign-in that belongs to the browser's token, unless it is over."""
+        if not token():
+            return None
+        return self._store.read(lambda tx: sign_ins.by_token(tx, token(), self._password_hash))
 
+    def begin(self) -> str:
+        """Begin a sign-in; returns its token."""
+        return self._store.write(lambda tx: sign_ins.add(tx, self._password_hash))
 
-def form_key() -> str:
-    """What the forms of this sign-in carry in their field ``csrf``."""
-    key = derive(house().environment.app_key, "admin-form:" + token())
-    return urlsafe_b64encode(key[:24]).decode()
+    def end(self) -> None:
+        """End the sign-in."""
+        self._store.write(lambda tx: sign_ins.end(tx, token()))
 
+    def note_call(self) -> None:
+        """Keep the sign-in alive; a page that renews itself does not."""
+        known = current()
+        if known and known.idle_seconds > SEEN_SECONDS and "X-Live" not in request.headers:
+            self._store.write(lambda tx: sign_ins.seen(tx, token()))
 
-def tell(notice: str, *, bad: bool = False) -> None:
-    """Let the next page of this browser say a sentence."""
-    said = {"words": notice, "bad": bad}
-    house().store.write(lambda tx: sign_ins.set_notice(tx, token(), said))
+    def form_key(self) -> str:
+        """What the forms of the sign-in carry in their field ``csrf``."""
+        key = derive(self._app_key, "admin-form:" + token())
+        return urlsafe_b64encode(key[:24]).decode()
 
+    def tell(self, notice: str, *, bad: bool = False) -> None:
+        """Make the next page of this browser say a sentence."""
+        said = {"words": notice, "bad": bad}
+        self._store.write(lambda tx: sign_ins.set_notice(tx, token(), said))
 
-def told() -> dict[str, Any] | None:
-    """What this page is to say; it is said once."""
-    known = current()
-    if known is None or known.notice is None or "X-Live" in request.headers:
-        return None
-    house().store.write(lambda tx: sign_ins.set_notice(tx, token(), None))
-    return known.notice
+    def told(self) -> dict[str, Any] | None:
+        """What this page is to say; it is said once."""
+        known = current()
+        if known is None or known.notice is None or "X-Live" in request.headers:
+            return None
+        self._store.write(lambda tx: sign_ins.set_notice(tx, token(), None))
+        return known.notice

@@ -1,129 +1,153 @@
 """Pages of Message Settings: the form of one number, and changes of several numbers."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, Response, abort, request
 
-from blueprints.admin import settings_csv, settings_list
-from blueprints.admin.page import onward
-from blueprints.admin.session import house, tell
-from blueprints.admin.settings_form import blank, carriers, read, show
+from blueprints.admin import settings_list
+from blueprints.admin.page import Pages, onward
+from blueprints.admin.settings_csv import SettingsFiles
+from blueprints.admin.settings_form import SettingsForm, read
+from blueprints.admin.settings_list import SettingsTable
 from services.core.errors import EntryRefused, SettingsConflict, SettingsError
 from services.core.messages import clean
 from services.core.phone_numbers import international
-from services.gateway import Gateway
+from services.message_settings import MessageSettings
 from services.message_settings.edits import Edit, add, edit_all, remove_all
 from services.message_settings.form_values import as_texts, problems_by_field, split_list
+from services.providers.base import Provider
 
 PATH = "/message-settings"
 
 
-def open_pages(door: Blueprint, gateway: Gateway) -> None:
-    """Open ``/admin/message-settings`` and what is below it."""
-    settings_list.open_pages(door)
-    settings_csv.open_pages(door)
+class SettingsPages:
+    """Shows and changes Message Settings."""
 
-    @door.get(f"{PATH}/new")
-    def settings_new() -> Response:
-        return show(blank() | {"number": request.args.get("number", "")})
+    def __init__(
+        self, pages: Pages, settings: MessageSettings, providers: Mapping[str, Provider]
+    ) -> None:
+        self._pages = pages
+        self._settings = settings
+        self._form = SettingsForm(pages, settings, providers)
+        self._table = SettingsTable(pages, settings, self._form)
 
-    @door.post(f"{PATH}/new")
-    def settings_add() -> Response:
+    def add_to(self, routes: Blueprint) -> None:
+        """Add ``/admin/message-settings`` and what is below it."""
+        routes.get(PATH)(self.settings)
+        SettingsFiles(self._pages, self._settings).add_to(routes)
+        routes.get(f"{PATH}/new")(self.settings_new)
+        routes.post(f"{PATH}/new")(self.settings_add)
+        routes.get(f"{PATH}/<number>")(self.settings_edit)
+        routes.post(f"{PATH}/<number>")(self.settings_save)
+        routes.post(f"{PATH}/<number>/remove")(self.settings_remove)
+        routes.post(f"{PATH}/<number>/enabled")(self.settings_enable)
+        routes.post(f"{PATH}/bulk")(self.settings_bulk)
+
+    def settings(self) -> Response:
+        """The table of numbers."""
+        return self._table.show(request.args)
+
+    def settings_new(self) -> Response:
+        """The form of a new number."""
+        return self._form.show(self._form.blank() | {"number": request.args.get("number", "")})
+
+    def settings_add(self) -> Response:
+        """Add a number."""
         values = read(request.form)
         try:
-            entry = add(gateway.settings, values)
+            entry = add(self._settings, values)
         except EntryRefused as error:
-            return show(request.form, wrong=problems_by_field(error, values))
+            return self._form.show(request.form, wrong=problems_by_field(error, values))
         except SettingsError as error:
-            return show(request.form, told=error.reason)
-        tell(f"{international(entry.number)} was added.")
+            return self._form.show(request.form, told=error.reason)
+        self._pages.tell(f"{international(entry.number)} was added.")
         return onward("admin.settings")
 
-    @door.get(f"{PATH}/<number>")
-    def settings_edit(number: str) -> Response:
-        gateway.settings.look()
-        generation = gateway.settings.generation
-        entry = gateway.settings.for_number(number)
+    def settings_edit(self, number: str) -> Response:
+        """The form of a number."""
+        self._settings.look()
+        generation = self._settings.generation
+        entry = self._settings.for_number(number)
         if entry is None:
             abort(HTTPStatus.NOT_FOUND)
-        return show(as_texts(entry), number, generation=generation)
+        return self._form.show(as_texts(entry), number, generation=generation)
 
-    @door.post(f"{PATH}/<number>")
-    def settings_save(number: str) -> Response:
+    def settings_save(self, number: str) -> Response:
+        """Save a number."""
         values = read(request.form) | {"number": number}
         seen = request.form.get("generation", "")
         try:
-            gateway.settings.put(values, seen)
+            self._settings.put(values, seen)
         except EntryRefused as error:
-            return show(
+            return self._form.show(
                 request.form, number, wrong=problems_by_field(error, values), generation=seen
             )
         except SettingsConflict:
-            return show(request.form, number, conflict=True)
+            return self._form.show(request.form, number, conflict=True)
         except SettingsError as error:
-            return show(request.form, number, told=error.reason, generation=seen)
-        tell(f"{international(number)} was saved.")
+            return self._form.show(request.form, number, told=error.reason, generation=seen)
+        self._pages.tell(f"{international(number)} was saved.")
         return onward("admin.settings")
 
-    @door.post(f"{PATH}/<number>/remove")
-    def settings_remove(number: str) -> Response:
+    def settings_remove(self, number: str) -> Response:
+        """Remove a number; its messages stay."""
         try:
-            gateway.settings.remove(number, request.form.get("generation", ""))
+            self._settings.remove(number, request.form.get("generation", ""))
         except SettingsError as error:
-            return settings_list.show(request.args, told=error)
-        tell(f"{international(number)} was removed. Its messages stay.")
+            return self._table.show(request.args, told=error)
+        self._pages.tell(f"{international(number)} was removed. Its messages stay.")
         return onward("admin.settings")
 
-    @door.post(f"{PATH}/<number>/enabled")
-    def settings_enable(number: str) -> Response:
+    def settings_enable(self, number: str) -> Response:
+        """Enable or disable a number."""
         enabled = request.form.get("enabled") == "yes"
         try:
             edit_all(
-                gateway.settings,
+                self._settings,
                 [number],
                 Edit(enabled=enabled),
                 request.form.get("generation", ""),
             )
         except SettingsError as error:
-            return settings_list.show(request.args, told=error)
-        tell(f"{international(number)} is {'enabled' if enabled else 'disabled'} now.")
+            return self._table.show(request.args, told=error)
+        self._pages.tell(f"{international(number)} is {'enabled' if enabled else 'disabled'} now.")
         return onward("admin.settings", **_view())
 
-    @door.post(f"{PATH}/bulk")
-    def settings_bulk() -> Response:
+    def settings_bulk(self) -> Response:
+        """Change or remove the chosen numbers."""
         try:
-            done = _bulk()
+            done = self._bulk()
         except SettingsError as error:
-            return settings_list.show(request.args, told=error)
-        tell(done)
+            return self._table.show(request.args, told=error)
+        self._pages.tell(done)
         return onward("admin.settings", **_view())
+
+    def _bulk(self) -> str:
+        """Change or remove the chosen numbers; return what was done. Raises ``SettingsError``."""
+        numbers = request.form.getlist("number")
+        seen = request.form.get("generation", "")
+        many = f"{len(numbers)} numbers were" if len(numbers) > 1 else "1 number was"
+        if request.form.get("do") == "remove":
+            remove_all(self._settings, numbers, seen)
+            return f"{many} removed. Their messages stay."
+        values = read(request.form)
+        edit = Edit(
+            carrier=values["carrier"] or None,
+            add_extensions=tuple(values["extensions"]),
+            remove_extensions=tuple(split_list(clean(request.form.get("without", "")))),
+            enabled={"yes": True, "no": False}.get(request.form.get("enabled", "")),
+        )
+        if numbers and edit == Edit():
+            raise SettingsError(
+                "Say what is to change: the carrier, an extension, or whether they are enabled."
+            )
+        if edit.carrier is not None and edit.carrier not in dict(self._form.carriers()):
+            raise SettingsError("This carrier is not configured.", "carrier")
+        edit_all(self._settings, numbers, edit, seen)
+        return f"{many} changed."
 
 
 def _view() -> dict[str, Any]:
     return dict(settings_list.view(request.args))
-
-
-def _bulk() -> str:
-    """Change or remove the chosen numbers; return what was done. Raises ``SettingsError``."""
-    numbers = request.form.getlist("number")
-    seen = request.form.get("generation", "")
-    many = f"{len(numbers)} numbers were" if len(numbers) > 1 else "1 number was"
-    if request.form.get("do") == "remove":
-        remove_all(house().settings, numbers, seen)
-        return f"{many} removed. Their messages stay."
-    values = read(request.form)
-    edit = Edit(
-        carrier=values["carrier"] or None,
-        add_extensions=tuple(values["extensions"]),
-        remove_extensions=tuple(split_list(clean(request.form.get("without", "")))),
-        enabled={"yes": True, "no": False}.get(request.form.get("enabled", "")),
-    )
-    if numbers and edit == Edit():
-        raise SettingsError(
-            "Say what is to change: the carrier, an extension, or whether they are enabled."
-        )
-    if edit.carrier is not None and edit.carrier not in dict(carriers()):
-        raise SettingsError("This carrier is not configured.", "carrier")
-    edit_all(house().settings, numbers, edit, seen)
-    return f"{many} changed."

@@ -6,28 +6,77 @@ from typing import Any
 
 from flask import Response
 
-from blueprints.admin.page import render
-from blueprints.admin.session import house
+from blueprints.admin.page import Pages
 from services.core.messages import clean
+from services.message_settings import MessageSettings
 from services.message_settings.fields import FIELDS, Kind
 from services.message_settings.form_values import as_texts, from_text
+from services.providers.base import Provider
 
 FORM_FIELDS = sorted(FIELDS, key=lambda field: list(Kind).index(field.kind))
 
 
-def carriers(beside: str = "") -> list[tuple[str, str]]:
-    """The configured carriers, as (name, title); ``beside`` is added if it is another one."""
-    known = {name: provider.title for name, provider in house().providers.items()}
-    if beside and beside not in known:
-        known[beside] = f"{beside} (not configured)"
-    return list(known.items())
+class SettingsForm:
+    """Shows the form of one number."""
 
+    def __init__(
+        self, pages: Pages, settings: MessageSettings, providers: Mapping[str, Provider]
+    ) -> None:
+        self._pages = pages
+        self._settings = settings
+        self._providers = providers
 
-def blank() -> dict[str, str]:
-    """The form of a new number."""
-    known = carriers()
-    flags = {field.name: "yes" for field in FIELDS if field.kind is Kind.FLAG}
-    return {"carrier": known[0][0] if len(known) == 1 else "", **flags}
+    def carriers(self, beside: str = "") -> list[tuple[str, str]]:
+        """The configured carriers, as (name, title); ``beside`` is added if it is another one."""
+        known = {name: provider.title for name, provider in self._providers.items()}
+        if beside and beside not in known:
+            known[beside] = f"{beside} (not configured)"
+        return list(known.items())
+
+    def blank(self) -> dict[str, str]:
+        """The form of a new number."""
+        known = self.carriers()
+        flags = {field.name: "yes" for field in FIELDS if field.kind is Kind.FLAG}
+        return {"carrier": known[0][0] if len(known) == 1 else "", **flags}
+
+    def show(
+        self,
+        values: Mapping[str, str],
+        number: str = "",
+        *,
+        wrong: Mapping[str, str] | None = None,
+        told: str = "",
+        conflict: bool = False,
+        generation: str = "",
+    ) -> Response:
+        """The form with its texts, and ``wrong``, the problem of each field.
+
+        With ``conflict`` the entry as it is now is shown beside the texts, and saving the form
+        again replaces it.
+        """
+        settings = self._settings
+        settings.look()
+        if conflict:
+            generation = settings.generation
+        now = settings.for_number(number) if conflict else None
+        options = self.carriers(values.get("carrier", ""))
+        page = {
+            "fields": FORM_FIELDS,
+            "values": {name: clean(text) for name, text in values.items()},
+            "number": number,
+            "wrong": wrong or {},
+            "told": told,
+            "conflict": conflict,
+            "generation": generation,
+            "now": as_texts(now) if now else None,
+            "carriers": options if values.get("carrier") else [("", "Choose one"), *options],
+            "problem": settings.problem,
+            "remedy": settings.remedy,
+        }
+        status = HTTPStatus.CONFLICT if conflict else HTTPStatus.UNPROCESSABLE_ENTITY
+        return self._pages.render(
+            "settings_form.html", status if wrong or told or conflict else 200, **page
+        )
 
 
 def read(form: Mapping[str, str]) -> dict[str, Any]:
@@ -39,40 +88,3 @@ def read(form: Mapping[str, str]) -> dict[str, Any]:
         else from_text(field, texts[field.name])
         for field in FIELDS
     }
-
-
-def show(
-    values: Mapping[str, str],
-    number: str = "",
-    *,
-    wrong: Mapping[str, str] | None = None,
-    told: str = "",
-    conflict: bool = False,
-    generation: str = "",
-) -> Response:
-    """The form with its texts, and ``wrong``, the problem of each field.
-
-    With ``conflict`` the entry as it is now is shown beside the texts, and saving the form again
-    replaces it.
-    """
-    settings = house().settings
-    settings.look()
-    if conflict:
-        generation = settings.generation
-    now = settings.for_number(number) if conflict else None
-    options = carriers(values.get("carrier", ""))
-    page = {
-        "fields": FORM_FIELDS,
-        "values": {name: clean(text) for name, text in values.items()},
-        "number": number,
-        "wrong": wrong or {},
-        "told": told,
-        "conflict": conflict,
-        "generation": generation,
-        "now": as_texts(now) if now else None,
-        "carriers": options if values.get("carrier") else [("", "Choose one"), *options],
-        "problem": settings.problem,
-        "remedy": settings.remedy,
-    }
-    status = HTTPStatus.CONFLICT if conflict else HTTPStatus.UNPROCESSABLE_ENTITY
-    return render("settings_form.html", status if wrong or told or conflict else 200, **page)

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Response, request, url_for
+from flask import Response, request, url_for
 
-from blueprints.admin.page import render
-from blueprints.admin.session import house
-from blueprints.admin.settings_form import carriers
+from blueprints.admin.page import Pages
+from blueprints.admin.settings_form import SettingsForm
 from services.core.errors import SettingsConflict, SettingsError
 from services.core.messages import clean
-from services.message_settings import NumberSetting
+from services.message_settings import MessageSettings, NumberSetting
 from services.message_settings.form_values import as_texts
 from services.message_settings.search import find_entries
 
@@ -23,50 +22,50 @@ VIEW = ("q", "carrier", "sort", "down", "after", "before")
 Key = tuple[str, str]
 
 
-def open_pages(door: Blueprint) -> None:
-    """Open ``/admin/message-settings``."""
+class SettingsTable:
+    """Shows the table of numbers."""
 
-    @door.get("/message-settings")
-    def settings() -> Response:
-        return show(request.args)
+    def __init__(self, pages: Pages, settings: MessageSettings, form: SettingsForm) -> None:
+        self._pages = pages
+        self._settings = settings
+        self._form = form
 
+    def show(self, asked: Mapping[str, str], told: SettingsError | None = None) -> Response:
+        """The page with the table.
 
-def show(asked: Mapping[str, str], told: SettingsError | None = None) -> Response:
-    """The page with the table.
-
-    ``told`` is the reason why a change was not made; then the chosen numbers stay chosen.
-    """
-    asked = view(asked)
-    settings = house().settings
-    settings.look()
-    generation = settings.generation  # read first: a change after it is found as a conflict
-    entries = settings.all()
-    listed = _listed(entries, asked)
-    kept = {name: asked[name] for name in VIEW[:4] if name in asked}
-    configured = dict(carriers())
-    page = {
-        **listed,
-        "kept": kept,
-        "asked": asked,
-        "sorts": {name: _sort_link(kept, name) for name in SORTS},
-        "sorted_by": _sort(asked),
-        "total": len(entries),
-        "generation": generation,
-        "configured": configured,
-        "carriers": carriers(),
-        "used_carriers": sorted({entry.carrier for entry in entries}),
-        "strays": Counter(e.carrier for e in entries if e.carrier not in configured),
-        "problem": settings.problem,
-        "remedy": settings.remedy,
-        "told": told,
-        "chosen": set(request.form.getlist("number")),
-        "form": {name: clean(value) for name, value in request.form.items()},
-    }
-    status = HTTPStatus.OK
-    if told is not None:
-        clash = isinstance(told, SettingsConflict)
-        status = HTTPStatus.CONFLICT if clash else HTTPStatus.UNPROCESSABLE_ENTITY
-    return render("settings.html", status, **page)
+        ``told`` is the reason why a change was not made; then the chosen numbers stay chosen.
+        """
+        asked = view(asked)
+        settings = self._settings
+        settings.look()
+        generation = settings.generation  # read first: a change after it is found as a conflict
+        entries = settings.all()
+        listed = _listed(entries, asked)
+        kept = {name: asked[name] for name in VIEW[:4] if name in asked}
+        configured = dict(self._form.carriers())
+        page = {
+            **listed,
+            "kept": kept,
+            "asked": asked,
+            "sorts": {name: _sort_link(kept, name) for name in SORTS},
+            "sorted_by": _sort(asked),
+            "total": len(entries),
+            "generation": generation,
+            "configured": configured,
+            "carriers": self._form.carriers(),
+            "used_carriers": sorted({entry.carrier for entry in entries}),
+            "strays": Counter(e.carrier for e in entries if e.carrier not in configured),
+            "problem": settings.problem,
+            "remedy": settings.remedy,
+            "told": told,
+            "chosen": set(request.form.getlist("number")),
+            "form": {name: clean(value) for name, value in request.form.items()},
+        }
+        status = HTTPStatus.OK
+        if told is not None:
+            clash = isinstance(told, SettingsConflict)
+            status = HTTPStatus.CONFLICT if clash else HTTPStatus.UNPROCESSABLE_ENTITY
+        return self._pages.render("settings.html", status, **page)
 
 
 def view(asked: Mapping[str, str]) -> dict[str, str]:

@@ -1,21 +1,23 @@
-"""The start page: what is wrong, what is set up, and the next thing to do."""
+"""Start page: what is wrong, what is set up, and the next thing to do."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from flask import Blueprint, Response, url_for
 
-from blueprints.admin.page import onward, render
-from blueprints.admin.session import tell
+from blueprints.admin.page import Pages, onward
 from blueprints.cli.server import reread
 from services.core.errors import StorageUnwell
-from services.gateway import Gateway
-from services.operations import health
-from services.operations.carrier_status import carriers
-from services.operations.setup_checklist import Stage, Step, journey
+from services.operations.carrier_status import CarrierStatus
+from services.operations.health import Health
+from services.operations.setup_checklist import SetupChecklist, Stage, Step
 from services.operations.statistics import activity_of
+from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
+from services.store.database.store import Store
 
-# Where a trouble is looked into, by its name in services/operations/health.py.
+# The page about each trouble, by its name in services/operations/health.py.
 PLACES = {
     "settings": "admin.settings",
     "unrouted": "admin.messages_unrouted",
@@ -42,42 +44,51 @@ class Trouble:
     button: Button | None
 
 
-def open_pages(door: Blueprint, gateway: Gateway) -> None:
-    """Open ``/admin/``."""
+def add_routes(
+    routes: Blueprint,
+    pages: Pages,
+    store: Store,
+    providers: Mapping[str, Provider],
+    health: Health,
+    checklist: SetupChecklist,
+    carrier_status: CarrierStatus,
+    storage: Path,
+) -> None:
+    """Add ``/admin/``; ``storage`` is the storage folder, absolute."""
 
-    @door.get("/")
+    @routes.get("/")
     def start() -> Response:
         try:
-            steps = journey(gateway)
-            known = [one for one in carriers(gateway) if one.is_on]
-            today = activity_of(gateway, steps=24).total
+            steps = checklist.steps()
+            known = [one for one in carrier_status.all() if one.is_on]
+            today = activity_of(store, steps=24).total
         except StorageUnwell:  # the first of the troubles says so
             steps, known, today = [], [], None
         coming = next((step for step in steps if not step.done), None)
-        return render(
+        return pages.render(
             "start.html",
-            troubles=_troubles(gateway),
+            troubles=_troubles(health),
             steps=steps,
             coming=coming,
-            button=_onward(gateway, coming) if coming else None,
+            button=_onward(providers, coming) if coming else None,
             carriers=known,
             today=today,
         )
 
-    @door.post("/reload")
+    @routes.post("/reload")
     def reload() -> Response:
-        reread(gateway.environment.service.storage_path.resolve())
-        tell("The file .env is read again; this takes a few seconds.")
+        reread(storage)
+        pages.tell("The file .env is read again; this takes a few seconds.")
         return onward("admin.start")
 
 
-def _troubles(gateway: Gateway) -> list[Trouble]:
-    checks = [check for check in health.checks(gateway) if not check.ok]
+def _troubles(health: Health) -> list[Trouble]:
+    checks = [check for check in health.checks() if not check.ok]
     return [
         *(Trouble(check.reason, True, _remedy(check.name)) for check in checks),
         *(
             Trouble(warned.reason, False, _remedy(warned.name, warned.about))
-            for warned in health.warnings(gateway)
+            for warned in health.warnings()
         ),
     ]
 
@@ -93,13 +104,13 @@ def _remedy(name: str, about: str = "") -> Button | None:
     return Button("Look at it", url_for("admin.devices")) if kind == "push" else None
 
 
-def _onward(gateway: Gateway, step: Step) -> Button:
+def _onward(providers: Mapping[str, Provider], step: Step) -> Button:
     """What leads to the step that comes next."""
-    sandbox = Sandbox.name in gateway.providers
+    sandbox = Sandbox.name in providers
     if step.stage in (Stage.WEBHOOK, Stage.TEXT) and sandbox:
         return Button("Open the sandbox", url_for("sandbox.show"))
-    if step.stage in (Stage.CREDENTIALS, Stage.WEBHOOK) and len(gateway.providers) == 1:
-        name = next(iter(gateway.providers))
+    if step.stage in (Stage.CREDENTIALS, Stage.WEBHOOK) and len(providers) == 1:
+        name = next(iter(providers))
         return Button("Open its page", url_for("admin.carriers_show", name=name))
     if step.stage is Stage.NUMBER:
         return Button("Add a number", url_for("admin.settings_new"))

@@ -1,4 +1,4 @@
-"""What the operator's pages call the states of messages, and the colours that go with them."""
+"""States of messages on the operator's pages: their words and colours."""
 
 from flask import Blueprint
 
@@ -24,10 +24,10 @@ KINDS = {
 }
 
 
-def teach(door: Blueprint) -> None:
-    """Give the templates these words."""
-    door.app_template_filter("state")(state)
-    door.app_template_filter("kind")(lambda kind: KINDS[kind][0])
+def add_filters(routes: Blueprint) -> None:
+    """Add these functions to the templates."""
+    routes.app_template_filter("state")(state)
+    routes.app_template_filter("kind")(lambda kind: KINDS[kind][0])
 
 
 def state(message: Message) -> tuple[str, str]:

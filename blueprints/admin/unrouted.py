@@ -1,15 +1,15 @@
-"""Messages that nobody receives: by number, with the reason and what to do about it."""
+"""Page of unrouted messages: by number, with the reason and what to do about it."""
 
 from dataclasses import dataclass
 
 from flask import Blueprint, Response
 
 from blueprints.admin.formats import counted
-from blueprints.admin.page import onward, render
-from blueprints.admin.session import house, tell
-from services.gateway import Gateway
-from services.operations import operator_actions
+from blueprints.admin.page import Pages, onward
+from services.message_settings import MessageSettings, NumberSetting
+from services.operations.operator_actions import OperatorActions, why_unrouted
 from services.store import unrouted
+from services.store.database.store import Store
 from services.store.unrouted import Waiting
 
 
@@ -22,21 +22,26 @@ class Row:
     is_missing: bool
 
 
-def open_pages(door: Blueprint, gateway: Gateway) -> None:
-    """Open ``/admin/messages/unrouted``."""
+def add_routes(
+    routes: Blueprint,
+    pages: Pages,
+    store: Store,
+    settings: MessageSettings,
+    actions: OperatorActions,
+) -> None:
+    """Add ``/admin/messages/unrouted``."""
 
-    @door.get("/messages/unrouted")
+    @routes.get("/messages/unrouted")
     def messages_unrouted() -> Response:
-        rows = [_row(one) for one in gateway.store.read(unrouted.counts)]
-        return render("unrouted.html", rows=rows, ready=any(not row.why for row in rows))
+        rows = [_row(one, settings.for_number(one.number)) for one in store.read(unrouted.counts)]
+        return pages.render("unrouted.html", rows=rows, ready=any(not row.why for row in rows))
 
-    @door.post("/messages/unrouted")
+    @routes.post("/messages/unrouted")
     def messages_deliver_unrouted() -> Response:
-        count = operator_actions.deliver_waiting(gateway)
-        tell(f"{counted(count, 'message')} delivered.")
+        count = actions.deliver_waiting()
+        pages.tell(f"{counted(count, 'message')} delivered.")
         return onward("admin.messages_unrouted")
 
 
-def _row(waiting: Waiting) -> Row:
-    why = operator_actions.why_unrouted(house(), waiting.number)
-    return Row(waiting, why, house().settings.for_number(waiting.number) is None)
+def _row(waiting: Waiting, setting: NumberSetting | None) -> Row:
+    return Row(waiting, why_unrouted(setting), setting is None)

@@ -1,24 +1,27 @@
-"""``/api/v1``: the door of the mobile app."""
+"""REST API of the mobile apps: ``/api/v1``."""
 
 import json
-from functools import cache, partial
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from flask import Flask, Response, request
+from flask_smorest import Blueprint
 
-from blueprints.api import (
-    auth,
-    contacts,
-    conversations,
-    devices,
-    events,
-    me,
-    media,
-    message_settings,
-    messages,
-    search,
-)
+from blueprints.admin_access import AdminAccess
+from blueprints.api.auth import PREFIX, ApiAuth, Auth
+from blueprints.api.changes import ChangeLog
+from blueprints.api.contacts import Contacts
+from blueprints.api.conversations import Conversations
 from blueprints.api.declare import Document
+from blueprints.api.devices import Devices
+from blueprints.api.events import Events
+from blueprints.api.me import Me
+from blueprints.api.media import Media
+from blueprints.api.message_settings import Settings
+from blueprints.api.messages import Messages
+from blueprints.api.search import Search
+from blueprints.device_auth import DeviceAuth
 from services.config.version import version
 from services.gateway import Gateway
 
@@ -34,57 +37,62 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
-RESOURCES = (
-    devices,
-    me,
-    conversations,
-    messages,
-    search,
-    contacts,
-    media,
-    events,
-    message_settings,
-)
-
 
 def register(app: Flask, gateway: Gateway) -> None:
-    """Open the API's door."""
-    app.before_request(partial(auth.admit, gateway))
-    app.after_request(_guarded)
-    for resource in RESOURCES:
-        app.register_blueprint(resource.door)
-    _serve(app)
-
-
-def _serve(app: Flask) -> None:
-    def openapi() -> Response:
-        return Response(_document(), mimetype="application/json")
-
-    openapi_view: Any = openapi
-    openapi_view.auth = auth.Auth.ANYBODY
-    app.add_url_rule(f"{auth.PREFIX}/openapi.json", "openapi", openapi_view)
-
-
-@cache
-def _document() -> str:
-    """Made when somebody first asks for it: at start it would cost every process 4 MB."""
-    document = Document(
-        Flask(__name__, static_folder=None),
-        spec_kwargs={
-            "title": "Textbridge",
-            "version": version(),
-            "openapi_version": "3.1.0",
-            "info": {"description": ABOUT},
-        },
+    """Add the API."""
+    environment, store, settings = gateway.environment, gateway.store, gateway.settings
+    media, proxies = gateway.media, environment.service.trusted_proxies or ()
+    auth = ApiAuth(
+        DeviceAuth(store, gateway.token_throttle, proxies),
+        AdminAccess(gateway.admin_auth, environment.service),
+        environment.app_key,
     )
-    for resource in RESOURCES:
-        document.register_blueprint(resource.door)
-    return json.dumps(document.spec.to_dict(), indent=1)
+    resources = (
+        Devices(store, gateway.channels, gateway.push_delivery, gateway.pairing_throttle, proxies),
+        Me(store, settings, gateway.providers, gateway.vapid),
+        Conversations(store, settings, media, gateway.router),
+        Messages(store, settings, media, gateway.composer),
+        Search(store, settings, media),
+        Contacts(store, gateway.country),
+        Media(store, settings, media, gateway.uploads),
+        Events(ChangeLog(store, settings, media), auth, store.notifier, lambda: gateway.stopping),
+        Settings(settings),
+    )
+    app.before_request(auth.admit)
+    app.after_request(_guarded)
+    blueprints = [resource.blueprint() for resource in resources]
+    for blueprint in blueprints:
+        app.register_blueprint(blueprint)
+    _serve_document(app, blueprints)
+
+
+def _serve_document(app: Flask, blueprints: Sequence[Blueprint]) -> None:
+    @cache  # made by the first request: at start it would cost every process 4 MB
+    def document() -> str:
+        openapi = Document(
+            Flask(__name__, static_folder=None),
+            spec_kwargs={
+                "title": "Textbridge",
+                "version": version(),
+                "openapi_version": "3.1.0",
+                "info": {"description": ABOUT},
+            },
+        )
+        for blueprint in blueprints:
+            openapi.register_blueprint(blueprint)
+        return json.dumps(openapi.spec.to_dict(), indent=1)
+
+    def show() -> Response:
+        return Response(document(), mimetype="application/json")
+
+    view: Any = show
+    view.auth = Auth.ANYBODY
+    app.add_url_rule(f"{PREFIX}/openapi.json", "openapi", view)
 
 
 def _guarded(answer: Response) -> Response:
     """No answer of the API is kept, guessed at or named to others, unless it says otherwise."""
-    if request.path.startswith(f"{auth.PREFIX}/"):
+    if request.path.startswith(f"{PREFIX}/"):
         for name, value in HEADERS.items():
             answer.headers.setdefault(name, value)
     return answer

@@ -1,14 +1,10 @@
-"""Who may call the API: a paired device with its token, or for the live stream with a ticket.
+"""Authentication of the API: a device by its token or a ticket, or the operator by Basic.
 
-For a few calls it is the operator instead.
-
-Every route declares whom it admits; one that declares nothing admits nobody.
+Each route declares who is admitted; a route that declares nothing admits nobody.
 """
 
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
-from contextlib import suppress
 from enum import StrEnum
 from typing import NoReturn, cast
 
@@ -16,24 +12,19 @@ from flask import current_app, g, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 
-from blueprints.admin_access import USER, is_operator, require_allowed_address
-from blueprints.webhooks import address
+from blueprints.admin_access import USER, AdminAccess
+from blueprints.device_auth import DeviceAuth
 from services.config.keys import derive
-from services.core.errors import StorageUnwell
 from services.core.messages import Device
-from services.gateway import Gateway
-from services.message_settings import NumberSetting
-from services.operations.login_throttle import TOKENS
+from services.message_settings import MessageSettings, NumberSetting
 from services.providers.base import same
-from services.store import devices
 
 PREFIX = "/api/v1"
 TICKET_SECONDS = 60
-SEEN_SECONDS = 60.0
 
 
 class Auth(StrEnum):
-    """Whom a route admits."""
+    """Who is admitted to a route."""
 
     ANYBODY = "anybody"
     DEVICE = "device"  # Authorization: Bearer <token>
@@ -41,110 +32,82 @@ class Auth(StrEnum):
     STREAM = "stream"  # the same, or ?ticket=<ticket>: browsers' EventSource sends no headers
 
 
-def admit(gateway: Gateway) -> None:
-    """Let a call to the API pass, or answer 401. Runs before every request of the application."""
-    if not request.path.startswith(f"{PREFIX}/"):
-        return
-    view = current_app.view_functions.get(request.endpoint or "")
-    if view is None:
-        return  # the router answers 404 or 405
-    g.gateway = gateway
-    declared = getattr(view, "auth", None)
-    if declared is Auth.OPERATOR:
-        _require_operator(gateway)
-    elif declared is not Auth.ANYBODY:
-        g.device = CHECKS[declared](gateway) if declared in CHECKS else refuse()
+class ApiAuth:
+    """Admits requests to the API, and issues tickets for the live stream."""
 
+    def __init__(self, devices: DeviceAuth, access: AdminAccess, app_key: bytes) -> None:
+        self._devices = devices
+        self._access = access
+        self._app_key = app_key
+        self._checks = {Auth.DEVICE: self._by_header, Auth.STREAM: self._by_header_or_ticket}
 
-def house() -> Gateway:
-    """The gateway that serves this call."""
-    return cast(Gateway, g.gateway)
+    def admit(self) -> None:
+        """Let a request to the API pass, or answer 401. Runs before every request of the app."""
+        if not request.path.startswith(f"{PREFIX}/"):
+            return
+        view = current_app.view_functions.get(request.endpoint or "")
+        if view is None:
+            return  # the router answers 404 or 405
+        declared = getattr(view, "auth", None)
+        if declared is Auth.OPERATOR:
+            self._require_operator()
+        elif declared is not Auth.ANYBODY:
+            g.device = self._checks[declared]() if declared in self._checks else refuse()
+
+    def ticket(self, device_id: str) -> str:
+        """A text with which a device may open the live stream within the next minute."""
+        claim = f"{device_id}.{int(time.time()) + TICKET_SECONDS}"
+        return f"{claim}.{self._signature(claim)}"
+
+    def _require_operator(self) -> None:
+        self._access.require_allowed_address()
+        if not self._access.has_password:
+            raise Forbidden(f"Set ADMIN_PASSWORD in .env, then sign in as {USER} (HTTP Basic).")
+        if not self._access.is_operator():
+            challenge = WWWAuthenticate("basic", {"realm": "Textbridge", "charset": "UTF-8"})
+            raise Unauthorized(
+                f"Sign in as {USER} with ADMIN_PASSWORD (HTTP Basic).", www_authenticate=challenge
+            )
+
+    def _by_header(self) -> Device:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            refuse()
+        return self._seen(self._devices.by_token(token.strip()))
+
+    def _by_header_or_ticket(self) -> Device:
+        offered = request.args.get("ticket")
+        if offered is None:
+            return self._by_header()
+        claim, _, signature = offered.rpartition(".")
+        if not same(signature, self._signature(claim)):
+            self._refuse_wrong()
+        device_id, _, expires = claim.partition(".")
+        if time.time() > int(expires):
+            self._refuse_wrong()
+        return self._seen(self._devices.by_id(device_id))
+
+    def _seen(self, device: Device | None) -> Device:
+        return self._devices.seen(device) if device is not None else self._refuse_wrong()
+
+    def _refuse_wrong(self) -> NoReturn:
+        """Refuse a wrong token or ticket, and count it."""
+        self._devices.count_failure()
+        refuse("invalid_token")
+
+    def _signature(self, claim: str) -> str:
+        key = derive(self._app_key, "events-ticket:" + claim)
+        return urlsafe_b64encode(key[:24]).decode()
 
 
 def caller() -> Device:
-    """The device that calls."""
+    """The device that makes this request."""
     return cast(Device, g.device)
 
 
-def numbers() -> dict[str, NumberSetting]:
+def numbers(settings: MessageSettings) -> dict[str, NumberSetting]:
     """The caller's numbers as Message Settings have them at this moment, its default first."""
-    settings = house().settings.for_extension(caller().extension)
-    return {setting.number: setting for setting in settings}
-
-
-def ticket(gateway: Gateway, device_id: str) -> str:
-    """A text with which a device may open the live stream within the next minute."""
-    claim = f"{device_id}.{int(time.time()) + TICKET_SECONDS}"
-    return f"{claim}.{_signature(gateway, claim)}"
-
-
-def _require_operator(gateway: Gateway) -> None:
-    require_allowed_address(gateway)
-    if gateway.environment.service.admin_password is None:
-        raise Forbidden(f"Set ADMIN_PASSWORD in .env, then sign in as {USER} (HTTP Basic).")
-    if not is_operator(gateway):
-        challenge = WWWAuthenticate("basic", {"realm": "Textbridge", "charset": "UTF-8"})
-        raise Unauthorized(
-            f"Sign in as {USER} with ADMIN_PASSWORD (HTTP Basic).", www_authenticate=challenge
-        )
-
-
-def _by_header(gateway: Gateway) -> Device:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        refuse()
-    device = gateway.store.read(lambda tx: devices.by_token(tx, token.strip()))
-    return seen(gateway, device) if device is not None else _wrong(gateway)
-
-
-def _by_header_or_ticket(gateway: Gateway) -> Device:
-    offered = request.args.get("ticket")
-    if offered is None:
-        return _by_header(gateway)
-    claim, _, signature = offered.rpartition(".")
-    if not same(signature, _signature(gateway, claim)):
-        _wrong(gateway)
-    device_id, _, expires = claim.partition(".")
-    if time.time() > int(expires):
-        _wrong(gateway)
-    device = gateway.store.read(lambda tx: devices.by_id(tx, device_id))
-    return seen(gateway, device) if device is not None else _wrong(gateway)
-
-
-def _wrong(gateway: Gateway) -> NoReturn:
-    """Refuse a wrong token; whoever offers many has to wait for the next refusal."""
-    count_wrong(gateway)
-    refuse("invalid_token")
-
-
-def count_wrong(gateway: Gateway) -> None:
-    """Count a wrong token. Raises ``RequestRefused`` where there were too many.
-
-    Only wrong ones are counted, after the look: nobody guesses a token, and nobody shuts anybody
-    else out by failing. A full disk changes nothing about a refusal.
-    """
-    with suppress(StorageUnwell):
-        TOKENS.spend(gateway.store, address(gateway))
-
-
-CHECKS: dict[Auth, Callable[[Gateway], Device]] = {
-    Auth.DEVICE: _by_header,
-    Auth.STREAM: _by_header_or_ticket,
-}
-
-
-def _signature(gateway: Gateway, claim: str) -> str:
-    key = derive(gateway.environment.app_key, "events-ticket:" + claim)
-    return urlsafe_b64encode(key[:24]).decode()
-
-
-def seen(gateway: Gateway, device: Device) -> Device:
-    """Note the call, at most once a minute; a full disk keeps nobody from reading."""
-    now = time.time()
-    if device.seen_at is None or device.seen_at < now - SEEN_SECONDS:
-        with suppress(StorageUnwell):
-            gateway.store.write(lambda tx: devices.seen(tx, device.id, now))
-    return device
+    return {setting.number: setting for setting in settings.for_extension(caller().extension)}
 
 
 def refuse(error: str = "") -> NoReturn:

@@ -1,4 +1,4 @@
-"""What happened to an extension's conversations since a moment, in the order of happening."""
+"""Changes in the conversations of an extension since a token, in their order."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -6,9 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from services.core.messages import Device, message_object
-from services.gateway import Gateway
+from services.core.messages import Device, Message, message_object
+from services.media.media_store import MediaStore
+from services.message_settings import MessageSettings
 from services.store import conversations, counters, devices, messages
+from services.store.database.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,41 +23,48 @@ class Changes:
     reset: bool = False
 
 
-def changes_since(
-    gateway: Gateway, device: Device, since: int | None, limit: int
-) -> Changes | None:
-    """At most ``limit`` events after ``since`` (without it: none), or ``None`` for a device that
-    has been revoked meanwhile. A ``since`` that was never given out asks for a reset, as does one
-    from before somebody was forgotten or a backup was put back.
-    """
-    numbers = [setting.number for setting in gateway.settings.for_extension(device.extension)]
+class ChangeLog:
+    """Reads what changed in the conversations of an extension."""
 
-    def work(tx: Connection) -> Changes | None:
-        if devices.by_id(tx, device.id) is None:
-            return None
-        # Read first: on PostgreSQL each statement sees what was committed before it began. What
-        # is newer than this may be seen only in part, and is left for the next time.
-        latest = messages.latest_seq(tx)
-        reset = counters.value(tx, counters.RESET) or 0
-        if since is None or since > latest or since < reset:
-            return Changes(latest, reset=since is not None)
-        changed = messages.changed_since(tx, numbers, since, limit + 1)
-        marks = conversations.read_since(tx, device.extension, since, limit + 1)
-        events = [_message_event(gateway, at, message, since) for at, message in changed]
-        events += _read_events(tx, device.extension, numbers, marks)
-        events = sorted((e for e in events if e["seq"] <= latest), key=lambda e: e["seq"])
-        more = len(events) > limit
-        return Changes(events[limit - 1]["seq"] if more else latest, events[:limit], more)
+    def __init__(self, store: Store, settings: MessageSettings, media: MediaStore) -> None:
+        self._store = store
+        self._settings = settings
+        self._media = media
 
-    return gateway.store.read(work)
+    def since(self, device: Device, since: int | None, limit: int) -> Changes | None:
+        """At most ``limit`` events after ``since`` (without it: none).
 
+        Returns ``None`` for a device that was revoked. A ``since`` that was never given out asks
+        for a reset, as does one from before a person was forgotten or a backup was restored.
+        Raises ``StorageUnwell``.
+        """
+        numbers = [setting.number for setting in self._settings.for_extension(device.extension)]
 
-def _message_event(gateway: Gateway, at: int, message: Any, since: int) -> dict[str, Any]:
-    return {
-        "seq": at,
-        "type": "message.created" if message.seq > since else "message.updated",
-        "message": message_object(message, gateway.media.link),
-    }
+        def work(tx: Connection) -> Changes | None:
+            if devices.by_id(tx, device.id) is None:
+                return None
+            # Read first: on PostgreSQL each statement sees what was committed before it began. What
+            # is newer than this may be seen only in part, and is left for the next time.
+            latest = messages.latest_seq(tx)
+            reset = counters.value(tx, counters.RESET) or 0
+            if since is None or since > latest or since < reset:
+                return Changes(latest, reset=since is not None)
+            changed = messages.changed_since(tx, numbers, since, limit + 1)
+            marks = conversations.read_since(tx, device.extension, since, limit + 1)
+            events = [self._message_event(at, message, since) for at, message in changed]
+            events += _read_events(tx, device.extension, numbers, marks)
+            events = sorted((e for e in events if e["seq"] <= latest), key=lambda e: e["seq"])
+            more = len(events) > limit
+            return Changes(events[limit - 1]["seq"] if more else latest, events[:limit], more)
+
+        return self._store.read(work)
+
+    def _message_event(self, at: int, message: Message, since: int) -> dict[str, Any]:
+        return {
+            "seq": at,
+            "type": "message.created" if message.seq > since else "message.updated",
+            "message": message_object(message, self._media.link),
+        }
 
 
 def _read_events(

@@ -1,4 +1,4 @@
-"""Conversations: listed, read page by page, marked as read."""
+"""Conversations of the API: listed, read page by page, marked as read."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,8 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from blueprints.api.auth import Auth, caller, house, numbers
-from blueprints.api.declare import Door
+from blueprints.api.auth import Auth, caller, numbers
+from blueprints.api.declare import Resource, call
 from blueprints.api.schemas.conversations import (
     ConversationListSchema,
     ConversationSchema,
@@ -18,129 +18,144 @@ from blueprints.api.schemas.conversations import (
 from blueprints.api.schemas.messages import MessageListSchema, MessagesQuery
 from services.core.errors import RequestRefused
 from services.core.messages import message_object, rfc3339
+from services.media.media_store import MediaStore
+from services.message_settings import MessageSettings
+from services.messaging.route import Router
 from services.store import conversations, messages
 from services.store.conversations import Conversation
-
-door = Door("conversations", "Conversations and their messages")
-
-
-@door.call(
-    "GET",
-    "/conversations",
-    Auth.DEVICE,
-    query=ConversationsQuery,
-    answers={200: ConversationListSchema},
-)
-def list_conversations(query: dict[str, Any]) -> dict[str, Any]:
-    """The conversations of the extension's numbers, the one with the newest message first."""
-    limit, own = query["limit"], numbers()
-    before = int(query["cursor"]) if "cursor" in query else None
-    unread_by = caller().extension if query["unread"] else None
-    with_peer = query.get("q")
-
-    def work(tx: Connection) -> tuple[list[dict[str, Any]], bool]:
-        found = conversations.page(
-            tx, own, limit=limit + 1, before=before, unread_by=unread_by, with_peer=with_peer
-        )
-        return _objects(tx, found[:limit]), len(found) > limit
-
-    items, more = house().store.read(work)
-    return {"items": items, "next_cursor": str(items[-1]["last_seq"]) if more else None}
+from services.store.database.store import Store
 
 
-@door.call(
-    "GET",
-    "/conversations/<uuid:conversation_id>",
-    Auth.DEVICE,
-    answers={200: ConversationSchema},
-    refuses=[404],
-)
-def get_conversation(conversation_id: UUID) -> dict[str, Any]:
-    """One conversation."""
-    return house().store.read(lambda tx: _objects(tx, [_own(tx, conversation_id)])[0])
+class Conversations(Resource):
+    """Conversations of the numbers of an extension."""
 
+    name = "conversations"
+    description = "Conversations and their messages"
 
-@door.call(
-    "GET",
-    "/conversations/<uuid:conversation_id>/messages",
-    Auth.DEVICE,
-    query=MessagesQuery,
-    answers={200: MessageListSchema},
-    refuses=[404],
-)
-def list_messages(query: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
-    """A page of a conversation: the newest first, or with `after` the oldest first."""
-    limit = query["limit"]
+    def __init__(
+        self, store: Store, settings: MessageSettings, media: MediaStore, router: Router
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._media = media
+        self._router = router
 
-    def work(tx: Connection) -> dict[str, Any]:
-        found = messages.page(
-            tx,
-            _own(tx, conversation_id).id,
-            limit=limit + 1,
-            before=query.get("before"),
-            after=query.get("after"),
-        )
-        items = [message_object(message, house().media.link) for message in found[:limit]]
-        return {"items": items, "has_more": len(found) > limit}
+    @call(
+        "GET",
+        "/conversations",
+        Auth.DEVICE,
+        query=ConversationsQuery,
+        answers={200: ConversationListSchema},
+    )
+    def list_conversations(self, query: dict[str, Any]) -> dict[str, Any]:
+        """The conversations of the extension's numbers, the one with the newest message first."""
+        limit, own = query["limit"], numbers(self._settings)
+        before = int(query["cursor"]) if "cursor" in query else None
+        unread_by = caller().extension if query["unread"] else None
+        with_peer = query.get("q")
 
-    return house().store.read(work)
+        def work(tx: Connection) -> tuple[list[dict[str, Any]], bool]:
+            found = conversations.page(
+                tx, own, limit=limit + 1, before=before, unread_by=unread_by, with_peer=with_peer
+            )
+            return self._objects(tx, found[:limit]), len(found) > limit
 
+        items, more = self._store.read(work)
+        return {"items": items, "next_cursor": str(items[-1]["last_seq"]) if more else None}
 
-@door.call(
-    "POST",
-    "/conversations/<uuid:conversation_id>/read",
-    Auth.DEVICE,
-    json=ReadSchema,
-    answers={200: ReadMarkSchema},
-    refuses=[404],
-)
-def mark_read(asked: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
-    """Note that the extension has read the conversation up to a message.
+    @call(
+        "GET",
+        "/conversations/<uuid:conversation_id>",
+        Auth.DEVICE,
+        answers={200: ConversationSchema},
+        refuses=[404],
+    )
+    def get_conversation(self, conversation_id: UUID) -> dict[str, Any]:
+        """One conversation."""
+        return self._store.read(lambda tx: self._objects(tx, [self._own(tx, conversation_id)])[0])
 
-    The mark only moves forward, and not beyond the newest message.
-    """
-    reader = caller()
-    extension = reader.extension
+    @call(
+        "GET",
+        "/conversations/<uuid:conversation_id>/messages",
+        Auth.DEVICE,
+        query=MessagesQuery,
+        answers={200: MessageListSchema},
+        refuses=[404],
+    )
+    def list_messages(self, query: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
+        """A page of a conversation: the newest first, or with `after` the oldest first."""
+        limit = query["limit"]
 
-    def work(tx: Connection) -> dict[str, Any]:
-        conversation = _own(tx, conversation_id)
-        up_to = min(asked["up_to_seq"], conversation.last_seq)
-        mark = conversations.read_marks(tx, extension, [conversation.id]).get(conversation.id, 0)
-        if up_to > mark:
-            conversations.mark_read(tx, extension, conversation.id, up_to, messages.next_seq(tx))
-            house().router.notify_read(tx, reader, conversation.id, up_to)
-        unread = messages.unread(tx, extension, [conversation.id]).get(conversation.id, 0)
-        return {"read_seq": max(up_to, mark), "unread_count": unread}
+        def work(tx: Connection) -> dict[str, Any]:
+            found = messages.page(
+                tx,
+                self._own(tx, conversation_id).id,
+                limit=limit + 1,
+                before=query.get("before"),
+                after=query.get("after"),
+            )
+            items = [message_object(message, self._media.link) for message in found[:limit]]
+            return {"items": items, "has_more": len(found) > limit}
 
-    return house().store.write(work)
+        return self._store.read(work)
 
+    @call(
+        "POST",
+        "/conversations/<uuid:conversation_id>/read",
+        Auth.DEVICE,
+        json=ReadSchema,
+        answers={200: ReadMarkSchema},
+        refuses=[404],
+    )
+    def mark_read(self, asked: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
+        """Note that the extension has read the conversation up to a message.
 
-def _own(tx: Connection, conversation_id: UUID) -> Conversation:
-    conversation = conversations.by_id(tx, str(conversation_id), numbers())
-    if conversation is None:
-        raise RequestRefused("not_found", "There is no such conversation.", status=404)
-    return conversation
+        The mark only moves forward, and not beyond the newest message.
+        """
+        reader = caller()
+        extension = reader.extension
 
+        def work(tx: Connection) -> dict[str, Any]:
+            conversation = self._own(tx, conversation_id)
+            up_to = min(asked["up_to_seq"], conversation.last_seq)
+            mark = conversations.read_marks(tx, extension, [conversation.id]).get(
+                conversation.id, 0
+            )
+            if up_to > mark:
+                conversations.mark_read(
+                    tx, extension, conversation.id, up_to, messages.next_seq(tx)
+                )
+                self._router.notify_read(tx, reader, conversation.id, up_to)
+            unread = messages.unread(tx, extension, [conversation.id]).get(conversation.id, 0)
+            return {"read_seq": max(up_to, mark), "unread_count": unread}
 
-def _objects(tx: Connection, found: Sequence[Conversation]) -> list[dict[str, Any]]:
-    """Conversations as apps see them."""
-    ids = [conversation.id for conversation in found]
-    newest = messages.by_seq(tx, [conversation.last_seq for conversation in found])
-    unread = messages.unread(tx, caller().extension, ids)
-    marks = conversations.read_marks(tx, caller().extension, ids)
-    return [
-        {
-            "id": conversation.id,
-            "number": conversation.number,
-            "peer": conversation.peer,
-            "participants": list(conversation.participants),
-            "last_message": message_object(last, house().media.link)
-            if (last := newest.get(conversation.last_seq)) is not None
-            else None,
-            "unread_count": unread.get(conversation.id, 0),
-            "read_seq": marks.get(conversation.id, 0),
-            "last_seq": conversation.last_seq,
-            "updated_at": rfc3339(conversation.updated_at),
-        }
-        for conversation in found
-    ]
+        return self._store.write(work)
+
+    def _own(self, tx: Connection, conversation_id: UUID) -> Conversation:
+        conversation = conversations.by_id(tx, str(conversation_id), numbers(self._settings))
+        if conversation is None:
+            raise RequestRefused("not_found", "There is no such conversation.", status=404)
+        return conversation
+
+    def _objects(self, tx: Connection, found: Sequence[Conversation]) -> list[dict[str, Any]]:
+        """Conversations as apps see them."""
+        ids = [conversation.id for conversation in found]
+        newest = messages.by_seq(tx, [conversation.last_seq for conversation in found])
+        unread = messages.unread(tx, caller().extension, ids)
+        marks = conversations.read_marks(tx, caller().extension, ids)
+        return [
+            {
+                "id": conversation.id,
+                "number": conversation.number,
+                "peer": conversation.peer,
+                "participants": list(conversation.participants),
+                "last_message": message_object(last, self._media.link)
+                if (last := newest.get(conversation.last_seq)) is not None
+                else None,
+                "unread_count": unread.get(conversation.id, 0),
+                "read_seq": marks.get(conversation.id, 0),
+                "last_seq": conversation.last_seq,
+                "updated_at": rfc3339(conversation.updated_at),
+            }
+            for conversation in found
+        ]

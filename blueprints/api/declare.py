@@ -1,4 +1,4 @@
-"""How a call of the API is declared: its route, whom it admits, what it takes, what it answers.
+"""Declaring calls of the API: route, authentication, input and answers.
 
 From the same declaration come the checks of the input and the OpenAPI document.
 """
@@ -6,8 +6,9 @@ From the same declaration come the checks of the input and the OpenAPI document.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, NoReturn, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 from flask import Request, abort
 from flask_smorest import Api, Blueprint
@@ -21,6 +22,7 @@ from blueprints.api.schemas.response_schema import ProblemSchema
 from blueprints.errors import problem
 
 View = TypeVar("View", bound=Callable[..., Any])
+Answer = type[Schema] | dict[str, Any] | None  # the shape of an answer's body
 PROBLEM = "application/problem+json"
 MOST_JSON = 256_000
 MOST_FILE = 25_000_000
@@ -34,7 +36,7 @@ SECURITY: dict[Auth, list[dict[str, list[str]]]] = {
     Auth.OPERATOR: [{"operator": []}],
     Auth.STREAM: [{"device": []}, {"ticket": []}],
 }
-REFUSED = {401, 429}  # who may not call, or guessed too often
+REFUSED = {401, 429}  # a wrong token, or too many of them
 LOCKED: dict[Auth, set[int]] = {Auth.ANYBODY: set(), Auth.OPERATOR: {403, *REFUSED}}
 SCHEMES = {
     "device": {"type": "http", "scheme": "bearer", "description": "The token from pairing."},
@@ -104,48 +106,79 @@ def _flat(path: str, messages: Any) -> Iterator[tuple[str, list[str]]]:
         yield from _flat((path + step).lstrip("."), inner)
 
 
-class Door(Blueprint):  # type: ignore[misc]
-    """The calls of one resource."""
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One call of the API, see ``call``."""
 
+    method: str
+    rule: str
+    auth: Auth
+    answers: Mapping[int, Answer]
+    refuses: Iterable[int]
+    content_type: str
+    takes: Mapping[str, type[Schema]]
+
+
+def call(
+    method: str,
+    rule: str,
+    auth: Auth,
+    *,
+    answers: Mapping[int, Answer],
+    refuses: Iterable[int] = (),
+    content_type: str = "application/json",
+    **takes: type[Schema],
+) -> Callable[[View], View]:
+    """Declare a method of a ``Resource`` as a call of the API.
+
+    ``answers`` are the successes with their shapes, ``refuses`` the refusals beyond those that
+    follow from ``auth`` and ``takes``. ``takes`` are the schemas of ``query``, ``headers``,
+    ``json`` or ``files``; what they read is given to the method in this order.
+    """
+
+    def declare(view: View) -> View:
+        declared: Any = view
+        declared.declaration = Declaration(
+            method, rule, auth, answers, refuses, content_type, takes
+        )
+        return view
+
+    return declare
+
+
+class Resource:
+    """The calls of one resource: methods that are declared with ``call``."""
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+
+    def blueprint(self) -> Blueprint:
+        """The routes of the declared methods."""
+        routes = _Routes(self.name, __name__, url_prefix=PREFIX, description=self.description)
+        for name, view in vars(type(self)).items():
+            declaration = getattr(view, "declaration", None)
+            if declaration is not None:
+                routes.add(getattr(self, name), declaration)
+        return routes
+
+
+class _Routes(Blueprint):  # type: ignore[misc]
     ARGUMENTS_PARSER = Parser()
 
-    def __init__(self, name: str, description: str) -> None:
-        super().__init__(name, __name__, url_prefix=PREFIX, description=description)
-
-    def call(
-        self,
-        method: str,
-        rule: str,
-        auth: Auth,
-        *,
-        answers: Mapping[int, type[Schema] | dict[str, Any] | None],
-        refuses: Iterable[int] = (),
-        content_type: str = "application/json",
-        **takes: type[Schema],
-    ) -> Callable[[View], View]:
-        """Declare a call.
-
-        ``answers`` are the successes with their shapes, ``refuses`` the refusals beyond those that
-        follow from ``auth`` and ``takes``. ``takes`` are the schemas of ``query``, ``headers``,
-        ``json`` or ``files``; what they read is given to the function in this order.
-        """
-
-        def declare(view: View) -> View:
-            declared: Any = view
-            for status, schema in answers.items():
-                content = {"schema": schema, "content_type": content_type} if schema else {}
-                declared = self.alt_response(status, success=True, **content)(declared)
-            for location, schema in reversed(takes.items()):
-                declared = self.arguments(schema, location=location)(declared)
-            refusals = {405, 503, *refuses, *LOCKED.get(auth, REFUSED)}
-            refusals.update(*(REFUSALS.get(location, {422}) for location in takes))
-            named = {status: HTTPStatus(status).name for status in sorted(refusals)}
-            declared = self.doc(responses=named, security=SECURITY[auth])(declared)
-            declared.auth = auth
-            self.add_url_rule(rule, None, declared, methods=[method])
-            return view
-
-        return declare
+    def add(self, view: Callable[..., Any], call: Declaration) -> None:
+        """Add one call: its route, the checks of its input, its part of the document."""
+        declared: Any = view
+        for status, schema in call.answers.items():
+            content = {"schema": schema, "content_type": call.content_type} if schema else {}
+            declared = self.alt_response(status, success=True, **content)(declared)
+        for location, schema in reversed(list(call.takes.items())):
+            declared = self.arguments(schema, location=location)(declared)
+        refusals = {405, 503, *call.refuses, *LOCKED.get(call.auth, REFUSED)}
+        refusals.update(*(REFUSALS.get(location, {422}) for location in call.takes))
+        named = {status: HTTPStatus(status).name for status in sorted(refusals)}
+        declared = self.doc(responses=named, security=SECURITY[call.auth])(declared)
+        declared.auth = call.auth
+        self.add_url_rule(call.rule, None, declared, methods=[call.method])
 
 
 class Document(Api):  # type: ignore[misc]

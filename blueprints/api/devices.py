@@ -1,13 +1,14 @@
-"""Pairing, and the devices of an extension."""
+"""Devices of the API: pairing, changing, testing and revoking them."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from marshmallow import ValidationError
 from sqlalchemy import Connection
 
-from blueprints.api.auth import Auth, caller, house
-from blueprints.api.declare import Door, complain
+from blueprints.api.auth import Auth, caller
+from blueprints.api.declare import Resource, call, complain
 from blueprints.api.schemas.devices import (
     ChangeDeviceSchema,
     DeviceListSchema,
@@ -16,121 +17,143 @@ from blueprints.api.schemas.devices import (
     PairSchema,
     PushTestSchema,
 )
-from blueprints.webhooks import address
+from blueprints.client_address import client_address
+from services.config.parsers import Network
 from services.core.errors import RequestRefused
 from services.core.messages import Device, rfc3339
 from services.core.quiet_hours import QuietHours
-from services.operations.login_throttle import PAIRING
+from services.delivery.push_delivery import PushDelivery
+from services.operations.login_throttle import LoginThrottle
+from services.push.base import Channel
 from services.store import devices
-
-door = Door("devices", "Pairing, and the devices of the extension")
-
-
-@door.call(
-    "POST", "/pair", Auth.ANYBODY, json=PairSchema, answers={201: PairedSchema}, refuses=[403, 429]
-)
-def pair(asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    """Pair a device with a code of the operator's.
-
-    A code is good once and for ten minutes. The token is shown this once; it is good until the
-    device is revoked.
-    """
-    calls_from = address(house())
-    PAIRING.spend(house().store, calls_from)
-    wanted = asked["device"]
-    platform = f"{wanted['platform']} {wanted['app_version']}".strip()
-
-    def work(tx: Connection) -> tuple[Device, str]:
-        extension = devices.use_pairing(tx, asked["code"])
-        if extension is None:
-            raise RequestRefused(
-                "wrong_code",
-                "This code is wrong, used or too old. Ask the operator for a new one.",
-                field="code",
-                status=403,
-            )
-        return devices.add(tx, extension, wanted["name"], platform=platform)
-
-    device, token = house().store.write(work)
-    PAIRING.forget(house().store, calls_from)
-    return {"device_id": device.id, "token": token, "extension": device.extension}, 201
+from services.store.database.store import Store
 
 
-@door.call("GET", "/devices", Auth.DEVICE, answers={200: DeviceListSchema})
-def list_devices() -> dict[str, Any]:
-    """The devices of the extension, oldest first."""
-    found = house().store.read(lambda tx: devices.of(tx, [caller().extension]))
-    return {"items": [device_object(device) for device in found]}
+class Devices(Resource):
+    """Pairing, and the devices of an extension."""
 
+    name = "devices"
+    description = "Pairing, and the devices of the extension"
 
-@door.call(
-    "PUT",
-    "/devices/<uuid:device_id>",
-    Auth.DEVICE,
-    json=ChangeDeviceSchema,
-    answers={200: DeviceSchema},
-    refuses=[404],
-)
-def change_device(asked: dict[str, Any], device_id: UUID) -> dict[str, Any]:
-    """Change a device of the extension: its name, where it is pushed to, and how.
+    def __init__(
+        self,
+        store: Store,
+        channels: Mapping[str, Channel],
+        push_delivery: PushDelivery,
+        throttle: LoginThrottle,
+        trusted_proxies: Sequence[Network],
+    ) -> None:
+        self._store = store
+        self._channels = channels
+        self._push_delivery = push_delivery
+        self._throttle = throttle
+        self._trusted_proxies = trusted_proxies
 
-    Apps do so at every start: what is as it was stays as it is.
-    """
-    push = _address(asked["push"]) if "push" in asked else None
+    @call(
+        "POST",
+        "/pair",
+        Auth.ANYBODY,
+        json=PairSchema,
+        answers={201: PairedSchema},
+        refuses=[403, 429],
+    )
+    def pair(self, asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
+        """Pair a device with a code of the operator's.
 
-    def work(tx: Connection) -> Device:
-        device = _own(tx, device_id)
-        if "name" in asked:
-            devices.rename(tx, device.id, asked["name"])
-        if push is not None:
-            devices.register(tx, device, *push)
-        if "preview" in asked:
-            devices.set_preview(tx, device.id, asked["preview"])
-        if "quiet_hours" in asked:
-            hours = asked["quiet_hours"]
-            devices.set_quiet_hours(tx, device.id, QuietHours(**hours) if hours else None)
-        return _own(tx, device_id)
+        A code is good once and for ten minutes. The token is shown this once; it is good until the
+        device is revoked.
+        """
+        calls_from = client_address(self._trusted_proxies)
+        self._throttle.spend(calls_from)
+        wanted = asked["device"]
+        platform = f"{wanted['platform']} {wanted['app_version']}".strip()
 
-    return device_object(house().store.write(work))
+        def work(tx: Connection) -> tuple[Device, str]:
+            extension = devices.use_pairing(tx, asked["code"])
+            if extension is None:
+                raise RequestRefused(
+                    "wrong_code",
+                    "This code is wrong, used or too old. Ask the operator for a new one.",
+                    field="code",
+                    status=403,
+                )
+            return devices.add(tx, extension, wanted["name"], platform=platform)
 
+        device, token = self._store.write(work)
+        self._throttle.forget(calls_from)
+        return {"device_id": device.id, "token": token, "extension": device.extension}, 201
 
-def _address(push: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The channel and the address that an app asks to be pushed to at, checked by the channel."""
-    kind, written = push["type"], {name: part for name, part in push.items() if name != "type"}
-    known = {name: c for name, c in house().channels.items() if c.per_device}
-    if kind == "none":
-        return kind, {}
-    if kind not in known:
-        complain([f"Send one of {', '.join([*known, 'none'])}."], "push.type")
-    try:
-        return kind, known[kind].address(written)
-    except ValidationError as error:
-        complain(error.messages, "push")
+    @call("GET", "/devices", Auth.DEVICE, answers={200: DeviceListSchema})
+    def list_devices(self) -> dict[str, Any]:
+        """The devices of the extension, oldest first."""
+        found = self._store.read(lambda tx: devices.of(tx, [caller().extension]))
+        return {"items": [device_object(device) for device in found]}
 
+    @call(
+        "PUT",
+        "/devices/<uuid:device_id>",
+        Auth.DEVICE,
+        json=ChangeDeviceSchema,
+        answers={200: DeviceSchema},
+        refuses=[404],
+    )
+    def change_device(self, asked: dict[str, Any], device_id: UUID) -> dict[str, Any]:
+        """Change a device of the extension: its name, where it is pushed to, and how.
 
-@door.call(
-    "POST",
-    "/devices/<uuid:device_id>/test",
-    Auth.DEVICE,
-    answers={200: PushTestSchema},
-    refuses=[404, 409],
-)
-def test_device(device_id: UUID) -> dict[str, Any]:
-    """Push a test notification to a device and tell what its push service said."""
-    device = house().store.read(lambda tx: _own(tx, device_id))
-    outcome, detail = house().push_delivery.test(device)
-    return {"outcome": outcome, "detail": detail}
+        Apps do so at every start: what is as it was stays as it is.
+        """
+        push = self._address(asked["push"]) if "push" in asked else None
 
+        def work(tx: Connection) -> Device:
+            device = _own(tx, device_id)
+            if "name" in asked:
+                devices.rename(tx, device.id, asked["name"])
+            if push is not None:
+                devices.register(tx, device, *push)
+            if "preview" in asked:
+                devices.set_preview(tx, device.id, asked["preview"])
+            if "quiet_hours" in asked:
+                hours = asked["quiet_hours"]
+                devices.set_quiet_hours(tx, device.id, QuietHours(**hours) if hours else None)
+            return _own(tx, device_id)
 
-@door.call("DELETE", "/devices/<uuid:device_id>", Auth.DEVICE, answers={204: None}, refuses=[404])
-def revoke_device(device_id: UUID) -> tuple[str, int]:
-    """Revoke a device of the extension: its token is refused from now on, its streams end."""
+        return device_object(self._store.write(work))
 
-    def work(tx: Connection) -> None:
-        devices.revoke(tx, _own(tx, device_id).id)
+    def _address(self, push: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The channel and the address that an app wants pushes at, checked by the channel."""
+        kind, written = push["type"], {name: part for name, part in push.items() if name != "type"}
+        known = {name: c for name, c in self._channels.items() if c.per_device}
+        if kind == "none":
+            return kind, {}
+        if kind not in known:
+            complain([f"Send one of {', '.join([*known, 'none'])}."], "push.type")
+        try:
+            return kind, known[kind].address(written)
+        except ValidationError as error:
+            complain(error.messages, "push")
 
-    house().store.write(work)
-    return "", 204
+    @call(
+        "POST",
+        "/devices/<uuid:device_id>/test",
+        Auth.DEVICE,
+        answers={200: PushTestSchema},
+        refuses=[404, 409],
+    )
+    def test_device(self, device_id: UUID) -> dict[str, Any]:
+        """Push a test notification to a device and tell what its push service said."""
+        device = self._store.read(lambda tx: _own(tx, device_id))
+        outcome, detail = self._push_delivery.test(device)
+        return {"outcome": outcome, "detail": detail}
+
+    @call("DELETE", "/devices/<uuid:device_id>", Auth.DEVICE, answers={204: None}, refuses=[404])
+    def revoke_device(self, device_id: UUID) -> tuple[str, int]:
+        """Revoke a device of the extension: its token is refused from now on, its streams end."""
+
+        def work(tx: Connection) -> None:
+            devices.revoke(tx, _own(tx, device_id).id)
+
+        self._store.write(work)
+        return "", 204
 
 
 def device_object(device: Device) -> dict[str, Any]:

@@ -1,19 +1,18 @@
-"""What happens: asked for (``sync``, waiting if wanted) or streamed (server-sent events)."""
+"""Changes by long polling (``sync``) or as server-sent events."""
 
 import json
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import structlog
 from flask import Response
 
-from blueprints.api import auth
-from blueprints.api.auth import Auth, caller, house
-from blueprints.api.changes import Changes, changes_since
-from blueprints.api.declare import Door
+from blueprints.api.auth import TICKET_SECONDS, ApiAuth, Auth, caller, refuse
+from blueprints.api.changes import ChangeLog, Changes
+from blueprints.api.declare import Resource, call
 from blueprints.api.schemas.events import (
     EventHeaders,
     EventsQuery,
@@ -23,9 +22,8 @@ from blueprints.api.schemas.events import (
 )
 from services.core.errors import StorageUnwell
 from services.core.messages import Device
-from services.gateway import Gateway
+from services.store.database.notifier import Notifier
 
-door = Door("events", "What happens, as it happens")
 log = structlog.get_logger()
 HEARTBEAT_SECONDS = 15.0
 AT_ONCE = 100
@@ -34,88 +32,98 @@ MOST_STREAMS = 4
 _streams: defaultdict[str, deque[object]] = defaultdict(partial(deque, maxlen=MOST_STREAMS))
 
 
-@door.call("GET", "/sync", Auth.DEVICE, query=SyncQuery, answers={200: SyncSchema})
-def sync(query: dict[str, Any]) -> dict[str, Any]:
-    """What happened since the token of the last answer; waits up to `timeout` seconds for it.
+class Events(Resource):
+    """Changes of an extension, by long polling or as a stream."""
 
-    Without `since` the answer has no events but the token from which to go on. `reset` says that
-    the token is none of this installation's: load the lists anew. A message may come as
-    `message.updated` without having come as `message.created`: keep it by its id either way.
-    """
-    since = int(query["since"]) if "since" in query else None
-    end = time.monotonic() + (query["timeout"] if since is not None else 0)
-    notifier = house().store.notifier
-    while True:
-        heard = notifier.subscribe()
-        found = changes_since(house(), caller(), since, query["limit"])
-        if found is None:
-            auth.refuse("invalid_token")
-        left = end - time.monotonic()
-        if found.events or found.reset or left <= 0 or house().stopping:
-            return {
-                "events": found.events,
-                "next": str(found.next),
-                "more": found.more,
-                "reset": found.reset,
-            }
-        notifier.wait(left, heard)
+    name = "events"
+    description = "What happens, as it happens"
 
+    def __init__(
+        self, changes: ChangeLog, auth: ApiAuth, notifier: Notifier, is_stopping: Callable[[], bool]
+    ) -> None:
+        self._changes = changes
+        self._auth = auth
+        self._notifier = notifier
+        self._is_stopping = is_stopping
 
-@door.call(
-    "GET",
-    "/events",
-    Auth.STREAM,
-    query=EventsQuery,
-    headers=EventHeaders,
-    answers={200: {"type": "string"}},
-    content_type="text/event-stream",
-)
-def stream_events(query: dict[str, Any], headers: dict[str, Any]) -> Response:
-    """The same events as server-sent events: `event` is the type, `id` the token to resume from.
+    @call("GET", "/sync", Auth.DEVICE, query=SyncQuery, answers={200: SyncSchema})
+    def sync(self, query: dict[str, Any]) -> dict[str, Any]:
+        """What happened since the token of the last answer; waits up to `timeout` seconds for it.
 
-    Goes on after `Last-Event-ID`, or `since`, or from now on. `event: reset` says to load the lists
-    anew. A comment comes every 15 seconds. A device has up to four streams; a fifth ends its
-    oldest.
-    """
-    since = headers.get("last") or query.get("since")
-    events = _stream(house(), caller(), int(since) if since is not None else None)
-    answer = Response(events, mimetype="text/event-stream")
-    answer.headers["X-Accel-Buffering"] = "no"
-    return answer
-
-
-@door.call("POST", "/events/ticket", Auth.DEVICE, answers={201: TicketSchema})
-def create_ticket() -> tuple[dict[str, Any], int]:
-    """A ticket with which a browser opens `GET /events?ticket=`: it cannot send the token there.
-
-    It is good for 60 seconds and for this device only.
-    """
-    ticket = auth.ticket(house(), caller().id)
-    return {"ticket": ticket, "expires_in": auth.TICKET_SECONDS}, 201
-
-
-def _stream(gateway: Gateway, device: Device, since: int | None) -> Iterator[str]:
-    """Server-sent events until the device is revoked, has newer streams, or we are stopping."""
-    this, streams = object(), _streams[device.id]
-    streams.append(this)
-    try:
-        yield "retry: 3000\n\n"  # with it the headers leave, and the browser knows that it is open
-        while this in streams and not gateway.stopping:
-            heard = gateway.store.notifier.subscribe()
-            found = changes_since(gateway, device, since, AT_ONCE)
+        Without `since` the answer has no events but the token from which to go on. `reset` says
+        that the token is none of this installation's: load the lists anew. A message may come as
+        `message.updated` without having come as `message.created`: keep it by its id either way.
+        """
+        since = int(query["since"]) if "since" in query else None
+        end = time.monotonic() + (query["timeout"] if since is not None else 0)
+        while True:
+            heard = self._notifier.subscribe()
+            found = self._changes.since(caller(), since, query["limit"])
             if found is None:
-                return
-            if since is None or found.reset:
-                yield _start(found)
-            yield from map(_written, found.events)
-            since = found.next
-            if not found.more and not gateway.store.notifier.wait(HEARTBEAT_SECONDS, heard):
-                yield ": still here\n\n"
-    except StorageUnwell as error:
-        log.warning("event stream ended", device=device.id, reason=str(error))
-    finally:
-        if this in streams:
-            streams.remove(this)
+                refuse("invalid_token")
+            left = end - time.monotonic()
+            if found.events or found.reset or left <= 0 or self._is_stopping():
+                return {
+                    "events": found.events,
+                    "next": str(found.next),
+                    "more": found.more,
+                    "reset": found.reset,
+                }
+            self._notifier.wait(left, heard)
+
+    @call(
+        "GET",
+        "/events",
+        Auth.STREAM,
+        query=EventsQuery,
+        headers=EventHeaders,
+        answers={200: {"type": "string"}},
+        content_type="text/event-stream",
+    )
+    def stream_events(self, query: dict[str, Any], headers: dict[str, Any]) -> Response:
+        """The same events as server-sent events: `event` is the type, `id` the token to go on from.
+
+        Goes on after `Last-Event-ID`, or `since`, or from now on. `event: reset` says to load the
+        lists anew. A comment comes every 15 seconds. A device has up to four streams; a fifth ends
+        its oldest.
+        """
+        since = headers.get("last") or query.get("since")
+        events = self._stream(caller(), int(since) if since is not None else None)
+        answer = Response(events, mimetype="text/event-stream")
+        answer.headers["X-Accel-Buffering"] = "no"
+        return answer
+
+    @call("POST", "/events/ticket", Auth.DEVICE, answers={201: TicketSchema})
+    def create_ticket(self) -> tuple[dict[str, Any], int]:
+        """A ticket for a browser to open `GET /events?ticket=`: it cannot send the token there.
+
+        It is good for 60 seconds and for this device only.
+        """
+        ticket = self._auth.ticket(caller().id)
+        return {"ticket": ticket, "expires_in": TICKET_SECONDS}, 201
+
+    def _stream(self, device: Device, since: int | None) -> Iterator[str]:
+        """Server-sent events until the device is revoked, has newer streams, or we are stopping."""
+        this, streams = object(), _streams[device.id]
+        streams.append(this)
+        try:
+            yield "retry: 3000\n\n"  # sends the headers, so that the browser knows that it is open
+            while this in streams and not self._is_stopping():
+                heard = self._notifier.subscribe()
+                found = self._changes.since(device, since, AT_ONCE)
+                if found is None:
+                    return
+                if since is None or found.reset:
+                    yield _start(found)
+                yield from map(_written, found.events)
+                since = found.next
+                if not found.more and not self._notifier.wait(HEARTBEAT_SECONDS, heard):
+                    yield ": still here\n\n"
+        except StorageUnwell as error:
+            log.warning("event stream ended", device=device.id, reason=str(error))
+        finally:
+            if this in streams:
+                streams.remove(this)
 
 
 def _start(found: Changes) -> str:

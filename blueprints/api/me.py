@@ -1,52 +1,71 @@
-"""Who calls, and what it may do."""
+"""The calling device: its extension, numbers and limits."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from blueprints.api.auth import Auth, caller, house, numbers
-from blueprints.api.declare import MOST_FILE, Door
+from blueprints.api.auth import Auth, caller, numbers
+from blueprints.api.declare import MOST_FILE, Resource, call
 from blueprints.api.devices import device_object
 from blueprints.api.schemas.me import MeSchema
 from blueprints.api.schemas.messages import MOST_MEDIA, MOST_RECIPIENTS, MOST_TEXT
-from services.message_settings import NumberSetting
-from services.providers.base import Limits
+from services.message_settings import MessageSettings, NumberSetting
+from services.providers.base import Limits, Provider
+from services.push.vapid import Vapid
 from services.store import messages
-
-door = Door("me", "Who calls, and what it may do")
-
-
-@door.call("GET", "/me", Auth.DEVICE, answers={200: MeSchema})
-def me() -> dict[str, Any]:
-    """The extension, its numbers and limits, and the token from which to follow what happens."""
-    own = list(numbers().values())
-    return {
-        "extension": caller().extension,
-        "device": device_object(caller()),
-        "numbers": [_number(setting, setting is own[0]) for setting in own],
-        "limits": _limits(
-            Limits(MOST_TEXT, MOST_MEDIA, MOST_FILE, _media_types(own), MOST_RECIPIENTS)
-        ),
-        "vapid_public_key": house().vapid.public_key,
-        "sync_token": str(house().store.read(messages.latest_seq)),
-    }
+from services.store.database.store import Store
 
 
-def _number(setting: NumberSetting, default: bool) -> dict[str, Any]:
-    provider = house().providers.get(setting.carrier)
-    return {
-        "number": setting.number,
-        "description": setting.description,
-        "carrier": setting.carrier,
-        "sms": provider is not None,
-        "mms": provider is not None and provider.limits.media > 0,
-        "default": default,
-        "limits": _limits(provider.limits) if provider is not None else None,
-    }
+class Me(Resource):
+    """The calling device, its extension, numbers and limits."""
 
+    name = "me"
+    description = "Who calls, and what it may do"
 
-def _media_types(own: list[NumberSetting]) -> tuple[str, ...]:
-    """What at least one of the numbers can send."""
-    carriers = [house().providers[s.carrier] for s in own if s.carrier in house().providers]
-    return tuple(dict.fromkeys(kind for carrier in carriers for kind in carrier.limits.media_types))
+    def __init__(
+        self,
+        store: Store,
+        settings: MessageSettings,
+        providers: Mapping[str, Provider],
+        vapid: Vapid,
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._providers = providers
+        self._vapid = vapid
+
+    @call("GET", "/me", Auth.DEVICE, answers={200: MeSchema})
+    def me(self) -> dict[str, Any]:
+        """The extension, its numbers and limits, and the token from which to follow changes."""
+        own = list(numbers(self._settings).values())
+        return {
+            "extension": caller().extension,
+            "device": device_object(caller()),
+            "numbers": [self._number(setting, setting is own[0]) for setting in own],
+            "limits": _limits(
+                Limits(MOST_TEXT, MOST_MEDIA, MOST_FILE, self._media_types(own), MOST_RECIPIENTS)
+            ),
+            "vapid_public_key": self._vapid.public_key,
+            "sync_token": str(self._store.read(messages.latest_seq)),
+        }
+
+    def _number(self, setting: NumberSetting, default: bool) -> dict[str, Any]:
+        provider = self._providers.get(setting.carrier)
+        return {
+            "number": setting.number,
+            "description": setting.description,
+            "carrier": setting.carrier,
+            "sms": provider is not None,
+            "mms": provider is not None and provider.limits.media > 0,
+            "default": default,
+            "limits": _limits(provider.limits) if provider is not None else None,
+        }
+
+    def _media_types(self, own: list[NumberSetting]) -> tuple[str, ...]:
+        """What at least one of the numbers can send."""
+        carriers = [self._providers[s.carrier] for s in own if s.carrier in self._providers]
+        return tuple(
+            dict.fromkeys(kind for carrier in carriers for kind in carrier.limits.media_types)
+        )
 
 
 def _limits(limits: Limits) -> dict[str, Any]:

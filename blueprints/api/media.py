@@ -1,4 +1,4 @@
-"""Files: uploaded for a message, fetched with the device's token."""
+"""Files of the API: uploaded for a message, fetched with the device's token."""
 
 from functools import partial
 from typing import Any
@@ -6,62 +6,78 @@ from uuid import UUID
 
 from flask import Response
 
-from blueprints.api.auth import Auth, caller, house, numbers
-from blueprints.api.declare import MOST_FILE, Door
+from blueprints.api.auth import Auth, caller, numbers
+from blueprints.api.declare import MOST_FILE, Resource, call
 from blueprints.api.schemas.messages import MediaSchema, UploadSchema
 from blueprints.media import file_answer
 from services.core.errors import MediaError, RequestRefused
 from services.core.messages import uuid7
-from services.media.media_store import StoredFile
+from services.media.media_store import MediaStore, StoredFile
+from services.message_settings import MessageSettings
+from services.messaging.uploads import Uploads
 from services.store import attachments
+from services.store.database.store import Store
 
-door = Door("media", "Files of messages")
 CHUNK = 65_536
 
 
-@door.call("POST", "/media", Auth.DEVICE, files=UploadSchema, answers={201: MediaSchema})
-def upload_media(asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    """Upload a file; its id then goes into `media_ids` of a message.
+class Media(Resource):
+    """Files of messages, uploaded and fetched."""
 
-    What it is, its bytes decide. A picture that is larger than the carriers of your numbers take is
-    kept as a smaller one. A file that no message takes within a day is deleted.
-    """
-    file_id = uuid7()
-    file = house().uploads.add(caller().extension, file_id, _kept(file_id, asked["file"]))
-    told = {"id": file.id, "content_type": file.content_type, "size": file.size}
-    told |= {"name": file.name, "state": file.state, "reason": None}
-    told["url"] = house().media.link(file)
-    return told, 201
+    name = "media"
+    description = "Files of messages"
 
+    def __init__(
+        self, store: Store, settings: MessageSettings, media: MediaStore, uploads: Uploads
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._media = media
+        self._uploads = uploads
 
-@door.call(
-    "GET",
-    "/media/<uuid:media_id>",
-    Auth.DEVICE,
-    answers={200: {}, 206: {}, 304: None},
-    content_type="*/*",
-    refuses=[404, 416],
-)
-def get_media(media_id: UUID) -> Response:
-    """A file of one of the extension's messages, or one that it has uploaded; also by `Range`."""
-    file = house().store.read(
-        lambda tx: attachments.visible(tx, str(media_id), caller().extension, numbers())
+    @call("POST", "/media", Auth.DEVICE, files=UploadSchema, answers={201: MediaSchema})
+    def upload_media(self, asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
+        """Upload a file; its id then goes into `media_ids` of a message.
+
+        What it is, its bytes decide. A picture that is larger than the carriers of your numbers
+        take is kept as a smaller one. A file that no message takes within a day is deleted.
+        """
+        file_id = uuid7()
+        file = self._uploads.add(caller().extension, file_id, self._kept(file_id, asked["file"]))
+        told = {"id": file.id, "content_type": file.content_type, "size": file.size}
+        told |= {"name": file.name, "state": file.state, "reason": None}
+        told["url"] = self._media.link(file)
+        return told, 201
+
+    @call(
+        "GET",
+        "/media/<uuid:media_id>",
+        Auth.DEVICE,
+        answers={200: {}, 206: {}, 304: None},
+        content_type="*/*",
+        refuses=[404, 416],
     )
-    return file_answer(house(), file)
-
-
-def _kept(file_id: str, upload: Any) -> StoredFile:
-    """The uploaded file on disk."""
-    if not upload.stream.read(1):
-        raise RequestRefused("empty", "The file is empty; send another.", field="file")
-    upload.stream.seek(0)
-    try:
-        return house().media.save(
-            iter(partial(upload.stream.read, CHUNK), b""),
-            file_id=file_id,
-            declared=upload.mimetype,
-            name=upload.filename or "",
-            max_bytes=MOST_FILE,
+    def get_media(self, media_id: UUID) -> Response:
+        """A file of the extension's messages, or one that it has uploaded; also by `Range`."""
+        file = self._store.read(
+            lambda tx: attachments.visible(
+                tx, str(media_id), caller().extension, numbers(self._settings)
+            )
         )
-    except MediaError as error:
-        raise RequestRefused("too_large", error.reason, field="file", status=413) from None
+        return file_answer(self._media, file)
+
+    def _kept(self, file_id: str, upload: Any) -> StoredFile:
+        """The uploaded file on disk."""
+        if not upload.stream.read(1):
+            raise RequestRefused("empty", "The file is empty; send another.", field="file")
+        upload.stream.seek(0)
+        try:
+            return self._media.save(
+                iter(partial(upload.stream.read, CHUNK), b""),
+                file_id=file_id,
+                declared=upload.mimetype,
+                name=upload.filename or "",
+                max_bytes=MOST_FILE,
+            )
+        except MediaError as error:
+            raise RequestRefused("too_large", error.reason, field="file", status=413) from None

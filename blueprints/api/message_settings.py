@@ -1,12 +1,12 @@
-"""Message Settings by REST for the operator's scripts: list, read, put and remove entries."""
+"""Message Settings for scripts: one number at a time, with ``If-Match`` against lost edits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from blueprints.api.auth import Auth, house
-from blueprints.api.declare import Door, complain
+from blueprints.api.auth import Auth
+from blueprints.api.declare import Resource, call, complain
 from blueprints.api.schemas.message_settings import (
     EntryListSchema,
     EntrySchema,
@@ -18,85 +18,92 @@ from services.core.errors import EntryRefused, RequestRefused, SettingsConflict,
 from services.message_settings import MessageSettings
 from services.message_settings.search import find_entries
 
-door = Door("message-settings", "Which number belongs to which carrier, extensions and e-mails")
 
+class Settings(Resource):
+    """Message Settings for scripts of the operator."""
 
-@door.call(
-    "GET", "/message-settings", Auth.OPERATOR, query=SettingsQuery, answers={200: EntryListSchema}
-)
-def list_entries(asked: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """All numbers, or those with some words in them. ``ETag`` is the state of all of them."""
-    settings = _fresh()
-    tag = _tag(settings)  # read first: a change after it makes the tag stale
-    entries = find_entries(settings.all(), asked["q"])
-    told = {"items": [asdict(entry) for entry in entries], "problem": settings.problem}
-    return told, 200, tag
+    name = "message-settings"
+    description = "Which number belongs to which carrier, extensions and e-mails"
 
+    def __init__(self, settings: MessageSettings) -> None:
+        self._settings = settings
 
-@door.call(
-    "GET",
-    "/message-settings/<number>",
-    Auth.OPERATOR,
-    answers={200: EntryToldSchema},
-    refuses=[404, 422],
-)
-def show_entry(number: str) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """One number, written any usual way."""
-    settings = _fresh()
-    tag = _tag(settings)
-    with _refusals():
-        entry = settings.for_number(settings.number(number))
-    if entry is None:
-        raise _not_there()
-    return asdict(entry), 200, tag
+    @call(
+        "GET",
+        "/message-settings",
+        Auth.OPERATOR,
+        query=SettingsQuery,
+        answers={200: EntryListSchema},
+    )
+    def list_entries(self, asked: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
+        """All numbers, or those with some words in them. ``ETag`` is the state of all of them."""
+        settings = self._fresh()
+        tag = _tag(settings)  # read first: a change after it makes the tag stale
+        entries = find_entries(settings.all(), asked["q"])
+        told = {"items": [asdict(entry) for entry in entries], "problem": settings.problem}
+        return told, 200, tag
 
-
-@door.call(
-    "PUT",
-    "/message-settings/<number>",
-    Auth.OPERATOR,
-    headers=IfMatchHeaders,
-    json=EntrySchema,
-    answers={200: EntryToldSchema, 201: EntryToldSchema},
-    refuses=[404, 409, 412],
-)
-def put_entry(
-    seen: dict[str, Any], asked: dict[str, Any], number: str
-) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Add a number, or replace its entry. With ``If-Match`` only if nothing changed meanwhile."""
-    settings = _fresh()
-    with _refusals():
-        plain = settings.number(number)
-        if "number" in asked and settings.number(asked["number"]) != plain:
-            complain({"number": ["It is another one than in the address."]})
-        is_new = settings.for_number(plain) is None
-        entry = settings.put(asked | {"number": plain}, _expected(seen, is_new))
-    return asdict(entry), 201 if is_new else 200, _tag(settings)
-
-
-@door.call(
-    "DELETE",
-    "/message-settings/<number>",
-    Auth.OPERATOR,
-    headers=IfMatchHeaders,
-    answers={204: None},
-    refuses=[404, 409, 412],
-)
-def remove_entry(seen: dict[str, Any], number: str) -> tuple[str, int, dict[str, str]]:
-    """Remove a number. Its messages stay; new ones to it are kept as unrouted."""
-    settings = _fresh()
-    with _refusals():
-        plain = settings.number(number)
-        if settings.for_number(plain) is None:
+    @call(
+        "GET",
+        "/message-settings/<number>",
+        Auth.OPERATOR,
+        answers={200: EntryToldSchema},
+        refuses=[404, 422],
+    )
+    def show_entry(self, number: str) -> tuple[dict[str, Any], int, dict[str, str]]:
+        """One number, written any usual way."""
+        settings = self._fresh()
+        tag = _tag(settings)
+        with _refusals():
+            entry = settings.for_number(settings.number(number))
+        if entry is None:
             raise _not_there()
-        settings.remove(plain, _expected(seen, False))
-    return "", 204, _tag(settings)
+        return asdict(entry), 200, tag
 
+    @call(
+        "PUT",
+        "/message-settings/<number>",
+        Auth.OPERATOR,
+        headers=IfMatchHeaders,
+        json=EntrySchema,
+        answers={200: EntryToldSchema, 201: EntryToldSchema},
+        refuses=[404, 409, 412],
+    )
+    def put_entry(
+        self, seen: dict[str, Any], asked: dict[str, Any], number: str
+    ) -> tuple[dict[str, Any], int, dict[str, str]]:
+        """Add a number, or replace its entry; with ``If-Match`` only if nothing has changed."""
+        settings = self._fresh()
+        with _refusals():
+            plain = settings.number(number)
+            if "number" in asked and settings.number(asked["number"]) != plain:
+                complain({"number": ["It is another one than in the address."]})
+            is_new = settings.for_number(plain) is None
+            entry = settings.put(asked | {"number": plain}, _expected(seen, is_new))
+        return asdict(entry), 201 if is_new else 200, _tag(settings)
 
-def _fresh() -> MessageSettings:
-    settings = house().settings
-    settings.look()
-    return settings
+    @call(
+        "DELETE",
+        "/message-settings/<number>",
+        Auth.OPERATOR,
+        headers=IfMatchHeaders,
+        answers={204: None},
+        refuses=[404, 409, 412],
+    )
+    def remove_entry(self, seen: dict[str, Any], number: str) -> tuple[str, int, dict[str, str]]:
+        """Remove a number. Its messages stay; new ones to it are kept as unrouted."""
+        settings = self._fresh()
+        with _refusals():
+            plain = settings.number(number)
+            if settings.for_number(plain) is None:
+                raise _not_there()
+            settings.remove(plain, _expected(seen, False))
+        return "", 204, _tag(settings)
+
+    def _fresh(self) -> MessageSettings:
+        settings = self._settings
+        settings.look()
+        return settings
 
 
 def _tag(settings: MessageSettings) -> dict[str, str]:

@@ -1,64 +1,80 @@
-"""Messages: sent once however often it is asked, and looked up."""
+"""Messages of the API: sent once however often the call is repeated, and looked up."""
 
 from typing import Any
 from uuid import UUID
 
-from blueprints.api.auth import Auth, caller, house, numbers
-from blueprints.api.declare import Door
+from blueprints.api.auth import Auth, caller, numbers
+from blueprints.api.declare import Resource, call
 from blueprints.api.schemas.messages import IdempotencyHeaders, MessageSchema, NewMessageSchema
 from services.core.errors import RequestRefused
 from services.core.messages import message_object
-from services.messaging.compose import Reply
+from services.media.media_store import MediaStore
+from services.message_settings import MessageSettings
+from services.messaging.compose import Composer, Reply
 from services.store import messages
+from services.store.database.store import Store
 
-door = Door("messages", "Messages: sent and looked up")
 
+class Messages(Resource):
+    """Messages of an extension, sent and looked up."""
 
-@door.call(
-    "POST",
-    "/messages",
-    Auth.DEVICE,
-    headers=IdempotencyHeaders,
-    json=NewMessageSchema,
-    answers={202: MessageSchema},
-    refuses=[403, 404, 409],
-)
-def create_message(
-    headers: dict[str, str], asked: dict[str, Any]
-) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Send a message: it is kept and queued when this is answered, and sent at once thereafter.
+    name = "messages"
+    description = "Messages: sent and looked up"
 
-    With a `client_id` (or the header `Idempotency-Key`) the call can be repeated safely: the answer
-    is the message that was made the first time, with `Idempotency-Replayed: true`. The same
-    `client_id` for another message is refused with 409. A text that is longer than the carrier's
-    limit becomes several messages; the first is answered.
-    """
-    reply = Reply(
-        text=asked["text"],
-        to=tuple(asked.get("to", ())),
-        sender=asked.get("sender"),
-        conversation_id=asked.get("conversation_id"),
-        media_ids=tuple(asked["media_ids"]),
-        client_id=asked.get("client_id") or _unquoted(headers.get("key")),
+    def __init__(
+        self, store: Store, settings: MessageSettings, media: MediaStore, composer: Composer
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._media = media
+        self._composer = composer
+
+    @call(
+        "POST",
+        "/messages",
+        Auth.DEVICE,
+        headers=IdempotencyHeaders,
+        json=NewMessageSchema,
+        answers={202: MessageSchema},
+        refuses=[403, 404, 409],
     )
-    message, repeated = house().composer.submit(caller(), reply)
-    replayed = {"Idempotency-Replayed": "true"} if repeated else {}
-    return message_object(message, house().media.link), 202, replayed
+    def create_message(
+        self, headers: dict[str, str], asked: dict[str, Any]
+    ) -> tuple[dict[str, Any], int, dict[str, str]]:
+        """Send a message: it is kept and queued when this is answered, and sent at once thereafter.
 
+        With a `client_id` (or the header `Idempotency-Key`) the call can be repeated safely: the
+        answer is the message that was made the first time, with `Idempotency-Replayed: true`. The
+        same `client_id` for another message is refused with 409. A text that is longer than the
+        carrier's limit becomes several messages; the first is answered.
+        """
+        reply = Reply(
+            text=asked["text"],
+            to=tuple(asked.get("to", ())),
+            sender=asked.get("sender"),
+            conversation_id=asked.get("conversation_id"),
+            media_ids=tuple(asked["media_ids"]),
+            client_id=asked.get("client_id") or _unquoted(headers.get("key")),
+        )
+        message, repeated = self._composer.submit(caller(), reply)
+        replayed = {"Idempotency-Replayed": "true"} if repeated else {}
+        return message_object(message, self._media.link), 202, replayed
 
-@door.call(
-    "GET",
-    "/messages/<uuid:message_id>",
-    Auth.DEVICE,
-    answers={200: MessageSchema},
-    refuses=[404],
-)
-def get_message(message_id: UUID) -> dict[str, Any]:
-    """One message as it stands."""
-    found = house().store.read(lambda tx: messages.by_id(tx, str(message_id), numbers()))
-    if found is None:
-        raise RequestRefused("not_found", "There is no such message.", status=404)
-    return message_object(found, house().media.link)
+    @call(
+        "GET",
+        "/messages/<uuid:message_id>",
+        Auth.DEVICE,
+        answers={200: MessageSchema},
+        refuses=[404],
+    )
+    def get_message(self, message_id: UUID) -> dict[str, Any]:
+        """One message as it stands."""
+        found = self._store.read(
+            lambda tx: messages.by_id(tx, str(message_id), numbers(self._settings))
+        )
+        if found is None:
+            raise RequestRefused("not_found", "There is no such message.", status=404)
+        return message_object(found, self._media.link)
 
 
 def _unquoted(key: str | None) -> str | None:

@@ -1,31 +1,43 @@
-"""Search: messages by the words in them."""
+"""Search of the API: messages by the words in them."""
 
 from typing import Any
 
-from blueprints.api.auth import Auth, house, numbers
-from blueprints.api.declare import Door
+from blueprints.api.auth import Auth, numbers
+from blueprints.api.declare import Resource, call
 from blueprints.api.schemas.messages import FoundSchema, SearchQuery
 from services.core.messages import message_object
+from services.media.media_store import MediaStore
+from services.message_settings import MessageSettings
+from services.store.database.store import Store
 from services.store.search import full_text
 
-door = Door("search", "Messages found by their words")
 
+class Search(Resource):
+    """Search in the messages of an extension."""
 
-@door.call("GET", "/search", Auth.DEVICE, query=SearchQuery, answers={200: FoundSchema})
-def find_messages(query: dict[str, Any]) -> dict[str, Any]:
-    """The messages of the extension's numbers with all these words, the newest first.
+    name = "search"
+    description = "Messages found by their words"
 
-    Case and accents do not matter, and the last word may be the beginning of one. One call looks
-    through a part of what is stored: while `has_more`, go on with `next_before` as `before`, also
-    after a page that is not full or empty.
-    """
-    limit, own = query["limit"], numbers()
-    found = house().store.read(
-        lambda tx: full_text.find(tx, query["q"], own, limit=limit, before=query.get("before"))
-    )
-    items = [message_object(message, house().media.link) for message in found.messages]
-    return {
-        "items": items,
-        "has_more": found.before is not None,
-        "next_before": found.before,
-    }
+    def __init__(self, store: Store, settings: MessageSettings, media: MediaStore) -> None:
+        self._store = store
+        self._settings = settings
+        self._media = media
+
+    @call("GET", "/search", Auth.DEVICE, query=SearchQuery, answers={200: FoundSchema})
+    def find_messages(self, query: dict[str, Any]) -> dict[str, Any]:
+        """The messages of the extension's numbers with all these words, the newest first.
+
+        Case and accents do not matter, and the last word may be the beginning of one. One call
+        looks through a part of what is stored: while `has_more`, go on with `next_before` as
+        `before`, also after a page that is not full or empty.
+        """
+        limit, own = query["limit"], numbers(self._settings)
+        found = self._store.read(
+            lambda tx: full_text.find(tx, query["q"], own, limit=limit, before=query.get("before"))
+        )
+        items = [message_object(message, self._media.link) for message in found.messages]
+        return {
+            "items": items,
+            "has_more": found.before is not None,
+            "next_before": found.before,
+        }

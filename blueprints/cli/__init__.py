@@ -1,4 +1,4 @@
-"""The operator's door: ``flask …``, one module for each subject, one line here."""
+"""Commands of the operator: ``flask …``, one module for each subject, one line here."""
 
 from flask import Flask
 
@@ -55,7 +55,7 @@ COMMANDS = (
 
 def register(app: Flask, gateway: Gateway) -> None:
     """Add the operator's commands to ``flask``."""
-    app.extensions["gateway"] = gateway  # where the commands find it
+    app.extensions["gateway"] = gateway  # for ``parts``
     for one in (
         recover.recover,
         operator_actions.retry,

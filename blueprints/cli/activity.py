@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from blueprints.cli.terminal import command, document, gateway, json_option, moment, stamp, table
+from blueprints.cli.parts import parts
+from blueprints.cli.terminal import command, document, json_option, moment, stamp, table
 from services.core.messages import Status
 from services.operations.statistics import MEDIAN, MOST, OPEN, Activity, Figures, activity_of
 
@@ -25,7 +26,9 @@ def activity(hours: int | None, days: int | None, as_json: bool) -> None:
     """
     if hours is not None and days is not None:
         raise click.UsageError("Give either --hours or --days.")
-    found = activity_of(gateway(), days, 24) if days else activity_of(gateway(), hours or 24)
+    found = (
+        activity_of(parts().store, days, 24) if days else activity_of(parts().store, hours or 24)
+    )
     if as_json:
         document(_document(found))
         return

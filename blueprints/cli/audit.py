@@ -2,7 +2,8 @@
 
 import click
 
-from blueprints.cli.terminal import command, document, gateway, json_option, table
+from blueprints.cli.parts import parts
+from blueprints.cli.terminal import command, document, json_option, table
 from services.store.maintenance.invariants import Invariant
 
 
@@ -19,7 +20,7 @@ def check(settle: bool, as_json: bool) -> None:
     The delivery worker does this every minute and tells /ready and /metrics; the command counts
     everything anew. Exit code 1 if something is lost, late or too much.
     """
-    conservation = gateway().audit
+    conservation = parts().audit
     found = conservation.settle() if settle else conservation.check(thorough=True)
     reasons = {breach.invariant: breach.reason for breach in found}
     if as_json:

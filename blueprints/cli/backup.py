@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from blueprints.cli.terminal import command, gateway, note
+from blueprints.cli.parts import parts
+from blueprints.cli.terminal import command, note
 from services.store.maintenance.backup import back_up, back_up_database, inspect_backup, is_embedded
 
 DATABASE_FILES = {".db", ".sqlite", ".sqlite3"}
@@ -19,14 +20,14 @@ def backup(target: Path) -> None:
     is not in it), Message Settings, the attachments (but those in a bucket) and the key. A FILE
     whose name ends with .db gets the database alone. Nothing is ever overwritten.
     """
-    store = gateway().store
+    store = parts().store
     if target.suffix in DATABASE_FILES and not target.is_dir():
         if not is_embedded(store.engine):
             raise click.ClickException("The database is PostgreSQL: back it up with pg_dump.")
         back_up_database(store.engine, target)
         click.echo(f"The database was copied to {target}.")
         return
-    storage = gateway().environment.service.storage_path.resolve()
+    storage = parts().environment.service.storage_path.resolve()
     made = back_up(store.engine, storage, target)
     if is_embedded(store.engine):
         click.echo(f"Everything was copied to {made}.")
@@ -39,7 +40,7 @@ def backup(target: Path) -> None:
             f"pg_dump --format=custom --no-owner --file={made / 'textbridge.dump'} "
             f"{address.render_as_string()}"
         )
-    if gateway().environment.bucket is not None:
+    if parts().environment.bucket is not None:
         note(
             "The attachments in the bucket are not in this copy: the bucket's own versions or "
             "replication protect them."
@@ -49,10 +50,10 @@ def backup(target: Path) -> None:
 
 def _check(made: Path) -> None:
     """Say what the copy holds, as it says itself. Raises ``StorageUnwell`` for a damaged one."""
-    found = inspect_backup(gateway().store.engine, made)
+    found = inspect_backup(parts().store.engine, made)
     click.echo(
         f"Checked: {found.messages} messages in {found.conversations} conversations, "
         f"{found.devices} devices, {len(found.files)} attachments."
     )
-    if found.missing and gateway().environment.bucket is None:
+    if found.missing and parts().environment.bucket is None:
         note(f"{len(found.missing)} attachments were not in the storage folder, or not whole.")

@@ -5,17 +5,16 @@ from dataclasses import asdict
 
 import click
 
+from blueprints.cli.parts import parts
 from blueprints.cli.terminal import (
     Group,
     document,
-    gateway,
     harmless,
     json_option,
     moment,
     stamp,
     table,
 )
-from services.operations.carrier_status import check as ask
 from services.providers import PROVIDERS
 from services.store import circuit_breakers
 
@@ -29,12 +28,14 @@ def check(as_json: bool) -> None:
 
     Exit code 1 if anything is to be mended.
     """
-    found = {name: ask(gateway(), provider) for name, provider in gateway().providers.items()}
+    found = {
+        name: parts().carrier_status.check(provider) for name, provider in parts().providers.items()
+    }
     if as_json:
         document({name: [asdict(finding) for finding in each] for name, each in found.items()})
     else:
         for name, findings in found.items():
-            click.echo(gateway().providers[name].title)
+            click.echo(parts().providers[name].title)
             for finding in findings:
                 click.echo(f"  {'ok  ' if finding.ok else 'MEND'}  {harmless(finding.text)}")
     raise SystemExit(0 if all(f.ok for each in found.values() for f in each) else 1)
@@ -47,8 +48,8 @@ def show(as_json: bool) -> None:
 
     A destination is paused while it refuses everything; what waits for it is not lost.
     """
-    on = gateway().providers
-    pauses = gateway().store.read(circuit_breakers.unwell)
+    on = parts().providers
+    pauses = parts().store.read(circuit_breakers.unwell)
     carriers = [(p.name, p.title, p.name in on) for p in PROVIDERS]
     if as_json:
         document(

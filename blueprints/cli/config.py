@@ -7,15 +7,19 @@ from typing import Any
 import click
 
 from blueprints.cli.config_warnings import findings
+from blueprints.cli.parts import parts
 from blueprints.cli.server import reread
 from blueprints.cli.settings import tell_of_left_file
-from blueprints.cli.terminal import Group, document, gateway, harmless, json_option
+from blueprints.cli.terminal import Group, document, harmless, json_option
+from services import providers, push
 from services.config import variables
 from services.config.environment import BUCKET, SENDING, Environment, sections
 from services.config.variables import Variable
 from services.providers import PROVIDERS
 from services.providers.sandbox import Sandbox
 from services.push import CHANNELS
+
+SECTIONS = tuple(sections(providers.SECTIONS, push.SECTIONS))
 
 group = Group("config", help="See and check the settings in .env, and apply a change.")
 
@@ -29,8 +33,8 @@ def check(as_json: bool) -> None:
     and which variables would turn on the others. A bucket for attachments is tried out. Exit code 1
     if anything should be mended.
     """
-    environment = gateway().environment
-    problems = findings(gateway())
+    environment = parts().environment
+    problems = findings(environment, parts().settings, parts().providers, parts().media)
     if as_json:
         document(
             {
@@ -53,7 +57,7 @@ def check(as_json: bool) -> None:
 @json_option
 def show(as_json: bool) -> None:
     """Print the variables in force as NAME=value, secrets hidden."""
-    shown = dict(_shown(gateway().environment))
+    shown = dict(_shown(parts().environment))
     if as_json:
         document(shown)
         return
@@ -64,7 +68,7 @@ def show(as_json: bool) -> None:
 @group.command()
 def reload() -> None:
     """Make the running server read .env again, without dropping a request."""
-    pid = reread(gateway().environment.service.storage_path.resolve())
+    pid = reread(parts().environment.service.storage_path.resolve())
     click.echo(f"The server (process {pid}) reads .env again and renews its workers.")
 
 
@@ -88,7 +92,7 @@ def _in_force(environment: Environment) -> dict[str, Any]:
 def _shown(environment: Environment) -> Iterator[tuple[str, str]]:
     """Every variable in force with its value as it may be shown."""
     on = _in_force(environment)
-    for _, prefix, _ in sections():
+    for _, prefix, _ in SECTIONS:
         if prefix in on:
             for variable, value in variables.described(on[prefix], prefix):
                 yield variable.name, value
@@ -97,7 +101,7 @@ def _shown(environment: Environment) -> Iterator[tuple[str, str]]:
 def _off(environment: Environment) -> Iterator[tuple[str, list[str]]]:
     """The title of every section that is off, with the variables that would turn it on."""
     on = _in_force(environment)
-    for title, prefix, section in sections():
+    for title, prefix, section in SECTIONS:
         if prefix not in on:
             yield title, [v.name for v in variables.variables(section, prefix) if _turns_on(v)]
 
@@ -108,7 +112,7 @@ def _turns_on(variable: Variable) -> bool:
 
 def _print_sections(environment: Environment) -> None:
     on = _in_force(environment)
-    for title, prefix, _ in sections():
+    for title, prefix, _ in SECTIONS:
         if prefix in on:
             click.echo(title)
             for variable, value in variables.described(on[prefix], prefix):

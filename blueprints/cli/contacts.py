@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 from sqlalchemy import Connection
 
-from blueprints.cli.terminal import Group, document, gateway, harmless, json_option, table
+from blueprints.cli.parts import parts
+from blueprints.cli.terminal import Group, document, harmless, json_option, table
 from services.core.errors import NumberError, RequestRefused
 from services.core.messages import clean
 from services.core.phone_numbers import peer
@@ -26,7 +27,7 @@ group = Group("contacts", help="The names of numbers, which all apps share.")
 @json_option
 def show(as_json: bool) -> None:
     """List the contacts."""
-    known = gateway().store.read(contacts.all_contacts)
+    known = parts().store.read(contacts.all_contacts)
     if as_json:
         document([asdict(contact) for contact in known])
         return
@@ -43,7 +44,7 @@ def show(as_json: bool) -> None:
 def put(number: str, name: str) -> None:
     """Give NUMBER a name, or another one."""
     contact = _contact(number, name)
-    gateway().store.write(partial(contacts.put, contact=contact))
+    parts().store.write(partial(contacts.put, contact=contact))
     click.echo(f"{contact.number} is {harmless(contact.name)}.")
 
 
@@ -52,7 +53,7 @@ def put(number: str, name: str) -> None:
 def remove(number: str) -> None:
     """Forget the name of NUMBER."""
     address = _address(number)
-    if not gateway().store.write(partial(contacts.remove, number=address)):
+    if not parts().store.write(partial(contacts.remove, number=address)):
         raise RequestRefused(
             "not_found", f"{address} has no name. See: flask contacts list", status=404
         )
@@ -73,7 +74,7 @@ def bring(file: Path) -> None:
         for contact in found:
             contacts.put(tx, contact)
 
-    gateway().store.write(work)
+    parts().store.write(work)
     click.echo(f"{len(found)} contacts were read.")
 
 
@@ -104,6 +105,6 @@ def _contact(number: str, name: str) -> Contact:
 
 def _address(written: str) -> str:
     try:
-        return peer(written, gateway().country)
+        return peer(written, parts().country)
     except NumberError as error:
         raise RequestRefused("invalid_number", str(error), field="number") from None

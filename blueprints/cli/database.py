@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
+from blueprints.cli.parts import parts
 from blueprints.cli.server import alone
-from blueprints.cli.terminal import Group, document, gateway, json_option, note, table
+from blueprints.cli.terminal import Group, document, json_option, note, table
 from services.config.parsers import postgresql
 from services.core.errors import SettingsError
 from services.message_settings import SettingsFile
@@ -28,7 +29,7 @@ def copy(as_json: bool) -> None:
     DATABASE_URL; where that is empty the address is asked for. Every table is compared afterwards.
     An interrupted copy leaves nothing in PostgreSQL. The SQLite database stays as it is.
     """
-    service = gateway().environment.service
+    service = parts().environment.service
     storage = service.storage_path.resolve()
     if not (storage / DATABASE).exists():
         raise click.ClickException(f"There is no SQLite database in {storage}.")
@@ -78,7 +79,7 @@ def _settings(storage: Path) -> bytes | None:
     if content is None:
         return None
     try:
-        return gateway().settings.checked(content)
+        return parts().settings.checked(content)
     except SettingsError as error:
         raise SettingsError(f"{FILE} cannot be used: {error} Mend it first.") from None
 

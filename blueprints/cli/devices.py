@@ -8,11 +8,11 @@ import click
 import segno
 from sqlalchemy import Connection
 
+from blueprints.cli.parts import parts
 from blueprints.cli.terminal import (
     Group,
     document,
     facts,
-    gateway,
     harmless,
     json_option,
     moment,
@@ -52,7 +52,7 @@ extension_argument = click.argument("extension", callback=_extension)
 def show(extension: str | None, as_json: bool) -> None:
     """List the apps that may act for an extension."""
     wanted = None if extension is None else [extension]
-    known = gateway().store.read(lambda tx: devices.of(tx, wanted))
+    known = parts().store.read(lambda tx: devices.of(tx, wanted))
     if as_json:
         document([_described(device) for device in known])
         return
@@ -87,7 +87,7 @@ def add(extension: str, name: str, as_json: bool) -> None:
 
     The token is shown this once. Whoever has it reads and sends the extension's messages.
     """
-    device, token = gateway().store.write(lambda tx: devices.add(tx, extension, name))
+    device, token = parts().store.write(lambda tx: devices.add(tx, extension, name))
     _warn_without_number(extension)
     if as_json:
         document(
@@ -108,9 +108,9 @@ def pair(extension: str, as_json: bool) -> None:
 
     It comes with a link that opens the phone app, and on a terminal with its QR code.
     """
-    code = gateway().store.write(lambda tx: devices.add_pairing(tx, extension))
+    code = parts().store.write(lambda tx: devices.add_pairing(tx, extension))
     # Behind the #: a browser tells that part to no server, so the code stands in no log.
-    link = f"{gateway().environment.app_url}/phone/#code={code}"
+    link = f"{parts().environment.app_url}/phone/#code={code}"
     _warn_without_number(extension)
     if as_json:
         seconds = int(devices.PAIRING_SECONDS)
@@ -149,11 +149,11 @@ def provision(extension: str, name: str, preview: Preview, as_xml: bool, as_json
         devices.set_preview(tx, device.id, preview)
         return device, token
 
-    device, token = gateway().store.write(add)
+    device, token = parts().store.write(add)
     _warn_without_number(extension)
-    if not gateway().environment.app_url.startswith("https://"):
+    if not parts().environment.app_url.startswith("https://"):
         note("APP_URL is no public https address, so the app cannot reach this service.")
-    account = acrobits_account.account(gateway().environment.app_url, extension, token)
+    account = acrobits_account.account(parts().environment.app_url, extension, token)
     if as_json:
         document({"device_id": device.id, "extension": extension, "account": account})
     elif as_xml:
@@ -169,10 +169,10 @@ def provision(extension: str, name: str, preview: Preview, as_xml: bool, as_json
 @json_option
 def test(device_id: str, as_json: bool) -> None:
     """Push a test to DEVICE_ID now and tell what came of it. Exit code 1 if it was not taken."""
-    device = gateway().store.read(lambda tx: devices.by_id(tx, device_id))
+    device = parts().store.read(lambda tx: devices.by_id(tx, device_id))
     if device is None:
         raise _unknown(device_id)
-    outcome, said = gateway().push_delivery.test(device)
+    outcome, said = parts().push_delivery.test(device)
     if as_json:
         document({"outcome": outcome, "detail": said})
     else:
@@ -184,7 +184,7 @@ def test(device_id: str, as_json: bool) -> None:
 @click.argument("device_id")
 def revoke(device_id: str) -> None:
     """Refuse the token of DEVICE_ID (see: flask devices list) from now on."""
-    if not gateway().store.write(partial(devices.revoke, device_id=device_id)):
+    if not parts().store.write(partial(devices.revoke, device_id=device_id)):
         raise _unknown(device_id)
     click.echo("The device was revoked.")
 
@@ -195,7 +195,7 @@ def _unknown(device_id: str) -> RequestRefused:
 
 
 def _warn_without_number(extension: str) -> None:
-    if not gateway().settings.for_extension(extension):
+    if not parts().settings.for_extension(extension):
         note(
             f"Extension {extension} has no number yet. Give it one: "
             f"flask settings set +12025550143 --carrier NAME --extension {extension}"

@@ -5,9 +5,9 @@ from typing import TextIO
 import click
 
 from blueprints.cli.filters import chosen
-from blueprints.cli.terminal import command, gateway
+from blueprints.cli.parts import parts
+from blueprints.cli.terminal import command
 from services.operations.export import as_csv, as_json
-from services.operations.message_query import everything
 from services.store.search.message_filter import MessageFilter
 
 
@@ -20,6 +20,6 @@ def export(target: TextIO, wanted: MessageFilter, in_json: bool) -> None:
 
     No cell is taken for a formula by a spreadsheet.
     """
-    found = everything(gateway(), wanted)
-    for piece in as_json(gateway(), found) if in_json else as_csv(found):
+    found = parts().message_query.everything(wanted)
+    for piece in as_json(found, parts().media.link) if in_json else as_csv(found):
         target.write(piece)

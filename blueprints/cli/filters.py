@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from blueprints.cli.terminal import gateway
+from blueprints.cli.parts import parts
 from services.operations import message_query
 from services.providers import PROVIDERS
 
@@ -49,7 +49,7 @@ def chosen(function: Callable[..., None]) -> Callable[..., None]:
     @wraps(function)
     def command(**given: Any) -> None:
         words = {name: given.pop(name) or "" for name in message_query.FIELDS}
-        function(wanted=message_query.asked(gateway(), words), **given)
+        function(wanted=parts().message_query.parse(words), **given)
 
     for option in reversed(OPTIONS):
         command = option(command)

@@ -5,7 +5,8 @@ from collections import Counter
 import click
 from gevent.pool import Pool
 
-from blueprints.cli.terminal import Group, document, gateway, harmless, json_option, note
+from blueprints.cli.parts import parts
+from blueprints.cli.terminal import Group, document, harmless, json_option, note
 from services.core.errors import MediaError, StorageUnwell
 from services.media.bucket import Bucket, MigrationResult
 
@@ -23,7 +24,7 @@ def copy(as_json: bool) -> None:
     command can be broken off and repeated. The folder stays as it is. Exit code 1 unless all of
     them are in the bucket then.
     """
-    bucket = gateway().media.backend
+    bucket = parts().media.backend
     if not isinstance(bucket, Bucket):
         raise click.ClickException(
             "Attachments are kept in the storage folder. Set the MEDIA_S3_ variables in .env first."

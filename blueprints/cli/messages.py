@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import click
 
 from blueprints.cli.filters import chosen
+from blueprints.cli.parts import parts
 from blueprints.cli.terminal import (
     Group,
     document,
     facts,
-    gateway,
     harmless,
     json_option,
     moment,
@@ -26,7 +25,6 @@ from services.operations import timeline
 from services.operations.export import described
 from services.store import dead_letters
 from services.store.jobs import Job
-from services.store.search import message_filter
 from services.store.search.message_filter import MessageFilter
 
 group = Group("messages", help="Messages: list them, look into one, try a failed one again.")
@@ -52,11 +50,9 @@ def show_list(
         return
     if unrouted:
         wanted = replace(wanted, unrouted=True)
-    found = gateway().store.read(
-        partial(message_filter.page, wanted=wanted, limit=limit, before=before)
-    )
+    found = parts().message_query.page(wanted, limit, before)
     if as_json:
-        document([described(gateway(), message) for message in found.messages])
+        document([described(message, parts().media.link) for message in found.messages])
     else:
         _print_list(found.messages)
     if found.searched_to is not None:
@@ -88,11 +84,11 @@ def _print_list(found: Sequence[Message]) -> None:
 @json_option
 def show(message_id: str, as_json: bool) -> None:
     """Show one message: its text, and all that became of it, with every attempt and answer."""
-    known = timeline.story(gateway(), message_id)
-    steps = timeline.steps(gateway(), known)
+    known = timeline.story(parts().store, message_id)
+    steps = timeline.steps(parts().settings, known)
     if as_json:
         document(
-            described(gateway(), known.message)
+            described(known.message, parts().media.link)
             | {
                 "jobs": [_job(job) for job in known.jobs],
                 "receipts": [_receipt(told) for _, told in known.receipts],
@@ -119,7 +115,7 @@ def show(message_id: str, as_json: bool) -> None:
 
 
 def _list_dead(limit: int, as_json: bool) -> None:
-    letters = gateway().store.read(lambda tx: dead_letters.newest(tx, limit))
+    letters = parts().store.read(lambda tx: dead_letters.newest(tx, limit))
     if as_json:
         document([_job(job) for job in letters])
         return
@@ -136,7 +132,7 @@ def _list_dead(limit: int, as_json: bool) -> None:
 def _print_message(message: Message) -> None:
     outbound = message.direction == "out"
     error = " ".join(part for part in (message.error_code, message.error_reason) if part)
-    setting = gateway().settings.for_number(message.number)
+    setting = parts().settings.for_number(message.number)
     extensions = ", ".join(setting.extensions) if setting else ""
     facts(
         (

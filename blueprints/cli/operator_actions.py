@@ -2,9 +2,9 @@
 
 import click
 
-from blueprints.cli.terminal import command, document, gateway, harmless, json_option
+from blueprints.cli.parts import parts
+from blueprints.cli.terminal import command, document, harmless, json_option
 from services.core.errors import RequestRefused
-from services.operations import operator_actions
 from services.store import dead_letters
 from services.store.jobs import JobKind
 
@@ -33,8 +33,8 @@ def retry(
     if message_id is None:
         raise click.UsageError("Give the ID of a message, or --all KIND.")
     try:
-        revived = operator_actions.retry(
-            gateway(), message_id, job_id=job_id, resend_unknown=resend_unknown
+        revived = parts().operator_actions.retry(
+            message_id, job_id=job_id, resend_unknown=resend_unknown
         )
     except RequestRefused as error:
         if error.code != "may_have_been_sent":
@@ -47,10 +47,10 @@ def retry(
 
 
 def _retry_all(kind: JobKind, *, sure: bool) -> None:
-    count = gateway().store.read(dead_letters.counts).get(kind, 0)
+    count = parts().store.read(dead_letters.counts).get(kind, 0)
     if count and not sure:
         click.confirm(f"Do {count} of the kind “{kind}” again?", abort=True)
-    done, left = operator_actions.retry_all(gateway(), kind)
+    done, left = parts().operator_actions.retry_all(kind)
     click.echo(f"Due again: {done}. Left alone: {left}.")
 
 
@@ -63,10 +63,10 @@ def settle(message_id: str, way: str | None) -> None:
     if way is None:
         raise click.UsageError("Say --sent or --send-again.")
     if way == "sent":
-        operator_actions.settle_as_sent(gateway(), message_id)
+        parts().operator_actions.settle_as_sent(message_id)
         click.echo("Noted: it was sent.")
         return
-    operator_actions.send_again(gateway(), message_id)
+    parts().operator_actions.send_again(message_id)
     click.echo("It is sent again.")
 
 
@@ -77,7 +77,7 @@ def route(as_json: bool) -> None:
 
     Textbridge does this by itself when Message Settings change.
     """
-    count = operator_actions.deliver_waiting(gateway())
+    count = parts().operator_actions.deliver_waiting()
     if as_json:
         document({"delivered": count})
     else:

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from blueprints.cli.terminal import Group, document, facts, gateway, json_option, note
+from blueprints.cli.parts import parts
+from blueprints.cli.terminal import Group, document, facts, json_option, note
 from services.core.errors import MediaError, NumberError, RequestRefused
 from services.core.messages import Attachment, Message, message_object
 from services.core.phone_numbers import peer
-from services.operations import retention
 from services.operations.retention import Person
 from services.store import contacts, messages, quarantine
 
@@ -30,14 +30,14 @@ def export(number: str, folder: Path) -> None:
     Of group conversations it has what this person wrote.
     """
     them = _peer(number)
-    known = retention.person(gateway(), them)
+    known = parts().retention.person(them)
     folder.mkdir(mode=0o700, parents=True)
     told = []
     for seq in known.messages:
-        found = gateway().store.read(partial(messages.by_seq, seqs=[seq]))
+        found = parts().store.read(partial(messages.by_seq, seqs=[seq]))
         told += [_written(message, folder / "media") for message in found.values()]
-    calls = [gateway().store.read(partial(quarantine.by_id, row_id=id)) for id in known.quarantined]
-    everybody = gateway().store.read(contacts.all_contacts)
+    calls = [parts().store.read(partial(quarantine.by_id, row_id=id)) for id in known.quarantined]
+    everybody = parts().store.read(contacts.all_contacts)
     content = {
         "number": them,
         "name": next((one.name for one in everybody if one.number == them), None),
@@ -71,7 +71,7 @@ def forget(number: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     had to stay because it is still being delivered.
     """
     them = _peer(number)
-    known = retention.person(gateway(), them)
+    known = parts().retention.person(them)
     if as_json:
         document(_counts(them, known))
     else:
@@ -81,17 +81,17 @@ def forget(number: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     if not yes:
         click.confirm("Delete this for good?", abort=True, err=True)
     young = _young(known)
-    removed = retention.forget(gateway(), them, known)
+    removed = parts().retention.forget(them, known)
     click.echo(f"{removed} messages were deleted.", err=True)
     _warn(young)
-    left = len(retention.person(gateway(), them).messages)
+    left = len(parts().retention.person(them).messages)
     if left:
         note(f"{left} messages are still being delivered and stay: run this again in a while.")
         raise SystemExit(1)
 
 
 def _warn(young: bool) -> None:
-    if not gateway().store.rewrite_files():
+    if not parts().store.rewrite_files():
         note("SQLite's log was in use and still has it until Textbridge is restarted.")
     if young:
         note(
@@ -102,13 +102,13 @@ def _warn(young: bool) -> None:
 
 
 def _young(known: Person) -> bool:
-    newest = gateway().store.read(partial(messages.by_seq, seqs=list(known.messages[-1:])))
+    newest = parts().store.read(partial(messages.by_seq, seqs=list(known.messages[-1:])))
     return any(time.time() - one.created_at < REPEATED_SECONDS for one in newest.values())
 
 
 def _peer(written: str) -> str:
     try:
-        return peer(written, gateway().country)
+        return peer(written, parts().country)
     except NumberError as error:
         raise RequestRefused("invalid_number", str(error)) from None
 
@@ -142,7 +142,7 @@ def _written(message: Message, folder: Path) -> dict[str, Any]:
 
 def _file(file: Attachment, folder: Path) -> str:
     try:
-        content = gateway().media.open(file.id).read_bytes()
+        content = parts().media.open(file.id).read_bytes()
     except MediaError:
         note(f"The file {file.name} ({file.id}) is not there.")
         return ""

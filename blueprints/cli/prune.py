@@ -6,10 +6,10 @@ from dataclasses import asdict
 
 import click
 
-from blueprints.cli.terminal import command, document, facts, gateway, json_option, moment
+from blueprints.cli.parts import parts
+from blueprints.cli.terminal import command, document, facts, json_option, moment
 from services.core.durations import DAY
-from services.operations import retention
-from services.operations.retention import Ages
+from services.operations.retention import PAUSE_SECONDS, Ages
 from services.store.maintenance.pruning import Outdated
 
 _DAYS = re.compile(r"([0-9]{1,5})d?", re.ASCII)
@@ -38,7 +38,7 @@ def prune(
     the same by itself. What something is still to be done for stays.
     """
     ages = _ages(older_than, media_older_than)
-    found = retention.outdated(gateway(), ages)
+    found = parts().retention.outdated(ages)
     if as_json:
         document(asdict(found))
     else:
@@ -47,14 +47,14 @@ def prune(
         return
     if not yes:
         click.confirm("Delete this for good?", abort=True, err=True)
-    while retention.prune(gateway(), ages):
-        time.sleep(retention.PAUSE_SECONDS)
+    while parts().retention.prune(ages):
+        time.sleep(PAUSE_SECONDS)
     click.echo("Deleted.", err=True)
 
 
 def _ages(messages: int | None, files: int | None) -> Ages:
     if messages is None and files is None:
-        ages = retention.ages(gateway())
+        ages = parts().retention.ages()
         if ages == Ages():
             raise click.UsageError(
                 "Say --older-than or --media-older-than, or set KEEP_MESSAGES_DAYS or "

@@ -4,7 +4,8 @@ from dataclasses import asdict
 
 import click
 
-from blueprints.cli.terminal import Group, document, gateway, harmless, json_option
+from blueprints.cli.parts import parts
+from blueprints.cli.terminal import Group, document, harmless, json_option
 from services.core.errors import PushError
 from services.core.messages import Finding
 from services.push.base import Channel
@@ -19,13 +20,13 @@ def check(as_json: bool) -> None:
 
     Exit code 1 if anything is to be mended.
     """
-    found = {name: _asked(channel) for name, channel in gateway().channels.items()}
+    found = {name: _asked(channel) for name, channel in parts().channels.items()}
     found = {name: findings for name, findings in found.items() if findings}
     if as_json:
         document({name: [asdict(finding) for finding in each] for name, each in found.items()})
     else:
         for name, findings in found.items():
-            click.echo(gateway().channels[name].title)
+            click.echo(parts().channels[name].title)
             for finding in findings:
                 click.echo(f"  {'ok  ' if finding.ok else 'MEND'}  {harmless(finding.text)}")
         if not found:
@@ -34,7 +35,7 @@ def check(as_json: bool) -> None:
 
 
 def _asked(channel: Channel) -> list[Finding]:
-    extensions = {ext: None for entry in gateway().settings.all() for ext in entry.extensions}
+    extensions = {ext: None for entry in parts().settings.all() for ext in entry.extensions}
     try:
         return list(channel.check(list(extensions)))
     except PushError as error:

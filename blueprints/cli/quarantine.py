@@ -4,11 +4,11 @@ from functools import partial
 
 import click
 
+from blueprints.cli.parts import parts
 from blueprints.cli.terminal import (
     Group,
     document,
     facts,
-    gateway,
     harmless,
     json_option,
     moment,
@@ -17,7 +17,6 @@ from blueprints.cli.terminal import (
     table,
 )
 from services.core.errors import RequestRefused
-from services.operations import operator_actions
 from services.store import quarantine
 
 group = Group("quarantine", help="Webhooks that could not be read.")
@@ -29,7 +28,7 @@ ROW_ID = click.IntRange(1, 2**63 - 1)
 @json_option
 def show_list(as_json: bool) -> None:
     """List what waits in quarantine, the oldest first (at most 1000)."""
-    rows = gateway().store.read(lambda tx: quarantine.waiting(tx, MOST))
+    rows = parts().store.read(lambda tx: quarantine.waiting(tx, MOST))
     if as_json:
         document(
             [
@@ -58,7 +57,7 @@ def show_list(as_json: bool) -> None:
 @click.argument("call_id", metavar="ID", type=ROW_ID)
 def show(call_id: int) -> None:
     """Show call ID: why it could not be read, and what it said."""
-    row = gateway().store.read(lambda tx: quarantine.by_id(tx, call_id))
+    row = parts().store.read(lambda tx: quarantine.by_id(tx, call_id))
     if row is None:
         raise RequestRefused(
             "not_found", f"There is no call {call_id}. See: flask quarantine list", status=404
@@ -85,7 +84,7 @@ def drop(call_id: int, yes: bool) -> None:
     """Forget call ID for good: what it said is lost."""
     if not yes:
         click.confirm(f"Forget call {call_id} for good?", abort=True)
-    operator_actions.drop(gateway(), call_id)
+    parts().operator_actions.drop(call_id)
     click.echo(f"{call_id}: dropped.")
 
 
@@ -103,14 +102,14 @@ def replay(call_id: int | None, everything: bool) -> None:
     if call_id is not None:
         _replay(call_id)
         return
-    rows = gateway().store.read(partial(quarantine.waiting, limit=MOST))
+    rows = parts().store.read(partial(quarantine.waiting, limit=MOST))
     failed = sum(not _tried(row.id) for row in rows)
     click.echo(f"{len(rows) - failed} of {len(rows)} could be read.")
     raise SystemExit(1 if failed else 0)
 
 
 def _replay(call_id: int) -> None:
-    outcomes = [outcome for outcome, _ in gateway().processor.replay(call_id)]
+    outcomes = [outcome for outcome, _ in parts().processor.replay(call_id)]
     click.echo(f"{call_id}: {', '.join(outcomes) or 'nothing in it concerns a message'}")
 
 

@@ -5,7 +5,8 @@ from datetime import datetime
 
 import click
 
-from blueprints.cli.terminal import command, gateway
+from blueprints.cli.parts import parts
+from blueprints.cli.terminal import command
 from services.operations.message_query import WHEN
 
 
@@ -29,9 +30,9 @@ def recover(since: datetime) -> None:
     What is there already is left alone. Textbridge does this by itself every quarter of an hour;
     the command is for longer ago.
     """
-    able = [provider for provider in gateway().providers.values() if provider.keeps_inbound]
+    able = [provider for provider in parts().providers.values() if provider.keeps_inbound]
     for provider in able:
-        outcomes = gateway().recovery.recover(provider, since.timestamp())
+        outcomes = parts().recovery.recover(provider, since.timestamp())
         counted = Counter(outcome for outcome, _ in outcomes)
         click.echo(
             f"{provider.title}: {counted['received']} recovered, "

@@ -1,12 +1,13 @@
-"""``flask restore``: a backup becomes the installation again."""
+"""``flask restore``: put a backup back as the installation."""
 
 from pathlib import Path
 
 import click
 
+from blueprints.cli.parts import parts
 from blueprints.cli.server import alone
-from blueprints.cli.terminal import command, gateway, note
-from services.operations.restore import Restored, restore, restore_beside
+from blueprints.cli.terminal import command, note
+from services.operations.restore import Restored
 from services.store.maintenance.backup import is_embedded
 
 
@@ -20,15 +21,15 @@ def put_back(folder: Path, yes: bool) -> None:
     nothing yet. With PostgreSQL run pg_restore first, then this for the attachments and for what
     was under way. Texts that waited to be sent become unknown, as they may have been sent since.
     """
-    house = gateway()
-    storage = house.environment.service.storage_path.resolve()
-    embedded = is_embedded(house.store.engine)
+    storage = parts().environment.service.storage_path.resolve()
+    embedded = is_embedded(parts().store.engine)
     if not embedded and not yes:
         click.confirm("Has pg_restore just put the database back?", abort=True, err=True)
     with alone(storage):
-        made = restore(house, folder) if embedded else restore_beside(house, folder)
+        restore = parts().restore
+        made = restore.into_sqlite(folder) if embedded else restore.beside_postgresql(folder)
     _tell(made)
-    if house.environment.bucket is not None:
+    if parts().environment.bucket is not None:
         note("The attachments in the bucket are as they were: they are in no backup.")
     note(
         "Devices that were revoked and people who were forgotten since the backup are back: revoke "

@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
+from blueprints.cli.parts import parts
 from blueprints.cli.settings_files import export, take
 from blueprints.cli.settings_schema import json_schema
-from blueprints.cli.terminal import Group, document, facts, gateway, json_option, note, table
+from blueprints.cli.terminal import Group, document, facts, json_option, note, table
 from services.core.errors import NumberError, SettingsError
 from services.core.phone_numbers import e164
 from services.message_settings import NumberSetting
@@ -36,8 +37,8 @@ group.add_command(take)
 @json_option
 def show(search: str, as_json: bool) -> None:
     """List the numbers with their carriers, extensions and e-mail addresses."""
-    entries = find_entries(gateway().settings.all(), search)
-    problem = gateway().settings.problem
+    entries = find_entries(parts().settings.all(), search)
+    problem = parts().settings.problem
     if problem is not None:
         note(f"{problem} These are the last good settings.")
     tell_of_left_file()
@@ -85,15 +86,15 @@ def put(number: str, **options: Any) -> None:
     replace the ones before.
     """
     changes = _changes(options)
-    seen = gateway().settings.generation
+    seen = parts().settings.generation
     known = _known(number)
     if known is None and "carrier" not in changes:
-        names = ", ".join(gateway().providers) or "bandwidth"
+        names = ", ".join(parts().providers) or "bandwidth"
         raise click.UsageError(
             f"This number is new: say which carrier it belongs to with --carrier ({names})."
         )
     entry = (asdict(known) if known else {"number": number}) | changes
-    _tell(gateway().settings.put(entry, seen))
+    _tell(parts().settings.put(entry, seen))
 
 
 def _changes(options: dict[str, Any]) -> dict[str, Any]:
@@ -131,7 +132,7 @@ def change(
     edit = Edit(carrier, add_extension, remove_extension, enabled)
     if edit == Edit():
         raise click.UsageError("Say what is to change, such as --disable.")
-    settings = gateway().settings
+    settings = parts().settings
     edit_all(settings, numbers, edit)
     if as_json:
         chosen = [settings.for_number(settings.number(number)) for number in numbers]
@@ -151,7 +152,7 @@ def remove(numbers: tuple[str, ...]) -> None:
 
     Their messages stay; new ones to them are kept as unrouted.
     """
-    remove_all(gateway().settings, numbers)
+    remove_all(parts().settings, numbers)
     click.echo(
         "The number was removed." if len(numbers) == 1 else f"{len(numbers)} numbers were removed."
     )
@@ -165,7 +166,7 @@ def schema() -> None:
 
 def tell_of_left_file() -> None:
     """Note that the file in the storage folder is not read, if the settings are in the database."""
-    file = left_file(gateway().store, gateway().environment.service.storage_path.resolve())
+    file = left_file(parts().store, parts().environment.service.storage_path.resolve())
     if file is not None:
         note(
             f"Message Settings are in the database; {file} is not read any more. To edit them by "
@@ -176,7 +177,7 @@ def tell_of_left_file() -> None:
 def _known(number: str) -> NumberSetting | None:
     """The entry of a number, if any. Raises ``SettingsError`` for a text that is no number."""
     try:
-        return gateway().settings.for_number(e164(number, gateway().country))
+        return parts().settings.for_number(e164(number, parts().country))
     except NumberError as error:
         raise SettingsError(str(error), "number") from None
 
@@ -187,9 +188,9 @@ def _tell(entry: NumberSetting) -> None:
         (field.short_label, texts[field.name] or ("-" if field.kind is Kind.LIST else ""))
         for field in FIELDS
     )
-    if entry.carrier not in gateway().providers:
+    if entry.carrier not in parts().providers:
         note(f"{entry.carrier} is not configured yet. See: flask config check")
     if not replace(entry, enabled=True).reaches_somebody:
         note("Nobody gets this number's messages yet: give it an --extension or an --email.")
-    if entry.emails and gateway().environment.mail.host is None:
+    if entry.emails and parts().environment.mail.host is None:
         note("MAIL_HOST is not set, so no mail leaves yet. See: flask config check")

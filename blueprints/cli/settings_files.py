@@ -6,7 +6,8 @@ from typing import BinaryIO
 
 import click
 
-from blueprints.cli.terminal import command, document, gateway, json_option, note, table
+from blueprints.cli.parts import parts
+from blueprints.cli.terminal import command, document, json_option, note, table
 from services.core.errors import SettingsError
 from services.message_settings.csv_format import COLUMNS, MOST_BYTES, write_csv
 from services.message_settings.csv_import import ImportLine, ImportPlan, apply_import, plan_import
@@ -21,7 +22,7 @@ csv_option = click.option(
 @csv_option
 def export(file: BinaryIO, as_csv: bool) -> None:
     """Write the whole document to a new FILE (-: standard output), as to edit it by hand."""
-    settings = gateway().settings
+    settings = parts().settings
     file.write(write_csv(settings.all()) if as_csv else settings.document())
     if as_csv and settings.problem is not None:
         note(f"{settings.problem} These are the last good settings.")
@@ -41,7 +42,7 @@ def take(file: BinaryIO, as_csv: bool, dry_run: bool, as_json: bool) -> None:
     """
     try:
         if as_csv:
-            plan = plan_import(gateway().settings, file.read(MOST_BYTES + 1))
+            plan = plan_import(parts().settings, file.read(MOST_BYTES + 1))
             _import_csv(plan, dry_run, as_json)
         else:
             _import_document(file.read(), dry_run, as_json)
@@ -50,7 +51,7 @@ def take(file: BinaryIO, as_csv: bool, dry_run: bool, as_json: bool) -> None:
 
 
 def _import_document(content: bytes, dry_run: bool, as_json: bool) -> None:
-    settings = gateway().settings
+    settings = parts().settings
     count = len(json.loads(settings.checked(content))["numbers"])
     if not dry_run:
         settings.put_document(content)
@@ -65,7 +66,7 @@ def _import_document(content: bytes, dry_run: bool, as_json: bool) -> None:
 def _import_csv(plan: ImportPlan, dry_run: bool, as_json: bool) -> None:
     refused = plan.counts["refused"]
     if not dry_run and not refused:
-        apply_import(gateway().settings, plan)
+        apply_import(parts().settings, plan)
     if as_json:
         document(
             {

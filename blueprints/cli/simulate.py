@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from blueprints.cli.terminal import command, gateway, harmless, note
+from blueprints.cli.parts import parts
+from blueprints.cli.terminal import command, harmless, note
 from services.config.parsers import url as web_address
 from services.core.messages import Attachment, Message
 from services.core.phone_numbers import e164, peer
@@ -57,15 +58,15 @@ def simulate(
     provider = _provider(carrier)
     message = Message(
         direction="in",
-        number=e164(number, gateway().country),
-        peer=peer(sender, gateway().country),
+        number=e164(number, parts().country),
+        peer=peer(sender, parts().country),
         text=text,
         media=tuple(Attachment(source_url=link) for link in links),
     )
-    base = (url or gateway().environment.local_url).rstrip("/")
+    base = (url or parts().environment.local_url).rstrip("/")
     _judge(_post(provider, message, base), base)
     click.echo(f"The server at {base} took the text to {message.number}. See: flask messages list")
-    setting = gateway().settings.for_number(message.number)
+    setting = parts().settings.for_number(message.number)
     if url is None and (setting is None or not setting.reaches_somebody):
         note(
             f"Nobody is set up for {message.number}, so it is kept as unrouted until you run: "
@@ -74,9 +75,9 @@ def simulate(
 
 
 def _provider(name: str) -> Provider:
-    found = gateway().providers.get(name)
+    found = parts().providers.get(name)
     if found is None:
-        on = ", ".join(gateway().providers) or "none"
+        on = ", ".join(parts().providers) or "none"
         raise click.ClickException(
             f"The carrier {name} is not configured (configured: {on}). See: flask config check"
         )
@@ -87,7 +88,7 @@ def _post(provider: Provider, message: Message, base: str) -> Answer:
     call = provider.example(message)
     query = f"?{call.query}" if call.query else ""
     try:
-        return gateway().http.request(
+        return parts().http.request(
             call.method,
             f"{base}/webhook/{provider.name}/sms{query}",
             headers=call.headers,

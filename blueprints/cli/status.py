@@ -4,9 +4,8 @@ from dataclasses import asdict
 
 import click
 
-from blueprints.cli.terminal import command, document, gateway, harmless, json_option
-from services.operations import health
-from services.operations.setup_checklist import journey
+from blueprints.cli.parts import parts
+from blueprints.cli.terminal import command, document, harmless, json_option
 
 
 @command("status")
@@ -16,9 +15,9 @@ def status(as_json: bool) -> None:
 
     The same as on the start page of /admin.
     """
-    checks = [check for check in health.checks(gateway()) if not check.ok]
-    warnings = health.warnings(gateway())
-    steps = journey(gateway())
+    checks = [check for check in parts().health.checks() if not check.ok]
+    warnings = parts().health.warnings()
+    steps = parts().setup_checklist.steps()
     if as_json:
         document(
             {

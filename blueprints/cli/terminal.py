@@ -1,4 +1,4 @@
-"""The terminal's side of every command: what is printed, and what an error looks like.
+"""Terminal output of the commands, their errors and exit codes.
 
 Texts, names and reasons come from outside. What could move the cursor or turn the line around is
 shown in writing (``\\x1b``, ``\\u202e``) instead of being done.
@@ -12,12 +12,10 @@ from typing import Any
 from unicodedata import category
 
 import click
-from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
 from services.core.errors import TextbridgeError
 from services.core.messages import clean, rfc3339
-from services.gateway import Gateway
 
 # Control, format (bidi among them), surrogate and private characters, line and paragraph separator.
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
@@ -81,12 +79,6 @@ json_option = click.option(
 def _tell_program(error: click.ClickException, is_asked: bool) -> None:
     if is_asked:
         document({"error": error.format_message()})
-
-
-def gateway() -> Gateway:
-    """The service that this command works on."""
-    found: Gateway = current_app.extensions["gateway"]
-    return found
 
 
 def harmless(text: str, keep: str = "") -> str:

@@ -7,7 +7,8 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from blueprints.cli.terminal import command, document, facts, gateway, json_option
+from blueprints.cli.parts import parts
+from blueprints.cli.terminal import command, document, facts, json_option
 from services.config.version import version as textbridge_version
 from services.store.database.engine import sqlite_version
 from services.store.database.migrate import head
@@ -22,7 +23,7 @@ def version(as_json: bool) -> None:
     The revision of the database is the newest migration that it has. It is missing where the
     database cannot be read.
     """
-    engine = gateway().store.engine
+    engine = parts().store.engine
     found = {
         "textbridge": textbridge_version(),
         "python": platform.python_version(),

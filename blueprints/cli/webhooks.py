@@ -2,8 +2,9 @@
 
 import click
 
-from blueprints import ringotel
-from blueprints.cli.terminal import command, document, gateway, json_option, note
+from blueprints.cli.parts import parts
+from blueprints.cli.terminal import command, document, json_option, note
+from blueprints.ringotel.webhook import webhook_url
 from services.push.ringotel.channel import Ringotel
 
 
@@ -14,10 +15,10 @@ def webhooks(as_json: bool) -> None:
 
     What is secret in an address is its password: show it to that carrier or app only.
     """
-    carriers = list(gateway().providers.values())
+    carriers = list(parts().providers.values())
     found = [(c.name, c.title, c.webhook_url, c.webhook_hint) for c in carriers]
-    if Ringotel.name in gateway().channels:
-        url = ringotel.webhook_url(gateway())
+    if Ringotel.name in parts().channels:
+        url = webhook_url(parts().environment)
         found.append((Ringotel.name, Ringotel.title, url, Ringotel.webhook_hint))
     if as_json:
         names = ("carrier", "title", "url", "hint")
@@ -29,5 +30,5 @@ def webhooks(as_json: bool) -> None:
             click.echo(f"  {hint}")
     if not carriers:
         click.echo("No carrier is configured. See: flask config check")
-    elif gateway().environment.service.app_url is None:
+    elif parts().environment.service.app_url is None:
         note("APP_URL is empty, so these addresses work on this machine only.")

@@ -6,7 +6,8 @@ from threading import Event
 import click
 import gevent
 
-from blueprints.cli.terminal import command, gateway
+from blueprints.cli.parts import parts
+from blueprints.cli.terminal import command
 
 
 @command("worker")
@@ -21,6 +22,6 @@ def worker() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, told.set)
     click.echo("The delivery worker runs. Ctrl-C ends it.", err=True)
-    gateway().new_worker().run(alive=lambda: not told.is_set(), beat=lambda: None)
-    gateway().close()
+    parts().new_worker().run(alive=lambda: not told.is_set(), beat=lambda: None)
+    parts().close()
     click.echo("The delivery worker has ended.", err=True)

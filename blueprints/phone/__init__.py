@@ -1,7 +1,7 @@
 """``/phone/``: the installable phone app of an extension, over ``/api/v1`` and nothing else.
 
-What is served here is the same for everybody: whose texts are shown is between the browser and the
-API. The files in ``static`` are its source and run as they are.
+What is served here is the same for every browser: the texts come from the API alone. The files in
+``static`` are its source and run as they are.
 """
 
 import hashlib
@@ -18,8 +18,8 @@ GROUND = "#f3f5f8"  # of the app's light face, see static/base.css
 
 
 def register(app: Flask, gateway: Gateway) -> None:
-    """Open the door of the phone app."""
-    door = Blueprint(
+    """Add the pages of the phone app."""
+    routes = Blueprint(
         "phone",
         __name__,
         url_prefix="/phone",
@@ -27,25 +27,25 @@ def register(app: Flask, gateway: Gateway) -> None:
         static_url_path="",
         template_folder="templates",
     )
-    door.after_request(page_headers(own=("manifest-src", "worker-src")))
+    routes.after_request(page_headers(own=("manifest-src", "worker-src")))
     name = gateway.environment.service.app_name
     worker = _service_worker(name)
 
-    @door.get("/")
+    @routes.get("/")
     def show() -> Response:
         return make_response(render_template("phone.html", app_name=name))
 
-    @door.get("/manifest.webmanifest")
+    @routes.get("/manifest.webmanifest")
     def manifest() -> Response:
         answer = jsonify(_manifest(name))
         answer.mimetype = "application/manifest+json"
         return answer
 
-    @door.get("/service-worker.js")
+    @routes.get("/service-worker.js")
     def service_worker() -> Response:
         return Response(worker, mimetype="text/javascript")
 
-    app.register_blueprint(door)
+    app.register_blueprint(routes)
 
 
 def _service_worker(name: str) -> str:

@@ -1,20 +1,24 @@
-"""The sandbox: a page that plays a phone outside and, beside it, the app of an extension.
+"""Sandbox: a page that plays an outside phone and, beside it, the app of an extension.
 
-It exists only while the carrier ``sandbox`` does: on a desk (``APP_ENV=local``) with no carrier
-configured. The phone outside comes in by the carrier's real webhook, the extension by the REST API;
-this door adds only what a page needs before and a phone network would know.
+It exists only while the carrier ``sandbox`` does: with ``APP_ENV=local`` and no carrier configured.
+The outside phone comes in by the carrier's real webhook, the extension by the REST API; this
+blueprint adds only what a page needs before, and what a phone network would know.
 """
 
 from flask import Flask
 
 from blueprints.sandbox import front_page, page
+from blueprints.sandbox.outside_phone import OutsidePhone
+from blueprints.sandbox.session import SandboxSession
 from services.gateway import Gateway
 from services.providers.sandbox import Sandbox
 
 
 def register(app: Flask, gateway: Gateway) -> None:
-    """Open the front door, and the sandbox where it is on."""
+    """Add the start page ``/``, and the sandbox where it is on."""
     provider = gateway.providers.get(Sandbox.name)
     app.register_blueprint(front_page.blueprint(sandbox=provider is not None))
     if provider is not None:
-        app.register_blueprint(page.blueprint(gateway, provider))
+        phone = OutsidePhone(gateway.store, gateway.media, lambda: gateway.stopping)
+        session = SandboxSession(gateway.store, gateway.settings, gateway.environment.app_url)
+        app.register_blueprint(page.blueprint(provider, session, phone, gateway.country))

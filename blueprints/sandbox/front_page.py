@@ -1,4 +1,4 @@
-"""The front door: the sandbox where it is on, else a few words about what this is."""
+"""Start page ``/``: leads to the sandbox where it is on, else says what this is."""
 
 from flask import Blueprint, Response, make_response, redirect, render_template, url_for
 
@@ -6,16 +6,16 @@ from blueprints.headers import page_headers
 
 
 def blueprint(*, sandbox: bool) -> Blueprint:
-    """The door ``/``."""
-    door = Blueprint(
+    """The route ``/``."""
+    routes = Blueprint(
         "home", __name__, template_folder="templates", static_folder="home", static_url_path="/home"
     )
-    door.after_request(page_headers())
+    routes.after_request(page_headers())
 
-    @door.get("/")
+    @routes.get("/")
     def home() -> Response:
         if sandbox:
             return make_response(redirect(url_for("sandbox.show")))
         return make_response(render_template("home.html"))
 
-    return door
+    return routes

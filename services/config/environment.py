@@ -1,4 +1,4 @@
-"""What the environment says, as a whole: the service, the mail server, carriers and channels.
+"""Loading the environment as a whole: service, mail server, carriers and push channels.
 
 Read once at start; everything wrong is named at once, with its remedy.
 """
@@ -7,7 +7,7 @@ import base64
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,17 +23,38 @@ from services.config.sections import (
     VapidSettings,
 )
 from services.core.errors import ConfigError, Problem
-from services.providers import PROVIDERS
-from services.providers.sandbox import Sandbox
-from services.push import CHANNELS
-from services.push.base import Channel
 
-HOUSE = Path(__file__).resolve().parent.parent  # a relative STORAGE_PATH is in here
+ROOT = Path(__file__).resolve().parents[2]  # a relative STORAGE_PATH is in here
 BUCKET = "MEDIA_S3_"
 SENDING = "SEND_"
 REMEDY_KEY = (
     "Run `make install`, which writes one into .env, or set it to any 32 random characters."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The variables of one carrier or push channel, as its registry offers them.
+
+    ``settings`` is the class that declares them. A ``built_in`` one needs no variables: it is on by
+    itself with ``APP_ENV=local`` while no other carrier is, and is not described to operators.
+    """
+
+    name: str
+    title: str
+    prefix: str
+    settings: type
+    built_in: bool = False
+
+    @property
+    def variables(self) -> list[variables.Variable]:
+        """What it declares, in order."""
+        return variables.variables(self.settings, self.prefix)
+
+    @property
+    def needs_no_variable(self) -> bool:
+        """Whether it can be used with nothing set."""
+        return all(variable.default is not None for variable in self.variables)
 
 
 @dataclass(frozen=True)
@@ -85,28 +106,30 @@ class Environment:
         return settings.webhook_token or derived_token(self.app_key, f"webhook:{carrier}")
 
 
-def sections() -> Iterator[tuple[str, str, type]]:
+def sections(
+    carriers: Sequence[Section], channels: Sequence[Section]
+) -> Iterator[tuple[str, str, type]]:
     """Every section of the environment: its title, its prefix and its declaration."""
     yield "Textbridge", "", ServiceSettings
     yield "Sending", SENDING, SendSettings
     yield "E-mail", "MAIL_", MailSettings
     yield "Web Push", "VAPID_", VapidSettings
     yield "Attachments in a bucket", BUCKET, S3Settings
-    for provider in PROVIDERS:
-        if provider is not Sandbox:
-            yield provider.title, provider.prefix(), provider.Settings
-    for channel in CHANNELS:
-        if variables.variables(channel.Settings, channel.prefix):
-            yield channel.title, channel.prefix, channel.Settings
+    for carrier in carriers:
+        if not carrier.built_in:
+            yield carrier.title, carrier.prefix, carrier.settings
+    for channel in channels:
+        if channel.variables:
+            yield channel.title, channel.prefix, channel.settings
 
 
-def _always_on(channel: type[Channel]) -> bool:
-    """Whether a channel needs no variable to be set."""
-    return all(v.default is not None for v in variables.variables(channel.Settings, channel.prefix))
+def load(
+    env: Mapping[str, str], carriers: Sequence[Section], channels: Sequence[Section]
+) -> Environment:
+    """Read the whole environment, with the sections of the carriers and push channels that exist.
 
-
-def load(env: Mapping[str, str]) -> Environment:
-    """Read the whole environment. Raises ``ConfigError`` with every problem it has."""
+    Raises ``ConfigError`` with every problem it has.
+    """
     service, problems = variables.load(ServiceSettings, "", env)
     mail, more = variables.load(MailSettings, "MAIL_", env)
     problems += more
@@ -118,42 +141,40 @@ def load(env: Mapping[str, str]) -> Environment:
     if variables.is_on(S3Settings, BUCKET, env):
         bucket, more = variables.load(S3Settings, BUCKET, env)
         problems += more
-    carriers: dict[str, CarrierSettings] = {}
-    for provider in PROVIDERS:
-        if variables.is_on(provider.Settings, provider.prefix(), env):
-            _load_one(carriers, provider.name, provider.Settings, provider.prefix(), env, problems)
-    channels: dict[str, Any] = {}
-    for channel in CHANNELS:
-        if _always_on(channel) or variables.is_on(channel.Settings, channel.prefix, env):
-            _load_one(channels, channel.name, channel.Settings, channel.prefix, env, problems)
+    loaded_carriers: dict[str, CarrierSettings] = {}
+    for carrier in carriers:
+        if variables.is_on(carrier.settings, carrier.prefix, env):
+            _load_one(loaded_carriers, carrier, env, problems)
+    loaded_channels: dict[str, Any] = {}
+    for channel in channels:
+        if channel.needs_no_variable or variables.is_on(channel.settings, channel.prefix, env):
+            _load_one(loaded_channels, channel, env, problems)
     if service is not None and not problems:
-        service = replace(service, storage_path=HOUSE / service.storage_path)
+        service = replace(service, storage_path=ROOT / service.storage_path)
         service, problems = _with_key(service)
     if problems or service is None or mail is None or vapid is None or sending is None:
         raise ConfigError(problems)
-    if service.app_env == "local" and not carriers:
-        _load_one(carriers, Sandbox.name, Sandbox.Settings, Sandbox.prefix(), {}, problems)
+    if service.app_env == "local" and not loaded_carriers:
+        for carrier in (one for one in carriers if one.built_in):
+            _load_one(loaded_carriers, carrier, {}, problems)
     file = Path(env["ENV_FILE"]) if env.get("ENV_FILE") else None
     read_at = float(env.get("ENV_READ_AT") or time.time())
-    return Environment(service, mail, vapid, sending, carriers, channels, bucket, file, read_at)
+    return Environment(
+        service, mail, vapid, sending, loaded_carriers, loaded_channels, bucket, file, read_at
+    )
 
 
 def _load_one(
-    found: dict[str, Any],
-    name: str,
-    section: type,
-    prefix: str,
-    env: Mapping[str, str],
-    problems: list[Problem],
+    loaded: dict[str, Any], section: Section, env: Mapping[str, str], problems: list[Problem]
 ) -> None:
-    settings, more = variables.load(section, prefix, env)
+    settings, more = variables.load(section.settings, section.prefix, env)
     problems += more
     if settings is not None:
-        found[name] = settings
+        loaded[section.name] = settings
 
 
 def _with_key(service: ServiceSettings) -> tuple[ServiceSettings, list[Problem]]:
-    """On a desk the key may be left out: one is made and kept in the storage folder."""
+    """The service with its key; with ``APP_ENV=local`` one is made where it is missing."""
     if service.app_key is not None:
         return service, []
     if service.app_env != "local":

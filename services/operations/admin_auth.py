@@ -1,4 +1,4 @@
-"""The operator: whoever knows ``ADMIN_PASSWORD``."""
+"""Authentication of the operator: the caller who knows ``ADMIN_PASSWORD``."""
 
 import secrets
 from collections import OrderedDict
@@ -6,8 +6,7 @@ from hashlib import blake2b
 from hmac import compare_digest
 from ipaddress import ip_address
 
-from services.operations.login_throttle import PASSWORD
-from services.store.database.store import Store
+from services.operations.login_throttle import LoginThrottle
 
 MOST_KNOWN = 64
 
@@ -19,9 +18,9 @@ class AdminAuth:
     nothing; what keeps guesses away is that few are compared at all.
     """
 
-    def __init__(self, store: Store, password: str | None) -> None:
+    def __init__(self, throttle: LoginThrottle, password: str | None) -> None:
         """Without a password nobody is the operator."""
-        self._store = store
+        self._throttle = throttle
         self._key = secrets.token_bytes(32)
         self._expected = self._hash(password) if password else None
         self._known: OrderedDict[str, None] = OrderedDict()  # addresses that were right last
@@ -38,10 +37,10 @@ class AdminAuth:
         if self._known.pop(address, ...) is None and self._is_right(password):
             self._remember(address)
             return True
-        PASSWORD.spend(self._store, address, alone=_is_here(address))
+        self._throttle.spend(address, alone=_is_this_machine(address))
         if not self._is_right(password):
             return False
-        PASSWORD.forget(self._store, address)
+        self._throttle.forget(address)
         self._remember(address)
         return True
 
@@ -57,7 +56,7 @@ class AdminAuth:
             self._known.popitem(last=False)
 
 
-def _is_here(address: str) -> bool:
+def _is_this_machine(address: str) -> bool:
     try:
         return ip_address(address).is_loopback
     except ValueError:

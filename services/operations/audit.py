@@ -1,4 +1,4 @@
-"""Conservation: whether all that came in is still there or was done, checked every minute."""
+"""Audit: checks every minute that all that came in is still there or was done."""
 
 import time
 from functools import partial
@@ -15,7 +15,7 @@ THOROUGH_SECONDS = 3600.0  # between two looks that count everything
 
 
 class Audit:
-    """Checks the laws and lets every process see which of them do not hold."""
+    """Checks the invariants, and keeps the violations where every process sees them."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -23,7 +23,7 @@ class Audit:
         self._thorough_at = 0.0
 
     def check(self, *, thorough: bool = False) -> list[Violation]:
-        """Look whether the laws hold; returns those that do not. Raises ``StorageUnwell``.
+        """Check the invariants; returns the violations. Raises ``StorageUnwell``.
 
         Counts what is new since the last look. Everything is counted once an hour, with
         ``thorough``, and before anything else is said than was said before.
@@ -39,7 +39,7 @@ class Audit:
         return found
 
     def settle(self) -> list[Violation]:
-        """Take what is there for what should be, see ``laws.settle``; returns what is left."""
+        """Accept what is there, see ``invariants.settle``; returns what is left."""
         self._store.write(invariants.settle)
         return self.check(thorough=True)
 

@@ -1,4 +1,4 @@
-"""Each carrier as an operator sees it: what is set up, what came and went, what is wrong."""
+"""Status of each carrier: its variables, its numbers, its last events, pauses and checks."""
 
 import json
 from collections.abc import Mapping
@@ -10,13 +10,14 @@ from sqlalchemy import Connection
 from services.config.sections import CarrierSettings
 from services.config.variables import Variable, described, variables
 from services.core.errors import SendError, StorageUnwell
-from services.gateway import Gateway
+from services.message_settings import MessageSettings
 from services.providers import PROVIDERS
 from services.providers.base import Finding, Provider
 from services.providers.sandbox import Sandbox
 from services.store import carrier_events, circuit_breakers
 from services.store.carrier_events import CarrierEvent, CarrierEventKind
 from services.store.circuit_breakers import Pause
+from services.store.database.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,51 +63,64 @@ class Carrier:
         return error if error and (sent is None or sent.at < error.at) else None
 
 
-def carriers(gateway: Gateway) -> list[Carrier]:
-    """Every carrier, those that are on first. Raises ``StorageUnwell``."""
-    known = gateway.store.read(lambda tx: [_carrier(tx, gateway, each) for each in PROVIDERS])
-    return sorted(
-        (one for one in known if one.is_on or one.name != Sandbox.name),
-        key=lambda one: not one.is_on,
-    )
+class CarrierStatus:
+    """Tells the status of every carrier, and checks the credentials of one."""
 
+    def __init__(
+        self,
+        store: Store,
+        settings: MessageSettings,
+        configured: Mapping[str, CarrierSettings],
+        providers: Mapping[str, Provider],
+    ) -> None:
+        """``configured`` and ``providers`` hold the carriers that are on, by name."""
+        self._store = store
+        self._settings = settings
+        self._configured = configured
+        self._providers = providers
 
-def carrier(gateway: Gateway, name: str) -> Carrier | None:
-    """One carrier, or ``None`` where there is none of this name. Raises ``StorageUnwell``."""
-    return next((one for one in carriers(gateway) if one.name == name), None)
-
-
-def check(gateway: Gateway, provider: Provider) -> list[Finding]:
-    """Ask a carrier whether the credentials work and its numbers can text, and keep the answer."""
-    numbers = [e.number for e in gateway.settings.all() if e.carrier == provider.name]
-    try:
-        findings = list(provider.check(numbers))
-    except SendError as error:
-        findings = [Finding(False, error.reason)]
-    words = json.dumps([asdict(finding) for finding in findings])
-    with suppress(StorageUnwell):  # the answer is worth something without being kept
-        gateway.store.write(
-            lambda tx: carrier_events.put(tx, provider.name, CarrierEventKind.CHECK, words)
+    def all(self) -> list[Carrier]:
+        """Every carrier, those that are on first. Raises ``StorageUnwell``."""
+        known = self._store.read(lambda tx: [self._carrier(tx, each) for each in PROVIDERS])
+        return sorted(
+            (one for one in known if one.is_on or one.name != Sandbox.name),
+            key=lambda one: not one.is_on,
         )
-    return findings
 
+    def one(self, name: str) -> Carrier | None:
+        """One carrier, or ``None`` where there is none of this name. Raises ``StorageUnwell``."""
+        return next((one for one in self.all() if one.name == name), None)
 
-def _carrier(tx: Connection, gateway: Gateway, kind: type[Provider]) -> Carrier:
-    seen = carrier_events.of(tx, kind.name)
-    last = seen.get(CarrierEventKind.CHECK)
-    settings = gateway.environment.carriers.get(kind.name)
-    return Carrier(
-        kind.name,
-        kind.title,
-        gateway.providers.get(kind.name),
-        tuple(_shown(kind, settings)),
-        tuple(e.number for e in gateway.settings.all() if e.carrier == kind.name),
-        seen,
-        tuple(
-            pause for pause in circuit_breakers.unwell(tx) if pause.name.endswith(f":{kind.name}")
-        ),
-        tuple(Finding(**each) for each in json.loads(last.detail)) if last else (),
-    )
+    def check(self, provider: Provider) -> list[Finding]:
+        """Ask a carrier whether the credentials work and its numbers can text; keep the answer."""
+        try:
+            findings = list(provider.check(self._numbers(provider.name)))
+        except SendError as error:
+            findings = [Finding(False, error.reason)]
+        words = json.dumps([asdict(finding) for finding in findings])
+        with suppress(StorageUnwell):  # the answer is worth something without being kept
+            self._store.write(
+                lambda tx: carrier_events.put(tx, provider.name, CarrierEventKind.CHECK, words)
+            )
+        return findings
+
+    def _numbers(self, carrier: str) -> list[str]:
+        return [entry.number for entry in self._settings.all() if entry.carrier == carrier]
+
+    def _carrier(self, tx: Connection, kind: type[Provider]) -> Carrier:
+        seen = carrier_events.of(tx, kind.name)
+        last = seen.get(CarrierEventKind.CHECK)
+        pauses = circuit_breakers.unwell(tx)
+        return Carrier(
+            kind.name,
+            kind.title,
+            self._providers.get(kind.name),
+            tuple(_shown(kind, self._configured.get(kind.name))),
+            tuple(self._numbers(kind.name)),
+            seen,
+            tuple(pause for pause in pauses if pause.name.endswith(f":{kind.name}")),
+            tuple(Finding(**each) for each in json.loads(last.detail)) if last else (),
+        )
 
 
 def _shown(kind: type[Provider], settings: CarrierSettings | None) -> list[tuple[Variable, str]]:

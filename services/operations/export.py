@@ -1,23 +1,21 @@
-"""Messages as a file: CSV for a spreadsheet, or JSON; made piece by piece, however many."""
+"""Export of messages as CSV or JSON, made piece by piece, however many there are."""
 
 import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from services.core.messages import Message, message_object, rfc3339
-
-if TYPE_CHECKING:
-    from services.gateway import Gateway
+from services.core.messages import Attachment, Message, message_object, rfc3339
 
 COLUMNS = (
     "time", "direction", "number", "peer", "extension", "state", "code", "reason", "carrier",
     "carrier_id", "segments", "files", "text", "id",
 )  # fmt: skip
 ROWS = 200  # made at a time
+Link = Callable[[Attachment], str]  # makes the address of a file
 MARK = "\ufeff"  # by which spreadsheets tell that it is UTF-8
 _PLAIN_NUMBER = re.compile(r"\+[0-9]{1,15}", re.ASCII)
 # What a spreadsheet takes for a formula, https://owasp.org/www-community/attacks/CSV_Injection
@@ -32,18 +30,18 @@ def as_csv(found: Iterable[Message]) -> Iterator[str]:
         yield _lines([harmless(cell) for cell in _row(message)] for message in some)
 
 
-def as_json(gateway: "Gateway", found: Iterable[Message]) -> Iterator[str]:
+def as_json(found: Iterable[Message], link: Link) -> Iterator[str]:
     """Messages as one JSON array of what ``described`` makes."""
     between = "[\n"
     for message in found:
-        yield between + json.dumps(described(gateway, message))
+        yield between + json.dumps(described(message, link))
         between = ",\n"
     yield "[]\n" if between == "[\n" else "\n]\n"
 
 
-def described(gateway: "Gateway", message: Message) -> dict[str, Any]:
+def described(message: Message, link: Link) -> dict[str, Any]:
     """The message as the REST API shows it, with what only the operator sees."""
-    return message_object(message, gateway.media.link) | {
+    return message_object(message, link) | {
         "number": message.number,
         "carrier": message.provider,
         "provider_id": message.provider_id,

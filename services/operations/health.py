@@ -1,25 +1,28 @@
-"""How the service is: what must be well to take messages, and what an operator should see."""
+"""Health checks of ``/ready``, warnings for the operator, and figures of the work to be done."""
 
 import math
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from services.config.environment import Environment
 from services.core.errors import StorageUnwell
 from services.core.messages import rfc3339
-from services.gateway import Gateway
+from services.media.media_store import MediaStore
+from services.message_settings import MessageSettings
 from services.store import circuit_breakers, jobs, quarantine, unrouted, workers
 from services.store.circuit_breakers import Pause
 from services.store.database import clock
 from services.store.database.engine import sqlite_fault
 from services.store.database.migrate import head, version
 from services.store.database.schema import counters
+from services.store.database.store import Store
 from services.store.maintenance import invariant_violations
 from services.store.maintenance.invariant_violations import Violation
 from services.store.workers import WORKER_SILENT_SECONDS
@@ -73,45 +76,119 @@ class Figures:
         return sum(count for (_, state), count in self.jobs.items() if state == "dead")
 
 
-def checks(gateway: Gateway) -> list[Check]:
-    """Everything that must be well for messages to be taken and delivered."""
-    parts: dict[str, Callable[[Gateway], str]] = {
-        "database": _database,
-        "schema": _schema,
-        "disk": _disk,
-        "worker": _worker,
-        "settings": _settings,
-    }
-    reasons = {name: part(gateway) for name, part in parts.items()}
-    return [Check(name, not reason, reason) for name, reason in reasons.items()]
+class Health:
+    """Looks at the database, the disk, the worker, Message Settings and the environment."""
 
+    def __init__(
+        self, store: Store, settings: MessageSettings, media: MediaStore, environment: Environment
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._media = media
+        self._environment = environment
 
-def warnings(gateway: Gateway) -> list[Warned]:
-    """Everything that waits for the operator, as far as the database can be read."""
-    try:
-        known = figures(gateway)
-    except StorageUnwell:
-        return [*_media(gateway)]
-    return [
-        *_lost(known.breaches),
-        *_outdated(gateway),
-        *_media(gateway),
-        *_paused(known.pauses),
-        *_waiting(known),
-        *_newer(gateway),
-        *_clock(known),
-        *_old_sqlite(gateway),
-    ]
+    def checks(self) -> list[Check]:
+        """Everything that must be well for messages to be taken and delivered."""
+        reasons = {
+            "database": self._database(),
+            "schema": self._schema(),
+            "disk": self._disk(),
+            "worker": self._worker(),
+            "settings": self._settings.problem or "",
+        }
+        return [Check(name, not reason, reason) for name, reason in reasons.items()]
 
+    def warnings(self) -> list[Warned]:
+        """Everything that waits for the operator, as far as the database can be read."""
+        try:
+            known = self.figures()
+        except StorageUnwell:
+            return [*self._bucket()]
+        return [
+            *_lost(known.breaches),
+            *self._outdated(),
+            *self._bucket(),
+            *_paused(known.pauses),
+            *_waiting(known),
+            *self._newer(),
+            *_clock(known),
+            *self._old_sqlite(),
+        ]
 
-def figures(gateway: Gateway) -> Figures:
-    """What the database says about the work. Raises ``StorageUnwell``."""
-    return gateway.store.read(_figures)
+    def figures(self) -> Figures:
+        """What the database says about the work. Raises ``StorageUnwell``."""
+        return self._store.read(_figures)
 
+    def free_bytes(self) -> int:
+        """The free space of the storage folder. Raises ``OSError``."""
+        return shutil.disk_usage(self._environment.service.storage_path).free
 
-def free_bytes(gateway: Gateway) -> int:
-    """The free space of the storage folder. Raises ``OSError``."""
-    return shutil.disk_usage(gateway.environment.service.storage_path).free
+    # The checks: each returns what is wrong, or nothing.
+
+    def _database(self) -> str:
+        try:
+            self._store.write(_write_nothing_new)
+        except StorageUnwell as error:
+            return f"{error} Look at its disk and its permissions."
+        return ""
+
+    def _schema(self) -> str:
+        try:
+            lacks = version(self._store.engine) < head()
+        except (DBAPIError, PoolTimeout):
+            return "The database cannot be read."
+        return "The database lacks a migration. Start Textbridge again." if lacks else ""
+
+    def _disk(self) -> str:
+        try:
+            free = self.free_bytes()
+        except OSError as error:
+            return f"The storage folder cannot be reached: {error.strerror}."
+        if free < LEAST_FREE_BYTES:
+            least = LEAST_FREE_BYTES // 1_000_000
+            return f"{free // 1_000_000} MB are free in the storage folder; it needs {least} MB."
+        return ""
+
+    def _worker(self) -> str:
+        try:
+            silent = self._store.read(workers.silence)
+        except StorageUnwell:
+            return "Whether the delivery worker runs stands in the database, which cannot be read."
+        if silent <= WORKER_SILENT_SECONDS:
+            return ""
+        own = self._environment.service.delivery_worker
+        remedy = "Start Textbridge again." if own else "Start `flask worker` on one of the nodes."
+        if math.isinf(silent):
+            first = "No delivery worker has started yet."
+            return first if own else f"No delivery worker yet. {remedy}"
+        return f"The delivery worker has been silent for {silent:.0f} seconds. {remedy}"
+
+    # The warnings
+
+    def _outdated(self) -> Iterator[Warned]:
+        if self._environment.is_outdated():
+            yield Warned("env", "`.env` was changed after it was read. Run `flask config reload`.")
+
+    def _bucket(self) -> Iterator[Warned]:
+        """No check: with a bucket that is unwell texts still go both ways, and pictures wait."""
+        trouble = self._media.backend.problem()
+        if trouble:
+            yield Warned("media", trouble)
+
+    def _newer(self) -> Iterator[Warned]:
+        """No check: nodes are upgraded one after the other, and the others must go on meanwhile."""
+        try:
+            found = version(self._store.engine)
+        except (DBAPIError, PoolTimeout):
+            return
+        if found > head():
+            reason = "The database belongs to a newer Textbridge. Upgrade this machine."
+            yield Warned("schema", reason)
+
+    def _old_sqlite(self) -> Iterator[Warned]:
+        fault = sqlite_fault()
+        if fault and self._store.engine.dialect.name == "sqlite":
+            yield Warned("sqlite", fault)
 
 
 def _figures(tx: Connection) -> Figures:
@@ -128,17 +205,6 @@ def _figures(tx: Connection) -> Figures:
     )
 
 
-# The checks: each returns what is wrong, or nothing.
-
-
-def _database(gateway: Gateway) -> str:
-    try:
-        gateway.store.write(_write_nothing_new)
-    except StorageUnwell as error:
-        return f"{error} Look at its disk and its permissions."
-    return ""
-
-
 def _write_nothing_new(tx: Connection) -> None:
     """A write that takes the writer's lock and reaches the disk, and changes nothing in the end.
 
@@ -149,64 +215,12 @@ def _write_nothing_new(tx: Connection) -> None:
         tx.execute(changed.values(value=counters.c.value + step))
 
 
-def _schema(gateway: Gateway) -> str:
-    try:
-        lacks = version(gateway.store.engine) < head()
-    except (DBAPIError, PoolTimeout):
-        return "The database cannot be read."
-    return "The database lacks a migration. Start Textbridge again." if lacks else ""
-
-
-def _disk(gateway: Gateway) -> str:
-    try:
-        free = free_bytes(gateway)
-    except OSError as error:
-        return f"The storage folder cannot be reached: {error.strerror}."
-    if free < LEAST_FREE_BYTES:
-        least = LEAST_FREE_BYTES // 1_000_000
-        return f"{free // 1_000_000} MB are free in the storage folder; it needs {least} MB."
-    return ""
-
-
-def _worker(gateway: Gateway) -> str:
-    try:
-        silent = gateway.store.read(workers.silence)
-    except StorageUnwell:
-        return "Whether the delivery worker runs stands in the database, which cannot be read."
-    if silent <= WORKER_SILENT_SECONDS:
-        return ""
-    own = gateway.environment.service.delivery_worker
-    remedy = "Start Textbridge again." if own else "Start `flask worker` on one of the nodes."
-    if math.isinf(silent):
-        return "No delivery worker has started yet." if own else f"No delivery worker yet. {remedy}"
-    return f"The delivery worker has been silent for {silent:.0f} seconds. {remedy}"
-
-
-def _settings(gateway: Gateway) -> str:
-    return gateway.settings.problem or ""
-
-
-# The warnings
-
-
 def _lost(found: tuple[Violation, ...]) -> Iterator[Warned]:
-    """No check: to take a node away brings nothing back."""
+    """No check: taking this node out of service would bring nothing back."""
     for breach in found:
         since = rfc3339(breach.since)
         reason = f"{breach.reason} Found {since}; `flask messages check` counts anew."
         yield Warned("conservation", reason)
-
-
-def _outdated(gateway: Gateway) -> Iterator[Warned]:
-    if gateway.environment.is_outdated():
-        yield Warned("env", "`.env` was changed after it was read. Run `flask config reload`.")
-
-
-def _media(gateway: Gateway) -> Iterator[Warned]:
-    """No check: with a bucket that is unwell texts still go both ways, and pictures wait."""
-    trouble = gateway.media.backend.problem()
-    if trouble:
-        yield Warned("media", trouble)
 
 
 def _paused(pauses: tuple[Pause, ...]) -> Iterator[Warned]:
@@ -233,16 +247,6 @@ def _waiting(known: Figures) -> Iterator[Warned]:
         )
 
 
-def _newer(gateway: Gateway) -> Iterator[Warned]:
-    """While nodes are upgraded one after the other: no check, or the others would be taken away."""
-    try:
-        found = version(gateway.store.engine)
-    except (DBAPIError, PoolTimeout):
-        return
-    if found > head():
-        yield Warned("schema", "The database belongs to a newer Textbridge. Upgrade this machine.")
-
-
 def _clock(known: Figures) -> Iterator[Warned]:
     if abs(known.clock_ahead) > CLOCK_SECONDS:
         side = "ahead of" if known.clock_ahead > 0 else "behind"
@@ -251,12 +255,6 @@ def _clock(known: Figures) -> Iterator[Warned]:
             f"This machine's clock is {abs(known.clock_ahead):.0f} seconds {side} the database's: "
             "texts may leave late. Set both by a time server.",
         )
-
-
-def _old_sqlite(gateway: Gateway) -> Iterator[Warned]:
-    fault = sqlite_fault()
-    if fault and gateway.store.engine.dialect.name == "sqlite":
-        yield Warned("sqlite", fault)
 
 
 def _counted(count: int, one: str, more: str = "") -> str:

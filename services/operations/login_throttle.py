@@ -1,4 +1,4 @@
-"""Guesses: how often somebody may be wrong about a secret before they have to wait.
+"""Login throttle: how often a secret may be given wrongly before the caller has to wait.
 
 The spans are nested, so that the wait grows: first a minute, then an hour, then a day. They count
 over all processes and nodes, and outlast a restart. While nothing is left nothing is written.
@@ -16,50 +16,59 @@ from services.store.database.store import Store
 from services.store.quotas import Quota, UsedUp
 
 log = structlog.get_logger()
-HOME_BITS = 64  # of an IPv6 address: what one customer of a provider usually has to itself
+NETWORK_BITS = 64  # of an IPv6 address: what one customer of a provider usually has to itself
 
 
 @dataclass(frozen=True, slots=True)
-class Guesses:
-    """How many guesses at a secret each address has, and all of them together: (most, seconds)."""
+class Attempts:
+    """How many attempts at a secret each address has, and all together: (most, seconds)."""
 
     secret: str
     each: tuple[tuple[int, float], ...]
     all: tuple[tuple[int, float], ...]
 
-    def spend(self, store: Store, address: str, *, alone: bool = False) -> None:
-        """Count a guess that is made from an address, before anybody says whether it is right.
 
-        ``alone``: whatever others guess. Raises ``RequestRefused`` (429) where none is left, and
-        ``StorageUnwell``.
+# A token has 256 bits; this only keeps attempts cheap.
+TOKENS = Attempts("token", each=((60, MINUTE), (600, HOUR)), all=((600, MINUTE),))
+# A code has 39 bits and ten minutes.
+PAIRING = Attempts("pairing code", each=((5, MINUTE), (20, HOUR)), all=((300, MINUTE),))
+PASSWORD = Attempts(
+    "password", each=((5, MINUTE), (10, HOUR), (20, DAY)), all=((10, MINUTE), (60, HOUR))
+)
+
+
+class LoginThrottle:
+    """Counts the attempts at one secret in the database."""
+
+    def __init__(self, store: Store, attempts: Attempts) -> None:
+        self._store = store
+        self._attempts = attempts
+
+    def spend(self, address: str, *, alone: bool = False) -> None:
+        """Count an attempt from an address, before it is known whether it is right.
+
+        ``alone``: whatever was tried from other addresses. Raises ``RequestRefused`` (429) where
+        none is left, and ``StorageUnwell``.
         """
         wanted = [*self._of(address), *([] if alone else self._of_all())]
         try:
-            _refuse_if(store.read(lambda tx: quotas.used_up(tx, wanted)))
-            store.write(lambda tx: _refuse_if(quotas.take(tx, wanted)))
+            _refuse_if(self._store.read(lambda tx: quotas.used_up(tx, wanted)))
+            self._store.write(lambda tx: _refuse_if(quotas.take(tx, wanted)))
         except RequestRefused:
-            log.warning("too many guesses", secret=self.secret, address=address)
+            log.warning("too many guesses", secret=self._attempts.secret, address=address)
             raise
 
-    def forget(self, store: Store, address: str) -> None:
+    def forget(self, address: str) -> None:
         """Let an address begin anew: it was right. Raises ``StorageUnwell``."""
-        store.write(lambda tx: quotas.reset(tx, self._of(address)))
+        self._store.write(lambda tx: quotas.reset(tx, self._of(address)))
 
     def _of(self, address: str) -> list[Quota]:
-        name = f"guess:{self.secret}:{_home(address)}"
-        return [Quota(name, most, seconds) for most, seconds in self.each]
+        name = f"guess:{self._attempts.secret}:{_network(address)}"
+        return [Quota(name, most, seconds) for most, seconds in self._attempts.each]
 
     def _of_all(self) -> list[Quota]:
-        return [Quota(f"guess:{self.secret}", most, seconds) for most, seconds in self.all]
-
-
-# Nobody guesses the 256 bits of a token; this keeps the trying cheap.
-TOKENS = Guesses("token", each=((60, MINUTE), (600, HOUR)), all=((600, MINUTE),))
-# A code has 39 bits and ten minutes.
-PAIRING = Guesses("pairing code", each=((5, MINUTE), (20, HOUR)), all=((300, MINUTE),))
-PASSWORD = Guesses(
-    "password", each=((5, MINUTE), (10, HOUR), (20, DAY)), all=((10, MINUTE), (60, HOUR))
-)
+        name = f"guess:{self._attempts.secret}"
+        return [Quota(name, most, seconds) for most, seconds in self._attempts.all]
 
 
 def _refuse_if(spent: UsedUp | None) -> None:
@@ -72,13 +81,13 @@ def _refuse_if(spent: UsedUp | None) -> None:
         )
 
 
-def _home(address: str) -> str:
-    """What counts as one address; whatever is none counts as one, too."""
+def _network(address: str) -> str:
+    """What counts as one address: of IPv6 a network; what is no address counts as one, too."""
     try:
         known = ip_address(address)
     except ValueError:
         return "unknown"
     if isinstance(known, IPv6Address):
         mapped = known.ipv4_mapped
-        return str(mapped or ip_network((int(known), HOME_BITS), strict=False))
+        return str(mapped or ip_network((int(known), NETWORK_BITS), strict=False))
     return str(known)

@@ -1,19 +1,17 @@
-"""What the operator looks for, in the words of a form or a command, and everything that fits."""
+"""Finding messages for the operator: from the fields of a form or a command to what matches."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from functools import partial
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import Literal, cast, get_args
 
 from services.core.errors import NumberError, RequestRefused
 from services.core.messages import Direction, Message, Status, clean
 from services.core.phone_numbers import e164, peer
+from services.message_settings import MessageSettings
 from services.providers import PROVIDERS
+from services.store.database.store import Store
 from services.store.search import message_filter
-from services.store.search.message_filter import MessageFilter
-
-if TYPE_CHECKING:
-    from services.gateway import Gateway
+from services.store.search.message_filter import Found, MessageFilter
 
 UNROUTED = "unrouted"  # what is said instead of a status of a message that nobody receives
 STATES = (*map(str, Status), UNROUTED)
@@ -26,55 +24,69 @@ Field = Literal[
 FIELDS: tuple[Field, ...] = get_args(Field)
 
 
-def asked(gateway: "Gateway", words: Mapping[Field, str]) -> MessageFilter:
-    """What is wanted by these words; empty ones ask for nothing.
+class MessageQuery:
+    """Reads what an operator asks for, and finds it."""
 
-    ``until`` a day means its end; times are in this machine's zone. Raises ``RequestRefused`` that
-    names the field.
-    """
-    said = {name: clean(word).strip() for name, word in words.items() if word.strip()}
-    state = _one_of("state", said.get("state"), STATES)
-    extension = said.get("extension")
-    owned = gateway.settings.for_extension(extension) if extension else ()
-    return MessageFilter(
-        number=_number(gateway, said, "number"),
-        peer=_number(gateway, said, "peer"),
-        either=_number(gateway, said, "either"),
-        text=said.get("text"),
-        extension=extension,
-        extension_numbers=tuple(setting.number for setting in owned),
-        status=Status(state) if state not in (None, UNROUTED) else None,
-        unrouted=state == UNROUTED,
-        direction=cast(
-            Direction | None, _one_of("direction", said.get("direction"), ("in", "out"))
-        ),
-        carrier=_one_of("carrier", said.get("carrier"), [one.name for one in PROVIDERS]),
-        since=_moment("since", said.get("since")),
-        until=_moment("until", said.get("until")),
-    )
+    def __init__(self, store: Store, settings: MessageSettings, country: str) -> None:
+        """``country`` is that of numbers which are written without a country code."""
+        self._store = store
+        self._settings = settings
+        self._country = country
 
+    def parse(self, words: Mapping[Field, str]) -> MessageFilter:
+        """The filter that these fields ask for; empty ones ask for nothing.
 
-def everything(gateway: "Gateway", wanted: MessageFilter) -> Iterator[Message]:
-    """All messages that are wanted, the newest first, however many: read in batches."""
-    before: int | None = None
-    while True:
-        found = gateway.store.read(
-            partial(message_filter.page, wanted=wanted, limit=BATCH, before=before)
+        ``until`` a day means its end; times are in this machine's zone. Raises
+        ``RequestRefused`` that names the field.
+        """
+        said = {name: clean(word).strip() for name, word in words.items() if word.strip()}
+        state = _one_of("state", said.get("state"), STATES)
+        extension = said.get("extension")
+        owned = self._settings.for_extension(extension) if extension else ()
+        return MessageFilter(
+            number=self._number(said, "number"),
+            peer=self._number(said, "peer"),
+            either=self._number(said, "either"),
+            text=said.get("text"),
+            extension=extension,
+            extension_numbers=tuple(setting.number for setting in owned),
+            status=Status(state) if state not in (None, UNROUTED) else None,
+            unrouted=state == UNROUTED,
+            direction=cast(
+                Direction | None, _one_of("direction", said.get("direction"), ("in", "out"))
+            ),
+            carrier=_one_of("carrier", said.get("carrier"), [one.name for one in PROVIDERS]),
+            since=_moment("since", said.get("since")),
+            until=_moment("until", said.get("until")),
         )
-        yield from found.messages
-        before = found.before
-        if before is None:
-            return
 
+    def page(self, wanted: MessageFilter, limit: int, before: int | None = None) -> Found:
+        """At most ``limit`` messages, the newest first, older than the ``seq`` ``before``.
 
-def _number(gateway: "Gateway", said: Mapping[Field, str], field: Field) -> str | None:
-    written = said.get(field)
-    if written is None:
-        return None
-    try:
-        return (e164 if field == "number" else peer)(written, gateway.country)
-    except NumberError as error:
-        raise RequestRefused("invalid_number", str(error), field=field) from None
+        Raises ``StorageUnwell``.
+        """
+        return self._store.read(
+            lambda tx: message_filter.page(tx, wanted=wanted, limit=limit, before=before)
+        )
+
+    def everything(self, wanted: MessageFilter) -> Iterator[Message]:
+        """All messages that match, the newest first, however many: read in batches."""
+        before: int | None = None
+        while True:
+            found = self.page(wanted, BATCH, before)
+            yield from found.messages
+            before = found.before
+            if before is None:
+                return
+
+    def _number(self, said: Mapping[Field, str], field: Field) -> str | None:
+        written = said.get(field)
+        if written is None:
+            return None
+        try:
+            return (e164 if field == "number" else peer)(written, self._country)
+        except NumberError as error:
+            raise RequestRefused("invalid_number", str(error), field=field) from None
 
 
 def _one_of(field: Field, word: str | None, known: Sequence[str]) -> str | None:

@@ -1,20 +1,19 @@
-"""What the operator sets right: what was given up, sends of which nobody knows, what waits."""
+"""Actions of the operator: retry failed jobs, settle unknown sends, deliver unrouted messages."""
 
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import Connection
 
 from services.core.errors import RequestRefused
 from services.core.messages import DeliveryStatus, Message, Status
+from services.message_settings import NumberSetting
+from services.messaging.route import Router
 from services.store import attempts, dead_letters, jobs, messages, quarantine, statuses
+from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
-
-if TYPE_CHECKING:
-    from services.gateway import Gateway
 
 log = structlog.get_logger()
 BATCH = 100  # jobs in one transaction
@@ -23,105 +22,116 @@ AGAIN = "The operator asked for another attempt."
 AGAIN_UNKNOWN = "The operator had it sent again, though it may have been sent."
 
 
-def retry(
-    gateway: "Gateway",
-    message_id: str,
-    *,
-    job_id: int | None = None,
-    resend_unknown: bool = False,
-) -> list[Job]:
-    """Do the failed parts of a message again, or one of them; returns what is due again.
+class OperatorActions:
+    """Changes what became of messages and calls, on the operator's word."""
 
-    A message of which nobody knows whether it was sent is sent again only on request. Raises
-    ``RequestRefused``.
-    """
+    def __init__(self, store: Store, router: Router) -> None:
+        self._store = store
+        self._router = router
 
-    def work(tx: Connection) -> list[Job]:
-        message = _message(tx, message_id)
-        given_up = [
-            job
-            for job in jobs.of(tx, message_id)
-            if job.state == "dead" and job_id in (None, job.id)
-        ]
-        if not resend_unknown and _may_have_been_sent(message, given_up):
-            raise RequestRefused(
-                "may_have_been_sent",
-                "This message may have been sent. Ask the carrier; only then send it again.",
-                status=409,
+    def retry(
+        self,
+        message_id: str,
+        *,
+        job_id: int | None = None,
+        resend_unknown: bool = False,
+    ) -> list[Job]:
+        """Do the failed parts of a message again, or one of them; returns what is due again.
+
+        A message of which nobody knows whether it was sent is sent again only on request. Raises
+        ``RequestRefused``.
+        """
+
+        def work(tx: Connection) -> list[Job]:
+            message = _message(tx, message_id)
+            given_up = [
+                job
+                for job in jobs.of(tx, message_id)
+                if job.state == "dead" and job_id in (None, job.id)
+            ]
+            if not resend_unknown and _may_have_been_sent(message, given_up):
+                raise RequestRefused(
+                    "may_have_been_sent",
+                    "This message may have been sent. Ask the carrier; only then send it again.",
+                    status=409,
+                )
+            return _revive(tx, message, given_up)
+
+        return self._store.write(work)
+
+    def retry_all(self, kind: JobKind) -> tuple[int, int]:
+        """Do everything of a kind that was given up again; returns how much, and how much was left.
+
+        Messages that may have been sent are left: they are asked about one by one. What is given up
+        meanwhile is left, too.
+        """
+        done = left = 0
+        before: int | None = None
+        while True:
+            found = self._store.read(
+                partial(dead_letters.newest, limit=BATCH, kind=kind, before=before)
             )
-        return _revive(tx, message, given_up)
+            if not found:
+                log.info("tried again", kind=str(kind), count=done, left=left)
+                return done, left
+            revived = self._store.write(partial(_revive_all, given_up=found))
+            done, left = done + revived, left + len(found) - revived
+            before = found[-1].id
 
-    return gateway.store.write(work)
+    def settle_as_sent(self, message_id: str) -> Message:
+        """Take the operator's word that a message of which nobody knew was sent.
 
+        Returns it as it is now. Raises ``RequestRefused`` unless it is unknown.
+        """
 
-def retry_all(gateway: "Gateway", kind: JobKind) -> tuple[int, int]:
-    """Do everything of a kind that was given up again; returns how much, and how much was left.
+        def work(tx: Connection) -> Message:
+            message = _unknown(tx, message_id)
+            told = DeliveryStatus(
+                Status.SENT, f"{OPERATOR}:{time.time_ns()}", message.provider_id, message.id
+            )
+            statuses.record_status(tx, message.provider, told)
+            dead_letters.mark_done(tx, message.id, JobKind.SEND)
+            settled = _message(tx, message.id)
+            jobs.add(tx, self._router.update_jobs(settled, str(settled.status)))
+            return settled
 
-    Messages that may have been sent are left: they are asked about one by one. What is given up
-    meanwhile is left, too.
-    """
-    done = left = 0
-    before: int | None = None
-    while True:
-        found = gateway.store.read(
-            partial(dead_letters.newest, limit=BATCH, kind=kind, before=before)
-        )
-        if not found:
-            log.info("tried again", kind=str(kind), count=done, left=left)
-            return done, left
-        revived = gateway.store.write(partial(_revive_all, given_up=found))
-        done, left = done + revived, left + len(found) - revived
-        before = found[-1].id
-
-
-def settle_as_sent(gateway: "Gateway", message_id: str) -> Message:
-    """Take the operator's word that a message of which nobody knew was sent.
-
-    Returns it as it is now. Raises ``RequestRefused`` for a message of which something is known.
-    """
-
-    def work(tx: Connection) -> Message:
-        message = _unknown(tx, message_id)
-        told = DeliveryStatus(
-            Status.SENT, f"{OPERATOR}:{time.time_ns()}", message.provider_id, message.id
-        )
-        statuses.record_status(tx, message.provider, told)
-        dead_letters.mark_done(tx, message.id, JobKind.SEND)
-        settled = _message(tx, message.id)
-        jobs.add(tx, gateway.router.update_jobs(settled, str(settled.status)))
+        settled = self._store.write(work)
+        log.info("settled as sent by the operator", message_id=message_id)
         return settled
 
-    settled = gateway.store.write(work)
-    log.info("settled as sent by the operator", message_id=message_id)
-    return settled
+    def send_again(self, message_id: str) -> None:
+        """Send a message again of which nobody knows whether it was sent: it may come twice.
+
+        Raises ``RequestRefused`` for a message of which something is known.
+        """
+
+        def work(tx: Connection) -> None:
+            message = _unknown(tx, message_id)
+            given_up = [job for job in jobs.of(tx, message_id) if job.state == "dead"]
+            _revive(tx, message, [job for job in given_up if job.kind is JobKind.SEND])
+
+        self._store.write(work)
+        log.warning("sent again by the operator, may have been sent", message_id=message_id)
+
+    def deliver_waiting(self) -> int:
+        """Deliver all kept messages whose number somebody receives by now; returns how many."""
+        total = 0
+        while routed := self._router.route_waiting():
+            total += routed
+        return total
+
+    def drop(self, call_id: int) -> None:
+        """Delete a call from quarantine. Raises ``RequestRefused`` where it is not there."""
+        if not self._store.write(lambda tx: quarantine.drop(tx, call_id)):
+            raise RequestRefused("not_found", "There is no such call in quarantine.", status=404)
+        log.warning("dropped from quarantine by the operator", call=call_id)
 
 
-def send_again(gateway: "Gateway", message_id: str) -> None:
-    """Send a message again of which nobody knows whether it was sent: it may come twice.
+def why_unrouted(setting: NumberSetting | None) -> str:
+    """Why nobody receives the messages to a number with this entry of Message Settings.
 
-    Raises ``RequestRefused`` for a message of which something is known.
+    With the remedy; empty if somebody receives them.
     """
-
-    def work(tx: Connection) -> None:
-        message = _unknown(tx, message_id)
-        given_up = [job for job in jobs.of(tx, message_id) if job.state == "dead"]
-        _revive(tx, message, [job for job in given_up if job.kind is JobKind.SEND])
-
-    gateway.store.write(work)
-    log.warning("sent again by the operator, may have been sent", message_id=message_id)
-
-
-def deliver_waiting(gateway: "Gateway") -> int:
-    """Deliver all kept messages whose number somebody receives by now; returns how many."""
-    total = 0
-    while routed := gateway.router.route_waiting():
-        total += routed
-    return total
-
-
-def why_unrouted(gateway: "Gateway", number: str) -> str:
-    """Why nobody receives the messages to a number, with the remedy; empty if somebody does."""
-    setting = gateway.settings.for_number(number)
     if setting is None:
         return "The number is not in Message Settings. Add it with the extensions that get it."
     if not setting.enabled:
@@ -132,13 +142,6 @@ def why_unrouted(gateway: "Gateway", number: str) -> str:
             "Add one."
         )
     return ""
-
-
-def drop(gateway: "Gateway", call_id: int) -> None:
-    """Forget a call in quarantine for good. Raises ``RequestRefused`` where it does not wait."""
-    if not gateway.store.write(lambda tx: quarantine.drop(tx, call_id)):
-        raise RequestRefused("not_found", "There is no such call in quarantine.", status=404)
-    log.warning("dropped from quarantine by the operator", call=call_id)
 
 
 def _message(tx: Connection, message_id: str) -> Message:

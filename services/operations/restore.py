@@ -1,22 +1,22 @@
-"""The way back: a backup becomes the installation again.
+"""Restoring a backup as the installation.
 
-Nobody knows what has happened since the backup was made. What waited to be sent may have been sent,
-so it becomes unknown and is never sent by itself; pushes and mails are made again. Apps have seen
-numbers that the backup has not given out yet: it goes on counting far above them, and every app
-loads its lists anew.
+It is not known what has happened since the backup was made. What waited to be sent may have been
+sent, so it becomes unknown and is never sent by itself; pushes and mails are made again. Apps have
+seen numbers that the backup has not given out yet: it goes on counting far above them, and every
+app loads its lists anew.
 """
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, exists, select
 
 from services.core.errors import RequestRefused
-from services.gateway import Gateway
+from services.delivery.outcome import Outcomes
 from services.store import attachments, counters, messages, sign_ins, workers
 from services.store.database.migrate import head
 from services.store.database.schema import contacts, devices
@@ -40,6 +40,9 @@ NOT_IN_BACKUP = "This file was not in the backup."
 _STAGE = ".restoring"
 
 
+OpenCopy = Callable[[Path], AbstractContextManager[tuple[Store, Outcomes]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Restored:
     """What was put back: ``contents`` of SQLite's database, none with PostgreSQL.
@@ -52,57 +55,88 @@ class Restored:
     files: int
 
 
-def restore(gateway: Gateway, folder: Path) -> Restored:
-    """Put back a backup where nothing is kept yet, all of it or nothing. The caller is alone.
+class Restore:
+    """Puts a backup back into an installation that keeps nothing yet."""
 
-    Raises ``RequestRefused`` for an installation that is in use, and ``StorageUnwell`` for a backup
-    that is damaged. SQLite's database takes its place last; ``gateway`` is closed then.
-    """
-    storage = gateway.environment.service.storage_path.resolve()
-    if not (folder / DATABASE).is_file():
-        raise RequestRefused("no_backup", f"{folder} is no backup: it has no {DATABASE}.")
-    _refuse_where_in_use(gateway.store, storage, folder)
-    contents = inspect_backup(gateway.store.engine, folder)
-    if contents.version > head():
-        raise RequestRefused(
-            "newer",
-            f"The backup is of a newer Textbridge: it has migration {contents.version}, this one "
-            f"knows up to {head()}. Install that version first.",
+    def __init__(
+        self,
+        store: Store,
+        outcomes: Outcomes,
+        storage: Path,
+        open_copy: OpenCopy,
+        *,
+        has_bucket: bool,
+    ) -> None:
+        """``storage`` is the storage folder, absolute; with a bucket attachments are not in it.
+
+        ``open_copy`` opens a copy of the installation in another storage folder.
+        """
+        self._store = store
+        self._outcomes = outcomes
+        self._storage = storage
+        self._open_copy = open_copy
+        self._has_bucket = has_bucket
+
+    def into_sqlite(self, folder: Path) -> Restored:
+        """Put back a backup where nothing is kept yet, all of it or nothing.
+
+        No other process may use the storage folder. Raises ``RequestRefused`` for an installation
+        that is in use, and ``StorageUnwell`` for a backup that is damaged. SQLite's database takes
+        its place last; the store is closed then.
+        """
+        storage = self._storage
+        if not (folder / DATABASE).is_file():
+            raise RequestRefused("no_backup", f"{folder} is no backup: it has no {DATABASE}.")
+        _refuse_where_in_use(self._store, storage, folder)
+        contents = inspect_backup(self._store.engine, folder)
+        if contents.version > head():
+            raise RequestRefused(
+                "newer",
+                "The backup is of a newer Textbridge: it has migration "
+                f"{contents.version}, this one knows up to {head()}. Install that version first.",
+            )
+        with _stage(storage / _STAGE) as stage:
+            for name in (DATABASE, SETTINGS, KEY):
+                copy_file(folder / name, stage / name)
+            missing = () if self._has_bucket else contents.missing
+            ready = stage / "ready.db"
+            unknown = self._settled(stage, missing, ready)
+            files = put_files(folder, storage, contents.files)
+            self._store.disconnect()
+            for name in (SETTINGS, KEY):
+                with suppress(FileNotFoundError):
+                    (stage / name).replace(storage / name)
+            for beside in ("-wal", "-shm"):
+                (storage / f"{DATABASE}{beside}").unlink(missing_ok=True)
+            ready.replace(storage / DATABASE)
+            _flush(storage)
+        return Restored(contents, unknown, files)
+
+    def beside_postgresql(self, folder: Path) -> Restored:
+        """Put back jobs and files after pg_restore has put PostgreSQL's database back.
+
+        Raises ``RequestRefused`` while a delivery worker is at work on the database.
+        """
+        if not (folder / MEDIA).is_dir():
+            raise RequestRefused("no_backup", f"{folder} is no backup: it has no folder {MEDIA}.")
+        if self._store.read(workers.silence) < WORKER_SILENT_SECONDS:
+            raise RequestRefused(
+                "in_use",
+                "A delivery worker was at work on the database just now. Stop every node that uses "
+                "it, and try again in a minute.",
+            )
+        storage = self._storage
+        files = put_files(folder, storage, [file.name for file in (folder / MEDIA).glob("*/*")])
+        return Restored(
+            None, self._store.write(lambda tx: _put_back(tx, self._outcomes, ())), files
         )
-    with _stage(storage / _STAGE) as stage:
-        for name in (DATABASE, SETTINGS, KEY):
-            copy_file(folder / name, stage / name)
-        missing = () if gateway.environment.bucket is not None else contents.missing
-        ready = stage / "ready.db"
-        unknown = _settled(gateway, stage, missing, ready)
-        files = put_files(folder, storage, contents.files)
-        gateway.store.disconnect()
-        for name in (SETTINGS, KEY):
-            with suppress(FileNotFoundError):
-                (stage / name).replace(storage / name)
-        for beside in ("-wal", "-shm"):
-            (storage / f"{DATABASE}{beside}").unlink(missing_ok=True)
-        ready.replace(storage / DATABASE)
-        _flush(storage)
-    return Restored(contents, unknown, files)
 
-
-def restore_beside(gateway: Gateway, folder: Path) -> Restored:
-    """The same after pg_restore has put PostgreSQL's database back: its jobs, and the files.
-
-    Raises ``RequestRefused`` while a delivery worker is at work on the database.
-    """
-    if not (folder / MEDIA).is_dir():
-        raise RequestRefused("no_backup", f"{folder} is no backup: it has no folder {MEDIA}.")
-    if gateway.store.read(workers.silence) < WORKER_SILENT_SECONDS:
-        raise RequestRefused(
-            "in_use",
-            "A delivery worker was at work on the database just now. Stop every node that uses it, "
-            "and try again in a minute.",
-        )
-    storage = gateway.environment.service.storage_path.resolve()
-    files = put_files(folder, storage, [file.name for file in (folder / MEDIA).glob("*/*")])
-    return Restored(None, gateway.store.write(lambda tx: _put_back(tx, gateway, ())), files)
+    def _settled(self, stage: Path, missing: Iterable[str], ready: Path) -> int:
+        """Settle the copied database where no other process is, and leave it as one file."""
+        with self._open_copy(stage) as (store, outcomes):
+            unknown = store.write(lambda tx: _put_back(tx, outcomes, missing))
+            back_up_database(store.engine, ready)
+        return unknown
 
 
 def put_files(folder: Path, storage: Path, file_ids: Iterable[str]) -> int:
@@ -142,21 +176,8 @@ def _read(path: Path) -> bytes | None:
         return None
 
 
-def _settled(gateway: Gateway, stage: Path, missing: Iterable[str], ready: Path) -> int:
-    """Settle the copied database where nobody else is, and leave it as one file ``ready``."""
-    service = replace(gateway.environment.service, storage_path=stage)
-    staged = Gateway(replace(gateway.environment, service=service))
-    try:
-        staged.prepare()
-        unknown = staged.store.write(lambda tx: _put_back(tx, staged, missing))
-        back_up_database(staged.store.engine, ready)
-    finally:
-        staged.close()
-    return unknown
-
-
-def _put_back(tx: Connection, gateway: Gateway, missing: Iterable[str]) -> int:
-    unknown = gateway.outcomes.put_back(tx)
+def _put_back(tx: Connection, outcomes: Outcomes, missing: Iterable[str]) -> int:
+    unknown = outcomes.put_back(tx)
     for file_id in missing:
         attachments.fail(tx, file_id, NOT_IN_BACKUP)
     sign_ins.end_all(tx)  # some may have been ended since

@@ -1,4 +1,4 @@
-"""Where Message Settings are kept: in a file beside SQLite, in a row of PostgreSQL."""
+"""Opening Message Settings where they are kept: a file beside SQLite, a row of PostgreSQL."""
 
 from pathlib import Path
 

@@ -1,16 +1,20 @@
-"""The way from an empty installation to the first text: what is done and what comes next."""
+"""Setup checklist: the steps from an empty installation to the first text, and their state."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from sqlalchemy import Connection
 
 from services.core.phone_numbers import international
-from services.gateway import Gateway
-from services.operations.carrier_status import Carrier, carriers
+from services.message_settings import MessageSettings
+from services.operations.carrier_status import Carrier, CarrierStatus
+from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
+from services.push.base import Channel
 from services.store import devices, messages
 from services.store.carrier_events import CarrierEventKind
+from services.store.database.store import Store
 
 
 class Stage(StrEnum):
@@ -34,16 +38,66 @@ class Step:
     words: str
 
 
-def journey(gateway: Gateway) -> list[Step]:
-    """All steps with their states. Raises ``StorageUnwell``."""
-    on = [one for one in carriers(gateway) if one.is_on]
-    return [
-        _carrier(on),
-        _credentials(on),
-        _webhook(on),
-        _number(gateway),
-        *gateway.store.read(lambda tx: (_device(tx, gateway), _text(tx, gateway))),
-    ]
+class SetupChecklist:
+    """Tells which steps are done, from the configuration and the database."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: MessageSettings,
+        providers: Mapping[str, Provider],
+        channels: Mapping[str, Channel],
+        carrier_status: CarrierStatus,
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._providers = providers
+        self._channels = channels
+        self._carrier_status = carrier_status
+
+    def steps(self) -> list[Step]:
+        """All steps in their order. Raises ``StorageUnwell``."""
+        on = [one for one in self._carrier_status.all() if one.is_on]
+        return [
+            _carrier(on),
+            _credentials(on),
+            _webhook(on),
+            self._number(),
+            *self._store.read(lambda tx: (self._device(tx), self._text(tx))),
+        ]
+
+    def _number(self) -> Step:
+        served = [
+            entry.number
+            for entry in self._settings.all()
+            if entry.reaches_somebody and entry.carrier in self._providers
+        ]
+        words = "Say in Message Settings which extension gets the texts of your number."
+        if served:
+            more = f" and {len(served) - 1} more" if len(served) > 1 else ""
+            words = f"{international(served[0])}{more}."
+        return Step(Stage.NUMBER, bool(served), "A number is mapped", words)
+
+    def _device(self, tx: Connection) -> Step:
+        paired = len(devices.of(tx))
+        others = [c.title for c in self._channels.values() if not c.per_device]
+        mailed = any(entry.emails for entry in self._settings.all())
+        words = "Pair the phone app of an extension: it shows the texts and answers them."
+        if paired:
+            words = "1 app is paired." if paired == 1 else f"{paired} apps are paired."
+        elif others:
+            words = f"Texts go to {_listed(others)}."
+        elif mailed:
+            words = "Texts go to e-mail addresses."
+        done = bool(paired or others or mailed)
+        return Step(Stage.DEVICE, done, "A phone is paired", words)
+
+    def _text(self, tx: Connection) -> Step:
+        come = bool(messages.find(tx, limit=1))
+        words = "Text one of your numbers from your own phone."
+        if Sandbox.name in self._providers:
+            words = "Send one from the sandbox, the phone outside."
+        return Step(Stage.TEXT, come, "The first text", "It has come." if come else words)
 
 
 def _carrier(on: list[Carrier]) -> Step:
@@ -93,42 +147,6 @@ def _webhook(on: list[Carrier]) -> Step:
             "one of your numbers."
         )
     return Step(Stage.WEBHOOK, bool(on) and not silent, "The carrier's webhook was seen", words)
-
-
-def _number(gateway: Gateway) -> Step:
-    served = [
-        entry.number
-        for entry in gateway.settings.all()
-        if entry.reaches_somebody and entry.carrier in gateway.providers
-    ]
-    words = "Say in Message Settings which extension gets the texts of your number."
-    if served:
-        more = f" and {len(served) - 1} more" if len(served) > 1 else ""
-        words = f"{international(served[0])}{more}."
-    return Step(Stage.NUMBER, bool(served), "A number is mapped", words)
-
-
-def _device(tx: Connection, gateway: Gateway) -> Step:
-    paired = len(devices.of(tx))
-    others = [c.title for c in gateway.channels.values() if not c.per_device]
-    mailed = any(entry.emails for entry in gateway.settings.all())
-    words = "Pair the phone app of an extension: it shows the texts and answers them."
-    if paired:
-        words = "1 app is paired." if paired == 1 else f"{paired} apps are paired."
-    elif others:
-        words = f"Texts go to {_listed(others)}."
-    elif mailed:
-        words = "Texts go to e-mail addresses."
-    done = bool(paired or others or mailed)
-    return Step(Stage.DEVICE, done, "A phone is paired", words)
-
-
-def _text(tx: Connection, gateway: Gateway) -> Step:
-    come = bool(messages.find(tx, limit=1))
-    words = "Text one of your numbers from your own phone."
-    if Sandbox.name in gateway.providers:
-        words = "Send one from the sandbox, the phone outside."
-    return Step(Stage.TEXT, come, "The first text", "It has come." if come else words)
 
 
 def _listed(names: list[str]) -> str:

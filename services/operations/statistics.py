@@ -1,4 +1,4 @@
-"""What came and went, in steps of some hours, as the operator's pictures and tables show it."""
+"""Statistics: messages and pushes by the hour, as the operator's charts and tables show them."""
 
 import time
 from collections import Counter
@@ -11,10 +11,10 @@ from operator import add
 from sqlalchemy import Connection
 
 from services.core.messages import Status
-from services.gateway import Gateway
 from services.providers import PROVIDERS
 from services.store import activity, push_times
 from services.store.activity import HOUR, Kind
+from services.store.database.store import Store
 
 OPEN = (Status.QUEUED, Status.SENDING, Status.SENT)
 """States in which nobody knows yet what becomes of a message that was sent."""
@@ -100,18 +100,18 @@ class Activity:
         return titles | {name: name for name in sorted(seen - titles.keys())}
 
 
-def activity_of(gateway: Gateway, steps: int, hours: int = 1) -> Activity:
+def activity_of(store: Store, steps: int, hours: int = 1) -> Activity:
     """The last ``steps`` times ``hours`` hours, up to now. Raises ``StorageUnwell``."""
     now = int(time.time()) // HOUR
     slots = range(now - now % hours - (steps - 1) * hours, now + 1, hours)
-    return gateway.store.read(partial(_read, slots=slots))
+    return store.read(partial(_read, slots=slots))
 
 
-def count(gateway: Gateway) -> None:
+def count(store: Store) -> None:
     """Count what has come, gone and changed since the last time. Raises ``StorageUnwell``."""
-    for room in (activity, push_times):
-        if gateway.store.read(room.is_behind):
-            while gateway.store.write(room.count):
+    for table in (activity, push_times):
+        if store.read(table.is_behind):
+            while store.write(table.count):
                 pass
 
 

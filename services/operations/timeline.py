@@ -1,24 +1,23 @@
-"""What became of one message, step by step: from its arrival to every attempt and answer."""
+"""Timeline of one message: its arrival, every attempt, and every answer of a carrier."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from sqlalchemy import Connection
 
 from services.core.errors import RequestRefused
 from services.core.messages import Attachment, DeliveryStatus, Device, Message, Status
 from services.core.phone_numbers import international
+from services.message_settings import MessageSettings
 from services.operations.operator_actions import OPERATOR, why_unrouted
 from services.providers import PROVIDERS
 from services.push import CHANNELS
 from services.store import attempts, contacts, devices, jobs, messages, receipts
 from services.store.attempts import Attempt
+from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
-
-if TYPE_CHECKING:
-    from services.gateway import Gateway
 
 Tone = Literal["good", "warn", "bad", "busy", "quiet"]
 TONES: dict[Status, Tone] = {
@@ -64,9 +63,9 @@ class Story:
         return [job for job in self.jobs if job.state == "dead"]
 
 
-def story(gateway: "Gateway", message_id: str) -> Story:
+def story(store: Store, message_id: str) -> Story:
     """What is known of a message. Raises ``RequestRefused`` where there is none."""
-    return gateway.store.read(partial(_look_up, message_id=message_id))
+    return store.read(partial(_look_up, message_id=message_id))
 
 
 def targets(tx: Connection, found: Iterable[Job]) -> Mapping[str, Device]:
@@ -74,9 +73,9 @@ def targets(tx: Connection, found: Iterable[Job]) -> Mapping[str, Device]:
     return devices.including_revoked(tx, [job.target for job in found if job.kind is JobKind.PUSH])
 
 
-def steps(gateway: "Gateway", known: Story) -> list[Step]:
+def steps(settings: MessageSettings, known: Story) -> list[Step]:
     """The steps of a message, in the order in which they happened; those to come are last."""
-    beginning = _came_in(gateway, known) if known.message.direction == "in" else _written(known)
+    beginning = _came_in(settings, known) if known.message.direction == "in" else _written(known)
     found = [*beginning, *_done(known), *_told(known)]
     return sorted(found, key=lambda step: step.at)
 
@@ -110,7 +109,7 @@ def _look_up(tx: Connection, message_id: str) -> Story:
     )
 
 
-def _came_in(gateway: "Gateway", known: Story) -> Iterator[Step]:
+def _came_in(settings: MessageSettings, known: Story) -> Iterator[Step]:
     message = known.message
     carrier = CARRIERS.get(message.provider, message.provider)
     if message.carrier_time is not None:
@@ -119,11 +118,11 @@ def _came_in(gateway: "Gateway", known: Story) -> Iterator[Step]:
     for file in message.media:
         if file.state == "kept" and not any(job.target == file.id for job in known.jobs):
             yield Step(message.created_at, f"{file.name or file.id} came with it", "good")
+    setting = settings.for_number(message.number)
     if not message.routed:
-        why = why_unrouted(gateway, message.number)
+        why = why_unrouted(setting)
         yield Step(message.created_at, "Nobody receives it", "bad", why)
         return
-    setting = gateway.settings.for_number(message.number)
     everybody = (*setting.extensions, *setting.emails) if setting is not None else ()
     if everybody:
         yield Step(message.created_at, f"For {', '.join(everybody)}, by Message Settings")

@@ -1,5 +1,6 @@
-"""Carriers: one file each, one line here."""
+"""Registry of the carriers: one package each, one line here."""
 
+from services.config.environment import Section
 from services.providers.bandwidth import Bandwidth
 from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
@@ -15,4 +16,8 @@ PROVIDERS: tuple[type[Provider], ...] = (
     Wavix,
     VoipInnovations,
     Sandbox,
+)
+SECTIONS = tuple(
+    Section(each.name, each.title, each.prefix(), each.Settings, built_in=each is Sandbox)
+    for each in PROVIDERS
 )

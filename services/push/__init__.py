@@ -1,5 +1,6 @@
 """Push channels that notify the apps of extensions, and the registry of them (``CHANNELS``)."""
 
+from services.config.environment import Section
 from services.push.acrobits.channel import Acrobits
 from services.push.base import Channel
 from services.push.fcm.channel import Fcm
@@ -20,3 +21,4 @@ CHANNELS: tuple[type[Channel], ...] = (
     SignedWebhook,
     FreeSwitch,
 )
+SECTIONS = tuple(Section(each.name, each.title, each.prefix, each.Settings) for each in CHANNELS)

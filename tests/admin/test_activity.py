@@ -60,7 +60,7 @@ def test_each_picture_has_its_words_and_its_table(operator: Operator, path: str)
     come(operator, "sandbox")
     for status in ("delivered", "failed", "unknown", "sent", "queued"):
         go(operator, Status(status))
-    count(operator.gateway)
+    count(operator.gateway.store)
     page = operator.get(path)
     words = plain(page)
     assert "Twilio 1 received and 0 sent; Wavix 0 received and 5 sent; Sandbox 1 received" in words
@@ -84,7 +84,7 @@ def test_the_bars_are_as_high_as_their_numbers(operator: Operator) -> None:
     for _ in range(3):
         come(operator)
     go(operator, Status.SENT)
-    count(operator.gateway)
+    count(operator.gateway.store)
     picture = pictures(operator.get("/activity"))[0]
     bars = [bar for bar in picture.iter("rect") if "look" in bar.get("fill", "")]
     up, down = (float(bar.get("height", "")) for bar in bars)
@@ -95,7 +95,7 @@ def test_the_bars_are_as_high_as_their_numbers(operator: Operator) -> None:
 def test_what_is_stacked_neither_overlaps_nor_leaves_a_gap(operator: Operator) -> None:
     for carrier in ("twilio", "twilio", "twilio", "wavix", "sandbox", "sandbox"):
         come(operator, carrier)
-    count(operator.gateway)
+    count(operator.gateway.store)
     bars = [
         (float(bar.get("y", "")), float(bar.get("height", "")))
         for bar in pictures(operator.get("/activity?span=month"))[0].iter("rect")
@@ -108,7 +108,7 @@ def test_what_is_stacked_neither_overlaps_nor_leaves_a_gap(operator: Operator) -
 
 def test_what_carriers_are_called_stays_text(operator: Operator) -> None:
     come(operator, "<b>gone</b>\u202e")
-    count(operator.gateway)
+    count(operator.gateway.store)
     page = operator.get("/activity")
     assert "<b>gone" not in page
     assert "&lt;b&gt;gone" in page
@@ -122,7 +122,7 @@ def test_pushes_that_took_longer_than_two_minutes(operator: Operator) -> None:
         created_at=time.time() - 200, due=time.time() - 200,
     )  # fmt: skip
     operator.gateway.store.write(lambda tx: jobs.add(tx, [job]))
-    count(operator.gateway)
+    count(operator.gateway.store)
     assert "half later than 2 min, 95 % later than 2 min, of 1 push" in plain(
         operator.get("/activity?span=month")
     )
@@ -132,6 +132,6 @@ def test_the_start_page_has_the_last_day_in_a_row(operator: Operator) -> None:
     come(operator)
     come(operator, hours_ago=30)
     go(operator, Status.FAILED)
-    count(operator.gateway)
+    count(operator.gateway.store)
     words = plain(operator.get("/"))
     assert "Received 1 Sent 1 Failed of these 1 In the last 24 hours Activity" in words

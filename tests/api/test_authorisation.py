@@ -10,9 +10,9 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from blueprints.api import auth
+from blueprints import device_auth
 from blueprints.api.auth import Auth
-from services.operations.login_throttle import Guesses
+from services.operations.login_throttle import Attempts
 from services.store import devices
 from tests.api.conftest import API, PEER, SHARED, House, Phone
 
@@ -72,8 +72,8 @@ def test_a_route_that_declares_nothing_admits_nobody(house: House) -> None:
 def test_every_route_refuses_a_wrong_token(
     make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch, header: str | None
 ) -> None:
-    unlimited = Guesses("anything", each=(), all=())
-    monkeypatch.setattr("services.operations.admin_auth.PASSWORD", unlimited)
+    unlimited = Attempts("anything", each=(), all=())
+    monkeypatch.setattr("services.gateway.PASSWORD", unlimited)
     house = make_house(ADMIN_PASSWORD="a good password")
     headers = {} if header is None else {"Authorization": header}
     for method, rule in routes(house.app):
@@ -238,7 +238,7 @@ def test_a_call_is_noted_at_most_once_a_minute(
     monkeypatch.setattr(house.gateway.store, "write", writes.append)
     phone.get("/me")
     assert writes == []
-    monkeypatch.setattr(auth, "SEEN_SECONDS", -1.0)
+    monkeypatch.setattr(device_auth, "SEEN_SECONDS", -1.0)
     phone.get("/me")
     assert len(writes) == 1
 

@@ -134,9 +134,9 @@ def test_a_log_that_cannot_be_written_fails_no_request(tmp_path: Path) -> None:
     script = """
 import sys
 from services.config import logging as logs
-from services.config.environment import load
+from services.gateway import load_environment
 import structlog
-logs.configure(load({"APP_ENV": "local", "APP_KEY": "a key of the tests, long enough"}))
+logs.configure(load_environment({"APP_ENV": "local", "APP_KEY": "a key of the tests, long enough"}))
 structlog.get_logger().error("lost")
 sys.stdout.write("and on it goes")
 """

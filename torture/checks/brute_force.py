@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from time import monotonic
 
-from services.operations.login_throttle import PAIRING, PASSWORD, TOKENS, Guesses
+from services.operations.login_throttle import PAIRING, PASSWORD, TOKENS, Attempts
 from tests.admin.conftest import PASSWORD as RIGHT
 from torture.check import Check, Figures, Mutant, Scale
 from torture.clients import HttpClient, run_parallel
@@ -19,7 +19,7 @@ CHECKED_STATUSES = (401, 403)
 CONNECTIONS = 8
 Make = Callable[[int], tuple[str, str, bytes, dict[str, str]]]
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-TARGETS: dict[str, tuple[Guesses, Make]] = {
+TARGETS: dict[str, tuple[Attempts, Make]] = {
     "the operator's password": (
         PASSWORD,
         lambda n: ("POST", "/admin/sign-in", b"password=guess+%d" % n, FORM),

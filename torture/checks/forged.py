@@ -18,9 +18,9 @@ from urllib.parse import parse_qsl, quote, urlencode
 from sqlalchemy import select
 
 from services.config import variables
-from services.config.environment import load
 from services.core.errors import ConfigError, InvalidWebhook
 from services.core.messages import Message, WebhookCall
+from services.gateway import load_environment
 from services.http.client import Http
 from services.providers.base import Provider, Surroundings
 from services.providers.twilio_signature import signature
@@ -350,7 +350,9 @@ def _secrets() -> list[str]:
 
 def _is_refused(name: str, env: dict[str, str]) -> int:
     try:
-        environment = load({"APP_ENV": "production", "STORAGE_PATH": "/nonexistent", **env})
+        environment = load_environment(
+            {"APP_ENV": "production", "STORAGE_PATH": "/nonexistent", **env}
+        )
     except ConfigError as error:
         require(name.partition("_")[0] in str(error), f"{name} empty: {error}")
         return 1

@@ -236,7 +236,7 @@ CHECK = Check(
             "what nginx refuses it logs with the webhook's token",
         ),
         Mutant(
-            "blueprints/webhooks.py",
+            "blueprints/client_address.py",
             "address = hops.pop()",
             "address = hops.pop(0)",
             "the first address that anybody writes is believed",

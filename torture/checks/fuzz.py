@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from app import create_app
-from blueprints.ringotel import webhook_url
+from blueprints.ringotel.webhook import webhook_url
 from services.core.messages import Message
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
@@ -117,7 +117,7 @@ class Fuzz:
         gateway = app.extensions["gateway"]
         self.rules = [rule.rule for rule in app.url_map.iter_rules()]
         self.hooks = [p.webhook_url for p in gateway.providers.values()]
-        self.ringotel = urlsplit(webhook_url(gateway)).path
+        self.ringotel = urlsplit(webhook_url(gateway.environment)).path
         self.examples = [
             p.example(Message("in", "+12025550143", "+13035550177", text="x"))
             for p in gateway.providers.values()

@@ -270,7 +270,7 @@ CHECK = Check(
         ),
         Mutant(
             "blueprints/admin/access.py",
-            "            _require_form_key()\n",
+            "            self._require_form_key()\n",
             "            pass\n",
             "forms need no key",
         ),
@@ -282,8 +282,10 @@ CHECK = Check(
         ),
         Mutant(
             "blueprints/admin/page.py",
-            "    signed_in = current() is not None\n",
-            "    signed_in = current() is not None\n    current_app.jinja_env.autoescape = False\n",
+            "        signed_in = current() is not None\n",
+            "        signed_in = current() is not None\n"
+            "        from flask import current_app\n\n"
+            "        current_app.jinja_env.autoescape = False\n",
             "pages show words as markup",
         ),
     ),

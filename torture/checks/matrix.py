@@ -18,10 +18,10 @@ from flask import Flask
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from blueprints.ringotel import webhook_url
+from blueprints.ringotel.webhook import webhook_url
 from services.core.messages import Message
 from services.http.client import NotSent
-from services.operations.login_throttle import Guesses
+from services.operations.login_throttle import LoginThrottle
 from services.store import devices
 from tests.admin.conftest import PASSWORD, Operator
 from tests.api.conftest import API, House, Phone
@@ -231,7 +231,8 @@ def _block_outgoing(service: House) -> None:
 
 def run(environment: TestEnvironment, scale: Scale) -> Figures:
     """Call every route as every caller; then call the routes of 201's data as 202."""
-    environment.enter(patch.object(Guesses, "spend"))  # else the login throttle answers most calls
+    # The login throttle would answer most calls.
+    environment.enter(patch.object(LoginThrottle, "spend"))
     scenario = Scenario(environment, scale.pick(12, 1_000))
     rules = _rules(scenario.service.app)
     no_carrier = _rules(open_service(environment, name="no_carrier").app)
@@ -376,7 +377,7 @@ def _bodies(scenario: Scenario) -> int:
         answer = scenario.service.client.get(link)
         require(answer.status_code == 403, f"{link} is served")
         answer.close()
-    secret = webhook_url(scenario.service.gateway).rpartition("/")[2]
+    secret = webhook_url(scenario.service.gateway.environment).rpartition("/")[2]
     right_but_no_key = scenario.service.client.post(
         f"/webhook/ringotel/{secret}", json={"params": {}}
     )
@@ -419,7 +420,7 @@ CHECK = Check(
         ),
         Mutant(
             "blueprints/health.py",
-            "        if not _is_local() and not is_operator(gateway):\n",
+            "        if not _is_local() and not access.is_operator():\n",
             "        if False:\n",
             "the metrics are for everybody",
         ),
@@ -431,8 +432,8 @@ CHECK = Check(
         ),
         Mutant(
             "blueprints/sandbox/front_page.py",
-            '    @door.get("/")\n',
-            '    door.add_url_rule("/later", "later", lambda: "later")\n\n    @door.get("/")\n',
+            '    @routes.get("/")\n',
+            '    routes.add_url_rule("/later", "later", lambda: "later")\n\n    @routes.get("/")\n',
             "a route that nobody declared",
         ),
     ),

@@ -85,7 +85,7 @@ CHECK = Check(
     mutants=(
         Mutant(
             "services/operations/restore.py",
-            "unknown = gateway.outcomes.put_back(tx)",
+            "unknown = outcomes.put_back(tx)",
             "unknown = 0",
             "what waited in the backup is sent again",
         ),

@@ -15,8 +15,8 @@ from urllib.parse import quote
 import requests
 
 from bench.measured_server import TOKEN
+from blueprints.cli.config import SECTIONS
 from services.config import keys, variables
-from services.config.environment import sections
 from services.core.messages import Attachment, Message
 from services.http.client import Http
 from services.providers.base import Surroundings
@@ -105,7 +105,7 @@ def secret_names() -> set[str]:
     """The names of all variables that hold secrets."""
     return {
         v.name
-        for _, prefix, section in sections()
+        for _, prefix, section in SECTIONS
         for v in variables.variables(section, prefix)
         if v.secret
     }

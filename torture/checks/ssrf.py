@@ -340,9 +340,9 @@ CHECK = Check(
             "Twilio's credentials are shown to any host",
         ),
         Mutant(
-            "blueprints/ringotel.py",
-            "self._channel.public_http,  # where the file is, the caller says",
-            "self._house.http,",
+            "blueprints/ringotel/inbox.py",
+            "self._channel.public_http,  # the address of the file is from outside",
+            '__import__("services.http", fromlist=["Http"]).Http(),',
             "Ringotel's files are fetched from anywhere",
         ),
     ),

@@ -9,8 +9,8 @@ import pytest
 import requests
 from sqlalchemy import Connection
 
-from services.config.environment import load
 from services.core.messages import DeliveryStatus, Message, Status, WebhookCall
+from services.gateway import load_environment
 from services.store import attempts, contacts, devices, jobs, messages, quarantine, statuses
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
@@ -43,7 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def text(server: Server, words: str, to: str = NUMBER, peer: str = PEER, media: Any = ()) -> None:
     """Somebody outside writes."""
-    token = load(server.env).webhook_token("sandbox")
+    token = load_environment(server.env).webhook_token("sandbox")
     event = {"id": f"o{time.time_ns()}", "from": peer, "to": to, "text": words, "media": media}
     address = f"{server.url}/webhook/sandbox/sms?token={token}"
     requests.post(address, json=event, timeout=PATIENCE).raise_for_status()

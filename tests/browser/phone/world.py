@@ -5,7 +5,7 @@ from typing import Any
 
 import requests
 
-from services.config.environment import load
+from services.gateway import load_environment
 from services.store import devices
 from services.store.database.store import Store
 from tests.conftest import settings_file
@@ -35,7 +35,7 @@ class World:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.store = Store(None, server.storage)
-        token = load(server.env).webhook_token("sandbox")
+        token = load_environment(server.env).webhook_token("sandbox")
         self._webhook = f"{server.url}/webhook/sandbox/sms?token={token}"
         self._tokens: dict[str, str] = {}
 

@@ -1,0 +1,51 @@
+"""Authentication of devices by their tokens; wrong tokens are counted for each address."""
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from blueprints.client_address import client_address
+from services.config.parsers import Network
+from services.core.errors import StorageUnwell
+from services.core.messages import Device
+from services.operations.login_throttle import LoginThrottle
+from services.store import devices
+from services.store.database.store import Store
+
+SEEN_SECONDS = 60.0
+
+
+class DeviceAuth:
+    """Finds the device of a token or an id, and counts the failures of this request's address."""
+
+    def __init__(
+        self, store: Store, throttle: LoginThrottle, trusted_proxies: Sequence[Network]
+    ) -> None:
+        self._store = store
+        self._throttle = throttle
+        self._trusted = trusted_proxies
+
+    def by_token(self, token: str) -> Device | None:
+        """The device that a token belongs to. Raises ``StorageUnwell``."""
+        return self._store.read(lambda tx: devices.by_token(tx, token))
+
+    def by_id(self, device_id: str) -> Device | None:
+        """The device of an id, unless it was revoked. Raises ``StorageUnwell``."""
+        return self._store.read(lambda tx: devices.by_id(tx, device_id))
+
+    def seen(self, device: Device) -> Device:
+        """Note the time of the call, at most once a minute; a full disk refuses no call."""
+        now = time.time()
+        if device.seen_at is None or device.seen_at < now - SEEN_SECONDS:
+            with suppress(StorageUnwell):
+                self._store.write(lambda tx: devices.seen(tx, device.id, now))
+        return device
+
+    def count_failure(self) -> None:
+        """Count a wrong token. Raises ``RequestRefused`` (429) where there were too many.
+
+        Only wrong tokens are counted, after they were looked up: with 256 bits none is guessed,
+        and no address can lock another one out. A full disk changes nothing about a refusal.
+        """
+        with suppress(StorageUnwell):
+            self._throttle.spend(client_address(self._trusted))

@@ -1,0 +1,23 @@
+"""Ringotel: what users of its app write comes in by ``/webhook/ringotel/<secret>``."""
+
+from flask import Flask
+
+from blueprints.device_auth import DeviceAuth
+from blueprints.ringotel import webhook
+from blueprints.ringotel.inbox import Inbox
+from services.gateway import Gateway
+from services.push.ringotel.channel import Ringotel
+
+
+def register(app: Flask, gateway: Gateway) -> None:
+    """Add the webhook, if Ringotel is configured."""
+    channel = gateway.channels.get(Ringotel.name)
+    if not isinstance(channel, Ringotel):
+        return
+    inbox = Inbox(
+        channel, gateway.store, gateway.media, gateway.uploads, gateway.composer, gateway.router
+    )
+    trusted = gateway.environment.service.trusted_proxies or ()
+    auth = DeviceAuth(gateway.store, gateway.token_throttle, trusted)
+    secret = webhook.webhook_secret(gateway.environment.app_key)
+    app.register_blueprint(webhook.blueprint(channel, inbox, auth, secret))
