@@ -63,7 +63,7 @@ def _opened(
 def receive(service: House, carrier: str, message: Message) -> int:
     """Have a carrier post a message as it does; returns the status of the answer."""
     provider = service.gateway.providers[carrier]
-    call = provider.example(message)
+    call = provider.example(message, payload_files.signing_key(carrier))
     path = urlsplit(provider.webhook_url).path
     headers = [(name, value) for name, value in call.headers.items()]
     return service.client.open(

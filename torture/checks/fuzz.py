@@ -119,7 +119,7 @@ class Fuzz:
         self.hooks = [p.webhook_url for p in gateway.providers.values()]
         self.ringotel = urlsplit(webhook_url(gateway.environment)).path
         self.examples = [
-            p.example(Message("in", "+12025550143", "+13035550177", text="x"))
+            p.inbound_call(Message("in", "+12025550143", "+13035550177", text="x"))
             for p in gateway.providers.values()
         ]
         gateway.close()

@@ -23,6 +23,7 @@ from services.core.messages import Message
 from services.http.client import NotSent
 from services.operations.login_throttle import LoginThrottle
 from services.store import devices
+from tests import payload_files
 from tests.admin.conftest import PASSWORD, Operator
 from tests.api.conftest import API, House, Phone
 from torture.check import Check, Figures, Mutant, Scale
@@ -88,10 +89,7 @@ TABLE = {
         SCRIPT,  # by the password in each call, never by a browser's cookie
     ),
     **dict.fromkeys(
-        (
-            *("/webhook/bandwidth/sms", "/webhook/twilio/sms", "/webhook/voipms/sms"),
-            *("/webhook/wavix/sms", "/webhook/voipinnovations/sms"),
-        ),
+        (f"/webhook/{carrier}/sms" for carrier in payload_files.carriers()),
         CARRIER,
     ),
     **dict.fromkeys(

@@ -276,13 +276,13 @@ CHECK = Check(
             "receipts that came early are not joined",
         ),
         Mutant(
-            "services/providers/bandwidth.py",
+            "services/providers/bandwidth/webhook.py",
             'event=f"{kind} {code}" if code else kind,',
             "event=kind,",
             "after “not confirmed” a failure counts as a repeat",
         ),
         Mutant(
-            "services/providers/voipinnovations.py",
+            "services/providers/voipinnovations/webhook.py",
             '"undelivered": Status.FAILED',
             '"undelivered": Status.SENT',
             "what was not delivered counts as on its way",
