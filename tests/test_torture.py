@@ -10,7 +10,7 @@ import pytest
 from tests.server import ROOT
 from torture.check import Check, Mutant
 from torture.checks import CHECKS
-from torture.mutants import copy_tree, apply_mutant
+from torture.mutants import apply_mutant, copy_tree
 
 MUTANTS = [(check, mutant) for check in CHECKS for mutant in check.mutants]
 
