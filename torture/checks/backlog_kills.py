@@ -1,4 +1,4 @@
-"""G1: repeated kills of a worker with a backlog: each kill repeats at pushed_per_kill one push.
+"""G1: repeated kills of a worker with a backlog: each kill repeats at most one push.
 
 A push is repeated when the receiver had accepted but not yet answered it at the kill, so that only
 one push may be in flight. On a busy machine more pushes may arrive after a kill; each of these may
@@ -65,15 +65,17 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
 
 CHECK = Check(
     name="backlog_kills",
-    claim="A worker that is killed while it pushes one after the other to a server that answers "
-    "at once leaves at pushed_per_kill one push to be repeated, with the same id.",
+    claim=(
+        "A kill of a worker that pushes a backlog in order repeats at most one push, with "
+        "the same id."
+    ),
     run=run,
     mutants=(
         Mutant(
             "services/in_turn.py",
             "PATIENCE_SECONDS = 0.025",
             "PATIENCE_SECONDS = 0.0",
-            "nobody waits for the answer to the push before",
+            "a push does not wait for the answer to the previous one",
         ),
     ),
 )

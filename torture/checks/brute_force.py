@@ -78,15 +78,17 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
 
 CHECK = Check(
     name="brute_force",
-    claim="Of a thousand guesses a minute hardly any is looked at, whoever guesses from wherever; "
-    "the operator is not shut out by them.",
+    claim=(
+        "Of a thousand guesses a minute only a few are checked, from any number of "
+        "addresses; the operator can still sign in."
+    ),
     run=run,
     mutants=(
         Mutant(
             "services/operations/login_throttle.py",
             "wanted = [*self._of(address), *([] if alone else self._of_all())]",
             "wanted = self._of(address)",
-            "guesses are counted for each address alone",
+            "guesses are counted per address only",
         ),
     ),
 )

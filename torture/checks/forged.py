@@ -411,33 +411,35 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
 
 CHECK = Check(
     name="forged",
-    claim="A forged webhook is never accepted, a replayed one changes nothing, and an empty secret "
-    "authenticates nobody.",
+    claim=(
+        "A forged webhook is never accepted, a replayed one changes nothing, and an empty "
+        "secret never authenticates a caller."
+    ),
     run=run,
     mutants=(
         Mutant(
             "services/providers/base.py",
             "return bool(expected) and hmac.compare_digest(",
             "return hmac.compare_digest(",
-            "an empty secret is right",
+            "an empty secret is accepted",
         ),
         Mutant(
             "services/providers/base.py",
             'same(call.argument("token"), self.webhook_token)',
             'same(call.argument("token").lower(), self.webhook_token.lower())',
-            "a token is right in any case",
+            "tokens are compared without regard to case",
         ),
         Mutant(
             "services/providers/twilio.py",
             "        require_sense(call, self.settings.account_sid)",
             "",
-            "a signature fits fields that are cut elsewhere",
+            "a signature is accepted for other field boundaries",
         ),
         Mutant(
             "services/store/messages.py",
             "_ADD_NEW.row(tx, **_row(kept)) is None",
             '_ADD_NEW.row(tx, **_row(replace(kept, provider_id=f"{kept.id}"))) is None',
-            "a repeat is kept again",
+            "a repeated text is stored again",
         ),
     ),
 )

@@ -199,8 +199,8 @@ def _who_calls(nginx: Nginx) -> int:
 CHECK = Check(
     name="front_proxy",
     claim=(
-        "Behind nginx as it is documented, Textbridge sees whole requests only: slow callers are "
-        "held there and hung up on, while texts are taken and streams flow."
+        "Behind the documented nginx, Textbridge gets complete requests only: nginx holds "
+        "and closes slow clients, while texts are accepted and streams work."
     ),
     run=run,
     needs=("nginx",),
@@ -209,19 +209,19 @@ CHECK = Check(
             "docs/deploy.md",
             "client_body_timeout 10s; ",
             "proxy_request_buffering off; ",
-            "half bodies are passed on",
+            "incomplete bodies are passed on",
         ),
         Mutant(
             "docs/deploy.md",
             "proxy_buffering off;",
             "proxy_ignore_headers X-Accel-Buffering;",
-            "the stream is held back",
+            "the event stream is buffered",
         ),
         Mutant(
             "docs/deploy.md",
             "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
             "",
-            "who is outside passes for this machine",
+            "a client outside is taken for a local one",
         ),
         Mutant(
             "docs/deploy.md",
@@ -233,13 +233,13 @@ CHECK = Check(
             "docs/deploy.md",
             "textbridge-errors.log crit;",
             "textbridge-errors.log error;",
-            "what nginx refuses it logs with the webhook's token",
+            "nginx logs refused webhooks with their token",
         ),
         Mutant(
             "blueprints/webhooks.py",
             "address = hops.pop()",
             "address = hops.pop(0)",
-            "the first address that anybody writes is believed",
+            "the first address in X-Forwarded-For is trusted",
         ),
     ),
 )

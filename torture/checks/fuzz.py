@@ -298,15 +298,16 @@ def _resident(pid: int) -> int:
 
 CHECK = Check(
     name="fuzz",
-    claim="Whatever is sent to any route, Textbridge answers without a fault, without growing, and "
-    "stays well.",
+    claim=(
+        "No request to any route causes a server error, memory growth or an unresponsive server."
+    ),
     run=run,
     mutants=(
         Mutant(
             "services/core/messages.py",
             "except RecursionError:",
             "except ZeroDivisionError:",
-            "deep nesting is a fault",
+            "deeply nested JSON is a server error",
         ),
     ),
 )

@@ -23,7 +23,7 @@ from tests.api.conftest import House
 from tests.server import ROOT
 from torture.check import Check, Figures, Mutant, Scale
 from torture.environment import TestEnvironment, require
-from torture.in_process import full_env, open_service, receive, work
+from torture.in_process import full_env, open_service, receive, run_due_jobs
 
 NUMBER = "+12025550143"
 MARK = "zzxss"
@@ -129,7 +129,7 @@ def _send_all(service: House, said: tuple[str, ...]) -> None:
             f"/webhook/wavix/sms?{urlsplit(service.gateway.providers['wavix'].webhook_url).query}"
         )
         service.client.post(broken, data=text.encode())
-    work(service.gateway)
+    run_due_jobs(service.gateway)
 
 
 def _signed_in_operator(service: House) -> Operator:
@@ -258,33 +258,35 @@ def _not_json(lines: list[str]) -> Iterator[str]:
 
 CHECK = Check(
     name="hostile_texts",
-    claim="What people write stays what they wrote: no script in a page, no header, no other mail, "
-    "no line of the log, and no change of anything by a foreign form.",
+    claim=(
+        "Hostile texts inject no script into a page, no mail header, no other mail and no "
+        "log line, and a cross-site form changes nothing."
+    ),
     run=run,
     mutants=(
         Mutant(
             "services/mail/headers.py",
             'kept = kept.replace("=?", "= ?")',
             "",
-            "an encoded word in a file's name is read",
+            "an encoded word in a file name is decoded",
         ),
         Mutant(
             "blueprints/admin/access.py",
             "            _require_form_key()\n",
             "            pass\n",
-            "forms need no key",
+            "forms need no form key",
         ),
         Mutant(
             "blueprints/admin/access.py",
             'fits = wanted.startswith(start) and "\\\\" not in wanted and wanted.isprintable()',
             "fits = True",
-            "a sign-in leads anywhere",
+            "a sign-in redirects to any site",
         ),
         Mutant(
             "blueprints/admin/page.py",
             "    signed_in = current() is not None\n",
             "    signed_in = current() is not None\n    current_app.jinja_env.autoescape = False\n",
-            "pages show words as markup",
+            "pages do not escape texts",
         ),
     ),
 )

@@ -27,7 +27,7 @@ from tests.admin.conftest import PASSWORD, Operator
 from tests.api.conftest import API, House, Phone
 from torture.check import Check, Figures, Mutant, Scale
 from torture.environment import TestEnvironment, require
-from torture.in_process import full_env, open_service, receive, work
+from torture.in_process import full_env, open_service, receive, run_due_jobs
 
 MINE, THEIRS = "+12025550101", "+12025550102"  # of 201, whose canary texts are private; of 202
 NUMBERS = (
@@ -150,7 +150,7 @@ class Scenario:
                 assert receive(self.service, "wavix", message) == 200
         self.file = self._upload("a.gif")
         sent = self.ann.send(to=PEER, text=CANARY, media_ids=[self.file])
-        work(self.service.gateway)
+        run_due_jobs(self.service.gateway)
         self.upload = self._upload("b.gif")
         self.link = self.ann.read(f"/messages/{sent['id']}")["media"][0]["url"]
         held = self._listed()
@@ -407,8 +407,10 @@ def _lists(scenario: Scenario) -> int:
 
 CHECK = Check(
     name="matrix",
-    claim="Every route declares whom it admits and admits nobody else; what belongs to another "
-    "extension is as if it were not there.",
+    claim=(
+        "Every route declares its callers and refuses all others; data of another extension "
+        "looks as if it did not exist."
+    ),
     run=run,
     mutants=(
         Mutant(
@@ -421,7 +423,7 @@ CHECK = Check(
             "blueprints/health.py",
             "        if not _is_local() and not is_operator(gateway):\n",
             "        if False:\n",
-            "the metrics are for everybody",
+            "the metrics need no authentication",
         ),
         Mutant(
             "blueprints/admin/access.py",
@@ -433,7 +435,7 @@ CHECK = Check(
             "blueprints/sandbox/front_page.py",
             '    @door.get("/")\n',
             '    door.add_url_rule("/later", "later", lambda: "later")\n\n    @door.get("/")\n',
-            "a route that nobody declared",
+            "a route is missing in the table",
         ),
     ),
 )

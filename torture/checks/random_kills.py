@@ -110,7 +110,7 @@ REPEAT_NOT_COUNTED = Mutant(
     "services/store/messages.py",
     "audit_counters.add(tx, Entry.REPEATED)",
     "pass",
-    "what comes twice is not counted, so that the conservation law does not hold",
+    "a repeated text is not counted, which violates an invariant",
 )
 
 ACKNOWLEDGED_TOO_EARLY = Mutant(
@@ -123,8 +123,10 @@ ACKNOWLEDGED_TOO_EARLY = Mutant(
 
 CHECK = Check(
     name="random_kills",
-    claim="Killed at random under load, every acknowledged text is kept once and pushed, and the "
-    "conservation law holds.",
+    claim=(
+        "Under random kills and load, every acknowledged text is stored once and pushed, "
+        "and the audit finds no violated invariant."
+    ),
     run=run,
     mutants=(
         ACKNOWLEDGED_TOO_EARLY,
@@ -133,13 +135,13 @@ CHECK = Check(
             "services/store/database/migrations/versions/0001_first.py",
             'sa.UniqueConstraint("provider", "provider_id", "number"),',
             "",
-            "nothing keeps a text that comes twice from being kept twice",
+            "no constraint prevents a repeated text from being stored twice",
         ),
         Mutant(
             "services/delivery/worker.py",
             "self._gateway.delivery.reclaim(",
             "max(",
-            "the jobs of a killed worker are not taken back",
+            "the jobs of a killed worker are not reclaimed",
         ),
     ),
 )

@@ -258,8 +258,8 @@ def _tell_late(plans: ReceiptPlans, text: str, told: Callable[..., None]) -> Non
 CHECK = Check(
     name="receipts",
     claim=(
-        "Whatever the order in which a carrier that has receipts tells of a reply, twice, late or "
-        "before it has answered, the reply has its right end."
+        "A reply gets its right final status from the receipts in any order, repeated, "
+        "late, or before the carrier has answered."
     ),
     run=run,
     mutants=(
@@ -267,25 +267,25 @@ CHECK = Check(
             "services/store/receipts.py",
             "return RANK[told.status] > RANK[before.status]",
             "return True",
-            "the last receipt counts, whatever it says",
+            "the last receipt always counts",
         ),
         Mutant(
             "services/delivery/delivery.py",
             "moved = statuses.join_receipts(tx, message, provider_id) or moved",
             "pass",
-            "receipts that came early are not joined",
+            "early receipts are not joined",
         ),
         Mutant(
             "services/providers/bandwidth.py",
             'event=f"{kind} {code}" if code else kind,',
             "event=kind,",
-            "after “not confirmed” a failure counts as a repeat",
+            "a failure after “not confirmed” counts as a repeat",
         ),
         Mutant(
             "services/providers/voipinnovations.py",
             '"undelivered": Status.FAILED',
             '"undelivered": Status.SENT',
-            "what was not delivered counts as on its way",
+            "an undelivered message counts as sent",
         ),
     ),
 )

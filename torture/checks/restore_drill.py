@@ -79,15 +79,17 @@ def _run_command(server: Server, *command: str) -> None:
 
 CHECK = Check(
     name="restore_drill",
-    claim="A backup made while texts come is whole; put back, it goes on from there and sends "
-    "nothing again.",
+    claim=(
+        "A backup under traffic is complete; after its restore, work continues and no reply "
+        "is sent again."
+    ),
     run=run,
     mutants=(
         Mutant(
             "services/operations/restore.py",
             "unknown = gateway.delivery.put_back(tx)",
             "unknown = 0",
-            "what waited in the backup is sent again",
+            "replies that were queued in the backup are sent again",
         ),
     ),
 )

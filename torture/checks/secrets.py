@@ -296,21 +296,23 @@ def _around(content: bytes, word: bytes) -> str:
 
 CHECK = Check(
     name="secrets",
-    claim="No secret and no text is found in the log, a page, a metric, an error or a table where "
-    "it does not belong, whatever goes wrong.",
+    claim=(
+        "No secret and no text appears in the log, a page, a metric, an error or a table "
+        "where it does not belong, whatever fails."
+    ),
     run=run,
     mutants=(
         Mutant(
             "services/gateway.py",
             '"webhook", provider=provider.name, ',
             '"webhook", query=call.query, provider=provider.name, ',
-            "a webhook's address is logged",
+            "the URL of a webhook is logged",
         ),
         Mutant(
             "services/push/webhook.py",
             "{urlsplit(settings.url).hostname}",
             "{settings.url}",
-            "an error names the whole address that is pushed to",
+            "an error contains the whole push URL",
         ),
     ),
 )

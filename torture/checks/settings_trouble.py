@@ -109,14 +109,16 @@ def _flipped(content: bytes, bit: int) -> bytes:
 
 CHECK = Check(
     name="settings_trouble",
-    claim="Two writers lose no edit of Message Settings; a broken document stops no text.",
+    claim=(
+        "Two concurrent writers lose no edit of Message Settings; a damaged file stops no text."
+    ),
     run=run,
     mutants=(
         Mutant(
             "services/message_settings/file.py",
             "        with self._lock:",
             "        if True:",
-            "two writers do not wait for each other",
+            "two writers do not exclude each other",
         ),
         Mutant(
             "services/message_settings/file.py",
@@ -128,7 +130,7 @@ CHECK = Check(
             "services/message_settings/__init__.py",
             "        except (SettingsError, OSError) as error:\n            if self._seen",
             "        except OSError as error:\n            if self._seen",
-            "a broken document is an error of whoever looks",
+            "a damaged file is an error for every reader",
         ),
     ),
 )

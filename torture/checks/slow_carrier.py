@@ -120,8 +120,8 @@ def _pace(times: list[float], work: Callable[[], object], things: int) -> float:
 CHECK = Check(
     name="slow_carrier",
     claim=(
-        "Beside a carrier or a push service that hangs, the healthy ones keep at least 95 % of "
-        "their pace."
+        "Beside a carrier or a push service that hangs, the healthy ones keep at least 95 % "
+        "of their rate."
     ),
     run=run,
     mutants=(
