@@ -13,7 +13,7 @@ from services.core.messages import Direction, Message, message_object, rfc3339
 from services.gateway import Gateway
 from services.push.acrobits.channel import stream_id
 from services.push.acrobits.files import CONTENT_TYPE, write_attachments
-from services.push.ringotel.chat_text import number_heading
+from services.push.chat_text import number_heading
 from services.store import conversations, messages, transcripts
 from services.store.jobs import FILES_PATIENCE_SECONDS
 

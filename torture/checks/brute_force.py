@@ -58,8 +58,8 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
             for n in range(first, count, CONNECTIONS):
                 method, path, body, headers = make(n)
                 away = "198.51.100.7" if n % 2 else f"203.{n // 62_500}.{n // 250 % 250}.{n % 250}"
-                told = {**headers, "X-Forwarded-For": away}
-                status, _ = client.call(method, path, body, **told)
+                all_headers = {**headers, "X-Forwarded-For": away}
+                status, _ = client.call(method, path, body, **all_headers)
                 answers[status] += 1
 
         run_parallel([partial(guess, client) for client in range(CONNECTIONS)])

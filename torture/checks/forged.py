@@ -101,15 +101,15 @@ class Authentic:
     def says_the_same(self, call: WebhookCall) -> bool:
         """Whether a signed call is parsed to exactly what the carrier has signed."""
         shown = self.signs and _proofs(call) == _proofs(self.call)
-        return shown and self._told(call) == self._told(self.call)
+        return shown and self._parsed(call) == self._parsed(self.call)
 
-    def _told(self, call: WebhookCall) -> list[object]:
+    def _parsed(self, call: WebhookCall) -> list[object]:
         """The parsed items of a call, without the time of a receipt and the raw body."""
         read = [understood(item) for item in self.provider.parse(call)]
         return [
-            {kind: {n: v for n, v in told.items() if n not in ("at", "body")}}
+            {kind: {n: v for n, v in parameters.items() if n not in ("at", "body")}}
             for item in read
-            for kind, told in item.items()
+            for kind, parameters in item.items()
         ]
 
 
@@ -119,9 +119,15 @@ def _basic(call: WebhookCall) -> str:
 
 def _meaning(call: WebhookCall) -> object:
     """Everything that a signature covers; identical fields count once."""
-    told = parse_qsl(call.query, keep_blank_values=True)
+    parameters = parse_qsl(call.query, keep_blank_values=True)
     form = call.form() if call.method == "POST" else []
-    return call.method, call.headers.get(SIGNED), frozenset(told), frozenset(form), _json(call)
+    return (
+        call.method,
+        call.headers.get(SIGNED),
+        frozenset(parameters),
+        frozenset(form),
+        _json(call),
+    )
 
 
 def _json(call: WebhookCall) -> bytes:
@@ -173,8 +179,10 @@ def _forged(chance: random.Random, one: Authentic, others: list[WebhookCall]) ->
     }
     if chance.random() < 0.1:
         headers = {name: value for name, value in headers.items() if name == "content-type"}
-    told = [(n, _changed(chance, v)) for n, v in parse_qsl(call.query, keep_blank_values=True)]
-    return replace(call, headers=headers, query=_query(told), body=body)
+    parameters = [
+        (n, _changed(chance, v)) for n, v in parse_qsl(call.query, keep_blank_values=True)
+    ]
+    return replace(call, headers=headers, query=_query(parameters), body=body)
 
 
 def _proofs(call: WebhookCall) -> dict[str, str]:
@@ -221,9 +229,9 @@ def _fields(chance: random.Random, form: list[tuple[str, str]]) -> list[tuple[st
     return form
 
 
-def _query(told: list[tuple[str, str]]) -> str:
+def _query(parameters: list[tuple[str, str]]) -> str:
     return urlencode(
-        [(n.encode("utf-8", "replace"), v.encode("utf-8", "replace")) for n, v in told]
+        [(n.encode("utf-8", "replace"), v.encode("utf-8", "replace")) for n, v in parameters]
     )
 
 

@@ -149,8 +149,8 @@ def _uploaded(service: House, ann: Phone, name: str, content: bytes, declared: s
     require(answer.status_code in (201, 413, 422), f"{name!r}: {answer.status_code} {answer.text}")
     if answer.status_code != 201:
         return 0
-    told = answer.get_json()
-    return _check_served(service, ann, name, told["url"], told["id"])
+    uploaded = answer.get_json()
+    return _check_served(service, ann, name, uploaded["url"], uploaded["id"])
 
 
 def _check_served(service: House, ann: Phone, name: str, link: str, file_id: str) -> int:

@@ -149,9 +149,9 @@ class TimedReceiver(Receiver):
         self.times: dict[str, float] = {}
 
     def _take(self, headers: dict[str, str], body: bytes) -> int:
-        told = json.loads(body)
-        if told["type"] == "message.received":
-            self.times.setdefault(told["data"]["message"]["text"], monotonic())
+        event = json.loads(body)
+        if event["type"] == "message.received":
+            self.times.setdefault(event["data"]["message"]["text"], monotonic())
         return 204
 
 

@@ -67,9 +67,9 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
 
 
 def _reply(app: AppClient, index: int) -> str:
-    status, told = app.call("POST", "/messages", to="+13035550177", text=f"reply {index}")
+    status, content = app.call("POST", "/messages", to="+13035550177", text=f"reply {index}")
     require(status == 202, f"a reply was answered with {status}")
-    return str(told["id"])
+    return str(content["id"])
 
 
 def _run_command(server: Server, *command: str) -> None:

@@ -147,8 +147,8 @@ class Observed:
             method, f"{self.server.url}{path}", data=content, timeout=20, allow_redirects=False,
             headers={"Content-Type": "application/json", **headers},
         )  # fmt: skip
-        told = json.dumps(dict(answer.headers)).encode() + answer.content
-        self.seen.append((f"{method} {path.partition('?')[0]} {answer.status_code}", told))
+        response_text = json.dumps(dict(answer.headers)).encode() + answer.content
+        self.seen.append((f"{method} {path.partition('?')[0]} {answer.status_code}", response_text))
         return answer.status_code
 
     def app(self, method: str, path: str, body: object = None) -> int:
@@ -205,8 +205,8 @@ def _replies(this: Observed) -> None:
             this.bandwidth.next("messages", trouble)
         this.app("POST", "/messages", {"to": "+13035550177", "from": NUMBER, "text": TEXT_OUT})
     for n, _ in enumerate(payload_files.carriers()):
-        asked = {"to": "+13035550177", "from": f"+1202555015{n}", "text": TEXT_OUT}
-        this.app("POST", "/messages", asked)
+        body = {"to": "+13035550177", "from": f"+1202555015{n}", "text": TEXT_OUT}
+        this.app("POST", "/messages", body)
     this.app("PUT", "/contacts/+13035550177", {"name": NAME})
 
 

@@ -105,9 +105,9 @@ def form(size: int) -> bytes:
 def upload(server: Server, token: str) -> str:
     """Upload a file; returns its id."""
     head = {"Authorization": f"Bearer {token}", **FORM}
-    status, told = HttpClient(server).call("POST", "/api/v1/media", form(FILE), **head)
+    status, content = HttpClient(server).call("POST", "/api/v1/media", form(FILE), **head)
     require(status == 201, f"a file was answered {status}")
-    return str(told["id"])
+    return str(content["id"])
 
 
 def incomplete_requests(token: str, file: str) -> tuple[bytes, ...]:

@@ -81,7 +81,7 @@ class FakeNetwork:
     port: int
     connected: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)  # foreign hosts that got a credential
-    asked: set[str] = field(default_factory=set)
+    resolved: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._answers = {
@@ -93,7 +93,7 @@ class FakeNetwork:
     def resolve(self, host: Any, port: Any, *more: Any, **how: Any) -> Any:
         """Replaces ``getaddrinfo``: names of ``NAMES``, and numeric addresses."""
         name = host.decode() if isinstance(host, bytes) else str(host)
-        self.asked.add(name)
+        self.resolved.add(name)
         if name in self._answers:
             found = next(self._answers[name])
             return [one for address in found for one in self._resolve(address, port, *more, **how)]
@@ -224,28 +224,28 @@ def _carriers(service: House, network: FakeNetwork) -> int:
 def _ringotel(service: House, network: FakeNetwork) -> int:
     """URLs of files in Ringotel's webhooks."""
     service.gateway.channels["ringotel"].show_sentence = lambda *_: None  # type: ignore[attr-defined]
-    asked = addresses(network.port)
-    for n, address in enumerate(asked):
-        status, said = ringotel_event(service, 2, address, f"f{n}")
-        require(status < 500, f"{address}: {status} {said}")
-    return len(asked)
+    urls = addresses(network.port)
+    for n, address in enumerate(urls):
+        status, body = ringotel_event(service, 2, address, f"f{n}")
+        require(status < 500, f"{address}: {status} {body}")
+    return len(urls)
 
 
 def _acrobits(service: House, ann: Phone, network: FakeNetwork) -> int:
     """URLs of files in requests of Acrobits apps."""
-    asked = addresses(network.port)
-    for address in asked:
+    urls = addresses(network.port)
+    for address in urls:
         require(_send_file(service, ann, address) < 500, f"Acrobits: {address}")
-    return len(asked)
+    return len(urls)
 
 
 def _send_file(service: House, ann: Phone, address: str) -> int:
     listed = {"body": "x", "attachments": [{"content-url": address, "content-type": "image/jpeg"}]}
-    told = {
+    form = {
         "username": "201", "password": ann.token, "to": "+13035550177",
         "content_type": "application/x-acro-filetransfer+json", "body": json.dumps(listed),
     }  # fmt: skip
-    return service.client.post("/acrobits/send", data=told).status_code
+    return service.client.post("/acrobits/send", data=form).status_code
 
 
 # Redirects from an allowed host to an address that is not allowed
