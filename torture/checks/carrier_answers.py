@@ -156,8 +156,9 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
 CHECK = Check(
     name="carrier_answers",
     claim=(
-        "Whatever a carrier answers (429, 5xx, nothing, garbage, too much, a redirect), no reply "
-        "is lost or sent twice, and each ends as delivered, failed or visibly unknown."
+        "After any answer of a carrier (429, 5xx, none, unreadable, too large, a redirect), "
+        "no reply is lost or sent twice, and each ends as delivered, failed or visibly "
+        "unknown."
     ),
     run=run,
     needs=("gcc",),

@@ -107,15 +107,15 @@ class Authentic:
     def says_the_same(self, call: WebhookCall) -> bool:
         """Whether a signed call is parsed to exactly what the carrier has signed."""
         shown = self.signs and _proofs(call) == _proofs(self.call)
-        return shown and self._told(call) == self._told(self.call)
+        return shown and self._parsed(call) == self._parsed(self.call)
 
-    def _told(self, call: WebhookCall) -> list[object]:
+    def _parsed(self, call: WebhookCall) -> list[object]:
         """The parsed items of a call, without the time of a receipt and the raw body."""
         read = [understood(item) for item in self.provider.parse(call)]
         return [
-            {kind: {n: v for n, v in told.items() if n not in ("at", "body")}}
+            {kind: {n: v for n, v in parameters.items() if n not in ("at", "body")}}
             for item in read
-            for kind, told in item.items()
+            for kind, parameters in item.items()
         ]
 
 
@@ -178,8 +178,10 @@ def _forged(chance: random.Random, one: Authentic, others: list[WebhookCall]) ->
     }
     if chance.random() < 0.1:
         headers = {name: value for name, value in headers.items() if name == "content-type"}
-    told = [(n, _changed(chance, v)) for n, v in parse_qsl(call.query, keep_blank_values=True)]
-    return replace(call, headers=headers, query=_query(told), body=body)
+    parameters = [
+        (n, _changed(chance, v)) for n, v in parse_qsl(call.query, keep_blank_values=True)
+    ]
+    return replace(call, headers=headers, query=_query(parameters), body=body)
 
 
 def _proofs(call: WebhookCall) -> dict[str, str]:
@@ -226,9 +228,9 @@ def _fields(chance: random.Random, form: list[tuple[str, str]]) -> list[tuple[st
     return form
 
 
-def _query(told: list[tuple[str, str]]) -> str:
+def _query(parameters: list[tuple[str, str]]) -> str:
     return urlencode(
-        [(n.encode("utf-8", "replace"), v.encode("utf-8", "replace")) for n, v in told]
+        [(n.encode("utf-8", "replace"), v.encode("utf-8", "replace")) for n, v in parameters]
     )
 
 
@@ -420,8 +422,10 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
 
 CHECK = Check(
     name="forged",
-    claim="A forged webhook is never accepted, a replayed one changes nothing, and an empty secret "
-    "authenticates nobody.",
+    claim=(
+        "A forged webhook is never accepted, a replayed one changes nothing, and an empty "
+        "secret never authenticates a caller."
+    ),
     run=run,
     mutants=(
         Mutant(
@@ -434,25 +438,25 @@ CHECK = Check(
             "services/providers/proofs.py",
             "return bool(expected) and hmac.compare_digest(",
             "return hmac.compare_digest(",
-            "an empty secret is right",
+            "an empty secret is accepted",
         ),
         Mutant(
             "services/providers/proofs.py",
             "same(call.argument(self.argument), self._token)",
             "same(call.argument(self.argument).lower(), self._token.lower())",
-            "a token is right in any case",
+            "tokens are compared without regard to case",
         ),
         Mutant(
             "services/providers/twilio/signature.py",
             "        require_sense(call, self._account)",
             "",
-            "a signature fits fields that are cut elsewhere",
+            "a signature is accepted for other field boundaries",
         ),
         Mutant(
             "services/store/messages.py",
             "_ADD_NEW.row(tx, **_row(kept)) is None",
             '_ADD_NEW.row(tx, **_row(replace(kept, provider_id=f"{kept.id}"))) is None',
-            "a repeat is kept again",
+            "a repeated text is stored again",
         ),
     ),
 )

@@ -152,8 +152,8 @@ class Observed:
             method, f"{self.server.url}{path}", data=content, timeout=20, allow_redirects=False,
             headers={"Content-Type": "application/json", **headers},
         )  # fmt: skip
-        told = json.dumps(dict(answer.headers)).encode() + answer.content
-        self.seen.append((f"{method} {path.partition('?')[0]} {answer.status_code}", told))
+        response_text = json.dumps(dict(answer.headers)).encode() + answer.content
+        self.seen.append((f"{method} {path.partition('?')[0]} {answer.status_code}", response_text))
         return answer.status_code
 
     def app(self, method: str, path: str, body: object = None) -> int:
@@ -211,8 +211,8 @@ def _replies(this: Observed) -> None:
             this.bandwidth.next("messages", trouble)
         this.app("POST", "/messages", {"to": "+13035550177", "from": NUMBER, "text": TEXT_OUT})
     for n, _ in enumerate(payload_files.carriers()):
-        asked = {"to": "+13035550177", "from": f"+1202555015{n}", "text": TEXT_OUT}
-        this.app("POST", "/messages", asked)
+        body = {"to": "+13035550177", "from": f"+1202555015{n}", "text": TEXT_OUT}
+        this.app("POST", "/messages", body)
     this.app("PUT", "/contacts/+13035550177", {"name": NAME})
 
 
@@ -302,21 +302,23 @@ def _around(content: bytes, word: bytes) -> str:
 
 CHECK = Check(
     name="secrets",
-    claim="No secret and no text is found in the log, a page, a metric, an error or a table where "
-    "it does not belong, whatever goes wrong.",
+    claim=(
+        "No secret and no text appears in the log, a page, a metric, an error or a table "
+        "where it does not belong, whatever fails."
+    ),
     run=run,
     mutants=(
         Mutant(
             "services/messaging/receive.py",
             '"webhook", provider=provider.name, ',
             '"webhook", query=call.query, provider=provider.name, ',
-            "a webhook's address is logged",
+            "the URL of a webhook is logged",
         ),
         Mutant(
             "services/push/webhook.py",
             "{urlsplit(settings.url).hostname}",
             "{settings.url}",
-            "an error names the whole address that is pushed to",
+            "an error contains the whole push URL",
         ),
     ),
 )
