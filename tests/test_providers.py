@@ -48,9 +48,9 @@ def test_every_carrier_has_payload_files() -> None:
 @pytest.mark.parametrize("carrier", payload_files.carriers())
 def test_every_kind_of_payload_is_there(carrier: str) -> None:
     folder, provider = payload_files.FOLDER / carrier, payload_files.provider(carrier)
-    assert {"settings.env", "settings.json", "media.json", "send_text.json"} <= {
-        path.name for path in folder.iterdir()
-    }
+    names = {path.stem for path in folder.iterdir()}
+    assert {"settings", "media", "receive_sms"} <= names
+    assert {"send_text", "send_refused", "send_later", "send_unknown"} <= names
     read = [item for path in folder.glob("*.http") for item in payload_files.expected(path)]
     messages = [item["message"] for item in read if "message" in item]
     assert any("media" in message for message in messages), "no inbound message with media"
