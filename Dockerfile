@@ -1,7 +1,8 @@
 # The container of Textbridge: web processes and delivery worker in one, everything kept in /data.
-# `make prove-image` carries these steps out without a container engine.
+# `make image` builds it. BASE may name another image that has Python 3.11 or newer as `python`.
+ARG BASE=python:3.13-slim
 
-FROM python:3.13-slim AS build
+FROM ${BASE} AS build
 WORKDIR /app
 COPY requirements/runtime.lock requirements/
 RUN python -m venv /venv \
@@ -13,7 +14,7 @@ COPY . .
 # Readable whatever the umask of the checkout; compiled, as nothing is written at run time.
 RUN chmod -R u=rwX,go=rX . && python -m compileall -q --invalidation-mode unchecked-hash .
 
-FROM python:3.13-slim
+FROM ${BASE}
 ENV PATH=/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

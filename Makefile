@@ -1,5 +1,5 @@
 # make run: a running system. make test: every test. Python 3.11 or newer is all they need.
-.PHONY: install run check test bench torture torture-smoke torture-mutants test-tools lock image prove-image
+.PHONY: install run check test bench torture torture-smoke torture-mutants test-tools lock docs image help
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,23 +13,23 @@ run: install ## set everything up and serve
 test: $(VENV)/.dev ## every test
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.dev ## formatting, lint, types and which package may import which
+check: $(VENV)/.dev ## formatting, lint, types, import rules, code rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_code_rules.py
 
-bench: $(VENV)/.dev ## how fast and how large it is, beside the limits of this machine
+bench: $(VENV)/.dev ## speed and memory, compared with the limits of this machine
 	$(BIN)/python -m bench
 
-torture: $(VENV)/.dev ## what it promises, under the faults that it is promised for: 45 minutes
+torture: $(VENV)/.dev ## the promises of docs/reliability.md under faults: 45 minutes
 	$(BIN)/python -m torture
 
 torture-smoke: $(VENV)/.dev ## the same at its smallest; a part of make test
 	$(BIN)/python -m torture --scale smoke
 
-torture-mutants: $(VENV)/.dev ## prove that each of these checks can fail
+torture-mutants: $(VENV)/.dev ## prove that each of the fault checks can fail
 	$(BIN)/python -m torture --mutants
 
 lock: $(VENV)/.dev ## renew the locked versions of the dependencies
@@ -41,11 +41,14 @@ lock: $(VENV)/.dev ## renew the locked versions of the dependencies
 test-tools: ## on Debian, as root: what the tests of PostgreSQL, of browsers and of faults need
 	apt-get update -q && apt-get install -y -q postgresql chromium firefox-esr strace gcc libc6-dev nginx-light
 
-prove-image: ## carry out the Dockerfile without a container engine (root, debootstrap)
-	$(PYTHON) scripts/prove_image.py
+docs: $(VENV)/.dev ## write the generated parts of docs/
+	$(BIN)/python -m scripts.write_docs
 
-image: ## the container image
-	docker build -t textbridge .
+image: ## the container image, by docker, podman or buildah
+	scripts/build_image.sh
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' Makefile
 
 .env:
 	@$(PYTHON) scripts/make_env.py

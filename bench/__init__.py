@@ -1,1 +1,1 @@
-"""How fast and how large Textbridge is, measured against the limits of its own ground."""
+"""Benchmarks: throughput, latency, memory and CPU of Textbridge beside a no-op application."""

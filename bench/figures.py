@@ -1,4 +1,4 @@
-"""What was measured: figures, their aims, the table, the JSON and the history."""
+"""Benchmark figures with their targets: table, JSON file, and comparison with the last run."""
 
 import json
 import platform
@@ -11,13 +11,17 @@ from typing import Any
 HERE = Path(__file__).parent
 HISTORY = HERE / "history.jsonl"
 LATEST = HERE / "latest.json"
-WORSE = 1.25  # a figure that is worse than the last one by more than this is marked
+WORSE = 1.25  # a figure that is worse than the last run by more than this factor is marked
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure. ``ratio`` is it divided by the limit measured in the same minute; ``aim`` is what
-    ratio or value is wanted, ``more`` whether more is better."""
+    """One measured figure.
+
+    ``ratio`` is the value divided by that of the no-op application, measured in the same minute.
+    ``aim`` is the target of the ratio, or of the value without a ratio. ``more`` says whether more
+    is better.
+    """
 
     name: str
     value: float
@@ -28,19 +32,19 @@ class Figure:
 
     @property
     def compared(self) -> float:
-        """What is held against the aim and against the last run: the ratio where there is one."""
+        """The number that is compared with the aim and the last run: the ratio if there is one."""
         return self.value if self.ratio is None else self.ratio
 
     @property
     def reached(self) -> bool | None:
-        """Whether the aim is reached; none without an aim."""
+        """Whether the aim is reached; ``None`` without an aim."""
         if self.aim is None:
             return None
         return self.compared >= self.aim if self.more else self.compared <= self.aim
 
 
 def last_figures() -> dict[str, float]:
-    """The newest value of each figure in the history; a run may have measured some of them only."""
+    """The newest value of each figure in the history; a run may contain only some figures."""
     if not HISTORY.exists():
         return {}
     known: dict[str, float] = {}
@@ -50,7 +54,7 @@ def last_figures() -> dict[str, float]:
 
 
 def table(figures: list[Figure], before: dict[str, float]) -> str:
-    """Everything as a table for people."""
+    """All figures as a text table."""
     rows: list[tuple[str, ...]] = [("figure", "value", "unit", "× no-op", "aim", "", "last run")]
     for figure in figures:
         ratio = "" if figure.ratio is None else f"{figure.ratio:.3f}"
@@ -68,7 +72,7 @@ def table(figures: list[Figure], before: dict[str, float]) -> str:
                 _trend(figure, before.get(figure.name)),
             )
         )
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     rows.insert(1, tuple("-" * width for width in widths))
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
@@ -80,10 +84,10 @@ def _trend(figure: Figure, before: float | None) -> str:
     return f"{before:.4g}{' WORSE' if better < 1 / WORSE else ''}"
 
 
-def keep(figures: list[Figure], how: dict[str, Any]) -> None:
-    """Write the latest run as JSON and add a line to the history."""
-    ask = ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip()
+def save(figures: list[Figure], how: dict[str, Any]) -> None:
+    """Write this run as JSON and append it to the history; ``how`` describes the run."""
+    command = ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     about = {
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "commit": commit,

@@ -1,4 +1,7 @@
-"""What is measured, one function each; a figure stands beside the limit of the same minute."""
+"""The measurements, one function each; rates are compared with the no-op application.
+
+The no-op application is measured in the same minute, in turns with Textbridge.
+"""
 
 import shutil
 import statistics
@@ -9,58 +12,62 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import processes, traffic
+from bench import load_generator, processes
 from bench.figures import Figure
-from bench.fill import fill
+from bench.load_generator import LoadResult, median, percentile
+from bench.measured_server import STORED, MeasuredServer, make_server, measured_server, webhook_body
 from bench.processes import Process
-from bench.street import STORED, Street, make_server, street, webhook
-from bench.traffic import Result, median, percentile
+from bench.seed_data import seed_messages
 from services.store.database.store import Store
 
 CONCURRENCY = (16, 64)
-QUICK_TO_MANY = 1.2  # how much slower a hot path may be with a million messages
+MAX_SLOWDOWN = 1.2  # of a hot path with a million messages
 
 
 @dataclass(frozen=True)
-class Span:
-    """How long and how often: ``seconds`` for each of ``turns`` of each measurement."""
+class RunLength:
+    """Each measurement is repeated ``turns`` times, for ``seconds`` each."""
 
     seconds: float
     turns: int
 
 
 @contextmanager
-def ground(database_url: str | None) -> Iterator[tuple[Process, Street]]:
-    """The no-op and a new Textbridge, side by side."""
+def servers(database_url: str | None) -> Iterator[tuple[Process, MeasuredServer]]:
+    """Start the no-op application and a new Textbridge."""
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="textbridge-bench-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         limit = stack.enter_context(processes.noop())
-        yield limit, stack.enter_context(street(folder, database_url))
+        yield limit, stack.enter_context(measured_server(folder, database_url))
 
 
-def limit_of(noop: Process, connections: int, seconds: float) -> Result:
-    """The same webhooks at the application that does nothing."""
+def limit_of(noop: Process, connections: int, seconds: float) -> LoadResult:
+    """Measure the no-op application with the same webhooks."""
     path = "/webhook/noop/sms"
 
     def make(index: int) -> bytes:
-        return traffic.post(path, webhook(index, STORED))
+        return load_generator.post_request(path, webhook_body(index, STORED))
 
-    return traffic.run(noop.port, make, connections=connections, seconds=seconds)
+    return load_generator.generate_load(noop.port, make, connections=connections, seconds=seconds)
 
 
-def acknowledged(noop: Process, town: Street, span: Span, aim: float | None) -> list[Figure]:
-    """Webhooks a second that are on disk when they are answered, in turns with the no-op."""
+def acknowledged(
+    noop: Process, measured: MeasuredServer, run_length: RunLength, aim: float | None
+) -> list[Figure]:
+    """Webhooks a second that are stored durably when they are answered."""
     figures = []
     for connections in CONCURRENCY:
         limits, ours, cpu = [], [], []
-        for _ in range(span.turns):
-            limits.append(limit_of(noop, connections, span.seconds))
-            used = town.cpu_seconds()
+        for _ in range(run_length.turns):
+            limits.append(limit_of(noop, connections, run_length.seconds))
+            used = measured.cpu_seconds()
             ours.append(
-                town.run(town.webhooks(STORED), connections=connections, seconds=span.seconds)
+                measured.run(
+                    measured.webhooks(STORED), connections=connections, seconds=run_length.seconds
+                )
             )
-            cpu.append((town.cpu_seconds() - used) / ours[-1].answered)
+            cpu.append((measured.cpu_seconds() - used) / ours[-1].answered)
         assert not any(result.refused for result in ours), "webhooks were refused"
         limit = median([result.rate for result in limits])
         rate = median([result.rate for result in ours])
@@ -77,47 +84,54 @@ def acknowledged(noop: Process, town: Street, span: Span, aim: float | None) -> 
 
 
 def _less(name: str, value: float, unit: str, aim: float | None = None) -> Figure:
-    """A figure of which less is better."""
+    """A figure for which less is better."""
     return Figure(name, value, unit, None, aim, more=False)
 
 
-def pushed(noop: Process, town: Street, span: Span, aim: float | None) -> list[Figure]:
-    """Webhooks a second that are stored and pushed, until nothing is queued any more."""
-    rate, ratio, cpu = _through(noop, town, town.webhooks(), span)
+def pushed(
+    noop: Process, measured: MeasuredServer, run_length: RunLength, aim: float | None
+) -> list[Figure]:
+    """Webhooks a second that are stored and pushed, measured until the queue is empty."""
+    rate, ratio, cpu = _throughput(noop, measured, measured.webhooks(), run_length)
     return [
         Figure("webhook to pushed", rate, "/s", ratio, aim),
         _less("webhook to pushed, CPU", cpu, "ms each"),
-        *_end_to_end(town, "idle", 10.0, 60, 25.0),
-        *_end_to_end(town, "at half load", rate / 2, int(rate / 2 * span.seconds), None),
+        *_end_to_end(measured, "idle", 10.0, 60, 25.0),
+        *_end_to_end(measured, "at half load", rate / 2, int(rate / 2 * run_length.seconds), None),
     ]
 
 
-def _through(
-    noop: Process, town: Street, make: traffic.Make, span: Span
+def _throughput(
+    noop: Process,
+    measured: MeasuredServer,
+    make: load_generator.RequestFactory,
+    run_length: RunLength,
 ) -> tuple[float, float, float]:
-    """What goes in until all of it has come out at the receiver, in turns with the no-op.
+    """Send requests and measure until the receiver has all of them.
 
-    Returns how many a second, that as a part of the no-op's rate, and the CPU for each in ms.
+    Returns the rate a second, its ratio to the no-op's rate, and the CPU time of each in ms.
     """
     rates, ratios, cpu = [], [], []
-    for _ in range(span.turns):
-        limit = limit_of(noop, 16, span.seconds).rate
-        town.forget()
-        used = town.cpu_seconds()
-        sent = town.run(make, connections=16, seconds=span.seconds)
+    for _ in range(run_length.turns):
+        limit = limit_of(noop, 16, run_length.seconds).rate
+        measured.reset_receiver()
+        used = measured.cpu_seconds()
+        sent = measured.run(make, connections=16, seconds=run_length.seconds)
         assert not sent.refused, "requests were refused"
-        seen = town.wait_for(sent.answered)
-        cpu.append((town.cpu_seconds() - used) / sent.answered * 1000)
+        seen = measured.wait_for(sent.answered)
+        cpu.append((measured.cpu_seconds() - used) / sent.answered * 1000)
         rates.append(sent.answered / (max(seen.values()) - sent.first))
         ratios.append(rates[-1] / limit)
     return median(rates), median(ratios), median(cpu)
 
 
-def _end_to_end(town: Street, when: str, rate: float, most: int, aim: float | None) -> list[Figure]:
-    """From the webhook's first byte to the push at its receiver."""
-    town.forget()
-    sent = town.run(town.webhooks(), connections=16, most=most, rate=rate)
-    seen = town.wait_for(sent.answered)
+def _end_to_end(
+    measured: MeasuredServer, when: str, rate: float, max_requests: int, aim: float | None
+) -> list[Figure]:
+    """Latency from the webhook's first byte to the push at the receiver."""
+    measured.reset_receiver()
+    sent = measured.run(measured.webhooks(), connections=16, max_requests=max_requests, rate=rate)
+    seen = measured.wait_for(sent.answered)
     waits = [seen[number] - began for number, began in sent.began.items()]
     return [
         _less(f"end to end, {when}, p50", percentile(waits, 0.5) * 1000, "ms", aim),
@@ -125,26 +139,26 @@ def _end_to_end(town: Street, when: str, rate: float, most: int, aim: float | No
     ]
 
 
-def replied(noop: Process, town: Street, span: Span) -> list[Figure]:
-    """Messages of apps a second that have reached the carrier."""
-    rate, ratio, cpu = _through(noop, town, town.replies(), span)
+def replied(noop: Process, measured: MeasuredServer, run_length: RunLength) -> list[Figure]:
+    """Replies a second that reach the carrier."""
+    rate, ratio, cpu = _throughput(noop, measured, measured.replies(), run_length)
     return [
         Figure("reply to carrier", rate, "/s", ratio),
         _less("reply to carrier, CPU", cpu, "ms each"),
     ]
 
 
-def size(town: Street, after: int) -> list[Figure]:
-    """What it holds and uses after so many messages of traffic, or all there was."""
-    sent = next(town.numbers)
+def size(measured: MeasuredServer, after: int) -> list[Figure]:
+    """Memory and idle CPU after at least ``after`` messages."""
+    sent = next(measured.numbers)
     if sent < after:
-        town.run(town.webhooks(STORED), connections=64, most=after - sent)
+        measured.run(measured.webhooks(STORED), connections=64, max_requests=after - sent)
     time.sleep(3)
-    used, since = town.cpu_seconds(), time.monotonic()
+    used, since = measured.cpu_seconds(), time.monotonic()
     time.sleep(20)
-    idle = (town.cpu_seconds() - used) / (time.monotonic() - since)
-    memory = town.memory_mb()
-    grown = (memory - town.memory_at_start) / max(sent, after)
+    idle = (measured.cpu_seconds() - used) / (time.monotonic() - since)
+    memory = measured.memory_mb()
+    grown = (memory - measured.memory_at_start) / max(sent, after)
     return [
         _less("memory of all processes", memory, "MB", 200.0),
         _less("memory grown with each message", grown * 1000, "kB each"),
@@ -153,7 +167,7 @@ def size(town: Street, after: int) -> list[Figure]:
 
 
 def start_up() -> list[Figure]:
-    """From the command to the first answer, and what the installation takes on disk."""
+    """Start-up time from the command to the first answer, and the installed size on disk."""
     taken = []
     for _ in range(3):
         folder = Path(tempfile.mkdtemp(prefix="textbridge-bench-"))
@@ -168,19 +182,23 @@ def start_up() -> list[Figure]:
 
 
 def grown(
-    noop: Process, town: Street, sizes: list[int], span: Span, database_url: str | None
+    noop: Process,
+    measured: MeasuredServer,
+    sizes: list[int],
+    run_length: RunLength,
+    database_url: str | None,
 ) -> list[Figure]:
-    """The same calls with few and with many stored messages."""
+    """The cost of the same calls with few and with many stored messages."""
     figures: list[Figure] = []
     first: dict[str, float] = {}
     for total in sizes:
-        store = Store(database_url, town.server.storage)
-        fill(store, total)
+        store = Store(database_url, measured.server.storage)
+        seed_messages(store, total)
         store.close()
-        for name, cost in _costs(noop, town, span).items():
+        for name, cost in _costs(noop, measured, run_length).items():
             before = first.setdefault(name, cost)
             last = total == sizes[-1] and len(sizes) > 1
-            aim = QUICK_TO_MANY if last and name in HOT else None
+            aim = MAX_SLOWDOWN if last and name in HOT else None
             figures.append(
                 Figure(f"{name}, {total:,} messages", cost, COST, cost / before, aim, more=False)
             )
@@ -191,9 +209,9 @@ COST = "× no-op's"
 HOT = ("conversation list", "history page", "cost of acknowledging", "cost of pushing")
 
 
-def _costs(noop: Process, town: Street, span: Span) -> dict[str, float]:
-    """What calls cost, in units of a request to the no-op at the same moment."""
-    conversation = town.longest_conversation()
+def _costs(noop: Process, measured: MeasuredServer, run_length: RunLength) -> dict[str, float]:
+    """The cost of calls, in units of a request to the no-op at the same time."""
+    conversation = measured.longest_conversation()
     calls = {
         "conversation list": "/api/v1/conversations?limit=50",
         "list of the unread": "/api/v1/conversations?limit=50&unread=1",
@@ -202,18 +220,25 @@ def _costs(noop: Process, town: Street, span: Span) -> dict[str, float]:
         "search, rare word": "/api/v1/search?q=ref0000007&limit=50",
         "search, common words": "/api/v1/search?q=morning%20order&limit=50",
     }
-    costs = {name: _cost(noop, town, town.read(path), span) for name, path in calls.items()}
-    costs["cost of acknowledging"] = _cost(noop, town, town.webhooks(STORED), span)
-    _, ratio, _ = _through(noop, town, town.webhooks(), span)
+    costs = {
+        name: _cost(noop, measured, measured.read(path), run_length) for name, path in calls.items()
+    }
+    costs["cost of acknowledging"] = _cost(noop, measured, measured.webhooks(STORED), run_length)
+    _, ratio, _ = _throughput(noop, measured, measured.webhooks(), run_length)
     costs["cost of pushing"] = 1 / ratio
     return costs
 
 
-def _cost(noop: Process, town: Street, make: traffic.Make, span: Span) -> float:
+def _cost(
+    noop: Process,
+    measured: MeasuredServer,
+    make: load_generator.RequestFactory,
+    run_length: RunLength,
+) -> float:
     turns = []
-    for _ in range(span.turns):
-        limit = limit_of(noop, 16, span.seconds).rate
-        result = town.run(make, connections=16, seconds=span.seconds)
+    for _ in range(run_length.turns):
+        limit = limit_of(noop, 16, run_length.seconds).rate
+        result = measured.run(make, connections=16, seconds=run_length.seconds)
         assert result.answered, "nothing was answered"
         assert not result.refused, "calls were refused"
         turns.append(limit / result.rate)

@@ -1,4 +1,4 @@
-"""Several nodes: how much sooner a backlog is gone with two and four workers than with one."""
+"""Scaling benchmark: pushes a second with one, two and four worker nodes on PostgreSQL."""
 
 import shutil
 import tempfile
@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from bench import processes
 from bench.figures import Figure
-from bench.street import Street, make_server
+from bench.measured_server import MeasuredServer, make_server
 from services.store.database.schema import DUE, jobs
 from services.store.database.store import Store
 from tests.postgres import new_database
@@ -22,11 +22,11 @@ RECEIVERS = {"receiver 50 ms away": 0.05, "receiver at once": 0.0}  # 16 pushes 
 
 
 def scaled(postgres: str, backlog: int) -> list[Figure]:
-    """Pushes a second of ``flask worker`` nodes that begin together, and how many times one's."""
+    """Pushes a second of ``flask worker`` nodes that start together, and the speed-up."""
     figures = []
     for name, seconds in RECEIVERS.items():
-        with _serving(new_database(postgres), seconds) as (town, store):
-            rates = {count: _rate(town, store, count, backlog) for count in WORKERS}
+        with _serving(new_database(postgres), seconds) as (measured, store):
+            rates = {count: _rate(measured, store, count, backlog) for count in WORKERS}
         for count, rate in rates.items():
             title = f"{count} worker{'s' if count > 1 else ''}, {name}"
             figures.append(Figure(title, rate, "/s"))
@@ -36,8 +36,8 @@ def scaled(postgres: str, backlog: int) -> list[Figure]:
 
 
 @contextmanager
-def _serving(database_url: str, seconds: float) -> Iterator[tuple[Street, Store]]:
-    """A node that only serves, and a receiver that takes so many seconds for an answer."""
+def _serving(database_url: str, seconds: float) -> Iterator[tuple[MeasuredServer, Store]]:
+    """Start a web node without a worker, and a receiver that answers after ``seconds``."""
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="textbridge-bench-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -49,32 +49,34 @@ def _serving(database_url: str, seconds: float) -> Iterator[tuple[Street, Store]
         processes.wait_until_up(server)
         store = Store(database_url, folder)
         stack.callback(store.close)
-        yield Street(server, receiver), store
+        yield MeasuredServer(server, receiver), store
 
 
-def _rate(town: Street, store: Store, count: int, backlog: int) -> float:
-    town.forget()
-    sent = town.run(town.webhooks(), connections=16, most=backlog)
+def _rate(measured: MeasuredServer, store: Store, count: int, backlog: int) -> float:
+    measured.reset_receiver()
+    sent = measured.run(measured.webhooks(), connections=16, max_requests=backlog)
     assert not sent.refused, "webhooks were refused"
-    _due(store, time.time() + 3600)
-    with _workers(town, count):
+    _set_due(store, time.time() + 3600)
+    with _workers(measured, count):
         begun = time.monotonic()
-        _due(store, time.time())
-        seen = town.wait_for(sent.answered)
+        _set_due(store, time.time())
+        seen = measured.wait_for(sent.answered)
     return sent.answered / (max(seen.values()) - begun)
 
 
-def _due(store: Store, at: float) -> None:
-    """Let everything that waits be due at a time."""
+def _set_due(store: Store, at: float) -> None:
+    """Set the due time of all queued jobs."""
     store.write(lambda tx: tx.execute(update(jobs).where(DUE).values(due=at)))
 
 
 @contextmanager
-def _workers(town: Street, count: int) -> Iterator[None]:
-    """So many workers, each with a folder of its own."""
-    folder = town.server.storage.parent
+def _workers(measured: MeasuredServer, count: int) -> Iterator[None]:
+    """Start ``count`` workers, each with its own storage folder."""
+    folder = measured.server.storage.parent
     folders = [folder / f"worker{index}" for index in range(count)]
-    nodes = [LoneWorker(path, {**town.server.env, "STORAGE_PATH": str(path)}) for path in folders]
+    nodes = [
+        LoneWorker(path, {**measured.server.env, "STORAGE_PATH": str(path)}) for path in folders
+    ]
     try:
         for node in nodes:
             node.log.unlink(missing_ok=True)

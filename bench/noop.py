@@ -1,6 +1,6 @@
-"""The limit: a Flask application that reads a webhook's JSON, says OK and does nothing.
+"""No-op baseline: a Flask application that parses a webhook's JSON and answers 200.
 
-Served as Textbridge is: ``gunicorn -c bench/noop.py bench.noop:app`` with the same worker class,
+Served like Textbridge: ``gunicorn -c bench/noop.py bench.noop:app`` with the same worker class,
 the same number of web processes and the same keep-alive.
 """
 
@@ -28,6 +28,6 @@ app = Flask(__name__)
 
 @app.post("/webhook/<carrier>/sms")
 def receive(carrier: str) -> Response:
-    """Read what came and acknowledge it."""
+    """Parse the body and acknowledge it."""
     request.get_json()
     return Response("", 200)

@@ -1,4 +1,4 @@
-"""The measured servers as processes: started, watched by ``/proc``, ended."""
+"""Server processes of the benchmarks: start, stop, CPU time and memory from ``/proc``."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
-from bench import traffic
+from bench import load_generator
 from tests.postgres import free_port
 from tests.server import ROOT, Server
 
@@ -18,8 +18,8 @@ TICKS = os.sysconf("SC_CLK_TCK")
 Usage = dict[int, float]
 
 
-def tree(root: int) -> list[int]:
-    """A process and everything below it."""
+def process_tree(root: int) -> list[int]:
+    """The ids of a process and all its descendants."""
     found, queue = [], [root]
     while queue:
         pid = queue.pop()
@@ -33,9 +33,9 @@ def tree(root: int) -> list[int]:
 
 
 def cpu_seconds(root: int) -> float:
-    """The CPU that a living tree of processes has used so far, in its own and the kernel's code."""
+    """The CPU time of a running process tree in seconds, user and system."""
     used = 0.0
-    for pid in tree(root):
+    for pid in process_tree(root):
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
@@ -45,9 +45,9 @@ def cpu_seconds(root: int) -> float:
 
 
 def memory_mb(root: int) -> float:
-    """What a tree of processes holds in memory: shared pages count once (PSS)."""
+    """The memory of a process tree in MB; shared pages count once (PSS)."""
     total = 0
-    for pid in tree(root):
+    for pid in process_tree(root):
         try:
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
         except OSError:
@@ -57,7 +57,7 @@ def memory_mb(root: int) -> float:
 
 
 def installation_mb() -> float:
-    """The size on disk of what ``make install`` puts into the virtual environment."""
+    """The size in MB of the packages that ``make install`` installs."""
     lock = (ROOT / "requirements" / "runtime.lock").read_text()
     names = [row.partition("==")[0] for row in lock.splitlines() if "==" in row[:80]]
     total = 0
@@ -73,21 +73,21 @@ def installation_mb() -> float:
 
 @contextmanager
 def noop() -> Iterator["Process"]:
-    """The Flask application that does nothing."""
+    """Start the no-op application."""
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "-c", "bench/noop.py", "bench.noop:app"]
     with _running(command, {"PORT": str(port)}) as process:
-        _wait_for(port, traffic.post("/webhook/noop/sms", b"{}"))
+        _wait_for(port, load_generator.post_request("/webhook/noop/sms", b"{}"))
         yield Process(process.pid, port)
 
 
 @contextmanager
 def receiver(seconds: float = 0.0) -> Iterator["Process"]:
-    """The other side of every push and every send; it takes so many seconds for an answer."""
+    """Start the receiver of pushes and sends, which answers after ``seconds``."""
     port = free_port()
     command = [sys.executable, "-m", "bench.receiver", str(port), str(seconds)]
     with _running(command, {}) as process:
-        _wait_for(port, traffic.get("/seen"))
+        _wait_for(port, load_generator.get_request("/seen"))
         yield Process(process.pid, port)
 
 
@@ -101,8 +101,8 @@ class Process:
 
 @contextmanager
 def _running(command: list[str], env: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    whole = {"PATH": os.environ["PATH"], **env}
-    process = subprocess.Popen(command, cwd=ROOT, env=whole, start_new_session=True)
+    full_env = {"PATH": os.environ["PATH"], **env}
+    process = subprocess.Popen(command, cwd=ROOT, env=full_env, start_new_session=True)
     try:
         yield process
     finally:
@@ -114,7 +114,7 @@ def _wait_for(port: int, request: bytes, seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while True:
         try:
-            traffic.run(port, lambda _: request, connections=1, most=1)
+            load_generator.generate_load(port, lambda _: request, connections=1, max_requests=1)
             return
         except OSError:
             if time.monotonic() > end:
@@ -123,12 +123,12 @@ def _wait_for(port: int, request: bytes, seconds: float = 30.0) -> None:
 
 
 def wait_until_up(server: Server) -> None:
-    """Wait until a server that was started answers, whether it is ready or not."""
-    _wait_for(server.port, traffic.get("/up"))
+    """Wait until a started server answers, ready or not."""
+    _wait_for(server.port, load_generator.get_request("/up"))
 
 
 def start_up_seconds(server: Server) -> float:
-    """Start a server; how long until it answers."""
+    """Start a server; returns the seconds until it answers."""
     start = time.monotonic()
     server.start(wait=False)
     wait_until_up(server)

@@ -1,8 +1,8 @@
-"""The other side: takes what Textbridge pushes and sends, and notes when it came.
+"""Fake carrier and push receiver of the benchmarks; records when each message arrived.
 
-A process of its own, one thread, plain sockets: ``python -m bench.receiver PORT SECONDS``. It
-answers every POST after so many seconds as Bandwidth does (a push receiver does not care).
-``GET /seen`` tells what came.
+A separate process with one thread and plain sockets: ``python -m bench.receiver PORT SECONDS``. It
+answers every POST after so many seconds, in Bandwidth's format (push clients ignore the body).
+``GET /seen`` returns the times.
 """
 
 import json
@@ -19,15 +19,15 @@ LENGTH = re.compile(rb"content-length: ?(\d+)", re.IGNORECASE)
 
 
 class Receiver:
-    """Counts pushes and sends; the last moment and, by the number in the text, each moment."""
+    """Records the time of each push or send, by the number in its text."""
 
     def __init__(self, port: int, seconds: float) -> None:
         self._seconds = seconds
-        self._later: deque[tuple[float, socket.socket, bytes]] = deque()
+        self._delayed: deque[tuple[float, socket.socket, bytes]] = deque()
         self._server = socket.create_server(("127.0.0.1", port), backlog=512)
         self._poll = select.epoll()
         self._poll.register(self._server.fileno(), select.EPOLLIN)
-        self._lines: dict[int, tuple[socket.socket, bytes]] = {}
+        self._connections: dict[int, tuple[socket.socket, bytes]] = {}
         self._seen: dict[int, float] = {}
         self._repeated = 0
         self._sends = 0
@@ -35,48 +35,48 @@ class Receiver:
     def serve(self) -> None:
         """Answer until killed."""
         while True:
-            wait = max(0.0, self._later[0][0] - time.monotonic()) if self._later else None
+            wait = max(0.0, self._delayed[0][0] - time.monotonic()) if self._delayed else None
             for handle, _ in self._poll.poll(wait):
                 if handle == self._server.fileno():
                     self._accept()
                 else:
                     self._read(handle)
-            while self._later and self._later[0][0] <= time.monotonic():
-                _, line, answer = self._later.popleft()
-                with suppress(OSError):  # whoever asked may be gone
-                    line.sendall(answer)
+            while self._delayed and self._delayed[0][0] <= time.monotonic():
+                _, connection, answer = self._delayed.popleft()
+                with suppress(OSError):  # the client may have closed the connection
+                    connection.sendall(answer)
 
     def _accept(self) -> None:
-        line, _ = self._server.accept()
-        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._lines[line.fileno()] = (line, b"")
-        self._poll.register(line.fileno(), select.EPOLLIN)
+        connection, _ = self._server.accept()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._connections[connection.fileno()] = (connection, b"")
+        self._poll.register(connection.fileno(), select.EPOLLIN)
 
     def _read(self, handle: int) -> None:
-        line, before = self._lines[handle]
+        connection, before = self._connections[handle]
         try:
-            got = line.recv(65536)
+            got = connection.recv(65536)
         except ConnectionError:
             got = b""
         if not got:
             self._poll.unregister(handle)
-            line.close()
-            del self._lines[handle]
+            connection.close()
+            del self._connections[handle]
             return
         received = before + got
-        while (whole := _whole(received)) is not None:
-            answer = self._answer(received[:whole])
+        while (length := _request_length(received)) is not None:
+            answer = self._answer(received[:length])
             if self._seconds and received.startswith(b"POST"):
-                self._later.append((time.monotonic() + self._seconds, line, answer))
+                self._delayed.append((time.monotonic() + self._seconds, connection, answer))
             else:
-                line.sendall(answer)
-            received = received[whole:]
-        self._lines[handle] = (line, received)
+                connection.sendall(answer)
+            received = received[length:]
+        self._connections[handle] = (connection, received)
 
     def _answer(self, request: bytes) -> bytes:
         if request.startswith(b"GET /seen"):
-            told = {"seen": self._seen, "repeated": self._repeated, "now": time.monotonic()}
-            return _response(b"200 OK", json.dumps(told).encode())
+            content = {"seen": self._seen, "repeated": self._repeated, "now": time.monotonic()}
+            return _response(b"200 OK", json.dumps(content).encode())
         if request.startswith(b"DELETE"):
             self._seen, self._repeated = {}, 0
             return _response(b"200 OK", b"{}")
@@ -90,8 +90,8 @@ class Receiver:
         return _response(b"202 Accepted", body)
 
 
-def _whole(received: bytes) -> int | None:
-    """The length of the first whole request, if there is one."""
+def _request_length(received: bytes) -> int | None:
+    """The length of the first complete request, or ``None``."""
     head = received.find(b"\r\n\r\n")
     if head < 0:
         return None

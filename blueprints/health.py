@@ -16,7 +16,7 @@ from blueprints.admin_access import USER, AdminAccess
 from blueprints.errors import problem
 from services.core.errors import RequestRefused, StorageUnwell
 from services.operations.health import Figures, Health
-from services.store.maintenance.invariants import Law
+from services.store.maintenance.invariants import Invariant
 
 FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP")  # a proxy speaks for somebody else
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Textbridge", charset="UTF-8"'}
@@ -142,8 +142,8 @@ def _work(known: Figures) -> Iterator[GaugeMetricFamily]:
     breaches = GaugeMetricFamily(
         "textbridge_conservation_breach", "Laws of conservation: 1 does not hold", labels=["law"]
     )
-    broken = {breach.law for breach in known.breaches}
-    for law in Law:
+    broken = {breach.invariant for breach in known.breaches}
+    for law in Invariant:
         breaches.add_metric([law], float(law in broken))
     yield breaches
     yield _gauge("paused_destinations", "Carriers, channels and mail left alone", len(known.pauses))

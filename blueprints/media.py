@@ -28,7 +28,7 @@ def blueprint(store: Store, media: MediaStore) -> Blueprint:
     @routes.get("/media/<uuid:file_id>.<extension>")
     def show(file_id: UUID, extension: str = "") -> Response:
         exp, sig = request.args.get("exp", ""), request.args.get("sig", "")
-        if not media.allows(str(file_id), exp, sig):
+        if not media.is_valid_link(str(file_id), exp, sig):
             raise RequestRefused(
                 "invalid_link",
                 "This link is not complete or too old. Open the message again for a new one.",

@@ -19,7 +19,7 @@ from services.delivery.push_delivery import PushDelivery
 from services.delivery.reconcile import Reconciler
 from services.delivery.send import Sender
 from services.delivery.worker import Worker
-from services.http import Http
+from services.http.client import Http
 from services.mail.mailer import Mailer
 from services.media.backend import MediaBackend
 from services.media.bucket import Bucket
@@ -52,7 +52,7 @@ from services.providers.base import Provider, Surroundings
 from services.push import CHANNELS
 from services.push.address import PushHostPolicy
 from services.push.base import Channel, ChannelContext, TwoWayChannel
-from services.push.webpush.vapid import Vapid, contact, derived_key
+from services.push.vapid import Vapid, contact, derived_key
 from services.store.database.store import Store
 from services.store.jobs import JobKind
 
@@ -236,7 +236,7 @@ def _media_backend(environment: Environment, http: Http) -> MediaBackend:
     folder, bucket = Folder(storage / "media"), environment.bucket
     if bucket is None:
         return folder
-    return Bucket(S3(bucket, http), cache=Folder(storage / "media-cache"), before=folder)
+    return Bucket(S3(bucket, http), cache=Folder(storage / "media-cache"), local=folder)
 
 
 def _providers(environment: Environment, http: Http) -> dict[str, Provider]:
@@ -252,8 +252,8 @@ def _providers(environment: Environment, http: Http) -> dict[str, Provider]:
 
 def _channels(environment: Environment, vapid: Vapid) -> dict[str, Channel]:
     context = ChannelContext(
-        Http(in_turn=True),
-        Http(public_only=True, in_turn=True),
+        Http(),
+        Http(public_only=True),
         vapid,
         PushHostPolicy(environment.service.push_hosts or ()),
         environment.app_url,

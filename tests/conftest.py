@@ -8,18 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from requests import PreparedRequest
-from requests.adapters import HTTPAdapter
-from requests.exceptions import ConnectTimeout
 
 from blueprints.api.changes import ChangeLog
-from services.connections import Connections, NotConnected
 from services.gateway import Gateway, load_environment
 from tests.postgres import new_database, programs, running_postgres
 
 NUMBER = "+12025550100"
 PEER = "+13035550177"
-ADAPTERS_OWN = HTTPAdapter.send
 OF_MANY_PROCESSES = ("tests.browser.", "tests.e2e.", "tests.test_torture")
 
 
@@ -41,26 +36,6 @@ def _wall(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
-
-
-@pytest.fixture(autouse=True)
-def _wire(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever ``responses`` has promised, it answers: it stands in requests' adapter."""
-    exchange = Connections.exchange
-
-    def asked(
-        self: Connections, request: PreparedRequest, seconds: float, most: int
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        if HTTPAdapter.send is ADAPTERS_OWN:
-            return exchange(self, request, seconds, most)
-        try:
-            answer = HTTPAdapter().send(request)
-        except ConnectTimeout:
-            raise NotConnected("It did not take the connection in time.") from None
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        return answer.status_code, headers, answer.content[: most + 1]
-
-    monkeypatch.setattr(Connections, "exchange", asked)
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ from dotenv import dotenv_values
 
 from services.config import keys, variables
 from services.core.messages import Attachment, DeliveryStatus, Message, Parsed, WebhookCall
-from services.http import Http
+from services.http.client import Http
 from services.providers import PROVIDERS
 from services.providers.base import Provider, Surroundings
 from services.push import CHANNELS

@@ -1,9 +1,9 @@
 """What push channels are given in tests."""
 
-from services.http import Http
+from services.http.client import Http
 from services.push.address import PushHostPolicy
 from services.push.base import ChannelContext
-from services.push.webpush.vapid import Vapid, derived_key
+from services.push.vapid import Vapid, derived_key
 
 APP_URL = "https://sms.example.com"
 VAPID = Vapid(derived_key(b"a key for the tests of the pushes"), APP_URL)

@@ -358,7 +358,7 @@ def test_a_text_waits_for_its_picture_and_comes_with_it(office: Open, relay: Fak
     file = Attachment(source_url="https://carrier.example/a")
     receive(desk.gateway, "look", media=(file,))
     receive(desk.gateway, "afterwards")
-    deliver = desk.gateway.deliver
+    deliver = desk.gateway.delivery.deliver
     deliver("w", lambda name: int(name.startswith("push")), desk.gateway.delivery.perform)
     assert relay.pushes == []
     assert app.fetch()["received_smss"] == []
@@ -377,7 +377,7 @@ def test_a_picture_is_listed_with_a_link_that_works(office: Open) -> None:
     receive(desk.gateway, "look", media=(picture,))
     message = desk.gateway.store.read(lambda tx: messages.find(tx, limit=1))[0]
     file_id = message.media[0].id
-    desk.gateway.media.keep([PICTURE], file_id=file_id, declared="", name="", most=100)
+    desk.gateway.media.save([PICTURE], file_id=file_id, declared="", name="", max_bytes=100)
 
     def fetched(tx: Any) -> None:
         attachments.keep(tx, file_id, "image/jpeg", "a.jpg", len(PICTURE))

@@ -71,10 +71,10 @@ def test_few_attempts_are_kept_and_they_go_with_their_job(
     gateway = make_gateway(DESK, DATABASE_URL=database)
     message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     (job,) = gateway.store.read(lambda tx: jobs.of(tx, message.id))
-    for index in range(attempts.MOST + 5):
+    for index in range(attempts.MAX_ATTEMPTS + 5):
         gateway.store.write(lambda tx, n=index: attempts.add(tx, job, "retry", f"no {n}"))  # type: ignore[misc]
     kept = gateway.store.read(lambda tx: attempts.of(tx, [job.id]))
-    assert [one.reason for one in kept] == [f"no {n}" for n in range(5, attempts.MOST + 5)]
+    assert [one.reason for one in kept] == [f"no {n}" for n in range(5, attempts.MAX_ATTEMPTS + 5)]
     gateway.store.write(lambda tx: tx.execute(delete(jobs_table)))
     assert gateway.store.read(lambda tx: attempts.of(tx, [job.id])) == []
 

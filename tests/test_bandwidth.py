@@ -17,7 +17,7 @@ from services.config import variables
 from services.core.errors import InvalidWebhook, Kind, SendError
 from services.core.messages import Attachment, DeliveryStatus, Message, Parsed, Status, WebhookCall
 from services.gateway import Gateway
-from services.http import Answer, Http
+from services.http.client import Answer, Http
 from services.providers.bandwidth import Bandwidth
 from services.providers.base import Surroundings
 from services.store import messages, receipts

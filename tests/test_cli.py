@@ -396,7 +396,7 @@ def test_the_settings_can_be_edited_by_hand_on_each_database(
     assert desk.json("settings", "list")["numbers"] == []
 
 
-def test_a_sheet_goes_out_and_comes_in(
+def test_a_csv_file_is_exported_and_imported(
     terminal: Callable[..., Terminal], tmp_path: Path, database: str
 ) -> None:
     desk = terminal(DATABASE_URL=database)
@@ -419,7 +419,7 @@ def test_a_sheet_goes_out_and_comes_in(
     assert "No such number." in desk.flask("settings", "list", "--search", "zzz").stdout
 
 
-def test_a_sheet_with_a_bad_line_changes_nothing(desk: Terminal, tmp_path: Path) -> None:
+def test_a_csv_file_with_a_bad_line_changes_nothing(desk: Terminal, tmp_path: Path) -> None:
     file = tmp_path / "numbers.csv"
     file.write_text("number,carrier\n2025550177,sandbox\n2025550178,carrot\n")
     before = desk.gateway.settings.document()

@@ -30,7 +30,7 @@ from services.store import dead_letters, jobs, messages, quarantine, workers
 from services.store.database.migrate import SCRIPTS
 from services.store.jobs import Job
 from services.store.maintenance import invariant_violations, invariants, pruning, removal
-from services.store.maintenance.invariants import Law
+from services.store.maintenance.invariants import Invariant
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.server import Server
 from tests.test_health import metric
@@ -90,7 +90,7 @@ def sql(gateway: Gateway, statement: str) -> None:
 
 
 def said(found: list[invariant_violations.Violation]) -> dict[str, str]:
-    return {breach.law: breach.reason for breach in found}
+    return {breach.invariant: breach.reason for breach in found}
 
 
 def both_ways(gateway: Gateway) -> list[invariant_violations.Violation]:
@@ -351,25 +351,25 @@ def turn_the_sequence_back(gateway: Gateway, _: pytest.MonkeyPatch) -> None:
     sql(gateway, "UPDATE counters SET value = 1 WHERE name = 'seq'")
 
 
-FAULTS: list[tuple[Callable[[Gateway, pytest.MonkeyPatch], None], Law, str]] = [
-    (swallow_a_message, Law.INTAKE, "neither message, repeat, receipt nor quarantine: 1."),
-    (lose_a_message, Law.MESSAGES, "Messages that were kept and are gone: 1."),
-    (lose_a_call, Law.QUARANTINE, "Calls in quarantine that are gone: 1."),
-    (lose_a_job, Law.JOBS, "to be made and are gone undone: 1."),
-    (forget_what_was_done, Law.DONE, "no longer noted: 1."),
-    (send_without_a_job, Law.SENDS, "Texts in the queue that nothing will send: 1."),
-    (lease_to_a_ghost, Law.LEASES, "in the hands of a worker that is gone: 1."),
-    (leave_undone, Law.OVERDUE, "What is due for email ("),
-    (turn_the_sequence_back, Law.SEQUENCE, "new messages get lost: 1."),
+FAULTS: list[tuple[Callable[[Gateway, pytest.MonkeyPatch], None], Invariant, str]] = [
+    (swallow_a_message, Invariant.INTAKE, "neither message, repeat, receipt nor quarantine: 1."),
+    (lose_a_message, Invariant.MESSAGES, "Messages that were kept and are gone: 1."),
+    (lose_a_call, Invariant.QUARANTINE, "Calls in quarantine that are gone: 1."),
+    (lose_a_job, Invariant.JOBS, "to be made and are gone undone: 1."),
+    (forget_what_was_done, Invariant.DONE, "no longer noted: 1."),
+    (send_without_a_job, Invariant.SENDS, "Texts in the queue that nothing will send: 1."),
+    (lease_to_a_ghost, Invariant.LEASES, "in the hands of a worker that is gone: 1."),
+    (leave_undone, Invariant.OVERDUE, "What is due for email ("),
+    (turn_the_sequence_back, Invariant.SEQUENCE, "new messages get lost: 1."),
 ]
-AFTER_A_LOOK_AT_EVERYTHING = {Law.MESSAGES, Law.QUARANTINE, Law.DONE}
+AFTER_A_LOOK_AT_EVERYTHING = {Invariant.MESSAGES, Invariant.QUARANTINE, Invariant.DONE}
 SETTLED = {
-    Law.INTAKE,
-    Law.MESSAGES,
-    Law.QUARANTINE,
-    Law.JOBS,
-    Law.DONE,
-    Law.SEQUENCE,
+    Invariant.INTAKE,
+    Invariant.MESSAGES,
+    Invariant.QUARANTINE,
+    Invariant.JOBS,
+    Invariant.DONE,
+    Invariant.SEQUENCE,
 }
 
 
@@ -394,7 +394,9 @@ def shown(app: Flask) -> tuple[list[str], set[str]]:
     told: Any = client.get("/ready").json
     page = client.get("/metrics").text
     broken = {
-        str(law) for law in Law if metric(page, "textbridge_conservation_breach", law=str(law))
+        str(law)
+        for law in Invariant
+        if metric(page, "textbridge_conservation_breach", law=str(law))
     }
     warned = [w["reason"] for w in told["warnings"] if w["name"] == "conservation"]
     assert 'textbridge_conservation_breach{law="jobs"}' in page
@@ -406,14 +408,14 @@ def test_a_law_that_does_not_hold_is_seen_everywhere(
     busy: Flask,
     monkeypatch: pytest.MonkeyPatch,
     fault: Callable[[Gateway, pytest.MonkeyPatch], None],
-    law: Law,
+    law: Invariant,
     words: str,
 ) -> None:
     gateway, runner = gateway_of(busy), busy.test_cli_runner()
     checked = runner.invoke(args=["messages", "check"])
     assert (checked.exit_code, shown(busy)) == (0, ([], set()))
     fault(gateway, monkeypatch)
-    if law == Law.LEASES:  # a job in hand belongs to nobody's row: nothing else is wrong
+    if law == Invariant.LEASES:  # a job in hand belongs to nobody's row: nothing else is wrong
         sql(gateway, "DELETE FROM workers")
     found = gateway.audit.check(thorough=law in AFTER_A_LOOK_AT_EVERYTHING)
     assert list(said(found)) == [law]
@@ -450,9 +452,9 @@ def test_a_message_that_is_lost_at_once_is_missed_within_the_minute(busy: Flask)
     gateway = gateway_of(busy)
     gateway.receiver.receive(gateway.providers["sandbox"], example(gateway, "third"))
     lose_a_message(gateway, pytest.MonkeyPatch())
-    assert list(said(gateway.audit.check())) == [Law.MESSAGES]
+    assert list(said(gateway.audit.check())) == [Invariant.MESSAGES]
     gateway.receiver.receive(gateway.providers["sandbox"], example(gateway, "fourth"))
-    assert list(said(gateway.audit.check())) == [Law.MESSAGES]
+    assert list(said(gateway.audit.check())) == [Invariant.MESSAGES]
 
 
 def test_what_only_a_look_at_everything_sees_is_not_forgotten_by_others(busy: Flask) -> None:
@@ -461,8 +463,8 @@ def test_what_only_a_look_at_everything_sees_is_not_forgotten_by_others(busy: Fl
     lose_a_call(gateway, pytest.MonkeyPatch())
     assert gateway.audit.check() == []
     operator = Audit(gateway.store)
-    assert list(said(operator.check())) == [Law.QUARANTINE]
-    assert list(said(gateway.audit.check())) == [Law.QUARANTINE]
+    assert list(said(operator.check())) == [Invariant.QUARANTINE]
+    assert list(said(gateway.audit.check())) == [Invariant.QUARANTINE]
     operator.settle()
     assert gateway.audit.check() == []
 
@@ -471,7 +473,7 @@ def test_a_loss_that_is_made_good_is_no_longer_told(busy: Flask) -> None:
     gateway = gateway_of(busy)
     leave_undone(gateway, pytest.MonkeyPatch())
     since = _standing(gateway)
-    assert [breach.law for breach in since] == [Law.OVERDUE]
+    assert [breach.invariant for breach in since] == [Invariant.OVERDUE]
     assert _standing(gateway)[0].since == since[0].since
     sql(gateway, "UPDATE jobs SET due = due + 3600 WHERE state = 'due'")
     assert _standing(gateway) == []
@@ -479,7 +481,7 @@ def test_a_loss_that_is_made_good_is_no_longer_told(busy: Flask) -> None:
 
 def _standing(gateway: Gateway) -> list[invariant_violations.Violation]:
     gateway.audit.check()
-    return gateway.store.read(invariant_violations.standing)
+    return gateway.store.read(invariant_violations.current)
 
 
 def test_an_hour_later_everything_is_counted(busy: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -487,7 +489,7 @@ def test_an_hour_later_everything_is_counted(busy: Flask, monkeypatch: pytest.Mo
     lose_a_call(gateway, monkeypatch)
     assert gateway.audit.check() == []
     monkeypatch.setattr(audit, "THOROUGH_SECONDS", -1.0)
-    assert list(said(gateway.audit.check())) == [Law.QUARANTINE]
+    assert list(said(gateway.audit.check())) == [Invariant.QUARANTINE]
 
 
 def test_the_worker_checks_and_only_one_of_them(
@@ -502,11 +504,11 @@ def test_the_worker_checks_and_only_one_of_them(
             f" VALUES ('younger', {time.time() + 9}, {time.time() + 9})")  # fmt: skip
         worker.step()
         worker.finish(lambda: None)
-        assert gateway.store.read(invariant_violations.standing) == []
+        assert gateway.store.read(invariant_violations.current) == []
         sql(gateway, "DELETE FROM workers WHERE id = 'younger'")
         worker.step()
         worker.finish(lambda: None)
-    assert list(said(gateway.store.read(invariant_violations.standing))) == [Law.JOBS]
+    assert list(said(gateway.store.read(invariant_violations.current))) == [Invariant.JOBS]
 
 
 def test_a_database_that_is_unwell_is_no_breach(
@@ -520,7 +522,7 @@ def test_a_database_that_is_unwell_is_no_breach(
     monkeypatch.setattr(invariants, "look", away)
     with pytest.raises(StorageUnwell):
         gateway.audit.check()
-    assert gateway.store.read(invariant_violations.standing) == []
+    assert gateway.store.read(invariant_violations.current) == []
 
 
 # What it costs

@@ -244,12 +244,12 @@ def test_every_row_comes_along_and_the_service_goes_on(old: Path, postgres_url: 
     gateway = open_gateway(old, DATABASE_URL=postgres_url)
     (entry,) = gateway.settings.all()
     assert (entry.number, entry.description) == (NUMBER, ODD)
-    missing = gateway.store.read(invariants.look).missing
+    missing = gateway.store.read(invariants.check).missing
     counted = (
-        invariants.Law.MESSAGES,
-        invariants.Law.QUARANTINE,
-        invariants.Law.JOBS,
-        invariants.Law.DONE,
+        invariants.Invariant.MESSAGES,
+        invariants.Invariant.QUARANTINE,
+        invariants.Invariant.JOBS,
+        invariants.Invariant.DONE,
     )
     assert [missing[law] for law in counted] == [0, 0, 0, 0]
     receive(gateway, "the first on PostgreSQL")

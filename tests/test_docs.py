@@ -1,71 +1,41 @@
-"""What the documents promise is there: every variable, every command, every file.
-
-``python -m tests.test_docs`` writes the table of variables into the README anew.
-"""
+"""The documentation agrees with the code: variables, commands, limits, files, links."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from click import Command, Group
 from dotenv import dotenv_values
 
 from blueprints.cli.config import SECTIONS
+from scripts.write_docs import generated
 from services.config.variables import Variable, load, variables
 from services.gateway import load_environment
 from services.providers import PROVIDERS
 from services.providers.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
 README = ROOT / "README.md"
+INDEX = DOCS / "README.md"
 EXAMPLE = ROOT / ".env.example"
-LIMITS = re.compile(r"(<!-- limits -->\n).*?(<!-- /limits -->)", re.DOTALL)
-TABLE = re.compile(r"(<!-- variables -->\n).*?(<!-- /variables -->)", re.DOTALL)
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("**/*.md")])
+MOST_README_LINES = 150
 
 
 def declared() -> list[Variable]:
     return [variable for _, prefix, section in SECTIONS for variable in variables(section, prefix)]
 
 
-def table() -> str:
-    lines = []
-    for title, prefix, section in SECTIONS:
-        lines += [f"\n**{title}**\n", "| variable | what it is | if unset |", "|---|---|---|"]
-        for v in variables(section, prefix):
-            unset = f"`{v.default}`" if v.default is not None else "" if v.optional else "required"
-            lines.append(f"| `{v.name}` | {v.doc} | {unset} |")
-    return "\n".join(lines) + "\n\n"
+def test_the_generated_parts_are_up_to_date() -> None:
+    for path, text in generated().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name} is old: run `make docs`"
 
 
-def limits_table() -> str:
-    """The carriers' limits, as the API tells them to apps and holds to them."""
-    lines = ["| carrier | text | files | of up to | recipients |", "|---|---|---|---|---|"]
-    for provider in PROVIDERS:
-        if provider is not Sandbox:
-            limits = provider.limits
-            longer = "then several" if limits.splits else "then refused"
-            lines.append(
-                f"| {provider.title} | {limits.text} characters, {longer} | {limits.media} "
-                f"| {limits.media_bytes / 1e6:g} MB | {limits.recipients} |"
-            )
-    return "\n".join(lines) + "\n"
-
-
-def test_the_readme_has_the_limits_that_the_code_keeps() -> None:
-    found = LIMITS.search(README.read_text(encoding="utf-8"))
-    assert found is not None
-    assert found.group(0) == f"<!-- limits -->\n{limits_table()}<!-- /limits -->", (
-        "run: .venv/bin/python -m tests.test_docs"
-    )
-
-
-def test_the_readme_names_every_variable_as_the_code_declares_it() -> None:
-    found = TABLE.search(README.read_text(encoding="utf-8"))
-    assert found is not None
-    assert found.group(0) == f"<!-- variables -->\n{table()}<!-- /variables -->", (
-        "run: .venv/bin/python -m tests.test_docs"
-    )
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= MOST_README_LINES
 
 
 def test_the_example_has_every_variable_and_no_other() -> None:
@@ -88,13 +58,18 @@ def test_the_example_runs_as_it_stands(tmp_path: Path) -> None:
     assert list(environment.carriers) == ["sandbox"]
 
 
-@pytest.mark.parametrize("provider", PROVIDERS, ids=lambda p: p.name)
-def test_every_carrier_has_its_page_and_its_payloads(provider: type) -> None:
-    if provider is not Sandbox:
-        page = ROOT / "docs" / "carriers" / f"{provider.name}.md"  # type: ignore[attr-defined]
-        assert page.is_file()
-        assert f"docs/carriers/{page.name}" in README.read_text(encoding="utf-8")
-        assert (ROOT / "tests" / "payloads" / provider.name).is_dir()  # type: ignore[attr-defined]
+def test_every_carrier_has_its_page_and_its_payloads() -> None:
+    for provider in PROVIDERS:
+        if provider is not Sandbox:
+            assert (DOCS / "carriers" / f"{provider.name}.md").is_file(), provider.name
+            assert (ROOT / "tests" / "payloads" / provider.name).is_dir(), provider.name
+
+
+def test_the_index_has_every_page_once() -> None:
+    listed = LINK.findall(INDEX.read_text(encoding="utf-8"))
+    for page in DOCS.glob("**/*.md"):
+        if page != INDEX:
+            assert listed.count(str(page.relative_to(DOCS))) == 1, page.name
 
 
 def commands(group: Command, path: str = "") -> Iterator[tuple[str, Command]]:
@@ -105,28 +80,61 @@ def commands(group: Command, path: str = "") -> Iterator[tuple[str, Command]]:
         yield path, group
 
 
-def test_every_command_has_help_and_stands_in_the_readme(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def all_commands(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Command]:
+    """Every command of the application by its words, such as ``settings list``."""
     from app import create_app
 
-    app = create_app({"APP_ENV": "local", "STORAGE_PATH": str(tmp_path)})
+    storage = tmp_path_factory.mktemp("storage")
+    app = create_app({"APP_ENV": "local", "STORAGE_PATH": str(storage)})
     app.extensions["gateway"].close()
-    text = README.read_text(encoding="utf-8")
-    found = dict(commands(app.cli))
-    assert len(found) > 15
-    for name, command in found.items():
+    return dict(commands(app.cli))
+
+
+def test_every_command_has_help_and_is_documented(all_commands: dict[str, Command]) -> None:
+    text = (DOCS / "commands.md").read_text(encoding="utf-8")
+    assert len(all_commands) > 15
+    for name, command in all_commands.items():
         assert command.help, f"flask {name} has no help"
-        assert f"flask {name}" in text, f"flask {name} is not in the README"
+        assert f"| `flask {name}" in text, f"flask {name} is not in docs/commands.md"
 
 
-LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)")
+TYPED = re.compile(r"\.venv/bin/flask ([a-z]+)(?: ([a-z]+))?")
+MAKE = re.compile(r"(?:`|^)(?:sudo )?make ([a-z-]+)", re.MULTILINE)
+TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
 
 
-@pytest.mark.parametrize(
-    "page", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]), ids=lambda p: p.name
-)
-def test_links_between_the_documents_lead_somewhere(page: Path) -> None:
-    for target in LINK.findall(page.read_text(encoding="utf-8")):
-        assert (page.parent / target).exists(), f"{page.name} points at {target}"
+def test_commands_in_the_documents_exist(all_commands: dict[str, Command]) -> None:
+    groups = {name.partition(" ")[0] for name in all_commands if " " in name}
+    targets = set(TARGET.findall((ROOT / "Makefile").read_text(encoding="utf-8")))
+    for page in set(PAGES) - {ROOT / "CHANGELOG.md"}:  # it may name what was removed
+        text = page.read_text(encoding="utf-8")
+        for first, second in TYPED.findall(text):
+            name = f"{first} {second}".strip() if first in groups else first
+            assert name in all_commands, f"{page.name} has flask {name}"
+        for target in MAKE.findall(text):
+            assert target in targets, f"{page.name} has make {target}"
+
+
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)]+)\)")
+FENCED = re.compile(r"^( *)```.*?^\1```", re.MULTILINE | re.DOTALL)
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a page."""
+    headings = HEADING.findall(FENCED.sub("", page.read_text(encoding="utf-8")))
+    return {re.sub(r"[^\w -]", "", title.lower()).strip().replace(" ", "-") for title in headings}
+
+
+def test_links_between_the_documents_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in LINK.findall(page.read_text(encoding="utf-8")):
+            file, _, anchor = unquote(target).partition("#")
+            found = page.parent / file if file else page
+            assert found.exists(), f"{page.name} links to {target}"
+            if anchor:
+                assert anchor in anchors(found), f"{page.name} links to {target}"
 
 
 def test_loading_a_section_names_every_problem_at_once() -> None:
@@ -135,10 +143,3 @@ def test_loading_a_section_names_every_problem_at_once() -> None:
         _, problems = load(section, prefix, {})
         assert [problem.variable for problem in problems] == [v.name for v in required]
         assert all(problem.remedy for problem in problems)
-
-
-if __name__ == "__main__":
-    text = README.read_text(encoding="utf-8")
-    text = TABLE.sub(lambda m: m[1] + table() + m[2], text)
-    text = LIMITS.sub(lambda m: m[1] + limits_table() + m[2], text)
-    README.write_text(text, encoding="utf-8")

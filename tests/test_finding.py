@@ -102,7 +102,7 @@ def test_all_that_fits_is_found_by_every_pair_of_filters(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Through the roads that they choose, in looks so short that most of them end early."""
-    for limit, value in (("LOOK", 7), ("SPAN", 300), ("MOST_ROADS", 3)):
+    for limit, value in (("SCAN_LIMIT", 7), ("SCAN_RANGE", 300), ("MAX_SCANS", 3)):
         monkeypatch.setattr(message_filter, limit, value)
     fill(store, 1200)
     everything = store.read(lambda tx: messages.find(tx, limit=2000))
@@ -115,7 +115,7 @@ def test_all_that_fits_is_found_by_every_pair_of_filters(
 def test_a_road_that_was_left_early_loses_nothing_to_another(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(message_filter, "LOOK", 7)
+    monkeypatch.setattr(message_filter, "SCAN_LIMIT", 7)
     peer, first, second = "+13035550107", "+12025550101", "+12025550102"
 
     def put(tx: Connection) -> list[int]:

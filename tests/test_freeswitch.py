@@ -14,12 +14,12 @@ from services.core.errors import Kind, PushError, StorageUnwell
 from services.core.messages import Device, Message, Notice
 from services.delivery.inbound_channels import InboundChannel
 from services.gateway import Gateway, load_environment
-from services.http import Http
-from services.push.base import CameBack
+from services.http.client import Http
+from services.push.base import ExtensionReachable
 from services.push.freeswitch import channel as channel_module
 from services.push.freeswitch.channel import FreeSwitch as Channel
 from services.push.freeswitch.event_socket import EventSocket
-from services.push.freeswitch.sip_text import PART_BYTES, fitting
+from services.push.freeswitch.sip_text import PART_BYTES, split_for_sip
 from services.store import circuit_breakers, jobs, messages, workers
 from tests.conftest import DESK, NUMBER, PEER
 from tests.fakes import freeswitch
@@ -181,9 +181,9 @@ def test_a_long_text_comes_in_numbered_parts(switch: FreeSwitch, opened: Open, t
 
 
 def test_a_text_that_just_fits_is_one() -> None:
-    assert len(fitting("x" * PART_BYTES)) == 1
-    assert len(fitting("x" * (PART_BYTES + 1))) == 2
-    assert fitting("") == []
+    assert len(split_for_sip("x" * PART_BYTES)) == 1
+    assert len(split_for_sip("x" * (PART_BYTES + 1))) == 2
+    assert split_for_sip("") == []
 
 
 def test_a_picture_comes_as_a_link_of_its_own(switch: FreeSwitch, opened: Open) -> None:
@@ -198,7 +198,7 @@ def test_a_picture_comes_as_a_link_of_its_own(switch: FreeSwitch, opened: Open) 
 def test_a_picture_that_comes_later_comes_once(switch: FreeSwitch, opened: Open) -> None:
     channel = opened(switch)
     channel.notify(DEVICE, inbound("look", media=[file("f1", "pending")]))
-    assert switch.shown[0].text == f"{PEER}: look\n(A file is on its way.)"
+    assert switch.shown[0].text == f"{PEER}: look\n(Downloading a file …)"
     later = inbound("look", media=[file("f1")], type="message.updated", id="msg_1_media")
     channel.notify(DEVICE, later)
     channel.notify(DEVICE, later)
@@ -210,7 +210,7 @@ def test_a_picture_that_comes_later_comes_once(switch: FreeSwitch, opened: Open)
     ("status", "sent_by", "says"),
     [
         ("failed", "201", "Your text was not delivered. No such number. It was: Hello"),
-        ("unknown", "201", "Nobody knows whether your text was delivered. No such number."),
+        ("unknown", "201", "Your text may not have been sent. No such number."),
         ("failed", "202", None),
         ("sent", "201", None),
         ("delivered", "201", None),
@@ -364,14 +364,14 @@ def test_a_freeswitch_that_hangs_is_not_waited_for_for_ever(
 
 def heard(channel: Channel, switch: FreeSwitch, *happen: Callable[[], None]) -> list[Any]:
     """What a listener makes of what happens, up to a registration that ends it."""
-    listening = channel.listen()
+    listening = channel.inbound_events()
     assert next(listening) is None
     for one in happen:
         one()
     switch.register("end")
     found = []
     for happening in listening:
-        if happening == CameBack("end"):
+        if happening == ExtensionReachable("end"):
             listening.close()
             return found
         if happening is not None:
@@ -388,7 +388,7 @@ def test_a_text_from_a_phone_is_heard(switch: FreeSwitch, opened: Open) -> None:
 def test_everybody_hears_a_text_by_the_same_name_and_each_by_its_own(
     switch: FreeSwitch, opened: Open
 ) -> None:
-    first, second = opened(switch).listen(), opened(switch).listen()
+    first, second = opened(switch).inbound_events(), opened(switch).inbound_events()
     assert [next(first), next(second)] == [None, None]
     switch.text("201", PEER, "same")
     switch.text("201", PEER, "same")
@@ -434,7 +434,7 @@ def test_nobody_can_smuggle_in_a_command(switch: FreeSwitch, opened: Open) -> No
     evil = "1 x\n\napi shutdown"
     (wrote,) = heard(opened(switch), switch, lambda: switch.text("201", evil, "hi"))
     channel = opened(switch)
-    channel.answer(replace(wrote, extension="201"), "No.\r\nX: y")
+    channel.report_refusal(replace(wrote, extension="201"), "No.\r\nX: y")
     (shown,) = switch.wait_shown(1)
     assert "\n" not in shown.sender
 
@@ -456,12 +456,12 @@ def test_a_registration_elsewhere_is_not_ours(switch: FreeSwitch, opened: Open) 
         switch.fire("CUSTOM sofia::register", headers)
 
     assert heard(opened(switch), switch, elsewhere, lambda: switch.register("201")) == [
-        CameBack("201")
+        ExtensionReachable("201")
     ]
 
 
 def test_a_lost_connection_is_told(switch: FreeSwitch, opened: Open) -> None:
-    listening = opened(switch).listen()
+    listening = opened(switch).inbound_events()
     next(listening)
     switch.drop()
     with pytest.raises(PushError):

@@ -477,7 +477,7 @@ def test_a_job_that_keeps_killing_its_worker_becomes_a_dead_letter(
 ) -> None:
     gateway = make_gateway(DESK, **receiver.env)
     receive(gateway)
-    for _ in range(jobs.LAPSES):
+    for _ in range(jobs.MAX_INTERRUPTIONS):
         assert len(lease(gateway)) == 1
         gateway.outcomes.reclaim(["dead worker"])
     assert lease(gateway) == []

@@ -115,7 +115,7 @@ def test_all_is_well_on_each_database(make_app: Make, database: str) -> None:
 
 
 def destroy_database(app: Flask, storage: Path, _: pytest.MonkeyPatch) -> None:
-    gateway_of(app).store.let_go()
+    gateway_of(app).store.disconnect()
     for path in storage.glob("textbridge.db*"):
         path.unlink()
     (storage / "textbridge.db").write_bytes(b"This is no database. " * 100)
@@ -262,7 +262,7 @@ def test_a_pause_that_is_over_is_no_warning(app: Flask) -> None:
 
 
 def test_an_old_sqlite_is_a_warning(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    gateway_of(app).store.let_go()
+    gateway_of(app).store.disconnect()
     monkeypatch.setattr("services.store.database.engine.sqlite_version", lambda: "3.40.1")
     told: Any = app.test_client().get("/ready").json
     [warned] = told["warnings"]
@@ -466,7 +466,7 @@ def test_a_bucket_that_is_unwell_is_a_warning_and_is_asked_once_a_minute(
             assert "MEDIA_S3_ACCESS_KEY" in warned["reason"]
         assert server.methods() == ["GET"]
         server.broken = None
-        monkeypatch.setattr(bucket, "LOOK_SECONDS", -1.0)
+        monkeypatch.setattr(bucket, "CHECK_SECONDS", -1.0)
         mended: Any = client.get("/ready").json
         assert mended["warnings"] == []
 

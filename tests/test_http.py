@@ -1,21 +1,26 @@
-"""The way out: connections that are kept, and those that the other side has closed meanwhile."""
+"""The HTTP client: kept and stale connections, whole answers, TLS, deadlines and the guard."""
 
 import gzip
+import os
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
+import responses
 
-from services import connections
-from services.connections import is_public
-from services.http import Http, NoAnswer, NotSent, TextbridgeError, TooLarge
-from services.in_turn import InTurn
+from services.core.errors import TextbridgeError
+from services.http import adapters, client
+from services.http.client import Answer, Http, NoAnswer, NotSent, TooLarge
+from services.http.public_addresses import is_public
 from tests.certificates import own_certificate
 from tests.waiting import PATIENCE
 
@@ -107,52 +112,41 @@ def http() -> Iterator[Http]:
     out.close()
 
 
-@pytest.mark.parametrize("quick", [True, False], ids=["quick", "slow"])
-def test_one_goes_after_the_other_as_long_as_each_is_quick(
-    quick: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("services.in_turn.PATIENCE_SECONDS", PATIENCE if quick else 0.001)
-    turns, inside, most = InTurn(), Counter[str](), Counter[str]()
-    everybody = threading.Barrier(1 if quick else 4)
-
-    def go(place: str) -> None:
-        with turns.at(place):
-            inside[place] += 1
-            most[place] = max(most[place], inside[place])
-            time.sleep(0.001)
-            everybody.wait(PATIENCE)  # the slow one ends when all are there
-            inside[place] -= 1
-
-    with ThreadPoolExecutor(8) as people:
-        for _ in people.map(go, ["a"] * 4 if not quick else ["a", "b"] * 20):
-            pass
-    assert most == ({"a": 1, "b": 1} if quick else {"a": 4})
+Post = Callable[[str], Answer]
 
 
-def test_a_connection_is_used_again(http: Http) -> None:
+@pytest.fixture(params=["request", "post"])
+def post(request: pytest.FixtureRequest, http: Http) -> Post:
+    """The two ways to post ``BODY``: by requests, and straight over the pool."""
+    if request.param == "request":
+        return lambda url: http.request("POST", url, data=BODY, most=client.ANSWER_BYTES)
+    return lambda url: http.post(url, headers={}, data=BODY)
+
+
+def test_a_connection_is_used_again(post: Post) -> None:
     other = Other(answers=5)
     for _ in range(5):
-        assert http.request("POST", other.url, data=BODY).body == b"ok"
+        assert post(other.url).body == b"ok"
     assert other.connections == 1
     other.close()
 
 
-def test_a_connection_that_was_closed_meanwhile_is_not_used_again(http: Http) -> None:
+def test_a_connection_that_was_closed_meanwhile_is_not_used_again(post: Post) -> None:
     """On it a message would be lost in a way that leaves unknown whether it was taken."""
     other = Other(answers=1)
     for count in (1, 2, 3):
-        assert http.request("POST", other.url, data=BODY).ok
+        assert post(other.url).ok
         assert other.closed.acquire(timeout=PATIENCE)
         assert other.connections == count
     other.close()
 
 
 @pytest.mark.parametrize("kind", WHOLE)
-def test_a_whole_answer_is_read_and_no_more(http: Http, kind: str) -> None:
+def test_a_whole_answer_is_read_and_no_more(post: Post, kind: str) -> None:
     written, kept = WHOLE[kind]
     other = Other(answers=1 if kind == "until the end" else 2, answer=written)
     for _ in range(2):
-        answer = http.request("POST", other.url, data=BODY)
+        answer = post(other.url)
         assert (answer.status, answer.body) == (200, b"ok")
     assert other.connections == (1 if kept else 2)
     other.close()
@@ -160,23 +154,193 @@ def test_a_whole_answer_is_read_and_no_more(http: Http, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_an_answer_that_is_not_whole_leaves_unknown_what_became_of_the_request(
-    http: Http, kind: str
+    post: Post, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(client, "ANSWER_BYTES", 50)
     written, error = BROKEN[kind]
     other = Other(answers=1, answer=written)
     with pytest.raises(error):
-        http.request("POST", other.url, data=BODY, most=50)
+        post(other.url)
     assert len(other.received) == 1, "it was sent again"
     other.close()
 
 
 def test_the_rest_of_a_long_answer_is_not_taken_for_the_next(http: Http) -> None:
-    other = Other(answers=2, answer=ANSWER)
+    other = Other(answers=2, answer=HEAD + b"Length: 99\r\n\r\n" + b"x" * 99)
     with pytest.raises(TooLarge):
-        http.request("POST", other.url, data=BODY, most=1)
-    assert http.request("POST", other.url, data=BODY).body == b"ok"
+        http.request("POST", other.url, data=BODY, most=50)
+    assert http.request("POST", other.url, data=BODY).body == b"x" * 99
     assert other.connections == 2
     other.close()
+
+
+@pytest.mark.parametrize("written", [b"204 No Content\r\n", b"200 OK\r\nContent-Length: 0\r\n"])
+def test_an_answer_without_a_body_leaves_the_connection_open(post: Post, written: bytes) -> None:
+    other = Other(answers=3, answer=b"HTTP/1.1 " + written + b"\r\n")
+    assert [post(other.url).body for _ in range(3)] == [b""] * 3
+    assert other.connections == 1
+    other.close()
+
+
+def test_an_address_with_a_password_is_posted_to_with_it(post: Post) -> None:
+    other = Other(answers=1)
+    assert post(other.url.replace("http://", "http://me:secret@") + "a?b=c").ok
+    lines = other.received[0].decode().split("\r\n")
+    assert lines[0] == "POST /a?b=c HTTP/1.1"
+    assert {"Authorization: Basic bWU6c2VjcmV0", "Content-Length: 14"} < set(lines)
+    other.close()
+
+
+@pytest.mark.parametrize("length", [0, 99])
+def test_a_redirect_is_an_answer_of_bounded_length(http: Http, length: int) -> None:
+    other = Other(
+        answers=1,
+        answer=b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n"
+        b"Content-Length: %d\r\n\r\n" % length + b"x" * length,
+    )
+    if length:
+        with pytest.raises(TooLarge):
+            http.request("POST", other.url, data=BODY, most=50)
+    else:
+        answer = http.request("POST", other.url, data=BODY)
+        assert (answer.status, answer.headers["location"]) == (302, "http://127.0.0.1:1/")
+    other.close()
+
+
+def test_no_cookie_is_kept(http: Http, post: Post) -> None:
+    other = Other(answers=2, answer=HEAD + b"Length: 2\r\nSet-Cookie: a=b; Path=/\r\n\r\nok")
+    for _ in range(2):
+        assert post(other.url).ok
+    assert b"ookie" not in b"".join(other.received)
+    assert not list(http._session.cookies)
+    other.close()
+
+
+def test_the_environment_gives_no_proxy_and_no_password(
+    post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    for name, value in {"HTTP_PROXY": "http://127.0.0.1:1", "NETRC": str(netrc)}.items():
+        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name.lower(), value)
+    other = Other(answers=1)
+    assert post(other.url).ok
+    assert b"Authorization" not in other.received[0]
+    other.close()
+
+
+def test_an_odd_header_brings_no_address_into_the_log(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = Other(answers=1, answer=b"HTTP/1.1 200 OK\r\n: odd\r\nContent-Length: 2\r\n\r\nok")
+    with suppress(NoAnswer):
+        post(other.url + "?password=secret")
+    assert "secret" in other.received[0].decode()
+    assert "secret" not in caplog.text
+    other.close()
+
+
+def test_no_connection_means_not_sent(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+    with pytest.raises(NotSent, match="did not take the connection"):
+        post(address)
+
+    def unknown(*_: Any, **__: Any) -> None:
+        raise socket.gaierror
+
+    monkeypatch.setattr("socket.getaddrinfo", unknown)
+    with pytest.raises(NotSent, match="could not be resolved"):
+        post("http://nobody.example.com/")
+
+
+def test_no_tls_means_not_sent_and_broken_tls_means_unknown(
+    post: Post, trust: ssl.SSLContext
+) -> None:
+    def serve() -> None:
+        for speaks_tls in (False, True):
+            line, _ = server.accept()
+            with socket.socket(fileno=os.dup(line.fileno())) as beneath:
+                if speaks_tls:
+                    line = trust.wrap_socket(line, server_side=True)
+                with line:
+                    received.append(line.recv(65536))
+                    beneath.sendall(b"no TLS" * 100)
+
+    received: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"https://localhost:{server.getsockname()[1]}/"
+        serving = threading.Thread(target=serve)
+        serving.start()
+        with pytest.raises(NotSent, match="handshake"):
+            post(address)
+        with pytest.raises(NoAnswer):
+            post(address)
+        serving.join()
+    assert received[1].endswith(BODY)
+
+
+def test_a_body_may_take_longer_than_a_connection(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapters, "CONNECT_SECONDS", 0.05)
+    large = bytes(10_000_000) + BODY
+    monkeypatch.setitem(globals(), "BODY", large)  # what ``post`` sends
+
+    def serve() -> None:
+        line, _ = server.accept()
+        with line:
+            time.sleep(0.2)
+            got = 0
+            while got < len(large):
+                got += len(line.recv(1 << 20))
+            line.sendall(ANSWER)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        serving = threading.Thread(target=serve)
+        serving.start()
+        assert post(f"http://127.0.0.1:{server.getsockname()[1]}/").body == b"ok"
+        serving.join()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_name_with_a_public_and_a_private_address_is_not_called(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80))
+        for address in ("9.9.9.9", "127.0.0.1")
+    ]
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: found)
+    with pytest.raises(NotSent, match="private network"):
+        Http(public_only=True).request("POST", f"{scheme}://both.example.com/", data=BODY)
+
+
+def test_responses_fakes_what_production_sends(http: Http) -> None:
+    with responses.RequestsMock() as faked:
+        faked.post("https://carrier.example.com/texts", json={"id": 1}, status=201)
+        faked.get("https://carrier.example.com/slow", body=requests.ConnectTimeout())
+        faked.get("https://carrier.example.com/broken", body=requests.ConnectionError())
+        faked.get("https://carrier.example.com/long", body=b"x" * 99)
+        answer = http.request("POST", "https://carrier.example.com/texts", json={"text": "hi"})
+        assert (answer.status, answer.json()) == (201, {"id": 1})
+        assert answer.headers["content-type"] == "application/json"
+        assert faked.calls[0].request.body == b'{"text": "hi"}'
+        for path, error in (("slow", NotSent), ("broken", NoAnswer), ("long", TooLarge)):
+            with pytest.raises(error):
+                http.request("GET", f"https://carrier.example.com/{path}", most=50)
+
+
+def test_everything_that_takes_long_is_cut_at_the_total_deadline() -> None:
+    """In a process of its own, as gevent has to patch it like a server process."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fakes.slow_server"],
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert done.stdout.split() == [
+        "name:NotSent", "handshake:NotSent", "silence:NoAnswer", "head:NoAnswer", "body:NoAnswer",
+    ], done.stderr  # fmt: skip
 
 
 def test_a_request_is_one_packet_with_everything_in_it(http: Http) -> None:
@@ -193,11 +357,18 @@ def test_a_request_is_one_packet_with_everything_in_it(http: Http) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["ftp://127.0.0.1/", "http:///path", "nothing", "http://[::1/", "http://127.0.0.1:99999/"],
+    [
+        "ftp://127.0.0.1/",
+        "http:///path",
+        "nothing",
+        "http://[::1/",
+        "http://127.0.0.1:99999/",
+        f"http://{'a' * 64}/",
+    ],
 )
-def test_what_is_no_address_is_not_asked(http: Http, url: str) -> None:
+def test_what_is_no_address_is_not_asked(post: Post, url: str) -> None:
     with pytest.raises(NotSent):
-        http.request("POST", url, data=BODY)
+        post(url)
 
 
 def test_a_header_cannot_bring_another_one(http: Http) -> None:
@@ -209,27 +380,32 @@ def test_a_header_cannot_bring_another_one(http: Http) -> None:
     other.close()
 
 
-@pytest.mark.parametrize("trusted", [True, False])
-def test_a_certificate_is_checked(
-    http: Http, trusted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ssl.SSLContext]:
+    """The server's side of TLS with a certificate for ``localhost`` that the client trusts."""
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server.load_cert_chain(own_certificate(tmp_path, "localhost"))
+    monkeypatch.setattr(adapters, "DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "own.pem"))
+    adapters.authorities.cache_clear()
+    yield server
+    adapters.authorities.cache_clear()
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_certificate_is_checked(
+    post: Post, trust: ssl.SSLContext, trusted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = Other(answers=3)
-    other.wrap(server)
+    other.wrap(trust)
+    address = other.url.replace("http://127.0.0.1", "https://localhost")
     if trusted:
-        monkeypatch.setattr(connections, "where", lambda: str(tmp_path / "own.pem"))
-    connections.authorities.cache_clear()
-    try:
-        address = other.url.replace("http://127.0.0.1", "https://localhost")
-        if trusted:
-            assert [http.request("POST", address, data=BODY).body for _ in range(3)] == [b"ok"] * 3
-            assert other.connections == 1
-        with pytest.raises(NotSent, match="certificate"):  # of another name, or of nobody's
-            http.request("POST", address.replace("localhost", "127.0.0.1"), data=BODY)
-    finally:
-        connections.authorities.cache_clear()
-        other.close()
+        assert [post(address).body for _ in range(3)] == [b"ok"] * 3
+        assert other.connections == 1
+    else:
+        monkeypatch.undo()
+    with pytest.raises(NotSent, match="certificate"):  # of another name, or of nobody's
+        post(address.replace("localhost", "127.0.0.1") if trusted else address)
+    other.close()
 
 
 PUBLIC = ["9.9.9.9", "2620:fe::fe", "64:ff9b::9.9.9.9", "2002:909:909::1", "::ffff:9.9.9.9"]

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, func, select, update
 
+from services.core.durations import DAY
 from services.core.messages import Attachment, Device, Message, WebhookCall, uuid7
 from services.gateway import Gateway
 from services.messaging.compose import Reply
 from services.operations.housekeeping import index_messages
-from services.operations.retention import DAY, Ages
+from services.operations.retention import Ages
 from services.store import (
     attachments,
     carrier_events,
@@ -83,7 +84,7 @@ def all_came(
 
 def picture(gateway: Gateway, content: bytes = b"GIF89a, a picture") -> Attachment:
     raw = Attachment(name="cat.gif", content_type="image/gif", content=content)
-    return gateway.media.take(raw, 1_000_000)
+    return gateway.media.save_received(raw, 1_000_000)
 
 
 def rows(gateway: Gateway) -> dict[str, int]:
@@ -300,11 +301,11 @@ def test_a_person_is_forgotten_and_nobody_else(gateway: Gateway) -> None:
     found = gateway.store.read(lambda tx: conversations.page(tx, [NUMBER], limit=9))
     assert [one.last_seq for one in found if one.participants] == [other.seq]
     assert newest.seq > other.seq
-    assert gateway.store.read(contacts.everybody) == [Contact(OTHER, "Bob")]
+    assert gateway.store.read(contacts.all_contacts) == [Contact(OTHER, "Bob")]
     assert rows(gateway) == {"messages": 2, "conversations": 2, "contacts": 1, "quarantine": 1}
     assert gateway.retention.person(PEER).messages == ()
     seen = gateway.store.read(lambda tx: carrier_events.of(tx, "sandbox"))
-    assert seen[CarrierEventKind.ERROR].words == "4720 … is not in service."
+    assert seen[CarrierEventKind.ERROR].detail == "4720 … is not in service."
     [pause] = gateway.store.read(circuit_breakers.unwell)
     assert pause.reason == "… is odd"
 
@@ -364,7 +365,7 @@ def test_nothing_of_a_forgotten_person_is_left_in_sqlites_files(
     file = tmp_path / "textbridge.db"
     assert b"quokkas" in file.read_bytes() + file.with_name("textbridge.db-wal").read_bytes()
     gateway.retention.forget(PEER, gateway.retention.person(PEER))
-    assert gateway.store.write_anew()
+    assert gateway.store.rewrite_files()
     for path in tmp_path.glob("textbridge.db*"):
         content = path.read_bytes()
         assert b"uokkas" not in content, path

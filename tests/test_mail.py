@@ -344,7 +344,7 @@ def test_a_picture_without_a_text_says_so(server: Server, tmp_path: Path) -> Non
 def test_what_cannot_be_attached_is_named_with_its_reason(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.mail.mailer.ATTACHED_BYTES", 2000)
+    monkeypatch.setattr("services.mail.message.MAX_ATTACHED_BYTES", 2000)
     half = bytes(1000)
     media = (
         Attachment(name="late.jpg", content_type="image/jpeg"),

@@ -22,13 +22,13 @@ import pytest
 
 from services.core.errors import Kind, MediaError, StorageUnwell
 from services.core.messages import Attachment, uuid7
-from services.http import Answer, Http
+from services.http.client import Answer, Http
 from services.media.backend import MediaBackend
 from services.media.bucket import Bucket
 from services.media.folder import Folder
-from services.media.kinds import file_name, recognised, safe_inline
+from services.media.kinds import detect_content_type, safe_file_name, safe_inline
 from services.media.links import Links
-from services.media.media_store import Kept, MediaStore
+from services.media.media_store import MediaStore, StoredFile
 from tests.fakes.s3 import S3Server
 
 FILE_ID = "0190f3a2-7c1e-7abc-8def-0123456789ab"
@@ -58,7 +58,7 @@ def store(request: pytest.FixtureRequest, folder: Path, server: S3Server) -> Ite
     server.objects.clear()
     http = Http()
     before = Folder(folder.with_name("before"))
-    yield media_store(Bucket(server.bucket(http), cache=Folder(folder), before=before))
+    yield media_store(Bucket(server.bucket(http), cache=Folder(folder), local=before))
     assert sorted(server.objects) == sorted(path.name for path in Folder(folder).files())
     http.close()
 
@@ -67,8 +67,10 @@ def media_store(place: MediaBackend, key: bytes = b"k" * 32) -> MediaStore:
     return MediaStore(place, Links(key, "https://sms.example.com"))
 
 
-def keep(store: MediaStore, *chunks: bytes, most: int = 1_000_000, name: str = "") -> Kept:
-    return store.keep(chunks, file_id=FILE_ID, declared="", name=name, most=most)
+def save(
+    store: MediaStore, *chunks: bytes, max_bytes: int = 1_000_000, name: str = ""
+) -> StoredFile:
+    return store.save(chunks, file_id=FILE_ID, declared="", name=name, max_bytes=max_bytes)
 
 
 def files(folder: Path) -> list[str]:
@@ -76,8 +78,8 @@ def files(folder: Path) -> list[str]:
 
 
 def test_a_file_is_kept_whole_under_its_id(store: MediaStore, folder: Path) -> None:
-    kept = keep(store, PNG[:5], b"", PNG[5:], name="beach")
-    assert kept == Kept(folder / "ab" / FILE_ID, "image/png", len(PNG), "beach.png")
+    kept = save(store, PNG[:5], b"", PNG[5:], name="beach")
+    assert kept == StoredFile(folder / "ab" / FILE_ID, "image/png", len(PNG), "beach.png")
     assert kept.path.read_bytes() == PNG
     assert store.open(FILE_ID) == kept.path
     assert files(folder) == [f"ab/{FILE_ID}"]
@@ -85,8 +87,8 @@ def test_a_file_is_kept_whole_under_its_id(store: MediaStore, folder: Path) -> N
 
 
 def test_the_same_id_again_replaces_the_file(store: MediaStore, folder: Path) -> None:
-    keep(store, b"first")
-    assert keep(store, b"second").path.read_bytes() == b"second"
+    save(store, b"first")
+    assert save(store, b"second").path.read_bytes() == b"second"
     assert files(folder) == [f"ab/{FILE_ID}"]
 
 
@@ -94,12 +96,12 @@ def test_the_same_id_again_replaces_the_file(store: MediaStore, folder: Path) ->
 def test_a_file_of_just_the_size_allowed_is_kept(
     store: MediaStore, chunks: tuple[bytes, ...]
 ) -> None:
-    assert keep(store, *chunks, most=1000).size == 1000
+    assert save(store, *chunks, max_bytes=1000).size == 1000
 
 
 def test_a_file_that_is_too_large_leaves_nothing_behind(store: MediaStore, folder: Path) -> None:
     with pytest.raises(MediaError) as caught:
-        keep(store, b"x" * 1000, b"x", most=1000)
+        save(store, b"x" * 1000, b"x", max_bytes=1000)
     assert caught.value.kind is Kind.REFUSED
     assert caught.value.reason == "The file is larger than 0.001 MB."
     assert files(folder) == []
@@ -108,7 +110,9 @@ def test_a_file_that_is_too_large_leaves_nothing_behind(store: MediaStore, folde
 def test_an_endless_file_is_read_no_further_than_the_size_allowed(store: MediaStore) -> None:
     read = itertools.count()
     with pytest.raises(MediaError):
-        store.keep((b"x" * 100 for _ in read), file_id=FILE_ID, declared="", name="", most=1000)
+        store.save(
+            (b"x" * 100 for _ in read), file_id=FILE_ID, declared="", name="", max_bytes=1000
+        )
     assert next(read) == 11
 
 
@@ -118,7 +122,7 @@ def test_an_upload_that_breaks_off_leaves_nothing_behind(store: MediaStore, fold
         raise RuntimeError("the caller hung up")
 
     with pytest.raises(RuntimeError):
-        store.keep(broken(), file_id=FILE_ID, declared="", name="", most=1_000_000)
+        store.save(broken(), file_id=FILE_ID, declared="", name="", max_bytes=1_000_000)
     assert files(folder) == []
 
 
@@ -127,7 +131,7 @@ def test_a_full_disk_leaves_nothing_behind_and_is_said(store: MediaStore, folder
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, usual[1]))
     try:
         with pytest.raises(StorageUnwell) as caught:
-            keep(store, b"x" * 5000)
+            save(store, b"x" * 5000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, usual)
     assert str(caught.value) == "An attachment cannot be kept: File too large."
@@ -140,7 +144,7 @@ def test_a_disk_that_takes_no_folder_is_said(store: MediaStore, folder: Path) ->
     folder.parent.mkdir()
     folder.write_text("in the way")
     with pytest.raises(StorageUnwell):
-        keep(store, PNG)
+        save(store, PNG)
     with pytest.raises(StorageUnwell):
         store.remove(FILE_ID)
 
@@ -159,7 +163,7 @@ def test_the_bytes_are_on_the_disk_before_the_name_is(
     if not Path("/proc/self/fd").is_dir():
         pytest.skip("this system has no /proc")
     monkeypatch.setattr("services.media.folder.os.fsync", watched)
-    keep(store, PNG)
+    save(store, PNG)
     assert seen == [(".part", False), ("ab", True), ("media", True)]
 
 
@@ -187,9 +191,9 @@ TRAVERSAL = [
 
 @pytest.mark.parametrize("file_id", TRAVERSAL)
 def test_what_is_no_id_touches_nothing(store: MediaStore, folder: Path, file_id: str) -> None:
-    keep(store, PNG)
+    save(store, PNG)
     for use in (
-        lambda: store.keep([b"x"], file_id=file_id, declared="", name="", most=10),
+        lambda: store.save([b"x"], file_id=file_id, declared="", name="", max_bytes=10),
         lambda: store.open(file_id),
         lambda: store.remove(file_id),
     ):
@@ -201,7 +205,7 @@ def test_what_is_no_id_touches_nothing(store: MediaStore, folder: Path, file_id:
 
 
 def test_a_removed_file_is_gone_and_may_be_removed_again(store: MediaStore) -> None:
-    keep(store, PNG)
+    save(store, PNG)
     store.remove(FILE_ID)
     store.remove(FILE_ID)
     with pytest.raises(MediaError):
@@ -210,7 +214,7 @@ def test_a_removed_file_is_gone_and_may_be_removed_again(store: MediaStore) -> N
 
 def test_what_a_crash_left_is_swept_once_it_is_old(store: MediaStore, folder: Path) -> None:
     assert store.sweep(0) == 0
-    kept = keep(store, PNG).path
+    kept = save(store, PNG).path
     old, new = kept.parent / "tmpold.part", kept.parent / "tmpnew.part"
     for path in (old, new):
         path.write_bytes(b"half")
@@ -289,9 +293,9 @@ DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 def test_a_file_is_what_its_bytes_say(
     store: MediaStore, content: bytes, declared: str, found: str
 ) -> None:
-    kept = store.keep([content], file_id=FILE_ID, declared=declared, name="x", most=100_000)
+    kept = store.save([content], file_id=FILE_ID, declared=declared, name="x", max_bytes=100_000)
     assert kept.content_type == found
-    assert recognised(content, declared) == found
+    assert detect_content_type(content, declared) == found
 
 
 @pytest.mark.parametrize(
@@ -343,7 +347,7 @@ def test_only_what_a_browser_never_runs_is_shown_in_it(content_type: str, inline
     ],
 )
 def test_a_name_from_outside_is_fit_to_show(written: str, content_type: str, shown: str) -> None:
-    assert file_name(written, content_type) == shown
+    assert safe_file_name(written, content_type) == shown
     assert len(shown) <= 120
 
 
@@ -393,21 +397,21 @@ def carrier() -> Iterator[Carrier]:
     server.server_close()
 
 
-Fetch = Callable[..., Kept]
+Fetch = Callable[..., StoredFile]
 
 
 @pytest.fixture
 def fetch(store: MediaStore, carrier: Carrier) -> Iterator[Fetch]:
     http = Http()
 
-    def fetched(url: str = "", most: int = 1_000_000) -> Kept:
+    def fetched(url: str = "", max_bytes: int = 1_000_000) -> StoredFile:
         return store.fetch(
             http,
             url or carrier.url,
             {"Authorization": "Basic dTpw"},
             file_id=FILE_ID,
             name="beach",
-            most=most,
+            max_bytes=max_bytes,
         )
 
     yield fetched
@@ -433,9 +437,9 @@ def test_the_declared_type_of_a_fetched_file_counts_where_it_is_more_precise(
 def test_a_fetched_file_may_be_just_as_large_as_allowed(
     carrier: Carrier, fetch: Fetch, folder: Path
 ) -> None:
-    assert fetch(most=len(PNG)).size == len(PNG)
+    assert fetch(max_bytes=len(PNG)).size == len(PNG)
     with pytest.raises(MediaError) as caught:
-        fetch(most=len(PNG) - 1)
+        fetch(max_bytes=len(PNG) - 1)
     assert caught.value.kind is Kind.REFUSED
 
 
@@ -490,7 +494,7 @@ def moved(store: MediaStore, carrier: Carrier) -> Iterator[Fetch]:
     http = Elsewhere()
     http.here = carrier.url.rpartition("/media")[0]
 
-    def fetched() -> Kept:
+    def fetched() -> StoredFile:
         credentials = {"Authorization": "Basic dTpw"}
         hosts = ("*.files.example.com",)
         return store.fetch(
@@ -500,7 +504,7 @@ def moved(store: MediaStore, carrier: Carrier) -> Iterator[Fetch]:
             redirects=hosts,
             file_id=FILE_ID,
             name="beach",
-            most=1_000_000,
+            max_bytes=1_000_000,
         )
 
     yield fetched
@@ -615,14 +619,14 @@ from gevent import monkey; monkey.patch_all()
 import sys
 from pathlib import Path
 from services.core.errors import MediaError
-from services.http import Http
+from services.http.client import Http
 from services.media.media_store import MediaStore
 from services.media.folder import Folder
 from services.media.links import Links
 MediaStore.seconds = 0.5
 try:
     MediaStore(Folder(Path(sys.argv[1])), Links(b"k" * 32, "")).fetch(
-        Http(), sys.argv[2], {}, name="", most=10**6,
+        Http(), sys.argv[2], {}, name="", max_bytes=10**6,
         file_id="0190f3a2-7c1e-7abc-8def-0123456789ab")
 except MediaError as error:
     print(error.kind)
@@ -686,13 +690,13 @@ def test_a_link_is_good_for_a_day_and_no_longer_than_a_day_and_a_half(
 ) -> None:
     file_id, exp, sig = link_parts(store.link(Attachment(id=FILE_ID)))
     assert file_id == FILE_ID
-    assert store.allows(file_id, exp, sig)
+    assert store.is_valid_link(file_id, exp, sig)
     clock(NOW + 86_400)
-    assert store.allows(file_id, exp, sig)
+    assert store.is_valid_link(file_id, exp, sig)
     clock(float(exp) - 1)
-    assert store.allows(file_id, exp, sig)
+    assert store.is_valid_link(file_id, exp, sig)
     clock(float(exp))
-    assert not store.allows(file_id, exp, sig)
+    assert not store.is_valid_link(file_id, exp, sig)
     assert int(exp) <= NOW + 129_600
 
 
@@ -708,25 +712,25 @@ def test_a_link_stays_the_same_for_half_a_day(store: MediaStore, clock: Clock) -
 def test_a_link_opens_no_other_file_and_no_later_time(store: MediaStore, clock: Clock) -> None:
     _, exp, sig = link_parts(store.link(Attachment(id=FILE_ID)))
     other = uuid7()
-    assert not store.allows(other, exp, sig)
-    assert not store.allows(FILE_ID, str(int(exp) + 1), sig)
-    assert not store.allows(FILE_ID, f"{exp} ", sig)
-    assert not store.allows(FILE_ID, f"0{exp}", sig)
+    assert not store.is_valid_link(other, exp, sig)
+    assert not store.is_valid_link(FILE_ID, str(int(exp) + 1), sig)
+    assert not store.is_valid_link(FILE_ID, f"{exp} ", sig)
+    assert not store.is_valid_link(FILE_ID, f"0{exp}", sig)
 
 
 def test_a_link_altered_in_any_place_is_refused(store: MediaStore, clock: Clock) -> None:
     _, exp, sig = link_parts(store.link(Attachment(id=FILE_ID)))
     for place in range(len(sig)):
         changed = sig[:place] + ("A" if sig[place] != "A" else "B") + sig[place + 1 :]
-        assert not store.allows(FILE_ID, exp, changed)
+        assert not store.is_valid_link(FILE_ID, exp, changed)
     for wrong in (sig[:-1], sig + "=", sig + "A", sig.lower(), ""):
-        assert not store.allows(FILE_ID, exp, wrong)
+        assert not store.is_valid_link(FILE_ID, exp, wrong)
 
 
 def test_a_link_of_another_installation_is_refused(folder: Path, clock: Clock) -> None:
     theirs = media_store(Folder(folder), b"t" * 32)
     ours = media_store(Folder(folder), b"o" * 32)
-    assert not ours.allows(*link_parts(theirs.link(Attachment(id=FILE_ID))))
+    assert not ours.is_valid_link(*link_parts(theirs.link(Attachment(id=FILE_ID))))
 
 
 ODD = ["", "\0", "\ud83d", "é", "١", "-1", "1e9", "nan", "9" * 5000, "None", "\r\n"]
@@ -735,6 +739,6 @@ ODD = ["", "\0", "\ud83d", "é", "١", "-1", "1e9", "nan", "9" * 5000, "None", "
 @pytest.mark.parametrize("odd", ODD)
 def test_odd_links_are_refused_and_harmless(store: MediaStore, odd: str) -> None:
     _, exp, sig = link_parts(store.link(Attachment(id=FILE_ID)))
-    assert not store.allows(odd, exp, sig)
-    assert not store.allows(FILE_ID, odd, sig)
-    assert not store.allows(FILE_ID, exp, odd)
+    assert not store.is_valid_link(odd, exp, sig)
+    assert not store.is_valid_link(FILE_ID, odd, sig)
+    assert not store.is_valid_link(FILE_ID, exp, odd)

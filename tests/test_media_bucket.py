@@ -16,10 +16,10 @@ from services.config.variables import load
 from services.core.errors import ConfigError, MediaError, StorageUnwell
 from services.core.messages import Attachment, Device, Message, Status, uuid7
 from services.gateway import Gateway, load_environment
-from services.http import Http
+from services.http.client import Http
 from services.media import bucket as bucket_module
 from services.media import s3 as s3_module
-from services.media.bucket import Bucket, Moved
+from services.media.bucket import Bucket, MigrationResult
 from services.media.folder import Folder
 from services.media.s3 import S3
 from services.messaging.compose import Reply
@@ -198,7 +198,7 @@ def test_a_file_that_is_there_and_one_that_is_here_are_read_while_the_bucket_is_
 def test_a_wrong_setting_is_named(machine: Open, variable: str, value: str) -> None:
     bucket = machine(**{variable: value})
     for thorough in (False, True):
-        trouble = bucket.trouble(thorough=thorough)
+        trouble = bucket.problem(thorough=thorough)
         assert variable in trouble
         assert "another secret" not in trouble
     with pytest.raises(StorageUnwell, match=variable):
@@ -207,14 +207,14 @@ def test_a_wrong_setting_is_named(machine: Open, variable: str, value: str) -> N
 
 def test_a_key_that_may_not_list_is_told_so(machine: Open, server: S3Server) -> None:
     server.may_list = False
-    assert "get, put, delete and list" in machine().trouble()
+    assert "get, put, delete and list" in machine().problem()
     with pytest.raises(StorageUnwell):
         machine().open(FILE_ID)
 
 
 def test_a_wrong_clock_is_named(machine: Open, server: S3Server) -> None:
     server.now = lambda: datetime.now(UTC) + timedelta(hours=1)
-    assert "clock" in machine().trouble()
+    assert "clock" in machine().problem()
 
 
 def test_a_shared_bucket_keeps_to_its_folder(machine: Open, server: S3Server) -> None:
@@ -326,11 +326,11 @@ def test_what_was_kept_before_is_read_until_it_is_in_the_bucket(
     (file_id,) = before(tmp_path, PNG)
     bucket = machine()
     assert bucket.open(file_id).read_bytes() == PNG
-    assert bucket.move_in(file_id) == (Moved.COPIED, len(PNG))
-    assert bucket.move_in(file_id) == (Moved.ALREADY, len(PNG))
+    assert bucket.migrate(file_id) == (MigrationResult.COPIED, len(PNG))
+    assert bucket.migrate(file_id) == (MigrationResult.ALREADY, len(PNG))
     assert machine("other").open(file_id).read_bytes() == PNG
     bucket.remove(file_id)
-    assert bucket.waiting() == []
+    assert bucket.files_to_migrate() == []
     with pytest.raises(MediaError):
         bucket.open(file_id)
 
@@ -343,8 +343,12 @@ def test_what_another_program_put_there_counts_if_it_is_the_same(
     server.objects[shorter] = (PNG[:-1], {})
     server.objects[other] = (PNG[::-1], {})
     bucket = machine()
-    outcomes = [bucket.move_in(file_id)[0] for file_id in (same, shorter, other)]
-    assert outcomes == [Moved.ALREADY, Moved.DIFFERENT, Moved.DIFFERENT]
+    outcomes = [bucket.migrate(file_id)[0] for file_id in (same, shorter, other)]
+    assert outcomes == [
+        MigrationResult.ALREADY,
+        MigrationResult.DIFFERENT,
+        MigrationResult.DIFFERENT,
+    ]
     assert server.objects[other][0] == PNG[::-1]
 
 
@@ -357,7 +361,7 @@ def make_house(make_gateway: Callable[..., Gateway], server: S3Server) -> Callab
 
 
 def upload(gateway: Gateway, file_id: str = FILE_ID) -> str:
-    kept = gateway.media.keep([PNG], file_id=file_id, declared="", name="a", most=1_000_000)
+    kept = gateway.media.save([PNG], file_id=file_id, declared="", name="a", max_bytes=1_000_000)
     file = Attachment(
         id=file_id, content_type=kept.content_type, name=kept.name, size=kept.size, state="kept"
     )

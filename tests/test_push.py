@@ -19,11 +19,11 @@ from services.config.sections import VapidSettings
 from services.core.base64url import base64url, from_base64url
 from services.core.errors import Kind, PushError
 from services.core.messages import Device, Notice
-from services.http import Http, NotSent
+from services.http.client import Http, NotSent
 from services.push import CHANNELS
 from services.push.base import Channel
-from services.push.webpush.encryption import MOST, encrypt
-from services.push.webpush.vapid import Vapid, contact, derived_key
+from services.push.vapid import Vapid, contact, derived_key
+from services.push.webpush.encryption import MAX_CONTENT_BYTES, encrypt
 from tests.fakes.acrobits import FakeRelay
 from tests.fakes.push_services import (
     Answer,
@@ -191,7 +191,9 @@ def test_a_name_that_means_another_address_a_moment_later_leads_nowhere_else(
         return resolve(next(answers) if host == "own.example.com" else host, *arguments, **more)
 
     monkeypatch.setattr("socket.getaddrinfo", rebinding)
-    monkeypatch.setattr("services.connections.is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(
+        "services.http.public_addresses.is_public", lambda address: address == "127.0.0.1"
+    )
     answer = Http(public_only=True).request(
         "POST",
         service.url.replace("127.0.0.1", "own.example.com"),
@@ -234,7 +236,7 @@ def test_a_proof_is_used_again_until_it_grows_old(
     assert vapid.authorization(service.url) == first
     assert vapid.authorization("https://elsewhere.example.com") != first
     now = time.time()
-    monkeypatch.setattr("services.push.webpush.vapid.time.time", lambda: now + 11.5 * 3600)
+    monkeypatch.setattr("services.push.vapid.time.time", lambda: now + 11.5 * 3600)
     assert vapid.authorization(service.url) != first
 
 
@@ -273,9 +275,9 @@ def test_the_example_of_the_standard_comes_out_as_it_says() -> None:
 
 def test_a_body_fills_what_push_services_take_and_no_more() -> None:
     keys = RFC_8291["p256dh"], RFC_8291["auth"]
-    assert len(encrypt(b"x" * MOST, *keys)) == 4096
+    assert len(encrypt(b"x" * MAX_CONTENT_BYTES, *keys)) == 4096
     with pytest.raises(ValueError, match="3993"):
-        encrypt(b"x" * (MOST + 1), *keys)
+        encrypt(b"x" * (MAX_CONTENT_BYTES + 1), *keys)
 
 
 @pytest.mark.parametrize(

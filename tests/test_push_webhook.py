@@ -15,7 +15,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from services.config import variables
 from services.core.errors import Kind, PushError
 from services.core.messages import Device, Notice
-from services.http import Http
+from services.http.client import Http
 from services.push.webhook import SignedWebhook, WebhookSettings
 from tests.push_files import surroundings
 

@@ -43,7 +43,7 @@ def came(gateway: Gateway, text: str, content: bytes | None = None) -> Message:
     kept = gateway.store.read(lambda tx: messages.find(tx, limit=1))[0]
     if content is not None:
         raw = Attachment(name="cat.gif", content_type="image/gif", content=content)
-        file = gateway.media.take(raw, 1_000_000)
+        file = gateway.media.save_received(raw, 1_000_000)
         gateway.store.write(lambda tx: attachments.add(tx, kept.id, [file]))
     return kept
 
@@ -247,7 +247,7 @@ def test_interrupted_at_any_moment_it_can_be_started_again(
                 made = gateway.restore.into_sqlite(backup)
             except KeyboardInterrupt:
                 done += 1
-        gateway.store.let_go()  # as a process that is gone has
+        gateway.store.disconnect()  # as a process that is gone has
     assert done >= 4
     restored = elsewhere()
     assert len(restored.store.read(lambda tx: messages.find(tx, limit=9))) == 3

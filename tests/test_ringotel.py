@@ -17,7 +17,7 @@ from services.config import variables
 from services.core.errors import Kind, PushError
 from services.core.messages import Attachment, Device, Message, Status
 from services.gateway import Gateway
-from services.http import Http, NotSent
+from services.http.client import Http, NotSent
 from services.operations.login_throttle import Attempts
 from services.push.ringotel.api import Api
 from services.push.ringotel.channel import Ringotel
@@ -160,8 +160,8 @@ def test_files_are_shown_before_their_text_once_they_are_here(
         "w", lambda name: int(name.startswith("push")), desk.gateway.delivery.perform
     )
     assert ringotel.shown == []  # the file may still come
-    kept = desk.gateway.media.keep(
-        [PICTURE], file_id=message.media[0].id, declared="image/jpeg", name="a", most=1000
+    kept = desk.gateway.media.save(
+        [PICTURE], file_id=message.media[0].id, declared="image/jpeg", name="a", max_bytes=1000
     )
 
     def fetched(tx: Any) -> None:
@@ -419,7 +419,7 @@ def test_what_follows_from_an_answer(office: Open, ringotel: FakeRingotel, name:
     ringotel.next(Answer(case["status"], body if isinstance(body, dict) else body.encode()))
     assert isinstance(channel, Ringotel)
     with pytest.raises(PushError) as caught:
-        channel.tell("201", PEER, "x")
+        channel.show_sentence("201", PEER, "x")
     error = caught.value
     assert (error.kind, error.retry_after) == (Kind(case["kind"]), case.get("wait"))
     assert TOKEN not in error.reason

@@ -350,7 +350,9 @@ def test_the_worker_keeps_the_index_up_to_date(
     assert len(find(gateway.store, "hello")) == 3
 
 
-def test_messages_from_before_the_index_are_in_it(database: str, tmp_path: Path) -> None:
+def test_messages_from_before_the_index_are_found_and_indexed(
+    database: str, tmp_path: Path
+) -> None:
     store = Store(database or None, tmp_path)
     with store.engine.connect() as connection:
         upgrade(connection, "0001")
@@ -370,6 +372,8 @@ def test_messages_from_before_the_index_are_in_it(database: str, tmp_path: Path)
         )
         connection.commit()
     store.migrate()
+    assert find(store, "ago") == ["from long ago"]
+    assert index(store) == 1
     assert not store.read(full_text.is_behind)
     assert find(store, "ago") == ["from long ago"]
     store.close()

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event, text
 
 import services.delivery.worker
-import services.message_settings
+import services.message_settings.settings
 from services.core.errors import SettingsConflict, SettingsError, StorageUnwell
 from services.core.messages import Message
 from services.gateway import Gateway, load_environment
@@ -54,7 +54,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The clock by which settings are looked at again: it stands still until it is moved."""
     clock = SimpleNamespace(now=100.0)
     clock.monotonic = lambda: clock.now
-    monkeypatch.setattr(services.message_settings, "time", clock)
+    monkeypatch.setattr(services.message_settings.settings, "time", clock)
     return clock
 
 

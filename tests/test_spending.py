@@ -219,7 +219,7 @@ def test_of_one_sender_only_so_much_is_kept_a_day(
     def fetch(http: Any, url: str, headers: Any, **more: Any) -> Any:
         fetches.append(url)
         more.pop("redirects")
-        return gateway.media.keep([HALF_MB], declared="image/gif", **more)
+        return gateway.media.save([HALF_MB], declared="image/gif", **more)
 
     monkeypatch.setattr(gateway.media, "fetch", fetch)
     sandbox: Any = gateway.providers["sandbox"]

@@ -138,7 +138,7 @@ def test_sqlite_is_set_to_survive_a_power_cut(tmp_path: Path) -> None:
             lambda tx: [tx.execute(text(f"PRAGMA {name}")).scalar() for name in PRAGMAS]
         )
         assert found == [2, 1, "wal"]
-        store.let_go()
+        store.disconnect()
     store.close()
 
 
@@ -536,17 +536,17 @@ def test_postgresql_does_not_read_all_messages_to_find_the_unread(
 
 def test_unread_messages_are_counted_up_to_a_bound(store: Store) -> None:
     def work(tx: Connection) -> str:
-        for number in range(messages.MOST_UNREAD + 2):
+        for number in range(messages.MAX_UNREAD + 2):
             kept = messages.add_inbound(tx, inbound(f"x{number}"))
             assert kept is not None
         return kept.conversation_id
 
     conversation = store.write(work)
     (latest,) = store.read(lambda tx: messages.page(tx, conversation, limit=1))
-    assert unread(store, conversation) == messages.MOST_UNREAD
+    assert unread(store, conversation) == messages.MAX_UNREAD
     store.write(lambda tx: conversations.mark_read(tx, "201", conversation, latest.seq - 2, 1))
     assert unread(store, conversation) == 2
-    assert unread(store, conversation, "202") == messages.MOST_UNREAD
+    assert unread(store, conversation, "202") == messages.MAX_UNREAD
 
 
 def unread(store: Store, conversation: str, extension: str = "201") -> int:
@@ -600,17 +600,17 @@ def test_a_read_that_fails_is_said_to_be_unwell(tmp_path: Path) -> None:
 def test_whoever_waits_to_write_is_woken_by_the_one_who_has_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.store.database.write_lock.LOOK_SECONDS", 3600.0)
-    monkeypatch.setattr("services.store.database.write_lock.MOST_SECONDS", 7200.0)
+    monkeypatch.setattr("services.store.database.write_lock.POLL_SECONDS", 3600.0)
+    monkeypatch.setattr("services.store.database.write_lock.TIMEOUT_SECONDS", 7200.0)
     turns = [WriteLock(tmp_path / "write.lock") for _ in range(4)]
     had = []
 
     def take(turn: WriteLock) -> None:
-        with turn.taken():
+        with turn.held():
             had.append(turn)
 
     with ThreadPoolExecutor(len(turns)) as pool:
-        with turns[0].taken():
+        with turns[0].held():
             others = [pool.submit(take, turn) for turn in turns[1:]]
             time.sleep(0.1)  # they begin to wait
         for other in others:
@@ -627,7 +627,7 @@ from gevent import monkey; monkey.patch_all()
 import sys, time, gevent
 from pathlib import Path
 from sqlalchemy import text
-from services.store import Store
+from services.store.database.store import Store
 store = Store(None, Path(sys.argv[1])); store.migrate()
 def slow(tx): time.sleep(0.2); tx.execute(text("UPDATE counters SET value = value + 1"))
 def quick(tx): tx.execute(text("UPDATE counters SET value = value + 1"))
@@ -657,7 +657,7 @@ from gevent import monkey; monkey.patch_all()
 import fcntl, sys, gevent
 from pathlib import Path
 from sqlalchemy import text
-from services.store import Store
+from services.store.database.store import Store
 store = Store(None, Path(sys.argv[1])); store.migrate()
 def write(tx): tx.execute(text("UPDATE counters SET value = value + 1 WHERE name = 'seq'"))
 other = open(Path(sys.argv[1]) / "write.lock")
@@ -692,7 +692,7 @@ def test_a_store_that_lets_go_keeps_no_file_of_the_database_open(tmp_path: Path)
     store.write(messages.next_seq)
     store.read(messages.latest_seq)
     assert is_open()
-    store.let_go()
+    store.disconnect()
     assert not is_open()
     assert store.write(messages.next_seq) == 2
     store.close()
@@ -757,7 +757,7 @@ def test_a_pause_that_was_asked_for_outlasts_what_had_begun_before(store: Store)
 def test_while_another_process_writes_for_too_long_all_who_wait_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.store.database.write_lock.MOST_SECONDS", 0.3)
+    monkeypatch.setattr("services.store.database.write_lock.TIMEOUT_SECONDS", 0.3)
     store = Store(None, tmp_path)
     store.migrate()
     names = [f"n{index}" for index in range(8)]

@@ -10,7 +10,7 @@ import pytest
 from tests.server import ROOT
 from torture.check import Check, Mutant
 from torture.checks import CHECKS
-from torture.mutants import copy_tree, spoil
+from torture.mutants import apply_mutant, copy_tree
 
 MUTANTS = [(check, mutant) for check in CHECKS for mutant in check.mutants]
 
@@ -24,7 +24,7 @@ def test_every_mutant_has_its_place_in_the_product(
     copy = tmp_path / mutant.file
     copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_bytes((ROOT / mutant.file).read_bytes())
-    spoil(tmp_path, mutant)
+    apply_mutant(tmp_path, mutant)
     if copy.suffix == ".py":
         compile(copy.read_text(), mutant.file, "exec")
 

@@ -26,7 +26,7 @@ from services.core.messages import (
     WebhookCall,
     uuid7,
 )
-from services.http import Answer, Http
+from services.http.client import Answer, Http
 from services.media.folder import Folder
 from services.media.links import Links
 from services.media.media_store import MediaStore
@@ -667,7 +667,7 @@ def test_a_picture_is_fetched_from_where_twilio_keeps_it_without_credentials(
             redirects=provider.media_redirects,
             file_id=file.id,
             name=file.name,
-            most=1000,
+            max_bytes=1000,
         )
 
     assert kept.content_type == "image/png"

@@ -18,8 +18,8 @@ from services.config import variables
 from services.core.errors import Kind, RequestRefused, SendError, StorageUnwell
 from services.core.messages import Attachment, Message, WebhookCall
 from services.gateway import Gateway
-from services.http import Answer as HttpAnswer
-from services.http import Http
+from services.http.client import Answer as HttpAnswer
+from services.http.client import Http
 from services.providers.base import Surroundings
 from services.providers.voipinnovations import VoipInnovations
 from services.store import jobs, messages, quarantine

@@ -22,7 +22,7 @@ from services.core.messages import (
     WebhookCall,
 )
 from services.gateway import Gateway
-from services.http import Answer, Http
+from services.http.client import Answer, Http
 from services.messaging.compose import Reply
 from services.providers import voipms_lists
 from services.providers.base import Finding, Surroundings

@@ -15,8 +15,8 @@ import requests
 from services.config import variables
 from services.core.errors import InvalidWebhook, Kind, MediaError, SendError
 from services.core.messages import Attachment, DeliveryStatus, Message, Parsed, Status, WebhookCall
-from services.http import Answer as HttpAnswer
-from services.http import Http
+from services.http.client import Answer as HttpAnswer
+from services.http.client import Http
 from services.media.folder import Folder
 from services.media.links import Links
 from services.media.media_store import MediaStore
@@ -332,7 +332,7 @@ def test_a_file_is_asked_for_with_the_key_only_where_it_is_refused_without(
     def fetch(renew: bool) -> bytes:
         headers = provider.media_headers(url, renew=renew)
         kept = store.fetch(
-            provider.http, url, headers, file_id=FILE_ID, name="roof.gif", most=10_000
+            provider.http, url, headers, file_id=FILE_ID, name="roof.gif", max_bytes=10_000
         )
         return kept.path.read_bytes()
 

@@ -129,7 +129,7 @@ def test_storage_that_cannot_keep_it_says_503_and_never_2xx(
     request = payload_files.read_request(payload_files.FOLDER / "bandwidth" / "receive_sms.http")
     with gateway.store.engine.connect() as blocker:
         monkeypatch.setattr("services.store.database.engine.BUSY_MILLISECONDS", 50)
-        gateway.store.let_go()
+        gateway.store.disconnect()
         blocker.execution_options(textbridge_write=True)
         blocker.execute(select(1))
         answer = post(client, request)

@@ -1,1 +1,1 @@
-"""``make torture``: what Textbridge promises, shown under the faults that it is promised for."""
+"""Fault injection tests (``make torture``): each check injects faults and verifies a promise."""

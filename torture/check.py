@@ -1,4 +1,4 @@
-"""What a check is: data, so that the harness can run it, list it and prove that it can fail."""
+"""Data types of a fault injection check: ``Check``, ``Mutant`` and ``Scale``."""
 
 import os
 import shutil
@@ -9,41 +9,41 @@ from enum import StrEnum
 from functools import cache
 from typing import TypeVar
 
-from torture.ground import Ground
+from torture.environment import TestEnvironment
 
 T = TypeVar("T")
-Figures = dict[str, int | float | str]  # what was counted, by its name; seconds, if not said
-Run = Callable[[Ground, "Scale"], Figures]
+Figures = dict[str, int | float | str]  # counted values by name
+Run = Callable[[TestEnvironment, "Scale"], Figures]
 
 
 class Scale(StrEnum):
-    """How much of everything: a few minutes in all, or the whole gate."""
+    """How many texts, kills and so on: SMOKE takes minutes for all checks, FULL 45 minutes."""
 
     SMOKE = "smoke"
     FULL = "full"
 
     def pick(self, smoke: T, full: T) -> T:
-        """The one of two amounts that is meant for this scale."""
+        """The amount for this scale."""
         return smoke if self is Scale.SMOKE else full
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A fault put into a copy of the product, to see whether the check notices."""
+    """A fault in the source of Textbridge that the check must detect (mutation testing)."""
 
-    file: str  # from the root of the repository
-    old: str  # stands exactly once in the file
-    new: str
-    breaks: str  # what it spoils, in a few words
+    file: str  # path from the root of the repository
+    old: str  # source text that occurs exactly once in the file
+    new: str  # its replacement
+    breaks: str  # the effect in a few words
 
 
 @dataclass(frozen=True)
 class Check:
-    """A promise and the run that shows it.
+    """A promise (``claim``) and the function that verifies it.
 
-    ``run`` returns its figures, and raises ``Broken`` with what was seen when the promise does not
-    hold. ``needs`` are programs, ``root``, or ``loop`` (a disk in a file may be mounted): without
-    them the check is skipped by name.
+    ``run`` returns its figures. It raises ``PromiseBroken`` with what it observed when the promise
+    does not hold. ``needs`` are programs, ``root``, or ``loop`` (a disk image may be mounted).
+    Where one is missing the check is skipped.
     """
 
     name: str
@@ -54,18 +54,20 @@ class Check:
     needs: tuple[str, ...] = ()
 
     def missing(self) -> list[str]:
-        """What this machine lacks for the check."""
-        return [need for need in self.needs if not _is_there(need)]
+        """The needs of the check that this machine does not meet."""
+        return [need for need in self.needs if not _is_met(need)]
 
 
 @cache
-def _is_there(need: str) -> bool:
-    if need == "root":  # with the right to mount, which a container may lack
-        asked = ["unshare", "--mount", "true"]
-        return os.geteuid() == 0 and subprocess.run(asked, capture_output=True).returncode == 0
+def _is_met(need: str) -> bool:
+    if need == "root":  # including the right to mount, which a container may not have
+        command = ["unshare", "--mount", "true"]
+        return os.geteuid() == 0 and _succeeds(*command)
     if need == "loop":
         found = shutil.which("losetup")
-        return (
-            found is not None and subprocess.run([found, "-f"], capture_output=True).returncode == 0
-        )
+        return found is not None and _succeeds(found, "-f")
     return shutil.which(need) is not None
+
+
+def _succeeds(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0

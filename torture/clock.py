@@ -1,4 +1,4 @@
-"""The clock on the wall of the servers of a check; that of the world around them stays true."""
+"""Fake system clock for test servers (``LD_PRELOAD``); the check itself has the true time."""
 
 import struct
 from pathlib import Path
@@ -7,20 +7,20 @@ from torture.shims import build
 
 
 class WallClock:
-    """A clock that can be moved, for the servers that are started with ``env``; needs gcc."""
+    """A clock that a check can set, for servers that are started with ``env``; needs gcc."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "clock"
-        self.ahead = 0  # seconds
+        self.ahead = 0  # seconds ahead of the true time
         self._file.write_bytes(struct.pack("=q", 0))
         self.env = {"LD_PRELOAD": str(build("clock", folder)), "CLOCK_FILE": str(self._file)}
 
     def move_to(self, ahead: int) -> None:
-        """Let the clock be so many seconds ahead of the true time; negative: behind it."""
+        """Set the clock to this many seconds ahead of the true time; negative: behind it."""
         self.ahead = ahead
         with self._file.open("r+b") as file:
             file.write(struct.pack("=q", ahead))
 
-    def skip(self, seconds: int) -> None:
-        """Let so many seconds pass at once."""
+    def advance(self, seconds: int) -> None:
+        """Advance the clock by some seconds."""
         self.move_to(self.ahead + seconds)

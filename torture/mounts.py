@@ -1,53 +1,56 @@
-"""Disks of a check alone, which only this process and what it starts can see; as root."""
+"""Mounted test disks: a small one that fills up, and one that fails; needs root.
+
+The mounts are visible to this process and its children only (mount namespace).
+"""
 
 import ctypes
 import subprocess
 from pathlib import Path
 
-from torture.ground import wait_until
+from torture.environment import wait_until
 
 CLONE_NEWNS = 0x0002_0000  # linux/sched.h
-ROOMY_MB = 256
-MENDED = (0, 1)  # exit codes of e2fsck: nothing to do, and done
+NORMAL_MB = 256
+REPAIRED = (0, 1)  # exit codes of e2fsck: nothing to repair, and repaired
 
 
 class SmallDisk:
-    """A small disk in memory."""
+    """A disk in memory (tmpfs) whose size can change."""
 
     def __init__(self, folder: Path) -> None:
-        _mount_for_us_alone()
+        _enter_mount_namespace()
         folder.mkdir()
         self._folder = str(folder)
-        _mount("-t", "tmpfs", "-o", f"size={ROOMY_MB}m", "tmpfs", self._folder)
+        _mount("-t", "tmpfs", "-o", f"size={NORMAL_MB}m", "tmpfs", self._folder)
 
     def resize(self, megabytes: int) -> None:
-        """Make it larger or smaller."""
+        """Set the size of the disk in MB."""
         _mount("-o", f"remount,size={megabytes}m", self._folder)
 
 
 class FailingDisk:
-    """A disk in a file, which Linux makes read-only once it fails, as most disks are mounted.
+    """An ext4 disk image that Linux makes read-only after an error (``errors=remount-ro``).
 
-    It stays so for whoever has files open there, until it is unmounted and mended.
+    It stays read-only until it is unmounted and repaired.
     """
 
     def __init__(self, folder: Path) -> None:
-        _mount_for_us_alone()
+        _enter_mount_namespace()
         folder.mkdir()
         self._folder = str(folder)
         self._image = str(folder.with_name(f"{folder.name}.disk"))
-        _run("truncate", f"--size={ROOMY_MB}M", self._image)
+        _run("truncate", f"--size={NORMAL_MB}M", self._image)
         _run("mkfs.ext4", "-q", self._image)
         self._attach()
 
     def fail(self) -> None:
-        """From now on it can be read only."""
+        """Let the file system fail: from now on it is read-only."""
         _mount("-o", "remount,abort", self._folder)
 
-    def mend(self) -> None:
-        """Make it whole again, as soon as nobody has a file open there any more."""
-        wait_until(lambda: _try("umount", self._folder) == 0, "the end of who uses the disk")
-        if (code := _try("e2fsck", "-p", self._image)) not in MENDED:
+    def repair(self) -> None:
+        """Unmount the disk once no process uses it, repair it, and mount it again."""
+        wait_until(lambda: _try("umount", self._folder) == 0, "unmounting the disk")
+        if (code := _try("e2fsck", "-p", self._image)) not in REPAIRED:
             raise OSError(f"e2fsck ended with {code}")
         self._attach()
 
@@ -55,13 +58,13 @@ class FailingDisk:
         return self
 
     def __exit__(self, *_: object) -> None:
-        _run("umount", "--lazy", self._folder)  # whoever was killed may still be there
+        _run("umount", "--lazy", self._folder)  # a killed process may still use it
 
     def _attach(self) -> None:
         _mount("-o", "loop,errors=remount-ro", self._image, self._folder)
 
 
-def _mount_for_us_alone() -> None:
+def _enter_mount_namespace() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNS):
         raise OSError(ctypes.get_errno(), "unshare")
@@ -77,4 +80,4 @@ def _run(*command: str) -> None:
 
 
 def _try(*command: str) -> int:
-    return subprocess.run(command, capture_output=True).returncode
+    return subprocess.run(command, capture_output=True, check=False).returncode

@@ -1,4 +1,4 @@
-"""Every check must be able to fail: each mutant, in a copy of the tree, turns its check red."""
+"""Mutation testing: runs a check on a copy of the source tree that has one fault in it."""
 
 import json
 import shutil
@@ -10,44 +10,44 @@ from pathlib import Path
 from tests.server import ROOT
 from torture.check import Check, Mutant
 
-BROKEN = 3  # the exit code for a promise that does not hold, apart from Python's own
-LONGEST_SECONDS = 900
+BROKEN = 3  # exit code when a promise does not hold; 1 and 2 are Python's
+MAX_SECONDS = 900
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a check with a mutant in the product."""
+    """Whether a check detected a mutant, and what it reported."""
 
     caught: bool
     seen: str
 
 
 def try_mutant(check: Check, mutant: Mutant, folder: Path) -> Verdict:
-    """Run a check at its smallest in a copy of the tree with one fault in it."""
-    copy, told = folder / "tree", folder / "told.json"
+    """Run a check at the smallest scale on a copy of the source tree with one mutant."""
+    copy, result = folder / "tree", folder / "result.json"
     copy_tree(copy)
-    spoil(copy, mutant)
+    apply_mutant(copy, mutant)
     command = [sys.executable, "-m", "torture", "--only", check.name, "--scale", "smoke"]
     with (folder / "output.txt").open("w+") as output:
         process = subprocess.Popen(
-            [*command, "--json", str(told)], cwd=copy, stdout=output, stderr=output
+            [*command, "--json", str(result)], cwd=copy, stdout=output, stderr=output
         )
         try:
-            code = process.wait(LONGEST_SECONDS)
+            code = process.wait(MAX_SECONDS)
         except subprocess.TimeoutExpired:
-            return Verdict(False, f"did not end within {LONGEST_SECONDS} s")
+            return Verdict(False, f"did not end within {MAX_SECONDS} s")
         finally:
-            process.terminate()  # it ends its servers
+            process.terminate()  # it ends the servers that it started
             process.wait(60)
         output.seek(0)
-        said = output.read()
+        printed = output.read()
     if code == BROKEN:
-        return Verdict(True, json.loads(told.read_text())["checks"][0]["seen"])
-    return Verdict(False, "not noticed" if code == 0 else f"ended with {code}: {said[-1500:]}")
+        return Verdict(True, json.loads(result.read_text())["checks"][0]["seen"])
+    return Verdict(False, "not noticed" if code == 0 else f"ended with {code}: {printed[-1500:]}")
 
 
 def copy_tree(copy: Path) -> None:
-    """Copy what git knows, and what it would know."""
+    """Copy the tracked files and the new ones that git does not ignore."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True, text=True).stdout
     for name in filter(None, names.split("\0")):
@@ -56,8 +56,8 @@ def copy_tree(copy: Path) -> None:
             shutil.copy2(ROOT / name, copy / name)
 
 
-def spoil(tree: Path, mutant: Mutant) -> None:
-    """Put the fault in. Raises ``ValueError`` where its place is not found exactly once."""
+def apply_mutant(tree: Path, mutant: Mutant) -> None:
+    """Apply a mutant. Raises ``ValueError`` unless its source text occurs exactly once."""
     path = tree / mutant.file
     text = path.read_text()
     if text.count(mutant.old) != 1:

@@ -1,6 +1,6 @@
-"""nginx with the configuration of docs/deploy.md, in front of a server of this machine.
+"""nginx as reverse proxy with the configuration of docs/deploy.md, and clients that use it.
 
-Only what differs from machine to machine is replaced: ports, certificate, the folder of the logs.
+Only ports, certificate and the folder of the logs are replaced in the documented configuration.
 """
 
 import re
@@ -16,13 +16,13 @@ import requests
 from tests.certificates import own_certificate
 from tests.postgres import free_port
 from tests.server import ROOT, Server
-from torture.ground import wait_until
+from torture.environment import wait_until
 
 HOST = "sms.example.com"
 DOCUMENT = ROOT / "docs" / "deploy.md"
 BLOCK = re.compile(r"^## nginx in front$.*?^```nginx\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-# As Debian's own, with the connections that the document asks for.
-MAIN = """\
+# As Debian's nginx.conf, with the number of connections that the document requires.
+MAIN_CONFIGURATION = """\
 user root;
 daemon off;
 pid {folder}/nginx.pid;
@@ -43,16 +43,16 @@ http {{
 
 
 class Nginx:
-    """nginx, as documented, before ``server``; runs as long as its ``with`` lasts."""
+    """nginx, as documented, in front of ``server``; runs while its context is entered."""
 
     def __init__(self, folder: Path, server: Server) -> None:
         self._folder = folder
         self.port, self.plain_port = free_port(), free_port()
         folder.mkdir()
         certificate = own_certificate(folder, HOST)
-        self.trusting = ssl.create_default_context(cafile=str(certificate))
-        self.trusting.check_hostname = False  # callers know the port only
-        (folder / "nginx.conf").write_text(MAIN.format(folder=folder))
+        self.tls_context = ssl.create_default_context(cafile=str(certificate))
+        self.tls_context.check_hostname = False  # clients connect to an IP address
+        (folder / "nginx.conf").write_text(MAIN_CONFIGURATION.format(folder=folder))
         (folder / "textbridge.conf").write_text(self._configuration(server, certificate))
 
     def __enter__(self) -> Self:
@@ -69,7 +69,7 @@ class Nginx:
         self._process.wait(20)
 
     def logged(self) -> str:
-        """Everything that it has written into its logs."""
+        """The content of all nginx logs."""
         return "".join(log.read_text(errors="replace") for log in self._folder.glob("*.log"))
 
     def _answers(self) -> bool:
@@ -83,7 +83,7 @@ class Nginx:
         if found is None:
             raise ValueError(f"{DOCUMENT.name} has no configuration of nginx")
         written = re.sub(r"^.*listen \[::\]:.*\n", "", found[1], flags=re.MULTILINE)
-        for theirs, ours in (
+        for documented, replacement in (
             ("listen 80;", f"listen 127.0.0.1:{self.plain_port};"),
             ("listen 443 ssl;", f"listen 127.0.0.1:{self.port} ssl;"),
             (f"/etc/letsencrypt/live/{HOST}/fullchain.pem", str(certificate)),
@@ -91,25 +91,25 @@ class Nginx:
             ("/var/log/nginx/", f"{self._folder}/"),
             ("http://127.0.0.1:8000;", f"{server.url};"),
         ):
-            if theirs not in written:
-                raise ValueError(f"the documented configuration has no “{theirs}”")
-            written = written.replace(theirs, ours)
+            if documented not in written:
+                raise ValueError(f"the documented configuration has no “{documented}”")
+            written = written.replace(documented, replacement)
         return written
 
 
-class Caller:
-    """Somebody outside, at an address of their own, with a connection that is kept."""
+class ProxyClient:
+    """A client of nginx with its own source address and a keep-alive connection."""
 
     def __init__(self, nginx: Nginx, address: str = "127.0.0.2") -> None:
         self._nginx, self._address = nginx, address
         self._connection: HTTPSConnection | None = None
 
     def call(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
-        """One request: the status (0 without an answer) and the body."""
-        connection = self._connection or self.connected()
-        told = {"Host": HOST, "Content-Type": "application/json", **headers}
+        """Send one request; returns the status (0 without an answer) and the body."""
+        connection = self._connection or self.connect()
+        all_headers = {"Host": HOST, "Content-Type": "application/json", **headers}
         try:
-            connection.request(method, path, body or None, told)
+            connection.request(method, path, body or None, all_headers)
             answer = connection.getresponse()
             content = answer.read()
         except (OSError, HTTPException):
@@ -120,20 +120,20 @@ class Caller:
         return answer.status, content
 
     def announce(self, path: str, size: int) -> int:
-        """The status of the answer to the head alone of a request with such a body."""
-        with closing(self.connected()) as connection:
+        """Send only the headers of a request with a body of this size; returns the status."""
+        with closing(self.connect()) as connection:
             connection.putrequest("POST", path, skip_host=True)
             connection.putheader("Host", HOST)
             connection.putheader("Content-Length", str(size))
             connection.endheaders()
             return connection.getresponse().status
 
-    def connected(self) -> HTTPSConnection:
-        """A connection of their own; each read ends after ten seconds."""
+    def connect(self) -> HTTPSConnection:
+        """Open a new connection; each read times out after ten seconds."""
         return HTTPSConnection(
             "127.0.0.1",
             self._nginx.port,
             timeout=10,
-            context=self._nginx.trusting,
+            context=self._nginx.tls_context,
             source_address=(self._address, 0),
         )

@@ -1,4 +1,4 @@
-"""Faults at single system calls, put in from outside: ``strace`` kills, or lets calls fail."""
+"""Fault injection at system calls by ``strace``: calls fail, or the process is killed there."""
 
 import subprocess
 import sys
@@ -9,20 +9,20 @@ from pathlib import Path
 from time import sleep
 
 from tests.server import ROOT, Server
-from torture.ground import wait_until
+from torture.environment import wait_until
 
 
 @contextmanager
 def attached(pid: int, log: Path, call: str, fault: str = "") -> Iterator[None]:
-    """Watch the calls of a process; ``fault`` is what is injected, such as ``error=EIO:when=2``.
+    """Trace calls of a process into ``log``; ``fault`` is injected, such as ``error=EIO:when=2``.
 
-    A fault counts the calls of each kind and thread from now on. The calls are in ``log``.
+    ``when`` counts the calls of each kind and thread from now on.
     """
-    command = ["strace", "-f", "-q", "-o", str(log), "-p", str(pid), *_asked(call, fault)]
+    command = ["strace", "-f", "-q", "-o", str(log), "-p", str(pid), *_options(call, fault)]
     tracer = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: tracer.poll() is not None or _is_traced(pid), "strace")
-        threading.Thread(target=_let_go, args=(tracer, lambda: pid), daemon=True).start()
+        threading.Thread(target=_end_tracer, args=(tracer, lambda: pid), daemon=True).start()
         yield
     finally:
         tracer.terminate()
@@ -30,22 +30,24 @@ def attached(pid: int, log: Path, call: str, fault: str = "") -> Iterator[None]:
 
 
 def command(server: Server, log: Path, call: str, fault: str, *arguments: str) -> int:
-    """Run one of the operator's commands with a fault in it, as ``attached``.
+    """Run a ``flask`` command with an injected fault, see ``attached``.
 
-    Returns its exit code; -9 when it was killed.
+    Returns the exit code; -9 when the command was killed.
     """
     flask = [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
     tracer = subprocess.Popen(
-        ["strace", "-f", "-q", "-o", str(log), *_asked(call, fault), *flask],
+        ["strace", "-f", "-q", "-o", str(log), *_options(call, fault), *flask],
         cwd=ROOT, env=server.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    _let_go(tracer, lambda: _child(tracer.pid))
+    _end_tracer(tracer, lambda: _child(tracer.pid))
     return tracer.wait()
 
 
-def _let_go(tracer: "subprocess.Popen[bytes]", find: Callable[[], int]) -> None:
-    """End a tracer whose process was killed: with several threads it waits for ever, and keeps the
-    dead from being buried."""
+def _end_tracer(tracer: "subprocess.Popen[bytes]", find: Callable[[], int]) -> None:
+    """Kill a tracer whose process was killed.
+
+    With several threads strace waits for ever, and the killed process stays a zombie.
+    """
     while tracer.poll() is None:
         pid = find()
         if pid and _is_dead(pid):
@@ -66,11 +68,11 @@ def _is_dead(pid: int) -> bool:
 
 
 def calls(log: Path) -> int:
-    """How many calls there are in a log."""
+    """The number of calls in a log."""
     return sum("(" in line for line in log.read_text(errors="replace").splitlines())
 
 
-def _asked(call: str, fault: str) -> list[str]:
+def _options(call: str, fault: str) -> list[str]:
     return ["-e", f"trace={call}", *(["-e", f"inject={call}:{fault}"] if fault else [])]
 
 
@@ -78,5 +80,5 @@ def _is_traced(pid: int) -> bool:
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
-        return True  # it has ended, which is for the caller to see
+        return True  # it has ended, which the caller handles
     return "TracerPid:\t0\n" not in status

@@ -13,11 +13,11 @@ from services.core.messages import Direction, Message, message_object, rfc3339
 from services.media.media_store import MediaStore
 from services.message_settings import MessageSettings
 from services.push.acrobits.channel import stream_id
-from services.push.acrobits.files import CONTENT_TYPE, written
-from services.push.ringotel.chat_text import heading
+from services.push.acrobits.files import CONTENT_TYPE, write_attachments
+from services.push.ringotel.chat_text import number_heading
 from services.store import conversations, messages, transcripts
 from services.store.database.store import Store
-from services.store.jobs import FILES_PATIENCE_SECONDS
+from services.store.jobs import FILES_WAIT_SECONDS
 
 PAGE = 500  # the app asks again for what follows
 NEWEST = 100  # for an app that knows nothing yet
@@ -67,7 +67,7 @@ class Fetch:
         ]
         text = message.text
         if message.direction == "in":
-            text = (heading(told, numbers) + text).strip()
+            text = (number_heading(told, numbers) + text).strip()
         stream = stream_id(told)
         inbound = message.direction == "in"
         return {
@@ -75,7 +75,7 @@ class Fetch:
             "sending_date": _moment(message.created_at),
             "sender": stream if inbound else message.number,
             "recipient": message.number if inbound else stream,
-            "sms_text": written(text, files) if files else text,
+            "sms_text": write_attachments(text, files) if files else text,
             "content_type": CONTENT_TYPE if files else "text/plain",
             "stream_id": stream,
         }
@@ -91,7 +91,7 @@ def _page(tx: Connection, numbers: list[str], direction: Direction, known: str) 
 
 def _settled(received: list[Message]) -> list[Message]:
     """The messages before the first whose files may still come."""
-    long_ago = time.time() - FILES_PATIENCE_SECONDS
+    long_ago = time.time() - FILES_WAIT_SECONDS
     for position, message in enumerate(received):
         awaited = any(file.state == "pending" for file in message.media)
         if awaited and message.created_at > long_ago:

@@ -14,13 +14,13 @@ from blueprints.acrobits.calls import Call
 from blueprints.api.declare import MOST_FILE
 from services.core.errors import MediaError, RequestRefused
 from services.core.messages import Attachment, Message, uuid7
-from services.http import Http
+from services.http.client import Http
 from services.media import fetch
 from services.media.media_store import MediaStore
 from services.messaging.compose import Composer, Reply
 from services.messaging.uploads import Uploads
 from services.providers.addresses import is_at
-from services.push.acrobits.files import CONTENT_TYPE, Offered, read
+from services.push.acrobits.files import CONTENT_TYPE, UploadedFile, read_attachments
 from services.store import messages
 from services.store.database.store import Store
 
@@ -87,13 +87,13 @@ class Send:
         if kind != CONTENT_TYPE:
             return call["body"], ()
         try:
-            text, offered = read(call["body"])
+            text, offered = read_attachments(call["body"])
         except ValueError as error:
             raise RequestRefused("files", str(error)) from None
         extension = call.device.extension
         return text, tuple(self._file(extension, file).id for file in offered)
 
-    def _file(self, extension: str, offered: Offered) -> Attachment:
+    def _file(self, extension: str, offered: UploadedFile) -> Attachment:
         """A file that the app has uploaded to Acrobits, in the clear. Raises ``RequestRefused``."""
         if not is_at(offered.url, FILES_AT):
             raise RequestRefused("files", f"Files are taken from {FILES_AT} only.")
@@ -105,15 +105,15 @@ class Send:
                 offered.url,
                 {},
                 redirects=hosts,
-                most=MOST_FILE,
+                max_bytes=MOST_FILE,
                 seconds=self._media.seconds,
             )
-            kept = self._media.keep(
-                [offered.opened(encrypted.body)],
+            kept = self._media.save(
+                [offered.decrypt(encrypted.body)],
                 file_id=file_id,
                 declared=offered.content_type,
                 name=offered.name,
-                most=MOST_FILE,
+                max_bytes=MOST_FILE,
             )
         except MediaError as error:
             log.warning("file not fetched", extension=extension, reason=error.reason)

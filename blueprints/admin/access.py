@@ -17,7 +17,7 @@ from blueprints.admin_access import AdminAccess
 from blueprints.errors import retry_after
 from services.core.errors import RequestRefused
 from services.providers.base import same
-from services.store.sign_ins import MOST_SECONDS
+from services.store.sign_ins import MAX_SECONDS
 
 log = structlog.get_logger()
 LOOKS = ("GET", "HEAD", "OPTIONS")
@@ -86,7 +86,7 @@ class Guard:
         answer.set_cookie(
             COOKIE,
             fresh,
-            max_age=int(MOST_SECONDS),
+            max_age=int(MAX_SECONDS),
             path=url_for("admin.start"),
             secure=request.is_secure or self._app_url.startswith("https://"),
             httponly=True,

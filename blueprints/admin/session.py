@@ -63,12 +63,12 @@ class SignIns:
     def tell(self, notice: str, *, bad: bool = False) -> None:
         """Make the next page of this browser say a sentence."""
         said = {"words": notice, "bad": bad}
-        self._store.write(lambda tx: sign_ins.tell(tx, token(), said))
+        self._store.write(lambda tx: sign_ins.set_notice(tx, token(), said))
 
     def told(self) -> dict[str, Any] | None:
         """What this page is to say; it is said once."""
         known = current()
         if known is None or known.notice is None or "X-Live" in request.headers:
             return None
-        self._store.write(lambda tx: sign_ins.tell(tx, token(), None))
+        self._store.write(lambda tx: sign_ins.set_notice(tx, token(), None))
         return known.notice

@@ -1,4 +1,4 @@
-"""Pages of Message Settings: the table of numbers, and changes to them."""
+"""Pages of Message Settings: the form of one number, and changes of several numbers."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -8,15 +8,15 @@ from flask import Blueprint, Response, abort, request
 
 from blueprints.admin import settings_list
 from blueprints.admin.page import Pages, onward
+from blueprints.admin.settings_csv import SettingsFiles
 from blueprints.admin.settings_form import SettingsForm, read
 from blueprints.admin.settings_list import SettingsTable
-from blueprints.admin.settings_sheets import SettingsFiles
 from services.core.errors import EntryRefused, SettingsConflict, SettingsError
 from services.core.messages import clean
 from services.core.phone_numbers import international
 from services.message_settings import MessageSettings
 from services.message_settings.edits import Edit, add, edit_all, remove_all
-from services.message_settings.typed import parts, problems, texts
+from services.message_settings.form_values import as_texts, problems_by_field, split_list
 from services.providers.base import Provider
 
 PATH = "/message-settings"
@@ -55,11 +55,11 @@ class SettingsPages:
 
     def settings_add(self) -> Response:
         """Add a number."""
-        typed = read(request.form)
+        values = read(request.form)
         try:
-            entry = add(self._settings, typed)
+            entry = add(self._settings, values)
         except EntryRefused as error:
-            return self._form.show(request.form, wrong=problems(error, typed))
+            return self._form.show(request.form, wrong=problems_by_field(error, values))
         except SettingsError as error:
             return self._form.show(request.form, told=error.reason)
         self._pages.tell(f"{international(entry.number)} was added.")
@@ -72,17 +72,17 @@ class SettingsPages:
         entry = self._settings.for_number(number)
         if entry is None:
             abort(HTTPStatus.NOT_FOUND)
-        return self._form.show(texts(entry), number, generation=generation)
+        return self._form.show(as_texts(entry), number, generation=generation)
 
     def settings_save(self, number: str) -> Response:
         """Save a number."""
-        typed = read(request.form) | {"number": number}
+        values = read(request.form) | {"number": number}
         seen = request.form.get("generation", "")
         try:
-            self._settings.put(typed, seen)
+            self._settings.put(values, seen)
         except EntryRefused as error:
             return self._form.show(
-                request.form, number, wrong=problems(error, typed), generation=seen
+                request.form, number, wrong=problems_by_field(error, values), generation=seen
             )
         except SettingsConflict:
             return self._form.show(request.form, number, conflict=True)
@@ -125,18 +125,18 @@ class SettingsPages:
         return onward("admin.settings", **_view())
 
     def _bulk(self) -> str:
-        """Change or remove what is chosen; returns what to say. Raises ``SettingsError``."""
+        """Change or remove the chosen numbers; return what was done. Raises ``SettingsError``."""
         numbers = request.form.getlist("number")
         seen = request.form.get("generation", "")
         many = f"{len(numbers)} numbers were" if len(numbers) > 1 else "1 number was"
         if request.form.get("do") == "remove":
             remove_all(self._settings, numbers, seen)
             return f"{many} removed. Their messages stay."
-        typed = read(request.form)
+        values = read(request.form)
         edit = Edit(
-            carrier=typed["carrier"] or None,
-            add_extensions=tuple(typed["extensions"]),
-            remove_extensions=tuple(parts(clean(request.form.get("without", "")))),
+            carrier=values["carrier"] or None,
+            add_extensions=tuple(values["extensions"]),
+            remove_extensions=tuple(split_list(clean(request.form.get("without", "")))),
             enabled={"yes": True, "no": False}.get(request.form.get("enabled", "")),
         )
         if numbers and edit == Edit():

@@ -1,4 +1,4 @@
-"""Form of one number of Message Settings, and reading what was typed into it."""
+"""Form of one entry of Message Settings, generated from the declarations of its fields."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -9,18 +9,11 @@ from flask import Response
 from blueprints.admin.page import Pages
 from services.core.messages import clean
 from services.message_settings import MessageSettings
-from services.message_settings.sheet import COLUMNS
-from services.message_settings.typed import parts, texts
+from services.message_settings.fields import FIELDS, Kind
+from services.message_settings.form_values import as_texts, from_text
 from services.providers.base import Provider
 
-LABELS = {
-    "carrier": "Carrier",
-    "extensions": "Extensions",
-    "emails": "E-mails",
-    "description": "Description",
-    "sender_id": "Sender ID",
-    "enabled": "Enabled",
-}
+FORM_FIELDS = sorted(FIELDS, key=lambda field: list(Kind).index(field.kind))
 
 
 class SettingsForm:
@@ -34,7 +27,7 @@ class SettingsForm:
         self._providers = providers
 
     def carriers(self, beside: str = "") -> list[tuple[str, str]]:
-        """The carriers that are configured, as (name, title); another one only as ``beside``."""
+        """The configured carriers, as (name, title); ``beside`` is added if it is another one."""
         known = {name: provider.title for name, provider in self._providers.items()}
         if beside and beside not in known:
             known[beside] = f"{beside} (not configured)"
@@ -43,11 +36,12 @@ class SettingsForm:
     def blank(self) -> dict[str, str]:
         """The form of a new number."""
         known = self.carriers()
-        return {"carrier": known[0][0] if len(known) == 1 else "", "enabled": "yes"}
+        flags = {field.name: "yes" for field in FIELDS if field.kind is Kind.FLAG}
+        return {"carrier": known[0][0] if len(known) == 1 else "", **flags}
 
     def show(
         self,
-        typed: Mapping[str, str],
+        values: Mapping[str, str],
         number: str = "",
         *,
         wrong: Mapping[str, str] | None = None,
@@ -55,26 +49,27 @@ class SettingsForm:
         conflict: bool = False,
         generation: str = "",
     ) -> Response:
-        """The form with what was typed, and what is wrong with it at each field.
+        """The form with its texts, and ``wrong``, the problem of each field.
 
-        With ``conflict`` what is there now stands beside what was typed, and saving again means it.
+        With ``conflict`` the entry as it is now is shown beside the texts, and saving the form
+        again replaces it.
         """
         settings = self._settings
         settings.look()
         if conflict:
             generation = settings.generation
         now = settings.for_number(number) if conflict else None
-        options = self.carriers(typed.get("carrier", ""))
+        options = self.carriers(values.get("carrier", ""))
         page = {
-            "typed": {name: clean(words) for name, words in typed.items()},
+            "fields": FORM_FIELDS,
+            "values": {name: clean(text) for name, text in values.items()},
             "number": number,
             "wrong": wrong or {},
             "told": told,
             "conflict": conflict,
             "generation": generation,
-            "now": texts(now) if now else None,
-            "labels": LABELS,
-            "carriers": options if typed.get("carrier") else [("", "Choose one"), *options],
+            "now": as_texts(now) if now else None,
+            "carriers": options if values.get("carrier") else [("", "Choose one"), *options],
             "problem": settings.problem,
             "remedy": settings.remedy,
         }
@@ -85,12 +80,11 @@ class SettingsForm:
 
 
 def read(form: Mapping[str, str]) -> dict[str, Any]:
-    """The entry that a form stands for, unchecked."""
-    typed = {name: clean(form.get(name, "")).strip() for name in COLUMNS}
+    """The entry that a form describes, unchecked."""
+    texts = {field.name: clean(form.get(field.name, "")).strip() for field in FIELDS}
     return {
-        **typed,
-        "extensions": parts(typed["extensions"]),
-        "emails": parts(typed["emails"]),
-        "sender_id": typed["sender_id"] or None,
-        "enabled": typed["enabled"] == "yes",
+        field.name: texts[field.name] == "yes"  # a box that is not checked is not sent
+        if field.kind is Kind.FLAG
+        else from_text(field, texts[field.name])
+        for field in FIELDS
     }

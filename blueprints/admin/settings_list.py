@@ -1,4 +1,4 @@
-"""Table of Message Settings: searched, sorted, and cut into pages by the rows at their ends."""
+"""Page with the table of Message Settings: search, sorting and pagination by key."""
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
@@ -13,8 +13,8 @@ from blueprints.admin.settings_form import SettingsForm
 from services.core.errors import SettingsConflict, SettingsError
 from services.core.messages import clean
 from services.message_settings import MessageSettings, NumberSetting
-from services.message_settings.search import found
-from services.message_settings.typed import texts
+from services.message_settings.form_values import as_texts
+from services.message_settings.search import find_entries
 
 ROWS = 50
 SORTS = ("number", "description", "carrier", "extensions", "emails", "enabled")
@@ -31,11 +31,14 @@ class SettingsTable:
         self._form = form
 
     def show(self, asked: Mapping[str, str], told: SettingsError | None = None) -> Response:
-        """The table; ``told`` is why a change was not made, then what was chosen stays chosen."""
+        """The page with the table.
+
+        ``told`` is the reason why a change was not made; then the chosen numbers stay chosen.
+        """
         asked = view(asked)
         settings = self._settings
         settings.look()
-        generation = settings.generation  # before the entries: at worst it is refused as too old
+        generation = settings.generation  # read first: a change after it is found as a conflict
         entries = settings.all()
         listed = _listed(entries, asked)
         kept = {name: asked[name] for name in VIEW[:4] if name in asked}
@@ -66,15 +69,15 @@ class SettingsTable:
 
 
 def view(asked: Mapping[str, str]) -> dict[str, str]:
-    """The part of an address's query that says what is listed, and nothing else of it."""
+    """The query parameters that select what is listed, without any others."""
     return {name: clean(asked[name]) for name in VIEW if asked.get(name)}
 
 
 def _listed(entries: list[NumberSetting], asked: Mapping[str, str]) -> dict[str, Any]:
-    """One page of rows, how many there are in all, and where the pages beside it are."""
+    """One page of rows, the count of all rows, the links to the previous and the next page."""
     name, down = _sort(asked), bool(asked.get("down"))
     carrier = asked.get("carrier", "")
-    wanted = found(entries, asked.get("q", ""))
+    wanted = find_entries(entries, asked.get("q", ""))
     keyed = sorted((_key(e, name), e) for e in wanted if not carrier or e.carrier == carrier)
     if down:
         keyed.reverse()
@@ -102,11 +105,11 @@ def _sort(asked: Mapping[str, str]) -> str:
 
 
 def _key(entry: NumberSetting, name: str) -> Key:
-    return texts(entry)[name].casefold()[:200], entry.number
+    return as_texts(entry)[name].casefold()[:200], entry.number
 
 
 def _place(keys: list[Key], key: Key, down: bool, *, past: bool) -> int:
-    """Where the row of a key is, or would be; ``past``: behind it."""
+    """The position at which a key is or would be inserted; with ``past`` the one after it."""
     if not down:
         return bisect_right(keys, key) if past else bisect_left(keys, key)
     rising = keys[::-1]

@@ -22,6 +22,7 @@ from blueprints.api.message_settings import Settings
 from blueprints.api.messages import Messages
 from blueprints.api.search import Search
 from blueprints.device_auth import DeviceAuth
+from services.config.version import version
 from services.gateway import Gateway
 
 ABOUT = """SMS and MMS for one extension of a PBX.
@@ -72,7 +73,7 @@ def _serve_document(app: Flask, blueprints: Sequence[Blueprint]) -> None:
             Flask(__name__, static_folder=None),
             spec_kwargs={
                 "title": "Textbridge",
-                "version": "1",
+                "version": version(),
                 "openapi_version": "3.1.0",
                 "info": {"description": ABOUT},
             },

@@ -27,7 +27,7 @@ class Contacts(Resource):
     @call("GET", "/contacts", Auth.DEVICE, answers={200: ContactListSchema})
     def list_contacts(self) -> dict[str, Any]:
         """All contacts. Every device of the installation sees and changes the same ones."""
-        return {"items": [asdict(contact) for contact in self._store.read(contacts.everybody)]}
+        return {"items": [asdict(contact) for contact in self._store.read(contacts.all_contacts)]}
 
     @call(
         "PUT",

@@ -164,7 +164,7 @@ def device_object(device: Device) -> dict[str, Any]:
         "platform": device.platform,
         "push": {"type": device.channel},
         "preview": device.preview,
-        "quiet_hours": device.quiet_hours.written() if device.quiet_hours is not None else None,
+        "quiet_hours": device.quiet_hours.to_json() if device.quiet_hours is not None else None,
         "last_success_at": _stamp(device.last_success_at),
         "last_error": device.last_error,
         "created_at": rfc3339(device.created_at),

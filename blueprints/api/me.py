@@ -10,7 +10,7 @@ from blueprints.api.schemas.me import MeSchema
 from blueprints.api.schemas.messages import MOST_MEDIA, MOST_RECIPIENTS, MOST_TEXT
 from services.message_settings import MessageSettings, NumberSetting
 from services.providers.base import Limits, Provider
-from services.push.webpush.vapid import Vapid
+from services.push.vapid import Vapid
 from services.store import messages
 from services.store.database.store import Store
 

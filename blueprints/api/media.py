@@ -12,7 +12,7 @@ from blueprints.api.schemas.messages import MediaSchema, UploadSchema
 from blueprints.media import file_answer
 from services.core.errors import MediaError, RequestRefused
 from services.core.messages import uuid7
-from services.media.media_store import Kept, MediaStore
+from services.media.media_store import MediaStore, StoredFile
 from services.message_settings import MessageSettings
 from services.messaging.uploads import Uploads
 from services.store import attachments
@@ -66,18 +66,18 @@ class Media(Resource):
         )
         return file_answer(self._media, file)
 
-    def _kept(self, file_id: str, upload: Any) -> Kept:
+    def _kept(self, file_id: str, upload: Any) -> StoredFile:
         """The uploaded file on disk."""
         if not upload.stream.read(1):
             raise RequestRefused("empty", "The file is empty; send another.", field="file")
         upload.stream.seek(0)
         try:
-            return self._media.keep(
+            return self._media.save(
                 iter(partial(upload.stream.read, CHUNK), b""),
                 file_id=file_id,
                 declared=upload.mimetype,
                 name=upload.filename or "",
-                most=MOST_FILE,
+                max_bytes=MOST_FILE,
             )
         except MediaError as error:
             raise RequestRefused("too_large", error.reason, field="file", status=413) from None

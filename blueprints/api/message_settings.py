@@ -1,4 +1,4 @@
-"""Message Settings for scripts: one number at a time, with ``If-Match`` against lost edits."""
+"""Message Settings by REST for the operator's scripts: list, read, put and remove entries."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from blueprints.api.schemas.message_settings import (
 )
 from services.core.errors import EntryRefused, RequestRefused, SettingsConflict, SettingsError
 from services.message_settings import MessageSettings
-from services.message_settings.search import found
+from services.message_settings.search import find_entries
 
 
 class Settings(Resource):
@@ -38,8 +38,8 @@ class Settings(Resource):
     def list_entries(self, asked: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
         """All numbers, or those with some words in them. ``ETag`` is the state of all of them."""
         settings = self._fresh()
-        tag = _tag(settings)  # before the entries: at worst it is refused as too old
-        entries = found(settings.all(), asked["q"])
+        tag = _tag(settings)  # read first: a change after it makes the tag stale
+        entries = find_entries(settings.all(), asked["q"])
         told = {"items": [asdict(entry) for entry in entries], "problem": settings.problem}
         return told, 200, tag
 

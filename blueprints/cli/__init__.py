@@ -24,6 +24,7 @@ from blueprints.cli import (
     settings,
     simulate,
     status,
+    version,
     webhooks,
     worker,
 )
@@ -31,6 +32,7 @@ from services.gateway import Gateway
 
 COMMANDS = (
     status.status,
+    version.version,
     activity.activity,
     config.group,
     webhooks.webhooks,

@@ -4,7 +4,7 @@ import click
 
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import command, document, json_option, table
-from services.store.maintenance.invariants import Law
+from services.store.maintenance.invariants import Invariant
 
 
 @command("check")
@@ -22,16 +22,17 @@ def check(settle: bool, as_json: bool) -> None:
     """
     conservation = parts().audit
     found = conservation.settle() if settle else conservation.check(thorough=True)
-    reasons = {breach.law: breach.reason for breach in found}
+    reasons = {breach.invariant: breach.reason for breach in found}
     if as_json:
         laws = [
-            {"law": law, "holds": law not in reasons, "reason": reasons.get(law, "")} for law in Law
+            {"law": law, "holds": law not in reasons, "reason": reasons.get(law, "")}
+            for law in Invariant
         ]
         document({"well": not found, "laws": laws})
     else:
         table(
             ("LAW", "HOLDS", "REASON"),
-            [(law, "no" if law in reasons else "yes", reasons.get(law, "")) for law in Law],
+            [(law, "no" if law in reasons else "yes", reasons.get(law, "")) for law in Invariant],
             "",
         )
     raise SystemExit(1 if found else 0)

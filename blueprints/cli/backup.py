@@ -6,7 +6,7 @@ import click
 
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import command, note
-from services.store.maintenance.backup import back_up, back_up_database, is_embedded, look_into
+from services.store.maintenance.backup import back_up, back_up_database, inspect_backup, is_embedded
 
 DATABASE_FILES = {".db", ".sqlite", ".sqlite3"}
 
@@ -50,7 +50,7 @@ def backup(target: Path) -> None:
 
 def _check(made: Path) -> None:
     """Say what the copy holds, as it says itself. Raises ``StorageUnwell`` for a damaged one."""
-    found = look_into(parts().store.engine, made)
+    found = inspect_backup(parts().store.engine, made)
     click.echo(
         f"Checked: {found.messages} messages in {found.conversations} conversations, "
         f"{found.devices} devices, {len(found.files)} attachments."

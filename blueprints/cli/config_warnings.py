@@ -81,7 +81,7 @@ def _mail(mail: MailSettings, settings: MessageSettings) -> Iterator[Problem]:
 
 
 def _media(media: MediaStore) -> Iterator[Problem]:
-    trouble = media.place.trouble(thorough=True)
+    trouble = media.backend.problem(thorough=True)
     if trouble:
         remedy = "Until then pictures wait, and texts go on."
         yield Problem("The MEDIA_S3_ variables", f"do not work: {trouble}", remedy)

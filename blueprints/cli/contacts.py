@@ -15,7 +15,7 @@ from blueprints.cli.terminal import Group, document, harmless, json_option, tabl
 from services.core.errors import NumberError, RequestRefused
 from services.core.messages import clean
 from services.core.phone_numbers import peer
-from services.message_settings.sheet import decoded
+from services.message_settings.csv_format import decode_csv
 from services.store import contacts
 from services.store.contacts import Contact
 
@@ -27,7 +27,7 @@ group = Group("contacts", help="The names of numbers, which all apps share.")
 @json_option
 def show(as_json: bool) -> None:
     """List the contacts."""
-    known = parts().store.read(contacts.everybody)
+    known = parts().store.read(contacts.all_contacts)
     if as_json:
         document([asdict(contact) for contact in known])
         return
@@ -80,7 +80,7 @@ def bring(file: Path) -> None:
 
 def _read(file: Path) -> Iterator[Contact]:
     """The contacts of a CSV file. Raises ``RequestRefused`` with the line that is wrong."""
-    rows = csv.DictReader(StringIO(decoded(file.read_bytes()), newline=""))
+    rows = csv.DictReader(StringIO(decode_csv(file.read_bytes()), newline=""))
     try:
         rows.fieldnames = [title.strip().lower() for title in rows.fieldnames or ()]
         if not {"number", "name"} <= set(rows.fieldnames):

@@ -98,7 +98,7 @@ def _tell(copied: list[Copied], address: str, with_settings: bool, as_json: bool
         rows = [(one.table, one.rows, one.checksum[:16]) for one in copied]
         table(("TABLE", "ROWS", "CHECKSUM"), rows, "")
         click.echo(f"\nEvery row was copied to {address} and compared.")
-    mended = sum(one.mended for one in copied)
+    mended = sum(one.replaced for one in copied)
     if mended:
         note(f"{mended} texts had a character that PostgreSQL cannot keep; it is U+FFFD now.")
     if not with_settings:

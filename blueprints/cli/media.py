@@ -8,7 +8,7 @@ from gevent.pool import Pool
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import Group, document, harmless, json_option, note
 from services.core.errors import MediaError, StorageUnwell
-from services.media.bucket import Bucket, Moved
+from services.media.bucket import Bucket, MigrationResult
 
 AT_ONCE = 8
 
@@ -24,7 +24,7 @@ def copy(as_json: bool) -> None:
     command can be broken off and repeated. The folder stays as it is. Exit code 1 unless all of
     them are in the bucket then.
     """
-    bucket = parts().media.place
+    bucket = parts().media.backend
     if not isinstance(bucket, Bucket):
         raise click.ClickException(
             "Attachments are kept in the storage folder. Set the MEDIA_S3_ variables in .env first."
@@ -36,9 +36,9 @@ def copy(as_json: bool) -> None:
         document(
             {
                 "ok": copying.ok,
-                "copied": found[Moved.COPIED],
+                "copied": found[MigrationResult.COPIED],
                 "bytes": copying.bytes,
-                "already": found[Moved.ALREADY],
+                "already": found[MigrationResult.ALREADY],
                 "different": sorted(copying.different),
                 "waiting": copying.waiting,
                 "stopped": stopped or None,
@@ -46,8 +46,9 @@ def copy(as_json: bool) -> None:
         )
     else:
         click.echo(
-            f"{found[Moved.COPIED]} copied ({copying.bytes} bytes), "
-            f"{found[Moved.ALREADY]} were there already, {copying.waiting} are still to be copied."
+            f"{found[MigrationResult.COPIED]} copied ({copying.bytes} bytes), "
+            f"{found[MigrationResult.ALREADY]} were there already, "
+            f"{copying.waiting} are still to be copied."
         )
         for file_id in sorted(copying.different):
             note(f"{file_id} is in the bucket with another content; both were left as they are.")
@@ -60,7 +61,7 @@ class _Copying:
     """A run over all files, several at once; it stops when the bucket or the disk is unwell."""
 
     def __init__(self, bucket: Bucket) -> None:
-        self.found: Counter[Moved] = Counter()
+        self.found: Counter[MigrationResult] = Counter()
         self.different: list[str] = []
         self.bytes = 0
         self.waiting = 0
@@ -74,7 +75,7 @@ class _Copying:
 
     def run(self) -> None:
         """Copy everything that waits."""
-        files = self._bucket.waiting()
+        files = self._bucket.files_to_migrate()
         self.waiting = len(files)
         pool = Pool(AT_ONCE)
         for file_id in files:
@@ -85,7 +86,7 @@ class _Copying:
 
     def _one(self, file_id: str) -> None:
         try:
-            outcome, size = self._bucket.move_in(file_id)
+            outcome, size = self._bucket.migrate(file_id)
         except StorageUnwell as error:
             self.stopped = str(error)
             return
@@ -94,7 +95,7 @@ class _Copying:
             return
         self.waiting -= 1
         self.found[outcome] += 1
-        if outcome is Moved.COPIED:
+        if outcome is MigrationResult.COPIED:
             self.bytes += size
-        if outcome is Moved.DIFFERENT:
+        if outcome is MigrationResult.DIFFERENT:
             self.different.append(file_id)

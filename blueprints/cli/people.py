@@ -37,7 +37,7 @@ def export(number: str, folder: Path) -> None:
         found = parts().store.read(partial(messages.by_seq, seqs=[seq]))
         told += [_written(message, folder / "media") for message in found.values()]
     calls = [parts().store.read(partial(quarantine.by_id, row_id=id)) for id in known.quarantined]
-    everybody = parts().store.read(contacts.everybody)
+    everybody = parts().store.read(contacts.all_contacts)
     content = {
         "number": them,
         "name": next((one.name for one in everybody if one.number == them), None),
@@ -91,7 +91,7 @@ def forget(number: str, dry_run: bool, yes: bool, as_json: bool) -> None:
 
 
 def _warn(young: bool) -> None:
-    if not parts().store.write_anew():
+    if not parts().store.rewrite_files():
         note("SQLite's log was in use and still has it until Textbridge is restarted.")
     if young:
         note(

@@ -8,7 +8,8 @@ import click
 
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import command, document, facts, json_option, moment
-from services.operations.retention import DAY, PAUSE_SECONDS, Ages
+from services.core.durations import DAY
+from services.operations.retention import PAUSE_SECONDS, Ages
 from services.store.maintenance.pruning import Outdated
 
 _DAYS = re.compile(r"([0-9]{1,5})d?", re.ASCII)

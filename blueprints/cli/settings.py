@@ -1,6 +1,8 @@
-"""``flask settings``: which number belongs to which carrier, extensions and e-mail addresses."""
+"""``flask settings``: lists, adds, changes and removes entries of Message Settings."""
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from typing import Any
 
 import click
 
@@ -12,13 +14,19 @@ from services.core.errors import NumberError, SettingsError
 from services.core.phone_numbers import e164
 from services.message_settings import NumberSetting
 from services.message_settings.edits import Edit, edit_all, remove_all
-from services.message_settings.search import found
+from services.message_settings.fields import FIELDS, Field, Kind
+from services.message_settings.form_values import as_texts
+from services.message_settings.search import find_entries
 from services.operations.settings_source import left_file
 
 group = Group("settings", help="Message Settings: who gets the messages of which number.")
 
 
 NONE_YET = "No number yet. Add one: flask settings set +12025550143 --carrier NAME --extension 201"
+
+# texts of any length in the last column
+TABLE_FIELDS = sorted(FIELDS, key=lambda field: field.kind is Kind.TEXT)
+Option = Callable[[Callable[..., None]], Callable[..., None]]
 
 group.add_command(export)
 group.add_command(take)
@@ -29,7 +37,7 @@ group.add_command(take)
 @json_option
 def show(search: str, as_json: bool) -> None:
     """List the numbers with their carriers, extensions and e-mail addresses."""
-    entries = found(parts().settings.all(), search)
+    entries = find_entries(parts().settings.all(), search)
     problem = parts().settings.problem
     if problem is not None:
         note(f"{problem} These are the last good settings.")
@@ -38,80 +46,71 @@ def show(search: str, as_json: bool) -> None:
         document({"version": 1, "numbers": [asdict(entry) for entry in entries]})
         return
     table(
-        ("NUMBER", "CARRIER", "EXTENSIONS", "E-MAILS", "SENDER", "ENABLED", "DESCRIPTION"),
-        [
-            (
-                entry.number,
-                entry.carrier,
-                ", ".join(entry.extensions) or "-",
-                ", ".join(entry.emails) or "-",
-                entry.sender_id or "-",
-                "yes" if entry.enabled else "no",
-                entry.description,
-            )
-            for entry in entries
-        ],
+        [field.short_label.upper() for field in TABLE_FIELDS],
+        [_cells(entry) for entry in entries],
         "No such number." if search else NONE_YET,
     )
 
 
+def _cells(entry: NumberSetting) -> list[str]:
+    texts = as_texts(entry)
+    return [texts[field.name] or ("" if field.kind is Kind.TEXT else "-") for field in TABLE_FIELDS]
+
+
+def _options_of(field: Field) -> list[Option]:
+    """The options of ``flask settings set`` that change a field."""
+    if not field.option:
+        return []
+    if field.kind is Kind.LIST:
+        return [
+            click.option(field.option, field.name, multiple=True, help=field.option_help),
+            click.option(f"--no-{field.name}", is_flag=True, help=f"Remove all {field.plural}."),
+        ]
+    return [click.option(field.option, field.name, default=None, help=field.option_help)]
+
+
+def _field_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of all fields to a command, which gets them as keyword arguments."""
+    for option in reversed([option for field in FIELDS for option in _options_of(field)]):
+        command = option(command)
+    return command
+
+
 @group.command("set")
 @click.argument("number")
-@click.option("--carrier", help="Name of the number's carrier, such as bandwidth.")
-@click.option(
-    "--extension",
-    "extensions",
-    multiple=True,
-    help="Extension that gets the messages; give it once for each. '' removes all.",
-)
-@click.option("--no-extensions", is_flag=True, help="Remove all extensions.")
-@click.option(
-    "--email",
-    "emails",
-    multiple=True,
-    help="E-mail address that gets a copy; give it once for each. '' removes all.",
-)
-@click.option("--no-emails", is_flag=True, help="Remove all e-mail addresses.")
-@click.option("--sender-id", help="Sender shown instead of the number; '' for the number itself.")
-@click.option("--description", help="What the number is for, such as “Front desk”.")
-@click.option("--enable/--disable", "enabled", default=None, help="Use the number, or rest it.")
-def put(
-    number: str,
-    carrier: str | None,
-    extensions: tuple[str, ...],
-    no_extensions: bool,
-    emails: tuple[str, ...],
-    no_emails: bool,
-    sender_id: str | None,
-    description: str | None,
-    enabled: bool | None,
-) -> None:
+@_field_options
+def put(number: str, **options: Any) -> None:
     """Add a number, or change what is given of one that is there.
 
     NUMBER may be written any usual way. The extensions (or e-mail addresses) that are given
     replace the ones before.
     """
-    if (no_extensions and any(extensions)) or (no_emails and any(emails)):
-        raise click.UsageError("Either give values or remove them all, not both.")
+    changes = _changes(options)
     seen = parts().settings.generation
     known = _known(number)
-    changes = {
-        "carrier": carrier,
-        "extensions": [e for e in extensions if e] if extensions or no_extensions else None,
-        "emails": [e for e in emails if e] if emails or no_emails else None,
-        "sender_id": sender_id,
-        "description": description,
-        "enabled": enabled,
-    }
-    given = {name: value for name, value in changes.items() if value is not None}
-    if known is None and carrier is None:
+    if known is None and "carrier" not in changes:
         names = ", ".join(parts().providers) or "bandwidth"
         raise click.UsageError(
             f"This number is new: say which carrier it belongs to with --carrier ({names})."
         )
-    entry = {**(asdict(known) if known else {"number": number}), **given}
-    entry["sender_id"] = entry.get("sender_id") or None
+    entry = (asdict(known) if known else {"number": number}) | changes
     _tell(parts().settings.put(entry, seen))
+
+
+def _changes(options: dict[str, Any]) -> dict[str, Any]:
+    """The values of the fields that are given. Raises ``click.UsageError`` for a contradiction."""
+    changes: dict[str, Any] = {}
+    for field in FIELDS:
+        value = options.get(field.name)
+        if field.kind is Kind.LIST:
+            items = [item for item in value or () if item]
+            is_emptied = options[f"no_{field.name}"]
+            if is_emptied and items:
+                raise click.UsageError("Either give values or remove them all, not both.")
+            value = items if value or is_emptied else None
+        if value is not None:
+            changes[field.name] = value or None if field.kind is Kind.OPTIONAL else value
+    return changes
 
 
 @group.command("change")
@@ -166,7 +165,7 @@ def schema() -> None:
 
 
 def tell_of_left_file() -> None:
-    """Say that a file in the storage folder is not read, where the database has the settings."""
+    """Note that the file in the storage folder is not read, if the settings are in the database."""
     file = left_file(parts().store, parts().environment.service.storage_path.resolve())
     if file is not None:
         note(
@@ -176,7 +175,7 @@ def tell_of_left_file() -> None:
 
 
 def _known(number: str) -> NumberSetting | None:
-    """The entry of a number as it is. Raises ``SettingsError`` for what is no number."""
+    """The entry of a number, if any. Raises ``SettingsError`` for a text that is no number."""
     try:
         return parts().settings.for_number(e164(number, parts().country))
     except NumberError as error:
@@ -184,16 +183,10 @@ def _known(number: str) -> NumberSetting | None:
 
 
 def _tell(entry: NumberSetting) -> None:
+    texts = as_texts(entry)
     facts(
-        (
-            ("Number", entry.number),
-            ("Carrier", entry.carrier),
-            ("Extensions", ", ".join(entry.extensions) or "-"),
-            ("E-mails", ", ".join(entry.emails) or "-"),
-            ("Sender", entry.sender_id),
-            ("Description", entry.description),
-            ("Enabled", "yes" if entry.enabled else "no"),
-        )
+        (field.short_label, texts[field.name] or ("-" if field.kind is Kind.LIST else ""))
+        for field in FIELDS
     )
     if entry.carrier not in parts().providers:
         note(f"{entry.carrier} is not configured yet. See: flask config check")

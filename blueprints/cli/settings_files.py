@@ -1,4 +1,4 @@
-"""``flask settings export`` and ``import``: the whole document, or a sheet (CSV) of its numbers."""
+"""``flask settings export`` and ``import``: the whole document, or a CSV file of its numbers."""
 
 import json
 from dataclasses import asdict
@@ -9,11 +9,11 @@ import click
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import command, document, json_option, note, table
 from services.core.errors import SettingsError
-from services.message_settings import sheet
-from services.message_settings.imports import Line, Plan, plan, take_in
+from services.message_settings.csv_format import COLUMNS, MOST_BYTES, write_csv
+from services.message_settings.csv_import import ImportLine, ImportPlan, apply_import, plan_import
 
 csv_option = click.option(
-    "--csv", "as_csv", is_flag=True, help="A sheet (CSV) of the numbers, as spreadsheets have it."
+    "--csv", "as_csv", is_flag=True, help="A CSV file of the numbers, as spreadsheets have it."
 )
 
 
@@ -23,7 +23,7 @@ csv_option = click.option(
 def export(file: BinaryIO, as_csv: bool) -> None:
     """Write the whole document to a new FILE (-: standard output), as to edit it by hand."""
     settings = parts().settings
-    file.write(sheet.written(settings.all()) if as_csv else settings.document())
+    file.write(write_csv(settings.all()) if as_csv else settings.document())
     if as_csv and settings.problem is not None:
         note(f"{settings.problem} These are the last good settings.")
 
@@ -42,14 +42,15 @@ def take(file: BinaryIO, as_csv: bool, dry_run: bool, as_json: bool) -> None:
     """
     try:
         if as_csv:
-            _take_sheet(plan(parts().settings, file.read(sheet.MOST_BYTES + 1)), dry_run, as_json)
+            plan = plan_import(parts().settings, file.read(MOST_BYTES + 1))
+            _import_csv(plan, dry_run, as_json)
         else:
-            _take_document(file.read(), dry_run, as_json)
+            _import_document(file.read(), dry_run, as_json)
     except SettingsError as error:
         raise click.ClickException(f"{file.name} cannot be used: {error}") from None
 
 
-def _take_document(content: bytes, dry_run: bool, as_json: bool) -> None:
+def _import_document(content: bytes, dry_run: bool, as_json: bool) -> None:
     settings = parts().settings
     count = len(json.loads(settings.checked(content))["numbers"])
     if not dry_run:
@@ -62,28 +63,28 @@ def _take_document(content: bytes, dry_run: bool, as_json: bool) -> None:
         click.echo(f"Message Settings have {count} numbers now.")
 
 
-def _take_sheet(planned: Plan, dry_run: bool, as_json: bool) -> None:
-    refused = planned.counts["refused"]
+def _import_csv(plan: ImportPlan, dry_run: bool, as_json: bool) -> None:
+    refused = plan.counts["refused"]
     if not dry_run and not refused:
-        take_in(parts().settings, planned)
+        apply_import(parts().settings, plan)
     if as_json:
         document(
             {
                 "dry_run": dry_run,
                 "imported": not dry_run and not refused,
-                **planned.counts,
-                "strange_columns": planned.strange,
-                "lines": [_told(line) for line in planned.lines],
+                **plan.counts,
+                "strange_columns": plan.unknown_columns,
+                "lines": [_as_json(line) for line in plan.lines],
             }
         )
     else:
-        _show(planned, dry_run)
+        _show(plan, dry_run)
     if refused:
         click.echo("Error: Nothing was imported. Mend the refused lines.", err=True)
         raise SystemExit(1)
 
 
-def _told(line: Line) -> dict[str, object]:
+def _as_json(line: ImportLine) -> dict[str, object]:
     return {
         "line": line.line,
         "number": line.number,
@@ -93,22 +94,22 @@ def _told(line: Line) -> dict[str, object]:
     }
 
 
-def _show(planned: Plan, dry_run: bool) -> None:
-    if planned.strange:
-        note(f"Nothing is read from these columns: {', '.join(planned.strange)}.")
-    lines = [line for line in planned.lines if line.outcome != "unchanged"]
+def _show(plan: ImportPlan, dry_run: bool) -> None:
+    if plan.unknown_columns:
+        note(f"Nothing is read from these columns: {', '.join(plan.unknown_columns)}.")
+    lines = [line for line in plan.lines if line.outcome != "unchanged"]
     if lines:
-        rows = [(line.line, line.number, line.outcome, _words(line)) for line in lines]
+        rows = [(line.line, line.number, line.outcome, _as_text(line)) for line in lines]
         table(("LINE", "NUMBER", "OUTCOME", "WHAT"), rows, "")
-    counts = ", ".join(f"{count} {outcome}" for outcome, count in planned.counts.items())
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in plan.counts.items())
     click.echo(f"{'It would be' if dry_run else 'Of the lines'}: {counts}.")
 
 
-def _words(line: Line) -> str:
+def _as_text(line: ImportLine) -> str:
     if line.problems:
-        return " ".join(f"{sheet.COLUMNS[name]}: {said}" for name, said in line.problems.items())
+        return " ".join(f"{COLUMNS[name]}: {said}" for name, said in line.problems.items())
     return "; ".join(
-        f"{sheet.COLUMNS[name]}: {before or '-'} → {after or '-'}" if line.before else after
+        f"{COLUMNS[name]}: {before or '-'} → {after or '-'}" if line.before else after
         for name, (before, after) in line.changes.items()
         if line.before or name != "number"
     )

@@ -1,8 +1,8 @@
-"""The JSON Schema of ``message_settings.json``, made from the schemas that read the file.
+"""JSON Schema of ``message_settings.json``, generated from the schemas that read the file.
 
-Published as ``docs/message_settings.schema.json``; after a change:
-``flask settings schema > docs/message_settings.schema.json``. Whether a number exists, and that it
-stands there only once, no JSON Schema can say.
+Published as ``docs/message_settings.schema.json``; after a change run
+``flask settings schema > docs/message_settings.schema.json``. A JSON Schema cannot express that a
+number is valid and stands in the document only once.
 """
 
 import json
@@ -11,11 +11,11 @@ from typing import Any
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
-from services.message_settings import EXTENSION, MessageSettingsSchema
+from services.message_settings import MessageSettingsSchema
+from services.message_settings.fields import FIELDS, Kind
 from services.providers import PROVIDERS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-EMAIL = r"^[^\s,]+@[^\s,@]+$"
 
 
 def json_schema() -> dict[str, Any]:
@@ -29,10 +29,15 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": DIALECT, "title": "Textbridge Message Settings", **whole, "$defs": schemas}
 
 
-def _complete(fields: dict[str, Any]) -> None:
-    """Say what the generator cannot know."""
-    extension = EXTENSION.pattern.removesuffix(r"\Z")
-    fields["number"]["examples"] = [fields["number"].pop("example")]
-    fields["carrier"]["enum"] = [provider.name for provider in PROVIDERS]
-    fields["extensions"]["items"] = {"type": ["string", "integer"], "pattern": f"^{extension}$"}
-    fields["emails"]["items"]["pattern"] = EMAIL
+def _complete(properties: dict[str, Any]) -> None:
+    """Add what the generator does not find in the marshmallow schemas."""
+    for field in FIELDS:
+        written = properties[field.name]
+        if field.example:
+            written["examples"] = [field.example]
+        if field.kind is Kind.CARRIER:
+            written["enum"] = [provider.name for provider in PROVIDERS]
+        if field.allows_integers:
+            written["items"]["type"] = ["string", "integer"]
+        if field.pattern:
+            written["items"]["pattern"] = field.pattern

@@ -9,7 +9,7 @@ from blueprints.cli.terminal import command, harmless, note
 from services.config.parsers import url as web_address
 from services.core.messages import Attachment, Message
 from services.core.phone_numbers import e164, peer
-from services.http import Answer, NoAnswer, NotSent
+from services.http.client import Answer, NoAnswer, NotSent
 from services.providers.base import Provider
 
 SECONDS = 15.0

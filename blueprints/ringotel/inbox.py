@@ -16,7 +16,7 @@ from services.messaging.compose import Composer, Reply
 from services.messaging.route import Router
 from services.messaging.uploads import Uploads
 from services.push.ringotel.channel import Ringotel, client_id
-from services.push.ringotel.events import WasRead, Written
+from services.push.ringotel.events import ChatMessage, ReadReceipt
 from services.store import external_threads, messages
 from services.store.database.store import Store
 
@@ -42,19 +42,19 @@ class Inbox:
         self._composer = composer
         self._router = router
 
-    def take(self, happened: Written | WasRead | None) -> str:
+    def take(self, happened: ChatMessage | ReadReceipt | None) -> str:
         """Take one event; returns what became of it, in a word.
 
         Raises ``RequestRefused`` for a reply that cannot be taken and that Ringotel could not be
         told of, and ``StorageUnwell``.
         """
-        if isinstance(happened, Written):
+        if isinstance(happened, ChatMessage):
             return self._reply(happened)
-        if isinstance(happened, WasRead):
+        if isinstance(happened, ReadReceipt):
             return self._read(happened)
         return "ignored"
 
-    def _reply(self, said: Written) -> str:
+    def _reply(self, said: ChatMessage) -> str:
         known = client_id(said.id)
         if self._store.read(lambda tx: messages.by_client_id(tx, said.extension, known)):
             return "repeated"
@@ -70,10 +70,10 @@ class Inbox:
             return "refused"
         return "repeated" if repeated else "taken"
 
-    def _tell(self, said: Written, refused: RequestRefused) -> None:
+    def _tell(self, said: ChatMessage, refused: RequestRefused) -> None:
         """Tell the user in the chat; where that fails, Ringotel gets the refusal as the answer."""
         try:
-            self._channel.tell(said.extension, said.peer, f"Not sent: {refused.reason}")
+            self._channel.show_sentence(said.extension, said.peer, f"Not sent: {refused.reason}")
         except PushError as error:
             log.warning("refusal not told", extension=said.extension, reason=error.reason)
             raise refused from None
@@ -90,14 +90,14 @@ class Inbox:
                 redirects=(host,),
                 file_id=file_id,
                 name=urlsplit(address).path.rpartition("/")[2],
-                most=MOST_FILE,
+                max_bytes=MOST_FILE,
             )
         except MediaError as error:
             log.warning("file not fetched", extension=extension, host=host, reason=error.reason)
             raise RequestRefused("file", "Ringotel did not hand over the file.") from None
         return self._uploads.add(extension, file_id, kept).id
 
-    def _read(self, happened: WasRead) -> str:
+    def _read(self, happened: ReadReceipt) -> str:
         def work(tx: Connection) -> int:
             moved = external_threads.mark_read(tx, self._channel.name, happened.session)
             for extension, conversation_id, seq in moved:

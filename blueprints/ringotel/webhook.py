@@ -20,7 +20,7 @@ from services.core.errors import InvalidWebhook
 from services.core.messages import WebhookCall
 from services.providers.base import same
 from services.push.ringotel.channel import Ringotel
-from services.push.ringotel.events import event
+from services.push.ringotel.events import parse_event
 
 log = structlog.get_logger()
 MOST_BYTES = 64 * 1024
@@ -37,7 +37,7 @@ def blueprint(channel: Ringotel, inbox: Inbox, auth: DeviceAuth, secret: str) ->
             return problem(404, "not_found", "There is nothing here.")
         try:
             told = _told(WebhookCall("POST", {}, "", whole_body(MOST_BYTES)), channel)
-            outcome = inbox.take(event(told))
+            outcome = inbox.take(parse_event(told))
         except InvalidWebhook as error:
             WEBHOOKS.labels(channel.name, "refused").inc()
             auth.count_failure()

@@ -7,7 +7,7 @@ import hmac
 
 
 def key(value: str) -> bytes:
-    """A secret key: Laravel's ``base64:…`` or any text of at least 16 characters."""
+    """Parse a secret key: Laravel's ``base64:…``, or a text of at least 16 characters."""
     if value.startswith("base64:"):
         try:
             raw = base64.b64decode(value.removeprefix("base64:"), validate=True)
@@ -21,10 +21,10 @@ def key(value: str) -> bytes:
 
 
 def derive(app_key: bytes, purpose: str) -> bytes:
-    """A key for one purpose (32 bytes), so that no two uses of ``APP_KEY`` share a secret."""
+    """Derive a key (32 bytes) for one purpose from ``APP_KEY``; each purpose has its own."""
     return hmac.digest(app_key, b"textbridge:" + purpose.encode(), hashlib.sha256)
 
 
 def derived_token(app_key: bytes, purpose: str) -> str:
-    """A URL-safe token for one purpose (32 characters, 192 bits)."""
+    """Derive a URL-safe token (32 characters, 192 bits) for one purpose."""
     return base64.urlsafe_b64encode(derive(app_key, purpose)[:24]).decode()

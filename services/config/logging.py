@@ -1,6 +1,6 @@
-"""Logs: one JSON object a line, the message's id on every line that concerns one.
+"""Logging: one JSON object per line on standard error, readable lines on a terminal.
 
-No secret and no message text is ever logged.
+A line about a message has the message's id. Secrets and message texts are never logged.
 """
 
 import json
@@ -16,10 +16,10 @@ from services.config.environment import Environment
 
 
 class JsonFormatter(logging.Formatter):
-    """What the libraries log, in the same form as our own lines."""
+    """Formats the log records of libraries like our own lines."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One JSON object."""
+        """The record as one JSON object."""
         line = {
             "event": record.getMessage(),
             "logger": record.name,
@@ -32,24 +32,24 @@ class JsonFormatter(logging.Formatter):
 
 
 class LossyStream:
-    """Where our lines go. A line that cannot be written is lost, and nothing else fails for it."""
+    """A stream that drops lines which cannot be written, so that nothing else fails."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
 
     def write(self, text: str) -> None:
-        """Write it, unless the disk is full or the reader is gone."""
+        """Write a text; ignore a full disk or a closed pipe."""
         with suppress(OSError):
             self._file.write(text)
 
     def flush(self) -> None:
-        """As ``write``."""
+        """Flush; ignore the same errors as ``write``."""
         with suppress(OSError):
             self._file.flush()
 
 
 def handler() -> logging.Handler:
-    """Where the libraries log: standard error, as text on a terminal and JSON elsewhere."""
+    """The handler for libraries: standard error, text on a terminal and JSON elsewhere."""
     to_stderr = logging.StreamHandler()
     if not sys.stderr.isatty():
         to_stderr.setFormatter(JsonFormatter())
@@ -57,7 +57,7 @@ def handler() -> logging.Handler:
 
 
 def configure(environment: Environment) -> None:
-    """Log from ``LOG_LEVEL`` on to standard error; readable lines on a terminal, JSON elsewhere."""
+    """Configure logging to standard error at ``LOG_LEVEL``; text on a terminal, else JSON."""
     service = environment.service
     level = logging.DEBUG if service.app_debug else logging.getLevelName(service.log_level)
     terminal = sys.stderr.isatty()

@@ -1,4 +1,4 @@
-"""Prometheus counters of each process; ``/metrics`` adds what the database knows."""
+"""Prometheus metrics of each process; ``/metrics`` adds figures from the database."""
 
 from prometheus_client import Counter, Histogram
 

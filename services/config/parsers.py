@@ -1,6 +1,6 @@
-"""What the values of variables may be.
+"""Parsers for the values of environment variables.
 
-Each reader takes the text of ``.env`` and raises ``ValueError`` with a sentence.
+Each takes the text from ``.env``, and raises ``ValueError`` with a sentence if it is invalid.
 """
 
 import re
@@ -83,7 +83,7 @@ def postgresql(value: str) -> str:
 
 
 def country(value: str) -> str:
-    """A two-letter country code in upper case, of a country that has telephones."""
+    """A two-letter country code (ISO 3166-1 alpha-2), returned in upper case."""
     if not is_country(value.upper()):
         raise ValueError("it is not a country's two-letter code.")
     return value.upper()
@@ -98,7 +98,7 @@ def networks(value: str) -> tuple[Network, ...]:
 
 
 def origins(value: str) -> tuple[str, ...]:
-    """Hosts, as ``https://name``, or with their scheme and port as written; ``*`` is anything."""
+    """Hosts as origins: ``https://name``, or with the given scheme and port; ``*`` matches all."""
     found = []
     for part in value.lower().replace(",", " ").split():
         written = part if "://" in part else f"https://{part}"
@@ -120,7 +120,7 @@ def per_second(value: str) -> float:
 
 
 def email_address(value: str) -> str:
-    """A bare e-mail address."""
+    """An e-mail address without a name."""
     local, _, domain = value.rpartition("@")
     if not local or not domain or any(c.isspace() or ord(c) < 32 for c in value) or "," in value:
         raise ValueError("it must be one e-mail address such as texts@example.com.")
@@ -128,7 +128,7 @@ def email_address(value: str) -> str:
 
 
 def strong_secret(value: str) -> str:
-    """A secret of at least 8 characters that is no placeholder."""
+    """A secret of at least 8 characters, not a well-known placeholder."""
     if len(value) < 8 or value.lower() in {"changeme", "password", "secret123", "12345678"}:
         raise ValueError("it must have at least 8 characters and be no placeholder.")
     return value
@@ -147,14 +147,14 @@ LOG_LEVELS = {
 
 
 def level_name(value: str) -> str:
-    """A log level by Laravel's or Python's name, as Python calls it."""
+    """A log level by Laravel's or Python's name; returns Python's name."""
     if value.lower() not in LOG_LEVELS:
         raise ValueError(f"it must be one of {', '.join(LOG_LEVELS)}.")
     return LOG_LEVELS[value.lower()]
 
 
 def bucket_endpoint(value: str) -> str:
-    """The storage's web address, without the bucket."""
+    """The URL of an S3-compatible storage, without the bucket."""
     parts = urlsplit(url(value))
     if parts.query or parts.fragment:
         raise ValueError("it must not contain a ? or a #.")
@@ -162,14 +162,14 @@ def bucket_endpoint(value: str) -> str:
 
 
 def bucket_name(value: str) -> str:
-    """A bucket's bare name."""
+    """The name of a bucket."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", value, re.ASCII):
         raise ValueError("it must be the bucket's bare name, without s3:// and without a slash.")
     return value
 
 
 def bucket_prefix(value: str) -> str:
-    """The folders of a bucket before a file's name, with a slash at the end."""
+    """The prefix of object names in a bucket, with a slash at the end."""
     parts = value.strip("/").split("/")
     if not all(re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", part, re.ASCII) for part in parts):
         raise ValueError("it must be letters, digits, dashes and single slashes.")
@@ -177,7 +177,7 @@ def bucket_prefix(value: str) -> str:
 
 
 def countries(value: str) -> tuple[str, ...]:
-    """Countries by their two letters, separated by commas or spaces; ``*`` is all of them."""
+    """Two-letter country codes, separated by commas or spaces; ``*`` is all countries."""
     found = tuple(dict.fromkeys(value.upper().replace(",", " ").split()))
     for code in found:
         if code != ANYWHERE and not is_country(code):
@@ -185,16 +185,16 @@ def countries(value: str) -> tuple[str, ...]:
     return found
 
 
-def vapid_private_key(written: str) -> ec.EllipticCurvePrivateKey:
-    """A private key as the usual tools print it: 32 bytes in base64url. Raises ``ValueError``."""
-    raw = from_base64url(written)
+def vapid_private_key(value: str) -> ec.EllipticCurvePrivateKey:
+    """A VAPID private key as the usual tools print it: 32 bytes in base64url."""
+    raw = from_base64url(value)
     if len(raw) != 32:
         raise ValueError(f"it holds {len(raw)} bytes; it must hold 32.")
     return ec.derive_private_key(int.from_bytes(raw), VAPID_CURVE)
 
 
-def contact_address(written: str) -> str:
-    """A contact: an e-mail address, with ``mailto:`` or without, or an https address."""
-    if written.startswith("https://"):
-        return url(written)
-    return f"mailto:{email_address(written.removeprefix('mailto:'))}"
+def contact_address(value: str) -> str:
+    """A contact: an e-mail address with or without ``mailto:``, or an https URL."""
+    if value.startswith("https://"):
+        return url(value)
+    return f"mailto:{email_address(value.removeprefix('mailto:'))}"

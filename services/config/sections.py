@@ -1,7 +1,7 @@
-"""Sections of the environment that are not a carrier's or a push channel's.
+"""Settings classes of the environment, except those of single carriers and push channels.
 
-Service, mail server, sending limits, S3-compatible storage, Web Push keys, and what every carrier
-has.
+Service, mail server, send limits, S3-compatible storage, Web Push keys, and the variables that
+every carrier has.
 """
 
 from dataclasses import dataclass
@@ -36,11 +36,11 @@ from services.config.variables import variable
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """The service itself."""
+    """Settings of the service itself."""
 
     app_name: str = variable("Name shown in mails and pages.", default="Textbridge")
     app_env: str = variable(
-        "`local` on a desk (turns the sandbox on), `production` in service.",
+        "`local` for development (turns the sandbox on), `production` in service.",
         default="production",
         example="production",
     )
@@ -150,7 +150,7 @@ class ServiceSettings:
 
 @dataclass(frozen=True)
 class MailSettings:
-    """The mail server through which a number's e-mail addresses are served."""
+    """The mail server that sends messages to the e-mail addresses of a number."""
 
     host: str | None = variable(
         "Mail server; empty means that no mail is sent.", optional=True, example="smtp.example.com"
@@ -172,7 +172,7 @@ class MailSettings:
 
 @dataclass(frozen=True)
 class CarrierSettings:
-    """What every carrier has."""
+    """Settings that every carrier has."""
 
     webhook_token: str | None = variable(
         "Token in the webhook's address; empty means one derived from APP_KEY.",
@@ -199,7 +199,7 @@ class CarrierSettings:
 
 @dataclass(frozen=True)
 class SendSettings:
-    """Where to and how much may be sent."""
+    """Limits on destinations and on the number of messages."""
 
     countries: tuple[str, ...] | None = variable(
         "Countries that may be texted, by their two letters; `*`: all; empty: DEFAULT_COUNTRY's.",
@@ -229,7 +229,7 @@ class SendSettings:
 
 @dataclass(frozen=True)
 class S3Settings:
-    """The bucket that attachments are kept in; without it they are in STORAGE_PATH."""
+    """The bucket that stores attachments; without it they are in STORAGE_PATH."""
 
     endpoint: str = variable(
         "Address of the S3-compatible storage, without the bucket.",
@@ -259,7 +259,7 @@ class S3Settings:
 
 @dataclass(frozen=True)
 class VapidSettings:
-    """Who we are to the push services; nothing of it has to be set."""
+    """Our identity for Web Push services; all of it is optional."""
 
     private_key: ec.EllipticCurvePrivateKey | None = variable(  # noqa: RUF009 - it is frozen
         "VAPID key that devices subscribed with, in base64url; empty: derived from APP_KEY.",

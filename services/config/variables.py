@@ -1,9 +1,9 @@
-"""Reading the environment: declared once, checked as a whole, frozen.
+"""Environment variables: declaring them in settings classes, loading and checking them.
 
 A settings class is a frozen dataclass whose fields are made by ``variable``. The field
 ``api_secret`` of the section ``BANDWIDTH_`` is the variable ``BANDWIDTH_API_SECRET``. The same
-declaration loads the value, names everything that is wrong at once, and describes the variable in
-``.env.example`` and in the README.
+declaration loads the value, reports every problem at once, and describes the variable in
+``.env.example`` and in the documentation.
 """
 
 import dataclasses
@@ -20,13 +20,13 @@ from services.core.errors import Problem
 
 T = TypeVar("T")
 
-# Laravel writes "nothing" in these ways, too.
-NOTHING = {"", "null", "(null)", "empty", "(empty)"}
+# Values that mean "not set", also in Laravel.
+UNSET = {"", "null", "(null)", "empty", "(empty)"}
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """The declaration of one variable of the environment."""
+    """The declaration of an environment variable."""
 
     name: str
     field: str
@@ -41,7 +41,7 @@ class Variable:
 
     @property
     def required(self) -> bool:
-        """Whether the section cannot be used without it."""
+        """Whether its section cannot be used without it."""
         return self.default is None and not self.optional
 
 
@@ -58,9 +58,9 @@ def variable(
 ) -> Any:
     """Declare a field of a settings class.
 
-    ``default`` is written as it would stand in ``.env``. An ``optional`` one is ``None`` when
-    unset; one that is neither is required. A ``secret`` never shows in a ``repr`` or on a page.
-    ``needs`` is the field without which this one makes no sense.
+    ``default`` is written as in ``.env``. An ``optional`` variable is ``None`` if it is not set.
+    One with neither is required. A ``secret`` is never shown in a ``repr`` or on a page. ``needs``
+    is another field that must be set too.
     """
     metadata = {
         "doc": doc,
@@ -85,25 +85,25 @@ def variables(section: type, prefix: str) -> list[Variable]:
 
 
 def read(env: Mapping[str, str], name: str) -> str | None:
-    """One value, or ``None`` where it is unset; ``NAME_FILE`` may name a file that holds it."""
+    """A value, or ``None`` if it is not set; ``NAME_FILE`` may name a file that contains it."""
     value = env.get(name, "").strip()
-    if value.lower() not in NOTHING:
+    if value.lower() not in UNSET:
         return value
     file = env.get(f"{name}_FILE", "").strip()
     return Path(file).read_text(encoding="utf-8").strip() or None if file else None
 
 
 def is_on(section: type, prefix: str, env: Mapping[str, str]) -> bool:
-    """Whether an optional section is wanted: any of its variables without a default is set."""
+    """Whether an optional section is on: any of its variables without a default is set."""
     return any(v.default is None and _is_set(env, v.name) for v in variables(section, prefix))
 
 
 def _is_set(env: Mapping[str, str], name: str) -> bool:
-    return env.get(name, "").strip().lower() not in NOTHING or bool(env.get(f"{name}_FILE"))
+    return env.get(name, "").strip().lower() not in UNSET or bool(env.get(f"{name}_FILE"))
 
 
 def load(section: type[T], prefix: str, env: Mapping[str, str]) -> tuple[T | None, list[Problem]]:
-    """Read one section. Returns it with no problems, or ``None`` with every problem it has."""
+    """Load one section. Returns it and an empty list, or ``None`` and all its problems."""
     values: dict[str, Any] = {}
     problems = []
     for v in variables(section, prefix):
@@ -145,7 +145,7 @@ def load(section: type[T], prefix: str, env: Mapping[str, str]) -> tuple[T | Non
 
 
 def described(section: Any, prefix: str) -> Iterator[tuple[Variable, str]]:
-    """Every variable of a loaded section with its value as it may be shown: secrets are masked."""
+    """Every variable of a loaded section with its value as text; secrets are masked."""
     for v in variables(type(section), prefix):
         value = getattr(section, v.field)
         if value is None:

@@ -1,1 +1,1 @@
-"""Types that every package shares: messages, errors, phone numbers. No input or output."""
+"""Types and functions that all packages share: messages, errors, phone numbers. No I/O."""

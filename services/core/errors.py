@@ -1,18 +1,19 @@
-"""What can go wrong. Every error carries the decision that follows from it.
+"""Exception classes. Each error carries the decision on what to do next.
 
 TextbridgeError
-├── ConfigError            the environment is wrong: every problem at once
-├── SettingsError          a Message Settings entry is wrong: names the field and the remedy
-│   └── SettingsConflict   somebody else saved first
+├── ConfigError            the environment is wrong; lists every problem
+├── SettingsError          Message Settings are wrong; names the field and the remedy
+│   ├── EntryRefused       … one entry; has a sentence for each wrong field
+│   └── SettingsConflict   … were changed by another user meanwhile
 ├── NumberError            not a phone number
-├── InvalidWebhook         the caller is not the carrier: 401
-├── StorageUnwell          the disk or the database cannot take it now: 503, the carrier repeats
-├── RequestRefused         a reply from the app that cannot be taken: names the field and the remedy
-└── DeliveryError          a job did not succeed; ``kind`` says what follows
+├── InvalidWebhook         the webhook is not authentic: 401
+├── StorageUnwell          the disk or database cannot write now: 503, the carrier tries again
+├── RequestRefused         a request of an app is refused; names the field and the remedy
+└── DeliveryError          a job failed; ``kind`` decides what follows
     ├── SendError          … at a carrier
     ├── PushError          … at a push channel
     ├── MailError          … at the mail server
-    └── MediaError         … while an attachment was fetched
+    └── MediaError         … while fetching or storing an attachment
 """
 
 from dataclasses import dataclass
@@ -20,12 +21,12 @@ from enum import StrEnum
 
 
 class TextbridgeError(Exception):
-    """Anything that Textbridge itself says went wrong."""
+    """Base class of all errors that Textbridge raises itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with the configuration: which variable, what is wrong, what to do."""
+    """A problem of the configuration: the variable, the reason and the remedy."""
 
     variable: str
     reason: str
@@ -36,7 +37,7 @@ class Problem:
 
 
 class ConfigError(TextbridgeError):
-    """The environment cannot be used; ``problems`` lists everything at once."""
+    """The environment cannot be used; ``problems`` lists everything that is wrong."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
@@ -45,7 +46,7 @@ class ConfigError(TextbridgeError):
 
 
 class SettingsError(TextbridgeError):
-    """Message Settings cannot be read or changed like this; ``field`` says where."""
+    """Message Settings cannot be read or changed; ``field`` is the place of the mistake."""
 
     def __init__(self, reason: str, field: str = "") -> None:
         self.field = field
@@ -54,7 +55,7 @@ class SettingsError(TextbridgeError):
 
 
 class EntryRefused(SettingsError):
-    """An entry of Message Settings cannot be kept; ``problems`` are sentences by field."""
+    """An entry of Message Settings is invalid; ``problems`` has a sentence for each field."""
 
     def __init__(self, problems: dict[str, str]) -> None:
         self.problems = problems
@@ -63,27 +64,27 @@ class EntryRefused(SettingsError):
 
 
 class SettingsConflict(SettingsError):
-    """Message Settings were changed by somebody else since they were read."""
+    """Message Settings were changed by another user since they were read."""
 
 
 class NumberError(TextbridgeError):
-    """A text that should be a phone number is none."""
+    """A text is not a phone number."""
 
 
 class InvalidWebhook(TextbridgeError):
-    """The call does not prove that it comes from the carrier."""
+    """A webhook call has no valid proof that it comes from the carrier."""
 
 
 class StorageUnwell(TextbridgeError):
-    """The database or the disk cannot keep anything now; whoever asked should try again."""
+    """The database or the disk cannot write now; the caller should try again."""
 
 
 class RequestRefused(TextbridgeError):
-    """A request that an app made cannot be taken.
+    """A request is refused.
 
     ``code`` is stable and for programs, ``reason`` is a sentence for people, ``field`` names the
-    offending part and ``status`` is the HTTP status that fits. The same may be asked for again
-    after ``retry_after`` seconds.
+    wrong part and ``status`` is the HTTP status. After ``retry_after`` seconds the same request may
+    succeed.
     """
 
     def __init__(
@@ -106,19 +107,19 @@ class RequestRefused(TextbridgeError):
 class Kind(StrEnum):
     """What follows from a failed delivery."""
 
-    RETRY = "retry"  # certainly not done; try again later
-    REFUSED = "refused"  # will never work; give up and say why
-    UNKNOWN = "unknown"  # may have been done; never repeat it blindly
-    CONFIG = "config"  # nothing will work until the operator acts; pause the destination
-    GONE = "gone"  # the receiver exists no longer; forget its address
+    RETRY = "retry"  # certainly not done: try again later
+    REFUSED = "refused"  # will never work: give up with the reason
+    UNKNOWN = "unknown"  # may have been done: never repeat it without a check
+    CONFIG = "config"  # nothing will work until the operator acts: pause the destination
+    GONE = "gone"  # the receiver does not exist any more: delete its address
 
 
 class DeliveryError(TextbridgeError):
-    """A job did not succeed.
+    """A job failed.
 
-    ``reason`` is a sentence for the operator and the app's user and holds no secret. ``code`` is
-    the other side's own code. ``retry_after`` (seconds) is the other side's own wish; with it the
-    whole destination is paused and the attempt does not count.
+    ``reason`` is a sentence for the operator and the user, without secrets. ``code`` is the error
+    code of the other side. ``retry_after`` (seconds) is given if the other side asked to wait: then
+    the whole destination is paused and the attempt does not count.
     """
 
     def __init__(
@@ -137,16 +138,16 @@ class DeliveryError(TextbridgeError):
 
 
 class SendError(DeliveryError):
-    """A carrier did not take a message."""
+    """A carrier did not accept a message."""
 
 
 class PushError(DeliveryError):
-    """A push channel did not take a notification."""
+    """A push channel did not accept a notification."""
 
 
 class MailError(DeliveryError):
-    """The mail server did not take a mail."""
+    """The mail server did not accept a mail."""
 
 
 class MediaError(DeliveryError):
-    """An attachment could not be fetched or kept."""
+    """An attachment could not be fetched or stored."""

@@ -1,4 +1,4 @@
-"""The shared words: a message, its attachments, what became of it, and the call that told us."""
+"""Data classes: message, attachment, delivery status, webhook call, device, notification."""
 
 import json
 import re
@@ -16,14 +16,14 @@ from uuid import UUID
 from services.core.quiet_hours import QuietHours
 
 Direction = Literal["in", "out"]
-Preview = Literal["full", "sender", "none"]  # how much of a message a push may show
+Preview = Literal["full", "sender", "none"]  # how much of a message a notification may show
 
-# PostgreSQL keeps no NUL in a text, and no database a surrogate that has no partner.
+# PostgreSQL cannot store NUL in a text; no database can store a single surrogate.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class Status(StrEnum):
-    """States of a message. Outbound ones only move forward, see ``advances``."""
+    """Status of a message. Outbound ones only move forward, see ``advances``."""
 
     RECEIVED = "received"
     QUEUED = "queued"
@@ -45,7 +45,7 @@ RANK = {
 
 
 def advances(old: Status, new: Status) -> bool:
-    """Whether an outbound message in state ``old`` may move to ``new``.
+    """Whether an outbound message with status ``old`` may change to ``new``.
 
     >>> advances(Status.UNKNOWN, Status.SENT), advances(Status.DELIVERED, Status.FAILED)
     (True, False)
@@ -54,7 +54,7 @@ def advances(old: Status, new: Status) -> bool:
 
 
 def uuid7() -> str:
-    """A new UUIDv7 (RFC 9562 §5.7): sorts by time, cannot be guessed."""
+    """A new UUIDv7 (RFC 9562 §5.7): sortable by time, not guessable."""
     value = time.time_ns() // 1_000_000 << 80 | secrets.randbits(80)
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
@@ -62,7 +62,7 @@ def uuid7() -> str:
 
 
 def first_uuid7(at: float) -> str:
-    """The UUIDv7 that sorts before all others of a moment (seconds since 1970).
+    """The first UUIDv7 in sort order of a time (seconds since 1970).
 
     >>> first_uuid7(1e9)
     '00e8d4a5-1000-7000-8000-000000000000'
@@ -72,16 +72,16 @@ def first_uuid7(at: float) -> str:
 
 
 def clean(text: str) -> str:
-    """A text from outside as every database can keep it: what it cannot keep becomes U+FFFD.
+    r"""Replace characters that a database cannot store by U+FFFD.
 
-    >>> clean("a\\x00b\\ud83d")
+    >>> clean("a\x00b\ud83d")
     'a�b�'
     """
     return _UNSTORABLE.sub("\ufffd", text)
 
 
 def rfc3339(at: float) -> str:
-    """A moment (seconds since 1970) as RFC 3339 in UTC with milliseconds."""
+    """A time (seconds since 1970) in RFC 3339, UTC with milliseconds."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -89,11 +89,11 @@ def rfc3339(at: float) -> str:
 class Attachment:
     """One file of a message.
 
-    ``state`` is ``pending`` until its bytes are kept under ``path``, then ``kept``; ``failed`` with
-    a ``reason`` when they never will be. ``source_url`` is where the carrier
-    offers it, or on the way out a signed link by which a carrier can fetch it from us. ``content``
-    are the bytes themselves, from a carrier whose webhook has them in it; the gateway keeps them
-    before the message.
+    ``state`` is ``pending`` until its content is stored at ``path``, then ``kept``. It is
+    ``failed`` with a ``reason`` if that is not possible. ``source_url`` is the carrier's address of
+    the file; for an outbound message it is a signed link at which the carrier fetches it from us.
+    ``content`` is set for a carrier whose webhook includes the file; it is stored before the
+    message.
     """
 
     source_url: str | None = None
@@ -109,12 +109,12 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message, either way: ``number`` is ours, ``peer`` is theirs.
+    """An inbound or outbound message: ``number`` is ours, ``peer`` is theirs.
 
-    ``participants`` are the other members of a group MMS besides us; for a conversation of two it
-    is empty. Times are seconds since 1970. ``seq`` grows with every message of the installation.
-    ``extension`` is the one that sent an outbound message; ``sender_id`` is shown instead of
-    ``number`` where Message Settings say so.
+    ``participants`` are the other members of a group MMS besides us; it is empty for a conversation
+    with one peer. Times are seconds since 1970. ``seq`` grows with every message of the
+    installation. ``extension`` is the sender of an outbound message; ``sender_id`` is shown instead
+    of ``number`` if Message Settings have one.
     """
 
     direction: Direction
@@ -142,14 +142,14 @@ class Message:
 
     @property
     def recipients(self) -> tuple[str, ...]:
-        """Everybody an outbound message goes to."""
+        """All recipients of an outbound message."""
         return self.participants or (self.peer,)
 
 
 def message_object(message: Message, link: Callable[[Attachment], str]) -> dict[str, Any]:
-    """The message as apps see it, in the REST API and in every push (design: one shape).
+    """The JSON object of a message, the same in the REST API and in every push.
 
-    ``link`` makes the address under which an attachment can be fetched.
+    ``link`` returns the URL at which an attachment can be fetched.
     """
     outbound = message.direction == "out"
     error = None
@@ -193,11 +193,11 @@ def _receivers(message: Message) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryStatus:
-    """What became of an outbound message, as a carrier tells it.
+    """A delivery receipt: the status of an outbound message, as reported by a carrier.
 
-    ``message_id`` is our own id where the carrier echoes it, ``provider_id`` the carrier's.
-    ``peer`` is the recipient concerned. ``event`` is the carrier's own word, ``code`` its own code
-    and ``reason`` a sentence that a person understands.
+    ``message_id`` is our id if the carrier returns it, ``provider_id`` is the carrier's id.
+    ``peer`` is the recipient. ``event`` is the carrier's name of the status, ``code`` its error
+    code and ``reason`` a sentence for people.
     """
 
     status: Status
@@ -212,7 +212,7 @@ class DeliveryStatus:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A part of an authentic webhook that we cannot read: kept in quarantine as ``body``."""
+    """A part of an authentic webhook that cannot be parsed; ``body`` goes to the quarantine."""
 
     reason: str
     body: bytes
@@ -223,10 +223,10 @@ Parsed = Message | DeliveryStatus | Unreadable
 
 @dataclass(frozen=True, slots=True)
 class WebhookCall:
-    """One HTTP request of a carrier, with nothing of Flask in it.
+    """One HTTP request of a carrier, independent of Flask.
 
     ``headers`` has lower-case names; ``query`` is the raw query string; ``remote`` is the caller's
-    address.
+    IP address.
     """
 
     method: str
@@ -236,18 +236,18 @@ class WebhookCall:
     remote: str = ""
 
     def argument(self, name: str) -> str:
-        """The first value of a query parameter, or an empty text."""
+        """The first value of a query parameter, or an empty string."""
         for key, value in parse_qsl(self.query, keep_blank_values=True):
             if key == name:
                 return value
         return ""
 
     def form(self) -> list[tuple[str, str]]:
-        """The body as a urlencoded form: every name and value in order, empty ones too."""
+        """The body as a URL-encoded form: all names and values in order, with empty ones."""
         return parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True)
 
     def json(self) -> Any:
-        """The body as JSON; raises ``ValueError`` for everything that is none, however odd."""
+        """The body as JSON. Raises ``ValueError`` for anything that is not valid JSON."""
         try:
             return json.loads(self.body.decode("utf-8-sig"), parse_constant=_refuse_constant)
         except RecursionError:
@@ -260,7 +260,7 @@ def _refuse_constant(name: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """What a carrier wants to hear when its webhook has been kept."""
+    """The HTTP response that a carrier expects after its webhook was stored."""
 
     status: int = 200
     body: str = ""
@@ -269,7 +269,7 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a check of a carrier or channel found, with the remedy if not ``ok``."""
+    """One result of a check of a carrier or channel; ``text`` has the remedy if not ``ok``."""
 
     ok: bool
     text: str
@@ -277,10 +277,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One installed app of one extension.
+    """An installed app of an extension.
 
-    With an ``id`` of ``channel:extension`` it stands for a whole channel's view of the extension.
-    ``channel`` is how it is pushed to and ``address`` where; ``none`` is not pushed to.
+    An ``id`` of ``channel:extension`` is not one app but the extension in a whole channel.
+    ``channel`` is the push channel and ``address`` the address there; with ``none`` it gets no
+    pushes.
     """
 
     id: str
@@ -299,13 +300,12 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a push channel tells an app: always repeated with the same ``id``.
+    """A push notification; a repetition has the same ``id``.
 
-    ``message`` is the message object, which only a server of the operator's may have whole; it is
-    empty in a test. ``title`` and ``body`` are what a notification may show by the device's preview
-    policy. ``unread`` counts the conversation, ``unread_total`` all of the extension's
-    for the badge of a device's app.
-    ``numbers`` are all numbers of the extension.
+    ``message`` is the message object. Only a server of the operator may get all of it; it is empty
+    in a test. ``title`` and ``body`` are what a device may show by its preview policy. ``unread``
+    counts the unread messages of the conversation, ``unread_total`` those of the extension (for the
+    app's badge). ``numbers`` are all numbers of the extension.
     """
 
     id: str
@@ -321,5 +321,5 @@ class Notice:
 
     @property
     def conversation_id(self) -> str | None:
-        """The conversation that it is about; a test is about none."""
+        """The id of the conversation; ``None`` in a test."""
         return self.message.get("conversation_id")

@@ -1,4 +1,4 @@
-"""Phone numbers: written any usual way, kept in E.164 (library: phonenumbers)."""
+"""Phone numbers: parsing any usual notation to E.164, formatting, countries of numbers."""
 
 import re
 from functools import lru_cache
@@ -9,13 +9,14 @@ from services.core.errors import NumberError
 
 _SHORT_CODE = re.compile(r"[0-9]{3,8}", re.ASCII)
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9 &._+-]{1,20}", re.ASCII)
-_INFORMATION_LINE = re.compile(r"\+1[0-9]{3}976[0-9]{4}", re.ASCII)  # NANP: at the caller's expense
+# 976 numbers of the North American Numbering Plan are premium rate.
+_NANP_976 = re.compile(r"\+1[0-9]{3}976[0-9]{4}", re.ASCII)
 _INTERNATIONAL = re.compile(r"[1-9][0-9]{10,14}", re.ASCII)
 
 
-@lru_cache(maxsize=4096)  # the same people write again and again
+@lru_cache(maxsize=4096)  # the same numbers occur again and again
 def e164(written: str, country: str) -> str:
-    """A phone number in E.164, whatever way it was written.
+    """Parse a phone number in any usual notation to E.164.
 
     ``country`` (two letters) is assumed for a number without country code. Raises ``NumberError``.
 
@@ -38,10 +39,10 @@ def e164(written: str, country: str) -> str:
 
 
 def peer(written: str, country: str) -> str:
-    """Somebody else's address: a phone number in E.164, or a short code or a name as it came.
+    """A peer's address: a phone number in E.164, a short code, or an alphanumeric sender.
 
-    Short codes are never turned into numbers: a parser would make +172404 of 72404. Raises
-    ``NumberError`` for anything that is none of the three.
+    Short codes are not parsed as numbers: the parser would make +172404 of 72404. Raises
+    ``NumberError`` for anything else.
 
     >>> peer("72404", "US"), peer("MTN", "US"), peer("3035550177", "US"), peer("13035550177", "DE")
     ('72404', 'MTN', '+13035550177', '+13035550177')
@@ -60,12 +61,12 @@ def peer(written: str, country: str) -> str:
 
 
 def is_dialable(address: str) -> bool:
-    """Whether a text can be sent to an address: an E.164 number or a short code, not a name."""
+    """Whether a message can be sent to an address: an E.164 number or a short code."""
     return address.startswith("+") or _SHORT_CODE.fullmatch(address) is not None
 
 
 def international(number: str) -> str:
-    """A number in E.164 as people write it; what is none stays as it is.
+    """An E.164 number in international notation; other addresses are returned unchanged.
 
     >>> international("+12025550143"), international("72404")
     ('+1 202-555-0143', '72404')
@@ -80,18 +81,18 @@ def international(number: str) -> str:
 
 
 def country_of(number: str) -> str | None:
-    """The two-letter country of an E.164 number, or ``None`` where it has none."""
+    """The two-letter country of an E.164 number, or ``None`` if it has none."""
     try:
         return phonenumbers.region_code_for_number(phonenumbers.parse(number))
     except phonenumbers.NumberParseException:
         return None
 
 
-# To the carriers of the United States texts to these are domestic. The other countries of +1 are
-# abroad and dear, though their numbers look alike.
+# Messages to these are domestic for carriers of the United States. The other countries of +1 are
+# foreign and expensive, though their numbers look alike.
 _NANP_MAINLAND = frozenset({"US", "CA", "PR", "VI"})
-# One country code, two countries: Russia and Kazakhstan.
-_SHARED_BY_STRANGERS = {7}
+# Russia and Kazakhstan share one country code, but messages between them are international.
+_SHARED_INTERNATIONALLY = {7}
 
 
 def is_country(code: str) -> bool:
@@ -100,7 +101,7 @@ def is_country(code: str) -> bool:
 
 
 def home_countries(country: str) -> frozenset[str]:
-    """A country with those that its phone numbers do not set apart.
+    """A country, with the other countries that share its code and count as domestic.
 
     >>> sorted(home_countries("US")), sorted(home_countries("GB")), sorted(home_countries("DE"))
     (['CA', 'PR', 'US', 'VI'], ['GB', 'GG', 'IM', 'JE'], ['DE'])
@@ -108,25 +109,25 @@ def home_countries(country: str) -> frozenset[str]:
     code = phonenumbers.country_code_for_region(country)
     if code == 1:
         return _NANP_MAINLAND | {country}
-    if not code or code in _SHARED_BY_STRANGERS:
+    if not code or code in _SHARED_INTERNATIONALLY:
         return frozenset({country})
     return frozenset({country, *phonenumbers.region_codes_for_country_code(code)})
 
 
 @lru_cache(maxsize=4096)
 def destination(number: str) -> str:
-    """The two-letter country that a text to an E.164 number goes to.
+    """The two-letter country of an E.164 number, for limits on destinations.
 
-    ``premium`` for one that is called at the caller's expense, ``001`` for one of no country (such
-    as a satellite phone). A number that the library does not know is its country code's first
-    country's: new area codes come every year, and those of the Caribbean are told by their digits.
+    ``premium`` is a premium-rate number, ``001`` a number of no country (such as a satellite
+    phone). A number that the library does not know counts as the main country of its country code,
+    because new area codes are added every year; the library knows those of the Caribbean.
 
     >>> destination("+12025550143"), destination("+18765550143"), destination("+19005550143")
     ('US', 'JM', 'premium')
     """
     parsed = phonenumbers.parse(number)
     kind = phonenumbers.number_type(parsed)
-    if kind == phonenumbers.PhoneNumberType.PREMIUM_RATE or _INFORMATION_LINE.fullmatch(number):
+    if kind == phonenumbers.PhoneNumberType.PREMIUM_RATE or _NANP_976.fullmatch(number):
         return "premium"
     known = phonenumbers.region_code_for_number(parsed)
     return known or phonenumbers.region_code_for_country_code(parsed.country_code or 0)

@@ -1,4 +1,4 @@
-"""What others send us as JSON: shapes that say precisely, in plain words, what is wrong with it."""
+"""Base class of marshmallow schemas for JSON requests, with error messages in plain words."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ REMEDIES: dict[type[fields.Field[Any]], dict[str, str]] = {
 
 
 class RequestSchema(Schema):
-    """What is taken: a field that nobody knows is most likely a misspelt one."""
+    """Refuses unknown fields: they are most likely misspelt."""
 
     class Meta:
         """Refuse unknown fields."""
@@ -31,7 +31,7 @@ class RequestSchema(Schema):
     }
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
-        """Give every field its remedies in plain words."""
+        """Give every field its error messages."""
         for kind, remedies in REMEDIES.items():
             if isinstance(field_obj, kind):
                 field_obj.error_messages |= remedies

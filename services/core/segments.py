@@ -1,4 +1,4 @@
-"""How many segments a text costs on the air, and how a long text is split (3GPP TS 23.038)."""
+"""SMS segments: counting them (3GPP TS 23.038, GSM-7 or UCS-2), and splitting long texts."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +12,7 @@ EXTENDED = frozenset("\f^{}\\[~]|€")
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """The cost of a text: its encoding, its length in units of it, and the number of segments."""
+    """Encoding of a text, its length in code units, and the number of segments."""
 
     encoding: Literal["GSM-7", "UCS-2"]
     units: int
@@ -33,7 +33,7 @@ def count(text: str) -> Segments:
 
 
 def _pack(sizes: list[int], *, single: int, joined: int) -> int:
-    """Fill segments without cutting an escape or a surrogate pair in two."""
+    """Number of segments, without dividing an escape sequence or a surrogate pair."""
     if sum(sizes) <= single:
         return 1
     segments, used = 1, 0
@@ -45,9 +45,10 @@ def _pack(sizes: list[int], *, single: int, joined: int) -> int:
 
 
 def split(text: str, limit: int) -> list[str]:
-    """Split a text into parts of at most ``limit`` characters that join to the same text.
+    """Split a text into parts of at most ``limit`` characters.
 
-    A part ends after a line break or a space where one is near, never inside a joined emoji.
+    A part ends after a line break or a space if there is one in its second half, and never inside
+    a joined emoji.
 
     >>> split("one two three", 8)
     ['one two ', 'three']

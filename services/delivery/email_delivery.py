@@ -11,7 +11,7 @@ from services.store import jobs
 from services.store.database.store import Store
 from services.store.jobs import Job
 
-FILES_WAIT_SECONDS = 10.0  # until the next look whether the files of a message have arrived
+FILES_CHECK_SECONDS = 10.0  # until the next look whether the files of a message have arrived
 
 
 class EmailDelivery:
@@ -34,7 +34,7 @@ class EmailDelivery:
     def send(self, job: Job) -> None:
         """Mail a message to one address. Raises ``DeliveryError`` and ``StorageUnwell``."""
         if self._store.read(lambda tx: jobs.waits_for_files(tx, job)):
-            later = time.time() + FILES_WAIT_SECONDS
+            later = time.time() + FILES_CHECK_SECONDS
             self._outcomes.record(
                 lambda tx: jobs.retry(tx, job, later, "Waits for files.", counts=False)
             )

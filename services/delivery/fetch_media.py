@@ -8,8 +8,8 @@ from services.core.errors import Kind, MediaError
 from services.core.messages import Attachment
 from services.delivery.job_message import message_of
 from services.delivery.outcome import Outcomes
-from services.http import Http
-from services.media.media_store import MEDIA_BYTES, Kept, MediaStore
+from services.http.client import Http
+from services.media.media_store import MEDIA_BYTES, MediaStore, StoredFile
 from services.messaging.send_limits import SendLimits
 from services.providers.base import Provider
 from services.store import attachments
@@ -70,7 +70,7 @@ class MediaFetcher:
 
     def _download(
         self, provider: Provider, file: Attachment, url: str, *, renew: bool = False
-    ) -> Kept:
+    ) -> StoredFile:
         headers = provider.media_headers(url, renew=renew)
         return self._media.fetch(
             self._http,
@@ -79,5 +79,5 @@ class MediaFetcher:
             redirects=provider.media_redirects,
             file_id=file.id,
             name=file.name,
-            most=MEDIA_BYTES,
+            max_bytes=MEDIA_BYTES,
         )

@@ -13,7 +13,7 @@ import structlog
 from services.core.errors import Kind, PushError, RequestRefused, StorageUnwell
 from services.core.messages import Device
 from services.messaging.compose import Composer, Reply
-from services.push.base import CameBack, TwoWayChannel, Wrote
+from services.push.base import ExtensionReachable, InboundText, TwoWayChannel
 from services.store import circuit_breakers, jobs, workers
 from services.store.database.store import Store
 
@@ -42,7 +42,7 @@ class InboundChannel:
         wait = 1.0
         while alive():
             try:
-                with closing(self._channel.listen()) as events:
+                with closing(self._channel.inbound_events()) as events:
                     next(events)
                     self._connected()
                     wait = 1.0
@@ -77,8 +77,8 @@ class InboundChannel:
         except StorageUnwell as unwell:
             log.error("cannot record a pause", reason=str(unwell))
 
-    def _act(self, event: Wrote | CameBack | None) -> None:
-        if isinstance(event, Wrote):
+    def _act(self, event: InboundText | ExtensionReachable | None) -> None:
+        if isinstance(event, InboundText):
             self._submit(event)
         elif event is not None:
             target = f"{self._channel.name}:{event.extension}"
@@ -90,7 +90,7 @@ class InboundChannel:
             lambda tx: jobs.make_all_due(tx, self._destination, target, SETTLING_SECONDS)
         )
 
-    def _submit(self, wrote: Wrote) -> None:
+    def _submit(self, wrote: InboundText) -> None:
         device = Device(f"{self._channel.name}:{wrote.extension}", wrote.extension)
         reply = Reply(text=wrote.text, to=(wrote.to,), client_id=wrote.id)
         for _ in range(ATTEMPTS):
@@ -106,10 +106,10 @@ class InboundChannel:
             return
         self._refuse(wrote, NOT_KEPT)
 
-    def _refuse(self, wrote: Wrote, reason: str) -> None:
+    def _refuse(self, wrote: InboundText, reason: str) -> None:
         try:
             if self._answers():
-                self._channel.answer(wrote, reason)
+                self._channel.report_refusal(wrote, reason)
         except PushError as error:
             log.warning("cannot tell", extension=wrote.extension, reason=error.reason)
 

@@ -77,7 +77,7 @@ class Leasing:
         """The time from which a destination's rate limit allows another message."""
         if self._rate(destination) is None:
             return 0.0
-        return rate_limits.opens(tx, destination.partition(":")[2], now)
+        return rate_limits.allowed_at(tx, destination.partition(":")[2], now)
 
     def _rate(self, destination: str) -> float | None:
         kind, _, name = destination.partition(":")

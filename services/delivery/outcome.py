@@ -82,7 +82,7 @@ class Outcomes:
     def files_settled(self, tx: Connection, message_id: str) -> None:
         """After the last file of a message: start the jobs that waited for it, update the apps."""
         messages.touch(tx, message_id)
-        if jobs.open_of(tx, message_id, JobKind.FETCH):
+        if jobs.count_open(tx, message_id, JobKind.FETCH):
             return
         for kind in (JobKind.EMAIL, JobKind.PUSH):
             jobs.make_due(tx, message_id, kind)
@@ -139,7 +139,7 @@ class Outcomes:
         for job in waiting:
             reason = "This waited in the backup that was put back; it may have been sent since."
             self._give_up(tx, job, SendError(reason, Kind.UNKNOWN), Kind.UNKNOWN)
-        jobs.begin_anew(tx)
+        jobs.reset_all(tx)
         return len(waiting)
 
     def _retry_later(self, tx: Connection, job: Job, error: DeliveryError, kind: Kind) -> None:
@@ -194,8 +194,8 @@ class Outcomes:
                     "the carrier may have taken it."
                 )
                 self._give_up(tx, job, SendError(reason, Kind.UNKNOWN), Kind.UNKNOWN)
-            elif job.lapses >= jobs.LAPSES:
-                reason = f"Textbridge was interrupted {job.lapses} times while doing this."
+            elif job.interruptions >= jobs.MAX_INTERRUPTIONS:
+                reason = f"Textbridge was interrupted {job.interruptions} times while doing this."
                 self._give_up(tx, job, DeliveryError(reason, Kind.REFUSED), Kind.REFUSED)
             else:
                 reason = "Textbridge was interrupted."

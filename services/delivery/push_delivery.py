@@ -32,7 +32,7 @@ from services.store import (
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
 
-FILES_WAIT_SECONDS = 10.0  # until the next look whether the files of a message have arrived
+FILES_CHECK_SECONDS = 10.0  # until the next look whether the files of a message have arrived
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class PushDelivery:
         except PushError as error:
             self._store.write(partial(record_failure, device_id=device.id, error=error))
             return str(error.kind), error.reason
-        self._store.write(partial(devices.pushed, device_id=device.id, error=None))
+        self._store.write(partial(devices.record_push, device_id=device.id, error=None))
         return "taken", f"{channel.title}: the notification was taken and is on its way."
 
     def _look_up_all(self, tx: Connection, begun: Sequence[Job]) -> dict[Job, _Known]:
@@ -167,8 +167,8 @@ class PushDelivery:
             raise PushError("The device has no push address any more.", Kind.REFUSED)
         known = _Known(message, device, channel)
         received = job.about == "received"
-        if received and channel.waits_for_files and jobs.waits_for_files(tx, job):
-            return replace(known, put_off=(time.time() + FILES_WAIT_SECONDS, "Waits for files."))
+        if received and channel.waits_for_media and jobs.waits_for_files(tx, job):
+            return replace(known, put_off=(time.time() + FILES_CHECK_SECONDS, "Waits for files."))
         if received and channel.per_device:
             quiet = device.quiet_hours
             awake_at = quiet.ends(time.time()) if quiet is not None else None
@@ -216,7 +216,7 @@ def record_accepted(tx: Connection, accepted: Sequence[PushAccepted]) -> None:
                 tx, channel.name, one.thread, device.extension, message.conversation_id, message.seq
             )
         if channel.per_device:
-            devices.pushed(tx, device.id, None)
+            devices.record_push(tx, device.id, None)
     for name in sorted({one.job.destination for one in accepted}):
         circuit_breakers.resume(tx, name)
 

@@ -27,4 +27,4 @@ def record_failure(tx: Connection, device_id: str, error: DeliveryError) -> None
     if error.kind is Kind.GONE:
         devices.forget_address(tx, device_id, error.reason)
     else:
-        devices.pushed(tx, device_id, error.reason)
+        devices.record_push(tx, device_id, error.reason)

@@ -166,8 +166,8 @@ class Worker:
         self._clock_ahead = ahead
 
     def _set_back(self, tx: Connection, seconds: float) -> None:
-        jobs.set_back(tx, seconds)
-        rate_limits.set_back(tx, seconds)
+        jobs.shift_back(tx, seconds)
+        rate_limits.shift_back(tx, seconds)
         circuit_breakers.resume_all(tx)
 
     def _beat_if_due(self) -> None:

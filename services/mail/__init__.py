@@ -1,1 +1,1 @@
-"""Outgoing e-mail."""
+"""Outgoing e-mail: sends text messages to e-mail addresses by SMTP."""

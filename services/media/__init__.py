@@ -1,1 +1,1 @@
-"""Attachments: fetching, storing in a folder or bucket, resizing, signed links."""
+"""Attachments: downloading, storing in a folder or S3 bucket, resizing, signed links."""

@@ -1,4 +1,4 @@
-"""Where the bytes of attachments are kept: what a folder and a bucket have in common."""
+"""Base class of the storage backends for attachments (local folder, S3 bucket)."""
 
 import re
 from abc import ABC, abstractmethod
@@ -12,8 +12,8 @@ FILE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """A file that is kept: where it can be read here, how it begins, its size in bytes."""
+class BackendFile:
+    """A stored file: its path on this machine, its first bytes, its size in bytes."""
 
     path: Path
     head: bytes
@@ -21,41 +21,44 @@ class Written:
 
 
 class MediaBackend(ABC):
-    """Keeps files under their ids (UUIDs in their usual form), each whole or not at all."""
+    """Stores files by their ids (UUIDs with hyphens); a file is stored completely or not at all."""
 
     @abstractmethod
-    def put(self, file_id: str, chunks: Iterable[bytes], most: int) -> Written:
-        """Keep a file of at most ``most`` bytes; the same id again replaces the file.
+    def put(self, file_id: str, chunks: Iterable[bytes], max_bytes: int) -> BackendFile:
+        """Store a file of at most ``max_bytes`` bytes, in place of one with the same id.
 
-        When this returns, the file survives a power cut. Raises ``MediaError`` for one that is too
-        large and ``StorageUnwell``.
+        When this returns, the file survives a power failure. Raises ``MediaError`` for a file that
+        is too large, and ``StorageUnwell``.
         """
 
     @abstractmethod
     def open(self, file_id: str) -> Path:
-        """Where a kept file can be read on this machine, for some minutes at least.
+        """The path of a file on this machine, valid for at least 15 minutes.
 
-        Raises ``MediaError`` where there is none and ``StorageUnwell``.
+        Raises ``MediaError`` if there is no such file, and ``StorageUnwell``.
         """
 
     @abstractmethod
     def remove(self, file_id: str) -> None:
-        """Delete a file; one that is not there is fine. Raises ``StorageUnwell``."""
+        """Delete a file; does nothing if there is none. Raises ``StorageUnwell``."""
 
     @abstractmethod
     def sweep(self, older_than_seconds: float) -> int:
-        """Delete what a crash left half written, and say how many. Raises ``StorageUnwell``."""
+        """Delete incomplete files that a crash left; returns how many. Raises ``StorageUnwell``."""
 
     @abstractmethod
-    def trouble(self, *, thorough: bool = False) -> str:
-        """What is wrong with it in a sentence, or nothing; without ``thorough`` it costs little."""
+    def problem(self, *, thorough: bool = False) -> str:
+        """What is wrong with the storage, in a sentence, or an empty text.
+
+        Without ``thorough`` the check is cheap enough for every health check.
+        """
 
 
-def missing() -> MediaError:
-    """The error for a file that is nowhere."""
+def missing_error() -> MediaError:
+    """The error for a file that is not stored."""
     return MediaError("There is no such attachment.", Kind.REFUSED)
 
 
-def too_large(most: int) -> MediaError:
-    """The error for a file of more than ``most`` bytes."""
-    return MediaError(f"The file is larger than {most / 1e6:g} MB.", Kind.REFUSED)
+def too_large_error(max_bytes: int) -> MediaError:
+    """The error for a file of more than ``max_bytes`` bytes."""
+    return MediaError(f"The file is larger than {max_bytes / 1e6:g} MB.", Kind.REFUSED)

@@ -1,6 +1,6 @@
-"""What a file is, how it may be shown and what it is called.
+"""Content type detection (MIME sniffing) of attachments, and safe file names.
 
-Its bytes decide; the sender's word counts only where it makes that more precise.
+The first bytes decide. The type that the sender declares counts only where it is more precise.
 """
 
 import codecs
@@ -12,8 +12,8 @@ from pathlib import PurePath
 
 UNKNOWN = "application/octet-stream"
 
-# How a file begins (https://mimesniff.spec.whatwg.org §6; RFC 4867 §5 for AMR; brands of ISO media
-# files: https://mp4ra.org/registered-types/brands). The first that fits decides.
+# First bytes of a file (https://mimesniff.spec.whatwg.org §6; RFC 4867 §5 for AMR; ISO media
+# brands: https://mp4ra.org/registered-types/brands). The first match decides.
 SIGNATURES = tuple(
     (re.compile(pattern, re.DOTALL), content_type)
     for pattern, content_type in (
@@ -45,10 +45,10 @@ SIGNATURES = tuple(
         (rb"(\xef\xbb\xbf)?\s*<", UNKNOWN),  # SVG and HTML may hold scripts
     )
 )
-HEAD_BYTES = 4096  # looked at to tell what a file is
+HEAD_BYTES = 4096  # first bytes of a file that detection reads
 
-# What the sender may say more precisely about a file that is recognised (patterns).
-MORE_PRECISELY = {
+# Detected type -> declared types (patterns) that are accepted as more precise.
+MORE_PRECISE = {
     "video/mp4": ("audio/mp4", "audio/3gpp", "video/3gpp", "video/3gpp2", "video/quicktime"),
     "video/3gpp": ("audio/3gpp",),
     "video/3gpp2": ("audio/3gpp2",),
@@ -61,17 +61,17 @@ MORE_PRECISELY = {
         "application/vnd.oasis.opendocument.*",
     ),
 }
-# What the sender is believed about a file that is not: letters in an old encoding.
-HARMLESS = {"text/plain", "text/csv", "text/calendar", "text/vcard"}
+# Declared types that are accepted for an undetected file: text in an encoding other than UTF-8.
+HARMLESS_TYPES = {"text/plain", "text/csv", "text/calendar", "text/vcard"}
 
-# What a browser shows and never runs.
-INLINE = {
+# Types that a browser shows without running scripts.
+INLINE_TYPES = {
     *("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/bmp"),
     *("video/mp4", "video/webm", "video/3gpp", "video/quicktime"),
     *("audio/mpeg", "audio/mp4", "audio/aac", "audio/wav", "audio/ogg", "audio/webm"),
 }
 
-FILE_TYPES = mimetypes.MimeTypes()  # Python's own table, whatever the machine has
+FILE_TYPES = mimetypes.MimeTypes()  # Python's own table, independent of the machine
 for _type, _extension in {
     "audio/3gpp": ".3gp",
     "audio/amr": ".amr",
@@ -92,26 +92,30 @@ for _type, _extension in {
     FILE_TYPES.add_type(_type, _extension)
 
 CONTENT_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+", re.ASCII)
-NAME_LENGTH, EXTENSION_LENGTH = 120, 16
+MAX_NAME_LENGTH, MAX_EXTENSION_LENGTH = 120, 16
 
 
-def recognised(head: bytes, declared: str) -> str:
-    """What a file is, by its first bytes and then by what its sender declares.
+def detect_content_type(head: bytes, declared: str) -> str:
+    """The content type of a file, by its first bytes and then by the declared type.
 
-    >>> recognised(b"GIF89a", "text/html"), recognised(b"a;b", "text/csv; charset=utf-8")
-    ('image/gif', 'text/csv')
+    >>> detect_content_type(b"GIF89a", "text/html")
+    'image/gif'
     """
-    said = declared.partition(";")[0].strip().lower()
+    declared_type = declared.partition(";")[0].strip().lower()
     found = next((kind for start, kind in SIGNATURES if start.match(head)), None)
     if found is None and not _is_text(head):
-        return said if said in HARMLESS else UNKNOWN
+        return declared_type if declared_type in HARMLESS_TYPES else UNKNOWN
     found = found or "text/plain"
-    more = CONTENT_TYPE.fullmatch(said) and MORE_PRECISELY.get(found, ())
-    return said if more and any(fnmatchcase(said, pattern) for pattern in more) else found
+    more = CONTENT_TYPE.fullmatch(declared_type) and MORE_PRECISE.get(found, ())
+    return (
+        declared_type
+        if more and any(fnmatchcase(declared_type, pattern) for pattern in more)
+        else found
+    )
 
 
 def _is_text(head: bytes) -> bool:
-    """Whether this is the beginning of a text in UTF-8, perhaps cut inside a character."""
+    """Whether these bytes are text in UTF-8; the last character may be incomplete."""
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
@@ -122,25 +126,25 @@ def _is_text(head: bytes) -> bool:
 
 
 def safe_inline(content_type: str) -> bool:
-    """Whether a file of this type may be shown in the browser.
+    """Whether the browser may show a file of this type itself.
 
-    Any other is served as ``application/octet-stream`` to be saved, never under its own type.
+    All other files are served as ``application/octet-stream`` for download.
     """
-    return content_type in INLINE
+    return content_type in INLINE_TYPES
 
 
-def file_name(written: str, content_type: str) -> str:
-    """A sender's file name made fit to show and to save, its extension fitting the type.
+def safe_file_name(written: str, content_type: str) -> str:
+    """Make a sender's file name safe to show and save; the extension matches the type.
 
-    >>> file_name("../a/b", "image/jpeg"), file_name("run.html", "image/gif"), file_name("", "x/y")
-    ('_a_b.jpg', 'run.html.gif', 'attachment')
+    >>> safe_file_name("../a/b", "image/jpeg"), safe_file_name("run.html", "image/gif")
+    ('_a_b.jpg', 'run.html.gif')
     """
     words = re.sub(r'[/\\:*?"<>|]', "_", " ".join(written.split()))
     name = "".join(c for c in words if unicodedata.category(c) not in {"Cc", "Cf", "Cs"})
-    extension = PurePath(name).suffix[:EXTENSION_LENGTH]
+    extension = PurePath(name).suffix[:MAX_EXTENSION_LENGTH]
     if FILE_TYPES.guess_type(name)[0] != content_type and (
         content_type != UNKNOWN or not extension
     ):
         extension = FILE_TYPES.guess_extension(content_type) or ""
     stem = name.removesuffix(extension).strip(". ") or "attachment"
-    return stem[: NAME_LENGTH - len(extension)] + extension
+    return stem[: MAX_NAME_LENGTH - len(extension)] + extension

@@ -1,4 +1,4 @@
-"""Signed links: an address under which anybody may fetch one file for a day."""
+"""Signed links to attachments: temporary URLs (HMAC-SHA256) that need no log-in."""
 
 import base64
 import hashlib
@@ -13,18 +13,18 @@ DAY, HALF_DAY = 86_400, 43_200
 
 
 class Links:
-    """``key`` signs the links, which begin with ``app_url``."""
+    """Makes and verifies links. ``key`` signs them; they begin with ``app_url``."""
 
     def __init__(self, key: bytes, app_url: str) -> None:
         self._key = key
         self._app_url = app_url
 
     def link(self, attachment: Attachment) -> str:
-        """An address under which anybody may fetch the file for the next 24 to 36 hours.
+        """A URL under which anyone can download the file for the next 24 to 36 hours.
 
-        It changes every twelve hours only, so that browsers can cache what is behind it. A file
-        that is served under its own type has an address that ends accordingly, because carriers
-        judge by that.
+        It changes every twelve hours only, so that browsers can cache the file. The URL of a file
+        that is served with its own content type has the matching extension, because carriers
+        read the type from it.
         """
         kind = attachment.content_type
         name = attachment.id + (FILE_TYPES.guess_extension(kind) or "" if safe_inline(kind) else "")
@@ -32,11 +32,11 @@ class Links:
         signature = self._signature(attachment.id, str(expires))
         return f"{self._app_url}/media/{name}?exp={expires}&sig={signature}"
 
-    def allows(self, file_id: str, exp: str, sig: str) -> bool:
-        """Whether a link is one of ours and still good. Takes any text and never raises."""
+    def is_valid(self, file_id: str, exp: str, sig: str) -> bool:
+        """Whether signature and expiry of a link are valid. Accepts any text; never raises."""
         expected = self._signature(file_id, exp).encode()
-        ours = hmac.compare_digest(sig.encode("utf-8", "surrogatepass"), expected)
-        return ours and time.time() < int(exp)
+        signed_here = hmac.compare_digest(sig.encode("utf-8", "surrogatepass"), expected)
+        return signed_here and time.time() < int(exp)
 
     def _signature(self, file_id: str, exp: str) -> str:
         signed = f"{file_id}\n{exp}".encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""Attachments: fetched within bounds, kept under names of our own, served by signed links."""
+"""Attachment store: saves and downloads files, reads and deletes them, makes signed links."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,18 +6,18 @@ from pathlib import Path
 
 from services.core.errors import Kind, MediaError
 from services.core.messages import Attachment, Message
-from services.http import Http
+from services.http.client import Http
 from services.media import fetch
 from services.media.backend import FILE_ID, MediaBackend
-from services.media.kinds import FILE_TYPES, UNKNOWN, file_name, recognised
+from services.media.kinds import FILE_TYPES, UNKNOWN, detect_content_type, safe_file_name
 from services.media.links import Links
 
 MEDIA_BYTES = 20_000_000  # the largest file of an inbound message that is kept
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A file that is kept: where to read it here, what it is, its size in bytes, its name."""
+class StoredFile:
+    """A stored file: its path on this machine, content type, size in bytes, and safe name."""
 
     path: Path
     content_type: str
@@ -26,50 +26,57 @@ class Kept:
 
 
 class MediaStore:
-    """The attachments in one place, under their ids, and the links to them.
+    """The attachments in one backend, by their ids, and the links to them.
 
-    An id is a UUID in its usual form; any other is refused with a ``MediaError``, and nothing from
-    outside ever becomes a path.
+    An id is a UUID with hyphens. Any other id is refused with ``MediaError``, so that no input from
+    outside becomes a path.
     """
 
-    seconds = 20.0  # the total deadline of one fetch
+    seconds = 20.0  # the total deadline of one download
 
-    def __init__(self, place: MediaBackend, links: Links) -> None:
-        self.place = place
+    def __init__(self, backend: MediaBackend, links: Links) -> None:
+        self.backend = backend
         self._links = links
 
-    def keep(
-        self, chunks: Iterable[bytes], *, file_id: str, declared: str, name: str, most: int
-    ) -> Kept:
-        """Keep a file of at most ``most`` bytes, whole or not at all.
+    def save(
+        self, chunks: Iterable[bytes], *, file_id: str, declared: str, name: str, max_bytes: int
+    ) -> StoredFile:
+        """Store a file of at most ``max_bytes`` bytes, completely or not at all.
 
-        ``declared`` and ``name`` are what the sender says. The same id again replaces the file.
-        Raises ``MediaError`` for one that is too large and ``StorageUnwell``.
+        ``declared`` (content type) and ``name`` are what the sender says. A file with the same id
+        is replaced. Raises ``MediaError`` for a file that is too large, and ``StorageUnwell``.
         """
-        written = self.place.put(_checked(file_id), chunks, most)
-        content_type = recognised(written.head, declared)
-        return Kept(written.path, content_type, written.size, file_name(name, content_type))
+        stored = self.backend.put(_checked(file_id), chunks, max_bytes)
+        content_type = detect_content_type(stored.head, declared)
+        safe_name = safe_file_name(name, content_type)
+        return StoredFile(stored.path, content_type, stored.size, safe_name)
 
-    def take(self, file: Attachment, most: int) -> Attachment:
-        """Keep a file whose bytes came with its message; one that is too large has failed.
+    def save_received(self, file: Attachment, max_bytes: int) -> Attachment:
+        """Store an attachment whose bytes arrived with its message.
 
-        Raises ``StorageUnwell``.
+        Returns it in the state ``kept``, or ``failed`` if it is too large. Raises
+        ``StorageUnwell``.
         """
         declared = file.content_type
         if declared == UNKNOWN:
             declared = FILE_TYPES.guess_type(file.name)[0] or UNKNOWN
-        chunks = [file.content or b""]
         try:
-            kept = self.keep(chunks, file_id=file.id, declared=declared, name=file.name, most=most)
+            stored = self.save(
+                [file.content or b""],
+                file_id=file.id,
+                declared=declared,
+                name=file.name,
+                max_bytes=max_bytes,
+            )
         except MediaError as error:
             return replace(file, content=None, state="failed", reason=error.reason)
         return replace(
             file,
             content=None,
             state="kept",
-            content_type=kept.content_type,
-            name=kept.name,
-            size=kept.size,
+            content_type=stored.content_type,
+            name=stored.name,
+            size=stored.size,
         )
 
     def fetch(
@@ -81,32 +88,34 @@ class MediaStore:
         redirects: Sequence[str] = (),
         file_id: str,
         name: str,
-        most: int,
-    ) -> Kept:
-        """Fetch a file of at most ``most`` bytes from a carrier and keep it.
+        max_bytes: int,
+    ) -> StoredFile:
+        """Download a file of at most ``max_bytes`` bytes from a carrier and store it.
 
-        How, ``fetching.fetch`` tells. Raises ``MediaError`` or ``StorageUnwell``.
+        See ``services.media.fetch`` for its rules. Raises ``MediaError`` or ``StorageUnwell``.
         """
         answer = fetch.fetch(
-            http, url, headers, redirects=redirects, most=most, seconds=self.seconds
+            http, url, headers, redirects=redirects, max_bytes=max_bytes, seconds=self.seconds
         )
         declared = answer.headers.get("content-type", "")
-        return self.keep([answer.body], file_id=file_id, declared=declared, name=name, most=most)
+        return self.save(
+            [answer.body], file_id=file_id, declared=declared, name=name, max_bytes=max_bytes
+        )
 
     def open(self, file_id: str) -> Path:
-        """Where a kept file can be read on this machine, for some minutes at least.
+        """The path of a file on this machine, valid for at least 15 minutes.
 
-        Raises ``MediaError`` where there is none and ``StorageUnwell``.
+        Raises ``MediaError`` if there is no such file, and ``StorageUnwell``.
         """
-        return self.place.open(_checked(file_id))
+        return self.backend.open(_checked(file_id))
 
     def remove(self, file_id: str) -> None:
-        """Delete a file; one that is not there is fine. Raises ``StorageUnwell``."""
-        self.place.remove(_checked(file_id))
+        """Delete a file; does nothing if there is none. Raises ``StorageUnwell``."""
+        self.backend.remove(_checked(file_id))
 
     def sweep(self, older_than_seconds: float) -> int:
-        """Delete what a crash left half written, and say how many. Raises ``StorageUnwell``."""
-        return self.place.sweep(older_than_seconds)
+        """Delete incomplete files that a crash left; returns how many. Raises ``StorageUnwell``."""
+        return self.backend.sweep(older_than_seconds)
 
     def with_paths(self, message: Message) -> Message:
         """The message with a local path and a signed link at each of its kept files."""
@@ -118,12 +127,12 @@ class MediaStore:
         return replace(file, path=self.open(file.id), source_url=self.link(file))
 
     def link(self, attachment: Attachment) -> str:
-        """An address under which anybody may fetch a file for a day, see ``Links.link``."""
+        """A URL under which anyone can download a file for a day, see ``Links.link``."""
         return self._links.link(attachment)
 
-    def allows(self, file_id: str, exp: str, sig: str) -> bool:
-        """Whether a link is one of ours and still good. Takes any text and never raises."""
-        return self._links.allows(file_id, exp, sig)
+    def is_valid_link(self, file_id: str, exp: str, sig: str) -> bool:
+        """Whether signature and expiry of a link are valid. Accepts any text; never raises."""
+        return self._links.is_valid(file_id, exp, sig)
 
 
 def _checked(file_id: str) -> str:

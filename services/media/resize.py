@@ -1,45 +1,45 @@
-"""Pictures: made smaller where a carrier takes no larger ones."""
+"""Image resizing: makes pictures smaller that exceed a carrier's size limit."""
 
 from io import BytesIO
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
-FORMATS = ("JPEG", "PNG", "WEBP")  # the ones that phones make and every phone shows
-MOST_PIXELS = 50_000_000
+FORMATS = ("JPEG", "PNG", "WEBP")  # formats that phones produce
+MAX_PIXELS = 50_000_000
 SIDES = (2560, 2048, 1600, 1280, 1024, 800, 640, 480)
-QUALITY = 82
+QUALITY = 82  # of the JPEG, on Pillow's scale to 95
 
 
-def fit(path: Path, most: int) -> bytes | None:
-    """The picture as a JPEG of at most ``most`` bytes, as large as fits.
+def resize_to_fit(path: Path, max_bytes: int) -> bytes | None:
+    """Convert a picture to the largest JPEG of at most ``max_bytes`` bytes.
 
-    What the camera wrote into it (place, device) is left out. ``None`` for what is no such picture,
-    moves, is too large to be opened safely, or does not fit however small.
+    EXIF data (position, device) is removed. Returns ``None`` if the file is not a picture of these
+    formats, is animated, has too many pixels to be opened safely, or does not fit at any size.
     """
     try:
         with Image.open(path, formats=FORMATS) as opened:
             width, height = opened.size
-            if width * height > MOST_PIXELS or getattr(opened, "is_animated", False):
+            if width * height > MAX_PIXELS or getattr(opened, "is_animated", False):
                 return None
             opened.draft("RGB", (SIDES[0], SIDES[0]))
-            picture = _plain(ImageOps.exif_transpose(opened))
+            picture = _without_transparency(ImageOps.exif_transpose(opened))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
     for side in SIDES:
         picture.thumbnail((side, side))
         written = BytesIO()
         picture.save(written, "JPEG", quality=QUALITY, optimize=True)
-        if written.tell() <= most:
+        if written.tell() <= max_bytes:
             return written.getvalue()
     return None
 
 
-def _plain(picture: Image.Image) -> Image.Image:
-    """Without transparency: on white, as on paper."""
+def _without_transparency(picture: Image.Image) -> Image.Image:
+    """The picture in RGB; transparent parts become white."""
     if not picture.has_transparency_data:
         return picture.convert("RGB")
     layer = picture.convert("RGBA")
-    paper = Image.new("RGB", picture.size, "white")
-    paper.paste(layer, mask=layer.getchannel("A"))
-    return paper
+    background = Image.new("RGB", picture.size, "white")
+    background.paste(layer, mask=layer.getchannel("A"))
+    return background

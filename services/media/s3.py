@@ -1,6 +1,6 @@
-"""The wire of S3-compatible storage: four plain requests, signed by AWS's version 4.
+"""S3 client: PUT, GET, HEAD and DELETE of objects, signed with AWS Signature Version 4.
 
-https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
+Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
 """
 
 import hashlib
@@ -13,13 +13,13 @@ from requests_aws4auth import AWS4Auth
 
 from services.config.sections import S3Settings
 from services.core.errors import StorageUnwell
-from services.http import Answer, Http, NoAnswer, NotSent, TooLarge
+from services.http.client import Answer, Http, NoAnswer, NotSent, TooLarge
 
 ATTEMPTS, PAUSE_SECONDS = 2, 0.3
-LARGEST = 100_000_000
-SHA256 = "x-amz-meta-sha256"  # our own note beside each file, in hex
+MAX_ANSWER_BYTES = 100_000_000
+SHA256 = "x-amz-meta-sha256"  # metadata that we store with each object, in hex
 
-# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList
+# Remedies by error code: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 DENIED = "The access key may not do that. Allow it to get, put, delete and list (docs/media.md)."
 REMEDIES = {
     "AccessDenied": DENIED,
@@ -34,21 +34,21 @@ CODE = re.compile(rb"<Code>([A-Za-z0-9]{1,60})</Code>")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a bucket says about a file: its size in bytes and, if we put it there, its SHA-256."""
+class ObjectInfo:
+    """Size in bytes of an object, and its SHA-256 if this program put it there."""
 
     size: int
     sha256: str | None
 
 
 class S3:
-    """One bucket. Every call ends as a whole after ``seconds`` and raises ``StorageUnwell``.
+    """One bucket. Every call raises ``StorageUnwell``.
 
-    A call that found no answer, or a server in trouble, is made once more: all of them may be
-    repeated without harm.
+    A call without an answer, or with status 5xx, is repeated once, because all calls are
+    idempotent.
     """
 
-    seconds = 20.0
+    seconds = 20.0  # the total deadline of one call, the repeat included
 
     def __init__(self, settings: S3Settings, http: Http) -> None:
         self._settings = settings
@@ -56,9 +56,9 @@ class S3:
         self._base = _base(settings)
 
     def put(self, name: str, content: bytes) -> None:
-        """Keep a file; when this returns, the storage has it and has checked its SHA-256."""
+        """Store an object; when this returns, the server has it and has verified its SHA-256."""
         headers = {
-            "Content-Type": "application/octet-stream",  # nothing there is ever shown as it is
+            "Content-Type": "application/octet-stream",  # browsers never read objects directly
             SHA256: hashlib.sha256(content).hexdigest(),
         }
         answer = self._call("PUT", name, self.seconds, headers, content)
@@ -66,7 +66,7 @@ class S3:
             raise _refused(answer)
 
     def get(self, name: str, seconds: float | None = None) -> bytes | None:
-        """A whole file, checked against the SHA-256 it was put with; ``None`` if there is none."""
+        """The content of an object, verified by its SHA-256; ``None`` if there is none."""
         answer = self._call("GET", name, seconds or self.seconds, {"Accept-Encoding": "identity"})
         if _is_absent(answer):
             return None
@@ -77,17 +77,19 @@ class S3:
             raise _unwell("It handed over a damaged file.")
         return answer.body
 
-    def find(self, name: str) -> Found | None:
-        """What is known about a file, or ``None`` if there is none."""
+    def head(self, name: str) -> ObjectInfo | None:
+        """Size and SHA-256 of an object; ``None`` if there is none."""
         answer = self._call("HEAD", name, self.seconds, {"Accept-Encoding": "identity"})
         if _is_absent(answer, code=""):
             return None
         if not answer.ok:
             raise _refused(answer)
-        return Found(int(answer.headers.get("content-length", -1)), answer.headers.get(SHA256))
+        size = int(answer.headers.get("content-length", -1))
+
+        return ObjectInfo(size, answer.headers.get(SHA256))
 
     def delete(self, name: str) -> None:
-        """Remove a file; one that is not there is fine."""
+        """Delete an object; does nothing if there is none."""
         answer = self._call("DELETE", name, self.seconds, {})
         if not answer.ok and not _is_absent(answer):
             raise _refused(answer)
@@ -95,9 +97,9 @@ class S3:
     def _call(
         self, method: str, name: str, seconds: float, headers: Mapping[str, str], body: bytes = b""
     ) -> Answer:
-        """The answer to a request, whatever its status below 500."""
+        """Send a request; returns an answer with any status below 500."""
         ends = time.monotonic() + seconds
-        trouble = ""
+        problem = ""
         for attempt in range(ATTEMPTS):
             if attempt:
                 time.sleep(PAUSE_SECONDS)
@@ -112,24 +114,24 @@ class S3:
                     data=body,
                     auth=self._signer(),
                     seconds=left,
-                    most=LARGEST,
+                    most=MAX_ANSWER_BYTES,
                 )
             except (NotSent, NoAnswer, TooLarge) as error:
-                trouble = str(error)
+                problem = str(error)
                 continue
             if answer.status < 500:
                 return answer
-            trouble = f"It is in trouble itself ({_said(answer)})."
-        raise _unwell(trouble)
+            problem = f"It is in trouble itself ({_status_text(answer)})."
+        raise _unwell(problem)
 
     def _signer(self) -> AWS4Auth:
-        """Signs one request together with the SHA-256 of its body."""
+        """A signer for one request, including the SHA-256 of its body."""
         settings = self._settings
         return AWS4Auth(settings.access_key, settings.secret_key, settings.region, "s3")
 
 
 def _base(settings: S3Settings) -> str:
-    """The address before a file's name."""
+    """The URL of an object without its name."""
     prefix = settings.prefix or ""
     if settings.path_style:
         return f"{settings.endpoint}/{settings.bucket}/{prefix}"
@@ -138,23 +140,23 @@ def _base(settings: S3Settings) -> str:
 
 
 def _code(answer: Answer) -> str:
-    """The storage's own word for what went wrong; a HEAD has none."""
+    """The S3 error code in an answer; the answer to HEAD has none."""
     found = CODE.search(answer.body)
     return found.group(1).decode() if found else ""
 
 
-def _said(answer: Answer) -> str:
+def _status_text(answer: Answer) -> str:
     return f"{answer.status} {_code(answer)}".strip()
 
 
 def _is_absent(answer: Answer, code: str = "NoSuchKey") -> bool:
-    """Whether the file is not there, while the bucket is; a HEAD cannot tell them apart."""
+    """Whether the object is absent but the bucket exists; HEAD does not distinguish these."""
     return answer.status == 404 and _code(answer) == code
 
 
 def _refused(answer: Answer) -> StorageUnwell:
     remedy = REMEDIES.get(_code(answer), DENIED if answer.status in (401, 403) else "")
-    return _unwell(f"It answered {_said(answer)}. {remedy}".rstrip())
+    return _unwell(f"It answered {_status_text(answer)}. {remedy}".rstrip())
 
 
 def _unwell(reason: str) -> StorageUnwell:

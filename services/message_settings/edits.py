@@ -1,36 +1,36 @@
-"""Changes of several numbers at once: all of them are made, or none."""
+"""Edits of several entries of Message Settings at once: all of them are made, or none."""
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from services.core.errors import EntryRefused, SettingsError
-from services.message_settings import MessageSettings
-from services.message_settings.document import NumberSetting
+from services.message_settings.fields import NumberSetting
+from services.message_settings.settings import MessageSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What is to be different about each number; ``None`` leaves a thing as it is."""
+    """A change to make to each entry; ``None`` or an empty tuple changes nothing."""
 
     carrier: str | None = None
     add_extensions: tuple[str, ...] = ()
     remove_extensions: tuple[str, ...] = ()
     enabled: bool | None = None
 
-    def of(self, entry: NumberSetting) -> NumberSetting:
-        """An entry with this difference; whether it can be kept is not checked."""
-        both = (*entry.extensions, *self.add_extensions)
+    def apply_to(self, entry: NumberSetting) -> NumberSetting:
+        """A changed copy of an entry, unchecked."""
+        extensions = dict.fromkeys((*entry.extensions, *self.add_extensions))
         return replace(
             entry,
             carrier=entry.carrier if self.carrier is None else self.carrier,
-            extensions=tuple(e for e in dict.fromkeys(both) if e not in self.remove_extensions),
+            extensions=tuple(e for e in extensions if e not in self.remove_extensions),
             enabled=entry.enabled if self.enabled is None else self.enabled,
         )
 
 
 def add(settings: MessageSettings, entry: dict[str, Any]) -> NumberSetting:
-    """Add a number. Raises ``EntryRefused``, also where it is there already."""
+    """Add an entry and return it. Raises ``EntryRefused``, also if the number has an entry."""
     new = settings.entry(entry)
 
     def change(entries: list[NumberSetting]) -> list[NumberSetting]:
@@ -45,17 +45,17 @@ def add(settings: MessageSettings, entry: dict[str, Any]) -> NumberSetting:
 def edit_all(
     settings: MessageSettings, numbers: Collection[str], edit: Edit, generation: str | None = None
 ) -> None:
-    """Make the same change to some numbers.
+    """Make the same change to the entries of some numbers.
 
-    Raises ``SettingsError`` where one of them is not there, ``EntryRefused`` where an entry could
-    not be kept, ``SettingsConflict`` when somebody saved since ``generation``.
+    Raises ``SettingsError`` if a number has no entry, ``EntryRefused`` if a changed entry is not
+    valid, ``SettingsConflict`` if Message Settings were changed since ``generation``.
     """
     chosen = _chosen(settings, numbers)
 
     def change(entries: list[NumberSetting]) -> list[NumberSetting]:
-        _require(chosen, entries)
+        _require_all(chosen, entries)
         return [
-            settings.entry(asdict(edit.of(entry))) if entry.number in chosen else entry
+            settings.entry(asdict(edit.apply_to(entry))) if entry.number in chosen else entry
             for entry in entries
         ]
 
@@ -65,11 +65,11 @@ def edit_all(
 def remove_all(
     settings: MessageSettings, numbers: Collection[str], generation: str | None = None
 ) -> None:
-    """Remove some numbers. Raises as ``edit_all`` does."""
+    """Remove the entries of some numbers. Raises what ``edit_all`` raises."""
     chosen = _chosen(settings, numbers)
 
     def change(entries: list[NumberSetting]) -> list[NumberSetting]:
-        _require(chosen, entries)
+        _require_all(chosen, entries)
         return [entry for entry in entries if entry.number not in chosen]
 
     settings.change(change, generation)
@@ -81,10 +81,10 @@ def _chosen(settings: MessageSettings, numbers: Collection[str]) -> dict[str, No
     return dict.fromkeys(settings.number(number) for number in numbers)
 
 
-def _require(chosen: dict[str, None], entries: list[NumberSetting]) -> None:
-    there = {entry.number for entry in entries}
+def _require_all(chosen: Collection[str], entries: list[NumberSetting]) -> None:
+    known = {entry.number for entry in entries}
     for number in chosen:
-        if number not in there:
+        if number not in known:
             raise SettingsError(
                 f"{number} is not in Message Settings. Check how it is written.", "number"
             )

@@ -1,7 +1,7 @@
-"""Message Settings in a JSON file that people may edit by hand.
+"""``SettingsFile``: the Message Settings document as a JSON file that may be edited by hand.
 
-Writers take a lock, write beside, flush to the disk and rename, so that a reader never sees half a
-file.
+A writer locks the file, writes a new one beside it, flushes it to disk and renames it, so that a
+reader never sees a partly written document.
 """
 
 import os
@@ -12,10 +12,10 @@ from filelock import FileLock
 
 
 class SettingsFile:
-    """The file, and beside it the lock that those who write take."""
+    """The file, and beside it a lock file that excludes other writers (a ``Source``)."""
 
     remedy = "Mend the file first."
-    fresh_seconds = 0.0  # a look at the file costs nothing
+    fresh_seconds = 0.0  # asking the file system for the version costs next to nothing
 
     def __init__(self, path: Path) -> None:
         self.name = path.name
@@ -23,7 +23,7 @@ class SettingsFile:
         self._lock = FileLock(path.with_suffix(".lock"))
 
     def version(self) -> tuple[int, int, int] | None:
-        """What tells one state of the file from another; ``None`` where there is no file."""
+        """Modification time (ns), size and inode of the file; ``None`` if there is no file."""
         try:
             stat = self._path.stat()
         except FileNotFoundError:
@@ -31,32 +31,32 @@ class SettingsFile:
         return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
     def read(self) -> bytes | None:
-        """The content, or ``None`` where there is no file. Raises ``OSError``."""
+        """The content, or ``None`` if there is no file. Raises ``OSError``."""
         try:
             return self._path.read_bytes()
         except FileNotFoundError:
             return None
 
     def replace(self, change: Callable[[bytes | None], bytes]) -> None:
-        """Write what ``change`` makes of the content, durably. Raises ``OSError``."""
+        """Replace the content by ``change(content)``, durably. Raises ``OSError``."""
         with self._lock:
             replace_file(self._path, change(self.read()))
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Put a file in place whole and durably, or not at all."""
-    beside = path.with_suffix(f".{os.getpid()}.new")
+    """Replace a file atomically and durably. Raises ``OSError``; then the old file is intact."""
+    new = path.with_suffix(f".{os.getpid()}.new")
     try:
-        with beside.open("wb") as file:
+        with new.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
+        new.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)  # the rename is durable once the folder is
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
     except OSError:
-        beside.unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
         raise

@@ -1,27 +1,28 @@
-"""Finding numbers in Message Settings by anything that is written about them."""
+"""Search in Message Settings: entries by words, or by digits of their number."""
 
 import re
 from collections.abc import Iterable
 
-from services.message_settings.document import NumberSetting
-from services.message_settings.typed import texts
+from services.message_settings.fields import FIELDS, Kind, NumberSetting
+from services.message_settings.form_values import as_texts
 
 LIKE_A_NUMBER = re.compile(r"[0-9 ()+./-]*[0-9][0-9 ()+./-]*", re.ASCII)
+FLAGS = {field.name for field in FIELDS if field.kind is Kind.FLAG}
 
 
-def found(entries: Iterable[NumberSetting], words: str) -> list[NumberSetting]:
-    """The entries in which all the words stand, or in whose number these digits follow each other.
+def find_entries(entries: Iterable[NumberSetting], query: str) -> list[NumberSetting]:
+    """The entries that contain all words of a query, or whose number contains its digits.
 
-    Small letters are as good as capitals. Nothing looked for finds everything.
+    Case does not matter. An empty query finds all entries. Flags are not searched.
     """
-    sought = words.casefold().split()
-    digits = re.sub("[^0-9]", "", words) if LIKE_A_NUMBER.fullmatch(words) else ""
-    return [entry for entry in entries if _fits(entry, sought, digits)]
+    words = query.casefold().split()
+    digits = re.sub("[^0-9]", "", query) if LIKE_A_NUMBER.fullmatch(query) else ""
+    return [entry for entry in entries if _matches(entry, words, digits)]
 
 
-def _fits(entry: NumberSetting, sought: list[str], digits: str) -> bool:
-    if digits and digits in entry.number:
+def _matches(entry: NumberSetting, words: list[str], digits: str) -> bool:
+    if not words or (digits and digits in entry.number):
         return True
-    known = texts(entry) | {"enabled": ""} if sought else {}
-    written = " ".join(known.values()).casefold()
-    return all(word in written for word in sought)
+    texts = (text for name, text in as_texts(entry).items() if name not in FLAGS)
+    content = " ".join(texts).casefold()
+    return all(word in content for word in words)

@@ -20,8 +20,9 @@ from services.message_settings import MessageSettings
 from services.messaging.route import Router
 from services.messaging.send_limits import SendLimits
 from services.providers.base import Provider
-from services.store import audit_counters, jobs, messages, quarantine, statuses
-from services.store.audit_counters import Entry
+from services.store import jobs, messages, quarantine, statuses
+from services.store.database import audit_counters
+from services.store.database.audit_counters import AuditCounter
 from services.store.database.store import Store
 
 
@@ -80,7 +81,7 @@ class Processor:
         """Store the parts of a call; returns (outcome, message id) for each, see ``process``."""
         outcomes = []
         for part in parsed:
-            audit_counters.add(tx, Entry.ENTERED)
+            audit_counters.add(tx, AuditCounter.ENTERED)
             try:
                 if isinstance(part, Message):
                     outcomes.append(self._store_message(tx, provider, part))
@@ -131,7 +132,7 @@ class Processor:
             return file
         if too_much:
             return replace(file, content=None, state="failed", reason=too_much)
-        return self._media.take(file, MEDIA_BYTES)
+        return self._media.save_received(file, MEDIA_BYTES)
 
     def _store_message(self, tx: Connection, provider: Provider, raw: Message) -> tuple[str, str]:
         number = e164(raw.number, self._country)
@@ -162,7 +163,7 @@ class Processor:
     ) -> tuple[str, str]:
         status = replace(raw, peer=peer(raw.peer, self._country)) if raw.peer else raw
         message = statuses.record_status(tx, provider.name, status)
-        audit_counters.add(tx, Entry.STATUSES)
+        audit_counters.add(tx, AuditCounter.STATUSES)
         if message is not None:
             jobs.add(tx, self._router.update_jobs(message, str(message.status)))
         return "status", message.id if message is not None else ""

@@ -42,7 +42,7 @@ class Router:
         return [
             _push(message, f"push:{channel.name}", f"{channel.name}:{extension}", about)
             for channel in self._channels.values()
-            if channel.updates and not channel.per_device
+            if channel.wants_status_updates and not channel.per_device
             for extension in setting.extensions
         ]
 
@@ -56,7 +56,7 @@ class Router:
             (self._channels[device.channel].destination(device.address), device.id)
             for device in devices.of(tx, [reader.extension])
             if device.channel in self._channels
-            and self._channels[device.channel].clears
+            and self._channels[device.channel].wants_read_events
             and device.id != reader.id
         ]
         jobs.add(tx, [_push(message, *other, "read") for message in read for other in others])

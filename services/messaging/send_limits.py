@@ -13,14 +13,14 @@ from sqlalchemy import Connection
 
 from services.config.parsers import ANYWHERE
 from services.config.sections import SendSettings, ServiceSettings
+from services.core.durations import DAY, HOUR, MINUTE, in_words
 from services.core.errors import RequestRefused
 from services.core.messages import Message
 from services.core.phone_numbers import destination, home_countries, is_country
 from services.store import quotas
-from services.store.quotas import Allowance
+from services.store.quotas import Quota
 
 log = structlog.get_logger()
-MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 SPANS = {MINUTE: "a minute", HOUR: "an hour", DAY: "a day"}
 MB = 1_000_000
 
@@ -83,12 +83,12 @@ class SendLimits:
         spent = quotas.used_up(tx, self._received(peer))
         if spent is None:
             return ""
-        most = spent.allowance.most // MB
+        most = spent.quota.most // MB
         return f"{peer} has sent more than {most} MB of files within a day (RECEIVED_MB_PER_DAY)."
 
-    def _received(self, peer: str) -> list[Allowance]:
+    def _received(self, peer: str) -> list[Quota]:
         most = self._received_bytes
-        return [Allowance(f"received:{peer}", most, DAY)] if most else []
+        return [Quota(f"received:{peer}", most, DAY)] if most else []
 
 
 def _country_not_allowed(recipient: str, where: str) -> RequestRefused:
@@ -117,8 +117,8 @@ class _Limit:
     seconds: float
 
     @property
-    def allowance(self) -> Allowance:
-        return Allowance(self.name, self.most, self.seconds)
+    def allowance(self) -> Quota:
+        return Quota(self.name, self.most, self.seconds)
 
 
 def _take(tx: Connection, limits: Sequence[_Limit], amount: int, what: str) -> None:
@@ -126,7 +126,7 @@ def _take(tx: Connection, limits: Sequence[_Limit], amount: int, what: str) -> N
     spent = quotas.take(tx, list(by_allowance), amount)
     if spent is None:
         return
-    limit = by_allowance[spent.allowance]
+    limit = by_allowance[spent.quota]
     may = f"{limit.who} {_shown(limit.most, what)} {SPANS[limit.seconds]}"
     log.warning("limit reached", name=limit.name, most=limit.most, seconds=limit.seconds)
     if amount > limit.most:
@@ -135,7 +135,7 @@ def _take(tx: Connection, limits: Sequence[_Limit], amount: int, what: str) -> N
         )
     raise RequestRefused(
         "limit_reached",
-        f"{may}. Try again in {waiting(spent.seconds)}.",
+        f"{may}. Try again in {in_words(spent.seconds)}.",
         status=429,
         retry_after=spent.seconds,
     )
@@ -145,16 +145,3 @@ def _shown(amount: int, what: str) -> str:
     if what == "bytes":
         return f"{math.ceil(amount / MB)} MB"
     return f"{amount} {what}" if amount != 1 else "1 message"
-
-
-def waiting(seconds: float) -> str:
-    """A number of seconds in words.
-
-    >>> waiting(0.5), waiting(89), waiting(91), waiting(86_400)
-    ('1 second', '89 seconds', '2 minutes', '24 hours')
-    """
-    for size, unit in ((HOUR, "hour"), (MINUTE, "minute"), (1.0, "second")):
-        if seconds > 1.5 * size or unit == "second":
-            break
-    count = max(1, math.ceil(seconds / size))
-    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"

@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from services.core.errors import RequestRefused, StorageUnwell
 from services.core.messages import Attachment
-from services.media.media_store import Kept, MediaStore
-from services.media.resize import fit
+from services.media.media_store import MediaStore, StoredFile
+from services.media.resize import resize_to_fit
 from services.message_settings import MessageSettings
 from services.messaging.send_limits import SendLimits
 from services.providers.base import Provider
@@ -38,7 +38,7 @@ class Uploads:
         self._media = media
         self._limits = limits
 
-    def add(self, extension: str, file_id: str, kept: Kept) -> Attachment:
+    def add(self, extension: str, file_id: str, kept: StoredFile) -> Attachment:
         """Record a stored file as an upload of an extension, which its next message may name.
 
         Returns it as ``fitted`` leaves it. Raises ``RequestRefused`` where the extension has
@@ -70,12 +70,12 @@ class Uploads:
         path = file.path
         if most is None or path is None or file.size <= most:
             return file
-        smaller = _in_thread(lambda: fit(path, most))
+        smaller = _in_thread(lambda: resize_to_fit(path, most))
         if smaller is None:
             return file
         name = file.name.rpartition(".")[0]
-        kept = self._media.keep(
-            [smaller], file_id=file.id, declared="image/jpeg", name=name, most=most
+        kept = self._media.save(
+            [smaller], file_id=file.id, declared="image/jpeg", name=name, max_bytes=most
         )
         return replace(file, content_type=kept.content_type, name=kept.name, size=kept.size)
 

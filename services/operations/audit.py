@@ -8,7 +8,7 @@ import structlog
 from services.store.database.store import Store
 from services.store.maintenance import invariant_violations, invariants
 from services.store.maintenance.invariant_violations import Violation
-from services.store.maintenance.invariants import Mark
+from services.store.maintenance.invariants import Checkpoint
 
 log = structlog.get_logger()
 THOROUGH_SECONDS = 3600.0  # between two looks that count everything
@@ -19,7 +19,7 @@ class Audit:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._mark: Mark | None = None
+        self._mark: Checkpoint | None = None
         self._thorough_at = 0.0
 
     def check(self, *, thorough: bool = False) -> list[Violation]:
@@ -30,10 +30,10 @@ class Audit:
         """
         thorough = thorough or time.monotonic() - self._thorough_at > THOROUGH_SECONDS
         found = self._look(thorough=thorough)
-        known = self._store.read(invariant_violations.standing)
-        if not thorough and _laws(found) != _laws(known):
+        known = self._store.read(invariant_violations.current)
+        if not thorough and _names(found) != _names(known):
             found = self._look(thorough=True)
-        if {(b.law, b.reason) for b in found} != {(b.law, b.reason) for b in known}:
+        if {(b.invariant, b.reason) for b in found} != {(b.invariant, b.reason) for b in known}:
             self._store.write(partial(invariant_violations.put, found=found))
             _tell(found, known)
         return found
@@ -45,19 +45,21 @@ class Audit:
 
     def _look(self, *, thorough: bool) -> list[Violation]:
         mark = None if thorough else self._mark
-        balance = self._store.read(partial(invariants.look, mark=mark))
-        self._mark = balance.mark
+        balance = self._store.read(partial(invariants.check, since=mark))
+        self._mark = balance.checkpoint
         if mark is None:
             self._thorough_at = time.monotonic()
-        return balance.breaches()
+        return balance.violations()
 
 
-def _laws(found: list[Violation]) -> set[str]:
-    return {breach.law for breach in found}
+def _names(found: list[Violation]) -> set[str]:
+    return {violation.invariant for violation in found}
 
 
 def _tell(found: list[Violation], known: list[Violation]) -> None:
-    for breach in found:
-        log.error("a law of conservation does not hold", law=breach.law, reason=breach.reason)
-    for law in _laws(known) - _laws(found):
-        log.info("a law of conservation holds again", law=law)
+    for violation in found:
+        log.error(
+            "a law of conservation does not hold", law=violation.invariant, reason=violation.reason
+        )
+    for name in _names(known) - _names(found):
+        log.info("a law of conservation holds again", law=name)

@@ -119,7 +119,7 @@ class CarrierStatus:
             tuple(self._numbers(kind.name)),
             seen,
             tuple(pause for pause in pauses if pause.name.endswith(f":{kind.name}")),
-            tuple(Finding(**each) for each in json.loads(last.words)) if last else (),
+            tuple(Finding(**each) for each in json.loads(last.detail)) if last else (),
         )
 
 

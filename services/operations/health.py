@@ -171,7 +171,7 @@ class Health:
 
     def _bucket(self) -> Iterator[Warned]:
         """No check: with a bucket that is unwell texts still go both ways, and pictures wait."""
-        trouble = self._media.place.trouble()
+        trouble = self._media.backend.problem()
         if trouble:
             yield Warned("media", trouble)
 
@@ -201,7 +201,7 @@ def _figures(tx: Connection) -> Figures:
         pauses=tuple(p for p in circuit_breakers.unwell(tx) if p.config or p.until > now),
         worker_silent=workers.silence(tx),
         clock_ahead=time.time() - clock.now(tx),
-        breaches=tuple(invariant_violations.standing(tx)),
+        breaches=tuple(invariant_violations.current(tx)),
     )
 
 

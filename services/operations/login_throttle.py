@@ -9,11 +9,11 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 import structlog
 
+from services.core.durations import DAY, HOUR, MINUTE, in_words
 from services.core.errors import RequestRefused
-from services.messaging.send_limits import DAY, HOUR, MINUTE, waiting
 from services.store import quotas
 from services.store.database.store import Store
-from services.store.quotas import Allowance, UsedUp
+from services.store.quotas import Quota, UsedUp
 
 log = structlog.get_logger()
 NETWORK_BITS = 64  # of an IPv6 address: what one customer of a provider usually has to itself
@@ -60,22 +60,22 @@ class LoginThrottle:
 
     def forget(self, address: str) -> None:
         """Let an address begin anew: it was right. Raises ``StorageUnwell``."""
-        self._store.write(lambda tx: quotas.forget(tx, self._of(address)))
+        self._store.write(lambda tx: quotas.reset(tx, self._of(address)))
 
-    def _of(self, address: str) -> list[Allowance]:
+    def _of(self, address: str) -> list[Quota]:
         name = f"guess:{self._attempts.secret}:{_network(address)}"
-        return [Allowance(name, most, seconds) for most, seconds in self._attempts.each]
+        return [Quota(name, most, seconds) for most, seconds in self._attempts.each]
 
-    def _of_all(self) -> list[Allowance]:
+    def _of_all(self) -> list[Quota]:
         name = f"guess:{self._attempts.secret}"
-        return [Allowance(name, most, seconds) for most, seconds in self._attempts.all]
+        return [Quota(name, most, seconds) for most, seconds in self._attempts.all]
 
 
 def _refuse_if(spent: UsedUp | None) -> None:
     if spent is not None:
         raise RequestRefused(
             "too_many_guesses",
-            f"This was wrong too often. Try again in {waiting(spent.seconds)}.",
+            f"This was wrong too often. Try again in {in_words(spent.seconds)}.",
             status=429,
             retry_after=spent.seconds,
         )

@@ -90,7 +90,7 @@ class OperatorActions:
                 Status.SENT, f"{OPERATOR}:{time.time_ns()}", message.provider_id, message.id
             )
             statuses.record_status(tx, message.provider, told)
-            dead_letters.lay_to_rest(tx, message.id, JobKind.SEND)
+            dead_letters.mark_done(tx, message.id, JobKind.SEND)
             settled = _message(tx, message.id)
             jobs.add(tx, self._router.update_jobs(settled, str(settled.status)))
             return settled

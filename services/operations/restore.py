@@ -30,7 +30,7 @@ from services.store.maintenance.backup import (
     Contents,
     back_up_database,
     copy_file,
-    look_into,
+    inspect_backup,
     media_path,
 )
 from services.store.workers import WORKER_SILENT_SECONDS
@@ -88,7 +88,7 @@ class Restore:
         if not (folder / DATABASE).is_file():
             raise RequestRefused("no_backup", f"{folder} is no backup: it has no {DATABASE}.")
         _refuse_where_in_use(self._store, storage, folder)
-        contents = look_into(self._store.engine, folder)
+        contents = inspect_backup(self._store.engine, folder)
         if contents.version > head():
             raise RequestRefused(
                 "newer",
@@ -102,7 +102,7 @@ class Restore:
             ready = stage / "ready.db"
             unknown = self._settled(stage, missing, ready)
             files = put_files(folder, storage, contents.files)
-            self._store.let_go()
+            self._store.disconnect()
             for name in (SETTINGS, KEY):
                 with suppress(FileNotFoundError):
                     (stage / name).replace(storage / name)

@@ -11,14 +11,15 @@ from functools import partial
 import structlog
 
 from services.config.sections import ServiceSettings
+from services.core.durations import DAY
 from services.media.media_store import MediaStore
 from services.store import counters, messages
+from services.store.database import secure_delete
 from services.store.database.store import Store
-from services.store.maintenance import people, pruning, removal, secure_delete
+from services.store.maintenance import people, pruning, removal
 from services.store.maintenance.pruning import Outdated
 
 log = structlog.get_logger()
-DAY = 86_400.0
 PAUSE_SECONDS = 1.0  # between two batches: at most so many messages a second
 
 
@@ -82,7 +83,7 @@ class Retention:
             for file_id in files:
                 self._media.remove(file_id)
             if files:
-                self._store.write(lambda tx: pruning.note_gone(tx, files))
+                self._store.write(lambda tx: pruning.mark_deleted(tx, files))
                 log.info("pruned", files=len(files))
             more = more or len(files) >= removal.BATCH
         return more
@@ -93,7 +94,7 @@ class Retention:
         waiting = 0
         for seqs in self._batches(peer):
             found += seqs
-            waiting += self._store.read(partial(people.in_hand, seqs=seqs))
+            waiting += self._store.read(partial(people.count_unfinished, seqs=seqs))
         return Person(
             messages=tuple(found),
             waiting=waiting,

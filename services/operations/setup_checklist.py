@@ -138,7 +138,7 @@ def _webhook(on: list[Carrier]) -> Step:
     if not on:
         words = "The carrier calls this server when a text comes in."
     elif refused and (refusal := refused[0].refusal):
-        words = f"A call was refused. {refusal.words}"
+        words = f"A call was refused. {refusal.detail}"
     elif [one.name for one in silent] == [Sandbox.name]:
         words = "Send a text from the sandbox, the phone outside."
     elif silent:

@@ -70,7 +70,7 @@ def story(store: Store, message_id: str) -> Story:
 
 def targets(tx: Connection, found: Iterable[Job]) -> Mapping[str, Device]:
     """The devices that jobs are for, by their ids."""
-    return devices.once(tx, [job.target for job in found if job.kind is JobKind.PUSH])
+    return devices.including_revoked(tx, [job.target for job in found if job.kind is JobKind.PUSH])
 
 
 def steps(settings: MessageSettings, known: Story) -> list[Step]:

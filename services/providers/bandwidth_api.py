@@ -6,7 +6,7 @@ from typing import Any
 
 from services.core.errors import Kind, SendError
 from services.core.messages import Attachment
-from services.http import Answer, Http, NoAnswer, NotSent, TooLarge
+from services.http.client import Answer, Http, NoAnswer, NotSent, TooLarge
 from services.providers import reading
 from services.providers.bandwidth_errors import not_signed_in, refusal
 

@@ -12,7 +12,7 @@ from services.config.sections import CarrierSettings
 from services.core.errors import InvalidWebhook, Kind, MediaError
 from services.core.messages import Ack, DeliveryStatus, Message, Parsed, WebhookCall
 from services.core.messages import Finding as Finding  # the carriers' word, too
-from services.http import Http
+from services.http.client import Http
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from services.core.errors import Kind, SendError
 from services.core.messages import clean
-from services.http import Answer
+from services.http.client import Answer
 
 REFUSED, RETRY, CONFIG = Kind.REFUSED, Kind.RETRY, Kind.CONFIG
 

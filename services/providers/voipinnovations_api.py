@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 from services.core.errors import Kind, SendError
-from services.http import Answer, Http, NoAnswer, NotSent, TooLarge
+from services.http.client import Answer, Http, NoAnswer, NotSent, TooLarge
 from services.providers import reading
 from services.providers.voipinnovations_errors import refusal, said
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from services.core.errors import Kind, SendError
 from services.core.messages import clean
-from services.http import Answer
+from services.http.client import Answer
 
 REFUSED, RETRY, UNKNOWN, CONFIG = Kind.REFUSED, Kind.RETRY, Kind.UNKNOWN, Kind.CONFIG
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from services.core.errors import Kind, SendError
 from services.core.messages import clean
-from services.http import Answer, Http, NoAnswer, NotSent, TooLarge
+from services.http.client import Answer, Http, NoAnswer, NotSent, TooLarge
 from services.providers import reading
 from services.providers.voipms_errors import STATUSES, refusal, unusable
 

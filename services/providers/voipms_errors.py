@@ -7,7 +7,7 @@ Cloudflare, which stands before it, or from its SOAP interface.
 import re
 
 from services.core.errors import Kind, SendError
-from services.http import Answer
+from services.http.client import Answer
 
 REFUSED, RETRY, CONFIG = Kind.REFUSED, Kind.RETRY, Kind.CONFIG
 

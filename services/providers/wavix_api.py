@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 from services.core.errors import Kind, SendError
-from services.http import Answer, Http, NoAnswer, NotSent, TooLarge
+from services.http.client import Answer, Http, NoAnswer, NotSent, TooLarge
 from services.providers import reading
 from services.providers.wavix_errors import refusal
 

@@ -1,4 +1,4 @@
-"""Registry of the push channels: one module or package each, one line here."""
+"""Push channels that notify the apps of extensions, and the registry of them (``CHANNELS``)."""
 
 from services.config.environment import Section
 from services.push.acrobits.channel import Acrobits

@@ -1,6 +1,7 @@
-"""Where devices ask to be pushed to: its shape, and which hosts it may name.
+"""Push addresses that devices register: their schema, and which push hosts are allowed.
 
-A device names the host that we call, so it could name one that it should not reach through us.
+The device names the host that the server calls. A check of that host is therefore a defence
+against server-side request forgery (SSRF).
 """
 
 import re
@@ -14,57 +15,58 @@ from marshmallow import ValidationError
 
 from services.core.request_schema import RequestSchema
 
-# The whole address in signs that every reader of addresses takes for the same thing.
+# Only characters that every URL parser reads in the same way.
 WEB_ADDRESS = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?(/[!-\[\]-~]*)?", re.ASCII)
-LONGEST = 1000  # UnifiedPush's bound; browsers' are shorter
+MAX_ADDRESS_LENGTH = 1000  # the limit of UnifiedPush; the addresses of browsers are shorter
 
 
-class Address(RequestSchema):
-    """What a device registers."""
+class PushAddress(RequestSchema):
+    """Schema of the push address that a device registers for one channel."""
 
 
-def web_address(value: str) -> None:
-    """Refuse, with a ``ValidationError``, what is no plain web address."""
-    if len(value) > LONGEST or WEB_ADDRESS.fullmatch(value) is None:
+def validate_web_address(value: str) -> None:
+    """Raise ``ValidationError`` unless the value is a plain http or https URL."""
+    if len(value) > MAX_ADDRESS_LENGTH or WEB_ADDRESS.fullmatch(value) is None:
         raise ValidationError("Send a web address that begins with https://.")
     port = value.split("/")[2].partition(":")[2]
     if port and not 0 < int(port) < 65_536:
         raise ValidationError("There is no such port.")
 
 
-def origin(address: str) -> str:
-    """The part of a web address that names the server.
+def origin(url: str) -> str:
+    """The origin (scheme, host and port) of a URL.
 
     >>> origin("https://push.example.com/a?b")
     'https://push.example.com'
     """
-    parts = urlsplit(address)
+    parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 
 
 @dataclass(frozen=True, slots=True)
 class PushHostPolicy:
-    """The hosts that the operator allows beside the ones that a channel knows.
+    """The push hosts that the operator allows in addition to those that a channel knows.
 
-    They may be in a private network, and without TLS where they are written with ``http://``.
+    These hosts may be in a private network. They may be called without TLS where the operator
+    writes ``http://``.
     """
 
-    allowed: tuple[str, ...] = ()  # origins, in which * stands for anything
+    allowed: tuple[str, ...] = ()  # origins; * matches any characters
 
-    def are_allowed(self, address: str) -> bool:
-        """Whether the operator named the host of an address."""
-        return within(address, self.allowed)
+    def allows(self, url: str) -> bool:
+        """Whether the operator allows the host of a URL."""
+        return origin_matches(url, self.allowed)
 
 
-def within(address: str, origins: tuple[str, ...]) -> bool:
-    """Whether the origin of an address is one of these, in which * stands for anything.
+def origin_matches(url: str, origins: tuple[str, ...]) -> bool:
+    """Whether the origin of a URL matches one of these patterns; * matches any characters.
 
-    >>> within("https://updates.push.example.com/x", ("https://*.push.example.com",))
+    >>> origin_matches("https://updates.push.example.com/x", ("https://*.push.example.com",))
     True
     """
-    return any(fnmatchcase(origin(address), pattern) for pattern in origins)
+    return any(fnmatchcase(origin(url), pattern) for pattern in origins)
 
 
-def host(address: Mapping[str, Any], field: str) -> str:
-    """The host, with its port, of the web address in a field of a device's address."""
+def host_of(address: Mapping[str, Any], field: str) -> str:
+    """The host and port of the URL in one field of a device's push address."""
     return urlsplit(str(address.get(field, ""))).netloc

@@ -1,4 +1,4 @@
-"""What a push channel is to Textbridge: one class that tells an app of a message."""
+"""Base classes of the push channels: ``Channel`` and ``TwoWayChannel``."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -6,84 +6,101 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from services.core.messages import Device, Finding, Notice
-from services.http import Http
-from services.push.address import Address, PushHostPolicy
-from services.push.webpush.vapid import Vapid
+from services.http.client import Http
+from services.push.address import PushAddress, PushHostPolicy
+from services.push.vapid import Vapid
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelContext:
-    """What every channel is given.
+    """The dependencies that every channel gets by its constructor.
 
-    ``http`` leads everywhere, ``public_http`` to public addresses only. ``vapid`` is who we are to
-    push services, ``places`` are the operator's own. ``app_url`` is our public address.
+    Attributes:
+        http: HTTP client that may call every address, private networks included.
+        public_http: HTTP client that may call public addresses only.
+        vapid: signs for Web Push services (RFC 8292).
+        host_policy: push hosts that the operator allows.
+        app_url: public URL of this installation.
     """
 
     http: Http
     public_http: Http
     vapid: Vapid
-    places: PushHostPolicy
+    host_policy: PushHostPolicy
     app_url: str
 
 
 @dataclass(frozen=True)
 class NoSettings:
-    """The settings of a channel that needs none, and is therefore always on."""
+    """Settings class of a channel without settings. Such a channel is always on."""
 
 
 class Channel(ABC):
-    """One way to reach an extension's mobile app.
+    """One way to send notifications to the app of an extension.
 
     A ``per_device`` channel pushes to every device that registered an address for it. Any other
-    is set up once for the installation and pushes to every extension.
+    channel is configured once for the installation and pushes to every extension.
+
+    Attributes:
+        name: identifier in the database, in the API and in ``destination``.
+        title: name that people see.
+        prefix: prefix of the channel's environment variables.
+        Settings: dataclass of the channel's settings.
+        Address: schema of the address that a device registers.
+        per_device: see above.
+        wants_status_updates: whether it also gets status changes of sent messages.
+        wants_read_events: whether it also gets ``conversation.read``, so that the app can remove
+            the notification of a conversation that was read on another device.
+        waits_for_media: whether its app shows a message only once, as it is at that time; the push
+            then waits until the attachments are downloaded.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
-    prefix: ClassVar[str] = ""  # of its variables
+    prefix: ClassVar[str] = ""
     Settings: ClassVar[type] = NoSettings
-    Address: ClassVar[type[Address]] = Address  # what a device registers for it
+    Address: ClassVar[type[PushAddress]] = PushAddress
     per_device: ClassVar[bool] = True
-    updates: ClassVar[bool] = False  # whether it is also told of what became of sent messages
-    clears: ClassVar[bool] = False  # … and of what was read elsewhere, to take its notice away
-    waits_for_files: ClassVar[bool] = False  # whether its app shows a message once, as it is then
+    wants_status_updates: ClassVar[bool] = False
+    wants_read_events: ClassVar[bool] = False
+    waits_for_media: ClassVar[bool] = False
 
     @abstractmethod
-    def __init__(self, settings: Any, around: ChannelContext) -> None:
-        """Take the channel's loaded settings and what surrounds it."""
+    def __init__(self, settings: Any, context: ChannelContext) -> None:
+        """Take the channel's loaded settings and its dependencies."""
 
     @abstractmethod
     def notify(self, device: Device, notice: Notice) -> str | None:
-        """Tell one device of one message; returns when it is taken. Raises ``PushError``.
+        """Send one notice to one device; returns when the receiver has accepted it.
 
-        What it returns is the app's own name for the conversation, if it has one.
+        Returns the app's own id of the conversation, if the app has one. Raises ``PushError``.
         """
 
     def check(self, extensions: Sequence[str]) -> Iterable[Finding]:
-        """Whether the credentials work and whether the app knows these extensions.
+        """Check the credentials, and whether the app knows these extensions.
 
-        Raises ``PushError`` where not even the credentials can be checked.
+        Raises ``PushError`` where the credentials cannot be checked.
         """
         return ()
 
     def address(self, written: Mapping[str, Any]) -> dict[str, Any]:
-        """The address that an app registers, checked, as it is kept.
+        """Validate the push address that an app registers; returns the form that is stored.
 
-        Raises marshmallow's ``ValidationError`` with the fields and their remedies.
+        Raises marshmallow's ``ValidationError`` with the wrong fields and how to correct them.
         """
         checked: dict[str, Any] = self.Address().load(written)
         return checked
 
     def destination(self, address: Mapping[str, Any]) -> str:
-        """What is paused, and limited, together with others: the channel, or one host of it."""
+        """The key for rate limits and the circuit breaker: the channel, or one host of it."""
         return f"push:{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
-class Wrote:
-    """A user of an extension wrote a text ``to`` an address, as it was dialled.
+class InboundText:
+    """A text that the user of an extension wrote; ``to`` is the number as it was dialled.
 
-    ``id`` is the same for everybody who hears of it.
+    ``id`` is the same in every process that receives the text.
     """
 
     extension: str
@@ -93,26 +110,27 @@ class Wrote:
 
 
 @dataclass(frozen=True, slots=True)
-class CameBack:
-    """An extension can be reached again."""
+class ExtensionReachable:
+    """The device of an extension is online again."""
 
     extension: str
 
 
 class TwoWayChannel(Channel):
-    """A channel on which users write, too, and which says when they can be reached again."""
+    """A channel on which users also send texts, and which reports when a device is online."""
 
     @abstractmethod
-    def listen(self) -> Generator[Wrote | CameBack | None, None, None]:
-        """What happens from now on, and ``None`` at first and about every second of silence.
+    def inbound_events(self) -> Generator[InboundText | ExtensionReachable | None, None, None]:
+        """Connect, then yield events for ever.
 
-        Raises ``PushError`` when the connection does not come about, and when it is lost.
+        Yields ``None`` once the connection is open, and about every second without an event, so
+        that the caller can stop. Raises ``PushError`` when the connection fails or is lost.
         """
 
     @abstractmethod
-    def answer(self, wrote: Wrote, reason: str) -> None:
-        """Tell a user why a text was not taken. Raises ``PushError``."""
+    def report_refusal(self, refused: InboundText, reason: str) -> None:
+        """Tell a user why a text was not accepted. Raises ``PushError``."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give connections back."""
+        """Close the connections."""

@@ -1,7 +1,7 @@
-"""ntfy: the ntfy app shows what comes to a topic, from ntfy.sh or a server of one's own.
+"""ntfy push channel: publishes notifications to a topic at ntfy.sh or another ntfy server.
 
-https://docs.ntfy.sh/publish/#publish-as-json. The server reads what it carries, and it
-cannot say that nobody listens any more: a topic is only a name.
+Source: https://docs.ntfy.sh/publish/#publish-as-json. The server can read the notifications. It
+does not report that a topic has no subscriber, because a topic is only a name.
 """
 
 from collections.abc import Mapping
@@ -11,23 +11,23 @@ from marshmallow import ValidationError, fields, validate
 
 from services.core.errors import Kind, PushError
 from services.core.messages import Device, Notice
-from services.http import Answer, NoAnswer, NotSent, TooLarge
-from services.push.address import Address, host, origin, web_address
+from services.http.client import Answer, NoAnswer, NotSent, TooLarge
+from services.push.address import PushAddress, host_of, origin, validate_web_address
 from services.push.base import Channel, ChannelContext, NoSettings
 
-PAUSE_SECONDS = 60.0  # after a 429 that names no time
+PAUSE_SECONDS = 60.0  # after a 429 without Retry-After
 
 
-def _server(value: str) -> None:
-    web_address(value)
+def _validate_server(value: str) -> None:
+    validate_web_address(value)
     if value != origin(value):
         raise ValidationError("Send the server alone, such as https://ntfy.sh.")
 
 
-class Topic(Address):
-    """A topic at a server; ``token`` where the server wants one."""
+class NtfyAddress(PushAddress):
+    """A topic at a server, with an access ``token`` where the server requires one."""
 
-    server = fields.String(required=True, validate=_server)
+    server = fields.String(required=True, validate=_validate_server)
     topic = fields.String(
         required=True,
         validate=validate.Regexp(
@@ -40,43 +40,43 @@ class Topic(Address):
 
 
 class Ntfy(Channel):
-    """Publishes the words of each notice to a topic."""
+    """Publishes title and body of each notice to a topic."""
 
     name = "ntfy"
     title = "ntfy"
-    Address = Topic
+    Address = NtfyAddress
     seconds = 10.0  # the total deadline of one attempt
 
-    def __init__(self, settings: NoSettings, around: ChannelContext) -> None:
-        self._around = around
+    def __init__(self, settings: NoSettings, context: ChannelContext) -> None:
+        self._context = context
 
     def address(self, written: Mapping[str, Any]) -> dict[str, Any]:
-        """See ``Channel.address``."""
+        """Require https unless the operator allows the server, see ``Channel.address``."""
         checked = super().address(written)
         server = checked["server"]
-        if not server.startswith("https://") and not self._around.places.are_allowed(server):
+        if not server.startswith("https://") and not self._context.host_policy.allows(server):
             remedy = "Send an https address. One without TLS has to be allowed in PUSH_HOSTS."
             raise ValidationError({"server": [remedy]})
         return checked
 
     def destination(self, address: Mapping[str, Any]) -> str:
-        """Each server by itself."""
-        return f"push:{self.name}:{host(address, 'server')}"
+        """One key per server."""
+        return f"push:{self.name}:{host_of(address, 'server')}"
 
     def notify(self, device: Device, notice: Notice) -> None:
-        """Publish one notice; returns when it is taken. Raises ``PushError``."""
+        """Publish one notice; returns when the server has accepted it. Raises ``PushError``."""
         server, token = device.address["server"], device.address.get("token")
         content = {
             "topic": device.address["topic"],
-            # Without a message it would show “triggered”.
+            # ntfy shows “triggered” where the message is empty.
             **({"title": notice.title} if notice.body else {}),
             "message": notice.body or notice.title,
             "tags": ["speech_balloon"],
         }
         if notice.conversation_id is not None:
-            content["click"] = f"{self._around.app_url}/phone/#/c/{notice.conversation_id}"
-        allowed = self._around.places.are_allowed(server)
-        http = self._around.http if allowed else self._around.public_http
+            content["click"] = f"{self._context.app_url}/phone/#/c/{notice.conversation_id}"
+        allowed = self._context.host_policy.allows(server)
+        http = self._context.http if allowed else self._context.public_http
         try:
             answer = http.request(
                 "POST",
@@ -86,14 +86,14 @@ class Ntfy(Channel):
                 seconds=self.seconds,
             )
         except (NotSent, NoAnswer, TooLarge) as error:
-            reason = f"{host(device.address, 'server')} did not take the notification. {error}"
+            reason = f"{host_of(device.address, 'server')} did not take the notification. {error}"
             raise PushError(reason, Kind.RETRY) from None
         if not answer.ok:
-            raise _refusal(host(device.address, "server"), answer)
+            raise _refusal(host_of(device.address, "server"), answer)
 
 
 def _refusal(server: str, answer: Answer) -> PushError:
-    """What follows from an answer; the token is the device's, so nobody else is concerned."""
+    """The error for an answer; the token is the device's, so no other device is affected."""
     status, code = answer.status, str(answer.status)
     if status in (401, 403):
         reason = f"{server} does not let this device's token publish to its topic ({code})."

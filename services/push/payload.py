@@ -1,4 +1,4 @@
-"""What an app is told in a push: ids to catch up from, and the words its preview policy allows."""
+"""JSON payload of a push: ids for the REST API, and the text that the preview policy allows."""
 
 import hashlib
 import json
@@ -8,8 +8,8 @@ from services.core.base64url import base64url
 from services.core.messages import Device, Notice
 
 
-def payload(notice: Notice) -> dict[str, Any]:
-    """The push as JSON, the same whatever carries it; a push is a hint, the REST API the truth."""
+def push_payload(notice: Notice) -> dict[str, Any]:
+    """The payload, the same for every channel; the app gets the full message by the REST API."""
     return {
         "v": 1,
         "type": notice.type,
@@ -22,16 +22,19 @@ def payload(notice: Notice) -> dict[str, Any]:
     }
 
 
-def written(content: dict[str, Any]) -> bytes:
-    """JSON in UTF-8 as short as it gets."""
+def to_json_bytes(content: dict[str, Any]) -> bytes:
+    """Compact JSON in UTF-8.
+
+    A half surrogate pair, which a sender's JSON can contain, is replaced by a question mark.
+    """
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def collapse_key(device: Device, notice: Notice) -> str | None:
-    """The name under which a newer push takes the place of one that was not fetched yet.
+    """The collapse key: a newer push replaces an undelivered one with the same key.
 
-    Only where both say the same: a preview that is replaced would never be seen. 30 signs of
-    base64url, from which nothing follows.
+    ``None`` where the push has a preview, because the user would never see a replaced one. The key
+    is a digest of 30 base64url characters, from which the conversation cannot be derived.
     """
     if device.preview != "none" or notice.conversation_id is None:
         return None

@@ -1,13 +1,12 @@
-"""The signed webhook: every message to one address of yours (Standard Webhooks 1.0.0).
+"""Signed webhook push channel: posts every message to one URL (Standard Webhooks 1.0.0).
 
-https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
 
 import base64
 import binascii
 import hashlib
 import hmac
-import json
 import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -16,15 +15,19 @@ from services.config import parsers
 from services.config.variables import variable
 from services.core.errors import Kind, PushError
 from services.core.messages import Device, Notice, rfc3339
-from services.http import Answer, NoAnswer, NotSent, TooLarge
+from services.http.client import Answer, NoAnswer, NotSent, TooLarge
 from services.push.base import Channel, ChannelContext
+from services.push.payload import to_json_bytes
 
 THROTTLED = {429, 502, 503, 504}
-PAUSE_SECONDS = 60.0  # after a 429 that names no time
+PAUSE_SECONDS = 60.0  # after a 429 without Retry-After
 
 
-def address(value: str) -> str:
-    """A web address exactly as it is written: its path and query belong to the receiver."""
+def receiver_url(value: str) -> str:
+    """Validate the receiver's URL and return it unchanged, with path and query.
+
+    Raises ``ValueError``.
+    """
     parsers.url(value)
     if any(character.isspace() for character in value):
         raise ValueError("it must not contain spaces.")
@@ -32,7 +35,10 @@ def address(value: str) -> str:
 
 
 def signing_key(value: str) -> bytes:
-    """The key of a Standard Webhooks secret: base64 of 24 to 64 bytes, after ``whsec_`` or bare."""
+    """Decode a Standard Webhooks secret: base64 of 24 to 64 bytes, with or without ``whsec_``.
+
+    Raises ``ValueError``.
+    """
     try:
         raw = base64.b64decode(value.removeprefix("whsec_"), validate=True)
     except (binascii.Error, ValueError):
@@ -44,11 +50,11 @@ def signing_key(value: str) -> bytes:
 
 @dataclass(frozen=True)
 class WebhookSettings:
-    """Where the webhook goes and what signs it."""
+    """The variables ``PUSH_WEBHOOK_…``: the receiver's URL and the signing secret."""
 
     url: str = variable(
         "Address that is told of every message (hidden, as such addresses often hold a token).",
-        parse=address,
+        parse=receiver_url,
         secret=True,
         example="https://app.example.com/textbridge",
         remedy="Write the receiver's address, such as https://app.example.com/textbridge.",
@@ -66,32 +72,28 @@ class WebhookSettings:
 
 
 class SignedWebhook(Channel):
-    """Posts every message and every change of a sent one, for all extensions, to one address."""
+    """Posts every message and every status change, for all extensions, to one URL."""
 
     name = "webhook"
     title = "Signed webhook"
     prefix = "PUSH_WEBHOOK_"
     Settings = WebhookSettings
     per_device = False
-    updates = True
+    wants_status_updates = True
     seconds = 15.0  # the total deadline of one attempt
 
-    def __init__(self, settings: WebhookSettings, around: ChannelContext) -> None:
+    def __init__(self, settings: WebhookSettings, context: ChannelContext) -> None:
         self._url = settings.url
         self._key = settings.secret
-        self._http = around.http
+        self._http = context.http
         self._receiver = f"The webhook's receiver at {urlsplit(settings.url).hostname}"
 
     def notify(self, device: Device, notice: Notice) -> None:
-        """Post one notice; returns when it is taken (2xx). Raises ``PushError``."""
+        """Post one notice; returns when it is accepted (2xx). Raises ``PushError``."""
         body = self._body(notice)
         try:
-            answer = self._http.request(
-                "POST",
-                self._url,
-                headers=self._headers(notice.id, body),
-                data=body,
-                seconds=self.seconds,
+            answer = self._http.post(
+                self._url, headers=self._headers(notice.id, body), data=body, seconds=self.seconds
             )
         except (NotSent, NoAnswer, TooLarge) as error:
             reason = f"{self._receiver} did not take the message. {error}"
@@ -101,6 +103,7 @@ class SignedWebhook(Channel):
 
     @staticmethod
     def _body(notice: Notice) -> bytes:
+
         content = {
             "type": notice.type,
             "timestamp": rfc3339(notice.at),
@@ -110,9 +113,7 @@ class SignedWebhook(Channel):
                 "message": notice.message,
             },
         }
-        written = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-        # Half a surrogate pair, which a sender's JSON may hold, has no UTF-8.
-        return written.encode("utf-8", "replace")
+        return to_json_bytes(content)
 
     def _headers(self, notice_id: str, body: bytes) -> dict[str, str]:
         timestamp = str(int(time.time()))

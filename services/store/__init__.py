@@ -1,1 +1,1 @@
-"""The database: one module for each table, and packages for the engine, search and maintenance."""
+"""The database: a module for each table; packages for the engine, search and maintenance."""

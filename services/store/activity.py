@@ -1,8 +1,9 @@
-"""What came and went, by the hour in UTC. The counts outlive the messages that were counted.
+"""Statistics: number of messages by hour (UTC), carrier, direction and status.
 
-Taking in a message does not wait for them: the worker counts what is new by ``seq`` and what has
-changed by ``changed`` (``count``). As what a message that may still change was counted is kept, so
-that it moves from one count to the other, and nothing is ever counted over again.
+The counts are kept longer than the messages. Receiving a message does not wait for them: the worker
+counts new messages by ``seq`` and changed ones by ``changed`` (``count``). ``activity_open`` has
+the status under which a message was counted, as long as it may change. So a change moves the
+message from one count to another, and no message is counted twice.
 """
 
 import time
@@ -19,15 +20,15 @@ from services.store.database.schema import activity, activity_open, activity_pus
 from services.store.database.schema import messages as messages_table
 from services.store.database.upsert import insert
 
-MARK = "counted"  # the counter with the ``seq`` up to which everything has been counted
-BATCH = 500  # numbers of the sequence: some six milliseconds, for which other writers wait
+MARK = "counted"  # name of the counter with the ``seq`` up to which messages have been counted
+BATCH = 500  # range of ``seq`` in one transaction: about 6 ms, for which other writers wait
 HOUR = 3600
 KEPT_HOURS = 90 * 24
 PRUNE_BATCH = 5000
 
 _COLUMNS = ("seq", "provider", "direction", "status", "created_at")
 _NEW = select(*(messages_table.c[name] for name in _COLUMNS))
-# ``changed`` has an index for each number only: this goes from one number to the next.
+# The index of ``changed`` begins with our number: this goes from one number to the next.
 _CHANGED = text(
     """
     WITH RECURSIVE owned (number) AS (
@@ -45,7 +46,7 @@ _CHANGED = text(
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What is counted together."""
+    """The kind of a message: messages of one kind are counted together."""
 
     provider: str
     direction: str
@@ -56,24 +57,24 @@ Counts = Counter[tuple[int, Kind]]  # by the hour and the kind
 
 
 def is_behind(tx: Connection) -> bool:
-    """Whether something is new or has changed that is not counted so yet."""
+    """Whether there are new or changed messages that are not counted yet."""
     return messages.latest_seq(tx) > (counters.value(tx, MARK) or 0)
 
 
 def count(tx: Connection) -> bool:
-    """Count the next messages that are new or have changed; true if there are more."""
-    mark, latest = counters.taken(tx, MARK), messages.latest_seq(tx)
+    """Count the next new and changed messages; true if there are more."""
+    mark, latest = counters.locked_value(tx, MARK), messages.latest_seq(tx)
     top = min(mark + BATCH, latest)
     changes: Counts = Counter()
-    still_open = _count_new(tx, mark, top, changes) | _count_changed(tx, mark, top, changes)
+    uncertain = _count_new(tx, mark, top, changes) | _count_changed(tx, mark, top, changes)
     _add(tx, changes)
-    _remember(tx, still_open)
+    _update_open(tx, uncertain)
     counters.put(tx, MARK, top)
     return top < latest
 
 
 def counts(tx: Connection, first: int, step: int) -> Counts:
-    """How many messages there were from an hour on, by the first hour of each ``step`` hours."""
+    """Number of messages since an hour, in periods of ``step`` hours, by the first hour of each."""
     slot = activity.c.hour - activity.c.hour % step
     kind = (activity.c.provider, activity.c.direction, activity.c.status)
     statement = (
@@ -85,7 +86,7 @@ def counts(tx: Connection, first: int, step: int) -> Counts:
 
 
 def prune(tx: Connection) -> bool:
-    """Forget what is older than 90 days; true if there may be more of it."""
+    """Delete counts older than 90 days; true if there may be more of them."""
     oldest = int(time.time()) // HOUR - KEPT_HOURS
     for table in (activity, activity_pushes):
         tx.execute(delete(table).where(table.c.hour < oldest))
@@ -97,16 +98,16 @@ def prune(tx: Connection) -> bool:
 
 
 def _count_new(tx: Connection, mark: int, top: int, changes: Counts) -> dict[int, Row[Any]]:
-    """Count what came; returns what may still change."""
+    """Count new messages; returns the outbound ones, whose status may still change."""
     oldest = int(time.time()) // HOUR - KEPT_HOURS
     rows = tx.execute(_NEW.where(messages_table.c.seq > mark, messages_table.c.seq <= top))
-    young = [row for row in rows if _hour(row) >= oldest]
-    changes.update((_hour(row), _kind(row)) for row in young)
-    return {row.seq: row for row in young if row.direction == "out"}
+    recent = [row for row in rows if _hour(row) >= oldest]
+    changes.update((_hour(row), _kind(row)) for row in recent)
+    return {row.seq: row for row in recent if row.direction == "out"}
 
 
 def _count_changed(tx: Connection, mark: int, top: int, changes: Counts) -> dict[int, Row[Any]]:
-    """Move what has changed to where it belongs now; returns it. What is new is not known here."""
+    """Move changed messages to the count of their new status; returns them."""
     rows = {row.seq: row for row in tx.execute(_CHANGED, {"mark": mark, "top": top})}
     statement = select(activity_open).where(activity_open.c.seq.in_(list(rows)))
     moved = {}
@@ -131,10 +132,10 @@ def _add(tx: Connection, changes: Mapping[tuple[int, Kind], int]) -> None:
         for (hour, kind), change in changes.items()
         if change
     ]
-    add_up(tx, activity, rows)
+    add_counts(tx, activity, rows)
 
 
-def add_up(tx: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+def add_counts(tx: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     """Add the ``count`` of each row to the row with the same key."""
     statement = insert(tx, table)
     total = table.c.count + statement.excluded.count
@@ -147,14 +148,14 @@ def add_up(tx: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
         )
 
 
-def _remember(tx: Connection, found: Mapping[int, Row[Any]]) -> None:
-    """Keep as what these were counted, unless they have arrived: then nothing changes any more."""
+def _update_open(tx: Connection, found: Mapping[int, Row[Any]]) -> None:
+    """Store the status under which these were counted; a delivered message changes no more."""
     rows = [
         {"seq": seq, "hour": _hour(row), "status": row.status}
         for seq, row in found.items()
         if row.status != Status.DELIVERED
     ]
-    arrived = [seq for seq, row in found.items() if row.status == Status.DELIVERED]
+    delivered = [seq for seq, row in found.items() if row.status == Status.DELIVERED]
     if rows:
         statement = insert(tx, activity_open)
         tx.execute(
@@ -163,8 +164,8 @@ def _remember(tx: Connection, found: Mapping[int, Row[Any]]) -> None:
             ),
             rows,
         )
-    if arrived:
-        tx.execute(delete(activity_open).where(activity_open.c.seq.in_(arrived)))
+    if delivered:
+        tx.execute(delete(activity_open).where(activity_open.c.seq.in_(delivered)))
 
 
 def _hour(row: Any) -> int:

@@ -1,4 +1,4 @@
-"""Attachments: what a message's files are and whether their bytes are here (kept elsewhere)."""
+"""Table of attachments: the files of messages and their state, without their content."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ _OF_ONE = CompiledStatement(
 
 
 def add(tx: Connection, message_id: str, media: Sequence[Attachment]) -> None:
-    """Note the files that a carrier offers with a message."""
+    """Add the files that a carrier offers with a message."""
     now = time.time()
     for position, file in enumerate(media):
         row = _row(file) | {"message_id": message_id, "position": position, "created_at": now}
@@ -28,13 +28,13 @@ def add(tx: Connection, message_id: str, media: Sequence[Attachment]) -> None:
 
 
 def add_upload(tx: Connection, extension: str, file: Attachment) -> None:
-    """Note a file that an extension's app has uploaded and no message holds yet."""
+    """Add a file that an extension's app has uploaded and no message has yet."""
     row = _row(file) | {"extension": extension, "position": 0, "created_at": time.time()}
     tx.execute(attachments.insert().values(row))
 
 
 def uploads(tx: Connection, extension: str, ids: Sequence[str]) -> dict[str, Attachment]:
-    """The files among ``ids`` that an extension has uploaded and no message holds yet."""
+    """The files among ``ids`` that an extension has uploaded and no message has yet."""
     if not ids:
         return {}
     statement = select(attachments).where(
@@ -46,7 +46,7 @@ def uploads(tx: Connection, extension: str, ids: Sequence[str]) -> dict[str, Att
 
 
 def claim(tx: Connection, message_id: str, ids: Sequence[str]) -> None:
-    """Make uploaded files part of a message, in this order."""
+    """Attach uploaded files to a message, in this order."""
     for position, file_id in enumerate(ids):
         tx.execute(
             update(attachments)
@@ -76,7 +76,7 @@ def of(tx: Connection, message_ids: Sequence[str]) -> dict[str, tuple[Attachment
 def visible(
     tx: Connection, file_id: str, extension: str, numbers: Iterable[str]
 ) -> Attachment | None:
-    """A file that an extension may see: of a message of its numbers, or uploaded by itself."""
+    """A file, if the extension may see it: of a message of its numbers, or its own upload."""
     row = tx.execute(
         select(attachments, messages.c.number)
         .select_from(attachments.outerjoin(messages, messages.c.id == attachments.c.message_id))
@@ -95,7 +95,7 @@ def by_id(tx: Connection, file_id: str) -> Attachment | None:
 
 
 def keep(tx: Connection, file_id: str, content_type: str, name: str, size: int) -> None:
-    """Note that a file's bytes are here."""
+    """Note that a file's content is stored."""
     tx.execute(
         update(attachments)
         .where(attachments.c.id == file_id)
@@ -104,21 +104,21 @@ def keep(tx: Connection, file_id: str, content_type: str, name: str, size: int) 
 
 
 def fail(tx: Connection, file_id: str, reason: str) -> None:
-    """Note that a file's bytes will not come."""
+    """Note that a file's content cannot be fetched, with the reason."""
     tx.execute(
         update(attachments).where(attachments.c.id == file_id).values(state="failed", reason=reason)
     )
 
 
 def remove(tx: Connection, file_id: str) -> None:
-    """Forget a file: one that is none for people (SMIL), or an upload that was not sent."""
+    """Delete a file's row: a SMIL document, which no user needs, or an upload that was not sent."""
     tx.execute(delete(attachments).where(attachments.c.id == file_id))
 
 
 def withdraw_uploads(tx: Connection, before: float) -> list[str]:
-    """Make uploads that no message has claimed since ``before`` nobody's, and return their ids.
+    """Take uploads before a time that no message has from their extension, and return their ids.
 
-    Nobody can claim them any more; they are told again until they are removed.
+    No message can claim them any more. They are returned again until ``remove`` deletes them.
     """
     unclaimed = (attachments.c.message_id.is_(None), attachments.c.created_at < before)
     tx.execute(update(attachments).where(*unclaimed).values(extension=None))

@@ -1,4 +1,4 @@
-"""Attempts that failed: what was answered, and when. One that succeeds leaves nothing here."""
+"""Table of failed attempts at jobs: the answer and the time. Successful ones are not stored."""
 
 import time
 from collections.abc import Iterable
@@ -9,15 +9,16 @@ from sqlalchemy import Connection, delete, select
 from services.store.database.schema import attempts
 from services.store.jobs import Job
 
-MOST = 20  # of a job; the newest stay
-AGAIN = "again"  # the outcome that is none: the operator asked for another attempt
+MAX_ATTEMPTS = 20  # stored of a job; older ones are deleted
+AGAIN = "again"  # not a failure: the operator asked for another attempt
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One failed attempt to do a job; ``outcome`` is the ``Kind`` of the failure, or ``AGAIN``.
 
-    ``number`` counts the attempts since the job was last begun anew, ``at`` is when it failed.
+    ``number`` counts the attempts since the operator last made the job due. ``at`` is the time of
+    the failure.
     """
 
     job_id: int
@@ -29,7 +30,7 @@ class Attempt:
 
 
 def add(tx: Connection, job: Job, outcome: str, reason: str, code: str | None = None) -> None:
-    """Note what came of an attempt, and forget the oldest beyond ``MOST``."""
+    """Add a failed attempt, and delete the oldest beyond ``MAX_ATTEMPTS``."""
     tx.execute(
         attempts.insert().values(
             job_id=job.id,
@@ -42,13 +43,13 @@ def add(tx: Connection, job: Job, outcome: str, reason: str, code: str | None = 
     )
     of_job = attempts.c.job_id == job.id
     newest = select(attempts.c.id).where(of_job).order_by(attempts.c.id.desc())
-    last = tx.execute(newest.limit(1).offset(MOST)).scalar()
+    last = tx.execute(newest.limit(1).offset(MAX_ATTEMPTS)).scalar()
     if last is not None:
         tx.execute(delete(attempts).where(of_job, attempts.c.id <= last))
 
 
 def of(tx: Connection, job_ids: Iterable[int]) -> list[Attempt]:
-    """What went wrong with some jobs, in the order in which it did."""
+    """The failed attempts of some jobs, oldest first."""
     statement = select(attempts).where(attempts.c.job_id.in_(list(job_ids))).order_by(attempts.c.id)
     return [
         Attempt(row.job_id, row.number, row.at, row.outcome, row.code, row.reason)

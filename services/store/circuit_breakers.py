@@ -1,4 +1,7 @@
-"""Destinations: carriers, push channels and the mail server, left alone for a while if need be."""
+"""Circuit breakers: pauses of destinations that fail or ask to wait (table ``destinations``).
+
+A destination is a carrier, a push channel or the mail server.
+"""
 
 import time
 from dataclasses import dataclass
@@ -22,7 +25,7 @@ LONGEST_PAUSE = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Why nothing goes to a destination until when; ``config`` means the operator must act."""
+    """A pause of a destination; ``config`` means that the operator must correct something."""
 
     name: str
     until: float
@@ -31,7 +34,7 @@ class Pause:
 
 
 def pause(tx: Connection, name: str, until: float, reason: str, *, config: bool) -> None:
-    """Leave a destination alone until a time."""
+    """Send nothing to a destination until a time (seconds since 1970)."""
     statement = insert(tx, destinations).values(
         name=name, paused_until=until, reason=reason, failures=1, config=config
     )
@@ -45,24 +48,25 @@ def pause(tx: Connection, name: str, until: float, reason: str, *, config: bool)
 
 
 def failures(tx: Connection, name: str) -> int:
-    """How often in a row a destination has asked to be left alone."""
+    """How many times in a row a destination was paused."""
     statement = select(destinations.c.failures).where(destinations.c.name == name)
     return int(tx.execute(statement).scalar() or 0)
 
 
 def resume(tx: Connection, name: str) -> None:
-    """Forget that a destination was unwell: it has taken something.
+    """End the pause of a destination, because it has accepted something.
 
-    A pause that it asked for itself stays: what it takes meanwhile had begun before.
+    A pause that is not over yet stays: what the destination accepts meanwhile was begun before it.
+    Only a pause for a wrong configuration ends at once.
     """
     _RESUME.change(tx, name=name, now=time.time())
 
 
 def resume_all(tx: Connection) -> None:
-    """Try every destination again at once, as after a change of the configuration."""
+    """End all pauses, for example after a change of the configuration."""
     tx.execute(update(destinations).values(paused_until=0.0))
 
 
 def unwell(tx: Connection) -> list[Pause]:
-    """Destinations that have not taken anything since they asked to be left alone."""
+    """The destinations that have accepted nothing since they were paused."""
     return [Pause(row.name, row.paused_until, row.reason, row.config) for row in _UNWELL.rows(tx)]

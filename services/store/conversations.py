@@ -1,4 +1,4 @@
-"""Conversations: everything between one of our numbers and one peer, or one group of peers."""
+"""Table of conversations, each between one of our numbers and a peer or a group of peers."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ _TOUCH = CompiledStatement(
 
 
 def find_or_add(tx: Connection, message: Message, seq: int) -> str:
-    """The id of the conversation that a message belongs to, made if this is its first."""
+    """The id of the conversation of a message; it is created for its first message."""
     who = {"number": message.number, "members": " ".join(sorted(message.recipients))}
     found = _FIND.row(tx, **who)
     if found is not None:
@@ -69,7 +69,7 @@ def find_or_add(tx: Connection, message: Message, seq: int) -> str:
 
 
 def touch(tx: Connection, conversation_id: str, seq: int, at: float) -> None:
-    """Note a conversation's newest message."""
+    """Set a conversation's newest message."""
     _TOUCH.change(tx, conversation_id=conversation_id, seq=seq, at=at)
 
 
@@ -84,7 +84,7 @@ def by_id(tx: Connection, conversation_id: str, numbers: Iterable[str]) -> Conve
 
 
 def latest_number(tx: Connection, numbers: Iterable[str], recipients: Iterable[str]) -> str | None:
-    """The one of these numbers that last had a conversation with exactly these peers."""
+    """The number of these that has the newest conversation with exactly these peers, if any."""
     members = " ".join(sorted(recipients))
     found = [(_FIND.row(tx, number=number, members=members), number) for number in numbers]
     known = [(row.last_seq, number) for row, number in found if row is not None]
@@ -102,8 +102,8 @@ def page(
 ) -> list[Conversation]:
     """Conversations of these numbers, the one with the newest message first.
 
-    With ``unread_by`` only those in which this extension has messages to read; with ``with_peer``
-    those in whose peer, or any peer of a group, these digits or letters stand in a row.
+    With ``unread_by`` only those in which this extension has unread messages; with ``with_peer``
+    only those with a peer whose address contains these digits or letters.
     """
     statement = (
         select(conversations)
@@ -124,7 +124,7 @@ def page(
 
 
 def read_by(extension: str) -> ColumnElement[int]:
-    """How far (``seq``) an extension has read a conversation of the statement."""
+    """SQL: the ``seq`` up to which an extension has read a conversation of the statement."""
     mark = (
         select(reads.c.seq)
         .where(reads.c.conversation_id == conversations.c.id, reads.c.extension == extension)
@@ -134,10 +134,10 @@ def read_by(extension: str) -> ColumnElement[int]:
 
 
 def is_unread(extension: str) -> ColumnElement[bool]:
-    """Whether a message is an inbound one of the conversation that the extension has not read.
+    """SQL: a message is an inbound one of the conversation that the extension has not read.
 
-    The messages are a range of their index. Of two equal ids PostgreSQL would at times make a hash,
-    for which it reads all messages.
+    It is written as a range of the messages' index. For an equality of ids PostgreSQL sometimes
+    chooses a hash join, which reads all messages.
     """
     read = tuple_(conversations.c.id, read_by(extension))
     return and_(
@@ -150,7 +150,7 @@ def is_unread(extension: str) -> ColumnElement[bool]:
 def mark_read(
     tx: Connection, extension: str, conversation_id: str, up_to: int, changed: int
 ) -> bool:
-    """Move an extension's read mark forward; false where it is there or further already."""
+    """Move an extension's read mark forward; false if it is already there or further."""
     statement = insert(tx, reads).values(
         extension=extension, conversation_id=conversation_id, seq=up_to, changed=changed
     )
@@ -163,7 +163,7 @@ def mark_read(
 
 
 def read_marks(tx: Connection, extension: str, conversation_ids: Iterable[str]) -> dict[str, int]:
-    """How far an extension has read each conversation (``seq``)."""
+    """The ``seq`` up to which an extension has read each conversation."""
     statement = select(reads.c.conversation_id, reads.c.seq).where(
         reads.c.extension == extension, reads.c.conversation_id.in_(list(conversation_ids))
     )

@@ -1,13 +1,12 @@
-"""Dead letters: jobs that were given up, until a person has them done again or what they were for
-comes about in another way."""
+"""Dead letters: jobs that were given up. The operator can make them due again."""
 
 import time
 from collections.abc import Iterable
 
 from sqlalchemy import Connection, and_, func, select, update
 
-from services.store import audit_counters
-from services.store.audit_counters import Entry
+from services.store.database import audit_counters
+from services.store.database.audit_counters import AuditCounter
 from services.store.database.schema import DEAD, jobs
 from services.store.jobs import HOLD_SECONDS, Job, JobKind, load
 
@@ -15,7 +14,7 @@ from services.store.jobs import HOLD_SECONDS, Job, JobKind, load
 def newest(
     tx: Connection, limit: int, *, kind: JobKind | None = None, before: int | None = None
 ) -> list[Job]:
-    """Dead letters of a kind or of all, newest first; from before one's id, if it is given."""
+    """Dead letters of one kind or all, newest first, with ids below ``before`` if it is given."""
     statement = select(jobs).where(DEAD).order_by(jobs.c.id.desc()).limit(limit)
     if kind is not None:
         statement = statement.where(jobs.c.kind == str(kind))
@@ -25,13 +24,13 @@ def newest(
 
 
 def counts(tx: Connection) -> dict[str, int]:
-    """How many dead letters there are of each kind."""
+    """Number of dead letters of each kind."""
     statement = select(jobs.c.kind, func.count()).where(DEAD).group_by(jobs.c.kind)
     return {str(kind): int(count) for kind, count in tx.execute(statement)}
 
 
 def revive(tx: Connection, job_ids: Iterable[int]) -> list[Job]:
-    """Make dead letters due again; returns those that were dead, as they are now."""
+    """Make dead letters due again; returns those that were dead, in their new state."""
     now = time.time()
     statement = (
         update(jobs)
@@ -51,8 +50,8 @@ def revive(tx: Connection, job_ids: Iterable[int]) -> list[Job]:
     return [load(row) for row in tx.execute(statement)]
 
 
-def lay_to_rest(tx: Connection, message_id: str, kind: JobKind) -> None:
-    """Note that what was given up for a message has been done after all."""
-    given_up = and_(DEAD, jobs.c.message_id == message_id, jobs.c.kind == str(kind))
-    statement = update(jobs).where(given_up).values(state="done", updated_at=time.time())
-    audit_counters.add(tx, Entry.JOBS_DONE, tx.execute(statement).rowcount)
+def mark_done(tx: Connection, message_id: str, kind: JobKind) -> None:
+    """Mark dead letters of a message as done, because it was delivered after all."""
+    dead = and_(DEAD, jobs.c.message_id == message_id, jobs.c.kind == str(kind))
+    statement = update(jobs).where(dead).values(state="done", updated_at=time.time())
+    audit_counters.add(tx, AuditCounter.JOBS_DONE, tx.execute(statement).rowcount)

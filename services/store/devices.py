@@ -1,6 +1,6 @@
-"""Devices: the installed apps of each extension, and the codes with which they are paired.
+"""Tables of devices (the installed apps of each extension) and of pairing codes.
 
-A token is shown once and kept as a hash only.
+Tokens and codes are stored as SHA-256 hashes only.
 """
 
 import hashlib
@@ -33,9 +33,9 @@ _OF = CompiledStatement(
     )
 )
 PAIRING_SECONDS = 600.0
-# Without letters and digits that are mistaken for each other: 8 of them are 39 bits.
+# Without 0, 1, I and O, which users confuse: 8 characters have 39 bits.
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-_NOWHERE: dict[str, Any] = {"channel": "none", "address": {}, "address_hash": None}
+_NO_ADDRESS: dict[str, Any] = {"channel": "none", "address": {}, "address_hash": None}
 
 
 def add(
@@ -47,7 +47,7 @@ def add(
     channel: str = "none",
     address: Mapping[str, Any] | None = None,
 ) -> tuple[Device, str]:
-    """Make a device of an extension; returns it with its token."""
+    """Add a device to an extension; returns it with its token."""
     token = f"tb_{secrets.token_urlsafe(32)}"
     device = Device(
         id=uuid7(),
@@ -85,8 +85,8 @@ def by_id(tx: Connection, device_id: str) -> Device | None:
     return _device(row) if row is not None else None
 
 
-def once(tx: Connection, device_ids: Iterable[str]) -> dict[str, Device]:
-    """Devices by their ids, also those that were revoked."""
+def including_revoked(tx: Connection, device_ids: Iterable[str]) -> dict[str, Device]:
+    """Devices by id, also those that were revoked."""
     rows = tx.execute(select(devices).where(devices.c.id.in_(set(device_ids))))
     return {str(row.id): _device(row) for row in rows}
 
@@ -101,7 +101,7 @@ def of(tx: Connection, extensions: Iterable[str] | None = None) -> list[Device]:
 
 
 def page(tx: Connection, extension: str, after: str, limit: int) -> list[Device]:
-    """Devices of an extension (empty: of all), oldest first, from behind the id ``after`` on."""
+    """Devices of an extension (empty: of all), oldest first, with ids above ``after``."""
     statement = (
         select(devices)
         .where(devices.c.revoked_at.is_(None), devices.c.id > after)
@@ -114,7 +114,7 @@ def page(tx: Connection, extension: str, after: str, limit: int) -> list[Device]
 
 
 def newest(tx: Connection, limit: int) -> list[Device]:
-    """The devices that were added last, newest first."""
+    """The newest devices, newest first."""
     statement = select(devices).where(devices.c.revoked_at.is_(None))
     return [
         _device(row) for row in tx.execute(statement.order_by(devices.c.id.desc()).limit(limit))
@@ -122,34 +122,34 @@ def newest(tx: Connection, limit: int) -> list[Device]:
 
 
 def rename(tx: Connection, device_id: str, name: str) -> None:
-    """Call a device by another name."""
+    """Change the name of a device."""
     tx.execute(update(devices).where(devices.c.id == device_id).values(name=name))
 
 
 def set_preview(tx: Connection, device_id: str, preview: Preview) -> None:
-    """Set how much of a message pushes to a device may show."""
+    """Set how much of a message a notification on a device may show."""
     tx.execute(update(devices).where(devices.c.id == device_id).values(preview=preview))
 
 
 def set_quiet_hours(tx: Connection, device_id: str, quiet: QuietHours | None) -> None:
-    """Set when a device wants no notifications."""
-    written = quiet.written() if quiet is not None else None
-    tx.execute(update(devices).where(devices.c.id == device_id).values(quiet_hours=written))
+    """Set the hours in which a device gets no notifications."""
+    document = quiet.to_json() if quiet is not None else None
+    tx.execute(update(devices).where(devices.c.id == device_id).values(quiet_hours=document))
 
 
 def register(tx: Connection, device: Device, channel: str, address: Mapping[str, Any]) -> None:
-    """Push to a device by this channel at this address from now on, or not at all (``none``).
+    """Set the push channel and address of a device; ``none`` stops pushing to it.
 
-    Another device that has the address is the same app, paired once before: it loses it, or the
-    app would be told twice, perhaps of what is another extension's.
+    If another device has this address, it is the same app, paired earlier. It loses the address:
+    otherwise the app would get notifications twice, perhaps those of another extension.
     """
     if (channel, address) == (device.channel, device.address):
         return
     address_hash = None
     if channel != "none":
         address_hash = _hash(json.dumps([channel, address], sort_keys=True))
-        held = (devices.c.address_hash == address_hash, devices.c.id != device.id)
-        tx.execute(update(devices).where(*held).values(_NOWHERE))
+        duplicate = (devices.c.address_hash == address_hash, devices.c.id != device.id)
+        tx.execute(update(devices).where(*duplicate).values(_NO_ADDRESS))
     tx.execute(
         update(devices)
         .where(devices.c.id == device.id)
@@ -164,23 +164,23 @@ def register(tx: Connection, device: Device, channel: str, address: Mapping[str,
 
 
 def revoke(tx: Connection, device_id: str) -> bool:
-    """Refuse a device's token from now on; false where there is no such device."""
+    """Refuse a device's token from now on; false if there is no such device."""
     statement = (
         update(devices)
         .where(devices.c.id == device_id, devices.c.revoked_at.is_(None))
-        .values({**_NOWHERE, "revoked_at": time.time()})
+        .values({**_NO_ADDRESS, "revoked_at": time.time()})
     )
     return bool(tx.execute(statement).rowcount)
 
 
 def seen(tx: Connection, device_id: str, at: float) -> None:
-    """Note that a device has called; at most once a minute."""
+    """Note the time of a device's last call, at most once a minute."""
     stale = or_(devices.c.seen_at.is_(None), devices.c.seen_at < at - 60.0)
     tx.execute(update(devices).where(devices.c.id == device_id, stale).values(seen_at=at))
 
 
-def pushed(tx: Connection, device_id: str, error: str | None) -> None:
-    """Note the outcome of the last push to a device."""
+def record_push(tx: Connection, device_id: str, error: str | None) -> None:
+    """Note the outcome of the last push to a device; ``error`` is ``None`` for success."""
     values: dict[str, Any] = {"last_error": error}
     if error is None:
         values["last_success_at"] = time.time()
@@ -188,14 +188,16 @@ def pushed(tx: Connection, device_id: str, error: str | None) -> None:
 
 
 def forget_address(tx: Connection, device_id: str, error: str) -> None:
-    """Stop pushing to an address that exists no longer; the device may still call."""
+    """Remove a push address that does not exist any more; the device's token stays valid."""
     tx.execute(
-        update(devices).where(devices.c.id == device_id).values({**_NOWHERE, "last_error": error})
+        update(devices)
+        .where(devices.c.id == device_id)
+        .values({**_NO_ADDRESS, "last_error": error})
     )
 
 
 def add_pairing(tx: Connection, extension: str) -> str:
-    """A one-time code of eight characters with which an app is paired within ten minutes."""
+    """Create a pairing code: eight characters, valid once and for ten minutes."""
     tx.execute(delete(pairings).where(pairings.c.expires_at < time.time()))
     code = "".join(secrets.choice(ALPHABET) for _ in range(8))
     tx.execute(
@@ -207,7 +209,7 @@ def add_pairing(tx: Connection, extension: str) -> str:
 
 
 def use_pairing(tx: Connection, code: str) -> str | None:
-    """The extension that a code stands for; it is used up by this."""
+    """The extension of a valid pairing code, which is deleted; ``None`` for any other code."""
     plain = "".join(character for character in code.upper() if character in ALPHABET)
     statement = (
         delete(pairings)

@@ -1,4 +1,4 @@
-"""What other apps call our conversations, and how far each has been shown there."""
+"""Table of conversation ids in other apps, and how far each app has shown a conversation."""
 
 from sqlalchemy import Connection, select
 
@@ -10,7 +10,7 @@ from services.store.database.upsert import insert
 def put(
     tx: Connection, channel: str, thread: str, extension: str, conversation_id: str, seq: int
 ) -> None:
-    """Note that a channel shows a conversation in a thread of its own, up to a ``seq``."""
+    """Note the thread in which a channel shows a conversation, and up to which ``seq``."""
     statement = insert(tx, threads).values(
         channel=channel,
         thread=thread,
@@ -27,9 +27,9 @@ def put(
 
 
 def mark_read(tx: Connection, channel: str, thread: str) -> list[tuple[str, str, int]]:
-    """Note that what a thread has shown was read.
+    """Mark as read what a thread has shown.
 
-    Returns the read marks that moved: extension, conversation and ``seq``.
+    Returns the read marks that moved: extension, conversation id and ``seq``.
     """
     found = tx.execute(
         select(threads).where(threads.c.channel == channel, threads.c.thread == thread)

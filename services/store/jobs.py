@@ -1,7 +1,7 @@
-"""Jobs: what has to be done for a message, written in the message's own transaction.
+"""Job queue (transactional outbox): the deliveries of each message, written in its transaction.
 
 A job is ``due``, then ``leased`` by one worker, then ``done`` or ``dead``. Jobs of one lane are
-done in order, except that a job which waits for a retry steps aside after ``HOLD_SECONDS``.
+done in order, but a job that waits for a retry lets later ones pass after ``HOLD_SECONDS``.
 """
 
 import random
@@ -29,34 +29,36 @@ from sqlalchemy import (
     update,
 )
 
-from services.store import audit_counters
-from services.store.audit_counters import Entry
+from services.store.database import audit_counters
+from services.store.database.audit_counters import AuditCounter
 from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import DEAD, DUE, LIVE, jobs, workers
 from services.store.database.upsert import insert_new
 
 HOLD_SECONDS = 60.0
-LAPSES = 5
-FILES_PATIENCE_SECONDS = 120.0
-EARLIER_LIVE = text("earlier.state IN ('due', 'leased')")  # as in the partial index
+MAX_INTERRUPTIONS = 5  # leases of one job that may end with the death of the worker
+FILES_WAIT_SECONDS = 120.0
+# The same text as in the partial index, or SQLite does not use it.
+EARLIER_LIVE = text("earlier.state IN ('due', 'leased')")
 
 
 class JobKind(StrEnum):
-    """What is to be done."""
+    """The kind of work."""
 
     SEND = "send"
     PUSH = "push"
     EMAIL = "email"
     FETCH = "fetch"
-    RECONCILE = "reconcile"  # ask the carrier what became of a message
+    RECONCILE = "reconcile"  # ask the carrier for the status of a message
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One thing to be done for one message.
+    """One delivery or other work for one message.
 
-    ``target`` is the device, address or attachment; ``about`` the state of the message that is
-    told; ``destination`` what is paused or full together; ``lane`` what is done in order.
+    ``target`` is the device, address or attachment; ``about`` the event that is notified;
+    ``destination`` is what is paused and limited as a whole; jobs with one ``lane`` are done in
+    order. ``interruptions`` counts the leases whose worker died.
     """
 
     kind: JobKind
@@ -70,7 +72,7 @@ class Job:
     owner: str | None = None
     state: str = "due"
     attempts: int = 0
-    lapses: int = 0
+    interruptions: int = 0
     started: bool = False
     error: str | None = None
     created_at: float = field(default_factory=time.time)
@@ -78,7 +80,7 @@ class Job:
 
 
 def _free() -> Select[Any]:
-    """Due jobs of a destination that no earlier job of their lane holds back."""
+    """Due jobs of a destination that no earlier job of their lane blocks."""
     earlier = jobs.alias("earlier")
     holds = or_(earlier.c.state == "leased", earlier.c.hold_until > bindparam("now"))
     blocked = exists().where(
@@ -95,7 +97,7 @@ def _free() -> Select[Any]:
 
 
 def _newest() -> Select[Any]:
-    """The due job of a destination that became due last, first in its lane."""
+    """The newest due job of a destination that is the first of its lane."""
     earlier = jobs.alias("earlier")
     waits = exists().where(earlier.c.lane == jobs.c.lane, earlier.c.id < jobs.c.id, EARLIER_LIVE)
     return (
@@ -124,7 +126,7 @@ _LEASE = CompiledStatement(
         .returning(*jobs.c)
     )
 )
-# Goes through the index from one destination to the next, however many jobs each of them has.
+# Uses the index to go from one destination to the next, however many jobs each has.
 _FIRST_DUE = CompiledStatement(
     lambda _: text(
         """
@@ -157,7 +159,7 @@ _DONE = CompiledStatement(
 
 
 def add(tx: Connection, new: Iterable[Job]) -> None:
-    """Write jobs; one that is there already (same message, kind, target, about) is left alone."""
+    """Add jobs, except those that exist already (same message, kind, target and ``about``)."""
     for job in new:
         made = _ADD.change(
             tx,
@@ -176,14 +178,14 @@ def add(tx: Connection, new: Iterable[Job]) -> None:
             created_at=job.created_at,
             updated_at=job.created_at,
         )
-        audit_counters.add(tx, Entry.JOBS_MADE, made)
+        audit_counters.add(tx, AuditCounter.JOBS_MADE, made)
 
 
 def lease(tx: Connection, owner: str, destination: str, limit: int, now: float) -> list[Job]:
-    """Lease due jobs of one destination to a worker, oldest first, none past its lane's order.
+    """Lease due jobs of one destination to a worker, oldest first, in the order of their lanes.
 
-    Where more are due than can be leased, one is the newest instead (every other time, where only
-    one can be): what somebody has just written does not wait behind what an outage has left.
+    If more jobs are due than ``limit``, one of them is the newest instead of an old one (with a
+    limit of 1 every other time): a new message does not wait behind the backlog of an outage.
     """
     free = [row.id for row in _FREE.rows(tx, destination=destination, now=now, limit=limit)]
     if free and len(free) == limit and (limit > 1 or random.random() < 0.5):  # noqa: S311
@@ -195,7 +197,7 @@ def lease(tx: Connection, owner: str, destination: str, limit: int, now: float) 
 
 
 def first_due(tx: Connection) -> dict[str, float]:
-    """Every destination for which jobs wait, with the time at which the first of them is due."""
+    """Every destination with due or waiting jobs, and when its first job is due."""
     return {row.name: float(row.due) for row in _FIRST_DUE.rows(tx)}
 
 
@@ -206,21 +208,21 @@ def has_later(tx: Connection, job: Job) -> bool:
 
 
 def start(tx: Connection, job: Job) -> bool:
-    """Note that what cannot be undone begins now; false when the lease is lost."""
+    """Note that the send begins, which cannot be undone; false if the lease is lost."""
     return bool(_START.change(tx, job_id=job.id, owner_is=job.owner, now=time.time()))
 
 
 def done(tx: Connection, job: Job) -> bool:
-    """Note that a job is done; false when the lease is lost."""
+    """Mark a job as done; false if the lease is lost."""
     ended = _DONE.change(tx, job_id=job.id, owner_is=job.owner, now=time.time())
-    audit_counters.add(tx, Entry.JOBS_DONE, ended)
+    audit_counters.add(tx, AuditCounter.JOBS_DONE, ended)
     return bool(ended)
 
 
 def retry(tx: Connection, job: Job, due: float, error: str, *, counts: bool = True) -> bool:
-    """Put a job back until ``due``.
+    """Make a job due again at ``due``; false if the lease is lost.
 
-    With ``counts=False`` it is nobody's fault: the attempt is not counted, and its lane waits.
+    With ``counts=False`` the attempt is not counted as one, and the job keeps blocking its lane.
     """
     values = {"state": "due", "owner": None, "due": due, "error": error, "started": False}
     if not counts:
@@ -229,12 +231,12 @@ def retry(tx: Connection, job: Job, due: float, error: str, *, counts: bool = Tr
 
 
 def give_up(tx: Connection, job: Job, error: str) -> bool:
-    """Give a job up: it becomes a dead letter with its reason."""
+    """Give a job up: it becomes a dead letter with a reason. False if the lease is lost."""
     return _finish(tx, job, state="dead", owner=None, error=error)
 
 
 def _finish(tx: Connection, job: Job, **values: Any) -> bool:
-    """Change a job only while it is leased to the same owner."""
+    """Change a job, but only while it is leased to the same owner."""
     statement = (
         update(jobs)
         .where(jobs.c.id == job.id, jobs.c.owner == job.owner, jobs.c.state == "leased")
@@ -244,7 +246,7 @@ def _finish(tx: Connection, job: Job, **values: Any) -> bool:
 
 
 def make_due(tx: Connection, message_id: str, kind: JobKind) -> None:
-    """Make waiting jobs of a message due now."""
+    """Make the jobs of a message that were not attempted yet due now."""
     tx.execute(
         update(jobs)
         .where(jobs.c.message_id == message_id, jobs.c.kind == str(kind), DUE, jobs.c.attempts == 0)
@@ -253,15 +255,15 @@ def make_due(tx: Connection, message_id: str, kind: JobKind) -> None:
 
 
 def waits(tx: Connection, destination: str, target: str) -> bool:
-    """Whether a job for a target waits for its next attempt."""
+    """Whether a job for a target waits for a later time."""
     later = and_(DUE, jobs.c.destination == destination, jobs.c.target == target)
     return bool(tx.execute(select(exists().where(later, jobs.c.due > time.time()))).scalar())
 
 
 def make_all_due(tx: Connection, destination: str, target: str | None, seconds: float) -> None:
-    """Make what waits for a destination, or for one target of it, due in so many seconds.
+    """Make the waiting jobs of a destination, or of one target of it, due in ``seconds``.
 
-    What is in one lane is done in order again, however long it has waited.
+    Jobs of one lane are done in order again, however long they have waited.
     """
     due = time.time() + seconds
     later = and_(DUE, jobs.c.destination == destination, jobs.c.due > due)
@@ -270,14 +272,14 @@ def make_all_due(tx: Connection, destination: str, target: str | None, seconds: 
     tx.execute(update(jobs).where(later).values(due=due, hold_until=due + HOLD_SECONDS))
 
 
-def set_back(tx: Connection, seconds: float) -> None:
-    """After the clock was set back, let what waits wait no longer than it was meant to."""
+def shift_back(tx: Connection, seconds: float) -> None:
+    """Move the times of waiting jobs back by ``seconds``, because the clock was set back."""
     earlier = {"due": jobs.c.due - seconds, "hold_until": jobs.c.hold_until - seconds}
     tx.execute(update(jobs).where(DUE, jobs.c.due > time.time()).values(earlier))
 
 
-def open_of(tx: Connection, message_id: str, kind: JobKind) -> int:
-    """How many jobs of a kind a message still waits for."""
+def count_open(tx: Connection, message_id: str, kind: JobKind) -> int:
+    """How many open jobs of a kind a message has."""
     statement = (
         select(func.count())
         .select_from(jobs)
@@ -287,9 +289,9 @@ def open_of(tx: Connection, message_id: str, kind: JobKind) -> int:
 
 
 def waits_for_files(tx: Connection, job: Job) -> bool:
-    """Whether a file that belongs to what a job tells may still come: for two minutes at most."""
-    is_young = time.time() - job.created_at < FILES_PATIENCE_SECONDS
-    return is_young and open_of(tx, job.message_id, JobKind.FETCH) > 0
+    """Whether a job should wait for the files of its message: at most two minutes."""
+    is_young = time.time() - job.created_at < FILES_WAIT_SECONDS
+    return is_young and count_open(tx, job.message_id, JobKind.FETCH) > 0
 
 
 def of(tx: Connection, message_id: str) -> list[Job]:
@@ -299,7 +301,7 @@ def of(tx: Connection, message_id: str) -> list[Job]:
 
 
 def counts(tx: Connection) -> dict[tuple[str, str], int]:
-    """How many jobs of each kind are due, leased or dead; those that are done are not looked at."""
+    """Number of jobs by kind and state, except those that are done."""
     found: dict[tuple[str, str], int] = {}
     for part in (LIVE, DEAD):  # each by its own partial index
         statement = select(jobs.c.kind, jobs.c.state, func.count()).where(part)
@@ -309,27 +311,27 @@ def counts(tx: Connection) -> dict[tuple[str, str], int]:
 
 
 def oldest_due(tx: Connection, now: float) -> float:
-    """The age in seconds of the job that has been due for the longest time."""
+    """For how many seconds the oldest due job has been due."""
     due = tx.execute(select(func.min(jobs.c.due)).where(DUE)).scalar()
     return max(0.0, now - due) if due is not None else 0.0
 
 
 def abandoned(tx: Connection) -> list[Job]:
-    """Leased jobs whose worker is gone, with the lapse counted."""
+    """Leased jobs whose worker is dead; counts the interruption."""
     orphaned = and_(LIVE, jobs.c.state == "leased", jobs.c.owner.not_in(select(workers.c.id)))
     statement = update(jobs).where(orphaned).values(lapses=jobs.c.lapses + 1).returning(*jobs.c)
     return [load(row) for row in tx.execute(statement)]
 
 
 def lease_all(tx: Connection, kind: JobKind, owner: str) -> list[Job]:
-    """Lease every open job of a kind, whoever holds it: only where no worker is at work."""
+    """Lease every open job of a kind, also leased ones: only while no worker is running."""
     statement = update(jobs).where(LIVE, jobs.c.kind == str(kind))
     found = tx.execute(statement.values(state="leased", owner=owner).returning(*jobs.c))
     return sorted(map(load, found), key=lambda job: job.id)
 
 
-def begin_anew(tx: Connection) -> int:
-    """Let every open job begin as if it were new, and no worker be known; returns how many."""
+def reset_all(tx: Connection) -> int:
+    """Make every open job due as if it were new, and delete all workers; returns how many."""
     now = time.time()
     hold = now + HOLD_SECONDS
     tx.execute(workers.delete())
@@ -339,7 +341,7 @@ def begin_anew(tx: Connection) -> int:
 
 
 def load(row: Row[Any]) -> Job:
-    """A row of the jobs table as a job."""
+    """A ``Job`` from a row of the jobs table."""
     return Job(
         kind=JobKind(row.kind),
         message_id=row.message_id,
@@ -352,7 +354,7 @@ def load(row: Row[Any]) -> Job:
         owner=row.owner,
         state=row.state,
         attempts=row.attempts,
-        lapses=row.lapses,
+        interruptions=row.lapses,
         started=row.started,
         error=row.error,
         created_at=row.created_at,

@@ -1,15 +1,16 @@
-"""Messages: added once, found by extension's numbers only, their statuses moving forward only."""
+"""Table of messages: adding them once, reading pages of them, counting unread ones."""
 
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from services.core.messages import Attachment, Message, Status
-from services.store import attachments, audit_counters, conversations
-from services.store.audit_counters import Entry
+from services.store import attachments, conversations
+from services.store.database import audit_counters
+from services.store.database.audit_counters import AuditCounter
 from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import UNROUTED, counters, messages, reads
 from services.store.database.schema import conversations as conversations_table
@@ -38,7 +39,7 @@ _READ_MARK = select(reads.c.seq).where(
     reads.c.conversation_id == bindparam("conversation_id"),
     reads.c.extension == bindparam("extension"),
 )
-MOST_UNREAD = 999
+MAX_UNREAD = 999
 _UNREAD = CompiledStatement(
     lambda _: select(func.count().label("unread")).select_from(
         select(messages.c.seq)
@@ -47,48 +48,48 @@ _UNREAD = CompiledStatement(
             messages.c.direction == "in",
             messages.c.seq > func.coalesce(_READ_MARK.scalar_subquery(), 0),
         )
-        .limit(MOST_UNREAD)
+        .limit(MAX_UNREAD)
         .subquery()
     )
 )
 
-# Of a carrier that gives its messages no ids, the same words and files again within so many seconds
-# are taken for the same call again. Any longer, and people who repeat themselves would be cut off.
+# Some carriers give their messages no ids. The same text and files within this time count as a
+# repeated webhook call. If it were longer, people who write the same again would lose messages.
 REPEAT_SECONDS = 120.0
-_REPEATS_AMONG = 50  # the newest of a conversation
+_REPEATS_AMONG = 50  # newest messages of the conversation that are compared
 
 
 def next_seq(tx: Connection) -> int:
-    """The next number of the installation; given out in the order in which it becomes visible."""
+    """The next ``seq`` or ``changed`` of the installation; numbers become visible in order."""
     return int(_NEXT_SEQ.row(tx).value)
 
 
 def latest_seq(tx: Connection) -> int:
-    """The newest number given out."""
+    """The newest number of the sequence."""
     return int(tx.execute(select(counters.c.value).where(counters.c.name == "seq")).scalar_one())
 
 
 def add_inbound(tx: Connection, message: Message) -> Message | None:
-    """Keep an inbound message with its conversation and attachments.
+    """Store an inbound message with its conversation and attachments.
 
-    Returns it with its ``seq`` and ``conversation_id``, or ``None`` for one that is there already
-    (same carrier, same id, same number of ours; without an id, see ``REPEAT_SECONDS``).
+    Returns it with its ``seq`` and ``conversation_id``, or ``None`` if it is stored already (same
+    carrier, carrier's id and number of ours; without an id see ``REPEAT_SECONDS``).
     """
     seq = next_seq(tx)
     conversation_id = conversations.find_or_add(tx, message, seq)
     kept = replace(message, seq=seq, conversation_id=conversation_id)
-    unnamed = kept.provider_id is None
-    if (unnamed and _is_repeat(tx, kept)) or _ADD_NEW.row(tx, **_row(kept)) is None:
-        audit_counters.add(tx, Entry.REPEATED)
+    has_no_id = kept.provider_id is None
+    if (has_no_id and _is_repeat(tx, kept)) or _ADD_NEW.row(tx, **_row(kept)) is None:
+        audit_counters.add(tx, AuditCounter.REPEATED)
         return None
-    audit_counters.add(tx, Entry.RECEIVED)
+    audit_counters.add(tx, AuditCounter.RECEIVED)
     conversations.touch(tx, conversation_id, seq, kept.created_at)
     attachments.add(tx, kept.id, kept.media)
     return kept
 
 
 def _is_repeat(tx: Connection, message: Message) -> bool:
-    """Whether a message without an id came a moment ago. Writers take turns (``next_seq``)."""
+    """Whether a message without an id was just received. ``next_seq`` has locked out others."""
     statement = (
         select(messages)
         .where(messages.c.conversation_id == message.conversation_id)
@@ -96,43 +97,43 @@ def _is_repeat(tx: Connection, message: Message) -> bool:
         .limit(_REPEATS_AMONG)
     )
     return any(
-        _said(old) == _said(message) and abs(_when(old) - _when(message)) < REPEAT_SECONDS
+        _content(old) == _content(message) and abs(_time(old) - _time(message)) < REPEAT_SECONDS
         for old in load(tx, tx.execute(statement).all())
     )
 
 
-def _said(message: Message) -> tuple[object, ...]:
+def _content(message: Message) -> tuple[object, ...]:
     files = [(file.name, file.size, file.content_type, file.source_url) for file in message.media]
     return message.direction, message.provider, message.provider_id, message.text, files
 
 
-def _when(message: Message) -> float:
+def _time(message: Message) -> float:
     return message.carrier_time or message.created_at
 
 
 def add_outbound(tx: Connection, message: Message, fingerprint: str) -> Message:
-    """Keep a message that an app sends; its attachments are uploaded ones.
+    """Store a message that an app sends; its attachments are uploaded files.
 
-    Raises ``IntegrityError`` when the extension has used the ``client_id`` before.
+    Raises ``IntegrityError`` if the extension has used the ``client_id`` before.
     """
     seq = next_seq(tx)
     conversation_id = conversations.find_or_add(tx, message, seq)
     kept = replace(message, seq=seq, conversation_id=conversation_id)
     _ADD.change(tx, **_row(kept), fingerprint=fingerprint)
-    audit_counters.add(tx, Entry.REPLIED)
+    audit_counters.add(tx, AuditCounter.REPLIED)
     conversations.touch(tx, conversation_id, seq, kept.created_at)
     attachments.claim(tx, kept.id, [file.id for file in kept.media])
     return kept
 
 
 def by_client_id(tx: Connection, extension: str, client_id: str) -> tuple[Message, str] | None:
-    """The message that an extension made under a ``client_id``, and that request's fingerprint."""
+    """The message that an extension sent with a ``client_id``, and the request's fingerprint."""
     row = _BY_CLIENT_ID.row(tx, extension=extension, client_id=client_id)
     return (load(tx, [row])[0], str(row.fingerprint)) if row is not None else None
 
 
 def by_id(tx: Connection, message_id: str, numbers: Iterable[str] | None = None) -> Message | None:
-    """One message; with ``numbers`` only if it belongs to one of them."""
+    """A message; with ``numbers`` only if it belongs to one of them."""
     row = _BY_ID.row(tx, message_id=message_id)
     if row is None or (numbers is not None and row.number not in set(numbers)):
         return None
@@ -167,13 +168,13 @@ def page(
 def changed_since(
     tx: Connection, numbers: Iterable[str], changed: int, limit: int
 ) -> list[tuple[int, Message]]:
-    """Messages of these numbers that are new or changed after a number, oldest change first.
+    """Messages of these numbers with ``changed`` above a value, oldest change first.
 
-    Each comes with the number of its last change.
+    Each comes with its own ``changed``.
     """
     statement = (
-        _of(select(messages), numbers)
-        .where(messages.c.changed > changed)
+        select(messages)
+        .where(messages.c.number.in_(list(numbers)), messages.c.changed > changed)
         .order_by(messages.c.changed)
         .limit(limit)
     )
@@ -186,19 +187,13 @@ def find(
     *,
     limit: int,
     number: str | None = None,
-    peer: str | None = None,
-    status: str | None = None,
     unrouted: bool = False,
     before: int | None = None,
 ) -> list[Message]:
-    """Messages for the operator, newest first."""
+    """Messages of one of our numbers or of all, newest first, with ``seq`` below ``before``."""
     statement = select(messages).order_by(messages.c.seq.desc()).limit(limit)
     if number is not None:
         statement = statement.where(messages.c.number == number)
-    if peer is not None:
-        statement = statement.where(messages.c.peer == peer)
-    if status is not None:
-        statement = statement.where(messages.c.status == status)
     if unrouted:
         statement = statement.where(UNROUTED)
     if before is not None:
@@ -207,7 +202,7 @@ def find(
 
 
 def touch(tx: Connection, message_id: str) -> None:
-    """Let the apps see a message as changed."""
+    """Mark a message as changed, so that the apps load it again."""
     tx.execute(
         update(messages)
         .where(messages.c.id == message_id)
@@ -216,7 +211,7 @@ def touch(tx: Connection, message_id: str) -> None:
 
 
 def unread(tx: Connection, extension: str, conversation_ids: Sequence[str]) -> dict[str, int]:
-    """How many inbound messages of each conversation an extension has not read, each up to 999."""
+    """Number of unread inbound messages of an extension in each conversation, up to 999."""
     return {
         conversation_id: int(
             _UNREAD.row(tx, conversation_id=conversation_id, extension=extension).unread
@@ -226,7 +221,7 @@ def unread(tx: Connection, extension: str, conversation_ids: Sequence[str]) -> d
 
 
 def unread_total(tx: Connection, extension: str, numbers: Iterable[str]) -> int:
-    """How many inbound messages of all its numbers an extension has not read; counted up to 999."""
+    """Number of unread inbound messages of an extension in all its numbers, up to 999."""
     unread = (
         select(messages.c.seq)
         .select_from(conversations_table.join(messages, conversations.is_unread(extension)))
@@ -234,19 +229,15 @@ def unread_total(tx: Connection, extension: str, numbers: Iterable[str]) -> int:
             conversations_table.c.number.in_(list(numbers)),
             conversations_table.c.last_seq > conversations.read_by(extension),
         )
-        .limit(MOST_UNREAD)
+        .limit(MAX_UNREAD)
     )
     return int(tx.execute(select(func.count()).select_from(unread.subquery())).scalar_one())
 
 
 def load(tx: Connection, rows: Sequence[Row[Any]]) -> list[Message]:
-    """Rows of the messages table as messages with their attachments."""
+    """Messages with their attachments from rows of the messages table."""
     files = attachments.of(tx, [row.id for row in rows])
     return [_message(row, files.get(row.id, ())) for row in rows]
-
-
-def _of(statement: Select[Any], numbers: Iterable[str] | None) -> Select[Any]:
-    return statement if numbers is None else statement.where(messages.c.number.in_(list(numbers)))
 
 
 def _row(message: Message) -> dict[str, Any]:

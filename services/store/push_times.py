@@ -1,7 +1,7 @@
-"""How long pushes take, from a job's creation to its being done, by the hour in UTC.
+"""Statistics: how long pushes take from the creation of the job to its end, by hour (UTC).
 
-A push is looked at two minutes after it began to wait. What was not taken by then is counted as
-late, whatever becomes of it; what waits for the end of somebody's quiet hours is not counted.
+A push is counted two minutes after its job was created. One that is not done by then counts as
+late, also if it is done later. One that waits for the end of quiet hours is not counted.
 """
 
 import time
@@ -13,14 +13,14 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from services.store import counters
-from services.store.activity import HOUR, add_up
+from services.store.activity import HOUR, add_counts
 from services.store.database.schema import activity_pushes, jobs
 from services.store.jobs import JobKind
 
-MARK = "pushes counted"  # the counter with the id up to which all jobs have been counted
+MARK = "pushes counted"  # name of the counter with the job id up to which pushes have been counted
 BATCH = 1000
 WITHIN = (10, 25, 50, 100, 250, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 120_000)
-"""Upper bounds in milliseconds; what took longer than the last is ``LATE``."""
+"""Upper bounds in milliseconds; a push that took longer than the last is ``LATE``."""
 LATE = 0
 
 _JOBS = select(
@@ -36,25 +36,25 @@ _JOBS = select(
 
 
 def is_behind(tx: Connection) -> bool:
-    """Whether there are jobs that it is time to look at."""
+    """Whether there are jobs to count."""
     mark = counters.value(tx, MARK) or 0
     next_one = select(jobs.c.created_at).where(jobs.c.id > mark).order_by(jobs.c.id).limit(1)
     created_at = tx.execute(next_one).scalar()
-    return created_at is not None and _is_time(created_at, time.time())
+    return created_at is not None and _is_old_enough(created_at, time.time())
 
 
 def count(tx: Connection) -> bool:
-    """Count the next pushes that tell of a new message; true if there may be more."""
+    """Count the next pushes of new messages; true if there may be more."""
     now = time.time()
-    mark = counters.taken(tx, MARK)
+    mark = counters.locked_value(tx, MARK)
     rows = tx.execute(_JOBS.where(jobs.c.id > mark).limit(BATCH)).all()
-    ripe = list(takewhile(lambda row: _is_time(row.created_at, now), rows))
+    old_enough = list(takewhile(lambda row: _is_old_enough(row.created_at, now), rows))
     found: Counter[tuple[int, int]] = Counter()
-    for row in ripe:
+    for row in old_enough:
         within = _within(row, now)
         if within is not None:
             found[int(row.created_at // HOUR), within] += 1
-    add_up(
+    add_counts(
         tx,
         activity_pushes,
         [
@@ -62,14 +62,15 @@ def count(tx: Connection) -> bool:
             for (hour, within), count in found.items()
         ],
     )
-    if ripe:
-        counters.put(tx, MARK, ripe[-1].id)
-    return len(ripe) == BATCH
+    if old_enough:
+        counters.put(tx, MARK, old_enough[-1].id)
+    return len(old_enough) == BATCH
 
 
 def counts(tx: Connection, first: int, step: int) -> Counter[tuple[int, int]]:
-    """How many pushes took how long from an hour on: by the first hour of each ``step`` hours and
-    their bound in milliseconds (see ``WITHIN``).
+    """Number of pushes since an hour, in periods of ``step`` hours.
+
+    The keys are the first hour of a period and an upper bound in milliseconds (see ``WITHIN``).
     """
     slot = activity_pushes.c.hour - activity_pushes.c.hour % step
     statement = (
@@ -80,14 +81,14 @@ def counts(tx: Connection, first: int, step: int) -> Counter[tuple[int, int]]:
     return Counter({(at, within): int(count) for at, within, count in tx.execute(statement)})
 
 
-def _is_time(created_at: float, now: float) -> bool:
+def _is_old_enough(created_at: float, now: float) -> bool:
     return created_at * 1000 <= now * 1000 - WITHIN[-1]
 
 
 def _within(row: Any, now: float) -> int | None:
-    """Within how many milliseconds a job was done; ``None`` if that is not to be counted."""
-    put_off = row.state == "due" and row.attempts == 0 and row.due > now
-    if row.kind != JobKind.PUSH or row.about != "received" or row.state == "dead" or put_off:
+    """The bound of the time that a push took, or ``None`` if the job is not counted."""
+    postponed = row.state == "due" and row.attempts == 0 and row.due > now
+    if row.kind != JobKind.PUSH or row.about != "received" or row.state == "dead" or postponed:
         return None
-    place = bisect_left(WITHIN, (row.updated_at - row.created_at) * 1000)
-    return WITHIN[place] if row.state == "done" and place < len(WITHIN) else LATE
+    index = bisect_left(WITHIN, (row.updated_at - row.created_at) * 1000)
+    return WITHIN[index] if row.state == "done" and index < len(WITHIN) else LATE

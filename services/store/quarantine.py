@@ -1,4 +1,4 @@
-"""Quarantine: authentic webhooks, or parts of them, that could not be read."""
+"""Quarantine: table of authentic webhook calls, or parts of them, that could not be parsed."""
 
 import time
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, select, update
 
 from services.core.messages import WebhookCall
-from services.store import audit_counters
-from services.store.audit_counters import Entry
+from services.store.database import audit_counters
+from services.store.database.audit_counters import AuditCounter
 from services.store.database.schema import WAITING, quarantine
 
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """One call that waits for somebody to look at it."""
+    """One unreadable call, or part of it."""
 
     id: int
     provider: str
@@ -28,12 +28,12 @@ class Quarantined:
     replayed_at: float | None
 
     def call(self) -> WebhookCall:
-        """The call as it came, without its credentials."""
+        """The call as it was received, without its credentials."""
         return WebhookCall(self.method, self.headers, self.query, self.body)
 
 
 def add(tx: Connection, provider: str, call: WebhookCall, reason: str, body: bytes) -> None:
-    """Keep a call (or the part ``body`` of it) without its credentials."""
+    """Store a call (or the part ``body`` of it) without its credentials."""
     tx.execute(
         quarantine.insert().values(
             provider=provider,
@@ -49,17 +49,17 @@ def add(tx: Connection, provider: str, call: WebhookCall, reason: str, body: byt
             received_at=time.time(),
         )
     )
-    audit_counters.add(tx, Entry.QUARANTINED)
+    audit_counters.add(tx, AuditCounter.QUARANTINED)
 
 
 def waiting(tx: Connection, limit: int = 100) -> list[Quarantined]:
-    """What has not been replayed, oldest first."""
+    """Calls that were not replayed yet, oldest first."""
     statement = select(quarantine).where(WAITING).order_by(quarantine.c.id).limit(limit)
     return [_quarantined(row) for row in tx.execute(statement)]
 
 
 def page(tx: Connection, limit: int, before: int | None = None) -> list[Quarantined]:
-    """What has not been replayed, newest first; from before one's id, if it is given."""
+    """Calls that were not replayed yet, newest first, with ids below ``before`` if given."""
     statement = select(quarantine).where(WAITING).order_by(quarantine.c.id.desc()).limit(limit)
     if before is not None:
         statement = statement.where(quarantine.c.id < before)
@@ -67,18 +67,18 @@ def page(tx: Connection, limit: int, before: int | None = None) -> list[Quaranti
 
 
 def by_id(tx: Connection, row_id: int) -> Quarantined | None:
-    """One quarantined call."""
+    """A quarantined call."""
     row = tx.execute(select(quarantine).where(quarantine.c.id == row_id)).one_or_none()
     return _quarantined(row) if row is not None else None
 
 
 def replayed(tx: Connection, row_id: int) -> None:
-    """Note that a call has been read after all."""
+    """Mark a call as replayed: it could be read now."""
     tx.execute(update(quarantine).where(quarantine.c.id == row_id).values(replayed_at=time.time()))
 
 
 def drop(tx: Connection, row_id: int) -> bool:
-    """Forget a call that waits, for good; false where there is none."""
+    """Delete a call that was not replayed; false if there is none."""
     statement = delete(quarantine).where(WAITING, quarantine.c.id == row_id)
     dropped = tx.execute(statement).rowcount
     audit_counters.removed(tx, quarantined=dropped)
@@ -86,7 +86,7 @@ def drop(tx: Connection, row_id: int) -> bool:
 
 
 def count(tx: Connection) -> int:
-    """How many calls wait."""
+    """Number of calls that were not replayed yet."""
     statement = select(func.count()).select_from(quarantine).where(WAITING)
     return int(tx.execute(statement).scalar_one())
 

@@ -1,8 +1,8 @@
-"""Allowances: at most so many of something within a span of time, over all processes and nodes.
+"""Quotas: at most so many of something in a period, over all processes and nodes.
 
-A span begins with the first that is counted and is over after ``seconds``; the next one then begins
-anew. What is counted in the transaction of the thing itself is exact: if that is not kept, it was
-not counted either.
+A period begins with the first use after the last period and ends after ``seconds``. If a use is
+counted in the transaction that it belongs to, the count is exact: a transaction that is rolled back
+counts nothing.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ from services.store.database.upsert import insert
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
-    """At most ``most`` within ``seconds`` for a name, such as ``send:201``."""
+class Quota:
+    """At most ``most`` uses in ``seconds`` under a name, such as ``send:201``."""
 
     name: str
     most: int
@@ -27,15 +27,15 @@ class Allowance:
 
     @property
     def key(self) -> str:
-        """The name of its row: one name may have spans of several lengths."""
+        """The name of its row: a name may have several quotas with different periods."""
         return f"{self.name}/{self.seconds:g}"
 
 
 @dataclass(frozen=True, slots=True)
 class UsedUp:
-    """An allowance that has no room, and the seconds until it begins anew."""
+    """A quota that is used up, and the seconds until its period ends."""
 
-    allowance: Allowance
+    quota: Quota
     seconds: float
 
 
@@ -59,46 +59,46 @@ _OF = CompiledStatement(
 )
 
 
-def take(tx: Connection, wanted: Sequence[Allowance], amount: int = 1) -> UsedUp | None:
-    """Count ``amount`` in each; of those without room for it, returns the one to wait for longest.
+def take(tx: Connection, quotas: Sequence[Quota], amount: int = 1) -> UsedUp | None:
+    """Use ``amount`` of each quota. Returns the exceeded quota with the longest wait, if any.
 
-    Whoever is told so takes the transaction back, so that nothing was counted. It holds the
-    installation's sequence, so that no two nodes wait for each other.
+    If it returns one, the caller must roll the transaction back, so that nothing is counted. It
+    locks the sequence of the installation first, so that two nodes cannot deadlock.
     """
-    if not wanted:
+    if not quotas:
         return None
     counters.hold_sequence(tx)
     now = clock.now(tx)
     spent = []
-    for allowance in wanted:
-        until = now + allowance.seconds
-        row = _COUNT.row(tx, name=allowance.key, used=amount, until=until, now=now)
-        if row.used > allowance.most:
-            spent.append(UsedUp(allowance, row.until - now))
+    for quota in quotas:
+        until = now + quota.seconds
+        row = _COUNT.row(tx, name=quota.key, used=amount, until=until, now=now)
+        if row.used > quota.most:
+            spent.append(UsedUp(quota, row.until - now))
     return _longest(spent)
 
 
-def used_up(tx: Connection, wanted: Sequence[Allowance]) -> UsedUp | None:
-    """Of the allowances that have no room at all the one to wait for longest; counts nothing."""
-    if not wanted:
+def used_up(tx: Connection, quotas: Sequence[Quota]) -> UsedUp | None:
+    """The quota with the longest wait of those that are used up, if any; counts nothing."""
+    if not quotas:
         return None
     now = clock.now(tx)
     spent = []
-    for allowance in wanted:
-        row = _OF.row(tx, key=allowance.key, now=now)
-        if row is not None and row.used >= allowance.most:
-            spent.append(UsedUp(allowance, row.until - now))
+    for quota in quotas:
+        row = _OF.row(tx, key=quota.key, now=now)
+        if row is not None and row.used >= quota.most:
+            spent.append(UsedUp(quota, row.until - now))
     return _longest(spent)
 
 
-def forget(tx: Connection, wanted: Sequence[Allowance]) -> None:
-    """Let some allowances begin anew."""
-    keys = [allowance.key for allowance in wanted]
+def reset(tx: Connection, quotas: Sequence[Quota]) -> None:
+    """End the periods of some quotas, so that they are unused again."""
+    keys = [quota.key for quota in quotas]
     tx.execute(delete(allowances).where(allowances.c.name.in_(keys)))
 
 
 def sweep(tx: Connection) -> None:
-    """Remove the spans that are over."""
+    """Delete the rows of periods that are over."""
     tx.execute(delete(allowances).where(allowances.c.until <= clock.now(tx)))
 
 

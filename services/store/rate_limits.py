@@ -1,11 +1,11 @@
-"""Paces: how fast messages may leave, for a carrier and for a number, over all workers.
+"""Rate limits of sending, for a carrier and for a number, over all workers.
 
-A pace allows a burst of one second and then one message every ``1 / rate`` seconds (the generic
-cell rate algorithm: only the moment at which the next one is due is kept).
+A limit allows a burst of one second and then one message every ``1 / rate`` seconds (generic cell
+rate algorithm: only the time at which the next message is due is stored).
 
-Whoever asks holds the installation's sequence until the end of the transaction: a row that is not
-there yet cannot be locked, and as everything that changes messages takes the sequence first, no two
-nodes wait for each other.
+``wait`` locks the sequence of the installation until the end of the transaction: a row that does
+not exist yet cannot be locked. Every change of messages locks the sequence first, so two nodes
+cannot deadlock.
 """
 
 from sqlalchemy import Connection, select, update
@@ -18,26 +18,26 @@ BURST_SECONDS = 1.0
 
 
 def wait(tx: Connection, name: str, now: float) -> float:
-    """Seconds until a pace allows another message; 0 when it may leave now."""
+    """Seconds until a limit allows another message; 0 if it allows one now."""
     counters.hold_sequence(tx)
     due = tx.execute(select(paces.c.due).where(paces.c.name == name)).scalar()
     return max(0.0, (due or 0.0) - now - BURST_SECONDS)
 
 
-def opens(tx: Connection, name: str, now: float) -> float:
-    """From when on (seconds since 1970) a pace allows another message, as far as can be told."""
+def allowed_at(tx: Connection, name: str, now: float) -> float:
+    """When (seconds since 1970) a limit allows the next message, without a lock: an estimate."""
     due = tx.execute(select(paces.c.due).where(paces.c.name == name)).scalar()
     return max(due or 0.0, now) - BURST_SECONDS
 
 
 def count(tx: Connection, name: str, rate: float, now: float) -> None:
-    """Note that a message leaves now, at ``rate`` messages a second."""
+    """Count a message that is sent now, under a limit of ``rate`` messages a second."""
     due = tx.execute(select(paces.c.due).where(paces.c.name == name)).scalar()
     after = max(due or 0.0, now) + 1.0 / rate
     statement = insert(tx, paces).values(name=name, due=after)
     tx.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"due": after}))
 
 
-def set_back(tx: Connection, seconds: float) -> None:
-    """After the clock was set back, let nothing wait for a moment that is now far off."""
+def shift_back(tx: Connection, seconds: float) -> None:
+    """Move all limits back by ``seconds``, because the clock was set back."""
     tx.execute(update(paces).values(due=paces.c.due - seconds))

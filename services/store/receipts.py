@@ -1,4 +1,4 @@
-"""Delivery receipts: every one is kept once; together they say where a message is."""
+"""Table of delivery receipts (DLR), and the status of a message that follows from them."""
 
 import time
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import receipts
 from services.store.database.upsert import insert_new
 
-_ADOPT = CompiledStatement(
+_ATTACH = CompiledStatement(
     lambda _: (
         update(receipts)
         .where(
@@ -24,8 +24,8 @@ _ADOPT = CompiledStatement(
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Where a message is, by its receipts."""
+class Outcome:
+    """The status of a message that follows from its receipts."""
 
     status: Status
     code: str | None
@@ -33,36 +33,36 @@ class Verdict:
 
 
 def add(
-    tx: Connection, provider: str, provider_id: str, message_id: str | None, told: DeliveryStatus
+    tx: Connection, provider: str, provider_id: str, message_id: str | None, receipt: DeliveryStatus
 ) -> bool:
-    """Keep a receipt; false for one that is there already."""
+    """Store a receipt; false if it is stored already."""
     row = {
         "provider": provider,
         "provider_id": provider_id,
         "message_id": message_id,
-        "peer": told.peer,
-        "event": told.event,
-        "status": str(told.status),
-        "code": told.code,
-        "reason": told.reason,
-        "at": told.at,
+        "peer": receipt.peer,
+        "event": receipt.event,
+        "status": str(receipt.status),
+        "code": receipt.code,
+        "reason": receipt.reason,
+        "at": receipt.at,
         "received_at": time.time(),
     }
     return tx.execute(insert_new(tx, receipts, receipts.c.id), row).first() is not None
 
 
-def adopt(tx: Connection, provider: str, provider_id: str, message_id: str) -> bool:
-    """Give waiting receipts of a carrier's id to their message; true if there were any."""
-    return bool(_ADOPT.change(tx, carrier=provider, carriers_id=provider_id, ours=message_id))
+def attach(tx: Connection, provider: str, provider_id: str, message_id: str) -> bool:
+    """Attach receipts that came before their message was known; true if there were any."""
+    return bool(_ATTACH.change(tx, carrier=provider, carriers_id=provider_id, ours=message_id))
 
 
 def of(tx: Connection, message_id: str) -> list[DeliveryStatus]:
-    """The receipts of a message in the order in which they came."""
-    return [told for _, told in arrivals(tx, message_id)]
+    """The receipts of a message, in the order of arrival."""
+    return [receipt for _, receipt in arrivals(tx, message_id)]
 
 
 def arrivals(tx: Connection, message_id: str) -> list[tuple[float, DeliveryStatus]]:
-    """The receipts of a message in the order in which they came, each with when it did."""
+    """The receipts of a message with their arrival times, in the order of arrival."""
     statement = select(receipts).where(receipts.c.message_id == message_id).order_by(receipts.c.id)
     return [
         (
@@ -82,42 +82,42 @@ def arrivals(tx: Connection, message_id: str) -> list[tuple[float, DeliveryStatu
     ]
 
 
-def verdict(tx: Connection, message: Message) -> Verdict | None:
-    """Where a message is by its receipts, or ``None`` without any.
+def outcome(tx: Connection, message: Message) -> Outcome | None:
+    """The status of a message by its receipts, or ``None`` without any.
 
-    A group is delivered when nothing is open and somebody has it; it has failed when nobody has.
-    Of two contradicting final receipts for one recipient, the first that came counts.
+    A group message is final when all recipients have a final receipt: delivered if at least one has
+    received it, else failed. Of two final receipts for one recipient, the first counts.
     """
     known = of(tx, message.id)
     if not known:
         return None
     latest: dict[str, DeliveryStatus] = {}
-    for told in known:
-        before = latest.get(told.peer)
-        if before is None or _says_more(told, before):
-            latest[told.peer] = told
+    for receipt in known:
+        before = latest.get(receipt.peer)
+        if before is None or _supersedes(receipt, before):
+            latest[receipt.peer] = receipt
     if not message.participants:
-        best = max(latest.values(), key=lambda told: (RANK[told.status], told.reason is not None))
-        return Verdict(best.status, best.code, best.reason)
-    return _group_verdict(message, list(latest.values()))
+        best = max(latest.values(), key=lambda each: (RANK[each.status], each.reason is not None))
+        return Outcome(best.status, best.code, best.reason)
+    return _group_outcome(message, list(latest.values()))
 
 
-def _says_more(told: DeliveryStatus, before: DeliveryStatus) -> bool:
-    """A later state, or the same one with a reason (“no confirmation came”)."""
-    if told.status is before.status:
-        return told.reason is not None and before.reason is None
-    return RANK[told.status] > RANK[before.status]
+def _supersedes(receipt: DeliveryStatus, before: DeliveryStatus) -> bool:
+    """Whether it has a later status, or the same with a reason that was missing before."""
+    if receipt.status is before.status:
+        return receipt.reason is not None and before.reason is None
+    return RANK[receipt.status] > RANK[before.status]
 
 
-def _group_verdict(message: Message, latest: list[DeliveryStatus]) -> Verdict:
-    failed = [told for told in latest if told.status is Status.FAILED]
-    delivered = [told for told in latest if told.status is Status.DELIVERED]
+def _group_outcome(message: Message, latest: list[DeliveryStatus]) -> Outcome:
+    failed = [each for each in latest if each.status is Status.FAILED]
+    delivered = [each for each in latest if each.status is Status.DELIVERED]
     total = len(message.recipients)
     code = failed[0].code if failed else None
     reason = None
     if failed:
         reason = f"{len(failed)} of {total} recipients did not get it: {failed[0].reason}"
     if len(failed) + len(delivered) < total:
-        left = any(RANK[told.status] >= RANK[Status.SENT] for told in latest)
-        return Verdict(Status.SENT if left else Status.SENDING, code, reason)
-    return Verdict(Status.DELIVERED if delivered else Status.FAILED, code, reason)
+        sent = any(RANK[each.status] >= RANK[Status.SENT] for each in latest)
+        return Outcome(Status.SENT if sent else Status.SENDING, code, reason)
+    return Outcome(Status.DELIVERED if delivered else Status.FAILED, code, reason)

@@ -1,7 +1,7 @@
-"""Message Settings as a row: one JSON document for all machines that share a PostgreSQL database.
+"""Table with the Message Settings document, for all machines that share a PostgreSQL database.
 
-The migration makes the row, so that there is always one to lock; ``document`` is empty until the
-first document is put.
+The migration creates its only row, so that there is always one to lock. ``document`` is NULL until
+the first document is stored.
 """
 
 from collections.abc import Callable
@@ -13,17 +13,17 @@ from services.store.database.store import Store
 
 
 class SettingsRow:
-    """The row as a place to keep the document. Every call may raise ``StorageUnwell``."""
+    """Stores the document of Message Settings. Every method may raise ``StorageUnwell``."""
 
     name = "The document of Message Settings in the database"
-    remedy = "Mend it first: flask settings export FILE, edit it, flask settings import FILE."
-    fresh_seconds = 1.0  # the settings are asked for with every message
+    remedy = "Correct it first: flask settings export FILE, edit it, flask settings import FILE."
+    fresh_seconds = 1.0  # cached so long: every message needs the settings
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def version(self) -> int:
-        """How often the document was changed."""
+        """The version: it grows with every change of the document."""
         return self._store.read(lambda tx: int(tx.execute(select(table.c.version)).scalar_one()))
 
     def read(self) -> bytes | None:
@@ -31,7 +31,7 @@ class SettingsRow:
         return self._store.read(document)
 
     def replace(self, change: Callable[[bytes | None], bytes]) -> None:
-        """Keep what ``change`` makes of the document; the row is locked meanwhile."""
+        """Replace the document by the result of ``change``; the row is locked meanwhile."""
 
         def work(tx: Connection) -> None:
             tx.execute(select(table.c.id).with_for_update())
@@ -47,6 +47,6 @@ def document(tx: Connection) -> bytes | None:
 
 
 def put(tx: Connection, content: bytes) -> None:
-    """Put a document (UTF-8) in the place of the one before."""
+    """Replace the document by another one (UTF-8)."""
     values = {"version": table.c.version + 1, "document": content.decode()}
     tx.execute(update(table).values(values))

@@ -1,7 +1,7 @@
-"""Who is signed in at the operator's pages, and what such a person is told on the next page.
+"""Table of browser sessions of the admin pages (sign-ins), each with a notice for its next page.
 
-A token is in the browser's cookie and here as a hash only. A sign-in ends by itself: after some
-hours without a call, after some days in any case, and when the password is another one.
+The token is in the browser's cookie; here is only its hash. A session ends after ``IDLE_SECONDS``
+without a call, after ``MAX_SECONDS`` in any case, and when the password is changed.
 """
 
 import hashlib
@@ -16,15 +16,15 @@ from sqlalchemy import Connection, delete, or_, select, update
 from services.store.database.schema import sign_ins
 
 IDLE_SECONDS = 12 * 3600.0
-MOST_SECONDS = 7 * 86_400.0
-SEEN_SECONDS = 60.0  # how exactly the last call is kept
+MAX_SECONDS = 7 * 86_400.0
+SEEN_SECONDS = 60.0  # precision of the time of the last call
 
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
     """One browser that is signed in.
 
-    ``idle_seconds`` passed since its last call; ``notice`` is what its next page is to say.
+    ``idle_seconds`` have passed since its last call; ``notice`` is shown on its next page.
     """
 
     idle_seconds: float
@@ -34,7 +34,7 @@ class SignIn:
 def add(tx: Connection, password_hash: str) -> str:
     """Sign a browser in with the password that has this hash; returns the token (43 characters)."""
     now = time.time()
-    tx.execute(delete(sign_ins).where(_over(now)))
+    tx.execute(delete(sign_ins).where(_has_ended(now)))
     token = secrets.token_urlsafe(32)
     tx.execute(
         sign_ins.insert().values(
@@ -45,13 +45,13 @@ def add(tx: Connection, password_hash: str) -> str:
 
 
 def by_token(tx: Connection, token: str, password_hash: str) -> SignIn | None:
-    """The sign-in of a token, unless it is over or the password has changed since."""
+    """The session of a token, unless it has ended or the password was changed."""
     now = time.time()
     row = tx.execute(
         select(sign_ins).where(
             sign_ins.c.token_hash == _hash(token),
             sign_ins.c.password_hash == password_hash,
-            ~_over(now),
+            ~_has_ended(now),
         )
     ).one_or_none()
     if row is None:
@@ -61,12 +61,12 @@ def by_token(tx: Connection, token: str, password_hash: str) -> SignIn | None:
 
 
 def seen(tx: Connection, token: str) -> None:
-    """Note a call, so that the sign-in goes on."""
+    """Note a call, which prolongs the session."""
     _change(tx, token, seen_at=time.time())
 
 
-def tell(tx: Connection, token: str, notice: dict[str, Any] | None) -> None:
-    """Keep what the browser's next page is to say; ``None`` when it was said."""
+def set_notice(tx: Connection, token: str, notice: dict[str, Any] | None) -> None:
+    """Set the notice for the browser's next page; ``None`` after it was shown."""
     _change(tx, token, notice=None if notice is None else json.dumps(notice))
 
 
@@ -84,8 +84,8 @@ def _change(tx: Connection, token: str, **values: object) -> None:
     tx.execute(update(sign_ins).where(sign_ins.c.token_hash == _hash(token)).values(values))
 
 
-def _over(now: float) -> Any:
-    return or_(sign_ins.c.seen_at < now - IDLE_SECONDS, sign_ins.c.created_at < now - MOST_SECONDS)
+def _has_ended(now: float) -> Any:
+    return or_(sign_ins.c.seen_at < now - IDLE_SECONDS, sign_ins.c.created_at < now - MAX_SECONDS)
 
 
 def _hash(token: str) -> str:

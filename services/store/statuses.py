@@ -1,4 +1,4 @@
-"""What becomes of a message: its state moves forward only, by what we do and by receipts."""
+"""Status of outbound messages: it only moves forward, by our own sending and by receipts."""
 
 import time
 from typing import Any
@@ -47,11 +47,11 @@ def advance(
     code: str | None = None,
     reason: str | None = None,
 ) -> bool:
-    """Move an outbound message forward; false, and nothing changed, where that would be backwards.
+    """Move an outbound message to a later status; false if the status would move backwards.
 
-    The carrier's id is kept in any case. A state that it has already may get a new ``reason``.
+    The carrier's id is stored in any case. A new ``reason`` for the same status is a change too.
     """
-    seq = next_seq(tx)  # before the row: two nodes that lock in another order wait for each other
+    seq = next_seq(tx)  # first, before the row: two nodes with another order would deadlock
     row = _STATUS.row(tx, message_id=message_id)
     known_as = row.provider_id or provider_id
     explained = status == row.status and reason not in (None, row.error_reason)
@@ -73,7 +73,7 @@ def advance(
 
 
 def requeue(tx: Connection, message_id: str) -> None:
-    """Put a message that certainly was not sent back in the queue (the operator's “try again”)."""
+    """Queue a message again that certainly was not sent (the operator's “try again”)."""
     tx.execute(
         update(messages)
         .where(messages.c.id == message_id)
@@ -87,22 +87,22 @@ def requeue(tx: Connection, message_id: str) -> None:
     )
 
 
-def record_status(tx: Connection, provider: str, told: DeliveryStatus) -> Message | None:
-    """Keep a delivery receipt and move its message forward.
+def record_status(tx: Connection, provider: str, receipt: DeliveryStatus) -> Message | None:
+    """Store a delivery receipt and update the status of its message.
 
-    Returns the message if its state changed. A receipt for a message that is not known yet waits
-    for it, see ``join_receipts``.
+    Returns the message if its status changed. A receipt for a message that is not known yet is
+    stored without it, see ``join_receipts``.
     """
-    row = _sent_message(tx, provider, told)
-    provider_id = told.provider_id or (str(row.provider_id or row.id) if row is not None else "")
+    row = _sent_message(tx, provider, receipt)
+    provider_id = receipt.provider_id or (str(row.provider_id or row.id) if row is not None else "")
     message_id = str(row.id) if row is not None else None
-    if not receipts.add(tx, provider, provider_id, message_id, told) or message_id is None:
+    if not receipts.add(tx, provider, provider_id, message_id, receipt) or message_id is None:
         return None
-    return _apply(tx, message_id, told.provider_id)
+    return _apply(tx, message_id, receipt.provider_id)
 
 
 def is_known(tx: Connection, provider: str, provider_id: str, but: str) -> bool:
-    """Whether another message than ``but`` has this carrier's id already."""
+    """Whether a message other than ``but`` has this carrier's id."""
     statement = select(messages.c.id).where(
         messages.c.provider == provider,
         messages.c.provider_id == provider_id,
@@ -113,38 +113,38 @@ def is_known(tx: Connection, provider: str, provider_id: str, but: str) -> bool:
 
 
 def join_receipts(tx: Connection, message: Message, provider_id: str) -> bool:
-    """Give a message the receipts that came before its carrier's id was known; true if it moved."""
-    if not receipts.adopt(tx, message.provider, provider_id, message.id):
+    """Attach receipts that came before the message had its carrier's id; true if it moved."""
+    if not receipts.attach(tx, message.provider, provider_id, message.id):
         return False
     return _apply(tx, message.id, None) is not None
 
 
-def _sent_message(tx: Connection, provider: str, told: DeliveryStatus) -> Row[Any, Any] | None:
-    """The outbound message a receipt is for: by our own id where echoed, else by the carrier's."""
+def _sent_message(tx: Connection, provider: str, receipt: DeliveryStatus) -> Row[Any, Any] | None:
+    """The outbound message of a receipt, found by our own id or by the carrier's id."""
     outbound = and_(messages.c.direction == "out", messages.c.provider == provider)
     statement = select(messages.c.id, messages.c.provider_id).where(outbound)
-    if told.message_id:
-        row = tx.execute(statement.where(messages.c.id == told.message_id)).one_or_none()
+    if receipt.message_id:
+        row = tx.execute(statement.where(messages.c.id == receipt.message_id)).one_or_none()
         if row is not None:
             return row
-    if not told.provider_id:
+    if not receipt.provider_id:
         return None
-    return tx.execute(statement.where(messages.c.provider_id == told.provider_id)).first()
+    return tx.execute(statement.where(messages.c.provider_id == receipt.provider_id)).first()
 
 
 def _apply(tx: Connection, message_id: str, provider_id: str | None) -> Message | None:
-    """Move a message to where its receipts say it is."""
+    """Update the status of a message by its receipts."""
     message = by_id(tx, message_id)
     if message is None:
         return None
-    verdict = receipts.verdict(tx, message)
-    if verdict is None or not advance(
+    outcome = receipts.outcome(tx, message)
+    if outcome is None or not advance(
         tx,
         message_id,
-        verdict.status,
+        outcome.status,
         provider_id=provider_id,
-        code=verdict.code,
-        reason=verdict.reason,
+        code=outcome.code,
+        reason=outcome.reason,
     ):
         return None
     return by_id(tx, message_id)

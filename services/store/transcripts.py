@@ -1,4 +1,4 @@
-"""What was written to and from some numbers, one direction at a time."""
+"""Messages of some numbers in one direction, by pages (for the Acrobits app)."""
 
 from collections.abc import Iterable
 
@@ -17,7 +17,7 @@ def page(
     limit: int,
     after: int | None = None,
 ) -> list[Message]:
-    """Messages of these numbers after a ``seq``, or without one the newest; oldest first."""
+    """Messages of these numbers after a ``seq``, or the newest ones; oldest first."""
     statement = (
         select(messages)
         .where(messages.c.number.in_(list(numbers)), messages.c.direction == direction)

@@ -1,4 +1,4 @@
-"""Unrouted: messages that are kept, and that nobody is set up to receive."""
+"""Unassigned messages: stored, but no extension is set up to receive their number (``routed``)."""
 
 import time
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from services.store.messages import next_seq
 
 
 def numbers(tx: Connection) -> list[str]:
-    """Numbers for which messages wait that nobody is set up to receive."""
+    """Our numbers that have unassigned messages."""
     statement = select(messages.c.number).where(UNROUTED).distinct()
     return [str(number) for (number,) in tx.execute(statement)]
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How many messages wait for a number that nobody receives, since when and until when."""
+    """Number of unassigned messages of one number, with the times of the first and the last."""
 
     number: str
     count: int
@@ -26,7 +26,7 @@ class Waiting:
 
 
 def counts(tx: Connection) -> list[Waiting]:
-    """What waits for each number that nobody is set up to receive; most first."""
+    """Unassigned messages of each number; the number with most of them first."""
     first, last = messages.alias("first"), messages.alias("last")
     ends = (
         select(
@@ -49,7 +49,7 @@ def counts(tx: Connection) -> list[Waiting]:
 
 
 def mark_routed(tx: Connection, message_id: str) -> None:
-    """Note that somebody receives the message, and let the apps see it as changed."""
+    """Mark a message as assigned and as changed, so that the apps load it."""
     tx.execute(
         update(messages)
         .where(messages.c.id == message_id)

@@ -106,7 +106,7 @@ def test_signing_out_ends_it_also_for_whoever_kept_the_cookie(operator: Operator
 
 
 @pytest.mark.parametrize(
-    "passed", [{"seen_at": sign_ins.IDLE_SECONDS}, {"created_at": sign_ins.MOST_SECONDS}]
+    "passed", [{"seen_at": sign_ins.IDLE_SECONDS}, {"created_at": sign_ins.MAX_SECONDS}]
 )
 def test_a_sign_in_ends_by_itself(operator: Operator, passed: dict[str, float]) -> None:
     then = {column: time.time() - seconds - 1 for column, seconds in passed.items()}

@@ -17,7 +17,6 @@ from services.messaging.compose import Reply
 from services.store import (
     attachments,
     attempts,
-    audit_counters,
     contacts,
     dead_letters,
     devices,
@@ -27,7 +26,8 @@ from services.store import (
     statuses,
     workers,
 )
-from services.store.audit_counters import Entry
+from services.store.database import audit_counters
+from services.store.database.audit_counters import AuditCounter
 from services.store.jobs import Job, JobKind
 from services.store.maintenance import invariants
 from services.store.search import message_filter
@@ -217,8 +217,8 @@ def test_pages_follow_each_other_without_gaps_while_new_texts_come(desk: Operato
 def test_a_search_for_something_rare_goes_on_where_it_stopped(
     desk: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(message_filter, "SPAN", 5)
-    monkeypatch.setattr(message_filter, "LOOK", 5)
+    monkeypatch.setattr(message_filter, "SCAN_RANGE", 5)
+    monkeypatch.setattr(message_filter, "SCAN_LIMIT", 5)
     rare = wrote(desk)
     for index in range(40):
         came(desk, f"text {index}")
@@ -334,8 +334,8 @@ def test_pictures_are_shown_by_their_signed_links(desk: Operator) -> None:
     message = came(desk, media=(Attachment(name="a.png", source_url="http://127.0.0.1/a.png"),))
     file = message.media[0]
     png = b"\x89PNG\r\n\x1a\n" + b"0" * 20
-    kept = desk.gateway.media.keep(
-        [png], file_id=file.id, declared="image/png", name="a.png", most=999
+    kept = desk.gateway.media.save(
+        [png], file_id=file.id, declared="image/png", name="a.png", max_bytes=999
     )
     desk.gateway.store.write(
         lambda tx: attachments.keep(tx, file.id, kept.content_type, kept.name, kept.size)
@@ -383,7 +383,7 @@ def test_who_knows_that_it_was_sent_says_so(desk: Operator) -> None:
     assert status(desk, message) is Status.SENT
     work(desk)
     assert desk.gateway.store.read(dead_letters.counts) == {}
-    assert desk.gateway.store.read(invariants.look).breaches() == []
+    assert desk.gateway.store.read(invariants.check).violations() == []
     desk.post(f"/messages/{message.id}/settle", 409, **{"as": "again"})
     told = DeliveryStatus(Status.DELIVERED, "delivered", None, message.id)
     desk.gateway.store.write(lambda tx: statuses.record_status(tx, "sandbox", told))
@@ -467,9 +467,9 @@ def test_quarantine_shows_no_secret_reads_again_and_drops(desk: Operator) -> Non
     desk.get(f"/messages/quarantine/{call}", 404)
     desk.post(f"/messages/quarantine/{call}/drop", 404)
     assert "The quarantine is empty" in desk.get("/messages/quarantine")
-    entered = Entry.ENTERED  # by a webhook; ``strange`` came by none
+    entered = AuditCounter.ENTERED  # by a webhook; ``strange`` came by none
     desk.gateway.store.write(lambda tx: audit_counters.add(tx, entered))
-    assert desk.gateway.store.read(invariants.look).breaches() == []
+    assert desk.gateway.store.read(invariants.check).violations() == []
     for number in ("0", "9" * 30):
         desk.get(f"/messages/quarantine/{number}", 404)
         desk.post(f"/messages/quarantine/{number}/drop", 404)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.message_settings import NumberSetting, sheet
+from services.message_settings import NumberSetting, csv_format
 from services.operations.settings_source import FILE
 from tests.admin.conftest import Operator, plain
 from tests.conftest import DESK, NUMBER
@@ -315,14 +315,14 @@ def test_search_and_sort_work_by_address_alone(desk: Operator) -> None:
     assert "No number like this." in plain(desk.get(f"{PAGE}?q=zzz"))
 
 
-# sheets
+# CSV files
 
 
 def test_what_is_exported_imports_without_a_difference(desk: Operator) -> None:
     answer = desk.client.get(f"/admin{PAGE}.csv")
     assert answer.content_type.startswith("text/csv")
     assert "attachment" in answer.headers["Content-Disposition"]
-    assert answer.data == sheet.written(desk.gateway.settings.all())
+    assert answer.data == csv_format.write_csv(desk.gateway.settings.all())
     page = plain(desk.post(f"{PAGE}/import", 200, file=(BytesIO(answer.data), "a.csv")))
     assert "2 unchanged" in page
     assert "There is nothing to import" in page
@@ -333,7 +333,7 @@ def field_of(page: str, name: str) -> str:
     return str(found[-1])
 
 
-def test_a_sheet_is_looked_at_before_it_changes_anything(desk: Operator) -> None:
+def test_an_import_is_previewed_before_it_changes_anything(desk: Operator) -> None:
     before = desk.gateway.settings.document()
     content = b"DID,Extension,Carrier,Color\n2025550100,205,,red\n2025550177,301,sandbox,\n"
     page = desk.post(f"{PAGE}/import", 200, file=(BytesIO(content), "a.csv"))
@@ -351,7 +351,7 @@ def test_a_sheet_is_looked_at_before_it_changes_anything(desk: Operator) -> None
     assert [e.extensions for e in desk.gateway.settings.all()] == [("205",), ("203",), ("301",)]
 
 
-def test_a_sheet_with_refused_lines_cannot_be_imported(desk: Operator) -> None:
+def test_a_csv_file_with_refused_lines_cannot_be_imported(desk: Operator) -> None:
     content = b"number,carrier\n2025550177,sandbox\n2025550178,<b>\n"
     page = desk.post(f"{PAGE}/import", 200, file=(BytesIO(content), "a.csv"))
     assert "1 refused" in plain(page)
@@ -367,7 +367,7 @@ def test_a_sheet_with_refused_lines_cannot_be_imported(desk: Operator) -> None:
 def test_a_file_that_cannot_be_read(
     desk: Operator, monkeypatch: pytest.MonkeyPatch, content: bytes, words: str
 ) -> None:
-    monkeypatch.setattr(sheet, "MOST_BYTES", 100)
+    monkeypatch.setattr(csv_format, "MOST_BYTES", 100)
     page = desk.post(f"{PAGE}/import", 422, file=(BytesIO(content), "a.csv"))
     assert words in plain(page)
 

@@ -28,7 +28,7 @@ def test_a_text_reaches_the_app_and_the_answer_goes_back(both: House) -> None:
     sent = phone.send(conversation_id=conversation["id"], text="Until six.", client_id="c1")
     assert (sent["direction"], sent["from"], sent["to"]) == ("out", MINE, [PEER])
     assert (sent["status"], sent["segments"], sent["sent_by"]) == ("queued", 1, "201")
-    assert both.gateway.store.read(lambda tx: jobs.open_of(tx, sent["id"], JobKind.SEND)) == 1
+    assert both.gateway.store.read(lambda tx: jobs.count_open(tx, sent["id"], JobKind.SEND)) == 1
 
     read = phone.post(f"/conversations/{conversation['id']}/read", {"up_to_seq": received["seq"]})
     assert read.json == {"read_seq": received["seq"], "unread_count": 0}

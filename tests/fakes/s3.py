@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from services.config.sections import S3Settings
 from services.config.variables import load
-from services.http import Http
+from services.http.client import Http
 from services.media.s3 import S3
 from tests.fakes.serving import Serving
 

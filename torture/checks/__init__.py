@@ -1,4 +1,4 @@
-"""Every check of ``make torture``, in the order in which they run: one file and one line each."""
+"""Registry of the fault injection checks (``CHECKS``), in the order in which they run."""
 
 from torture.check import Check
 from torture.checks import (

@@ -1,7 +1,7 @@
-"""G21: a thousand guesses a minute at each secret that a person can type.
+"""G21: brute force: a thousand guesses a minute at passwords, pairing codes and device tokens.
 
-By two processes and from a thousand addresses, told by a proxy that is trusted. A guess that is
-not looked at is answered 429, whether or not it is right.
+The guesses go to two web processes and, by a trusted proxy, from a thousand addresses. A guess over
+the limit is answered 429 without a check, whether or not it is right.
 """
 
 from collections import Counter
@@ -12,14 +12,14 @@ from time import monotonic
 from services.operations.login_throttle import PAIRING, PASSWORD, TOKENS, Attempts
 from tests.admin.conftest import PASSWORD as RIGHT
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import Ground, demand
-from torture.traffic import Line, at_once
+from torture.clients import HttpClient, run_parallel
+from torture.environment import TestEnvironment, require
 
-LOOKED_AT = (401, 403)
-LINES = 8
+CHECKED_STATUSES = (401, 403)
+CONNECTIONS = 8
 Make = Callable[[int], tuple[str, str, bytes, dict[str, str]]]
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-DOORS: dict[str, tuple[Attempts, Make]] = {
+TARGETS: dict[str, tuple[Attempts, Make]] = {
     "the operator's password": (
         PASSWORD,
         lambda n: ("POST", "/admin/sign-in", b"password=guess+%d" % n, FORM),
@@ -40,35 +40,39 @@ DOORS: dict[str, tuple[Attempts, Make]] = {
 }
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Guess at every door, from one address and from a thousand."""
-    server = ground.started(ADMIN_PASSWORD=RIGHT, TRUSTED_PROXIES="127.0.0.1", WEB_CONCURRENCY="2")
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """Guess at every target, from one address and from a thousand."""
+    server = environment.start_server(
+        ADMIN_PASSWORD=RIGHT, TRUSTED_PROXIES="127.0.0.1", WEB_CONCURRENCY="2"
+    )
     sign_in = f"password={RIGHT}".encode()
-    first, _ = Line(server).call("POST", "/admin/sign-in", sign_in, **FORM)
-    demand(first == 303, f"the right password is answered {first}")
+    first, _ = HttpClient(server).call("POST", "/admin/sign-in", sign_in, **FORM)
+    require(first == 303, f"the right password is answered {first}")
     count, figures = scale.pick(1_000, 2_000), {}
-    for door, (guesses, make) in DOORS.items():
+    for target, (guesses, make) in TARGETS.items():
         answers: Counter[int] = Counter()
         start = monotonic()
 
         def guess(first: int, make: Make = make, answers: Counter[int] = answers) -> None:
-            line = Line(server)
-            for n in range(first, count, LINES):
+            client = HttpClient(server)
+            for n in range(first, count, CONNECTIONS):
                 method, path, body, headers = make(n)
                 away = "198.51.100.7" if n % 2 else f"203.{n // 62_500}.{n // 250 % 250}.{n % 250}"
                 told = {**headers, "X-Forwarded-For": away}
-                status, _ = line.call(method, path, body, **told)
+                status, _ = client.call(method, path, body, **told)
                 answers[status] += 1
 
-        at_once([partial(guess, line) for line in range(LINES)])
-        looked = sum(answers[status] for status in LOOKED_AT)
+        run_parallel([partial(guess, client) for client in range(CONNECTIONS)])
+        looked = sum(answers[status] for status in CHECKED_STATUSES)
         limit, span = guesses.all[0]
-        most = limit * (2 + int((monotonic() - start) / span))  # as many spans may be touched
-        demand(sum(answers.values()) == looked + answers[429], f"{door}: {dict(answers)}")
-        demand(0 < looked <= most, f"{door}: {looked} of {count} guesses were looked at")
-        figures[f"{door}: looked at of {count:,}"] = looked
-    again, _ = Line(server).call("POST", "/admin/sign-in", sign_in, **FORM)
-    demand(again == 303, f"others' guesses shut the operator out: {again}")
+        most = limit * (
+            2 + int((monotonic() - start) / span)
+        )  # the guesses may fall into this many time windows
+        require(sum(answers.values()) == looked + answers[429], f"{target}: {dict(answers)}")
+        require(0 < looked <= most, f"{target}: {looked} of {count} guesses were looked at")
+        figures[f"{target}: looked at of {count:,}"] = looked
+    again, _ = HttpClient(server).call("POST", "/admin/sign-in", sign_in, **FORM)
+    require(again == 303, f"others' guesses shut the operator out: {again}")
     return {**figures, "operators shut out": 0}
 
 

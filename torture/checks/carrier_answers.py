@@ -1,111 +1,155 @@
-"""F11-F16: carriers that answer in every way but the right one, each in its own tongue.
+"""F11-F16: carriers that answer with errors, redirects, unreadable answers or not at all.
 
-One that drips its answer is played by Bandwidth alone: all are read by the same hand.
+Only the fake Bandwidth sends an answer byte by byte, because all answers are read by the same code.
 """
 
 import random
 from collections import Counter
 from datetime import timedelta
 from time import sleep
+from typing import Any
 
 from tests.fakes.bandwidth import Answer, Trouble
-from torture import moody
+from tests.server import Server
+from torture import faulty_carriers
 from torture.check import Check, Figures, Mutant, Scale
+from torture.clients import AppClient
 from torture.clock import WallClock
-from torture.ground import EXTENSION, Broken, Ground, demand, wait_until
-from torture.traffic import App, open_jobs, sent
+from torture.database import open_jobs, reply_statuses
+from torture.environment import EXTENSION, PromiseBroken, TestEnvironment, require, wait_until
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Send through every such answer of every carrier, and count what each of them has."""
-    clock = WallClock(ground.folder)
-    carriers = {name: ground.enter(make()) for name, make in moody.CARRIERS.items()}
-    bandwidth = ground.bandwidth = carriers["bandwidth"]
-    server = ground.started(
-        numbers=[
-            {"number": carrier.number, "carrier": name, "extensions": [EXTENSION]}
-            for name, carrier in carriers.items()
-        ],
-        **{name: value for each in carriers.values() for name, value in each.env.items()},
-        **clock.env,
-    )
-    app, texts = App(server), dict.fromkeys(carriers, 0)
-    never_taken = {name: Counter[str]() for name in carriers}
+class FaultyAnswers:
+    """All carriers with faulty answers, one server, and the replies that were sent so far."""
 
-    def send(name: str, count: int) -> None:
-        for _ in range(count):
-            texts[name] += 1
-            to, number = f"+1303555{texts[name]:04}", carriers[name].number
-            app.reply(f"{name} {texts[name]}", to, **{"from": number})
-
-    def pass_by(seconds: int) -> None:
-        clock.skip(seconds)
-        for carrier in carriers.values():
-            carrier.clock = timedelta(seconds=clock.ahead)
-
-    slow, given = scale.pick(0, 10), 0
-    for name, carrier in carriers.items():
-        hangs = [Trouble.HANG, *[Trouble.DRIP] * (carrier is bandwidth)] * slow
-        carrier.plan(*hangs)
-        send(name, len(hangs))
-        given += len(hangs)
-    wait_until(lambda: not open_jobs(server.storage, "send"), "the end of what hung")
-    leads = {"Location": f"{bandwidth.base_url}/elsewhere"}
-    redirects = [Answer(status, b"", leads) for status in moody.REDIRECTS]
-    for name, carrier in carriers.items():
-        times = scale.pick(1, 20 if carrier is bandwidth else 5)
-        odd = [*carrier.again, *redirects, *carrier.silent, *carrier.refused, Trouble.CUT] * times
-        random.Random(3).shuffle(odd)
-        carrier.plan(*odd)
-        carrier.mumbles += list(moody.MUMBLES) * times
-        count = len(odd) + len(carrier.mumbles)
-        send(name, count)
-        given += count
-        never_taken[name]["unknown"] = len(carrier.silent) * times
-        never_taken[name]["failed"] = len(carrier.refused) * times
-    while open_jobs(server.storage, "send"):
-        sleep(0.5)
-        pass_by(120)
-    for name, carrier in carriers.items():
-        taken = carrier.texts()
-        demand(
-            len(taken) == len(set(taken)), f"{name} was sent {len(taken) - len(set(taken))} twice"
+    def __init__(self, environment: TestEnvironment) -> None:
+        self.clock = WallClock(environment.folder)
+        self.carriers: dict[str, Any] = {
+            name: environment.enter(make()) for name, make in faulty_carriers.CARRIERS.items()
+        }
+        self.bandwidth = environment.bandwidth = self.carriers["bandwidth"]
+        self.server: Server = environment.start_server(
+            numbers=[
+                {"number": carrier.number, "carrier": name, "extensions": [EXTENSION]}
+                for name, carrier in self.carriers.items()
+            ],
+            **{name: value for each in self.carriers.values() for name, value in each.env.items()},
+            **self.clock.env,
         )
+        self.app = AppClient(self.server)
+        self.sent = dict.fromkeys(self.carriers, 0)  # replies by carrier
+        self.not_accepted = {name: Counter[str]() for name in self.carriers}  # expected statuses
 
-    def oddly_ended(name: str) -> dict[str, str]:
-        """What has an end that does not follow from what the carrier has; lists are asked late."""
-        ends = {t: s for t, s in sent(server.storage).items() if t.startswith(f"reply {name} ")}
-        demand(len(ends) == texts[name], f"{len(ends)} of {texts[name]} replies are kept")
-        taken = set(carriers[name].texts())
-        wrong = {t: s for t, s in ends.items() if t in taken and s not in carriers[name].ends}
-        others = Counter(status for text, status in ends.items() if text not in taken)
-        if not wrong and others != never_taken[name]:
+    def send(self, name: str, count: int) -> None:
+        """Send replies by one carrier, each with another text and recipient."""
+        for _ in range(count):
+            self.sent[name] += 1
+            to, number = f"+1303555{self.sent[name]:04}", self.carriers[name].number
+            self.app.reply(f"{name} {self.sent[name]}", to, **{"from": number})
+
+    def advance(self, seconds: int) -> None:
+        """Advance the clocks of Textbridge and of the carriers."""
+        self.clock.advance(seconds)
+        for carrier in self.carriers.values():
+            carrier.clock = timedelta(seconds=self.clock.ahead)
+
+    def send_to_hanging(self, times: int) -> None:
+        """Send replies to carriers that hang, and wait for the end of these sends."""
+        for name, carrier in self.carriers.items():
+            hangs = [Trouble.HANG, *[Trouble.DRIP] * (carrier is self.bandwidth)] * times
+            carrier.plan(*hangs)
+            self.send(name, len(hangs))
+        wait_until(lambda: not open_jobs(self.server.storage, "send"), "the end of what hung")
+
+    def send_to_faulty(self, name: str, times: int) -> None:
+        """Send one reply for each faulty answer of a carrier."""
+        carrier = self.carriers[name]
+        location = {"Location": f"{self.bandwidth.base_url}/elsewhere"}
+        redirects = [Answer(status, b"", location) for status in faulty_carriers.REDIRECTS]
+        answers = [
+            *(*carrier.retryable, *redirects, *carrier.outcome_unknown, *carrier.refused),
+            Trouble.CUT,
+        ] * times
+        random.Random(3).shuffle(answers)
+        carrier.plan(*answers)
+        carrier.unclear_answers += list(faulty_carriers.UNCLEAR_ANSWERS) * times
+        self.send(name, len(answers) + len(carrier.unclear_answers))
+        self.not_accepted[name]["unknown"] = len(carrier.outcome_unknown) * times
+        self.not_accepted[name]["failed"] = len(carrier.refused) * times
+
+    def require_no_repeats(self) -> None:
+        """Raise ``PromiseBroken`` if a carrier has accepted a text twice."""
+        for name, carrier in self.carriers.items():
+            accepted = carrier.texts()
+            repeated = len(accepted) - len(set(accepted))
+            require(repeated == 0, f"{name} was sent {repeated} twice")
+
+    def wrong_statuses(self, name: str) -> dict[str, str]:
+        """The replies whose status does not match what the carrier has accepted."""
+        statuses = {
+            text: status
+            for text, status in reply_statuses(self.server.storage).items()
+            if text.startswith(f"reply {name} ")
+        }
+        sent, carrier = self.sent[name], self.carriers[name]
+        require(len(statuses) == sent, f"{len(statuses)} of {sent} replies are kept")
+        accepted = set(carrier.texts())
+        wrong = {
+            text: status
+            for text, status in statuses.items()
+            if text in accepted and status not in carrier.final_statuses
+        }
+        others = Counter(status for text, status in statuses.items() if text not in accepted)
+        if not wrong and others != self.not_accepted[name]:
             wrong["what it has not"] = f"{dict(others)}"
         return wrong
 
-    def settled() -> bool:
-        pass_by(15)
-        sleep(0.3)
-        return not any(map(oddly_ended, carriers))
+    def wait_for_final_statuses(self) -> None:
+        """Let time pass until every status is right; the carriers' lists are read late."""
 
-    try:
-        wait_until(settled, "the end of all")
-    except Broken:
-        seen = {name: oddly_ended(name) for name in carriers}
-        raise Broken(f"an end that does not follow from what was taken: {seen}") from None
-    strayed = [path for _, path, _ in bandwidth.requests if "elsewhere" in path]
-    demand(not strayed, f"{len(strayed)} redirects were followed")
-    # What a jump of the clock has made late is caught up on; what is lost stays lost.
+        def settled() -> bool:
+            self.advance(15)
+            sleep(0.3)
+            return not any(map(self.wrong_statuses, self.carriers))
+
+        try:
+            wait_until(settled, "the end of all")
+        except PromiseBroken:
+            seen = {name: self.wrong_statuses(name) for name in self.carriers}
+            reason = f"an end that does not follow from what was taken: {seen}"
+            raise PromiseBroken(reason) from None
+
+    def shown_as(self, status: str) -> int:
+        """How many replies that no carrier has accepted must be shown with a status."""
+        return sum(expected[status] for expected in self.not_accepted.values())
+
+
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """Send replies for every faulty answer of every carrier, and check their final statuses."""
+    this = FaultyAnswers(environment)
+    server = this.server
+    this.send_to_hanging(scale.pick(0, 10))
+    for name in this.carriers:
+        this.send_to_faulty(name, scale.pick(1, 20 if name == "bandwidth" else 5))
+    while open_jobs(server.storage, "send"):
+        sleep(0.5)
+        this.advance(120)
+    this.require_no_repeats()
+    this.wait_for_final_statuses()
+    followed = [path for _, path, _ in this.bandwidth.requests if "elsewhere" in path]
+    require(not followed, f"{len(followed)} redirects were followed")
+    # The jumps of the clock delay some counts, which are made up later; a lost text stays lost.
     wait_until(lambda: server.flask("messages", "check").returncode == 0, "a sound ledger")
+    replies = sum(this.sent.values())
     return {
-        "carriers": len(carriers),
-        "odd answers": given,
-        "replies": sum(texts.values()),
+        "carriers": len(this.carriers),
+        "odd answers": replies,
+        "replies": replies,
         "lost": 0,
         "sent twice": 0,
         "redirects followed": 0,
-        "shown as unknown and not sent": sum(each["unknown"] for each in never_taken.values()),
-        "shown as failed with the reason": sum(each["failed"] for each in never_taken.values()),
+        "shown as unknown and not sent": this.shown_as("unknown"),
+        "shown as failed with the reason": this.shown_as("failed"),
     }
 
 

@@ -1,4 +1,4 @@
-"""G24: the clock on the wall jumps by seconds, days and years, and nothing is lost or late."""
+"""G24: the system clock jumps by seconds, days and years; nothing is lost or late."""
 
 import json
 import threading
@@ -7,18 +7,19 @@ from time import sleep
 
 from tests.fakes.receiver import Receiver
 from torture.check import Check, Figures, Mutant, Scale
+from torture.clients import AppClient, CarrierClient, run_parallel
 from torture.clock import WallClock
-from torture.ground import Ground, demand, wait_for
-from torture.traffic import App, Carrier, at_once, integrity, kept, sent
+from torture.database import integrity_check, reply_statuses, stored_texts
+from torture.environment import TestEnvironment, require, wait_for_count
 
 DAY, YEAR = 86_400, 31_557_600
 JUMPS = (-2, DAY, -DAY, 10 * YEAR, 0, -10 * YEAR, -DAY, 3600)  # seconds from the true time
-LATE_SECONDS = 60  # without anything that comes
+LATE_SECONDS = 60  # without progress
 ENDS = ("sent", "delivered", "unknown")
 
 
-class Timeless(Receiver):
-    """An app's server that does not compare clocks, and is sometimes unwell."""
+class ClocklessReceiver(Receiver):
+    """Fake app server that ignores the time of a signature, and sometimes answers 503."""
 
     def _take(self, headers: dict[str, str], body: bytes) -> int:
         with self._changed:
@@ -29,20 +30,22 @@ class Timeless(Receiver):
             return status
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Let the clock jump while texts come and go."""
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """Let the clock jump while texts and replies are processed."""
     jumps = scale.pick(len(JUMPS), 100)
-    clock = WallClock(ground.folder)
-    ground.receiver = ground.enter(Timeless())
-    server = ground.started(WEB_CONCURRENCY="2", **clock.env)
-    carrier, app, done = Carrier(server), App(server), threading.Event()
+    clock = WallClock(environment.folder)
+    environment.receiver = environment.enter(ClocklessReceiver())
+    server = environment.start_server(WEB_CONCURRENCY="2", **clock.env)
+    carrier, app, done = CarrierClient(server), AppClient(server), threading.Event()
     replies: list[str] = []
     texts = 0
 
     def jump() -> None:
         try:
             for turn in range(jumps):
-                ground.receiver.answers.append(503)  # something waits for another try meanwhile
+                environment.receiver.answers.append(
+                    503
+                )  # something waits for another try meanwhile
                 sleep(0.25)
                 clock.move_to(JUMPS[turn % len(JUMPS)])
                 sleep(0.25)
@@ -52,27 +55,27 @@ def run(ground: Ground, scale: Scale) -> Figures:
     def traffic() -> None:
         nonlocal texts
         while not done.is_set():
-            carrier.send(range(texts, texts + 20), lines=2)
+            carrier.send(range(texts, texts + 20), connections=2)
             texts += 20
             replies.append(app.reply(f"c{texts}"))
 
-    at_once([jump, traffic])
+    run_parallel([jump, traffic])
 
     def pushes() -> Counter[str]:
-        return Counter(i for i in list(ground.receiver.ids) if i.endswith("_received"))
+        return Counter(i for i in list(environment.receiver.ids) if i.endswith("_received"))
 
     def ended() -> int:
-        return sum(status in ENDS for status in sent(server.storage).values())
+        return sum(status in ENDS for status in reply_statuses(server.storage).values())
 
-    wait_for(lambda: len(pushes()), texts, "the pushes", LATE_SECONDS)
-    wait_for(ended, len(replies), "the ends of the replies", LATE_SECONDS)
+    wait_for_count(lambda: len(pushes()), texts, "the pushes", LATE_SECONDS)
+    wait_for_count(ended, len(replies), "the ends of the replies", LATE_SECONDS)
     server.stop()
-    out = Counter(message["text"] for message in ground.bandwidth.accepted)
-    stored = kept(server.storage)
-    demand(sorted(stored) == list(range(texts)), "texts are lost or kept twice")
-    demand(len(out) == out.total() == len(replies), "replies were lost or sent twice")
-    demand(pushes().total() == texts, f"{pushes().total() - texts} pushes were repeated")
-    demand(integrity(server.storage) == "ok", integrity(server.storage))
+    out = Counter(message["text"] for message in environment.bandwidth.accepted)
+    stored = stored_texts(server.storage)
+    require(sorted(stored) == list(range(texts)), "texts are lost or kept twice")
+    require(len(out) == out.total() == len(replies), "replies were lost or sent twice")
+    require(pushes().total() == texts, f"{pushes().total() - texts} pushes were repeated")
+    require(integrity_check(server.storage) == "ok", integrity_check(server.storage))
     return {
         "jumps": jumps,
         "texts": texts,

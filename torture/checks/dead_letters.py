@@ -1,4 +1,4 @@
-"""G27: what was given up is seen, and done again when somebody asks for it, once."""
+"""G27: dead letters are listed with their reason, and a retry runs each of them once."""
 
 import json
 from collections import Counter
@@ -7,42 +7,49 @@ from functools import partial
 
 from tests.fakes.bandwidth import Answer
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import DESK, Ground, demand, wait_until
-from torture.traffic import App, Carrier, at_once, open_jobs, sent
+from torture.clients import AppClient, CarrierClient, run_parallel
+from torture.database import open_jobs, reply_statuses
+from torture.environment import NUMBER_SETTINGS, TestEnvironment, require, wait_until
 
 REFUSAL = Answer(400, {"type": "request-validation", "description": "Not like this."})
 REFUSED = b"550 nobody of that name\r\n"
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Have replies and mails given up, and each asked for twice at once."""
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """Let replies and mails fail, and retry each of them twice in parallel."""
     each = scale.pick(2, 10)
-    server = ground.started(numbers=[{**DESK, "emails": ["desk@example.com"]}])
-    app = App(server)
-    ground.bandwidth.next("messages", *[REFUSAL] * each)
-    ground.mailbox.refusals += [REFUSED] * each
+    server = environment.start_server(numbers=[{**NUMBER_SETTINGS, "emails": ["desk@example.com"]}])
+    app = AppClient(server)
+    environment.bandwidth.next("messages", *[REFUSAL] * each)
+    environment.mailbox.refusals += [REFUSED] * each
     for number in range(each):
         app.reply(f"c{number}", to=f"+1303555{number:04}")
-    Carrier(server).send(range(each), lines=1)
+    CarrierClient(server).send(range(each), connections=1)
     storage = server.storage
-    wait_until(lambda: set(sent(storage).values()) == {"failed"}, "the end of the replies")
+    wait_until(
+        lambda: set(reply_statuses(storage).values()) == {"failed"}, "the end of the replies"
+    )
     wait_until(lambda: not open_jobs(storage, "email"), "the end of the mails")
     listed = ("messages", "list", "--dead", "--limit", "1000", "--json")
     dead = json.loads(server.flask(*listed).stdout)
-    demand(len(dead) == 2 * each, f"{len(dead)} of {2 * each} dead letters are seen")
-    demand("Not like this" in json.dumps(dead) and "550" in json.dumps(dead), "reasons are missing")
+    require(len(dead) == 2 * each, f"{len(dead)} of {2 * each} dead letters are seen")
+    require(
+        "Not like this" in json.dumps(dead) and "550" in json.dumps(dead), "reasons are missing"
+    )
     ids = [letter["message_id"] for letter in dead]
     for message_id in ids:
         again: Callable[[], object] = partial(server.flask, "messages", "retry", message_id)
-        at_once([again, again])
-    wait_until(lambda: set(sent(storage).values()) == {"delivered"}, "the replies, done again")
-    wait_until(lambda: len(ground.mailbox.mails) >= each, "the mails, done again")
+        run_parallel([again, again])
+    wait_until(
+        lambda: set(reply_statuses(storage).values()) == {"delivered"}, "the replies, done again"
+    )
+    wait_until(lambda: len(environment.mailbox.mails) >= each, "the mails, done again")
     left = json.loads(server.flask(*listed).stdout)
-    taken = Counter(message["text"] for message in ground.bandwidth.accepted)
-    mails = Counter(mail["Message-ID"] for mail in ground.mailbox.mails)
-    demand(not left, f"{len(left)} dead letters are left")
-    demand(len(taken) == taken.total() == each, f"{taken.total()} of {each} replies were sent")
-    demand(len(mails) == mails.total() == each, f"{mails.total()} of {each} mails came")
+    taken = Counter(message["text"] for message in environment.bandwidth.accepted)
+    mails = Counter(mail["Message-ID"] for mail in environment.mailbox.mails)
+    require(not left, f"{len(left)} dead letters are left")
+    require(len(taken) == taken.total() == each, f"{taken.total()} of {each} replies were sent")
+    require(len(mails) == mails.total() == each, f"{mails.total()} of {each} mails came")
     return {
         "dead letters": len(dead),
         "seen with a reason": len(dead),

@@ -1,4 +1,4 @@
-"""G5: a disk that is full, read-only or failing: never a false 2xx, and it comes back by itself."""
+"""G5: full, read-only or failing disk: no false acknowledgement, and automatic recovery."""
 
 import json
 from functools import partial
@@ -8,50 +8,53 @@ from time import monotonic, sleep
 from tests.server import Server
 from torture import strace
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import Broken, Ground, demand, serving
-from torture.mounts import ROOMY_MB, SmallDisk
-from torture.traffic import Carrier, Line, at_once, integrity, kept
+from torture.clients import CarrierClient, HttpClient, run_parallel
+from torture.database import integrity_check, stored_texts
+from torture.environment import PromiseBroken, TestEnvironment, require, web_process_pids
+from torture.mounts import NORMAL_MB, SmallDisk
 
 FULL_MB = 6
 WRITES = "pwrite64,fsync,fdatasync"
 FAULTS = ("EIO", "ENOSPC", "EROFS")
-NEVER_SECONDS = 90
+RECOVERY_SECONDS = 90
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Fill the disk, then let calls fail; post all the while, and count afterwards."""
-    small = SmallDisk(ground.folder / "storage")
-    server = ground.started()
-    carrier = Carrier(server)
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """Post texts while the disk is full and while system calls fail, and count afterwards."""
+    small = SmallDisk(environment.folder / "storage")
+    server = environment.start_server()
+    carrier = CarrierClient(server)
     small.resize(FULL_MB)
-    fill(server.storage)
+    fill_disk(server.storage)
     sent = scale.pick(400, 10_000)
     refused = _post_all(server, carrier, sent)
-    demand(bool(refused), "the disk was full, and everything was taken")
+    require(bool(refused), "the disk was full, and everything was taken")
     silent = refused.count(0)
-    demand(silent == 0, f"on a full disk {silent} of {len(refused)} calls had no answer at all")
-    small.resize(ROOMY_MB)
-    waits = [_until_taken(server, carrier, sent, "it has room again")]
+    require(silent == 0, f"on a full disk {silent} of {len(refused)} calls had no answer at all")
+    small.resize(NORMAL_MB)
+    waits = [_seconds_until_accepted(server, carrier, sent, "it has room again")]
     failed = 0
-    log = ground.folder / "strace.log"
+    log = environment.folder / "strace.log"
     for fault in FAULTS:
         for nth in (*range(1, scale.pick(3, 30)), "1+"):
             sent += 1
-            with strace.attached(serving(server)[0], log, WRITES, f"error={fault}:when={nth}"):
-                taken = 200 <= carrier.post(Line(server), sent) < 300
+            with strace.attached(
+                web_process_pids(server)[0], log, WRITES, f"error={fault}:when={nth}"
+            ):
+                taken = 200 <= carrier.post(HttpClient(server), sent) < 300
             hit = "(INJECTED)" in log.read_text(errors="replace")
-            demand(not (hit and taken), f"{fault} at write {nth}, and the text was acknowledged")
+            require(not (hit and taken), f"{fault} at write {nth}, and the text was acknowledged")
             failed += hit
-            waits.append(_until_taken(server, carrier, sent, f"{fault} at write {nth}"))
-    demand(failed > 0, "no call failed")
+            waits.append(_seconds_until_accepted(server, carrier, sent, f"{fault} at write {nth}"))
+    require(failed > 0, "no call failed")
     server.stop()
-    stored = kept(server.storage)
+    stored = stored_texts(server.storage)
     false_yes = len(carrier.acknowledged.keys() - set(stored))
-    demand(false_yes == 0, f"{false_yes} texts were acknowledged and are not there")
-    demand(len(stored) == len(set(stored)), "texts are kept twice")
-    demand(integrity(server.storage) == "ok", integrity(server.storage))
+    require(false_yes == 0, f"{false_yes} texts were acknowledged and are not there")
+    require(len(stored) == len(set(stored)), "texts are kept twice")
+    require(integrity_check(server.storage) == "ok", integrity_check(server.storage))
     settings = json.loads((server.storage / "message_settings.json").read_bytes())
-    demand(len(settings["numbers"]) == 1, "Message Settings were damaged")
+    require(len(settings["numbers"]) == 1, "Message Settings were damaged")
     return {
         "texts": sent,
         "refused": len(refused),
@@ -61,8 +64,8 @@ def run(ground: Ground, scale: Scale) -> Figures:
     }
 
 
-def fill(storage: Path) -> None:
-    """Write until nothing fits."""
+def fill_disk(storage: Path) -> None:
+    """Write until the disk is full."""
     with (storage / "filler").open("wb", buffering=0) as file:
         try:
             while True:
@@ -71,30 +74,30 @@ def fill(storage: Path) -> None:
             return
 
 
-def _post_all(server: Server, carrier: Carrier, most: int) -> list[int]:
-    """Post texts over some lines, each once; returns how the refused ones were answered."""
+def _post_all(server: Server, carrier: CarrierClient, most: int) -> list[int]:
+    """Post each text once, over four connections; returns the statuses of the refused ones."""
     refused: list[int] = []
 
     def some(offset: int) -> None:
-        line = Line(server)
+        client = HttpClient(server)
         for index in range(offset, most, 4):
             if refused.count(0) > 10:
-                return  # nothing is there any more
-            status = carrier.post(line, index)
+                return  # the server is gone
+            status = carrier.post(client, index)
             if not 200 <= status < 300:
                 refused.append(status)
 
-    at_once([partial(some, offset) for offset in range(4)])
+    run_parallel([partial(some, offset) for offset in range(4)])
     return refused
 
 
-def _until_taken(server: Server, carrier: Carrier, index: int, what: str) -> float:
-    """How many seconds after a trouble it takes a text again."""
+def _seconds_until_accepted(server: Server, carrier: CarrierClient, index: int, what: str) -> float:
+    """Post a text until it is accepted; returns after how many seconds."""
     start = monotonic()
-    line = Line(server)
-    while not 200 <= carrier.post(line, index) < 300:
-        if monotonic() - start > NEVER_SECONDS:
-            raise Broken(f"{what}, and {NEVER_SECONDS} s later it still takes nothing")
+    client = HttpClient(server)
+    while not 200 <= carrier.post(client, index) < 300:
+        if monotonic() - start > RECOVERY_SECONDS:
+            raise PromiseBroken(f"{what}, and {RECOVERY_SECONDS} s later it still takes nothing")
         sleep(0.05)
     return round(monotonic() - start, 1)
 
@@ -121,8 +124,8 @@ CHECK = Check(
         ACKNOWLEDGED,
         Mutant(
             "services/store/database/writer.py",
-            "                self._leave(ticket)\n            self._call_next()",
-            "                self._leave(ticket)\n            ticket.error or self._call_next()",
+            "                self._leave(request)\n            self._wake_next()",
+            "                self._leave(request)\n            request.error or self._wake_next()",
             "after a failed commit nobody is called to write any more",
         ),
     ),

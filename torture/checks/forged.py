@@ -1,8 +1,9 @@
-"""G15: nobody but the carrier is heard, and nobody twice; no secret that is empty opens a door.
+"""G15: webhook authentication: forged calls, replayed calls, and empty secrets.
 
-What a carrier has signed is changed in every part; of a carrier that shows a token or a password,
-that proof is, whatever else the call says. A change that leaves the proof whole is none. Twilio's
-signature also fits fields that are cut elsewhere: what we read must then be what was signed.
+For a carrier that signs its calls, every part of the call is changed; for a carrier with a token or
+a password, that proof is changed. A change that leaves the proof valid does not count. Twilio's
+signature stays valid when the boundary between two fields moves: the parsed result must then be the
+same as that of the signed call.
 """
 
 import base64
@@ -20,7 +21,7 @@ from services.config import variables
 from services.core.errors import ConfigError, InvalidWebhook
 from services.core.messages import Message, WebhookCall
 from services.gateway import load_environment
-from services.http import Http
+from services.http.client import Http
 from services.providers.base import Provider, Surroundings
 from services.providers.twilio_signature import signature
 from services.store.database import schema
@@ -28,13 +29,19 @@ from tests import payload_files
 from tests.api.conftest import House
 from tests.payload_files import understood
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import Ground, demand
-from torture.house import everything, open_house
+from torture.environment import TestEnvironment, require
+from torture.in_process import full_env, open_service
 
 SIGNED = "x-twilio-signature"
-LATER = (0.0, 3600.0, 400 * 86_400.0)  # seconds after the first time
-NOTHING = ("", "null", "None", " ", "%00", "undefined")
-CHANGED = (schema.messages, schema.attachments, schema.jobs, schema.conversations, schema.receipts)
+REPLAY_DELAYS = (0.0, 3600.0, 400 * 86_400.0)  # seconds after the first time
+EMPTY_VALUES = ("", "null", "None", " ", "%00", "undefined")
+CHECKED_TABLES = (
+    schema.messages,
+    schema.attachments,
+    schema.jobs,
+    schema.conversations,
+    schema.receipts,
+)
 
 Change = Callable[[random.Random, str], str]
 
@@ -66,38 +73,38 @@ CHANGES: tuple[Change, ...] = (
     lambda _, text: text[::-1],
     lambda _, text: quote(quote(text, safe=""), safe=""),
     lambda _, text: base64.b64encode(text.encode()).decode(),
-    lambda chance, _: chance.choice(NOTHING),
+    lambda chance, _: chance.choice(EMPTY_VALUES),
     lambda chance, _: chance.randbytes(24).hex(),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Authentic:
-    """A captured call of a carrier, and how to tell whether another one is as good."""
+    """A captured call of a carrier, and the test whether another call is forged."""
 
     provider: Provider
     call: WebhookCall
-    others: frozenset[object]  # what the carrier has signed, or its proofs by Basic
+    others: frozenset[object]  # the signed content, or the Basic credentials, of all captured calls
 
     @property
     def signs(self) -> bool:
-        """Whether the carrier signs what it says."""
+        """Whether the carrier signs its calls."""
         return SIGNED in self.call.headers
 
     def is_forged(self, call: WebhookCall) -> bool:
-        """Whether a call says something that was not signed, or does not show the proof."""
+        """Whether a call has content that was not signed, or lacks the proof."""
         if self.signs:
             return _meaning(call) not in self.others
         tokens = [value for name, value in parse_qsl(call.query) if name == "token"]
         return self.provider.webhook_token not in tokens and _basic(call) not in self.others
 
     def says_the_same(self, call: WebhookCall) -> bool:
-        """Whether a signed call tells us exactly what the carrier has signed."""
+        """Whether a signed call is parsed to exactly what the carrier has signed."""
         shown = self.signs and _proofs(call) == _proofs(self.call)
         return shown and self._told(call) == self._told(self.call)
 
     def _told(self, call: WebhookCall) -> list[object]:
-        """What is read from a call, without what is ours: a receipt's time, a raw body."""
+        """The parsed items of a call, without the time of a receipt and the raw body."""
         read = [understood(item) for item in self.provider.parse(call)]
         return [
             {kind: {n: v for n, v in told.items() if n not in ("at", "body")}}
@@ -111,7 +118,7 @@ def _basic(call: WebhookCall) -> str:
 
 
 def _meaning(call: WebhookCall) -> object:
-    """All that a signature stands for; a field that is there twice alike is there once."""
+    """Everything that a signature covers; identical fields count once."""
     told = parse_qsl(call.query, keep_blank_values=True)
     form = call.form() if call.method == "POST" else []
     return call.method, call.headers.get(SIGNED), frozenset(told), frozenset(form), _json(call)
@@ -127,7 +134,7 @@ def authentic(carrier: str) -> list[Authentic]:
     paths = sorted((payload_files.FOLDER / carrier).glob("*_*.http"))
     calls = [_read(path) for path in paths]
     for call in calls:
-        provider.verify(call)  # else what follows proves nothing
+        provider.verify(call)  # a captured call must be accepted, or the check proves nothing
     proofs = _basic if provider.token_in_url else _meaning
     others = frozenset(filter(None, map(proofs, calls)))
     return [Authentic(provider, call, others) for call in calls]
@@ -138,7 +145,7 @@ def _read(path: Path) -> WebhookCall:
 
 
 def forgeries(carrier: str, count: int) -> Iterator[tuple[Authentic, WebhookCall]]:
-    """So many calls that the carrier never made."""
+    """``count`` calls that the carrier never made."""
     chance, known = random.Random(carrier), authentic(carrier)
     proofs = [other.call for name in payload_files.carriers() for other in authentic(name)]
     while count:
@@ -152,10 +159,10 @@ def forgeries(carrier: str, count: int) -> Iterator[tuple[Authentic, WebhookCall
 def _forged(chance: random.Random, one: Authentic, others: list[WebhookCall]) -> WebhookCall:
     call = one.call
     kind = chance.randrange(10)
-    if kind == 0:  # the proof of another call, of whatever carrier
+    if kind == 0:  # the proof of another call, of any carrier
         other = chance.choice(others)
         return replace(call, headers={**call.headers, **_proofs(other)}, query=other.query)
-    if kind == 1:  # the proof at another place
+    if kind == 1:  # the proof in another header or parameter
         return _moved(one)
     if one.signs and kind < 8:
         return _retold(chance, call)
@@ -183,7 +190,7 @@ def _moved(one: Authentic) -> WebhookCall:
 
 
 def _retold(chance: random.Random, call: WebhookCall) -> WebhookCall:
-    """A call with its own signature that says something else."""
+    """A call with its original signature and changed content."""
     if call.method == "POST" and chance.random() < 0.8:
         form = _fields(chance, call.form())
         return replace(call, body=_query(form).encode("utf-8", "replace"))
@@ -203,10 +210,10 @@ def _fields(chance: random.Random, form: list[tuple[str, str]]) -> list[tuple[st
         del form[at]
     elif kind == 3:
         form.insert(at, (name, _changed(chance, value)))
-    elif kind == 4:  # the same letters, cut elsewhere
+    elif kind == 4:  # the same characters, with another boundary between name and value
         cut = chance.randint(0, len(name + value))
         form[at] = ((name + value)[:cut], (name + value)[cut:])
-    elif kind == 5:  # two fields become one
+    elif kind == 5:  # two fields joined to one
         form[at] = (name, value + "".join(form[at - 1]))
         del form[at - 1]
     else:
@@ -235,8 +242,8 @@ def _bytes_of(chance: random.Random, body: bytes) -> bytes:
 
 
 def forge(count: int) -> tuple[int, int]:
-    """Show every carrier's door so many forgeries; returns how many were refused, and how many
-    were cut elsewhere so that the very same was read."""
+    """Verify ``count`` forged calls per carrier; returns how many were refused, and how many were
+    accepted because they parse to exactly what was signed."""
     shown = same = 0
     for carrier in payload_files.carriers():
         for one, call in forgeries(carrier, count):
@@ -244,8 +251,8 @@ def forge(count: int) -> tuple[int, int]:
                 one.provider.verify(call)
             except InvalidWebhook:
                 shown += 1
-            else:  # unless it is cut elsewhere, where nothing is read
-                demand(one.says_the_same(call), f"{carrier} accepted a forged call: {call}")
+            else:  # another field boundary in a part that is not parsed
+                require(one.says_the_same(call), f"{carrier} accepted a forged call: {call}")
                 same += 1
     return shown, same
 
@@ -253,16 +260,16 @@ def forge(count: int) -> tuple[int, int]:
 # Replays
 
 
-def replay(ground: Ground) -> int:
-    """Post every captured call again, now and much later; returns how many were repeated.
+def replay(environment: TestEnvironment) -> int:
+    """Post every captured call again, now and much later; returns the number of replays.
 
-    Left out is what its carrier gave no id: the same words later are then a text of their own.
+    Calls without a message id of the carrier are left out: the same text later is then a new text.
     """
     numbers = [
         {"number": number, "carrier": "twilio", "extensions": ["201"], "emails": ["a@example.com"]}
         for number in ("+12025550143", "+12025550100")
     ]
-    house = open_house(ground, *numbers, name="replays", **everything())
+    service = open_service(environment, *numbers, name="replays", **full_env())
     calls = [
         (carrier, each.call)
         for carrier in payload_files.carriers()
@@ -270,16 +277,16 @@ def replay(ground: Ground) -> int:
         if _same_later(each)
     ]
     for carrier, call in calls:
-        _post(house, carrier, call)
-    before = _rows(house)
-    demand(len(before) > 100, "hardly anything was kept: nothing is shown")
+        _post(service, carrier, call)
+    before = _rows(service)
+    require(len(before) > 100, "hardly anything was stored: the check proves nothing")
     now = time()
-    for later in LATER:
+    for later in REPLAY_DELAYS:
         with patch("time.time", lambda later=later: now + later):
             for carrier, call in calls:
-                _post(house, carrier, call)
-        demand(_rows(house) == before, f"a replay after {later:.0f} s changed something")
-    return len(calls) * len(LATER)
+                _post(service, carrier, call)
+        require(_rows(service) == before, f"a replay after {later:.0f} s changed something")
+    return len(calls) * len(REPLAY_DELAYS)
 
 
 def _same_later(one: Authentic) -> bool:
@@ -289,23 +296,23 @@ def _same_later(one: Authentic) -> bool:
         return [item.provider_id for item in read if isinstance(item, Message)]
 
     known = ids(time())
-    return None not in known and known == ids(time() + LATER[-1])
+    return None not in known and known == ids(time() + REPLAY_DELAYS[-1])
 
 
-def _post(house: House, carrier: str, call: WebhookCall) -> None:
-    answer = house.client.open(
+def _post(service: House, carrier: str, call: WebhookCall) -> None:
+    answer = service.client.open(
         f"/webhook/{carrier}/sms?{call.query}",
         method=call.method,
         headers=list(call.headers.items()),
         data=call.body,
     )
-    demand(answer.status_code < 300, f"{carrier} was refused: {answer.text}")
+    require(answer.status_code < 300, f"{carrier} was refused: {answer.text}")
 
 
-def _rows(house: House) -> list[str]:
-    """Everything that a text or a receipt leaves behind."""
-    return house.gateway.store.read(
-        lambda tx: [str(row) for table in CHANGED for row in tx.execute(select(table))]
+def _rows(service: House) -> list[str]:
+    """All rows that texts and receipts create."""
+    return service.gateway.store.read(
+        lambda tx: [str(row) for table in CHECKED_TABLES for row in tx.execute(select(table))]
     )
 
 
@@ -313,20 +320,20 @@ def _rows(house: House) -> list[str]:
 
 
 def without_secrets() -> int:
-    """Empty each secret of each carrier and of the service; returns how many doors stayed shut."""
+    """Set each secret to an empty value; returns how many attempts were refused."""
     tried = 0
     for name in ("APP_KEY", "RINGOTEL_TOKEN", *_secrets()):
         for written in (None, "", "null", "(empty)", '""'):
-            env = {k: v for k, v in everything().items() if k != name}
+            env = {k: v for k, v in full_env().items() if k != name}
             env |= {} if written is None else {name: written}
-            tried += _is_shut(name, env)
-    for carrier in payload_files.carriers():  # and should one come to be empty after all
+            tried += _is_refused(name, env)
+    for carrier in payload_files.carriers():  # and providers that were built with an empty token
         cls = payload_files.provider_class(carrier)
         settings, _ = variables.load(cls.Settings, cls.prefix(), payload_files.settings(carrier))
         assert settings is not None, carrier
         bare = cls(settings, Surroundings(Http(), "", payload_files.APP_URL))
-        for call in _with_nothing(bare):
-            demand(not _admits(bare, call), f"{carrier} without a token admits {call}")
+        for call in _calls_with_empty_proofs(bare):
+            require(not _accepts(bare, call), f"{carrier} without a token admits {call}")
             tried += 1
     return tried
 
@@ -341,33 +348,33 @@ def _secrets() -> list[str]:
     ]
 
 
-def _is_shut(name: str, env: dict[str, str]) -> int:
+def _is_refused(name: str, env: dict[str, str]) -> int:
     try:
         environment = load_environment(
             {"APP_ENV": "production", "STORAGE_PATH": "/nonexistent", **env}
         )
     except ConfigError as error:
-        demand(name.split("_")[0] in str(error), f"{name} empty: {error}")
+        require(name.partition("_")[0] in str(error), f"{name} empty: {error}")
         return 1
     for carrier, settings in environment.carriers.items():
         cls = payload_files.provider_class(carrier)
         token = environment.webhook_token(carrier)
-        demand(len(token) > 12, f"{name} empty: the token of {carrier} is “{token}”")
+        require(len(token) > 12, f"{name} empty: the token of {carrier} is “{token}”")
         provider = cls(settings, Surroundings(Http(), token, payload_files.APP_URL))
-        for call in _with_nothing(provider):
-            demand(not _admits(provider, call), f"{name} empty: {carrier} admits {call}")
+        for call in _calls_with_empty_proofs(provider):
+            require(not _accepts(provider, call), f"{name} empty: {carrier} admits {call}")
     return 1
 
 
-def _with_nothing(provider: Provider) -> Iterator[WebhookCall]:
-    """What somebody shows who hopes that the secret is empty."""
+def _calls_with_empty_proofs(provider: Provider) -> Iterator[WebhookCall]:
+    """Calls with the proofs that would be right for an empty secret."""
     form = [
         ("AccountSid", "AC" + "0" * 32),
         ("MessageSid", "SM" + "0" * 32),
         ("To", "+12025550143"),
     ]
     body = urlencode([*form, ("From", "+13035550177"), ("Body", "x")]).encode()
-    for secret in NOTHING:
+    for secret in EMPTY_VALUES:
         for query in ("", f"token={quote(secret)}", "token", "token=&token="):
             basics = [f"Basic {base64.b64encode(pair.encode()).decode()}" for pair in
                       (":", secret, f"textbridge:{secret}", f"{secret}:{secret}")]  # fmt: skip
@@ -382,7 +389,7 @@ def _with_nothing(provider: Provider) -> Iterator[WebhookCall]:
                 yield WebhookCall("POST", headers, query, body)
 
 
-def _admits(provider: Provider, call: WebhookCall) -> bool:
+def _accepts(provider: Provider, call: WebhookCall) -> bool:
     try:
         provider.verify(call)
     except InvalidWebhook:
@@ -390,15 +397,15 @@ def _admits(provider: Provider, call: WebhookCall) -> bool:
     return True
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Forge, replay, and try the doors with empty secrets."""
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """Forge calls, replay calls, and try empty secrets."""
     refused, same = forge(scale.pick(2_000, 100_000))
     return {
         "carriers": len(payload_files.carriers()),
         "forged calls refused": refused,
         "accepted": 0,
         "cut elsewhere, and read as they were signed": same,
-        "replays": replay(ground),
+        "replays": replay(environment),
         "changes by replays": 0,
         "tries with an empty secret": without_secrets(),
     }
@@ -407,7 +414,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
 CHECK = Check(
     name="forged",
     claim="A forged webhook is never accepted, a replayed one changes nothing, and an empty secret "
-    "opens no door.",
+    "authenticates nobody.",
     run=run,
     mutants=(
         Mutant(

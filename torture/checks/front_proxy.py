@@ -1,7 +1,7 @@
-"""G25, with the documented proxy in front (docs/deploy.md): slow callers do not get through it.
+"""G25: slow clients behind the documented nginx reverse proxy (docs/deploy.md).
 
-nginx keeps them, and hangs up on them in the end; Textbridge behind it sees whole requests only.
-What it is like without a proxy: ``slow_clients``.
+nginx buffers slow requests and closes them in the end, so that Textbridge gets complete requests
+only. The check without a proxy is ``slow_clients``.
 """
 
 import socket
@@ -12,44 +12,60 @@ from functools import partial
 from http.client import HTTPResponse
 from urllib.parse import quote
 
-from bench.street import TOKEN, webhook
+from bench.measured_server import TOKEN, webhook_body
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
-from torture.checks.slow_clients import FORM, form, halves, let_in, narrow, upload
-from torture.ground import HOOK, NUMBER, Broken, Ground, bearer, demand, wait_until
-from torture.proxy import HOST, Caller, Nginx
-from torture.traffic import at_once, kept
+from torture.checks.slow_clients import (
+    FORM,
+    connect_with_small_buffer,
+    form,
+    incomplete_requests,
+    open_sockets,
+    upload,
+)
+from torture.clients import run_parallel
+from torture.database import stored_texts
+from torture.environment import (
+    NUMBER,
+    WEBHOOK_PATH,
+    PromiseBroken,
+    TestEnvironment,
+    new_device_token,
+    require,
+    wait_until,
+)
+from torture.proxy import HOST, Nginx, ProxyClient
 
-SPARE = 8  # connections to the server that may be open for whole requests
-INSIDE, OUTSIDE = "127.0.0.2", "127.0.0.3"  # who may see the operator's pages, and who may not
-# What is passed on and what is not, in bytes of the body.
+SPARE = 8  # connections to the server that complete requests may use
+INSIDE, OUTSIDE = "127.0.0.2", "127.0.0.3"  # addresses with and without access to the admin pages
+# Path, body size that must be passed on, body size that must be refused (bytes).
 LIMITS = (
-    (HOOK, 900_000, 1_100_000),
+    (WEBHOOK_PATH, 900_000, 1_100_000),
     ("/webhook/voipinnovations/sms", 9_900_000, 10_900_000),
     ("/webhook/ringotel/x", 60_000, 70_000),
 )
 FILE, TOO_LARGE = 25_000_000, 28_000_000
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Let the slow ones come, again and again, and everybody else beside them."""
-    server = ground.started(
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """Connect slow clients, several times, and send normal traffic at the same time."""
+    server = environment.start_server(
         ADMIN_PASSWORD="a good password", ADMIN_ALLOW=INSIDE, TRUSTED_PROXIES="127.0.0.1"
     )
-    nginx = ground.enter(Nginx(ground.folder / "nginx", server))
-    token = bearer(server)
-    stream = _stream(ground, nginx, token)
+    nginx = environment.enter(Nginx(environment.folder / "nginx", server))
+    token = new_device_token(server)
+    stream = _stream(environment, nginx, token)
     count, texts, rounds = scale.pick(100, 500), 100, scale.pick(1, 10)
-    kinds = halves(token, upload(server, token))
+    kinds = incomplete_requests(token, upload(server, token))
     stopped = through = 0
     for n in range(rounds):
         seen = _beside(nginx, server, stream, kinds, count, range(n * texts, (n + 1) * texts))
         stopped, through = stopped + seen[0], max(through, seen[1])
-    lost = set(range(rounds * texts)) - set(kept(server.storage))
-    demand(not lost, f"{len(lost)} texts were acknowledged and are not kept")
+    lost = set(range(rounds * texts)) - set(stored_texts(server.storage))
+    require(not lost, f"{len(lost)} texts were acknowledged and are not kept")
     limits, strangers = _limits(nginx, token), _who_calls(nginx)
     logged = nginx.logged()
-    demand(TOKEN not in logged and quote(TOKEN) not in logged, "the webhook's token is in a log")
+    require(TOKEN not in logged and quote(TOKEN) not in logged, "the webhook's token is in a log")
     return {
         "slow callers": rounds * count,
         "held by nginx and hung up on": stopped,
@@ -69,46 +85,50 @@ def _beside(
     count: int,
     texts: range,
 ) -> tuple[int, int]:
-    """One round; how many were held, and the connections to the server beside the stream's."""
-    before = let_in(server)
+    """One round; returns how many clients nginx held, and the most connections to the server."""
+    before = open_sockets(server)
     with ExitStack() as stack:
         slow = _slow(stack, nginx, kinds, count)
-        wait_until(lambda: let_in(server) - before <= SPARE, "the server without slow callers", 40)
-        carrier, through = Caller(nginx), 0
+        wait_until(
+            lambda: open_sockets(server) - before <= SPARE, "the server without slow callers", 40
+        )
+        carrier, through = ProxyClient(nginx), 0
         for index in texts:
-            status, _ = carrier.call("POST", HOOK, webhook(index, NUMBER))
-            demand(status == 200, f"a text was answered {status} beside slow callers")
+            status, _ = carrier.call("POST", WEBHOOK_PATH, webhook_body(index, NUMBER))
+            require(status == 200, f"a text was answered {status} beside slow callers")
             _next_event(stream)
-            through = max(through, let_in(server) - before) if index % 10 == 0 else through
-        demand(through <= SPARE, f"{through} connections to the server: slow callers got through")
-        waiting = [line for line in slow if not _is_hung_up(line)]
-        demand(bool(waiting), "no slow caller was held: nothing is shown")
-        wait_until(lambda: all(map(_is_hung_up, waiting)), "the end of nginx's patience")
+            through = max(through, open_sockets(server) - before) if index % 10 == 0 else through
+        require(through <= SPARE, f"{through} connections to the server: slow callers got through")
+        waiting = [each for each in slow if not _is_closed(each)]
+        require(bool(waiting), "no slow client was held: the check proves nothing")
+        wait_until(lambda: all(map(_is_closed, waiting)), "the end of nginx's patience")
     return len(waiting), through
 
 
 def _slow(
     stack: ExitStack, nginx: Nginx, kinds: Sequence[bytes], count: int
 ) -> list[socket.socket]:
-    """Callers of every kind; returned are all but those who only do not read."""
-    unread, lines = kinds[-1], list[socket.socket]()
+    """Connect slow clients of every kind; returns all except those that only do not read."""
+    unread, connections = kinds[-1], list[socket.socket]()
 
-    def come(first: int) -> None:
+    def connect(first: int) -> None:
         for n in range(first, count, 8):
             half = kinds[n % len(kinds)]
-            line = stack.enter_context(nginx.trusting.wrap_socket(narrow(nginx.port)))
-            line.sendall(half)
+            connection = stack.enter_context(
+                nginx.tls_context.wrap_socket(connect_with_small_buffer(nginx.port))
+            )
+            connection.sendall(half)
             if half is not unread:
-                lines.append(line)
+                connections.append(connection)
 
-    at_once([partial(come, first) for first in range(8)])
-    return lines
+    run_parallel([partial(connect, first) for first in range(8)])
+    return connections
 
 
-def _is_hung_up(line: socket.socket) -> bool:
-    line.setblocking(False)
+def _is_closed(connection: socket.socket) -> bool:
+    connection.setblocking(False)
     try:
-        while line.recv(4096):
+        while connection.recv(4096):
             pass
     except ssl.SSLWantReadError:
         return False
@@ -117,16 +137,16 @@ def _is_hung_up(line: socket.socket) -> bool:
     return True
 
 
-def _stream(ground: Ground, nginx: Nginx, token: str) -> HTTPResponse:
-    """An app's open stream; its first line is there already."""
-    connection = ground.enter(closing(Caller(nginx).connected()))
+def _stream(environment: TestEnvironment, nginx: Nginx, token: str) -> HTTPResponse:
+    """Open the event stream of an app; its first line has arrived."""
+    connection = environment.enter(closing(ProxyClient(nginx).connect()))
     head = {"Host": HOST, "Authorization": f"Bearer {token}"}
     connection.request("GET", "/api/v1/events", headers=head)
     try:
         stream = connection.getresponse()
     except TimeoutError:
-        raise Broken("a stream was not begun within ten seconds") from None
-    demand(stream.status == 200, f"the stream is answered {stream.status}")
+        raise PromiseBroken("a stream was not begun within ten seconds") from None
+    require(stream.status == 200, f"the stream is answered {stream.status}")
     _read_to(stream, b"id: ")
     return stream
 
@@ -141,38 +161,38 @@ def _read_to(stream: HTTPResponse, start: bytes) -> None:
             if line.startswith(start):
                 return
     except TimeoutError:
-        raise Broken("an event of the stream was held back for ten seconds") from None
-    raise Broken("the stream was cut")
+        raise PromiseBroken("an event of the stream was held back for ten seconds") from None
+    raise PromiseBroken("the stream was cut")
 
 
 def _limits(nginx: Nginx, token: str) -> int:
-    """What is as large as it may be is passed on, what is larger is not even read."""
-    caller = Caller(nginx)
+    """Bodies up to the limit are passed on; larger ones are refused by their headers."""
+    client = ProxyClient(nginx)
     for path, most, too_large in LIMITS:
-        status, _ = caller.call("POST", path, b"[" + b" " * (most - 2) + b"]")
-        demand(status not in (0, 413), f"{path} answers {status} to {most} bytes")
-        demand(caller.announce(path, too_large) == 413, f"{path} takes {too_large} bytes")
+        status, _ = client.call("POST", path, b"[" + b" " * (most - 2) + b"]")
+        require(status not in (0, 413), f"{path} answers {status} to {most} bytes")
+        require(client.announce(path, too_large) == 413, f"{path} takes {too_large} bytes")
     head = {"Authorization": f"Bearer {token}", **FORM}
-    status, told = caller.call("POST", "/api/v1/media", form(FILE), **head)
-    demand(status == 201, f"a file of {FILE} bytes is answered {status}: {told[:200]!r}")
-    demand(caller.announce("/api/v1/media", TOO_LARGE) == 413, f"{TOO_LARGE} bytes are taken")
+    status, told = client.call("POST", "/api/v1/media", form(FILE), **head)
+    require(status == 201, f"a file of {FILE} bytes is answered {status}: {told[:200]!r}")
+    require(client.announce("/api/v1/media", TOO_LARGE) == 413, f"{TOO_LARGE} bytes are taken")
     return 2 * len(LIMITS) + 2
 
 
 def _who_calls(nginx: Nginx) -> int:
-    """Nobody outside passes for this machine or for somebody else, whatever they write."""
-    inside, outside = Caller(nginx, INSIDE), Caller(nginx, OUTSIDE)
+    """A client outside cannot claim another address by ``X-Forwarded-For``."""
+    inside, outside = ProxyClient(nginx, INSIDE), ProxyClient(nginx, OUTSIDE)
     claims = ("", "127.0.0.1", INSIDE, f"{INSIDE}, 127.0.0.1", f"127.0.0.1,{INSIDE}")
     for claim in claims:
         told = {"X-Forwarded-For": claim} if claim else {}
         status, _ = inside.call("GET", "/admin/sign-in", b"", **told)
-        demand(status == 200, f"the operator is answered {status} with {told}")
+        require(status == 200, f"the operator is answered {status} with {told}")
         status, _ = outside.call("GET", "/admin/sign-in", b"", **told)
-        demand(status == 403, f"a stranger is answered {status} with {told}")
+        require(status == 403, f"a stranger is answered {status} with {told}")
         status, page = outside.call("GET", "/ready", b"", **told)
-        demand(status == 200 and b"checks" not in page, f"/ready says {page[:200]!r} to {told}")
+        require(status == 200 and b"checks" not in page, f"/ready says {page[:200]!r} to {told}")
         status, _ = outside.call("GET", "/metrics", b"", **told)
-        demand(status == 404, f"/metrics answers {status} to {told}")
+        require(status == 404, f"/metrics answers {status} to {told}")
     return 2 * len(claims)
 
 

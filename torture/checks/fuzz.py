@@ -1,8 +1,7 @@
-"""G14: every route, by every caller, is given what no program would send.
+"""G14: HTTP fuzzing of every route with malformed requests.
 
-Requests go over the wire as they are, so that what a client library would not write is written:
-odd paths, broken lengths, bytes that are no text. The server's own answers are read, and its
-processes' memory, and meanwhile it is asked whether it is well.
+Requests are written to raw sockets, because an HTTP library would not send malformed paths, lengths
+and bytes. The check examines the answers, the memory of the processes, their CPU time and the log.
 """
 
 import json
@@ -22,8 +21,8 @@ from blueprints.ringotel.webhook import webhook_url
 from services.core.messages import Message
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import Ground, bearer, demand, serving
-from torture.house import QUIET, everything
+from torture.environment import TestEnvironment, new_device_token, require, web_process_pids
+from torture.in_process import QUIET, full_env
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "FOO", "get")
 TYPES = (
@@ -63,7 +62,19 @@ FIELDS = (
     *("time_zone", "message_body", "message_id", "message", "files", "caller_id_number", "data"),
     *("payload", "id", "attachments", "status", "event", "csrf", "extension", "kind"),
 )
-ASKED = ("since", "limit", "cursor", "q", "before", "after", "number", "exp", "sig", "ticket", "m")
+PARAMETERS = (
+    "since",
+    "limit",
+    "cursor",
+    "q",
+    "before",
+    "after",
+    "number",
+    "exp",
+    "sig",
+    "ticket",
+    "m",
+)
 PATHS = (
     *(
         "/%00",
@@ -86,22 +97,22 @@ PATHS = (
     ),
     *("http://evil.example/up", "/home//etc/passwd", "/phone/%E0%80%AF", "/webhook/none/sms"),
 )
-MOST_MB = 50
-PART, MOST_SECONDS = 20, 2.0  # so many requests may keep a process at work for so long
-WARM = 200  # requests before memory is looked at: what everything needs once
+MAX_GROWTH_MB = 50
+PART, MAX_CPU_SECONDS = 20, 2.0  # a part of 20 requests may use 2 seconds of CPU time
+WARM_UP = 200  # requests before the memory is measured
 
 
 class Fuzz:
-    """A server, everything that opens its doors, and what it answered."""
+    """A server, credentials for all its endpoints, and the statuses of its answers."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, environment: TestEnvironment) -> None:
         numbers = [
             {"number": "+12025550143", "carrier": "bandwidth", "extensions": ["201"]},
         ]
-        env = {**everything(), "APP_KEY": "a key of the tests, long enough"}
-        self.server: Server = ground.started(numbers=numbers, **env)
+        env = {**full_env(), "APP_KEY": "a key of the tests, long enough"}
+        self.server: Server = environment.start_server(numbers=numbers, **env)
         app = create_app(
-            {**env, **QUIET, "APP_ENV": "local", "STORAGE_PATH": str(ground.folder / "map")}
+            {**env, **QUIET, "APP_ENV": "local", "STORAGE_PATH": str(environment.folder / "map")}
         )
         gateway = app.extensions["gateway"]
         self.rules = [rule.rule for rule in app.url_map.iter_rules()]
@@ -112,11 +123,11 @@ class Fuzz:
             for p in gateway.providers.values()
         ]
         gateway.close()
-        self.token = bearer(self.server)
+        self.token = new_device_token(self.server)
         self.cookie = self._sign_in(env["ADMIN_PASSWORD"])
         self.answers: Counter[int] = Counter()
-        self.most = 0.0  # seconds of work for so many requests
-        self._worked = self._work()
+        self.most = 0.0  # CPU seconds of a part
+        self._cpu_used = self._cpu_seconds()
 
     def _sign_in(self, password: str) -> bytes:
         body = f"password={quote(password)}".encode()
@@ -124,18 +135,18 @@ class Fuzz:
             b"POST", b"/admin/sign-in", [b"Content-Type: application/x-www-form-urlencoded"], body
         )
         found = re.search(rb"textbridge_admin=[^;]+", answer)
-        demand(found is not None, f"the operator cannot sign in: {answer[:200]!r}")
+        require(found is not None, f"the operator cannot sign in: {answer[:200]!r}")
         assert found is not None
         return found[0]
 
     def send(self, method: bytes, path: bytes, headers: list[bytes], body: bytes) -> bytes:
-        """One request over a connection of its own; the answer's first bytes, or nothing."""
+        """Send one request over a new connection; returns the first bytes of the answer."""
         head = [method + b" " + path + b" HTTP/1.1", b"Host: x", b"Connection: close", *headers]
         if not any(line.lower().startswith(b"content-length") for line in headers):
             head.append(b"Content-Length: %d" % len(body))
         with socket.create_connection(("127.0.0.1", self.server.port), timeout=30) as line:
             answer = b""
-            with suppress(OSError):  # who refuses may hang up before the end
+            with suppress(OSError):  # the server may close early when it refuses
                 line.sendall(b"\r\n".join(head) + b"\r\n\r\n" + body)
                 line.shutdown(socket.SHUT_WR)
             try:
@@ -144,34 +155,34 @@ class Fuzz:
             except ConnectionError:
                 return answer
             except TimeoutError:
-                demand(False, f"no answer to {method!r} {path!r} {headers!r} {body[:300]!r}")
+                require(False, f"no answer to {method!r} {path!r} {headers!r} {body[:300]!r}")
         return answer
 
     def one(self, chance: random.Random) -> None:
-        """One odd request; its answer must be no fault."""
+        """Send one malformed request; the answer must not be a server error."""
         method = chance.choice(METHODS).encode()
         path, headers = self._path(chance), self._headers(chance)
         body = self._body(chance)
         if b"/events" in path:
-            method = b"HEAD"  # a stream that is right stays open
+            method = b"HEAD"  # a valid stream would stay open
         answer = self.send(method, path, headers, body)
         found = re.match(rb"HTTP/1\.[01] (\d{3})", answer)
         status = int(found[1]) if found else 0
         self.answers[status] += 1
         known = status < 500 or (status == 503 and path.startswith(b"/ready"))
         asked = f"{method!r} {path[:200]!r} {headers!r:.300} {body[:300]!r}"
-        demand(known, f"{status} for {asked}: {answer[-300:]!r}")
+        require(known, f"{status} for {asked}: {answer[-300:]!r}")
 
-    def well(self) -> None:
-        """Ask whether the server lives, and note how much it has worked since."""
+    def check_alive(self) -> None:
+        """Check that the server answers, and record its CPU time since the last check."""
         answer = self.send(b"GET", b"/up", [], b"")
-        demand(b" 200 " in answer[:16], f"/up answers {answer[:100]!r}")
-        before, self._worked = self._worked, self._work()
-        self.most = max(self.most, self._worked - before)
+        require(b" 200 " in answer[:16], f"/up answers {answer[:100]!r}")
+        before, self._cpu_used = self._cpu_used, self._cpu_seconds()
+        self.most = max(self.most, self._cpu_used - before)
 
-    def _work(self) -> float:
-        """How many seconds of a processor the web process has had."""
-        stat = Path(f"/proc/{serving(self.server)[0]}/stat").read_text()
+    def _cpu_seconds(self) -> float:
+        """The CPU time of the web process in seconds."""
+        stat = Path(f"/proc/{web_process_pids(self.server)[0]}/stat").read_text()
         user, system = stat.rpartition(")")[2].split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
@@ -194,7 +205,7 @@ class Fuzz:
         return made if chance.random() < 0.5 else quote(written.encode("utf-8", "replace")[:300])
 
     def _query(self, chance: random.Random) -> str:
-        names = chance.sample(ASKED, chance.randint(0, 3))
+        names = chance.sample(PARAMETERS, chance.randint(0, 3))
         return "&".join(f"{name}={self._filling(chance)}" for name in names)
 
     def _headers(self, chance: random.Random) -> list[bytes]:
@@ -225,7 +236,7 @@ class Fuzz:
         kind = chance.randrange(6)
         if kind == 0:
             return bytes(chance.choice(RAW))
-        if kind == 1:  # what a carrier sends, spoilt
+        if kind == 1:  # a damaged carrier webhook
             body: bytes = chance.choice(self.examples).body
             at = chance.randint(0, len(body))
             return body[:at] + chance.choice((b"", b"\x00", b"null", b"\xff")) + body[at + 1 :]
@@ -241,26 +252,30 @@ class Fuzz:
         return json.dumps(told).encode()
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Ask oddly, and look at what it costs."""
-    fuzz, chance, count = Fuzz(ground), random.Random(14), scale.pick(1_000, 10_000)
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """Send malformed requests, and measure their cost."""
+    fuzz, chance, count = Fuzz(environment), random.Random(14), scale.pick(1_000, 10_000)
     resident: list[int] = []
-    for n in range(WARM + count):
-        if n == WARM:
-            resident = [_resident(pid) for pid in serving(fuzz.server)]
+    for n in range(WARM_UP + count):
+        if n == WARM_UP:
+            resident = [_resident(pid) for pid in web_process_pids(fuzz.server)]
         if n % PART == 0:
-            fuzz.well()
+            fuzz.check_alive()
         fuzz.one(chance)
     grown = max(
         after - before
-        for before, after in zip(resident, map(_resident, serving(fuzz.server)), strict=True)
+        for before, after in zip(
+            resident, map(_resident, web_process_pids(fuzz.server)), strict=True
+        )
     )
-    demand(grown < MOST_MB, f"a web process grew by {grown} MB")
-    demand(fuzz.most < MOST_SECONDS, f"{PART} requests took {fuzz.most:.1f} s of work")
+    require(grown < MAX_GROWTH_MB, f"a web process grew by {grown} MB")
+    require(fuzz.most < MAX_CPU_SECONDS, f"{PART} requests took {fuzz.most:.1f} s of work")
     log = fuzz.server.log.read_text()
-    demand("Traceback" not in log, f"the log has a traceback: {log[log.find('Traceback') - 500 :]}")
+    require(
+        "Traceback" not in log, f"the log has a traceback: {log[log.find('Traceback') - 500 :]}"
+    )
     return {
-        "requests": count + WARM,
+        "requests": count + WARM_UP,
         "routes": len(fuzz.rules),
         "faults (500)": 0,
         "answers 2xx": _of(fuzz.answers, lambda status: 200 <= status < 300),
@@ -276,7 +291,7 @@ def _of(answers: Counter[int], fits: Callable[[int], bool]) -> int:
 
 
 def _resident(pid: int) -> int:
-    """What a process has in memory, in MB."""
+    """The resident memory of a process in MB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) // 1000
 

@@ -1,4 +1,4 @@
-"""G6: the carrier takes a reply, and Textbridge never hears that it did."""
+"""G6: the carrier accepts a reply, and its answer is lost."""
 
 import os
 import signal
@@ -8,29 +8,32 @@ from typing import Any
 
 from tests.fakes.bandwidth import Answer, FakeBandwidth, Odd, Place, Trouble
 from torture.check import Check, Figures, Mutant, Scale
+from torture.clients import AppClient, run_parallel
 from torture.clock import WallClock
-from torture.ground import Ground, delivering, demand, wait_until
-from torture.traffic import App, at_once, open_jobs, sent
+from torture.database import open_jobs, reply_statuses
+from torture.environment import TestEnvironment, delivery_worker_pid, require, wait_until
 
-EVERY = 20  # of so many messages that are taken, one answer is cut, and at one the worker is killed
-TRACED = {"sent", "delivered"}
+EVERY = 20  # of 20 accepted messages, one answer is cut, and at one the worker is killed
+CONFIRMED_STATUSES = {"sent", "delivered"}
 
 
-class Forgetful(FakeBandwidth):
-    """A carrier that cuts some answers, kills at others, and tells of every other message only
-    when it is asked."""
+class LosingAnswers(FakeBandwidth):
+    """Fake carrier that cuts some answers, requests kills, and sends half of the receipts.
+
+    The status of the other messages is known only from its list.
+    """
 
     def __init__(self) -> None:
         super().__init__(fates=("message-delivered",))
         self.cuts = 0
         self.killed = threading.Semaphore(0)
-        self._write_lock = threading.Lock()
+        self._lock = threading.Lock()
         self._asked = 0
 
     def odd_for(self, place: Place) -> Odd | None:
         if place != "messages":
             return None
-        with self._write_lock:
+        with self._lock:
             self._asked += 1
             cut = self._asked % EVERY == 0
             self.cuts += cut
@@ -40,7 +43,7 @@ class Forgetful(FakeBandwidth):
         answer, message = super().take(content_type, body)
         if message is not None and len(self.accepted) % EVERY == EVERY // 2:
             self.killed.release()
-            self.wait(0.5)  # killed before it could be answered
+            self.wait(0.5)  # so that the kill happens before the answer
         return answer, message
 
     def tell_later(self, message: dict[str, Any]) -> None:
@@ -48,14 +51,14 @@ class Forgetful(FakeBandwidth):
             super().tell_later(message)
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Send while answers are lost, then let ten minutes pass and count."""
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """Send while answers are lost, wait until all statuses are known, and count."""
     replies = scale.pick(60, 1000)
-    bandwidth = Forgetful()
-    ground.bandwidth = ground.enter(bandwidth)
-    clock = WallClock(ground.folder)
-    server = ground.started(**clock.env)
-    app = App(server)
+    bandwidth = LosingAnswers()
+    environment.bandwidth = environment.enter(bandwidth)
+    clock = WallClock(environment.folder)
+    server = environment.start_server(**clock.env)
+    app = AppClient(server)
     over = threading.Event()
     kills = 0
 
@@ -63,7 +66,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
         nonlocal kills
         while not over.is_set():
             if bandwidth.killed.acquire(timeout=0.1):
-                os.kill(delivering(server), signal.SIGKILL)
+                os.kill(delivery_worker_pid(server), signal.SIGKILL)
                 kills += 1
 
     def send() -> None:
@@ -74,25 +77,25 @@ def run(ground: Ground, scale: Scale) -> Figures:
         finally:
             over.set()
 
-    at_once([kill, send])
-    doubtful = sum(status == "unknown" for status in sent(server.storage).values())
-    clock.skip(15)  # when the carrier is asked for the first time
+    run_parallel([kill, send])
+    doubtful = sum(status == "unknown" for status in reply_statuses(server.storage).values())
+    clock.advance(15)  # when the carrier is asked for the first time
 
     def lost() -> set[str]:
-        ends = sent(server.storage)
-        known = {text for text, status in ends.items() if status in TRACED}
+        ends = reply_statuses(server.storage)
+        known = {text for text, status in ends.items() if status in CONFIRMED_STATUSES}
         return {message["text"] for message in bandwidth.accepted} - known
 
     wait_until(lambda: not lost(), "the end of all that the carrier has")
-    ends = sent(server.storage)
+    ends = reply_statuses(server.storage)
     taken = Counter(message["text"] for message in bandwidth.accepted)
-    known = {text for text, status in ends.items() if status in TRACED}
+    known = {text for text, status in ends.items() if status in CONFIRMED_STATUSES}
     hidden = {text for text, status in ends.items() if text not in taken and status != "unknown"}
-    demand(len(ends) == replies, f"{len(ends)} of {replies} replies are kept")
-    demand(taken.total() == len(taken), f"{taken.total() - len(taken)} replies were sent twice")
-    demand(known == set(taken), f"{len(known - set(taken))} are shown as sent that were not")
-    demand(not hidden, f"{len(hidden)} were not sent and are not shown as unknown")
-    demand(bool(bandwidth.cuts and kills), "nothing was cut or killed")
+    require(len(ends) == replies, f"{len(ends)} of {replies} replies are kept")
+    require(taken.total() == len(taken), f"{taken.total() - len(taken)} replies were sent twice")
+    require(known == set(taken), f"{len(known - set(taken))} are shown as sent that were not")
+    require(not hidden, f"{len(hidden)} were not sent and are not shown as unknown")
+    require(bool(bandwidth.cuts and kills), "nothing was cut or killed")
     return {
         "replies": replies,
         "answers cut": bandwidth.cuts,

@@ -1,7 +1,6 @@
-"""G18: every route of the application, every caller, and ids that are theirs or another's.
+"""G18: access control matrix: every route, every caller, and ids of the own and another extension.
 
-``TABLE`` says whom each route admits. A route that is not in it fails the check: whoever adds one
-has to say here who may call it.
+``TABLE`` declares who may call each route. A route that is missing there fails the check.
 """
 
 import random
@@ -21,16 +20,16 @@ from werkzeug.test import TestResponse
 
 from blueprints.ringotel.webhook import webhook_url
 from services.core.messages import Message
-from services.http import NotSent
+from services.http.client import NotSent
 from services.operations.login_throttle import LoginThrottle
 from services.store import devices
 from tests.admin.conftest import PASSWORD, Operator
 from tests.api.conftest import API, House, Phone
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import Ground, demand
-from torture.house import everything, open_house, receive, work
+from torture.environment import TestEnvironment, require
+from torture.in_process import full_env, open_service, receive, work
 
-MINE, THEIRS = "+12025550101", "+12025550102"  # of 201, whose canaries nobody else may see; of 202
+MINE, THEIRS = "+12025550101", "+12025550102"  # of 201, whose canary texts are private; of 202
 NUMBERS = (
     {"number": MINE, "carrier": "wavix", "extensions": ["201"]},
     {"number": THEIRS, "carrier": "wavix", "extensions": ["202"]},
@@ -86,7 +85,7 @@ TABLE = {
     ),
     **dict.fromkeys(
         ("/metrics", f"{API}/message-settings", f"{API}/message-settings/<number>"),
-        SCRIPT,  # by the password in each call, never by the cookie of a browser
+        SCRIPT,  # by the password in each call, never by a browser's cookie
     ),
     **dict.fromkeys(
         (
@@ -100,7 +99,7 @@ TABLE = {
             *("/sandbox", "/sandbox/session", "/sandbox/phone", "/sandbox/static/<path:filename>"),
             "/webhook/sandbox/sms",
         ),
-        CARRIER,  # on a desk without a carrier only
+        CARRIER,  # without a configured carrier only
     ),
     "/webhook/ringotel/<secret>": RINGOTEL,
     **dict.fromkeys((f"/acrobits/{call}" for call in ("send", "fetch", "removed")), ACROBITS),
@@ -112,17 +111,17 @@ TABLE = {
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody at the door: what they show, and whom of the table they are."""
+    """A caller: the credentials that they send, and their kinds in the table."""
 
     name: str
     client: Any
     headers: dict[str, str]
     form: dict[str, str]
     kinds: frozenset[int] = frozenset((EVERYBODY,))
-    sees_all: bool = False  # the operator, and the extension whose canaries they are
+    sees_all: bool = False  # the operator, and the extension that owns the canary texts
 
     def call(self, method: str, path: str, **options: Any) -> TestResponse:
-        """One call, by what they show."""
+        """One call with the credentials of this caller."""
         headers = {**self.headers, **options.pop("headers", {})}
         if self.form and not options.get("json"):
             options["data"] = {**self.form, **options.get("data", {})}
@@ -132,26 +131,26 @@ class Caller:
         return answer
 
 
-class Scene:
-    """A house in which 201 has something of every kind, with a canary in it, and 202 has less."""
+class Scenario:
+    """An application in which 201 has data of every kind with canary texts, and 202 has less."""
 
-    def __init__(self, ground: Ground, conversations: int) -> None:
-        self.house = open_house(ground, *NUMBERS, **everything())
-        self.house.app.config["PROPAGATE_EXCEPTIONS"] = False
-        _reach_nobody(self.house)
-        self.ann, self.bob = self.house.pair("201", "Ann"), self.house.pair("202", "Bob")
-        self.gone = self.house.pair("201", "Gone")
-        self.house.gateway.store.write(lambda tx: devices.revoke(tx, self.gone.id))
+    def __init__(self, environment: TestEnvironment, conversations: int) -> None:
+        self.service = open_service(environment, *NUMBERS, **full_env())
+        self.service.app.config["PROPAGATE_EXCEPTIONS"] = False
+        _block_outgoing(self.service)
+        self.ann, self.bob = self.service.pair("201", "Ann"), self.service.pair("202", "Bob")
+        self.gone = self.service.pair("201", "Gone")
+        self.service.gateway.store.write(lambda tx: devices.revoke(tx, self.gone.id))
         for number, peer in ((MINE, PEER), (THEIRS, "+13035550199")):
             texts = conversations if number == MINE else 1
             for n in range(texts):
                 who = f"+1303555{n:04}" if n else peer
                 said = f"{CANARY} {n}" if number == MINE else "nothing of interest"
                 message = Message("in", number, who, text=said, provider_id=f"{number}-{n}")
-                assert receive(self.house, "wavix", message) == 200
+                assert receive(self.service, "wavix", message) == 200
         self.file = self._upload("a.gif")
         sent = self.ann.send(to=PEER, text=CANARY, media_ids=[self.file])
-        work(self.house.gateway)
+        work(self.service.gateway)
         self.upload = self._upload("b.gif")
         self.link = self.ann.read(f"/messages/{sent['id']}")["media"][0]["url"]
         held = self._listed()
@@ -184,8 +183,8 @@ class Scene:
         return [message["id"] for page in pages for message in page["items"]]
 
     def callers(self) -> list[Caller]:
-        """Everybody of the table."""
-        app = self.house.app
+        """All callers."""
+        app = self.service.app
 
         def caller(name: str, *kinds: int, device: Phone | None = None, **more: Any) -> Caller:
             headers = {"Authorization": f"Bearer {device.token}"} if device else {}
@@ -221,29 +220,31 @@ class Scene:
         ]  # fmt: skip
 
 
-def _reach_nobody(house: House) -> None:
-    """Nothing of what is tried is to leave this machine."""
+def _block_outgoing(service: House) -> None:
+    """Let every outgoing request fail."""
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise NotSent("Nothing leaves this check.")
 
-    house.gateway.http.request = refuse  # type: ignore[method-assign]
+    service.gateway.http.request = refuse  # type: ignore[method-assign]
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Everybody at every door; then 202 with everything of 201's."""
-    ground.enter(patch.object(LoginThrottle, "spend"))  # or most would only be told to wait
-    scene = Scene(ground, scale.pick(12, 1_000))
-    rules = _rules(scene.house.app)
-    desk = _rules(open_house(ground, name="desk").app)
-    calls = sum(_at(scene, caller, rule) for caller in scene.callers() for rule in rules)
-    foreign = sum(_asked(scene, path) for path in _foreign(scene, rules))
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """Call every route as every caller; then call the routes of 201's data as 202."""
+    environment.enter(
+        patch.object(LoginThrottle, "spend")
+    )  # else the login throttle answers most calls
+    scenario = Scenario(environment, scale.pick(12, 1_000))
+    rules = _rules(scenario.service.app)
+    no_carrier = _rules(open_service(environment, name="no_carrier").app)
+    calls = sum(_at(scenario, caller, rule) for caller in scenario.callers() for rule in rules)
+    foreign = sum(_request_foreign(scenario, path) for path in _foreign(scenario, rules))
     return {
-        "routes": len({rule.rule for rule in (*rules, *desk)}),
-        "callers": len(scene.callers()),
+        "routes": len({rule.rule for rule in (*rules, *no_carrier)}),
+        "callers": len(scenario.callers()),
         "calls": calls,
-        "calls for another extension's": foreign + _bodies(scene),
-        "lists without another extension's": _lists(scene),
+        "calls for another extension's": foreign + _bodies(scenario),
+        "lists without another extension's": _lists(scenario),
         "leaks": 0,
         "routes that nobody declared": 0,
     }
@@ -252,33 +253,33 @@ def run(ground: Ground, scale: Scale) -> Figures:
 def _rules(app: Flask) -> list[Rule]:
     rules = list(app.url_map.iter_rules())
     strange = sorted({rule.rule for rule in rules} - TABLE.keys())
-    demand(not strange, f"routes that torture/checks/matrix.py does not declare: {strange}")
+    require(not strange, f"routes that torture/checks/matrix.py does not declare: {strange}")
     return rules
 
 
-def _at(scene: Scene, caller: Caller, rule: Rule) -> int:
-    """A caller at one route by every method; what is not for them must not open."""
+def _at(scenario: Scenario, caller: Caller, rule: Rule) -> int:
+    """Call one route with every method; a caller without access must be refused."""
     admitted = TABLE[rule.rule] in caller.kinds
     calls = 0
     for method in TRIED:
         if not _is_tried(caller, method, admitted=admitted):
             continue
         if admitted and rule.rule == f"{API}/events":
-            continue  # stays open; see _lists
-        for path in _filled(scene, rule):
+            continue  # the stream stays open; see _lists
+        for path in _filled(scenario, rule):
             answer = caller.call(method, path)
             seen = _seen(answer)
             what = f"{caller.name}: {method} {path} → {answer.status_code} {seen[:300]}"
             calls += 1
-            demand(answer.status_code < 500 or rule.rule == "/ready", what)  # no worker runs here
-            demand(caller.sees_all or CANARY not in seen, what)
+            require(answer.status_code < 500 or rule.rule == "/ready", what)  # no worker runs here
+            require(caller.sees_all or CANARY not in seen, what)
             if not admitted and method != "OPTIONS":
-                demand(_is_refusal(rule, answer), what)
+                require(_is_refusal(rule, answer), what)
     return calls
 
 
 def _is_tried(caller: Caller, method: str, *, admitted: bool) -> bool:
-    """Who is admitted changes nothing that the next one sees; another site may only lead here."""
+    """Whether a call is made: callers with access only read, and another site may link here."""
     if caller.name == OTHER_SITE:
         return not admitted and method not in ("GET", "HEAD", "OPTIONS")
     return not admitted or method in ("GET", "HEAD")
@@ -292,7 +293,7 @@ def _is_refusal(rule: Rule, answer: TestResponse) -> bool:
 
 
 def _seen(answer: TestResponse) -> str:
-    """All that an answer shows; of a stream, its first words."""
+    """The content of an answer; empty for a stream."""
     if answer.mimetype == "text/event-stream":
         answer.close()
         return ""
@@ -301,46 +302,46 @@ def _seen(answer: TestResponse) -> str:
     return seen
 
 
-def _filled(scene: Scene, rule: Rule) -> Iterator[str]:
-    """A route's addresses with ids of 201, of nobody, and odd ones."""
+def _filled(scenario: Scenario, rule: Rule) -> Iterator[str]:
+    """The paths of a route with ids of 201, unknown ids, and invalid ones."""
     names = re.findall(r"<(?:\w+:)?(\w+)>", rule.rule)
     if not names:
         yield rule.rule
         return
     known = {"name": "wavix", "number": MINE, "secret": "x" * 32, "call_id": "1", "form": "csv"}
-    for identifier in _ids(scene, names[0], known):
+    for identifier in _ids(scenario, names[0], known):
         path = re.sub(r"<(?:\w+:)?extension>", "gif", rule.rule)
         yield re.sub("<[^>]+>", identifier, path)
 
 
-def _ids(scene: Scene, name: str, known: dict[str, str]) -> list[str]:
+def _ids(scenario: Scenario, name: str, known: dict[str, str]) -> list[str]:
     if name in known:
         return [known[name]]
-    return [*scene.mine.get(name, ["x"])[:2], str(uuid4())]
+    return [*scenario.mine.get(name, ["x"])[:2], str(uuid4())]
 
 
-# What belongs to 201, asked for by 202: as if it were not there
+# Data of 201, requested by 202: must look as if it did not exist
 
 
-def _foreign(scene: Scene, rules: list[Rule]) -> Iterator[tuple[str, str]]:
+def _foreign(scenario: Scenario, rules: list[Rule]) -> Iterator[tuple[str, str]]:
     for rule in rules:
-        names = [name for name in scene.mine if f":{name}>" in rule.rule]
+        names = [name for name in scenario.mine if f":{name}>" in rule.rule]
         if TABLE[rule.rule] != DEVICE or not names:
             continue
         methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
-        for identifier in scene.mine[names[0]]:
+        for identifier in scenario.mine[names[0]]:
             for method in methods:
                 yield method, re.sub("<[^>]+>", identifier, rule.rule)
 
 
-def _asked(scene: Scene, call: tuple[str, str]) -> int:
+def _request_foreign(scenario: Scenario, call: tuple[str, str]) -> int:
     method, path = call
     body = {"json": {"up_to_seq": 1} if path.endswith("/read") else {"name": "x"}}
     options = body if method in ("POST", "PUT") and not path.endswith("/test") else {}
-    answer = scene.bob.call(method, path.removeprefix(API), **options)
-    absent = scene.bob.call(method, _elsewhere(path).removeprefix(API), **options)
-    demand(answer.status_code == 404, f"202: {method} {path} → {answer.status_code} {answer.text}")
-    demand(answer.data == absent.data, f"{method} {path} can be told from one that is not there")
+    answer = scenario.bob.call(method, path.removeprefix(API), **options)
+    absent = scenario.bob.call(method, _elsewhere(path).removeprefix(API), **options)
+    require(answer.status_code == 404, f"202: {method} {path} → {answer.status_code} {answer.text}")
+    require(answer.data == absent.data, f"{method} {path} can be told from one that is not there")
     return 1
 
 
@@ -348,52 +349,61 @@ def _elsewhere(path: str) -> str:
     return re.sub("[0-9a-f]{8}-[0-9a-f-]{27}", str(uuid4()), path)
 
 
-def _bodies(scene: Scene) -> int:
-    """Ids of 201 in what 202 posts."""
-    for conversation in scene.mine["conversation_id"][:50]:
-        answer = scene.bob.post("/messages", {"conversation_id": conversation, "text": "x"})
-        demand(answer.status_code == 404, f"202 writes into a conversation of 201: {answer.text}")
-    for file in scene.mine["media_id"]:
-        answer = scene.bob.post("/messages", {"to": PEER, "media_ids": [file]})
-        demand(answer.status_code == 422, f"202 sends a file of 201: {answer.text}")
-    sender = scene.bob.post("/messages", {"to": PEER, "text": "x", "from": MINE})
-    demand(sender.status_code == 403, f"202 sends from a number of 201: {sender.text}")
-    account = {"username": "202", "password": scene.bob.token, "last_id": "0", "last_sent_id": "0"}
-    fetched = scene.house.client.post("/acrobits/fetch", data=account)
-    demand(CANARY not in fetched.text, f"Acrobits' fetch of 202: {fetched.text}")
+def _bodies(scenario: Scenario) -> int:
+    """Requests of 202 whose body has ids of 201."""
+    for conversation in scenario.mine["conversation_id"][:50]:
+        answer = scenario.bob.post("/messages", {"conversation_id": conversation, "text": "x"})
+        require(answer.status_code == 404, f"202 writes into a conversation of 201: {answer.text}")
+    for file in scenario.mine["media_id"]:
+        answer = scenario.bob.post("/messages", {"to": PEER, "media_ids": [file]})
+        require(answer.status_code == 422, f"202 sends a file of 201: {answer.text}")
+    sender = scenario.bob.post("/messages", {"to": PEER, "text": "x", "from": MINE})
+    require(sender.status_code == 403, f"202 sends from a number of 201: {sender.text}")
+    account = {
+        "username": "202",
+        "password": scenario.bob.token,
+        "last_id": "0",
+        "last_sent_id": "0",
+    }
+    fetched = scenario.service.client.post("/acrobits/fetch", data=account)
+    require(CANARY not in fetched.text, f"Acrobits' fetch of 202: {fetched.text}")
     chance = random.Random(18)
-    address = urlsplit(scene.link)
-    links = [f"{address.path.replace(scene.file, scene.upload)}?{address.query}"]
-    for _ in range(200):  # another file, a later end, another hand
+    address = urlsplit(scenario.link)
+    links = [f"{address.path.replace(scenario.file, scenario.upload)}?{address.query}"]
+    for _ in range(200):  # another file, a later expiry, another signature
         at = chance.randrange(len(address.query))
         query = address.query[:at] + chance.choice("0aZ&=-") + address.query[at + 1 :]
         links += [f"{address.path}?{query}"] if query != address.query else []
     for link in links:
-        answer = scene.house.client.get(link)
-        demand(answer.status_code == 403, f"{link} is served")
+        answer = scenario.service.client.get(link)
+        require(answer.status_code == 403, f"{link} is served")
         answer.close()
-    secret = webhook_url(scene.house.gateway.environment).rpartition("/")[2]
-    right_but_no_key = scene.house.client.post(f"/webhook/ringotel/{secret}", json={"params": {}})
-    demand(right_but_no_key.status_code == 401, "Ringotel's door opens without its API key")
-    return len(scene.mine["conversation_id"][:50] + scene.mine["media_id"] + links) + 3
+    secret = webhook_url(scenario.service.gateway.environment).rpartition("/")[2]
+    right_but_no_key = scenario.service.client.post(
+        f"/webhook/ringotel/{secret}", json={"params": {}}
+    )
+    require(
+        right_but_no_key.status_code == 401, "Ringotel's webhook is accepted without its API key"
+    )
+    return len(scenario.mine["conversation_id"][:50] + scenario.mine["media_id"] + links) + 3
 
 
-def _lists(scene: Scene) -> int:
-    """What 202 is told without asking for anything by its id."""
+def _lists(scenario: Scenario) -> int:
+    """Lists, search and stream of 202 must not contain data of 201."""
     asked = [
         ("/me", {}), ("/devices", {}), ("/conversations", {}), ("/contacts", {}),
         ("/sync", {"since": "0"}), ("/search", {"q": CANARY}), ("/search", {"q": PEER}),
     ]  # fmt: skip
     for path, query in asked:
-        told = scene.bob.read(path, **query)
+        told = scenario.bob.read(path, **query)
         words = {"q": "", **told} if "q" in told else told
-        demand(CANARY not in str(words), f"202 is told of 201 in {path}: {told}")
-        demand(scene.ann.id not in str(told), f"202 is told of a device of 201 in {path}")
-    demand(CANARY in str(scene.ann.read("/search", q=CANARY)), "there was nothing to be found")
-    events = scene.bob.get("/events", query_string={"since": "0"}, buffered=False)
+        require(CANARY not in str(words), f"202 is told of 201 in {path}: {told}")
+        require(scenario.ann.id not in str(told), f"202 is told of a device of 201 in {path}")
+    require(CANARY in str(scenario.ann.read("/search", q=CANARY)), "there was nothing to be found")
+    events = scenario.bob.get("/events", query_string={"since": "0"}, buffered=False)
     first = [str(chunk) for chunk, _ in zip(events.response, range(2), strict=False)]
     events.close()
-    demand(CANARY not in "".join(first), "202 hears of 201 in the live stream")
+    require(CANARY not in "".join(first), "202 hears of 201 in the live stream")
     return len(asked) + 1
 
 

@@ -1,7 +1,7 @@
-"""G17: a stranger's file is never run by a browser, nor by us, and bounds what it may cost.
+"""G17: unsafe attachments: no script runs in a browser, and memory stays limited.
 
-Thirty unsafe files come in by every way that files come: in a carrier's webhook, from an app of
-the API, by the fetch from a carrier. What is served of them is looked at as a browser would.
+Thirty unsafe files arrive in a carrier's webhook, by upload from an app, and by download from a
+carrier. The responses that serve them are checked for everything that a browser would execute.
 """
 
 import base64
@@ -20,19 +20,27 @@ from urllib.parse import urlsplit
 from werkzeug.test import TestResponse
 
 from services.core.errors import MediaError
-from services.media.kinds import INLINE
+from services.media.kinds import INLINE_TYPES
 from tests.api.conftest import House, Phone
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import Ground, demand
-from torture.house import everything, open_house, work
+from torture.environment import TestEnvironment, require
+from torture.in_process import full_env, open_service, work
 
 NUMBER = "+12025550143"
-MOST_MB = 200  # that one file may cost in memory, whatever it claims to be
-ENDLESS = 300_000_000  # bytes: more than what may be kept, and no danger to this machine
-BOMB_SIDE = 12_000  # pixels; the library that opens pictures refuses larger ones by itself
+MAX_MEMORY_MB = 200  # that one file may use
+ENDLESS = 300_000_000  # bytes: more than the size limit
+BOMB_SIDE = 12_000  # pixels; Pillow itself refuses larger pictures
 SCRIPT = b"<script>alert(1)</script>"
-BEGIN = {"image/gif": b"GIF8", "image/jpeg": b"\xff\xd8\xff", "image/png": b"\x89PNG"}
-RUNS = ("html", "svg", "xml", "script", "css", "pdf", "flash")  # in a type that a browser obeys
+SIGNATURES = {"image/gif": b"GIF8", "image/jpeg": b"\xff\xd8\xff", "image/png": b"\x89PNG"}
+EXECUTABLE_TYPES = (
+    "html",
+    "svg",
+    "xml",
+    "script",
+    "css",
+    "pdf",
+    "flash",
+)  # in content types that a browser executes
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
@@ -41,7 +49,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def png(side: int, filler: int = 0) -> bytes:
-    """A black picture of so many pixels a side, with so many bytes that nobody looks at."""
+    """A black square PNG with ``side`` pixels a side and ``filler`` bytes of text chunk."""
     packer = zlib.compressobj(9)
     rows = b"".join(packer.compress(bytes(side + 1)) for _ in range(side)) + packer.flush()
     head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
@@ -50,7 +58,7 @@ def png(side: int, filler: int = 0) -> bytes:
 
 
 def corpus() -> dict[str, tuple[bytes, str]]:
-    """The files, by the name that their sender gives, with the type that he claims."""
+    """The files: name by the sender -> (content, declared content type)."""
     svg = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'>" + SCRIPT + b"</svg>"
     html = b"<!doctype html><html>" + SCRIPT + b"</html>"
     return {
@@ -90,25 +98,25 @@ def corpus() -> dict[str, tuple[bytes, str]]:
     }
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Have every file come in by every way, and look at what is served."""
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """Send every file in every way, and check the responses that serve them."""
     numbers = [
         {"number": NUMBER, "carrier": "voipinnovations", "extensions": ["201"]},
         {"number": "+12025550144", "carrier": "bandwidth", "extensions": ["201"]},
     ]
     with _carrier() as carrier:
-        env = {**everything(), "BANDWIDTH_MESSAGE_BASE_URL": carrier, "BANDWIDTH_AUTH": "basic"}
-        house = open_house(ground, *numbers, **env)
-        ann = house.pair("201")
+        env = {**full_env(), "BANDWIDTH_MESSAGE_BASE_URL": carrier, "BANDWIDTH_AUTH": "basic"}
+        service = open_service(environment, *numbers, **env)
+        ann = service.pair("201")
         files = corpus()
         with _memory() as grown:
-            served = sum(_uploaded(house, ann, name, *file) for name, file in files.items())
-            served += _received(house, ann, files)
-            bombs = _fetched(house, carrier)
-    demand(grown[0] < MOST_MB, f"the files cost {grown[0]} MB of memory")
-    written = list(house.gateway.environment.service.storage_path.rglob("*"))
+            served = sum(_uploaded(service, ann, name, *file) for name, file in files.items())
+            served += _received(service, ann, files)
+            bombs = _fetched(service, carrier)
+    require(grown[0] < MAX_MEMORY_MB, f"the files cost {grown[0]} MB of memory")
+    written = list(service.gateway.environment.service.storage_path.rglob("*"))
     strange = [path for path in written if "cron" in path.name or path.suffix in (".html", ".svg")]
-    demand(not strange, f"a sender's name became a path: {strange}")
+    require(not strange, f"a sender's name became a path: {strange}")
     return {
         "files": len(files),
         "served by link and by the API": served,
@@ -120,8 +128,8 @@ def run(ground: Ground, scale: Scale) -> Figures:
 
 @contextmanager
 def _memory() -> Iterator[list[int]]:
-    """How many MB the block takes at its most, beyond what is there before it."""
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    """The peak memory growth of the block in MB, as the only item of a list."""
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak value
     before, grown = _kilobytes("VmRSS"), [0]
     yield grown
     grown[0] = max(0, (_kilobytes("VmHWM") - before) // 1000)
@@ -132,74 +140,74 @@ def _kilobytes(what: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(what))
 
 
-# In by an app
+# Upload from an app
 
 
-def _uploaded(house: House, ann: Phone, name: str, content: bytes, declared: str) -> int:
+def _uploaded(service: House, ann: Phone, name: str, content: bytes, declared: str) -> int:
     upload = (BytesIO(content), name, declared.partition("\r")[0])
     answer = ann.post("/media", data={"file": upload})
-    demand(answer.status_code in (201, 413, 422), f"{name!r}: {answer.status_code} {answer.text}")
+    require(answer.status_code in (201, 413, 422), f"{name!r}: {answer.status_code} {answer.text}")
     if answer.status_code != 201:
         return 0
     told = answer.get_json()
-    return _look(house, ann, name, told["url"], told["id"])
+    return _check_served(service, ann, name, told["url"], told["id"])
 
 
-def _look(house: House, ann: Phone, name: str, link: str, file_id: str) -> int:
+def _check_served(service: House, ann: Phone, name: str, link: str, file_id: str) -> int:
     address = urlsplit(link)
     for served in (
-        house.client.get(f"{address.path}?{address.query}"),
-        house.client.get(f"/media/{file_id}.html?{address.query}"),
+        service.client.get(f"{address.path}?{address.query}"),
+        service.client.get(f"/media/{file_id}.html?{address.query}"),
         ann.get(f"/media/{file_id}"),
     ):
-        _is_harmless(name, served)
+        _require_harmless(name, served)
         served.close()
     return 3
 
 
-def _is_harmless(name: str, served: TestResponse) -> None:
+def _require_harmless(name: str, served: TestResponse) -> None:
     what = f"{name!r} is served as {dict(served.headers)}"
     kind, _, more = served.headers["Content-Type"].partition(";")
     saved = served.headers.get("Content-Disposition", "").startswith("attachment")
-    demand(served.status_code == 200, f"{name!r}: {served.status_code} {served.data[:300]!r}")
-    demand(kind in INLINE or (saved and kind == "application/octet-stream"), what)
-    demand(saved or served.data.startswith(BEGIN.get(kind, b"\0")), what)
-    demand(not any(word in kind + more for word in RUNS), what)
-    demand(served.headers["X-Content-Type-Options"] == "nosniff", what)
-    demand("sandbox" in served.headers["Content-Security-Policy"], what)
-    demand("X-Injected" not in served.headers, what)
+    require(served.status_code == 200, f"{name!r}: {served.status_code} {served.data[:300]!r}")
+    require(kind in INLINE_TYPES or (saved and kind == "application/octet-stream"), what)
+    require(saved or served.data.startswith(SIGNATURES.get(kind, b"\0")), what)
+    require(not any(word in kind + more for word in EXECUTABLE_TYPES), what)
+    require(served.headers["X-Content-Type-Options"] == "nosniff", what)
+    require("sandbox" in served.headers["Content-Security-Policy"], what)
+    require("X-Injected" not in served.headers, what)
 
 
-# In by a webhook
+# In a webhook
 
 
-def _received(house: House, ann: Phone, files: dict[str, tuple[bytes, str]]) -> int:
-    """VoIP Innovations sends its files inside the call."""
-    provider = house.gateway.providers["voipinnovations"]
+def _received(service: House, ann: Phone, files: dict[str, tuple[bytes, str]]) -> int:
+    """VoIP Innovations sends files inside the webhook."""
+    provider = service.gateway.providers["voipinnovations"]
     served = 0
     for n, (name, (content, _)) in enumerate(files.items()):
-        told = {
+        call = {
             "type": "incomingWebhookMMS", "caller_id_number": f"1303555{n:04}", "text": name,
             "destination_number": NUMBER[1:],
             "files": json.dumps({name: base64.b64encode(content).decode()}),
         }  # fmt: skip
         path = urlsplit(provider.webhook_url)
-        answer = house.client.post(f"{path.path}?{path.query}", json=told)
-        demand(answer.status_code in (200, 413), f"{name!r}: {answer.status_code} {answer.text}")
+        answer = service.client.post(f"{path.path}?{path.query}", json=call)
+        require(answer.status_code in (200, 413), f"{name!r}: {answer.status_code} {answer.text}")
     for conversation in ann.read("/conversations", limit=100)["items"]:
         for file in conversation["last_message"]["media"]:
             if file["state"] == "kept":
-                served += _look(house, ann, file["name"], file["url"], file["id"])
-    demand(served > len(files), f"only {served} files were served: nothing is shown")
+                served += _check_served(service, ann, file["name"], file["url"], file["id"])
+    require(served > len(files), f"only {served} files were served: the check proves nothing")
     return served
 
 
-# In by a fetch
+# Download from a carrier
 
 
 @contextmanager
 def _carrier() -> Iterator[str]:
-    """A carrier that hands over bombs, and files without an end."""
+    """Fake media host that serves compression bombs and endless files."""
     bomb = gzip.compress(bytes(ENDLESS), 9)
 
     class Handler(BaseHTTPRequestHandler):
@@ -212,7 +220,7 @@ def _carrier() -> Iterator[str]:
                 self.wfile.write(bomb)
                 for _ in range(ENDLESS // 65_536 if "endless" in self.path else 0):
                     self.wfile.write(bytes(65_536))
-            except OSError:  # who has had enough hangs up
+            except OSError:  # the client has closed the connection
                 return
 
         def log_message(self, *_: object) -> None:
@@ -226,19 +234,19 @@ def _carrier() -> Iterator[str]:
     server.server_close()
 
 
-def _fetched(house: House, carrier: str) -> int:
-    work(house.gateway)
-    provider = house.gateway.providers["bandwidth"]
+def _fetched(service: House, carrier: str) -> int:
+    work(service.gateway)
+    provider = service.gateway.providers["bandwidth"]
     for n, path in enumerate(("gzip", "endless")):
         url = f"{carrier}/users/9900001/media/{path}"
         try:
-            house.gateway.media.fetch(
-                house.gateway.http, url, provider.media_headers(url), file_id=_id(n), name="a.jpg",
-                most=3_500_000,
+            service.gateway.media.fetch(
+                service.gateway.http, url, provider.media_headers(url),
+                file_id=_id(n), name="a.jpg", max_bytes=3_500_000,
             )  # fmt: skip
         except MediaError:
             continue
-        demand(False, f"a file without an end was kept: {path}")
+        require(False, f"a file without an end was kept: {path}")
     return 2
 
 
@@ -260,19 +268,19 @@ CHECK = Check(
         ),
         Mutant(
             "services/media/kinds.py",
-            "        return said if said in HARMLESS else UNKNOWN\n",
-            "        return said\n",
+            "        return declared_type if declared_type in HARMLESS_TYPES else UNKNOWN\n",
+            "        return declared_type\n",
             "the sender's type is believed",
         ),
         Mutant(
-            "services/connections.py",
-            "    body = answer.read(most + 1)\n",
-            "    body = answer.read()\n",
+            "services/http/client.py",
+            "response.raw.read(most + 1, decode_content=True)",
+            "response.raw.read(decode_content=True)",
             "an answer may be as large as it likes",
         ),
         Mutant(
             "services/media/resize.py",
-            "if width * height > MOST_PIXELS or ",
+            "if width * height > MAX_PIXELS or ",
             "if ",
             "any picture is opened, however large",
         ),

@@ -1,4 +1,4 @@
-"""G31: what carriers were told to keep while the storage was unwell is fetched from their lists."""
+"""G31: recovery of texts from the carriers' lists after an outage of the storage."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -12,16 +12,24 @@ from tests.fakes.wavix import FakeWavix
 from torture import strace
 from torture.check import Check, Figures, Mutant, Scale
 from torture.checks.disk_trouble import WRITES
-from torture.ground import EXTENSION, Ground, demand, serving, wait_for, wait_until
-from torture.traffic import at_once, rows
+from torture.clients import run_parallel
+from torture.database import query
+from torture.environment import (
+    EXTENSION,
+    TestEnvironment,
+    require,
+    wait_for_count,
+    wait_until,
+    web_process_pids,
+)
 
 TOKEN = "a-token-of-the-torture-long-enough"
 NUMBERS = {"twilio": "+12025550143", "voipms": "+12025550144", "wavix": "+12025550145"}
 TEXTS = "SELECT text FROM messages WHERE direction = 'in'"
 
 
-class Refused(FakeTwilio):
-    """A Twilio that goes on when a webhook is refused."""
+class TwilioWithoutRetries(FakeTwilio):
+    """Fake Twilio that ignores a refused webhook."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,13 +40,13 @@ class Refused(FakeTwilio):
         return 200
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Refuse texts of three carriers, and start anew."""
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """Refuse texts of three carriers, restart, and count the recovered texts."""
     each = scale.pick(8, 340)
-    twilio, voipms, wavix = Refused(), FakeVoipMs(), FakeWavix()
+    twilio, voipms, wavix = TwilioWithoutRetries(), FakeVoipMs(), FakeWavix()
     for fake in (twilio, voipms, wavix):
-        ground.enter(fake)
-    server = ground.server(
+        environment.enter(fake)
+    server = environment.server(
         numbers=[
             {"number": number, "carrier": carrier, "extensions": [EXTENSION]}
             for carrier, number in NUMBERS.items()
@@ -52,7 +60,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
     twilio.webhook = f"{hook}/twilio/sms"
     wavix.webhook = f"{hook}/wavix/sms?token={TOKEN}"
     seen = "SELECT count(*) FROM counters WHERE name LIKE 'recovered:%'"
-    wait_until(lambda: rows(server.storage, seen)[0][0] == len(NUMBERS), "the first look")
+    wait_until(lambda: query(server.storage, seen)[0][0] == len(NUMBERS), "the first look")
     statuses: list[int] = []
 
     def from_twilio(index: int) -> None:
@@ -71,30 +79,32 @@ def run(ground: Ground, scale: Scale) -> Figures:
         for index in range(each)
         for work in (from_twilio, from_voipms, from_wavix)
     ]
-    log = ground.folder / "strace.log"
-    with strace.attached(serving(server)[0], log, WRITES, "error=ENOSPC:when=1+"):
+    log = environment.folder / "strace.log"
+    with strace.attached(web_process_pids(server)[0], log, WRITES, "error=ENOSPC:when=1+"):
         for start in range(0, len(works), 12):
-            at_once(works[start : start + 12])
+            run_parallel(works[start : start + 12])
     statuses += [*twilio.told, *wavix.told]
     refused = Counter(statuses)
-    demand(set(refused) == {503}, f"while nothing could be kept, answers were {dict(refused)}")
-    demand(not rows(server.storage, TEXTS), "something was kept")
+    require(set(refused) == {503}, f"while nothing could be kept, answers were {dict(refused)}")
+    require(not query(server.storage, TEXTS), "something was kept")
     server.stop()
     server.start()
     everything = {f"{carrier} {index}" for carrier in NUMBERS for index in range(each)}
 
     def found() -> Counter[str]:
-        return Counter(str(row[0]) for row in rows(server.storage, TEXTS))
+        return Counter(str(row[0]) for row in query(server.storage, TEXTS))
 
     def pushed() -> list[str]:
-        return [told["data"]["message"]["text"] for told in list(ground.receiver.pushes)]
+        return [told["data"]["message"]["text"] for told in list(environment.receiver.pushes)]
 
-    wait_for(lambda: len(everything & set(found())), len(everything), "the texts that were refused")
-    wait_for(lambda: len(pushed()), len(everything), "the pushes")
+    wait_for_count(
+        lambda: len(everything & set(found())), len(everything), "the texts that were refused"
+    )
+    wait_for_count(lambda: len(pushed()), len(everything), "the pushes")
     again = server.flask("messages", "recover", "--since", "2020-01-01")
-    demand(again.returncode == 0, again.stderr)
-    demand(found().total() == len(everything), "texts were taken in twice")
-    demand(sorted(pushed()) == sorted(everything), "texts were not pushed, or twice")
+    require(again.returncode == 0, again.stderr)
+    require(found().total() == len(everything), "texts were taken in twice")
+    require(sorted(pushed()) == sorted(everything), "texts were not pushed, or twice")
     return {
         "refused with 503": refused[503],
         "carriers": len(NUMBERS),

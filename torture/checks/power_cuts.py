@@ -1,4 +1,4 @@
-"""G4: after a power cut everything that was acknowledged is on the disk, and can be read."""
+"""G4: power failure: everything that was acknowledged is on the disk and readable."""
 
 import json
 import random
@@ -9,14 +9,15 @@ from tempfile import TemporaryDirectory
 
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
-from torture.disk import Disk, read
-from torture.ground import NUMBER, Broken, Ground, demand
+from torture.clients import CarrierClient, HttpClient
+from torture.database import integrity_check, stored_texts
+from torture.environment import NUMBER, PromiseBroken, TestEnvironment, require
+from torture.power_cut_disk import PowerCutDisk, read_log
 from torture.shims import build
-from torture.traffic import Carrier, Line, integrity, kept
 
 
-class Editor(threading.Thread):
-    """Saves Message Settings again and again; ``saved`` tells when each save was done."""
+class SettingsEditor(threading.Thread):
+    """Saves Message Settings repeatedly; ``saved`` has the time of the end of each save."""
 
     def __init__(self, server: Server, most: int) -> None:
         super().__init__(daemon=True)
@@ -32,48 +33,48 @@ class Editor(threading.Thread):
             self.saved.append(time.monotonic())
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Record a busy minute, then cut the power at many moments of it."""
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """Record the disk operations of a busy minute, then simulate power failures at many moments."""
     texts, cuts, saves = scale.pick((300, 40, 3), (3_000, 500, 12))
-    log = ground.folder / "disk.log"
-    server = ground.server(
+    log = environment.folder / "disk.log"
+    server = environment.server(
         WEB_CONCURRENCY="2",
-        LD_PRELOAD=str(build("disk", ground.folder)),
+        LD_PRELOAD=str(build("disk", environment.folder)),
         DISK_LOG=str(log),
-        DISK_ROOT=str(ground.folder / "storage"),
+        DISK_ROOT=str(environment.folder / "storage"),
     )
-    disk = Disk()
-    disk.put(server.storage / "message_settings.json")
+    disk = PowerCutDisk()
+    disk.add_durable(server.storage / "message_settings.json")
     server.start()
     begun = time.monotonic()
-    carrier, editor = Carrier(server), Editor(server, saves)
+    carrier, editor = CarrierClient(server), SettingsEditor(server, saves)
     editor.start()
     sent = 0
     while sent < texts or editor.is_alive():
-        part = 100 if sent < texts else 5  # as saves take their time
-        carrier.send(range(sent, sent + part), lines=4)
+        part = 100 if sent < texts else 5  # as a save takes long
+        carrier.send(range(sent, sent + part), connections=4)
         sent += part
-    demand(len(editor.saved) == saves, "Message Settings could not be saved")
+    require(len(editor.saved) == saves, "Message Settings could not be saved")
     server.kill_tree()
 
-    deeds = read(log)
-    first = next(index for index, deed in enumerate(deeds) if deed.at > begun)
+    operations = read_log(log)
+    first = next(index for index, operation in enumerate(operations) if operation.at > begun)
     chance = random.Random(4)
-    moments = set(chance.sample(range(first, len(deeds)), cuts))
-    for index, deed in enumerate(deeds):
-        disk.do(deed)
+    moments = set(chance.sample(range(first, len(operations)), cuts))
+    for index, operation in enumerate(operations):
+        disk.apply(operation)
         if index in moments:
-            with TemporaryDirectory(dir=ground.folder) as folder:
+            with TemporaryDirectory(dir=environment.folder) as folder:
                 left = Path(folder) / "left"
-                disk.cut(left, chance.choice((None, chance)))
-                _look_at(left, deed.at, carrier, editor)
+                disk.write_after_cut(left, chance.choice((None, chance)))
+                _verify(left, operation.at, carrier, editor)
     restarts = scale.pick(1, 5)
     for turn in range(restarts):
-        left = ground.folder / f"left{turn}"
-        disk.cut(left, chance if turn else None)
-        again = ground.like(server, left, LD_PRELOAD="")
+        left = environment.folder / f"left{turn}"
+        disk.write_after_cut(left, chance if turn else None)
+        again = environment.server_like(server, left, LD_PRELOAD="")
         again.start()
-        Carrier(again).insist(Line(again), sent + turn)
+        CarrierClient(again).post_until_accepted(HttpClient(again), sent + turn)
         again.stop()
     return {
         "power cuts": cuts,
@@ -85,22 +86,24 @@ def run(ground: Ground, scale: Scale) -> Figures:
     }
 
 
-def _look_at(left: Path, at: float, carrier: Carrier, editor: Editor) -> None:
-    """Everything acknowledged before the cut is there and whole."""
+def _verify(left: Path, at: float, carrier: CarrierClient, editor: SettingsEditor) -> None:
+    """Everything that was acknowledged before the power failure is stored and intact."""
     try:
-        whole, found = integrity(left), set(kept(left))
+        whole, found = integrity_check(left), set(stored_texts(left))
     except Exception as error:
-        raise Broken(f"after a power cut the database cannot be read: {error}") from error
-    demand(whole == "ok", f"after a power cut the database is damaged: {whole}")
+        raise PromiseBroken(f"after a power cut the database cannot be read: {error}") from error
+    require(whole == "ok", f"after a power cut the database is damaged: {whole}")
     due = {index for index, since in carrier.acknowledged.items() if since < at}
-    demand(due <= found, f"a power cut lost {len(due - found)} of {len(due)} acknowledged texts")
+    require(due <= found, f"a power cut lost {len(due - found)} of {len(due)} acknowledged texts")
     try:
         entry = json.loads((left / "message_settings.json").read_bytes())["numbers"][0]
     except (OSError, ValueError) as error:
-        raise Broken(f"after a power cut Message Settings cannot be read: {error}") from error
+        raise PromiseBroken(
+            f"after a power cut Message Settings cannot be read: {error}"
+        ) from error
     edition = int(str(entry.get("description") or "#0").removeprefix("#"))
     saved = sum(since < at for since in editor.saved)
-    demand(saved <= edition <= saved + 1, f"a power cut lost save {saved} of Message Settings")
+    require(saved <= edition <= saved + 1, f"a power cut lost save {saved} of Message Settings")
 
 
 CHECK = Check(

@@ -1,4 +1,4 @@
-"""G1: killed at random under load, what was acknowledged is there once and is pushed."""
+"""G1: random kills under load: every acknowledged text is stored once and pushed."""
 
 import os
 import random
@@ -9,80 +9,92 @@ from collections import Counter
 
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import Broken, Ground, delivering, demand, serving, wait_for
-from torture.traffic import Carrier, integrity, kept
+from torture.clients import CarrierClient
+from torture.database import integrity_check, stored_texts
+from torture.environment import (
+    PromiseBroken,
+    TestEnvironment,
+    delivery_worker_pid,
+    require,
+    wait_for_count,
+    web_process_pids,
+)
 
 
 class Killer(threading.Thread):
-    """Kills the worker, a web process and the whole tree in turn, and starts the tree again."""
+    """Kills the worker, a web process and all processes in turn; restarts after the last."""
 
-    def __init__(self, server: Server, every: float, most: int) -> None:
+    def __init__(self, server: Server, interval: float, max_kills: int) -> None:
         super().__init__(daemon=True)
         self.kills: Counter[str] = Counter()
         self.failed: BaseException | None = None
-        self.enough = threading.Event()
+        self.stop = threading.Event()
         self._server = server
-        self._every = every
-        self._most = most
+        self._interval = interval
+        self._max_kills = max_kills
         self._chance = random.Random(7)
 
     def run(self) -> None:
         try:
-            while self.kills.total() < self._most:
-                pause = self._chance.uniform(0.3, 1.7) * self._every
-                if self.enough.wait(pause):
+            while self.kills.total() < self._max_kills:
+                pause = self._chance.uniform(0.3, 1.7) * self._interval
+                if self.stop.wait(pause):
                     return
                 self._kill(("worker", "web", "tree")[self.kills.total() % 3])
         except BaseException as error:
             self.failed = error
 
-    def _kill(self, whom: str) -> None:
-        if whom == "tree":
+    def _kill(self, target: str) -> None:
+        if target == "tree":
             self._server.kill_tree()
             self._server.start()
         else:
-            pids = serving(self._server) if whom == "web" else [delivering(self._server)]
+            pids = (
+                web_process_pids(self._server)
+                if target == "web"
+                else [delivery_worker_pid(self._server)]
+            )
             os.kill(self._chance.choice(pids), signal.SIGKILL)
-        self.kills[whom] += 1
+        self.kills[target] += 1
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
     """Post texts, some of them twice, while processes are killed; then count."""
     texts, kills = scale.pick(2_000, 100_000), scale.pick(6, 50)
-    server = ground.started(WEB_CONCURRENCY="2")
-    carrier = Carrier(server)
+    server = environment.start_server(WEB_CONCURRENCY="2")
+    carrier = CarrierClient(server)
     killer = Killer(server, scale.pick(1.5, 2.5), kills)
     killer.start()
     start = time.monotonic()
     sent = 0
-    while sent < texts or (killer.is_alive() and sent < 5 * texts):  # kills want traffic
+    while sent < texts or (killer.is_alive() and sent < 5 * texts):  # kills need traffic
         part = min(500, texts)
         carrier.send(range(sent, sent + part), twice=lambda index: index % 50 == 0)
         sent += part
-    killer.enough.set()
+    killer.stop.set()
     killer.join(60)
     if killer.failed is not None:
-        raise Broken(f"it did not come back: {killer.failed}")
+        raise PromiseBroken(f"it did not come back: {killer.failed}")
     seconds = time.monotonic() - start
 
     def pushes() -> Counter[str]:
-        return Counter(i for i in list(ground.receiver.ids) if i.endswith("_received"))
+        return Counter(i for i in list(environment.receiver.ids) if i.endswith("_received"))
 
-    wait_for(lambda: len(pushes()), sent, "the pushes")
-    law = server.flask("messages", "check")
-    demand(law.returncode == 0, f"the conservation law is broken: {law.stdout}")
+    wait_for_count(lambda: len(pushes()), sent, "the pushes")
+    audit = server.flask("messages", "check")
+    require(audit.returncode == 0, f"the conservation law is broken: {audit.stdout}")
     server.stop()
-    found, told = Counter(kept(server.storage)), pushes()
+    found, pushed = Counter(stored_texts(server.storage)), pushes()
     lost = len(carrier.acknowledged.keys() - set(found))
     twice = sum(found.values()) - len(found)
-    repeated = told.total() - len(told)
-    unpushed = len(found) - len(told)
-    demand(killer.kills.total() == kills, f"only {killer.kills.total()} kills")
-    demand(lost == 0, f"{lost} acknowledged texts are lost")
-    demand(twice == 0, f"{twice} texts are stored twice")
-    demand(unpushed == 0, f"{unpushed} texts were not pushed")
-    demand(repeated <= kills, f"{repeated} pushes were repeated after {kills} kills")
-    demand(integrity(server.storage) == "ok", integrity(server.storage))
+    repeated = pushed.total() - len(pushed)
+    unpushed = len(found) - len(pushed)
+    require(killer.kills.total() == kills, f"only {killer.kills.total()} kills")
+    require(lost == 0, f"{lost} acknowledged texts are lost")
+    require(twice == 0, f"{twice} texts are stored twice")
+    require(unpushed == 0, f"{unpushed} texts were not pushed")
+    require(repeated <= kills, f"{repeated} pushes were repeated after {kills} kills")
+    require(integrity_check(server.storage) == "ok", integrity_check(server.storage))
     return {
         "webhooks": sent + carrier.repeats,
         "kills": kills,
@@ -94,14 +106,14 @@ def run(ground: Ground, scale: Scale) -> Figures:
     }
 
 
-UNBOOKED = Mutant(
+REPEAT_NOT_COUNTED = Mutant(
     "services/store/messages.py",
-    "audit_counters.add(tx, Entry.REPEATED)",
+    "audit_counters.add(tx, AuditCounter.REPEATED)",
     "pass",
     "what comes twice is not counted, so that the conservation law does not hold",
 )
 
-TOO_EARLY = Mutant(
+ACKNOWLEDGED_TOO_EARLY = Mutant(
     "services/messaging/receive.py",
     "outcomes = self._processor.process(provider, call, provider.parse(call))",
     'outcomes = []; __import__("gevent").spawn_later('
@@ -115,8 +127,8 @@ CHECK = Check(
     "conservation law holds.",
     run=run,
     mutants=(
-        TOO_EARLY,
-        UNBOOKED,
+        ACKNOWLEDGED_TOO_EARLY,
+        REPEAT_NOT_COUNTED,
         Mutant(
             "services/store/database/migrations/versions/0001_first.py",
             'sa.UniqueConstraint("provider", "provider_id", "number"),',

@@ -1,7 +1,7 @@
-"""G5: the disk fails while it runs, and Linux makes it read-only, as it does with most disks.
+"""G5: disk failure at run time, after which Linux makes the file system read-only.
 
-Between two calls, not amid one: fdatasync of Linux itself may say yes in the very moment in which a
-disk is given up, and not keep what it said yes to (seen with a plain file, once in forty times).
+The disk fails between two calls, not during one: fdatasync of Linux may report success in the very
+moment of the failure without having written the data (seen with a plain file, once in forty times).
 """
 
 import os
@@ -10,38 +10,39 @@ from functools import partial
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
 from torture.checks.disk_trouble import ACKNOWLEDGED
-from torture.ground import Ground, demand
+from torture.clients import CarrierClient, HttpClient, run_parallel
+from torture.database import integrity_check, stored_texts
+from torture.environment import TestEnvironment, require
 from torture.mounts import FailingDisk
-from torture.traffic import Carrier, Line, at_once, integrity, kept
 
-TEXTS, LINES = 100, 4  # before each failure, and again after it
+TEXTS, CONNECTIONS = 100, 4  # before each failure, and again after it
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Let it fail after some texts; mend it, start again, and see what is there."""
-    disk = ground.enter(FailingDisk(ground.folder / "storage"))
-    server, rounds = ground.server(), scale.pick(1, 10)
-    server.log = ground.folder / "server.log"
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """Let the disk fail after some texts, repair it, start again, and count the texts."""
+    disk = environment.enter(FailingDisk(environment.folder / "storage"))
+    server, rounds = environment.server(), scale.pick(1, 10)
+    server.log = environment.folder / "server.log"
     with (server.storage / "message_settings.json").open("rb") as settings:
         os.fsync(settings.fileno())
-    carrier, refused = Carrier(server), list[int]()
+    carrier, refused = CarrierClient(server), list[int]()
     for first in range(0, rounds * 2 * TEXTS, 2 * TEXTS):
         server.start()
-        carrier.send(range(first, first + TEXTS), lines=LINES)
+        carrier.send(range(first, first + TEXTS), connections=CONNECTIONS)
         disk.fail()
         refused += _refused(server, carrier, range(first + TEXTS, first + 2 * TEXTS))
-        status, _ = Line(server).call("GET", "/ready")
-        demand(status == 503, f"on a read-only disk /ready answers {status}")
+        status, _ = HttpClient(server).call("GET", "/ready")
+        require(status == 503, f"on a read-only disk /ready answers {status}")
         server.kill_tree()
-        disk.mend()
+        disk.repair()
     server.start()
     carrier.send(refused)
     server.stop()
-    stored = kept(server.storage)
+    stored = stored_texts(server.storage)
     lost = len(carrier.acknowledged.keys() - set(stored))
-    demand(lost == 0, f"{lost} texts were acknowledged and are not there")
-    demand(len(stored) == len(set(stored)), "texts are kept twice")
-    demand(integrity(server.storage) == "ok", integrity(server.storage))
+    require(lost == 0, f"{lost} texts were acknowledged and are not there")
+    require(len(stored) == len(set(stored)), "texts are kept twice")
+    require(integrity_check(server.storage) == "ok", integrity_check(server.storage))
     return {
         "failures of the disk": rounds,
         "texts": len(stored),
@@ -51,16 +52,16 @@ def run(ground: Ground, scale: Scale) -> Figures:
     }
 
 
-def _refused(server: Server, carrier: Carrier, texts: range) -> list[int]:
-    """Post texts, none of which can be kept; returns those, all."""
+def _refused(server: Server, carrier: CarrierClient, texts: range) -> list[int]:
+    """Post texts, all of which must be answered 503; returns their numbers."""
 
     def some(offset: int) -> None:
-        line = Line(server)
-        for index in texts[offset::LINES]:
-            status = carrier.post(line, index)
-            demand(status == 503, f"on a read-only disk a text is answered {status}")
+        client = HttpClient(server)
+        for index in texts[offset::CONNECTIONS]:
+            status = carrier.post(client, index)
+            require(status == 503, f"on a read-only disk a text is answered {status}")
 
-    at_once([partial(some, offset) for offset in range(LINES)])
+    run_parallel([partial(some, offset) for offset in range(CONNECTIONS)])
     return [*texts]
 
 

@@ -1,6 +1,6 @@
-"""G8: what carriers tell of a reply comes in any order, twice, early or late.
+"""G8: delivery receipts in any order, repeated, early or late.
 
-VoIP.ms has no receipts: what became of a reply is looked up in its list.
+VoIP.ms has no receipts: the status of a reply is looked up in its list.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,14 +11,15 @@ from urllib.parse import parse_qsl, quote
 
 import requests
 
-from bench.street import TOKEN
+from bench.measured_server import TOKEN
 from tests.fakes.bandwidth import Answer, FakeBandwidth
 from tests.fakes.twilio import FakeTwilio
 from tests.fakes.voipinnovations import FakeVoipInnovations
 from tests.fakes.wavix import FakeWavix
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import EXTENSION, Ground, demand, wait_until
-from torture.traffic import App, at_once, open_jobs, rows, sent
+from torture.clients import AppClient, run_parallel
+from torture.database import open_jobs, query, reply_statuses
+from torture.environment import EXTENSION, TestEnvironment, require, wait_until
 
 NUMBERS = {
     "bandwidth": "+12025550143",
@@ -26,9 +27,9 @@ NUMBERS = {
     "wavix": "+12025550145",
     "voipinnovations": "+12025550146",
 }
-WITHOUT = "VoIP.ms"
-# Four things that a carrier tells, by the end that follows from them in whatever order. Bandwidth
-# may first say that it does not know (9902).
+WITHOUT_RECEIPTS = "VoIP.ms"
+# Four receipts of each carrier by the final status that follows from them in any order. Bandwidth
+# may first report that the delivery is not confirmed (9902).
 STORIES: dict[str, dict[str, tuple[tuple[str, str], ...]]] = {
     "bandwidth": {
         "delivered": (
@@ -64,31 +65,33 @@ STORIES: dict[str, dict[str, tuple[tuple[str, str], ...]]] = {
     },
 }
 WAYS = ("early", "early, by the carrier's id alone", "late and twice")
-Tell = Callable[[str, str, bool], None]  # the carrier's word, its code, whether our id is with it
+SendReceipt = Callable[
+    [str, str, bool], None
+]  # the carrier's status, its code, whether our message id is in the receipt
 
 
-class Plans:
-    """What is told of each reply while the carrier still has its request, by the reply's text."""
+class ReceiptPlans:
+    """The receipts to send before a carrier answers the request, by the text of the reply."""
 
     def __init__(self) -> None:
-        self._early: dict[str, Callable[[Tell], None]] = {}
-        self.tells: dict[str, Tell] = {}
+        self._early: dict[str, Callable[[SendReceipt], None]] = {}
+        self.tells: dict[str, SendReceipt] = {}
 
-    def early(self, text: str, plan: Callable[[Tell], None]) -> None:
-        """Have something told before the reply's request is answered."""
+    def early(self, text: str, plan: Callable[[SendReceipt], None]) -> None:
+        """Set the receipts that are sent before the request of a reply is answered."""
         self._early[text] = plan
 
-    def taken(self, text: str, tell: Tell) -> None:
-        """A carrier has taken a reply."""
+    def taken(self, text: str, tell: SendReceipt) -> None:
+        """Called when a carrier has accepted a reply."""
         if text in self._early:
             self._early[text](tell)
         self.tells[text] = tell
 
 
 class Bandwidth(FakeBandwidth):
-    """Tells as planned, before it answers."""
+    """SendReceipts as planned, before it answers."""
 
-    def __init__(self, plans: Plans) -> None:
+    def __init__(self, plans: ReceiptPlans) -> None:
         super().__init__(fates=())
         self._plans = plans
 
@@ -113,9 +116,9 @@ class Bandwidth(FakeBandwidth):
 
 
 class Twilio(FakeTwilio):
-    """Tells as planned, before it answers."""
+    """SendReceipts as planned, before it answers."""
 
-    def __init__(self, plans: Plans) -> None:
+    def __init__(self, plans: ReceiptPlans) -> None:
         super().__init__()
         self._plans = plans
         self.add_number(NUMBERS["twilio"])
@@ -136,9 +139,9 @@ class Twilio(FakeTwilio):
 
 
 class Wavix(FakeWavix):
-    """Tells as planned, before it answers."""
+    """SendReceipts as planned, before it answers."""
 
-    def __init__(self, plans: Plans) -> None:
+    def __init__(self, plans: ReceiptPlans) -> None:
         super().__init__()
         self._plans = plans
         self.sender_ids.append(NUMBERS["wavix"].removeprefix("+"))
@@ -158,9 +161,9 @@ class Wavix(FakeWavix):
 
 
 class VoipInnovations(FakeVoipInnovations):
-    """Tells as planned, before it answers; of our id it knows nothing."""
+    """SendReceipts as planned, before it answers; of our id it knows nothing."""
 
-    def __init__(self, plans: Plans) -> None:
+    def __init__(self, plans: ReceiptPlans) -> None:
         super().__init__()
         self.webhook = ""
         self._plans = plans
@@ -178,16 +181,16 @@ class VoipInnovations(FakeVoipInnovations):
 
 
 def _taken(status: int) -> None:
-    demand(200 <= status < 300, f"a receipt was answered {status}")
+    require(200 <= status < 300, f"a receipt was answered {status}")
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Tell every story in every order; see that each has its one end."""
-    plans = Plans()
-    ground.bandwidth = ground.enter(Bandwidth(plans))
-    twilio, wavix = ground.enter(Twilio(plans)), ground.enter(Wavix(plans))
-    innovations = ground.enter(VoipInnovations(plans))
-    server = ground.server(
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """SendReceipt every story in every order; see that each has its one end."""
+    plans = ReceiptPlans()
+    environment.bandwidth = environment.enter(Bandwidth(plans))
+    twilio, wavix = environment.enter(Twilio(plans)), environment.enter(Wavix(plans))
+    innovations = environment.enter(VoipInnovations(plans))
+    server = environment.server(
         numbers=[
             {"number": number, "carrier": carrier, "extensions": [EXTENSION]}
             for carrier, number in NUMBERS.items()
@@ -199,7 +202,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
     server.start()
     wavix.webhook = f"{server.url}/webhook/wavix/sms?token={quote(TOKEN)}"
     innovations.webhook = f"{server.url}/webhook/voipinnovations/sms?token={quote(TOKEN)}"
-    app, ends = App(server), dict[str, str]()
+    app, ends = AppClient(server), dict[str, str]()
     late: list[Callable[[], None]] = []
     for place, (carrier, end, order) in enumerate(_cases()):
         ways = scale.pick([WAYS[(place + place // len(WAYS)) % len(WAYS)]], [*WAYS])
@@ -213,19 +216,21 @@ def run(ground: Ground, scale: Scale) -> Figures:
             ends[text] = end
             asked = {"to": [f"+1303{5550000 + len(ends)}"], "from": NUMBERS[carrier]}
             status, answer = app.call("POST", "/messages", text=text, **asked)
-            demand(status == 202, f"a reply was answered {status}: {answer}")
+            require(status == 202, f"a reply was answered {status}: {answer}")
     storage = server.storage
     wait_until(lambda: not open_jobs(storage, "send"), "the end of the sends")
     for start in range(0, len(late), 8):
-        at_once([*late[start : start + 8]])
-    wrong = {text: status for text, status in sent(storage).items() if status != ends[text]}
-    demand(not wrong, f"{len(wrong)} of {len(ends)} ended wrong: {list(wrong.items())[:3]}")
-    orphans = rows(storage, "SELECT count(*) FROM receipts WHERE message_id IS NULL")[0][0]
-    demand(orphans == 0, f"{orphans} receipts found no message")
-    receipts = rows(storage, "SELECT count(*) FROM receipts")[0][0]
+        run_parallel([*late[start : start + 8]])
+    wrong = {
+        text: status for text, status in reply_statuses(storage).items() if status != ends[text]
+    }
+    require(not wrong, f"{len(wrong)} of {len(ends)} ended wrong: {list(wrong.items())[:3]}")
+    orphans = query(storage, "SELECT count(*) FROM receipts WHERE message_id IS NULL")[0][0]
+    require(orphans == 0, f"{orphans} receipts found no message")
+    receipts = query(storage, "SELECT count(*) FROM receipts")[0][0]
     return {
         "carriers": len(NUMBERS),
-        "without receipts": WITHOUT,
+        "without receipts": WITHOUT_RECEIPTS,
         "replies": len(ends),
         "receipts": receipts,
         "right in the end, in %": 100,
@@ -240,12 +245,12 @@ def _cases() -> Iterator[tuple[str, str, tuple[tuple[str, str], ...]]]:
                 yield carrier, end, order
 
 
-def _tell_all(order: tuple[tuple[str, str], ...], tell: Tell, *, ours: bool) -> None:
+def _tell_all(order: tuple[tuple[str, str], ...], tell: SendReceipt, *, ours: bool) -> None:
     for word, code in order:
         tell(word, code, ours)
 
 
-def _tell_late(plans: Plans, text: str, told: Callable[..., None]) -> None:
+def _tell_late(plans: ReceiptPlans, text: str, told: Callable[..., None]) -> None:
     for _ in range(2):
         told(plans.tells[text], ours=True)
 
@@ -260,7 +265,7 @@ CHECK = Check(
     mutants=(
         Mutant(
             "services/store/receipts.py",
-            "return RANK[told.status] > RANK[before.status]",
+            "return RANK[receipt.status] > RANK[before.status]",
             "return True",
             "the last receipt counts, whatever it says",
         ),

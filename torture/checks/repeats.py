@@ -1,10 +1,11 @@
-"""G7: carriers repeat themselves, at the same moment too: one text, one push, one mail."""
+"""G7: repeated webhooks, also at the same time: one text, one push, one mail."""
 
 from collections import Counter
 
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import DESK, Ground, demand, wait_for
-from torture.traffic import Carrier, Line, at_once, kept, rows
+from torture.clients import CarrierClient, HttpClient, run_parallel
+from torture.database import query, stored_texts
+from torture.environment import NUMBER_SETTINGS, TestEnvironment, require, wait_for_count
 
 TIMES = 3
 JOBS = (
@@ -12,33 +13,35 @@ JOBS = (
 )
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Post every text three times at once, to two web processes."""
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """Post every text three times in parallel, to two web processes."""
     texts = scale.pick(500, 10_000)
-    server = ground.started(numbers=[{**DESK, "emails": ["desk@example.com"]}], WEB_CONCURRENCY="2")
-    carrier = Carrier(server)
+    server = environment.start_server(
+        numbers=[{**NUMBER_SETTINGS, "emails": ["desk@example.com"]}], WEB_CONCURRENCY="2"
+    )
+    carrier = CarrierClient(server)
 
-    def everything() -> None:
-        line = Line(server)
+    def post_everything() -> None:
+        client = HttpClient(server)
         for index in range(texts):
-            carrier.insist(line, index)
+            carrier.post_until_accepted(client, index)
 
-    at_once([everything] * TIMES)
+    run_parallel([post_everything] * TIMES)
 
     def pushes() -> list[str]:
-        return [i for i in list(ground.receiver.ids) if i.endswith("_received")]
+        return [i for i in list(environment.receiver.ids) if i.endswith("_received")]
 
-    wait_for(lambda: len(set(pushes())), texts, "the pushes")
-    wait_for(lambda: len(ground.mailbox.mails), texts, "the mails")
+    wait_for_count(lambda: len(set(pushes())), texts, "the pushes")
+    wait_for_count(lambda: len(environment.mailbox.mails), texts, "the mails")
     server.stop()
-    jobs = {kind: (count, attempts) for kind, count, attempts in rows(server.storage, JOBS)}
-    stored = Counter(kept(server.storage))
-    demand(len(stored) == texts, f"{len(stored)} of {texts} texts are kept")
-    demand(stored.total() == texts, f"{stored.total() - texts} texts are kept twice")
-    came = {"push": len(pushes()), "email": len(ground.mailbox.mails)}
+    jobs = {kind: (count, attempts) for kind, count, attempts in query(server.storage, JOBS)}
+    stored = Counter(stored_texts(server.storage))
+    require(len(stored) == texts, f"{len(stored)} of {texts} texts are kept")
+    require(stored.total() == texts, f"{stored.total() - texts} texts are kept twice")
+    came = {"push": len(pushes()), "email": len(environment.mailbox.mails)}
     for kind, (count, attempts) in jobs.items():
-        demand(count == texts, f"{count - texts} jobs of the kind “{kind}” too many")
-        demand(came[kind] <= attempts, f"{came[kind] - attempts} of the kind “{kind}” too many")
+        require(count == texts, f"{count - texts} jobs of the kind “{kind}” too many")
+        require(came[kind] <= attempts, f"{came[kind] - attempts} of the kind “{kind}” too many")
     return {
         "webhooks": TIMES * texts,
         "kept": stored.total(),

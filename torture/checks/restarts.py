@@ -1,4 +1,4 @@
-"""G13: the service is renewed under load, and nobody who writes to it notices."""
+"""G13: reload and rolling restart under load without a refused, lost or repeated text."""
 
 import os
 import signal
@@ -7,25 +7,26 @@ from time import sleep
 
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import Ground, demand, wait_for, wait_until
-from torture.traffic import Carrier, Line, at_once, integrity, kept
+from torture.clients import CarrierClient, HttpClient, run_parallel
+from torture.database import integrity_check, stored_texts
+from torture.environment import TestEnvironment, require, wait_for_count, wait_until
 
 CALLERS = 4
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Post texts, each once and over a connection of its own, while processes are renewed."""
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """Post each text once, over a new connection, while processes are restarted."""
     renewals = scale.pick(4, 100)
-    server = ground.started(WEB_CONCURRENCY="2")
-    carrier, done = Carrier(server), threading.Event()
+    server = environment.start_server(WEB_CONCURRENCY="2")
+    carrier, done = CarrierClient(server), threading.Event()
     refused: list[int] = []
     sent = [0] * CALLERS
 
     def caller(own: int) -> None:
         while not done.is_set():
-            line = Line(server)
-            status = carrier.post(line, own * 1_000_000 + sent[own])
-            line.close()
+            client = HttpClient(server)
+            status = carrier.post(client, own * 1_000_000 + sent[own])
+            client.close()
             sent[own] += 1
             if not 200 <= status < 300:
                 refused.append(status)
@@ -38,23 +39,23 @@ def run(ground: Ground, scale: Scale) -> Figures:
         finally:
             done.set()
 
-    at_once([renew, *(lambda own=own: caller(own) for own in range(CALLERS))])
+    run_parallel([renew, *(lambda own=own: caller(own) for own in range(CALLERS))])
     texts = sum(sent)
-    demand(not refused, f"{len(refused)} of {texts} texts were refused: {sorted(set(refused))}")
+    require(not refused, f"{len(refused)} of {texts} texts were refused: {sorted(set(refused))}")
 
     def pushes() -> list[str]:
-        return [i for i in list(ground.receiver.ids) if i.endswith("_received")]
+        return [i for i in list(environment.receiver.ids) if i.endswith("_received")]
 
-    wait_for(lambda: len(set(pushes())), texts, "the pushes")
+    wait_for_count(lambda: len(set(pushes())), texts, "the pushes")
     server.stop()
-    demand(len(set(kept(server.storage))) == texts, "texts are lost")
-    demand(len(pushes()) == texts, f"{len(pushes()) - texts} pushes were repeated")
-    demand(integrity(server.storage) == "ok", integrity(server.storage))
+    require(len(set(stored_texts(server.storage))) == texts, "texts are lost")
+    require(len(pushes()) == texts, f"{len(pushes()) - texts} pushes were repeated")
+    require(integrity_check(server.storage) == "ok", integrity_check(server.storage))
     return {"renewals": renewals, "texts": texts, "refused": 0, "lost": 0, "pushes repeated": 0}
 
 
 def _reload(server: Server) -> None:
-    """All processes at once, as ``flask config reload`` and ``systemctl reload`` do."""
+    """Restart all processes at once, as ``flask config reload`` and ``systemctl reload`` do."""
     before = set(server.children())
     os.kill(server.process.pid, signal.SIGHUP)
     wait_until(lambda: not before & set(server.children()), "the end of the old processes")
@@ -62,7 +63,7 @@ def _reload(server: Server) -> None:
 
 
 def _roll(server: Server) -> None:
-    """One process after the other."""
+    """Restart one process after the other."""
     for pid in server.children():
         os.kill(pid, signal.SIGTERM)
         wait_until(lambda pid=pid: pid not in server.children(), "the end of an old process")  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""G12: the carrier is back after an outage, and all that waited is due at once."""
+"""G12: retry storm: after an outage of the carrier, all queued replies are due at once."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -8,18 +8,19 @@ from typing import Any
 from services.delivery.worker import SLOTS
 from tests.fakes.bandwidth import Answer, FakeBandwidth
 from torture.check import Check, Figures, Mutant, Scale
+from torture.clients import AppClient
 from torture.clock import WallClock
-from torture.ground import Ground, demand, wait_for, wait_until
-from torture.traffic import App, open_jobs, rows
+from torture.database import open_jobs, query
+from torture.environment import TestEnvironment, require, wait_for_count, wait_until
 
 OUTAGE = 3600  # seconds
-FRESH_SECONDS = 2.0  # of the pace that is allowed
+FRESH_SECONDS = 2.0  # at the allowed rate
 SLACK = 1.1
-BURST_SECONDS = 1.0  # what may be saved up
+BURST_SECONDS = 1.0  # burst that the rate limit allows
 
 
-class Counting(FakeBandwidth):
-    """A carrier that notes when it takes which text."""
+class TimedBandwidth(FakeBandwidth):
+    """Fake carrier that records the time of each accepted text."""
 
     def __init__(self) -> None:
         super().__init__(fates=())
@@ -32,35 +33,35 @@ class Counting(FakeBandwidth):
         return answer, message
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Let replies wait for an hour, and answer a text while they leave."""
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """Queue replies for an hour, and send new ones while the queue is sent."""
     replies, rate = scale.pick((200, 20), (10_000, 100))
-    bandwidth = Counting()
-    ground.bandwidth = ground.enter(bandwidth)
-    clock = WallClock(ground.folder)
-    server = ground.started(BANDWIDTH_RATE=str(rate), **clock.env)
-    app = App(server)
+    bandwidth = TimedBandwidth()
+    environment.bandwidth = environment.enter(bandwidth)
+    clock = WallClock(environment.folder)
+    server = environment.start_server(BANDWIDTH_RATE=str(rate), **clock.env)
+    app = AppClient(server)
     bandwidth.next("messages", Answer(429, b"", {"Retry-After": str(OUTAGE)}))
     app.reply("first")
-    wait_until(lambda: rows(server.storage, "SELECT name FROM destinations"), "the pause")
+    wait_until(lambda: query(server.storage, "SELECT name FROM destinations"), "the pause")
     for number in range(replies):
         app.reply(f"c{number}", to=f"+1720{5550000 + number}")
     early = len(bandwidth.times)
-    demand(early == 0, f"{early} left while the carrier wanted a pause")
-    clock.skip(OUTAGE + 1)
+    require(early == 0, f"{early} left while the carrier wanted a pause")
+    clock.advance(OUTAGE + 1)
     waits = [_fresh(bandwidth, app, replies // part) for part in (5, 3, 2)]
-    wait_for(lambda: len(bandwidth.times), replies + 4, "the storm")
+    wait_for_count(lambda: len(bandwidth.times), replies + 4, "the storm")
     wait_until(lambda: not open_jobs(server.storage, "send"), "the end of the storm")
     times = sorted(bandwidth.times.values())
-    took, most = times[-1] - times[0], _most(times)
+    took, most = times[-1] - times[0], _max_per_second(times)
     sent = Counter(message["text"] for message in bandwidth.accepted)
-    demand(len(sent) == sent.total() == replies + 4, "replies were lost or sent twice")
+    require(len(sent) == sent.total() == replies + 4, "replies were lost or sent twice")
     may = rate * (1.0 + BURST_SECONDS) * SLACK + SLOTS  # so many arrive at once after a delay
-    demand(most <= may, f"{most} left within a second; {rate} and a burst may")
+    require(most <= may, f"{most} left within a second; {rate} and a burst may")
     allowed = rate * (took + BURST_SECONDS) * SLACK
-    demand(len(times) <= allowed, f"{len(times)} left within {took:.1f} s; {allowed:.0f} may")
+    require(len(times) <= allowed, f"{len(times)} left within {took:.1f} s; {allowed:.0f} may")
     before = max(waits)
-    demand(before <= FRESH_SECONDS * rate, f"a fresh reply waited for {before} others")
+    require(before <= FRESH_SECONDS * rate, f"a fresh reply waited for {before} others")
     return {
         "replies due at once": replies + 1,
         "allowed a second": rate,
@@ -70,8 +71,8 @@ def run(ground: Ground, scale: Scale) -> Figures:
     }
 
 
-def _fresh(bandwidth: Counting, app: App, after: int) -> int:
-    """Answer a text once so many others have left; how many of them leave before it."""
+def _fresh(bandwidth: TimedBandwidth, app: AppClient, after: int) -> int:
+    """Send a new reply after ``after`` others; returns how many are sent before it."""
     wait_until(lambda: len(bandwidth.times) > after, "the storm", 600)
     text = f"reply fresh {after}"
     app.reply(text.removeprefix("reply "), to="+17205540100")
@@ -81,9 +82,9 @@ def _fresh(bandwidth: Counting, app: App, after: int) -> int:
     return sum(start < at < left for at in list(bandwidth.times.values()))
 
 
-def _most(times: list[float]) -> int:
-    """The largest number of moments within any one second."""
-    return max(bisect_left(times, at + 1.0) - place for place, at in enumerate(times))
+def _max_per_second(times: list[float]) -> int:
+    """The largest number of times within any one second."""
+    return max(bisect_left(times, at + 1.0) - index for index, at in enumerate(times))
 
 
 CHECK = Check(

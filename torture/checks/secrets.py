@@ -1,8 +1,8 @@
-"""G22: canary secrets and canary texts through a whole run, and then looked for everywhere.
+"""G22: leak search: canary secrets and canary texts must not appear in logs, pages or errors.
 
-Every secret of the environment is a canary, so are the words of the texts. Everything goes wrong
-that can: carriers refuse the credentials, break off and cannot be reached, so do push and mail;
-callers show wrong proofs, right ones at the wrong place, and secrets where none belong.
+Every secret of the environment and every text is a canary. The run provokes errors: carriers, push
+services and mail server refuse, break off or are not reachable; callers send wrong credentials,
+right credentials in the wrong place, and secrets where none belong.
 """
 
 import base64
@@ -14,45 +14,52 @@ from urllib.parse import quote
 
 import requests
 
-from bench.street import TOKEN
+from bench.measured_server import TOKEN
 from blueprints.cli.config import SECTIONS
 from services.config import keys, variables
 from services.core.messages import Attachment, Message
-from services.http import Http
+from services.http.client import Http
 from services.providers.base import Surroundings
 from tests import payload_files
 from tests.fakes.bandwidth import Answer, Trouble
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import DESK, NUMBER, Ground, bearer, demand, wait_until
-from torture.traffic import rows
+from torture.database import query
+from torture.environment import (
+    NUMBER,
+    NUMBER_SETTINGS,
+    TestEnvironment,
+    new_device_token,
+    require,
+    wait_until,
+)
 
 TEXT_IN, TEXT_OUT, NAME = "heliotrope-in", "heliotrope-out", "heliotrope-name"
 TEXTS = (TEXT_IN, TEXT_OUT, NAME)
-NOWHERE = "http://127.0.0.1:9"  # nobody listens there
+NOWHERE = "http://127.0.0.1:9"  # a closed port
 
-# Whose secrets may be any text.
+# Prefixes of the variables whose secrets may be any text.
 PLAIN = ("ADMIN_", "APP_", "APIDAZE_", "VOIPMS_", "WAVIX_", "RINGOTEL_", "MAIL_")
 
-# Where the texts themselves are kept, or what a person of the extension has written.
+# Tables that store texts and what users have written.
 OF_TEXTS = {"messages", "search_index", "quarantine", "contacts", "conversations", "attachments"}
 OF_TEXTS |= {f"search_index_{part}" for part in ("data", "idx", "content", "docsize", "config")}
-OF_SECRETS = {"quarantine"}  # what a stranger wrote, as he wrote it
+OF_SECRETS = {"quarantine"}  # raw unreadable webhooks
 
 
 @dataclass
 class Canaries:
-    """Every secret by its name."""
+    """The canary secrets by name."""
 
     env: dict[str, str]
     made: dict[str, str]
 
     def all(self) -> dict[str, str]:
-        """The secrets that were set, and those that came to be."""
+        """The secrets that were configured, and those that were generated."""
         return {**{name: value for name, value in self.env.items() if value}, **self.made}
 
-    def spelled(self) -> Iterator[tuple[str, bytes]]:
-        """Each as it could stand somewhere."""
+    def encodings(self) -> Iterator[tuple[str, bytes]]:
+        """Each secret in plain, URL-encoded, base64 and hexadecimal form."""
         for name, value in self.all().items():
             for form in {value, quote(value, safe=""), _base64(value), value.encode().hex()}:
                 yield name, form.encode()
@@ -62,9 +69,11 @@ def _base64(value: str) -> str:
     return base64.b64encode(value.encode()).decode().rstrip("=")[:-1]
 
 
-def canaries(ground: Ground) -> dict[str, str]:
-    """The settings of everything, each secret with a word of its own in it; Bandwidth's are those
-    of the carrier that plays it."""
+def canaries(environment: TestEnvironment) -> dict[str, str]:
+    """The settings of all carriers and channels with canary secrets.
+
+    Bandwidth has the settings of its fake.
+    """
     env = {
         name: value
         for carrier in payload_files.carriers()
@@ -72,10 +81,14 @@ def canaries(ground: Ground) -> dict[str, str]:
     }
     plain = (name for name in secret_names() if name.startswith(PLAIN))
     env |= {name: f"canary/{name.lower()}{'' if 'TOKEN' in name else '?x+y'}" for name in plain}
-    played = {**ground.bandwidth.env, "BANDWIDTH_AUTH": "basic", "BANDWIDTH_WEBHOOK_TOKEN": TOKEN}
+    fake_env = {
+        **environment.bandwidth.env,
+        "BANDWIDTH_AUTH": "basic",
+        "BANDWIDTH_WEBHOOK_TOKEN": TOKEN,
+    }
     return {
         **{name: value for name, value in env.items() if not name.startswith("BANDWIDTH_")},
-        **played,
+        **fake_env,
         **dict.fromkeys(("TWILIO_BASE_URL", "WAVIX_BASE_URL", "APIDAZE_BASE_URL"), NOWHERE),
         "VOIPMS_BASE_URL": f"{NOWHERE}/rest.php",
         "TWILIO_AUTH_TOKEN": "c0ffee0123456789abcdef0123456789",
@@ -89,7 +102,7 @@ def canaries(ground: Ground) -> dict[str, str]:
 
 
 def secret_names() -> set[str]:
-    """The variables that hold secrets."""
+    """The names of all variables that hold secrets."""
     return {
         v.name
         for _, prefix, section in SECTIONS
@@ -98,37 +111,37 @@ def secret_names() -> set[str]:
     }
 
 
-class Run:
-    """One server, and everything that was seen of it from outside."""
+class Observed:
+    """One server, and all answers and pages that it has sent."""
 
-    def __init__(self, ground: Ground) -> None:
-        env = canaries(ground)
-        numbers: list[dict[str, Any]] = [{**DESK, "emails": ["desk@example.com"]}]
+    def __init__(self, environment: TestEnvironment) -> None:
+        env = canaries(environment)
+        numbers: list[dict[str, Any]] = [{**NUMBER_SETTINGS, "emails": ["desk@example.com"]}]
         numbers += [
             {"number": f"+1202555015{n}", "carrier": carrier, "extensions": ["201"]}
             for n, carrier in enumerate(payload_files.carriers())
         ]
-        self.server: Server = ground.server(numbers, name="storage", kind=Server, **env)
+        self.server: Server = environment.server(numbers, name="storage", kind=Server, **env)
         known = {n: v for n, v in self.server.env.items() if n in secret_names()}
         self.secrets = Canaries(known, {})
-        self.bandwidth = ground.bandwidth
-        self.mailbox = ground.mailbox
+        self.bandwidth = environment.bandwidth
+        self.mailbox = environment.mailbox
         self.mailbox.refusals += [b"535 wrong\r\n", b"451 later\r\n", b"550 no\r\n"] * 3
         self.server.start()
-        self.token = bearer(self.server)
+        self.token = new_device_token(self.server)
         self.secrets.made["a device's token"] = self.token
         self.seen: list[tuple[str, bytes]] = []
-        self.browser = ground.enter(requests.Session())
+        self.browser = environment.enter(requests.Session())
         taken = self.browser.post(
             f"{self.server.url}/admin/sign-in",
             data={"password": self.server.env["ADMIN_PASSWORD"]},
             timeout=20,
             allow_redirects=False,
         )
-        demand(taken.status_code == 303, f"the operator cannot sign in: {taken.status_code}")
+        require(taken.status_code == 303, f"the operator cannot sign in: {taken.status_code}")
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> int:
-        """One request; everything of its answer is looked at later."""
+        """Send one request; the answer is searched later."""
         content = json.dumps(body) if isinstance(body, (dict, list)) else body
         answer = requests.request(
             method, f"{self.server.url}{path}", data=content, timeout=20, allow_redirects=False,
@@ -139,16 +152,16 @@ class Run:
         return answer.status_code
 
     def app(self, method: str, path: str, body: object = None) -> int:
-        """One call of the API by a device; what it is told of its own texts is not looked at."""
+        """One API call of a device; successful answers rightly contain its texts."""
         status = self.ask(method, f"/api/v1{path}", body, Authorization=f"Bearer {self.token}")
         if status < 300:
             self.seen.pop()
         return status
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Let everything happen, then look everywhere."""
-    this = Run(ground)
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """Provoke all errors, then search everywhere."""
+    this = Observed(environment)
     for _ in range(scale.pick(1, 20)):
         _hooks(this)
         _replies(this)
@@ -156,23 +169,23 @@ def run(ground: Ground, scale: Scale) -> Figures:
     _settle(this)
     _pages(this)
     this.server.stop()
-    return _looked_for(this)
+    return _search(this)
 
 
-def _hooks(this: Run) -> None:
-    """Texts come in at every carrier, right, broken, and with pictures that cannot be had."""
+def _hooks(this: Observed) -> None:
+    """Post valid and broken texts of every carrier, and pictures that cannot be downloaded."""
     for n, carrier in enumerate(payload_files.carriers()):
         call = _example(this, carrier, f"+1202555015{n}")
         path = f"/webhook/{carrier}/sms?{call.query}"
         headers = dict(call.headers)
         status = this.ask(call.method, path, call.body, **headers)
-        demand(status == 200, f"{carrier}'s own call is answered {status}")
+        require(status == 200, f"{carrier}'s own call is answered {status}")
         this.ask(call.method, path, call.body[: len(call.body) // 2], **headers)
         this.ask(call.method, path, b"{" + TEXT_IN.encode(), **headers)
         this.ask("PUT", path, call.body, **headers)
 
 
-def _example(this: Run, carrier: str, number: str) -> Any:
+def _example(this: Observed, carrier: str, number: str) -> Any:
     cls = payload_files.provider_class(carrier)
     settings, problems = variables.load(cls.Settings, cls.prefix(), this.server.env)
     assert settings is not None, problems
@@ -185,8 +198,8 @@ def _example(this: Run, carrier: str, number: str) -> Any:
     return provider.example(Message("in", number, "+13035550177", text=TEXT_IN, media=(file,)))
 
 
-def _replies(this: Run) -> None:
-    """Replies by every carrier: refused, broken off, not reached; then one that passes."""
+def _replies(this: Observed) -> None:
+    """Send replies by every carrier: refused, broken off, not reachable, and accepted."""
     for trouble in (Answer(401, b"who are you?"), Answer(500, b"oh"), Trouble.CUT, None):
         if trouble is not None:
             this.bandwidth.next("messages", trouble)
@@ -197,8 +210,8 @@ def _replies(this: Run) -> None:
     this.app("PUT", "/contacts/+13035550177", {"name": NAME})
 
 
-def _wrong_proofs(this: Run) -> None:
-    """Right secrets at wrong places, as people paste them; wrong ones at the right places."""
+def _wrong_proofs(this: Observed) -> None:
+    """Send right secrets in wrong places, and wrong secrets in right places."""
     secrets = this.secrets.all()
     for secret in secrets.values():
         shown = quote(secret, safe="")
@@ -217,22 +230,22 @@ def _wrong_proofs(this: Run) -> None:
         this.app("POST", "/messages", {"to": "+13035550177", "text": TEXT_OUT, "x": 1})
 
 
-def _settle(this: Run) -> None:
-    """Wait until every destination was tried; what it refused altogether is then left alone."""
+def _settle(this: Observed) -> None:
+    """Wait until every destination was tried once."""
     untried = """SELECT destination FROM jobs WHERE kind <> 'reconcile'
         AND destination NOT IN (SELECT name FROM destinations)
         GROUP BY destination HAVING max(attempts) = 0"""
-    wait_until(lambda: not rows(this.server.storage, untried), "a first try of everything")
+    wait_until(lambda: not query(this.server.storage, untried), "a first try of everything")
 
 
-def _pages(this: Run) -> None:
-    """Everything that is for the operator and for whoever watches."""
+def _pages(this: Observed) -> None:
+    """Fetch the operator's pages, health, metrics, and the output of commands."""
     for path in ("/ready", "/metrics", "/up", "/", "/api/v1/openapi.json"):
         this.ask("GET", path)
     for path in ("", "carriers", *(f"carriers/{c}" for c in payload_files.carriers()), "devices",
                  "message-settings"):  # fmt: skip
         page = this.browser.get(f"{this.server.url}/admin/{path}", timeout=60)
-        demand("Sign out" in page.text, f"/admin/{path} is not shown: {page.status_code}")
+        require("Sign out" in page.text, f"/admin/{path} is not shown: {page.status_code}")
         this.seen.append((f"the page /admin/{path}", _without_addresses(page.content)))
     for command in (("status",), ("config", "check")):
         done = this.server.flask(*command)
@@ -240,28 +253,28 @@ def _pages(this: Run) -> None:
 
 
 def _without_addresses(page: bytes) -> bytes:
-    """A page without the webhooks' addresses, whose tokens the operator is to paste."""
+    """A page without the webhook URLs, which rightly contain tokens."""
     words = page.split(b"?token=")
     return words[0] + b"".join(word.partition(b"<")[2] for word in words[1:])
 
 
-def _looked_for(this: Run) -> Figures:
+def _search(this: Observed) -> Figures:
     places = [*this.seen, ("the log", this.server.log.read_bytes())]
-    tables = [r[0] for r in rows(this.server.storage, "SELECT name FROM sqlite_master "
+    tables = [r[0] for r in query(this.server.storage, "SELECT name FROM sqlite_master "
                                  "WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]  # fmt: skip
-    written = {t: repr(rows(this.server.storage, f'SELECT * FROM "{t}"')).encode() for t in tables}
+    written = {t: repr(query(this.server.storage, f'SELECT * FROM "{t}"')).encode() for t in tables}
     columns = ("error_reason", "error_code")
-    reasons = rows(this.server.storage, f"SELECT {', '.join(columns)} FROM messages")
+    reasons = query(this.server.storage, f"SELECT {', '.join(columns)} FROM messages")
     errors = [("the errors of messages", repr(reasons).encode())]
     places += [(f"table {t}", content) for t, content in written.items() if t not in OF_TEXTS]
-    demand(len(places[-1][1]) > 0 and len(reasons) > 8, "hardly anything has happened")
-    for name, secret in this.secrets.spelled():
+    require(len(places[-1][1]) > 0 and len(reasons) > 8, "hardly anything has happened")
+    for name, secret in this.secrets.encodings():
         for place, content in [*places, *errors, *_kept_texts(written)]:
-            demand(secret not in content, f"{name} stands in {place}: {_around(content, secret)}")
+            require(secret not in content, f"{name} stands in {place}: {_around(content, secret)}")
     for text in TEXTS:
         for place, content in [*places, *errors]:
             where = _around(content, text.encode())
-            demand(text.encode() not in content, f"the words of a text stand in {place}: {where}")
+            require(text.encode() not in content, f"the words of a text stand in {place}: {where}")
     return {
         "secrets": len(this.secrets.all()),
         "texts": len(TEXTS),

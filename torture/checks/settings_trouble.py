@@ -1,4 +1,4 @@
-"""G23: Message Settings under two writers at once, and broken at every byte."""
+"""G23: Message Settings with two concurrent writers, and with the file damaged at every byte."""
 
 import json
 import os
@@ -11,8 +11,15 @@ from pathlib import Path
 from tests.conftest import settings_file
 from tests.server import ROOT
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import DESK, Ground, demand, serving, wait_for, wait_until
-from torture.traffic import Carrier, Line
+from torture.clients import CarrierClient, HttpClient
+from torture.environment import (
+    NUMBER_SETTINGS,
+    TestEnvironment,
+    require,
+    wait_for_count,
+    wait_until,
+    web_process_pids,
+)
 
 # A process that saves one number after the other, as the operator's commands and pages do.
 WRITER = """
@@ -29,14 +36,14 @@ for edit in range(edits):
 """
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Edit with two processes; then break the document in all ways while texts come in."""
-    edits, reads = _edit_at_once(ground, scale.pick(50, 250))
-    others = [{**DESK, "number": f"+1202555015{n}"} for n in range(4)]
-    good = settings_file(DESK, *others).encode()
-    server = ground.started()
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """Edit with two processes; then damage the document in many ways while texts arrive."""
+    edits, reads = _edit_at_once(environment, scale.pick(50, 250))
+    others = [{**NUMBER_SETTINGS, "number": f"+1202555015{n}"} for n in range(4)]
+    good = settings_file(NUMBER_SETTINGS, *others).encode()
+    server = environment.start_server()
     path = server.storage / "message_settings.json"
-    carrier, line, chance = Carrier(server), Line(server), random.Random(23)
+    carrier, client, chance = CarrierClient(server), HttpClient(server), random.Random(23)
     broken = [good[:at] for at in range(len(good))]
     broken += [_flipped(good, at * 8 + bit) for at in range(len(good)) for bit in range(8)]
     broken += [b"\xef\xbb\xbf" + good, good.decode().encode("utf-16"), good + good, b"\x00" * 99]
@@ -44,17 +51,19 @@ def run(ground: Ground, scale: Scale) -> Figures:
     refused = 0
     for index, content in enumerate(chosen):
         path.write_bytes(content)
-        refused += not 200 <= carrier.post(line, index) < 300
+        refused += not 200 <= carrier.post(client, index) < 300
         if index == len(chosen) // 2:
-            os.kill(serving(server)[0], signal.SIGKILL)  # one that starts on a broken document
-            wait_until(lambda: line.call("GET", "/up")[0] == 200, "a new web process")
+            os.kill(
+                web_process_pids(server)[0], signal.SIGKILL
+            )  # one that starts on a broken document
+            wait_until(lambda: client.call("GET", "/up")[0] == 200, "a new web process")
     path.write_bytes(good)
 
     def pushed() -> set[str]:
-        return {i for i in list(ground.receiver.ids) if i.endswith("_received")}
+        return {i for i in list(environment.receiver.ids) if i.endswith("_received")}
 
-    demand(refused == 0, f"{refused} of {len(chosen)} texts were not taken")
-    wait_for(lambda: len(pushed()), len(chosen), "the pushes")
+    require(refused == 0, f"{refused} of {len(chosen)} texts were not taken")
+    wait_for_count(lambda: len(pushed()), len(chosen), "the pushes")
     return {
         "edits by two processes": edits,
         "edits lost": 0,
@@ -65,10 +74,10 @@ def run(ground: Ground, scale: Scale) -> Figures:
     }
 
 
-def _edit_at_once(ground: Ground, edits: int) -> tuple[int, int]:
-    """Let two processes edit, and read all the while; returns the edits and the reads."""
-    path = ground.folder / "message_settings.json"
-    path.write_text(settings_file(DESK))
+def _edit_at_once(environment: TestEnvironment, edits: int) -> tuple[int, int]:
+    """Edit in two processes and read meanwhile; returns the number of edits and reads."""
+    path = environment.folder / "message_settings.json"
+    path.write_text(settings_file(NUMBER_SETTINGS))
     writers = [
         subprocess.Popen(
             [sys.executable, "-c", WRITER, str(path), str(writer), str(edits)], cwd=ROOT
@@ -78,14 +87,14 @@ def _edit_at_once(ground: Ground, edits: int) -> tuple[int, int]:
     reads = 0
     while any(writer.poll() is None for writer in writers):
         reads += 1
-        demand(_is_whole(path), "Message Settings could be seen half written")
-    demand(all(writer.returncode == 0 for writer in writers), "an edit failed")
+        require(_is_complete(path), "Message Settings could be seen half written")
+    require(all(writer.returncode == 0 for writer in writers), "an edit failed")
     found = len(json.loads(path.read_bytes())["numbers"]) - 1
-    demand(found == 2 * edits, f"{2 * edits - found} of {2 * edits} edits were lost")
+    require(found == 2 * edits, f"{2 * edits - found} of {2 * edits} edits were lost")
     return 2 * edits, reads
 
 
-def _is_whole(path: Path) -> bool:
+def _is_complete(path: Path) -> bool:
     try:
         return bool(json.loads(path.read_bytes())["numbers"])
     except ValueError:
@@ -111,15 +120,15 @@ CHECK = Check(
         ),
         Mutant(
             "services/message_settings/file.py",
-            "        beside.replace(path)",
+            "        new.replace(path)",
             "        path.write_bytes(content)",
             "the document is written in place",
         ),
         Mutant(
-            "services/message_settings/__init__.py",
-            "        except (SettingsError, OSError) as error:\n            if self._seen",
-            "        except OSError as error:\n            if self._seen",
-            "a broken document is an error of whoever looks",
+            "services/message_settings/settings.py",
+            "        except (SettingsError, OSError) as error:\n            if self._version",
+            "        except OSError as error:\n            if self._version",
+            "a broken document is an error for all that ask for the settings",
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""G11: a carrier and a push service that hang, beside healthy ones."""
+"""G11: a carrier and a push service that hang must not slow down the healthy ones."""
 
 import json
 from collections.abc import Callable
@@ -9,19 +9,19 @@ from typing import Any
 from tests.fakes.bandwidth import Answer, FakeBandwidth
 from tests.fakes.receiver import Receiver
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import DESK, NUMBER, Ground, demand, wait_for
-from torture.hole import Hole
-from torture.traffic import App, Carrier, Line
+from torture.clients import AppClient, CarrierClient, HttpClient
+from torture.environment import NUMBER, NUMBER_SETTINGS, TestEnvironment, require, wait_for_count
+from torture.silent_server import SilentServer
 
-RATE = 20  # a second: what the healthy side is asked to do, well below what it could
-HUNG = 24  # things under way to the hung side, more than the slots of a destination
-LEAST = 0.95
-TRIES = 3  # what hangs holds others up each time; a busy machine does not
+RATE = 20  # a second: load of the healthy side, well below its capacity
+HUNG = 24  # jobs in progress to the hung side, more than the slots of a destination
+MIN_SHARE = 0.95
+TRIES = 3  # a real delay would show in every try; a busy machine does not
 OTHER, OTHERS = "+12025550144", "202"
 
 
-class Timed(FakeBandwidth):
-    """A carrier that notes when it takes a message."""
+class TimedBandwidth(FakeBandwidth):
+    """Fake carrier that records the time of each accepted message."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Timed(FakeBandwidth):
 
 
 class TimedReceiver(Receiver):
-    """An app's server that notes when it has the push of a text to ``NUMBER``."""
+    """Fake app server that records the time of each push of a text to ``NUMBER``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,22 +47,30 @@ class TimedReceiver(Receiver):
         return super()._take(headers, body)
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Measure the pace of the healthy side alone, and again beside what hangs."""
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """Measure the rate of the healthy side alone, and again while the other side hangs."""
     things = scale.pick(60, 300)
-    bandwidth, receiver = Timed(), TimedReceiver()
-    ground.bandwidth, ground.receiver = ground.enter(bandwidth), ground.enter(receiver)
-    hole = ground.enter(Hole())
-    server = ground.started(
-        numbers=[DESK, {"number": OTHER, "carrier": "wavix", "extensions": [OTHERS]}],
+    bandwidth, receiver = TimedBandwidth(), TimedReceiver()
+    environment.bandwidth, environment.receiver = (
+        environment.enter(bandwidth),
+        environment.enter(receiver),
+    )
+    silent_server = environment.enter(SilentServer())
+    server = environment.start_server(
+        numbers=[NUMBER_SETTINGS, {"number": OTHER, "carrier": "wavix", "extensions": [OTHERS]}],
         BANDWIDTH_RATE=str(RATE),
         WAVIX_API_KEY="key-of-the-tests",
-        WAVIX_BASE_URL=hole.url,
-        PUSH_HOSTS=hole.url,
+        WAVIX_BASE_URL=silent_server.url,
+        PUSH_HOSTS=silent_server.url,
     )
-    app, other, line, numbers = App(server), App(server, OTHERS), Line(server), count()
-    carrier, others = Carrier(server), Carrier(server, OTHER)
-    other.push_at("ntfy", server=hole.url, topic="phone")
+    app, other, client, numbers = (
+        AppClient(server),
+        AppClient(server, OTHERS),
+        HttpClient(server),
+        count(),
+    )
+    carrier, others = CarrierClient(server), CarrierClient(server, OTHER)
+    other.register_push("ntfy", server=silent_server.url, topic="phone")
 
     def sends() -> float:
         def send() -> None:
@@ -77,7 +85,7 @@ def run(ground: Ground, scale: Scale) -> Figures:
             start = monotonic()
             for turn in range(things):
                 sleep(max(0.0, start + turn / RATE - monotonic()))
-                carrier.insist(line, next(numbers))
+                carrier.post_until_accepted(client, next(numbers))
 
         return _pace(receiver.times, texts, things)
 
@@ -86,13 +94,13 @@ def run(ground: Ground, scale: Scale) -> Figures:
     for _ in range(TRIES):
         for _ in range(HUNG):
             other.reply(f"h{next(numbers)}", to=f"+1720555{next(numbers):04}")
-            others.insist(line, next(numbers))
+            others.post_until_accepted(client, next(numbers))
         sending = max(sending, sends() / send_alone)
         pushing = max(pushing, pushes() / push_alone)
-        if min(sending, pushing) >= LEAST:
+        if min(sending, pushing) >= MIN_SHARE:
             break
-    demand(sending >= LEAST, f"beside a hung carrier, {sending:.0%} of the pace is left")
-    demand(pushing >= LEAST, f"beside a hung push service, {pushing:.0%} of the pace is left")
+    require(sending >= MIN_SHARE, f"beside a hung carrier, {sending:.0%} of the pace is left")
+    require(pushing >= MIN_SHARE, f"beside a hung push service, {pushing:.0%} of the pace is left")
     return {
         "under way to each of the hung": HUNG,
         "replies and pushes": 4 * things,
@@ -102,10 +110,10 @@ def run(ground: Ground, scale: Scale) -> Figures:
 
 
 def _pace(times: list[float], work: Callable[[], object], things: int) -> float:
-    """Things a second that arrive while some work is done."""
+    """Sends or pushes a second that arrive while ``work`` runs."""
     start, before = monotonic(), len(times)
     work()
-    wait_for(lambda: len(times), before + things, "what the healthy side does")
+    wait_for_count(lambda: len(times), before + things, "what the healthy side does")
     return things / (times[before + things - 1] - start)
 
 
@@ -125,7 +133,7 @@ CHECK = Check(
         ),
         Mutant(
             "services/push/ntfy.py",
-            "return f\"push:{self.name}:{host(address, 'server')}\"",
+            "return f\"push:{self.name}:{host_of(address, 'server')}\"",
             'return "push:webhook"',
             "push services share the slots",
         ),

@@ -1,8 +1,7 @@
-"""G16: what a stranger names is fetched from the internet, or not at all.
+"""G16: server-side request forgery: no URL from outside leads to a private network.
 
-In this process, with a resolver of the check's own and every ``connect()`` looked at before it
-happens: none may go to a network that is not the internet's, and no credential may be shown to
-anybody but the carrier whose it is.
+Runs in this process with a fake resolver, and intercepts every ``connect()``. No connection may go
+to an address that is not public, and credentials may be sent only to their own carrier.
 """
 
 import ipaddress
@@ -18,12 +17,12 @@ from urllib.parse import urlsplit
 
 from services.core.errors import MediaError
 from services.core.messages import Attachment, Message
-from services.http import Answer, Http
+from services.http.client import Answer, Http
 from tests import payload_files
 from tests.api.conftest import House, Phone
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import Ground, demand
-from torture.house import everything, open_house, receive, ringotel_event, work
+from torture.environment import TestEnvironment, require
+from torture.in_process import full_env, open_service, receive, ringotel_event, work
 
 PUBLIC = "9.9.9.9"
 KEYS = {  # of the example of RFC 8291, section 5
@@ -32,9 +31,9 @@ KEYS = {  # of the example of RFC 8291, section 5
     "auth": "BTBZMqHH6r4Tts7J_aSIgg",
 }
 
-# What is not the internet: the registries of special addresses (IANA, RFC 6890 and later ones),
-# and what wraps one of version 4.
-CLOSED = [
+# Networks that are not public: the IANA registries of special addresses (RFC 6890 and later),
+# and IPv6 addresses that contain an IPv4 address.
+NOT_PUBLIC = [
     ipaddress.ip_network(network)
     for network in (
         *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
@@ -45,9 +44,9 @@ CLOSED = [
 ]
 NAT64, SIX_TO_FOUR = ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16")
 
-SIGN_INS = {"api.bandwidth.com"}  # where a carrier wants our credentials before it hands over files
+CREDENTIAL_HOSTS = {"api.bandwidth.com"}  # hosts that get credentials before a file is downloaded
 
-WRITTEN = (  # one private address or another, as somebody writes it who does not want it seen
+DISGUISED_HOSTS = (  # private addresses in forms that hide them
     *("127.0.0.1", "127.1", "2130706433", "0x7f.1", "0x7f000001", "0177.0.0.1", "017700000001"),
     *("127.0.0.1.", "localhost", "LOCALHOST", "localhost.", "0", "0.0.0.0", "10.0.0.5", "10.5"),
     *("172.16.0.1", "192.168.1.1", "3232235777", "169.254.169.254", "0xa9fea9fe", "100.64.0.1"),
@@ -58,7 +57,7 @@ WRITTEN = (  # one private address or another, as somebody writes it who does no
     *("[3fff::1]", "[fe80::1%25lo]", "①②⑦.0.0.1", "127。0。0。1", "evil.example@127.0.0.1"),
     *("127.0.0.1#.evil.example", "127.0.0.1\\.evil.example", "evil.example:x@127.0.0.1"),
 )
-NAMES: dict[str, tuple[tuple[str, ...], ...]] = {  # what a name stands for, and then, and then
+NAMES: dict[str, tuple[tuple[str, ...], ...]] = {  # the answers of the resolver, one per query
     "private.example": (("10.0.0.5",),),
     "loop.example": (("127.0.0.1",),),
     "six.example": (("::1",),),
@@ -76,12 +75,12 @@ NAMES: dict[str, tuple[tuple[str, ...], ...]] = {  # what a name stands for, and
 
 
 @dataclass
-class World:
-    """The network as the check has it."""
+class FakeNetwork:
+    """Fake resolver and intercepted connections."""
 
     port: int
     connected: list[str] = field(default_factory=list)
-    shown: list[str] = field(default_factory=list)  # foreign hosts that saw a credential
+    shown: list[str] = field(default_factory=list)  # foreign hosts that got a credential
     asked: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -92,7 +91,7 @@ class World:
         self._resolve = socket.getaddrinfo
 
     def resolve(self, host: Any, port: Any, *more: Any, **how: Any) -> Any:
-        """In the place of ``getaddrinfo``: names by ``NAMES``, else as the system does."""
+        """Replaces ``getaddrinfo``: names of ``NAMES``, and numeric addresses."""
         name = host.decode() if isinstance(host, bytes) else str(host)
         self.asked.add(name)
         if name in self._answers:
@@ -104,12 +103,12 @@ class World:
         return self._resolve(name, port, flags=socket.AI_NUMERICHOST, **how)
 
     def connect(self, address: Any) -> None:
-        """In the place of ``connect``: note to where, and refuse."""
+        """Replaces ``connect``: records the address and refuses."""
         self.connected.append(str(address[0]))
         raise ConnectionRefusedError("nothing leaves this check")
 
     def reached(self) -> list[str]:
-        """The addresses that should not have been connected to."""
+        """The addresses that must not be connected to, but were."""
         return [address for address in self.connected if not _is_internet(address)]
 
 
@@ -119,29 +118,31 @@ def _is_internet(address: str) -> bool:
         ip = ipaddress.ip_address(int(ip) & 0xFFFFFFFF)
     elif ip in SIX_TO_FOUR:
         ip = ipaddress.ip_address(int(ip) >> 80 & 0xFFFFFFFF)
-    return not any(ip in network for network in CLOSED)
+    return not any(ip in network for network in NOT_PUBLIC)
 
 
 @contextmanager
-def watched() -> Iterator[World]:
-    """A world without a way out, and a listener on this machine whom nobody may call."""
+def watched() -> Iterator[FakeNetwork]:
+    """A fake network, and a local listener that must not get a connection."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        world = World(listener.getsockname()[1])
-        stack.enter_context(patch.object(socket, "getaddrinfo", world.resolve))
-        stack.enter_context(patch.object(socket.socket, "connect", lambda _, to: world.connect(to)))
-        yield world
+        network = FakeNetwork(listener.getsockname()[1])
+        stack.enter_context(patch.object(socket, "getaddrinfo", network.resolve))
+        stack.enter_context(
+            patch.object(socket.socket, "connect", lambda _, to: network.connect(to))
+        )
+        yield network
         listener.settimeout(0)
         try:
             listener.accept()
         except BlockingIOError:
             return
-        demand(False, "somebody called a port of this machine")
+        require(False, "somebody called a port of this machine")
 
 
 def addresses(port: int) -> list[str]:
-    """Everything that a stranger may name."""
-    hosts = [*WRITTEN, *NAMES]
+    """All URLs that the check registers or sends."""
+    hosts = [*DISGUISED_HOSTS, *NAMES]
     https = [f"https://{host}/a.jpg" for host in hosts]
     own = ("127.0.0.1", "localhost", "[::1]", "loop.example", "turns.example")
     ports = [f"{scheme}://{host}:{port}/a.jpg" for host in own for scheme in ("http", "https")]
@@ -152,45 +153,45 @@ def addresses(port: int) -> list[str]:
     return [*https, *ports, *odd]
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Name every address at every place, and look who was called."""
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """Use every URL everywhere a URL is accepted, and check the connections."""
     numbers = [
         {"number": f"+1202555014{n}", "carrier": carrier, "extensions": ["201"]}
         for n, carrier in enumerate(payload_files.carriers())
     ]
-    house = open_house(ground, *numbers, **everything())
-    house.gateway.media.seconds = 1.0
-    ann = house.pair("201")
+    service = open_service(environment, *numbers, **full_env())
+    service.gateway.media.seconds = 1.0
+    ann = service.pair("201")
     named: dict[str, int] = {}
-    with watched() as world:
-        named["push addresses"] = _devices(ann, world)
-        named["carriers' media"] = _carriers(house, world)
-        named["Ringotel's files"] = _ringotel(house, world)
-        named["Acrobits' files"] = _acrobits(house, ann, world)
-        named["redirects"] = _redirects(house, ann, world)
-    demand(PUBLIC in world.connected, "not even a public address was called: nothing is shown")
-    demand(not world.reached(), f"connected to {sorted(set(world.reached()))}")
-    demand(not world.shown, f"credentials were shown to {sorted(set(world.shown))}")
+    with watched() as network:
+        named["push addresses"] = _devices(ann, network)
+        named["carriers' media"] = _carriers(service, network)
+        named["Ringotel's files"] = _ringotel(service, network)
+        named["Acrobits' files"] = _acrobits(service, ann, network)
+        named["redirects"] = _redirects(service, ann, network)
+    require(PUBLIC in network.connected, "not even a public address was called: nothing is shown")
+    require(not network.reached(), f"connected to {sorted(set(network.reached()))}")
+    require(not network.shown, f"credentials were shown to {sorted(set(network.shown))}")
     return {
         "addresses": len(addresses(0)),
         **named,
-        "connections to the internet": len(world.connected),
+        "connections to the internet": len(network.connected),
         "connections elsewhere": 0,
         "credentials shown to others": 0,
     }
 
 
-def _devices(ann: Phone, world: World) -> int:
-    """Where apps ask to be pushed to: what is registered is then pushed to, twice."""
+def _devices(ann: Phone, network: FakeNetwork) -> int:
+    """Push addresses of apps: each one that is accepted gets two pushes."""
     tried = 0
-    for address in addresses(world.port):
+    for address in addresses(network.port):
         for push in (
             {"type": "unifiedpush", "endpoint": address, "keys": KEYS},
             {"type": "webpush", "endpoint": address, "keys": KEYS},
             {"type": "ntfy", "server": address.removesuffix("/a.jpg"), "topic": "t", "token": "s"},
         ):
             answer = ann.call("PUT", f"/devices/{ann.id}", json={"push": push})
-            demand(answer.status_code in (200, 422), f"{push}: {answer.status_code} {answer.text}")
+            require(answer.status_code in (200, 422), f"{push}: {answer.status_code} {answer.text}")
             for _ in range(2 * (answer.status_code == 200)):
                 ann.post(f"/devices/{ann.id}/test")
             tried += 1
@@ -198,59 +199,59 @@ def _devices(ann: Phone, world: World) -> int:
     return tried
 
 
-def _carriers(house: House, world: World) -> int:
+def _carriers(service: House, network: FakeNetwork) -> int:
     """Media in webhooks: posted by the carrier's own door, and fetched by the worker."""
     ids = count()
     tried = 0
     for n, carrier in enumerate(payload_files.carriers()):
-        for address in addresses(world.port):
+        for address in addresses(network.port):
             file = Attachment(source_url=address, name="a.jpg")
             message = Message(
                 "in", f"+1202555014{n}", "+13035550177", text="look", media=(file,),
                 provider_id=f"m{next(ids)}",
             )  # fmt: skip
-            if receive(house, carrier, message) < 300:
+            if receive(service, carrier, message) < 300:
                 tried += 1
             try:  # what the worker would show with it
-                headers = house.gateway.providers[carrier].media_headers(address)
+                headers = service.gateway.providers[carrier].media_headers(address)
             except MediaError:
                 continue
-            world.shown += [address] if headers else []
-    work(house.gateway)
+            network.shown += [address] if headers else []
+    work(service.gateway)
     return tried
 
 
-def _ringotel(house: House, world: World) -> int:
+def _ringotel(service: House, network: FakeNetwork) -> int:
     """Files that Ringotel's users send: their addresses are whatever the call says."""
-    house.gateway.channels["ringotel"].tell = lambda *_: None  # type: ignore[attr-defined]
-    asked = addresses(world.port)
+    service.gateway.channels["ringotel"].tell = lambda *_: None  # type: ignore[attr-defined]
+    asked = addresses(network.port)
     for n, address in enumerate(asked):
-        status, said = ringotel_event(house, 2, address, f"f{n}")
-        demand(status < 500, f"{address}: {status} {said}")
+        status, said = ringotel_event(service, 2, address, f"f{n}")
+        require(status < 500, f"{address}: {status} {said}")
     return len(asked)
 
 
-def _acrobits(house: House, ann: Phone, world: World) -> int:
+def _acrobits(service: House, ann: Phone, network: FakeNetwork) -> int:
     """Files that Acrobits' apps name."""
-    asked = addresses(world.port)
+    asked = addresses(network.port)
     for address in asked:
-        demand(_send_file(house, ann, address) < 500, f"Acrobits: {address}")
+        require(_send_file(service, ann, address) < 500, f"Acrobits: {address}")
     return len(asked)
 
 
-def _send_file(house: House, ann: Phone, address: str) -> int:
+def _send_file(service: House, ann: Phone, address: str) -> int:
     listed = {"body": "x", "attachments": [{"content-url": address, "content-type": "image/jpeg"}]}
     told = {
         "username": "201", "password": ann.token, "to": "+13035550177",
         "content_type": "application/x-acro-filetransfer+json", "body": json.dumps(listed),
     }  # fmt: skip
-    return house.client.post("/acrobits/send", data=told).status_code
+    return service.client.post("/acrobits/send", data=told).status_code
 
 
 # Redirects: the first host is the right one, and leads astray
 
 
-def _redirects(house: House, ann: Phone, world: World) -> int:
+def _redirects(service: House, ann: Phone, network: FakeNetwork) -> int:
     """The carrier's own address, Acrobits' and Ringotel's answer with a redirect elsewhere."""
     tried = 0
     own = {
@@ -261,22 +262,22 @@ def _redirects(house: House, ann: Phone, world: World) -> int:
         "wavix": "https://api.wavix.com/media/a.jpg",
     }
     files = "https://files.acrobits.net/a.jpg"
-    ringotel = house.gateway.channels["ringotel"].public_http  # type: ignore[attr-defined]
-    for address in addresses(world.port):
-        astray = Astray(address, (*own.values(), files, "https://public.example/b.jpg"), world)
-        with astray.leading(house.gateway.http), astray.leading(ringotel):
+    ringotel = service.gateway.channels["ringotel"].public_http  # type: ignore[attr-defined]
+    for address in addresses(network.port):
+        astray = Astray(address, (*own.values(), files, "https://public.example/b.jpg"), network)
+        with astray.leading(service.gateway.http), astray.leading(ringotel):
             for carrier, url in own.items():
-                provider = house.gateway.providers[carrier]
+                provider = service.gateway.providers[carrier]
                 try:
-                    house.gateway.media.fetch(
-                        house.gateway.http, url, provider.media_headers(url, renew=False),
+                    service.gateway.media.fetch(
+                        service.gateway.http, url, provider.media_headers(url, renew=False),
                         redirects=provider.media_redirects,
-                        file_id="01a1f912-29fd-798d-b9d5-d4199fe17a55", name="", most=1000,
+                        file_id="01a1f912-29fd-798d-b9d5-d4199fe17a55", name="", max_bytes=1000,
                     )  # fmt: skip
                 except MediaError:
                     tried += 1
-            demand(_send_file(house, ann, files) < 500, address)
-            ringotel_event(house, 2, "https://public.example/b.jpg", f"r{address}")
+            require(_send_file(service, ann, files) < 500, address)
+            ringotel_event(service, 2, "https://public.example/b.jpg", f"r{address}")
             tried += 2
     return tried
 
@@ -287,7 +288,7 @@ class Astray:
 
     to: str
     first: tuple[str, ...]
-    world: World
+    network: FakeNetwork
 
     @contextmanager
     def leading(self, http: Http) -> Iterator[None]:
@@ -300,8 +301,8 @@ class Astray:
             if url in self.first:
                 return Answer(302, {"location": self.to}, b"")
             shows = any(name.lower() == "authorization" for name in headers or {})
-            if shows and urlsplit(url).netloc not in SIGN_INS:
-                self.world.shown.append(urlsplit(url).netloc)
+            if shows and urlsplit(url).netloc not in CREDENTIAL_HOSTS:
+                self.network.shown.append(urlsplit(url).netloc)
             return onward(method, url, headers=headers, **how)
 
         with patch.object(http, "request", request):
@@ -315,19 +316,19 @@ CHECK = Check(
     run=run,
     mutants=(
         Mutant(
-            "services/connections.py",
+            "services/http/public_addresses.py",
             " or (ip.version == 6 and ip not in INTERNET)",
             "",
             "an address of version 6 that is not given out is called",
         ),
         Mutant(
-            "services/connections.py",
+            "services/http/public_addresses.py",
             "if not all(map(is_public, addresses)):",
             "if not any(map(is_public, addresses)):",
             "a name with a public and a private address is called",
         ),
         Mutant(
-            "services/connections.py",
+            "services/http/public_addresses.py",
             "socket.create_connection((address, port), seconds)",
             "socket.create_connection((host, port), seconds)",
             "a name is resolved again after it was looked at",

@@ -1,7 +1,7 @@
-"""G19, G20: a stolen phone sends as much as it can, to wherever it pays.
+"""G19, G20: toll fraud: send limits and allowed countries under parallel sends.
 
-Two devices of an extension, two web processes; at the full scale one of them is killed meanwhile.
-The countries are those of every example number that is known of.
+Two devices of an extension send to two web processes; at the full scale one process is killed
+meanwhile. The countries are those of all example numbers of the phonenumbers library.
 """
 
 import json
@@ -15,28 +15,36 @@ import phonenumbers
 from services.core.errors import RequestRefused
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
-from torture.ground import DESK, NUMBER, Ground, bearer, demand, serving
-from torture.house import everything, open_house
-from torture.traffic import Line, at_once, rows
+from torture.clients import HttpClient, run_parallel
+from torture.database import query
+from torture.environment import (
+    NUMBER,
+    NUMBER_SETTINGS,
+    TestEnvironment,
+    new_device_token,
+    require,
+    web_process_pids,
+)
+from torture.in_process import full_env, open_service
 
-PER_DAY, PER_PEER, LINES = 40, 25, 8
+PER_DAY, PER_PEER, CONNECTIONS = 40, 25, 8
 KINDS = (
     phonenumbers.PhoneNumberType.MOBILE,
     phonenumbers.PhoneNumberType.FIXED_LINE,
     phonenumbers.PhoneNumberType.PREMIUM_RATE,
 )
-CARIBBEAN = (  # written as if they were next door
+CARIBBEAN = (  # area codes that look like domestic ones
     *("242", "246", "264", "268", "284", "345", "441", "473", "649", "658", "664", "721", "758"),
     *("767", "784", "809", "829", "849", "868", "869", "876", "900"),
 )
 HOME = ("+12025550123", "+14155550123", "+13035550177")
-HOME_REGIONS = {"US", "CA", "PR", "VI"}  # which phone numbers do not set apart
+HOME_REGIONS = {"US", "CA", "PR", "VI"}  # regions that share the country code 1
 
 
-def run(ground: Ground, scale: Scale) -> Figures:
-    """Send side by side until it stops, then to every country."""
-    server = ground.started(
-        numbers=[{**DESK, "extensions": ["201", "202"]}],
+def run(environment: TestEnvironment, scale: Scale) -> Figures:
+    """Send in parallel up to the limits, then to numbers of every country."""
+    server = environment.start_server(
+        numbers=[{**NUMBER_SETTINGS, "extensions": ["201", "202"]}],
         SEND_PER_MINUTE="0",
         SEND_PER_DAY=str(PER_DAY),
         SEND_PER_PEER_HOUR=str(PER_PEER),
@@ -44,12 +52,14 @@ def run(ground: Ground, scale: Scale) -> Figures:
     )
     count = scale.pick(200, 1_000)
     alone = _sent(server, "201", count, kill=scale is Scale.FULL)
-    kept = rows(server.storage, "SELECT count(*) FROM messages WHERE extension = '201'")[0][0]
-    demand(kept == PER_DAY, f"an extension that may send {PER_DAY} sent {kept}")
-    demand(alone[202] <= PER_DAY, f"an extension that may send {PER_DAY} was told so {alone[202]}×")
+    kept = query(server.storage, "SELECT count(*) FROM messages WHERE extension = '201'")[0][0]
+    require(kept == PER_DAY, f"an extension that may send {PER_DAY} sent {kept}")
+    require(
+        alone[202] <= PER_DAY, f"an extension that may send {PER_DAY} was told so {alone[202]}×"
+    )
     one = _sent(server, "202", count, peer="+13035550188")
-    demand(one[202] == PER_PEER, f"one number that may be sent {PER_PEER} was sent {one[202]}")
-    refused, accepted = _countries(ground)
+    require(one[202] == PER_PEER, f"one number that may be sent {PER_PEER} was sent {one[202]}")
+    refused, accepted = _countries(environment)
     return {
         "parallel sends": 2 * count,
         "passed, of an extension": PER_DAY,
@@ -62,27 +72,27 @@ def run(ground: Ground, scale: Scale) -> Figures:
 def _sent(
     server: Server, extension: str, count: int, *, peer: str = "", kill: bool = False
 ) -> Counter[int]:
-    tokens = [bearer(server, extension) for _ in range(2)]
+    tokens = [new_device_token(server, extension) for _ in range(2)]
     answers: Counter[int] = Counter()
 
     def send(first: int) -> None:
-        line = Line(server)
-        for n in range(first, count, LINES):
+        client = HttpClient(server)
+        for n in range(first, count, CONNECTIONS):
             if kill and n == count // 50:
-                os.kill(serving(server)[0], signal.SIGKILL)
+                os.kill(web_process_pids(server)[0], signal.SIGKILL)
             body = {"to": peer or f"+1303555{n:04}", "text": "x", "from": NUMBER}
             head = {"Authorization": f"Bearer {tokens[n % 2]}"}
-            status, _ = line.call("POST", "/api/v1/messages", json.dumps(body).encode(), **head)
-            demand(status in (0, 202, 429), f"a send is answered {status}")
+            status, _ = client.call("POST", "/api/v1/messages", json.dumps(body).encode(), **head)
+            require(status in (0, 202, 429), f"a send is answered {status}")
             answers[status] += 1
 
-    at_once([partial(send, line) for line in range(LINES)])
+    run_parallel([partial(send, client) for client in range(CONNECTIONS)])
     return answers
 
 
-def _countries(ground: Ground) -> tuple[int, int]:
-    """Numbers of every country and kind; returns how many were refused and taken, all rightly."""
-    gateway = open_house(ground, **everything()).gateway
+def _countries(environment: TestEnvironment) -> tuple[int, int]:
+    """Numbers of every country and type; returns how many were rightly refused and accepted."""
+    gateway = open_service(environment, **full_env()).gateway
 
     def passes(number: str) -> bool:
         try:
@@ -100,8 +110,8 @@ def _countries(ground: Ground) -> tuple[int, int]:
             if example is not None
         ]
     wrong = [number for number in abroad if passes(number)]
-    demand(not wrong, f"accepted: {wrong}")
-    demand(all(map(passes, HOME)), "a number at home is refused")
+    require(not wrong, f"accepted: {wrong}")
+    require(all(map(passes, HOME)), "a number at home is refused")
     return len(abroad), len(HOME)
 
 

@@ -1,4 +1,4 @@
-"""What stands between Textbridge and the C library in some checks; compiled for each run."""
+"""``LD_PRELOAD`` libraries in C that fake the clock and record disk operations."""
 
 import subprocess
 from pathlib import Path
@@ -7,7 +7,7 @@ HERE = Path(__file__).parent
 
 
 def build(name: str, folder: Path) -> Path:
-    """Compile ``name``.c into a folder; returns the library for ``LD_PRELOAD``."""
+    """Compile ``name``.c into a folder; returns the path of the library."""
     library = folder / f"{name}.so"
     source = HERE / f"{name}.c"
     flags = ["-shared", "-fPIC", "-O2", "-Wall", "-Werror"]

@@ -1,10 +1,13 @@
-"""Message Settings: a number and who gets its messages."""
+"""Shapes of Message Settings in the REST API, generated from the declarations of the fields."""
+
+from typing import Any
 
 from marshmallow import fields, validate
 
 from blueprints.api.fields import MOST_TYPED, Truth, Words, Written
 from blueprints.api.schemas.response_schema import ResponseSchema
 from services.core.request_schema import RequestSchema
+from services.message_settings.fields import FIELDS, Field, Kind
 
 
 class SettingsQuery(RequestSchema):
@@ -26,34 +29,48 @@ class IfMatchHeaders(RequestSchema):
     )
 
 
-class EntrySchema(RequestSchema):
-    """A number's whole entry: what is left out is empty from now on."""
+def _request_field(declared: Field) -> fields.Field[Any]:
+    """A field of a request, by its type alone: ``MessageSettings.put`` checks the values."""
+    metadata = {"description": declared.description} if declared.description else {}
+    match declared.kind:
+        case Kind.PHONE:
+            return fields.String(metadata={"description": "May be repeated from the address"})
+        case Kind.CARRIER:
+            return fields.String(required=True, metadata=metadata)
+        case Kind.LIST:
+            return fields.List(fields.String(), load_default=list, metadata=metadata)
+        case Kind.TEXT:
+            return Words(load_default="", metadata=metadata)
+        case Kind.OPTIONAL:
+            return fields.String(load_default=None, allow_none=True, metadata=metadata)
+        case Kind.FLAG:
+            return Truth(load_default=True, metadata=metadata)
 
-    number = fields.String(metadata={"description": "May be repeated from the address"})
-    carrier = fields.String(
-        required=True, metadata={"description": "Name of the carrier, such as bandwidth"}
-    )
-    extensions = fields.List(fields.String(), load_default=list)
-    emails = fields.List(fields.String(), load_default=list)
-    sender_id = fields.String(load_default=None, allow_none=True)
-    description = Words(load_default="")
-    enabled = Truth(load_default=True)
+
+def _answer_field(declared: Field) -> fields.Field[Any]:
+    """A field of an answer."""
+    match declared.kind:
+        case Kind.LIST:
+            return fields.List(fields.String())
+        case Kind.FLAG:
+            return fields.Boolean()
+        case _:
+            return fields.String(allow_none=declared.kind is Kind.OPTIONAL)
 
 
-class EntryToldSchema(ResponseSchema):
-    """A number and who gets its messages."""
+# A number's whole entry: what is left out is empty from now on.
+EntrySchema = RequestSchema.from_dict(
+    {declared.name: _request_field(declared) for declared in FIELDS}, name="EntrySchema"
+)
 
-    number = fields.String()
-    carrier = fields.String()
-    extensions = fields.List(fields.String())
-    emails = fields.List(fields.String())
-    sender_id = fields.String(allow_none=True)
-    description = fields.String()
-    enabled = fields.Boolean()
+# A number and who gets its messages.
+EntryToldSchema = ResponseSchema.from_dict(
+    {declared.name: _answer_field(declared) for declared in FIELDS}, name="EntryToldSchema"
+)
 
 
 class EntryListSchema(ResponseSchema):
-    """The numbers; ``problem`` says why a broken document is not in force, these are."""
+    """The entries in force; ``problem`` says what is wrong with a newer document."""
 
     items = fields.List(fields.Nested(EntryToldSchema))
     problem = fields.String(allow_none=True)

@@ -1,1 +1,1 @@
-"""Push channel for Acrobits apps (Groundwire, Acrobits Softphone, Cloud Softphone)."""
+"""Acrobits push channel for the apps Groundwire, Acrobits Softphone and Cloud Softphone."""

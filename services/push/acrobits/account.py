@@ -1,7 +1,7 @@
-"""What an Acrobits app has to know to text through us: entered by hand, or as account XML.
+"""Account settings that let an Acrobits app send and fetch texts here, as fields or account XML.
 
-``%…%`` are the app's own words, which it fills in. The password is a device's token, never that of
-the SIP account, and it travels in bodies only.
+The app replaces each ``%…%`` by a value. The password is a device token, never the password of the
+SIP account, and it is sent in request bodies only.
 """
 
 import json
@@ -15,7 +15,7 @@ REPORT = {
     "token_msgs": "%pushTokenOther%",
     "app_id_msgs": "%pushappid_other%",
 }
-# Their names in the account XML; provisioners write the second of the two for sending, too.
+# Name in the account XML, path, template. Provisioning tools use both names for sending.
 CALLS = (
     ("genericSms", "send", SEND),
     ("genericSmsSend", "send", SEND),
@@ -23,23 +23,23 @@ CALLS = (
     ("pushTokenReporter", "push-token", REPORT),
     ("accountRemovalReporter", "removed", REPORT),
 )
-NO_URL = {"genericSms"}  # its address is genericSmsSendUrl, both spellings have it in common
+NO_URL = {"genericSms"}  # both names for sending share the field genericSmsSendUrl
 
 
 def account(app_url: str, extension: str, token: str) -> dict[str, str]:
-    """Every field of the account by its name in the XML."""
+    """Every field of the account, by its name in the XML."""
     fields = {"allowMessage": "1"}
-    who = {"username": extension, "password": token}
+    credentials = {"username": extension, "password": token}
     for name, path, template in CALLS:
         if name not in NO_URL:
             fields[f"{name}Url"] = f"{app_url}/acrobits/{path}"
-        fields[f"{name}PostData"] = json.dumps(who | template)
+        fields[f"{name}PostData"] = json.dumps(credentials | template)
         fields[f"{name}ContentType"] = "application/json"
     return fields
 
 
 def xml(fields: Mapping[str, str]) -> str:
-    """The fields as account XML."""
+    """Write the fields as account XML."""
     root = Element("account")
     for name, value in fields.items():
         SubElement(root, name).text = value

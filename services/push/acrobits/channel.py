@@ -1,9 +1,9 @@
-"""Acrobits' apps (Groundwire, Acrobits Softphone, Cloud Softphone): woken by their push relay.
+"""Acrobits push channel: notifies Acrobits apps by the push relay of Acrobits (PNM).
 
-The relay (PNM) knows no account of ours: the token that the app reports is what lets us push. A
-push says which text there is; the app then fetches it from us (``blueprints/acrobits``).
+The relay needs no account: the push token that the app reported authorizes a push. A push names the
+text; the app then fetches it from this server (``blueprints/acrobits``).
 
-https://doc.acrobits.net/api/server/http_push.html
+Source: https://doc.acrobits.net/api/server/http_push.html
 """
 
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ from services.config.parsers import url
 from services.config.variables import variable
 from services.core.errors import Kind, PushError
 from services.core.messages import Device, Notice
-from services.http import Answer, NoAnswer, NotSent, TooLarge
-from services.push.address import Address
+from services.http.client import Answer, NoAnswer, NotSent, TooLarge
+from services.push.address import PushAddress
 from services.push.base import Channel, ChannelContext
 
 PUSH_URL = "https://pnm.cloudsoftphone.com/pnm2/send"
-NOT_NOW = {408, 425, 429}
+RETRY_CODES = {408, 425, 429}
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class AcrobitsSettings:
     )
 
 
-class AcrobitsAddress(Address):
-    """What an app reports: its token, its app's id, and the account on this very device."""
+class AcrobitsAddress(PushAddress):
+    """What an app reports: push token, app id, and ``selector``, its account on this device."""
 
     selector = fields.String(required=True, validate=validate.Length(1, 500))
     token = fields.String(required=True, validate=validate.Length(1, 1000))
@@ -42,22 +42,22 @@ class AcrobitsAddress(Address):
 
 
 class Acrobits(Channel):
-    """Wakes the app of one device; always on, since it needs no account."""
+    """Notifies the app of one device. Always on, because it needs no account."""
 
     name = "acrobits"
     title = "Acrobits"
     prefix = "ACROBITS_"
     Settings = AcrobitsSettings
     Address = AcrobitsAddress
-    waits_for_files = True
+    waits_for_media = True
     seconds = 10.0  # the total deadline of one push
 
-    def __init__(self, settings: AcrobitsSettings, around: ChannelContext) -> None:
+    def __init__(self, settings: AcrobitsSettings, context: ChannelContext) -> None:
         self._url = settings.push_url
-        self._http = around.http
+        self._http = context.http
 
     def notify(self, device: Device, notice: Notice) -> None:
-        """Wake the app; it sees what the device's preview policy allows. Raises ``PushError``."""
+        """Send one push with what the preview policy allows. Raises ``PushError``."""
         try:
             answer = self._http.request(
                 "POST", self._url, json=_push(device, notice), seconds=self.seconds
@@ -70,16 +70,16 @@ class Acrobits(Channel):
 
 
 def stream_id(message: Mapping[str, Any]) -> str:
-    """What the app calls the conversation of a message (its object): whom it is with."""
+    """The app's id of the conversation of a message object: the other party or parties."""
     if message["direction"] == "out":
         return ",".join(sorted(message["to"]))
     return str(message["from"])
 
 
 def _push(device: Device, notice: Notice) -> dict[str, Any]:
-    """The push as the relay wants it; ``Id`` is what the fetch calls the text, too.
+    """The request body for the relay; ``Id`` is also the id of the text in the fetch.
 
-    The app counts its own badge: what is read in it, we are not told.
+    There is no badge: the app counts unread texts itself and does not report what was read.
     """
     push = {
         "verb": "NotifyTextMessage",
@@ -101,12 +101,12 @@ def _push(device: Device, notice: Notice) -> dict[str, Any]:
 
 
 def _code(answer: Answer) -> int:
-    """What the relay says: in the body of a 2xx too, ``{"code": 404, …}``."""
+    """The result code: the relay may send an error in the body of a 2xx, ``{"code": 404, …}``."""
     try:
-        told = answer.json()
+        content = answer.json()
     except ValueError:
         return answer.status
-    code = told.get("code") if isinstance(told, dict) else None
+    code = content.get("code") if isinstance(content, dict) else None
     return code if answer.ok and type(code) is int else answer.status
 
 
@@ -115,7 +115,7 @@ def _refusal(code: int, answer: Answer) -> PushError:
     if code == 404:
         reason = "The app is not there any more, or has a new push token. Open it once."
         return PushError(reason, Kind.GONE, code=str(code))
-    if code in NOT_NOW or not 400 <= code < 500:
+    if code in RETRY_CODES or not 400 <= code < 500:
         wait = answer.retry_after if answer.status == 429 else None
         return PushError(reason, Kind.RETRY, code=str(code), retry_after=wait)
     return PushError(reason, Kind.REFUSED, code=str(code))

@@ -1,6 +1,6 @@
-"""Files in Acrobits' apps: a JSON in the place of the text names where each of them is.
+"""Attachments in Acrobits apps: a JSON document in place of the text lists their URLs.
 
-https://doc.acrobits.net/api/client/x-acro-filetransfer.html
+Source: https://doc.acrobits.net/api/client/x-acro-filetransfer.html
 """
 
 import json
@@ -15,13 +15,13 @@ from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 CONTENT_TYPE = "application/x-acro-filetransfer+json"
 KEY_BYTES = {16, 24, 32}
-MOST_FILES = 20
+MAX_FILES = 20
 NONCE = bytes(16)  # the app makes a new key for each file
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
-    """A file that the app has uploaded to Acrobits: where, and how it is encrypted."""
+class UploadedFile:
+    """A file that the app uploaded to Acrobits: its URL, type, name, AES key and CRC-32."""
 
     url: str
     content_type: str
@@ -29,8 +29,8 @@ class Offered:
     key: bytes | None
     checksum: int | None
 
-    def opened(self, content: bytes) -> bytes:
-        """The file in the clear (AES-CTR). Raises ``ValueError`` if it is not what was sent."""
+    def decrypt(self, content: bytes) -> bytes:
+        """Decrypt the file (AES-CTR). Raises ``ValueError`` if its checksum is wrong."""
         if self.key is not None:
             decryptor = Cipher(AES(self.key), CTR(NONCE)).decryptor()
             content = decryptor.update(content) + decryptor.finalize()
@@ -39,8 +39,8 @@ class Offered:
         return content
 
 
-def written(caption: str, media: Sequence[dict[str, Any]]) -> str:
-    """The JSON that shows files (as of a message object) with their caption in the app."""
+def write_attachments(caption: str, media: Sequence[dict[str, Any]]) -> str:
+    """The JSON that shows files (``media`` of a message object) with a caption in the app."""
     attachments = [
         {
             "content-type": file["content_type"],
@@ -53,28 +53,28 @@ def written(caption: str, media: Sequence[dict[str, Any]]) -> str:
     return json.dumps({"body": caption, "attachments": attachments})
 
 
-def read(text: str) -> tuple[str, list[Offered]]:
-    """The caption and the files that the app sends. Raises ``ValueError`` with a sentence."""
+def read_attachments(text: str) -> tuple[str, list[UploadedFile]]:
+    """Parse what the app sends: caption and files. Raises ``ValueError`` with a sentence."""
     try:
-        told = json.loads(text)
+        content = json.loads(text)
     except (ValueError, RecursionError):
         raise ValueError("The list of files cannot be read.") from None
-    listed = told.get("attachments") if isinstance(told, dict) else None
+    listed = content.get("attachments") if isinstance(content, dict) else None
     if not isinstance(listed, list) or not all(isinstance(file, dict) for file in listed):
         raise ValueError("The list of files cannot be read.")
-    if len(listed) > MOST_FILES:
-        raise ValueError(f"Send at most {MOST_FILES} files at once.")
-    caption = told.get("body") or told.get("text") or ""
+    if len(listed) > MAX_FILES:
+        raise ValueError(f"Send at most {MAX_FILES} files at once.")
+    caption = content.get("body") or content.get("text") or ""
     if not isinstance(caption, str):
         raise ValueError("The text that goes with the files cannot be read.")
-    return caption, [_offered(file) for file in listed]
+    return caption, [_uploaded_file(file) for file in listed]
 
 
-def _offered(file: dict[str, Any]) -> Offered:
+def _uploaded_file(file: dict[str, Any]) -> UploadedFile:
     url = file.get("content-url")
     if not isinstance(url, str):
         raise ValueError("One of the files has no address.")
-    return Offered(
+    return UploadedFile(
         url=url,
         content_type=str(file.get("content-type") or "image/jpeg"),
         name=str(file.get("filename") or ""),

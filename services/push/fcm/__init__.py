@@ -1,1 +1,1 @@
-"""Push channel for Firebase Cloud Messaging."""
+"""Firebase Cloud Messaging (FCM) push channel."""

@@ -1,7 +1,7 @@
-"""Firebase Cloud Messaging (HTTP v1): native apps on Android, and by way of Firebase on iOS.
+"""Firebase Cloud Messaging (FCM, HTTP v1) push channel: native apps on Android and iOS.
 
-https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages. Android gets data only and
-shows the notification itself; iOS shows what stands in ``apns``.
+Source: https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages. On Android the app
+gets data only and shows the notification itself; iOS shows the content of ``apns``.
 """
 
 import time
@@ -15,17 +15,18 @@ from services.config import parsers
 from services.config.variables import variable
 from services.core.errors import Kind, PushError
 from services.core.messages import Device, Notice
-from services.http import Answer, NoAnswer, NotSent, TooLarge
-from services.push.address import Address
+from services.http.client import Answer, NoAnswer, NotSent, TooLarge
+from services.push.address import PushAddress
 from services.push.base import Channel, ChannelContext
-from services.push.fcm.service_account import AccessToken, ServiceAccount, service_account
-from services.push.payload import collapse_key, payload, written
+from services.push.fcm.service_account import AccessToken, ServiceAccount, parse_service_account
+from services.push.payload import collapse_key, push_payload, to_json_bytes
 
-TTL_SECONDS = 86_400  # how long FCM keeps what a phone does not fetch
-PAUSE_SECONDS = 60.0  # after a 429 that names no time, as FCM asks for
+TTL_SECONDS = 86_400  # how long FCM keeps an undelivered push
+PAUSE_SECONDS = 60.0  # after a 429 without Retry-After, as FCM documents
 DETAIL = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
 
-# https://firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode
+# FCM error code -> the decision and the reason.
+# Source: https://firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode
 ERRORS = {
     "UNREGISTERED": (Kind.GONE, "The app was removed from the device, or has a new token."),
     "SENDER_ID_MISMATCH": (Kind.GONE, "The app's token belongs to another Firebase project."),
@@ -41,11 +42,11 @@ ERRORS = {
 
 @dataclass(frozen=True)
 class FcmSettings:
-    """The Firebase project of your app."""
+    """The variables ``FCM_…``: the Firebase project of the app."""
 
     service_account: ServiceAccount = variable(  # noqa: RUF009 - it is frozen
         "Key file of a service account of your app's Firebase project: its path or its content.",
-        parse=service_account,
+        parse=parse_service_account,
         secret=True,
         remedy="Make one in the Firebase console: Project settings, Service accounts.",
     )
@@ -54,8 +55,8 @@ class FcmSettings:
     )
 
 
-class Registration(Address):
-    """What the Firebase SDK gave the app: a registration token, or an installation id."""
+class FcmAddress(PushAddress):
+    """What the Firebase SDK gave the app: a registration token or an installation id."""
 
     token = fields.String(validate=validate.Length(1, 1000))
     fid = fields.String(validate=validate.Length(1, 200))
@@ -67,25 +68,25 @@ class Registration(Address):
 
 
 class Fcm(Channel):
-    """Hands each notice to Firebase for one installed app."""
+    """Sends each notice to Firebase for one installed app."""
 
     name = "fcm"
     title = "Firebase Cloud Messaging"
     prefix = "FCM_"
     Settings = FcmSettings
-    Address = Registration
-    clears = True
+    Address = FcmAddress
+    wants_read_events = True
     seconds = 15.0  # the total deadline of one attempt; FCM asks for at least 10
 
-    def __init__(self, settings: FcmSettings, around: ChannelContext) -> None:
+    def __init__(self, settings: FcmSettings, context: ChannelContext) -> None:
         project = settings.service_account.project
         self._url = f"{settings.base_url}/v1/projects/{project}/messages:send"
-        self._http = around.http
-        self._access = AccessToken(settings.service_account, around.http)
+        self._http = context.http
+        self._access = AccessToken(settings.service_account, context.http)
 
     def notify(self, device: Device, notice: Notice) -> None:
-        """Hand over one notice; returns when it is taken (200). Raises ``PushError``."""
-        body = written({"message": {**device.address, **_message(device, notice)}})
+        """Send one notice; returns when Firebase has accepted it (200). Raises ``PushError``."""
+        body = to_json_bytes({"message": {**device.address, **_message(device, notice)}})
         answer = self._post(body)
         if answer.status == 401 and _code(answer) is None:
             self._access.forget()
@@ -108,8 +109,8 @@ class Fcm(Channel):
 
 
 def _message(device: Device, notice: Notice) -> dict[str, Any]:
-    """The message without its target. FCM takes texts only in ``data``."""
-    content = {name: str(part) for name, part in payload(notice).items() if part is not None}
+    """The message without its target. FCM accepts only strings in ``data``."""
+    content = {name: str(part) for name, part in push_payload(notice).items() if part is not None}
     silent = notice.type == "conversation.read"
     collapse = collapse_key(device, notice)
     aps: dict[str, Any] = {"badge": notice.unread_total}
@@ -140,7 +141,7 @@ def _message(device: Device, notice: Notice) -> dict[str, Any]:
 
 
 def _details(answer: Answer) -> Iterator[dict[str, Any]]:
-    """The parts of an error, whatever else the answer may be."""
+    """The objects in ``error.details`` of an answer; none where the answer has another shape."""
     try:
         found = answer.json()["error"]["details"]
     except (ValueError, KeyError, TypeError):
@@ -149,12 +150,12 @@ def _details(answer: Answer) -> Iterator[dict[str, Any]]:
 
 
 def _code(answer: Answer) -> str | None:
-    """FCM's own word for what is wrong."""
+    """The FCM error code of an answer, if it has one."""
     return next((d.get("errorCode") for d in _details(answer) if d.get("@type") == DETAIL), None)
 
 
 def _refusal(answer: Answer) -> PushError:
-    """What follows from an answer."""
+    """The error for an answer that is not 200."""
     code, status = _code(answer), answer.status
     if code == "INVALID_ARGUMENT" and b"registration token is not" in answer.body:
         return PushError("The app's token is not one of Firebase's.", Kind.GONE, code=code)

@@ -1,6 +1,6 @@
-"""A Firebase project as the sender of pushes: its service account, and the token for an hour.
+"""OAuth 2 access tokens for Firebase, from the key file of a Google service account.
 
-https://developers.google.com/identity/protocols/oauth2/service-account#httprest
+Source: https://developers.google.com/identity/protocols/oauth2/service-account#httprest
 """
 
 import json
@@ -16,18 +16,18 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from services.config import parsers
 from services.core.errors import Kind, PushError
-from services.http import Http, NoAnswer, NotSent, TooLarge
-from services.push.jwt import token
+from services.http.client import Http, NoAnswer, NotSent, TooLarge
+from services.push.jwt import signed_token
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 AUDIENCE = "https://oauth2.googleapis.com/token"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-RENEWED_SECONDS = 300.0
+RENEW_SECONDS = 300.0  # a token is replaced this long before it expires
 
 
 @dataclass(frozen=True)
 class ServiceAccount:
-    """What the key file of a service account says that matters here."""
+    """The fields of a service account's key file that are used here."""
 
     project: str
     email: str
@@ -35,8 +35,8 @@ class ServiceAccount:
     key: RSAPrivateKey = field(repr=False)
 
 
-def service_account(written: str) -> ServiceAccount:
-    """Read a key file: its content or its path. Raises ``ValueError``."""
+def parse_service_account(written: str) -> ServiceAccount:
+    """Read a key file, given by its content or by its path. Raises ``ValueError``."""
     try:
         content = json.loads(written if written.startswith("{") else Path(written).read_text())
         key = load_pem_private_key(str(content["private_key"]).encode(), None)
@@ -60,25 +60,25 @@ def _no_rsa() -> RSAPrivateKey:
 
 
 class AccessToken:
-    """The token with which Google lets us push, asked for anew before it ends."""
+    """The OAuth 2 access token for FCM; a new one is requested before it expires."""
 
     seconds = 10.0  # the total deadline of one exchange
 
     def __init__(self, account: ServiceAccount, http: Http) -> None:
         self._account = account
         self._http = http
-        self._written = ""
+        self._token = ""
         self._expires = 0.0
 
     def forget(self) -> None:
-        """Ask for another one next time."""
+        """Drop the token, so that the next ``get`` requests a new one."""
         self._expires = 0.0
 
     def get(self) -> str:
-        """A token that is good. Raises ``PushError``."""
-        if self._expires < time.time() + RENEWED_SECONDS:
-            self._written, self._expires = self._exchange()
-        return self._written
+        """A valid token. Raises ``PushError``."""
+        if self._expires < time.time() + RENEW_SECONDS:
+            self._token, self._expires = self._exchange()
+        return self._token
 
     def _exchange(self) -> tuple[str, float]:
         now = int(time.time())
@@ -90,7 +90,7 @@ class AccessToken:
             "iat": now,
             "exp": now + 3600,
         }
-        form = {"grant_type": GRANT, "assertion": token("RS256", claims, self._sign)}
+        form = {"grant_type": GRANT, "assertion": signed_token("RS256", claims, self._sign)}
         try:
             answer = self._http.request("POST", account.token_url, data=form, seconds=self.seconds)
         except (NotSent, NoAnswer, TooLarge) as error:

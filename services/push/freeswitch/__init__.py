@@ -1,1 +1,1 @@
-"""Push channel for SIP phones by FreeSWITCH's event socket."""
+"""FreeSWITCH push channel: SIP MESSAGE to and from phones, by the event socket."""

@@ -1,9 +1,9 @@
-"""SIP MESSAGE through FreeSWITCH, to and from desk phones and plain SIP clients.
+"""FreeSWITCH push channel: SIP MESSAGE to and from desk phones and SIP clients.
 
-https://developer.signalwire.com/freeswitch/FreeSWITCH-Explained/Modules/mod_sms_6586946/
+Source: https://developer.signalwire.com/freeswitch/FreeSWITCH-Explained/Modules/mod_sms_6586946/
 
-FreeSWITCH keeps nothing: what a phone does not take at once stays with us, and goes out when the
-phone registers.
+FreeSWITCH does not store messages. A text that the phone does not accept at once stays queued here
+and is sent when the phone registers.
 """
 
 import re
@@ -20,34 +20,34 @@ from services.config.parsers import whole_number
 from services.config.variables import variable
 from services.core.errors import Kind, PushError
 from services.core.messages import Device, Notice
-from services.http import DeadlineExceeded, deadline
-from services.push.base import CameBack, ChannelContext, TwoWayChannel, Wrote
+from services.http.deadline import DeadlineExceeded, deadline
+from services.push.base import ChannelContext, ExtensionReachable, InboundText, TwoWayChannel
 from services.push.freeswitch.event_socket import EventSocket, Packet
-from services.push.freeswitch.sip_inbound import understood
-from services.push.freeswitch.sip_text import fitting, texts
+from services.push.freeswitch.sip_inbound import parse_event
+from services.push.freeswitch.sip_text import sip_texts, split_for_sip
 
-REPORT_SECONDS = 25.0  # FreeSWITCH itself waits 20 seconds for the phone
+REPORT_SECONDS = 25.0  # FreeSWITCH waits 20 seconds for the phone
 PING_SECONDS = 30
-REMEMBERED = 2000
-CANNOT = {"404", "405", "415", "488"}  # this phone takes no texts, now or later
+REMEMBERED_TEXTS = 2000
+NOT_SUPPORTED = {"404", "405", "415", "488"}  # SIP codes of a phone that never accepts texts
 
 
-def host(value: str) -> str:
-    """A host name or an address in lower case."""
+def host_name(value: str) -> str:
+    """Validate a host name or IP address; returns it in lower case. Raises ``ValueError``."""
     if not re.fullmatch(r"[A-Za-z0-9.:\[\]_-]{1,253}", value, re.ASCII):
         raise ValueError("it must be a host name or an address, without a port.")
     return value.lower()
 
 
 def profile_name(value: str) -> str:
-    """The name of a SIP profile."""
+    """Validate the name of a SIP profile. Raises ``ValueError``."""
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", value, re.ASCII):
         raise ValueError("it must be the name of a SIP profile, such as internal.")
     return value
 
 
 def one_line(value: str) -> str:
-    """A text of one line."""
+    """Validate a text of one line. Raises ``ValueError``."""
     if not value.isprintable():
         raise ValueError("it must be one line of printable characters.")
     return value
@@ -55,11 +55,11 @@ def one_line(value: str) -> str:
 
 @dataclass(frozen=True)
 class FreeSwitchSettings:
-    """The event socket, and where the phones are registered."""
+    """The variables ``FS_…``: the event socket, and the SIP domain and profile of the phones."""
 
     esl_ip: str = variable(
         "Address of FreeSWITCH's event socket.",
-        parse=host,
+        parse=host_name,
         default="127.0.0.1",
         example="127.0.0.1",
     )
@@ -74,7 +74,7 @@ class FreeSwitchSettings:
     )
     sip_domain: str = variable(
         "Domain of the phones' SIP addresses; turns texts to desk phones on.",
-        parse=host,
+        parse=host_name,
         example="pbx.example.com",
     )
     sip_profile: str = variable(
@@ -86,93 +86,93 @@ class FreeSwitchSettings:
 
 
 class FreeSwitch(TwoWayChannel):
-    """Texts the phones of every extension, and hears what they text."""
+    """Sends texts to the phones of every extension, and receives the texts that they send."""
 
     name = "freeswitch"
     title = "FreeSWITCH"
     prefix = "FS_"
     Settings = FreeSwitchSettings
     per_device = False
-    updates = True
+    wants_status_updates = True
     seconds = 40.0  # the total deadline of one SIP MESSAGE
 
-    def __init__(self, settings: FreeSwitchSettings, around: ChannelContext) -> None:
+    def __init__(self, settings: FreeSwitchSettings, context: ChannelContext) -> None:
         self._settings = settings
         self._opening = Lock()
         self._connection: EventSocket | None = None
         self._reports: dict[str, Queue[Packet | None]] = {}
-        self._taken: deque[str] = deque(maxlen=REMEMBERED)  # what phones have; none comes twice
+        self._delivered: deque[str] = deque(maxlen=REMEMBERED_TEXTS)  # keys
 
     def notify(self, device: Device, notice: Notice) -> None:
-        """Send what a notice says; returns when the phone has it. Raises ``PushError``."""
-        for key, peer, text in texts(notice):
-            if key not in self._taken:
+        """Send a notice as SIP texts; returns when the phone has them. Raises ``PushError``."""
+        for key, peer, text in sip_texts(notice):
+            if key not in self._delivered:
                 self._deliver(device.extension, peer, text)
-                self._taken.append(key)
+                self._delivered.append(key)
 
-    def answer(self, wrote: Wrote, reason: str) -> None:
-        """Tell a user why a text was not taken, without waiting for the phone."""
-        with self._in_time():
+    def report_refusal(self, refused: InboundText, reason: str) -> None:
+        """Tell a user why a text was not accepted, without waiting for the phone."""
+        with self._total_deadline():
             connection = self._open()
-            for part in fitting(f"Not sent to {wrote.to}: {reason}"):
-                headers = self._headers(wrote.extension, wrote.to)
+            for part in split_for_sip(f"Not sent to {refused.to}: {reason}"):
+                headers = self._headers(refused.extension, refused.to)
                 connection.send_event("CUSTOM", headers | {"blocking": "false"}, part)
 
-    def listen(self) -> Generator[Wrote | CameBack | None, None, None]:
-        """What phones text and which of them register, see ``TwoWayChannel``."""
-        known = self._settings
+    def inbound_events(self) -> Generator[InboundText | ExtensionReachable | None, None, None]:
+        """The texts that phones send, and their registrations, see ``TwoWayChannel``."""
+        settings = self._settings
         events: Queue[Packet | None] = Queue()
         connection = self._connect(events.put)
         try:
             connection.command("event plain RECV_MESSAGE CUSTOM sofia::register")
             yield None
-            silent = 0
+            idle_seconds = 0
             while True:
                 try:
                     event = events.get(timeout=1.0)
                 except Empty:
-                    silent += 1
-                    if silent % PING_SECONDS == 0:
-                        connection.api("uptime")  # notices a connection that hangs
+                    idle_seconds += 1
+                    if idle_seconds % PING_SECONDS == 0:
+                        connection.api("uptime")  # raises on a dead connection
                     yield None
                     continue
                 if event is None:
                     raise PushError("The connection to FreeSWITCH broke.", Kind.RETRY)
-                silent = 0
-                yield understood(connection, event, known.sip_domain, known.sip_profile)
+                idle_seconds = 0
+                yield parse_event(connection, event, settings.sip_domain, settings.sip_profile)
         finally:
             connection.close()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection on which texts are sent."""
         with self._opening:
             if self._connection is not None:
                 self._connection.close()
 
-    # Out
+    # Sending
 
     def _deliver(self, extension: str, peer: str, text: str) -> None:
-        """Send one SIP MESSAGE and wait for what the phone says to it."""
+        """Send one SIP MESSAGE and wait for the phone's answer to it."""
         headers = self._headers(extension, peer)
         report: Queue[Packet | None] = Queue()
         self._reports[headers["gateway-msg-id"]] = report
         try:
-            with self._in_time():
+            with self._total_deadline():
                 connection = self._open()
-                self._find(connection, extension)
+                self._require_registration(connection, extension)
                 connection.send_event("CUSTOM", headers, text)
-                said = report.get(timeout=REPORT_SECONDS)
+                answer = report.get(timeout=REPORT_SECONDS)
         except Empty:
             raise PushError("FreeSWITCH did not report what became of it.", Kind.RETRY) from None
         finally:
             del self._reports[headers["gateway-msg-id"]]
-        if said is None:
+        if answer is None:
             raise PushError("The connection to FreeSWITCH broke meanwhile.", Kind.RETRY)
-        if said.headers.get("status") == "Failure":
-            raise self._refusal(extension, said.headers.get("delivery-result-code", ""))
+        if answer.headers.get("status") == "Failure":
+            raise self._refusal(extension, answer.headers.get("delivery-result-code", ""))
 
-    def _find(self, connection: EventSocket, extension: str) -> None:
-        """Make sure that an extension is registered: FreeSWITCH would lose its text otherwise."""
+    def _require_registration(self, connection: EventSocket, extension: str) -> None:
+        """Raise ``PushError`` for an unregistered extension: FreeSWITCH would lose the text."""
         contact = connection.api(f"sofia_contact */{extension}@{self._settings.sip_domain}")
         if "user_not_registered" in contact:
             reason = f"No phone of {extension} is registered. It gets the text when one is."
@@ -182,7 +182,7 @@ class FreeSwitch(TwoWayChannel):
             raise PushError(reason, Kind.RETRY)
 
     def _refusal(self, extension: str, code: str) -> PushError:
-        if code in CANNOT:
+        if code in NOT_SUPPORTED:
             reason = f"The phone of {extension} takes no texts (SIP {code})."
             return PushError(reason, Kind.REFUSED, code=code)
         if not code:
@@ -204,25 +204,25 @@ class FreeSwitch(TwoWayChannel):
             "from": f"sip:{sender}@{domain}",
             "from_user": sender,
             "from_host": domain,
-            "from_full": f"<sip:{sender}@{domain}>",  # becomes the phone's From
+            "from_full": f"<sip:{sender}@{domain}>",  # the From header at the phone
             "to": f"{extension}@{domain}",
             "to_user": extension,
             "to_host": domain,
             "sip_profile": self._settings.sip_profile,
-            "type": "text/plain",  # else it is text/html
+            "type": "text/plain",  # the default is text/html
             "subject": "SIMPLE MESSAGE",
             "blocking": "true",
             "replying": "true",
-            "gateway-msg-id": str(uuid4()),  # comes back in the report
+            "gateway-msg-id": str(uuid4()),  # repeated in the delivery report
         }
 
     # The connection
 
     def _open(self) -> EventSocket:
-        """The connection on which we send, made anew if it is lost."""
+        """The connection for sending; opens a new one if it is lost."""
         with self._opening:
             if self._connection is None or self._connection.lost:
-                self._connection = self._connect(self._reported)
+                self._connection = self._connect(self._on_report)
                 try:
                     self._prepare(self._connection)
                 except BaseException:
@@ -239,19 +239,19 @@ class FreeSwitch(TwoWayChannel):
             raise PushError(reason, Kind.CONFIG)
         connection.command("event plain CUSTOM SMS::DELIVERY_REPORT")
 
-    def _connect(self, hear: Callable[[Packet | None], None]) -> EventSocket:
-        known = self._settings
-        return EventSocket(known.esl_ip, known.esl_port, known.esl_pw, hear)
+    def _connect(self, on_event: Callable[[Packet | None], None]) -> EventSocket:
+        settings = self._settings
+        return EventSocket(settings.esl_ip, settings.esl_port, settings.esl_pw, on_event)
 
-    def _reported(self, event: Packet | None) -> None:
+    def _on_report(self, event: Packet | None) -> None:
         if event is None:
             for waiting in list(self._reports.values()):
                 waiting.put(None)
-        elif waits := self._reports.get(event.headers.get("gateway-msg-id", "")):
-            waits.put(event)
+        elif report := self._reports.get(event.headers.get("gateway-msg-id", "")):
+            report.put(event)
 
     @contextmanager
-    def _in_time(self) -> Iterator[None]:
+    def _total_deadline(self) -> Iterator[None]:
         try:
             with deadline(self.seconds):
                 yield

@@ -1,10 +1,10 @@
-"""A client of FreeSWITCH's event socket (mod_event_socket).
+"""Client for the FreeSWITCH event socket (ESL, mod_event_socket).
 
-https://developer.signalwire.com/freeswitch/FreeSWITCH-Explained/Modules/mod_event_socket_1048924/
+Source: https://developer.signalwire.com/freeswitch/FreeSWITCH-Explained/Modules/mod_event_socket_1048924/
 
 A packet is lines of ``name: value``, an empty line and a body of ``Content-Length`` bytes. Commands
-are answered in their order; events come in between, as packets inside packets, their values
-percent-encoded.
+are answered in their order. Events arrive between the answers: each is a packet in the body of
+another packet, and its values are percent-encoded.
 """
 
 import re
@@ -22,33 +22,33 @@ from services.core.errors import Kind, PushError
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
-PAUSE_SECONDS = 10.0  # the whole channel waits when FreeSWITCH cannot be reached
+PAUSE_SECONDS = 10.0  # of the whole channel when FreeSWITCH is not reachable
 LINE_BYTES = 64 * 1024
 BODY_BYTES = 1024 * 1024
-_BREAKS = re.compile("[\r\n\x00]+")
+_LINE_BREAKS = re.compile("[\r\n\x00]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """An answer or an event: ``headers`` have lower-case names."""
+    """An answer or an event; the names of ``headers`` are in lower case."""
 
     headers: Mapping[str, str]
     body: str
 
 
 class EventSocket:
-    """One connection. Several greenlets may give commands at once.
+    """One connection. Several greenlets may send commands at the same time.
 
-    ``hear`` is called with every event that was subscribed to, and with ``None`` once the
-    connection is lost; it must not wait for anything.
+    ``on_event`` is called with every subscribed event, and with ``None`` when the connection is
+    lost. It must not block.
     """
 
     def __init__(
-        self, host: str, port: int, password: str, hear: Callable[[Packet | None], None]
+        self, host: str, port: int, password: str, on_event: Callable[[Packet | None], None]
     ) -> None:
         """Connect and sign in. Raises ``PushError``."""
         self._where = f"FreeSWITCH at {host}:{port}"
-        self._hear = hear
+        self._on_event = on_event
         self._write_lock = Lock()
         self._answers: Queue[Packet | None] = Queue()
         self._lost = Event()
@@ -57,7 +57,7 @@ class EventSocket:
         except OSError:
             reason = f"{self._where} did not take the connection."
             raise PushError(reason, Kind.RETRY, retry_after=PAUSE_SECONDS) from None
-        self._socket.settimeout(None)  # the reader waits for as long as nothing happens
+        self._socket.settimeout(None)  # the receiving thread waits without a limit
         self._receiver = Thread(target=self._receive, daemon=True)
         self._receiver.start()
         try:
@@ -68,19 +68,19 @@ class EventSocket:
 
     @property
     def lost(self) -> bool:
-        """Whether the connection is gone."""
+        """Whether the connection is lost."""
         return self._lost.is_set()
 
     def command(self, line: str) -> str:
-        """Give a command; returns its one-line answer, such as ``+OK``. Raises ``PushError``."""
+        """Send a command; returns its one-line answer, such as ``+OK``. Raises ``PushError``."""
         return self._exchange(f"{_one_line(line)}\n\n".encode()).headers.get("reply-text", "")
 
     def api(self, line: str) -> str:
-        """Run a command of FreeSWITCH's console; returns what it prints. Raises ``PushError``."""
+        """Run a FreeSWITCH console command; returns its output. Raises ``PushError``."""
         return self._exchange(f"api {_one_line(line)}\n\n".encode()).body.strip()
 
     def send_event(self, name: str, headers: Mapping[str, str], body: str) -> None:
-        """Fire an event in FreeSWITCH, with line breaks in header values made spaces.
+        """Fire an event in FreeSWITCH; line breaks in header values become spaces.
 
         Raises ``PushError``.
         """
@@ -88,13 +88,13 @@ class EventSocket:
         lines = [f"sendevent {name}", *(f"{key}: {_one_line(headers[key])}" for key in headers)]
         lines += [f"content-length: {len(content)}", "", ""]
         answer = self._exchange("\n".join(lines).encode() + content)
-        said = answer.headers.get("reply-text", "")
-        if not said.startswith("+OK"):
-            raise PushError(f"{self._where} did not take an event: “{said[:80]}”.", Kind.RETRY)
+        reply = answer.headers.get("reply-text", "")
+        if not reply.startswith("+OK"):
+            raise PushError(f"{self._where} did not take an event: “{reply[:80]}”.", Kind.RETRY)
 
     def close(self) -> None:
-        """Hang up; whoever waits for an answer hears that the connection is lost."""
-        with suppress(OSError):  # the other side may be faster
+        """Close the connection; a call that waits for an answer raises ``PushError``."""
+        with suppress(OSError):  # the server may have closed it already
             self._socket.shutdown(socket.SHUT_RDWR)
         self._receiver.join(timeout=ANSWER_SECONDS)
 
@@ -117,7 +117,7 @@ class EventSocket:
                 return self._answer()
             except OSError:
                 raise self._broken() from None
-            except BaseException:  # an answer that still comes would be taken for the next one's
+            except BaseException:  # else a late answer is read as the next one's
                 self.close()
                 raise
 
@@ -138,24 +138,24 @@ class EventSocket:
         try:
             with self._socket, self._socket.makefile("rb") as file:
                 while True:
-                    self._sort(_read(file))
+                    self._dispatch(_read(file))
         except (OSError, ValueError):
             pass
         finally:
             self._answers.put(None)
-            self._hear(None)
+            self._on_event(None)
             self._lost.set()
 
-    def _sort(self, packet: Packet) -> None:
+    def _dispatch(self, packet: Packet) -> None:
         kind = packet.headers.get("content-type", "")
         if kind == "text/event-plain":
-            self._hear(_read(BytesIO(packet.body.encode("utf-8", "surrogateescape")), unquote))
+            self._on_event(_read(BytesIO(packet.body.encode("utf-8", "surrogateescape")), unquote))
         elif kind != "text/disconnect-notice":
             self._answers.put(packet)
 
 
 def _read(file: IO[bytes], decode: Callable[[str], str] = str) -> Packet:
-    """The next packet. Raises ``OSError`` at the end and ``ValueError`` for what is none."""
+    """Read one packet. Raises ``OSError`` at the end and ``ValueError`` for invalid data."""
     headers: dict[str, str] = {}
     while (line := file.readline(LINE_BYTES)).strip() or not headers:
         if not line.endswith(b"\n"):
@@ -173,4 +173,4 @@ def _read(file: IO[bytes], decode: Callable[[str], str] = str) -> Packet:
 
 
 def _one_line(value: str) -> str:
-    return _BREAKS.sub(" ", value)
+    return _LINE_BREAKS.sub(" ", value)

@@ -1,6 +1,6 @@
-"""What the events of FreeSWITCH mean: a phone texts somebody outside, or registers.
+"""Inbound SIP: reads FreeSWITCH events for texts from phones and for registrations.
 
-https://developer.signalwire.com/freeswitch/FreeSWITCH-Explained/Introduction/Event-System/Event-List_7143557/
+Source: https://developer.signalwire.com/freeswitch/FreeSWITCH-Explained/Introduction/Event-System/Event-List_7143557/
 """
 
 import re
@@ -9,37 +9,38 @@ from urllib.parse import unquote
 from uuid import uuid4
 
 from services.core.messages import clean
-from services.push.base import CameBack, Wrote
+from services.push.base import ExtensionReachable, InboundText
 from services.push.freeswitch.event_socket import EventSocket, Packet
 
 _USER = re.compile(r"[A-Za-z0-9._*+-]{1,32}", re.ASCII)
 
 
-def understood(
+def parse_event(
     connection: EventSocket, event: Packet, domain: str, profile: str
-) -> Wrote | CameBack | None:
-    """What an event means to us, if anything. Raises ``PushError`` when the connection is lost."""
-    said = event.headers
-    if said.get("event-subclass") == "sofia::register":
-        ours = said.get("from-host", "").lower() == domain
-        return CameBack(said.get("from-user", "")) if ours else None
-    if not _is_text(said, domain, profile) or not event.body.strip():
+) -> InboundText | ExtensionReachable | None:
+    """The text or registration in an event, if any. Raises ``PushError`` on a lost connection."""
+    headers = event.headers
+    if headers.get("event-subclass") == "sofia::register":
+        is_local = headers.get("from-host", "").lower() == domain
+        return ExtensionReachable(headers.get("from-user", "")) if is_local else None
+    if not _is_text(headers, domain, profile) or not event.body.strip():
         return None
-    to = unquote(said.get("to_user", "")).partition(";")[0]
+    to = unquote(headers.get("to_user", "")).partition(";")[0]
     if _USER.fullmatch(to) and connection.api(f"user_exists id {to} {domain}") == "true":
-        return None  # phones of the house among themselves
-    # Core and sequence are the same for everybody who hears the event.
-    name = f"sip:{said.get('core-uuid', '')}:{said.get('event-sequence') or uuid4()}"
-    return Wrote(clean(said.get("from_user", "")), clean(to), clean(event.body), name)
+        return None  # a text between two extensions of the PBX
+    # Core and sequence are the same in every process that receives the event.
+    text_id = f"sip:{headers.get('core-uuid', '')}:{headers.get('event-sequence') or uuid4()}"
+    return InboundText(clean(headers.get("from_user", "")), clean(to), clean(event.body), text_id)
 
 
-def _is_text(said: Mapping[str, str], domain: str, profile: str) -> bool:
-    """Whether a SIP MESSAGE is a text from one of our phones, and no notice of its software.
+def _is_text(headers: Mapping[str, str], domain: str, profile: str) -> bool:
+    """Whether a SIP MESSAGE is a plain text that a phone of this domain sent.
 
-    Another profile, such as the one that faces the carriers, takes messages from anybody.
+    Only the profile of the phones counts: another one, such as the profile for SIP trunks, accepts
+    messages from anyone. Other content types are reports of the phone's software.
     """
     return (
-        said.get("sip_profile") == profile
-        and said.get("from_host", "").lower() == domain
-        and said.get("type", "text/plain").lower().startswith("text/plain")
+        headers.get("sip_profile") == profile
+        and headers.get("from_host", "").lower() == domain
+        and headers.get("type", "text/plain").lower().startswith("text/plain")
     )

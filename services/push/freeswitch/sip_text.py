@@ -1,4 +1,4 @@
-"""What a notice says on a desk phone: plain texts that each fit one SIP MESSAGE."""
+"""Outbound SIP texts: writes a notice as plain texts that each fit in one SIP MESSAGE."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,50 +6,50 @@ from typing import Any
 from services.core.messages import Notice, clean
 from services.core.segments import split
 
-# RFC 3428 §8: 1300 bytes for the whole request where it goes by UDP; FreeSWITCH needs its part.
+# RFC 3428 §8: a request over UDP has at most 1300 bytes, headers included.
 PART_BYTES = 700
-NOT_DONE = {
+FAILURE_TEXTS = {
     "failed": "Your text was not delivered.",
-    "unknown": "Nobody knows whether your text was delivered.",
+    "unknown": "Your text may not have been sent.",
 }
 
 
-def texts(notice: Notice) -> Iterator[tuple[str, str, str]]:
-    """(key, peer, text) of everything that a phone should show, in order; maybe nothing.
+def sip_texts(notice: Notice) -> Iterator[tuple[str, str, str]]:
+    """Yield (key, peer, text) for everything that a phone should show, in order.
 
-    The same key stands for the same content, in whichever notice it comes.
+    The same content has the same key in every notice.
     """
     message = notice.message
     if message["direction"] == "in":
         if notice.type == "message.received":
-            for position, part in enumerate(fitting(_received(notice))):
+            for position, part in enumerate(split_for_sip(_received(notice))):
                 yield f"{notice.id} {position}", message["from"], part
         for file in message["media"]:
             if file["state"] != "pending":
-                # By itself, so that no phone cuts the link.
+                # As a text of its own, so that no phone cuts the link.
                 text = file["url"] or "(A file did not come.)"
                 yield f"{notice.extension} {file['id']}", message["from"], text
-    elif message["status"] in NOT_DONE and message["sent_by"] == notice.extension:
-        for position, part in enumerate(fitting(_not_done(message))):
+    elif message["status"] in FAILURE_TEXTS and message["sent_by"] == notice.extension:
+        for position, part in enumerate(split_for_sip(_failure_text(message))):
             yield f"{notice.id} {position}", message["to"][0], part
 
 
-def fitting(text: str) -> list[str]:
-    """A text in parts that fit; several are numbered."""
+def split_for_sip(text: str) -> list[str]:
+    """Split a text into parts of at most ``PART_BYTES`` bytes; several parts are numbered."""
     parts = []
     rest = clean(text)
     while rest:
-        most = len(rest.encode()[:PART_BYTES].decode("utf-8", "ignore"))
-        part = split(rest, most)[0]
+        max_characters = len(rest.encode()[:PART_BYTES].decode("utf-8", "ignore"))
+        part = split(rest, max_characters)[0]
         parts.append(part)
         rest = rest.removeprefix(part)
     if len(parts) == 1:
         return parts
-    return [f"({place}/{len(parts)}) {part}" for place, part in enumerate(parts, 1)]
+    return [f"({position}/{len(parts)}) {part}" for position, part in enumerate(parts, 1)]
 
 
 def _received(notice: Notice) -> str:
-    """Who wrote, to whom where that is not plain, and what."""
+    """Sender, number where the extension has several, other group members, and text."""
     message = notice.message
     number, *others = message["to"]
     sender = message["from"]
@@ -57,15 +57,15 @@ def _received(notice: Notice) -> str:
         sender += f" to {', '.join([number, *others])}"
     elif others:
         sender += f" to you, {', '.join(others)}"
-    awaited = any(file["state"] == "pending" for file in message["media"])
-    coming = "\n(A file is on its way.)" if awaited else ""
-    return f"{sender}: {message['text']}{coming}"
+    has_pending_files = any(file["state"] == "pending" for file in message["media"])
+    pending_note = "\n(Downloading a file …)" if has_pending_files else ""
+    return f"{sender}: {message['text']}{pending_note}"
 
 
-def _not_done(message: dict[str, Any]) -> str:
-    said = [NOT_DONE[message["status"]]]
+def _failure_text(message: dict[str, Any]) -> str:
+    sentences = [FAILURE_TEXTS[message["status"]]]
     if message["error"] is not None and message["error"]["reason"]:
-        said.append(message["error"]["reason"])
+        sentences.append(message["error"]["reason"])
     text = message["text"]
-    said.append(f"It was: {text[:60]}{'…' if len(text) > 60 else ''}")
-    return " ".join(said)
+    sentences.append(f"It was: {text[:60]}{'…' if len(text) > 60 else ''}")
+    return " ".join(sentences)

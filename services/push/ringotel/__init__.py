@@ -1,1 +1,1 @@
-"""Push channel for the Ringotel app."""
+"""Ringotel push channel: texts as chats in the Ringotel app."""

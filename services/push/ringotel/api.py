@@ -1,20 +1,20 @@
-"""Ringotel's Messaging API: one address, the method stands in the body.
+"""Client for the Ringotel Messaging API: one URL, with the method in the JSON body.
 
 Success is ``{"result": …}``. A failure is ``{"error": {"message": …}}`` or ``{"result": {"error":
-…}}``, often with a 200, and from a proxy in front it may be a page of HTML.
+…}}``, often with status 200. A proxy in front of the API may answer with an HTML page.
 """
 
 import re
 from typing import Any
 
 from services.core.errors import Kind, PushError
-from services.http import Answer, Http, NoAnswer, NotSent, TooLarge
+from services.http.client import Answer, Http, NoAnswer, NotSent, TooLarge
 
-PAUSE_SECONDS = 60.0  # after a 429 that names no time
-ANSWER_BYTES = 4_000_000  # a list of many users
+PAUSE_SECONDS = 60.0  # after a 429 without Retry-After
+MAX_ANSWER_BYTES = 4_000_000  # enough for a long list of users
 
-# What follows from an error that only its words tell; any other is for this message alone.
-WORDS = tuple(
+# The decision for an error that has no code, by its text. Any other error refuses this message.
+ERROR_PATTERNS = tuple(
     (re.compile(pattern, re.IGNORECASE), kind)
     for pattern, kind in (
         (r"too many|rate.?limit|try again|temporar|timed? ?out|unavailable", Kind.RETRY),
@@ -26,7 +26,7 @@ WORDS = tuple(
 
 
 class Api:
-    """Calls with the API key; every method raises ``PushError``, which never quotes the key."""
+    """API calls; every method raises ``PushError``, whose text never contains the API key."""
 
     seconds = 10.0  # the total deadline of one call
 
@@ -37,17 +37,17 @@ class Api:
         self._org_id = org_id
 
     def message(self, extension: str, peer: str, content: str, kind: int) -> str | None:
-        """Show a message of ``peer`` in an extension's chat; returns the id of the chat's session.
+        """Show a message from ``peer`` in an extension's chat; returns the id of the chat session.
 
-        ``kind`` 1 is a text, 7 the address of a file.
+        ``kind`` is 1 for a text and 7 for the URL of a file.
         """
         result = self._call(
             "message", {"from": peer, "to": extension, "content": content, "type": kind}
         )
-        told = result if isinstance(result, dict) else {}
-        if not (told.get("messageid") or told.get("sessionid")):
+        answer = result if isinstance(result, dict) else {}
+        if not (answer.get("messageid") or answer.get("sessionid")):
             raise PushError("Ringotel gave no id for the message.", Kind.REFUSED)
-        session = told.get("sessionid")
+        session = answer.get("sessionid")
         return session if isinstance(session, str) else None
 
     def delivered(self, message_id: str) -> None:
@@ -70,21 +70,21 @@ class Api:
                 headers={"Authorization": f"Bearer {self._token}"},
                 json={"method": method, "params": {"orgid": self._org_id, **params}},
                 seconds=self.seconds,
-                most=ANSWER_BYTES,
+                most=MAX_ANSWER_BYTES,
             )
         except (NotSent, NoAnswer, TooLarge) as error:
             raise PushError(f"Ringotel did not take the call. {error}", Kind.RETRY) from None
-        told = _told(answer)
-        complaint = _complaint(told)
-        if not answer.ok or complaint:
-            raise self._refusal(answer, complaint)
-        if not isinstance(told, dict) or "result" not in told:
+        content = _json_or_none(answer)
+        error_text = _error_text(content)
+        if not answer.ok or error_text:
+            raise self._refusal(answer, error_text)
+        if not isinstance(content, dict) or "result" not in content:
             raise _unreadable("it is not the JSON of its API")
-        return told["result"]
+        return content["result"]
 
-    def _refusal(self, answer: Answer, complaint: str) -> PushError:
+    def _refusal(self, answer: Answer, error_text: str) -> PushError:
         code = str(answer.status)
-        said = f": {complaint.replace(self._token, '…')[:200]}" if complaint else ""
+        said = f": {error_text.replace(self._token, '…')[:200]}" if error_text else ""
         reason = f"Ringotel answered {code}{said}."
         if answer.status in (401, 403):
             return PushError(f"{reason} Check RINGOTEL_TOKEN.", Kind.CONFIG, code=code)
@@ -93,27 +93,29 @@ class Api:
             return PushError(reason, Kind.RETRY, code=code, retry_after=wait)
         if answer.status >= 500:
             return PushError(reason, Kind.RETRY, code=code, retry_after=answer.retry_after)
-        if not complaint:
+        if not error_text:
             return PushError(f"{reason} Check RINGOTEL_API_URL.", Kind.CONFIG, code=code)
-        kind = next((kind for words, kind in WORDS if words.search(complaint)), Kind.REFUSED)
+        kind = next(
+            (kind for pattern, kind in ERROR_PATTERNS if pattern.search(error_text)), Kind.REFUSED
+        )
         if kind is Kind.CONFIG:
             reason += " Check RINGOTEL_TOKEN and RINGOTEL_ORG_ID."
         return PushError(reason, kind, code=code)
 
 
-def _told(answer: Answer) -> Any:
+def _json_or_none(answer: Answer) -> Any:
     try:
         return answer.json()
     except ValueError:
         return None
 
 
-def _complaint(told: Any) -> str:
-    """What an answer complains of, wherever it says so; empty for none."""
-    if not isinstance(told, dict):
+def _error_text(content: Any) -> str:
+    """The error in an answer, from either of its two positions; empty if there is none."""
+    if not isinstance(content, dict):
         return ""
-    inner = told.get("result")
-    error = told.get("error") or (inner.get("error") if isinstance(inner, dict) else None)
+    result = content.get("result")
+    error = content.get("error") or (result.get("error") if isinstance(result, dict) else None)
     if isinstance(error, dict):
         error = error.get("message") or error.get("code") or "no reason given"
     return " ".join(str(error).split()) if error else ""

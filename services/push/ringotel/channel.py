@@ -1,6 +1,7 @@
-"""Ringotel: the extension's Ringotel app shows texts as chats (its Messaging API).
+"""Ringotel push channel: shows texts as chats in the Ringotel app of an extension.
 
-https://help.ringotel.co/en/articles/11273008 and the vendor's collection “Ringotel Messaging API”.
+Source: https://help.ringotel.co/en/articles/11273008 and the vendor's API collection “Ringotel
+Messaging API”.
 """
 
 import re
@@ -17,19 +18,19 @@ from services.core.errors import Kind, PushError
 from services.core.messages import Device, Finding, Notice, Status
 from services.push.base import Channel, ChannelContext
 from services.push.ringotel.api import Api
-from services.push.ringotel.chat_text import wording
+from services.push.ringotel.chat_text import chat_text
 
 log = structlog.get_logger()
 
 API_URL = "https://shell.ringotel.co/api"
 TEXT, FILE = 1, 7
-USERS_SECONDS = 300.0  # how long the list of users is believed …
-UNKNOWN_SECONDS = 60.0  # … of an extension that is not in it
-LISTED = 5  # extensions that are named before “and 12 more”
+USERS_SECONDS = 300.0  # how long the list of users is cached …
+UNKNOWN_SECONDS = 60.0  # … for an extension that is not in it
+MAX_LISTED = 5  # extensions that are named before “and 12 more”
 
 
 def _key(value: str) -> str:
-    """An API key or an id: printable characters without spaces."""
+    """Validate an API key or id: printable ASCII without spaces. Raises ``ValueError``."""
     if not re.fullmatch(r"[!-~]+", value, re.ASCII):
         raise ValueError("it must be copied as Ringotel shows it, without spaces.")
     return value
@@ -47,55 +48,55 @@ class RingotelSettings:
 
 
 class Ringotel(Channel):
-    """Shows every text in the Ringotel app of its extensions, and there what became of replies."""
+    """Shows texts in the Ringotel app of their extensions, and the delivery status of replies."""
 
     name = "ringotel"
     title = "Ringotel"
     prefix = "RINGOTEL_"
     Settings = RingotelSettings
     per_device = False
-    updates = True
-    waits_for_files = True
+    wants_status_updates = True
+    waits_for_media = True
     webhook_hint: ClassVar[str] = (
         "In the Ringotel admin portal under Integrations, API: paste it as the webhook of the API "
         "key in RINGOTEL_TOKEN."
     )
 
-    def __init__(self, settings: RingotelSettings, around: ChannelContext) -> None:
+    def __init__(self, settings: RingotelSettings, context: ChannelContext) -> None:
         self.settings = settings
-        self.public_http = around.public_http
-        self._api = Api(around.http, settings.api_url, settings.token, settings.org_id)
+        self.public_http = context.public_http
+        self._api = Api(context.http, settings.api_url, settings.token, settings.org_id)
         self._users: dict[str, str] = {}
         self._asked_at = float("-inf")
 
     def notify(self, device: Device, notice: Notice) -> str | None:
-        """Show a text and its files; of a reply, tell that it arrived or why it did not.
+        """Show a text and its files, or the delivery status of a reply that was written there.
 
-        An extension that Ringotel does not know has nothing to be told there.
+        Nothing is shown for an extension that has no user at Ringotel.
         """
         if notice.message["direction"] == "out":
-            self._tell_outcome(device.extension, notice.message)
+            self._show_outcome(device.extension, notice.message)
         elif notice.type == "message.received":
-            if self._knows(device.extension):
+            if self._has_user(device.extension):
                 return self._show(device.extension, notice)
             log.info("not at Ringotel", extension=device.extension)
         return None
 
-    def tell(self, extension: str, peer: str, sentence: str) -> None:
-        """Show a sentence of ours in an extension's chat with ``peer``. Raises ``PushError``."""
+    def show_sentence(self, extension: str, peer: str, sentence: str) -> None:
+        """Show a sentence in an extension's chat with ``peer``. Raises ``PushError``."""
         self._api.message(extension, peer, sentence, TEXT)
 
     def check(self, extensions: Sequence[str]) -> Iterable[Finding]:
-        """Ask for the users: that takes a good key, a good organization, and says who is there."""
+        """List the users: this checks the API key, the organization and the extensions."""
         self._users, self._asked_at = self._api.users(), time.monotonic()
         yield Finding(True, f"The API key works; {len(self._users)} users have Ringotel.")
         absent = [extension for extension in extensions if extension not in self._users]
         if absent:
-            more = f" and {len(absent) - LISTED} more" if len(absent) > LISTED else ""
+            more = f" and {len(absent) - MAX_LISTED} more" if len(absent) > MAX_LISTED else ""
             yield Finding(
                 False,
-                f"Not at Ringotel: {', '.join(absent[:LISTED])}{more}. Texts do not reach these "
-                "extensions there; add them as users if they should.",
+                f"Not at Ringotel: {', '.join(absent[:MAX_LISTED])}{more}. Texts do not reach "
+                "these extensions there; add them as users if they should.",
             )
 
     def _show(self, extension: str, notice: Notice) -> str | None:
@@ -104,26 +105,26 @@ class Ringotel(Channel):
         for file in message["media"]:
             if file["state"] == "kept":
                 session = self._api.message(extension, message["from"], file["url"], FILE)
-        text = wording(message, notice.numbers)
+        text = chat_text(message, notice.numbers)
         if text or session is None:
             session = self._api.message(extension, message["from"], text or "(empty)", TEXT)
         return session
 
-    def _tell_outcome(self, extension: str, message: dict[str, Any]) -> None:
-        """Only of what was written in Ringotel: its id is there."""
-        message_id = own_id(message["client_id"])
+    def _show_outcome(self, extension: str, message: dict[str, Any]) -> None:
+        """Show the outcome of a reply, if it was written in the Ringotel app."""
+        message_id = ringotel_id(message["client_id"])
         if message_id is None or message["sent_by"] != extension:
             return
         if message["status"] == Status.DELIVERED:
             self._mark_delivered(message_id)
         elif message["status"] in (Status.FAILED, Status.UNKNOWN):
-            told = "Not sent" if message["status"] == Status.FAILED else "Perhaps not sent"
+            outcome = "Not sent" if message["status"] == Status.FAILED else "May not have been sent"
             reason = (message["error"] or {}).get("reason") or "The carrier gave no reason."
             for peer in message["to"]:
-                self.tell(extension, peer, f"{told}: “{message['text'][:60]}” {reason}")
+                self.show_sentence(extension, peer, f"{outcome}: “{message['text'][:60]}” {reason}")
 
     def _mark_delivered(self, message_id: str) -> None:
-        """Set the mark; a message that Ringotel has no more needs none."""
+        """Mark a message as delivered; ignores a message that Ringotel has deleted."""
         try:
             self._api.delivered(message_id)
         except PushError as error:
@@ -131,7 +132,7 @@ class Ringotel(Channel):
                 raise
             log.info("not marked as delivered", reason=error.reason)
 
-    def _knows(self, extension: str) -> bool:
+    def _has_user(self, extension: str) -> bool:
         age = time.monotonic() - self._asked_at
         if age > (USERS_SECONDS if extension in self._users else UNKNOWN_SECONDS):
             self._users, self._asked_at = self._api.users(), time.monotonic()
@@ -139,11 +140,12 @@ class Ringotel(Channel):
 
 
 def client_id(message_id: str) -> str:
-    """The ``client_id`` of a reply that was written in Ringotel under an id."""
+    """The ``client_id`` of a reply that has this id in Ringotel."""
     return f"ringotel:{message_id}"
 
 
-def own_id(of: str | None) -> str | None:
-    """Ringotel's id of a message with this ``client_id``, if it was written there."""
-    known = of is not None and of.startswith("ringotel:")
-    return of.removeprefix("ringotel:") if known and of is not None else None
+def ringotel_id(client_id: str | None) -> str | None:
+    """The Ringotel id in a ``client_id``, or ``None`` for a message from another app."""
+    if client_id is None or not client_id.startswith("ringotel:"):
+        return None
+    return client_id.removeprefix("ringotel:")

@@ -1,25 +1,25 @@
-"""How a text stands in an app that has one chat for each person, whatever number they wrote to."""
+"""Text of a message for apps with one chat per peer, which cannot show the receiving number."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def heading(message: Mapping[str, Any], numbers: Sequence[str]) -> str:
-    """To whom a received message came, where the app cannot show it: ``To +12025550143: ``.
+def number_heading(message: Mapping[str, Any], numbers: Sequence[str]) -> str:
+    """The numbers that received a message, as a prefix of its text: ``To +12025550143: ``.
 
-    Empty for an extension whose ``numbers`` are only one, unless the message came to a group.
+    Empty for an extension with one number, unless it is a group message.
 
-    >>> heading({"to": ["+12025550143"]}, ["+12025550143", "+12025550144"])
+    >>> number_heading({"to": ["+12025550143"]}, ["+12025550143", "+12025550144"])
     'To +12025550143: '
     """
     several = len(numbers) > 1 or len(message["to"]) > 1
     return f"To {', '.join(message['to'])}: " if several else ""
 
 
-def wording(message: Mapping[str, Any], numbers: Sequence[str]) -> str:
-    """The text of a received message with its heading, and what is to be said of its files."""
+def chat_text(message: Mapping[str, Any], numbers: Sequence[str]) -> str:
+    """The text of a received message with its heading, and a note about missing files."""
     missing = sum(1 for file in message["media"] if file["state"] != "kept")
-    lines = [heading(message, numbers) + message["text"]]
+    lines = [number_heading(message, numbers) + message["text"]]
     if missing:
         lines.append(f"({missing} file{'s' if missing > 1 else ''} did not come through.)")
     return "\n".join(lines).strip()

@@ -1,7 +1,7 @@
-"""What Ringotel posts to us: what was written in the app, and what was read there.
+"""Parser for Ringotel webhook events: messages that users write, and read receipts.
 
-``{"method": …, "api_key": …, "params": {…}}``; a text has the type 1, a file 2 with its address as
-the content.
+The body is ``{"method": …, "api_key": …, "params": {…}}``. A text has type 1. A file has type 2 and
+its URL as the content.
 """
 
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ from typing import Any
 from services.core.messages import clean
 
 TEXT, FILES = "1", {"2", "7"}
-MOST_ID = 200
+MAX_ID_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """A text, or the address of a file, from an extension to ``peer``; ``id`` is Ringotel's."""
+class ChatMessage:
+    """A text or the URL of a file from an extension to ``peer``; ``id`` is Ringotel's."""
 
     id: str
     extension: str
@@ -26,43 +26,43 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class WasRead:
-    """Somebody has read what is in a chat session."""
+class ReadReceipt:
+    """A user has read a chat session."""
 
     session: str
 
 
-def event(told: Mapping[str, Any]) -> Written | WasRead | None:
-    """What a call says, or ``None`` where it concerns nobody here.
+def parse_event(call: Mapping[str, Any]) -> ChatMessage | ReadReceipt | None:
+    """Parse one webhook call; ``None`` for events that are not used here.
 
-    Raises ``ValueError`` with a sentence for one that cannot be read.
+    Raises ``ValueError`` with a sentence for a call that cannot be read.
     """
-    params = told.get("params")
+    params = call.get("params")
     if not isinstance(params, dict):
         raise ValueError("“params” is not an object.")
-    method = told.get("method")
+    method = call.get("method")
     if method == "read":
-        return WasRead(_word(params, "sessionid"))
+        return ReadReceipt(_identifier(params, "sessionid"))
     if method != "message":
         return None
     kind = str(params.get("type", TEXT))
     content = params.get("content")
     if not isinstance(content, str):
         raise ValueError("“content” is not a text.")
-    about = {"id": _word(params, "messageid"), "extension": _word(params, "from")}
-    about["peer"] = _word(params, "to")
+    common = {"id": _identifier(params, "messageid"), "extension": _identifier(params, "from")}
+    common["peer"] = _identifier(params, "to")
     if kind == TEXT:
-        return Written(**about, text=clean(content))
+        return ChatMessage(**common, text=clean(content))
     if kind in FILES:
-        return Written(**about, file=clean(content))
+        return ChatMessage(**common, file=clean(content))
     raise ValueError("“type” is neither a text (1) nor a file (2).")
 
 
-def _word(params: Mapping[str, Any], name: str) -> str:
+def _identifier(params: Mapping[str, Any], name: str) -> str:
     value = params.get(name)
     if isinstance(value, bool) or not isinstance(value, (str, int)) or value == "":
         raise ValueError(f"“{name}” is missing.")
-    word = clean(str(value))
-    if len(word) > MOST_ID:
-        raise ValueError(f"“{name}” is longer than {MOST_ID} characters.")
-    return word
+    identifier = clean(str(value))
+    if len(identifier) > MAX_ID_LENGTH:
+        raise ValueError(f"“{name}” is longer than {MAX_ID_LENGTH} characters.")
+    return identifier

@@ -1,21 +1,21 @@
-"""UnifiedPush: Android apps without Google, by the push server that the phone's owner chose.
+"""UnifiedPush channel: Android apps without Google, by a push server that the user chooses.
 
-https://unifiedpush.org/developers/spec/: it is Web Push to a server of anybody's. ntfy answers 507
-for a topic without a subscriber, which passes: https://docs.ntfy.sh/publish/#unifiedpush.
+Source: https://unifiedpush.org/developers/spec/. The protocol is Web Push. ntfy answers 507 while a
+topic has no subscriber, which is temporary: https://docs.ntfy.sh/publish/#unifiedpush.
 """
 
 from services.push.webpush.channel import WebPush
 
 
 class UnifiedPush(WebPush):
-    """Web Push to any server in the internet, and to those the operator allows beside them."""
+    """Web Push to any public https server, and to the servers that the operator allows."""
 
     name = "unifiedpush"
     title = "UnifiedPush"
-    clears = True  # the app decides what it shows; a browser must show something for every push
+    wants_read_events = True  # unlike browsers, which must show a notification for every push
 
-    def _admits(self, endpoint: str) -> bool:
-        return endpoint.startswith("https://") or self._around.places.are_allowed(endpoint)
+    def _allows(self, endpoint: str) -> bool:
+        return endpoint.startswith("https://") or self._context.host_policy.allows(endpoint)
 
-    def _remedy(self) -> str:
+    def _host_remedy(self) -> str:
         return "Send an https address. One without TLS has to be allowed in PUSH_HOSTS."

@@ -1,4 +1,4 @@
-"""The clock that all nodes share: their own may differ, and a wrong one must not bury a worker."""
+"""The database's clock, which all nodes share: the clock of one machine may be wrong."""
 
 import time
 
@@ -6,7 +6,7 @@ from sqlalchemy import Connection, extract, func, select
 
 
 def now(tx: Connection) -> float:
-    """Seconds since 1970 by the database's clock; SQLite's is this machine's."""
+    """Seconds since 1970 by the database's clock; for SQLite that is this machine's clock."""
     if tx.dialect.name == "postgresql":
         return float(tx.execute(select(extract("epoch", func.clock_timestamp()))).scalar_one())
     return time.time()

@@ -1,4 +1,4 @@
-"""The connection to SQLite or PostgreSQL, and what each needs to be durable and quick."""
+"""SQLAlchemy engines for SQLite and PostgreSQL, with the settings for durability and speed."""
 
 from pathlib import Path
 from types import ModuleType
@@ -8,24 +8,24 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 
 from services.store.database.compiled_statements import CompiledStatement
 
-try:  # a newer SQLite than most systems carry: up to 3.51.2 its WAL can be corrupted
+try:  # brings a newer SQLite than most systems have: up to 3.51.2 the WAL can be corrupted
     from pysqlite3 import dbapi2 as sqlite
 except ImportError:  # pragma: no cover - depends on the platform
     import sqlite3 as sqlite
 
-BUSY_MILLISECONDS = 3000  # for others than us, who know whose turn it is
-WAL_PAGES = 4000  # 16 MB between two checkpoints: most of what one writes back is written again
+BUSY_MILLISECONDS = 3000  # for programs other than Textbridge, which do not use ``WriteLock``
+WAL_PAGES = 4000  # 16 MB between two checkpoints: more would be no faster, less is slower
 WRITE = "textbridge_write"
 _BEGIN = CompiledStatement(lambda _: text("BEGIN").columns())
 _BEGIN_WRITING = CompiledStatement(lambda _: text("BEGIN IMMEDIATE").columns())
-# Where the fault of the write-ahead log is mended, https://sqlite.org/wal.html#walresetbug: from
-# this version on, and in the last releases of two older lines.
-SOUND = (3, 51, 3)
-SOUND_TOO = ((3, 44, 6), (3, 50, 7))
+# Versions in which the bug of the write-ahead log is fixed, https://sqlite.org/wal.html#walresetbug:
+# from the first one on, and the last releases of two older branches.
+FIXED_SINCE = (3, 51, 3)
+FIXED_BRANCHES = ((3, 44, 6), (3, 50, 7))
 
 
 def open_engine(database_url: str | None, storage: Path) -> Engine:
-    """Connect lazily to PostgreSQL, or to SQLite in the storage folder."""
+    """An engine for PostgreSQL, or for SQLite in the storage folder. Connects on first use."""
     if database_url:
         return create_engine(
             postgres_address(database_url), pool_pre_ping=True, pool_size=8, max_overflow=8
@@ -36,17 +36,18 @@ def open_engine(database_url: str | None, storage: Path) -> Engine:
 def deferred_sync_engine(engine: Engine) -> Engine:
     """An engine on the same database whose commits need not wait for the disk.
 
-    What it commits stays in order and is on the disk with the next commit of the other one. Only
-    SQLite's does so, and with a write-ahead log only: a power cut that undoes a commit has ended
-    whoever made it. A worker outlives PostgreSQL's server and would hold a lease for ever.
+    Its commits stay in order and are on the disk with the next commit of ``engine``. It is used for
+    worker leases. Only SQLite with a write-ahead log has such an engine: a power cut that undoes
+    the commit also ends the worker. A worker may outlive PostgreSQL's server, and a lease that the
+    server has lost would never end; therefore PostgreSQL uses ``engine`` itself.
 
-    It has connections of its own: how a connection commits is never changed.
+    It has its own connections: the mode of a connection is never changed.
     """
     if engine.dialect.name != "sqlite" or sqlite_fault():
         return engine
-    lazy = _open_sqlite(engine.url)
-    event.listen(lazy, "connect", _prepare_lazy_sqlite)
-    return lazy
+    deferred = _open_sqlite(engine.url)
+    event.listen(deferred, "connect", _prepare_deferred_sqlite)
+    return deferred
 
 
 def _open_sqlite(url: URL | str) -> Engine:
@@ -57,9 +58,12 @@ def _open_sqlite(url: URL | str) -> Engine:
     return engine
 
 
-def postgres_address(written: str) -> str:
-    """The address with SQLAlchemy's name of the driver, whichever usual spelling came in."""
-    _, _, rest = written.partition("://")
+def postgres_address(url: str) -> str:
+    """A PostgreSQL URL with the scheme that selects SQLAlchemy's driver psycopg.
+
+    ``url`` may have any usual scheme, such as ``postgres://``.
+    """
+    _, _, rest = url.partition("://")
     return f"postgresql+psycopg://{rest}"
 
 
@@ -69,19 +73,21 @@ def sqlite_version() -> str:
 
 
 def sqlite_fault() -> str:
-    """Why this SQLite is used without a write-ahead log, and the remedy; empty for a sound one."""
+    """Why this SQLite is used without a write-ahead log, with the remedy; empty if it is not."""
     version = sqlite_version()
     numbers = tuple(int(part) for part in version.split("."))
-    if numbers >= SOUND or any(one[:2] == numbers[:2] and numbers >= one for one in SOUND_TOO):
+    if numbers >= FIXED_SINCE or any(
+        fixed[:2] == numbers[:2] and numbers >= fixed for fixed in FIXED_BRANCHES
+    ):
         return ""
     return (
         f"SQLite {version} can corrupt its write-ahead log, so Textbridge works without one, which "
-        f"is slower. Install SQLite {'.'.join(map(str, SOUND))} or newer (docs/backup.md)."
+        f"is slower. Install SQLite {'.'.join(map(str, FIXED_SINCE))} or newer (docs/backup.md)."
     )
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves
+    connection.isolation_level = None  # ``_begin_sqlite`` begins transactions
     journal, flush = ("DELETE", "EXTRA") if sqlite_fault() else ("WAL", "FULL")
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
@@ -92,11 +98,11 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _prepare_lazy_sqlite(connection: Any, _record: Any) -> None:
+def _prepare_deferred_sqlite(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """A writer takes its lock at once: a transaction that begins to write later fails instead."""
+    """Begin a transaction; for writing with SQLite's lock, which a later write might not get."""
     writes = connection.get_execution_options().get(WRITE)
     (_BEGIN_WRITING if writes else _BEGIN).change(connection)

@@ -1,4 +1,4 @@
-"""Migrations: numbered Alembic scripts beside this file, run at start by whoever comes first."""
+"""Runs the database migrations (numbered Alembic scripts) when the first process starts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from services.core.errors import StorageUnwell
 
 SCRIPTS = Path(__file__).parent / "migrations"
-LOCK_KEY = 7_239_817_231  # any number that nobody else in the database uses
+LOCK_KEY = 7_239_817_231  # of PostgreSQL's advisory lock; any number that nothing else uses
 
 
 def head() -> str:
@@ -19,7 +19,7 @@ def head() -> str:
 
 
 def version(engine: Engine) -> str:
-    """The newest migration that the database has; empty before the first one."""
+    """The revision of the newest migration in the database; empty before the first one."""
     with engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return ""
@@ -27,17 +27,17 @@ def version(engine: Engine) -> str:
 
 
 def is_current(engine: Engine) -> bool:
-    """Whether the database has every migration, and no other."""
+    """Whether the database has exactly the migrations of this version."""
     return version(engine) == head()
 
 
 def migrate(engine: Engine) -> None:
     """Run the missing migrations in one transaction.
 
-    Raises ``StorageUnwell`` for a database that a newer Textbridge has been at. The caller keeps
-    this machine's processes away; other machines wait for PostgreSQL's lock.
+    Raises ``StorageUnwell`` for a database that a newer Textbridge has migrated. The caller holds a
+    lock against other processes of this machine; other machines wait for PostgreSQL's lock.
     """
-    from alembic import command  # costs a web process 15 MB that it seldom needs
+    from alembic import command  # 15 MB of memory that a process seldom needs
     from alembic.config import Config
 
     found = version(engine)
@@ -46,7 +46,7 @@ def migrate(engine: Engine) -> None:
             f"The database belongs to a newer Textbridge: it has migration {found}, this one knows "
             f"up to {head()}. Upgrade this machine."
         )
-    with engine.connect() as connection, _alone(connection):
+    with engine.connect() as connection, _exclusive(connection):
         config = Config()
         config.set_main_option("script_location", str(SCRIPTS))
         config.attributes["connection"] = connection
@@ -54,10 +54,10 @@ def migrate(engine: Engine) -> None:
 
 
 @contextmanager
-def _alone(connection: Connection) -> Iterator[None]:
+def _exclusive(connection: Connection) -> Iterator[None]:
     if connection.dialect.name == "sqlite":
-        # Rebuilding a table with foreign keys on would delete the rows that refer to it.
-        # The pragma counts only outside a transaction, hence the driver's own connection.
+        # Alembic rebuilds tables; with foreign keys on, that would delete the rows that refer to
+        # them. The pragma has no effect inside a transaction, so the driver's connection is used.
         driver: Any = connection.connection.driver_connection
         driver.execute("PRAGMA foreign_keys=OFF")
         try:

@@ -1,4 +1,4 @@
-"""The bell on PostgreSQL: ``NOTIFY`` rings it, so that it is heard on every machine."""
+"""Change notification for PostgreSQL: ``NOTIFY`` and ``LISTEN``, which reach every machine."""
 
 import contextlib
 import threading
@@ -12,7 +12,7 @@ CHANNEL = "textbridge"
 
 
 class PostgresNotifier(Notifier):
-    """``NOTIFY`` and ``LISTEN``."""
+    """``NOTIFY`` with each commit; each subscribed process has a connection that listens."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()
@@ -21,17 +21,18 @@ class PostgresNotifier(Notifier):
         self._closed = False
 
     def announce(self, tx: Connection) -> None:
+        """Let PostgreSQL send the notification when the transaction commits."""
         tx.exec_driver_sql(f"NOTIFY {CHANNEL}")
 
     def notify_all(self) -> None:
-        pass  # the database has done it
+        """Do nothing: PostgreSQL has sent the notification with the commit."""
 
     def _open(self) -> None:
         if self._listener is None and not self._closed:
-            with contextlib.suppress(psycopg.Error):  # the next who listens connects anew
+            with contextlib.suppress(psycopg.Error):  # the next ``subscribe`` connects again
                 self._listener = self._connect()
-                hear = threading.Thread(target=self._hear, args=(self._listener,), daemon=True)
-                hear.start()
+                thread = threading.Thread(target=self._receive, args=(self._listener,), daemon=True)
+                thread.start()
 
     def _connect(self) -> psycopg.Connection:
         url = self._engine.url.set(drivername="postgresql")
@@ -39,16 +40,17 @@ class PostgresNotifier(Notifier):
         listener.execute(f"LISTEN {CHANNEL}")
         return listener
 
-    def _hear(self, listener: psycopg.Connection) -> None:
+    def _receive(self, listener: psycopg.Connection) -> None:
         try:
             for _ in listener.notifies():
                 self.notify_local()
         except (psycopg.Error, OSError):
             pass
         finally:
-            self._listener = None  # the next who waits connects anew
+            self._listener = None  # the next ``subscribe`` connects again
 
     def close(self) -> None:
+        """Close the connection that listens."""
         self._closed = True
         if self._listener is not None:
             self._listener.close()

@@ -1,4 +1,7 @@
-"""Connections that stay open: to get one from the pool takes longer than most of what is done."""
+"""Database connections that stay open between transactions.
+
+Getting a connection from the pool takes longer than most of the work that is done with it.
+"""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -9,21 +12,21 @@ T = TypeVar("T")
 
 
 class PersistentConnections:
-    """Runs work in transactions on connections of which it keeps some open in between."""
+    """Runs work in transactions and keeps some of the connections open."""
 
-    def __init__(self, engine: Engine, most: int) -> None:
-        """``most`` is how many are kept; with 0 each comes from the pool, which looks at it."""
+    def __init__(self, engine: Engine, limit: int) -> None:
+        """``limit`` connections are kept. With 0 each comes from the pool, which tests it first."""
         self._engine = engine
-        self._most = most
+        self._limit = limit
         self._free: list[Connection] = []
 
     def __bool__(self) -> bool:
         return bool(self._free)
 
     def run(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` in a transaction of its own and commit it.
+        """Run ``work`` in its own transaction and commit it.
 
-        After a failure all go back to the pool, which looks at each before it gives it away.
+        After a failure all connections go back to the pool, which tests each before its next use.
         """
         connection = self._free.pop() if self._free else self._engine.connect()
         try:
@@ -33,10 +36,10 @@ class PersistentConnections:
             connection.close()
             self.close()
             raise
-        self._free.append(connection) if len(self._free) < self._most else connection.close()
+        self._free.append(connection) if len(self._free) < self._limit else connection.close()
         return result
 
     def close(self) -> None:
-        """Give those back that are kept."""
+        """Give the kept connections back to the pool."""
         while self._free:
             self._free.pop().close()

@@ -1,8 +1,10 @@
-"""The tables. Times are seconds since 1970; ids that leave the house are UUIDv7 texts.
+"""Database schema: all tables and indexes (SQLAlchemy Core).
 
-``seq`` and ``changed`` come from one counter that is taken inside the writing transaction: numbers
-become visible in the order in which they were given, on PostgreSQL too, so that whoever has seen
-everything up to a number has missed nothing below it.
+Times are seconds since 1970. Ids that other systems see are UUIDv7 texts.
+
+``seq`` and ``changed`` come from one counter, whose row each writing transaction locks. So numbers
+become visible in ascending order, on PostgreSQL too: a reader that has seen everything up to a
+number has missed nothing below it.
 """
 
 from sqlalchemy import (
@@ -25,10 +27,10 @@ from sqlalchemy.types import JSON
 
 metadata = MetaData()
 
-# SQLite numbers rows by itself only in a column of its own INTEGER type.
+# SQLite generates row ids only for columns of its type INTEGER.
 RowId = BigInteger().with_variant(Integer, "sqlite")
 
-# Queries must repeat these words to the letter, or SQLite does not use the partial indexes.
+# Queries must use exactly these texts, or SQLite does not use the partial indexes.
 DUE = text("state = 'due'")
 LIVE = text("state IN ('due', 'leased')")
 DEAD = text("state = 'dead'")
@@ -53,7 +55,7 @@ conversations = Table(
     Column("number", Text, nullable=False),
     Column("peer", Text, nullable=False),
     Column("participants", JSON, nullable=False),
-    Column("members", Text, nullable=False),  # the peers, sorted and joined: what makes it one
+    Column("members", Text, nullable=False),  # the peers, sorted and joined by spaces
     Column("last_seq", BigInteger, nullable=False),
     Column("updated_at", Float, nullable=False),
     UniqueConstraint("number", "members"),
@@ -82,7 +84,9 @@ messages = Table(
     Column("error_reason", Text),
     Column("extension", Text),
     Column("client_id", Text),
-    Column("fingerprint", Text),  # of the request that made it, to tell a repeat from a clash
+    Column(
+        "fingerprint", Text
+    ),  # of the API request: tells a repetition from a reused ``client_id``
     Column("routed", Boolean, nullable=False),
     Column("carrier_time", Float),
     Column("created_at", Float, nullable=False),
@@ -115,7 +119,7 @@ messages = Table(
     ),
 )
 
-# PostgreSQL's. On SQLite a virtual table of FTS5 has its name, with ``rowid`` for ``seq``.
+# PostgreSQL only. SQLite has an FTS5 virtual table of this name, with ``rowid`` for ``seq``.
 search_index = Table(
     "search_index",
     metadata,
@@ -131,7 +135,7 @@ attachments = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("message_id", Text, ForeignKey("messages.id"), index=True),
-    Column("extension", Text),  # that uploaded it; no message yet
+    Column("extension", Text),  # the one that uploaded it, before a message has it
     Column("position", Integer, nullable=False),
     Column("name", Text, nullable=False),
     Column("content_type", Text, nullable=False),
@@ -149,7 +153,7 @@ receipts = Table(
     Column("id", RowId, primary_key=True),
     Column("provider", Text, nullable=False),
     Column("provider_id", Text, nullable=False),
-    Column("message_id", Text, index=True),  # none: the message is not known (yet)
+    Column("message_id", Text, index=True),  # NULL: the message is not known (yet)
     Column("peer", Text, nullable=False),
     Column("event", Text, nullable=False),
     Column("status", Text, nullable=False),
@@ -176,7 +180,9 @@ jobs = Table(
     Column("owner", Text),
     Column("attempts", Integer, nullable=False),
     Column("lapses", Integer, nullable=False),
-    Column("started", Boolean, nullable=False),  # what cannot be undone may have been done
+    Column(
+        "started", Boolean, nullable=False
+    ),  # the send may have happened: it must not be repeated
     Column("error", Text),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
@@ -187,7 +193,7 @@ jobs = Table(
     sqlite_autoincrement=True,
 )
 
-# What went wrong with a job; written when it does, and gone when its job is.
+# Failed attempts at a job; deleted with the job.
 attempts = Table(
     "attempts",
     metadata,
@@ -202,6 +208,7 @@ attempts = Table(
     sqlite_autoincrement=True,
 )
 
+# Pauses of carriers, push channels and the mail server, see ``circuit_breakers``.
 destinations = Table(
     "destinations",
     metadata,
@@ -209,9 +216,10 @@ destinations = Table(
     Column("paused_until", Float, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("reason", Text, nullable=False),
-    Column("config", Boolean, nullable=False),  # waits for the operator, not for the other side
+    Column("config", Boolean, nullable=False),  # until the operator corrects the configuration
 )
 
+# See ``rate_limits``.
 paces = Table(
     "paces",
     metadata,
@@ -219,23 +227,25 @@ paces = Table(
     Column("due", Float, nullable=False),
 )
 
+# See ``quotas``.
 allowances = Table(
     "allowances",
     metadata,
     Column("name", Text, primary_key=True),
     Column("used", BigInteger, nullable=False),
-    Column("until", Float, nullable=False),  # then it begins anew
+    Column("until", Float, nullable=False),  # the end of the period
     Index("allowances_by_end", "until"),
 )
 
 message_settings = Table(
     "message_settings",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),  # there is one row
+    Column("id", Integer, primary_key=True, autoincrement=False),  # the table has one row
     Column("version", BigInteger, nullable=False),
     Column("document", Text),
 )
 
+# See ``carrier_events``.
 sightings = Table(
     "sightings",
     metadata,
@@ -245,7 +255,7 @@ sightings = Table(
     Column("words", Text, nullable=False),
 )
 
-# Messages by the hour (hours since 1970); it outlives them.
+# Number of messages for each hour (hours since 1970); kept longer than the messages.
 activity = Table(
     "activity",
     metadata,
@@ -256,7 +266,7 @@ activity = Table(
     Column("count", BigInteger, nullable=False),
 )
 
-# As what a message that may still change was counted.
+# How each outbound message that may still change was counted in ``activity``.
 activity_open = Table(
     "activity_open",
     metadata,
@@ -269,7 +279,9 @@ activity_pushes = Table(
     "activity_pushes",
     metadata,
     Column("hour", Integer, primary_key=True, autoincrement=False),
-    Column("within", Integer, primary_key=True, autoincrement=False),  # milliseconds; 0: later
+    Column(
+        "within", Integer, primary_key=True, autoincrement=False
+    ),  # milliseconds, see ``push_times``; 0: later
     Column("count", BigInteger, nullable=False),
 )
 
@@ -290,7 +302,9 @@ devices = Table(
     Column("platform", Text, nullable=False),
     Column("channel", Text, nullable=False),
     Column("address", JSON, nullable=False),
-    Column("address_hash", Text, index=True),  # with the channel's name: finds who else has it
+    Column(
+        "address_hash", Text, index=True
+    ),  # of channel and address: finds other devices with the same one
     Column("preview", Text, nullable=False, server_default="full"),
     Column("quiet_hours", JSON(none_as_null=True)),
     Column("token_hash", Text, nullable=False, unique=True),
@@ -313,7 +327,7 @@ sign_ins = Table(
     "sign_ins",
     metadata,
     Column("token_hash", Text, primary_key=True),
-    Column("password_hash", Text, nullable=False),  # another password ends it
+    Column("password_hash", Text, nullable=False),  # changing the password ends the sign-in
     Column("created_at", Float, nullable=False),
     Column("seen_at", Float, nullable=False),
     Column("notice", Text),
@@ -337,7 +351,7 @@ contacts = Table(
     Column("updated_at", Float, nullable=False),
 )
 
-# What another app calls a conversation: one chat with a person may stand for several of ours.
+# Conversations as another app names them, see ``external_threads``; one may be several of ours.
 threads = Table(
     "threads",
     metadata,
@@ -345,7 +359,7 @@ threads = Table(
     Column("thread", Text, primary_key=True),
     Column("extension", Text, primary_key=True),
     Column("conversation_id", Text, ForeignKey("conversations.id"), primary_key=True),
-    Column("seq", BigInteger, nullable=False),  # the newest message that was shown there
+    Column("seq", BigInteger, nullable=False),  # the newest message that the app has shown
 )
 
 quarantine = Table(
@@ -364,7 +378,7 @@ quarantine = Table(
     sqlite_autoincrement=True,
 )
 
-# What was counted where it happened. Each process has a row; the sum of all rows counts.
+# Audit counters (see ``audit_counters``). Each process has a row; the sums of all rows count.
 ledger = Table(
     "ledger",
     metadata,
@@ -383,6 +397,7 @@ ledger = Table(
     Column("undone_removed", BigInteger, nullable=False),
 )
 
+# Invariants that do not hold, see ``maintenance.invariant_violations``.
 breaches = Table(
     "breaches",
     metadata,

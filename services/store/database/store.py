@@ -1,6 +1,6 @@
-"""The database: everything that Textbridge knows, kept durably.
+"""Store: opens the database and runs functions in read and write transactions.
 
-``Store`` hands a connection to functions of the modules beside it, inside one transaction.
+``Store`` gives a connection to functions of the table modules, such as ``services.store.messages``.
 """
 
 from collections.abc import Callable
@@ -9,44 +9,46 @@ from pathlib import Path
 from typing import TypeVar
 
 from filelock import FileLock
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.store.database.engine import deferred_sync_engine, open_engine
 from services.store.database.migrate import is_current, migrate
-from services.store.database.notifier import Notifier, open_notifier
+from services.store.database.notifier import Notifier
+from services.store.database.notifier_socket import SocketNotifier
 from services.store.database.persistent_connections import PersistentConnections
+from services.store.database.secure_delete import rewrite_database
 from services.store.database.write_lock import WriteLock
 from services.store.database.writer import Writer, unwell
-from services.store.maintenance.secure_delete import rewrite_database
 
 T = TypeVar("T")
 READERS = 4
 
 
 class Store:
-    """SQLite or PostgreSQL behind one face."""
+    """The database, SQLite or PostgreSQL, behind one interface."""
 
     def __init__(self, database_url: str | None, storage: Path) -> None:
+        """Connect to PostgreSQL at ``database_url``, or to SQLite in the ``storage`` folder."""
         storage.mkdir(parents=True, exist_ok=True)
         self.engine = open_engine(database_url, storage)
-        self._lazy = deferred_sync_engine(self.engine)
-        self.notifier: Notifier = open_notifier(self.engine, storage)
+        self._deferred_engine = deferred_sync_engine(self.engine)
+        self.notifier: Notifier = _open_notifier(self.engine, storage)
         self._write_lock = WriteLock(storage / "write.lock")
         on_sqlite = self.engine.dialect.name == "sqlite"
-        between = self._write_lock.taken if on_sqlite else nullcontext
-        self._writer = Writer(self.engine, self._lazy, self.notifier, between)
+        lock = self._write_lock.held if on_sqlite else nullcontext
+        self._writer = Writer(self.engine, self._deferred_engine, self.notifier, lock)
         self._readers = PersistentConnections(self.engine, READERS)
-        self._lock_file = storage / "migrate.lock"
+        self._migrate_lock = storage / "migrate.lock"
 
     def migrate(self) -> None:
-        """Bring the schema up to date; several processes may try at once.
+        """Bring the schema up to date; several processes may try at the same time.
 
-        Raises ``StorageUnwell`` for a database that cannot be reached or is none.
+        Raises ``StorageUnwell`` if the database cannot be reached or is not a database.
         """
         try:
-            with FileLock(self._lock_file):  # also for the look: the first one makes the file
+            with FileLock(self._migrate_lock):  # also to look: the first process makes the file
                 if not is_current(self.engine):
                     migrate(self.engine)
         except DBAPIError as error:
@@ -63,35 +65,43 @@ class Store:
         """Run ``work`` on one consistent view of the data. Raises ``StorageUnwell``."""
         try:
             if self._readers:
-                with suppress(DBAPIError):  # left over from before the database went away
+                with suppress(DBAPIError):  # a kept connection that the server has closed
                     return self._readers.run(work)
             return self._readers.run(work)
         except (DBAPIError, PoolTimeout) as error:
             raise unwell(error) from error
 
-    def write_anew(self) -> bool:
-        """Leave nothing of what was deleted in SQLite's files, see ``erasing.write_anew``.
+    def rewrite_files(self) -> bool:
+        """Remove deleted data from SQLite's files, see ``secure_delete.rewrite_database``.
 
-        Whoever wants to write waits as long as it takes. PostgreSQL does it by itself.
+        Writers wait meanwhile. PostgreSQL does this by itself.
         """
         if self.engine.dialect.name != "sqlite":
             return True
         self._close_connections()
-        with self._write_lock.taken():
+        with self._write_lock.held():
             return rewrite_database(self.engine)
 
-    def let_go(self) -> None:
-        """Close the database's files until somebody asks for something again."""
+    def disconnect(self) -> None:
+        """Close the database's files and connections; the next use opens them again."""
         self._close_connections()
-        self._lazy.dispose()
+        self._deferred_engine.dispose()
         self.engine.dispose()
 
     def close(self) -> None:
-        """Give all connections back."""
+        """Close everything for good."""
         self.notifier.close()
-        self.let_go()
+        self.disconnect()
         self._write_lock.close()
 
     def _close_connections(self) -> None:
         self._readers.close()
-        self._writer.let_go()
+        self._writer.close()
+
+
+def _open_notifier(engine: Engine, storage: Path) -> Notifier:
+    if engine.dialect.name != "postgresql":
+        return SocketNotifier(storage)
+    from services.store.database.notifier_postgres import PostgresNotifier  # loads its driver: 5 MB
+
+    return PostgresNotifier(engine)

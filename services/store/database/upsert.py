@@ -1,4 +1,7 @@
-"""The one statement that SQLite and PostgreSQL spell alike and SQLAlchemy does not."""
+"""``INSERT … ON CONFLICT`` (upsert) for SQLite and PostgreSQL.
+
+Both spell it alike, but SQLAlchemy has it only in the classes of each dialect.
+"""
 
 from functools import cache
 from typing import Any
@@ -8,12 +11,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 
 def insert(tx: Connection, table: Table) -> Any:
-    """An ``INSERT`` that can say what to do on a conflict."""
+    """An ``INSERT`` to which ``on_conflict_do_update`` can be added."""
     return _insert(tx.dialect.name, table)
 
 
 def insert_new(tx: Connection, table: Table, returning: Column[Any] | None = None) -> Any:
-    """An ``INSERT`` that leaves a row which is there already alone; made once for each table."""
+    """An ``INSERT`` that does not change an existing row. The statement is cached."""
     return _insert_new(tx.dialect.name, table, returning)
 
 

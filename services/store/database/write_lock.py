@@ -1,7 +1,8 @@
-"""Whose turn it is to write to SQLite, among the processes of one storage folder.
+"""Lock between processes for writing to SQLite in one storage folder.
 
 SQLite itself polls for its lock in steps of milliseconds and blocks the whole process meanwhile.
-Waiting here lets the other requests of the process go on, so that they gather for the next commit.
+Waiting for this lock lets the other requests of the process continue, so that they can join the
+next commit.
 """
 
 import fcntl
@@ -14,31 +15,32 @@ from pathlib import Path
 
 from services.core.errors import StorageUnwell
 
-LOOK_SECONDS = 0.02  # without being told: whoever had the turn may have died
-MOST_SECONDS = 5.0  # together with SQLite's own wait still within what carriers wait
+POLL_SECONDS = 0.02  # also without a signal: the process that held the lock may have died
+TIMEOUT_SECONDS = 5.0  # with SQLite's own timeout still shorter than what carriers wait
 
 
 class WriteLock:
-    """A lock between processes; within a process one thread or greenlet at a time uses it.
+    """A file lock; within a process only one thread or greenlet at a time may use it.
 
-    Whoever gives it up says so in a pipe beside it, which wakes those who wait.
+    Who releases it writes to a named pipe (FIFO) beside it, which wakes those who wait.
     """
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        told = path.parent / "run" / "write.told"
-        told.parent.mkdir(exist_ok=True)
+        released = path.parent / "run" / "write.released"
+        released.parent.mkdir(exist_ok=True)
         with suppress(FileExistsError):
-            os.mkfifo(told, 0o600)
-        self._told = os.open(told, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+            os.mkfifo(released, 0o600)
+        self._released = os.open(released, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Wait for the turn and hold it; a process that dies gives it up.
+    def held(self) -> Iterator[None]:
+        """Acquire the lock, hold it during the block and release it.
 
-        Raises ``StorageUnwell`` when it does not come.
+        The operating system releases it for a process that dies. Raises ``StorageUnwell`` after
+        ``TIMEOUT_SECONDS``.
         """
-        end = time.monotonic() + MOST_SECONDS
+        end = time.monotonic() + TIMEOUT_SECONDS
         while not self._try():
             if time.monotonic() > end:
                 raise StorageUnwell("Another process has been writing for too long.")
@@ -47,13 +49,13 @@ class WriteLock:
             yield
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)
-            with suppress(BlockingIOError):  # full: it wakes whoever comes anyway
-                os.write(self._told, b"!")
+            with suppress(BlockingIOError):  # the pipe is full: it wakes the others in any case
+                os.write(self._released, b"!")
 
     def _wait(self) -> None:
-        select.select([self._told], [], [], LOOK_SECONDS)
-        with suppress(BlockingIOError):  # somebody else was woken, too
-            os.read(self._told, 4096)
+        select.select([self._released], [], [], POLL_SECONDS)
+        with suppress(BlockingIOError):  # another process has read the signal first
+            os.read(self._released, 4096)
 
     def _try(self) -> bool:
         try:
@@ -63,6 +65,6 @@ class WriteLock:
         return True
 
     def close(self) -> None:
-        """Give the files back."""
+        """Close the lock file and the pipe."""
         os.close(self._file)
-        os.close(self._told)
+        os.close(self._released)

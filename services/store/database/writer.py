@@ -1,7 +1,7 @@
-"""One writing transaction at a time in a process, committing together what has gathered.
+"""Group commit: one write transaction at a time in a process, shared by all who wait.
 
-Under load several requests wait for the disk at once; one fsync serves them all. A caller gets its
-result only when the commit that holds its work has returned.
+Under load several requests wait for the disk at the same time; one fsync is enough for all of
+them. A caller gets its result only after the commit that contains its work.
 """
 
 import threading
@@ -16,153 +16,156 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.core.errors import StorageUnwell
-from services.store import audit_counters
+from services.store.database import audit_counters
 from services.store.database.engine import WRITE
 from services.store.database.notifier import Notifier
 from services.store.database.persistent_connections import PersistentConnections
 
 T = TypeVar("T")
-MOST_TOGETHER = 64
+MAX_BATCH = 64
 DEADLOCK = "40P01"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
 
 
-class _Ticket:
-    """One piece of work that waits for its commit, or for its turn to commit for others."""
+class _Request:
+    """Work that waits for a commit. When ``woken``, it is done, or its thread has to commit."""
 
-    __slots__ = ("called", "done", "durable", "error", "result", "work")
+    __slots__ = ("done", "durable", "error", "result", "woken", "work")
 
     def __init__(self, work: Callable[[Connection], Any], *, durable: bool) -> None:
         self.work = work
         self.durable = durable
-        self.called = threading.Event()
+        self.woken = threading.Event()
         self.done = False
         self.result: Any = None
         self.error: BaseException | None = None
 
 
 class Writer:
-    """Runs pieces of work in transactions.
+    """Runs functions in write transactions.
 
-    Whoever comes first commits for all who wait, then calls the next in line to do the same.
+    The first thread that wants to write becomes the leader: it commits the work of all who wait.
+    Then it wakes the first of those who came meanwhile, which becomes the next leader.
     """
 
     def __init__(
         self,
         engine: Engine,
-        lazy: Engine,
+        deferred_engine: Engine,
         notifier: Notifier,
-        between: Callable[[], AbstractContextManager[None]],
+        lock: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        """``bell`` rings with every commit; ``between`` keeps other processes from writing.
+        """``notifier`` is notified of every commit; ``lock`` keeps other processes from writing.
 
-        ``lazy`` commits what need not be durable, see ``lazy_engine``.
+        ``deferred_engine`` commits what need not be durable, see ``deferred_sync_engine``.
         """
         self._notifier = notifier
-        self._between = between
-        # PostgreSQL's may be gone meanwhile, on another machine: the pool looks before each use.
-        most = 1 if engine.dialect.name == "sqlite" else 0
-        self._standing = PersistentConnections(engine.execution_options(**{WRITE: True}), most)
-        self._lazy = PersistentConnections(lazy.execution_options(**{WRITE: True}), most)
-        self._waiting: deque[_Ticket] = deque()
-        self._busy = False
-        self._queue = threading.Lock()
+        self._lock = lock
+        # A connection to PostgreSQL may be broken by now; the pool tests it before each use.
+        kept = 1 if engine.dialect.name == "sqlite" else 0
+        self._durable = PersistentConnections(engine.execution_options(**{WRITE: True}), kept)
+        self._deferred = PersistentConnections(
+            deferred_engine.execution_options(**{WRITE: True}), kept
+        )
+        self._queue: deque[_Request] = deque()
+        self._has_leader = False
+        self._queue_lock = threading.Lock()
 
     def run(self, work: Callable[[Connection], T], *, durable: bool = True) -> T:
-        """Run a piece of work durably and return its result.
+        """Run ``work`` in a transaction, commit it durably and return the result of ``work``.
 
         With ``durable=False`` a power cut may undo it, until the next durable commit.
 
-        ``work`` touches the database only and may be run a second time. Its own exception comes
-        back to this caller alone, with nothing kept; ``StorageUnwell`` when the database cannot
-        take it now.
+        ``work`` may only use the database, and may be run a second time. If it raises, only this
+        caller gets the exception and nothing of its work is kept. Raises ``StorageUnwell`` when the
+        database cannot write now.
         """
-        ticket = _Ticket(work, durable=durable)
-        with self._queue:
-            self._waiting.append(ticket)
-            first, self._busy = not self._busy, True
-        self._wait(ticket, first)
-        if not ticket.done:
-            self._lead(ticket)
-        if ticket.error is not None:
-            raise ticket.error
-        result: T = ticket.result
+        request = _Request(work, durable=durable)
+        with self._queue_lock:
+            self._queue.append(request)
+            leads, self._has_leader = not self._has_leader, True
+        self._wait(request, leads)
+        if not request.done:
+            self._lead(request)
+        if request.error is not None:
+            raise request.error
+        result: T = request.result
         return result
 
-    def let_go(self) -> None:
-        """Give the connections back until somebody writes again."""
-        self._standing.close()
-        self._lazy.close()
+    def close(self) -> None:
+        """Give the connections back to the pool; the next write opens them again."""
+        self._durable.close()
+        self._deferred.close()
 
     def _gather(self) -> None:
-        """Let whoever is about to write get on board, as long as somebody comes."""
-        aboard = 0
-        while aboard < min(len(self._waiting), MOST_TOGETHER):
-            aboard = len(self._waiting)
+        """Let other threads add their work to the queue, as long as it grows."""
+        size = 0
+        while size < min(len(self._queue), MAX_BATCH):
+            size = len(self._queue)
             time.sleep(0)
 
-    def _wait(self, ticket: _Ticket, first: bool) -> None:
+    def _wait(self, request: _Request, leads: bool) -> None:
         try:
-            if first:
+            if leads:
                 self._gather()
             else:
-                ticket.called.wait()
-        except BaseException:  # whoever is interrupted leaves the line, and does not block it
-            self._leave(ticket)
-            if (first or ticket.called.is_set()) and not ticket.done:
-                self._call_next()
+                request.woken.wait()
+        except BaseException:  # a request that is interrupted must not block the queue
+            self._leave(request)
+            if (leads or request.woken.is_set()) and not request.done:
+                self._wake_next()
             raise
 
-    def _leave(self, ticket: _Ticket) -> None:
+    def _leave(self, request: _Request) -> None:
         with suppress(ValueError):
-            self._waiting.remove(ticket)
+            self._queue.remove(request)
 
-    def _lead(self, ticket: _Ticket) -> None:
+    def _lead(self, request: _Request) -> None:
         try:
-            with self._between():
-                self._commit_some()
+            with self._lock():
+                self._commit_batch()
             self._notifier.notify_all()
-        except StorageUnwell as error:  # it would be the same for all who wait
-            self._end(self._take(len(self._waiting)), error)
+        except StorageUnwell as error:  # all who wait would get the same error
+            self._finish(self._take(len(self._queue)), error)
         finally:
-            if not ticket.done:
-                self._leave(ticket)
-            self._call_next()
+            if not request.done:
+                self._leave(request)
+            self._wake_next()
 
-    def _call_next(self) -> None:
-        with self._queue:
-            self._busy = bool(self._waiting)
-            if self._waiting:
-                self._waiting[0].called.set()
+    def _wake_next(self) -> None:
+        with self._queue_lock:
+            self._has_leader = bool(self._queue)
+            if self._queue:
+                self._queue[0].woken.set()
 
-    def _commit_some(self) -> None:
-        batch = self._take(min(len(self._waiting), MOST_TOGETHER))
+    def _commit_batch(self) -> None:
+        batch = self._take(min(len(self._queue), MAX_BATCH))
         try:
             self._commit(batch)
         except BaseException as error:
             if len(batch) == 1 or _is_unwell(error):
                 self._fail(batch, error)
             else:
-                for ticket in batch:
-                    self._commit_alone(ticket)
-        self._end(batch)
+                for request in batch:
+                    self._commit_alone(request)
+        self._finish(batch)
 
-    def _take(self, count: int) -> list[_Ticket]:
-        return [self._waiting.popleft() for _ in range(count)]
+    def _take(self, count: int) -> list[_Request]:
+        return [self._queue.popleft() for _ in range(count)]
 
-    def _end(self, batch: list[_Ticket], error: StorageUnwell | None = None) -> None:
-        for ticket in batch:
-            ticket.error = error or ticket.error
-            ticket.done = True
-            ticket.called.set()
+    def _finish(self, batch: list[_Request], error: StorageUnwell | None = None) -> None:
+        for request in batch:
+            request.error = error or request.error
+            request.done = True
+            request.woken.set()
 
-    def _commit_alone(self, ticket: _Ticket) -> None:
+    def _commit_alone(self, request: _Request) -> None:
         try:
-            self._commit([ticket])
+            self._commit([request])
         except BaseException as error:
-            self._fail([ticket], error)
+            self._fail([request], error)
 
-    def _commit(self, batch: list[_Ticket]) -> None:
-        """Run and commit; again where PostgreSQL has ended two nodes' waiting for each other."""
+    def _commit(self, batch: list[_Request]) -> None:
+        """Run and commit; try again if PostgreSQL has ended a deadlock between two nodes."""
         for _ in range(2):
             try:
                 return self._commit_once(batch)
@@ -171,20 +174,20 @@ class Writer:
                     raise
         return self._commit_once(batch)
 
-    def _commit_once(self, batch: list[_Ticket]) -> None:
+    def _commit_once(self, batch: list[_Request]) -> None:
         def work(transaction: Connection) -> None:
             audit_counters.begin(transaction)
-            for ticket in batch:
-                ticket.result = ticket.work(transaction)
+            for request in batch:
+                request.result = request.work(transaction)
             audit_counters.write(transaction)
             self._notifier.announce(transaction)
 
-        durable = any(ticket.durable for ticket in batch)
-        (self._standing if durable else self._lazy).run(work)
+        durable = any(request.durable for request in batch)
+        (self._durable if durable else self._deferred).run(work)
 
-    def _fail(self, batch: list[_Ticket], error: BaseException) -> None:
-        for ticket in batch:
-            ticket.error = unwell(error) if _is_unwell(error) else error
+    def _fail(self, batch: list[_Request], error: BaseException) -> None:
+        for request in batch:
+            request.error = unwell(error) if _is_unwell(error) else error
 
 
 def _is_unwell(error: BaseException) -> bool:
@@ -192,6 +195,6 @@ def _is_unwell(error: BaseException) -> bool:
 
 
 def unwell(error: BaseException) -> StorageUnwell:
-    """The database's complaint in its own words, without the statement and its values."""
+    """The database's error message as ``StorageUnwell``, without the statement and its values."""
     cause = getattr(error, "orig", None) or error
     return StorageUnwell(f"The database cannot take it now: {str(cause).splitlines()[0]}")

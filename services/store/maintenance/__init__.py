@@ -1,1 +1,1 @@
-"""Backup, move to PostgreSQL, retention, personal data, consistency checks of the database."""
+"""Backup, move to PostgreSQL, retention, personal data and invariants of the database."""

@@ -1,7 +1,7 @@
-"""Backups: a copy that fits together, made while everything runs, complete or not there at all.
+"""Backup: a consistent copy of the database, Message Settings and attachments of a running system.
 
-The database is copied first and the attachments after it, so that every file that the copied
-database knows of is in the copy, too. What a copy holds, it is asked itself (``look_into``).
+A backup is complete or does not exist. The database is copied before the attachments, so that every
+file that the copied database refers to is in the backup too. ``inspect_backup`` reads a backup.
 """
 
 import os
@@ -38,10 +38,10 @@ _COUNTS = {
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a copy holds; ``version`` is its newest migration.
+    """What is in a backup; ``version`` is its newest migration.
 
-    ``waiting`` are the messages that were still to be sent when it was made. ``files`` are the ids
-    of the attachments that its messages have, ``missing`` those not in it, or not whole.
+    ``waiting`` messages were still to be sent when it was made. ``files`` are the ids of all
+    attachments of its messages, ``missing`` those whose file is absent or incomplete.
     """
 
     version: str
@@ -54,18 +54,18 @@ class Contents:
 
 
 def is_embedded(engine: Engine) -> bool:
-    """Whether the database is SQLite in the storage folder, so that a backup can hold it."""
+    """Whether the database is SQLite in the storage folder, so that a backup contains it."""
     return engine.dialect.name == "sqlite"
 
 
 def back_up(engine: Engine, storage: Path, folder: Path) -> Path:
     """Copy everything into a new folder ``textbridge-YYYYmmdd-HHMMSS`` below ``folder``.
 
-    Of what PostgreSQL keeps only Message Settings are in it (see ``is_embedded``). Returns the new
-    folder. Raises ``StorageUnwell`` when the copy cannot be made; nothing half-made is left then.
+    Of a PostgreSQL database it contains only Message Settings (see ``is_embedded``). Returns the
+    new folder. Raises ``StorageUnwell`` if it fails; then nothing incomplete is left.
     """
     target = folder / time.strftime("textbridge-%Y%m%d-%H%M%S")
-    with _finished(target) as unfinished:
+    with _atomic(target) as unfinished:
         unfinished.mkdir(mode=0o700, parents=True)
         if is_embedded(engine):
             _copy_database(engine, unfinished / DATABASE)
@@ -77,10 +77,11 @@ def back_up(engine: Engine, storage: Path, folder: Path) -> Path:
     return target
 
 
-def look_into(engine: Engine, folder: Path) -> Contents:
-    """Check a copy of SQLite's database and its files. Raises ``StorageUnwell`` for a damaged one.
+def inspect_backup(engine: Engine, folder: Path) -> Contents:
+    """Check the SQLite database and the files of a backup, and return what is in it.
 
-    ``engine`` is any on SQLite; nothing in the folder changes.
+    ``engine`` may be any engine for SQLite. The folder is not changed. Raises ``StorageUnwell`` if
+    the database is damaged.
     """
     sqlite: Any = engine.dialect.dbapi
     address = f"file:{quote(str((folder / DATABASE).resolve()))}?mode=ro&immutable=1"
@@ -98,7 +99,7 @@ def look_into(engine: Engine, folder: Path) -> Contents:
 
 
 def media_path(folder: Path, file_id: str) -> Path:
-    """Where an attachment is in a storage folder, and in a copy of one."""
+    """Path of an attachment's file in a storage folder or a backup."""
     return folder / MEDIA / file_id[-2:] / file_id
 
 
@@ -112,24 +113,24 @@ def _size(path: Path) -> int | None:
 def _refuse_damaged(copy: Any) -> None:
     found = copy.execute("PRAGMA integrity_check").fetchone()[0]
     if found == "ok" and copy.execute("PRAGMA foreign_key_check").fetchone() is not None:
-        found = "rows refer to others that are not there"
+        found = "rows refer to rows that do not exist"
     if found != "ok":
         raise StorageUnwell(f"The copy of the database is damaged: {found}.")
 
 
 def back_up_database(engine: Engine, target: Path) -> None:
-    """Copy SQLite's database alone to a new file. Raises ``StorageUnwell``."""
-    with _finished(target) as unfinished:
+    """Copy only SQLite's database to a new file. Raises ``StorageUnwell``."""
+    with _atomic(target) as unfinished:
         _copy_database(engine, unfinished)
 
 
 @contextmanager
-def _finished(target: Path) -> Iterator[Path]:
-    """A path beside ``target`` that takes its name only when the block has done its work."""
+def _atomic(target: Path) -> Iterator[Path]:
+    """A path beside ``target`` that is renamed to ``target`` when the block has succeeded."""
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         if target.exists():
-            raise StorageUnwell(f"{target} is there already; a backup never overwrites anything.")
+            raise StorageUnwell(f"{target} exists already; a backup never overwrites anything.")
         yield unfinished
         unfinished.rename(target)
         _flush(target.parent)
@@ -142,14 +143,14 @@ def _finished(target: Path) -> Iterator[Path]:
 
 
 def _copy_database(engine: Engine, target: Path) -> None:
-    """Copy one consistent state of the database; nobody who writes meanwhile has to wait."""
+    """Copy one consistent state of the database. Writers do not wait for it."""
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     sqlite: Any = engine.dialect.dbapi
     try:
         with closing(engine.raw_connection()) as source, closing(sqlite.connect(target)) as copy:
             driver: Any = source.driver_connection
             driver.backup(copy)
-            copy.execute("PRAGMA journal_mode=DELETE")  # one file, with nothing beside it
+            copy.execute("PRAGMA journal_mode=DELETE")  # one file, without a write-ahead log
             _refuse_damaged(copy)
     except sqlite.Error as error:
         raise StorageUnwell(f"The database cannot be copied: {error}.") from error
@@ -157,7 +158,7 @@ def _copy_database(engine: Engine, target: Path) -> None:
 
 
 def _copy_media(source: Path, target: Path) -> None:
-    """Copy the kept attachments; one that is removed meanwhile belongs to no message any more."""
+    """Copy the stored attachments. One that is deleted meanwhile is left out."""
     target.mkdir(mode=0o700)
     for file in source.glob("*/*"):
         if file.suffix != ".part":
@@ -167,7 +168,7 @@ def _copy_media(source: Path, target: Path) -> None:
 
 
 def _write_settings(engine: Engine, target: Path) -> None:
-    """Write Message Settings that the database keeps as the file that SQLite has beside it."""
+    """Write Message Settings from PostgreSQL to the file that they have beside SQLite."""
     try:
         with engine.begin() as transaction:
             content = settings_row.document(transaction)
@@ -178,7 +179,7 @@ def _write_settings(engine: Engine, target: Path) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a file, readable by its owner only, safely to the disk; one that is gone is left out."""
+    """Copy a file durably, readable by its owner only. A missing ``source`` is ignored."""
     try:
         reader = source.open("rb")
     except FileNotFoundError:
@@ -196,7 +197,7 @@ def _write_file(reader: BinaryIO, target: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Make a file, or the names in a folder, survive a power cut."""
+    """Make a file, or the names in a folder, durable (fsync)."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

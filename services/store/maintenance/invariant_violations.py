@@ -1,4 +1,4 @@
-"""Laws that do not hold, as the last check has found them: what every process shows."""
+"""Invariants that do not hold, as found by the last check; every process shows them."""
 
 import time
 from collections.abc import Iterable
@@ -11,23 +11,24 @@ from services.store.database.schema import breaches
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A law that does not hold, why, and since when (seconds since 1970)."""
+    """An invariant that does not hold, the reason, and since when (seconds since 1970)."""
 
-    law: str
+    invariant: str
     reason: str
     since: float = 0.0
 
 
-def standing(tx: Connection) -> list[Violation]:
-    """What was found, the oldest first."""
+def current(tx: Connection) -> list[Violation]:
+    """The violations found by the last check, oldest first."""
     rows = tx.execute(select(breaches).order_by(breaches.c.since, breaches.c.law))
     return [Violation(row.law, row.reason, row.since) for row in rows]
 
 
 def put(tx: Connection, found: Iterable[Violation]) -> None:
-    """Let these stand and no other; what stood before keeps its time."""
-    since = {breach.law: breach.since for breach in standing(tx)}
+    """Replace the violations by these; one that was there before keeps its time."""
+    since = {known.invariant: known.since for known in current(tx)}
     tx.execute(delete(breaches))
-    for breach in found:
-        begun = since.get(breach.law, time.time())
-        tx.execute(breaches.insert().values(law=breach.law, reason=breach.reason, since=begun))
+    for violation in found:
+        name = violation.invariant
+        row = {"law": name, "reason": violation.reason, "since": since.get(name, time.time())}
+        tx.execute(breaches.insert().values(row))

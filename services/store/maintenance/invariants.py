@@ -1,7 +1,7 @@
-"""The laws of conservation: what the ledger says must stand in the tables, and nothing else.
+"""Invariants of the database: the rows of the tables must agree with the audit counters.
 
-A look counts what is new since the last one and what is not done; only a thorough look counts
-everything. Each look is one statement, so that all it counts is of one moment on PostgreSQL, too.
+A check counts the rows that are new since the last check and the open jobs; a full check counts all
+rows. Each check is one statement, so that all its counts are of one moment, on PostgreSQL too.
 """
 
 import time
@@ -14,156 +14,178 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from services.core.messages import Status, rfc3339
 from services.store import circuit_breakers, counters, jobs
-from services.store.audit_counters import Entry, add
+from services.store.database.audit_counters import AuditCounter, add
 from services.store.database.schema import DEAD, LIVE, ledger, messages, quarantine, workers
 from services.store.database.schema import counters as counters_table
 from services.store.database.schema import jobs as jobs_table
 from services.store.jobs import JobKind
 from services.store.maintenance.invariant_violations import Violation
 
-OWNERLESS_SECONDS = 60.0  # leases of a worker that is gone are taken back within 25
+OWNERLESS_SECONDS = 60.0  # the leases of a dead worker are taken back within 25 seconds
 OVERDUE_SECONDS = 900.0
 
 
-class Law(StrEnum):
-    """What must be so."""
+class Invariant(StrEnum):
+    """What must be true."""
 
     INTAKE = "intake"  # what entered = received + repeated + statuses + quarantined
-    MESSAGES = "messages"  # received + replied = stored + removed
-    QUARANTINE = "quarantine"  # quarantined = stored + removed; by a thorough look only
+    MESSAGES = "messages"  # received + replied = stored + removed messages
+    QUARANTINE = "quarantine"  # quarantined = stored + removed; full checks only
     JOBS = "jobs"  # made = done + due + leased + dead + removed before they were done
-    DONE = "done"  # done = stored as done + removed; by a thorough look only
-    SENDS = "sends"  # a text in the queue has the job that sends it
-    LEASES = "leases"  # a job in hand is in the hands of a worker that lives
-    OVERDUE = "overdue"  # what is due is done in a quarter of an hour, if nobody asked us to wait
-    SEQUENCE = "sequence"  # no message has a number that was not given out
+    DONE = "done"  # done = stored as done + removed; full checks only
+    SENDS = "sends"  # a queued message has a job that sends it
+    LEASES = "leases"  # the owner of a leased job is a living worker
+    OVERDUE = "overdue"  # a due job is done within 15 minutes, if its destination is not paused
+    SEQUENCE = "sequence"  # no ``seq`` is above the sequence counter
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """How far a look has counted, and how much was missing by then of what it will not see again.
+class Checkpoint:
+    """How far a check has counted. The next check begins there.
 
-    ``kept`` is what the ledger said of messages, ``seq`` the newest message.
+    ``seq`` is the newest message, ``added`` the number of messages by the audit counters. The other
+    fields are how many were missing among the rows before it, see ``CheckResult.missing``.
     """
 
     seq: int
-    kept: int
+    added: int
     messages: int
     quarantine: int
     done: int
     sends: int
 
 
-START = Mark(0, 0, 0, 0, 0, 0)
+START = Checkpoint(0, 0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Balance:
-    """What a look has found: by how much each law is missed (0 for one that holds).
+class CheckResult:
+    """The result of a check: for each invariant how many are missing (0: it holds; below 0: extra).
 
-    ``overdue`` has the destinations whose jobs nobody does, with the time since when.
+    ``overdue`` has the destinations with overdue jobs and since when (seconds since 1970).
     """
 
-    missing: dict[Law, int]
+    missing: dict[Invariant, int]
     overdue: dict[str, float]
-    mark: Mark
+    checkpoint: Checkpoint
 
-    def breaches(self) -> list[Violation]:
-        """The laws that do not hold."""
+    def violations(self) -> list[Violation]:
+        """The invariants that do not hold."""
         found = [
-            Violation(str(law), _reason(law, count)) for law, count in self.missing.items() if count
+            Violation(str(invariant), _reason(invariant, count))
+            for invariant, count in self.missing.items()
+            if count
         ]
         if self.overdue:
             listed = ", ".join(f"{name} ({rfc3339(at)})" for name, at in self.overdue.items())
             reason = (
                 f"What is due for {listed} is not done: it is not set up any more, or too slow."
             )
-            found.append(Violation(str(Law.OVERDUE), reason))
+            found.append(Violation(str(Invariant.OVERDUE), reason))
         return found
 
 
-def look(tx: Connection, mark: Mark | None = None) -> Balance:
-    """Whether the laws hold, counted from a mark on; a thorough look without one."""
-    since = mark or START
-    asked = {"seq": since.seq, "stale": time.time() - OWNERLESS_SECONDS}
-    row = tx.execute(_looked(thorough=mark is None), asked).one()
-    booked = {entry: int(getattr(row, entry)) for entry in Entry}
-    kept = booked[Entry.RECEIVED] + booked[Entry.REPLIED]
-    lost = since.messages + kept - since.kept - row.new
-    in_quarantine, done = since.quarantine, since.done
-    if mark is None:
-        lost -= booked[Entry.MESSAGES_REMOVED]
-        in_quarantine = booked[Entry.QUARANTINED] - booked[Entry.QUARANTINE_REMOVED] - row.calls
+def check(tx: Connection, since: Checkpoint | None = None) -> CheckResult:
+    """Check the invariants for the rows after a checkpoint; without one, a full check."""
+    start = since or START
+    parameters = {"seq": start.seq, "stale": time.time() - OWNERLESS_SECONDS}
+    row = tx.execute(_counts(full=since is None), parameters).one()
+    counted = {counter: int(getattr(row, counter)) for counter in AuditCounter}
+    added = counted[AuditCounter.RECEIVED] + counted[AuditCounter.REPLIED]
+    lost = start.messages + added - start.added - row.new
+    quarantine_lost, done_lost = start.quarantine, start.done
+    if since is None:
+        lost -= counted[AuditCounter.MESSAGES_REMOVED]
+        quarantine_lost = (
+            counted[AuditCounter.QUARANTINED] - counted[AuditCounter.QUARANTINE_REMOVED] - row.calls
+        )
         stored_as_done = row.jobs - row.live - row.dead
-        done = booked[Entry.JOBS_DONE] - booked[Entry.DONE_REMOVED] - stored_as_done
+        done_lost = (
+            counted[AuditCounter.JOBS_DONE] - counted[AuditCounter.DONE_REMOVED] - stored_as_done
+        )
     missing = {
-        Law.INTAKE: _unaccounted(booked),
-        Law.MESSAGES: lost,
-        Law.QUARANTINE: in_quarantine,
-        Law.JOBS: _undone(booked) - row.live - row.dead,
-        Law.DONE: done,
-        Law.SENDS: since.sends + row.unsent,
-        Law.LEASES: int(row.ownerless),
-        Law.SEQUENCE: max(0, row.newest - row.given),
+        Invariant.INTAKE: _unaccounted(counted),
+        Invariant.MESSAGES: lost,
+        Invariant.QUARANTINE: quarantine_lost,
+        Invariant.JOBS: _not_done(counted) - row.live - row.dead,
+        Invariant.DONE: done_lost,
+        Invariant.SENDS: start.sends + row.unsent,
+        Invariant.LEASES: int(row.ownerless),
+        Invariant.SEQUENCE: max(0, row.newest - row.sequence),
     }
-    newest = max(row.newest, row.given)
-    reached = Mark(newest, kept, lost, in_quarantine, done, missing[Law.SENDS])
-    return Balance(missing, _overdue(tx), reached)
+    newest = max(row.newest, row.sequence)
+    checkpoint = Checkpoint(
+        newest, added, lost, quarantine_lost, done_lost, missing[Invariant.SENDS]
+    )
+    return CheckResult(missing, _overdue(tx), checkpoint)
 
 
 def settle(tx: Connection) -> None:
-    """Let the ledger say what stands in the tables: what is lost is looked for no longer."""
-    found = look(tx)
+    """Correct the audit counters to agree with the tables: missing rows are accepted as lost."""
+    found = check(tx)
     missing = found.missing
-    add(tx, Entry.ENTERED, -missing[Law.INTAKE])
-    add(tx, Entry.MESSAGES_REMOVED, missing[Law.MESSAGES])
-    add(tx, Entry.QUARANTINE_REMOVED, missing[Law.QUARANTINE])
-    add(tx, Entry.UNDONE_REMOVED, missing[Law.JOBS])
-    add(tx, Entry.DONE_REMOVED, missing[Law.DONE])
-    if missing[Law.SEQUENCE]:
-        counters.put(tx, "seq", found.mark.seq)
+    add(tx, AuditCounter.ENTERED, -missing[Invariant.INTAKE])
+    add(tx, AuditCounter.MESSAGES_REMOVED, missing[Invariant.MESSAGES])
+    add(tx, AuditCounter.QUARANTINE_REMOVED, missing[Invariant.QUARANTINE])
+    add(tx, AuditCounter.UNDONE_REMOVED, missing[Invariant.JOBS])
+    add(tx, AuditCounter.DONE_REMOVED, missing[Invariant.DONE])
+    if missing[Invariant.SEQUENCE]:
+        counters.put(tx, "seq", found.checkpoint.seq)
 
 
-def _unaccounted(booked: dict[Entry, int]) -> int:
-    outcomes = (Entry.RECEIVED, Entry.REPEATED, Entry.STATUSES, Entry.QUARANTINED)
-    return booked[Entry.ENTERED] - sum(booked[outcome] for outcome in outcomes)
+def _unaccounted(counted: dict[AuditCounter, int]) -> int:
+    outcomes = (
+        AuditCounter.RECEIVED,
+        AuditCounter.REPEATED,
+        AuditCounter.STATUSES,
+        AuditCounter.QUARANTINED,
+    )
+    return counted[AuditCounter.ENTERED] - sum(counted[outcome] for outcome in outcomes)
 
 
-def _undone(booked: dict[Entry, int]) -> int:
-    return booked[Entry.JOBS_MADE] - booked[Entry.JOBS_DONE] - booked[Entry.UNDONE_REMOVED]
+def _not_done(counted: dict[AuditCounter, int]) -> int:
+    return (
+        counted[AuditCounter.JOBS_MADE]
+        - counted[AuditCounter.JOBS_DONE]
+        - counted[AuditCounter.UNDONE_REMOVED]
+    )
 
 
-def _looked(*, thorough: bool) -> Select[Any]:
-    books = select(*(func.sum(ledger.c[entry]).label(entry) for entry in Entry)).subquery()
+def _counts(*, full: bool) -> Select[Any]:
+    totals = select(
+        *(func.sum(ledger.c[counter]).label(counter) for counter in AuditCounter)
+    ).subquery()
     is_new = messages.c.seq > bindparam("seq")
     sends = exists().where(
         jobs_table.c.message_id == messages.c.id, jobs_table.c.kind == str(JobKind.SEND)
     )
     unsent = and_(is_new, messages.c.status == str(Status.QUEUED), ~sends)
-    given = select(counters_table.c.value).where(counters_table.c.name == "seq")
+    sequence = select(counters_table.c.value).where(counters_table.c.name == "seq")
     ownerless = and_(
         LIVE,
         jobs_table.c.state == "leased",
         jobs_table.c.updated_at < bindparam("stale"),
         jobs_table.c.owner.not_in(select(workers.c.id)),
     )
-    looked = select(
-        books,
+    statement = select(
+        totals,
         _count(messages, is_new).label("new"),
         _count(messages, unsent).label("unsent"),
         _count(jobs_table, LIVE).label("live"),
         _count(jobs_table, DEAD).label("dead"),
         _count(jobs_table, ownerless).label("ownerless"),
         select(func.coalesce(func.max(messages.c.seq), 0)).scalar_subquery().label("newest"),
-        given.scalar_subquery().label("given"),
+        sequence.scalar_subquery().label("sequence"),
     )
-    if not thorough:
-        return looked
-    return looked.add_columns(_count(jobs_table).label("jobs"), _count(quarantine).label("calls"))
+    if not full:
+        return statement
+    return statement.add_columns(
+        _count(jobs_table).label("jobs"), _count(quarantine).label("calls")
+    )
 
 
-def _count(table: Table, *which: Any) -> ColumnElement[int]:
-    return select(func.count()).select_from(table).where(*which).scalar_subquery()
+def _count(table: Table, *conditions: Any) -> ColumnElement[int]:
+    return select(func.count()).select_from(table).where(*conditions).scalar_subquery()
 
 
 def _overdue(tx: Connection) -> dict[str, float]:
@@ -173,34 +195,34 @@ def _overdue(tx: Connection) -> dict[str, float]:
     return {name: due for name, due in firsts if due < late and name not in paused}
 
 
-def _reason(law: Law, count: int) -> str:
-    """What it means that a law is missed by so much, for the operator."""
-    gone, more = _REASONS[law]
-    return f"{gone if count > 0 else more}: {abs(count)}."
+def _reason(invariant: Invariant, count: int) -> str:
+    """A sentence for the operator on ``count`` missing rows (below 0: extra rows)."""
+    missing, extra = _REASONS[invariant]
+    return f"{missing if count > 0 else extra}: {abs(count)}."
 
 
 _REASONS = {
-    Law.INTAKE: (
+    Invariant.INTAKE: (
         "Parts of carriers' calls that became neither message, repeat, receipt nor quarantine",
         "Messages, repeats, receipts and calls in quarantine that no carrier brought",
     ),
-    Law.MESSAGES: (
+    Invariant.MESSAGES: (
         "Messages that were kept and are gone",
         "Messages that are there and were never taken in",
     ),
-    Law.QUARANTINE: (
+    Invariant.QUARANTINE: (
         "Calls in quarantine that are gone",
         "Calls in quarantine that never came",
     ),
-    Law.JOBS: (
+    Invariant.JOBS: (
         "Deliveries that were to be made and are gone undone",
         "Deliveries that are to be made and were never asked for",
     ),
-    Law.DONE: (
+    Invariant.DONE: (
         "Deliveries that were made and are no longer noted",
         "Deliveries that are noted as made and never were",
     ),
-    Law.SENDS: ("Texts in the queue that nothing will send", ""),
-    Law.LEASES: ("Deliveries in the hands of a worker that is gone", ""),
-    Law.SEQUENCE: ("Numbers of messages that were not given out; new messages get lost", ""),
+    Invariant.SENDS: ("Texts in the queue that nothing will send", ""),
+    Invariant.LEASES: ("Deliveries in the hands of a worker that is gone", ""),
+    Invariant.SEQUENCE: ("Numbers of messages that were not given out; new messages get lost", ""),
 }

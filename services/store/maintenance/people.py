@@ -1,7 +1,7 @@
-"""What is kept of one person outside: found for a request to see it, or to have it deleted.
+"""Personal data of one peer: finds and deletes all that is stored about a phone number.
 
-Of a group conversation the messages that the person wrote are theirs; what others wrote, and what
-was sent to the whole group, belongs to the others as well.
+It serves requests for access and for deletion. Of a group conversation only the messages that the
+peer wrote count as theirs; the other members have an interest in the rest too.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Select, String, and_, delete, func, literal, or_, select, update
 
-from services.store import audit_counters
+from services.store.database import audit_counters
 from services.store.database.schema import (
     allowances,
     contacts,
@@ -26,7 +26,10 @@ _BETWEEN_DIGITS = re.compile(rb"[\s().\-]")
 
 
 def messages_of(tx: Connection, peer: str, after: int = 0, limit: int = BATCH) -> list[int]:
-    """The numbers (``seq``) of a person's next messages: all of theirs alone, theirs in groups."""
+    """The ``seq`` of a peer's next messages after one, ascending.
+
+    They are all messages of conversations with the peer alone, and those from the peer in groups.
+    """
     alone = select(conversations.c.id).where(conversations.c.members == peer)
     written = and_(messages.c.direction == "in", messages.c.peer == peer)
     in_groups = and_(written, messages.c.conversation_id.in_(_groups(peer)))
@@ -40,36 +43,36 @@ def messages_of(tx: Connection, peer: str, after: int = 0, limit: int = BATCH) -
 
 
 def groups(tx: Connection, peer: str) -> int:
-    """How many group conversations a person is a member of."""
+    """In how many group conversations a peer is."""
     statement = select(func.count()).select_from(_groups(peer).subquery())
     return int(tx.execute(statement).scalar_one())
 
 
-def in_hand(tx: Connection, seqs: Sequence[int]) -> int:
-    """For how many of these messages something is still to be done."""
+def count_unfinished(tx: Connection, seqs: Sequence[int]) -> int:
+    """How many of these messages have open jobs."""
     statement = select(func.count()).where(messages.c.seq.in_(seqs), awaits_work())
     return int(tx.execute(statement.select_from(messages)).scalar_one())
 
 
 def quarantined(tx: Connection, peer: str) -> list[int]:
-    """The ids of webhooks in quarantine that name a person's number, however it is written."""
+    """The ids of quarantined calls that contain a peer's number, in whatever notation."""
     rows = tx.execute(select(quarantine.c.id, quarantine.c.query, quarantine.c.body))
-    return [int(row.id) for row in rows if _names(row.query.encode() + b"\n" + row.body, peer)]
+    return [int(row.id) for row in rows if _contains(row.query.encode() + b"\n" + row.body, peer)]
 
 
 def forget_rest(tx: Connection, peer: str, quarantine_ids: Sequence[int]) -> None:
-    """Remove what is kept of a person beside messages, such as the name and the receipts."""
+    """Delete what is stored about a peer beside messages: contact, receipts, quotas and so on."""
     tx.execute(delete(contacts).where(contacts.c.number == peer))
     tx.execute(delete(receipts).where(receipts.c.peer == peer))
     used = allowances.c.name.contains(f":{peer}/", autoescape=True)
     tx.execute(delete(allowances).where(used))
     removed = tx.execute(delete(quarantine).where(quarantine.c.id.in_(quarantine_ids)))
     audit_counters.removed(tx, quarantined=removed.rowcount)
-    for said in (destinations.c.reason, sightings.c.words):
+    for column in (destinations.c.reason, sightings.c.words):
         tx.execute(
-            update(said.table)
-            .where(said.contains(peer, autoescape=True))
-            .values({said.name: func.replace(said, peer, "…")})
+            update(column.table)
+            .where(column.contains(peer, autoescape=True))
+            .values({column.name: func.replace(column, peer, "…")})
         )
 
 
@@ -79,8 +82,8 @@ def _groups(peer: str) -> Select[tuple[str]]:
     return select(conversations.c.id).where(conversations.c.members != peer, named)
 
 
-def _names(content: bytes, peer: str) -> bool:
-    """Whether a call names somebody: a number without its country code counts, too."""
+def _contains(content: bytes, peer: str) -> bool:
+    """Whether a call contains a peer's address, for +1 also without its country code."""
     if not peer.startswith("+"):
         return re.search(rb"(?<!\w)" + re.escape(peer.encode()) + rb"(?!\w)", content) is not None
     digits = peer.removeprefix("+1") if peer.startswith("+1") else peer[1:]

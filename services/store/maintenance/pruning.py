@@ -1,7 +1,7 @@
-"""What is older than it is to be kept: found in small batches, and counted before it goes.
+"""Retention: finds messages, files and other rows that are older than the operator keeps them.
 
-Messages are looked at in the order in which they came, a bounded number of them, so that nobody
-waits for a look however many there are.
+They are found in small batches. Each query reads a limited number of the oldest messages, so that
+it is short in a large database too.
 """
 
 import time
@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from services.store import audit_counters
+from services.store.database import audit_counters
 from services.store.database.schema import (
     DEAD,
     KEPT,
@@ -37,16 +37,16 @@ from services.store.database.schema import (
 )
 from services.store.maintenance.removal import BATCH, awaits_work
 
-LOOK = 1000
+SCAN_LIMIT = 1000  # oldest messages that one query reads
 NO_LONGER_KEPT = "This file is no longer kept."
 
 
 @dataclass(frozen=True, slots=True)
 class Outdated:
-    """How much is older than it is to be kept.
+    """How much would be deleted.
 
-    ``given_up`` and ``unrouted`` are among ``messages``; ``waiting`` are as old and stay, because
-    something is still to be done for them. ``files`` are all that go, ``bytes`` what they take.
+    ``given_up`` and ``unrouted`` are included in ``messages``. ``waiting`` messages are as old but
+    stay, because they have open jobs. ``files`` and ``bytes`` are of all deleted files.
     """
 
     messages: int = 0
@@ -60,8 +60,8 @@ class Outdated:
 
 
 def old_messages(tx: Connection, before: float) -> list[str]:
-    """The ids of the next messages from before a time (seconds since 1970), oldest first."""
-    first = select(messages.c.seq).order_by(messages.c.seq).limit(LOOK).subquery()
+    """The ids of the next messages before a time (seconds since 1970), oldest first."""
+    first = select(messages.c.seq).order_by(messages.c.seq).limit(SCAN_LIMIT).subquery()
     statement = (
         select(messages.c.id)
         .where(
@@ -76,7 +76,7 @@ def old_messages(tx: Connection, before: float) -> list[str]:
 
 
 def old_files(tx: Connection, before: float) -> list[str]:
-    """The ids of the next kept files from before a time, of messages with nothing left to do."""
+    """The ids of the next stored files before a time, of messages without open jobs."""
     statement = (
         select(attachments.c.id)
         .join(messages, messages.c.id == attachments.c.message_id)
@@ -87,8 +87,8 @@ def old_files(tx: Connection, before: float) -> list[str]:
     return [str(file_id) for (file_id,) in tx.execute(statement)]
 
 
-def note_gone(tx: Connection, file_ids: Iterable[str]) -> None:
-    """Let messages say that these files are no longer kept."""
+def mark_deleted(tx: Connection, file_ids: Iterable[str]) -> None:
+    """Mark these files as deleted; their messages stay."""
     tx.execute(
         update(attachments)
         .where(attachments.c.id.in_(list(file_ids)))
@@ -97,62 +97,63 @@ def note_gone(tx: Connection, file_ids: Iterable[str]) -> None:
 
 
 def remove_rest(tx: Connection, before: float) -> int:
-    """Remove what belongs to no message and is from before a time; returns how many rows at most.
+    """Delete rows before a time that belong to no message: one batch of each kind.
 
-    That is the quarantine, receipts of messages that are not known, and revoked devices.
+    They are quarantined calls, receipts of unknown messages, revoked devices and expired pairing
+    codes. Returns the size of the larger batch of calls and receipts.
     """
     oldest = select(quarantine.c.id, quarantine.c.received_at).order_by(quarantine.c.id)
     calls = [row.id for row in tx.execute(oldest.limit(BATCH)) if row.received_at < before]
     statement = select(receipts.c.id).where(
         receipts.c.message_id.is_(None), receipts.c.received_at < before
     )
-    strays = [row.id for row in tx.execute(statement.limit(BATCH))]
+    receipt_ids = [row.id for row in tx.execute(statement.limit(BATCH))]
     removed = tx.execute(delete(quarantine).where(quarantine.c.id.in_(calls)))
     audit_counters.removed(tx, quarantined=removed.rowcount)
-    tx.execute(delete(receipts).where(receipts.c.id.in_(strays)))
+    tx.execute(delete(receipts).where(receipts.c.id.in_(receipt_ids)))
     tx.execute(delete(devices).where(devices.c.revoked_at < before))
     tx.execute(delete(pairings).where(pairings.c.expires_at < time.time()))
-    return max(len(calls), len(strays))
+    return max(len(calls), len(receipt_ids))
 
 
 def outdated(tx: Connection, before: float | None, files_before: float | None) -> Outdated:
-    """What would go: messages from before a time, and files from before another; nothing changes.
+    """Count what would be deleted: messages before a time and files before another (or ``None``).
 
-    Looks at every message, so it is for the operator and not for the road.
+    It changes nothing. It reads every message, so it is slow.
     """
     if before is None:
-        return Outdated() if files_before is None else _files(tx, _of_age(files_before))
+        return Outdated() if files_before is None else _files(tx, _file_expired(files_before))
     old = messages.c.created_at < before
-    goes = and_(old, ~awaits_work())
-    stays = exists().where(messages.c.conversation_id == conversations.c.id, ~goes)
-    files = goes if files_before is None else or_(goes, _of_age(files_before))
-    going = _files(tx, files)
+    expired = and_(old, ~awaits_work())
+    remains = exists().where(messages.c.conversation_id == conversations.c.id, ~expired)
+    files = expired if files_before is None else or_(expired, _file_expired(files_before))
+    deleted = _files(tx, files)
     dead = exists().where(jobs.c.message_id == messages.c.id, DEAD)
     return Outdated(
-        messages=_count(tx, messages, goes),
-        conversations=_count(tx, conversations, ~stays),
-        given_up=_count(tx, messages, and_(goes, dead)),
-        unrouted=_count(tx, messages, and_(goes, UNROUTED)),
+        messages=_count(tx, messages, expired),
+        conversations=_count(tx, conversations, ~remains),
+        given_up=_count(tx, messages, and_(expired, dead)),
+        unrouted=_count(tx, messages, and_(expired, UNROUTED)),
         waiting=_count(tx, messages, and_(old, awaits_work())),
-        files=going.files,
-        bytes=going.bytes,
+        files=deleted.files,
+        bytes=deleted.bytes,
         quarantined=_count(tx, quarantine, quarantine.c.received_at < before),
     )
 
 
-def _of_age(before: float) -> ColumnElement[bool]:
+def _file_expired(before: float) -> ColumnElement[bool]:
     return and_(attachments.c.created_at < before, ~awaits_work())
 
 
-def _files(tx: Connection, which: ColumnElement[bool]) -> Outdated:
+def _files(tx: Connection, condition: ColumnElement[bool]) -> Outdated:
     statement = (
         select(func.count(), func.coalesce(func.sum(attachments.c.size), 0))
         .select_from(attachments.join(messages, messages.c.id == attachments.c.message_id))
-        .where(attachments.c.state == "kept", which)
+        .where(attachments.c.state == "kept", condition)
     )
     files, size = tx.execute(statement).one()
     return Outdated(files=int(files), bytes=int(size))
 
 
-def _count(tx: Connection, table: Table, which: ColumnElement[bool]) -> int:
-    return int(tx.execute(select(func.count()).select_from(table).where(which)).scalar_one())
+def _count(tx: Connection, table: Table, condition: ColumnElement[bool]) -> int:
+    return int(tx.execute(select(func.count()).select_from(table).where(condition)).scalar_one())

@@ -1,19 +1,19 @@
-"""Messages taken out for good, with everything that belongs to them.
+"""Deletes messages with everything that belongs to them: jobs, receipts, attachment rows.
 
-The files themselves are kept elsewhere and go first: what is interrupted between the two is done
-again, and no file is left that nobody knows of.
+The caller deletes the attachments' files first. If it is interrupted between the two, the next run
+deletes the same messages again, and no file is left without a row.
 """
 
 from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, update
 
-from services.store import audit_counters
+from services.store import counters
+from services.store.database import audit_counters
 from services.store.database.schema import (
     LIVE,
     attachments,
     conversations,
-    counters,
     jobs,
     messages,
     reads,
@@ -25,41 +25,41 @@ BATCH = 100  # messages in one transaction: a few milliseconds, for which other 
 
 
 def awaits_work() -> ColumnElement[bool]:
-    """Whether something is still to be done for a message: it is not to be removed yet."""
+    """SQL condition: a message has open jobs, so that it must not be removed yet."""
     return exists().where(jobs.c.message_id == messages.c.id, LIVE)
 
 
 def files_of(tx: Connection, message_ids: Sequence[str]) -> list[str]:
-    """The ids of every file of messages, whatever became of it."""
+    """The ids of all files of these messages, in whatever state."""
     statement = select(attachments.c.id).where(attachments.c.message_id.in_(message_ids))
     return [str(file_id) for (file_id,) in tx.execute(statement)]
 
 
 def remove(tx: Connection, message_ids: Sequence[str]) -> int:
-    """Remove messages, and conversations that are empty then; returns how many messages went.
+    """Delete messages, and conversations that are then empty; returns the number of messages.
 
-    A message for which something is still to be done stays.
+    A message with open jobs stays.
     """
-    # The sequence first, as all who change messages: nobody adds to a conversation meanwhile.
-    tx.execute(select(counters.c.value).where(counters.c.name == "seq").with_for_update())
+    # Lock the sequence first, as every change of messages does: no message is added meanwhile.
+    counters.hold_sequence(tx)
     found = tx.execute(
         select(messages.c.id, messages.c.conversation_id).where(
             messages.c.id.in_(message_ids), ~awaits_work()
         )
     ).all()
-    gone = [str(row.id) for row in found]
-    of_these = jobs.c.message_id.in_(gone)
+    removed = [str(row.id) for row in found]
+    of_these = jobs.c.message_id.in_(removed)
     states = tx.execute(delete(jobs).where(of_these).returning(jobs.c.state)).scalars().all()
     for table in (receipts, attachments):
-        tx.execute(delete(table).where(table.c.message_id.in_(gone)))
-    tx.execute(delete(messages).where(messages.c.id.in_(gone)))
-    audit_counters.removed(tx, messages=len(gone), jobs=states)
-    _tidy(tx, sorted({str(row.conversation_id) for row in found}))
-    return len(gone)
+        tx.execute(delete(table).where(table.c.message_id.in_(removed)))
+    tx.execute(delete(messages).where(messages.c.id.in_(removed)))
+    audit_counters.removed(tx, messages=len(removed), jobs=states)
+    _update_conversations(tx, sorted({str(row.conversation_id) for row in found}))
+    return len(removed)
 
 
-def _tidy(tx: Connection, conversation_ids: Sequence[str]) -> None:
-    """Let conversations know their newest message again, and remove the empty ones."""
+def _update_conversations(tx: Connection, conversation_ids: Sequence[str]) -> None:
+    """Set the newest message of conversations again, and delete the empty ones."""
     theirs = messages.c.conversation_id == conversations.c.id
     newest = select(func.max(messages.c.seq)).where(theirs).scalar_subquery()
     touched = conversations.c.id.in_(conversation_ids)

@@ -1,7 +1,7 @@
-"""The move from SQLite to PostgreSQL: every row of every table, all of them or none.
+"""Copies a SQLite database to PostgreSQL: every row of every table, all of them or none.
 
-Everything happens in one transaction of the target, the comparison included; whatever interrupts it
-leaves the target as it was. The source cannot be written to meanwhile.
+Copying and comparing are one transaction of the target; if it is interrupted, the target is
+unchanged. The source cannot be written to meanwhile.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,10 +37,10 @@ from services.store.search import full_text
 from services.store.workers import WORKER_SILENT_SECONDS, silence
 
 BATCH = 500
-MADE_ANEW = (message_settings, search_index)
-TABLES = [table for table in metadata.sorted_tables if table not in MADE_ANEW]
-# Left by a start, and worth nothing without messages.
-LEFT_BY_A_START = (
+NOT_COPIED = (message_settings, search_index)  # filled in other ways
+TABLES = [table for table in metadata.sorted_tables if table not in NOT_COPIED]
+# Tables that have rows after the first start of a server; they are replaced.
+FILLED_AT_START = (
     allowances,
     breaches,
     counters,
@@ -55,23 +55,23 @@ Rows = Sequence[Sequence[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """One table as both databases have it.
+    """One copied table.
 
-    ``checksum`` (hex) depends on every value of every row and not on the order of the rows;
-    ``mended`` counts the texts in which something PostgreSQL cannot keep became U+FFFD.
+    ``checksum`` (hex) depends on every value of every row, but not on the order of the rows.
+    ``replaced`` counts the texts with a character that PostgreSQL cannot store; it became U+FFFD.
     """
 
     table: str
     rows: int
     checksum: str
-    mended: int
+    replaced: int
 
 
 def copy_database(source: Engine, target: Engine, settings: bytes | None) -> list[Copied]:
-    """Copy SQLite's tables, and a document of Message Settings, into a migrated PostgreSQL.
+    """Copy SQLite's tables and the document of Message Settings into a migrated PostgreSQL.
 
-    Raises ``RequestRefused`` for a target that holds something already, and ``StorageUnwell`` when
-    one of the databases fails or the copy differs; the target is unchanged then.
+    Raises ``RequestRefused`` if the target contains data already, and ``StorageUnwell`` if one of
+    the databases fails or the copy differs. The target is unchanged then.
     """
     try:
         with (
@@ -79,7 +79,7 @@ def copy_database(source: Engine, target: Engine, settings: bytes | None) -> lis
             target.begin() as writing,
         ):
             _refuse_unless_empty(writing, settings)
-            for table in LEFT_BY_A_START:
+            for table in FILLED_AT_START:
                 writing.execute(table.delete())
             copied = [_copy(reading, writing, table) for table in TABLES]
             full_text.fill(writing)
@@ -98,7 +98,7 @@ def _refuse_unless_empty(target: Connection, settings: bytes | None) -> None:
             "and try again in a minute.",
         )
     for table in TABLES:
-        if table not in LEFT_BY_A_START and target.scalar(select(exists().select_from(table))):
+        if table not in FILLED_AT_START and target.scalar(select(exists().select_from(table))):
             raise RequestRefused(
                 "not_empty",
                 f"The target is in use: its table {table.name} has rows. Copy into a database that "
@@ -112,21 +112,21 @@ def _refuse_unless_empty(target: Connection, settings: bytes | None) -> None:
 
 def _copy(source: Connection, target: Connection, table: Table) -> Copied:
     names = table.columns.keys()
-    sent, found, mended = _Tally(), _Tally(), 0
+    sent, found, replaced = _Tally(), _Tally(), 0
     try:
         for batch in _batches(source, table):
             rows = [tuple(map(_storable, row)) for row in batch]
-            mended += sum(map(ne, chain(*batch), chain(*rows)))
+            replaced += sum(map(ne, chain(*batch), chain(*rows)))
             target.execute(table.insert(), [dict(zip(names, row, strict=True)) for row in rows])
             sent.add(rows)
         for batch in _batches(target, table):
             found.add(batch)
-        _go_on_counting(target, table)
+        _set_sequence(target, table)
     except DBAPIError as error:
         raise StorageUnwell(f"The table {table.name} cannot be copied. {unwell(error)}") from error
     if (sent.rows, sent.checksum) != (found.rows, found.checksum):
         raise StorageUnwell(f"The copy of the table {table.name} differs; nothing was kept of it.")
-    return Copied(table.name, found.rows, found.checksum, mended)
+    return Copied(table.name, found.rows, found.checksum, replaced)
 
 
 def _batches(connection: Connection, table: Table) -> Iterator[Rows]:
@@ -137,8 +137,8 @@ def _storable(value: Any) -> Any:
     return clean(value) if isinstance(value, str) else value
 
 
-def _go_on_counting(target: Connection, table: Table) -> None:
-    """Let PostgreSQL number new rows after the highest number that came."""
+def _set_sequence(target: Connection, table: Table) -> None:
+    """Set PostgreSQL's sequence of row ids to the highest copied id."""
     column = table.autoincrement_column
     if column is not None:
         sequence = func.pg_get_serial_sequence(table.name, column.name)
@@ -146,7 +146,7 @@ def _go_on_counting(target: Connection, table: Table) -> None:
 
 
 class _Tally:
-    """Counts rows and sums up their digests."""
+    """Counts rows and adds up their SHA-256 digests."""
 
     def __init__(self) -> None:
         self.rows = 0

@@ -1,11 +1,11 @@
-"""Messages found by their words, the newest first.
+"""Full-text search of messages, newest first.
 
-Taking in a message does not wait for the index: the worker adds what is new (``index``), and a
-search reads the few texts that are newer than the index itself.
+Receiving a message does not wait for the index: the worker adds new messages to it (``index``), and
+a search reads the few texts that are newer than the index itself.
 
-No index gives the newest hits of frequent words quickly, on neither database. So a search looks
-through a bounded part of what is stored, and where that gave too little it says where to go on
-(``search_sqlite``, ``search_postgres``). What few messages have is found at once, however old.
+Neither database has an index that gives the newest hits of frequent words quickly. So one search
+reads a limited part of the index, and if that has too few hits, it returns where to continue (see
+``sqlite_index`` and ``postgres_index``). Rare words are found by one search, also in old messages.
 """
 
 from collections.abc import Collection
@@ -18,10 +18,10 @@ from services.core.messages import Message
 from services.store import counters, messages
 from services.store.database.schema import messages as messages_table
 from services.store.search import postgres_index, sqlite_index
-from services.store.search.tokenizer import Sought, sought, words_of
+from services.store.search.tokenizer import Query, parse_query, words_of
 
 MARK = "indexed"  # the counter with the ``seq`` of the newest message in the index
-BATCH = 500  # messages: about ten milliseconds, for which other writers wait
+BATCH = 500  # messages in one transaction: about 10 ms, for which other writers wait
 FILL_BATCH = 5000
 
 _ADD = {
@@ -35,9 +35,9 @@ _ADD = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Messages, the newest first, and the ``before`` to go on with (``None``: that was all).
+    """Messages, newest first, and the ``before`` to continue with (``None``: the end).
 
-    There may be fewer than were asked for, or none, though older ones are found by going on.
+    There may be fewer messages than the limit, or none, although continuing finds older ones.
     """
 
     messages: list[Message]
@@ -52,42 +52,43 @@ def find(
     limit: int,
     before: int | None = None,
 ) -> Found:
-    """Messages of these numbers (``None``: of all) with all the words typed, the newest first.
+    """Messages of these numbers (``None``: of all) with all the typed words, newest first.
 
-    The last word may be the beginning of one. Case and accents do not matter. What has no word in
-    it finds nothing.
+    The last word may be the beginning of a word. Case and accents are ignored. A query without any
+    word finds nothing.
     """
-    wanted = sought(typed)
-    if not wanted.beginning or (numbers is not None and not numbers):
+    query = parse_query(typed)
+    if not query.prefix or (numbers is not None and not numbers):
         return Found([], None)
-    mark = counters.value(tx, MARK) or 0  # first: what the worker adds meanwhile is below neither
-    seqs, floor = _not_indexed(tx, wanted, numbers, mark, limit + 1, before), 0
+    # Read before both searches: what the worker indexes meanwhile is found by the first one only.
+    mark = counters.value(tx, MARK) or 0
+    seqs, floor = _not_indexed(tx, query, numbers, mark, limit + 1, before), 0
     if len(seqs) <= limit:
         below = mark + 1 if before is None else min(before, mark + 1)
-        look = sqlite_index.look if tx.dialect.name == "sqlite" else postgres_index.look
-        indexed, floor = look(tx, wanted, numbers, limit + 1 - len(seqs), below)
+        module = sqlite_index if tx.dialect.name == "sqlite" else postgres_index
+        indexed, floor = module.search(tx, query, numbers, limit + 1 - len(seqs), below)
         seqs += indexed
     page = seqs[:limit]
     found = messages.by_seq(tx, page)
     own = None if numbers is None else frozenset(numbers)
-    there = [
+    matching = [
         found[seq] for seq in page if seq in found and (own is None or found[seq].number in own)
     ]
-    return Found(there, page[-1] if len(seqs) > limit else floor or None)
+    return Found(matching, page[-1] if len(seqs) > limit else floor or None)
 
 
 def is_behind(tx: Connection) -> bool:
-    """Whether there are messages that the index does not have."""
+    """Whether there are messages that are not in the index yet."""
     mark = counters.value(tx, MARK) or 0
     return bool(tx.execute(select(exists().where(messages_table.c.seq > mark))).scalar())
 
 
-def index(tx: Connection, most: int = BATCH) -> int:
+def index(tx: Connection, limit: int = BATCH) -> int:
     """Add the next messages to the index, oldest first; returns how many."""
-    mark = counters.taken(tx, MARK)
+    mark = counters.locked_value(tx, MARK)
     columns = (messages_table.c.seq, messages_table.c.number, messages_table.c.text)
     statement = select(*columns).where(messages_table.c.seq > mark)
-    rows = tx.execute(statement.order_by(messages_table.c.seq).limit(most)).all()
+    rows = tx.execute(statement.order_by(messages_table.c.seq).limit(limit)).all()
     if rows:
         tx.execute(_ADD[tx.dialect.name], [_entry(*row) for row in rows])
         counters.put(tx, MARK, rows[-1].seq)
@@ -95,21 +96,21 @@ def index(tx: Connection, most: int = BATCH) -> int:
 
 
 def fill(tx: Connection) -> None:
-    """Add every message to an empty index."""
+    """Add all messages to an empty index."""
     counters.put(tx, MARK, 0)
     while index(tx, FILL_BATCH):
         pass
 
 
-def _entry(seq: int, number: str, said: str) -> dict[str, object]:
-    """A number stands among the words of its messages; no word begins with a plus as it does."""
-    words = " ".join({number: None} | dict.fromkeys(words_of(said)))
+def _entry(seq: int, number: str, body: str) -> dict[str, object]:
+    """A row of the index. Our number is added to the words; no other word begins with a plus."""
+    words = " ".join({number: None} | dict.fromkeys(words_of(body)))
     return {"seq": seq, "number": number, "words": words}
 
 
 def _not_indexed(
     tx: Connection,
-    wanted: Sought,
+    query: Query,
     numbers: Collection[str] | None,
     mark: int,
     limit: int,
@@ -117,9 +118,9 @@ def _not_indexed(
 ) -> list[int]:
     table = messages_table.c
     statement = select(table.seq, table.text).where(table.seq > mark).order_by(table.seq.desc())
-    if numbers is not None:  # ``changed`` is never below ``seq``, and is in the index of numbers
+    if numbers is not None:  # ``changed`` is never below ``seq``, and has an index by number
         statement = statement.where(table.number.in_(list(numbers)), table.changed > mark)
     if before is not None:
         statement = statement.where(table.seq < before)
-    found = (int(seq) for seq, said in tx.execute(statement) if wanted.is_in(said))
+    found = (int(seq) for seq, body in tx.execute(statement) if query.matches(body))
     return list(islice(found, limit))

@@ -1,8 +1,8 @@
-"""Messages for the operator: by whatever is asked for, the newest first, a bounded look at a time.
+"""Message filter for the operator: messages that fulfil all given conditions, newest first.
 
-A look goes along roads, each an index that has messages in the order of their ``seq``, and leaves
-out what does not fit. A road without end is left after ``LOOK`` messages, with the place where to
-go on: what is rare is found by several looks, and none of them is long.
+A query scans the messages along one or more indexes that have them in the order of ``seq``, and
+leaves out those that do not match. One scan reads at most ``SCAN_LIMIT`` messages and returns where
+to continue. So finding rare messages may take several calls, but each of them is short.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,25 +13,25 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, and_, func, or_, select, true
 
 from services.core.messages import Direction, Message, Status, first_uuid7
-from services.store import messages as kept
+from services.store import messages as stored
 from services.store import unrouted
 from services.store.database.schema import GROUPS, TROUBLED, UNROUTED, conversations, messages
 from services.store.search import full_text
 
-LOOK = 20_000  # messages of an index that are looked at for those that fit
-SPAN = 100_000  # numbers (``seq``) of which all messages are looked at, where no index leads
-MOST_ROADS = 20
-HITS, SEARCHES = 200, 5  # of words that are sought: what one search gives, and how many there are
+SCAN_LIMIT = 20_000  # messages that one scan along an index reads
+SCAN_RANGE = 100_000  # range of ``seq`` that one scan without an index reads
+MAX_SCANS = 20  # with more indexes, one scan without an index
+HITS, SEARCHES = 200, 5  # full-text search: hits of one search, and number of searches
 SKEW_SECONDS = 60.0  # by which the clocks of several nodes may differ
 
 
 @dataclass(frozen=True, slots=True)
 class MessageFilter:
-    """Which messages: whatever is given must fit.
+    """Conditions on messages; all that are given must be fulfilled.
 
-    ``number`` is ours, ``peer`` theirs (of a group, too), ``either`` one of both. An ``extension``
-    has sent the message, or gets it: then its number is among ``extension_numbers``. Times are
-    seconds since 1970: from ``since`` on, before ``until``.
+    ``number`` is ours, ``peer`` theirs (also in a group), ``either`` is one of both. ``extension``
+    is the one that sent the message, or that receives it because our number is one of
+    ``extension_numbers``. ``since`` (inclusive) and ``until`` (exclusive) are seconds since 1970.
     """
 
     number: str | None = None
@@ -50,10 +50,10 @@ class MessageFilter:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Messages, the newest first, and the ``before`` to go on with (``None``: that was all).
+    """Messages, newest first, and the ``before`` to continue with (``None``: the end).
 
-    ``searched_to`` is the time of the last message looked at, where a look ended before it had
-    found as many as were asked for.
+    ``searched_to`` is the time of the last message that was read, if the scan ended before it had
+    found as many messages as the limit.
     """
 
     messages: list[Message]
@@ -62,36 +62,36 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """What was found along a road, and the ``seq`` down to which that is everything."""
+class _Scan:
+    """The result of a scan: the matches, and the ``seq`` down to which it has read."""
 
     seqs: list[int]
     reached: int
 
 
 def page(tx: Connection, wanted: MessageFilter, limit: int, before: int | None = None) -> Found:
-    """The newest messages that are wanted, or those from before a ``seq``; at most ``limit``."""
+    """The newest matching messages, or those with ``seq`` below ``before``; at most ``limit``."""
     top, bottom = _bounds(tx, wanted, before)
     if wanted.text is not None:
-        look = _search(tx, wanted, limit, top, bottom)
+        scan = _search(tx, wanted, limit, top, bottom)
     else:
-        roads, rest = _roads(tx, wanted)
-        looks = [_walk(tx, road, rest, limit, top, bottom) for road in roads]
-        reached = max((look.reached for look in looks), default=bottom)
-        found = {seq for look in looks for seq in look.seqs if seq >= reached}
-        look = _Look(nlargest(limit + 1, found), reached)
-    seqs = look.seqs[:limit]
-    loaded = kept.by_seq(tx, seqs)
+        indexed, rest = _split_conditions(tx, wanted)
+        scans = [_scan(tx, condition, rest, limit, top, bottom) for condition in indexed]
+        reached = max((scan.reached for scan in scans), default=bottom)
+        found = {seq for scan in scans for seq in scan.seqs if seq >= reached}
+        scan = _Scan(nlargest(limit + 1, found), reached)
+    seqs = scan.seqs[:limit]
+    loaded = stored.by_seq(tx, seqs)
     listed = [loaded[seq] for seq in seqs]
-    if len(look.seqs) > limit:
+    if len(scan.seqs) > limit:
         return Found(listed, seqs[-1])
-    if look.reached > bottom:
-        return Found(listed, look.reached, _time_of(tx, look.reached))
+    if scan.reached > bottom:
+        return Found(listed, scan.reached, _time_of(tx, scan.reached))
     return Found(listed)
 
 
 def conversations_with(tx: Connection, peer: str) -> list[str]:
-    """The ids of all conversations with somebody, in groups, too."""
+    """The ids of all conversations with a peer, also in groups."""
     table = conversations.c
     alone = select(table.id).where(table.peer == peer)
     groups = select(table.id, table.participants).where(
@@ -105,8 +105,8 @@ def conversations_with(tx: Connection, peer: str) -> list[str]:
 
 
 def _bounds(tx: Connection, wanted: MessageFilter, before: int | None) -> tuple[int, int]:
-    """The numbers between which messages of the time asked for are: below, and from on."""
-    top, bottom = kept.latest_seq(tx) + 1, 1
+    """The range of ``seq`` for the times: below the first number, from the second one on."""
+    top, bottom = stored.latest_seq(tx) + 1, 1
     if before is not None:
         top = min(top, before)
     if wanted.until is not None:
@@ -116,51 +116,57 @@ def _bounds(tx: Connection, wanted: MessageFilter, before: int | None) -> tuple[
     return top, bottom
 
 
-def _seq_at(tx: Connection, at: float, otherwise: int) -> int:
-    """The number of the first message since a time: ids begin with the time."""
+def _seq_at(tx: Connection, at: float, default: int) -> int:
+    """The ``seq`` of the first message since a time: ids (UUIDv7) begin with the time."""
     first = select(messages.c.seq).where(messages.c.id >= first_uuid7(at))
     found = tx.execute(first.order_by(messages.c.id).limit(1)).scalar()
-    return otherwise if found is None else int(found)
+    return default if found is None else int(found)
 
 
 def _time_of(tx: Connection, seq: int) -> float | None:
-    """The time of the message with a number, or of the next one."""
+    """The time of the message with a ``seq``, or of the next one."""
     statement = select(messages.c.created_at).where(messages.c.seq >= seq)
     return tx.execute(statement.order_by(messages.c.seq).limit(1)).scalar()
 
 
-def _roads(
+def _split_conditions(
     tx: Connection, wanted: MessageFilter
 ) -> tuple[Sequence[ColumnElement[bool] | None], list[ColumnElement[bool]]]:
-    """The roads on which all that is wanted lies, and what has to fit there.
+    """The conditions that have an index, and the remaining ones that are tested for each message.
 
-    ``None`` is the road without an index of its own.
+    Each match fulfils at least one of the first and all of the second. ``None`` instead of a
+    condition means a scan without an index.
     """
     rest = _conditions(wanted)
-    ours, theirs = messages.c.number, messages.c.conversation_id
+    number = messages.c.number
     if wanted.peer is not None or wanted.either is not None:
-        ids = conversations_with(tx, wanted.peer or wanted.either or "")
-        if len(ids) > MOST_ROADS:
-            return [None], [*rest, *_people(tx, wanted)]
-        roads = [theirs == one for one in ids]
-        if wanted.peer is None:
-            return [*roads, ours == wanted.either], rest
-        return roads, [*rest, *_people(tx, replace(wanted, peer=None))]
+        return _split_by_peer(tx, wanted, rest)
     if wanted.status in (Status.FAILED, Status.UNKNOWN):
         return [and_(TROUBLED, messages.c.status == str(wanted.status))], rest
     if wanted.unrouted:
         numbers = unrouted.numbers(tx) if wanted.number is None else [wanted.number]
-        if len(numbers) <= MOST_ROADS:
-            return [and_(UNROUTED, messages.c.number == number) for number in numbers], rest
-    if wanted.number is not None:
-        return [messages.c.number == wanted.number], rest
-    return [None], rest
+        if len(numbers) <= MAX_SCANS:
+            return [and_(UNROUTED, number == one) for one in numbers], rest
+    return [None if wanted.number is None else number == wanted.number], rest
+
+
+def _split_by_peer(
+    tx: Connection, wanted: MessageFilter, rest: list[ColumnElement[bool]]
+) -> tuple[Sequence[ColumnElement[bool] | None], list[ColumnElement[bool]]]:
+    """As ``_split_conditions``, with the conversations of a peer as the indexed conditions."""
+    ids = conversations_with(tx, wanted.peer or wanted.either or "")
+    if len(ids) > MAX_SCANS:
+        return [None], [*rest, *_people(tx, wanted)]
+    indexed = [messages.c.conversation_id == one for one in ids]
+    if wanted.peer is None:
+        return [*indexed, messages.c.number == wanted.either], rest
+    return indexed, [*rest, *_people(tx, replace(wanted, peer=None))]
 
 
 def _conditions(wanted: MessageFilter) -> list[ColumnElement[bool]]:
-    """What has to fit, but for people (``_people``)."""
+    """The conditions, except those on people (``_people``)."""
     table = messages.c
-    asked: list[ColumnElement[bool]] = [
+    conditions: list[ColumnElement[bool]] = [
         _plain(column) == str(value)
         for column, value in (
             (table.number, wanted.number),
@@ -173,18 +179,18 @@ def _conditions(wanted: MessageFilter) -> list[ColumnElement[bool]]:
     if wanted.extension is not None:
         sent = and_(table.direction == "out", _plain(table.extension) == wanted.extension)
         numbers = _plain(table.number).in_(wanted.extension_numbers)
-        asked.append(or_(sent, and_(table.direction == "in", numbers)))
+        conditions.append(or_(sent, and_(table.direction == "in", numbers)))
     if wanted.unrouted:
-        asked.append(and_(UNROUTED))
+        conditions.append(and_(UNROUTED))
     if wanted.since is not None:
-        asked.append(table.created_at >= wanted.since)
+        conditions.append(table.created_at >= wanted.since)
     if wanted.until is not None:
-        asked.append(table.created_at < wanted.until)
-    return asked
+        conditions.append(table.created_at < wanted.until)
+    return conditions
 
 
 def _people(tx: Connection, wanted: MessageFilter) -> Iterator[ColumnElement[bool]]:
-    """What has to fit of people, where they are no road."""
+    """The conditions on people, where their indexes are not used."""
     theirs = _plain(messages.c.conversation_id)
     if wanted.peer is not None:
         yield theirs.in_(conversations_with(tx, wanted.peer))
@@ -194,45 +200,47 @@ def _people(tx: Connection, wanted: MessageFilter) -> Iterator[ColumnElement[boo
 
 
 def _plain(column: Column[Any]) -> ColumnElement[Any]:
-    """A column of which no index is used: the road is one already, and keeps the order."""
+    """A column without its index, so that the database keeps to the index of the scan."""
     return func.coalesce(column, "")
 
 
-def _walk(
+def _scan(
     tx: Connection,
-    road: ColumnElement[bool] | None,
+    indexed: ColumnElement[bool] | None,
     rest: Sequence[ColumnElement[bool]],
     limit: int,
     top: int,
     bottom: int,
-) -> _Look:
-    """What fits along a road, and where the walk ended if it ended early."""
+) -> _Scan:
+    """The matches along one index, or without one (``None``)."""
     seq = messages.c.seq
-    newest = select(seq).where(true() if road is None else road, seq < top).order_by(seq.desc())
+    newest = (
+        select(seq).where(true() if indexed is None else indexed, seq < top).order_by(seq.desc())
+    )
     floor = bottom
-    if road is None and rest:
-        floor = max(bottom, top - SPAN)
+    if indexed is None and rest:
+        floor = max(bottom, top - SCAN_RANGE)
     elif rest:
-        last = tx.execute(newest.where(seq >= bottom).limit(1).offset(LOOK)).scalar()
+        last = tx.execute(newest.where(seq >= bottom).limit(1).offset(SCAN_LIMIT)).scalar()
         floor = bottom if last is None else int(last)
-    fitting = newest.where(seq >= floor, *rest).limit(limit + 1)
-    seqs = [int(found) for (found,) in tx.execute(fitting)]
-    return _Look(seqs, seqs[-1] if len(seqs) > limit else floor)
+    matching = newest.where(seq >= floor, *rest).limit(limit + 1)
+    seqs = [int(found) for (found,) in tx.execute(matching)]
+    return _Scan(seqs, seqs[-1] if len(seqs) > limit else floor)
 
 
-def _search(tx: Connection, wanted: MessageFilter, limit: int, top: int, bottom: int) -> _Look:
-    """What has the words and fits. The index of words knows only the numbers that are ours."""
+def _search(tx: Connection, wanted: MessageFilter, limit: int, top: int, bottom: int) -> _Scan:
+    """The matches that have the words. The full-text index can only filter by our number."""
     rest = [*_conditions(wanted), *_people(tx, wanted)]
     numbers = None if wanted.number is None else [wanted.number]
     seqs: list[int] = []
     for _ in range(SEARCHES):
         hits = full_text.find(tx, wanted.text or "", numbers, limit=HITS, before=top)
-        among = [hit.seq for hit in hits.messages if hit.seq >= bottom]
-        fitting = select(messages.c.seq).where(messages.c.seq.in_(among), *rest)
-        seqs += [int(found) for (found,) in tx.execute(fitting.order_by(messages.c.seq.desc()))]
+        seqs_found = [hit.seq for hit in hits.messages if hit.seq >= bottom]
+        matching = select(messages.c.seq).where(messages.c.seq.in_(seqs_found), *rest)
+        seqs += [int(found) for (found,) in tx.execute(matching.order_by(messages.c.seq.desc()))]
         if hits.before is None or hits.before <= bottom:
-            return _Look(seqs, bottom)
+            return _Scan(seqs, bottom)
         top = hits.before
         if len(seqs) > limit:
             break
-    return _Look(seqs, top)
+    return _Scan(seqs, top)

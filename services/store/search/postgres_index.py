@@ -1,19 +1,20 @@
-"""Looking through PostgreSQL's index, at a cost that does not grow with what is stored.
+"""Full-text search in PostgreSQL, at a cost that does not grow with the number of messages.
 
-To ask its index (GIN) for a word is to collect all messages that have it. So the newest messages
-are read one by one; where they do not suffice, the index is asked for the rarest word if that is
-in few messages, as a sample from all times tells, and otherwise some more are read.
+Its index (GIN) can only collect all messages that have a word, which is slow for a frequent word.
+So a search first reads the newest messages one by one. If they have too few hits, it estimates from
+a sample how many messages have the rarest word: if few, the index collects them; if many, the
+search reads some more messages.
 """
 
 from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection, TextClause, text
 
-from services.store.search.tokenizer import Sought
+from services.store.search.tokenizer import Query
 
 STEPS = (1000, 10_000)  # messages that are read: about 0.3 and 3 ms
-FEW = 5000  # messages that the index may have to collect
-POINTS, AT_EACH = 50, 20  # of the sample
+FEW = 5000  # messages that the index may collect
+POINTS, AT_EACH = 50, 20  # the sample: messages at each of so many points
 
 _NEWEST = (
     "SELECT seq, words FROM search_index WHERE {number} seq < :before ORDER BY seq DESC LIMIT :size"
@@ -33,7 +34,7 @@ _COUNTS = (
     " (SELECT words FROM search_index WHERE seq <= latest * point / :points"
     " ORDER BY seq DESC LIMIT :at_each) AS sample"
 )
-# OFFSET 0 keeps PostgreSQL from walking through the whole table for a word that it thinks frequent.
+# OFFSET 0 keeps PostgreSQL from reading the whole table if it takes the word for a frequent one.
 _COLLECTED = (
     "SELECT seq FROM (SELECT seq, number, words FROM search_index"
     " WHERE words @@ CAST(:rarest AS tsquery) AND seq < :before OFFSET 0) AS collected"
@@ -43,72 +44,72 @@ _OF_NUMBER = "number = :number AND"
 _OF_NUMBERS = "number = ANY(:numbers) AND"
 
 
-def look(
-    tx: Connection, wanted: Sought, numbers: Collection[str] | None, limit: int, before: int
+def search(
+    tx: Connection, query: Query, numbers: Collection[str] | None, limit: int, before: int
 ) -> tuple[list[int], int]:
-    """The newest hits below ``before``, and down to which ``seq`` all are found (0: to the first).
+    """The newest hits with ``seq`` below ``before``, and the ``seq`` down to which it searched.
 
-    With ``limit`` hits there may be more above that.
+    That is 0 if it searched all. If it found ``limit`` hits, there may be more above that ``seq``.
     """
-    terms = [*(f"'{word}'" for word in wanted.words), f"'{wanted.beginning}':*"]
-    everything = " & ".join(terms)
-    first, more = STEPS
-    found, floor = _read(tx, everything, numbers, first, limit, before)
+    terms = [*(f"'{word}'" for word in query.words), f"'{query.prefix}':*"]
+    condition = " & ".join(terms)
+    first, second = STEPS
+    found, floor = _read(tx, condition, numbers, first, limit, before)
     if len(found) >= limit or not floor:
         return found, floor
     rarest = _rarest(tx, terms)
     if rarest is None:
-        others, floor = _read(tx, everything, numbers, more, limit - len(found), floor)
-        return found + others, floor
+        more_hits, floor = _read(tx, condition, numbers, second, limit - len(found), floor)
+        return found + more_hits, floor
     statement = text(_COLLECTED.format(number="" if numbers is None else _OF_NUMBERS))
-    asked = {"rarest": rarest, "all": everything, "before": floor, "limit": limit - len(found)}
+    parameters = {"rarest": rarest, "all": condition, "before": floor, "limit": limit - len(found)}
     own = {} if numbers is None else {"numbers": list(numbers)}
-    return found + _seqs(tx, statement, asked | own), 0
+    return found + _seqs(tx, statement, parameters | own), 0
 
 
 def _read(
     tx: Connection,
-    everything: str,
+    condition: str,
     numbers: Collection[str] | None,
     size: int,
     limit: int,
     before: int,
 ) -> tuple[list[int], int]:
-    """The hits among the newest messages, ``size`` of all numbers together."""
+    """The hits among the newest ``size`` messages of all the numbers together."""
     each = (None,) if numbers is None else tuple(numbers)
     share = max(1, size // len(each))
-    found = [_read_number(tx, everything, number, share, limit, before) for number in each]
-    floor = max(reached for _, reached in found)  # below it something of a number may be missing
+    found = [_read_number(tx, condition, number, share, limit, before) for number in each]
+    floor = max(reached for _, reached in found)  # below it, messages of some number were not read
     hits = sorted((seq for seqs, _ in found for seq in seqs if seq >= floor), reverse=True)
     return hits[:limit], floor
 
 
 def _read_number(
-    tx: Connection, everything: str, number: str | None, size: int, limit: int, before: int
+    tx: Connection, condition: str, number: str | None, size: int, limit: int, before: int
 ) -> tuple[list[int], int]:
     only = "" if number is None else _OF_NUMBER
-    asked = {"before": before} | ({} if number is None else {"number": number})
+    parameters = {"before": before} | ({} if number is None else {"number": number})
     hits = text(_HITS.format(newest=_NEWEST.format(number=only)))
-    seqs = _seqs(tx, hits, asked | {"all": everything, "size": size, "limit": limit})
+    seqs = _seqs(tx, hits, parameters | {"all": condition, "size": size, "limit": limit})
     if len(seqs) == limit:
         return seqs, seqs[-1]
     reach = text(_REACH.format(number=only))
-    return seqs, int(tx.execute(reach, asked | {"others": size - 1}).scalar() or 0)
+    return seqs, int(tx.execute(reach, parameters | {"others": size - 1}).scalar() or 0)
 
 
 def _rarest(tx: Connection, terms: list[str]) -> str | None:
-    """The term that the fewest messages have, where those are few."""
+    """The term with the fewest messages, or ``None`` if even those are not few."""
     counts = ", ".join(
-        f"count(*) FILTER (WHERE words @@ CAST(:term{turn} AS tsquery))"
-        for turn in range(len(terms))
+        f"count(*) FILTER (WHERE words @@ CAST(:term{index} AS tsquery))"
+        for index in range(len(terms))
     )
-    asked = {f"term{turn}": term for turn, term in enumerate(terms)}
+    parameters = {f"term{index}": term for index, term in enumerate(terms)}
     sizes = {"points": POINTS, "at_each": AT_EACH}
-    row = tx.execute(text(_COUNTS.format(counts=counts)), asked | sizes).one()
-    latest, sampled, *having = row
-    least = min(having)
-    return terms[having.index(least)] if least * latest <= FEW * sampled else None
+    row = tx.execute(text(_COUNTS.format(counts=counts)), parameters | sizes).one()
+    latest, sampled, *numbers_of_hits = row
+    least = min(numbers_of_hits)
+    return terms[numbers_of_hits.index(least)] if least * latest <= FEW * sampled else None
 
 
-def _seqs(tx: Connection, statement: TextClause, asked: Mapping[str, object]) -> list[int]:
-    return [int(seq) for (seq,) in tx.execute(statement, asked)]
+def _seqs(tx: Connection, statement: TextClause, parameters: Mapping[str, object]) -> list[int]:
+    return [int(seq) for (seq,) in tx.execute(statement, parameters)]

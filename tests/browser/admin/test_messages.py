@@ -91,7 +91,8 @@ def populate(server: Server) -> None:
             jobs.give_up(tx, job, reason or "")
             attempts.add(tx, job, "refused", reason or "", code)
             statuses.advance(tx, message.id, status, code=code, reason=reason)
-        message = messages.find(tx, limit=1, peer="+13035550188")[0]
+        peer = "+13035550188"
+        message = next(each for each in messages.find(tx, limit=20) if each.peer == peer)
         for target in (device.id, DELETED):
             jobs.add(tx, [Job(JobKind.PUSH, message.id, "push:nowhere", target=target)])
             for job in jobs.lease(tx, "w", "push:nowhere", 1, time.time() + 1):

@@ -33,7 +33,7 @@ def write(server: Server, *numbers: dict[str, Any]) -> None:
     (server.storage / FILE).write_text(settings_file(*numbers), "utf-8")
 
 
-def sheet(tmp_path: Path) -> str:
+def csv_file(tmp_path: Path) -> str:
     """A file with a new number, a changed one and one that is refused."""
     file = tmp_path / "numbers.csv"
     file.write_text(
@@ -76,7 +76,7 @@ def test_axe_finds_nothing(
     look("conflict")
     page.goto(f"{server.url}{PAGE}/import")
     look("import")
-    page.get_by_label("File", exact=True).set_input_files(sheet(tmp_path))
+    page.get_by_label("File", exact=True).set_input_files(csv_file(tmp_path))
     page.get_by_role("button", name="Look at it").click()
     page.get_by_text("1 refused").wait_for()
     look("preview")

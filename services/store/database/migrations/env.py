@@ -1,4 +1,4 @@
-"""Alembic's entry: runs on the connection that ``services.store.database.migrate`` hands over."""
+"""Alembic environment: runs migrations on the connection of ``services.store.database.migrate``."""
 
 from alembic import context
 

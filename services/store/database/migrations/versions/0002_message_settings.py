@@ -1,4 +1,4 @@
-"""The row that holds Message Settings where several machines share the database."""
+"""Table for Message Settings, for installations with several machines on one database."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Create the table and its only row, which holds no document yet."""
+    """Create the table and its only row, which has no document yet."""
     op.create_table(
         "message_settings",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),

@@ -1,4 +1,4 @@
-"""How a device wants to be notified."""
+"""Notification preferences of devices."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Devices get a preview policy, quiet hours, and a hash by which an address is found."""
+    """Add a preview policy, quiet hours, and a hash by which a push address is found."""
     op.add_column("devices", sa.Column("address_hash", sa.Text(), nullable=True))
     op.add_column("devices", sa.Column("preview", sa.Text(), nullable=False, server_default="full"))
     op.add_column("devices", sa.Column("quiet_hours", sa.JSON(), nullable=True))

@@ -1,4 +1,4 @@
-"""A list of contacts."""
+"""Table of contacts."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Create it."""
+    """Create the table."""
     op.create_table(
         "contacts",
         sa.Column("number", sa.Text(), nullable=False),

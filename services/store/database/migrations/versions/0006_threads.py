@@ -1,4 +1,4 @@
-"""What other apps call our conversations."""
+"""Table of conversation ids in other apps."""
 
 import sqlalchemy as sa
 from alembic import op

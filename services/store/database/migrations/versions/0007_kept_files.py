@@ -1,4 +1,4 @@
-"""Kept files by their age."""
+"""Index of stored attachments by age."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What was used of the allowances."""
+"""Table of used quotas."""
 
 import sqlalchemy as sa
 from alembic import op

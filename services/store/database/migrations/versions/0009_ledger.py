@@ -1,4 +1,4 @@
-"""The ledger, beginning with what is there, and what was found to disagree with it."""
+"""Tables of the audit counters and of the invariants that do not hold."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -24,7 +24,7 @@ ENTRIES = (
 
 
 def upgrade() -> None:
-    """Create the tables; what is stored by now counts as taken in, made and done."""
+    """Create the tables; the counters begin with what is stored."""
     op.create_table(
         "ledger",
         sa.Column("shard", sa.Integer(), autoincrement=False, nullable=False),

@@ -1,4 +1,4 @@
-"""Sign-ins at the operator's pages."""
+"""Table of browser sessions of the admin pages."""
 
 import sqlalchemy as sa
 from alembic import op

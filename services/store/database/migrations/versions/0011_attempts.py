@@ -1,4 +1,4 @@
-"""Attempts that failed, and indexes by which the operator finds messages."""
+"""Table of failed attempts, and indexes for the operator's message search."""
 
 import sqlalchemy as sa
 from alembic import op

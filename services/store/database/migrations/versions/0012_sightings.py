@@ -1,4 +1,4 @@
-"""What was last seen of each carrier."""
+"""Table of the last events of each carrier."""
 
 import sqlalchemy as sa
 from alembic import op

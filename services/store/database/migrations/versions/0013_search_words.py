@@ -1,4 +1,4 @@
-"""SQLite: the words of the search index in their order, to be counted."""
+"""SQLite: a table of the words in the search index (FTS5 ``fts5vocab``)."""
 
 from alembic import op
 
@@ -7,7 +7,7 @@ down_revision = "0012"
 
 
 def upgrade() -> None:
-    """Create the view of the index; it holds nothing of its own."""
+    """Create the virtual table; it stores no data of its own."""
     if op.get_bind().dialect.name == "sqlite":
         op.execute(
             "CREATE VIRTUAL TABLE search_index_words USING fts5vocab(search_index, instance)"

@@ -1,4 +1,4 @@
-"""Apps' own ids of messages are indexed where there are any: most messages have none."""
+"""Partial index of the client ids of messages: most messages have none."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +11,7 @@ UNIQUE = "messages_extension_client_id_key"  # as PostgreSQL names it
 
 
 def upgrade() -> None:
-    """Exchange the constraint for a partial index; on SQLite that makes the table anew."""
+    """Replace the constraint by a partial index; SQLite rebuilds the table for this."""
     op.create_index(
         "messages_by_client_id",
         "messages",
@@ -30,7 +30,7 @@ def _in_sqlite() -> None:
     named = {"uq": "%(table_name)s_%(column_0_N_name)s_key"}
     with op.batch_alter_table("messages", naming_convention=named) as table:
         table.drop_constraint(UNIQUE, type_="unique")
-    # Triggers went with the old table.
+    # The trigger was deleted with the old table.
     op.execute(
         "CREATE TRIGGER search_index_forget AFTER DELETE ON messages"
         " BEGIN DELETE FROM search_index WHERE rowid = old.seq; END"

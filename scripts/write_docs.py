@@ -1,0 +1,67 @@
+"""Write the parts of the documentation that are generated from the code: ``make docs``.
+
+The table of variables in docs/configuration.md, the table of carrier limits in docs/limits.md, and
+the JSON Schema of Message Settings.
+"""
+
+import json
+import re
+from pathlib import Path
+
+from blueprints.cli.config import SECTIONS
+from blueprints.cli.settings_schema import json_schema
+from services.config.variables import variables
+from services.providers import PROVIDERS
+from services.providers.sandbox import Sandbox
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+def generated() -> dict[Path, str]:
+    """The content of every file that has a generated part, as it should be."""
+    return {
+        DOCS / "configuration.md": _with(DOCS / "configuration.md", "variables", _variables()),
+        DOCS / "limits.md": _with(DOCS / "limits.md", "limits", _limits()),
+        DOCS / "message_settings.schema.json": json.dumps(json_schema(), indent=2) + "\n",
+    }
+
+
+def _with(page: Path, mark: str, table: str) -> str:
+    """The text of a page with the table between its marks ``<!-- mark -->`` and ``<!-- /mark -->``.
+
+    Raises ``ValueError`` for a page without these marks.
+    """
+    text = page.read_text(encoding="utf-8")
+    between = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
+    text, count = between.subn(lambda found: found[1] + table + found[2], text)
+    if count != 1:
+        raise ValueError(f"{page.name} needs the marks <!-- {mark} --> and <!-- /{mark} --> once.")
+    return text
+
+
+def _variables() -> str:
+    lines = []
+    for title, prefix, section in SECTIONS:
+        lines += [f"\n### {title}\n", "| variable | what it is | if unset |", "|---|---|---|"]
+        for v in variables(section, prefix):
+            unset = f"`{v.default}`" if v.default is not None else "" if v.optional else "required"
+            lines.append(f"| `{v.name}` | {v.doc} | {unset} |")
+    return "\n".join(lines) + "\n\n"
+
+
+def _limits() -> str:
+    lines = ["| carrier | text | files | size of a file | recipients |", "|---|---|---|---|---|"]
+    for provider in PROVIDERS:
+        if provider is not Sandbox:
+            limits = provider.limits
+            longer = "then split" if limits.splits else "then refused"
+            lines.append(
+                f"| {provider.title} | {limits.text} characters, {longer} | {limits.media} "
+                f"| {limits.media_bytes / 1e6:g} MB | {limits.recipients} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    for path, text in generated().items():
+        path.write_text(text, encoding="utf-8")

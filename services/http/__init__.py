@@ -1,0 +1,1 @@
+"""Outgoing HTTP: client, connections, total deadlines, the guard against private networks."""

@@ -1,0 +1,250 @@
+"""``MessageSettings``: the settings in force in this process, kept up to date with their source.
+
+A process checks the source for a new version when the settings are asked for. A broken document
+leaves the last good settings in force and is reported as ``problem``.
+"""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+from services.core.errors import SettingsConflict, SettingsError, StorageUnwell
+from services.message_settings.fields import NumberSetting
+from services.message_settings.file import replace_file
+from services.message_settings.schema import DocumentReader, encode_document
+from services.message_settings.source import Source
+
+NEVER = object()  # the version before the source was read for the first time
+Change = Callable[[list[NumberSetting]], list[NumberSetting]]
+
+
+class MessageSettings:
+    """The settings in force; safe to use from several threads.
+
+    ``good_copy`` is the file in which this machine keeps the last good document; ``carriers`` are
+    the carrier names that an entry may have; ``country`` (ISO 3166-1 alpha-2) is assumed for
+    numbers without a country code. Until the source was read for the first time, every method that
+    needs the settings raises ``StorageUnwell`` if the source does; later, the settings read last
+    stay in force.
+    """
+
+    def __init__(
+        self, source: Source, good_copy: Path, carriers: Collection[str], country: str
+    ) -> None:
+        self._source = source
+        self._good_copy = good_copy
+        self._reader = DocumentReader(carriers, country)
+        self._check_lock = threading.Lock()
+        self._next_check = 0.0  # monotonic clock, seconds
+        self._version: object = NEVER
+        self._by_number: dict[str, NumberSetting] = {}
+        self._by_extension: dict[str, tuple[NumberSetting, ...]] = {}
+        self._problem: str | None = None
+        self._generation = ""
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with the current document, or ``None``."""
+        try:
+            self._check()
+        except StorageUnwell as error:
+            return f"{self._source.name} cannot be read yet. {error}"
+        return self._problem
+
+    @property
+    def remedy(self) -> str:
+        """How to repair a broken document, as a sentence."""
+        return self._source.remedy
+
+    @property
+    def generation(self) -> str:
+        """Hash of the document in force: another one after each change, equal on all machines."""
+        self._check()
+        return self._generation
+
+    def look(self) -> None:
+        """Check the source now. Raises ``StorageUnwell`` only until it was read once."""
+        self._check(at_once=True)
+
+    def all(self) -> list[NumberSetting]:
+        """All entries, in the order of the document."""
+        self._check()
+        return list(self._by_number.values())
+
+    def for_number(self, number: str) -> NumberSetting | None:
+        """The entry of a number (E.164), or ``None``."""
+        self._check()
+        return self._by_number.get(number)
+
+    def for_extension(self, extension: str) -> tuple[NumberSetting, ...]:
+        """The enabled entries of an extension; the first one is its default number."""
+        self._check()
+        return self._by_extension.get(extension, ())
+
+    def entry(self, entry: dict[str, Any]) -> NumberSetting:
+        """Check an entry and return it as it would be kept. Raises ``EntryRefused``."""
+        return self._reader.entry(entry)
+
+    def number(self, text: str) -> str:
+        """A phone number in E.164. Raises ``SettingsError`` for a text that is none."""
+        return self._reader.number(text)
+
+    def put(self, entry: dict[str, Any], generation: str | None = None) -> NumberSetting:
+        """Add the entry of a number, or replace it, and return it.
+
+        ``generation`` is the one that the editor has seen. Raises ``EntryRefused`` with the
+        problems of all fields, and what ``change`` raises.
+        """
+        new = self._reader.entry(entry)
+
+        def change(entries: list[NumberSetting]) -> list[NumberSetting]:
+            if any(known.number == new.number for known in entries):
+                return [new if known.number == new.number else known for known in entries]
+            return [*entries, new]
+
+        self.change(change, generation)
+        return new
+
+    def remove(self, number: str, generation: str | None = None) -> None:
+        """Remove the entry of a number.
+
+        Raises ``SettingsError`` if there is no such entry, and what ``change`` raises.
+        """
+        normalised = self._reader.number(number)
+
+        def change(entries: list[NumberSetting]) -> list[NumberSetting]:
+            left = [entry for entry in entries if entry.number != normalised]
+            if len(left) == len(entries):
+                raise SettingsError(
+                    f"{normalised} is not in Message Settings. Check how it is written.", "number"
+                )
+            return left
+
+        self.change(change, generation)
+
+    def change(self, change: Change, generation: str | None = None) -> None:
+        """Replace all entries by ``change(entries)``, which may be called more than once.
+
+        ``generation`` is the one that the editor has seen. Raises ``SettingsConflict`` if another
+        editor has saved since then, ``SettingsError`` with the remedy if the document is broken.
+        """
+
+        def changed(content: bytes | None) -> bytes:
+            try:
+                entries = self._entries(content)
+            except SettingsError as error:
+                raise SettingsError(f"{self._source.remedy} {self._describe(error)}") from None
+            if generation is not None and generation != _generation(content):
+                raise SettingsConflict(
+                    "Somebody else has changed Message Settings meanwhile. Look at them again."
+                )
+            return encode_document(change(entries))
+
+        self._source.replace(changed)
+        self.look()
+
+    def document(self) -> bytes:
+        """The document as it is kept, also a broken one."""
+        content = self._source.read()
+        return encode_document([]) if content is None else content
+
+    def checked(self, document: bytes) -> bytes:
+        """Check a document and return it as it would be kept. Raises ``SettingsError``."""
+        return encode_document(self._reader.read(document))
+
+    def put_document(self, document: bytes) -> None:
+        """Replace the whole document, also a broken one.
+
+        Raises ``SettingsError`` with line and column if the new document is not valid.
+        """
+        content = self.checked(document)
+        self._source.replace(lambda _: content)
+        self.look()
+
+    def put_first(self, document: bytes) -> bool:
+        """Put the first document; return false, without a change, if there is one already.
+
+        Raises ``SettingsError`` with line and column if the document is not valid.
+        """
+        if self._source.read() is not None:
+            return False
+        content = self.checked(document)
+        put: list[bool] = []
+
+        def first(kept: bytes | None) -> bytes:
+            put[:] = [kept is None]  # another machine may have put one since it was read
+            return content if kept is None else kept
+
+        self._source.replace(first)
+        self.look()
+        return put[0]
+
+    def _check(self, *, at_once: bool = False) -> None:
+        """Load a new version of the document, if it is time to check for one."""
+        must = at_once or self._version is NEVER
+        if not must and time.monotonic() < self._next_check:
+            return
+        if not self._check_lock.acquire(blocking=must):
+            return  # another thread is checking
+        try:
+            self._next_check = time.monotonic() + self._source.fresh_seconds
+            self._load()
+        except StorageUnwell:
+            if self._version is NEVER:
+                raise
+        finally:
+            self._check_lock.release()
+
+    def _load(self) -> None:
+        """Read the document, unless its version is the one that was read last."""
+        version = self._source.version()
+        if version == self._version:
+            return
+        try:
+            content = self._source.read()
+            self._apply(self._entries(content), content)
+            if content is not None:
+                self._save_good_copy(content)
+        except (SettingsError, OSError) as error:
+            if self._version is NEVER:
+                self._apply_good_copy()
+            self._problem = self._describe(error)
+        self._version = version
+
+    def _entries(self, content: bytes | None) -> list[NumberSetting]:
+        return [] if content is None else self._reader.read(content)
+
+    def _describe(self, error: Exception) -> str:
+        return f"{self._source.name} cannot be used: {error}"
+
+    def _apply(self, entries: list[NumberSetting], content: bytes | None) -> None:
+        self._by_number = {entry.number: entry for entry in entries}
+        by_extension: dict[str, tuple[NumberSetting, ...]] = {}
+        for entry in entries:
+            for extension in entry.extensions if entry.enabled else ():
+                by_extension[extension] = (*by_extension.get(extension, ()), entry)
+        self._by_extension = by_extension
+        self._generation = _generation(content)
+        self._problem = None
+
+    def _apply_good_copy(self) -> None:
+        """Apply the copy of the last good document, for a process that starts on a broken one."""
+        try:
+            content = self._good_copy.read_bytes()
+            self._apply(self._reader.read(content), content)
+        except (SettingsError, OSError):
+            self._apply([], None)
+
+    def _save_good_copy(self, content: bytes) -> None:
+        try:
+            if not self._good_copy.exists() or self._good_copy.read_bytes() != content:
+                replace_file(self._good_copy, content)
+        except OSError:
+            pass  # a full or read-only disk; the settings in force are in memory
+
+
+def _generation(content: bytes | None) -> str:
+    return hashlib.sha256(content or b"").hexdigest()[:16]

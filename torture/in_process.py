@@ -1,0 +1,98 @@
+"""Textbridge in the process of the check, with every carrier and channel, for security checks."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from app import create_app
+from blueprints.ringotel.webhook import webhook_url
+from services.core.messages import Message
+from services.gateway import Gateway
+from services.store.jobs import Job
+from tests import payload_files
+from tests.admin.conftest import PASSWORD
+from tests.api.conftest import House
+from tests.conftest import settings_file
+from tests.fakes.ringotel import ORG, TOKEN
+from torture.environment import TestEnvironment
+
+APP_URL = "https://sms.example.com"
+KEY = "a key of the torture, long enough"
+QUIET = {"LOG_LEVEL": "emergency"}  # intended errors do not fill the terminal
+
+
+def carriers_env() -> dict[str, str]:
+    """The environment variables of every carrier, as its payload files use them."""
+    known = (payload_files.settings(carrier) for carrier in payload_files.carriers())
+    return {name: value for settings in known for name, value in settings.items()}
+
+
+def full_env() -> dict[str, str]:
+    """An environment in which every endpoint is on except the sandbox."""
+    return {
+        **carriers_env(),
+        "APP_KEY": KEY,
+        "APP_URL": APP_URL,
+        "ADMIN_PASSWORD": PASSWORD,
+        "RINGOTEL_TOKEN": TOKEN,
+        "RINGOTEL_ORG_ID": ORG,
+    }
+
+
+def open_service(
+    environment: TestEnvironment, *numbers: Mapping[str, Any], name: str = "house", **env: str
+) -> House:
+    """An application with these variables and numbers, closed with the test environment."""
+    return environment.enter(_opened(environment.folder / name, numbers, env))
+
+
+@contextmanager
+def _opened(
+    folder: Path, numbers: tuple[Mapping[str, Any], ...], env: dict[str, str]
+) -> Iterator[House]:
+    folder.mkdir()
+    (folder / "message_settings.json").write_text(settings_file(*numbers), "utf-8")
+    app = create_app({"APP_ENV": "local", "STORAGE_PATH": str(folder), **QUIET, **env})
+    with closing(app.extensions["gateway"]) as gateway:
+        yield House(app, gateway)
+
+
+def receive(service: House, carrier: str, message: Message) -> int:
+    """Have a carrier post a message as it does; returns the status of the answer."""
+    provider = service.gateway.providers[carrier]
+    call = provider.example(message)
+    path = urlsplit(provider.webhook_url).path
+    headers = [(name, value) for name, value in call.headers.items()]
+    return service.client.open(
+        f"{path}?{call.query}", method=call.method, headers=headers, data=call.body
+    ).status_code
+
+
+def work(gateway: Gateway) -> list[Job]:
+    """Do what is due, until nothing is; returns what was done."""
+    done: list[Job] = []
+
+    def do(job: Job) -> None:
+        gateway.delivery.perform(job)
+        done.append(job)
+
+    before = -1
+    while len(done) > before:
+        before = len(done)
+        gateway.delivery.deliver("torture", lambda _: 16, do)
+    return done
+
+
+def ringotel_event(service: House, kind: int, content: str, message_id: str) -> tuple[int, str]:
+    """What Ringotel posts when the user of 201 writes; the answer's status and text."""
+    params = {
+        "orgid": ORG, "messageid": message_id, "type": kind, "content": content,
+        "from": "201", "to": "+13035550177", "sessionid": "s1",
+    }  # fmt: skip
+    body = {"method": "message", "api_key": TOKEN, "params": params}
+    path = urlsplit(webhook_url(service.gateway.environment)).path
+    answer = service.client.post(path, data=json.dumps(body), content_type="application/json")
+    return answer.status_code, answer.text
