@@ -1,17 +1,32 @@
-# make run: a running system. make test: every test. Python 3.11 or newer is all they need.
-.PHONY: install run check test bench torture torture-smoke torture-mutants test-tools lock docs image help
+# make run: a running system. make test: the quick tests. Python 3.11 or newer is all they need.
+.PHONY: install run check test test-slow test-all test-release bench torture torture-smoke torture-mutants test-tools lock docs image help
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# One test process for each core; the tests of one file stay in one process.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
+SLOW := browser or processes or faults
 
 install: $(VENV)/.runtime .env ## virtual environment, locked dependencies, .env with its own keys
 
 run: install ## set everything up and serve
 	@exec $(BIN)/gunicorn -c gunicorn.conf.py wsgi:app
 
-test: $(VENV)/.dev ## every test
-	$(BIN)/python -m pytest
+test: $(VENV)/.dev ## the quick tests, PostgreSQL included (docs/testing.md)
+	$(PYTEST) -m "not ($(SLOW) or release)"
+
+test-slow: $(VENV)/.dev ## what make test leaves out: browsers, processes, faults
+	$(PYTEST) -m "($(SLOW)) and not release"
+
+test-all: $(VENV)/.dev ## every test but those of a release
+	$(PYTEST) -m "not release"
+
+test-release: $(VENV)/.dev ## what takes hours: before a release
+	$(PYTEST) -m release
+	$(BIN)/python -m torture
+	$(BIN)/python -m torture --mutants
+	$(MAKE) image
 
 check: $(VENV)/.dev ## formatting, lint, types, import rules, code rules
 	$(BIN)/ruff format --check .
@@ -26,7 +41,7 @@ bench: $(VENV)/.dev ## speed and memory, compared with the limits of this machin
 torture: $(VENV)/.dev ## the promises of docs/reliability.md under faults: 45 minutes
 	$(BIN)/python -m torture
 
-torture-smoke: $(VENV)/.dev ## the same at its smallest; a part of make test
+torture-smoke: $(VENV)/.dev ## the same at its smallest; a part of make test-slow
 	$(BIN)/python -m torture --scale smoke
 
 torture-mutants: $(VENV)/.dev ## prove that each of the fault checks can fail
@@ -39,7 +54,8 @@ lock: $(VENV)/.dev ## renew the locked versions of the dependencies
 	  --no-header --upgrade pyproject.toml --group dev -o requirements/dev.lock
 
 test-tools: ## on Debian, as root: what the tests of PostgreSQL, of browsers and of faults need
-	apt-get update -q && apt-get install -y -q postgresql chromium firefox-esr strace gcc libc6-dev nginx-light
+	apt-get update -q && apt-get install -y -q postgresql chromium firefox-esr fonts-liberation \
+	  fonts-noto-color-emoji nginx-light strace gcc libc6-dev procps e2fsprogs util-linux git
 
 docs: $(VENV)/.dev ## write the generated parts of docs/
 	$(BIN)/python -m scripts.write_docs

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench import load_generator
 from tests.postgres import free_port
+from tests.processes import start
 from tests.server import ROOT, Server
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -102,7 +103,7 @@ class Process:
 @contextmanager
 def _running(command: list[str], env: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
     full_env = {"PATH": os.environ["PATH"], **env}
-    process = subprocess.Popen(command, cwd=ROOT, env=full_env, start_new_session=True)
+    process = start(*command, cwd=ROOT, env=full_env, start_new_session=True)
     try:
         yield process
     finally:

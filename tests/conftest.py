@@ -11,17 +11,38 @@ import pytest
 
 from blueprints.api.changes import ChangeLog
 from services.gateway import Gateway, load_environment
-from tests.postgres import new_database, programs, running_postgres
+from tests.databases import add_tables, postgres_template
+from tests.postgres import drop_database, new_database, programs, running_postgres
+from tests.processes import end_with_parent
 
 NUMBER = "+12025550100"
 PEER = "+13035550177"
-OF_MANY_PROCESSES = ("tests.browser.", "tests.e2e.", "tests.test_torture")
+ENGINES = ["sqlite", "postgresql"]
+# What all tests of a package or module are marked with.
+MARKERS = {
+    "tests.browser": pytest.mark.browser,
+    "tests.e2e": pytest.mark.processes,
+    "tests.test_torture": pytest.mark.faults,
+}
+# Tests with these markers are tried once more; the summary names each test that needed it.
+TRIED_AGAIN = ("browser", "processes", "faults")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """A worker of pytest-xdist ends with the process that started it, and so do its servers."""
+    if hasattr(config, "workerinput"):
+        end_with_parent()
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Try once more what drives browsers and servers; the summary names each that needed it."""
+    """Mark the tests of whole packages, and those that are tried once more."""
     for item in items:
-        if isinstance(item, pytest.Function) and item.module.__name__.startswith(OF_MANY_PROCESSES):
+        name = item.module.__name__ if isinstance(item, pytest.Function) else ""
+        for prefix, marker in MARKERS.items():
+            if f"{name}.".startswith(f"{prefix}."):
+                item.add_marker(marker)
+        if any(map(item.get_closest_marker, TRIED_AGAIN)):
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 
@@ -48,16 +69,38 @@ def postgres() -> Iterator[str]:
 
 
 @pytest.fixture
-def postgres_url(postgres: str) -> str:
-    """An empty PostgreSQL database."""
-    return new_database(postgres)
+def postgres_url(postgres: str) -> Iterator[str]:
+    """A PostgreSQL database with all tables."""
+    url = new_database(postgres, postgres_template(postgres))
+    yield url
+    drop_database(postgres, url)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest) -> str:
-    """``DATABASE_URL`` for each engine: everything that uses this runs on both."""
+@pytest.fixture
+def empty_postgres_url(postgres: str) -> Iterator[str]:
+    """A PostgreSQL database without tables."""
+    url = new_database(postgres)
+    yield url
+    drop_database(postgres, url)
+
+
+@pytest.fixture(params=ENGINES)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """``DATABASE_URL`` of a database with all tables: everything that uses this runs on both.
+
+    It is empty for SQLite, whose file is in ``tmp_path`` then.
+    """
     if request.param == "postgresql":
         return str(request.getfixturevalue("postgres_url"))
+    add_tables(tmp_path)
+    return ""
+
+
+@pytest.fixture(params=ENGINES)
+def empty_database(request: pytest.FixtureRequest) -> str:
+    """``DATABASE_URL`` as ``database``, of a database without tables."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("empty_postgres_url"))
     return ""
 
 
@@ -83,6 +126,7 @@ def make_gateway(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
         path = tmp_path / "message_settings.json"
         if numbers:
             path.write_text(settings_file(*numbers), encoding="utf-8")
+        add_tables(tmp_path)
         gateway = Gateway(
             load_environment({"APP_ENV": "local", "STORAGE_PATH": str(tmp_path), **env})
         )

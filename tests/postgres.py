@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -13,6 +14,9 @@ from uuid import uuid4
 
 import psycopg
 
+from tests.processes import ends_with_parent, start
+from tests.waiting import eventually
+
 
 def programs() -> Path | None:
     """The folder of PostgreSQL's server programs, or ``None`` where there are none."""
@@ -20,7 +24,7 @@ def programs() -> Path | None:
     found = shutil.which("initdb")
     if found:
         folders.append(Path(found).resolve().parent)
-    return next((f for f in folders if (f / "initdb").exists() and (f / "pg_ctl").exists()), None)
+    return next((f for f in folders if (f / "initdb").exists() and (f / "postgres").exists()), None)
 
 
 def free_port() -> int:
@@ -33,12 +37,21 @@ def free_port() -> int:
             return port
 
 
-def new_database(maintenance: str) -> str:
-    """Make an empty database; returns its address."""
+def new_database(maintenance: str, template: str = "template0") -> str:
+    """Make a database, empty or as a copy of ``template``; returns its address."""
     name = f"textbridge_{uuid4().hex}"
+    # To copy the files takes a quarter of the time of the default way, over the write-ahead log.
+    made = f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"
     with psycopg.connect(maintenance, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(made)
     return maintenance.rpartition("/")[0] + f"/{name}"
+
+
+def drop_database(maintenance: str, url: str) -> None:
+    """Remove a database, with whatever connections are still open to it."""
+    name = url.rpartition("/")[2]
+    with psycopg.connect(maintenance, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 @contextmanager
@@ -48,37 +61,48 @@ def running_postgres(*, durable: bool = False) -> Iterator[str]:
     Only a ``durable`` one waits for the disk, which makes most tests much slower.
     """
     folder = Path(tempfile.mkdtemp(prefix="textbridge-postgres-"))
-    port = free_port()
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
-    if not durable:
-        options += " -c fsync=off"
+    data, port = folder / "data", free_port()
     try:
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres", "postgres")
-        _run("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", "textbridge", "-N")
-        _run(
-            "pg_ctl",
-            "-D",
-            str(folder / "data"),
-            "-w",
-            "-l",
-            str(folder / "log"),
-            "-o",
-            options,
-            "start",
-        )
+        made = _command("initdb", "-D", data, "-A", "trust", "-U", "textbridge", "-N")
+        subprocess.run(made, check=True, stdout=subprocess.DEVNULL, cwd="/")
+        options = ["-p", port, "-k", folder, "-c", "listen_addresses=127.0.0.1"]
+        if not durable:
+            options += ["-c", "fsync=off"]
+        with (folder / "log").open("wb") as log:
+            server = start(
+                *_command("postgres", "-D", data, *options), stdout=log, stderr=log, cwd="/"
+            )
         try:
-            yield f"postgresql://textbridge@127.0.0.1:{port}/postgres"
+            url = f"postgresql://textbridge@127.0.0.1:{port}/postgres"
+            _wait_until_up(server, url, folder / "log")
+            yield url
         finally:
-            _run("pg_ctl", "-D", str(folder / "data"), "-m", "immediate", "stop")
+            server.send_signal(signal.SIGQUIT)  # ends at once and takes its children along
+            server.wait()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(program: str, *arguments: str) -> None:
+def _wait_until_up(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    def is_up() -> bool:
+        assert server.poll() is None, log.read_text()
+        with suppress(psycopg.OperationalError):
+            psycopg.connect(url).close()
+            return True
+        return False
+
+    eventually(is_up)
+
+
+def _command(program: str, *arguments: object) -> list[str]:
+    """One of PostgreSQL's programs, which refuse to run as root; it ends with this process."""
     folder = programs()
     assert folder is not None
-    command = [str(folder / program), *arguments]
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        command = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
+    # Changing the user clears the parent-death signal, so it is set afterwards.
+    command = ends_with_parent(str(folder / program), *map(str, arguments))
+    if os.geteuid() == 0:
+        as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        command = [*as_user, *command]
+    return command

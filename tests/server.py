@@ -12,6 +12,7 @@ from pathlib import Path
 import requests
 
 from tests.postgres import free_port
+from tests.processes import ends_with_parent, start
 from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,10 +49,16 @@ class Server:
     def start(self, *, wait: bool = True) -> None:
         """Start the command; with ``wait`` until it is ready."""
         self.storage.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", *self.command]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True
+            self._process = start(
+                sys.executable,
+                "-m",
+                *self.command,
+                cwd=ROOT,
+                env=self.env,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         if wait:
             self.wait_ready()
@@ -100,7 +107,7 @@ class Server:
     def flask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one of the operator's commands in the same environment."""
         return subprocess.run(
-            [sys.executable, "-m", "flask", "--app", "wsgi", *arguments],
+            ends_with_parent(sys.executable, "-m", "flask", "--app", "wsgi", *arguments),
             cwd=ROOT,
             env=self.env,
             capture_output=True,

@@ -27,6 +27,7 @@ from services.store import attachments, circuit_breakers, conversations, devices
 from services.store.database.schema import jobs as job_table
 from services.store.database.schema import messages as message_table
 from tests.conftest import DESK, NUMBER, PEER, settings_file
+from tests.databases import add_tables
 from tests.fakes.acrobits import App, FakeRelay
 from tests.fakes.push_services import Answer
 from tests.test_cli import Terminal
@@ -88,6 +89,7 @@ def office(tmp_path: Path, relay: FakeRelay) -> Iterator[Open]:
         file.write_text(settings_file(*(numbers or (DESK,))), "utf-8")
         base = {"APP_ENV": "local", "STORAGE_PATH": str(tmp_path)}
         base["APP_URL"] = "https://sms.example.com"
+        add_tables(tmp_path)
         opened.append(Office(create_app({**base, **relay.env, **env}), relay))
         return opened[-1]
 

@@ -43,6 +43,7 @@ from services.store.jobs import Job, JobKind
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.fakes.s3 import Fault, S3Server
 from tests.postgres import free_port
+from tests.processes import start
 from tests.server import ROOT, Server
 from tests.waiting import PATIENCE, eventually
 
@@ -1277,6 +1278,7 @@ def test_a_database_that_is_none_is_an_error_in_words(desk: Terminal, tmp_path: 
 # As programs of their own
 
 
+@pytest.mark.processes
 def test_the_real_command_works_from_the_project_folder(tmp_path: Path) -> None:
     desk = Server(tmp_path, {})
     checked = desk.flask("config", "check")
@@ -1293,6 +1295,7 @@ def test_the_real_command_works_from_the_project_folder(tmp_path: Path) -> None:
     assert f"No server answers at {desk.url}" in dead.stderr
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("env", "words"),
     [
@@ -1319,13 +1322,19 @@ def test_a_broken_environment_is_explained_without_a_traceback(
         assert word in checked.stderr
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_worker_by_itself_delivers_until_it_is_told_to_stop(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     desk = Server(tmp_path, {})
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "flask", "--app", "wsgi", "worker"],
+    worker = start(
+        sys.executable,
+        "-m",
+        "flask",
+        "--app",
+        "wsgi",
+        "worker",
         cwd=ROOT,
         env=desk.env,
         stderr=subprocess.PIPE,

@@ -231,6 +231,7 @@ def traffic(server: Server, gateway: Gateway, answers: list[int]) -> None:
             return
 
 
+@pytest.mark.processes
 def test_the_laws_hold_after_kills(tmp_path: Path, database: str) -> None:
     storage = tmp_path / "storage"
     storage.mkdir()
@@ -519,7 +520,7 @@ def test_a_database_that_is_unwell_is_no_breach(
     def away(*_: Any, **__: Any) -> None:
         raise OperationalError("SELECT", None, Exception("gone"))
 
-    monkeypatch.setattr(invariants, "look", away)
+    monkeypatch.setattr(invariants, "check", away)
     with pytest.raises(StorageUnwell):
         gateway.audit.check()
     assert gateway.store.read(invariant_violations.current) == []

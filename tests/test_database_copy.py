@@ -43,15 +43,18 @@ from services.store import (
     statuses,
     workers,
 )
-from services.store.activity import add_up
+from services.store.activity import add_counts
 from services.store.database.schema import activity_pushes, metadata
 from services.store.jobs import Job, JobKind
 from services.store.maintenance import invariant_violations, invariants
 from services.store.search import full_text
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.postgres import free_port
+from tests.processes import start
 from tests.server import ROOT, Server, running_server
 from tests.waiting import PATIENCE, eventually
+
+pytestmark = pytest.mark.processes
 
 DEVICE = Device(id="none", extension="201")
 ODD = "na\u00efve \U0001f600 \u202e \u0627\u0644 \u0301 \\u0000 ' \" \\ \x7f\x01 \ufeff"
@@ -124,7 +127,7 @@ def populate(folder: Path) -> None:
         external_threads.put(tx, "ringotel", ODD, "201", conversation.id, 5)
         strange = WebhookCall("POST", {"user-agent": ODD}, "a=b", BYTES)
         quarantine.add(tx, "sandbox", strange, ODD, BYTES)
-        add_up(tx, activity_pushes, [{"hour": 494_444, "within": 100, "count": 2}])
+        add_counts(tx, activity_pushes, [{"hour": 494_444, "within": 100, "count": 2}])
 
     gateway.store.write(work)
     for words in ({"receipt": replies[1].id, "status": "delivered"}, ["no event"]):
@@ -200,8 +203,9 @@ def half_way(old: Path, url: str) -> Iterator[subprocess.Popen[str]]:
     open_gateway(old, DATABASE_URL=url).close()  # so that the table is there to be locked
     with psycopg.connect(url) as holder:
         holder.execute("LOCK TABLE jobs IN SHARE ROW EXCLUSIVE MODE")
-        copy = subprocess.Popen(
-            [sys.executable, "-m", "flask", "--app", "wsgi", "database", "copy", "--json"],
+        command = [sys.executable, "-m", "flask", "--app", "wsgi", "database", "copy", "--json"]
+        copy = start(
+            *command,
             cwd=ROOT,
             env=desk(old, url).env,
             stdout=subprocess.PIPE,
@@ -229,19 +233,19 @@ def waits_for_lock(url: str) -> bool:
         return bool(count)
 
 
-def test_every_row_comes_along_and_the_service_goes_on(old: Path, postgres_url: str) -> None:
+def test_every_row_comes_along_and_the_service_goes_on(old: Path, empty_postgres_url: str) -> None:
     before = sqlite_rows(old)
     assert all(before.values()), "something is in every table"
     assert {row[7] for row in before["jobs"]} == {"due", "leased", "done", "dead"}
-    result = desk(old, postgres_url).flask("database", "copy", "--json")
+    result = desk(old, empty_postgres_url).flask("database", "copy", "--json")
     assert result.returncode == 0, result.stderr
     told = json.loads(result.stdout)
-    assert postgres_rows(postgres_url) == before == sqlite_rows(old)
+    assert postgres_rows(empty_postgres_url) == before == sqlite_rows(old)
     assert {t["table"]: t["rows"] for t in told["tables"]} == {k: len(v) for k, v in before.items()}
     assert all(len(table["checksum"]) == 64 for table in told["tables"])
     assert told["message_settings"] is True
 
-    gateway = open_gateway(old, DATABASE_URL=postgres_url)
+    gateway = open_gateway(old, DATABASE_URL=empty_postgres_url)
     (entry,) = gateway.settings.all()
     assert (entry.number, entry.description) == (NUMBER, ODD)
     missing = gateway.store.read(invariants.check).missing
@@ -257,7 +261,7 @@ def test_every_row_comes_along_and_the_service_goes_on(old: Path, postgres_url: 
     found = gateway.store.read(lambda tx: full_text.find(tx, "on postgres", [NUMBER], limit=9))
     assert found.messages == [newest]
     indexed = "SELECT count(*) FROM search_index"
-    with psycopg.connect(postgres_url) as connection:
+    with psycopg.connect(empty_postgres_url) as connection:
         assert connection.execute(indexed).fetchone() == (len(before["messages"]),)
     reply, _ = gateway.composer.submit(DEVICE, Reply(text="and back", to=(PEER,)))
     sandbox = gateway.providers["sandbox"]
@@ -265,7 +269,7 @@ def test_every_row_comes_along_and_the_service_goes_on(old: Path, postgres_url: 
         gateway.receiver.receive(
             sandbox, WebhookCall("POST", {}, f"token={sandbox.webhook_token}", body)
         )
-    after = postgres_rows(postgres_url)
+    after = postgres_rows(empty_postgres_url)
     assert newest.seq > max(row[0] for row in before["messages"])
     for name in ("jobs", "quarantine", "receipts"):
         new = {row[0] for row in after[name]} - {row[0] for row in before[name]}
@@ -273,8 +277,8 @@ def test_every_row_comes_along_and_the_service_goes_on(old: Path, postgres_url: 
         assert min(new) > max(row[0] for row in before[name]), name
     gateway.close()
 
-    with running_server(old, {"APP_KEY": KEY, "DATABASE_URL": postgres_url}) as server:
-        eventually(lambda: is_sent(postgres_url))
+    with running_server(old, {"APP_KEY": KEY, "DATABASE_URL": empty_postgres_url}) as server:
+        eventually(lambda: is_sent(empty_postgres_url))
         assert server.stop() == 0
         assert "Traceback" not in server.log.read_text()
 
@@ -288,10 +292,12 @@ def is_sent(url: str) -> bool:
 
 
 def test_the_address_is_asked_for_and_its_password_never_shown(
-    old: Path, postgres_url: str
+    old: Path, empty_postgres_url: str
 ) -> None:
     secret = "swordfish"
-    address = make_url(postgres_url).set(password=secret).render_as_string(hide_password=False)
+    address = (
+        make_url(empty_postgres_url).set(password=secret).render_as_string(hide_password=False)
+    )
     app = create_app({"APP_ENV": "local", "APP_KEY": KEY, "STORAGE_PATH": str(old)})
     runner = app.test_cli_runner()
     for wrong in (f"mysql://u:{secret}@h/d", f"postgresql://u:{secret}/x@h:port/d", secret):
@@ -312,76 +318,78 @@ def test_the_address_is_asked_for_and_its_password_never_shown(
         line.split()[:2] for line in done.output.splitlines()
     ]
     assert "into .env as DATABASE_URL" in done.output
-    assert postgres_rows(postgres_url) == sqlite_rows(old)
+    assert postgres_rows(empty_postgres_url) == sqlite_rows(old)
 
 
-def test_what_postgresql_cannot_keep_is_replaced_and_counted(old: Path, postgres_url: str) -> None:
+def test_what_postgresql_cannot_keep_is_replaced_and_counted(
+    old: Path, empty_postgres_url: str
+) -> None:
     with closing(sqlite3.connect(old / "textbridge.db")) as connection, connection:
         connection.execute("UPDATE messages SET text = 'a' || char(0) || 'b' WHERE seq < 3")
         connection.execute("""UPDATE quarantine SET headers = '{"x": "\\u0000"}' WHERE id = 1""")
-    result = desk(old, postgres_url).flask("database", "copy")
+    result = desk(old, empty_postgres_url).flask("database", "copy")
     assert result.returncode == 0, result.stderr
     assert "2 texts" in result.stderr
-    found = postgres_rows(postgres_url)
-    with psycopg.connect(postgres_url) as connection:
+    found = postgres_rows(empty_postgres_url)
+    with psycopg.connect(empty_postgres_url) as connection:
         kept = connection.execute("SELECT text FROM messages WHERE seq < 3").fetchall()
     assert kept == [("a\ufffdb",)] * 2
     assert {"x": "\x00"} in [row[3] for row in found["quarantine"]]
 
 
-def test_a_database_in_use_is_no_target(old: Path, postgres_url: str) -> None:
-    gateway = open_gateway(old, DATABASE_URL=postgres_url)
+def test_a_database_in_use_is_no_target(old: Path, empty_postgres_url: str) -> None:
+    gateway = open_gateway(old, DATABASE_URL=empty_postgres_url)
     gateway.store.write(lambda tx: workers.beat(tx, "elsewhere", time.time()))
-    refused = desk(old, postgres_url).flask("database", "copy")
+    refused = desk(old, empty_postgres_url).flask("database", "copy")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "A delivery worker was at work" in refused.stderr
     gateway.store.write(lambda tx: workers.beat(tx, "elsewhere", 0.0))
     receive(gateway, "already here")
-    before = postgres_rows(postgres_url)
-    refused = desk(old, postgres_url).flask("database", "copy")
+    before = postgres_rows(empty_postgres_url)
+    refused = desk(old, empty_postgres_url).flask("database", "copy")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "has rows" in refused.stderr
-    assert postgres_rows(postgres_url) == before
+    assert postgres_rows(empty_postgres_url) == before
     gateway.close()
 
 
 def test_other_message_settings_in_the_target_are_not_overwritten(
-    old: Path, postgres_url: str
+    old: Path, empty_postgres_url: str
 ) -> None:
-    gateway = open_gateway(old, DATABASE_URL=postgres_url)
+    gateway = open_gateway(old, DATABASE_URL=empty_postgres_url)
     gateway.settings.remove(NUMBER)
-    refused = desk(old, postgres_url).flask("database", "copy")
+    refused = desk(old, empty_postgres_url).flask("database", "copy")
     assert refused.returncode == 1
     assert "other Message Settings" in refused.stderr
-    assert is_empty(postgres_url)
+    assert is_empty(empty_postgres_url)
     gateway.close()
 
 
-def test_a_target_that_a_start_has_touched_will_do(old: Path, postgres_url: str) -> None:
-    gateway = open_gateway(old, DATABASE_URL=postgres_url)
+def test_a_target_that_a_start_has_touched_will_do(old: Path, empty_postgres_url: str) -> None:
+    gateway = open_gateway(old, DATABASE_URL=empty_postgres_url)
     gateway.store.write(lambda tx: workers.beat(tx, "elsewhere", 0.0))
     gateway.store.write(lambda tx: circuit_breakers.pause(tx, "push", 1.0, "no", config=False))
     gateway.close()
-    assert desk(old, postgres_url).flask("database", "copy").returncode == 0
-    assert postgres_rows(postgres_url) == sqlite_rows(old)
+    assert desk(old, empty_postgres_url).flask("database", "copy").returncode == 0
+    assert postgres_rows(empty_postgres_url) == sqlite_rows(old)
 
 
 @pytest.mark.parametrize(("lock", "who"), [("server.lock", "server"), ("run/x.worker", "worker")])
 def test_nothing_is_copied_while_a_server_or_a_worker_runs(
-    old: Path, postgres_url: str, lock: str, who: str
+    old: Path, empty_postgres_url: str, lock: str, who: str
 ) -> None:
-    open_gateway(old, DATABASE_URL=postgres_url).close()
+    open_gateway(old, DATABASE_URL=empty_postgres_url).close()
     with FileLock(old / lock):
-        refused = desk(old, postgres_url).flask("database", "copy")
+        refused = desk(old, empty_postgres_url).flask("database", "copy")
     assert refused.returncode == 1
     assert f"{who} runs on" in refused.stderr
-    assert is_empty(postgres_url)
+    assert is_empty(empty_postgres_url)
 
 
-def test_no_text_can_come_while_the_copy_is_made(old: Path, postgres_url: str) -> None:
+def test_no_text_can_come_while_the_copy_is_made(old: Path, empty_postgres_url: str) -> None:
     before = sqlite_rows(old)
     gateway = open_gateway(old)
-    with half_way(old, postgres_url) as copy:
+    with half_way(old, empty_postgres_url) as copy:
         server = desk(old)
         server.start(wait=False)
         try:
@@ -396,34 +404,36 @@ def test_no_text_can_come_while_the_copy_is_made(old: Path, postgres_url: str) -
         copy.wait(timeout=PATIENCE)
     gateway.close()
     assert sqlite_rows(old) == before
-    assert is_empty(postgres_url)
+    assert is_empty(empty_postgres_url)
 
 
 def test_a_copy_that_is_killed_leaves_nothing_and_can_be_made_again(
-    old: Path, postgres_url: str
+    old: Path, empty_postgres_url: str
 ) -> None:
-    with half_way(old, postgres_url) as copy:
+    with half_way(old, empty_postgres_url) as copy:
         os.kill(copy.pid, signal.SIGKILL)
         copy.wait(timeout=PATIENCE)
-    assert is_empty(postgres_url)
-    assert desk(old, postgres_url).flask("database", "copy").returncode == 0
-    assert postgres_rows(postgres_url) == sqlite_rows(old)
+    assert is_empty(empty_postgres_url)
+    assert desk(old, empty_postgres_url).flask("database", "copy").returncode == 0
+    assert postgres_rows(empty_postgres_url) == sqlite_rows(old)
 
 
-def test_a_row_that_does_not_fit_is_named_and_nothing_is_kept(old: Path, postgres_url: str) -> None:
+def test_a_row_that_does_not_fit_is_named_and_nothing_is_kept(
+    old: Path, empty_postgres_url: str
+) -> None:
     with closing(sqlite3.connect(old / "textbridge.db")) as connection, connection:
         connection.execute("UPDATE jobs SET attempts = 4294967296 WHERE id = 2")
-    refused = desk(old, postgres_url).flask("database", "copy")
+    refused = desk(old, empty_postgres_url).flask("database", "copy")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "The table jobs cannot be copied" in refused.stderr
     assert "Traceback" not in refused.stderr
-    assert is_empty(postgres_url)
+    assert is_empty(empty_postgres_url)
 
 
-def test_a_copy_that_differs_is_not_kept(old: Path, postgres_url: str) -> None:
+def test_a_copy_that_differs_is_not_kept(old: Path, empty_postgres_url: str) -> None:
     """PostgreSQL may have been told to change what is written."""
-    open_gateway(old, DATABASE_URL=postgres_url).close()
-    with psycopg.connect(postgres_url) as connection:
+    open_gateway(old, DATABASE_URL=empty_postgres_url).close()
+    with psycopg.connect(empty_postgres_url) as connection:
         connection.execute(
             "CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS "
             "'BEGIN NEW.reason := upper(NEW.reason); RETURN NEW; END'"
@@ -432,23 +442,25 @@ def test_a_copy_that_differs_is_not_kept(old: Path, postgres_url: str) -> None:
             "CREATE TRIGGER shout BEFORE INSERT ON destinations "
             "FOR EACH ROW EXECUTE FUNCTION shout()"
         )
-    refused = desk(old, postgres_url).flask("database", "copy")
+    refused = desk(old, empty_postgres_url).flask("database", "copy")
     assert refused.returncode == 1
     assert "The copy of the table destinations differs" in refused.stderr
-    assert is_empty(postgres_url)
+    assert is_empty(empty_postgres_url)
 
 
 def test_without_sqlite_or_with_broken_settings_there_is_nothing_to_copy(
-    old: Path, postgres_url: str
+    old: Path, empty_postgres_url: str
 ) -> None:
     (old / FILE).write_text('{"numbers": [')
     app = create_app({"APP_ENV": "local", "APP_KEY": KEY, "STORAGE_PATH": str(old)})
-    refused = app.test_cli_runner().invoke(args=["database", "copy"], input=f"{postgres_url}\n")
+    refused = app.test_cli_runner().invoke(
+        args=["database", "copy"], input=f"{empty_postgres_url}\n"
+    )
     app.extensions["gateway"].close()
     assert refused.exit_code == 1
     assert "line 1, column 14" in refused.output
-    assert is_empty(postgres_url)
-    none = desk(old / "none", postgres_url).flask("database", "copy")
+    assert is_empty(empty_postgres_url)
+    none = desk(old / "none", empty_postgres_url).flask("database", "copy")
     assert none.returncode == 1
     assert "There is no SQLite database in" in none.stderr
     assert not (old / "none" / "textbridge.db").exists()

@@ -20,6 +20,7 @@ from services.store.database import clock
 from services.store.database.schema import allowances
 from services.store.database.store import Store
 from tests.conftest import DESK, settings_file
+from tests.databases import add_tables
 
 SECRET = "correct horse"
 HERE = "192.0.2.1"
@@ -179,6 +180,7 @@ def make_app(tmp_path: Path) -> Iterator[Make]:
 
     def make(**env: str) -> Flask:
         base = {"APP_ENV": "local", "STORAGE_PATH": str(tmp_path), "ADMIN_PASSWORD": SECRET}
+        add_tables(tmp_path)
         app = create_app({**base, **env})
         opened.append(app.extensions["gateway"])
         return app

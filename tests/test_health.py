@@ -23,6 +23,7 @@ from services.operations.health import Health
 from services.store import circuit_breakers, jobs, workers
 from services.store.database.engine import WRITE, open_engine
 from tests.conftest import DESK, NUMBER, PEER, settings_file
+from tests.databases import add_tables
 from tests.fakes.s3 import Fault, S3Server
 from tests.server import running_server
 from tests.waiting import eventually
@@ -43,6 +44,7 @@ def make_app(tmp_path: Path) -> Iterator[Make]:
     opened: list[Gateway] = []
 
     def make(**env: str) -> Flask:
+        add_tables(tmp_path)
         app = create_app({"APP_ENV": "local", "STORAGE_PATH": str(tmp_path), **env})
         opened.append(gateway_of(app))
         beat(gateway_of(app), time.time())
@@ -419,6 +421,7 @@ def test_a_look_at_the_metrics_never_reads_whole_tables(app: Flask) -> None:
                     assert PARTIAL & set(step.split()), f"{step}: {statement}"
 
 
+@pytest.mark.processes
 def test_a_real_server_counts_what_all_its_processes_did(tmp_path: Path) -> None:
     """The web process takes the reply, the delivery worker sends it."""
     with running_server(tmp_path / "storage") as server:

@@ -204,6 +204,7 @@ def _edit(database: str, folder: Path, first: int, start: Any) -> None:
     store.close()
 
 
+@pytest.mark.processes
 def test_processes_that_edit_at_once_lose_nothing(
     either: MessageSettings, database: str, tmp_path: Path
 ) -> None:

@@ -34,6 +34,7 @@ from services.store.database.schema import jobs as job_table
 from services.store.database.schema import messages as message_table
 from services.store.jobs import JobKind
 from tests.conftest import DESK, NUMBER, PEER, settings_file
+from tests.databases import add_tables
 from tests.fakes.bandwidth import Answer
 from tests.fakes.ringotel import ORG, TOKEN, FakeRingotel
 from tests.test_cli import Terminal
@@ -92,6 +93,7 @@ def office(tmp_path: Path, ringotel: FakeRingotel) -> Iterator[Open]:
         file = tmp_path / "message_settings.json"
         file.write_text(settings_file(*(numbers or (DESK,))), "utf-8")
         base = {"APP_ENV": "local", "STORAGE_PATH": str(tmp_path)}
+        add_tables(tmp_path)
         opened.append(Office(create_app({**base, **ringotel.env, **env})))
         return opened[-1]
 

@@ -17,6 +17,7 @@ from services.core.messages import Message
 from services.gateway import Gateway
 from services.store import devices
 from tests.conftest import NUMBER, PEER, settings_file
+from tests.databases import add_tables
 
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
 BANDWIDTH = {
@@ -35,6 +36,7 @@ def make_app(tmp_path: Path) -> Iterator[Make]:
     opened: list[Gateway] = []
 
     def make(**env: str) -> Flask:
+        add_tables(tmp_path)
         app = create_app({"APP_ENV": "local", "STORAGE_PATH": str(tmp_path), **env})
         opened.append(gateway_of(app))
         return app

@@ -351,9 +351,9 @@ def test_the_worker_keeps_the_index_up_to_date(
 
 
 def test_messages_from_before_the_index_are_found_and_indexed(
-    database: str, tmp_path: Path
+    empty_database: str, tmp_path: Path
 ) -> None:
-    store = Store(database or None, tmp_path)
+    store = Store(empty_database or None, tmp_path)
     with store.engine.connect() as connection:
         upgrade(connection, "0001")
         connection.execute(

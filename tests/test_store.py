@@ -84,9 +84,9 @@ def test_migrations_make_exactly_the_declared_tables(store: Store) -> None:
 
 
 def test_what_was_stored_before_an_index_was_exchanged_is_all_there(
-    database: str, tmp_path: Path
+    empty_database: str, tmp_path: Path
 ) -> None:
-    store = Store(database or None, tmp_path)
+    store = Store(empty_database or None, tmp_path)
     with store.engine.connect() as connection:
         upgrade(connection, "0014")
     gone, first, held = (keep(store, inbound(f"x{n}", text=f"word{n}")) for n in range(3))
@@ -122,8 +122,8 @@ def texts_with(store: Store, word: str) -> list[str]:
     return [message.text for message in found.messages]
 
 
-def test_several_processes_may_migrate_at_once(database: str, tmp_path: Path) -> None:
-    stores = [Store(database or None, tmp_path) for _ in range(4)]
+def test_several_processes_may_migrate_at_once(empty_database: str, tmp_path: Path) -> None:
+    stores = [Store(empty_database or None, tmp_path) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda one: one.migrate(), stores))
     assert stores[0].read(messages.latest_seq) == 0

@@ -198,7 +198,7 @@ def test_what_need_not_wait_for_the_disk_waits_with_what_must(
         begun.wait(20)
         lazily = pool.submit(store.write, waits_for_the_disk, durable=False)
         durably = pool.submit(store.write, waits_for_the_disk)
-        eventually(lambda: len(store._writer._waiting) == 2)
+        eventually(lambda: len(store._writer._queue) == 2)
         go.set()
         holding.result(20)
         assert lazily.result(20), "both are in one commit"

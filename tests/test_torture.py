@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import ends_with_parent
 from tests.server import ROOT
 from torture.check import Check, Mutant
 from torture.checks import CHECKS
@@ -53,7 +54,10 @@ def test_the_promises_hold_at_the_smallest_scale(check: Check, tmp_path: Path) -
     told = tmp_path / "told.json"
     asked = ["--only", check.name, "--scale", "smoke", "--json", str(told)]
     ran = subprocess.run(
-        [sys.executable, "-m", "torture", *asked], cwd=ROOT, capture_output=True, text=True
+        ends_with_parent(sys.executable, "-m", "torture", *asked),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert json.loads(told.read_text())["checks"][0]["outcome"] == "held"

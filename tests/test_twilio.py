@@ -286,6 +286,7 @@ def test_what_is_told_once_may_not_be_told_twice(name: str) -> None:
 @pytest.mark.parametrize(
     "query",
     ["token=x", "m=42", "m=", "foo=1", f"m={TEXT.id}&m={TEXT.id}", f"m={TEXT.id}AccountSid"],
+    ids=["token", "number", "empty", "unknown", "twice", "longer"],  # an id is new each time
 )
 def test_an_address_with_something_of_somebody_elses_is_refused(query: str) -> None:
     provider = payload_files.provider("twilio")

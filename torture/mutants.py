@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.processes import start
 from tests.server import ROOT
 from torture.check import Check, Mutant
 
@@ -29,9 +30,7 @@ def try_mutant(check: Check, mutant: Mutant, folder: Path) -> Verdict:
     apply_mutant(copy, mutant)
     command = [sys.executable, "-m", "torture", "--only", check.name, "--scale", "smoke"]
     with (folder / "output.txt").open("w+") as output:
-        process = subprocess.Popen(
-            [*command, "--json", str(result)], cwd=copy, stdout=output, stderr=output
-        )
+        process = start(*command, "--json", str(result), cwd=copy, stdout=output, stderr=output)
         try:
             code = process.wait(MAX_SECONDS)
         except subprocess.TimeoutExpired:

@@ -5,7 +5,6 @@ Only ports, certificate and the folder of the logs are replaced in the documente
 
 import re
 import ssl
-import subprocess
 from contextlib import closing, suppress
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
@@ -15,6 +14,7 @@ import requests
 
 from tests.certificates import own_certificate
 from tests.postgres import free_port
+from tests.processes import start
 from tests.server import ROOT, Server
 from torture.environment import wait_until
 
@@ -25,6 +25,7 @@ BLOCK = re.compile(r"^## nginx in front$.*?^```nginx\n(.*?)^```$", re.DOTALL | r
 MAIN_CONFIGURATION = """\
 user root;
 daemon off;
+master_process off;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
 events {{ worker_connections 4096; }}
@@ -56,10 +57,15 @@ class Nginx:
         (folder / "textbridge.conf").write_text(self._configuration(server, certificate))
 
     def __enter__(self) -> Self:
-        command = ["nginx", "-p", str(self._folder), "-c", str(self._folder / "nginx.conf")]
+        command = ["-p", str(self._folder), "-c", str(self._folder / "nginx.conf")]
         with (self._folder / "output").open("wb") as output:
-            self._process = subprocess.Popen(
-                [*command, "-e", str(self._folder / "error.log")], stdout=output, stderr=output
+            self._process = start(
+                "nginx",
+                *command,
+                "-e",
+                str(self._folder / "error.log"),
+                stdout=output,
+                stderr=output,
             )
         wait_until(self._answers, f"nginx ({(self._folder / 'output').read_text()})")
         return self

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import sleep
 
+from tests.processes import start
 from tests.server import ROOT, Server
 from torture.environment import wait_until
 
@@ -19,7 +20,7 @@ def attached(pid: int, log: Path, call: str, fault: str = "") -> Iterator[None]:
     ``when`` counts the calls of each kind and thread from now on.
     """
     command = ["strace", "-f", "-q", "-o", str(log), "-p", str(pid), *_options(call, fault)]
-    tracer = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    tracer = start(*command, stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: tracer.poll() is not None or _is_traced(pid), "strace")
         threading.Thread(target=_end_tracer, args=(tracer, lambda: pid), daemon=True).start()
@@ -35,8 +36,8 @@ def command(server: Server, log: Path, call: str, fault: str, *arguments: str) -
     Returns the exit code; -9 when the command was killed.
     """
     flask = [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
-    tracer = subprocess.Popen(
-        ["strace", "-f", "-q", "-o", str(log), *_options(call, fault), *flask],
+    tracer = start(
+        "strace", "-f", "-q", "-o", str(log), *_options(call, fault), *flask,
         cwd=ROOT, env=server.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     _end_tracer(tracer, lambda: _child(tracer.pid))

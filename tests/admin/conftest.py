@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 from app import create_app
 from services.gateway import Gateway
 from tests.conftest import settings_file
+from tests.databases import add_tables
 
 PASSWORD = "a good password"
 
@@ -63,6 +64,7 @@ def make_operator(tmp_path: Path) -> Iterator[Callable[..., Operator]]:
             path = tmp_path / "message_settings.json"
             path.write_text(settings_file(*numbers), encoding="utf-8")
         given = {"APP_ENV": "local", "ADMIN_PASSWORD": PASSWORD, "STORAGE_PATH": str(tmp_path)}
+        add_tables(tmp_path)
         operator = Operator(create_app(given | env))
         opened.append(operator.gateway)
         if signed_in:

@@ -15,6 +15,7 @@ from app import create_app
 from services.gateway import Gateway
 from services.store import devices
 from tests.conftest import PEER, settings_file
+from tests.databases import add_tables
 
 MINE = "+12025550101"  # of 201
 THEIRS = "+12025550102"  # of 202
@@ -92,6 +93,7 @@ class House:
 
 def open_house(folder: Path, **env: str) -> House:
     (folder / "message_settings.json").write_text(settings_file(*SETTINGS), "utf-8")
+    add_tables(folder)
     app = create_app({"APP_ENV": "local", "STORAGE_PATH": str(folder), **env})
     return House(app, app.extensions["gateway"])
 

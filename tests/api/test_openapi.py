@@ -59,6 +59,7 @@ def document(standing: House) -> Any:
     return schemathesis.openapi.from_wsgi(DOCUMENT, standing.app)
 
 
+FEW, MANY = 8, 1_000  # calls of each operation and kind
 CONFORMS = [
     checks.not_a_server_error,
     checks.status_code_conformance,
@@ -70,8 +71,11 @@ CONFORMS = [
 
 # The fuzzer leaves the files open that it gets.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "examples", [FEW, pytest.param(MANY, marks=[pytest.mark.release, pytest.mark.timeout(7200)])]
+)
 def test_a_fuzzer_finds_no_fault_and_no_answer_that_is_not_declared(
+    examples: int,
     document: Any,
     phone: Phone,
     known: dict[str, str],
@@ -97,14 +101,16 @@ def test_a_fuzzer_finds_no_fault_and_no_answer_that_is_not_declared(
     for operation in (found.ok() for found in document.get_all_operations()):
         for mode in GenerationMode:
             with subtests.test(operation.label, mode=mode.value):
-                fuzz(operation, mode, ask)
+                fuzz(operation, mode, ask, examples)
     gc.collect()
 
 
-def fuzz(operation: APIOperation, mode: GenerationMode, ask: Callable[[Case], None]) -> None:
+def fuzz(
+    operation: APIOperation, mode: GenerationMode, ask: Callable[[Case], None], examples: int
+) -> None:
     """Make up calls, right ones or wrong ones."""
     profile = settings(
-        max_examples=25,
+        max_examples=examples,
         phases=[Phase.generate],  # to find, not to make small
         deadline=None,
         derandomize=True,

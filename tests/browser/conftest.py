@@ -46,6 +46,10 @@ def open_page(browser: Any, server: Server, complaints: list[str]) -> Iterator[C
     """Open a door in a browser window of its own; options are those of a browser context."""
     windows = []
 
+    def dismiss(dialog: Any) -> None:
+        complaints.append("a dialog")
+        dialog.dismiss()
+
     def open_door(door: str, **options: Any) -> Any:
         window = browser.new_context(locale="en-US", **options)
         windows.append(window)
@@ -54,7 +58,7 @@ def open_page(browser: Any, server: Server, complaints: list[str]) -> Iterator[C
         page.set_default_timeout(PATIENCE * 1000)
         page.on("console", lambda said: complaints.append(said.text) if _bad(said) else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("dialog", lambda dialog: (complaints.append("a dialog"), dialog.dismiss()))
+        page.on("dialog", dismiss)
         page.goto(server.url + door)
         return page
 

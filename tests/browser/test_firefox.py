@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.fakes.autopush import Autopush
 from tests.postgres import free_port
+from tests.processes import start
 from tests.server import Server, running_server
 from tests.waiting import PATIENCE
 
@@ -102,8 +102,10 @@ def running_firefox(program: str, profile: Path, push_url: str) -> Iterator[Fire
     port = free_port()
     command = [program, "--headless", "--no-remote", "--profile", str(profile)]
     with (profile / "firefox.log").open("wb") as log:
-        process = subprocess.Popen(
-            [*command, "--remote-debugging-port", str(port)],
+        process = start(
+            *command,
+            "--remote-debugging-port",
+            str(port),
             env={"PATH": os.environ["PATH"], "HOME": str(profile)},
             stdout=log,
             stderr=log,

@@ -9,7 +9,7 @@ import hmac
 import re
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -79,7 +79,7 @@ class S3Server(Serving):
         self.calls: list[tuple[str, str]] = []
         self.refused: list[str] = []
         self.may_list = True  # without, AWS answers 403 where it could answer 404
-        self.now = lambda: datetime.now(UTC)
+        self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._released = threading.Event()
         server = self
 

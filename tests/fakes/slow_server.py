@@ -5,16 +5,17 @@ It prints one word for each, ``what:error``, as seen in a process that gevent ha
 
 from gevent import monkey
 
-monkey.patch_all()
+if __name__ == "__main__":  # not where pytest only looks for doctests
+    monkey.patch_all()
 
-import socket  # noqa: E402
-import time  # noqa: E402
-from collections.abc import Callable, Iterator  # noqa: E402
-from contextlib import contextmanager, suppress  # noqa: E402
-from threading import Thread  # noqa: E402
-from typing import Any  # noqa: E402
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Thread
+from typing import Any
 
-from services.http.client import Http, NoAnswer, NotSent  # noqa: E402
+from services.http.client import Http, NoAnswer, NotSent
 
 SECONDS = 0.3  # the total deadline; every wait within is shorter, and there is no end of them
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n"

@@ -231,9 +231,8 @@ def _block_outgoing(service: House) -> None:
 
 def run(environment: TestEnvironment, scale: Scale) -> Figures:
     """Call every route as every caller; then call the routes of 201's data as 202."""
-    environment.enter(
-        patch.object(LoginThrottle, "spend")
-    )  # else the login throttle answers most calls
+    # The login throttle would answer most calls.
+    environment.enter(patch.object(LoginThrottle, "spend"))
     scenario = Scenario(environment, scale.pick(12, 1_000))
     rules = _rules(scenario.service.app)
     no_carrier = _rules(open_service(environment, name="no_carrier").app)

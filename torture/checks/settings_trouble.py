@@ -4,11 +4,11 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 from tests.conftest import settings_file
+from tests.processes import start
 from tests.server import ROOT
 from torture.check import Check, Figures, Mutant, Scale
 from torture.clients import CarrierClient, HttpClient
@@ -79,8 +79,14 @@ def _edit_at_once(environment: TestEnvironment, edits: int) -> tuple[int, int]:
     path = environment.folder / "message_settings.json"
     path.write_text(settings_file(NUMBER_SETTINGS))
     writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path), str(writer), str(edits)], cwd=ROOT
+        start(
+            sys.executable,
+            "-c",
+            WRITER,
+            str(path),
+            str(writer),
+            str(edits),
+            cwd=ROOT,
         )
         for writer in (1, 2)
     ]

@@ -88,8 +88,11 @@ def test_axe_finds_nothing(
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_every_view_fits_every_window(phone: Open, world: World, width: int, height: int) -> None:
-    """Nothing sticks out, and whatever can be touched is large enough for a finger."""
+    """Nothing sticks out, and whatever can be touched is large enough for a finger, also where the
+    signs of a font are tiny."""
     page = phone(viewport={"width": width, "height": height}, reduced_motion="reduce")
+    shrink = """() => document.querySelectorAll(".emoji, .icon-button, .send")
+        .forEach((node) => node.style.setProperty("font-size", "1px"))"""
     small = """() => [...document.querySelectorAll("button, input, select, textarea, a")]
         .filter((node) => node.checkVisibility({visibilityProperty: true}))
         .filter((node) => !node.closest("[inert]"))
@@ -99,6 +102,8 @@ def test_every_view_fits_every_window(phone: Open, world: World, width: int, hei
         .map(([html, box]) => `${html} ${box.width} ${box.height}`)"""
     for view in views(page, world):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
+        assert page.evaluate(small) == [], view
+        page.evaluate(shrink)
         assert page.evaluate(small) == [], view
 
 
