@@ -1,4 +1,4 @@
-"""What a browser may do on our pages: load and call this server, and nothing else."""
+"""Security headers of pages: a browser may load from and call this server only."""
 
 from collections.abc import Callable
 

@@ -18,7 +18,7 @@ from services.core.errors import RequestRefused, StorageUnwell
 from services.operations.health import Figures, Health
 from services.store.maintenance.invariants import Invariant
 
-FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP")  # a proxy speaks for somebody else
+FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP")  # set by a proxy for its client
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Textbridge", charset="UTF-8"'}
 
 
@@ -60,7 +60,7 @@ def blueprint(health: Health, access: AdminAccess) -> Blueprint:
 
 
 def _is_local() -> bool:
-    """Whether the caller is on this machine, and not a proxy that speaks for somebody else."""
+    """Whether the caller is on this machine, and not a proxy on it."""
     if any(name in request.headers for name in FORWARDED):
         return False
     try:

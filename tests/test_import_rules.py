@@ -70,7 +70,15 @@ def test_a_forbidden_import_is_reported(report: str, contract: str) -> None:
 )
 def test_only_wsgi_may_read_the_environment(line: str) -> None:
     def refused(path: str) -> bool:
-        command = [TOOLS / "ruff", "check", "--select", "TID251", "--stdin-filename", path, "-"]
+        command = [
+            str(TOOLS / "ruff"),
+            "check",
+            "--select",
+            "TID251",
+            "--stdin-filename",
+            path,
+            "-",
+        ]
         run = subprocess.run(command, input=line, cwd=ROOT, capture_output=True, text=True)
         return "TID251" in run.stdout
 

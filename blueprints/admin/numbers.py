@@ -1,4 +1,4 @@
-"""Numbers in addresses and forms of the operator's pages."""
+"""Parsing row numbers in addresses and forms of the operator's pages."""
 
 from flask import abort
 

@@ -1,4 +1,4 @@
-"""The fields of the API's shapes: texts, numbers and tokens, each with its own bounds."""
+"""Fields of the API's schemas: texts, numbers and tokens, each with its limits."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""Message Settings for scripts: one number at a time, with ``If-Match`` against lost edits."""
+"""Message Settings by REST for the operator's scripts: list, read, put and remove entries."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

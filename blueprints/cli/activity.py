@@ -1,4 +1,4 @@
-"""``flask activity``: what came and went, as the operator's pictures show it."""
+"""``flask activity``: statistics of messages and pushes by the hour or by the day."""
 
 from collections.abc import Iterator
 from math import isinf

@@ -1,4 +1,4 @@
-"""``flask messages check``: whether everything that came in is still there or was done."""
+"""``flask messages check``: checks the invariants: nothing is lost, late or too much."""
 
 import click
 

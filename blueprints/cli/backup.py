@@ -1,4 +1,4 @@
-"""``flask backup``: a copy of everything, made while the server runs."""
+"""``flask backup``: makes a backup while the server runs."""
 
 from pathlib import Path
 

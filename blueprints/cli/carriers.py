@@ -1,4 +1,4 @@
-"""``flask carriers``: which carriers are on, and what is left alone for a while and why."""
+"""``flask carriers``: which carriers are on, their checks, and paused destinations with reasons."""
 
 import time
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""``flask config``: what Textbridge understood of its environment, and what is wrong with it."""
+"""``flask config``: shows and checks the variables of ``.env``, and reloads them."""
 
 from collections.abc import Iterator
 from dataclasses import asdict

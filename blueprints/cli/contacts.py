@@ -1,4 +1,4 @@
-"""``flask contacts``: the names of numbers, which all apps of the installation share."""
+"""``flask contacts``: names of numbers, shared by all apps of the installation."""
 
 import csv
 from collections.abc import Iterator

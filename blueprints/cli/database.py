@@ -1,4 +1,4 @@
-"""``flask database``: the move from SQLite to PostgreSQL."""
+"""``flask database``: copies a SQLite database into PostgreSQL."""
 
 from dataclasses import asdict
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``flask devices``: the apps of each extension, their tokens and how new ones are paired."""
+"""``flask devices``: the devices of each extension, their tokens, and pairing."""
 
 import sys
 from functools import partial

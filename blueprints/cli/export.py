@@ -1,4 +1,4 @@
-"""``flask messages export``: the messages that were chosen, as a file for other programs."""
+"""``flask messages export``: exports the chosen messages as CSV or JSON."""
 
 from typing import TextIO
 

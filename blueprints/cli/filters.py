@@ -1,4 +1,4 @@
-"""The options by which messages are chosen, the same for every command that lists some."""
+"""Filter options shared by the commands that list or export messages."""
 
 from collections.abc import Callable
 from functools import wraps

@@ -1,4 +1,4 @@
-"""``flask media``: attachments on their way from this machine's folder into a bucket."""
+"""``flask media``: copies attachments from the storage folder into a bucket."""
 
 from collections import Counter
 

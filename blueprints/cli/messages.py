@@ -1,4 +1,4 @@
-"""``flask messages``: what came in and went out, what became of it, and what was given up."""
+"""``flask messages``: lists messages, shows one with its timeline, and lists failed jobs."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What the operator sets right: ``flask messages retry``, ``settle`` and ``route``."""
+"""``flask messages retry``, ``settle`` and ``route``: actions on failed and waiting messages."""
 
 import click
 

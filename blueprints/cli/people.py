@@ -1,4 +1,4 @@
-"""``flask people``: what is kept of one person outside, handed out or deleted on request."""
+"""``flask people``: exports or deletes what is kept of one person."""
 
 import json
 import time

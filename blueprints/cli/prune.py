@@ -1,4 +1,4 @@
-"""``flask messages prune``: what is older than it is to be kept, counted or deleted now."""
+"""``flask messages prune``: counts or deletes messages and files above an age."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""``flask push``: the channels by which apps are told, and whether their credentials work."""
+"""``flask push``: the push channels that are on, and the check of their credentials."""
 
 from dataclasses import asdict
 

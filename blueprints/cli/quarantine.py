@@ -1,4 +1,4 @@
-"""``flask quarantine``: authentic webhooks that could not be read, kept until they can."""
+"""``flask quarantine``: lists, replays and drops webhooks that could not be read."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""``flask messages recover``: what a carrier has received for us and we have not."""
+"""``flask messages recover``: fetches inbound messages that a carrier lists and we do not have."""
 
 from collections import Counter
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""``flask restore``: put a backup back as the installation."""
+"""``flask restore``: restores a backup into an empty installation."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The server that runs beside a command, if one does."""
+"""The running server of this storage folder: its process id, reload, and the lock against it."""
 
 import os
 import signal

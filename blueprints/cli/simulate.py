@@ -1,4 +1,4 @@
-"""``flask simulate``: post to the running server what a carrier would post."""
+"""``flask simulate``: posts an authenticated test webhook of a carrier to the running server."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""``flask status``: what is wrong, what is set up, and the next thing to do."""
+"""``flask status``: problems, the setup checklist, and the next thing to do."""
 
 from dataclasses import asdict
 

@@ -55,13 +55,13 @@ class Command(click.Command):
         except TextbridgeError as error:
             raise click.ClickException(harmless(str(error), keep="\n")) from error
         except BrokenPipeError:
-            raise  # somebody has read enough
+            raise  # the reader of a pipe has ended
         except OSError as error:
             raise click.ClickException(f"{error.filename or 'File'}: {error.strerror}.") from error
 
 
 class Group(AppGroup):
-    """Commands of one subject; each runs with the application at hand."""
+    """Commands of one subject; each runs in the context of the application."""
 
     command_class = Command
 

@@ -1,4 +1,4 @@
-"""``flask webhooks``: the addresses to paste at the carriers, and at apps that call us."""
+"""``flask webhooks``: the webhook addresses to paste at carriers and apps."""
 
 import click
 

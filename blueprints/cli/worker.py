@@ -1,4 +1,4 @@
-"""``flask worker``: a delivery worker by itself, beside the server's own or instead of it."""
+"""``flask worker``: runs a delivery worker, beside the server's own or instead of it."""
 
 import signal
 from threading import Event

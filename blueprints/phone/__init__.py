@@ -1,4 +1,4 @@
-"""``/phone/``: the installable phone app of an extension, over ``/api/v1`` and nothing else.
+"""Phone app of an extension, installable: ``/phone/``. It uses ``/api/v1`` only.
 
 What is served here is the same for every browser: the texts come from the API alone. The files in
 ``static`` are its source and run as they are.

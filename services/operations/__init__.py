@@ -1,1 +1,1 @@
-"""What the operator sees and does: health, statistics, retention, restore, carriers."""
+"""Functions for the operator: health, statistics, retention, restore, status of the carriers."""

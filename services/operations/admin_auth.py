@@ -12,14 +12,14 @@ MOST_KNOWN = 64
 
 
 class AdminAuth:
-    """Tells whether a password is the operator's, and lets nobody try many.
+    """Checks the operator's password, a limited number of times.
 
-    The password stands readable in the configuration, so that a slow hash of it would protect
-    nothing; what keeps guesses away is that few are compared at all.
+    The password is readable in the configuration, so a slow hash of it would protect nothing. The
+    throttle protects it against guessing.
     """
 
     def __init__(self, throttle: LoginThrottle, password: str | None) -> None:
-        """Without a password nobody is the operator."""
+        """Without a password every caller is refused."""
         self._throttle = throttle
         self._key = secrets.token_bytes(32)
         self._expected = self._hash(password) if password else None

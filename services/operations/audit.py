@@ -31,7 +31,7 @@ class Audit:
         thorough = thorough or time.monotonic() - self._thorough_at > THOROUGH_SECONDS
         found = self._look(thorough=thorough)
         known = self._store.read(invariant_violations.current)
-        if not thorough and _laws(found) != _laws(known):
+        if not thorough and _names(found) != _names(known):
             found = self._look(thorough=True)
         if {(b.invariant, b.reason) for b in found} != {(b.invariant, b.reason) for b in known}:
             self._store.write(partial(invariant_violations.put, found=found))
@@ -52,12 +52,14 @@ class Audit:
         return balance.violations()
 
 
-def _laws(found: list[Violation]) -> set[str]:
-    return {breach.invariant for breach in found}
+def _names(found: list[Violation]) -> set[str]:
+    return {violation.invariant for violation in found}
 
 
 def _tell(found: list[Violation], known: list[Violation]) -> None:
-    for breach in found:
-        log.error("a law of conservation does not hold", law=breach.invariant, reason=breach.reason)
-    for law in _laws(known) - _laws(found):
-        log.info("a law of conservation holds again", law=law)
+    for violation in found:
+        log.error(
+            "a law of conservation does not hold", law=violation.invariant, reason=violation.reason
+        )
+    for name in _names(known) - _names(found):
+        log.info("a law of conservation holds again", law=name)

@@ -13,7 +13,7 @@ from services.store.database.store import Store
 from services.store.search import message_filter
 from services.store.search.message_filter import Found, MessageFilter
 
-UNROUTED = "unrouted"  # what is said instead of a status of a message that nobody receives
+UNROUTED = "unrouted"  # in place of the status of an unrouted message
 STATES = (*map(str, Status), UNROUTED)
 BATCH = 500
 WHEN = "Write a day or a time like 2026-11-20 or 2026-11-20T08:30."

@@ -23,7 +23,7 @@ AGAIN_UNKNOWN = "The operator had it sent again, though it may have been sent."
 
 
 class OperatorActions:
-    """Changes what became of messages and calls, on the operator's word."""
+    """Changes jobs, statuses and quarantined calls as the operator asks."""
 
     def __init__(self, store: Store, router: Router) -> None:
         self._store = store
@@ -36,9 +36,9 @@ class OperatorActions:
         job_id: int | None = None,
         resend_unknown: bool = False,
     ) -> list[Job]:
-        """Do the failed parts of a message again, or one of them; returns what is due again.
+        """Retry the failed jobs of a message, or one of them; returns those that are due again.
 
-        A message of which nobody knows whether it was sent is sent again only on request. Raises
+        A message whose status is unknown is sent again only with ``resend_unknown``. Raises
         ``RequestRefused``.
         """
 
@@ -60,10 +60,9 @@ class OperatorActions:
         return self._store.write(work)
 
     def retry_all(self, kind: JobKind) -> tuple[int, int]:
-        """Do everything of a kind that was given up again; returns how much, and how much was left.
+        """Retry all failed jobs of a kind; returns how many are due again and how many were left.
 
-        Messages that may have been sent are left: they are asked about one by one. What is given up
-        meanwhile is left, too.
+        Sends of messages whose status is unknown are left, and jobs that fail meanwhile.
         """
         done = left = 0
         before: int | None = None
@@ -79,9 +78,9 @@ class OperatorActions:
             before = found[-1].id
 
     def settle_as_sent(self, message_id: str) -> Message:
-        """Take the operator's word that a message of which nobody knew was sent.
+        """Set the status of a message from unknown to sent.
 
-        Returns it as it is now. Raises ``RequestRefused`` unless it is unknown.
+        Returns it as it is now. Raises ``RequestRefused`` if it was not unknown.
         """
 
         def work(tx: Connection) -> Message:
@@ -100,9 +99,9 @@ class OperatorActions:
         return settled
 
     def send_again(self, message_id: str) -> None:
-        """Send a message again of which nobody knows whether it was sent: it may come twice.
+        """Send a message whose status is unknown again: it may arrive twice.
 
-        Raises ``RequestRefused`` for a message of which something is known.
+        Raises ``RequestRefused`` if it was not unknown.
         """
 
         def work(tx: Connection) -> None:
@@ -114,7 +113,7 @@ class OperatorActions:
         log.warning("sent again by the operator, may have been sent", message_id=message_id)
 
     def deliver_waiting(self) -> int:
-        """Deliver all kept messages whose number somebody receives by now; returns how many."""
+        """Deliver unrouted messages whose number is in Message Settings now; returns how many."""
         total = 0
         while routed := self._router.route_waiting():
             total += routed
@@ -128,9 +127,9 @@ class OperatorActions:
 
 
 def why_unrouted(setting: NumberSetting | None) -> str:
-    """Why nobody receives the messages to a number with this entry of Message Settings.
+    """The reason why messages to a number with this entry are unrouted, with the remedy.
 
-    With the remedy; empty if somebody receives them.
+    Empty if they are not.
     """
     if setting is None:
         return "The number is not in Message Settings. Add it with the extensions that get it."

@@ -33,11 +33,11 @@ class Ages:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """What is kept of somebody outside.
+    """What is kept of one person.
 
-    ``messages`` are their numbers (``seq``), ``waiting`` how many of them something is still to be
-    done for, ``groups`` in how many group conversations they are, ``quarantined`` the webhooks in
-    quarantine that name them, by their ids.
+    ``messages`` are the numbers (``seq``) of the messages, ``waiting`` how many of them have jobs
+    that are not done, ``groups`` the number of group conversations with the person, ``quarantined``
+    the ids of webhooks in quarantine that name the person.
     """
 
     messages: tuple[int, ...]
@@ -89,7 +89,7 @@ class Retention:
         return more
 
     def person(self, peer: str) -> Person:
-        """What is kept of somebody (``peer`` as messages have it). Raises ``StorageUnwell``."""
+        """What is kept of a person (``peer`` as in messages). Raises ``StorageUnwell``."""
         found: list[int] = []
         waiting = 0
         for seqs in self._batches(peer):
@@ -103,7 +103,7 @@ class Retention:
         )
 
     def forget(self, peer: str, known: Person) -> int:
-        """Delete what is kept of somebody, and make the apps load anew; returns how many messages.
+        """Delete what is kept of a person, and make the apps reload; returns how many messages.
 
         Messages with jobs that are still to be done stay. Raises ``StorageUnwell``.
         """

@@ -17,7 +17,7 @@ from services.store.activity import HOUR, Kind
 from services.store.database.store import Store
 
 OPEN = (Status.QUEUED, Status.SENDING, Status.SENT)
-"""States in which nobody knows yet what becomes of a message that was sent."""
+"""Statuses of a sent message whose result is not known yet."""
 SETTLED = (Status.DELIVERED, Status.FAILED, Status.UNKNOWN)
 MEDIAN, MOST = 0.5, 0.95
 

@@ -32,10 +32,10 @@ CHANNEL_TITLES = {channel.name: channel.title for channel in CHANNELS}
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that happened at a time, or will: ``title`` is ours to say.
+    """One event of the past, or a planned one: ``title`` is our description.
 
-    ``said`` and ``code`` are what somebody else answered, in their words. ``job`` is what was given
-    up by this step and can be tried again.
+    ``said`` and ``code`` are the answer of a carrier or service, in its words. ``job`` is the one
+    that failed at this step and can be retried.
     """
 
     at: float
@@ -48,7 +48,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A message with everything that is known of it, all of one moment; ``names`` by number."""
+    """A message with its jobs, failures and receipts, read at one moment; ``names`` by number."""
 
     message: Message
     jobs: list[Job]
@@ -59,12 +59,12 @@ class Story:
 
     @property
     def dead(self) -> list[Job]:
-        """What was given up."""
+        """The jobs that failed for good."""
         return [job for job in self.jobs if job.state == "dead"]
 
 
 def story(store: Store, message_id: str) -> Story:
-    """What is known of a message. Raises ``RequestRefused`` where there is none."""
+    """A message with its history. Raises ``RequestRefused`` where there is none."""
     return store.read(partial(_look_up, message_id=message_id))
 
 
@@ -74,14 +74,14 @@ def targets(tx: Connection, found: Iterable[Job]) -> Mapping[str, Device]:
 
 
 def steps(settings: MessageSettings, known: Story) -> list[Step]:
-    """The steps of a message, in the order in which they happened; those to come are last."""
+    """The steps of a message by time; planned ones are last."""
     beginning = _came_in(settings, known) if known.message.direction == "in" else _written(known)
     found = [*beginning, *_done(known), *_told(known)]
     return sorted(found, key=lambda step: step.at)
 
 
 def whom(job: Job, known: Mapping[str, Device], files: Sequence[Attachment] = ()) -> str:
-    """Whom or what a job is for, in words."""
+    """The target of a job, in words."""
     if job.kind is JobKind.PUSH:
         return _device(job.target, known)
     if job.kind is JobKind.FETCH:
@@ -123,9 +123,9 @@ def _came_in(settings: MessageSettings, known: Story) -> Iterator[Step]:
         why = why_unrouted(setting)
         yield Step(message.created_at, "Nobody receives it", "bad", why)
         return
-    everybody = (*setting.extensions, *setting.emails) if setting is not None else ()
-    if everybody:
-        yield Step(message.created_at, f"For {', '.join(everybody)}, by Message Settings")
+    recipients = (*setting.extensions, *setting.emails) if setting is not None else ()
+    if recipients:
+        yield Step(message.created_at, f"For {', '.join(recipients)}, by Message Settings")
     else:
         yield Step(message.created_at, "Its number has left Message Settings since then")
 

@@ -1,1 +1,1 @@
-"""The shapes of the API: what is taken, checked field by field, and what is answered."""
+"""Schemas of the API: requests, checked field by field, and answers."""

@@ -1,4 +1,4 @@
-"""Contacts: the names of addresses."""
+"""Schemas of contacts: names of numbers."""
 
 from marshmallow import fields, validate
 

@@ -1,4 +1,4 @@
-"""Conversations, and how far they have been read."""
+"""Schemas of conversations and read marks."""
 
 from marshmallow import fields, validate
 

@@ -1,4 +1,4 @@
-"""Pairing, and the devices of an extension."""
+"""Schemas of pairing and of devices."""
 
 from typing import Any, get_args
 

@@ -1,4 +1,4 @@
-"""What happens: where to go on, and what is told."""
+"""Schemas of ``sync``, of the live stream and its tickets."""
 
 from marshmallow import fields, validate
 

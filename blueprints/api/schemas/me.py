@@ -1,4 +1,4 @@
-"""Who calls and what it may do."""
+"""Schemas of the calling device, its numbers and limits."""
 
 from marshmallow import fields
 

@@ -1,4 +1,4 @@
-"""Messages and their files, sent, listed and searched."""
+"""Schemas of messages and their files: sent, listed and searched."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The shapes of answers: what they have in common, and how they say what went wrong."""
+"""Base of the schemas of answers, and the schema of an error."""
 
 from typing import Any
 
