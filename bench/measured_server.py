@@ -77,8 +77,8 @@ class MeasuredServer:
 
     def received(self) -> dict[int, float]:
         """When the receiver got each numbered text (monotonic clock)."""
-        told = requests.get(f"http://127.0.0.1:{self.receiver.port}/seen", timeout=60).json()
-        return {int(number): at for number, at in told["seen"].items()}
+        content = requests.get(f"http://127.0.0.1:{self.receiver.port}/seen", timeout=60).json()
+        return {int(number): at for number, at in content["seen"].items()}
 
     def reset_receiver(self) -> None:
         """Delete the times in the receiver."""

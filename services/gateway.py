@@ -48,7 +48,7 @@ from services.operations.retention import Retention
 from services.operations.settings_source import left_file, open_settings, take_over
 from services.operations.setup_checklist import SetupChecklist
 from services.providers import PROVIDERS
-from services.providers.base import Provider, Surroundings
+from services.providers.base import Provider, ProviderContext
 from services.push import CHANNELS
 from services.push.address import PushHostPolicy
 from services.push.base import Channel, ChannelContext, TwoWayChannel
@@ -243,7 +243,7 @@ def _providers(environment: Environment, http: Http) -> dict[str, Provider]:
     return {
         provider.name: provider(
             environment.carriers[provider.name],
-            Surroundings(http, environment.webhook_token(provider.name), environment.app_url),
+            ProviderContext(http, environment.webhook_token(provider.name), environment.app_url),
         )
         for provider in PROVIDERS
         if provider.name in environment.carriers

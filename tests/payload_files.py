@@ -6,8 +6,12 @@
 ``….json``             beside it: what is understood, in order; see ``understood``
 ``send_*.json``        messages to send, the exchanges over the wire, and what follows: ``cases`` by
                        name, in which ``"@name"`` stands for what ``shared`` has by that name
+``find_sent.json``     likewise, a message to look up at the carrier, and what is found
+``check.json``         likewise, the numbers to check, and what is found
 ``media.json``         addresses that may and may not be fetched with credentials
 ``settings.json``      settings that cannot be used and what is named
+``signing_key.pem``    for a carrier that signs with a private key of its own: a made-up one, whose
+                       public half is in ``settings.env``; ``other_signing_key.pem`` is another
 
 Push channels have theirs in the same folder, see ``tests/test_push.py``:
 
@@ -19,6 +23,7 @@ Push channels have theirs in the same folder, see ``tests/test_push.py``:
 import base64
 import dataclasses
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -33,15 +38,15 @@ from services.config import keys, variables
 from services.core.messages import Attachment, DeliveryStatus, Message, Parsed, WebhookCall
 from services.http.client import Http
 from services.providers import PROVIDERS
-from services.providers.base import Provider, Surroundings
+from services.providers.base import Provider, ProviderContext, system_clock
+from services.providers.proofs import Proof
 from services.push import CHANNELS
 
 FOLDER = Path(__file__).parent / "payloads"
+PROVIDERS_FOLDER = Path(__file__).parent.parent / "services" / "providers"
 APP_URL = "https://sms.example.com"
 APP_KEY = b"a key for the tests of the payloads"
-
-# The headers by which carriers prove who they are; beside them there is ``token`` in the query.
-PROOFS = ("authorization", "x-twilio-signature")
+OUR_ID = "019cae42-8f2b-7c31-9d0e-3b1f5a7c9e21"
 
 
 @dataclass(frozen=True)
@@ -90,9 +95,14 @@ def expected(path: Path) -> Any:
 
 def send_cases() -> list[Any]:
     """Every case of every ``send_*.json``, as parameters (carrier, case)."""
+    return table_cases("send_*.json")
+
+
+def table_cases(pattern: str) -> list[Any]:
+    """Every case of every file that matches a pattern, as parameters (carrier, case)."""
     return [
         pytest.param(path.parent.name, case, id=f"{path.parent.name}/{path.stem}/{name}")
-        for path in sorted(FOLDER.glob("*/send_*.json"))
+        for path in sorted(FOLDER.glob(f"*/{pattern}"))
         for written in [expected(path)]
         for name, case in _resolved(written["cases"], written.get("shared", {})).items()
     ]
@@ -119,52 +129,170 @@ def provider_class(carrier: str) -> type[Provider]:
     return next(provider for provider in PROVIDERS if provider.name == carrier)
 
 
-def provider(carrier: str, env: dict[str, str] | None = None) -> Provider:
+def provider(
+    carrier: str, env: dict[str, str] | None = None, clock: Callable[[], float] = system_clock
+) -> Provider:
     """The carrier with its made-up settings, or with others."""
     cls = provider_class(carrier)
     loaded, problems = variables.load(cls.Settings, cls.prefix(), env or settings(carrier))
     assert loaded is not None, problems
     token = loaded.webhook_token or keys.derived_token(APP_KEY, f"webhook:{carrier}")
-    return cls(loaded, Surroundings(Http(), token, APP_URL))
+    return cls(loaded, ProviderContext(Http(), token, APP_URL, clock))
 
 
-def unsigned(request: WireRequest) -> WireRequest:
-    """The same request without any proof of who makes it."""
-    headers = {n: value for n, value in request.headers.items() if n.lower() not in PROOFS}
-    path, _, query = request.target.partition("?")
-    kept = [(n, value) for n, value in parse_qsl(query, keep_blank_values=True) if n != "token"]
-    return replace(request, headers=headers, target=f"{path}?{urlencode(kept)}" if kept else path)
+def signing_key(carrier: str, name: str = "signing_key") -> bytes | None:
+    """The private key (PEM) of a carrier that signs with a key of its own, else ``None``.
+
+    Its public half is in ``settings.env``; ``other_signing_key`` is not the carrier's.
+    """
+    path = FOLDER / carrier / f"{name}.pem"
+    return path.read_bytes() if path.exists() else None
 
 
-TAMPERINGS: dict[str, Callable[[str], str]] = {
-    "first character": lambda proof: ("a" if proof[0] != "a" else "b") + proof[1:],
-    "last character": lambda proof: proof[:-1] + ("a" if proof[-1] != "a" else "b"),
-    "cut": lambda proof: proof[:-1],
-    "longer": lambda proof: proof + "a",
-    "other case": lambda proof: proof.swapcase(),
-    "empty": lambda proof: "",
-    "odd": lambda proof: proof + "\xff",
+def proof_of(call: WebhookCall, by: Provider) -> Proof:
+    """The proof that a call shows."""
+    return next(
+        proof
+        for proof in by.proofs
+        if proof.header in call.headers or (proof.argument and call.argument(proof.argument))
+    )
+
+
+def proof_headers() -> frozenset[str]:
+    """The headers by which the carriers prove who they are, in lower case."""
+    proofs = [proof for carrier in carriers() for proof in provider(carrier).proofs]
+    return frozenset(filter(None, (name for p in proofs for name in (p.header, p.timestamp))))
+
+
+def signed_at(call: WebhookCall, proof: Proof) -> float:
+    """When a captured call was signed (seconds since 1970); now where it does not say so."""
+    return float(call.headers[proof.timestamp]) if proof.timestamp else time.time()
+
+
+def captured(path: Path) -> tuple[Provider, WebhookCall]:
+    """A captured call, and its carrier at the time of the call."""
+    call = read_request(path).call
+    proof = proof_of(call, provider(path.parent.name))
+    return provider(path.parent.name, clock=lambda: signed_at(call, proof)), call
+
+
+def fresh(path: Path, clock: Callable[[], float] = system_clock) -> WebhookCall:
+    """A captured call as it would be made now: signed anew where the signature does not last."""
+    call, by = read_request(path).call, provider(path.parent.name, clock=clock)
+    proof = proof_of(call, by)
+    if not proof.window:
+        return call
+    return proof.sign(without_proof(call, proof), signing_key(by.name))
+
+
+def without_proof(call: WebhookCall, proof: Proof) -> WebhookCall:
+    """The call without a proof."""
+    gone = {proof.header, proof.timestamp} - {""}
+    headers = {name: value for name, value in call.headers.items() if name not in gone}
+    return replace(call, headers=headers, query=_query_with(call.query, proof.argument, None))
+
+
+def _query_with(query: str, argument: str, value: str | None) -> str:
+    """A query whose argument has another value, or is not there any more (``None``)."""
+    if not argument:
+        return query
+    told = [(n, v) for n, v in parse_qsl(query, keep_blank_values=True) if n != argument]
+    return urlencode([*told, *([] if value is None else [(argument, value)])])
+
+
+def shown(call: WebhookCall, proof: Proof) -> str:
+    """What a call shows for a proof."""
+    return call.argument(proof.argument) if proof.argument else call.headers[proof.header]
+
+
+def showing(call: WebhookCall, proof: Proof, value: str) -> WebhookCall:
+    """The call with another value in the place of a proof."""
+    if proof.argument:
+        return replace(call, query=_query_with(call.query, proof.argument, value))
+    return replace(call, headers={**call.headers, proof.header: value})
+
+
+def _respelled(value: str) -> str:
+    """Base64 with other unused bits, which a lenient reader takes for the same bytes."""
+    stem = value.rstrip("=")
+    if stem == value:
+        return f"{value}="
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    last = letters[letters.index(stem[-1]) ^ 1]
+    return stem[:-1] + last + value[len(stem) :]
+
+
+ALTERATIONS: dict[str, Callable[[str], str]] = {
+    "empty": lambda value: "",
+    "another first character": lambda value: ("a" if value[0] != "a" else "b") + value[1:],
+    "another last character": lambda value: value[:-1] + ("a" if value[-1] != "a" else "b"),
+    "cut": lambda value: value[:-1],
+    "longer": lambda value: value + "a",
+    "in other case": lambda value: value.swapcase(),
+    "in another spelling": _respelled,
+    "with an odd character": lambda value: value + "\xff",
 }
 
 
-def tampered(request: WireRequest, how: str) -> WireRequest:
-    """The same request with every proof in it altered; ``how`` is one of ``TAMPERINGS``."""
-    alter = TAMPERINGS[how]
+def proved_calls(carrier: str) -> dict[str, Path]:
+    """For each proof that a carrier may show (by its place) one captured call that shows it."""
+    by, found = provider(carrier), dict[str, Path]()
+    for path in sorted((FOLDER / carrier).glob("receive_*.http")):
+        found.setdefault(_place(proof_of(read_request(path).call, by)), path)
+    return found
 
-    def header(name: str, value: str) -> str:
-        scheme, gap, proof = value.rpartition(" ")
-        return scheme + gap + alter(proof) if name.lower() in PROOFS else value
 
-    path, _, query = request.target.partition("?")
-    arguments = [
-        (name, alter(value) if name == "token" else value)
-        for name, value in parse_qsl(query, keep_blank_values=True)
-    ]
-    return replace(
-        request,
-        headers={name: header(name, value) for name, value in request.headers.items()},
-        target=f"{path}?{urlencode(arguments)}" if arguments else path,
-    )
+def _place(proof: Proof) -> str:
+    return proof.header or f"?{proof.argument}"
+
+
+def spoiled(path: Path, now: float) -> dict[str, WebhookCall]:
+    """A captured call with its proof spoiled in each way in which it can be: none may get in."""
+    carrier = path.parent.name
+    call, by = fresh(path, lambda: now), provider(carrier, clock=lambda: now)
+    proof = proof_of(call, by)
+    scheme, gap, value = shown(call, proof).rpartition(" ")
+    bare, key = without_proof(call, proof), signing_key(carrier)
+    calls = {
+        name: showing(call, proof, scheme + gap + alter(value))
+        for name, alter in ALTERATIONS.items()
+    }
+    calls["missing"] = bare
+    elsewhere = _proof(proof, provider(carrier, _other_secrets(carrier), lambda: now))
+    other_key = signing_key(carrier, "other_signing_key")
+    calls["of another installation"] = elsewhere.sign(bare, other_key)
+    if "body" in proof.covers:
+        middle = len(call.body) // 2
+        body = call.body[:middle] + bytes([call.body[middle] ^ 1]) + call.body[middle + 1 :]
+        calls["another body"] = replace(call, body=body)
+        calls["a longer body"] = replace(call, body=call.body + b" ")
+        other = proof.sign(replace(bare, body=body), key)
+        calls["the proof of another call"] = showing(call, proof, shown(other, proof))
+    if "query" in proof.covers:
+        calls["another address"] = replace(call, query=f"{call.query}&m={OUR_ID}".lstrip("&"))
+    if proof.window:
+        late, early = (now - proof.window - 60, now + proof.window + 60)
+        for name, at in (("too old", late), ("from the future", early)):
+            then = _proof(proof, provider(carrier, clock=lambda at=at: at))  # type: ignore[misc]
+            calls[name] = then.sign(bare, key)
+        headers = {name: v for name, v in call.headers.items() if name != proof.timestamp}
+        calls["without its time"] = replace(call, headers=headers)
+        for written in (f"{now + 1:.0f}", f"{now:.0f}.5", "", "now", "٣", "-1", "9" * 400):
+            told = {**call.headers, proof.timestamp: written}
+            calls[f"another time: {written[:12]}"] = replace(call, headers=told)
+    return calls
+
+
+def _proof(like: Proof, by: Provider) -> Proof:
+    """The proof that stands at the same place, of another provider."""
+    return next(proof for proof in by.proofs if _place(proof) == _place(like))
+
+
+def _other_secrets(carrier: str) -> dict[str, str]:
+    """The carrier's settings with other secrets, as at another installation."""
+    cls, env = provider_class(carrier), settings(carrier)
+    names = {v.name for v in variables.variables(cls.Settings, cls.prefix()) if v.secret}
+    return {name: value[::-1] if name in names else value for name, value in env.items()}
 
 
 def understood(parsed: Parsed) -> dict[str, Any]:

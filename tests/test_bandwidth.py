@@ -19,7 +19,7 @@ from services.core.messages import Attachment, DeliveryStatus, Message, Parsed, 
 from services.gateway import Gateway
 from services.http.client import Answer, Http
 from services.providers.bandwidth import Bandwidth
-from services.providers.base import Surroundings
+from services.providers.base import ProviderContext
 from services.store import messages, receipts
 from tests import payload_files
 from tests.fakes.bandwidth import TOO_MANY, FakeBandwidth, Trouble
@@ -38,7 +38,9 @@ class HastyHttp(Http):
 def carrier(fake: FakeBandwidth, http: Http | None = None, **env: str) -> Bandwidth:
     settings, problems = variables.load(Bandwidth.Settings, "BANDWIDTH_", {**fake.env, **env})
     assert settings is not None, problems
-    return Bandwidth(settings, Surroundings(http or Http(), "a-webhook-token", "https://x.example"))
+    return Bandwidth(
+        settings, ProviderContext(http or Http(), "a-webhook-token", "https://x.example")
+    )
 
 
 @pytest.fixture

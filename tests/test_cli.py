@@ -40,6 +40,7 @@ from services.operations.settings_source import FILE, open_settings
 from services.store import circuit_breakers, devices, jobs, messages, statuses
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
+from tests import payload_files
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.fakes.s3 import Fault, S3Server
 from tests.postgres import free_port
@@ -52,10 +53,6 @@ BANDWIDTH = {
     "BANDWIDTH_API_TOKEN": "a-client-id-of-the-tests",
     "BANDWIDTH_API_SECRET": "a-client-secret-of-the-tests",
     "BANDWIDTH_APPLICATION_ID": "0b1c2d3e-4f50-4a6b-8c7d-9e0f1a2b3c4d",
-}
-TWILIO = {
-    "TWILIO_ACCOUNT_SID": "ACffeeddccbbaa99887766554433221100",
-    "TWILIO_AUTH_TOKEN": "0123456789abcdef0123456789abcdef",
 }
 PRODUCTION = {
     "APP_ENV": "production",
@@ -977,14 +974,8 @@ def serve() -> Iterator[Callable[[Flask], str]]:
     ("carrier", "env"),
     [
         ("sandbox", {}),
-        ("bandwidth", BANDWIDTH),
-        ("voipms", {"VOIPMS_API_USERNAME": "u@example.com", "VOIPMS_API_PASSWORD": "of-tests"}),
-        ("twilio", TWILIO),
-        (
-            "bandwidth",
-            BANDWIDTH
-            | {"BANDWIDTH_WEBHOOK_USERNAME": "u", "BANDWIDTH_WEBHOOK_PASSWORD": "pass-of-tests"},
-        ),
+        ("bandwidth", BANDWIDTH),  # without a callback user
+        *((carrier, payload_files.settings(carrier)) for carrier in payload_files.carriers()),
     ],
 )
 def test_a_simulated_text_comes_in_as_from_the_carrier(
@@ -994,11 +985,23 @@ def test_a_simulated_text_comes_in_as_from_the_carrier(
     env: dict[str, str],
 ) -> None:
     busy = terminal(DESK | {"carrier": carrier}, **env)
-    result = busy.flask("simulate", carrier, *TEXT, "--url", serve(busy.app))
+    line = ["simulate", carrier, *TEXT, "--url", serve(busy.app)]
+    if payload_files.signing_key(carrier) is not None:
+        folder = payload_files.FOLDER / carrier
+        for key in ((), ("--signing-key", str(folder / "other_signing_key.pem"))):
+            assert busy.flask(*line, *key, code=1).stderr
+        line += ["--signing-key", str(folder / "signing_key.pem")]
+    result = busy.flask(*line)
     assert f"took the text to {NUMBER}" in result.output
     [message] = busy.json("messages", "list")
     assert (message["from"], message["text"], message["routed"]) == (PEER, "Are you open?", True)
     assert message["carrier"] == carrier
+
+
+def test_a_key_is_not_needed_where_we_have_the_secret(desk: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "key.pem").touch()
+    line = ("simulate", "sandbox", *TEXT, "--signing-key", str(tmp_path / "key.pem"))
+    assert "needs no --signing-key" in desk.flask(*line, code=2).stderr
 
 
 def test_a_simulated_picture_comes_in(

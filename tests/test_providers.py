@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -17,9 +18,11 @@ from responses.registries import OrderedRegistry
 from services.config import variables
 from services.core.errors import InvalidWebhook, Kind, MediaError, SendError
 from services.core.messages import Attachment, Message, Parsed, Unreadable, WebhookCall
-from services.providers import PROVIDERS
+from services.providers import PROVIDERS, error_table
+from services.providers.base import Provider
+from services.providers.proofs import NoSigningKey
 from tests import payload_files
-from tests.payload_files import TAMPERINGS, tampered, understood, unsigned
+from tests.payload_files import understood
 
 WITHOUT_PAYLOADS = {"sandbox"}  # nobody outside speaks it
 
@@ -42,13 +45,35 @@ def test_every_carrier_has_payload_files() -> None:
     assert set(payload_files.carriers()) == {p.name for p in PROVIDERS} - WITHOUT_PAYLOADS
 
 
+@pytest.mark.parametrize("carrier", payload_files.carriers())
+def test_every_kind_of_payload_is_there(carrier: str) -> None:
+    folder, provider = payload_files.FOLDER / carrier, payload_files.provider(carrier)
+    names = {path.stem for path in folder.iterdir()}
+    assert {"settings", "media", "receive_sms"} <= names
+    assert {"send_text", "send_refused", "send_later", "send_unknown"} <= names
+    read = [item for path in folder.glob("*.http") for item in payload_files.expected(path)]
+    messages = [item["message"] for item in read if "message" in item]
+    assert any("media" in message for message in messages), "no inbound message with media"
+    assert any("media" not in message for message in messages), "no inbound text"
+    assert any("unreadable" in item for item in read), "no call that cannot be read"
+    if provider.receipts:
+        ends = {item["status"]["status"] for item in read if "status" in item}
+        assert {"sent", "delivered", "failed"} <= ends, "a kind of status is missing"
+    cases = [param.values for param in payload_files.send_cases() if param.values[0] == carrier]
+    outcomes = [outcome for _, case in cases for outcome in case["follows"]]
+    kinds = {outcome["error"]["kind"] for outcome in outcomes if "error" in outcome}
+    assert any("sent" in outcome for outcome in outcomes)
+    assert {"refused", "retry", "unknown", "config"} <= kinds, "a kind of refusal is missing"
+    written = [message for _, case in cases for message in case["messages"]]
+    assert any("media" in message for message in written), "no message with media is sent"
+
+
 # Webhooks
 
 
 @pytest.mark.parametrize("path", WEBHOOKS)
 def test_a_webhook_is_verified_and_understood(path: Path) -> None:
-    provider = payload_files.provider(path.parent.name)
-    call = payload_files.read_request(path).call
+    provider, call = payload_files.captured(path)
 
     provider.verify(call)
     parsed = list(provider.parse(call))
@@ -76,26 +101,76 @@ def test_a_token_of_any_letters_stands_in_the_address_as_it_is_read(carrier: str
     query = urlsplit(provider.webhook_url).query
     assert parse_qs(query).get("token", [token]) == [token]
     message = Message(direction="in", number="+12025550143", peer="+13035550177", text="hi")
-    provider.verify(provider.example(message))
+    provider.verify(provider.example(message, payload_files.signing_key(carrier)))
 
 
-@pytest.mark.parametrize("path", WEBHOOKS)
-def test_an_unsigned_webhook_is_refused(path: Path) -> None:
-    provider = payload_files.provider(path.parent.name)
+# Proofs: what is declared is spoiled, one thing at a time
 
-    with pytest.raises(InvalidWebhook):
-        provider.verify(unsigned(payload_files.read_request(path)).call)
+NOW = 1_772_442_904.0
+PROVED = [
+    pytest.param(path, id=f"{carrier}/{place}")
+    for carrier in payload_files.carriers()
+    for place, path in payload_files.proved_calls(carrier).items()
+]
 
 
-@pytest.mark.parametrize("how", TAMPERINGS)
-@pytest.mark.parametrize("path", WEBHOOKS)
-def test_a_webhook_with_an_altered_proof_is_refused(path: Path, how: str) -> None:
-    provider = payload_files.provider(path.parent.name)
-    request = payload_files.read_request(path)
+@pytest.mark.parametrize("carrier", payload_files.carriers())
+def test_every_declared_proof_has_a_payload(carrier: str) -> None:
+    proofs = payload_files.provider(carrier).proofs
+    assert proofs, "a carrier without a proof lets nobody in"
+    assert all(bool(proof.header) != bool(proof.argument) for proof in proofs)
+    places = [proof.header or f"?{proof.argument}" for proof in proofs]
+    assert sorted(places) == sorted(payload_files.proved_calls(carrier))
 
-    assert tampered(request, how) != request
-    with pytest.raises(InvalidWebhook):
-        provider.verify(tampered(request, how).call)
+
+def gets_in(provider: Provider, call: WebhookCall) -> bool:
+    try:
+        provider.verify(call)
+    except InvalidWebhook:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("path", PROVED)
+def test_a_call_with_its_proof_gets_in_and_with_a_spoiled_one_does_not(path: Path) -> None:
+    provider = payload_files.provider(path.parent.name, clock=lambda: NOW)
+    call = payload_files.fresh(path, lambda: NOW)
+    provider.verify(call)
+
+    spoiled = payload_files.spoiled(path, NOW)
+    assert call not in spoiled.values()
+    assert [how for how, changed in spoiled.items() if gets_in(provider, changed)] == []
+
+
+@pytest.mark.parametrize("path", PROVED)
+def test_a_signature_is_right_for_as_long_as_is_declared(path: Path) -> None:
+    provider = payload_files.provider(path.parent.name, clock=lambda: NOW)
+    window = payload_files.proof_of(payload_files.fresh(path), provider).window
+    for at in (NOW - window, NOW, NOW + window):
+        provider.verify(payload_files.fresh(path, lambda at=at: at))  # type: ignore[misc]
+    for at in (NOW - window - 1, NOW + window + 1) if window else ():
+        assert not gets_in(provider, payload_files.fresh(path, lambda at=at: at))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("carrier", payload_files.carriers())
+def test_the_proof_of_another_carrier_lets_nobody_in(carrier: str) -> None:
+    provider = payload_files.provider(carrier)
+    for other in set(payload_files.carriers()) - {carrier}:
+        for path in payload_files.proved_calls(other).values():
+            assert not gets_in(provider, payload_files.fresh(path)), path
+
+
+@pytest.mark.parametrize("carrier", payload_files.carriers())
+def test_a_key_of_the_carriers_own_is_needed_to_sign_for_it(carrier: str) -> None:
+    provider = payload_files.provider(carrier)
+    message = Message(direction="in", number="+12025550143", peer="+13035550177", text="hi")
+    key = payload_files.signing_key(carrier)
+    assert (key is not None) == provider.proofs[0].foreign_key
+    provider.verify(provider.example(message, key))
+    if key is not None:
+        for wrong in (None, b"", b"no key"):
+            with pytest.raises(NoSigningKey):
+                provider.example(message, wrong)
 
 
 HOSTILE_BODIES = {
@@ -212,13 +287,56 @@ def test_a_message_is_sent(
 
     assert outcomes == case["follows"]
     assert not [secret for secret in _secrets(carrier) if secret in json.dumps(outcomes)]
+    _made_as_promised(wire, case)
+
+
+@pytest.mark.parametrize(("carrier", "case"), payload_files.table_cases("find_sent.json"))
+def test_a_message_is_looked_up(
+    carrier: str, case: dict[str, Any], wire: responses.RequestsMock, tmp_path: Path
+) -> None:
+    provider = payload_files.provider(carrier, clock=lambda: NOW)
+    for exchange in case["exchanges"]:
+        _promise(wire, exchange)
+    message = payload_files.outbound(case["message"], tmp_path)
+
+    outcome: dict[str, Any] | None
+    try:
+        found = provider.find_sent(message)
+        outcome = None if found is None else understood(found)
+    except SendError as error:
+        outcome = {"error": _described(error)}
+
+    assert outcome == case["follows"]
+    _made_as_promised(wire, case)
+
+
+@pytest.mark.parametrize(("carrier", "case"), payload_files.table_cases("check.json"))
+def test_an_account_is_checked(
+    carrier: str, case: dict[str, Any], wire: responses.RequestsMock
+) -> None:
+    provider = payload_files.provider(carrier)
+    for exchange in case["exchanges"]:
+        _promise(wire, exchange)
+
+    findings: list[Any] = []
+    try:
+        findings += ([finding.ok, finding.text] for finding in provider.check(case["numbers"]))
+    except SendError as error:
+        findings.append({"error": _described(error)})
+
+    assert findings == case["follows"]
+    assert not [secret for secret in _secrets(carrier) if secret in json.dumps(findings)]
+    _made_as_promised(wire, case)
+
+
+def _made_as_promised(wire: responses.RequestsMock, case: dict[str, Any]) -> None:
+    """Compare the requests that were made with the ``exchanges`` of a case."""
     expected = [exchange["request"] for exchange in case["exchanges"]]
     assert len(wire.calls) == len(expected)
-    made = [
+    assert [
         _described_request(call.request, like)
         for call, like in zip(wire.calls, expected, strict=True)
-    ]
-    assert made == expected
+    ] == expected
 
 
 def _secrets(carrier: str) -> list[str]:
@@ -293,6 +411,49 @@ def _described(error: SendError) -> dict[str, Any]:
     return {name: value for name, value in described.items() if value is not None}
 
 
+# Error tables
+
+
+@pytest.mark.parametrize("carrier", payload_files.carriers())
+def test_every_entry_of_an_error_table_is_well_formed(carrier: str) -> None:
+    table = error_table.load(str(payload_files.PROVIDERS_FOLDER / carrier / "errors.toml"))
+
+    listed = [*table.codes.values(), *table.prefixes, *table.http.values()]
+    assert listed
+    for entry in listed:
+        if entry.code not in map(str, table.http) or entry.reason:  # 408 may need no remedy
+            assert re.fullmatch(r"[A-Z“].{8,}[.?]", entry.reason), entry
+            assert "  " not in entry.reason, entry
+        assert entry.says == entry.says.lower(), entry
+        assert entry.pause is None or entry.pause > 0, entry
+    if table.prefixes:
+        assert table.prefixes[-1].code == "", "the last one explains every code that is not listed"
+    assert all(300 <= status < 600 for status in table.http)
+
+
+MALFORMED = {
+    "a code twice": """errors = [{codes = ["1"], kind = "retry", reason = "A."},
+        {codes = ["2", "1"], kind = "refused", reason = "B."}]""",
+    "a status twice": """http = [{status = [401, 401], kind = "config", remedy = ""}]""",
+    "an unknown kind": """errors = [{codes = ["1"], kind = "maybe", reason = "A."}]""",
+    "a kind of push channels": """errors = [{codes = ["1"], kind = "gone", reason = "A."}]""",
+    "no kind": """errors = [{codes = ["1"], reason = "A."}]""",
+    "no reason": """errors = [{codes = ["1"], kind = "retry"}]""",
+    "a reason that is no text": """errors = [{codes = ["1"], kind = "retry", reason = 1}]""",
+    "no code": """errors = [{codes = [], kind = "retry", reason = "A."}]""",
+    "an unknown field": """errors = [{codes = ["1"], kind = "retry", reason = "A.", why = ""}]""",
+    "an unknown list": """erors = []""",
+    "no TOML": """errors = [""",
+}
+
+
+@pytest.mark.parametrize("written", MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_error_table_is_refused(written: str, tmp_path: Path) -> None:
+    (tmp_path / "errors.toml").write_text(written, encoding="utf-8")
+    with pytest.raises(ValueError, match=re.escape(str(tmp_path))):
+        error_table.load(str(tmp_path / "errors.py"))
+
+
 # Files
 
 
@@ -313,6 +474,8 @@ def test_credentials_are_shown_to_the_carriers_own_addresses_alone(
 
     for address in case["ours"]:
         assert provider.media_headers(address) == case["headers"], address
+    for address, headers in case.get("renewed", {}).items():
+        assert provider.media_headers(address, renew=True) == headers, address
     for address in case["foreign"]:
         with pytest.raises(MediaError) as caught:
             provider.media_headers(address)
@@ -368,7 +531,7 @@ def test_the_carrier_understands_its_own_example(carrier: str, message: Message)
     if len(message.participants) > provider.limits.recipients:
         pytest.skip("no groups")
 
-    call = provider.example(message)
+    call = provider.example(message, payload_files.signing_key(carrier))
     provider.verify(call)
     [parsed] = provider.parse(call)
 
@@ -377,7 +540,7 @@ def test_the_carrier_understands_its_own_example(carrier: str, message: Message)
         assert getattr(parsed, name) == getattr(message, name), name
     assert [file.source_url for file in parsed.media] == [file.source_url for file in message.media]
     assert parsed.provider_id
-    [again] = provider.parse(provider.example(message))
+    [again] = provider.parse(provider.inbound_call(message))
     assert isinstance(again, Message)
     assert again.provider_id == parsed.provider_id, "the same message has the same id"
 

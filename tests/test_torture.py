@@ -1,4 +1,4 @@
-"""``make torture``: its smallest scale, and that its mutants still fit the product."""
+"""Fault injection checks (``make torture``) at the smallest scale; their mutants fit the source."""
 
 import json
 import subprocess

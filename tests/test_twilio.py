@@ -30,9 +30,9 @@ from services.http.client import Answer, Http
 from services.media.folder import Folder
 from services.media.links import Links
 from services.media.media_store import MediaStore
-from services.providers.base import Surroundings
+from services.providers.base import ProviderContext
 from services.providers.twilio import Twilio
-from services.providers.twilio_signature import require_signature, signature
+from services.providers.twilio.signature import require_signature, signature
 from tests import payload_files
 from tests.fakes.bandwidth import Answer as Odd
 from tests.fakes.bandwidth import Trouble
@@ -365,7 +365,7 @@ class HastyHttp(Http):
 def carrier(fake: FakeTwilio, app_url: str = "https://sms.example.com", **env: str) -> Twilio:
     settings, problems = variables.load(Twilio.Settings, "TWILIO_", {**fake.env, **env})
     assert settings is not None, problems
-    return Twilio(settings, Surroundings(HastyHttp(fake), "", app_url))
+    return Twilio(settings, ProviderContext(HastyHttp(fake), "", app_url))
 
 
 @pytest.fixture

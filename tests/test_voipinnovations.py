@@ -20,7 +20,7 @@ from services.core.messages import Attachment, Message, WebhookCall
 from services.gateway import Gateway
 from services.http.client import Answer as HttpAnswer
 from services.http.client import Http
-from services.providers.base import Surroundings
+from services.providers.base import ProviderContext
 from services.providers.voipinnovations import VoipInnovations
 from services.store import jobs, messages, quarantine
 from services.store.database.schema import messages as message_table
@@ -57,7 +57,7 @@ class HastyHttp(Http):
 def carrier(fake: FakeVoipInnovations, http: Http | None = None, **env: str) -> VoipInnovations:
     settings, problems = variables.load(VoipInnovations.Settings, "APIDAZE_", {**fake.env, **env})
     assert settings is not None, problems
-    around = Surroundings(http or Http(), "a-webhook-token", "https://sms.example.com")
+    around = ProviderContext(http or Http(), "a-webhook-token", "https://sms.example.com")
     return VoipInnovations(settings, around)
 
 
@@ -363,7 +363,7 @@ def test_quarantined_calls_are_read_again_with_their_files_and_their_times(
         gateway.processor.replay(waiting[0].id)
 
     monkeypatch.setattr(
-        "services.providers.voipinnovations.INBOUND", {"somethingnew", "incomingwebhookmms"}
+        "services.providers.voipinnovations.webhook.INBOUND", {"somethingnew", "incomingwebhookmms"}
     )
     for row in waiting:
         assert [outcome for outcome, _ in gateway.processor.replay(row.id)] == ["received"]

@@ -24,10 +24,10 @@ from services.core.messages import (
 from services.gateway import Gateway
 from services.http.client import Answer, Http
 from services.messaging.compose import Reply
-from services.providers import voipms_lists
-from services.providers.base import Finding, Surroundings
+from services.providers.base import Finding, ProviderContext
 from services.providers.voipms import VoipMs
-from services.providers.voipms_webhook import from_callback
+from services.providers.voipms import lookup as voipms_lists
+from services.providers.voipms.webhook import from_callback
 from tests.conftest import DESK
 from tests.fakes.bandwidth import Answer as OddAnswer
 from tests.fakes.bandwidth import Trouble
@@ -64,7 +64,7 @@ class HastyHttp(Http):
 def carrier(fake: FakeVoipMs, http: Http | None = None, **env: str) -> VoipMs:
     settings, problems = variables.load(VoipMs.Settings, "VOIPMS_", {**fake.env, **env})
     assert settings is not None, problems
-    return VoipMs(settings, Surroundings(http or Http(), TOKEN, "https://x.example"))
+    return VoipMs(settings, ProviderContext(http or Http(), TOKEN, "https://x.example"))
 
 
 @pytest.fixture

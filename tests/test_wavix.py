@@ -21,8 +21,9 @@ from services.media.folder import Folder
 from services.media.links import Links
 from services.media.media_store import MediaStore
 from services.messaging.compose import _parts
-from services.providers.base import Surroundings
+from services.providers.base import ProviderContext
 from services.providers.wavix import Wavix
+from services.providers.wavix.webhook import event as wavix_event
 from tests.fakes.bandwidth import Answer, Trouble
 from tests.fakes.wavix import FakeWavix
 
@@ -55,7 +56,7 @@ def carrier(
 ) -> Wavix:
     settings, problems = variables.load(Wavix.Settings, "WAVIX_", {**fake.env, **env})
     assert settings is not None, problems
-    return Wavix(settings, Surroundings(http or Http(), "a-webhook-token", app_url))
+    return Wavix(settings, ProviderContext(http or Http(), "a-webhook-token", app_url))
 
 
 @pytest.fixture
@@ -305,7 +306,7 @@ def test_what_was_missed_is_the_same_as_by_webhook(fake: FakeWavix) -> None:
 
     *came, broken = provider.missed(now - 3600)
 
-    by_webhook = [provider._event(event, b"") for event in events]
+    by_webhook = [wavix_event(event, b"", now) for event in events]
     assert [_essence(item) for item in came] == [_essence(item) for item in by_webhook]
     assert "“from” is missing" in broken.reason  # type: ignore[union-attr]
     replayed = list(provider.parse(WebhookCall("POST", {}, "", broken.body)))  # type: ignore[union-attr]

@@ -176,9 +176,9 @@ class VoipMs(FaultyCarrier, FakeVoipMs):
         """Set the answers to the next messages."""
         self.next("sendSMS", *odd)
 
-    def answer(self, asked: dict[str, str]) -> tuple[Answer, OddStatus | None]:
+    def answer(self, request: dict[str, str]) -> tuple[Answer, OddStatus | None]:
         before = len(self.accepted)
-        answer, odd = super().answer(asked)
+        answer, odd = super().answer(request)
         return self.answer_for_accepted(answer) if len(self.accepted) > before else answer, odd
 
     def keep(self, *row: Any, **more: Any) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def full_env() -> dict[str, str]:
 
 
 def open_service(
-    environment: TestEnvironment, *numbers: Mapping[str, Any], name: str = "house", **env: str
+    environment: TestEnvironment, *numbers: Mapping[str, Any], name: str = "service", **env: str
 ) -> House:
     """An application with these variables and numbers, closed with the test environment."""
     return environment.enter(_opened(environment.folder / name, numbers, env))
@@ -61,9 +61,9 @@ def _opened(
 
 
 def receive(service: House, carrier: str, message: Message) -> int:
-    """Have a carrier post a message as it does; returns the status of the answer."""
+    """Post a message as a carrier does; returns the status of the answer."""
     provider = service.gateway.providers[carrier]
-    call = provider.example(message)
+    call = provider.example(message, payload_files.signing_key(carrier))
     path = urlsplit(provider.webhook_url).path
     headers = [(name, value) for name, value in call.headers.items()]
     return service.client.open(
@@ -71,8 +71,8 @@ def receive(service: House, carrier: str, message: Message) -> int:
     ).status_code
 
 
-def work(gateway: Gateway) -> list[Job]:
-    """Do what is due, until nothing is; returns what was done."""
+def run_due_jobs(gateway: Gateway) -> list[Job]:
+    """Run all due jobs until none is left; returns the jobs."""
     done: list[Job] = []
 
     def do(job: Job) -> None:
@@ -87,7 +87,7 @@ def work(gateway: Gateway) -> list[Job]:
 
 
 def ringotel_event(service: House, kind: int, content: str, message_id: str) -> tuple[int, str]:
-    """What Ringotel posts when the user of 201 writes; the answer's status and text."""
+    """Post a message of the user of 201 as Ringotel does; returns status and body of the answer."""
     params = {
         "orgid": ORG, "messageid": message_id, "type": kind, "content": content,
         "from": "201", "to": "+13035550177", "sessionid": "s1",

@@ -14,7 +14,7 @@ from services.media.media_store import MediaStore
 from services.message_settings import MessageSettings
 from services.push.acrobits.channel import stream_id
 from services.push.acrobits.files import CONTENT_TYPE, write_attachments
-from services.push.ringotel.chat_text import number_heading
+from services.push.chat_text import number_heading
 from services.store import conversations, messages, transcripts
 from services.store.database.store import Store
 from services.store.jobs import FILES_WAIT_SECONDS

@@ -1,5 +1,6 @@
 """``flask simulate``: posts an authenticated test webhook of a carrier to the running server."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -7,10 +8,11 @@ import click
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import command, harmless, note
 from services.config.parsers import url as web_address
-from services.core.messages import Attachment, Message
+from services.core.messages import Attachment, Message, WebhookCall
 from services.core.phone_numbers import e164, peer
 from services.http.client import Answer, NoAnswer, NotSent
 from services.providers.base import Provider
+from services.providers.proofs import NoSigningKey
 
 SECONDS = 15.0
 REMEDIES = {
@@ -42,16 +44,29 @@ def _address(_: click.Context, __: click.Parameter, written: Any) -> Any:
     help="Address of a picture; repeatable.",
 )
 @click.option(
+    "--signing-key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Private key (PEM) of a pair of your own, for a carrier that signs with a key of its own.",
+)
+@click.option(
     "--url",
     callback=_address,
     help="Address of the server, such as http://127.0.0.1:8000; as in .env if left out.",
 )
 def simulate(
-    carrier: str, sender: str, number: str, text: str, links: tuple[str, ...], url: str | None
+    carrier: str,
+    sender: str,
+    number: str,
+    text: str,
+    links: tuple[str, ...],
+    signing_key: Path | None,
+    url: str | None,
 ) -> None:
     """Post what CARRIER posts when a text comes in.
 
-    The call is signed as the carrier signs it and goes to the running server.
+    The call is signed as the carrier signs it and goes to the running server. Some carriers sign
+    with a private key that only they have: such a call needs --signing-key, and a server that has
+    the public key of the same pair in its .env in place of the carrier's.
     """
     if not text and not links:
         raise click.UsageError("Write a --text or give a --media-url.")
@@ -64,7 +79,7 @@ def simulate(
         media=tuple(Attachment(source_url=link) for link in links),
     )
     base = (url or parts().environment.local_url).rstrip("/")
-    _judge(_post(provider, message, base), base)
+    _judge(_post(provider, _signed(provider, message, signing_key), base), base)
     click.echo(f"The server at {base} took the text to {message.number}. See: flask messages list")
     setting = parts().settings.for_number(message.number)
     if url is None and (setting is None or not setting.reaches_somebody):
@@ -84,8 +99,16 @@ def _provider(name: str) -> Provider:
     return found
 
 
-def _post(provider: Provider, message: Message, base: str) -> Answer:
-    call = provider.example(message)
+def _signed(provider: Provider, message: Message, key: Path | None) -> WebhookCall:
+    if key is not None and not provider.proofs[0].foreign_key:
+        raise click.UsageError(f"{provider.title} needs no --signing-key.")
+    try:
+        return provider.example(message, key.read_bytes() if key is not None else None)
+    except NoSigningKey as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _post(provider: Provider, call: WebhookCall, base: str) -> Answer:
     query = f"?{call.query}" if call.query else ""
     try:
         return parts().http.request(

@@ -1,9 +1,10 @@
-"""Registry of the carriers: one package each, one line here."""
+"""The registry of carriers: one package each, one line here."""
 
 from services.config.environment import Section
 from services.providers.bandwidth import Bandwidth
 from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
+from services.providers.telnyx import Telnyx
 from services.providers.twilio import Twilio
 from services.providers.voipinnovations import VoipInnovations
 from services.providers.voipms import VoipMs
@@ -15,6 +16,7 @@ PROVIDERS: tuple[type[Provider], ...] = (
     VoipMs,
     Wavix,
     VoipInnovations,
+    Telnyx,
     Sandbox,
 )
 SECTIONS = tuple(

@@ -1,18 +1,19 @@
 """What a carrier is to Textbridge: one class that verifies, reads and sends."""
 
-import hmac
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import ClassVar
-from urllib.parse import quote
 
 from services.config.sections import CarrierSettings
 from services.core.errors import InvalidWebhook, Kind, MediaError
 from services.core.messages import Ack, DeliveryStatus, Message, Parsed, WebhookCall
 from services.core.messages import Finding as Finding  # the carriers' word, too
 from services.http.client import Http
+from services.providers.proofs import Proof, Token
+from services.providers.proofs import same as same
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +34,33 @@ class Limits:
     splits: bool = True
 
 
+def system_clock() -> float:
+    """The time of this machine in seconds since 1970."""
+    return time.time()
+
+
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a carrier finds in the house: the way out, its webhook's token, our public address."""
+class ProviderContext:
+    """What a carrier is given: outgoing HTTP, its webhook's token, our public address, the time.
+
+    ``clock`` returns seconds since 1970.
+    """
 
     http: Http
     webhook_token: str
     app_url: str
+    clock: Callable[[], float] = system_clock
 
 
 class Provider(ABC):
     """One carrier.
 
-    A subclass declares its data, then ``verify``, ``parse`` and ``send`` in wire order. What it
-    hands over is raw: phone numbers are normalised, and everything is stored, by the gateway.
+    A subclass declares its data and its ``proofs``, then ``parse`` and ``send``. What it hands over
+    is raw: phone numbers are normalised, and everything is stored, by the gateway.
+
+    ``proofs`` are what can prove that a call comes from the carrier; one of them is enough, and the
+    first is the one that the carrier uses here. Where a carrier has nothing better, it is the token
+    in the webhook's address.
     """
 
     name: ClassVar[str]  # in the webhook's address, in .env (upper case) and in Message Settings
@@ -62,16 +76,17 @@ class Provider(ABC):
     lookup_seconds: ClassVar[float] = 0.0  # how long ``find_sent`` can find a message
     keeps_inbound: ClassVar[bool] = False  # whether ``missed`` can tell what we have missed
     webhook_hint: ClassVar[str] = ""  # where at the carrier the webhook's address belongs
-    token_in_url: ClassVar[bool] = True  # false where the carrier signs its calls instead
     media_redirects: ClassVar[tuple[str, ...]] = ()  # hosts (patterns) that attachments may move to
 
-    def __init__(self, settings: CarrierSettings, around: Surroundings) -> None:
+    def __init__(self, settings: CarrierSettings, context: ProviderContext) -> None:
         self.allow = settings.webhook_allow
         self.rate = settings.rate
         self.number_rate = settings.number_rate
-        self.http = around.http
-        self.webhook_token = around.webhook_token
-        self.app_url = around.app_url
+        self.http = context.http
+        self.webhook_token = context.webhook_token
+        self.app_url = context.app_url
+        self.clock = context.clock
+        self.proofs: tuple[Proof, ...] = (Token(context.webhook_token),)
 
     @classmethod
     def prefix(cls) -> str:
@@ -79,19 +94,20 @@ class Provider(ABC):
         return cls.env_prefix or f"{cls.name.upper()}_"
 
     @property
-    def webhook_url(self) -> str:
-        """The address to paste at the carrier, token included where it proves who calls."""
-        address = f"{self.app_url}/webhook/{self.name}/sms"
-        return f"{address}?{self.token_query}" if self.token_in_url else address
+    def webhook_address(self) -> str:
+        """The webhook's address without arguments."""
+        return f"{self.app_url}/webhook/{self.name}/sms"
 
     @property
-    def token_query(self) -> str:
-        """The webhook's token as it stands in an address."""
-        return f"token={quote(self.webhook_token, safe='')}"
+    def webhook_url(self) -> str:
+        """The address to paste at the carrier, token included where it proves who calls."""
+        tokens = [proof.query for proof in self.proofs if isinstance(proof, Token)]
+        return "?".join([self.webhook_address, *tokens[:1]])
 
-    def has_token(self, call: WebhookCall) -> bool:
-        """Whether the call carries the webhook's token (``?token=``), in constant time."""
-        return same(call.argument("token"), self.webhook_token)
+    @property
+    def token_in_url(self) -> bool:
+        """Whether a token in the webhook's address lets a call in."""
+        return any(isinstance(proof, Token) for proof in self.proofs)
 
     def admits(self, remote: str) -> bool:
         """Whether a caller's address may call at all (``<NAME>_WEBHOOK_ALLOW``)."""
@@ -102,12 +118,20 @@ class Provider(ABC):
         except ValueError:
             return False
 
-    @abstractmethod
     def verify(self, call: WebhookCall) -> None:
         """Raise ``InvalidWebhook`` unless the call proves that it comes from the carrier.
 
         Runs before anything of the body is read.
         """
+        reasons = []
+        for proof in self.proofs:
+            try:
+                proof.require(call)
+            except InvalidWebhook as error:
+                reasons.append(str(error))
+            else:
+                return
+        raise InvalidWebhook(" ".join(reasons))
 
     @abstractmethod
     def parse(self, call: WebhookCall) -> Iterable[Parsed]:
@@ -157,18 +181,12 @@ class Provider(ABC):
         return ()
 
     @abstractmethod
-    def example(self, message: Message) -> WebhookCall:
-        """The call that the carrier would make for an inbound message, properly authenticated."""
+    def inbound_call(self, message: Message) -> WebhookCall:
+        """The call that the carrier makes for an inbound message, without its proof."""
 
+    def example(self, message: Message, key: bytes | None = None) -> WebhookCall:
+        """The call that the carrier makes for an inbound message, with its proof.
 
-def same(offered: str, expected: str) -> bool:
-    """Compare a secret in constant time; an empty one is never right."""
-    return bool(expected) and hmac.compare_digest(
-        offered.encode("utf-8", "surrogateescape"), expected.encode("utf-8", "surrogateescape")
-    )
-
-
-def require_token(provider: Provider, call: WebhookCall) -> None:
-    """The check of carriers that have nothing better than the token in the address."""
-    if not provider.has_token(call):
-        raise InvalidWebhook("The webhook's token is missing or wrong.")
+        ``key`` is as for ``Proof.sign``. Raises ``NoSigningKey``.
+        """
+        return self.proofs[0].sign(self.inbound_call(message), key)

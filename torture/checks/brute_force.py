@@ -58,8 +58,8 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
             for n in range(first, count, CONNECTIONS):
                 method, path, body, headers = make(n)
                 away = "198.51.100.7" if n % 2 else f"203.{n // 62_500}.{n // 250 % 250}.{n % 250}"
-                told = {**headers, "X-Forwarded-For": away}
-                status, _ = client.call(method, path, body, **told)
+                all_headers = {**headers, "X-Forwarded-For": away}
+                status, _ = client.call(method, path, body, **all_headers)
                 answers[status] += 1
 
         run_parallel([partial(guess, client) for client in range(CONNECTIONS)])
@@ -78,15 +78,17 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
 
 CHECK = Check(
     name="brute_force",
-    claim="Of a thousand guesses a minute hardly any is looked at, whoever guesses from wherever; "
-    "the operator is not shut out by them.",
+    claim=(
+        "Of a thousand guesses a minute only a few are checked, from any number of "
+        "addresses; the operator can still sign in."
+    ),
     run=run,
     mutants=(
         Mutant(
             "services/operations/login_throttle.py",
             "wanted = [*self._of(address), *([] if alone else self._of_all())]",
             "wanted = self._of(address)",
-            "guesses are counted for each address alone",
+            "guesses are counted per address only",
         ),
     ),
 )

@@ -62,15 +62,17 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
 
 CHECK = Check(
     name="busy_database",
-    claim="While somebody else locks the database, carriers get their 503 before they hang up, and "
-    "afterwards it goes on by itself.",
+    claim=(
+        "While another process locks the database, carriers get 503 before their timeout; "
+        "afterwards, work continues automatically."
+    ),
     run=run,
     mutants=(
         Mutant(
             "services/store/database/write_lock.py",
             "TIMEOUT_SECONDS = 5.0",
             "TIMEOUT_SECONDS = 600.0",
-            "who waits for another process waits for ever",
+            "the wait for another process has no limit",
         ),
     ),
 )

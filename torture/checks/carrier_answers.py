@@ -156,46 +156,47 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
 CHECK = Check(
     name="carrier_answers",
     claim=(
-        "Whatever a carrier answers (429, 5xx, nothing, garbage, too much, a redirect), no reply "
-        "is lost or sent twice, and each ends as delivered, failed or visibly unknown."
+        "After any answer of a carrier (429, 5xx, none, unreadable, too large, a redirect), "
+        "no reply is lost or sent twice, and each ends as delivered, failed or visibly "
+        "unknown."
     ),
     run=run,
     needs=("gcc",),
     mutants=(
         Mutant(
-            "services/providers/bandwidth_errors.py",
-            'kind, remedy = (RETRY, "") if said else (lost, "")',
-            'kind, remedy = RETRY, ""',
+            "services/providers/bandwidth/errors.py",
+            'kind, remedy = (Kind.RETRY, "") if said else (lost, "")',
+            'kind, remedy = Kind.RETRY, ""',
             "a proxy's error page counts as “not sent”",
         ),
         Mutant(
-            "services/providers/bandwidth_api.py",
+            "services/providers/bandwidth/api.py",
             '"Bandwidth took the message, but its answer cannot be read.", Kind.UNKNOWN',
             '"Bandwidth took the message, but its answer cannot be read.", Kind.RETRY',
             "an answer that cannot be read counts as “not sent”",
         ),
         Mutant(
-            "services/providers/twilio_errors.py",
+            "services/providers/error_table.py",
             "kind, sentence = lost, quoted",
-            "kind, sentence = RETRY, quoted",
+            "kind, sentence = Kind.RETRY, quoted",
             "Twilio’s 5xx counts as “not sent”",
         ),
         Mutant(
-            "services/providers/wavix_api.py",
+            "services/providers/wavix/api.py",
             "raise SendError(reason, Kind.UNKNOWN) from None",
             "raise SendError(reason, Kind.REFUSED) from None",
             "an answer of Wavix’s that cannot be read counts as a refusal",
         ),
         Mutant(
-            "services/providers/voipms_errors.py",
+            "services/providers/voipms/errors.py",
             "        kind = lost\n",
-            "        kind = RETRY\n",
+            "        kind = Kind.RETRY\n",
             "VoIP.ms’s 5xx counts as “not sent”",
         ),
         Mutant(
-            "services/providers/voipinnovations_errors.py",
-            'kind, remedy = UNKNOWN, "The text may have been taken."',
-            'kind, remedy = RETRY, "The text may have been taken."',
+            "services/providers/voipinnovations/errors.py",
+            'kind, remedy = Kind.UNKNOWN, "The text may have been taken."',
+            'kind, remedy = Kind.RETRY, "The text may have been taken."',
             "VoIP Innovations’ 5xx counts as “not sent”",
         ),
     ),

@@ -88,7 +88,7 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
 
 CHECK = Check(
     name="clock_jumps",
-    claim="When the clock jumps by days and years, nothing is lost, repeated or a minute late.",
+    claim=("When the clock jumps by days and years, nothing is lost, repeated or a minute late."),
     run=run,
     needs=("gcc",),
     mutants=(
@@ -96,7 +96,7 @@ CHECK = Check(
             "services/delivery/worker.py",
             "if back > CLOCK_STEP_SECONDS:",
             "if False:",
-            "what waits goes by the clock of before",
+            "waiting jobs keep their due times of the old clock",
         ),
     ),
 )

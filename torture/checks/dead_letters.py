@@ -60,23 +60,20 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
 
 CHECK = Check(
     name="dead_letters",
-    claim=(
-        "What was given up is listed with its reason, and asked for again twice at once it is done "
-        "once."
-    ),
+    claim=("A dead letter is listed with its reason, and two parallel retries run it once."),
     run=run,
     mutants=(
         Mutant(
             "services/operations/operator_actions.py",
             "revived = dead_letters.revive(tx, [job.id for job in given_up])",
             "revived = given_up",
-            "what is asked for is not done again",
+            "a requested retry is not run",
         ),
         Mutant(
             "services/store/jobs.py",
             'return _finish(tx, job, state="dead", owner=None, error=error)',
             'return _finish(tx, job, state="dead", owner=None, error=None)',
-            "a dead letter does not say why",
+            "a dead letter has no reason",
         ),
     ),
 )

@@ -106,12 +106,15 @@ ACKNOWLEDGED = Mutant(
     "blueprints/errors.py",
     'answer = problem(503, "storage_unwell"',
     'answer = problem(200, "storage_unwell"',
-    "what could not be kept is acknowledged",
+    "a text that could not be stored is acknowledged",
 )
 
 CHECK = Check(
     name="disk_trouble",
-    claim="On a full or failing disk no text is acknowledged that is not kept; it recovers alone.",
+    claim=(
+        "On a full or failing disk no text is acknowledged that is not stored; recovery is "
+        "automatic."
+    ),
     run=run,
     needs=("strace", "root"),
     mutants=(
@@ -119,14 +122,14 @@ CHECK = Check(
             "gunicorn.conf.py",
             "    if _in_memory:",
             "    if False:",
-            "what is counted is mapped from a disk that can be full",
+            "the metrics are mapped from a disk that can be full",
         ),
         ACKNOWLEDGED,
         Mutant(
             "services/store/database/writer.py",
             "                self._leave(request)\n            self._wake_next()",
             "                self._leave(request)\n            request.error or self._wake_next()",
-            "after a failed commit nobody is called to write any more",
+            "after a failed commit the queue of writers stops",
         ),
     ),
 )

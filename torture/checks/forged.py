@@ -10,7 +10,6 @@ import base64
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from time import time
 from unittest.mock import patch
 from urllib.parse import parse_qsl, quote, urlencode
@@ -22,8 +21,9 @@ from services.core.errors import ConfigError, InvalidWebhook
 from services.core.messages import Message, WebhookCall
 from services.gateway import load_environment
 from services.http.client import Http
-from services.providers.base import Provider, Surroundings
-from services.providers.twilio_signature import signature
+from services.providers.base import Provider, ProviderContext, system_clock
+from services.providers.proofs import Proof
+from services.providers.twilio.signature import TwilioSignature, signature
 from services.store.database import schema
 from tests import payload_files
 from tests.api.conftest import House
@@ -32,7 +32,8 @@ from torture.check import Check, Figures, Mutant, Scale
 from torture.environment import TestEnvironment, require
 from torture.in_process import full_env, open_service
 
-SIGNED = "x-twilio-signature"
+NOW = 1_772_442_904.0
+PROOFS = payload_files.proof_headers()
 REPLAY_DELAYS = (0.0, 3600.0, 400 * 86_400.0)  # seconds after the first time
 EMPTY_VALUES = ("", "null", "None", " ", "%00", "undefined")
 CHECKED_TABLES = (
@@ -88,28 +89,33 @@ class Authentic:
 
     @property
     def signs(self) -> bool:
-        """Whether the carrier signs its calls."""
-        return SIGNED in self.call.headers
+        """Whether the carrier signs what it says."""
+        return bool(self.proof.covers)
+
+    @property
+    def proof(self) -> Proof:
+        """What proves the call."""
+        return payload_files.proof_of(self.call, self.provider)
 
     def is_forged(self, call: WebhookCall) -> bool:
         """Whether a call has content that was not signed, or lacks the proof."""
         if self.signs:
-            return _meaning(call) not in self.others
+            return _meaning(call, self.proof) not in self.others
         tokens = [value for name, value in parse_qsl(call.query) if name == "token"]
         return self.provider.webhook_token not in tokens and _basic(call) not in self.others
 
     def says_the_same(self, call: WebhookCall) -> bool:
         """Whether a signed call is parsed to exactly what the carrier has signed."""
         shown = self.signs and _proofs(call) == _proofs(self.call)
-        return shown and self._told(call) == self._told(self.call)
+        return shown and self._parsed(call) == self._parsed(self.call)
 
-    def _told(self, call: WebhookCall) -> list[object]:
+    def _parsed(self, call: WebhookCall) -> list[object]:
         """The parsed items of a call, without the time of a receipt and the raw body."""
         read = [understood(item) for item in self.provider.parse(call)]
         return [
-            {kind: {n: v for n, v in told.items() if n not in ("at", "body")}}
+            {kind: {n: v for n, v in parameters.items() if n not in ("at", "body")}}
             for item in read
-            for kind, told in item.items()
+            for kind, parameters in item.items()
         ]
 
 
@@ -117,37 +123,36 @@ def _basic(call: WebhookCall) -> str:
     return call.headers.get("authorization", "").partition(" ")[2].strip()
 
 
-def _meaning(call: WebhookCall) -> object:
-    """Everything that a signature covers; identical fields count once."""
-    told = parse_qsl(call.query, keep_blank_values=True)
+def _meaning(call: WebhookCall, proof: Proof) -> object:
+    """All that a signature stands for; a field that is there twice alike is there once."""
+    told = parse_qsl(call.query, keep_blank_values=True) if "query" in proof.covers else []
     form = call.form() if call.method == "POST" else []
-    return call.method, call.headers.get(SIGNED), frozenset(told), frozenset(form), _json(call)
+    shown = call.headers.get(proof.header), call.headers.get(proof.timestamp)
+    return call.method, shown, frozenset(told), frozenset(form), _json(call)
 
 
 def _json(call: WebhookCall) -> bytes:
     return call.body if "json" in call.headers.get("content-type", "") else b""
 
 
-def authentic(carrier: str) -> list[Authentic]:
-    """The calls of a carrier's payload files."""
-    provider = payload_files.provider(carrier)
+def authentic(carrier: str, clock: Callable[[], float] = system_clock) -> list[Authentic]:
+    """The calls of a carrier's payload files, as they would be made now."""
+    provider = payload_files.provider(carrier, clock=clock)
     paths = sorted((payload_files.FOLDER / carrier).glob("*_*.http"))
-    calls = [_read(path) for path in paths]
+    calls = [payload_files.fresh(path, clock) for path in paths]
     for call in calls:
-        provider.verify(call)  # a captured call must be accepted, or the check proves nothing
-    proofs = _basic if provider.token_in_url else _meaning
-    others = frozenset(filter(None, map(proofs, calls)))
+        provider.verify(call)  # else what follows proves nothing
+    signed = [_meaning(call, proof) for proof in provider.proofs if proof.covers for call in calls]
+    others = frozenset(signed or filter(None, map(_basic, calls)))
     return [Authentic(provider, call, others) for call in calls]
 
 
-def _read(path: Path) -> WebhookCall:
-    return payload_files.read_request(path).call
-
-
 def forgeries(carrier: str, count: int) -> Iterator[tuple[Authentic, WebhookCall]]:
-    """``count`` calls that the carrier never made."""
-    chance, known = random.Random(carrier), authentic(carrier)
-    proofs = [other.call for name in payload_files.carriers() for other in authentic(name)]
+    """So many calls that the carrier never made."""
+    chance, known = random.Random(carrier), authentic(carrier, lambda: NOW)
+    proofs = [
+        other.call for name in payload_files.carriers() for other in authentic(name, lambda: NOW)
+    ]
     while count:
         one = chance.choice(known)
         call = _forged(chance, one, proofs)
@@ -173,17 +178,19 @@ def _forged(chance: random.Random, one: Authentic, others: list[WebhookCall]) ->
     }
     if chance.random() < 0.1:
         headers = {name: value for name, value in headers.items() if name == "content-type"}
-    told = [(n, _changed(chance, v)) for n, v in parse_qsl(call.query, keep_blank_values=True)]
-    return replace(call, headers=headers, query=_query(told), body=body)
+    parameters = [
+        (n, _changed(chance, v)) for n, v in parse_qsl(call.query, keep_blank_values=True)
+    ]
+    return replace(call, headers=headers, query=_query(parameters), body=body)
 
 
 def _proofs(call: WebhookCall) -> dict[str, str]:
-    return {name: call.headers[name] for name in payload_files.PROOFS if name in call.headers}
+    return {name: call.headers[name] for name in PROOFS if name in call.headers}
 
 
 def _moved(one: Authentic) -> WebhookCall:
     token = one.provider.webhook_token
-    headers = {n: v for n, v in one.call.headers.items() if n not in payload_files.PROOFS}
+    headers = {n: v for n, v in one.call.headers.items() if n not in PROOFS}
     headers |= {"authorization": f"Bearer {token}", "x-token": token, "cookie": f"token={token}"}
     query = f"Token={token}&token[]={token}&tokens={token}&token=%20{token}"
     return replace(one.call, headers=headers, query=query, body=b"token=" + token.encode())
@@ -221,9 +228,9 @@ def _fields(chance: random.Random, form: list[tuple[str, str]]) -> list[tuple[st
     return form
 
 
-def _query(told: list[tuple[str, str]]) -> str:
+def _query(parameters: list[tuple[str, str]]) -> str:
     return urlencode(
-        [(n.encode("utf-8", "replace"), v.encode("utf-8", "replace")) for n, v in told]
+        [(n.encode("utf-8", "replace"), v.encode("utf-8", "replace")) for n, v in parameters]
     )
 
 
@@ -271,20 +278,20 @@ def replay(environment: TestEnvironment) -> int:
     ]
     service = open_service(environment, *numbers, name="replays", **full_env())
     calls = [
-        (carrier, each.call)
+        (carrier, each)
         for carrier in payload_files.carriers()
         for each in authentic(carrier)
         if _same_later(each)
     ]
-    for carrier, call in calls:
-        _post(service, carrier, call)
+    for carrier, each in calls:
+        _post(service, carrier, each.call)
     before = _rows(service)
-    require(len(before) > 100, "hardly anything was stored: the check proves nothing")
+    require(len(before) > 100, "hardly anything was kept: nothing is shown")
     now = time()
     for later in REPLAY_DELAYS:
         with patch("time.time", lambda later=later: now + later):
-            for carrier, call in calls:
-                _post(service, carrier, call)
+            for carrier, each in calls:
+                _post(service, carrier, each.call, late=0 < each.proof.window < later)
         require(_rows(service) == before, f"a replay after {later:.0f} s changed something")
     return len(calls) * len(REPLAY_DELAYS)
 
@@ -299,14 +306,16 @@ def _same_later(one: Authentic) -> bool:
     return None not in known and known == ids(time() + REPLAY_DELAYS[-1])
 
 
-def _post(service: House, carrier: str, call: WebhookCall) -> None:
+def _post(service: House, carrier: str, call: WebhookCall, *, late: bool = False) -> None:
+    """Post a call; with ``late`` after its signature's time, when it must be refused."""
     answer = service.client.open(
         f"/webhook/{carrier}/sms?{call.query}",
         method=call.method,
         headers=list(call.headers.items()),
         data=call.body,
     )
-    require(answer.status_code < 300, f"{carrier} was refused: {answer.text}")
+    right = answer.status_code == 401 if late else answer.status_code < 300
+    require(right, f"{carrier} was answered {answer.status_code}: {answer.text}")
 
 
 def _rows(service: House) -> list[str]:
@@ -331,7 +340,7 @@ def without_secrets() -> int:
         cls = payload_files.provider_class(carrier)
         settings, _ = variables.load(cls.Settings, cls.prefix(), payload_files.settings(carrier))
         assert settings is not None, carrier
-        bare = cls(settings, Surroundings(Http(), "", payload_files.APP_URL))
+        bare = cls(settings, ProviderContext(Http(), "", payload_files.APP_URL))
         for call in _calls_with_empty_proofs(bare):
             require(not _accepts(bare, call), f"{carrier} without a token admits {call}")
             tried += 1
@@ -360,7 +369,7 @@ def _is_refused(name: str, env: dict[str, str]) -> int:
         cls = payload_files.provider_class(carrier)
         token = environment.webhook_token(carrier)
         require(len(token) > 12, f"{name} empty: the token of {carrier} is “{token}”")
-        provider = cls(settings, Surroundings(Http(), token, payload_files.APP_URL))
+        provider = cls(settings, ProviderContext(Http(), token, payload_files.APP_URL))
         for call in _calls_with_empty_proofs(provider):
             require(not _accepts(provider, call), f"{name} empty: {carrier} admits {call}")
     return 1
@@ -383,7 +392,7 @@ def _calls_with_empty_proofs(provider: Provider) -> Iterator[WebhookCall]:
                 address = f"{provider.webhook_url.partition('?')[0]}{f'?{query}' if query else ''}"
                 fields = [*form, ("From", "+13035550177"), ("Body", "x")]
                 headers |= {
-                    SIGNED: signature(secret, address, fields),
+                    TwilioSignature.header: signature(secret, address, fields),
                     "content-type": "application/x-www-form-urlencoded",
                 }
                 yield WebhookCall("POST", headers, query, body)
@@ -413,33 +422,41 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
 
 CHECK = Check(
     name="forged",
-    claim="A forged webhook is never accepted, a replayed one changes nothing, and an empty secret "
-    "authenticates nobody.",
+    claim=(
+        "A forged webhook is never accepted, a replayed one changes nothing, and an empty "
+        "secret never authenticates a caller."
+    ),
     run=run,
     mutants=(
         Mutant(
             "services/providers/base.py",
+            "                proof.require(call)\n",
+            "                pass\n",
+            "the check of signatures, tokens and passwords is commented out",
+        ),
+        Mutant(
+            "services/providers/proofs.py",
             "return bool(expected) and hmac.compare_digest(",
             "return hmac.compare_digest(",
-            "an empty secret is right",
+            "an empty secret is accepted",
         ),
         Mutant(
-            "services/providers/base.py",
-            'same(call.argument("token"), self.webhook_token)',
-            'same(call.argument("token").lower(), self.webhook_token.lower())',
-            "a token is right in any case",
+            "services/providers/proofs.py",
+            "same(call.argument(self.argument), self._token)",
+            "same(call.argument(self.argument).lower(), self._token.lower())",
+            "tokens are compared without regard to case",
         ),
         Mutant(
-            "services/providers/twilio.py",
-            "        require_sense(call, self.settings.account_sid)",
+            "services/providers/twilio/signature.py",
+            "        require_sense(call, self._account)",
             "",
-            "a signature fits fields that are cut elsewhere",
+            "a signature is accepted for other field boundaries",
         ),
         Mutant(
             "services/store/messages.py",
             "_ADD_NEW.row(tx, **_row(kept)) is None",
             '_ADD_NEW.row(tx, **_row(replace(kept, provider_id=f"{kept.id}"))) is None',
-            "a repeat is kept again",
+            "a repeated text is stored again",
         ),
     ),
 )

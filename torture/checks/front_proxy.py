@@ -173,8 +173,8 @@ def _limits(nginx: Nginx, token: str) -> int:
         require(status not in (0, 413), f"{path} answers {status} to {most} bytes")
         require(client.announce(path, too_large) == 413, f"{path} takes {too_large} bytes")
     head = {"Authorization": f"Bearer {token}", **FORM}
-    status, told = client.call("POST", "/api/v1/media", form(FILE), **head)
-    require(status == 201, f"a file of {FILE} bytes is answered {status}: {told[:200]!r}")
+    status, body = client.call("POST", "/api/v1/media", form(FILE), **head)
+    require(status == 201, f"a file of {FILE} bytes is answered {status}: {body[:200]!r}")
     require(client.announce("/api/v1/media", TOO_LARGE) == 413, f"{TOO_LARGE} bytes are taken")
     return 2 * len(LIMITS) + 2
 
@@ -184,23 +184,23 @@ def _who_calls(nginx: Nginx) -> int:
     inside, outside = ProxyClient(nginx, INSIDE), ProxyClient(nginx, OUTSIDE)
     claims = ("", "127.0.0.1", INSIDE, f"{INSIDE}, 127.0.0.1", f"127.0.0.1,{INSIDE}")
     for claim in claims:
-        told = {"X-Forwarded-For": claim} if claim else {}
-        status, _ = inside.call("GET", "/admin/sign-in", b"", **told)
-        require(status == 200, f"the operator is answered {status} with {told}")
-        status, _ = outside.call("GET", "/admin/sign-in", b"", **told)
-        require(status == 403, f"a stranger is answered {status} with {told}")
-        status, page = outside.call("GET", "/ready", b"", **told)
-        require(status == 200 and b"checks" not in page, f"/ready says {page[:200]!r} to {told}")
-        status, _ = outside.call("GET", "/metrics", b"", **told)
-        require(status == 404, f"/metrics answers {status} to {told}")
+        headers = {"X-Forwarded-For": claim} if claim else {}
+        status, _ = inside.call("GET", "/admin/sign-in", b"", **headers)
+        require(status == 200, f"the operator is answered {status} with {headers}")
+        status, _ = outside.call("GET", "/admin/sign-in", b"", **headers)
+        require(status == 403, f"a stranger is answered {status} with {headers}")
+        status, page = outside.call("GET", "/ready", b"", **headers)
+        require(status == 200 and b"checks" not in page, f"/ready says {page[:200]!r} to {headers}")
+        status, _ = outside.call("GET", "/metrics", b"", **headers)
+        require(status == 404, f"/metrics answers {status} to {headers}")
     return 2 * len(claims)
 
 
 CHECK = Check(
     name="front_proxy",
     claim=(
-        "Behind nginx as it is documented, Textbridge sees whole requests only: slow callers are "
-        "held there and hung up on, while texts are taken and streams flow."
+        "Behind the documented nginx, Textbridge gets complete requests only: nginx holds "
+        "and closes slow clients, while texts are accepted and streams work."
     ),
     run=run,
     needs=("nginx",),
@@ -209,19 +209,19 @@ CHECK = Check(
             "docs/deploy.md",
             "client_body_timeout 10s; ",
             "proxy_request_buffering off; ",
-            "half bodies are passed on",
+            "incomplete bodies are passed on",
         ),
         Mutant(
             "docs/deploy.md",
             "proxy_buffering off;",
             "proxy_ignore_headers X-Accel-Buffering;",
-            "the stream is held back",
+            "the event stream is buffered",
         ),
         Mutant(
             "docs/deploy.md",
             "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
             "",
-            "who is outside passes for this machine",
+            "a client outside is taken for a local one",
         ),
         Mutant(
             "docs/deploy.md",
@@ -233,13 +233,13 @@ CHECK = Check(
             "docs/deploy.md",
             "textbridge-errors.log crit;",
             "textbridge-errors.log error;",
-            "what nginx refuses it logs with the webhook's token",
+            "nginx logs refused webhooks with their token",
         ),
         Mutant(
             "blueprints/client_address.py",
             "address = hops.pop()",
             "address = hops.pop(0)",
-            "the first address that anybody writes is believed",
+            "the first address in X-Forwarded-For is trusted",
         ),
     ),
 )

@@ -119,7 +119,7 @@ class Fuzz:
         self.hooks = [p.webhook_url for p in gateway.providers.values()]
         self.ringotel = urlsplit(webhook_url(gateway.environment)).path
         self.examples = [
-            p.example(Message("in", "+12025550143", "+13035550177", text="x"))
+            p.inbound_call(Message("in", "+12025550143", "+13035550177", text="x"))
             for p in gateway.providers.values()
         ]
         gateway.close()
@@ -170,8 +170,8 @@ class Fuzz:
         status = int(found[1]) if found else 0
         self.answers[status] += 1
         known = status < 500 or (status == 503 and path.startswith(b"/ready"))
-        asked = f"{method!r} {path[:200]!r} {headers!r:.300} {body[:300]!r}"
-        require(known, f"{status} for {asked}: {answer[-300:]!r}")
+        request = f"{method!r} {path[:200]!r} {headers!r:.300} {body[:300]!r}"
+        require(known, f"{status} for {request}: {answer[-300:]!r}")
 
     def check_alive(self) -> None:
         """Check that the server answers, and record its CPU time since the last check."""
@@ -241,15 +241,18 @@ class Fuzz:
             at = chance.randint(0, len(body))
             return body[:at] + chance.choice((b"", b"\x00", b"null", b"\xff")) + body[at + 1 :]
         names = chance.sample(FIELDS, chance.randint(1, 6))
-        told: dict[str, Any] = {name: chance.choice(VALUES) for name in names}
+        body_fields: dict[str, Any] = {name: chance.choice(VALUES) for name in names}
         if kind == 2:
-            told = {name: {n: chance.choice(VALUES) for n in FIELDS[:12]} for name in told}
+            body_fields = {
+                name: {n: chance.choice(VALUES) for n in FIELDS[:12]} for name in body_fields
+            }
         if kind == 3:
             pairs = (
-                f"{name}={quote(str(v).encode('utf-8', 'replace'))}" for name, v in told.items()
+                f"{name}={quote(str(v).encode('utf-8', 'replace'))}"
+                for name, v in body_fields.items()
             )
             return "&".join(pairs).encode()
-        return json.dumps(told).encode()
+        return json.dumps(body_fields).encode()
 
 
 def run(environment: TestEnvironment, scale: Scale) -> Figures:
@@ -298,15 +301,16 @@ def _resident(pid: int) -> int:
 
 CHECK = Check(
     name="fuzz",
-    claim="Whatever is sent to any route, Textbridge answers without a fault, without growing, and "
-    "stays well.",
+    claim=(
+        "No request to any route causes a server error, memory growth or an unresponsive server."
+    ),
     run=run,
     mutants=(
         Mutant(
             "services/core/messages.py",
             "except RecursionError:",
             "except ZeroDivisionError:",
-            "deep nesting is a fault",
+            "deeply nested JSON is a server error",
         ),
     ),
 )

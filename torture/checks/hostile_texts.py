@@ -23,7 +23,7 @@ from tests.api.conftest import House
 from tests.server import ROOT
 from torture.check import Check, Figures, Mutant, Scale
 from torture.environment import TestEnvironment, require
-from torture.in_process import full_env, open_service, receive, work
+from torture.in_process import full_env, open_service, receive, run_due_jobs
 
 NUMBER = "+12025550143"
 MARK = "zzxss"
@@ -93,28 +93,28 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
         numbers = [{"number": NUMBER, "carrier": "wavix", "extensions": ["201"]}]
         env = {**full_env(), "LOG_LEVEL": "debug"}
         service = open_service(environment, *numbers, **env)
-        said = (*MARKUP, *LINES)
-        _send_all(service, said)
+        texts = (*MARKUP, *LINES)
+        _send_all(service, texts)
         pages = _pages(service, scale.pick(80, 400))
         forms = _forms(service)
         redirects = _redirects(service)
     lines = _lines(log.getvalue())
     return {
-        "hostile texts": len(said),
+        "hostile texts": len(texts),
         "pages": pages,
         "scripts in them": 0,
         "scripts of pages without a way to write markup": _scripts(),
         "forms without their key": forms,
         "ways to another site": redirects,
-        "mails": _mails(environment, said),
+        "mails": _mails(environment, texts),
         "lines of the log": lines,
         "injected headers, mails and lines": 0,
     }
 
 
-def _send_all(service: House, said: tuple[str, ...]) -> None:
+def _send_all(service: House, texts: tuple[str, ...]) -> None:
     ann = service.pair("201")
-    for n, text in enumerate(said):
+    for n, text in enumerate(texts):
         message = Message("in", NUMBER, "+13035550177", text=text, provider_id=f"m{n}{text}"[:200])
         require(receive(service, "wavix", message) == 200, f"not taken: {text!r}")
         alone = Message("in", NUMBER, text[:11] or "x", text=text, provider_id=f"n{n}")
@@ -129,7 +129,7 @@ def _send_all(service: House, said: tuple[str, ...]) -> None:
             f"/webhook/wavix/sms?{urlsplit(service.gateway.providers['wavix'].webhook_url).query}"
         )
         service.client.post(broken, data=text.encode())
-    work(service.gateway)
+    run_due_jobs(service.gateway)
 
 
 def _signed_in_operator(service: House) -> Operator:
@@ -203,20 +203,20 @@ def _scripts() -> int:
     return len(found)
 
 
-def _mails(environment: TestEnvironment, said: tuple[str, ...]) -> int:
+def _mails(environment: TestEnvironment, texts: tuple[str, ...]) -> int:
     """Each hostile text as text, sender and file name of a mail: one mail, to one address."""
     settings, problems = load(MailSettings, "MAIL_", environment.mailbox.env)
     assert settings is not None, problems
     mailer = Mailer(settings, "Text\r\nBcc: e@e.com", "sms.example.com")
     kept = environment.folder / "a.gif"
     kept.write_bytes(b"GIF89a")
-    for text in said:
+    for text in texts:
         lost = Attachment(name=text, content_type=text, state="failed", reason=text)
         files = (lost, Attachment(name=text, content_type="image/gif", state="kept", path=kept))
         mailer.send(Message("in", NUMBER, text, text=text, media=files), "desk@example.com")
-    mails = environment.mailbox.wait_for(len(said))
-    require(len(mails) == len(said), f"{len(mails)} mails came of {len(said)}")
-    for mail, text in zip(mails, said, strict=True):
+    mails = environment.mailbox.wait_for(len(texts))
+    require(len(mails) == len(texts), f"{len(mails)} mails came of {len(texts)}")
+    for mail, text in zip(mails, texts, strict=True):
         names = sorted(name.lower() for name in mail.keys())  # noqa: SIM118 - a mail's own
         require(
             set(names) == {*HEADERS} - {"content-transfer-encoding"},
@@ -258,27 +258,29 @@ def _not_json(lines: list[str]) -> Iterator[str]:
 
 CHECK = Check(
     name="hostile_texts",
-    claim="What people write stays what they wrote: no script in a page, no header, no other mail, "
-    "no line of the log, and no change of anything by a foreign form.",
+    claim=(
+        "Hostile texts inject no script into a page, no mail header, no other mail and no "
+        "log line, and a cross-site form changes nothing."
+    ),
     run=run,
     mutants=(
         Mutant(
             "services/mail/headers.py",
             'kept = kept.replace("=?", "= ?")',
             "",
-            "an encoded word in a file's name is read",
+            "an encoded word in a file name is decoded",
         ),
         Mutant(
             "blueprints/admin/access.py",
             "            self._require_form_key()\n",
             "            pass\n",
-            "forms need no key",
+            "forms need no form key",
         ),
         Mutant(
             "blueprints/admin/access.py",
             'fits = wanted.startswith(start) and "\\\\" not in wanted and wanted.isprintable()',
             "fits = True",
-            "a sign-in leads anywhere",
+            "a sign-in redirects to any site",
         ),
         Mutant(
             "blueprints/admin/page.py",
@@ -286,7 +288,7 @@ CHECK = Check(
             "        signed_in = current() is not None\n"
             "        from flask import current_app\n\n"
             "        current_app.jinja_env.autoescape = False\n",
-            "pages show words as markup",
+            "pages do not escape texts",
         ),
     ),
 )

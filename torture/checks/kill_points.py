@@ -276,14 +276,16 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
 
 CHECK = Check(
     name="kill_points",
-    claim="Killed while the other side has the request: nothing is lost, no reply is sent twice.",
+    claim=(
+        "Killed while the other side has the request: no text is lost, and no reply is sent twice."
+    ),
     run=run,
     mutants=(
         Mutant(
             "services/delivery/outcome.py",
             "if job.kind is JobKind.SEND and job.started:",
             "if False:",
-            "a send that was interrupted is done again",
+            "an interrupted send is repeated",
         ),
         Mutant(
             "services/mail/message.py",

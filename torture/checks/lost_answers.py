@@ -110,8 +110,8 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
 CHECK = Check(
     name="lost_answers",
     claim=(
-        "When the carrier takes a reply and its answer is lost, the reply is never sent twice: its "
-        "end is known from the carrier's receipt or list, or it is shown as unknown."
+        "When the carrier accepts a reply and its answer is lost, the reply is never sent "
+        "twice: its status comes from the carrier's receipt or list, or is unknown."
     ),
     run=run,
     needs=("gcc",),
@@ -126,7 +126,7 @@ CHECK = Check(
             "services/delivery/outcome.py",
             "if status is Status.UNKNOWN and provider is not None and provider.lookup_seconds:",
             "if False:",
-            "the carrier is never asked what became of it",
+            "the carrier's list is never read",
         ),
     ),
 )

@@ -177,8 +177,8 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
 CHECK = Check(
     name="mail",
     claim=(
-        "When the mail server is away for a day, refuses, hangs or hangs up, each mail comes or "
-        "is given up with its reason, and no push waits for it."
+        "When the mail server is down for a day, refuses, hangs or closes connections, each "
+        "mail is delivered or given up with a reason, and no push waits for it."
     ),
     run=run,
     needs=("gcc",),
@@ -187,7 +187,7 @@ CHECK = Check(
             "services/mail/smtp_errors.py",
             "decision if code >= 500 else Kind.RETRY",
             "decision",
-            "a mail that is put off is given up",
+            "a deferred mail is given up",
         ),
         Mutant(
             "services/delivery/outcome.py",

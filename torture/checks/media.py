@@ -24,7 +24,7 @@ from services.media.kinds import INLINE_TYPES
 from tests.api.conftest import House, Phone
 from torture.check import Check, Figures, Mutant, Scale
 from torture.environment import TestEnvironment, require
-from torture.in_process import full_env, open_service, work
+from torture.in_process import full_env, open_service, run_due_jobs
 
 NUMBER = "+12025550143"
 MAX_MEMORY_MB = 200  # that one file may use
@@ -149,8 +149,8 @@ def _uploaded(service: House, ann: Phone, name: str, content: bytes, declared: s
     require(answer.status_code in (201, 413, 422), f"{name!r}: {answer.status_code} {answer.text}")
     if answer.status_code != 201:
         return 0
-    told = answer.get_json()
-    return _check_served(service, ann, name, told["url"], told["id"])
+    uploaded = answer.get_json()
+    return _check_served(service, ann, name, uploaded["url"], uploaded["id"])
 
 
 def _check_served(service: House, ann: Phone, name: str, link: str, file_id: str) -> int:
@@ -235,7 +235,7 @@ def _carrier() -> Iterator[str]:
 
 
 def _fetched(service: House, carrier: str) -> int:
-    work(service.gateway)
+    run_due_jobs(service.gateway)
     provider = service.gateway.providers["bandwidth"]
     for n, path in enumerate(("gzip", "endless")):
         url = f"{carrier}/users/9900001/media/{path}"
@@ -256,33 +256,35 @@ def _id(n: int) -> str:
 
 CHECK = Check(
     name="media",
-    claim="A stranger's file is shown only as what a browser never runs, else only saved, never "
-    "under its sender's type or name; what it costs is bounded.",
+    claim=(
+        "An attachment is shown only as a type that a browser does not execute, else it is "
+        "a download, never with the sender's type or name; its memory use is limited."
+    ),
     run=run,
     mutants=(
         Mutant(
             "blueprints/media.py",
             "mimetype=file.content_type if inline else UNKNOWN,",
             "mimetype=file.content_type,",
-            "files are served under the type that they have",
+            "files are served with their own content type",
         ),
         Mutant(
             "services/media/kinds.py",
             "        return declared_type if declared_type in HARMLESS_TYPES else UNKNOWN\n",
             "        return declared_type\n",
-            "the sender's type is believed",
+            "the sender's content type is used",
         ),
         Mutant(
             "services/http/client.py",
             "response.raw.read(most + 1, decode_content=True)",
             "response.raw.read(decode_content=True)",
-            "an answer may be as large as it likes",
+            "the size of an answer has no limit",
         ),
         Mutant(
             "services/media/resize.py",
             "if width * height > MAX_PIXELS or ",
             "if ",
-            "any picture is opened, however large",
+            "pictures of any size are opened",
         ),
     ),
 )

@@ -149,9 +149,9 @@ class TimedReceiver(Receiver):
         self.times: dict[str, float] = {}
 
     def _take(self, headers: dict[str, str], body: bytes) -> int:
-        told = json.loads(body)
-        if told["type"] == "message.received":
-            self.times.setdefault(told["data"]["message"]["text"], monotonic())
+        event = json.loads(body)
+        if event["type"] == "message.received":
+            self.times.setdefault(event["data"]["message"]["text"], monotonic())
         return 204
 
 
@@ -222,8 +222,9 @@ def _peak_mb(pid: int) -> int:
 CHECK = Check(
     name="media_hosts",
     claim=(
-        "When a carrier's media host hangs, lies, sends bombs, redirects or has nothing, the text "
-        "is pushed at once, the file fails with a reason, and memory stays bounded."
+        "When a media host hangs, sends wrong types, bombs or redirects, or has no file, "
+        "the text is pushed at once, the file fails with a reason, and memory stays "
+        "limited."
     ),
     run=run,
     needs=("gcc",),
@@ -232,7 +233,7 @@ CHECK = Check(
             "services/http/client.py",
             "response.raw.read(most + 1, decode_content=True)",
             "response.raw.read(decode_content=True)",
-            "a file is unpacked whole, however large",
+            "a file of any size is unpacked",
         ),
         Mutant(
             "services/push/base.py",

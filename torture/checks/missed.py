@@ -117,8 +117,8 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
 CHECK = Check(
     name="missed",
     claim=(
-        "What was refused while nothing could be kept is fetched from Twilio's, VoIP.ms's and "
-        "Wavix's lists at the next start, and pushed once."
+        "Texts that were refused during an outage of the storage are fetched from the lists "
+        "of Twilio, VoIP.ms and Wavix at the next start, and pushed once."
     ),
     run=run,
     needs=("strace",),
@@ -127,13 +127,13 @@ CHECK = Check(
             "services/messaging/recover.py",
             "if last is not None:",
             "if False:",
-            "nobody asks the carriers",
+            "the carriers' lists are not read",
         ),
         Mutant(
             "services/messaging/recover.py",
             "self.recover(provider, last - OVERLAP_SECONDS)",
             "self.recover(provider, now)",
-            "only what comes from now on is asked for",
+            "only texts from now on are requested",
         ),
     ),
 )

@@ -108,7 +108,10 @@ def _verify(left: Path, at: float, carrier: CarrierClient, editor: SettingsEdito
 
 CHECK = Check(
     name="power_cuts",
-    claim="After a power cut, all that was acknowledged or saved is on the disk and readable.",
+    claim=(
+        "After a power failure, everything that was acknowledged or saved is on the disk "
+        "and readable."
+    ),
     run=run,
     needs=("gcc",),
     mutants=(

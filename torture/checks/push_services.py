@@ -135,8 +135,9 @@ def _wait_for_pushes(service: PushService, texts: int, name: str) -> None:
 CHECK = Check(
     name="push_services",
     claim=(
-        "Push services that are gone, refuse, put off, fail, hang or have no TLS keep nobody else "
-        "waiting: what is gone is forgotten, the rest is pushed once or given up with a reason."
+        "Push services that are gone, refuse, defer, fail, hang or have no TLS delay no "
+        "others: a gone address is deleted, other pushes are delivered once or given up "
+        "with a reason."
     ),
     run=run,
     needs=("gcc",),
@@ -145,13 +146,13 @@ CHECK = Check(
             "services/delivery/push_devices.py",
             "if error.kind is Kind.GONE:",
             "if False:",
-            "an address that is gone is not forgotten",
+            "a gone push address is not deleted",
         ),
         Mutant(
             "services/push/webpush/channel.py",
             "if status >= 500 or status == 408:",
             "if status == 408:",
-            "a failure of the service counts as its last word",
+            "a server error counts as a refusal",
         ),
     ),
 )

@@ -20,6 +20,8 @@ from torture.environment import (
     web_process_pids,
 )
 
+IN_HAND = 16  # pushes that a worker may have in hand, as promised in docs/reliability.md
+
 
 class Killer(threading.Thread):
     """Kills the worker, a web process and all processes in turn; restarts after the last."""
@@ -93,7 +95,8 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
     require(lost == 0, f"{lost} acknowledged texts are lost")
     require(twice == 0, f"{twice} texts are stored twice")
     require(unpushed == 0, f"{unpushed} texts were not pushed")
-    require(repeated <= kills, f"{repeated} pushes were repeated after {kills} kills")
+    most = kills * IN_HAND
+    require(repeated <= most, f"{repeated} pushes were repeated after {kills} kills")
     require(integrity_check(server.storage) == "ok", integrity_check(server.storage))
     return {
         "webhooks": sent + carrier.repeats,
@@ -110,7 +113,7 @@ REPEAT_NOT_COUNTED = Mutant(
     "services/store/messages.py",
     "audit_counters.add(tx, AuditCounter.REPEATED)",
     "pass",
-    "what comes twice is not counted, so that the conservation law does not hold",
+    "a repeated text is not counted, which violates an invariant",
 )
 
 ACKNOWLEDGED_TOO_EARLY = Mutant(
@@ -123,8 +126,10 @@ ACKNOWLEDGED_TOO_EARLY = Mutant(
 
 CHECK = Check(
     name="random_kills",
-    claim="Killed at random under load, every acknowledged text is kept once and pushed, and the "
-    "conservation law holds.",
+    claim=(
+        "Under random kills and load, every acknowledged text is stored once and pushed, "
+        "and the audit finds no violated invariant."
+    ),
     run=run,
     mutants=(
         ACKNOWLEDGED_TOO_EARLY,
@@ -133,13 +138,13 @@ CHECK = Check(
             "services/store/database/migrations/versions/0001_first.py",
             'sa.UniqueConstraint("provider", "provider_id", "number"),',
             "",
-            "nothing keeps a text that comes twice from being kept twice",
+            "no constraint prevents a repeated text from being stored twice",
         ),
         Mutant(
             "services/delivery/worker.py",
             "self._outcomes.reclaim(",
             "max(",
-            "the jobs of a killed worker are not taken back",
+            "the jobs of a killed worker are not reclaimed",
         ),
     ),
 )

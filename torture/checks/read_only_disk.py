@@ -68,8 +68,8 @@ def _refused(server: Server, carrier: CarrierClient, texts: range) -> list[int]:
 CHECK = Check(
     name="read_only_disk",
     claim=(
-        "When the disk fails and becomes read-only, no text is acknowledged that is not kept; once "
-        "it is mended everything goes on."
+        "When the disk fails and becomes read-only, no text is acknowledged that is not "
+        "stored; after the repair, work continues."
     ),
     run=run,
     needs=("root", "loop", "mkfs.ext4"),
@@ -79,7 +79,7 @@ CHECK = Check(
             "services/operations/health.py",
             "    for step in (1, -1):",
             "    for step in (0,):",
-            "whether a database can be written to is looked at without writing",
+            "the write check of the database does not write",
         ),
     ),
 )

@@ -102,8 +102,8 @@ class Bandwidth(FakeBandwidth):
         return answer, message
 
     def _say(self, message: dict[str, Any], word: str, code: str, ours: bool) -> None:
-        told = {**message, "text": "", **({} if ours else {"tag": "of somebody else"})}
-        event = {"type": word, "time": message["time"], "description": word, "message": told}
+        content = {**message, "text": "", **({} if ours else {"tag": "of somebody else"})}
+        event = {"type": word, "time": message["time"], "description": word, "message": content}
         _taken(
             requests.post(
                 self.webhook,
@@ -126,14 +126,14 @@ class Twilio(FakeTwilio):
     def take(self, kind: str, body: bytes) -> Answer:
         answer = super().take(kind, body)
         if answer.status == 201 and isinstance(answer.body, dict):
-            asked = dict(parse_qsl(body.decode()))
-            self._plans.taken(asked["Body"], partial(self._say, asked, str(answer.body["sid"])))
+            request = dict(parse_qsl(body.decode()))
+            self._plans.taken(request["Body"], partial(self._say, request, str(answer.body["sid"])))
         return answer
 
-    def _say(self, asked: dict[str, str], sid: str, word: str, code: str, ours: bool) -> None:
-        url = asked["StatusCallback"]
+    def _say(self, request: dict[str, str], sid: str, word: str, code: str, ours: bool) -> None:
+        url = request["StatusCallback"]
         form = {"MessageSid": sid, "SmsSid": sid, "MessageStatus": word, "SmsStatus": word}
-        form |= {"AccountSid": self.account, "From": asked["From"], "To": asked["To"]}
+        form |= {"AccountSid": self.account, "From": request["From"], "To": request["To"]}
         form |= {"ApiVersion": "2010-04-01", **({"ErrorCode": code} if code else {})}
         _taken(self.post(url if ours else url.partition("?")[0], form))
 
@@ -154,10 +154,10 @@ class Wavix(FakeWavix):
         return answer
 
     def _say(self, message: dict[str, Any], word: str, code: str, ours: bool) -> None:
-        told = {name: message[name] for name in ("message_id", "from", "to", "tag")}
-        told |= {"message_type": "sms", "status": word, "segments_count": 1, "sent": None}
-        told |= {"delivered": None, "error": None, "charge": "0.01"}
-        _taken(self.post(self.webhook, told if ours else told | {"tag": None}))
+        content = {name: message[name] for name in ("message_id", "from", "to", "tag")}
+        content |= {"message_type": "sms", "status": word, "segments_count": 1, "sent": None}
+        content |= {"delivered": None, "error": None, "charge": "0.01"}
+        _taken(self.post(self.webhook, content if ours else content | {"tag": None}))
 
 
 class VoipInnovations(FakeVoipInnovations):
@@ -176,8 +176,8 @@ class VoipInnovations(FakeVoipInnovations):
         return answer
 
     def _say(self, message: dict[str, str], word: str, code: str, ours: bool) -> None:
-        told = {"status": word, "to": message["to"], "msgid": message["uuid"]}
-        _taken(requests.post(self.webhook, data=told, timeout=30).status_code)
+        content = {"status": word, "to": message["to"], "msgid": message["uuid"]}
+        _taken(requests.post(self.webhook, data=content, timeout=30).status_code)
 
 
 def _taken(status: int) -> None:
@@ -208,14 +208,14 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
         ways = scale.pick([WAYS[(place + place // len(WAYS)) % len(WAYS)]], [*WAYS])
         for way in ways:
             text = f"{carrier} {end} {place} {way}"
-            told = partial(_tell_all, order)
+            send = partial(_send_all, order)
             if way != WAYS[2]:
-                plans.early(text, partial(told, ours=way == WAYS[0]))
+                plans.early(text, partial(send, ours=way == WAYS[0]))
             else:
-                late.append(partial(_tell_late, plans, text, told))
+                late.append(partial(_send_late, plans, text, send))
             ends[text] = end
-            asked = {"to": [f"+1303{5550000 + len(ends)}"], "from": NUMBERS[carrier]}
-            status, answer = app.call("POST", "/messages", text=text, **asked)
+            request = {"to": [f"+1303{5550000 + len(ends)}"], "from": NUMBERS[carrier]}
+            status, answer = app.call("POST", "/messages", text=text, **request)
             require(status == 202, f"a reply was answered {status}: {answer}")
     storage = server.storage
     wait_until(lambda: not open_jobs(storage, "send"), "the end of the sends")
@@ -245,21 +245,21 @@ def _cases() -> Iterator[tuple[str, str, tuple[tuple[str, str], ...]]]:
                 yield carrier, end, order
 
 
-def _tell_all(order: tuple[tuple[str, str], ...], tell: SendReceipt, *, ours: bool) -> None:
+def _send_all(order: tuple[tuple[str, str], ...], tell: SendReceipt, *, ours: bool) -> None:
     for word, code in order:
         tell(word, code, ours)
 
 
-def _tell_late(plans: ReceiptPlans, text: str, told: Callable[..., None]) -> None:
+def _send_late(plans: ReceiptPlans, text: str, send: Callable[..., None]) -> None:
     for _ in range(2):
-        told(plans.tells[text], ours=True)
+        send(plans.tells[text], ours=True)
 
 
 CHECK = Check(
     name="receipts",
     claim=(
-        "Whatever the order in which a carrier that has receipts tells of a reply, twice, late or "
-        "before it has answered, the reply has its right end."
+        "A reply gets its right final status from the receipts in any order, repeated, "
+        "late, or before the carrier has answered."
     ),
     run=run,
     mutants=(
@@ -267,25 +267,25 @@ CHECK = Check(
             "services/store/receipts.py",
             "return RANK[receipt.status] > RANK[before.status]",
             "return True",
-            "the last receipt counts, whatever it says",
+            "the last receipt always counts",
         ),
         Mutant(
             "services/delivery/send.py",
             "moved = statuses.join_receipts(tx, message, provider_id) or moved",
             "pass",
-            "receipts that came early are not joined",
+            "early receipts are not joined",
         ),
         Mutant(
-            "services/providers/bandwidth.py",
+            "services/providers/bandwidth/webhook.py",
             'event=f"{kind} {code}" if code else kind,',
             "event=kind,",
-            "after “not confirmed” a failure counts as a repeat",
+            "a failure after “not confirmed” counts as a repeat",
         ),
         Mutant(
-            "services/providers/voipinnovations.py",
+            "services/providers/voipinnovations/webhook.py",
             '"undelivered": Status.FAILED',
             '"undelivered": Status.SENT',
-            "what was not delivered counts as on its way",
+            "an undelivered message counts as sent",
         ),
     ),
 )

@@ -53,14 +53,14 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
 
 CHECK = Check(
     name="repeats",
-    claim="A webhook that comes three times at once is one text, one push and one mail.",
+    claim=("A webhook that arrives three times in parallel gives one text, one push and one mail."),
     run=run,
     mutants=(
         Mutant(
             "services/store/database/migrations/versions/0001_first.py",
             'sa.UniqueConstraint("provider", "provider_id", "number"),',
             "",
-            "only a look before writing would keep repeats out",
+            "only a read before the write would detect repeats",
         ),
     ),
 )

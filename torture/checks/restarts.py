@@ -72,14 +72,14 @@ def _roll(server: Server) -> None:
 
 CHECK = Check(
     name="restarts",
-    claim="Renewed under load, all at once or one by one, it refuses, loses and repeats nothing.",
+    claim="A reload or rolling restart under load refuses, loses and repeats no text.",
     run=run,
     mutants=(
         Mutant(
             "gunicorn.conf.py",
             "        worker.delivers = False",
             "        os.kill(worker.pid, signal.SIGKILL)",
-            "a reload ends what is in hand",
+            "a reload kills running work",
         ),
     ),
 )

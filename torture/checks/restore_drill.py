@@ -67,9 +67,9 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
 
 
 def _reply(app: AppClient, index: int) -> str:
-    status, told = app.call("POST", "/messages", to="+13035550177", text=f"reply {index}")
+    status, content = app.call("POST", "/messages", to="+13035550177", text=f"reply {index}")
     require(status == 202, f"a reply was answered with {status}")
-    return str(told["id"])
+    return str(content["id"])
 
 
 def _run_command(server: Server, *command: str) -> None:
@@ -79,15 +79,17 @@ def _run_command(server: Server, *command: str) -> None:
 
 CHECK = Check(
     name="restore_drill",
-    claim="A backup made while texts come is whole; put back, it goes on from there and sends "
-    "nothing again.",
+    claim=(
+        "A backup under traffic is complete; after its restore, work continues and no reply "
+        "is sent again."
+    ),
     run=run,
     mutants=(
         Mutant(
             "services/operations/restore.py",
             "unknown = outcomes.put_back(tx)",
             "unknown = 0",
-            "what waited in the backup is sent again",
+            "replies that were queued in the backup are sent again",
         ),
     ),
 )

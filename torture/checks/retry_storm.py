@@ -90,8 +90,8 @@ def _max_per_second(times: list[float]) -> int:
 CHECK = Check(
     name="retry_storm",
     claim=(
-        "When all that waited for a carrier is due at once, it leaves at the pace that is allowed, "
-        "and a reply that is written meanwhile leaves before all but 2 seconds of it."
+        "When all queued replies of a carrier are due at once, they are sent at the allowed "
+        "rate, and a new reply waits for at most 2 seconds of them."
     ),
     run=run,
     needs=("gcc",),
@@ -100,13 +100,13 @@ CHECK = Check(
             "services/delivery/send.py",
             "rate_limits.count(tx, name, rate, now)",
             "pass",
-            "nobody counts what has left",
+            "sends are not counted for the rate limit",
         ),
         Mutant(
             "services/store/jobs.py",
             "free[-1] = newest.id",
             "pass",
-            "what is new waits behind all that is old",
+            "a new reply waits behind all old ones",
         ),
     ),
 )

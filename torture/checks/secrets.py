@@ -19,7 +19,7 @@ from blueprints.cli.config import SECTIONS
 from services.config import keys, variables
 from services.core.messages import Attachment, Message
 from services.http.client import Http
-from services.providers.base import Surroundings
+from services.providers.base import ProviderContext
 from tests import payload_files
 from tests.fakes.bandwidth import Answer, Trouble
 from tests.server import Server
@@ -89,7 +89,7 @@ def canaries(environment: TestEnvironment) -> dict[str, str]:
     return {
         **{name: value for name, value in env.items() if not name.startswith("BANDWIDTH_")},
         **fake_env,
-        **dict.fromkeys(("TWILIO_BASE_URL", "WAVIX_BASE_URL", "APIDAZE_BASE_URL"), NOWHERE),
+        **{f"{prefix}BASE_URL": NOWHERE for prefix in _prefixes() - {"BANDWIDTH_"}},
         "VOIPMS_BASE_URL": f"{NOWHERE}/rest.php",
         "TWILIO_AUTH_TOKEN": "c0ffee0123456789abcdef0123456789",
         "RINGOTEL_ORG_ID": "15000000000000000000",
@@ -99,6 +99,11 @@ def canaries(environment: TestEnvironment) -> dict[str, str]:
         "MAIL_USERNAME": "texts",
         "APP_DEBUG": "true",
     }
+
+
+def _prefixes() -> set[str]:
+    """The prefixes of the carriers' variables."""
+    return {payload_files.provider_class(carrier).prefix() for carrier in payload_files.carriers()}
 
 
 def secret_names() -> set[str]:
@@ -147,8 +152,8 @@ class Observed:
             method, f"{self.server.url}{path}", data=content, timeout=20, allow_redirects=False,
             headers={"Content-Type": "application/json", **headers},
         )  # fmt: skip
-        told = json.dumps(dict(answer.headers)).encode() + answer.content
-        self.seen.append((f"{method} {path.partition('?')[0]} {answer.status_code}", told))
+        response_text = json.dumps(dict(answer.headers)).encode() + answer.content
+        self.seen.append((f"{method} {path.partition('?')[0]} {answer.status_code}", response_text))
         return answer.status_code
 
     def app(self, method: str, path: str, body: object = None) -> int:
@@ -193,9 +198,10 @@ def _example(this: Observed, carrier: str, number: str) -> Any:
         keys.key(this.server.env["APP_KEY"]), f"webhook:{carrier}"
     )
     this.secrets.made.setdefault(f"the webhook token of {carrier}", token)
-    provider = cls(settings, Surroundings(Http(), token, this.server.url))
+    provider = cls(settings, ProviderContext(Http(), token, this.server.url))
     file = Attachment(source_url=f"{NOWHERE}/2010-04-01/Accounts/x/a.jpg", name="a.jpg")
-    return provider.example(Message("in", number, "+13035550177", text=TEXT_IN, media=(file,)))
+    message = Message("in", number, "+13035550177", text=TEXT_IN, media=(file,))
+    return provider.example(message, payload_files.signing_key(carrier))
 
 
 def _replies(this: Observed) -> None:
@@ -205,8 +211,8 @@ def _replies(this: Observed) -> None:
             this.bandwidth.next("messages", trouble)
         this.app("POST", "/messages", {"to": "+13035550177", "from": NUMBER, "text": TEXT_OUT})
     for n, _ in enumerate(payload_files.carriers()):
-        asked = {"to": "+13035550177", "from": f"+1202555015{n}", "text": TEXT_OUT}
-        this.app("POST", "/messages", asked)
+        body = {"to": "+13035550177", "from": f"+1202555015{n}", "text": TEXT_OUT}
+        this.app("POST", "/messages", body)
     this.app("PUT", "/contacts/+13035550177", {"name": NAME})
 
 
@@ -296,21 +302,23 @@ def _around(content: bytes, word: bytes) -> str:
 
 CHECK = Check(
     name="secrets",
-    claim="No secret and no text is found in the log, a page, a metric, an error or a table where "
-    "it does not belong, whatever goes wrong.",
+    claim=(
+        "No secret and no text appears in the log, a page, a metric, an error or a table "
+        "where it does not belong, whatever fails."
+    ),
     run=run,
     mutants=(
         Mutant(
             "services/messaging/receive.py",
             '"webhook", provider=provider.name, ',
             '"webhook", query=call.query, provider=provider.name, ',
-            "a webhook's address is logged",
+            "the URL of a webhook is logged",
         ),
         Mutant(
             "services/push/webhook.py",
             "{urlsplit(settings.url).hostname}",
             "{settings.url}",
-            "an error names the whole address that is pushed to",
+            "an error contains the whole push URL",
         ),
     ),
 )

@@ -115,14 +115,16 @@ def _flipped(content: bytes, bit: int) -> bytes:
 
 CHECK = Check(
     name="settings_trouble",
-    claim="Two writers lose no edit of Message Settings; a broken document stops no text.",
+    claim=(
+        "Two concurrent writers lose no edit of Message Settings; a damaged file stops no text."
+    ),
     run=run,
     mutants=(
         Mutant(
             "services/message_settings/file.py",
             "        with self._lock:",
             "        if True:",
-            "two writers do not wait for each other",
+            "two writers do not exclude each other",
         ),
         Mutant(
             "services/message_settings/file.py",
@@ -134,7 +136,7 @@ CHECK = Check(
             "services/message_settings/settings.py",
             "        except (SettingsError, OSError) as error:\n            if self._version",
             "        except OSError as error:\n            if self._version",
-            "a broken document is an error for all that ask for the settings",
+            "a damaged file is an error for every reader",
         ),
     ),
 )

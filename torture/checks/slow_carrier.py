@@ -40,9 +40,9 @@ class TimedReceiver(Receiver):
         self.times: list[float] = []
 
     def _take(self, headers: dict[str, str], body: bytes) -> int:
-        told = json.loads(body)
-        message = told["data"]["message"] or {}
-        if told["type"] == "message.received" and message["to"] == [NUMBER]:
+        event = json.loads(body)
+        message = event["data"]["message"] or {}
+        if event["type"] == "message.received" and message["to"] == [NUMBER]:
             self.times.append(monotonic())
         return super()._take(headers, body)
 
@@ -120,8 +120,8 @@ def _pace(times: list[float], work: Callable[[], object], things: int) -> float:
 CHECK = Check(
     name="slow_carrier",
     claim=(
-        "Beside a carrier or a push service that hangs, the healthy ones keep at least 95 % of "
-        "their pace."
+        "Beside a carrier or a push service that hangs, the healthy ones keep at least 95 % "
+        "of their rate."
     ),
     run=run,
     mutants=(

@@ -105,9 +105,9 @@ def form(size: int) -> bytes:
 def upload(server: Server, token: str) -> str:
     """Upload a file; returns its id."""
     head = {"Authorization": f"Bearer {token}", **FORM}
-    status, told = HttpClient(server).call("POST", "/api/v1/media", form(FILE), **head)
+    status, content = HttpClient(server).call("POST", "/api/v1/media", form(FILE), **head)
     require(status == 201, f"a file was answered {status}")
-    return str(told["id"])
+    return str(content["id"])
 
 
 def incomplete_requests(token: str, file: str) -> tuple[bytes, ...]:
@@ -152,15 +152,17 @@ def open_sockets(server: Server) -> int:
 
 CHECK = Check(
     name="slow_clients",
-    claim="Beside 500 callers who never finish their requests, webhooks are taken and /up answers, "
-    "also without a proxy in front.",
+    claim=(
+        "Beside 500 clients with incomplete requests, webhooks are accepted and /up "
+        "answers, also without a proxy."
+    ),
     run=run,
     mutants=(
         Mutant(
             "gunicorn.conf.py",
             "worker_connections = 2000",
             "worker_connections = 100",
-            "a process has room for a hundred connections",
+            "a process accepts a hundred connections only",
         ),
     ),
 )

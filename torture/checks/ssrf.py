@@ -22,7 +22,7 @@ from tests import payload_files
 from tests.api.conftest import House, Phone
 from torture.check import Check, Figures, Mutant, Scale
 from torture.environment import TestEnvironment, require
-from torture.in_process import full_env, open_service, receive, ringotel_event, work
+from torture.in_process import full_env, open_service, receive, ringotel_event, run_due_jobs
 
 PUBLIC = "9.9.9.9"
 KEYS = {  # of the example of RFC 8291, section 5
@@ -81,7 +81,7 @@ class FakeNetwork:
     port: int
     connected: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)  # foreign hosts that got a credential
-    asked: set[str] = field(default_factory=set)
+    resolved: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._answers = {
@@ -93,7 +93,7 @@ class FakeNetwork:
     def resolve(self, host: Any, port: Any, *more: Any, **how: Any) -> Any:
         """Replaces ``getaddrinfo``: names of ``NAMES``, and numeric addresses."""
         name = host.decode() if isinstance(host, bytes) else str(host)
-        self.asked.add(name)
+        self.resolved.add(name)
         if name in self._answers:
             found = next(self._answers[name])
             return [one for address in found for one in self._resolve(address, port, *more, **how)]
@@ -200,7 +200,7 @@ def _devices(ann: Phone, network: FakeNetwork) -> int:
 
 
 def _carriers(service: House, network: FakeNetwork) -> int:
-    """Media in webhooks: posted by the carrier's own door, and fetched by the worker."""
+    """Media URLs in carriers' webhooks, which the worker downloads."""
     ids = count()
     tried = 0
     for n, carrier in enumerate(payload_files.carriers()):
@@ -212,60 +212,66 @@ def _carriers(service: House, network: FakeNetwork) -> int:
             )  # fmt: skip
             if receive(service, carrier, message) < 300:
                 tried += 1
-            try:  # what the worker would show with it
+            try:  # the credentials that the worker would send
                 headers = service.gateway.providers[carrier].media_headers(address)
             except MediaError:
                 continue
             network.shown += [address] if headers else []
-    work(service.gateway)
+    run_due_jobs(service.gateway)
     return tried
 
 
 def _ringotel(service: House, network: FakeNetwork) -> int:
-    """Files that Ringotel's users send: their addresses are whatever the call says."""
-    service.gateway.channels["ringotel"].tell = lambda *_: None  # type: ignore[attr-defined]
-    asked = addresses(network.port)
-    for n, address in enumerate(asked):
-        status, said = ringotel_event(service, 2, address, f"f{n}")
-        require(status < 500, f"{address}: {status} {said}")
-    return len(asked)
+    """URLs of files in Ringotel's webhooks."""
+    service.gateway.channels["ringotel"].show_sentence = lambda *_: None  # type: ignore[attr-defined]
+    urls = addresses(network.port)
+    for n, address in enumerate(urls):
+        status, body = ringotel_event(service, 2, address, f"f{n}")
+        require(status < 500, f"{address}: {status} {body}")
+    return len(urls)
 
 
 def _acrobits(service: House, ann: Phone, network: FakeNetwork) -> int:
-    """Files that Acrobits' apps name."""
-    asked = addresses(network.port)
-    for address in asked:
+    """URLs of files in requests of Acrobits apps."""
+    urls = addresses(network.port)
+    for address in urls:
         require(_send_file(service, ann, address) < 500, f"Acrobits: {address}")
-    return len(asked)
+    return len(urls)
 
 
 def _send_file(service: House, ann: Phone, address: str) -> int:
     listed = {"body": "x", "attachments": [{"content-url": address, "content-type": "image/jpeg"}]}
-    told = {
+    form = {
         "username": "201", "password": ann.token, "to": "+13035550177",
         "content_type": "application/x-acro-filetransfer+json", "body": json.dumps(listed),
     }  # fmt: skip
-    return service.client.post("/acrobits/send", data=told).status_code
+    return service.client.post("/acrobits/send", data=form).status_code
 
 
-# Redirects: the first host is the right one, and leads astray
+# Redirects from an allowed host to an address that is not allowed
+
+
+def _own_addresses(carrier: str) -> list[str]:
+    """Addresses of files at a carrier that may be fetched with its credentials."""
+    [first, *_] = payload_files.expected(payload_files.FOLDER / carrier / "media.json")
+    return list(first["ours"])
 
 
 def _redirects(service: House, ann: Phone, network: FakeNetwork) -> int:
-    """The carrier's own address, Acrobits' and Ringotel's answer with a redirect elsewhere."""
+    """The file hosts of carriers, Acrobits and Ringotel answer with a redirect."""
     tried = 0
     own = {
-        "twilio": "https://api.twilio.com/2010-04-01/Accounts/"
-        f"{payload_files.settings('twilio')['TWILIO_ACCOUNT_SID']}/Messages/MM1/Media/ME1",
-        "bandwidth": "https://messaging.bandwidth.com/api/v2/users/9900001/media/a.jpg",
-        "voipms": "https://voip.ms/media/a.jpg",
-        "wavix": "https://api.wavix.com/media/a.jpg",
+        carrier: ours[0]
+        for carrier in payload_files.carriers()
+        if (ours := _own_addresses(carrier))
     }
     files = "https://files.acrobits.net/a.jpg"
     ringotel = service.gateway.channels["ringotel"].public_http  # type: ignore[attr-defined]
     for address in addresses(network.port):
-        astray = Astray(address, (*own.values(), files, "https://public.example/b.jpg"), network)
-        with astray.leading(service.gateway.http), astray.leading(ringotel):
+        redirector = Redirector(
+            address, (*own.values(), files, "https://public.example/b.jpg"), network
+        )
+        with redirector.installed(service.gateway.http), redirector.installed(ringotel):
             for carrier, url in own.items():
                 provider = service.gateway.providers[carrier]
                 try:
@@ -283,17 +289,17 @@ def _redirects(service: House, ann: Phone, network: FakeNetwork) -> int:
 
 
 @dataclass
-class Astray:
-    """The first request of a fetch is answered with a redirect; all others go their way."""
+class Redirector:
+    """Answers the first request of a download with a redirect; passes on all other requests."""
 
     to: str
     first: tuple[str, ...]
     network: FakeNetwork
 
     @contextmanager
-    def leading(self, http: Http) -> Iterator[None]:
-        """Lead the requests of one way out astray."""
-        onward = http.request
+    def installed(self, http: Http) -> Iterator[None]:
+        """Redirect the requests of one HTTP client."""
+        original = http.request
 
         def request(
             method: str, url: str, *, headers: Mapping[str, str] | None = None, **how: Any
@@ -303,7 +309,7 @@ class Astray:
             shows = any(name.lower() == "authorization" for name in headers or {})
             if shows and urlsplit(url).netloc not in CREDENTIAL_HOSTS:
                 self.network.shown.append(urlsplit(url).netloc)
-            return onward(method, url, headers=headers, **how)
+            return original(method, url, headers=headers, **how)
 
         with patch.object(http, "request", request):
             yield
@@ -311,15 +317,17 @@ class Astray:
 
 CHECK = Check(
     name="ssrf",
-    claim="What a stranger names is fetched from the internet or not at all, whatever it resolves "
-    "or redirects to, and credentials go to their own carrier only.",
+    claim=(
+        "A URL from outside is fetched from a public address or not at all, also after "
+        "redirects, and credentials go to their own carrier only."
+    ),
     run=run,
     mutants=(
         Mutant(
             "services/http/public_addresses.py",
             " or (ip.version == 6 and ip not in INTERNET)",
             "",
-            "an address of version 6 that is not given out is called",
+            "an unassigned IPv6 address is called",
         ),
         Mutant(
             "services/http/public_addresses.py",
@@ -331,19 +339,19 @@ CHECK = Check(
             "services/http/public_addresses.py",
             "socket.create_connection((address, port), seconds)",
             "socket.create_connection((host, port), seconds)",
-            "a name is resolved again after it was looked at",
+            "a name is resolved again after its check",
         ),
         Mutant(
-            "services/providers/twilio.py",
+            "services/providers/twilio/provider.py",
             "is_below(url, base + folder)",
             "True",
-            "Twilio's credentials are shown to any host",
+            "Twilio's credentials are sent to any host",
         ),
         Mutant(
             "blueprints/ringotel/inbox.py",
             "self._channel.public_http,  # the address of the file is from outside",
             '__import__("services.http", fromlist=["Http"]).Http(),',
-            "Ringotel's files are fetched from anywhere",
+            "Ringotel's files are fetched from any address",
         ),
     ),
 )

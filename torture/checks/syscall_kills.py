@@ -214,7 +214,10 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
 
 CHECK = Check(
     name="syscall_kills",
-    claim="Killed at any system call, everything is whole and done once when it runs again.",
+    claim=(
+        "After a kill at any system call, all data is intact, and all work is done once "
+        "after the restart."
+    ),
     run=run,
     needs=("strace",),
     mutants=(ACKNOWLEDGED_TOO_EARLY,),

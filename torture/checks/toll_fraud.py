@@ -111,27 +111,29 @@ def _countries(environment: TestEnvironment) -> tuple[int, int]:
         ]
     wrong = [number for number in abroad if passes(number)]
     require(not wrong, f"accepted: {wrong}")
-    require(all(map(passes, HOME)), "a number at home is refused")
+    require(all(map(passes, HOME)), "a domestic number is refused")
     return len(abroad), len(HOME)
 
 
 CHECK = Check(
     name="toll_fraud",
-    claim="Exactly as many messages leave as an extension may send and a number may be sent, and "
-    "none to a country that is not allowed.",
+    claim=(
+        "The limits per extension and per recipient hold exactly under parallel sends, and "
+        "no message goes to a country that is not allowed."
+    ),
     run=run,
     mutants=(
         Mutant(
             "services/messaging/send_limits.py",
             '_Limit(f"peer:{peer}"',
             '_Limit(f"peer:{peer}:{extension}:{parts[0].id}"',
-            "what one number is sent is not counted together",
+            "the sends to one number are not added up",
         ),
         Mutant(
             "services/messaging/send_limits.py",
             'if recipient.startswith("+") and',
             'if not recipient.startswith("+1") and',
-            "all of +1 is taken for home",
+            "all of +1 counts as domestic",
         ),
     ),
 )

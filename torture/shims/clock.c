@@ -1,5 +1,5 @@
-/* Moves the clock on the wall: as many seconds as the file CLOCK_FILE says (one int64). Monotonic
- * clocks stay as they are, as they do when an administrator or NTP sets the time.
+/* LD_PRELOAD library that adds the seconds in the file CLOCK_FILE (one int64) to the system clock.
+ * Monotonic clocks are unchanged, as when an administrator or NTP sets the time.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static volatile int64_t *moved;
+static volatile int64_t *offset;
 
 __attribute__((constructor)) static void begin(void)
 {
@@ -19,9 +19,9 @@ __attribute__((constructor)) static void begin(void)
     int fd = file ? open(file, O_RDONLY) : -1;
     if (fd < 0)
         return;
-    void *shared = mmap(NULL, sizeof *moved, PROT_READ, MAP_SHARED, fd, 0);
+    void *shared = mmap(NULL, sizeof *offset, PROT_READ, MAP_SHARED, fd, 0);
     if (shared != MAP_FAILED)
-        moved = shared;
+        offset = shared;
     close(fd);
 }
 
@@ -31,8 +31,8 @@ int clock_gettime(clockid_t clock, struct timespec *now)
     if (!real)
         real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
     int failed = real(clock, now);
-    if (!failed && moved && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
-        now->tv_sec += *moved;
+    if (!failed && offset && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
+        now->tv_sec += *offset;
     return failed;
 }
 

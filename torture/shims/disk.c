@@ -1,8 +1,8 @@
-/* Writes down what a process does to the files below DISK_ROOT, so that the disk can be rebuilt as
- * it would be after a power cut: torture/disk.py reads the log (DISK_LOG).
+/* LD_PRELOAD library that records the file operations below DISK_ROOT in the log DISK_LOG.
+ * torture/power_cut_disk.py reads the log and rebuilds the disk as it is after a power failure.
  *
- * Each record is written once the call has succeeded, by one append, so the order of the log is one
- * in which things happened, over all processes.
+ * Each record is appended with one write after the call has succeeded, so that the order of the log
+ * is a possible order of the operations of all processes.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -26,12 +26,12 @@ struct record {
     uint64_t inode;
     int64_t offset; /* or the new length */
     uint32_t kind;
-    uint32_t path; /* bytes of the path that follows */
-    uint32_t data; /* bytes that follow it: what was written, or the new name */
+    uint32_t path; /* length in bytes of the path that follows */
+    uint32_t data; /* length in bytes of the data after it: content, or the new name */
     uint32_t zero;
 };
 
-static int journal = -1;
+static int log_fd = -1;
 static char root[PATH_MAX];
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
@@ -43,15 +43,15 @@ __attribute__((constructor)) static void begin(void)
         return;
     snprintf(root, sizeof root, "%s/", folder);
     int opened = REAL(open)(file, O_WRONLY | O_APPEND | O_CREAT, 0600);
-    journal = fcntl(opened, F_DUPFD_CLOEXEC, 900); /* out of the way */
+    log_fd = fcntl(opened, F_DUPFD_CLOEXEC, 900); /* a high number, which does not disturb the process */
     REAL(close)(opened);
 }
 
-/* Only what has to outlive a power cut counts: no locks, no metrics, no log, no shared memory. */
-static int counts(const char *path)
+/* Whether a file must survive a power failure: not locks, metrics, logs and shared memory. */
+static int is_recorded(const char *path)
 {
     size_t length = strlen(path);
-    if (journal < 0)
+    if (log_fd < 0)
         return 0;
     if (!strncmp(path, root, strlen(root) - 1) && length == strlen(root) - 1)
         return 1;
@@ -64,58 +64,58 @@ static int counts(const char *path)
     return 1;
 }
 
-static void note(int kind, uint64_t inode, int64_t offset, const char *path, const void *data,
+static void record_call(int kind, uint64_t inode, int64_t offset, const char *path, const void *data,
                  size_t size)
 {
     struct timespec now;
-    int kept = errno;
+    int saved_errno = errno;
     clock_gettime(CLOCK_MONOTONIC, &now);
     struct record head = { now.tv_sec * 1000000000ull + now.tv_nsec, inode, offset, kind,
                            strlen(path), size, 0 };
     struct iovec parts[] = { { &head, sizeof head }, { (void *)path, head.path },
                              { (void *)data, size } };
-    if (REAL(writev)(journal, parts, 3) < 0)
+    if (REAL(writev)(log_fd, parts, 3) < 0)
         abort();
-    errno = kept;
+    errno = saved_errno;
 }
 
-/* The path of a descriptor, if it counts. */
-static int known(int fd, char *path, struct stat *about)
+/* The path of a descriptor, if it is recorded. */
+static int recorded_path(int fd, char *path, struct stat *about)
 {
     char link[64];
-    int kept = errno, found = 0;
-    if (journal >= 0 && fd != journal && !fstat(fd, about)
+    int saved_errno = errno, found = 0;
+    if (log_fd >= 0 && fd != log_fd && !fstat(fd, about)
         && (S_ISREG(about->st_mode) || S_ISDIR(about->st_mode))) {
         snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
         ssize_t length = readlink(link, path, PATH_MAX - 1);
         if (length > 0) {
             path[length] = 0;
-            found = counts(path);
+            found = is_recorded(path);
         }
     }
-    errno = kept;
+    errno = saved_errno;
     return found;
 }
 
-static void note_fd(int kind, int fd, int64_t offset, const void *data, size_t size)
+static void record_fd(int kind, int fd, int64_t offset, const void *data, size_t size)
 {
     char path[PATH_MAX];
     struct stat about;
-    if (!known(fd, path, &about))
+    if (!recorded_path(fd, path, &about))
         return;
     if (kind == WRITE && offset < 0)
         offset = lseek(fd, 0, SEEK_CUR) - (int64_t)size;
     if (kind == SYNC && S_ISDIR(about.st_mode))
         kind = SYNC_FOLDER;
-    note(kind, about.st_ino, offset, path, data, size);
+    record_call(kind, about.st_ino, offset, path, data, size);
 }
 
 static int opened(int fd, int flags)
 {
     if (fd >= 0 && (flags & O_CREAT) && (flags & O_TMPFILE) != O_TMPFILE) {
-        note_fd(CREATE, fd, 0, "", 0);
+        record_fd(CREATE, fd, 0, "", 0);
         if (flags & O_TRUNC)
-            note_fd(TRUNCATE, fd, 0, "", 0);
+            record_fd(TRUNCATE, fd, 0, "", 0);
     }
     return fd;
 }
@@ -157,7 +157,7 @@ ssize_t write(int fd, const void *data, size_t size)
 {
     ssize_t done = REAL(write)(fd, data, size);
     if (done > 0)
-        note_fd(WRITE, fd, -1, data, done);
+        record_fd(WRITE, fd, -1, data, done);
     return done;
 }
 
@@ -165,7 +165,7 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset)
 {
     ssize_t done = REAL(pwrite64)(fd, data, size, offset);
     if (done > 0)
-        note_fd(WRITE, fd, offset, data, done);
+        record_fd(WRITE, fd, offset, data, done);
     return done;
 }
 
@@ -178,7 +178,7 @@ int ftruncate64(int fd, off64_t length)
 {
     int failed = REAL(ftruncate64)(fd, length);
     if (!failed)
-        note_fd(TRUNCATE, fd, length, "", 0);
+        record_fd(TRUNCATE, fd, length, "", 0);
     return failed;
 }
 
@@ -191,7 +191,7 @@ int fsync(int fd)
 {
     int failed = REAL(fsync)(fd);
     if (!failed)
-        note_fd(SYNC, fd, 0, "", 0);
+        record_fd(SYNC, fd, 0, "", 0);
     return failed;
 }
 
@@ -199,22 +199,22 @@ int fdatasync(int fd)
 {
     int failed = REAL(fdatasync)(fd);
     if (!failed)
-        note_fd(SYNC, fd, 0, "", 0);
+        record_fd(SYNC, fd, 0, "", 0);
     return failed;
 }
 
 int rename(const char *from, const char *to)
 {
     int failed = REAL(rename)(from, to);
-    if (!failed && counts(to))
-        note(RENAME, 0, 0, from, to, strlen(to));
+    if (!failed && is_recorded(to))
+        record_call(RENAME, 0, 0, from, to, strlen(to));
     return failed;
 }
 
 int unlink(const char *path)
 {
     int failed = REAL(unlink)(path);
-    if (!failed && counts(path))
-        note(UNLINK, 0, 0, path, "", 0);
+    if (!failed && is_recorded(path))
+        record_call(UNLINK, 0, 0, path, "", 0);
     return failed;
 }

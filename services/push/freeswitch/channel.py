@@ -101,7 +101,7 @@ class FreeSwitch(TwoWayChannel):
         self._opening = Lock()
         self._connection: EventSocket | None = None
         self._reports: dict[str, Queue[Packet | None]] = {}
-        self._delivered: deque[str] = deque(maxlen=REMEMBERED_TEXTS)  # keys
+        self._delivered: deque[str] = deque(maxlen=REMEMBERED_TEXTS)  # keys of texts
 
     def notify(self, device: Device, notice: Notice) -> None:
         """Send a notice as SIP texts; returns when the phone has them. Raises ``PushError``."""

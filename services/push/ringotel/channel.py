@@ -17,8 +17,8 @@ from services.config.variables import variable
 from services.core.errors import Kind, PushError
 from services.core.messages import Device, Finding, Notice, Status
 from services.push.base import Channel, ChannelContext
+from services.push.chat_text import chat_text
 from services.push.ringotel.api import Api
-from services.push.ringotel.chat_text import chat_text
 
 log = structlog.get_logger()
 

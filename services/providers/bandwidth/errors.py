@@ -1,0 +1,95 @@
+"""Bandwidth's errors (https://dev.bandwidth.com/docs/messaging/errors); the table: errors.toml."""
+
+from typing import Any
+
+from services.core.errors import Kind, SendError
+from services.core.messages import clean
+from services.http.client import Answer
+from services.providers import error_table
+from services.providers.exchange import json_object
+
+TABLE = error_table.load(__file__)
+PAUSE_SECONDS = 30.0  # after a 429, for which Bandwidth documents no Retry-After
+
+
+def explained(code: str, description: str) -> tuple[Kind, str]:
+    """What a failed message's code means: what follows, and a sentence.
+
+    ``retry`` means that the same message may pass later: it is not sent again by itself, because
+    carriers bill and may have shown what they report as failed. ``description`` is Bandwidth's own
+    wording, quoted where the code is not known.
+
+    >>> explained("4499", "rejected-odd")[1]
+    'Bandwidth rejected the message (“rejected-odd”).'
+    """
+    known = TABLE.codes.get(code)
+    kind, sentence = (known or TABLE.starting(code)).decision
+    if known is None and description:
+        sentence = f"{sentence.removesuffix('.')} (“{description[:120]}”)."
+    return kind, f"{sentence} Sending it again later may work." if kind is Kind.RETRY else sentence
+
+
+def refusal(answer: Answer, lost: Kind) -> SendError:
+    """The error for an answer other than 2xx.
+
+    Bandwidth documents that what it answers with an error of its own form was not carried out; of a
+    5xx in any other form (a proxy's page) nobody knows, and ``lost`` follows.
+    """
+    told = json_object(answer)
+    said = _said(told)
+    kind, remedy = TABLE.for_status(answer.status)
+    if answer.status < 400:
+        kind, remedy = Kind.CONFIG, "Check BANDWIDTH_MESSAGE_BASE_URL."
+    elif answer.status >= 500:
+        kind, remedy = (Kind.RETRY, "") if said else (lost, "")
+    elif any(field == "applicationId" for field, _ in _field_errors(told)):
+        kind, remedy = Kind.CONFIG, "Check BANDWIDTH_APPLICATION_ID."
+    sentence = f"Bandwidth answered {answer.status}: {said or 'no reason given.'} {remedy}"
+    return SendError(
+        sentence.rstrip(),
+        kind,
+        code=_text(told.get("type")) or str(answer.status),
+        retry_after=_pause(answer),
+    )
+
+
+def not_signed_in(answer: Answer) -> SendError:
+    """The error for a refused OAuth2 sign-in."""
+    if answer.status in (408, 429) or answer.status >= 500:
+        reason = f"Bandwidth's sign-in answered {answer.status}."
+        return SendError(reason, Kind.RETRY, code=str(answer.status), retry_after=_pause(answer))
+    return SendError(
+        f"Bandwidth's sign-in refused the credentials ({answer.status}). Check "
+        "BANDWIDTH_API_TOKEN and BANDWIDTH_API_SECRET. If they are of the older kind, set "
+        "BANDWIDTH_AUTH=basic (until 2 December 2026), or create API credentials with the "
+        "Messaging role.",
+        Kind.CONFIG,
+        code=str(answer.status),
+    )
+
+
+def _pause(answer: Answer) -> float | None:
+    if answer.status == 429:
+        return answer.retry_after or PAUSE_SECONDS
+    return answer.retry_after
+
+
+def _said(told: dict[str, Any]) -> str:
+    """Bandwidth's own words: of the faulty fields, of the request, or of its web framework."""
+    fields = "; ".join(f"{field}: {words}" for field, words in _field_errors(told))
+    words = fields or _text(told.get("description")) or _text(told.get("message"))
+    words = words or _text(told.get("error")) or _text(told.get("type"))
+    return f"{words[:300].rstrip('. ')}." if words else ""
+
+
+def _field_errors(told: dict[str, Any]) -> list[tuple[str, str]]:
+    errors = told.get("fieldErrors")
+    return [
+        (_text(error.get("fieldName")), _text(error.get("description")))
+        for error in (errors if isinstance(errors, list) else [])
+        if isinstance(error, dict)
+    ]
+
+
+def _text(value: Any) -> str:
+    return clean(value).strip() if isinstance(value, str) else ""

@@ -1,0 +1,125 @@
+"""Bandwidth's webhook: inbound messages and delivery receipts, as a list of events.
+
+https://dev.bandwidth.com/docs/messaging/webhooks
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from services.core.errors import InvalidWebhook, Kind
+from services.core.messages import (
+    Attachment,
+    DeliveryStatus,
+    Message,
+    Parsed,
+    Status,
+    Unreadable,
+    WebhookCall,
+)
+from services.providers import parsing
+from services.providers.bandwidth.errors import explained
+from services.providers.proofs import Token
+
+# Whatever Bandwidth tells of a message, it has taken it. "message-sending" can be the last event
+# that ever comes; "message-read" exists for RBM (RCS) only.
+STATUSES = {
+    "message-sending": Status.SENT,
+    "message-sent": Status.SENT,
+    "message-delivered": Status.DELIVERED,
+    "message-failed": Status.FAILED,
+    "message-read": Status.DELIVERED,
+}
+
+
+class TokenWithBody(Token):
+    """The token in the address, of a call that has a body.
+
+    With a callback user set, Bandwidth first calls without credentials, and calls again only after
+    a 401 that carries the challenge. Whether that first call has a body is not documented: one
+    without is challenged in any case, or the message would never come.
+    """
+
+    def require(self, call: WebhookCall) -> None:
+        super().require(call)
+        if not call.body.strip():
+            raise InvalidWebhook("The call has no body.")
+
+
+def parse(call: WebhookCall, now: float) -> Iterable[Parsed]:
+    """Read a list of events, or one by itself; each is read by itself.
+
+    ``now`` (seconds since 1970) is the time of a receipt that has none.
+
+    ``message.applicationId`` is not compared: a second application of the same account may serve
+    some of our numbers, and the call has proved already that it comes from Bandwidth.
+    """
+    try:
+        told = call.json()
+    except ValueError as error:
+        return [Unreadable(f"The body is not JSON: {error}", call.body)]
+    events = told if isinstance(told, list) else [told]
+    read = (_event(event, call.body, now) for event in events)
+    return [parsed for parsed in read if parsed is not None]
+
+
+def _event(event: Any, body: bytes, now: float) -> Parsed | None:
+    try:
+        kind = parsing.word(parsing.fields(event, "event"), "type", needed=True)
+        if kind == "message-received":
+            return _message(event)
+        return _status(event, kind, now) if kind in STATUSES else None
+    except ValueError as error:
+        return Unreadable(str(error), parsing.alone(event, body))
+
+
+def _message(event: dict[str, Any]) -> Message | None:
+    """An inbound message. Of a group, every number of ours gets an event with its own id."""
+    message = parsing.fields(event.get("message"), "message")
+    if parsing.word(message, "direction") == "out":
+        return None  # our own words come back: nothing to answer
+    owner = parsing.word(message, "owner") or parsing.word(event, "to", needed=True)
+    sender = parsing.word(message, "from", needed=True)
+    everybody = dict.fromkeys((sender, *parsing.words(message, "to")))
+    others = tuple(n for n in everybody if n.removeprefix("+") != owner.removeprefix("+"))
+    return Message(
+        direction="in",
+        number=owner,
+        peer=sender,
+        text=parsing.text(message.get("text"), "text"),
+        media=tuple(
+            Attachment(source_url=link, name=parsing.file_name(link))
+            for link in parsing.words(message, "media")
+            if not parsing.file_name(link).lower().endswith(".smil")
+        ),
+        participants=others if len(others) > 1 else (),
+        provider="bandwidth",
+        provider_id=parsing.word(message, "id", needed=True),
+        segments=parsing.small_count(message.get("segmentCount")),
+        carrier_time=parsing.moment(message.get("time")),
+    )
+
+
+def _status(event: dict[str, Any], kind: str, now: float) -> DeliveryStatus:
+    """A delivery receipt. Of a group, every recipient has its own, all with one id.
+
+    With another code a failure is another event: of one that nobody was sure about (9902)
+    Bandwidth may say later that it is certain.
+    """
+    message = parsing.fields(event.get("message"), "message")
+    status, code, reason = STATUSES[kind], None, None
+    if status is Status.FAILED:
+        code = parsing.word(event, "errorCode") or None
+        follows, reason = explained(code or "", parsing.word(event, "description"))
+        # No confirmation is no failure: it must not be sent again as if it had not arrived.
+        status = Status.SENT if follows is Kind.UNKNOWN else status
+    tag = parsing.word(message, "tag")
+    return DeliveryStatus(
+        status=status,
+        event=f"{kind} {code}" if code else kind,
+        provider_id=parsing.word(message, "id", needed=True),
+        message_id=parsing.our_id(tag),
+        peer=parsing.word(event, "to"),
+        code=code,
+        reason=reason,
+        at=parsing.moment(event.get("time")) or now,
+    )

@@ -1,0 +1,152 @@
+"""Loader of the carriers' error tables: the ``errors.toml`` in each carrier's folder.
+
+A table has up to three lists. ``errors`` are the carrier's own errors, each with its ``codes``;
+``says`` is a part of the carrier's sentence in lower case, for a carrier that writes sentences
+instead of codes; ``pause`` is in seconds. ``prefixes`` explain the codes that are not listed, by
+their first characters. ``http`` is for answers whose HTTP status is all that is known. ``kind`` is
+what follows (``retry``, ``refused``, ``unknown`` or ``config``), ``reason`` a sentence for people
+with the remedy in it, ``remedy`` one that is put behind the carrier's own words.
+"""
+
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from services.core.errors import Kind, SendError
+from services.http.client import Answer
+
+FILE = "errors.toml"
+KINDS = (Kind.RETRY, Kind.REFUSED, Kind.UNKNOWN, Kind.CONFIG)
+PAUSE_SECONDS = 5.0  # after a 429 that names no time
+LISTS = ("errors", "prefixes", "http")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One error: what follows from it, and the sentence for people (for ``http`` the remedy).
+
+    ``code`` is the carrier's code, the first characters of one, or the HTTP status. ``pause`` is
+    how long to leave the carrier alone, in seconds.
+    """
+
+    code: str
+    kind: Kind
+    reason: str
+    says: str = ""
+    pause: float | None = None
+
+    @property
+    def decision(self) -> tuple[Kind, str]:
+        """What follows, and the sentence."""
+        return self.kind, self.reason
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorTable:
+    """The errors of one carrier; ``sentences`` and ``prefixes`` are in the order of the file."""
+
+    codes: Mapping[str, Entry]
+    sentences: tuple[Entry, ...]
+    prefixes: tuple[Entry, ...]
+    http: Mapping[int, Entry]
+
+    def starting(self, code: str) -> Entry:
+        """The first entry of ``prefixes`` that a code begins with. Raises ``StopIteration``."""
+        return next(entry for entry in self.prefixes if code.startswith(entry.code))
+
+    def saying(self, sentence: str) -> Entry | None:
+        """The first entry whose words a sentence of the carrier has; ``None`` without one."""
+        told = sentence.lower()
+        return next((entry for entry in self.sentences if entry.says in told), None)
+
+    def for_status(self, status: int) -> tuple[Kind, str]:
+        """What follows from an HTTP status, and the remedy; refused where it is not listed."""
+        known = self.http.get(status)
+        return known.decision if known is not None else (Kind.REFUSED, "")
+
+    def explained(self, title: str, code: str, words: str) -> str:
+        """Why a message was not delivered; the carrier's ``words`` are quoted for an unknown code.
+
+        A failed message is not sent again by itself: it would be billed again and might arrive
+        twice. ``title`` is as the carrier writes itself.
+        """
+        if code in self.codes:
+            kind, sentence = self.codes[code].decision
+            return (
+                f"{sentence} Sending it again later may work." if kind is Kind.RETRY else sentence
+            )
+        known = ": ".join(part for part in (code, f"“{words[:120]}”" if words else "") if part)
+        return f"{title} could not deliver the message{f' ({known})' if known else ''}."
+
+    def refusal(
+        self, title: str, answer: Answer, lost: Kind, code: str, words: str, *, address: str
+    ) -> SendError:
+        """The error for an answer other than 2xx, by the carrier's code, else by its status.
+
+        Nobody documents that what was answered with 5xx was not carried out: ``lost`` follows.
+        ``words`` are the carrier's own as a sentence. ``address`` is the variable with the API's
+        address.
+        """
+        quoted = f"{title} answered {answer.status}: {words or 'no reason given.'}"
+        pause = PAUSE_SECONDS if answer.status == 429 else None
+        if answer.status >= 500:
+            kind, sentence = lost, quoted
+        elif answer.status < 400:
+            kind, sentence = Kind.CONFIG, f"{quoted} Check {address}."
+        elif (known := self.codes.get(code)) is not None:
+            kind, sentence = known.decision
+            pause = known.pause or pause
+        else:
+            kind, remedy = self.for_status(answer.status)
+            sentence = f"{quoted} {remedy}".rstrip()
+        wait = answer.retry_after or pause
+        return SendError(sentence, kind, code=code or str(answer.status), retry_after=wait)
+
+
+def load(module: str) -> ErrorTable:
+    """The table beside a module (its ``__file__``). Raises ``ValueError`` for a malformed one."""
+    file = Path(module).with_name(FILE)
+    try:
+        told = tomllib.loads(file.read_text(encoding="utf-8"))
+        unknown = told.keys() - set(LISTS)
+        if unknown:
+            raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
+        errors = list(_entries(told, "errors", "codes", "reason", "says", "pause"))
+        statuses = _unique(_entries(told, "http", "status", "remedy"))
+        return ErrorTable(
+            codes=_unique(errors),
+            sentences=tuple(entry for entry in errors if entry.says),
+            prefixes=tuple(_unique(_entries(told, "prefixes", "prefix", "reason")).values()),
+            http={int(status): entry for status, entry in statuses.items()},
+        )
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+
+
+def _entries(
+    told: Mapping[str, Any], name: str, key: str, text: str, *optional: str
+) -> Iterator[Entry]:
+    """The entries of one list: one for each code that a line names under ``key``."""
+    needed = {key, "kind", text}
+    for line in told.get(name, []):
+        if not needed <= line.keys() <= needed | set(optional):
+            raise ValueError(f"{name}: {line} must have {', '.join(sorted(needed))}.")
+        kind = Kind(line["kind"])
+        if kind not in KINDS:
+            raise ValueError(f"{name}: “{kind}” does not follow from a carrier's error.")
+        codes = line[key] if isinstance(line[key], list) else [line[key]]
+        if not codes or not isinstance(line[text], str):
+            raise ValueError(f"{name}: {line} has no code, or no text.")
+        for code in codes:
+            yield Entry(str(code), kind, line[text], line.get("says", ""), line.get("pause"))
+
+
+def _unique(entries: Iterable[Entry]) -> dict[str, Entry]:
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.code in found:
+            raise ValueError(f"“{entry.code}” is there twice.")
+        found[entry.code] = entry
+    return found

@@ -1,0 +1,101 @@
+"""What proves that a webhook call comes from the carrier: a token, Basic, or a signature.
+
+Each carrier declares its proofs (``Provider.proofs``); one of them is enough. The declaration says
+where a proof stands and what it covers, so that tests can spoil each of these things.
+"""
+
+import base64
+import hmac
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import ClassVar, Literal
+from urllib.parse import quote
+
+from services.core.errors import InvalidWebhook, TextbridgeError
+from services.core.messages import WebhookCall
+
+Part = Literal["body", "query"]
+
+
+class NoSigningKey(TextbridgeError):
+    """A call cannot be signed, because the key is the carrier's own; says what to do instead."""
+
+
+class Proof(ABC):
+    """One proof of who makes a call.
+
+    It stands in the header ``header`` (lower case) or in the argument ``argument`` of the query.
+    The parts of the call in ``covers`` cannot be changed without it. With a ``window`` (seconds) it
+    is only right for so long around the time of signing, which stands in the header ``timestamp``
+    (seconds since 1970) and is signed, too. ``foreign_key`` says that the carrier signs with a
+    private key that we do not have.
+    """
+
+    header: ClassVar[str] = ""
+    argument: ClassVar[str] = ""
+    covers: ClassVar[frozenset[Part]] = frozenset()
+    timestamp: ClassVar[str] = ""
+    window: ClassVar[float] = 0.0
+    foreign_key: ClassVar[bool] = False
+
+    @abstractmethod
+    def require(self, call: WebhookCall) -> None:
+        """Raise ``InvalidWebhook`` unless the call has this proof, and it is right."""
+
+    @abstractmethod
+    def sign(self, call: WebhookCall, key: bytes | None = None) -> WebhookCall:
+        """The call with this proof, as the carrier would make it.
+
+        Only a proof with a ``foreign_key`` uses ``key``: a private key in PEM, of a pair whose
+        public half is configured in place of the carrier's. Raises ``NoSigningKey`` without it.
+        """
+
+
+class Token(Proof):
+    """The webhook's token as ``?token=`` in the address, for carriers that have nothing better."""
+
+    argument = "token"
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def require(self, call: WebhookCall) -> None:
+        if not same(call.argument(self.argument), self._token):
+            raise InvalidWebhook("The webhook's token is missing or wrong.")
+
+    @property
+    def query(self) -> str:
+        """The token as it stands in an address."""
+        return f"{self.argument}={quote(self._token, safe='')}"
+
+    def sign(self, call: WebhookCall, key: bytes | None = None) -> WebhookCall:
+        return replace(call, query="&".join(filter(None, (call.query, self.query))))
+
+
+class Basic(Proof):
+    """User name and password (RFC 7617)."""
+
+    header = "authorization"
+
+    def __init__(self, user: str, password: str) -> None:
+        self._expected = basic(user, password)
+
+    def require(self, call: WebhookCall) -> None:
+        scheme, _, offered = call.headers.get(self.header, "").partition(" ")
+        if scheme.lower() != "basic" or not same(f"Basic {offered.strip()}", self._expected):
+            raise InvalidWebhook("The user name or the password is missing or wrong.")
+
+    def sign(self, call: WebhookCall, key: bytes | None = None) -> WebhookCall:
+        return replace(call, headers={**call.headers, self.header: self._expected})
+
+
+def basic(user: str, password: str) -> str:
+    """The value of an ``Authorization`` header for a user name and a password (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def same(offered: str, expected: str) -> bool:
+    """Compare a secret in constant time; an empty one is never right."""
+    return bool(expected) and hmac.compare_digest(
+        offered.encode("utf-8", "surrogateescape"), expected.encode("utf-8", "surrogateescape")
+    )

@@ -1,0 +1,3 @@
+"""The sandbox: a carrier that exists on this machine only."""
+
+from services.providers.sandbox.provider import Sandbox as Sandbox

@@ -1,0 +1,85 @@
+"""The sandbox: a carrier that exists on this machine only, and the smallest example of one.
+
+Its webhook takes ``{"id", "from", "to", "text", "media": [urls]}`` for a message and
+``{"receipt": <our message id>, "status": "delivered" | "failed"}`` for what became of one.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from services.config.sections import CarrierSettings
+from services.core.errors import Kind, MediaError
+from services.core.messages import (
+    Attachment,
+    DeliveryStatus,
+    Message,
+    Parsed,
+    Status,
+    Unreadable,
+    WebhookCall,
+    clean,
+)
+from services.providers.base import Limits, Provider
+
+STATUSES = {"delivered": Status.DELIVERED, "failed": Status.FAILED}
+REASONS = {"failed": "The phone in the sandbox was told to refuse it."}
+
+
+class Sandbox(Provider):
+    """Plays the carrier: what is sent waits in the database for the sandbox's page."""
+
+    name = "sandbox"
+    title = "Sandbox"
+    limits = Limits(recipients=10)
+    webhook_hint = "Nothing to do: the page /sandbox uses it by itself."
+
+    @dataclass(frozen=True)
+    class Settings(CarrierSettings):
+        """Nothing but the webhook's token, which is derived."""
+
+    def parse(self, call: WebhookCall) -> Iterable[Parsed]:
+        try:
+            event = call.json()
+            if "receipt" in event:
+                yield DeliveryStatus(
+                    status=STATUSES[event["status"]],
+                    event=event["status"],
+                    message_id=str(event["receipt"]),
+                    reason=REASONS.get(event["status"]),
+                )
+            else:
+                yield Message(
+                    direction="in",
+                    number=str(event["to"]),
+                    peer=str(event["from"]),
+                    text=clean(str(event.get("text", ""))),
+                    media=tuple(Attachment(source_url=str(url)) for url in event.get("media", ())),
+                    provider_id=str(event["id"]),
+                )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            yield Unreadable(f"This is no event of the sandbox: {error}", call.body)
+
+    def send(self, message: Message) -> str:
+        return f"sandbox-{message.id}"
+
+    def media_headers(self, url: str, *, renew: bool = False) -> Mapping[str, str]:
+        """The page's own pictures need no credentials; nothing else is fetched."""
+        if not url.startswith(f"{self.app_url}/sandbox/static/"):
+            raise MediaError("The sandbox fetches only its own pictures.", Kind.REFUSED)
+        return {}
+
+    def inbound_call(self, message: Message) -> WebhookCall:
+        event = {
+            "id": message.id,
+            "from": message.peer,
+            "to": message.number,
+            "text": message.text,
+            "media": [file.source_url for file in message.media],
+        }
+        return WebhookCall(
+            method="POST",
+            headers={"content-type": "application/json"},
+            query="",
+            body=json.dumps(event).encode(),
+        )

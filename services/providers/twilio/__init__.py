@@ -1,0 +1,3 @@
+"""Twilio: SMS and MMS by Programmable Messaging."""
+
+from services.providers.twilio.provider import Twilio as Twilio

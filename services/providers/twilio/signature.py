@@ -1,0 +1,184 @@
+"""X-Twilio-Signature (https://www.twilio.com/docs/usage/webhooks/webhooks-security).
+
+An HMAC-SHA1 with the account's auth token over the public address and the fields of a form. The
+fields are joined without a separator, so the same signature also fits fields that are cut at other
+places: what a signed call says is therefore checked for its names and formats as well.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import ClassVar
+from urllib.parse import parse_qsl, urlsplit
+
+from services.core.errors import InvalidWebhook
+from services.core.messages import WebhookCall
+from services.providers.parsing import OUR_ID
+from services.providers.proofs import Part, Proof, same
+
+Fields = Sequence[tuple[str, str]]
+
+_PORTS = {"https": ":443", "http": ":80"}
+_SID = "[0-9a-f]{32}"
+
+# In every form only these values are right; of other fields any value is.
+_FILE = re.compile(r"(?!.*MediaUrl[0-9]).*", re.DOTALL)  # an address is in no other field's value
+_FILES = {f"Media{what}{n}": _FILE for what in ("ContentType", "Url") for n in range(10)}
+_ADDRESS = re.compile(
+    r"(\+?[0-9]{3,15}|[a-z]{2,20}:[^\x00-\x1f]{1,64}|(?=.*[A-Za-z])[A-Za-z0-9 &._+-]{1,11})?",
+    re.ASCII,
+)
+FORMATS = {
+    "AccountSid": re.compile(r"AC[0-9a-fA-F]{32}", re.ASCII),
+    "ApiVersion": re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}", re.ASCII),
+    "ErrorCode": re.compile(r"[0-9]{0,6}", re.ASCII),
+    "From": _ADDRESS,
+    "MessageSid": re.compile(f"(SM|MM){_SID}", re.ASCII),
+    "MessageStatus": re.compile(r"[a-z_]{2,20}", re.ASCII),
+    "MessagingServiceSid": re.compile(f"(MG{_SID})?", re.ASCII),
+    "NumMedia": re.compile(r"[0-9]{0,2}", re.ASCII),
+    "NumSegments": re.compile(r"[0-9]{0,3}", re.ASCII),
+    "SmsMessageSid": re.compile(f"(SM|MM){_SID}", re.ASCII),
+    "SmsSid": re.compile(f"(SM|MM){_SID}", re.ASCII),
+    "SmsStatus": re.compile(r"[a-z_]{2,20}", re.ASCII),
+    "To": _ADDRESS,
+    **_FILES,
+}
+NEEDED = ("AccountSid", "MessageSid", "To")
+
+# Twilio adds fields without notice, so a name may be new, but not be cut out of one of these.
+_WHOLE = (
+    *("Body", "ErrorCode", "ErrorMessage", "MessageStatus", "NumMedia", "NumSegments"),
+    *_FILES,
+)
+_NAME = re.compile(r"[A-Z][A-Za-z0-9]{1,60}", re.ASCII)
+
+# What an address of ours may have after its question mark.
+_ARGUMENTS = {"m": OUR_ID, "bodySHA256": re.compile(r"[0-9a-f]{64}", re.ASCII)}
+
+
+class TwilioSignature(Proof):
+    """Twilio's signature over our public address and a form, whose fields are then checked.
+
+    ``address`` is the webhook's, without arguments; ``account`` is the account's SID.
+    """
+
+    header = "x-twilio-signature"
+    covers: ClassVar[frozenset[Part]] = frozenset(("body", "query"))
+
+    def __init__(self, auth_token: str, address: str, account: str) -> None:
+        self._auth_token = auth_token
+        self._address = address
+        self._account = account
+
+    def require(self, call: WebhookCall) -> None:
+        require_signature(call, self._address, self._auth_token)
+        require_sense(call, self._account)
+
+    def sign(self, call: WebhookCall, key: bytes | None = None) -> WebhookCall:
+        asked = f"{self._address}?{call.query}" if call.query else self._address
+        signed = signature(self._auth_token, asked, _signed_form(call))
+        return replace(call, headers={**call.headers, self.header: signed})
+
+
+def signature(auth_token: str, address: str, form: Iterable[tuple[str, str]] = ()) -> str:
+    """What Twilio writes into the header for an address and the fields of a form.
+
+    Names are sorted by their letters' numbers, large before small ones. Of a field that is there
+    several times, each different value counts once.
+
+    >>> signature("12345", "https://example.com/sms", [("To", "+12025550143")])
+    'oEZaCoBfxydGoxKx3sDp+ANhy7w='
+    """
+    signed = address + "".join(name + value for name, value in sorted(set(form)))
+    digest = hmac.digest(auth_token.encode(), signed.encode("utf-8", "replace"), hashlib.sha1)
+    return base64.b64encode(digest).decode()
+
+
+def spellings(address: str) -> list[str]:
+    """An address with its port and without: Twilio signs either, whatever was configured.
+
+    >>> spellings("https://sms.example.com/x")
+    ['https://sms.example.com/x', 'https://sms.example.com:443/x']
+    """
+    scheme, _, rest = address.partition("://")
+    host, slash, path = rest.partition("/")
+    bare, port = re.sub(r":[0-9]*$", "", host), urlsplit(address).port
+    with_port = f"{bare}:{port}" if port else bare + _PORTS.get(scheme, "")
+    return [f"{scheme}://{name}{slash}{path}" for name in (bare, with_port)]
+
+
+def form_of(call: WebhookCall) -> list[tuple[str, str]]:
+    """The fields that a call tells, wherever it has them; our own arguments are not among them."""
+    if call.method == "GET":
+        told = parse_qsl(call.query, keep_blank_values=True)
+        return [(name, value) for name, value in told if name not in _ARGUMENTS]
+    return [] if is_json(call) else call.form()
+
+
+def is_json(call: WebhookCall) -> bool:
+    """Whether the body is JSON, which is signed by its own hash in the address."""
+    kind = call.headers.get("content-type", "").partition(";")[0]
+    return call.method != "GET" and kind.strip().lower() == "application/json"
+
+
+def require_signature(call: WebhookCall, address: str, auth_token: str) -> None:
+    """Raise ``InvalidWebhook`` unless Twilio signed the call for an address of ours."""
+    asked = f"{address}?{call.query}" if call.query else address
+    offered, form = call.headers.get(TwilioSignature.header, ""), _signed_form(call)
+    fits = [same(offered, signature(auth_token, each, form)) for each in spellings(asked)]
+    if not any(fits):
+        raise InvalidWebhook("Twilio's signature is missing or wrong.")
+    if is_json(call):
+        digest = hashlib.sha256(call.body).hexdigest()
+        if not same(call.argument("bodySHA256").lower(), digest):
+            raise InvalidWebhook("The body is not the one that Twilio signed.")
+
+
+def _signed_form(call: WebhookCall) -> Fields:
+    return () if call.method == "GET" or is_json(call) else call.form()
+
+
+def require_sense(call: WebhookCall, account: str) -> None:
+    """Raise ``InvalidWebhook`` for a signed call whose fields are not cut where Twilio cuts them.
+
+    ``account`` is the account's SID, which every call must name.
+    """
+    arguments = parse_qsl(call.query, keep_blank_values=True)
+    ours = [(name, value) for name, value in arguments if call.method != "GET" or name == "m"]
+    if not _are_formed(ours, _ARGUMENTS) or not all(name in _ARGUMENTS for name, _ in ours):
+        raise InvalidWebhook("The address has arguments that are not ours.")
+    if is_json(call):
+        return
+    form = form_of(call)
+    told = dict(form)
+    if not _are_formed(form, FORMATS) or any(name not in told for name in NEEDED):
+        raise InvalidWebhook("The call does not have the fields of a message of Twilio's.")
+    if "MessageStatus" not in told and not _is_message(told):
+        raise InvalidWebhook("The call has neither a status nor a sender and a text or a file.")
+    if not all(_can_be_a_name(name) for name in told):
+        raise InvalidWebhook("The call has fields that cannot be Twilio's.")
+    if told["AccountSid"] != account:
+        raise InvalidWebhook("The call is for another Twilio account.")
+
+
+def _is_message(told: dict[str, str]) -> bool:
+    return bool(told.get("From")) and ("Body" in told or int(told.get("NumMedia") or 0) > 0)
+
+
+def _are_formed(fields: Fields, formats: dict[str, re.Pattern[str]]) -> bool:
+    """Whether the fields that have a format keep it and are there once."""
+    known = [(name, value) for name, value in fields if name in formats]
+    once = len(known) == len({name for name, _ in known})
+    return once and all(formats[name].fullmatch(value) for name, value in known)
+
+
+def _can_be_a_name(name: str) -> bool:
+    """A name that is known or may be new: no piece of a known one, and none with more after it."""
+    return name in (*_WHOLE, *FORMATS) or (
+        _NAME.fullmatch(name) is not None
+        and not any(name.startswith(whole) or whole.startswith(name) for whole in _WHOLE)
+    )

@@ -1,0 +1,111 @@
+"""What Twilio tells of messages, in our words; each function raises ``ValueError``."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from services.core.messages import Attachment, DeliveryStatus, Message, Status
+from services.providers import parsing
+from services.providers.twilio.errors import explained
+
+# Whatever Twilio tells of a message, it has taken it. "sent" can be the last that ever comes;
+# "read" exists for RCS only.
+STATUSES = {
+    "accepted": Status.SENT,
+    "scheduled": Status.SENT,
+    "queued": Status.SENT,
+    "sending": Status.SENT,
+    "sent": Status.SENT,
+    "delivered": Status.DELIVERED,
+    "read": Status.DELIVERED,
+    "partially_delivered": Status.DELIVERED,
+    "undelivered": Status.FAILED,
+    "failed": Status.FAILED,
+    "canceled": Status.FAILED,
+}
+_INBOUND = {"", "receiving", "received"}
+_CANCELED = "The text was cancelled at Twilio before it was sent."
+_CHANNEL = re.compile(r"([a-z]+):(.*)", re.ASCII)
+_MOST_FILES = 100
+
+
+def is_inbound(told: Mapping[str, str]) -> bool:
+    """Whether the fields of a call are of a message to us, and not of what became of one."""
+    return _state(told) in _INBOUND
+
+
+def message_told(told: Mapping[str, str]) -> Message:
+    """An inbound message. Twilio shows a group as messages of two."""
+    provider_id = parsing.word(told, "MessageSid", needed=True)
+    sender = parsing.word(told, "From", needed=True)
+    if channel := _CHANNEL.match(sender):
+        raise ValueError(f"This came by {channel[1]}, which Textbridge does not carry.")
+    links = (parsing.text(told.get(f"MediaUrl{n}"), "MediaUrl") for n in range(_MOST_FILES))
+    return Message(
+        direction="in",
+        number=parsing.word(told, "To", needed=True),
+        peer=sender,
+        text=parsing.text(told.get("Body"), "Body"),
+        media=tuple(Attachment(source_url=link) for link in links if link),
+        provider="twilio",
+        provider_id=provider_id,
+        segments=_segments(told.get("NumSegments", "")),
+    )
+
+
+def status_told(told: Mapping[str, str], our_id: str) -> DeliveryStatus | None:
+    """What became of a message of ours; ``our_id`` is what the called address says of it.
+
+    ``None`` for a word that is not known.
+    """
+    state = _state(told)
+    if state not in STATUSES:
+        return None
+    peer = parsing.word(told, "To")
+    channel = _CHANNEL.match(peer)
+    return became(
+        state,
+        parsing.word(told, "MessageSid", needed=True),
+        parsing.our_id(our_id),
+        peer=channel[2] if channel else peer,
+        code=parsing.word(told, "ErrorCode"),
+        words=parsing.text(told.get("ErrorMessage"), "ErrorMessage"),
+    )
+
+
+def status_listed(row: Mapping[str, Any], message: Message) -> DeliveryStatus:
+    """What became of a message by its row in Twilio's list, which has it in any case."""
+    return became(
+        parsing.word(row, "status"),
+        parsing.word(row, "sid", needed=True),
+        message.id,
+        peer=message.peer,
+        code=parsing.word(row, "error_code"),
+        words=parsing.text(row.get("error_message"), "error_message"),
+    )
+
+
+def became(
+    state: str, provider_id: str, message_id: str | None, *, peer: str, code: str, words: str
+) -> DeliveryStatus:
+    """A delivery status by Twilio's word for it, with the reason of a failure."""
+    status, reason = STATUSES.get(state, Status.SENT), None
+    if status is Status.FAILED:
+        reason = _CANCELED if state == "canceled" and not code else explained(code, words)
+    return DeliveryStatus(
+        status=status,
+        event=state,
+        provider_id=provider_id,
+        message_id=message_id,
+        peer=peer,
+        code=code or None if status is Status.FAILED else None,
+        reason=reason,
+    )
+
+
+def _state(told: Mapping[str, str]) -> str:
+    return told.get("MessageStatus") or told.get("SmsStatus", "")
+
+
+def _segments(written: str) -> int:
+    return parsing.small_count(int(written) if written.isascii() and written.isdigit() else 1)

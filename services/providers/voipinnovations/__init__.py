@@ -1,0 +1,3 @@
+"""VoIP Innovations: SMS and MMS by the APIdaze REST API."""
+
+from services.providers.voipinnovations.provider import VoipInnovations as VoipInnovations

@@ -1,0 +1,71 @@
+"""The APIdaze REST API of VoIP Innovations, as the carrier's own SDKs use it.
+
+https://github.com/apidaze: ``sdk-node`` (``lib/rest/Messages.js``, ``Misc.js``), ``sdk-java``
+(``MessageClient``, ``CredentialsValidatorClient``).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from services.core.errors import Kind, SendError
+from services.http.client import Answer, Http
+from services.providers import parsing
+from services.providers.exchange import exchange
+from services.providers.voipinnovations.errors import refusal, said
+
+
+class Api:
+    """Requests for one application.
+
+    The carrier wants the secret in the address, so no address is ever logged or quoted, and the
+    carrier's words are cleared of it. Every method raises ``SendError``.
+    """
+
+    def __init__(self, http: Http, base_url: str, key: str, secret: str) -> None:
+        self._http = http
+        self._root = f"{base_url}/{quote(key, safe='')}"
+        self._secret = secret
+        shapes = {shape(word) for word in (secret, key) for shape in (str, quote, quote_plus)}
+        self._hidden = sorted(shapes, key=len, reverse=True)  # one may be a part of another
+
+    def send(self, form: Mapping[str, str]) -> str:
+        """Hand over one message; returns the carrier's id for it.
+
+        Taken is what is answered with ``ok`` and a ``uuid``. Of anything else in a 2xx nobody knows
+        whether it was taken, unless it says plainly that it was not.
+        """
+        answer = self._call("POST", "/sms/send", Kind.UNKNOWN, data=form)
+        try:
+            told = parsing.fields(answer.json(), "answer")
+            if told.get("ok", told.get("success")) is False:
+                words = said(answer, self._hidden) or "It gives no reason."
+                raise SendError(f"VoIP Innovations refused the message. {words}", Kind.REFUSED)
+            if told.get("ok") is not True:
+                raise ValueError("“ok” is missing.")
+            return parsing.word(parsing.fields(told.get("details"), "details"), "uuid", needed=True)
+        except ValueError:
+            raise SendError(
+                "VoIP Innovations may have taken the message, but its answer cannot be read.",
+                Kind.UNKNOWN,
+            ) from None
+
+    def validate(self) -> None:
+        """Ask whether the key and the secret are right."""
+        self._call("GET", "/validates", Kind.RETRY)
+
+    def _call(self, method: str, path: str, lost: Kind, **content: Any) -> Answer:
+        """One request; ``lost`` is what follows when nobody knows what became of it."""
+        answer = exchange(
+            self._http,
+            "VoIP Innovations",
+            lost,
+            method,
+            self._root + path,
+            params={"api_secret": self._secret},
+            headers={"Accept": "application/json"},
+            **content,
+        )
+        if not answer.ok:
+            raise refusal(answer, self._hidden)
+        return answer

@@ -1,0 +1,29 @@
+"""Whether a VoIP Innovations application is set up for Textbridge."""
+
+from collections.abc import Sequence
+
+from services.core.errors import Kind, SendError
+from services.core.messages import Finding
+from services.providers.voipinnovations.api import Api
+
+
+def findings(api: Api, numbers: Sequence[str]) -> list[Finding]:
+    """Whether the credentials work; about numbers the carrier cannot be asked.
+
+    Raises ``SendError``.
+    """
+    try:
+        api.validate()
+    except SendError as error:
+        if error.kind is Kind.CONFIG:
+            return [Finding(False, error.reason)]
+        raise
+    return [
+        Finding(True, "VoIP Innovations accepts the API key and the API secret."),
+        Finding(
+            True,
+            "VoIP Innovations cannot be asked about numbers. See in its Back Office under SMS "
+            "that each of these has the destination type API POST with the address of `flask "
+            f"webhooks`, and belongs to a 10DLC campaign: {', '.join(numbers) or 'none yet'}.",
+        ),
+    ]

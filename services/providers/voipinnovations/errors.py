@@ -1,0 +1,65 @@
+"""VoIP Innovations' errors; the table is in errors.toml, and the carrier publishes none."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from services.core.errors import Kind, SendError
+from services.core.messages import clean
+from services.http.client import Answer
+from services.providers import error_table
+
+TABLE = error_table.load(__file__)
+PAUSE_SECONDS = 30.0  # after a 429 that names no time
+
+_SECRET = re.compile(r"(api_secret\W{1,3})[^\s&\"'<>]+")
+_XML = re.compile(r"<error(?:\s[^>]*)?>([^<]*)</error>")
+
+
+def refusal(answer: Answer, secrets: Iterable[str]) -> SendError:
+    """The error for an answer other than 2xx; ``secrets`` are blotted out of the carrier's words.
+
+    Of a 5xx nobody knows whether the text was taken before.
+    """
+    kind, remedy = TABLE.for_status(answer.status)
+    if answer.status < 400:
+        kind, remedy = Kind.CONFIG, "Check APIDAZE_BASE_URL."
+    elif answer.status >= 500:
+        kind, remedy = Kind.UNKNOWN, "The text may have been taken."
+    words = said(answer, secrets) or "no reason given."
+    sentence = f"VoIP Innovations answered {answer.status}: {words} {remedy}"
+    pause = PAUSE_SECONDS if answer.status == 429 else None
+    return SendError(
+        sentence.rstrip(), kind, code=str(answer.status), retry_after=answer.retry_after or pause
+    )
+
+
+def said(answer: Answer, secrets: Iterable[str]) -> str:
+    """The carrier's own words as a sentence, without anything secret; empty where there are none.
+
+    They are cut only after the secrets are gone: half a secret would be one as well.
+    """
+    words = _SECRET.sub(r"\1…", clean(_words(answer)))
+    for secret in secrets:
+        words = words.replace(secret, "…")
+    words = " ".join(words.split())[:300].rstrip(". ")
+    return f"{words}." if words else ""
+
+
+def _words(answer: Answer) -> str:
+    try:
+        told = answer.json()
+    except ValueError:
+        found = _XML.search(answer.body.decode("utf-8", "replace"))
+        return found[1] if found else ""
+    if not isinstance(told, dict):
+        return ""
+    return next(filter(None, (_flat(told.get(n)) for n in ("error", "message", "errors"))), "")
+
+
+def _flat(value: Any, depth: int = 3) -> str:
+    """The texts in a value, however they are wrapped."""
+    if isinstance(value, str):
+        return value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return "; ".join(filter(None, (_flat(part, depth - 1) for part in inner))) if depth else ""

@@ -1,0 +1,128 @@
+"""VoIP Innovations' webhook: messages and receipts in the shapes that have been seen.
+
+https://voipinnovations.atlassian.net/wiki names the settings of a number.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+from services.core.messages import DeliveryStatus, Message, Parsed, Status, Unreadable, WebhookCall
+from services.providers import parsing
+from services.providers.voipinnovations.files import attached
+
+# The names of the same thing in the shapes that have been seen, the surest first.
+KIND = ("type", "messageType")
+SENDER = ("caller_id_number", "from")
+NUMBER = ("destination_number", "to")
+TEXT = ("text", "body", "message")
+ID = ("uuid", "message_uuid", "message_id", "msgid")  # “id” may be anything, the number's for one
+
+INBOUND = {"incomingwebhooksms", "incomingwebhookmms", "sms", "mms"}
+STATUSES = {
+    "sent": Status.SENT,
+    "delivered": Status.DELIVERED,
+    "undelivered": Status.FAILED,
+    "failed": Status.FAILED,
+}
+NOT_DELIVERED = "VoIP Innovations reports that the text was not delivered, and does not say why."
+
+_NATIONAL = re.compile(r"[2-9][0-9]{9}", re.ASCII)
+_INTERNATIONAL = re.compile(r"[1-9][0-9]{10,14}", re.ASCII)
+
+
+def parse(call: WebhookCall) -> Iterable[Parsed]:
+    """One message or one receipt.
+
+    A message whose files cannot be read is handed over without them, and the call is kept as
+    unreadable beside it: the words must not wait for the pictures.
+    """
+    try:
+        told = _told(call)
+        if "status" in told and not any(name in told for name in TEXT):
+            return [_receipt(told)]
+        message = _message(told)
+    except ValueError as error:
+        return [Unreadable(str(error), call.body)]
+    unread = [file.reason for file in message.media if file.reason]
+    return [message, *(Unreadable(reason, call.body) for reason in unread[:1])]
+
+
+def _told(call: WebhookCall) -> dict[str, Any]:
+    """What a call says: its body, be it JSON or a form, and the query for what is not there."""
+    arguments = parse_qsl(call.query, keep_blank_values=True)
+    query = {name: value for name, value in arguments if name != "token"}
+    if not call.body.strip():
+        if not query:
+            raise ValueError("The call says nothing.")
+        return query
+    content_type = call.headers.get("content-type", "").lower()
+    # JSON under the header of a form is a common slip.
+    if content_type.startswith("application/x-www-form-urlencoded") and (
+        not call.body.lstrip().startswith(b"{")
+    ):
+        return {**query, **dict(call.form())}
+    try:
+        told = call.json()
+    except ValueError as error:
+        raise ValueError(f"The body is not JSON: {error}") from None
+    return {**query, **parsing.fields(told, "body")}
+
+
+def _message(told: Mapping[str, Any]) -> Message:
+    """An inbound message. It has no id of the carrier's, and no time, in what has been seen."""
+    kind = _word(told, KIND)
+    if kind and kind.lower() not in INBOUND:
+        raise ValueError(f"“{kind}” is no kind of message that is known.")
+    media = attached(told)
+    written = next((name for name in TEXT if name in told), None)
+    sender, number = _word(told, SENDER, needed=True), _word(told, NUMBER, needed=True)
+    if written is None and not media:
+        raise ValueError("“text” is missing.")
+    return Message(
+        direction="in",
+        number=_with_plus(number),
+        peer=_with_plus(sender),
+        text=parsing.text(told[written], written) if written else "",
+        media=media,
+        provider="voipinnovations",
+        provider_id=_word(told, ID) or None,
+    )
+
+
+def _receipt(told: Mapping[str, Any]) -> DeliveryStatus:
+    """What became of a message. Its words are not documented: one that is not known is kept."""
+    word = parsing.word(told, "status", needed=True)
+    if word.lower() not in STATUSES:
+        raise ValueError(f"The status “{word}” is not known.")
+    status = STATUSES[word.lower()]
+    return DeliveryStatus(
+        status=status,
+        event=word,
+        provider_id=_word(told, ID, needed=True),
+        peer=_with_plus(_word(told, NUMBER)),
+        reason=NOT_DELIVERED if status is Status.FAILED else None,
+    )
+
+
+def _word(told: Mapping[str, Any], names: Sequence[str], *, needed: bool = False) -> str:
+    """The first of several names that says something."""
+    for name in names:
+        found = parsing.word(told, name).strip()
+        if found:
+            return found
+    if needed:
+        raise ValueError(f"“{names[0]}” is missing.")
+    return ""
+
+
+def _with_plus(written: str) -> str:
+    """A number as the carrier writes it, in E.164; a short code as it came.
+
+    >>> _with_plus("13035550177"), _with_plus("3035550177"), _with_plus("72404")
+    ('+13035550177', '+13035550177', '72404')
+    """
+    if _NATIONAL.fullmatch(written):
+        return f"+1{written}"
+    return f"+{written}" if _INTERNATIONAL.fullmatch(written) else written

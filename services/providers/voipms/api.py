@@ -1,0 +1,80 @@
+"""VoIP.ms's API: requests of one account (https://voip.ms/m/apidocs.php)."""
+
+from typing import Any
+
+from services.core.errors import Kind, SendError
+from services.core.messages import clean
+from services.http.client import Answer, Http
+from services.providers import parsing
+from services.providers.exchange import exchange, json_object
+from services.providers.voipms.errors import TABLE, refusal, unusable
+
+SECONDS = 60.0  # it has been seen to think for eleven
+LIST_BYTES = 8_000_000
+EMPTY = {"no_sms", "no_mms", "no_did", "no_dids"}
+
+
+class Api:
+    """Requests with the credentials of one account; every method raises ``SendError``."""
+
+    def __init__(self, http: Http, address: str, username: str, password: str) -> None:
+        self._http = http
+        self._address = address
+        self._credentials = {"api_username": username, "api_password": password}
+
+    def send(self, method: str, kind: str, **arguments: str) -> str:
+        """Hand over one message; returns its id with its kind before it, such as ``sms:23434``."""
+        told = self.call(method, Kind.UNKNOWN, **arguments)
+        try:
+            return f"{kind}:{parsing.word(told, kind, needed=True, most=200)}"
+        except ValueError:
+            raise SendError(
+                "VoIP.ms took the message, but its answer cannot be read.", Kind.UNKNOWN
+            ) from None
+
+    def rows(self, method: str, *names: str, **arguments: str) -> list[Any]:
+        """The rows of a list, found under the first of these names; none where it is empty."""
+        try:
+            told = self.call(method, Kind.RETRY, **arguments)
+        except SendError as error:
+            if error.code in EMPTY:
+                return []
+            raise
+        found = next((told[name] for name in names if name in told), None)
+        if not isinstance(found, list):
+            raise SendError("VoIP.ms's list cannot be read.", Kind.RETRY)
+        return found
+
+    def call(self, method: str, lost: Kind, **arguments: str) -> dict[str, Any]:
+        """One request; returns what a successful one tells.
+
+        It is multipart: VoIP.ms takes a urlencoded body for SOAP, and in the address the password
+        would end up in logs. ``lost`` is what follows when nobody knows what became of it.
+        """
+        written = {**self._credentials, "method": method, "content_type": "json", **arguments}
+        answer = self._exchange(lost, {name: (None, value) for name, value in written.items()})
+        told = json_object(answer)
+        status = told.get("status")
+        if not isinstance(status, str) or not (answer.ok or status in TABLE.codes):
+            raise unusable(answer, lost)
+        if status != "success":
+            raise refusal(status, self._harmless(told.get("message")))
+        return told
+
+    def _harmless(self, said: Any) -> str:
+        """VoIP.ms's own words, unless they repeat our credentials."""
+        words = clean(said).strip() if isinstance(said, str) else ""
+        return "" if any(secret in words for secret in self._credentials.values()) else words
+
+    def _exchange(self, lost: Kind, parts: dict[str, tuple[None, str]]) -> Answer:
+        return exchange(
+            self._http,
+            "VoIP.ms",
+            lost,
+            "POST",
+            self._address,
+            params={"content_type": "json"},
+            files=parts,
+            seconds=SECONDS,
+            most=LIST_BYTES,
+        )

@@ -1,0 +1,45 @@
+"""VoIP.ms's errors (https://voip.ms/m/apidocs.php); the table is in errors.toml.
+
+Its API answers 200 in any case, with a ``status`` that is a word; any other answer comes from
+Cloudflare, which stands before it, or from its SOAP interface.
+"""
+
+import re
+
+from services.core.errors import Kind, SendError
+from services.http.client import Answer
+from services.providers import error_table
+
+TABLE = error_table.load(__file__)
+TOO_LONG = "sms_toolong"
+IP_NOT_ENABLED = "ip_not_enabled"
+
+_ADDRESS = "Check VOIPMS_BASE_URL: it is https://voip.ms/api/v1/rest.php, without www."
+_WORD = re.compile(r"[a-z0-9_]{1,60}", re.ASCII)
+
+
+def refusal(status: str, said: str) -> SendError:
+    """The error for a ``status`` other than success; ``said`` are VoIP.ms's own words, if any."""
+    known = TABLE.codes.get(status)
+    if known is not None:
+        return SendError(known.reason, known.kind, code=status, retry_after=known.pause)
+    words = said[:200].rstrip(". ") or "no reason given"
+    code = status if _WORD.fullmatch(status) else None
+    return SendError(
+        f"VoIP.ms refused it ({code or 'an odd word'}): {words}.", Kind.REFUSED, code=code
+    )
+
+
+def unusable(answer: Answer, lost: Kind) -> SendError:
+    """The error for an answer that is not the API's; ``lost`` where nobody knows what became."""
+    code = str(answer.status)
+    if answer.ok:
+        return SendError("VoIP.ms answered in a way that cannot be read.", lost)
+    kind, remedy = TABLE.for_status(answer.status)
+    if answer.status < 400:
+        kind, remedy = Kind.CONFIG, _ADDRESS
+    elif answer.status >= 500 and answer.status not in TABLE.http:
+        kind = lost
+    wait = answer.retry_after or (60.0 if answer.status == 429 else None)
+    sentence = f"VoIP.ms answered {code}. {remedy}".rstrip()
+    return SendError(sentence, kind, code=code, retry_after=wait)

@@ -1,0 +1,64 @@
+"""Wavix's errors (https://docs.wavix.com/messaging/errors); the table is in errors.toml.
+
+Wavix writes sentences, not numbers, both in its answers and in its delivery reports.
+"""
+
+from services.core.errors import Kind, SendError
+from services.core.messages import clean
+from services.http.client import Answer
+from services.providers import error_table
+from services.providers.exchange import json_object
+
+TABLE = error_table.load(__file__)
+TOO_FAST = "26"
+PAUSE_SECONDS = 5.0  # after a 429, for which Wavix documents no Retry-After
+
+
+def explained(told: str) -> tuple[Kind, str | None, str]:
+    """What Wavix's sentence about a message means: what follows, its code, and our sentence.
+
+    The code is ``None`` for a sentence that is not known. Wavix's own words are always quoted.
+
+    >>> explained("Message too long")[2]
+    'The text is too long. Send it in parts. Wavix says: “Message too long”.'
+    >>> explained("")
+    (<Kind.REFUSED: 'refused'>, None, 'Wavix could not deliver the message and does not say why.')
+    """
+    if not told:
+        return Kind.REFUSED, None, "Wavix could not deliver the message and does not say why."
+    quoted = f"Wavix says: “{told[:200].rstrip('. ')}”."
+    known = TABLE.saying(told)
+    if known is not None:
+        return known.kind, known.code, f"{known.reason} {quoted}"
+    return Kind.REFUSED, None, f"Wavix could not deliver the message. {quoted}"
+
+
+def refusal(answer: Answer, lost: Kind) -> SendError:
+    """The error for an answer other than 2xx, or for one that says ``"success": false``.
+
+    Wavix does not document what a 5xx leaves behind: ``lost`` follows, unless it gives a reason of
+    its own that is known.
+    """
+    said = _said(answer)
+    kind, code, sentence = explained(said)
+    if code is None:
+        kind, remedy = TABLE.for_status(answer.status)
+        if answer.status >= 500 and answer.status not in TABLE.http:
+            kind = lost
+        elif 300 <= answer.status < 400:
+            kind, remedy = Kind.CONFIG, "Check WAVIX_BASE_URL."
+        said = f"“{said}”." if said else "no reason given."
+        sentence = f"Wavix answered {answer.status}: {said} {remedy}".rstrip()
+    everything = code == TOO_FAST or (code is None and answer.status == 429)
+    return SendError(
+        sentence,
+        kind,
+        code=code or str(answer.status),
+        retry_after=answer.retry_after or PAUSE_SECONDS if everything else None,
+    )
+
+
+def _said(answer: Answer) -> str:
+    """Wavix's own sentence, or an empty text where it gives none in its usual form."""
+    words = json_object(answer).get("message")
+    return clean(words).strip()[:300].rstrip(". ") if isinstance(words, str) else ""

@@ -1,0 +1,122 @@
+"""Wavix's webhook: inbound messages and delivery reports, which its lists write alike.
+
+https://docs.wavix.com/api-reference/sms-and-mms
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from services.core.errors import Kind
+from services.core.messages import (
+    Attachment,
+    DeliveryStatus,
+    Message,
+    Parsed,
+    Status,
+    Unreadable,
+    WebhookCall,
+)
+from services.providers import parsing
+from services.providers.wavix.errors import explained
+
+# Whatever Wavix tells of a message, it has taken it.
+STATUSES = {
+    "accepted": Status.SENT,
+    "pending": Status.SENT,
+    "sent": Status.SENT,
+    "delivered": Status.DELIVERED,
+    "undelivered": Status.FAILED,
+    "rejected": Status.FAILED,
+    "expired": Status.FAILED,
+    "dlr_expired": Status.SENT,
+}
+# What a status means by itself, where Wavix gives no reason.
+REASONS = {
+    "expired": "The message was too old when its turn came, and was not sent.",
+    "dlr_expired": "The recipient's carrier has not confirmed the delivery. The text may well "
+    "have arrived.",
+}
+
+_DIGITS = re.compile(r"[1-9][0-9]{7,14}", re.ASCII)
+
+
+def parse(call: WebhookCall, now: float) -> Iterable[Parsed]:
+    """Read one event; ``now`` (seconds since 1970) is the time of a report that has none."""
+    try:
+        written = call.json()
+    except ValueError as error:
+        return [Unreadable(f"The body is not JSON: {error}", call.body)]
+    parsed = event(written, call.body, now)
+    return [] if parsed is None else [parsed]
+
+
+def event(written: Any, body: bytes, now: float) -> Parsed | None:
+    """A message, a delivery report, or ``None`` for one whose word is not known.
+
+    What cannot be read is kept with ``body`` where it cannot be written by itself.
+    """
+    try:
+        told = parsing.fields(written, "event")
+        outbound = parsing.word(told, "direction") == "outbound"
+        if "message_body" in told and not outbound:
+            return _message(told)
+        if "status" in told:
+            word = parsing.word(told, "status", needed=True).lower()
+            return status(told, word, now) if word in STATUSES else None
+        raise ValueError("This is neither a message nor a delivery report.")
+    except ValueError as error:
+        return Unreadable(str(error), parsing.alone(written, body))
+
+
+def _message(told: Mapping[str, Any]) -> Message:
+    """An inbound message, from the webhook or from the list, which calls its time otherwise."""
+    body = parsing.fields(told.get("message_body"), "message_body")
+    return Message(
+        direction="in",
+        number=_address(parsing.word(told, "to", needed=True)),
+        peer=_address(parsing.word(told, "from", needed=True)),
+        text=parsing.text(body.get("text"), "text"),
+        media=tuple(
+            Attachment(source_url=link, name=parsing.file_name(link))
+            for link in parsing.words(body, "media")
+        ),
+        provider="wavix",
+        provider_id=parsing.word(told, "message_id", needed=True),
+        carrier_time=parsing.moment(told.get("received_at") or told.get("submitted_at")),
+    )
+
+
+def status(told: Mapping[str, Any], word: str, now: float) -> DeliveryStatus:
+    """What became of a message, from a delivery report or from the list."""
+    became = STATUSES.get(word, Status.SENT)
+    words = parsing.text(told.get("error"), "error") or parsing.text(
+        told.get("error_message"), "error_message"
+    )
+    code, reason = None, REASONS.get(word)
+    if became is Status.FAILED and (words or reason is None):
+        follows, code, reason = explained(words.strip())
+        # Taken twice is no failure: it must not be sent again as if it had not arrived.
+        became = Status.SENT if follows is Kind.UNKNOWN else became
+        reason += " Sending it again later may work." if follows is Kind.RETRY else ""
+    tag = parsing.word(told, "tag")
+    times = ("delivered", "delivered_at", "sent", "sent_at", "submitted_at")
+    known = (parsing.moment(told.get(name)) for name in times)
+    return DeliveryStatus(
+        status=became,
+        event=word,
+        provider_id=parsing.word(told, "message_id", needed=True),
+        message_id=parsing.our_id(tag),
+        peer=_address(parsing.word(told, "to")),
+        code=code,
+        reason=reason,
+        at=next((at for at in known if at is not None), None) or now,
+    )
+
+
+def _address(written: str) -> str:
+    """A number as Wavix writes it, international without its plus, in E.164.
+
+    Short codes and names stay as they are.
+    """
+    return f"+{written}" if _DIGITS.fullmatch(written) else written
