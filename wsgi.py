@@ -67,7 +67,8 @@ def kept() -> Mapping[str, str]:
 
 @cache
 def _application() -> Flask:
-    from app import create_app  # not before ``count_in`` was called: it imports prometheus_client
+    # Not before ``count_in`` was called: it imports prometheus_client.
+    from app import create_app  # noqa: PLC0415 - see above
 
     try:
         app = create_app(_kept or environment())

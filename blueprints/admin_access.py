@@ -7,8 +7,8 @@ from werkzeug.exceptions import Forbidden
 
 from blueprints.client_address import client_address
 from services.config.sections import ServiceSettings
+from services.core.secrets import same_secret
 from services.operations.admin_auth import AdminAuth
-from services.providers.base import same
 
 USER = "admin"  # of HTTP Basic
 
@@ -50,4 +50,6 @@ class AdminAccess:
         offered = request.authorization
         if offered is None or offered.type != "basic":
             return False
-        return self.admits((offered.password or "") if same(offered.username or "", USER) else "")
+        return self.admits(
+            (offered.password or "") if same_secret(offered.username or "", USER) else ""
+        )

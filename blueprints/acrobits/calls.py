@@ -13,7 +13,7 @@ from blueprints.device_auth import DeviceAuth
 from blueprints.request_body import whole_body
 from services.core.errors import RequestRefused
 from services.core.messages import Device, WebhookCall, clean
-from services.providers.base import same
+from services.core.secrets import same_secret
 
 MOST_BYTES = 1_000_000  # small previews of files are in there
 
@@ -97,7 +97,7 @@ def _first(told: dict[str, str], names: tuple[str, ...]) -> str:
 def _device(auth: DeviceAuth, username: str, password: str) -> Device:
     """The device that calls. Raises ``RequestRefused``."""
     device = auth.by_token(password) if password else None
-    if device is not None and same(username, device.extension):
+    if device is not None and same_secret(username, device.extension):
         return auth.seen(device)
     auth.count_failure()
     raise RequestRefused(

@@ -16,7 +16,7 @@ from blueprints.admin.session import COOKIE, SignIns, current
 from blueprints.admin_access import AdminAccess
 from blueprints.errors import retry_after
 from services.core.errors import RequestRefused
-from services.providers.base import same
+from services.core.secrets import same_secret
 from services.store.sign_ins import MAX_SECONDS
 
 log = structlog.get_logger()
@@ -103,7 +103,7 @@ class Guard:
 
     def _require_form_key(self) -> None:
         offered = request.form.get("csrf") or request.headers.get("X-Form-Key", "")
-        if not same(offered, self._sign_ins.form_key()):
+        if not same_secret(offered, self._sign_ins.form_key()):
             raise Forbidden(
                 "This form is from before you signed in, so nothing was changed. Open its page "
                 "again and repeat it there."

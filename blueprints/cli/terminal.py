@@ -1,7 +1,7 @@
-"""Terminal output of the commands, their errors and exit codes.
+r"""Terminal output of the commands, their errors and exit codes.
 
-Texts, names and reasons come from outside. What could move the cursor or turn the line around is
-shown in writing (``\\x1b``, ``\\u202e``) instead of being done.
+Texts, names and reasons come from outside. Characters that move the cursor or change the direction
+of the text are printed as escape sequences (``\x1b``, ``\u202e``).
 """
 
 import json
@@ -82,10 +82,10 @@ def _tell_program(error: click.ClickException, is_asked: bool) -> None:
 
 
 def harmless(text: str, keep: str = "") -> str:
-    """A text from outside in one line of what can be seen; ``keep`` names what may stay as it is.
+    r"""A text with its control and format characters as escape sequences, but those in ``keep``.
 
-    >>> print(harmless("pay\\u202egpj\\x1b[2J\\nnow"))
-    pay\\u202egpj\\x1b[2J\\nnow
+    >>> print(harmless("pay\u202egpj\x1b[2J\nnow"))
+    pay\u202egpj\x1b[2J\nnow
     """
     return "".join(
         character

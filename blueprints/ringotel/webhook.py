@@ -18,7 +18,7 @@ from services.config.keys import derived_token
 from services.config.metrics import WEBHOOKS
 from services.core.errors import InvalidWebhook
 from services.core.messages import WebhookCall
-from services.providers.base import same
+from services.core.secrets import same_secret
 from services.push.ringotel.channel import Ringotel
 from services.push.ringotel.events import parse_event
 
@@ -32,7 +32,7 @@ def blueprint(channel: Ringotel, inbox: Inbox, auth: DeviceAuth, secret: str) ->
 
     @routes.post("/webhook/ringotel/<offered>")
     def receive(offered: str) -> Response:
-        if not same(offered, secret):
+        if not same_secret(offered, secret):
             auth.count_failure()
             return problem(404, "not_found", "There is nothing here.")
         try:
@@ -67,7 +67,7 @@ def _told(call: WebhookCall, channel: Ringotel) -> dict[str, Any]:
     told = call.json()
     if not isinstance(told, dict):
         raise ValueError("The body is not an object.")
-    if not same(str(told.get("api_key") or ""), channel.settings.token):
+    if not same_secret(str(told.get("api_key") or ""), channel.settings.token):
         raise InvalidWebhook("The API key is missing or wrong.")
     params = told.get("params")
     if not isinstance(params, dict) or str(params.get("orgid")) != channel.settings.org_id:

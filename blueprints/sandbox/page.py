@@ -7,7 +7,8 @@ from blueprints.sandbox.outside_phone import OutsidePhone
 from blueprints.sandbox.session import EXTENSION, NUMBER, SandboxSession
 from services.core.errors import NumberError, RequestRefused
 from services.core.phone_numbers import peer
-from services.providers.base import Provider, same
+from services.core.secrets import same_secret
+from services.providers.base import Provider
 
 PHONE = "+13035550177"
 MOST_SECONDS = 25
@@ -61,5 +62,5 @@ def blueprint(
 
 def _require_webhook_token(provider: Provider) -> None:
     offered = request.authorization
-    if offered is None or not same(offered.token or "", provider.webhook_token):
+    if offered is None or not same_secret(offered.token or "", provider.webhook_token):
         abort(401, "The webhook's token is missing or wrong.")

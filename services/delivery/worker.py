@@ -42,7 +42,7 @@ ROUTE_AGAIN_SECONDS = 5.0  # processes see a change of Message Settings within a
 class Worker:
     """One worker: its lock in the storage folder shows other processes that it lives."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts that it runs
         self,
         *,
         store: Store,

@@ -10,9 +10,10 @@ from sqlalchemy import Connection
 from services.config.sections import CarrierSettings
 from services.config.variables import Variable, described, variables
 from services.core.errors import SendError, StorageUnwell
+from services.core.messages import Finding
 from services.message_settings import MessageSettings
 from services.providers import PROVIDERS
-from services.providers.base import Finding, Provider
+from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
 from services.store import carrier_events, circuit_breakers
 from services.store.carrier_events import CarrierEvent, CarrierEventKind

@@ -9,11 +9,9 @@ from typing import ClassVar
 
 from services.config.sections import CarrierSettings
 from services.core.errors import InvalidWebhook, Kind, MediaError
-from services.core.messages import Ack, DeliveryStatus, Message, Parsed, WebhookCall
-from services.core.messages import Finding as Finding  # the carriers' word, too
+from services.core.messages import Ack, DeliveryStatus, Finding, Message, Parsed, WebhookCall
 from services.http.client import Http
 from services.providers.proofs import Proof, Token
-from services.providers.proofs import same as same
 
 
 @dataclass(frozen=True, slots=True)

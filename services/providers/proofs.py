@@ -5,7 +5,6 @@ where a proof stands and what it covers, so that tests can spoil each of these t
 """
 
 import base64
-import hmac
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import ClassVar, Literal
@@ -13,6 +12,7 @@ from urllib.parse import quote
 
 from services.core.errors import InvalidWebhook, TextbridgeError
 from services.core.messages import WebhookCall
+from services.core.secrets import same_secret
 
 Part = Literal["body", "query"]
 
@@ -60,7 +60,8 @@ class Token(Proof):
         self._token = token
 
     def require(self, call: WebhookCall) -> None:
-        if not same(call.argument(self.argument), self._token):
+        """Compare the token of the query in constant time."""
+        if not same_secret(call.argument(self.argument), self._token):
             raise InvalidWebhook("The webhook's token is missing or wrong.")
 
     @property
@@ -69,6 +70,7 @@ class Token(Proof):
         return f"{self.argument}={quote(self._token, safe='')}"
 
     def sign(self, call: WebhookCall, key: bytes | None = None) -> WebhookCall:
+        """Add the token to the query."""
         return replace(call, query="&".join(filter(None, (call.query, self.query))))
 
 
@@ -81,21 +83,16 @@ class Basic(Proof):
         self._expected = basic(user, password)
 
     def require(self, call: WebhookCall) -> None:
+        """Compare the ``Authorization`` header in constant time."""
         scheme, _, offered = call.headers.get(self.header, "").partition(" ")
-        if scheme.lower() != "basic" or not same(f"Basic {offered.strip()}", self._expected):
+        if scheme.lower() != "basic" or not same_secret(f"Basic {offered.strip()}", self._expected):
             raise InvalidWebhook("The user name or the password is missing or wrong.")
 
     def sign(self, call: WebhookCall, key: bytes | None = None) -> WebhookCall:
+        """Add the ``Authorization`` header."""
         return replace(call, headers={**call.headers, self.header: self._expected})
 
 
 def basic(user: str, password: str) -> str:
     """The value of an ``Authorization`` header for a user name and a password (RFC 7617)."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-
-
-def same(offered: str, expected: str) -> bool:
-    """Compare a secret in constant time; an empty one is never right."""
-    return bool(expected) and hmac.compare_digest(
-        offered.encode("utf-8", "surrogateescape"), expected.encode("utf-8", "surrogateescape")
-    )

@@ -442,8 +442,8 @@ CHECK = Check(
         ),
         Mutant(
             "services/providers/proofs.py",
-            "same(call.argument(self.argument), self._token)",
-            "same(call.argument(self.argument).lower(), self._token.lower())",
+            "same_secret(call.argument(self.argument), self._token)",
+            "same_secret(call.argument(self.argument).lower(), self._token.lower())",
             "tokens are compared without regard to case",
         ),
         Mutant(

@@ -40,6 +40,7 @@ class TokenWithBody(Token):
     """
 
     def require(self, call: WebhookCall) -> None:
+        """Compare the token; refuse a call without a body."""
         super().require(call)
         if not call.body.strip():
             raise InvalidWebhook("The call has no body.")

@@ -39,6 +39,7 @@ class Sandbox(Provider):
         """Nothing but the webhook's token, which is derived."""
 
     def parse(self, call: WebhookCall) -> Iterable[Parsed]:
+        """One message or one delivery status."""
         try:
             event = call.json()
             if "receipt" in event:
@@ -61,6 +62,7 @@ class Sandbox(Provider):
             yield Unreadable(f"This is no event of the sandbox: {error}", call.body)
 
     def send(self, message: Message) -> str:
+        """Accept the message; the page shows it from the database."""
         return f"sandbox-{message.id}"
 
     def media_headers(self, url: str, *, renew: bool = False) -> Mapping[str, str]:
@@ -70,6 +72,7 @@ class Sandbox(Provider):
         return {}
 
     def inbound_call(self, message: Message) -> WebhookCall:
+        """The JSON call for an inbound message."""
         event = {
             "id": message.id,
             "from": message.peer,
@@ -78,8 +81,5 @@ class Sandbox(Provider):
             "media": [file.source_url for file in message.media],
         }
         return WebhookCall(
-            method="POST",
-            headers={"content-type": "application/json"},
-            query="",
-            body=json.dumps(event).encode(),
+            "POST", {"content-type": "application/json"}, "", json.dumps(event).encode()
         )

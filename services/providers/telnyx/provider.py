@@ -10,10 +10,18 @@ from services.config.parsers import url
 from services.config.sections import CarrierSettings
 from services.config.variables import variable
 from services.core.errors import Kind, MediaError, SendError
-from services.core.messages import DeliveryStatus, Message, Parsed, Unreadable, WebhookCall, rfc3339
+from services.core.messages import (
+    DeliveryStatus,
+    Finding,
+    Message,
+    Parsed,
+    Unreadable,
+    WebhookCall,
+    rfc3339,
+)
 from services.providers import parsing
 from services.providers.api_addresses import is_at
-from services.providers.base import Finding, Limits, Provider, ProviderContext
+from services.providers.base import Limits, Provider, ProviderContext
 from services.providers.exchange import header_key, public_link
 from services.providers.telnyx import check, webhook
 from services.providers.telnyx.api import Api

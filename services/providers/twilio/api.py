@@ -24,6 +24,7 @@ class Api(JsonApi):
         self._account = f"/2010-04-01/Accounts/{account}"
 
     def refusal(self, answer: Answer, lost: Kind) -> SendError:
+        """The error by the code of the answer, see ``errors.refusal``."""
         return refusal(answer, lost)
 
     def post_message(self, form: Sequence[tuple[str, str]]) -> str:

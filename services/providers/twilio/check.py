@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from services.providers.base import Finding
+from services.core.messages import Finding
 from services.providers.twilio.api import Api
 
 _NUMBERS = "In the Twilio Console under Phone Numbers, Manage, Active numbers"

@@ -9,9 +9,17 @@ from services.config.parsers import Parse, url
 from services.config.sections import CarrierSettings
 from services.config.variables import variable
 from services.core.errors import Kind, MediaError, SendError
-from services.core.messages import Ack, DeliveryStatus, Message, Parsed, Unreadable, WebhookCall
+from services.core.messages import (
+    Ack,
+    DeliveryStatus,
+    Finding,
+    Message,
+    Parsed,
+    Unreadable,
+    WebhookCall,
+)
 from services.providers.api_addresses import is_below
-from services.providers.base import Finding, Limits, Provider, ProviderContext
+from services.providers.base import Limits, Provider, ProviderContext
 from services.providers.exchange import public_link
 from services.providers.twilio.api import Api
 from services.providers.twilio.check import findings

@@ -16,8 +16,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from services.core.errors import InvalidWebhook
 from services.core.messages import WebhookCall
+from services.core.secrets import same_secret
 from services.providers.parsing import OUR_ID
-from services.providers.proofs import Part, Proof, same
+from services.providers.proofs import Part, Proof
 
 Fields = Sequence[tuple[str, str]]
 
@@ -75,10 +76,12 @@ class TwilioSignature(Proof):
         self._account = account
 
     def require(self, call: WebhookCall) -> None:
+        """Verify the signature, then the names and formats of the fields."""
         require_signature(call, self._address, self._auth_token)
         require_sense(call, self._account)
 
     def sign(self, call: WebhookCall, key: bytes | None = None) -> WebhookCall:
+        """Add the signature over the address and the form."""
         asked = f"{self._address}?{call.query}" if call.query else self._address
         signed = signature(self._auth_token, asked, _signed_form(call))
         return replace(call, headers={**call.headers, self.header: signed})
@@ -129,12 +132,12 @@ def require_signature(call: WebhookCall, address: str, auth_token: str) -> None:
     """Raise ``InvalidWebhook`` unless Twilio signed the call for an address of ours."""
     asked = f"{address}?{call.query}" if call.query else address
     offered, form = call.headers.get(TwilioSignature.header, ""), _signed_form(call)
-    fits = [same(offered, signature(auth_token, each, form)) for each in spellings(asked)]
+    fits = [same_secret(offered, signature(auth_token, each, form)) for each in spellings(asked)]
     if not any(fits):
         raise InvalidWebhook("Twilio's signature is missing or wrong.")
     if is_json(call):
         digest = hashlib.sha256(call.body).hexdigest()
-        if not same(call.argument("bodySHA256").lower(), digest):
+        if not same_secret(call.argument("bodySHA256").lower(), digest):
             raise InvalidWebhook("The body is not the one that Twilio signed.")
 
 

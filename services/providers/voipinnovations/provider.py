@@ -16,8 +16,8 @@ from services.config.parsers import url
 from services.config.sections import CarrierSettings
 from services.config.variables import variable
 from services.core.errors import Kind, SendError
-from services.core.messages import Message, Parsed, WebhookCall
-from services.providers.base import Finding, Limits, Provider, ProviderContext
+from services.core.messages import Finding, Message, Parsed, WebhookCall
+from services.providers.base import Limits, Provider, ProviderContext
 from services.providers.exchange import public_link
 from services.providers.voipinnovations import webhook
 from services.providers.voipinnovations.api import Api

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from services.core.errors import Kind, SendError
+from services.core.messages import Finding
+from services.core.secrets import same_secret
 from services.providers import parsing
-from services.providers.base import Finding, same
 from services.providers.voipms.api import Api
 from services.providers.voipms.errors import IP_NOT_ENABLED
 from services.providers.voipms.numbers import ten_digits
@@ -69,7 +70,7 @@ def _faults(did: dict[str, Any] | None, webhook_url: str) -> Iterator[str]:
 def _leads_here(did: dict[str, Any], field: str, switch: str, webhook_url: str) -> bool:
     """Whether a kind of webhook is on with our address; a callback's goes on after the token."""
     written = str(did.get(field))
-    return _is_on(did, switch) and same(written[: len(webhook_url)], webhook_url)
+    return _is_on(did, switch) and same_secret(written[: len(webhook_url)], webhook_url)
 
 
 def _is_on(did: dict[str, Any], name: str) -> bool:

@@ -9,10 +9,18 @@ from services.config.parsers import one_of, url
 from services.config.sections import CarrierSettings
 from services.config.variables import variable
 from services.core.errors import Kind, MediaError, SendError
-from services.core.messages import Ack, DeliveryStatus, Message, Parsed, Status, WebhookCall
+from services.core.messages import (
+    Ack,
+    DeliveryStatus,
+    Finding,
+    Message,
+    Parsed,
+    Status,
+    WebhookCall,
+)
 from services.core.segments import count
 from services.providers.api_addresses import is_at, is_below
-from services.providers.base import Finding, Limits, Provider, ProviderContext
+from services.providers.base import Limits, Provider, ProviderContext
 from services.providers.exchange import public_link
 from services.providers.voipms import lookup, webhook
 from services.providers.voipms.api import Api

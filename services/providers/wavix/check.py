@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from services.core.errors import SendError
+from services.core.messages import Finding
 from services.core.phone_numbers import country_of
-from services.providers.base import Finding, same
+from services.core.secrets import same_secret
 from services.providers.wavix.api import Api
 
 T = TypeVar("T")
@@ -110,7 +111,7 @@ def _webhook(api: Api, owned: Sequence[Mapping[str, Any]], webhook_url: str) -> 
             + " Or compare by eye: My Account, Default Destinations, Inbound SMS (webhook).",
         )
     elif any(
-        same(str(target.get("value")), webhook_url)
+        same_secret(str(target.get("value")), webhook_url)
         for target in _objects(profile.get("default_destinations"))
     ):
         yield Finding(True, "Inbound texts go to this server.")
@@ -124,7 +125,7 @@ def _webhook(api: Api, owned: Sequence[Mapping[str, Any]], webhook_url: str) -> 
 
 
 def _is(number: Mapping[str, Any], webhook_url: str) -> bool:
-    return same(str(number.get("sms_relay_url")), webhook_url)
+    return same_secret(str(number.get("sms_relay_url")), webhook_url)
 
 
 def _allowed(ask: Callable[[], T]) -> T | None:

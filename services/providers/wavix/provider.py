@@ -9,9 +9,9 @@ from services.config.parsers import url
 from services.config.sections import CarrierSettings
 from services.config.variables import variable
 from services.core.errors import Kind, MediaError
-from services.core.messages import DeliveryStatus, Message, Parsed, WebhookCall, rfc3339
+from services.core.messages import DeliveryStatus, Finding, Message, Parsed, WebhookCall, rfc3339
 from services.providers.api_addresses import is_at, is_below
-from services.providers.base import Finding, Limits, Provider, ProviderContext
+from services.providers.base import Limits, Provider, ProviderContext
 from services.providers.exchange import header_key, public_link
 from services.providers.wavix import lookup, webhook
 from services.providers.wavix.api import Api
