@@ -77,8 +77,8 @@ def _application() -> Flask:
     except StorageUnwell as error:
         sys.exit(f"{error}\n{CHECK_DATABASE}")
     except OSError as error:
-        told = f"{error.filename}: {error.strerror}."
-        sys.exit(f"Textbridge cannot start. {told} Check STORAGE_PATH in .env.")
+        reason = f"{error.filename}: {error.strerror}."
+        sys.exit(f"Textbridge cannot start. {reason} Check STORAGE_PATH in .env.")
     return app
 
 

@@ -37,7 +37,7 @@ def blueprint(health: Health, access: AdminAccess) -> Blueprint:
         checks = health.checks()
         well = all(check.ok for check in checks)
         answer: dict[str, Any] = {"ready": well}
-        if _is_told_more(access):
+        if _sees_details(access):
             answer["checks"] = [asdict(check) for check in checks]
             answer["warnings"] = [asdict(warned) for warned in health.warnings()]
         response = jsonify(answer)
@@ -72,7 +72,7 @@ def _is_local() -> bool:
     return caller.is_loopback
 
 
-def _is_told_more(access: AdminAccess) -> bool:
+def _sees_details(access: AdminAccess) -> bool:
     """Whether the caller gets the details of ``/ready``; not after too many wrong passwords."""
     try:
         return _is_local() or access.is_operator()
@@ -139,13 +139,13 @@ def _work(known: Figures) -> Iterator[GaugeMetricFamily]:
     yield _gauge("worker_silent_seconds", "Since a worker last beat", known.worker_silent)
     yield _gauge("unrouted_numbers", "Numbers whose messages reach nobody", known.unrouted)
     yield _gauge("quarantined", "Webhooks that could not be read", known.quarantined)
-    breaches = GaugeMetricFamily(
+    family = GaugeMetricFamily(
         "textbridge_conservation_breach", "Laws of conservation: 1 does not hold", labels=["law"]
     )
-    broken = {breach.invariant for breach in known.breaches}
+    broken = {violation.invariant for violation in known.violations}
     for law in Invariant:
-        breaches.add_metric([law], float(law in broken))
-    yield breaches
+        family.add_metric([law], float(law in broken))
+    yield family
     yield _gauge("paused_destinations", "Carriers, channels and mail left alone", len(known.pauses))
 
 

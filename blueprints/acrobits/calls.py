@@ -40,10 +40,10 @@ class Call:
     """One call of an app: the device that it is, and its parameters by our names."""
 
     device: Device
-    told: dict[str, str]
+    parameters: dict[str, str]
 
     def __getitem__(self, name: str) -> str:
-        return self.told.get(name, "")
+        return self.parameters.get(name, "")
 
 
 def read_call(auth: DeviceAuth) -> Call:
@@ -56,14 +56,14 @@ def read_call(auth: DeviceAuth) -> Call:
         )
     if request.method != "POST":
         raise RequestRefused("method", "Call this address with POST.", status=405)
-    told = {**request.args.to_dict(), **_body()}
-    read = {name: _first(told, names) for name, names in NAMES.items()}
+    parameters = {**request.args.to_dict(), **_body()}
+    read = {name: _first(parameters, names) for name, names in NAMES.items()}
     read |= {name: "" for name in UNFILLED_NAMES if UNFILLED.fullmatch(read[name])}
     return Call(_device(auth, read["username"], read["password"]), read)
 
 
 def answer(content: dict[str, Any], status: int = 200) -> Response:
-    """What the app is told, as JSON or, where it accepts that and no JSON, as XML."""
+    """The answer to the app, as JSON or, where it accepts that and no JSON, as XML."""
     accepts = request.headers.get("Accept", "")
     if "xml" in accepts and "json" not in accepts:
         root = Element("response")
@@ -83,15 +83,15 @@ def _body() -> dict[str, str]:
     if not raw.lstrip().startswith(b"{"):
         return dict(call.form())
     try:
-        told = call.json()
+        data = call.json()
     except ValueError:
         raise RequestRefused("unreadable", "The call cannot be read.", status=400) from None
-    plain = {name: value for name, value in told.items() if isinstance(value, (str, int, float))}
+    plain = {name: value for name, value in data.items() if isinstance(value, (str, int, float))}
     return {name: str(value) for name, value in plain.items()}
 
 
-def _first(told: dict[str, str], names: tuple[str, ...]) -> str:
-    return clean(next((told[name] for name in names if told.get(name)), ""))
+def _first(parameters: dict[str, str], names: tuple[str, ...]) -> str:
+    return clean(next((parameters[name] for name in names if parameters.get(name)), ""))
 
 
 def _device(auth: DeviceAuth, username: str, password: str) -> Device:

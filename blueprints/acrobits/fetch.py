@@ -59,16 +59,16 @@ class Fetch:
 
     def _item(self, message: Message, numbers: list[str]) -> dict[str, Any]:
         """A message as the app lists it; files that may still come have their address already."""
-        told = message_object(message, self._media.link)
+        data = message_object(message, self._media.link)
         files = [
             described | {"url": self._media.link(file)}
-            for file, described in zip(message.media, told["media"], strict=True)
+            for file, described in zip(message.media, data["media"], strict=True)
             if file.state != "failed"
         ]
         text = message.text
         if message.direction == "in":
-            text = (number_heading(told, numbers) + text).strip()
-        stream = stream_id(told)
+            text = (number_heading(data, numbers) + text).strip()
+        stream = stream_id(data)
         inbound = message.direction == "in"
         return {
             "sms_id": str(message.seq),

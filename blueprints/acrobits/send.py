@@ -19,7 +19,7 @@ from services.media import fetch
 from services.media.media_store import MediaStore
 from services.messaging.compose import Composer, Reply
 from services.messaging.uploads import Uploads
-from services.providers.api_addresses import is_at
+from services.providers.url_checks import is_at
 from services.push.acrobits.files import CONTENT_TYPE, UploadedFile, read_attachments
 from services.store import messages
 from services.store.database.store import Store

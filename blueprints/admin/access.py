@@ -11,7 +11,7 @@ import structlog
 from flask import Blueprint, Response, g, make_response, redirect, request, url_for
 from werkzeug.exceptions import Forbidden
 
-from blueprints.admin.page import Pages, onward
+from blueprints.admin.page import Pages, redirect_to
 from blueprints.admin.session import COOKIE, SignIns, current
 from blueprints.admin_access import AdminAccess
 from blueprints.errors import retry_after
@@ -97,7 +97,7 @@ class Guard:
     def sign_out(self) -> Response:
         """End the sign-in."""
         self._sign_ins.end()
-        answer = onward("admin.sign_in")
+        answer = redirect_to("admin.sign_in")
         answer.delete_cookie(COOKIE, path=url_for("admin.start"))
         return answer
 
@@ -121,7 +121,7 @@ class Guard:
 
 def _to_sign_in() -> Response:
     wanted = request.full_path.rstrip("?") if request.method in LOOKS else None
-    return onward("admin.sign_in", then=wanted)
+    return redirect_to("admin.sign_in", then=wanted)
 
 
 def _where_wanted() -> Response:

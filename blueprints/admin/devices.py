@@ -7,7 +7,7 @@ from typing import Any
 import segno
 from flask import Blueprint, Response, abort, request, url_for
 
-from blueprints.admin.page import Pages, onward
+from blueprints.admin.page import Pages, redirect_to
 from services.core.messages import Device
 from services.delivery.push_delivery import PushDelivery
 from services.message_settings import EXTENSION, MessageSettings
@@ -93,14 +93,14 @@ class DevicePages:
     def test(self, device_id: str) -> Response:
         """Push a test notification to a device."""
         outcome, said = self._push_delivery.test(self._device(device_id))
-        self._pages.tell(said, bad=outcome != "taken")
+        self._pages.set_notice(said, bad=outcome != "taken")
         return _back()
 
     def revoke(self, device_id: str) -> Response:
         """Refuse a device from now on."""
         device = self._device(device_id)
         self._store.write(partial(devices.revoke, device_id=device.id))
-        self._pages.tell(f"{device.name} of {device.extension} is refused from now on.")
+        self._pages.set_notice(f"{device.name} of {device.extension} is refused from now on.")
         return _back()
 
     def _device(self, device_id: str) -> Device:
@@ -150,7 +150,7 @@ class DevicePages:
 
 
 def _back() -> Response:
-    return onward("admin.devices", extension=request.args.get("extension"))
+    return redirect_to("admin.devices", extension=request.args.get("extension"))
 
 
 def _problems(asked: dict[str, str]) -> dict[str, str]:

@@ -8,9 +8,9 @@ from typing import Any
 
 from flask import Blueprint, Response, request, stream_with_context, url_for
 
-from blueprints.admin import states
-from blueprints.admin.numbers import number_in
+from blueprints.admin import message_states
 from blueprints.admin.page import Pages
+from blueprints.admin.row_ids import row_id
 from services.core.errors import RequestRefused
 from services.core.messages import Message
 from services.media.media_store import MediaStore
@@ -48,7 +48,7 @@ class MessagePages:
 
     def add_to(self, routes: Blueprint) -> None:
         """Add ``/admin/messages`` and its exports."""
-        states.add_filters(routes)
+        message_states.add_filters(routes)
         routes.app_template_filter("beginning")(beginning)
         routes.get("/messages")(self.messages)
         routes.get("/messages/export.<any(csv, json):form>")(self.messages_export)
@@ -56,7 +56,7 @@ class MessagePages:
     def messages(self) -> Response:
         """The table of messages that the form asks for, page by page."""
         words = _words()
-        before = number_in(request.args.get("before"))
+        before = row_id(request.args.get("before"))
         found, problem = Found([]), None
         try:
             wanted = self._query.parse(words)
@@ -118,8 +118,8 @@ class MessagePages:
         return {
             "state": [
                 ("", "Any"),
-                *((str(status), words) for status, (words, _) in states.STATES.items()),
-                (UNROUTED, states.NOBODY[0]),
+                *((str(status), words) for status, (words, _) in message_states.STATES.items()),
+                (UNROUTED, message_states.NOBODY[0]),
             ],
             "direction": [("", "Both ways"), ("in", "Came in"), ("out", "Went out")],
             "carrier": [("", "Any"), *dict.fromkeys([*known, *gone])],

@@ -50,15 +50,15 @@ class Pages:
             "app_name": self._app_name,
             "menu": MENU,
             "csrf": self._sign_ins.form_key() if signed_in else "",
-            "notice": self._sign_ins.told() if signed_in else None,
+            "notice": self._sign_ins.take_notice() if signed_in else None,
         }
         return make_response(render_template(f"admin/{template}", **frame, **known), status)
 
-    def tell(self, notice: str, *, bad: bool = False) -> None:
-        """Make the next page of this browser say a sentence."""
-        self._sign_ins.tell(notice, bad=bad)
+    def set_notice(self, notice: str, *, bad: bool = False) -> None:
+        """Store a sentence that the next page of this browser shows."""
+        self._sign_ins.set_notice(notice, bad=bad)
 
 
-def onward(endpoint: str, **values: Any) -> Response:
+def redirect_to(endpoint: str, **values: Any) -> Response:
     """To another page after a change (303), so that “reload” does not repeat it."""
     return make_response(redirect(url_for(endpoint, **values), HTTPStatus.SEE_OTHER))

@@ -60,13 +60,13 @@ class SignIns:
         key = derive(self._app_key, "admin-form:" + token())
         return urlsafe_b64encode(key[:24]).decode()
 
-    def tell(self, notice: str, *, bad: bool = False) -> None:
-        """Make the next page of this browser say a sentence."""
-        said = {"words": notice, "bad": bad}
-        self._store.write(lambda tx: sign_ins.set_notice(tx, token(), said))
+    def set_notice(self, notice: str, *, bad: bool = False) -> None:
+        """Store a sentence that the next page of this browser shows."""
+        stored = {"words": notice, "bad": bad}
+        self._store.write(lambda tx: sign_ins.set_notice(tx, token(), stored))
 
-    def told(self) -> dict[str, Any] | None:
-        """What this page is to say; it is said once."""
+    def take_notice(self) -> dict[str, Any] | None:
+        """The notice that this page shows, once; ``None`` where there is none."""
         known = current()
         if known is None or known.notice is None or "X-Live" in request.headers:
             return None

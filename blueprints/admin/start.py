@@ -6,8 +6,8 @@ from pathlib import Path
 
 from flask import Blueprint, Response, url_for
 
-from blueprints.admin.page import Pages, onward
-from blueprints.cli.server import reread
+from blueprints.admin.page import Pages, redirect_to
+from blueprints.cli.server import reload_server
 from services.core.errors import StorageUnwell
 from services.operations.carrier_status import CarrierStatus
 from services.operations.health import Health
@@ -70,16 +70,16 @@ def add_routes(
             troubles=_troubles(health),
             steps=steps,
             coming=coming,
-            button=_onward(providers, coming) if coming else None,
+            button=_next_button(providers, coming) if coming else None,
             carriers=known,
             today=today,
         )
 
     @routes.post("/reload")
     def reload() -> Response:
-        reread(storage)
-        pages.tell("The file .env is read again; this takes a few seconds.")
-        return onward("admin.start")
+        reload_server(storage)
+        pages.set_notice("The file .env is read again; this takes a few seconds.")
+        return redirect_to("admin.start")
 
 
 def _troubles(health: Health) -> list[Trouble]:
@@ -104,7 +104,7 @@ def _remedy(name: str, about: str = "") -> Button | None:
     return Button("Look at it", url_for("admin.devices")) if kind == "push" else None
 
 
-def _onward(providers: Mapping[str, Provider], step: Step) -> Button:
+def _next_button(providers: Mapping[str, Provider], step: Step) -> Button:
     """What leads to the step that comes next."""
     sandbox = Sandbox.name in providers
     if step.stage in (Stage.WEBHOOK, Stage.TEXT) and sandbox:

@@ -9,7 +9,7 @@ from blueprints.cli.parts import parts
 from blueprints.cli.terminal import (
     Group,
     document,
-    harmless,
+    escaped,
     json_option,
     moment,
     stamp,
@@ -37,7 +37,7 @@ def check(as_json: bool) -> None:
         for name, findings in found.items():
             click.echo(parts().providers[name].title)
             for finding in findings:
-                click.echo(f"  {'ok  ' if finding.ok else 'MEND'}  {harmless(finding.text)}")
+                click.echo(f"  {'ok  ' if finding.ok else 'MEND'}  {escaped(finding.text)}")
     raise SystemExit(0 if all(f.ok for each in found.values() for f in each) else 1)
 
 

@@ -12,8 +12,8 @@ from blueprints.cli.parts import parts
 from blueprints.cli.terminal import (
     Group,
     document,
+    escaped,
     facts,
-    harmless,
     json_option,
     moment,
     note,
@@ -114,8 +114,8 @@ def pair(extension: str, as_json: bool) -> None:
     _warn_without_number(extension)
     if as_json:
         seconds = int(devices.PAIRING_SECONDS)
-        told = {"code": code, "link": link, "extension": extension, "expires_in": seconds}
-        document(told)
+        content = {"code": code, "link": link, "extension": extension, "expires_in": seconds}
+        document(content)
         return
     facts((("Code", code), ("Link", link), ("Extension", extension)))
     if sys.stdout.isatty():
@@ -176,7 +176,7 @@ def test(device_id: str, as_json: bool) -> None:
     if as_json:
         document({"outcome": outcome, "detail": said})
     else:
-        click.echo(harmless(said))
+        click.echo(escaped(said))
     raise SystemExit(0 if outcome == "taken" else 1)
 
 

@@ -32,16 +32,16 @@ def export(number: str, folder: Path) -> None:
     them = _peer(number)
     known = parts().retention.person(them)
     folder.mkdir(mode=0o700, parents=True)
-    told = []
+    written = []
     for seq in known.messages:
         found = parts().store.read(partial(messages.by_seq, seqs=[seq]))
-        told += [_written(message, folder / "media") for message in found.values()]
+        written += [_written(message, folder / "media") for message in found.values()]
     calls = [parts().store.read(partial(quarantine.by_id, row_id=id)) for id in known.quarantined]
     everybody = parts().store.read(contacts.all_contacts)
     content = {
         "number": them,
         "name": next((one.name for one in everybody if one.number == them), None),
-        "messages": told,
+        "messages": written,
         "quarantine": [
             {
                 "carrier": call.provider,
@@ -55,7 +55,7 @@ def export(number: str, folder: Path) -> None:
     file = folder / "person.json"
     file.touch(mode=0o600)
     file.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
-    click.echo(f"{len(told)} messages were written to {folder}.")
+    click.echo(f"{len(written)} messages were written to {folder}.")
 
 
 @group.command()
@@ -75,7 +75,7 @@ def forget(number: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     if as_json:
         document(_counts(them, known))
     else:
-        _tell(them, known)
+        _print_counts(them, known)
     if dry_run:
         return
     if not yes:
@@ -123,7 +123,7 @@ def _counts(them: str, known: Person) -> dict[str, Any]:
     }
 
 
-def _tell(them: str, known: Person) -> None:
+def _print_counts(them: str, known: Person) -> None:
     facts(
         (
             ("Number", them),

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import click
 
 from blueprints.cli.parts import parts
-from blueprints.cli.terminal import Group, document, harmless, json_option
+from blueprints.cli.terminal import Group, document, escaped, json_option
 from services.core.errors import PushError
 from services.core.messages import Finding
 from services.push.base import Channel
@@ -28,7 +28,7 @@ def check(as_json: bool) -> None:
         for name, findings in found.items():
             click.echo(parts().channels[name].title)
             for finding in findings:
-                click.echo(f"  {'ok  ' if finding.ok else 'MEND'}  {harmless(finding.text)}")
+                click.echo(f"  {'ok  ' if finding.ok else 'MEND'}  {escaped(finding.text)}")
         if not found:
             click.echo("No push channel that can be asked is configured. See: flask config check")
     raise SystemExit(0 if all(f.ok for each in found.values() for f in each) else 1)

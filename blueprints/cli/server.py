@@ -33,7 +33,7 @@ def running_pid(storage: Path) -> int | None:
         return None
 
 
-def reread(storage: Path) -> int:
+def reload_server(storage: Path) -> int:
     """Make the running server read ``.env`` again; returns its process id.
 
     Raises ``RequestRefused`` where none runs, or none that this user may tell.
@@ -55,7 +55,7 @@ def reread(storage: Path) -> int:
 
 
 @contextmanager
-def alone(storage: Path) -> Iterator[None]:
+def storage_lock(storage: Path) -> Iterator[None]:
     """Work on a storage folder that no server and no delivery worker uses.
 
     Refuses while one runs; a server that would start meanwhile is refused.

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from blueprints.cli.parts import parts
-from blueprints.cli.terminal import command, harmless, note
+from blueprints.cli.terminal import command, escaped, note
 from services.config.parsers import url as web_address
 from services.core.messages import Attachment, Message, WebhookCall
 from services.core.phone_numbers import e164, peer
@@ -138,6 +138,6 @@ def _judge(answer: Answer, base: str) -> None:
 def _reason(answer: Answer) -> str:
     """The sentence of the server, where it gives one (RFC 9457)."""
     try:
-        return harmless(str(answer.json()["detail"]))
+        return escaped(str(answer.json()["detail"]))
     except (ValueError, TypeError, KeyError):
         return "nothing."

@@ -35,7 +35,9 @@ class Command(click.Command):
         try:
             return super().parse_args(ctx, [clean(argument) for argument in args])
         except click.ClickException as error:
-            _tell_program(error, "--json" in args and any(p.name == AS_JSON for p in self.params))
+            _print_json_error(
+                error, "--json" in args and any(p.name == AS_JSON for p in self.params)
+            )
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -46,14 +48,14 @@ class Command(click.Command):
         try:
             return self._run(ctx)
         except click.ClickException as error:
-            _tell_program(error, ctx.params.get(AS_JSON, False))
+            _print_json_error(error, ctx.params.get(AS_JSON, False))
             raise
 
     def _run(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except TextbridgeError as error:
-            raise click.ClickException(harmless(str(error), keep="\n")) from error
+            raise click.ClickException(escaped(str(error), keep="\n")) from error
         except BrokenPipeError:
             raise  # the reader of a pipe has ended
         except OSError as error:
@@ -76,15 +78,15 @@ json_option = click.option(
 )
 
 
-def _tell_program(error: click.ClickException, is_asked: bool) -> None:
+def _print_json_error(error: click.ClickException, is_asked: bool) -> None:
     if is_asked:
         document({"error": error.format_message()})
 
 
-def harmless(text: str, keep: str = "") -> str:
+def escaped(text: str, keep: str = "") -> str:
     r"""A text with its control and format characters as escape sequences, but those in ``keep``.
 
-    >>> print(harmless("pay\u202egpj\x1b[2J\nnow"))
+    >>> print(escaped("pay\u202egpj\x1b[2J\nnow"))
     pay\u202egpj\x1b[2J\nnow
     """
     return "".join(
@@ -112,7 +114,7 @@ def stamp(at: float | None) -> str | None:
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
     """Print rows below their titles, or the sentence ``empty`` where there are none."""
-    shown = [[harmless(str(cell)) for cell in row] for row in rows]
+    shown = [[escaped(str(cell)) for cell in row] for row in rows]
     if not shown:
         click.echo(empty)
         return
@@ -126,7 +128,7 @@ def facts(pairs: Iterable[tuple[str, object]]) -> None:
     """Print one fact a line with its name; what is ``None`` or empty is left out."""
     for name, value in pairs:
         if value is not None and value != "":
-            click.echo(f"{name + ':':<14} {harmless(str(value))}")
+            click.echo(f"{name + ':':<14} {escaped(str(value))}")
 
 
 def document(content: object) -> None:
@@ -135,5 +137,5 @@ def document(content: object) -> None:
 
 
 def note(sentence: str) -> None:
-    """Tell something beside the result, on standard error."""
-    click.echo(f"Note: {harmless(sentence)}", err=True)
+    """Print a remark on standard error, beside the result."""
+    click.echo(f"Note: {escaped(sentence)}", err=True)

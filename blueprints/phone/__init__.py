@@ -49,7 +49,7 @@ def register(app: Flask, gateway: Gateway) -> None:
 
 
 def _service_worker(name: str) -> str:
-    """The service worker, told which files make up the app.
+    """The service worker with the list of the files of the app.
 
     With a digest of their bytes in it, it changes when one of them does: that is what makes a
     browser fetch them anew.
@@ -59,9 +59,9 @@ def _service_worker(name: str) -> str:
     for path in [*files, Path(__file__), *sorted((Path(__file__).parent / "templates").iterdir())]:
         digest.update(path.name.encode() + path.read_bytes())
     names = [path.name for path in files if path.name != "worker.js"]
-    told = {"version": digest.hexdigest()[:16], "files": ["./", "manifest.webmanifest", *names]}
+    shell = {"version": digest.hexdigest()[:16], "files": ["./", "manifest.webmanifest", *names]}
     source = (STATIC / "worker.js").read_text(encoding="utf-8")
-    return f"const SHELL = {json.dumps(told)};\n\n{source}"
+    return f"const SHELL = {json.dumps(shell)};\n\n{source}"
 
 
 def _manifest(name: str) -> dict[str, object]:

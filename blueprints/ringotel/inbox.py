@@ -43,10 +43,10 @@ class Inbox:
         self._router = router
 
     def take(self, happened: ChatMessage | ReadReceipt | None) -> str:
-        """Take one event; returns what became of it, in a word.
+        """Take one event; returns its outcome in a word.
 
-        Raises ``RequestRefused`` for a reply that cannot be taken and that Ringotel could not be
-        told of, and ``StorageUnwell``.
+        Raises ``RequestRefused`` for a reply that is refused where the chat could not show the
+        refusal, and ``StorageUnwell``.
         """
         if isinstance(happened, ChatMessage):
             return self._reply(happened)
@@ -66,16 +66,18 @@ class Inbox:
             if error.code == "client_id_reused":  # a repeat came at the same moment
                 return "repeated"
             log.warning("reply refused", extension=said.extension, code=error.code)
-            self._tell(said, error)
+            self._report_refusal(said, error)
             return "refused"
         return "repeated" if repeated else "taken"
 
-    def _tell(self, said: ChatMessage, refused: RequestRefused) -> None:
-        """Tell the user in the chat; where that fails, Ringotel gets the refusal as the answer."""
+    def _report_refusal(self, said: ChatMessage, refused: RequestRefused) -> None:
+        """Show the refusal in the chat; where that fails, the webhook answers with it."""
         try:
             self._channel.show_sentence(said.extension, said.peer, f"Not sent: {refused.reason}")
         except PushError as error:
-            log.warning("refusal not told", extension=said.extension, reason=error.reason)
+            log.warning(
+                "refusal not shown in the chat", extension=said.extension, reason=error.reason
+            )
             raise refused from None
 
     def _file(self, extension: str, address: str) -> str:

@@ -42,7 +42,7 @@ REPORTED = {Status.SENT, Status.DELIVERED, Status.FAILED, Status.UNKNOWN}
 
 
 class Outcomes:
-    """Records what became of each job and decides what follows."""
+    """Records the outcome of each job and decides what follows."""
 
     def __init__(
         self,
@@ -101,8 +101,8 @@ class Outcomes:
         JOBS.labels(job.kind, str(kind)).inc()
         if job.kind is JobKind.SEND:
             carrier = job.destination.partition(":")[2]
-            words = f"{error.code or ''} {error}".strip()
-            self._carrier_events.note(carrier, CarrierEventKind.ERROR, words)
+            detail = f"{error.code or ''} {error}".strip()
+            self._carrier_events.note(carrier, CarrierEventKind.ERROR, detail)
         log.warning(
             "not done",
             kind=str(job.kind),

@@ -223,7 +223,7 @@ class Worker:
             try:
                 inbound.run(lambda: self._listens)
             except Exception:
-                log.exception("a two-way channel failed unexpectedly")
+                log.exception("an inbound channel failed unexpectedly")
                 time.sleep(1.0)
 
     def _perform(self, job: Job) -> None:

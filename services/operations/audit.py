@@ -29,13 +29,13 @@ class Audit:
         ``thorough``, and before anything else is said than was said before.
         """
         thorough = thorough or time.monotonic() - self._thorough_at > THOROUGH_SECONDS
-        found = self._look(thorough=thorough)
+        found = self._run(thorough=thorough)
         known = self._store.read(invariant_violations.current)
         if not thorough and _names(found) != _names(known):
-            found = self._look(thorough=True)
+            found = self._run(thorough=True)
         if {(b.invariant, b.reason) for b in found} != {(b.invariant, b.reason) for b in known}:
             self._store.write(partial(invariant_violations.put, found=found))
-            _tell(found, known)
+            _log_changes(found, known)
         return found
 
     def settle(self) -> list[Violation]:
@@ -43,7 +43,7 @@ class Audit:
         self._store.write(invariants.settle)
         return self.check(thorough=True)
 
-    def _look(self, *, thorough: bool) -> list[Violation]:
+    def _run(self, *, thorough: bool) -> list[Violation]:
         mark = None if thorough else self._mark
         balance = self._store.read(partial(invariants.check, since=mark))
         self._mark = balance.checkpoint
@@ -56,10 +56,10 @@ def _names(found: list[Violation]) -> set[str]:
     return {violation.invariant for violation in found}
 
 
-def _tell(found: list[Violation], known: list[Violation]) -> None:
+def _log_changes(found: list[Violation], known: list[Violation]) -> None:
     for violation in found:
         log.error(
-            "a law of conservation does not hold", law=violation.invariant, reason=violation.reason
+            "an audit invariant is violated", invariant=violation.invariant, reason=violation.reason
         )
     for name in _names(known) - _names(found):
-        log.info("a law of conservation holds again", law=name)
+        log.info("an audit invariant holds again", invariant=name)

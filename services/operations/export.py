@@ -27,7 +27,7 @@ def as_csv(found: Iterable[Message]) -> Iterator[str]:
     yield MARK + _lines([COLUMNS])
     rest = iter(found)
     while some := list(islice(rest, ROWS)):
-        yield _lines([harmless(cell) for cell in _row(message)] for message in some)
+        yield _lines([escape_formula(cell) for cell in _row(message)] for message in some)
 
 
 def as_json(found: Iterable[Message], link: Link) -> Iterator[str]:
@@ -49,10 +49,10 @@ def described(message: Message, link: Link) -> dict[str, Any]:
     }
 
 
-def harmless(cell: str) -> str:
+def escape_formula(cell: str) -> str:
     """A cell that no spreadsheet takes for a formula: an apostrophe makes it a text.
 
-    >>> harmless("=1+1"), harmless("+12025550143"), harmless("+1+1")
+    >>> escape_formula("=1+1"), escape_formula("+12025550143"), escape_formula("+1+1")
     ("'=1+1", '+12025550143', "'+1+1")
     """
     is_formula = cell.startswith(_FORMULA) and not _PLAIN_NUMBER.fullmatch(cell)

@@ -42,7 +42,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Warned:
+class HealthWarning:
     """One thing that an operator should look at while the service goes on.
 
     ``about`` is the destination that it concerns, if it concerns one.
@@ -68,7 +68,7 @@ class Figures:
     pauses: tuple[Pause, ...]
     worker_silent: float
     clock_ahead: float
-    breaches: tuple[Violation, ...]
+    violations: tuple[Violation, ...]
 
     @property
     def dead(self) -> int:
@@ -98,14 +98,14 @@ class Health:
         }
         return [Check(name, not reason, reason) for name, reason in reasons.items()]
 
-    def warnings(self) -> list[Warned]:
+    def warnings(self) -> list[HealthWarning]:
         """Everything that waits for the operator, as far as the database can be read."""
         try:
             known = self.figures()
         except StorageUnwell:
             return [*self._bucket()]
         return [
-            *_lost(known.breaches),
+            *_violated(known.violations),
             *self._outdated(),
             *self._bucket(),
             *_paused(known.pauses),
@@ -165,17 +165,19 @@ class Health:
 
     # The warnings
 
-    def _outdated(self) -> Iterator[Warned]:
+    def _outdated(self) -> Iterator[HealthWarning]:
         if self._environment.is_outdated():
-            yield Warned("env", "`.env` was changed after it was read. Run `flask config reload`.")
+            yield HealthWarning(
+                "env", "`.env` was changed after it was read. Run `flask config reload`."
+            )
 
-    def _bucket(self) -> Iterator[Warned]:
+    def _bucket(self) -> Iterator[HealthWarning]:
         """No check: with a bucket that is unwell texts still go both ways, and pictures wait."""
         trouble = self._media.backend.problem()
         if trouble:
-            yield Warned("media", trouble)
+            yield HealthWarning("media", trouble)
 
-    def _newer(self) -> Iterator[Warned]:
+    def _newer(self) -> Iterator[HealthWarning]:
         """No check: nodes are upgraded one after the other, and the others must go on meanwhile."""
         try:
             found = version(self._store.engine)
@@ -183,12 +185,12 @@ class Health:
             return
         if found > head():
             reason = "The database belongs to a newer Textbridge. Upgrade this machine."
-            yield Warned("schema", reason)
+            yield HealthWarning("schema", reason)
 
-    def _old_sqlite(self) -> Iterator[Warned]:
+    def _old_sqlite(self) -> Iterator[HealthWarning]:
         fault = sqlite_fault()
         if fault and self._store.engine.dialect.name == "sqlite":
-            yield Warned("sqlite", fault)
+            yield HealthWarning("sqlite", fault)
 
 
 def _figures(tx: Connection) -> Figures:
@@ -201,7 +203,7 @@ def _figures(tx: Connection) -> Figures:
         pauses=tuple(p for p in circuit_breakers.unwell(tx) if p.config or p.until > now),
         worker_silent=workers.silence(tx),
         clock_ahead=time.time() - clock.now(tx),
-        breaches=tuple(invariant_violations.current(tx)),
+        violations=tuple(invariant_violations.current(tx)),
     )
 
 
@@ -215,42 +217,42 @@ def _write_nothing_new(tx: Connection) -> None:
         tx.execute(changed.values(value=counters.c.value + step))
 
 
-def _lost(found: tuple[Violation, ...]) -> Iterator[Warned]:
+def _violated(found: tuple[Violation, ...]) -> Iterator[HealthWarning]:
     """No check: taking this node out of service would bring nothing back."""
-    for breach in found:
-        since = rfc3339(breach.since)
-        reason = f"{breach.reason} Found {since}; `flask messages check` counts anew."
-        yield Warned("conservation", reason)
+    for violation in found:
+        since = rfc3339(violation.since)
+        reason = f"{violation.reason} Found {since}; `flask messages check` counts anew."
+        yield HealthWarning("conservation", reason)
 
 
-def _paused(pauses: tuple[Pause, ...]) -> Iterator[Warned]:
+def _paused(pauses: tuple[Pause, ...]) -> Iterator[HealthWarning]:
     for pause in pauses:
         wait = "until its settings are mended" if pause.config else "for a while, as it asked for"
         reason = _LONG_NUMBERS.sub("…", pause.reason)  # may quote a person's number
-        yield Warned("paused", f"Nothing goes to {pause.name} {wait}: {reason}", pause.name)
+        yield HealthWarning("paused", f"Nothing goes to {pause.name} {wait}: {reason}", pause.name)
 
 
-def _waiting(known: Figures) -> Iterator[Warned]:
+def _waiting(known: Figures) -> Iterator[HealthWarning]:
     if known.unrouted:
-        yield Warned(
+        yield HealthWarning(
             "unrouted",
             f"Messages to {_counted(known.unrouted, 'number')} wait because Message Settings give "
             "them to nobody.",
         )
     if known.dead:
-        yield Warned("dead", f"{_counted(known.dead, 'delivery', 'deliveries')} given up.")
+        yield HealthWarning("dead", f"{_counted(known.dead, 'delivery', 'deliveries')} given up.")
     if known.quarantined:
-        yield Warned(
+        yield HealthWarning(
             "quarantine",
             f"{_counted(known.quarantined, 'webhook')} could not be read. Look at them with "
             "`flask quarantine list`.",
         )
 
 
-def _clock(known: Figures) -> Iterator[Warned]:
+def _clock(known: Figures) -> Iterator[HealthWarning]:
     if abs(known.clock_ahead) > CLOCK_SECONDS:
         side = "ahead of" if known.clock_ahead > 0 else "behind"
-        yield Warned(
+        yield HealthWarning(
             "clock",
             f"This machine's clock is {abs(known.clock_ahead):.0f} seconds {side} the database's: "
             "texts may leave late. Set both by a time server.",

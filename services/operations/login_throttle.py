@@ -55,7 +55,7 @@ class LoginThrottle:
             _refuse_if(self._store.read(lambda tx: quotas.used_up(tx, wanted)))
             self._store.write(lambda tx: _refuse_if(quotas.take(tx, wanted)))
         except RequestRefused:
-            log.warning("too many guesses", secret=self._attempts.secret, address=address)
+            log.warning("too many attempts", secret=self._attempts.secret, address=address)
             raise
 
     def forget(self, address: str) -> None:

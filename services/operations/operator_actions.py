@@ -85,10 +85,10 @@ class OperatorActions:
 
         def work(tx: Connection) -> Message:
             message = _unknown(tx, message_id)
-            told = DeliveryStatus(
+            receipt = DeliveryStatus(
                 Status.SENT, f"{OPERATOR}:{time.time_ns()}", message.provider_id, message.id
             )
-            statuses.record_status(tx, message.provider, told)
+            statuses.record_status(tx, message.provider, receipt)
             dead_letters.mark_done(tx, message.id, JobKind.SEND)
             settled = _message(tx, message.id)
             jobs.add(tx, self._router.update_jobs(settled, str(settled.status)))

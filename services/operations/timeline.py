@@ -47,7 +47,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class MessageHistory:
     """A message with its jobs, failures and receipts, read at one moment; ``names`` by number."""
 
     message: Message
@@ -63,7 +63,7 @@ class Story:
         return [job for job in self.jobs if job.state == "dead"]
 
 
-def story(store: Store, message_id: str) -> Story:
+def load(store: Store, message_id: str) -> MessageHistory:
     """A message with its history. Raises ``RequestRefused`` where there is none."""
     return store.read(partial(_look_up, message_id=message_id))
 
@@ -73,15 +73,15 @@ def targets(tx: Connection, found: Iterable[Job]) -> Mapping[str, Device]:
     return devices.including_revoked(tx, [job.target for job in found if job.kind is JobKind.PUSH])
 
 
-def steps(settings: MessageSettings, known: Story) -> list[Step]:
+def steps(settings: MessageSettings, known: MessageHistory) -> list[Step]:
     """The steps of a message by time; planned ones are last."""
     beginning = _came_in(settings, known) if known.message.direction == "in" else _written(known)
-    found = [*beginning, *_done(known), *_told(known)]
+    found = [*beginning, *_done(known), *_receipts(known)]
     return sorted(found, key=lambda step: step.at)
 
 
-def whom(job: Job, known: Mapping[str, Device], files: Sequence[Attachment] = ()) -> str:
-    """The target of a job, in words."""
+def target_name(job: Job, known: Mapping[str, Device], files: Sequence[Attachment] = ()) -> str:
+    """The target of a job as people know it."""
     if job.kind is JobKind.PUSH:
         return _device(job.target, known)
     if job.kind is JobKind.FETCH:
@@ -92,14 +92,14 @@ def whom(job: Job, known: Mapping[str, Device], files: Sequence[Attachment] = ()
     return CARRIERS.get(carrier, carrier)
 
 
-def _look_up(tx: Connection, message_id: str) -> Story:
+def _look_up(tx: Connection, message_id: str) -> MessageHistory:
     message = messages.by_id(tx, message_id)
     if message is None:
         raise RequestRefused(
             "not_found", f"There is no message {message_id}. See: flask messages list", status=404
         )
     todo = jobs.of(tx, message_id)
-    return Story(
+    return MessageHistory(
         message,
         todo,
         attempts.of(tx, [job.id for job in todo]),
@@ -109,7 +109,7 @@ def _look_up(tx: Connection, message_id: str) -> Story:
     )
 
 
-def _came_in(settings: MessageSettings, known: Story) -> Iterator[Step]:
+def _came_in(settings: MessageSettings, known: MessageHistory) -> Iterator[Step]:
     message = known.message
     carrier = CARRIERS.get(message.provider, message.provider)
     if message.carrier_time is not None:
@@ -130,13 +130,13 @@ def _came_in(settings: MessageSettings, known: Story) -> Iterator[Step]:
         yield Step(message.created_at, "Its number has left Message Settings since then")
 
 
-def _written(known: Story) -> Iterator[Step]:
+def _written(known: MessageHistory) -> Iterator[Step]:
     writer = known.message.extension
     by = f" by extension {writer}" if writer else ""
     yield Step(known.message.created_at, f"Written{by}, kept, and queued for sending", "good")
 
 
-def _done(known: Story) -> Iterator[Step]:
+def _done(known: MessageHistory) -> Iterator[Step]:
     for job in known.jobs:
         failures = [one for one in known.failures if one.job_id == job.id]
         doing = _doing(job, known)
@@ -160,8 +160,8 @@ def _done(known: Story) -> Iterator[Step]:
             yield Step(job.due, f"{doing}: due", "busy", job.error or "")
 
 
-def _doing(job: Job, known: Story) -> str:
-    to = whom(job, known.devices, known.message.media)
+def _doing(job: Job, known: MessageHistory) -> str:
+    to = target_name(job, known.devices, known.message.media)
     match job.kind:
         case JobKind.SEND:
             return f"Handing it to {to}"
@@ -176,16 +176,16 @@ def _doing(job: Job, known: Story) -> str:
             return f"Push to {to}{what}"
 
 
-def _told(known: Story) -> Iterator[Step]:
+def _receipts(known: MessageHistory) -> Iterator[Step]:
     carrier = CARRIERS.get(known.message.provider, known.message.provider)
-    for at, told in known.receipts:
-        if told.event.startswith(f"{OPERATOR}:"):
+    for at, receipt in known.receipts:
+        if receipt.event.startswith(f"{OPERATOR}:"):
             yield Step(at, "The operator says that it was sent", "good")
             continue
-        peer = f" for {international(told.peer)}" if known.message.participants else ""
-        tone = TONES.get(told.status, "quiet")
-        words = f"{carrier} said “{told.event}”{peer}: {told.status}"
-        yield Step(at, words, tone, told.reason or "", told.code)
+        peer = f" for {international(receipt.peer)}" if known.message.participants else ""
+        tone = TONES.get(receipt.status, "quiet")
+        title = f"{carrier} said “{receipt.event}”{peer}: {receipt.status}"
+        yield Step(at, title, tone, receipt.reason or "", receipt.code)
 
 
 def _device(target: str, known: Mapping[str, Device]) -> str:

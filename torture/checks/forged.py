@@ -435,7 +435,7 @@ CHECK = Check(
             "the check of signatures, tokens and passwords is commented out",
         ),
         Mutant(
-            "services/providers/proofs.py",
+            "services/core/secrets.py",
             "return bool(expected) and hmac.compare_digest(",
             "return hmac.compare_digest(",
             "an empty secret is accepted",

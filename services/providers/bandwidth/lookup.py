@@ -31,7 +31,9 @@ STATUSES = {
 def find_sent(api: Api, message: Message) -> DeliveryStatus | None:
     """What the list says of a message; ``None`` without a trace, or with more than one."""
     try:
-        found = [told for entry in api.list_messages(_query(message)) if (told := _told(entry))]
+        found = [
+            status for entry in api.list_messages(_query(message)) if (status := _status(entry))
+        ]
     except ValueError as error:
         raise SendError(f"Bandwidth's list cannot be read: {error}", Kind.RETRY) from None
     return found[0] if len(found) == 1 else None
@@ -49,7 +51,7 @@ def _query(message: Message) -> dict[str, str]:
     }
 
 
-def _told(entry: Mapping[str, Any]) -> DeliveryStatus | None:
+def _status(entry: Mapping[str, Any]) -> DeliveryStatus | None:
     word = parsing.word(entry, "messageStatus")
     status, code, reason = STATUSES.get(word), None, None
     if status is None:

@@ -55,10 +55,10 @@ def parse(call: WebhookCall, now: float) -> Iterable[Parsed]:
     some of our numbers, and the call has proved already that it comes from Bandwidth.
     """
     try:
-        told = call.json()
+        content = call.json()
     except ValueError as error:
         return [Unreadable(f"The body is not JSON: {error}", call.body)]
-    events = told if isinstance(told, list) else [told]
+    events = content if isinstance(content, list) else [content]
     read = (_event(event, call.body, now) for event in events)
     return [parsed for parsed in read if parsed is not None]
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from services.core.errors import Kind, SendError
 from services.http.client import Answer
 from services.providers import parsing
-from services.providers.exchange import JsonApi, json_object
+from services.providers.api_client import JsonApi, json_object
 from services.providers.telnyx.errors import TABLE
 
 T = TypeVar("T")

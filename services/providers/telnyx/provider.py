@@ -20,12 +20,12 @@ from services.core.messages import (
     rfc3339,
 )
 from services.providers import parsing
-from services.providers.api_addresses import is_at
+from services.providers.api_client import header_key, public_link
 from services.providers.base import Limits, Provider, ProviderContext
-from services.providers.exchange import header_key, public_link
 from services.providers.telnyx import check, webhook
 from services.providers.telnyx.api import Api
 from services.providers.telnyx.signature import TelnyxSignature, public_key
+from services.providers.url_checks import is_at
 
 API_URL = "https://api.telnyx.com/v2"
 
@@ -103,7 +103,9 @@ class Telnyx(Provider):
         }
         return self.api.post(
             "/messages/group_mms" if group else "/messages",
-            lambda told: parsing.word(parsing.fields(told.get("data"), "data"), "id", needed=True),
+            lambda answer: parsing.word(
+                parsing.fields(answer.get("data"), "data"), "id", needed=True
+            ),
             json={name: value for name, value in content.items() if value},
         )
 
@@ -122,8 +124,8 @@ class Telnyx(Provider):
         if message.provider_id is None:
             return None
         path = f"/messages/{quote(message.provider_id, safe='')}"
-        told = self.api.record(path, lambda data: webhook.statuses(data, self.clock())) or []
-        return told[0] if len(told) == 1 else None
+        found = self.api.record(path, lambda data: webhook.statuses(data, self.clock())) or []
+        return found[0] if len(found) == 1 else None
 
     def check(self, numbers: Sequence[str]) -> Iterable[Finding]:
         """The key, the numbers, and whether their messaging profiles lead here."""

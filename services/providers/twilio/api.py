@@ -6,7 +6,7 @@ from typing import Any
 from services.core.errors import Kind, SendError
 from services.http.client import Answer, Http
 from services.providers import parsing
-from services.providers.exchange import JsonApi
+from services.providers.api_client import JsonApi
 from services.providers.proofs import basic
 from services.providers.twilio.errors import refusal
 
@@ -30,7 +30,7 @@ class Api(JsonApi):
     def post_message(self, form: Sequence[tuple[str, str]]) -> str:
         """Hand over one message; returns Twilio's id for it."""
         path = f"{self._account}/Messages.json"
-        return self.post(path, lambda told: parsing.word(told, "sid", needed=True), data=list(form))
+        return self.post(path, lambda data: parsing.word(data, "sid", needed=True), data=list(form))
 
     def account(self) -> dict[str, Any]:
         """What Twilio says of the account."""
@@ -45,8 +45,8 @@ class Api(JsonApi):
         following: Any = path
         asked = {**query, "PageSize": str(PAGE_SIZE)}
         for _ in range(MOST_PAGES):
-            told = self.get(following, asked)
-            rows, following, asked = told.get(kind), told.get("next_page_uri"), {}
+            data = self.get(following, asked)
+            rows, following, asked = data.get(kind), data.get("next_page_uri"), {}
             yield from rows if isinstance(rows, list) else ()
             if not following:
                 return

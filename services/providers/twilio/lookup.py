@@ -9,7 +9,7 @@ from services.core.errors import Kind, SendError
 from services.core.messages import DeliveryStatus, Message, Parsed, Unreadable
 from services.providers import parsing
 from services.providers.twilio.api import Api
-from services.providers.twilio.webhook import message_told, status_listed
+from services.providers.twilio.webhook import read_listed_status, read_message
 
 SKEW_SECONDS = 60.0  # between Twilio's clock and ours
 
@@ -33,7 +33,7 @@ def sent_as(api: Api, message: Message, senders: Collection[str | None]) -> Deli
     if found is None:
         return None
     try:
-        return status_listed(found, message)
+        return read_listed_status(found, message)
     except ValueError as error:
         raise SendError(f"Twilio's list cannot be read: {error}", Kind.RETRY) from None
 
@@ -59,7 +59,7 @@ def inbound_since(api: Api, since: float) -> Iterator[Parsed]:
 
 def _inbound(api: Api, row: dict[str, Any], at: float | None) -> Parsed:
     try:
-        told = {
+        fields = {
             "MessageSid": parsing.word(row, "sid", needed=True),
             "From": parsing.word(row, "from"),
             "To": parsing.word(row, "to"),
@@ -67,8 +67,8 @@ def _inbound(api: Api, row: dict[str, Any], at: float | None) -> Parsed:
             "NumSegments": parsing.word(row, "num_segments"),
         }
         if parsing.word(row, "num_media") not in ("", "0"):
-            links = api.media(told["MessageSid"])
-            told |= {f"MediaUrl{n}": link for n, link in enumerate(links)}
-        return replace(message_told(told), carrier_time=at)
+            links = api.media(fields["MessageSid"])
+            fields |= {f"MediaUrl{n}": link for n, link in enumerate(links)}
+        return replace(read_message(fields), carrier_time=at)
     except ValueError as error:
         return Unreadable(str(error), parsing.alone(row, b""))

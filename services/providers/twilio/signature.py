@@ -117,8 +117,8 @@ def spellings(address: str) -> list[str]:
 def form_of(call: WebhookCall) -> list[tuple[str, str]]:
     """The fields that a call tells, wherever it has them; our own arguments are not among them."""
     if call.method == "GET":
-        told = parse_qsl(call.query, keep_blank_values=True)
-        return [(name, value) for name, value in told if name not in _ARGUMENTS]
+        fields = parse_qsl(call.query, keep_blank_values=True)
+        return [(name, value) for name, value in fields if name not in _ARGUMENTS]
     return [] if is_json(call) else call.form()
 
 
@@ -157,19 +157,19 @@ def require_sense(call: WebhookCall, account: str) -> None:
     if is_json(call):
         return
     form = form_of(call)
-    told = dict(form)
-    if not _are_formed(form, FORMATS) or any(name not in told for name in NEEDED):
+    fields = dict(form)
+    if not _are_formed(form, FORMATS) or any(name not in fields for name in NEEDED):
         raise InvalidWebhook("The call does not have the fields of a message of Twilio's.")
-    if "MessageStatus" not in told and not _is_message(told):
+    if "MessageStatus" not in fields and not _is_message(fields):
         raise InvalidWebhook("The call has neither a status nor a sender and a text or a file.")
-    if not all(_can_be_a_name(name) for name in told):
+    if not all(_can_be_a_name(name) for name in fields):
         raise InvalidWebhook("The call has fields that cannot be Twilio's.")
-    if told["AccountSid"] != account:
+    if fields["AccountSid"] != account:
         raise InvalidWebhook("The call is for another Twilio account.")
 
 
-def _is_message(told: dict[str, str]) -> bool:
-    return bool(told.get("From")) and ("Body" in told or int(told.get("NumMedia") or 0) > 0)
+def _is_message(fields: dict[str, str]) -> bool:
+    return bool(fields.get("From")) and ("Body" in fields or int(fields.get("NumMedia") or 0) > 0)
 
 
 def _are_formed(fields: Fields, formats: dict[str, re.Pattern[str]]) -> bool:

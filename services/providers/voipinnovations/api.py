@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus
 from services.core.errors import Kind, SendError
 from services.http.client import Answer, Http
 from services.providers import parsing
-from services.providers.exchange import exchange
+from services.providers.api_client import exchange
 from services.providers.voipinnovations.errors import refusal, said
 
 
@@ -37,13 +37,13 @@ class Api:
         """
         answer = self._call("POST", "/sms/send", Kind.UNKNOWN, data=form)
         try:
-            told = parsing.fields(answer.json(), "answer")
-            if told.get("ok", told.get("success")) is False:
+            data = parsing.fields(answer.json(), "answer")
+            if data.get("ok", data.get("success")) is False:
                 words = said(answer, self._hidden) or "It gives no reason."
                 raise SendError(f"VoIP Innovations refused the message. {words}", Kind.REFUSED)
-            if told.get("ok") is not True:
+            if data.get("ok") is not True:
                 raise ValueError("“ok” is missing.")
-            return parsing.word(parsing.fields(told.get("details"), "details"), "uuid", needed=True)
+            return parsing.word(parsing.fields(data.get("details"), "details"), "uuid", needed=True)
         except ValueError:
             raise SendError(
                 "VoIP Innovations may have taken the message, but its answer cannot be read.",

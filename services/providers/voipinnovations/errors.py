@@ -48,13 +48,13 @@ def said(answer: Answer, secrets: Iterable[str]) -> str:
 
 def _words(answer: Answer) -> str:
     try:
-        told = answer.json()
+        data = answer.json()
     except ValueError:
         found = _XML.search(answer.body.decode("utf-8", "replace"))
         return found[1] if found else ""
-    if not isinstance(told, dict):
+    if not isinstance(data, dict):
         return ""
-    return next(filter(None, (_flat(told.get(n)) for n in ("error", "message", "errors"))), "")
+    return next(filter(None, (_flat(data.get(n)) for n in ("error", "message", "errors"))), "")
 
 
 def _flat(value: Any, depth: int = 3) -> str:

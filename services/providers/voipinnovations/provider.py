@@ -17,8 +17,8 @@ from services.config.sections import CarrierSettings
 from services.config.variables import variable
 from services.core.errors import Kind, SendError
 from services.core.messages import Finding, Message, Parsed, WebhookCall
+from services.providers.api_client import public_link
 from services.providers.base import Limits, Provider, ProviderContext
-from services.providers.exchange import public_link
 from services.providers.voipinnovations import webhook
 from services.providers.voipinnovations.api import Api
 from services.providers.voipinnovations.check import findings

@@ -6,7 +6,7 @@ from services.core.errors import Kind, SendError
 from services.core.messages import clean
 from services.http.client import Answer, Http
 from services.providers import parsing
-from services.providers.exchange import exchange, json_object
+from services.providers.api_client import exchange, json_object
 from services.providers.voipms.errors import TABLE, refusal, unusable
 
 SECONDS = 60.0  # it has been seen to think for eleven
@@ -24,9 +24,9 @@ class Api:
 
     def send(self, method: str, kind: str, **arguments: str) -> str:
         """Hand over one message; returns its id with its kind before it, such as ``sms:23434``."""
-        told = self.call(method, Kind.UNKNOWN, **arguments)
+        data = self.call(method, Kind.UNKNOWN, **arguments)
         try:
-            return f"{kind}:{parsing.word(told, kind, needed=True, most=200)}"
+            return f"{kind}:{parsing.word(data, kind, needed=True, most=200)}"
         except ValueError:
             raise SendError(
                 "VoIP.ms took the message, but its answer cannot be read.", Kind.UNKNOWN
@@ -35,12 +35,12 @@ class Api:
     def rows(self, method: str, *names: str, **arguments: str) -> list[Any]:
         """The rows of a list, found under the first of these names; none where it is empty."""
         try:
-            told = self.call(method, Kind.RETRY, **arguments)
+            data = self.call(method, Kind.RETRY, **arguments)
         except SendError as error:
             if error.code in EMPTY:
                 return []
             raise
-        found = next((told[name] for name in names if name in told), None)
+        found = next((data[name] for name in names if name in data), None)
         if not isinstance(found, list):
             raise SendError("VoIP.ms's list cannot be read.", Kind.RETRY)
         return found
@@ -53,13 +53,13 @@ class Api:
         """
         written = {**self._credentials, "method": method, "content_type": "json", **arguments}
         answer = self._exchange(lost, {name: (None, value) for name, value in written.items()})
-        told = json_object(answer)
-        status = told.get("status")
+        data = json_object(answer)
+        status = data.get("status")
         if not isinstance(status, str) or not (answer.ok or status in TABLE.codes):
             raise unusable(answer, lost)
         if status != "success":
-            raise refusal(status, self._harmless(told.get("message")))
-        return told
+            raise refusal(status, self._harmless(data.get("message")))
+        return data
 
     def _harmless(self, said: Any) -> str:
         """VoIP.ms's own words, unless they repeat our credentials."""

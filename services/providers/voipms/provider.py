@@ -19,9 +19,9 @@ from services.core.messages import (
     WebhookCall,
 )
 from services.core.segments import count
-from services.providers.api_addresses import is_at, is_below
+from services.providers.api_client import public_link
 from services.providers.base import Limits, Provider, ProviderContext
-from services.providers.exchange import public_link
+from services.providers.url_checks import is_at, is_below
 from services.providers.voipms import lookup, webhook
 from services.providers.voipms.api import Api
 from services.providers.voipms.check import findings

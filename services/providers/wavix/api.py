@@ -8,7 +8,7 @@ from typing import Any
 from services.core.errors import Kind, SendError
 from services.http.client import Answer, Http
 from services.providers import parsing
-from services.providers.exchange import exchange, json_object
+from services.providers.api_client import exchange, json_object
 from services.providers.wavix.errors import refusal
 
 LIST_BYTES = 8_000_000
@@ -31,11 +31,11 @@ class Api:
         """Hand over one message; returns Wavix's id for it."""
         answer = self._call("POST", "/v3/messages", Kind.UNKNOWN, json=content)
         try:
-            told = parsing.fields(answer.json(), "answer")
+            data = parsing.fields(answer.json(), "answer")
             # Wavix's guide shows the message inside of {"message": …}, its specification does not.
-            nested = told.get("message")
-            told = nested if isinstance(nested, dict) else told
-            return parsing.word(told, "message_id", needed=True)
+            nested = data.get("message")
+            data = nested if isinstance(nested, dict) else data
+            return parsing.word(data, "message_id", needed=True)
         except ValueError:
             reason = "Wavix took the message, but its answer cannot be read."
             raise SendError(reason, Kind.UNKNOWN) from None
@@ -58,10 +58,10 @@ class Api:
 
     def _pages(self, path: str, filters: Mapping[str, str]) -> Iterator[Any]:
         for page in count(1):
-            told = self._get(path, {**filters, "page": str(page), "per_page": PER_PAGE})
-            items = _items(told)
+            data = self._get(path, {**filters, "page": str(page), "per_page": PER_PAGE})
+            items = _items(data)
             yield from items
-            paging = told.get("pagination")
+            paging = data.get("pagination")
             last = paging.get("total_pages") if isinstance(paging, dict) else None
             if not items or (isinstance(last, int) and page >= last):
                 return
@@ -89,8 +89,8 @@ class Api:
         return replace(answer, body=body)
 
 
-def _items(told: Mapping[str, Any]) -> list[Any]:
-    items = told.get("items")
+def _items(data: Mapping[str, Any]) -> list[Any]:
+    items = data.get("items")
     if not isinstance(items, list):
         raise _unreadable()
     return items

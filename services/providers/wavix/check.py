@@ -53,25 +53,27 @@ def _sender(sender_id: str, registered: set[str]) -> Finding:
     )
 
 
-def _number(number: str, told: Mapping[str, Any] | None, registered: set[str]) -> Iterator[Finding]:
+def _number(
+    number: str, record: Mapping[str, Any] | None, registered: set[str]
+) -> Iterator[Finding]:
     """What is to be said of one number: that all is well, or everything that is not."""
-    if told is None:
+    if record is None:
         yield Finding(
             False,
             f"{number} does not belong to this Wavix account. Buy it there, or correct the number "
             "in Message Settings.",
         )
         return
-    problems = list(_problems(number, told, registered))
+    problems = list(_problems(number, record, registered))
     yield from (Finding(False, problem) for problem in problems)
     if not problems:
         yield Finding(True, f"{number} can send and receive texts.")
 
 
-def _problems(number: str, told: Mapping[str, Any], registered: set[str]) -> Iterator[str]:
-    if told.get("status") != "active":
+def _problems(number: str, record: Mapping[str, Any], registered: set[str]) -> Iterator[str]:
+    if record.get("status") != "active":
         yield f"{number} is not active. {MY_NUMBERS} and see what it lacks."
-    if told.get("sms_enabled") is not True:
+    if record.get("sms_enabled") is not True:
         if country_of(number) in ("US", "CA", None):
             yield (
                 f"{number} is not enabled for texts. {MY_NUMBERS}, expand the number and click "

@@ -7,14 +7,14 @@ from services.core.errors import Kind, SendError
 from services.core.messages import clean
 from services.http.client import Answer
 from services.providers import error_table
-from services.providers.exchange import json_object
+from services.providers.api_client import json_object
 
 TABLE = error_table.load(__file__)
 TOO_FAST = "26"
 PAUSE_SECONDS = 5.0  # after a 429, for which Wavix documents no Retry-After
 
 
-def explained(told: str) -> tuple[Kind, str | None, str]:
+def explained(sentence: str) -> tuple[Kind, str | None, str]:
     """What Wavix's sentence about a message means: what follows, its code, and our sentence.
 
     The code is ``None`` for a sentence that is not known. Wavix's own words are always quoted.
@@ -24,10 +24,10 @@ def explained(told: str) -> tuple[Kind, str | None, str]:
     >>> explained("")
     (<Kind.REFUSED: 'refused'>, None, 'Wavix could not deliver the message and does not say why.')
     """
-    if not told:
+    if not sentence:
         return Kind.REFUSED, None, "Wavix could not deliver the message and does not say why."
-    quoted = f"Wavix says: “{told[:200].rstrip('. ')}”."
-    known = TABLE.saying(told)
+    quoted = f"Wavix says: “{sentence[:200].rstrip('. ')}”."
+    known = TABLE.by_sentence(sentence)
     if known is not None:
         return known.kind, known.code, f"{known.reason} {quoted}"
     return Kind.REFUSED, None, f"Wavix could not deliver the message. {quoted}"

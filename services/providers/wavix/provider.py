@@ -10,9 +10,9 @@ from services.config.sections import CarrierSettings
 from services.config.variables import variable
 from services.core.errors import Kind, MediaError
 from services.core.messages import DeliveryStatus, Finding, Message, Parsed, WebhookCall, rfc3339
-from services.providers.api_addresses import is_at, is_below
+from services.providers.api_client import header_key, public_link
 from services.providers.base import Limits, Provider, ProviderContext
-from services.providers.exchange import header_key, public_link
+from services.providers.url_checks import is_at, is_below
 from services.providers.wavix import lookup, webhook
 from services.providers.wavix.api import Api
 from services.providers.wavix.check import findings

@@ -3,7 +3,7 @@
 from flask import abort
 
 
-def number_in(written: str | None) -> int | None:
+def row_id(written: str | None) -> int | None:
     """A row's number as it stands in an address, or nothing; what is none leads nowhere (404)."""
     if not written:
         return None

@@ -75,10 +75,10 @@ class JsonApi(ABC):
 def json_object(answer: Answer) -> dict[str, Any]:
     """The JSON object of an answer; an empty one where it has none."""
     try:
-        told = answer.json()
+        data = answer.json()
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return data if isinstance(data, dict) else {}
 
 
 def public_link(file: Attachment) -> str:

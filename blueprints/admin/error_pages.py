@@ -14,7 +14,7 @@ TITLES = {403: "Not allowed", 404: "No such page", 409: "Changed meanwhile", 503
 NOT_FOUND = "There is nothing at this address. It may have been removed."
 
 
-def answer(routes: Blueprint, pages: Pages) -> None:
+def add_handlers(routes: Blueprint, pages: Pages) -> None:
     """Make every error below ``/admin`` a page."""
 
     def page(status: int, said: str) -> Response:
