@@ -14,7 +14,7 @@ USER = "admin"  # of HTTP Basic
 
 
 class AdminAccess:
-    """Decides about this request: whether it comes from the operator."""
+    """Decides whether the current request comes from the operator."""
 
     def __init__(self, auth: AdminAuth, service: ServiceSettings) -> None:
         self._auth = auth

@@ -73,7 +73,7 @@ def _is_local() -> bool:
 
 
 def _sees_details(access: AdminAccess) -> bool:
-    """Whether the caller gets the details of ``/ready``; not after too many wrong passwords."""
+    """Whether the caller sees the details of ``/ready``; not after too many wrong passwords."""
     try:
         return _is_local() or access.is_operator()
     except (RequestRefused, StorageUnwell):
@@ -94,7 +94,7 @@ def _refusal(access: AdminAccess) -> Response:
 
 
 def _counters() -> CollectorRegistry:
-    """What the processes count: all of them where they share a folder, else this one."""
+    """The counters of all processes of the server, or of this one where they share no folder."""
     if values.ValueClass is values.MutexValue:
         return REGISTRY
     shared = CollectorRegistry()
@@ -103,7 +103,7 @@ def _counters() -> CollectorRegistry:
 
 
 class _Gauges(Collector):
-    """What the database and the disk say at the moment of asking."""
+    """Gauges from the database and the disk, read at each request."""
 
     def __init__(self, health: Health) -> None:
         self._health = health

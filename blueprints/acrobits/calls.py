@@ -15,9 +15,9 @@ from services.core.errors import RequestRefused
 from services.core.messages import Device, WebhookCall, clean
 from services.core.secrets import same_secret
 
-MOST_BYTES = 1_000_000  # small previews of files are in there
+MOST_BYTES = 1_000_000  # contains small previews of files
 
-# What we call a parameter, and the names that templates in the wild have for it.
+# Our name of a parameter, and the names that known templates use for it.
 NAMES = {
     "username": ("username", "from", "cloud_username"),
     "password": ("password", "cloud_password"),
@@ -30,8 +30,10 @@ NAMES = {
     "token": ("token_msgs", "pushTokenOther"),
     "app_id": ("app_id_msgs", "appid_msgs", "appId_msgs", "pushappid_other"),
 }
-UNFILLED = re.compile(r"%[A-Za-z_\[\]]+%", re.ASCII)  # a word that this build of the app lacks
-UNFILLED_NAMES = NAMES.keys() - {"body"}  # a text may well look like one
+UNFILLED = re.compile(
+    r"%[A-Za-z_\[\]]+%", re.ASCII
+)  # a placeholder that this build of the app does not know
+UNFILLED_NAMES = NAMES.keys() - {"body"}  # a text may look like a placeholder
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 

@@ -1,4 +1,4 @@
-"""The operator's pages, drawn on the server: ``/admin``.
+"""The operator's pages, rendered on the server: ``/admin``.
 
 Each page is a module that adds its own routes; ``access`` decides who may see them.
 """
@@ -44,7 +44,7 @@ def register(app: Flask, gateway: Gateway) -> None:
     Guard(access, sign_ins, pages, environment.app_url).add_to(routes)
     error_pages.add_handlers(routes, pages)
     _add_pages(routes, pages, gateway)
-    # Browsers tell the origin of a form only where pages may say where they come from.
+    # Browsers send the Origin of a form only where the Referrer-Policy allows it.
     headers = page_headers(own=("form-action",), cache="no-store", referrer="same-origin")
     routes.after_request(headers)
     app.register_blueprint(routes)

@@ -31,7 +31,7 @@ LEVEL_WORDS = {0.01: "10 ms", 0.1: "100 ms", 1.0: "1 s", 10.0: "10 s", 60.0: "1 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What may be looked at: ``steps`` times ``hours`` hours, with words at every ``nth`` step."""
+    """A span of time to choose: ``steps`` of ``hours`` hours, a label at every ``nth``."""
 
     words: str
     steps: int
@@ -47,8 +47,8 @@ SPANS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A picture with its words, what its looks mean, and the same as a table."""
+class Chart:
+    """A chart with its explanation, its legend, and the same figures as a table."""
 
     name: str
     title: str
@@ -81,7 +81,7 @@ def add_routes(routes: Blueprint, pages: Pages, store: Store) -> None:
         )
 
 
-def _carriers(found: Activity, span: Span) -> Shown:
+def _carriers(found: Activity, span: Span) -> Chart:
     looks = {each.name: f"carrier-{turn % 6}" for turn, each in enumerate(PROVIDERS)}
     looks = {name: looks.get(name, "carrier-5") for name in found.carriers}
 
@@ -93,7 +93,7 @@ def _carriers(found: Activity, span: Span) -> Shown:
         )
         return "; ".join(parts) or "nothing"
 
-    return Shown(
+    return Chart(
         "carriers",
         "Messages by carrier",
         "What was received stands above the line, what was sent below it.",
@@ -115,7 +115,7 @@ def _carriers(found: Activity, span: Span) -> Shown:
     )
 
 
-def _states(found: Activity, span: Span) -> Shown:
+def _states(found: Activity, span: Span) -> Chart:
     def words(figures: Figures) -> str:
         parts = (
             f"{figures.sent(states):,} {STATE_WORDS[state]}"
@@ -124,7 +124,7 @@ def _states(found: Activity, span: Span) -> Shown:
         )
         return ", ".join(parts) or "nothing sent"
 
-    return Shown(
+    return Chart(
         "states",
         "What became of what was sent",
         "By the time at which it was written, in the state that it has by now.",
@@ -141,11 +141,11 @@ def _states(found: Activity, span: Span) -> Shown:
     )
 
 
-def _rate(found: Activity, span: Span) -> Shown:
+def _rate(found: Activity, span: Span) -> Chart:
     def words(figures: Figures) -> str:
         return f"{_percent(figures.rate())} delivered, {figures.sent(OPEN):,} still open"
 
-    return Shown(
+    return Chart(
         "rate",
         "Delivered",
         "Of those whose end is known; what is still open waits for a receipt, which not every "
@@ -161,14 +161,14 @@ def _rate(found: Activity, span: Span) -> Shown:
     )
 
 
-def _pushes(found: Activity, span: Span) -> Shown:
+def _pushes(found: Activity, span: Span) -> Chart:
     def words(figures: Figures) -> str:
         if not figures.pushes.total():
             return "no pushes"
         half, most = _seconds(figures.pushed(MEDIAN)), _seconds(figures.pushed(MOST))
         return f"half {half}, 95 % {most}, of {counted(figures.pushes.total(), 'push', 'pushes')}"
 
-    return Shown(
+    return Chart(
         "pushes",
         "Pushes",
         "How long it took from a text's arrival until the push to a phone was taken. They are "
@@ -195,7 +195,7 @@ def _pushes(found: Activity, span: Span) -> Shown:
 
 
 def _steps(found: Activity, span: Span, words: Callable[[Figures], str]) -> list[Step]:
-    """What each step says, and every ``nth`` on the axis."""
+    """The title of each step, and the label of every ``nth`` on the axis."""
     between = span.hours * span.nth * 3600
     return [
         (
@@ -242,7 +242,7 @@ def _seconds(seconds: float | None) -> str:
 
 
 def _level(seconds: float | None) -> float | None:
-    """How high in the picture a time is: each bound is as far from the next."""
+    """The height of a time in the chart (0 to 1); the bounds have equal distances."""
     if seconds is None or isinf(seconds):
         return None if seconds is None else 1.0
     return LEVELS.index(seconds) / len(LEVELS)

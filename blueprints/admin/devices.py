@@ -108,11 +108,11 @@ class DevicePages:
         return found if found is not None else abort(404)
 
     def _made(self, asked: dict[str, str]) -> dict[str, Any]:
-        """What was made for a device, to be shown this once."""
+        """The new code or token of a device, which is shown once."""
         extension, url = asked["extension"], self._app_url
         if asked["kind"] == "phone":
             code = self._store.write(lambda tx: devices.add_pairing(tx, extension))
-            # Behind the #: a browser tells that part to no server, so the code stands in no log.
+            # After the #: a browser sends that part to no server, so the code is in no log.
             link = f"{url}/phone/#code={code}"
             picture = segno.make_qr(link).svg_data_uri(scale=5, border=4, light="#fff")
             return {"code": code, "link": link, "picture": picture}

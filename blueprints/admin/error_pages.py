@@ -45,5 +45,5 @@ def add_handlers(routes: Blueprint, pages: Pages) -> None:
         return page(503, f"{error} Nothing can be kept just now; carriers will try again.")
 
     @routes.route("/<path:_anything>", methods=["GET", "POST"])
-    def nowhere(_anything: str) -> Response:
+    def not_found(_anything: str) -> Response:
         abort(404)

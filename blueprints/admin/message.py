@@ -1,4 +1,4 @@
-"""Page of one message: all that became of it, and what can be done about it."""
+"""Page of one message: its timeline, retrying, settling an unknown send."""
 
 from urllib.parse import urlsplit
 
@@ -70,12 +70,12 @@ def add_routes(
 
 
 def _is_in_doubt(status: Status, kind: JobKind) -> bool:
-    """Whether a send is decided about, and not just tried again."""
+    """Whether the operator has to decide about a send instead of retrying it."""
     return status is Status.UNKNOWN and kind is JobKind.SEND
 
 
 def _path(address: str) -> str:
-    """A signed link without its host: this server may be open by another name."""
+    """A signed link without its host: the page may use another host name."""
     link = urlsplit(address)
     return f"{link.path}?{link.query}"
 

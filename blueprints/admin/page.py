@@ -11,9 +11,9 @@ from blueprints.admin.session import SignIns, current
 
 @dataclass(frozen=True, slots=True)
 class MenuEntry:
-    """One entry of the menu: its words, its icon, the endpoint that it leads to.
+    """One entry of the menu: its title, its icon, its endpoint.
 
-    What is below it in the tree of pages has endpoints that begin with the same word.
+    The endpoints of the pages below it begin with the same word.
     """
 
     title: str
@@ -37,7 +37,7 @@ MENU = (
 
 
 class Pages:
-    """Renders pages in their frame, with the notice that the request before has left."""
+    """Renders pages in their frame, with the notice of the request before."""
 
     def __init__(self, sign_ins: SignIns, app_name: str) -> None:
         self._sign_ins = sign_ins
@@ -60,5 +60,5 @@ class Pages:
 
 
 def redirect_to(endpoint: str, **values: Any) -> Response:
-    """To another page after a change (303), so that “reload” does not repeat it."""
+    """Redirect to another page after a change (303), so that “reload” does not repeat it."""
     return make_response(redirect(url_for(endpoint, **values), HTTPStatus.SEE_OTHER))

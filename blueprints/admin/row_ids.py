@@ -1,10 +1,10 @@
-"""Parsing row numbers in addresses and forms of the operator's pages."""
+"""Parsing of row ids in addresses and forms of the operator's pages."""
 
 from flask import abort
 
 
 def row_id(written: str | None) -> int | None:
-    """A row's number as it stands in an address, or nothing; what is none leads nowhere (404)."""
+    """A row id of an address or form, ``None`` for an empty one; answers 404 to anything else."""
     if not written:
         return None
     if not (written.isascii() and written.isdigit() and len(written) < 19):

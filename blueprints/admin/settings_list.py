@@ -33,7 +33,7 @@ class SettingsTable:
     def show(self, asked: Mapping[str, str], refusal: SettingsError | None = None) -> Response:
         """The page with the table.
 
-        ``refusal`` is the reason why a change was not made; then the chosen numbers stay chosen.
+        ``refusal`` is the error of a change that was not made; the selected numbers stay selected.
         """
         asked = view(asked)
         settings = self._settings

@@ -17,8 +17,8 @@ from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
 from services.store.database.store import Store
 
-# The page about each trouble, by its name in services/operations/health.py.
-PLACES = {
+# The page about each problem, by its name in services/operations/health.py.
+PAGES = {
     "settings": "admin.settings",
     "unrouted": "admin.messages_unrouted",
     "dead": "admin.messages_given_up",
@@ -28,18 +28,18 @@ PLACES = {
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """What leads on: a page, or with ``posts`` a change."""
+    """A button: a link to a page, or with ``posts`` a form."""
 
-    words: str
+    label: str
     address: str
     posts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A sentence about what is wrong, and what leads to its remedy."""
+    """A problem with the button that leads to its remedy."""
 
-    words: str
+    reason: str
     bad: bool
     button: Button | None
 
@@ -62,7 +62,7 @@ def add_routes(
             steps = checklist.steps()
             known = [one for one in carrier_status.all() if one.is_on]
             today = activity_of(store, steps=24).total
-        except StorageUnwell:  # the first of the troubles says so
+        except StorageUnwell:  # the first problem on the page says so
             steps, known, today = [], [], None
         coming = next((step for step in steps if not step.done), None)
         return pages.render(
@@ -96,8 +96,8 @@ def _troubles(health: Health) -> list[Trouble]:
 def _remedy(name: str, about: str = "") -> Button | None:
     if name == "env":
         return Button("Apply it now", url_for("admin.reload"), posts=True)
-    if name in PLACES:
-        return Button("Look at it", url_for(PLACES[name]))
+    if name in PAGES:
+        return Button("Look at it", url_for(PAGES[name]))
     kind, _, carrier = about.partition(":")
     if kind in ("send", "fetch", "reconcile"):
         return Button("Look at it", url_for("admin.carriers_show", name=carrier))
@@ -105,7 +105,7 @@ def _remedy(name: str, about: str = "") -> Button | None:
 
 
 def _next_button(providers: Mapping[str, Provider], step: Step) -> Button:
-    """What leads to the step that comes next."""
+    """The button that leads to the next step."""
     sandbox = Sandbox.name in providers
     if step.stage in (Stage.WEBHOOK, Stage.TEXT) and sandbox:
         return Button("Open the sandbox", url_for("sandbox.show"))

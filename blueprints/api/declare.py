@@ -28,7 +28,7 @@ MOST_JSON = 256_000
 MOST_FILE = 25_000_000
 ENVELOPE = 20_000  # what multipart adds to a file
 
-# What can go wrong wherever a call takes input of this kind.
+# The refusals that every call with this kind of input has.
 REFUSALS = {"json": {400, 413, 415, 422}, "files": {400, 413, 415, 422}}
 SECURITY: dict[Auth, list[dict[str, list[str]]]] = {
     Auth.ANYBODY: [],
@@ -46,7 +46,7 @@ SCHEMES = {
 
 
 class Parser(FlaskParser):
-    """Reads what a call brings, within bounds, and says precisely what is wrong with it."""
+    """Reads the input of a call within limits; its errors name every field that is wrong."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION | {"query": RAISE}
 
@@ -77,7 +77,7 @@ class Parser(FlaskParser):
 
 
 def complain(messages: Any, path: str = "") -> NoReturn:
-    """Answer 422 with marshmallow's complaints about what stands at ``path`` of the input."""
+    """Answer 422 with marshmallow's errors about the part of the input at ``path``."""
     complaints = dict(_flat(path, messages))
     field, reasons = next(iter(complaints.items()))
     abort(problem(422, "invalid", f"{field}: {reasons[0]}", field=field, errors=complaints))
@@ -97,7 +97,7 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _flat(path: str, messages: Any) -> Iterator[tuple[str, list[str]]]:
-    """Complaints by field: ``{"device": {"name": [...]}}`` becomes ``device.name``."""
+    """Errors by field: ``{"device": {"name": [...]}}`` becomes ``device.name``."""
     if not isinstance(messages, dict):
         yield path or "body", messages if isinstance(messages, list) else [str(messages)]
         return

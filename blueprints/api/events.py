@@ -27,7 +27,7 @@ from services.store.database.notifier import Notifier
 log = structlog.get_logger()
 HEARTBEAT_SECONDS = 15.0
 AT_ONCE = 100
-# A phone that lost its network leaves its stream open for a while: the newest ones count.
+# A phone that lost its network leaves its stream open for a while: the oldest ones end.
 MOST_STREAMS = 4
 _streams: defaultdict[str, deque[object]] = defaultdict(partial(deque, maxlen=MOST_STREAMS))
 
@@ -103,7 +103,7 @@ class Events(Resource):
         return {"ticket": ticket, "expires_in": TICKET_SECONDS}, 201
 
     def _stream(self, device: Device, since: int | None) -> Iterator[str]:
-        """Server-sent events until the device is revoked, has newer streams, or we are stopping."""
+        """Server-sent events until the device is revoked or has newer streams, or at shutdown."""
         this, streams = object(), _streams[device.id]
         streams.append(this)
         try:
@@ -127,7 +127,7 @@ class Events(Resource):
 
 
 def _start(found: Changes) -> str:
-    """Where the app goes on if the stream is cut before anything happens."""
+    """The id from which the app continues if the stream breaks before the first event."""
     reset = "event: reset\ndata: {}\n" if found.reset else ""
     return f"id: {found.next}\n{reset}\n"
 

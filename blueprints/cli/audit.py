@@ -1,4 +1,4 @@
-"""``flask messages check``: checks the invariants: nothing is lost, late or too much."""
+"""``flask messages check``: checks the audit invariants now, and settles violations."""
 
 import click
 

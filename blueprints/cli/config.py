@@ -73,7 +73,7 @@ def reload() -> None:
 
 
 def _in_force(environment: Environment) -> dict[str, Any]:
-    """What was loaded, by the prefix of its variables; what is off is not there."""
+    """What was loaded, by the prefix of its variables; sections that are off are left out."""
     on: dict[str, Any] = {"": environment.service, SENDING: environment.sending}
     if environment.mail.host is not None:
         on["MAIL_"] = environment.mail
@@ -90,7 +90,7 @@ def _in_force(environment: Environment) -> dict[str, Any]:
 
 
 def _shown(environment: Environment) -> Iterator[tuple[str, str]]:
-    """Every variable in force with its value as it may be shown."""
+    """Every variable in force with its value, secrets hidden."""
     on = _in_force(environment)
     for _, prefix, _ in SECTIONS:
         if prefix in on:

@@ -53,7 +53,7 @@ def copy(as_json: bool) -> None:
 
 
 def _asked_for() -> str:
-    """The address, from the keyboard: what stands in a command line can be read by others."""
+    """Ask for the address: other users of the machine can read a command line."""
     address: Any = click.prompt(
         "Address of the PostgreSQL database (postgresql://user:password@host/database)",
         hide_input=True,
@@ -74,7 +74,7 @@ def _open(address: str, storage: Path) -> Store:
 
 
 def _settings(storage: Path) -> bytes | None:
-    """The document in the file as the row keeps it. Raises ``SettingsError``."""
+    """The document of the file in the form of the row. Raises ``SettingsError``."""
     content = SettingsFile(storage / FILE).read()
     if content is None:
         return None
@@ -85,7 +85,7 @@ def _settings(storage: Path) -> bytes | None:
 
 
 def _shown(target: Store) -> str:
-    """The address without its password, wherever in it that stands."""
+    """The address without its password."""
     url = target.engine.url.set(drivername="postgresql", query={})
     return url.render_as_string(hide_password=True)
 

@@ -109,7 +109,7 @@ def pair(extension: str, as_json: bool) -> None:
     It comes with a link that opens the phone app, and on a terminal with its QR code.
     """
     code = parts().store.write(lambda tx: devices.add_pairing(tx, extension))
-    # Behind the #: a browser tells that part to no server, so the code stands in no log.
+    # After the #: a browser sends that part to no server, so the code is in no log.
     link = f"{parts().environment.app_url}/phone/#code={code}"
     _warn_without_number(extension)
     if as_json:

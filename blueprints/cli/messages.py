@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from blueprints.cli.filters import chosen
+from blueprints.cli.filters import filter_options
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import (
     Group,
@@ -33,7 +33,7 @@ group = Group("messages", help="Messages: list them, look into one, try a failed
 @group.command("list")
 @click.option("--unrouted", is_flag=True, help="Only those whose number nobody is set up for.")
 @click.option("--dead", is_flag=True, help="What was given up, with the reasons.")
-@chosen
+@filter_options
 @click.option("--before", type=click.IntRange(1, 2**63 - 1), help="Only older than this “seq”.")
 @click.option(
     "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many."

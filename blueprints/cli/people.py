@@ -16,7 +16,7 @@ from services.core.phone_numbers import peer
 from services.operations.retention import Person
 from services.store import contacts, messages, quarantine
 
-REPEATED_SECONDS = 86_400.0  # so long carriers repeat, and list, what came in
+REPEATED_SECONDS = 86_400.0  # how long carriers repeat webhooks and list inbound messages
 group = Group("people", help="People outside: what is kept of one, and deleting it.")
 
 
@@ -136,7 +136,7 @@ def _print_counts(them: str, known: Person) -> None:
 
 
 def _written(message: Message, folder: Path) -> dict[str, Any]:
-    """A message as the REST API shows it; in the place of a link to a file, its name here."""
+    """A message as the REST API shows it, with names in ``folder`` in place of links to files."""
     return message_object(message, lambda file: _file(file, folder))
 
 

@@ -24,7 +24,7 @@ group = Group("settings", help="Message Settings: who gets the messages of which
 
 NONE_YET = "No number yet. Add one: flask settings set +12025550143 --carrier NAME --extension 201"
 
-# texts of any length in the last column
+# texts of any length are in the last column
 TABLE_FIELDS = sorted(FIELDS, key=lambda field: field.kind is Kind.TEXT)
 Option = Callable[[Callable[..., None]], Callable[..., None]]
 

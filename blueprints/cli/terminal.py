@@ -18,20 +18,20 @@ from services.core.errors import TextbridgeError
 from services.core.messages import clean, rfc3339
 
 # Control, format (bidi among them), surrogate and private characters, line and paragraph separator.
-UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 JOINERS = "\u200c\u200d"  # hold emoji and some scripts together and do nothing else
 TEXT_COLUMN = 60
-AS_JSON = "as_json"  # what commands call their option --json
+AS_JSON = "as_json"  # the parameter of the option --json
 
 
 class Command(click.Command):
     """A command whose errors are sentences with exit code 1 or 2, never tracebacks.
 
-    They stand on standard error, and after ``--json`` on standard output as ``{"error": …}``, too.
+    They are printed on standard error, with ``--json`` also on standard output: ``{"error": …}``.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments; bytes that are no text become U+FFFD, as in what carriers say."""
+        """Read the arguments; bytes that are not UTF-8 become U+FFFD."""
         try:
             return super().parse_args(ctx, [clean(argument) for argument in args])
         except click.ClickException as error:
@@ -41,7 +41,7 @@ class Command(click.Command):
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run it; ``Error: …`` on standard error for everything that Textbridge says is wrong."""
+        """Run the command; its errors become ``Error: …`` on standard error."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="replace")  # a terminal that knows no emoji
@@ -91,7 +91,7 @@ def escaped(text: str, keep: str = "") -> str:
     """
     return "".join(
         character
-        if character in JOINERS + keep or category(character) not in UNSEEN
+        if character in JOINERS + keep or category(character) not in INVISIBLE
         else character.encode("unicode_escape").decode()
         for character in text
     )
@@ -125,14 +125,14 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> None:
-    """Print one fact a line with its name; what is ``None`` or empty is left out."""
+    """Print one value a line after its name; ``None`` and empty ones are left out."""
     for name, value in pairs:
         if value is not None and value != "":
             click.echo(f"{name + ':':<14} {escaped(str(value))}")
 
 
 def document(content: object) -> None:
-    """Print JSON in ASCII: whatever is in it cannot disturb a terminal."""
+    """Print JSON in ASCII, which cannot disturb a terminal."""
     click.echo(json.dumps(content, indent=2))
 
 

@@ -1,4 +1,4 @@
-"""Audit: checks every minute that all that came in is still there or was done."""
+"""Audit: checks every minute that every inbound message is stored or was delivered."""
 
 import time
 from functools import partial
@@ -11,7 +11,7 @@ from services.store.maintenance.invariant_violations import Violation
 from services.store.maintenance.invariants import Checkpoint
 
 log = structlog.get_logger()
-THOROUGH_SECONDS = 3600.0  # between two looks that count everything
+THOROUGH_SECONDS = 3600.0  # between two complete checks
 
 
 class Audit:
@@ -25,8 +25,8 @@ class Audit:
     def check(self, *, thorough: bool = False) -> list[Violation]:
         """Check the invariants; returns the violations. Raises ``StorageUnwell``.
 
-        Counts what is new since the last look. Everything is counted once an hour, with
-        ``thorough``, and before anything else is said than was said before.
+        Counts what is new since the last check. A complete check runs once an hour, with
+        ``thorough``, and before the reported violations change.
         """
         thorough = thorough or time.monotonic() - self._thorough_at > THOROUGH_SECONDS
         found = self._run(thorough=thorough)

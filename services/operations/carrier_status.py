@@ -23,10 +23,10 @@ from services.store.database.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """One carrier: ``provider`` is there where it is on.
+    """One carrier; ``provider`` is ``None`` where it is off.
 
-    ``variables`` are those of its section of ``.env`` with their values as they may be shown;
-    ``pauses`` say what is left alone for a while; ``findings`` are those of the last check.
+    ``variables`` are those of its section of ``.env`` with their values, secrets hidden;
+    ``pauses`` are its paused destinations; ``findings`` are those of the last check.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Carrier:
 
     @property
     def is_checked(self) -> bool:
-        """Whether its last check found nothing to mend."""
+        """Whether its last check found no problem."""
         return bool(self.findings) and all(finding.ok for finding in self.findings)
 
     @property
@@ -65,7 +65,7 @@ class Carrier:
 
 
 class CarrierStatus:
-    """Tells the status of every carrier, and checks the credentials of one."""
+    """Collects the status of every carrier, and checks the credentials of one."""
 
     def __init__(
         self,
@@ -98,10 +98,10 @@ class CarrierStatus:
             findings = list(provider.check(self._numbers(provider.name)))
         except SendError as error:
             findings = [Finding(False, error.reason)]
-        words = json.dumps([asdict(finding) for finding in findings])
-        with suppress(StorageUnwell):  # the answer is worth something without being kept
+        detail = json.dumps([asdict(finding) for finding in findings])
+        with suppress(StorageUnwell):  # the answer is useful without being stored
             self._store.write(
-                lambda tx: carrier_events.put(tx, provider.name, CarrierEventKind.CHECK, words)
+                lambda tx: carrier_events.put(tx, provider.name, CarrierEventKind.CHECK, detail)
             )
         return findings
 

@@ -1,4 +1,4 @@
-"""Health checks of ``/ready``, warnings for the operator, and figures of the work to be done."""
+"""Health checks of ``/ready``, warnings for the operator, and figures of the job queue."""
 
 import math
 import re
@@ -34,7 +34,7 @@ _LONG_NUMBERS = re.compile(r"\+?\d{6,}")
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that must be well; ``reason`` says what is wrong and what to do about it."""
+    """One health check; ``reason`` is what is wrong, with the remedy."""
 
     name: str
     ok: bool
@@ -43,9 +43,9 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class HealthWarning:
-    """One thing that an operator should look at while the service goes on.
+    """One warning for the operator; the service goes on.
 
-    ``about`` is the destination that it concerns, if it concerns one.
+    ``about`` is the destination that it is about, if any.
     """
 
     name: str
@@ -55,7 +55,7 @@ class HealthWarning:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the database says about the work: ``jobs`` by (kind, state), times in seconds.
+    """Figures of the job queue: ``jobs`` by (kind, state), times in seconds.
 
     Jobs that are done are not counted. ``worker_silent`` is infinite before the first worker;
     ``clock_ahead`` is by how much this machine's clock is ahead of the database's.
@@ -77,7 +77,7 @@ class Figures:
 
 
 class Health:
-    """Looks at the database, the disk, the worker, Message Settings and the environment."""
+    """Checks the database, the disk, the worker, Message Settings and the environment."""
 
     def __init__(
         self, store: Store, settings: MessageSettings, media: MediaStore, environment: Environment
@@ -88,7 +88,7 @@ class Health:
         self._environment = environment
 
     def checks(self) -> list[Check]:
-        """Everything that must be well for messages to be taken and delivered."""
+        """The checks that must pass for messages to be received and delivered."""
         reasons = {
             "database": self._database(),
             "schema": self._schema(),
@@ -99,7 +99,7 @@ class Health:
         return [Check(name, not reason, reason) for name, reason in reasons.items()]
 
     def warnings(self) -> list[HealthWarning]:
-        """Everything that waits for the operator, as far as the database can be read."""
+        """All warnings, as far as the database can be read."""
         try:
             known = self.figures()
         except StorageUnwell:
@@ -116,14 +116,14 @@ class Health:
         ]
 
     def figures(self) -> Figures:
-        """What the database says about the work. Raises ``StorageUnwell``."""
+        """The figures of the job queue. Raises ``StorageUnwell``."""
         return self._store.read(_figures)
 
     def free_bytes(self) -> int:
         """The free space of the storage folder. Raises ``OSError``."""
         return shutil.disk_usage(self._environment.service.storage_path).free
 
-    # The checks: each returns what is wrong, or nothing.
+    # The checks: each returns what is wrong, or an empty text.
 
     def _database(self) -> str:
         try:
@@ -172,13 +172,13 @@ class Health:
             )
 
     def _bucket(self) -> Iterator[HealthWarning]:
-        """No check: with a bucket that is unwell texts still go both ways, and pictures wait."""
+        """A warning, no check: without the bucket texts are still delivered, and files wait."""
         trouble = self._media.backend.problem()
         if trouble:
             yield HealthWarning("media", trouble)
 
     def _newer(self) -> Iterator[HealthWarning]:
-        """No check: nodes are upgraded one after the other, and the others must go on meanwhile."""
+        """A warning, no check: nodes are upgraded one by one while the others run."""
         try:
             found = version(self._store.engine)
         except (DBAPIError, PoolTimeout):
@@ -210,7 +210,7 @@ def _figures(tx: Connection) -> Figures:
 def _write_nothing_new(tx: Connection) -> None:
     """A write that takes the writer's lock and reaches the disk, and changes nothing in the end.
 
-    There and back, as SQLite does not write a row that stays as it is.
+    It adds and subtracts one, because SQLite does not write an unchanged row.
     """
     for step in (1, -1):
         changed = update(counters).where(counters.c.name == "seq")
@@ -218,7 +218,7 @@ def _write_nothing_new(tx: Connection) -> None:
 
 
 def _violated(found: tuple[Violation, ...]) -> Iterator[HealthWarning]:
-    """No check: taking this node out of service would bring nothing back."""
+    """Warnings, no checks: taking this node out of service would repair nothing."""
     for violation in found:
         since = rfc3339(violation.since)
         reason = f"{violation.reason} Found {since}; `flask messages check` counts anew."

@@ -30,7 +30,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: whether it is done, what it is called, and what there is or what to do."""
+    """One step: whether it is done, its title, and its result or what to do (``words``)."""
 
     stage: Stage
     done: bool
@@ -39,7 +39,7 @@ class Step:
 
 
 class SetupChecklist:
-    """Tells which steps are done, from the configuration and the database."""
+    """Finds which steps are done, from the configuration and the database."""
 
     def __init__(
         self,

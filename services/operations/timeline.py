@@ -34,7 +34,7 @@ CHANNEL_TITLES = {channel.name: channel.title for channel in CHANNELS}
 class Step:
     """One event of the past, or a planned one: ``title`` is our description.
 
-    ``said`` and ``code`` are the answer of a carrier or service, in its words. ``job`` is the one
+    ``said`` and ``code`` are the answer of a carrier or service. ``job`` is the one
     that failed at this step and can be retried.
     """
 

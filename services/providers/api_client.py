@@ -1,4 +1,4 @@
-"""What the carriers' APIs have in common: one request, its JSON, and the link to a file of ours."""
+"""Requests to the carriers' APIs: error handling, JSON answers, links to our files."""
 
 import re
 from abc import ABC, abstractmethod
@@ -16,8 +16,8 @@ ANSWER_BYTES = 8_000_000
 def exchange(http: Http, title: str, lost: Kind, method: str, url: str, **content: Any) -> Answer:
     """One request to a carrier; ``title`` is as the carrier writes itself, ``content`` as for Http.
 
-    ``lost`` is what follows when it is not known what became of the request. Raises ``SendError``
-    where there is no answer; an answer may still be a refusal.
+    ``lost`` is the kind of error where it is not known whether the request was carried out. Raises
+    ``SendError`` where there is no answer; an answer may still be a refusal.
     """
     try:
         return http.request(method, url, **content)

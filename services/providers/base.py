@@ -1,4 +1,4 @@
-"""What a carrier is to Textbridge: one class that verifies, reads and sends."""
+"""Base class of the carriers: verifies webhooks, parses them, sends messages."""
 
 import time
 from abc import ABC, abstractmethod
@@ -16,7 +16,7 @@ from services.providers.proofs import Proof, Token
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one message may hold at a carrier; longer texts are split into several messages.
+    """The limits of one message at a carrier; longer texts are split into several messages.
 
     ``text`` is in characters, ``media_bytes`` is the size of one file, ``recipients`` the size of a
     group. ``media_types`` are prefixes such as ``image/``. Without ``splits`` a longer text is
@@ -39,7 +39,7 @@ def system_clock() -> float:
 
 @dataclass(frozen=True, slots=True)
 class ProviderContext:
-    """What a carrier is given: outgoing HTTP, its webhook's token, our public address, the time.
+    """What a carrier gets by constructor: HTTP client, webhook token, public address, clock.
 
     ``clock`` returns seconds since 1970.
     """
@@ -53,8 +53,8 @@ class ProviderContext:
 class Provider(ABC):
     """One carrier.
 
-    A subclass declares its data and its ``proofs``, then ``parse`` and ``send``. What it hands over
-    is raw: phone numbers are normalised, and everything is stored, by the gateway.
+    A subclass declares its data and its ``proofs``, then ``parse`` and ``send``. Its results
+    are raw: the caller normalises the phone numbers and stores everything.
 
     ``proofs`` are what can prove that a call comes from the carrier; one of them is enough, and the
     first is the one that the carrier uses here. Where a carrier has nothing better, it is the token
@@ -72,7 +72,7 @@ class Provider(ABC):
     webhook_bytes: ClassVar[int] = 1_000_000  # the largest body that the webhook takes
     receipts: ClassVar[bool] = True  # whether delivery receipts come by webhook; else we ask
     lookup_seconds: ClassVar[float] = 0.0  # how long ``find_sent`` can find a message
-    keeps_inbound: ClassVar[bool] = False  # whether ``missed`` can tell what we have missed
+    keeps_inbound: ClassVar[bool] = False  # whether ``missed`` can list inbound messages
     webhook_hint: ClassVar[str] = ""  # where at the carrier the webhook's address belongs
     media_redirects: ClassVar[tuple[str, ...]] = ()  # hosts (patterns) that attachments may move to
 
@@ -135,7 +135,7 @@ class Provider(ABC):
     def parse(self, call: WebhookCall) -> Iterable[Parsed]:
         """Read an authentic call: messages, delivery statuses, and what could not be read.
 
-        What the carrier says and we do not care about is left out. Never raises for bad input.
+        Events that do not concern us are left out. Never raises for bad input.
         """
 
     @abstractmethod
@@ -151,12 +151,12 @@ class Provider(ABC):
         ``renew`` asks for new ones because the last were not taken.
 
         Raises ``MediaError`` for an address that is not the carrier's own: a webhook must never
-        make us show credentials, or ourselves, to somebody else.
+        make us send credentials, or a request at all, to another host.
         """
         raise MediaError(f"{self.title} offers no files.", Kind.REFUSED)
 
     def find_sent(self, message: Message) -> DeliveryStatus | None:
-        """Look up at the carrier what became of a message that may have been sent.
+        """Look up the status of a message that may have been sent at the carrier.
 
         ``None`` where the carrier has no trace of it. Raises ``SendError``; a carrier that cannot
         be asked (``lookup_seconds`` is 0) is never asked.

@@ -4,8 +4,8 @@ A table has up to three lists. ``errors`` are the carrier's own errors, each wit
 ``says`` is a part of the carrier's sentence in lower case, for a carrier that writes sentences
 instead of codes; ``pause`` is in seconds. ``prefixes`` explain the codes that are not listed, by
 their first characters. ``http`` is for answers whose HTTP status is all that is known. ``kind`` is
-what follows (``retry``, ``refused``, ``unknown`` or ``config``), ``reason`` a sentence for people
-with the remedy in it, ``remedy`` one that is put behind the carrier's own words.
+the decision (``retry``, ``refused``, ``unknown`` or ``config``), ``reason`` a sentence for people
+with the remedy in it, ``remedy`` one that follows the carrier's own words.
 """
 
 import tomllib
@@ -25,7 +25,7 @@ LISTS = ("errors", "prefixes", "http")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One error: what follows from it, and the sentence for people (for ``http`` the remedy).
+    """One error: its decision, and the sentence for people (for ``http`` the remedy).
 
     ``code`` is the carrier's code, the first characters of one, or the HTTP status. ``pause`` is
     how long to leave the carrier alone, in seconds.
@@ -39,7 +39,7 @@ class Entry:
 
     @property
     def decision(self) -> tuple[Kind, str]:
-        """What follows, and the sentence."""
+        """The kind, and the sentence."""
         return self.kind, self.reason
 
 
@@ -62,7 +62,7 @@ class ErrorTable:
         return next((entry for entry in self.sentences if entry.says in text), None)
 
     def for_status(self, status: int) -> tuple[Kind, str]:
-        """What follows from an HTTP status, and the remedy; refused where it is not listed."""
+        """The kind and remedy of an HTTP status; refused where it is not listed."""
         known = self.http.get(status)
         return known.decision if known is not None else (Kind.REFUSED, "")
 

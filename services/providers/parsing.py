@@ -49,12 +49,12 @@ def words(holder: Mapping[str, Any], name: str, most: int = 100) -> list[str]:
 
 
 def our_id(written: str) -> str | None:
-    """A message id of ours that a carrier returns, or ``None`` where it is none of our form."""
+    """A message id of ours that a carrier returns, or ``None`` where it is not of our form."""
     return written if OUR_ID.fullmatch(written) else None
 
 
 def said(value: Any) -> str:
-    """The carrier's own words as a sentence; empty where they are no text."""
+    """A text of the carrier as a sentence; empty where the value is no text."""
     words = clean(value).strip()[:300].rstrip(". ") if isinstance(value, str) else ""
     return f"{words}." if words else ""
 

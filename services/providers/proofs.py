@@ -1,7 +1,7 @@
-"""What proves that a webhook call comes from the carrier: a token, Basic, or a signature.
+"""Authentication of webhook calls: token in the address, HTTP Basic; base class of signatures.
 
 Each carrier declares its proofs (``Provider.proofs``); one of them is enough. The declaration says
-where a proof stands and what it covers, so that tests can spoil each of these things.
+where a proof is in the call and what it covers, so that tests can spoil each of these things.
 """
 
 import base64
@@ -22,12 +22,12 @@ class NoSigningKey(TextbridgeError):
 
 
 class Proof(ABC):
-    """One proof of who makes a call.
+    """One proof that a call comes from the carrier.
 
-    It stands in the header ``header`` (lower case) or in the argument ``argument`` of the query.
+    It is in the header ``header`` (lower case) or in the argument ``argument`` of the query.
     The parts of the call in ``covers`` cannot be changed without it. With a ``window`` (seconds) it
-    is only right for so long around the time of signing, which stands in the header ``timestamp``
-    (seconds since 1970) and is signed, too. ``foreign_key`` says that the carrier signs with a
+    is only right for so long around the time of signing, which is in the header ``timestamp``
+    (seconds since 1970) and is signed as well. ``foreign_key`` says that the carrier signs with a
     private key that we do not have.
     """
 
@@ -66,7 +66,7 @@ class Token(Proof):
 
     @property
     def query(self) -> str:
-        """The token as it stands in an address."""
+        """The token as an argument of an address."""
         return f"{self.argument}={quote(self._token, safe='')}"
 
     def sign(self, call: WebhookCall, key: bytes | None = None) -> WebhookCall:

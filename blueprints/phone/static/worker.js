@@ -73,7 +73,7 @@ async function openConversation(id) {
   return open.focus();
 }
 
-// The name that this device knows a number by; the server sends the number.
+// The contact name of a number on this device; the server sends only the number.
 function nameOf(number) {
   return new Promise((resolve) => {
     const asked = indexedDB.open("textbridge-phone");

@@ -107,7 +107,7 @@ class Api:
     ) -> Answer:
         """One authorised request; once more with a new token when the old one is not taken.
 
-        ``lost`` is what follows when nobody knows what became of the request.
+        ``lost`` is the kind of error where it is not known whether it was carried out.
         """
 
         def attempt(renew: bool) -> Answer:
@@ -144,7 +144,7 @@ class Api:
 
 
 def _token(answer: Answer) -> tuple[str, float]:
-    """The token of a sign-in and its life in seconds; none when that is not data."""
+    """The token of a sign-in and its life in seconds; 0 where the answer has none."""
     data = parsing.fields(answer.json(), "answer")
     token = parsing.word(data, "access_token", needed=True, most=8192)
     if not token.isascii() or not token.isprintable():

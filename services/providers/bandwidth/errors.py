@@ -13,7 +13,7 @@ PAUSE_SECONDS = 30.0  # after a 429, for which Bandwidth documents no Retry-Afte
 
 
 def explained(code: str, description: str) -> tuple[Kind, str]:
-    """What a failed message's code means: what follows, and a sentence.
+    """The kind and sentence of a failed message's code.
 
     ``retry`` means that the same message may pass later: it is not sent again by itself, because
     carriers bill and may have shown what they report as failed. ``description`` is Bandwidth's own
@@ -32,8 +32,8 @@ def explained(code: str, description: str) -> tuple[Kind, str]:
 def refusal(answer: Answer, lost: Kind) -> SendError:
     """The error for an answer other than 2xx.
 
-    Bandwidth documents that what it answers with an error of its own form was not carried out; of a
-    5xx in any other form (a proxy's page) nobody knows, and ``lost`` follows.
+    Bandwidth documents that a request answered with an error in its own format was not carried out.
+    A 5xx in any other format (a proxy's page) proves nothing: its kind is ``lost``.
     """
     data = json_object(answer)
     said = _said(data)
@@ -75,7 +75,7 @@ def _pause(answer: Answer) -> float | None:
 
 
 def _said(data: dict[str, Any]) -> str:
-    """Bandwidth's own words: of the faulty fields, of the request, or of its web framework."""
+    """Bandwidth's error text: of the faulty fields, of the request, or of its web framework."""
     fields = "; ".join(f"{field}: {words}" for field, words in _field_errors(data))
     words = fields or _text(data.get("description")) or _text(data.get("message"))
     words = words or _text(data.get("error")) or _text(data.get("type"))

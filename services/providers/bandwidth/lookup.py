@@ -1,7 +1,7 @@
-"""Bandwidth's list of messages (``GET …/messages``): what became of one, and whether we may ask.
+"""Look-up of a message's status in Bandwidth's list (``GET …/messages``).
 
 The list goes back 14 days and shows neither texts nor tags: a message whose id we do not know is
-told by its numbers and its time, and only where nothing else fits.
+found by its numbers and its time, and only where exactly one fits.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ STATUSES = {
 
 
 def find_sent(api: Api, message: Message) -> DeliveryStatus | None:
-    """What the list says of a message; ``None`` without a trace, or with more than one."""
+    """The status of a message in the list; ``None`` where none fits, or more than one."""
     try:
         found = [
             status for entry in api.list_messages(_query(message)) if (status := _status(entry))

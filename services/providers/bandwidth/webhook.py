@@ -20,8 +20,8 @@ from services.providers import parsing
 from services.providers.bandwidth.errors import explained
 from services.providers.proofs import Token
 
-# Whatever Bandwidth tells of a message, it has taken it. "message-sending" can be the last event
-# that ever comes; "message-read" exists for RBM (RCS) only.
+# Any event of a message proves that Bandwidth has accepted it. "message-sending" can be the last
+# event; "message-read" exists for RBM (RCS) only.
 STATUSES = {
     "message-sending": Status.SENT,
     "message-sent": Status.SENT,
@@ -77,7 +77,7 @@ def _message(event: dict[str, Any]) -> Message | None:
     """An inbound message. Of a group, every number of ours gets an event with its own id."""
     message = parsing.fields(event.get("message"), "message")
     if parsing.word(message, "direction") == "out":
-        return None  # our own words come back: nothing to answer
+        return None  # a copy of our own message
     owner = parsing.word(message, "owner") or parsing.word(event, "to", needed=True)
     sender = parsing.word(message, "from", needed=True)
     everybody = dict.fromkeys((sender, *parsing.words(message, "to")))
@@ -103,8 +103,8 @@ def _message(event: dict[str, Any]) -> Message | None:
 def _status(event: dict[str, Any], kind: str, now: float) -> DeliveryStatus:
     """A delivery receipt. Of a group, every recipient has its own, all with one id.
 
-    With another code a failure is another event: of one that nobody was sure about (9902)
-    Bandwidth may say later that it is certain.
+    With another code a failure is another event: after an unconfirmed delivery (9902)
+    Bandwidth may report later that it has failed.
     """
     message = parsing.fields(event.get("message"), "message")
     status, code, reason = STATUSES[kind], None, None

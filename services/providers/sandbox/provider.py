@@ -1,7 +1,7 @@
 """The sandbox: a carrier that exists on this machine only, and the smallest example of one.
 
 Its webhook takes ``{"id", "from", "to", "text", "media": [urls]}`` for a message and
-``{"receipt": <our message id>, "status": "delivered" | "failed"}`` for what became of one.
+``{"receipt": <our message id>, "status": "delivered" | "failed"}`` for the status of one.
 """
 
 import json

@@ -84,7 +84,7 @@ class Telnyx(Provider):
         self.api = Api(self.http, settings.base_url, f"Bearer {settings.api_key}")
 
     def parse(self, call: WebhookCall) -> Iterable[Parsed]:
-        """One event: a message, or what became of one of ours."""
+        """One event: a message, or statuses of one of ours."""
         try:
             return webhook.event(call.json(), self.clock())
         except ValueError as error:

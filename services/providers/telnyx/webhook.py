@@ -1,4 +1,4 @@
-"""Telnyx's webhook: inbound messages, and what became of ours, which the API writes alike.
+"""Telnyx's webhook: inbound messages, and statuses of ours, which the API formats alike.
 
 https://developers.telnyx.com/docs/messaging/messages/receiving-webhooks and, for groups,
 https://developers.telnyx.com/docs/messaging/messages/group-messaging
@@ -60,7 +60,7 @@ def _message(payload: Mapping[str, Any]) -> Message:
 
 
 def statuses(payload: Mapping[str, Any], now: float) -> list[DeliveryStatus]:
-    """What became of a message, for each recipient whose status is a known word.
+    """The status of a message for each recipient whose status word is known.
 
     Our own id is in the ``webhook_url`` that we gave, which is signed with the rest of the body.
     """

@@ -33,7 +33,7 @@ class Api(JsonApi):
         return self.post(path, lambda data: parsing.word(data, "sid", needed=True), data=list(form))
 
     def account(self) -> dict[str, Any]:
-        """What Twilio says of the account."""
+        """The record of the account."""
         return self.get(f"{self._account}.json", {})
 
     def rows(self, name: str, kind: str, query: dict[str, str]) -> Iterator[Any]:
@@ -55,7 +55,7 @@ class Api(JsonApi):
         raise SendError("Twilio's list is longer than can be read at once.", Kind.RETRY)
 
     def media(self, message: str) -> list[str]:
-        """The addresses of a message's files, as a webhook tells them."""
+        """The addresses of a message's files, as in a webhook."""
         listed = self.rows(f"Messages/{message}/Media", "media_list", {})
         folder = f"{self.root}{self._account}/Messages/{message}/Media/"
         try:

@@ -14,7 +14,7 @@ NAME_REFUSED = {"21212", "21601", "21606", "21612", "21657", "21659", "21660", "
 
 
 def explained(code: str, detail: str) -> str:
-    """What a failed message's code means, in a sentence; ``detail`` is Twilio's own.
+    """The sentence for a failed message's code; ``detail`` is Twilio's own.
 
     >>> explained("39999", "Odd")
     'Twilio could not deliver the message (39999: “Odd”).'

@@ -124,7 +124,7 @@ class Twilio(Provider):
         self.api = Api(self.http, settings.base_url, settings.account_sid, settings.auth_token)
 
     def parse(self, call: WebhookCall) -> Iterable[Parsed]:
-        """One message, or what became of one of ours, by a form or in the address."""
+        """One message, or the status of one of ours, from the form or the address."""
         if is_json(call):
             return [Unreadable("The body is JSON; texts come as forms.", call.body)]
         fields = dict(form_of(call))
@@ -139,7 +139,7 @@ class Twilio(Provider):
     def send(self, message: Message) -> str:
         """Send one message, under the name where one is set and allowed, else from the number.
 
-        A country that takes no names is fields from Twilio's refusal, and the number is used.
+        Where Twilio refuses the name for the recipient's country, the number is used.
         """
         name = self._name(message)
         if name is not None:

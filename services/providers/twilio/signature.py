@@ -1,8 +1,10 @@
-"""X-Twilio-Signature (https://www.twilio.com/docs/usage/webhooks/webhooks-security).
+"""Twilio's webhook signature: X-Twilio-Signature, and checks of the signed fields.
+
+https://www.twilio.com/docs/usage/webhooks/webhooks-security
 
 An HMAC-SHA1 with the account's auth token over the public address and the fields of a form. The
 fields are joined without a separator, so the same signature also fits fields that are cut at other
-places: what a signed call says is therefore checked for its names and formats as well.
+places: names and formats of the fields are therefore checked as well.
 """
 
 import base64
@@ -88,7 +90,7 @@ class TwilioSignature(Proof):
 
 
 def signature(auth_token: str, address: str, form: Iterable[tuple[str, str]] = ()) -> str:
-    """What Twilio writes into the header for an address and the fields of a form.
+    """The signature of an address and the fields of a form.
 
     Names are sorted by their letters' numbers, large before small ones. Of a field that is there
     several times, each different value counts once.
@@ -115,7 +117,7 @@ def spellings(address: str) -> list[str]:
 
 
 def form_of(call: WebhookCall) -> list[tuple[str, str]]:
-    """The fields that a call tells, wherever it has them; our own arguments are not among them."""
+    """The fields of a call, from its form or its query; without our own arguments."""
     if call.method == "GET":
         fields = parse_qsl(call.query, keep_blank_values=True)
         return [(name, value) for name, value in fields if name not in _ARGUMENTS]

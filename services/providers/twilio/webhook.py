@@ -1,4 +1,4 @@
-"""What Twilio tells of messages, in our words; each function raises ``ValueError``."""
+"""Parsing of Twilio's inbound messages and statuses; each function raises ``ValueError``."""
 
 import re
 from collections.abc import Mapping
@@ -8,8 +8,8 @@ from services.core.messages import Attachment, DeliveryStatus, Message, Status
 from services.providers import parsing
 from services.providers.twilio.errors import explained
 
-# Whatever Twilio tells of a message, it has taken it. "sent" can be the last that ever comes;
-# "read" exists for RCS only.
+# Any status of a message proves that Twilio has accepted it. "sent" can be the last one; "read"
+# exists for RCS only.
 STATUSES = {
     "accepted": Status.SENT,
     "scheduled": Status.SENT,
@@ -30,7 +30,7 @@ _MOST_FILES = 100
 
 
 def is_inbound(fields: Mapping[str, str]) -> bool:
-    """Whether the fields of a call are of a message to us, and not of what became of one."""
+    """Whether the fields of a call are an inbound message, and not the status of one of ours."""
     return _state(fields) in _INBOUND
 
 
@@ -54,7 +54,7 @@ def read_message(fields: Mapping[str, str]) -> Message:
 
 
 def read_status(fields: Mapping[str, str], our_id: str) -> DeliveryStatus | None:
-    """What became of a message of ours; ``our_id`` is what the called address says of it.
+    """The status of a message of ours; ``our_id`` is the id in the called address.
 
     ``None`` for a word that is not known.
     """
@@ -74,7 +74,7 @@ def read_status(fields: Mapping[str, str], our_id: str) -> DeliveryStatus | None
 
 
 def read_listed_status(row: Mapping[str, Any], message: Message) -> DeliveryStatus:
-    """What became of a message by its row in Twilio's list, which has it in any case."""
+    """The status of a message from its row in Twilio's list."""
     return delivery_status(
         parsing.word(row, "status"),
         parsing.word(row, "sid", needed=True),
@@ -88,7 +88,7 @@ def read_listed_status(row: Mapping[str, Any], message: Message) -> DeliveryStat
 def delivery_status(
     state: str, provider_id: str, message_id: str | None, *, peer: str, code: str, detail: str
 ) -> DeliveryStatus:
-    """A delivery status by Twilio's word for it, with the reason of a failure."""
+    """The delivery status for Twilio's status word, with the reason of a failure."""
     status, reason = STATUSES.get(state, Status.SENT), None
     if status is Status.FAILED:
         reason = _CANCELED if state == "canceled" and not code else explained(code, detail)

@@ -32,8 +32,8 @@ class Api:
     def send(self, form: Mapping[str, str]) -> str:
         """Hand over one message; returns the carrier's id for it.
 
-        Taken is what is answered with ``ok`` and a ``uuid``. Of anything else in a 2xx nobody knows
-        whether it was taken, unless it says plainly that it was not.
+        An answer with ``ok`` and a ``uuid`` means that it was accepted. Any other 2xx is unknown,
+        unless it says that the message was refused.
         """
         answer = self._call("POST", "/sms/send", Kind.UNKNOWN, data=form)
         try:
@@ -55,7 +55,7 @@ class Api:
         self._call("GET", "/validates", Kind.RETRY)
 
     def _call(self, method: str, path: str, lost: Kind, **content: Any) -> Answer:
-        """One request; ``lost`` is what follows when nobody knows what became of it."""
+        """One request; ``lost``: the kind of error where it may have been carried out."""
         answer = exchange(
             self._http,
             "VoIP Innovations",

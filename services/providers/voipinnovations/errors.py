@@ -17,9 +17,9 @@ _XML = re.compile(r"<error(?:\s[^>]*)?>([^<]*)</error>")
 
 
 def refusal(answer: Answer, secrets: Iterable[str]) -> SendError:
-    """The error for an answer other than 2xx; ``secrets`` are blotted out of the carrier's words.
+    """The error for an answer other than 2xx; ``secrets`` are removed from its text.
 
-    Of a 5xx nobody knows whether the text was taken before.
+    After a 5xx it is not known whether the message was accepted.
     """
     kind, remedy = TABLE.for_status(answer.status)
     if answer.status < 400:
@@ -35,7 +35,7 @@ def refusal(answer: Answer, secrets: Iterable[str]) -> SendError:
 
 
 def said(answer: Answer, secrets: Iterable[str]) -> str:
-    """The carrier's own words as a sentence, without anything secret; empty where there are none.
+    """The carrier's error text as a sentence, without secrets; empty where there is none.
 
     They are cut only after the secrets are gone: half a secret would be one as well.
     """

@@ -1,6 +1,6 @@
 """Files that come inside a webhook of VoIP Innovations: names, and their bytes in base64.
 
-Seen in the wild is one text in the manner of Python: ``{'IMG_1.jpg': '…', 'x.smil': '…'}``. JSON
+Real calls contain one text in the syntax of Python: ``{'IMG_1.jpg': '…', 'x.smil': '…'}``. JSON
 objects, lists of objects and web addresses are read as well.
 """
 
@@ -30,8 +30,8 @@ _PAIR = re.compile(
 def attached(fields: Mapping[str, Any]) -> tuple[Attachment, ...]:
     """The files of a message, with their bytes as ``content``.
 
-    What cannot be read is there as failed, with the reason: its message must not wait for it. SMIL
-    (the layout of an MMS) is left out.
+    A file that cannot be read has the state failed and a reason: its message must not wait for it.
+    SMIL (the layout of an MMS) is left out.
     """
     try:
         pairs = [pair for place in PLACES for pair in _pairs(fields.get(place))]

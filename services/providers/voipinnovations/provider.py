@@ -1,9 +1,9 @@
 """VoIP Innovations (Sangoma): out by the APIdaze REST API, in by the webhook “API POST”.
 
-Experimental. The carrier publishes no reference: the way out is what its own SDKs do
-(https://github.com/apidaze), the way in is what those who use it have seen
-(https://voipinnovations.atlassian.net/wiki names the settings of a number). Whatever looks
-otherwise goes to quarantine, and nothing is guessed.
+Experimental. The carrier publishes no reference: sending follows its own SDKs
+(https://github.com/apidaze), the webhook follows calls that users have seen
+(https://voipinnovations.atlassian.net/wiki names the settings of a number). Calls of any other form
+go to quarantine.
 """
 
 import json
@@ -29,7 +29,7 @@ _DIGITS = re.compile(r"\+?[1-9][0-9]{2,14}", re.ASCII)
 
 
 class VoipInnovations(Provider):
-    """VoIP Innovations: SMS and MMS between two; let in by the token in the address."""
+    """VoIP Innovations: SMS and MMS, no groups; webhooks with the token in the address."""
 
     name = "voipinnovations"
     title = "VoIP Innovations"

@@ -36,7 +36,7 @@ def parse(call: WebhookCall) -> Iterable[Parsed]:
     """One message or one receipt.
 
     A message whose files cannot be read is handed over without them, and the call is kept as
-    unreadable beside it: the words must not wait for the pictures.
+    unreadable beside it: the text must not wait for the files.
     """
     try:
         fields = _fields(call)
@@ -50,7 +50,7 @@ def parse(call: WebhookCall) -> Iterable[Parsed]:
 
 
 def _fields(call: WebhookCall) -> dict[str, Any]:
-    """What a call says: its body, be it JSON or a form, and the query for what is not there."""
+    """The fields of a call: of its body (JSON or form), then of its query."""
     arguments = parse_qsl(call.query, keep_blank_values=True)
     query = {name: value for name, value in arguments if name != "token"}
     if not call.body.strip():
@@ -92,7 +92,7 @@ def _message(fields: Mapping[str, Any]) -> Message:
 
 
 def _receipt(fields: Mapping[str, Any]) -> DeliveryStatus:
-    """What became of a message. Its words are not documented: one that is not known is kept."""
+    """A delivery status. The words are not documented: an unknown one raises ``ValueError``."""
     word = parsing.word(fields, "status", needed=True)
     if word.lower() not in STATUSES:
         raise ValueError(f"The status “{word}” is not known.")

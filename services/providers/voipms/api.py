@@ -9,7 +9,7 @@ from services.providers import parsing
 from services.providers.api_client import exchange, json_object
 from services.providers.voipms.errors import TABLE, refusal, unusable
 
-SECONDS = 60.0  # it has been seen to think for eleven
+SECONDS = 60.0  # answers have taken eleven
 LIST_BYTES = 8_000_000
 EMPTY = {"no_sms", "no_mms", "no_did", "no_dids"}
 
@@ -46,10 +46,11 @@ class Api:
         return found
 
     def call(self, method: str, lost: Kind, **arguments: str) -> dict[str, Any]:
-        """One request; returns what a successful one tells.
+        """One request; returns the object of a successful answer.
 
         It is multipart: VoIP.ms takes a urlencoded body for SOAP, and in the address the password
-        would end up in logs. ``lost`` is what follows when nobody knows what became of it.
+        would end up in logs. ``lost`` is the kind of error where it is not known
+        whether it was carried out.
         """
         written = {**self._credentials, "method": method, "content_type": "json", **arguments}
         answer = self._exchange(lost, {name: (None, value) for name, value in written.items()})
@@ -58,11 +59,11 @@ class Api:
         if not isinstance(status, str) or not (answer.ok or status in TABLE.codes):
             raise unusable(answer, lost)
         if status != "success":
-            raise refusal(status, self._harmless(data.get("message")))
+            raise refusal(status, self._without_credentials(data.get("message")))
         return data
 
-    def _harmless(self, said: Any) -> str:
-        """VoIP.ms's own words, unless they repeat our credentials."""
+    def _without_credentials(self, said: Any) -> str:
+        """VoIP.ms's error text, or an empty one where it contains our credentials."""
         words = clean(said).strip() if isinstance(said, str) else ""
         return "" if any(secret in words for secret in self._credentials.values()) else words
 

@@ -1,4 +1,4 @@
-"""What an operator should know of a VoIP.ms account, and what to click where."""
+"""Check of a VoIP.ms account and its numbers, with what to click where something is wrong."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -82,7 +82,7 @@ def _ten(row: dict[str, Any]) -> str:
 
 
 def _funds(answer: dict[str, Any]) -> float:
-    """The balance; where it cannot be read it is none of our business."""
+    """The balance; 1.0 where it cannot be read."""
     balance = answer.get("balance")
     amount = balance.get("current_balance") if isinstance(balance, dict) else balance
     try:

@@ -31,7 +31,7 @@ def refusal(status: str, said: str) -> SendError:
 
 
 def unusable(answer: Answer, lost: Kind) -> SendError:
-    """The error for an answer that is not the API's; ``lost`` where nobody knows what became."""
+    """The error for an answer that is not the API's; an unknown outcome has the kind ``lost``."""
     code = str(answer.status)
     if answer.ok:
         return SendError("VoIP.ms answered in a way that cannot be read.", lost)

@@ -1,4 +1,4 @@
-"""VoIP.ms's lists of messages (getSMS, getMMS): what we have missed, and what became of a text."""
+"""VoIP.ms's lists of messages (getSMS, getMMS): missed inbound messages, statuses of ours."""
 
 import re
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ class Row:
 
     @property
     def status(self) -> Status:
-        """What became of an outbound message."""
+        """The status of an outbound message."""
         text = self.carrier_status.lower()
         return next(status for part, status in STATUSES if part in text)
 
@@ -135,7 +135,7 @@ def find(api: Api, message: Message, sender: str, recipient: str, now: float) ->
 
 
 def _fits(row: Row, message: Message) -> bool:
-    """Whether a row can only be this message, as far as text and time can tell."""
+    """Whether a row can only be this message, by its text and time."""
     begun, ended = message.created_at, max(message.created_at, message.updated_at)
     in_time = begun - SKEW_SECONDS <= row.at <= ended + PATIENCE_SECONDS
     return in_time and row.text in (message.text, decoded(message.text))

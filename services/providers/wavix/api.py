@@ -74,7 +74,7 @@ class Api:
             raise _unreadable() from None
 
     def _call(self, method: str, path: str, lost: Kind, **content: Any) -> Answer:
-        """One request; ``lost`` is what follows when nobody knows what became of it."""
+        """One request; ``lost``: the kind of error where it may have been carried out."""
         headers = {"Authorization": self.authorization}
         url = self._base_url + path
         answer = exchange(self._http, "Wavix", lost, method, url, headers=headers, **content)

@@ -1,4 +1,4 @@
-"""What a check of a Wavix account finds: the key, the Sender IDs, the numbers and their webhook."""
+"""Check of a Wavix account: the key, the Sender IDs, the numbers and their webhook."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -56,7 +56,7 @@ def _sender(sender_id: str, registered: set[str]) -> Finding:
 def _number(
     number: str, record: Mapping[str, Any] | None, registered: set[str]
 ) -> Iterator[Finding]:
-    """What is to be said of one number: that all is well, or everything that is not."""
+    """One finding for each problem of a number, or one that all is well."""
     if record is None:
         yield Finding(
             False,

@@ -15,7 +15,7 @@ PAUSE_SECONDS = 5.0  # after a 429, for which Wavix documents no Retry-After
 
 
 def explained(sentence: str) -> tuple[Kind, str | None, str]:
-    """What Wavix's sentence about a message means: what follows, its code, and our sentence.
+    """The kind, code and our sentence for Wavix's sentence about a message.
 
     The code is ``None`` for a sentence that is not known. Wavix's own words are always quoted.
 
@@ -36,8 +36,8 @@ def explained(sentence: str) -> tuple[Kind, str | None, str]:
 def refusal(answer: Answer, lost: Kind) -> SendError:
     """The error for an answer other than 2xx, or for one that says ``"success": false``.
 
-    Wavix does not document what a 5xx leaves behind: ``lost`` follows, unless it gives a reason of
-    its own that is known.
+    Wavix does not document whether a request answered with 5xx was carried out: its kind is
+    ``lost``, unless the reason is a known one.
     """
     said = _said(answer)
     kind, code, sentence = explained(said)
@@ -59,6 +59,6 @@ def refusal(answer: Answer, lost: Kind) -> SendError:
 
 
 def _said(answer: Answer) -> str:
-    """Wavix's own sentence, or an empty text where it gives none in its usual form."""
+    """Wavix's error text; empty where the answer has none in the usual form."""
     words = json_object(answer).get("message")
     return clean(words).strip()[:300].rstrip(". ") if isinstance(words, str) else ""

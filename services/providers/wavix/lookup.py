@@ -1,4 +1,4 @@
-"""Wavix's list of messages: what became of one, and what came in.
+"""Wavix's list of messages: the status of one of ours, and inbound messages.
 
 https://docs.wavix.com/api-reference/sms-and-mms
 """

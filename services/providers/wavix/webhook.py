@@ -20,7 +20,7 @@ from services.core.messages import (
 from services.providers import parsing
 from services.providers.wavix.errors import explained
 
-# Whatever Wavix tells of a message, it has taken it.
+# Any status of a message proves that Wavix has accepted it.
 STATUSES = {
     "accepted": Status.SENT,
     "pending": Status.SENT,
@@ -31,7 +31,7 @@ STATUSES = {
     "expired": Status.FAILED,
     "dlr_expired": Status.SENT,
 }
-# What a status means by itself, where Wavix gives no reason.
+# The reason for a status where Wavix gives none.
 REASONS = {
     "expired": "The message was too old when its turn came, and was not sent.",
     "dlr_expired": "The recipient's carrier has not confirmed the delivery. The text may well "
@@ -88,7 +88,7 @@ def _message(data: Mapping[str, Any]) -> Message:
 
 
 def status(data: Mapping[str, Any], word: str, now: float) -> DeliveryStatus:
-    """What result of a message, from a delivery report or from the list."""
+    """The status of a message, from a delivery report or from the list."""
     result = STATUSES.get(word, Status.SENT)
     detail = parsing.text(data.get("error"), "error") or parsing.text(
         data.get("error_message"), "error_message"
@@ -96,7 +96,7 @@ def status(data: Mapping[str, Any], word: str, now: float) -> DeliveryStatus:
     code, reason = None, REASONS.get(word)
     if result is Status.FAILED and (detail or reason is None):
         follows, code, reason = explained(detail.strip())
-        # Taken twice is no failure: it must not be sent again as if it had not arrived.
+        # A duplicate is no failure: the message must not be sent again.
         result = Status.SENT if follows is Kind.UNKNOWN else result
         reason += " Sending it again later may work." if follows is Kind.RETRY else ""
     tag = parsing.word(data, "tag")
