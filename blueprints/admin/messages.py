@@ -1,6 +1,7 @@
 """Message pages: the table of all messages, filtered, and its export."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from time import strftime
@@ -27,24 +28,16 @@ ROWS = 50
 WORDS = 140  # characters of a text that a row shows at most
 
 
+@dataclass(eq=False)
 class MessagePages:
     """Lists and exports messages."""
 
-    def __init__(
-        self,
-        pages: Pages,
-        store: Store,
-        settings: MessageSettings,
-        providers: Mapping[str, Provider],
-        media: MediaStore,
-        query: MessageQuery,
-    ) -> None:
-        self._pages = pages
-        self._store = store
-        self._settings = settings
-        self._providers = providers
-        self._media = media
-        self._query = query
+    pages: Pages
+    store: Store
+    settings: MessageSettings
+    providers: Mapping[str, Provider]
+    media: MediaStore
+    query: MessageQuery
 
     def add_to(self, routes: Blueprint) -> None:
         """Add ``/admin/messages`` and its exports."""
@@ -59,12 +52,12 @@ class MessagePages:
         before = row_id(request.args.get("before"))
         found, problem = Found([]), None
         try:
-            wanted = self._query.parse(words)
-            found = self._query.page(wanted, ROWS, before)
+            wanted = self.query.parse(words)
+            found = self.query.page(wanted, ROWS, before)
         except RequestRefused as error:
             problem = error
         rest: dict[str, Any] = {name: word for name, word in words.items() if word}
-        return self._pages.render(
+        return self.pages.render(
             "messages.html",
             422 if problem else 200,
             found=found,
@@ -86,7 +79,7 @@ class MessagePages:
 
     def messages_export(self, form: str) -> Response:
         """All messages that the form asks for, as a file."""
-        wanted = self._query.parse(_words())
+        wanted = self.query.parse(_words())
         kind = "text/csv" if form == "csv" else "application/json"
         answer = Response(
             stream_with_context(self._pieces(wanted, form)), content_type=f"{kind}; charset=utf-8"
@@ -96,23 +89,23 @@ class MessagePages:
         return answer
 
     def _pieces(self, wanted: MessageFilter, form: str) -> Iterator[str]:
-        found = self._query.everything(wanted)
-        return as_csv(found) if form == "csv" else as_json(found, self._media.link)
+        found = self.query.everything(wanted)
+        return as_csv(found) if form == "csv" else as_json(found, self.media.link)
 
     def _names(self, found: list[Message]) -> dict[str, str]:
         peers = {peer for message in found for peer in message.recipients}
-        return self._store.read(partial(contacts.names, numbers=peers))
+        return self.store.read(partial(contacts.names, numbers=peers))
 
     def _extensions(self, message: Message) -> str:
         """The extension that has sent a message, or those that get it by now."""
         if message.direction == "out":
             return message.extension or ""
-        setting = self._settings.for_number(message.number)
+        setting = self.settings.for_number(message.number)
         return ", ".join(setting.extensions) if setting is not None and setting.enabled else ""
 
     def _choices(self) -> dict[str, list[tuple[str, str]]]:
         """What each choice of the form offers."""
-        known = [(one.name, one.title) for one in PROVIDERS if one.name in self._providers]
+        known = [(one.name, one.title) for one in PROVIDERS if one.name in self.providers]
         chosen = request.args.get("carrier", "")
         gone = [(one.name, one.title) for one in PROVIDERS if one.name == chosen]
         return {

@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import Group, document, escaped, json_option, table
-from services.core.errors import NumberError, RequestRefused
+from services.core.errors import RequestRefused
 from services.core.messages import clean
-from services.core.phone_numbers import peer
+from services.core.phone_numbers import peer, requested
 from services.message_settings.csv_format import decode_csv
 from services.store import contacts
 from services.store.contacts import Contact
@@ -104,7 +104,4 @@ def _contact(number: str, name: str) -> Contact:
 
 
 def _address(written: str) -> str:
-    try:
-        return peer(written, parts().country)
-    except NumberError as error:
-        raise RequestRefused("invalid_number", str(error), field="number") from None
+    return requested(peer, written, parts().country, "number")

@@ -10,9 +10,9 @@ import click
 
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import Group, document, facts, json_option, note
-from services.core.errors import MediaError, NumberError, RequestRefused
+from services.core.errors import MediaError
 from services.core.messages import Attachment, Message, message_object
-from services.core.phone_numbers import peer
+from services.core.phone_numbers import peer, requested
 from services.operations.retention import Person
 from services.store import contacts, messages, quarantine
 
@@ -29,7 +29,7 @@ def export(number: str, folder: Path) -> None:
     person.json holds the name, the messages and what is in quarantine; the files are below media/.
     Of group conversations it has what this person wrote.
     """
-    them = _peer(number)
+    them = requested(peer, number, parts().country)
     known = parts().retention.person(them)
     folder.mkdir(mode=0o700, parents=True)
     written = []
@@ -70,7 +70,7 @@ def forget(number: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     quarantine that name it. What others wrote in the same groups stays. Exit code 1 if something
     had to stay because it is still being delivered.
     """
-    them = _peer(number)
+    them = requested(peer, number, parts().country)
     known = parts().retention.person(them)
     if as_json:
         document(_counts(them, known))
@@ -104,13 +104,6 @@ def _warn(young: bool) -> None:
 def _young(known: Person) -> bool:
     newest = parts().store.read(partial(messages.by_seq, seqs=list(known.messages[-1:])))
     return any(time.time() - one.created_at < REPEATED_SECONDS for one in newest.values())
-
-
-def _peer(written: str) -> str:
-    try:
-        return peer(written, parts().country)
-    except NumberError as error:
-        raise RequestRefused("invalid_number", str(error)) from None
 
 
 def _counts(them: str, known: Person) -> dict[str, Any]:

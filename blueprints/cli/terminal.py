@@ -6,16 +6,17 @@ of the text are printed as escape sequences (``\x1b``, ``\u202e``).
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from io import TextIOWrapper
-from typing import Any
+from typing import Any, NoReturn
 from unicodedata import category
 
 import click
 from flask.cli import AppGroup, with_appcontext
 
 from services.core.errors import TextbridgeError
-from services.core.messages import clean, rfc3339
+from services.core.messages import Finding, clean, rfc3339
 
 # Control, format (bidi among them), surrogate and private characters, line and paragraph separator.
 INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
@@ -134,6 +135,20 @@ def facts(pairs: Iterable[tuple[str, object]]) -> None:
 def document(content: object) -> None:
     """Print JSON in ASCII, which cannot disturb a terminal."""
     click.echo(json.dumps(content, indent=2))
+
+
+def report_findings(
+    found: Mapping[str, Sequence[Finding]], titles: Mapping[str, str], *, as_json: bool
+) -> NoReturn:
+    """Print the findings of checks, below their titles or as JSON; exit code 1 if one is bad."""
+    if as_json:
+        document({name: [asdict(finding) for finding in each] for name, each in found.items()})
+    else:
+        for name, findings in found.items():
+            click.echo(titles[name])
+            for finding in findings:
+                click.echo(f"  {'ok  ' if finding.ok else 'MEND'}  {escaped(finding.text)}")
+    raise SystemExit(0 if all(finding.ok for each in found.values() for finding in each) else 1)
 
 
 def note(sentence: str) -> None:

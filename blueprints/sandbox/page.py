@@ -5,8 +5,7 @@ from flask import Blueprint, Response, abort, jsonify, make_response, render_tem
 from blueprints.headers import page_headers
 from blueprints.sandbox.outside_phone import OutsidePhone
 from blueprints.sandbox.session import EXTENSION, NUMBER, SandboxSession
-from services.core.errors import NumberError, RequestRefused
-from services.core.phone_numbers import peer
+from services.core.phone_numbers import peer, requested
 from services.core.secrets import same_secret
 from services.providers.base import Provider
 
@@ -48,10 +47,7 @@ def blueprint(
     @routes.get("/phone")
     def phone() -> Response:
         _require_webhook_token(provider)
-        try:
-            number = peer(request.args.get("number", ""), country)
-        except NumberError as error:
-            raise RequestRefused("invalid_number", str(error), field="number") from None
+        number = requested(peer, request.args.get("number", ""), country, "number")
         since = min(max(request.args.get("since", 0, type=int), 0), 2**62)
         seconds = min(max(request.args.get("timeout", 0, type=int), 0), MOST_SECONDS)
         texts, reached = outside.news(number, since, seconds)

@@ -64,25 +64,21 @@ class Carrier:
         return error if error and (sent is None or sent.at < error.at) else None
 
 
+@dataclass(eq=False)
 class CarrierStatus:
-    """Collects the status of every carrier, and checks the credentials of one."""
+    """Collects the status of every carrier, and checks the credentials of one.
 
-    def __init__(
-        self,
-        store: Store,
-        settings: MessageSettings,
-        configured: Mapping[str, CarrierSettings],
-        providers: Mapping[str, Provider],
-    ) -> None:
-        """``configured`` and ``providers`` hold the carriers that are on, by name."""
-        self._store = store
-        self._settings = settings
-        self._configured = configured
-        self._providers = providers
+    ``configured`` and ``providers`` hold the carriers that are on, by name.
+    """
+
+    store: Store
+    settings: MessageSettings
+    configured: Mapping[str, CarrierSettings]
+    providers: Mapping[str, Provider]
 
     def all(self) -> list[Carrier]:
         """Every carrier, those that are on first. Raises ``StorageUnwell``."""
-        known = self._store.read(lambda tx: [self._carrier(tx, each) for each in PROVIDERS])
+        known = self.store.read(lambda tx: [self._carrier(tx, each) for each in PROVIDERS])
         return sorted(
             (one for one in known if one.is_on or one.name != Sandbox.name),
             key=lambda one: not one.is_on,
@@ -100,13 +96,13 @@ class CarrierStatus:
             findings = [Finding(False, error.reason)]
         detail = json.dumps([asdict(finding) for finding in findings])
         with suppress(StorageUnwell):  # the answer is useful without being stored
-            self._store.write(
+            self.store.write(
                 lambda tx: carrier_events.put(tx, provider.name, CarrierEventKind.CHECK, detail)
             )
         return findings
 
     def _numbers(self, carrier: str) -> list[str]:
-        return [entry.number for entry in self._settings.all() if entry.carrier == carrier]
+        return [entry.number for entry in self.settings.all() if entry.carrier == carrier]
 
     def _carrier(self, tx: Connection, kind: type[Provider]) -> Carrier:
         seen = carrier_events.of(tx, kind.name)
@@ -115,8 +111,8 @@ class CarrierStatus:
         return Carrier(
             kind.name,
             kind.title,
-            self._providers.get(kind.name),
-            tuple(_shown(kind, self._configured.get(kind.name))),
+            self.providers.get(kind.name),
+            tuple(_shown(kind, self.configured.get(kind.name))),
             tuple(self._numbers(kind.name)),
             seen,
             tuple(pause for pause in pauses if pause.name.endswith(f":{kind.name}")),

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Literal, cast, get_args
 
-from services.core.errors import NumberError, RequestRefused
+from services.core.errors import RequestRefused
 from services.core.messages import Direction, Message, Status, clean
-from services.core.phone_numbers import e164, peer
+from services.core.phone_numbers import e164, peer, requested
 from services.message_settings import MessageSettings
 from services.providers import PROVIDERS
 from services.store.database.store import Store
@@ -83,10 +83,7 @@ class MessageQuery:
         written = given.get(field)
         if written is None:
             return None
-        try:
-            return (e164 if field == "number" else peer)(written, self._country)
-        except NumberError as error:
-            raise RequestRefused("invalid_number", str(error), field=field) from None
+        return requested(e164 if field == "number" else peer, written, self._country, field)
 
 
 def _one_of(field: Field, word: str | None, known: Sequence[str]) -> str | None:

@@ -38,39 +38,32 @@ class Step:
     words: str
 
 
+@dataclass(eq=False)
 class SetupChecklist:
     """Finds which steps are done, from the configuration and the database."""
 
-    def __init__(
-        self,
-        store: Store,
-        settings: MessageSettings,
-        providers: Mapping[str, Provider],
-        channels: Mapping[str, Channel],
-        carrier_status: CarrierStatus,
-    ) -> None:
-        self._store = store
-        self._settings = settings
-        self._providers = providers
-        self._channels = channels
-        self._carrier_status = carrier_status
+    store: Store
+    settings: MessageSettings
+    providers: Mapping[str, Provider]
+    channels: Mapping[str, Channel]
+    carrier_status: CarrierStatus
 
     def steps(self) -> list[Step]:
         """All steps in their order. Raises ``StorageUnwell``."""
-        on = [one for one in self._carrier_status.all() if one.is_on]
+        on = [one for one in self.carrier_status.all() if one.is_on]
         return [
             _carrier(on),
             _credentials(on),
             _webhook(on),
             self._number(),
-            *self._store.read(lambda tx: (self._device(tx), self._text(tx))),
+            *self.store.read(lambda tx: (self._device(tx), self._text(tx))),
         ]
 
     def _number(self) -> Step:
         served = [
             entry.number
-            for entry in self._settings.all()
-            if entry.reaches_somebody and entry.carrier in self._providers
+            for entry in self.settings.all()
+            if entry.reaches_somebody and entry.carrier in self.providers
         ]
         words = "Say in Message Settings which extension gets the texts of your number."
         if served:
@@ -80,8 +73,8 @@ class SetupChecklist:
 
     def _device(self, tx: Connection) -> Step:
         paired = len(devices.of(tx))
-        others = [c.title for c in self._channels.values() if not c.per_device]
-        mailed = any(entry.emails for entry in self._settings.all())
+        others = [c.title for c in self.channels.values() if not c.per_device]
+        mailed = any(entry.emails for entry in self.settings.all())
         words = "Pair the phone app of an extension: it shows the texts and answers them."
         if paired:
             words = "1 app is paired." if paired == 1 else f"{paired} apps are paired."
@@ -95,7 +88,7 @@ class SetupChecklist:
     def _text(self, tx: Connection) -> Step:
         come = bool(messages.find(tx, limit=1))
         words = "Text one of your numbers from your own phone."
-        if Sandbox.name in self._providers:
+        if Sandbox.name in self.providers:
             words = "Send one from the sandbox, the phone outside."
         return Step(Stage.TEXT, come, "The first text", "It has come." if come else words)
 

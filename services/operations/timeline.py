@@ -7,14 +7,13 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from services.core.errors import RequestRefused
 from services.core.messages import Attachment, DeliveryStatus, Device, Message, Status
 from services.core.phone_numbers import international
 from services.message_settings import MessageSettings
-from services.operations.operator_actions import OPERATOR, why_unrouted
+from services.operations.operator_actions import OPERATOR, message_of, why_unrouted
 from services.providers import PROVIDERS
 from services.push import CHANNELS
-from services.store import attempts, contacts, devices, jobs, messages, receipts
+from services.store import attempts, contacts, devices, jobs, receipts
 from services.store.attempts import Attempt
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
@@ -93,11 +92,7 @@ def target_name(job: Job, known: Mapping[str, Device], files: Sequence[Attachmen
 
 
 def _look_up(tx: Connection, message_id: str) -> MessageHistory:
-    message = messages.by_id(tx, message_id)
-    if message is None:
-        raise RequestRefused(
-            "not_found", f"There is no message {message_id}. See: flask messages list", status=404
-        )
+    message = message_of(tx, message_id)
     todo = jobs.of(tx, message_id)
     return MessageHistory(
         message,

@@ -34,6 +34,7 @@ class JsonApi(ABC):
     """
 
     title: ClassVar[str]  # as the carrier writes itself
+    address_variable: ClassVar[str]  # of .env, with the address of the API
 
     def __init__(self, http: Http, root: str, authorization: str) -> None:
         self.headers = {"Authorization": authorization}
@@ -62,12 +63,21 @@ class JsonApi(ABC):
         try:
             return parsing.fields(answer.json(), "answer")
         except ValueError:
-            raise SendError(f"{self.title}'s answer cannot be read.", Kind.RETRY) from None
+            raise self.unreadable() from None
+
+    def unreadable(self) -> SendError:
+        """The error for an answer in another form than documented."""
+        reason = f"{self.title}'s answer cannot be read. Check {self.address_variable}."
+        return SendError(reason, Kind.RETRY)
+
+    def is_accepted(self, answer: Answer) -> bool:
+        """Whether an answer means success."""
+        return answer.ok
 
     def _call(self, method: str, path: str, lost: Kind, **content: Any) -> Answer:
         url, headers = self.root + path, self.headers
         answer = exchange(self._http, self.title, lost, method, url, headers=headers, **content)
-        if not answer.ok:
+        if not self.is_accepted(answer):
             raise self.refusal(answer, lost)
         return answer
 

@@ -1,11 +1,12 @@
 """Base class of the carriers: verifies webhooks, parses them, sends messages."""
 
+import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from services.config.sections import CarrierSettings
 from services.core.errors import InvalidWebhook, Kind, MediaError
@@ -48,6 +49,12 @@ class ProviderContext:
     webhook_token: str
     app_url: str
     clock: Callable[[], float] = system_clock
+
+
+def json_call(content: Any) -> WebhookCall:
+    """A webhook call with JSON as its body, for ``Provider.inbound_call``."""
+    headers = {"content-type": "application/json"}
+    return WebhookCall("POST", headers, "", json.dumps(content).encode())
 
 
 class Provider(ABC):

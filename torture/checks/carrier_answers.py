@@ -182,7 +182,7 @@ CHECK = Check(
             "Twilio’s 5xx counts as “not sent”",
         ),
         Mutant(
-            "services/providers/wavix/api.py",
+            "services/providers/api_client.py",
             "raise SendError(reason, Kind.UNKNOWN) from None",
             "raise SendError(reason, Kind.REFUSED) from None",
             "an answer of Wavix’s that cannot be read counts as a refusal",

@@ -4,7 +4,6 @@ Its webhook takes ``{"id", "from", "to", "text", "media": [urls]}`` for a messag
 ``{"receipt": <our message id>, "status": "delivered" | "failed"}`` for the status of one.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -20,7 +19,7 @@ from services.core.messages import (
     WebhookCall,
     clean,
 )
-from services.providers.base import Limits, Provider
+from services.providers.base import Limits, Provider, json_call
 
 STATUSES = {"delivered": Status.DELIVERED, "failed": Status.FAILED}
 REASONS = {"failed": "The phone in the sandbox was told to refuse it."}
@@ -80,6 +79,4 @@ class Sandbox(Provider):
             "text": message.text,
             "media": [file.source_url for file in message.media],
         }
-        return WebhookCall(
-            "POST", {"content-type": "application/json"}, "", json.dumps(event).encode()
-        )
+        return json_call(event)

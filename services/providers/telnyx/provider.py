@@ -1,6 +1,5 @@
 """Telnyx, Messaging API v2 (https://developers.telnyx.com/docs/messaging)."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from services.core.messages import (
 )
 from services.providers import parsing
 from services.providers.api_client import header_key, public_link
-from services.providers.base import Limits, Provider, ProviderContext
+from services.providers.base import Limits, Provider, ProviderContext, json_call
 from services.providers.telnyx import check, webhook
 from services.providers.telnyx.api import Api
 from services.providers.telnyx.signature import TelnyxSignature, public_key
@@ -155,5 +154,4 @@ class Telnyx(Provider):
             "received_at": rfc3339(message.carrier_time or message.created_at),
         }
         event = {"id": message.id, "event_type": "message.received", "payload": payload}
-        body = json.dumps({"data": event}).encode()
-        return WebhookCall("POST", {"content-type": "application/json"}, "", body)
+        return json_call({"data": event})

@@ -6,7 +6,6 @@ Experimental. The carrier publishes no reference: sending follows its own SDKs
 go to quarantine.
 """
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from services.config.variables import variable
 from services.core.errors import Kind, SendError
 from services.core.messages import Finding, Message, Parsed, WebhookCall
 from services.providers.api_client import public_link
-from services.providers.base import Limits, Provider, ProviderContext
+from services.providers.base import Limits, Provider, ProviderContext, json_call
 from services.providers.voipinnovations import webhook
 from services.providers.voipinnovations.api import Api
 from services.providers.voipinnovations.check import findings
@@ -101,5 +100,4 @@ class VoipInnovations(Provider):
         }
         if message.media:
             event["fileUrls"] = [file.source_url for file in message.media]
-        headers = {"content-type": "application/json"}
-        return WebhookCall("POST", headers, "", json.dumps(event).encode())
+        return json_call(event)

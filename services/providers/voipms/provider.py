@@ -1,6 +1,5 @@
 """VoIP.ms (https://wiki.voip.ms/article/SMS-MMS, https://voip.ms/m/apidocs.php)."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from services.core.messages import (
 )
 from services.core.segments import count
 from services.providers.api_client import public_link
-from services.providers.base import Limits, Provider, ProviderContext
+from services.providers.base import Limits, Provider, ProviderContext, json_call
 from services.providers.url_checks import is_at, is_below
 from services.providers.voipms import lookup, webhook
 from services.providers.voipms.api import Api
@@ -156,12 +155,7 @@ class VoipMs(Provider):
             "received_at": at.isoformat(timespec="microseconds"),
         }
         event = {"event_type": "message.received", "record_type": "event", "payload": payload}
-        return WebhookCall(
-            "POST",
-            {"content-type": "application/json"},
-            "",
-            json.dumps({"data": {"id": carrier_id, **event}}).encode(),
-        )
+        return json_call({"data": {"id": carrier_id, **event}})
 
 
 def _fits_sms(text: str) -> bool:
