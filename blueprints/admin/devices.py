@@ -92,8 +92,8 @@ class DevicePages:
 
     def test(self, device_id: str) -> Response:
         """Push a test notification to a device."""
-        outcome, said = self._push_delivery.test(self._device(device_id))
-        self._pages.set_notice(said, bad=outcome != "taken")
+        outcome, detail = self._push_delivery.test(self._device(device_id))
+        self._pages.set_notice(detail, bad=outcome != "taken")
         return _back()
 
     def revoke(self, device_id: str) -> Response:

@@ -35,7 +35,9 @@ def add_routes(routes: Blueprint, pages: Pages, store: Store, actions: OperatorA
         return pages.render(
             "given_up.html",
             letters=[(job, timeline.target_name(job, devices)) for job in shown],
-            kinds=[(name, *words, counts[name]) for name, words in KINDS.items() if name in counts],
+            kinds=[
+                (name, *labels, counts[name]) for name, labels in KINDS.items() if name in counts
+            ],
             kind=kind,
             is_newest=before is None,
             newest=url_for(here, **rest) if before else None,
@@ -48,13 +50,13 @@ def add_routes(routes: Blueprint, pages: Pages, store: Store, actions: OperatorA
         if kind is None:
             abort(404)
         done, left = actions.retry_all(kind)
-        said = f"{counted(done, *KINDS[kind][1:])} will be tried again now."
+        notice = f"{counted(done, *KINDS[kind][1:])} will be tried again now."
         if left:
-            said += (
+            notice += (
                 f" {counted(left, *KINDS[kind][1:])} may have been sent and were left alone: "
                 "look at each."
             )
-        pages.set_notice(said)
+        pages.set_notice(notice)
         return redirect_to("admin.messages_given_up")
 
 

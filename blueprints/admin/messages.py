@@ -25,7 +25,7 @@ from services.store.database.store import Store
 from services.store.search.message_filter import Found, MessageFilter
 
 ROWS = 50
-WORDS = 140  # characters of a text that a row shows at most
+MOST_CHARACTERS = 140  # characters of a text that a row shows at most
 
 
 @dataclass(eq=False)
@@ -48,21 +48,21 @@ class MessagePages:
 
     def messages(self) -> Response:
         """The table of messages that the form asks for, page by page."""
-        words = _words()
+        fields = _filter_fields()
         before = row_id(request.args.get("before"))
         found, problem = Found([]), None
         try:
-            wanted = self.query.parse(words)
+            wanted = self.query.parse(fields)
             found = self.query.page(wanted, ROWS, before)
         except RequestRefused as error:
             problem = error
-        rest: dict[str, Any] = {name: word for name, word in words.items() if word}
+        rest: dict[str, Any] = {name: word for name, word in fields.items() if word}
         return self.pages.render(
             "messages.html",
             422 if problem else 200,
             found=found,
             problem=problem,
-            words=words,
+            fields=fields,
             names=self._names(found.messages),
             extensions=self._extensions,
             choices=self._choices(),
@@ -79,7 +79,7 @@ class MessagePages:
 
     def messages_export(self, form: str) -> Response:
         """All messages that the form asks for, as a file."""
-        wanted = self.query.parse(_words())
+        wanted = self.query.parse(_filter_fields())
         kind = "text/csv" if form == "csv" else "application/json"
         answer = Response(
             stream_with_context(self._pieces(wanted, form)), content_type=f"{kind}; charset=utf-8"
@@ -111,7 +111,7 @@ class MessagePages:
         return {
             "state": [
                 ("", "Any"),
-                *((str(status), words) for status, (words, _) in message_states.STATES.items()),
+                *((str(status), label) for status, (label, _) in message_states.STATES.items()),
                 (UNROUTED, message_states.NOBODY[0]),
             ],
             "direction": [("", "Both ways"), ("in", "Came in"), ("out", "Went out")],
@@ -120,10 +120,10 @@ class MessagePages:
 
 
 def beginning(text: str) -> str:
-    """The first words of a text."""
-    return text if len(text) <= WORDS else f"{text[:WORDS]}…"
+    """The beginning of a text."""
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
 
 
-def _words() -> dict[Field, str]:
+def _filter_fields() -> dict[Field, str]:
     """What was typed into the form, or stands in the address."""
     return {name: request.args.get(name, "")[:200] for name in FIELDS}

@@ -57,7 +57,7 @@ class Events(Resource):
         since = int(query["since"]) if "since" in query else None
         end = time.monotonic() + (query["timeout"] if since is not None else 0)
         while True:
-            heard = self._notifier.subscribe()
+            version = self._notifier.subscribe()
             found = self._changes.since(caller(), since, query["limit"])
             if found is None:
                 refuse("invalid_token")
@@ -69,7 +69,7 @@ class Events(Resource):
                     "more": found.more,
                     "reset": found.reset,
                 }
-            self._notifier.wait(left, heard)
+            self._notifier.wait(left, version)
 
     @call(
         "GET",
@@ -109,7 +109,7 @@ class Events(Resource):
         try:
             yield "retry: 3000\n\n"  # sends the headers, so that the browser knows that it is open
             while this in streams and not self._is_stopping():
-                heard = self._notifier.subscribe()
+                version = self._notifier.subscribe()
                 found = self._changes.since(device, since, AT_ONCE)
                 if found is None:
                     return
@@ -117,7 +117,7 @@ class Events(Resource):
                     yield _start(found)
                 yield from map(_written, found.events)
                 since = found.next
-                if not found.more and not self._notifier.wait(HEARTBEAT_SECONDS, heard):
+                if not found.more and not self._notifier.wait(HEARTBEAT_SECONDS, version):
                     yield ": still here\n\n"
         except StorageUnwell as error:
             log.warning("event stream ended", device=device.id, reason=str(error))

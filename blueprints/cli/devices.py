@@ -172,11 +172,11 @@ def test(device_id: str, as_json: bool) -> None:
     device = parts().store.read(lambda tx: devices.by_id(tx, device_id))
     if device is None:
         raise _unknown(device_id)
-    outcome, said = parts().push_delivery.test(device)
+    outcome, detail = parts().push_delivery.test(device)
     if as_json:
-        document({"outcome": outcome, "detail": said})
+        document({"outcome": outcome, "detail": detail})
     else:
-        click.echo(escaped(said))
+        click.echo(escaped(detail))
     raise SystemExit(0 if outcome == "taken" else 1)
 
 

@@ -47,29 +47,29 @@ class Inbox:
             return self._read(happened)
         return "ignored"
 
-    def _reply(self, said: ChatMessage) -> str:
-        known = client_id(said.id)
-        if self.store.read(lambda tx: messages.by_client_id(tx, said.extension, known)):
+    def _reply(self, chat: ChatMessage) -> str:
+        known = client_id(chat.id)
+        if self.store.read(lambda tx: messages.by_client_id(tx, chat.extension, known)):
             return "repeated"
         try:
-            files = (self._file(said.extension, said.file),) if said.file else ()
-            reply = Reply(text=said.text, to=(said.peer,), media_ids=files, client_id=known)
-            _, repeated = self.composer.submit(self._device(said.extension), reply)
+            files = (self._file(chat.extension, chat.file),) if chat.file else ()
+            reply = Reply(text=chat.text, to=(chat.peer,), media_ids=files, client_id=known)
+            _, repeated = self.composer.submit(self._device(chat.extension), reply)
         except RequestRefused as error:
             if error.code == "client_id_reused":  # a repeat came at the same moment
                 return "repeated"
-            log.warning("reply refused", extension=said.extension, code=error.code)
-            self._report_refusal(said, error)
+            log.warning("reply refused", extension=chat.extension, code=error.code)
+            self._report_refusal(chat, error)
             return "refused"
         return "repeated" if repeated else "taken"
 
-    def _report_refusal(self, said: ChatMessage, refused: RequestRefused) -> None:
+    def _report_refusal(self, chat: ChatMessage, refused: RequestRefused) -> None:
         """Show the refusal in the chat; where that fails, the webhook answers with it."""
         try:
-            self.channel.show_sentence(said.extension, said.peer, f"Not sent: {refused.reason}")
+            self.channel.show_sentence(chat.extension, chat.peer, f"Not sent: {refused.reason}")
         except PushError as error:
             log.warning(
-                "refusal not shown in the chat", extension=said.extension, reason=error.reason
+                "refusal not shown in the chat", extension=chat.extension, reason=error.reason
             )
             raise refused from None
 

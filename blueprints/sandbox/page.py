@@ -28,8 +28,8 @@ def blueprint(
 
     @routes.get("")
     def show() -> Response:
-        words = {"number": NUMBER, "phone": PHONE, "extension": EXTENSION}
-        return make_response(render_template("sandbox.html", **words))
+        values = {"number": NUMBER, "phone": PHONE, "extension": EXTENSION}
+        return make_response(render_template("sandbox.html", **values))
 
     @routes.post("/session")
     def session() -> Response:

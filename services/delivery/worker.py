@@ -1,4 +1,4 @@
-"""The delivery worker: performs jobs until it is told to stop."""
+"""The delivery worker: performs jobs until it is stopped."""
 
 import math
 import time
@@ -86,7 +86,7 @@ class Worker:
     def run(self, alive: Callable[[], bool], beat: Callable[[], None]) -> None:
         """Deliver until ``alive`` says no, then finish the jobs in hand.
 
-        ``beat`` is called at least every second or two, so that a supervisor can tell a hung
+        ``beat`` is called at least every two seconds, so that a supervisor can detect a hung
         worker.
         """
         with self:

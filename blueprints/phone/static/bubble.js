@@ -57,9 +57,9 @@ function linked(text) {
 }
 
 function paintFoot(foot, shown) {
-  const [told, time] = foot.children;
-  const words = shown.mine ? STATES[shown.status] : "";
-  if (told.textContent !== words) told.textContent = words;
+  const [status, time] = foot.children;
+  const label = shown.mine ? STATES[shown.status] : "";
+  if (status.textContent !== label) status.textContent = label;
   time.textContent = timeOf(shown.at);
   time.dateTime = new Date(shown.at).toISOString();
   foot.classList.toggle("bad", ["failed", "refused", "unknown"].includes(shown.status));

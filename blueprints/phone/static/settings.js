@@ -90,8 +90,8 @@ function notifications(guarded) {
   preview.addEventListener("change", () => guarded(() => push.change({ preview: preview.value }), () => (preview.value = state.me.device.preview)));
   test.addEventListener("click", async () => {
     outcome.textContent = "Asking …";
-    const told = await guarded(() => push.test());
-    outcome.textContent = told ? told.detail : "";
+    const result = await guarded(() => push.test());
+    outcome.textContent = result ? result.detail : "";
   });
   paint();
   return [

@@ -175,8 +175,8 @@ class State extends EventTarget {
   async read(id) {
     const known = this.conversations.get(id);
     if (!known || !known.unread_count) return;
-    const told = await call("POST", `conversations/${id}/read`, { body: { up_to_seq: known.last_seq } });
-    this.#keep({ ...this.conversations.get(id), ...told });
+    const mark = await call("POST", `conversations/${id}/read`, { body: { up_to_seq: known.last_seq } });
+    this.#keep({ ...this.conversations.get(id), ...mark });
   }
 
   #keep(conversation) {

@@ -36,15 +36,15 @@ def refusal(answer: Answer, lost: Kind) -> SendError:
     A 5xx in any other format (a proxy's page) proves nothing: its kind is ``lost``.
     """
     data = json_object(answer)
-    said = _said(data)
+    text = _error_text(data)
     kind, remedy = TABLE.for_status(answer.status)
     if answer.status < 400:
         kind, remedy = Kind.CONFIG, "Check BANDWIDTH_MESSAGE_BASE_URL."
     elif answer.status >= 500:
-        kind, remedy = (Kind.RETRY, "") if said else (lost, "")
+        kind, remedy = (Kind.RETRY, "") if text else (lost, "")
     elif any(field == "applicationId" for field, _ in _field_errors(data)):
         kind, remedy = Kind.CONFIG, "Check BANDWIDTH_APPLICATION_ID."
-    sentence = f"Bandwidth answered {answer.status}: {said or 'no reason given.'} {remedy}"
+    sentence = f"Bandwidth answered {answer.status}: {text or 'no reason given.'} {remedy}"
     return SendError(
         sentence.rstrip(),
         kind,
@@ -74,12 +74,12 @@ def _pause(answer: Answer) -> float | None:
     return answer.retry_after
 
 
-def _said(data: dict[str, Any]) -> str:
+def _error_text(data: dict[str, Any]) -> str:
     """Bandwidth's error text: of the faulty fields, of the request, or of its web framework."""
-    fields = "; ".join(f"{field}: {words}" for field, words in _field_errors(data))
-    words = fields or _text(data.get("description")) or _text(data.get("message"))
-    words = words or _text(data.get("error")) or _text(data.get("type"))
-    return f"{words[:300].rstrip('. ')}." if words else ""
+    fields = "; ".join(f"{field}: {error}" for field, error in _field_errors(data))
+    text = fields or _text(data.get("description")) or _text(data.get("message"))
+    text = text or _text(data.get("error")) or _text(data.get("type"))
+    return f"{text[:300].rstrip('. ')}." if text else ""
 
 
 def _field_errors(data: dict[str, Any]) -> list[tuple[str, str]]:

@@ -70,7 +70,7 @@ def _event(event: Any, body: bytes, now: float) -> Parsed | None:
             return _message(event)
         return _status(event, kind, now) if kind in STATUSES else None
     except ValueError as error:
-        return Unreadable(str(error), parsing.alone(event, body))
+        return Unreadable(str(error), parsing.part_bytes(event, body))
 
 
 def _message(event: dict[str, Any]) -> Message | None:
@@ -80,7 +80,7 @@ def _message(event: dict[str, Any]) -> Message | None:
         return None  # a copy of our own message
     owner = parsing.word(message, "owner") or parsing.word(event, "to", needed=True)
     sender = parsing.word(message, "from", needed=True)
-    everybody = dict.fromkeys((sender, *parsing.words(message, "to")))
+    everybody = dict.fromkeys((sender, *parsing.texts(message, "to")))
     others = tuple(n for n in everybody if n.removeprefix("+") != owner.removeprefix("+"))
     return Message(
         direction="in",
@@ -89,14 +89,14 @@ def _message(event: dict[str, Any]) -> Message | None:
         text=parsing.text(message.get("text"), "text"),
         media=tuple(
             Attachment(source_url=link, name=parsing.file_name(link))
-            for link in parsing.words(message, "media")
+            for link in parsing.texts(message, "media")
             if not parsing.file_name(link).lower().endswith(".smil")
         ),
         participants=others if len(others) > 1 else (),
         provider="bandwidth",
         provider_id=parsing.word(message, "id", needed=True),
         segments=parsing.small_count(message.get("segmentCount")),
-        carrier_time=parsing.moment(message.get("time")),
+        carrier_time=parsing.timestamp(message.get("time")),
     )
 
 
@@ -122,5 +122,5 @@ def _status(event: dict[str, Any], kind: str, now: float) -> DeliveryStatus:
         peer=parsing.word(event, "to"),
         code=code,
         reason=reason,
-        at=parsing.moment(event.get("time")) or now,
+        at=parsing.timestamp(event.get("time")) or now,
     )

@@ -26,7 +26,7 @@ class Api(JsonApi):
             code = parsing.word(error, "code", most=20)
         except ValueError:
             error, code = {}, ""
-        detail = parsing.said(error.get("detail") or error.get("title"))
+        detail = parsing.sentence(error.get("detail") or error.get("title"))
         return TABLE.refusal(self.title, answer, lost, code, detail, address=self.address_variable)
 
     def record(self, path: str, read: Callable[[dict[str, Any]], T]) -> T | None:

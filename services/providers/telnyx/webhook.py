@@ -55,7 +55,7 @@ def _message(payload: Mapping[str, Any]) -> Message:
         provider="telnyx",
         provider_id=parsing.word(payload, "id", needed=True),
         segments=parsing.small_count(payload.get("parts")),
-        carrier_time=parsing.moment(payload.get("received_at")),
+        carrier_time=parsing.timestamp(payload.get("received_at")),
     )
 
 
@@ -84,7 +84,8 @@ def statuses(payload: Mapping[str, Any], now: float) -> list[DeliveryStatus]:
                     peer=_number(recipient),
                     code=code,
                     reason=NOT_CONFIRMED if word == UNCONFIRMED else reason,
-                    at=parsing.moment(payload.get("completed_at") or payload.get("sent_at")) or now,
+                    at=parsing.timestamp(payload.get("completed_at") or payload.get("sent_at"))
+                    or now,
                 )
             )
     return found

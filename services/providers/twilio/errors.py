@@ -25,8 +25,8 @@ def explained(code: str, detail: str) -> str:
 def refusal(answer: Answer, lost: Kind) -> SendError:
     """The error for an answer other than 2xx; ``lost`` follows a 5xx."""
     data = json_object(answer)
-    code, said = _code(data.get("code")), parsing.said(data.get("message"))
-    return TABLE.refusal("Twilio", answer, lost, code, said, address="TWILIO_BASE_URL")
+    code, detail = _code(data.get("code")), parsing.sentence(data.get("message"))
+    return TABLE.refusal("Twilio", answer, lost, code, detail, address="TWILIO_BASE_URL")
 
 
 def _code(value: Any) -> str:

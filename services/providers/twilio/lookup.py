@@ -23,7 +23,7 @@ def sent_as(api: Api, message: Message, senders: Collection[str | None]) -> Deli
     earliest, latest = message.created_at - SKEW_SECONDS, message.updated_at + SKEW_SECONDS
     found: dict[str, Any] | None = None
     for row in api.rows("Messages", "messages", {"To": message.peer}):
-        at = parsing.mail_moment(row.get("date_created")) if isinstance(row, dict) else None
+        at = parsing.mail_timestamp(row.get("date_created")) if isinstance(row, dict) else None
         if at is None or at > latest:
             continue
         if at < earliest:
@@ -52,7 +52,7 @@ def inbound_since(api: Api, since: float) -> Iterator[Parsed]:
     for row in api.rows("Messages", "messages", {"DateSent>": day}):
         if not isinstance(row, dict) or row.get("direction") != "inbound":
             continue
-        at = parsing.mail_moment(row.get("date_sent"))
+        at = parsing.mail_timestamp(row.get("date_sent"))
         if at is None or at >= since:
             yield _inbound(api, row, at)
 
@@ -71,4 +71,4 @@ def _inbound(api: Api, row: dict[str, Any], at: float | None) -> Parsed:
             fields |= {f"MediaUrl{n}": link for n, link in enumerate(links)}
         return replace(read_message(fields), carrier_time=at)
     except ValueError as error:
-        return Unreadable(str(error), parsing.alone(row, b""))
+        return Unreadable(str(error), parsing.part_bytes(row, b""))

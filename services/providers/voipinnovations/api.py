@@ -12,14 +12,14 @@ from services.core.errors import Kind, SendError
 from services.http.client import Answer, Http
 from services.providers import parsing
 from services.providers.api_client import exchange
-from services.providers.voipinnovations.errors import refusal, said
+from services.providers.voipinnovations.errors import error_text, refusal
 
 
 class Api:
     """Requests for one application.
 
     The carrier wants the secret in the address, so no address is ever logged or quoted, and the
-    carrier's words are cleared of it. Every method raises ``SendError``.
+    carrier's error texts are cleared of it. Every method raises ``SendError``.
     """
 
     def __init__(self, http: Http, base_url: str, key: str, secret: str) -> None:
@@ -39,8 +39,8 @@ class Api:
         try:
             data = parsing.fields(answer.json(), "answer")
             if data.get("ok", data.get("success")) is False:
-                words = said(answer, self._hidden) or "It gives no reason."
-                raise SendError(f"VoIP Innovations refused the message. {words}", Kind.REFUSED)
+                reason = error_text(answer, self._hidden) or "It gives no reason."
+                raise SendError(f"VoIP Innovations refused the message. {reason}", Kind.REFUSED)
             if data.get("ok") is not True:
                 raise ValueError("“ok” is missing.")
             return parsing.word(parsing.fields(data.get("details"), "details"), "uuid", needed=True)

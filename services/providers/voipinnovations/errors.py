@@ -26,27 +26,27 @@ def refusal(answer: Answer, secrets: Iterable[str]) -> SendError:
         kind, remedy = Kind.CONFIG, "Check APIDAZE_BASE_URL."
     elif answer.status >= 500:
         kind, remedy = Kind.UNKNOWN, "The text may have been taken."
-    words = said(answer, secrets) or "no reason given."
-    sentence = f"VoIP Innovations answered {answer.status}: {words} {remedy}"
+    text = error_text(answer, secrets) or "no reason given."
+    sentence = f"VoIP Innovations answered {answer.status}: {text} {remedy}"
     pause = PAUSE_SECONDS if answer.status == 429 else None
     return SendError(
         sentence.rstrip(), kind, code=str(answer.status), retry_after=answer.retry_after or pause
     )
 
 
-def said(answer: Answer, secrets: Iterable[str]) -> str:
+def error_text(answer: Answer, secrets: Iterable[str]) -> str:
     """The carrier's error text as a sentence, without secrets; empty where there is none.
 
     They are cut only after the secrets are gone: half a secret would be one as well.
     """
-    words = _SECRET.sub(r"\1…", clean(_words(answer)))
+    text = _SECRET.sub(r"\1…", clean(_raw_text(answer)))
     for secret in secrets:
-        words = words.replace(secret, "…")
-    words = " ".join(words.split())[:300].rstrip(". ")
-    return f"{words}." if words else ""
+        text = text.replace(secret, "…")
+    text = " ".join(text.split())[:300].rstrip(". ")
+    return f"{text}." if text else ""
 
 
-def _words(answer: Answer) -> str:
+def _raw_text(answer: Answer) -> str:
     try:
         data = answer.json()
     except ValueError:

@@ -62,10 +62,10 @@ class Api:
             raise refusal(status, self._without_credentials(data.get("message")))
         return data
 
-    def _without_credentials(self, said: Any) -> str:
+    def _without_credentials(self, value: Any) -> str:
         """VoIP.ms's error text, or an empty one where it contains our credentials."""
-        words = clean(said).strip() if isinstance(said, str) else ""
-        return "" if any(secret in words for secret in self._credentials.values()) else words
+        text = clean(value).strip() if isinstance(value, str) else ""
+        return "" if any(secret in text for secret in self._credentials.values()) else text
 
     def _exchange(self, lost: Kind, parts: dict[str, tuple[None, str]]) -> Answer:
         return exchange(

@@ -109,7 +109,7 @@ def missed(api: Api, since: float, now: float) -> Iterator[Parsed]:
             try:
                 row = read(data, kind)
             except ValueError as error:
-                yield Unreadable(str(error), parsing.alone(data, b""))
+                yield Unreadable(str(error), parsing.part_bytes(data, b""))
                 continue
             pictures += [row] if kind == "mms" else []
             mirrored = kind == "sms" and any(row.is_mirror_of(other) for other in pictures)

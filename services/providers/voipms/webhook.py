@@ -73,7 +73,7 @@ def from_json(body: Any) -> Message | None:
         peer=_number(payload, "from"),
         text=parsing.text(payload.get("text"), "text"),
         links=links,
-        at=parsing.moment(payload.get("received_at")),
+        at=parsing.timestamp(payload.get("received_at")),
     )
 
 
@@ -138,7 +138,7 @@ def file_links(value: Any) -> list[str]:
         value = list(value.values())
     entries = value if isinstance(value, list) else [value]
     entries = [entry.get("url") if isinstance(entry, dict) else entry for entry in entries]
-    links = [link.strip() for link in parsing.words({"media": entries}, "media")]
+    links = [link.strip() for link in parsing.texts({"media": entries}, "media")]
     return [link for link in links if link and not _name(link).lower().endswith(".smil")]
 
 

@@ -17,7 +17,7 @@ PAUSE_SECONDS = 5.0  # after a 429, for which Wavix documents no Retry-After
 def explained(sentence: str) -> tuple[Kind, str | None, str]:
     """The kind, code and our sentence for Wavix's sentence about a message.
 
-    The code is ``None`` for a sentence that is not known. Wavix's own words are always quoted.
+    The code is ``None`` for a sentence that is not known. Wavix's own text is always quoted.
 
     >>> explained("Message too long")[2]
     'The text is too long. Send it in parts. Wavix says: “Message too long”.'
@@ -39,16 +39,16 @@ def refusal(answer: Answer, lost: Kind) -> SendError:
     Wavix does not document whether a request answered with 5xx was carried out: its kind is
     ``lost``, unless the reason is a known one.
     """
-    said = _said(answer)
-    kind, code, sentence = explained(said)
+    text = _error_text(answer)
+    kind, code, sentence = explained(text)
     if code is None:
         kind, remedy = TABLE.for_status(answer.status)
         if answer.status >= 500 and answer.status not in TABLE.http:
             kind = lost
         elif 300 <= answer.status < 400:
             kind, remedy = Kind.CONFIG, "Check WAVIX_BASE_URL."
-        said = f"“{said}”." if said else "no reason given."
-        sentence = f"Wavix answered {answer.status}: {said} {remedy}".rstrip()
+        text = f"“{text}”." if text else "no reason given."
+        sentence = f"Wavix answered {answer.status}: {text} {remedy}".rstrip()
     everything = code == TOO_FAST or (code is None and answer.status == 429)
     return SendError(
         sentence,
@@ -58,7 +58,7 @@ def refusal(answer: Answer, lost: Kind) -> SendError:
     )
 
 
-def _said(answer: Answer) -> str:
+def _error_text(answer: Answer) -> str:
     """Wavix's error text; empty where the answer has none in the usual form."""
-    words = json_object(answer).get("message")
-    return clean(words).strip()[:300].rstrip(". ") if isinstance(words, str) else ""
+    value = json_object(answer).get("message")
+    return clean(value).strip()[:300].rstrip(". ") if isinstance(value, str) else ""

@@ -66,7 +66,7 @@ def event(written: Any, body: bytes, now: float) -> Parsed | None:
             return status(data, word, now) if word in STATUSES else None
         raise ValueError("This is neither a message nor a delivery report.")
     except ValueError as error:
-        return Unreadable(str(error), parsing.alone(written, body))
+        return Unreadable(str(error), parsing.part_bytes(written, body))
 
 
 def _message(data: Mapping[str, Any]) -> Message:
@@ -79,11 +79,11 @@ def _message(data: Mapping[str, Any]) -> Message:
         text=parsing.text(body.get("text"), "text"),
         media=tuple(
             Attachment(source_url=link, name=parsing.file_name(link))
-            for link in parsing.words(body, "media")
+            for link in parsing.texts(body, "media")
         ),
         provider="wavix",
         provider_id=parsing.word(data, "message_id", needed=True),
-        carrier_time=parsing.moment(data.get("received_at") or data.get("submitted_at")),
+        carrier_time=parsing.timestamp(data.get("received_at") or data.get("submitted_at")),
     )
 
 
@@ -101,7 +101,7 @@ def status(data: Mapping[str, Any], word: str, now: float) -> DeliveryStatus:
         reason += " Sending it again later may work." if follows is Kind.RETRY else ""
     tag = parsing.word(data, "tag")
     times = ("delivered", "delivered_at", "sent", "sent_at", "submitted_at")
-    known = (parsing.moment(data.get(name)) for name in times)
+    known = (parsing.timestamp(data.get(name)) for name in times)
     return DeliveryStatus(
         status=result,
         event=word,
