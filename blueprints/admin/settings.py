@@ -1,6 +1,6 @@
 """Pages of Message Settings: the form of one number, and changes of several numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -93,38 +93,36 @@ class SettingsPages:
 
     def settings_remove(self, number: str) -> Response:
         """Remove a number; its messages stay."""
-        try:
+
+        def work() -> str:
             self._settings.remove(number, request.form.get("generation", ""))
-        except SettingsError as error:
-            return self._table.show(request.args, refusal=error)
-        self._pages.set_notice(f"{international(number)} was removed. Its messages stay.")
-        return redirect_to("admin.settings")
+            return f"{international(number)} was removed. Its messages stay."
+
+        return self._changed(work)
 
     def settings_enable(self, number: str) -> Response:
         """Enable or disable a number."""
-        enabled = request.form.get("enabled") == "yes"
-        try:
-            edit_all(
-                self._settings,
-                [number],
-                Edit(enabled=enabled),
-                request.form.get("generation", ""),
-            )
-        except SettingsError as error:
-            return self._table.show(request.args, refusal=error)
-        self._pages.set_notice(
-            f"{international(number)} is {'enabled' if enabled else 'disabled'} now."
-        )
-        return redirect_to("admin.settings", **_view())
+
+        def work() -> str:
+            enabled = request.form.get("enabled") == "yes"
+            seen = request.form.get("generation", "")
+            edit_all(self._settings, [number], Edit(enabled=enabled), seen)
+            return f"{international(number)} is {'enabled' if enabled else 'disabled'} now."
+
+        return self._changed(work, **_view())
 
     def settings_bulk(self) -> Response:
         """Change or remove the chosen numbers."""
+        return self._changed(self._bulk, **_view())
+
+    def _changed(self, work: Callable[[], str], **view: Any) -> Response:
+        """Make a change, and show the table with the notice of ``work`` or with the refusal."""
         try:
-            done = self._bulk()
+            notice = work()
         except SettingsError as error:
             return self._table.show(request.args, refusal=error)
-        self._pages.set_notice(done)
-        return redirect_to("admin.settings", **_view())
+        self._pages.set_notice(notice)
+        return redirect_to("admin.settings", **view)
 
     def _bulk(self) -> str:
         """Change or remove the chosen numbers; return what was done. Raises ``SettingsError``."""

@@ -20,6 +20,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from blueprints.api.auth import PREFIX, Auth
 from blueprints.api.schemas.response_schema import ProblemSchema
 from blueprints.errors import problem
+from blueprints.request_body import whole_body
 
 View = TypeVar("View", bound=Callable[..., Any])
 Answer = type[Schema] | dict[str, Any] | None  # the shape of an answer's body
@@ -54,9 +55,7 @@ class Parser(FlaskParser):
         if not is_json(req.mimetype):
             abort(415, description="Send JSON, with “Content-Type: application/json”.")
         with _at_most(req, MOST_JSON):
-            body = req.get_data()
-            if len(body) == MOST_JSON:  # of unknown length, and cut there
-                raise RequestEntityTooLarge
+            body = whole_body(MOST_JSON)
         if not body:
             return missing
         try:

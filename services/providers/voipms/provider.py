@@ -1,7 +1,7 @@
 """VoIP.ms (https://wiki.voip.ms/article/SMS-MMS, https://voip.ms/m/apidocs.php)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from services.config.parsers import one_of, url
@@ -34,13 +34,12 @@ MEDIA_TYPES = (
     *("audio/mpeg", "audio/wav", "video/mp4", "video/3gpp"),
 )
 
-# How long a text may get, by VOIPMS_LONG_TEXT.
+# By VOIPMS_LONG_TEXT.
+_MMS = Limits(text=MMS_TEXT, media=3, media_bytes=1_200_000, media_types=MEDIA_TYPES)
 LIMITS = {
-    "mms": Limits(text=MMS_TEXT, media=3, media_bytes=1_200_000, media_types=MEDIA_TYPES),
-    "split": Limits(text=SMS_TEXT, media=3, media_bytes=1_200_000, media_types=MEDIA_TYPES),
-    "reject": Limits(
-        text=SMS_TEXT, media=3, media_bytes=1_200_000, media_types=MEDIA_TYPES, splits=False
-    ),
+    "mms": _MMS,
+    "split": replace(_MMS, text=SMS_TEXT),
+    "reject": replace(_MMS, text=SMS_TEXT, splits=False),
 }
 
 
