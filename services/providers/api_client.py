@@ -34,7 +34,6 @@ class JsonApi(ABC):
     """
 
     title: ClassVar[str]  # as the carrier writes itself
-    address_variable: ClassVar[str]  # of .env, with the address of the API
 
     def __init__(self, http: Http, root: str, authorization: str) -> None:
         self.headers = {"Authorization": authorization}
@@ -67,8 +66,7 @@ class JsonApi(ABC):
 
     def unreadable(self) -> SendError:
         """The error for an answer in another form than documented."""
-        reason = f"{self.title}'s answer cannot be read. Check {self.address_variable}."
-        return SendError(reason, Kind.RETRY)
+        return SendError(f"{self.title}'s answer cannot be read.", Kind.RETRY)
 
     def is_accepted(self, answer: Answer) -> bool:
         """Whether an answer means success."""

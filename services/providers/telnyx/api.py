@@ -17,7 +17,6 @@ class Api(JsonApi):
     """Requests with the API key; what is asked for is the ``data`` of the answer."""
 
     title = "Telnyx"
-    address_variable = "TELNYX_BASE_URL"
 
     def refusal(self, answer: Answer, lost: Kind) -> SendError:
         """The error by the first of ``errors``; ``lost`` follows a 5xx."""
@@ -27,7 +26,7 @@ class Api(JsonApi):
         except ValueError:
             error, code = {}, ""
         detail = parsing.sentence(error.get("detail") or error.get("title"))
-        return TABLE.refusal(self.title, answer, lost, code, detail, address=self.address_variable)
+        return TABLE.refusal(self.title, answer, lost, code, detail, address="TELNYX_BASE_URL")
 
     def record(self, path: str, read: Callable[[dict[str, Any]], T]) -> T | None:
         """What ``read`` makes of the object at a path; ``None`` where Telnyx has none.

@@ -18,7 +18,6 @@ class Api(JsonApi):
     """Requests below ``/2010-04-01/Accounts/{sid}``; every method raises ``SendError``."""
 
     title = "Twilio"
-    address_variable = "TWILIO_BASE_URL"
 
     def __init__(self, http: Http, base_url: str, account: str, auth_token: str) -> None:
         super().__init__(http, base_url, basic(account, auth_token))

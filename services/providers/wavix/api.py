@@ -21,7 +21,6 @@ class Api(JsonApi):
     """
 
     title = "Wavix"
-    address_variable = "WAVIX_BASE_URL"
 
     def __init__(self, http: Http, base_url: str, key: str, hidden: tuple[str, ...]) -> None:
         super().__init__(http, base_url, f"Bearer {key}")
@@ -37,6 +36,10 @@ class Api(JsonApi):
         for secret in self._hidden:
             body = body.replace(secret.encode(), b"***")
         return refusal(replace(answer, body=body), lost)
+
+    def unreadable(self) -> SendError:
+        """The error for an answer in another form than documented."""
+        return SendError("Wavix's answer cannot be read. Check WAVIX_BASE_URL.", Kind.RETRY)
 
     def post_message(self, content: Mapping[str, Any]) -> str:
         """Hand over one message; returns Wavix's id for it."""
