@@ -69,7 +69,7 @@ class Office:
         return app
 
     def devices(self) -> list[Device]:
-        return self.gateway.store.read(lambda tx: devices.of(tx))
+        return self.gateway.store.read(devices.of)
 
     def sent(self) -> list[Message]:
         found = self.gateway.store.read(lambda tx: messages.find(tx, limit=100))

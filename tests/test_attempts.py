@@ -48,7 +48,7 @@ def test_every_failed_attempt_is_kept_with_its_answer(make_gateway: Make, databa
     for _ in range(4):
         gateway.store.write(lambda tx: tx.execute(delete(paused)))
         work(gateway)
-    known = timeline.story(gateway.store, message.id)
+    known = timeline.load(gateway.store, message.id)
     found = [(one.number, one.outcome, one.code, one.reason) for one in known.failures]
     assert found == [
         (1, "retry", None, "No answer."),

@@ -9,6 +9,7 @@ import pytest
 from click import Command, Group
 from dotenv import dotenv_values
 
+from app import create_app
 from blueprints.cli.config import SECTIONS
 from scripts.write_docs import generated
 from services.config.variables import Variable, load, variables
@@ -83,8 +84,6 @@ def commands(group: Command, path: str = "") -> Iterator[tuple[str, Command]]:
 @pytest.fixture(scope="module")
 def all_commands(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Command]:
     """Every command of the application by its words, such as ``settings list``."""
-    from app import create_app
-
     storage = tmp_path_factory.mktemp("storage")
     app = create_app({"APP_ENV": "local", "STORAGE_PATH": str(storage)})
     app.extensions["gateway"].close()

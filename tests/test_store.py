@@ -270,9 +270,7 @@ PRAGMAS = ("synchronous", "foreign_keys", "journal_mode")
 EVENTS = (Status.SENDING, Status.SENT, Status.DELIVERED)
 
 
-@pytest.mark.parametrize(
-    "order", list(permutations(["answer", *EVENTS])), ids=lambda o: "-".join(o)
-)
+@pytest.mark.parametrize("order", list(permutations(["answer", *EVENTS])), ids="-".join)
 def test_statuses_end_the_same_in_whatever_order_they_come(
     tmp_path: Path, order: tuple[str, ...]
 ) -> None:

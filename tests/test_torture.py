@@ -56,6 +56,7 @@ def test_the_promises_hold_at_the_smallest_scale(check: Check, tmp_path: Path) -
     ran = subprocess.run(
         ends_with_parent(sys.executable, "-m", "torture", *asked),
         cwd=ROOT,
+        check=False,
         capture_output=True,
         text=True,
     )

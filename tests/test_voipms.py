@@ -15,6 +15,7 @@ from services.core.errors import Kind, RequestRefused, SendError
 from services.core.messages import (
     Attachment,
     Device,
+    Finding,
     Message,
     Parsed,
     Status,
@@ -24,7 +25,7 @@ from services.core.messages import (
 from services.gateway import Gateway
 from services.http.client import Answer, Http
 from services.messaging.compose import Reply
-from services.providers.base import Finding, ProviderContext
+from services.providers.base import ProviderContext
 from services.providers.voipms import VoipMs
 from services.providers.voipms import lookup as voipms_lists
 from services.providers.voipms.webhook import from_callback

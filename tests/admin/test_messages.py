@@ -423,7 +423,7 @@ def test_everything_of_a_kind_is_tried_again_but_what_may_have_been_sent(desk: O
 
 
 def test_given_up_letters_have_pages(desk: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blueprints.admin.given_up.ROWS", 10)
+    monkeypatch.setattr("blueprints.admin.failed_jobs.ROWS", 10)
     for index in range(15):
         wrote(desk, "x", (f"+130355500{index:02}",))
     fail(desk, Kind.REFUSED)

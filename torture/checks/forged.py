@@ -435,15 +435,15 @@ CHECK = Check(
             "the check of signatures, tokens and passwords is commented out",
         ),
         Mutant(
-            "services/providers/proofs.py",
+            "services/core/secrets.py",
             "return bool(expected) and hmac.compare_digest(",
             "return hmac.compare_digest(",
             "an empty secret is accepted",
         ),
         Mutant(
             "services/providers/proofs.py",
-            "same(call.argument(self.argument), self._token)",
-            "same(call.argument(self.argument).lower(), self._token.lower())",
+            "same_secret(call.argument(self.argument), self._token)",
+            "same_secret(call.argument(self.argument).lower(), self._token.lower())",
             "tokens are compared without regard to case",
         ),
         Mutant(

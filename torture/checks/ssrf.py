@@ -349,7 +349,7 @@ CHECK = Check(
         ),
         Mutant(
             "blueprints/ringotel/inbox.py",
-            "self._channel.public_http,  # the address of the file is from outside",
+            "self.channel.public_http,  # the address of the file is from outside",
             '__import__("services.http", fromlist=["Http"]).Http(),',
             "Ringotel's files are fetched from any address",
         ),

@@ -402,7 +402,7 @@ def test_what_anybody_writes_is_shown_as_text(phone: Open, world: World) -> None
     peer, page = world.peer(), phone()
     title = page.title()
     crowd = "😀🎉👩‍👩‍👧‍👦" * 700
-    wanted = [*HOSTILE, "‮evil‭", "\u2066\u2067\u2068 open", crowd]
+    wanted = [*HOSTILE, "\u202eevil\u202d", "\u2066\u2067\u2068 open", crowd]
     for text in wanted:
         world.text(peer, text)
     enter(page, spoken(peer))

@@ -1,9 +1,9 @@
-// What just happened, step by step, with the time since the text was sent.
+// Progress of a text through the service, step by step, with the time since it was sent.
 
-export class Journey {
+export class Progress {
   constructor(name, speak) {
     this.steps = new Map();
-    for (const step of document.querySelectorAll(`[data-journey="${name}"] li`)) this.steps.set(step.dataset.step, step);
+    for (const step of document.querySelectorAll(`[data-progress="${name}"] li`)) this.steps.set(step.dataset.step, step);
     this.total = document.querySelector(`[data-total="${name}"]`);
     this.speak = speak;
     this.begun = null;
@@ -18,7 +18,7 @@ export class Journey {
     }
   }
 
-  // What comes before a step has happened by then, too, even if we hear of it later.
+  // The steps before this one are done as well, even if their events arrive later.
   reach(name, state = "done") {
     if (this.begun === null) return;
     const passed = spoken(performance.now() - this.begun);

@@ -1,4 +1,4 @@
-"""What the carriers' APIs have in common: one request, its JSON, and the link to a file of ours."""
+"""Requests to the carriers' APIs: error handling, JSON answers, links to our files."""
 
 import re
 from abc import ABC, abstractmethod
@@ -16,8 +16,8 @@ ANSWER_BYTES = 8_000_000
 def exchange(http: Http, title: str, lost: Kind, method: str, url: str, **content: Any) -> Answer:
     """One request to a carrier; ``title`` is as the carrier writes itself, ``content`` as for Http.
 
-    ``lost`` is what follows when it is not known what became of the request. Raises ``SendError``
-    where there is no answer; an answer may still be a refusal.
+    ``lost`` is the kind of error where it is not known whether the request was carried out. Raises
+    ``SendError`` where there is no answer; an answer may still be a refusal.
     """
     try:
         return http.request(method, url, **content)
@@ -62,12 +62,20 @@ class JsonApi(ABC):
         try:
             return parsing.fields(answer.json(), "answer")
         except ValueError:
-            raise SendError(f"{self.title}'s answer cannot be read.", Kind.RETRY) from None
+            raise self.unreadable() from None
+
+    def unreadable(self) -> SendError:
+        """The error for an answer in another form than documented."""
+        return SendError(f"{self.title}'s answer cannot be read.", Kind.RETRY)
+
+    def is_accepted(self, answer: Answer) -> bool:
+        """Whether an answer means success."""
+        return answer.ok
 
     def _call(self, method: str, path: str, lost: Kind, **content: Any) -> Answer:
         url, headers = self.root + path, self.headers
         answer = exchange(self._http, self.title, lost, method, url, headers=headers, **content)
-        if not answer.ok:
+        if not self.is_accepted(answer):
             raise self.refusal(answer, lost)
         return answer
 
@@ -75,10 +83,10 @@ class JsonApi(ABC):
 def json_object(answer: Answer) -> dict[str, Any]:
     """The JSON object of an answer; an empty one where it has none."""
     try:
-        told = answer.json()
+        data = answer.json()
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return data if isinstance(data, dict) else {}
 
 
 def public_link(file: Attachment) -> str:

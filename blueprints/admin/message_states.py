@@ -1,4 +1,4 @@
-"""States of messages on the operator's pages: their words and colours."""
+"""States of messages on the operator's pages: their labels and colours."""
 
 from flask import Blueprint
 
@@ -31,5 +31,5 @@ def add_filters(routes: Blueprint) -> None:
 
 
 def state(message: Message) -> tuple[str, str]:
-    """The state of a message in words, and its tone."""
+    """The label of a message's state, and its tone."""
     return STATES[message.status] if message.routed else NOBODY

@@ -1,4 +1,4 @@
-// How things are said: names, numbers, times, sizes and states.
+// Formatting for display: names, phone numbers, times, sizes and states.
 
 import { state } from "./state.js";
 
@@ -25,13 +25,13 @@ export function titleOf(peers) {
   return names.length <= 3 ? names.join(", ") : `${names.slice(0, 2).join(", ")} and ${names.length - 2} others`;
 }
 
-// What one of our numbers is called.
+// The display name of one of our numbers.
 export function ownName(number) {
   const own = state.me?.numbers.find((one) => one.number === number);
   return own?.description || spoken(number);
 }
 
-// A number as the server keeps it, as far as that can be told without it.
+// A phone number in the form that the server stores, as far as it is known here.
 export function plainNumber(written) {
   const text = written.trim();
   const digits = text.replace(/[\s().\-/]/g, "");
@@ -57,7 +57,7 @@ export function timeOf(at) {
   return clock.format(new Date(at));
 }
 
-// In a list: the shortest that is clear.
+// The short form of a time, for a list.
 export function briefly(at) {
   const days = daysAgo(at);
   if (days <= 0) return timeOf(at);
@@ -66,7 +66,7 @@ export function briefly(at) {
   return date.format(new Date(at));
 }
 
-// Above the messages of a day.
+// The heading of a day.
 export function dayOf(at) {
   const days = daysAgo(at);
   if (days <= 0) return "Today";

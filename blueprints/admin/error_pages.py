@@ -14,18 +14,18 @@ TITLES = {403: "Not allowed", 404: "No such page", 409: "Changed meanwhile", 503
 NOT_FOUND = "There is nothing at this address. It may have been removed."
 
 
-def answer(routes: Blueprint, pages: Pages) -> None:
+def add_handlers(routes: Blueprint, pages: Pages) -> None:
     """Make every error below ``/admin`` a page."""
 
-    def page(status: int, said: str) -> Response:
+    def page(status: int, reason: str) -> Response:
         title = TITLES.get(status, "Not done")
-        return pages.render("refusal.html", status, title=title, said=said)
+        return pages.render("error.html", status, title=title, reason=reason)
 
     @routes.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:
         status = error.code or 500
-        said = NOT_FOUND if status == HTTPStatus.NOT_FOUND else error.description or ""
-        shown = page(status, said)
+        reason = NOT_FOUND if status == HTTPStatus.NOT_FOUND else error.description or ""
+        shown = page(status, reason)
         for name, value in error.get_headers():
             if name in ("Allow", "Retry-After"):
                 shown.headers[name] = value
@@ -45,5 +45,5 @@ def answer(routes: Blueprint, pages: Pages) -> None:
         return page(503, f"{error} Nothing can be kept just now; carriers will try again.")
 
     @routes.route("/<path:_anything>", methods=["GET", "POST"])
-    def nowhere(_anything: str) -> Response:
+    def not_found(_anything: str) -> Response:
         abort(404)

@@ -6,9 +6,9 @@ from typing import Any
 from flask import Blueprint, Response, abort, request, url_for
 
 from blueprints.admin.formats import counted
-from blueprints.admin.numbers import number_in
-from blueprints.admin.page import Pages, onward
-from blueprints.admin.states import KINDS
+from blueprints.admin.message_states import KINDS
+from blueprints.admin.page import Pages, redirect_to
+from blueprints.admin.row_ids import row_id
 from services.operations import timeline
 from services.operations.operator_actions import OperatorActions
 from services.store import dead_letters
@@ -24,7 +24,7 @@ def add_routes(routes: Blueprint, pages: Pages, store: Store, actions: OperatorA
     @routes.get("/messages/given-up")
     def messages_given_up() -> Response:
         kind = _kind(request.args.get("kind", ""))
-        before = number_in(request.args.get("before"))
+        before = row_id(request.args.get("before"))
         look = partial(dead_letters.newest, limit=ROWS + 1, kind=kind, before=before)
         found = store.read(look)
         shown = found[:ROWS]
@@ -34,8 +34,10 @@ def add_routes(routes: Blueprint, pages: Pages, store: Store, actions: OperatorA
         here = "admin.messages_given_up"
         return pages.render(
             "given_up.html",
-            letters=[(job, timeline.whom(job, devices)) for job in shown],
-            kinds=[(name, *words, counts[name]) for name, words in KINDS.items() if name in counts],
+            letters=[(job, timeline.target_name(job, devices)) for job in shown],
+            kinds=[
+                (name, *labels, counts[name]) for name, labels in KINDS.items() if name in counts
+            ],
             kind=kind,
             is_newest=before is None,
             newest=url_for(here, **rest) if before else None,
@@ -48,14 +50,14 @@ def add_routes(routes: Blueprint, pages: Pages, store: Store, actions: OperatorA
         if kind is None:
             abort(404)
         done, left = actions.retry_all(kind)
-        said = f"{counted(done, *KINDS[kind][1:])} will be tried again now."
+        notice = f"{counted(done, *KINDS[kind][1:])} will be tried again now."
         if left:
-            said += (
+            notice += (
                 f" {counted(left, *KINDS[kind][1:])} may have been sent and were left alone: "
                 "look at each."
             )
-        pages.tell(said)
-        return onward("admin.messages_given_up")
+        pages.set_notice(notice)
+        return redirect_to("admin.messages_given_up")
 
 
 def _kind(written: str) -> JobKind | None:

@@ -1,4 +1,4 @@
-"""Whether a web address is where it claims to be, before a credential is shown to it."""
+"""Checks of web addresses against a host or folder, before credentials are sent to them."""
 
 import re
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -10,7 +10,7 @@ def is_below(address: str, folder: str) -> bool:
     """Whether an address has the scheme, host and port of a folder and lies inside it.
 
     User names, backslashes, control characters and dot segments are refused in every encoding: the
-    path is decoded twice, because the libraries on the way may decode it once each.
+    path is decoded twice, because HTTP libraries and servers may decode it once each.
 
     >>> is_below("https://a.example/x/1.jpg", "https://a.example/x/")
     True
@@ -19,11 +19,11 @@ def is_below(address: str, folder: str) -> bool:
     """
     try:
         asked, ours = urlsplit(address), urlsplit(folder)
-        at_home = _origin(asked) == _origin(ours)
+        same_origin = _origin(asked) == _origin(ours)
     except ValueError:
         return False
     return (
-        at_home
+        same_origin
         and "@" not in asked.netloc
         and asked.path.startswith(ours.path)
         and not _DISGUISE.search(unquote(unquote(address)))
