@@ -19,7 +19,7 @@ from sqlalchemy import Row, text
 from services.store.database.store import Store
 from services.store.rate_limits import BURST_SECONDS
 from tests.conftest import settings_file
-from tests.e2e.test_street import PNG
+from tests.e2e.test_text_flow import PNG
 from tests.fakes.bandwidth import FakeBandwidth, Trouble
 from tests.fakes.receiver import Receiver
 from tests.fakes.s3 import S3Server

@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SECRET_NAMES = ("token", "secret", "password", "signature", "hmac")
 CATCHES_EVERYTHING = {"services/delivery/worker.py"}  # one failed job must not end the worker
 

@@ -16,7 +16,7 @@ from services.gateway import load_environment
 from services.providers import PROVIDERS
 from services.providers.sandbox import Sandbox
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 INDEX = DOCS / "README.md"

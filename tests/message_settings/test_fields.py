@@ -19,7 +19,7 @@ import pytest
 NUMBER = "+12025550100"
 PASSWORD = "a good password"
 MODULE = "services.message_settings.fields"
-SOURCE = Path(__file__).parents[1] / "services" / "message_settings" / "fields.py"
+SOURCE = Path(__file__).parents[2] / "services" / "message_settings" / "fields.py"
 VALUES = {"newtext": "Ring twice", "newlist": ["a", "b"], "newname": None, "newflag": False}
 
 

@@ -15,7 +15,7 @@ from blueprints.cli import register
 from services.gateway import Gateway
 from services.store.database.migrate import head
 
-PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
+PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
 DECLARED = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]["version"]
 
 

@@ -32,8 +32,8 @@ from services.store.jobs import Job
 from services.store.maintenance import invariant_violations, invariants, pruning, removal
 from services.store.maintenance.invariants import Invariant
 from tests.conftest import DESK, NUMBER, PEER, settings_file
+from tests.operations.test_health import metric
 from tests.server import Server
-from tests.test_health import metric
 
 MAILED = DESK | {"emails": ["desk@example.com"]}
 PASSWORD = "correct horse battery"

@@ -33,15 +33,15 @@ from services.store import (
 from services.store.database.schema import jobs as job_table
 from services.store.database.schema import messages as message_table
 from services.store.jobs import JobKind
+from tests.cli.test_cli import Terminal
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.databases import add_tables
 from tests.fakes.bandwidth import Answer
 from tests.fakes.ringotel import ORG, TOKEN, FakeRingotel
-from tests.test_cli import Terminal
-from tests.test_gateway import receive, work
+from tests.messaging.test_gateway import receive, work
 
 OTHER = "+12025550199"
-PAYLOADS = Path(__file__).parent / "payloads" / "ringotel"
+PAYLOADS = Path(__file__).parents[1] / "payloads" / "ringotel"
 EVENTS = json.loads((PAYLOADS / "events.json").read_text("utf-8"))
 ERRORS = json.loads((PAYLOADS / "errors.json").read_text("utf-8"))
 PICTURE = b"\xff\xd8\xff\xe0 a picture of the tests"
