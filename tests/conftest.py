@@ -12,6 +12,7 @@ import pytest
 from blueprints.api.changes import ChangeLog
 from services.gateway import Gateway, load_environment
 from tests.databases import add_tables, postgres_template
+from tests.fakes.receiver import Receiver
 from tests.postgres import drop_database, new_database, programs, running_postgres
 from tests.processes import end_with_parent
 
@@ -112,6 +113,13 @@ def settings_file(*numbers: Mapping[str, Any]) -> str:
 def changes(gateway: Gateway) -> ChangeLog:
     """What ``/api/v1/sync`` reads from."""
     return ChangeLog(gateway.store, gateway.settings, gateway.media)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A server that takes signed webhook pushes."""
+    with Receiver() as running:
+        yield running
 
 
 DESK = {"number": NUMBER, "carrier": "sandbox", "extensions": ["201"]}

@@ -1,7 +1,7 @@
 """What is done once for several: pushes looked up and recorded, and what waits for the disk."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,6 @@ from tests.waiting import eventually
 
 Make = Callable[..., Gateway]
 PEERS = [f"+1303555{number:04}" for number in range(8)]
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as running:
-        yield running
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from services.store import attachments, devices, messages
 from services.store.database import clock
 from services.store.maintenance import people
 from tests.conftest import DESK, NUMBER, PEER, settings_file
-from tests.messaging.test_gateway import receive, work
+from tests.message_steps import receive, work
 
 Make = Callable[..., Gateway]
 PHONE = Device(id="d", extension="201")

@@ -26,12 +26,12 @@ from services.push.acrobits.files import CONTENT_TYPE
 from services.store import attachments, circuit_breakers, conversations, devices, messages
 from services.store.database.schema import jobs as job_table
 from services.store.database.schema import messages as message_table
-from tests.cli.test_cli import Terminal
+from tests.cli.conftest import Terminal
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.databases import add_tables
 from tests.fakes.acrobits import App, FakeRelay
 from tests.fakes.push_services import Answer
-from tests.messaging.test_gateway import receive, work
+from tests.message_steps import receive, work
 
 OTHER = "+12025550199"
 PAYLOADS = Path(__file__).parents[1] / "payloads" / "acrobits"

@@ -33,12 +33,12 @@ from services.store import (
 from services.store.database.schema import jobs as job_table
 from services.store.database.schema import messages as message_table
 from services.store.jobs import JobKind
-from tests.cli.test_cli import Terminal
+from tests.cli.conftest import Terminal
 from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.databases import add_tables
 from tests.fakes.bandwidth import Answer
 from tests.fakes.ringotel import ORG, TOKEN, FakeRingotel
-from tests.messaging.test_gateway import receive, work
+from tests.message_steps import receive, work
 
 OTHER = "+12025550199"
 PAYLOADS = Path(__file__).parents[1] / "payloads" / "ringotel"
