@@ -1,4 +1,4 @@
-"""What the tests share: databases of both kinds, a gateway, and a wall around this machine."""
+"""Shared fixtures: databases of both kinds, a gateway, no connection out of this machine."""
 
 import ipaddress
 import json
@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _wall(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_outside_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing that a test does may leave this machine."""
     connect = socket.socket.connect
 
@@ -122,7 +122,7 @@ def receiver() -> Iterator[Receiver]:
         yield running
 
 
-DESK = {"number": NUMBER, "carrier": "sandbox", "extensions": ["201"]}
+NUMBER_ENTRY = {"number": NUMBER, "carrier": "sandbox", "extensions": ["201"]}
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Steps that tests share: texts through the sandbox carrier, and due jobs done."""
+"""Steps that tests share: texts through the sandbox carrier, and due jobs run."""
 
 import time
 from collections.abc import Callable
@@ -18,21 +18,21 @@ Make = Callable[..., Gateway]
 PHONE = Device(id="d", extension="201")
 
 
-def call(gateway: Gateway, text: str = "hi", **changes: Any) -> WebhookCall:
+def webhook_call(gateway: Gateway, text: str = "hi", **changes: Any) -> WebhookCall:
     fields = {"number": NUMBER, "peer": PEER, "text": text} | changes
     return gateway.providers["sandbox"].example(Message(direction="in", **fields))
 
 
-def receive(gateway: Gateway, text: str = "hi", **changes: Any) -> None:
-    gateway.receiver.receive(gateway.providers["sandbox"], call(gateway, text, **changes))
+def receive_text(gateway: Gateway, text: str = "hi", **changes: Any) -> None:
+    gateway.receiver.receive(gateway.providers["sandbox"], webhook_call(gateway, text, **changes))
 
 
-def raw(gateway: Gateway, body: bytes) -> WebhookCall:
+def raw_call(gateway: Gateway, body: bytes) -> WebhookCall:
     token = gateway.providers["sandbox"].webhook_token
     return WebhookCall("POST", {"content-type": "application/json"}, f"token={token}", body)
 
 
-def work(gateway: Gateway) -> list[Job]:
+def run_due_jobs(gateway: Gateway) -> list[Job]:
     """Do everything that is due, as the worker would."""
     done: list[Job] = []
 
@@ -47,11 +47,11 @@ def work(gateway: Gateway) -> list[Job]:
             return done
 
 
-def kept(gateway: Gateway) -> list[Message]:
+def stored_messages(gateway: Gateway) -> list[Message]:
     return gateway.store.read(lambda tx: messages.find(tx, limit=100))
 
 
-def one(gateway: Gateway, message: Message) -> Message:
+def stored(gateway: Gateway, message: Message) -> Message:
     found = gateway.store.read(lambda tx: messages.by_id(tx, message.id))
     assert found is not None
     return found

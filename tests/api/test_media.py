@@ -16,25 +16,27 @@ from services.messaging.uploads import Uploads
 from services.providers.base import Limits
 from services.providers.sandbox import Sandbox
 from services.store import attachments
-from tests.api.conftest import PEER, House, Phone
+from tests.api.conftest import PEER, Phone, Service
 from tests.fakes.s3 import Fault, S3Server
 
 
 @pytest.fixture(params=["folder", "bucket"])
-def house(request: pytest.FixtureRequest, make_house: Callable[..., House]) -> Iterator[House]:
+def service(
+    request: pytest.FixtureRequest, make_service: Callable[..., Service]
+) -> Iterator[Service]:
     """The service with its attachments in a folder, and then in a bucket."""
     if request.param == "folder":
-        yield make_house()
+        yield make_service()
         return
     with S3Server() as server:
-        yield make_house(**server.env)
+        yield make_service(**server.env)
         assert set(server.refused) <= {"NoSuchKey"}
 
 
-def media_folder(house: House) -> Path:
+def media_folder(service: Service) -> Path:
     """The folder that files are read from."""
-    name = "media" if house.gateway.environment.bucket is None else "media-cache"
-    return house.gateway.environment.service.storage_path / name
+    name = "media" if service.gateway.environment.bucket is None else "media-cache"
+    return service.gateway.environment.service.storage_path / name
 
 
 GIF = b"GIF89a" + bytes(range(256)) * 400
@@ -76,14 +78,14 @@ def link(told: dict[str, Any]) -> str:
 
 def fetch(phone: Phone, told: dict[str, Any], **headers: str) -> tuple[TestResponse, TestResponse]:
     """The file by token and by link."""
-    both = (
+    service_on_each_database = (
         phone.get(f"/media/{told['id']}", headers=headers),
         phone.client.get(link(told), headers=headers),
     )
-    for answer in both:
+    for answer in service_on_each_database:
         answer.get_data()
         answer.close()
-    return both
+    return service_on_each_database
 
 
 def test_a_file_goes_up_into_a_message_and_down_again(phone: Phone) -> None:
@@ -157,10 +159,10 @@ def test_no_file_can_do_anything_in_a_browser_or_stay_in_a_proxy(phone: Phone) -
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a\x00b.gif", '"; x="', "émoji 😀.gif", ""])
-def test_a_file_name_is_only_ever_a_name(house: House, phone: Phone, name: str) -> None:
+def test_a_file_name_is_only_ever_a_name(service: Service, phone: Phone, name: str) -> None:
     told = uploaded(phone, GIF, name)
-    kept = house.gateway.media.open(told["id"])
-    assert kept.is_relative_to(media_folder(house))
+    stored_files = service.gateway.media.open(told["id"])
+    assert stored_files.is_relative_to(media_folder(service))
     for answer in fetch(phone, told):
         assert answer.data == GIF
 
@@ -192,17 +194,17 @@ def test_a_link_of_yesterday_opens_nothing(phone: Phone, monkeypatch: pytest.Mon
     assert phone.client.get(link(told)).status_code == 403
 
 
-def test_a_file_that_is_not_here_yet_is_not_found(house: House, phone: Phone) -> None:
-    house.receive(media=["http://127.0.0.1:9/cat.gif"])
+def test_a_file_that_is_not_here_yet_is_not_found(service: Service, phone: Phone) -> None:
+    service.receive(media=["http://127.0.0.1:9/cat.gif"])
     (conversation,) = phone.read("/conversations")["items"]
     (file,) = conversation["last_message"]["media"]
     assert (file["state"], file["url"]) == ("pending", None)
     assert phone.get(f"/media/{file['id']}").status_code == 404
 
 
-def test_a_file_that_is_lost_is_not_found(house: House, phone: Phone) -> None:
+def test_a_file_that_is_lost_is_not_found(service: Service, phone: Phone) -> None:
     told = uploaded(phone)
-    house.gateway.media.remove(told["id"])
+    service.gateway.media.remove(told["id"])
     assert {answer.status_code for answer in fetch(phone, told)} == {404}
 
 
@@ -217,8 +219,8 @@ def test_a_large_file_passes_and_a_larger_one_is_refused(
     assert upload(phone, GIF[:6] + bytes(100_000)).status_code == 413
 
 
-def kept(house: House) -> list[Path]:
-    return [path for path in media_folder(house).rglob("*") if path.is_file()]
+def stored_files(service: Service) -> list[Path]:
+    return [path for path in media_folder(service).rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize(
@@ -231,7 +233,7 @@ def kept(house: House) -> list[Path]:
     ],
 )
 def test_a_form_without_a_file_is_refused(
-    house: House, phone: Phone, asked: dict[str, str | bytes]
+    service: Service, phone: Phone, asked: dict[str, str | bytes]
 ) -> None:
     data = {
         name: (BytesIO(value), "x.gif") if isinstance(value, bytes) else value
@@ -239,7 +241,7 @@ def test_a_form_without_a_file_is_refused(
     }
     answer = phone.post("/media", data=data, content_type="multipart/form-data")
     assert (answer.status_code, answer.json["field"]) == (422, "file")
-    assert kept(house) == []
+    assert stored_files(service) == []
 
 
 @pytest.mark.parametrize(
@@ -253,16 +255,16 @@ def test_a_broken_form_is_refused(phone: Phone, body: bytes) -> None:
         assert answer.mimetype == "application/problem+json"
 
 
-@pytest.mark.parametrize(("room", "name"), [(attachments, "add_upload"), (Uploads, "fitted")])
+@pytest.mark.parametrize(("owner", "name"), [(attachments, "add_upload"), (Uploads, "fitted")])
 def test_no_file_stays_behind_when_it_cannot_be_noted(
-    house: House, phone: Phone, monkeypatch: pytest.MonkeyPatch, room: Any, name: str
+    service: Service, phone: Phone, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
 ) -> None:
     def unwell(*_: Any) -> None:
         raise StorageUnwell("the disk is full")
 
-    monkeypatch.setattr(room, name, unwell)
+    monkeypatch.setattr(owner, name, unwell)
     assert upload(phone).status_code == 503
-    assert kept(house) == []
+    assert stored_files(service) == []
 
 
 def test_a_picture_too_large_for_the_carrier_is_kept_smaller(
@@ -281,18 +283,18 @@ def test_a_picture_too_large_for_the_carrier_is_kept_smaller(
 
 
 def test_a_bucket_that_is_unwell_takes_nothing_and_says_so(
-    make_house: Callable[..., House],
+    make_service: Callable[..., Service],
 ) -> None:
     with S3Server() as server:
-        house = make_house(**server.env)
-        phone = house.pair("201")
+        service = make_service(**server.env)
+        phone = service.pair("201")
         told = uploaded(phone)
         server.broken = Fault(503, "SlowDown")
         answer = upload(phone)
         assert (answer.status_code, (answer.json or {})["code"]) == (503, "storage_unwell")
         assert answer.headers["Retry-After"] == "5"
-        assert len(kept(house)) == 1
-        for path in kept(house):
+        assert len(stored_files(service)) == 1
+        for path in stored_files(service):
             path.unlink()
         assert {lost.status_code for lost in fetch(phone, told)} == {503}
         server.broken = None

@@ -9,7 +9,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from services.operations.settings_source import FILE
-from tests.api.conftest import API, MINE, House
+from tests.api.conftest import API, MINE, Service
 
 PASSWORD = "a good password"
 PATH = f"{API}/message-settings"
@@ -31,22 +31,22 @@ def basic(user: str = "admin", password: str = PASSWORD) -> dict[str, str]:
 class Script:
     """A script of the operator's."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, service: Service) -> None:
+        self.service = service
 
     def call(
         self, method: str, path: str = "", tag: str | None = None, **more: Any
     ) -> TestResponse:
         headers = basic() | ({"If-Match": tag} if tag else {})
-        return self.house.client.open(PATH + path, method=method, headers=headers, **more)
+        return self.service.client.open(PATH + path, method=method, headers=headers, **more)
 
     def put(self, number: str, tag: str | None = None, /, **entry: Any) -> TestResponse:
         return self.call("PUT", f"/{number}", tag, json=ENTRY | entry)
 
 
 @pytest.fixture
-def script(make_house: Callable[..., House], database: str) -> Script:
-    return Script(make_house(ADMIN_PASSWORD=PASSWORD, DATABASE_URL=database))
+def script(make_service: Callable[..., Service], database: str) -> Script:
+    return Script(make_service(ADMIN_PASSWORD=PASSWORD, DATABASE_URL=database))
 
 
 def test_a_number_is_added_read_changed_and_removed(script: Script) -> None:
@@ -99,22 +99,22 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("number", "wrong", "field"), BAD)
 def test_bad_input_is_refused_by_its_field(
-    make_house: Callable[..., House], number: str, wrong: dict[str, Any], field: str
+    make_service: Callable[..., Service], number: str, wrong: dict[str, Any], field: str
 ) -> None:
-    script = Script(make_house(ADMIN_PASSWORD=PASSWORD))
-    before = script.house.gateway.settings.document()
+    script = Script(make_service(ADMIN_PASSWORD=PASSWORD))
+    before = script.service.gateway.settings.document()
     answer = script.put(number, **wrong)
     assert answer.status_code == 422
     assert answer.mimetype == "application/problem+json"
     assert answer.json["field"].replace(".0", "[0]") == field
     assert script.put(NEW, "x").json["field"] == "If-Match"
-    assert script.house.gateway.settings.document() == before
+    assert script.service.gateway.settings.document() == before
 
 
 def test_a_broken_document_is_told_and_not_touched(
-    make_house: Callable[..., House], tmp_path: Path
+    make_service: Callable[..., Service], tmp_path: Path
 ) -> None:
-    script = Script(make_house(ADMIN_PASSWORD=PASSWORD))
+    script = Script(make_service(ADMIN_PASSWORD=PASSWORD))
     (tmp_path / FILE).write_text('{"numbers": [')
     told = script.call("GET").json
     assert "line 1, column 14" in told["problem"]
@@ -131,32 +131,32 @@ def test_a_broken_document_is_told_and_not_touched(
      {"Authorization": "Basic x"}, {"Authorization": f"Bearer {PASSWORD}"}],
 )  # fmt: skip
 def test_nobody_but_the_operator_is_let_in(
-    make_house: Callable[..., House], headers: dict[str, str]
+    make_service: Callable[..., Service], headers: dict[str, str]
 ) -> None:
-    house = make_house(ADMIN_PASSWORD=PASSWORD)
-    answer = house.client.get(PATH, headers=headers)
+    service = make_service(ADMIN_PASSWORD=PASSWORD)
+    answer = service.client.get(PATH, headers=headers)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith("Basic")
-    device = house.pair("201")
+    device = service.pair("201")
     assert device.get("/message-settings").status_code == 401
 
 
-def test_without_a_password_or_from_elsewhere_there_is_no_door(
-    make_house: Callable[..., House],
+def test_without_a_password_or_from_other_addresses_it_is_not_found(
+    make_service: Callable[..., Service],
 ) -> None:
-    closed = make_house()
+    closed = make_service()
     for headers in ({}, basic(), basic(password="")):
         answer = closed.client.get(PATH, headers=headers)
         assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
         assert "ADMIN_PASSWORD" in answer.json["detail"]
-    far = make_house(ADMIN_PASSWORD=PASSWORD, ADMIN_ALLOW="192.0.2.0/24")
+    far = make_service(ADMIN_PASSWORD=PASSWORD, ADMIN_ALLOW="192.0.2.0/24")
     answer = far.client.get(PATH, headers=basic())
     assert (answer.status_code, "ADMIN_ALLOW" in answer.json["detail"]) == (403, True)
 
 
-def test_whoever_guesses_is_slowed_down(make_house: Callable[..., House]) -> None:
-    house = make_house(ADMIN_PASSWORD=PASSWORD)
-    guesses = [house.client.get(PATH, headers=basic(password=f"guess {i}")) for i in range(12)]
+def test_wrong_passwords_are_slowed_down(make_service: Callable[..., Service]) -> None:
+    service = make_service(ADMIN_PASSWORD=PASSWORD)
+    guesses = [service.client.get(PATH, headers=basic(password=f"guess {i}")) for i in range(12)]
     assert guesses[0].status_code == 401
     assert guesses[-1].status_code == 429
     assert guesses[-1].headers["Retry-After"]

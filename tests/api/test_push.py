@@ -15,10 +15,10 @@ from services.gateway import Gateway
 from services.store import circuit_breakers, jobs, messages
 from services.store.database.schema import jobs as job_table
 from services.store.jobs import Job, JobKind
-from tests.api.conftest import MINE, PEER, SHARED, THEIRS, House, Phone
+from tests.api.conftest import MINE, PEER, SHARED, THEIRS, Phone, Service
 from tests.fakes.push_services import Answer, BrowserPush, Firebase, NtfyServer, plain, unplain
 
-Houses = Callable[..., House]
+MakeService = Callable[..., Service]
 ALL_DAY = {"start": "00:00", "end": "23:59", "time_zone": "UTC"}
 
 
@@ -35,9 +35,9 @@ def firebase() -> Iterator[Firebase]:
 
 
 @pytest.fixture
-def house(make_house: Houses, browser: BrowserPush, database: str) -> House:
+def service(make_service: MakeService, browser: BrowserPush, database: str) -> Service:
     """The service on either database, which may push to the browser's service."""
-    return make_house(PUSH_HOSTS=browser.url, DATABASE_URL=database)
+    return make_service(PUSH_HOSTS=browser.url, DATABASE_URL=database)
 
 
 def work(gateway: Gateway) -> list[Job]:
@@ -84,8 +84,8 @@ def pushes(gateway: Gateway) -> list[Job]:
 # What a phone says of itself
 
 
-def test_a_phone_says_how_it_wants_to_be_notified(house: House, browser: BrowserPush) -> None:
-    phone = house.pair("201")
+def test_a_phone_says_how_it_wants_to_be_notified(service: Service, browser: BrowserPush) -> None:
+    phone = service.pair("201")
     assert shown(phone)["push"] == {"type": "none"}
     told = subscribe(
         phone,
@@ -110,8 +110,8 @@ def test_a_phone_says_how_it_wants_to_be_notified(house: House, browser: Browser
     assert change(phone, push={"type": "none"})["push"] == {"type": "none"}
 
 
-def test_what_a_phone_registered_is_never_told(house: House, browser: BrowserPush) -> None:
-    phone = house.pair("201")
+def test_what_a_phone_registered_is_never_told(service: Service, browser: BrowserPush) -> None:
+    phone = service.pair("201")
     subscribe(phone, browser)
     for path in ("/devices", "/me"):
         answer = phone.get(path).text
@@ -157,8 +157,10 @@ def test_what_cannot_be_is_refused_with_its_remedy(
     assert shown(phone) == before
 
 
-def test_an_unknown_push_service_is_refused(make_house: Houses, browser: BrowserPush) -> None:
-    phone = make_house().pair("201")
+def test_an_unknown_push_service_is_refused(
+    make_service: MakeService, browser: BrowserPush
+) -> None:
+    phone = make_service().pair("201")
     push = {"type": "webpush", **browser.address, "endpoint": "https://evil.example.net/x"}
     answer = phone.call("PUT", f"/devices/{phone.id}", json={"push": push})
     assert (answer.status_code, answer.json["field"]) == (422, "push.endpoint")
@@ -166,25 +168,27 @@ def test_an_unknown_push_service_is_refused(make_house: Houses, browser: Browser
 
 
 def test_a_phone_that_is_paired_again_is_told_once_and_of_its_own(
-    house: House, browser: BrowserPush
+    service: Service, browser: BrowserPush
 ) -> None:
-    before, now = house.pair("201"), house.pair("202")
+    before, now = service.pair("201"), service.pair("202")
     subscribe(before, browser)
     subscribe(now, browser)
     assert shown(before)["push"] == {"type": "none"}
-    house.receive(to=SHARED)
-    work(house.gateway)
+    service.receive(to=SHARED)
+    work(service.gateway)
     assert len(browser.taken) == 1
-    house.receive(to=MINE, text="for 201 only")
-    work(house.gateway)
+    service.receive(to=MINE, text="for 201 only")
+    work(service.gateway)
     assert len(browser.taken) == 1
 
 
-def test_the_key_of_the_installation_is_told_and_used(house: House, browser: BrowserPush) -> None:
-    phone = house.pair("201")
+def test_the_key_of_the_installation_is_told_and_used(
+    service: Service, browser: BrowserPush
+) -> None:
+    phone = service.pair("201")
     subscribe(phone, browser)
-    house.receive()
-    work(house.gateway)
+    service.receive()
+    work(service.gateway)
     told = phone.read("/me")["vapid_public_key"]
     assert len(unplain(told)) == 65
     assert browser.keys == {told}
@@ -194,11 +198,11 @@ def test_the_key_of_the_installation_is_told_and_used(house: House, browser: Bro
 # What it is told
 
 
-def test_a_text_comes_in_with_its_words(house: House, browser: BrowserPush) -> None:
-    phone = house.pair("201")
+def test_a_text_comes_in_with_its_words(service: Service, browser: BrowserPush) -> None:
+    phone = service.pair("201")
     subscribe(phone, browser)
-    house.receive(text="Grüße 😀")
-    work(house.gateway)
+    service.receive(text="Grüße 😀")
+    work(service.gateway)
     (push,) = browser.wait_for(1)
     (conversation,) = phone.read("/conversations")["items"]
     message = conversation["last_message"]
@@ -221,23 +225,23 @@ def test_a_text_comes_in_with_its_words(house: House, browser: BrowserPush) -> N
     [("full", PEER, "secret words"), ("sender", PEER, "New message"), ("none", "New message", "")],
 )
 def test_no_more_is_shown_than_the_phone_allows(
-    house: House, browser: BrowserPush, preview: str, title: str, body: str
+    service: Service, browser: BrowserPush, preview: str, title: str, body: str
 ) -> None:
-    phone = house.pair("201")
+    phone = service.pair("201")
     subscribe(phone, browser, preview=preview)
-    house.receive(text="secret words")
-    work(house.gateway)
+    service.receive(text="secret words")
+    work(service.gateway)
     (push,) = browser.wait_for(1)
     assert (push["title"], push["body"]) == (title, body)
     assert preview == "full" or "secret" not in str(push)
     assert preview != "none" or PEER not in str(push)
 
 
-def test_a_long_text_is_cut(house: House, browser: BrowserPush) -> None:
-    phone = house.pair("201")
+def test_a_long_text_is_cut(service: Service, browser: BrowserPush) -> None:
+    phone = service.pair("201")
     subscribe(phone, browser)
-    house.receive(text="😀" * 2000)
-    work(house.gateway)
+    service.receive(text="😀" * 2000)
+    work(service.gateway)
     (push,) = browser.wait_for(1)
     assert push["body"] == "😀" * 239 + "…"
     assert browser.wrong == []
@@ -260,66 +264,68 @@ def test_the_words_of_a_notification(told: dict[str, Any], title: str, body: str
     assert (notice.title, notice.body) == (title, body)
 
 
-def test_the_badge_counts_every_number_of_the_extension(house: House, browser: BrowserPush) -> None:
-    phone = house.pair("201")
+def test_the_badge_counts_every_number_of_the_extension(
+    service: Service, browser: BrowserPush
+) -> None:
+    phone = service.pair("201")
     subscribe(phone, browser)
-    house.receive(to=MINE)
-    house.receive(to=SHARED)
-    house.receive(to=SHARED)
-    house.receive(to=THEIRS)
-    work(house.gateway)
-    house.receive(to=MINE)
-    work(house.gateway)
+    service.receive(to=MINE)
+    service.receive(to=SHARED)
+    service.receive(to=SHARED)
+    service.receive(to=THEIRS)
+    work(service.gateway)
+    service.receive(to=MINE)
+    work(service.gateway)
     assert browser.wait_for(4)[-1]["unread_total"] == 4
 
 
-def test_nobody_is_told_of_what_he_sends(house: House, browser: BrowserPush) -> None:
-    phone = house.pair("201")
+def test_nobody_is_told_of_what_he_sends(service: Service, browser: BrowserPush) -> None:
+    phone = service.pair("201")
     subscribe(phone, browser)
     phone.send(to=PEER)
-    work(house.gateway)
+    work(service.gateway)
     assert browser.calls == 0
 
 
 def test_what_was_read_before_it_could_be_pushed_is_not_pushed(
-    house: House, browser: BrowserPush
+    service: Service, browser: BrowserPush
 ) -> None:
-    phone = house.pair("201")
+    phone = service.pair("201")
     subscribe(phone, browser)
-    house.receive()
+    service.receive()
     (conversation,) = phone.read("/conversations")["items"]
     phone.post(f"/conversations/{conversation['id']}/read", {"up_to_seq": conversation["last_seq"]})
-    work(house.gateway)
+    work(service.gateway)
     assert browser.calls == 0
-    assert [job.state for job in pushes(house.gateway)] == ["done"]
+    assert [job.state for job in pushes(service.gateway)] == ["done"]
 
 
 # Quiet hours
 
 
 def test_in_quiet_hours_nothing_is_shown_until_they_are_over(
-    house: House, browser: BrowserPush, monkeypatch: pytest.MonkeyPatch
+    service: Service, browser: BrowserPush, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    phone = house.pair("201")
+    phone = service.pair("201")
     subscribe(phone, browser, quiet_hours=ALL_DAY)
     now = time.time()
     night, morning = now - now % 86_400 + 3600.0, now - now % 86_400 + 86_400 - 30.0
     monkeypatch.setattr("services.delivery.push_delivery.time.time", lambda: night)
     for text in ("first", "second"):
-        house.receive(text=text)
-    house.receive(text="elsewhere", to=SHARED)
-    make_due(house.gateway)
-    work(house.gateway)
+        service.receive(text=text)
+    service.receive(text="elsewhere", to=SHARED)
+    make_due(service.gateway)
+    work(service.gateway)
     assert browser.calls == 0
     assert len(phone.read("/conversations")["items"]) == 2, "it is in the app all the same"
-    first, _behind_the_first, elsewhere = pushes(house.gateway)
+    first, _behind_the_first, elsewhere = pushes(service.gateway)
     assert first.due == elsewhere.due == morning - 30.0
     assert (first.attempts, elsewhere.attempts) == (0, 0)
     monkeypatch.setattr("services.delivery.push_delivery.time.time", lambda: morning)
-    work(house.gateway)
+    work(service.gateway)
     bodies = {push["body"] for push in browser.wait_for(2)}
     assert bodies == {"second", "elsewhere"}, "one for each conversation"
-    assert {job.state for job in pushes(house.gateway)} == {"done"}
+    assert {job.state for job in pushes(service.gateway)} == {"done"}
 
 
 @pytest.mark.parametrize(
@@ -347,16 +353,16 @@ def test_when_quiet_hours_end(hours: tuple[str, str, str], at: str, ends: str | 
 
 
 def test_what_is_read_on_one_phone_is_taken_away_on_the_others(
-    make_house: Houses, browser: BrowserPush, firebase: Firebase, database: str
+    make_service: MakeService, browser: BrowserPush, firebase: Firebase, database: str
 ) -> None:
-    house = make_house(PUSH_HOSTS=browser.url, DATABASE_URL=database, **firebase.env)
-    reader, native, web = house.pair("201"), house.pair("201"), house.pair("201")
+    service = make_service(PUSH_HOSTS=browser.url, DATABASE_URL=database, **firebase.env)
+    reader, native, web = service.pair("201"), service.pair("201"), service.pair("201")
     change(reader, push={"type": "fcm", "token": "of the reader"})
     change(native, push={"type": "fcm", "token": "of the other"})
     subscribe(web, browser)
-    house.receive()
-    house.receive(to=SHARED)
-    work(house.gateway)
+    service.receive()
+    service.receive(to=SHARED)
+    work(service.gateway)
     assert len(firebase.wait_for(4)) == 4
     conversation = reader.read("/conversations")["items"][-1]
     for _ in range(2):
@@ -364,7 +370,7 @@ def test_what_is_read_on_one_phone_is_taken_away_on_the_others(
             f"/conversations/{conversation['id']}/read", {"up_to_seq": conversation["last_seq"]}
         )
         assert answer.status_code == 200
-    work(house.gateway)
+    work(service.gateway)
     assert firebase.wrong == []
     (told,) = firebase.wait_for(5)[4:]
     assert told["token"] == "of the other"
@@ -379,75 +385,75 @@ def test_what_is_read_on_one_phone_is_taken_away_on_the_others(
 # When it cannot be told
 
 
-def test_a_subscription_that_is_gone_is_forgotten(house: House, browser: BrowserPush) -> None:
-    phone = house.pair("201")
+def test_a_subscription_that_is_gone_is_forgotten(service: Service, browser: BrowserPush) -> None:
+    phone = service.pair("201")
     subscribe(phone, browser)
     browser.answers.append(Answer(410))
-    house.receive()
-    work(house.gateway)
+    service.receive()
+    work(service.gateway)
     told = shown(phone)
     assert told["push"] == {"type": "none"}
     assert "subscribes anew" in told["last_error"]
-    house.receive()
-    work(house.gateway)
+    service.receive()
+    work(service.gateway)
     assert browser.calls == 1
     assert subscribe(phone, browser)["last_error"] is None
 
 
-def test_a_subscription_made_anew_meanwhile_is_kept(house: House, browser: BrowserPush) -> None:
-    phone = house.pair("201")
+def test_a_subscription_made_anew_meanwhile_is_kept(service: Service, browser: BrowserPush) -> None:
+    phone = service.pair("201")
     subscribe(phone, browser)
     fresh = {**browser.address, "endpoint": f"{browser.url}/push/v1/fresh"}
-    notify = house.gateway.channels["webpush"].notify
+    notify = service.gateway.channels["webpush"].notify
 
     def overtaken(device: Device, notice: Any) -> None:
         change(phone, push={"type": "webpush", **fresh})
         browser.answers.append(Answer(410))
         notify(device, notice)
 
-    house.gateway.channels["webpush"].notify = overtaken  # type: ignore[method-assign]
-    house.receive()
-    house.gateway.delivery.deliver("w", lambda _: 8, house.gateway.delivery.perform)
+    service.gateway.channels["webpush"].notify = overtaken  # type: ignore[method-assign]
+    service.receive()
+    service.gateway.delivery.deliver("w", lambda _: 8, service.gateway.delivery.perform)
     assert shown(phone)["push"] == {"type": "webpush"}
-    assert [job.state for job in pushes(house.gateway)] == ["due"]
+    assert [job.state for job in pushes(service.gateway)] == ["due"]
 
 
-def test_a_refusal_is_shown_and_keeps_the_address(house: House, browser: BrowserPush) -> None:
-    phone = house.pair("201")
+def test_a_refusal_is_shown_and_keeps_the_address(service: Service, browser: BrowserPush) -> None:
+    phone = service.pair("201")
     subscribe(phone, browser)
     browser.answers.append(Answer(400))
-    house.receive()
-    work(house.gateway)
+    service.receive()
+    work(service.gateway)
     told = shown(phone)
     assert told["push"] == {"type": "webpush"}
     assert "400" in told["last_error"]
-    assert [job.state for job in pushes(house.gateway)] == ["dead"]
+    assert [job.state for job in pushes(service.gateway)] == ["dead"]
 
 
 def test_one_push_service_that_is_unwell_keeps_no_other_waiting(
-    make_house: Houses, browser: BrowserPush, database: str
+    make_service: MakeService, browser: BrowserPush, database: str
 ) -> None:
     with BrowserPush() as well:
-        house = make_house(PUSH_HOSTS=f"{browser.url}, {well.url}", DATABASE_URL=database)
-        first, second = house.pair("201"), house.pair("201")
+        service = make_service(PUSH_HOSTS=f"{browser.url}, {well.url}", DATABASE_URL=database)
+        first, second = service.pair("201"), service.pair("201")
         subscribe(first, browser)
         subscribe(second, well)
         browser.answers.append(Answer(429, headers={"Retry-After": "600"}))
-        house.receive()
-        work(house.gateway)
-        house.receive(text="again")
-        work(house.gateway)
+        service.receive()
+        work(service.gateway)
+        service.receive(text="again")
+        work(service.gateway)
         assert browser.calls == 1
         assert [push["body"] for push in well.wait_for(2)] == ["hi", "again"]
-    (pause,) = house.gateway.store.read(circuit_breakers.unwell)
+    (pause,) = service.gateway.store.read(circuit_breakers.unwell)
     assert pause.name == f"push:webpush:{browser.url.removeprefix('http://')}"
 
 
 # The test push
 
 
-def test_a_test_really_pushes(house: House, browser: BrowserPush) -> None:
-    phone = house.pair("201")
+def test_a_test_really_pushes(service: Service, browser: BrowserPush) -> None:
+    phone = service.pair("201")
     subscribe(phone, browser)
     answer = phone.post(f"/devices/{phone.id}/test")
     assert answer.status_code == 200
@@ -464,9 +470,9 @@ def test_a_test_really_pushes(house: House, browser: BrowserPush) -> None:
      (403, "config", "webpush")],
 )  # fmt: skip
 def test_a_test_tells_what_the_push_service_said(
-    house: House, browser: BrowserPush, status: int, outcome: str, push: str
+    service: Service, browser: BrowserPush, status: int, outcome: str, push: str
 ) -> None:
-    phone = house.pair("201")
+    phone = service.pair("201")
     subscribe(phone, browser)
     browser.answers.append(Answer(status))
     told = phone.post(f"/devices/{phone.id}/test").json
@@ -481,8 +487,8 @@ def test_a_device_that_is_not_pushed_to_cannot_be_tested(phone: Phone) -> None:
     assert "PUT /devices" in answer.json["detail"]
 
 
-def test_another_extensions_device_is_none(house: House, browser: BrowserPush) -> None:
-    phone, stranger = house.pair("201"), house.pair("202")
+def test_another_extensions_device_is_none(service: Service, browser: BrowserPush) -> None:
+    phone, stranger = service.pair("201"), service.pair("202")
     subscribe(phone, browser)
     assert stranger.post(f"/devices/{phone.id}/test").status_code == 404
     asked = {"push": {"type": "none"}}
@@ -491,14 +497,14 @@ def test_another_extensions_device_is_none(house: House, browser: BrowserPush) -
 
 
 def test_ntfy_and_unifiedpush_come_through_as_well(
-    make_house: Houses, browser: BrowserPush
+    make_service: MakeService, browser: BrowserPush
 ) -> None:
     with NtfyServer() as ntfy:
-        house = make_house(PUSH_HOSTS=f"{browser.url},{ntfy.url}")
-        one, two = house.pair("201"), house.pair("201")
+        service = make_service(PUSH_HOSTS=f"{browser.url},{ntfy.url}")
+        one, two = service.pair("201"), service.pair("201")
         assert change(one, push={"type": "ntfy", **ntfy.address})["push"] == {"type": "ntfy"}
         change(two, push={"type": "unifiedpush", **browser.address})
-        house.receive(text="hello")
-        work(house.gateway)
+        service.receive(text="hello")
+        work(service.gateway)
         assert ntfy.wait_for(1)[0]["message"] == "hello"
     assert browser.wait_for(1)[0]["body"] == "hello"

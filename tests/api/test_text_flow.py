@@ -1,4 +1,4 @@
-"""The street from end to end, through the real doors."""
+"""Texts in and answers out, from webhook to carrier, through the API."""
 
 import json
 
@@ -7,15 +7,15 @@ import pytest
 from services.core.messages import Message, message_object
 from services.store import jobs
 from services.store.jobs import JobKind
-from tests.api.conftest import MINE, PEER, SHARED, THEIRS, House, Phone
+from tests.api.conftest import MINE, PEER, SHARED, THEIRS, Phone, Service
 from tests.conftest import settings_file
 
 
-def test_a_text_reaches_the_app_and_the_answer_goes_back(both: House) -> None:
-    phone = both.pair("201")
+def test_a_text_reaches_the_app_and_the_answer_goes_back(service_on_each_database: Service) -> None:
+    phone = service_on_each_database.pair("201")
     token = phone.read("/me")["sync_token"]
 
-    both.receive(text="Is the shop open?")
+    service_on_each_database.receive(text="Is the shop open?")
     (conversation,) = phone.read("/conversations")["items"]
     assert (conversation["number"], conversation["peer"]) == (MINE, PEER)
     assert conversation["unread_count"] == 1
@@ -28,12 +28,17 @@ def test_a_text_reaches_the_app_and_the_answer_goes_back(both: House) -> None:
     sent = phone.send(conversation_id=conversation["id"], text="Until six.", client_id="c1")
     assert (sent["direction"], sent["from"], sent["to"]) == ("out", MINE, [PEER])
     assert (sent["status"], sent["segments"], sent["sent_by"]) == ("queued", 1, "201")
-    assert both.gateway.store.read(lambda tx: jobs.count_open(tx, sent["id"], JobKind.SEND)) == 1
+    assert (
+        service_on_each_database.gateway.store.read(
+            lambda tx: jobs.count_open(tx, sent["id"], JobKind.SEND)
+        )
+        == 1
+    )
 
     read = phone.post(f"/conversations/{conversation['id']}/read", {"up_to_seq": received["seq"]})
     assert read.json == {"read_seq": received["seq"], "unread_count": 0}
 
-    both.webhook({"receipt": sent["id"], "status": "delivered"})
+    service_on_each_database.webhook({"receipt": sent["id"], "status": "delivered"})
     assert phone.read(f"/messages/{sent['id']}")["status"] == "delivered"
 
     happened = phone.read("/sync", since=token)
@@ -45,9 +50,9 @@ def test_a_text_reaches_the_app_and_the_answer_goes_back(both: House) -> None:
     assert phone.read("/sync", since=happened["next"])["events"] == []
 
 
-def test_a_shared_number_is_one_inbox_with_a_read_mark_for_each(house: House) -> None:
-    one, two = house.pair("201"), house.pair("202")
-    house.receive(to=SHARED)
+def test_a_shared_number_is_one_inbox_with_a_read_mark_for_each(service: Service) -> None:
+    one, two = service.pair("201"), service.pair("202")
+    service.receive(to=SHARED)
     (conversation,) = one.read("/conversations")["items"]
     one.post(f"/conversations/{conversation['id']}/read", {"up_to_seq": 1})
     assert one.read("/conversations")["items"][0]["unread_count"] == 0
@@ -56,7 +61,7 @@ def test_a_shared_number_is_one_inbox_with_a_read_mark_for_each(house: House) ->
     assert one.read("/conversations")["items"][0]["last_message"]["sent_by"] == "202"
 
 
-def test_me_says_what_the_extension_may_do(house: House, phone: Phone) -> None:
+def test_me_says_what_the_extension_may_do(service: Service, phone: Phone) -> None:
     me = phone.read("/me")
     assert (me["extension"], me["device"]["id"], me["device"]["current"]) == ("201", phone.id, True)
     assert [(n["number"], n["default"], n["description"]) for n in me["numbers"]] == [
@@ -68,8 +73,10 @@ def test_me_says_what_the_extension_may_do(house: House, phone: Phone) -> None:
     assert me["sync_token"] == "0"
 
 
-def test_a_number_whose_carrier_is_off_is_shown_but_cannot_send(house: House, phone: Phone) -> None:
-    path = house.gateway.environment.service.storage_path / "message_settings.json"
+def test_a_number_whose_carrier_is_off_is_shown_but_cannot_send(
+    service: Service, phone: Phone
+) -> None:
+    path = service.gateway.environment.service.storage_path / "message_settings.json"
     path.write_text(
         settings_file({"number": MINE, "carrier": "bandwidth", "extensions": ["201"]}), "utf-8"
     )
@@ -79,23 +86,23 @@ def test_a_number_whose_carrier_is_off_is_shown_but_cannot_send(house: House, ph
     assert (answer.status_code, answer.json["code"]) == (409, "carrier_off")
 
 
-def test_message_settings_count_at_once(house: House, phone: Phone) -> None:
-    house.receive()
+def test_message_settings_count_at_once(service: Service, phone: Phone) -> None:
+    service.receive()
     (conversation,) = phone.read("/conversations")["items"]
     message = conversation["last_message"]
     phone.post(f"/conversations/{conversation['id']}/read", {"up_to_seq": message["seq"]})
     assert len(phone.read("/sync", since="0")["events"]) == 2
-    house.gateway.settings.put({"number": MINE, "carrier": "sandbox", "extensions": ["202"]})
+    service.gateway.settings.put({"number": MINE, "carrier": "sandbox", "extensions": ["202"]})
     assert phone.read("/conversations")["items"] == []
     assert phone.get(f"/conversations/{conversation['id']}").status_code == 404
     assert phone.get(f"/messages/{message['id']}").status_code == 404
     assert phone.read("/sync", since="0")["events"] == []
-    moved = house.pair("202").read(f"/conversations/{conversation['id']}")
+    moved = service.pair("202").read(f"/conversations/{conversation['id']}")
     assert moved["last_message"]["id"] == message["id"]
 
 
-def test_an_extension_without_a_number_is_told_so(house: House) -> None:
-    lonely = house.pair("299")
+def test_an_extension_without_a_number_is_refused_with_the_reason(service: Service) -> None:
+    lonely = service.pair("299")
     assert lonely.read("/me")["numbers"] == []
     assert lonely.read("/conversations") == {"items": [], "next_cursor": None}
     answer = lonely.post("/messages", {"to": PEER, "text": "hi"})
@@ -142,10 +149,10 @@ def test_a_long_text_becomes_several_messages(phone: Phone) -> None:
 
 
 def test_the_read_mark_moves_forward_only_and_not_beyond_the_newest(
-    house: House, phone: Phone
+    service: Service, phone: Phone
 ) -> None:
     for _ in range(3):
-        house.receive()
+        service.receive()
     (conversation,) = phone.read("/conversations")["items"]
     path = f"/conversations/{conversation['id']}/read"
     seen = [phone.post(path, {"up_to_seq": n}).json for n in (2, 1, 0, 10**18 - 1, 3)]
@@ -153,8 +160,8 @@ def test_the_read_mark_moves_forward_only_and_not_beyond_the_newest(
     assert [mark["unread_count"] for mark in seen] == [1, 1, 1, 0, 0]
 
 
-def test_the_documented_message_is_the_message(house: House) -> None:
-    schemas = house.client.get("/api/v1/openapi.json").json["components"]["schemas"]
+def test_the_documented_message_is_the_message(service: Service) -> None:
+    schemas = service.client.get("/api/v1/openapi.json").json["components"]["schemas"]
     real = message_object(Message(direction="in", number=MINE, peer=PEER), lambda file: "")
     assert set(schemas["Message"]["properties"]) == set(real)
     assert json.dumps(real)

@@ -13,7 +13,7 @@ from blueprints.cli import register
 from services.core.messages import Device, Message
 from services.gateway import Gateway
 from services.store import messages
-from tests.conftest import DESK, NUMBER, PEER
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 
 BANDWIDTH = {
     "BANDWIDTH_ACCOUNT_ID": "9900001",
@@ -58,15 +58,15 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(make_gateway: Callable[..., Gateway]) -> Callable[..., Terminal]:
+def make_terminal(make_gateway: Callable[..., Gateway]) -> Callable[..., Terminal]:
     """Open a terminal on a gateway, made as by ``make_gateway``."""
     return lambda *numbers, **env: Terminal(make_gateway(*numbers, **env))
 
 
 @pytest.fixture
-def desk(terminal: Callable[..., Terminal]) -> Terminal:
-    """A terminal on a desk with the sandbox and one number."""
-    return terminal(DESK)
+def terminal(make_terminal: Callable[..., Terminal]) -> Terminal:
+    """A terminal on a local service with the sandbox and one number."""
+    return make_terminal(NUMBER_ENTRY)
 
 
 def inbound(gateway: Gateway, text: str = "Are you open?", number: str = NUMBER) -> Message:

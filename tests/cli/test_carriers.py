@@ -6,16 +6,16 @@ from services.store import circuit_breakers
 from tests.cli.conftest import Terminal
 
 
-def test_carriers_are_listed_with_what_is_paused_and_why(desk: Terminal) -> None:
-    assert "Nothing is paused." in desk.flask("carriers", "list").output
+def test_carriers_are_listed_with_what_is_paused_and_why(terminal: Terminal) -> None:
+    assert "Nothing is paused." in terminal.flask("carriers", "list").output
     until = time.time() + 600
-    desk.gateway.store.write(
+    terminal.gateway.store.write(
         lambda tx: circuit_breakers.pause(
             tx, "send:sandbox", until, "It does not accept the password.", config=True
         )
     )
-    assert "It does not accept the password." in desk.flask("carriers", "list").output
-    told = desk.json("carriers", "list")
+    assert "It does not accept the password." in terminal.flask("carriers", "list").output
+    told = terminal.json("carriers", "list")
     assert {"carrier": "sandbox", "title": "Sandbox", "on": True} in told["carriers"]
     assert {"carrier": "bandwidth", "title": "Bandwidth", "on": False} in told["carriers"]
     assert [pause["destination"] for pause in told["paused"]] == ["send:sandbox"]

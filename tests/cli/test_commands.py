@@ -23,18 +23,18 @@ def commands() -> Iterator[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("words", list(commands()), ids=" ".join)
-def test_every_command_explains_itself(desk: Terminal, words: tuple[str, ...]) -> None:
-    usage, _, explanation = desk.flask(*words, "--help").output.partition("\n\n")
+def test_every_command_explains_itself(terminal: Terminal, words: tuple[str, ...]) -> None:
+    usage, _, explanation = terminal.flask(*words, "--help").output.partition("\n\n")
     assert usage.startswith("Usage:")
     assert explanation.strip()
     assert not explanation.strip().startswith("Options:")
 
 
-def test_arguments_that_are_no_text_do_no_harm(desk: Terminal) -> None:
-    desk.flask("settings", "set", NUMBER, "--description", "Front\udcff desk")
-    assert desk.json("settings", "list")["numbers"][0]["description"] == "Front\ufffd desk"
-    desk.flask("devices", "add", "201", "--name", "\udcff")
-    desk.flask("messages", "show", "\udcff", code=1)
+def test_arguments_that_are_no_text_do_no_harm(terminal: Terminal) -> None:
+    terminal.flask("settings", "set", NUMBER, "--description", "Front\udcff desk")
+    assert terminal.json("settings", "list")["numbers"][0]["description"] == "Front\ufffd desk"
+    terminal.flask("devices", "add", "201", "--name", "\udcff")
+    terminal.flask("messages", "show", "\udcff", code=1)
 
 
 # Arguments that cannot be used, and what the error says.
@@ -61,16 +61,16 @@ BAD_INPUT = {
 
 @pytest.mark.parametrize(("typed", "words"), BAD_INPUT.items())
 def test_bad_input_is_an_error_in_words_and_for_programs(
-    desk: Terminal, typed: str, words: str
+    terminal: Terminal, typed: str, words: str
 ) -> None:
-    result = desk.app.test_cli_runner().invoke(args=[*typed.split(), "--json"])
+    result = terminal.app.test_cli_runner().invoke(args=[*typed.split(), "--json"])
     assert result.exit_code in (1, 2)
     assert isinstance(result.exception, SystemExit), "no traceback"
     assert words in result.stderr
     [(name, sentence)] = json.loads(result.stdout).items()
     assert name == "error"
     assert words in sentence
-    plainly = desk.app.test_cli_runner().invoke(args=typed.split())
+    plainly = terminal.app.test_cli_runner().invoke(args=typed.split())
     assert (plainly.exit_code, plainly.stdout) == (result.exit_code, "")
 
 
@@ -85,37 +85,37 @@ def test_bad_input_is_an_error_in_words_and_for_programs(
         "simulate sandbox --from 72404 --to +12025550100 --media-url cat.gif": "https://",
     }.items(),
 )
-def test_an_error_says_what_to_do(desk: Terminal, typed: str, words: str) -> None:
-    result = desk.app.test_cli_runner().invoke(args=typed.split())
+def test_an_error_says_what_to_do(terminal: Terminal, typed: str, words: str) -> None:
+    result = terminal.app.test_cli_runner().invoke(args=typed.split())
     assert result.exit_code in (1, 2)
     assert words in result.stderr
 
 
 def test_an_export_that_is_refused_leaves_the_file_as_it_was(
-    desk: Terminal, tmp_path: Path
+    terminal: Terminal, tmp_path: Path
 ) -> None:
     file = tmp_path / "messages.csv"
     file.write_text("of yesterday")
-    desk.flask("messages", "export", str(file), "--number", "abc", code=1)
+    terminal.flask("messages", "export", str(file), "--number", "abc", code=1)
     assert file.read_text() == "of yesterday"
-    desk.flask("messages", "export", str(file))
+    terminal.flask("messages", "export", str(file))
     assert "of yesterday" not in file.read_text()
 
 
 def test_a_file_that_cannot_be_written_is_named(
-    desk: Terminal, monkeypatch: pytest.MonkeyPatch
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", "message_settings.lock")
 
     monkeypatch.setattr(MessageSettings, "put", refuse)
-    told = desk.flask("settings", "set", NUMBER, "--description", "x", code=1).stderr
+    told = terminal.flask("settings", "set", NUMBER, "--description", "x", code=1).stderr
     assert told == "Error: message_settings.lock: Permission denied.\n"
 
 
-def test_a_database_that_is_none_is_an_error_in_words(desk: Terminal, tmp_path: Path) -> None:
-    desk.gateway.store.engine.dispose()
+def test_a_database_that_is_none_is_an_error_in_words(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.gateway.store.engine.dispose()
     (tmp_path / "textbridge.db-wal").unlink(missing_ok=True)
     (tmp_path / "textbridge.db").write_bytes(b"no database " * 1000)
-    told = desk.flask("messages", "list", code=1).stderr
+    told = terminal.flask("messages", "list", code=1).stderr
     assert told.startswith("Error: The database cannot take it now")

@@ -6,15 +6,15 @@ from pathlib import Path
 from services.core.messages import uuid7
 from services.media.folder import Folder
 from tests.cli.conftest import PRODUCTION, PUBLIC, Terminal
-from tests.conftest import DESK
+from tests.conftest import NUMBER_ENTRY
 from tests.fakes.s3 import Fault, S3Server
 
 
 def test_a_bucket_is_tried_out_and_its_secret_is_hidden(
-    terminal: Callable[..., Terminal],
+    make_terminal: Callable[..., Terminal],
 ) -> None:
     with S3Server() as server:
-        shop = terminal(PUBLIC, **PRODUCTION, **server.env)
+        shop = make_terminal(PUBLIC, **PRODUCTION, **server.env)
         checked, shown = shop.flask("config", "check"), shop.flask("config", "show")
         for result in (checked, shown):
             assert f"MEDIA_S3_BUCKET={server.env['MEDIA_S3_BUCKET']}" in result.output
@@ -28,13 +28,13 @@ def test_a_bucket_is_tried_out_and_its_secret_is_hidden(
         assert "The access key may not do that" in mended
 
 
-def test_without_a_bucket_nothing_is_copied(desk: Terminal) -> None:
-    assert "Set the MEDIA_S3_ variables" in desk.flask("media", "copy", code=1).stderr
-    assert "To turn it on, set MEDIA_S3_ENDPOINT" in desk.flask("config", "check").output
+def test_without_a_bucket_nothing_is_copied(terminal: Terminal) -> None:
+    assert "Set the MEDIA_S3_ variables" in terminal.flask("media", "copy", code=1).stderr
+    assert "To turn it on, set MEDIA_S3_ENDPOINT" in terminal.flask("config", "check").output
 
 
 def test_attachments_are_copied_into_a_bucket_once_and_after_a_fault_to_the_end(
-    terminal: Callable[..., Terminal], tmp_path: Path
+    make_terminal: Callable[..., Terminal], tmp_path: Path
 ) -> None:
     ids = [uuid7() for _ in range(30)]
     for file_id in ids:
@@ -42,7 +42,7 @@ def test_attachments_are_copied_into_a_bucket_once_and_after_a_fault_to_the_end(
     (tmp_path / "media" / "ab" / "x.part").parent.mkdir(exist_ok=True)
     (tmp_path / "media" / "ab" / "x.part").write_bytes(b"half")
     with S3Server() as server:
-        shop = terminal(DESK, **server.env)
+        shop = make_terminal(NUMBER_ENTRY, **server.env)
         server.faults.extend([Fault()] * 40 + [Fault(503, "SlowDown")] * 60)
         first = shop.json("media", "copy", code=1)
         assert "503" in first["stopped"]

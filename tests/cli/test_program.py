@@ -13,7 +13,7 @@ from services.gateway import Gateway, load_environment
 from services.messaging.compose import Reply
 from services.store import messages
 from tests.cli.conftest import DEVICE, TEXT
-from tests.conftest import DESK, NUMBER, PEER
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 from tests.processes import start
 from tests.server import ROOT, Server
 from tests.waiting import PATIENCE, eventually
@@ -21,19 +21,19 @@ from tests.waiting import PATIENCE, eventually
 
 @pytest.mark.processes
 def test_the_real_command_works_from_the_project_folder(tmp_path: Path) -> None:
-    desk = Server(tmp_path, {})
-    checked = desk.flask("config", "check")
+    server = Server(tmp_path, {})
+    checked = server.flask("config", "check")
     assert (checked.returncode, checked.stderr) == (0, "")
     assert "Everything is in order." in checked.stdout
-    desk.flask("settings", "set", NUMBER, "--carrier", "sandbox", "--extension", "201")
-    listed = desk.flask("settings", "list", "--json")
+    server.flask("settings", "set", NUMBER, "--carrier", "sandbox", "--extension", "201")
+    listed = server.flask("settings", "list", "--json")
     assert json.loads(listed.stdout)["numbers"][0]["number"] == NUMBER
-    added = desk.flask("devices", "add", "201", "--name", "app", "--json")
+    added = server.flask("devices", "add", "201", "--name", "app", "--json")
     assert added.stderr == ""
     assert set(json.loads(added.stdout)) == {"device_id", "token", "extension", "name"}
-    dead = desk.flask("simulate", "sandbox", *TEXT)
+    dead = server.flask("simulate", "sandbox", *TEXT)
     assert dead.returncode == 1
-    assert f"No server answers at {desk.url}" in dead.stderr
+    assert f"No server answers at {server.url}" in dead.stderr
 
 
 @pytest.mark.processes
@@ -68,7 +68,7 @@ def test_a_broken_environment_is_explained_without_a_traceback(
 def test_a_worker_by_itself_delivers_until_it_is_told_to_stop(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    desk = Server(tmp_path, {})
+    server = Server(tmp_path, {})
     worker = start(
         sys.executable,
         "-m",
@@ -77,7 +77,7 @@ def test_a_worker_by_itself_delivers_until_it_is_told_to_stop(
         "wsgi",
         "worker",
         cwd=ROOT,
-        env=desk.env,
+        env=server.env,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -97,7 +97,7 @@ def test_a_worker_by_itself_delivers_until_it_is_told_to_stop(
 
 def _send_and_wait(storage: Path) -> None:
     """Queue a text and wait until somebody has sent it."""
-    (storage / "message_settings.json").write_text(json.dumps({"numbers": [DESK]}))
+    (storage / "message_settings.json").write_text(json.dumps({"numbers": [NUMBER_ENTRY]}))
     key = "a key of the tests, long enough"
     gateway = Gateway(
         load_environment({"APP_ENV": "local", "APP_KEY": key, "STORAGE_PATH": str(storage)})

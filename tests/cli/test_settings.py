@@ -10,13 +10,13 @@ import pytest
 
 from services.operations.settings_source import FILE
 from tests.cli.conftest import PUBLIC, Terminal
-from tests.conftest import DESK, NUMBER, settings_file
+from tests.conftest import NUMBER, NUMBER_ENTRY, settings_file
 
 
 def test_a_number_is_added_written_any_usual_way(
-    terminal: Callable[..., Terminal], database: str
+    make_terminal: Callable[..., Terminal], database: str
 ) -> None:
-    empty = terminal(DATABASE_URL=database)
+    empty = make_terminal(DATABASE_URL=database)
     assert "No number yet" in empty.flask("settings", "list").output
     empty.flask(
         *("settings", "set", "(202) 555-0100", "--carrier", "sandbox", "--description", "Desk"),
@@ -46,16 +46,16 @@ def test_a_number_is_added_written_any_usual_way(
     ],
 )  # fmt: skip
 def test_only_what_is_given_changes(
-    terminal: Callable[..., Terminal], options: list[str], changed: dict[str, Any]
+    make_terminal: Callable[..., Terminal], options: list[str], changed: dict[str, Any]
 ) -> None:
     before = {
-        **DESK,
+        **NUMBER_ENTRY,
         "emails": ["a@example.com"],
         "sender_id": "Desk",
         "description": "Front desk",
         "enabled": True,
     }
-    full = terminal(before)
+    full = make_terminal(before)
     full.flask("settings", "set", "1-202-555-0100", *options)
     [after] = full.json("settings", "list")["numbers"]
     assert after == before | changed
@@ -75,132 +75,136 @@ def test_only_what_is_given_changes(
     ],
 )
 def test_a_wrong_setting_is_refused_naming_what_is_wrong(
-    desk: Terminal, arguments: list[str], code: int, words: str
+    terminal: Terminal, arguments: list[str], code: int, words: str
 ) -> None:
-    before = desk.gateway.settings.document()
-    assert words in desk.flask("settings", "set", *arguments, code=code).stderr
-    assert desk.gateway.settings.document() == before
+    before = terminal.gateway.settings.document()
+    assert words in terminal.flask("settings", "set", *arguments, code=code).stderr
+    assert terminal.gateway.settings.document() == before
 
 
-def test_a_number_is_removed_once(desk: Terminal) -> None:
-    desk.flask("settings", "remove", "202-555-0100")
-    assert desk.json("settings", "list")["numbers"] == []
-    assert "not in Message Settings" in desk.flask("settings", "remove", NUMBER, code=1).stderr
+def test_a_number_is_removed_once(terminal: Terminal) -> None:
+    terminal.flask("settings", "remove", "202-555-0100")
+    assert terminal.json("settings", "list")["numbers"] == []
+    assert "not in Message Settings" in terminal.flask("settings", "remove", NUMBER, code=1).stderr
 
 
-def test_what_is_still_missing_for_a_number_is_told(desk: Terminal) -> None:
-    told = desk.flask("settings", "set", NUMBER, "--carrier", "bandwidth", "--no-extensions").stderr
+def test_what_is_still_missing_for_a_number_is_told(terminal: Terminal) -> None:
+    told = terminal.flask(
+        "settings", "set", NUMBER, "--carrier", "bandwidth", "--no-extensions"
+    ).stderr
     assert "bandwidth is not configured" in told
     assert "Nobody gets" in told
-    assert "MAIL_HOST" in desk.flask("settings", "set", NUMBER, "--email", "a@example.com").stderr
+    assert (
+        "MAIL_HOST" in terminal.flask("settings", "set", NUMBER, "--email", "a@example.com").stderr
+    )
 
 
 def test_the_settings_can_be_edited_by_hand_on_each_database(
-    terminal: Callable[..., Terminal], database: str, tmp_path: Path
+    make_terminal: Callable[..., Terminal], database: str, tmp_path: Path
 ) -> None:
-    desk = terminal(DESK, DATABASE_URL=database)
+    terminal = make_terminal(NUMBER_ENTRY, DATABASE_URL=database)
     file = tmp_path / "exported.json"
-    desk.flask("settings", "export", str(file))
-    assert "exists" in desk.flask("settings", "export", str(file), code=2).stderr
+    terminal.flask("settings", "export", str(file))
+    assert "exists" in terminal.flask("settings", "export", str(file), code=2).stderr
     document = json.loads(file.read_bytes())
     assert [entry["number"] for entry in document["numbers"]] == [NUMBER]
     document["numbers"].append(PUBLIC | {"number": "(202) 555-0101"})
     file.write_text(json.dumps(document))
-    assert "2 numbers now" in desk.flask("settings", "import", str(file)).output
-    assert len(desk.json("settings", "list")["numbers"]) == 2
-    printed = desk.flask("settings", "export", "-").stdout
+    assert "2 numbers now" in terminal.flask("settings", "import", str(file)).output
+    assert len(terminal.json("settings", "list")["numbers"]) == 2
+    printed = terminal.flask("settings", "export", "-").stdout
     file.write_text(printed.replace('"carrier"', '"carier"', 1))
-    told = desk.flask("settings", "import", str(file), code=1).stderr
+    told = terminal.flask("settings", "import", str(file), code=1).stderr
     assert "exported.json cannot be used: line 5" in told
     file.write_text("{\n ]")
-    assert "line 2, column 2" in desk.flask("settings", "import", str(file), code=1).stderr
-    assert desk.flask("settings", "export", "-").stdout == printed
-    taken = desk.app.test_cli_runner().invoke(
+    assert "line 2, column 2" in terminal.flask("settings", "import", str(file), code=1).stderr
+    assert terminal.flask("settings", "export", "-").stdout == printed
+    taken = terminal.app.test_cli_runner().invoke(
         args=["settings", "import", "-"], input=settings_file()
     )
     assert taken.exit_code == 0
-    assert desk.json("settings", "list")["numbers"] == []
+    assert terminal.json("settings", "list")["numbers"] == []
 
 
 def test_a_csv_file_is_exported_and_imported(
-    terminal: Callable[..., Terminal], tmp_path: Path, database: str
+    make_terminal: Callable[..., Terminal], tmp_path: Path, database: str
 ) -> None:
-    desk = terminal(DATABASE_URL=database)
-    desk.flask("settings", "set", NUMBER, "--carrier", "sandbox", "--extension", "201")
+    terminal = make_terminal(DATABASE_URL=database)
+    terminal.flask("settings", "set", NUMBER, "--carrier", "sandbox", "--extension", "201")
     file = tmp_path / "numbers.csv"
-    desk.flask("settings", "export", "--csv", str(file))
-    same = desk.json("settings", "import", "--csv", "--dry-run", str(file))
+    terminal.flask("settings", "export", "--csv", str(file))
+    same = terminal.json("settings", "import", "--csv", "--dry-run", str(file))
     assert (same["unchanged"], same["imported"]) == (1, False)
     file.write_text("DID,Extension,Carrier,Color\n2025550100,202,,red\n2025550177,203,sandbox,\n")
-    before = desk.flask("settings", "export", "-").stdout
-    told = desk.flask("settings", "import", "--csv", "--dry-run", str(file))
+    before = terminal.flask("settings", "export", "-").stdout
+    told = terminal.flask("settings", "import", "--csv", "--dry-run", str(file))
     assert "Assigned Extension: 201 → 202" in told.stdout
     assert "1 added, 1 changed, 0 unchanged, 0 refused" in told.stdout
     assert "these columns: Color" in told.stderr
-    assert desk.flask("settings", "export", "-").stdout == before
-    assert desk.json("settings", "import", "--csv", str(file))["imported"] is True
-    numbers = desk.json("settings", "list")["numbers"]
+    assert terminal.flask("settings", "export", "-").stdout == before
+    assert terminal.json("settings", "import", "--csv", str(file))["imported"] is True
+    numbers = terminal.json("settings", "list")["numbers"]
     assert [entry["extensions"] for entry in numbers] == [["202"], ["203"]]
-    assert "+12025550177" in desk.flask("settings", "list", "--search", "203").stdout
-    assert "No such number." in desk.flask("settings", "list", "--search", "zzz").stdout
+    assert "+12025550177" in terminal.flask("settings", "list", "--search", "203").stdout
+    assert "No such number." in terminal.flask("settings", "list", "--search", "zzz").stdout
 
 
-def test_a_csv_file_with_a_bad_line_changes_nothing(desk: Terminal, tmp_path: Path) -> None:
+def test_a_csv_file_with_a_bad_line_changes_nothing(terminal: Terminal, tmp_path: Path) -> None:
     file = tmp_path / "numbers.csv"
     file.write_text("number,carrier\n2025550177,sandbox\n2025550178,carrot\n")
-    before = desk.gateway.settings.document()
+    before = terminal.gateway.settings.document()
     for options in (("--dry-run",), ()):
-        told = desk.flask("settings", "import", "--csv", *options, str(file), code=1)
+        told = terminal.flask("settings", "import", "--csv", *options, str(file), code=1)
         assert re.search(r"3 +\+12025550178 +refused +Carrier: “carrot” is no carrier", told.stdout)
         assert "Nothing was imported" in told.stderr
-    listed = desk.json("settings", "import", "--csv", str(file), code=1)
+    listed = terminal.json("settings", "import", "--csv", str(file), code=1)
     assert [line["outcome"] for line in listed["lines"]] == ["added", "refused"]
     file.write_text("color\nred\n")
-    assert "No column" in desk.flask("settings", "import", "--csv", str(file), code=1).stderr
-    assert desk.gateway.settings.document() == before
+    assert "No column" in terminal.flask("settings", "import", "--csv", str(file), code=1).stderr
+    assert terminal.gateway.settings.document() == before
 
 
-def test_a_document_is_only_checked_when_that_is_asked(desk: Terminal, tmp_path: Path) -> None:
+def test_a_document_is_only_checked_when_that_is_asked(terminal: Terminal, tmp_path: Path) -> None:
     file = tmp_path / "new.json"
     file.write_text(settings_file())
-    assert desk.json("settings", "import", "--dry-run", str(file)) == {
+    assert terminal.json("settings", "import", "--dry-run", str(file)) == {
         "dry_run": True,
         "numbers": 0,
     }
-    assert len(desk.json("settings", "list")["numbers"]) == 1
+    assert len(terminal.json("settings", "list")["numbers"]) == 1
 
 
-def test_several_numbers_change_or_go_at_once(desk: Terminal) -> None:
+def test_several_numbers_change_or_go_at_once(terminal: Terminal) -> None:
     other = "+12025550177"
-    desk.flask("settings", "set", other, "--carrier", "sandbox")
+    terminal.flask("settings", "set", other, "--carrier", "sandbox")
     options = ("--carrier", "bandwidth", "--add-extension", "300", "--disable")
-    changed = desk.json("settings", "change", "202-555-0100", other, *options)["numbers"]
+    changed = terminal.json("settings", "change", "202-555-0100", other, *options)["numbers"]
     assert [entry["extensions"] for entry in changed] == [["201", "300"], ["300"]]
     assert {(entry["carrier"], entry["enabled"]) for entry in changed} == {("bandwidth", False)}
-    assert "Say what" in desk.flask("settings", "change", NUMBER, code=2).stderr
-    before = desk.gateway.settings.document()
-    desk.flask("settings", "change", NUMBER, "+12025550199", "--enable", code=1)
-    desk.flask("settings", "remove", NUMBER, "+12025550199", code=1)
-    assert desk.gateway.settings.document() == before
-    assert "2 numbers" in desk.flask("settings", "remove", NUMBER, other).output
-    assert desk.json("settings", "list")["numbers"] == []
+    assert "Say what" in terminal.flask("settings", "change", NUMBER, code=2).stderr
+    before = terminal.gateway.settings.document()
+    terminal.flask("settings", "change", NUMBER, "+12025550199", "--enable", code=1)
+    terminal.flask("settings", "remove", NUMBER, "+12025550199", code=1)
+    assert terminal.gateway.settings.document() == before
+    assert "2 numbers" in terminal.flask("settings", "remove", NUMBER, other).output
+    assert terminal.json("settings", "list")["numbers"] == []
 
 
 def test_broken_settings_are_exported_as_they_are_and_replaced_by_an_import(
-    desk: Terminal, tmp_path: Path
+    terminal: Terminal, tmp_path: Path
 ) -> None:
     (tmp_path / FILE).write_text('{"numbers": [')
-    assert desk.flask("settings", "export", "-").stdout == '{"numbers": ['
-    (tmp_path / "good.json").write_text(settings_file(DESK))
-    desk.flask("settings", "import", str(tmp_path / "good.json"))
-    desk.flask("config", "check")
-    assert desk.json("settings", "list")["numbers"][0]["number"] == NUMBER
+    assert terminal.flask("settings", "export", "-").stdout == '{"numbers": ['
+    (tmp_path / "good.json").write_text(settings_file(NUMBER_ENTRY))
+    terminal.flask("settings", "import", str(tmp_path / "good.json"))
+    terminal.flask("config", "check")
+    assert terminal.json("settings", "list")["numbers"][0]["number"] == NUMBER
 
 
 def test_a_file_that_is_not_read_any_more_is_told_of(
-    terminal: Callable[..., Terminal], postgres_url: str, tmp_path: Path
+    make_terminal: Callable[..., Terminal], postgres_url: str, tmp_path: Path
 ) -> None:
-    big = terminal(DESK, DATABASE_URL=postgres_url)
+    big = make_terminal(NUMBER_ENTRY, DATABASE_URL=postgres_url)
     (tmp_path / FILE).write_text("{")
     for words in (("settings", "list"), ("config", "check")):
         assert f"{tmp_path / FILE} is not read any more" in big.flask(*words).stderr

@@ -20,9 +20,9 @@ def entry(**changes: Any) -> dict[str, Any]:
     return {"version": 1, "numbers": [PUBLIC | changes]}
 
 
-def test_the_published_schema_is_the_one_of_the_code(desk: Terminal) -> None:
+def test_the_published_schema_is_the_one_of_the_code(terminal: Terminal) -> None:
     published = (ROOT / "docs" / "message_settings.schema.json").read_text(encoding="utf-8")
-    assert published == desk.flask("settings", "schema").stdout, (
+    assert published == terminal.flask("settings", "schema").stdout, (
         "run: flask settings schema > docs/message_settings.schema.json"
     )
 

@@ -11,7 +11,7 @@ from werkzeug.serving import make_server
 
 from tests import payload_files
 from tests.cli.conftest import BANDWIDTH, PUBLIC, TEXT, Terminal
-from tests.conftest import DESK, NUMBER, PEER
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 from tests.postgres import free_port
 
 
@@ -43,12 +43,12 @@ def serve() -> Iterator[Callable[[Flask], str]]:
     ],
 )
 def test_a_simulated_text_comes_in_as_from_the_carrier(
-    terminal: Callable[..., Terminal],
+    make_terminal: Callable[..., Terminal],
     serve: Callable[[Flask], str],
     carrier: str,
     env: dict[str, str],
 ) -> None:
-    busy = terminal(DESK | {"carrier": carrier}, **env)
+    busy = make_terminal(NUMBER_ENTRY | {"carrier": carrier}, **env)
     line = ["simulate", carrier, *TEXT, "--url", serve(busy.app)]
     if payload_files.signing_key(carrier) is not None:
         folder = payload_files.FOLDER / carrier
@@ -62,16 +62,16 @@ def test_a_simulated_text_comes_in_as_from_the_carrier(
     assert message["carrier"] == carrier
 
 
-def test_a_key_is_not_needed_where_we_have_the_secret(desk: Terminal, tmp_path: Path) -> None:
+def test_a_key_is_not_needed_where_we_have_the_secret(terminal: Terminal, tmp_path: Path) -> None:
     (tmp_path / "key.pem").touch()
     line = ("simulate", "sandbox", *TEXT, "--signing-key", str(tmp_path / "key.pem"))
-    assert "needs no --signing-key" in desk.flask(*line, code=2).stderr
+    assert "needs no --signing-key" in terminal.flask(*line, code=2).stderr
 
 
 def test_a_simulated_picture_comes_in(
-    terminal: Callable[..., Terminal], serve: Callable[[Flask], str]
+    make_terminal: Callable[..., Terminal], serve: Callable[[Flask], str]
 ) -> None:
-    busy = terminal(PUBLIC, **BANDWIDTH)
+    busy = make_terminal(PUBLIC, **BANDWIDTH)
     link = "https://messaging.bandwidth.com/api/v2/users/9900001/media/a/0/roof.jpg"
     line = ("--from", PEER, "--to", NUMBER, "--media-url", link)
     busy.flask("simulate", "bandwidth", *line, "--url", serve(busy.app))
@@ -80,9 +80,9 @@ def test_a_simulated_picture_comes_in(
 
 
 def test_a_simulated_text_that_nobody_gets_is_kept_with_a_note(
-    terminal: Callable[..., Terminal], serve: Callable[[Flask], str]
+    make_terminal: Callable[..., Terminal], serve: Callable[[Flask], str]
 ) -> None:
-    empty = terminal()
+    empty = make_terminal()
     service = empty.gateway.environment.service
     port = int(serve(empty.app).rpartition(":")[2])
     empty.gateway.environment = replace(
@@ -103,9 +103,9 @@ def test_a_simulated_text_that_nobody_gets_is_kept_with_a_note(
     ],
 )
 def test_a_simulation_that_cannot_be_says_why(
-    desk: Terminal, arguments: list[str], code: int, words: str
+    terminal: Terminal, arguments: list[str], code: int, words: str
 ) -> None:
-    assert words in desk.flask("simulate", *arguments, code=code).stderr
+    assert words in terminal.flask("simulate", *arguments, code=code).stderr
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_simulation_that_cannot_be_says_why(
     [(401, "flask config reload"), (404, "not on"), (503, "unwell"), (418, "short and stout")],
 )
 def test_a_refusal_of_the_server_is_put_into_words(
-    desk: Terminal, serve: Callable[[Flask], str], status: int, words: str
+    terminal: Terminal, serve: Callable[[Flask], str], status: int, words: str
 ) -> None:
     teapot = Flask("teapot")
 
@@ -121,6 +121,6 @@ def test_a_refusal_of_the_server_is_put_into_words(
     def refuse() -> tuple[dict[str, str], int]:
         return {"detail": "short and\x1b stout" if status != 418 else "short and stout"}, status
 
-    told = desk.flask("simulate", "sandbox", *TEXT, "--url", serve(teapot), code=1).stderr
+    told = terminal.flask("simulate", "sandbox", *TEXT, "--url", serve(teapot), code=1).stderr
     assert str(status) in told
     assert words in told

@@ -27,14 +27,14 @@ def run(gateway: Gateway, *options: str) -> str:
     return result.stdout
 
 
-def told(gateway: Gateway) -> Any:
+def version_document(gateway: Gateway) -> Any:
     return json.loads(run(gateway, "--json"))
 
 
 def test_version_names_the_program_and_what_it_runs_on(
     make_gateway: Callable[..., Gateway], database: str
 ) -> None:
-    found = told(make_gateway(DATABASE_URL=database))
+    found = version_document(make_gateway(DATABASE_URL=database))
     assert found["textbridge"] == DECLARED
     assert found["python"] == platform.python_version()
     assert all(re.fullmatch(r"\d+(\.\d+)+", found[name]) for name in ("sqlite", "libpq"))
@@ -56,8 +56,8 @@ def test_version_answers_while_the_database_cannot_be_read(
     for file in tmp_path.glob("textbridge.db*"):
         file.unlink()
     (tmp_path / "textbridge.db").write_text("not a database " * 100)
-    assert told(gateway)["revision"] is None
-    assert told(gateway)["textbridge"] == DECLARED
+    assert version_document(gateway)["revision"] is None
+    assert version_document(gateway)["textbridge"] == DECLARED
 
 
 def test_the_openapi_document_has_the_version(make_gateway: Callable[..., Gateway]) -> None:

@@ -33,7 +33,7 @@ def examples(region: str) -> list[str]:
     return [number for number in written if not number.startswith(SHARED)]
 
 
-def test_at_home_in_the_united_states_nothing_abroad_is_allowed() -> None:
+def test_in_the_united_states_no_foreign_country_is_allowed_by_default() -> None:
     home = home_countries("US")
     wrong = {
         (region, number)

@@ -1,4 +1,4 @@
-"""What is done once for several: pushes looked up and recorded, and what waits for the disk."""
+"""Batched calls: pushes looked up and recorded together, and which writes wait for the disk."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from services.store import jobs, messages
 from services.store.database.engine import WRITE, sqlite_fault
 from services.store.database.store import Store
 from services.store.jobs import Job
-from tests.conftest import DESK, NUMBER
+from tests.conftest import NUMBER, NUMBER_ENTRY
 from tests.fakes.receiver import Receiver
 from tests.waiting import eventually
 
@@ -28,7 +28,7 @@ PEERS = [f"+1303555{number:04}" for number in range(8)]
 @pytest.fixture
 def pushed(make_gateway: Make, receiver: Receiver, database: str) -> Gateway:
     """A gateway with one text of each peer, which waits to be pushed."""
-    gateway = make_gateway(DESK, DATABASE_URL=database, **receiver.env)
+    gateway = make_gateway(NUMBER_ENTRY, DATABASE_URL=database, **receiver.env)
     sandbox = gateway.providers["sandbox"]
     for peer in PEERS:
         message = Message(direction="in", number=NUMBER, peer=peer, text="hi")
@@ -57,7 +57,7 @@ def must_wait(store: Store) -> bool:
     return store.engine.dialect.name == "postgresql" or bool(sqlite_fault())
 
 
-def test_whoever_comes_before_the_work_begins_is_served_by_it() -> None:
+def test_items_added_before_the_call_begins_are_in_its_batch() -> None:
     calls: list[list[int]] = []
     begun, go = threading.Event(), threading.Event()
 
@@ -78,10 +78,10 @@ def test_whoever_comes_before_the_work_begins_is_served_by_it() -> None:
             one.result(20)
     assert [sorted(call) for call in calls] == [[0, 1, 2, 3]]
     together(4)
-    assert calls[1:] == [[4]], "whoever comes later is served by the next one"
+    assert calls[1:] == [[4]], "a later item is in the next batch"
 
 
-def test_what_fails_fails_for_all_it_was_done_for_and_for_nobody_else() -> None:
+def test_a_failing_batch_fails_for_its_items_only() -> None:
     def do(gathered: Callable[[], Sequence[int]]) -> None:
         if 1 in gathered():
             raise ValueError("no")
@@ -92,7 +92,7 @@ def test_what_fails_fails_for_all_it_was_done_for_and_for_nobody_else() -> None:
     together(2)
 
 
-def test_the_pushes_of_a_claim_are_looked_up_in_one_transaction(
+def test_leased_pushes_are_looked_up_in_one_transaction(
     pushed: Gateway, receiver: Receiver
 ) -> None:
     claimed: list[Job] = []
@@ -125,14 +125,14 @@ def test_a_push_that_cannot_be_looked_up_fails_alone(
     assert set(states.values()) == {"done"}
 
 
-def test_a_push_waits_for_the_disk_only_where_the_worker_may_outlive_it(
+def test_a_push_waits_for_the_disk_only_where_the_worker_may_outlive_the_database(
     pushed: Gateway, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waited = watched(pushed, monkeypatch)
     pushed.delivery.deliver("w", lambda _: 8, pushed.delivery.perform)
     receiver.wait_for(8)
     assert waited
-    assert set(waited) == {must_wait(pushed.store)}, "claims and what was taken may be repeated"
+    assert set(waited) == {must_wait(pushed.store)}, "leases and accepted pushes may be repeated"
 
 
 def test_a_push_that_was_not_taken_is_recorded_durably(
@@ -148,15 +148,15 @@ def test_a_push_that_was_not_taken_is_recorded_durably(
     assert all(waited)
 
 
-def test_whatever_is_done_for_a_reply_waits_for_the_disk(
+def test_every_write_for_a_reply_waits_for_the_disk(
     make_gateway: Make, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gateway = make_gateway(DESK, DATABASE_URL=database)
+    gateway = make_gateway(NUMBER_ENTRY, DATABASE_URL=database)
     waited = watched(gateway, monkeypatch)
     gateway.composer.submit(Device(id="d", extension="201"), Reply(text="Yes", to=(PEERS[0],)))
     gateway.delivery.deliver("w", lambda _: 8, gateway.delivery.perform)
     assert [job.state for job in of(gateway) if job.kind == "send"] == ["done"]
-    assert len(waited) >= 4, "the reply, the claim, the beginning and the end of the send"
+    assert len(waited) >= 4, "the reply, the lease, the beginning and the end of the send"
     assert all(waited)
 
 
@@ -176,9 +176,7 @@ def watched(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return waited
 
 
-def test_what_need_not_wait_for_the_disk_waits_with_what_must(
-    database: str, tmp_path: Path
-) -> None:
+def test_a_lazy_write_beside_a_durable_one_is_durable(database: str, tmp_path: Path) -> None:
     store = Store(database or None, tmp_path)
     store.migrate()
     begun, go = threading.Event(), threading.Event()

@@ -11,9 +11,9 @@ from services.store import dead_letters
 from services.store.database.schema import jobs as job_table
 from services.store.database.schema import messages as message_table
 from services.store.jobs import JobKind
-from tests.conftest import DESK, PEER
+from tests.conftest import NUMBER_ENTRY, PEER
 from tests.fakes.receiver import Receiver
-from tests.message_steps import PHONE, failing, make_due, receive, work
+from tests.message_steps import PHONE, failing, make_due, receive_text, run_due_jobs
 
 Make = Callable[..., Gateway]
 
@@ -21,11 +21,11 @@ Make = Callable[..., Gateway]
 def test_a_push_that_fails_is_repeated_with_the_same_id(
     make_gateway: Make, receiver: Receiver
 ) -> None:
-    gateway = make_gateway(DESK, **receiver.env)
+    gateway = make_gateway(NUMBER_ENTRY, **receiver.env)
     receiver.answers.extend([500, 302, 404])
-    receive(gateway)
+    receive_text(gateway)
     for _ in range(4):
-        work(gateway)
+        run_due_jobs(gateway)
         make_due(gateway)
     (push,) = receiver.wait_for(1)
     assert receiver.ids == [f"msg_{push['data']['message']['id']}_201_received"]
@@ -34,12 +34,12 @@ def test_a_push_that_fails_is_repeated_with_the_same_id(
 def test_a_push_address_that_is_gone_is_not_tried_again(
     make_gateway: Make, receiver: Receiver
 ) -> None:
-    gateway = make_gateway(DESK, **receiver.env)
+    gateway = make_gateway(NUMBER_ENTRY, **receiver.env)
     receiver.answers.append(410)
-    receive(gateway)
-    work(gateway)
+    receive_text(gateway)
+    run_due_jobs(gateway)
     make_due(gateway)
-    assert work(gateway) == []
+    assert run_due_jobs(gateway) == []
     (dead,) = gateway.store.read(lambda tx: dead_letters.newest(tx, 10))
     assert dead.kind is JobKind.PUSH
 
@@ -47,23 +47,23 @@ def test_a_push_address_that_is_gone_is_not_tried_again(
 def test_one_broken_destination_does_not_hold_up_another(
     make_gateway: Make, receiver: Receiver
 ) -> None:
-    gateway = make_gateway(DESK, **receiver.env)
+    gateway = make_gateway(NUMBER_ENTRY, **receiver.env)
     failing(gateway, *[SendError("Down.", Kind.CONFIG)] * 20)
     for index in range(5):
         gateway.composer.submit(PHONE, Reply(text=str(index), to=(PEER,)))
-        receive(gateway, str(index))
-    work(gateway)
+        receive_text(gateway, str(index))
+    run_due_jobs(gateway)
     assert len(receiver.wait_for(5)) == 5
 
 
 def test_every_job_is_accounted_for(make_gateway: Make, receiver: Receiver) -> None:
-    gateway = make_gateway(DESK, **receiver.env)
+    gateway = make_gateway(NUMBER_ENTRY, **receiver.env)
     failing(gateway, SendError("No.", Kind.REFUSED), SendError("Later.", Kind.RETRY))
     receiver.answers.extend([410, 500])
     for index in range(4):
-        receive(gateway, str(index))
+        receive_text(gateway, str(index))
         gateway.composer.submit(PHONE, Reply(text=str(index), to=(f"+1303555018{index}",)))
-    work(gateway)
+    run_due_jobs(gateway)
     states = gateway.store.read(
         lambda tx: [row[0] for row in tx.execute(select(job_table.c.state))]
     )

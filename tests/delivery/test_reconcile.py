@@ -9,13 +9,13 @@ from services.core.errors import Kind, SendError
 from services.core.messages import DeliveryStatus, Message, Status
 from services.gateway import Gateway
 from services.messaging.compose import Reply
-from tests.conftest import DESK, PEER
-from tests.message_steps import PHONE, failing, jobs_of, make_due, one, work
+from tests.conftest import NUMBER_ENTRY, PEER
+from tests.message_steps import PHONE, failing, jobs_of, make_due, run_due_jobs, stored
 
 Make = Callable[..., Gateway]
 
 
-def told(message: Message, status: Status = Status.DELIVERED) -> DeliveryStatus:
+def listed_status(message: Message, status: Status = Status.DELIVERED) -> DeliveryStatus:
     return DeliveryStatus(
         status, f"list:{status}", provider_id=f"id-{message.id}", peer=message.peer
     )
@@ -24,8 +24,8 @@ def told(message: Message, status: Status = Status.DELIVERED) -> DeliveryStatus:
 def unknown_send(gateway: Gateway) -> Message:
     failing(gateway, SendError("No answer.", Kind.UNKNOWN))
     message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
-    work(gateway)
-    assert one(gateway, message).status is Status.UNKNOWN
+    run_due_jobs(gateway)
+    assert stored(gateway, message).status is Status.UNKNOWN
     return message
 
 
@@ -42,56 +42,56 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Any:
     return answers
 
 
-def test_a_doubtful_send_is_settled_by_asking_the_carrier(make_gateway: Make, asked: Any) -> None:
-    gateway = make_gateway(DESK)
+def test_an_unknown_send_is_settled_by_asking_the_carrier(make_gateway: Make, asked: Any) -> None:
+    gateway = make_gateway(NUMBER_ENTRY)
     asked(gateway)
     message = unknown_send(gateway)
-    asked(gateway, None, told(message))
+    asked(gateway, None, listed_status(message))
     for _ in range(2):
         make_due(gateway)
-        work(gateway)
-    assert one(gateway, message).status is Status.DELIVERED
+        run_due_jobs(gateway)
+    assert stored(gateway, message).status is Status.DELIVERED
     assert {job.state for job in jobs_of(gateway, message) if job.kind == "reconcile"} == {"done"}
 
 
-def test_what_the_carrier_has_no_trace_of_is_left_to_a_person(
+def test_a_send_unknown_to_the_carrier_is_left_to_a_person(
     make_gateway: Make, asked: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gateway = make_gateway(DESK)
+    gateway = make_gateway(NUMBER_ENTRY)
     asked(gateway)
     message = unknown_send(gateway)
     asked(gateway, None)
     monkeypatch.setattr(type(gateway.providers["sandbox"]), "lookup_seconds", 0.0001)
     make_due(gateway)
-    work(gateway)
+    run_due_jobs(gateway)
     make_due(gateway)
-    assert work(gateway) == []
-    assert one(gateway, message).status is Status.UNKNOWN
+    assert run_due_jobs(gateway) == []
+    assert stored(gateway, message).status is Status.UNKNOWN
 
 
-def test_another_messages_trace_settles_nothing(make_gateway: Make, asked: Any) -> None:
-    gateway = make_gateway(DESK)
+def test_the_status_of_another_message_settles_nothing(make_gateway: Make, asked: Any) -> None:
+    gateway = make_gateway(NUMBER_ENTRY)
     asked(gateway)
     message = unknown_send(gateway)
     failing(gateway)
     other, _ = gateway.composer.submit(PHONE, Reply(text="y", to=(PEER,)))
-    work(gateway)
-    asked(gateway, told(one(gateway, other)))
+    run_due_jobs(gateway)
+    asked(gateway, listed_status(stored(gateway, other)))
     make_due(gateway)
-    work(gateway)
-    assert one(gateway, message).status is Status.UNKNOWN
+    run_due_jobs(gateway)
+    assert stored(gateway, message).status is Status.UNKNOWN
 
 
 def test_a_carrier_without_receipts_is_asked_until_the_end(
     make_gateway: Make, asked: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gateway = make_gateway(DESK)
+    gateway = make_gateway(NUMBER_ENTRY)
     provider = gateway.providers["sandbox"]
     monkeypatch.setattr(type(provider), "receipts", False)
     failing(gateway)
     message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
-    asked(gateway, told(message, Status.SENT), told(message, Status.DELIVERED))
+    asked(gateway, listed_status(message, Status.SENT), listed_status(message, Status.DELIVERED))
     for _ in range(3):
-        work(gateway)
+        run_due_jobs(gateway)
         make_due(gateway)
-    assert one(gateway, message).status is Status.DELIVERED
+    assert stored(gateway, message).status is Status.DELIVERED

@@ -13,118 +13,131 @@ from services.messaging.compose import Reply
 from services.store import circuit_breakers, dead_letters
 from services.store.database.schema import jobs as job_table
 from services.store.jobs import Job
-from tests.conftest import DESK, PEER
-from tests.message_steps import PHONE, failing, jobs_of, kept, make_due, one, raw, work
+from tests.conftest import NUMBER_ENTRY, PEER
+from tests.message_steps import (
+    PHONE,
+    failing,
+    jobs_of,
+    make_due,
+    raw_call,
+    run_due_jobs,
+    stored,
+    stored_messages,
+)
 
 Make = Callable[..., Gateway]
 
 
-def test_what_certainly_was_not_sent_is_tried_again(make_gateway: Make) -> None:
-    gateway = make_gateway(DESK)
+def test_a_send_that_certainly_failed_is_retried(make_gateway: Make) -> None:
+    gateway = make_gateway(NUMBER_ENTRY)
     taken = failing(gateway, *[SendError("Busy.", Kind.RETRY)] * 3)
     message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     for _ in range(4):
-        work(gateway)
+        run_due_jobs(gateway)
         make_due(gateway)
     assert len(taken) == 1
-    assert one(gateway, message).status is Status.SENT
+    assert stored(gateway, message).status is Status.SENT
 
 
 def test_what_may_have_been_sent_is_never_sent_again_by_itself(make_gateway: Make) -> None:
-    gateway = make_gateway(DESK)
+    gateway = make_gateway(NUMBER_ENTRY)
     taken = failing(gateway, SendError("No answer.", Kind.UNKNOWN))
     message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
-    work(gateway)
+    run_due_jobs(gateway)
     make_due(gateway)
-    work(gateway)
+    run_due_jobs(gateway)
     assert taken == []
-    assert one(gateway, message).status is Status.UNKNOWN
+    assert stored(gateway, message).status is Status.UNKNOWN
     with pytest.raises(RequestRefused, match="may have been sent"):
         gateway.operator_actions.retry(message.id)
     gateway.operator_actions.retry(message.id, resend_unknown=True)
-    work(gateway)
+    run_due_jobs(gateway)
     assert len(taken) == 1
 
 
 def test_a_receipt_settles_an_unknown_send(make_gateway: Make) -> None:
-    gateway = make_gateway(DESK)
+    gateway = make_gateway(NUMBER_ENTRY)
     failing(gateway, SendError("No answer.", Kind.UNKNOWN))
     message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
-    work(gateway)
+    run_due_jobs(gateway)
     body = f'{{"receipt": "{message.id}", "status": "delivered"}}'.encode()
-    gateway.receiver.receive(gateway.providers["sandbox"], raw(gateway, body))
-    assert one(gateway, message).status is Status.DELIVERED
+    gateway.receiver.receive(gateway.providers["sandbox"], raw_call(gateway, body))
+    assert stored(gateway, message).status is Status.DELIVERED
 
 
 def test_a_refusal_says_why_and_can_be_tried_again(make_gateway: Make) -> None:
-    gateway = make_gateway(DESK)
+    gateway = make_gateway(NUMBER_ENTRY)
     taken = failing(gateway, SendError("The number is a landline.", Kind.REFUSED, code="4720"))
     message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
-    work(gateway)
-    failed = one(gateway, message)
+    run_due_jobs(gateway)
+    failed = stored(gateway, message)
     assert (failed.status, failed.error_code) == (Status.FAILED, "4720")
     (dead,) = gateway.store.read(lambda tx: dead_letters.newest(tx, 10))
     assert dead.error == "The number is a landline."
     assert len(gateway.operator_actions.retry(message.id)) == 1
-    work(gateway)
+    run_due_jobs(gateway)
     assert len(taken) == 1
 
 
 def test_wrong_credentials_stop_the_carrier_and_keep_its_messages(make_gateway: Make) -> None:
-    gateway = make_gateway(DESK)
+    gateway = make_gateway(NUMBER_ENTRY)
     taken = failing(gateway, SendError("Check the token.", Kind.CONFIG))
     for index in range(3):
         gateway.composer.submit(PHONE, Reply(text=str(index), to=(f"+1303555017{index}",)))
     gateway.delivery.deliver("w", lambda _: 1, gateway.delivery.perform)
-    work(gateway)
+    run_due_jobs(gateway)
     assert taken == []
     (pause,) = gateway.store.read(circuit_breakers.unwell)
     assert (pause.name, pause.reason, pause.config) == ("send:sandbox", "Check the token.", True)
     make_due(gateway)
-    work(gateway)
+    run_due_jobs(gateway)
     assert len(taken) == 3
     assert gateway.store.read(circuit_breakers.unwell) == []
 
 
-def test_a_carriers_wish_to_wait_is_not_a_failed_attempt(make_gateway: Make) -> None:
-    gateway = make_gateway(DESK)
+def test_retry_after_is_not_a_failed_attempt(make_gateway: Make) -> None:
+    gateway = make_gateway(NUMBER_ENTRY)
     failing(gateway, SendError("Slow down.", Kind.RETRY, retry_after=60))
     message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
-    work(gateway)
+    run_due_jobs(gateway)
     (job,) = jobs_of(gateway, message)
     assert job.attempts == 0
     assert job.due > time.time() + 50
 
 
 def test_a_job_is_given_up_after_a_day(make_gateway: Make) -> None:
-    gateway = make_gateway(DESK)
+    gateway = make_gateway(NUMBER_ENTRY)
     failing(gateway, *[SendError("Busy.", Kind.RETRY)] * 2)
     message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     old = time.time() - 90_000
     gateway.store.write(lambda tx: tx.execute(update(job_table).values(created_at=old)))
-    work(gateway)
-    assert one(gateway, message).status is Status.FAILED
+    run_due_jobs(gateway)
+    assert stored(gateway, message).status is Status.FAILED
 
 
-def test_a_pace_of_the_operators_is_kept_in_order(make_gateway: Make) -> None:
-    gateway = make_gateway(DESK)
+def test_a_rate_limit_of_the_operator_keeps_the_order(make_gateway: Make) -> None:
+    gateway = make_gateway(NUMBER_ENTRY)
     provider = gateway.providers["sandbox"]
     provider.number_rate = 1.0
     taken = failing(gateway)
     for index in range(5):
         gateway.composer.submit(PHONE, Reply(text=str(index), to=(PEER,)))
-    work(gateway)
+    run_due_jobs(gateway)
     assert [message.text for message in taken] == ["0", "1"]
-    waiting = [job for m in kept(gateway) for job in jobs_of(gateway, m) if job.state == "due"]
+    waiting = [
+        job for m in stored_messages(gateway) for job in jobs_of(gateway, m) if job.state == "due"
+    ]
     assert [job.attempts for job in waiting] == [0, 0, 0]
     provider.number_rate = None
     make_due(gateway)
-    work(gateway)
+    run_due_jobs(gateway)
     assert [message.text for message in taken] == ["0", "1", "2", "3", "4"]
 
 
-def test_no_more_is_begun_than_the_carriers_pace_allows(make_gateway: Make, database: str) -> None:
-    gateway = make_gateway(DESK, DATABASE_URL=database, SANDBOX_RATE="2")
+def test_no_more_sends_begin_than_the_carriers_rate_allows(
+    make_gateway: Make, database: str
+) -> None:
+    gateway = make_gateway(NUMBER_ENTRY, DATABASE_URL=database, SANDBOX_RATE="2")
     for turn in range(20):
         gateway.composer.submit(PHONE, Reply(text="Yes", to=(f"+1303555{turn:04}",)))
     begun: list[Job] = []

@@ -62,10 +62,10 @@ class Nodes:
 
     def start(self) -> None:
         """Start the first node alone, as it brings the database up to date, then the others."""
-        desk = {"number": NUMBER, "carrier": "bandwidth", "extensions": ["201"]}
+        entry = {"number": NUMBER, "carrier": "bandwidth", "extensions": ["201"]}
         first = self.webs[0]
         first.storage.mkdir(parents=True)
-        (first.storage / "message_settings.json").write_text(settings_file(desk))
+        (first.storage / "message_settings.json").write_text(settings_file(entry))
         first.start(wait=False)
         eventually(lambda: alive(first))
         for node in self.all[1:]:

@@ -109,8 +109,8 @@ def test_the_way_back_from_a_backup_that_was_made_under_traffic(
 ) -> None:
     before, after, copies = tmp_path / "before", tmp_path / "after", tmp_path / "copies"
     before.mkdir()
-    desk = {"number": NUMBER, "carrier": "bandwidth", "extensions": ["201"]}
-    (before / "message_settings.json").write_text(settings_file(desk))
+    entry = {"number": NUMBER, "carrier": "bandwidth", "extensions": ["201"]}
+    (before / "message_settings.json").write_text(settings_file(entry))
     with FakeBandwidth() as bandwidth, Receiver() as receiver:
         env = {**bandwidth.env, **receiver.env, "BANDWIDTH_WEBHOOK_TOKEN": HOOK_TOKEN}
         env |= {"BANDWIDTH_NUMBER_RATE": "0.5", "DATABASE_URL": database}

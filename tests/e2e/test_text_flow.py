@@ -1,4 +1,4 @@
-"""The whole street through real doors: a carrier, a server of its own, an app, a mailbox."""
+"""Texts in and out over real connections: a carrier, a server, an app, a mailbox."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,8 +23,8 @@ PNG = (
 )
 
 
-class Street:
-    """Everything that stands in it."""
+class Deployment:
+    """A running server with its carrier, push receiver and mailbox."""
 
     def __init__(
         self, server: Server, bandwidth: FakeBandwidth, receiver: Receiver, mailbox: Mailbox
@@ -64,14 +64,14 @@ class Street:
 
 
 @pytest.fixture
-def street(tmp_path: Path, database: str) -> Iterator[Street]:
-    desk = {
+def deployment(tmp_path: Path, database: str) -> Iterator[Deployment]:
+    entry = {
         "number": NUMBER,
         "carrier": "bandwidth",
         "extensions": ["201", "202"],
         "emails": ["desk@example.com"],
     }
-    (tmp_path / "message_settings.json").write_text(settings_file(desk))
+    (tmp_path / "message_settings.json").write_text(settings_file(entry))
     with FakeBandwidth() as bandwidth, Receiver() as receiver, Mailbox() as mailbox:
         env = {**bandwidth.env, **receiver.env, **mailbox.env, "DATABASE_URL": database}
         with running_server(tmp_path, env) as server:
@@ -79,61 +79,63 @@ def street(tmp_path: Path, database: str) -> Iterator[Street]:
             assert hooks.returncode == 0, hooks.stderr
             token = hooks.stdout.partition("token=")[2].partition('"')[0]
             bandwidth.webhook = f"{server.url}/webhook/bandwidth/sms?token={token}"
-            yield Street(server, bandwidth, receiver, mailbox)
+            yield Deployment(server, bandwidth, receiver, mailbox)
             assert server.stop() == 0
             assert "Traceback" not in server.log.read_text()
 
 
-def test_a_text_comes_and_the_answer_goes_back(street: Street) -> None:
-    assert street.bandwidth.receive("Are you open?", sender=PEER, to=NUMBER).statuses == [200]
+def test_a_text_comes_and_the_answer_goes_back(deployment: Deployment) -> None:
+    assert deployment.bandwidth.receive("Are you open?", sender=PEER, to=NUMBER).statuses == [200]
 
-    pushes = street.receiver.wait_for(2)
+    pushes = deployment.receiver.wait_for(2)
     assert {push["data"]["extension"] for push in pushes} == {"201", "202"}
-    (mail,) = street.mailbox.wait_for(1)
+    (mail,) = deployment.mailbox.wait_for(1)
     assert "Are you open?" in mail.get_content()
 
-    (conversation,) = street.api("GET", "/conversations").json()["items"]
+    (conversation,) = deployment.api("GET", "/conversations").json()["items"]
     assert (conversation["peer"], conversation["unread_count"]) == (PEER, 1)
-    answer = street.api(
+    answer = deployment.api(
         "POST", "/messages", json={"to": PEER, "text": "Until six", "client_id": "c1"}
     )
     assert answer.status_code == 202
-    message = street.wait_status(answer.json()["id"], "delivered")
+    message = deployment.wait_status(answer.json()["id"], "delivered")
     assert message["conversation_id"] == conversation["id"]
-    (accepted,) = street.bandwidth.accepted
+    (accepted,) = deployment.bandwidth.accepted
     assert (accepted["text"], accepted["from"], accepted["to"]) == ("Until six", NUMBER, [PEER])
     assert accepted["tag"] == message["id"]
 
-    again = street.api(
+    again = deployment.api(
         "POST", "/messages", json={"to": PEER, "text": "Until six", "client_id": "c1"}
     )
     assert again.json()["id"] == message["id"]
-    assert len(street.bandwidth.accepted) == 1
+    assert len(deployment.bandwidth.accepted) == 1
 
 
-def test_a_picture_comes_and_a_picture_goes(street: Street) -> None:
-    url = street.bandwidth.offer("m1/1/roof.png", "image/png", PNG)
-    smil = street.bandwidth.offer("m1/0/0.smil", "application/smil", b"<smil></smil>")
-    street.bandwidth.receive("look", sender=PEER, to=NUMBER, media=[smil, url])
-    street.receiver.wait_for(2)
-    eventually(lambda: [p for p in street.receiver.pushes if p["type"] == "message.updated"])
-    updated = next(p for p in street.receiver.pushes if p["type"] == "message.updated")
+def test_a_picture_comes_and_a_picture_goes(deployment: Deployment) -> None:
+    url = deployment.bandwidth.offer("m1/1/roof.png", "image/png", PNG)
+    smil = deployment.bandwidth.offer("m1/0/0.smil", "application/smil", b"<smil></smil>")
+    deployment.bandwidth.receive("look", sender=PEER, to=NUMBER, media=[smil, url])
+    deployment.receiver.wait_for(2)
+    eventually(lambda: [p for p in deployment.receiver.pushes if p["type"] == "message.updated"])
+    updated = next(p for p in deployment.receiver.pushes if p["type"] == "message.updated")
     (picture,) = updated["data"]["message"]["media"]
     assert (picture["content_type"], picture["size"]) == ("image/png", len(PNG))
-    local = street.server.url + "/media/" + picture["url"].partition("/media/")[2]
+    local = deployment.server.url + "/media/" + picture["url"].partition("/media/")[2]
     assert requests.get(local, timeout=PATIENCE).content == PNG
     assert requests.get(local[:-1], timeout=PATIENCE).status_code in (403, 404)
-    (mail,) = street.mailbox.wait_for(1)
+    (mail,) = deployment.mailbox.wait_for(1)
     assert [part.get_content() for part in mail.iter_attachments()] == [PNG]
 
-    upload = street.api("POST", "/media", files={"file": ("a.png", PNG, "image/png")})
+    upload = deployment.api("POST", "/media", files={"file": ("a.png", PNG, "image/png")})
     assert upload.status_code == 201, upload.text
-    sent = street.api("POST", "/messages", json={"to": PEER, "media_ids": [upload.json()["id"]]})
+    sent = deployment.api(
+        "POST", "/messages", json={"to": PEER, "media_ids": [upload.json()["id"]]}
+    )
     assert sent.status_code == 202, sent.text
-    street.wait_status(sent.json()["id"], "delivered")
-    (accepted,) = street.bandwidth.accepted
+    deployment.wait_status(sent.json()["id"], "delivered")
+    (accepted,) = deployment.bandwidth.accepted
     path = accepted["media"][0].partition("/media/")[2]
-    assert street.bandwidth.media[path] == ("image/png", PNG)
+    assert deployment.bandwidth.media[path] == ("image/png", PNG)
 
 
 TROUBLES = {
@@ -145,45 +147,47 @@ TROUBLES = {
 }
 
 
-def test_no_trouble_of_the_carrier_sends_a_text_twice(street: Street) -> None:
+def test_no_trouble_of_the_carrier_sends_a_text_twice(deployment: Deployment) -> None:
     """Each kind of trouble hits one text; a good one follows at once."""
     sent = {}
     for name, (trouble, _) in TROUBLES.items():
-        street.bandwidth.next("messages", trouble)
+        deployment.bandwidth.next("messages", trouble)
         body = {"to": PEER, "text": name, "client_id": name}
-        sent[name] = street.api("POST", "/messages", json=body).json()["id"]
-        eventually(lambda n=name: street.status(sent[n]) not in ("queued", "sending"))
+        sent[name] = deployment.api("POST", "/messages", json=body).json()["id"]
+        eventually(lambda n=name: deployment.status(sent[n]) not in ("queued", "sending"))
     for name, (_, status) in TROUBLES.items():
         if status:
-            street.wait_status(sent[name], status)
-    texts = [message["text"] for message in street.bandwidth.accepted]
+            deployment.wait_status(sent[name], status)
+    texts = [message["text"] for message in deployment.bandwidth.accepted]
     assert len(texts) == len(set(texts))
 
 
-def test_unread_is_read_everywhere_and_sync_tells(street: Street) -> None:
-    token = street.api("GET", "/sync").json()["next"]
-    street.bandwidth.receive("one", sender=PEER, to=NUMBER)
-    told = street.api("GET", "/sync", params={"since": token, "timeout": 20}).json()
+def test_unread_is_read_everywhere_and_sync_tells(deployment: Deployment) -> None:
+    token = deployment.api("GET", "/sync").json()["next"]
+    deployment.bandwidth.receive("one", sender=PEER, to=NUMBER)
+    told = deployment.api("GET", "/sync", params={"since": token, "timeout": 20}).json()
     assert [event["type"] for event in told["events"]] == ["message.created"]
-    (conversation,) = street.api("GET", "/conversations").json()["items"]
+    (conversation,) = deployment.api("GET", "/conversations").json()["items"]
     path = f"/conversations/{conversation['id']}"
-    street.api("POST", f"{path}/read", json={"up_to_seq": conversation["last_seq"]})
-    (conversation,) = street.api("GET", "/conversations").json()["items"]
+    deployment.api("POST", f"{path}/read", json={"up_to_seq": conversation["last_seq"]})
+    (conversation,) = deployment.api("GET", "/conversations").json()["items"]
     assert conversation["unread_count"] == 0
 
 
-def test_an_open_stream_hears_of_a_text_and_costs_no_webhook_its_turn(street: Street) -> None:
+def test_an_open_stream_hears_of_a_text_and_costs_no_webhook_its_turn(
+    deployment: Deployment,
+) -> None:
     streams = [
         requests.get(
-            f"{street.server.url}/api/v1/events",
-            headers={"Authorization": f"Bearer {street.token}"},
+            f"{deployment.server.url}/api/v1/events",
+            headers={"Authorization": f"Bearer {deployment.token}"},
             stream=True,
             timeout=PATIENCE,
         )
         for _ in range(4)
     ]
     assert all(stream.status_code == 200 for stream in streams)
-    street.bandwidth.receive("live", sender=PEER, to=NUMBER)
+    deployment.bandwidth.receive("live", sender=PEER, to=NUMBER)
     for stream in streams:
         lines = (
             line for line in stream.iter_lines(decode_unicode=True) if line.startswith("data:")

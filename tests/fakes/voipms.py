@@ -8,7 +8,7 @@ In a test::
         voipms.receive("Are you open today?", sender="3035550177", to="2025550143")
         assert voipms.accepted == […]
 
-``accepted`` is the ledger of what it has sent, ``messages`` are the rows of its lists.
+``accepted`` has what it has sent, ``messages`` are the rows of its lists.
 """
 
 import json

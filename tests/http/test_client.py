@@ -153,7 +153,7 @@ def test_a_whole_answer_is_read_and_no_more(post: Post, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_an_answer_that_is_not_whole_leaves_unknown_what_became_of_the_request(
+def test_an_incomplete_answer_leaves_the_outcome_unknown(
     post: Post, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "ANSWER_BYTES", 50)

@@ -27,7 +27,7 @@ from services.operations.housekeeping import remove_leftovers
 from services.store import attachments, jobs, messages
 from services.store.database.schema import jobs as table
 from services.store.jobs import JobKind
-from tests.conftest import DESK, PEER
+from tests.conftest import NUMBER_ENTRY, PEER
 from tests.fakes.s3 import BUCKET, SECRET_KEY, Fault, S3Server, signature
 
 FILE_ID = "0190f3a2-7c1e-7abc-8def-0123456789ab"
@@ -296,7 +296,7 @@ def test_copies_that_nobody_asks_for_go_and_come_back(
     assert bucket.open(FILE_ID).read_bytes() == b"x"
 
 
-def test_the_oldest_copies_make_room_but_never_one_that_is_in_use(
+def test_the_oldest_copies_are_removed_but_never_one_in_use(
     machine: Open, tmp_path: Path, aged: Callable[[Path, float], None]
 ) -> None:
     bucket = machine()
@@ -352,12 +352,14 @@ def test_what_another_program_put_there_counts_if_it_is_the_same(
     assert server.objects[other][0] == PNG[::-1]
 
 
-# The house around it
+# The whole service on a bucket
 
 
 @pytest.fixture
-def make_house(make_gateway: Callable[..., Gateway], server: S3Server) -> Callable[..., Gateway]:
-    return lambda **env: make_gateway(DESK, **(server.env | env))
+def make_bucket_gateway(
+    make_gateway: Callable[..., Gateway], server: S3Server
+) -> Callable[..., Gateway]:
+    return lambda **env: make_gateway(NUMBER_ENTRY, **(server.env | env))
 
 
 def upload(gateway: Gateway, file_id: str = FILE_ID) -> str:
@@ -370,9 +372,9 @@ def upload(gateway: Gateway, file_id: str = FILE_ID) -> str:
 
 
 def test_a_message_whose_picture_cannot_be_fetched_waits_and_is_not_unknown(
-    make_house: Callable[..., Gateway], server: S3Server, tmp_path: Path
+    make_bucket_gateway: Callable[..., Gateway], server: S3Server, tmp_path: Path
 ) -> None:
-    gateway = make_house()
+    gateway = make_bucket_gateway()
     reply = Reply(text="Look", to=(PEER,), media_ids=(upload(gateway),))
     message, _ = gateway.composer.submit(Device(id="none", extension="201"), reply)
     for path in (tmp_path / "media-cache").glob("*/*"):
@@ -381,7 +383,7 @@ def test_a_message_whose_picture_cannot_be_fetched_waits_and_is_not_unknown(
     gateway.delivery.deliver("worker", lambda _: 8, gateway.delivery.perform)
     assert state(gateway, message) == (Status.QUEUED, "due")
     server.broken = None
-    hasten(gateway)
+    make_due(gateway)
     gateway.delivery.deliver("worker", lambda _: 8, gateway.delivery.perform)
     assert state(gateway, message)[0] in (Status.SENT, Status.DELIVERED)
 
@@ -396,17 +398,17 @@ def state(gateway: Gateway, message: Message) -> tuple[Status, str]:
     return gateway.store.read(look)
 
 
-def hasten(gateway: Gateway) -> None:
+def make_due(gateway: Gateway) -> None:
     gateway.store.write(lambda tx: tx.execute(update(table).values(due=time.time())))
 
 
 def test_an_upload_that_nobody_sent_goes_even_if_the_bucket_is_unwell_at_first(
-    make_house: Callable[..., Gateway],
+    make_bucket_gateway: Callable[..., Gateway],
     server: S3Server,
     database: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    gateway = make_house(DATABASE_URL=database)
+    gateway = make_bucket_gateway(DATABASE_URL=database)
     upload(gateway)
     later = time.time() + 90_000
     monkeypatch.setattr("services.operations.housekeeping.time.time", lambda: later)

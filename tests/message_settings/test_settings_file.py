@@ -11,7 +11,7 @@ from services.core.errors import SettingsConflict, SettingsError
 from services.message_settings import MessageSettings, SettingsFile
 from services.operations.settings_source import FILE, GOOD_COPY, open_settings
 from services.store.database.store import Store
-from tests.conftest import DESK, NUMBER, settings_file
+from tests.conftest import NUMBER, NUMBER_ENTRY, settings_file
 
 CARRIERS = ["bandwidth", "sandbox"]
 
@@ -33,7 +33,7 @@ def either(database: str, tmp_path: Path) -> Iterator[MessageSettings]:
 def test_a_hand_edit_is_seen_at_the_next_look(tmp_path: Path) -> None:
     settings = opened(tmp_path)
     assert settings.for_number(NUMBER) is None
-    (tmp_path / FILE).write_text(settings_file(DESK))
+    (tmp_path / FILE).write_text(settings_file(NUMBER_ENTRY))
     found = settings.for_number(NUMBER)
     assert found is not None
     assert found.extensions == ("201",)
@@ -52,7 +52,7 @@ def test_numbers_are_written_any_usual_way_and_extensions_without_quotation_mark
 
 
 def test_a_disabled_number_reaches_nobody(either: MessageSettings) -> None:
-    either.put(DESK | {"enabled": False})
+    either.put(NUMBER_ENTRY | {"enabled": False})
     assert either.for_extension("201") == ()
     found = either.for_number(NUMBER)
     assert found is not None
@@ -85,7 +85,7 @@ def test_a_broken_edit_leaves_the_last_good_settings_in_force(
     tmp_path: Path, content: str, complaint: str
 ) -> None:
     settings = opened(tmp_path)
-    settings.put(DESK)
+    settings.put(NUMBER_ENTRY)
     (tmp_path / FILE).write_text(content)
     assert settings.for_number(NUMBER) is not None
     assert settings.problem is not None
@@ -95,15 +95,15 @@ def test_a_broken_edit_leaves_the_last_good_settings_in_force(
     assert restarted.for_number(NUMBER) is not None
     assert restarted.problem == settings.problem
     with pytest.raises(SettingsError, match="Mend the file first"):
-        restarted.put(DESK)
+        restarted.put(NUMBER_ENTRY)
 
-    (tmp_path / FILE).write_text(settings_file(DESK))
+    (tmp_path / FILE).write_text(settings_file(NUMBER_ENTRY))
     assert settings.problem is None
 
 
 def test_a_file_cut_at_any_byte_never_changes_the_settings_in_force(tmp_path: Path) -> None:
     settings = opened(tmp_path)
-    settings.put(DESK)
+    settings.put(NUMBER_ENTRY)
     whole = (tmp_path / FILE).read_bytes()
     for cut in range(len(whole) - 1):
         (tmp_path / FILE).write_bytes(whole[:cut])
@@ -114,17 +114,19 @@ def test_a_file_cut_at_any_byte_never_changes_the_settings_in_force(tmp_path: Pa
 
 def test_two_entries_of_one_number_are_refused(tmp_path: Path) -> None:
     settings = opened(tmp_path)
-    (tmp_path / FILE).write_text(settings_file(DESK, DESK | {"number": "2025550100"}))
+    (tmp_path / FILE).write_text(
+        settings_file(NUMBER_ENTRY, NUMBER_ENTRY | {"number": "2025550100"})
+    )
     assert settings.problem is not None
     assert "stands there twice" in settings.problem
 
 
 def test_a_stale_editor_is_told(either: MessageSettings) -> None:
-    either.put(DESK)
+    either.put(NUMBER_ENTRY)
     seen = either.generation
-    either.put(DESK | {"description": "changed"})
+    either.put(NUMBER_ENTRY | {"description": "changed"})
     with pytest.raises(SettingsConflict):
-        either.put(DESK | {"description": "stale"}, seen)
+        either.put(NUMBER_ENTRY | {"description": "stale"}, seen)
     with pytest.raises(SettingsConflict):
         either.remove(NUMBER, seen)
     found = either.for_number(NUMBER)
@@ -133,13 +135,13 @@ def test_a_stale_editor_is_told(either: MessageSettings) -> None:
 
 
 BAD_ENTRIES = [
-    (DESK | {"number": "abc"}, "number"),
-    (DESK | {"carrier": "nobody"}, "carrier"),
-    (DESK | {"extensions": ["2 01"]}, "extensions[0]"),
-    (DESK | {"extensions": "201"}, "extensions"),
-    (DESK | {"emails": ["a@b\nBcc: c@d"]}, "emails[0]"),
-    (DESK | {"enabled": "yes"}, "enabled"),
-    (DESK | {"colour": "red"}, "colour"),
+    (NUMBER_ENTRY | {"number": "abc"}, "number"),
+    (NUMBER_ENTRY | {"carrier": "nobody"}, "carrier"),
+    (NUMBER_ENTRY | {"extensions": ["2 01"]}, "extensions[0]"),
+    (NUMBER_ENTRY | {"extensions": "201"}, "extensions"),
+    (NUMBER_ENTRY | {"emails": ["a@b\nBcc: c@d"]}, "emails[0]"),
+    (NUMBER_ENTRY | {"enabled": "yes"}, "enabled"),
+    (NUMBER_ENTRY | {"colour": "red"}, "colour"),
 ]
 
 
@@ -165,7 +167,7 @@ def test_removing_what_is_not_there_says_so(either: MessageSettings) -> None:
 def test_a_broken_document_is_not_put(
     either: MessageSettings, content: str, complaint: str
 ) -> None:
-    either.put(DESK)
+    either.put(NUMBER_ENTRY)
     before = either.document()
     with pytest.raises(SettingsError) as caught:
         either.put_document(content.encode())
@@ -174,7 +176,7 @@ def test_a_broken_document_is_not_put(
 
 
 def test_a_document_takes_the_place_of_the_whole_one(either: MessageSettings) -> None:
-    either.put(DESK)
+    either.put(NUMBER_ENTRY)
     other = {
         "number": "(202) 555-0101",
         "carrier": "sandbox",
@@ -189,7 +191,7 @@ def test_a_document_takes_the_place_of_the_whole_one(either: MessageSettings) ->
 
 
 def test_only_one_document_is_the_first(either: MessageSettings) -> None:
-    assert either.put_first(settings_file(DESK).encode())
+    assert either.put_first(settings_file(NUMBER_ENTRY).encode())
     assert not either.put_first(settings_file().encode())
     assert not either.put_first(b"not even looked at")
     assert [entry.number for entry in either.all()] == [NUMBER]

@@ -17,7 +17,7 @@ from services.core.messages import Message
 from services.gateway import Gateway, load_environment
 from services.operations.settings_source import FILE
 from services.store import unrouted
-from tests.conftest import DESK, NUMBER, PEER, settings_file
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, settings_file
 from tests.server import Server
 from tests.waiting import eventually
 
@@ -83,7 +83,7 @@ def test_an_edit_on_one_node_counts_on_every_node_within_a_second(
     node: Node, clock: SimpleNamespace
 ) -> None:
     here, there = node(), node()
-    here.settings.put(DESK)
+    here.settings.put(NUMBER_ENTRY)
     assert numbers(here) == [NUMBER], "at once where it was made"
     clock.now += 1.0
     assert numbers(there) == [NUMBER]
@@ -97,7 +97,7 @@ def test_an_edit_on_one_node_counts_on_every_node_within_a_second(
 def test_the_database_is_asked_once_a_second_and_not_for_the_document(
     node: Node, clock: SimpleNamespace
 ) -> None:
-    gateway = node(settings_file(DESK))
+    gateway = node(settings_file(NUMBER_ENTRY))
     asked = queries(gateway)
     for _ in range(1000):
         assert gateway.settings.for_number(NUMBER) is not None
@@ -110,7 +110,7 @@ def test_the_database_is_asked_once_a_second_and_not_for_the_document(
 
 
 def test_of_two_edits_at_once_on_two_nodes_one_is_told_and_nothing_is_lost(node: Node) -> None:
-    nodes = [node(settings_file(DESK)), node()]
+    nodes = [node(settings_file(NUMBER_ENTRY)), node()]
     for turn in range(20):
         for gateway in nodes:
             gateway.settings.look()
@@ -135,7 +135,7 @@ def test_of_two_edits_at_once_on_two_nodes_one_is_told_and_nothing_is_lost(node:
 def test_a_database_that_is_unwell_leaves_the_settings_in_force(
     node: Node, clock: SimpleNamespace, postgres: str
 ) -> None:
-    gateway = node(settings_file(DESK))
+    gateway = node(settings_file(NUMBER_ENTRY))
     name = gateway.store.engine.url.database
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
@@ -161,10 +161,10 @@ def test_a_database_that_is_unwell_leaves_the_settings_in_force(
     assert len(numbers(gateway)) == 2
 
 
-def test_a_row_that_cannot_be_used_changes_nothing_and_can_be_mended(
+def test_a_row_that_cannot_be_used_changes_nothing_and_can_be_repaired(
     node: Node, clock: SimpleNamespace
 ) -> None:
-    gateway = node(settings_file(DESK))
+    gateway = node(settings_file(NUMBER_ENTRY))
     overwrite(gateway, '{"numbers": [\n{"number": }]}')
     clock.now += 1.0
     assert numbers(gateway) == [NUMBER]
@@ -180,7 +180,7 @@ def test_a_row_that_cannot_be_used_changes_nothing_and_can_be_mended(
 
 
 def test_a_file_is_taken_over_once_and_not_read_afterwards(node: Node) -> None:
-    first = node(settings_file(DESK))
+    first = node(settings_file(NUMBER_ENTRY))
     file = first.environment.service.storage_path / FILE
     assert numbers(first) == [NUMBER]
     file.write_text(settings_file(OTHER))
@@ -191,7 +191,7 @@ def test_a_file_is_taken_over_once_and_not_read_afterwards(node: Node) -> None:
 
 
 def test_of_two_first_documents_at_once_one_is_kept(node: Node, postgres_url: str) -> None:
-    documents = [settings_file(DESK), settings_file(OTHER)]
+    documents = [settings_file(NUMBER_ENTRY), settings_file(OTHER)]
     nodes = [node(), node()]
 
     def put(position: int) -> bool:
@@ -238,7 +238,7 @@ def test_a_text_taken_in_with_the_settings_of_before_is_delivered_all_the_same(
     web, delivery = node(), node()
     sandbox = web.providers["sandbox"]
     with delivery.new_worker() as worker:
-        delivery.settings.put(DESK)
+        delivery.settings.put(NUMBER_ENTRY)
         worker.step()
         text = Message(direction="in", number=NUMBER, peer=PEER, text="hi")
         web.receiver.receive(sandbox, sandbox.example(text))

@@ -6,20 +6,20 @@ import pytest
 
 from services.core.messages import Message
 from services.gateway import Gateway
-from tests.conftest import DESK, NUMBER, PEER
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 from tests.fakes.receiver import Receiver
-from tests.message_steps import kept, receive, work
+from tests.message_steps import receive_text, run_due_jobs, stored_messages
 
 Make = Callable[..., Gateway]
 
 
-def test_what_was_missed_is_taken_in_once(
+def test_missed_texts_are_received_once(
     make_gateway: Make, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gateway = make_gateway(DESK, **receiver.env)
+    gateway = make_gateway(NUMBER_ENTRY, **receiver.env)
     provider = gateway.providers["sandbox"]
-    receive(gateway, "by webhook", provider_id="1")
-    (came,) = (m.provider_id for m in kept(gateway))
+    receive_text(gateway, "by webhook", provider_id="1")
+    (came,) = (m.provider_id for m in stored_messages(gateway))
     missed = [
         Message("in", NUMBER, PEER, text="by webhook", provider_id=came),
         Message("in", NUMBER, PEER, text="missed", provider_id="2"),
@@ -27,9 +27,9 @@ def test_what_was_missed_is_taken_in_once(
     monkeypatch.setattr(type(provider), "keeps_inbound", True)
     monkeypatch.setattr(provider, "missed", lambda _since: missed, raising=False)
     gateway.recovery.recover_all()  # the very first time only notes the time
-    assert len(kept(gateway)) == 1
+    assert len(stored_messages(gateway)) == 1
     gateway.recovery.recover_all()
     gateway.recovery.recover_all()
-    work(gateway)
+    run_due_jobs(gateway)
     assert [p["data"]["message"]["text"] for p in receiver.wait_for(2)] == ["by webhook", "missed"]
-    assert len(kept(gateway)) == 2
+    assert len(stored_messages(gateway)) == 2

@@ -1,4 +1,4 @@
-"""Spending: how much may be sent, where to, and how much is kept; every door says no in its way."""
+"""Send limits: per day and month, by country, and storage; how each endpoint refuses."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,8 +16,8 @@ from services.messaging.compose import Reply
 from services.store import attachments, devices, messages
 from services.store.database import clock
 from services.store.maintenance import people
-from tests.conftest import DESK, NUMBER, PEER, settings_file
-from tests.message_steps import receive, work
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, settings_file
+from tests.message_steps import receive_text, run_due_jobs
 
 Make = Callable[..., Gateway]
 PHONE = Device(id="d", extension="201")
@@ -58,7 +58,9 @@ def kept(gateway: Gateway) -> list[Message]:
 def test_a_limit_begins_anew_when_its_span_is_over(
     make_gateway: Make, database: str, at: list[float]
 ) -> None:
-    gateway = make_gateway(DESK, DATABASE_URL=database, SEND_PER_MINUTE="3", SEND_PER_DAY="5")
+    gateway = make_gateway(
+        NUMBER_ENTRY, DATABASE_URL=database, SEND_PER_MINUTE="3", SEND_PER_DAY="5"
+    )
     assert [send(gateway) for _ in range(5)] == ["sent"] * 3 + ["limit_reached"] * 2
     at[0] += 20
     error = refusal(gateway)
@@ -75,7 +77,7 @@ def test_a_limit_begins_anew_when_its_span_is_over(
 def test_a_repeat_counts_once_and_is_answered_when_nothing_is_left(
     make_gateway: Make, database: str
 ) -> None:
-    gateway = make_gateway(DESK, DATABASE_URL=database, SEND_PER_DAY="2")
+    gateway = make_gateway(NUMBER_ENTRY, DATABASE_URL=database, SEND_PER_DAY="2")
     assert [send(gateway, client_id="a") for _ in range(5)] == ["sent"] * 5
     assert send(gateway, client_id="b") == "sent"
     assert send(gateway, client_id="c") == "limit_reached"
@@ -84,7 +86,7 @@ def test_a_repeat_counts_once_and_is_answered_when_nothing_is_left(
 
 
 def test_one_extension_does_not_use_up_what_another_may_send(make_gateway: Make) -> None:
-    desk = DESK | {"extensions": ["201", "202"]}
+    desk = NUMBER_ENTRY | {"extensions": ["201", "202"]}
     gateway = make_gateway(desk, SEND_PER_MINUTE="1")
     assert [send(gateway) for _ in range(2)] == ["sent", "limit_reached"]
     gateway.composer.submit(Device(id="e", extension="202"), Reply(text="hi", to=(PEER,)))
@@ -93,7 +95,7 @@ def test_one_extension_does_not_use_up_what_another_may_send(make_gateway: Make)
 def test_nobody_is_flooded_by_all_extensions_together(
     make_gateway: Make, database: str, at: list[float]
 ) -> None:
-    desk = DESK | {"extensions": ["201", "202"]}
+    desk = NUMBER_ENTRY | {"extensions": ["201", "202"]}
     env = {"SEND_PER_PEER_HOUR": "2", "SEND_PER_PEER_DAY": "3", "DATABASE_URL": database}
     gateway = make_gateway(desk, **env)
     gateway.composer.submit(Device(id="e", extension="202"), Reply(text="hi", to=(PEER, OTHER)))
@@ -108,7 +110,7 @@ def test_nobody_is_flooded_by_all_extensions_together(
 
 
 def test_a_long_text_counts_as_the_messages_that_it_becomes(make_gateway: Make) -> None:
-    gateway = make_gateway(DESK, SEND_PER_MINUTE="4")
+    gateway = make_gateway(NUMBER_ENTRY, SEND_PER_MINUTE="4")
     most = gateway.providers["sandbox"].limits.text
     error = refusal(gateway, text="x" * (4 * most + 1))
     assert (error.code, error.status) == ("too_much_at_once", 422)
@@ -123,12 +125,12 @@ def test_a_zero_is_no_limit(make_gateway: Make) -> None:
     off = dict.fromkeys(
         ("SEND_PER_MINUTE", "SEND_PER_DAY", "SEND_PER_PEER_HOUR", "SEND_PER_PEER_DAY"), "0"
     )
-    gateway = make_gateway(DESK, **off)
+    gateway = make_gateway(NUMBER_ENTRY, **off)
     assert {send(gateway) for _ in range(150)} == {"sent"}
 
 
 def test_what_is_refused_for_another_reason_counts_nothing(make_gateway: Make) -> None:
-    gateway = make_gateway(DESK, SEND_PER_MINUTE="1")
+    gateway = make_gateway(NUMBER_ENTRY, SEND_PER_MINUTE="1")
     assert [send(gateway, ""), send(gateway, to="+442079460958"), send(gateway, to=NUMBER)] == [
         "empty",
         "country_not_allowed",
@@ -163,11 +165,11 @@ def test_what_is_refused_for_another_reason_counts_nothing(make_gateway: Make) -
 def test_texts_go_to_the_countries_that_are_allowed(
     make_gateway: Make, env: dict[str, str], to: str, outcome: str
 ) -> None:
-    assert send(make_gateway(DESK, **env), to=to) == outcome
+    assert send(make_gateway(NUMBER_ENTRY, **env), to=to) == outcome
 
 
 def test_a_refusal_names_the_variable_and_the_country(make_gateway: Make) -> None:
-    gateway = make_gateway(DESK)
+    gateway = make_gateway(NUMBER_ENTRY)
     error = refusal(gateway, to=("+18765550143",))
     assert (error.status, error.field, error.retry_after) == (403, "to", None)
     assert "add JM to SEND_COUNTRIES" in error.reason
@@ -177,8 +179,8 @@ def test_a_refusal_names_the_variable_and_the_country(make_gateway: Make) -> Non
 
 def test_an_answer_abroad_is_refused_too(make_gateway: Make) -> None:
     """Also in a conversation, and to one of many."""
-    gateway = make_gateway(DESK)
-    receive(gateway, peer="+442079460958")
+    gateway = make_gateway(NUMBER_ENTRY)
+    receive_text(gateway, peer="+442079460958")
     (message,) = kept(gateway)
     error = refusal(gateway, to=(), conversation_id=message.conversation_id)
     assert error.code == "country_not_allowed"
@@ -199,7 +201,7 @@ def came(gateway: Gateway, index: int, peer: str, file: Attachment) -> tuple[str
     told = Message(direction="in", number=NUMBER, peer=peer, provider_id=f"m{index}", text="look")
     call = provider.example(told)
     gateway.processor.process(provider, call, [replace(told, media=(file,))])
-    work(gateway)
+    run_due_jobs(gateway)
     newest = kept(gateway)[0]
     assert newest.provider_id == told.provider_id
     return newest.media[0].state, newest.media[0].reason or ""
@@ -213,7 +215,7 @@ def test_of_one_sender_only_so_much_is_kept_a_day(
     monkeypatch: pytest.MonkeyPatch,
     inside: bool,
 ) -> None:
-    gateway = make_gateway(DESK, DATABASE_URL=database, RECEIVED_MB_PER_DAY="1")
+    gateway = make_gateway(NUMBER_ENTRY, DATABASE_URL=database, RECEIVED_MB_PER_DAY="1")
     fetches: list[str] = []
 
     def fetch(http: Any, url: str, headers: Any, **more: Any) -> Any:
@@ -241,18 +243,18 @@ def test_of_one_sender_only_so_much_is_kept_a_day(
 
 
 def test_what_was_counted_for_a_forgotten_person_is_forgotten(make_gateway: Make) -> None:
-    gateway = make_gateway(DESK, SEND_PER_PEER_DAY="1")
+    gateway = make_gateway(NUMBER_ENTRY, SEND_PER_PEER_DAY="1")
     assert [send(gateway), send(gateway, to=OTHER)] == ["sent", "sent"]
     gateway.store.write(lambda tx: people.forget_rest(tx, PEER, ()))
     assert [send(gateway), send(gateway, to=OTHER)] == ["sent", "limit_reached"]
 
 
-# The doors
+# The endpoints
 
 
 @pytest.fixture
 def office(tmp_path: Path, database: str) -> Iterator[Any]:
-    (tmp_path / "message_settings.json").write_text(settings_file(DESK), encoding="utf-8")
+    (tmp_path / "message_settings.json").write_text(settings_file(NUMBER_ENTRY), encoding="utf-8")
     env = {"APP_ENV": "local", "STORAGE_PATH": str(tmp_path), "DATABASE_URL": database}
     limits = {"SEND_PER_DAY": "1", "UPLOAD_MB_PER_DAY": "1"}
     app = create_app({**env, **limits})

@@ -1,4 +1,4 @@
-"""The laws of conservation: they hold whatever happens, and each is seen when it does not."""
+"""Audit: the invariants hold after any events, and each violation is shown."""
 
 import json
 import random
@@ -31,11 +31,11 @@ from services.store.database.migrate import SCRIPTS
 from services.store.jobs import Job
 from services.store.maintenance import invariant_violations, invariants, pruning, removal
 from services.store.maintenance.invariants import Invariant
-from tests.conftest import DESK, NUMBER, PEER, settings_file
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, settings_file
 from tests.operations.test_health import metric
 from tests.server import Server
 
-MAILED = DESK | {"emails": ["desk@example.com"]}
+MAILED = NUMBER_ENTRY | {"emails": ["desk@example.com"]}
 PASSWORD = "correct horse battery"
 PHONE = Device(id="d", extension="201")
 Make = Callable[..., Flask]
@@ -89,8 +89,8 @@ def sql(gateway: Gateway, statement: str) -> None:
     gateway.store.write(lambda tx: tx.execute(text(statement)))
 
 
-def said(found: list[invariant_violations.Violation]) -> dict[str, str]:
-    return {breach.invariant: breach.reason for breach in found}
+def reasons(found: list[invariant_violations.Violation]) -> dict[str, str]:
+    return {violation.invariant: violation.reason for violation in found}
 
 
 def both_ways(gateway: Gateway) -> list[invariant_violations.Violation]:
@@ -108,7 +108,7 @@ def claimed(gateway: Gateway) -> list[Job]:
 # Whatever happens
 
 
-def test_the_laws_hold_whatever_comes(make_app: Make) -> None:
+def test_the_invariants_hold_after_random_events(make_app: Make) -> None:
     """Good, repeated, unreadable and forged calls, receipts, replies, all kinds of failures."""
     app = make_app()
     gateway, client = gateway_of(app), app.test_client()
@@ -232,7 +232,7 @@ def traffic(server: Server, gateway: Gateway, answers: list[int]) -> None:
 
 
 @pytest.mark.processes
-def test_the_laws_hold_after_kills(tmp_path: Path, database: str) -> None:
+def test_the_invariants_hold_after_kills(tmp_path: Path, database: str) -> None:
     storage = tmp_path / "storage"
     storage.mkdir()
     (storage / "message_settings.json").write_text(settings_file(MAILED), encoding="utf-8")
@@ -259,7 +259,7 @@ def test_the_laws_hold_after_kills(tmp_path: Path, database: str) -> None:
     probe.close()
 
 
-def test_what_is_removed_and_booked_is_not_missed(make_app: Make) -> None:
+def test_removed_messages_that_are_counted_violate_nothing(make_app: Make) -> None:
     gateway = gateway_of(make_app())
     provider = gateway.providers["sandbox"]
     for number in range(4):
@@ -280,7 +280,7 @@ def test_what_is_removed_and_booked_is_not_missed(make_app: Make) -> None:
     assert both_ways(gateway) == []
 
 
-def test_what_was_stored_before_there_was_a_ledger_counts(make_app: Make) -> None:
+def test_messages_older_than_the_audit_counters_are_counted(make_app: Make) -> None:
     gateway = gateway_of(make_app())
     gateway.receiver.receive(gateway.providers["sandbox"], example(gateway))
     gateway.receiver.receive(gateway.providers["sandbox"], raw(gateway, b"{"))
@@ -301,7 +301,7 @@ def test_what_was_stored_before_there_was_a_ledger_counts(make_app: Make) -> Non
     assert both_ways(gateway) == []
 
 
-# Each law is seen when it does not hold
+# Each violation is shown
 
 
 def reply_to_somebody(gateway: Gateway) -> None:
@@ -390,7 +390,7 @@ def busy(make_app: Make) -> Flask:
 
 
 def shown(app: Flask) -> tuple[list[str], set[str]]:
-    """The reasons in ``/ready``, and the laws that do not hold in ``/metrics``."""
+    """The reasons in ``/ready``, and the violated invariants in ``/metrics``."""
     client = app.test_client()
     told: Any = client.get("/ready").json
     page = client.get("/metrics").text
@@ -405,7 +405,7 @@ def shown(app: Flask) -> tuple[list[str], set[str]]:
 
 
 @pytest.mark.parametrize(("fault", "law", "words"), FAULTS, ids=[str(law) for _, law, _ in FAULTS])
-def test_a_law_that_does_not_hold_is_seen_everywhere(
+def test_a_violated_invariant_is_shown_everywhere(
     busy: Flask,
     monkeypatch: pytest.MonkeyPatch,
     fault: Callable[[Gateway, pytest.MonkeyPatch], None],
@@ -419,14 +419,14 @@ def test_a_law_that_does_not_hold_is_seen_everywhere(
     if law == Invariant.LEASES:  # a job in hand belongs to nobody's row: nothing else is wrong
         sql(gateway, "DELETE FROM workers")
     found = gateway.audit.check(thorough=law in AFTER_A_LOOK_AT_EVERYTHING)
-    assert list(said(found)) == [law]
-    assert words in said(found)[law]
+    assert list(reasons(found)) == [law]
+    assert words in reasons(found)[law]
     for _ in range(2):
         warned, broken = shown(busy)
         assert broken == {law}
         assert words in warned[0]
         assert "`flask messages check`" in warned[0]
-        assert said(gateway.audit.check()) == said(found), "it stands until it is mended"
+        assert reasons(gateway.audit.check()) == reasons(found), "it stands until it is mended"
     told = runner.invoke(args=["messages", "check", "--json"])
     assert told.exit_code == 1
     laws_told = {entry["law"]: entry for entry in json.loads(told.stdout)["laws"]}
@@ -439,7 +439,7 @@ def test_a_law_that_does_not_hold_is_seen_everywhere(
         assert shown(busy) == ([], set())
 
 
-def test_the_start_page_tells_a_breach(busy: Flask) -> None:
+def test_the_start_page_shows_a_violation(busy: Flask) -> None:
     client = busy.test_client()
     client.post("/admin/sign-in", data={"password": PASSWORD})
     lost = "to be made and are gone undone: 1."
@@ -453,9 +453,9 @@ def test_a_message_that_is_lost_at_once_is_missed_within_the_minute(busy: Flask)
     gateway = gateway_of(busy)
     gateway.receiver.receive(gateway.providers["sandbox"], example(gateway, "third"))
     lose_a_message(gateway, pytest.MonkeyPatch())
-    assert list(said(gateway.audit.check())) == [Invariant.MESSAGES]
+    assert list(reasons(gateway.audit.check())) == [Invariant.MESSAGES]
     gateway.receiver.receive(gateway.providers["sandbox"], example(gateway, "fourth"))
-    assert list(said(gateway.audit.check())) == [Invariant.MESSAGES]
+    assert list(reasons(gateway.audit.check())) == [Invariant.MESSAGES]
 
 
 def test_what_only_a_look_at_everything_sees_is_not_forgotten_by_others(busy: Flask) -> None:
@@ -464,8 +464,8 @@ def test_what_only_a_look_at_everything_sees_is_not_forgotten_by_others(busy: Fl
     lose_a_call(gateway, pytest.MonkeyPatch())
     assert gateway.audit.check() == []
     operator = Audit(gateway.store)
-    assert list(said(operator.check())) == [Invariant.QUARANTINE]
-    assert list(said(gateway.audit.check())) == [Invariant.QUARANTINE]
+    assert list(reasons(operator.check())) == [Invariant.QUARANTINE]
+    assert list(reasons(gateway.audit.check())) == [Invariant.QUARANTINE]
     operator.settle()
     assert gateway.audit.check() == []
 
@@ -474,7 +474,7 @@ def test_a_loss_that_is_made_good_is_no_longer_told(busy: Flask) -> None:
     gateway = gateway_of(busy)
     leave_undone(gateway, pytest.MonkeyPatch())
     since = _standing(gateway)
-    assert [breach.invariant for breach in since] == [Invariant.OVERDUE]
+    assert [violation.invariant for violation in since] == [Invariant.OVERDUE]
     assert _standing(gateway)[0].since == since[0].since
     sql(gateway, "UPDATE jobs SET due = due + 3600 WHERE state = 'due'")
     assert _standing(gateway) == []
@@ -490,7 +490,7 @@ def test_an_hour_later_everything_is_counted(busy: Flask, monkeypatch: pytest.Mo
     lose_a_call(gateway, monkeypatch)
     assert gateway.audit.check() == []
     monkeypatch.setattr(audit, "THOROUGH_SECONDS", -1.0)
-    assert list(said(gateway.audit.check())) == [Invariant.QUARANTINE]
+    assert list(reasons(gateway.audit.check())) == [Invariant.QUARANTINE]
 
 
 def test_the_worker_checks_and_only_one_of_them(
@@ -509,10 +509,10 @@ def test_the_worker_checks_and_only_one_of_them(
         sql(gateway, "DELETE FROM workers WHERE id = 'younger'")
         worker.step()
         worker.finish(lambda: None)
-    assert list(said(gateway.store.read(invariant_violations.current))) == [Invariant.JOBS]
+    assert list(reasons(gateway.store.read(invariant_violations.current))) == [Invariant.JOBS]
 
 
-def test_a_database_that_is_unwell_is_no_breach(
+def test_a_database_that_is_unwell_is_no_violation(
     make_app: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = gateway_of(make_app())

@@ -1,4 +1,4 @@
-"""Health: every check turned bad once, every warning seen once, and the doors that show them."""
+"""Health: each check failed once, each warning shown once, and the endpoints that show them."""
 
 import shutil
 import time
@@ -22,7 +22,7 @@ from services.media import bucket
 from services.operations.health import Health
 from services.store import circuit_breakers, jobs, workers
 from services.store.database.engine import WRITE, open_engine
-from tests.conftest import DESK, NUMBER, PEER, settings_file
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, settings_file
 from tests.databases import add_tables
 from tests.fakes.s3 import Fault, S3Server
 from tests.server import running_server
@@ -50,7 +50,7 @@ def make_app(tmp_path: Path) -> Iterator[Make]:
         beat(gateway_of(app), time.time())
         return app
 
-    (tmp_path / "message_settings.json").write_text(settings_file(DESK), encoding="utf-8")
+    (tmp_path / "message_settings.json").write_text(settings_file(NUMBER_ENTRY), encoding="utf-8")
     yield make
     for gateway in opened:
         gateway.close()
@@ -345,8 +345,8 @@ def test_without_a_password_an_empty_one_opens_nothing(client: FlaskClient) -> N
 
 
 def test_the_answers_are_never_kept(client: FlaskClient) -> None:
-    for door in ("/up", "/ready", "/metrics"):
-        assert client.get(door).headers["Cache-Control"] == "no-store"
+    for path in ("/up", "/ready", "/metrics"):
+        assert client.get(path).headers["Cache-Control"] == "no-store"
 
 
 # The metrics
@@ -448,10 +448,10 @@ def test_a_real_server_counts_what_all_its_processes_did(tmp_path: Path) -> None
 def test_an_env_file_that_was_changed_later_is_a_warning(tmp_path: Path, app: Flask) -> None:
     file = tmp_path / "later.env"
     file.touch()
-    house = gateway_of(app)
+    gateway = gateway_of(app)
     for read_at, wanted in ((time.time() + 60, False), (time.time() - 60, True)):
-        read = replace(house.environment, file=file, read_at=read_at)
-        health = Health(house.store, house.settings, house.media, read)
+        read = replace(gateway.environment, file=file, read_at=read_at)
+        health = Health(gateway.store, gateway.settings, gateway.media, read)
         assert ("env" in {warned.name for warned in health.warnings()}) is wanted
 
 

@@ -19,7 +19,7 @@ from services.store import devices
 from services.store.database import clock
 from services.store.database.schema import allowances
 from services.store.database.store import Store
-from tests.conftest import DESK, settings_file
+from tests.conftest import NUMBER_ENTRY, settings_file
 from tests.databases import add_tables
 
 SECRET = "correct horse"
@@ -111,7 +111,7 @@ def test_the_wait_grows_and_the_right_password_ends_it(stores: list[Store], move
     ] * 5
 
 
-def test_others_shut_out_neither_whoever_was_right_nor_this_machine(
+def test_wrong_passwords_of_others_delay_neither_a_known_address_nor_this_machine(
     stores: list[Store], moved: Clock
 ) -> None:
     operator = AdminAuth(LoginThrottle(stores[0], PASSWORD), SECRET)
@@ -168,7 +168,7 @@ def test_what_counts_as_one_address(
     assert refused == one
 
 
-# The doors
+# The endpoints
 
 
 Make = Callable[..., Flask]
@@ -185,28 +185,30 @@ def make_app(tmp_path: Path) -> Iterator[Make]:
         opened.append(app.extensions["gateway"])
         return app
 
-    (tmp_path / "message_settings.json").write_text(settings_file(DESK), encoding="utf-8")
+    (tmp_path / "message_settings.json").write_text(settings_file(NUMBER_ENTRY), encoding="utf-8")
     yield make
     for gateway in opened:
         gateway.close()
 
 
-def ask(app: Flask, door: str, *, peer: str = HERE, right: bool = False, **options: str) -> int:
-    return answer(app, door, peer=peer, right=right, **options).status_code
+def try_status(
+    app: Flask, sign_in: str, *, peer: str = HERE, right: bool = False, **options: str
+) -> int:
+    return try_sign_in(app, sign_in, peer=peer, right=right, **options).status_code
 
 
-def answer(
-    app: Flask, door: str, *, peer: str = HERE, right: bool = False, forwarded: str = ""
+def try_sign_in(
+    app: Flask, sign_in: str, *, peer: str = HERE, right: bool = False, forwarded: str = ""
 ) -> TestResponse:
-    """A guess at one of the doors."""
+    """Try a password or code at ``admin``, ``metrics`` or ``pair``."""
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}
     here = {"REMOTE_ADDR": peer}
     password = SECRET if right else "wrong"
     client = app.test_client()
-    if door == "admin":
+    if sign_in == "admin":
         data = {"password": password}
         return client.post("/admin/sign-in", data=data, headers=headers, environ_base=here)
-    if door == "metrics":
+    if sign_in == "metrics":
         return client.get("/metrics", auth=("admin", password), headers=headers, environ_base=here)
     gateway: Gateway = app.extensions["gateway"]
     code = "ABCD-2345"
@@ -217,29 +219,30 @@ def answer(
 
 
 @pytest.mark.parametrize(
-    ("door", "wrong", "admitted"), [("pair", 403, 201), ("metrics", 401, 200), ("admin", 403, 303)]
+    ("sign_in", "wrong", "admitted"),
+    [("pair", 403, 201), ("metrics", 401, 200), ("admin", 403, 303)],
 )
-def test_each_door_says_when_to_try_again(
-    make_app: Make, door: str, wrong: int, admitted: int, database: str
+def test_each_sign_in_says_when_to_try_again(
+    make_app: Make, sign_in: str, wrong: int, admitted: int, database: str
 ) -> None:
     apps = [make_app(DATABASE_URL=database) for _ in range(2)]
-    assert [ask(apps[n % 2], door) for n in range(7)] == [wrong] * 5 + [429] * 2
-    refused = answer(apps[0], door, right=True)
+    assert [try_status(apps[n % 2], sign_in) for n in range(7)] == [wrong] * 5 + [429] * 2
+    refused = try_sign_in(apps[0], sign_in, right=True)
     assert refused.status_code == 429
     assert 0 < int(refused.headers["Retry-After"]) <= 60
     assert "Try again in" in refused.text
-    assert ask(apps[0], door, peer="192.0.2.2", right=True) == admitted
+    assert try_status(apps[0], sign_in, peer="192.0.2.2", right=True) == admitted
 
 
-@pytest.mark.parametrize("door", ["pair", "metrics", "admin"])
-def test_who_is_right_may_come_again_and_again(make_app: Make, door: str) -> None:
+@pytest.mark.parametrize("sign_in", ["pair", "metrics", "admin"])
+def test_right_passwords_are_never_slowed_down(make_app: Make, sign_in: str) -> None:
     app = make_app()
-    assert len({ask(app, door, right=True) for _ in range(12)}) == 1
+    assert len({try_status(app, sign_in, right=True) for _ in range(12)}) == 1
 
 
 def test_a_header_that_anybody_can_write_changes_nothing(make_app: Make) -> None:
     app = make_app()
-    told = [ask(app, "pair", forwarded=f"198.51.100.{n}") for n in range(7)]
+    told = [try_status(app, "pair", forwarded=f"198.51.100.{n}") for n in range(7)]
     assert told == [403] * 5 + [429] * 2
 
 
@@ -247,15 +250,22 @@ def test_behind_a_proxy_everybody_waits_for_themselves(make_app: Make) -> None:
     app = make_app(TRUSTED_PROXIES="127.0.0.1")
 
     def through(client: str, said: str = "") -> int:
-        return ask(app, "pair", peer="127.0.0.1", forwarded=f"{said}{client}")
+        return try_status(app, "pair", peer="127.0.0.1", forwarded=f"{said}{client}")
 
     assert [through("198.51.100.1", f"203.0.113.{n}, ") for n in range(6)] == [403] * 5 + [429]
     assert through("198.51.100.2") == 403
 
 
-def test_both_doors_of_the_password_count_together(make_app: Make) -> None:
+def test_both_uses_of_the_password_count_together(make_app: Make) -> None:
     app = make_app()
-    assert [ask(app, door) for door in ("admin", "metrics") * 3] == [403, 401, 403, 401, 403, 429]
+    assert [try_status(app, sign_in) for sign_in in ("admin", "metrics") * 3] == [
+        403,
+        401,
+        403,
+        401,
+        403,
+        429,
+    ]
     told = app.test_client().get(
         "/ready", auth=("admin", SECRET), environ_base={"REMOTE_ADDR": HERE}
     )

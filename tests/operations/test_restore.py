@@ -20,7 +20,7 @@ from services.operations.restore import NOT_IN_BACKUP, SKIPPED
 from services.store import attachments, devices, jobs, messages, sign_ins, workers
 from services.store.jobs import JobKind
 from services.store.maintenance.backup import DATABASE, media_path
-from tests.conftest import DESK, NUMBER, PEER, changes, settings_file
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, changes, settings_file
 
 DEVICE = Device(id="none", extension="201")
 Elsewhere = Callable[[], Gateway]
@@ -36,24 +36,24 @@ def flask(gateway: Gateway, *arguments: str, code: int = 0) -> Result:
     return result
 
 
-def came(gateway: Gateway, text: str, content: bytes | None = None) -> Message:
+def receive_text(gateway: Gateway, text: str, content: bytes | None = None) -> Message:
     provider = gateway.providers["sandbox"]
     message = Message(direction="in", number=NUMBER, peer=PEER, text=text)
     gateway.receiver.receive(provider, provider.example(message))
-    kept = gateway.store.read(lambda tx: messages.find(tx, limit=1))[0]
+    stored = gateway.store.read(lambda tx: messages.find(tx, limit=1))[0]
     if content is not None:
         raw = Attachment(name="cat.gif", content_type="image/gif", content=content)
         file = gateway.media.save_received(raw, 1_000_000)
-        gateway.store.write(lambda tx: attachments.add(tx, kept.id, [file]))
-    return kept
+        gateway.store.write(lambda tx: attachments.add(tx, stored.id, [file]))
+    return stored
 
 
 @pytest.fixture
 def first(make_gateway: Callable[..., Gateway]) -> Gateway:
     """An installation with a text, a picture, and a reply that waits."""
-    gateway = make_gateway(DESK, **HOOK)
-    came(gateway, "keep me")
-    came(gateway, "look", b"GIF89a, a picture")
+    gateway = make_gateway(NUMBER_ENTRY, **HOOK)
+    receive_text(gateway, "keep me")
+    receive_text(gateway, "look", b"GIF89a, a picture")
     gateway.composer.submit(DEVICE, Reply(text="Yes", to=(PEER,)))
     return gateway
 
@@ -118,14 +118,14 @@ def test_what_waited_to_be_sent_is_unknown_and_the_rest_is_due(
 def test_what_was_being_done_begins_anew_however_old_the_backup_is(
     first: Gateway, elsewhere: Elsewhere, tmp_path: Path
 ) -> None:
-    def claim(tx: object) -> None:
+    def lease(tx: object) -> None:
         workers.beat(tx, "w", time.time())  # type: ignore[arg-type]
         [send] = jobs.lease(tx, "w", "send:sandbox", 9, time.time() + 1)  # type: ignore[arg-type]
         jobs.start(tx, send)  # type: ignore[arg-type]
         jobs.lease(tx, "w", "push:webhook", 9, time.time() + 1)  # type: ignore[arg-type]
         tx.execute(text("UPDATE jobs SET created_at = 1, attempts = 7"))  # type: ignore[attr-defined]
 
-    first.store.write(claim)
+    first.store.write(lease)
     assert elsewhere().restore.into_sqlite(backed_up(first, tmp_path)).unknown == 1
     restored = elsewhere()
     [oldest] = restored.store.read(lambda tx: messages.find(tx, limit=1, before=2))
@@ -149,13 +149,13 @@ def test_apps_load_anew_and_miss_nothing_that_comes_then(
     first: Gateway, backup: Path, elsewhere: Elsewhere
 ) -> None:
     for index in range(20):
-        came(first, f"lost {index}")
+        receive_text(first, f"lost {index}")
     seen = first.store.read(messages.latest_seq)
     elsewhere().restore.into_sqlite(backup)
     restored = elsewhere()
     phone, _ = restored.store.write(lambda tx: devices.add(tx, "201", "phone"))
     for index in range(30):  # more than were lost: numbers that the app has seen before
-        came(restored, f"new {index}")
+        receive_text(restored, f"new {index}")
     found = changes(restored).since(phone, seen, 100)
     assert found is not None
     assert found.reset
@@ -261,8 +261,8 @@ def test_interrupted_at_any_moment_it_can_be_started_again(
 def test_with_postgresql_the_rest_is_put_back_beside_the_database(
     make_gateway: Callable[..., Gateway], postgres_url: str, tmp_path: Path
 ) -> None:
-    big = make_gateway(DESK, DATABASE_URL=postgres_url, **HOOK)
-    message = came(big, "look", b"GIF89a, a picture")
+    big = make_gateway(NUMBER_ENTRY, DATABASE_URL=postgres_url, **HOOK)
+    message = receive_text(big, "look", b"GIF89a, a picture")
     reply, _ = big.composer.submit(DEVICE, Reply(text="Yes", to=(PEER,)))
     told = flask(big, "backup", str(tmp_path / "copies")).stderr
     assert "pg_dump --format=custom --no-owner --file=" in told

@@ -34,7 +34,7 @@ from services.store.jobs import Job, JobKind
 from services.store.maintenance import removal
 from services.store.maintenance.pruning import NO_LONGER_KEPT
 from services.store.search import full_text
-from tests.conftest import DESK, NUMBER, PEER, changes
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, changes
 
 OTHER = "+13035550188"
 DEVICE = Device(id="none", extension="201")
@@ -53,7 +53,7 @@ HOME = (
 
 @pytest.fixture
 def gateway(database: str, make_gateway: Callable[..., Gateway]) -> Gateway:
-    return make_gateway(DESK, DATABASE_URL=database)
+    return make_gateway(NUMBER_ENTRY, DATABASE_URL=database)
 
 
 def came(gateway: Gateway, text: str = "hi", *, days: float = 0.0, **more: Any) -> Message:
@@ -234,7 +234,7 @@ def test_the_worker_prunes_by_the_environment(
     database: str, make_gateway: Callable[..., Gateway], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.operations.retention.PAUSE_SECONDS", 0.0)
-    gateway = make_gateway(DESK, DATABASE_URL=database, KEEP_MESSAGES_DAYS="30")
+    gateway = make_gateway(NUMBER_ENTRY, DATABASE_URL=database, KEEP_MESSAGES_DAYS="30")
     all_came(gateway, [(f"old {index}", {}) for index in range(removal.BATCH + 1)], days=31)
     came(gateway, "young", days=29)
     with gateway.new_worker() as worker:
@@ -310,7 +310,7 @@ def test_a_person_is_forgotten_and_nobody_else(gateway: Gateway) -> None:
     assert pause.reason == "… is odd"
 
 
-def test_what_was_sent_to_a_group_stays_whoever_is_named_first(gateway: Gateway) -> None:
+def test_group_messages_stay_when_the_first_member_is_removed(gateway: Gateway) -> None:
     group_of(gateway, OTHER, "hello all")
     sent, _ = gateway.composer.submit(DEVICE, Reply(text="hello", to=(PEER, OTHER)))
     done(gateway)
@@ -356,7 +356,7 @@ def test_pruning_does_not_make_apps_load_anew(gateway: Gateway) -> None:
 def test_nothing_of_a_forgotten_person_is_left_in_sqlites_files(
     tmp_path: Path, make_gateway: Callable[..., Gateway]
 ) -> None:
-    gateway = make_gateway(DESK)
+    gateway = make_gateway(NUMBER_ENTRY)
     for turn in range(3):  # several times, so that the index has several parts
         texts = [(f"of another, number {index}", {"peer": OTHER}) for index in range(100)]
         texts += [(f"quokkas {turn} " + "x" * 3000 * (index % 3), {}) for index in range(100)]

@@ -25,7 +25,7 @@ from services.store.database.schema import jobs as jobs_table
 from services.store.database.schema import messages as messages_table
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
-from tests.conftest import DESK, NUMBER, PEER
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 
 MakeGateway = Callable[..., Gateway]
 NUMBERS = (NUMBER, "+12025550101", "+12025550102")
@@ -227,7 +227,7 @@ def test_a_push_is_left_alone_for_two_minutes(store: Store) -> None:
 def test_the_worker_counts_and_rests_when_nothing_happens(
     make_gateway: MakeGateway, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gateway = make_gateway(DESK, DATABASE_URL=database)
+    gateway = make_gateway(NUMBER_ENTRY, DATABASE_URL=database)
     come(gateway.store)
     push(gateway.store, 0.02)
     with gateway.new_worker() as worker:
@@ -244,7 +244,7 @@ def test_the_worker_counts_and_rests_when_nothing_happens(
 
 
 def test_steps_of_some_hours(make_gateway: MakeGateway, database: str) -> None:
-    gateway = make_gateway(DESK, DATABASE_URL=database)
+    gateway = make_gateway(NUMBER_ENTRY, DATABASE_URL=database)
     for hours_ago in (0, 1, 1, 30, 24 * 8):
         come(gateway.store, hours_ago)
     done, lost, waits = (go(gateway.store, by="wavix") for _ in range(3))

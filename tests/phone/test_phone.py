@@ -1,4 +1,4 @@
-"""The door of the phone app: its files, what a browser may do with them, and what it is told."""
+"""The phone app's files: headers, what a browser may do with them, and its configuration."""
 
 import json
 import re

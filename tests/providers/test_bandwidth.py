@@ -51,13 +51,13 @@ def fake() -> Iterator[FakeBandwidth]:
 
 @contextmanager
 def webhook(fake: FakeBandwidth, *, basic: bool) -> Iterator[list[Parsed]]:
-    """A door for the fake's webhooks that lets in whom the carrier lets in; yields what came."""
+    """A server for the fake's webhooks, with the carrier's checks; yields what was parsed."""
     if basic:
         fake.webhook_user = ("textbridge", "Quiet-Harbour-77")
     provider = carrier(fake)
-    came: list[Parsed] = []
+    received: list[Parsed] = []
 
-    class Door(BaseHTTPRequestHandler):
+    class Webhooks(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
@@ -69,18 +69,18 @@ def webhook(fake: FakeBandwidth, *, basic: bool) -> Iterator[list[Parsed]]:
                 for name, value in provider.challenge.items():
                     self.send_header(name, value)
             else:
-                came.extend(provider.parse(call))
+                received.extend(provider.parse(call))
                 self.send_response(200)
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Webhooks) as server:
         Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         token = "" if basic else "?token=a-webhook-token"
         fake.webhook = f"http://127.0.0.1:{server.server_address[1]}/webhook/bandwidth/sms{token}"
-        yield came
+        yield received
         server.shutdown()
 
 
@@ -203,16 +203,16 @@ def test_a_picture_is_laid_into_the_media_store_and_can_be_fetched_by_us_alone(
 
 
 @pytest.mark.parametrize("basic", [True, False], ids=["challenge", "token"])
-def test_a_group_and_what_became_of_it_travel_there_and_back(
+def test_a_group_message_is_sent_and_its_statuses_come_back(
     fake: FakeBandwidth, basic: bool
 ) -> None:
     fake.fates = ["message-sending", ("message-failed", 9902), "message-delivered"]
     fake.early = True
-    with webhook(fake, basic=basic) as came:
+    with webhook(fake, basic=basic) as received:
         fake.receive("hello", sender=PEER, to=OURS, group=[THIRD])
         sent = carrier(fake).send(replace(TEXT, participants=(PEER, THIRD)))
 
-        [first, *statuses] = came
+        [first, *statuses] = received
         assert isinstance(first, Message)
         assert (first.number, first.peer, first.participants) == (OURS, PEER, (PEER, THIRD))
         assert all(

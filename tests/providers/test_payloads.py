@@ -35,7 +35,7 @@ WEBHOOKS = [*payload_files.cases("receive_*.http"), *payload_files.cases("status
 
 
 @pytest.fixture(autouse=True)
-def wire() -> Iterator[responses.RequestsMock]:
+def http_mock() -> Iterator[responses.RequestsMock]:
     """No test leaves the machine, and every exchange that was promised takes place, in order."""
     with responses.RequestsMock(registry=OrderedRegistry) as mock:
         yield mock
@@ -268,13 +268,13 @@ def _spoilt(value: Any) -> Iterator[Any]:
 
 @pytest.mark.parametrize(("carrier", "case"), payload_files.send_cases())
 def test_a_message_is_sent(
-    carrier: str, case: dict[str, Any], wire: responses.RequestsMock, tmp_path: Path
+    carrier: str, case: dict[str, Any], http_mock: responses.RequestsMock, tmp_path: Path
 ) -> None:
     provider = payload_files.provider(
         carrier, {**payload_files.settings(carrier), **case.get("env", {})}
     )
     for exchange in case["exchanges"]:
-        _promise(wire, exchange)
+        _promise(http_mock, exchange)
 
     outcomes: list[dict[str, Any]] = []
     for written in case["messages"]:
@@ -287,16 +287,16 @@ def test_a_message_is_sent(
 
     assert outcomes == case["follows"]
     assert not [secret for secret in _secrets(carrier) if secret in json.dumps(outcomes)]
-    _made_as_promised(wire, case)
+    _made_as_promised(http_mock, case)
 
 
 @pytest.mark.parametrize(("carrier", "case"), payload_files.table_cases("find_sent.json"))
 def test_a_message_is_looked_up(
-    carrier: str, case: dict[str, Any], wire: responses.RequestsMock, tmp_path: Path
+    carrier: str, case: dict[str, Any], http_mock: responses.RequestsMock, tmp_path: Path
 ) -> None:
     provider = payload_files.provider(carrier, clock=lambda: NOW)
     for exchange in case["exchanges"]:
-        _promise(wire, exchange)
+        _promise(http_mock, exchange)
     message = payload_files.outbound(case["message"], tmp_path)
 
     outcome: dict[str, Any] | None
@@ -307,16 +307,16 @@ def test_a_message_is_looked_up(
         outcome = {"error": _described(error)}
 
     assert outcome == case["follows"]
-    _made_as_promised(wire, case)
+    _made_as_promised(http_mock, case)
 
 
 @pytest.mark.parametrize(("carrier", "case"), payload_files.table_cases("check.json"))
 def test_an_account_is_checked(
-    carrier: str, case: dict[str, Any], wire: responses.RequestsMock
+    carrier: str, case: dict[str, Any], http_mock: responses.RequestsMock
 ) -> None:
     provider = payload_files.provider(carrier)
     for exchange in case["exchanges"]:
-        _promise(wire, exchange)
+        _promise(http_mock, exchange)
 
     findings: list[Any] = []
     try:
@@ -326,16 +326,16 @@ def test_an_account_is_checked(
 
     assert findings == case["follows"]
     assert not [secret for secret in _secrets(carrier) if secret in json.dumps(findings)]
-    _made_as_promised(wire, case)
+    _made_as_promised(http_mock, case)
 
 
-def _made_as_promised(wire: responses.RequestsMock, case: dict[str, Any]) -> None:
+def _made_as_promised(http_mock: responses.RequestsMock, case: dict[str, Any]) -> None:
     """Compare the requests that were made with the ``exchanges`` of a case."""
     expected = [exchange["request"] for exchange in case["exchanges"]]
-    assert len(wire.calls) == len(expected)
+    assert len(http_mock.calls) == len(expected)
     assert [
         _described_request(call.request, like)
-        for call, like in zip(wire.calls, expected, strict=True)
+        for call, like in zip(http_mock.calls, expected, strict=True)
     ] == expected
 
 
@@ -349,7 +349,7 @@ def _secrets(carrier: str) -> list[str]:
     ]
 
 
-def _promise(wire: responses.RequestsMock, exchange: dict[str, Any]) -> None:
+def _promise(http_mock: responses.RequestsMock, exchange: dict[str, Any]) -> None:
     request, answer = exchange["request"], exchange.get("answer", {})
     body: Any = answer.get("body", "")
     if "json" in answer:
@@ -360,7 +360,7 @@ def _promise(wire: responses.RequestsMock, exchange: dict[str, Any]) -> None:
         body = "x" * answer["fill"]
     elif "fails" in exchange:
         body = FAILURES[exchange["fails"]]
-    wire.add(
+    http_mock.add(
         request["method"],
         request["url"],
         body=body,
@@ -466,11 +466,11 @@ MEDIA = [
 
 @pytest.mark.parametrize(("carrier", "case"), MEDIA)
 def test_credentials_are_shown_to_the_carriers_own_addresses_alone(
-    carrier: str, case: dict[str, Any], wire: responses.RequestsMock
+    carrier: str, case: dict[str, Any], http_mock: responses.RequestsMock
 ) -> None:
     provider = payload_files.provider(carrier, {**payload_files.settings(carrier), **case["env"]})
     for exchange in case["exchanges"]:
-        _promise(wire, exchange)
+        _promise(http_mock, exchange)
 
     for address in case["ours"]:
         assert provider.media_headers(address) == case["headers"], address

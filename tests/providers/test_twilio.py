@@ -375,40 +375,40 @@ def fake() -> Iterator[FakeTwilio]:
 
 
 @contextmanager
-def door(fake: FakeTwilio) -> Iterator[tuple[Twilio, list[Parsed]]]:
-    """A carrier whose webhook is open, and what came in."""
-    came: list[Parsed] = []
+def webhook(fake: FakeTwilio) -> Iterator[tuple[Twilio, list[Parsed]]]:
+    """A carrier, a server for its webhooks, and what was parsed."""
+    received: list[Parsed] = []
 
-    class Door(BaseHTTPRequestHandler):
+    class Webhooks(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
             call = WebhookCall("POST", headers, self.path.partition("?")[2], body)
             provider.verify(call)
-            came.extend(provider.parse(call))
+            received.extend(provider.parse(call))
             self.send_response(200)
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Webhooks) as server:
         Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         provider = carrier(fake, f"http://127.0.0.1:{server.server_address[1]}")
         fake.webhook = provider.webhook_url
-        yield provider, came
+        yield provider, received
         fake.settle()
         server.shutdown()
 
 
-def test_a_text_and_what_became_of_it_travel_there_and_back(fake: FakeTwilio) -> None:
+def test_a_text_is_sent_and_its_statuses_come_back(fake: FakeTwilio) -> None:
     fake.fates = ["queued", "sent", ("undelivered", 30005)]
-    with door(fake) as (provider, came):
+    with webhook(fake) as (provider, received):
         received = fake.receive("Are you open? é 😀 ", sender=PEER, to=OURS)
         sent = provider.send(TEXT)
         fake.settle()
 
-        [first, *told] = came
+        [first, *told] = received
         assert isinstance(first, Message)
         assert (first.number, first.peer, first.provider_id) == (OURS, PEER, received)
         assert first.text == "Are you open? é 😀 "
@@ -566,7 +566,7 @@ def test_a_list_that_leads_elsewhere_is_not_followed(fake: FakeTwilio) -> None:
 
 def test_what_was_missed_is_the_same_as_by_webhook(fake: FakeTwilio) -> None:
     fake.page_size = 2
-    with door(fake) as (provider, came):
+    with webhook(fake) as (provider, received):
         fake.clock = timedelta(hours=-2)
         fake.receive("too old", sender=PEER, to=OURS, tell=False)
         fake.clock = timedelta()
@@ -577,7 +577,7 @@ def test_what_was_missed_is_the_same_as_by_webhook(fake: FakeTwilio) -> None:
         missed = list(provider.missed(TEXT.created_at - 60))
 
         assert [type(item) for item in missed] == [Message, Message]
-        assert [differs(item) for item in reversed(missed)] == [differs(item) for item in came]
+        assert [differs(item) for item in reversed(missed)] == [differs(item) for item in received]
         assert all(isinstance(m, Message) and m.carrier_time is not None for m in missed)
 
 
@@ -653,9 +653,9 @@ def test_wrong_credentials_are_told_by_the_check(fake: FakeTwilio) -> None:
 def test_a_picture_is_fetched_from_where_twilio_keeps_it_without_credentials(
     fake: FakeTwilio, tmp_path: Path
 ) -> None:
-    with door(fake) as (provider, came):
+    with webhook(fake) as (provider, received):
         fake.receive("Look", sender=PEER, to=OURS, files=1)
-        [message] = came
+        [message] = received
         assert isinstance(message, Message)
         [file] = message.media
         url = file.source_url or ""

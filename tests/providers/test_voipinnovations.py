@@ -1,4 +1,4 @@
-"""VoIP Innovations against a server that checks what it is asked; its files through the house."""
+"""VoIP Innovations against a server that checks what it is asked; its files received and kept."""
 
 import base64
 import json
@@ -201,14 +201,14 @@ def test_the_fake_takes_no_message_that_the_carrier_would_refuse(
     assert len(fake.accepted) == 1
 
 
-# Coming in, through the house
+# Inbound, through the whole service
 
 ENV = {
     "APIDAZE_API_KEY": "k3y0fixture",
     "APIDAZE_API_SECRET": "not-a-real-secret",
     "DATABASE_URL": "",
 }
-DESK = {"number": OURS, "carrier": "voipinnovations", "extensions": ["201"]}
+NUMBER_ENTRY = {"number": OURS, "carrier": "voipinnovations", "extensions": ["201"]}
 Make = Callable[..., Gateway]
 
 
@@ -234,7 +234,7 @@ def receive(gateway: Gateway, **changes: Any) -> None:
     gateway.receiver.receive(gateway.providers["voipinnovations"], incoming(gateway, **changes))
 
 
-def kept(gateway: Gateway) -> list[Message]:
+def stored_messages(gateway: Gateway) -> list[Message]:
     """The oldest first."""
     return gateway.store.read(lambda tx: messages.find(tx, limit=100))[::-1]
 
@@ -256,11 +256,11 @@ def test_a_picture_inside_the_call_is_on_disk_when_the_carrier_hears_so(
     make_gateway: Make, tmp_path: Path, database: str
 ) -> None:
     gateway = make_gateway(
-        DESK | {"emails": ["desk@example.com"]}, **ENV | {"DATABASE_URL": database}
+        NUMBER_ENTRY | {"emails": ["desk@example.com"]}, **ENV | {"DATABASE_URL": database}
     )
     receive(gateway, files={"../IMG_1.jpg": JPEG, "x.smil": b"<smil/>", "notes.csv": b"a;b"})
 
-    [message] = kept(gateway)
+    [message] = stored_messages(gateway)
     assert [(f.name, f.content_type, f.state, f.size) for f in message.media] == [
         ("_IMG_1.jpg", "image/jpeg", "kept", len(JPEG)),
         ("notes.csv", "text/csv", "kept", 3),
@@ -277,10 +277,10 @@ def test_a_file_that_is_too_large_has_failed_and_its_text_has_not(
     make_gateway: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.messaging.process.MEDIA_BYTES", 10)
-    gateway = make_gateway(DESK, **ENV)
+    gateway = make_gateway(NUMBER_ENTRY, **ENV)
     receive(gateway, files={"a.jpg": JPEG, "b.txt": b"small"})
 
-    [message] = kept(gateway)
+    [message] = stored_messages(gateway)
     assert message.text == "Look"
     assert [(file.state, bool(file.reason)) for file in message.media] == [
         ("failed", True),
@@ -292,16 +292,16 @@ def test_a_file_that_is_too_large_has_failed_and_its_text_has_not(
 def test_the_same_call_again_is_kept_once_and_leaves_no_files(
     make_gateway: Make, tmp_path: Path, database: str
 ) -> None:
-    gateway = make_gateway(DESK, **ENV | {"DATABASE_URL": database})
+    gateway = make_gateway(NUMBER_ENTRY, **ENV | {"DATABASE_URL": database})
     for _ in range(3):
         receive(gateway, files={"a.jpg": JPEG})
 
-    assert len(kept(gateway)) == 1
+    assert len(stored_messages(gateway)) == 1
     assert on_disk(tmp_path) == 1
 
 
 def test_what_differs_is_no_repeat(make_gateway: Make) -> None:
-    gateway = make_gateway(DESK, **ENV)
+    gateway = make_gateway(NUMBER_ENTRY, **ENV)
     receive(gateway)
     receive(gateway, text="look")
     receive(gateway, caller_id_number="13035550122")
@@ -311,26 +311,26 @@ def test_what_differs_is_no_repeat(make_gateway: Make) -> None:
     receive(gateway, uuid="0d706ee2-5dab-4c7c-8203-a56d735f9772")
     receive(gateway, uuid="8a7a1c1e-77aa-4f5f-8a6e-0a0d7cbb9c11")
 
-    assert len(kept(gateway)) == 8
+    assert len(stored_messages(gateway)) == 8
 
 
 def test_the_same_words_much_later_are_a_text_of_their_own(make_gateway: Make) -> None:
-    gateway = make_gateway(DESK, **ENV)
+    gateway = make_gateway(NUMBER_ENTRY, **ENV)
     receive(gateway)
     age(gateway, REPEAT_SECONDS - 30)
     receive(gateway)
-    assert len(kept(gateway)) == 1
+    assert len(stored_messages(gateway)) == 1
 
     age(gateway, 40)
     receive(gateway)
-    assert len(kept(gateway)) == 2
+    assert len(stored_messages(gateway)) == 2
 
 
 def test_a_call_that_cannot_be_kept_leaves_no_files(make_gateway: Make, tmp_path: Path) -> None:
-    gateway = make_gateway(DESK, **ENV)
+    gateway = make_gateway(NUMBER_ENTRY, **ENV)
     receive(gateway, caller_id_number="%%%", files={"a.jpg": JPEG})
 
-    assert kept(gateway) == []
+    assert stored_messages(gateway) == []
     assert gateway.store.read(quarantine.count) == 1
     assert on_disk(tmp_path) == 0
 
@@ -338,21 +338,21 @@ def test_a_call_that_cannot_be_kept_leaves_no_files(make_gateway: Make, tmp_path
 def test_a_disk_that_fails_says_so_and_keeps_nothing(
     make_gateway: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gateway = make_gateway(DESK, **ENV)
+    gateway = make_gateway(NUMBER_ENTRY, **ENV)
     (tmp_path / "media").write_text("in the way")
     with pytest.raises(StorageUnwell):
         receive(gateway, files={"a.jpg": JPEG})
-    assert kept(gateway) == []
+    assert stored_messages(gateway) == []
 
     (tmp_path / "media").unlink()
     receive(gateway, files={"a.jpg": JPEG})
-    assert [file.state for file in kept(gateway)[0].media] == ["kept"]
+    assert [file.state for file in stored_messages(gateway)[0].media] == ["kept"]
 
 
 def test_quarantined_calls_are_read_again_with_their_files_and_their_times(
     make_gateway: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gateway = make_gateway(DESK, **ENV)
+    gateway = make_gateway(NUMBER_ENTRY, **ENV)
     for _ in range(3):
         receive(gateway, type="somethingNew", files=None)
         receive(gateway, type="somethingNew", files=repr({"a.jpg": "/9j/4A=="}))
@@ -367,25 +367,25 @@ def test_quarantined_calls_are_read_again_with_their_files_and_their_times(
     )
     for row in waiting:
         assert [outcome for outcome, _ in gateway.processor.replay(row.id)] == ["received"]
-    assert len(kept(gateway)) == 6
-    assert on_disk(tmp_path) == sum(len(message.media) for message in kept(gateway))
+    assert len(stored_messages(gateway)) == 6
+    assert on_disk(tmp_path) == sum(len(message.media) for message in stored_messages(gateway))
     assert gateway.store.read(quarantine.count) == 0
 
 
 def test_a_text_does_not_wait_for_a_picture_that_cannot_be_read(make_gateway: Make) -> None:
-    gateway = make_gateway(DESK, **ENV)
+    gateway = make_gateway(NUMBER_ENTRY, **ENV)
     receive(gateway, files="{'a.jpg': ")
 
-    [message] = kept(gateway)
+    [message] = stored_messages(gateway)
     assert (message.text, [file.state for file in message.media]) == ("Look", ["failed"])
     [row] = gateway.store.read(quarantine.waiting)
     assert b"a.jpg" in row.body
     with pytest.raises(RequestRefused):
         gateway.processor.replay(row.id)
-    assert len(kept(gateway)) == 1
+    assert len(stored_messages(gateway)) == 1
 
 
-def test_large_pictures_pass_the_door_and_endless_ones_do_not(tmp_path: Path) -> None:
+def test_large_pictures_are_accepted_and_endless_ones_refused(tmp_path: Path) -> None:
     app = create_app(ENV | {"APP_ENV": "local", "STORAGE_PATH": str(tmp_path)})
     gateway: Gateway = app.extensions["gateway"]
     address = f"/webhook/voipinnovations/sms?token={incoming(gateway).query[6:]}"
@@ -393,6 +393,6 @@ def test_large_pictures_pass_the_door_and_endless_ones_do_not(tmp_path: Path) ->
         call = incoming(gateway, files={"a.jpg": JPEG + b"\0" * size})
         answer = app.test_client().post(address, data=call.body, headers=dict(call.headers))
         assert answer.status_code == status
-    [message] = kept(gateway)
+    [message] = stored_messages(gateway)
     assert message.media[0].size == 3_000_000 + len(JPEG)
     gateway.close()

@@ -28,7 +28,7 @@ from services.providers.base import Finding, ProviderContext
 from services.providers.voipms import VoipMs
 from services.providers.voipms import lookup as voipms_lists
 from services.providers.voipms.webhook import from_callback
-from tests.conftest import DESK
+from tests.conftest import NUMBER_ENTRY
 from tests.fakes.bandwidth import Answer as OddAnswer
 from tests.fakes.bandwidth import Trouble
 from tests.fakes.voipms import FakeVoipMs, as_json, did
@@ -49,7 +49,7 @@ def _just_written(monkeypatch: pytest.MonkeyPatch) -> None:
 PICTURE = Attachment(source_url="https://sms.example.com/media/1.jpg", content_type="image/jpeg")
 TOKEN = "a-webhook-token"
 PHONE = Device(id="d", extension="201")
-SETTING = DESK | {"carrier": "voipms", "number": OURS}
+SETTING = NUMBER_ENTRY | {"carrier": "voipms", "number": OURS}
 
 Make = Callable[..., Gateway]
 

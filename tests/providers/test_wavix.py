@@ -67,17 +67,17 @@ def fake() -> Iterator[FakeWavix]:
 
 @contextmanager
 def webhook(fake: FakeWavix) -> Iterator[tuple[Wavix, list[Parsed]]]:
-    """The carrier with a door that lets in whom it lets in; what came is in the list."""
-    came: list[Parsed] = []
+    """The carrier and a server for its webhooks with its checks; the list has what was parsed."""
+    received: list[Parsed] = []
     provider = carrier(fake)
 
-    class Door(BaseHTTPRequestHandler):
+    class Webhooks(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             call = WebhookCall("POST", {}, self.path.partition("?")[2], body)
             try:
                 provider.verify(call)
-                came.extend(provider.parse(call))
+                received.extend(provider.parse(call))
                 self.send_response(provider.ack.status)
             except InvalidWebhook:
                 self.send_response(401)
@@ -87,11 +87,11 @@ def webhook(fake: FakeWavix) -> Iterator[tuple[Wavix, list[Parsed]]]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Webhooks) as server:
         Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         provider = carrier(fake, app_url=f"http://127.0.0.1:{server.server_address[1]}")
         fake.webhook = provider.webhook_url
-        yield provider, came
+        yield provider, received
         server.shutdown()
 
 
@@ -198,20 +198,18 @@ def test_a_dead_address_can_be_tried_again(fake: FakeWavix) -> None:
 
 
 @pytest.mark.parametrize("early", [True, False], ids=["before the answer", "after it"])
-def test_a_message_and_what_became_of_another_come_to_one_address(
-    fake: FakeWavix, early: bool
-) -> None:
+def test_messages_and_statuses_come_to_one_address(fake: FakeWavix, early: bool) -> None:
     fake.fates = [("sent", None), ("undelivered", "Gateway rejected"), ("delivered", None)]
     fake.early = early
-    with webhook(fake) as (provider, came):
+    with webhook(fake) as (provider, received):
         assert fake.receive("hello", sender="13035550177", to="12025550143") == 200
         sent = provider.send(TEXT)
         for _ in range(500):
-            if len(came) == 4:
+            if len(received) == 4:
                 break
             time.sleep(0.01)
 
-        [first, *told] = came
+        [first, *told] = received
         assert isinstance(first, Message)
         assert (first.number, first.peer, first.text) == (OURS, PEER, "hello")
         assert [
@@ -230,7 +228,7 @@ def test_a_message_and_what_became_of_another_come_to_one_address(
 # Looking up
 
 
-def test_a_message_is_found_among_many_with_what_became_of_it(fake: FakeWavix) -> None:
+def test_a_message_is_found_among_many_with_its_status(fake: FakeWavix) -> None:
     fake.per_page = 2
     provider = carrier(fake)
     others = [replace(TEXT, id=f"{FILE_ID[:-1]}{digit}") for digit in range(5)]
@@ -304,10 +302,10 @@ def test_what_was_missed_is_the_same_as_by_webhook(fake: FakeWavix) -> None:
     ]
     fake.inbound.append(fake.inbound[-1] | {"from": None})
 
-    *came, broken = provider.missed(now - 3600)
+    *received, broken = provider.missed(now - 3600)
 
     by_webhook = [wavix_event(event, b"", now) for event in events]
-    assert [_essence(item) for item in came] == [_essence(item) for item in by_webhook]
+    assert [_essence(item) for item in received] == [_essence(item) for item in by_webhook]
     assert "“from” is missing" in broken.reason  # type: ignore[union-attr]
     replayed = list(provider.parse(WebhookCall("POST", {}, "", broken.body)))  # type: ignore[union-attr]
     assert replayed == [broken]
@@ -411,7 +409,7 @@ def test_what_is_wrong_with_the_account_is_said_with_what_to_click(
     assert not [text for text in complaints if "a-webhook-token" in text]
 
 
-def test_a_number_abroad_is_said_to_receive_nothing(fake: FakeWavix) -> None:
+def test_a_foreign_number_is_reported_as_receiving_nothing(fake: FakeWavix) -> None:
     ready(fake)
     fake.own("4917612345678", sms_enabled=False)
     fake.sender_ids.append("4917612345678")

@@ -104,7 +104,7 @@ def test_no_call_with_a_spoiled_proof_gets_in(opened: Open, database: str) -> No
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_a_carrier_that_is_not_configured_has_no_door(opened: Open, database: str) -> None:
+def test_a_carrier_that_is_not_configured_is_not_found(opened: Open, database: str) -> None:
     client, _ = opened("bandwidth")
     for path in ("/webhook/sandbox/sms", "/webhook/twilio/sms", "/webhook/nobody/sms"):
         assert client.post(path, data=b"{}").status_code == 404

@@ -27,11 +27,11 @@ from services.store import attachments, circuit_breakers, conversations, devices
 from services.store.database.schema import jobs as job_table
 from services.store.database.schema import messages as message_table
 from tests.cli.conftest import Terminal
-from tests.conftest import DESK, NUMBER, PEER, settings_file
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, settings_file
 from tests.databases import add_tables
 from tests.fakes.acrobits import App, FakeRelay
 from tests.fakes.push_services import Answer
-from tests.message_steps import receive, work
+from tests.message_steps import receive_text, run_due_jobs
 
 OTHER = "+12025550199"
 PAYLOADS = Path(__file__).parents[1] / "payloads" / "acrobits"
@@ -46,7 +46,7 @@ def relay() -> Iterator[FakeRelay]:
         yield running
 
 
-class Office:
+class Installation:
     """A Textbridge and its operator, who provisions apps."""
 
     def __init__(self, app: Flask, relay: FakeRelay) -> None:
@@ -76,21 +76,21 @@ class Office:
         return [message for message in found if message.direction == "out"]
 
 
-Open = Callable[..., Office]
+MakeInstallation = Callable[..., Installation]
 
 
 @pytest.fixture
-def office(tmp_path: Path, relay: FakeRelay) -> Iterator[Open]:
+def make_installation(tmp_path: Path, relay: FakeRelay) -> Iterator[MakeInstallation]:
     """Open services; the arguments are entries of Message Settings."""
-    opened: list[Office] = []
+    opened: list[Installation] = []
 
-    def make(*numbers: dict[str, Any], **env: str) -> Office:
+    def make(*numbers: dict[str, Any], **env: str) -> Installation:
         file = tmp_path / "message_settings.json"
-        file.write_text(settings_file(*(numbers or (DESK,))), "utf-8")
+        file.write_text(settings_file(*(numbers or (NUMBER_ENTRY,))), "utf-8")
         base = {"APP_ENV": "local", "STORAGE_PATH": str(tmp_path)}
         base["APP_URL"] = "https://sms.example.com"
         add_tables(tmp_path)
-        opened.append(Office(create_app({**base, **relay.env, **env}), relay))
+        opened.append(Installation(create_app({**base, **relay.env, **env}), relay))
         return opened[-1]
 
     yield make
@@ -99,12 +99,12 @@ def office(tmp_path: Path, relay: FakeRelay) -> Iterator[Open]:
 
 
 def test_a_text_wakes_the_app_which_fetches_and_answers_it(
-    office: Open, relay: FakeRelay, database: str
+    make_installation: MakeInstallation, relay: FakeRelay, database: str
 ) -> None:
-    desk = office(DATABASE_URL=database)
-    app = desk.started()
-    receive(desk.gateway, "Are you open?")
-    work(desk.gateway)
+    installation = make_installation(DATABASE_URL=database)
+    app = installation.started()
+    receive_text(installation.gateway, "Are you open?")
+    run_due_jobs(installation.gateway)
     [push] = relay.pushes
     told = app.fetch()
     [text] = told["received_smss"]
@@ -117,26 +117,28 @@ def test_a_text_wakes_the_app_which_fetches_and_answers_it(
     answer = app.send(PEER, "Until six. “Ring twice” 😀")
     assert answer.status_code == 200
     assert app.fetch()["received_smss"] == []
-    [listed] = app_of(desk, app).fetch()["sent_smss"]
+    [listed] = app_of(installation, app).fetch()["sent_smss"]
     assert listed["sms_id"] == (answer.json or {})["sms_id"]
     assert listed["sms_text"] == "Until six. “Ring twice” 😀"
     assert (listed["recipient"], listed["sender"]) == (PEER, NUMBER)
     assert listed["stream_id"] == text["stream_id"]
-    [device] = desk.devices()
+    [device] = installation.devices()
     assert device.last_success_at is not None
-    assert "LAST PUSH" in desk.terminal.flask("devices", "list").output
+    assert "LAST PUSH" in installation.terminal.flask("devices", "list").output
 
 
-def app_of(desk: Office, app: App) -> App:
+def app_of(installation: Installation, app: App) -> App:
     """The same app after its memory was lost."""
-    return App(app.account, desk.client)
+    return App(app.account, installation.client)
 
 
-def test_account_xml_says_the_same_and_holds_no_secret_in_an_address(office: Open) -> None:
-    desk = office()
-    result = desk.terminal.flask("devices", "provision", "201", "--name", "Phone", "--xml")
-    app = App.of_xml(result.stdout, desk.client)
-    printed = desk.terminal.flask("devices", "provision", "201", "--name", "Phone").output
+def test_account_xml_says_the_same_and_holds_no_secret_in_an_address(
+    make_installation: MakeInstallation,
+) -> None:
+    installation = make_installation()
+    result = installation.terminal.flask("devices", "provision", "201", "--name", "Phone", "--xml")
+    app = App.of_xml(result.stdout, installation.client)
+    printed = installation.terminal.flask("devices", "provision", "201", "--name", "Phone").output
     assert set(app.account) <= set(printed.split())
     assert "tb_" in printed
     for name, value in app.account.items():
@@ -158,13 +160,19 @@ def test_account_xml_says_the_same_and_holds_no_secret_in_an_address(office: Ope
     ],
 )
 def test_a_push_shows_what_the_device_allows(
-    office: Open, relay: FakeRelay, preview: Any, there: set[str], absent: set[str]
+    make_installation: MakeInstallation,
+    relay: FakeRelay,
+    preview: Any,
+    there: set[str],
+    absent: set[str],
 ) -> None:
-    desk = office()
-    told = desk.terminal.json("devices", "provision", "201", "--name", "x", "--preview", preview)
-    App(told["account"], desk.client).start(relay.install())
-    receive(desk.gateway, "secret")
-    work(desk.gateway)
+    installation = make_installation()
+    told = installation.terminal.json(
+        "devices", "provision", "201", "--name", "x", "--preview", preview
+    )
+    App(told["account"], installation.client).start(relay.install())
+    receive_text(installation.gateway, "secret")
+    run_due_jobs(installation.gateway)
     [push] = relay.pushes
     assert there <= set(push)
     assert not absent & set(push)
@@ -172,11 +180,11 @@ def test_a_push_shows_what_the_device_allows(
     assert (PEER in str(push)) == (preview != "none")
 
 
-def test_a_test_push_arrives(office: Open, relay: FakeRelay) -> None:
-    desk = office()
-    desk.started()
-    [device] = desk.devices()
-    assert desk.gateway.push_delivery.test(device)[0] == "taken"
+def test_a_test_push_arrives(make_installation: MakeInstallation, relay: FakeRelay) -> None:
+    installation = make_installation()
+    installation.started()
+    [device] = installation.devices()
+    assert installation.gateway.push_delivery.test(device)[0] == "taken"
     assert "Id" not in relay.pushes[0]
 
 
@@ -190,84 +198,90 @@ def test_a_test_push_arrives(office: Open, relay: FakeRelay) -> None:
         Answer(202),
     ],
 )
-def test_what_counts_as_taken(office: Open, relay: FakeRelay, answer: Answer) -> None:
-    desk = office()
-    desk.started()
+def test_what_counts_as_taken(
+    make_installation: MakeInstallation, relay: FakeRelay, answer: Answer
+) -> None:
+    installation = make_installation()
+    installation.started()
     relay.answers.append(answer)
-    assert desk.gateway.push_delivery.test(desk.devices()[0])[0] == "taken"
+    assert installation.gateway.push_delivery.test(installation.devices()[0])[0] == "taken"
 
 
 def test_a_dead_token_is_forgotten_until_the_app_starts_again(
-    office: Open, relay: FakeRelay
+    make_installation: MakeInstallation, relay: FakeRelay
 ) -> None:
-    desk = office()
-    app = desk.started()
+    installation = make_installation()
+    app = installation.started()
     relay.tokens.clear()
-    receive(desk.gateway, "one")
-    work(desk.gateway)
-    [device] = desk.devices()
+    receive_text(installation.gateway, "one")
+    run_due_jobs(installation.gateway)
+    [device] = installation.devices()
     assert (device.channel, dict(device.address)) == ("none", {})
-    assert "Open it once" in desk.terminal.json("devices", "list")[0]["last_error"]
-    receive(desk.gateway, "two")
+    assert "Open it once" in installation.terminal.json("devices", "list")[0]["last_error"]
+    receive_text(installation.gateway, "two")
     app.start(relay.install())
-    receive(desk.gateway, "three")
-    work(desk.gateway)
+    receive_text(installation.gateway, "three")
+    run_due_jobs(installation.gateway)
     assert [push["Message"] for push in relay.pushes] == ["three"]
     assert len(app.fetch()["received_smss"]) == 3
-    assert desk.devices()[0].last_error is None
+    assert installation.devices()[0].last_error is None
 
 
-def test_a_relay_that_does_not_answer_is_tried_again(office: Open, relay: FakeRelay) -> None:
-    desk = office(ACROBITS_PUSH_URL="http://127.0.0.1:9/pnm2/send")
-    desk.started()
-    receive(desk.gateway)
-    work(desk.gateway)
-    [device] = desk.devices()
+def test_a_relay_that_does_not_answer_is_tried_again(
+    make_installation: MakeInstallation, relay: FakeRelay
+) -> None:
+    installation = make_installation(ACROBITS_PUSH_URL="http://127.0.0.1:9/pnm2/send")
+    installation.started()
+    receive_text(installation.gateway)
+    run_due_jobs(installation.gateway)
+    [device] = installation.devices()
     assert device.channel == "acrobits"
     assert "did not take the push" in (device.last_error or "")
 
 
 def test_the_account_that_was_removed_is_pushed_to_no_longer(
-    office: Open, relay: FakeRelay
+    make_installation: MakeInstallation, relay: FakeRelay
 ) -> None:
-    desk = office()
-    app = desk.started()
+    installation = make_installation()
+    app = installation.started()
     other = app.words | {"selector": "another account"}
     assert app.call("accountRemovalReporter", other).status_code == 200
-    assert desk.devices()[0].channel == "acrobits"
+    assert installation.devices()[0].channel == "acrobits"
     for _ in range(2):
         assert app.call("accountRemovalReporter", app.words).status_code == 200
-    assert desk.devices()[0].channel == "none"
-    receive(desk.gateway)
-    work(desk.gateway)
+    assert installation.devices()[0].channel == "none"
+    receive_text(installation.gateway)
+    run_due_jobs(installation.gateway)
     assert relay.pushes == []
 
 
 @pytest.mark.parametrize("word", ["selector", "pushTokenOther", "pushappid_other"])
 @pytest.mark.parametrize("value", ["", None, "x" * 1001])
 def test_a_report_that_is_incomplete_is_refused(
-    office: Open, relay: FakeRelay, word: str, value: str | None
+    make_installation: MakeInstallation, relay: FakeRelay, word: str, value: str | None
 ) -> None:
-    desk = office()
+    installation = make_installation()
     words = relay.install()
     if value is None:
         del words[word]  # this build of the app does not know the word and leaves it
     else:
         words[word] = value
-    answer = desk.provisioned().start(words)
+    answer = installation.provisioned().start(words)
     assert answer.status_code == 422
     assert "not reported as expected" in (answer.json or {})["message"]
-    assert desk.devices()[0].channel == "none"
+    assert installation.devices()[0].channel == "none"
 
 
 # Fetch
 
 
-def test_nothing_is_taken_away_and_pages_follow_each_other(office: Open) -> None:
-    desk = office()
-    first, second = desk.started(), desk.started()
+def test_nothing_is_taken_away_and_pages_follow_each_other(
+    make_installation: MakeInstallation,
+) -> None:
+    installation = make_installation()
+    first, second = installation.started(), installation.started()
     for number in range(5):
-        receive(desk.gateway, f"text {number}")
+        receive_text(installation.gateway, f"text {number}")
         first.send(PEER, f"answer {number}")
     for app in (first, second):
         told = app.fetch()
@@ -279,13 +293,15 @@ def test_nothing_is_taken_away_and_pages_follow_each_other(office: Open) -> None
         assert (again["received_smss"], again["sent_smss"]) == ([], [])
 
 
-def test_a_long_list_comes_in_pages(office: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_list_comes_in_pages(
+    make_installation: MakeInstallation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("blueprints.acrobits.fetch.PAGE", 2)
     monkeypatch.setattr("blueprints.acrobits.fetch.NEWEST", 3)
-    desk = office()
-    app = desk.started()
+    installation = make_installation()
+    app = installation.started()
     for number in range(7):
-        receive(desk.gateway, str(number))
+        receive_text(installation.gateway, str(number))
     texts = [text["sms_text"] for text in app.fetch()["received_smss"]]
     assert texts == ["4", "5", "6"]
     app.last_id = "0"
@@ -297,18 +313,22 @@ def test_a_long_list_comes_in_pages(office: Open, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("known", ["", "x", "-1", "9" * 18, "9" * 40, "1.5", "٣", "%last_known%"])
-def test_an_id_that_is_none_gets_the_newest(office: Open, known: str) -> None:
-    desk = office()
-    app = desk.started()
-    receive(desk.gateway, "hello")
+def test_an_id_that_is_none_gets_the_newest(
+    make_installation: MakeInstallation, known: str
+) -> None:
+    installation = make_installation()
+    app = installation.started()
+    receive_text(installation.gateway, "hello")
     app.last_id = app.last_sent_id = known
     assert [text["sms_text"] for text in app.fetch()["received_smss"]] == ["hello"]
 
 
-def test_the_number_is_shown_to_an_extension_that_has_several(office: Open) -> None:
-    desk = office(DESK, DESK | {"number": OTHER})
-    app = desk.started()
-    receive(desk.gateway, "one", number=OTHER)
+def test_the_number_is_shown_to_an_extension_that_has_several(
+    make_installation: MakeInstallation,
+) -> None:
+    installation = make_installation(NUMBER_ENTRY, NUMBER_ENTRY | {"number": OTHER})
+    app = installation.started()
+    receive_text(installation.gateway, "one", number=OTHER)
     [text] = app.fetch()["received_smss"]
     assert (text["sms_text"], text["recipient"]) == (f"To {OTHER}: one", OTHER)
     app.send(PEER, "two")
@@ -316,31 +336,33 @@ def test_the_number_is_shown_to_an_extension_that_has_several(office: Open) -> N
     assert (sent["sms_text"], sent["sender"], sent["stream_id"]) == ("two", OTHER, PEER)
 
 
-def test_what_was_read_elsewhere_is_displayed(office: Open) -> None:
-    desk = office()
-    app = desk.started()
-    receive(desk.gateway, "one")
-    message = desk.gateway.store.read(lambda tx: messages.find(tx, limit=1))[0]
+def test_what_was_read_elsewhere_is_displayed(make_installation: MakeInstallation) -> None:
+    installation = make_installation()
+    app = installation.started()
+    receive_text(installation.gateway, "one")
+    message = installation.gateway.store.read(lambda tx: messages.find(tx, limit=1))[0]
 
     def read(tx: Any) -> None:
         conversations.mark_read(tx, "201", message.conversation_id, message.seq, 99)
 
-    desk.gateway.store.write(read)
+    installation.gateway.store.write(read)
     assert [text["displayed"] for text in app.fetch()["received_smss"]] == [True]
 
 
-def test_another_extensions_texts_are_not_there(office: Open) -> None:
-    desk = office(DESK, DESK | {"number": OTHER, "extensions": ["202"]})
-    app = desk.started()
-    receive(desk.gateway, "not yours", number=OTHER)
+def test_another_extensions_texts_are_not_there(make_installation: MakeInstallation) -> None:
+    installation = make_installation(
+        NUMBER_ENTRY, NUMBER_ENTRY | {"number": OTHER, "extensions": ["202"]}
+    )
+    app = installation.started()
+    receive_text(installation.gateway, "not yours", number=OTHER)
     assert app.fetch()["received_smss"] == []
-    assert desk.provisioned("299").fetch()["received_smss"] == []
+    assert installation.provisioned("299").fetch()["received_smss"] == []
 
 
-def test_xml_where_the_app_asks_for_it(office: Open) -> None:
-    desk = office()
-    app = desk.started()
-    receive(desk.gateway, "a < b & c \x0b \ud83d\ude00")
+def test_xml_where_the_app_asks_for_it(make_installation: MakeInstallation) -> None:
+    installation = make_installation()
+    app = installation.started()
+    receive_text(installation.gateway, "a < b & c \x0b \ud83d\ude00")
     answer = app.call("genericSmsFetch", {}, headers={"Accept": "application/xml"})
     assert answer.content_type.startswith("application/xml")
     root = fromstring(answer.data)
@@ -354,37 +376,39 @@ def test_xml_where_the_app_asks_for_it(office: Open) -> None:
     assert "a name, not a number" in (fromstring(refused.data).findtext("message") or "")
 
 
-def test_a_text_waits_for_its_picture_and_comes_with_it(office: Open, relay: FakeRelay) -> None:
-    desk = office()
-    app = desk.started()
+def test_a_text_waits_for_its_picture_and_comes_with_it(
+    make_installation: MakeInstallation, relay: FakeRelay
+) -> None:
+    installation = make_installation()
+    app = installation.started()
     file = Attachment(source_url="https://carrier.example/a")
-    receive(desk.gateway, "look", media=(file,))
-    receive(desk.gateway, "afterwards")
-    deliver = desk.gateway.delivery.deliver
-    deliver("w", lambda name: int(name.startswith("push")), desk.gateway.delivery.perform)
+    receive_text(installation.gateway, "look", media=(file,))
+    receive_text(installation.gateway, "afterwards")
+    deliver = installation.gateway.delivery.deliver
+    deliver("w", lambda name: int(name.startswith("push")), installation.gateway.delivery.perform)
     assert relay.pushes == []
     assert app.fetch()["received_smss"] == []
-    work(desk.gateway)  # the sandbox's carrier has no such file: it has failed
-    desk.gateway.store.write(lambda tx: tx.execute(update(job_table).values(due=0.0)))
-    desk.gateway.store.write(circuit_breakers.resume_all)
-    work(desk.gateway)
+    run_due_jobs(installation.gateway)  # the sandbox's carrier has no such file: it has failed
+    installation.gateway.store.write(lambda tx: tx.execute(update(job_table).values(due=0.0)))
+    installation.gateway.store.write(circuit_breakers.resume_all)
+    run_due_jobs(installation.gateway)
     assert [text["sms_text"] for text in app.fetch()["received_smss"]] == ["look", "afterwards"]
     assert [push["Message"] for push in relay.pushes] == ["look", "afterwards"]
 
 
-def test_a_picture_is_listed_with_a_link_that_works(office: Open) -> None:
-    desk = office()
-    app = desk.started()
+def test_a_picture_is_listed_with_a_link_that_works(make_installation: MakeInstallation) -> None:
+    installation = make_installation()
+    app = installation.started()
     picture = Attachment(source_url="https://carrier.example/a", content_type="image/jpeg")
-    receive(desk.gateway, "look", media=(picture,))
-    message = desk.gateway.store.read(lambda tx: messages.find(tx, limit=1))[0]
+    receive_text(installation.gateway, "look", media=(picture,))
+    message = installation.gateway.store.read(lambda tx: messages.find(tx, limit=1))[0]
     file_id = message.media[0].id
-    desk.gateway.media.save([PICTURE], file_id=file_id, declared="", name="", max_bytes=100)
+    installation.gateway.media.save([PICTURE], file_id=file_id, declared="", name="", max_bytes=100)
 
     def fetched(tx: Any) -> None:
         attachments.keep(tx, file_id, "image/jpeg", "a.jpg", len(PICTURE))
 
-    desk.gateway.store.write(fetched)
+    installation.gateway.store.write(fetched)
     [text] = app.fetch()["received_smss"]
     assert text["content_type"] == CONTENT_TYPE
     told = json.loads(text["sms_text"])
@@ -396,18 +420,18 @@ def test_a_picture_is_listed_with_a_link_that_works(office: Open) -> None:
         "content-size": len(PICTURE),
         "filename": "a.jpg",
     }
-    with desk.client.get(link.removeprefix("https://sms.example.com")) as answer:
+    with installation.client.get(link.removeprefix("https://sms.example.com")) as answer:
         assert answer.data == PICTURE
 
 
-def test_a_picture_that_is_late_is_not_waited_for(office: Open) -> None:
-    desk = office()
-    app = desk.started()
+def test_a_picture_that_is_late_is_not_waited_for(make_installation: MakeInstallation) -> None:
+    installation = make_installation()
+    app = installation.started()
     picture = Attachment(source_url="https://carrier.example/a")
-    receive(desk.gateway, "look", media=(picture,))
+    receive_text(installation.gateway, "look", media=(picture,))
     assert app.fetch()["received_smss"] == []
     long_ago = update(message_table).values(created_at=time.time() - 121)
-    desk.gateway.store.write(lambda tx: tx.execute(long_ago))
+    installation.gateway.store.write(lambda tx: tx.execute(long_ago))
     [text] = app.fetch()["received_smss"]
     [shown] = json.loads(text["sms_text"])["attachments"]
     assert "/media/" in shown["content-url"]  # it works once the picture is here
@@ -417,10 +441,10 @@ def test_a_picture_that_is_late_is_not_waited_for(office: Open) -> None:
 
 
 def test_the_same_again_is_taken_for_a_repeat(
-    office: Open, monkeypatch: pytest.MonkeyPatch
+    make_installation: MakeInstallation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = office()
-    app, other = desk.started(), desk.started()
+    installation = make_installation()
+    app, other = installation.started(), installation.started()
     now = time.time()
     clock = "blueprints.acrobits.send.time.time"
     first = app.send(PEER, "ok").json
@@ -430,17 +454,17 @@ def test_the_same_again_is_taken_for_a_repeat(
     assert app.send(PEER, "OK").json != first
     assert app.send("+13035550178", "ok").json != first
     assert other.send(PEER, "ok").json != first
-    assert len(desk.sent()) == 4
+    assert len(installation.sent()) == 4
     monkeypatch.setattr(clock, lambda: now + 60)
     assert app.send(PEER, "ok").json != first
-    assert len(desk.sent()) == 5
+    assert len(installation.sent()) == 5
 
 
-def test_a_list_of_recipients_is_a_group(office: Open) -> None:
-    desk = office()
-    answer = desk.started().send(f"{PEER}, +13035550178", "all of you")
+def test_a_list_of_recipients_is_a_group(make_installation: MakeInstallation) -> None:
+    installation = make_installation()
+    answer = installation.started().send(f"{PEER}, +13035550178", "all of you")
     assert answer.status_code == 200
-    [message] = desk.sent()
+    [message] = installation.sent()
     assert set(message.recipients) == {PEER, "+13035550178"}
 
 
@@ -457,20 +481,25 @@ def test_a_list_of_recipients_is_a_group(office: Open) -> None:
     ],
 )
 def test_what_cannot_be_sent_is_said_to_the_user(
-    office: Open, to: str, body: str, content_type: str, status: int, said: str
+    make_installation: MakeInstallation,
+    to: str,
+    body: str,
+    content_type: str,
+    status: int,
+    said: str,
 ) -> None:
-    desk = office()
-    answer = desk.provisioned().send(to, body, content_type)
+    installation = make_installation()
+    answer = installation.provisioned().send(to, body, content_type)
     assert answer.status_code == status
     assert said in (answer.json or {})["message"]
-    assert desk.sent() == []
+    assert installation.sent() == []
 
 
-def test_a_display_notice_of_the_apps_is_no_text(office: Open) -> None:
-    desk = office()
+def test_a_display_notice_of_the_apps_is_no_text(make_installation: MakeInstallation) -> None:
+    installation = make_installation()
     kind = "application/x-acro-disposition-notification"
-    assert desk.provisioned().send(PEER, "displayed", kind).status_code == 200
-    assert desk.sent() == []
+    assert installation.provisioned().send(PEER, "displayed", kind).status_code == 200
+    assert installation.sent() == []
 
 
 def encrypted(content: bytes, key: bytes) -> bytes:
@@ -480,8 +509,10 @@ def encrypted(content: bytes, key: bytes) -> bytes:
 
 @pytest.mark.parametrize("length", [0, 16, 24, 32])
 @pytest.mark.parametrize("caption", ["body", "text"])
-def test_files_from_the_app_go_out(office: Open, length: int, caption: str) -> None:
-    desk = office()
+def test_files_from_the_app_go_out(
+    make_installation: MakeInstallation, length: int, caption: str
+) -> None:
+    installation = make_installation()
     key = secrets.token_bytes(length)
     offered = {
         "content-type": "image/jpeg",
@@ -492,7 +523,7 @@ def test_files_from_the_app_go_out(office: Open, length: int, caption: str) -> N
     content = encrypted(PICTURE, key) if key else PICTURE
     if key:
         offered["encryption-key"] = key.hex()
-    app = desk.provisioned()
+    app = installation.provisioned()
     body = json.dumps({caption: "look", "attachments": [offered, offered]})
     with responses.RequestsMock() as web:
         moved = {"Location": "https://eu.mmmsg.acrobits.net/new"}
@@ -503,41 +534,47 @@ def test_files_from_the_app_go_out(office: Open, length: int, caption: str) -> N
         assert first.status_code == 200, first.text
         assert app.send(PEER, body, CONTENT_TYPE).json == first.json
         assert len(web.calls) == calls_made
-    [sent] = desk.sent()
+    [sent] = installation.sent()
     assert sent.text == "look"
     assert [(file.name, file.content_type) for file in sent.media] == [("a.jpg", "image/jpeg")] * 2
     for file in sent.media:
-        assert desk.gateway.media.open(file.id).read_bytes() == PICTURE
+        assert installation.gateway.media.open(file.id).read_bytes() == PICTURE
     [listed] = app.fetch()["sent_smss"]
     assert json.loads(listed["sms_text"])["body"] == "look"
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_files_that_cannot_be_taken_are_told(office: Open, name: str) -> None:
+def test_files_that_cannot_be_taken_are_told(
+    make_installation: MakeInstallation, name: str
+) -> None:
     case = FILES[name]
     body = case["body"] if isinstance(case["body"], str) else json.dumps(case["body"])
-    desk = office()
+    installation = make_installation()
     with responses.RequestsMock():
-        answer = desk.provisioned().send(PEER, body, CONTENT_TYPE)
+        answer = installation.provisioned().send(PEER, body, CONTENT_TYPE)
     assert (answer.status_code, answer.json) == (422, {"message": case["said"]})
-    assert desk.sent() == []
+    assert installation.sent() == []
 
 
 @pytest.mark.parametrize("location", ["https://evil.example/a", "http://a.acrobits.net/", "//x/"])
-def test_a_redirect_to_another_host_is_not_followed(office: Open, location: str) -> None:
-    desk = office()
+def test_a_redirect_to_another_host_is_not_followed(
+    make_installation: MakeInstallation, location: str
+) -> None:
+    installation = make_installation()
     body = json.dumps({"attachments": [{"content-url": "https://a.acrobits.net/a"}]})
     with responses.RequestsMock(assert_all_requests_are_fired=False) as web:
         web.get("https://a.acrobits.net/a", status=302, headers={"Location": location})
         web.get(urljoin("https://a", location), body=PICTURE)
-        answer = desk.provisioned().send(PEER, body, CONTENT_TYPE)
+        answer = installation.provisioned().send(PEER, body, CONTENT_TYPE)
         assert len(web.calls) == 1
     assert answer.json == {"message": "A file could not be fetched. Send it again."}
 
 
 @pytest.mark.parametrize("change", ["key", "hash", "content"])
-def test_a_file_that_is_not_what_was_sent_is_refused(office: Open, change: str) -> None:
-    desk = office()
+def test_a_file_that_is_not_what_was_sent_is_refused(
+    make_installation: MakeInstallation, change: str
+) -> None:
+    installation = make_installation()
     key = secrets.token_bytes(16)
     wrong = secrets.token_bytes(16) if change == "key" else key
     told = {"content-url": "https://a.acrobits.net/a", "encryption-key": wrong.hex()}
@@ -546,25 +583,29 @@ def test_a_file_that_is_not_what_was_sent_is_refused(office: Open, change: str) 
     with responses.RequestsMock() as web:
         web.get("https://a.acrobits.net/a", body=content)
         body = json.dumps({"attachments": [told]})
-        answer = desk.provisioned().send(PEER, body, CONTENT_TYPE)
+        answer = installation.provisioned().send(PEER, body, CONTENT_TYPE)
     assert (answer.json or {})["message"].startswith("The file did not arrive as it was sent.")
-    assert desk.sent() == []
+    assert installation.sent() == []
 
 
 # Who may call
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_password_in_an_address_is_refused(office: Open, path: str) -> None:
-    desk = office()
-    who = json.loads(desk.provisioned().account["genericSmsFetchPostData"])
+def test_a_password_in_an_address_is_refused(
+    make_installation: MakeInstallation, path: str
+) -> None:
+    installation = make_installation()
+    who = json.loads(installation.provisioned().account["genericSmsFetchPostData"])
     for method in ("GET", "POST"):
         for name in ("password", "cloud_password"):
             query = {"username": "201", name: who["password"]}
-            answer = desk.client.open(f"/acrobits/{path}", method=method, query_string=query)
+            answer = installation.client.open(
+                f"/acrobits/{path}", method=method, query_string=query
+            )
             assert answer.status_code == 400
             assert "never into the address" in (answer.json or {})["message"]
-    assert desk.client.get(f"/acrobits/{path}").status_code == 405
+    assert installation.client.get(f"/acrobits/{path}").status_code == 405
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -580,31 +621,33 @@ def test_a_password_in_an_address_is_refused(office: Open, path: str) -> None:
         {"username": "%account[username]%", "password": "%account[password]%"},
     ],
 )
-def test_who_has_no_password_is_refused(office: Open, path: str, who: dict[str, str]) -> None:
-    desk = office()
-    right = json.loads(desk.provisioned().account["genericSmsFetchPostData"])["password"]
+def test_who_has_no_password_is_refused(
+    make_installation: MakeInstallation, path: str, who: dict[str, str]
+) -> None:
+    installation = make_installation()
+    right = json.loads(installation.provisioned().account["genericSmsFetchPostData"])["password"]
     said = {name: value.replace("@right", right) for name, value in who.items()}
-    answer = desk.client.post(f"/acrobits/{path}", json=said | {"to": PEER, "body": "x"})
+    answer = installation.client.post(f"/acrobits/{path}", json=said | {"to": PEER, "body": "x"})
     assert answer.status_code == 401
-    assert desk.sent() == []
+    assert installation.sent() == []
 
 
-def test_a_revoked_device_is_refused(office: Open, relay: FakeRelay) -> None:
-    desk = office()
-    app = desk.started()
-    desk.terminal.flask("devices", "revoke", desk.devices()[0].id)
+def test_a_revoked_device_is_refused(make_installation: MakeInstallation, relay: FakeRelay) -> None:
+    installation = make_installation()
+    app = installation.started()
+    installation.terminal.flask("devices", "revoke", installation.devices()[0].id)
     assert app.send(PEER, "x").status_code == 401
-    receive(desk.gateway)
-    work(desk.gateway)
+    receive_text(installation.gateway)
+    run_due_jobs(installation.gateway)
     assert relay.pushes == []
 
 
 def test_failures_are_slowed_down_over_processes_and_nobody_is_shut_out(
-    office: Open, database: str, monkeypatch: pytest.MonkeyPatch
+    make_installation: MakeInstallation, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = Attempts("token", each=((5, 60.0),), all=((600, 60.0),))
     monkeypatch.setattr("services.gateway.TOKENS", few)
-    desks = [office(DATABASE_URL=database) for _ in range(2)]
+    desks = [make_installation(DATABASE_URL=database) for _ in range(2)]
 
     def attempt(at: int, username: str = "201", address: str = "192.0.2.1") -> TestResponse:
         wrong = {"username": username, "password": "tb_wrong"}
@@ -631,26 +674,31 @@ def test_failures_are_slowed_down_over_processes_and_nobody_is_shut_out(
 @pytest.mark.parametrize("form", [True, False])
 @pytest.mark.parametrize("in_query", [True, False])
 def test_names_of_parameters_in_the_wild(
-    office: Open, names: tuple[str, ...], form: bool, in_query: bool
+    make_installation: MakeInstallation, names: tuple[str, ...], form: bool, in_query: bool
 ) -> None:
-    desk = office()
-    account = json.loads(desk.provisioned().account["genericSmsFetchPostData"])
+    installation = make_installation()
+    account = json.loads(installation.provisioned().account["genericSmsFetchPostData"])
     username, password, to, body, last = names
     told = {username: "201", password: account["password"]}
     rest = {to: PEER, body: "Grüße & so", last: "0"}
     query = rest if in_query else {}
     content: dict[str, Any] = told if in_query else told | rest
     options = {"data": content} if form else {"json": content}
-    answer = desk.client.post("/acrobits/send", query_string=query, **options)
+    answer = installation.client.post("/acrobits/send", query_string=query, **options)
     assert answer.status_code == 200, answer.text
-    assert [message.text for message in desk.sent()] == ["Grüße & so"]
-    receive(desk.gateway, "hi")
-    assert desk.client.post("/acrobits/fetch", query_string=query, **options).status_code == 200
+    assert [message.text for message in installation.sent()] == ["Grüße & so"]
+    receive_text(installation.gateway, "hi")
+    assert (
+        installation.client.post("/acrobits/fetch", query_string=query, **options).status_code
+        == 200
+    )
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_odd_bodies_are_refused_without_a_fault(office: Open, path: str) -> None:
-    desk = office()
+def test_odd_bodies_are_refused_without_a_fault(
+    make_installation: MakeInstallation, path: str
+) -> None:
+    installation = make_installation()
     for body in (
         *(b"", b"[]", b"null", b"{", b"{}", b"\xff\xfe", b"{" * 9999, b'{"username": NaN}'),
         *(b"\xef\xbb\xbf{}", b"%", b"=&=", b'{"username": {"a": 1}}', b'{"username": "\\ud800"}'),
@@ -660,23 +708,25 @@ def test_odd_bodies_are_refused_without_a_fault(office: Open, path: str) -> None
             "application/x-www-form-urlencoded",
             "multipart/form-data",
         ):
-            answer = desk.client.post(f"/acrobits/{path}", data=body, content_type=kind)
+            answer = installation.client.post(f"/acrobits/{path}", data=body, content_type=kind)
             assert answer.status_code in (400, 401, 429), (body, answer.status_code)
             assert (answer.json or {})["message"]
-    big = desk.client.post(f"/acrobits/{path}", data=b"x" * (calls.MOST_BYTES + 1))
+    big = installation.client.post(f"/acrobits/{path}", data=b"x" * (calls.MOST_BYTES + 1))
     assert big.status_code == 413
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_odd_values_of_whoever_may_call_make_no_fault(office: Open, path: str) -> None:
-    desk = office()
-    who = json.loads(desk.provisioned().account["genericSmsFetchPostData"])
+def test_odd_values_of_authenticated_callers_make_no_fault(
+    make_installation: MakeInstallation, path: str
+) -> None:
+    installation = make_installation()
+    who = json.loads(installation.provisioned().account["genericSmsFetchPostData"])
     right = {"username": who["username"], "password": who["password"]}
     values = (None, 5, -1.5, True, [], {}, "\x00", "\ud800", "x" * 100_000, "%a%", "٣", "1e400")
     for name in calls.NAMES.keys() - right.keys():
         for value in values:
             base = {"to": PEER, "body": "x", "content_type": "text/plain"}
             told = json.dumps(base | {name: value} | right)
-            answer = desk.client.post(f"/acrobits/{path}", data=told)
+            answer = installation.client.post(f"/acrobits/{path}", data=told)
             assert answer.status_code < 500, (name, value, answer.text)
             assert answer.status_code != 401, (name, value)

@@ -21,7 +21,7 @@ from services.push.freeswitch.channel import FreeSwitch as Channel
 from services.push.freeswitch.event_socket import EventSocket
 from services.push.freeswitch.sip_text import PART_BYTES, split_for_sip
 from services.store import circuit_breakers, jobs, messages, workers
-from tests.conftest import DESK, NUMBER, PEER
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 from tests.fakes import freeswitch
 from tests.fakes.freeswitch import DOMAIN, FreeSwitch, Shown
 from tests.postgres import free_port
@@ -216,7 +216,7 @@ def test_a_picture_that_comes_later_comes_once(switch: FreeSwitch, opened: Open)
         ("delivered", "201", None),
     ],
 )
-def test_whoever_sent_it_hears_that_it_failed(
+def test_the_sender_is_told_of_a_failed_text(
     switch: FreeSwitch, opened: Open, status: str, sent_by: str, says: str | None
 ) -> None:
     told = inbound(
@@ -471,7 +471,7 @@ def test_a_lost_connection_is_told(switch: FreeSwitch, opened: Open) -> None:
 # With the gateway
 
 
-class Ears:
+class Listeners:
     """Listeners, as workers run them."""
 
     def __init__(self) -> None:
@@ -494,8 +494,8 @@ class Ears:
 
 
 @pytest.fixture
-def ears() -> Iterator[Ears]:
-    running = Ears()
+def listeners() -> Iterator[Listeners]:
+    running = Listeners()
     yield running
     running.close()
 
@@ -509,12 +509,12 @@ def kept(gateway: Gateway) -> list[Message]:
 
 
 def test_two_workers_keep_a_text_once_and_refuse_it_once(
-    make_gateway: Make, switch: FreeSwitch, ears: Ears, database: str
+    make_gateway: Make, switch: FreeSwitch, listeners: Listeners, database: str
 ) -> None:
     switch.registered.add("203")
-    gateways = [make_gateway(DESK, DATABASE_URL=database, **switch.env) for _ in range(2)]
+    gateways = [make_gateway(NUMBER_ENTRY, DATABASE_URL=database, **switch.env) for _ in range(2)]
     for number, gateway in enumerate(gateways):
-        ears.open(gateway, f"w{number}")
+        listeners.open(gateway, f"w{number}")
     switch.wait_listeners(2)
     for _ in range(3):
         switch.text("201", PEER, "Until six")
@@ -523,7 +523,7 @@ def test_two_workers_keep_a_text_once_and_refuse_it_once(
     shown = {(s.extension, s.sender): s.text for s in switch.wait_shown(2)}
     assert shown["203", PEER].startswith(f"Not sent to {PEER}: Extension 203 has no number yet.")
     assert shown["201", "nobody"].startswith("Not sent to nobody: Nobody can reply to “nobody”")
-    ears.close()
+    listeners.close()
     assert len(switch.shown) == 2
     assert [(m.text, m.number, m.peer, m.extension) for m in kept(gateways[0])] == [
         ("Until six", NUMBER, PEER, "201")
@@ -531,10 +531,10 @@ def test_two_workers_keep_a_text_once_and_refuse_it_once(
 
 
 def test_a_text_over_the_limit_is_refused_in_the_phone(
-    make_gateway: Make, switch: FreeSwitch, ears: Ears
+    make_gateway: Make, switch: FreeSwitch, listeners: Listeners
 ) -> None:
-    gateway = make_gateway(DESK, SEND_PER_DAY="1", **switch.env)
-    ears.open(gateway)
+    gateway = make_gateway(NUMBER_ENTRY, SEND_PER_DAY="1", **switch.env)
+    listeners.open(gateway)
     switch.wait_listeners()
     switch.text("201", PEER, "one")
     switch.text("201", PEER, "two")
@@ -544,25 +544,25 @@ def test_a_text_over_the_limit_is_refused_in_the_phone(
 
 
 def test_the_number_last_used_with_a_peer_answers(
-    make_gateway: Make, switch: FreeSwitch, ears: Ears
+    make_gateway: Make, switch: FreeSwitch, listeners: Listeners
 ) -> None:
-    gateway = make_gateway(DESK, DESK | {"number": SECOND}, **switch.env)
+    gateway = make_gateway(NUMBER_ENTRY, NUMBER_ENTRY | {"number": SECOND}, **switch.env)
     provider = gateway.providers["sandbox"]
     gateway.receiver.receive(provider, provider.example(message("hi", SECOND)))
-    ears.open(gateway)
+    listeners.open(gateway)
     switch.wait_listeners()
     switch.text("201", PEER, "hello")
     eventually(lambda: len(kept(gateway)) == 2)
     assert {text.number for text in kept(gateway)} == {SECOND}
 
 
-def test_what_waits_is_hastened_for_whoever_registers(
-    make_gateway: Make, switch: FreeSwitch, ears: Ears, database: str
+def test_waiting_texts_are_due_when_an_extension_registers(
+    make_gateway: Make, switch: FreeSwitch, listeners: Listeners, database: str
 ) -> None:
     switch.registered.clear()
-    desk = DESK | {"extensions": ["201", "202"]}
+    desk = NUMBER_ENTRY | {"extensions": ["201", "202"]}
     gateway = make_gateway(desk, DATABASE_URL=database, **switch.env)
-    ears.open(gateway)
+    listeners.open(gateway)
     switch.wait_listeners()
     provider = gateway.providers["sandbox"]
     gateway.receiver.receive(provider, provider.example(message("hi")))
@@ -581,16 +581,16 @@ def test_what_waits_is_hastened_for_whoever_registers(
     eventually(lambda: due()["freeswitch:201"] < time.time() + 10)
     assert due()["freeswitch:202"] > time.time() + 1000
 
-    switch.drop()  # whoever registers now is not heard of
+    switch.drop()  # no event of registrations from now on
     eventually(lambda: due()["freeswitch:202"] < time.time() + 10)
 
 
-def test_a_wrong_password_shows_until_it_is_mended(
-    make_gateway: Make, switch: FreeSwitch, ears: Ears
+def test_a_wrong_password_is_shown_until_it_is_corrected(
+    make_gateway: Make, switch: FreeSwitch, listeners: Listeners
 ) -> None:
     switch.password = "another one"
-    gateway = make_gateway(DESK, **switch.env)
-    ears.open(gateway)
+    gateway = make_gateway(NUMBER_ENTRY, **switch.env)
+    listeners.open(gateway)
     (pause,) = eventually(lambda: gateway.store.read(circuit_breakers.unwell))
     assert (pause.name, pause.config) == ("push:freeswitch", True)
     assert pause.reason.endswith("refuses the password in FS_ESL_PW.")
@@ -599,10 +599,10 @@ def test_a_wrong_password_shows_until_it_is_mended(
 
 
 def test_a_listener_comes_back_and_goes_on(
-    make_gateway: Make, switch: FreeSwitch, ears: Ears
+    make_gateway: Make, switch: FreeSwitch, listeners: Listeners
 ) -> None:
-    gateway = make_gateway(DESK, **switch.env)
-    ears.open(gateway)
+    gateway = make_gateway(NUMBER_ENTRY, **switch.env)
+    listeners.open(gateway)
     switch.wait_listeners()
     switch.stop()
     eventually(lambda: gateway.store.read(circuit_breakers.unwell))
@@ -612,8 +612,8 @@ def test_a_listener_comes_back_and_goes_on(
     eventually(lambda: kept(gateway))
 
 
-def test_what_is_hastened_stays_in_order(make_gateway: Make, database: str) -> None:
-    gateway = make_gateway(DESK, DATABASE_URL=database, FS_SIP_DOMAIN=DOMAIN)
+def test_texts_made_due_stay_in_order(make_gateway: Make, database: str) -> None:
+    gateway = make_gateway(NUMBER_ENTRY, DATABASE_URL=database, FS_SIP_DOMAIN=DOMAIN)
     provider = gateway.providers["sandbox"]
     for text in ("one", "two"):
         gateway.receiver.receive(provider, provider.example(message(text)))
@@ -634,12 +634,12 @@ def test_what_is_hastened_stays_in_order(make_gateway: Make, database: str) -> N
 def test_a_text_is_kept_as_soon_as_the_database_is_well(
     make_gateway: Make,
     switch: FreeSwitch,
-    ears: Ears,
+    listeners: Listeners,
     monkeypatch: pytest.MonkeyPatch,
     failures: int,
     keeps: bool,
 ) -> None:
-    gateway = make_gateway(DESK, **switch.env)
+    gateway = make_gateway(NUMBER_ENTRY, **switch.env)
     submit, left = gateway.composer.submit, ["unwell"] * failures
 
     def unwell(*arguments: Any) -> Any:
@@ -649,7 +649,7 @@ def test_a_text_is_kept_as_soon_as_the_database_is_well(
 
     monkeypatch.setattr(gateway.composer, "submit", unwell)
     monkeypatch.setattr("services.delivery.inbound_channels.ATTEMPTS", 2)
-    ears.open(gateway)
+    listeners.open(gateway)
     switch.wait_listeners()
     switch.text("201", PEER, "Hello")
     if keeps:

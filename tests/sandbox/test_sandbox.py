@@ -1,4 +1,4 @@
-"""The sandbox: a page, its session, and a phone outside; and the front door beside it."""
+"""The sandbox: a page, its session, and a phone outside; and the front page."""
 
 import json
 import time
@@ -32,7 +32,7 @@ Make = Callable[..., Flask]
 
 @pytest.fixture
 def make_app(tmp_path: Path) -> Iterator[Make]:
-    """The whole application on this test's folder, as after a first start on a desk."""
+    """The whole application on this test's folder, as after a first local start."""
     opened: list[Gateway] = []
 
     def make(**env: str) -> Flask:
@@ -113,16 +113,16 @@ def work(app: Flask) -> None:
     gateway.delivery.deliver("worker", lambda _: 8, gateway.delivery.perform)
 
 
-# The front door
+# The front page
 
 
-def test_the_front_door_leads_to_the_sandbox(client: FlaskClient) -> None:
+def test_the_front_page_leads_to_the_sandbox(client: FlaskClient) -> None:
     answer = client.get("/")
     assert (answer.status_code, answer.location) == (302, "/sandbox")
 
 
 @pytest.mark.parametrize("env", [PRODUCTION, BANDWIDTH, PRODUCTION | BANDWIDTH])
-def test_the_sandbox_exists_only_on_a_desk_without_a_carrier(
+def test_the_sandbox_exists_only_locally_and_without_a_carrier(
     make_app: Make, env: dict[str, str]
 ) -> None:
     client = make_app(**env).test_client()
@@ -133,7 +133,7 @@ def test_the_sandbox_exists_only_on_a_desk_without_a_carrier(
     assert client.post("/webhook/sandbox/sms", json={}).status_code == 404
 
 
-def test_in_service_the_front_door_says_what_this_is(make_app: Make) -> None:
+def test_in_production_the_front_page_says_what_this_is(make_app: Make) -> None:
     client = make_app(**PRODUCTION).test_client()
     answer = client.get("/")
     assert answer.status_code == 200
@@ -169,12 +169,12 @@ class Inline(HTMLParser):
             self.loaded.append(str(given.get("src") or given.get("href")))
 
 
-@pytest.mark.parametrize(("env", "door"), [({}, "/sandbox"), (PRODUCTION, "/")])
+@pytest.mark.parametrize(("env", "path"), [({}, "/sandbox"), (PRODUCTION, "/")])
 def test_pages_hold_no_inline_code_and_load_only_from_here(
-    make_app: Make, env: dict[str, str], door: str
+    make_app: Make, env: dict[str, str], path: str
 ) -> None:
     client = make_app(**env).test_client()
-    page = Inline(client.get(door).text)
+    page = Inline(client.get(path).text)
     assert page.blocked == []
     assert len(page.ids) == len(set(page.ids))
     assert page.loaded
@@ -183,9 +183,9 @@ def test_pages_hold_no_inline_code_and_load_only_from_here(
         assert is_there(client, address), address
 
 
-@pytest.mark.parametrize("door", ["/", "/sandbox", "/sandbox/static/sandbox.js", "/sandbox/phone"])
-def test_every_answer_says_what_a_browser_may_do(client: FlaskClient, door: str) -> None:
-    with client.get(door) as answer:
+@pytest.mark.parametrize("path", ["/", "/sandbox", "/sandbox/static/sandbox.js", "/sandbox/phone"])
+def test_every_answer_says_what_a_browser_may_do(client: FlaskClient, path: str) -> None:
+    with client.get(path) as answer:
         headers = answer.headers
     policy = dict(
         part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";")

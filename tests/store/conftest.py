@@ -30,15 +30,15 @@ def outbound(**changes: object) -> Message:
     return Message(direction="out", status=Status.QUEUED, extension="201", **fields)  # type: ignore[arg-type]
 
 
-def keep(store: Store, message: Message) -> Message | None:
+def store_inbound(store: Store, message: Message) -> Message | None:
     return store.write(lambda tx: messages.add_inbound(tx, message))
 
 
-def send(store: Store, message: Message) -> Message:
+def store_outbound(store: Store, message: Message) -> Message:
     return store.write(lambda tx: messages.add_outbound(tx, message, "f"))
 
 
-def told(status: Status, message: Message, **more: object) -> DeliveryStatus:
+def status_event(status: Status, message: Message, **more: object) -> DeliveryStatus:
     fields = {"provider_id": "c1", "peer": PEER, "event": str(status)} | more
     return DeliveryStatus(status=status, **fields)  # type: ignore[arg-type]
 

@@ -15,7 +15,7 @@ from services.store import attempts, dead_letters, jobs, workers
 from services.store.database.schema import attempts as table
 from services.store.database.schema import destinations as paused
 from services.store.database.schema import jobs as jobs_table
-from tests.conftest import DESK, PEER
+from tests.conftest import NUMBER_ENTRY, PEER
 
 Make = Callable[..., Gateway]
 PHONE = Device(id="none", extension="201")
@@ -40,7 +40,7 @@ def failing(gateway: Gateway, *errors: SendError) -> None:
 
 
 def test_every_failed_attempt_is_kept_with_its_answer(make_gateway: Make, database: str) -> None:
-    gateway = make_gateway(DESK, DATABASE_URL=database)
+    gateway = make_gateway(NUMBER_ENTRY, DATABASE_URL=database)
     busy = SendError("Too many.", Kind.RETRY, code="429", retry_after=1.0)
     wrong = SendError("Wrong password.", Kind.CONFIG)
     failing(gateway, SendError("No answer.", Kind.RETRY), busy, wrong)
@@ -59,7 +59,7 @@ def test_every_failed_attempt_is_kept_with_its_answer(make_gateway: Make, databa
 
 
 def test_success_leaves_nothing(make_gateway: Make) -> None:
-    gateway = make_gateway(DESK)
+    gateway = make_gateway(NUMBER_ENTRY)
     gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     work(gateway)
     assert gateway.store.read(lambda tx: tx.scalar(select(func.count()).select_from(table))) == 0
@@ -68,7 +68,7 @@ def test_success_leaves_nothing(make_gateway: Make) -> None:
 def test_few_attempts_are_kept_and_they_go_with_their_job(
     make_gateway: Make, database: str
 ) -> None:
-    gateway = make_gateway(DESK, DATABASE_URL=database)
+    gateway = make_gateway(NUMBER_ENTRY, DATABASE_URL=database)
     message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     (job,) = gateway.store.read(lambda tx: jobs.of(tx, message.id))
     for index in range(attempts.MAX_ATTEMPTS + 5):
@@ -80,7 +80,7 @@ def test_few_attempts_are_kept_and_they_go_with_their_job(
 
 
 def test_a_worker_that_lost_its_job_notes_nothing(make_gateway: Make) -> None:
-    gateway = make_gateway(DESK)
+    gateway = make_gateway(NUMBER_ENTRY)
     message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     (job,) = gateway.store.read(lambda tx: jobs.of(tx, message.id))
     for kind in (Kind.RETRY, Kind.REFUSED):
@@ -91,7 +91,7 @@ def test_a_worker_that_lost_its_job_notes_nothing(make_gateway: Make) -> None:
 def test_settling_as_sent_is_refused_once_something_is_known(
     make_gateway: Make, database: str
 ) -> None:
-    gateway = make_gateway(DESK, DATABASE_URL=database)
+    gateway = make_gateway(NUMBER_ENTRY, DATABASE_URL=database)
     failing(gateway, SendError("No answer.", Kind.UNKNOWN))
     message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER, "+13035550178")))
     work(gateway)

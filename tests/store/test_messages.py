@@ -7,24 +7,24 @@ from sqlalchemy import Connection, func, select
 from services.store import conversations, messages
 from services.store.database.schema import messages as table
 from services.store.database.store import Store
-from tests.store.conftest import inbound, keep
+from tests.store.conftest import inbound, store_inbound
 
 
 def test_the_same_message_from_eight_threads_at_once_is_kept_once(store: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
-        kept = list(pool.map(lambda _: keep(store, inbound()), range(32)))
+        kept = list(pool.map(lambda _: store_inbound(store, inbound()), range(32)))
     assert len([message for message in kept if message is not None]) == 1
     assert store.read(lambda tx: tx.execute(select(func.count()).select_from(table)).scalar()) == 1
 
 
 def test_one_carrier_id_for_two_numbers_is_two_messages(store: Store) -> None:
-    assert keep(store, inbound()) is not None
-    assert keep(store, inbound(number="+12025550101")) is not None
+    assert store_inbound(store, inbound()) is not None
+    assert store_inbound(store, inbound(number="+12025550101")) is not None
 
 
 def test_text_of_every_kind_comes_back_as_it_went_in(store: Store) -> None:
     odd = "a\u202eb\u0301 👩‍👩‍👧 \\ ' \" <script> %s ; -- \u2028 €\r\n\t"
-    kept = keep(store, inbound(text=odd))
+    kept = store_inbound(store, inbound(text=odd))
     assert kept is not None
     found = store.read(lambda tx: messages.by_id(tx, kept.id))
     assert found is not None

@@ -17,7 +17,7 @@ from services.store.jobs import Job, JobKind
 from services.store.maintenance import removal
 from services.store.search import full_text
 from tests.migrating import upgrade
-from tests.store.conftest import add_jobs, inbound, keep, outbound, send
+from tests.store.conftest import add_jobs, inbound, outbound, store_inbound, store_outbound
 
 
 def test_migrations_make_exactly_the_declared_tables(store: Store) -> None:
@@ -36,22 +36,22 @@ def test_what_was_stored_before_an_index_was_exchanged_is_all_there(
     store = Store(empty_database or None, tmp_path)
     with store.engine.connect() as connection:
         upgrade(connection, "0014")
-    gone, first, held = (keep(store, inbound(f"x{n}", text=f"word{n}")) for n in range(3))
+    gone, first, held = (store_inbound(store, inbound(f"x{n}", text=f"word{n}")) for n in range(3))
     assert gone is not None
     assert first is not None
     assert held is not None
-    send(store, outbound(client_id="c1"))
-    send(store, outbound())
+    store_outbound(store, outbound(client_id="c1"))
+    store_outbound(store, outbound())
     add_jobs(store, Job(JobKind.PUSH, held.id, "push:webhook"))
     store.write(full_text.index)
     store.write(lambda tx: removal.remove(tx, [gone.id]))
     before = store.read(lambda tx: tx.execute(select(table).order_by(table.c.seq)).all())
     store.migrate()
     assert store.read(lambda tx: tx.execute(select(table).order_by(table.c.seq)).all()) == before
-    assert keep(store, inbound("x1")) is None
+    assert store_inbound(store, inbound("x1")) is None
     assert store.read(lambda tx: messages.by_client_id(tx, "201", "c1")) is not None
     with pytest.raises(IntegrityError):
-        send(store, outbound(client_id="c1"))
+        store_outbound(store, outbound(client_id="c1"))
     with pytest.raises(IntegrityError):  # its job refers to it
         store.write(lambda tx: tx.execute(table.delete().where(table.c.id == held.id)))
     store.write(lambda tx: removal.remove(tx, [first.id]))

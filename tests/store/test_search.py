@@ -16,7 +16,7 @@ from services.gateway import Gateway
 from services.store import messages
 from services.store.database.store import Store
 from services.store.search import full_text, postgres_index, sqlite_index
-from tests.conftest import DESK, NUMBER, PEER
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 from tests.migrating import upgrade
 
 OTHER = "+12025550101"
@@ -339,7 +339,7 @@ def test_what_is_indexed_during_a_search_is_found_once(
 def test_the_worker_keeps_the_index_up_to_date(
     make_gateway: Callable[..., Gateway], database: str
 ) -> None:
-    gateway = make_gateway(DESK, DATABASE_URL=database)
+    gateway = make_gateway(NUMBER_ENTRY, DATABASE_URL=database)
     for _ in range(3):
         keep(gateway.store, "hello")
     assert gateway.store.read(full_text.is_behind)

@@ -48,7 +48,7 @@ from services.store.database.schema import activity_pushes, metadata
 from services.store.jobs import Job, JobKind
 from services.store.maintenance import invariant_violations, invariants
 from services.store.search import full_text
-from tests.conftest import DESK, NUMBER, PEER, settings_file
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, settings_file
 from tests.postgres import free_port
 from tests.processes import start
 from tests.server import ROOT, Server, running_server
@@ -79,7 +79,7 @@ def receive(gateway: Gateway, text: str, number: str = NUMBER, **changes: Any) -
 
 def populate(folder: Path) -> None:
     """A SQLite installation in which something of everything was kept."""
-    (folder / FILE).write_text(settings_file(DESK | {"description": ODD}))
+    (folder / FILE).write_text(settings_file(NUMBER_ENTRY | {"description": ODD}))
     gateway = open_gateway(folder)
     sandbox = gateway.providers["sandbox"]
     receive(gateway, ODD)
@@ -193,7 +193,7 @@ def old(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def desk(folder: Path, database: str = "") -> Server:
+def server_of(folder: Path, database: str = "") -> Server:
     return Server(folder, {"APP_KEY": KEY, "DATABASE_URL": database})
 
 
@@ -207,7 +207,7 @@ def half_way(old: Path, url: str) -> Iterator[subprocess.Popen[str]]:
         copy = start(
             *command,
             cwd=ROOT,
-            env=desk(old, url).env,
+            env=server_of(old, url).env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -237,7 +237,7 @@ def test_every_row_comes_along_and_the_service_goes_on(old: Path, empty_postgres
     before = sqlite_rows(old)
     assert all(before.values()), "something is in every table"
     assert {row[7] for row in before["jobs"]} == {"due", "leased", "done", "dead"}
-    result = desk(old, empty_postgres_url).flask("database", "copy", "--json")
+    result = server_of(old, empty_postgres_url).flask("database", "copy", "--json")
     assert result.returncode == 0, result.stderr
     told = json.loads(result.stdout)
     assert postgres_rows(empty_postgres_url) == before == sqlite_rows(old)
@@ -327,7 +327,7 @@ def test_what_postgresql_cannot_keep_is_replaced_and_counted(
     with closing(sqlite3.connect(old / "textbridge.db")) as connection, connection:
         connection.execute("UPDATE messages SET text = 'a' || char(0) || 'b' WHERE seq < 3")
         connection.execute("""UPDATE quarantine SET headers = '{"x": "\\u0000"}' WHERE id = 1""")
-    result = desk(old, empty_postgres_url).flask("database", "copy")
+    result = server_of(old, empty_postgres_url).flask("database", "copy")
     assert result.returncode == 0, result.stderr
     assert "2 texts" in result.stderr
     found = postgres_rows(empty_postgres_url)
@@ -340,13 +340,13 @@ def test_what_postgresql_cannot_keep_is_replaced_and_counted(
 def test_a_database_in_use_is_no_target(old: Path, empty_postgres_url: str) -> None:
     gateway = open_gateway(old, DATABASE_URL=empty_postgres_url)
     gateway.store.write(lambda tx: workers.beat(tx, "elsewhere", time.time()))
-    refused = desk(old, empty_postgres_url).flask("database", "copy")
+    refused = server_of(old, empty_postgres_url).flask("database", "copy")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "A delivery worker was at work" in refused.stderr
     gateway.store.write(lambda tx: workers.beat(tx, "elsewhere", 0.0))
     receive(gateway, "already here")
     before = postgres_rows(empty_postgres_url)
-    refused = desk(old, empty_postgres_url).flask("database", "copy")
+    refused = server_of(old, empty_postgres_url).flask("database", "copy")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "has rows" in refused.stderr
     assert postgres_rows(empty_postgres_url) == before
@@ -358,7 +358,7 @@ def test_other_message_settings_in_the_target_are_not_overwritten(
 ) -> None:
     gateway = open_gateway(old, DATABASE_URL=empty_postgres_url)
     gateway.settings.remove(NUMBER)
-    refused = desk(old, empty_postgres_url).flask("database", "copy")
+    refused = server_of(old, empty_postgres_url).flask("database", "copy")
     assert refused.returncode == 1
     assert "other Message Settings" in refused.stderr
     assert is_empty(empty_postgres_url)
@@ -370,7 +370,7 @@ def test_a_target_that_a_start_has_touched_will_do(old: Path, empty_postgres_url
     gateway.store.write(lambda tx: workers.beat(tx, "elsewhere", 0.0))
     gateway.store.write(lambda tx: circuit_breakers.pause(tx, "push", 1.0, "no", config=False))
     gateway.close()
-    assert desk(old, empty_postgres_url).flask("database", "copy").returncode == 0
+    assert server_of(old, empty_postgres_url).flask("database", "copy").returncode == 0
     assert postgres_rows(empty_postgres_url) == sqlite_rows(old)
 
 
@@ -380,7 +380,7 @@ def test_nothing_is_copied_while_a_server_or_a_worker_runs(
 ) -> None:
     open_gateway(old, DATABASE_URL=empty_postgres_url).close()
     with FileLock(old / lock):
-        refused = desk(old, empty_postgres_url).flask("database", "copy")
+        refused = server_of(old, empty_postgres_url).flask("database", "copy")
     assert refused.returncode == 1
     assert f"{who} runs on" in refused.stderr
     assert is_empty(empty_postgres_url)
@@ -390,7 +390,7 @@ def test_no_text_can_come_while_the_copy_is_made(old: Path, empty_postgres_url: 
     before = sqlite_rows(old)
     gateway = open_gateway(old)
     with half_way(old, empty_postgres_url) as copy:
-        server = desk(old)
+        server = server_of(old)
         server.start(wait=False)
         try:
             assert server.process.wait(timeout=90) != 0
@@ -414,7 +414,7 @@ def test_a_copy_that_is_killed_leaves_nothing_and_can_be_made_again(
         os.kill(copy.pid, signal.SIGKILL)
         copy.wait(timeout=PATIENCE)
     assert is_empty(empty_postgres_url)
-    assert desk(old, empty_postgres_url).flask("database", "copy").returncode == 0
+    assert server_of(old, empty_postgres_url).flask("database", "copy").returncode == 0
     assert postgres_rows(empty_postgres_url) == sqlite_rows(old)
 
 
@@ -423,7 +423,7 @@ def test_a_row_that_does_not_fit_is_named_and_nothing_is_kept(
 ) -> None:
     with closing(sqlite3.connect(old / "textbridge.db")) as connection, connection:
         connection.execute("UPDATE jobs SET attempts = 4294967296 WHERE id = 2")
-    refused = desk(old, empty_postgres_url).flask("database", "copy")
+    refused = server_of(old, empty_postgres_url).flask("database", "copy")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "The table jobs cannot be copied" in refused.stderr
     assert "Traceback" not in refused.stderr
@@ -442,7 +442,7 @@ def test_a_copy_that_differs_is_not_kept(old: Path, empty_postgres_url: str) -> 
             "CREATE TRIGGER shout BEFORE INSERT ON destinations "
             "FOR EACH ROW EXECUTE FUNCTION shout()"
         )
-    refused = desk(old, empty_postgres_url).flask("database", "copy")
+    refused = server_of(old, empty_postgres_url).flask("database", "copy")
     assert refused.returncode == 1
     assert "The copy of the table destinations differs" in refused.stderr
     assert is_empty(empty_postgres_url)
@@ -460,7 +460,7 @@ def test_without_sqlite_or_with_broken_settings_there_is_nothing_to_copy(
     assert refused.exit_code == 1
     assert "line 1, column 14" in refused.output
     assert is_empty(empty_postgres_url)
-    none = desk(old / "none", empty_postgres_url).flask("database", "copy")
+    none = server_of(old / "none", empty_postgres_url).flask("database", "copy")
     assert none.returncode == 1
     assert "There is no SQLite database in" in none.stderr
     assert not (old / "none" / "textbridge.db").exists()

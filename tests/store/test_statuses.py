@@ -8,7 +8,7 @@ import pytest
 from services.core.messages import Status, advances
 from services.store import messages, statuses
 from services.store.database.store import Store
-from tests.store.conftest import outbound, send, told
+from tests.store.conftest import outbound, status_event, store_outbound
 
 EVENTS = (Status.SENDING, Status.SENT, Status.DELIVERED)
 
@@ -22,7 +22,7 @@ def test_statuses_end_the_same_in_whatever_order_they_come(
     """Also before the send's own answer, which alone tells the carrier's id; and repeated."""
     store = Store(None, tmp_path)
     store.migrate()
-    message = send(store, outbound())
+    message = store_outbound(store, outbound())
     states = [Status.QUEUED]
     for event in order * 2:
         if event == "answer":
@@ -33,7 +33,7 @@ def test_statuses_end_the_same_in_whatever_order_they_come(
                 )
             )
         else:
-            status = told(Status(event), message)
+            status = status_event(Status(event), message)
             store.write(lambda tx, s=status: statuses.record_status(tx, "sandbox", s))
         found = store.read(lambda tx: messages.by_id(tx, message.id))
         assert found is not None
@@ -44,8 +44,8 @@ def test_statuses_end_the_same_in_whatever_order_they_come(
 
 
 def test_a_receipt_with_our_own_id_needs_no_answer_of_the_carrier(store: Store) -> None:
-    message = send(store, outbound())
-    status = told(
+    message = store_outbound(store, outbound())
+    status = status_event(
         Status.FAILED, message, message_id=message.id, code="4720", reason="No such phone."
     )
     moved = store.write(lambda tx: statuses.record_status(tx, "sandbox", status))
@@ -57,9 +57,9 @@ def test_a_receipt_with_our_own_id_needs_no_answer_of_the_carrier(store: Store) 
 
 
 def test_the_first_of_two_contradicting_ends_counts(store: Store) -> None:
-    message = send(store, outbound())
+    message = store_outbound(store, outbound())
     for status in (Status.DELIVERED, Status.FAILED):
-        event = told(status, message, message_id=message.id)
+        event = status_event(status, message, message_id=message.id)
         store.write(lambda tx, e=event: statuses.record_status(tx, "sandbox", e))
     found = store.read(lambda tx: messages.by_id(tx, message.id))
     assert found is not None
@@ -85,9 +85,9 @@ GROUP = ("+13035550177", "+13035550178", "+13035550179")
 def test_a_group_is_where_its_recipients_are(
     store: Store, ends: tuple[str, ...], status: str, reason: str | None
 ) -> None:
-    message = send(store, outbound(participants=GROUP))
+    message = store_outbound(store, outbound(participants=GROUP))
     for member, end in zip(GROUP, ends, strict=False):
-        event = told(
+        event = status_event(
             Status(end), message, message_id=message.id, peer=member,
             reason="Off." if end == "failed" else None,
         )  # fmt: skip

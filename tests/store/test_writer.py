@@ -21,7 +21,7 @@ from services.store.database.store import Store
 from services.store.database.write_lock import WriteLock
 from tests.conftest import NUMBER
 from tests.server import ROOT
-from tests.store.conftest import inbound, keep
+from tests.store.conftest import inbound, store_inbound
 from tests.waiting import PATIENCE
 
 
@@ -54,7 +54,7 @@ def test_a_sqlite_with_the_fault_of_the_log_is_used_without_the_log(
 ) -> None:
     before = Store(None, tmp_path)  # a sound one has made the database
     before.migrate()
-    kept = keep(before, inbound())
+    kept = store_inbound(before, inbound())
     before.close()
     monkeypatch.setattr("services.store.database.engine.sqlite_version", lambda: version)
     store = Store(None, tmp_path)
@@ -63,11 +63,11 @@ def test_a_sqlite_with_the_fault_of_the_log_is_used_without_the_log(
     assert (sqlite_fault() == "") is sound
     assert kept is not None
     assert store.read(lambda tx: messages.by_id(tx, kept.id)) == kept
-    assert keep(store, inbound("x2")) is not None
+    assert store_inbound(store, inbound("x2")) is not None
     store.close()
 
 
-def test_work_that_fails_takes_nothing_else_with_it(store: Store) -> None:
+def test_a_failing_write_rolls_back_alone(store: Store) -> None:
     """Work that commits together stands or falls alone."""
     gate = threading.Barrier(8)
 
@@ -105,7 +105,7 @@ def test_sequence_numbers_become_visible_in_their_order(store: Store) -> None:
     reader = threading.Thread(target=read)
     reader.start()
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda i: keep(store, inbound(f"n{i}")), range(200)))
+        list(pool.map(lambda i: store_inbound(store, inbound(f"n{i}")), range(200)))
     stop.set()
     reader.join()
     rest = store.read(lambda tx: messages.changed_since(tx, [NUMBER], 0, 1000))
@@ -114,7 +114,7 @@ def test_sequence_numbers_become_visible_in_their_order(store: Store) -> None:
     assert all(changed > max(flat, default=0) for changed in missed)
 
 
-def test_a_locked_database_is_said_to_be_unwell(
+def test_a_locked_database_raises_storage_unwell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.store.database.engine.BUSY_MILLISECONDS", 50)
@@ -125,8 +125,8 @@ def test_a_locked_database_is_said_to_be_unwell(
         blocker.execution_options(textbridge_write=True)
         blocker.execute(text("SELECT 1"))
         with pytest.raises(StorageUnwell, match="locked"):
-            keep(store, inbound())
-    assert keep(store, inbound()) is not None
+            store_inbound(store, inbound())
+    assert store_inbound(store, inbound()) is not None
     store.close()
     other.close()
 
@@ -134,7 +134,7 @@ def test_a_locked_database_is_said_to_be_unwell(
 PRAGMAS = ("synchronous", "foreign_keys", "journal_mode")
 
 
-def test_the_bell_wakes_those_who_wait(store: Store, tmp_path: Path, database: str) -> None:
+def test_the_notifier_wakes_subscribers(store: Store, tmp_path: Path, database: str) -> None:
     other = Store(database or None, tmp_path)
     rung = other.notifier.subscribe()
     store.write(lambda tx: None)
@@ -143,7 +143,7 @@ def test_the_bell_wakes_those_who_wait(store: Store, tmp_path: Path, database: s
     other.close()
 
 
-def test_a_read_that_fails_is_said_to_be_unwell(tmp_path: Path) -> None:
+def test_a_failing_read_raises_storage_unwell(tmp_path: Path) -> None:
     store = Store(None, tmp_path)  # without tables
     with pytest.raises(StorageUnwell) as caught:
         store.read(messages.latest_seq)
@@ -151,7 +151,7 @@ def test_a_read_that_fails_is_said_to_be_unwell(tmp_path: Path) -> None:
     store.close()
 
 
-def test_whoever_waits_to_write_is_woken_by_the_one_who_has_written(
+def test_a_waiting_writer_is_woken_by_the_one_before_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.store.database.write_lock.POLL_SECONDS", 3600.0)
@@ -174,7 +174,7 @@ def test_whoever_waits_to_write_is_woken_by_the_one_who_has_written(
         turn.close()
 
 
-def test_who_is_interrupted_while_waiting_to_write_blocks_nobody(tmp_path: Path) -> None:
+def test_an_interrupted_waiting_writer_blocks_nobody(tmp_path: Path) -> None:
     """In a server process of its own kind, where a waiting request can be ended from outside."""
     script = """
 from gevent import monkey; monkey.patch_all()
@@ -236,7 +236,7 @@ print(store.read(lambda tx: tx.execute(query).scalar()))
     assert done.stdout.strip() == "2", done.stderr
 
 
-def test_a_store_that_lets_go_keeps_no_file_of_the_database_open(tmp_path: Path) -> None:
+def test_a_closed_store_keeps_no_database_file_open(tmp_path: Path) -> None:
     def is_open() -> bool:
         links = Path("/proc/self/fd").iterdir()
         return any(str(tmp_path / "textbridge.db") in os.path.realpath(link) for link in links)
@@ -252,7 +252,7 @@ def test_a_store_that_lets_go_keeps_no_file_of_the_database_open(tmp_path: Path)
     store.close()
 
 
-def test_a_bell_that_cannot_ring_does_not_make_a_write_fail_or_happen_twice(
+def test_a_failing_notifier_makes_no_write_fail_or_repeat(
     tmp_path: Path,
 ) -> None:
     store = Store(None, tmp_path)
@@ -264,7 +264,7 @@ def test_a_bell_that_cannot_ring_does_not_make_a_write_fail_or_happen_twice(
     store.close()
 
 
-def test_while_another_process_writes_for_too_long_all_who_wait_are_told(
+def test_writers_that_wait_too_long_for_another_process_get_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.store.database.write_lock.TIMEOUT_SECONDS", 0.3)

@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 from PIL import Image
 
 from tests.browser.phone.world import (
-    DESK,
     SALES,
+    SHARED_NUMBER,
     SINGLE,
     World,
     enter,
@@ -219,7 +219,7 @@ def test_one_may_write_on_while_the_last_one_is_put_on_disk(phone: Open, world: 
     assert page.locator(".composer textarea").input_value() == ""
 
 
-def test_what_has_no_room_on_the_device_stays_where_it_was_written(
+def test_a_draft_that_does_not_fit_into_storage_stays_in_the_composer(
     phone: Open, world: World
 ) -> None:
     peer, page = world.peer(), phone()
@@ -278,7 +278,9 @@ def test_a_failure_has_its_reason_and_is_tried_again(phone: Open, world: World) 
 def test_what_may_have_been_sent_is_sent_again_only_if_wanted(phone: Open, world: World) -> None:
     peer, page = world.peer(), phone(service_workers="block")
     world.text(peer, "hi")
-    message = world.api("POST", "/messages", json={"to": peer, "from": DESK, "text": "Hello?"})
+    message = world.api(
+        "POST", "/messages", json={"to": peer, "from": SHARED_NUMBER, "text": "Hello?"}
+    )
     world.sent(peer)
 
     def unknown(route: Any) -> None:
@@ -378,7 +380,9 @@ def test_a_shared_number_shows_who_answered(phone: Open, world: World) -> None:
     peer, page = world.peer(), phone()
     world.text(peer, "Who is there?")
     enter(page, spoken(peer))
-    world.api("POST", "/messages", "202", json={"to": peer, "from": DESK, "text": "It is Ann"})
+    world.api(
+        "POST", "/messages", "202", json={"to": peer, "from": SHARED_NUMBER, "text": "It is Ann"}
+    )
     said(page, "It is Ann").get_by_text("Extension 202").wait_for()
     row(page, spoken(peer)).get_by_text("202: It is Ann").wait_for()
 

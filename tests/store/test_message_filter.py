@@ -112,7 +112,7 @@ def test_all_that_fits_is_found_by_every_pair_of_filters(
         assert list(looked(store, wanted)) == expected, (one, other)
 
 
-def test_a_road_that_was_left_early_loses_nothing_to_another(
+def test_a_query_that_changes_its_index_half_way_loses_nothing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(message_filter, "SCAN_LIMIT", 7)
