@@ -23,7 +23,7 @@ ENGINES = ["sqlite", "postgresql"]
 MARKERS = {
     "tests.browser": pytest.mark.browser,
     "tests.e2e": pytest.mark.processes,
-    "tests.torture.test_checks": pytest.mark.faults,
+    "tests.torture": pytest.mark.faults,
 }
 # Tests with these markers are tried once more; the summary names each test that needed it.
 TRIED_AGAIN = ("browser", "processes", "faults")
