@@ -1,4 +1,4 @@
-"""Who may open the operator's pages."""
+"""Access to the operator's pages: sign-in, sessions, allowed addresses, forged forms."""
 
 import time
 from collections.abc import Callable

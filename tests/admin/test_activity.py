@@ -1,4 +1,4 @@
-"""The pictures of what came and went: what they show, and what stands in their tables."""
+"""Statistics page: its charts, and the tables with the same figures."""
 
 import re
 import time

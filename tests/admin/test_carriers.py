@@ -1,4 +1,4 @@
-"""The carriers' pages: what is set up, what came, and what is to be mended."""
+"""Carrier pages: what is set up, what was received, problems with their remedies."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The devices' pages: pairing, a test, the end of a device."""
+"""Device pages: pairing, test push, revocation."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The operator's pages about messages: the list, one message, and what is set right there."""
+"""Message pages: list, one message, retry, settle, unassigned and quarantined calls."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Message Settings as the operator's pages have them."""
+"""Message Settings pages: list, form, changes of many numbers, CSV import."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The start page: what is wrong, and the next thing to do."""
+"""Start page: setup checklist, problems, next step."""
 
 import re
 from collections.abc import Callable

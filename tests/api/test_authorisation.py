@@ -1,4 +1,4 @@
-"""Nobody in who does not belong: every route, with every wrong key, and every other extension."""
+"""Authorisation in the API: every route with every wrong key and every other extension."""
 
 import re
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Whatever comes in is answered in words and never with a fault, and nothing of it is kept."""
+"""Bad input to the API: refused with a reason, never an internal error, nothing stored."""
 
 from io import RawIOBase
 from typing import Any

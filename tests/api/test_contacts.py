@@ -1,4 +1,4 @@
-"""Contacts: one list of names that the whole installation shares."""
+"""Contacts in the API: one list of names for the whole installation."""
 
 from urllib.parse import quote
 

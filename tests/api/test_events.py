@@ -1,4 +1,4 @@
-"""What happens reaches the app: asked for or streamed, in order, with nothing left out."""
+"""Event stream and sync in the API: in order, complete, only for the extension."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""A reply that the app repeats is sent once."""
+"""Idempotency: a reply that the app repeats is sent once."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

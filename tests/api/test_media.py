@@ -1,4 +1,4 @@
-"""Files go up, and come down to those who may have them, without ever running in a browser."""
+"""Attachments in the API: upload, download by link, never run in a browser."""
 
 from collections.abc import Callable, Iterator
 from io import BytesIO

@@ -1,4 +1,4 @@
-"""Message Settings by REST: for the operator alone, and never over another's edit."""
+"""Message Settings in the API: for the operator alone; concurrent edits are refused."""
 
 from base64 import b64encode
 from collections.abc import Callable

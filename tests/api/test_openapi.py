@@ -1,4 +1,4 @@
-"""The OpenAPI document is true: a fuzzer that knows only the document finds nothing else."""
+"""OpenAPI document: a fuzzer that reads it finds no undeclared answer."""
 
 import gc
 import re

@@ -1,4 +1,4 @@
-"""Lists are cut at exact places: nothing twice, nothing missing, whatever the size of the page."""
+"""Paging in the API: no item twice, none missing, whatever the page size."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A phone says how it wants to be notified, and is: through the API, to a service that checks."""
+"""Push settings of a device in the API, and pushes to a service that checks them."""
 
 import time
 from collections.abc import Callable, Iterator

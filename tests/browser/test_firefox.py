@@ -1,4 +1,4 @@
-"""Web Push as people have it: Firefox subscribes, a text comes in, Firefox shows it."""
+"""Web Push in Firefox: subscribe, receive a text, show it."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""The sandbox as a newcomer sees it: two phones on a page, and a text that crosses."""
+"""Sandbox in a browser: two phones on a page, and a text from one to the other."""
 
 import shlex
 import shutil

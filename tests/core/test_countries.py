@@ -1,4 +1,4 @@
-"""Where texts may go: every country's numbers, and every area code of the North American plan."""
+"""Countries of phone numbers, area codes of the North American plan, and where texts may go."""
 
 import pytest
 from phonenumbers import (

@@ -1,4 +1,4 @@
-"""The apps that people have, against a real server: both flows, over HTTP, with its worker."""
+"""Apps against a real server: Ringotel and Acrobits, texts in and answers out."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Killed at random while texts come and go: what was acknowledged is there, once, and pushed."""
+"""Random kills under traffic: every acknowledged text is stored once and pushed."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""A limit is exact however many ask at once, by several processes that are killed meanwhile."""
+"""Send limits are exact for several processes that are killed meanwhile."""
 
 import os
 import random

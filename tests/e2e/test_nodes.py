@@ -1,4 +1,4 @@
-"""Nodes that share one PostgreSQL and one bucket, each with a folder and an address of its own."""
+"""Several nodes with one PostgreSQL and one bucket: shared state, kills, one rate limit."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""The one command: it starts, refuses a second copy, reloads, brings its worker back, and stops."""
+"""Server process: start, second copy refused, reload, worker restart, stop."""
 
 import os
 import signal

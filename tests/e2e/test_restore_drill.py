@@ -1,4 +1,4 @@
-"""The restore drill: a backup under traffic, a crash, and the way back to where it was."""
+"""Restore drill: backup under traffic, crash, restore."""
 
 import itertools
 import json

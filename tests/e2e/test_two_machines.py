@@ -1,4 +1,4 @@
-"""Two machines with disks of their own, one PostgreSQL, one bucket: both see every file."""
+"""Two machines with one PostgreSQL and one bucket: both serve every attachment."""
 
 import json
 import shutil

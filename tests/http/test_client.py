@@ -1,4 +1,4 @@
-"""The HTTP client: kept and stale connections, whole answers, TLS, deadlines and the guard."""
+"""HTTP client: kept and stale connections, whole answers, TLS, deadlines, private addresses."""
 
 import gzip
 import os

@@ -1,4 +1,4 @@
-"""Mails against a real SMTP server on this machine (aiosmtpd)."""
+"""Mailer, with a real SMTP server on this machine (aiosmtpd)."""
 
 import email
 import shutil

@@ -1,4 +1,4 @@
-"""Attachments in a bucket: two machines, and a storage that believes nothing or is unwell."""
+"""Attachments in a bucket: two machines, local copies, storage faults."""
 
 import os
 import socket

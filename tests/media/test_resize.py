@@ -1,4 +1,4 @@
-"""Pictures are made to fit, and nothing else is touched."""
+"""Pictures are resized to a carrier's limit; other files stay as they are."""
 
 import random
 from io import BytesIO

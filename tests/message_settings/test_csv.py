@@ -1,4 +1,4 @@
-"""Message Settings: CSV files, edits of several numbers at once, search."""
+"""CSV files of Message Settings, changes of several numbers, search."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Message Settings: edited by hand and by command, read by every process, never half."""
+"""Message Settings file: edited by hand and by command, read whole by every process."""
 
 import multiprocessing
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Message Settings of several nodes: machines with folders of their own and one PostgreSQL."""
+"""Message Settings in a PostgreSQL row, for nodes with folders of their own."""
 
 import threading
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Texts that the carrier has and we missed are taken in once."""
+"""Recovery: texts that the carrier lists and we missed are received once."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The way back: a backup becomes the installation again, and nothing is sent a second time."""
+"""Restore of a backup: the installation is back, and nothing is sent a second time."""
 
 import json
 import shutil

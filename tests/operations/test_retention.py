@@ -1,4 +1,4 @@
-"""What is kept no longer: by age and for a person, with everything that belongs to it."""
+"""Retention: messages removed by age or for one person, with all that belongs to them."""
 
 import time
 from collections.abc import Callable

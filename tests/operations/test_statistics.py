@@ -1,4 +1,4 @@
-"""What came and went by the hour: counted once, moved as states change, kept for 90 days."""
+"""Statistics by the hour: counted once, moved as statuses change, kept for 90 days."""
 
 import json
 import random

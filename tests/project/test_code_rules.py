@@ -1,4 +1,4 @@
-"""Rules of the code that no linter checks: secrets in constant time, what may catch everything."""
+"""Code rules that no linter checks: constant-time comparison, no catch of every exception."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The documentation agrees with the code: variables, commands, limits, files, links."""
+"""Documentation agrees with the code: variables, commands, limits, files, links."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The import rules of ``pyproject.toml`` refuse what they forbid: shown on a copy of the code."""
+"""Import rules of ``pyproject.toml`` report forbidden imports, on a copy of the code."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Bandwidth against a server that checks what it is asked, over real connections."""
+"""Bandwidth provider, over real connections to a fake that checks each request."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Forgeries of each carrier's proof of who calls: none gets in."""
+"""Forged proofs of each carrier's webhooks are refused."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Every carrier by its payload files: one table, see ``tests/payload_files.py``."""
+"""Providers by their payload files, in one table for all (``tests/payload_files.py``)."""
 
 import base64
 import json

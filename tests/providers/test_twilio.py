@@ -1,4 +1,4 @@
-"""Twilio: its signature, and the adapter against a server that checks what it is asked."""
+"""Twilio provider: request signatures, and real connections to a fake that checks each request."""
 
 import random
 import time

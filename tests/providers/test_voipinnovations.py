@@ -1,4 +1,4 @@
-"""VoIP Innovations against a server that checks what it is asked; its files received and kept."""
+"""VoIP Innovations provider, over real connections to a fake; attachments inside its calls."""
 
 import base64
 import json

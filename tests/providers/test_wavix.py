@@ -1,4 +1,4 @@
-"""Wavix against a server that checks what it is asked, over real connections."""
+"""Wavix provider, over real connections to a fake that checks each request."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Every payload of every carrier through the real router: plain, spoiled, repeated."""
+"""Webhook endpoints: every payload of every carrier; spoiled proofs, repeats, storage faults."""
 
 import time
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Acrobits' apps: provisioned, woken, fetching and sending, against a relay that checks."""
+"""Acrobits apps: provisioning, push, fetch, send, with a push relay that checks."""
 
 import json
 import secrets

@@ -1,4 +1,4 @@
-"""Every push channel by its payload files, against a service that checks what it is given."""
+"""Push channels by their payload files, with services that check each request."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Texts to desk phones and back, against a fake event socket that checks what it is told."""
+"""FreeSWITCH channel: texts to and from desk phones, with a fake event socket that checks."""
 
 import time
 from collections.abc import Callable, Iterator

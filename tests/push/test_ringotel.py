@@ -1,4 +1,4 @@
-"""Ringotel: texts into its app and answers out of it, against a Ringotel that checks."""
+"""Ringotel: texts to its app and answers from it, with a fake Ringotel that checks."""
 
 import json
 from collections.abc import Callable, Iterator

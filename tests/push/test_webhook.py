@@ -1,4 +1,4 @@
-"""The signed webhook against a real receiver; ``standardwebhooks`` judges the signatures."""
+"""Signed webhook push to a real receiver; ``standardwebhooks`` verifies the signatures."""
 
 import base64
 import json

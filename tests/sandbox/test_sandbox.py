@@ -1,4 +1,4 @@
-"""The sandbox: a page, its session, and a phone outside; and the front page."""
+"""Sandbox pages: session, the simulated phone outside, and the front page."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Failed attempts: kept where they fail, few of them, and gone with their job."""
+"""Failed attempts: stored with the answer, limited, removed with their job."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Finding messages: all that fits, by whatever is asked for, in short looks."""
+"""Message filter: all messages that match, by any index, in bounded queries."""
 
 import time
 from collections.abc import Iterator

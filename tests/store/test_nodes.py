@@ -1,4 +1,4 @@
-"""Several nodes on one database: their clocks, their locks, their versions, their silence."""
+"""Several nodes on one database: clocks, locks, versions, lost connections."""
 
 import threading
 import time

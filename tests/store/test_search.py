@@ -1,4 +1,4 @@
-"""Search: the same answers on both databases, whether the index has the texts already or not."""
+"""Full-text search: the same results on both databases, indexed or not yet."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence

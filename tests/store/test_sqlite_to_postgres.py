@@ -1,4 +1,4 @@
-"""The move from SQLite to PostgreSQL: everything comes along, or nothing does."""
+"""Copy of a SQLite database to PostgreSQL: everything or nothing."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""From an empty installation to the first text and its answer, as an operator does it by hand."""
+"""From an empty installation to the first text and its answer, in the operator's browser."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The phone app for everybody: by keyboard, by screen reader, in every window, by day and night."""
+"""Accessibility of the phone app: keyboard, screen reader, window sizes, dark and light."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The phone app as the people of an extension use it: whole stories in a real browser."""
+"""Phone app in a browser: whole tasks of its users."""
 
 import io
 import re
