@@ -45,7 +45,7 @@ HOSTILE = (
 
 @pytest.fixture
 def operator(make_operator: Make) -> Operator:
-    """An operator of a desk with one number in the sandbox."""
+    """An operator of a service with one number in the sandbox."""
     return make_operator(NUMBER_ENTRY)
 
 
@@ -83,7 +83,7 @@ def work(operator: Operator) -> None:
     operator.gateway.delivery.deliver("worker", lambda _: 100, operator.gateway.delivery.perform)
 
 
-def strange(operator: Operator, body: bytes = b'["what is this"]') -> int:
+def add_quarantined(operator: Operator, body: bytes = b'["what is this"]') -> int:
     """A call in quarantine."""
     call = WebhookCall("POST", {"content-type": "x/<b>", "cookie": "s3cret"}, "token=s3cret", body)
 
@@ -260,7 +260,7 @@ def test_a_text_of_every_kind_is_text_on_every_page(operator: Operator) -> None:
         operator, HOSTILE, media=(Attachment(name=HOSTILE[:80], source_url="http://x/a"),)
     )
     lost = receive_text(operator, HOSTILE, number=OTHER)
-    call = strange(operator, HOSTILE.encode())
+    call = add_quarantined(operator, HOSTILE.encode())
     send_text(operator, "x")
     fail(operator, Kind.REFUSED, HOSTILE, HOSTILE[:40])
     device, _ = operator.gateway.store.write(lambda tx: devices.add(tx, "201", HOSTILE[:60]))
@@ -466,7 +466,7 @@ def test_numbers_without_anybody_are_listed_with_why_and_delivered(
 
 
 def test_quarantine_shows_no_secret_reads_again_and_drops(operator: Operator) -> None:
-    call = strange(operator)
+    call = add_quarantined(operator)
     assert "It has no event." in operator.get("/messages/quarantine")
     page = operator.get(f"/messages/quarantine/{call}")
     assert "what is this" in page
@@ -489,7 +489,7 @@ def test_quarantine_shows_no_secret_reads_again_and_drops(operator: Operator) ->
 
 def test_what_can_be_read_by_now_comes_out_of_quarantine(operator: Operator) -> None:
     body = json.dumps({"id": "q1", "from": PEER, "to": NUMBER, "text": "late"}).encode()
-    call = strange(operator, body)
+    call = add_quarantined(operator, body)
     assert "Read: received." in operator.post(f"/messages/quarantine/{call}/replay")
     assert "late" in operator.get("/messages")
     operator.post(f"/messages/quarantine/{call}/replay", 404)

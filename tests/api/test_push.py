@@ -65,7 +65,7 @@ def subscribe(phone: Phone, browser: BrowserPush, **more: Any) -> dict[str, Any]
     return change(phone, push={"type": "webpush", **browser.address}, **more)
 
 
-def shown(phone: Phone) -> dict[str, Any]:
+def own_device(phone: Phone) -> dict[str, Any]:
     (device,) = (d for d in phone.read("/devices")["items"] if d["id"] == phone.id)
     return dict(device)
 
@@ -86,7 +86,7 @@ def pushes(gateway: Gateway) -> list[Job]:
 
 def test_a_phone_says_how_it_wants_to_be_notified(service: Service, browser: BrowserPush) -> None:
     phone = service.pair("201")
-    assert shown(phone)["push"] == {"type": "none"}
+    assert own_device(phone)["push"] == {"type": "none"}
     told = subscribe(
         phone,
         browser,
@@ -94,7 +94,7 @@ def test_a_phone_says_how_it_wants_to_be_notified(service: Service, browser: Bro
         preview="sender",
         quiet_hours={"start": "22:00", "end": "07:00", "time_zone": "Europe/Berlin"},
     )
-    assert told == shown(phone) == phone.read("/me")["device"]
+    assert told == own_device(phone) == phone.read("/me")["device"]
     assert (told["name"], told["push"], told["preview"]) == (
         "Kitchen",
         {"type": "webpush"},
@@ -148,13 +148,13 @@ def test_what_a_phone_registered_is_never_told(service: Service, browser: Browse
 def test_what_cannot_be_is_refused_with_its_remedy(
     phone: Phone, asked: dict[str, Any], field: str, said: str
 ) -> None:
-    before = shown(phone)
+    before = own_device(phone)
     answer = phone.call("PUT", f"/devices/{phone.id}", json=asked)
     assert answer.status_code == 422, answer.text
     assert answer.json is not None
     assert answer.json["field"] == field
     assert said in answer.json["detail"]
-    assert shown(phone) == before
+    assert own_device(phone) == before
 
 
 def test_an_unknown_push_service_is_refused(
@@ -173,7 +173,7 @@ def test_a_phone_that_is_paired_again_is_told_once_and_of_its_own(
     before, now = service.pair("201"), service.pair("202")
     subscribe(before, browser)
     subscribe(now, browser)
-    assert shown(before)["push"] == {"type": "none"}
+    assert own_device(before)["push"] == {"type": "none"}
     service.receive(to=SHARED)
     work(service.gateway)
     assert len(browser.taken) == 1
@@ -217,7 +217,7 @@ def test_a_text_comes_in_with_its_words(service: Service, browser: BrowserPush) 
         "body": "Grüße 😀",
     }
     assert browser.wrong == []
-    assert shown(phone)["last_success_at"] is not None
+    assert own_device(phone)["last_success_at"] is not None
 
 
 @pytest.mark.parametrize(
@@ -391,7 +391,7 @@ def test_a_subscription_that_is_gone_is_forgotten(service: Service, browser: Bro
     browser.answers.append(Answer(410))
     service.receive()
     work(service.gateway)
-    told = shown(phone)
+    told = own_device(phone)
     assert told["push"] == {"type": "none"}
     assert "subscribes anew" in told["last_error"]
     service.receive()
@@ -414,7 +414,7 @@ def test_a_subscription_made_anew_meanwhile_is_kept(service: Service, browser: B
     service.gateway.channels["webpush"].notify = overtaken  # type: ignore[method-assign]
     service.receive()
     service.gateway.delivery.deliver("w", lambda _: 8, service.gateway.delivery.perform)
-    assert shown(phone)["push"] == {"type": "webpush"}
+    assert own_device(phone)["push"] == {"type": "webpush"}
     assert [job.state for job in pushes(service.gateway)] == ["due"]
 
 
@@ -424,7 +424,7 @@ def test_a_refusal_is_shown_and_keeps_the_address(service: Service, browser: Bro
     browser.answers.append(Answer(400))
     service.receive()
     work(service.gateway)
-    told = shown(phone)
+    told = own_device(phone)
     assert told["push"] == {"type": "webpush"}
     assert "400" in told["last_error"]
     assert [job.state for job in pushes(service.gateway)] == ["dead"]
@@ -461,7 +461,7 @@ def test_a_test_really_pushes(service: Service, browser: BrowserPush) -> None:
     (push,) = browser.wait_for(1)
     assert (push["type"], push["conversation_id"]) == ("device.test", None)
     assert push["title"]
-    assert shown(phone)["last_success_at"] is not None
+    assert own_device(phone)["last_success_at"] is not None
 
 
 @pytest.mark.parametrize(
@@ -477,8 +477,8 @@ def test_a_test_tells_what_the_push_service_said(
     browser.answers.append(Answer(status))
     told = phone.post(f"/devices/{phone.id}/test").json
     assert told["outcome"] == outcome
-    assert told["detail"] == shown(phone)["last_error"]
-    assert shown(phone)["push"] == {"type": push}
+    assert told["detail"] == own_device(phone)["last_error"]
+    assert own_device(phone)["push"] == {"type": push}
 
 
 def test_a_device_that_is_not_pushed_to_cannot_be_tested(phone: Phone) -> None:

@@ -36,7 +36,7 @@ def pushed(make_gateway: Make, receiver: Receiver, database: str) -> Gateway:
     return gateway
 
 
-def of(gateway: Gateway) -> list[Job]:
+def all_jobs(gateway: Gateway) -> list[Job]:
     """Every job of every text."""
 
     def look(tx: Connection) -> list[Job]:
@@ -105,13 +105,13 @@ def test_leased_pushes_are_looked_up_in_one_transaction(
     assert sorted(found) == PEERS
     reads = [tx for tx in begun if not tx.get_execution_options().get(WRITE)]
     assert len(reads) == 1
-    assert {job.state for job in of(pushed)} == {"done"}
+    assert {job.state for job in all_jobs(pushed)} == {"done"}
 
 
 def test_a_push_that_cannot_be_looked_up_fails_alone(
     pushed: Gateway, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lost = of(pushed)[0].message_id
+    lost = all_jobs(pushed)[0].message_id
     by_id = messages.by_id
     monkeypatch.setattr(
         "services.store.messages.by_id",
@@ -120,7 +120,7 @@ def test_a_push_that_cannot_be_looked_up_fails_alone(
     pushed.delivery.deliver("w", lambda _: 8, pushed.delivery.perform)
     assert len(receiver.wait_for(7)) == 7
     monkeypatch.undo()
-    states = {job.message_id: job.state for job in of(pushed)}
+    states = {job.message_id: job.state for job in all_jobs(pushed)}
     assert states.pop(lost) == "dead"
     assert set(states.values()) == {"done"}
 
@@ -155,7 +155,7 @@ def test_every_write_for_a_reply_waits_for_the_disk(
     waited = watched(gateway, monkeypatch)
     gateway.composer.submit(Device(id="d", extension="201"), Reply(text="Yes", to=(PEERS[0],)))
     gateway.delivery.deliver("w", lambda _: 8, gateway.delivery.perform)
-    assert [job.state for job in of(gateway) if job.kind == "send"] == ["done"]
+    assert [job.state for job in all_jobs(gateway) if job.kind == "send"] == ["done"]
     assert len(waited) >= 4, "the reply, the lease, the beginning and the end of the send"
     assert all(waited)
 

@@ -30,7 +30,7 @@ def unknown_send(gateway: Gateway) -> Message:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Any:
+def carrier_list(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Let the sandbox answer questions about messages, as real carriers do."""
 
     def answers(gateway: Gateway, *answers: Any) -> None:
@@ -42,11 +42,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Any:
     return answers
 
 
-def test_an_unknown_send_is_settled_by_asking_the_carrier(make_gateway: Make, asked: Any) -> None:
+def test_an_unknown_send_is_settled_by_asking_the_carrier(
+    make_gateway: Make, carrier_list: Any
+) -> None:
     gateway = make_gateway(NUMBER_ENTRY)
-    asked(gateway)
+    carrier_list(gateway)
     message = unknown_send(gateway)
-    asked(gateway, None, listed_status(message))
+    carrier_list(gateway, None, listed_status(message))
     for _ in range(2):
         make_due(gateway)
         run_due_jobs(gateway)
@@ -55,12 +57,12 @@ def test_an_unknown_send_is_settled_by_asking_the_carrier(make_gateway: Make, as
 
 
 def test_a_send_unknown_to_the_carrier_is_left_to_a_person(
-    make_gateway: Make, asked: Any, monkeypatch: pytest.MonkeyPatch
+    make_gateway: Make, carrier_list: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = make_gateway(NUMBER_ENTRY)
-    asked(gateway)
+    carrier_list(gateway)
     message = unknown_send(gateway)
-    asked(gateway, None)
+    carrier_list(gateway, None)
     monkeypatch.setattr(type(gateway.providers["sandbox"]), "lookup_seconds", 0.0001)
     make_due(gateway)
     run_due_jobs(gateway)
@@ -69,28 +71,32 @@ def test_a_send_unknown_to_the_carrier_is_left_to_a_person(
     assert stored(gateway, message).status is Status.UNKNOWN
 
 
-def test_the_status_of_another_message_settles_nothing(make_gateway: Make, asked: Any) -> None:
+def test_the_status_of_another_message_settles_nothing(
+    make_gateway: Make, carrier_list: Any
+) -> None:
     gateway = make_gateway(NUMBER_ENTRY)
-    asked(gateway)
+    carrier_list(gateway)
     message = unknown_send(gateway)
     failing(gateway)
     other, _ = gateway.composer.submit(PHONE, Reply(text="y", to=(PEER,)))
     run_due_jobs(gateway)
-    asked(gateway, listed_status(stored(gateway, other)))
+    carrier_list(gateway, listed_status(stored(gateway, other)))
     make_due(gateway)
     run_due_jobs(gateway)
     assert stored(gateway, message).status is Status.UNKNOWN
 
 
 def test_a_carrier_without_receipts_is_asked_until_the_end(
-    make_gateway: Make, asked: Any, monkeypatch: pytest.MonkeyPatch
+    make_gateway: Make, carrier_list: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = make_gateway(NUMBER_ENTRY)
     provider = gateway.providers["sandbox"]
     monkeypatch.setattr(type(provider), "receipts", False)
     failing(gateway)
     message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
-    asked(gateway, listed_status(message, Status.SENT), listed_status(message, Status.DELIVERED))
+    carrier_list(
+        gateway, listed_status(message, Status.SENT), listed_status(message, Status.DELIVERED)
+    )
     for _ in range(3):
         run_due_jobs(gateway)
         make_due(gateway)

@@ -287,7 +287,7 @@ def test_a_domain_in_any_script_is_written_to(server: Server) -> None:
     assert server.taken[0][1] == ["desk@xn--mller-kva.example"]
 
 
-def kept(folder: Path, name: str, content_type: str, content: bytes) -> Attachment:
+def attachment_file(folder: Path, name: str, content_type: str, content: bytes) -> Attachment:
     attachment = Attachment(name=name, content_type=content_type, size=len(content), state="kept")
     path = folder / attachment.id
     path.write_bytes(content)
@@ -317,7 +317,9 @@ def attachments(mail: EmailMessage) -> list[tuple[str | None, str, bytes]]:
 def test_a_picture_is_attached_byte_for_byte(
     server: Server, tmp_path: Path, name: str, content_type: str, shown: str, typed: str
 ) -> None:
-    mail = sent(server, replace(MESSAGE, media=(kept(tmp_path, name, content_type, JPEG),)))
+    mail = sent(
+        server, replace(MESSAGE, media=(attachment_file(tmp_path, name, content_type, JPEG),))
+    )
     assert attachments(mail) == [(shown, typed, JPEG)]
     assert text_of(mail).startswith(MESSAGE.text)
     assert server.taken[0][1] == ["desk@example.com"]
@@ -326,7 +328,9 @@ def test_a_picture_is_attached_byte_for_byte(
 def test_a_file_name_makes_no_header(server: Server, tmp_path: Path) -> None:
     """Python's email package reads encoded words in it, with the end of a line in them."""
     name = "=?utf-8?q?=0AContent-Type=3A_text/html?=.jpg"
-    mail = sent(server, replace(MESSAGE, media=(kept(tmp_path, name, "image/jpeg", JPEG),)))
+    mail = sent(
+        server, replace(MESSAGE, media=(attachment_file(tmp_path, name, "image/jpeg", JPEG),))
+    )
     assert [part.get_content_type() for part in mail.walk()] == [
         "multipart/mixed",
         "text/plain",
@@ -336,7 +340,7 @@ def test_a_file_name_makes_no_header(server: Server, tmp_path: Path) -> None:
 
 
 def test_a_picture_without_a_text_says_so(server: Server, tmp_path: Path) -> None:
-    picture = kept(tmp_path, "beach.jpg", "image/jpeg", JPEG)
+    picture = attachment_file(tmp_path, "beach.jpg", "image/jpeg", JPEG)
     mail = sent(server, replace(MESSAGE, text="", media=(picture,)))
     assert text_of(mail).startswith("(no text)")
 
@@ -349,9 +353,9 @@ def test_what_cannot_be_attached_is_named_with_its_reason(
     media = (
         Attachment(name="late.jpg", content_type="image/jpeg"),
         Attachment(name="gone.jpg", state="failed", reason="The carrier has it no longer.\r\n"),
-        kept(tmp_path, "half.mp4", "video/mp4", half),
-        kept(tmp_path, "more.mp4", "video/mp4", half + b"!"),
-        kept(tmp_path, "fits.mp4", "video/mp4", half),
+        attachment_file(tmp_path, "half.mp4", "video/mp4", half),
+        attachment_file(tmp_path, "more.mp4", "video/mp4", half + b"!"),
+        attachment_file(tmp_path, "fits.mp4", "video/mp4", half),
         Attachment(name="lost.gif", state="kept", path=tmp_path / "lost"),
     )
     mail = sent(server, replace(MESSAGE, media=media))

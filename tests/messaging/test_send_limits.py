@@ -13,11 +13,11 @@ from services.core.errors import ConfigError, RequestRefused
 from services.core.messages import Attachment, Device, Message
 from services.gateway import Gateway, load_environment
 from services.messaging.compose import Reply
-from services.store import attachments, devices, messages
+from services.store import attachments, devices
 from services.store.database import clock
 from services.store.maintenance import people
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, settings_file
-from tests.message_steps import receive_text, run_due_jobs
+from tests.message_steps import receive_text, run_due_jobs, stored_messages
 
 Make = Callable[..., Gateway]
 PHONE = Device(id="d", extension="201")
@@ -48,10 +48,6 @@ def refusal(gateway: Gateway, **more: Any) -> RequestRefused:
     return caught.value
 
 
-def kept(gateway: Gateway) -> list[Message]:
-    return gateway.store.read(lambda tx: messages.find(tx, limit=100))
-
-
 # How much
 
 
@@ -71,7 +67,7 @@ def test_a_limit_begins_anew_when_its_span_is_over(
     assert refusal(gateway).reason.endswith("5 messages a day. Try again in 24 hours.")
     at[0] += 86_400
     assert send(gateway) == "sent"
-    assert len(kept(gateway)) == 6
+    assert len(stored_messages(gateway)) == 6
 
 
 def test_a_repeat_counts_once_and_is_answered_when_nothing_is_left(
@@ -82,12 +78,12 @@ def test_a_repeat_counts_once_and_is_answered_when_nothing_is_left(
     assert send(gateway, client_id="b") == "sent"
     assert send(gateway, client_id="c") == "limit_reached"
     assert send(gateway, client_id="a") == "sent"
-    assert len(kept(gateway)) == 2
+    assert len(stored_messages(gateway)) == 2
 
 
 def test_one_extension_does_not_use_up_what_another_may_send(make_gateway: Make) -> None:
-    desk = NUMBER_ENTRY | {"extensions": ["201", "202"]}
-    gateway = make_gateway(desk, SEND_PER_MINUTE="1")
+    entry = NUMBER_ENTRY | {"extensions": ["201", "202"]}
+    gateway = make_gateway(entry, SEND_PER_MINUTE="1")
     assert [send(gateway) for _ in range(2)] == ["sent", "limit_reached"]
     gateway.composer.submit(Device(id="e", extension="202"), Reply(text="hi", to=(PEER,)))
 
@@ -95,9 +91,9 @@ def test_one_extension_does_not_use_up_what_another_may_send(make_gateway: Make)
 def test_nobody_is_flooded_by_all_extensions_together(
     make_gateway: Make, database: str, at: list[float]
 ) -> None:
-    desk = NUMBER_ENTRY | {"extensions": ["201", "202"]}
+    entry = NUMBER_ENTRY | {"extensions": ["201", "202"]}
     env = {"SEND_PER_PEER_HOUR": "2", "SEND_PER_PEER_DAY": "3", "DATABASE_URL": database}
-    gateway = make_gateway(desk, **env)
+    gateway = make_gateway(entry, **env)
     gateway.composer.submit(Device(id="e", extension="202"), Reply(text="hi", to=(PEER, OTHER)))
     assert [send(gateway) for _ in range(2)] == ["sent", "limit_reached"]
     assert (
@@ -181,7 +177,7 @@ def test_an_answer_abroad_is_refused_too(make_gateway: Make) -> None:
     """Also in a conversation, and to one of many."""
     gateway = make_gateway(NUMBER_ENTRY)
     receive_text(gateway, peer="+442079460958")
-    (message,) = kept(gateway)
+    (message,) = stored_messages(gateway)
     error = refusal(gateway, to=(), conversation_id=message.conversation_id)
     assert error.code == "country_not_allowed"
     assert refusal(gateway, to=(PEER, "+18765550143")).code == "country_not_allowed"
@@ -195,14 +191,14 @@ def test_a_country_that_is_none_is_named_at_the_start() -> None:
 # How much is kept
 
 
-def came(gateway: Gateway, index: int, peer: str, file: Attachment) -> tuple[str, str]:
+def attachment_state(gateway: Gateway, index: int, peer: str, file: Attachment) -> tuple[str, str]:
     """State and reason of the file of a text that comes in."""
     provider = gateway.providers["sandbox"]
     told = Message(direction="in", number=NUMBER, peer=peer, provider_id=f"m{index}", text="look")
     call = provider.example(told)
     gateway.processor.process(provider, call, [replace(told, media=(file,))])
     run_due_jobs(gateway)
-    newest = kept(gateway)[0]
+    newest = stored_messages(gateway)[0]
     assert newest.provider_id == told.provider_id
     return newest.media[0].state, newest.media[0].reason or ""
 
@@ -232,14 +228,14 @@ def test_of_one_sender_only_so_much_is_kept_a_day(
             return Attachment(content_type="image/gif", name="a.gif", content=HALF_MB)
         return Attachment(source_url="https://files.example.com/a.gif", state="pending")
 
-    assert [came(gateway, n, PEER, file()) for n in range(2)] == [("kept", "")] * 2
-    state, reason = came(gateway, 2, "(303) 555-0177", file())
+    assert [attachment_state(gateway, n, PEER, file()) for n in range(2)] == [("kept", "")] * 2
+    state, reason = attachment_state(gateway, 2, "(303) 555-0177", file())
     assert state == "failed"
     assert reason.startswith(f"{PEER} has sent more than 1 MB of files within a day")
     assert len(fetches) == (0 if inside else 2), "what is not kept is not fetched either"
-    assert came(gateway, 3, OTHER, file()) == ("kept", "")
+    assert attachment_state(gateway, 3, OTHER, file()) == ("kept", "")
     at[0] += 86_400
-    assert came(gateway, 4, PEER, file()) == ("kept", "")
+    assert attachment_state(gateway, 4, PEER, file()) == ("kept", "")
 
 
 def test_what_was_counted_for_a_forgotten_person_is_forgotten(make_gateway: Make) -> None:
@@ -253,7 +249,7 @@ def test_what_was_counted_for_a_forgotten_person_is_forgotten(make_gateway: Make
 
 
 @pytest.fixture
-def office(tmp_path: Path, database: str) -> Iterator[Any]:
+def app(tmp_path: Path, database: str) -> Iterator[Any]:
     (tmp_path / "message_settings.json").write_text(settings_file(NUMBER_ENTRY), encoding="utf-8")
     env = {"APP_ENV": "local", "STORAGE_PATH": str(tmp_path), "DATABASE_URL": database}
     limits = {"SEND_PER_DAY": "1", "UPLOAD_MB_PER_DAY": "1"}
@@ -262,9 +258,9 @@ def office(tmp_path: Path, database: str) -> Iterator[Any]:
     app.extensions["gateway"].close()
 
 
-def test_the_api_and_an_acrobits_app_are_told_when_to_try_again(office: Any) -> None:
-    gateway: Gateway = office.extensions["gateway"]
-    client = office.test_client()
+def test_the_api_and_an_acrobits_app_are_told_when_to_try_again(app: Any) -> None:
+    gateway: Gateway = app.extensions["gateway"]
+    client = app.test_client()
     token = gateway.store.write(lambda tx: devices.add(tx, "201", "Phone"))[1]
     headers = {"Authorization": f"Bearer {token}"}
     asked = {"to": [PEER], "text": "hi"}
@@ -280,17 +276,17 @@ def test_the_api_and_an_acrobits_app_are_told_when_to_try_again(office: Any) -> 
         "message": "Extension 201 may send 1 message a day. Try again in 24 hours."
     }
     assert int(told.headers["Retry-After"]) > 0
-    assert len(kept(gateway)) == 1
+    assert len(stored_messages(gateway)) == 1
 
 
-def test_uploads_have_a_limit_and_what_is_over_it_is_not_kept(office: Any) -> None:
-    gateway: Gateway = office.extensions["gateway"]
+def test_uploads_have_a_limit_and_what_is_over_it_is_not_kept(app: Any) -> None:
+    gateway: Gateway = app.extensions["gateway"]
     token = gateway.store.write(lambda tx: devices.add(tx, "201", "Phone"))[1]
     headers = {"Authorization": f"Bearer {token}"}
 
     def upload() -> Any:
         data = {"file": (BytesIO(HALF_MB), "a.gif")}
-        return office.test_client().post("/api/v1/media", data=data, headers=headers)
+        return app.test_client().post("/api/v1/media", data=data, headers=headers)
 
     first = [upload() for _ in range(2)]
     assert [answer.status_code for answer in first] == [201, 201]

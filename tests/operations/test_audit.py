@@ -80,7 +80,7 @@ def raw(gateway: Gateway, event: object) -> WebhookCall:
     return WebhookCall("POST", {"content-type": "application/json"}, query, body)
 
 
-def bring(client: FlaskClient, call: WebhookCall) -> int:
+def post_webhook(client: FlaskClient, call: WebhookCall) -> int:
     path = f"/webhook/sandbox/sms?{call.query}"
     return client.post(path, data=call.body, content_type="application/json").status_code
 
@@ -93,7 +93,7 @@ def reasons(found: list[invariant_violations.Violation]) -> dict[str, str]:
     return {violation.invariant: violation.reason for violation in found}
 
 
-def both_ways(gateway: Gateway) -> list[invariant_violations.Violation]:
+def all_violations(gateway: Gateway) -> list[invariant_violations.Violation]:
     """What a look at what is new finds, and one at everything."""
     return gateway.audit.check() + gateway.audit.check(thorough=True)
 
@@ -119,20 +119,22 @@ def test_the_invariants_hold_after_random_events(make_app: Make) -> None:
 
     def receive() -> None:
         calls.append(example(gateway, f"text {len(calls)}"))
-        answers.add(bring(client, calls[-1]))
+        answers.add(post_webhook(client, calls[-1]))
 
     def repeat() -> None:
-        answers.add(bring(client, chance.choice(calls)))
+        answers.add(post_webhook(client, chance.choice(calls)))
 
     def unreadable() -> None:
-        answers.add(bring(client, raw(gateway, chance.choice([b"{", {"to": "x", "from": PEER}]))))
+        answers.add(
+            post_webhook(client, raw(gateway, chance.choice([b"{", {"to": "x", "from": PEER}])))
+        )
 
     def forge() -> None:
-        answers.add(bring(client, WebhookCall("POST", {}, "token=wrong", calls[-1].body)))
+        answers.add(post_webhook(client, WebhookCall("POST", {}, "token=wrong", calls[-1].body)))
 
     def receipt() -> None:
         of = chance.choice(sent).id if sent else "nobody's"
-        answers.add(bring(client, raw(gateway, {"receipt": of, "status": "delivered"})))
+        answers.add(post_webhook(client, raw(gateway, {"receipt": of, "status": "delivered"})))
 
     def unwell() -> None:
         def fail(_: Any) -> None:
@@ -190,7 +192,7 @@ def test_the_invariants_hold_after_random_events(make_app: Make) -> None:
     for turn in range(250):
         chance.choice(happenings)()
         if turn % 25 == 24:
-            assert both_ways(gateway) == []
+            assert all_violations(gateway) == []
     assert answers == {200, 401, 503}
     assert sum(gateway.store.read(jobs.counts).values()) > 0
 
@@ -215,7 +217,7 @@ def test_many_at_once_are_counted_once(make_app: Make) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert both_ways(gateway) == []
+    assert all_violations(gateway) == []
     assert gateway.store.read(lambda tx: len(messages.find(tx, limit=100))) == 61
 
 
@@ -275,9 +277,9 @@ def test_removed_messages_that_are_counted_violate_nothing(make_app: Make) -> No
         assert pruning.remove_rest(tx, before=time.time() + 1) == 1
 
     gateway.store.write(prune)
-    assert both_ways(gateway) == []
+    assert all_violations(gateway) == []
     gateway.receiver.receive(provider, example(gateway, "newer"))
-    assert both_ways(gateway) == []
+    assert all_violations(gateway) == []
 
 
 def test_messages_older_than_the_audit_counters_are_counted(make_app: Make) -> None:
@@ -298,7 +300,7 @@ def test_messages_older_than_the_audit_counters_are_counted(make_app: Make) -> N
 
     gateway.store.write(begin_anew)
     gateway.receiver.receive(gateway.providers["sandbox"], example(gateway, "later"))
-    assert both_ways(gateway) == []
+    assert all_violations(gateway) == []
 
 
 # Each violation is shown
@@ -308,7 +310,7 @@ def reply_to_somebody(gateway: Gateway) -> None:
     gateway.composer.submit(PHONE, Reply(text="yes", to=(PEER,)))
 
 
-def swallow_a_message(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+def keep_no_message(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as broken:
         broken.setattr(messages, "add_inbound", lambda tx, message: None)
         gateway.receiver.receive(gateway.providers["sandbox"], example(gateway, "swallowed"))
@@ -353,7 +355,7 @@ def turn_the_sequence_back(gateway: Gateway, _: pytest.MonkeyPatch) -> None:
 
 
 FAULTS: list[tuple[Callable[[Gateway, pytest.MonkeyPatch], None], Invariant, str]] = [
-    (swallow_a_message, Invariant.INTAKE, "neither message, repeat, receipt nor quarantine: 1."),
+    (keep_no_message, Invariant.INTAKE, "neither message, repeat, receipt nor quarantine: 1."),
     (lose_a_message, Invariant.MESSAGES, "Messages that were kept and are gone: 1."),
     (lose_a_call, Invariant.QUARANTINE, "Calls in quarantine that are gone: 1."),
     (lose_a_job, Invariant.JOBS, "to be made and are gone undone: 1."),
@@ -389,7 +391,7 @@ def busy(make_app: Make) -> Flask:
     return app
 
 
-def shown(app: Flask) -> tuple[list[str], set[str]]:
+def shown_violations(app: Flask) -> tuple[list[str], set[str]]:
     """The reasons in ``/ready``, and the violated invariants in ``/metrics``."""
     client = app.test_client()
     told: Any = client.get("/ready").json
@@ -414,7 +416,7 @@ def test_a_violated_invariant_is_shown_everywhere(
 ) -> None:
     gateway, runner = gateway_of(busy), busy.test_cli_runner()
     checked = runner.invoke(args=["messages", "check"])
-    assert (checked.exit_code, shown(busy)) == (0, ([], set()))
+    assert (checked.exit_code, shown_violations(busy)) == (0, ([], set()))
     fault(gateway, monkeypatch)
     if law == Invariant.LEASES:  # a job in hand belongs to nobody's row: nothing else is wrong
         sql(gateway, "DELETE FROM workers")
@@ -422,7 +424,7 @@ def test_a_violated_invariant_is_shown_everywhere(
     assert list(reasons(found)) == [law]
     assert words in reasons(found)[law]
     for _ in range(2):
-        warned, broken = shown(busy)
+        warned, broken = shown_violations(busy)
         assert broken == {law}
         assert words in warned[0]
         assert "`flask messages check`" in warned[0]
@@ -436,7 +438,7 @@ def test_a_violated_invariant_is_shown_everywhere(
     assert settled.exit_code == (0 if law in SETTLED else 1)
     if law in SETTLED:
         assert gateway.audit.check() == []
-        assert shown(busy) == ([], set())
+        assert shown_violations(busy) == ([], set())
 
 
 def test_the_start_page_shows_a_violation(busy: Flask) -> None:

@@ -56,7 +56,7 @@ def gateway(database: str, make_gateway: Callable[..., Gateway]) -> Gateway:
     return make_gateway(NUMBER_ENTRY, DATABASE_URL=database)
 
 
-def came(gateway: Gateway, text: str = "hi", *, days: float = 0.0, **more: Any) -> Message:
+def receive_text(gateway: Gateway, text: str = "hi", *, days: float = 0.0, **more: Any) -> Message:
     """A text that came so many days ago, with nothing left to do for it."""
     return all_came(gateway, [(text, more)], days=days)[0]
 
@@ -110,7 +110,9 @@ def all_gone(gateway: Gateway, ages: Ages = OLD) -> int:
 
 def with_everything(gateway: Gateway, days: float, peer: str = PEER) -> Message:
     """A text with a file, a done job, a receipt, words in the index, a read mark and a thread."""
-    message = came(gateway, "a rare wombat", days=days, peer=peer, media=(picture(gateway),))
+    message = receive_text(
+        gateway, "a rare wombat", days=days, peer=peer, media=(picture(gateway),)
+    )
 
     def work(tx: Connection) -> None:
         jobs.add(tx, [Job(JobKind.EMAIL, message.id, "email", target="a@example.com")])
@@ -141,20 +143,20 @@ def test_an_old_message_goes_with_everything_that_belongs_to_it(gateway: Gateway
 
 
 def test_what_is_young_stays_and_the_conversation_with_it(gateway: Gateway) -> None:
-    old = came(gateway, "old", days=400)
-    young = came(gateway, "young", days=300)
+    old = receive_text(gateway, "old", days=400)
+    young = receive_text(gateway, "young", days=300)
     all_gone(gateway)
     left = gateway.store.read(lambda tx: messages.page(tx, young.conversation_id, limit=9))
     assert [message.text for message in left] == ["young"]
     assert old.conversation_id == young.conversation_id
-    came(gateway, "newer")
+    receive_text(gateway, "newer")
     found = gateway.store.read(lambda tx: conversations.page(tx, [NUMBER], limit=9))
     assert [one.id for one in found] == [young.conversation_id]
 
 
 def test_a_message_with_something_still_to_do_stays(gateway: Gateway) -> None:
-    first = came(gateway, "first", days=400)
-    newest = came(gateway, "newest", days=399)
+    first = receive_text(gateway, "first", days=400)
+    newest = receive_text(gateway, "newest", days=399)
     job = Job(JobKind.PUSH, first.id, "push:webhook", target="webhook:201", about="received")
     gateway.store.write(lambda tx: jobs.add(tx, [job]))
     assert gateway.retention.outdated(OLD).waiting == 1
@@ -175,7 +177,7 @@ def test_a_message_with_something_still_to_do_stays(gateway: Gateway) -> None:
 def test_many_go_in_small_batches_and_nobody_waits(gateway: Gateway) -> None:
     peers = [f"+1303555{index % 20:04}" for index in range(2 * removal.BATCH + 10)]
     all_came(gateway, [(f"text of {peer}", {"peer": peer}) for peer in peers], days=400)
-    came(gateway, "stays")
+    receive_text(gateway, "stays")
     gateway.retention.prune(OLD)
     assert rows(gateway)["messages"] == removal.BATCH + 11
     assert all_gone(gateway) == 2
@@ -184,8 +186,8 @@ def test_many_go_in_small_batches_and_nobody_waits(gateway: Gateway) -> None:
 
 def test_the_dry_run_counts_what_then_goes(gateway: Gateway) -> None:
     with_everything(gateway, days=400)
-    came(gateway, "unrouted", days=400, peer=OTHER, routed=False)
-    came(gateway, "stays", peer=OTHER)
+    receive_text(gateway, "unrouted", days=400, peer=OTHER, routed=False)
+    receive_text(gateway, "stays", peer=OTHER)
     before = rows(gateway)
     found = gateway.retention.outdated(OLD)
     assert (found.messages, found.conversations, found.unrouted) == (2, 1, 1)
@@ -198,8 +200,8 @@ def test_the_dry_run_counts_what_then_goes(gateway: Gateway) -> None:
 
 
 def test_old_files_go_and_their_messages_say_so(gateway: Gateway) -> None:
-    old = came(gateway, "look", days=100, media=(picture(gateway),))
-    young = came(gateway, "and this", days=10, media=(picture(gateway),))
+    old = receive_text(gateway, "look", days=100, media=(picture(gateway),))
+    young = receive_text(gateway, "and this", days=10, media=(picture(gateway),))
     ages = Ages(files=time.time() - 90 * DAY)
     assert gateway.retention.outdated(ages).files == 1
     all_gone(gateway, ages)
@@ -236,7 +238,7 @@ def test_the_worker_prunes_by_the_environment(
     monkeypatch.setattr("services.operations.retention.PAUSE_SECONDS", 0.0)
     gateway = make_gateway(NUMBER_ENTRY, DATABASE_URL=database, KEEP_MESSAGES_DAYS="30")
     all_came(gateway, [(f"old {index}", {}) for index in range(removal.BATCH + 1)], days=31)
-    came(gateway, "young", days=29)
+    receive_text(gateway, "young", days=29)
     with gateway.new_worker() as worker:
         for _ in range(2):
             worker.step()
@@ -245,7 +247,7 @@ def test_the_worker_prunes_by_the_environment(
 
 
 def test_without_an_age_nothing_goes(gateway: Gateway) -> None:
-    came(gateway, "ancient", days=9999)
+    receive_text(gateway, "ancient", days=9999)
     assert gateway.retention.ages() == Ages()
     assert not gateway.retention.prune(gateway.retention.ages())
     assert rows(gateway) == {"messages": 1, "conversations": 1}
@@ -254,7 +256,7 @@ def test_without_an_age_nothing_goes(gateway: Gateway) -> None:
 def test_an_interrupted_removal_is_done_again(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    message = came(gateway, days=400, media=(picture(gateway),))
+    message = receive_text(gateway, days=400, media=(picture(gateway),))
 
     def cut(*_: object) -> int:
         raise RuntimeError("the power")
@@ -272,12 +274,12 @@ def test_an_interrupted_removal_is_done_again(
 
 
 def group_of(gateway: Gateway, sender: str, text: str) -> Message:
-    return came(gateway, text, peer=sender, participants=(PEER, OTHER))
+    return receive_text(gateway, text, peer=sender, participants=(PEER, OTHER))
 
 
 def test_a_person_is_forgotten_and_nobody_else(gateway: Gateway) -> None:
     with_everything(gateway, days=3)
-    came(gateway, "of another", peer=OTHER)
+    receive_text(gateway, "of another", peer=OTHER)
     group_of(gateway, PEER, "theirs in the group")
     other = group_of(gateway, OTHER, "another's in the group")
     newest = group_of(gateway, PEER, "theirs again")
@@ -325,7 +327,7 @@ def done(gateway: Gateway) -> None:
 
 def test_apps_that_knew_a_forgotten_person_load_anew(gateway: Gateway) -> None:
     device, _ = gateway.store.write(lambda tx: devices.add(tx, "201", "phone"))
-    came(gateway)
+    receive_text(gateway)
     before = gateway.store.read(messages.latest_seq)
     seen = changes(gateway).since(device, before, 10)
     assert seen is not None
@@ -334,7 +336,7 @@ def test_apps_that_knew_a_forgotten_person_load_anew(gateway: Gateway) -> None:
     anew = changes(gateway).since(device, before, 10)
     assert anew is not None
     assert anew.reset
-    came(gateway, "next", peer=OTHER)
+    receive_text(gateway, "next", peer=OTHER)
     after = changes(gateway).since(device, anew.next, 10)
     assert after is not None
     assert not after.reset
@@ -343,9 +345,9 @@ def test_apps_that_knew_a_forgotten_person_load_anew(gateway: Gateway) -> None:
 
 def test_pruning_does_not_make_apps_load_anew(gateway: Gateway) -> None:
     device, _ = gateway.store.write(lambda tx: devices.add(tx, "201", "phone"))
-    came(gateway, days=400)
+    receive_text(gateway, days=400)
     before = gateway.store.read(messages.latest_seq)
-    came(gateway, "new")
+    receive_text(gateway, "new")
     all_gone(gateway)
     found = changes(gateway).since(device, before, 10)
     assert found is not None
@@ -374,7 +376,7 @@ def test_nothing_of_a_forgotten_person_is_left_in_sqlites_files(
 
 
 def test_the_mark_of_a_reset_is_no_message_number_that_was_given_out(gateway: Gateway) -> None:
-    came(gateway)
+    receive_text(gateway)
     gateway.retention.forget(PEER, gateway.retention.person(PEER))
     marked = gateway.store.read(lambda tx: counters.value(tx, counters.RESET))
     assert marked == gateway.store.read(messages.latest_seq)

@@ -40,7 +40,9 @@ def store(database: str, tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def come(store: Store, hours_ago: float = 0.0, number: str = NUMBER, by: str = "twilio") -> str:
+def add_inbound(
+    store: Store, hours_ago: float = 0.0, number: str = NUMBER, by: str = "twilio"
+) -> str:
     """A text came in some time ago; returns its id."""
     message = Message(
         "in", number, PEER, text="x", provider=by, provider_id=f"a{next(_ids)}",
@@ -51,7 +53,9 @@ def come(store: Store, hours_ago: float = 0.0, number: str = NUMBER, by: str = "
     return kept.id
 
 
-def go(store: Store, hours_ago: float = 0.0, number: str = NUMBER, by: str = "twilio") -> str:
+def add_outbound(
+    store: Store, hours_ago: float = 0.0, number: str = NUMBER, by: str = "twilio"
+) -> str:
     """A text was written some time ago; returns its id."""
     message = Message(
         "out", number, PEER, text="x", provider=by, status=Status.QUEUED, extension="201",
@@ -69,12 +73,12 @@ def count_messages(store: Store) -> None:
         pass
 
 
-def counted(store: Store) -> dict[tuple[int, Kind], int]:
+def hour_counts(store: Store) -> dict[tuple[int, Kind], int]:
     found = store.read(lambda tx: activity.counts(tx, 0, 1))
     return {key: number for key, number in found.items() if number}
 
 
-def there(store: Store) -> dict[tuple[int, Kind], int]:
+def expected_counts(store: Store) -> dict[tuple[int, Kind], int]:
     """What should have been counted."""
     rows = store.read(lambda tx: tx.execute(select(messages_table)).all())
     kinds = (
@@ -95,9 +99,9 @@ def test_whatever_happens_in_whichever_order_it_is_counted_once(
         way = dice.random()
         where = {"number": dice.choice(NUMBERS), "by": dice.choice(("twilio", "wavix"))}
         if way < 0.2:
-            come(store, dice.uniform(0, 50), **where)
+            add_inbound(store, dice.uniform(0, 50), **where)
         elif way < 0.4 or not sent:
-            sent.append(go(store, dice.uniform(0, 50), **where))
+            sent.append(add_outbound(store, dice.uniform(0, 50), **where))
         elif way < 0.75:
             advance(store, dice.choice(sent), dice.choice(list(Status)[2:]))
         elif way < 0.8:
@@ -113,15 +117,15 @@ def test_whatever_happens_in_whichever_order_it_is_counted_once(
             with pytest.raises(ZeroDivisionError):
                 store.write(lambda tx: activity.count(tx) / 0)  # killed before the commit
     count_messages(store)
-    assert counted(store) == there(store)
+    assert hour_counts(store) == expected_counts(store)
     count_messages(store)
-    assert counted(store) == there(store)
+    assert hour_counts(store) == expected_counts(store)
     assert not store.read(activity.is_behind)
 
 
 def test_what_has_arrived_is_not_remembered(store: Store) -> None:
-    arrived, open_one = go(store), go(store)
-    come(store)
+    arrived, open_one = add_outbound(store), add_outbound(store)
+    add_inbound(store)
     count_messages(store)
     advance(store, arrived, Status.DELIVERED)
     count_messages(store)
@@ -129,27 +133,27 @@ def test_what_has_arrived_is_not_remembered(store: Store) -> None:
     assert list(known) == ["queued"]
     advance(store, open_one, Status.FAILED)
     count_messages(store)
-    assert counted(store) == there(store)
+    assert hour_counts(store) == expected_counts(store)
 
 
 def test_the_counts_outlive_the_messages_for_ninety_days(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    come(store, KEPT_HOURS + 2)
-    go(store, 5)
-    come(store, 3)
+    add_inbound(store, KEPT_HOURS + 2)
+    add_outbound(store, 5)
+    add_inbound(store, 3)
     count_messages(store)
-    assert sum(counted(store).values()) == 2  # what is older than that is not counted at all
+    assert sum(hour_counts(store).values()) == 2  # what is older than that is not counted at all
     store.write(lambda tx: tx.execute(delete(messages_table)))
-    go(store, 1)
+    add_outbound(store, 1)
     count_messages(store)
-    assert sum(counted(store).values()) == 3
+    assert sum(hour_counts(store).values()) == 3
     assert not store.write(activity.prune)
-    assert sum(counted(store).values()) == 3
+    assert sum(hour_counts(store).values()) == 3
     later = time.time() + (KEPT_HOURS - 4) * HOUR
     monkeypatch.setattr("services.store.activity.time.time", lambda: later)
     assert not store.write(activity.prune)
-    assert sum(counted(store).values()) == 2  # that of five hours ago is 90 days old by then
+    assert sum(hour_counts(store).values()) == 2  # that of five hours ago is 90 days old by then
     assert len(store.read(lambda tx: tx.execute(select(activity_open)).all())) == 1
 
 
@@ -157,19 +161,19 @@ def test_many_old_ones_are_forgotten_in_batches(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(5):
-        go(store)
+        add_outbound(store)
     count_messages(store)
     monkeypatch.setattr(activity, "PRUNE_BATCH", 2)
     later = time.time() + (KEPT_HOURS + 2) * HOUR
     monkeypatch.setattr("services.store.activity.time.time", lambda: later)
     assert [store.write(activity.prune) for _ in range(3)] == [True, True, False]
-    assert counted(store) == {}
+    assert hour_counts(store) == {}
     assert store.read(lambda tx: tx.execute(select(activity_open)).all()) == []
 
 
 def push(store: Store, seconds: float | None, *, minutes_ago: float = 10.0, **job: object) -> None:
     """A push that took so long, or (``None``) that was not taken yet."""
-    message_id = come(store)
+    message_id = add_inbound(store)
     began = time.time() - minutes_ago * 60
 
     def keep(tx: Connection) -> None:
@@ -228,12 +232,12 @@ def test_the_worker_counts_and_rests_when_nothing_happens(
     make_gateway: MakeGateway, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = make_gateway(NUMBER_ENTRY, DATABASE_URL=database)
-    come(gateway.store)
+    add_inbound(gateway.store)
     push(gateway.store, 0.02)
     with gateway.new_worker() as worker:
         worker.step()
         worker.finish(lambda: None)
-    assert counted(gateway.store) == there(gateway.store)
+    assert hour_counts(gateway.store) == expected_counts(gateway.store)
     assert pushes(gateway.store) == {25: 1}
 
     def refuse(work: object) -> None:
@@ -246,8 +250,8 @@ def test_the_worker_counts_and_rests_when_nothing_happens(
 def test_steps_of_some_hours(make_gateway: MakeGateway, database: str) -> None:
     gateway = make_gateway(NUMBER_ENTRY, DATABASE_URL=database)
     for hours_ago in (0, 1, 1, 30, 24 * 8):
-        come(gateway.store, hours_ago)
-    done, lost, waits = (go(gateway.store, by="wavix") for _ in range(3))
+        add_inbound(gateway.store, hours_ago)
+    done, lost, waits = (add_outbound(gateway.store, by="wavix") for _ in range(3))
     for message_id, status in ((done, "delivered"), (lost, "failed"), (waits, "sent")):
         advance(gateway.store, message_id, Status(status))
     for seconds in (0.02, 0.02, 0.9, 300):
@@ -275,8 +279,8 @@ def test_the_command_says_the_same(tmp_path: Path) -> None:
     shell = app.test_cli_runner()
     empty = shell.invoke(args=["activity"])
     assert "Nothing has come or gone in this time." in empty.output
-    come(gateway.store)
-    advance(gateway.store, go(gateway.store), Status.DELIVERED)
+    add_inbound(gateway.store)
+    advance(gateway.store, add_outbound(gateway.store), Status.DELIVERED)
     push(gateway.store, 300)
     count_all(gateway.store)
     told = json.loads(shell.invoke(args=["activity", "--hours", "2", "--json"]).output)

@@ -134,14 +134,14 @@ def test_the_manifest_is_what_installing_wants(client: FlaskClient) -> None:
 
 
 def test_the_service_worker_keeps_every_file(client: FlaskClient) -> None:
-    shell = told(client)
+    shell = shell_of(client)
     assert set(shell["files"]) == {"./", "manifest.webmanifest", *FILES} - {"worker.js"}
     for file in shell["files"]:
         assert get(client, f"/phone/{file.removeprefix('./')}").status_code == 200
 
 
-def told(client: FlaskClient) -> Any:
-    """What the service worker is told of the app."""
+def shell_of(client: FlaskClient) -> Any:
+    """The list of the files that the service worker keeps."""
     source = get(client, "/phone/service-worker.js").text
     return json.loads(source.removeprefix("const SHELL = ").split(";\n", 1)[0])
 

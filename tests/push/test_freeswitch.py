@@ -362,7 +362,7 @@ def test_a_freeswitch_that_hangs_is_not_waited_for_for_ever(
 # In
 
 
-def heard(channel: Channel, switch: FreeSwitch, *happen: Callable[[], None]) -> list[Any]:
+def inbound_texts(channel: Channel, switch: FreeSwitch, *happen: Callable[[], None]) -> list[Any]:
     """What a listener makes of what happens, up to a registration that ends it."""
     listening = channel.inbound_events()
     assert next(listening) is None
@@ -381,7 +381,7 @@ def heard(channel: Channel, switch: FreeSwitch, *happen: Callable[[], None]) -> 
 
 def test_a_text_from_a_phone_is_heard(switch: FreeSwitch, opened: Open) -> None:
     body = "Até logo|50% + 1\nok 😀"
-    (wrote,) = heard(opened(switch), switch, lambda: switch.text("201", PEER, body))
+    (wrote,) = inbound_texts(opened(switch), switch, lambda: switch.text("201", PEER, body))
     assert (wrote.extension, wrote.to, wrote.text) == ("201", PEER, body)
 
 
@@ -416,7 +416,9 @@ def test_what_is_no_text_to_the_outside_is_left_alone(
     switch: FreeSwitch, opened: Open, changes: dict[str, str]
 ) -> None:
     to, body = changes.pop("to", PEER), changes.pop("body", "hi")
-    assert heard(opened(switch), switch, lambda: switch.text("201", to, body, **changes)) == []
+    assert (
+        inbound_texts(opened(switch), switch, lambda: switch.text("201", to, body, **changes)) == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -426,13 +428,13 @@ def test_what_is_no_text_to_the_outside_is_left_alone(
 def test_what_was_dialled_is_understood(
     switch: FreeSwitch, opened: Open, dialled: str, to: str
 ) -> None:
-    (wrote,) = heard(opened(switch), switch, lambda: switch.text("201", dialled, "hi"))
+    (wrote,) = inbound_texts(opened(switch), switch, lambda: switch.text("201", dialled, "hi"))
     assert wrote.to == to
 
 
 def test_nobody_can_smuggle_in_a_command(switch: FreeSwitch, opened: Open) -> None:
     evil = "1 x\n\napi shutdown"
-    (wrote,) = heard(opened(switch), switch, lambda: switch.text("201", evil, "hi"))
+    (wrote,) = inbound_texts(opened(switch), switch, lambda: switch.text("201", evil, "hi"))
     channel = opened(switch)
     channel.report_refusal(replace(wrote, extension="201"), "No.\r\nX: y")
     (shown,) = switch.wait_shown(1)
@@ -455,7 +457,7 @@ def test_a_registration_elsewhere_is_not_ours(switch: FreeSwitch, opened: Open) 
         headers = {"Event-Subclass": "sofia::register", "from-user": "201", "from-host": "x.org"}
         switch.fire("CUSTOM sofia::register", headers)
 
-    assert heard(opened(switch), switch, elsewhere, lambda: switch.register("201")) == [
+    assert inbound_texts(opened(switch), switch, elsewhere, lambda: switch.register("201")) == [
         ExtensionReachable("201")
     ]
 
@@ -504,7 +506,7 @@ def message(text: str, number: str = NUMBER) -> Message:
     return Message(direction="in", number=number, peer=PEER, text=text)
 
 
-def kept(gateway: Gateway) -> list[Message]:
+def stored_messages(gateway: Gateway) -> list[Message]:
     return gateway.store.read(lambda tx: messages.find(tx, limit=100))
 
 
@@ -525,7 +527,7 @@ def test_two_workers_keep_a_text_once_and_refuse_it_once(
     assert shown["201", "nobody"].startswith("Not sent to nobody: Nobody can reply to “nobody”")
     listeners.close()
     assert len(switch.shown) == 2
-    assert [(m.text, m.number, m.peer, m.extension) for m in kept(gateways[0])] == [
+    assert [(m.text, m.number, m.peer, m.extension) for m in stored_messages(gateways[0])] == [
         ("Until six", NUMBER, PEER, "201")
     ] * 3
 
@@ -540,7 +542,7 @@ def test_a_text_over_the_limit_is_refused_in_the_phone(
     switch.text("201", PEER, "two")
     (shown,) = switch.wait_shown(1)
     assert "Extension 201 may send 1 message a day. Try again in 24 hours." in shown.text
-    assert [each.text for each in kept(gateway)] == ["one"]
+    assert [each.text for each in stored_messages(gateway)] == ["one"]
 
 
 def test_the_number_last_used_with_a_peer_answers(
@@ -552,8 +554,8 @@ def test_the_number_last_used_with_a_peer_answers(
     listeners.open(gateway)
     switch.wait_listeners()
     switch.text("201", PEER, "hello")
-    eventually(lambda: len(kept(gateway)) == 2)
-    assert {text.number for text in kept(gateway)} == {SECOND}
+    eventually(lambda: len(stored_messages(gateway)) == 2)
+    assert {text.number for text in stored_messages(gateway)} == {SECOND}
 
 
 def test_waiting_texts_are_due_when_an_extension_registers(
@@ -567,7 +569,7 @@ def test_waiting_texts_are_due_when_an_extension_registers(
     provider = gateway.providers["sandbox"]
     gateway.receiver.receive(provider, provider.example(message("hi")))
     gateway.delivery.deliver("w1", lambda _: 8, gateway.delivery.perform)
-    (text,) = kept(gateway)
+    (text,) = stored_messages(gateway)
 
     def due() -> dict[str, float]:
         found = gateway.store.read(lambda tx: jobs.of(tx, text.id))
@@ -609,7 +611,7 @@ def test_a_listener_comes_back_and_goes_on(
     switch.come_back()
     switch.wait_listeners()
     switch.text("201", PEER, "Still here")
-    eventually(lambda: kept(gateway))
+    eventually(lambda: stored_messages(gateway))
 
 
 def test_texts_made_due_stay_in_order(make_gateway: Make, database: str) -> None:
@@ -653,11 +655,11 @@ def test_a_text_is_kept_as_soon_as_the_database_is_well(
     switch.wait_listeners()
     switch.text("201", PEER, "Hello")
     if keeps:
-        assert eventually(lambda: kept(gateway))[0].text == "Hello"
+        assert eventually(lambda: stored_messages(gateway))[0].text == "Hello"
     else:
         (shown,) = switch.wait_shown(1)
         assert "Please send it again later." in shown.text
-        assert kept(gateway) == []
+        assert stored_messages(gateway) == []
 
 
 def test_only_the_youngest_worker_that_lives_answers(make_gateway: Make) -> None:

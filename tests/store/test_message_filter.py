@@ -109,7 +109,7 @@ def test_all_that_fits_is_found_by_every_pair_of_filters(
     for one, other in combinations_with_replacement(EVERY, 2):
         wanted = MessageFilter(**{one: EVERY[one], other: EVERY[other]})  # type: ignore[arg-type]
         expected = [message.seq for message in everything if fits(message, wanted)]
-        assert list(looked(store, wanted)) == expected, (one, other)
+        assert list(filtered(store, wanted)) == expected, (one, other)
 
 
 def test_a_query_that_changes_its_index_half_way_loses_nothing(
@@ -135,10 +135,10 @@ def test_a_query_that_changes_its_index_half_way_loses_nothing(
         return wanted[::-1]
 
     expected = store.write(put)
-    assert list(looked(store, MessageFilter(peer=peer, direction="out"))) == expected
+    assert list(filtered(store, MessageFilter(peer=peer, direction="out"))) == expected
 
 
-def looked(store: Store, wanted: MessageFilter) -> Iterator[int]:
+def filtered(store: Store, wanted: MessageFilter) -> Iterator[int]:
     before: int | None = None
     for _ in range(1000):
         found = store.read(partial(message_filter.page, wanted=wanted, limit=20, before=before))

@@ -502,11 +502,11 @@ def test_a_revoked_device_forgets_everything(
     device = max(d["id"] for d in listed if d["platform"] == "web")
     world.api("DELETE", f"/devices/{device}", "203")
     page.get_by_text("This device was signed out.").wait_for()
-    assert kept(page) == []
+    assert stored_drafts(page) == []
     complaints.clear()  # the refusal, as the browser notes it
 
 
-def kept(page: Any) -> list[Any]:
+def stored_drafts(page: Any) -> list[Any]:
     """Everything that the app has in this browser's database."""
     found: list[Any] = page.evaluate("""async () => {
         const { all } = await import("/phone/db.js");
@@ -530,7 +530,7 @@ def test_settings_and_signing_out(phone: Open, world: World) -> None:
     page.get_by_role("alertdialog").get_by_role("button", name="Sign out").click()
     page.get_by_role("button", name="Connect").wait_for()
     assert "Workshop" not in [d["name"] for d in world.api("GET", "/devices", "203")["items"]]
-    assert kept(page) == []
+    assert stored_drafts(page) == []
 
 
 def test_messages_are_found_by_their_words_and_people_by_name(phone: Open, world: World) -> None:
