@@ -115,7 +115,8 @@ def test_every_message_stands_in_the_list_and_leads_to_its_page(operator: Operat
     assert "<i>" not in page
 
 
-def test_an_empty_list_says_what_will_be_there(operator: Operator) -> None:
+def test_an_empty_list_says_what_will_be_there(make_operator: Make) -> None:
+    operator = make_operator()
     page = operator.get("/messages")
     assert "No message yet" in page
     assert 'aria-current="page"' in page

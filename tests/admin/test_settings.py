@@ -60,7 +60,8 @@ def numbers(page: str) -> list[str]:
     return re.findall(r'name="number" value="([^"]+)"', page)
 
 
-def test_without_numbers_the_page_says_what_to_do(operator: Operator) -> None:
+def test_without_numbers_the_page_says_what_to_do(make_operator: Make) -> None:
+    operator = make_operator()
     page = operator.get(PAGE)
     assert "No number yet" in plain(page)
     assert f'href="/admin{PAGE}/new"' in page
