@@ -78,7 +78,7 @@ def test_what_was_answered_is_not_done_again_when_the_worker_dies_before_it_is_n
     make_due(gateway)
     run_due_jobs(gateway)
     assert (len(receiver.ids), mailed) == (1, ["desk@example.com"])
-    assert gateway.store.read(lambda tx: jobs.counts(tx)) == {}
+    assert gateway.store.read(jobs.counts) == {}
 
 
 def cut(*_: object, **_more: object) -> None:

@@ -404,13 +404,13 @@ def webhook(fake: FakeTwilio) -> Iterator[tuple[Twilio, list[Parsed]]]:
 def test_a_text_is_sent_and_its_statuses_come_back(fake: FakeTwilio) -> None:
     fake.fates = ["queued", "sent", ("undelivered", 30005)]
     with webhook(fake) as (provider, received):
-        received = fake.receive("Are you open? é 😀 ", sender=PEER, to=OURS)
+        message_id = fake.receive("Are you open? é 😀 ", sender=PEER, to=OURS)
         sent = provider.send(TEXT)
         fake.settle()
 
         [first, *told] = received
         assert isinstance(first, Message)
-        assert (first.number, first.peer, first.provider_id) == (OURS, PEER, received)
+        assert (first.number, first.peer, first.provider_id) == (OURS, PEER, message_id)
         assert first.text == "Are you open? é 😀 "
         assert [
             (t.status, t.message_id, t.provider_id, t.peer, t.code)

@@ -12,12 +12,14 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
 from app import create_app
+from blueprints import ringotel as ringotel_blueprint
 from blueprints.ringotel.webhook import webhook_url
 from services.config import variables
 from services.core.errors import Kind, PushError
 from services.core.messages import Attachment, Device, Message, Status
 from services.gateway import Gateway
 from services.http.client import Http, NotSent
+from services.messaging.compose import Reply
 from services.operations.login_throttle import Attempts
 from services.push.ringotel.api import Api
 from services.push.ringotel.channel import Ringotel
@@ -298,12 +300,10 @@ def test_who_guesses_the_key_or_the_address_has_to_wait(
     assert installation.said("one").json == {"result": "taken"}
 
 
-def test_without_ringotel_its_webhook_is_not_found(make_gateway: Callable[..., Gateway]) -> None:
+def test_without_ringotel_there_is_no_route(make_gateway: Callable[..., Gateway]) -> None:
     gateway = make_gateway(NUMBER_ENTRY)
     app = Flask(__name__)
-    from blueprints import ringotel
-
-    ringotel.register(app, gateway)
+    ringotel_blueprint.register(app, gateway)
     assert not [rule for rule in app.url_map.iter_rules() if "ringotel" in rule.rule]
 
 
@@ -407,8 +407,6 @@ def test_a_failed_answer_is_told_to_its_writer(
 def test_what_was_written_elsewhere_is_not_told_in_ringotel(
     make_installation: MakeInstallation, ringotel: FakeRingotel
 ) -> None:
-    from services.messaging.compose import Reply
-
     installation = make_installation()
     installation.gateway.composer.submit(
         Device(id="d", extension="201"), Reply(text="x", to=(PEER,), client_id="7")

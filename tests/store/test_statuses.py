@@ -13,9 +13,7 @@ from tests.store.conftest import outbound, status_event, store_outbound
 EVENTS = (Status.SENDING, Status.SENT, Status.DELIVERED)
 
 
-@pytest.mark.parametrize(
-    "order", list(permutations(["answer", *EVENTS])), ids=lambda o: "-".join(o)
-)
+@pytest.mark.parametrize("order", list(permutations(["answer", *EVENTS])), ids="-".join)
 def test_statuses_end_the_same_in_whatever_order_they_come(
     tmp_path: Path, order: tuple[str, ...]
 ) -> None:
