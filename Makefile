@@ -17,10 +17,12 @@ test: $(VENV)/.dev ## the quick tests, PostgreSQL included (docs/testing.md)
 	$(PYTEST) -m "not ($(SLOW) or release)"
 
 test-slow: $(VENV)/.dev ## what make test leaves out: browsers, processes, faults
-	$(PYTEST) -m "($(SLOW)) and not release"
+	$(PYTEST) -m "(browser or processes) and not faults and not release"
+	$(BIN)/python -m pytest -m "faults and not release"
 
 test-all: $(VENV)/.dev ## every test but those of a release
-	$(PYTEST) -m "not release"
+	$(PYTEST) -m "not faults and not release"
+	$(BIN)/python -m pytest -m "faults and not release"
 
 test-release: $(VENV)/.dev ## what takes hours: before a release
 	$(PYTEST) -m release

@@ -34,7 +34,6 @@ def create_app(env: Mapping[str, str]) -> Flask:
     gateway.prepare()
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.extensions["gateway"] = gateway  # for gunicorn.conf.py, commands and tests
     errors.register(app)
     service = environment.service
     for provider in gateway.providers.values():

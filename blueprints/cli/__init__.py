@@ -55,7 +55,7 @@ COMMANDS = (
 
 def register(app: Flask, gateway: Gateway) -> None:
     """Add the operator's commands to ``flask``."""
-    app.extensions["gateway"] = gateway  # for ``parts``
+    app.extensions["gateway"] = gateway  # for ``parts`` and gunicorn.conf.py
     for one in (
         recover.recover,
         operator_actions.retry,

@@ -26,13 +26,13 @@ log = structlog.get_logger()
 MOST_BYTES = 64 * 1024
 
 
-def blueprint(channel: Ringotel, inbox: Inbox, auth: DeviceAuth, secret: str) -> Blueprint:
+def blueprint(channel: Ringotel, inbox: Inbox, auth: DeviceAuth, expected: str) -> Blueprint:
     """The route; wrong secrets and keys are counted like wrong tokens."""
     routes = Blueprint("ringotel", __name__)
 
-    @routes.post("/webhook/ringotel/<offered>")
-    def receive(offered: str) -> Response:
-        if not same(offered, secret):
+    @routes.post("/webhook/ringotel/<secret>")
+    def receive(secret: str) -> Response:
+        if not same(secret, expected):
             auth.count_failure()
             return problem(404, "not_found", "There is nothing here.")
         try:
