@@ -35,7 +35,7 @@ check: $(VENV)/.dev ## formatting, lint, types, import rules, code rules
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/test_code_rules.py
+	$(BIN)/python -m pytest -q tests/project/test_code_rules.py
 
 bench: $(VENV)/.dev ## speed and memory, compared with the limits of this machine
 	$(BIN)/python -m bench

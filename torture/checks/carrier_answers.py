@@ -139,7 +139,7 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
     followed = [path for _, path, _ in this.bandwidth.requests if "elsewhere" in path]
     require(not followed, f"{len(followed)} redirects were followed")
     # The jumps of the clock delay some counts, which are made up later; a lost text stays lost.
-    wait_until(lambda: server.flask("messages", "check").returncode == 0, "a sound ledger")
+    wait_until(lambda: server.flask("messages", "check").returncode == 0, "no violated invariant")
     replies = sum(this.sent.values())
     return {
         "carriers": len(this.carriers),
