@@ -30,7 +30,7 @@ def register(app: Flask, gateway: Gateway) -> None:
     reports = Reports(store, gateway.channels[Acrobits.name])
     calls: dict[str, Work] = {
         "send": Send(store, gateway.http, media, gateway.uploads, gateway.composer).send,
-        "fetch": Fetch(store, gateway.settings, media).fetch,
+        "fetch": Fetch(store, gateway.access, media).fetch,
         "push-token": reports.report_token,
         "removed": reports.report_removal,
     }

@@ -19,7 +19,7 @@ from blueprints.api.schemas.messages import MessageListSchema, MessagesQuery
 from services.core.errors import RequestRefused
 from services.core.messages import message_object, rfc3339
 from services.media.media_store import MediaStore
-from services.message_settings import MessageSettings
+from services.messaging.access import ConversationAccess
 from services.messaging.route import Router
 from services.store import conversations, messages
 from services.store.conversations import Conversation
@@ -33,10 +33,10 @@ class Conversations(Resource):
     description = "Conversations and their messages"
 
     def __init__(
-        self, store: Store, settings: MessageSettings, media: MediaStore, router: Router
+        self, store: Store, access: ConversationAccess, media: MediaStore, router: Router
     ) -> None:
         self._store = store
-        self._settings = settings
+        self._access = access
         self._media = media
         self._router = router
 
@@ -49,7 +49,7 @@ class Conversations(Resource):
     )
     def list_conversations(self, query: dict[str, Any]) -> dict[str, Any]:
         """The conversations of the extension's numbers, the one with the newest message first."""
-        limit, own = query["limit"], numbers(self._settings)
+        limit, own = query["limit"], numbers(self._access)
         before = int(query["cursor"]) if "cursor" in query else None
         unread_by = caller().extension if query["unread"] else None
         with_peer = query.get("q")
@@ -132,7 +132,7 @@ class Conversations(Resource):
         return self._store.write(work)
 
     def _own(self, tx: Connection, conversation_id: UUID) -> Conversation:
-        conversation = conversations.by_id(tx, str(conversation_id), numbers(self._settings))
+        conversation = conversations.by_id(tx, str(conversation_id), numbers(self._access))
         if conversation is None:
             raise RequestRefused("not_found", "There is no such conversation.", status=404)
         return conversation

@@ -8,7 +8,8 @@ from blueprints.api.declare import MOST_FILE, Resource, call
 from blueprints.api.devices import device_object
 from blueprints.api.schemas.me import MeSchema
 from blueprints.api.schemas.messages import MOST_MEDIA, MOST_RECIPIENTS, MOST_TEXT
-from services.message_settings import MessageSettings, NumberSetting
+from services.message_settings import NumberSetting
+from services.messaging.access import ConversationAccess
 from services.providers.base import Limits, Provider
 from services.push.vapid import Vapid
 from services.store import messages
@@ -24,19 +25,19 @@ class Me(Resource):
     def __init__(
         self,
         store: Store,
-        settings: MessageSettings,
+        access: ConversationAccess,
         providers: Mapping[str, Provider],
         vapid: Vapid,
     ) -> None:
         self._store = store
-        self._settings = settings
+        self._access = access
         self._providers = providers
         self._vapid = vapid
 
     @call("GET", "/me", Auth.DEVICE, answers={200: MeSchema})
     def me(self) -> dict[str, Any]:
         """The extension, its numbers and limits, and the token from which to follow changes."""
-        own = list(numbers(self._settings).values())
+        own = list(numbers(self._access).values())
         return {
             "extension": caller().extension,
             "device": device_object(caller()),

@@ -14,7 +14,8 @@ from services.core.errors import NumberError, RequestRefused
 from services.core.messages import Attachment, Device, Message, Status
 from services.core.phone_numbers import e164, is_dialable, peer
 from services.core.segments import count, split
-from services.message_settings import MessageSettings, NumberSetting
+from services.message_settings import NumberSetting
+from services.messaging.access import ConversationAccess
 from services.messaging.send_limits import SendLimits
 from services.providers.base import Limits, Provider
 from services.store import attachments, conversations, jobs, messages
@@ -48,14 +49,14 @@ class Composer:
     def __init__(
         self,
         store: Store,
-        settings: MessageSettings,
+        access: ConversationAccess,
         providers: Mapping[str, Provider],
         limits: SendLimits,
         country: str,
     ) -> None:
         """``country`` is assumed for numbers without a country code."""
         self._store = store
-        self._settings = settings
+        self._access = access
         self._providers = providers
         self._limits = limits
         self._country = country
@@ -95,7 +96,7 @@ class Composer:
 
     def compose(self, tx: Connection, extension: str, reply: Reply) -> list[Message]:
         """The messages of a request, not stored yet. Raises ``RequestRefused``."""
-        settings = self._settings.for_extension(extension)
+        settings = self._access.numbers(extension)
         if not settings:
             raise RequestRefused(
                 "no_number",

@@ -12,7 +12,7 @@ from services.core.errors import RequestRefused, StorageUnwell
 from services.core.messages import Attachment
 from services.media.media_store import MediaStore, StoredFile
 from services.media.resize import resize_to_fit
-from services.message_settings import MessageSettings
+from services.messaging.access import ConversationAccess
 from services.messaging.send_limits import SendLimits
 from services.providers.base import Provider
 from services.store import attachments
@@ -27,13 +27,13 @@ class Uploads:
     def __init__(
         self,
         store: Store,
-        settings: MessageSettings,
+        access: ConversationAccess,
         providers: Mapping[str, Provider],
         media: MediaStore,
         limits: SendLimits,
     ) -> None:
         self._store = store
-        self._settings = settings
+        self._access = access
         self._providers = providers
         self._media = media
         self._limits = limits
@@ -85,7 +85,7 @@ class Uploads:
 
     def _most_bytes(self, extension: str) -> int | None:
         """The largest size in bytes that every carrier of the extension's numbers accepts."""
-        carriers = {setting.carrier for setting in self._settings.for_extension(extension)}
+        carriers = {setting.carrier for setting in self._access.numbers(extension)}
         sizes = [p.limits.media_bytes for name, p in self._providers.items() if name in carriers]
         return min(sizes, default=None)
 
