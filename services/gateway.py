@@ -30,6 +30,7 @@ from services.media.s3 import S3
 from services.messaging.access import ConversationAccess
 from services.messaging.carrier_event_log import CarrierEventLog
 from services.messaging.compose import Composer
+from services.messaging.device_limits import DeviceLimits
 from services.messaging.process import Processor
 from services.messaging.receive import Receiver
 from services.messaging.recover import Recovery
@@ -95,6 +96,7 @@ class Gateway:
         environment = self.environment
         self.carrier_events = CarrierEventLog(self.store)
         self.limits = SendLimits(environment.sending, environment.service)
+        self.device_limits = DeviceLimits(self.store)
         self.access = ConversationAccess(self.settings)
         self.router = Router(self.store, self.settings, self.access, self.channels)
         self.processor = Processor(

@@ -99,6 +99,7 @@ class Send:
             raise RequestRefused("files", f"Files are taken from {FILES_AT} only.")
         hosts = (FILES_AT, f"*.{FILES_AT}")
         file_id = uuid7()
+        self._uploads.begin(extension)
         try:
             encrypted = fetch.fetch(
                 self._http,

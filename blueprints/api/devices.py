@@ -23,6 +23,7 @@ from services.core.errors import RequestRefused
 from services.core.messages import Device, rfc3339
 from services.core.quiet_hours import QuietHours
 from services.delivery.push_delivery import PushDelivery
+from services.messaging.device_limits import DEVICE_CHANGES, TEST_PUSHES, DeviceLimits
 from services.operations.login_throttle import LoginThrottle
 from services.push.base import Channel
 from services.store import devices
@@ -41,12 +42,14 @@ class Devices(Resource):
         channels: Mapping[str, Channel],
         push_delivery: PushDelivery,
         throttle: LoginThrottle,
+        limits: DeviceLimits,
         trusted_proxies: Sequence[Network],
     ) -> None:
         self._store = store
         self._channels = channels
         self._push_delivery = push_delivery
         self._throttle = throttle
+        self._limits = limits
         self._trusted_proxies = trusted_proxies
 
     @call(
@@ -103,9 +106,11 @@ class Devices(Resource):
         Apps do so at every start: what is as it was stays as it is.
         """
         push = self._address(asked["push"]) if "push" in asked else None
+        changing = caller()
 
         def work(tx: Connection) -> Device:
             device = _own(tx, device_id)
+            self._limits.count(tx, changing, DEVICE_CHANGES)
             if "name" in asked:
                 devices.rename(tx, device.id, asked["name"])
             if push is not None:
@@ -142,6 +147,7 @@ class Devices(Resource):
     def test_device(self, device_id: UUID) -> dict[str, Any]:
         """Push a test notification to a device and tell what its push service said."""
         device = self._store.read(lambda tx: _own(tx, device_id))
+        self._limits.spend(caller(), TEST_PUSHES)
         outcome, detail = self._push_delivery.test(device)
         return {"outcome": outcome, "detail": detail}
 

@@ -43,6 +43,7 @@ class Media(Resource):
         take is kept as a smaller one. A file that no message takes within a day is deleted.
         """
         file_id = uuid7()
+        self._uploads.begin(caller().extension)
         file = self._uploads.add(caller().extension, file_id, self._kept(file_id, asked["file"]))
         told = {"id": file.id, "content_type": file.content_type, "size": file.size}
         told |= {"name": file.name, "state": file.state, "reason": None}

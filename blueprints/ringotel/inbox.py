@@ -82,6 +82,7 @@ class Inbox:
         """The id of a file that the app's user sends, kept as an upload."""
         file_id = uuid7()
         host = _host(address)
+        self._uploads.begin(extension)
         try:
             kept = self._media.fetch(
                 self._channel.public_http,  # the address of the file is from outside

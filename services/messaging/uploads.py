@@ -6,7 +6,6 @@ from typing import TypeVar
 
 import gevent
 from gevent import monkey
-from sqlalchemy import Connection
 
 from services.core.errors import RequestRefused, StorageUnwell
 from services.core.messages import Attachment
@@ -38,11 +37,20 @@ class Uploads:
         self._media = media
         self._limits = limits
 
+    def begin(self, extension: str) -> None:
+        """Count a file that an extension uploads, before it is fetched or written.
+
+        Raises ``RequestRefused`` where the extension has uploaded too much or too many, and
+        ``StorageUnwell``.
+        """
+        self._store.write(lambda tx: self._limits.begin_upload(tx, extension), durable=False)
+
     def add(self, extension: str, file_id: str, kept: StoredFile) -> Attachment:
         """Record a stored file as an upload of an extension, which its next message may name.
 
-        Returns it as ``fitted`` leaves it. Raises ``RequestRefused`` where the extension has
-        uploaded too much, and ``StorageUnwell``; the file is then removed.
+        It is counted by the size that was uploaded, before any work on it. Returns it as
+        ``fitted`` leaves it. Raises ``RequestRefused`` where the extension has uploaded too much,
+        and ``StorageUnwell``; the file is then removed.
         """
         file = Attachment(
             content_type=kept.content_type,
@@ -53,8 +61,9 @@ class Uploads:
             path=kept.path,
         )
         try:
+            self._store.write(lambda tx: self._limits.count_upload(tx, extension, kept.size))
             file = self.fitted(extension, file)
-            self._store.write(lambda tx: self._record(tx, extension, file))
+            self._store.write(lambda tx: attachments.add_upload(tx, extension, file))
         except (RequestRefused, StorageUnwell):
             self._media.remove(file.id)
             raise
@@ -78,10 +87,6 @@ class Uploads:
             [smaller], file_id=file.id, declared="image/jpeg", name=name, max_bytes=most
         )
         return replace(file, content_type=kept.content_type, name=kept.name, size=kept.size)
-
-    def _record(self, tx: Connection, extension: str, file: Attachment) -> None:
-        self._limits.count_upload(tx, extension, file.size)
-        attachments.add_upload(tx, extension, file)
 
     def _most_bytes(self, extension: str) -> int | None:
         """The largest size in bytes that every carrier of the extension's numbers accepts."""
