@@ -27,8 +27,10 @@ from services.media.folder import Folder
 from services.media.links import Links
 from services.media.media_store import MediaStore
 from services.media.s3 import S3
+from services.messaging.access import ConversationAccess
 from services.messaging.carrier_event_log import CarrierEventLog
 from services.messaging.compose import Composer
+from services.messaging.device_limits import DeviceLimits
 from services.messaging.process import Processor
 from services.messaging.receive import Receiver
 from services.messaging.recover import Recovery
@@ -94,7 +96,9 @@ class Gateway:
         environment = self.environment
         self.carrier_events = CarrierEventLog(self.store)
         self.limits = SendLimits(environment.sending, environment.service)
-        self.router = Router(self.store, self.settings, self.channels)
+        self.device_limits = DeviceLimits(self.store)
+        self.access = ConversationAccess(self.settings)
+        self.router = Router(self.store, self.settings, self.access, self.channels)
         self.processor = Processor(
             self.store,
             self.settings,
@@ -105,10 +109,8 @@ class Gateway:
             self.country,
         )
         self.receiver = Receiver(self.processor, self.carrier_events)
-        self.composer = Composer(
-            self.store, self.settings, self.providers, self.limits, self.country
-        )
-        self.uploads = Uploads(self.store, self.settings, self.providers, self.media, self.limits)
+        self.composer = Composer(self.store, self.access, self.providers, self.limits, self.country)
+        self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)
         self.recovery = Recovery(self.store, self.providers, self.processor)
 
     def _build_delivery(self, run_folder: Path) -> None:
@@ -118,7 +120,7 @@ class Gateway:
             self.store, self.router, self.providers, self.carrier_events, self.journal
         )
         self.push_delivery = PushDelivery(
-            self.store, self.settings, self.channels, self.media, self.outcomes, self.journal
+            self.store, self.access, self.channels, self.media, self.outcomes, self.journal
         )
         sender = Sender(
             self.store,
@@ -131,7 +133,9 @@ class Gateway:
         fetcher = MediaFetcher(
             self.store, self.providers, self.media, self.http, self.limits, self.outcomes
         )
-        emails = EmailDelivery(self.store, self.mailer, self.media, self.outcomes, self.journal)
+        emails = EmailDelivery(
+            self.store, self.access, self.mailer, self.media, self.outcomes, self.journal
+        )
         reconciler = Reconciler(self.store, self.providers, self.outcomes)
         self.delivery = Delivery(
             Leasing(self.store, self.providers, self.channels),
@@ -157,7 +161,7 @@ class Gateway:
         self.setup_checklist = SetupChecklist(
             self.store, self.settings, self.providers, self.channels, self.carrier_status
         )
-        self.message_query = MessageQuery(self.store, self.settings, self.country)
+        self.message_query = MessageQuery(self.store, self.access, self.country)
         self.restore = Restore(
             self.store,
             self.outcomes,

@@ -112,7 +112,7 @@ def settings_file(*numbers: Mapping[str, Any]) -> str:
 
 def changes(gateway: Gateway) -> ChangeLog:
     """What ``/api/v1/sync`` reads from."""
-    return ChangeLog(gateway.store, gateway.settings, gateway.media)
+    return ChangeLog(gateway.store, gateway.access, gateway.media)
 
 
 @pytest.fixture

@@ -27,10 +27,10 @@ def register(app: Flask, gateway: Gateway) -> None:
     store, media = gateway.store, gateway.media
     trusted = gateway.environment.service.trusted_proxies or ()
     auth = DeviceAuth(store, gateway.token_throttle, trusted)
-    reports = Reports(store, gateway.channels[Acrobits.name])
+    reports = Reports(store, gateway.channels[Acrobits.name], gateway.device_limits)
     calls: dict[str, Work] = {
         "send": Send(store, gateway.http, media, gateway.uploads, gateway.composer).send,
-        "fetch": Fetch(store, gateway.settings, media).fetch,
+        "fetch": Fetch(store, gateway.access, media).fetch,
         "push-token": reports.report_token,
         "removed": reports.report_removal,
     }

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from blueprints.acrobits.calls import Call
 from services.core.messages import Direction, Message, message_object, rfc3339
 from services.media.media_store import MediaStore
-from services.message_settings import MessageSettings
+from services.messaging.access import ConversationAccess
 from services.push.acrobits.channel import stream_id
 from services.push.acrobits.files import CONTENT_TYPE, write_attachments
 from services.push.chat_text import number_heading
@@ -26,9 +26,9 @@ NEWEST = 100  # for an app that knows nothing yet
 class Fetch:
     """Lists the messages of an extension for its app."""
 
-    def __init__(self, store: Store, settings: MessageSettings, media: MediaStore) -> None:
+    def __init__(self, store: Store, access: ConversationAccess, media: MediaStore) -> None:
         self._store = store
-        self._settings = settings
+        self._access = access
         self._media = media
 
     def fetch(self, call: Call) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class Fetch:
         the app asks only for what is newer than the last that it got.
         """
         extension = call.device.extension
-        numbers = [setting.number for setting in self._settings.for_extension(extension)]
+        numbers = [setting.number for setting in self._access.numbers(extension)]
 
         def look(tx: Connection) -> tuple[list[Message], list[Message], dict[str, int]]:
             received = _settled(_page(tx, numbers, "in", call["last_id"]))

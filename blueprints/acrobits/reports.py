@@ -3,13 +3,14 @@
 https://doc.acrobits.net/api/client/push_token_reporter.html
 """
 
-from functools import partial
 from typing import Any
 
 from marshmallow import ValidationError
+from sqlalchemy import Connection
 
 from blueprints.acrobits.calls import Call
 from services.core.errors import RequestRefused
+from services.messaging.device_limits import DEVICE_CHANGES, DeviceLimits
 from services.push.acrobits.channel import Acrobits
 from services.push.base import Channel
 from services.store import devices
@@ -19,9 +20,10 @@ from services.store.database.store import Store
 class Reports:
     """Stores the push address that an app reports."""
 
-    def __init__(self, store: Store, channel: Channel) -> None:
+    def __init__(self, store: Store, channel: Channel, limits: DeviceLimits) -> None:
         self._store = store
         self._channel = channel
+        self._limits = limits
 
     def report_token(self, call: Call) -> dict[str, Any]:
         """Register the address that the app reports at every start."""
@@ -34,11 +36,12 @@ class Reports:
             raise RequestRefused(
                 "push_token", f"These were not reported as expected: {fields}."
             ) from None
-        self._store.write(
-            partial(
-                devices.register, device=call.device, channel=self._channel.name, address=address
-            )
-        )
+
+        def work(tx: Connection) -> None:
+            self._limits.count(tx, call.device, DEVICE_CHANGES)
+            devices.register(tx, call.device, self._channel.name, address)
+
+        self._store.write(work)
         return {}
 
     def report_removal(self, call: Call) -> dict[str, Any]:
@@ -46,5 +49,10 @@ class Reports:
         device = call.device
         if device.channel == Acrobits.name and call["selector"] == device.address["selector"]:
             reason = "The account was removed from the app."
-            self._store.write(partial(devices.forget_address, device_id=device.id, error=reason))
+
+            def work(tx: Connection) -> None:
+                self._limits.count(tx, device, DEVICE_CHANGES)
+                devices.forget_address(tx, device.id, reason)
+
+            self._store.write(work)
         return {}

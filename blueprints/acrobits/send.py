@@ -93,6 +93,7 @@ class Send:
             raise RequestRefused("files", f"Files are taken from {FILES_AT} only.")
         hosts = (FILES_AT, f"*.{FILES_AT}")
         file_id = uuid7()
+        self.uploads.begin(extension)
         try:
             encrypted = fetch.fetch(
                 self.http,

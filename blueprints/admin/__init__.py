@@ -82,6 +82,7 @@ def _add_pages(routes: Blueprint, pages: Pages, gateway: Gateway) -> None:
         pages,
         store,
         settings,
+        gateway.access,
         gateway.channels,
         gateway.push_delivery,
         environment.app_url,

@@ -11,6 +11,7 @@ from blueprints.admin.page import Pages, redirect_to
 from services.core.messages import Device
 from services.delivery.push_delivery import PushDelivery
 from services.message_settings import EXTENSION, MessageSettings
+from services.messaging.access import ConversationAccess
 from services.push.acrobits import account
 from services.push.base import Channel
 from services.store import devices
@@ -36,6 +37,7 @@ class DevicePages:
         pages: Pages,
         store: Store,
         settings: MessageSettings,
+        access: ConversationAccess,
         channels: Mapping[str, Channel],
         push_delivery: PushDelivery,
         app_url: str,
@@ -46,6 +48,7 @@ class DevicePages:
         self._pages = pages
         self._store = store
         self._settings = settings
+        self._access = access
         self._channels = channels
         self._push_delivery = push_delivery
         self._app_url = app_url
@@ -141,7 +144,7 @@ class DevicePages:
             made=made,
             kinds=KINDS,
             extensions=sorted({extension for entry in entries for extension in entry.extensions}),
-            numbers=self._settings.for_extension(asked["extension"]),
+            numbers=self._access.numbers(asked["extension"]),
             minutes=int(devices.PAIRING_SECONDS / 60),
             newest=self._store.read(lambda tx: devices.newest(tx, NEWEST)),
             reachable=self._has_public_address,

@@ -40,23 +40,31 @@ HEADERS = {
 
 def register(app: Flask, gateway: Gateway) -> None:
     """Add the API."""
-    environment, store, settings = gateway.environment, gateway.store, gateway.settings
+    environment, store, access = gateway.environment, gateway.store, gateway.access
     media, proxies = gateway.media, environment.service.trusted_proxies or ()
+    limits = gateway.device_limits
     auth = ApiAuth(
         DeviceAuth(store, gateway.token_throttle, proxies),
         AdminAccess(gateway.admin_auth, environment.service),
         environment.app_key,
     )
     resources = (
-        Devices(store, gateway.channels, gateway.push_delivery, gateway.pairing_throttle, proxies),
-        Me(store, settings, gateway.providers, gateway.vapid),
-        Conversations(store, settings, media, gateway.router),
-        Messages(store, settings, media, gateway.composer),
-        Search(store, settings, media),
-        Contacts(store, gateway.country),
-        Media(store, settings, media, gateway.uploads),
-        Events(ChangeLog(store, settings, media), auth, store.notifier, lambda: gateway.stopping),
-        Settings(settings),
+        Devices(
+            store,
+            gateway.channels,
+            gateway.push_delivery,
+            gateway.pairing_throttle,
+            limits,
+            proxies,
+        ),
+        Me(store, access, gateway.providers, gateway.vapid),
+        Conversations(store, access, media, gateway.router, limits),
+        Messages(store, access, media, gateway.composer),
+        Search(store, access, media, limits),
+        Contacts(store, limits, gateway.country),
+        Media(store, access, media, gateway.uploads),
+        Events(ChangeLog(store, access, media), auth, store.notifier, lambda: gateway.stopping),
+        Settings(gateway.settings),
     )
     app.before_request(auth.admit)
     app.after_request(_with_headers)

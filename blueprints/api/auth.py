@@ -17,7 +17,8 @@ from blueprints.device_auth import DeviceAuth
 from services.config.keys import derive
 from services.core.messages import Device
 from services.core.secrets import same_secret
-from services.message_settings import MessageSettings, NumberSetting
+from services.message_settings import NumberSetting
+from services.messaging.access import ConversationAccess
 
 PREFIX = "/api/v1"
 TICKET_SECONDS = 60
@@ -105,9 +106,9 @@ def caller() -> Device:
     return cast(Device, g.device)
 
 
-def numbers(settings: MessageSettings) -> dict[str, NumberSetting]:
-    """The caller's numbers as Message Settings have them at this moment, its default first."""
-    return {setting.number: setting for setting in settings.for_extension(caller().extension)}
+def numbers(access: ConversationAccess) -> dict[str, NumberSetting]:
+    """The numbers whose conversations the caller may have at this moment, its default first."""
+    return {setting.number: setting for setting in access.numbers(caller().extension)}
 
 
 def refuse(error: str = "") -> NoReturn:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from services.core.messages import Device, Message, message_object
 from services.media.media_store import MediaStore
-from services.message_settings import MessageSettings
+from services.messaging.access import ConversationAccess
 from services.store import conversations, counters, devices, messages
 from services.store.database.store import Store
 
@@ -26,9 +26,9 @@ class Changes:
 class ChangeLog:
     """Reads what changed in the conversations of an extension."""
 
-    def __init__(self, store: Store, settings: MessageSettings, media: MediaStore) -> None:
+    def __init__(self, store: Store, access: ConversationAccess, media: MediaStore) -> None:
         self._store = store
-        self._settings = settings
+        self._access = access
         self._media = media
 
     def since(self, device: Device, since: int | None, limit: int) -> Changes | None:
@@ -38,7 +38,7 @@ class ChangeLog:
         for a reset, as does one from before a person was forgotten or a backup was restored.
         Raises ``StorageUnwell``.
         """
-        numbers = [setting.number for setting in self._settings.for_extension(device.extension)]
+        numbers = [setting.number for setting in self._access.numbers(device.extension)]
 
         def work(tx: Connection) -> Changes | None:
             if devices.by_id(tx, device.id) is None:

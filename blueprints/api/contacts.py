@@ -1,14 +1,16 @@
 """Contacts of the API: names of numbers, one list for all extensions."""
 
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
-from blueprints.api.auth import Auth
+from sqlalchemy import Connection
+
+from blueprints.api.auth import Auth, caller
 from blueprints.api.declare import Resource, call
 from blueprints.api.schemas.contacts import ContactListSchema, ContactSchema, NameSchema
 from services.core.errors import RequestRefused
 from services.core.phone_numbers import peer, requested
+from services.messaging.device_limits import DeviceLimits
 from services.store import contacts
 from services.store.contacts import Contact
 from services.store.database.store import Store
@@ -20,8 +22,9 @@ class Contacts(Resource):
     name = "contacts"
     description = "Names of numbers, shared by the whole installation"
 
-    def __init__(self, store: Store, country: str) -> None:
+    def __init__(self, store: Store, limits: DeviceLimits, country: str) -> None:
         self._store = store
+        self._limits = limits
         self._country = country
 
     @call("GET", "/contacts", Auth.DEVICE, answers={200: ContactListSchema})
@@ -39,15 +42,28 @@ class Contacts(Resource):
     )
     def put_contact(self, asked: dict[str, Any], number: str) -> dict[str, Any]:
         """Give a number a name, or another one. The number may be written any usual way."""
-        contact = Contact(self._address(number), asked["name"])
-        self._store.write(partial(contacts.put, contact=contact))
+        contact, device = Contact(self._address(number), asked["name"]), caller()
+
+        def work(tx: Connection) -> None:
+            known = contacts.names(tx, [contact.number]).get(contact.number)
+            if known != contact.name:  # apps send what is as it was
+                self._limits.count_contact(tx, device, new=known is None)
+                contacts.put(tx, contact)
+
+        self._store.write(work)
         return asdict(contact)
 
     @call("DELETE", "/contacts/<number>", Auth.DEVICE, answers={204: None}, refuses=[404, 422])
     def remove_contact(self, number: str) -> tuple[str, int]:
         """Forget the name of a number."""
-        if not self._store.write(partial(contacts.remove, number=self._address(number))):
-            raise RequestRefused("not_found", "This number has no name.", status=404)
+        address, device = self._address(number), caller()
+
+        def work(tx: Connection) -> None:
+            if not contacts.remove(tx, address):
+                raise RequestRefused("not_found", "This number has no name.", status=404)
+            self._limits.count_contact(tx, device, new=False)
+
+        self._store.write(work)
         return "", 204
 
     def _address(self, written: str) -> str:

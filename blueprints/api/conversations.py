@@ -19,7 +19,8 @@ from blueprints.api.schemas.messages import MessageListSchema, MessagesQuery
 from services.core.errors import RequestRefused
 from services.core.messages import message_object, rfc3339
 from services.media.media_store import MediaStore
-from services.message_settings import MessageSettings
+from services.messaging.access import ConversationAccess
+from services.messaging.device_limits import READ_MARKS, SEARCHES, DeviceLimits
 from services.messaging.route import Router
 from services.store import conversations, messages
 from services.store.conversations import Conversation
@@ -33,12 +34,18 @@ class Conversations(Resource):
     description = "Conversations and their messages"
 
     def __init__(
-        self, store: Store, settings: MessageSettings, media: MediaStore, router: Router
+        self,
+        store: Store,
+        access: ConversationAccess,
+        media: MediaStore,
+        router: Router,
+        limits: DeviceLimits,
     ) -> None:
         self._store = store
-        self._settings = settings
+        self._access = access
         self._media = media
         self._router = router
+        self._limits = limits
 
     @call(
         "GET",
@@ -49,10 +56,12 @@ class Conversations(Resource):
     )
     def list_conversations(self, query: dict[str, Any]) -> dict[str, Any]:
         """The conversations of the extension's numbers, the one with the newest message first."""
-        limit, own = query["limit"], numbers(self._settings)
+        limit, own = query["limit"], numbers(self._access)
         before = int(query["cursor"]) if "cursor" in query else None
         unread_by = caller().extension if query["unread"] else None
         with_peer = query.get("q")
+        if with_peer is not None:
+            self._limits.spend_on_reading(caller(), SEARCHES)
 
         def work(tx: Connection) -> tuple[list[dict[str, Any]], bool]:
             found = conversations.page(
@@ -122,6 +131,7 @@ class Conversations(Resource):
                 conversation.id, 0
             )
             if up_to > mark:
+                self._limits.count(tx, reader, READ_MARKS)
                 conversations.mark_read(
                     tx, extension, conversation.id, up_to, messages.next_seq(tx)
                 )
@@ -132,7 +142,7 @@ class Conversations(Resource):
         return self._store.write(work)
 
     def _own(self, tx: Connection, conversation_id: UUID) -> Conversation:
-        conversation = conversations.by_id(tx, str(conversation_id), numbers(self._settings))
+        conversation = conversations.by_id(tx, str(conversation_id), numbers(self._access))
         if conversation is None:
             raise RequestRefused("not_found", "There is no such conversation.", status=404)
         return conversation

@@ -24,6 +24,7 @@ from services.core.errors import RequestRefused
 from services.core.messages import Device, rfc3339
 from services.core.quiet_hours import QuietHours
 from services.delivery.push_delivery import PushDelivery
+from services.messaging.device_limits import DEVICE_CHANGES, TEST_PUSHES, DeviceLimits
 from services.operations.login_throttle import LoginThrottle
 from services.push.base import Channel
 from services.store import devices
@@ -41,6 +42,7 @@ class Devices(Resource):
     channels: Mapping[str, Channel]
     push_delivery: PushDelivery
     throttle: LoginThrottle
+    limits: DeviceLimits
     trusted_proxies: Sequence[Network]
 
     @call(
@@ -97,9 +99,11 @@ class Devices(Resource):
         Apps do so at every start: what is as it was stays as it is.
         """
         push = self._address(asked["push"]) if "push" in asked else None
+        changing = caller()
 
         def work(tx: Connection) -> Device:
             device = _own(tx, device_id)
+            self.limits.count(tx, changing, DEVICE_CHANGES)
             if "name" in asked:
                 devices.rename(tx, device.id, asked["name"])
             if push is not None:
@@ -136,6 +140,7 @@ class Devices(Resource):
     def test_device(self, device_id: UUID) -> dict[str, Any]:
         """Push a test notification to a device and tell what its push service said."""
         device = self.store.read(lambda tx: _own(tx, device_id))
+        self.limits.spend(caller(), TEST_PUSHES)
         outcome, detail = self.push_delivery.test(device)
         return {"outcome": outcome, "detail": detail}
 

@@ -20,7 +20,7 @@ from blueprints.api.schemas.events import (
     SyncSchema,
     TicketSchema,
 )
-from services.core.errors import StorageUnwell
+from services.core.errors import RequestRefused, StorageUnwell
 from services.core.messages import Device
 from services.store.database.notifier import Notifier
 
@@ -29,7 +29,11 @@ HEARTBEAT_SECONDS = 15.0
 AT_ONCE = 100
 # A phone that lost its network leaves its stream open for a while: the oldest ones end.
 MOST_STREAMS = 4
+# Streams and waiting ``sync`` calls of a device in one process, those included that end soon.
+MOST_OPEN = 16
+OPEN_RETRY_SECONDS = 5.0
 _streams: defaultdict[str, deque[object]] = defaultdict(partial(deque, maxlen=MOST_STREAMS))
+_open: defaultdict[str, set[object]] = defaultdict(set)
 
 
 class Events(Resource):
@@ -55,10 +59,20 @@ class Events(Resource):
         `message.updated` without having come as `message.created`: keep it by its id either way.
         """
         since = int(query["since"]) if "since" in query else None
-        end = time.monotonic() + (query["timeout"] if since is not None else 0)
+        seconds = query["timeout"] if since is not None else 0
+        if not seconds:
+            return self._wait(since, query["limit"], 0)
+        release = _hold_open(caller().id)
+        try:
+            return self._wait(since, query["limit"], seconds)
+        finally:
+            release()
+
+    def _wait(self, since: int | None, limit: int, seconds: float) -> dict[str, Any]:
+        end = time.monotonic() + seconds
         while True:
             version = self._notifier.subscribe()
-            found = self._changes.since(caller(), since, query["limit"])
+            found = self._changes.since(caller(), since, limit)
             if found is None:
                 refuse("invalid_token")
             left = end - time.monotonic()
@@ -85,11 +99,13 @@ class Events(Resource):
 
         Goes on after `Last-Event-ID`, or `since`, or from now on. `event: reset` says to load the
         lists anew. A comment comes every 15 seconds. A device has up to four streams; a fifth ends
-        its oldest.
+        its oldest. More than 16 streams and waiting `sync` calls at once are refused.
         """
         since = headers.get("last") or query.get("since")
+        release = _hold_open(caller().id)
         events = self._stream(caller(), int(since) if since is not None else None)
         answer = Response(events, mimetype="text/event-stream")
+        answer.call_on_close(release)  # also where the stream was never begun
         answer.headers["X-Accel-Buffering"] = "no"
         return answer
 
@@ -124,6 +140,22 @@ class Events(Resource):
         finally:
             if this in streams:
                 streams.remove(this)
+
+
+def _hold_open(device_id: str) -> Callable[[], None]:
+    """Count a call that stays open; returns what ends it. Raises ``RequestRefused`` (429)."""
+    this, held = object(), _open[device_id]
+    if len(held) >= MOST_OPEN:
+        log.warning("limit reached", name=f"open:{device_id}", most=MOST_OPEN)
+        raise RequestRefused(
+            "limit_reached",
+            f"This device has {MOST_OPEN} open calls that wait for news. Close some, then try "
+            "again.",
+            status=429,
+            retry_after=OPEN_RETRY_SECONDS,
+        )
+    held.add(this)
+    return partial(held.discard, this)
 
 
 def _start(found: Changes) -> str:

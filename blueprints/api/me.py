@@ -9,7 +9,8 @@ from blueprints.api.declare import MOST_FILE, Resource, call
 from blueprints.api.devices import device_object
 from blueprints.api.schemas.me import MeSchema
 from blueprints.api.schemas.messages import MOST_MEDIA, MOST_RECIPIENTS, MOST_TEXT
-from services.message_settings import MessageSettings, NumberSetting
+from services.message_settings import NumberSetting
+from services.messaging.access import ConversationAccess
 from services.providers.base import Limits, Provider
 from services.push.vapid import Vapid
 from services.store import messages
@@ -24,14 +25,14 @@ class Me(Resource):
     description = "Who calls, and what it may do"
 
     store: Store
-    settings: MessageSettings
+    access: ConversationAccess
     providers: Mapping[str, Provider]
     vapid: Vapid
 
     @call("GET", "/me", Auth.DEVICE, answers={200: MeSchema})
     def me(self) -> dict[str, Any]:
         """The extension, its numbers and limits, and the token from which to follow changes."""
-        own = list(numbers(self.settings).values())
+        own = list(numbers(self.access).values())
         return {
             "extension": caller().extension,
             "device": device_object(caller()),

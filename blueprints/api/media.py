@@ -13,7 +13,7 @@ from blueprints.media import file_answer
 from services.core.errors import MediaError, RequestRefused
 from services.core.messages import uuid7
 from services.media.media_store import MediaStore, StoredFile
-from services.message_settings import MessageSettings
+from services.messaging.access import ConversationAccess
 from services.messaging.uploads import Uploads
 from services.store import attachments
 from services.store.database.store import Store
@@ -28,10 +28,10 @@ class Media(Resource):
     description = "Files of messages"
 
     def __init__(
-        self, store: Store, settings: MessageSettings, media: MediaStore, uploads: Uploads
+        self, store: Store, access: ConversationAccess, media: MediaStore, uploads: Uploads
     ) -> None:
         self._store = store
-        self._settings = settings
+        self._access = access
         self._media = media
         self._uploads = uploads
 
@@ -43,6 +43,7 @@ class Media(Resource):
         take is kept as a smaller one. A file that no message takes within a day is deleted.
         """
         file_id = uuid7()
+        self._uploads.begin(caller().extension)
         file = self._uploads.add(caller().extension, file_id, self._kept(file_id, asked["file"]))
         answer = {"id": file.id, "content_type": file.content_type, "size": file.size}
         answer |= {"name": file.name, "state": file.state, "reason": None}
@@ -61,7 +62,7 @@ class Media(Resource):
         """A file of the extension's messages, or one that it has uploaded; also by `Range`."""
         file = self._store.read(
             lambda tx: attachments.visible(
-                tx, str(media_id), caller().extension, numbers(self._settings)
+                tx, str(media_id), caller().extension, numbers(self._access)
             )
         )
         return file_answer(self._media, file)

@@ -9,7 +9,7 @@ from blueprints.api.schemas.messages import IdempotencyHeaders, MessageSchema, N
 from services.core.errors import RequestRefused
 from services.core.messages import message_object
 from services.media.media_store import MediaStore
-from services.message_settings import MessageSettings
+from services.messaging.access import ConversationAccess
 from services.messaging.compose import Composer, Reply
 from services.store import messages
 from services.store.database.store import Store
@@ -22,10 +22,10 @@ class Messages(Resource):
     description = "Messages: sent and looked up"
 
     def __init__(
-        self, store: Store, settings: MessageSettings, media: MediaStore, composer: Composer
+        self, store: Store, access: ConversationAccess, media: MediaStore, composer: Composer
     ) -> None:
         self._store = store
-        self._settings = settings
+        self._access = access
         self._media = media
         self._composer = composer
 
@@ -70,7 +70,7 @@ class Messages(Resource):
     def get_message(self, message_id: UUID) -> dict[str, Any]:
         """One message as it stands."""
         found = self._store.read(
-            lambda tx: messages.by_id(tx, str(message_id), numbers(self._settings))
+            lambda tx: messages.by_id(tx, str(message_id), numbers(self._access))
         )
         if found is None:
             raise RequestRefused("not_found", "There is no such message.", status=404)

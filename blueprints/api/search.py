@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from blueprints.api.auth import Auth, numbers
+from blueprints.api.auth import Auth, caller, numbers
 from blueprints.api.declare import Resource, call
 from blueprints.api.schemas.messages import FoundSchema, SearchQuery
 from services.core.messages import message_object
 from services.media.media_store import MediaStore
-from services.message_settings import MessageSettings
+from services.messaging.access import ConversationAccess
+from services.messaging.device_limits import SEARCHES, DeviceLimits
 from services.store.database.store import Store
 from services.store.search import full_text
 
@@ -18,10 +19,13 @@ class Search(Resource):
     name = "search"
     description = "Messages found by their words"
 
-    def __init__(self, store: Store, settings: MessageSettings, media: MediaStore) -> None:
+    def __init__(
+        self, store: Store, access: ConversationAccess, media: MediaStore, limits: DeviceLimits
+    ) -> None:
         self._store = store
-        self._settings = settings
+        self._access = access
         self._media = media
+        self._limits = limits
 
     @call("GET", "/search", Auth.DEVICE, query=SearchQuery, answers={200: FoundSchema})
     def find_messages(self, query: dict[str, Any]) -> dict[str, Any]:
@@ -31,7 +35,8 @@ class Search(Resource):
         looks through a part of what is stored: while `has_more`, go on with `next_before` as
         `before`, also after a page that is not full or empty.
         """
-        limit, own = query["limit"], numbers(self._settings)
+        self._limits.spend_on_reading(caller(), SEARCHES)
+        limit, own = query["limit"], numbers(self._access)
         found = self._store.read(
             lambda tx: full_text.find(tx, query["q"], own, limit=limit, before=query.get("before"))
         )

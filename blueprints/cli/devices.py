@@ -195,7 +195,7 @@ def _unknown(device_id: str) -> RequestRefused:
 
 
 def _warn_without_number(extension: str) -> None:
-    if not parts().settings.for_extension(extension):
+    if not parts().access.numbers(extension):
         note(
             f"Extension {extension} has no number yet. Give it one: "
             f"flask settings set +12025550143 --carrier NAME --extension {extension}"

@@ -77,6 +77,7 @@ class Inbox:
         """The id of a file that the app's user sends, kept as an upload."""
         file_id = uuid7()
         host = _host(address)
+        self.uploads.begin(extension)
         try:
             kept = self.media.fetch(
                 self.channel.public_http,  # the address of the file is from outside

@@ -13,7 +13,8 @@ TextbridgeError
     ├── SendError          … at a carrier
     ├── PushError          … at a push channel
     ├── MailError          … at the mail server
-    └── MediaError         … while fetching or storing an attachment
+    ├── MediaError         … while fetching or storing an attachment
+    └── AccessLost         … because the receiver may not have the conversation any more
 """
 
 from dataclasses import dataclass
@@ -151,3 +152,13 @@ class MailError(DeliveryError):
 
 class MediaError(DeliveryError):
     """An attachment could not be fetched or stored."""
+
+
+class AccessLost(DeliveryError):
+    """An extension or e-mail address has lost the number since the job was queued.
+
+    The job is given up; nothing is wrong with the device or the mail server.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, Kind.REFUSED)

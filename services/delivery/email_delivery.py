@@ -3,11 +3,13 @@
 import time
 from dataclasses import dataclass
 
+from services.core.errors import AccessLost
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.job_message import message_of
 from services.delivery.outcome import Outcomes
 from services.mail.mailer import Mailer
 from services.media.media_store import MediaStore
+from services.messaging.access import ConversationAccess
 from services.store import jobs
 from services.store.database.store import Store
 from services.store.jobs import Job
@@ -20,6 +22,7 @@ class EmailDelivery:
     """Performs the jobs that mail a message."""
 
     store: Store
+    access: ConversationAccess
     mailer: Mailer
     media: MediaStore
     outcomes: Outcomes
@@ -33,6 +36,10 @@ class EmailDelivery:
                 lambda tx: jobs.retry(tx, job, later, "Waits for files.", counts=False)
             )
             return
-        self.mailer.send(self.media.with_paths(message_of(self.store, job)), job.target)
+        message = message_of(self.store, job)
+        reason = self.access.lost_by_address(job.target, message.number)
+        if reason:
+            raise AccessLost(reason)
+        self.mailer.send(self.media.with_paths(message), job.target)
         self.journal.note(job)
         self.outcomes.record(lambda tx: self.outcomes.finish(tx, job))

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import Connection
 
 from services.config.metrics import JOBS
-from services.core.errors import DeliveryError, Kind, SendError, StorageUnwell
+from services.core.errors import AccessLost, DeliveryError, Kind, SendError, StorageUnwell
 from services.core.messages import Status
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.push_devices import record_failure
@@ -171,7 +171,7 @@ class Outcomes:
         elif job.kind is JobKind.FETCH:
             attachments.fail(tx, job.target, error.reason)
             self.files_settled(tx, job.message_id)
-        elif job.kind is JobKind.PUSH:
+        elif job.kind is JobKind.PUSH and not isinstance(error, AccessLost):
             record_failure(tx, job.target, error)
 
     def _reclaim(self, tx: Connection, dead_workers: Sequence[str], silent_since: float) -> int:

@@ -1,6 +1,7 @@
 """Push notifications: notifying a device of a message through its channel.
 
-A push waits in quiet hours and for files, and is left out where the message was read meanwhile.
+A push waits in quiet hours and for files, is left out where the message was read meanwhile, and is
+given up where the extension has lost the number.
 """
 
 import time
@@ -11,7 +12,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from services.core.errors import DeliveryError, Kind, PushError, RequestRefused
+from services.core.errors import AccessLost, DeliveryError, Kind, PushError, RequestRefused
 from services.core.messages import Device, Message, Notice, message_object
 from services.delivery import notification_text
 from services.delivery.call_batching import BatchedCall
@@ -19,7 +20,7 @@ from services.delivery.completion_journal import CompletionJournal
 from services.delivery.outcome import Outcomes
 from services.delivery.push_devices import device_of, record_failure
 from services.media.media_store import MediaStore
-from services.message_settings import MessageSettings
+from services.messaging.access import ConversationAccess
 from services.push.base import Channel
 from services.store import (
     circuit_breakers,
@@ -68,14 +69,14 @@ class PushDelivery:
     def __init__(
         self,
         store: Store,
-        settings: MessageSettings,
+        access: ConversationAccess,
         channels: Mapping[str, Channel],
         media: MediaStore,
         outcomes: Outcomes,
         journal: CompletionJournal,
     ) -> None:
         self._store = store
-        self._settings = settings
+        self._access = access
         self._channels = channels
         self._media = media
         self._outcomes = outcomes
@@ -105,6 +106,7 @@ class PushDelivery:
         if known.needless:
             self._outcomes.record(lambda tx: jobs.done(tx, job))
             return
+        self._require_access(known)
         accepted = PushAccepted(job, known, self._notify(known, job))
         if accepted.thread is None:
             self._journal.note(job)
@@ -118,6 +120,12 @@ class PushDelivery:
             self._looked_up = self._store.read(partial(self._look_up_all, begun=begun))
         known = self._looked_up.pop(job, None)
         return known or self._store.read(partial(self._look_up, job=job))
+
+    def _require_access(self, known: _Known) -> None:
+        """Raise ``AccessLost`` for an extension that has lost the number since it was queued."""
+        reason = self._access.lost_by_extension(known.device.extension, known.message.number)
+        if reason:
+            raise AccessLost(reason)
 
     def _notify(self, known: _Known, job: Job) -> str | None:
         try:
@@ -177,7 +185,7 @@ class PushDelivery:
             if _is_needless(tx, job, known):
                 return replace(known, needless=True)
         extension = device.extension
-        numbers = tuple(own.number for own in self._settings.for_extension(extension))
+        numbers = tuple(own.number for own in self._access.numbers(extension))
         return replace(
             known,
             numbers=numbers,

@@ -14,7 +14,8 @@ from services.core.errors import RequestRefused
 from services.core.messages import Attachment, Device, Message, Status
 from services.core.phone_numbers import e164, is_dialable, peer, requested
 from services.core.segments import count, split
-from services.message_settings import MessageSettings, NumberSetting
+from services.message_settings import NumberSetting
+from services.messaging.access import ConversationAccess
 from services.messaging.send_limits import SendLimits
 from services.providers.base import Limits, Provider
 from services.store import attachments, conversations, jobs, messages
@@ -50,7 +51,7 @@ class Composer:
     """
 
     store: Store
-    settings: MessageSettings
+    access: ConversationAccess
     providers: Mapping[str, Provider]
     limits: SendLimits
     country: str
@@ -90,7 +91,7 @@ class Composer:
 
     def compose(self, tx: Connection, extension: str, reply: Reply) -> list[Message]:
         """The messages of a request, not stored yet. Raises ``RequestRefused``."""
-        settings = self.settings.for_extension(extension)
+        settings = self.access.numbers(extension)
         if not settings:
             raise RequestRefused(
                 "no_number",

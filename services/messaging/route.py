@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from services.core.messages import Device, Message
 from services.message_settings import MessageSettings, NumberSetting
+from services.messaging.access import ConversationAccess
 from services.push.base import Channel
 from services.store import devices, jobs, messages, unrouted
 from services.store.database.store import Store
@@ -22,10 +23,15 @@ class Router:
     """Decides by Message Settings and registered devices where a message is delivered."""
 
     def __init__(
-        self, store: Store, settings: MessageSettings, channels: Mapping[str, Channel]
+        self,
+        store: Store,
+        settings: MessageSettings,
+        access: ConversationAccess,
+        channels: Mapping[str, Channel],
     ) -> None:
         self._store = store
         self._settings = settings
+        self._access = access
         self._channels = channels
 
     def inbound_jobs(
@@ -36,14 +42,11 @@ class Router:
 
     def update_jobs(self, message: Message, about: str) -> list[Job]:
         """The jobs that report a changed message to the channels which want updates."""
-        setting = self._settings.for_number(message.number)
-        if setting is None:
-            return []
         return [
             _push(message, f"push:{channel.name}", f"{channel.name}:{extension}", about)
             for channel in self._channels.values()
             if channel.wants_status_updates and not channel.per_device
-            for extension in setting.extensions
+            for extension in self._access.extensions(message.number)
         ]
 
     def notify_read(self, tx: Connection, reader: Device, conversation_id: str, up_to: int) -> None:
@@ -51,7 +54,11 @@ class Router:
 
         ``up_to`` is the ``seq`` up to which ``reader`` has read the conversation.
         """
-        read = messages.page(tx, conversation_id, before=up_to + 1, limit=1)
+        read = [
+            message
+            for message in messages.page(tx, conversation_id, before=up_to + 1, limit=1)
+            if self._access.extension_may(reader.extension, message.number)
+        ]
         others = [
             (self._channels[device.channel].destination(device.address), device.id)
             for device in devices.of(tx, [reader.extension])

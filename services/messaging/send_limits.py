@@ -18,11 +18,12 @@ from services.core.errors import RequestRefused
 from services.core.messages import Message
 from services.core.phone_numbers import destination, home_countries, is_country
 from services.store import quotas
-from services.store.quotas import Quota
+from services.store.quotas import Quota, UsedUp
 
 log = structlog.get_logger()
 SPANS = {MINUTE: "a minute", HOUR: "an hour", DAY: "a day"}
 MB = 1_000_000
+FILES_PER_MINUTE, FILES_PER_DAY = 120, 3_000  # uploads of one extension, however small
 
 
 class SendLimits:
@@ -67,12 +68,28 @@ class SendLimits:
         _take(tx, limits, len(parts), "messages")
 
     def count_upload(self, tx: Connection, extension: str, size: int) -> None:
-        """Count the bytes of an upload, in the transaction that records it.
+        """Count the bytes of an upload as it came, before a picture is made smaller.
 
         Raises ``RequestRefused`` where there are too many.
         """
+        _take(tx, [self._upload(extension)], size, "bytes")
+
+    def begin_upload(self, tx: Connection, extension: str) -> None:
+        """Count one more file, before it is fetched or written.
+
+        Raises ``RequestRefused`` where there are too many, or where no more bytes may be uploaded.
+        """
+        limit = self._upload(extension)
+        spent = quotas.used_up(tx, [limit.allowance]) if limit.most else None
+        if spent is not None:
+            raise _used_up(limit, spent, "bytes")
+        spans = ((FILES_PER_MINUTE, MINUTE), (FILES_PER_DAY, DAY))
+        limits = [_Limit(f"files:{extension}", limit.who, most, span) for most, span in spans]
+        _take(tx, limits, 1, "files")
+
+    def _upload(self, extension: str) -> "_Limit":
         who = f"Extension {extension} may upload"
-        _take(tx, [_Limit(f"upload:{extension}", who, self._upload_bytes, DAY)], size, "bytes")
+        return _Limit(f"upload:{extension}", who, self._upload_bytes, DAY)
 
     def count_received(self, tx: Connection, peer: str, size: int) -> None:
         """Count the bytes of a file that an outside sender's message contained."""
@@ -120,6 +137,10 @@ class _Limit:
     def allowance(self) -> Quota:
         return Quota(self.name, self.most, self.seconds)
 
+    def may(self, what: str) -> str:
+        """The limit as the beginning of a sentence; ``what``: ``bytes`` or a plural."""
+        return f"{self.who} {_shown(self.most, what)} {SPANS[self.seconds]}"
+
 
 def _take(tx: Connection, limits: Sequence[_Limit], amount: int, what: str) -> None:
     by_allowance = {limit.allowance: limit for limit in limits if limit.most}
@@ -127,15 +148,20 @@ def _take(tx: Connection, limits: Sequence[_Limit], amount: int, what: str) -> N
     if spent is None:
         return
     limit = by_allowance[spent.quota]
-    may = f"{limit.who} {_shown(limit.most, what)} {SPANS[limit.seconds]}"
-    log.warning("limit reached", name=limit.name, most=limit.most, seconds=limit.seconds)
     if amount > limit.most:
+        log.warning("limit reached", name=limit.name, most=limit.most, seconds=limit.seconds)
         raise RequestRefused(
-            "too_much_at_once", f"{may}, and this is {_shown(amount, what)}. Make it smaller."
+            "too_much_at_once",
+            f"{limit.may(what)}, and this is {_shown(amount, what)}. Make it smaller.",
         )
-    raise RequestRefused(
+    raise _used_up(limit, spent, what)
+
+
+def _used_up(limit: _Limit, spent: UsedUp, what: str) -> RequestRefused:
+    log.warning("limit reached", name=limit.name, most=limit.most, seconds=limit.seconds)
+    return RequestRefused(
         "limit_reached",
-        f"{may}. Try again in {in_words(spent.seconds)}.",
+        f"{limit.may(what)}. Try again in {in_words(spent.seconds)}.",
         status=429,
         retry_after=spent.seconds,
     )
@@ -144,4 +170,4 @@ def _take(tx: Connection, limits: Sequence[_Limit], amount: int, what: str) -> N
 def _shown(amount: int, what: str) -> str:
     if what == "bytes":
         return f"{math.ceil(amount / MB)} MB"
-    return f"{amount} {what}" if amount != 1 else "1 message"
+    return f"{amount} {what}" if amount != 1 else f"1 {what.removesuffix('s')}"

@@ -6,13 +6,12 @@ from typing import TypeVar
 
 import gevent
 from gevent import monkey
-from sqlalchemy import Connection
 
 from services.core.errors import RequestRefused, StorageUnwell
 from services.core.messages import Attachment
 from services.media.media_store import MediaStore, StoredFile
 from services.media.resize import resize_to_fit
-from services.message_settings import MessageSettings
+from services.messaging.access import ConversationAccess
 from services.messaging.send_limits import SendLimits
 from services.providers.base import Provider
 from services.store import attachments
@@ -26,16 +25,25 @@ class Uploads:
     """Stores files that apps upload for their next message."""
 
     store: Store
-    settings: MessageSettings
+    access: ConversationAccess
     providers: Mapping[str, Provider]
     media: MediaStore
     limits: SendLimits
 
+    def begin(self, extension: str) -> None:
+        """Count a file that an extension uploads, before it is fetched or written.
+
+        Raises ``RequestRefused`` where the extension has uploaded too much or too many, and
+        ``StorageUnwell``.
+        """
+        self.store.write(lambda tx: self.limits.begin_upload(tx, extension), durable=False)
+
     def add(self, extension: str, file_id: str, kept: StoredFile) -> Attachment:
         """Record a stored file as an upload of an extension, which its next message may name.
 
-        Returns it as ``fitted`` leaves it. Raises ``RequestRefused`` where the extension has
-        uploaded too much, and ``StorageUnwell``; the file is then removed.
+        It is counted by the size that was uploaded, before any work on it. Returns it as
+        ``fitted`` leaves it. Raises ``RequestRefused`` where the extension has uploaded too much,
+        and ``StorageUnwell``; the file is then removed.
         """
         file = Attachment(
             content_type=kept.content_type,
@@ -46,8 +54,9 @@ class Uploads:
             path=kept.path,
         )
         try:
+            self.store.write(lambda tx: self.limits.count_upload(tx, extension, kept.size))
             file = self.fitted(extension, file)
-            self.store.write(lambda tx: self._record(tx, extension, file))
+            self.store.write(lambda tx: attachments.add_upload(tx, extension, file))
         except (RequestRefused, StorageUnwell):
             self.media.remove(file.id)
             raise
@@ -72,13 +81,9 @@ class Uploads:
         )
         return replace(file, content_type=kept.content_type, name=kept.name, size=kept.size)
 
-    def _record(self, tx: Connection, extension: str, file: Attachment) -> None:
-        self.limits.count_upload(tx, extension, file.size)
-        attachments.add_upload(tx, extension, file)
-
     def _most_bytes(self, extension: str) -> int | None:
         """The largest size in bytes that every carrier of the extension's numbers accepts."""
-        carriers = {setting.carrier for setting in self.settings.for_extension(extension)}
+        carriers = {setting.carrier for setting in self.access.numbers(extension)}
         sizes = [p.limits.media_bytes for name, p in self.providers.items() if name in carriers]
         return min(sizes, default=None)
 

@@ -7,7 +7,7 @@ from typing import Literal, cast, get_args
 from services.core.errors import RequestRefused
 from services.core.messages import Direction, Message, Status, clean
 from services.core.phone_numbers import e164, peer, requested
-from services.message_settings import MessageSettings
+from services.messaging.access import ConversationAccess
 from services.providers import PROVIDERS
 from services.store.database.store import Store
 from services.store.search import message_filter
@@ -27,10 +27,10 @@ FIELDS: tuple[Field, ...] = get_args(Field)
 class MessageQuery:
     """Parses the filter fields of the operator, and reads the messages that match."""
 
-    def __init__(self, store: Store, settings: MessageSettings, country: str) -> None:
+    def __init__(self, store: Store, access: ConversationAccess, country: str) -> None:
         """``country`` is that of numbers which are written without a country code."""
         self._store = store
-        self._settings = settings
+        self._access = access
         self._country = country
 
     def parse(self, fields: Mapping[Field, str]) -> MessageFilter:
@@ -42,7 +42,7 @@ class MessageQuery:
         given = {name: clean(text).strip() for name, text in fields.items() if text.strip()}
         state = _one_of("state", given.get("state"), STATES)
         extension = given.get("extension")
-        owned = self._settings.for_extension(extension) if extension else ()
+        owned = self._access.numbers(extension) if extension else ()
         return MessageFilter(
             number=self._number(given, "number"),
             peer=self._number(given, "peer"),

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from services.store.database.schema import contacts
 from services.store.database.upsert import insert
@@ -29,6 +29,11 @@ def names(tx: Connection, numbers: Iterable[str]) -> dict[str, str]:
     statement = select(contacts.c.number, contacts.c.name)
     rows = tx.execute(statement.where(contacts.c.number.in_(set(numbers))))
     return {str(row.number): str(row.name) for row in rows}
+
+
+def count(tx: Connection) -> int:
+    """Number of contacts of the installation."""
+    return int(tx.execute(select(func.count()).select_from(contacts)).scalar_one())
 
 
 def put(tx: Connection, contact: Contact) -> None:

@@ -15,6 +15,7 @@ from torture.checks import (
     hostile_texts,
     kill_points,
     lost_answers,
+    lost_number,
     mail,
     matrix,
     media,
@@ -72,5 +73,6 @@ CHECKS: tuple[Check, ...] = (
     media_hosts.CHECK,
     receipts.CHECK,
     dead_letters.CHECK,
+    lost_number.CHECK,
     missed.CHECK,
 )

@@ -12,12 +12,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, count, cycle, repeat
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import DEFAULT, patch
 from urllib.parse import urlsplit
 
 from services.core.errors import MediaError
 from services.core.messages import Attachment, Message
 from services.http.client import Answer, Http
+from services.messaging.device_limits import DeviceLimits
+from services.messaging.send_limits import SendLimits
 from tests import payload_files
 from tests.api.conftest import Phone, Service
 from torture.check import Check, Figures, Mutant, Scale
@@ -162,6 +164,9 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
     service = open_service(environment, *numbers, **full_env())
     service.gateway.media.seconds = 1.0
     ann = service.pair("201")
+    # More addresses are tried than a device may name in a day.
+    environment.enter(patch.multiple(DeviceLimits, count=DEFAULT, spend=DEFAULT))
+    environment.enter(patch.object(SendLimits, "begin_upload"))
     named: dict[str, int] = {}
     with watched() as network:
         named["push addresses"] = _devices(ann, network)

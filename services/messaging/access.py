@@ -1,0 +1,55 @@
+"""Access to conversations: which extensions and e-mail addresses may have those of a number.
+
+The API, the live stream, Acrobits, Ringotel, pushes, mails and their retries all ask here, each at
+the moment at which it gives a message away.
+"""
+
+from services.message_settings import MessageSettings, NumberSetting
+
+
+class ConversationAccess:
+    """Says who may have a conversation, by Message Settings as they are at this moment."""
+
+    def __init__(self, settings: MessageSettings) -> None:
+        self._settings = settings
+
+    def numbers(self, extension: str) -> tuple[NumberSetting, ...]:
+        """The numbers whose conversations an extension may have; the first is its default."""
+        return self._settings.for_extension(extension)
+
+    def extensions(self, number: str) -> tuple[str, ...]:
+        """The extensions that may have the conversations of a number (E.164)."""
+        setting = self._settings.for_number(number)
+        return tuple(
+            extension
+            for extension in (setting.extensions if setting is not None else ())
+            if self.extension_may(extension, number)
+        )
+
+    def extension_may(self, extension: str, number: str) -> bool:
+        """Whether an extension may have the conversations of a number (E.164)."""
+        return any(setting.number == number for setting in self.numbers(extension))
+
+    def address_may(self, address: str, number: str) -> bool:
+        """Whether an e-mail address may have the conversations of a number, in any case."""
+        setting = self._settings.for_number(number)
+        if setting is None or not setting.enabled:
+            return False
+        return address.casefold() in map(str.casefold, setting.emails)
+
+    def lost_by_extension(self, extension: str, number: str) -> str:
+        """The reason why an extension gets nothing more of a number; empty where it may."""
+        if self.extension_may(extension, number):
+            return ""
+        return f"Extension {extension} no longer has {number}{self._switched_off(number)}."
+
+    def lost_by_address(self, address: str, number: str) -> str:
+        """The reason why an e-mail address gets nothing more of a number; empty where it may."""
+        if self.address_may(address, number):
+            return ""
+        return f"{address} no longer gets the messages of {number}{self._switched_off(number)}."
+
+    def _switched_off(self, number: str) -> str:
+        setting = self._settings.for_number(number)
+        off = setting is not None and not setting.enabled
+        return ": the number is switched off in Message Settings" if off else ""
