@@ -173,6 +173,14 @@ class Provider(ABC):
         """
         return ()
 
+    def parse_listed(self, entry: bytes) -> Iterable[Parsed]:
+        """Parse an entry of the carrier's list that ``missed`` returned as ``Unreadable``.
+
+        ``entry`` is the body that ``missed`` gave it. Raises ``SendError`` if the carrier has to be
+        asked for the rest of the message and cannot be.
+        """
+        return self.parse(WebhookCall("POST", {}, "", entry))
+
     def check(self, numbers: Sequence[str]) -> Iterable[Finding]:
         """Whether the credentials work and whether these numbers can text at the carrier.
 

@@ -45,7 +45,7 @@ def missed(api: Api, since: float, now: float) -> Iterator[Parsed]:
         type="inbound", sent_after=_date(since - DAY), sent_before=_date(now + DAY)
     )
     for told in listed:
-        parsed = event(told, parsing.alone(told, b""), now)
+        parsed = event(told, parsing.listed_entry(told), now)
         if isinstance(parsed, Message) and (parsed.carrier_time or since) < since:
             continue
         if parsed is not None and not isinstance(parsed, DeliveryStatus):
