@@ -38,7 +38,7 @@ check: $(VENV)/.dev ## formatting, lint, types, import rules, code rules
 bench: $(VENV)/.dev ## speed and memory, compared with the limits of this machine
 	$(BIN)/python -m bench
 
-torture: $(VENV)/.dev ## the promises of docs/reliability.md under faults: 45 minutes
+torture: $(VENV)/.dev ## the promises of docs/reliability.md under faults: 30 to 45 minutes
 	$(BIN)/python -m torture
 
 torture-smoke: $(VENV)/.dev ## the same at its smallest; a part of make test-slow

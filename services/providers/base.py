@@ -56,7 +56,7 @@ class Provider(ABC):
     """One carrier.
 
     A subclass declares its data and its ``proofs``, then ``parse`` and ``send``. What it hands over
-    is raw: phone numbers are normalised, and everything is stored, by the gateway.
+    is raw: ``Processor`` normalises phone numbers and stores everything.
 
     ``proofs`` are what can prove that a call comes from the carrier; one of them is enough, and the
     first is the one that the carrier uses here. Where a carrier has nothing better, it is the token
@@ -121,7 +121,7 @@ class Provider(ABC):
     def verify(self, call: WebhookCall) -> None:
         """Raise ``InvalidWebhook`` unless the call proves that it comes from the carrier.
 
-        Runs before anything of the body is read.
+        Runs before the body is parsed.
         """
         reasons = []
         for proof in self.proofs:
