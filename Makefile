@@ -70,6 +70,7 @@ help: ## this list
 	@$(PYTHON) scripts/make_env.py
 
 $(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed. If it is installed beside this one: make PYTHON=python3.12 run")'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.runtime: requirements/runtime.lock | $(BIN)/python
