@@ -14,7 +14,7 @@ from services.message_settings import MessageSettings
 from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
 
-LISTED = 5  # numbers that are named before “and 12 more”
+LISTED = 5  # numbers before “and 12 more”
 
 
 def findings(
@@ -23,7 +23,7 @@ def findings(
     providers: Mapping[str, Provider],
     media: MediaStore,
 ) -> list[Problem]:
-    """Everything that should be mended."""
+    """Everything that should be corrected."""
     file, storage = environment.file, environment.service.storage_path.resolve()
     return list(
         chain(

@@ -1,4 +1,4 @@
-"""Export of messages as CSV or JSON, made piece by piece, however many there are."""
+"""Export of messages as CSV or JSON, streamed in pieces."""
 
 import csv
 import io
@@ -15,9 +15,9 @@ COLUMNS = (
     "time", "direction", "number", "peer", "extension", "state", "code", "reason", "carrier",
     "carrier_id", "segments", "files", "text", "id",
 )  # fmt: skip
-ROWS = 200  # made at a time
+ROWS = 200  # of one piece
 Link = Callable[[Attachment], str]  # makes the address of a file
-MARK = "\ufeff"  # by which spreadsheets tell that it is UTF-8
+MARK = "\ufeff"  # byte order mark: spreadsheets read the file as UTF-8
 _PLAIN_NUMBER = re.compile(r"\+[0-9]{1,15}", re.ASCII)
 
 
