@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +213,7 @@ def when_ready(server: Any) -> None:
     ]
     if not _service.delivery_worker:
         lines += [f"  It only serves. What delivers, elsewhere: {flask} worker"]
+    lines += [f"To mend: {problem}" for problem in _environment.warnings(time.time())]
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 

@@ -1,11 +1,13 @@
 """Warnings about a configuration that can be used as it is, each with its remedy."""
 
 import stat
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
 from blueprints.cli.server import pid_file, running_pid
+from services.config import env_file
 from services.config.environment import Environment
 from services.config.sections import MailSettings, ServiceSettings
 from services.core.errors import Problem
@@ -22,8 +24,9 @@ def findings(
     settings: MessageSettings,
     providers: Mapping[str, Provider],
     media: MediaStore,
+    names: Sequence[str],
 ) -> list[Problem]:
-    """Everything that should be mended."""
+    """Everything that should be mended; ``names`` are all variables that exist."""
     file, storage = environment.file, environment.service.storage_path.resolve()
     return list(
         chain(
@@ -32,7 +35,8 @@ def findings(
             _mail(environment.mail, settings),
             _media(media),
             _settings(settings),
-            _env_file(file, storage) if file is not None else (),
+            environment.warnings(time.time()),
+            _env_file(file, storage, names) if file is not None else (),
         )
     )
 
@@ -94,11 +98,12 @@ def _settings(settings: MessageSettings) -> Iterator[Problem]:
         yield Problem("Message Settings", broken, remedy)
 
 
-def _env_file(path: Path, storage: Path) -> Iterator[Problem]:
+def _env_file(path: Path, storage: Path, names: Sequence[str]) -> Iterator[Problem]:
     try:
         status = path.stat()
     except FileNotFoundError:
         return
+    yield from env_file.differences(path, names)
     if status.st_mode & stat.S_IROTH:
         reason = "can be read by everybody on this machine, and it holds secrets."
         yield Problem(path.name, reason, f"Run: chmod 600 {path}")

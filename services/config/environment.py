@@ -9,11 +9,13 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from services.config import variables
 from services.config.keys import derived_token
+from services.config.misspelt import misspelt
 from services.config.sections import (
     CarrierSettings,
     MailSettings,
@@ -73,6 +75,7 @@ class Environment:
     bucket: S3Settings | None = None
     file: Path | None = None  # the .env that was read …
     read_at: float = 0.0  # … and when
+    notes: tuple[Problem, ...] = ()  # what was found while loading and stops nothing
 
     def is_outdated(self) -> bool:
         """Whether ``.env`` was changed after it was read."""
@@ -80,6 +83,11 @@ class Environment:
             return self.file is not None and self.file.stat().st_mtime > self.read_at
         except OSError:
             return False
+
+    def warnings(self, now: float) -> list[Problem]:
+        """What stops nothing and should be mended; ``now`` is in seconds since 1970."""
+        of_carriers = (each.warnings(now) for each in self.carriers.values())
+        return [*self.notes, *chain.from_iterable(of_carriers)]
 
     @property
     def app_key(self) -> bytes:
@@ -130,6 +138,7 @@ def load(
 
     Raises ``ConfigError`` with every problem it has.
     """
+    notes: list[Problem] = []
     service, problems = variables.load(ServiceSettings, "", env)
     mail, more = variables.load(MailSettings, "MAIL_", env)
     problems += more
@@ -159,9 +168,28 @@ def load(
             _load_one(loaded_carriers, carrier, {}, problems)
     file = Path(env["ENV_FILE"]) if env.get("ENV_FILE") else None
     read_at = float(env.get("ENV_READ_AT") or time.time())
+    notes += misspelt(env, [*declared_names(carriers, channels), "ENV_FILE", "ENV_READ_AT"])
     return Environment(
-        service, mail, vapid, sending, loaded_carriers, loaded_channels, bucket, file, read_at
+        service,
+        mail,
+        vapid,
+        sending,
+        loaded_carriers,
+        loaded_channels,
+        bucket,
+        file,
+        read_at,
+        tuple(notes),
     )
+
+
+def declared_names(carriers: Sequence[Section], channels: Sequence[Section]) -> list[str]:
+    """The name of every variable that exists, those of sections that are off included."""
+    return [
+        variable.name
+        for _, prefix, settings in sections(carriers, channels)
+        for variable in variables.variables(settings, prefix)
+    ]
 
 
 def _load_one(

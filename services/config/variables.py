@@ -85,12 +85,21 @@ def variables(section: type, prefix: str) -> list[Variable]:
 
 
 def read(env: Mapping[str, str], name: str) -> str | None:
-    """A value, or ``None`` if it is not set; ``NAME_FILE`` may name a file that contains it."""
+    """A value, or ``None`` if it is not set; ``NAME_FILE`` may name a file that contains it.
+
+    Raises ``OSError`` for a file that cannot be read, and ``ValueError`` for an empty one or one
+    that is not UTF-8.
+    """
     value = env.get(name, "").strip()
     if value.lower() not in UNSET:
         return value
     file = env.get(f"{name}_FILE", "").strip()
-    return Path(file).read_text(encoding="utf-8").strip() or None if file else None
+    if not file:
+        return None
+    content = Path(file).read_text(encoding="utf-8").strip()
+    if not content:
+        raise ValueError("it is empty")
+    return content
 
 
 def is_on(section: type, prefix: str, env: Mapping[str, str]) -> bool:
@@ -109,14 +118,11 @@ def load(section: type[T], prefix: str, env: Mapping[str, str]) -> tuple[T | Non
     for v in variables(section, prefix):
         try:
             written = read(env, v.name)
-        except OSError as error:
-            problems.append(
-                Problem(
-                    v.name,
-                    f"the file that {v.name}_FILE names cannot be read ({error.strerror}).",
-                    "Check its path and permissions.",
-                )
-            )
+        except (OSError, ValueError) as error:
+            why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+            why = error.strerror or why if isinstance(error, OSError) else why
+            reason = f"the file that {v.name}_FILE names cannot be read ({why})."
+            problems.append(Problem(v.name, reason, "Check its path, permissions and content."))
             continue
         if written is None:
             written = v.default
