@@ -24,6 +24,7 @@ from services.config.sections import (
     ServiceSettings,
     VapidSettings,
 )
+from services.config.storage_access import require_writable
 from services.core.errors import ConfigError, Problem
 
 ROOT = Path(__file__).resolve().parents[2]  # a relative STORAGE_PATH is in here
@@ -160,6 +161,7 @@ def load(
             _load_one(loaded_channels, channel, env, problems)
     if service is not None and not problems:
         service = replace(service, storage_path=ROOT / service.storage_path)
+        require_writable(service.storage_path)
         service, problems = _with_key(service)
     if problems or service is None or mail is None or vapid is None or sending is None:
         raise ConfigError(problems)
