@@ -6,6 +6,7 @@ from services.core.errors import Kind, SendError
 from services.core.messages import clean
 from services.http.client import Answer
 from services.providers import error_table
+from services.providers.bandwidth import basic_end
 from services.providers.exchange import json_object
 
 TABLE = error_table.load(__file__)
@@ -48,24 +49,39 @@ def refusal(answer: Answer, lost: Kind) -> SendError:
     return SendError(
         sentence.rstrip(),
         kind,
-        code=_text(told.get("type")) or str(answer.status),
+        code=_code(answer),
         retry_after=_pause(answer),
     )
 
 
-def not_signed_in(answer: Answer) -> SendError:
-    """The error for a refused OAuth2 sign-in."""
+def basic_refused(answer: Answer, now: float) -> SendError:
+    """The error for credentials that were refused under Basic; ``now`` in seconds since 1970."""
+    sentence = f"Bandwidth answered 401 to Basic. BANDWIDTH_AUTH {basic_end.reason(now)} "
+    if not basic_end.has_ended(now):
+        sentence += "Check BANDWIDTH_API_TOKEN and BANDWIDTH_API_SECRET. Better: "
+    return SendError(f"{sentence}{basic_end.REMEDY}", Kind.CONFIG, code=_code(answer))
+
+
+def not_signed_in(answer: Answer, now: float) -> SendError:
+    """The error for a refused OAuth2 sign-in; ``now`` in seconds since 1970."""
     if answer.status in (408, 429) or answer.status >= 500:
         reason = f"Bandwidth's sign-in answered {answer.status}."
         return SendError(reason, Kind.RETRY, code=str(answer.status), retry_after=_pause(answer))
+    older = "If they are of the older kind, set BANDWIDTH_AUTH=basic (until 2 December 2026), or "
+    older += "create API credentials with the Messaging role."
+    if basic_end.has_ended(now):
+        older = "Those of an API user ended on 2 December 2026: create API credentials with the "
+        older += "Messaging role."
     return SendError(
         f"Bandwidth's sign-in refused the credentials ({answer.status}). Check "
-        "BANDWIDTH_API_TOKEN and BANDWIDTH_API_SECRET. If they are of the older kind, set "
-        "BANDWIDTH_AUTH=basic (until 2 December 2026), or create API credentials with the "
-        "Messaging role.",
+        f"BANDWIDTH_API_TOKEN and BANDWIDTH_API_SECRET. {older}",
         Kind.CONFIG,
         code=str(answer.status),
     )
+
+
+def _code(answer: Answer) -> str:
+    return _text(json_object(answer).get("type")) or str(answer.status)
 
 
 def _pause(answer: Answer) -> float | None:
