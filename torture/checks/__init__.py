@@ -36,6 +36,7 @@ from torture.checks import (
     ssrf,
     syscall_kills,
     toll_fraud,
+    unreadable_env,
 )
 
 CHECKS: tuple[Check, ...] = (
@@ -63,6 +64,7 @@ CHECKS: tuple[Check, ...] = (
     front_proxy.CHECK,
     brute_force.CHECK,
     toll_fraud.CHECK,
+    unreadable_env.CHECK,
     carrier_answers.CHECK,
     lost_answers.CHECK,
     slow_carrier.CHECK,
