@@ -35,7 +35,14 @@ def check(as_json: bool) -> None:
     if anything should be mended.
     """
     environment = parts().environment
-    problems = findings(environment, parts().settings, parts().providers, parts().media, NAMES)
+    problems = findings(
+        environment,
+        parts().settings,
+        parts().providers,
+        parts().media,
+        _in_force(environment),
+        NAMES,
+    )
     if as_json:
         document(
             {

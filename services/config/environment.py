@@ -16,6 +16,7 @@ from typing import Any
 from services.config import variables
 from services.config.keys import derived_token
 from services.config.misspelt import misspelt
+from services.config.parsers import is_placeholder
 from services.config.sections import (
     CarrierSettings,
     MailSettings,
@@ -141,7 +142,11 @@ def load(
     """
     notes: list[Problem] = []
     service, problems = variables.load(ServiceSettings, "", env)
-    mail, more = variables.load(MailSettings, "MAIL_", env)
+    with_mail = env
+    if is_placeholder(env.get("MAIL_HOST", "").strip()):
+        notes.append(_off("MAIL_HOST", "still has the placeholder of an example", "E-mail"))
+        with_mail = {name: value for name, value in env.items() if not name.startswith("MAIL_")}
+    mail, more = variables.load(MailSettings, "MAIL_", with_mail)
     problems += more
     vapid, more = variables.load(VapidSettings, "VAPID_", env)
     problems += more
@@ -157,8 +162,14 @@ def load(
             _load_one(loaded_carriers, carrier, env, problems)
     loaded_channels: dict[str, Any] = {}
     for channel in channels:
-        if channel.needs_no_variable or variables.is_on(channel.settings, channel.prefix, env):
-            _load_one(loaded_channels, channel, env, problems)
+        if not channel.needs_no_variable:
+            if not variables.is_on(channel.settings, channel.prefix, env):
+                continue
+            lacking = variables.missing(channel.settings, channel.prefix, env)
+            notes += [_off(v.name, "is missing", channel.title) for v in lacking]
+            if lacking:
+                continue
+        _load_one(loaded_channels, channel, env, problems)
     if service is not None and not problems:
         service = replace(service, storage_path=ROOT / service.storage_path)
         require_writable(service.storage_path)
@@ -170,6 +181,7 @@ def load(
             _load_one(loaded_carriers, carrier, {}, problems)
     file = Path(env["ENV_FILE"]) if env.get("ENV_FILE") else None
     read_at = float(env.get("ENV_READ_AT") or time.time())
+    notes += _left_placeholders(carriers, loaded_carriers, env)
     notes += misspelt(env, [*declared_names(carriers, channels), "ENV_FILE", "ENV_READ_AT"])
     return Environment(
         service,
@@ -183,6 +195,27 @@ def load(
         read_at,
         tuple(notes),
     )
+
+
+def _off(name: str, reason: str, title: str) -> Problem:
+    remedy = "Set it, or remove the other variables of it."
+    return Problem(name, f"{reason}, so {title} is off.", remedy)
+
+
+def _left_placeholders(
+    carriers: Sequence[Section], loaded: Mapping[str, Any], env: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Placeholders in variables that are in use."""
+    in_use = [
+        ("", ServiceSettings),
+        *((c.prefix, c.settings) for c in carriers if c.name in loaded),
+    ]
+    if not is_placeholder(env.get("MAIL_HOST", "").strip()):
+        in_use.append(("MAIL_", MailSettings))
+    for prefix, settings in in_use:
+        for v in variables.placeholders(settings, prefix, env):
+            reason = "still has the placeholder of an example."
+            yield Problem(v.name, reason, "Set it, or remove it.")
 
 
 def declared_names(carriers: Sequence[Section], channels: Sequence[Section]) -> list[str]:
