@@ -49,17 +49,16 @@ def refusal(answer: Answer, lost: Kind) -> SendError:
     return SendError(
         sentence.rstrip(),
         kind,
-        code=_code(answer),
+        code=_text(told.get("type")) or str(answer.status),
         retry_after=_pause(answer),
     )
 
 
 def basic_refused(answer: Answer, now: float) -> SendError:
-    """The error for credentials that were refused under Basic; ``now`` in seconds since 1970."""
-    sentence = f"Bandwidth answered 401 to Basic. BANDWIDTH_AUTH {basic_end.reason(now)} "
-    if not basic_end.has_ended(now):
-        sentence += "Check BANDWIDTH_API_TOKEN and BANDWIDTH_API_SECRET. Better: "
-    return SendError(f"{sentence}{basic_end.REMEDY}", Kind.CONFIG, code=_code(answer))
+    """The error for a 401 under Basic; ``now`` is in seconds since 1970."""
+    said = refusal(answer, Kind.CONFIG)
+    sentence = f"{said.reason} BANDWIDTH_AUTH {basic_end.reason(now)} {basic_end.REMEDY}"
+    return SendError(sentence, Kind.CONFIG, code=said.code)
 
 
 def not_signed_in(answer: Answer, now: float) -> SendError:
@@ -78,10 +77,6 @@ def not_signed_in(answer: Answer, now: float) -> SendError:
         Kind.CONFIG,
         code=str(answer.status),
     )
-
-
-def _code(answer: Answer) -> str:
-    return _text(json_object(answer).get("type")) or str(answer.status)
 
 
 def _pause(answer: Answer) -> float | None:
