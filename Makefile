@@ -17,10 +17,12 @@ test: $(VENV)/.dev ## the quick tests, PostgreSQL included (docs/testing.md)
 	$(PYTEST) -m "not ($(SLOW) or release)"
 
 test-slow: $(VENV)/.dev ## what make test leaves out: browsers, processes, faults
-	$(PYTEST) -m "($(SLOW)) and not release"
+	$(PYTEST) -m "(browser or processes) and not faults and not release"
+	$(BIN)/python -m pytest -m "faults and not release"
 
 test-all: $(VENV)/.dev ## every test but those of a release
-	$(PYTEST) -m "not release"
+	$(PYTEST) -m "not faults and not release"
+	$(BIN)/python -m pytest -m "faults and not release"
 
 test-release: $(VENV)/.dev ## what takes hours: before a release
 	$(PYTEST) -m release
@@ -33,7 +35,7 @@ check: $(VENV)/.dev ## formatting, lint, types, import rules, code rules
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/test_code_rules.py
+	$(BIN)/python -m pytest -q tests/project/test_code_rules.py
 
 bench: $(VENV)/.dev ## speed and memory, compared with the limits of this machine
 	$(BIN)/python -m bench

@@ -26,7 +26,7 @@ def create_app(env: Mapping[str, str]) -> Flask:
     """Build the service from an environment and add its routes and commands.
 
     Raises ``ConfigError`` with everything that is wrong with the environment, ``StorageUnwell``,
-    and ``SettingsError`` for Message Settings that cannot be taken over into the database.
+    and ``SettingsError`` for Message Settings that cannot be copied into the database.
     """
     environment = load_environment(env)
     configure(environment)

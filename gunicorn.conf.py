@@ -1,12 +1,12 @@
-"""One command runs it all: the web processes and, unless told otherwise, the delivery worker.
+"""gunicorn configuration: web processes and, unless DELIVERY_WORKER=false, a delivery worker.
 
-``.venv/bin/gunicorn -c gunicorn.conf.py wsgi:app``. The delivery worker is one of gunicorn's own
-workers, so that it is brought back when it dies, killed when it hangs and renewed by ``kill -HUP``
-in the same way as the others.
+``.venv/bin/gunicorn -c gunicorn.conf.py wsgi:app`` is the whole server. The delivery worker is one
+of gunicorn's own workers: gunicorn restarts it when it dies, kills it when it hangs, and renews it
+at ``kill -HUP``, like the others.
 """
 
 # ruff: noqa: E402, I001 - wsgi patches the sockets, and the metrics folder is set before its library
-from wsgi import CHECK_DATABASE, count_in, environment, keep, kept
+from wsgi import CHECK_DATABASE, environment, keep_environment, kept_environment, set_metrics_folder
 
 import errno
 import gc
@@ -25,16 +25,16 @@ from services.core.errors import ConfigError, StorageUnwell
 
 
 def _read() -> Environment:
-    """Read ``.env``. A reload with a broken one leaves the configuration of before in force."""
+    """Read ``.env``. At a reload with a broken file the old configuration stays in force."""
     try:
         fresh = environment()
         loaded = load(fresh, providers.SECTIONS, push.SECTIONS)
     except ConfigError as error:
-        if not kept():
+        if not kept_environment():
             sys.exit(str(error))
         print(f"Not reloaded. {error}", file=sys.stderr, flush=True)
-        return load(kept(), providers.SECTIONS, push.SECTIONS)
-    keep(fresh)
+        return load(kept_environment(), providers.SECTIONS, push.SECTIONS)
+    keep_environment(fresh)
     return loaded
 
 
@@ -46,25 +46,28 @@ try:
     _run.mkdir(parents=True, exist_ok=True)
 except OSError as error:
     sys.exit(f"Textbridge cannot start. {_run}: {error.strerror}. Check STORAGE_PATH in .env.")
-_memory = Path("/dev/shm")  # noqa: S108 - for what need not outlive us; with no disk in it to fill
+_memory = Path("/dev/shm")  # noqa: S108 - files that only this run needs; no disk can be full there
 _in_memory = os.access(_memory, os.W_OK)
 
 
-def _counting_place() -> Path:
-    """Where the processes count: files mapped into memory, which on a full disk would kill them."""
+def _metrics_folder() -> Path:
+    """The folder of the metrics files, in memory where possible.
+
+    The processes map these files; a write to one on a full disk would kill the process.
+    """
     if _in_memory:
-        about = _storage.stat()
-        place = _memory / f"textbridge-{os.geteuid()}-{about.st_dev:x}-{about.st_ino:x}"
-        place.mkdir(mode=0o700, exist_ok=True)
-        if not place.is_symlink() and place.stat().st_uid == os.geteuid():
-            return place
-    place = _run / "metrics"
-    place.mkdir(exist_ok=True)
-    return place
+        status = _storage.stat()
+        folder = _memory / f"textbridge-{os.geteuid()}-{status.st_dev:x}-{status.st_ino:x}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if not folder.is_symlink() and folder.stat().st_uid == os.geteuid():
+            return folder
+    folder = _run / "metrics"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
-_metrics = _counting_place()
-count_in(_metrics)
+_metrics = _metrics_folder()
+set_metrics_folder(_metrics)
 
 import gevent.server
 from filelock import FileLock, Timeout
@@ -72,14 +75,14 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.ggevent import GeventWorker
 from prometheus_client.multiprocess import mark_process_dead
 
-import app  # noqa: F401 - once, before the fork: the processes share what it loads
+import app  # noqa: F401 - before the fork: the processes share its memory
 from services.store.database.store import Store
 
 bind = f"{_service.host}:{_service.port}"
 workers = _service.web_concurrency + _service.delivery_worker
 worker_connections = 2000
 timeout = 60
-graceful_timeout = 30  # a send that is under way is given the time to end
+graceful_timeout = 30  # enough for a send that has begun
 keepalive = 15
 control_socket_disable = True
 proc_name = "textbridge"
@@ -92,12 +95,12 @@ logconfig_dict = {
         "gunicorn.error": {"level": _service.log_level, "handlers": ["stderr"], "propagate": False}
     },
 }
-# In memory: with a hung disk the parent would take its processes for hung.
+# In memory: on a hung disk the parent would kill its processes as hung.
 worker_tmp_dir = str(_memory) if _in_memory else None
 
 
 class Idle(gevent.Timeout):  # type: ignore[misc]
-    """The wait of one connection for a request; it ends silently."""
+    """The idle time of one connection between two requests; it ends without an error."""
 
     def __init__(self, worker: "Worker") -> None:
         super().__init__(keepalive, False)
@@ -114,17 +117,17 @@ class Idle(gevent.Timeout):  # type: ignore[misc]
         return super().__exit__(kind, error, trace)
 
     def end(self) -> None:
-        """End it before its time."""
+        """End the wait early."""
         gevent.spawn(self._greenlet.throw, self)
 
 
-class Quiet(Logger):  # type: ignore[misc]
-    """gunicorn's log without a line for each request: made up even if nobody reads it."""
+class NoAccessLog(Logger):  # type: ignore[misc]
+    """gunicorn's logger without the access log, which costs time even where it is not written."""
 
     access_log_enabled = False
 
 
-# A process that takes every connection it can get leaves none for the others.
+# One connection at a time: else one process accepts all that wait, and the others none.
 gevent.server.StreamServer.max_accept = 1
 
 
@@ -138,14 +141,14 @@ class Worker(GeventWorker):  # type: ignore[misc]
         self.idle: set[Idle] = set()
 
     def timeout_ctx(self) -> "Idle":
-        """How long a connection may wait for its next request."""
+        """The limit of the idle time of a connection."""
         return Idle(self)
 
     def run(self) -> None:
-        """Serve, or deliver, until told to stop."""
+        """Serve requests, or perform delivery jobs, until the process is stopped."""
         gateway = self.wsgi.extensions["gateway"]
         gc.collect()
-        gc.freeze()  # what is there from the start on is not looked through again and again
+        gc.freeze()  # garbage collections skip the objects of the start-up
         gevent.spawn(self._watch, gateway)
         if self.delivers:
             gateway.new_worker().run(alive=lambda: self.alive, beat=self.notify)
@@ -154,11 +157,11 @@ class Worker(GeventWorker):  # type: ignore[misc]
         gateway.close()
 
     def handle_quit(self, sig: int, frame: Any) -> None:
-        """Ctrl-C ends a process as SIGTERM does: what is in hand is finished."""
+        """Ctrl-C ends a process like SIGTERM: it finishes its requests and jobs."""
         self.alive = False
 
     def _watch(self, gateway: Any) -> None:
-        """Once told to stop, end the open streams, and a second later the idle connections."""
+        """After a stop signal: end the open streams, and a second later the idle connections."""
         while self.alive:
             gevent.sleep(0.5)
         gateway.stopping = True
@@ -169,7 +172,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
 
 
 worker_class = Worker
-logger_class = Quiet
+logger_class = NoAccessLog
 
 
 def _require_free_port() -> None:
@@ -218,7 +221,7 @@ def on_starting(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Say where everything is."""
+    """Print the addresses of the server."""
     inside = Path(sys.prefix).parent == ROOT
     flask = f"{Path(sys.prefix).name}/bin/flask" if inside else "flask"
     key = "Their password is ADMIN_PASSWORD in .env."
@@ -244,29 +247,29 @@ def when_ready(server: Any) -> None:
 
 
 def on_reload(server: Any) -> None:
-    """The workers of before leave; one of the new ones delivers."""
+    """The old workers stop; one of the new ones performs the delivery jobs."""
     for worker in server.WORKERS.values():
         worker.delivers = False
     (_run / "server.pid").touch()  # its time is that of the configuration in force
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """Exactly one of the workers delivers, or none where ``flask worker`` does."""
-    somebody = any(other.delivers for other in server.WORKERS.values())
-    worker.delivers = _service.delivery_worker and not somebody
+    """One of the workers performs the delivery jobs; none where ``flask worker`` does it."""
+    has_one = any(other.delivers for other in server.WORKERS.values())
+    worker.delivers = _service.delivery_worker and not has_one
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Being told to stop counts from the first moment, also before everything is imported."""
+    """Handle stop signals from the start on, also before everything is imported."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, worker.handle_quit)
 
 
 def on_exit(server: Any) -> None:
-    """Leave nothing behind in memory."""
+    """Delete the metrics files."""
     shutil.rmtree(_metrics, ignore_errors=True)
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Drop the gauges of a process that is gone."""
+    """Delete the gauges of a process that has ended."""
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

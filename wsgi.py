@@ -1,4 +1,7 @@
-"""The entry: reads ``.env`` and builds the application. The only reader of the environment."""
+"""WSGI entry point: reads ``.env`` and builds the application.
+
+The only reader of the environment.
+"""
 
 # ruff: noqa: E402 - the sockets are patched before anything else can open one
 from gevent import monkey
@@ -22,7 +25,7 @@ from services.core.errors import ConfigError, Problem, SettingsError, StorageUnw
 HERE = Path(__file__).parent
 CHECK_DATABASE = (
     "Check that the database runs, and DATABASE_URL in .env; without one, that the disk of "
-    "STORAGE_PATH has room."
+    "STORAGE_PATH has free space."
 )
 _kept: dict[str, str] = {}
 
@@ -57,47 +60,48 @@ _forget_what_flask_loaded()
 
 
 def env_file() -> str:
-    """The path of ``.env``: beside this file, or ``ENV_FILE``; empty where there is to be none."""
+    """The path of ``.env``: beside this file, or ``ENV_FILE``; empty where no file is wanted."""
     return os.environ.get("ENV_FILE", str(HERE / ".env"))
 
 
 def environment() -> dict[str, str]:
-    """The variables of ``.env`` beside this file (or of ``ENV_FILE``), overruled by real ones.
+    """The variables of ``.env`` beside this file (or of ``ENV_FILE``), overridden by real ones.
 
     Read anew at every call, so that a reload picks up what was changed. Raises ``ConfigError`` if
-    ``ENV_FILE`` leads nowhere, and for every line of the file that is not understood.
+    ``ENV_FILE`` names no file, and for every line of the file that is not understood.
     """
     file = env_file()
     if file and "ENV_FILE" in os.environ and not Path(file).is_file():
         remedy = "Set it to the path of your .env, or to nothing to do without one."
         raise ConfigError([Problem("ENV_FILE", f"there is no file {file}.", remedy)])
-    written = env_files.read(Path(file), os.environ) if file and Path(file).exists() else {}
+    from_file = env_files.read(Path(file), os.environ) if file and Path(file).exists() else {}
     about = {"ENV_FILE": file, "ENV_READ_AT": str(time.time())}
-    return {**written, **os.environ, **about}
+    return {**from_file, **os.environ, **about}
 
 
-def count_in(folder: Path) -> None:
-    """Say where the processes of a server put what they count.
+def set_metrics_folder(folder: Path) -> None:
+    """Set the folder in which the processes of a server share their metrics.
 
     prometheus_client reads this from the environment, when it is first imported.
     """
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
-def keep(env: Mapping[str, str]) -> None:
-    """Let the processes of a server start with this, whatever becomes of ``.env`` meanwhile."""
+def keep_environment(env: Mapping[str, str]) -> None:
+    """Store the variables with which the processes of a server start, even if ``.env`` changes."""
     _kept.clear()
     _kept.update(env)
 
 
-def kept() -> Mapping[str, str]:
-    """What ``keep`` was given; empty before."""
+def kept_environment() -> Mapping[str, str]:
+    """The variables of ``keep_environment``; empty before."""
     return _kept
 
 
 @cache
 def _application() -> Flask:
-    from app import create_app  # not before ``count_in`` was called: it imports prometheus_client
+    # Not before ``set_metrics_folder`` was called: it imports prometheus_client.
+    from app import create_app  # noqa: PLC0415 - see above
 
     try:
         app = create_app(_kept or environment())
@@ -106,8 +110,8 @@ def _application() -> Flask:
     except StorageUnwell as error:
         sys.exit(f"{error}\n{CHECK_DATABASE}")
     except OSError as error:
-        told = f"{error.filename}: {error.strerror}."
-        sys.exit(f"Textbridge cannot start. {told} Check STORAGE_PATH in .env.")
+        reason = f"{error.filename}: {error.strerror}."
+        sys.exit(f"Textbridge cannot start. {reason} Check STORAGE_PATH in .env.")
     return app
 
 

@@ -7,14 +7,14 @@ from werkzeug.exceptions import Forbidden
 
 from blueprints.client_address import client_address
 from services.config.sections import ServiceSettings
+from services.core.secrets import same_secret
 from services.operations.admin_auth import AdminAuth
-from services.providers.base import same
 
 USER = "admin"  # of HTTP Basic
 
 
 class AdminAccess:
-    """Decides about this request: whether it comes from the operator."""
+    """Decides whether the current request comes from the operator."""
 
     def __init__(self, auth: AdminAuth, service: ServiceSettings) -> None:
         self._auth = auth
@@ -50,4 +50,6 @@ class AdminAccess:
         offered = request.authorization
         if offered is None or offered.type != "basic":
             return False
-        return self.admits((offered.password or "") if same(offered.username or "", USER) else "")
+        return self.admits(
+            (offered.password or "") if same_secret(offered.username or "", USER) else ""
+        )

@@ -34,7 +34,7 @@ class DeviceAuth:
         return self._store.read(lambda tx: devices.by_id(tx, device_id))
 
     def seen(self, device: Device) -> Device:
-        """Note the time of the call, at most once a minute; a full disk refuses no call."""
+        """Record the time of the call, at most once a minute; a full disk is no error here."""
         now = time.time()
         if device.seen_at is None or device.seen_at < now - SEEN_SECONDS:
             with suppress(StorageUnwell):
@@ -44,8 +44,8 @@ class DeviceAuth:
     def count_failure(self) -> None:
         """Count a wrong token. Raises ``RequestRefused`` (429) where there were too many.
 
-        Only wrong tokens are counted, after they were looked up: with 256 bits none is guessed,
-        and no address can lock another one out. A full disk changes nothing about a refusal.
+        Tokens are counted after the look-up: they have 256 bits, so guessing is hopeless, and no
+        address can lock out another. A full disk is no error here.
         """
         with suppress(StorageUnwell):
             self._throttle.spend(client_address(self._trusted))

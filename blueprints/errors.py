@@ -33,14 +33,14 @@ CODES = {
 
 
 def problem(status: int, code: str, detail: str, **more: Any) -> Response:
-    """An answer that says what is wrong, for programs (``code``) and for people (``detail``)."""
+    """An error answer: ``code`` for programs, ``detail`` for people."""
     body = {"type": "about:blank", "title": code.replace("_", " ").capitalize(), "status": status}
     body |= {"detail": detail, "code": code} | {k: v for k, v in more.items() if v}
     return Response(json.dumps(body), status, mimetype="application/problem+json")
 
 
 def retry_after(error: RequestRefused) -> dict[str, str]:
-    """The header that says when to ask again, if it is worth it."""
+    """The ``Retry-After`` header, where the error names a time."""
     return {"Retry-After": str(math.ceil(error.retry_after))} if error.retry_after else {}
 
 

@@ -24,7 +24,7 @@ HEADERS = {
 def page_headers(
     *, own: tuple[str, ...] = (), cache: str = "no-cache", referrer: str = "no-referrer"
 ) -> Callable[[Response], Response]:
-    """What adds the headers to a page's answer.
+    """The function that adds the headers to the answer with a page.
 
     ``own`` are further directives of the Content-Security-Policy that may name this server.
     """

@@ -37,7 +37,7 @@ def blueprint(health: Health, access: AdminAccess) -> Blueprint:
         checks = health.checks()
         well = all(check.ok for check in checks)
         answer: dict[str, Any] = {"ready": well}
-        if _is_told_more(access):
+        if _sees_details(access):
             answer["checks"] = [asdict(check) for check in checks]
             answer["warnings"] = [asdict(warned) for warned in health.warnings()]
         response = jsonify(answer)
@@ -72,8 +72,8 @@ def _is_local() -> bool:
     return caller.is_loopback
 
 
-def _is_told_more(access: AdminAccess) -> bool:
-    """Whether the caller gets the details of ``/ready``; not after too many wrong passwords."""
+def _sees_details(access: AdminAccess) -> bool:
+    """Whether the caller sees the details of ``/ready``; not after too many wrong passwords."""
     try:
         return _is_local() or access.is_operator()
     except (RequestRefused, StorageUnwell):
@@ -94,7 +94,7 @@ def _refusal(access: AdminAccess) -> Response:
 
 
 def _counters() -> CollectorRegistry:
-    """What the processes count: all of them where they share a folder, else this one."""
+    """The counters of all processes of the server, or of this one where they share no folder."""
     if values.ValueClass is values.MutexValue:
         return REGISTRY
     shared = CollectorRegistry()
@@ -103,7 +103,7 @@ def _counters() -> CollectorRegistry:
 
 
 class _Gauges(Collector):
-    """What the database and the disk say at the moment of asking."""
+    """Gauges from the database and the disk, read at each request."""
 
     def __init__(self, health: Health) -> None:
         self._health = health
@@ -139,13 +139,13 @@ def _work(known: Figures) -> Iterator[GaugeMetricFamily]:
     yield _gauge("worker_silent_seconds", "Since a worker last beat", known.worker_silent)
     yield _gauge("unrouted_numbers", "Numbers whose messages reach nobody", known.unrouted)
     yield _gauge("quarantined", "Webhooks that could not be read", known.quarantined)
-    breaches = GaugeMetricFamily(
+    family = GaugeMetricFamily(
         "textbridge_conservation_breach", "Laws of conservation: 1 does not hold", labels=["law"]
     )
-    broken = {breach.invariant for breach in known.breaches}
+    broken = {violation.invariant for violation in known.violations}
     for law in Invariant:
-        breaches.add_metric([law], float(law in broken))
-    yield breaches
+        family.add_metric([law], float(law in broken))
+    yield family
     yield _gauge("paused_destinations", "Carriers, channels and mail left alone", len(known.pauses))
 
 

@@ -11,7 +11,7 @@ from services.media.media_store import MediaStore
 from services.store import attachments
 from services.store.database.store import Store
 
-# A file comes from outside: nothing in it may run, and no proxy may keep it.
+# A file comes from outside: a browser must not run it, and no proxy may store it.
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "sandbox; default-src 'none'",
@@ -43,7 +43,7 @@ def blueprint(store: Store, media: MediaStore) -> Blueprint:
 def file_answer(media: MediaStore, file: Attachment | None) -> Response:
     """A kept file over HTTP, whole or by range, for a caller that is authorised already.
 
-    Only what a browser shows and never runs is shown; all else is saved as it is.
+    Types that a browser displays without running anything are inline; all others are downloads.
     """
     gone = RequestRefused("not_found", "There is no such file, or not yet.", status=404)
     if file is None or file.state != "kept":

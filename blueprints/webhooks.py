@@ -1,4 +1,4 @@
-"""Webhooks of the carriers: ``/webhook/<carrier>/sms``, one blueprint a carrier."""
+"""Webhooks of the carriers: ``/webhook/<carrier>/sms``, one blueprint for each carrier."""
 
 from collections.abc import Sequence
 

@@ -7,6 +7,7 @@ without pip or with an old Python is the remains of an earlier attempt, and is m
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 OLDEST = (3, 11)
@@ -54,10 +55,7 @@ def require_python() -> None:
             break
         own = ".".join(map(str, sys.version_info[:2]))
         sys.exit(f"Textbridge needs Python 3.11 or newer, and this is Python {own}. {remedy}")
-    try:
-        import ensurepip  # noqa: F401
-        import venv  # noqa: F401
-    except ImportError:
+    if not (find_spec("ensurepip") and find_spec("venv")):
         sys.exit(missing_venv())
 
 

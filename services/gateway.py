@@ -71,7 +71,7 @@ class Gateway:
         service = environment.service
         storage = service.storage_path.resolve()
         self.environment = environment
-        self.stopping = False  # set when this process is told to stop: open streams end
+        self.stopping = False  # set when this process is being stopped: open streams end
         self.country = service.default_country
         self.store = Store(service.database_url, storage)
         self.settings = open_settings(self.store, storage, self.country)

@@ -1,4 +1,4 @@
-"""What the tests share: databases of both kinds, a gateway, and a wall around this machine."""
+"""Shared fixtures: databases of both kinds, a gateway, no connection out of this machine."""
 
 import ipaddress
 import json
@@ -12,6 +12,7 @@ import pytest
 from blueprints.api.changes import ChangeLog
 from services.gateway import Gateway, load_environment
 from tests.databases import add_tables, postgres_template
+from tests.fakes.receiver import Receiver
 from tests.postgres import drop_database, new_database, programs, running_postgres
 from tests.processes import end_with_parent
 
@@ -22,7 +23,7 @@ ENGINES = ["sqlite", "postgresql"]
 MARKERS = {
     "tests.browser": pytest.mark.browser,
     "tests.e2e": pytest.mark.processes,
-    "tests.test_torture": pytest.mark.faults,
+    "tests.torture": pytest.mark.faults,
 }
 # Tests with these markers are tried once more; the summary names each test that needed it.
 TRIED_AGAIN = ("browser", "processes", "faults")
@@ -47,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _wall(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_outside_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing that a test does may leave this machine."""
     connect = socket.socket.connect
 
@@ -114,7 +115,14 @@ def changes(gateway: Gateway) -> ChangeLog:
     return ChangeLog(gateway.store, gateway.settings, gateway.media)
 
 
-DESK = {"number": NUMBER, "carrier": "sandbox", "extensions": ["201"]}
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A server that takes signed webhook pushes."""
+    with Receiver() as running:
+        yield running
+
+
+NUMBER_ENTRY = {"number": NUMBER, "carrier": "sandbox", "extensions": ["201"]}
 
 
 @pytest.fixture

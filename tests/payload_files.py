@@ -13,7 +13,7 @@
 ``signing_key.pem``    for a carrier that signs with a private key of its own: a made-up one, whose
                        public half is in ``settings.env``; ``other_signing_key.pem`` is another
 
-Push channels have theirs in the same folder, see ``tests/test_push.py``:
+Push channels have theirs in the same folder, see ``tests/push/test_channels.py``:
 
 ``notify_*.json``      a notice for a device, and what its app is shown of it
 ``answers.json``       what a push service answers, and what follows

@@ -29,7 +29,7 @@ def programs() -> Path | None:
 
 def free_port() -> int:
     """A TCP port that nobody listens on, nor will by chance: below those that the kernel gives to
-    whoever asks for any, so that a server can be started there later, and again."""
+    other processes that ask for any, so that a server can be started there later, and again."""
     while True:
         port = random.randrange(15_000, 32_000)
         with socket.socket() as probe, suppress(OSError):

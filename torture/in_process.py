@@ -14,7 +14,7 @@ from services.gateway import Gateway
 from services.store.jobs import Job
 from tests import payload_files
 from tests.admin.conftest import PASSWORD
-from tests.api.conftest import House
+from tests.api.conftest import Service
 from tests.conftest import settings_file
 from tests.fakes.ringotel import ORG, TOKEN
 from torture.environment import TestEnvironment
@@ -44,7 +44,7 @@ def full_env() -> dict[str, str]:
 
 def open_service(
     environment: TestEnvironment, *numbers: Mapping[str, Any], name: str = "service", **env: str
-) -> House:
+) -> Service:
     """An application with these variables and numbers, closed with the test environment."""
     return environment.enter(_opened(environment.folder / name, numbers, env))
 
@@ -52,15 +52,15 @@ def open_service(
 @contextmanager
 def _opened(
     folder: Path, numbers: tuple[Mapping[str, Any], ...], env: dict[str, str]
-) -> Iterator[House]:
+) -> Iterator[Service]:
     folder.mkdir()
     (folder / "message_settings.json").write_text(settings_file(*numbers), "utf-8")
     app = create_app({"APP_ENV": "local", "STORAGE_PATH": str(folder), **QUIET, **env})
     with closing(app.extensions["gateway"]) as gateway:
-        yield House(app, gateway)
+        yield Service(app, gateway)
 
 
-def receive(service: House, carrier: str, message: Message) -> int:
+def receive(service: Service, carrier: str, message: Message) -> int:
     """Post a message as a carrier does; returns the status of the answer."""
     provider = service.gateway.providers[carrier]
     call = provider.example(message, payload_files.signing_key(carrier))
@@ -86,7 +86,7 @@ def run_due_jobs(gateway: Gateway) -> list[Job]:
     return done
 
 
-def ringotel_event(service: House, kind: int, content: str, message_id: str) -> tuple[int, str]:
+def ringotel_event(service: Service, kind: int, content: str, message_id: str) -> tuple[int, str]:
     """Post a message of the user of 201 as Ringotel does; returns status and body of the answer."""
     params = {
         "orgid": ORG, "messageid": message_id, "type": kind, "content": content,

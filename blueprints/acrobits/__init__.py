@@ -1,4 +1,4 @@
-"""Web services of Acrobits' apps: ``/acrobits/…``, one module a call.
+"""Web services of Acrobits' apps: ``/acrobits/…``, one module for each call.
 
 An app is an ordinary device; its password is the device's token. Answers are JSON, or XML where
 the app asks for that; an error is a ``message`` that the app shows to its user.

@@ -13,11 +13,11 @@ from blueprints.device_auth import DeviceAuth
 from blueprints.request_body import whole_body
 from services.core.errors import RequestRefused
 from services.core.messages import Device, WebhookCall, clean
-from services.providers.base import same
+from services.core.secrets import same_secret
 
-MOST_BYTES = 1_000_000  # small previews of files are in there
+MOST_BYTES = 1_000_000  # contains small previews of files
 
-# What we call a parameter, and the names that templates in the wild have for it.
+# Our name of a parameter, and the names that known templates use for it.
 NAMES = {
     "username": ("username", "from", "cloud_username"),
     "password": ("password", "cloud_password"),
@@ -30,8 +30,10 @@ NAMES = {
     "token": ("token_msgs", "pushTokenOther"),
     "app_id": ("app_id_msgs", "appid_msgs", "appId_msgs", "pushappid_other"),
 }
-UNFILLED = re.compile(r"%[A-Za-z_\[\]]+%", re.ASCII)  # a word that this build of the app lacks
-UNFILLED_NAMES = NAMES.keys() - {"body"}  # a text may well look like one
+UNFILLED = re.compile(
+    r"%[A-Za-z_\[\]]+%", re.ASCII
+)  # a placeholder that this build of the app does not know
+UNFILLED_NAMES = NAMES.keys() - {"body"}  # a text may look like a placeholder
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -40,10 +42,10 @@ class Call:
     """One call of an app: the device that it is, and its parameters by our names."""
 
     device: Device
-    told: dict[str, str]
+    parameters: dict[str, str]
 
     def __getitem__(self, name: str) -> str:
-        return self.told.get(name, "")
+        return self.parameters.get(name, "")
 
 
 def read_call(auth: DeviceAuth) -> Call:
@@ -56,14 +58,14 @@ def read_call(auth: DeviceAuth) -> Call:
         )
     if request.method != "POST":
         raise RequestRefused("method", "Call this address with POST.", status=405)
-    told = {**request.args.to_dict(), **_body()}
-    read = {name: _first(told, names) for name, names in NAMES.items()}
+    parameters = {**request.args.to_dict(), **_body()}
+    read = {name: _first(parameters, names) for name, names in NAMES.items()}
     read |= {name: "" for name in UNFILLED_NAMES if UNFILLED.fullmatch(read[name])}
     return Call(_device(auth, read["username"], read["password"]), read)
 
 
 def answer(content: dict[str, Any], status: int = 200) -> Response:
-    """What the app is told, as JSON or, where it accepts that and no JSON, as XML."""
+    """The answer to the app, as JSON or, where it accepts that and no JSON, as XML."""
     accepts = request.headers.get("Accept", "")
     if "xml" in accepts and "json" not in accepts:
         root = Element("response")
@@ -83,21 +85,21 @@ def _body() -> dict[str, str]:
     if not raw.lstrip().startswith(b"{"):
         return dict(call.form())
     try:
-        told = call.json()
+        data = call.json()
     except ValueError:
         raise RequestRefused("unreadable", "The call cannot be read.", status=400) from None
-    plain = {name: value for name, value in told.items() if isinstance(value, (str, int, float))}
+    plain = {name: value for name, value in data.items() if isinstance(value, (str, int, float))}
     return {name: str(value) for name, value in plain.items()}
 
 
-def _first(told: dict[str, str], names: tuple[str, ...]) -> str:
-    return clean(next((told[name] for name in names if told.get(name)), ""))
+def _first(parameters: dict[str, str], names: tuple[str, ...]) -> str:
+    return clean(next((parameters[name] for name in names if parameters.get(name)), ""))
 
 
 def _device(auth: DeviceAuth, username: str, password: str) -> Device:
     """The device that calls. Raises ``RequestRefused``."""
     device = auth.by_token(password) if password else None
-    if device is not None and same(username, device.extension):
+    if device is not None and same_secret(username, device.extension):
         return auth.seen(device)
     auth.count_failure()
     raise RequestRefused(

@@ -32,7 +32,7 @@ class Fetch:
         self._media = media
 
     def fetch(self, call: Call) -> dict[str, Any]:
-        """Both lists, oldest first. Fetching takes nothing away: another device may want it, too.
+        """Both lists, oldest first. Fetching deletes nothing: other devices read the same messages.
 
         ``sms_id`` is our ``seq``. A received message whose files may still come ends the list, as
         the app asks only for what is newer than the last that it got.
@@ -59,16 +59,16 @@ class Fetch:
 
     def _item(self, message: Message, numbers: list[str]) -> dict[str, Any]:
         """A message as the app lists it; files that may still come have their address already."""
-        told = message_object(message, self._media.link)
+        data = message_object(message, self._media.link)
         files = [
             described | {"url": self._media.link(file)}
-            for file, described in zip(message.media, told["media"], strict=True)
+            for file, described in zip(message.media, data["media"], strict=True)
             if file.state != "failed"
         ]
         text = message.text
         if message.direction == "in":
-            text = (number_heading(told, numbers) + text).strip()
-        stream = stream_id(told)
+            text = (number_heading(data, numbers) + text).strip()
+        stream = stream_id(data)
         inbound = message.direction == "in"
         return {
             "sms_id": str(message.seq),
@@ -82,7 +82,7 @@ class Fetch:
 
 
 def _page(tx: Connection, numbers: list[str], direction: Direction, known: str) -> list[Message]:
-    """What follows the last that an app knows; an id that was never given out is no id."""
+    """The messages after the last known one; an id that was never given out counts as none."""
     after = int(known) if known.isascii() and known.isdigit() and len(known) <= 18 else None
     if after is None or after > messages.latest_seq(tx):
         return transcripts.page(tx, numbers, direction, limit=NEWEST)

@@ -17,7 +17,7 @@ from services.store.database.store import Store
 
 
 class Reports:
-    """Keeps the push address of an app as the app reports it."""
+    """Stores the push address that an app reports."""
 
     def __init__(self, store: Store, channel: Channel) -> None:
         self._store = store

@@ -5,6 +5,7 @@ https://doc.acrobits.net/api/client/send_message.html
 
 import hashlib
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -19,7 +20,7 @@ from services.media import fetch
 from services.media.media_store import MediaStore
 from services.messaging.compose import Composer, Reply
 from services.messaging.uploads import Uploads
-from services.providers.api_addresses import is_at
+from services.providers.url_checks import is_at
 from services.push.acrobits.files import CONTENT_TYPE, UploadedFile, read_attachments
 from services.store import messages
 from services.store.database.store import Store
@@ -30,22 +31,15 @@ FILES_AT = "acrobits.net"  # and below: where the apps upload to
 DISPOSITION = "application/x-acro-disposition-notification"
 
 
+@dataclass(eq=False)
 class Send:
     """Submits what users of the apps write."""
 
-    def __init__(
-        self,
-        store: Store,
-        http: Http,
-        media: MediaStore,
-        uploads: Uploads,
-        composer: Composer,
-    ) -> None:
-        self._store = store
-        self._http = http
-        self._media = media
-        self._uploads = uploads
-        self._composer = composer
+    store: Store
+    http: Http
+    media: MediaStore
+    uploads: Uploads
+    composer: Composer
 
     def send(self, call: Call) -> dict[str, Any]:
         """Take a message; answers the id under which the fetch lists it, so that it is shown once.
@@ -65,7 +59,7 @@ class Send:
             text, files = self._content(call, kind)
             reply = Reply(text=text, to=recipients, media_ids=files, client_id=ids[0])
             try:
-                known, _ = self._composer.submit(call.device, reply)
+                known, _ = self.composer.submit(call.device, reply)
             except RequestRefused as error:
                 known = self._repeated(call, ids) if error.code == "client_id_reused" else None
                 if known is None:
@@ -79,7 +73,7 @@ class Send:
             return [messages.by_client_id(tx, call.device.extension, each) for each in ids]
 
         since = time.time() - REPEAT_SECONDS
-        found = (known[0] for known in self._store.read(look) if known is not None)
+        found = (known[0] for known in self.store.read(look) if known is not None)
         return next((message for message in found if message.created_at > since), None)
 
     def _content(self, call: Call, kind: str) -> tuple[str, tuple[str, ...]]:
@@ -101,14 +95,14 @@ class Send:
         file_id = uuid7()
         try:
             encrypted = fetch.fetch(
-                self._http,
+                self.http,
                 offered.url,
                 {},
                 redirects=hosts,
                 max_bytes=MOST_FILE,
-                seconds=self._media.seconds,
+                seconds=self.media.seconds,
             )
-            kept = self._media.save(
+            kept = self.media.save(
                 [offered.decrypt(encrypted.body)],
                 file_id=file_id,
                 declared=offered.content_type,
@@ -120,7 +114,7 @@ class Send:
             raise RequestRefused("files", "A file could not be fetched. Send it again.") from None
         except ValueError as error:
             raise RequestRefused("files", f"{error} Send it again.") from None
-        return self._uploads.add(extension, file_id, kept)
+        return self.uploads.add(extension, file_id, kept)
 
 
 def _client_ids(call: Call, recipients: tuple[str, ...]) -> tuple[str, str]:

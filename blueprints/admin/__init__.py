@@ -1,4 +1,4 @@
-"""The operator's pages, drawn on the server: ``/admin``.
+"""The operator's pages, rendered on the server: ``/admin``.
 
 Each page is a module that adds its own routes; ``access`` decides who may see them.
 """
@@ -8,11 +8,11 @@ from flask import Blueprint, Flask
 from blueprints.admin import (
     activity,
     carriers,
+    error_pages,
+    failed_jobs,
     formats,
-    given_up,
     message,
     quarantine,
-    refusals,
     start,
     unrouted,
 )
@@ -42,9 +42,9 @@ def register(app: Flask, gateway: Gateway) -> None:
     formats.add_filters(routes)
     access = AdminAccess(gateway.admin_auth, service)
     Guard(access, sign_ins, pages, environment.app_url).add_to(routes)
-    refusals.answer(routes, pages)
+    error_pages.add_handlers(routes, pages)
     _add_pages(routes, pages, gateway)
-    # Browsers tell the origin of a form only where pages may say where they come from.
+    # Browsers send the Origin of a form only where the Referrer-Policy allows it.
     headers = page_headers(own=("form-action",), cache="no-store", referrer="same-origin")
     routes.after_request(headers)
     app.register_blueprint(routes)
@@ -67,7 +67,7 @@ def _add_pages(routes: Blueprint, pages: Pages, gateway: Gateway) -> None:
     )
     MessagePages(pages, store, settings, providers, media, gateway.message_query).add_to(routes)
     message.add_routes(routes, pages, store, settings, media, actions)
-    given_up.add_routes(routes, pages, store, actions)
+    failed_jobs.add_routes(routes, pages, store, actions)
     unrouted.add_routes(routes, pages, store, settings, actions)
     quarantine.add_routes(routes, pages, store, gateway.processor, actions)
     SettingsPages(pages, settings, providers).add_to(routes)

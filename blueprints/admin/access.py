@@ -1,7 +1,7 @@
 """Access to the operator's pages: sign-in with ADMIN_PASSWORD, from the addresses of ADMIN_ALLOW.
 
 A sign-in is a row of the database and a cookie that scripts cannot read. Every request that may
-change something must carry the sign-in's form key, which no other site can know.
+change something must contain the sign-in's form key, which no other site can know.
 """
 
 from http import HTTPStatus
@@ -11,16 +11,16 @@ import structlog
 from flask import Blueprint, Response, g, make_response, redirect, request, url_for
 from werkzeug.exceptions import Forbidden
 
-from blueprints.admin.page import Pages, onward
+from blueprints.admin.page import Pages, redirect_to
 from blueprints.admin.session import COOKIE, SignIns, current
 from blueprints.admin_access import AdminAccess
 from blueprints.errors import retry_after
 from services.core.errors import RequestRefused
-from services.providers.base import same
+from services.core.secrets import same_secret
 from services.store.sign_ins import MAX_SECONDS
 
 log = structlog.get_logger()
-LOOKS = ("GET", "HEAD", "OPTIONS")
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 FILES = "admin.static"
 OPEN = ("admin.sign_in", "admin.take_password")  # endpoints that need no sign-in
 MOST_BYTES = 3_000_000  # of a form with its files
@@ -60,14 +60,14 @@ class Guard:
         if current() is None:
             return _to_sign_in()
         self._sign_ins.note_call()
-        if request.method not in LOOKS:
+        if request.method not in SAFE_METHODS:
             self._require_own_site()
             self._require_form_key()
         return None
 
     def sign_in(self) -> Response:
         """The form for the password."""
-        return self._pages.render("sign_in.html") if current() is None else _where_wanted()
+        return self._pages.render("sign_in.html") if current() is None else _redirect_back()
 
     def take_password(self) -> Response:
         """Sign in with the password of the form."""
@@ -82,7 +82,7 @@ class Guard:
             log.warning("wrong password for /admin", address=self._access.address)
             return self._pages.render("sign_in.html", HTTPStatus.FORBIDDEN, problem=WRONG)
         fresh = self._sign_ins.begin()
-        answer = _where_wanted()
+        answer = _redirect_back()
         answer.set_cookie(
             COOKIE,
             fresh,
@@ -97,35 +97,35 @@ class Guard:
     def sign_out(self) -> Response:
         """End the sign-in."""
         self._sign_ins.end()
-        answer = onward("admin.sign_in")
+        answer = redirect_to("admin.sign_in")
         answer.delete_cookie(COOKIE, path=url_for("admin.start"))
         return answer
 
     def _require_form_key(self) -> None:
         offered = request.form.get("csrf") or request.headers.get("X-Form-Key", "")
-        if not same(offered, self._sign_ins.form_key()):
+        if not same_secret(offered, self._sign_ins.form_key()):
             raise Forbidden(
                 "This form is from before you signed in, so nothing was changed. Open its page "
                 "again and repeat it there."
             )
 
     def _require_own_site(self) -> None:
-        """Refuse a form of another site, also a sign-in: it could sign a browser in as another."""
+        """Refuse a form of another site (CSRF); a sign-in as well (login CSRF)."""
         origin = request.headers.get("Origin")
         fetched = request.headers.get("Sec-Fetch-Site", "same-origin")
         own = (request.host, urlsplit(self._app_url).netloc)
-        strange = origin is not None and urlsplit(origin).netloc not in own
-        if strange or fetched not in ("same-origin", "none"):
+        foreign = origin is not None and urlsplit(origin).netloc not in own
+        if foreign or fetched not in ("same-origin", "none"):
             raise Forbidden("This form was sent by another site, so nothing was changed.")
 
 
 def _to_sign_in() -> Response:
-    wanted = request.full_path.rstrip("?") if request.method in LOOKS else None
-    return onward("admin.sign_in", then=wanted)
+    wanted = request.full_path.rstrip("?") if request.method in SAFE_METHODS else None
+    return redirect_to("admin.sign_in", then=wanted)
 
 
-def _where_wanted() -> Response:
-    """To the page that was wanted before signing in; never to another site."""
+def _redirect_back() -> Response:
+    """Redirect to the page that was asked for before signing in; never to another site."""
     start = url_for("admin.start")
     wanted = request.args.get("then", start)
     fits = wanted.startswith(start) and "\\" not in wanted and wanted.isprintable()

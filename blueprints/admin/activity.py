@@ -24,16 +24,16 @@ STATES = {
     "unknown": (Status.UNKNOWN,),
     "failed": (Status.FAILED,),
 }
-STATE_WORDS = {state: state for state in STATES} | {"sent": "sent, not confirmed"}
+STATE_LABELS = {state: state for state in STATES} | {"sent": "sent, not confirmed"}
 LEVELS = tuple(bound / 1000 for bound in WITHIN)
-LEVEL_WORDS = {0.01: "10 ms", 0.1: "100 ms", 1.0: "1 s", 10.0: "10 s", 60.0: "1 min"}
+LEVEL_LABELS = {0.01: "10 ms", 0.1: "100 ms", 1.0: "1 s", 10.0: "10 s", 60.0: "1 min"}
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What may be looked at: ``steps`` times ``hours`` hours, with words at every ``nth`` step."""
+    """A span of time to choose: ``steps`` of ``hours`` hours, a label at every ``nth``."""
 
-    words: str
+    label: str
     steps: int
     hours: int
     nth: int
@@ -47,12 +47,12 @@ SPANS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A picture with its words, what its looks mean, and the same as a table."""
+class Chart:
+    """A chart with its explanation, its legend, and the same figures as a table."""
 
     name: str
     title: str
-    words: str
+    explanation: str
     picture: Picture
     legend: Sequence[tuple[str, str]]
     heads: Sequence[str]
@@ -81,11 +81,11 @@ def add_routes(routes: Blueprint, pages: Pages, store: Store) -> None:
         )
 
 
-def _carriers(found: Activity, span: Span) -> Shown:
+def _carriers(found: Activity, span: Span) -> Chart:
     looks = {each.name: f"carrier-{turn % 6}" for turn, each in enumerate(PROVIDERS)}
     looks = {name: looks.get(name, "carrier-5") for name in found.carriers}
 
-    def words(figures: Figures) -> str:
+    def summary(figures: Figures) -> str:
         parts = (
             f"{title} {figures.received(name):,} received and {figures.sent(carrier=name):,} sent"
             for name, title in found.carriers.items()
@@ -93,12 +93,12 @@ def _carriers(found: Activity, span: Span) -> Shown:
         )
         return "; ".join(parts) or "nothing"
 
-    return Shown(
+    return Chart(
         "carriers",
         "Messages by carrier",
         "What was received stands above the line, what was sent below it.",
         charts.columns(
-            _steps(found, span, words),
+            _steps(found, span, summary),
             [[(looks[n], p.figures.received(n)) for n in looks] for p in found.points],
             [[(looks[n], p.figures.sent(carrier=n)) for n in looks] for p in found.points],
         ),
@@ -115,43 +115,43 @@ def _carriers(found: Activity, span: Span) -> Shown:
     )
 
 
-def _states(found: Activity, span: Span) -> Shown:
-    def words(figures: Figures) -> str:
+def _states(found: Activity, span: Span) -> Chart:
+    def summary(figures: Figures) -> str:
         parts = (
-            f"{figures.sent(states):,} {STATE_WORDS[state]}"
+            f"{figures.sent(states):,} {STATE_LABELS[state]}"
             for state, states in STATES.items()
             if figures.sent(states)
         )
         return ", ".join(parts) or "nothing sent"
 
-    return Shown(
+    return Chart(
         "states",
         "What became of what was sent",
         "By the time at which it was written, in the state that it has by now.",
         charts.columns(
-            _steps(found, span, words),
+            _steps(found, span, summary),
             [
                 [(f"state-{name}", point.figures.sent(states)) for name, states in STATES.items()]
                 for point in found.points
             ],
         ),
-        [(f"state-{state}", words) for state, words in STATE_WORDS.items()],
-        [words.capitalize() for words in STATE_WORDS.values()],
+        [(f"state-{state}", label) for state, label in STATE_LABELS.items()],
+        [label.capitalize() for label in STATE_LABELS.values()],
         _rows(found, lambda figures: [_amount(figures.sent(each)) for each in STATES.values()]),
     )
 
 
-def _rate(found: Activity, span: Span) -> Shown:
-    def words(figures: Figures) -> str:
+def _rate(found: Activity, span: Span) -> Chart:
+    def summary(figures: Figures) -> str:
         return f"{_percent(figures.rate())} delivered, {figures.sent(OPEN):,} still open"
 
-    return Shown(
+    return Chart(
         "rate",
         "Delivered",
         "Of those whose end is known; what is still open waits for a receipt, which not every "
         "carrier sends.",
         charts.lines(
-            _steps(found, span, words),
+            _steps(found, span, summary),
             [("rate", [point.figures.rate() for point in found.points])],
             [(part / 100, f"{part} %") for part in (0, 25, 50, 75, 100)],
         ),
@@ -161,25 +161,25 @@ def _rate(found: Activity, span: Span) -> Shown:
     )
 
 
-def _pushes(found: Activity, span: Span) -> Shown:
-    def words(figures: Figures) -> str:
+def _pushes(found: Activity, span: Span) -> Chart:
+    def summary(figures: Figures) -> str:
         if not figures.pushes.total():
             return "no pushes"
         half, most = _seconds(figures.pushed(MEDIAN)), _seconds(figures.pushed(MOST))
         return f"half {half}, 95 % {most}, of {counted(figures.pushes.total(), 'push', 'pushes')}"
 
-    return Shown(
+    return Chart(
         "pushes",
         "Pushes",
         "How long it took from a text's arrival until the push to a phone was taken. They are "
         "counted two minutes after it.",
         charts.lines(
-            _steps(found, span, words),
+            _steps(found, span, summary),
             [
                 ("half", [_level(point.figures.pushed(MEDIAN)) for point in found.points]),
                 ("most", [_level(point.figures.pushed(MOST)) for point in found.points]),
             ],
-            [*((_level(at) or 0.0, word) for at, word in LEVEL_WORDS.items()), (1.0, "later")],
+            [*((_level(at) or 0.0, word) for at, word in LEVEL_LABELS.items()), (1.0, "later")],
         ),
         [("half", "half of them"), ("most", "95 % of them")],
         ["Half of them", "95 % of them", "Pushes"],
@@ -194,12 +194,12 @@ def _pushes(found: Activity, span: Span) -> Shown:
     )
 
 
-def _steps(found: Activity, span: Span, words: Callable[[Figures], str]) -> list[Step]:
-    """What each step says, and every ``nth`` on the axis."""
+def _steps(found: Activity, span: Span, summary: Callable[[Figures], str]) -> list[Step]:
+    """The title of each step, and the label of every ``nth`` on the axis."""
     between = span.hours * span.nth * 3600
     return [
         (
-            f"{_when(found, point)}: {words(point.figures)}",
+            f"{_when(found, point)}: {summary(point.figures)}",
             _mark(span, point) if point.at % between == 0 else "",
         )
         for point in found.points
@@ -242,7 +242,7 @@ def _seconds(seconds: float | None) -> str:
 
 
 def _level(seconds: float | None) -> float | None:
-    """How high in the picture a time is: each bound is as far from the next."""
+    """The height of a time in the chart (0 to 1); the bounds have equal distances."""
     if seconds is None or isinf(seconds):
         return None if seconds is None else 1.0
     return LEVELS.index(seconds) / len(LEVELS)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from flask import Blueprint, Response, abort
 
-from blueprints.admin.page import Pages, onward
+from blueprints.admin.page import Pages, redirect_to
 from services.operations.carrier_status import CarrierStatus
 from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
@@ -39,7 +39,7 @@ def add_routes(
             abort(404)
         found = status.check(provider)
         if all(finding.ok for finding in found):
-            pages.tell(f"{provider.title} takes the credentials.")
+            pages.set_notice(f"{provider.title} takes the credentials.")
         else:
-            pages.tell(f"{provider.title}: something is to be mended, see below.", bad=True)
-        return onward("admin.carriers_show", name=name)
+            pages.set_notice(f"{provider.title}: something is to be mended, see below.", bad=True)
+        return redirect_to("admin.carriers_show", name=name)

@@ -1,6 +1,6 @@
 """Geometry of charts with columns or lines, in units of their SVG.
 
-A picture is ``WIDTH`` wide; templates/admin/pictures.html draws it.
+A chart is ``WIDTH`` wide; templates/admin/pictures.html draws it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,10 +17,10 @@ INSIDE = HEIGHT - TOP - BOTTOM
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A place on an axis and its words."""
+    """A position on an axis and its label."""
 
     at: float
-    words: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One step of time: the bars at it, from ``x`` on, and what it says of itself."""
+    """One step of time: its bars, from ``x`` on, and its title."""
 
     x: float
     title: str
@@ -51,7 +51,7 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Runs of dots with nothing known between them."""
+    """A line in runs of dots, with gaps where no value is known."""
 
     look: str
     runs: tuple[tuple[Dot, ...], ...]
@@ -75,7 +75,7 @@ class Picture:
 
 
 Step = tuple[str, str]
-"""What a step of time says of itself, and its words on the axis (or none)."""
+"""The title of a step of time, and its label on the axis (or an empty text)."""
 Parts = Sequence[tuple[str, int]]
 """Looks and amounts, the first at the zero."""
 
@@ -103,7 +103,7 @@ def lines(
     values: Iterable[tuple[str, Sequence[float | None]]],
     beside: Iterable[tuple[float, str]],
 ) -> Picture:
-    """Lines by their looks, of values between 0 and 1, with these words at the side."""
+    """Lines by their looks, of values between 0 and 1, with these labels at the side."""
     step = _step(len(steps))
     zero = float(TOP + INSIDE)
     drawn = []
@@ -119,7 +119,7 @@ def lines(
         tuple(Column(LEFT + turn * step, title, ()) for turn, (title, _) in enumerate(steps)),
         tuple(drawn),
         _below(steps),
-        tuple(Tick(zero - value * INSIDE, words) for value, words in beside),
+        tuple(Tick(zero - value * INSIDE, label) for value, label in beside),
         zero,
         step,
     )
@@ -160,5 +160,5 @@ def _stack(parts: Parts, zero: float, scale: float) -> Iterable[Bar]:
 def _below(steps: Sequence[Step]) -> tuple[Tick, ...]:
     step = _step(len(steps))
     return tuple(
-        Tick(LEFT + (turn + 0.5) * step, words) for turn, (_, words) in enumerate(steps) if words
+        Tick(LEFT + (turn + 0.5) * step, label) for turn, (_, label) in enumerate(steps) if label
     )

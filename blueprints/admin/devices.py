@@ -7,7 +7,7 @@ from typing import Any
 import segno
 from flask import Blueprint, Response, abort, request, url_for
 
-from blueprints.admin.page import Pages, onward
+from blueprints.admin.page import Pages, redirect_to
 from services.core.messages import Device
 from services.delivery.push_delivery import PushDelivery
 from services.message_settings import EXTENSION, MessageSettings
@@ -92,15 +92,15 @@ class DevicePages:
 
     def test(self, device_id: str) -> Response:
         """Push a test notification to a device."""
-        outcome, said = self._push_delivery.test(self._device(device_id))
-        self._pages.tell(said, bad=outcome != "taken")
+        outcome, detail = self._push_delivery.test(self._device(device_id))
+        self._pages.set_notice(detail, bad=outcome != "taken")
         return _back()
 
     def revoke(self, device_id: str) -> Response:
         """Refuse a device from now on."""
         device = self._device(device_id)
         self._store.write(partial(devices.revoke, device_id=device.id))
-        self._pages.tell(f"{device.name} of {device.extension} is refused from now on.")
+        self._pages.set_notice(f"{device.name} of {device.extension} is refused from now on.")
         return _back()
 
     def _device(self, device_id: str) -> Device:
@@ -108,11 +108,11 @@ class DevicePages:
         return found if found is not None else abort(404)
 
     def _made(self, asked: dict[str, str]) -> dict[str, Any]:
-        """What was made for a device, to be shown this once."""
+        """The new code or token of a device, which is shown once."""
         extension, url = asked["extension"], self._app_url
         if asked["kind"] == "phone":
             code = self._store.write(lambda tx: devices.add_pairing(tx, extension))
-            # Behind the #: a browser tells that part to no server, so the code stands in no log.
+            # After the #: a browser sends that part to no server, so the code is in no log.
             link = f"{url}/phone/#code={code}"
             picture = segno.make_qr(link).svg_data_uri(scale=5, border=4, light="#fff")
             return {"code": code, "link": link, "picture": picture}
@@ -150,7 +150,7 @@ class DevicePages:
 
 
 def _back() -> Response:
-    return onward("admin.devices", extension=request.args.get("extension"))
+    return redirect_to("admin.devices", extension=request.args.get("extension"))
 
 
 def _problems(asked: dict[str, str]) -> dict[str, str]:

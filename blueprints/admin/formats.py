@@ -19,9 +19,9 @@ def add_filters(routes: Blueprint) -> None:
 
 
 def when(seconds: float | None) -> str | Markup:
-    """A time of day for people; a script writes it in the clock of the browser.
+    """A time for people; a script converts it to the time zone of the browser.
 
-    Until then it stands there in UTC.
+    Without the script it is in UTC.
     """
     if seconds is None:
         return "never"

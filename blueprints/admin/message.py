@@ -1,12 +1,12 @@
-"""Page of one message: all that became of it, and what can be done about it."""
+"""Page of one message: its timeline, retrying, settling an unknown send."""
 
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, request
 
 from blueprints.admin.formats import counted
-from blueprints.admin.numbers import number_in
-from blueprints.admin.page import Pages, onward
+from blueprints.admin.page import Pages, redirect_to
+from blueprints.admin.row_ids import row_id
 from services.core.messages import Attachment, Status
 from services.media.kinds import safe_inline
 from services.media.media_store import MediaStore
@@ -29,7 +29,7 @@ def add_routes(
 
     @routes.get("/messages/<uuid:message_id>")
     def messages_show(message_id: object) -> Response:
-        known = timeline.story(store, str(message_id))
+        known = timeline.load(store, str(message_id))
         message = known.message
         setting = settings.for_number(message.number)
         return pages.render(
@@ -47,35 +47,35 @@ def add_routes(
 
     @routes.post("/messages/<uuid:message_id>/retry")
     def messages_retry(message_id: object) -> Response:
-        job_id = number_in(request.form.get("job"))
+        job_id = row_id(request.form.get("job"))
         revived = actions.retry(str(message_id), job_id=job_id)
         if revived:
-            pages.tell(f"{counted(len(revived), 'part')} of it will be tried again now.")
+            pages.set_notice(f"{counted(len(revived), 'part')} of it will be tried again now.")
         else:
-            pages.tell("There is nothing to try again: it was done meanwhile.")
-        return onward("admin.messages_show", message_id=message_id)
+            pages.set_notice("There is nothing to try again: it was done meanwhile.")
+        return redirect_to("admin.messages_show", message_id=message_id)
 
     @routes.post("/messages/<uuid:message_id>/settle")
     def messages_settle(message_id: object) -> Response:
         way = request.form.get("as")
         if way == "sent":
             actions.settle_as_sent(str(message_id))
-            pages.tell("Noted: it was sent.")
+            pages.set_notice("Noted: it was sent.")
         elif way == "again":
             actions.send_again(str(message_id))
-            pages.tell("It is sent again.")
+            pages.set_notice("It is sent again.")
         else:
             abort(404)
-        return onward("admin.messages_show", message_id=message_id)
+        return redirect_to("admin.messages_show", message_id=message_id)
 
 
 def _is_in_doubt(status: Status, kind: JobKind) -> bool:
-    """Whether a send is decided about, and not just tried again."""
+    """Whether the operator has to decide about a send instead of retrying it."""
     return status is Status.UNKNOWN and kind is JobKind.SEND
 
 
 def _path(address: str) -> str:
-    """A signed link without its host: this server may be open by another name."""
+    """A signed link without its host: the page may use another host name."""
     link = urlsplit(address)
     return f"{link.path}?{link.query}"
 

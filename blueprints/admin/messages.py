@@ -1,6 +1,7 @@
 """Message pages: the table of all messages, filtered, and its export."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from time import strftime
@@ -8,9 +9,9 @@ from typing import Any
 
 from flask import Blueprint, Response, request, stream_with_context, url_for
 
-from blueprints.admin import states
-from blueprints.admin.numbers import number_in
+from blueprints.admin import message_states
 from blueprints.admin.page import Pages
+from blueprints.admin.row_ids import row_id
 from services.core.errors import RequestRefused
 from services.core.messages import Message
 from services.media.media_store import MediaStore
@@ -24,52 +25,44 @@ from services.store.database.store import Store
 from services.store.search.message_filter import Found, MessageFilter
 
 ROWS = 50
-WORDS = 140  # characters of a text that a row shows at most
+MOST_CHARACTERS = 140  # characters of a text that a row shows at most
 
 
+@dataclass(eq=False)
 class MessagePages:
     """Lists and exports messages."""
 
-    def __init__(
-        self,
-        pages: Pages,
-        store: Store,
-        settings: MessageSettings,
-        providers: Mapping[str, Provider],
-        media: MediaStore,
-        query: MessageQuery,
-    ) -> None:
-        self._pages = pages
-        self._store = store
-        self._settings = settings
-        self._providers = providers
-        self._media = media
-        self._query = query
+    pages: Pages
+    store: Store
+    settings: MessageSettings
+    providers: Mapping[str, Provider]
+    media: MediaStore
+    query: MessageQuery
 
     def add_to(self, routes: Blueprint) -> None:
         """Add ``/admin/messages`` and its exports."""
-        states.add_filters(routes)
+        message_states.add_filters(routes)
         routes.app_template_filter("beginning")(beginning)
         routes.get("/messages")(self.messages)
         routes.get("/messages/export.<any(csv, json):form>")(self.messages_export)
 
     def messages(self) -> Response:
         """The table of messages that the form asks for, page by page."""
-        words = _words()
-        before = number_in(request.args.get("before"))
+        fields = _filter_fields()
+        before = row_id(request.args.get("before"))
         found, problem = Found([]), None
         try:
-            wanted = self._query.parse(words)
-            found = self._query.page(wanted, ROWS, before)
+            wanted = self.query.parse(fields)
+            found = self.query.page(wanted, ROWS, before)
         except RequestRefused as error:
             problem = error
-        rest: dict[str, Any] = {name: word for name, word in words.items() if word}
-        return self._pages.render(
+        rest: dict[str, Any] = {name: word for name, word in fields.items() if word}
+        return self.pages.render(
             "messages.html",
             422 if problem else 200,
             found=found,
             problem=problem,
-            words=words,
+            fields=fields,
             names=self._names(found.messages),
             extensions=self._extensions,
             choices=self._choices(),
@@ -86,7 +79,7 @@ class MessagePages:
 
     def messages_export(self, form: str) -> Response:
         """All messages that the form asks for, as a file."""
-        wanted = self._query.parse(_words())
+        wanted = self.query.parse(_filter_fields())
         kind = "text/csv" if form == "csv" else "application/json"
         answer = Response(
             stream_with_context(self._pieces(wanted, form)), content_type=f"{kind}; charset=utf-8"
@@ -96,30 +89,30 @@ class MessagePages:
         return answer
 
     def _pieces(self, wanted: MessageFilter, form: str) -> Iterator[str]:
-        found = self._query.everything(wanted)
-        return as_csv(found) if form == "csv" else as_json(found, self._media.link)
+        found = self.query.everything(wanted)
+        return as_csv(found) if form == "csv" else as_json(found, self.media.link)
 
     def _names(self, found: list[Message]) -> dict[str, str]:
         peers = {peer for message in found for peer in message.recipients}
-        return self._store.read(partial(contacts.names, numbers=peers))
+        return self.store.read(partial(contacts.names, numbers=peers))
 
     def _extensions(self, message: Message) -> str:
         """The extension that has sent a message, or those that get it by now."""
         if message.direction == "out":
             return message.extension or ""
-        setting = self._settings.for_number(message.number)
+        setting = self.settings.for_number(message.number)
         return ", ".join(setting.extensions) if setting is not None and setting.enabled else ""
 
     def _choices(self) -> dict[str, list[tuple[str, str]]]:
         """What each choice of the form offers."""
-        known = [(one.name, one.title) for one in PROVIDERS if one.name in self._providers]
+        known = [(one.name, one.title) for one in PROVIDERS if one.name in self.providers]
         chosen = request.args.get("carrier", "")
         gone = [(one.name, one.title) for one in PROVIDERS if one.name == chosen]
         return {
             "state": [
                 ("", "Any"),
-                *((str(status), words) for status, (words, _) in states.STATES.items()),
-                (UNROUTED, states.NOBODY[0]),
+                *((str(status), label) for status, (label, _) in message_states.STATES.items()),
+                (UNROUTED, message_states.NOBODY[0]),
             ],
             "direction": [("", "Both ways"), ("in", "Came in"), ("out", "Went out")],
             "carrier": [("", "Any"), *dict.fromkeys([*known, *gone])],
@@ -127,10 +120,10 @@ class MessagePages:
 
 
 def beginning(text: str) -> str:
-    """The first words of a text."""
-    return text if len(text) <= WORDS else f"{text[:WORDS]}…"
+    """The beginning of a text."""
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
 
 
-def _words() -> dict[Field, str]:
+def _filter_fields() -> dict[Field, str]:
     """What was typed into the form, or stands in the address."""
     return {name: request.args.get(name, "")[:200] for name in FIELDS}

@@ -11,9 +11,9 @@ from blueprints.admin.session import SignIns, current
 
 @dataclass(frozen=True, slots=True)
 class MenuEntry:
-    """One entry of the menu: its words, its icon, the endpoint that it leads to.
+    """One entry of the menu: its title, its icon, its endpoint.
 
-    What is below it in the tree of pages has endpoints that begin with the same word.
+    The endpoints of the pages below it begin with the same word.
     """
 
     title: str
@@ -37,7 +37,7 @@ MENU = (
 
 
 class Pages:
-    """Renders pages in their frame, with the notice that the request before has left."""
+    """Renders pages in their frame, with the notice of the request before."""
 
     def __init__(self, sign_ins: SignIns, app_name: str) -> None:
         self._sign_ins = sign_ins
@@ -50,15 +50,15 @@ class Pages:
             "app_name": self._app_name,
             "menu": MENU,
             "csrf": self._sign_ins.form_key() if signed_in else "",
-            "notice": self._sign_ins.told() if signed_in else None,
+            "notice": self._sign_ins.take_notice() if signed_in else None,
         }
         return make_response(render_template(f"admin/{template}", **frame, **known), status)
 
-    def tell(self, notice: str, *, bad: bool = False) -> None:
-        """Make the next page of this browser say a sentence."""
-        self._sign_ins.tell(notice, bad=bad)
+    def set_notice(self, notice: str, *, bad: bool = False) -> None:
+        """Store a sentence that the next page of this browser shows."""
+        self._sign_ins.set_notice(notice, bad=bad)
 
 
-def onward(endpoint: str, **values: Any) -> Response:
-    """To another page after a change (303), so that “reload” does not repeat it."""
+def redirect_to(endpoint: str, **values: Any) -> Response:
+    """Redirect to another page after a change (303), so that “reload” does not repeat it."""
     return make_response(redirect(url_for(endpoint, **values), HTTPStatus.SEE_OTHER))

@@ -4,8 +4,8 @@ from functools import partial
 
 from flask import Blueprint, Response, abort, request, url_for
 
-from blueprints.admin.numbers import number_in
-from blueprints.admin.page import Pages, onward
+from blueprints.admin.page import Pages, redirect_to
+from blueprints.admin.row_ids import row_id
 from services.core.errors import RequestRefused
 from services.messaging.process import Processor
 from services.operations import timeline
@@ -25,7 +25,7 @@ def add_routes(
 
     @routes.get("/messages/quarantine")
     def messages_quarantine() -> Response:
-        before = number_in(request.args.get("before"))
+        before = row_id(request.args.get("before"))
         found = store.read(partial(quarantine.page, limit=ROWS + 1, before=before))
         shown = found[:ROWS]
         return pages.render(
@@ -57,16 +57,16 @@ def add_routes(
         except RequestRefused as error:
             if error.code != "unreadable":
                 raise
-            pages.tell(f"It still cannot be read: {error.reason}", bad=True)
-            return onward("admin.messages_quarantined", call_id=call_id)
-        pages.tell(f"Read: {', '.join(outcomes) or 'nothing in it concerns a message'}.")
-        return onward(HERE)
+            pages.set_notice(f"It still cannot be read: {error.reason}", bad=True)
+            return redirect_to("admin.messages_quarantined", call_id=call_id)
+        pages.set_notice(f"Read: {', '.join(outcomes) or 'nothing in it concerns a message'}.")
+        return redirect_to(HERE)
 
     @routes.post("/messages/quarantine/<int:call_id>/drop")
     def messages_drop(call_id: int) -> Response:
         actions.drop(_stored(call_id))
-        pages.tell("Dropped.")
-        return onward(HERE)
+        pages.set_notice("Dropped.")
+        return redirect_to(HERE)
 
 
 def _stored(call_id: int) -> int:

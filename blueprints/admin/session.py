@@ -1,6 +1,6 @@
 """Sign-ins of the operator's pages: a row of the database and a cookie with its token.
 
-The sign-in of the current request also has the key of its forms, and what its next page says.
+The sign-in of the current request also has the key of its forms and the notice of its next page.
 """
 
 from base64 import urlsafe_b64encode
@@ -27,7 +27,7 @@ def current() -> SignIn | None:
 
 
 class SignIns:
-    """Begins, finds and ends sign-ins; what it says of one concerns that of this request."""
+    """Begins, finds and ends sign-ins; the other methods are about that of this request."""
 
     def __init__(self, store: Store, app_key: bytes, password: str | None) -> None:
         """``password`` is the operator's: a sign-in with an older one is over."""
@@ -50,23 +50,23 @@ class SignIns:
         self._store.write(lambda tx: sign_ins.end(tx, token()))
 
     def note_call(self) -> None:
-        """Keep the sign-in alive; a page that renews itself does not."""
+        """Record activity, which keeps the sign-in alive; automatic page updates do not count."""
         known = current()
         if known and known.idle_seconds > SEEN_SECONDS and "X-Live" not in request.headers:
             self._store.write(lambda tx: sign_ins.seen(tx, token()))
 
     def form_key(self) -> str:
-        """What the forms of the sign-in carry in their field ``csrf``."""
+        """The key that the forms of the sign-in contain in their field ``csrf``."""
         key = derive(self._app_key, "admin-form:" + token())
         return urlsafe_b64encode(key[:24]).decode()
 
-    def tell(self, notice: str, *, bad: bool = False) -> None:
-        """Make the next page of this browser say a sentence."""
-        said = {"words": notice, "bad": bad}
-        self._store.write(lambda tx: sign_ins.set_notice(tx, token(), said))
+    def set_notice(self, notice: str, *, bad: bool = False) -> None:
+        """Store a sentence that the next page of this browser shows."""
+        stored = {"words": notice, "bad": bad}
+        self._store.write(lambda tx: sign_ins.set_notice(tx, token(), stored))
 
-    def told(self) -> dict[str, Any] | None:
-        """What this page is to say; it is said once."""
+    def take_notice(self) -> dict[str, Any] | None:
+        """The notice that this page shows, once; ``None`` where there is none."""
         known = current()
         if known is None or known.notice is None or "X-Live" in request.headers:
             return None

@@ -1,13 +1,13 @@
 """Pages of Message Settings: the form of one number, and changes of several numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, Response, abort, request
 
 from blueprints.admin import settings_list
-from blueprints.admin.page import Pages, onward
+from blueprints.admin.page import Pages, redirect_to
 from blueprints.admin.settings_csv import SettingsFiles
 from blueprints.admin.settings_form import SettingsForm, read
 from blueprints.admin.settings_list import SettingsTable
@@ -61,9 +61,9 @@ class SettingsPages:
         except EntryRefused as error:
             return self._form.show(request.form, wrong=problems_by_field(error, values))
         except SettingsError as error:
-            return self._form.show(request.form, told=error.reason)
-        self._pages.tell(f"{international(entry.number)} was added.")
-        return onward("admin.settings")
+            return self._form.show(request.form, refusal=error.reason)
+        self._pages.set_notice(f"{international(entry.number)} was added.")
+        return redirect_to("admin.settings")
 
     def settings_edit(self, number: str) -> Response:
         """The form of a number."""
@@ -87,42 +87,42 @@ class SettingsPages:
         except SettingsConflict:
             return self._form.show(request.form, number, conflict=True)
         except SettingsError as error:
-            return self._form.show(request.form, number, told=error.reason, generation=seen)
-        self._pages.tell(f"{international(number)} was saved.")
-        return onward("admin.settings")
+            return self._form.show(request.form, number, refusal=error.reason, generation=seen)
+        self._pages.set_notice(f"{international(number)} was saved.")
+        return redirect_to("admin.settings")
 
     def settings_remove(self, number: str) -> Response:
         """Remove a number; its messages stay."""
-        try:
+
+        def work() -> str:
             self._settings.remove(number, request.form.get("generation", ""))
-        except SettingsError as error:
-            return self._table.show(request.args, told=error)
-        self._pages.tell(f"{international(number)} was removed. Its messages stay.")
-        return onward("admin.settings")
+            return f"{international(number)} was removed. Its messages stay."
+
+        return self._changed(work)
 
     def settings_enable(self, number: str) -> Response:
         """Enable or disable a number."""
-        enabled = request.form.get("enabled") == "yes"
-        try:
-            edit_all(
-                self._settings,
-                [number],
-                Edit(enabled=enabled),
-                request.form.get("generation", ""),
-            )
-        except SettingsError as error:
-            return self._table.show(request.args, told=error)
-        self._pages.tell(f"{international(number)} is {'enabled' if enabled else 'disabled'} now.")
-        return onward("admin.settings", **_view())
+
+        def work() -> str:
+            enabled = request.form.get("enabled") == "yes"
+            seen = request.form.get("generation", "")
+            edit_all(self._settings, [number], Edit(enabled=enabled), seen)
+            return f"{international(number)} is {'enabled' if enabled else 'disabled'} now."
+
+        return self._changed(work, **_view())
 
     def settings_bulk(self) -> Response:
         """Change or remove the chosen numbers."""
+        return self._changed(self._bulk, **_view())
+
+    def _changed(self, work: Callable[[], str], **view: Any) -> Response:
+        """Make a change, and show the table with the notice of ``work`` or with the refusal."""
         try:
-            done = self._bulk()
+            notice = work()
         except SettingsError as error:
-            return self._table.show(request.args, told=error)
-        self._pages.tell(done)
-        return onward("admin.settings", **_view())
+            return self._table.show(request.args, refusal=error)
+        self._pages.set_notice(notice)
+        return redirect_to("admin.settings", **view)
 
     def _bulk(self) -> str:
         """Change or remove the chosen numbers; return what was done. Raises ``SettingsError``."""

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from flask import Blueprint, Response, request
 
 from blueprints.admin.formats import counted
-from blueprints.admin.page import Pages, onward
+from blueprints.admin.page import Pages, redirect_to
 from services.core.errors import SettingsConflict, SettingsError
 from services.message_settings import MessageSettings, csv_format
 from services.message_settings.csv_import import ImportPlan, apply_import, plan_import
@@ -68,8 +68,8 @@ class SettingsFiles:
             return self._preview(content, changed=True)
         except SettingsError as error:
             return self._ask(error.reason)
-        self._pages.tell(f"Imported: {_summary(planned)}.")
-        return onward("admin.settings")
+        self._pages.set_notice(f"Imported: {_summary(planned)}.")
+        return redirect_to("admin.settings")
 
     def _ask(self, wrong: str = "") -> Response:
         settings = self._settings

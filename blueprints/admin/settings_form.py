@@ -45,7 +45,7 @@ class SettingsForm:
         number: str = "",
         *,
         wrong: Mapping[str, str] | None = None,
-        told: str = "",
+        refusal: str = "",
         conflict: bool = False,
         generation: str = "",
     ) -> Response:
@@ -65,7 +65,7 @@ class SettingsForm:
             "values": {name: clean(text) for name, text in values.items()},
             "number": number,
             "wrong": wrong or {},
-            "told": told,
+            "refusal": refusal,
             "conflict": conflict,
             "generation": generation,
             "now": as_texts(now) if now else None,
@@ -75,7 +75,7 @@ class SettingsForm:
         }
         status = HTTPStatus.CONFLICT if conflict else HTTPStatus.UNPROCESSABLE_ENTITY
         return self._pages.render(
-            "settings_form.html", status if wrong or told or conflict else 200, **page
+            "settings_form.html", status if wrong or refusal or conflict else 200, **page
         )
 
 

@@ -30,10 +30,10 @@ class SettingsTable:
         self._settings = settings
         self._form = form
 
-    def show(self, asked: Mapping[str, str], told: SettingsError | None = None) -> Response:
+    def show(self, asked: Mapping[str, str], refusal: SettingsError | None = None) -> Response:
         """The page with the table.
 
-        ``told`` is the reason why a change was not made; then the chosen numbers stay chosen.
+        ``refusal`` is the error of a change that was not made; the selected numbers stay selected.
         """
         asked = view(asked)
         settings = self._settings
@@ -57,13 +57,13 @@ class SettingsTable:
             "strays": Counter(e.carrier for e in entries if e.carrier not in configured),
             "problem": settings.problem,
             "remedy": settings.remedy,
-            "told": told,
+            "refusal": refusal,
             "chosen": set(request.form.getlist("number")),
             "form": {name: clean(value) for name, value in request.form.items()},
         }
         status = HTTPStatus.OK
-        if told is not None:
-            clash = isinstance(told, SettingsConflict)
+        if refusal is not None:
+            clash = isinstance(refusal, SettingsConflict)
             status = HTTPStatus.CONFLICT if clash else HTTPStatus.UNPROCESSABLE_ENTITY
         return self._pages.render("settings.html", status, **page)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from flask import Blueprint, Response, url_for
 
-from blueprints.admin.page import Pages, onward
-from blueprints.cli.server import reread
+from blueprints.admin.page import Pages, redirect_to
+from blueprints.cli.server import reload_server
 from services.core.errors import StorageUnwell
 from services.operations.carrier_status import CarrierStatus
 from services.operations.health import Health
@@ -17,8 +17,8 @@ from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
 from services.store.database.store import Store
 
-# The page about each trouble, by its name in services/operations/health.py.
-PLACES = {
+# The page about each problem, by its name in services/operations/health.py.
+PAGES = {
     "settings": "admin.settings",
     "unrouted": "admin.messages_unrouted",
     "dead": "admin.messages_given_up",
@@ -28,18 +28,18 @@ PLACES = {
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """What leads on: a page, or with ``posts`` a change."""
+    """A button: a link to a page, or with ``posts`` a form."""
 
-    words: str
+    label: str
     address: str
     posts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A sentence about what is wrong, and what leads to its remedy."""
+    """A problem with the button that leads to its remedy."""
 
-    words: str
+    reason: str
     bad: bool
     button: Button | None
 
@@ -62,7 +62,7 @@ def add_routes(
             steps = checklist.steps()
             known = [one for one in carrier_status.all() if one.is_on]
             today = activity_of(store, steps=24).total
-        except StorageUnwell:  # the first of the troubles says so
+        except StorageUnwell:  # the first problem on the page says so
             steps, known, today = [], [], None
         coming = next((step for step in steps if not step.done), None)
         return pages.render(
@@ -70,16 +70,16 @@ def add_routes(
             troubles=_troubles(health),
             steps=steps,
             coming=coming,
-            button=_onward(providers, coming) if coming else None,
+            button=_next_button(providers, coming) if coming else None,
             carriers=known,
             today=today,
         )
 
     @routes.post("/reload")
     def reload() -> Response:
-        reread(storage)
-        pages.tell("The file .env is read again; this takes a few seconds.")
-        return onward("admin.start")
+        reload_server(storage)
+        pages.set_notice("The file .env is read again; this takes a few seconds.")
+        return redirect_to("admin.start")
 
 
 def _troubles(health: Health) -> list[Trouble]:
@@ -96,16 +96,16 @@ def _troubles(health: Health) -> list[Trouble]:
 def _remedy(name: str, about: str = "") -> Button | None:
     if name == "env":
         return Button("Apply it now", url_for("admin.reload"), posts=True)
-    if name in PLACES:
-        return Button("Look at it", url_for(PLACES[name]))
+    if name in PAGES:
+        return Button("Look at it", url_for(PAGES[name]))
     kind, _, carrier = about.partition(":")
     if kind in ("send", "fetch", "reconcile"):
         return Button("Look at it", url_for("admin.carriers_show", name=carrier))
     return Button("Look at it", url_for("admin.devices")) if kind == "push" else None
 
 
-def _onward(providers: Mapping[str, Provider], step: Step) -> Button:
-    """What leads to the step that comes next."""
+def _next_button(providers: Mapping[str, Provider], step: Step) -> Button:
+    """The button that leads to the next step."""
     sandbox = Sandbox.name in providers
     if step.stage in (Stage.WEBHOOK, Stage.TEXT) and sandbox:
         return Button("Open the sandbox", url_for("sandbox.show"))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flask import Blueprint, Response
 
 from blueprints.admin.formats import counted
-from blueprints.admin.page import Pages, onward
+from blueprints.admin.page import Pages, redirect_to
 from services.message_settings import MessageSettings, NumberSetting
 from services.operations.operator_actions import OperatorActions, why_unrouted
 from services.store import unrouted
@@ -39,8 +39,8 @@ def add_routes(
     @routes.post("/messages/unrouted")
     def messages_deliver_unrouted() -> Response:
         count = actions.deliver_waiting()
-        pages.tell(f"{counted(count, 'message')} delivered.")
-        return onward("admin.messages_unrouted")
+        pages.set_notice(f"{counted(count, 'message')} delivered.")
+        return redirect_to("admin.messages_unrouted")
 
 
 def _row(waiting: Waiting, setting: NumberSetting | None) -> Row:

@@ -59,7 +59,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         Settings(settings),
     )
     app.before_request(auth.admit)
-    app.after_request(_guarded)
+    app.after_request(_with_headers)
     blueprints = [resource.blueprint() for resource in resources]
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
@@ -90,8 +90,8 @@ def _serve_document(app: Flask, blueprints: Sequence[Blueprint]) -> None:
     app.add_url_rule(f"{PREFIX}/openapi.json", "openapi", view)
 
 
-def _guarded(answer: Response) -> Response:
-    """No answer of the API is kept, guessed at or named to others, unless it says otherwise."""
+def _with_headers(answer: Response) -> Response:
+    """Add the headers against caching, content sniffing and referrers, unless they are set."""
     if request.path.startswith(f"{PREFIX}/"):
         for name, value in HEADERS.items():
             answer.headers.setdefault(name, value)

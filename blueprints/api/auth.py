@@ -16,8 +16,8 @@ from blueprints.admin_access import USER, AdminAccess
 from blueprints.device_auth import DeviceAuth
 from services.config.keys import derive
 from services.core.messages import Device
+from services.core.secrets import same_secret
 from services.message_settings import MessageSettings, NumberSetting
-from services.providers.base import same
 
 PREFIX = "/api/v1"
 TICKET_SECONDS = 60
@@ -80,7 +80,7 @@ class ApiAuth:
         if offered is None:
             return self._by_header()
         claim, _, signature = offered.rpartition(".")
-        if not same(signature, self._signature(claim)):
+        if not same_secret(signature, self._signature(claim)):
             self._refuse_wrong()
         device_id, _, expires = claim.partition(".")
         if time.time() > int(expires):

@@ -43,8 +43,8 @@ class ChangeLog:
         def work(tx: Connection) -> Changes | None:
             if devices.by_id(tx, device.id) is None:
                 return None
-            # Read first: on PostgreSQL each statement sees what was committed before it began. What
-            # is newer than this may be seen only in part, and is left for the next time.
+            # Read first: on PostgreSQL each statement sees what was committed before it began. Rows
+            # with a higher number may be read only in part, so the next call returns them.
             latest = messages.latest_seq(tx)
             reset = counters.value(tx, counters.RESET) or 0
             if since is None or since > latest or since < reset:

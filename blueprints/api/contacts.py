@@ -7,8 +7,8 @@ from typing import Any
 from blueprints.api.auth import Auth
 from blueprints.api.declare import Resource, call
 from blueprints.api.schemas.contacts import ContactListSchema, ContactSchema, NameSchema
-from services.core.errors import NumberError, RequestRefused
-from services.core.phone_numbers import peer
+from services.core.errors import RequestRefused
+from services.core.phone_numbers import peer, requested
 from services.store import contacts
 from services.store.contacts import Contact
 from services.store.database.store import Store
@@ -51,7 +51,4 @@ class Contacts(Resource):
         return "", 204
 
     def _address(self, written: str) -> str:
-        try:
-            return peer(written, self._country)
-        except NumberError as error:
-            raise RequestRefused("invalid_number", str(error), field="number") from None
+        return requested(peer, written, self._country, "number")

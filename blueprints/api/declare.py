@@ -20,6 +20,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from blueprints.api.auth import PREFIX, Auth
 from blueprints.api.schemas.response_schema import ProblemSchema
 from blueprints.errors import problem
+from blueprints.request_body import whole_body
 
 View = TypeVar("View", bound=Callable[..., Any])
 Answer = type[Schema] | dict[str, Any] | None  # the shape of an answer's body
@@ -28,7 +29,7 @@ MOST_JSON = 256_000
 MOST_FILE = 25_000_000
 ENVELOPE = 20_000  # what multipart adds to a file
 
-# What can go wrong wherever a call takes input of this kind.
+# The refusals that every call with this kind of input has.
 REFUSALS = {"json": {400, 413, 415, 422}, "files": {400, 413, 415, 422}}
 SECURITY: dict[Auth, list[dict[str, list[str]]]] = {
     Auth.ANYBODY: [],
@@ -46,7 +47,7 @@ SCHEMES = {
 
 
 class Parser(FlaskParser):
-    """Reads what a call brings, within bounds, and says precisely what is wrong with it."""
+    """Reads the input of a call within limits; its errors name every field that is wrong."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION | {"query": RAISE}
 
@@ -54,9 +55,7 @@ class Parser(FlaskParser):
         if not is_json(req.mimetype):
             abort(415, description="Send JSON, with “Content-Type: application/json”.")
         with _at_most(req, MOST_JSON):
-            body = req.get_data()
-            if len(body) == MOST_JSON:  # of unknown length, and cut there
-                raise RequestEntityTooLarge
+            body = whole_body(MOST_JSON)
         if not body:
             return missing
         try:
@@ -77,7 +76,7 @@ class Parser(FlaskParser):
 
 
 def complain(messages: Any, path: str = "") -> NoReturn:
-    """Answer 422 with marshmallow's complaints about what stands at ``path`` of the input."""
+    """Answer 422 with marshmallow's errors about the part of the input at ``path``."""
     complaints = dict(_flat(path, messages))
     field, reasons = next(iter(complaints.items()))
     abort(problem(422, "invalid", f"{field}: {reasons[0]}", field=field, errors=complaints))
@@ -97,7 +96,7 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _flat(path: str, messages: Any) -> Iterator[tuple[str, list[str]]]:
-    """Complaints by field: ``{"device": {"name": [...]}}`` becomes ``device.name``."""
+    """Errors by field: ``{"device": {"name": [...]}}`` becomes ``device.name``."""
     if not isinstance(messages, dict):
         yield path or "body", messages if isinstance(messages, list) else [str(messages)]
         return

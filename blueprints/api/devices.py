@@ -1,6 +1,7 @@
 """Devices of the API: pairing, changing, testing and revoking them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -29,25 +30,18 @@ from services.store import devices
 from services.store.database.store import Store
 
 
+@dataclass(eq=False)
 class Devices(Resource):
     """Pairing, and the devices of an extension."""
 
     name = "devices"
     description = "Pairing, and the devices of the extension"
 
-    def __init__(
-        self,
-        store: Store,
-        channels: Mapping[str, Channel],
-        push_delivery: PushDelivery,
-        throttle: LoginThrottle,
-        trusted_proxies: Sequence[Network],
-    ) -> None:
-        self._store = store
-        self._channels = channels
-        self._push_delivery = push_delivery
-        self._throttle = throttle
-        self._trusted_proxies = trusted_proxies
+    store: Store
+    channels: Mapping[str, Channel]
+    push_delivery: PushDelivery
+    throttle: LoginThrottle
+    trusted_proxies: Sequence[Network]
 
     @call(
         "POST",
@@ -63,8 +57,8 @@ class Devices(Resource):
         A code is good once and for ten minutes. The token is shown this once; it is good until the
         device is revoked.
         """
-        calls_from = client_address(self._trusted_proxies)
-        self._throttle.spend(calls_from)
+        calls_from = client_address(self.trusted_proxies)
+        self.throttle.spend(calls_from)
         wanted = asked["device"]
         platform = f"{wanted['platform']} {wanted['app_version']}".strip()
 
@@ -79,14 +73,14 @@ class Devices(Resource):
                 )
             return devices.add(tx, extension, wanted["name"], platform=platform)
 
-        device, token = self._store.write(work)
-        self._throttle.forget(calls_from)
+        device, token = self.store.write(work)
+        self.throttle.forget(calls_from)
         return {"device_id": device.id, "token": token, "extension": device.extension}, 201
 
     @call("GET", "/devices", Auth.DEVICE, answers={200: DeviceListSchema})
     def list_devices(self) -> dict[str, Any]:
         """The devices of the extension, oldest first."""
-        found = self._store.read(lambda tx: devices.of(tx, [caller().extension]))
+        found = self.store.read(lambda tx: devices.of(tx, [caller().extension]))
         return {"items": [device_object(device) for device in found]}
 
     @call(
@@ -117,12 +111,12 @@ class Devices(Resource):
                 devices.set_quiet_hours(tx, device.id, QuietHours(**hours) if hours else None)
             return _own(tx, device_id)
 
-        return device_object(self._store.write(work))
+        return device_object(self.store.write(work))
 
     def _address(self, push: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """The channel and the address that an app wants pushes at, checked by the channel."""
         kind, written = push["type"], {name: part for name, part in push.items() if name != "type"}
-        known = {name: c for name, c in self._channels.items() if c.per_device}
+        known = {name: c for name, c in self.channels.items() if c.per_device}
         if kind == "none":
             return kind, {}
         if kind not in known:
@@ -141,8 +135,8 @@ class Devices(Resource):
     )
     def test_device(self, device_id: UUID) -> dict[str, Any]:
         """Push a test notification to a device and tell what its push service said."""
-        device = self._store.read(lambda tx: _own(tx, device_id))
-        outcome, detail = self._push_delivery.test(device)
+        device = self.store.read(lambda tx: _own(tx, device_id))
+        outcome, detail = self.push_delivery.test(device)
         return {"outcome": outcome, "detail": detail}
 
     @call("DELETE", "/devices/<uuid:device_id>", Auth.DEVICE, answers={204: None}, refuses=[404])
@@ -152,7 +146,7 @@ class Devices(Resource):
         def work(tx: Connection) -> None:
             devices.revoke(tx, _own(tx, device_id).id)
 
-        self._store.write(work)
+        self.store.write(work)
         return "", 204
 
 

@@ -27,7 +27,7 @@ from services.store.database.notifier import Notifier
 log = structlog.get_logger()
 HEARTBEAT_SECONDS = 15.0
 AT_ONCE = 100
-# A phone that lost its network leaves its stream open for a while: the newest ones count.
+# A phone that lost its network leaves its stream open for a while: the oldest ones end.
 MOST_STREAMS = 4
 _streams: defaultdict[str, deque[object]] = defaultdict(partial(deque, maxlen=MOST_STREAMS))
 
@@ -57,7 +57,7 @@ class Events(Resource):
         since = int(query["since"]) if "since" in query else None
         end = time.monotonic() + (query["timeout"] if since is not None else 0)
         while True:
-            heard = self._notifier.subscribe()
+            version = self._notifier.subscribe()
             found = self._changes.since(caller(), since, query["limit"])
             if found is None:
                 refuse("invalid_token")
@@ -69,7 +69,7 @@ class Events(Resource):
                     "more": found.more,
                     "reset": found.reset,
                 }
-            self._notifier.wait(left, heard)
+            self._notifier.wait(left, version)
 
     @call(
         "GET",
@@ -103,13 +103,13 @@ class Events(Resource):
         return {"ticket": ticket, "expires_in": TICKET_SECONDS}, 201
 
     def _stream(self, device: Device, since: int | None) -> Iterator[str]:
-        """Server-sent events until the device is revoked, has newer streams, or we are stopping."""
+        """Server-sent events until the device is revoked or has newer streams, or at shutdown."""
         this, streams = object(), _streams[device.id]
         streams.append(this)
         try:
             yield "retry: 3000\n\n"  # sends the headers, so that the browser knows that it is open
             while this in streams and not self._is_stopping():
-                heard = self._notifier.subscribe()
+                version = self._notifier.subscribe()
                 found = self._changes.since(device, since, AT_ONCE)
                 if found is None:
                     return
@@ -117,7 +117,7 @@ class Events(Resource):
                     yield _start(found)
                 yield from map(_written, found.events)
                 since = found.next
-                if not found.more and not self._notifier.wait(HEARTBEAT_SECONDS, heard):
+                if not found.more and not self._notifier.wait(HEARTBEAT_SECONDS, version):
                     yield ": still here\n\n"
         except StorageUnwell as error:
             log.warning("event stream ended", device=device.id, reason=str(error))
@@ -127,7 +127,7 @@ class Events(Resource):
 
 
 def _start(found: Changes) -> str:
-    """Where the app goes on if the stream is cut before anything happens."""
+    """The id from which the app continues if the stream breaks before the first event."""
     reset = "event: reset\ndata: {}\n" if found.reset else ""
     return f"id: {found.next}\n{reset}\n"
 

@@ -25,7 +25,7 @@ class Written(validate.Regexp):
 
 
 class Words(fields.String):
-    """A text for people; what no database can keep in it becomes U+FFFD."""
+    """A text for people; characters that no database can store become U+FFFD."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         return clean(super()._deserialize(value, *args, **kwargs))
@@ -82,7 +82,7 @@ def key_field(**options: Any) -> fields.String:
 
 
 def token_field(**options: Any) -> fields.String:
-    """Where to go on, as an answer said."""
+    """A token from an earlier answer, from which to continue."""
     form = Written("^[0-9]{1,18}$", error="Send a token as the API gave it, or none at all.")
     return fields.String(validate=form, **options)
 
@@ -102,7 +102,7 @@ def known_zone(name: str) -> None:
 
 
 def moment_field() -> fields.String:
-    """A moment in an answer."""
+    """A time in an answer."""
     return fields.String(metadata={"format": "date-time"})
 
 

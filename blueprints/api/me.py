@@ -1,6 +1,7 @@
 """The calling device: its extension, numbers and limits."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from blueprints.api.auth import Auth, caller, numbers
@@ -15,28 +16,22 @@ from services.store import messages
 from services.store.database.store import Store
 
 
+@dataclass(eq=False)
 class Me(Resource):
     """The calling device, its extension, numbers and limits."""
 
     name = "me"
     description = "Who calls, and what it may do"
 
-    def __init__(
-        self,
-        store: Store,
-        settings: MessageSettings,
-        providers: Mapping[str, Provider],
-        vapid: Vapid,
-    ) -> None:
-        self._store = store
-        self._settings = settings
-        self._providers = providers
-        self._vapid = vapid
+    store: Store
+    settings: MessageSettings
+    providers: Mapping[str, Provider]
+    vapid: Vapid
 
     @call("GET", "/me", Auth.DEVICE, answers={200: MeSchema})
     def me(self) -> dict[str, Any]:
         """The extension, its numbers and limits, and the token from which to follow changes."""
-        own = list(numbers(self._settings).values())
+        own = list(numbers(self.settings).values())
         return {
             "extension": caller().extension,
             "device": device_object(caller()),
@@ -44,12 +39,12 @@ class Me(Resource):
             "limits": _limits(
                 Limits(MOST_TEXT, MOST_MEDIA, MOST_FILE, self._media_types(own), MOST_RECIPIENTS)
             ),
-            "vapid_public_key": self._vapid.public_key,
-            "sync_token": str(self._store.read(messages.latest_seq)),
+            "vapid_public_key": self.vapid.public_key,
+            "sync_token": str(self.store.read(messages.latest_seq)),
         }
 
     def _number(self, setting: NumberSetting, default: bool) -> dict[str, Any]:
-        provider = self._providers.get(setting.carrier)
+        provider = self.providers.get(setting.carrier)
         return {
             "number": setting.number,
             "description": setting.description,
@@ -62,7 +57,7 @@ class Me(Resource):
 
     def _media_types(self, own: list[NumberSetting]) -> tuple[str, ...]:
         """What at least one of the numbers can send."""
-        carriers = [self._providers[s.carrier] for s in own if s.carrier in self._providers]
+        carriers = [self.providers[s.carrier] for s in own if s.carrier in self.providers]
         return tuple(
             dict.fromkeys(kind for carrier in carriers for kind in carrier.limits.media_types)
         )

@@ -44,10 +44,10 @@ class Media(Resource):
         """
         file_id = uuid7()
         file = self._uploads.add(caller().extension, file_id, self._kept(file_id, asked["file"]))
-        told = {"id": file.id, "content_type": file.content_type, "size": file.size}
-        told |= {"name": file.name, "state": file.state, "reason": None}
-        told["url"] = self._media.link(file)
-        return told, 201
+        answer = {"id": file.id, "content_type": file.content_type, "size": file.size}
+        answer |= {"name": file.name, "state": file.state, "reason": None}
+        answer["url"] = self._media.link(file)
+        return answer, 201
 
     @call(
         "GET",

@@ -40,8 +40,8 @@ class Settings(Resource):
         settings = self._fresh()
         tag = _tag(settings)  # read first: a change after it makes the tag stale
         entries = find_entries(settings.all(), asked["q"])
-        told = {"items": [asdict(entry) for entry in entries], "problem": settings.problem}
-        return told, 200, tag
+        answer = {"items": [asdict(entry) for entry in entries], "problem": settings.problem}
+        return answer, 200, tag
 
     @call(
         "GET",

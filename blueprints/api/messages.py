@@ -1,4 +1,4 @@
-"""Messages of the API: sent once however often the call is repeated, and looked up."""
+"""Messages of the API: sending (idempotent by ``client_id``) and looking up."""
 
 from typing import Any
 from uuid import UUID
@@ -78,6 +78,6 @@ class Messages(Resource):
 
 
 def _unquoted(key: str | None) -> str | None:
-    """The draft of Idempotency-Key has it in quotation marks; most clients leave them out."""
+    """The key without the quotation marks of the Idempotency-Key draft, which most clients omit."""
     quoted = key is not None and len(key) > 2 and key[0] == key[-1] == '"'
     return key[1:-1] if key is not None and quoted else key

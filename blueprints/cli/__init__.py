@@ -1,4 +1,4 @@
-"""Commands of the operator: ``flask …``, one module for each subject, one line here."""
+"""Commands of the operator: ``flask …``, one module for each subject."""
 
 from flask import Flask
 

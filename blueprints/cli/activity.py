@@ -63,7 +63,7 @@ def _all(figures: Figures, carrier: str | None = None) -> int:
 
 
 def _bar(count: int, most: int) -> str:
-    """A bar to its share of the longest; what is there at all is seen."""
+    """A bar in proportion to the longest; a count above zero is always visible."""
     eighths = -(-count * BAR_COLUMNS * 8 // most) if most else 0
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
@@ -104,7 +104,7 @@ def _shown(figures: Figures, found: Activity) -> dict[str, Any]:
 
 
 def _counted(figures: Figures, carrier: str | None = None) -> dict[str, Any]:
-    """``outbound`` is the sum of the states behind it."""
+    """``outbound`` is the sum of the states after it."""
     states = [state for state in Status if state is not Status.RECEIVED]
     return {
         "received": figures.received(carrier),

@@ -1,4 +1,4 @@
-"""``flask messages check``: checks the invariants: nothing is lost, late or too much."""
+"""``flask messages check``: checks the audit invariants now, and settles violations."""
 
 import click
 
@@ -20,9 +20,9 @@ def check(settle: bool, as_json: bool) -> None:
     The delivery worker does this every minute and tells /ready and /metrics; the command counts
     everything anew. Exit code 1 if something is lost, late or too much.
     """
-    conservation = parts().audit
-    found = conservation.settle() if settle else conservation.check(thorough=True)
-    reasons = {breach.invariant: breach.reason for breach in found}
+    audit = parts().audit
+    found = audit.settle() if settle else audit.check(thorough=True)
+    reasons = {violation.invariant: violation.reason for violation in found}
     if as_json:
         laws = [
             {"law": law, "holds": law not in reasons, "reason": reasons.get(law, "")}

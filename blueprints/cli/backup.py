@@ -49,7 +49,7 @@ def backup(target: Path) -> None:
 
 
 def _check(made: Path) -> None:
-    """Say what the copy holds, as it says itself. Raises ``StorageUnwell`` for a damaged one."""
+    """Print the contents of the copy, read from it. Raises ``StorageUnwell`` for a damaged one."""
     found = inspect_backup(parts().store.engine, made)
     click.echo(
         f"Checked: {found.messages} messages in {found.conversations} conversations, "

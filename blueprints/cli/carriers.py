@@ -1,7 +1,6 @@
 """``flask carriers``: which carriers are on, their checks, and paused destinations with reasons."""
 
 import time
-from dataclasses import asdict
 
 import click
 
@@ -9,9 +8,9 @@ from blueprints.cli.parts import parts
 from blueprints.cli.terminal import (
     Group,
     document,
-    harmless,
     json_option,
     moment,
+    report_findings,
     stamp,
     table,
 )
@@ -31,14 +30,8 @@ def check(as_json: bool) -> None:
     found = {
         name: parts().carrier_status.check(provider) for name, provider in parts().providers.items()
     }
-    if as_json:
-        document({name: [asdict(finding) for finding in each] for name, each in found.items()})
-    else:
-        for name, findings in found.items():
-            click.echo(parts().providers[name].title)
-            for finding in findings:
-                click.echo(f"  {'ok  ' if finding.ok else 'MEND'}  {harmless(finding.text)}")
-    raise SystemExit(0 if all(f.ok for each in found.values() for f in each) else 1)
+    titles = {name: provider.title for name, provider in parts().providers.items()}
+    report_findings(found, titles, as_json=as_json)
 
 
 @group.command("list")

@@ -8,9 +8,9 @@ import click
 
 from blueprints.cli.config_warnings import findings
 from blueprints.cli.parts import parts
-from blueprints.cli.server import reread
-from blueprints.cli.settings import tell_of_left_file
-from blueprints.cli.terminal import Group, document, harmless, json_option
+from blueprints.cli.server import reload_server
+from blueprints.cli.settings import note_left_file
+from blueprints.cli.terminal import Group, document, escaped, json_option
 from services import providers, push
 from services.config import variables
 from services.config.environment import BUCKET, SENDING, Environment, declared_names, sections
@@ -57,7 +57,7 @@ def check(as_json: bool) -> None:
     else:
         _print_sections(environment)
         _print_problems([str(problem) for problem in problems])
-    tell_of_left_file()
+    note_left_file()
     raise SystemExit(1 if problems else 0)
 
 
@@ -70,18 +70,18 @@ def show(as_json: bool) -> None:
         document(shown)
         return
     for name, value in shown.items():
-        click.echo(f"{name}={harmless(value)}")
+        click.echo(f"{name}={escaped(value)}")
 
 
 @group.command()
 def reload() -> None:
     """Make the running server read .env again, without dropping a request."""
-    pid = reread(parts().environment.service.storage_path.resolve())
+    pid = reload_server(parts().environment.service.storage_path.resolve())
     click.echo(f"The server (process {pid}) reads .env again and renews its workers.")
 
 
 def _in_force(environment: Environment) -> dict[str, Any]:
-    """What was loaded, by the prefix of its variables; what is off is not there."""
+    """What was loaded, by the prefix of its variables; sections that are off are left out."""
     on: dict[str, Any] = {"": environment.service, SENDING: environment.sending}
     if environment.mail.host is not None:
         on["MAIL_"] = environment.mail
@@ -98,7 +98,7 @@ def _in_force(environment: Environment) -> dict[str, Any]:
 
 
 def _shown(environment: Environment) -> Iterator[tuple[str, str]]:
-    """Every variable in force with its value as it may be shown."""
+    """Every variable in force with its value, secrets hidden."""
     on = _in_force(environment)
     for _, prefix, _ in SECTIONS:
         if prefix in on:
@@ -124,7 +124,7 @@ def _print_sections(environment: Environment) -> None:
         if prefix in on:
             click.echo(title)
             for variable, value in variables.described(on[prefix], prefix):
-                click.echo(f"  {variable.name}={harmless(value)}")
+                click.echo(f"  {variable.name}={escaped(value)}")
             click.echo()
     if Sandbox.name in environment.carriers:
         click.echo("Sandbox: on, as APP_ENV is local and no carrier is configured.")
@@ -137,4 +137,4 @@ def _print_problems(problems: list[str]) -> None:
     if not problems:
         click.echo("Everything is in order.")
     for problem in problems:
-        click.echo(f"To mend: {harmless(problem)}")
+        click.echo(f"To mend: {escaped(problem)}")

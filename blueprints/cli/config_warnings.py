@@ -17,7 +17,7 @@ from services.message_settings import MessageSettings
 from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
 
-LISTED = 5  # numbers that are named before “and 12 more”
+LISTED = 5  # numbers before “and 12 more”
 
 
 def findings(
@@ -28,7 +28,7 @@ def findings(
     in_force: Mapping[str, Any],
     names: Sequence[str],
 ) -> list[Problem]:
-    """Everything that should be mended.
+    """Everything that should be corrected.
 
     ``in_force`` are the loaded sections by the prefix of their variables, ``names`` are all
     variables that exist.

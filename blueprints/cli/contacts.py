@@ -11,10 +11,10 @@ import click
 from sqlalchemy import Connection
 
 from blueprints.cli.parts import parts
-from blueprints.cli.terminal import Group, document, harmless, json_option, table
-from services.core.errors import NumberError, RequestRefused
+from blueprints.cli.terminal import Group, document, escaped, json_option, table
+from services.core.errors import RequestRefused
 from services.core.messages import clean
-from services.core.phone_numbers import peer
+from services.core.phone_numbers import peer, requested
 from services.message_settings.csv_format import decode_csv
 from services.store import contacts
 from services.store.contacts import Contact
@@ -45,7 +45,7 @@ def put(number: str, name: str) -> None:
     """Give NUMBER a name, or another one."""
     contact = _contact(number, name)
     parts().store.write(partial(contacts.put, contact=contact))
-    click.echo(f"{contact.number} is {harmless(contact.name)}.")
+    click.echo(f"{contact.number} is {escaped(contact.name)}.")
 
 
 @group.command()
@@ -62,7 +62,7 @@ def remove(number: str) -> None:
 
 @group.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def bring(file: Path) -> None:
+def import_contacts(file: Path) -> None:
     """Add the contacts of a CSV file, all of them or, if a line is wrong, none.
 
     Its first line names the columns; “number” and “name” are read. Numbers that have a name get the
@@ -104,7 +104,4 @@ def _contact(number: str, name: str) -> Contact:
 
 
 def _address(written: str) -> str:
-    try:
-        return peer(written, parts().country)
-    except NumberError as error:
-        raise RequestRefused("invalid_number", str(error), field="number") from None
+    return requested(peer, written, parts().country, "number")

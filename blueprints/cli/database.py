@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from blueprints.cli.parts import parts
-from blueprints.cli.server import alone
+from blueprints.cli.server import storage_lock
 from blueprints.cli.terminal import Group, document, json_option, note, table
 from services.config.parsers import postgresql
 from services.core.errors import SettingsError
@@ -34,7 +34,7 @@ def copy(as_json: bool) -> None:
     if not (storage / DATABASE).exists():
         raise click.ClickException(f"There is no SQLite database in {storage}.")
     address = service.database_url or _asked_for()
-    with alone(storage):
+    with storage_lock(storage):
         target = _open(address, storage)
         source = Store(None, storage)
         try:
@@ -45,7 +45,7 @@ def copy(as_json: bool) -> None:
         finally:
             source.close()
             target.close()
-    _tell(copied, _shown(target), settings is not None, as_json)
+    _print_result(copied, _shown(target), settings is not None, as_json)
     if service.database_url is None:
         note("Next: write the address that you gave into .env as DATABASE_URL.")
     note(f"The attachments stay in {storage / MEDIA}: keep STORAGE_PATH as it is.")
@@ -53,17 +53,17 @@ def copy(as_json: bool) -> None:
 
 
 def _asked_for() -> str:
-    """The address, from the keyboard: what stands in a command line can be read by others."""
-    told: Any = click.prompt(
+    """Ask for the address: other users of the machine can read a command line."""
+    address: Any = click.prompt(
         "Address of the PostgreSQL database (postgresql://user:password@host/database)",
         hide_input=True,
         err=True,
     )
-    return str(told).strip()
+    return str(address).strip()
 
 
 def _open(address: str, storage: Path) -> Store:
-    """Connect to the target. What is wrong with its address is told without repeating it."""
+    """Connect to the target. What is wrong with its address is reported without repeating it."""
     try:
         return Store(postgresql(address), storage)
     except ValueError:
@@ -74,7 +74,7 @@ def _open(address: str, storage: Path) -> Store:
 
 
 def _settings(storage: Path) -> bytes | None:
-    """The document in the file as the row keeps it. Raises ``SettingsError``."""
+    """The document of the file in the form of the row. Raises ``SettingsError``."""
     content = SettingsFile(storage / FILE).read()
     if content is None:
         return None
@@ -85,12 +85,12 @@ def _settings(storage: Path) -> bytes | None:
 
 
 def _shown(target: Store) -> str:
-    """The address without its password, wherever in it that stands."""
+    """The address without its password."""
     url = target.engine.url.set(drivername="postgresql", query={})
     return url.render_as_string(hide_password=True)
 
 
-def _tell(copied: list[Copied], address: str, with_settings: bool, as_json: bool) -> None:
+def _print_result(copied: list[Copied], address: str, with_settings: bool, as_json: bool) -> None:
     if as_json:
         tables = [asdict(one) for one in copied]
         document({"target": address, "tables": tables, "message_settings": with_settings})

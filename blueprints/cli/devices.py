@@ -12,8 +12,8 @@ from blueprints.cli.parts import parts
 from blueprints.cli.terminal import (
     Group,
     document,
+    escaped,
     facts,
-    harmless,
     json_option,
     moment,
     note,
@@ -109,13 +109,13 @@ def pair(extension: str, as_json: bool) -> None:
     It comes with a link that opens the phone app, and on a terminal with its QR code.
     """
     code = parts().store.write(lambda tx: devices.add_pairing(tx, extension))
-    # Behind the #: a browser tells that part to no server, so the code stands in no log.
+    # After the #: a browser sends that part to no server, so the code is in no log.
     link = f"{parts().environment.app_url}/phone/#code={code}"
     _warn_without_number(extension)
     if as_json:
         seconds = int(devices.PAIRING_SECONDS)
-        told = {"code": code, "link": link, "extension": extension, "expires_in": seconds}
-        document(told)
+        content = {"code": code, "link": link, "extension": extension, "expires_in": seconds}
+        document(content)
         return
     facts((("Code", code), ("Link", link), ("Extension", extension)))
     if sys.stdout.isatty():
@@ -172,11 +172,11 @@ def test(device_id: str, as_json: bool) -> None:
     device = parts().store.read(lambda tx: devices.by_id(tx, device_id))
     if device is None:
         raise _unknown(device_id)
-    outcome, said = parts().push_delivery.test(device)
+    outcome, detail = parts().push_delivery.test(device)
     if as_json:
-        document({"outcome": outcome, "detail": said})
+        document({"outcome": outcome, "detail": detail})
     else:
-        click.echo(harmless(said))
+        click.echo(escaped(detail))
     raise SystemExit(0 if outcome == "taken" else 1)
 
 

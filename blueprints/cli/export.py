@@ -4,7 +4,7 @@ from typing import TextIO
 
 import click
 
-from blueprints.cli.filters import chosen
+from blueprints.cli.filters import filter_options
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import command
 from services.operations.export import as_csv, as_json
@@ -13,7 +13,7 @@ from services.store.search.message_filter import MessageFilter
 
 @command("export")
 @click.argument("target", metavar="FILE", type=click.File("w", encoding="utf-8", lazy=True))
-@chosen
+@filter_options
 @click.option("--json", "in_json", is_flag=True, help="JSON instead of CSV.")
 def export(target: TextIO, wanted: MessageFilter, in_json: bool) -> None:
     """Write messages into a CSV file, the newest first (“-”: standard output).

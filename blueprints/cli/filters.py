@@ -43,13 +43,13 @@ OPTIONS = (
 )
 
 
-def chosen(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options; it gets what they mean as ``wanted``."""
+def filter_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the filter options to a command, which gets a ``MessageFilter`` as ``wanted``."""
 
     @wraps(function)
     def command(**given: Any) -> None:
-        words = {name: given.pop(name) or "" for name in message_query.FIELDS}
-        function(wanted=parts().message_query.parse(words), **given)
+        given_fields = {name: given.pop(name) or "" for name in message_query.FIELDS}
+        function(wanted=parts().message_query.parse(given_fields), **given)
 
     for option in reversed(OPTIONS):
         command = option(command)

@@ -6,7 +6,7 @@ import click
 from gevent.pool import Pool
 
 from blueprints.cli.parts import parts
-from blueprints.cli.terminal import Group, document, harmless, json_option, note
+from blueprints.cli.terminal import Group, document, escaped, json_option, note
 from services.core.errors import MediaError, StorageUnwell
 from services.media.bucket import Bucket, MigrationResult
 
@@ -53,7 +53,7 @@ def copy(as_json: bool) -> None:
         for file_id in sorted(copying.different):
             note(f"{file_id} is in the bucket with another content; both were left as they are.")
         if stopped:
-            click.echo(f"Error: {harmless(stopped)} Run the command again.", err=True)
+            click.echo(f"Error: {escaped(stopped)} Run the command again.", err=True)
     raise SystemExit(0 if copying.ok else 1)
 
 

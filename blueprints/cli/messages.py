@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from blueprints.cli.filters import chosen
+from blueprints.cli.filters import filter_options
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import (
     Group,
     document,
+    escaped,
     facts,
-    harmless,
     json_option,
     moment,
     note,
@@ -33,7 +33,7 @@ group = Group("messages", help="Messages: list them, look into one, try a failed
 @group.command("list")
 @click.option("--unrouted", is_flag=True, help="Only those whose number nobody is set up for.")
 @click.option("--dead", is_flag=True, help="What was given up, with the reasons.")
-@chosen
+@filter_options
 @click.option("--before", type=click.IntRange(1, 2**63 - 1), help="Only older than this “seq”.")
 @click.option(
     "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many."
@@ -84,14 +84,14 @@ def _print_list(found: Sequence[Message]) -> None:
 @json_option
 def show(message_id: str, as_json: bool) -> None:
     """Show one message: its text, and all that became of it, with every attempt and answer."""
-    known = timeline.story(parts().store, message_id)
+    known = timeline.load(parts().store, message_id)
     steps = timeline.steps(parts().settings, known)
     if as_json:
         document(
             described(known.message, parts().media.link)
             | {
                 "jobs": [_job(job) for job in known.jobs],
-                "receipts": [_receipt(told) for _, told in known.receipts],
+                "receipts": [_receipt(receipt) for _, receipt in known.receipts],
                 "timeline": [_step(step) for step in steps],
             }
         )
@@ -155,7 +155,7 @@ def _print_message(message: Message) -> None:
         state = f"{file.content_type}, {file.size} bytes, {file.state}{reason}"
         facts((("File", f"{file.id} {file.name} ({state})"),))
     for line in message.text.splitlines():
-        click.echo(f"  {harmless(line)}")
+        click.echo(f"  {escaped(line)}")
 
 
 def _job(job: Job) -> dict[str, Any]:
@@ -174,14 +174,14 @@ def _job(job: Job) -> dict[str, Any]:
     }
 
 
-def _receipt(told: DeliveryStatus) -> dict[str, Any]:
+def _receipt(receipt: DeliveryStatus) -> dict[str, Any]:
     return {
-        "event": told.event,
-        "status": str(told.status),
-        "peer": told.peer,
-        "code": told.code,
-        "reason": told.reason,
-        "at": stamp(told.at),
+        "event": receipt.event,
+        "status": str(receipt.status),
+        "peer": receipt.peer,
+        "code": receipt.code,
+        "reason": receipt.reason,
+        "at": stamp(receipt.at),
     }
 
 

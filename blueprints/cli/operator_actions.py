@@ -3,7 +3,7 @@
 import click
 
 from blueprints.cli.parts import parts
-from blueprints.cli.terminal import command, document, harmless, json_option
+from blueprints.cli.terminal import command, document, escaped, json_option
 from services.core.errors import RequestRefused
 from services.store import dead_letters
 from services.store.jobs import JobKind
@@ -41,7 +41,7 @@ def retry(
             raise
         raise click.ClickException(f"{error} To do so: --resend-unknown") from None
     for job in revived:
-        click.echo(harmless(f"Due again: {job.kind} {job.target}".rstrip()))
+        click.echo(escaped(f"Due again: {job.kind} {job.target}".rstrip()))
     if not revived:
         click.echo("Nothing was given up for this message.")
 

@@ -10,13 +10,13 @@ import click
 
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import Group, document, facts, json_option, note
-from services.core.errors import MediaError, NumberError, RequestRefused
+from services.core.errors import MediaError
 from services.core.messages import Attachment, Message, message_object
-from services.core.phone_numbers import peer
+from services.core.phone_numbers import peer, requested
 from services.operations.retention import Person
 from services.store import contacts, messages, quarantine
 
-REPEATED_SECONDS = 86_400.0  # so long carriers repeat, and list, what came in
+REPEATED_SECONDS = 86_400.0  # how long carriers repeat webhooks and list inbound messages
 group = Group("people", help="People outside: what is kept of one, and deleting it.")
 
 
@@ -29,19 +29,19 @@ def export(number: str, folder: Path) -> None:
     person.json holds the name, the messages and what is in quarantine; the files are below media/.
     Of group conversations it has what this person wrote.
     """
-    them = _peer(number)
+    them = requested(peer, number, parts().country)
     known = parts().retention.person(them)
     folder.mkdir(mode=0o700, parents=True)
-    told = []
+    written = []
     for seq in known.messages:
         found = parts().store.read(partial(messages.by_seq, seqs=[seq]))
-        told += [_written(message, folder / "media") for message in found.values()]
+        written += [_written(message, folder / "media") for message in found.values()]
     calls = [parts().store.read(partial(quarantine.by_id, row_id=id)) for id in known.quarantined]
     everybody = parts().store.read(contacts.all_contacts)
     content = {
         "number": them,
         "name": next((one.name for one in everybody if one.number == them), None),
-        "messages": told,
+        "messages": written,
         "quarantine": [
             {
                 "carrier": call.provider,
@@ -55,7 +55,7 @@ def export(number: str, folder: Path) -> None:
     file = folder / "person.json"
     file.touch(mode=0o600)
     file.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
-    click.echo(f"{len(told)} messages were written to {folder}.")
+    click.echo(f"{len(written)} messages were written to {folder}.")
 
 
 @group.command()
@@ -70,12 +70,12 @@ def forget(number: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     quarantine that name it. What others wrote in the same groups stays. Exit code 1 if something
     had to stay because it is still being delivered.
     """
-    them = _peer(number)
+    them = requested(peer, number, parts().country)
     known = parts().retention.person(them)
     if as_json:
         document(_counts(them, known))
     else:
-        _tell(them, known)
+        _print_counts(them, known)
     if dry_run:
         return
     if not yes:
@@ -106,13 +106,6 @@ def _young(known: Person) -> bool:
     return any(time.time() - one.created_at < REPEATED_SECONDS for one in newest.values())
 
 
-def _peer(written: str) -> str:
-    try:
-        return peer(written, parts().country)
-    except NumberError as error:
-        raise RequestRefused("invalid_number", str(error)) from None
-
-
 def _counts(them: str, known: Person) -> dict[str, Any]:
     return {
         "number": them,
@@ -123,7 +116,7 @@ def _counts(them: str, known: Person) -> dict[str, Any]:
     }
 
 
-def _tell(them: str, known: Person) -> None:
+def _print_counts(them: str, known: Person) -> None:
     facts(
         (
             ("Number", them),
@@ -136,7 +129,7 @@ def _tell(them: str, known: Person) -> None:
 
 
 def _written(message: Message, folder: Path) -> dict[str, Any]:
-    """A message as the REST API shows it; in the place of a link to a file, its name here."""
+    """A message as the REST API shows it, with names in ``folder`` in place of links to files."""
     return message_object(message, lambda file: _file(file, folder))
 
 

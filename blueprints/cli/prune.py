@@ -42,7 +42,7 @@ def prune(
     if as_json:
         document(asdict(found))
     else:
-        _tell(found, ages)
+        _print_counts(found, ages)
     if dry_run:
         return
     if not yes:
@@ -68,7 +68,7 @@ def _ages(messages: int | None, files: int | None) -> Ages:
     )
 
 
-def _tell(found: Outdated, ages: Ages) -> None:
+def _print_counts(found: Outdated, ages: Ages) -> None:
     if ages.messages is not None:
         facts(
             (

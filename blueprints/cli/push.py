@@ -1,11 +1,9 @@
 """``flask push``: the push channels that are on, and the check of their credentials."""
 
-from dataclasses import asdict
-
 import click
 
 from blueprints.cli.parts import parts
-from blueprints.cli.terminal import Group, document, harmless, json_option
+from blueprints.cli.terminal import Group, json_option, report_findings
 from services.core.errors import PushError
 from services.core.messages import Finding
 from services.push.base import Channel
@@ -22,16 +20,10 @@ def check(as_json: bool) -> None:
     """
     found = {name: _asked(channel) for name, channel in parts().channels.items()}
     found = {name: findings for name, findings in found.items() if findings}
-    if as_json:
-        document({name: [asdict(finding) for finding in each] for name, each in found.items()})
-    else:
-        for name, findings in found.items():
-            click.echo(parts().channels[name].title)
-            for finding in findings:
-                click.echo(f"  {'ok  ' if finding.ok else 'MEND'}  {harmless(finding.text)}")
-        if not found:
-            click.echo("No push channel that can be asked is configured. See: flask config check")
-    raise SystemExit(0 if all(f.ok for each in found.values() for f in each) else 1)
+    if not found and not as_json:
+        click.echo("No push channel that can be asked is configured. See: flask config check")
+    titles = {name: channel.title for name, channel in parts().channels.items()}
+    report_findings(found, titles, as_json=as_json)
 
 
 def _asked(channel: Channel) -> list[Finding]:

@@ -8,8 +8,8 @@ from blueprints.cli.parts import parts
 from blueprints.cli.terminal import (
     Group,
     document,
+    escaped,
     facts,
-    harmless,
     json_option,
     moment,
     short,
@@ -74,7 +74,7 @@ def show(call_id: int) -> None:
         )
     )
     click.echo()
-    click.echo(harmless(row.body.decode("utf-8", "replace"), keep="\n\t"))
+    click.echo(escaped(row.body.decode("utf-8", "replace"), keep="\n\t"))
 
 
 @group.command()
@@ -117,6 +117,6 @@ def _tried(call_id: int) -> bool:
     try:
         _replay(call_id)
     except RequestRefused as error:
-        click.echo(f"{call_id}: {harmless(str(error))}", err=True)
+        click.echo(f"{call_id}: {escaped(str(error))}", err=True)
         return False
     return True

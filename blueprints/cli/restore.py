@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from blueprints.cli.parts import parts
-from blueprints.cli.server import alone
+from blueprints.cli.server import storage_lock
 from blueprints.cli.terminal import command, note
 from services.operations.restore import Restored
 from services.store.maintenance.backup import is_embedded
@@ -25,10 +25,10 @@ def put_back(folder: Path, yes: bool) -> None:
     embedded = is_embedded(parts().store.engine)
     if not embedded and not yes:
         click.confirm("Has pg_restore just put the database back?", abort=True, err=True)
-    with alone(storage):
+    with storage_lock(storage):
         restore = parts().restore
         made = restore.into_sqlite(folder) if embedded else restore.beside_postgresql(folder)
-    _tell(made)
+    _print_result(made)
     if parts().environment.bucket is not None:
         note("The attachments in the bucket are as they were: they are in no backup.")
     note(
@@ -37,7 +37,7 @@ def put_back(folder: Path, yes: bool) -> None:
     )
 
 
-def _tell(made: Restored) -> None:
+def _print_result(made: Restored) -> None:
     known = made.contents
     if known is not None:
         click.echo(

@@ -20,8 +20,8 @@ def pid_file(storage: Path) -> Path:
 def running_pid(storage: Path) -> int | None:
     """The process id of the server on a storage folder, or ``None`` where none runs.
 
-    After a crash the file stays and its number may belong to another program by now; the lock that
-    a living server holds tells.
+    After a crash the file stays, and its number may belong to another program: only the lock of a
+    running server proves that it runs.
     """
     try:
         pid = int(pid_file(storage).read_text())
@@ -33,10 +33,10 @@ def running_pid(storage: Path) -> int | None:
         return None
 
 
-def reread(storage: Path) -> int:
+def reload_server(storage: Path) -> int:
     """Make the running server read ``.env`` again; returns its process id.
 
-    Raises ``RequestRefused`` where none runs, or none that this user may tell.
+    Raises ``RequestRefused`` where none runs, and where this user may not signal it.
     """
     pid = running_pid(storage)
     if pid is None:
@@ -55,10 +55,10 @@ def reread(storage: Path) -> int:
 
 
 @contextmanager
-def alone(storage: Path) -> Iterator[None]:
-    """Work on a storage folder that no server and no delivery worker uses.
+def storage_lock(storage: Path) -> Iterator[None]:
+    """Hold the lock of a storage folder that no server and no delivery worker uses.
 
-    Refuses while one runs; a server that would start meanwhile is refused.
+    Raises ``click.ClickException`` while one runs; no server can start meanwhile.
     """
     with _held(storage / "server.lock", f"A server runs on {storage}. Stop it first."):
         for path in (storage / "run").glob("*.worker"):

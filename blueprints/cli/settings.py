@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from blueprints.cli.parts import parts
-from blueprints.cli.settings_files import export, take
+from blueprints.cli.settings_files import export, import_settings
 from blueprints.cli.settings_schema import json_schema
 from blueprints.cli.terminal import Group, document, facts, json_option, note, table
 from services.core.errors import NumberError, SettingsError
@@ -24,12 +24,12 @@ group = Group("settings", help="Message Settings: who gets the messages of which
 
 NONE_YET = "No number yet. Add one: flask settings set +12025550143 --carrier NAME --extension 201"
 
-# texts of any length in the last column
+# texts of any length are in the last column
 TABLE_FIELDS = sorted(FIELDS, key=lambda field: field.kind is Kind.TEXT)
 Option = Callable[[Callable[..., None]], Callable[..., None]]
 
 group.add_command(export)
-group.add_command(take)
+group.add_command(import_settings)
 
 
 @group.command("list")
@@ -41,7 +41,7 @@ def show(search: str, as_json: bool) -> None:
     problem = parts().settings.problem
     if problem is not None:
         note(f"{problem} These are the last good settings.")
-    tell_of_left_file()
+    note_left_file()
     if as_json:
         document({"version": 1, "numbers": [asdict(entry) for entry in entries]})
         return
@@ -94,7 +94,7 @@ def put(number: str, **options: Any) -> None:
             f"This number is new: say which carrier it belongs to with --carrier ({names})."
         )
     entry = (asdict(known) if known else {"number": number}) | changes
-    _tell(parts().settings.put(entry, seen))
+    _print_entry(parts().settings.put(entry, seen))
 
 
 def _changes(options: dict[str, Any]) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def schema() -> None:
     document(json_schema())
 
 
-def tell_of_left_file() -> None:
+def note_left_file() -> None:
     """Note that the file in the storage folder is not read, if the settings are in the database."""
     file = left_file(parts().store, parts().environment.service.storage_path.resolve())
     if file is not None:
@@ -182,7 +182,7 @@ def _known(number: str) -> NumberSetting | None:
         raise SettingsError(str(error), "number") from None
 
 
-def _tell(entry: NumberSetting) -> None:
+def _print_entry(entry: NumberSetting) -> None:
     texts = as_texts(entry)
     facts(
         (field.short_label, texts[field.name] or ("-" if field.kind is Kind.LIST else ""))

@@ -33,7 +33,7 @@ def export(file: BinaryIO, as_csv: bool) -> None:
 @csv_option
 @click.option("--dry-run", is_flag=True, help="Check only, and tell what would change.")
 @json_option
-def take(file: BinaryIO, as_csv: bool, dry_run: bool, as_json: bool) -> None:
+def import_settings(file: BinaryIO, as_csv: bool, dry_run: bool, as_json: bool) -> None:
     """Put the document in FILE (-: standard input) in the place of the whole one.
 
     It is checked first; what is wrong with it is told with line and column, and changes nothing.

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from blueprints.cli.parts import parts
-from blueprints.cli.terminal import command, harmless, note
+from blueprints.cli.terminal import command, escaped, note
 from services.config.parsers import url as web_address
 from services.core.messages import Attachment, Message, WebhookCall
 from services.core.phone_numbers import e164, peer
@@ -79,7 +79,7 @@ def simulate(
         media=tuple(Attachment(source_url=link) for link in links),
     )
     base = (url or parts().environment.local_url).rstrip("/")
-    _judge(_post(provider, _signed(provider, message, signing_key), base), base)
+    _require_success(_post(provider, _signed(provider, message, signing_key), base), base)
     click.echo(f"The server at {base} took the text to {message.number}. See: flask messages list")
     setting = parts().settings.for_number(message.number)
     if url is None and (setting is None or not setting.reaches_somebody):
@@ -126,8 +126,8 @@ def _post(provider: Provider, call: WebhookCall, base: str) -> Answer:
         raise click.ClickException(f"The server at {base} gave no answer: {error}") from None
 
 
-def _judge(answer: Answer, base: str) -> None:
-    """Raise what a refusal means."""
+def _require_success(answer: Answer, base: str) -> None:
+    """Raise ``click.ClickException`` with a remedy for a refusal."""
     if not answer.ok:
         remedy = REMEDIES.get(answer.status) or f"It says: {_reason(answer)}"
         raise click.ClickException(
@@ -136,8 +136,8 @@ def _judge(answer: Answer, base: str) -> None:
 
 
 def _reason(answer: Answer) -> str:
-    """The sentence of the server, where it gives one (RFC 9457)."""
+    """The ``detail`` of the server's answer, where it has one (RFC 9457)."""
     try:
-        return harmless(str(answer.json()["detail"]))
+        return escaped(str(answer.json()["detail"]))
     except (ValueError, TypeError, KeyError):
         return "nothing."

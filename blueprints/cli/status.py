@@ -5,7 +5,7 @@ from dataclasses import asdict
 import click
 
 from blueprints.cli.parts import parts
-from blueprints.cli.terminal import command, document, harmless, json_option
+from blueprints.cli.terminal import command, document, escaped, json_option
 
 
 @command("status")
@@ -29,8 +29,8 @@ def status(as_json: bool) -> None:
     else:
         reasons = [*(each.reason for each in checks), *(each.reason for each in warnings)]
         for reason in reasons or ["Everything is well."]:
-            click.echo(harmless(reason))
+            click.echo(escaped(reason))
         click.echo()
         for step in steps:
-            click.echo(f"{'done' if step.done else 'TODO'}  {step.title}: {harmless(step.words)}")
+            click.echo(f"{'done' if step.done else 'TODO'}  {step.title}: {escaped(step.words)}")
     raise SystemExit(1 if checks else 0)

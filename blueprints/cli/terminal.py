@@ -1,59 +1,62 @@
-"""Terminal output of the commands, their errors and exit codes.
+r"""Terminal output of the commands, their errors and exit codes.
 
-Texts, names and reasons come from outside. What could move the cursor or turn the line around is
-shown in writing (``\\x1b``, ``\\u202e``) instead of being done.
+Texts, names and reasons come from outside. Characters that move the cursor or change the direction
+of the text are printed as escape sequences (``\x1b``, ``\u202e``).
 """
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from io import TextIOWrapper
-from typing import Any
+from typing import Any, NoReturn
 from unicodedata import category
 
 import click
 from flask.cli import AppGroup, with_appcontext
 
 from services.core.errors import TextbridgeError
-from services.core.messages import clean, rfc3339
+from services.core.messages import Finding, clean, rfc3339
 
 # Control, format (bidi among them), surrogate and private characters, line and paragraph separator.
-UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 JOINERS = "\u200c\u200d"  # hold emoji and some scripts together and do nothing else
 TEXT_COLUMN = 60
-AS_JSON = "as_json"  # what commands call their option --json
+AS_JSON = "as_json"  # the parameter of the option --json
 
 
 class Command(click.Command):
     """A command whose errors are sentences with exit code 1 or 2, never tracebacks.
 
-    They stand on standard error, and after ``--json`` on standard output as ``{"error": …}``, too.
+    They are printed on standard error, with ``--json`` also on standard output: ``{"error": …}``.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments; bytes that are no text become U+FFFD, as in what carriers say."""
+        """Read the arguments; bytes that are not UTF-8 become U+FFFD."""
         try:
             return super().parse_args(ctx, [clean(argument) for argument in args])
         except click.ClickException as error:
-            _tell_program(error, "--json" in args and any(p.name == AS_JSON for p in self.params))
+            _print_json_error(
+                error, "--json" in args and any(p.name == AS_JSON for p in self.params)
+            )
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run it; ``Error: …`` on standard error for everything that Textbridge says is wrong."""
+        """Run the command; its errors become ``Error: …`` on standard error."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="replace")  # a terminal that knows no emoji
         try:
             return self._run(ctx)
         except click.ClickException as error:
-            _tell_program(error, ctx.params.get(AS_JSON, False))
+            _print_json_error(error, ctx.params.get(AS_JSON, False))
             raise
 
     def _run(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except TextbridgeError as error:
-            raise click.ClickException(harmless(str(error), keep="\n")) from error
+            raise click.ClickException(escaped(str(error), keep="\n")) from error
         except BrokenPipeError:
             raise  # the reader of a pipe has ended
         except OSError as error:
@@ -76,20 +79,20 @@ json_option = click.option(
 )
 
 
-def _tell_program(error: click.ClickException, is_asked: bool) -> None:
+def _print_json_error(error: click.ClickException, is_asked: bool) -> None:
     if is_asked:
         document({"error": error.format_message()})
 
 
-def harmless(text: str, keep: str = "") -> str:
-    """A text from outside in one line of what can be seen; ``keep`` names what may stay as it is.
+def escaped(text: str, keep: str = "") -> str:
+    r"""A text with its control and format characters as escape sequences, but those in ``keep``.
 
-    >>> print(harmless("pay\\u202egpj\\x1b[2J\\nnow"))
-    pay\\u202egpj\\x1b[2J\\nnow
+    >>> print(escaped("pay\u202egpj\x1b[2J\nnow"))
+    pay\u202egpj\x1b[2J\nnow
     """
     return "".join(
         character
-        if character in JOINERS + keep or category(character) not in UNSEEN
+        if character in JOINERS + keep or category(character) not in INVISIBLE
         else character.encode("unicode_escape").decode()
         for character in text
     )
@@ -112,7 +115,7 @@ def stamp(at: float | None) -> str | None:
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
     """Print rows below their titles, or the sentence ``empty`` where there are none."""
-    shown = [[harmless(str(cell)) for cell in row] for row in rows]
+    shown = [[escaped(str(cell)) for cell in row] for row in rows]
     if not shown:
         click.echo(empty)
         return
@@ -123,17 +126,31 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> None:
-    """Print one fact a line with its name; what is ``None`` or empty is left out."""
+    """Print one value a line after its name; ``None`` and empty ones are left out."""
     for name, value in pairs:
         if value is not None and value != "":
-            click.echo(f"{name + ':':<14} {harmless(str(value))}")
+            click.echo(f"{name + ':':<14} {escaped(str(value))}")
 
 
 def document(content: object) -> None:
-    """Print JSON in ASCII: whatever is in it cannot disturb a terminal."""
+    """Print JSON in ASCII, which cannot disturb a terminal."""
     click.echo(json.dumps(content, indent=2))
 
 
+def report_findings(
+    found: Mapping[str, Sequence[Finding]], titles: Mapping[str, str], *, as_json: bool
+) -> NoReturn:
+    """Print the findings of checks, below their titles or as JSON; exit code 1 if one is bad."""
+    if as_json:
+        document({name: [asdict(finding) for finding in each] for name, each in found.items()})
+    else:
+        for name, findings in found.items():
+            click.echo(titles[name])
+            for finding in findings:
+                click.echo(f"  {'ok  ' if finding.ok else 'MEND'}  {escaped(finding.text)}")
+    raise SystemExit(0 if all(finding.ok for each in found.values() for finding in each) else 1)
+
+
 def note(sentence: str) -> None:
-    """Tell something beside the result, on standard error."""
-    click.echo(f"Note: {harmless(sentence)}", err=True)
+    """Print a remark on standard error, beside the result."""
+    click.echo(f"Note: {escaped(sentence)}", err=True)

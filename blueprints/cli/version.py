@@ -42,7 +42,7 @@ def version(as_json: bool) -> None:
 
 def _libpq_version() -> str:
     """The version of PostgreSQL's client library, which is a number such as 170004 for 17.4."""
-    from psycopg import pq  # several megabytes, which a server on SQLite does without
+    from psycopg import pq  # noqa: PLC0415 - megabytes that a server on SQLite does without
 
     major, minor = divmod(pq.version(), 10_000)
     return f"{major}.{minor}"

@@ -18,10 +18,10 @@ def worker() -> None:
     machines with PostgreSQL.
     Ctrl-C or SIGTERM ends it when what it has in hand is done.
     """
-    told = Event()
+    stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        gevent.signal_handler(number, told.set)
+        gevent.signal_handler(number, stop.set)
     click.echo("The delivery worker runs. Ctrl-C ends it.", err=True)
-    parts().new_worker().run(alive=lambda: not told.is_set(), beat=lambda: None)
+    parts().new_worker().run(alive=lambda: not stop.is_set(), beat=lambda: None)
     parts().close()
     click.echo("The delivery worker has ended.", err=True)

@@ -1,7 +1,7 @@
 """Phone app of an extension, installable: ``/phone/``. It uses ``/api/v1`` only.
 
-What is served here is the same for every browser: the texts come from the API alone. The files in
-``static`` are its source and run as they are.
+The pages are the same for every browser: messages come from the API alone. The files in ``static``
+are the source of the app and run without a build.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from blueprints.headers import page_headers
 from services.gateway import Gateway
 
 STATIC = Path(__file__).parent / "static"
-GROUND = "#f3f5f8"  # of the app's light face, see static/base.css
+GROUND = "#f3f5f8"  # background of the light theme, see static/base.css
 
 
 def register(app: Flask, gateway: Gateway) -> None:
@@ -49,23 +49,23 @@ def register(app: Flask, gateway: Gateway) -> None:
 
 
 def _service_worker(name: str) -> str:
-    """The service worker, told which files make up the app.
+    """The service worker with the list of the files of the app.
 
-    With a digest of their bytes in it, it changes when one of them does: that is what makes a
-    browser fetch them anew.
+    It contains a digest of these files, so it changes when one of them does: then a browser fetches
+    them anew.
     """
     files = sorted(path for path in STATIC.iterdir() if path.is_file())
     digest = hashlib.sha256(name.encode())
     for path in [*files, Path(__file__), *sorted((Path(__file__).parent / "templates").iterdir())]:
         digest.update(path.name.encode() + path.read_bytes())
     names = [path.name for path in files if path.name != "worker.js"]
-    told = {"version": digest.hexdigest()[:16], "files": ["./", "manifest.webmanifest", *names]}
+    shell = {"version": digest.hexdigest()[:16], "files": ["./", "manifest.webmanifest", *names]}
     source = (STATIC / "worker.js").read_text(encoding="utf-8")
-    return f"const SHELL = {json.dumps(told)};\n\n{source}"
+    return f"const SHELL = {json.dumps(shell)};\n\n{source}"
 
 
 def _manifest(name: str) -> dict[str, object]:
-    """What an operating system wants to know of an app (https://www.w3.org/TR/appmanifest/)."""
+    """The web app manifest (https://www.w3.org/TR/appmanifest/)."""
 
     def icon(file: str, size: int, purpose: str = "any") -> dict[str, str]:
         return {

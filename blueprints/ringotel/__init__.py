@@ -1,4 +1,4 @@
-"""Ringotel: what users of its app write comes in by ``/webhook/ringotel/<secret>``."""
+"""Webhook of Ringotel's app: registers ``/webhook/ringotel/<secret>`` where it is configured."""
 
 from flask import Flask
 

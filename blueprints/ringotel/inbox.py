@@ -3,6 +3,7 @@
 A repeat is known by Ringotel's id of the message, which becomes our ``client_id``.
 """
 
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import structlog
@@ -23,30 +24,22 @@ from services.store.database.store import Store
 log = structlog.get_logger()
 
 
+@dataclass(eq=False)
 class Inbox:
     """Takes replies and read marks of the users of Ringotel's app."""
 
-    def __init__(
-        self,
-        channel: Ringotel,
-        store: Store,
-        media: MediaStore,
-        uploads: Uploads,
-        composer: Composer,
-        router: Router,
-    ) -> None:
-        self._channel = channel
-        self._store = store
-        self._media = media
-        self._uploads = uploads
-        self._composer = composer
-        self._router = router
+    channel: Ringotel
+    store: Store
+    media: MediaStore
+    uploads: Uploads
+    composer: Composer
+    router: Router
 
     def take(self, happened: ChatMessage | ReadReceipt | None) -> str:
-        """Take one event; returns what became of it, in a word.
+        """Take one event; returns its outcome in a word.
 
-        Raises ``RequestRefused`` for a reply that cannot be taken and that Ringotel could not be
-        told of, and ``StorageUnwell``.
+        Raises ``RequestRefused`` for a reply that is refused where the chat could not show the
+        refusal, and ``StorageUnwell``.
         """
         if isinstance(happened, ChatMessage):
             return self._reply(happened)
@@ -54,28 +47,30 @@ class Inbox:
             return self._read(happened)
         return "ignored"
 
-    def _reply(self, said: ChatMessage) -> str:
-        known = client_id(said.id)
-        if self._store.read(lambda tx: messages.by_client_id(tx, said.extension, known)):
+    def _reply(self, chat: ChatMessage) -> str:
+        known = client_id(chat.id)
+        if self.store.read(lambda tx: messages.by_client_id(tx, chat.extension, known)):
             return "repeated"
         try:
-            files = (self._file(said.extension, said.file),) if said.file else ()
-            reply = Reply(text=said.text, to=(said.peer,), media_ids=files, client_id=known)
-            _, repeated = self._composer.submit(self._device(said.extension), reply)
+            files = (self._file(chat.extension, chat.file),) if chat.file else ()
+            reply = Reply(text=chat.text, to=(chat.peer,), media_ids=files, client_id=known)
+            _, repeated = self.composer.submit(self._device(chat.extension), reply)
         except RequestRefused as error:
             if error.code == "client_id_reused":  # a repeat came at the same moment
                 return "repeated"
-            log.warning("reply refused", extension=said.extension, code=error.code)
-            self._tell(said, error)
+            log.warning("reply refused", extension=chat.extension, code=error.code)
+            self._report_refusal(chat, error)
             return "refused"
         return "repeated" if repeated else "taken"
 
-    def _tell(self, said: ChatMessage, refused: RequestRefused) -> None:
-        """Tell the user in the chat; where that fails, Ringotel gets the refusal as the answer."""
+    def _report_refusal(self, chat: ChatMessage, refused: RequestRefused) -> None:
+        """Show the refusal in the chat; where that fails, the webhook answers with it."""
         try:
-            self._channel.show_sentence(said.extension, said.peer, f"Not sent: {refused.reason}")
+            self.channel.show_sentence(chat.extension, chat.peer, f"Not sent: {refused.reason}")
         except PushError as error:
-            log.warning("refusal not told", extension=said.extension, reason=error.reason)
+            log.warning(
+                "refusal not shown in the chat", extension=chat.extension, reason=error.reason
+            )
             raise refused from None
 
     def _file(self, extension: str, address: str) -> str:
@@ -83,8 +78,8 @@ class Inbox:
         file_id = uuid7()
         host = _host(address)
         try:
-            kept = self._media.fetch(
-                self._channel.public_http,  # the address of the file is from outside
+            kept = self.media.fetch(
+                self.channel.public_http,  # the address of the file is from outside
                 address,
                 {},
                 redirects=(host,),
@@ -95,23 +90,23 @@ class Inbox:
         except MediaError as error:
             log.warning("file not fetched", extension=extension, host=host, reason=error.reason)
             raise RequestRefused("file", "Ringotel did not hand over the file.") from None
-        return self._uploads.add(extension, file_id, kept).id
+        return self.uploads.add(extension, file_id, kept).id
 
     def _read(self, happened: ReadReceipt) -> str:
         def work(tx: Connection) -> int:
-            moved = external_threads.mark_read(tx, self._channel.name, happened.session)
+            moved = external_threads.mark_read(tx, self.channel.name, happened.session)
             for extension, conversation_id, seq in moved:
-                self._router.notify_read(tx, self._device(extension), conversation_id, seq)
+                self.router.notify_read(tx, self._device(extension), conversation_id, seq)
             return len(moved)
 
-        if not self._store.write(work):
+        if not self.store.write(work):
             return "ignored"
-        self._store.notifier.notify_all()
+        self.store.notifier.notify_all()
         return "read"
 
     def _device(self, extension: str) -> Device:
         """Ringotel's app of an extension."""
-        name = self._channel.name
+        name = self.channel.name
         return Device(id=f"{name}:{extension}", extension=extension, channel=name)
 
 

@@ -18,7 +18,7 @@ from services.config.keys import derived_token
 from services.config.metrics import WEBHOOKS
 from services.core.errors import InvalidWebhook
 from services.core.messages import WebhookCall
-from services.providers.base import same
+from services.core.secrets import same_secret
 from services.push.ringotel.channel import Ringotel
 from services.push.ringotel.events import parse_event
 
@@ -26,18 +26,18 @@ log = structlog.get_logger()
 MOST_BYTES = 64 * 1024
 
 
-def blueprint(channel: Ringotel, inbox: Inbox, auth: DeviceAuth, secret: str) -> Blueprint:
+def blueprint(channel: Ringotel, inbox: Inbox, auth: DeviceAuth, expected: str) -> Blueprint:
     """The route; wrong secrets and keys are counted like wrong tokens."""
     routes = Blueprint("ringotel", __name__)
 
-    @routes.post("/webhook/ringotel/<offered>")
-    def receive(offered: str) -> Response:
-        if not same(offered, secret):
+    @routes.post("/webhook/ringotel/<secret>")
+    def receive(secret: str) -> Response:
+        if not same_secret(secret, expected):
             auth.count_failure()
             return problem(404, "not_found", "There is nothing here.")
         try:
-            told = _told(WebhookCall("POST", {}, "", whole_body(MOST_BYTES)), channel)
-            outcome = inbox.take(parse_event(told))
+            event = _authentic_event(WebhookCall("POST", {}, "", whole_body(MOST_BYTES)), channel)
+            outcome = inbox.take(parse_event(event))
         except InvalidWebhook as error:
             WEBHOOKS.labels(channel.name, "refused").inc()
             auth.count_failure()
@@ -62,14 +62,14 @@ def webhook_url(environment: Environment) -> str:
     return f"{environment.app_url}/webhook/ringotel/{webhook_secret(environment.app_key)}"
 
 
-def _told(call: WebhookCall, channel: Ringotel) -> dict[str, Any]:
-    """What an authentic call says. Raises ``InvalidWebhook`` and ``ValueError``."""
-    told = call.json()
-    if not isinstance(told, dict):
+def _authentic_event(call: WebhookCall, channel: Ringotel) -> dict[str, Any]:
+    """The event of an authentic call. Raises ``InvalidWebhook`` and ``ValueError``."""
+    event = call.json()
+    if not isinstance(event, dict):
         raise ValueError("The body is not an object.")
-    if not same(str(told.get("api_key") or ""), channel.settings.token):
+    if not same_secret(str(event.get("api_key") or ""), channel.settings.token):
         raise InvalidWebhook("The API key is missing or wrong.")
-    params = told.get("params")
+    params = event.get("params")
     if not isinstance(params, dict) or str(params.get("orgid")) != channel.settings.org_id:
         raise InvalidWebhook("That is another organization.")
-    return told
+    return event

@@ -1,8 +1,8 @@
 """Sandbox: a page that plays an outside phone and, beside it, the app of an extension.
 
 It exists only while the carrier ``sandbox`` does: with ``APP_ENV=local`` and no carrier configured.
-The outside phone comes in by the carrier's real webhook, the extension by the REST API; this
-blueprint adds only what a page needs before, and what a phone network would know.
+The outside phone uses the carrier's real webhook, the extension the REST API; this blueprint adds
+only the session of the page and the messages of the outside phone.
 """
 
 from flask import Flask

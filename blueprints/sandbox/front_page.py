@@ -1,4 +1,4 @@
-"""Start page ``/``: leads to the sandbox where it is on, else says what this is."""
+"""Start page ``/``: redirects to the sandbox where it is on, else explains the service."""
 
 from flask import Blueprint, Response, make_response, redirect, render_template, url_for
 

@@ -1,4 +1,4 @@
-"""The outside phone of the sandbox: what it has sent and received, waited for if wanted."""
+"""The outside phone of the sandbox: its sent and received messages, by long polling."""
 
 import time
 from collections.abc import Callable
@@ -18,15 +18,15 @@ class OutsidePhone:
     """Reads the messages between the sandbox's number and an outside number."""
 
     def __init__(self, store: Store, media: MediaStore, is_stopping: Callable[[], bool]) -> None:
-        """``is_stopping`` tells whether this process was told to end."""
+        """``is_stopping`` returns whether this process is being stopped."""
         self._store = store
         self._media = media
         self._is_stopping = is_stopping
 
     def news(self, phone: str, since: int, seconds: int) -> tuple[list[dict[str, Any]], int]:
-        """What a phone has sent or received since a change, as its page shows it.
+        """The messages of a phone that changed after ``since``, and the number to continue from.
 
-        Waits for it up to some seconds. The number is the change to go on from.
+        Waits up to ``seconds`` for the first one.
         """
         notifier = self._store.notifier
         end = time.monotonic() + seconds

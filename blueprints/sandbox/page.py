@@ -5,9 +5,9 @@ from flask import Blueprint, Response, abort, jsonify, make_response, render_tem
 from blueprints.headers import page_headers
 from blueprints.sandbox.outside_phone import OutsidePhone
 from blueprints.sandbox.session import EXTENSION, NUMBER, SandboxSession
-from services.core.errors import NumberError, RequestRefused
-from services.core.phone_numbers import peer
-from services.providers.base import Provider, same
+from services.core.phone_numbers import peer, requested
+from services.core.secrets import same_secret
+from services.providers.base import Provider
 
 PHONE = "+13035550177"
 MOST_SECONDS = 25
@@ -28,8 +28,8 @@ def blueprint(
 
     @routes.get("")
     def show() -> Response:
-        words = {"number": NUMBER, "phone": PHONE, "extension": EXTENSION}
-        return make_response(render_template("sandbox.html", **words))
+        values = {"number": NUMBER, "phone": PHONE, "extension": EXTENSION}
+        return make_response(render_template("sandbox.html", **values))
 
     @routes.post("/session")
     def session() -> Response:
@@ -47,10 +47,7 @@ def blueprint(
     @routes.get("/phone")
     def phone() -> Response:
         _require_webhook_token(provider)
-        try:
-            number = peer(request.args.get("number", ""), country)
-        except NumberError as error:
-            raise RequestRefused("invalid_number", str(error), field="number") from None
+        number = requested(peer, request.args.get("number", ""), country, "number")
         since = min(max(request.args.get("since", 0, type=int), 0), 2**62)
         seconds = min(max(request.args.get("timeout", 0, type=int), 0), MOST_SECONDS)
         texts, reached = outside.news(number, since, seconds)
@@ -61,5 +58,5 @@ def blueprint(
 
 def _require_webhook_token(provider: Provider) -> None:
     offered = request.authorization
-    if offered is None or not same(offered.token or "", provider.webhook_token):
+    if offered is None or not same_secret(offered.token or "", provider.webhook_token):
         abort(401, "The webhook's token is missing or wrong.")

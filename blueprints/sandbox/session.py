@@ -1,6 +1,6 @@
 """Session of the sandbox's page: its number in Message Settings and a device with its token.
 
-Only this page may ask for one, since it comes with a device's token.
+Only this page may get one, because it contains a device's token.
 """
 
 from ipaddress import ip_address
@@ -34,13 +34,13 @@ class SandboxSession:
         if not request.is_json:
             abort(415, "Send JSON.")
         site = request.headers.get("Sec-Fetch-Site")
-        if site is None:  # browsers tell it to https and to this machine only
+        if site is None:  # browsers send it to https and to this machine only
             own = urlsplit(request.headers.get("Origin", "")).netloc == request.host
         else:
             own = site == "same-origin"
         if not own:
             abort(403, "Only the sandbox's own page may do this.")
-        if not self._is_our_name(urlsplit(f"//{request.host}").hostname or ""):
+        if not self._is_own_host(urlsplit(f"//{request.host}").hostname or ""):
             abort(403, "Open the sandbox by this machine's address, or set APP_URL to this name.")
 
     def setting(self) -> NumberSetting:
@@ -72,8 +72,8 @@ class SandboxSession:
             return known, token
         return self._store.write(lambda tx: devices.add(tx, extension, DEVICE, platform="web"))
 
-    def _is_our_name(self, host: str) -> bool:
-        """Whether the name is surely ours: another site's may have been pointed at this machine."""
+    def _is_own_host(self, host: str) -> bool:
+        """Whether the host name is ours: another site's may point here (DNS rebinding)."""
         if host in ("localhost", urlsplit(self._app_url).hostname):
             return True
         try:

@@ -1,7 +1,7 @@
 """Reading ``.env``: values as Laravel reads them, and every line that is not understood.
 
-python-dotenv divides the file into lines of ``NAME=value``. What quotes, ``\\`` and ``${…}`` mean
-follows Laravel's parser (https://github.com/vlucas/phpdotenv, version 5).
+python-dotenv divides the file into lines of ``NAME=value``. What quotes, backslashes and ``${…}``
+mean follows Laravel's parser (https://github.com/vlucas/phpdotenv, version 5).
 """
 
 import codecs
@@ -130,18 +130,20 @@ def _misunderstood(binding: Binding) -> str:
     about = f" ({start[1]})" if start else ""
     if binding.error:
         rest = binding.original.string[start.end() :].lstrip() if start else ""
+        reason = "it is not of the form NAME=value"
         if rest[:1] in ("'", '"'):
-            return f"cannot be read{about}: its quote is not closed, or something follows it."
-        return f"cannot be read{about}: it is not of the form NAME=value."
-    if binding.key is None:
+            reason = "its quote is not closed, or something follows it"
+    elif binding.key is None:
         return ""
-    if not _NAME.fullmatch(binding.key):
-        return "cannot be read: what stands before the = is not the name of a variable."
-    if binding.value is None:
-        return f"cannot be read ({binding.key}): the = is missing."
-    if _SWALLOWED.search(binding.original.string.strip()):
-        return f"cannot be read{about}: its quote is closed only after further variables."
-    return ""
+    elif not _NAME.fullmatch(binding.key):
+        about, reason = "", "what stands before the = is not the name of a variable"
+    elif binding.value is None:
+        about, reason = f" ({binding.key})", "the = is missing"
+    elif _SWALLOWED.search(binding.original.string.strip()):
+        reason = "its quote is closed only after further variables"
+    else:
+        return ""
+    return f"cannot be read{about}: {reason}."
 
 
 def _value(entry: Entry, known: Mapping[str, str]) -> str:

@@ -142,12 +142,7 @@ def load(
     """
     notes: list[Problem] = []
     service, problems = variables.load(ServiceSettings, "", env)
-    with_mail = env
-    if is_placeholder(env.get("MAIL_HOST", "").strip()):
-        notes.append(_off("MAIL_HOST", "still has the placeholder of an example", "E-mail"))
-        with_mail = {name: value for name, value in env.items() if not name.startswith("MAIL_")}
-    mail, more = variables.load(MailSettings, "MAIL_", with_mail)
-    problems += more
+    mail = _load_mail(env, problems, notes)
     vapid, more = variables.load(VapidSettings, "VAPID_", env)
     problems += more
     sending, more = variables.load(SendSettings, SENDING, env)
@@ -160,16 +155,7 @@ def load(
     for carrier in carriers:
         if variables.is_on(carrier.settings, carrier.prefix, env):
             _load_one(loaded_carriers, carrier, env, problems)
-    loaded_channels: dict[str, Any] = {}
-    for channel in channels:
-        if not channel.needs_no_variable:
-            if not variables.is_on(channel.settings, channel.prefix, env):
-                continue
-            lacking = variables.missing(channel.settings, channel.prefix, env)
-            notes += [_off(v.name, "is missing", channel.title) for v in lacking]
-            if lacking:
-                continue
-        _load_one(loaded_channels, channel, env, problems)
+    loaded_channels = _load_channels(channels, env, problems, notes)
     if service is not None and not problems:
         service = replace(service, storage_path=ROOT / service.storage_path)
         require_writable(service.storage_path)
@@ -225,6 +211,37 @@ def declared_names(carriers: Sequence[Section], channels: Sequence[Section]) -> 
         for _, prefix, settings in sections(carriers, channels)
         for variable in variables.variables(settings, prefix)
     ]
+
+
+def _load_mail(
+    env: Mapping[str, str], problems: list[Problem], notes: list[Problem]
+) -> MailSettings | None:
+    if is_placeholder(env.get("MAIL_HOST", "").strip()):
+        notes.append(_off("MAIL_HOST", "still has the placeholder of an example", "E-mail"))
+        env = {}
+    mail, more = variables.load(MailSettings, "MAIL_", env)
+    problems += more
+    return mail
+
+
+def _load_channels(
+    channels: Sequence[Section],
+    env: Mapping[str, str],
+    problems: list[Problem],
+    notes: list[Problem],
+) -> dict[str, Any]:
+    """The channels that are on; one of which a required variable is missing is off, with a note."""
+    loaded: dict[str, Any] = {}
+    for channel in channels:
+        if not channel.needs_no_variable:
+            if not variables.is_on(channel.settings, channel.prefix, env):
+                continue
+            lacking = variables.missing(channel.settings, channel.prefix, env)
+            notes += [_off(v.name, "is missing", channel.title) for v in lacking]
+            if lacking:
+                continue
+        _load_one(loaded, channel, env, problems)
+    return loaded
 
 
 def _load_one(

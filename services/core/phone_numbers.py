@@ -1,11 +1,12 @@
 """Phone numbers: parsing any usual notation to E.164, formatting, countries of numbers."""
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 import phonenumbers
 
-from services.core.errors import NumberError
+from services.core.errors import NumberError, RequestRefused
 
 _SHORT_CODE = re.compile(r"[0-9]{3,8}", re.ASCII)
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9 &._+-]{1,20}", re.ASCII)
@@ -58,6 +59,17 @@ def peer(written: str, country: str) -> str:
     if _ALPHANUMERIC.fullmatch(text) and any(character.isalpha() for character in text):
         return text
     raise NumberError(f"“{text[:40]}” is neither a phone number nor a short code nor a name.")
+
+
+def requested(parse: Callable[[str, str], str], written: str, country: str, field: str = "") -> str:
+    """A number of a request, by ``e164`` or ``peer``.
+
+    Raises ``RequestRefused`` (``invalid_number``) that names ``field``.
+    """
+    try:
+        return parse(written, country)
+    except NumberError as error:
+        raise RequestRefused("invalid_number", str(error), field=field) from None
 
 
 def is_dialable(address: str) -> bool:

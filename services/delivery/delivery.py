@@ -32,13 +32,13 @@ class Delivery:
         self._outcomes = outcomes
 
     def deliver(
-        self, owner: str, room: Callable[[str], int], start: Callable[[Job], object]
+        self, owner: str, free_slots: Callable[[str], int], start: Callable[[Job], object]
     ) -> float:
         """Lease due jobs and hand each to ``start``, see ``Leasing.take``.
 
         Returns the seconds until the next job is due.
         """
-        begun, wait = self._leasing.take(owner, room)
+        begun, wait = self._leasing.take(owner, free_slots)
         self._pushes.begin(begun)
         for job in begun:
             start(job)

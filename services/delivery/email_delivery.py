@@ -1,6 +1,7 @@
 """Delivery of inbound messages to the e-mail addresses of their number."""
 
 import time
+from dataclasses import dataclass
 
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.job_message import message_of
@@ -14,31 +15,24 @@ from services.store.jobs import Job
 FILES_CHECK_SECONDS = 10.0  # until the next look whether the files of a message have arrived
 
 
+@dataclass(eq=False)
 class EmailDelivery:
     """Performs the jobs that mail a message."""
 
-    def __init__(
-        self,
-        store: Store,
-        mailer: Mailer,
-        media: MediaStore,
-        outcomes: Outcomes,
-        journal: CompletionJournal,
-    ) -> None:
-        self._store = store
-        self._mailer = mailer
-        self._media = media
-        self._outcomes = outcomes
-        self._journal = journal
+    store: Store
+    mailer: Mailer
+    media: MediaStore
+    outcomes: Outcomes
+    journal: CompletionJournal
 
     def send(self, job: Job) -> None:
         """Mail a message to one address. Raises ``DeliveryError`` and ``StorageUnwell``."""
-        if self._store.read(lambda tx: jobs.waits_for_files(tx, job)):
+        if self.store.read(lambda tx: jobs.waits_for_files(tx, job)):
             later = time.time() + FILES_CHECK_SECONDS
-            self._outcomes.record(
+            self.outcomes.record(
                 lambda tx: jobs.retry(tx, job, later, "Waits for files.", counts=False)
             )
             return
-        self._mailer.send(self._media.with_paths(message_of(self._store, job)), job.target)
-        self._journal.note(job)
-        self._outcomes.record(lambda tx: self._outcomes.finish(tx, job))
+        self.mailer.send(self.media.with_paths(message_of(self.store, job)), job.target)
+        self.journal.note(job)
+        self.outcomes.record(lambda tx: self.outcomes.finish(tx, job))

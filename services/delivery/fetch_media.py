@@ -1,6 +1,7 @@
 """Download of the files of inbound messages from their carriers."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -19,35 +20,27 @@ from services.store.jobs import Job
 SMIL = "application/smil"  # the layout of an MMS, which no app shows
 
 
+@dataclass(eq=False)
 class MediaFetcher:
     """Performs the jobs that download a file."""
 
-    def __init__(
-        self,
-        store: Store,
-        providers: Mapping[str, Provider],
-        media: MediaStore,
-        http: Http,
-        limits: SendLimits,
-        outcomes: Outcomes,
-    ) -> None:
-        self._store = store
-        self._providers = providers
-        self._media = media
-        self._http = http
-        self._limits = limits
-        self._outcomes = outcomes
+    store: Store
+    providers: Mapping[str, Provider]
+    media: MediaStore
+    http: Http
+    limits: SendLimits
+    outcomes: Outcomes
 
     def fetch(self, job: Job) -> None:
         """Download a file and store it. Raises ``DeliveryError`` and ``StorageUnwell``."""
-        file = self._store.read(lambda tx: attachments.by_id(tx, job.target))
-        message = message_of(self._store, job)
-        provider = self._providers.get(message.provider)
+        file = self.store.read(lambda tx: attachments.by_id(tx, job.target))
+        message = message_of(self.store, job)
+        provider = self.providers.get(message.provider)
         if provider is None:
             raise MediaError(f"The carrier {message.provider} is not configured.", Kind.CONFIG)
         if file is None or file.source_url is None:
             raise MediaError("The file is not known any more.", Kind.REFUSED)
-        too_much = self._store.read(lambda tx: self._limits.received_too_much(tx, message.peer))
+        too_much = self.store.read(lambda tx: self.limits.received_too_much(tx, message.peer))
         if too_much:
             raise MediaError(too_much, Kind.REFUSED)
         try:
@@ -58,22 +51,22 @@ class MediaFetcher:
             kept = self._download(provider, file, file.source_url, renew=True)
 
         def finish(tx: Connection) -> None:
-            self._limits.count_received(tx, message.peer, kept.size)
+            self.limits.count_received(tx, message.peer, kept.size)
             if kept.content_type == SMIL:
                 attachments.remove(tx, file.id)
             else:
                 attachments.keep(tx, file.id, kept.content_type, kept.name, kept.size)
-            self._outcomes.finish(tx, job)
-            self._outcomes.files_settled(tx, message.id)
+            self.outcomes.finish(tx, job)
+            self.outcomes.files_settled(tx, message.id)
 
-        self._outcomes.record(finish)
+        self.outcomes.record(finish)
 
     def _download(
         self, provider: Provider, file: Attachment, url: str, *, renew: bool = False
     ) -> StoredFile:
         headers = provider.media_headers(url, renew=renew)
-        return self._media.fetch(
-            self._http,
+        return self.media.fetch(
+            self.http,
             url,
             headers,
             redirects=provider.media_redirects,

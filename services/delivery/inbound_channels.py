@@ -51,19 +51,25 @@ class InboundChannel:
                         if not alive():
                             return
             except PushError as error:
-                log.warning("cannot listen", channel=self._channel.name, reason=error.reason)
+                log.warning(
+                    "inbound channel not connected", channel=self._channel.name, reason=error.reason
+                )
                 if error.kind is Kind.CONFIG or error.retry_after:
                     self._pause(error, wait)
             except StorageUnwell as error:
-                log.error("cannot listen yet", channel=self._channel.name, reason=str(error))
+                log.error(
+                    "inbound channel waits for the database",
+                    channel=self._channel.name,
+                    reason=str(error),
+                )
             _sleep(wait, alive)
             wait = min(2 * wait, LONGEST_WAIT)
 
     def _connected(self) -> None:
-        """Start the jobs that wait for phones which registered while nobody listened."""
+        """Start the jobs that wait for phones which registered while no worker was connected."""
         self._store.write(lambda tx: circuit_breakers.resume(tx, self._destination))
         self._make_due(None)
-        log.info("listening", channel=self._channel.name)
+        log.info("inbound channel connected", channel=self._channel.name)
 
     def _pause(self, error: PushError, seconds: float) -> None:
         """Pause the channel, so that the operator sees why."""
@@ -74,8 +80,8 @@ class InboundChannel:
                     tx, self._destination, until, error.reason, config=is_config
                 )
             )
-        except StorageUnwell as unwell:
-            log.error("cannot record a pause", reason=str(unwell))
+        except StorageUnwell as failure:
+            log.error("cannot record a pause", reason=str(failure))
 
     def _act(self, event: InboundText | ExtensionReachable | None) -> None:
         if isinstance(event, InboundText):
@@ -111,7 +117,7 @@ class InboundChannel:
             if self._answers():
                 self._channel.report_refusal(wrote, reason)
         except PushError as error:
-            log.warning("cannot tell", extension=wrote.extension, reason=error.reason)
+            log.warning("refusal not reported", extension=wrote.extension, reason=error.reason)
 
     def _answers(self) -> bool:
         """Whether this worker reports refusals; two reports are better than none."""

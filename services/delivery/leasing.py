@@ -15,7 +15,7 @@ LONGEST_SLEEP = 1.0  # seconds
 
 
 class Leasing:
-    """Leases due jobs: for each destination as many as it has room for and its rate limit allows.
+    """Leases due jobs: for each destination within its free slots and its rate limit.
 
     Each destination is paused and limited separately. A carrier has one for each kind of job; a
     push channel may have several, one for each host: ``push:webpush:push.example.com``.
@@ -31,19 +31,19 @@ class Leasing:
         carriers = {f"{kind}:{name}" for name in providers for kind in kinds}
         self._served = {*carriers, *(f"push:{name}" for name in channels), "email"}
 
-    def take(self, owner: str, room: Callable[[str], int]) -> tuple[list[Job], float]:
+    def take(self, owner: str, free_slots: Callable[[str], int]) -> tuple[list[Job], float]:
         """Lease the jobs that may begin; returns them and the seconds until the next is due.
 
-        ``owner`` is the worker's id, ``room`` says how many more jobs of a destination it may have
-        in hand. A power cut may undo a lease of pushes alone: then they are pushed again.
+        ``owner`` is the worker's id; ``free_slots`` returns how many more jobs of a destination it
+        may have in hand. A power cut may undo a lease of pushes alone: then they are pushed again.
         """
         now = time.time()
-        due, wait = self._store.read(lambda tx: self._look(tx, room, now))
+        due, wait = self._store.read(lambda tx: self._look(tx, free_slots, now))
         if not due:
             return [], wait
         leased = self._store.write(
             lambda tx: [
-                jobs.lease(tx, owner, name, self._allowed(tx, name, room(name), now), now)
+                jobs.lease(tx, owner, name, self._allowed(tx, name, free_slots(name), now), now)
                 for name in due
             ],
             durable=not all(name.startswith("push:") for name in due),
@@ -51,7 +51,7 @@ class Leasing:
         return list(chain.from_iterable(leased)), wait
 
     def _look(
-        self, tx: Connection, room: Callable[[str], int], now: float
+        self, tx: Connection, free_slots: Callable[[str], int], now: float
     ) -> tuple[list[str], float]:
         """The destinations with a due job, and the seconds until the next one has one."""
         paused = {pause.name for pause in circuit_breakers.unwell(tx) if pause.until > now}
@@ -60,18 +60,18 @@ class Leasing:
             for name, first in jobs.first_due(tx).items()
             if ":".join(name.split(":", 2)[:2]) in self._served
             and name not in paused
-            and room(name) > 0
+            and free_slots(name) > 0
         }
         due = [name for name, first in firsts.items() if first <= now]
         later = [first - now for first in firsts.values() if first > now]
         return due, min([*later, LONGEST_SLEEP])
 
-    def _allowed(self, tx: Connection, destination: str, room: int, now: float) -> int:
+    def _allowed(self, tx: Connection, destination: str, free_slots: int, now: float) -> int:
         """How many jobs of a destination may begin within its carrier's rate limit."""
         rate = self._rate(destination)
         if rate is None:
-            return room
-        return max(0, min(room, int((now - self._opens(tx, destination, now)) * rate) + 1))
+            return free_slots
+        return max(0, min(free_slots, int((now - self._opens(tx, destination, now)) * rate) + 1))
 
     def _opens(self, tx: Connection, destination: str, now: float) -> float:
         """The time from which a destination's rate limit allows another message."""

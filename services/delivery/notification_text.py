@@ -1,4 +1,4 @@
-"""What a notification says: the words that a device's preview policy lets be seen."""
+"""Title and body of a notification, within the preview policy of the device."""
 
 import time
 from collections.abc import Callable
@@ -13,9 +13,9 @@ TYPES = {"received": "message.received", "read": "conversation.read"}
 def of_message(
     message: Message, device: Device, about: str, object_of: Callable[[Message], dict[str, Any]]
 ) -> Notice:
-    """The notice that tells a device of a message; ``about`` is what its job is about."""
+    """The notification of a message for a device; ``about`` is that of the job."""
     kind: Any = TYPES.get(about, "message.updated")
-    title, body = _words(message, device) if kind == "message.received" else ("", "")
+    title, body = _text(message, device) if kind == "message.received" else ("", "")
     return Notice(
         id=f"msg_{message.id}_{device.extension}_{about}",
         type=kind,
@@ -40,7 +40,7 @@ def test(device: Device) -> Notice:
     )
 
 
-def _words(message: Message, device: Device) -> tuple[str, str]:
+def _text(message: Message, device: Device) -> tuple[str, str]:
     if device.preview == "none":
         return "New message", ""
     others = len(message.participants) - 1

@@ -7,6 +7,7 @@ that carries the decision as its ``kind``.
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import Connection
@@ -41,28 +42,21 @@ FINAL = {Status.DELIVERED, Status.FAILED}
 REPORTED = {Status.SENT, Status.DELIVERED, Status.FAILED, Status.UNKNOWN}
 
 
+@dataclass(eq=False)
 class Outcomes:
-    """Records what became of each job and decides what follows."""
+    """Records the outcome of each job and decides what follows."""
 
-    def __init__(
-        self,
-        store: Store,
-        router: Router,
-        providers: Mapping[str, Provider],
-        carrier_events: CarrierEventLog,
-        journal: CompletionJournal,
-    ) -> None:
-        self._store = store
-        self._router = router
-        self._providers = providers
-        self._carrier_events = carrier_events
-        self._journal = journal
+    store: Store
+    router: Router
+    providers: Mapping[str, Provider]
+    carrier_events: CarrierEventLog
+    journal: CompletionJournal
 
     def record(self, work: Callable[[Connection], object], *, durable: bool = True) -> None:
         """Write an outcome to the database; repeats until the database takes it."""
         while True:
             try:
-                self._store.write(work, durable=durable)
+                self.store.write(work, durable=durable)
                 break
             except StorageUnwell as error:
                 log.error("cannot record an outcome yet", reason=str(error))
@@ -77,7 +71,7 @@ class Outcomes:
         """Queue the jobs that report a message's new status to channels which want updates."""
         message = messages.by_id(tx, message_id)
         if message is not None and message.status in REPORTED:
-            jobs.add(tx, self._router.update_jobs(message, str(message.status)))
+            jobs.add(tx, self.router.update_jobs(message, str(message.status)))
 
     def files_settled(self, tx: Connection, message_id: str) -> None:
         """After the last file of a message: start the jobs that waited for it, update the apps."""
@@ -88,7 +82,7 @@ class Outcomes:
             jobs.make_due(tx, message_id, kind)
         message = messages.by_id(tx, message_id)
         if message is not None and message.routed:
-            jobs.add(tx, self._router.update_jobs(message, "media"))
+            jobs.add(tx, self.router.update_jobs(message, "media"))
 
     def settle(self, job: Job, error: DeliveryError) -> None:
         """Act on a failed attempt: try again later, pause the destination, or give up.
@@ -101,8 +95,8 @@ class Outcomes:
         JOBS.labels(job.kind, str(kind)).inc()
         if job.kind is JobKind.SEND:
             carrier = job.destination.partition(":")[2]
-            words = f"{error.code or ''} {error}".strip()
-            self._carrier_events.note(carrier, CarrierEventKind.ERROR, words)
+            detail = f"{error.code or ''} {error}".strip()
+            self.carrier_events.note(carrier, CarrierEventKind.ERROR, detail)
         log.warning(
             "not done",
             kind=str(job.kind),
@@ -124,7 +118,7 @@ class Outcomes:
         in their completion journal is done. A send that had begun may have reached the carrier: it
         becomes unknown.
         """
-        abandoned = self._store.write(lambda tx: self._reclaim(tx, dead_workers, silent_since))
+        abandoned = self.store.write(lambda tx: self._reclaim(tx, dead_workers, silent_since))
         if abandoned:
             log.warning("jobs of a dead worker taken back", count=abandoned)
         return abandoned
@@ -171,7 +165,7 @@ class Outcomes:
             status = Status.UNKNOWN if kind is Kind.UNKNOWN else Status.FAILED
             if statuses.advance(tx, job.message_id, status, code=error.code, reason=error.reason):
                 self.report_status(tx, job.message_id)
-            provider = self._providers.get(job.destination.partition(":")[2])
+            provider = self.providers.get(job.destination.partition(":")[2])
             if status is Status.UNKNOWN and provider is not None and provider.lookup_seconds:
                 jobs.add(tx, [inquiry(job.message_id, provider.name)])
         elif job.kind is JobKind.FETCH:
@@ -184,7 +178,7 @@ class Outcomes:
         workers.forget_workers(tx, dead_workers, silent_since)
         abandoned = jobs.abandoned(tx)
         owners = {job.owner for job in abandoned if job.owner is not None}
-        completed = self._journal.left_by(owners)
+        completed = self.journal.left_by(owners)
         for job in abandoned:
             if job.id in completed:
                 self.finish(tx, job)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -20,24 +20,16 @@ from services.store.database.store import Store
 from services.store.jobs import Job
 
 
+@dataclass(eq=False)
 class Sender:
     """Performs the jobs that send a message."""
 
-    def __init__(
-        self,
-        store: Store,
-        settings: MessageSettings,
-        providers: Mapping[str, Provider],
-        media: MediaStore,
-        outcomes: Outcomes,
-        carrier_events: CarrierEventLog,
-    ) -> None:
-        self._store = store
-        self._settings = settings
-        self._providers = providers
-        self._media = media
-        self._outcomes = outcomes
-        self._carrier_events = carrier_events
+    store: Store
+    settings: MessageSettings
+    providers: Mapping[str, Provider]
+    media: MediaStore
+    outcomes: Outcomes
+    carrier_events: CarrierEventLog
 
     def send(self, job: Job) -> None:
         """Send a message. Raises ``DeliveryError`` and ``StorageUnwell``.
@@ -45,11 +37,11 @@ class Sender:
         That the send begins is committed before the carrier is called, so that an interrupted send
         is never repeated.
         """
-        message = message_of(self._store, job)
-        provider = provider_of(self._providers, message)
-        setting = self._settings.for_number(message.number)
+        message = message_of(self.store, job)
+        provider = provider_of(self.providers, message)
+        setting = self.settings.for_number(message.number)
         sender_id = setting.sender_id if setting is not None else None
-        message = replace(self._media.with_paths(message), sender_id=sender_id)
+        message = replace(self.media.with_paths(message), sender_id=sender_id)
         limits = _rate_limits(provider, message.number)
 
         def begin(tx: Connection) -> bool:
@@ -63,11 +55,11 @@ class Sender:
             statuses.advance(tx, message.id, Status.SENDING)
             return jobs.start(tx, job)
 
-        if not self._store.write(begin):
+        if not self.store.write(begin):
             return
         provider_id = provider.send(message)
-        self._outcomes.record(lambda tx: self._sent(tx, job, message, provider_id))
-        self._carrier_events.note(provider.name, CarrierEventKind.SENT)
+        self.outcomes.record(lambda tx: self._sent(tx, job, message, provider_id))
+        self.carrier_events.note(provider.name, CarrierEventKind.SENT)
 
     def _sent(self, tx: Connection, job: Job, message: Message, provider_id: str) -> None:
         jobs.done(tx, job)
@@ -75,8 +67,8 @@ class Sender:
         moved = statuses.advance(tx, message.id, Status.SENT, provider_id=provider_id)
         moved = statuses.join_receipts(tx, message, provider_id) or moved
         if moved:
-            self._outcomes.report_status(tx, message.id)
-        if not self._providers[message.provider].receipts:
+            self.outcomes.report_status(tx, message.id)
+        if not self.providers[message.provider].receipts:
             jobs.add(tx, [inquiry(message.id, message.provider)])
 
 

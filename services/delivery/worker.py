@@ -1,4 +1,4 @@
-"""The delivery worker: performs jobs until it is told to stop."""
+"""The delivery worker: performs jobs until it is stopped."""
 
 import math
 import time
@@ -42,7 +42,7 @@ ROUTE_AGAIN_SECONDS = 5.0  # processes see a change of Message Settings within a
 class Worker:
     """One worker: its lock in the storage folder shows other processes that it lives."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts that it runs
         self,
         *,
         store: Store,
@@ -86,7 +86,7 @@ class Worker:
     def run(self, alive: Callable[[], bool], beat: Callable[[], None]) -> None:
         """Deliver until ``alive`` says no, then finish the jobs in hand.
 
-        ``beat`` is called at least every second or two, so that a supervisor can tell a hung
+        ``beat`` is called at least every two seconds, so that a supervisor can detect a hung
         worker.
         """
         with self:
@@ -223,7 +223,7 @@ class Worker:
             try:
                 inbound.run(lambda: self._listens)
             except Exception:
-                log.exception("a two-way channel failed unexpectedly")
+                log.exception("an inbound channel failed unexpectedly")
                 time.sleep(1.0)
 
     def _perform(self, job: Job) -> None:

@@ -98,7 +98,7 @@ class Http:
             self._session.mount(scheme, self._adapter)
         self._address = lru_cache(maxsize=256)(self._look_up)
 
-    def request(
+    def request(  # noqa: PLR0913 - what requests takes as well
         self,
         method: str,
         url: str,

@@ -51,10 +51,12 @@ def problems_by_field(error: EntryRefused, entry: Mapping[str, Any]) -> dict[str
 
     A problem of one item of a list begins with the item. ``entry`` is what was refused.
     """
-    found: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     for path, reason in error.problems.items():
         name, _, position = path.partition("[")
         if position:
-            reason = f"“{entry[name][int(position.rstrip(']'))]}”: {reason}"
-        found[name] = f"{found[name]} {reason}" if name in found else reason
-    return found
+            item = entry[name][int(position.rstrip("]"))]
+            found.setdefault(name, []).append(f"“{item}”: {reason}")
+        else:
+            found.setdefault(name, []).append(reason)
+    return {name: " ".join(reasons) for name, reasons in found.items()}

@@ -1,1 +1,1 @@
-"""What happens to a message: receiving, routing, composing, limits, uploads."""
+"""Message flow: receiving, routing, composing, limits, uploads."""

@@ -22,13 +22,13 @@ class CarrierEventLog:
         self._store = store
         self._noted: dict[tuple[str, CarrierEventKind], float] = {}
 
-    def note(self, provider: str, event: CarrierEventKind, words: str = "") -> None:
-        """Record an event that happens now; ``words`` say more about it."""
+    def note(self, provider: str, event: CarrierEventKind, detail: str = "") -> None:
+        """Record an event that happens now; ``detail`` say more about it."""
         now = time.monotonic()
         if now - self._noted.get((provider, event), -INTERVAL_SECONDS) < INTERVAL_SECONDS:
             return
         self._noted[provider, event] = now
         with suppress(StorageUnwell):
             self._store.write(
-                lambda tx: carrier_events.put(tx, provider, event, words[:MOST_CHARACTERS])
+                lambda tx: carrier_events.put(tx, provider, event, detail[:MOST_CHARACTERS])
             )

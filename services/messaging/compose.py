@@ -10,9 +10,9 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from services.core.errors import NumberError, RequestRefused
+from services.core.errors import RequestRefused
 from services.core.messages import Attachment, Device, Message, Status
-from services.core.phone_numbers import e164, is_dialable, peer
+from services.core.phone_numbers import e164, is_dialable, peer, requested
 from services.core.segments import count, split
 from services.message_settings import MessageSettings, NumberSetting
 from services.messaging.send_limits import SendLimits
@@ -42,23 +42,18 @@ class Reply:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
+@dataclass(eq=False)
 class Composer:
-    """Turns requests of extensions into stored messages with a job that sends each."""
+    """Turns requests of extensions into stored messages with a job that sends each.
 
-    def __init__(
-        self,
-        store: Store,
-        settings: MessageSettings,
-        providers: Mapping[str, Provider],
-        limits: SendLimits,
-        country: str,
-    ) -> None:
-        """``country`` is assumed for numbers without a country code."""
-        self._store = store
-        self._settings = settings
-        self._providers = providers
-        self._limits = limits
-        self._country = country
+    ``country`` is assumed for numbers without a country code.
+    """
+
+    store: Store
+    settings: MessageSettings
+    providers: Mapping[str, Provider]
+    limits: SendLimits
+    country: str
 
     def submit(self, device: Device, reply: Reply) -> tuple[Message, bool]:
         """Store the message of an extension and queue it at its number's carrier.
@@ -81,21 +76,21 @@ class Composer:
                         )
                     return known[0], True
             parts = self.compose(tx, device.extension, reply)
-            self._limits.count_sent(tx, device.extension, parts)
+            self.limits.count_sent(tx, device.extension, parts)
             stored = [messages.add_outbound(tx, part, reply.fingerprint) for part in parts]
             jobs.add(tx, [_send_job(message) for message in stored])
             return messages.by_id(tx, stored[0].id) or stored[0], False
 
         try:
-            message, repeated = self._store.write(store)
+            message, repeated = self.store.write(store)
         except IntegrityError:  # another process stored the same client_id at the same moment
-            message, repeated = self._store.write(store)
+            message, repeated = self.store.write(store)
         log.info("reply", message_id=message.id, extension=device.extension, repeated=repeated)
         return message, repeated
 
     def compose(self, tx: Connection, extension: str, reply: Reply) -> list[Message]:
         """The messages of a request, not stored yet. Raises ``RequestRefused``."""
-        settings = self._settings.for_extension(extension)
+        settings = self.settings.for_extension(extension)
         if not settings:
             raise RequestRefused(
                 "no_number",
@@ -103,8 +98,8 @@ class Composer:
                 "Settings.",
                 status=403,
             )
-        setting, recipients = _addressed(tx, settings, reply, self._country)
-        provider = self._providers.get(setting.carrier)
+        setting, recipients = _addressed(tx, settings, reply, self.country)
+        provider = self.providers.get(setting.carrier)
         if provider is None:
             raise RequestRefused(
                 "carrier_off",
@@ -112,7 +107,7 @@ class Composer:
                 status=409,
             )
         _check_recipients(setting, recipients, provider)
-        self._limits.check_countries(recipients)
+        self.limits.check_countries(recipients)
         files = _files(tx, extension, reply.media_ids, provider)
         text = reply.text
         if not text.strip() and not files:
@@ -164,10 +159,7 @@ def _addressed(
     if reply.sender is None:
         latest = conversations.latest_number(tx, by_number, recipients)
         return by_number[latest] if latest else settings[0], recipients
-    try:
-        sender = e164(reply.sender, country)
-    except NumberError as error:
-        raise RequestRefused("invalid_number", str(error), field="from") from None
+    sender = requested(e164, reply.sender, country, "from")
     if sender not in by_number:
         raise RequestRefused(
             "number_not_yours", f"{sender} is not a number of yours.", field="from", status=403
@@ -176,10 +168,7 @@ def _addressed(
 
 
 def _recipient(address: str, country: str) -> str:
-    try:
-        recipient = peer(address, country)
-    except NumberError as error:
-        raise RequestRefused("invalid_number", str(error), field="to") from None
+    recipient = requested(peer, address, country, "to")
     if not is_dialable(recipient):
         raise RequestRefused(
             "not_dialable", f"Nobody can reply to “{recipient}”: it is a name, not a number.",

@@ -1,7 +1,7 @@
 """Processing of parsed webhook calls: store messages and delivery receipts, queue their jobs."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -26,27 +26,20 @@ from services.store.database.audit_counters import AuditCounter
 from services.store.database.store import Store
 
 
+@dataclass(eq=False)
 class Processor:
-    """Stores the parts of webhook calls, each once, with the jobs that follow from them."""
+    """Stores the parts of webhook calls, each once, with the jobs that follow from them.
 
-    def __init__(
-        self,
-        store: Store,
-        settings: MessageSettings,
-        providers: Mapping[str, Provider],
-        router: Router,
-        media: MediaStore,
-        limits: SendLimits,
-        country: str,
-    ) -> None:
-        """``country`` is assumed for numbers without a country code."""
-        self._store = store
-        self._settings = settings
-        self._providers = providers
-        self._router = router
-        self._media = media
-        self._limits = limits
-        self._country = country
+    ``country`` is assumed for numbers without a country code.
+    """
+
+    store: Store
+    settings: MessageSettings
+    providers: Mapping[str, Provider]
+    router: Router
+    media: MediaStore
+    limits: SendLimits
+    country: str
 
     def process(
         self,
@@ -68,11 +61,11 @@ class Processor:
                 quarantine.replayed(tx, quarantine_id)
             return self.store_parts(tx, provider, call, parts)
 
-        outcomes = self._store.write(store)
+        outcomes = self.store.write(store)
         for part, (outcome, _) in zip(parts, outcomes, strict=True):
             if isinstance(part, Message) and outcome != "received":
                 for file in part.media:
-                    self._media.remove(file.id)
+                    self.media.remove(file.id)
         return outcomes
 
     def store_parts(
@@ -99,10 +92,10 @@ class Processor:
 
         Raises ``RequestRefused`` where it cannot be read, and ``StorageUnwell``.
         """
-        row = self._store.read(lambda tx: quarantine.by_id(tx, quarantine_id))
+        row = self.store.read(lambda tx: quarantine.by_id(tx, quarantine_id))
         if row is None or row.replayed_at is not None:
             raise RequestRefused("not_found", "There is no such call in quarantine.", status=404)
-        provider = self._providers.get(row.provider)
+        provider = self.providers.get(row.provider)
         if provider is None:
             raise RequestRefused("carrier_off", f"{row.provider} is not configured.", status=409)
         parsed = list(provider.parse(row.call()))
@@ -122,22 +115,22 @@ class Processor:
     def _too_much(self, message: Message) -> str:
         """The reason why no more files of a message's sender are kept, or nothing."""
         try:
-            sender = peer(message.peer, self._country)
+            sender = peer(message.peer, self.country)
         except NumberError:  # the call goes into quarantine, and its files with it
             return ""
-        return self._store.read(lambda tx: self._limits.received_too_much(tx, sender))
+        return self.store.read(lambda tx: self.limits.received_too_much(tx, sender))
 
     def _with_bytes(self, file: Attachment, too_much: str) -> Attachment:
         if file.content is None:
             return file
         if too_much:
             return replace(file, content=None, state="failed", reason=too_much)
-        return self._media.save_received(file, MEDIA_BYTES)
+        return self.media.save_received(file, MEDIA_BYTES)
 
     def _store_message(self, tx: Connection, provider: Provider, raw: Message) -> tuple[str, str]:
-        number = e164(raw.number, self._country)
-        setting = self._settings.for_number(number)
-        members = dict.fromkeys(peer(member, self._country) for member in raw.participants)
+        number = e164(raw.number, self.country)
+        setting = self.settings.for_number(number)
+        members = dict.fromkeys(peer(member, self.country) for member in raw.participants)
         members.pop(number, None)
         message = messages.add_inbound(
             tx,
@@ -145,7 +138,7 @@ class Processor:
                 raw,
                 provider=provider.name,
                 number=number,
-                peer=peer(raw.peer, self._country),
+                peer=peer(raw.peer, self.country),
                 participants=tuple(members) if len(members) > 1 else (),
                 routed=setting is not None and setting.reaches_somebody,
             ),
@@ -154,18 +147,18 @@ class Processor:
             return "repeated", ""
         kept = sum(file.size for file in message.media if file.state == "kept")
         if kept:
-            self._limits.count_received(tx, message.peer, kept)
-        jobs.add(tx, self._router.inbound_jobs(tx, message, setting))
+            self.limits.count_received(tx, message.peer, kept)
+        jobs.add(tx, self.router.inbound_jobs(tx, message, setting))
         return "received", message.id
 
     def _store_status(
         self, tx: Connection, provider: Provider, raw: DeliveryStatus
     ) -> tuple[str, str]:
-        status = replace(raw, peer=peer(raw.peer, self._country)) if raw.peer else raw
+        status = replace(raw, peer=peer(raw.peer, self.country)) if raw.peer else raw
         message = statuses.record_status(tx, provider.name, status)
         audit_counters.add(tx, AuditCounter.STATUSES)
         if message is not None:
-            jobs.add(tx, self._router.update_jobs(message, str(message.status)))
+            jobs.add(tx, self.router.update_jobs(message, str(message.status)))
         return "status", message.id if message is not None else ""
 
 

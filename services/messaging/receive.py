@@ -33,8 +33,8 @@ class Receiver:
             provider.verify(call)
         except InvalidWebhook as error:
             WEBHOOKS.labels(provider.name, "refused").inc()
-            words = f"From {call.remote}: {error}"
-            self._carrier_events.note(provider.name, CarrierEventKind.REFUSED, words)
+            detail = f"From {call.remote}: {error}"
+            self._carrier_events.note(provider.name, CarrierEventKind.REFUSED, detail)
             raise
         try:
             outcomes = self._processor.process(provider, call, provider.parse(call))

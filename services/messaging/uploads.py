@@ -1,7 +1,7 @@
 """Uploads: files from apps, pictures made small enough for the carriers of the extension."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import gevent
@@ -21,22 +21,15 @@ from services.store.database.store import Store
 T = TypeVar("T")
 
 
+@dataclass(eq=False)
 class Uploads:
     """Stores files that apps upload for their next message."""
 
-    def __init__(
-        self,
-        store: Store,
-        settings: MessageSettings,
-        providers: Mapping[str, Provider],
-        media: MediaStore,
-        limits: SendLimits,
-    ) -> None:
-        self._store = store
-        self._settings = settings
-        self._providers = providers
-        self._media = media
-        self._limits = limits
+    store: Store
+    settings: MessageSettings
+    providers: Mapping[str, Provider]
+    media: MediaStore
+    limits: SendLimits
 
     def add(self, extension: str, file_id: str, kept: StoredFile) -> Attachment:
         """Record a stored file as an upload of an extension, which its next message may name.
@@ -54,9 +47,9 @@ class Uploads:
         )
         try:
             file = self.fitted(extension, file)
-            self._store.write(lambda tx: self._record(tx, extension, file))
+            self.store.write(lambda tx: self._record(tx, extension, file))
         except (RequestRefused, StorageUnwell):
-            self._media.remove(file.id)
+            self.media.remove(file.id)
             raise
         return file
 
@@ -74,19 +67,19 @@ class Uploads:
         if smaller is None:
             return file
         name = file.name.rpartition(".")[0]
-        kept = self._media.save(
+        kept = self.media.save(
             [smaller], file_id=file.id, declared="image/jpeg", name=name, max_bytes=most
         )
         return replace(file, content_type=kept.content_type, name=kept.name, size=kept.size)
 
     def _record(self, tx: Connection, extension: str, file: Attachment) -> None:
-        self._limits.count_upload(tx, extension, file.size)
+        self.limits.count_upload(tx, extension, file.size)
         attachments.add_upload(tx, extension, file)
 
     def _most_bytes(self, extension: str) -> int | None:
         """The largest size in bytes that every carrier of the extension's numbers accepts."""
-        carriers = {setting.carrier for setting in self._settings.for_extension(extension)}
-        sizes = [p.limits.media_bytes for name, p in self._providers.items() if name in carriers]
+        carriers = {setting.carrier for setting in self.settings.for_extension(extension)}
+        sizes = [p.limits.media_bytes for name, p in self.providers.items() if name in carriers]
         return min(sizes, default=None)
 
 

@@ -29,8 +29,8 @@ class AdminAuth:
         """Whether a password that comes from an address is the operator's.
 
         Raises ``RequestRefused`` (429, with the wait in ``retry_after``) when too many were wrong,
-        whether or not this one is right; and ``StorageUnwell``. An address that was right is not
-        shut out by what others guess, and costs no write; nor is this machine shut out by others.
+        whether or not this one is right; and ``StorageUnwell``. Attempts from other
+        addresses do not lock out an address that was right before, nor this machine.
         """
         if self._expected is None:
             return False

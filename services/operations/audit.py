@@ -1,4 +1,4 @@
-"""Audit: checks every minute that all that came in is still there or was done."""
+"""Audit: checks every minute that every inbound message is stored or was delivered."""
 
 import time
 from functools import partial
@@ -11,7 +11,7 @@ from services.store.maintenance.invariant_violations import Violation
 from services.store.maintenance.invariants import Checkpoint
 
 log = structlog.get_logger()
-THOROUGH_SECONDS = 3600.0  # between two looks that count everything
+THOROUGH_SECONDS = 3600.0  # between two complete checks
 
 
 class Audit:
@@ -25,17 +25,17 @@ class Audit:
     def check(self, *, thorough: bool = False) -> list[Violation]:
         """Check the invariants; returns the violations. Raises ``StorageUnwell``.
 
-        Counts what is new since the last look. Everything is counted once an hour, with
-        ``thorough``, and before anything else is said than was said before.
+        Counts what is new since the last check. A complete check runs once an hour, with
+        ``thorough``, and before the reported violations change.
         """
         thorough = thorough or time.monotonic() - self._thorough_at > THOROUGH_SECONDS
-        found = self._look(thorough=thorough)
+        found = self._run(thorough=thorough)
         known = self._store.read(invariant_violations.current)
         if not thorough and _names(found) != _names(known):
-            found = self._look(thorough=True)
+            found = self._run(thorough=True)
         if {(b.invariant, b.reason) for b in found} != {(b.invariant, b.reason) for b in known}:
             self._store.write(partial(invariant_violations.put, found=found))
-            _tell(found, known)
+            _log_changes(found, known)
         return found
 
     def settle(self) -> list[Violation]:
@@ -43,7 +43,7 @@ class Audit:
         self._store.write(invariants.settle)
         return self.check(thorough=True)
 
-    def _look(self, *, thorough: bool) -> list[Violation]:
+    def _run(self, *, thorough: bool) -> list[Violation]:
         mark = None if thorough else self._mark
         balance = self._store.read(partial(invariants.check, since=mark))
         self._mark = balance.checkpoint
@@ -56,10 +56,10 @@ def _names(found: list[Violation]) -> set[str]:
     return {violation.invariant for violation in found}
 
 
-def _tell(found: list[Violation], known: list[Violation]) -> None:
+def _log_changes(found: list[Violation], known: list[Violation]) -> None:
     for violation in found:
         log.error(
-            "a law of conservation does not hold", law=violation.invariant, reason=violation.reason
+            "an audit invariant is violated", invariant=violation.invariant, reason=violation.reason
         )
     for name in _names(known) - _names(found):
-        log.info("a law of conservation holds again", law=name)
+        log.info("an audit invariant holds again", invariant=name)

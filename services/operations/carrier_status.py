@@ -10,9 +10,10 @@ from sqlalchemy import Connection
 from services.config.sections import CarrierSettings
 from services.config.variables import Variable, described, variables
 from services.core.errors import SendError, StorageUnwell
+from services.core.messages import Finding
 from services.message_settings import MessageSettings
 from services.providers import PROVIDERS
-from services.providers.base import Finding, Provider
+from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
 from services.store import carrier_events, circuit_breakers
 from services.store.carrier_events import CarrierEvent, CarrierEventKind
@@ -22,10 +23,10 @@ from services.store.database.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """One carrier: ``provider`` is there where it is on.
+    """One carrier; ``provider`` is ``None`` where it is off.
 
-    ``variables`` are those of its section of ``.env`` with their values as they may be shown;
-    ``pauses`` say what is left alone for a while; ``findings`` are those of the last check.
+    ``variables`` are those of its section of ``.env`` with their values, secrets hidden;
+    ``pauses`` are its paused destinations; ``findings`` are those of the last check.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Carrier:
 
     @property
     def is_checked(self) -> bool:
-        """Whether its last check found nothing to mend."""
+        """Whether its last check found no problem."""
         return bool(self.findings) and all(finding.ok for finding in self.findings)
 
     @property
@@ -63,25 +64,21 @@ class Carrier:
         return error if error and (sent is None or sent.at < error.at) else None
 
 
+@dataclass(eq=False)
 class CarrierStatus:
-    """Tells the status of every carrier, and checks the credentials of one."""
+    """Collects the status of every carrier, and checks the credentials of one.
 
-    def __init__(
-        self,
-        store: Store,
-        settings: MessageSettings,
-        configured: Mapping[str, CarrierSettings],
-        providers: Mapping[str, Provider],
-    ) -> None:
-        """``configured`` and ``providers`` hold the carriers that are on, by name."""
-        self._store = store
-        self._settings = settings
-        self._configured = configured
-        self._providers = providers
+    ``configured`` and ``providers`` hold the carriers that are on, by name.
+    """
+
+    store: Store
+    settings: MessageSettings
+    configured: Mapping[str, CarrierSettings]
+    providers: Mapping[str, Provider]
 
     def all(self) -> list[Carrier]:
         """Every carrier, those that are on first. Raises ``StorageUnwell``."""
-        known = self._store.read(lambda tx: [self._carrier(tx, each) for each in PROVIDERS])
+        known = self.store.read(lambda tx: [self._carrier(tx, each) for each in PROVIDERS])
         return sorted(
             (one for one in known if one.is_on or one.name != Sandbox.name),
             key=lambda one: not one.is_on,
@@ -97,15 +94,15 @@ class CarrierStatus:
             findings = list(provider.check(self._numbers(provider.name)))
         except SendError as error:
             findings = [Finding(False, error.reason)]
-        words = json.dumps([asdict(finding) for finding in findings])
-        with suppress(StorageUnwell):  # the answer is worth something without being kept
-            self._store.write(
-                lambda tx: carrier_events.put(tx, provider.name, CarrierEventKind.CHECK, words)
+        detail = json.dumps([asdict(finding) for finding in findings])
+        with suppress(StorageUnwell):  # the answer is useful without being stored
+            self.store.write(
+                lambda tx: carrier_events.put(tx, provider.name, CarrierEventKind.CHECK, detail)
             )
         return findings
 
     def _numbers(self, carrier: str) -> list[str]:
-        return [entry.number for entry in self._settings.all() if entry.carrier == carrier]
+        return [entry.number for entry in self.settings.all() if entry.carrier == carrier]
 
     def _carrier(self, tx: Connection, kind: type[Provider]) -> Carrier:
         seen = carrier_events.of(tx, kind.name)
@@ -114,8 +111,8 @@ class CarrierStatus:
         return Carrier(
             kind.name,
             kind.title,
-            self._providers.get(kind.name),
-            tuple(_shown(kind, self._configured.get(kind.name))),
+            self.providers.get(kind.name),
+            tuple(_shown(kind, self.configured.get(kind.name))),
             tuple(self._numbers(kind.name)),
             seen,
             tuple(pause for pause in pauses if pause.name.endswith(f":{kind.name}")),

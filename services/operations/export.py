@@ -1,4 +1,4 @@
-"""Export of messages as CSV or JSON, made piece by piece, however many there are."""
+"""Export of messages as CSV or JSON, streamed in pieces."""
 
 import csv
 import io
@@ -14,11 +14,11 @@ COLUMNS = (
     "time", "direction", "number", "peer", "extension", "state", "code", "reason", "carrier",
     "carrier_id", "segments", "files", "text", "id",
 )  # fmt: skip
-ROWS = 200  # made at a time
+ROWS = 200  # of one piece
 Link = Callable[[Attachment], str]  # makes the address of a file
-MARK = "\ufeff"  # by which spreadsheets tell that it is UTF-8
+MARK = "\ufeff"  # byte order mark: spreadsheets read the file as UTF-8
 _PLAIN_NUMBER = re.compile(r"\+[0-9]{1,15}", re.ASCII)
-# What a spreadsheet takes for a formula, https://owasp.org/www-community/attacks/CSV_Injection
+# The first characters of a formula, https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
 
@@ -27,7 +27,7 @@ def as_csv(found: Iterable[Message]) -> Iterator[str]:
     yield MARK + _lines([COLUMNS])
     rest = iter(found)
     while some := list(islice(rest, ROWS)):
-        yield _lines([harmless(cell) for cell in _row(message)] for message in some)
+        yield _lines([escape_formula(cell) for cell in _row(message)] for message in some)
 
 
 def as_json(found: Iterable[Message], link: Link) -> Iterator[str]:
@@ -49,10 +49,10 @@ def described(message: Message, link: Link) -> dict[str, Any]:
     }
 
 
-def harmless(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula: an apostrophe makes it a text.
+def escape_formula(cell: str) -> str:
+    """The cell, with an apostrophe before it where a spreadsheet would run it as a formula.
 
-    >>> harmless("=1+1"), harmless("+12025550143"), harmless("+1+1")
+    >>> escape_formula("=1+1"), escape_formula("+12025550143"), escape_formula("+1+1")
     ("'=1+1", '+12025550143', "'+1+1")
     """
     is_formula = cell.startswith(_FORMULA) and not _PLAIN_NUMBER.fullmatch(cell)

@@ -1,4 +1,4 @@
-"""Health checks of ``/ready``, warnings for the operator, and figures of the work to be done."""
+"""Health checks of ``/ready``, warnings for the operator, and figures of the job queue."""
 
 import math
 import re
@@ -34,7 +34,7 @@ _LONG_NUMBERS = re.compile(r"\+?\d{6,}")
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that must be well; ``reason`` says what is wrong and what to do about it."""
+    """One health check; ``reason`` is what is wrong, with the remedy."""
 
     name: str
     ok: bool
@@ -42,10 +42,10 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Warned:
-    """One thing that an operator should look at while the service goes on.
+class HealthWarning:
+    """One warning for the operator; the service goes on.
 
-    ``about`` is the destination that it concerns, if it concerns one.
+    ``about`` is the destination that it is about, if any.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the database says about the work: ``jobs`` by (kind, state), times in seconds.
+    """Figures of the job queue: ``jobs`` by (kind, state), times in seconds.
 
     Jobs that are done are not counted. ``worker_silent`` is infinite before the first worker;
     ``clock_ahead`` is by how much this machine's clock is ahead of the database's.
@@ -68,7 +68,7 @@ class Figures:
     pauses: tuple[Pause, ...]
     worker_silent: float
     clock_ahead: float
-    breaches: tuple[Violation, ...]
+    violations: tuple[Violation, ...]
 
     @property
     def dead(self) -> int:
@@ -77,7 +77,7 @@ class Figures:
 
 
 class Health:
-    """Looks at the database, the disk, the worker, Message Settings and the environment."""
+    """Checks the database, the disk, the worker, Message Settings and the environment."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Health:
         self._environment = environment
 
     def checks(self) -> list[Check]:
-        """Everything that must be well for messages to be taken and delivered."""
+        """The checks that must pass for messages to be received and delivered."""
         reasons = {
             "database": self._database(),
             "schema": self._schema(),
@@ -104,14 +104,14 @@ class Health:
         }
         return [Check(name, not reason, reason) for name, reason in reasons.items()]
 
-    def warnings(self) -> list[Warned]:
-        """Everything that waits for the operator, as far as the database can be read."""
+    def warnings(self) -> list[HealthWarning]:
+        """All warnings, as far as the database can be read."""
         try:
             known = self.figures()
         except StorageUnwell:
             return [*self._bucket()]
         return [
-            *_lost(known.breaches),
+            *_violated(known.violations),
             *self._outdated(),
             *self._configuration(),
             *self._bucket(),
@@ -123,14 +123,14 @@ class Health:
         ]
 
     def figures(self) -> Figures:
-        """What the database says about the work. Raises ``StorageUnwell``."""
+        """The figures of the job queue. Raises ``StorageUnwell``."""
         return self._store.read(_figures)
 
     def free_bytes(self) -> int:
         """The free space of the storage folder. Raises ``OSError``."""
         return shutil.disk_usage(self._environment.service.storage_path).free
 
-    # The checks: each returns what is wrong, or nothing.
+    # The checks: each returns what is wrong, or an empty text.
 
     def _database(self) -> str:
         try:
@@ -172,34 +172,36 @@ class Health:
 
     # The warnings
 
-    def _outdated(self) -> Iterator[Warned]:
+    def _outdated(self) -> Iterator[HealthWarning]:
         if self._environment.is_outdated():
-            yield Warned("env", "`.env` was changed after it was read. Run `flask config reload`.")
+            yield HealthWarning(
+                "env", "`.env` was changed after it was read. Run `flask config reload`."
+            )
 
-    def _configuration(self) -> Iterator[Warned]:
+    def _configuration(self) -> Iterator[HealthWarning]:
         for problem in self._environment.warnings(self._clock()):
-            yield Warned("configuration", str(problem))
+            yield HealthWarning("configuration", str(problem))
 
-    def _bucket(self) -> Iterator[Warned]:
-        """No check: with a bucket that is unwell texts still go both ways, and pictures wait."""
+    def _bucket(self) -> Iterator[HealthWarning]:
+        """A warning, no check: without the bucket texts are still delivered, and files wait."""
         trouble = self._media.backend.problem()
         if trouble:
-            yield Warned("media", trouble)
+            yield HealthWarning("media", trouble)
 
-    def _newer(self) -> Iterator[Warned]:
-        """No check: nodes are upgraded one after the other, and the others must go on meanwhile."""
+    def _newer(self) -> Iterator[HealthWarning]:
+        """A warning, no check: nodes are upgraded one by one while the others run."""
         try:
             found = version(self._store.engine)
         except (DBAPIError, PoolTimeout):
             return
         if found > head():
             reason = "The database belongs to a newer Textbridge. Upgrade this machine."
-            yield Warned("schema", reason)
+            yield HealthWarning("schema", reason)
 
-    def _old_sqlite(self) -> Iterator[Warned]:
+    def _old_sqlite(self) -> Iterator[HealthWarning]:
         fault = sqlite_fault()
         if fault and self._store.engine.dialect.name == "sqlite":
-            yield Warned("sqlite", fault)
+            yield HealthWarning("sqlite", fault)
 
 
 def _figures(tx: Connection) -> Figures:
@@ -212,56 +214,56 @@ def _figures(tx: Connection) -> Figures:
         pauses=tuple(p for p in circuit_breakers.unwell(tx) if p.config or p.until > now),
         worker_silent=workers.silence(tx),
         clock_ahead=time.time() - clock.now(tx),
-        breaches=tuple(invariant_violations.current(tx)),
+        violations=tuple(invariant_violations.current(tx)),
     )
 
 
 def _write_nothing_new(tx: Connection) -> None:
     """A write that takes the writer's lock and reaches the disk, and changes nothing in the end.
 
-    There and back, as SQLite does not write a row that stays as it is.
+    It adds and subtracts one, because SQLite does not write an unchanged row.
     """
     for step in (1, -1):
         changed = update(counters).where(counters.c.name == "seq")
         tx.execute(changed.values(value=counters.c.value + step))
 
 
-def _lost(found: tuple[Violation, ...]) -> Iterator[Warned]:
-    """No check: taking this node out of service would bring nothing back."""
-    for breach in found:
-        since = rfc3339(breach.since)
-        reason = f"{breach.reason} Found {since}; `flask messages check` counts anew."
-        yield Warned("conservation", reason)
+def _violated(found: tuple[Violation, ...]) -> Iterator[HealthWarning]:
+    """Warnings, no checks: taking this node out of service would repair nothing."""
+    for violation in found:
+        since = rfc3339(violation.since)
+        reason = f"{violation.reason} Found {since}; `flask messages check` counts anew."
+        yield HealthWarning("conservation", reason)
 
 
-def _paused(pauses: tuple[Pause, ...]) -> Iterator[Warned]:
+def _paused(pauses: tuple[Pause, ...]) -> Iterator[HealthWarning]:
     for pause in pauses:
         wait = "until its settings are mended" if pause.config else "for a while, as it asked for"
         reason = _LONG_NUMBERS.sub("…", pause.reason)  # may quote a person's number
-        yield Warned("paused", f"Nothing goes to {pause.name} {wait}: {reason}", pause.name)
+        yield HealthWarning("paused", f"Nothing goes to {pause.name} {wait}: {reason}", pause.name)
 
 
-def _waiting(known: Figures) -> Iterator[Warned]:
+def _waiting(known: Figures) -> Iterator[HealthWarning]:
     if known.unrouted:
-        yield Warned(
+        yield HealthWarning(
             "unrouted",
             f"Messages to {_counted(known.unrouted, 'number')} wait because Message Settings give "
             "them to nobody.",
         )
     if known.dead:
-        yield Warned("dead", f"{_counted(known.dead, 'delivery', 'deliveries')} given up.")
+        yield HealthWarning("dead", f"{_counted(known.dead, 'delivery', 'deliveries')} given up.")
     if known.quarantined:
-        yield Warned(
+        yield HealthWarning(
             "quarantine",
             f"{_counted(known.quarantined, 'webhook')} could not be read. Look at them with "
             "`flask quarantine list`.",
         )
 
 
-def _clock(known: Figures) -> Iterator[Warned]:
+def _clock(known: Figures) -> Iterator[HealthWarning]:
     if abs(known.clock_ahead) > CLOCK_SECONDS:
         side = "ahead of" if known.clock_ahead > 0 else "behind"
-        yield Warned(
+        yield HealthWarning(
             "clock",
             f"This machine's clock is {abs(known.clock_ahead):.0f} seconds {side} the database's: "
             "texts may leave late. Set both by a time server.",

@@ -1,7 +1,8 @@
-"""Login throttle: how often a secret may be given wrongly before the caller has to wait.
+"""Login throttle: limits the wrong attempts at a password, pairing code or token.
 
-The spans are nested, so that the wait grows: first a minute, then an hour, then a day. They count
-over all processes and nodes, and outlast a restart. While nothing is left nothing is written.
+The spans are nested, so that the wait grows: first a minute, then an hour, then a day. The counters
+are in the database: they are shared by all nodes and survive a restart. A refused attempt costs no
+write.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from services.store.database.store import Store
 from services.store.quotas import Quota, UsedUp
 
 log = structlog.get_logger()
-NETWORK_BITS = 64  # of an IPv6 address: what one customer of a provider usually has to itself
+NETWORK_BITS = 64  # of an IPv6 address: the usual size of one customer's network
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +48,19 @@ class LoginThrottle:
     def spend(self, address: str, *, alone: bool = False) -> None:
         """Count an attempt from an address, before it is known whether it is right.
 
-        ``alone``: whatever was tried from other addresses. Raises ``RequestRefused`` (429) where
-        none is left, and ``StorageUnwell``.
+        ``alone``: without the limits of all addresses together. Raises ``RequestRefused`` (429)
+        where none is left, and ``StorageUnwell``.
         """
         wanted = [*self._of(address), *([] if alone else self._of_all())]
         try:
             _refuse_if(self._store.read(lambda tx: quotas.used_up(tx, wanted)))
             self._store.write(lambda tx: _refuse_if(quotas.take(tx, wanted)))
         except RequestRefused:
-            log.warning("too many guesses", secret=self._attempts.secret, address=address)
+            log.warning("too many attempts", secret=self._attempts.secret, address=address)
             raise
 
     def forget(self, address: str) -> None:
-        """Let an address begin anew: it was right. Raises ``StorageUnwell``."""
+        """Reset the counters of an address after a right attempt. Raises ``StorageUnwell``."""
         self._store.write(lambda tx: quotas.reset(tx, self._of(address)))
 
     def _of(self, address: str) -> list[Quota]:
@@ -82,7 +83,7 @@ def _refuse_if(spent: UsedUp | None) -> None:
 
 
 def _network(address: str) -> str:
-    """What counts as one address: of IPv6 a network; what is no address counts as one, too."""
+    """The address or IPv6 network that is counted; all unreadable addresses are one."""
     try:
         known = ip_address(address)
     except ValueError:

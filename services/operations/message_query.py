@@ -1,12 +1,12 @@
-"""Finding messages for the operator: from the fields of a form or a command to what matches."""
+"""Message search of the operator: parses the fields of a form or command, reads the matches."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Literal, cast, get_args
 
-from services.core.errors import NumberError, RequestRefused
+from services.core.errors import RequestRefused
 from services.core.messages import Direction, Message, Status, clean
-from services.core.phone_numbers import e164, peer
+from services.core.phone_numbers import e164, peer, requested
 from services.message_settings import MessageSettings
 from services.providers import PROVIDERS
 from services.store.database.store import Store
@@ -25,7 +25,7 @@ FIELDS: tuple[Field, ...] = get_args(Field)
 
 
 class MessageQuery:
-    """Reads what an operator asks for, and finds it."""
+    """Parses the filter fields of the operator, and reads the messages that match."""
 
     def __init__(self, store: Store, settings: MessageSettings, country: str) -> None:
         """``country`` is that of numbers which are written without a country code."""
@@ -33,31 +33,31 @@ class MessageQuery:
         self._settings = settings
         self._country = country
 
-    def parse(self, words: Mapping[Field, str]) -> MessageFilter:
-        """The filter that these fields ask for; empty ones ask for nothing.
+    def parse(self, fields: Mapping[Field, str]) -> MessageFilter:
+        """The filter of these fields; empty ones are ignored.
 
         ``until`` a day means its end; times are in this machine's zone. Raises
         ``RequestRefused`` that names the field.
         """
-        said = {name: clean(word).strip() for name, word in words.items() if word.strip()}
-        state = _one_of("state", said.get("state"), STATES)
-        extension = said.get("extension")
+        given = {name: clean(text).strip() for name, text in fields.items() if text.strip()}
+        state = _one_of("state", given.get("state"), STATES)
+        extension = given.get("extension")
         owned = self._settings.for_extension(extension) if extension else ()
         return MessageFilter(
-            number=self._number(said, "number"),
-            peer=self._number(said, "peer"),
-            either=self._number(said, "either"),
-            text=said.get("text"),
+            number=self._number(given, "number"),
+            peer=self._number(given, "peer"),
+            either=self._number(given, "either"),
+            text=given.get("text"),
             extension=extension,
             extension_numbers=tuple(setting.number for setting in owned),
             status=Status(state) if state not in (None, UNROUTED) else None,
             unrouted=state == UNROUTED,
             direction=cast(
-                Direction | None, _one_of("direction", said.get("direction"), ("in", "out"))
+                Direction | None, _one_of("direction", given.get("direction"), ("in", "out"))
             ),
-            carrier=_one_of("carrier", said.get("carrier"), [one.name for one in PROVIDERS]),
-            since=_moment("since", said.get("since")),
-            until=_moment("until", said.get("until")),
+            carrier=_one_of("carrier", given.get("carrier"), [one.name for one in PROVIDERS]),
+            since=_moment("since", given.get("since")),
+            until=_moment("until", given.get("until")),
         )
 
     def page(self, wanted: MessageFilter, limit: int, before: int | None = None) -> Found:
@@ -79,14 +79,11 @@ class MessageQuery:
             if before is None:
                 return
 
-    def _number(self, said: Mapping[Field, str], field: Field) -> str | None:
-        written = said.get(field)
+    def _number(self, given: Mapping[Field, str], field: Field) -> str | None:
+        written = given.get(field)
         if written is None:
             return None
-        try:
-            return (e164 if field == "number" else peer)(written, self._country)
-        except NumberError as error:
-            raise RequestRefused("invalid_number", str(error), field=field) from None
+        return requested(e164 if field == "number" else peer, written, self._country, field)
 
 
 def _one_of(field: Field, word: str | None, known: Sequence[str]) -> str | None:

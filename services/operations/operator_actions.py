@@ -43,7 +43,7 @@ class OperatorActions:
         """
 
         def work(tx: Connection) -> list[Job]:
-            message = _message(tx, message_id)
+            message = message_of(tx, message_id)
             given_up = [
                 job
                 for job in jobs.of(tx, message_id)
@@ -85,12 +85,12 @@ class OperatorActions:
 
         def work(tx: Connection) -> Message:
             message = _unknown(tx, message_id)
-            told = DeliveryStatus(
+            receipt = DeliveryStatus(
                 Status.SENT, f"{OPERATOR}:{time.time_ns()}", message.provider_id, message.id
             )
-            statuses.record_status(tx, message.provider, told)
+            statuses.record_status(tx, message.provider, receipt)
             dead_letters.mark_done(tx, message.id, JobKind.SEND)
-            settled = _message(tx, message.id)
+            settled = message_of(tx, message.id)
             jobs.add(tx, self._router.update_jobs(settled, str(settled.status)))
             return settled
 
@@ -143,7 +143,8 @@ def why_unrouted(setting: NumberSetting | None) -> str:
     return ""
 
 
-def _message(tx: Connection, message_id: str) -> Message:
+def message_of(tx: Connection, message_id: str) -> Message:
+    """A message by its id. Raises ``RequestRefused`` where there is none."""
     message = messages.by_id(tx, message_id)
     if message is None:
         raise RequestRefused(
@@ -153,7 +154,7 @@ def _message(tx: Connection, message_id: str) -> Message:
 
 
 def _unknown(tx: Connection, message_id: str) -> Message:
-    message = _message(tx, message_id)
+    message = message_of(tx, message_id)
     if message.status is not Status.UNKNOWN:
         raise RequestRefused(
             "not_unknown",
@@ -182,7 +183,7 @@ def _revive(tx: Connection, message: Message, given_up: Sequence[Job]) -> list[J
 def _revive_all(tx: Connection, given_up: Sequence[Job]) -> int:
     count = 0
     for job in given_up:
-        message = _message(tx, job.message_id)
+        message = message_of(tx, job.message_id)
         if not _may_have_been_sent(message, [job]):
             count += len(_revive(tx, message, [job]))
     return count

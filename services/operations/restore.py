@@ -1,9 +1,9 @@
-"""Restoring a backup as the installation.
+"""Restoring a backup into an empty installation.
 
-It is not known what has happened since the backup was made. What waited to be sent may have been
-sent, so it becomes unknown and is never sent by itself; pushes and mails are made again. Apps have
-seen numbers that the backup has not given out yet: it goes on counting far above them, and every
-app loads its lists anew.
+Messages that waited to be sent at the time of the backup may have been sent since: their status
+becomes unknown, and they are never sent automatically; pushes and mails are repeated. Apps have
+seen sequence numbers that the backup has not used yet, so the counter continues far above them, and
+every app reloads its lists.
 """
 
 import os
@@ -35,7 +35,7 @@ from services.store.maintenance.backup import (
 )
 from services.store.workers import WORKER_SILENT_SECONDS
 
-SKIPPED = 1_000_000  # numbers: more than any app has seen since a backup
+SKIPPED = 1_000_000  # sequence numbers: more than any app has seen since a backup
 NOT_IN_BACKUP = "This file was not in the backup."
 _STAGE = ".restoring"
 
@@ -45,9 +45,10 @@ OpenCopy = Callable[[Path], AbstractContextManager[tuple[Store, Outcomes]]]
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was put back: ``contents`` of SQLite's database, none with PostgreSQL.
+    """Result of a restore: ``contents`` of SQLite's database, ``None`` with PostgreSQL.
 
-    ``unknown`` replies may have been sent since; ``files`` attachments were copied.
+    ``unknown`` is the number of messages that may have been sent since, ``files`` that of the
+    copied attachments.
     """
 
     contents: Contents | None
@@ -56,7 +57,7 @@ class Restored:
 
 
 class Restore:
-    """Puts a backup back into an installation that keeps nothing yet."""
+    """Restores a backup into an installation that has no data yet."""
 
     def __init__(
         self,
@@ -78,11 +79,11 @@ class Restore:
         self._has_bucket = has_bucket
 
     def into_sqlite(self, folder: Path) -> Restored:
-        """Put back a backup where nothing is kept yet, all of it or nothing.
+        """Restore a backup into an empty installation, all of it or nothing.
 
         No other process may use the storage folder. Raises ``RequestRefused`` for an installation
-        that is in use, and ``StorageUnwell`` for a backup that is damaged. SQLite's database takes
-        its place last; the store is closed then.
+        that is in use, and ``StorageUnwell`` for a backup that is damaged. SQLite's database is
+        moved to its place last; the store is closed then.
         """
         storage = self._storage
         if not (folder / DATABASE).is_file():
@@ -113,7 +114,7 @@ class Restore:
         return Restored(contents, unknown, files)
 
     def beside_postgresql(self, folder: Path) -> Restored:
-        """Put back jobs and files after pg_restore has put PostgreSQL's database back.
+        """Reset jobs and copy files after pg_restore has restored PostgreSQL's database.
 
         Raises ``RequestRefused`` while a delivery worker is at work on the database.
         """

@@ -1,6 +1,6 @@
 """Deleting messages and files: by their age, or all that is kept of one person.
 
-The files of a message go before its rows, so that what is interrupted is simply done again.
+The files of a message are deleted before its rows, so that an interrupted run can be repeated.
 """
 
 import time
@@ -20,12 +20,12 @@ from services.store.maintenance import people, pruning, removal
 from services.store.maintenance.pruning import Outdated
 
 log = structlog.get_logger()
-PAUSE_SECONDS = 1.0  # between two batches: at most so many messages a second
+PAUSE_SECONDS = 1.0  # between two batches
 
 
 @dataclass(frozen=True, slots=True)
 class Ages:
-    """The times (seconds since 1970) before which messages, or only their files, go."""
+    """The times (seconds since 1970) before which messages, or only their files, are deleted."""
 
     messages: float | None = None
     files: float | None = None
@@ -33,7 +33,7 @@ class Ages:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """What is kept of one person.
+    """The stored data of one person.
 
     ``messages`` are the numbers (``seq``) of the messages, ``waiting`` how many of them have jobs
     that are not done, ``groups`` the number of group conversations with the person, ``quarantined``
@@ -55,7 +55,7 @@ class Retention:
         self._service = service
 
     def ages(self) -> Ages:
-        """What the environment says (``KEEP_MESSAGES_DAYS``, ``KEEP_MEDIA_DAYS``), from now."""
+        """The ages of ``KEEP_MESSAGES_DAYS`` and ``KEEP_MEDIA_DAYS``, counted from now."""
         service = self._service
         return Ages(_ago(service.keep_messages_days), _ago(service.keep_media_days))
 
@@ -64,9 +64,9 @@ class Retention:
         return self._store.read(lambda tx: pruning.outdated(tx, than.messages, than.files))
 
     def prune(self, than: Ages) -> bool:
-        """Delete one small batch of what is older; whether there may be more.
+        """Delete one small batch of older data; returns whether there may be more.
 
-        Raises ``StorageUnwell``; what was not done is done by the next call.
+        Raises ``StorageUnwell``; the next call continues.
         """
         more = False
         if than.messages is not None:
@@ -89,7 +89,7 @@ class Retention:
         return more
 
     def person(self, peer: str) -> Person:
-        """What is kept of a person (``peer`` as in messages). Raises ``StorageUnwell``."""
+        """The stored data of a person (``peer`` as in messages). Raises ``StorageUnwell``."""
         found: list[int] = []
         waiting = 0
         for seqs in self._batches(peer):
@@ -103,7 +103,7 @@ class Retention:
         )
 
     def forget(self, peer: str, known: Person) -> int:
-        """Delete what is kept of a person, and make the apps reload; returns how many messages.
+        """Delete the data of a person and make the apps reload; returns the number of messages.
 
         Messages with jobs that are still to be done stay. Raises ``StorageUnwell``.
         """

@@ -25,7 +25,7 @@ def open_settings(store: Store, storage: Path, country: str) -> MessageSettings:
 
 
 def take_over(settings: MessageSettings, file: Path) -> None:
-    """Put the file of an installation that moved to PostgreSQL into the row, if that has nothing.
+    """Copy the settings file of an installation that moved to PostgreSQL into an empty row.
 
     Raises ``StorageUnwell``, and ``SettingsError`` for a file that cannot be used.
     """

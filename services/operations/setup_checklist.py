@@ -30,7 +30,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: whether it is done, what it is called, and what there is or what to do."""
+    """One step: whether it is done, its title, and its result or what to do (``words``)."""
 
     stage: Stage
     done: bool
@@ -38,76 +38,69 @@ class Step:
     words: str
 
 
+@dataclass(eq=False)
 class SetupChecklist:
-    """Tells which steps are done, from the configuration and the database."""
+    """Finds which steps are done, from the configuration and the database."""
 
-    def __init__(
-        self,
-        store: Store,
-        settings: MessageSettings,
-        providers: Mapping[str, Provider],
-        channels: Mapping[str, Channel],
-        carrier_status: CarrierStatus,
-    ) -> None:
-        self._store = store
-        self._settings = settings
-        self._providers = providers
-        self._channels = channels
-        self._carrier_status = carrier_status
+    store: Store
+    settings: MessageSettings
+    providers: Mapping[str, Provider]
+    channels: Mapping[str, Channel]
+    carrier_status: CarrierStatus
 
     def steps(self) -> list[Step]:
         """All steps in their order. Raises ``StorageUnwell``."""
-        on = [one for one in self._carrier_status.all() if one.is_on]
+        on = [one for one in self.carrier_status.all() if one.is_on]
         return [
             _carrier(on),
             _credentials(on),
             _webhook(on),
             self._number(),
-            *self._store.read(lambda tx: (self._device(tx), self._text(tx))),
+            *self.store.read(lambda tx: (self._device(tx), self._text(tx))),
         ]
 
     def _number(self) -> Step:
         served = [
             entry.number
-            for entry in self._settings.all()
-            if entry.reaches_somebody and entry.carrier in self._providers
+            for entry in self.settings.all()
+            if entry.reaches_somebody and entry.carrier in self.providers
         ]
-        words = "Say in Message Settings which extension gets the texts of your number."
+        detail = "Say in Message Settings which extension gets the texts of your number."
         if served:
             more = f" and {len(served) - 1} more" if len(served) > 1 else ""
-            words = f"{international(served[0])}{more}."
-        return Step(Stage.NUMBER, bool(served), "A number is mapped", words)
+            detail = f"{international(served[0])}{more}."
+        return Step(Stage.NUMBER, bool(served), "A number is mapped", detail)
 
     def _device(self, tx: Connection) -> Step:
         paired = len(devices.of(tx))
-        others = [c.title for c in self._channels.values() if not c.per_device]
-        mailed = any(entry.emails for entry in self._settings.all())
-        words = "Pair the phone app of an extension: it shows the texts and answers them."
+        others = [c.title for c in self.channels.values() if not c.per_device]
+        mailed = any(entry.emails for entry in self.settings.all())
+        detail = "Pair the phone app of an extension: it shows the texts and answers them."
         if paired:
-            words = "1 app is paired." if paired == 1 else f"{paired} apps are paired."
+            detail = "1 app is paired." if paired == 1 else f"{paired} apps are paired."
         elif others:
-            words = f"Texts go to {_listed(others)}."
+            detail = f"Texts go to {_listed(others)}."
         elif mailed:
-            words = "Texts go to e-mail addresses."
+            detail = "Texts go to e-mail addresses."
         done = bool(paired or others or mailed)
-        return Step(Stage.DEVICE, done, "A phone is paired", words)
+        return Step(Stage.DEVICE, done, "A phone is paired", detail)
 
     def _text(self, tx: Connection) -> Step:
         come = bool(messages.find(tx, limit=1))
-        words = "Text one of your numbers from your own phone."
-        if Sandbox.name in self._providers:
-            words = "Send one from the sandbox, the phone outside."
-        return Step(Stage.TEXT, come, "The first text", "It has come." if come else words)
+        detail = "Text one of your numbers from your own phone."
+        if Sandbox.name in self.providers:
+            detail = "Send one from the sandbox, the phone outside."
+        return Step(Stage.TEXT, come, "The first text", "It has come." if come else detail)
 
 
 def _carrier(on: list[Carrier]) -> Step:
-    words = "Copy the credentials of your carrier into .env, then apply it."
+    detail = "Copy the credentials of your carrier into .env, then apply it."
     if on:
-        words = f"{_listed([one.title for one in on])} in .env."
+        detail = f"{_listed([one.title for one in on])} in .env."
     if [one.name for one in on] == [Sandbox.name]:
-        words = "Only the sandbox, from which no text leaves this machine. To text for real, copy "
-        words += "the credentials of your carrier into .env."
-    return Step(Stage.CARRIER, bool(on), "A carrier is configured", words)
+        detail = "Only the sandbox, from which no text leaves this machine. To text for real, copy "
+        detail += "the credentials of your carrier into .env."
+    return Step(Stage.CARRIER, bool(on), "A carrier is configured", detail)
 
 
 def _credentials(on: list[Carrier]) -> Step:
@@ -116,37 +109,37 @@ def _credentials(on: list[Carrier]) -> Step:
     refused = [
         one.title for one in asked if CarrierEventKind.CHECK in one.seen and not one.is_checked
     ]
-    words = "The carrier has taken them."
+    detail = "The carrier has taken them."
     if not on:
-        words = (
+        detail = (
             "Textbridge asks the carrier whether it takes them, and whether your numbers can text."
         )
     elif not asked:
-        words = "The sandbox needs none."
+        detail = "The sandbox needs none."
     elif refused:
-        words = f"{_listed(refused)}: something is to be mended. Look at the carrier's page."
+        detail = f"{_listed(refused)}: something is to be mended. Look at the carrier's page."
     elif open_ones:
-        words = f"Ask {_listed(open_ones)} whether the credentials work."
+        detail = f"Ask {_listed(open_ones)} whether the credentials work."
     done = bool(on) and not open_ones and not refused
-    return Step(Stage.CREDENTIALS, done, "The credentials are checked", words)
+    return Step(Stage.CREDENTIALS, done, "The credentials are checked", detail)
 
 
 def _webhook(on: list[Carrier]) -> Step:
     silent = [one for one in on if CarrierEventKind.WEBHOOK not in one.seen]
-    words = f"{_listed([one.title for one in on])} can reach this server."
+    detail = f"{_listed([one.title for one in on])} can reach this server."
     refused = [one for one in silent if one.refusal]
     if not on:
-        words = "The carrier calls this server when a text comes in."
+        detail = "The carrier calls this server when a text comes in."
     elif refused and (refusal := refused[0].refusal):
-        words = f"A call was refused. {refusal.detail}"
+        detail = f"A call was refused. {refusal.detail}"
     elif [one.name for one in silent] == [Sandbox.name]:
-        words = "Send a text from the sandbox, the phone outside."
+        detail = "Send a text from the sandbox, the phone outside."
     elif silent:
-        words = (
+        detail = (
             f"Paste the webhook's address at {_listed([one.title for one in silent])}, then text "
             "one of your numbers."
         )
-    return Step(Stage.WEBHOOK, bool(on) and not silent, "The carrier's webhook was seen", words)
+    return Step(Stage.WEBHOOK, bool(on) and not silent, "The carrier's webhook was seen", detail)
 
 
 def _listed(names: list[str]) -> str:

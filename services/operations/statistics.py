@@ -36,20 +36,20 @@ class Figures:
         return Figures(self.messages + other.messages, self.pushes + other.pushes)
 
     def received(self, carrier: str | None = None) -> int:
-        """How many came, by one carrier or by all."""
+        """How many were received, by one carrier or by all."""
         return self._count("in", (Status.RECEIVED,), carrier)
 
     def sent(self, states: Collection[Status] = tuple(Status), carrier: str | None = None) -> int:
-        """How many of those that were written here are in these states by now, or in any."""
+        """How many outbound messages are in these states now, by one carrier or by all."""
         return self._count("out", states, carrier)
 
     def rate(self, carrier: str | None = None) -> float | None:
-        """Which part arrived of those whose end is known (0 to 1); ``None`` if there are none."""
+        """The delivered share (0 to 1) of the messages with a final status, if there are any."""
         settled = self.sent(SETTLED, carrier)
         return self.sent((Status.DELIVERED,), carrier) / settled if settled else None
 
     def pushed(self, part: float) -> float | None:
-        """Within how many seconds this part of the pushes was taken.
+        """The seconds within which this share of the pushes was accepted.
 
         Infinite if it was later than two minutes, ``None`` if there were no pushes.
         """
@@ -108,7 +108,7 @@ def activity_of(store: Store, steps: int, hours: int = 1) -> Activity:
 
 
 def count(store: Store) -> None:
-    """Count what has come, gone and changed since the last time. Raises ``StorageUnwell``."""
+    """Count the messages and pushes since the last call. Raises ``StorageUnwell``."""
     for table in (activity, push_times):
         if store.read(table.is_behind):
             while store.write(table.count):

@@ -7,14 +7,13 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from services.core.errors import RequestRefused
 from services.core.messages import Attachment, DeliveryStatus, Device, Message, Status
 from services.core.phone_numbers import international
 from services.message_settings import MessageSettings
-from services.operations.operator_actions import OPERATOR, why_unrouted
+from services.operations.operator_actions import OPERATOR, message_of, why_unrouted
 from services.providers import PROVIDERS
 from services.push import CHANNELS
-from services.store import attempts, contacts, devices, jobs, messages, receipts
+from services.store import attempts, contacts, devices, jobs, receipts
 from services.store.attempts import Attempt
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
@@ -34,7 +33,7 @@ CHANNEL_TITLES = {channel.name: channel.title for channel in CHANNELS}
 class Step:
     """One event of the past, or a planned one: ``title`` is our description.
 
-    ``said`` and ``code`` are the answer of a carrier or service, in its words. ``job`` is the one
+    ``said`` and ``code`` are the answer of a carrier or service. ``job`` is the one
     that failed at this step and can be retried.
     """
 
@@ -47,7 +46,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class MessageHistory:
     """A message with its jobs, failures and receipts, read at one moment; ``names`` by number."""
 
     message: Message
@@ -63,7 +62,7 @@ class Story:
         return [job for job in self.jobs if job.state == "dead"]
 
 
-def story(store: Store, message_id: str) -> Story:
+def load(store: Store, message_id: str) -> MessageHistory:
     """A message with its history. Raises ``RequestRefused`` where there is none."""
     return store.read(partial(_look_up, message_id=message_id))
 
@@ -73,15 +72,15 @@ def targets(tx: Connection, found: Iterable[Job]) -> Mapping[str, Device]:
     return devices.including_revoked(tx, [job.target for job in found if job.kind is JobKind.PUSH])
 
 
-def steps(settings: MessageSettings, known: Story) -> list[Step]:
+def steps(settings: MessageSettings, known: MessageHistory) -> list[Step]:
     """The steps of a message by time; planned ones are last."""
     beginning = _came_in(settings, known) if known.message.direction == "in" else _written(known)
-    found = [*beginning, *_done(known), *_told(known)]
+    found = [*beginning, *_done(known), *_receipts(known)]
     return sorted(found, key=lambda step: step.at)
 
 
-def whom(job: Job, known: Mapping[str, Device], files: Sequence[Attachment] = ()) -> str:
-    """The target of a job, in words."""
+def target_name(job: Job, known: Mapping[str, Device], files: Sequence[Attachment] = ()) -> str:
+    """The target of a job as people know it."""
     if job.kind is JobKind.PUSH:
         return _device(job.target, known)
     if job.kind is JobKind.FETCH:
@@ -92,14 +91,10 @@ def whom(job: Job, known: Mapping[str, Device], files: Sequence[Attachment] = ()
     return CARRIERS.get(carrier, carrier)
 
 
-def _look_up(tx: Connection, message_id: str) -> Story:
-    message = messages.by_id(tx, message_id)
-    if message is None:
-        raise RequestRefused(
-            "not_found", f"There is no message {message_id}. See: flask messages list", status=404
-        )
+def _look_up(tx: Connection, message_id: str) -> MessageHistory:
+    message = message_of(tx, message_id)
     todo = jobs.of(tx, message_id)
-    return Story(
+    return MessageHistory(
         message,
         todo,
         attempts.of(tx, [job.id for job in todo]),
@@ -109,7 +104,7 @@ def _look_up(tx: Connection, message_id: str) -> Story:
     )
 
 
-def _came_in(settings: MessageSettings, known: Story) -> Iterator[Step]:
+def _came_in(settings: MessageSettings, known: MessageHistory) -> Iterator[Step]:
     message = known.message
     carrier = CARRIERS.get(message.provider, message.provider)
     if message.carrier_time is not None:
@@ -130,13 +125,13 @@ def _came_in(settings: MessageSettings, known: Story) -> Iterator[Step]:
         yield Step(message.created_at, "Its number has left Message Settings since then")
 
 
-def _written(known: Story) -> Iterator[Step]:
+def _written(known: MessageHistory) -> Iterator[Step]:
     writer = known.message.extension
     by = f" by extension {writer}" if writer else ""
     yield Step(known.message.created_at, f"Written{by}, kept, and queued for sending", "good")
 
 
-def _done(known: Story) -> Iterator[Step]:
+def _done(known: MessageHistory) -> Iterator[Step]:
     for job in known.jobs:
         failures = [one for one in known.failures if one.job_id == job.id]
         doing = _doing(job, known)
@@ -160,8 +155,8 @@ def _done(known: Story) -> Iterator[Step]:
             yield Step(job.due, f"{doing}: due", "busy", job.error or "")
 
 
-def _doing(job: Job, known: Story) -> str:
-    to = whom(job, known.devices, known.message.media)
+def _doing(job: Job, known: MessageHistory) -> str:
+    to = target_name(job, known.devices, known.message.media)
     match job.kind:
         case JobKind.SEND:
             return f"Handing it to {to}"
@@ -176,16 +171,16 @@ def _doing(job: Job, known: Story) -> str:
             return f"Push to {to}{what}"
 
 
-def _told(known: Story) -> Iterator[Step]:
+def _receipts(known: MessageHistory) -> Iterator[Step]:
     carrier = CARRIERS.get(known.message.provider, known.message.provider)
-    for at, told in known.receipts:
-        if told.event.startswith(f"{OPERATOR}:"):
+    for at, receipt in known.receipts:
+        if receipt.event.startswith(f"{OPERATOR}:"):
             yield Step(at, "The operator says that it was sent", "good")
             continue
-        peer = f" for {international(told.peer)}" if known.message.participants else ""
-        tone = TONES.get(told.status, "quiet")
-        words = f"{carrier} said “{told.event}”{peer}: {told.status}"
-        yield Step(at, words, tone, told.reason or "", told.code)
+        peer = f" for {international(receipt.peer)}" if known.message.participants else ""
+        tone = TONES.get(receipt.status, "quiet")
+        title = f"{carrier} said “{receipt.event}”{peer}: {receipt.status}"
+        yield Step(at, title, tone, receipt.reason or "", receipt.code)
 
 
 def _device(target: str, known: Mapping[str, Device]) -> str:

@@ -1,4 +1,4 @@
-"""The registry of carriers: one package each, one line here."""
+"""Registry of the carriers: one package and one line for each."""
 
 from services.config.environment import Section
 from services.providers.bandwidth import Bandwidth

@@ -1,24 +1,23 @@
-"""What a carrier is to Textbridge: one class that verifies, reads and sends."""
+"""Base class of the carriers: verifies webhooks, parses them, sends messages."""
 
+import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from services.config.sections import CarrierSettings
 from services.core.errors import InvalidWebhook, Kind, MediaError
-from services.core.messages import Ack, DeliveryStatus, Message, Parsed, WebhookCall
-from services.core.messages import Finding as Finding  # the carriers' word, too
+from services.core.messages import Ack, DeliveryStatus, Finding, Message, Parsed, WebhookCall
 from services.http.client import Http
 from services.providers.proofs import Proof, Token
-from services.providers.proofs import same as same
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one message may hold at a carrier; longer texts are split into several messages.
+    """The limits of one message at a carrier; longer texts are split into several messages.
 
     ``text`` is in characters, ``media_bytes`` is the size of one file, ``recipients`` the size of a
     group. ``media_types`` are prefixes such as ``image/``. Without ``splits`` a longer text is
@@ -41,7 +40,7 @@ def system_clock() -> float:
 
 @dataclass(frozen=True, slots=True)
 class ProviderContext:
-    """What a carrier is given: outgoing HTTP, its webhook's token, our public address, the time.
+    """What a carrier gets by constructor: HTTP client, webhook token, public address, clock.
 
     ``clock`` returns seconds since 1970.
     """
@@ -52,11 +51,17 @@ class ProviderContext:
     clock: Callable[[], float] = system_clock
 
 
+def json_call(content: Any) -> WebhookCall:
+    """A webhook call with JSON as its body, for ``Provider.inbound_call``."""
+    headers = {"content-type": "application/json"}
+    return WebhookCall("POST", headers, "", json.dumps(content).encode())
+
+
 class Provider(ABC):
     """One carrier.
 
-    A subclass declares its data and its ``proofs``, then ``parse`` and ``send``. What it hands over
-    is raw: phone numbers are normalised, and everything is stored, by the gateway.
+    A subclass declares its data and its ``proofs``, then ``parse`` and ``send``. Its results
+    are raw: the caller normalises the phone numbers and stores everything.
 
     ``proofs`` are what can prove that a call comes from the carrier; one of them is enough, and the
     first is the one that the carrier uses here. Where a carrier has nothing better, it is the token
@@ -74,7 +79,7 @@ class Provider(ABC):
     webhook_bytes: ClassVar[int] = 1_000_000  # the largest body that the webhook takes
     receipts: ClassVar[bool] = True  # whether delivery receipts come by webhook; else we ask
     lookup_seconds: ClassVar[float] = 0.0  # how long ``find_sent`` can find a message
-    keeps_inbound: ClassVar[bool] = False  # whether ``missed`` can tell what we have missed
+    keeps_inbound: ClassVar[bool] = False  # whether ``missed`` can list inbound messages
     webhook_hint: ClassVar[str] = ""  # where at the carrier the webhook's address belongs
     media_redirects: ClassVar[tuple[str, ...]] = ()  # hosts (patterns) that attachments may move to
 
@@ -137,7 +142,7 @@ class Provider(ABC):
     def parse(self, call: WebhookCall) -> Iterable[Parsed]:
         """Read an authentic call: messages, delivery statuses, and what could not be read.
 
-        What the carrier says and we do not care about is left out. Never raises for bad input.
+        Events that do not concern us are left out. Never raises for bad input.
         """
 
     @abstractmethod
@@ -153,12 +158,12 @@ class Provider(ABC):
         ``renew`` asks for new ones because the last were not taken.
 
         Raises ``MediaError`` for an address that is not the carrier's own: a webhook must never
-        make us show credentials, or ourselves, to somebody else.
+        make us send credentials, or a request at all, to another host.
         """
         raise MediaError(f"{self.title} offers no files.", Kind.REFUSED)
 
     def find_sent(self, message: Message) -> DeliveryStatus | None:
-        """Look up at the carrier what became of a message that may have been sent.
+        """Look up the status of a message that may have been sent at the carrier.
 
         ``None`` where the carrier has no trace of it. Raises ``SendError``; a carrier that cannot
         be asked (``lookup_seconds`` is 0) is never asked.

@@ -4,8 +4,8 @@ A table has up to three lists. ``errors`` are the carrier's own errors, each wit
 ``says`` is a part of the carrier's sentence in lower case, for a carrier that writes sentences
 instead of codes; ``pause`` is in seconds. ``prefixes`` explain the codes that are not listed, by
 their first characters. ``http`` is for answers whose HTTP status is all that is known. ``kind`` is
-what follows (``retry``, ``refused``, ``unknown`` or ``config``), ``reason`` a sentence for people
-with the remedy in it, ``remedy`` one that is put behind the carrier's own words.
+the decision (``retry``, ``refused``, ``unknown`` or ``config``), ``reason`` a sentence for people
+with the remedy in it, ``remedy`` one that follows the carrier's own words.
 """
 
 import tomllib
@@ -25,7 +25,7 @@ LISTS = ("errors", "prefixes", "http")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One error: what follows from it, and the sentence for people (for ``http`` the remedy).
+    """One error: its decision, and the sentence for people (for ``http`` the remedy).
 
     ``code`` is the carrier's code, the first characters of one, or the HTTP status. ``pause`` is
     how long to leave the carrier alone, in seconds.
@@ -39,7 +39,7 @@ class Entry:
 
     @property
     def decision(self) -> tuple[Kind, str]:
-        """What follows, and the sentence."""
+        """The kind, and the sentence."""
         return self.kind, self.reason
 
 
@@ -52,44 +52,44 @@ class ErrorTable:
     prefixes: tuple[Entry, ...]
     http: Mapping[int, Entry]
 
-    def starting(self, code: str) -> Entry:
+    def by_prefix(self, code: str) -> Entry:
         """The first entry of ``prefixes`` that a code begins with. Raises ``StopIteration``."""
         return next(entry for entry in self.prefixes if code.startswith(entry.code))
 
-    def saying(self, sentence: str) -> Entry | None:
-        """The first entry whose words a sentence of the carrier has; ``None`` without one."""
-        told = sentence.lower()
-        return next((entry for entry in self.sentences if entry.says in told), None)
+    def by_sentence(self, sentence: str) -> Entry | None:
+        """The first entry whose ``says`` is a part of a sentence of the carrier, or ``None``."""
+        text = sentence.lower()
+        return next((entry for entry in self.sentences if entry.says in text), None)
 
     def for_status(self, status: int) -> tuple[Kind, str]:
-        """What follows from an HTTP status, and the remedy; refused where it is not listed."""
+        """The kind and remedy of an HTTP status; refused where it is not listed."""
         known = self.http.get(status)
         return known.decision if known is not None else (Kind.REFUSED, "")
 
-    def explained(self, title: str, code: str, words: str) -> str:
-        """Why a message was not delivered; the carrier's ``words`` are quoted for an unknown code.
+    def explained(self, title: str, code: str, detail: str) -> str:
+        """The reason why a message was not delivered; an unknown code quotes ``detail``.
 
         A failed message is not sent again by itself: it would be billed again and might arrive
-        twice. ``title`` is as the carrier writes itself.
+        twice. ``title`` is as the carrier writes itself, ``detail`` is the carrier's own sentence.
         """
         if code in self.codes:
             kind, sentence = self.codes[code].decision
             return (
                 f"{sentence} Sending it again later may work." if kind is Kind.RETRY else sentence
             )
-        known = ": ".join(part for part in (code, f"“{words[:120]}”" if words else "") if part)
+        known = ": ".join(part for part in (code, f"“{detail[:120]}”" if detail else "") if part)
         return f"{title} could not deliver the message{f' ({known})' if known else ''}."
 
     def refusal(
-        self, title: str, answer: Answer, lost: Kind, code: str, words: str, *, address: str
+        self, title: str, answer: Answer, lost: Kind, code: str, detail: str, *, address: str
     ) -> SendError:
         """The error for an answer other than 2xx, by the carrier's code, else by its status.
 
         Nobody documents that what was answered with 5xx was not carried out: ``lost`` follows.
-        ``words`` are the carrier's own as a sentence. ``address`` is the variable with the API's
+        ``detail`` is the carrier's own sentence. ``address`` is the variable with the API's
         address.
         """
-        quoted = f"{title} answered {answer.status}: {words or 'no reason given.'}"
+        quoted = f"{title} answered {answer.status}: {detail or 'no reason given.'}"
         pause = PAUSE_SECONDS if answer.status == 429 else None
         if answer.status >= 500:
             kind, sentence = lost, quoted
@@ -109,16 +109,16 @@ def load(module: str) -> ErrorTable:
     """The table beside a module (its ``__file__``). Raises ``ValueError`` for a malformed one."""
     file = Path(module).with_name(FILE)
     try:
-        told = tomllib.loads(file.read_text(encoding="utf-8"))
-        unknown = told.keys() - set(LISTS)
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        unknown = document.keys() - set(LISTS)
         if unknown:
             raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
-        errors = list(_entries(told, "errors", "codes", "reason", "says", "pause"))
-        statuses = _unique(_entries(told, "http", "status", "remedy"))
+        errors = list(_entries(document, "errors", "codes", "reason", "says", "pause"))
+        statuses = _unique(_entries(document, "http", "status", "remedy"))
         return ErrorTable(
             codes=_unique(errors),
             sentences=tuple(entry for entry in errors if entry.says),
-            prefixes=tuple(_unique(_entries(told, "prefixes", "prefix", "reason")).values()),
+            prefixes=tuple(_unique(_entries(document, "prefixes", "prefix", "reason")).values()),
             http={int(status): entry for status, entry in statuses.items()},
         )
     except ValueError as error:
@@ -126,11 +126,11 @@ def load(module: str) -> ErrorTable:
 
 
 def _entries(
-    told: Mapping[str, Any], name: str, key: str, text: str, *optional: str
+    document: Mapping[str, Any], name: str, key: str, text: str, *optional: str
 ) -> Iterator[Entry]:
     """The entries of one list: one for each code that a line names under ``key``."""
     needed = {key, "kind", text}
-    for line in told.get(name, []):
+    for line in document.get(name, []):
         if not needed <= line.keys() <= needed | set(optional):
             raise ValueError(f"{name}: {line} must have {', '.join(sorted(needed))}.")
         kind = Kind(line["kind"])

@@ -39,7 +39,7 @@ def word(holder: Mapping[str, Any], name: str, *, needed: bool = False, most: in
     return found
 
 
-def words(holder: Mapping[str, Any], name: str, most: int = 100) -> list[str]:
+def texts(holder: Mapping[str, Any], name: str, most: int = 100) -> list[str]:
     """A list of texts of an object; one by itself and null are taken, too."""
     value = holder.get(name)
     values = value if isinstance(value, list) else [value]
@@ -49,14 +49,14 @@ def words(holder: Mapping[str, Any], name: str, most: int = 100) -> list[str]:
 
 
 def our_id(written: str) -> str | None:
-    """A message id of ours that a carrier returns, or ``None`` where it is none of our form."""
+    """A message id of ours that a carrier returns, or ``None`` where it is not of our form."""
     return written if OUR_ID.fullmatch(written) else None
 
 
-def said(value: Any) -> str:
-    """The carrier's own words as a sentence; empty where they are no text."""
-    words = clean(value).strip()[:300].rstrip(". ") if isinstance(value, str) else ""
-    return f"{words}." if words else ""
+def sentence(value: Any) -> str:
+    """A text of the carrier as a sentence; empty where the value is no text."""
+    plain = clean(value).strip()[:300].rstrip(". ") if isinstance(value, str) else ""
+    return f"{plain}." if plain else ""
 
 
 def objects(holder: Mapping[str, Any], name: str, most: int = 100) -> list[dict[str, Any]]:
@@ -72,10 +72,10 @@ def small_count(value: Any) -> int:
     return value if type(value) is int and 1 <= value <= 255 else 1
 
 
-def moment(written: Any) -> float | None:
+def timestamp(written: Any) -> float | None:
     """A time of RFC 3339 with any number of decimals in seconds since 1970; else ``None``.
 
-    >>> moment("2026-03-02T09:15:04.118230999Z"), moment("yesterday")
+    >>> timestamp("2026-03-02T09:15:04.118230999Z"), timestamp("yesterday")
     (1772442904.11823, None)
     """
     try:
@@ -86,7 +86,7 @@ def moment(written: Any) -> float | None:
     return at.timestamp() if 2000 <= at.year < 2100 else None
 
 
-def alone(part: Any, whole: bytes) -> bytes:
+def part_bytes(part: Any, whole: bytes) -> bytes:
     """A part of a JSON body by itself; the whole where it cannot be written (endless, too deep)."""
     try:
         return json.dumps(part, allow_nan=False).encode()
@@ -99,14 +99,14 @@ def file_name(address: str) -> str:
     return clean(unquote(address.partition("?")[0])).rpartition("/")[2][-100:]
 
 
-def mail_moment(written: Any) -> float | None:
+def mail_timestamp(written: Any) -> float | None:
     """A time of RFC 2822, as in mails, in seconds since 1970; else ``None``.
 
-    >>> mail_moment("Mon, 02 Mar 2026 09:15:04 +0000"), mail_moment("yesterday")
+    >>> mail_timestamp("Mon, 02 Mar 2026 09:15:04 +0000"), mail_timestamp("yesterday")
     (1772442904.0, None)
     """
     try:
         at = parsedate_to_datetime(written)
     except (TypeError, ValueError, AttributeError, IndexError):
         return None
-    return moment(at.isoformat())
+    return timestamp(at.isoformat())

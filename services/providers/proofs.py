@@ -1,11 +1,10 @@
-"""What proves that a webhook call comes from the carrier: a token, Basic, or a signature.
+"""Authentication of webhook calls: token in the address, HTTP Basic; base class of signatures.
 
 Each carrier declares its proofs (``Provider.proofs``); one of them is enough. The declaration says
-where a proof stands and what it covers, so that tests can spoil each of these things.
+where a proof is in the call and what it covers, so that tests can spoil each of these things.
 """
 
 import base64
-import hmac
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import ClassVar, Literal
@@ -13,6 +12,7 @@ from urllib.parse import quote
 
 from services.core.errors import InvalidWebhook, TextbridgeError
 from services.core.messages import WebhookCall
+from services.core.secrets import same_secret
 
 Part = Literal["body", "query"]
 
@@ -22,12 +22,12 @@ class NoSigningKey(TextbridgeError):
 
 
 class Proof(ABC):
-    """One proof of who makes a call.
+    """One proof that a call comes from the carrier.
 
-    It stands in the header ``header`` (lower case) or in the argument ``argument`` of the query.
+    It is in the header ``header`` (lower case) or in the argument ``argument`` of the query.
     The parts of the call in ``covers`` cannot be changed without it. With a ``window`` (seconds) it
-    is only right for so long around the time of signing, which stands in the header ``timestamp``
-    (seconds since 1970) and is signed, too. ``foreign_key`` says that the carrier signs with a
+    is only right for so long around the time of signing, which is in the header ``timestamp``
+    (seconds since 1970) and is signed as well. ``foreign_key`` says that the carrier signs with a
     private key that we do not have.
     """
 
@@ -60,15 +60,17 @@ class Token(Proof):
         self._token = token
 
     def require(self, call: WebhookCall) -> None:
-        if not same(call.argument(self.argument), self._token):
+        """Compare the token of the query in constant time."""
+        if not same_secret(call.argument(self.argument), self._token):
             raise InvalidWebhook("The webhook's token is missing or wrong.")
 
     @property
     def query(self) -> str:
-        """The token as it stands in an address."""
+        """The token as an argument of an address."""
         return f"{self.argument}={quote(self._token, safe='')}"
 
     def sign(self, call: WebhookCall, key: bytes | None = None) -> WebhookCall:
+        """Add the token to the query."""
         return replace(call, query="&".join(filter(None, (call.query, self.query))))
 
 
@@ -81,21 +83,16 @@ class Basic(Proof):
         self._expected = basic(user, password)
 
     def require(self, call: WebhookCall) -> None:
+        """Compare the ``Authorization`` header in constant time."""
         scheme, _, offered = call.headers.get(self.header, "").partition(" ")
-        if scheme.lower() != "basic" or not same(f"Basic {offered.strip()}", self._expected):
+        if scheme.lower() != "basic" or not same_secret(f"Basic {offered.strip()}", self._expected):
             raise InvalidWebhook("The user name or the password is missing or wrong.")
 
     def sign(self, call: WebhookCall, key: bytes | None = None) -> WebhookCall:
+        """Add the ``Authorization`` header."""
         return replace(call, headers={**call.headers, self.header: self._expected})
 
 
 def basic(user: str, password: str) -> str:
     """The value of an ``Authorization`` header for a user name and a password (RFC 7617)."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-
-
-def same(offered: str, expected: str) -> bool:
-    """Compare a secret in constant time; an empty one is never right."""
-    return bool(expected) and hmac.compare_digest(
-        offered.encode("utf-8", "surrogateescape"), expected.encode("utf-8", "surrogateescape")
-    )

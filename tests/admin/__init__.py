@@ -1,1 +1,1 @@
-"""The operator's pages, through their real doors."""
+"""Tests of ``blueprints.admin``: the operator's pages, over HTTP."""

@@ -1,4 +1,4 @@
-"""Who may open the operator's pages."""
+"""Access to the operator's pages: sign-in, sessions, allowed addresses, forged forms."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from tests.admin.conftest import PASSWORD, Operator, plain
 Make = Callable[..., Operator]
 
 
-def test_without_a_sign_in_every_page_leads_to_the_door(make_operator: Make) -> None:
+def test_without_a_session_every_page_leads_to_the_sign_in(make_operator: Make) -> None:
     operator = make_operator(signed_in=False)
     for rule in operator.app.url_map.iter_rules():
         if not rule.rule.startswith("/admin") or "static" in rule.endpoint:
@@ -31,8 +31,8 @@ def test_without_a_sign_in_every_page_leads_to_the_door(make_operator: Make) -> 
 
 def test_signing_in_leads_to_the_page_that_was_wanted(make_operator: Make) -> None:
     operator = make_operator(signed_in=False)
-    door = operator.client.get("/admin/nothing?x=1").location
-    answer = operator.client.post(door, data={"password": PASSWORD})
+    sign_in = operator.client.get("/admin/nothing?x=1").location
+    answer = operator.client.post(sign_in, data={"password": PASSWORD})
     assert answer.location == "/admin/nothing?x=1"
     assert operator.client.get("/admin/").status_code == 200
 
@@ -57,7 +57,7 @@ def test_a_wrong_password_opens_nothing(make_operator: Make, password: str) -> N
     assert operator.client.get("/admin/").status_code == 303
 
 
-def test_without_a_password_there_is_no_door(make_operator: Make) -> None:
+def test_without_a_password_the_pages_are_not_found(make_operator: Make) -> None:
     operator = make_operator(signed_in=False, ADMIN_PASSWORD="")
     assert "Set ADMIN_PASSWORD in .env" in operator.get("/", 403)
     assert operator.sign_in("").status_code == 403
@@ -97,7 +97,7 @@ def test_a_form_of_another_site_changes_nothing(
     operator.get("/")
 
 
-def test_signing_out_ends_it_also_for_whoever_kept_the_cookie(operator: Operator) -> None:
+def test_a_cookie_kept_after_signing_out_opens_nothing(operator: Operator) -> None:
     cookie = operator.client.get_cookie("textbridge_admin", path="/admin/")
     assert cookie is not None
     operator.post("/sign-out")
@@ -127,7 +127,7 @@ def test_another_password_ends_every_sign_in(make_operator: Make) -> None:
     before.get("/")
 
 
-def test_only_allowed_addresses_get_to_the_door(make_operator: Make) -> None:
+def test_only_allowed_addresses_get_to_the_sign_in_page(make_operator: Make) -> None:
     operator = make_operator(
         signed_in=False, ADMIN_ALLOW="192.0.2.0/24", TRUSTED_PROXIES="10.0.0.1"
     )

@@ -1,4 +1,4 @@
-"""The pictures of what came and went: what they show, and what stands in their tables."""
+"""Statistics page: its charts, and the tables with the same figures."""
 
 import re
 import time
@@ -19,7 +19,7 @@ from tests.conftest import NUMBER, PEER
 PATHS = ("/activity", "/activity?span=week", "/activity?span=month")
 
 
-def come(operator: Operator, by: str = "twilio", hours_ago: float = 0.0) -> None:
+def add_inbound(operator: Operator, by: str = "twilio", hours_ago: float = 0.0) -> None:
     at = time.time() - hours_ago * HOUR
     message = Message(
         "in", NUMBER, PEER, text="x", provider=by, provider_id=f"p{at}", created_at=at
@@ -27,7 +27,7 @@ def come(operator: Operator, by: str = "twilio", hours_ago: float = 0.0) -> None
     operator.gateway.store.write(lambda tx: messages.add_inbound(tx, message))
 
 
-def go(operator: Operator, status: Status, by: str = "wavix") -> str:
+def add_outbound(operator: Operator, status: Status, by: str = "wavix") -> str:
     message = Message("out", NUMBER, PEER, text="x", provider=by, status=status, extension="201")
     return operator.gateway.store.write(lambda tx: messages.add_outbound(tx, message, "f")).id
 
@@ -56,10 +56,10 @@ def test_a_span_that_there_is_not(operator: Operator) -> None:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_each_picture_has_its_words_and_its_table(operator: Operator, path: str) -> None:
-    come(operator)
-    come(operator, "sandbox")
+    add_inbound(operator)
+    add_inbound(operator, "sandbox")
     for status in ("delivered", "failed", "unknown", "sent", "queued"):
-        go(operator, Status(status))
+        add_outbound(operator, Status(status))
     count(operator.gateway.store)
     page = operator.get(path)
     words = plain(page)
@@ -82,8 +82,8 @@ def test_each_picture_has_its_words_and_its_table(operator: Operator, path: str)
 
 def test_the_bars_are_as_high_as_their_numbers(operator: Operator) -> None:
     for _ in range(3):
-        come(operator)
-    go(operator, Status.SENT)
+        add_inbound(operator)
+    add_outbound(operator, Status.SENT)
     count(operator.gateway.store)
     picture = pictures(operator.get("/activity"))[0]
     bars = [bar for bar in picture.iter("rect") if "look" in bar.get("fill", "")]
@@ -94,7 +94,7 @@ def test_the_bars_are_as_high_as_their_numbers(operator: Operator) -> None:
 
 def test_what_is_stacked_neither_overlaps_nor_leaves_a_gap(operator: Operator) -> None:
     for carrier in ("twilio", "twilio", "twilio", "wavix", "sandbox", "sandbox"):
-        come(operator, carrier)
+        add_inbound(operator, carrier)
     count(operator.gateway.store)
     bars = [
         (float(bar.get("y", "")), float(bar.get("height", "")))
@@ -107,7 +107,7 @@ def test_what_is_stacked_neither_overlaps_nor_leaves_a_gap(operator: Operator) -
 
 
 def test_what_carriers_are_called_stays_text(operator: Operator) -> None:
-    come(operator, "<b>gone</b>\u202e")
+    add_inbound(operator, "<b>gone</b>\u202e")
     count(operator.gateway.store)
     page = operator.get("/activity")
     assert "<b>gone" not in page
@@ -115,7 +115,7 @@ def test_what_carriers_are_called_stays_text(operator: Operator) -> None:
 
 
 def test_pushes_that_took_longer_than_two_minutes(operator: Operator) -> None:
-    come(operator)
+    add_inbound(operator)
     (message,) = operator.gateway.store.read(lambda tx: messages.find(tx, limit=1))
     job = Job(
         JobKind.PUSH, message.id, "push:ntfy", target="d", about="received",
@@ -129,9 +129,9 @@ def test_pushes_that_took_longer_than_two_minutes(operator: Operator) -> None:
 
 
 def test_the_start_page_has_the_last_day_in_a_row(operator: Operator) -> None:
-    come(operator)
-    come(operator, hours_ago=30)
-    go(operator, Status.FAILED)
+    add_inbound(operator)
+    add_inbound(operator, hours_ago=30)
+    add_outbound(operator, Status.FAILED)
     count(operator.gateway.store)
     words = plain(operator.get("/"))
     assert "Received 1 Sent 1 Failed of these 1 In the last 24 hours Activity" in words

@@ -1,4 +1,4 @@
-"""The carriers' pages: what is set up, what came, and what is to be mended."""
+"""Carrier pages: what is set up, what was received, problems with their remedies."""
 
 from collections.abc import Callable
 
@@ -68,7 +68,7 @@ def test_the_check_says_what_the_carrier_said(make_operator: Make) -> None:
     operator.post("/carriers/wavix/check", status=404)
 
 
-def test_what_was_said_by_strangers_stays_text(operator: Operator) -> None:
+def test_texts_from_outside_stay_text(operator: Operator) -> None:
     hostile = "<script>alert(1)</script>\u202e" + "\U0001f600" * 100
     operator.gateway.store.write(
         lambda tx: [

@@ -1,4 +1,4 @@
-"""The devices' pages: pairing, a test, the end of a device."""
+"""Device pages: pairing, test push, revocation."""
 
 import re
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import responses
 
 from services.store import devices
 from tests.admin.conftest import Operator, plain
-from tests.conftest import DESK
+from tests.conftest import NUMBER_ENTRY
 
 Make = Callable[..., Operator]
 HOSTILE = "<script>alert(1)</script>\u202e \U0001f600" * 2
@@ -20,7 +20,7 @@ def add(operator: Operator, name: str = "Phone", extension: str = "201") -> str:
 
 
 def test_a_phone_is_paired_with_the_code_that_is_shown(make_operator: Make) -> None:
-    operator = make_operator(DESK)
+    operator = make_operator(NUMBER_ENTRY)
     page = operator.post("/devices/pair", 200, kind="phone", extension="201", name="")
     code = re.search(r'class="code"[^>]*>([A-Z0-9-]+)<', page)
     assert code
@@ -33,7 +33,7 @@ def test_a_phone_is_paired_with_the_code_that_is_shown(make_operator: Make) -> N
 
 
 def test_a_token_and_an_account_are_shown_once(make_operator: Make) -> None:
-    operator = make_operator(DESK)
+    operator = make_operator(NUMBER_ENTRY)
     page = operator.post("/devices/pair", 200, kind="server", extension="201", name="Robot")
     token = re.search(r'data-copy="(tb_[^"]+)"', page)
     assert token

@@ -1,4 +1,4 @@
-"""The operator's pages about messages: the list, one message, and what is set right there."""
+"""Message pages: list, one message, retry, settle, unassigned and quarantined calls."""
 
 import csv
 import io
@@ -32,7 +32,7 @@ from services.store.jobs import Job, JobKind
 from services.store.maintenance import invariants
 from services.store.search import message_filter
 from tests.admin.conftest import Operator, plain
-from tests.conftest import DESK, NUMBER, PEER
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 
 Make = Callable[..., Operator]
 OTHER = "+12025550199"
@@ -44,44 +44,46 @@ HOSTILE = (
 
 
 @pytest.fixture
-def desk(make_operator: Make) -> Operator:
-    """An operator of a desk with one number in the sandbox."""
-    return make_operator(DESK)
+def operator(make_operator: Make) -> Operator:
+    """An operator of a service with one number in the sandbox."""
+    return make_operator(NUMBER_ENTRY)
 
 
-def came(desk: Operator, text: str = "Are you open?", **changes: Any) -> Message:
+def receive_text(operator: Operator, text: str = "Are you open?", **changes: Any) -> Message:
     """A text that came in through the sandbox."""
     fields = {"number": NUMBER, "peer": PEER} | changes
-    provider = desk.gateway.providers["sandbox"]
+    provider = operator.gateway.providers["sandbox"]
     message = Message(direction="in", text=text, **fields)
-    desk.gateway.receiver.receive(provider, provider.example(message))
-    return desk.gateway.store.read(lambda tx: messages.find(tx, limit=1))[0]
+    operator.gateway.receiver.receive(provider, provider.example(message))
+    return operator.gateway.store.read(lambda tx: messages.find(tx, limit=1))[0]
 
 
-def wrote(desk: Operator, text: str = "Until six.", to: tuple[str, ...] = (PEER,)) -> Message:
+def send_text(
+    operator: Operator, text: str = "Until six.", to: tuple[str, ...] = (PEER,)
+) -> Message:
     """A text that an app has sent."""
-    return desk.gateway.composer.submit(PHONE, Reply(text=text, to=to))[0]
+    return operator.gateway.composer.submit(PHONE, Reply(text=text, to=to))[0]
 
 
-def fail(desk: Operator, kind: Kind, reason: str = "No.", code: str | None = "4720") -> None:
+def fail(operator: Operator, kind: Kind, reason: str = "No.", code: str | None = "4720") -> None:
     """The carrier takes nothing: every send that is due fails."""
-    provider = desk.gateway.providers["sandbox"]
+    provider = operator.gateway.providers["sandbox"]
 
     def refuse(_: Message) -> str:
         raise SendError(reason, kind, code=code)
 
     send, provider.send = provider.send, refuse  # type: ignore[method-assign]
-    work(desk)
+    work(operator)
     provider.send = send  # type: ignore[method-assign]
 
 
-def work(desk: Operator) -> None:
+def work(operator: Operator) -> None:
     """Do everything that is due."""
-    desk.gateway.store.write(lambda tx: workers.beat(tx, "worker", time.time()))
-    desk.gateway.delivery.deliver("worker", lambda _: 100, desk.gateway.delivery.perform)
+    operator.gateway.store.write(lambda tx: workers.beat(tx, "worker", time.time()))
+    operator.gateway.delivery.deliver("worker", lambda _: 100, operator.gateway.delivery.perform)
 
 
-def strange(desk: Operator, body: bytes = b'["what is this"]') -> int:
+def add_quarantined(operator: Operator, body: bytes = b'["what is this"]') -> int:
     """A call in quarantine."""
     call = WebhookCall("POST", {"content-type": "x/<b>", "cookie": "s3cret"}, "token=s3cret", body)
 
@@ -89,11 +91,11 @@ def strange(desk: Operator, body: bytes = b'["what is this"]') -> int:
         quarantine.add(tx, "sandbox", call, "It has no event.", body)
         return quarantine.waiting(tx)[-1].id
 
-    return desk.gateway.store.write(put)
+    return operator.gateway.store.write(put)
 
 
-def status(desk: Operator, message: Message) -> Status:
-    found = desk.gateway.store.read(lambda tx: messages.by_id(tx, message.id))
+def status(operator: Operator, message: Message) -> Status:
+    found = operator.gateway.store.read(lambda tx: messages.by_id(tx, message.id))
     assert found is not None
     return found.status
 
@@ -101,11 +103,11 @@ def status(desk: Operator, message: Message) -> Status:
 # The list
 
 
-def test_every_message_stands_in_the_list_and_leads_to_its_page(desk: Operator) -> None:
-    desk.gateway.store.write(lambda tx: contacts.put(tx, contacts.Contact(PEER, "Ada <i>")))
-    first = came(desk)
-    second = wrote(desk)
-    page = desk.get("/messages")
+def test_every_message_stands_in_the_list_and_leads_to_its_page(operator: Operator) -> None:
+    operator.gateway.store.write(lambda tx: contacts.put(tx, contacts.Contact(PEER, "Ada <i>")))
+    first = receive_text(operator)
+    second = send_text(operator)
+    page = operator.get("/messages")
     assert page.index(second.id) < page.index(first.id)
     for words in ("Are you open?", "Until six.", "Ada <i>", "+1 303-555-0177", "Queued", "201"):
         assert words in plain(page)
@@ -113,7 +115,8 @@ def test_every_message_stands_in_the_list_and_leads_to_its_page(desk: Operator) 
     assert "<i>" not in page
 
 
-def test_an_empty_list_says_what_will_be_there(operator: Operator) -> None:
+def test_an_empty_list_says_what_will_be_there(make_operator: Make) -> None:
+    operator = make_operator()
     page = operator.get("/messages")
     assert "No message yet" in page
     assert 'aria-current="page"' in page
@@ -148,14 +151,14 @@ def test_an_empty_list_says_what_will_be_there(operator: Operator) -> None:
     ],
 )
 def test_messages_are_found_by_what_is_known_of_them(
-    desk: Operator, query: str, expected: set[str]
+    operator: Operator, query: str, expected: set[str]
 ) -> None:
-    known = {"failed": wrote(desk, "gone", ("+13035550188",))}
-    fail(desk, Kind.REFUSED)
-    known["in"] = came(desk)
-    known["lost"] = came(desk, "for nobody", number=OTHER, peer="+13035550166")
-    known["out"] = wrote(desk)
-    page = desk.get(f"/messages?{query.replace('+', '%2B')}")
+    known = {"failed": send_text(operator, "gone", ("+13035550188",))}
+    fail(operator, Kind.REFUSED)
+    known["in"] = receive_text(operator)
+    known["lost"] = receive_text(operator, "for nobody", number=OTHER, peer="+13035550166")
+    known["out"] = send_text(operator)
+    page = operator.get(f"/messages?{query.replace('+', '%2B')}")
     assert {name for name, message in known.items() if message.id in page} == expected
 
 
@@ -177,54 +180,57 @@ def test_messages_are_found_by_what_is_known_of_them(
     ],
 )
 def test_what_cannot_be_looked_for_is_said_beside_its_field(
-    desk: Operator, field: str, word: str
+    operator: Operator, field: str, word: str
 ) -> None:
-    answer = desk.client.get("/admin/messages", query_string={field: word})
+    answer = operator.client.get("/admin/messages", query_string={field: word})
     assert answer.status_code == 422, word
     assert 'class="problem"' in answer.text or 'class="say bad"' in answer.text
     assert "<script>" not in answer.text
-    assert desk.client.get("/admin/messages/export.csv", query_string={field: word}).status_code
+    assert operator.client.get("/admin/messages/export.csv", query_string={field: word}).status_code
     assert "data-live" not in answer.text
 
 
 @pytest.mark.parametrize("before", ["x", "-1", "1" * 30, "²"])
-def test_a_page_that_is_none_is_not_found(desk: Operator, before: str) -> None:
-    for room in ("", "/given-up", "/quarantine"):
-        answer = desk.client.get(f"/admin/messages{room}", query_string={"before": before})
+def test_a_page_that_is_none_is_not_found(operator: Operator, before: str) -> None:
+    for tab in ("", "/given-up", "/quarantine"):
+        answer = operator.client.get(f"/admin/messages{tab}", query_string={"before": before})
         assert answer.status_code == 404
 
 
-def test_odd_words_find_nothing_and_break_nothing(desk: Operator) -> None:
+def test_odd_words_find_nothing_and_break_nothing(operator: Operator) -> None:
     for field in ("text", "extension"):
         for word in ("\x00", HOSTILE[:150], "'; --", "%", '"', "🙂" * 100, "a OR b*", "\u202e"):
-            assert desk.client.get("/admin/messages", query_string={field: word}).status_code == 200
+            assert (
+                operator.client.get("/admin/messages", query_string={field: word}).status_code
+                == 200
+            )
 
 
-def test_pages_follow_each_other_without_gaps_while_new_texts_come(desk: Operator) -> None:
-    known = [came(desk, f"text {index}").id for index in range(60)]
+def test_pages_follow_each_other_without_gaps_while_new_texts_come(operator: Operator) -> None:
+    known = [receive_text(operator, f"text {index}").id for index in range(60)]
     address, seen = "/messages", []
     while address:
-        page = desk.get(address.removeprefix("/admin").replace("&amp;", "&"))
+        page = operator.get(address.removeprefix("/admin").replace("&amp;", "&"))
         seen += re.findall(r'/admin/messages/([0-9a-f-]{36})"', page)
         older = re.search(r'href="([^"]+)" rel="next"', page)
         address = older[1] if older else ""
-        came(desk, "meanwhile")
+        receive_text(operator, "meanwhile")
     assert seen == known[::-1]
     assert "data-live" not in page
     assert "Newest" in page
 
 
 def test_a_search_for_something_rare_goes_on_where_it_stopped(
-    desk: Operator, monkeypatch: pytest.MonkeyPatch
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(message_filter, "SCAN_RANGE", 5)
     monkeypatch.setattr(message_filter, "SCAN_LIMIT", 5)
-    rare = wrote(desk)
+    rare = send_text(operator)
     for index in range(40):
-        came(desk, f"text {index}")
+        receive_text(operator, f"text {index}")
     address, pages = "/messages?direction=out", 0
     while True:
-        page = desk.get(address)
+        page = operator.get(address)
         pages += 1
         if rare.id in page:
             break
@@ -234,29 +240,31 @@ def test_a_search_for_something_rare_goes_on_where_it_stopped(
         address = older[1].replace("&amp;", "&")
     assert pages > 3
     query = "direction=out&number=2025550100"
-    export = desk.client.get(f"/admin/messages/export.json?{query}")
+    export = operator.client.get(f"/admin/messages/export.json?{query}")
     assert [found["id"] for found in export.json] == [rare.id]
 
 
-def test_a_group_is_found_by_each_of_its_people(desk: Operator) -> None:
-    group = wrote(desk, "all", (PEER, "+13035550178", "+13035550179"))
-    alone = came(desk, peer="+13035550178")
-    page = desk.get("/messages?either=3035550179")
+def test_a_group_is_found_by_each_of_its_people(operator: Operator) -> None:
+    group = send_text(operator, "all", (PEER, "+13035550178", "+13035550179"))
+    alone = receive_text(operator, peer="+13035550178")
+    page = operator.get("/messages?either=3035550179")
     assert group.id in page
     assert alone.id not in page
-    page = desk.get("/messages?either=3035550178")
+    page = operator.get("/messages?either=3035550178")
     assert group.id in page
     assert alone.id in page
 
 
-def test_a_text_of_every_kind_is_text_on_every_page(desk: Operator) -> None:
-    desk.gateway.store.write(lambda tx: contacts.put(tx, contacts.Contact(PEER, HOSTILE[:90])))
-    message = came(desk, HOSTILE, media=(Attachment(name=HOSTILE[:80], source_url="http://x/a"),))
-    lost = came(desk, HOSTILE, number=OTHER)
-    call = strange(desk, HOSTILE.encode())
-    wrote(desk, "x")
-    fail(desk, Kind.REFUSED, HOSTILE, HOSTILE[:40])
-    device, _ = desk.gateway.store.write(lambda tx: devices.add(tx, "201", HOSTILE[:60]))
+def test_a_text_of_every_kind_is_text_on_every_page(operator: Operator) -> None:
+    operator.gateway.store.write(lambda tx: contacts.put(tx, contacts.Contact(PEER, HOSTILE[:90])))
+    message = receive_text(
+        operator, HOSTILE, media=(Attachment(name=HOSTILE[:80], source_url="http://x/a"),)
+    )
+    lost = receive_text(operator, HOSTILE, number=OTHER)
+    call = add_quarantined(operator, HOSTILE.encode())
+    send_text(operator, "x")
+    fail(operator, Kind.REFUSED, HOSTILE, HOSTILE[:40])
+    device, _ = operator.gateway.store.write(lambda tx: devices.add(tx, "201", HOSTILE[:60]))
 
     def give_up(tx: Connection) -> None:
         jobs.add(tx, [Job(JobKind.PUSH, message.id, "push:x", target=device.id, about="received")])
@@ -264,26 +272,26 @@ def test_a_text_of_every_kind_is_text_on_every_page(desk: Operator) -> None:
             jobs.give_up(tx, job, HOSTILE)
             attempts.add(tx, job, "refused", HOSTILE, HOSTILE[:20])
 
-    desk.gateway.store.write(give_up)
+    operator.gateway.store.write(give_up)
     pages = [
         "/messages", f"/messages/{message.id}", f"/messages/{lost.id}", "/messages/given-up",
         "/messages/unrouted", "/messages/quarantine", f"/messages/quarantine/{call}",
     ]  # fmt: skip
     for address in pages:
-        page = desk.get(address)
+        page = operator.get(address)
         assert "<script>" not in page, address
         assert "<img src=x" not in page, address
         assert page.count("</table>") <= 1, address
-    assert "😀" * 2000 in desk.get(f"/messages/{message.id}")
-    assert "😀" * 200 not in desk.get("/messages")
+    assert "😀" * 2000 in operator.get(f"/messages/{message.id}")
+    assert "😀" * 200 not in operator.get("/messages")
 
 
 # One message
 
 
-def test_a_message_tells_its_whole_way_in(desk: Operator) -> None:
-    device, _ = desk.gateway.store.write(lambda tx: devices.add(tx, "201", "Ada's phone"))
-    message = came(desk)
+def test_a_message_tells_its_whole_way_in(operator: Operator) -> None:
+    device, _ = operator.gateway.store.write(lambda tx: devices.add(tx, "201", "Ada's phone"))
+    message = receive_text(operator)
 
     def push(tx: Connection) -> None:
         jobs.add(tx, [Job(JobKind.PUSH, message.id, "push:x", target=device.id, about="received")])
@@ -293,8 +301,8 @@ def test_a_message_tells_its_whole_way_in(desk: Operator) -> None:
         (job,) = jobs.lease(tx, "worker", "push:x", 5, time.time() + 1)
         jobs.done(tx, job)
 
-    desk.gateway.store.write(push)
-    said = plain(desk.get(f"/messages/{message.id}"))
+    operator.gateway.store.write(push)
+    said = plain(operator.get(f"/messages/{message.id}"))
     steps = [
         "Came in from Sandbox and was kept", "For 201, by Message Settings",
         "Push to “Ada's phone” of 201: attempt 1 failed", "503 Busy.",
@@ -303,14 +311,14 @@ def test_a_message_tells_its_whole_way_in(desk: Operator) -> None:
     assert [said.index(step) for step in steps] == sorted(said.index(step) for step in steps)
 
 
-def test_a_message_tells_its_whole_way_out(desk: Operator) -> None:
-    message = wrote(desk)
-    work(desk)
+def test_a_message_tells_its_whole_way_out(operator: Operator) -> None:
+    message = send_text(operator)
+    work(operator)
     told = DeliveryStatus(
         Status.FAILED, "message-failed", None, message.id, PEER, "4720", "Not in service."
     )
-    desk.gateway.store.write(lambda tx: statuses.record_status(tx, "sandbox", told))
-    said = plain(desk.get(f"/messages/{message.id}"))
+    operator.gateway.store.write(lambda tx: statuses.record_status(tx, "sandbox", told))
+    said = plain(operator.get(f"/messages/{message.id}"))
     for words in (
         "Written by extension 201", "Handing it to Sandbox: done", "Failed",
         "Sandbox said “message-failed”: failed", "4720 Not in service.",
@@ -318,119 +326,123 @@ def test_a_message_tells_its_whole_way_out(desk: Operator) -> None:
         assert words in said
 
 
-def test_a_message_that_nobody_receives_says_why(desk: Operator) -> None:
-    message = came(desk, number=OTHER)
-    said = plain(desk.get(f"/messages/{message.id}"))
+def test_a_message_that_nobody_receives_says_why(operator: Operator) -> None:
+    message = receive_text(operator, number=OTHER)
+    said = plain(operator.get(f"/messages/{message.id}"))
     assert "Nobody receives it" in said
     assert "Add it with the extensions" in said
 
 
-def test_a_message_that_is_not_there_is_not_found(desk: Operator) -> None:
-    desk.get("/messages/00e8d4a5-1000-7000-8000-000000000000", 404)
-    desk.get("/messages/nothing", 404)
+def test_a_message_that_is_not_there_is_not_found(operator: Operator) -> None:
+    operator.get("/messages/00e8d4a5-1000-7000-8000-000000000000", 404)
+    operator.get("/messages/nothing", 404)
 
 
-def test_pictures_are_shown_by_their_signed_links(desk: Operator) -> None:
-    message = came(desk, media=(Attachment(name="a.png", source_url="http://127.0.0.1/a.png"),))
+def test_pictures_are_shown_by_their_signed_links(operator: Operator) -> None:
+    message = receive_text(
+        operator, media=(Attachment(name="a.png", source_url="http://127.0.0.1/a.png"),)
+    )
     file = message.media[0]
     png = b"\x89PNG\r\n\x1a\n" + b"0" * 20
-    kept = desk.gateway.media.save(
+    kept = operator.gateway.media.save(
         [png], file_id=file.id, declared="image/png", name="a.png", max_bytes=999
     )
-    desk.gateway.store.write(
+    operator.gateway.store.write(
         lambda tx: attachments.keep(tx, file.id, kept.content_type, kept.name, kept.size)
     )
-    page = desk.get(f"/messages/{message.id}")
+    page = operator.get(f"/messages/{message.id}")
     found = re.search(r'<img src="(/media/[^"]+)"', page)
     assert found
-    with desk.client.get(found[1].replace("&amp;", "&")) as answer:
+    with operator.client.get(found[1].replace("&amp;", "&")) as answer:
         assert answer.data == png
 
 
-def test_only_the_part_that_failed_is_tried_again(desk: Operator) -> None:
-    message = wrote(desk)
-    fail(desk, Kind.REFUSED, "The number is a landline.")
-    page = desk.get(f"/messages/{message.id}")
+def test_only_the_part_that_failed_is_tried_again(operator: Operator) -> None:
+    message = send_text(operator)
+    fail(operator, Kind.REFUSED, "The number is a landline.")
+    page = operator.get(f"/messages/{message.id}")
     assert "The number is a landline." in page
     job = re.search(r'name="job" value="([0-9]+)"', page)
     assert job
-    said = plain(desk.post(f"/messages/{message.id}/retry", job=job[1]))
+    said = plain(operator.post(f"/messages/{message.id}/retry", job=job[1]))
     assert "1 part of it will be tried again now." in said
     assert "once more" in said
-    assert status(desk, message) is Status.QUEUED
-    work(desk)
-    assert status(desk, message) is Status.SENT
-    assert "nothing to try again" in desk.post(f"/messages/{message.id}/retry")
+    assert status(operator, message) is Status.QUEUED
+    work(operator)
+    assert status(operator, message) is Status.SENT
+    assert "nothing to try again" in operator.post(f"/messages/{message.id}/retry")
 
 
 @pytest.mark.parametrize("job", ["x", "-1", "9" * 30])
-def test_a_part_that_is_none_is_not_tried(desk: Operator, job: str) -> None:
-    message = wrote(desk)
-    fail(desk, Kind.REFUSED)
-    desk.post(f"/messages/{message.id}/retry", 404, job=job)
-    other = wrote(desk)
-    desk.post(f"/messages/{other.id}/retry", job=1)
-    assert status(desk, message) is Status.FAILED
+def test_a_part_that_is_none_is_not_tried(operator: Operator, job: str) -> None:
+    message = send_text(operator)
+    fail(operator, Kind.REFUSED)
+    operator.post(f"/messages/{message.id}/retry", 404, job=job)
+    other = send_text(operator)
+    operator.post(f"/messages/{other.id}/retry", job=1)
+    assert status(operator, message) is Status.FAILED
 
 
-def test_who_knows_that_it_was_sent_says_so(desk: Operator) -> None:
-    message = wrote(desk)
-    fail(desk, Kind.UNKNOWN, "No answer.")
-    assert "Maybe sent" in desk.get("/messages?state=unknown")
-    desk.post(f"/messages/{message.id}/retry", 409)
-    said = plain(desk.post(f"/messages/{message.id}/settle", **{"as": "sent"}))
+def test_who_knows_that_it_was_sent_says_so(operator: Operator) -> None:
+    message = send_text(operator)
+    fail(operator, Kind.UNKNOWN, "No answer.")
+    assert "Maybe sent" in operator.get("/messages?state=unknown")
+    operator.post(f"/messages/{message.id}/retry", 409)
+    said = plain(operator.post(f"/messages/{message.id}/settle", **{"as": "sent"}))
     assert "The operator says that it was sent" in said
-    assert status(desk, message) is Status.SENT
-    work(desk)
-    assert desk.gateway.store.read(dead_letters.counts) == {}
-    assert desk.gateway.store.read(invariants.check).violations() == []
-    desk.post(f"/messages/{message.id}/settle", 409, **{"as": "again"})
+    assert status(operator, message) is Status.SENT
+    work(operator)
+    assert operator.gateway.store.read(dead_letters.counts) == {}
+    assert operator.gateway.store.read(invariants.check).violations() == []
+    operator.post(f"/messages/{message.id}/settle", 409, **{"as": "again"})
     told = DeliveryStatus(Status.DELIVERED, "delivered", None, message.id)
-    desk.gateway.store.write(lambda tx: statuses.record_status(tx, "sandbox", told))
-    assert status(desk, message) is Status.DELIVERED
+    operator.gateway.store.write(lambda tx: statuses.record_status(tx, "sandbox", told))
+    assert status(operator, message) is Status.DELIVERED
 
 
-def test_what_may_have_been_sent_is_sent_again_only_when_asked_for(desk: Operator) -> None:
-    message = wrote(desk)
-    fail(desk, Kind.UNKNOWN, "No answer.")
-    desk.post(f"/messages/{message.id}/settle", 404, **{"as": "nonsense"})
-    assert status(desk, message) is Status.UNKNOWN
-    said = plain(desk.post(f"/messages/{message.id}/settle", **{"as": "again"}))
+def test_what_may_have_been_sent_is_sent_again_only_when_asked_for(operator: Operator) -> None:
+    message = send_text(operator)
+    fail(operator, Kind.UNKNOWN, "No answer.")
+    operator.post(f"/messages/{message.id}/settle", 404, **{"as": "nonsense"})
+    assert status(operator, message) is Status.UNKNOWN
+    said = plain(operator.post(f"/messages/{message.id}/settle", **{"as": "again"}))
     assert "though it may have been sent" in said
-    work(desk)
-    assert status(desk, message) is Status.SENT
+    work(operator)
+    assert status(operator, message) is Status.SENT
 
 
 # Given up, unrouted, quarantine
 
 
-def test_everything_of_a_kind_is_tried_again_but_what_may_have_been_sent(desk: Operator) -> None:
-    refused = [wrote(desk, "x", (f"+130355500{index:02}",)) for index in range(3)]
-    fail(desk, Kind.REFUSED, "No such number.")
-    doubtful = wrote(desk, "d")
-    fail(desk, Kind.UNKNOWN, "No answer.")
-    page = desk.get("/messages/given-up?kind=send")
+def test_everything_of_a_kind_is_tried_again_but_what_may_have_been_sent(
+    operator: Operator,
+) -> None:
+    refused = [send_text(operator, "x", (f"+130355500{index:02}",)) for index in range(3)]
+    fail(operator, Kind.REFUSED, "No such number.")
+    doubtful = send_text(operator, "d")
+    fail(operator, Kind.UNKNOWN, "No answer.")
+    page = operator.get("/messages/given-up?kind=send")
     assert plain(page).count("Try again") == 4
     assert "Try 4 messages again" in plain(page)
-    desk.post("/messages/given-up", 404, kind="nonsense")
-    desk.post("/messages/given-up", 404)
-    said = plain(desk.post("/messages/given-up", kind="send"))
+    operator.post("/messages/given-up", 404, kind="nonsense")
+    operator.post("/messages/given-up", 404)
+    said = plain(operator.post("/messages/given-up", kind="send"))
     assert "3 messages will be tried again now. 1 message may have been sent" in said
-    work(desk)
-    assert {status(desk, message) for message in refused} == {Status.SENT}
-    assert status(desk, doubtful) is Status.UNKNOWN
-    desk.get("/messages/given-up?kind=nonsense", 404)
+    work(operator)
+    assert {status(operator, message) for message in refused} == {Status.SENT}
+    assert status(operator, doubtful) is Status.UNKNOWN
+    operator.get("/messages/given-up?kind=nonsense", 404)
 
 
-def test_given_up_letters_have_pages(desk: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blueprints.admin.given_up.ROWS", 10)
+def test_given_up_letters_have_pages(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blueprints.admin.failed_jobs.ROWS", 10)
     for index in range(15):
-        wrote(desk, "x", (f"+130355500{index:02}",))
-    fail(desk, Kind.REFUSED)
-    first = desk.get("/messages/given-up")
+        send_text(operator, "x", (f"+130355500{index:02}",))
+    fail(operator, Kind.REFUSED)
+    first = operator.get("/messages/given-up")
     older = re.search(r'href="/admin([^"]+)" rel="next"', first)
     assert older
-    second = desk.get(older[1].replace("&amp;", "&"))
+    second = operator.get(older[1].replace("&amp;", "&"))
     found = [re.findall(r'name="job" value="([0-9]+)"', page) for page in (first, second)]
     assert (len(found[0]), len(found[1])) == (10, 5)
     assert len({*found[0], *found[1]}) == 15
@@ -439,61 +451,61 @@ def test_given_up_letters_have_pages(desk: Operator, monkeypatch: pytest.MonkeyP
 def test_numbers_without_anybody_are_listed_with_why_and_delivered(
     make_operator: Make,
 ) -> None:
-    off = {**DESK, "number": "+12025550101", "enabled": False}
-    desk = make_operator(DESK, off)
-    waiting = [came(desk, f"m{index}", number=OTHER) for index in range(2)]
-    came(desk, number="+12025550101")
-    said = plain(desk.get("/messages/unrouted"))
+    off = {**NUMBER_ENTRY, "number": "+12025550101", "enabled": False}
+    operator = make_operator(NUMBER_ENTRY, off)
+    waiting = [receive_text(operator, f"m{index}", number=OTHER) for index in range(2)]
+    receive_text(operator, number="+12025550101")
+    said = plain(operator.get("/messages/unrouted"))
     assert "+1 202-555-0199 2" in said
     assert "not in Message Settings" in said
     assert "switched off" in said
     assert "Deliver what can be delivered" not in said
-    desk.gateway.settings.put({"number": OTHER, "carrier": "sandbox", "extensions": ["202"]})
-    assert "Deliver what can be delivered" in plain(desk.get("/messages/unrouted"))
-    assert "2 messages delivered." in plain(desk.post("/messages/unrouted"))
-    assert "For 202, by Message Settings" in plain(desk.get(f"/messages/{waiting[0].id}"))
+    operator.gateway.settings.put({"number": OTHER, "carrier": "sandbox", "extensions": ["202"]})
+    assert "Deliver what can be delivered" in plain(operator.get("/messages/unrouted"))
+    assert "2 messages delivered." in plain(operator.post("/messages/unrouted"))
+    assert "For 202, by Message Settings" in plain(operator.get(f"/messages/{waiting[0].id}"))
 
 
-def test_quarantine_shows_no_secret_reads_again_and_drops(desk: Operator) -> None:
-    call = strange(desk)
-    assert "It has no event." in desk.get("/messages/quarantine")
-    page = desk.get(f"/messages/quarantine/{call}")
+def test_quarantine_shows_no_secret_reads_again_and_drops(operator: Operator) -> None:
+    call = add_quarantined(operator)
+    assert "It has no event." in operator.get("/messages/quarantine")
+    page = operator.get(f"/messages/quarantine/{call}")
     assert "what is this" in page
     assert "x/&lt;b&gt;" in page
     assert "s3cret" not in page
-    said = desk.post(f"/messages/quarantine/{call}/replay")
+    said = operator.post(f"/messages/quarantine/{call}/replay")
     assert "It still cannot be read" in said
-    assert "Dropped." in desk.post(f"/messages/quarantine/{call}/drop")
-    desk.get(f"/messages/quarantine/{call}", 404)
-    desk.post(f"/messages/quarantine/{call}/drop", 404)
-    assert "The quarantine is empty" in desk.get("/messages/quarantine")
+    assert "Dropped." in operator.post(f"/messages/quarantine/{call}/drop")
+    operator.get(f"/messages/quarantine/{call}", 404)
+    operator.post(f"/messages/quarantine/{call}/drop", 404)
+    assert "The quarantine is empty" in operator.get("/messages/quarantine")
     entered = AuditCounter.ENTERED  # by a webhook; ``strange`` came by none
-    desk.gateway.store.write(lambda tx: audit_counters.add(tx, entered))
-    assert desk.gateway.store.read(invariants.check).violations() == []
+    operator.gateway.store.write(lambda tx: audit_counters.add(tx, entered))
+    assert operator.gateway.store.read(invariants.check).violations() == []
     for number in ("0", "9" * 30):
-        desk.get(f"/messages/quarantine/{number}", 404)
-        desk.post(f"/messages/quarantine/{number}/drop", 404)
-        desk.post(f"/messages/quarantine/{number}/replay", 404)
+        operator.get(f"/messages/quarantine/{number}", 404)
+        operator.post(f"/messages/quarantine/{number}/drop", 404)
+        operator.post(f"/messages/quarantine/{number}/replay", 404)
 
 
-def test_what_can_be_read_by_now_comes_out_of_quarantine(desk: Operator) -> None:
+def test_what_can_be_read_by_now_comes_out_of_quarantine(operator: Operator) -> None:
     body = json.dumps({"id": "q1", "from": PEER, "to": NUMBER, "text": "late"}).encode()
-    call = strange(desk, body)
-    assert "Read: received." in desk.post(f"/messages/quarantine/{call}/replay")
-    assert "late" in desk.get("/messages")
-    desk.post(f"/messages/quarantine/{call}/replay", 404)
-    desk.post(f"/messages/quarantine/{call}/drop", 404)
+    call = add_quarantined(operator, body)
+    assert "Read: received." in operator.post(f"/messages/quarantine/{call}/replay")
+    assert "late" in operator.get("/messages")
+    operator.post(f"/messages/quarantine/{call}/replay", 404)
+    operator.post(f"/messages/quarantine/{call}/drop", 404)
 
 
 # Files
 
 
-def test_a_file_has_what_was_asked_for_and_no_formula(desk: Operator) -> None:
+def test_a_file_has_what_was_asked_for_and_no_formula(operator: Operator) -> None:
     nasty = ["=cmd|' /C calc'!A0", "+1+1", "-2", "@SUM(1)", "\t=1", 'a "b", c\r\nd', "＝1", HOSTILE]
     for text in nasty:
-        came(desk, text)
-    wrote(desk, "mine")
-    answer = desk.client.get("/admin/messages/export.csv?direction=in")
+        receive_text(operator, text)
+    send_text(operator, "mine")
+    answer = operator.client.get("/admin/messages/export.csv?direction=in")
     assert answer.headers["Content-Disposition"].startswith('attachment; filename="messages-')
     assert answer.mimetype == "text/csv"
     rows = list(csv.DictReader(io.StringIO(answer.get_data().decode("utf-8-sig"), newline="")))
@@ -501,19 +513,19 @@ def test_a_file_has_what_was_asked_for_and_no_formula(desk: Operator) -> None:
     for row in rows:
         assert not row["text"].startswith(tuple("=+-@\t＝"))
         assert (row["number"], row["peer"]) == (NUMBER, PEER)
-    listed = desk.client.get("/admin/messages/export.json?direction=out").json
+    listed = operator.client.get("/admin/messages/export.json?direction=out").json
     assert [message["text"] for message in listed] == ["mine"]
-    assert desk.client.get("/admin/messages/export.json?text=nothing").json == []
-    desk.get("/messages/export.exe", 404)
+    assert operator.client.get("/admin/messages/export.json?text=nothing").json == []
+    operator.get("/messages/export.exe", 404)
 
 
 def test_a_large_file_is_made_piece_by_piece(
-    desk: Operator, monkeypatch: pytest.MonkeyPatch
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.operations.message_query.BATCH", 7)
     monkeypatch.setattr("services.operations.export.ROWS", 5)
-    known = [came(desk, f"text {index}").id for index in range(30)]
-    answer = desk.client.get("/admin/messages/export.csv", buffered=False)
+    known = [receive_text(operator, f"text {index}").id for index in range(30)]
+    answer = operator.client.get("/admin/messages/export.csv", buffered=False)
     pieces = list(answer.iter_encoded())
     assert len(pieces) > 5
     rows = list(csv.DictReader(io.StringIO(b"".join(pieces).decode("utf-8-sig"), newline="")))

@@ -1,4 +1,4 @@
-"""Message Settings as the operator's pages have them."""
+"""Message Settings pages: list, form, changes of many numbers, CSV import."""
 
 import re
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import pytest
 from services.message_settings import NumberSetting, csv_format
 from services.operations.settings_source import FILE
 from tests.admin.conftest import Operator, plain
-from tests.conftest import DESK, NUMBER
+from tests.conftest import NUMBER, NUMBER_ENTRY
 
 Make = Callable[..., Operator]
 PAGE = "/message-settings"
@@ -46,9 +46,9 @@ HOSTILE = [
 
 
 @pytest.fixture
-def desk(make_operator: Make) -> Operator:
+def operator(make_operator: Make) -> Operator:
     """Two numbers; one belongs to a carrier that is not configured."""
-    return make_operator(DESK | {"description": "Front desk"}, SALES)
+    return make_operator(NUMBER_ENTRY | {"description": "Front desk"}, SALES)
 
 
 def generation(operator: Operator) -> str:
@@ -60,45 +60,46 @@ def numbers(page: str) -> list[str]:
     return re.findall(r'name="number" value="([^"]+)"', page)
 
 
-def test_without_numbers_the_page_says_what_to_do(operator: Operator) -> None:
+def test_without_numbers_the_page_says_what_to_do(make_operator: Make) -> None:
+    operator = make_operator()
     page = operator.get(PAGE)
     assert "No number yet" in plain(page)
     assert f'href="/admin{PAGE}/new"' in page
     assert f'href="/admin{PAGE}"' in operator.get("/"), "it stands in the menu"
 
 
-def test_the_table_shows_everything_about_a_number(desk: Operator) -> None:
-    page = plain(desk.get(PAGE))
+def test_the_table_shows_everything_about_a_number(operator: Operator) -> None:
+    page = plain(operator.get(PAGE))
     for words in ("+1 202-555-0100", "Front desk", "Sandbox", "201", "+1 202-555-0160",
                   "sales@ example.com", "disabled", "bandwidth not configured", "Sender ID ACME",
                   "Enable", "1 number belongs to “bandwidth”"):  # fmt: skip
         assert words in page
 
 
-def test_a_number_is_added_changed_rested_and_removed(desk: Operator) -> None:
-    assert "+1 202-555-0177 was added." in plain(desk.post(f"{PAGE}/new", **NEW))
-    made = desk.gateway.settings.for_number("+12025550177")
+def test_a_number_is_added_changed_rested_and_removed(operator: Operator) -> None:
+    assert "+1 202-555-0177 was added." in plain(operator.post(f"{PAGE}/new", **NEW))
+    made = operator.gateway.settings.for_number("+12025550177")
     assert made == NumberSetting(
         "+12025550177", "sandbox", ("301", "302", "303"), ("a@example.com",), None, "New"
     )
-    form = desk.get(f"{PAGE}/+12025550177")
+    form = operator.get(f"{PAGE}/+12025550177")
     assert 'value="301, 302, 303"' in form
-    changed = NEW | {"extensions": "", "description": "Other", "generation": generation(desk)}
-    desk.post(f"{PAGE}/+12025550177", **changed)
-    made = desk.gateway.settings.for_number("+12025550177")
+    changed = NEW | {"extensions": "", "description": "Other", "generation": generation(operator)}
+    operator.post(f"{PAGE}/+12025550177", **changed)
+    made = operator.gateway.settings.for_number("+12025550177")
     assert made is not None
     assert (made.extensions, made.description) == ((), "Other")
-    page = desk.post(
-        f"{PAGE}/+12025550177/enabled?q=other", enabled="no", generation=generation(desk)
+    page = operator.post(
+        f"{PAGE}/+12025550177/enabled?q=other", enabled="no", generation=generation(operator)
     )
     assert numbers(page) == ["+12025550177"], "the search stays"
-    made = desk.gateway.settings.for_number("+12025550177")
+    made = operator.gateway.settings.for_number("+12025550177")
     assert made is not None
     assert not made.enabled
-    form = desk.get(f"{PAGE}/+12025550177").partition("/remove")[2]
-    page = desk.post(f"{PAGE}/+12025550177/remove", generation=field_of(form, "generation"))
+    form = operator.get(f"{PAGE}/+12025550177").partition("/remove")[2]
+    page = operator.post(f"{PAGE}/+12025550177/remove", generation=field_of(form, "generation"))
     assert numbers(page) == [NUMBER, SALES["number"]]
-    desk.get(f"{PAGE}/+12025550177", 404)
+    operator.get(f"{PAGE}/+12025550177", 404)
 
 
 BAD = [
@@ -116,10 +117,10 @@ BAD = [
 
 @pytest.mark.parametrize(("wrong", "words"), BAD)
 def test_what_is_wrong_stands_at_its_field_and_what_was_typed_stays(
-    desk: Operator, wrong: dict[str, str], words: str
+    operator: Operator, wrong: dict[str, str], words: str
 ) -> None:
-    before = desk.gateway.settings.document()
-    page = desk.post(f"{PAGE}/new", 422, **(NEW | wrong))
+    before = operator.gateway.settings.document()
+    page = operator.post(f"{PAGE}/new", 422, **(NEW | wrong))
     (field,) = wrong
     problem = re.search(rf'id="f-{field}-problem">([^<]+)<', page)
     assert problem
@@ -127,39 +128,39 @@ def test_what_is_wrong_stands_at_its_field_and_what_was_typed_stays(
     typed = NEW | wrong
     for name in ("number", "extensions", "emails", "sender_id", "description"):
         assert f'value="{typed[name]}"' in page
-    assert desk.gateway.settings.document() == before
+    assert operator.gateway.settings.document() == before
 
 
-def test_all_that_is_wrong_is_said_at_once(desk: Operator) -> None:
+def test_all_that_is_wrong_is_said_at_once(operator: Operator) -> None:
     bad = {"number": "x", "carrier": "y", "extensions": "/", "emails": "z"}
-    page = desk.post(f"{PAGE}/new", 422, **(NEW | bad))
+    page = operator.post(f"{PAGE}/new", 422, **(NEW | bad))
     assert set(re.findall(r'id="f-(\w+)-problem"', page)) == set(bad)
 
 
-def test_an_edit_made_elsewhere_is_shown_and_not_overwritten(desk: Operator) -> None:
-    seen = generation(desk)
-    desk.gateway.settings.put(DESK | {"description": "Theirs", "extensions": ["999"]})
+def test_an_edit_made_elsewhere_is_shown_and_not_overwritten(operator: Operator) -> None:
+    seen = generation(operator)
+    operator.gateway.settings.put(NUMBER_ENTRY | {"description": "Theirs", "extensions": ["999"]})
     mine = NEW | {"description": "Mine", "generation": seen}
-    page = desk.post(f"{PAGE}/{NUMBER}", 409, **mine)
+    page = operator.post(f"{PAGE}/{NUMBER}", 409, **mine)
     for words in ("Theirs", "999", "Mine", "301 302,303", "Save mine", "Take what is there now"):
         assert words in plain(page)
-    kept = desk.gateway.settings.for_number(NUMBER)
+    kept = operator.gateway.settings.for_number(NUMBER)
     assert kept is not None
     assert kept.description == "Theirs"
     again = re.search(r'name="generation" value="([^"]+)"', page.partition("card")[2])
     assert again
-    desk.post(f"{PAGE}/{NUMBER}", **(mine | {"generation": again[1]}))
-    kept = desk.gateway.settings.for_number(NUMBER)
+    operator.post(f"{PAGE}/{NUMBER}", **(mine | {"generation": again[1]}))
+    kept = operator.gateway.settings.for_number(NUMBER)
     assert kept is not None
     assert kept.description == "Mine"
 
 
-def test_a_number_that_was_removed_elsewhere_is_not_silently_back(desk: Operator) -> None:
-    seen = generation(desk)
-    desk.gateway.settings.remove(NUMBER)
-    page = desk.post(f"{PAGE}/{NUMBER}", 409, **(NEW | {"generation": seen}))
+def test_a_number_that_was_removed_elsewhere_is_not_silently_back(operator: Operator) -> None:
+    seen = generation(operator)
+    operator.gateway.settings.remove(NUMBER)
+    page = operator.post(f"{PAGE}/{NUMBER}", 409, **(NEW | {"generation": seen}))
     assert "The number was removed meanwhile" in plain(page)
-    assert desk.gateway.settings.for_number(NUMBER) is None
+    assert operator.gateway.settings.for_number(NUMBER) is None
 
 
 @pytest.mark.parametrize(
@@ -167,33 +168,35 @@ def test_a_number_that_was_removed_elsewhere_is_not_silently_back(desk: Operator
     [("bulk", {"do": "remove"}), ("bulk", {"do": "change", "enabled": "no"}), ("bulk", {}),
      (f"{NUMBER}/enabled", {"enabled": "no"}), (f"{NUMBER}/remove", {})],
 )  # fmt: skip
-def test_nothing_stale_changes_anything(desk: Operator, path: str, fields: dict[str, str]) -> None:
-    seen = generation(desk)
-    desk.gateway.settings.put(DESK | {"description": "Theirs"})
-    before = desk.gateway.settings.document()
+def test_nothing_stale_changes_anything(
+    operator: Operator, path: str, fields: dict[str, str]
+) -> None:
+    seen = generation(operator)
+    operator.gateway.settings.put(NUMBER_ENTRY | {"description": "Theirs"})
+    before = operator.gateway.settings.document()
     for stale in (seen, ""):
-        page = desk.post(
+        page = operator.post(
             f"{PAGE}/{path}",
             422 if path == "bulk" and not fields else 409,
             **({"number": [NUMBER], "generation": stale} | fields),
         )
         assert "Theirs" in page
         assert f'value="{NUMBER}" form="bulk" aria-label="Choose +1 202-555-0100" checked' in page
-    assert desk.gateway.settings.document() == before
+    assert operator.gateway.settings.document() == before
 
 
-def test_chosen_numbers_change_at_once(desk: Operator) -> None:
+def test_chosen_numbers_change_at_once(operator: Operator) -> None:
     both = [NUMBER, SALES["number"]]
     fields = {"number": both, "carrier": "sandbox", "extensions": "300, 301", "without": "203",
               "enabled": "yes", "do": "change"}  # fmt: skip
-    page = desk.post(f"{PAGE}/bulk?sort=carrier", **fields, generation=generation(desk))
+    page = operator.post(f"{PAGE}/bulk?sort=carrier", **fields, generation=generation(operator))
     assert "2 numbers were changed." in plain(page)
-    after = desk.gateway.settings.all()
+    after = operator.gateway.settings.all()
     assert [entry.extensions for entry in after] == [("201", "300", "301"), ("300", "301")]
     assert {(entry.carrier, entry.enabled) for entry in after} == {("sandbox", True)}
-    page = desk.post(f"{PAGE}/bulk", number=both, do="remove", generation=generation(desk))
+    page = operator.post(f"{PAGE}/bulk", number=both, do="remove", generation=generation(operator))
     assert "2 numbers were removed." in plain(page)
-    assert desk.gateway.settings.all() == []
+    assert operator.gateway.settings.all() == []
 
 
 @pytest.mark.parametrize(
@@ -209,21 +212,21 @@ def test_chosen_numbers_change_at_once(desk: Operator) -> None:
     ],
 )
 def test_a_change_of_several_that_cannot_be_made(
-    desk: Operator, fields: dict[str, Any], words: str
+    operator: Operator, fields: dict[str, Any], words: str
 ) -> None:
-    before = desk.gateway.settings.document()
-    page = desk.post(f"{PAGE}/bulk", 422, **fields, generation=generation(desk))
+    before = operator.gateway.settings.document()
+    page = operator.post(f"{PAGE}/bulk", 422, **fields, generation=generation(operator))
     assert words in plain(page)
     assert "<b>" not in page
-    assert desk.gateway.settings.document() == before
+    assert operator.gateway.settings.document() == before
 
 
 def test_a_broken_document_is_told_with_its_place_and_not_touched(
-    desk: Operator, tmp_path: Path
+    operator: Operator, tmp_path: Path
 ) -> None:
-    seen = generation(desk)
+    seen = generation(operator)
     (tmp_path / FILE).write_text('{"numbers": [')
-    page = plain(desk.get(PAGE))
+    page = plain(operator.get(PAGE))
     assert "line 1, column 14" in page
     assert "Mend the file first." in page
     assert "+1 202-555-0100" in page, "the last good settings are shown"
@@ -234,22 +237,26 @@ def test_a_broken_document_is_told_with_its_place_and_not_touched(
         (f"{NUMBER}/enabled", {"generation": seen}),
         ("bulk", {"number": NUMBER, "do": "remove", "generation": seen}),
     ):  # fmt: skip
-        answer = plain(desk.post(f"{PAGE}/{path}", 422, **fields))
+        answer = plain(operator.post(f"{PAGE}/{path}", 422, **fields))
         assert "Mend the file first." in answer, path
-    assert "Mend the file first." in plain(desk.post(f"{PAGE}/import", 200, file=upload))
+    assert "Mend the file first." in plain(operator.post(f"{PAGE}/import", 200, file=upload))
     assert (tmp_path / FILE).read_text() == '{"numbers": ['
 
 
 @pytest.mark.parametrize("words", HOSTILE)
-def test_hostile_words_are_text_everywhere(desk: Operator, words: str) -> None:
-    desk.post(f"{PAGE}/new", **(NEW | {"description": words, "sender_id": words[:32]}))
+def test_hostile_words_are_text_everywhere(operator: Operator, words: str) -> None:
+    operator.post(f"{PAGE}/new", **(NEW | {"description": words, "sender_id": words[:32]}))
     pages = [
-        desk.get(PAGE),
-        desk.get(f"{PAGE}/+12025550177"),
-        desk.client.get(f"/admin{PAGE}", query_string={"q": words, "carrier": words, "after": words,
-                                                       "sort": words}).text,
-        desk.post(f"{PAGE}/+12025550177", 409, **(NEW | {"description": words, "generation": "x"})),
-        desk.post(f"{PAGE}/import", 200, file=(BytesIO(
+        operator.get(PAGE),
+        operator.get(f"{PAGE}/+12025550177"),
+        operator.client.get(
+            f"/admin{PAGE}",
+            query_string={"q": words, "carrier": words, "after": words, "sort": words},
+        ).text,
+        operator.post(
+            f"{PAGE}/+12025550177", 409, **(NEW | {"description": words, "generation": "x"})
+        ),
+        operator.post(f"{PAGE}/import", 200, file=(BytesIO(
             f'number,carrier,description,"{words.replace(chr(34), chr(34) * 2)}"\n'
             f'2025550177,sandbox,"{words.replace(chr(34), chr(34) * 2)} x",\n'.encode()), "a.csv")),
     ]  # fmt: skip
@@ -295,35 +302,35 @@ def test_pages_go_by_key_forth_and_back(make_operator: Make, sort: str) -> None:
     assert numbers(operator.get(path)) == seen[2], "a row that went moves nobody's page"
 
 
-def test_an_address_says_what_is_listed_and_nothing_else(desk: Operator) -> None:
+def test_an_address_says_what_is_listed_and_nothing_else(operator: Operator) -> None:
     strange = "?q=&number=1&endpoint=x&_external=1&_scheme=javascript&_anchor=x&sort=nothing"
-    page = desk.get(f"{PAGE}{strange}")
+    page = operator.get(f"{PAGE}{strange}")
     assert "javascript" not in page
     assert numbers(page) == [NUMBER, SALES["number"]]
-    answer = desk.client.post(
+    answer = operator.client.post(
         f"/admin{PAGE}/{NUMBER}/enabled{strange}",
-        data={"csrf": desk.key(), "enabled": "no", "generation": generation(desk)},
+        data={"csrf": operator.key(), "enabled": "no", "generation": generation(operator)},
     )
     assert (answer.status_code, answer.location) == (303, f"/admin{PAGE}?sort=nothing")
 
 
-def test_search_and_sort_work_by_address_alone(desk: Operator) -> None:
-    assert numbers(desk.get(f"{PAGE}?q=555-0160")) == [SALES["number"]]
-    assert numbers(desk.get(f"{PAGE}?carrier=bandwidth")) == [SALES["number"]]
-    assert numbers(desk.get(f"{PAGE}?sort=description&down=1")) == [SALES["number"], NUMBER]
-    assert 'aria-sort="descending"' in desk.get(f"{PAGE}?sort=description&down=1")
-    assert "No number like this." in plain(desk.get(f"{PAGE}?q=zzz"))
+def test_search_and_sort_work_by_address_alone(operator: Operator) -> None:
+    assert numbers(operator.get(f"{PAGE}?q=555-0160")) == [SALES["number"]]
+    assert numbers(operator.get(f"{PAGE}?carrier=bandwidth")) == [SALES["number"]]
+    assert numbers(operator.get(f"{PAGE}?sort=description&down=1")) == [SALES["number"], NUMBER]
+    assert 'aria-sort="descending"' in operator.get(f"{PAGE}?sort=description&down=1")
+    assert "No number like this." in plain(operator.get(f"{PAGE}?q=zzz"))
 
 
 # CSV files
 
 
-def test_what_is_exported_imports_without_a_difference(desk: Operator) -> None:
-    answer = desk.client.get(f"/admin{PAGE}.csv")
+def test_what_is_exported_imports_without_a_difference(operator: Operator) -> None:
+    answer = operator.client.get(f"/admin{PAGE}.csv")
     assert answer.content_type.startswith("text/csv")
     assert "attachment" in answer.headers["Content-Disposition"]
-    assert answer.data == csv_format.write_csv(desk.gateway.settings.all())
-    page = plain(desk.post(f"{PAGE}/import", 200, file=(BytesIO(answer.data), "a.csv")))
+    assert answer.data == csv_format.write_csv(operator.gateway.settings.all())
+    page = plain(operator.post(f"{PAGE}/import", 200, file=(BytesIO(answer.data), "a.csv")))
     assert "2 unchanged" in page
     assert "There is nothing to import" in page
 
@@ -333,27 +340,27 @@ def field_of(page: str, name: str) -> str:
     return str(found[-1])
 
 
-def test_an_import_is_previewed_before_it_changes_anything(desk: Operator) -> None:
-    before = desk.gateway.settings.document()
+def test_an_import_is_previewed_before_it_changes_anything(operator: Operator) -> None:
+    before = operator.gateway.settings.document()
     content = b"DID,Extension,Carrier,Color\n2025550100,205,,red\n2025550177,301,sandbox,\n"
-    page = desk.post(f"{PAGE}/import", 200, file=(BytesIO(content), "a.csv"))
+    page = operator.post(f"{PAGE}/import", 200, file=(BytesIO(content), "a.csv"))
     for words in ("1 number added", "1 changed", "0 refused", "201 → 205", "columns: Color"):
         assert words in plain(page)
-    assert desk.gateway.settings.document() == before
+    assert operator.gateway.settings.document() == before
     sent = {name: field_of(page, name) for name in ("generation", "sheet")}
-    desk.gateway.settings.put(SALES | {"description": "Theirs"})
-    page = desk.post(f"{PAGE}/import/apply", 409, **sent)
+    operator.gateway.settings.put(SALES | {"description": "Theirs"})
+    page = operator.post(f"{PAGE}/import/apply", 409, **sent)
     assert "Somebody else has changed" in plain(page)
-    assert desk.gateway.settings.for_number("+12025550177") is None
+    assert operator.gateway.settings.for_number("+12025550177") is None
     sent["generation"] = field_of(page, "generation")
-    page = desk.post(f"{PAGE}/import/apply", **sent)
+    page = operator.post(f"{PAGE}/import/apply", **sent)
     assert "Imported: 1 number added, 1 changed." in plain(page)
-    assert [e.extensions for e in desk.gateway.settings.all()] == [("205",), ("203",), ("301",)]
+    assert [e.extensions for e in operator.gateway.settings.all()] == [("205",), ("203",), ("301",)]
 
 
-def test_a_csv_file_with_refused_lines_cannot_be_imported(desk: Operator) -> None:
+def test_a_csv_file_with_refused_lines_cannot_be_imported(operator: Operator) -> None:
     content = b"number,carrier\n2025550177,sandbox\n2025550178,<b>\n"
-    page = desk.post(f"{PAGE}/import", 200, file=(BytesIO(content), "a.csv"))
+    page = operator.post(f"{PAGE}/import", 200, file=(BytesIO(content), "a.csv"))
     assert "1 refused" in plain(page)
     assert re.search(r"3 \S+ ?\S+ refused Carrier: .* is no carrier", plain(page))
     assert 'name="sheet"' not in page
@@ -365,19 +372,21 @@ def test_a_csv_file_with_refused_lines_cannot_be_imported(desk: Operator) -> Non
      (b"number\n" + b"2025550100\n" * 9, "The file is larger than")],
 )  # fmt: skip
 def test_a_file_that_cannot_be_read(
-    desk: Operator, monkeypatch: pytest.MonkeyPatch, content: bytes, words: str
+    operator: Operator, monkeypatch: pytest.MonkeyPatch, content: bytes, words: str
 ) -> None:
     monkeypatch.setattr(csv_format, "MOST_BYTES", 100)
-    page = desk.post(f"{PAGE}/import", 422, file=(BytesIO(content), "a.csv"))
+    page = operator.post(f"{PAGE}/import", 422, file=(BytesIO(content), "a.csv"))
     assert words in plain(page)
 
 
-def test_what_does_not_come_back_whole_imports_nothing(desk: Operator) -> None:
-    before = desk.gateway.settings.document()
-    assert "Choose a file first." in plain(desk.post(f"{PAGE}/import", 422))
+def test_what_does_not_come_back_whole_imports_nothing(operator: Operator) -> None:
+    before = operator.gateway.settings.document()
+    assert "Choose a file first." in plain(operator.post(f"{PAGE}/import", 422))
     for broken in ("", "!", "YWJj", "é"):
-        page = desk.post(f"{PAGE}/import/apply", 422, sheet=broken, generation=generation(desk))
+        page = operator.post(
+            f"{PAGE}/import/apply", 422, sheet=broken, generation=generation(operator)
+        )
         assert "did not come back whole" in plain(page)
-    answer = desk.client.post(f"/admin{PAGE}/import", data={"file": "x" * 3_100_000})
+    answer = operator.client.post(f"/admin{PAGE}/import", data={"file": "x" * 3_100_000})
     assert answer.status_code == 413
-    assert desk.gateway.settings.document() == before
+    assert operator.gateway.settings.document() == before

@@ -1,4 +1,4 @@
-"""The start page: what is wrong, and the next thing to do."""
+"""Start page: setup checklist, problems, next step."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import pytest
 from services.core.messages import Message, WebhookCall
 from services.store import circuit_breakers, devices, quarantine
 from tests.admin.conftest import Operator, plain
-from tests.conftest import DESK, NUMBER, PEER
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 
 Make = Callable[..., Operator]
 
@@ -29,7 +29,7 @@ def test_the_way_from_nothing_to_the_first_text(make_operator: Make) -> None:
     call = provider.example(Message(direction="in", number=NUMBER, peer=PEER, text="hello"))
     operator.gateway.receiver.receive(provider, call)
     assert done(operator.get("/")) == [True, True, True, False, False, True]
-    operator.gateway.settings.put(DESK)
+    operator.gateway.settings.put(NUMBER_ENTRY)
     assert done(operator.get("/")) == [True, True, True, True, False, True]
     operator.gateway.store.write(lambda tx: devices.add(tx, "201", "Phone"))
     page = operator.get("/")
@@ -40,7 +40,7 @@ def test_the_way_from_nothing_to_the_first_text(make_operator: Make) -> None:
 def test_a_trouble_stands_first_with_what_leads_to_its_remedy(
     make_operator: Make, tmp_path: Path
 ) -> None:
-    operator = make_operator(DESK)
+    operator = make_operator(NUMBER_ENTRY)
     (tmp_path / "message_settings.json").write_text("{", encoding="utf-8")
     operator.gateway.settings.look()
     page = operator.get("/")

@@ -1,4 +1,4 @@
-"""A whole Textbridge in this process, and phones of its extensions that talk to the real API."""
+"""The service in the test process, and phones of its extensions that call its API."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
@@ -61,8 +61,8 @@ class Phone:
 
 
 @dataclass
-class House:
-    """The service with its doors, and the outside world that writes to it."""
+class Service:
+    """The application in the test process, and carriers that send webhooks to it."""
 
     app: Flask
     gateway: Gateway
@@ -91,53 +91,53 @@ class House:
         return str(event["id"])
 
 
-def open_house(folder: Path, **env: str) -> House:
+def open_service(folder: Path, **env: str) -> Service:
     (folder / "message_settings.json").write_text(settings_file(*SETTINGS), "utf-8")
     add_tables(folder)
     app = create_app({"APP_ENV": "local", "STORAGE_PATH": str(folder), **env})
-    return House(app, app.extensions["gateway"])
+    return Service(app, app.extensions["gateway"])
 
 
 @pytest.fixture
-def make_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
+def make_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Open services on this test's folder, also on another database."""
     opened = []
 
-    def make(**env: str) -> House:
-        opened.append(open_house(tmp_path, **env))
+    def make(**env: str) -> Service:
+        opened.append(open_service(tmp_path, **env))
         return opened[-1]
 
     yield make
-    for house in opened:
-        house.gateway.close()
+    for service in opened:
+        service.gateway.close()
 
 
 @pytest.fixture(scope="module")
-def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One service for all tests of a module that leave nothing behind."""
-    house = open_house(tmp_path_factory.mktemp("standing"))
-    yield house
-    house.gateway.close()
+    service = open_service(tmp_path_factory.mktemp("standing"))
+    yield service
+    service.gateway.close()
 
 
 @pytest.fixture
-def house(make_house: Callable[..., House]) -> House:
-    return make_house()
+def service(make_service: Callable[..., Service]) -> Service:
+    return make_service()
 
 
 @pytest.fixture
-def both(make_house: Callable[..., House], database: str) -> House:
+def service_on_each_database(make_service: Callable[..., Service], database: str) -> Service:
     """The service on SQLite and then on PostgreSQL."""
-    return make_house(DATABASE_URL=database)
+    return make_service(DATABASE_URL=database)
 
 
 @pytest.fixture
-def phone(house: House) -> Phone:
+def phone(service: Service) -> Phone:
     """A phone of extension 201."""
-    return house.pair("201")
+    return service.pair("201")
 
 
 @pytest.fixture
-def other(house: House) -> Phone:
+def other(service: Service) -> Phone:
     """A phone of extension 202."""
-    return house.pair("202")
+    return service.pair("202")

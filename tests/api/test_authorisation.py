@@ -1,4 +1,4 @@
-"""Nobody in who does not belong: every route, with every wrong key, and every other extension."""
+"""Authorisation in the API: every route with every wrong key and every other extension."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from blueprints import device_auth
 from blueprints.api.auth import Auth
 from services.operations.login_throttle import Attempts
 from services.store import devices
-from tests.api.conftest import API, PEER, SHARED, House, Phone
+from tests.api.conftest import API, PEER, SHARED, Phone, Service
 
 OPEN = {"/api/v1/pair", "/api/v1/openapi.json"}
 OPERATORS = {"/api/v1/message-settings", "/api/v1/message-settings/<number>"}
@@ -34,19 +34,21 @@ def filled(rule: str, identifier: str = SOME_ID) -> str:
     return re.sub("<[^>]+>", identifier, rule)
 
 
-def test_every_route_declares_whom_it_admits(house: House) -> None:
-    rules = [r for r in house.app.url_map.iter_rules() if r.rule.startswith(API)]
-    declared = {r.rule: getattr(house.app.view_functions[r.endpoint], "auth", None) for r in rules}
+def test_every_route_declares_whom_it_admits(service: Service) -> None:
+    rules = [r for r in service.app.url_map.iter_rules() if r.rule.startswith(API)]
+    declared = {
+        r.rule: getattr(service.app.view_functions[r.endpoint], "auth", None) for r in rules
+    }
     assert len(declared) > 12
     assert all(isinstance(auth, Auth) for auth in declared.values()), declared
     assert {rule for rule, auth in declared.items() if auth is Auth.ANYBODY} == OPEN
     assert {rule for rule, auth in declared.items() if auth is Auth.OPERATOR} == OPERATORS
 
 
-def test_a_route_that_declares_nothing_admits_nobody(house: House) -> None:
-    phone = house.pair("201")
-    house.app._got_first_request = False
-    house.app.add_url_rule(f"{API}/forgotten", "forgotten", lambda: "secret")
+def test_a_route_that_declares_nothing_admits_nobody(service: Service) -> None:
+    phone = service.pair("201")
+    service.app._got_first_request = False
+    service.app.add_url_rule(f"{API}/forgotten", "forgotten", lambda: "secret")
     assert phone.get("/forgotten").status_code == 401
 
 
@@ -70,29 +72,29 @@ def test_a_route_that_declares_nothing_admits_nobody(house: House) -> None:
     ],
 )
 def test_every_route_refuses_a_wrong_token(
-    make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch, header: str | None
+    make_service: Callable[..., Service], monkeypatch: pytest.MonkeyPatch, header: str | None
 ) -> None:
     unlimited = Attempts("anything", each=(), all=())
     monkeypatch.setattr("services.gateway.PASSWORD", unlimited)
-    house = make_house(ADMIN_PASSWORD="a good password")
+    service = make_service(ADMIN_PASSWORD="a good password")
     headers = {} if header is None else {"Authorization": header}
-    for method, rule in routes(house.app):
+    for method, rule in routes(service.app):
         if rule not in OPEN:
-            answer = house.client.open(filled(rule), method=method, headers=headers)
+            answer = service.client.open(filled(rule), method=method, headers=headers)
             check_refusal(answer, method, "Basic" if rule in OPERATORS else "Bearer")
 
 
-def test_every_route_refuses_a_revoked_device(house: House, phone: Phone) -> None:
-    house.gateway.store.write(lambda tx: devices.revoke(tx, phone.id))
-    for method, rule in routes(house.app):
+def test_every_route_refuses_a_revoked_device(service: Service, phone: Phone) -> None:
+    service.gateway.store.write(lambda tx: devices.revoke(tx, phone.id))
+    for method, rule in routes(service.app):
         if rule not in OPEN | OPERATORS:
             check_refusal(phone.call(method, filled(rule).removeprefix(API)), method)
 
 
-def test_a_device_is_not_the_operator(make_house: Callable[..., House]) -> None:
-    house = make_house(ADMIN_PASSWORD="a good password")
-    phone = house.pair("201")
-    for method, rule in routes(house.app):
+def test_a_device_is_not_the_operator(make_service: Callable[..., Service]) -> None:
+    service = make_service(ADMIN_PASSWORD="a good password")
+    phone = service.pair("201")
+    for method, rule in routes(service.app):
         if rule in OPERATORS:
             check_refusal(phone.call(method, filled(rule).removeprefix(API)), method, "Basic")
 
@@ -120,9 +122,9 @@ def test_a_token_counts_in_the_header_only(phone: Phone) -> None:
 # Everything that one extension has, as another one sees it: as if it were not there.
 
 
-def mine(house: House, phone: Phone) -> list[tuple[str, str, dict[str, Any]]]:
+def mine(service: Service, phone: Phone) -> list[tuple[str, str, dict[str, Any]]]:
     """Calls that concern what belongs to 201 alone."""
-    house.receive(text="canary")
+    service.receive(text="canary")
     (conversation,) = phone.read("/conversations")["items"]
     upload = phone.post("/media", data={"file": (BytesIO(b"GIF89a"), "a.gif")}).json["id"]
     sent = phone.send(to=PEER, text="canary", media_ids=[upload])
@@ -142,9 +144,9 @@ def mine(house: House, phone: Phone) -> list[tuple[str, str, dict[str, Any]]]:
     ]
 
 
-def test_what_belongs_to_another_extension_is_not_there(house: House, phone: Phone) -> None:
-    calls = mine(house, phone)
-    other = house.pair("202")
+def test_what_belongs_to_another_extension_is_not_there(service: Service, phone: Phone) -> None:
+    calls = mine(service, phone)
+    other = service.pair("202")
     for method, path, options in calls:
         foreign = other.call(method, path, **options)
         absent = other.call(method, ELSEWHERE.sub(str(uuid4()), path), **elsewhere(options))
@@ -163,9 +165,9 @@ def elsewhere(options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def test_the_owner_may_do_all_of_it(house: House, phone: Phone) -> None:
+def test_the_owner_may_do_all_of_it(service: Service, phone: Phone) -> None:
     """Else the test above proves nothing."""
-    calls = mine(house, phone)
+    calls = mine(service, phone)
     assert len(phone.read("/search", q="canary")["items"]) == 2
     for method, path, options in calls:
         answer = phone.call(method, path, **options)
@@ -179,30 +181,32 @@ def test_an_upload_of_another_extension_cannot_be_sent(phone: Phone, other: Phon
     assert (answer.status_code, answer.json["code"]) == (422, "unknown_file")
 
 
-def test_a_shared_number_is_seen_by_both_and_nobody_else(house: House) -> None:
-    house.receive(to=SHARED)
-    seen = [len(house.pair(e).read("/conversations")["items"]) for e in ("201", "202", "203")]
+def test_a_shared_number_is_seen_by_both_and_nobody_else(service: Service) -> None:
+    service.receive(to=SHARED)
+    seen = [len(service.pair(e).read("/conversations")["items"]) for e in ("201", "202", "203")]
     assert seen == [1, 1, 0]
 
 
 # Pairing and devices
 
 
-def test_a_code_is_good_once_and_its_spelling_does_not_matter(house: House) -> None:
-    code = house.gateway.store.write(lambda tx: devices.add_pairing(tx, "201"))
+def test_a_code_is_good_once_and_its_spelling_does_not_matter(service: Service) -> None:
+    code = service.gateway.store.write(lambda tx: devices.add_pairing(tx, "201"))
     asked = {"code": f" {code.lower().replace('-', ' ')} ", "device": {"name": "Phone"}}
-    first = house.client.post(f"{API}/pair", json=asked)
-    again = house.client.post(f"{API}/pair", json=asked)
+    first = service.client.post(f"{API}/pair", json=asked)
+    again = service.client.post(f"{API}/pair", json=asked)
     assert (first.status_code, again.status_code) == (201, 403)
     assert first.json["extension"] == "201"
 
 
-def test_nobody_learns_why_a_code_is_wrong(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_learns_why_a_code_is_wrong(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(devices, "PAIRING_SECONDS", -1.0)
-    expired = house.gateway.store.write(lambda tx: devices.add_pairing(tx, "201"))
+    expired = service.gateway.store.write(lambda tx: devices.add_pairing(tx, "201"))
     codes = (expired, "ABCD-2345", "nonsense", "\x00", "\ud83d", "٣")
     answers = {
-        house.client.post(
+        service.client.post(
             f"{API}/pair",
             json={"code": code, "device": {"name": "x"}},
             environ_base={"REMOTE_ADDR": f"192.0.2.{at}"},
@@ -213,9 +217,9 @@ def test_nobody_learns_why_a_code_is_wrong(house: House, monkeypatch: pytest.Mon
     assert b"wrong_code" in answers.pop()
 
 
-def test_devices_are_listed_renamed_and_revoked(house: House, phone: Phone) -> None:
-    second = house.pair("201", "Tablet")
-    house.pair("202")
+def test_devices_are_listed_renamed_and_revoked(service: Service, phone: Phone) -> None:
+    second = service.pair("201", "Tablet")
+    service.pair("202")
     listed = phone.read("/devices")["items"]
     assert [(d["name"], d["platform"], d["current"]) for d in listed] == [
         ("Phone", "android", True),
@@ -231,11 +235,11 @@ def test_devices_are_listed_renamed_and_revoked(house: House, phone: Phone) -> N
 
 
 def test_a_call_is_noted_at_most_once_a_minute(
-    house: House, phone: Phone, monkeypatch: pytest.MonkeyPatch
+    service: Service, phone: Phone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     phone.get("/me")
     writes = []
-    monkeypatch.setattr(house.gateway.store, "write", writes.append)
+    monkeypatch.setattr(service.gateway.store, "write", writes.append)
     phone.get("/me")
     assert writes == []
     monkeypatch.setattr(device_auth, "SEEN_SECONDS", -1.0)
@@ -243,8 +247,8 @@ def test_a_call_is_noted_at_most_once_a_minute(
     assert len(writes) == 1
 
 
-def test_every_answer_has_its_guards(house: House, phone: Phone) -> None:
-    for answer in (phone.get("/me"), phone.get("/nothing"), house.client.get(f"{API}/me")):
+def test_every_answer_has_its_guards(service: Service, phone: Phone) -> None:
+    for answer in (phone.get("/me"), phone.get("/nothing"), service.client.get(f"{API}/me")):
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Referrer-Policy"] == "no-referrer"
         assert answer.headers["Cache-Control"] == "no-store"

@@ -1,4 +1,4 @@
-"""Whatever comes in is answered in words and never with a fault, and nothing of it is kept."""
+"""Bad input to the API: refused with a reason, never an internal error, nothing stored."""
 
 from io import RawIOBase
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from services.core.errors import StorageUnwell
 from services.store import messages
-from tests.api.conftest import PEER, House, Phone
+from tests.api.conftest import PEER, Phone, Service
 
 SOME_ID = "01a1f912-29fd-798d-b9d5-d4199fe17a55"
 TAKES_JSON = [
@@ -42,9 +42,9 @@ BODIES = {
 
 
 @pytest.fixture(scope="module")
-def phone(standing: House) -> Phone:
+def phone(shared_service: Service) -> Phone:
     """A phone of extension 201."""
-    return standing.pair("201")
+    return shared_service.pair("201")
 
 
 def check_problem(answer: Any, status: int) -> dict[str, Any]:
@@ -116,12 +116,12 @@ WRONG = [
 
 @pytest.mark.parametrize(("field", "value"), WRONG, ids=[f"{f}={str(v)[:20]!a}" for f, v in WRONG])
 def test_a_message_with_one_wrong_field_is_refused_by_name(
-    standing: House, phone: Phone, field: str, value: Any
+    shared_service: Service, phone: Phone, field: str, value: Any
 ) -> None:
-    before = standing.gateway.store.read(messages.latest_seq)
+    before = shared_service.gateway.store.read(messages.latest_seq)
     told = check_problem(phone.post("/messages", GOOD | {field: value}), 422)
     assert told["field"].partition("[")[0] == field
-    assert standing.gateway.store.read(messages.latest_seq) == before
+    assert shared_service.gateway.store.read(messages.latest_seq) == before
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,8 @@ def test_every_wrong_field_is_named_at_once(phone: Phone) -> None:
     assert "written" in told["errors"]["txt"][0]
 
 
-def test_any_text_is_kept_as_far_as_a_database_can(both: House) -> None:
-    phone = both.pair("201")
+def test_any_text_is_kept_as_far_as_a_database_can(service_on_each_database: Service) -> None:
+    phone = service_on_each_database.pair("201")
     for text, kept in TEXTS.items():
         sent = phone.send(to=PEER, text=text)
         assert sent["text"] == kept
@@ -200,9 +200,9 @@ def test_a_search_for_nothing_is_refused_by_name(phone: Phone) -> None:
     assert check_problem(phone.get("/search"), 422)["field"] == "q"
 
 
-def test_numbers_at_the_very_end_of_their_range(both: House) -> None:
-    phone = both.pair("201")
-    both.receive()
+def test_numbers_at_the_very_end_of_their_range(service_on_each_database: Service) -> None:
+    phone = service_on_each_database.pair("201")
+    service_on_each_database.receive()
     (conversation,) = phone.read("/conversations")["items"]
     at = f"/conversations/{conversation['id']}"
     last = 10**18 - 1
@@ -216,12 +216,15 @@ def test_numbers_at_the_very_end_of_their_range(both: House) -> None:
         check_problem(phone.post(f"{at}/read", {"up_to_seq": wrong}), 422)
 
 
-def test_an_id_that_is_none_is_not_found(both: House) -> None:
-    phone = both.pair("201")
+def test_an_id_that_is_none_is_not_found(service_on_each_database: Service) -> None:
+    phone = service_on_each_database.pair("201")
     for identifier in NO_IDS:
         for path in ID_PATHS:
             check_problem(phone.get(path.format(identifier)), 404)
-        assert both.client.get(f"/media/{identifier}?exp=1&sig=x").status_code == 404
+        assert (
+            service_on_each_database.client.get(f"/media/{identifier}?exp=1&sig=x").status_code
+            == 404
+        )
 
 
 ID_PATHS = ("/messages/{}", "/conversations/{}", "/conversations/{}/messages", "/media/{}")
@@ -262,13 +265,13 @@ class Endless(RawIOBase):
 
 
 def test_nothing_is_kept_while_storage_is_unwell(
-    standing: House, phone: Phone, monkeypatch: pytest.MonkeyPatch
+    shared_service: Service, phone: Phone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unwell(work: Any) -> Any:
         raise StorageUnwell("the disk is full")
 
     phone.get("/me")
-    monkeypatch.setattr(standing.gateway.store, "write", unwell)
+    monkeypatch.setattr(shared_service.gateway.store, "write", unwell)
     answer = phone.post("/messages", GOOD)
     assert check_problem(answer, 503)["code"] == "storage_unwell"
     assert answer.headers["Retry-After"] == "5"

@@ -1,14 +1,14 @@
-"""Contacts: one list of names that the whole installation shares."""
+"""Contacts in the API: one list of names for the whole installation."""
 
 from urllib.parse import quote
 
 import pytest
 
-from tests.api.conftest import PEER, House
+from tests.api.conftest import PEER, Service
 
 
-def test_a_name_is_given_changed_and_taken_away(both: House) -> None:
-    phone, other = both.pair("201"), both.pair("202")
+def test_a_name_is_given_changed_and_taken_away(service_on_each_database: Service) -> None:
+    phone, other = service_on_each_database.pair("201"), service_on_each_database.pair("202")
     assert phone.read("/contacts") == {"items": []}
     for name in ("Ann", "Ann Example 🌉"):
         answer = phone.call("PUT", f"/contacts/{quote('(303) 555-0177')}", json={"name": name})
@@ -34,8 +34,8 @@ def test_a_name_is_given_changed_and_taken_away(both: House) -> None:
     ],
 )
 def test_what_is_no_contact_is_refused(
-    house: House, number: str, asked: dict[str, str], field: str
+    service: Service, number: str, asked: dict[str, str], field: str
 ) -> None:
-    answer = house.pair("201").call("PUT", f"/contacts/{quote(number)}", json=asked)
+    answer = service.pair("201").call("PUT", f"/contacts/{quote(number)}", json=asked)
     assert (answer.status_code, answer.json["field"]) == (422, field)
-    assert house.pair("201").read("/contacts") == {"items": []}
+    assert service.pair("201").read("/contacts") == {"items": []}

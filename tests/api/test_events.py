@@ -1,4 +1,4 @@
-"""What happens reaches the app: asked for or streamed, in order, with nothing left out."""
+"""Event stream and sync in the API: in order, complete, only for the extension."""
 
 import json
 import threading
@@ -13,7 +13,7 @@ from blueprints.api import changes, events
 from services.core.errors import StorageUnwell
 from services.core.messages import uuid7
 from services.store import conversations, devices
-from tests.api.conftest import API, PEER, SHARED, THEIRS, House, Phone
+from tests.api.conftest import API, PEER, SHARED, THEIRS, Phone, Service
 from tests.waiting import PATIENCE
 
 
@@ -37,14 +37,14 @@ def follow(phone: Phone, since: str, **query: Any) -> tuple[list[dict[str, Any]]
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 100])
 def test_pages_of_changes_hold_everything_once_in_order(
-    house: House, phone: Phone, limit: int
+    service: Service, phone: Phone, limit: int
 ) -> None:
-    house.receive(text="one")
-    house.receive(to=THEIRS, text="not mine")
-    house.receive(to=SHARED, text="two")
+    service.receive(text="one")
+    service.receive(to=THEIRS, text="not mine")
+    service.receive(to=SHARED, text="two")
     (newer, older) = phone.read("/conversations")["items"]
     phone.post(f"/conversations/{older['id']}/read", {"up_to_seq": 10**9})
-    house.receive(text="three")
+    service.receive(text="three")
     phone.post(f"/conversations/{newer['id']}/read", {"up_to_seq": 10**9})
     found, token = follow(phone, "0", limit=limit)
     assert [event["seq"] for event in found] == sorted({event["seq"] for event in found})
@@ -66,10 +66,10 @@ def test_pages_of_changes_hold_everything_once_in_order(
     assert token == phone.read("/me")["sync_token"]
 
 
-def test_a_change_comes_once_more_as_an_update(house: House, phone: Phone) -> None:
+def test_a_change_comes_once_more_as_an_update(service: Service, phone: Phone) -> None:
     sent = phone.send(to=PEER)
     _, token = follow(phone, "0")
-    house.webhook({"receipt": sent["id"], "status": "failed"})
+    service.webhook({"receipt": sent["id"], "status": "failed"})
     ((event,), _) = follow(phone, token)
     assert (event["type"], event["message"]["status"]) == ("message.updated", "failed")
     assert event["message"]["error"]["reason"]
@@ -77,24 +77,26 @@ def test_a_change_comes_once_more_as_an_update(house: House, phone: Phone) -> No
     assert fresh["type"] == "message.created"
 
 
-def test_the_read_mark_of_a_colleague_is_no_news(house: House, phone: Phone, other: Phone) -> None:
-    house.receive(to=SHARED)
+def test_the_read_mark_of_a_colleague_is_no_news(
+    service: Service, phone: Phone, other: Phone
+) -> None:
+    service.receive(to=SHARED)
     (conversation,) = other.read("/conversations")["items"]
     token = phone.read("/me")["sync_token"]
     other.post(f"/conversations/{conversation['id']}/read", {"up_to_seq": 1})
     assert follow(phone, token)[0] == []
 
 
-def test_without_a_token_there_is_one_to_go_on_from(house: House, phone: Phone) -> None:
-    house.receive(text="before")
+def test_without_a_token_there_is_one_to_go_on_from(service: Service, phone: Phone) -> None:
+    service.receive(text="before")
     now = phone.read("/sync", timeout=30)
     assert now == {"events": [], "next": "1", "more": False, "reset": False}
-    house.receive(text="after")
+    service.receive(text="after")
     assert texts(follow(phone, now["next"])[0]) == ["after"]
 
 
-def test_a_token_from_the_future_means_a_reset(house: House, phone: Phone) -> None:
-    house.receive()
+def test_a_token_from_the_future_means_a_reset(service: Service, phone: Phone) -> None:
+    service.receive()
     assert phone.read("/sync", since="999", timeout=30) == {
         "events": [],
         "next": "1",
@@ -104,17 +106,17 @@ def test_a_token_from_the_future_means_a_reset(house: House, phone: Phone) -> No
 
 
 def test_what_is_committed_between_two_looks_is_not_lost(
-    both: House, monkeypatch: pytest.MonkeyPatch
+    service_on_each_database: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On PostgreSQL every statement sees what was committed before it began."""
-    phone = both.pair("201")
-    both.receive(text="first")
+    phone = service_on_each_database.pair("201")
+    service_on_each_database.receive(text="first")
     (conversation,) = phone.read("/conversations")["items"]
     look = conversations.read_since
 
     def meanwhile(tx: Connection, *args: Any) -> Any:
         monkeypatch.undo()
-        both.receive(text="in between")
+        service_on_each_database.receive(text="in between")
         phone.post(f"/conversations/{conversation['id']}/read", {"up_to_seq": 10**9})
         return look(tx, *args)
 
@@ -125,14 +127,14 @@ def test_what_is_committed_between_two_looks_is_not_lost(
     assert [event["type"] for event in rest] == ["message.created", "conversation.read"]
 
 
-def test_followers_miss_nothing_while_much_happens(both: House) -> None:
-    phone = both.pair("201")
+def test_followers_miss_nothing_while_much_happens(service_on_each_database: Service) -> None:
+    phone = service_on_each_database.pair("201")
     expected = {f"text {number}" for number in range(60)}
     done = threading.Event()
 
     def write() -> None:
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda text: both.receive(text=text), expected))
+            list(pool.map(lambda text: service_on_each_database.receive(text=text), expected))
         done.set()
 
     writer = threading.Thread(target=write)
@@ -149,27 +151,29 @@ def test_followers_miss_nothing_while_much_happens(both: House) -> None:
     assert sorted(seen) == sorted(expected)
 
 
-def test_a_waiting_call_is_answered_when_something_happens(both: House) -> None:
-    phone = both.pair("201")
+def test_a_waiting_call_is_answered_when_something_happens(
+    service_on_each_database: Service,
+) -> None:
+    phone = service_on_each_database.pair("201")
     token = phone.read("/me")["sync_token"]
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(phone.read, "/sync", since=token, timeout=30)
-        both.receive(text="at last")
+        service_on_each_database.receive(text="at last")
         assert texts(waiting.result(timeout=PATIENCE)["events"]) == ["at last"]
 
 
-def test_a_waiting_call_ends_when_the_service_stops(house: House, phone: Phone) -> None:
+def test_a_waiting_call_ends_when_the_service_stops(service: Service, phone: Phone) -> None:
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(phone.read, "/sync", since="0", timeout=30)
-        house.gateway.stopping = True
-        house.gateway.store.notifier.notify_local()
+        service.gateway.stopping = True
+        service.gateway.store.notifier.notify_local()
         assert waiting.result(timeout=PATIENCE)["events"] == []
 
 
-def test_a_waiting_call_ends_when_its_device_is_revoked(house: House, phone: Phone) -> None:
+def test_a_waiting_call_ends_when_its_device_is_revoked(service: Service, phone: Phone) -> None:
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(phone.get, "/sync", query_string={"since": "0", "timeout": "30"})
-        second = house.pair("201")
+        second = service.pair("201")
         assert second.call("DELETE", f"/devices/{phone.id}").status_code == 204
         answer = waiting.result(timeout=PATIENCE)
     assert answer.status_code == 401
@@ -219,15 +223,15 @@ def stream(phone: Phone) -> Iterator[Any]:
 
 
 def test_the_stream_tells_what_happens_with_the_token_to_go_on_from(
-    house: House, phone: Phone, stream: Any
+    service: Service, phone: Phone, stream: Any
 ) -> None:
-    house.receive(text="before")
+    service.receive(text="before")
     live = stream()
     assert live.answer.mimetype == "text/event-stream"
     assert live.answer.headers["Cache-Control"] == "no-store"
     assert live.answer.headers["X-Accel-Buffering"] == "no"
     assert live.next() == {"id": "1"}
-    house.receive(text="now\ndata: not a field")
+    service.receive(text="now\ndata: not a field")
     event = live.next()
     assert (event["id"], event["event"]) == ("2", "message.created")
     assert texts([json.loads(event["data"])]) == ["now\ndata: not a field"]
@@ -235,31 +239,31 @@ def test_the_stream_tells_what_happens_with_the_token_to_go_on_from(
     assert json.loads(event["data"]) == same
 
 
-def test_a_cut_stream_goes_on_where_it_was(house: House, stream: Any) -> None:
+def test_a_cut_stream_goes_on_where_it_was(service: Service, stream: Any) -> None:
     for number in range(5):
-        house.receive(text=str(number))
+        service.receive(text=str(number))
     assert stream(query_string={"since": "3"}).next_text() == "3"
     resumed = stream(query_string={"since": "1"}, headers={"Last-Event-ID": "4"})
     assert resumed.next_text() == "4"
 
 
 def test_a_long_absence_is_made_up_for_in_order(
-    house: House, stream: Any, monkeypatch: pytest.MonkeyPatch
+    service: Service, stream: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "AT_ONCE", 2)
     for number in range(5):
-        house.receive(text=str(number))
+        service.receive(text=str(number))
     live = stream(query_string={"since": "0"})
     assert [live.next_text() for _ in range(5)] == list("01234")
 
 
-def test_the_stream_is_woken(both: House) -> None:
-    phone = both.pair("201")
+def test_the_stream_is_woken(service_on_each_database: Service) -> None:
+    phone = service_on_each_database.pair("201")
     live = Stream(phone)
     live.next()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(live.next_text)
-        both.receive(text="ring")
+        service_on_each_database.receive(text="ring")
         assert waiting.result(timeout=14) == "ring"
     live.close()
 
@@ -271,33 +275,33 @@ def test_a_quiet_stream_shows_that_it_lives(stream: Any, monkeypatch: pytest.Mon
     assert live.next() == {"": "still here"}
 
 
-def test_a_token_from_the_future_resets_the_stream(house: House, stream: Any) -> None:
+def test_a_token_from_the_future_resets_the_stream(service: Service, stream: Any) -> None:
     live = stream(query_string={"since": "999"})
     assert live.next() == {"id": "0", "event": "reset", "data": "{}"}
-    house.receive(text="on we go")
+    service.receive(text="on we go")
     assert live.next_text() == "on we go"
 
 
 def test_the_stream_ends_when_its_device_is_revoked(
-    house: House, phone: Phone, stream: Any
+    service: Service, phone: Phone, stream: Any
 ) -> None:
     live = stream()
     live.next()
-    house.gateway.store.write(lambda tx: devices.revoke(tx, phone.id))
-    house.receive(text="canary")
+    service.gateway.store.write(lambda tx: devices.revoke(tx, phone.id))
+    service.receive(text="canary")
     assert live.ended()
 
 
-def test_the_stream_ends_when_the_service_stops(house: House, stream: Any) -> None:
+def test_the_stream_ends_when_the_service_stops(service: Service, stream: Any) -> None:
     live = stream()
     live.next()
-    house.gateway.stopping = True
-    house.gateway.store.notifier.notify_local()
+    service.gateway.stopping = True
+    service.gateway.store.notifier.notify_local()
     assert live.ended()
 
 
 def test_the_stream_ends_when_the_database_is_unwell(
-    house: House, stream: Any, monkeypatch: pytest.MonkeyPatch
+    service: Service, stream: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = stream()
     live.next()
@@ -305,24 +309,26 @@ def test_the_stream_ends_when_the_database_is_unwell(
     def unwell(work: Any) -> Any:
         raise StorageUnwell("gone")
 
-    house.receive()
-    monkeypatch.setattr(house.gateway.store, "read", unwell)
+    service.receive()
+    monkeypatch.setattr(service.gateway.store, "read", unwell)
     assert live.ended()
 
 
-def test_a_number_taken_away_is_no_more_streamed(house: House, phone: Phone, stream: Any) -> None:
+def test_a_number_taken_away_is_no_more_streamed(
+    service: Service, phone: Phone, stream: Any
+) -> None:
     live = stream()
     live.next()
-    house.gateway.settings.put({"number": SHARED, "carrier": "sandbox", "extensions": ["202"]})
-    house.receive(to=SHARED, text="not yours any more")
-    house.receive(text="yours")
+    service.gateway.settings.put({"number": SHARED, "carrier": "sandbox", "extensions": ["202"]})
+    service.receive(to=SHARED, text="not yours any more")
+    service.receive(text="yours")
     assert live.next_text() == "yours"
 
 
-def test_a_fifth_stream_of_a_device_ends_its_oldest(house: House, stream: Any) -> None:
+def test_a_fifth_stream_of_a_device_ends_its_oldest(service: Service, stream: Any) -> None:
     oldest, *newest = [stream() for _ in range(5)]
     assert [live.next() for live in newest] == [{"id": "0"}] * 4
-    house.receive(text="hello")
+    service.receive(text="hello")
     assert oldest.ended()
     assert [live.next_text() for live in newest] == ["hello"] * 4
     newest[3].close()
@@ -332,15 +338,17 @@ def test_a_fifth_stream_of_a_device_ends_its_oldest(house: House, stream: Any) -
 # Tickets
 
 
-def test_a_ticket_opens_the_stream_of_its_device(house: House, phone: Phone, other: Phone) -> None:
+def test_a_ticket_opens_the_stream_of_its_device(
+    service: Service, phone: Phone, other: Phone
+) -> None:
     answer = phone.post("/events/ticket")
     assert (answer.status_code, answer.json["expires_in"]) == (201, 60)
     ticket = {"ticket": answer.json["ticket"]}
     live = phone.client.get(f"{API}/events", query_string=ticket)
     chunks = live.iter_encoded()
     assert [next(chunks), next(chunks)] == [b"retry: 3000\n\n", b"id: 0\n\n"]
-    house.receive(to=THEIRS, text="not mine")
-    house.receive(text="mine")
+    service.receive(to=THEIRS, text="not mine")
+    service.receive(text="mine")
     assert b"mine" in next(chunks)
     live.close()
     for path in ("/me", "/sync", "/devices"):
@@ -348,7 +356,7 @@ def test_a_ticket_opens_the_stream_of_its_device(house: House, phone: Phone, oth
 
 
 def test_a_ticket_that_is_old_altered_or_revoked_opens_nothing(
-    house: House, phone: Phone, monkeypatch: pytest.MonkeyPatch
+    service: Service, phone: Phone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = phone.post("/events/ticket").json["ticket"]
     device, expires, signature = good.split(".")
@@ -366,9 +374,9 @@ def test_a_ticket_that_is_old_altered_or_revoked_opens_nothing(
 
     assert [status(ticket) for ticket in altered] == [401] * len(altered)
     assert status(good) == 200
-    house.gateway.store.write(lambda tx: devices.revoke(tx, phone.id))
+    service.gateway.store.write(lambda tx: devices.revoke(tx, phone.id))
     assert status(good) == 401
-    second = house.pair("201")
+    second = service.pair("201")
     fresh = second.post("/events/ticket").json["ticket"]
     monkeypatch.setattr("blueprints.api.auth.time.time", lambda: int(fresh.split(".")[1]) + 1.0)
     assert status(fresh) == 401

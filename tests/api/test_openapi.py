@@ -1,4 +1,4 @@
-"""The OpenAPI document is true: a fuzzer that knows only the document finds nothing else."""
+"""OpenAPI document: a fuzzer that reads it finds no undeclared answer."""
 
 import gc
 import re
@@ -15,7 +15,7 @@ from schemathesis import APIOperation, GenerationMode, checks
 from schemathesis.generation.case import Case
 
 from services.operations.login_throttle import LoginThrottle
-from tests.api.conftest import API, PEER, SHARED, House, Phone, open_house
+from tests.api.conftest import API, PEER, SHARED, Phone, Service, open_service
 
 DOCUMENT = f"{API}/openapi.json"
 PASSWORD = "a good password"
@@ -23,23 +23,23 @@ METHODS = {"get", "put", "post", "patch", "delete"}
 
 
 @pytest.fixture(scope="module")
-def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service whose operator has a password."""
-    house = open_house(tmp_path_factory.mktemp("standing"), ADMIN_PASSWORD=PASSWORD)
-    yield house
-    house.gateway.close()
+    service = open_service(tmp_path_factory.mktemp("standing"), ADMIN_PASSWORD=PASSWORD)
+    yield service
+    service.gateway.close()
 
 
 @pytest.fixture(scope="module")
-def phone(standing: House) -> Phone:
+def phone(shared_service: Service) -> Phone:
     """A phone of extension 201."""
-    return standing.pair("201")
+    return shared_service.pair("201")
 
 
 @pytest.fixture(scope="module")
-def known(standing: House, phone: Phone) -> dict[str, str]:
+def known(shared_service: Service, phone: Phone) -> dict[str, str]:
     """Ids of things that exist, so that the fuzzer gets beyond 404."""
-    standing.receive(to=SHARED)
+    shared_service.receive(to=SHARED)
     (conversation,) = phone.read("/conversations")["items"]
     sent = phone.send(to=PEER)
     upload = phone.post("/media", data={"file": (BytesIO(b"GIF89a"), "a.gif")}).json
@@ -47,16 +47,16 @@ def known(standing: House, phone: Phone) -> dict[str, str]:
         "conversation_id": conversation["id"],
         "message_id": sent["id"],
         "media_id": upload["id"],
-        "device_id": standing.pair("201", "Spare").id,
+        "device_id": shared_service.pair("201", "Spare").id,
         "number": "+12025550199",
     }
 
 
 @pytest.fixture(scope="module")
-def document(standing: House) -> Any:
+def document(shared_service: Service) -> Any:
     """The published document, with the service behind it."""
-    standing.gateway.stopping = True  # or every stream and every wait would last
-    return schemathesis.openapi.from_wsgi(DOCUMENT, standing.app)
+    shared_service.gateway.stopping = True  # or every stream and every wait would last
+    return schemathesis.openapi.from_wsgi(DOCUMENT, shared_service.app)
 
 
 FEW, MANY = 8, 1_000  # calls of each operation and kind
@@ -123,27 +123,27 @@ def fuzz(
         assert mode is GenerationMode.NEGATIVE, "nothing can be wrong with this call"
 
 
-def test_the_document_is_open_and_valid(standing: House, document: Any) -> None:
+def test_the_document_is_open_and_valid(shared_service: Service, document: Any) -> None:
     document.validate()
-    told = standing.client.get(DOCUMENT)
+    told = shared_service.client.get(DOCUMENT)
     assert told.status_code == 200
     assert told.json["openapi"].startswith("3.1")
 
 
-def test_the_document_has_every_call(standing: House) -> None:
-    paths = standing.client.get(DOCUMENT).json["paths"]
+def test_the_document_has_every_call(shared_service: Service) -> None:
+    paths = shared_service.client.get(DOCUMENT).json["paths"]
     written = {(m.upper(), path) for path, calls in paths.items() for m in METHODS & set(calls)}
     real = {
         (method, re.sub("<(?:[^:>]+:)?([^>]+)>", r"{\1}", rule.rule))
-        for rule in standing.app.url_map.iter_rules()
+        for rule in shared_service.app.url_map.iter_rules()
         if rule.rule.startswith(API) and rule.rule != DOCUMENT
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     assert written == real
 
 
-def test_every_call_says_who_may_and_what_else_it_answers(standing: House) -> None:
-    paths = standing.client.get(DOCUMENT).json["paths"]
+def test_every_call_says_who_may_and_what_else_it_answers(shared_service: Service) -> None:
+    paths = shared_service.client.get(DOCUMENT).json["paths"]
     for path, calls in paths.items():
         for method in METHODS & set(calls):
             call = calls[method]

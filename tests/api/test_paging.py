@@ -1,10 +1,10 @@
-"""Lists are cut at exact places: nothing twice, nothing missing, whatever the size of the page."""
+"""Paging in the API: no item twice, none missing, whatever the page size."""
 
 from typing import Any
 
 import pytest
 
-from tests.api.conftest import SHARED, House, Phone
+from tests.api.conftest import SHARED, Phone, Service
 
 SIZES = (1, 2, 3, 6, 7, 8, 200)
 
@@ -31,10 +31,10 @@ def pages(phone: Phone, path: str, key: str, **query: Any) -> list[list[dict[str
 
 @pytest.mark.parametrize("limit", SIZES)
 def test_conversations_page_from_the_newest_to_the_oldest(
-    house: House, phone: Phone, limit: int
+    service: Service, phone: Phone, limit: int
 ) -> None:
     for number in range(7):
-        house.receive(to=SHARED, **{"from": caller(number)})
+        service.receive(to=SHARED, **{"from": caller(number)})
     found = pages(phone, "/conversations", "next_cursor", limit=limit)
     assert [c["peer"] for page in found for c in page] == [caller(n) for n in range(6, -1, -1)]
     assert [len(page) for page in found[:-1]] == [limit] * (len(found) - 1)
@@ -42,10 +42,10 @@ def test_conversations_page_from_the_newest_to_the_oldest(
 
 
 @pytest.mark.parametrize("limit", SIZES)
-def test_messages_page_both_ways(house: House, phone: Phone, limit: int) -> None:
+def test_messages_page_both_ways(service: Service, phone: Phone, limit: int) -> None:
     for number in range(7):
-        house.receive(text=f"text {number}")
-        house.receive(to=SHARED)  # between them, of another conversation
+        service.receive(text=f"text {number}")
+        service.receive(to=SHARED)  # between them, of another conversation
     mine = next(c for c in phone.read("/conversations")["items"] if c["number"] != SHARED)
     path = f"/conversations/{mine['id']}/messages"
     back = [m["text"] for page in pages(phone, path, "before", limit=limit) for m in page]
@@ -54,9 +54,9 @@ def test_messages_page_both_ways(house: House, phone: Phone, limit: int) -> None
     assert back == forth[::-1]
 
 
-def test_a_page_begins_right_beside_the_given_message(house: House, phone: Phone) -> None:
+def test_a_page_begins_right_beside_the_given_message(service: Service, phone: Phone) -> None:
     for _ in range(5):
-        house.receive()
+        service.receive()
     (conversation,) = phone.read("/conversations")["items"]
     path = f"/conversations/{conversation['id']}/messages"
 
@@ -72,10 +72,10 @@ def test_a_page_begins_right_beside_the_given_message(house: House, phone: Phone
     assert phone.read(path, after=2, limit=2)["has_more"] is True
 
 
-def test_only_unread_conversations_are_listed_on_request(both: House) -> None:
-    phone = both.pair("201")
+def test_only_unread_conversations_are_listed_on_request(service_on_each_database: Service) -> None:
+    phone = service_on_each_database.pair("201")
     for number in range(6):
-        both.receive(**{"from": caller(number)})
+        service_on_each_database.receive(**{"from": caller(number)})
     everything = phone.read("/conversations")["items"]
     for conversation in everything[::2]:
         path = f"/conversations/{conversation['id']}/read"
@@ -87,8 +87,8 @@ def test_only_unread_conversations_are_listed_on_request(both: House) -> None:
     assert len(found) == 2
 
 
-def test_a_conversation_with_a_new_message_comes_first(house: House, phone: Phone) -> None:
+def test_a_conversation_with_a_new_message_comes_first(service: Service, phone: Phone) -> None:
     for number in (0, 1, 0):
-        house.receive(**{"from": caller(number)})
+        service.receive(**{"from": caller(number)})
     peers = [c["peer"] for c in phone.read("/conversations")["items"]]
     assert peers == [caller(0), caller(1)]

@@ -43,14 +43,14 @@ def complaints() -> list[str]:
 
 @pytest.fixture
 def open_page(browser: Any, server: Server, complaints: list[str]) -> Iterator[Callable[..., Any]]:
-    """Open a door in a browser window of its own; options are those of a browser context."""
+    """Open a path in a browser window of its own; options are those of a browser context."""
     windows = []
 
     def dismiss(dialog: Any) -> None:
         complaints.append("a dialog")
         dialog.dismiss()
 
-    def open_door(door: str, **options: Any) -> Any:
+    def open_at(path: str, **options: Any) -> Any:
         window = browser.new_context(locale="en-US", **options)
         windows.append(window)
         window.add_init_script(WATCH)
@@ -59,10 +59,10 @@ def open_page(browser: Any, server: Server, complaints: list[str]) -> Iterator[C
         page.on("console", lambda said: complaints.append(said.text) if _bad(said) else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", dismiss)
-        page.goto(server.url + door)
+        page.goto(server.url + path)
         return page
 
-    yield open_door
+    yield open_at
     for window in windows:
         window.close()
     assert complaints == []

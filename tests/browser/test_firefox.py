@@ -1,4 +1,4 @@
-"""Web Push as people have it: Firefox subscribes, a text comes in, Firefox shows it."""
+"""Web Push in Firefox: subscribe, receive a text, show it."""
 
 import itertools
 import json
@@ -17,7 +17,7 @@ import pytest
 import requests
 from websockets.sync.client import ClientConnection, connect
 
-from tests.conftest import DESK, NUMBER, PEER, settings_file
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, settings_file
 from tests.fakes.autopush import Autopush
 from tests.postgres import free_port
 from tests.processes import start
@@ -148,7 +148,7 @@ def firefox(tmp_path: Path, autopush: Autopush) -> Iterator[Firefox]:
 def server(tmp_path: Path, autopush: Autopush) -> Iterator[Server]:
     storage = tmp_path / "storage"
     storage.mkdir()
-    (storage / "message_settings.json").write_text(settings_file(DESK), "utf-8")
+    (storage / "message_settings.json").write_text(settings_file(NUMBER_ENTRY), "utf-8")
     with running_server(storage, {"PUSH_HOSTS": autopush.url}) as running:
         yield running
 

@@ -1,4 +1,4 @@
-"""The sandbox as a newcomer sees it: two phones on a page, and a text that crosses."""
+"""Sandbox in a browser: two phones on a page, and a text from one to the other."""
 
 import shlex
 import shutil
@@ -66,7 +66,7 @@ def write(page: Any, side: str, text: str) -> None:
     page.locator(f"#{side} textarea").press("Enter")
 
 
-def said(page: Any, side: str, text: str) -> Any:
+def bubble(page: Any, side: str, text: str) -> Any:
     """The bubble with exactly this text on one of the two screens."""
     return page.locator(f"#{side} .text", has=page.get_by_text(text, exact=True)).last
 
@@ -82,11 +82,11 @@ def test_a_text_crosses_and_the_answer_comes_back(open_page: Open, server: Serve
     ready(page)
     assert page.url == f"{server.url}/sandbox"
     page.get_by_role("button", name="Send from the phone outside").click()
-    said(page, "inside", "Hello! Are you open on Saturday?").wait_for()
+    bubble(page, "inside", "Hello! Are you open on Saturday?").wait_for()
     page.get_by_role("button", name="Send from the extension").click()
     answer = "Yes, from nine to one. See you then!"
-    said(page, "outside", answer).wait_for()
-    said(page, "inside", answer).get_by_text("Delivered").wait_for()
+    bubble(page, "outside", answer).wait_for()
+    bubble(page, "inside", answer).get_by_text("Delivered").wait_for()
     page.locator("[data-total=out]", has_text="s").wait_for()
     assert page.locator(".steps li[data-state=done]").count() == 7
     both = ["Hello! Are you open on Saturday?", answer]
@@ -124,13 +124,13 @@ def test_a_phone_that_is_off_gets_nothing_and_the_extension_hears_why(sandbox: O
     off = page.get_by_role("switch", name="Phone is off")
     off.check()
     write(page, "inside", "Are you there?")
-    said(page, "inside", "Are you there?").get_by_text("Not delivered: ").wait_for()
+    bubble(page, "inside", "Are you there?").get_by_text("Not delivered: ").wait_for()
     page.get_by_text("A text came while this phone was off").wait_for()
     assert texts(page, "outside") == []
     assert page.locator("#outside textarea").is_disabled()
     off.uncheck()
     write(page, "inside", "And now?")
-    said(page, "inside", "And now?").get_by_text("Delivered", exact=True).wait_for()
+    bubble(page, "inside", "And now?").get_by_text("Delivered", exact=True).wait_for()
     assert texts(page, "outside") == ["And now?"]
 
 
@@ -179,7 +179,7 @@ def test_each_phone_outside_has_a_conversation_of_its_own(
 ) -> None:
     page = sandbox()
     write(page, "outside", "from the first phone")
-    said(page, "inside", "from the first phone").wait_for()
+    bubble(page, "inside", "from the first phone").wait_for()
     first = page.get_by_label("Number").input_value()
     become(page, "(303) 555-0199")
     ready(page, "+13035550199")
@@ -206,7 +206,7 @@ def test_a_refusal_is_shown_and_what_was_written_stays(
     assert page.locator("#inside textarea").input_value() == "nobody may say this"
     settings.write_text(before, "utf-8")
     page.locator("#inside textarea").press("Enter")
-    said(page, "outside", "nobody may say this").wait_for()
+    bubble(page, "outside", "nobody may say this").wait_for()
     complaints.clear()  # the refusal, as the browser notes it
 
 
@@ -238,7 +238,7 @@ def test_the_commands_follow_hide_their_tokens_and_work(sandbox: Open, server: S
     page = sandbox(permissions=["clipboard-read", "clipboard-write"])
     write(page, "outside", "it's here")
     write(page, "inside", "and that's the answer")
-    said(page, "outside", "and that's the answer").wait_for()
+    bubble(page, "outside", "and that's the answer").wait_for()
     assert "token=••••" in page.locator("[data-command=webhook] code").text_content()
     assert "Bearer ••••" in page.locator("[data-command=reply] code").text_content()
     for name, text in (("webhook", "it's here"), ("reply", "and that's the answer")):
@@ -282,11 +282,11 @@ def test_the_page_says_when_the_server_is_gone_and_goes_on_when_it_is_back(
 ) -> None:
     page = sandbox()
     write(page, "outside", "before")
-    said(page, "inside", "before").wait_for()
+    bubble(page, "inside", "before").wait_for()
     server.stop()
     page.get_by_text("The server does not answer. Trying again").wait_for()
     server.start()
     page.locator("#trouble[hidden]").wait_for(state="attached")
     write(page, "outside", "after")
-    said(page, "inside", "after").wait_for()
+    bubble(page, "inside", "after").wait_for()
     complaints.clear()  # the broken connections, as the browser notes them

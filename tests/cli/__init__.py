@@ -1,0 +1,1 @@
+"""Tests of ``blueprints.cli``: the operator's commands."""

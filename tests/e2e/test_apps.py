@@ -1,4 +1,4 @@
-"""The apps that people have, against a real server: both roads, over HTTP, with its worker."""
+"""Apps against a real server: Ringotel and Acrobits, texts in and answers out."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from tests.conftest import DESK, NUMBER, PEER, settings_file
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, settings_file
 from tests.fakes.acrobits import FakeRelay
 from tests.fakes.ringotel import ORG, TOKEN, FakeRingotel
 from tests.server import Server, running_server
@@ -33,7 +33,7 @@ def post(server: Server, account: dict[str, str], name: str, **words: str) -> di
 
 
 def test_a_text_reaches_both_apps_and_both_answer(tmp_path: Path) -> None:
-    (tmp_path / "message_settings.json").write_text(settings_file(DESK), "utf-8")
+    (tmp_path / "message_settings.json").write_text(settings_file(NUMBER_ENTRY), "utf-8")
     with (
         FakeRelay() as relay,
         FakeRingotel() as ringotel,

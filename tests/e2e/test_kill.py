@@ -1,4 +1,4 @@
-"""Killed at random while texts come and go: what was acknowledged is there, once, and pushed."""
+"""Random kills under traffic: every acknowledged text is stored once and pushed."""
 
 import itertools
 import os
@@ -69,8 +69,8 @@ def insist(request: requests.Request, seconds: float = 60.0) -> requests.Respons
 
 @pytest.mark.timeout(300)
 def test_killed_at_random_nothing_is_lost_and_nothing_is_sent_twice(tmp_path: Path) -> None:
-    desk = {"number": NUMBER, "carrier": "bandwidth", "extensions": ["201"]}
-    (tmp_path / "message_settings.json").write_text(settings_file(desk))
+    entry = {"number": NUMBER, "carrier": "bandwidth", "extensions": ["201"]}
+    (tmp_path / "message_settings.json").write_text(settings_file(entry))
     with FakeBandwidth() as bandwidth, Receiver() as receiver:
         token = "a token of the tests"
         env = {**UNLIMITED, **bandwidth.env, **receiver.env, "BANDWIDTH_WEBHOOK_TOKEN": token}

@@ -1,4 +1,4 @@
-"""A limit is exact however many ask at once, by several processes that are killed meanwhile."""
+"""Send limits are exact for several processes that are killed meanwhile."""
 
 import os
 import random
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, select
 from services.store import devices
 from services.store.database.schema import messages
 from services.store.database.store import Store
-from tests.conftest import DESK, PEER, settings_file
+from tests.conftest import NUMBER_ENTRY, PEER, settings_file
 from tests.server import Server, running_server
 from tests.waiting import PATIENCE
 
@@ -59,7 +59,7 @@ def insist(server: Server, token: str, index: int) -> int:
 def test_of_a_thousand_at_once_exactly_as_many_as_allowed_are_taken(
     tmp_path: Path, database: str
 ) -> None:
-    (tmp_path / "message_settings.json").write_text(settings_file(DESK), encoding="utf-8")
+    (tmp_path / "message_settings.json").write_text(settings_file(NUMBER_ENTRY), encoding="utf-8")
     env = {"DATABASE_URL": database, "WEB_CONCURRENCY": "2"}
     env |= {"SEND_PER_DAY": str(MOST), "SEND_PER_MINUTE": "0", "SEND_PER_PEER_HOUR": "0"}
     with running_server(tmp_path, env) as server:

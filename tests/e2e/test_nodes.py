@@ -1,4 +1,4 @@
-"""Nodes that share one PostgreSQL and one bucket, each with a folder and an address of its own."""
+"""Several nodes with one PostgreSQL and one bucket: shared state, kills, one rate limit."""
 
 import itertools
 import json
@@ -19,7 +19,7 @@ from sqlalchemy import Row, text
 from services.store.database.store import Store
 from services.store.rate_limits import BURST_SECONDS
 from tests.conftest import settings_file
-from tests.e2e.test_street import PNG
+from tests.e2e.test_text_flow import PNG
 from tests.fakes.bandwidth import FakeBandwidth, Trouble
 from tests.fakes.receiver import Receiver
 from tests.fakes.s3 import S3Server
@@ -62,10 +62,10 @@ class Nodes:
 
     def start(self) -> None:
         """Start the first node alone, as it brings the database up to date, then the others."""
-        desk = {"number": NUMBER, "carrier": "bandwidth", "extensions": ["201"]}
+        entry = {"number": NUMBER, "carrier": "bandwidth", "extensions": ["201"]}
         first = self.webs[0]
         first.storage.mkdir(parents=True)
-        (first.storage / "message_settings.json").write_text(settings_file(desk))
+        (first.storage / "message_settings.json").write_text(settings_file(entry))
         first.start(wait=False)
         eventually(lambda: alive(first))
         for node in self.all[1:]:

@@ -1,4 +1,4 @@
-"""The one command: it starts, refuses a second copy, reloads, brings its worker back, and stops."""
+"""Server process: start, second copy refused, reload, worker restart, stop."""
 
 import os
 import signal
@@ -105,7 +105,7 @@ def test_a_reload_with_a_broken_env_leaves_the_configuration_of_before(tmp_path:
         while time.monotonic() < end and "Not reloaded." not in server.log.read_text():
             time.sleep(0.1)
         assert "APP_URL: " in server.log.read_text().partition("Not reloaded.")[2]
-        for pid in server.children():  # whoever is brought back starts with what was kept, too
+        for pid in server.children():  # a restarted process has the kept settings, too
             os.kill(pid, signal.SIGKILL)
         server.wait_ready()
         assert server.process.poll() is None

@@ -1,4 +1,4 @@
-"""The restore drill: a backup under traffic, a crash, and the way back to where it was."""
+"""Restore drill: backup under traffic, crash, restore."""
 
 import itertools
 import json
@@ -26,7 +26,7 @@ from tests.waiting import PATIENCE
 
 NUMBER = "+12025550143"
 BEFORE = 40  # texts that are there when the backup begins
-REPLIES = 8
+REPLIES = 16
 HOOK_TOKEN = "a token of the tests"
 
 
@@ -109,8 +109,8 @@ def test_the_way_back_from_a_backup_that_was_made_under_traffic(
 ) -> None:
     before, after, copies = tmp_path / "before", tmp_path / "after", tmp_path / "copies"
     before.mkdir()
-    desk = {"number": NUMBER, "carrier": "bandwidth", "extensions": ["201"]}
-    (before / "message_settings.json").write_text(settings_file(desk))
+    entry = {"number": NUMBER, "carrier": "bandwidth", "extensions": ["201"]}
+    (before / "message_settings.json").write_text(settings_file(entry))
     with FakeBandwidth() as bandwidth, Receiver() as receiver:
         env = {**bandwidth.env, **receiver.env, "BANDWIDTH_WEBHOOK_TOKEN": HOOK_TOKEN}
         env |= {"BANDWIDTH_NUMBER_RATE": "0.5", "DATABASE_URL": database}

@@ -1,4 +1,4 @@
-"""Two machines with disks of their own, one PostgreSQL, one bucket: both see every file."""
+"""Two machines with one PostgreSQL and one bucket: both serve every attachment."""
 
 import json
 import shutil
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from tests.conftest import DESK, PEER, settings_file
+from tests.conftest import NUMBER_ENTRY, PEER, settings_file
 from tests.fakes.s3 import S3Server
 from tests.server import Server, running_server
 from tests.waiting import PATIENCE, eventually
@@ -22,7 +22,7 @@ def call(server: Server, token: str, method: str, path: str, **more: object) -> 
 
 def machine(folder: Path) -> Path:
     folder.mkdir()
-    (folder / "message_settings.json").write_text(settings_file(DESK), encoding="utf-8")
+    (folder / "message_settings.json").write_text(settings_file(NUMBER_ENTRY), encoding="utf-8")
     return folder
 
 

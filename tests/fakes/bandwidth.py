@@ -98,7 +98,7 @@ class Post:
 class FakeBandwidth(Serving):
     """The server. Everything it has seen may be read at any time; lists only grow.
 
-    ``accepted`` is the ledger: every message that was taken, as answered. ``fates`` are the
+    ``accepted`` has every message that was accepted, as answered. ``fates`` are the
     statuses told of a message, in order: a type, or a type with its error code. With ``early`` they
     are told before the request is answered.
     """
@@ -325,7 +325,7 @@ class FakeBandwidth(Serving):
         return hmac.compare_digest(authorization.encode(), f"Basic {expected}".encode())
 
     def take(self, content_type: str, body: bytes) -> tuple[Answer, dict[str, Any] | None]:
-        """Check a message; taken, it stands in the ledger."""
+        """Check a message; an accepted one is in ``accepted``."""
         if not content_type.startswith("application/json"):
             described = f"Content type '{content_type}' not supported"
             return Answer(415, _refusal("unsupported-content-type", described)), None

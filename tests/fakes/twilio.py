@@ -36,7 +36,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 class FakeTwilio(Serving):
-    """The server. ``accepted`` is the ledger of what was taken to be sent, oldest first.
+    """The server. ``accepted`` lists what was accepted for sending, oldest first.
 
     ``fates`` are told of each message at its ``StatusCallback``: a status, or one with its code.
     """
@@ -179,7 +179,7 @@ class FakeTwilio(Serving):
         return hmac.compare_digest(authorization.encode(), f"Basic {known}".encode())
 
     def take(self, kind: str, body: bytes) -> Answer:
-        """Check a message; taken, it stands in the ledger and in the list."""
+        """Check a message; an accepted one is in ``accepted`` and in the list."""
         pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
         asked, media = dict(pairs), [value for name, value in pairs if name == "MediaUrl"]
         code = 20001 if not kind.startswith(FORM) else self._fault(asked, media)

@@ -30,7 +30,7 @@ KEYS = {
 
 
 class FakeVoipInnovations(Serving):
-    """The server. ``accepted`` is the ledger, ``requests`` has (method, path, status) of all."""
+    """The server. ``accepted`` has what was sent, ``requests`` (method, path, status) of all."""
 
     def __init__(self) -> None:
         self.api_key = secrets.token_hex(8)

@@ -8,7 +8,7 @@ In a test::
         voipms.receive("Are you open today?", sender="3035550177", to="2025550143")
         assert voipms.accepted == […]
 
-``accepted`` is the ledger of what it has sent, ``messages`` are the rows of its lists.
+``accepted`` has what it has sent, ``messages`` are the rows of its lists.
 """
 
 import json
@@ -135,10 +135,10 @@ class FakeVoipMs(Serving):
         if isinstance(odd, Answer):
             return odd, None
         if isinstance(odd, str):
-            return told(status=odd), None
+            return answer_of(status=odd), None
         if odd is Trouble.DROP:
-            return told(status="success"), odd
-        return told(**self._do(method, asked)), odd
+            return answer_of(status="success"), odd
+        return answer_of(**self._do(method, asked)), odd
 
     def _do(self, method: str, asked: dict[str, str]) -> dict[str, Any]:
         if not method:
@@ -237,7 +237,7 @@ def did(number: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def told(**words: Any) -> Answer:
+def answer_of(**words: Any) -> Answer:
     """The API's answer: 200 whatever happened."""
     return Answer(200, words)
 

@@ -49,7 +49,7 @@ FILTERS = {
 class FakeWavix(Serving):
     """The server. Everything it has seen may be read at any time; lists only grow.
 
-    ``accepted`` is the ledger: every message that was taken, as listed. ``fates`` are the statuses
+    ``accepted`` has every message that was accepted, as listed. ``fates`` are the statuses
     told of it, each with its error; with ``early`` they are told before the request is answered.
     ``may`` are the scopes of the key. ``guarded`` says with what a file is refused to strangers.
     """

@@ -139,7 +139,7 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
     followed = [path for _, path, _ in this.bandwidth.requests if "elsewhere" in path]
     require(not followed, f"{len(followed)} redirects were followed")
     # The jumps of the clock delay some counts, which are made up later; a lost text stays lost.
-    wait_until(lambda: server.flask("messages", "check").returncode == 0, "a sound ledger")
+    wait_until(lambda: server.flask("messages", "check").returncode == 0, "no violated invariant")
     replies = sum(this.sent.values())
     return {
         "carriers": len(this.carriers),
@@ -165,7 +165,7 @@ CHECK = Check(
     mutants=(
         Mutant(
             "services/providers/bandwidth/errors.py",
-            'kind, remedy = (Kind.RETRY, "") if said else (lost, "")',
+            'kind, remedy = (Kind.RETRY, "") if text else (lost, "")',
             'kind, remedy = Kind.RETRY, ""',
             "a proxy's error page counts as “not sent”",
         ),
@@ -182,10 +182,10 @@ CHECK = Check(
             "Twilio’s 5xx counts as “not sent”",
         ),
         Mutant(
-            "services/providers/wavix/api.py",
+            "services/providers/api_client.py",
             "raise SendError(reason, Kind.UNKNOWN) from None",
             "raise SendError(reason, Kind.REFUSED) from None",
-            "an answer of Wavix’s that cannot be read counts as a refusal",
+            "an unreadable answer to a send counts as a refusal",
         ),
         Mutant(
             "services/providers/voipms/errors.py",

@@ -26,7 +26,7 @@ from services.providers.proofs import Proof
 from services.providers.twilio.signature import TwilioSignature, signature
 from services.store.database import schema
 from tests import payload_files
-from tests.api.conftest import House
+from tests.api.conftest import Service
 from tests.payload_files import understood
 from torture.check import Check, Figures, Mutant, Scale
 from torture.environment import TestEnvironment, require
@@ -306,7 +306,7 @@ def _same_later(one: Authentic) -> bool:
     return None not in known and known == ids(time() + REPLAY_DELAYS[-1])
 
 
-def _post(service: House, carrier: str, call: WebhookCall, *, late: bool = False) -> None:
+def _post(service: Service, carrier: str, call: WebhookCall, *, late: bool = False) -> None:
     """Post a call; with ``late`` after its signature's time, when it must be refused."""
     answer = service.client.open(
         f"/webhook/{carrier}/sms?{call.query}",
@@ -318,7 +318,7 @@ def _post(service: House, carrier: str, call: WebhookCall, *, late: bool = False
     require(right, f"{carrier} was answered {answer.status_code}: {answer.text}")
 
 
-def _rows(service: House) -> list[str]:
+def _rows(service: Service) -> list[str]:
     """All rows that texts and receipts create."""
     return service.gateway.store.read(
         lambda tx: [str(row) for table in CHECKED_TABLES for row in tx.execute(select(table))]
@@ -435,15 +435,15 @@ CHECK = Check(
             "the check of signatures, tokens and passwords is commented out",
         ),
         Mutant(
-            "services/providers/proofs.py",
+            "services/core/secrets.py",
             "return bool(expected) and hmac.compare_digest(",
             "return hmac.compare_digest(",
             "an empty secret is accepted",
         ),
         Mutant(
             "services/providers/proofs.py",
-            "same(call.argument(self.argument), self._token)",
-            "same(call.argument(self.argument).lower(), self._token.lower())",
+            "same_secret(call.argument(self.argument), self._token)",
+            "same_secret(call.argument(self.argument).lower(), self._token.lower())",
             "tokens are compared without regard to case",
         ),
         Mutant(

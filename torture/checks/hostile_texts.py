@@ -19,7 +19,7 @@ from services.config.variables import load
 from services.core.messages import Attachment, Message
 from services.mail.mailer import Mailer
 from tests.admin.conftest import Operator
-from tests.api.conftest import House
+from tests.api.conftest import Service
 from tests.server import ROOT
 from torture.check import Check, Figures, Mutant, Scale
 from torture.environment import TestEnvironment, require
@@ -112,7 +112,7 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
     }
 
 
-def _send_all(service: House, texts: tuple[str, ...]) -> None:
+def _send_all(service: Service, texts: tuple[str, ...]) -> None:
     ann = service.pair("201")
     for n, text in enumerate(texts):
         message = Message("in", NUMBER, "+13035550177", text=text, provider_id=f"m{n}{text}"[:200])
@@ -132,13 +132,13 @@ def _send_all(service: House, texts: tuple[str, ...]) -> None:
     run_due_jobs(service.gateway)
 
 
-def _signed_in_operator(service: House) -> Operator:
+def _signed_in_operator(service: Service) -> Operator:
     operator = Operator(service.app)
     require(operator.sign_in().status_code == 303, "the operator cannot sign in")
     return operator
 
 
-def _pages(service: House, most: int) -> int:
+def _pages(service: Service, most: int) -> int:
     """Check all admin pages that can be reached by links."""
     client = _signed_in_operator(service).client
     left, seen = ["/admin/"], set[str]()
@@ -163,7 +163,7 @@ def _pages(service: House, most: int) -> int:
     return len(seen)
 
 
-def _forms(service: House) -> int:
+def _forms(service: Service) -> int:
     """A POST with the session cookie but without the form key must be refused."""
     client, tried = _signed_in_operator(service).client, 0
     for rule in service.app.url_map.iter_rules():
@@ -181,7 +181,7 @@ def _forms(service: House) -> int:
     return tried
 
 
-def _redirects(service: House) -> int:
+def _redirects(service: Service) -> int:
     """The redirect after the sign-in must never lead to another site."""
     for wanted in FOREIGN_TARGETS:
         answer = Operator(service.app).client.post(

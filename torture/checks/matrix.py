@@ -25,7 +25,7 @@ from services.operations.login_throttle import LoginThrottle
 from services.store import devices
 from tests import payload_files
 from tests.admin.conftest import PASSWORD, Operator
-from tests.api.conftest import API, House, Phone
+from tests.api.conftest import API, Phone, Service
 from torture.check import Check, Figures, Mutant, Scale
 from torture.environment import TestEnvironment, require
 from torture.in_process import full_env, open_service, receive, run_due_jobs
@@ -218,7 +218,7 @@ class Scenario:
         ]  # fmt: skip
 
 
-def _block_outgoing(service: House) -> None:
+def _block_outgoing(service: Service) -> None:
     """Let every outgoing request fail."""
 
     def refuse(*_: Any, **__: Any) -> Any:

@@ -21,7 +21,7 @@ from werkzeug.test import TestResponse
 
 from services.core.errors import MediaError
 from services.media.kinds import INLINE_TYPES
-from tests.api.conftest import House, Phone
+from tests.api.conftest import Phone, Service
 from torture.check import Check, Figures, Mutant, Scale
 from torture.environment import TestEnvironment, require
 from torture.in_process import full_env, open_service, run_due_jobs
@@ -143,7 +143,7 @@ def _kilobytes(what: str) -> int:
 # Upload from an app
 
 
-def _uploaded(service: House, ann: Phone, name: str, content: bytes, declared: str) -> int:
+def _uploaded(service: Service, ann: Phone, name: str, content: bytes, declared: str) -> int:
     upload = (BytesIO(content), name, declared.partition("\r")[0])
     answer = ann.post("/media", data={"file": upload})
     require(answer.status_code in (201, 413, 422), f"{name!r}: {answer.status_code} {answer.text}")
@@ -153,7 +153,7 @@ def _uploaded(service: House, ann: Phone, name: str, content: bytes, declared: s
     return _check_served(service, ann, name, uploaded["url"], uploaded["id"])
 
 
-def _check_served(service: House, ann: Phone, name: str, link: str, file_id: str) -> int:
+def _check_served(service: Service, ann: Phone, name: str, link: str, file_id: str) -> int:
     address = urlsplit(link)
     for served in (
         service.client.get(f"{address.path}?{address.query}"),
@@ -181,7 +181,7 @@ def _require_harmless(name: str, served: TestResponse) -> None:
 # In a webhook
 
 
-def _received(service: House, ann: Phone, files: dict[str, tuple[bytes, str]]) -> int:
+def _received(service: Service, ann: Phone, files: dict[str, tuple[bytes, str]]) -> int:
     """VoIP Innovations sends files inside the webhook."""
     provider = service.gateway.providers["voipinnovations"]
     served = 0
@@ -234,7 +234,7 @@ def _carrier() -> Iterator[str]:
     server.server_close()
 
 
-def _fetched(service: House, carrier: str) -> int:
+def _fetched(service: Service, carrier: str) -> int:
     run_due_jobs(service.gateway)
     provider = service.gateway.providers["bandwidth"]
     for n, path in enumerate(("gzip", "endless")):

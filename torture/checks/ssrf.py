@@ -19,7 +19,7 @@ from services.core.errors import MediaError
 from services.core.messages import Attachment, Message
 from services.http.client import Answer, Http
 from tests import payload_files
-from tests.api.conftest import House, Phone
+from tests.api.conftest import Phone, Service
 from torture.check import Check, Figures, Mutant, Scale
 from torture.environment import TestEnvironment, require
 from torture.in_process import full_env, open_service, receive, ringotel_event, run_due_jobs
@@ -199,7 +199,7 @@ def _devices(ann: Phone, network: FakeNetwork) -> int:
     return tried
 
 
-def _carriers(service: House, network: FakeNetwork) -> int:
+def _carriers(service: Service, network: FakeNetwork) -> int:
     """Media URLs in carriers' webhooks, which the worker downloads."""
     ids = count()
     tried = 0
@@ -221,7 +221,7 @@ def _carriers(service: House, network: FakeNetwork) -> int:
     return tried
 
 
-def _ringotel(service: House, network: FakeNetwork) -> int:
+def _ringotel(service: Service, network: FakeNetwork) -> int:
     """URLs of files in Ringotel's webhooks."""
     service.gateway.channels["ringotel"].show_sentence = lambda *_: None  # type: ignore[attr-defined]
     urls = addresses(network.port)
@@ -231,7 +231,7 @@ def _ringotel(service: House, network: FakeNetwork) -> int:
     return len(urls)
 
 
-def _acrobits(service: House, ann: Phone, network: FakeNetwork) -> int:
+def _acrobits(service: Service, ann: Phone, network: FakeNetwork) -> int:
     """URLs of files in requests of Acrobits apps."""
     urls = addresses(network.port)
     for address in urls:
@@ -239,7 +239,7 @@ def _acrobits(service: House, ann: Phone, network: FakeNetwork) -> int:
     return len(urls)
 
 
-def _send_file(service: House, ann: Phone, address: str) -> int:
+def _send_file(service: Service, ann: Phone, address: str) -> int:
     listed = {"body": "x", "attachments": [{"content-url": address, "content-type": "image/jpeg"}]}
     form = {
         "username": "201", "password": ann.token, "to": "+13035550177",
@@ -257,7 +257,7 @@ def _own_addresses(carrier: str) -> list[str]:
     return list(first["ours"])
 
 
-def _redirects(service: House, ann: Phone, network: FakeNetwork) -> int:
+def _redirects(service: Service, ann: Phone, network: FakeNetwork) -> int:
     """The file hosts of carriers, Acrobits and Ringotel answer with a redirect."""
     tried = 0
     own = {
@@ -349,7 +349,7 @@ CHECK = Check(
         ),
         Mutant(
             "blueprints/ringotel/inbox.py",
-            "self._channel.public_http,  # the address of the file is from outside",
+            "self.channel.public_http,  # the address of the file is from outside",
             '__import__("services.http", fromlist=["Http"]).Http(),',
             "Ringotel's files are fetched from any address",
         ),

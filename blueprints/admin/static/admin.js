@@ -1,4 +1,4 @@
-// What scripts add to the operator's pages. Without them everything works but renews itself.
+// Scripts of the operator's pages. Without them the pages work, but do not update themselves.
 
 import { offerCopying } from "./copy.js";
 import { keepLive } from "./live.js";

@@ -1,4 +1,4 @@
-// Buttons that copy what stands beside them.
+// Buttons that copy the text beside them.
 
 export function offerCopying(part) {
   for (const button of part.querySelectorAll("button[data-copy]")) {

@@ -1,5 +1,5 @@
-// Parts of a page that renew themselves: <section id="…" data-live="SECONDS">.
-// The page is fetched again as a whole; nothing is touched that somebody is just using.
+// Parts of a page that update themselves: <section id="…" data-live="SECONDS">.
+// The page is fetched again as a whole; parts that the user is just using stay as they are.
 
 export function keepLive(renewed) {
   const parts = [...document.querySelectorAll("[data-live][id]")];

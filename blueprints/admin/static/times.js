@@ -1,4 +1,4 @@
-// Times of day in the clock and the manner of whoever looks.
+// Times in the time zone and format of the browser.
 
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 

@@ -43,7 +43,7 @@ class PushSchema(RequestSchema):
     """Where the device is pushed to: ``type``, and what this kind of push needs beside it."""
 
     class Meta:
-        """The rest is the channel's to judge."""
+        """The channel checks the other fields."""
 
         unknown = INCLUDE
 
@@ -54,7 +54,7 @@ class PushSchema(RequestSchema):
 
 
 class PushToldSchema(ResponseSchema):
-    """How the device is pushed to; where is not told."""
+    """The channel of the device's pushes; the address is not shown."""
 
     type = fields.String()
 

@@ -154,7 +154,7 @@ class UploadSchema(RequestSchema):
     """A file for a message; forms often have other fields besides."""
 
     class Meta:
-        """Leave the others alone."""
+        """Ignore other fields."""
 
         unknown = EXCLUDE
 

@@ -1,4 +1,4 @@
-// Calls to /api/v1. A refusal is thrown with the server's own words; no answer is `Unreachable`.
+// Calls to /api/v1. Throws `Refused` with the server's reason, `Unreachable` without an answer.
 
 const BASE = "/api/v1/";
 const PATIENCE = 25_000;
@@ -14,7 +14,7 @@ export class Refused extends Error {
 
 export class Unreachable extends Error {}
 
-// Use this token from now on; `whenRefused` is called when the server does not take it any more.
+// Set the token; `whenRefused` is called when the server refuses it.
 export function use(newToken, whenRefused) {
   token = newToken;
   signedOut = whenRefused;
@@ -26,7 +26,7 @@ export async function call(method, path, { body, file, signal, patience = PATIEN
   return answer.json();
 }
 
-// The answer itself, once the server has agreed.
+// The answer of a successful request.
 export async function ask(method, path, { body, file, signal } = {}) {
   const headers = {};
   if (token) headers["Authorization"] = `Bearer ${token}`;
@@ -44,7 +44,7 @@ export async function ask(method, path, { body, file, signal } = {}) {
   throw new Refused(answer.status, problem);
 }
 
-// The path of a file of ours: its address may name the server otherwise than this page does.
+// The path of a file of ours: its address may have another host name than this page.
 export function filePath(url) {
   const { pathname, search } = new URL(url, location.href);
   return pathname + search;

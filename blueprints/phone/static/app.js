@@ -1,4 +1,4 @@
-// The app: starts, signs in and out, and shows what the address names.
+// The app: start, pairing, sign-out, and routing by the hash of the address.
 
 import * as api from "./api.js";
 import { Refused, Unreachable } from "./api.js";
@@ -44,7 +44,7 @@ async function start() {
   if (token && !code) await renew().catch(expected);
 }
 
-// The code of a pairing link; it leaves the address at once.
+// The code of a pairing link; it is removed from the address at once.
 function codeInAddress() {
   const code = new URLSearchParams(location.hash.slice(1)).get("code");
   if (code) history.replaceState(null, "", location.pathname);
@@ -124,7 +124,7 @@ function closeTalk() {
   (row || document.getElementById("search")).focus({ preventScroll: true });
 }
 
-// What may well happen, and is told where it matters.
+// Errors that are expected here; they are shown where they matter.
 function expected(error) {
   if (!(error instanceof Refused || error instanceof Unreachable || error instanceof DOMException)) throw error;
 }
@@ -150,7 +150,7 @@ function tellConnection() {
   }, NO_CONNECTION_AFTER);
 }
 
-// A keyboard on the glass takes its place from the page.
+// An on-screen keyboard covers a part of the page.
 function fitKeyboard() {
   const view = window.visualViewport;
   const fit = () => page.style.setProperty("--height", `${view.height}px`);

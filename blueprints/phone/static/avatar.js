@@ -1,4 +1,4 @@
-// The round picture of a person: initials on a tone that is always the same for a number.
+// The avatar of a person: initials on a colour that depends on the number.
 
 import { el, icon } from "./dom.js";
 import { state } from "./state.js";

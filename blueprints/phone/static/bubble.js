@@ -1,9 +1,9 @@
-// One message as it is seen: its text, its files, and below it what became of it.
+// The bubble of one message: its text, its files, and its status below.
 
 import { filePath } from "./api.js";
 import { el, icon, reconcile } from "./dom.js";
 import { state } from "./state.js";
-import { STATES, sizeOf, timeOf } from "./words.js";
+import { STATES, sizeOf, timeOf } from "./format.js";
 import { openViewer } from "./viewer.js";
 
 const LINK = /https?:\/\/[^\s<>"“”]+[^\s<>"“”.,;:!?')\]]/gi;
@@ -57,9 +57,9 @@ function linked(text) {
 }
 
 function paintFoot(foot, shown) {
-  const [told, time] = foot.children;
-  const words = shown.mine ? STATES[shown.status] : "";
-  if (told.textContent !== words) told.textContent = words;
+  const [status, time] = foot.children;
+  const label = shown.mine ? STATES[shown.status] : "";
+  if (status.textContent !== label) status.textContent = label;
   time.textContent = timeOf(shown.at);
   time.dateTime = new Date(shown.at).toISOString();
   foot.classList.toggle("bad", ["failed", "refused", "unknown"].includes(shown.status));
@@ -77,7 +77,7 @@ function paintTrouble(trouble, shown) {
 const isPicture = (file) => /^image\/(jpeg|png|gif|webp|avif|bmp)$/.test(file.content_type);
 
 function makeFile(file) {
-  // Most are pictures: with the room for one, nothing moves when it comes.
+  // Most files are pictures: reserve the space, so that nothing moves when one is loaded.
   if (file.state === "pending") return el("p", { class: "picture waiting", text: "On its way …" });
   if (file.state === "failed") return el("p", { class: "file-note", text: file.reason ?? "A file could not be fetched." });
   const address = file.blob ? URL.createObjectURL(file.blob) : filePath(file.url);
@@ -94,7 +94,7 @@ function paintFile(part, file, shown) {
   part.setAttribute("aria-label", `Picture ${shown.mine ? "to" : "from"} ${shown.with}, show it large`);
   const [image] = part.children;
   part.onclick = () => openViewer(image.src, file.name || "picture");
-  // A link is good for a day: the message, read again, has a new one.
+  // A link expires after a day: the message, loaded again, has a new one.
   image.onerror = () => {
     image.onerror = null;
     if (shown.id) state.reload(shown.id).then(() => (image.src = newAddress(shown, file) ?? image.src)).catch(() => {});

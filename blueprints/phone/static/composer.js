@@ -1,11 +1,11 @@
-// Where a message is written: its text, its files, and what it will cost.
+// The composer: text, files, and the number of segments of a new message.
 
 import { el, icon, iconButton, reconcile } from "./dom.js";
 import { emojiPanel } from "./emoji.js";
 import { fitted } from "./pictures.js";
 import { count } from "./segments.js";
 import { state } from "./state.js";
-import { ownName, sizeOf, spoken } from "./words.js";
+import { ownName, sizeOf, spoken } from "./format.js";
 
 const drafts = new Map(); // of each conversation, while the app runs
 
@@ -13,7 +13,7 @@ export class Composer {
   #files = [];
   #nextFile = 0;
 
-  // `send({text, files})` takes what was written; `chooseNumber()` is called to send from another.
+  // `send({text, files})` sends the message; `chooseNumber()` is called to send from another number.
   constructor(send, chooseNumber) {
     this.send = send;
     this.field = el("textarea", { rows: "1", maxlength: "10000", dir: "auto", enterkeyhint: "send", "aria-describedby": "cost" });
@@ -77,7 +77,7 @@ export class Composer {
     this.field.focus({ preventScroll: true });
   }
 
-  // Without a keyboard of its own a device would cover half of the conversation.
+  // On a device without a keyboard, the on-screen one would cover half of the conversation.
   focusOnDesk() {
     if (matchMedia("(pointer: fine)").matches) this.focus();
   }
@@ -86,7 +86,7 @@ export class Composer {
     if (this.key) drafts.set(this.key, { text: this.field.value, files: this.#files });
   }
 
-  // The field is free at once, for the next message may be written while this one is put on disk.
+  // Clear the field at once: the user may write the next message while this one is stored.
   async #submit() {
     if (this.isEmpty) return;
     const { key } = this;
@@ -110,7 +110,7 @@ export class Composer {
     this.#changed();
   }
 
-  // What could not be put on disk comes before what was written since.
+  // A message that could not be stored comes back, before the text written since.
   #putBack(key, { text, files }) {
     this.#keepDraft();
     const since = drafts.get(key);
@@ -142,8 +142,8 @@ export class Composer {
 
   #key(event) {
     if (event.key !== "Enter" || event.isComposing) return;
-    const onGlass = matchMedia("(pointer: coarse)").matches; // there, Enter begins a new line
-    if (event.shiftKey || (onGlass && !event.ctrlKey && !event.metaKey)) return;
+    const touch = matchMedia("(pointer: coarse)").matches; // on a touch screen, Enter begins a new line
+    if (event.shiftKey || (touch && !event.ctrlKey && !event.metaKey)) return;
     event.preventDefault();
     this.#submit();
   }
@@ -172,8 +172,8 @@ export class Composer {
 
   #showCost() {
     const text = this.field.value.trim();
-    const { count: segments, room } = count(text);
-    const sms = `${room} left · ${segments} ${segments === 1 ? "segment" : "segments"}`;
+    const { count: segments, left } = count(text);
+    const sms = `${left} left · ${segments} ${segments === 1 ? "segment" : "segments"}`;
     this.cost.textContent = this.#files.length ? "MMS" : text ? sms : "";
   }
 

@@ -1,4 +1,4 @@
-// What this device keeps, in IndexedDB: its token, what it has seen, and what waits to be sent.
+// Local storage in IndexedDB: the token, loaded messages, and the outbox.
 
 const NAME = "textbridge-phone";
 const STORES = { settings: "key", conversations: "id", contacts: "number", outbox: "client_id", messages: "id" };
@@ -17,7 +17,7 @@ function open() {
   return opened;
 }
 
-// Run `work(store)` in a transaction; resolves to what its request gives once that is on disk.
+// Run `work(store)` in a transaction; resolves to the result of its request once the transaction is complete.
 async function within(name, mode, work) {
   const transaction = (await open()).transaction(name, mode, { durability: "strict" });
   const request = work(transaction.objectStore(name));
@@ -32,7 +32,7 @@ export const put = (name, ...items) =>
   within(name, "readwrite", (store) => items.forEach((item) => void store.put(item)));
 export const remove = (name, key) => within(name, "readwrite", (store) => void store.delete(key));
 
-// Put everything of a store anew.
+// Replace all entries of a store.
 export const replace = (name, items) =>
   within(name, "readwrite", (store) => {
     store.clear();
@@ -51,7 +51,7 @@ export function messagesOf(conversationId) {
   return within("messages", "readonly", (store) => store.index("conversation").getAll(range));
 }
 
-// Leave nothing on this device.
+// Delete everything on this device.
 export async function forgetEverything() {
   for (const name of Object.keys(STORES)) await replace(name, []);
 }

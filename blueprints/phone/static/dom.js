@@ -1,4 +1,4 @@
-// Elements made in code. Whatever comes from outside goes in as text, never as markup.
+// Creating DOM elements. Text from outside is inserted as text, never as markup.
 
 // el("a", {class, href, text, on: {click}}, child, …); null, undefined and false are left out.
 export function el(tag, { text, on, ...attributes } = {}, ...children) {
@@ -15,7 +15,7 @@ export function el(tag, { text, on, ...attributes } = {}, ...children) {
 
 const SVG = "http://www.w3.org/2000/svg";
 
-// A drawing of the sprite in the page; it says nothing to a screen reader.
+// An icon of the sprite in the page; screen readers skip it.
 export function icon(name) {
   const drawing = document.createElementNS(SVG, "svg");
   const use = document.createElementNS(SVG, "use");
@@ -30,8 +30,8 @@ export function iconButton(name, label, click, more = {}) {
   return el("button", { type: "button", class: "icon-button", "aria-label": label, title: label, on: { click }, ...more }, icon(name));
 }
 
-// Make the children of a parent those of `items`, in their order, keeping nodes of the same key:
-// what is focused, selected or loading stays so. `paint(node, item)` is called for each.
+// Make the children of a parent match `items`, in order. Nodes with the same key are kept, with
+// their focus and selection. `paint(node, item)` is called for each.
 export function reconcile(parent, items, keyOf, make, paint) {
   const before = new Map([...parent.children].map((node) => [node.dataset.key, node]));
   let place = parent.firstElementChild;
@@ -56,9 +56,9 @@ export function fill(node, ...children) {
 
 let speaker;
 
-// Say something to a screen reader.
+// Announce a text to screen readers.
 export function say(words) {
   speaker ??= document.getElementById("spoken");
   speaker.textContent = "";
-  setTimeout(() => (speaker.textContent = words), 50); // the same words twice are said twice
+  setTimeout(() => (speaker.textContent = words), 50); // the same text twice is announced twice
 }

@@ -1,4 +1,4 @@
-// The service worker: it lets the app start without a connection and shows notifications.
+// Registers the service worker, for start without a connection and notifications.
 
 export async function install(openConversation) {
   if (!("serviceWorker" in navigator)) return; // plain http: the app works, but only online
@@ -7,8 +7,8 @@ export async function install(openConversation) {
   });
   const registration = await navigator.serviceWorker.register("/phone/service-worker.js", { scope: "/phone/" }).catch(() => null);
   if (!registration) return;
-  // A new version takes over once this page has loaded all of the old one, and is seen at the next
-  // moment in which nobody looks.
+  // A new version is activated once this page has loaded the old one completely, and is shown when
+  // the page is hidden the next time.
   const takeOver = (worker) => worker.postMessage({ type: "take over" });
   if (registration.waiting) takeOver(registration.waiting);
   registration.addEventListener("updatefound", () => {

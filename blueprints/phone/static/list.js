@@ -5,12 +5,12 @@ import { avatar, paintAvatar } from "./avatar.js";
 import { el, reconcile } from "./dom.js";
 import { outbox } from "./outbox.js";
 import { state } from "./state.js";
-import { briefly, mediaWord, nameOf, ownName, peersOf, spoken, titleOf } from "./words.js";
+import { briefly, mediaWord, nameOf, ownName, peersOf, spoken, titleOf } from "./format.js";
 
 const PAUSE = 250;
 const SHORTEST = 2;
 const MOST_ASKED = 5;
-const TURNS = 10; // requests that find nothing, before somebody is asked whether to go on
+const TURNS = 10; // requests without a result, before the user is asked whether to continue
 
 export class List {
   #found = []; // messages that the server has found
@@ -117,7 +117,7 @@ export class List {
       this.#searched = wanted;
       this.paint();
     } catch (error) {
-      if (!(error instanceof Unreachable || error instanceof Refused)) throw error; // what is known here is shown
+      if (!(error instanceof Unreachable || error instanceof Refused)) throw error; // show the conversations that are known here
     }
   }
 

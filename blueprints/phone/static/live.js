@@ -1,5 +1,5 @@
-// Follows what happens: as a stream of server-sent events, or by asking again and again where
-// something on the way holds a stream back. Goes on where it was after every broken connection.
+// Live updates: a stream of server-sent events, or long polling where a proxy buffers the stream.
+// Continues from the last event after a lost connection.
 
 import { Refused, Unreachable, ask, call } from "./api.js";
 import { state } from "./state.js";
@@ -18,7 +18,7 @@ export class Live {
   #stopped = new AbortController();
   #wake = () => {};
 
-  // `connected` is called every time that the server is there again.
+  // `connected` is called whenever the server is reachable again.
   constructor(connected) {
     this.connected = connected;
     addEventListener("online", () => this.hurry());
@@ -52,7 +52,7 @@ export class Live {
     this.#wake();
   }
 
-  // There may be a connection again: try at once, and anew if the one we have has gone quiet.
+  // The network may be back: try at once, and reconnect if the current stream is silent.
   hurry() {
     this.#wake();
     if (this.#stream && Date.now() - this.#heardAt > QUIET) this.#stream.abort();
@@ -70,7 +70,7 @@ export class Live {
     this.connected();
   }
 
-  // Not by EventSource: that cannot send the token, nor tell a dead connection from a quiet one.
+  // No EventSource: it cannot send the token, and does not detect a dead connection.
   async #listen(opened) {
     const stream = (this.#stream = new AbortController());
     this.#stopped.signal.addEventListener("abort", () => stream.abort(), { once: true });
@@ -120,7 +120,7 @@ export class Live {
   }
 }
 
-// The blocks of a stream, which are parted by empty lines.
+// The blocks of a stream, which are separated by empty lines.
 async function* blocks(body) {
   const reader = body.getReader();
   const decoder = new TextDecoder();

@@ -4,7 +4,7 @@ import { avatar, paintAvatar } from "./avatar.js";
 import { el, iconButton, reconcile } from "./dom.js";
 import { editContact } from "./people.js";
 import { state } from "./state.js";
-import { ownName, plainNumber, peersOf, spoken } from "./words.js";
+import { ownName, plainNumber, peersOf, spoken } from "./format.js";
 
 export class NewTalk {
   constructor(back) {

@@ -1,5 +1,5 @@
-// What was written waits here, on disk, until the server has it. Each message has an id of our own,
-// by which the server knows a repeat: it may be offered ten times and is sent once.
+// The outbox: messages are stored on this device until the server has them. Each has an id of ours,
+// by which the server detects a repeat: sent again and again, it is delivered once.
 
 import { Refused, Unreachable, call } from "./api.js";
 import * as db from "./db.js";
@@ -13,7 +13,7 @@ class Outbox extends EventTarget {
   #again = false;
   #timer = null;
 
-  // What is on disk; what was written while we looked is not there yet.
+  // Load the stored messages; those written meanwhile are not among them yet.
   async recall() {
     const before = new Set(this.entries);
     const kept = await db.all("outbox");
@@ -44,9 +44,9 @@ class Outbox extends EventTarget {
     this.#changed();
   }
 
-  // Send what waits, in order; when the server cannot be reached, again later.
+  // Send the waiting messages in order; retry later when the server cannot be reached.
   flush() {
-    this.#again = true; // also where one that ends just now has not seen the newest
+    this.#again = true; // a run that is just ending may have missed the newest one
     this.#busy ??= alone(() => this.#sendAll()).finally(() => {
       this.#busy = null;
       if (this.#again) this.flush();

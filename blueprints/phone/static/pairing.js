@@ -1,10 +1,10 @@
-// The first page: a code of the operator's makes this browser a device of an extension.
+// Pairing page: a code of the operator makes this browser a device of an extension.
 
 import { Refused, Unreachable, call } from "./api.js";
 import { isApple, isInstalled } from "./push.js";
 
 export class Pairing {
-  // `paired({token, device_id, extension})` is called with what the server gives for a code.
+  // `paired({token, device_id, extension})` is called with the answer of the server.
   constructor(paired) {
     this.page = document.getElementById("pairing");
     this.form = this.page.querySelector("form");

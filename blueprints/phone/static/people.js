@@ -1,10 +1,10 @@
-// Names of numbers, which everybody here shares, and the choice of a number of ours.
+// Contacts (names of numbers, shared by all users), and the choice of a sending number.
 
 import { Refused, Unreachable } from "./api.js";
 import { el, icon } from "./dom.js";
 import { openSheet } from "./sheet.js";
 import { state } from "./state.js";
-import { ownName, spoken } from "./words.js";
+import { ownName, spoken } from "./format.js";
 
 // A sheet with the name of each of these numbers, to be changed.
 export function editContact(peers) {

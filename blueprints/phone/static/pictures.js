@@ -1,10 +1,10 @@
-// Pictures are made small enough for the carrier before they leave the device.
+// Resizes pictures for the carrier before the upload.
 
 const SIDES = [2048, 1600, 1280, 1024, 800, 640];
 const QUALITIES = [0.85, 0.7, 0.55];
 
 // {blob, name}: the file as it is, or a smaller picture in its place. What this browser cannot
-// draw, and what moves, stays as it is; the server has the last word.
+// draw, and animated pictures, stay as they are; the server checks the size as well.
 export async function fitted(file, most) {
   const asItIs = { blob: file, name: file.name || "file" };
   if (!file.type.startsWith("image/") || file.type === "image/gif" || file.type === "image/svg+xml") return asItIs;

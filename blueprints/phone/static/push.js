@@ -1,4 +1,4 @@
-// Notifications while the app is closed: this browser's subscription, as the server knows it.
+// Web Push: this browser's subscription, registered at the server.
 
 import { call } from "./api.js";
 import * as db from "./db.js";

@@ -1,5 +1,5 @@
-// What can be done about a message that did not arrive: the same again, as a message of its own with
-// an id of its own. What may have arrived is sent again only by whoever says so.
+// Actions for a message that was not delivered: send it again, as a new message with its own id. One
+// that may have arrived is sent again only if the user confirms it.
 
 import { Refused, Unreachable, ask } from "./api.js";
 import * as db from "./db.js";

@@ -1,4 +1,4 @@
-// How many segments a text costs on the air (3GPP TS 23.038), as services/core/segments.py counts them.
+// How many segments a text needs (3GPP TS 23.038), as services/core/segments.py counts them.
 
 const BASIC = new Set(
   "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?" +
@@ -6,7 +6,7 @@ const BASIC = new Set(
 );
 const EXTENDED = new Set("\f^{}\\[~]|€");
 
-// {encoding, units, count, room}: room is how many units are free in the last segment.
+// {encoding, units, count, left}: left is how many units are free in the last segment.
 export function count(text) {
   const characters = [...text];
   const plain = characters.every((one) => BASIC.has(one) || EXTENDED.has(one));
@@ -18,7 +18,7 @@ export function count(text) {
 
 // Fill segments without cutting an escape or a surrogate pair in two.
 function pack(sizes, units, single, joined) {
-  if (units <= single) return { count: 1, room: single - units };
+  if (units <= single) return { count: 1, left: single - units };
   let segments = 1;
   let used = 0;
   for (const size of sizes) {
@@ -28,5 +28,5 @@ function pack(sizes, units, single, joined) {
     }
     used += size;
   }
-  return { count: segments, room: joined - used };
+  return { count: segments, left: joined - used };
 }

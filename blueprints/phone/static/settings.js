@@ -5,7 +5,7 @@ import { el } from "./dom.js";
 import * as push from "./push.js";
 import { confirm, openSheet } from "./sheet.js";
 import { state } from "./state.js";
-import { spoken } from "./words.js";
+import { spoken } from "./format.js";
 
 const PREVIEWS = { full: "Name and text", sender: "Name only", none: "Neither" };
 
@@ -22,7 +22,7 @@ export async function openSettings(leave) {
     el("div", { class: "buttons" }, el("button", { type: "button", class: "button danger", text: "Sign out", on: { click: signOut } })),
   );
 
-  // Do something at the server; what goes wrong is said, and `undo` puts the control back.
+  // Send a change to the server; on failure show the reason and call `undo` for the control.
   async function guarded(work, undo = () => {}) {
     problem.hidden = true;
     try {
@@ -90,8 +90,8 @@ function notifications(guarded) {
   preview.addEventListener("change", () => guarded(() => push.change({ preview: preview.value }), () => (preview.value = state.me.device.preview)));
   test.addEventListener("click", async () => {
     outcome.textContent = "Asking …";
-    const told = await guarded(() => push.test());
-    outcome.textContent = told ? told.detail : "";
+    const result = await guarded(() => push.test());
+    outcome.textContent = result ? result.detail : "";
   });
   paint();
   return [

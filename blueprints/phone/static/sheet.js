@@ -19,7 +19,7 @@ export function openSheet(title, ...content) {
   return show(dialog);
 }
 
-// Ask before something that cannot be taken back; resolves to whether it is wanted.
+// Ask for confirmation of something that cannot be undone; resolves to true or false.
 export function confirm(question, detail, action) {
   return new Promise((resolve) => {
     const close = (answer) => {

@@ -1,4 +1,4 @@
-// What this app knows: who it is, conversations, messages, contacts. Views listen for changes.
+// State of the app: device, conversations, messages, contacts. Views listen for changes.
 
 import { call } from "./api.js";
 import * as db from "./db.js";
@@ -19,7 +19,7 @@ class State extends EventTarget {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 
-  // Start with what this device has kept, so that there is something to see at once.
+  // Start with the data stored on this device, so that something is shown at once.
   async recall() {
     this.me = (await db.get("me")) ?? null;
     for (const one of await db.all("conversations")) this.conversations.set(one.id, one);
@@ -40,7 +40,7 @@ class State extends EventTarget {
     return me.sync_token;
   }
 
-  // What this device has kept may be deleted by now.
+  // The data stored on this device may be deleted at the server by now.
   async startOver() {
     this.#messages.clear();
     await db.replace("messages", []);
@@ -103,7 +103,7 @@ class State extends EventTarget {
     return this.#reached.has(id);
   }
 
-  // What this device has kept of a conversation, then the newest page from the server.
+  // The stored messages of a conversation, then the newest page from the server.
   async open(id) {
     if (!this.#messages.has(id)) {
       this.#remember(id, await db.messagesOf(id));
@@ -160,7 +160,7 @@ class State extends EventTarget {
     this.tell("messages", { id: message.conversation_id });
   }
 
-  // Something that happened, as /sync and /events tell it.
+  // Apply an event of /sync or /events.
   async happened(event) {
     if (event.message) {
       const isNews = event.message.direction === "in" && event.type === "message.created";
@@ -175,8 +175,8 @@ class State extends EventTarget {
   async read(id) {
     const known = this.conversations.get(id);
     if (!known || !known.unread_count) return;
-    const told = await call("POST", `conversations/${id}/read`, { body: { up_to_seq: known.last_seq } });
-    this.#keep({ ...this.conversations.get(id), ...told });
+    const mark = await call("POST", `conversations/${id}/read`, { body: { up_to_seq: known.last_seq } });
+    this.#keep({ ...this.conversations.get(id), ...mark });
   }
 
   #keep(conversation) {
@@ -200,7 +200,7 @@ class State extends EventTarget {
     await this.loadContacts();
   }
 
-  // The device need not keep everything that it ever saw.
+  // Limit what is stored on the device.
   async tidy() {
     const kept = await db.all("messages");
     if (kept.length > MOST_KEPT) {

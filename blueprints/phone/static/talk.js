@@ -1,4 +1,4 @@
-// One conversation: its messages by day, what becomes of them, and where to write.
+// View of one conversation: its messages by day, their statuses, and the composer.
 
 import { Refused, Unreachable } from "./api.js";
 import { avatar, paintAvatar } from "./avatar.js";
@@ -10,7 +10,7 @@ import { chooseNumber, editContact } from "./people.js";
 import { outbox } from "./outbox.js";
 import { state } from "./state.js";
 import { timeline } from "./timeline.js";
-import { mediaWord, nameOf, ownName, peersOf, spoken, titleOf } from "./words.js";
+import { mediaWord, nameOf, ownName, peersOf, spoken, titleOf } from "./format.js";
 
 const NEAR = 120; // pixels from the end that still count as the end
 
@@ -94,7 +94,7 @@ export class Talk {
       if (this.id === id) this.#markRead();
     } catch (error) {
       if (error instanceof Refused && error.status === 404) this.id === id && this.back(); // it was deleted
-      else if (!(error instanceof Unreachable)) throw error; // what this device has kept is shown
+      else if (!(error instanceof Unreachable)) throw error; // show the messages stored on this device
     }
   }
 
@@ -187,7 +187,7 @@ export class Talk {
     this.loading = false;
   }
 
-  // What is seen has been read, on all devices of the extension.
+  // Mark the messages on screen as read, for all devices of the extension.
   async #markRead() {
     const unread = this.id && state.conversations.get(this.id)?.unread_count;
     if (!unread || !this.isOpen || !this.atEnd || document.hidden || this.marking || !state.isLoaded(this.id)) return;

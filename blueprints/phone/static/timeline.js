@@ -1,10 +1,10 @@
-// What a conversation shows, in order: days, messages, and what still waits to be sent.
+// Rows of a conversation in order: days, messages, and the outbox.
 
 import { sameMembers } from "./list.js";
 import { outbox } from "./outbox.js";
 import { remedies } from "./remedies.js";
 import { state } from "./state.js";
-import { dayOf, nameOf, titleOf } from "./words.js";
+import { dayOf, nameOf, titleOf } from "./format.js";
 
 const TOGETHER = 5 * 60_000; // messages of one side within these milliseconds stand close
 

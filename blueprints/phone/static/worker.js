@@ -38,18 +38,18 @@ async function kept(request) {
 
 addEventListener("push", (event) => event.waitUntil(notify(event.data?.json() ?? {})));
 
-async function notify(told) {
-  if ("unread_total" in told && "setAppBadge" in navigator) await navigator.setAppBadge(told.unread_total).catch(() => {});
-  if (told.type === "conversation.read") return takeAway(told.conversation_id);
-  const seen = (await windows()).some((one) => one.focused && one.url.includes(told.conversation_id));
-  return registration.showNotification((await nameOf(told.title)) || "New message", {
-    body: told.body ?? "",
-    tag: told.conversation_id ?? told.type,
+async function notify(notice) {
+  if ("unread_total" in notice && "setAppBadge" in navigator) await navigator.setAppBadge(notice.unread_total).catch(() => {});
+  if (notice.type === "conversation.read") return takeAway(notice.conversation_id);
+  const seen = (await windows()).some((one) => one.focused && one.url.includes(notice.conversation_id));
+  return registration.showNotification((await nameOf(notice.title)) || "New message", {
+    body: notice.body ?? "",
+    tag: notice.conversation_id ?? notice.type,
     renotify: !seen,
     silent: seen,
     icon: `${PAGE}icon-192.png`,
     badge: `${PAGE}badge-96.png`,
-    data: { conversation_id: told.conversation_id },
+    data: { conversation_id: notice.conversation_id },
   });
 }
 
@@ -73,7 +73,7 @@ async function openConversation(id) {
   return open.focus();
 }
 
-// The name that this device knows a number by; the server sends the number.
+// The contact name of a number on this device; the server sends only the number.
 function nameOf(number) {
   return new Promise((resolve) => {
     const asked = indexedDB.open("textbridge-phone");

@@ -1,4 +1,4 @@
-// Calls to this server, as JSON; what it refuses is thrown with its own words.
+// Calls to this server, as JSON; throws `Refused` with the server's reason.
 
 export class Refused extends Error {
   constructor(status, detail) {
@@ -25,7 +25,7 @@ export function freshId() {
 }
 
 // Asks again and again for what is new, until stopped. `ask(seconds)` waits on the server's side;
-// after a failure it is asked not to, so that it is known soon that all is well again.
+// after a failure it does not wait, so that a recovery is noticed soon.
 export async function follow(ask, signal, silent) {
   let seconds = 25;
   while (!signal.aborted) {

@@ -1,4 +1,4 @@
-// What would do the same from a terminal. Tokens are shown as dots and copied as they are.
+// Shell commands that do the same as the page. Tokens are shown as dots and copied in full.
 
 const DOTS = "••••••••";
 

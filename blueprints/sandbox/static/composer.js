@@ -1,7 +1,7 @@
-// Where a text is written: Enter sends, Shift+Enter begins a new line.
+// The composer: Enter sends, Shift+Enter begins a new line.
 
 export class Composer {
-  // `send(text, file)` may refuse by throwing; then what was written stays.
+  // `send(text, file)` may throw; then the text stays in the field.
   constructor(device, send) {
     this.form = device.querySelector("form");
     this.field = this.form.querySelector("textarea");
@@ -29,7 +29,7 @@ export class Composer {
     for (const control of this.form.elements) control.disabled = !on;
   }
 
-  // The field is free at once; what is written meanwhile is sent after this.
+  // Clear the field at once; a text written meanwhile is sent after this one.
   submit(file = null) {
     const text = this.field.value.trim();
     if (!text && !file) return;

@@ -1,4 +1,4 @@
-// The phone outside: it writes by the carrier's webhook, and answers what comes with a receipt.
+// The outside phone: sends by the carrier's webhook, and answers messages with a receipt.
 
 import { call, follow, freshId } from "./calls.js";
 import { Composer } from "./composer.js";

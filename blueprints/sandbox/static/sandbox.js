@@ -1,9 +1,9 @@
-// The sandbox: a session, a phone outside, an extension, and what happens between them.
+// The sandbox page: a session, an outside phone, an extension, and their progress.
 
 import { call } from "./calls.js";
 import { Commands } from "./commands.js";
 import { Inside } from "./inside.js";
-import { Journey } from "./journey.js";
+import { Progress } from "./progress.js";
 import { Outside } from "./outside.js";
 
 const KEPT = "textbridge.sandbox";
@@ -42,8 +42,8 @@ async function start() {
   keep({ token: session.token });
   for (const place of document.querySelectorAll("[data-extension]")) place.textContent = session.extension;
   const speak = (words) => (spoken.textContent = words);
-  const incoming = new Journey("in", speak);
-  const outgoing = new Journey("out", speak);
+  const incoming = new Progress("in", speak);
+  const outgoing = new Progress("out", speak);
   const outside = new Outside(session, incoming, outgoing);
   const inside = new Inside(session, incoming, outgoing);
   const commands = new Commands(session);

@@ -1,4 +1,4 @@
-// The texts on a screen. Everything that somebody wrote goes in as text, never as markup.
+// The messages on a screen. Their content is inserted as text, never as markup.
 
 const PENDING = { pending: "A picture is on its way …", failed: "The picture could not be fetched." };
 const TIME = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
@@ -62,7 +62,7 @@ function fill(bubble, text) {
 
 function attachment(file) {
   if (!file.url) return element("p", "pending", PENDING[file.state] ?? PENDING.pending);
-  const { pathname, search } = new URL(file.url, location.href); // this server, by whatever name
+  const { pathname, search } = new URL(file.url, location.href); // this server, by any host name
   if (file.content_type.startsWith("image/")) {
     const image = element("img");
     image.src = pathname + search;

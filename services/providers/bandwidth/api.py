@@ -8,8 +8,8 @@ from services.core.errors import Kind, SendError
 from services.core.messages import Attachment
 from services.http.client import Answer, Http
 from services.providers import parsing
+from services.providers.api_client import exchange
 from services.providers.bandwidth.errors import basic_refused, not_signed_in, refusal
-from services.providers.exchange import exchange
 
 # The types of file that the media store takes, and how such a file is called.
 EXTENSIONS = {
@@ -77,8 +77,8 @@ class Api:
         """Hand over one message; returns Bandwidth's id for it."""
         answer = self._call("POST", "/messages", Kind.UNKNOWN, json=content)
         try:
-            told = parsing.fields(answer.json(), "answer")
-            return parsing.word(told, "id", needed=True)
+            data = parsing.fields(answer.json(), "answer")
+            return parsing.word(data, "id", needed=True)
         except ValueError:
             raise SendError(
                 "Bandwidth took the message, but its answer cannot be read.", Kind.UNKNOWN
@@ -88,8 +88,8 @@ class Api:
         """The newest messages that a query finds (``GET …/messages``), at most a hundred."""
         answer = self._call("GET", "/messages", Kind.RETRY, params=dict(query))
         try:
-            told = parsing.fields(answer.json(), "answer").get("messages")
-            found = told if isinstance(told, list) else []
+            data = parsing.fields(answer.json(), "answer").get("messages")
+            found = data if isinstance(data, list) else []
             return [parsing.fields(entry, "message") for entry in found]
         except ValueError as error:
             raise SendError(f"Bandwidth's list cannot be read: {error}", Kind.RETRY) from None
@@ -115,7 +115,7 @@ class Api:
     ) -> Answer:
         """One authorised request; once more with a new token when the old one is not taken.
 
-        ``lost`` is what follows when nobody knows what became of the request.
+        ``lost`` is the kind of error where it is not known whether it was carried out.
         """
 
         def attempt(renew: bool) -> Answer:
@@ -154,12 +154,12 @@ class Api:
 
 
 def _token(answer: Answer) -> tuple[str, float]:
-    """The token of a sign-in and its life in seconds; none when that is not told."""
-    told = parsing.fields(answer.json(), "answer")
-    token = parsing.word(told, "access_token", needed=True, most=8192)
+    """The token of a sign-in and its life in seconds; 0 where the answer has none."""
+    data = parsing.fields(answer.json(), "answer")
+    token = parsing.word(data, "access_token", needed=True, most=8192)
     if not token.isascii() or not token.isprintable():
         raise ValueError("The token has odd characters.")
-    lasts = told.get("expires_in")
+    lasts = data.get("expires_in")
     return token, float(min(lasts, 86_400)) if isinstance(lasts, (int, float)) else 0.0
 
 

@@ -1,4 +1,4 @@
-"""Whether a Bandwidth account is set up for Textbridge."""
+"""Check of a Bandwidth account: whether it accepts the credentials."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,7 +8,7 @@ from services.providers.bandwidth.lookup import list_time
 
 
 def findings(api: Api, numbers: Sequence[str], now: float) -> Iterator[Finding]:
-    """Whether the credentials are taken; what a number may do, this API does not tell.
+    """Whether the credentials are accepted; this API has no information about numbers.
 
     ``now`` is in seconds since 1970. Raises ``SendError``.
     """

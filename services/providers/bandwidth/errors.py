@@ -6,15 +6,15 @@ from services.core.errors import Kind, SendError
 from services.core.messages import clean
 from services.http.client import Answer
 from services.providers import error_table
+from services.providers.api_client import json_object
 from services.providers.bandwidth import basic_end
-from services.providers.exchange import json_object
 
 TABLE = error_table.load(__file__)
 PAUSE_SECONDS = 30.0  # after a 429, for which Bandwidth documents no Retry-After
 
 
 def explained(code: str, description: str) -> tuple[Kind, str]:
-    """What a failed message's code means: what follows, and a sentence.
+    """The kind and sentence of a failed message's code.
 
     ``retry`` means that the same message may pass later: it is not sent again by itself, because
     carriers bill and may have shown what they report as failed. ``description`` is Bandwidth's own
@@ -24,7 +24,7 @@ def explained(code: str, description: str) -> tuple[Kind, str]:
     'Bandwidth rejected the message (“rejected-odd”).'
     """
     known = TABLE.codes.get(code)
-    kind, sentence = (known or TABLE.starting(code)).decision
+    kind, sentence = (known or TABLE.by_prefix(code)).decision
     if known is None and description:
         sentence = f"{sentence.removesuffix('.')} (“{description[:120]}”)."
     return kind, f"{sentence} Sending it again later may work." if kind is Kind.RETRY else sentence
@@ -33,23 +33,23 @@ def explained(code: str, description: str) -> tuple[Kind, str]:
 def refusal(answer: Answer, lost: Kind) -> SendError:
     """The error for an answer other than 2xx.
 
-    Bandwidth documents that what it answers with an error of its own form was not carried out; of a
-    5xx in any other form (a proxy's page) nobody knows, and ``lost`` follows.
+    Bandwidth documents that a request answered with an error in its own format was not carried out.
+    A 5xx in any other format (a proxy's page) proves nothing: its kind is ``lost``.
     """
-    told = json_object(answer)
-    said = _said(told)
+    data = json_object(answer)
+    text = _error_text(data)
     kind, remedy = TABLE.for_status(answer.status)
     if answer.status < 400:
         kind, remedy = Kind.CONFIG, "Check BANDWIDTH_MESSAGE_BASE_URL."
     elif answer.status >= 500:
-        kind, remedy = (Kind.RETRY, "") if said else (lost, "")
-    elif any(field == "applicationId" for field, _ in _field_errors(told)):
+        kind, remedy = (Kind.RETRY, "") if text else (lost, "")
+    elif any(field == "applicationId" for field, _ in _field_errors(data)):
         kind, remedy = Kind.CONFIG, "Check BANDWIDTH_APPLICATION_ID."
-    sentence = f"Bandwidth answered {answer.status}: {said or 'no reason given.'} {remedy}"
+    sentence = f"Bandwidth answered {answer.status}: {text or 'no reason given.'} {remedy}"
     return SendError(
         sentence.rstrip(),
         kind,
-        code=_text(told.get("type")) or str(answer.status),
+        code=_text(data.get("type")) or str(answer.status),
         retry_after=_pause(answer),
     )
 
@@ -85,16 +85,16 @@ def _pause(answer: Answer) -> float | None:
     return answer.retry_after
 
 
-def _said(told: dict[str, Any]) -> str:
-    """Bandwidth's own words: of the faulty fields, of the request, or of its web framework."""
-    fields = "; ".join(f"{field}: {words}" for field, words in _field_errors(told))
-    words = fields or _text(told.get("description")) or _text(told.get("message"))
-    words = words or _text(told.get("error")) or _text(told.get("type"))
-    return f"{words[:300].rstrip('. ')}." if words else ""
+def _error_text(data: dict[str, Any]) -> str:
+    """Bandwidth's error text: of the faulty fields, of the request, or of its web framework."""
+    fields = "; ".join(f"{field}: {error}" for field, error in _field_errors(data))
+    text = fields or _text(data.get("description")) or _text(data.get("message"))
+    text = text or _text(data.get("error")) or _text(data.get("type"))
+    return f"{text[:300].rstrip('. ')}." if text else ""
 
 
-def _field_errors(told: dict[str, Any]) -> list[tuple[str, str]]:
-    errors = told.get("fieldErrors")
+def _field_errors(data: dict[str, Any]) -> list[tuple[str, str]]:
+    errors = data.get("fieldErrors")
     return [
         (_text(error.get("fieldName")), _text(error.get("description")))
         for error in (errors if isinstance(errors, list) else [])

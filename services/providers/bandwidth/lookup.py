@@ -1,7 +1,7 @@
-"""Bandwidth's list of messages (``GET …/messages``): what became of one, and whether we may ask.
+"""Look-up of a message's status in Bandwidth's list (``GET …/messages``).
 
 The list goes back 14 days and shows neither texts nor tags: a message whose id we do not know is
-told by its numbers and its time, and only where nothing else fits.
+found by its numbers and its time, and only where exactly one fits.
 """
 
 from collections.abc import Mapping
@@ -29,9 +29,11 @@ STATUSES = {
 
 
 def find_sent(api: Api, message: Message) -> DeliveryStatus | None:
-    """What the list says of a message; ``None`` without a trace, or with more than one."""
+    """The status of a message in the list; ``None`` where none fits, or more than one."""
     try:
-        found = [told for entry in api.list_messages(_query(message)) if (told := _told(entry))]
+        found = [
+            status for entry in api.list_messages(_query(message)) if (status := _status(entry))
+        ]
     except ValueError as error:
         raise SendError(f"Bandwidth's list cannot be read: {error}", Kind.RETRY) from None
     return found[0] if len(found) == 1 else None
@@ -49,7 +51,7 @@ def _query(message: Message) -> dict[str, str]:
     }
 
 
-def _told(entry: Mapping[str, Any]) -> DeliveryStatus | None:
+def _status(entry: Mapping[str, Any]) -> DeliveryStatus | None:
     word = parsing.word(entry, "messageStatus")
     status, code, reason = STATUSES.get(word), None, None
     if status is None:

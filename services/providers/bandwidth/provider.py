@@ -11,12 +11,12 @@ from services.config.parsers import one_of, strong_secret, url
 from services.config.sections import CarrierSettings
 from services.config.variables import variable
 from services.core.errors import Kind, MediaError, Problem, SendError
-from services.core.messages import DeliveryStatus, Message, Parsed, WebhookCall
-from services.providers.api_addresses import is_below
+from services.core.messages import DeliveryStatus, Finding, Message, Parsed, WebhookCall
 from services.providers.bandwidth import basic_end, check, lookup, webhook
 from services.providers.bandwidth.api import EXTENSIONS, Api
-from services.providers.base import Finding, Limits, Provider, ProviderContext
+from services.providers.base import Limits, Provider, ProviderContext
 from services.providers.proofs import Basic, basic
+from services.providers.url_checks import is_below
 
 BASE_URL = "https://messaging.bandwidth.com/api/v2"
 TOKEN_URL = "https://api.bandwidth.com/api/v1/oauth2/token"  # noqa: S105

@@ -20,8 +20,8 @@ from services.providers import parsing
 from services.providers.bandwidth.errors import explained
 from services.providers.proofs import Token
 
-# Whatever Bandwidth tells of a message, it has taken it. "message-sending" can be the last event
-# that ever comes; "message-read" exists for RBM (RCS) only.
+# Any event of a message proves that Bandwidth has accepted it. "message-sending" can be the last
+# event; "message-read" exists for RBM (RCS) only.
 STATUSES = {
     "message-sending": Status.SENT,
     "message-sent": Status.SENT,
@@ -40,6 +40,7 @@ class TokenWithBody(Token):
     """
 
     def require(self, call: WebhookCall) -> None:
+        """Compare the token; refuse a call without a body."""
         super().require(call)
         if not call.body.strip():
             raise InvalidWebhook("The call has no body.")
@@ -54,10 +55,10 @@ def parse(call: WebhookCall, now: float) -> Iterable[Parsed]:
     some of our numbers, and the call has proved already that it comes from Bandwidth.
     """
     try:
-        told = call.json()
+        content = call.json()
     except ValueError as error:
         return [Unreadable(f"The body is not JSON: {error}", call.body)]
-    events = told if isinstance(told, list) else [told]
+    events = content if isinstance(content, list) else [content]
     read = (_event(event, call.body, now) for event in events)
     return [parsed for parsed in read if parsed is not None]
 
@@ -69,17 +70,17 @@ def _event(event: Any, body: bytes, now: float) -> Parsed | None:
             return _message(event)
         return _status(event, kind, now) if kind in STATUSES else None
     except ValueError as error:
-        return Unreadable(str(error), parsing.alone(event, body))
+        return Unreadable(str(error), parsing.part_bytes(event, body))
 
 
 def _message(event: dict[str, Any]) -> Message | None:
     """An inbound message. Of a group, every number of ours gets an event with its own id."""
     message = parsing.fields(event.get("message"), "message")
     if parsing.word(message, "direction") == "out":
-        return None  # our own words come back: nothing to answer
+        return None  # a copy of our own message
     owner = parsing.word(message, "owner") or parsing.word(event, "to", needed=True)
     sender = parsing.word(message, "from", needed=True)
-    everybody = dict.fromkeys((sender, *parsing.words(message, "to")))
+    everybody = dict.fromkeys((sender, *parsing.texts(message, "to")))
     others = tuple(n for n in everybody if n.removeprefix("+") != owner.removeprefix("+"))
     return Message(
         direction="in",
@@ -88,22 +89,22 @@ def _message(event: dict[str, Any]) -> Message | None:
         text=parsing.text(message.get("text"), "text"),
         media=tuple(
             Attachment(source_url=link, name=parsing.file_name(link))
-            for link in parsing.words(message, "media")
+            for link in parsing.texts(message, "media")
             if not parsing.file_name(link).lower().endswith(".smil")
         ),
         participants=others if len(others) > 1 else (),
         provider="bandwidth",
         provider_id=parsing.word(message, "id", needed=True),
         segments=parsing.small_count(message.get("segmentCount")),
-        carrier_time=parsing.moment(message.get("time")),
+        carrier_time=parsing.timestamp(message.get("time")),
     )
 
 
 def _status(event: dict[str, Any], kind: str, now: float) -> DeliveryStatus:
     """A delivery receipt. Of a group, every recipient has its own, all with one id.
 
-    With another code a failure is another event: of one that nobody was sure about (9902)
-    Bandwidth may say later that it is certain.
+    With another code a failure is another event: after an unconfirmed delivery (9902)
+    Bandwidth may report later that it has failed.
     """
     message = parsing.fields(event.get("message"), "message")
     status, code, reason = STATUSES[kind], None, None
@@ -121,5 +122,5 @@ def _status(event: dict[str, Any], kind: str, now: float) -> DeliveryStatus:
         peer=parsing.word(event, "to"),
         code=code,
         reason=reason,
-        at=parsing.moment(event.get("time")) or now,
+        at=parsing.timestamp(event.get("time")) or now,
     )

@@ -1,10 +1,9 @@
 """The sandbox: a carrier that exists on this machine only, and the smallest example of one.
 
 Its webhook takes ``{"id", "from", "to", "text", "media": [urls]}`` for a message and
-``{"receipt": <our message id>, "status": "delivered" | "failed"}`` for what became of one.
+``{"receipt": <our message id>, "status": "delivered" | "failed"}`` for the status of one.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -20,7 +19,7 @@ from services.core.messages import (
     WebhookCall,
     clean,
 )
-from services.providers.base import Limits, Provider
+from services.providers.base import Limits, Provider, json_call
 
 STATUSES = {"delivered": Status.DELIVERED, "failed": Status.FAILED}
 REASONS = {"failed": "The phone in the sandbox was told to refuse it."}
@@ -39,6 +38,7 @@ class Sandbox(Provider):
         """Nothing but the webhook's token, which is derived."""
 
     def parse(self, call: WebhookCall) -> Iterable[Parsed]:
+        """One message or one delivery status."""
         try:
             event = call.json()
             if "receipt" in event:
@@ -61,6 +61,7 @@ class Sandbox(Provider):
             yield Unreadable(f"This is no event of the sandbox: {error}", call.body)
 
     def send(self, message: Message) -> str:
+        """Accept the message; the page shows it from the database."""
         return f"sandbox-{message.id}"
 
     def media_headers(self, url: str, *, renew: bool = False) -> Mapping[str, str]:
@@ -70,6 +71,7 @@ class Sandbox(Provider):
         return {}
 
     def inbound_call(self, message: Message) -> WebhookCall:
+        """The JSON call for an inbound message."""
         event = {
             "id": message.id,
             "from": message.peer,
@@ -77,9 +79,4 @@ class Sandbox(Provider):
             "text": message.text,
             "media": [file.source_url for file in message.media],
         }
-        return WebhookCall(
-            method="POST",
-            headers={"content-type": "application/json"},
-            query="",
-            body=json.dumps(event).encode(),
-        )
+        return json_call(event)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from services.core.errors import Kind, SendError
 from services.http.client import Answer
 from services.providers import parsing
-from services.providers.exchange import JsonApi, json_object
+from services.providers.api_client import JsonApi, json_object
 from services.providers.telnyx.errors import TABLE
 
 T = TypeVar("T")
@@ -25,8 +25,8 @@ class Api(JsonApi):
             code = parsing.word(error, "code", most=20)
         except ValueError:
             error, code = {}, ""
-        words = parsing.said(error.get("detail") or error.get("title"))
-        return TABLE.refusal(self.title, answer, lost, code, words, address="TELNYX_BASE_URL")
+        detail = parsing.sentence(error.get("detail") or error.get("title"))
+        return TABLE.refusal(self.title, answer, lost, code, detail, address="TELNYX_BASE_URL")
 
     def record(self, path: str, read: Callable[[dict[str, Any]], T]) -> T | None:
         """What ``read`` makes of the object at a path; ``None`` where Telnyx has none.

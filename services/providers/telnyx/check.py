@@ -1,4 +1,4 @@
-"""Whether a Telnyx account and its numbers are set up for Textbridge, and what to click if not.
+"""Check of a Telnyx account and its numbers, with what to click where something is wrong.
 
 https://developers.telnyx.com/docs/messaging/messages/phone-number-configuration, and the requests
 of Telnyx's own SDKs (https://github.com/team-telnyx/telnyx-python).

@@ -1,6 +1,5 @@
 """Telnyx, Messaging API v2 (https://developers.telnyx.com/docs/messaging)."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,14 +9,22 @@ from services.config.parsers import url
 from services.config.sections import CarrierSettings
 from services.config.variables import variable
 from services.core.errors import Kind, MediaError, SendError
-from services.core.messages import DeliveryStatus, Message, Parsed, Unreadable, WebhookCall, rfc3339
+from services.core.messages import (
+    DeliveryStatus,
+    Finding,
+    Message,
+    Parsed,
+    Unreadable,
+    WebhookCall,
+    rfc3339,
+)
 from services.providers import parsing
-from services.providers.api_addresses import is_at
-from services.providers.base import Finding, Limits, Provider, ProviderContext
-from services.providers.exchange import header_key, public_link
+from services.providers.api_client import header_key, public_link
+from services.providers.base import Limits, Provider, ProviderContext, json_call
 from services.providers.telnyx import check, webhook
 from services.providers.telnyx.api import Api
 from services.providers.telnyx.signature import TelnyxSignature, public_key
+from services.providers.url_checks import is_at
 
 API_URL = "https://api.telnyx.com/v2"
 
@@ -76,7 +83,7 @@ class Telnyx(Provider):
         self.api = Api(self.http, settings.base_url, f"Bearer {settings.api_key}")
 
     def parse(self, call: WebhookCall) -> Iterable[Parsed]:
-        """One event: a message, or what became of one of ours."""
+        """One event: a message, or statuses of one of ours."""
         try:
             return webhook.event(call.json(), self.clock())
         except ValueError as error:
@@ -95,7 +102,9 @@ class Telnyx(Provider):
         }
         return self.api.post(
             "/messages/group_mms" if group else "/messages",
-            lambda told: parsing.word(parsing.fields(told.get("data"), "data"), "id", needed=True),
+            lambda answer: parsing.word(
+                parsing.fields(answer.get("data"), "data"), "id", needed=True
+            ),
             json={name: value for name, value in content.items() if value},
         )
 
@@ -114,8 +123,8 @@ class Telnyx(Provider):
         if message.provider_id is None:
             return None
         path = f"/messages/{quote(message.provider_id, safe='')}"
-        told = self.api.record(path, lambda data: webhook.statuses(data, self.clock())) or []
-        return told[0] if len(told) == 1 else None
+        found = self.api.record(path, lambda data: webhook.statuses(data, self.clock())) or []
+        return found[0] if len(found) == 1 else None
 
     def check(self, numbers: Sequence[str]) -> Iterable[Finding]:
         """The key, the numbers, and whether their messaging profiles lead here."""
@@ -145,5 +154,4 @@ class Telnyx(Provider):
             "received_at": rfc3339(message.carrier_time or message.created_at),
         }
         event = {"id": message.id, "event_type": "message.received", "payload": payload}
-        body = json.dumps({"data": event}).encode()
-        return WebhookCall("POST", {"content-type": "application/json"}, "", body)
+        return json_call({"data": event})

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from services.core.errors import InvalidWebhook
 from services.core.messages import WebhookCall
-from services.providers.proofs import NoSigningKey, Part, Proof, same
+from services.core.secrets import same_secret
+from services.providers.proofs import NoSigningKey, Part, Proof
 
 NO_KEY = (
     "Telnyx signs with a private key that only Telnyx has. For a trial make a pair of your own and "
@@ -52,18 +53,20 @@ class TelnyxSignature(Proof):
         self._clock = clock
 
     def require(self, call: WebhookCall) -> None:
+        """Verify the time of signing, then the Ed25519 signature."""
         at, offered = call.headers.get(self.timestamp, ""), call.headers.get(self.header, "")
         if not _SECONDS.fullmatch(at) or abs(self._clock() - int(at)) > self.window:
             raise InvalidWebhook("Telnyx's time is missing, or five minutes away from our clock.")
         try:
             raw = base64.b64decode(offered, validate=True)
             self._key.verify(raw, _signed(at, call.body))
-            if not same(offered, base64.b64encode(raw).decode()):
+            if not same_secret(offered, base64.b64encode(raw).decode()):
                 raise ValueError("the same bytes, written in another way")
         except (ValueError, InvalidSignature):
             raise InvalidWebhook("Telnyx's signature is missing or wrong.") from None
 
     def sign(self, call: WebhookCall, key: bytes | None = None) -> WebhookCall:
+        """Sign with a private key in PEM whose public half is configured."""
         try:
             private = load_pem_private_key(key, None) if key else None
         except (ValueError, TypeError, UnsupportedAlgorithm):

@@ -1,4 +1,4 @@
-"""Telnyx's webhook: inbound messages, and what became of ours, which the API writes alike.
+"""Telnyx's webhook: inbound messages, and statuses of ours, which the API formats alike.
 
 https://developers.telnyx.com/docs/messaging/messages/receiving-webhooks and, for groups,
 https://developers.telnyx.com/docs/messaging/messages/group-messaging
@@ -24,12 +24,12 @@ STATUSES = {
 NOT_CONFIRMED = "The recipient's carrier has not confirmed the delivery. The text may have arrived."
 
 
-def event(told: Any, now: float) -> Sequence[Parsed]:
+def event(body: Any, now: float) -> Sequence[Parsed]:
     """Read one event; ``now`` (seconds since 1970) is the time of a receipt that has none.
 
     Raises ``ValueError`` for what cannot be read.
     """
-    data = parsing.fields(parsing.fields(told, "body").get("data"), "data")
+    data = parsing.fields(parsing.fields(body, "body").get("data"), "data")
     kind = parsing.word(data, "event_type", needed=True)
     payload = parsing.fields(data.get("payload"), "payload")
     if kind == "message.received":
@@ -55,18 +55,18 @@ def _message(payload: Mapping[str, Any]) -> Message:
         provider="telnyx",
         provider_id=parsing.word(payload, "id", needed=True),
         segments=parsing.small_count(payload.get("parts")),
-        carrier_time=parsing.moment(payload.get("received_at")),
+        carrier_time=parsing.timestamp(payload.get("received_at")),
     )
 
 
 def statuses(payload: Mapping[str, Any], now: float) -> list[DeliveryStatus]:
-    """What became of a message, for each recipient whose status is a known word.
+    """The status of a message for each recipient whose status word is known.
 
     Our own id is in the ``webhook_url`` that we gave, which is signed with the rest of the body.
     """
     asked = parse_qs(urlsplit(parsing.text(payload.get("webhook_url"), "webhook_url")).query)
     error = next(iter(parsing.objects(payload, "errors")), {})
-    told = []
+    found = []
     for recipient in parsing.objects(payload, "to"):
         word, code, reason = parsing.word(recipient, "status"), None, None
         status = STATUSES.get(word)
@@ -75,7 +75,7 @@ def statuses(payload: Mapping[str, Any], now: float) -> list[DeliveryStatus]:
             title = parsing.text(error.get("title"), "title")
             reason = TABLE.explained("Telnyx", code or "", title)
         if status is not None:
-            told.append(
+            found.append(
                 DeliveryStatus(
                     status=status,
                     event=f"{word} {code}" if code else word,
@@ -84,10 +84,11 @@ def statuses(payload: Mapping[str, Any], now: float) -> list[DeliveryStatus]:
                     peer=_number(recipient),
                     code=code,
                     reason=NOT_CONFIRMED if word == UNCONFIRMED else reason,
-                    at=parsing.moment(payload.get("completed_at") or payload.get("sent_at")) or now,
+                    at=parsing.timestamp(payload.get("completed_at") or payload.get("sent_at"))
+                    or now,
                 )
             )
-    return told
+    return found
 
 
 def _numbers(payload: Mapping[str, Any], name: str) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 from services.core.errors import Kind, SendError
 from services.http.client import Answer, Http
 from services.providers import parsing
-from services.providers.exchange import JsonApi
+from services.providers.api_client import JsonApi
 from services.providers.proofs import basic
 from services.providers.twilio.errors import refusal
 
@@ -24,15 +24,16 @@ class Api(JsonApi):
         self._account = f"/2010-04-01/Accounts/{account}"
 
     def refusal(self, answer: Answer, lost: Kind) -> SendError:
+        """The error by the code of the answer, see ``errors.refusal``."""
         return refusal(answer, lost)
 
     def post_message(self, form: Sequence[tuple[str, str]]) -> str:
         """Hand over one message; returns Twilio's id for it."""
         path = f"{self._account}/Messages.json"
-        return self.post(path, lambda told: parsing.word(told, "sid", needed=True), data=list(form))
+        return self.post(path, lambda data: parsing.word(data, "sid", needed=True), data=list(form))
 
     def account(self) -> dict[str, Any]:
-        """What Twilio says of the account."""
+        """The record of the account."""
         return self.get(f"{self._account}.json", {})
 
     def rows(self, name: str, kind: str, query: dict[str, str]) -> Iterator[Any]:
@@ -44,8 +45,8 @@ class Api(JsonApi):
         following: Any = path
         asked = {**query, "PageSize": str(PAGE_SIZE)}
         for _ in range(MOST_PAGES):
-            told = self.get(following, asked)
-            rows, following, asked = told.get(kind), told.get("next_page_uri"), {}
+            data = self.get(following, asked)
+            rows, following, asked = data.get(kind), data.get("next_page_uri"), {}
             yield from rows if isinstance(rows, list) else ()
             if not following:
                 return
@@ -54,7 +55,7 @@ class Api(JsonApi):
         raise SendError("Twilio's list is longer than can be read at once.", Kind.RETRY)
 
     def media(self, message: str) -> list[str]:
-        """The addresses of a message's files, as a webhook tells them."""
+        """The addresses of a message's files, as in a webhook."""
         listed = self.rows(f"Messages/{message}/Media", "media_list", {})
         folder = f"{self.root}{self._account}/Messages/{message}/Media/"
         try:

@@ -1,9 +1,9 @@
-"""Whether a Twilio account and its numbers are set up for Textbridge, and what to click if not."""
+"""Check of a Twilio account and its numbers, with what to click where something is wrong."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from services.providers.base import Finding
+from services.core.messages import Finding
 from services.providers.twilio.api import Api
 
 _NUMBERS = "In the Twilio Console under Phone Numbers, Manage, Active numbers"
@@ -37,7 +37,7 @@ def _account(account: dict[str, Any]) -> Finding:
 
 
 def _number(number: str, row: dict[str, Any] | None, webhook_url: str) -> Iterator[Finding]:
-    """One finding for each thing that is wrong with a number, or one that nothing is."""
+    """One finding for each thing that is wrong with a number, or one that all is well."""
     if row is None:
         yield Finding(
             False,

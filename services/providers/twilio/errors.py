@@ -5,7 +5,7 @@ from typing import Any
 from services.core.errors import Kind, SendError
 from services.http.client import Answer
 from services.providers import error_table, parsing
-from services.providers.exchange import json_object
+from services.providers.api_client import json_object
 
 TABLE = error_table.load(__file__)
 
@@ -13,20 +13,20 @@ TABLE = error_table.load(__file__)
 NAME_REFUSED = {"21212", "21601", "21606", "21612", "21657", "21659", "21660", "30018", "30042"}
 
 
-def explained(code: str, words: str) -> str:
-    """What a failed message's code means, in a sentence; ``words`` are Twilio's own.
+def explained(code: str, detail: str) -> str:
+    """The sentence for a failed message's code; ``detail`` is Twilio's own.
 
     >>> explained("39999", "Odd")
     'Twilio could not deliver the message (39999: “Odd”).'
     """
-    return TABLE.explained("Twilio", code, words)
+    return TABLE.explained("Twilio", code, detail)
 
 
 def refusal(answer: Answer, lost: Kind) -> SendError:
     """The error for an answer other than 2xx; ``lost`` follows a 5xx."""
-    told = json_object(answer)
-    code, said = _code(told.get("code")), parsing.said(told.get("message"))
-    return TABLE.refusal("Twilio", answer, lost, code, said, address="TWILIO_BASE_URL")
+    data = json_object(answer)
+    code, detail = _code(data.get("code")), parsing.sentence(data.get("message"))
+    return TABLE.refusal("Twilio", answer, lost, code, detail, address="TWILIO_BASE_URL")
 
 
 def _code(value: Any) -> str:

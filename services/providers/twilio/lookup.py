@@ -9,7 +9,7 @@ from services.core.errors import Kind, SendError
 from services.core.messages import DeliveryStatus, Message, Parsed, Unreadable
 from services.providers import parsing
 from services.providers.twilio.api import Api
-from services.providers.twilio.webhook import message_told, status_listed
+from services.providers.twilio.webhook import read_listed_status, read_message
 
 SKEW_SECONDS = 60.0  # between Twilio's clock and ours
 
@@ -23,7 +23,7 @@ def sent_as(api: Api, message: Message, senders: Collection[str | None]) -> Deli
     earliest, latest = message.created_at - SKEW_SECONDS, message.updated_at + SKEW_SECONDS
     found: dict[str, Any] | None = None
     for row in api.rows("Messages", "messages", {"To": message.peer}):
-        at = parsing.mail_moment(row.get("date_created")) if isinstance(row, dict) else None
+        at = parsing.mail_timestamp(row.get("date_created")) if isinstance(row, dict) else None
         if at is None or at > latest:
             continue
         if at < earliest:
@@ -33,7 +33,7 @@ def sent_as(api: Api, message: Message, senders: Collection[str | None]) -> Deli
     if found is None:
         return None
     try:
-        return status_listed(found, message)
+        return read_listed_status(found, message)
     except ValueError as error:
         raise SendError(f"Twilio's list cannot be read: {error}", Kind.RETRY) from None
 
@@ -52,14 +52,14 @@ def inbound_since(api: Api, since: float) -> Iterator[Parsed]:
     for row in api.rows("Messages", "messages", {"DateSent>": day}):
         if not isinstance(row, dict) or row.get("direction") != "inbound":
             continue
-        at = parsing.mail_moment(row.get("date_sent"))
+        at = parsing.mail_timestamp(row.get("date_sent"))
         if at is None or at >= since:
             yield _inbound(api, row, at)
 
 
 def _inbound(api: Api, row: dict[str, Any], at: float | None) -> Parsed:
     try:
-        told = {
+        fields = {
             "MessageSid": parsing.word(row, "sid", needed=True),
             "From": parsing.word(row, "from"),
             "To": parsing.word(row, "to"),
@@ -67,8 +67,8 @@ def _inbound(api: Api, row: dict[str, Any], at: float | None) -> Parsed:
             "NumSegments": parsing.word(row, "num_segments"),
         }
         if parsing.word(row, "num_media") not in ("", "0"):
-            links = api.media(told["MessageSid"])
-            told |= {f"MediaUrl{n}": link for n, link in enumerate(links)}
-        return replace(message_told(told), carrier_time=at)
+            links = api.media(fields["MessageSid"])
+            fields |= {f"MediaUrl{n}": link for n, link in enumerate(links)}
+        return replace(read_message(fields), carrier_time=at)
     except ValueError as error:
-        return Unreadable(str(error), parsing.alone(row, b""))
+        return Unreadable(str(error), parsing.part_bytes(row, b""))

@@ -9,16 +9,24 @@ from services.config.parsers import Parse, url
 from services.config.sections import CarrierSettings
 from services.config.variables import variable
 from services.core.errors import Kind, MediaError, SendError
-from services.core.messages import Ack, DeliveryStatus, Message, Parsed, Unreadable, WebhookCall
-from services.providers.api_addresses import is_below
-from services.providers.base import Finding, Limits, Provider, ProviderContext
-from services.providers.exchange import public_link
+from services.core.messages import (
+    Ack,
+    DeliveryStatus,
+    Finding,
+    Message,
+    Parsed,
+    Unreadable,
+    WebhookCall,
+)
+from services.providers.api_client import public_link
+from services.providers.base import Limits, Provider, ProviderContext
 from services.providers.twilio.api import Api
 from services.providers.twilio.check import findings
 from services.providers.twilio.errors import NAME_REFUSED
 from services.providers.twilio.lookup import inbound_since, sent_as
 from services.providers.twilio.signature import TwilioSignature, form_of, is_json
-from services.providers.twilio.webhook import is_inbound, message_told, status_told
+from services.providers.twilio.webhook import is_inbound, read_message, read_status
+from services.providers.url_checks import is_below
 
 BASE_URL = "https://api.twilio.com"
 VERSION = "/2010-04-01"
@@ -116,14 +124,14 @@ class Twilio(Provider):
         self.api = Api(self.http, settings.base_url, settings.account_sid, settings.auth_token)
 
     def parse(self, call: WebhookCall) -> Iterable[Parsed]:
-        """One message, or what became of one of ours, by a form or in the address."""
+        """One message, or the status of one of ours, from the form or the address."""
         if is_json(call):
             return [Unreadable("The body is JSON; texts come as forms.", call.body)]
-        told = dict(form_of(call))
+        fields = dict(form_of(call))
         try:
-            if is_inbound(told):
-                return [message_told(told)]
-            status = status_told(told, call.argument("m"))
+            if is_inbound(fields):
+                return [read_message(fields)]
+            status = read_status(fields, call.argument("m"))
         except ValueError as error:
             return [Unreadable(str(error), call.body)]
         return [status] if status is not None else []
@@ -131,7 +139,7 @@ class Twilio(Provider):
     def send(self, message: Message) -> str:
         """Send one message, under the name where one is set and allowed, else from the number.
 
-        A country that takes no names is told from Twilio's refusal, and the number is used.
+        Where Twilio refuses the name for the recipient's country, the number is used.
         """
         name = self._name(message)
         if name is not None:

@@ -1,8 +1,10 @@
-"""X-Twilio-Signature (https://www.twilio.com/docs/usage/webhooks/webhooks-security).
+"""Twilio's webhook signature: X-Twilio-Signature, and checks of the signed fields.
+
+https://www.twilio.com/docs/usage/webhooks/webhooks-security
 
 An HMAC-SHA1 with the account's auth token over the public address and the fields of a form. The
 fields are joined without a separator, so the same signature also fits fields that are cut at other
-places: what a signed call says is therefore checked for its names and formats as well.
+places: names and formats of the fields are therefore checked as well.
 """
 
 import base64
@@ -16,8 +18,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from services.core.errors import InvalidWebhook
 from services.core.messages import WebhookCall
+from services.core.secrets import same_secret
 from services.providers.parsing import OUR_ID
-from services.providers.proofs import Part, Proof, same
+from services.providers.proofs import Part, Proof
 
 Fields = Sequence[tuple[str, str]]
 
@@ -75,17 +78,19 @@ class TwilioSignature(Proof):
         self._account = account
 
     def require(self, call: WebhookCall) -> None:
+        """Verify the signature, then the names and formats of the fields."""
         require_signature(call, self._address, self._auth_token)
         require_sense(call, self._account)
 
     def sign(self, call: WebhookCall, key: bytes | None = None) -> WebhookCall:
+        """Add the signature over the address and the form."""
         asked = f"{self._address}?{call.query}" if call.query else self._address
         signed = signature(self._auth_token, asked, _signed_form(call))
         return replace(call, headers={**call.headers, self.header: signed})
 
 
 def signature(auth_token: str, address: str, form: Iterable[tuple[str, str]] = ()) -> str:
-    """What Twilio writes into the header for an address and the fields of a form.
+    """The signature of an address and the fields of a form.
 
     Names are sorted by their letters' numbers, large before small ones. Of a field that is there
     several times, each different value counts once.
@@ -112,10 +117,10 @@ def spellings(address: str) -> list[str]:
 
 
 def form_of(call: WebhookCall) -> list[tuple[str, str]]:
-    """The fields that a call tells, wherever it has them; our own arguments are not among them."""
+    """The fields of a call, from its form or its query; without our own arguments."""
     if call.method == "GET":
-        told = parse_qsl(call.query, keep_blank_values=True)
-        return [(name, value) for name, value in told if name not in _ARGUMENTS]
+        fields = parse_qsl(call.query, keep_blank_values=True)
+        return [(name, value) for name, value in fields if name not in _ARGUMENTS]
     return [] if is_json(call) else call.form()
 
 
@@ -129,12 +134,12 @@ def require_signature(call: WebhookCall, address: str, auth_token: str) -> None:
     """Raise ``InvalidWebhook`` unless Twilio signed the call for an address of ours."""
     asked = f"{address}?{call.query}" if call.query else address
     offered, form = call.headers.get(TwilioSignature.header, ""), _signed_form(call)
-    fits = [same(offered, signature(auth_token, each, form)) for each in spellings(asked)]
+    fits = [same_secret(offered, signature(auth_token, each, form)) for each in spellings(asked)]
     if not any(fits):
         raise InvalidWebhook("Twilio's signature is missing or wrong.")
     if is_json(call):
         digest = hashlib.sha256(call.body).hexdigest()
-        if not same(call.argument("bodySHA256").lower(), digest):
+        if not same_secret(call.argument("bodySHA256").lower(), digest):
             raise InvalidWebhook("The body is not the one that Twilio signed.")
 
 
@@ -154,19 +159,19 @@ def require_sense(call: WebhookCall, account: str) -> None:
     if is_json(call):
         return
     form = form_of(call)
-    told = dict(form)
-    if not _are_formed(form, FORMATS) or any(name not in told for name in NEEDED):
+    fields = dict(form)
+    if not _are_formed(form, FORMATS) or any(name not in fields for name in NEEDED):
         raise InvalidWebhook("The call does not have the fields of a message of Twilio's.")
-    if "MessageStatus" not in told and not _is_message(told):
+    if "MessageStatus" not in fields and not _is_message(fields):
         raise InvalidWebhook("The call has neither a status nor a sender and a text or a file.")
-    if not all(_can_be_a_name(name) for name in told):
+    if not all(_can_be_a_name(name) for name in fields):
         raise InvalidWebhook("The call has fields that cannot be Twilio's.")
-    if told["AccountSid"] != account:
+    if fields["AccountSid"] != account:
         raise InvalidWebhook("The call is for another Twilio account.")
 
 
-def _is_message(told: dict[str, str]) -> bool:
-    return bool(told.get("From")) and ("Body" in told or int(told.get("NumMedia") or 0) > 0)
+def _is_message(fields: dict[str, str]) -> bool:
+    return bool(fields.get("From")) and ("Body" in fields or int(fields.get("NumMedia") or 0) > 0)
 
 
 def _are_formed(fields: Fields, formats: dict[str, re.Pattern[str]]) -> bool:

@@ -1,4 +1,4 @@
-"""What Twilio tells of messages, in our words; each function raises ``ValueError``."""
+"""Parsing of Twilio's inbound messages and statuses; each function raises ``ValueError``."""
 
 import re
 from collections.abc import Mapping
@@ -8,8 +8,8 @@ from services.core.messages import Attachment, DeliveryStatus, Message, Status
 from services.providers import parsing
 from services.providers.twilio.errors import explained
 
-# Whatever Twilio tells of a message, it has taken it. "sent" can be the last that ever comes;
-# "read" exists for RCS only.
+# Any status of a message proves that Twilio has accepted it. "sent" can be the last one; "read"
+# exists for RCS only.
 STATUSES = {
     "accepted": Status.SENT,
     "scheduled": Status.SENT,
@@ -29,69 +29,69 @@ _CHANNEL = re.compile(r"([a-z]+):(.*)", re.ASCII)
 _MOST_FILES = 100
 
 
-def is_inbound(told: Mapping[str, str]) -> bool:
-    """Whether the fields of a call are of a message to us, and not of what became of one."""
-    return _state(told) in _INBOUND
+def is_inbound(fields: Mapping[str, str]) -> bool:
+    """Whether the fields of a call are an inbound message, and not the status of one of ours."""
+    return _state(fields) in _INBOUND
 
 
-def message_told(told: Mapping[str, str]) -> Message:
+def read_message(fields: Mapping[str, str]) -> Message:
     """An inbound message. Twilio shows a group as messages of two."""
-    provider_id = parsing.word(told, "MessageSid", needed=True)
-    sender = parsing.word(told, "From", needed=True)
+    provider_id = parsing.word(fields, "MessageSid", needed=True)
+    sender = parsing.word(fields, "From", needed=True)
     if channel := _CHANNEL.match(sender):
         raise ValueError(f"This came by {channel[1]}, which Textbridge does not carry.")
-    links = (parsing.text(told.get(f"MediaUrl{n}"), "MediaUrl") for n in range(_MOST_FILES))
+    links = (parsing.text(fields.get(f"MediaUrl{n}"), "MediaUrl") for n in range(_MOST_FILES))
     return Message(
         direction="in",
-        number=parsing.word(told, "To", needed=True),
+        number=parsing.word(fields, "To", needed=True),
         peer=sender,
-        text=parsing.text(told.get("Body"), "Body"),
+        text=parsing.text(fields.get("Body"), "Body"),
         media=tuple(Attachment(source_url=link) for link in links if link),
         provider="twilio",
         provider_id=provider_id,
-        segments=_segments(told.get("NumSegments", "")),
+        segments=_segments(fields.get("NumSegments", "")),
     )
 
 
-def status_told(told: Mapping[str, str], our_id: str) -> DeliveryStatus | None:
-    """What became of a message of ours; ``our_id`` is what the called address says of it.
+def read_status(fields: Mapping[str, str], our_id: str) -> DeliveryStatus | None:
+    """The status of a message of ours; ``our_id`` is the id in the called address.
 
     ``None`` for a word that is not known.
     """
-    state = _state(told)
+    state = _state(fields)
     if state not in STATUSES:
         return None
-    peer = parsing.word(told, "To")
+    peer = parsing.word(fields, "To")
     channel = _CHANNEL.match(peer)
-    return became(
+    return delivery_status(
         state,
-        parsing.word(told, "MessageSid", needed=True),
+        parsing.word(fields, "MessageSid", needed=True),
         parsing.our_id(our_id),
         peer=channel[2] if channel else peer,
-        code=parsing.word(told, "ErrorCode"),
-        words=parsing.text(told.get("ErrorMessage"), "ErrorMessage"),
+        code=parsing.word(fields, "ErrorCode"),
+        detail=parsing.text(fields.get("ErrorMessage"), "ErrorMessage"),
     )
 
 
-def status_listed(row: Mapping[str, Any], message: Message) -> DeliveryStatus:
-    """What became of a message by its row in Twilio's list, which has it in any case."""
-    return became(
+def read_listed_status(row: Mapping[str, Any], message: Message) -> DeliveryStatus:
+    """The status of a message from its row in Twilio's list."""
+    return delivery_status(
         parsing.word(row, "status"),
         parsing.word(row, "sid", needed=True),
         message.id,
         peer=message.peer,
         code=parsing.word(row, "error_code"),
-        words=parsing.text(row.get("error_message"), "error_message"),
+        detail=parsing.text(row.get("error_message"), "error_message"),
     )
 
 
-def became(
-    state: str, provider_id: str, message_id: str | None, *, peer: str, code: str, words: str
+def delivery_status(
+    state: str, provider_id: str, message_id: str | None, *, peer: str, code: str, detail: str
 ) -> DeliveryStatus:
-    """A delivery status by Twilio's word for it, with the reason of a failure."""
+    """The delivery status for Twilio's status word, with the reason of a failure."""
     status, reason = STATUSES.get(state, Status.SENT), None
     if status is Status.FAILED:
-        reason = _CANCELED if state == "canceled" and not code else explained(code, words)
+        reason = _CANCELED if state == "canceled" and not code else explained(code, detail)
     return DeliveryStatus(
         status=status,
         event=state,
@@ -103,8 +103,8 @@ def became(
     )
 
 
-def _state(told: Mapping[str, str]) -> str:
-    return told.get("MessageStatus") or told.get("SmsStatus", "")
+def _state(fields: Mapping[str, str]) -> str:
+    return fields.get("MessageStatus") or fields.get("SmsStatus", "")
 
 
 def _segments(written: str) -> int:

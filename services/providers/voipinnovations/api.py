@@ -11,15 +11,15 @@ from urllib.parse import quote, quote_plus
 from services.core.errors import Kind, SendError
 from services.http.client import Answer, Http
 from services.providers import parsing
-from services.providers.exchange import exchange
-from services.providers.voipinnovations.errors import refusal, said
+from services.providers.api_client import exchange
+from services.providers.voipinnovations.errors import error_text, refusal
 
 
 class Api:
     """Requests for one application.
 
     The carrier wants the secret in the address, so no address is ever logged or quoted, and the
-    carrier's words are cleared of it. Every method raises ``SendError``.
+    carrier's error texts are cleared of it. Every method raises ``SendError``.
     """
 
     def __init__(self, http: Http, base_url: str, key: str, secret: str) -> None:
@@ -32,18 +32,18 @@ class Api:
     def send(self, form: Mapping[str, str]) -> str:
         """Hand over one message; returns the carrier's id for it.
 
-        Taken is what is answered with ``ok`` and a ``uuid``. Of anything else in a 2xx nobody knows
-        whether it was taken, unless it says plainly that it was not.
+        An answer with ``ok`` and a ``uuid`` means that it was accepted. Any other 2xx is unknown,
+        unless it says that the message was refused.
         """
         answer = self._call("POST", "/sms/send", Kind.UNKNOWN, data=form)
         try:
-            told = parsing.fields(answer.json(), "answer")
-            if told.get("ok", told.get("success")) is False:
-                words = said(answer, self._hidden) or "It gives no reason."
-                raise SendError(f"VoIP Innovations refused the message. {words}", Kind.REFUSED)
-            if told.get("ok") is not True:
+            data = parsing.fields(answer.json(), "answer")
+            if data.get("ok", data.get("success")) is False:
+                reason = error_text(answer, self._hidden) or "It gives no reason."
+                raise SendError(f"VoIP Innovations refused the message. {reason}", Kind.REFUSED)
+            if data.get("ok") is not True:
                 raise ValueError("“ok” is missing.")
-            return parsing.word(parsing.fields(told.get("details"), "details"), "uuid", needed=True)
+            return parsing.word(parsing.fields(data.get("details"), "details"), "uuid", needed=True)
         except ValueError:
             raise SendError(
                 "VoIP Innovations may have taken the message, but its answer cannot be read.",
@@ -55,7 +55,7 @@ class Api:
         self._call("GET", "/validates", Kind.RETRY)
 
     def _call(self, method: str, path: str, lost: Kind, **content: Any) -> Answer:
-        """One request; ``lost`` is what follows when nobody knows what became of it."""
+        """One request; ``lost``: the kind of error where it may have been carried out."""
         answer = exchange(
             self._http,
             "VoIP Innovations",

@@ -1,4 +1,4 @@
-"""Whether a VoIP Innovations application is set up for Textbridge."""
+"""Check of a VoIP Innovations application: whether it accepts the credentials."""
 
 from collections.abc import Sequence
 

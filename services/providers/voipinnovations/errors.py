@@ -17,44 +17,44 @@ _XML = re.compile(r"<error(?:\s[^>]*)?>([^<]*)</error>")
 
 
 def refusal(answer: Answer, secrets: Iterable[str]) -> SendError:
-    """The error for an answer other than 2xx; ``secrets`` are blotted out of the carrier's words.
+    """The error for an answer other than 2xx; ``secrets`` are removed from its text.
 
-    Of a 5xx nobody knows whether the text was taken before.
+    After a 5xx it is not known whether the message was accepted.
     """
     kind, remedy = TABLE.for_status(answer.status)
     if answer.status < 400:
         kind, remedy = Kind.CONFIG, "Check APIDAZE_BASE_URL."
     elif answer.status >= 500:
         kind, remedy = Kind.UNKNOWN, "The text may have been taken."
-    words = said(answer, secrets) or "no reason given."
-    sentence = f"VoIP Innovations answered {answer.status}: {words} {remedy}"
+    text = error_text(answer, secrets) or "no reason given."
+    sentence = f"VoIP Innovations answered {answer.status}: {text} {remedy}"
     pause = PAUSE_SECONDS if answer.status == 429 else None
     return SendError(
         sentence.rstrip(), kind, code=str(answer.status), retry_after=answer.retry_after or pause
     )
 
 
-def said(answer: Answer, secrets: Iterable[str]) -> str:
-    """The carrier's own words as a sentence, without anything secret; empty where there are none.
+def error_text(answer: Answer, secrets: Iterable[str]) -> str:
+    """The carrier's error text as a sentence, without secrets; empty where there is none.
 
     They are cut only after the secrets are gone: half a secret would be one as well.
     """
-    words = _SECRET.sub(r"\1…", clean(_words(answer)))
+    text = _SECRET.sub(r"\1…", clean(_raw_text(answer)))
     for secret in secrets:
-        words = words.replace(secret, "…")
-    words = " ".join(words.split())[:300].rstrip(". ")
-    return f"{words}." if words else ""
+        text = text.replace(secret, "…")
+    text = " ".join(text.split())[:300].rstrip(". ")
+    return f"{text}." if text else ""
 
 
-def _words(answer: Answer) -> str:
+def _raw_text(answer: Answer) -> str:
     try:
-        told = answer.json()
+        data = answer.json()
     except ValueError:
         found = _XML.search(answer.body.decode("utf-8", "replace"))
         return found[1] if found else ""
-    if not isinstance(told, dict):
+    if not isinstance(data, dict):
         return ""
-    return next(filter(None, (_flat(told.get(n)) for n in ("error", "message", "errors"))), "")
+    return next(filter(None, (_flat(data.get(n)) for n in ("error", "message", "errors"))), "")
 
 
 def _flat(value: Any, depth: int = 3) -> str:

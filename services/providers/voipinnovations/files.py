@@ -1,6 +1,6 @@
 """Files that come inside a webhook of VoIP Innovations: names, and their bytes in base64.
 
-Seen in the wild is one text in the manner of Python: ``{'IMG_1.jpg': '…', 'x.smil': '…'}``. JSON
+Real calls contain one text in the syntax of Python: ``{'IMG_1.jpg': '…', 'x.smil': '…'}``. JSON
 objects, lists of objects and web addresses are read as well.
 """
 
@@ -27,14 +27,14 @@ _PAIR = re.compile(
 )
 
 
-def attached(told: Mapping[str, Any]) -> tuple[Attachment, ...]:
+def attached(fields: Mapping[str, Any]) -> tuple[Attachment, ...]:
     """The files of a message, with their bytes as ``content``.
 
-    What cannot be read is there as failed, with the reason: its message must not wait for it. SMIL
-    (the layout of an MMS) is left out.
+    A file that cannot be read has the state failed and a reason: its message must not wait for it.
+    SMIL (the layout of an MMS) is left out.
     """
     try:
-        pairs = [pair for place in PLACES for pair in _pairs(told.get(place))]
+        pairs = [pair for place in PLACES for pair in _pairs(fields.get(place))]
     except ValueError as error:
         return (_failed("", str(error)),)
     if len(pairs) > MOST:

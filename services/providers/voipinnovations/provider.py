@@ -1,12 +1,11 @@
 """VoIP Innovations (Sangoma): out by the APIdaze REST API, in by the webhook “API POST”.
 
-Experimental. The carrier publishes no reference: the way out is what its own SDKs do
-(https://github.com/apidaze), the way in is what those who use it have seen
-(https://voipinnovations.atlassian.net/wiki names the settings of a number). Whatever looks
-otherwise goes to quarantine, and nothing is guessed.
+Experimental. The carrier publishes no reference: sending follows its own SDKs
+(https://github.com/apidaze), the webhook follows calls that users have seen
+(https://voipinnovations.atlassian.net/wiki names the settings of a number). Calls of any other form
+go to quarantine.
 """
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,9 +15,9 @@ from services.config.parsers import url
 from services.config.sections import CarrierSettings
 from services.config.variables import variable
 from services.core.errors import Kind, SendError
-from services.core.messages import Message, Parsed, WebhookCall
-from services.providers.base import Finding, Limits, Provider, ProviderContext
-from services.providers.exchange import public_link
+from services.core.messages import Finding, Message, Parsed, WebhookCall
+from services.providers.api_client import public_link
+from services.providers.base import Limits, Provider, ProviderContext, json_call
 from services.providers.voipinnovations import webhook
 from services.providers.voipinnovations.api import Api
 from services.providers.voipinnovations.check import findings
@@ -29,7 +28,7 @@ _DIGITS = re.compile(r"\+?[1-9][0-9]{2,14}", re.ASCII)
 
 
 class VoipInnovations(Provider):
-    """VoIP Innovations: SMS and MMS between two; let in by the token in the address."""
+    """VoIP Innovations: SMS and MMS, no groups; webhooks with the token in the address."""
 
     name = "voipinnovations"
     title = "VoIP Innovations"
@@ -101,5 +100,4 @@ class VoipInnovations(Provider):
         }
         if message.media:
             event["fileUrls"] = [file.source_url for file in message.media]
-        headers = {"content-type": "application/json"}
-        return WebhookCall("POST", headers, "", json.dumps(event).encode())
+        return json_call(event)

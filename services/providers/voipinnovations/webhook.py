@@ -36,21 +36,21 @@ def parse(call: WebhookCall) -> Iterable[Parsed]:
     """One message or one receipt.
 
     A message whose files cannot be read is handed over without them, and the call is kept as
-    unreadable beside it: the words must not wait for the pictures.
+    unreadable beside it: the text must not wait for the files.
     """
     try:
-        told = _told(call)
-        if "status" in told and not any(name in told for name in TEXT):
-            return [_receipt(told)]
-        message = _message(told)
+        fields = _fields(call)
+        if "status" in fields and not any(name in fields for name in TEXT):
+            return [_receipt(fields)]
+        message = _message(fields)
     except ValueError as error:
         return [Unreadable(str(error), call.body)]
     unread = [file.reason for file in message.media if file.reason]
     return [message, *(Unreadable(reason, call.body) for reason in unread[:1])]
 
 
-def _told(call: WebhookCall) -> dict[str, Any]:
-    """What a call says: its body, be it JSON or a form, and the query for what is not there."""
+def _fields(call: WebhookCall) -> dict[str, Any]:
+    """The fields of a call: of its body (JSON or form), then of its query."""
     arguments = parse_qsl(call.query, keep_blank_values=True)
     query = {name: value for name, value in arguments if name != "token"}
     if not call.body.strip():
@@ -64,52 +64,52 @@ def _told(call: WebhookCall) -> dict[str, Any]:
     ):
         return {**query, **dict(call.form())}
     try:
-        told = call.json()
+        fields = call.json()
     except ValueError as error:
         raise ValueError(f"The body is not JSON: {error}") from None
-    return {**query, **parsing.fields(told, "body")}
+    return {**query, **parsing.fields(fields, "body")}
 
 
-def _message(told: Mapping[str, Any]) -> Message:
+def _message(fields: Mapping[str, Any]) -> Message:
     """An inbound message. It has no id of the carrier's, and no time, in what has been seen."""
-    kind = _word(told, KIND)
+    kind = _word(fields, KIND)
     if kind and kind.lower() not in INBOUND:
         raise ValueError(f"“{kind}” is no kind of message that is known.")
-    media = attached(told)
-    written = next((name for name in TEXT if name in told), None)
-    sender, number = _word(told, SENDER, needed=True), _word(told, NUMBER, needed=True)
+    media = attached(fields)
+    written = next((name for name in TEXT if name in fields), None)
+    sender, number = _word(fields, SENDER, needed=True), _word(fields, NUMBER, needed=True)
     if written is None and not media:
         raise ValueError("“text” is missing.")
     return Message(
         direction="in",
         number=_with_plus(number),
         peer=_with_plus(sender),
-        text=parsing.text(told[written], written) if written else "",
+        text=parsing.text(fields[written], written) if written else "",
         media=media,
         provider="voipinnovations",
-        provider_id=_word(told, ID) or None,
+        provider_id=_word(fields, ID) or None,
     )
 
 
-def _receipt(told: Mapping[str, Any]) -> DeliveryStatus:
-    """What became of a message. Its words are not documented: one that is not known is kept."""
-    word = parsing.word(told, "status", needed=True)
+def _receipt(fields: Mapping[str, Any]) -> DeliveryStatus:
+    """A delivery status. The words are not documented: an unknown one raises ``ValueError``."""
+    word = parsing.word(fields, "status", needed=True)
     if word.lower() not in STATUSES:
         raise ValueError(f"The status “{word}” is not known.")
     status = STATUSES[word.lower()]
     return DeliveryStatus(
         status=status,
         event=word,
-        provider_id=_word(told, ID, needed=True),
-        peer=_with_plus(_word(told, NUMBER)),
+        provider_id=_word(fields, ID, needed=True),
+        peer=_with_plus(_word(fields, NUMBER)),
         reason=NOT_DELIVERED if status is Status.FAILED else None,
     )
 
 
-def _word(told: Mapping[str, Any], names: Sequence[str], *, needed: bool = False) -> str:
+def _word(fields: Mapping[str, Any], names: Sequence[str], *, needed: bool = False) -> str:
     """The first of several names that says something."""
     for name in names:
-        found = parsing.word(told, name).strip()
+        found = parsing.word(fields, name).strip()
         if found:
             return found
     if needed:

@@ -6,10 +6,10 @@ from services.core.errors import Kind, SendError
 from services.core.messages import clean
 from services.http.client import Answer, Http
 from services.providers import parsing
-from services.providers.exchange import exchange, json_object
+from services.providers.api_client import exchange, json_object
 from services.providers.voipms.errors import TABLE, refusal, unusable
 
-SECONDS = 60.0  # it has been seen to think for eleven
+SECONDS = 60.0  # answers have taken eleven
 LIST_BYTES = 8_000_000
 EMPTY = {"no_sms", "no_mms", "no_did", "no_dids"}
 
@@ -24,9 +24,9 @@ class Api:
 
     def send(self, method: str, kind: str, **arguments: str) -> str:
         """Hand over one message; returns its id with its kind before it, such as ``sms:23434``."""
-        told = self.call(method, Kind.UNKNOWN, **arguments)
+        data = self.call(method, Kind.UNKNOWN, **arguments)
         try:
-            return f"{kind}:{parsing.word(told, kind, needed=True, most=200)}"
+            return f"{kind}:{parsing.word(data, kind, needed=True, most=200)}"
         except ValueError:
             raise SendError(
                 "VoIP.ms took the message, but its answer cannot be read.", Kind.UNKNOWN
@@ -35,36 +35,37 @@ class Api:
     def rows(self, method: str, *names: str, **arguments: str) -> list[Any]:
         """The rows of a list, found under the first of these names; none where it is empty."""
         try:
-            told = self.call(method, Kind.RETRY, **arguments)
+            data = self.call(method, Kind.RETRY, **arguments)
         except SendError as error:
             if error.code in EMPTY:
                 return []
             raise
-        found = next((told[name] for name in names if name in told), None)
+        found = next((data[name] for name in names if name in data), None)
         if not isinstance(found, list):
             raise SendError("VoIP.ms's list cannot be read.", Kind.RETRY)
         return found
 
     def call(self, method: str, lost: Kind, **arguments: str) -> dict[str, Any]:
-        """One request; returns what a successful one tells.
+        """One request; returns the object of a successful answer.
 
         It is multipart: VoIP.ms takes a urlencoded body for SOAP, and in the address the password
-        would end up in logs. ``lost`` is what follows when nobody knows what became of it.
+        would end up in logs. ``lost`` is the kind of error where it is not known
+        whether it was carried out.
         """
         written = {**self._credentials, "method": method, "content_type": "json", **arguments}
         answer = self._exchange(lost, {name: (None, value) for name, value in written.items()})
-        told = json_object(answer)
-        status = told.get("status")
+        data = json_object(answer)
+        status = data.get("status")
         if not isinstance(status, str) or not (answer.ok or status in TABLE.codes):
             raise unusable(answer, lost)
         if status != "success":
-            raise refusal(status, self._harmless(told.get("message")))
-        return told
+            raise refusal(status, self._without_credentials(data.get("message")))
+        return data
 
-    def _harmless(self, said: Any) -> str:
-        """VoIP.ms's own words, unless they repeat our credentials."""
-        words = clean(said).strip() if isinstance(said, str) else ""
-        return "" if any(secret in words for secret in self._credentials.values()) else words
+    def _without_credentials(self, value: Any) -> str:
+        """VoIP.ms's error text, or an empty one where it contains our credentials."""
+        text = clean(value).strip() if isinstance(value, str) else ""
+        return "" if any(secret in text for secret in self._credentials.values()) else text
 
     def _exchange(self, lost: Kind, parts: dict[str, tuple[None, str]]) -> Answer:
         return exchange(

@@ -1,11 +1,12 @@
-"""What an operator should know of a VoIP.ms account, and what to click where."""
+"""Check of a VoIP.ms account and its numbers, with what to click where something is wrong."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from services.core.errors import Kind, SendError
+from services.core.messages import Finding
+from services.core.secrets import same_secret
 from services.providers import parsing
-from services.providers.base import Finding, same
 from services.providers.voipms.api import Api
 from services.providers.voipms.errors import IP_NOT_ENABLED
 from services.providers.voipms.numbers import ten_digits
@@ -22,14 +23,14 @@ SWITCHES = {
 def findings(api: Api, webhook_url: str, numbers: Sequence[str]) -> Iterator[Finding]:
     """The account first, then each number. Raises ``SendError`` where nothing can be asked."""
     try:
-        told = api.call("getBalance", Kind.RETRY)
+        answer = api.call("getBalance", Kind.RETRY)
     except SendError as error:
         if error.kind is not Kind.CONFIG:
             raise
         yield Finding(False, error.reason + _address(api, error))
         return
     yield Finding(True, "VoIP.ms takes the credentials and this server's address.")
-    if _funds(told) <= 0:
+    if _funds(answer) <= 0:
         yield Finding(False, "The VoIP.ms account has no funds left. Add some.")
     dids = {_ten(row): row for row in api.rows("getDIDsInfo", "dids") if isinstance(row, dict)}
     for number in numbers:
@@ -54,7 +55,7 @@ def _faults(did: dict[str, Any] | None, webhook_url: str) -> Iterator[str]:
     if did is None:
         yield "this number is not in the VoIP.ms account. Check it in Message Settings."
         return
-    off = [words for name, words in SWITCHES.items() if name in did and not _is_on(did, name)]
+    off = [reason for name, reason in SWITCHES.items() if name in did and not _is_on(did, name)]
     yield from off[:1]
     ours = webhook_url.partition("?")[0]
     if not _leads_here(did, "webhook", "webhook_enabled", webhook_url) and not _leads_here(
@@ -69,7 +70,7 @@ def _faults(did: dict[str, Any] | None, webhook_url: str) -> Iterator[str]:
 def _leads_here(did: dict[str, Any], field: str, switch: str, webhook_url: str) -> bool:
     """Whether a kind of webhook is on with our address; a callback's goes on after the token."""
     written = str(did.get(field))
-    return _is_on(did, switch) and same(written[: len(webhook_url)], webhook_url)
+    return _is_on(did, switch) and same_secret(written[: len(webhook_url)], webhook_url)
 
 
 def _is_on(did: dict[str, Any], name: str) -> bool:
@@ -80,9 +81,9 @@ def _ten(row: dict[str, Any]) -> str:
     return ten_digits(str(row.get("did"))) or ""
 
 
-def _funds(told: dict[str, Any]) -> float:
-    """The balance; where it cannot be read it is none of our business."""
-    balance = told.get("balance")
+def _funds(answer: dict[str, Any]) -> float:
+    """The balance; 1.0 where it cannot be read."""
+    balance = answer.get("balance")
     amount = balance.get("current_balance") if isinstance(balance, dict) else balance
     try:
         return float(str(amount).replace(",", ""))

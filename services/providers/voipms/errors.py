@@ -18,20 +18,20 @@ _ADDRESS = "Check VOIPMS_BASE_URL: it is https://voip.ms/api/v1/rest.php, withou
 _WORD = re.compile(r"[a-z0-9_]{1,60}", re.ASCII)
 
 
-def refusal(status: str, said: str) -> SendError:
-    """The error for a ``status`` other than success; ``said`` are VoIP.ms's own words, if any."""
+def refusal(status: str, text: str) -> SendError:
+    """The error for a ``status`` other than success; ``text`` is VoIP.ms's own, if any."""
     known = TABLE.codes.get(status)
     if known is not None:
         return SendError(known.reason, known.kind, code=status, retry_after=known.pause)
-    words = said[:200].rstrip(". ") or "no reason given"
+    detail = text[:200].rstrip(". ") or "no reason given"
     code = status if _WORD.fullmatch(status) else None
     return SendError(
-        f"VoIP.ms refused it ({code or 'an odd word'}): {words}.", Kind.REFUSED, code=code
+        f"VoIP.ms refused it ({code or 'an odd word'}): {detail}.", Kind.REFUSED, code=code
     )
 
 
 def unusable(answer: Answer, lost: Kind) -> SendError:
-    """The error for an answer that is not the API's; ``lost`` where nobody knows what became."""
+    """The error for an answer that is not the API's; an unknown outcome has the kind ``lost``."""
     code = str(answer.status)
     if answer.ok:
         return SendError("VoIP.ms answered in a way that cannot be read.", lost)

@@ -1,4 +1,4 @@
-"""VoIP.ms's lists of messages (getSMS, getMMS): what we have missed, and what became of a text."""
+"""VoIP.ms's lists of messages (getSMS, getMMS): missed inbound messages, statuses of ours."""
 
 import re
 from collections.abc import Iterator
@@ -57,9 +57,9 @@ class Row:
 
     @property
     def status(self) -> Status:
-        """What became of an outbound message."""
-        told = self.carrier_status.lower()
-        return next(status for words, status in STATUSES if words in told)
+        """The status of an outbound message."""
+        text = self.carrier_status.lower()
+        return next(status for part, status in STATUSES if part in text)
 
     def is_mirror_of(self, other: "Row") -> bool:
         """Whether this row of the list of SMS is an MMS over again."""
@@ -83,18 +83,18 @@ def decoded(text: str) -> str:
 
 def read(row: Any, kind: str) -> Row:
     """Read a row; raises ``ValueError``."""
-    told = parsing.fields(row, "row")
-    links = [link for name in MEDIA for link in file_links(told.get(name))]
-    text = decoded(parsing.text(told.get("message"), "message"))
+    data = parsing.fields(row, "row")
+    links = [link for name in MEDIA for link in file_links(data.get(name))]
+    text = decoded(parsing.text(data.get("message"), "message"))
     return Row(
         kind=kind,
-        id=parsing.word(told, "id", needed=True, most=MOST_ID),
-        at=_moment(parsing.word(told, "date", needed=True)),
-        did=with_country(parsing.word(told, "did", needed=True)),
-        contact=with_country(parsing.word(told, "contact", needed=True)),
+        id=parsing.word(data, "id", needed=True, most=MOST_ID),
+        at=_moment(parsing.word(data, "date", needed=True)),
+        did=with_country(parsing.word(data, "did", needed=True)),
+        contact=with_country(parsing.word(data, "contact", needed=True)),
         text=parsing.text(text, "message"),
         links=tuple(dict.fromkeys(links)),
-        carrier_status=parsing.text(told.get("carrier_status"), "carrier_status"),
+        carrier_status=parsing.text(data.get("carrier_status"), "carrier_status"),
     )
 
 
@@ -105,11 +105,11 @@ def missed(api: Api, since: float, now: float) -> Iterator[Parsed]:
     """
     pictures: list[Row] = []
     for kind in METHODS:
-        for told in _between(api, kind, *_days(since, now)):
+        for data in _between(api, kind, *_days(since, now)):
             try:
-                row = read(told, kind)
+                row = read(data, kind)
             except ValueError as error:
-                yield Unreadable(str(error), parsing.alone(told, b""))
+                yield Unreadable(str(error), parsing.part_bytes(data, b""))
                 continue
             pictures += [row] if kind == "mms" else []
             mirrored = kind == "sms" and any(row.is_mirror_of(other) for other in pictures)
@@ -127,7 +127,7 @@ def find(api: Api, message: Message, sender: str, recipient: str, now: float) ->
     first, last = _days(message.created_at, now)
     for kind in [known_kind] if known_kind in METHODS else METHODS:
         found = _list(api, kind, "0", first, last, did=sender, contact=recipient)
-        rows = [row for row in map(lambda told: _read_or_none(told, kind), found) if row]  # noqa: C417
+        rows = [row for row in map(lambda data: _read_or_none(data, kind), found) if row]  # noqa: C417
         fitting = [row for row in rows if (row.id == known_id if known_id else _fits(row, message))]
         if fitting:
             return max(fitting, key=lambda row: row.at)
@@ -135,15 +135,15 @@ def find(api: Api, message: Message, sender: str, recipient: str, now: float) ->
 
 
 def _fits(row: Row, message: Message) -> bool:
-    """Whether a row can only be this message, as far as text and time can tell."""
+    """Whether a row can only be this message, by its text and time."""
     begun, ended = message.created_at, max(message.created_at, message.updated_at)
     in_time = begun - SKEW_SECONDS <= row.at <= ended + PATIENCE_SECONDS
     return in_time and row.text in (message.text, decoded(message.text))
 
 
-def _read_or_none(told: Any, kind: str) -> Row | None:
+def _read_or_none(data: Any, kind: str) -> Row | None:
     try:
-        return read(told, kind)
+        return read(data, kind)
     except ValueError:
         return None
 
@@ -151,8 +151,8 @@ def _read_or_none(told: Any, kind: str) -> Row | None:
 def _message(api: Api, row: Row) -> Message:
     links = row.links
     if row.kind == "mms" and not links and not row.text:
-        told = api.call("getMediaMMS", Kind.RETRY, id=row.id, media_as_array="1")
-        links = tuple(file_links(told.get("media")))
+        data = api.call("getMediaMMS", Kind.RETRY, id=row.id, media_as_array="1")
+        links = tuple(file_links(data.get("media")))
     return inbound(
         row.kind,
         row.id,

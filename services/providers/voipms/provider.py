@@ -1,19 +1,26 @@
 """VoIP.ms (https://wiki.voip.ms/article/SMS-MMS, https://voip.ms/m/apidocs.php)."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from services.config.parsers import one_of, url
 from services.config.sections import CarrierSettings
 from services.config.variables import variable
 from services.core.errors import Kind, MediaError, SendError
-from services.core.messages import Ack, DeliveryStatus, Message, Parsed, Status, WebhookCall
+from services.core.messages import (
+    Ack,
+    DeliveryStatus,
+    Finding,
+    Message,
+    Parsed,
+    Status,
+    WebhookCall,
+)
 from services.core.segments import count
-from services.providers.api_addresses import is_at, is_below
-from services.providers.base import Finding, Limits, Provider, ProviderContext
-from services.providers.exchange import public_link
+from services.providers.api_client import public_link
+from services.providers.base import Limits, Provider, ProviderContext, json_call
+from services.providers.url_checks import is_at, is_below
 from services.providers.voipms import lookup, webhook
 from services.providers.voipms.api import Api
 from services.providers.voipms.check import findings
@@ -27,13 +34,12 @@ MEDIA_TYPES = (
     *("audio/mpeg", "audio/wav", "video/mp4", "video/3gpp"),
 )
 
-# How long a text may get, by VOIPMS_LONG_TEXT.
+# By VOIPMS_LONG_TEXT.
+_MMS = Limits(text=MMS_TEXT, media=3, media_bytes=1_200_000, media_types=MEDIA_TYPES)
 LIMITS = {
-    "mms": Limits(text=MMS_TEXT, media=3, media_bytes=1_200_000, media_types=MEDIA_TYPES),
-    "split": Limits(text=SMS_TEXT, media=3, media_bytes=1_200_000, media_types=MEDIA_TYPES),
-    "reject": Limits(
-        text=SMS_TEXT, media=3, media_bytes=1_200_000, media_types=MEDIA_TYPES, splits=False
-    ),
+    "mms": _MMS,
+    "split": replace(_MMS, text=SMS_TEXT),
+    "reject": replace(_MMS, text=SMS_TEXT, splits=False),
 }
 
 
@@ -148,12 +154,7 @@ class VoipMs(Provider):
             "received_at": at.isoformat(timespec="microseconds"),
         }
         event = {"event_type": "message.received", "record_type": "event", "payload": payload}
-        return WebhookCall(
-            "POST",
-            {"content-type": "application/json"},
-            "",
-            json.dumps({"data": {"id": carrier_id, **event}}).encode(),
-        )
+        return json_call({"data": {"id": carrier_id, **event}})
 
 
 def _fits_sms(text: str) -> bool:

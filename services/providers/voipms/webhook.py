@@ -47,10 +47,10 @@ def _read(call: WebhookCall, now: float) -> Message | None:
     if _is_form(call):
         return from_callback([*call.form(), *parse_qsl(call.query)], now)
     try:
-        told = call.json()
+        body = call.json()
     except ValueError as error:
         raise ValueError(f"The body is not JSON: {error}") from None
-    return from_json(told)
+    return from_json(body)
 
 
 def _is_form(call: WebhookCall) -> bool:
@@ -58,9 +58,9 @@ def _is_form(call: WebhookCall) -> bool:
     return kind == "application/x-www-form-urlencoded"
 
 
-def from_json(told: Any) -> Message | None:
+def from_json(body: Any) -> Message | None:
     """The message of the JSON webhook; ``None`` for an event of another kind."""
-    data = _inner(parsing.fields(told, "body"), "data")
+    data = _inner(parsing.fields(body, "body"), "data")
     event = parsing.word(data, "event_type")
     if event and event != "message.received":
         return None
@@ -73,7 +73,7 @@ def from_json(told: Any) -> Message | None:
         peer=_number(payload, "from"),
         text=parsing.text(payload.get("text"), "text"),
         links=links,
-        at=parsing.moment(payload.get("received_at")),
+        at=parsing.timestamp(payload.get("received_at")),
     )
 
 
@@ -138,7 +138,7 @@ def file_links(value: Any) -> list[str]:
         value = list(value.values())
     entries = value if isinstance(value, list) else [value]
     entries = [entry.get("url") if isinstance(entry, dict) else entry for entry in entries]
-    links = [link.strip() for link in parsing.words({"media": entries}, "media")]
+    links = [link.strip() for link in parsing.texts({"media": entries}, "media")]
     return [link for link in links if link and not _name(link).lower().endswith(".smil")]
 
 

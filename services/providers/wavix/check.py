@@ -1,11 +1,12 @@
-"""What a check of a Wavix account finds: the key, the Sender IDs, the numbers and their webhook."""
+"""Check of a Wavix account: the key, the Sender IDs, the numbers and their webhook."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from services.core.errors import SendError
+from services.core.messages import Finding
 from services.core.phone_numbers import country_of
-from services.providers.base import Finding, same
+from services.core.secrets import same_secret
 from services.providers.wavix.api import Api
 
 T = TypeVar("T")
@@ -52,25 +53,27 @@ def _sender(sender_id: str, registered: set[str]) -> Finding:
     )
 
 
-def _number(number: str, told: Mapping[str, Any] | None, registered: set[str]) -> Iterator[Finding]:
-    """What is to be said of one number: that all is well, or everything that is not."""
-    if told is None:
+def _number(
+    number: str, record: Mapping[str, Any] | None, registered: set[str]
+) -> Iterator[Finding]:
+    """One finding for each problem of a number, or one that all is well."""
+    if record is None:
         yield Finding(
             False,
             f"{number} does not belong to this Wavix account. Buy it there, or correct the number "
             "in Message Settings.",
         )
         return
-    problems = list(_problems(number, told, registered))
+    problems = list(_problems(number, record, registered))
     yield from (Finding(False, problem) for problem in problems)
     if not problems:
         yield Finding(True, f"{number} can send and receive texts.")
 
 
-def _problems(number: str, told: Mapping[str, Any], registered: set[str]) -> Iterator[str]:
-    if told.get("status") != "active":
+def _problems(number: str, record: Mapping[str, Any], registered: set[str]) -> Iterator[str]:
+    if record.get("status") != "active":
         yield f"{number} is not active. {MY_NUMBERS} and see what it lacks."
-    if told.get("sms_enabled") is not True:
+    if record.get("sms_enabled") is not True:
         if country_of(number) in ("US", "CA", None):
             yield (
                 f"{number} is not enabled for texts. {MY_NUMBERS}, expand the number and click "
@@ -110,7 +113,7 @@ def _webhook(api: Api, owned: Sequence[Mapping[str, Any]], webhook_url: str) -> 
             + " Or compare by eye: My Account, Default Destinations, Inbound SMS (webhook).",
         )
     elif any(
-        same(str(target.get("value")), webhook_url)
+        same_secret(str(target.get("value")), webhook_url)
         for target in _objects(profile.get("default_destinations"))
     ):
         yield Finding(True, "Inbound texts go to this server.")
@@ -124,7 +127,7 @@ def _webhook(api: Api, owned: Sequence[Mapping[str, Any]], webhook_url: str) -> 
 
 
 def _is(number: Mapping[str, Any], webhook_url: str) -> bool:
-    return same(str(number.get("sms_relay_url")), webhook_url)
+    return same_secret(str(number.get("sms_relay_url")), webhook_url)
 
 
 def _allowed(ask: Callable[[], T]) -> T | None:

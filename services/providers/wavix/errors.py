@@ -7,27 +7,27 @@ from services.core.errors import Kind, SendError
 from services.core.messages import clean
 from services.http.client import Answer
 from services.providers import error_table
-from services.providers.exchange import json_object
+from services.providers.api_client import json_object
 
 TABLE = error_table.load(__file__)
 TOO_FAST = "26"
 PAUSE_SECONDS = 5.0  # after a 429, for which Wavix documents no Retry-After
 
 
-def explained(told: str) -> tuple[Kind, str | None, str]:
-    """What Wavix's sentence about a message means: what follows, its code, and our sentence.
+def explained(sentence: str) -> tuple[Kind, str | None, str]:
+    """The kind, code and our sentence for Wavix's sentence about a message.
 
-    The code is ``None`` for a sentence that is not known. Wavix's own words are always quoted.
+    The code is ``None`` for a sentence that is not known. Wavix's own text is always quoted.
 
     >>> explained("Message too long")[2]
     'The text is too long. Send it in parts. Wavix says: “Message too long”.'
     >>> explained("")
     (<Kind.REFUSED: 'refused'>, None, 'Wavix could not deliver the message and does not say why.')
     """
-    if not told:
+    if not sentence:
         return Kind.REFUSED, None, "Wavix could not deliver the message and does not say why."
-    quoted = f"Wavix says: “{told[:200].rstrip('. ')}”."
-    known = TABLE.saying(told)
+    quoted = f"Wavix says: “{sentence[:200].rstrip('. ')}”."
+    known = TABLE.by_sentence(sentence)
     if known is not None:
         return known.kind, known.code, f"{known.reason} {quoted}"
     return Kind.REFUSED, None, f"Wavix could not deliver the message. {quoted}"
@@ -36,19 +36,19 @@ def explained(told: str) -> tuple[Kind, str | None, str]:
 def refusal(answer: Answer, lost: Kind) -> SendError:
     """The error for an answer other than 2xx, or for one that says ``"success": false``.
 
-    Wavix does not document what a 5xx leaves behind: ``lost`` follows, unless it gives a reason of
-    its own that is known.
+    Wavix does not document whether a request answered with 5xx was carried out: its kind is
+    ``lost``, unless the reason is a known one.
     """
-    said = _said(answer)
-    kind, code, sentence = explained(said)
+    text = _error_text(answer)
+    kind, code, sentence = explained(text)
     if code is None:
         kind, remedy = TABLE.for_status(answer.status)
         if answer.status >= 500 and answer.status not in TABLE.http:
             kind = lost
         elif 300 <= answer.status < 400:
             kind, remedy = Kind.CONFIG, "Check WAVIX_BASE_URL."
-        said = f"“{said}”." if said else "no reason given."
-        sentence = f"Wavix answered {answer.status}: {said} {remedy}".rstrip()
+        text = f"“{text}”." if text else "no reason given."
+        sentence = f"Wavix answered {answer.status}: {text} {remedy}".rstrip()
     everything = code == TOO_FAST or (code is None and answer.status == 429)
     return SendError(
         sentence,
@@ -58,7 +58,7 @@ def refusal(answer: Answer, lost: Kind) -> SendError:
     )
 
 
-def _said(answer: Answer) -> str:
-    """Wavix's own sentence, or an empty text where it gives none in its usual form."""
-    words = json_object(answer).get("message")
-    return clean(words).strip()[:300].rstrip(". ") if isinstance(words, str) else ""
+def _error_text(answer: Answer) -> str:
+    """Wavix's error text; empty where the answer has none in the usual form."""
+    value = json_object(answer).get("message")
+    return clean(value).strip()[:300].rstrip(". ") if isinstance(value, str) else ""

@@ -1,4 +1,4 @@
-"""Wavix's list of messages: what became of one, and what came in.
+"""Wavix's list of messages: the status of one of ours, and inbound messages.
 
 https://docs.wavix.com/api-reference/sms-and-mms
 """
@@ -26,10 +26,10 @@ def find_sent(api: Api, message: Message, now: float) -> DeliveryStatus | None:
         sent_after=_date(message.created_at - DAY),
         sent_before=_date(now + DAY),
     )
-    for told in sent:
-        if isinstance(told, dict) and told.get("tag") == message.id:
+    for data in sent:
+        if isinstance(data, dict) and data.get("tag") == message.id:
             try:
-                return status(told, parsing.word(told, "status").lower(), now)
+                return status(data, parsing.word(data, "status").lower(), now)
             except ValueError as error:
                 reason = f"What Wavix has of the message cannot be read: {error}"
                 raise SendError(reason, Kind.RETRY) from None
@@ -44,8 +44,8 @@ def missed(api: Api, since: float, now: float) -> Iterator[Parsed]:
     listed = api.messages(
         type="inbound", sent_after=_date(since - DAY), sent_before=_date(now + DAY)
     )
-    for told in listed:
-        parsed = event(told, parsing.alone(told, b""), now)
+    for data in listed:
+        parsed = event(data, parsing.part_bytes(data, b""), now)
         if isinstance(parsed, Message) and (parsed.carrier_time or since) < since:
             continue
         if parsed is not None and not isinstance(parsed, DeliveryStatus):

@@ -1,6 +1,5 @@
 """Wavix, SMS and MMS API v3 (https://docs.wavix.com/api-reference/sms-and-mms)."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,10 +8,10 @@ from services.config.parsers import url
 from services.config.sections import CarrierSettings
 from services.config.variables import variable
 from services.core.errors import Kind, MediaError
-from services.core.messages import DeliveryStatus, Message, Parsed, WebhookCall, rfc3339
-from services.providers.api_addresses import is_at, is_below
-from services.providers.base import Finding, Limits, Provider, ProviderContext
-from services.providers.exchange import header_key, public_link
+from services.core.messages import DeliveryStatus, Finding, Message, Parsed, WebhookCall, rfc3339
+from services.providers.api_client import header_key, public_link
+from services.providers.base import Limits, Provider, ProviderContext, json_call
+from services.providers.url_checks import is_at, is_below
 from services.providers.wavix import lookup, webhook
 from services.providers.wavix.api import Api
 from services.providers.wavix.check import findings
@@ -99,7 +98,7 @@ class Wavix(Provider):
         at_api = is_below(url, self.settings.base_url + "/")
         if not at_api and not is_at(url, "wavix.com"):
             raise MediaError("The attachment is not at Wavix's own address.", Kind.REFUSED)
-        return {"Authorization": self.api.authorization} if renew and at_api else {}
+        return self.api.headers if renew and at_api else {}
 
     def find_sent(self, message: Message) -> DeliveryStatus | None:
         """Look for our id among the tags of Wavix's list."""
@@ -126,5 +125,4 @@ class Wavix(Provider):
             },
             "received_at": rfc3339(message.carrier_time or message.created_at),
         }
-        headers = {"content-type": "application/json"}
-        return WebhookCall("POST", headers, "", json.dumps(event).encode())
+        return json_call(event)

@@ -1,6 +1,6 @@
-"""Who a Wavix message comes from: a Sender ID is a number, or a name where names are allowed.
+"""Sender IDs at Wavix: a number, or a name where the recipient's country allows names.
 
-The rules: https://docs.wavix.com/messaging/send-sms. Whether it is registered, Wavix decides.
+The rules: https://docs.wavix.com/messaging/send-sms.
 """
 
 import re
@@ -23,12 +23,12 @@ def sender_id(value: str) -> str:
     return value
 
 
-def sender_of(message: Message, everybody: str | None) -> str:
+def sender_of(message: Message, default: str | None) -> str:
     """The Sender ID of a message: its number's own, the installation's, or the number itself.
 
     A name gives way to the number where the recipient's country takes none. Raises ``SendError``.
     """
-    wanted = message.sender_id or everybody or message.number
+    wanted = message.sender_id or default or message.number
     try:
         sender = sender_id(wanted)
     except ValueError as error:
@@ -41,6 +41,6 @@ def sender_of(message: Message, everybody: str | None) -> str:
 
 def _takes_names(peer: str) -> bool:
     """Whether a recipient may get a name for a sender: not in the USA and Canada."""
-    if peer.startswith("+1"):  # shared with Jamaica and others; who is unknown there may be theirs
+    if peer.startswith("+1"):  # shared with Jamaica and others; an unknown number may be theirs
         return country_of(peer) not in ("US", "CA", None)
     return peer.startswith("+")  # a short code wants a number

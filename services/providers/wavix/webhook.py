@@ -20,7 +20,7 @@ from services.core.messages import (
 from services.providers import parsing
 from services.providers.wavix.errors import explained
 
-# Whatever Wavix tells of a message, it has taken it.
+# Any status of a message proves that Wavix has accepted it.
 STATUSES = {
     "accepted": Status.SENT,
     "pending": Status.SENT,
@@ -31,7 +31,7 @@ STATUSES = {
     "expired": Status.FAILED,
     "dlr_expired": Status.SENT,
 }
-# What a status means by itself, where Wavix gives no reason.
+# The reason for a status where Wavix gives none.
 REASONS = {
     "expired": "The message was too old when its turn came, and was not sent.",
     "dlr_expired": "The recipient's carrier has not confirmed the delivery. The text may well "
@@ -57,57 +57,57 @@ def event(written: Any, body: bytes, now: float) -> Parsed | None:
     What cannot be read is kept with ``body`` where it cannot be written by itself.
     """
     try:
-        told = parsing.fields(written, "event")
-        outbound = parsing.word(told, "direction") == "outbound"
-        if "message_body" in told and not outbound:
-            return _message(told)
-        if "status" in told:
-            word = parsing.word(told, "status", needed=True).lower()
-            return status(told, word, now) if word in STATUSES else None
+        data = parsing.fields(written, "event")
+        outbound = parsing.word(data, "direction") == "outbound"
+        if "message_body" in data and not outbound:
+            return _message(data)
+        if "status" in data:
+            word = parsing.word(data, "status", needed=True).lower()
+            return status(data, word, now) if word in STATUSES else None
         raise ValueError("This is neither a message nor a delivery report.")
     except ValueError as error:
-        return Unreadable(str(error), parsing.alone(written, body))
+        return Unreadable(str(error), parsing.part_bytes(written, body))
 
 
-def _message(told: Mapping[str, Any]) -> Message:
+def _message(data: Mapping[str, Any]) -> Message:
     """An inbound message, from the webhook or from the list, which calls its time otherwise."""
-    body = parsing.fields(told.get("message_body"), "message_body")
+    body = parsing.fields(data.get("message_body"), "message_body")
     return Message(
         direction="in",
-        number=_address(parsing.word(told, "to", needed=True)),
-        peer=_address(parsing.word(told, "from", needed=True)),
+        number=_address(parsing.word(data, "to", needed=True)),
+        peer=_address(parsing.word(data, "from", needed=True)),
         text=parsing.text(body.get("text"), "text"),
         media=tuple(
             Attachment(source_url=link, name=parsing.file_name(link))
-            for link in parsing.words(body, "media")
+            for link in parsing.texts(body, "media")
         ),
         provider="wavix",
-        provider_id=parsing.word(told, "message_id", needed=True),
-        carrier_time=parsing.moment(told.get("received_at") or told.get("submitted_at")),
+        provider_id=parsing.word(data, "message_id", needed=True),
+        carrier_time=parsing.timestamp(data.get("received_at") or data.get("submitted_at")),
     )
 
 
-def status(told: Mapping[str, Any], word: str, now: float) -> DeliveryStatus:
-    """What became of a message, from a delivery report or from the list."""
-    became = STATUSES.get(word, Status.SENT)
-    words = parsing.text(told.get("error"), "error") or parsing.text(
-        told.get("error_message"), "error_message"
+def status(data: Mapping[str, Any], word: str, now: float) -> DeliveryStatus:
+    """The status of a message, from a delivery report or from the list."""
+    result = STATUSES.get(word, Status.SENT)
+    detail = parsing.text(data.get("error"), "error") or parsing.text(
+        data.get("error_message"), "error_message"
     )
     code, reason = None, REASONS.get(word)
-    if became is Status.FAILED and (words or reason is None):
-        follows, code, reason = explained(words.strip())
-        # Taken twice is no failure: it must not be sent again as if it had not arrived.
-        became = Status.SENT if follows is Kind.UNKNOWN else became
+    if result is Status.FAILED and (detail or reason is None):
+        follows, code, reason = explained(detail.strip())
+        # A duplicate is no failure: the message must not be sent again.
+        result = Status.SENT if follows is Kind.UNKNOWN else result
         reason += " Sending it again later may work." if follows is Kind.RETRY else ""
-    tag = parsing.word(told, "tag")
+    tag = parsing.word(data, "tag")
     times = ("delivered", "delivered_at", "sent", "sent_at", "submitted_at")
-    known = (parsing.moment(told.get(name)) for name in times)
+    known = (parsing.timestamp(data.get(name)) for name in times)
     return DeliveryStatus(
-        status=became,
+        status=result,
         event=word,
-        provider_id=parsing.word(told, "message_id", needed=True),
+        provider_id=parsing.word(data, "message_id", needed=True),
         message_id=parsing.our_id(tag),
-        peer=_address(parsing.word(told, "to")),
+        peer=_address(parsing.word(data, "to")),
         code=code,
         reason=reason,
         at=next((at for at in known if at is not None), None) or now,

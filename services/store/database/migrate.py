@@ -37,8 +37,8 @@ def migrate(engine: Engine) -> None:
     Raises ``StorageUnwell`` for a database that a newer Textbridge has migrated. The caller holds a
     lock against other processes of this machine; other machines wait for PostgreSQL's lock.
     """
-    from alembic import command  # 15 MB of memory that a process seldom needs
-    from alembic.config import Config
+    from alembic import command  # noqa: PLC0415 - 15 MB of memory that a process seldom needs
+    from alembic.config import Config  # noqa: PLC0415 - the same
 
     found = version(engine)
     if found > head():

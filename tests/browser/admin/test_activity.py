@@ -1,4 +1,4 @@
-"""The pictures in a real browser: a text appears in them by itself, and axe finds nothing."""
+"""Statistics page in a browser: live charts, accessibility."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Pairing a phone from the operator's pages, with both browsers side by side."""
+"""Pairing a phone: the operator's browser and the phone's browser together."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What anybody writes is text on every page of the operator's, whatever it is a part of."""
+"""Hostile texts, names and settings are shown as text on every page of the operator."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""The operator looks for a text, sees what became of it, and sets right what went wrong."""
+"""Message pages in a browser: search, one message, retry."""
 
 import time
 from collections.abc import Callable, Iterator

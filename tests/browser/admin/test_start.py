@@ -1,4 +1,4 @@
-"""The first hour of an operator: the start page, the carriers, and what axe says of them."""
+"""Start page and carrier pages in a browser, with accessibility."""
 
 from collections.abc import Callable
 from typing import Any

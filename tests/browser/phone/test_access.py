@@ -1,4 +1,4 @@
-"""The phone app for everybody: by keyboard, by screen reader, in every window, by day and night."""
+"""Accessibility of the phone app: keyboard, screen reader, window sizes, dark and light."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from axe_playwright_python.base import AXE_FILE_PATH
 
 from services.core.segments import count
 from tests.browser.phone.world import (
-    DESK,
+    SHARED_NUMBER,
     World,
     enter,
     row,
@@ -39,7 +39,7 @@ def views(page: Any, world: World) -> Iterator[str]:
     peer = world.peer()
     world.text(peer, "", media=("/sandbox/static/bridge.jpg",))
     world.text(peer, "Look at https://example.com/bridge")
-    world.api("POST", "/messages", json={"to": peer, "from": DESK, "text": "Nice"})
+    world.api("POST", "/messages", json={"to": peer, "from": SHARED_NUMBER, "text": "Nice"})
     world.receipt(world.sent(peer)["id"], "failed")
     yield "list"
     enter(page, spoken(peer))
@@ -240,7 +240,7 @@ def test_what_is_written_waits_while_one_looks_elsewhere(phone: Open, world: Wor
     assert page.locator(".composer textarea").input_value() == "half a sent"
 
 
-def test_a_file_on_its_way_has_the_room_of_a_picture(phone: Open, world: World) -> None:
+def test_a_loading_file_has_the_space_of_a_picture(phone: Open, world: World) -> None:
     peer = world.peer()
     world.text(peer, "", media=("/sandbox/static/bridge.jpg",))
     eventually(lambda: world.messages(peer)[0]["media"][0]["state"] == "kept")

@@ -1,4 +1,4 @@
-"""Notifications: from the app's switch by the push service to what the phone shows."""
+"""Notifications of the phone app, from its switch through a push service to the display."""
 
 import json
 from collections.abc import Callable, Iterator

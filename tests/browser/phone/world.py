@@ -12,12 +12,12 @@ from tests.conftest import settings_file
 from tests.server import Server
 from tests.waiting import PATIENCE, eventually
 
-DESK = "+12025550100"  # of 201 and 202
+SHARED_NUMBER = "+12025550100"  # of 201 and 202
 SALES = "+12025550160"  # of 201 alone
 SINGLE = "+12025550170"  # all that 203 has
 SETTINGS = settings_file(
     {
-        "number": DESK,
+        "number": SHARED_NUMBER,
         "carrier": "sandbox",
         "extensions": ["201", "202"],
         "description": "Front desk",
@@ -47,7 +47,9 @@ class World:
         """A pairing code."""
         return self.store.write(lambda tx: devices.add_pairing(tx, extension))
 
-    def text(self, peer: str, text: str, to: str = DESK, media: tuple[str, ...] = ()) -> None:
+    def text(
+        self, peer: str, text: str, to: str = SHARED_NUMBER, media: tuple[str, ...] = ()
+    ) -> None:
         """Somebody outside writes."""
         event = {"id": f"o{next(_ids)}", "from": peer, "to": to, "text": text}
         self._post({**event, "media": [f"{self.server.url}{path}" for path in media]})
@@ -67,12 +69,12 @@ class World:
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
-    def conversation(self, peer: str, number: str = DESK, extension: str = "201") -> Any:
+    def conversation(self, peer: str, number: str = SHARED_NUMBER, extension: str = "201") -> Any:
         """The conversation of a number outside with one of ours, or ``None``."""
         items = self.api("GET", "/conversations?limit=200", extension)["items"]
         return next((c for c in items if (c["peer"], c["number"]) == (peer, number)), None)
 
-    def messages(self, peer: str, number: str = DESK, extension: str = "201") -> list[Any]:
+    def messages(self, peer: str, number: str = SHARED_NUMBER, extension: str = "201") -> list[Any]:
         """Everything between the two, oldest first."""
         found = self.conversation(peer, number, extension)
         if found is None:
@@ -80,7 +82,7 @@ class World:
         at = f"/conversations/{found['id']}/messages?limit=200"
         return list(reversed(self.api("GET", at, extension)["items"]))
 
-    def sent(self, peer: str, number: str = DESK, status: str = "sent") -> Any:
+    def sent(self, peer: str, number: str = SHARED_NUMBER, status: str = "sent") -> Any:
         """The newest message to somebody outside, once it is in a state."""
 
         def look() -> Any:

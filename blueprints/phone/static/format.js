@@ -1,0 +1,99 @@
+// Formatting for display: names, phone numbers, times, sizes and states.
+
+import { state } from "./state.js";
+
+const AMERICAN = /^\+1(\d{3})(\d{3})(\d{4})$/;
+const DAY = 86_400_000;
+
+// +13035550177 as people write it; other countries' numbers as they are.
+export function spoken(number) {
+  const parts = AMERICAN.exec(number);
+  return parts ? `(${parts[1]}) ${parts[2]}-${parts[3]}` : number;
+}
+
+export function nameOf(number) {
+  return state.contacts.get(number) ?? spoken(number);
+}
+
+export function peersOf(conversation) {
+  return conversation.participants.length ? conversation.participants : [conversation.peer];
+}
+
+export function titleOf(peers) {
+  if (peers.length === 1) return nameOf(peers[0]);
+  const names = peers.map(nameOf);
+  return names.length <= 3 ? names.join(", ") : `${names.slice(0, 2).join(", ")} and ${names.length - 2} others`;
+}
+
+// The display name of one of our numbers.
+export function ownName(number) {
+  const own = state.me?.numbers.find((one) => one.number === number);
+  return own?.description || spoken(number);
+}
+
+// A phone number in the form that the server stores, as far as it is known here.
+export function plainNumber(written) {
+  const text = written.trim();
+  const digits = text.replace(/[\s().\-/]/g, "");
+  if (/^\+\d{6,15}$/.test(digits)) return digits;
+  const american = state.me?.numbers[0]?.number.startsWith("+1") ?? false;
+  if (american && /^\d{10}$/.test(digits)) return `+1${digits}`;
+  if (american && /^1\d{10}$/.test(digits)) return `+${digits}`;
+  return /^\d{3,15}$/.test(digits) ? digits : null;
+}
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
+const weekday = new Intl.DateTimeFormat(undefined, { weekday: "long" });
+const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const longDate = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+const dateWithYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
+
+function daysAgo(at) {
+  const midnight = (moment) => new Date(moment).setHours(0, 0, 0, 0);
+  return Math.round((midnight(Date.now()) - midnight(at)) / DAY);
+}
+
+export function timeOf(at) {
+  return clock.format(new Date(at));
+}
+
+// The short form of a time, for a list.
+export function briefly(at) {
+  const days = daysAgo(at);
+  if (days <= 0) return timeOf(at);
+  if (days === 1) return "Yesterday";
+  if (days < 7) return weekday.format(new Date(at));
+  return date.format(new Date(at));
+}
+
+// The heading of a day.
+export function dayOf(at) {
+  const days = daysAgo(at);
+  if (days <= 0) return "Today";
+  if (days === 1) return "Yesterday";
+  if (days < 180) return longDate.format(new Date(at));
+  return dateWithYear.format(new Date(at));
+}
+
+export function sizeOf(bytes) {
+  if (bytes < 1000) return `${bytes} bytes`;
+  return bytes < 1_000_000 ? `${Math.round(bytes / 1000)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
+}
+
+export function mediaWord(media) {
+  if (!media.length) return "";
+  const pictures = media.every((file) => file.content_type.startsWith("image/"));
+  if (media.length === 1) return pictures ? "Picture" : "File";
+  return `${media.length} ${pictures ? "pictures" : "files"}`;
+}
+
+export const STATES = {
+  waiting: "Waiting to be sent",
+  queued: "Sending …",
+  sending: "Sending …",
+  sent: "Sent",
+  delivered: "Delivered",
+  failed: "Not delivered",
+  refused: "Not sent",
+  unknown: "Nobody knows whether this was sent",
+};

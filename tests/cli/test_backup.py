@@ -1,0 +1,125 @@
+"""``flask backup``: whole, private, never over another file."""
+
+import sqlite3
+import stat
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from services.gateway import Gateway
+from services.operations.settings_source import FILE
+from tests.cli.conftest import Terminal, inbound
+from tests.conftest import NUMBER_ENTRY
+from tests.fakes.s3 import S3Server
+
+
+def test_a_backup_says_that_the_bucket_is_not_in_it(
+    make_terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    with S3Server() as server:
+        shop = make_terminal(NUMBER_ENTRY, **server.env)
+        told = shop.flask("backup", str(tmp_path / "copies")).stderr
+        assert "in the bucket are not in this copy" in told
+
+
+def texts(database: Path) -> list[str]:
+    """The texts in a copied database."""
+    with closing(sqlite3.connect(database)) as connection:
+        return [row[0] for row in connection.execute("SELECT text FROM messages ORDER BY seq")]
+
+
+def test_a_backup_holds_everything_and_only_its_owner_can_read_it(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    inbound(terminal.gateway, "keep me")
+    picture = tmp_path / "media" / "0a" / "00000000-0000-0000-0000-00000000000a"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(b"GIF89a")
+    picture.with_suffix(".part").write_bytes(b"half a fil")
+    terminal.flask("backup", str(tmp_path / "copies"))
+    [made] = (tmp_path / "copies").iterdir()
+    assert made.name.startswith("textbridge-")
+    files = {str(file.relative_to(made)): file for file in made.rglob("*") if file.is_file()}
+    assert set(files) == {
+        "textbridge.db",
+        "message_settings.json",
+        "app.key",
+        f"media/0a/{picture.name}",
+    }
+    assert texts(files["textbridge.db"]) == ["keep me"]
+    assert files[f"media/0a/{picture.name}"].read_bytes() == b"GIF89a"
+    assert files["app.key"].read_bytes() == (tmp_path / "app.key").read_bytes()
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files.values()} == {0o600}
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+
+
+def test_a_restored_backup_is_a_working_storage_folder(
+    terminal: Terminal, tmp_path: Path, make_gateway: Callable[..., Gateway]
+) -> None:
+    message = inbound(terminal.gateway, "keep me")
+    terminal.flask("backup", str(tmp_path / "copies"))
+    [made] = (tmp_path / "copies").iterdir()
+    again = Terminal(make_gateway(STORAGE_PATH=str(made)))
+    assert again.json("messages", "list")[0]["id"] == message.id
+    assert again.json("settings", "list") == terminal.json("settings", "list")
+    assert again.gateway.environment.app_key == terminal.gateway.environment.app_key
+
+
+def test_a_backup_while_texts_come_in_holds_whole_messages(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    stop = threading.Event()
+    came: list[str] = []
+
+    def write() -> None:
+        while not stop.is_set():
+            came.append(inbound(terminal.gateway, f"text {len(came)}").text)
+
+    writer = threading.Thread(target=write)
+    inbound(terminal.gateway, "before")
+    writer.start()
+    try:
+        for position in range(5):
+            terminal.flask("backup", str(tmp_path / f"{position}.db"))
+    finally:
+        stop.set()
+        writer.join()
+    for position in range(5):
+        kept = texts(tmp_path / f"{position}.db")
+        assert kept == ["before", *(f"text {n}" for n in range(len(kept) - 1))]
+
+
+def test_a_backup_never_overwrites(terminal: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "copy.db"
+    terminal.flask("backup", str(file))
+    before = file.read_bytes()
+    assert "never overwrites" in terminal.flask("backup", str(file), code=1).stderr
+    assert file.read_bytes() == before
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    letter = tmp_path / "letter.txt"
+    letter.write_text("mine")
+    assert "cannot be made" in terminal.flask("backup", str(letter), code=1).stderr
+    assert letter.read_text() == "mine"
+
+
+def test_a_backup_that_fails_leaves_nothing_behind(terminal: Terminal, tmp_path: Path) -> None:
+    folder = tmp_path / "copies"
+    (tmp_path / "message_settings.json").unlink()
+    (tmp_path / "message_settings.json").mkdir()  # cannot be copied as a file
+    assert "cannot be made" in terminal.flask("backup", str(folder), code=1).stderr
+    assert list(folder.iterdir()) == []
+
+
+def test_a_backup_of_postgresql_says_what_it_does_not_hold(
+    make_terminal: Callable[..., Terminal], postgres_url: str, tmp_path: Path
+) -> None:
+    big = make_terminal(NUMBER_ENTRY, DATABASE_URL=postgres_url)
+    (tmp_path / FILE).write_text("not read any more")
+    result = big.flask("backup", str(tmp_path / "copies"))
+    assert "pg_dump" in result.stderr
+    [made] = (tmp_path / "copies").iterdir()
+    assert {file.name for file in made.iterdir()} == {"message_settings.json", "app.key", "media"}
+    assert (made / FILE).read_bytes() == big.gateway.settings.document()
+    assert stat.S_IMODE((made / FILE).stat().st_mode) == 0o600
+    assert "pg_dump" in big.flask("backup", str(tmp_path / "copy.db"), code=1).stderr

@@ -1,0 +1,77 @@
+"""``flask settings schema``: the JSON Schema of Message Settings agrees with their reader."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from blueprints.cli.settings_schema import json_schema
+from services.operations.settings_source import FILE, open_settings
+from services.store.database.store import Store
+from tests.cli.conftest import PUBLIC, Terminal
+from tests.conftest import NUMBER
+from tests.server import ROOT
+
+
+def entry(**changes: Any) -> dict[str, Any]:
+    """A Message Settings file with one entry that differs from a good one."""
+    return {"version": 1, "numbers": [PUBLIC | changes]}
+
+
+def test_the_published_schema_is_the_one_of_the_code(terminal: Terminal) -> None:
+    published = (ROOT / "docs" / "message_settings.schema.json").read_text(encoding="utf-8")
+    assert published == terminal.flask("settings", "schema").stdout, (
+        "run: flask settings schema > docs/message_settings.schema.json"
+    )
+
+
+@pytest.mark.parametrize(
+    ("document", "good"),
+    [
+        (entry(), True),
+        (entry(extensions=[201, "202"], emails=["a@example.com"], sender_id=None), True),
+        (entry(sender_id="ACME", description="Front desk", enabled=False), True),
+        ({"numbers": []}, True),
+        ({"version": 1, "numbers": [{"number": NUMBER, "carrier": "sandbox"}]}, True),
+        ({}, False),
+        ([], False),
+        ({"version": 2, "numbers": []}, False),
+        ({"numbers": {}}, False),
+        ({"numbers": [], "nubmers": []}, False),
+        ({"numbers": [NUMBER]}, False),
+        ({"numbers": [{"number": NUMBER}]}, False),
+        ({"numbers": [{"carrier": "sandbox"}]}, False),
+        (entry(number=None), False),
+        (entry(number=12025550100), False),
+        (entry(carrier="carrot"), False),
+        (entry(extention="201"), False),
+        (entry(extensions="201"), False),
+        (entry(extensions=[True]), False),
+        (entry(extensions=[""]), False),
+        (entry(extensions=["2 01"]), False),
+        (entry(extensions=["2" * 33]), False),
+        (entry(emails=["nobody"]), False),
+        (entry(emails=["a@example.com, b@example.com"]), False),
+        (entry(emails=[None]), False),
+        (entry(sender_id="x" * 33), False),
+        (entry(description="x" * 201), False),
+        (entry(description=None), False),
+        (entry(enabled="yes"), False),
+        (entry(enabled=None), False),
+    ],
+)
+def test_the_schema_agrees_with_what_reads_the_file(
+    tmp_path: Path, document: Any, good: bool
+) -> None:
+    (tmp_path / FILE).write_text(json.dumps(document))
+    store = Store(None, tmp_path)
+    settings = open_settings(store, tmp_path, "US")
+    store.close()
+    assert (settings.problem is None) == good, settings.problem
+    assert Draft202012Validator(json_schema()).is_valid(document) == good
+
+
+def test_the_schema_is_a_schema() -> None:
+    Draft202012Validator.check_schema(json_schema())

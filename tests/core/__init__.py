@@ -1,0 +1,1 @@
+"""Tests of ``services.core``: words that all packages share."""

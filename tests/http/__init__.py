@@ -1,0 +1,1 @@
+"""Tests of ``services.http``: outgoing HTTP."""

@@ -1,0 +1,1 @@
+"""Tests of ``services.message_settings``: the JSON document and its forms."""

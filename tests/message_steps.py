@@ -1,0 +1,81 @@
+"""Steps that tests share: texts through the sandbox carrier, and due jobs run."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import update
+
+from services.core.errors import DeliveryError
+from services.core.messages import Device, Message, WebhookCall
+from services.gateway import Gateway
+from services.store import circuit_breakers, jobs, messages
+from services.store.database.schema import jobs as job_table
+from services.store.jobs import Job
+from tests.conftest import NUMBER, PEER
+
+Make = Callable[..., Gateway]
+PHONE = Device(id="d", extension="201")
+
+
+def webhook_call(gateway: Gateway, text: str = "hi", **changes: Any) -> WebhookCall:
+    fields = {"number": NUMBER, "peer": PEER, "text": text} | changes
+    return gateway.providers["sandbox"].example(Message(direction="in", **fields))
+
+
+def receive_text(gateway: Gateway, text: str = "hi", **changes: Any) -> None:
+    gateway.receiver.receive(gateway.providers["sandbox"], webhook_call(gateway, text, **changes))
+
+
+def raw_call(gateway: Gateway, body: bytes) -> WebhookCall:
+    token = gateway.providers["sandbox"].webhook_token
+    return WebhookCall("POST", {"content-type": "application/json"}, f"token={token}", body)
+
+
+def run_due_jobs(gateway: Gateway) -> list[Job]:
+    """Do everything that is due, as the worker would."""
+    done: list[Job] = []
+
+    def start(job: Job) -> None:
+        done.append(job)
+        gateway.delivery.perform(job)
+
+    while True:
+        before = len(done)
+        gateway.delivery.deliver("w", lambda _: 8, start)
+        if len(done) == before:
+            return done
+
+
+def stored_messages(gateway: Gateway) -> list[Message]:
+    return gateway.store.read(lambda tx: messages.find(tx, limit=100))
+
+
+def stored(gateway: Gateway, message: Message) -> Message:
+    found = gateway.store.read(lambda tx: messages.by_id(tx, message.id))
+    assert found is not None
+    return found
+
+
+def jobs_of(gateway: Gateway, message: Message) -> list[Job]:
+    return gateway.store.read(lambda tx: jobs.of(tx, message.id))
+
+
+def make_due(gateway: Gateway) -> None:
+    gateway.store.write(lambda tx: tx.execute(update(job_table).values(due=time.time())))
+    gateway.store.write(circuit_breakers.resume_all)
+
+
+def failing(gateway: Gateway, *errors: DeliveryError) -> list[Message]:
+    """Let the carrier fail in this order, then take everything; returns what it took."""
+    provider = gateway.providers["sandbox"]
+    left, taken = list(errors), []
+
+    def send(message: Message) -> str:
+        if left:
+            raise left.pop(0)
+        taken.append(message)
+        return f"id-{message.id}"
+
+    provider.send = send  # type: ignore[method-assign]
+    return taken

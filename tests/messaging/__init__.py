@@ -1,0 +1,1 @@
+"""Tests of ``services.messaging``: receive, process, route, compose."""

@@ -1,0 +1,1 @@
+"""Tests of ``services.operations``: what operators see and do."""

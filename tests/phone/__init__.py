@@ -1,0 +1,1 @@
+"""Tests of ``blueprints.phone``: the files of the phone app."""

@@ -1,0 +1,161 @@
+"""The phone app's files: headers, what a browser may do with them, and its configuration."""
+
+import json
+import re
+import struct
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from app import create_app
+from blueprints import phone
+
+FILES = sorted(path.name for path in phone.STATIC.iterdir())
+SCRIPTS = [name for name in FILES if name.endswith(".js")]
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
+    folder = tmp_path_factory.mktemp("phone")
+    app = create_app({"APP_ENV": "local", "STORAGE_PATH": str(folder), "APP_NAME": "Acme & Co"})
+    yield app.test_client()
+    app.extensions["gateway"].close()
+
+
+def get(client: FlaskClient, path: str) -> TestResponse:
+    """The answer, read and closed."""
+    answer = client.get(path)
+    assert answer.data is not None
+    answer.close()
+    return answer
+
+
+class Elements(HTMLParser):
+    """Every element of a page with its attributes."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+@pytest.mark.parametrize("path", ["", "service-worker.js", "manifest.webmanifest", *FILES, "none"])
+def test_a_browser_may_load_this_app_and_nothing_else(client: FlaskClient, path: str) -> None:
+    answer = get(client, f"/phone/{path}")
+    assert answer.status_code == (404 if path == "none" else 200)
+    policy = dict(
+        part.split(" ", 1) for part in answer.headers["Content-Security-Policy"].split("; ")
+    )
+    assert policy == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self' data: blob:",
+        "connect-src": "'self'",
+        "manifest-src": "'self'",
+        "worker-src": "'self'",
+        "frame-ancestors": "'none'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    if path.endswith(".js"):
+        assert answer.mimetype == "text/javascript"
+
+
+def test_the_page_has_no_code_in_it_and_loads_only_what_is_here(client: FlaskClient) -> None:
+    page = get(client, "/phone/").text
+    assert "<title>Acme &amp; Co</title>" in page
+    for tag, attributes in Elements(page).found:
+        assert not {name for name in attributes if name.startswith("on") or name == "style"}, tag
+        assert tag not in ("style", "base", "iframe")
+        for name in ("src", "href"):
+            address = attributes.get(name) or ""
+            if address and not address.startswith("#"):
+                assert address.startswith("/phone/")
+                assert get(client, address).status_code == 200
+        if tag == "script":
+            assert attributes["type"] == "module"
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_texts_from_outside_never_become_markup(name: str) -> None:
+    source = (phone.STATIC / name).read_text("utf-8")
+    for word in (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "srcdoc",
+    ):
+        assert word not in source
+    assert "//" not in re.sub(r"https?:\\?/\\?/|\s//.*|^//.*", "", source, flags=re.MULTILINE)
+    assert source.startswith("// "), "every file says what it is"
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_import_leads_to_a_file_and_a_name(name: str) -> None:
+    source = (phone.STATIC / name).read_text("utf-8")
+    for names, file in re.findall(r'import (.+?) from "\./(.+?)";', source, re.DOTALL):
+        there = (phone.STATIC / file).read_text("utf-8")
+        for imported in re.findall(r"\w+", names.removeprefix("* as ") if "{" in names else ""):
+            assert re.search(rf"export (async )?(function|class|const|let) {imported}\b", there), (
+                file
+            )
+
+
+def test_without_a_slash_it_is_found_too(client: FlaskClient) -> None:
+    answer = client.get("/phone")
+    assert answer.status_code == 308
+    assert answer.headers["Location"].endswith("/phone/")
+
+
+def test_the_manifest_is_what_installing_wants(client: FlaskClient) -> None:
+    answer = get(client, "/phone/manifest.webmanifest")
+    assert answer.mimetype == "application/manifest+json"
+    manifest = json.loads(answer.data)
+    assert (manifest["name"], manifest["start_url"]) == ("Acme & Co", "/phone/")
+    assert manifest["scope"] == "/phone/"
+    for icon in manifest["icons"]:
+        picture = get(client, icon["src"]).data
+        width, height = struct.unpack(">II", picture[16:24])
+        assert icon["sizes"] == f"{width}x{height}"
+    assert "maskable" in {icon["purpose"] for icon in manifest["icons"]}
+
+
+def test_the_service_worker_keeps_every_file(client: FlaskClient) -> None:
+    shell = shell_of(client)
+    assert set(shell["files"]) == {"./", "manifest.webmanifest", *FILES} - {"worker.js"}
+    for file in shell["files"]:
+        assert get(client, f"/phone/{file.removeprefix('./')}").status_code == 200
+
+
+def shell_of(client: FlaskClient) -> Any:
+    """The list of the files that the service worker keeps."""
+    source = get(client, "/phone/service-worker.js").text
+    return json.loads(source.removeprefix("const SHELL = ").split(";\n", 1)[0])
+
+
+def test_a_change_of_any_file_is_a_new_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "static"
+    copy.mkdir()
+    for name in FILES:
+        (copy / name).write_bytes((phone.STATIC / name).read_bytes())
+    monkeypatch.setattr(phone, "STATIC", copy)
+    seen = {phone._service_worker("Textbridge"), phone._service_worker("Another")}
+    for name in FILES:
+        (copy / name).write_bytes((copy / name).read_bytes() + b" ")
+        seen.add(phone._service_worker("Textbridge"))
+    assert len(seen) == len(FILES) + 2

@@ -1,0 +1,1 @@
+"""Tests of the project itself: code rules, import rules, documentation."""

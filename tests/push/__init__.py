@@ -1,0 +1,1 @@
+"""Tests of ``services.push`` and the blueprints of its apps: push channels."""

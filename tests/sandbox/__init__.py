@@ -1,0 +1,1 @@
+"""Tests of ``blueprints.sandbox``: a phone outside on a page."""

@@ -1,0 +1,1 @@
+"""Tests of ``torture``: the fault checks at their smallest scale."""
