@@ -30,13 +30,14 @@ from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.databases import add_tables
 from tests.fakes.acrobits import App, FakeRelay
 from tests.fakes.push_services import Answer
+from tests.pictures import jpeg
 from tests.test_cli import Terminal
 from tests.test_gateway import receive, work
 
 OTHER = "+12025550199"
 PAYLOADS = Path(__file__).parent / "payloads" / "acrobits"
 FILES = json.loads((PAYLOADS / "files.json").read_text("utf-8"))
-PICTURE = b"\xff\xd8\xff\xe0 a picture of the tests"
+PICTURE = jpeg()
 PATHS = ("send", "fetch", "push-token", "removed")
 
 

@@ -37,6 +37,7 @@ from tests.conftest import DESK, NUMBER, PEER, settings_file
 from tests.databases import add_tables
 from tests.fakes.bandwidth import Answer
 from tests.fakes.ringotel import ORG, TOKEN, FakeRingotel
+from tests.pictures import jpeg
 from tests.test_cli import Terminal
 from tests.test_gateway import receive, work
 
@@ -44,7 +45,7 @@ OTHER = "+12025550199"
 PAYLOADS = Path(__file__).parent / "payloads" / "ringotel"
 EVENTS = json.loads((PAYLOADS / "events.json").read_text("utf-8"))
 ERRORS = json.loads((PAYLOADS / "errors.json").read_text("utf-8"))
-PICTURE = b"\xff\xd8\xff\xe0 a picture of the tests"
+PICTURE = jpeg()
 
 
 @pytest.fixture

@@ -17,12 +17,13 @@ from services.store import attachments, devices, messages
 from services.store.database import clock
 from services.store.maintenance import people
 from tests.conftest import DESK, NUMBER, PEER, settings_file
+from tests.pictures import jpeg_of_size
 from tests.test_gateway import receive, work
 
 Make = Callable[..., Gateway]
 PHONE = Device(id="d", extension="201")
 OTHER = "+13035550178"
-HALF_MB = b"GIF89a" + 499_994 * b"x"
+HALF_MB = jpeg_of_size(500_000)
 
 
 @pytest.fixture

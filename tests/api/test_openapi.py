@@ -16,6 +16,7 @@ from schemathesis.generation.case import Case
 
 from services.operations.login_throttle import LoginThrottle
 from tests.api.conftest import API, PEER, SHARED, House, Phone, open_house
+from tests.pictures import gif
 
 DOCUMENT = f"{API}/openapi.json"
 PASSWORD = "a good password"
@@ -42,7 +43,7 @@ def known(standing: House, phone: Phone) -> dict[str, str]:
     standing.receive(to=SHARED)
     (conversation,) = phone.read("/conversations")["items"]
     sent = phone.send(to=PEER)
-    upload = phone.post("/media", data={"file": (BytesIO(b"GIF89a"), "a.gif")}).json
+    upload = phone.post("/media", data={"file": (BytesIO(gif()), "a.gif")}).json
     return {
         "conversation_id": conversation["id"],
         "message_id": sent["id"],
