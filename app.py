@@ -13,6 +13,7 @@ from blueprints import (
     health,
     media,
     phone,
+    request_body,
     ringotel,
     sandbox,
     webhooks,
@@ -35,6 +36,7 @@ def create_app(env: Mapping[str, str]) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     errors.register(app)
+    request_body.register(app)
     service = environment.service
     for provider in gateway.providers.values():
         receiver, proxies = gateway.receiver, service.trusted_proxies or ()
