@@ -20,6 +20,7 @@ from torture.checks import (
     media,
     media_hosts,
     missed,
+    picture_bomb,
     power_cuts,
     push_services,
     random_kills,
@@ -36,6 +37,7 @@ from torture.checks import (
     ssrf,
     syscall_kills,
     toll_fraud,
+    unfinished_bodies,
 )
 
 CHECKS: tuple[Check, ...] = (
@@ -56,11 +58,14 @@ CHECKS: tuple[Check, ...] = (
     matrix.CHECK,
     ssrf.CHECK,
     media.CHECK,
+    picture_bomb.CHECK,
     hostile_texts.CHECK,
     fuzz.CHECK,
     secrets.CHECK,
     slow_clients.CHECK,
     front_proxy.CHECK,
+    unfinished_bodies.CHECK,
+    unfinished_bodies.BEHIND_NGINX,
     brute_force.CHECK,
     toll_fraud.CHECK,
     carrier_answers.CHECK,
