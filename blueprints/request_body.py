@@ -4,6 +4,7 @@ The time is a total one: a time-out for each read does not end a body that comes
 grows with the size that the route takes, so that a slow line can still upload a film.
 """
 
+import threading
 import time
 from typing import IO, Any
 
@@ -11,11 +12,14 @@ from flask import Flask, Request, request
 from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
 from werkzeug.utils import cached_property
 
+from services.core.errors import RequestRefused
 from services.http.deadline import DeadlineExceeded, deadline
 
 UNPROVEN_BYTES = 64_000  # where a route sets no limit, and where only the body can prove the caller
 BODY_SECONDS = 20.0  # for a small body
 SLOWEST_BYTES = 100_000  # a second, of a large one
+MOST_LARGE_BODIES = 32  # that are read at once in a process, of callers that are not known yet
+_large_bodies = threading.Semaphore(MOST_LARGE_BODIES)
 
 
 def most_seconds(most_bytes: int) -> float:
@@ -30,6 +34,25 @@ def whole_body(most: int) -> bytes:
     if len(body) == most:  # of unknown length, and cut there
         raise RequestEntityTooLarge
     return body
+
+
+def unproven_body(most: int) -> bytes:
+    """As ``whole_body``, where only the body can prove who calls.
+
+    Of bodies that are larger than ``UNPROVEN_BYTES``, or of unknown length, only a few are read at
+    once in a process. Raises ``RequestRefused`` (503) beyond them.
+    """
+    length = request.content_length
+    if length is not None and length <= UNPROVEN_BYTES:
+        return whole_body(most)
+    if not _large_bodies.acquire(blocking=False):
+        raise RequestRefused(
+            "busy", "Too many large calls at once. Try again.", status=503, retry_after=5
+        )
+    try:
+        return whole_body(most)
+    finally:
+        _large_bodies.release()
 
 
 class TimedBody:

@@ -30,7 +30,7 @@ MOST_FILE = 25_000_000
 ENVELOPE = 20_000  # what multipart adds to a file
 
 # What can go wrong wherever a call takes input of this kind.
-REFUSALS = {"json": {400, 413, 415, 422}, "files": {400, 413, 415, 422}}
+REFUSALS = {"json": {400, 408, 413, 415, 422}, "files": {400, 408, 413, 415, 422}}
 SECURITY: dict[Auth, list[dict[str, list[str]]]] = {
     Auth.ANYBODY: [],
     Auth.DEVICE: [{"device": []}],

@@ -1,5 +1,6 @@
 """Bodies of requests: limited in size and total time, and read only where the caller is known."""
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import BytesIO
@@ -12,6 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.exceptions import RequestTimeout
 
 from app import create_app
+from blueprints import request_body
 from blueprints.api.declare import MOST_FILE, MOST_JSON
 from blueprints.request_body import BODY_SECONDS, UNPROVEN_BYTES, TimedBody, most_seconds
 from services.core.errors import InvalidWebhook
@@ -115,6 +117,16 @@ def test_a_stranger_sends_small_bodies_only(client: FlaskClient) -> None:
         more = {"length": UNPROVEN_BYTES + 1, "content_type": kind}
         assert call(client, path, UnfinishedBody(), **more)[0] == 413
     assert UNPROVEN_BYTES < MOST_JSON
+
+
+def test_few_large_bodies_of_strangers_are_read_at_once(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_body, "_large_bodies", threading.Semaphore(0))
+    large = {"length": UNPROVEN_BYTES + 1}
+    assert call(client, "/acrobits/send", UnfinishedBody(), **large)[0] == 503
+    small = b"username=201&password=wrong"
+    assert call(client, "/acrobits/send", BytesIO(small), length=len(small))[0] == 401
 
 
 def inbound(carrier: str) -> tuple[Provider, WebhookCall]:
