@@ -380,7 +380,7 @@ def test_a_picture_is_listed_with_a_link_that_works(office: Open) -> None:
     receive(desk.gateway, "look", media=(picture,))
     message = desk.gateway.store.read(lambda tx: messages.find(tx, limit=1))[0]
     file_id = message.media[0].id
-    desk.gateway.media.save([PICTURE], file_id=file_id, declared="", name="", max_bytes=100)
+    desk.gateway.media.save([PICTURE], file_id=file_id, declared="", name="", max_bytes=9999)
 
     def fetched(tx: Any) -> None:
         attachments.keep(tx, file_id, "image/jpeg", "a.jpg", len(PICTURE))
