@@ -40,7 +40,7 @@ check: $(VENV)/.dev ## formatting, lint, types, import rules, code rules
 bench: $(VENV)/.dev ## speed and memory, compared with the limits of this machine
 	$(BIN)/python -m bench
 
-torture: $(VENV)/.dev ## the promises of docs/reliability.md under faults: 45 minutes
+torture: $(VENV)/.dev ## the promises of docs/reliability.md under faults: 30 to 45 minutes
 	$(BIN)/python -m torture
 
 torture-smoke: $(VENV)/.dev ## the same at its smallest; a part of make test-slow
@@ -72,6 +72,7 @@ help: ## this list
 	@$(PYTHON) scripts/make_env.py
 
 $(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed. If it is installed beside this one: make PYTHON=python3.12 run")'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.runtime: requirements/runtime.lock | $(BIN)/python

@@ -33,6 +33,7 @@ def create_app(env: Mapping[str, str]) -> Flask:
     gateway = Gateway(environment)
     gateway.prepare()
     app = Flask(__name__, static_folder=None)
+    app.extensions["gateway"] = gateway  # for gunicorn.conf.py
     app.json.sort_keys = False  # type: ignore[attr-defined]
     errors.register(app)
     service = environment.service

@@ -50,13 +50,18 @@ def _variables() -> str:
 
 
 def _limits() -> str:
-    lines = ["| carrier | text | files | size of a file | recipients |", "|---|---|---|---|---|"]
+    lines = [
+        "| carrier | text | with emoji or letters outside GSM-7 "
+        "| files | size of a file | recipients |",
+        "|---|---|---|---|---|---|",
+    ]
     for provider in PROVIDERS:
         if provider is not Sandbox:
             limits = provider.limits
             longer = "then split" if limits.splits else "then refused"
             lines.append(
-                f"| {provider.title} | {limits.text} characters, {longer} | {limits.media} "
+                f"| {provider.title} | {limits.text} characters, {longer} "
+                f"| {limits.unicode_text or limits.text} | {limits.media} "
                 f"| {limits.media_bytes / 1e6:g} MB | {limits.recipients} |"
             )
     return "\n".join(lines) + "\n"

@@ -9,11 +9,11 @@ from flask import Response
 from blueprints.admin.page import Pages
 from services.core.messages import clean
 from services.message_settings import MessageSettings
-from services.message_settings.fields import FIELDS, Kind
+from services.message_settings.fields import FIELDS, FieldType
 from services.message_settings.form_values import as_texts, from_text
 from services.providers.base import Provider
 
-FORM_FIELDS = sorted(FIELDS, key=lambda field: list(Kind).index(field.kind))
+FORM_FIELDS = sorted(FIELDS, key=lambda field: list(FieldType).index(field.kind))
 
 
 class SettingsForm:
@@ -36,7 +36,7 @@ class SettingsForm:
     def blank(self) -> dict[str, str]:
         """The form of a new number."""
         known = self.carriers()
-        flags = {field.name: "yes" for field in FIELDS if field.kind is Kind.FLAG}
+        flags = {field.name: "yes" for field in FIELDS if field.kind is FieldType.FLAG}
         return {"carrier": known[0][0] if len(known) == 1 else "", **flags}
 
     def show(
@@ -84,7 +84,7 @@ def read(form: Mapping[str, str]) -> dict[str, Any]:
     texts = {field.name: clean(form.get(field.name, "")).strip() for field in FIELDS}
     return {
         field.name: texts[field.name] == "yes"  # a box that is not checked is not sent
-        if field.kind is Kind.FLAG
+        if field.kind is FieldType.FLAG
         else from_text(field, texts[field.name])
         for field in FIELDS
     }

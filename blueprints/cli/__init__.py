@@ -55,7 +55,7 @@ COMMANDS = (
 
 def register(app: Flask, gateway: Gateway) -> None:
     """Add the operator's commands to ``flask``."""
-    app.extensions["gateway"] = gateway  # for ``parts`` and gunicorn.conf.py
+    app.extensions.setdefault("gateway", gateway)  # for ``parts``; app.py sets it as well
     for one in (
         recover.recover,
         operator_actions.retry,

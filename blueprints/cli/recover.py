@@ -38,5 +38,7 @@ def recover(since: datetime) -> None:
             f"{provider.title}: {counted['received']} recovered, "
             f"{counted['repeated']} were there already."
         )
+        if counted["quarantined"]:
+            click.echo(f"{counted['quarantined']} cannot be read. See: flask quarantine list")
     if not able:
         click.echo("No carrier that is on can tell what was missed.")

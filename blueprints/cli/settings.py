@@ -14,7 +14,7 @@ from services.core.errors import NumberError, SettingsError
 from services.core.phone_numbers import e164
 from services.message_settings import NumberSetting
 from services.message_settings.edits import Edit, edit_all, remove_all
-from services.message_settings.fields import FIELDS, Field, Kind
+from services.message_settings.fields import FIELDS, Field, FieldType
 from services.message_settings.form_values import as_texts
 from services.message_settings.search import find_entries
 from services.operations.settings_source import left_file
@@ -25,7 +25,7 @@ group = Group("settings", help="Message Settings: who gets the messages of which
 NONE_YET = "No number yet. Add one: flask settings set +12025550143 --carrier NAME --extension 201"
 
 # texts of any length are in the last column
-TABLE_FIELDS = sorted(FIELDS, key=lambda field: field.kind is Kind.TEXT)
+TABLE_FIELDS = sorted(FIELDS, key=lambda field: field.kind is FieldType.TEXT)
 Option = Callable[[Callable[..., None]], Callable[..., None]]
 
 group.add_command(export)
@@ -54,14 +54,16 @@ def show(search: str, as_json: bool) -> None:
 
 def _cells(entry: NumberSetting) -> list[str]:
     texts = as_texts(entry)
-    return [texts[field.name] or ("" if field.kind is Kind.TEXT else "-") for field in TABLE_FIELDS]
+    return [
+        texts[field.name] or ("" if field.kind is FieldType.TEXT else "-") for field in TABLE_FIELDS
+    ]
 
 
 def _options_of(field: Field) -> list[Option]:
     """The options of ``flask settings set`` that change a field."""
     if not field.option:
         return []
-    if field.kind is Kind.LIST:
+    if field.kind is FieldType.LIST:
         return [
             click.option(field.option, field.name, multiple=True, help=field.option_help),
             click.option(f"--no-{field.name}", is_flag=True, help=f"Remove all {field.plural}."),
@@ -102,14 +104,14 @@ def _changes(options: dict[str, Any]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for field in FIELDS:
         value = options.get(field.name)
-        if field.kind is Kind.LIST:
+        if field.kind is FieldType.LIST:
             items = [item for item in value or () if item]
             is_emptied = options[f"no_{field.name}"]
             if is_emptied and items:
                 raise click.UsageError("Either give values or remove them all, not both.")
             value = items if value or is_emptied else None
         if value is not None:
-            changes[field.name] = value or None if field.kind is Kind.OPTIONAL else value
+            changes[field.name] = value or None if field.kind is FieldType.OPTIONAL else value
     return changes
 
 
@@ -185,7 +187,7 @@ def _known(number: str) -> NumberSetting | None:
 def _print_entry(entry: NumberSetting) -> None:
     texts = as_texts(entry)
     facts(
-        (field.short_label, texts[field.name] or ("-" if field.kind is Kind.LIST else ""))
+        (field.short_label, texts[field.name] or ("-" if field.kind is FieldType.LIST else ""))
         for field in FIELDS
     )
     if entry.carrier not in parts().providers:

@@ -12,7 +12,7 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
 from services.message_settings import MessageSettingsSchema
-from services.message_settings.fields import FIELDS, Kind
+from services.message_settings.fields import FIELDS, FieldType
 from services.providers import PROVIDERS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -35,7 +35,7 @@ def _complete(properties: dict[str, Any]) -> None:
         written = properties[field.name]
         if field.example:
             written["examples"] = [field.example]
-        if field.kind is Kind.CARRIER:
+        if field.kind is FieldType.CARRIER:
             written["enum"] = [provider.name for provider in PROVIDERS]
         if field.allows_integers:
             written["items"]["type"] = ["string", "integer"]

@@ -4,7 +4,8 @@ from prometheus_client import Counter, Histogram
 
 WEBHOOKS = Counter(
     "textbridge_webhooks_total",
-    "Webhook events by outcome: received, repeated, status, quarantined, refused, unwell",
+    "Webhook events by outcome: received, repeated, status, quarantined, refused, unwell; "
+    "of Ringotel: taken, read, ignored, refused, unreadable",
     ["provider", "outcome"],
 )
 JOBS = Counter(

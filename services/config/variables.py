@@ -12,10 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from services.config.parsers import (
-    Parse,
-    text,
-)
+from services.config.parsers import Parse, text
 from services.core.errors import Problem
 
 T = TypeVar("T")

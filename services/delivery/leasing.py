@@ -1,4 +1,4 @@
-"""Leasing of due jobs: which jobs a worker may begin now, and how many."""
+"""Leasing of due jobs: which jobs a worker may begin now, and how many (SQL: ``store.jobs``)."""
 
 import time
 from collections.abc import Callable, Collection, Mapping

@@ -1,7 +1,8 @@
 """Outcomes of delivery jobs: done, retried, given up, abandoned by a dead worker.
 
-The only place that decides what follows a failed attempt. Every failure raises a ``DeliveryError``
-that carries the decision as its ``kind``.
+Decides what follows a failed attempt at a job: retry, pause, give up. Every failure raises a
+``DeliveryError`` that carries the decision as its ``kind``. Connections that receive texts
+(``inbound_channels``) are no jobs and pause their own channel.
 """
 
 import random

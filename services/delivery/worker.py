@@ -139,7 +139,7 @@ class Worker:
             if not task.one_worker or self._is_youngest():
                 more = bool(task.work())
         except StorageUnwell as error:
-            log.error(f"cannot {task.name} yet", reason=str(error))
+            log.error("periodic task failed", task=task.name, reason=str(error))
         finally:
             self._schedule.finished(task, more=more)
 

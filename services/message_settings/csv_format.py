@@ -1,9 +1,4 @@
-"""CSV format of Message Settings (RFC 4180): writes and reads files for spreadsheets.
-
-Spreadsheets run a cell as a formula if it begins with certain characters (CSV injection,
-https://owasp.org/www-community/attacks/CSV_Injection). ``'`` is put before such a cell and removed
-when the file is read.
-"""
+"""CSV format of Message Settings (RFC 4180): writes and reads files for spreadsheets."""
 
 import csv
 import re
@@ -12,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import StringIO
 
+from services.core.csv_cells import escape_formula, unescape_formula
 from services.core.errors import SettingsError
 from services.core.messages import clean
 from services.message_settings.fields import FIELDS, NumberSetting
@@ -20,8 +16,6 @@ from services.message_settings.form_values import as_texts
 MOST_BYTES = 2_000_000
 MOST_ROWS = 10_000
 COLUMNS = {field.name: field.column for field in FIELDS}
-FORMULA = re.compile(r"'*(\s*[=+\-@＝＋－＠]|[\t\r\n])")
-ESCAPED_FORMULA = re.compile(r"'+(\s*[=+\-@＝＋－＠]|[\t\r\n])")
 
 
 def _letters(title: str) -> str:
@@ -58,7 +52,7 @@ def write_csv(entries: Iterable[NumberSetting]) -> bytes:
     writer.writerow(COLUMNS.values())
     for entry in entries:
         texts = as_texts(entry)
-        writer.writerow([_escape(texts[name]) for name in COLUMNS])
+        writer.writerow([escape_formula(texts[name]) for name in COLUMNS])
     return content.getvalue().encode("utf-8-sig")
 
 
@@ -83,7 +77,7 @@ def read_csv(content: bytes) -> CsvFile:
                 "a text that has the dividing sign in it into quotation marks."
             )
         known = zip(names, cells, strict=True)
-        rows.append(Row(line, {name: _unescape(cell) for name, cell in known if name}))
+        rows.append(Row(line, {name: unescape_formula(cell) for name, cell in known if name}))
         if len(rows) > MOST_ROWS:
             raise SettingsError(
                 f"The file has more than {MOST_ROWS:,} numbers. Import it in parts."
@@ -138,11 +132,3 @@ def _known_title(title: str) -> str:
     letters = _letters(title)
     spellings = (letters, letters.removesuffix("s"), letters.removesuffix("es"))
     return next((spelling for spelling in spellings if spelling in TITLES), letters)
-
-
-def _escape(cell: str) -> str:
-    return f"'{cell}" if FORMULA.match(cell) else cell
-
-
-def _unescape(cell: str) -> str:
-    return cell[1:] if ESCAPED_FORMULA.match(cell) else cell

@@ -7,11 +7,11 @@ from typing import Any, Literal, get_args
 
 from services.core.errors import EntryRefused, SettingsError
 from services.message_settings.csv_format import COLUMNS, Row, read_csv
-from services.message_settings.fields import FIELDS, Field, Kind, NumberSetting
+from services.message_settings.fields import FIELDS, Field, FieldType, NumberSetting
 from services.message_settings.form_values import as_texts, from_text, problems_by_field
 from services.message_settings.settings import MessageSettings
 
-Outcome = Literal["added", "changed", "unchanged", "refused"]
+LineResult = Literal["added", "changed", "unchanged", "refused"]
 YES = ("yes", "y", "true", "1", "on", "enabled")
 NO = ("no", "n", "false", "0", "off", "disabled")
 BY_NAME = {declared.name: declared for declared in FIELDS}
@@ -23,7 +23,7 @@ class ImportLine:
 
     line: int
     number: str
-    outcome: Outcome
+    outcome: LineResult
     before: NumberSetting | None = None
     after: NumberSetting | None = None
     problems: dict[str, str] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class ImportPlan:
     def counts(self) -> dict[str, int]:
         """The number of lines by outcome."""
         counted = Counter(line.outcome for line in self.lines)
-        return {outcome: counted[outcome] for outcome in get_args(Outcome)}
+        return {outcome: counted[outcome] for outcome in get_args(LineResult)}
 
     @property
     def entries(self) -> list[NumberSetting]:
@@ -116,18 +116,18 @@ def _plan_line(
     except EntryRefused as error:
         problems = problems_by_field(error, entry) | problems
     for declared in FIELDS:
-        if declared.kind is Kind.FLAG and not isinstance(entry.get(declared.name, True), bool):
+        if declared.kind is FieldType.FLAG and not isinstance(entry.get(declared.name, True), bool):
             problems[declared.name] = "Write yes or no."
     if problems:
         return ImportLine(row.line, number, "refused", before, problems=problems)
-    outcome: Outcome = "added" if before is None else "changed"
+    outcome: LineResult = "added" if before is None else "changed"
     return ImportLine(row.line, number, "unchanged" if after == before else outcome, before, after)
 
 
 def _values(cells: dict[str, str]) -> dict[str, Any]:
     """The values of a row without its number; an empty carrier or flag is no value."""
     values = {name: _value(BY_NAME[name], cell) for name, cell in cells.items() if name != "number"}
-    needed = (Kind.CARRIER, Kind.FLAG)
+    needed = (FieldType.CARRIER, FieldType.FLAG)
     return {
         name: value
         for name, value in values.items()
@@ -136,9 +136,9 @@ def _values(cells: dict[str, str]) -> dict[str, Any]:
 
 
 def _value(declared: Field, cell: str) -> Any:
-    if declared.kind is Kind.CARRIER:
+    if declared.kind is FieldType.CARRIER:
         return re.sub("[^a-z0-9]", "", cell.casefold())
-    if declared.kind is Kind.FLAG:
+    if declared.kind is FieldType.FLAG:
         word = cell.strip().casefold()
         return True if word in YES else False if word in NO else word
     return from_text(declared, cell)

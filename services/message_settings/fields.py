@@ -42,7 +42,7 @@ class NumberSetting:
         return self.enabled and bool(self.extensions or self.emails)
 
 
-class Kind(StrEnum):
+class FieldType(StrEnum):
     """Type of a field. A form shows its fields in the order of these kinds."""
 
     PHONE = "phone"  # the number that identifies the entry
@@ -58,7 +58,7 @@ class Field:
     """Declaration of one field; what is empty does not apply to it."""
 
     name: str  # attribute of NumberSetting, key in JSON, name of the form's input
-    kind: Kind
+    kind: FieldType
     label: str  # in the form
     short_label: str  # in what commands print
     column: str  # title of the CSV column
@@ -78,7 +78,7 @@ class Field:
 FIELDS = (
     Field(
         name="number",
-        kind=Kind.PHONE,
+        kind=FieldType.PHONE,
         label="Phone number",
         short_label="Number",
         column="Phone Number",
@@ -90,7 +90,7 @@ FIELDS = (
     ),
     Field(
         name="carrier",
-        kind=Kind.CARRIER,
+        kind=FieldType.CARRIER,
         label="Carrier",
         short_label="Carrier",
         column="Carrier",
@@ -102,7 +102,7 @@ FIELDS = (
     ),
     Field(
         name="extensions",
-        kind=Kind.LIST,
+        kind=FieldType.LIST,
         label="Extensions",
         short_label="Extensions",
         column="Assigned Extension",
@@ -119,7 +119,7 @@ FIELDS = (
     ),
     Field(
         name="emails",
-        kind=Kind.LIST,
+        kind=FieldType.LIST,
         label="E-mails",
         short_label="E-mails",
         column="Assigned Email",
@@ -134,7 +134,7 @@ FIELDS = (
     ),
     Field(
         name="sender_id",
-        kind=Kind.OPTIONAL,
+        kind=FieldType.OPTIONAL,
         label="Sender ID",
         short_label="Sender",
         column="Sender ID",
@@ -147,7 +147,7 @@ FIELDS = (
     ),
     Field(
         name="description",
-        kind=Kind.TEXT,
+        kind=FieldType.TEXT,
         label="Description",
         short_label="Description",
         column="Description",
@@ -159,7 +159,7 @@ FIELDS = (
     ),
     Field(
         name="enabled",
-        kind=Kind.FLAG,
+        kind=FieldType.FLAG,
         label="Enabled",
         short_label="Enabled",
         column="Enabled",

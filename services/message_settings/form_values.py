@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from services.core.errors import EntryRefused
-from services.message_settings.fields import FIELDS, Field, Kind, NumberSetting
+from services.message_settings.fields import FIELDS, Field, FieldType, NumberSetting
 
 SEPARATORS = re.compile(r"[\s,;]+")
 
@@ -26,9 +26,9 @@ def join_list(items: Iterable[str]) -> str:
 
 def from_text(field: Field, text: str) -> Any:
     """The value that the text of a field stands for, unchecked; a flag stays a text."""
-    if field.kind is Kind.LIST:
+    if field.kind is FieldType.LIST:
         return split_list(text)
-    if field.kind is Kind.OPTIONAL:
+    if field.kind is FieldType.OPTIONAL:
         return text.strip() or None
     return text
 
@@ -39,9 +39,9 @@ def as_texts(entry: NumberSetting) -> dict[str, str]:
 
 
 def _as_text(field: Field, value: Any) -> str:
-    if field.kind is Kind.LIST:
+    if field.kind is FieldType.LIST:
         return join_list(value)
-    if field.kind is Kind.FLAG:
+    if field.kind is FieldType.FLAG:
         return "yes" if value else "no"
     return str(value or "")
 

@@ -15,7 +15,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, post_load, valid
 from services.core.errors import EntryRefused, NumberError, SettingsError
 from services.core.messages import clean
 from services.core.phone_numbers import e164
-from services.message_settings.fields import FIELDS, Field, Kind, NumberSetting
+from services.message_settings.fields import FIELDS, Field, FieldType, NumberSetting
 
 
 class _Item(fields.String):
@@ -49,15 +49,15 @@ def _document_field(declared: Field) -> fields.Field[Any]:
     if declared.max_length is not None:
         options["validate"] = validate.Length(max=declared.max_length)
     match declared.kind:
-        case Kind.PHONE | Kind.CARRIER:
+        case FieldType.PHONE | FieldType.CARRIER:
             return fields.String(required=True, **options)
-        case Kind.LIST:
+        case FieldType.LIST:
             return fields.List(_Item(declared), load_default=list, **options)
-        case Kind.TEXT:
+        case FieldType.TEXT:
             return fields.String(load_default="", **options)
-        case Kind.OPTIONAL:
+        case FieldType.OPTIONAL:
             return fields.String(load_default=None, allow_none=True, **options)
-        case Kind.FLAG:
+        case FieldType.FLAG:
             return fields.Boolean(load_default=True, truthy={True}, falsy={False}, **options)
 
 
@@ -71,7 +71,7 @@ class _EntrySchema(Schema):
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> NumberSetting:
-        lists = [field.name for field in FIELDS if field.kind is Kind.LIST]
+        lists = [field.name for field in FIELDS if field.kind is FieldType.LIST]
         return NumberSetting(**data | {name: tuple(dict.fromkeys(data[name])) for name in lists})
 
 

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterable
 
-from services.message_settings.fields import FIELDS, Kind, NumberSetting
+from services.message_settings.fields import FIELDS, FieldType, NumberSetting
 from services.message_settings.form_values import as_texts
 
 LIKE_A_NUMBER = re.compile(r"[0-9 ()+./-]*[0-9][0-9 ()+./-]*", re.ASCII)
-FLAGS = {field.name for field in FIELDS if field.kind is Kind.FLAG}
+FLAGS = {field.name for field in FIELDS if field.kind is FieldType.FLAG}
 
 
 def find_entries(entries: Iterable[NumberSetting], query: str) -> list[NumberSetting]:

@@ -1,11 +1,14 @@
 """Processing of parsed webhook calls: store messages and delivery receipts, queue their jobs."""
 
+import hashlib
+import json
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from services.core.errors import NumberError, RequestRefused
+from services.core.errors import NumberError, RequestRefused, SendError
 from services.core.messages import (
     Attachment,
     DeliveryStatus,
@@ -20,10 +23,13 @@ from services.message_settings import MessageSettings
 from services.messaging.route import Router
 from services.messaging.send_limits import SendLimits
 from services.providers.base import Provider
-from services.store import jobs, messages, quarantine, statuses
+from services.store import counters, jobs, messages, quarantine, statuses
 from services.store.database import audit_counters
 from services.store.database.audit_counters import AuditCounter
 from services.store.database.store import Store
+
+LISTED = "RECOVER"  # the method of quarantined entries of a carrier's list, which no call brought
+FORGET_SECONDS = 30 * 86_400  # after a carrier last listed an unreadable entry
 
 
 @dataclass(eq=False)
@@ -87,6 +93,48 @@ class Processor:
                 outcomes.append(_quarantined(tx, provider, call, unreadable))
         return outcomes
 
+    def store_listed(
+        self, tx: Connection, provider: Provider, listed: Iterable[Parsed]
+    ) -> list[tuple[str, str]]:
+        """Store messages from a carrier's list; returns (outcome, message id) as ``process``.
+
+        An entry that cannot be read goes into quarantine once, however often the carrier lists it
+        and whatever happens to it there; later its outcome is ``repeated``.
+        """
+        outcomes = []
+        for part in listed:
+            outcomes += self._store_entry(tx, provider, part)
+        counters.forget_before(tx, _unreadable_prefix(provider), int(time.time()) - FORGET_SECONDS)
+        return outcomes
+
+    def _store_entry(
+        self, tx: Connection, provider: Provider, part: Parsed
+    ) -> list[tuple[str, str]]:
+        if isinstance(part, Unreadable):
+            call = WebhookCall(LISTED, {}, "", part.body)
+        elif isinstance(part, Message) and not self._has_numbers(part):
+            call = provider.inbound_call(part)  # the same message as the carrier's webhook has it
+        else:
+            return self.store_parts(tx, provider, WebhookCall(LISTED, {}, "", b""), [part])
+        name = _unreadable_prefix(provider) + _fingerprint(part)
+        known = counters.value(tx, name) is not None
+        counters.put(tx, name, int(time.time()))
+        if not known:
+            return self.store_parts(tx, provider, call, [part])
+        audit_counters.add(tx, AuditCounter.ENTERED)
+        audit_counters.add(tx, AuditCounter.REPEATED)
+        return [("repeated", "")]
+
+    def _has_numbers(self, message: Message) -> bool:
+        """Whether all phone numbers of an inbound message are valid."""
+        try:
+            e164(message.number, self.country)
+            for written in (message.peer, *message.participants):
+                peer(written, self.country)
+        except NumberError:
+            return False
+        return True
+
     def replay(self, quarantine_id: int) -> list[tuple[str, str]]:
         """Process a call in quarantine again; returns as ``process``.
 
@@ -98,7 +146,13 @@ class Processor:
         provider = self.providers.get(row.provider)
         if provider is None:
             raise RequestRefused("carrier_off", f"{row.provider} is not configured.", status=409)
-        parsed = list(provider.parse(row.call()))
+        try:
+            is_listed = row.method == LISTED
+            parsed = list(
+                provider.parse_listed(row.body) if is_listed else provider.parse(row.call())
+            )
+        except SendError as error:
+            raise RequestRefused("carrier_unreachable", error.reason, status=503) from None
         unreadable = [part for part in parsed if isinstance(part, Unreadable)]
         if unreadable:
             raise RequestRefused("unreadable", unreadable[0].reason, status=409)
@@ -174,3 +228,16 @@ def _quarantined(
 ) -> tuple[str, str]:
     quarantine.add(tx, provider.name, call, part.reason, part.body)
     return "quarantined", ""
+
+
+def _unreadable_prefix(provider: Provider) -> str:
+    return f"unreadable:{provider.name}:"
+
+
+def _fingerprint(part: Message | Unreadable) -> str:
+    """A digest by which an entry of a carrier's list is known again; it reveals no content."""
+    if isinstance(part, Unreadable):
+        same = part.body
+    else:
+        same = json.dumps([part.provider_id, part.number, part.peer, part.text]).encode()
+    return hashlib.sha256(same).hexdigest()[:32]

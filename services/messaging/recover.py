@@ -7,7 +7,6 @@ from functools import partial
 import structlog
 
 from services.core.errors import SendError
-from services.core.messages import WebhookCall
 from services.messaging.process import Processor
 from services.providers.base import Provider
 from services.store import counters
@@ -30,14 +29,12 @@ class Recovery:
     def recover(self, provider: Provider, since: float) -> list[tuple[str, str]]:
         """Store the inbound messages that a carrier has from a time (seconds since 1970) on.
 
-        A message that is stored already changes nothing. Returns (outcome, message id) for each.
+        A message that is stored already changes nothing; an entry that cannot be read goes into
+        quarantine once. Returns (outcome, message id) for each.
         Raises ``SendError`` when the carrier cannot be asked, and ``StorageUnwell``.
         """
-        call = WebhookCall("RECOVER", {}, "", b"")
         missed = list(provider.missed(since))
-        outcomes = self._store.write(
-            lambda tx: self._processor.store_parts(tx, provider, call, missed)
-        )
+        outcomes = self._store.write(lambda tx: self._processor.store_listed(tx, provider, missed))
         for outcome, message_id in outcomes:
             if outcome == "received":
                 log.info("recovered", provider=provider.name, message_id=message_id)

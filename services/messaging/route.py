@@ -16,7 +16,8 @@ from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
 
 log = structlog.get_logger()
-FILES_SECONDS = 60.0  # how long an e-mail waits for the files of its message
+# When an e-mail with files is due. It waits on for them up to ``jobs.FILES_WAIT_SECONDS``.
+FILES_SECONDS = 60.0
 
 
 class Router:

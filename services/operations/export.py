@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+from services.core.csv_cells import escape_formula
 from services.core.messages import Attachment, Message, message_object, rfc3339
 
 COLUMNS = (
@@ -18,8 +19,6 @@ ROWS = 200  # of one piece
 Link = Callable[[Attachment], str]  # makes the address of a file
 MARK = "\ufeff"  # byte order mark: spreadsheets read the file as UTF-8
 _PLAIN_NUMBER = re.compile(r"\+[0-9]{1,15}", re.ASCII)
-# The first characters of a formula, https://owasp.org/www-community/attacks/CSV_Injection
-_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
 
 def as_csv(found: Iterable[Message]) -> Iterator[str]:
@@ -27,7 +26,7 @@ def as_csv(found: Iterable[Message]) -> Iterator[str]:
     yield MARK + _lines([COLUMNS])
     rest = iter(found)
     while some := list(islice(rest, ROWS)):
-        yield _lines([escape_formula(cell) for cell in _row(message)] for message in some)
+        yield _lines([_cell(text) for text in _row(message)] for message in some)
 
 
 def as_json(found: Iterable[Message], link: Link) -> Iterator[str]:
@@ -49,14 +48,9 @@ def described(message: Message, link: Link) -> dict[str, Any]:
     }
 
 
-def escape_formula(cell: str) -> str:
-    """The cell, with an apostrophe before it where a spreadsheet would run it as a formula.
-
-    >>> escape_formula("=1+1"), escape_formula("+12025550143"), escape_formula("+1+1")
-    ("'=1+1", '+12025550143', "'+1+1")
-    """
-    is_formula = cell.startswith(_FORMULA) and not _PLAIN_NUMBER.fullmatch(cell)
-    return f"'{cell}" if is_formula else cell
+def _cell(text: str) -> str:
+    """A cell that no spreadsheet runs as a formula; plain phone numbers stay as they are."""
+    return text if _PLAIN_NUMBER.fullmatch(text) else escape_formula(text)
 
 
 def _row(message: Message) -> list[str]:

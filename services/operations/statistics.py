@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from services.core.messages import Status
 from services.providers import PROVIDERS
 from services.store import activity, push_times
-from services.store.activity import HOUR, Kind
+from services.store.activity import HOUR, MessageGroup
 from services.store.database.store import Store
 
 OPEN = (Status.QUEUED, Status.SENDING, Status.SENT)
@@ -29,7 +29,7 @@ class Figures:
     The bounds of the pushes are those of ``push_times.WITHIN``, and ``LATE``.
     """
 
-    messages: Counter[Kind]
+    messages: Counter[MessageGroup]
     pushes: Counter[int]
 
     def __add__(self, other: "Figures") -> "Figures":

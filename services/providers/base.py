@@ -126,7 +126,7 @@ class Provider(ABC):
     def verify(self, call: WebhookCall) -> None:
         """Raise ``InvalidWebhook`` unless the call proves that it comes from the carrier.
 
-        Runs before anything of the body is read.
+        Runs before the body is parsed.
         """
         reasons = []
         for proof in self.proofs:
@@ -177,6 +177,14 @@ class Provider(ABC):
         that ``keeps_inbound``.
         """
         return ()
+
+    def parse_listed(self, entry: bytes) -> Iterable[Parsed]:
+        """Parse an entry of the carrier's list that ``missed`` returned as ``Unreadable``.
+
+        ``entry`` is the body that ``missed`` gave it. Raises ``SendError`` if the carrier has to be
+        asked for the rest of the message and cannot be.
+        """
+        return self.parse(WebhookCall("POST", {}, "", entry))
 
     def check(self, numbers: Sequence[str]) -> Iterable[Finding]:
         """Whether the credentials work and whether these numbers can text at the carrier.

@@ -94,6 +94,14 @@ def part_bytes(part: Any, whole: bytes) -> bytes:
         return whole
 
 
+def listed_entry(part: Any) -> bytes:
+    """An entry of a carrier's list as JSON, also with values that are not strictly JSON (NaN)."""
+    try:
+        return json.dumps(part).encode()
+    except RecursionError:
+        return b""
+
+
 def file_name(address: str) -> str:
     """The name of the file at a web address, at most 100 characters."""
     return clean(unquote(address.partition("?")[0])).rpartition("/")[2][-100:]

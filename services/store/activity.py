@@ -45,7 +45,7 @@ _CHANGED = text(
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class MessageGroup:
     """The kind of a message: messages of one kind are counted together."""
 
     provider: str
@@ -53,7 +53,7 @@ class Kind:
     status: Status
 
 
-Counts = Counter[tuple[int, Kind]]  # by the hour and the kind
+Counts = Counter[tuple[int, MessageGroup]]  # by the hour and the kind
 
 
 def is_behind(tx: Connection) -> bool:
@@ -114,13 +114,13 @@ def _count_changed(tx: Connection, mark: int, top: int, changes: Counts) -> dict
     for was in tx.execute(statement) if rows else ():
         now = rows[was.seq]
         if now.status != was.status:
-            changes[was.hour, Kind(now.provider, now.direction, Status(was.status))] -= 1
+            changes[was.hour, MessageGroup(now.provider, now.direction, Status(was.status))] -= 1
             changes[was.hour, _kind(now)] += 1
             moved[now.seq] = now
     return moved
 
 
-def _add(tx: Connection, changes: Mapping[tuple[int, Kind], int]) -> None:
+def _add(tx: Connection, changes: Mapping[tuple[int, MessageGroup], int]) -> None:
     rows = [
         {
             "hour": hour,
@@ -172,5 +172,5 @@ def _hour(row: Any) -> int:
     return int(row.created_at // HOUR)
 
 
-def _kind(row: Any) -> Kind:
-    return Kind(row.provider, row.direction, Status(row.status))
+def _kind(row: Any) -> MessageGroup:
+    return MessageGroup(row.provider, row.direction, Status(row.status))

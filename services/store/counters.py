@@ -1,6 +1,6 @@
 """Table of named numbers: the sequence of the installation, and positions of background tasks."""
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import counters
@@ -31,6 +31,12 @@ def put(tx: Connection, name: str, value: int) -> None:
     """Set a number."""
     statement = insert(tx, counters).values(name=name, value=value)
     tx.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+
+
+def forget_before(tx: Connection, prefix: str, value: int) -> None:
+    """Delete the numbers below ``value`` whose names start with ``prefix``."""
+    named = counters.c.name.startswith(prefix, autoescape=True)
+    tx.execute(delete(counters).where(named, counters.c.value < value))
 
 
 def locked_value(tx: Connection, name: str) -> int:

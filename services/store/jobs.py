@@ -37,7 +37,7 @@ from services.store.database.upsert import insert_new
 
 HOLD_SECONDS = 60.0
 MAX_INTERRUPTIONS = 5  # leases of one job that may end with the death of the worker
-FILES_WAIT_SECONDS = 120.0
+FILES_WAIT_SECONDS = 120.0  # from the creation of a job, how long it may wait for files
 # The same text as in the partial index, or SQLite does not use it.
 EARLIER_LIVE = text("earlier.state IN ('due', 'leased')")
 

@@ -62,8 +62,9 @@ _OF = CompiledStatement(
 def take(tx: Connection, quotas: Sequence[Quota], amount: int = 1) -> UsedUp | None:
     """Use ``amount`` of each quota. Returns the exceeded quota with the longest wait, if any.
 
-    If it returns one, the caller must roll the transaction back, so that nothing is counted. It
-    locks the sequence of the installation first, so that two nodes cannot deadlock.
+    If it returns one, the caller rolls the transaction back, so that nothing is counted, or commits
+    to count a use beyond the quota (received files). It locks the sequence of the installation
+    first, so that two nodes cannot deadlock.
     """
     if not quotas:
         return None

@@ -24,7 +24,7 @@ _ATTACH = CompiledStatement(
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ReceiptStatus:
     """The status of a message that follows from its receipts."""
 
     status: Status
@@ -82,7 +82,7 @@ def arrivals(tx: Connection, message_id: str) -> list[tuple[float, DeliveryStatu
     ]
 
 
-def outcome(tx: Connection, message: Message) -> Outcome | None:
+def outcome(tx: Connection, message: Message) -> ReceiptStatus | None:
     """The status of a message by its receipts, or ``None`` without any.
 
     A group message is final when all recipients have a final receipt: delivered if at least one has
@@ -98,7 +98,7 @@ def outcome(tx: Connection, message: Message) -> Outcome | None:
             latest[receipt.peer] = receipt
     if not message.participants:
         best = max(latest.values(), key=lambda each: (RANK[each.status], each.reason is not None))
-        return Outcome(best.status, best.code, best.reason)
+        return ReceiptStatus(best.status, best.code, best.reason)
     return _group_outcome(message, list(latest.values()))
 
 
@@ -109,7 +109,7 @@ def _supersedes(receipt: DeliveryStatus, before: DeliveryStatus) -> bool:
     return RANK[receipt.status] > RANK[before.status]
 
 
-def _group_outcome(message: Message, latest: list[DeliveryStatus]) -> Outcome:
+def _group_outcome(message: Message, latest: list[DeliveryStatus]) -> ReceiptStatus:
     failed = [each for each in latest if each.status is Status.FAILED]
     delivered = [each for each in latest if each.status is Status.DELIVERED]
     total = len(message.recipients)
@@ -119,5 +119,5 @@ def _group_outcome(message: Message, latest: list[DeliveryStatus]) -> Outcome:
         reason = f"{len(failed)} of {total} recipients did not get it: {failed[0].reason}"
     if len(failed) + len(delivered) < total:
         sent = any(RANK[each.status] >= RANK[Status.SENT] for each in latest)
-        return Outcome(Status.SENT if sent else Status.SENDING, code, reason)
-    return Outcome(Status.DELIVERED if delivered else Status.FAILED, code, reason)
+        return ReceiptStatus(Status.SENT if sent else Status.SENDING, code, reason)
+    return ReceiptStatus(Status.DELIVERED if delivered else Status.FAILED, code, reason)

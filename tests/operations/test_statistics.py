@@ -19,7 +19,7 @@ from services.gateway import Gateway
 from services.operations.statistics import MEDIAN, MOST, OPEN, Activity, activity_of
 from services.operations.statistics import count as count_all
 from services.store import activity, jobs, messages, push_times, statuses
-from services.store.activity import HOUR, KEPT_HOURS, Kind
+from services.store.activity import HOUR, KEPT_HOURS, MessageGroup
 from services.store.database.schema import activity_open
 from services.store.database.schema import jobs as jobs_table
 from services.store.database.schema import messages as messages_table
@@ -73,16 +73,16 @@ def count_messages(store: Store) -> None:
         pass
 
 
-def hour_counts(store: Store) -> dict[tuple[int, Kind], int]:
+def hour_counts(store: Store) -> dict[tuple[int, MessageGroup], int]:
     found = store.read(lambda tx: activity.counts(tx, 0, 1))
     return {key: number for key, number in found.items() if number}
 
 
-def expected_counts(store: Store) -> dict[tuple[int, Kind], int]:
+def expected_counts(store: Store) -> dict[tuple[int, MessageGroup], int]:
     """What should have been counted."""
     rows = store.read(lambda tx: tx.execute(select(messages_table)).all())
     kinds = (
-        (int(row.created_at // HOUR), Kind(row.provider, row.direction, Status(row.status)))
+        (int(row.created_at // HOUR), MessageGroup(row.provider, row.direction, Status(row.status)))
         for row in rows
     )
     return dict(Counter(kinds))

@@ -7,7 +7,7 @@ from marshmallow import fields, validate
 from blueprints.api.fields import MOST_TYPED, Truth, Words, Written
 from blueprints.api.schemas.response_schema import ResponseSchema
 from services.core.request_schema import RequestSchema
-from services.message_settings.fields import FIELDS, Field, Kind
+from services.message_settings.fields import FIELDS, Field, FieldType
 
 
 class SettingsQuery(RequestSchema):
@@ -33,29 +33,29 @@ def _request_field(declared: Field) -> fields.Field[Any]:
     """A field of a request, by its type alone: ``MessageSettings.put`` checks the values."""
     metadata = {"description": declared.description} if declared.description else {}
     match declared.kind:
-        case Kind.PHONE:
+        case FieldType.PHONE:
             return fields.String(metadata={"description": "May be repeated from the address"})
-        case Kind.CARRIER:
+        case FieldType.CARRIER:
             return fields.String(required=True, metadata=metadata)
-        case Kind.LIST:
+        case FieldType.LIST:
             return fields.List(fields.String(), load_default=list, metadata=metadata)
-        case Kind.TEXT:
+        case FieldType.TEXT:
             return Words(load_default="", metadata=metadata)
-        case Kind.OPTIONAL:
+        case FieldType.OPTIONAL:
             return fields.String(load_default=None, allow_none=True, metadata=metadata)
-        case Kind.FLAG:
+        case FieldType.FLAG:
             return Truth(load_default=True, metadata=metadata)
 
 
 def _answer_field(declared: Field) -> fields.Field[Any]:
     """A field of an answer."""
     match declared.kind:
-        case Kind.LIST:
+        case FieldType.LIST:
             return fields.List(fields.String())
-        case Kind.FLAG:
+        case FieldType.FLAG:
             return fields.Boolean()
         case _:
-            return fields.String(allow_none=declared.kind is Kind.OPTIONAL)
+            return fields.String(allow_none=declared.kind is FieldType.OPTIONAL)
 
 
 # A number's whole entry: what is left out is empty from now on.

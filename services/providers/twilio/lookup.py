@@ -54,10 +54,12 @@ def inbound_since(api: Api, since: float) -> Iterator[Parsed]:
             continue
         at = parsing.mail_timestamp(row.get("date_sent"))
         if at is None or at >= since:
-            yield _inbound(api, row, at)
+            yield inbound(api, row)
 
 
-def _inbound(api: Api, row: dict[str, Any], at: float | None) -> Parsed:
+def inbound(api: Api, row: dict[str, Any]) -> Parsed:
+    """Parse one inbound message of the list. Raises ``SendError`` if its files cannot be listed."""
+    at = parsing.mail_timestamp(row.get("date_sent"))
     try:
         fields = {
             "MessageSid": parsing.word(row, "sid", needed=True),
@@ -71,4 +73,4 @@ def _inbound(api: Api, row: dict[str, Any], at: float | None) -> Parsed:
             fields |= {f"MediaUrl{n}": link for n, link in enumerate(links)}
         return replace(read_message(fields), carrier_time=at)
     except ValueError as error:
-        return Unreadable(str(error), parsing.part_bytes(row, b""))
+        return Unreadable(str(error), parsing.listed_entry(row))

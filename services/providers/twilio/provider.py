@@ -18,12 +18,13 @@ from services.core.messages import (
     Unreadable,
     WebhookCall,
 )
+from services.providers import parsing
 from services.providers.api_client import public_link
 from services.providers.base import Limits, Provider, ProviderContext
 from services.providers.twilio.api import Api
 from services.providers.twilio.check import findings
 from services.providers.twilio.errors import NAME_REFUSED
-from services.providers.twilio.lookup import inbound_since, sent_as
+from services.providers.twilio.lookup import inbound, inbound_since, sent_as
 from services.providers.twilio.signature import TwilioSignature, form_of, is_json
 from services.providers.twilio.webhook import is_inbound, read_message, read_status
 from services.providers.url_checks import is_below
@@ -194,6 +195,14 @@ class Twilio(Provider):
     def missed(self, since: float) -> Iterable[Parsed]:
         """The inbound messages of the account's list."""
         return inbound_since(self.api, since)
+
+    def parse_listed(self, entry: bytes) -> Iterable[Parsed]:
+        """One message of Twilio's list; it is JSON and not a form as in a webhook."""
+        try:
+            row = parsing.fields(WebhookCall("POST", {}, "", entry).json(), "message")
+        except ValueError as error:
+            return [Unreadable(str(error), entry)]
+        return [inbound(self.api, row)]
 
     def check(self, numbers: Sequence[str]) -> Iterable[Finding]:
         """The credentials, the account's state, and the numbers' webhooks."""

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from services.core.errors import Kind
-from services.core.messages import Message, Parsed, Status, Unreadable
+from services.core.messages import Message, Parsed, Status, Unreadable, WebhookCall
 from services.providers import parsing
 from services.providers.voipms.api import Api
 from services.providers.voipms.numbers import with_country
@@ -109,12 +109,27 @@ def missed(api: Api, since: float, now: float) -> Iterator[Parsed]:
             try:
                 row = read(data, kind)
             except ValueError as error:
-                yield Unreadable(str(error), parsing.part_bytes(data, b""))
+                yield _unreadable(error, kind, data)
                 continue
             pictures += [row] if kind == "mms" else []
             mirrored = kind == "sms" and any(row.is_mirror_of(other) for other in pictures)
             if row.at >= since - OVERLAP_SECONDS and not mirrored:
                 yield _message(api, row)
+
+
+def parse_listed(api: Api, entry: bytes) -> Message | Unreadable:
+    """Parse a row again that ``missed`` could not read. Raises ``SendError``."""
+    try:
+        told = parsing.fields(WebhookCall("POST", {}, "", entry).json(), "entry")
+        kind = parsing.word(told, "list", needed=True)
+        return _message(api, read(told.get("row"), kind))
+    except ValueError as error:
+        return Unreadable(str(error), entry)
+
+
+def _unreadable(error: ValueError, kind: str, row: Any) -> Unreadable:
+    """A row that cannot be read, with the list that it is from: ids of each list are separate."""
+    return Unreadable(str(error), parsing.listed_entry({"list": kind, "row": row}))
 
 
 def find(api: Api, message: Message, sender: str, recipient: str, now: float) -> Row | None:

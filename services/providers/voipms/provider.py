@@ -128,6 +128,10 @@ class VoipMs(Provider):
         """From VoIP.ms's lists of the last 90 days at most."""
         return list(lookup.missed(self.api, since, self.clock()))
 
+    def parse_listed(self, entry: bytes) -> Iterable[Parsed]:
+        """One row of a list, with the name of the list."""
+        return [lookup.parse_listed(self.api, entry)]
+
     def check(self, numbers: Sequence[str]) -> Iterable[Finding]:
         """Credentials, funds, and each number: whether it is there and its texts come here."""
         return list(findings(self.api, self.webhook_url, numbers))

@@ -45,7 +45,7 @@ def missed(api: Api, since: float, now: float) -> Iterator[Parsed]:
         type="inbound", sent_after=_date(since - DAY), sent_before=_date(now + DAY)
     )
     for data in listed:
-        parsed = event(data, parsing.part_bytes(data, b""), now)
+        parsed = event(data, parsing.listed_entry(data), now)
         if isinstance(parsed, Message) and (parsed.carrier_time or since) < since:
             continue
         if parsed is not None and not isinstance(parsed, DeliveryStatus):
