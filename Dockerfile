@@ -18,6 +18,7 @@ FROM ${BASE}
 ENV PATH=/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    FLASK_SKIP_DOTENV=1 \
     APP_ENV=production \
     HOST=0.0.0.0 \
     PORT=8000 \

@@ -1,5 +1,5 @@
 # make run: a running system. make test: the quick tests. Python 3.11 or newer is all they need.
-.PHONY: install run check test test-slow test-all test-release bench torture torture-smoke torture-mutants test-tools lock docs image help
+.PHONY: install run env venv check test test-slow test-all test-release bench torture torture-smoke torture-mutants test-tools lock docs image help
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 SLOW := browser or processes or faults
 
-install: $(VENV)/.runtime .env ## virtual environment, locked dependencies, .env with its own keys
+install: $(VENV)/.runtime env ## virtual environment, locked dependencies, .env with its own keys
 
 run: install ## set everything up and serve
 	@exec $(BIN)/gunicorn -c gunicorn.conf.py wsgi:app
@@ -68,17 +68,18 @@ image: ## the container image, by docker, podman or buildah
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' Makefile
 
-.env:
-	@$(PYTHON) scripts/make_env.py
+env: venv
+	@$(BIN)/python scripts/make_env.py
 
-$(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed. If it is installed beside this one: make PYTHON=python3.12 run")'
-	$(PYTHON) -m venv $(VENV)
+# Always looked at: an attempt without python3-venv or with an old Python leaves half of one.
+venv:
+	@command -v $(PYTHON) > /dev/null || { echo "Install Python 3.11 or newer (python3)." >&2; exit 1; }
+	@$(PYTHON) scripts/make_venv.py $(VENV)
 
-$(VENV)/.runtime: requirements/runtime.lock | $(BIN)/python
+$(VENV)/.runtime: requirements/runtime.lock | venv
 	$(BIN)/python -m pip install -q --require-hashes -r requirements/runtime.lock
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.lock $(VENV)/.runtime | $(BIN)/python
+$(VENV)/.dev: requirements/dev.lock $(VENV)/.runtime | venv
 	$(BIN)/python -m pip install -q --require-hashes -r requirements/dev.lock
 	@touch $@

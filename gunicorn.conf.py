@@ -8,11 +8,14 @@ at ``kill -HUP``, like the others.
 # ruff: noqa: E402, I001 - wsgi patches the sockets, and the metrics folder is set before its library
 from wsgi import CHECK_DATABASE, environment, keep_environment, kept_environment, set_metrics_folder
 
+import errno
 import gc
 import os
 import shutil
 import signal
+import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +42,10 @@ _environment = _read()
 _service = _environment.service
 _storage = _service.storage_path.resolve()
 _run = _storage / "run"
-_run.mkdir(parents=True, exist_ok=True)
+try:
+    _run.mkdir(parents=True, exist_ok=True)
+except OSError as error:
+    sys.exit(f"Textbridge cannot start. {_run}: {error.strerror}. Check STORAGE_PATH in .env.")
 _memory = Path("/dev/shm")  # noqa: S108 - files that only this run needs; no disk can be full there
 _in_memory = os.access(_memory, os.W_OK)
 
@@ -169,6 +175,26 @@ worker_class = Worker
 logger_class = NoAccessLog
 
 
+def _require_free_port() -> None:
+    """End with a sentence where nothing can listen on ``HOST`` and ``PORT``."""
+    host, port = _service.host.strip("[]"), _service.port
+    try:
+        kind, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(kind, socket.SOCK_STREAM) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+            trial.listen()  # gunicorn would try for five seconds, and name no remedy
+    except OSError as error:
+        remedies = {
+            errno.EADDRINUSE: f"Another program listens there (`ss -ltnp sport = :{port}` names "
+            "it). Stop it, or set PORT in .env to a free one.",
+            errno.EACCES: "Ports below 1024 are for root only. Set PORT in .env to a higher one.",
+            errno.EADDRNOTAVAIL: "HOST in .env must be an address of this machine.",
+        }
+        remedy = remedies.get(error.errno or 0, "Check HOST and PORT in .env.")
+        sys.exit(f"Textbridge cannot listen on {host}, port {port}: {error.strerror}. {remedy}")
+
+
 def on_starting(server: Any) -> None:
     """Refuse a storage folder that another server uses; bring the database up to date."""
     server.storage_lock = FileLock(_storage / "server.lock", timeout=1)
@@ -179,6 +205,7 @@ def on_starting(server: Any) -> None:
             f"Another Textbridge is running on {_storage}. Stop it first, or give this one a "
             "STORAGE_PATH of its own."
         )
+    _require_free_port()
     # Not gunicorn's own pidfile: after a crash it takes any process of that number for a server.
     (_run / "server.pid").write_text(str(os.getpid()))
     shutil.rmtree(_metrics)
@@ -215,6 +242,7 @@ def when_ready(server: Any) -> None:
     ]
     if not _service.delivery_worker:
         lines += [f"  It only serves. What delivers, elsewhere: {flask} worker"]
+    lines += [f"To mend: {problem}" for problem in _environment.warnings(time.time())]
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 

@@ -16,9 +16,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
+from dotenv import dotenv_values, find_dotenv
 from flask import Flask
 
+from services.config import env_file as env_files
 from services.core.errors import ConfigError, Problem, SettingsError, StorageUnwell
 
 HERE = Path(__file__).parent
@@ -27,6 +28,35 @@ CHECK_DATABASE = (
     "STORAGE_PATH has free space."
 )
 _kept: dict[str, str] = {}
+
+
+def _initial_names() -> set[str]:
+    """The variables that this process was started with; empty where the system does not tell."""
+    try:
+        given = Path("/proc/self/environ").read_bytes()
+    except OSError:
+        return set()
+    return {os.fsdecode(entry.partition(b"=")[0]) for entry in given.split(b"\0")}
+
+
+def _forget_what_flask_loaded() -> None:
+    """Undo what the ``flask`` command does before it imports this: it loads the folder's ``.env``.
+
+    That file may belong to another installation than ``ENV_FILE``, and is read by Flask in another
+    way. In an environment made by ``make install`` Flask does not load it (scripts/make_venv.py).
+    """
+    skip = os.environ.get("FLASK_SKIP_DOTENV", "").lower() not in ("", "0", "false", "no")
+    if skip or "FLASK_RUN_FROM_CLI" not in os.environ:
+        return
+    given = _initial_names()
+    for name in (".flaskenv", ".env"):
+        found = find_dotenv(name, usecwd=True)
+        for loaded, value in (dotenv_values(found) if found else {}).items():
+            if loaded not in given and os.environ.get(loaded) == value:
+                del os.environ[loaded]
+
+
+_forget_what_flask_loaded()
 
 
 def env_file() -> str:
@@ -38,15 +68,15 @@ def environment() -> dict[str, str]:
     """The variables of ``.env`` beside this file (or of ``ENV_FILE``), overridden by real ones.
 
     Read anew at every call, so that a reload picks up what was changed. Raises ``ConfigError`` if
-    ``ENV_FILE`` names no file.
+    ``ENV_FILE`` names no file, and for every line of the file that is not understood.
     """
     file = env_file()
     if file and "ENV_FILE" in os.environ and not Path(file).is_file():
         remedy = "Set it to the path of your .env, or to nothing to do without one."
         raise ConfigError([Problem("ENV_FILE", f"there is no file {file}.", remedy)])
-    from_file = dotenv_values(file) if file else {}
+    from_file = env_files.read(Path(file), os.environ) if file and Path(file).exists() else {}
     about = {"ENV_FILE": file, "ENV_READ_AT": str(time.time())}
-    return {**{name: value or "" for name, value in from_file.items()}, **os.environ, **about}
+    return {**from_file, **os.environ, **about}
 
 
 def set_metrics_folder(folder: Path) -> None:

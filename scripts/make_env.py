@@ -1,30 +1,82 @@
-"""Make ``.env`` from ``.env.example`` with secrets of its own; an existing one is left alone."""
+"""Make ``.env`` from ``.env.example`` with secrets of its own.
+
+In an existing one only an ``APP_KEY`` that is missing or empty is filled in.
+"""
 
 import base64
 import os
 import re
 import secrets
+import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
+# A value that means "not set", with or without a comment
+EMPTY_KEY = re.compile(
+    rb"^(?P<name>[ \t]*(?:export[ \t]+)?APP_KEY[ \t]*=[ \t]*)"
+    rb"(?:\"\"|''|null|\(null\)|empty|\(empty\)|\"null\")?(?P<rest>[ \t]*(?:[ \t]#[^\r\n]*)?\r?)$",
+    re.MULTILINE | re.IGNORECASE,
+)
+ANY_KEY = re.compile(rb"^[ \t]*(?:export[ \t]+)?APP_KEY(?:_FILE)?[ \t]*=[ \t]*[^\s#]", re.MULTILINE)
+STORAGE = re.compile(rb"^[ \t]*STORAGE_PATH[ \t]*=[ \t]*[\"']?([^\r\n\"'#]+)", re.MULTILINE)
 
 
 def main() -> None:
-    """Write ``.env``, readable by its owner only."""
+    """Write ``.env``, readable by its owner only, or fill in its key."""
     target = HERE / ".env"
     if target.exists():
+        fill_in_key(target)
         return
-    made = {
-        "APP_KEY": "base64:" + base64.b64encode(secrets.token_bytes(32)).decode(),
-        "ADMIN_PASSWORD": secrets.token_urlsafe(12),
-    }
+    made = {"APP_KEY": new_key(), "ADMIN_PASSWORD": secrets.token_urlsafe(12)}
     text = (HERE / ".env.example").read_text(encoding="utf-8")
     for name, value in made.items():
         text = re.sub(rf"^{name}=.*$", f"{name}={value}", text, flags=re.MULTILINE)
-    private = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    private = os.open(str(target), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(private, "w", encoding="utf-8") as file:
         file.write(text)
     print("Wrote .env with a new APP_KEY and ADMIN_PASSWORD.")
+
+
+def fill_in_key(target: Path) -> None:
+    """Give an existing ``.env`` a key if it has none; its owner and its mode stay.
+
+    It is the key that was made in the storage folder while there was none in the file, if there is
+    one: tokens in use are derived from it.
+    """
+    try:
+        content = target.read_bytes()
+        key = None if ANY_KEY.search(EMPTY_KEY.sub(b"", content)) else kept_key(content)
+        if key is None or b"\0" in content:
+            return
+        value = key.encode()
+        filled, count = EMPTY_KEY.subn(
+            lambda found: found["name"] + value + found["rest"], content, count=1
+        )
+        if not count:
+            gap = b"" if content.endswith(b"\n") or not content else b"\n"
+            filled = content + gap + b"APP_KEY=" + value + b"\n"
+        with target.open("r+b") as file:
+            file.write(filled)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        sys.exit(f"APP_KEY cannot be written into {target}: {error.strerror}. Run as its owner.")
+    print("Wrote an APP_KEY into .env, where it was empty.")
+
+
+def kept_key(content: bytes) -> str:
+    """The key in the storage folder that a file names, or a new one."""
+    found = STORAGE.search(content)
+    storage = HERE / os.fsdecode(found[1].strip() if found else b"storage")
+    try:
+        return "base64:" + (storage / "app.key").read_text().strip()
+    except FileNotFoundError:
+        return new_key()
+
+
+def new_key() -> str:
+    """A key of 32 random bytes, as Laravel writes it."""
+    return "base64:" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 if __name__ == "__main__":

@@ -13,13 +13,14 @@ from blueprints.cli.settings import note_left_file
 from blueprints.cli.terminal import Group, document, escaped, json_option
 from services import providers, push
 from services.config import variables
-from services.config.environment import BUCKET, SENDING, Environment, sections
+from services.config.environment import BUCKET, SENDING, Environment, declared_names, sections
 from services.config.variables import Variable
 from services.providers import PROVIDERS
 from services.providers.sandbox import Sandbox
 from services.push import CHANNELS
 
 SECTIONS = tuple(sections(providers.SECTIONS, push.SECTIONS))
+NAMES = declared_names(providers.SECTIONS, push.SECTIONS)
 
 group = Group("config", help="See and check the settings in .env, and apply a change.")
 
@@ -34,7 +35,14 @@ def check(as_json: bool) -> None:
     if anything should be mended.
     """
     environment = parts().environment
-    problems = findings(environment, parts().settings, parts().providers, parts().media)
+    problems = findings(
+        environment,
+        parts().settings,
+        parts().providers,
+        parts().media,
+        _in_force(environment),
+        NAMES,
+    )
     if as_json:
         document(
             {

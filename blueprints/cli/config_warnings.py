@@ -1,11 +1,14 @@
 """Warnings about a configuration that can be used as it is, each with its remedy."""
 
 import stat
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from blueprints.cli.server import pid_file, running_pid
+from services.config import address_warnings, env_file
 from services.config.environment import Environment
 from services.config.sections import MailSettings, ServiceSettings
 from services.core.errors import Problem
@@ -22,17 +25,25 @@ def findings(
     settings: MessageSettings,
     providers: Mapping[str, Provider],
     media: MediaStore,
+    in_force: Mapping[str, Any],
+    names: Sequence[str],
 ) -> list[Problem]:
-    """Everything that should be corrected."""
+    """Everything that should be corrected.
+
+    ``in_force`` are the loaded sections by the prefix of their variables, ``names`` are all
+    variables that exist.
+    """
     file, storage = environment.file, environment.service.storage_path.resolve()
     return list(
         chain(
             _address(environment.service),
+            _base_addresses(environment.service, in_force),
             _carriers(settings, providers),
             _mail(environment.mail, settings),
             _media(media),
             _settings(settings),
-            _env_file(file, storage) if file is not None else (),
+            environment.warnings(time.time()),
+            _env_file(file, storage, names) if file is not None else (),
         )
     )
 
@@ -47,8 +58,19 @@ def _address(service: ServiceSettings) -> Iterator[Problem]:
         yield Problem(
             "APP_URL", "is not https: texts and tokens could be read on the way.", example
         )
+    if service.app_url is not None:
+        yield from address_warnings.public_address("APP_URL", service.app_url)
+    if service.admin_password is None:
+        reason = "is empty: nobody can open the administrator's pages."
+        yield Problem("ADMIN_PASSWORD", reason, "Set it to at least 8 characters.")
     if service.app_debug:
         yield Problem("APP_DEBUG", "is on: the logs grow quickly.", "Set it to false.")
+
+
+def _base_addresses(service: ServiceSettings, in_force: Mapping[str, Any]) -> Iterator[Problem]:
+    if service.app_env != "local":
+        for prefix, section in in_force.items():
+            yield from address_warnings.base_addresses(section, prefix)
 
 
 def _carriers(settings: MessageSettings, providers: Mapping[str, Provider]) -> Iterator[Problem]:
@@ -78,6 +100,13 @@ def _mail(mail: MailSettings, settings: MessageSettings) -> Iterator[Problem]:
     if mail.host is not None and mail.from_address is None:
         remedy = "Write the sender of the mails, such as texts@example.com."
         yield Problem("MAIL_FROM_ADDRESS", "is empty: no mail can be sent.", remedy)
+    if (
+        mail.host is not None
+        and mail.port == 465
+        and mail.encryption in ("tls", "starttls", "none")
+    ):
+        reason = f"is {mail.encryption}, while port 465 is encrypted from the first byte."
+        yield Problem("MAIL_ENCRYPTION", reason, "Set it to ssl, or MAIL_PORT to 587.")
 
 
 def _media(media: MediaStore) -> Iterator[Problem]:
@@ -94,11 +123,12 @@ def _settings(settings: MessageSettings) -> Iterator[Problem]:
         yield Problem("Message Settings", broken, remedy)
 
 
-def _env_file(path: Path, storage: Path) -> Iterator[Problem]:
+def _env_file(path: Path, storage: Path, names: Sequence[str]) -> Iterator[Problem]:
     try:
         status = path.stat()
     except FileNotFoundError:
         return
+    yield from env_file.differences(path, names)
     if status.st_mode & stat.S_IROTH:
         reason = "can be read by everybody on this machine, and it holds secrets."
         yield Problem(path.name, reason, f"Run: chmod 600 {path}")

@@ -9,11 +9,14 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from services.config import variables
 from services.config.keys import derived_token
+from services.config.misspelt import misspelt
+from services.config.parsers import is_placeholder
 from services.config.sections import (
     CarrierSettings,
     MailSettings,
@@ -22,6 +25,7 @@ from services.config.sections import (
     ServiceSettings,
     VapidSettings,
 )
+from services.config.storage_access import require_writable
 from services.core.errors import ConfigError, Problem
 
 ROOT = Path(__file__).resolve().parents[2]  # a relative STORAGE_PATH is in here
@@ -73,6 +77,7 @@ class Environment:
     bucket: S3Settings | None = None
     file: Path | None = None  # the .env that was read …
     read_at: float = 0.0  # … and when
+    notes: tuple[Problem, ...] = ()  # what was found while loading and stops nothing
 
     def is_outdated(self) -> bool:
         """Whether ``.env`` was changed after it was read."""
@@ -80,6 +85,11 @@ class Environment:
             return self.file is not None and self.file.stat().st_mtime > self.read_at
         except OSError:
             return False
+
+    def warnings(self, now: float) -> list[Problem]:
+        """What stops nothing and should be mended; ``now`` is in seconds since 1970."""
+        of_carriers = (each.warnings(now) for each in self.carriers.values())
+        return [*self.notes, *chain.from_iterable(of_carriers)]
 
     @property
     def app_key(self) -> bytes:
@@ -130,9 +140,9 @@ def load(
 
     Raises ``ConfigError`` with every problem it has.
     """
+    notes: list[Problem] = []
     service, problems = variables.load(ServiceSettings, "", env)
-    mail, more = variables.load(MailSettings, "MAIL_", env)
-    problems += more
+    mail = _load_mail(env, problems, notes)
     vapid, more = variables.load(VapidSettings, "VAPID_", env)
     problems += more
     sending, more = variables.load(SendSettings, SENDING, env)
@@ -145,12 +155,10 @@ def load(
     for carrier in carriers:
         if variables.is_on(carrier.settings, carrier.prefix, env):
             _load_one(loaded_carriers, carrier, env, problems)
-    loaded_channels: dict[str, Any] = {}
-    for channel in channels:
-        if channel.needs_no_variable or variables.is_on(channel.settings, channel.prefix, env):
-            _load_one(loaded_channels, channel, env, problems)
+    loaded_channels = _load_channels(channels, env, problems, notes)
     if service is not None and not problems:
         service = replace(service, storage_path=ROOT / service.storage_path)
+        require_writable(service.storage_path)
         service, problems = _with_key(service)
     if problems or service is None or mail is None or vapid is None or sending is None:
         raise ConfigError(problems)
@@ -159,9 +167,81 @@ def load(
             _load_one(loaded_carriers, carrier, {}, problems)
     file = Path(env["ENV_FILE"]) if env.get("ENV_FILE") else None
     read_at = float(env.get("ENV_READ_AT") or time.time())
+    notes += _left_placeholders(carriers, loaded_carriers, env)
+    notes += misspelt(env, [*declared_names(carriers, channels), "ENV_FILE", "ENV_READ_AT"])
     return Environment(
-        service, mail, vapid, sending, loaded_carriers, loaded_channels, bucket, file, read_at
+        service,
+        mail,
+        vapid,
+        sending,
+        loaded_carriers,
+        loaded_channels,
+        bucket,
+        file,
+        read_at,
+        tuple(notes),
     )
+
+
+def _off(name: str, reason: str, title: str) -> Problem:
+    remedy = "Set it, or remove the other variables of it."
+    return Problem(name, f"{reason}, so {title} is off.", remedy)
+
+
+def _left_placeholders(
+    carriers: Sequence[Section], loaded: Mapping[str, Any], env: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Placeholders in variables that are in use."""
+    in_use = [
+        ("", ServiceSettings),
+        *((c.prefix, c.settings) for c in carriers if c.name in loaded),
+    ]
+    if not is_placeholder(env.get("MAIL_HOST", "").strip()):
+        in_use.append(("MAIL_", MailSettings))
+    for prefix, settings in in_use:
+        for v in variables.placeholders(settings, prefix, env):
+            reason = "still has the placeholder of an example."
+            yield Problem(v.name, reason, "Set it, or remove it.")
+
+
+def declared_names(carriers: Sequence[Section], channels: Sequence[Section]) -> list[str]:
+    """The name of every variable that exists, those of sections that are off included."""
+    return [
+        variable.name
+        for _, prefix, settings in sections(carriers, channels)
+        for variable in variables.variables(settings, prefix)
+    ]
+
+
+def _load_mail(
+    env: Mapping[str, str], problems: list[Problem], notes: list[Problem]
+) -> MailSettings | None:
+    if is_placeholder(env.get("MAIL_HOST", "").strip()):
+        notes.append(_off("MAIL_HOST", "still has the placeholder of an example", "E-mail"))
+        env = {}
+    mail, more = variables.load(MailSettings, "MAIL_", env)
+    problems += more
+    return mail
+
+
+def _load_channels(
+    channels: Sequence[Section],
+    env: Mapping[str, str],
+    problems: list[Problem],
+    notes: list[Problem],
+) -> dict[str, Any]:
+    """The channels that are on; one of which a required variable is missing is off, with a note."""
+    loaded: dict[str, Any] = {}
+    for channel in channels:
+        if not channel.needs_no_variable:
+            if not variables.is_on(channel.settings, channel.prefix, env):
+                continue
+            lacking = variables.missing(channel.settings, channel.prefix, env)
+            notes += [_off(v.name, "is missing", channel.title) for v in lacking]
+            if lacking:
+                continue
+        _load_one(loaded, channel, env, problems)
+    return loaded
 
 
 def _load_one(

@@ -5,7 +5,8 @@ Each takes the text from ``.env``, and raises ``ValueError`` with a sentence if 
 
 import re
 from collections.abc import Callable
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from contextlib import suppress
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -59,13 +60,48 @@ def one_of(*words: str) -> Parse:
     return parse
 
 
-def url(value: str) -> str:
-    """An http or https address without a slash at its end."""
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+def web_address(value: str) -> str:
+    """An http or https address with any path and query; host and port are checked."""
+    if re.search(r"[\s<>\x00-\x20]", value):
+        raise ValueError("it must not contain spaces, < or >.")
+    scheme, _, rest = value.partition("://")
+    if scheme.lower() not in ("http", "https") or not rest:
         raise ValueError("it must be a web address that begins with https:// (or http://).")
-    if parts.username or parts.password:
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        raise ValueError("the IPv6 address in it is not complete.") from None
+    if "@" in parts.netloc:
         raise ValueError("it must not contain a user name or a password.")
+    try:
+        port_is_wrong = parts.port == 0 or parts.netloc.endswith(":")
+    except ValueError:
+        port_is_wrong = True
+    if rest.lower().startswith(("http:", "https:")):
+        raise ValueError("it must contain http:// or https:// only once.")
+    if port_is_wrong:
+        raise ValueError("its port must be a number from 1 to 65535.")
+    if not is_host(parts.hostname or ""):
+        raise ValueError("its host must be a name such as sms.example.com, or an IP address.")
+    return value
+
+
+def is_host(value: str) -> bool:
+    """Whether a text can be the host of an address: a name in ASCII, or an IP address."""
+    with suppress(ValueError):
+        return bool(ip_address(value))
+    labels = value.removesuffix(".").split(".")
+    shape = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+    return not labels[-1].isdigit() and all(re.fullmatch(shape, each, re.ASCII) for each in labels)
+
+
+def url(value: str) -> str:
+    """A base address (http or https) to which paths are added; without a slash at its end."""
+    parts = urlsplit(web_address(value))
+    if "?" in value or "#" in value:
+        raise ValueError("it must not contain a ? or a #.")
+    if "//" in parts.path:
+        raise ValueError("its path must not contain //.")
     return value.rstrip("/")
 
 
@@ -73,6 +109,8 @@ def postgresql(value: str) -> str:
     """The address of a PostgreSQL database."""
     if value.partition("://")[0] not in POSTGRESQL:
         raise ValueError("it must begin with postgresql://.")
+    if value.partition("?")[0].count("@") > 1:
+        raise ValueError("its user name or password contains an @; write it as %40.")
     try:
         make_url(value)
     except (ArgumentError, ValueError):
@@ -127,9 +165,15 @@ def email_address(value: str) -> str:
     return value
 
 
+def is_placeholder(value: str) -> bool:
+    """Whether a value is the hint of an example that nobody has replaced, such as ``your_key``."""
+    return bool(re.fullmatch(r"your[_-][A-Za-z0-9_.@-]+|<[^<>]+>", value, re.ASCII | re.IGNORECASE))
+
+
 def strong_secret(value: str) -> str:
     """A secret of at least 8 characters, not a well-known placeholder."""
-    if len(value) < 8 or value.lower() in {"changeme", "password", "secret123", "12345678"}:
+    known = {"changeme", "password", "secret123", "12345678"}
+    if len(value) < 8 or value.lower() in known or is_placeholder(value):
         raise ValueError("it must have at least 8 characters and be no placeholder.")
     return value
 
@@ -155,9 +199,6 @@ def level_name(value: str) -> str:
 
 def bucket_endpoint(value: str) -> str:
     """The URL of an S3-compatible storage, without the bucket."""
-    parts = urlsplit(url(value))
-    if parts.query or parts.fragment:
-        raise ValueError("it must not contain a ? or a #.")
     return url(value)
 
 

@@ -4,6 +4,7 @@ Service, mail server, send limits, S3-compatible storage, Web Push keys, and the
 every carrier has.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from services.config.parsers import (
     whole_number,
 )
 from services.config.variables import variable
+from services.core.errors import Problem
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,10 @@ class CarrierSettings:
     number_rate: float | None = variable(
         "The same for each number.", parse=per_second, optional=True, example="1"
     )
+
+    def warnings(self, now: float) -> Iterator[Problem]:
+        """What stops nothing and should be mended; ``now`` is in seconds since 1970."""
+        yield from ()
 
 
 @dataclass(frozen=True)

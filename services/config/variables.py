@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from services.config.parsers import Parse, text
+from services.config.parsers import Parse, is_placeholder, text
 from services.core.errors import Problem
 
 T = TypeVar("T")
@@ -82,21 +82,46 @@ def variables(section: type, prefix: str) -> list[Variable]:
 
 
 def read(env: Mapping[str, str], name: str) -> str | None:
-    """A value, or ``None`` if it is not set; ``NAME_FILE`` may name a file that contains it."""
+    """A value, or ``None`` if it is not set; ``NAME_FILE`` may name a file that contains it.
+
+    Raises ``OSError`` for a file that cannot be read, and ``ValueError`` for an empty one or one
+    that is not UTF-8.
+    """
     value = env.get(name, "").strip()
     if value.lower() not in UNSET:
         return value
     file = env.get(f"{name}_FILE", "").strip()
-    return Path(file).read_text(encoding="utf-8").strip() or None if file else None
+    if not file:
+        return None
+    content = Path(file).read_text(encoding="utf-8").strip()
+    if not content:
+        raise ValueError("it is empty")
+    return content
 
 
 def is_on(section: type, prefix: str, env: Mapping[str, str]) -> bool:
-    """Whether an optional section is on: any of its variables without a default is set."""
+    """Whether an optional section is on: any of its variables without a default is set.
+
+    A placeholder such as ``your_key`` turns nothing on.
+    """
     return any(v.default is None and _is_set(env, v.name) for v in variables(section, prefix))
 
 
+def missing(section: type, prefix: str, env: Mapping[str, str]) -> list[Variable]:
+    """The required variables of a section that are not set, or only to a placeholder."""
+    return [v for v in variables(section, prefix) if v.required and not _is_set(env, v.name)]
+
+
+def placeholders(section: type, prefix: str, env: Mapping[str, str]) -> list[Variable]:
+    """The variables of a section that hold a placeholder."""
+    return [v for v in variables(section, prefix) if is_placeholder(env.get(v.name, "").strip())]
+
+
 def _is_set(env: Mapping[str, str], name: str) -> bool:
-    return env.get(name, "").strip().lower() not in UNSET or bool(env.get(f"{name}_FILE"))
+    value = env.get(name, "").strip()
+    if is_placeholder(value):
+        return False
+    return value.lower() not in UNSET or bool(env.get(f"{name}_FILE"))
 
 
 def load(section: type[T], prefix: str, env: Mapping[str, str]) -> tuple[T | None, list[Problem]]:
@@ -106,27 +131,27 @@ def load(section: type[T], prefix: str, env: Mapping[str, str]) -> tuple[T | Non
     for v in variables(section, prefix):
         try:
             written = read(env, v.name)
-        except OSError as error:
-            problems.append(
-                Problem(
-                    v.name,
-                    f"the file that {v.name}_FILE names cannot be read ({error.strerror}).",
-                    "Check its path and permissions.",
-                )
-            )
+        except (OSError, ValueError) as error:
+            why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+            why = error.strerror or why if isinstance(error, OSError) else why
+            reason = f"the file that {v.name}_FILE names cannot be read ({why})."
+            problems.append(Problem(v.name, reason, "Check its path, permissions and content."))
             continue
-        if written is None:
+        is_hint = v.required and written is not None and is_placeholder(written)
+        if written is None or is_hint:
             written = v.default
         if written is None:
             if v.required:
                 remedy = v.remedy or f"Set it in .env: {v.doc}"
-                problems.append(Problem(v.name, "is missing.", remedy))
+                reason = "still has the placeholder of an example." if is_hint else "is missing."
+                problems.append(Problem(v.name, reason, remedy))
             values[v.field] = None
             continue
         try:
             values[v.field] = v.parse(written)
         except ValueError as error:
-            shown = "" if v.secret else f" “{written[:60]}”"
+            is_hidden = v.secret or ("://" in written and "@" in written)  # may hold a password
+            shown = "" if is_hidden else f" “{written[:60]}”"
             remedy = v.remedy or (f"Write something like {v.example}." if v.example else "")
             problems.append(Problem(v.name, f"the value{shown} cannot be used: {error}", remedy))
     problems += [

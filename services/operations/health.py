@@ -4,7 +4,7 @@ import math
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, update
@@ -80,8 +80,14 @@ class Health:
     """Checks the database, the disk, the worker, Message Settings and the environment."""
 
     def __init__(
-        self, store: Store, settings: MessageSettings, media: MediaStore, environment: Environment
+        self,
+        store: Store,
+        settings: MessageSettings,
+        media: MediaStore,
+        environment: Environment,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self._clock = clock
         self._store = store
         self._settings = settings
         self._media = media
@@ -107,6 +113,7 @@ class Health:
         return [
             *_violated(known.violations),
             *self._outdated(),
+            *self._configuration(),
             *self._bucket(),
             *_paused(known.pauses),
             *_waiting(known),
@@ -170,6 +177,10 @@ class Health:
             yield HealthWarning(
                 "env", "`.env` was changed after it was read. Run `flask config reload`."
             )
+
+    def _configuration(self) -> Iterator[HealthWarning]:
+        for problem in self._environment.warnings(self._clock()):
+            yield HealthWarning("configuration", str(problem))
 
     def _bucket(self) -> Iterator[HealthWarning]:
         """A warning, no check: without the bucket texts are still delivered, and files wait."""

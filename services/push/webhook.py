@@ -28,10 +28,7 @@ def receiver_url(value: str) -> str:
 
     Raises ``ValueError``.
     """
-    parsers.url(value)
-    if any(character.isspace() for character in value):
-        raise ValueError("it must not contain spaces.")
-    return value
+    return parsers.web_address(value)
 
 
 def signing_key(value: str) -> bytes:

@@ -25,6 +25,7 @@ PRODUCTION = {
     "APP_ENV": "production",
     "APP_KEY": "a key of the tests, long enough",
     "APP_URL": "https://sms.example.com",
+    "ADMIN_PASSWORD": "operator-of-the-tests",
     **BANDWIDTH,
 }
 PUBLIC = {"number": NUMBER, "carrier": "bandwidth", "extensions": ["201"]}

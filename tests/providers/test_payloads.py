@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import time
 from collections.abc import Iterator
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -270,9 +271,8 @@ def _spoilt(value: Any) -> Iterator[Any]:
 def test_a_message_is_sent(
     carrier: str, case: dict[str, Any], http_mock: responses.RequestsMock, tmp_path: Path
 ) -> None:
-    provider = payload_files.provider(
-        carrier, {**payload_files.settings(carrier), **case.get("env", {})}
-    )
+    env = {**payload_files.settings(carrier), **case.get("env", {})}
+    provider = payload_files.provider(carrier, env, lambda: case.get("now", time.time()))
     for exchange in case["exchanges"]:
         _promise(http_mock, exchange)
 

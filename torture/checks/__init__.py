@@ -37,6 +37,7 @@ from torture.checks import (
     ssrf,
     syscall_kills,
     toll_fraud,
+    unreadable_env,
 )
 
 CHECKS: tuple[Check, ...] = (
@@ -64,6 +65,7 @@ CHECKS: tuple[Check, ...] = (
     front_proxy.CHECK,
     brute_force.CHECK,
     toll_fraud.CHECK,
+    unreadable_env.CHECK,
     carrier_answers.CHECK,
     lost_answers.CHECK,
     slow_carrier.CHECK,

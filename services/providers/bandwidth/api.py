@@ -1,7 +1,7 @@
 """Bandwidth's API: authorised requests for one account."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from services.core.errors import Kind, SendError
@@ -9,7 +9,7 @@ from services.core.messages import Attachment
 from services.http.client import Answer, Http
 from services.providers import parsing
 from services.providers.api_client import exchange
-from services.providers.bandwidth.errors import not_signed_in, refusal
+from services.providers.bandwidth.errors import basic_refused, not_signed_in, refusal
 
 # The types of file that the media store takes, and how such a file is called.
 EXTENSIONS = {
@@ -49,11 +49,19 @@ class Api:
     Every method raises ``SendError``.
     """
 
-    def __init__(self, http: Http, root: str, credentials: str, token_url: str | None) -> None:
+    def __init__(
+        self,
+        http: Http,
+        root: str,
+        credentials: str,
+        token_url: str | None,
+        clock: Callable[[], float],
+    ) -> None:
         self._http = http
         self._root = root
         self._credentials = credentials
         self._token_url = token_url
+        self._clock = clock
         self._token = ""
         self._token_ends = 0.0
 
@@ -117,6 +125,8 @@ class Api:
         answer = attempt(False)
         if answer.status == 401 and self._token_url is not None:
             answer = attempt(True)
+        if answer.status == 401 and self._token_url is None:
+            raise basic_refused(answer, self._clock())
         if not answer.ok:
             raise refusal(answer, lost)
         return answer
@@ -127,7 +137,7 @@ class Api:
         grant = {"grant_type": "client_credentials"}
         answer = self._exchange(Kind.RETRY, "POST", token_url, headers=headers, data=grant)
         if not answer.ok:
-            raise not_signed_in(answer)
+            raise not_signed_in(answer, self._clock())
         try:
             token, lasts = _token(answer)
         except ValueError:

@@ -7,6 +7,7 @@ from services.core.messages import clean
 from services.http.client import Answer
 from services.providers import error_table
 from services.providers.api_client import json_object
+from services.providers.bandwidth import basic_end
 
 TABLE = error_table.load(__file__)
 PAUSE_SECONDS = 30.0  # after a 429, for which Bandwidth documents no Retry-After
@@ -53,16 +54,26 @@ def refusal(answer: Answer, lost: Kind) -> SendError:
     )
 
 
-def not_signed_in(answer: Answer) -> SendError:
-    """The error for a refused OAuth2 sign-in."""
+def basic_refused(answer: Answer, now: float) -> SendError:
+    """The error for a 401 under Basic; ``now`` is in seconds since 1970."""
+    said = refusal(answer, Kind.CONFIG)
+    sentence = f"{said.reason} BANDWIDTH_AUTH {basic_end.reason(now)} {basic_end.REMEDY}"
+    return SendError(sentence, Kind.CONFIG, code=said.code)
+
+
+def not_signed_in(answer: Answer, now: float) -> SendError:
+    """The error for a refused OAuth2 sign-in; ``now`` in seconds since 1970."""
     if answer.status in (408, 429) or answer.status >= 500:
         reason = f"Bandwidth's sign-in answered {answer.status}."
         return SendError(reason, Kind.RETRY, code=str(answer.status), retry_after=_pause(answer))
+    older = "If they are of the older kind, set BANDWIDTH_AUTH=basic (until 2 December 2026), or "
+    older += "create API credentials with the Messaging role."
+    if basic_end.has_ended(now):
+        older = "Those of an API user ended on 2 December 2026: create API credentials with the "
+        older += "Messaging role."
     return SendError(
         f"Bandwidth's sign-in refused the credentials ({answer.status}). Check "
-        "BANDWIDTH_API_TOKEN and BANDWIDTH_API_SECRET. If they are of the older kind, set "
-        "BANDWIDTH_AUTH=basic (until 2 December 2026), or create API credentials with the "
-        "Messaging role.",
+        f"BANDWIDTH_API_TOKEN and BANDWIDTH_API_SECRET. {older}",
         Kind.CONFIG,
         code=str(answer.status),
     )

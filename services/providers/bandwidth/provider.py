@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 from services.config.parsers import one_of, strong_secret, url
 from services.config.sections import CarrierSettings
 from services.config.variables import variable
-from services.core.errors import Kind, MediaError, SendError
+from services.core.errors import Kind, MediaError, Problem, SendError
 from services.core.messages import DeliveryStatus, Finding, Message, Parsed, WebhookCall
-from services.providers.bandwidth import check, lookup, webhook
+from services.providers.bandwidth import basic_end, check, lookup, webhook
 from services.providers.bandwidth.api import EXTENSIONS, Api
 from services.providers.base import Limits, Provider, ProviderContext
 from services.providers.proofs import Basic, basic
@@ -22,6 +22,7 @@ BASE_URL = "https://messaging.bandwidth.com/api/v2"
 TOKEN_URL = "https://api.bandwidth.com/api/v1/oauth2/token"  # noqa: S105
 
 _SENDER = re.compile(r"\+?[1-9][0-9]{2,14}|(?=.*[A-Za-z])[A-Za-z0-9 _&+-]{1,11}", re.ASCII)
+_APPLICATION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 def account(value: str) -> str:
@@ -86,6 +87,19 @@ class Bandwidth(Provider):
             example="oauth2",
         )
 
+        def warnings(self, now: float) -> Iterator[Problem]:
+            """Ids that stand in each other's place, and the end of Basic."""
+            if _APPLICATION_ID.fullmatch(self.account_id):
+                reason = "has the form of an application's ID."
+                remedy = "Write the account's number; the application's ID belongs to "
+                yield Problem("BANDWIDTH_ACCOUNT_ID", reason, f"{remedy}BANDWIDTH_APPLICATION_ID.")
+            if self.application_id.isdigit():
+                reason = "has the form of an account's number."
+                remedy = "Write the application's ID; the account's number belongs to "
+                yield Problem("BANDWIDTH_APPLICATION_ID", reason, f"{remedy}BANDWIDTH_ACCOUNT_ID.")
+            if self.auth == "basic":
+                yield Problem("BANDWIDTH_AUTH", basic_end.reason(now), basic_end.REMEDY)
+
     def __init__(self, settings: Settings, context: ProviderContext) -> None:
         super().__init__(settings, context)
         self.settings = settings
@@ -99,6 +113,7 @@ class Bandwidth(Provider):
             settings.message_base_url + self._account,
             basic(settings.api_token, settings.api_secret),
             settings.token_url if settings.auth == "oauth2" else None,
+            self.clock,
         )
 
     def parse(self, call: WebhookCall) -> Iterable[Parsed]:
