@@ -69,7 +69,7 @@ from prometheus_client.multiprocess import mark_process_dead
 import app  # noqa: F401 - once, before the fork: the processes share what it loads
 from services.store.database.store import Store
 
-bind = f"{_service.host}:{_service.port}"
+bind = _environment.bind
 workers = _service.web_concurrency + _service.delivery_worker
 worker_connections = 2000
 timeout = 60

@@ -47,6 +47,7 @@ from services.operations.restore import Restore
 from services.operations.retention import Retention
 from services.operations.settings_source import left_file, open_settings, take_over
 from services.operations.setup_checklist import SetupChecklist
+from services.operations.undeclared_proxies import UndeclaredProxies
 from services.providers import PROVIDERS
 from services.providers.base import Provider, ProviderContext
 from services.push import CHANNELS
@@ -148,7 +149,8 @@ class Gateway:
     def _build_operations(self, storage: Path) -> None:
         environment, service = self.environment, self.environment.service
         self.audit = Audit(self.store)
-        self.health = Health(self.store, self.settings, self.media, environment)
+        self.proxies = UndeclaredProxies(self.store, service.trusted_proxies or ())
+        self.health = Health(self.store, self.settings, self.media, environment, self.proxies)
         self.retention = Retention(self.store, self.media, service)
         self.operator_actions = OperatorActions(self.store, self.router)
         self.carrier_status = CarrierStatus(

@@ -31,6 +31,7 @@ from werkzeug.serving import make_server
 from blueprints import errors, webhooks
 from blueprints.cli import COMMANDS, register
 from blueprints.cli.settings_schema import json_schema
+from blueprints.client_address import Callers
 from services.core.messages import DeliveryStatus, Device, Message, Status, WebhookCall, uuid7
 from services.gateway import Gateway, load_environment
 from services.media.folder import Folder
@@ -73,7 +74,7 @@ class Terminal:
         self.app = Flask(__name__)
         errors.register(self.app)
         for provider in gateway.providers.values():
-            self.app.register_blueprint(webhooks.blueprint(gateway.receiver, provider, ()))
+            self.app.register_blueprint(webhooks.blueprint(gateway.receiver, provider, Callers()))
         register(self.app, gateway)
         self._runner = self.app.test_cli_runner()
 

@@ -122,8 +122,8 @@ def test_others_shut_out_neither_whoever_was_right_nor_this_machine(
     assert guess(operator, SECRET, "203.0.113.5") is True
     assert guess(operator, SECRET, "127.0.0.1") is True
     assert guess(operator, SECRET, "::1") is True
-    assert guess(operator, "wrong", "203.0.113.5") == 60.0, "one that is wrong is known no longer"
-    assert guess(operator, SECRET, "203.0.113.5") == 60.0
+    assert guess(operator, "wrong", "203.0.113.5") is False, "a mistake does not make it unknown"
+    assert guess(operator, SECRET, "203.0.113.5") is True
 
 
 def test_who_was_right_costs_no_write(stores: list[Store], monkeypatch: pytest.MonkeyPatch) -> None:

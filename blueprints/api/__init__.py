@@ -41,14 +41,19 @@ HEADERS = {
 def register(app: Flask, gateway: Gateway) -> None:
     """Add the API."""
     environment, store, settings = gateway.environment, gateway.store, gateway.settings
-    media, proxies = gateway.media, environment.service.trusted_proxies or ()
+    media, access = (
+        gateway.media,
+        AdminAccess(gateway.admin_auth, environment.service, gateway.proxies),
+    )
     auth = ApiAuth(
-        DeviceAuth(store, gateway.token_throttle, proxies),
-        AdminAccess(gateway.admin_auth, environment.service),
+        DeviceAuth(store, gateway.token_throttle, access.callers),
+        access,
         environment.app_key,
     )
     resources = (
-        Devices(store, gateway.channels, gateway.push_delivery, gateway.pairing_throttle, proxies),
+        Devices(
+            store, gateway.channels, gateway.push_delivery, gateway.pairing_throttle, access.callers
+        ),
         Me(store, settings, gateway.providers, gateway.vapid),
         Conversations(store, settings, media, gateway.router),
         Messages(store, settings, media, gateway.composer),

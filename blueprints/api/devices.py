@@ -1,6 +1,6 @@
 """Devices of the API: pairing, changing, testing and revoking them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +17,7 @@ from blueprints.api.schemas.devices import (
     PairSchema,
     PushTestSchema,
 )
-from blueprints.client_address import client_address
-from services.config.parsers import Network
+from blueprints.client_address import Callers
 from services.core.errors import RequestRefused
 from services.core.messages import Device, rfc3339
 from services.core.quiet_hours import QuietHours
@@ -41,13 +40,13 @@ class Devices(Resource):
         channels: Mapping[str, Channel],
         push_delivery: PushDelivery,
         throttle: LoginThrottle,
-        trusted_proxies: Sequence[Network],
+        callers: Callers,
     ) -> None:
         self._store = store
         self._channels = channels
         self._push_delivery = push_delivery
         self._throttle = throttle
-        self._trusted_proxies = trusted_proxies
+        self._callers = callers
 
     @call(
         "POST",
@@ -63,7 +62,7 @@ class Devices(Resource):
         A code is good once and for ten minutes. The token is shown this once; it is good until the
         device is revoked.
         """
-        calls_from = client_address(self._trusted_proxies)
+        calls_from = self._callers.caller().counted_as
         self._throttle.spend(calls_from)
         wanted = asked["device"]
         platform = f"{wanted['platform']} {wanted['app_version']}".strip()

@@ -5,6 +5,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, update
@@ -16,6 +17,7 @@ from services.core.errors import StorageUnwell
 from services.core.messages import rfc3339
 from services.media.media_store import MediaStore
 from services.message_settings import MessageSettings
+from services.operations.undeclared_proxies import UndeclaredProxies
 from services.store import circuit_breakers, jobs, quarantine, unrouted, workers
 from services.store.circuit_breakers import Pause
 from services.store.database import clock
@@ -80,12 +82,18 @@ class Health:
     """Looks at the database, the disk, the worker, Message Settings and the environment."""
 
     def __init__(
-        self, store: Store, settings: MessageSettings, media: MediaStore, environment: Environment
+        self,
+        store: Store,
+        settings: MessageSettings,
+        media: MediaStore,
+        environment: Environment,
+        proxies: UndeclaredProxies,
     ) -> None:
         self._store = store
         self._settings = settings
         self._media = media
         self._environment = environment
+        self._proxies = proxies
 
     def checks(self) -> list[Check]:
         """Everything that must be well for messages to be taken and delivered."""
@@ -113,6 +121,7 @@ class Health:
             *self._newer(),
             *_clock(known),
             *self._old_sqlite(),
+            *self._undeclared(),
         ]
 
     def figures(self) -> Figures:
@@ -184,6 +193,12 @@ class Health:
         if found > head():
             reason = "The database belongs to a newer Textbridge. Upgrade this machine."
             yield Warned("schema", reason)
+
+    def _undeclared(self) -> Iterator[Warned]:
+        """No check: any stranger can send the headers of a proxy."""
+        with suppress(StorageUnwell):
+            for reason in self._proxies.warnings():
+                yield Warned("proxy", reason)
 
     def _old_sqlite(self) -> Iterator[Warned]:
         fault = sqlite_fault()
