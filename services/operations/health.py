@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -18,12 +18,12 @@ from services.core.messages import rfc3339
 from services.media.media_store import MediaStore
 from services.message_settings import MessageSettings
 from services.operations.undeclared_proxies import UndeclaredProxies
+from services.operations.write_probe import WriteProbe
 from services.store import circuit_breakers, jobs, quarantine, unrouted, workers
 from services.store.circuit_breakers import Pause
 from services.store.database import clock
 from services.store.database.engine import sqlite_fault
 from services.store.database.migrate import head, version
-from services.store.database.schema import counters
 from services.store.database.store import Store
 from services.store.maintenance import invariant_violations
 from services.store.maintenance.invariant_violations import Violation
@@ -94,11 +94,12 @@ class Health:
         self._media = media
         self._environment = environment
         self._proxies = proxies
+        self._write_probe = WriteProbe(store)
 
     def checks(self) -> list[Check]:
         """Everything that must be well for messages to be taken and delivered."""
         reasons = {
-            "database": self._database(),
+            "database": self._write_probe.problem(),
             "schema": self._schema(),
             "disk": self._disk(),
             "worker": self._worker(),
@@ -133,13 +134,6 @@ class Health:
         return shutil.disk_usage(self._environment.service.storage_path).free
 
     # The checks: each returns what is wrong, or nothing.
-
-    def _database(self) -> str:
-        try:
-            self._store.write(_write_nothing_new)
-        except StorageUnwell as error:
-            return f"{error} Look at its disk and its permissions."
-        return ""
 
     def _schema(self) -> str:
         try:
@@ -218,16 +212,6 @@ def _figures(tx: Connection) -> Figures:
         clock_ahead=time.time() - clock.now(tx),
         breaches=tuple(invariant_violations.current(tx)),
     )
-
-
-def _write_nothing_new(tx: Connection) -> None:
-    """A write that takes the writer's lock and reaches the disk, and changes nothing in the end.
-
-    There and back, as SQLite does not write a row that stays as it is.
-    """
-    for step in (1, -1):
-        changed = update(counters).where(counters.c.name == "seq")
-        tx.execute(changed.values(value=counters.c.value + step))
 
 
 def _lost(found: tuple[Violation, ...]) -> Iterator[Warned]:
