@@ -6,7 +6,7 @@ in the same way as the others.
 """
 
 # ruff: noqa: E402, I001 - wsgi patches the sockets, and the metrics folder is set before its library
-from wsgi import CHECK_DATABASE, count_in, environment, keep, kept
+from wsgi import CHECK_DATABASE, PRIVATE_UMASK, count_in, environment, keep, kept
 
 import gc
 import os
@@ -77,6 +77,7 @@ graceful_timeout = 30  # a send that is under way is given the time to end
 keepalive = 15
 control_socket_disable = True
 proc_name = "textbridge"
+umask = PRIVATE_UMASK
 logconfig_dict = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -168,6 +169,7 @@ logger_class = Quiet
 
 def on_starting(server: Any) -> None:
     """Refuse a storage folder that another server uses; bring the database up to date."""
+    os.umask(PRIVATE_UMASK)  # gunicorn sets another one when it detaches from the terminal
     server.storage_lock = FileLock(_storage / "server.lock", timeout=1)
     try:
         server.storage_lock.acquire()

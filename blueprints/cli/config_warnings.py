@@ -4,6 +4,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
+from shlex import quote
 
 from blueprints.cli.server import pid_file, running_pid
 from services.config.environment import Environment
@@ -11,6 +12,7 @@ from services.config.sections import MailSettings, ServiceSettings
 from services.core.errors import Problem
 from services.media.media_store import MediaStore
 from services.message_settings import MessageSettings
+from services.operations.open_files import open_to_others
 from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
 
@@ -33,6 +35,7 @@ def findings(
             _media(media),
             _settings(settings),
             _env_file(file, storage) if file is not None else (),
+            _open_files(storage),
         )
     )
 
@@ -105,6 +108,16 @@ def _env_file(path: Path, storage: Path) -> Iterator[Problem]:
     if running_pid(storage) and status.st_mtime > pid_file(storage).stat().st_mtime:
         reason = "was changed after the running server read it."
         yield Problem(path.name, reason, "Run: flask config reload")
+
+
+def _open_files(storage: Path) -> Iterator[Problem]:
+    found = open_to_others(storage)
+    if found:
+        inside = [str(path.relative_to(storage)) for path in found[1:]]
+        more = f", and so is what is in it: {_named(inside)}" if inside else ""
+        mode = stat.S_IMODE(storage.stat().st_mode)
+        reason = f"{storage} is open to other users of this machine (mode {mode:04o}){more}."
+        yield Problem("STORAGE_PATH", reason, f"Run: chmod -R u=rwX,go= {quote(str(storage))}")
 
 
 def _named(numbers: list[str]) -> str:
