@@ -36,6 +36,7 @@ from torture.checks import (
     ssrf,
     syscall_kills,
     toll_fraud,
+    undeclared_proxy,
 )
 
 CHECKS: tuple[Check, ...] = (
@@ -61,6 +62,7 @@ CHECKS: tuple[Check, ...] = (
     secrets.CHECK,
     slow_clients.CHECK,
     front_proxy.CHECK,
+    undeclared_proxy.CHECK,
     brute_force.CHECK,
     toll_fraud.CHECK,
     carrier_answers.CHECK,
