@@ -1,22 +1,17 @@
 """Webhooks of the carriers: ``/webhook/<carrier>/sms``, one blueprint for each carrier."""
 
-from collections.abc import Sequence
-
 from flask import Blueprint, Response, request
 
-from blueprints.client_address import client_address
+from blueprints.client_address import Callers
 from blueprints.errors import problem
 from blueprints.request_body import whole_body
-from services.config.parsers import Network
 from services.core.errors import InvalidWebhook
 from services.core.messages import WebhookCall
 from services.messaging.receive import Receiver
 from services.providers.base import Provider
 
 
-def blueprint(
-    receiver: Receiver, provider: Provider, trusted_proxies: Sequence[Network]
-) -> Blueprint:
+def blueprint(receiver: Receiver, provider: Provider, callers: Callers) -> Blueprint:
     """The webhook of one carrier: verify, parse, store, acknowledge."""
     routes = Blueprint(f"webhook_{provider.name}", __name__, url_prefix=f"/webhook/{provider.name}")
 
@@ -28,7 +23,7 @@ def blueprint(
             headers={name.lower(): value for name, value in request.headers.items()},
             query=request.query_string.decode("latin-1"),
             body=body,
-            remote=client_address(trusted_proxies),
+            remote=str(callers.caller().address or ""),
         )
         try:
             ack = receiver.receive(provider, call)

@@ -37,6 +37,7 @@ from torture.checks import (
     ssrf,
     syscall_kills,
     toll_fraud,
+    undeclared_proxy,
     unreadable_env,
 )
 
@@ -63,6 +64,7 @@ CHECKS: tuple[Check, ...] = (
     secrets.CHECK,
     slow_clients.CHECK,
     front_proxy.CHECK,
+    undeclared_proxy.CHECK,
     brute_force.CHECK,
     toll_fraud.CHECK,
     unreadable_env.CHECK,
