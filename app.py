@@ -39,11 +39,10 @@ def create_app(env: Mapping[str, str]) -> Flask:
     errors.register(app)
     request_body.register(app)
     service = environment.service
+    access = AdminAccess(gateway.admin_auth, service, gateway.proxies)
     for provider in gateway.providers.values():
-        receiver, proxies = gateway.receiver, service.trusted_proxies or ()
-        app.register_blueprint(webhooks.blueprint(receiver, provider, proxies))
+        app.register_blueprint(webhooks.blueprint(gateway.receiver, provider, access.callers))
     app.register_blueprint(media.blueprint(gateway.store, gateway.media))
-    access = AdminAccess(gateway.admin_auth, service)
     app.register_blueprint(health.blueprint(gateway.health, access))
     for package in (api, admin, phone, sandbox, ringotel, acrobits, cli):
         package.register(app, gateway)

@@ -6,7 +6,14 @@ at ``kill -HUP``, like the others.
 """
 
 # ruff: noqa: E402, I001 - wsgi patches the sockets, and the metrics folder is set before its library
-from wsgi import CHECK_DATABASE, environment, keep_environment, kept_environment, set_metrics_folder
+from wsgi import (
+    CHECK_DATABASE,
+    PRIVATE_UMASK,
+    environment,
+    keep_environment,
+    kept_environment,
+    set_metrics_folder,
+)
 
 import errno
 import gc
@@ -79,7 +86,7 @@ from prometheus_client.multiprocess import mark_process_dead
 import app  # noqa: F401 - before the fork: the processes share its memory
 from services.store.database.store import Store
 
-bind = f"{_service.host}:{_service.port}"
+bind = _environment.bind
 workers = _service.web_concurrency + _service.delivery_worker
 worker_connections = connections_for(raise_limit())
 timeout = 60
@@ -87,6 +94,7 @@ graceful_timeout = 30  # enough for a send that has begun
 keepalive = 15
 control_socket_disable = True
 proc_name = "textbridge"
+umask = PRIVATE_UMASK
 logconfig_dict = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -198,6 +206,7 @@ def _require_free_port() -> None:
 
 def on_starting(server: Any) -> None:
     """Refuse a storage folder that another server uses; bring the database up to date."""
+    os.umask(PRIVATE_UMASK)  # gunicorn sets another one when it detaches from the terminal
     server.storage_lock = FileLock(_storage / "server.lock", timeout=1)
     try:
         server.storage_lock.acquire()

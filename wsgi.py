@@ -27,6 +27,8 @@ CHECK_DATABASE = (
     "Check that the database runs, and DATABASE_URL in .env; without one, that the disk of "
     "STORAGE_PATH has free space."
 )
+PRIVATE_UMASK = 0o077  # the server, the worker and every command write files for their user alone
+os.umask(PRIVATE_UMASK)
 _kept: dict[str, str] = {}
 
 

@@ -1,38 +1,110 @@
-"""The address that a request comes from, behind the reverse proxies of ``TRUSTED_PROXIES``."""
+"""The client's address (``Caller``), behind the proxies of ``TRUSTED_PROXIES``, for all lists.
 
-from collections.abc import Sequence
-from ipaddress import ip_address, ip_network  # noqa: F401 - the second in the examples
+Every decision that depends on an address is made with ``Callers``: allow lists, the login throttle,
+and what is for this machine only.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_network  # noqa: F401 - for the examples
 
 from flask import request
 
 from services.config.parsers import Network
+from services.core.ip_addresses import Address, is_in, parse_address
+from services.operations.undeclared_proxies import UndeclaredProxies
+
+CLIENT = "X-Forwarded-For"
+# What a proxy adds to a request (RFC 7239, RFC 9110 §7.6.3, and what came before them).
+ADDED = (CLIENT, "Forwarded", "X-Real-IP", "X-Forwarded-Host", "X-Forwarded-Proto", "Via")
 
 
-def client_address(trusted: Sequence[Network]) -> str:
-    """The address of the client that makes this request, see ``forwarded``."""
-    return forwarded(request.remote_addr, request.headers.getlist("X-Forwarded-For"), trusted)
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request.
 
-
-def forwarded(peer: str | None, headers: Sequence[str], trusted: Sequence[Network]) -> str:
-    """The client's address: the connection's ``peer``, or what ``X-Forwarded-For`` names.
-
-    The header is believed only from a trusted proxy, and of it the last address that is none of
-    the trusted proxies: any client could have written the ones before.
-
-    >>> forwarded("127.0.0.1", ["203.0.113.7, 192.0.2.1"], [ip_network("127.0.0.1")])
-    '192.0.2.1'
-    >>> forwarded("203.0.113.9", ["192.0.2.1"], [ip_network("127.0.0.1")])
-    '203.0.113.9'
+    ``peer`` is the other end of the connection. ``address`` is the client's address; ``None`` where
+    it cannot be told, as behind an undeclared proxy. ``is_direct`` means that no proxy has added
+    anything.
     """
-    hops = [hop.strip() for header in headers for hop in header.split(",")]
-    address = peer or ""
-    while hops and _is_in(address, trusted):
-        address = hops.pop()
-    return address
+
+    peer: Address | None
+    address: Address | None
+    is_direct: bool
+
+    @property
+    def is_this_machine(self) -> bool:
+        """Whether the client is on this machine, and not a proxy on it."""
+        return self.is_direct and self.peer is not None and self.peer.is_loopback
+
+    @property
+    def is_behind_undeclared_proxy(self) -> bool:
+        """Whether a proxy does not say, or may not say, who calls."""
+        return self.address is None and self.peer is not None and not self.is_direct
+
+    @property
+    def counted_as(self) -> str:
+        """The address under which wrong passwords, codes and tokens count.
+
+        It is empty behind an undeclared proxy on this machine: one stranger would use up the
+        attempts of everybody, so only those of all together count.
+        """
+        if self.is_behind_undeclared_proxy and self.peer is not None:
+            return "" if self.peer.is_loopback else str(self.peer)
+        return str(self.address or "unknown")
+
+    @property
+    def shown(self) -> str:
+        """The address for a log, or the proxy behind which it is not known."""
+        if self.is_behind_undeclared_proxy:
+            return f"an unknown address behind {self.peer}"
+        return str(self.address or "an unknown address")
+
+    def is_in(self, networks: Iterable[Network]) -> bool:
+        """Whether an allow list names the client; one that cannot be told is in none."""
+        return is_in(self.address, networks)
 
 
-def _is_in(address: str, networks: Sequence[Network]) -> bool:
-    try:
-        return any(ip_address(address) in network for network in networks)
-    except ValueError:
-        return False
+class Callers:
+    """Tells who makes the current request."""
+
+    def __init__(
+        self, trusted: Sequence[Network] = (), undeclared: UndeclaredProxies | None = None
+    ) -> None:
+        """``trusted`` is ``TRUSTED_PROXIES``; ``undeclared`` notes other proxies."""
+        self._trusted = trusted
+        self._undeclared = undeclared
+
+    def caller(self) -> Caller:
+        """The caller of the current request."""
+        added = {name: request.headers.getlist(name) for name in ADDED if name in request.headers}
+        found = caller(request.remote_addr, added, self._trusted)
+        if found.is_behind_undeclared_proxy and found.peer and self._undeclared:
+            self._undeclared.note(found.peer)
+        return found
+
+
+def caller(
+    peer: str | None, added: Mapping[str, Sequence[str]], trusted: Sequence[Network]
+) -> Caller:
+    """Who makes a request of ``peer`` with the headers ``added``, by their names in ``ADDED``.
+
+    ``X-Forwarded-For`` is believed only from a trusted proxy, and of it the last address that is
+    none of the trusted proxies: any client could have written the ones before. A header of another
+    peer may be made up, or that of a proxy that is not declared: the address cannot be told.
+
+    >>> proxy = [ip_network("127.0.0.1")]
+    >>> caller("127.0.0.1", {CLIENT: ["203.0.113.7, 192.0.2.1:80"]}, proxy).address
+    IPv4Address('192.0.2.1')
+    >>> print(caller("203.0.113.9", {CLIENT: ["192.0.2.1"]}, proxy).address)
+    None
+    """
+    connected = parse_address(peer or "")
+    if not added:
+        return Caller(connected, connected, is_direct=True)
+    hops = [hop for header in added.get(CLIENT, ()) for hop in header.split(",")]
+    address = connected
+    while hops and is_in(address, trusted):
+        address = parse_address(hops.pop())
+    is_told = CLIENT in added and is_in(connected, trusted)
+    return Caller(connected, address if is_told else None, is_direct=False)

@@ -1,11 +1,9 @@
 """Authentication of devices by their tokens; wrong tokens are counted for each address."""
 
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 
-from blueprints.client_address import client_address
-from services.config.parsers import Network
+from blueprints.client_address import Callers
 from services.core.errors import StorageUnwell
 from services.core.messages import Device
 from services.operations.login_throttle import LoginThrottle
@@ -18,12 +16,10 @@ SEEN_SECONDS = 60.0
 class DeviceAuth:
     """Finds the device of a token or an id, and counts the failures of this request's address."""
 
-    def __init__(
-        self, store: Store, throttle: LoginThrottle, trusted_proxies: Sequence[Network]
-    ) -> None:
+    def __init__(self, store: Store, throttle: LoginThrottle, callers: Callers) -> None:
         self._store = store
         self._throttle = throttle
-        self._trusted = trusted_proxies
+        self._callers = callers
 
     def by_token(self, token: str) -> Device | None:
         """The device that a token belongs to. Raises ``StorageUnwell``."""
@@ -48,4 +44,4 @@ class DeviceAuth:
         address can lock out another. A full disk is no error here.
         """
         with suppress(StorageUnwell):
-            self._throttle.spend(client_address(self._trusted))
+            self._throttle.spend(self._callers.caller().counted_as)

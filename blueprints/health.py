@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
-from ipaddress import IPv6Address, ip_address
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 from prometheus_client import CollectorRegistry, generate_latest, multiprocess, values
 from prometheus_client.core import REGISTRY, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
+from werkzeug.exceptions import Forbidden
 
 from blueprints.admin_access import USER, AdminAccess
 from blueprints.errors import problem
@@ -18,7 +18,6 @@ from services.core.errors import RequestRefused, StorageUnwell
 from services.operations.health import Figures, Health
 from services.store.maintenance.invariants import Invariant
 
-FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP")  # set by a proxy for its client
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Textbridge", charset="UTF-8"'}
 
 
@@ -46,7 +45,7 @@ def blueprint(health: Health, access: AdminAccess) -> Blueprint:
 
     @routes.get("/metrics")
     def metrics() -> Response:
-        if not _is_local() and not access.is_operator():
+        if not access.callers.caller().is_this_machine and not access.is_operator():
             return _refusal(access)
         text = generate_latest(_counters()) + generate_latest(gauges)
         return Response(text, content_type=CONTENT_TYPE_PLAIN_0_0_4)
@@ -59,24 +58,14 @@ def blueprint(health: Health, access: AdminAccess) -> Blueprint:
     return routes
 
 
-def _is_local() -> bool:
-    """Whether the caller is on this machine, and not a proxy on it."""
-    if any(name in request.headers for name in FORWARDED):
-        return False
-    try:
-        caller = ip_address(request.remote_addr or "")
-    except ValueError:
-        return False
-    if isinstance(caller, IPv6Address) and caller.ipv4_mapped:
-        return caller.ipv4_mapped.is_loopback
-    return caller.is_loopback
-
-
 def _sees_details(access: AdminAccess) -> bool:
-    """Whether the caller sees the details of ``/ready``; not after too many wrong passwords."""
+    """Whether the caller sees the details of ``/ready``; not after too many wrong passwords.
+
+    This machine does, and the operator from where ADMIN_ALLOW allows it.
+    """
     try:
-        return _is_local() or access.is_operator()
-    except (RequestRefused, StorageUnwell):
+        return access.callers.caller().is_this_machine or access.is_operator()
+    except (Forbidden, RequestRefused, StorageUnwell):
         return False
 
 

@@ -50,12 +50,15 @@ from services.operations.restore import Restore
 from services.operations.retention import Retention
 from services.operations.settings_source import left_file, open_settings, take_over
 from services.operations.setup_checklist import SetupChecklist
+from services.operations.undeclared_proxies import UndeclaredProxies
 from services.providers import PROVIDERS
 from services.providers.base import Provider, ProviderContext
+from services.providers.sandbox import Sandbox
 from services.push import CHANNELS
 from services.push.address import PushHostPolicy
 from services.push.base import Channel, ChannelContext, TwoWayChannel
 from services.push.vapid import Vapid, contact, derived_key
+from services.store import devices
 from services.store.database.store import Store
 from services.store.jobs import JobKind
 
@@ -153,7 +156,8 @@ class Gateway:
     def _build_operations(self, storage: Path) -> None:
         environment, service = self.environment, self.environment.service
         self.audit = Audit(self.store)
-        self.health = Health(self.store, self.settings, self.media, environment)
+        self.proxies = UndeclaredProxies(self.store, service.trusted_proxies or ())
+        self.health = Health(self.store, self.settings, self.media, environment, self.proxies)
         self.retention = Retention(self.store, self.media, service)
         self.operator_actions = OperatorActions(self.store, self.router)
         self.carrier_status = CarrierStatus(
@@ -220,13 +224,22 @@ class Gateway:
     def prepare(self) -> None:
         """Migrate the database and load Message Settings, moving their file into PostgreSQL.
 
+        Without the sandbox, the tokens that its page has given out end.
+
         Raises ``StorageUnwell``, and ``SettingsError`` for a file that cannot be moved.
         """
         self.store.migrate()
+        if Sandbox.name not in self.providers:
+            self._end_sandbox_tokens()
         left = left_file(self.store, self.environment.service.storage_path.resolve())
         if left is not None:
             take_over(self.settings, left)
         self.settings.look()
+
+    def _end_sandbox_tokens(self) -> None:
+        made = self.store.read(devices.of_sandbox)
+        if made:
+            self.store.write(lambda tx: [devices.revoke(tx, device_id) for device_id in made])
 
     def close(self) -> None:
         """Close connections and files."""
@@ -248,11 +261,18 @@ def _providers(environment: Environment, http: Http) -> dict[str, Provider]:
     return {
         provider.name: provider(
             environment.carriers[provider.name],
-            ProviderContext(http, environment.webhook_token(provider.name), environment.app_url),
+            ProviderContext(
+                http, environment.webhook_token(provider.name), _address_of(provider, environment)
+            ),
         )
         for provider in PROVIDERS
         if provider.name in environment.carriers
     }
+
+
+def _address_of(provider: type[Provider], environment: Environment) -> str:
+    """Where a carrier reaches this server; the sandbox does so on this machine."""
+    return environment.local_url if provider is Sandbox else environment.app_url
 
 
 def _channels(environment: Environment, vapid: Vapid) -> dict[str, Channel]:

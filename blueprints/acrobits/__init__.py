@@ -13,6 +13,7 @@ from blueprints.acrobits.calls import Call, answer, read_call
 from blueprints.acrobits.fetch import Fetch
 from blueprints.acrobits.reports import Reports
 from blueprints.acrobits.send import Send
+from blueprints.client_address import Callers
 from blueprints.device_auth import DeviceAuth
 from blueprints.errors import retry_after
 from services.core.errors import RequestRefused, StorageUnwell
@@ -25,8 +26,8 @@ Work = Callable[[Call], dict[str, Any]]
 def register(app: Flask, gateway: Gateway) -> None:
     """Add the calls."""
     store, media = gateway.store, gateway.media
-    trusted = gateway.environment.service.trusted_proxies or ()
-    auth = DeviceAuth(store, gateway.token_throttle, trusted)
+    callers = Callers(gateway.environment.service.trusted_proxies or (), gateway.proxies)
+    auth = DeviceAuth(store, gateway.token_throttle, callers)
     reports = Reports(store, gateway.channels[Acrobits.name], gateway.device_limits)
     calls: dict[str, Work] = {
         "send": Send(store, gateway.http, media, gateway.uploads, gateway.composer).send,

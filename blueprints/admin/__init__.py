@@ -40,7 +40,7 @@ def register(app: Flask, gateway: Gateway) -> None:
     sign_ins = SignIns(gateway.store, environment.app_key, service.admin_password)
     pages = Pages(sign_ins, service.app_name)
     formats.add_filters(routes)
-    access = AdminAccess(gateway.admin_auth, service)
+    access = AdminAccess(gateway.admin_auth, service, gateway.proxies)
     Guard(access, sign_ins, pages, environment.app_url).add_to(routes)
     error_pages.add_handlers(routes, pages)
     _add_pages(routes, pages, gateway)

@@ -41,11 +41,11 @@ HEADERS = {
 def register(app: Flask, gateway: Gateway) -> None:
     """Add the API."""
     environment, store, access = gateway.environment, gateway.store, gateway.access
-    media, proxies = gateway.media, environment.service.trusted_proxies or ()
-    limits = gateway.device_limits
+    media, limits = gateway.media, gateway.device_limits
+    admin_access = AdminAccess(gateway.admin_auth, environment.service, gateway.proxies)
     auth = ApiAuth(
-        DeviceAuth(store, gateway.token_throttle, proxies),
-        AdminAccess(gateway.admin_auth, environment.service),
+        DeviceAuth(store, gateway.token_throttle, admin_access.callers),
+        admin_access,
         environment.app_key,
     )
     resources = (
@@ -55,7 +55,7 @@ def register(app: Flask, gateway: Gateway) -> None:
             gateway.push_delivery,
             gateway.pairing_throttle,
             limits,
-            proxies,
+            admin_access.callers,
         ),
         Me(store, access, gateway.providers, gateway.vapid),
         Conversations(store, access, media, gateway.router, limits),

@@ -1,6 +1,6 @@
 """Devices of the API: pairing, changing, testing and revoking them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -18,8 +18,7 @@ from blueprints.api.schemas.devices import (
     PairSchema,
     PushTestSchema,
 )
-from blueprints.client_address import client_address
-from services.config.parsers import Network
+from blueprints.client_address import Callers
 from services.core.errors import RequestRefused
 from services.core.messages import Device, rfc3339
 from services.core.quiet_hours import QuietHours
@@ -43,7 +42,7 @@ class Devices(Resource):
     push_delivery: PushDelivery
     throttle: LoginThrottle
     limits: DeviceLimits
-    trusted_proxies: Sequence[Network]
+    callers: Callers
 
     @call(
         "POST",
@@ -59,7 +58,7 @@ class Devices(Resource):
         A code is good once and for ten minutes. The token is shown this once; it is good until the
         device is revoked.
         """
-        calls_from = client_address(self.trusted_proxies)
+        calls_from = self.callers.caller().counted_as
         self.throttle.spend(calls_from)
         wanted = asked["device"]
         platform = f"{wanted['platform']} {wanted['app_version']}".strip()

@@ -1,6 +1,7 @@
 """``flask config``: shows and checks the variables of ``.env``, and reloads them."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -15,6 +16,7 @@ from services import providers, push
 from services.config import variables
 from services.config.environment import BUCKET, SENDING, Environment, declared_names, sections
 from services.config.variables import Variable
+from services.core.errors import StorageUnwell
 from services.providers import PROVIDERS
 from services.providers.sandbox import Sandbox
 from services.push import CHANNELS
@@ -43,11 +45,13 @@ def check(as_json: bool) -> None:
         _in_force(environment),
         NAMES,
     )
+    warnings = _undeclared_proxies()
     if as_json:
         document(
             {
                 "ok": not problems,
                 "problems": [asdict(problem) for problem in problems],
+                "warnings": warnings,
                 "carriers": sorted(environment.carriers),
                 "channels": sorted(environment.channels),
                 "off": dict(_off(environment)),
@@ -57,6 +61,8 @@ def check(as_json: bool) -> None:
     else:
         _print_sections(environment)
         _print_problems([str(problem) for problem in problems])
+        for warning in warnings:
+            click.echo(f"Warning: {escaped(warning)}")
     note_left_file()
     raise SystemExit(1 if problems else 0)
 
@@ -78,6 +84,13 @@ def reload() -> None:
     """Make the running server read .env again, without dropping a request."""
     pid = reload_server(parts().environment.service.storage_path.resolve())
     click.echo(f"The server (process {pid}) reads .env again and renews its workers.")
+
+
+def _undeclared_proxies() -> list[str]:
+    """Warnings only: any stranger can send the headers of a proxy."""
+    with suppress(StorageUnwell):
+        return parts().proxies.warnings()
+    return []
 
 
 def _in_force(environment: Environment) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from blueprints.cli.server import pid_file, running_pid
@@ -14,6 +15,7 @@ from services.config.sections import MailSettings, ServiceSettings
 from services.core.errors import Problem
 from services.media.media_store import MediaStore
 from services.message_settings import MessageSettings
+from services.operations.open_files import open_to_others
 from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
 
@@ -44,6 +46,7 @@ def findings(
             _settings(settings),
             environment.warnings(time.time()),
             _env_file(file, storage, names) if file is not None else (),
+            _open_files(storage),
         )
     )
 
@@ -135,6 +138,16 @@ def _env_file(path: Path, storage: Path, names: Sequence[str]) -> Iterator[Probl
     if running_pid(storage) and status.st_mtime > pid_file(storage).stat().st_mtime:
         reason = "was changed after the running server read it."
         yield Problem(path.name, reason, "Run: flask config reload")
+
+
+def _open_files(storage: Path) -> Iterator[Problem]:
+    found = open_to_others(storage)
+    if found:
+        inside = [str(path.relative_to(storage)) for path in found[1:]]
+        more = f", and so is what is in it: {_named(inside)}" if inside else ""
+        mode = stat.S_IMODE(storage.stat().st_mode)
+        reason = f"{storage} is open to other users of this machine (mode {mode:04o}){more}."
+        yield Problem("STORAGE_PATH", reason, f"Run: chmod -R u=rwX,go= {quote(str(storage))}")
 
 
 def _named(numbers: list[str]) -> str:

@@ -1,5 +1,8 @@
 """``flask messages export``: exports the chosen messages as CSV or JSON."""
 
+import os
+import stat
+from contextlib import suppress
 from typing import TextIO
 
 import click
@@ -18,8 +21,18 @@ from services.store.search.message_filter import MessageFilter
 def export(target: TextIO, wanted: MessageFilter, in_json: bool) -> None:
     """Write messages into a CSV file, the newest first (“-”: standard output).
 
-    No cell is taken for a formula by a spreadsheet.
+    No cell is taken for a formula by a spreadsheet. Only you can read the file.
     """
+    if target.name != "-":
+        _close_to_others(target)
     found = parts().message_query.everything(wanted)
     for piece in as_json(found, parts().media.link) if in_json else as_csv(found):
         target.write(piece)
+
+
+def _close_to_others(target: TextIO) -> None:
+    """Close a file that was there before; it is left as it is where another user owns it."""
+    handle = target.fileno()
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        with suppress(PermissionError):
+            os.fchmod(handle, 0o600)

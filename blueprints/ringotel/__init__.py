@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from blueprints.client_address import Callers
 from blueprints.device_auth import DeviceAuth
 from blueprints.ringotel import webhook
 from blueprints.ringotel.inbox import Inbox
@@ -17,7 +18,7 @@ def register(app: Flask, gateway: Gateway) -> None:
     inbox = Inbox(
         channel, gateway.store, gateway.media, gateway.uploads, gateway.composer, gateway.router
     )
-    trusted = gateway.environment.service.trusted_proxies or ()
-    auth = DeviceAuth(gateway.store, gateway.token_throttle, trusted)
+    callers = Callers(gateway.environment.service.trusted_proxies or (), gateway.proxies)
+    auth = DeviceAuth(gateway.store, gateway.token_throttle, callers)
     secret = webhook.webhook_secret(gateway.environment.app_key)
     app.register_blueprint(webhook.blueprint(channel, inbox, auth, secret))

@@ -1,11 +1,12 @@
-"""Start page ``/``: redirects to the sandbox where it is on, else explains the service."""
+"""Start page ``/``: redirects this machine to the sandbox where it is on, else explains itself."""
 
 from flask import Blueprint, Response, make_response, redirect, render_template, url_for
 
+from blueprints.client_address import Callers
 from blueprints.headers import page_headers
 
 
-def blueprint(*, sandbox: bool) -> Blueprint:
+def blueprint(callers: Callers, *, sandbox: bool) -> Blueprint:
     """The route ``/``."""
     routes = Blueprint(
         "home", __name__, template_folder="templates", static_folder="home", static_url_path="/home"
@@ -14,7 +15,7 @@ def blueprint(*, sandbox: bool) -> Blueprint:
 
     @routes.get("/")
     def home() -> Response:
-        if sandbox:
+        if sandbox and callers.caller().is_this_machine:
             return make_response(redirect(url_for("sandbox.show")))
         return make_response(render_template("home.html"))
 

@@ -16,7 +16,6 @@ from services.store.database.store import Store
 
 NUMBER = "+12025550100"
 EXTENSION = "201"
-DEVICE = "Sandbox"
 MOST_BYTES = 10_000
 
 
@@ -70,7 +69,11 @@ class SandboxSession:
         known = self._store.read(lambda tx: devices.by_token(tx, token))
         if known is not None and known.extension == extension:
             return known, token
-        return self._store.write(lambda tx: devices.add(tx, extension, DEVICE, platform="web"))
+        return self._store.write(
+            lambda tx: devices.add(
+                tx, extension, devices.SANDBOX_NAME, platform=devices.SANDBOX_PLATFORM
+            )
+        )
 
     def _is_own_host(self, host: str) -> bool:
         """Whether the host name is ours: another site's may point here (DNS rebinding)."""

@@ -107,9 +107,14 @@ class Environment:
     @property
     def local_url(self) -> str:
         """The address under which this machine reaches the server."""
-        host = self.service.host
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
+        host = _in_brackets(self.service.host)
+        host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104
         return f"http://{host}:{self.service.port}"
+
+    @property
+    def bind(self) -> str:
+        """The address and port that the server listens on; IPv6 in brackets (RFC 3986 §3.2.2)."""
+        return f"{_in_brackets(self.service.host)}:{self.service.port}"
 
     def webhook_token(self, carrier: str) -> str:
         """The token in a carrier's webhook address."""
@@ -261,6 +266,10 @@ def _with_key(service: ServiceSettings) -> tuple[ServiceSettings, list[Problem]]
     if service.app_env != "local":
         return service, [Problem("APP_KEY", "is missing.", REMEDY_KEY)]
     return replace(service, app_key=_kept_key(service.storage_path / KEY)), []
+
+
+def _in_brackets(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def _kept_key(path: Path) -> bytes:

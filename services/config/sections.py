@@ -61,7 +61,8 @@ class ServiceSettings:
         secret=True,
     )
     admin_allow: tuple[Network, ...] | None = variable(
-        "Only these addresses may open `/admin` and `/api/v1/message-settings`; empty means any.",
+        "Only these addresses may open `/admin` and `/api/v1/message-settings`, and see `/metrics` "
+        "and the details of `/ready` with the password; empty means any.",
         parse=networks,
         optional=True,
         example="192.0.2.10, 10.0.0.0/8",
@@ -107,7 +108,8 @@ class ServiceSettings:
         example="US",
     )
     trusted_proxies: tuple[Network, ...] | None = variable(
-        "Addresses of web servers in front whose `X-Forwarded-For` is believed.",
+        "Addresses of web servers in front (nginx, a load balancer), whose `X-Forwarded-For` is "
+        "believed. Needed with every one, also on this machine.",
         parse=networks,
         optional=True,
         example="127.0.0.1",

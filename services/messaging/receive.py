@@ -57,10 +57,15 @@ class Receiver:
         """Raise ``InvalidWebhook`` for a call that is refused, and count and note it."""
         try:
             if not provider.admits(call.remote):
-                raise InvalidWebhook(f"{call.remote} may not call this webhook.")
+                raise InvalidWebhook(
+                    f"{call.remote} may not call this webhook."
+                    if call.remote
+                    else "Where this call comes from cannot be told: TRUSTED_PROXIES in .env must "
+                    "name the web server in front."
+                )
             verify(call)
         except InvalidWebhook as error:
             WEBHOOKS.labels(provider.name, "refused").inc()
-            words = f"From {call.remote}: {error}"
-            self._carrier_events.note(provider.name, CarrierEventKind.REFUSED, words)
+            detail = f"From {call.remote or 'an unknown address'}: {error}"
+            self._carrier_events.note(provider.name, CarrierEventKind.REFUSED, detail)
             raise

@@ -4,8 +4,8 @@ import secrets
 from collections import OrderedDict
 from hashlib import blake2b
 from hmac import compare_digest
-from ipaddress import ip_address
 
+from services.core.ip_addresses import parse_address
 from services.operations.login_throttle import LoginThrottle
 
 MOST_KNOWN = 64
@@ -25,23 +25,30 @@ class AdminAuth:
         self._expected = self._hash(password) if password else None
         self._known: OrderedDict[str, None] = OrderedDict()  # addresses that were right last
 
-    def admits(self, password: str, address: str) -> bool:
+    def admits(
+        self, password: str, address: str, *, is_allowed: bool = False, by_basic: bool = False
+    ) -> bool:
         """Whether a password that comes from an address is the operator's.
 
         Raises ``RequestRefused`` (429, with the wait in ``retry_after``) when too many were wrong,
         whether or not this one is right; and ``StorageUnwell``. Attempts from other
-        addresses do not lock out an address that was right before, nor this machine.
+        addresses do not lock out an address that was right before, this machine, or an address
+        that ``ADMIN_ALLOW`` names (``is_allowed``). At the latter, attempts by HTTP Basic
+        (``by_basic``), as of a script with an old password, count apart from those of the sign-in.
         """
         if self._expected is None:
             return False
-        if self._known.pop(address, ...) is None and self._is_right(password):
+        if address and self._known.pop(address, ...) is None and self._is_right(password):
             self._remember(address)
             return True
-        self._throttle.spend(address, alone=_is_this_machine(address))
+        part = "basic" if is_allowed and by_basic else ""
+        alone = is_allowed or _is_this_machine(address)
+        self._throttle.spend(address, alone=alone, part=part)
         if not self._is_right(password):
             return False
-        self._throttle.forget(address)
-        self._remember(address)
+        self._throttle.forget(address, part=part)
+        if address:
+            self._remember(address)
         return True
 
     def _is_right(self, password: str) -> bool:
@@ -57,7 +64,5 @@ class AdminAuth:
 
 
 def _is_this_machine(address: str) -> bool:
-    try:
-        return ip_address(address).is_loopback
-    except ValueError:
-        return False
+    found = parse_address(address)
+    return found is not None and found.is_loopback

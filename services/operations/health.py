@@ -5,9 +5,10 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -16,12 +17,13 @@ from services.core.errors import StorageUnwell
 from services.core.messages import rfc3339
 from services.media.media_store import MediaStore
 from services.message_settings import MessageSettings
+from services.operations.undeclared_proxies import UndeclaredProxies
+from services.operations.write_probe import WriteProbe
 from services.store import circuit_breakers, jobs, quarantine, unrouted, workers
 from services.store.circuit_breakers import Pause
 from services.store.database import clock
 from services.store.database.engine import sqlite_fault
 from services.store.database.migrate import head, version
-from services.store.database.schema import counters
 from services.store.database.store import Store
 from services.store.maintenance import invariant_violations
 from services.store.maintenance.invariant_violations import Violation
@@ -85,6 +87,7 @@ class Health:
         settings: MessageSettings,
         media: MediaStore,
         environment: Environment,
+        proxies: UndeclaredProxies,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
@@ -92,11 +95,13 @@ class Health:
         self._settings = settings
         self._media = media
         self._environment = environment
+        self._proxies = proxies
+        self._write_probe = WriteProbe(store)
 
     def checks(self) -> list[Check]:
         """The checks that must pass for messages to be received and delivered."""
         reasons = {
-            "database": self._database(),
+            "database": self._write_probe.problem(),
             "schema": self._schema(),
             "disk": self._disk(),
             "worker": self._worker(),
@@ -120,6 +125,7 @@ class Health:
             *self._newer(),
             *_clock(known),
             *self._old_sqlite(),
+            *self._undeclared(),
         ]
 
     def figures(self) -> Figures:
@@ -131,13 +137,6 @@ class Health:
         return shutil.disk_usage(self._environment.service.storage_path).free
 
     # The checks: each returns what is wrong, or an empty text.
-
-    def _database(self) -> str:
-        try:
-            self._store.write(_write_nothing_new)
-        except StorageUnwell as error:
-            return f"{error} Look at its disk and its permissions."
-        return ""
 
     def _schema(self) -> str:
         try:
@@ -198,6 +197,12 @@ class Health:
             reason = "The database belongs to a newer Textbridge. Upgrade this machine."
             yield HealthWarning("schema", reason)
 
+    def _undeclared(self) -> Iterator[HealthWarning]:
+        """No check: any stranger can send the headers of a proxy."""
+        with suppress(StorageUnwell):
+            for reason in self._proxies.warnings():
+                yield HealthWarning("proxy", reason)
+
     def _old_sqlite(self) -> Iterator[HealthWarning]:
         fault = sqlite_fault()
         if fault and self._store.engine.dialect.name == "sqlite":
@@ -216,16 +221,6 @@ def _figures(tx: Connection) -> Figures:
         clock_ahead=time.time() - clock.now(tx),
         violations=tuple(invariant_violations.current(tx)),
     )
-
-
-def _write_nothing_new(tx: Connection) -> None:
-    """A write that takes the writer's lock and reaches the disk, and changes nothing in the end.
-
-    It adds and subtracts one, because SQLite does not write an unchanged row.
-    """
-    for step in (1, -1):
-        changed = update(counters).where(counters.c.name == "seq")
-        tx.execute(changed.values(value=counters.c.value + step))
 
 
 def _violated(found: tuple[Violation, ...]) -> Iterator[HealthWarning]:

@@ -6,17 +6,20 @@ write.
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv6Address, ip_network
 
 import structlog
+from sqlalchemy import Connection
 
 from services.core.durations import DAY, HOUR, MINUTE, in_words
 from services.core.errors import RequestRefused
+from services.core.ip_addresses import parse_address
 from services.store import quotas
 from services.store.database.store import Store
 from services.store.quotas import Quota, UsedUp
 
 log = structlog.get_logger()
+KNOWN_SECONDS = 30 * DAY
 NETWORK_BITS = 64  # of an IPv6 address: the usual size of one customer's network
 
 
@@ -39,37 +42,68 @@ PASSWORD = Attempts(
 
 
 class LoginThrottle:
-    """Counts the attempts at one secret in the database."""
+    """Counts the attempts at one secret in the database.
+
+    An address from which the secret was given rightly is known for 30 days: what others try never
+    makes it wait.
+    """
 
     def __init__(self, store: Store, attempts: Attempts) -> None:
         self._store = store
         self._attempts = attempts
 
-    def spend(self, address: str, *, alone: bool = False) -> None:
+    def spend(self, address: str, *, alone: bool = False, part: str = "") -> None:
         """Count an attempt from an address, before it is known whether it is right.
 
-        ``alone``: without the limits of all addresses together. Raises ``RequestRefused`` (429)
-        where none is left, and ``StorageUnwell``.
+        ``alone``: without the limits of all addresses together. ``part``: counted apart from the
+        other attempts of the address. An empty ``address`` is that of callers who cannot be told
+        apart: their attempts count among those of all addresses only. Raises ``RequestRefused``
+        (429) where none is left, and ``StorageUnwell``.
         """
-        wanted = [*self._of(address), *([] if alone else self._of_all())]
+        of_address = self._of(address, part)
+
+        def wanted(tx: Connection) -> list[Quota]:
+            if alone or (address and quotas.used_up(tx, [self._known(address)]) is not None):
+                return of_address
+            return [*of_address, *self._of_all()]
+
         try:
-            _refuse_if(self._store.read(lambda tx: quotas.used_up(tx, wanted)))
-            self._store.write(lambda tx: _refuse_if(quotas.take(tx, wanted)))
+            _refuse_if(self._store.read(lambda tx: quotas.used_up(tx, wanted(tx))))
+            self._store.write(lambda tx: _refuse_if(quotas.take(tx, wanted(tx))))
         except RequestRefused:
             log.warning("too many attempts", secret=self._attempts.secret, address=address)
             raise
 
-    def forget(self, address: str) -> None:
-        """Reset the counters of an address after a right attempt. Raises ``StorageUnwell``."""
-        self._store.write(lambda tx: quotas.reset(tx, self._of(address)))
+    def forget(self, address: str, *, part: str = "") -> None:
+        """Reset the counters of an address after a right attempt, and remember it as known.
 
-    def _of(self, address: str) -> list[Quota]:
+        Raises ``StorageUnwell``.
+        """
+        if not address:
+            return
+        known = self._known(address)
+
+        def work(tx: Connection) -> None:
+            quotas.reset(tx, [*self._of(address, part), known])
+            quotas.take(tx, [known])
+
+        self._store.write(work)
+
+    def _of(self, address: str, part: str = "") -> list[Quota]:
+        if not address:
+            return []
         name = f"guess:{self._attempts.secret}:{_network(address)}"
+        if part:
+            name = f"{name}:{part}"
         return [Quota(name, most, seconds) for most, seconds in self._attempts.each]
 
     def _of_all(self) -> list[Quota]:
         name = f"guess:{self._attempts.secret}"
         return [Quota(name, most, seconds) for most, seconds in self._attempts.all]
+
+    def _known(self, address: str) -> Quota:
+        """A row that is there while the address is known."""
+        return Quota(f"known:{self._attempts.secret}:{_network(address)}", 1, KNOWN_SECONDS)
 
 
 def _refuse_if(spent: UsedUp | None) -> None:
@@ -84,11 +118,9 @@ def _refuse_if(spent: UsedUp | None) -> None:
 
 def _network(address: str) -> str:
     """The address or IPv6 network that is counted; all unreadable addresses are one."""
-    try:
-        known = ip_address(address)
-    except ValueError:
+    known = parse_address(address)
+    if known is None:
         return "unknown"
     if isinstance(known, IPv6Address):
-        mapped = known.ipv4_mapped
-        return str(mapped or ip_network((int(known), NETWORK_BITS), strict=False))
+        return str(ip_network((int(known), NETWORK_BITS), strict=False))
     return str(known)

@@ -5,11 +5,11 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any, ClassVar
 
 from services.config.sections import CarrierSettings
 from services.core.errors import InvalidWebhook, Kind, MediaError
+from services.core.ip_addresses import is_in, parse_address
 from services.core.messages import Ack, DeliveryStatus, Finding, Message, Parsed, WebhookCall
 from services.http.client import Http
 from services.providers.proofs import Proof, Token
@@ -124,12 +124,7 @@ class Provider(ABC):
 
     def admits(self, remote: str) -> bool:
         """Whether a caller's address may call at all (``<NAME>_WEBHOOK_ALLOW``)."""
-        if self.allow is None:
-            return True
-        try:
-            return any(ip_address(remote) in network for network in self.allow)
-        except ValueError:
-            return False
+        return self.allow is None or is_in(parse_address(remote), self.allow)
 
     def verify_head(self, call: WebhookCall) -> None:
         """Raise ``InvalidWebhook`` for a call that no body can make one of the carrier's.

@@ -35,6 +35,8 @@ _OF = CompiledStatement(
 PAIRING_SECONDS = 600.0
 # Without 0, 1, I and O, which users confuse: 8 characters have 39 bits.
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+# The devices of the sandbox's page; those of version 0.1.0 have the platform ``web``.
+SANDBOX_NAME, SANDBOX_PLATFORM, OLD_SANDBOX_PLATFORM = "Sandbox", "sandbox", "web"
 _NO_ADDRESS: dict[str, Any] = {"channel": "none", "address": {}, "address_hash": None}
 
 
@@ -171,6 +173,14 @@ def revoke(tx: Connection, device_id: str) -> bool:
         .values({**_NO_ADDRESS, "revoked_at": time.time()})
     )
     return bool(tx.execute(statement).rowcount)
+
+
+def of_sandbox(tx: Connection) -> list[str]:
+    """The ids of the devices that the sandbox's page has made."""
+    platforms = (SANDBOX_PLATFORM, OLD_SANDBOX_PLATFORM)
+    made = (devices.c.name == SANDBOX_NAME, devices.c.platform.in_(platforms))
+    statement = select(devices.c.id).where(devices.c.revoked_at.is_(None), *made)
+    return [str(device_id) for device_id in tx.execute(statement).scalars()]
 
 
 def seen(tx: Connection, device_id: str, at: float) -> None:

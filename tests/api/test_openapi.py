@@ -14,6 +14,8 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import APIOperation, GenerationMode, checks
 from schemathesis.generation.case import Case
 
+from services.messaging.device_limits import DeviceLimits
+from services.messaging.send_limits import SendLimits
 from services.operations.login_throttle import LoginThrottle
 from tests.api.conftest import API, PEER, SHARED, Phone, Service, open_service
 from tests.pictures import gif
@@ -83,7 +85,14 @@ def test_a_fuzzer_finds_no_fault_and_no_answer_that_is_not_declared(
     subtests: pytest.Subtests,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(LoginThrottle, "spend", lambda *_, **__: None)  # each call is answered
+    # Each call is answered, however many there are.
+    for limits, name in (
+        (LoginThrottle, "spend"),
+        (DeviceLimits, "count"),
+        (DeviceLimits, "spend"),
+        (SendLimits, "begin_upload"),
+    ):
+        monkeypatch.setattr(limits, name, lambda *_, **__: None)
     known_to = {
         "device": {"Authorization": f"Bearer {phone.token}"},
         "operator": {"Authorization": "Basic " + b64encode(f"admin:{PASSWORD}".encode()).decode()},

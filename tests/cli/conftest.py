@@ -10,6 +10,7 @@ from flask import Flask
 
 from blueprints import errors, webhooks
 from blueprints.cli import register
+from blueprints.client_address import Callers
 from services.core.messages import Device, Message
 from services.gateway import Gateway
 from services.store import messages
@@ -42,7 +43,7 @@ class Terminal:
         self.app = Flask(__name__)
         errors.register(self.app)
         for provider in gateway.providers.values():
-            self.app.register_blueprint(webhooks.blueprint(gateway.receiver, provider, ()))
+            self.app.register_blueprint(webhooks.blueprint(gateway.receiver, provider, Callers()))
         register(self.app, gateway)
         self._runner = self.app.test_cli_runner()
 

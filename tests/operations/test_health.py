@@ -451,7 +451,7 @@ def test_an_env_file_that_was_changed_later_is_a_warning(tmp_path: Path, app: Fl
     gateway = gateway_of(app)
     for read_at, wanted in ((time.time() + 60, False), (time.time() - 60, True)):
         read = replace(gateway.environment, file=file, read_at=read_at)
-        health = Health(gateway.store, gateway.settings, gateway.media, read)
+        health = Health(gateway.store, gateway.settings, gateway.media, read, gateway.proxies)
         assert ("env" in {warned.name for warned in health.warnings()}) is wanted
 
 

@@ -38,6 +38,7 @@ from torture.checks import (
     ssrf,
     syscall_kills,
     toll_fraud,
+    undeclared_proxy,
     unfinished_bodies,
     unreadable_env,
 )
@@ -68,6 +69,7 @@ CHECKS: tuple[Check, ...] = (
     front_proxy.CHECK,
     unfinished_bodies.CHECK,
     unfinished_bodies.BEHIND_NGINX,
+    undeclared_proxy.CHECK,
     brute_force.CHECK,
     toll_fraud.CHECK,
     unreadable_env.CHECK,

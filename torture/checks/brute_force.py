@@ -11,12 +11,14 @@ from time import monotonic
 
 from services.operations.login_throttle import PAIRING, PASSWORD, TOKENS, Attempts
 from tests.admin.conftest import PASSWORD as RIGHT
+from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
 from torture.clients import HttpClient, run_parallel
 from torture.environment import TestEnvironment, require
 
 CHECKED_STATUSES = (401, 403)
 CONNECTIONS = 8
+KNOWN = "198.51.100.200"  # from where the operator signed in before
 Make = Callable[[int], tuple[str, str, bytes, dict[str, str]]]
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 TARGETS: dict[str, tuple[Attempts, Make]] = {
@@ -45,9 +47,9 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
     server = environment.start_server(
         ADMIN_PASSWORD=RIGHT, TRUSTED_PROXIES="127.0.0.1", WEB_CONCURRENCY="2"
     )
-    sign_in = f"password={RIGHT}".encode()
-    first, _ = HttpClient(server).call("POST", "/admin/sign-in", sign_in, **FORM)
-    require(first == 303, f"the right password is answered {first}")
+    for known in ("", KNOWN):
+        status = _sign_in(server, known)
+        require(status == 303, f"the right password is answered {status}")
     count, figures = scale.pick(1_000, 2_000), {}
     for target, (guesses, make) in TARGETS.items():
         answers: Counter[int] = Counter()
@@ -71,9 +73,29 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
         require(sum(answers.values()) == looked + answers[429], f"{target}: {dict(answers)}")
         require(0 < looked <= most, f"{target}: {looked} of {count} guesses were looked at")
         figures[f"{target}: looked at of {count:,}"] = looked
-    again, _ = HttpClient(server).call("POST", "/admin/sign-in", sign_in, **FORM)
-    require(again == 303, f"others' guesses shut the operator out: {again}")
-    return {**figures, "operators shut out": 0}
+    status = _sign_in(server)
+    require(status == 303, f"others' guesses shut the operator out: {status}")
+    return {**figures, "operators shut out": _lock_for_all(server)}
+
+
+def _sign_in(server: Server, address: str = "", password: str = RIGHT) -> int:
+    """The status of a sign-in, from an address that the trusted proxy names."""
+    headers = {**FORM, "X-Forwarded-For": address} if address else FORM
+    body = f"password={password}".encode()
+    return HttpClient(server).call("POST", "/admin/sign-in", body, **headers)[0]
+
+
+def _lock_for_all(server: Server) -> int:
+    """A lock for all holds out strangers and, also after a restart, nobody who is known."""
+    server.stop()
+    server.start()
+    for n in range(PASSWORD.all[0][0]):
+        _sign_in(server, f"203.0.113.{n}", "wrong")
+    status = _sign_in(server, "192.0.2.77")
+    require(status == 429, f"there is no lock for all: {status}")
+    status = _sign_in(server, KNOWN)
+    require(status == 303, f"a lock for all holds out a known address: {status}")
+    return 0
 
 
 CHECK = Check(
@@ -86,9 +108,15 @@ CHECK = Check(
     mutants=(
         Mutant(
             "services/operations/login_throttle.py",
-            "wanted = [*self._of(address), *([] if alone else self._of_all())]",
-            "wanted = self._of(address)",
+            "return [*of_address, *self._of_all()]",
+            "return of_address",
             "guesses are counted per address only",
+        ),
+        Mutant(
+            "services/operations/login_throttle.py",
+            "if alone or (address and",
+            "if alone or (not address and",
+            "a lock for all holds out an address from which the operator signed in before",
         ),
     ),
 )

@@ -237,8 +237,8 @@ CHECK = Check(
         ),
         Mutant(
             "blueprints/client_address.py",
-            "address = hops.pop()",
-            "address = hops.pop(0)",
+            "address = parse_address(hops.pop())",
+            "address = parse_address(hops.pop(0))",
             "the first address in X-Forwarded-For is trusted",
         ),
     ),

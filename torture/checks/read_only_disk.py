@@ -7,15 +7,17 @@ moment of the failure without having written the data (seen with a plain file, o
 import os
 from functools import partial
 
+from services.operations.write_probe import VALID_SECONDS
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
 from torture.checks.disk_trouble import ACKNOWLEDGED
 from torture.clients import CarrierClient, HttpClient, run_parallel
 from torture.database import integrity_check, stored_texts
-from torture.environment import TestEnvironment, require
+from torture.environment import TestEnvironment, require, wait_until
 from torture.mounts import FailingDisk
 
 TEXTS, CONNECTIONS = 100, 4  # before each failure, and again after it
+NOTICED_SECONDS = VALID_SECONDS + 5.0  # by then /ready has tried to write again
 
 
 def run(environment: TestEnvironment, scale: Scale) -> Figures:
@@ -31,8 +33,7 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
         carrier.send(range(first, first + TEXTS), connections=CONNECTIONS)
         disk.fail()
         refused += _refused(server, carrier, range(first + TEXTS, first + 2 * TEXTS))
-        status, _ = HttpClient(server).call("GET", "/ready")
-        require(status == 503, f"on a read-only disk /ready answers {status}")
+        _require_noticed(server)
         server.kill_tree()
         disk.repair()
     server.start()
@@ -50,6 +51,15 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
         "false 2xx": lost,
         "unanswered": 0,
     }
+
+
+def _require_noticed(server: Server) -> None:
+    client = HttpClient(server)
+    wait_until(
+        lambda: client.call("GET", "/ready")[0] == 503,
+        "the 503 of /ready on a read-only disk",
+        NOTICED_SECONDS,
+    )
 
 
 def _refused(server: Server, carrier: CarrierClient, texts: range) -> list[int]:
@@ -76,7 +86,7 @@ CHECK = Check(
     mutants=(
         ACKNOWLEDGED,
         Mutant(
-            "services/operations/health.py",
+            "services/operations/write_probe.py",
             "    for step in (1, -1):",
             "    for step in (0,):",
             "the write check of the database does not write",
