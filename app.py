@@ -13,6 +13,7 @@ from blueprints import (
     health,
     media,
     phone,
+    request_body,
     ringotel,
     sandbox,
     webhooks,
@@ -36,6 +37,7 @@ def create_app(env: Mapping[str, str]) -> Flask:
     app.extensions["gateway"] = gateway  # for gunicorn.conf.py
     app.json.sort_keys = False  # type: ignore[attr-defined]
     errors.register(app)
+    request_body.register(app)
     service = environment.service
     access = AdminAccess(gateway.admin_auth, service, gateway.proxies)
     for provider in gateway.providers.values():

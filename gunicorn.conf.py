@@ -28,6 +28,7 @@ from typing import Any
 
 from services import providers, push
 from services.config.environment import ROOT, Environment, load
+from services.config.open_files import connections_for, raise_limit
 from services.core.errors import ConfigError, StorageUnwell
 
 
@@ -87,7 +88,7 @@ from services.store.database.store import Store
 
 bind = _environment.bind
 workers = _service.web_concurrency + _service.delivery_worker
-worker_connections = 2000
+worker_connections = connections_for(raise_limit())
 timeout = 60
 graceful_timeout = 30  # enough for a send that has begun
 keepalive = 15

@@ -1,7 +1,30 @@
-"""Reading the body of a request within a limit."""
+"""Reading the body of a request within limits of size and time.
 
-from flask import request
-from werkzeug.exceptions import RequestEntityTooLarge
+The time is a total one: a time-out for each read does not end a body that comes byte by byte. It
+grows with the size that the route takes, so that a slow line can still upload a film.
+"""
+
+import threading
+import time
+from typing import IO, Any
+
+from flask import Flask, Request, request
+from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
+from werkzeug.utils import cached_property
+
+from services.core.errors import RequestRefused
+from services.http.deadline import DeadlineExceeded, deadline
+
+UNPROVEN_BYTES = 64_000  # where a route sets no limit, and where only the body can prove the caller
+BODY_SECONDS = 20.0  # for a small body
+SLOWEST_BYTES = 100_000  # a second, of a large one
+MOST_LARGE_BODIES = 32  # that are read at once in a process, of callers that are not known yet
+_large_bodies = threading.Semaphore(MOST_LARGE_BODIES)
+
+
+def most_seconds(most_bytes: int) -> float:
+    """The seconds after which a body must be complete, for a route that takes ``most_bytes``."""
+    return BODY_SECONDS + most_bytes / SLOWEST_BYTES
 
 
 def whole_body(most: int) -> bytes:
@@ -11,3 +34,61 @@ def whole_body(most: int) -> bytes:
     if len(body) == most:  # of unknown length, and cut there
         raise RequestEntityTooLarge
     return body
+
+
+def unproven_body(most: int) -> bytes:
+    """As ``whole_body``, where only the body can prove who calls.
+
+    Of bodies that are larger than ``UNPROVEN_BYTES``, or of unknown length, only a few are read at
+    once in a process. Raises ``RequestRefused`` (503) beyond them.
+    """
+    length = request.content_length
+    if length is not None and length <= UNPROVEN_BYTES:
+        return whole_body(most)
+    if not _large_bodies.acquire(blocking=False):
+        raise RequestRefused(
+            "busy", "Too many large calls at once. Try again.", status=503, retry_after=5
+        )
+    try:
+        return whole_body(most)
+    finally:
+        _large_bodies.release()
+
+
+class TimedBody:
+    """The stream of a body that must be complete after some seconds from now on."""
+
+    def __init__(self, stream: IO[bytes], seconds: float) -> None:
+        self._stream = stream
+        self._end = time.monotonic() + seconds
+
+    def read(self, size: int = -1) -> bytes:
+        """Read as a stream does. Raises ``RequestTimeout`` (408) when the time is up.
+
+        The server then closes the connection, as the rest of the body may still come.
+        """
+        left = self._end - time.monotonic()
+        try:
+            with deadline(max(left, 0.001)):
+                return self._stream.read(size)
+        except DeadlineExceeded:
+            raise RequestTimeout("The body of the request took too long. Send it again.") from None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class TimedRequest(Request):
+    """A request whose body is read within a total time."""
+
+    @cached_property
+    def stream(self) -> IO[bytes]:
+        """The body, limited in size and time."""
+        most = self.max_content_length or UNPROVEN_BYTES
+        return TimedBody(super().stream, most_seconds(most))  # type: ignore[return-value]
+
+
+def register(app: Flask) -> None:
+    """Limit the bodies of all requests of an application; a route may set another size."""
+    app.request_class = TimedRequest
+    app.config["MAX_CONTENT_LENGTH"] = UNPROVEN_BYTES

@@ -1,5 +1,7 @@
 """Webhooks of the carriers: ``/webhook/<carrier>/sms``, one blueprint for each carrier."""
 
+from dataclasses import replace
+
 from flask import Blueprint, Response, request
 
 from blueprints.client_address import Callers
@@ -12,20 +14,21 @@ from services.providers.base import Provider
 
 
 def blueprint(receiver: Receiver, provider: Provider, callers: Callers) -> Blueprint:
-    """The webhook of one carrier: verify, parse, store, acknowledge."""
+    """The webhook of one carrier: check the head, read the body, verify, store, acknowledge."""
     routes = Blueprint(f"webhook_{provider.name}", __name__, url_prefix=f"/webhook/{provider.name}")
 
     @routes.route("/sms", methods=list(provider.methods))
     def receive() -> Response:
-        body = whole_body(provider.webhook_bytes)
-        call = WebhookCall(
+        head = WebhookCall(
             method=request.method,
             headers={name.lower(): value for name, value in request.headers.items()},
             query=request.query_string.decode("latin-1"),
-            body=body,
+            body=b"",
             remote=str(callers.caller().address or ""),
         )
         try:
+            receiver.check_head(provider, head)
+            call = replace(head, body=whole_body(provider.most_body_bytes))
             ack = receiver.receive(provider, call)
         except InvalidWebhook as error:
             answer = problem(401, "unauthorized", str(error))

@@ -10,7 +10,7 @@ from flask import Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from blueprints.device_auth import DeviceAuth
-from blueprints.request_body import whole_body
+from blueprints.request_body import unproven_body
 from services.core.errors import RequestRefused
 from services.core.messages import Device, WebhookCall, clean
 from services.core.secrets import same_secret
@@ -78,7 +78,7 @@ def answer(content: dict[str, Any], status: int = 200) -> Response:
 def _body() -> dict[str, str]:
     """The parameters in the body: a JSON object, or else a form."""
     try:
-        raw = whole_body(MOST_BYTES)
+        raw = unproven_body(MOST_BYTES)
     except RequestEntityTooLarge:
         raise RequestRefused("too_large", "That is too much at once.", status=413) from None
     call = WebhookCall("POST", {}, "", raw)

@@ -15,6 +15,7 @@ from blueprints.admin.page import Pages, redirect_to
 from blueprints.admin.session import COOKIE, SignIns, current
 from blueprints.admin_access import AdminAccess
 from blueprints.errors import retry_after
+from blueprints.request_body import UNPROVEN_BYTES
 from services.core.errors import RequestRefused
 from services.core.secrets import same_secret
 from services.store.sign_ins import MAX_SECONDS
@@ -45,7 +46,7 @@ class Guard:
 
     def admit(self) -> Response | None:
         """Let a request pass, or answer it. Runs before every request of the pages."""
-        request.max_content_length = MOST_BYTES
+        request.max_content_length = UNPROVEN_BYTES
         if request.endpoint == FILES:
             return None
         self._access.require_allowed_address()
@@ -59,6 +60,7 @@ class Guard:
             return None
         if current() is None:
             return _to_sign_in()
+        request.max_content_length = MOST_BYTES
         self._sign_ins.note_call()
         if request.method not in SAFE_METHODS:
             self._require_own_site()

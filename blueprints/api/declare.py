@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar, NoReturn, TypeVar
 
-from flask import Request, abort
+from flask import Request, abort, current_app
 from flask_smorest import Api, Blueprint
 from marshmallow import RAISE, Schema, ValidationError, missing
 from webargs.core import is_json
@@ -20,7 +20,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from blueprints.api.auth import PREFIX, Auth
 from blueprints.api.schemas.response_schema import ProblemSchema
 from blueprints.errors import problem
-from blueprints.request_body import whole_body
+from blueprints.request_body import UNPROVEN_BYTES, whole_body
 
 View = TypeVar("View", bound=Callable[..., Any])
 Answer = type[Schema] | dict[str, Any] | None  # the shape of an answer's body
@@ -30,7 +30,7 @@ MOST_FILE = 25_000_000
 ENVELOPE = 20_000  # what multipart adds to a file
 
 # The refusals that every call with this kind of input has.
-REFUSALS = {"json": {400, 413, 415, 422}, "files": {400, 413, 415, 422}}
+REFUSALS = {"json": {400, 408, 413, 415, 422}, "files": {400, 408, 413, 415, 422}}
 SECURITY: dict[Auth, list[dict[str, list[str]]]] = {
     Auth.ANYBODY: [],
     Auth.DEVICE: [{"device": []}],
@@ -54,8 +54,10 @@ class Parser(FlaskParser):
     def _raw_load_json(self, req: Request) -> Any:
         if not is_json(req.mimetype):
             abort(415, description="Send JSON, with “Content-Type: application/json”.")
-        with _at_most(req, MOST_JSON):
-            body = whole_body(MOST_JSON)
+        view = current_app.view_functions[req.endpoint or ""]
+        most = MOST_JSON if getattr(view, "auth", Auth.ANYBODY) != Auth.ANYBODY else UNPROVEN_BYTES
+        with _at_most(req, most):
+            body = whole_body(most)
         if not body:
             return missing
         try:

@@ -1,31 +1,44 @@
-"""Image resizing: makes pictures smaller that exceed a carrier's size limit."""
+"""Image resizing: makes pictures smaller that exceed a carrier's size limit, in bounded memory."""
 
 from io import BytesIO
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from services.core.errors import Kind, MediaError
+
 FORMATS = ("JPEG", "PNG", "WEBP")  # formats that phones produce
-MAX_PIXELS = 50_000_000
+DECODING_BYTES = 256_000_000  # the memory that decoding one picture may use
+# The memory in bytes that Pillow needs for each pixel, at most: to decode a format, to convert its
+# colours, and for the first step of making it smaller. Measured by
+# tests/media/test_picture_memory.py.
+PIXEL_BYTES = {"PNG": 12, "WEBP": 20, "JPEG": 8}
+PROGRESSIVE_BYTES = 8  # a progressive JPEG needs them, too, since it cannot shrink while decoding
+MAX_PIXELS = 89_000_000  # of a JPEG that can; above it Pillow warns of a decompression bomb
+MAX_SIDE = 65_535  # pixels; thin pictures need more memory for each pixel
 SIDES = (2560, 2048, 1600, 1280, 1024, 800, 640, 480)
 QUALITY = 82  # of the JPEG, on Pillow's scale to 95
+MEGA = 1_000_000
 
 
 def resize_to_fit(path: Path, max_bytes: int) -> bytes | None:
     """Convert a picture to the largest JPEG of at most ``max_bytes`` bytes.
 
-    EXIF data (position, device) is removed. Returns ``None`` if the file is not a picture of these
-    formats, is animated, has too many pixels to be opened safely, or does not fit at any size.
+    All metadata (position, device) is removed, and the picture is turned upright. Returns ``None``
+    if the file is not a picture of these formats, is animated, or does not fit at any size. Raises
+    ``MediaError``, before it decodes anything, for a picture that would need more memory than
+    ``DECODING_BYTES``. JPEG is made smaller while it is decoded, so it may have more pixels.
     """
     try:
-        with Image.open(path, formats=FORMATS) as opened:
-            width, height = opened.size
-            if width * height > MAX_PIXELS or getattr(opened, "is_animated", False):
-                return None
-            opened.draft("RGB", (SIDES[0], SIDES[0]))
-            picture = _without_transparency(ImageOps.exif_transpose(opened))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        picture = _decoded(path)
+        if picture is None:
+            return None
+        picture.thumbnail((SIDES[0], SIDES[0]))
+        picture = _on_white(ImageOps.exif_transpose(picture))
+    except (OSError, ValueError, SyntaxError):
         return None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _too_large() from None
     for side in SIDES:
         picture.thumbnail((side, side))
         written = BytesIO()
@@ -35,11 +48,44 @@ def resize_to_fit(path: Path, max_bytes: int) -> bytes | None:
     return None
 
 
-def _without_transparency(picture: Image.Image) -> Image.Image:
+def _decoded(path: Path) -> Image.Image | None:
+    """The picture in RGB, or in RGBA where parts are transparent; ``None`` for an animation."""
+    with Image.open(path, formats=FORMATS) as opened:
+        if getattr(opened, "is_animated", False):
+            return None
+        _require_memory(opened)
+        opened.load()
+        mode = "RGBA" if opened.has_transparency_data else "RGB"
+        return opened if opened.mode == mode else opened.convert(mode)
+
+
+def _require_memory(opened: Image.Image) -> None:
+    """Raise ``MediaError`` if decoding would need too much memory; JPEG is told to shrink."""
+    width, height = opened.size
+    needed = 0
+    if opened.format == "JPEG":
+        if "progressive" in opened.info:
+            needed = width * height * PROGRESSIVE_BYTES
+        opened.draft("RGB", (SIDES[0], SIDES[0]))
+    needed += opened.width * opened.height * PIXEL_BYTES[opened.format or ""]
+    is_too_long = max(width, height) > MAX_SIDE
+    if needed > DECODING_BYTES or width * height > MAX_PIXELS or is_too_long:
+        raise _too_large(width * height)
+
+
+def _too_large(pixels: int = 0) -> MediaError:
+    shown = f"{pixels / MEGA:.0f} million pixels" if pixels else "too many pixels"
+    return MediaError(
+        f"The picture has {shown}, which is more than can be made smaller here. "
+        "Make it smaller and send it again.",
+        Kind.REFUSED,
+    )
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
     """The picture in RGB; transparent parts become white."""
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    layer = picture.convert("RGBA")
+    if picture.mode == "RGB":
+        return picture
     background = Image.new("RGB", picture.size, "white")
-    background.paste(layer, mask=layer.getchannel("A"))
+    background.paste(picture, mask=picture.getchannel("A"))
     return background

@@ -1,5 +1,7 @@
 """Carrier webhooks: prove the caller, hand the call to processing, acknowledge."""
 
+from collections.abc import Callable
+
 import structlog
 
 from services.config.metrics import WEBHOOKS
@@ -20,6 +22,14 @@ class Receiver:
         self._processor = processor
         self._carrier_events = carrier_events
 
+    def check_head(self, provider: Provider, call: WebhookCall) -> None:
+        """Refuse a call before its body is read, by the caller's address and the call's head.
+
+        ``call.body`` is empty. Raises ``InvalidWebhook`` for a caller that is not allowed, and
+        where every proof is missing, or wrong without looking at the body.
+        """
+        self._check(provider, call, provider.verify_head)
+
     def receive(self, provider: Provider, call: WebhookCall) -> Ack:
         """Store what a carrier's call contains and return the carrier's acknowledgement.
 
@@ -27,20 +37,7 @@ class Receiver:
         ``StorageUnwell`` when it could not be stored. When this returns, everything of value in
         the call is on disk.
         """
-        try:
-            if not provider.admits(call.remote):
-                raise InvalidWebhook(
-                    f"{call.remote} may not call this webhook."
-                    if call.remote
-                    else "Where this call comes from cannot be told: TRUSTED_PROXIES in .env must "
-                    "name the web server in front."
-                )
-            provider.verify(call)
-        except InvalidWebhook as error:
-            WEBHOOKS.labels(provider.name, "refused").inc()
-            detail = f"From {call.remote or 'an unknown address'}: {error}"
-            self._carrier_events.note(provider.name, CarrierEventKind.REFUSED, detail)
-            raise
+        self._check(provider, call, provider.verify)
         try:
             outcomes = self._processor.process(provider, call, provider.parse(call))
         except StorageUnwell:
@@ -53,3 +50,22 @@ class Receiver:
             )
         self._carrier_events.note(provider.name, CarrierEventKind.WEBHOOK)
         return provider.ack
+
+    def _check(
+        self, provider: Provider, call: WebhookCall, verify: Callable[[WebhookCall], None]
+    ) -> None:
+        """Raise ``InvalidWebhook`` for a call that is refused, and count and note it."""
+        try:
+            if not provider.admits(call.remote):
+                raise InvalidWebhook(
+                    f"{call.remote} may not call this webhook."
+                    if call.remote
+                    else "Where this call comes from cannot be told: TRUSTED_PROXIES in .env must "
+                    "name the web server in front."
+                )
+            verify(call)
+        except InvalidWebhook as error:
+            WEBHOOKS.labels(provider.name, "refused").inc()
+            detail = f"From {call.remote or 'an unknown address'}: {error}"
+            self._carrier_events.note(provider.name, CarrierEventKind.REFUSED, detail)
+            raise

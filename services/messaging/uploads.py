@@ -1,15 +1,18 @@
-"""Uploads: files from apps, pictures made small enough for the carriers of the extension."""
+"""Uploads: files from apps; pictures without metadata, small enough for the carriers."""
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 import gevent
 from gevent import monkey
 
-from services.core.errors import RequestRefused, StorageUnwell
+from services.core.errors import MediaError, RequestRefused, StorageUnwell
 from services.core.messages import Attachment
 from services.media.media_store import MediaStore, StoredFile
+from services.media.metadata import without_metadata
 from services.media.resize import resize_to_fit
 from services.messaging.access import ConversationAccess
 from services.messaging.send_limits import SendLimits
@@ -18,6 +21,10 @@ from services.store import attachments
 from services.store.database.store import Store
 
 T = TypeVar("T")
+# One picture is worked on at a time in a process, so that the memory for it is needed once. A
+# request takes the lock, not the thread that does the work: where gevent has patched
+# ``threading``, a thread of the hub's pool must not wait for it.
+_ONE_PICTURE = threading.Lock()
 
 
 @dataclass(eq=False)
@@ -42,8 +49,8 @@ class Uploads:
         """Record a stored file as an upload of an extension, which its next message may name.
 
         It is counted by the size that was uploaded, before any work on it. Returns it as
-        ``fitted`` leaves it. Raises ``RequestRefused`` where the extension has uploaded too much,
-        and ``StorageUnwell``; the file is then removed.
+        ``fitted`` leaves it. Raises ``RequestRefused`` where the extension has uploaded too much
+        or a picture cannot be taken, and ``StorageUnwell``; the file is then removed.
         """
         file = Attachment(
             content_type=kept.content_type,
@@ -63,29 +70,62 @@ class Uploads:
         return file
 
     def fitted(self, extension: str, file: Attachment) -> Attachment:
-        """The file, or a smaller copy of the picture in its place.
+        """The file as it may leave: a picture small enough for the carriers, without metadata.
 
-        A file that cannot be made smaller stays as it is; a message with it is then refused with
-        the carrier's limit. Raises ``StorageUnwell``.
+        A file that cannot be made smaller stays as large as it is; a message with it is then
+        refused with the carrier's limit. Raises ``RequestRefused`` for a picture that is damaged,
+        or has too many pixels to be made smaller, and ``StorageUnwell``.
         """
-        most = self._most_bytes(extension)
         path = file.path
-        if most is None or path is None or file.size <= most:
+        if path is None or not file.content_type.startswith("image/"):
             return file
-        smaller = _in_thread(lambda: resize_to_fit(path, most))
-        if smaller is None:
+        most = self._most_bytes(extension)
+        try:
+            with _ONE_PICTURE:
+                changed = _in_thread(lambda: _changed(path, file, most))
+        except MediaError as error:
+            raise RequestRefused("picture", error.reason, field="file") from None
+        if changed is None:
             return file
-        name = file.name.rpartition(".")[0]
+        content, content_type = changed
+        is_same_type = content_type == file.content_type
         kept = self.media.save(
-            [smaller], file_id=file.id, declared="image/jpeg", name=name, max_bytes=most
+            [content],
+            file_id=file.id,
+            declared=content_type,
+            name=file.name if is_same_type else file.name.rpartition(".")[0],
+            max_bytes=len(content),
         )
-        return replace(file, content_type=kept.content_type, name=kept.name, size=kept.size)
+        return replace(
+            file,
+            content_type=kept.content_type,
+            name=kept.name,
+            size=kept.size,
+            path=kept.path,
+        )
 
     def _most_bytes(self, extension: str) -> int | None:
         """The largest size in bytes that every carrier of the extension's numbers accepts."""
         carriers = {setting.carrier for setting in self.access.numbers(extension)}
         sizes = [p.limits.media_bytes for name, p in self.providers.items() if name in carriers]
         return min(sizes, default=None)
+
+
+def _changed(path: Path, file: Attachment, most: int | None) -> tuple[bytes, str] | None:
+    """A picture as it may leave, and its content type; ``None`` if it may leave as it is.
+
+    Raises ``MediaError`` and ``StorageUnwell``.
+    """
+    if most is not None and file.size > most:
+        smaller = resize_to_fit(path, most)
+        if smaller is not None:
+            return smaller, "image/jpeg"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StorageUnwell(f"An attachment cannot be read: {error.strerror}.") from error
+    stripped = without_metadata(content, file.content_type)
+    return None if stripped == content else (stripped, file.content_type)
 
 
 def _in_thread(work: Callable[[], T]) -> T:

@@ -77,6 +77,7 @@ class Provider(ABC):
     challenge: ClassVar[Mapping[str, str]] = {}  # headers of the 401
     limits: Limits = Limits()  # of the class, or of the object where they depend on its settings
     webhook_bytes: ClassVar[int] = 1_000_000  # the largest body that the webhook takes
+    unproven_bytes: ClassVar[int] = 100_000  # the same where only the body can prove who calls
     receipts: ClassVar[bool] = True  # whether delivery receipts come by webhook; else we ask
     lookup_seconds: ClassVar[float] = 0.0  # how long ``find_sent`` can find a message
     keeps_inbound: ClassVar[bool] = False  # whether ``missed`` can list inbound messages
@@ -110,6 +111,13 @@ class Provider(ABC):
         return "?".join([self.webhook_address, *tokens[:1]])
 
     @property
+    def most_body_bytes(self) -> int:
+        """The largest body that the webhook takes: a small one where it is read unproven."""
+        if any("body" in proof.covers for proof in self.proofs):
+            return self.unproven_bytes
+        return self.webhook_bytes
+
+    @property
     def token_in_url(self) -> bool:
         """Whether a token in the webhook's address lets a call in."""
         return any(isinstance(proof, Token) for proof in self.proofs)
@@ -118,20 +126,19 @@ class Provider(ABC):
         """Whether a caller's address may call at all (``<NAME>_WEBHOOK_ALLOW``)."""
         return self.allow is None or is_in(parse_address(remote), self.allow)
 
+    def verify_head(self, call: WebhookCall) -> None:
+        """Raise ``InvalidWebhook`` for a call that no body can make one of the carrier's.
+
+        Runs before the body is read: ``call.body`` is empty.
+        """
+        _require_any(call, [proof.require_head for proof in self.proofs])
+
     def verify(self, call: WebhookCall) -> None:
         """Raise ``InvalidWebhook`` unless the call proves that it comes from the carrier.
 
-        Runs before the body is parsed.
+        Runs before anything of the body is parsed.
         """
-        reasons = []
-        for proof in self.proofs:
-            try:
-                proof.require(call)
-            except InvalidWebhook as error:
-                reasons.append(str(error))
-            else:
-                return
-        raise InvalidWebhook(" ".join(reasons))
+        _require_any(call, [proof.require for proof in self.proofs])
 
     @abstractmethod
     def parse(self, call: WebhookCall) -> Iterable[Parsed]:
@@ -198,3 +205,16 @@ class Provider(ABC):
         ``key`` is as for ``Proof.sign``. Raises ``NoSigningKey``.
         """
         return self.proofs[0].sign(self.inbound_call(message), key)
+
+
+def _require_any(call: WebhookCall, checks: Iterable[Callable[[WebhookCall], None]]) -> None:
+    """Raise ``InvalidWebhook`` with all reasons unless a call passes one of the checks."""
+    reasons = []
+    for check in checks:
+        try:
+            check(call)
+        except InvalidWebhook as error:
+            reasons.append(str(error))
+        else:
+            return
+    raise InvalidWebhook(" ".join(reasons))

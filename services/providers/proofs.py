@@ -42,6 +42,17 @@ class Proof(ABC):
     def require(self, call: WebhookCall) -> None:
         """Raise ``InvalidWebhook`` unless the call has this proof, and it is right."""
 
+    def require_head(self, call: WebhookCall) -> None:
+        """Raise ``InvalidWebhook`` unless this proof may still turn out to be right.
+
+        Runs before the body is read: ``call.body`` is empty. A proof that does not cover the body
+        is checked completely; of any other one, that it is there.
+        """
+        if "body" not in self.covers:
+            self.require(call)
+        elif not call.headers.get(self.header):
+            raise InvalidWebhook(f"The header {self.header.title()} is missing.")
+
     @abstractmethod
     def sign(self, call: WebhookCall, key: bytes | None = None) -> WebhookCall:
         """The call with this proof, as the carrier would make it.

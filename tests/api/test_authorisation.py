@@ -15,6 +15,7 @@ from blueprints.api.auth import Auth
 from services.operations.login_throttle import Attempts
 from services.store import devices
 from tests.api.conftest import API, PEER, SHARED, Phone, Service
+from tests.pictures import gif
 
 OPEN = {"/api/v1/pair", "/api/v1/openapi.json"}
 OPERATORS = {"/api/v1/message-settings", "/api/v1/message-settings/<number>"}
@@ -126,9 +127,9 @@ def mine(service: Service, phone: Phone) -> list[tuple[str, str, dict[str, Any]]
     """Calls that concern what belongs to 201 alone."""
     service.receive(text="canary")
     (conversation,) = phone.read("/conversations")["items"]
-    upload = phone.post("/media", data={"file": (BytesIO(b"GIF89a"), "a.gif")}).json["id"]
+    upload = phone.post("/media", data={"file": (BytesIO(gif()), "a.gif")}).json["id"]
     sent = phone.send(to=PEER, text="canary", media_ids=[upload])
-    loose = phone.post("/media", data={"file": (BytesIO(b"GIF89a"), "b.gif")}).json["id"]
+    loose = phone.post("/media", data={"file": (BytesIO(gif()), "b.gif")}).json["id"]
     at = f"/conversations/{conversation['id']}"
     return [
         ("GET", at, {}),
@@ -176,7 +177,7 @@ def test_the_owner_may_do_all_of_it(service: Service, phone: Phone) -> None:
 
 
 def test_an_upload_of_another_extension_cannot_be_sent(phone: Phone, other: Phone) -> None:
-    upload = phone.post("/media", data={"file": (BytesIO(b"GIF89a"), "a.gif")}).json["id"]
+    upload = phone.post("/media", data={"file": (BytesIO(gif()), "a.gif")}).json["id"]
     answer = other.post("/messages", {"to": PEER, "media_ids": [upload]})
     assert (answer.status_code, answer.json["code"]) == (422, "unknown_file")
 

@@ -24,7 +24,7 @@ BODIES = {
     "invalid UTF-8": (b'{"text": "\xff"}', 400),
     "UTF-16": ('{"text": "x"}'.encode("utf-16"), 400),
     "byte order mark": (b"\xef\xbb\xbf{}", 400),
-    "deep list": (b"[" * 100_000 + b"]" * 100_000, 400),
+    "deep list": (b"[" * 30_000 + b"]" * 30_000, 400),
     "deep object": (b'{"to":' * 50_000 + b"1" + b"}" * 50_000, 413),
     "less deep": (b'{"to":' * 900 + b"1" + b"}" * 900, 422),
     "NaN": (b'{"up_to_seq": NaN}', 400),

@@ -18,6 +18,7 @@ from services.providers.sandbox import Sandbox
 from services.store import attachments
 from tests.api.conftest import PEER, Phone, Service
 from tests.fakes.s3 import Fault, S3Server
+from tests.pictures import gif, jpeg_of_size
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -39,7 +40,7 @@ def media_folder(service: Service) -> Path:
     return service.gateway.environment.service.storage_path / name
 
 
-GIF = b"GIF89a" + bytes(range(256)) * 400
+GIF = gif(bytes(range(256)) * 400)
 SOME_ID = "01a1f912-29fd-798d-b9d5-d4199fe17a55"
 
 
@@ -212,7 +213,7 @@ def test_a_large_file_passes_and_a_larger_one_is_refused(
     phone: Phone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(media, "MOST_FILE", 200_000)
-    assert upload(phone, GIF[:6] + bytes(199_994)).status_code == 201
+    assert upload(phone, jpeg_of_size(200_000)).status_code == 201
     answer = upload(phone, GIF[:6] + bytes(199_995))
     assert (answer.status_code, answer.json["field"]) == (413, "file")
     monkeypatch.setattr(declare, "MOST_FILE", 10_000)

@@ -18,6 +18,7 @@ from services.messaging.device_limits import DeviceLimits
 from services.messaging.send_limits import SendLimits
 from services.operations.login_throttle import LoginThrottle
 from tests.api.conftest import API, PEER, SHARED, Phone, Service, open_service
+from tests.pictures import gif
 
 DOCUMENT = f"{API}/openapi.json"
 PASSWORD = "a good password"
@@ -44,7 +45,7 @@ def known(shared_service: Service, phone: Phone) -> dict[str, str]:
     shared_service.receive(to=SHARED)
     (conversation,) = phone.read("/conversations")["items"]
     sent = phone.send(to=PEER)
-    upload = phone.post("/media", data={"file": (BytesIO(b"GIF89a"), "a.gif")}).json
+    upload = phone.post("/media", data={"file": (BytesIO(gif()), "a.gif")}).json
     return {
         "conversation_id": conversation["id"],
         "message_id": sent["id"],

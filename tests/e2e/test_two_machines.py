@@ -9,10 +9,11 @@ import requests
 
 from tests.conftest import NUMBER_ENTRY, PEER, settings_file
 from tests.fakes.s3 import S3Server
+from tests.pictures import gif
 from tests.server import Server, running_server
 from tests.waiting import PATIENCE, eventually
 
-GIF = b"GIF89a" + bytes(range(256)) * 400
+GIF = gif(bytes(range(256)) * 400)
 
 
 def call(server: Server, token: str, method: str, path: str, **more: object) -> requests.Response:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from services.media.resize import MAX_PIXELS, resize_to_fit
+from services.core.errors import MediaError
+from services.media.resize import DECODING_BYTES, MAX_SIDE, PIXEL_BYTES, resize_to_fit
 
 
 def noise(size: tuple[int, int], mode: str = "RGB") -> Image.Image:
@@ -64,6 +65,11 @@ def test_what_is_no_such_picture_is_left_alone(tmp_path: Path) -> None:
     assert resize_to_fit(moving, 100) is None
 
 
-def test_a_flood_of_pixels_is_not_opened(tmp_path: Path) -> None:
-    flood = written(tmp_path, Image.new("1", (MAX_PIXELS // 5000 + 1, 5000)), "png")
-    assert resize_to_fit(flood, 1000) is None
+def test_a_flood_of_pixels_is_refused_by_its_head(tmp_path: Path) -> None:
+    most = DECODING_BYTES // PIXEL_BYTES["PNG"]
+    flood = written(tmp_path, Image.new("1", (most // 5000 + 1, 5000)), "png")
+    with pytest.raises(MediaError, match="21 million pixels"):
+        resize_to_fit(flood, 1000)
+    thin = written(tmp_path, Image.new("1", (1, MAX_SIDE + 1)), "png")
+    with pytest.raises(MediaError, match="Make it smaller"):
+        resize_to_fit(thin, 10)

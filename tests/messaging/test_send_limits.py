@@ -18,11 +18,12 @@ from services.store.database import clock
 from services.store.maintenance import people
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, settings_file
 from tests.message_steps import receive_text, run_due_jobs, stored_messages
+from tests.pictures import jpeg_of_size
 
 Make = Callable[..., Gateway]
 PHONE = Device(id="d", extension="201")
 OTHER = "+13035550178"
-HALF_MB = b"GIF89a" + 499_994 * b"x"
+HALF_MB = jpeg_of_size(500_000)
 
 
 @pytest.fixture

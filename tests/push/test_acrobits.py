@@ -32,11 +32,12 @@ from tests.databases import add_tables
 from tests.fakes.acrobits import App, FakeRelay
 from tests.fakes.push_services import Answer
 from tests.message_steps import receive_text, run_due_jobs
+from tests.pictures import jpeg
 
 OTHER = "+12025550199"
 PAYLOADS = Path(__file__).parents[1] / "payloads" / "acrobits"
 FILES = json.loads((PAYLOADS / "files.json").read_text("utf-8"))
-PICTURE = b"\xff\xd8\xff\xe0 a picture of the tests"
+PICTURE = jpeg()
 PATHS = ("send", "fetch", "push-token", "removed")
 
 
@@ -403,7 +404,9 @@ def test_a_picture_is_listed_with_a_link_that_works(make_installation: MakeInsta
     receive_text(installation.gateway, "look", media=(picture,))
     message = installation.gateway.store.read(lambda tx: messages.find(tx, limit=1))[0]
     file_id = message.media[0].id
-    installation.gateway.media.save([PICTURE], file_id=file_id, declared="", name="", max_bytes=100)
+    installation.gateway.media.save(
+        [PICTURE], file_id=file_id, declared="", name="", max_bytes=9999
+    )
 
     def fetched(tx: Any) -> None:
         attachments.keep(tx, file_id, "image/jpeg", "a.jpg", len(PICTURE))

@@ -41,12 +41,13 @@ from tests.databases import add_tables
 from tests.fakes.bandwidth import Answer
 from tests.fakes.ringotel import ORG, TOKEN, FakeRingotel
 from tests.message_steps import receive_text, run_due_jobs
+from tests.pictures import jpeg
 
 OTHER = "+12025550199"
 PAYLOADS = Path(__file__).parents[1] / "payloads" / "ringotel"
 EVENTS = json.loads((PAYLOADS / "events.json").read_text("utf-8"))
 ERRORS = json.loads((PAYLOADS / "errors.json").read_text("utf-8"))
-PICTURE = b"\xff\xd8\xff\xe0 a picture of the tests"
+PICTURE = jpeg()
 
 
 @pytest.fixture

@@ -430,8 +430,8 @@ CHECK = Check(
     mutants=(
         Mutant(
             "services/providers/base.py",
-            "                proof.require(call)\n",
-            "                pass\n",
+            "            check(call)\n",
+            "            pass\n",
             "the check of signatures, tokens and passwords is commented out",
         ),
         Mutant(

@@ -49,11 +49,11 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def png(side: int, filler: int = 0) -> bytes:
-    """A black square PNG with ``side`` pixels a side and ``filler`` bytes of text chunk."""
+    """A black square PNG with ``side`` pixels a side and ``filler`` bytes of a palette."""
     packer = zlib.compressobj(9)
     rows = b"".join(packer.compress(bytes(side + 1)) for _ in range(side)) + packer.flush()
     head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    parts = _chunk(b"IHDR", head) + _chunk(b"tEXt", b"x\0" + bytes(filler) + b"x")
+    parts = _chunk(b"IHDR", head) + _chunk(b"sPLT", b"x\0\x08" + bytes(filler))
     return b"\x89PNG\r\n\x1a\n" + parts + _chunk(b"IDAT", rows) + _chunk(b"IEND", b"")
 
 
@@ -282,8 +282,8 @@ CHECK = Check(
         ),
         Mutant(
             "services/media/resize.py",
-            "if width * height > MAX_PIXELS or ",
-            "if ",
+            "if needed > DECODING_BYTES or width * height > MAX_PIXELS or is_too_long:",
+            "if is_too_long:",
             "pictures of any size are opened",
         ),
     ),

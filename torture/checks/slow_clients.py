@@ -160,7 +160,7 @@ CHECK = Check(
     mutants=(
         Mutant(
             "gunicorn.conf.py",
-            "worker_connections = 2000",
+            "worker_connections = connections_for(raise_limit())",
             "worker_connections = 100",
             "a process accepts a hundred connections only",
         ),

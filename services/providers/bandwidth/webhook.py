@@ -39,6 +39,10 @@ class TokenWithBody(Token):
     without is challenged in any case, or the message would never come.
     """
 
+    def require_head(self, call: WebhookCall) -> None:
+        """Raise ``InvalidWebhook`` unless the token is right; the body comes later."""
+        super().require(call)
+
     def require(self, call: WebhookCall) -> None:
         """Compare the token; refuse a call without a body."""
         super().require(call)

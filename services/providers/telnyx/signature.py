@@ -52,11 +52,17 @@ class TelnyxSignature(Proof):
         self._key = Ed25519PublicKey.from_public_bytes(base64.b64decode(key))
         self._clock = clock
 
-    def require(self, call: WebhookCall) -> None:
-        """Verify the time of signing, then the Ed25519 signature."""
-        at, offered = call.headers.get(self.timestamp, ""), call.headers.get(self.header, "")
+    def require_head(self, call: WebhookCall) -> None:
+        """Raise ``InvalidWebhook`` unless the call was signed just now, and has a signature."""
+        at = call.headers.get(self.timestamp, "")
         if not _SECONDS.fullmatch(at) or abs(self._clock() - int(at)) > self.window:
             raise InvalidWebhook("Telnyx's time is missing, or five minutes away from our clock.")
+        super().require_head(call)
+
+    def require(self, call: WebhookCall) -> None:
+        """Verify the time of signing, then the Ed25519 signature."""
+        self.require_head(call)
+        at, offered = call.headers.get(self.timestamp, ""), call.headers.get(self.header, "")
         try:
             raw = base64.b64decode(offered, validate=True)
             self._key.verify(raw, _signed(at, call.body))

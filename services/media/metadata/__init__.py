@@ -1,0 +1,44 @@
+"""Metadata removal: deletes place, camera, date and comments from pictures without decoding them.
+
+The containers are rewritten piece by piece. Saving a picture anew with Pillow would need the memory
+of all pixels, cost quality in JPEG and WebP, and change animations. Of the metadata only the
+orientation stays, as the one tag of a new EXIF block; colour profiles stay as well. What follows
+the end of a picture (a second picture, a film) is cut off. BMP has no metadata.
+"""
+
+import struct
+from collections.abc import Callable
+
+from services.core.errors import Kind, MediaError
+from services.media.metadata import gif, heif, jpeg, png, tiff, webp
+
+_STRIPPERS: dict[str, Callable[[bytes], bytes]] = {
+    "image/jpeg": jpeg.strip,
+    "image/png": png.strip,
+    "image/gif": gif.strip,
+    "image/webp": webp.strip,
+    "image/heic": heif.strip,
+    "image/heif": heif.strip,
+    "image/avif": heif.strip,
+    "image/tiff": tiff.strip,
+}
+
+
+def without_metadata(content: bytes, content_type: str) -> bytes:
+    """A picture without its metadata; any other file is returned as it is.
+
+    ``content_type`` is the one that the first bytes of ``content`` have shown. Raises
+    ``MediaError`` for a picture whose structure cannot be read. Needs the memory of about three
+    times the file.
+    """
+    strip = _STRIPPERS.get(content_type)
+    if strip is None:
+        return content
+    try:
+        return strip(content)
+    except (struct.error, IndexError, ValueError):
+        raise MediaError(
+            "The picture is damaged, so the place and the camera in it cannot be removed. "
+            "Open it, save it again, and send the new file.",
+            Kind.REFUSED,
+        ) from None
