@@ -8,6 +8,7 @@ from pathlib import Path
 
 from services import providers, push
 from services.config.environment import Environment, load
+from services.config.storage_layout import MEDIA
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.delivery import Delivery
 from services.delivery.email_delivery import EmailDelivery
@@ -250,7 +251,7 @@ class Gateway:
 
 def _media_backend(environment: Environment, http: Http) -> MediaBackend:
     storage = environment.service.storage_path.resolve()
-    folder, bucket = Folder(storage / "media"), environment.bucket
+    folder, bucket = Folder(storage / MEDIA), environment.bucket
     if bucket is None:
         return folder
     return Bucket(S3(bucket, http), cache=Folder(storage / "media-cache"), local=folder)

@@ -10,11 +10,11 @@ from blueprints.cli.parts import parts
 from blueprints.cli.server import storage_lock
 from blueprints.cli.terminal import Group, document, json_option, note, table
 from services.config.parsers import postgresql
+from services.config.storage_layout import DATABASE, MEDIA
 from services.core.errors import SettingsError
 from services.message_settings import SettingsFile
 from services.operations.settings_source import FILE
 from services.store.database.store import Store
-from services.store.maintenance.backup import DATABASE, MEDIA
 from services.store.maintenance.sqlite_to_postgres import Copied, copy_database
 
 group = Group("database", help="The database: move from SQLite to PostgreSQL.")

@@ -10,6 +10,7 @@ import click
 
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import Group, document, facts, json_option, note
+from services.config.storage_layout import MEDIA
 from services.core.errors import MediaError
 from services.core.messages import Attachment, Message, message_object
 from services.core.phone_numbers import peer, requested
@@ -35,7 +36,7 @@ def export(number: str, folder: Path) -> None:
     written = []
     for seq in known.messages:
         found = parts().store.read(partial(messages.by_seq, seqs=[seq]))
-        written += [_written(message, folder / "media") for message in found.values()]
+        written += [_written(message, folder / MEDIA) for message in found.values()]
     calls = [parts().store.read(partial(quarantine.by_id, row_id=id)) for id in known.quarantined]
     everybody = parts().store.read(contacts.all_contacts)
     content = {

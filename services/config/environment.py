@@ -26,6 +26,7 @@ from services.config.sections import (
     VapidSettings,
 )
 from services.config.storage_access import require_writable
+from services.config.storage_layout import KEY
 from services.core.errors import ConfigError, Problem
 
 ROOT = Path(__file__).resolve().parents[2]  # a relative STORAGE_PATH is in here
@@ -264,7 +265,7 @@ def _with_key(service: ServiceSettings) -> tuple[ServiceSettings, list[Problem]]
         return service, []
     if service.app_env != "local":
         return service, [Problem("APP_KEY", "is missing.", REMEDY_KEY)]
-    return replace(service, app_key=_kept_key(service.storage_path / "app.key")), []
+    return replace(service, app_key=_kept_key(service.storage_path / KEY)), []
 
 
 def _in_brackets(host: str) -> str:

@@ -50,7 +50,7 @@ class Uploads:
 
         It is counted by the size that was uploaded, before any work on it. Returns it as
         ``fitted`` leaves it. Raises ``RequestRefused`` where the extension has uploaded too much
-        or a picture cannot be taken, and ``StorageUnwell``; the file is then removed.
+        or a picture cannot be accepted, and ``StorageUnwell``; the file is then removed.
         """
         file = Attachment(
             content_type=kept.content_type,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, exists, select
 
+from services.config.storage_layout import DATABASE, KEY, MEDIA, SETTINGS
 from services.core.errors import RequestRefused
 from services.delivery.outcome import Outcomes
 from services.store import attachments, counters, messages, sign_ins, workers
@@ -23,10 +24,6 @@ from services.store.database.schema import contacts, devices
 from services.store.database.schema import messages as messages_table
 from services.store.database.store import Store
 from services.store.maintenance.backup import (
-    DATABASE,
-    KEY,
-    MEDIA,
-    SETTINGS,
     Contents,
     back_up_database,
     copy_file,

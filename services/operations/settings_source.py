@@ -4,6 +4,7 @@ from pathlib import Path
 
 import structlog
 
+from services.config.storage_layout import SETTINGS
 from services.core.errors import SettingsError
 from services.message_settings import MessageSettings, SettingsFile, Source
 from services.providers import PROVIDERS
@@ -12,7 +13,7 @@ from services.store.maintenance.backup import is_embedded
 from services.store.settings_row import SettingsRow
 
 log = structlog.get_logger()
-FILE = "message_settings.json"
+FILE = SETTINGS
 GOOD_COPY = "message_settings.good.json"
 
 

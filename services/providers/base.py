@@ -136,7 +136,7 @@ class Provider(ABC):
     def verify(self, call: WebhookCall) -> None:
         """Raise ``InvalidWebhook`` unless the call proves that it comes from the carrier.
 
-        Runs before anything of the body is parsed.
+        Runs before the body is parsed.
         """
         _require_any(call, [proof.require for proof in self.proofs])
 

@@ -14,7 +14,7 @@ from services.providers.base import Provider
 from services.providers.voipms import lookup as voipms_lookup
 from services.store import counters, messages, quarantine
 from services.store.quarantine import Quarantined
-from tests.conftest import DESK, NUMBER, PEER
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 from tests.fakes.twilio import FakeTwilio
 from tests.fakes.voipms import FakeVoipMs
 from tests.fakes.wavix import FakeWavix
@@ -44,7 +44,7 @@ def stored(gateway: Gateway) -> list[Message]:
 def wavix(make_gateway: Make, database: str) -> Any:
     """A gateway with Wavix, and the Wavix that it asks."""
     with FakeWavix() as fake:
-        setting = DESK | {"carrier": "wavix"}
+        setting = NUMBER_ENTRY | {"carrier": "wavix"}
         yield make_gateway(setting, DATABASE_URL=database, **fake.env), fake
 
 
@@ -117,7 +117,7 @@ def test_a_row_of_voipms_keeps_its_list_and_can_be_replayed(
     make_gateway: Make, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with FakeVoipMs() as fake:
-        setting = DESK | {"carrier": "voipms"}
+        setting = NUMBER_ENTRY | {"carrier": "voipms"}
         gateway = make_gateway(setting, DATABASE_URL=database, **fake.env)
         provider = gateway.providers["voipms"]
         fake.keep("sms", "1", NUMBER[2:], PEER[2:], "text")["id"] = None
@@ -136,7 +136,7 @@ def test_a_row_of_voipms_keeps_its_list_and_can_be_replayed(
 
 def test_a_row_of_twilio_can_be_replayed(make_gateway: Make, database: str) -> None:
     with FakeTwilio() as fake:
-        setting = DESK | {"carrier": "twilio"}
+        setting = NUMBER_ENTRY | {"carrier": "twilio"}
         gateway = make_gateway(setting, DATABASE_URL=database, **fake.env)
         provider = gateway.providers["twilio"]
         fake.receive("text", sender=PEER, to=NUMBER, tell=False)

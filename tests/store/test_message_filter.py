@@ -101,7 +101,7 @@ def fits(message: Message, wanted: MessageFilter) -> bool:
 def test_all_that_fits_is_found_by_every_pair_of_filters(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Through the roads that they choose, in looks so short that most of them end early."""
+    """With scan limits so small that most scans stop early."""
     for limit, value in (("SCAN_LIMIT", 7), ("SCAN_RANGE", 300), ("MAX_SCANS", 3)):
         monkeypatch.setattr(message_filter, limit, value)
     fill(store, 1200)

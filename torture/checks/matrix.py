@@ -26,6 +26,7 @@ from services.store import devices
 from tests import payload_files
 from tests.admin.conftest import PASSWORD, Operator
 from tests.api.conftest import API, Phone, Service
+from tests.pictures import gif
 from torture.check import Check, Figures, Mutant, Scale
 from torture.environment import TestEnvironment, require
 from torture.in_process import full_env, open_service, receive, run_due_jobs
@@ -161,7 +162,7 @@ class Scenario:
         }
 
     def _upload(self, name: str) -> str:
-        data = {"file": (BytesIO(b"GIF89a " + CANARY.encode()), name)}
+        data = {"file": (BytesIO(gif(CANARY.encode())), name)}
         content: Any = self.ann.post("/media", data=data).json
         return str(content["id"])
 

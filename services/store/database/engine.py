@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 
+from services.config.storage_layout import DATABASE
 from services.store.database.compiled_statements import CompiledStatement
 
 try:  # brings a newer SQLite than most systems have: up to 3.51.2 the WAL can be corrupted
@@ -30,7 +31,7 @@ def open_engine(database_url: str | None, storage: Path) -> Engine:
         return create_engine(
             postgres_address(database_url), pool_pre_ping=True, pool_size=8, max_overflow=8
         )
-    return _open_sqlite(f"sqlite:///{storage / 'textbridge.db'}")
+    return _open_sqlite(f"sqlite:///{storage / DATABASE}")
 
 
 def deferred_sync_engine(engine: Engine) -> Engine:

@@ -19,14 +19,10 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from services.config.storage_layout import DATABASE, KEY, MEDIA, SETTINGS
 from services.core.errors import StorageUnwell
 from services.store import settings_row
 from services.store.database.writer import unwell
-
-DATABASE = "textbridge.db"
-SETTINGS = "message_settings.json"
-KEY = "app.key"
-MEDIA = "media"
 
 _COUNTS = {
     "messages": "SELECT count(*) FROM messages",
