@@ -22,6 +22,7 @@ from services.store import attachments, contacts
 from services.store.database import clock
 from tests.api.conftest import API, MINE, Phone, Service
 from tests.fakes.push_services import NtfyServer
+from tests.pictures import gif
 
 MakeService = Callable[..., Service]
 DOCUMENT = Path(__file__).parents[2] / "docs" / "limits.md"
@@ -252,11 +253,11 @@ def test_so_many_files_are_uploaded_however_small(
     monkeypatch.setattr(send_limits, "FILES_PER_MINUTE", 2)
     monkeypatch.setattr(send_limits, "FILES_PER_DAY", 3)
     phone = service_on_each_database.pair("201")
-    assert [upload(phone, b"GIF89a").status_code for _ in range(2)] == [201, 201]
-    check_refusal(upload(phone, b"GIF89a"), "Extension 201 may upload 2 files a minute.", 60)
+    assert [upload(phone, gif()).status_code for _ in range(2)] == [201, 201]
+    check_refusal(upload(phone, gif()), "Extension 201 may upload 2 files a minute.", 60)
     at[0] += 61
     assert upload(phone, b"").status_code == 422, "an attempt counts"
-    check_refusal(upload(phone, b"GIF89a"), "Extension 201 may upload 3 files a day.", DAY - 61)
+    check_refusal(upload(phone, gif()), "Extension 201 may upload 3 files a day.", DAY - 61)
 
 
 def test_no_file_is_fetched_for_an_app_that_may_upload_no_more(
@@ -268,7 +269,7 @@ def test_no_file_is_fetched_for_an_app_that_may_upload_no_more(
         "blueprints.acrobits.send.fetch.fetch", lambda _, url, *__, **___: fetched.append(url)
     )
     phone = service.pair("201")
-    assert upload(phone, b"GIF89a").status_code == 201
+    assert upload(phone, gif()).status_code == 201
     body = '{"attachments": [{"content-url": "https://files.acrobits.net/a"}]}'
     call = {
         "username": "201",
