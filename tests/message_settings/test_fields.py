@@ -42,7 +42,7 @@ def declare_more_fields() -> None:
 
     def field(name: str, kind: str, option: str, **more: Any) -> Any:
         texts = {"label": f"The {name}", "short_label": name.title(), "column": f"{name} column"}
-        return module.Field(name, module.Kind(kind), option=option, **texts, **more)
+        return module.Field(name, module.FieldType(kind), option=option, **texts, **more)
 
     module.NumberSetting = NumberSetting
     module.FIELDS = (
