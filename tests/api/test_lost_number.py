@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import MINE, PEER, SHARED, Phone, Service
+from tests.pictures import gif
 
 CANARY = "canary"
 
@@ -28,7 +29,7 @@ def read(phone: Phone, path: str, **query: Any) -> Any:
 def test_no_call_of_the_api_gives_away_a_lost_number(service: Service, phone: Phone) -> None:
     service.receive(text=CANARY)
     (conversation,) = phone.read("/conversations")["items"]
-    upload = phone.post("/media", data={"file": (BytesIO(b"GIF89a"), "a.gif")}).json["id"]
+    upload = phone.post("/media", data={"file": (BytesIO(gif()), "a.gif")}).json["id"]
     sent = phone.send(to=PEER, text=CANARY, media_ids=[upload])
     at = f"/conversations/{conversation['id']}"
     paths = (at, f"{at}/messages", f"/messages/{sent['id']}", f"/media/{upload}")

@@ -98,7 +98,12 @@ def test_health_warns_by_its_clock(make_gateway, tmp_path) -> None:  # type: ign
     }
     gateway = make_gateway(**fake_env)
     health = Health(
-        gateway.store, gateway.settings, gateway.media, gateway.environment, clock=lambda: AFTER
+        gateway.store,
+        gateway.settings,
+        gateway.media,
+        gateway.environment,
+        gateway.proxies,
+        clock=lambda: AFTER,
     )
     said = [each.reason for each in health.warnings() if each.name == "configuration"]
     assert len(said) == 1
