@@ -143,8 +143,8 @@ def _work(known: Figures) -> Iterator[GaugeMetricFamily]:
         "textbridge_conservation_breach", "Laws of conservation: 1 does not hold", labels=["law"]
     )
     broken = {violation.invariant for violation in known.violations}
-    for law in Invariant:
-        family.add_metric([law], float(law in broken))
+    for invariant in Invariant:
+        family.add_metric([invariant], float(invariant in broken))
     yield family
     yield _gauge("paused_destinations", "Carriers, channels and mail left alone", len(known.pauses))
 
