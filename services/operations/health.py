@@ -238,7 +238,7 @@ def _violated(found: tuple[Violation, ...]) -> Iterator[HealthWarning]:
 
 def _paused(pauses: tuple[Pause, ...]) -> Iterator[HealthWarning]:
     for pause in pauses:
-        wait = "until its settings are mended" if pause.config else "for a while, as it asked for"
+        wait = "until its settings are fixed" if pause.config else "for a while, as it asked for"
         reason = _LONG_NUMBERS.sub("…", pause.reason)  # may quote a person's number
         yield HealthWarning("paused", f"Nothing goes to {pause.name} {wait}: {reason}", pause.name)
 

@@ -117,7 +117,7 @@ def _credentials(on: list[Carrier]) -> Step:
     elif not asked:
         detail = "The sandbox needs none."
     elif refused:
-        detail = f"{_listed(refused)}: something is to be mended. Look at the carrier's page."
+        detail = f"{_listed(refused)}: something must be fixed. Look at the carrier's page."
     elif open_ones:
         detail = f"Ask {_listed(open_ones)} whether the credentials work."
     done = bool(on) and not open_ones and not refused

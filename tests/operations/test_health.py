@@ -239,7 +239,7 @@ def pause_carrier(gateway: Gateway) -> None:
         (leave_unrouted, "unrouted", "Messages to 2 numbers wait"),
         (quarantine_one, "quarantine", "1 webhook could not be read"),
         (give_up_one, "dead", "1 delivery given up"),
-        (pause_carrier, "paused", "Nothing goes to send:bandwidth until its settings are mended"),
+        (pause_carrier, "paused", "Nothing goes to send:bandwidth until its settings are fixed"),
     ],
 )
 def test_what_waits_for_the_operator_is_a_warning(
@@ -470,8 +470,8 @@ def test_a_bucket_that_is_unwell_is_a_warning_and_is_asked_once_a_minute(
         assert server.methods() == ["GET"]
         server.broken = None
         monkeypatch.setattr(bucket, "CHECK_SECONDS", -1.0)
-        mended: Any = client.get("/ready").json
-        assert mended["warnings"] == []
+        fixed: Any = client.get("/ready").json
+        assert fixed["warnings"] == []
 
 
 def test_the_look_at_the_database_writes_to_the_disk(make_app: Make, tmp_path: Path) -> None:
