@@ -137,7 +137,7 @@ def _work(known: Figures) -> Iterator[GaugeMetricFamily]:
     yield jobs
     yield _gauge("oldest_due_seconds", "Age of the job due for the longest time", known.oldest_due)
     yield _gauge("worker_silent_seconds", "Since a worker last beat", known.worker_silent)
-    yield _gauge("unrouted_numbers", "Numbers whose messages reach nobody", known.unrouted)
+    yield _gauge("unrouted_numbers", "Numbers whose messages reach nobody", len(known.unrouted))
     yield _gauge("quarantined", "Webhooks that could not be read", known.quarantined)
     family = GaugeMetricFamily(
         "textbridge_conservation_breach", "Laws of conservation: 1 does not hold", labels=["law"]

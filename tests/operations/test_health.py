@@ -254,6 +254,19 @@ def test_what_waits_for_the_operator_is_a_warning(
     assert PEER not in answer.text
 
 
+def test_numbers_without_extension_are_named_with_the_command(app: Flask) -> None:
+    leave_unrouted(gateway_of(app))
+    told: Any = app.test_client().get("/ready").json
+    [warned] = told["warnings"]
+    assert "+12025550111, +12025550112" in warned["reason"]
+    command = "flask settings set +12025550111 --carrier sandbox --extension 201"
+    assert f"`{command}`" in warned["reason"]
+    assert app.test_cli_runner().invoke(args=command.split()[1:]).exit_code == 0
+    entry = gateway_of(app).settings.for_number("+12025550111")
+    assert entry is not None
+    assert entry.extensions == ("201",)
+
+
 def test_a_pause_that_is_over_is_no_warning(app: Flask) -> None:
     past = time.time() - 1
     gateway_of(app).store.write(
