@@ -252,7 +252,7 @@ def when_ready(server: Any) -> None:
     ]
     if not _service.delivery_worker:
         lines += [f"  It only serves. What delivers, elsewhere: {flask} worker"]
-    lines += [f"To mend: {problem}" for problem in _environment.warnings(time.time())]
+    lines += [f"To fix: {problem}" for problem in _environment.warnings(time.time())]
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 

@@ -126,14 +126,14 @@ def _work(known: Figures) -> Iterator[GaugeMetricFamily]:
     yield jobs
     yield _gauge("oldest_due_seconds", "Age of the job due for the longest time", known.oldest_due)
     yield _gauge("worker_silent_seconds", "Since a worker last beat", known.worker_silent)
-    yield _gauge("unrouted_numbers", "Numbers whose messages reach nobody", known.unrouted)
+    yield _gauge("unrouted_numbers", "Numbers whose messages reach nobody", len(known.unrouted))
     yield _gauge("quarantined", "Webhooks that could not be read", known.quarantined)
     family = GaugeMetricFamily(
         "textbridge_conservation_breach", "Laws of conservation: 1 does not hold", labels=["law"]
     )
     broken = {violation.invariant for violation in known.violations}
-    for law in Invariant:
-        family.add_metric([law], float(law in broken))
+    for invariant in Invariant:
+        family.add_metric([invariant], float(invariant in broken))
     yield family
     yield _gauge("paused_destinations", "Carriers, channels and mail left alone", len(known.pauses))
 

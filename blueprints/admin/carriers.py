@@ -41,5 +41,5 @@ def add_routes(
         if all(finding.ok for finding in found):
             pages.set_notice(f"{provider.title} takes the credentials.")
         else:
-            pages.set_notice(f"{provider.title}: something is to be mended, see below.", bad=True)
+            pages.set_notice(f"{provider.title}: something must be fixed, see below.", bad=True)
         return redirect_to("admin.carriers_show", name=name)

@@ -24,15 +24,22 @@ def check(settle: bool, as_json: bool) -> None:
     found = audit.settle() if settle else audit.check(thorough=True)
     reasons = {violation.invariant: violation.reason for violation in found}
     if as_json:
-        laws = [
-            {"law": law, "holds": law not in reasons, "reason": reasons.get(law, "")}
-            for law in Invariant
+        invariants = [
+            {
+                "law": invariant,
+                "holds": invariant not in reasons,
+                "reason": reasons.get(invariant, ""),
+            }
+            for invariant in Invariant
         ]
-        document({"well": not found, "laws": laws})
+        document({"well": not found, "laws": invariants})
     else:
         table(
-            ("LAW", "HOLDS", "REASON"),
-            [(law, "no" if law in reasons else "yes", reasons.get(law, "")) for law in Invariant],
+            ("INVARIANT", "HOLDS", "REASON"),
+            [
+                (invariant, "no" if invariant in reasons else "yes", reasons.get(invariant, ""))
+                for invariant in Invariant
+            ],
             "",
         )
     raise SystemExit(1 if found else 0)

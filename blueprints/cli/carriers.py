@@ -25,7 +25,7 @@ group = Group("carriers", help="Carriers: which are on, and which are paused and
 def check(as_json: bool) -> None:
     """Ask each carrier whether the credentials work and the numbers can text.
 
-    Exit code 1 if anything is to be mended.
+    Exit code 1 if anything must be fixed.
     """
     found = {
         name: parts().carrier_status.check(provider) for name, provider in parts().providers.items()
@@ -71,7 +71,7 @@ def show(as_json: bool) -> None:
     click.echo()
     now = time.time()
     table(
-        ("DESTINATION", "NEXT ATTEMPT", "MEND", "REASON"),
+        ("DESTINATION", "NEXT ATTEMPT", "FIX", "REASON"),
         [
             (
                 pause.name,

@@ -34,7 +34,7 @@ def check(as_json: bool) -> None:
 
     Shows every section with its values (secrets are hidden), which carriers and channels are on,
     and which variables would turn on the others. A bucket for attachments is tried out. Exit code 1
-    if anything should be mended.
+    if anything should be fixed.
     """
     environment = parts().environment
     problems = findings(
@@ -150,4 +150,4 @@ def _print_problems(problems: list[str]) -> None:
     if not problems:
         click.echo("Everything is in order.")
     for problem in problems:
-        click.echo(f"To mend: {escaped(problem)}")
+        click.echo(f"To fix: {escaped(problem)}")

@@ -81,7 +81,7 @@ def _settings(storage: Path) -> bytes | None:
     try:
         return parts().settings.checked(content)
     except SettingsError as error:
-        raise SettingsError(f"{FILE} cannot be used: {error} Mend it first.") from None
+        raise SettingsError(f"{FILE} cannot be used: {error} Fix it first.") from None
 
 
 def _shown(target: Store) -> str:
@@ -98,8 +98,8 @@ def _print_result(copied: list[Copied], address: str, with_settings: bool, as_js
         rows = [(one.table, one.rows, one.checksum[:16]) for one in copied]
         table(("TABLE", "ROWS", "CHECKSUM"), rows, "")
         click.echo(f"\nEvery row was copied to {address} and compared.")
-    mended = sum(one.replaced for one in copied)
-    if mended:
-        note(f"{mended} texts had a character that PostgreSQL cannot keep; it is U+FFFD now.")
+    fixed = sum(one.replaced for one in copied)
+    if fixed:
+        note(f"{fixed} texts had a character that PostgreSQL cannot keep; it is U+FFFD now.")
     if not with_settings:
         note("There were no Message Settings to copy.")

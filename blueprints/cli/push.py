@@ -16,7 +16,7 @@ group = Group("push", help="Push channels: whether they are set up well.")
 def check(as_json: bool) -> None:
     """Ask each push channel that can be asked whether the credentials work.
 
-    Exit code 1 if anything is to be mended.
+    Exit code 1 if anything must be fixed.
     """
     found = {name: _asked(channel) for name, channel in parts().channels.items()}
     found = {name: findings for name, findings in found.items() if findings}

@@ -80,7 +80,7 @@ def _import_csv(plan: ImportPlan, dry_run: bool, as_json: bool) -> None:
     else:
         _show(plan, dry_run)
     if refused:
-        click.echo("Error: Nothing was imported. Mend the refused lines.", err=True)
+        click.echo("Error: Nothing was imported. Fix the refused lines.", err=True)
         raise SystemExit(1)
 
 

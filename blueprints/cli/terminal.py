@@ -147,7 +147,7 @@ def report_findings(
         for name, findings in found.items():
             click.echo(titles[name])
             for finding in findings:
-                click.echo(f"  {'ok  ' if finding.ok else 'MEND'}  {escaped(finding.text)}")
+                click.echo(f"  {'ok ' if finding.ok else 'FIX'} {escaped(finding.text)}")
     raise SystemExit(0 if all(finding.ok for each in found.values() for finding in each) else 1)
 
 

@@ -88,7 +88,7 @@ class Environment:
             return False
 
     def warnings(self, now: float) -> list[Problem]:
-        """What stops nothing and should be mended; ``now`` is in seconds since 1970."""
+        """What stops nothing and should be fixed; ``now`` is in seconds since 1970."""
         of_carriers = (each.warnings(now) for each in self.carriers.values())
         return [*self.notes, *chain.from_iterable(of_carriers)]
 

@@ -201,7 +201,7 @@ class CarrierSettings:
     )
 
     def warnings(self, now: float) -> Iterator[Problem]:
-        """What stops nothing and should be mended; ``now`` is in seconds since 1970."""
+        """What stops nothing and should be fixed; ``now`` is in seconds since 1970."""
         yield from ()
 
 

@@ -14,7 +14,7 @@ from filelock import FileLock
 class SettingsFile:
     """The file, and beside it a lock file that excludes other writers (a ``Source``)."""
 
-    remedy = "Mend the file first."
+    remedy = "Fix the file first."
     fresh_seconds = 0.0  # asking the file system for the version costs next to nothing
 
     def __init__(self, path: Path) -> None:

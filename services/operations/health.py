@@ -4,7 +4,7 @@ import math
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -29,6 +29,7 @@ from services.store.maintenance import invariant_violations
 from services.store.maintenance.invariant_violations import Violation
 from services.store.workers import WORKER_SILENT_SECONDS
 
+LISTED = 5  # numbers before “and 12 more”
 LEAST_FREE_BYTES = 64_000_000
 CLOCK_SECONDS = 5.0  # by which a machine's clock may differ from the database's
 _LONG_NUMBERS = re.compile(r"\+?\d{6,}")
@@ -65,7 +66,7 @@ class Figures:
 
     jobs: Mapping[tuple[str, str], int]
     oldest_due: float
-    unrouted: int
+    unrouted: tuple[str, ...]  # our numbers with unassigned messages
     quarantined: int
     pauses: tuple[Pause, ...]
     worker_silent: float
@@ -121,7 +122,7 @@ class Health:
             *self._configuration(),
             *self._bucket(),
             *_paused(known.pauses),
-            *_waiting(known),
+            *_waiting(known, self._environment.carriers),
             *self._newer(),
             *_clock(known),
             *self._old_sqlite(),
@@ -214,7 +215,7 @@ def _figures(tx: Connection) -> Figures:
     return Figures(
         jobs=jobs.counts(tx),
         oldest_due=jobs.oldest_due(tx, now),
-        unrouted=len(unrouted.numbers(tx)),
+        unrouted=tuple(sorted(unrouted.numbers(tx))),
         quarantined=quarantine.count(tx),
         pauses=tuple(p for p in circuit_breakers.unwell(tx) if p.config or p.until > now),
         worker_silent=workers.silence(tx),
@@ -233,17 +234,21 @@ def _violated(found: tuple[Violation, ...]) -> Iterator[HealthWarning]:
 
 def _paused(pauses: tuple[Pause, ...]) -> Iterator[HealthWarning]:
     for pause in pauses:
-        wait = "until its settings are mended" if pause.config else "for a while, as it asked for"
+        wait = "until its settings are fixed" if pause.config else "for a while, as it asked for"
         reason = _LONG_NUMBERS.sub("…", pause.reason)  # may quote a person's number
         yield HealthWarning("paused", f"Nothing goes to {pause.name} {wait}: {reason}", pause.name)
 
 
-def _waiting(known: Figures) -> Iterator[HealthWarning]:
+def _waiting(known: Figures, carriers: Collection[str]) -> Iterator[HealthWarning]:
     if known.unrouted:
+        numbers, first = known.unrouted, known.unrouted[0]
+        more = f" and {len(numbers) - LISTED} more" if len(numbers) > LISTED else ""
+        carrier = next(iter(carriers)) if len(carriers) == 1 else "…"
         yield HealthWarning(
             "unrouted",
-            f"Messages to {_counted(known.unrouted, 'number')} wait because Message Settings give "
-            "them to nobody.",
+            f"Messages to {_counted(len(numbers), 'number')} wait because Message Settings give "
+            f"them to nobody: {', '.join(numbers[:LISTED])}{more}. To give {first} to an "
+            f"extension: `flask settings set {first} --carrier {carrier} --extension 201`.",
         )
     if known.dead:
         yield HealthWarning("dead", f"{_counted(known.dead, 'delivery', 'deliveries')} given up.")

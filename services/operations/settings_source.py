@@ -34,7 +34,7 @@ def take_over(settings: MessageSettings, file: Path) -> None:
         taken = settings.put_first(file.read_bytes())
     except SettingsError as error:
         raise SettingsError(
-            f"{file} cannot be taken over into the database: {error} Mend it, or move it away."
+            f"{file} cannot be taken over into the database: {error} Fix it, or move it away."
         ) from None
     if taken:
         log.info(

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection
 
+from services.core.messages import Device
 from services.core.phone_numbers import international
 from services.message_settings import MessageSettings
 from services.operations.carrier_status import Carrier, CarrierStatus
@@ -15,6 +16,9 @@ from services.push.base import Channel
 from services.store import devices, messages
 from services.store.carrier_events import CarrierEventKind
 from services.store.database.store import Store
+
+# The name and the platform of the devices of the sandbox's page.
+SANDBOX_DEVICE, SANDBOX_PLATFORMS = "Sandbox", ("sandbox", "web")
 
 
 class Stage(StrEnum):
@@ -72,7 +76,7 @@ class SetupChecklist:
         return Step(Stage.NUMBER, bool(served), "A number is mapped", detail)
 
     def _device(self, tx: Connection) -> Step:
-        paired = len(devices.of(tx))
+        paired = sum(not _is_of_sandbox(device) for device in devices.of(tx))
         others = [c.title for c in self.channels.values() if not c.per_device]
         mailed = any(entry.emails for entry in self.settings.all())
         detail = "Pair the phone app of an extension: it shows the texts and answers them."
@@ -91,6 +95,11 @@ class SetupChecklist:
         if Sandbox.name in self.providers:
             detail = "Send one from the sandbox, the phone outside."
         return Step(Stage.TEXT, come, "The first text", "It has come." if come else detail)
+
+
+def _is_of_sandbox(device: Device) -> bool:
+    """Whether the sandbox's page has made this device; it is no phone of an extension."""
+    return device.name == SANDBOX_DEVICE and device.platform in SANDBOX_PLATFORMS
 
 
 def _carrier(on: list[Carrier]) -> Step:
@@ -117,7 +126,7 @@ def _credentials(on: list[Carrier]) -> Step:
     elif not asked:
         detail = "The sandbox needs none."
     elif refused:
-        detail = f"{_listed(refused)}: something is to be mended. Look at the carrier's page."
+        detail = f"{_listed(refused)}: something must be fixed. Look at the carrier's page."
     elif open_ones:
         detail = f"Ask {_listed(open_ones)} whether the credentials work."
     done = bool(on) and not open_ones and not refused

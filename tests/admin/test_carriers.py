@@ -62,9 +62,9 @@ def test_the_check_says_what_the_carrier_said(make_operator: Make) -> None:
     account = f"https://api.twilio.com/2010-04-01/Accounts/{TWILIO['TWILIO_ACCOUNT_SID']}.json"
     responses.get(account, status=401, json={"code": 20003, "message": "Authenticate"})
     page = plain(operator.post("/carriers/twilio/check"))
-    assert "something is to be mended" in page
-    assert "to be mended" in operator.get("/carriers")
-    assert "Twilio: something is to be mended" in plain(operator.get("/"))
+    assert "something must be fixed" in page
+    assert "to be fixed" in operator.get("/carriers")
+    assert "Twilio: something must be fixed" in plain(operator.get("/"))
     operator.post("/carriers/wavix/check", status=404)
 
 

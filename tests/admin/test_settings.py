@@ -228,7 +228,7 @@ def test_a_broken_document_is_told_with_its_place_and_not_touched(
     (tmp_path / FILE).write_text('{"numbers": [')
     page = plain(operator.get(PAGE))
     assert "line 1, column 14" in page
-    assert "Mend the file first." in page
+    assert "Fix the file first." in page
     assert "+1 202-555-0100" in page, "the last good settings are shown"
     upload = (BytesIO(b"number,carrier\n2025550177,sandbox\n"), "a.csv")
     for path, fields in (
@@ -238,8 +238,8 @@ def test_a_broken_document_is_told_with_its_place_and_not_touched(
         ("bulk", {"number": NUMBER, "do": "remove", "generation": seen}),
     ):  # fmt: skip
         answer = plain(operator.post(f"{PAGE}/{path}", 422, **fields))
-        assert "Mend the file first." in answer, path
-    assert "Mend the file first." in plain(operator.post(f"{PAGE}/import", 200, file=upload))
+        assert "Fix the file first." in answer, path
+    assert "Fix the file first." in plain(operator.post(f"{PAGE}/import", 200, file=upload))
     assert (tmp_path / FILE).read_text() == '{"numbers": ['
 
 

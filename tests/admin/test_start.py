@@ -37,6 +37,18 @@ def test_the_way_from_nothing_to_the_first_text(make_operator: Make) -> None:
     assert "Everything is set up" in page
 
 
+@pytest.mark.parametrize("platform", ["web", "sandbox"])
+def test_a_device_of_the_sandbox_is_no_paired_phone(make_operator: Make, platform: str) -> None:
+    operator = make_operator(NUMBER_ENTRY)
+    store = operator.gateway.store
+    store.write(lambda tx: devices.add(tx, "201", "Sandbox", platform=platform))
+    assert done(operator.get("/"))[4] is False
+    store.write(lambda tx: devices.add(tx, "201", "Sandbox", platform="ios"))
+    page = operator.get("/")
+    assert done(page)[4] is True
+    assert "1 app is paired." in page
+
+
 def test_a_trouble_stands_first_with_what_leads_to_its_remedy(
     make_operator: Make, tmp_path: Path
 ) -> None:

@@ -121,7 +121,7 @@ def test_a_broken_document_is_told_and_not_touched(
     assert len(told["items"]) == 3
     for answer in (script.put(NEW), script.call("DELETE", f"/{MINE}")):
         assert (answer.status_code, answer.json["code"]) == (409, "settings_broken")
-        assert "Mend the file first." in answer.json["detail"]
+        assert "Fix the file first." in answer.json["detail"]
     assert (tmp_path / FILE).read_text() == '{"numbers": ['
 
 

@@ -20,3 +20,8 @@ def test_carriers_are_listed_with_what_is_paused_and_why(terminal: Terminal) -> 
     assert {"carrier": "bandwidth", "title": "Bandwidth", "on": False} in told["carriers"]
     assert [pause["destination"] for pause in told["paused"]] == ["send:sandbox"]
     assert told["paused"][0]["needs_operator"] is True
+
+
+def test_the_sandbox_is_checked_without_credentials(terminal: Terminal) -> None:
+    output = terminal.flask("carriers", "check").output
+    assert output.splitlines() == ["Sandbox", "  ok  The sandbox needs no credentials."]

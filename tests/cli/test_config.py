@@ -62,7 +62,7 @@ def test_each_problem_is_named_with_its_remedy(
     assert problem["variable"] == where
     assert words in problem["reason"]
     assert problem["remedy"]
-    assert f"To mend: {where}" in troubled.flask("config", "check", code=1).output
+    assert f"To fix: {where}" in troubled.flask("config", "check", code=1).output
 
 
 def test_a_resting_number_needs_no_carrier_and_no_mail(
@@ -81,7 +81,7 @@ def test_a_broken_settings_file_is_reported_with_its_line(
     assert NUMBER in listed.stdout, "the last good settings are shown"
     assert "line 2, column 14" in listed.stderr
     refused = terminal.flask("settings", "set", NUMBER, "--description", "x", code=1)
-    assert "Mend the file first" in refused.stderr
+    assert "Fix the file first" in refused.stderr
 
 
 def test_an_env_file_that_everybody_can_read_is_reported(

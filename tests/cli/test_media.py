@@ -23,9 +23,9 @@ def test_a_bucket_is_tried_out_and_its_secret_is_hidden(
         assert {"PUT", "GET", "DELETE"} == set(server.methods())
         assert server.objects == {}
         server.broken = Fault(403, "AccessDenied")
-        mended = shop.flask("config", "check", code=1).output
-        assert "To mend: The MEDIA_S3_ variables: do not work" in mended
-        assert "The access key may not do that" in mended
+        fixed = shop.flask("config", "check", code=1).output
+        assert "To fix: The MEDIA_S3_ variables: do not work" in fixed
+        assert "The access key may not do that" in fixed
 
 
 def test_without_a_bucket_nothing_is_copied(terminal: Terminal) -> None:

@@ -107,7 +107,7 @@ def test_a_wrong_password_is_named_in_plain_sight(deployment: Deployment) -> Non
     deployment.switch.password = "another one"
     deployment.switch.drop()
     reason = eventually(lambda: deployment.warnings().get("paused"))
-    assert reason.startswith("Nothing goes to push:freeswitch until its settings are mended")
+    assert reason.startswith("Nothing goes to push:freeswitch until its settings are fixed")
     assert "refuses the password in FS_ESL_PW" in reason
     listed = deployment.server.flask("carriers", "list").stdout
     assert "refuses the password in FS_ESL_PW" in listed

@@ -94,7 +94,7 @@ def test_a_broken_edit_leaves_the_last_good_settings_in_force(
     restarted = opened(tmp_path)
     assert restarted.for_number(NUMBER) is not None
     assert restarted.problem == settings.problem
-    with pytest.raises(SettingsError, match="Mend the file first"):
+    with pytest.raises(SettingsError, match="Fix the file first"):
         restarted.put(NUMBER_ENTRY)
 
     (tmp_path / FILE).write_text(settings_file(NUMBER_ENTRY))

@@ -428,7 +428,7 @@ def test_a_violated_invariant_is_shown_everywhere(
         assert broken == {law}
         assert words in warned[0]
         assert "`flask messages check`" in warned[0]
-        assert reasons(gateway.audit.check()) == reasons(found), "it stands until it is mended"
+        assert reasons(gateway.audit.check()) == reasons(found), "it stands until it is fixed"
     told = runner.invoke(args=["messages", "check", "--json"])
     assert told.exit_code == 1
     laws_told = {entry["law"]: entry for entry in json.loads(told.stdout)["laws"]}
@@ -436,6 +436,7 @@ def test_a_violated_invariant_is_shown_everywhere(
     assert words in laws_told[law]["reason"]
     settled = runner.invoke(args=["messages", "check", "--settle"])
     assert settled.exit_code == (0 if law in SETTLED else 1)
+    assert settled.stdout.startswith("INVARIANT")
     if law in SETTLED:
         assert gateway.audit.check() == []
         assert shown_violations(busy) == ([], set())

@@ -239,7 +239,7 @@ def pause_carrier(gateway: Gateway) -> None:
         (leave_unrouted, "unrouted", "Messages to 2 numbers wait"),
         (quarantine_one, "quarantine", "1 webhook could not be read"),
         (give_up_one, "dead", "1 delivery given up"),
-        (pause_carrier, "paused", "Nothing goes to send:bandwidth until its settings are mended"),
+        (pause_carrier, "paused", "Nothing goes to send:bandwidth until its settings are fixed"),
     ],
 )
 def test_what_waits_for_the_operator_is_a_warning(
@@ -252,6 +252,19 @@ def test_what_waits_for_the_operator_is_a_warning(
     assert [warned["name"] for warned in told["warnings"]] == [name]
     assert words in told["warnings"][0]["reason"]
     assert PEER not in answer.text
+
+
+def test_numbers_without_extension_are_named_with_the_command(app: Flask) -> None:
+    leave_unrouted(gateway_of(app))
+    told: Any = app.test_client().get("/ready").json
+    [warned] = told["warnings"]
+    assert "+12025550111, +12025550112" in warned["reason"]
+    command = "flask settings set +12025550111 --carrier sandbox --extension 201"
+    assert f"`{command}`" in warned["reason"]
+    assert app.test_cli_runner().invoke(args=command.split()[1:]).exit_code == 0
+    entry = gateway_of(app).settings.for_number("+12025550111")
+    assert entry is not None
+    assert entry.extensions == ("201",)
 
 
 def test_a_pause_that_is_over_is_no_warning(app: Flask) -> None:
@@ -470,8 +483,8 @@ def test_a_bucket_that_is_unwell_is_a_warning_and_is_asked_once_a_minute(
         assert server.methods() == ["GET"]
         server.broken = None
         monkeypatch.setattr(bucket, "CHECK_SECONDS", -1.0)
-        mended: Any = client.get("/ready").json
-        assert mended["warnings"] == []
+        fixed: Any = client.get("/ready").json
+        assert fixed["warnings"] == []
 
 
 def test_the_look_at_the_database_writes_to_the_disk(make_app: Make, tmp_path: Path) -> None:

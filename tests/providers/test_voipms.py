@@ -417,7 +417,7 @@ def checked(provider: VoipMs, *numbers: str) -> list[Finding]:
     return list(provider.check(numbers or (OURS,)))
 
 
-def test_an_account_in_order_has_nothing_to_mend(fake: FakeVoipMs) -> None:
+def test_an_account_in_order_has_nothing_to_fix(fake: FakeVoipMs) -> None:
     provider = carrier(fake)
     address = provider.webhook_url
     fake.dids = [

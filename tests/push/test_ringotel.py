@@ -496,7 +496,7 @@ def test_the_commands_print_the_address_and_check_the_key(
     assert [finding["ok"] for finding in found] == [True, False]
     assert "299" in found[1]["text"]
     ringotel.users.append({"phone": 299})
-    assert "MEND" not in terminal.flask("push", "check").output
+    assert "FIX" not in terminal.flask("push", "check").output
     ringotel.next(Answer(401, b""))
     assert "RINGOTEL_TOKEN" in terminal.flask("push", "check", code=1).output
 

@@ -4,7 +4,7 @@ Its webhook takes ``{"id", "from", "to", "text", "media": [urls]}`` for a messag
 ``{"receipt": <our message id>, "status": "delivered" | "failed"}`` for the status of one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.config.sections import CarrierSettings
@@ -12,6 +12,7 @@ from services.core.errors import Kind, MediaError
 from services.core.messages import (
     Attachment,
     DeliveryStatus,
+    Finding,
     Message,
     Parsed,
     Status,
@@ -69,6 +70,10 @@ class Sandbox(Provider):
         if not url.startswith(f"{self.app_url}/sandbox/static/"):
             raise MediaError("The sandbox fetches only its own pictures.", Kind.REFUSED)
         return {}
+
+    def check(self, numbers: Sequence[str]) -> Iterable[Finding]:
+        """There is nothing to ask for."""
+        yield Finding(True, "The sandbox needs no credentials.")
 
     def inbound_call(self, message: Message) -> WebhookCall:
         """The JSON call for an inbound message."""
