@@ -4,6 +4,8 @@ The API, the live stream, Acrobits, Ringotel, pushes, mails and their retries al
 the moment at which it gives a message away.
 """
 
+from collections.abc import Callable
+
 from services.message_settings import MessageSettings, NumberSetting
 
 
@@ -39,15 +41,22 @@ class ConversationAccess:
 
     def lost_by_extension(self, extension: str, number: str) -> str:
         """The reason why an extension gets nothing more of a number; empty where it may."""
-        if self.extension_may(extension, number):
+        if self._now(lambda: self.extension_may(extension, number)):
             return ""
         return f"Extension {extension} no longer has {number}{self._switched_off(number)}."
 
     def lost_by_address(self, address: str, number: str) -> str:
         """The reason why an e-mail address gets nothing more of a number; empty where it may."""
-        if self.address_may(address, number):
+        if self._now(lambda: self.address_may(address, number)):
             return ""
         return f"{address} no longer gets the messages of {number}{self._switched_off(number)}."
+
+    def _now(self, may: Callable[[], bool]) -> bool:
+        """Ask again by the newest document: this process sees an edit a second late at most."""
+        if may():
+            return True
+        self._settings.look()
+        return may()
 
     def _switched_off(self, number: str) -> str:
         setting = self._settings.for_number(number)

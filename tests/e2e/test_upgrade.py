@@ -5,6 +5,7 @@ texts both ways, a file, a text for a number without extension, an unreadable ca
 waits to be sent.
 """
 
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -62,5 +63,9 @@ def test_an_installation_of_0_1_0_goes_on_after_the_upgrade(installation: Path) 
         assert picture.content.startswith(b"\x89PNG")
         assert "sandbox" in server.flask("quarantine", "list").stdout
         assert server.flask("messages", "check").returncode == 0
+        # 0.1.0 left the folder readable; config check names it, and its remedy works
+        open_folder = server.flask("config", "check")
+        assert f"chmod -R u=rwX,go= {server.storage}" in open_folder.stdout
+        subprocess.run(["chmod", "-R", "u=rwX,go=", str(server.storage)], check=True)
         assert server.flask("config", "check").returncode == 0
     assert [path.read_bytes() for path in kept] == before

@@ -104,3 +104,14 @@ def test_only_this_module_asks_message_settings_for_the_numbers_of_an_extension(
         "services/message_settings/settings.py",  # the index itself
         "services/messaging/access.py",
     }
+
+
+def test_an_edit_at_another_node_counts_before_anything_is_withheld(
+    make_gateway: Callable[..., Gateway], postgres_url: str
+) -> None:
+    """A process reads Message Settings once a second; a push in between is not given up."""
+    here, there = (make_gateway(DATABASE_URL=postgres_url) for _ in range(2))
+    assert not here.access.extension_may("201", SHOP)
+    there.settings.put({"number": SHOP, "carrier": "sandbox", "extensions": ["201"]})
+    assert here.access.lost_by_extension("201", SHOP) == ""
+    assert here.access.lost_by_extension("202", SHOP) != ""
