@@ -12,6 +12,7 @@ from tests.processes import start
 from tests.server import ROOT
 from torture.check import Check, Figures, Mutant, Scale
 from torture.clients import CarrierClient, HttpClient
+from torture.database import query
 from torture.environment import (
     NUMBER_SETTINGS,
     TestEnvironment,
@@ -21,6 +22,7 @@ from torture.environment import (
     web_process_pids,
 )
 
+WITHHELD = "SELECT id FROM jobs WHERE state = 'dead' AND error LIKE '%no longer has%'"
 # A process that saves one number after the other, as the operator's commands and pages do.
 WRITER = """
 import sys
@@ -62,8 +64,12 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
     def pushed() -> set[str]:
         return {i for i in list(environment.receiver.ids) if i.endswith("_received")}
 
+    def withheld() -> int:
+        """Pushes given up while a damaged document that is valid gave the number to another."""
+        return len(query(server.storage, WITHHELD))
+
     require(refused == 0, f"{refused} of {len(chosen)} texts were not taken")
-    wait_for_count(lambda: len(pushed()), len(chosen), "the pushes")
+    wait_for_count(lambda: len(pushed()) + withheld(), len(chosen), "the pushes")
     return {
         "edits by two processes": edits,
         "edits lost": 0,
@@ -71,6 +77,7 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
         "unreadable": 0,
         "broken documents": len(chosen),
         "texts refused": refused,
+        "given up, as a damaged document gave the number away": withheld(),
     }
 
 
