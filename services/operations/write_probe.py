@@ -1,7 +1,7 @@
 """Write probe of ``/ready``: whether the database takes a durable write, seldom tried.
 
-``/ready`` answers everybody. So a success counts for some seconds, whoever asks and however often;
-callers who come at the same time wait for one attempt and share its result.
+``/ready`` answers every caller. So a success counts for some seconds, for all callers and calls;
+callers at the same time wait for one attempt and share its result.
 """
 
 import math

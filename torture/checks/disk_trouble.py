@@ -32,7 +32,7 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
     silent = refused.count(0)
     require(silent == 0, f"on a full disk {silent} of {len(refused)} calls had no answer at all")
     small.resize(NORMAL_MB)
-    waits = [_seconds_until_accepted(server, carrier, sent, "it has room again")]
+    waits = [_seconds_until_accepted(server, carrier, sent, "free space again")]
     failed = 0
     log = environment.folder / "strace.log"
     for fault in FAULTS:

@@ -48,7 +48,7 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
         alone = _measure(server, client, numbers, texts)
         with ExitStack() as stack:
             slow = [stack.enter_context(_slow(server, kinds[n % len(kinds)])) for n in range(SLOW)]
-            wait_until(lambda: open_sockets(server) >= STAY, f"room for {STAY} slow callers")
+            wait_until(lambda: open_sockets(server) >= STAY, f"{STAY} slow callers connected")
             beside = _measure(server, client, numbers, texts)
             for each in slow:  # each sends one more byte
                 with suppress(OSError):
