@@ -29,14 +29,17 @@ from services.media.links import Links
 from services.media.media_store import MediaStore
 from services.media.s3 import S3
 from services.messaging.access import ConversationAccess
+from services.messaging.call_files import CallFiles
 from services.messaging.carrier_event_log import CarrierEventLog
 from services.messaging.compose import Composer
 from services.messaging.device_limits import DeviceLimits
 from services.messaging.process import Processor
 from services.messaging.receive import Receiver
 from services.messaging.recover import Recovery
+from services.messaging.replay import Replay
 from services.messaging.route import Router
 from services.messaging.send_limits import SendLimits
+from services.messaging.store_parts import PartStore
 from services.messaging.uploads import Uploads
 from services.operations import housekeeping, retention, statistics
 from services.operations.admin_auth import AdminAuth
@@ -103,19 +106,14 @@ class Gateway:
         self.device_limits = DeviceLimits(self.store)
         self.access = ConversationAccess(self.settings)
         self.router = Router(self.store, self.settings, self.access, self.channels)
-        self.processor = Processor(
-            self.store,
-            self.settings,
-            self.providers,
-            self.router,
-            self.media,
-            self.limits,
-            self.country,
-        )
-        self.receiver = Receiver(self.processor, self.carrier_events)
+        parts = PartStore(self.settings, self.router, self.limits, self.country)
+        files = CallFiles(self.store, self.media, self.limits, self.country)
+        self.receiver = Receiver(self.store, self.carrier_events)
+        self.processor = Processor(self.store, self.providers, parts, files)
+        self.replay = Replay(self.store, self.providers, parts, files)
         self.composer = Composer(self.store, self.access, self.providers, self.limits, self.country)
         self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)
-        self.recovery = Recovery(self.store, self.providers, self.processor)
+        self.recovery = Recovery(self.store, self.providers, parts, self.country)
 
     def _build_delivery(self, run_folder: Path) -> None:
         self._run_folder = run_folder
@@ -142,6 +140,8 @@ class Gateway:
         )
         reconciler = Reconciler(self.store, self.providers, self.outcomes)
         self.delivery = Delivery(
+            self.store,
+            self.processor,
             Leasing(self.store, self.providers, self.channels),
             self.push_delivery,
             {
@@ -217,6 +217,7 @@ class Gateway:
             router=self.router,
             composer=self.composer,
             channels=self.channels.values(),
+            inbox_leases=self.processor.lease_names,
             tasks=tasks,
             folder=self._run_folder,
         )

@@ -109,7 +109,7 @@ def replay(call_id: int | None, everything: bool) -> None:
 
 
 def _replay(call_id: int) -> None:
-    outcomes = [outcome for outcome, _ in parts().processor.replay(call_id)]
+    outcomes = [outcome for outcome, _ in parts().replay.replay(call_id)]
     click.echo(f"{call_id}: {', '.join(outcomes) or 'nothing in it concerns a message'}")
 
 

@@ -17,6 +17,7 @@ from services.core.errors import DeliveryError, Kind, StorageUnwell
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.delivery import Delivery
 from services.delivery.inbound_channels import InboundChannel
+from services.delivery.inbox_leases import InboxLeases
 from services.delivery.outcome import Outcomes
 from services.delivery.periodic_tasks import PeriodicTask, Schedule
 from services.message_settings import MessageSettings
@@ -53,10 +54,14 @@ class Worker:
         router: Router,
         composer: Composer,
         channels: Iterable[Channel],
+        inbox_leases: Iterable[str],
         tasks: tuple[PeriodicTask, ...],
         folder: Path,
     ) -> None:
-        """``folder`` is the run folder that all processes of this machine share."""
+        """``folder`` is the run folder that all processes of this machine share.
+
+        ``inbox_leases`` are the names of the leases on the inbox.
+        """
         self.id = uuid4().hex
         self._store = store
         self._settings = settings
@@ -70,6 +75,7 @@ class Worker:
             for channel in channels
             if isinstance(channel, TwoWayChannel)
         ]
+        self._inbox = InboxLeases(store, inbox_leases, self.id)
         self._schedule = Schedule(tasks)
         self._in_hand: Counter[str] = Counter()
         self._pool = Pool()
@@ -119,19 +125,27 @@ class Worker:
             self._beat_if_due()
             self._schedule.start_due(changes, lambda task: self._pool.spawn(self._run_task, task))
             self._route_after_settings_change()
+            more = self._delivery.process_inbox(
+                self.id, self._inbox.held(), self._room, self._start, self._pool.spawn
+            )
             wait = self._delivery.deliver(self.id, self._room, self._start)
         except StorageUnwell as error:
             log.error("cannot look for work", reason=str(error))
             time.sleep(1.0)
             return
-        if wait > 0:
+        if wait > 0 and not more:
             self._store.notifier.wait(wait, changes)
 
     def finish(self, beat: Callable[[], None]) -> None:
         """Wait for the jobs in hand; after a kill another worker takes them back."""
         self._listens = False
+        try:
+            self._inbox.release()
+        except StorageUnwell as error:
+            log.error("cannot release the inbox", reason=str(error))
         while not self._pool.join(timeout=1.0):
             beat()
+        self._delivery.finish()
 
     def _run_task(self, task: PeriodicTask) -> None:
         more = False

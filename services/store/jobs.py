@@ -7,7 +7,7 @@ done in order, but a job that waits for a retry lets later ones pass after ``HOL
 import random
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -110,7 +110,17 @@ def _newest() -> Select[Any]:
     )
 
 
-_ADD = CompiledStatement(lambda tx: insert_new(tx, jobs))
+_ADD = CompiledStatement(lambda tx: insert_new(tx, jobs, jobs.c.id))
+_HAS_DUE = CompiledStatement(
+    lambda _: (
+        select(jobs.c.id)
+        .where(DUE, jobs.c.destination == bindparam("destination"), jobs.c.due <= bindparam("now"))
+        .limit(1)
+    )
+)
+_LIVE_IN = CompiledStatement(
+    lambda _: select(jobs.c.id).where(LIVE, jobs.c.lane == bindparam("lane")).limit(1)
+)
 _FREE = CompiledStatement(lambda _: _free())
 _NEWEST = CompiledStatement(lambda _: _newest())
 _LEASE = CompiledStatement(
@@ -161,24 +171,53 @@ _DONE = CompiledStatement(
 def add(tx: Connection, new: Iterable[Job]) -> None:
     """Add jobs, except those that exist already (same message, kind, target and ``about``)."""
     for job in new:
-        made = _ADD.change(
-            tx,
-            kind=str(job.kind),
-            message_id=job.message_id,
-            target=job.target,
-            about=job.about,
-            destination=job.destination,
-            lane=job.lane or f"{job.kind}:{job.target}:{job.message_id}",
-            state="due",
-            due=job.due,
-            hold_until=max(job.due, job.created_at) + HOLD_SECONDS,
-            attempts=0,
-            lapses=0,
-            started=False,
-            created_at=job.created_at,
-            updated_at=job.created_at,
-        )
-        audit_counters.add(tx, AuditCounter.JOBS_MADE, made)
+        _add(tx, job)
+
+
+def add_leased(tx: Connection, job: Job, owner: str) -> Job | None:
+    """Add a job that ``owner`` has leased already; ``None`` if it exists already."""
+    leased = replace(job, state="leased", owner=owner, attempts=1, lane=_lane(job))
+    row_id = _add(tx, leased)
+    return replace(leased, id=row_id) if row_id is not None else None
+
+
+def _add(tx: Connection, job: Job) -> int | None:
+    row = _ADD.row(
+        tx,
+        kind=str(job.kind),
+        message_id=job.message_id,
+        target=job.target,
+        about=job.about,
+        destination=job.destination,
+        lane=_lane(job),
+        state=job.state,
+        due=job.due,
+        hold_until=max(job.due, job.created_at) + HOLD_SECONDS,
+        owner=job.owner,
+        attempts=job.attempts,
+        lapses=0,
+        started=False,
+        created_at=job.created_at,
+        updated_at=job.created_at,
+    )
+    if row is None:
+        return None
+    audit_counters.add(tx, AuditCounter.JOBS_MADE)
+    return int(row.id)
+
+
+def _lane(job: Job) -> str:
+    return job.lane or f"{job.kind}:{job.target}:{job.message_id}"
+
+
+def has_due(tx: Connection, destination: str, now: float) -> bool:
+    """Whether a job of a destination is due."""
+    return _HAS_DUE.row(tx, destination=destination, now=now) is not None
+
+
+def is_lane_free(tx: Connection, lane: str) -> bool:
+    """Whether no job of a lane is due, waits or is leased."""
+    return _LIVE_IN.row(tx, lane=lane) is None
 
 
 def lease(tx: Connection, owner: str, destination: str, limit: int, now: float) -> list[Job]:

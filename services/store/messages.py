@@ -20,7 +20,7 @@ _NEXT_SEQ = CompiledStatement(
     lambda _: (
         update(counters)
         .where(counters.c.name == "seq")
-        .values(value=counters.c.value + 1)
+        .values(value=counters.c.value + bindparam("count"))
         .returning(counters.c.value)
     )
 )
@@ -61,7 +61,13 @@ _REPEATS_AMONG = 50  # newest messages of the conversation that are compared
 
 def next_seq(tx: Connection) -> int:
     """The next ``seq`` or ``changed`` of the installation; numbers become visible in order."""
-    return int(_NEXT_SEQ.row(tx).value)
+    return next_seqs(tx, 1)[0]
+
+
+def next_seqs(tx: Connection, count: int) -> range:
+    """The next ``count`` numbers of the installation; unused ones are never given out again."""
+    last = int(_NEXT_SEQ.row(tx, count=count).value)
+    return range(last - count + 1, last + 1)
 
 
 def latest_seq(tx: Connection) -> int:
@@ -72,18 +78,17 @@ def latest_seq(tx: Connection) -> int:
 def add_inbound(tx: Connection, message: Message) -> Message | None:
     """Store an inbound message with its conversation and attachments.
 
-    Returns it with its ``seq`` and ``conversation_id``, or ``None`` if it is stored already (same
-    carrier, carrier's id and number of ours; without an id see ``REPEAT_SECONDS``).
+    ``message.seq`` is one of ``next_seqs``. Returns the message with its ``conversation_id``, or
+    ``None`` if it is stored already (same carrier, carrier's id and number of ours; without an id
+    see ``REPEAT_SECONDS``).
     """
-    seq = next_seq(tx)
-    conversation_id = conversations.find_or_add(tx, message, seq)
-    kept = replace(message, seq=seq, conversation_id=conversation_id)
+    kept = replace(message, conversation_id=conversations.add_message(tx, message))
     has_no_id = kept.provider_id is None
     if (has_no_id and _is_repeat(tx, kept)) or _ADD_NEW.row(tx, **_row(kept)) is None:
+        conversations.withdraw(tx, kept.conversation_id)
         audit_counters.add(tx, AuditCounter.REPEATED)
         return None
     audit_counters.add(tx, AuditCounter.RECEIVED)
-    conversations.touch(tx, conversation_id, seq, kept.created_at)
     attachments.add(tx, kept.id, kept.media)
     return kept
 
@@ -116,12 +121,10 @@ def add_outbound(tx: Connection, message: Message, fingerprint: str) -> Message:
 
     Raises ``IntegrityError`` if the extension has used the ``client_id`` before.
     """
-    seq = next_seq(tx)
-    conversation_id = conversations.find_or_add(tx, message, seq)
-    kept = replace(message, seq=seq, conversation_id=conversation_id)
+    kept = replace(message, seq=next_seq(tx))
+    kept = replace(kept, conversation_id=conversations.add_message(tx, kept))
     _ADD.change(tx, **_row(kept), fingerprint=fingerprint)
     audit_counters.add(tx, AuditCounter.REPLIED)
-    conversations.touch(tx, conversation_id, seq, kept.created_at)
     attachments.claim(tx, kept.id, [file.id for file in kept.media])
     return kept
 

@@ -11,6 +11,7 @@ from services.core.messages import WebhookCall
 from services.store.database import audit_counters
 from services.store.database.audit_counters import AuditCounter
 from services.store.database.schema import WAITING, quarantine
+from services.store.inbox import without_credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +35,13 @@ class Quarantined:
 
 def add(tx: Connection, provider: str, call: WebhookCall, reason: str, body: bytes) -> None:
     """Store a call (or the part ``body`` of it) without its credentials."""
+    kept = without_credentials(call)
     tx.execute(
         quarantine.insert().values(
             provider=provider,
-            method=call.method,
-            headers={
-                name: value
-                for name, value in call.headers.items()
-                if name in ("content-type", "user-agent")
-            },
-            query="&".join(part for part in call.query.split("&") if not part.startswith("token=")),
+            method=kept.method,
+            headers=dict(kept.headers),
+            query=kept.query,
             body=body,
             reason=reason,
             received_at=time.time(),

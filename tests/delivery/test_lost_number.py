@@ -17,6 +17,7 @@ from tests.conftest import NUMBER, PEER
 from tests.fakes.mailbox import Mailbox
 from tests.fakes.push_services import Answer, NtfyServer
 from tests.fakes.receiver import Receiver
+from tests.message_steps import receive_call
 
 Make = Callable[..., Gateway]
 DESK = {
@@ -78,7 +79,7 @@ def add_phone(gateway: Gateway, ntfy: NtfyServer, quiet: QuietHours | None = Non
 def receive(gateway: Gateway, text: str = "hi", number: str = NUMBER) -> None:
     provider = gateway.providers["sandbox"]
     message = Message(direction="in", number=number, peer=PEER, text=text)
-    gateway.receiver.receive(provider, provider.example(message))
+    receive_call(gateway, provider, provider.example(message))
 
 
 def deliver(gateway: Gateway) -> None:

@@ -107,7 +107,7 @@ def test_a_listed_message_can_be_replayed(
     (row,) = quarantined(gateway)
 
     monkeypatch.setattr("services.messaging.process.peer", lambda written, country: written)
-    assert [outcome for outcome, _ in gateway.processor.replay(row.id)] == ["received"]
+    assert [outcome for outcome, _ in gateway.replay.replay(row.id)] == ["received"]
 
     assert [message.text for message in stored(gateway)] == ["later"]
     assert quarantined(gateway) == []
@@ -126,11 +126,11 @@ def test_a_row_of_voipms_keeps_its_list_and_can_be_replayed(
         (call,) = quarantined(gateway)
         assert json.loads(call.body)["list"] == "sms"
         with pytest.raises(RequestRefused, match="“id” is missing"):
-            gateway.processor.replay(call.id)
+            gateway.replay.replay(call.id)
 
         read = voipms_lookup.read
         monkeypatch.setattr(voipms_lookup, "read", lambda row, kind: read(row | {"id": "7"}, kind))
-        assert [outcome for outcome, _ in gateway.processor.replay(call.id)] == ["received"]
+        assert [outcome for outcome, _ in gateway.replay.replay(call.id)] == ["received"]
         assert [message.provider_id for message in stored(gateway)] == ["sms:7"]
 
 
@@ -146,7 +146,7 @@ def test_a_row_of_twilio_can_be_replayed(make_gateway: Make, database: str) -> N
         (call,) = quarantined(gateway)
         assert json.loads(call.body)["body"] == "text"
         with pytest.raises(RequestRefused, match="“sid” is missing"):
-            gateway.processor.replay(call.id)
+            gateway.replay.replay(call.id)
         (message,) = provider.parse_listed(good)
         assert isinstance(message, Message)
         assert (message.text, message.number) == ("text", NUMBER)
@@ -167,5 +167,5 @@ def test_a_replay_says_that_the_carrier_cannot_be_asked(
 
     monkeypatch.setattr(provider, "parse_listed", unreachable)
     with pytest.raises(RequestRefused, match="cannot be reached"):
-        gateway.processor.replay(row.id)
+        gateway.replay.replay(row.id)
     assert quarantined(gateway) == [row]

@@ -25,6 +25,7 @@ from services.store.database.engine import WRITE, open_engine
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, settings_file
 from tests.databases import add_tables
 from tests.fakes.s3 import Fault, S3Server
+from tests.message_steps import receive_call
 from tests.server import running_server
 from tests.waiting import eventually
 
@@ -78,7 +79,7 @@ def beat(gateway: Gateway, at: float) -> None:
 def receive(gateway: Gateway, number: str = NUMBER) -> None:
     provider = gateway.providers["sandbox"]
     message = Message(direction="in", number=number, peer=PEER, text="hi")
-    gateway.receiver.receive(provider, provider.example(message))
+    receive_call(gateway, provider, provider.example(message))
 
 
 def metric(page: str, name: str, **labels: str) -> float:
@@ -214,7 +215,7 @@ def leave_unrouted(gateway: Gateway) -> None:
 def quarantine_one(gateway: Gateway) -> None:
     token = gateway.providers["sandbox"].webhook_token
     call = WebhookCall("POST", {}, f"token={token}", b"not JSON")
-    gateway.receiver.receive(gateway.providers["sandbox"], call)
+    receive_call(gateway, gateway.providers["sandbox"], call)
 
 
 def give_up_one(gateway: Gateway) -> None:

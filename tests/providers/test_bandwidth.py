@@ -23,6 +23,7 @@ from services.providers.base import ProviderContext
 from services.store import messages, receipts
 from tests import payload_files
 from tests.fakes.bandwidth import TOO_MANY, FakeBandwidth, Trouble
+from tests.message_steps import receive_call
 
 OURS, PEER, THIRD = "+12025550143", "+13035550177", "+13035550122"
 TEXT = Message("out", OURS, PEER, text="Yes, until 6")
@@ -249,7 +250,7 @@ def test_everybody_has_a_failure_of_their_own_and_the_certain_one_counts(
     events = call.json()
     for place in order * 2:
         body = json.dumps([events[place]]).encode()
-        gateway.receiver.receive(gateway.providers["bandwidth"], replace(call, body=body))
+        receive_call(gateway, gateway.providers["bandwidth"], replace(call, body=body))
     found = gateway.store.read(lambda tx: messages.by_id(tx, ours))
     assert found is not None
     assert found.status is Status.FAILED

@@ -18,6 +18,7 @@ from services.gateway import Gateway
 from services.store import devices
 from tests.conftest import NUMBER, PEER, settings_file
 from tests.databases import add_tables
+from tests.message_steps import receive_call
 
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
 BANDWIDTH = {
@@ -462,5 +463,5 @@ def test_what_the_provider_would_send_as_an_example_is_taken(app: Flask) -> None
     session(client)
     provider = gateway.providers["sandbox"]
     message = Message(direction="in", number=NUMBER, peer=PEER, text="as an example")
-    gateway.receiver.receive(provider, provider.example(message))
+    receive_call(gateway, provider, provider.example(message))
     assert look(client)["texts"][0]["text"] == "as an example"

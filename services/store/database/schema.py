@@ -362,6 +362,29 @@ threads = Table(
     Column("seq", BigInteger, nullable=False),  # the newest message that the app has shown
 )
 
+# Authentic webhook calls that are acknowledged and not processed yet, see ``inbox``.
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("received_at", Float, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# What only one worker at a time may do, see ``leases``.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("until", Float, nullable=False),
+)
+
 quarantine = Table(
     "quarantine",
     metadata,
@@ -383,6 +406,8 @@ ledger = Table(
     "ledger",
     metadata,
     Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("calls_received", BigInteger, nullable=False, server_default="0"),
+    Column("calls_processed", BigInteger, nullable=False, server_default="0"),
     Column("entered", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False),
     Column("repeated", BigInteger, nullable=False),

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.core.errors import StorageUnwell
@@ -191,7 +191,9 @@ class Writer:
 
 
 def _is_unwell(error: BaseException) -> bool:
-    return isinstance(error, (DBAPIError, PoolTimeout)) and not isinstance(error, IntegrityError)
+    """Whether the database failed, and not the values that it was given."""
+    wrong_values = isinstance(error, (DataError, IntegrityError))
+    return isinstance(error, (DBAPIError, PoolTimeout)) and not wrong_values
 
 
 def unwell(error: BaseException) -> StorageUnwell:
