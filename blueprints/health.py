@@ -125,6 +125,8 @@ def _work(known: Figures) -> Iterator[GaugeMetricFamily]:
         jobs.add_metric([kind, state], count)
     yield jobs
     yield _gauge("oldest_due_seconds", "Age of the job due for the longest time", known.oldest_due)
+    yield _gauge("inbox_calls", "Webhook calls that are not processed yet", known.inbox)
+    yield _gauge("inbox_oldest_seconds", "Age of the oldest of them", known.inbox_oldest)
     yield _gauge("worker_silent_seconds", "Since a worker last beat", known.worker_silent)
     yield _gauge("unrouted_numbers", "Numbers whose messages reach nobody", len(known.unrouted))
     yield _gauge("quarantined", "Webhooks that could not be read", known.quarantined)

@@ -36,10 +36,6 @@ class Batch:
     seqs: Iterator[int] = field(default_factory=lambda: iter(()))
     targets: PushTargets = field(default_factory=dict)
 
-    def next_seq(self, tx: Connection) -> int:
-        """The ``seq`` of the next message."""
-        return next(self.seqs, 0) or messages.next_seq(tx)
-
 
 @dataclass(eq=False)
 class PartStore:
@@ -93,7 +89,7 @@ class PartStore:
                 peer=peer(raw.peer, self.country),
                 participants=tuple(members) if len(members) > 1 else (),
                 routed=setting is not None and setting.reaches_somebody,
-                seq=batch.next_seq(tx),
+                seq=next(batch.seqs, 0),
             ),
         )
         if message is None:

@@ -19,7 +19,7 @@ from services.media.media_store import MediaStore
 from services.message_settings import MessageSettings
 from services.operations.undeclared_proxies import UndeclaredProxies
 from services.operations.write_probe import WriteProbe
-from services.store import circuit_breakers, jobs, quarantine, unrouted, workers
+from services.store import circuit_breakers, inbox, jobs, quarantine, unrouted, workers
 from services.store.circuit_breakers import Pause
 from services.store.database import clock
 from services.store.database.engine import sqlite_fault
@@ -31,6 +31,7 @@ from services.store.workers import WORKER_SILENT_SECONDS
 
 LISTED = 5  # numbers before “and 12 more”
 LEAST_FREE_BYTES = 64_000_000
+INBOX_SECONDS = 30.0  # after which an unprocessed call is a warning
 CLOCK_SECONDS = 5.0  # by which a machine's clock may differ from the database's
 _LONG_NUMBERS = re.compile(r"\+?\d{6,}")
 
@@ -66,6 +67,8 @@ class Figures:
 
     jobs: Mapping[tuple[str, str], int]
     oldest_due: float
+    inbox: int  # webhook calls that are not processed yet
+    inbox_oldest: float  # for how long the oldest of them has waited
     unrouted: tuple[str, ...]  # our numbers with unassigned messages
     quarantined: int
     pauses: tuple[Pause, ...]
@@ -163,12 +166,23 @@ class Health:
             return "Whether the delivery worker runs stands in the database, which cannot be read."
         if silent <= WORKER_SILENT_SECONDS:
             return ""
+        return f"{self._no_worker(silent)}{self._inbox()}"
+
+    def _no_worker(self, silent: float) -> str:
         own = self._environment.service.delivery_worker
         remedy = "Start Textbridge again." if own else "Start `flask worker` on one of the nodes."
         if math.isinf(silent):
             first = "No delivery worker has started yet."
             return first if own else f"No delivery worker yet. {remedy}"
         return f"The delivery worker has been silent for {silent:.0f} seconds. {remedy}"
+
+    def _inbox(self) -> str:
+        """How many calls wait for a worker, as a sentence; nothing for an empty inbox."""
+        count, seconds = self._store.read(_waiting_calls)
+        if not count:
+            return ""
+        calls = _counted(count, "webhook call")
+        return f" {calls} in the inbox; the oldest has waited for {seconds:.0f} seconds."
 
     # The warnings
 
@@ -212,9 +226,12 @@ class Health:
 
 def _figures(tx: Connection) -> Figures:
     now = time.time()
+    calls, waited = _waiting_calls(tx)
     return Figures(
         jobs=jobs.counts(tx),
         oldest_due=jobs.oldest_due(tx, now),
+        inbox=calls,
+        inbox_oldest=waited,
         unrouted=tuple(sorted(unrouted.numbers(tx))),
         quarantined=quarantine.count(tx),
         pauses=tuple(p for p in circuit_breakers.unwell(tx) if p.config or p.until > now),
@@ -222,6 +239,13 @@ def _figures(tx: Connection) -> Figures:
         clock_ahead=time.time() - clock.now(tx),
         violations=tuple(invariant_violations.current(tx)),
     )
+
+
+def _waiting_calls(tx: Connection) -> tuple[int, float]:
+    """How many calls are in the inbox, and for how many seconds the oldest has waited."""
+    since = inbox.oldest_received_at(tx)
+    waited = 0.0 if since is None else max(0.0, clock.now(tx) - since)
+    return inbox.count(tx), waited
 
 
 def _violated(found: tuple[Violation, ...]) -> Iterator[HealthWarning]:
@@ -240,6 +264,12 @@ def _paused(pauses: tuple[Pause, ...]) -> Iterator[HealthWarning]:
 
 
 def _waiting(known: Figures, carriers: Collection[str]) -> Iterator[HealthWarning]:
+    if known.inbox_oldest > INBOX_SECONDS:
+        yield HealthWarning(
+            "inbox",
+            f"{_counted(known.inbox, 'webhook call')} not processed yet; the oldest has waited for "
+            f"{known.inbox_oldest:.0f} seconds. The log of the delivery worker says why.",
+        )
     if known.unrouted:
         numbers, first = known.unrouted, known.unrouted[0]
         more = f" and {len(numbers) - LISTED} more" if len(numbers) > LISTED else ""

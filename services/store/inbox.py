@@ -62,9 +62,12 @@ def oldest(tx: Connection, which: ColumnElement[bool], *, calls: int, size: int)
         if chosen and size < 0:
             break
         chosen.append(row_id)
-    if not chosen:
-        return []
-    rows = tx.execute(select(inbox).where(inbox.c.id.in_(chosen)).order_by(inbox.c.id))
+    return by_ids(tx, chosen) if chosen else []
+
+
+def by_ids(tx: Connection, ids: Sequence[int]) -> list[InboxCall]:
+    """Calls by their ids, oldest first."""
+    rows = tx.execute(select(inbox).where(inbox.c.id.in_(ids)).order_by(inbox.c.id))
     return [
         InboxCall(
             row.id,

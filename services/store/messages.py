@@ -78,11 +78,12 @@ def latest_seq(tx: Connection) -> int:
 def add_inbound(tx: Connection, message: Message) -> Message | None:
     """Store an inbound message with its conversation and attachments.
 
-    ``message.seq`` is one of ``next_seqs``. Returns the message with its ``conversation_id``, or
-    ``None`` if it is stored already (same carrier, carrier's id and number of ours; without an id
-    see ``REPEAT_SECONDS``).
+    ``message.seq`` is one of ``next_seqs``, or 0 for the next one. Returns the message with its
+    ``seq`` and ``conversation_id``, or ``None`` if it is stored already (same carrier, carrier's id
+    and number of ours; without an id see ``REPEAT_SECONDS``).
     """
-    kept = replace(message, conversation_id=conversations.add_message(tx, message))
+    kept = message if message.seq else replace(message, seq=next_seq(tx))
+    kept = replace(kept, conversation_id=conversations.add_message(tx, kept))
     has_no_id = kept.provider_id is None
     if (has_no_id and _is_repeat(tx, kept)) or _ADD_NEW.row(tx, **_row(kept)) is None:
         conversations.withdraw(tx, kept.conversation_id)

@@ -91,6 +91,7 @@ def deliver(gateway: Gateway) -> None:
 
     gateway.store.write(make_due)
     gateway.delivery.deliver("w", lambda _: 16, gateway.delivery.perform)
+    gateway.delivery.finish()
 
 
 def all_jobs(gateway: Gateway, kind: JobKind, target: str) -> list[Job]:
@@ -170,6 +171,7 @@ def test_a_push_that_a_worker_has_looked_up_already_asks_again(
     gateway.delivery.perform(mine[1])  # reads what all of them need
     take_from_201(gateway)
     gateway.delivery.perform(mine[0])
+    gateway.delivery.finish()
     states = [(job.state, job.error) for job in all_jobs(gateway, JobKind.PUSH, phone)]
     assert states == [("dead", LOST), ("done", None)]
     assert ntfy.calls == 1

@@ -106,7 +106,8 @@ def test_a_listed_message_can_be_replayed(
     recover(gateway, gateway.providers["wavix"])
     (row,) = quarantined(gateway)
 
-    monkeypatch.setattr("services.messaging.process.peer", lambda written, country: written)
+    for module in ("recover", "store_parts"):
+        monkeypatch.setattr(f"services.messaging.{module}.peer", lambda written, country: written)
     assert [outcome for outcome, _ in gateway.replay.replay(row.id)] == ["received"]
 
     assert [message.text for message in stored(gateway)] == ["later"]

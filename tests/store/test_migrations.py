@@ -16,7 +16,7 @@ from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
 from services.store.maintenance import removal
 from services.store.search import full_text
-from tests.migrating import upgrade
+from tests.migrating import copy_rows, upgrade
 from tests.store.conftest import add_jobs, inbound, outbound, store_inbound, store_outbound
 
 
@@ -33,18 +33,20 @@ def test_migrations_make_exactly_the_declared_tables(store: Store) -> None:
 def test_what_was_stored_before_an_index_was_exchanged_is_all_there(
     empty_database: str, tmp_path: Path
 ) -> None:
+    today = Store(None, tmp_path / "today")
+    today.migrate()
+    first, held = (store_inbound(today, inbound(f"x{n}", text=f"word{n}")) for n in (1, 2))
+    assert first is not None
+    assert held is not None
+    store_outbound(today, outbound(client_id="c1"))
+    store_outbound(today, outbound())
+    add_jobs(today, Job(JobKind.PUSH, held.id, "push:webhook"))
     store = Store(empty_database or None, tmp_path)
     with store.engine.connect() as connection:
         upgrade(connection, "0014")
-    gone, first, held = (store_inbound(store, inbound(f"x{n}", text=f"word{n}")) for n in range(3))
-    assert gone is not None
-    assert first is not None
-    assert held is not None
-    store_outbound(store, outbound(client_id="c1"))
-    store_outbound(store, outbound())
-    add_jobs(store, Job(JobKind.PUSH, held.id, "push:webhook"))
+        copy_rows(today, connection)
+    today.close()
     store.write(full_text.index)
-    store.write(lambda tx: removal.remove(tx, [gone.id]))
     before = store.read(lambda tx: tx.execute(select(table).order_by(table.c.seq)).all())
     store.migrate()
     assert store.read(lambda tx: tx.execute(select(table).order_by(table.c.seq)).all()) == before

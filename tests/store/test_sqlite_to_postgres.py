@@ -35,7 +35,9 @@ from services.store import (
     conversations,
     devices,
     external_threads,
+    inbox,
     jobs,
+    leases,
     messages,
     quarantine,
     rate_limits,
@@ -127,6 +129,7 @@ def populate(folder: Path) -> None:
         contacts.put(tx, contacts.Contact(PEER, ODD))
         external_threads.put(tx, "ringotel", ODD, "201", conversation.id, 5)
         strange = WebhookCall("POST", {"user-agent": ODD}, "a=b", BYTES)
+        leases.acquire(tx, ["sandbox"], "a worker", 0.0)
         quarantine.add(tx, "sandbox", strange, ODD, BYTES)
         add_counts(tx, activity_pushes, [{"hour": 494_444, "within": 100, "count": 2}])
 
@@ -137,6 +140,9 @@ def populate(folder: Path) -> None:
         receive_call(gateway, sandbox, WebhookCall("POST", {}, query, body))
     index_messages(gateway.store)
     count_all(gateway.store)
+    gateway.store.write(
+        lambda tx: inbox.add(tx, "sandbox", WebhookCall("POST", {"user-agent": ODD}, "a=b", BYTES))
+    )
     gateway.close()
 
 

@@ -15,7 +15,15 @@ from sqlalchemy.sql.elements import ColumnElement
 from services.core.messages import Status, rfc3339
 from services.store import circuit_breakers, counters, jobs
 from services.store.database.audit_counters import AuditCounter, add
-from services.store.database.schema import DEAD, LIVE, ledger, messages, quarantine, workers
+from services.store.database.schema import (
+    DEAD,
+    LIVE,
+    inbox,
+    ledger,
+    messages,
+    quarantine,
+    workers,
+)
 from services.store.database.schema import counters as counters_table
 from services.store.database.schema import jobs as jobs_table
 from services.store.jobs import JobKind
@@ -28,6 +36,7 @@ OVERDUE_SECONDS = 900.0
 class Invariant(StrEnum):
     """What must be true."""
 
+    INBOX = "inbox"  # calls received = processed + in the inbox
     INTAKE = "intake"  # what entered = received + repeated + statuses + quarantined
     MESSAGES = "messages"  # received + replied = stored + removed messages
     QUARANTINE = "quarantine"  # quarantined = stored + removed; full checks only
@@ -104,6 +113,9 @@ def check(tx: Connection, since: Checkpoint | None = None) -> CheckResult:
             counted[AuditCounter.JOBS_DONE] - counted[AuditCounter.DONE_REMOVED] - stored_as_done
         )
     missing = {
+        Invariant.INBOX: counted[AuditCounter.CALLS_RECEIVED]
+        - counted[AuditCounter.CALLS_PROCESSED]
+        - row.waiting,
         Invariant.INTAKE: _unaccounted(counted),
         Invariant.MESSAGES: lost,
         Invariant.QUARANTINE: quarantine_lost,
@@ -124,6 +136,7 @@ def settle(tx: Connection) -> None:
     """Correct the audit counters to agree with the tables: missing rows are accepted as lost."""
     found = check(tx)
     missing = found.missing
+    add(tx, AuditCounter.CALLS_PROCESSED, missing[Invariant.INBOX])
     add(tx, AuditCounter.ENTERED, -missing[Invariant.INTAKE])
     add(tx, AuditCounter.MESSAGES_REMOVED, missing[Invariant.MESSAGES])
     add(tx, AuditCounter.QUARANTINE_REMOVED, missing[Invariant.QUARANTINE])
@@ -169,6 +182,7 @@ def _counts(*, full: bool) -> Select[Any]:
     )
     statement = select(
         totals,
+        _count(inbox).label("waiting"),
         _count(messages, is_new).label("new"),
         _count(messages, unsent).label("unsent"),
         _count(jobs_table, LIVE).label("live"),
@@ -202,6 +216,10 @@ def _reason(invariant: Invariant, count: int) -> str:
 
 
 _REASONS = {
+    Invariant.INBOX: (
+        "Calls of carriers that were acknowledged and are gone unprocessed",
+        "Calls in the inbox that no carrier made",
+    ),
     Invariant.INTAKE: (
         "Parts of carriers' calls that became neither message, repeat, receipt nor quarantine",
         "Messages, repeats, receipts and calls in quarantine that no carrier brought",

@@ -7,7 +7,19 @@ peer wrote count as theirs; the other members have an interest in the rest too.
 import re
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Select, String, and_, delete, func, literal, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    String,
+    Table,
+    and_,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from services.store.database import audit_counters
 from services.store.database.schema import (
@@ -15,6 +27,7 @@ from services.store.database.schema import (
     contacts,
     conversations,
     destinations,
+    inbox,
     messages,
     quarantine,
     receipts,
@@ -56,7 +69,16 @@ def count_unfinished(tx: Connection, seqs: Sequence[int]) -> int:
 
 def quarantined(tx: Connection, peer: str) -> list[int]:
     """The ids of quarantined calls that contain a peer's number, in whatever notation."""
-    rows = tx.execute(select(quarantine.c.id, quarantine.c.query, quarantine.c.body))
+    return _calls(tx, quarantine, peer)
+
+
+def in_inbox(tx: Connection, peer: str) -> list[int]:
+    """The ids of calls in the inbox that contain a peer's number, in whatever notation."""
+    return _calls(tx, inbox, peer)
+
+
+def _calls(tx: Connection, table: Table, peer: str) -> list[int]:
+    rows = tx.execute(select(table.c.id, table.c.query, table.c.body))
     return [int(row.id) for row in rows if _contains(row.query.encode() + b"\n" + row.body, peer)]
 
 
