@@ -108,7 +108,8 @@ class Retention:
     def forget(self, peer: str, known: Person) -> int:
         """Delete the data of a person and make the apps reload; returns the number of messages.
 
-        Messages with jobs that are still to be done stay, and webhooks in the inbox. Raises ``StorageUnwell``.
+        Messages with jobs that are still to be done stay, and webhooks in the inbox. Raises
+        ``StorageUnwell``.
         """
         self._store.write(partial(secure_delete.erase_words, on=True))
         try:

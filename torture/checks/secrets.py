@@ -310,8 +310,8 @@ CHECK = Check(
     mutants=(
         Mutant(
             "services/messaging/receive.py",
-            '"webhook", provider=provider.name, ',
-            '"webhook", query=call.query, provider=provider.name, ',
+            "self._check(provider, call, provider.verify)",
+            "self._check(provider, call, provider.verify); print(call.query, flush=True)",
             "the URL of a webhook is logged",
         ),
         Mutant(
