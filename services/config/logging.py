@@ -1,13 +1,16 @@
 """Logging: one JSON object per line on standard error, readable lines on a terminal.
 
+A line is one write, also those of libraries and of gunicorn: all processes share standard error.
 A line about a message has the message's id. Secrets and message texts are never logged.
 """
 
 import json
 import logging
+import os
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
+from io import UnsupportedOperation
 from typing import TextIO, cast
 
 import structlog
@@ -31,26 +34,37 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-class LossyStream:
-    """A stream that drops lines which cannot be written, so that nothing else fails."""
+class LineStream:
+    """Writes each line to a file in one piece, and drops lines that cannot be written.
+
+    Several processes share standard error: a line that is written in two parts would mix with
+    theirs.
+    """
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
+        try:
+            self._descriptor = file.fileno()
+        except UnsupportedOperation:  # a file in memory
+            self._descriptor = -1
 
     def write(self, text: str) -> None:
-        """Write a text; ignore a full disk or a closed pipe."""
+        """Write a line with its end; ignore a full disk or a closed pipe."""
         with suppress(OSError):
-            self._file.write(text)
+            if self._descriptor < 0:
+                self._file.write(text)
+                return
+            rest = text.encode(errors="backslashreplace")
+            while rest:  # a full disk or pipe takes a part
+                rest = rest[os.write(self._descriptor, rest) :]
 
     def flush(self) -> None:
-        """Flush; ignore the same errors as ``write``."""
-        with suppress(OSError):
-            self._file.flush()
+        """Nothing to do: nothing is buffered."""
 
 
 def handler() -> logging.Handler:
     """The handler for libraries: standard error, text on a terminal and JSON elsewhere."""
-    to_stderr = logging.StreamHandler()
+    to_stderr = logging.StreamHandler(LineStream(sys.stderr))
     if not sys.stderr.isatty():
         to_stderr.setFormatter(JsonFormatter())
     return to_stderr
@@ -70,7 +84,7 @@ def configure(environment: Environment) -> None:
             structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", LossyStream(sys.stderr))),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", LineStream(sys.stderr))),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[handler()], level=logging.WARNING)

@@ -12,6 +12,7 @@ _SHORT_CODE = re.compile(r"[0-9]{3,8}", re.ASCII)
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9 &._+-]{1,20}", re.ASCII)
 # 976 numbers of the North American Numbering Plan are premium rate.
 _NANP_976 = re.compile(r"\+1[0-9]{3}976[0-9]{4}", re.ASCII)
+_NANP = re.compile(r"\+1[2-9][0-9]{2}[2-9][0-9]{6}", re.ASCII)
 _INTERNATIONAL = re.compile(r"[1-9][0-9]{10,14}", re.ASCII)
 
 
@@ -24,6 +25,8 @@ def e164(written: str, country: str) -> str:
     >>> e164("(202) 555-0143", "US"), e164("1-202-555-0143", "US"), e164("+44 20 7946 0958", "US")
     ('+12025550143', '+12025550143', '+442079460958')
     """
+    if _NANP.fullmatch(written):
+        return written  # the library takes 29 µs to say the same
     try:
         parsed = phonenumbers.parse(written, country)
     except phonenumbers.NumberParseException:

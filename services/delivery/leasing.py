@@ -13,6 +13,8 @@ from services.store.database.store import Store
 from services.store.jobs import Job
 
 LONGEST_SLEEP = 1.0  # seconds
+NEXT_LOOK = 0.05  # seconds after a claim: it looks at a limited number of due jobs
+PARKED_SECONDS = 1.0  # between two looks at parked jobs
 
 
 class Leasing:
@@ -31,6 +33,8 @@ class Leasing:
         kinds = ("send", "fetch", "reconcile")
         carriers = {f"{kind}:{name}" for name in providers for kind in kinds}
         self._served = {*carriers, *(f"push:{name}" for name in channels), "email"}
+        self._next_parked = 0.0
+        self._parked_after = ""  # the lane after which the next look at parked jobs begins
 
     def take(self, owner: str, free_slots: Callable[[str], int]) -> tuple[list[Job], float]:
         """Lease the jobs that may begin; returns them and the seconds until the next is due.
@@ -39,6 +43,7 @@ class Leasing:
         may have in hand. A power cut may undo a lease of pushes alone: then they are pushed again.
         """
         now = time.time()
+        self._release_parked(now)
         due, wait = self._store.read(lambda tx: self._look(tx, free_slots, now))
         if not due:
             return [], wait
@@ -49,7 +54,19 @@ class Leasing:
             ],
             durable=not all(name.startswith("push:") for name in due),
         )
-        return list(chain.from_iterable(leased)), wait
+        begun = list(chain.from_iterable(leased))
+        return begun, min(wait, NEXT_LOOK) if begun else 0.0
+
+    def _release_parked(self, now: float) -> None:
+        """Release the parked jobs that nothing blocks any more; a look at some of them a second."""
+        if time.monotonic() < self._next_parked:
+            return
+        self._next_parked = time.monotonic() + PARKED_SECONDS
+        free, self._parked_after = self._store.read(
+            lambda tx: jobs.unblocked_parked(tx, self._parked_after, now)
+        )
+        if free:
+            self._store.write(lambda tx: jobs.release(tx, free), durable=False)
 
     def at_once(self, owner: str, free_slots: Callable[[str], int]) -> LeaseAtOnce:
         """Leases for the new jobs of one transaction; the parameters are as for ``take``."""

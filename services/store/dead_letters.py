@@ -37,6 +37,7 @@ def revive(tx: Connection, job_ids: Iterable[int]) -> list[Job]:
         .where(DEAD, jobs.c.id.in_(list(job_ids)))
         .values(
             state="due",
+            parked=False,
             due=now,
             attempts=0,
             lapses=0,

@@ -2,6 +2,9 @@
 
 A job is ``due``, then ``leased`` by one worker, then ``done`` or ``dead``. Jobs of one lane are
 done in order, but a job that waits for a retry lets later ones pass after ``HOLD_SECONDS``.
+
+A due job that waits for an earlier one of its lane is parked by the first claim that meets it.
+Parked jobs are in no index that claims walk, so a claim costs the same however long the queue is.
 """
 
 import random
@@ -12,12 +15,14 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Float,
     Integer,
     Row,
     Select,
     Text,
+    Update,
     and_,
     bindparam,
     column,
@@ -32,12 +37,14 @@ from sqlalchemy import (
 from services.store.database import audit_counters
 from services.store.database.audit_counters import AuditCounter
 from services.store.database.compiled_statements import CompiledStatement
-from services.store.database.schema import DEAD, DUE, LIVE, jobs, workers
+from services.store.database.schema import DEAD, DUE, LIVE, PARKED, READY, jobs, workers
 from services.store.database.upsert import insert_new
 
 HOLD_SECONDS = 60.0
 MAX_INTERRUPTIONS = 5  # leases of one job that may end with the death of the worker
 FILES_WAIT_SECONDS = 120.0  # from the creation of a job, how long it may wait for files
+WALK = 8  # due jobs that a claim looks at where the first ones are blocked
+PARKED_LOOK = 2000  # parked jobs that are looked at together
 # The same text as in the partial index, or SQLite does not use it.
 EARLIER_LIVE = text("earlier.state IN ('due', 'leased')")
 
@@ -79,50 +86,97 @@ class Job:
     updated_at: float = 0.0
 
 
-def _free() -> Select[Any]:
-    """Due jobs of a destination that no earlier job of their lane blocks."""
-    earlier = jobs.alias("earlier")
-    holds = or_(earlier.c.state == "leased", earlier.c.hold_until > bindparam("now"))
-    blocked = exists().where(
-        earlier.c.lane == jobs.c.lane, earlier.c.id < jobs.c.id, EARLIER_LIVE, holds
+def _blocks(earlier: Any, job: Any) -> ColumnElement[bool]:
+    """SQL condition: a job waits for an ``earlier`` one of its lane.
+
+    For one that is in work, due at the same destination, or held: it waits for a retry, not longer
+    than ``HOLD_SECONDS``.
+    """
+    return and_(
+        earlier.c.lane == job.c.lane,
+        earlier.c.id < job.c.id,
+        EARLIER_LIVE,
+        or_(
+            earlier.c.state == "leased",
+            earlier.c.hold_until > bindparam("now"),
+            and_(
+                earlier.c.due <= bindparam("now"),
+                earlier.c.destination == job.c.destination,
+            ),
+        ),
     )
+
+
+def _due(*order: ColumnElement[Any]) -> Select[Any]:
+    """Due jobs of a destination that are not parked, and whether each is blocked."""
+    earlier = jobs.alias("earlier")
     return (
-        select(jobs.c.id)
-        .where(DUE, jobs.c.destination == bindparam("destination"), jobs.c.due <= bindparam("now"))
-        .where(~blocked)
-        .order_by(jobs.c.due, jobs.c.id)
+        select(jobs.c.id, exists().where(_blocks(earlier, jobs)).label("blocked"))
+        .where(
+            READY, jobs.c.destination == bindparam("destination"), jobs.c.due <= bindparam("now")
+        )
+        .order_by(*order)
         .limit(bindparam("limit", type_=Integer))
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, of=jobs)
     )
 
 
-def _newest() -> Select[Any]:
-    """The newest due job of a destination that is the first of its lane."""
+def _parked() -> Select[Any]:
+    """Parked jobs of the next lanes, and whether each is blocked."""
     earlier = jobs.alias("earlier")
-    waits = exists().where(earlier.c.lane == jobs.c.lane, earlier.c.id < jobs.c.id, EARLIER_LIVE)
     return (
-        select(jobs.c.id)
-        .where(DUE, jobs.c.destination == bindparam("destination"), jobs.c.due <= bindparam("now"))
-        .where(~waits)
-        .order_by(jobs.c.due.desc())
-        .limit(1)
-        .with_for_update(skip_locked=True)
+        select(jobs.c.id, jobs.c.lane, exists().where(_blocks(earlier, jobs)).label("blocked"))
+        .where(PARKED, jobs.c.lane > bindparam("after"))
+        .order_by(jobs.c.lane, jobs.c.id)
+        .limit(bindparam("limit", type_=Integer))
     )
+
+
+def _park() -> Update:
+    """Park jobs that are blocked.
+
+    On PostgreSQL the end of the earlier job waits for this, and finds the parked job. If it is
+    under way already, the job stays where it is.
+    """
+    earlier = jobs.alias("earlier")
+    blocked = select(earlier.c.id).where(_blocks(earlier, jobs))
+    return (
+        update(jobs)
+        .where(
+            jobs.c.id.in_(bindparam("ids", expanding=True)),
+            READY,
+            exists(blocked.with_for_update(read=True, skip_locked=True)),
+        )
+        .values(parked=True)
+    )
+
+
+def _release_next() -> Update:
+    """Release the next parked job of a lane."""
+    waiting = jobs.alias("waiting")
+    parked = text("waiting.state = 'due' AND waiting.parked")
+    first = select(func.min(waiting.c.id)).where(parked, waiting.c.lane == bindparam("lane_is"))
+    return update(jobs).where(jobs.c.id == first.scalar_subquery()).values(parked=False)
 
 
 _ADD = CompiledStatement(lambda tx: insert_new(tx, jobs, jobs.c.id))
 _HAS_DUE = CompiledStatement(
     lambda _: (
         select(jobs.c.id)
-        .where(DUE, jobs.c.destination == bindparam("destination"), jobs.c.due <= bindparam("now"))
+        .where(
+            READY, jobs.c.destination == bindparam("destination"), jobs.c.due <= bindparam("now")
+        )
         .limit(1)
     )
 )
 _LIVE_IN = CompiledStatement(
     lambda _: select(jobs.c.id).where(LIVE, jobs.c.lane == bindparam("lane")).limit(1)
 )
-_FREE = CompiledStatement(lambda _: _free())
-_NEWEST = CompiledStatement(lambda _: _newest())
+_OLDEST = CompiledStatement(lambda _: _due(jobs.c.due, jobs.c.id))
+_NEWEST = CompiledStatement(lambda _: _due(jobs.c.due.desc(), jobs.c.id.desc()))
+_PARKED = CompiledStatement(lambda _: _parked())
+_PARK = _park()
+_RELEASE_NEXT = CompiledStatement(lambda _: _release_next())
 _LEASE = CompiledStatement(
     lambda _: (
         update(jobs)
@@ -141,12 +195,17 @@ _FIRST_DUE = CompiledStatement(
     lambda _: text(
         """
         WITH RECURSIVE waiting (name) AS (
-            SELECT min(destination) FROM jobs WHERE state = 'due'
+            SELECT min(destination) FROM jobs WHERE state = 'due' AND NOT parked
             UNION ALL
-            SELECT (SELECT min(destination) FROM jobs WHERE state = 'due' AND destination > name)
+            SELECT (
+                SELECT min(destination) FROM jobs
+                WHERE state = 'due' AND NOT parked AND destination > name
+            )
             FROM waiting WHERE name IS NOT NULL
         )
-        SELECT name, (SELECT min(due) FROM jobs WHERE state = 'due' AND destination = name) AS due
+        SELECT name, (
+            SELECT min(due) FROM jobs WHERE state = 'due' AND NOT parked AND destination = name
+        ) AS due
         FROM waiting WHERE name IS NOT NULL
         """
     ).columns(column("name", Text), column("due", Float))
@@ -226,18 +285,65 @@ def lease(tx: Connection, owner: str, destination: str, limit: int, now: float) 
     If more jobs are due than ``limit``, one of them is the newest instead of an old one (with a
     limit of 1 every other time): a new message does not wait behind the backlog of an outage.
     """
-    free = [row.id for row in _FREE.rows(tx, destination=destination, now=now, limit=limit)]
+    free = _unblocked(tx, _OLDEST, destination, limit, now)
     if free and len(free) == limit and (limit > 1 or random.random() < 0.5):  # noqa: S311
-        newest = _NEWEST.row(tx, destination=destination, now=now)
-        if newest is not None and newest.id not in free:
-            free[-1] = newest.id
+        newest = next(iter(_unblocked(tx, _NEWEST, destination, 1, now)), free[-1])
+        if newest not in free:
+            free[-1] = newest
     leased = (_LEASE.row(tx, job_id=id_, new_owner=owner, now=now) for id_ in free)
     return sorted(map(load, leased), key=lambda job: job.id)
 
 
+def _unblocked(
+    tx: Connection, due: CompiledStatement, destination: str, limit: int, now: float
+) -> list[int]:
+    """The ids of the first due jobs that no earlier job of their lane blocks.
+
+    Blocked ones on the way are parked, so that no claim walks over them again. One claim walks over
+    a limited number, however long the queue is; the next one continues.
+    """
+    free: list[int] = []
+    for size in (limit, limit + WALK):
+        found = due.rows(tx, destination=destination, now=now, limit=size)
+        free = [row.id for row in found if not row.blocked][:limit]
+        blocked = [row.id for row in found if row.blocked]
+        if blocked:
+            tx.execute(_PARK, {"ids": blocked, "now": now})
+        if not blocked or len(free) == limit:
+            break
+    return free
+
+
+def unblocked_parked(tx: Connection, after: str, now: float) -> tuple[list[int], str]:
+    """The ids of parked jobs that nothing blocks any more, of the next lanes after a lane.
+
+    Also returns the lane after which to continue, which is empty after the last one. When a job
+    ends, the next one of its lane is released at once; this is for those whose earlier job waits
+    for a retry longer than it may hold them.
+    """
+    found = _PARKED.rows(tx, after=after, now=now, limit=PARKED_LOOK)
+    continues = found[-1].lane if len(found) == PARKED_LOOK else ""
+    return [row.id for row in found if not row.blocked], continues
+
+
+def release(tx: Connection, job_ids: Iterable[int]) -> None:
+    """Release parked jobs: the next claims look at them again."""
+    tx.execute(update(jobs).where(jobs.c.id.in_(list(job_ids))).values(parked=False))
+
+
 def first_due(tx: Connection) -> dict[str, float]:
-    """Every destination with due or waiting jobs, and when its first job is due."""
+    """Every destination with due or waiting jobs, and when its first job is due.
+
+    Parked jobs are not counted.
+    """
     return {row.name: float(row.due) for row in _FIRST_DUE.rows(tx)}
+
+
+def first_parked(tx: Connection) -> dict[str, float]:
+    """Every destination with parked jobs, and since when the first of them is due."""
+    statement = select(jobs.c.destination, func.min(jobs.c.due)).where(PARKED)
+    found = tx.execute(statement.group_by(jobs.c.destination))
+    return {str(name): float(due) for name, due in found}
 
 
 def has_later(tx: Connection, job: Job) -> bool:
@@ -254,6 +360,7 @@ def start(tx: Connection, job: Job) -> bool:
 def done(tx: Connection, job: Job) -> bool:
     """Mark a job as done; false if the lease is lost."""
     ended = _DONE.change(tx, job_id=job.id, owner_is=job.owner, now=time.time())
+    _RELEASE_NEXT.change(tx, lane_is=job.lane)
     audit_counters.add(tx, AuditCounter.JOBS_DONE, ended)
     return bool(ended)
 
@@ -263,7 +370,8 @@ def retry(tx: Connection, job: Job, due: float, error: str, *, counts: bool = Tr
 
     With ``counts=False`` the attempt is not counted as one, and the job keeps blocking its lane.
     """
-    values = {"state": "due", "owner": None, "due": due, "error": error, "started": False}
+    values = {"state": "due", "owner": None, "due": due, "error": error}
+    values |= {"started": False, "parked": False}
     if not counts:
         values |= {"attempts": job.attempts - 1, "hold_until": due + HOLD_SECONDS}
     return _finish(tx, job, **values)
@@ -281,7 +389,9 @@ def _finish(tx: Connection, job: Job, **values: Any) -> bool:
         .where(jobs.c.id == job.id, jobs.c.owner == job.owner, jobs.c.state == "leased")
         .values(updated_at=time.time(), **values)
     )
-    return bool(tx.execute(statement).rowcount)
+    ended = bool(tx.execute(statement).rowcount)
+    _RELEASE_NEXT.change(tx, lane_is=job.lane)
+    return ended
 
 
 def make_due(tx: Connection, message_id: str, kind: JobKind) -> None:
@@ -295,7 +405,7 @@ def make_due(tx: Connection, message_id: str, kind: JobKind) -> None:
 
 def waits(tx: Connection, destination: str, target: str) -> bool:
     """Whether a job for a target waits for a later time."""
-    later = and_(DUE, jobs.c.destination == destination, jobs.c.target == target)
+    later = and_(READY, jobs.c.destination == destination, jobs.c.target == target)
     return bool(tx.execute(select(exists().where(later, jobs.c.due > time.time()))).scalar())
 
 
@@ -305,7 +415,7 @@ def make_all_due(tx: Connection, destination: str, target: str | None, seconds: 
     Jobs of one lane are done in order again, however long they have waited.
     """
     due = time.time() + seconds
-    later = and_(DUE, jobs.c.destination == destination, jobs.c.due > due)
+    later = and_(READY, jobs.c.destination == destination, jobs.c.due > due)
     if target is not None:
         later = and_(later, jobs.c.target == target)
     tx.execute(update(jobs).where(later).values(due=due, hold_until=due + HOLD_SECONDS))
@@ -314,7 +424,7 @@ def make_all_due(tx: Connection, destination: str, target: str | None, seconds: 
 def shift_back(tx: Connection, seconds: float) -> None:
     """Move the times of waiting jobs back by ``seconds``, because the clock was set back."""
     earlier = {"due": jobs.c.due - seconds, "hold_until": jobs.c.hold_until - seconds}
-    tx.execute(update(jobs).where(DUE, jobs.c.due > time.time()).values(earlier))
+    tx.execute(update(jobs).where(READY, jobs.c.due > time.time()).values(earlier))
 
 
 def count_open(tx: Connection, message_id: str, kind: JobKind) -> int:
@@ -351,8 +461,9 @@ def counts(tx: Connection) -> dict[tuple[str, str], int]:
 
 def oldest_due(tx: Connection, now: float) -> float:
     """For how many seconds the oldest due job has been due."""
-    due = tx.execute(select(func.min(jobs.c.due)).where(DUE)).scalar()
-    return max(0.0, now - due) if due is not None else 0.0
+    parts = (READY, PARKED)  # each by its own partial index
+    firsts = [tx.execute(select(func.min(jobs.c.due)).where(part)).scalar() for part in parts]
+    return max(0.0, now - min(float(now if due is None else due) for due in firsts))
 
 
 def abandoned(tx: Connection) -> list[Job]:
@@ -376,7 +487,8 @@ def reset_all(tx: Connection) -> int:
     tx.execute(workers.delete())
     statement = update(jobs).where(LIVE)
     values = {"owner": None, "attempts": 0, "lapses": 0, "started": False, "created_at": now}
-    return tx.execute(statement.values(state="due", hold_until=hold, **values)).rowcount
+    statement = statement.values(state="due", hold_until=hold, parked=False, **values)
+    return tx.execute(statement).rowcount
 
 
 def load(row: Row[Any]) -> Job:

@@ -104,7 +104,7 @@ CHECK = Check(
         ),
         Mutant(
             "services/store/jobs.py",
-            "free[-1] = newest.id",
+            "free[-1] = newest",
             "pass",
             "a new reply waits behind all old ones",
         ),

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import TSVECTOR
@@ -32,6 +33,8 @@ RowId = BigInteger().with_variant(Integer, "sqlite")
 
 # Queries must use exactly these texts, or SQLite does not use the partial indexes.
 DUE = text("state = 'due'")
+READY = text("state = 'due' AND NOT parked")
+PARKED = text("state = 'due' AND parked")
 LIVE = text("state IN ('due', 'leased')")
 DEAD = text("state = 'dead'")
 WAITING = text("replayed_at IS NULL")
@@ -177,6 +180,8 @@ jobs = Table(
     Column("state", Text, nullable=False),
     Column("due", Float, nullable=False),
     Column("hold_until", Float, nullable=False),
+    # It waits for an earlier job of its lane, and nothing looks at it until then.
+    Column("parked", Boolean, nullable=False, server_default=false()),
     Column("owner", Text),
     Column("attempts", Integer, nullable=False),
     Column("lapses", Integer, nullable=False),
@@ -187,7 +192,16 @@ jobs = Table(
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
     UniqueConstraint("message_id", "kind", "target", "about"),
-    Index("jobs_due", "destination", "due", "id", sqlite_where=DUE, postgresql_where=DUE),
+    Index("jobs_due", "destination", "due", "id", sqlite_where=READY, postgresql_where=READY),
+    Index(
+        "jobs_parked",
+        "lane",
+        "id",
+        "destination",
+        "due",
+        sqlite_where=PARKED,
+        postgresql_where=PARKED,
+    ),
     Index("jobs_lane", "lane", "id", sqlite_where=LIVE, postgresql_where=LIVE),
     Index("jobs_dead", "id", sqlite_where=DEAD, postgresql_where=DEAD),
     sqlite_autoincrement=True,

@@ -205,8 +205,10 @@ def _count(table: Table, *conditions: Any) -> ColumnElement[int]:
 def _overdue(tx: Connection) -> dict[str, float]:
     late = time.time() - OVERDUE_SECONDS
     paused = {pause.name for pause in circuit_breakers.unwell(tx) if pause.until > late}
-    firsts = jobs.first_due(tx).items()
-    return {name: due for name, due in firsts if due < late and name not in paused}
+    firsts = jobs.first_due(tx)
+    for name, due in jobs.first_parked(tx).items():
+        firsts[name] = min(due, firsts.get(name, due))
+    return {name: due for name, due in firsts.items() if due < late and name not in paused}
 
 
 def _reason(invariant: Invariant, count: int) -> str:

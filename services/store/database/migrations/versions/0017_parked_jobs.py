@@ -1,0 +1,32 @@
+"""Jobs that wait for an earlier job of their lane leave the index that claims walk."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0017"
+down_revision = "0015"
+
+READY = sa.text("state = 'due' AND NOT parked")
+PARKED = sa.text("state = 'due' AND parked")
+
+
+def upgrade() -> None:
+    """Add the column and its index, and replace the index of due jobs."""
+    op.add_column(
+        "jobs", sa.Column("parked", sa.Boolean(), nullable=False, server_default=sa.false())
+    )
+    op.drop_index("jobs_due", "jobs")
+    op.create_index(
+        "jobs_due",
+        "jobs",
+        ["destination", "due", "id"],
+        sqlite_where=READY,
+        postgresql_where=READY,
+    )
+    op.create_index(
+        "jobs_parked",
+        "jobs",
+        ["lane", "id", "destination", "due"],
+        sqlite_where=PARKED,
+        postgresql_where=PARKED,
+    )
