@@ -16,7 +16,7 @@ from services.message_settings import MessageSettings, NumberSetting
 from services.message_settings.fields import FIELDS
 from services.message_settings.form_values import as_text
 from services.message_settings.search import find_entries
-from services.message_settings.slices import in_slices
+from services.message_settings.slices import CHEAP_SLICE, in_slices
 
 ROWS = 50
 SORTS = ("number", "description", "carrier", "extensions", "emails", "enabled")
@@ -81,9 +81,8 @@ def _listed(entries: list[NumberSetting], asked: Mapping[str, str]) -> dict[str,
     name, down = _sort(asked), bool(asked.get("down"))
     carrier = asked.get("carrier", "")
     wanted = find_entries(entries, asked.get("q", ""))
-    keyed = sorted(
-        (_key(e, name), e) for e in in_slices(wanted) if not carrier or e.carrier == carrier
-    )
+    wanted = [entry for entry in wanted if not carrier or entry.carrier == carrier]
+    keyed = sorted((_key(entry, name), entry) for entry in in_slices(wanted, CHEAP_SLICE))
     if down:
         keyed.reverse()
     keys = [key for key, _ in keyed]

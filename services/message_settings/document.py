@@ -13,7 +13,7 @@ from typing import Any
 
 from services.core.messages import clean
 from services.message_settings.fields import FIELDS, NumberSetting
-from services.message_settings.slices import in_slices
+from services.message_settings.slices import CHEAP_SLICE, in_slices
 
 # What json.dumps(indent=2) writes around the fields of the entries.
 BEGIN = '{\n  "version": 1,\n  "numbers": [\n    {'
@@ -46,7 +46,7 @@ NO_DOCUMENT = Document(None, {}, {})
 
 def encode_document(entries: Iterable[NumberSetting]) -> bytes:
     """The document (JSON in UTF-8) with these entries."""
-    texts = [_text(entry) for entry in in_slices(entries)]
+    texts = [_text(entry) for entry in in_slices(entries, CHEAP_SLICE)]
     text = BEGIN + BETWEEN.join(texts) + END if texts else NO_ENTRIES
     return f"{text}\n".encode()
 

@@ -19,7 +19,7 @@ from services.message_settings.schema import (
     line_of,
     problems_by_path,
 )
-from services.message_settings.slices import in_slices
+from services.message_settings.slices import in_slices, let_others_run
 
 WHOLE = MessageSettingsSchema()
 
@@ -62,8 +62,13 @@ class DocumentReader:
         if texts is None:
             return None
         by_text: dict[str, NumberSetting] = {}
-        for one in in_slices(texts):
-            entry = known.by_text.get(one) or self._parsed(one)
+        parsed = 0
+        for one in texts:
+            entry = known.by_text.get(one)
+            if entry is None:
+                entry = self._parsed(one)
+                parsed += 1
+                let_others_run(parsed)
             if entry is None:
                 return None
             by_text[one] = entry
@@ -107,8 +112,9 @@ class DocumentReader:
             plain = self._plain.read(one)
             try:
                 loaded.append((plain or ENTRY.load(one), plain is not None))
-            except ValidationError as error:
-                problems = {"numbers": {position: error.messages}}
+            except ValidationError:
+                wrong = WHOLE.validate({"numbers": [one]})["numbers"][0]
+                problems = {"numbers": {position: wrong}}
                 raise SettingsError(first_problem(problems, text)) from None
         return loaded
 

@@ -9,12 +9,18 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
-SLICE = 250  # entries; checking so many takes some ten milliseconds at most
+SLICE = 100  # entries that are checked or formatted, which takes 5 to 40 µs each
+CHEAP_SLICE = 2000  # … that are only looked up
 
 
-def in_slices(items: Iterable[T]) -> Iterator[T]:
-    """The items; other threads run after each ``SLICE`` of them."""
+def in_slices(items: Iterable[T], size: int = SLICE) -> Iterator[T]:
+    """The items; other threads run after each ``size`` of them."""
     for position, item in enumerate(items, 1):
         yield item
-        if position % SLICE == 0:
-            time.sleep(0)
+        let_others_run(position, size)
+
+
+def let_others_run(done: int, size: int = SLICE) -> None:
+    """Let other threads run if ``done``, the number of items so far, fills another slice."""
+    if done % size == 0:
+        time.sleep(0)
