@@ -29,7 +29,7 @@ from services.operations.settings_source import FILE, GOOD_COPY
 from tests.waiting import PATIENCE, eventually
 
 CARRIERS = ["bandwidth", "sandbox"]
-MANY = 20 * SLICE
+MANY = 5 * SLICE
 
 
 def opened(folder: Path, source: SettingsFile | None = None) -> MessageSettings:
