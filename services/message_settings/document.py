@@ -24,7 +24,8 @@ JSON_SPACE = " \t\r\n"
 
 _values = attrgetter(*(field.name for field in FIELDS))
 _leads = tuple(f'\n      "{field.name}": ' for field in FIELDS)
-_json = json.JSONEncoder(ensure_ascii=False).encode
+_json = json.JSONEncoder(ensure_ascii=False).encode  # fast for texts only
+_CONSTANTS = {None: "null", True: "true", False: "false", (): "[]"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +77,8 @@ def _text(entry: NumberSetting) -> str:
 
 
 def _encoded(value: Any) -> str:
+    if isinstance(value, str):
+        return _json(value)
     if isinstance(value, tuple) and value:
         return "[\n        " + ",\n        ".join(map(_json, value)) + "\n      ]"
-    return _json(value)
+    return _CONSTANTS[value]

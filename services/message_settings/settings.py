@@ -17,6 +17,7 @@ from services.message_settings.document import NO_DOCUMENT, Document, encode_doc
 from services.message_settings.fields import NumberSetting
 from services.message_settings.file import replace_file
 from services.message_settings.reader import DocumentReader
+from services.message_settings.slices import CHEAP_SLICE, in_slices
 from services.message_settings.source import Source
 
 NEVER = object()  # the version before the source was read for the first time
@@ -268,7 +269,7 @@ class MessageSettings:
 
     def _apply(self, document: Document) -> None:
         by_extension: dict[str, list[NumberSetting]] = {}
-        for entry in document.by_number.values():
+        for entry in in_slices(document.by_number.values(), CHEAP_SLICE):
             for extension in entry.extensions if entry.enabled else ():
                 by_extension.setdefault(extension, []).append(entry)
         self._by_number = document.by_number
