@@ -10,6 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from services.core.errors import StorageUnwell
+
 
 class SettingsFile:
     """The file, and beside it a lock file that excludes other writers (a ``Source``)."""
@@ -38,9 +40,14 @@ class SettingsFile:
             return None
 
     def replace(self, change: Callable[[bytes | None], bytes]) -> None:
-        """Replace the content by ``change(content)``, durably. Raises ``OSError``."""
-        with self._lock:
-            replace_file(self._path, change(self.read()))
+        """Replace the content by ``change(content)``, durably. Raises ``StorageUnwell``."""
+        try:
+            with self._lock:
+                replace_file(self._path, change(self.read()))
+        except OSError as error:
+            raise StorageUnwell(
+                f"Message Settings cannot be saved in {self.name}: {error.strerror}."
+            ) from error
 
 
 def replace_file(path: Path, content: bytes) -> None:
