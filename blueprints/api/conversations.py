@@ -18,6 +18,7 @@ from blueprints.api.schemas.conversations import (
 from blueprints.api.schemas.messages import MessageListSchema, MessagesQuery
 from services.core.errors import RequestRefused
 from services.core.messages import message_object, rfc3339
+from services.core.phone_numbers import channel_of
 from services.media.media_store import MediaStore
 from services.messaging.access import ConversationAccess
 from services.messaging.device_limits import READ_MARKS, SEARCHES, DeviceLimits
@@ -157,6 +158,7 @@ class Conversations(Resource):
             {
                 "id": conversation.id,
                 "number": conversation.number,
+                "channel": channel_of(conversation.peer),
                 "peer": conversation.peer,
                 "participants": list(conversation.participants),
                 "last_message": message_object(last, self._media.link)

@@ -17,7 +17,7 @@ from services.core.messages import (
     Unreadable,
     WebhookCall,
 )
-from services.core.phone_numbers import e164, peer
+from services.core.phone_numbers import own_number, sender
 from services.media.media_store import MEDIA_BYTES, MediaStore
 from services.message_settings import MessageSettings
 from services.messaging.route import Router
@@ -112,7 +112,7 @@ class Processor:
     ) -> list[tuple[str, str]]:
         if isinstance(part, Unreadable):
             call = WebhookCall(LISTED, {}, "", part.body)
-        elif isinstance(part, Message) and not self._has_numbers(part):
+        elif isinstance(part, Message) and not self._has_number(part):
             call = provider.inbound_call(part)  # the same message as the carrier's webhook has it
         else:
             return self.store_parts(tx, provider, WebhookCall(LISTED, {}, "", b""), [part])
@@ -125,12 +125,10 @@ class Processor:
         audit_counters.add(tx, AuditCounter.REPEATED)
         return [("repeated", "")]
 
-    def _has_numbers(self, message: Message) -> bool:
-        """Whether all phone numbers of an inbound message are valid."""
+    def _has_number(self, message: Message) -> bool:
+        """Whether our number in an inbound message can be read."""
         try:
-            e164(message.number, self.country)
-            for written in (message.peer, *message.participants):
-                peer(written, self.country)
+            own_number(message.number, self.country)
         except NumberError:
             return False
         return True
@@ -168,11 +166,8 @@ class Processor:
 
     def _too_much(self, message: Message) -> str:
         """The reason why no more files of a message's sender are kept, or nothing."""
-        try:
-            sender = peer(message.peer, self.country)
-        except NumberError:  # the call goes into quarantine, and its files with it
-            return ""
-        return self.store.read(lambda tx: self.limits.received_too_much(tx, sender))
+        address = sender(message.peer, self.country)
+        return self.store.read(lambda tx: self.limits.received_too_much(tx, address))
 
     def _with_bytes(self, file: Attachment, too_much: str) -> Attachment:
         if file.content is None:
@@ -182,9 +177,9 @@ class Processor:
         return self.media.save_received(file, MEDIA_BYTES)
 
     def _store_message(self, tx: Connection, provider: Provider, raw: Message) -> tuple[str, str]:
-        number = e164(raw.number, self.country)
+        number = own_number(raw.number, self.country)
         setting = self.settings.for_number(number)
-        members = dict.fromkeys(peer(member, self.country) for member in raw.participants)
+        members = dict.fromkeys(sender(member, self.country) for member in raw.participants)
         members.pop(number, None)
         message = messages.add_inbound(
             tx,
@@ -192,7 +187,7 @@ class Processor:
                 raw,
                 provider=provider.name,
                 number=number,
-                peer=peer(raw.peer, self.country),
+                peer=sender(raw.peer, self.country),
                 participants=tuple(members) if len(members) > 1 else (),
                 routed=setting is not None and setting.reaches_somebody,
             ),
@@ -208,7 +203,7 @@ class Processor:
     def _store_status(
         self, tx: Connection, provider: Provider, raw: DeliveryStatus
     ) -> tuple[str, str]:
-        status = replace(raw, peer=peer(raw.peer, self.country)) if raw.peer else raw
+        status = replace(raw, peer=sender(raw.peer, self.country)) if raw.peer else raw
         message = statuses.record_status(tx, provider.name, status)
         audit_counters.add(tx, AuditCounter.STATUSES)
         if message is not None:

@@ -51,9 +51,19 @@ _TOUCH = CompiledStatement(
 )
 
 
+def members_key(recipients: Iterable[str]) -> str:
+    """The ``members`` of a conversation with these peers, see ``member_key``."""
+    return " ".join(sorted(map(member_key, recipients)))
+
+
+def member_key(peer: str) -> str:
+    """A peer as it stands among ``members``: no-break spaces keep a name apart from a group."""
+    return peer.replace(" ", "\u00a0")
+
+
 def find_or_add(tx: Connection, message: Message, seq: int) -> str:
     """The id of the conversation of a message; it is created for its first message."""
-    who = {"number": message.number, "members": " ".join(sorted(message.recipients))}
+    who = {"number": message.number, "members": members_key(message.recipients)}
     found = _FIND.row(tx, **who)
     if found is not None:
         return str(found.id)
@@ -85,7 +95,7 @@ def by_id(tx: Connection, conversation_id: str, numbers: Iterable[str]) -> Conve
 
 def latest_number(tx: Connection, numbers: Iterable[str], recipients: Iterable[str]) -> str | None:
     """The number of these that has the newest conversation with exactly these peers, if any."""
-    members = " ".join(sorted(recipients))
+    members = members_key(recipients)
     found = [(_FIND.row(tx, number=number, members=members), number) for number in numbers]
     known = [(row.last_seq, number) for row, number in found if row is not None]
     return max(known)[1] if known else None

@@ -1,5 +1,7 @@
 """Table of messages: adding them once, reading pages of them, counting unread ones."""
 
+import hashlib
+import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -56,6 +58,7 @@ _UNREAD = CompiledStatement(
 # Some carriers give their messages no ids. The same text and files within this time count as a
 # repeated webhook call. If it were longer, people who write the same again would lose messages.
 REPEAT_SECONDS = 120.0
+_SPACES = re.compile("[ \t\n\r\f\v]+")
 _REPEATS_AMONG = 50  # newest messages of the conversation that are compared
 
 
@@ -73,7 +76,7 @@ def add_inbound(tx: Connection, message: Message) -> Message | None:
     """Store an inbound message with its conversation and attachments.
 
     Returns it with its ``seq`` and ``conversation_id``, or ``None`` if it is stored already (same
-    carrier, carrier's id and number of ours; without an id see ``REPEAT_SECONDS``).
+    carrier, carrier's id, number of ours, sender and words; without an id see ``REPEAT_SECONDS``).
     """
     seq = next_seq(tx)
     conversation_id = conversations.find_or_add(tx, message, seq)
@@ -86,6 +89,17 @@ def add_inbound(tx: Connection, message: Message) -> Message | None:
     conversations.touch(tx, conversation_id, seq, kept.created_at)
     attachments.add(tx, kept.id, kept.media)
     return kept
+
+
+def repeat_key(message: Message) -> str:
+    """What repeats of an inbound message have in common beside its ids: its sender and its words.
+
+    The addresses of files are left out, because carriers sign them anew; so are differences in
+    spaces, which a carrier's list and its webhook write differently. A message with the id of
+    another and other words is another message.
+    """
+    words = _SPACES.sub(" ", message.text).strip(" ")
+    return hashlib.sha256(f"{message.peer}\n{words}".encode()).hexdigest()[:16]
 
 
 def _is_repeat(tx: Connection, message: Message) -> bool:
@@ -252,6 +266,7 @@ def _row(message: Message) -> dict[str, Any]:
         "participants": list(message.participants),
         "provider": message.provider,
         "provider_id": message.provider_id,
+        "repeat_key": repeat_key(message) if message.direction == "in" else None,
         "text": message.text,
         "segments": message.segments,
         "status": str(message.status),
@@ -260,6 +275,8 @@ def _row(message: Message) -> dict[str, Any]:
         "extension": message.extension,
         "client_id": message.client_id,
         "routed": message.routed,
+        "reaction": message.reaction,
+        "reaction_to": message.reaction_to,
         "carrier_time": message.carrier_time,
         "created_at": message.created_at,
         "updated_at": message.updated_at,
@@ -289,4 +306,6 @@ def _message(row: Row[Any], media: tuple[Attachment, ...]) -> Message:
         created_at=row.created_at,
         updated_at=row.updated_at,
         routed=row.routed,
+        reaction=row.reaction,
+        reaction_to=row.reaction_to,
     )
