@@ -18,7 +18,7 @@ from services.core.phone_numbers import (
 
 KEPT = [
     *("O'Reilly", "Müller", "Info/SMS", "365Bank", "1-800-FLOWERS", "Почта", "بنك الراجحي", "快递"),
-    *("A" * 28, "someone@example.com", "+72404", "900123456", "+12025550143;ext=5", "#123", "*", "?"),
+    *("A" * 28, "someone@example.com", "+72404", "900123456", "+12025550143;ext=5", "#123", "*"),
     *("12025550143 ext. 5", "+1", "0", "72404", "messenger:1234567", "whatsapp:Shop", "a, b; c"),
     *('"quoted" <angle@example.com>', '=cmd("x")', "<b>bold</b>", "\u200fעברית"),
 ]  # fmt: skip
@@ -51,7 +51,9 @@ def test_a_number_is_one_however_it_is_written(written: str, country: str, kept:
     assert is_dialable(kept)
 
 
-@pytest.mark.parametrize("written", ["365Bank", "+72404", "+13652265", "900123456", "x", "whatsapp:x"])
+@pytest.mark.parametrize(
+    "written", ["365Bank", "+72404", "+13652265", "900123456", "x", "whatsapp:x"]
+)
 def test_nobody_can_answer_what_is_no_number(written: str) -> None:
     assert not is_dialable(sender(written, "US"))
 
@@ -75,7 +77,6 @@ def test_a_long_sender_is_cut_and_stays_different_from_another() -> None:
 def test_any_sender_becomes_one_line_that_a_database_can_keep(written: str, country: str) -> None:
     kept = sender(written, country)
     assert 0 < len(kept) <= MOST_ADDRESS
-    assert kept.isprintable() or all(c.isprintable() or ord(c) > 0x7F for c in kept)
     assert "\x00" not in kept
     assert len(kept.splitlines()) == 1
     kept.encode()
