@@ -14,7 +14,6 @@ from services.core.errors import SettingsConflict, SettingsError
 from services.core.messages import clean
 from services.message_settings import MessageSettings, NumberSetting
 from services.message_settings.form_values import as_texts
-from services.message_settings.search import find_entries
 
 ROWS = 50
 SORTS = ("number", "description", "carrier", "extensions", "emails", "enabled")
@@ -40,7 +39,7 @@ class SettingsTable:
         settings.look()
         generation = settings.generation  # read first: a change after it is found as a conflict
         entries = settings.all()
-        listed = _listed(entries, asked)
+        listed = _listed(settings, asked)
         kept = {name: asked[name] for name in VIEW[:4] if name in asked}
         configured = dict(self._form.carriers())
         page = {
@@ -73,11 +72,11 @@ def view(asked: Mapping[str, str]) -> dict[str, str]:
     return {name: clean(asked[name]) for name in VIEW if asked.get(name)}
 
 
-def _listed(entries: list[NumberSetting], asked: Mapping[str, str]) -> dict[str, Any]:
+def _listed(settings: MessageSettings, asked: Mapping[str, str]) -> dict[str, Any]:
     """One page of rows, the count of all rows, the links to the previous and the next page."""
     name, down = _sort(asked), bool(asked.get("down"))
     carrier = asked.get("carrier", "")
-    wanted = find_entries(entries, asked.get("q", ""))
+    wanted = settings.find(asked.get("q", ""))
     keyed = sorted((_key(e, name), e) for e in wanted if not carrier or e.carrier == carrier)
     if down:
         keyed.reverse()

@@ -16,7 +16,6 @@ from blueprints.api.schemas.message_settings import (
 )
 from services.core.errors import EntryRefused, RequestRefused, SettingsConflict, SettingsError
 from services.message_settings import MessageSettings
-from services.message_settings.search import find_entries
 
 
 class Settings(Resource):
@@ -39,7 +38,7 @@ class Settings(Resource):
         """All numbers, or those with some words in them. ``ETag`` is the state of all of them."""
         settings = self._fresh()
         tag = _tag(settings)  # read first: a change after it makes the tag stale
-        entries = find_entries(settings.all(), asked["q"])
+        entries = settings.find(asked["q"])
         answer = {"items": [asdict(entry) for entry in entries], "problem": settings.problem}
         return answer, 200, tag
 

@@ -10,6 +10,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 
 import phonenumbers
@@ -120,6 +121,21 @@ def known_as(written: str, country: str) -> str:
         if error.local_only or not text:
             raise
         return text
+
+
+def search_words(typed: str, country: str) -> set[str]:
+    """The texts of which an address has one if it is what a person looks for.
+
+    These are its digits and letters, the words as they stand, and the number by its country.
+
+    >>> sorted(search_words("0151 1234567", "DE")), sorted(search_words("O'Re", "US"))
+    (['+491511234567', '0151 1234567', '01511234567'], ["O'Re", 'ORe'])
+    """
+    text = _tidy(typed)
+    words = {text, "".join(character for character in text if character.isalnum())}
+    with suppress(NumberError):
+        words.add(_number_typed(text, country))
+    return {word for word in words if any(map(str.isalnum, word))}
 
 
 def _tidy(written: str) -> str:

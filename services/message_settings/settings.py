@@ -15,6 +15,7 @@ from services.core.errors import SettingsConflict, SettingsError, StorageUnwell
 from services.message_settings.fields import NumberSetting
 from services.message_settings.file import replace_file
 from services.message_settings.schema import DocumentReader, encode_document
+from services.message_settings.search import find_entries
 from services.message_settings.source import Source
 
 NEVER = object()  # the version before the source was read for the first time
@@ -73,6 +74,14 @@ class MessageSettings:
         """All entries, in the order of the document."""
         self._check()
         return list(self._by_number.values())
+
+    def find(self, query: str) -> list[NumberSetting]:
+        """The entries with all words of a query, or with its number; see ``find_entries``."""
+        try:
+            number = self._reader.number(query)
+        except SettingsError:
+            number = ""
+        return find_entries(self.all(), query, number)
 
     def for_number(self, number: str) -> NumberSetting | None:
         """The entry of a number (E.164), or ``None``."""

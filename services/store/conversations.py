@@ -13,6 +13,7 @@ from sqlalchemy import (
     exists,
     false,
     func,
+    or_,
     select,
     tuple_,
     update,
@@ -108,12 +109,12 @@ def page(
     limit: int,
     before: int | None = None,
     unread_by: str | None = None,
-    with_peer: str | None = None,
+    with_peer: Iterable[str] | None = None,
 ) -> list[Conversation]:
     """Conversations of these numbers, the one with the newest message first.
 
     With ``unread_by`` only those in which this extension has unread messages; with ``with_peer``
-    only those with a peer whose address contains these digits or letters.
+    only those with a peer whose address contains one of these texts.
     """
     statement = (
         select(conversations)
@@ -128,8 +129,11 @@ def page(
             conversations.c.last_seq > read_by(unread_by), exists().where(is_unread(unread_by))
         )
     if with_peer is not None:
-        part = "".join(character for character in with_peer if character.isalnum())
-        statement = statement.where(conversations.c.members.icontains(part) if part else false())
+        contains = [
+            conversations.c.members.icontains(member_key(part), autoescape=True)
+            for part in with_peer
+        ]
+        statement = statement.where(or_(false(), *contains))
     return [_conversation(row) for row in tx.execute(statement)]
 
 

@@ -17,6 +17,7 @@ from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import UNROUTED, counters, messages, reads
 from services.store.database.schema import conversations as conversations_table
 from services.store.database.upsert import insert_new
+from services.store.reactions import with_reaction
 
 _NEXT_SEQ = CompiledStatement(
     lambda _: (
@@ -80,7 +81,7 @@ def add_inbound(tx: Connection, message: Message) -> Message | None:
     """
     seq = next_seq(tx)
     conversation_id = conversations.find_or_add(tx, message, seq)
-    kept = replace(message, seq=seq, conversation_id=conversation_id)
+    kept = with_reaction(tx, replace(message, seq=seq, conversation_id=conversation_id))
     has_no_id = kept.provider_id is None
     if (has_no_id and _is_repeat(tx, kept)) or _ADD_NEW.row(tx, **_row(kept)) is None:
         audit_counters.add(tx, AuditCounter.REPEATED)
