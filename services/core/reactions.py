@@ -20,7 +20,8 @@ _EMOJI = r"(?P<emoji>[^\w\s\x00-\x7f“”][^\w\s“”]{0,23})"
 _TAKEN_BACK = rf"Removed (?:{'|'.join(_REMOVED)}|\S{{1,24}}) from"
 _QUOTED = '[“"](?P<quoted>.+)[”"]'
 _REACTION = re.compile(
-    rf"(?:(?P<word>{'|'.join(_WORDS)})|(?P<removed>{_TAKEN_BACK})|(?:Reacted )?{_EMOJI} to) {_QUOTED}",
+    rf"(?:(?P<word>{'|'.join(_WORDS)})|(?P<removed>{_TAKEN_BACK})|(?:Reacted )?{_EMOJI} to)"
+    rf" {_QUOTED}",
     re.DOTALL,
 )
 # Zero-width and hair spaces, which Google Messages puts around emoji and quotation; the joiner
