@@ -37,6 +37,7 @@ from services.messaging.process import Processor
 from services.messaging.receive import Receiver
 from services.messaging.recover import Recovery
 from services.messaging.replay import Replay
+from services.messaging.reread import Reread
 from services.messaging.route import Router
 from services.messaging.send_limits import SendLimits
 from services.messaging.store_parts import PartStore
@@ -197,6 +198,13 @@ class Gateway:
             ),
             PeriodicTask("count", 5.0, partial(statistics.count, self.store), on_change=True),
             PeriodicTask("recover", 900.0, self.recovery.recover_all),
+            PeriodicTask(
+                "reread",
+                3600.0,
+                Reread(self.store, self.replay).run,
+                one_worker=True,
+                again_after=1.0,
+            ),
             PeriodicTask(
                 "sweep", 3600.0, partial(housekeeping.remove_leftovers, self.store, self.media)
             ),

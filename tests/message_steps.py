@@ -1,13 +1,13 @@
 """Steps that tests share: texts through the sandbox carrier, and due jobs run."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy import update
 
 from services.core.errors import DeliveryError
-from services.core.messages import Ack, Device, Message, WebhookCall
+from services.core.messages import Ack, Device, Message, Parsed, WebhookCall
 from services.gateway import Gateway
 from services.providers.base import Provider
 from services.store import circuit_breakers, jobs, messages
@@ -29,6 +29,16 @@ def receive_call(gateway: Gateway, provider: Provider, call: WebhookCall) -> Ack
     ack = gateway.receiver.receive(provider, call)
     gateway.processor.process_all()
     return ack
+
+
+def store_parts(
+    gateway: Gateway, provider: Provider, call: WebhookCall, parts: Iterable[Parsed] | None = None
+) -> list[tuple[str, str]]:
+    """Store the parts of a call, or these; returns (outcome, message id) of each."""
+    parsed = list(provider.parse(call)) if parts is None else list(parts)
+    return gateway.store.write(
+        lambda tx: gateway.replay.parts.store(tx, provider.name, call, parsed)
+    )
 
 
 def receive_text(gateway: Gateway, text: str = "hi", **changes: Any) -> None:

@@ -1,12 +1,14 @@
 """A database as an older version has left it."""
 
+from dataclasses import asdict
+from typing import Any
+
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, MetaData, insert, select
+from sqlalchemy import Connection, MetaData, Table, text
 
+from services.core.messages import Message
 from services.store.database.migrate import SCRIPTS
-from services.store.database.schema import metadata
-from services.store.database.store import Store
 
 
 def upgrade(connection: Connection, revision: str) -> None:
@@ -17,24 +19,18 @@ def upgrade(connection: Connection, revision: str) -> None:
     command.upgrade(config, revision)
 
 
-def copy_rows(store: Store, old: Connection) -> None:
-    """Put the rows of an up-to-date database into one whose tables have fewer columns.
+def insert_old(connection: Connection, name: str, **values: Any) -> None:
+    """Insert a row; values of columns that the table does not have yet are left out."""
+    table = Table(name, MetaData(), autoload_with=connection)
+    known = {column.name for column in table.columns}
+    connection.execute(table.insert().values({n: values[n] for n in values if n in known}))
 
-    The code of today cannot write them: it knows only the tables of today.
-    """
-    there = MetaData()
-    there.reflect(old)
-    kept = [
-        table
-        for table in metadata.sorted_tables
-        if table.name in there.tables and table.name != "search_index"
-    ]
-    with store.engine.connect() as connection:
-        for table in kept:
-            target = there.tables[table.name]
-            shared = [column for column in table.c if column.name in target.c]
-            rows = [dict(row._mapping) for row in connection.execute(select(*shared))]
-            old.execute(target.delete())
-            if rows:
-                old.execute(insert(table), rows)
-    old.commit()
+
+def insert_old_message(connection: Connection, message: Message, seq: int, **changes: Any) -> None:
+    """Insert a message with a conversation of its own, as an older version has stored it."""
+    values = asdict(message) | {"participants": list(message.participants), "seq": seq}
+    values |= {"changed": seq, "conversation_id": f"c{seq}", "last_seq": seq}
+    values |= {"members": " ".join(sorted(message.recipients))}
+    insert_old(connection, "conversations", **values | {"id": f"c{seq}"})
+    insert_old(connection, "messages", **values | changes)
+    connection.execute(text("UPDATE counters SET value = :seq WHERE name = 'seq'"), {"seq": seq})

@@ -13,9 +13,6 @@ from blueprints.admin.settings_form import SettingsForm
 from services.core.errors import SettingsConflict, SettingsError
 from services.core.messages import clean
 from services.message_settings import MessageSettings, NumberSetting
-from services.message_settings.fields import FIELDS
-from services.message_settings.form_values import as_text
-from services.message_settings.search import find_entries
 from services.message_settings.slices import CHEAP_SLICE, in_slices
 
 ROWS = 50
@@ -43,7 +40,7 @@ class SettingsTable:
         settings.look()
         generation = settings.generation  # read first: a change after it is found as a conflict
         entries = settings.all()
-        listed = _listed(entries, asked)
+        listed = _listed(settings, asked)
         kept = {name: asked[name] for name in VIEW[:4] if name in asked}
         configured = dict(self._form.carriers())
         page = {
@@ -76,11 +73,11 @@ def view(asked: Mapping[str, str]) -> dict[str, str]:
     return {name: clean(asked[name]) for name in VIEW if asked.get(name)}
 
 
-def _listed(entries: list[NumberSetting], asked: Mapping[str, str]) -> dict[str, Any]:
+def _listed(settings: MessageSettings, asked: Mapping[str, str]) -> dict[str, Any]:
     """One page of rows, the count of all rows, the links to the previous and the next page."""
     name, down = _sort(asked), bool(asked.get("down"))
     carrier = asked.get("carrier", "")
-    wanted = find_entries(entries, asked.get("q", ""))
+    wanted = settings.find(asked.get("q", ""))
     wanted = [entry for entry in wanted if not carrier or entry.carrier == carrier]
     keyed = sorted((_key(entry, name), entry) for entry in in_slices(wanted, CHEAP_SLICE))
     if down:

@@ -24,7 +24,6 @@ from services.core.errors import (
     StorageUnwell,
 )
 from services.message_settings import MessageSettings
-from services.message_settings.search import find_entries
 from services.message_settings.slices import in_slices
 
 log = structlog.get_logger()
@@ -51,8 +50,7 @@ class Settings(Resource):
         """All numbers, or those with some words in them. ``ETag`` is the state of all of them."""
         settings = self._fresh()
         tag = _tag(settings)  # read first: a change after it makes the tag stale
-        entries = find_entries(settings.all(), asked["q"])
-        items = [asdict(entry) for entry in in_slices(entries)]
+        items = [asdict(entry) for entry in in_slices(settings.find(asked["q"]))]
         answer = {"items": items, "problem": settings.problem}
         return answer, 200, tag
 

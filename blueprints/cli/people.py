@@ -13,7 +13,7 @@ from blueprints.cli.terminal import Group, document, facts, json_option, note
 from services.config.storage_layout import MEDIA
 from services.core.errors import MediaError
 from services.core.messages import Attachment, Message, WebhookCall, message_object
-from services.core.phone_numbers import peer, requested
+from services.core.phone_numbers import known_as, requested
 from services.operations.retention import Person
 from services.store import contacts, inbox, messages, quarantine
 
@@ -31,7 +31,7 @@ def export(number: str, folder: Path) -> None:
     files are below media/.
     Of group conversations it has what this person wrote.
     """
-    them = requested(peer, number, parts().country)
+    them = requested(known_as, number, parts().country)
     known = parts().retention.person(them)
     folder.mkdir(mode=0o700, parents=True)
     written = []
@@ -70,7 +70,7 @@ def forget(number: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     quarantine that name it. What others wrote in the same groups stays. Exit code 1 if something
     had to stay because it is still being processed or delivered.
     """
-    them = requested(peer, number, parts().country)
+    them = requested(known_as, number, parts().country)
     known = parts().retention.person(them)
     if as_json:
         document(_counts(them, known))

@@ -16,7 +16,6 @@ from services.message_settings import NumberSetting
 from services.message_settings.edits import Edit, edit_all, remove_all
 from services.message_settings.fields import FIELDS, Field, FieldType
 from services.message_settings.form_values import as_texts
-from services.message_settings.search import find_entries
 from services.operations.settings_source import left_file
 
 group = Group("settings", help="Message Settings: who gets the messages of which number.")
@@ -37,7 +36,7 @@ group.add_command(import_settings)
 @json_option
 def show(search: str, as_json: bool) -> None:
     """List the numbers with their carriers, extensions and e-mail addresses."""
-    entries = find_entries(parts().settings.all(), search)
+    entries = parts().settings.find(search)
     problem = parts().settings.problem
     if problem is not None:
         note(f"{problem} These are the last good settings.")

@@ -9,7 +9,7 @@ from blueprints.cli.parts import parts
 from blueprints.cli.terminal import command, escaped, note
 from services.config.parsers import url as web_address
 from services.core.messages import Attachment, Message, WebhookCall
-from services.core.phone_numbers import e164, peer
+from services.core.phone_numbers import e164, known_as
 from services.http.client import Answer, NoAnswer, NotSent
 from services.providers.base import Provider
 from services.providers.proofs import NoSigningKey
@@ -74,7 +74,7 @@ def simulate(
     message = Message(
         direction="in",
         number=e164(number, parts().country),
-        peer=peer(sender, parts().country),
+        peer=known_as(sender, parts().country),
         text=text,
         media=tuple(Attachment(source_url=link) for link in links),
     )

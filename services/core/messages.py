@@ -13,6 +13,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl
 from uuid import UUID
 
+from services.core.phone_numbers import channel_of
 from services.core.quiet_hours import QuietHours
 
 Direction = Literal["in", "out"]
@@ -114,7 +115,9 @@ class Message:
     ``participants`` are the other members of a group MMS besides us; it is empty for a conversation
     with one peer. Times are seconds since 1970. ``seq`` grows with every message of the
     installation. ``extension`` is the sender of an outbound message; ``sender_id`` is shown instead
-    of ``number`` if Message Settings have one.
+    of ``number`` if Message Settings have one. An inbound text that is a reaction has the emoji as
+    ``reaction`` (empty: a reaction is taken back) and the id of the other message, if it is known,
+    as ``reaction_to``.
     """
 
     direction: Direction
@@ -139,6 +142,8 @@ class Message:
     created_at: float = field(default_factory=time.time)
     updated_at: float = field(default_factory=time.time)
     routed: bool = True
+    reaction: str | None = None
+    reaction_to: str | None = None
 
     @property
     def recipients(self) -> tuple[str, ...]:
@@ -160,9 +165,13 @@ def message_object(message: Message, link: Callable[[Attachment], str]) -> dict[
         "seq": message.seq,
         "conversation_id": message.conversation_id,
         "direction": message.direction,
+        "channel": channel_of(message.peer),
         "from": message.number if outbound else message.peer,
         "to": _receivers(message),
         "text": message.text,
+        "reaction": {"emoji": message.reaction, "message_id": message.reaction_to}
+        if message.reaction_to is not None
+        else None,
         "media": [
             {
                 "id": file.id,

@@ -11,16 +11,23 @@ LIKE_A_NUMBER = re.compile(r"[0-9 ()+./-]*[0-9][0-9 ()+./-]*", re.ASCII)
 FLAGS = {field.name for field in FIELDS if field.kind is FieldType.FLAG}
 
 
-def find_entries(entries: Iterable[NumberSetting], query: str) -> list[NumberSetting]:
+def find_entries(
+    entries: Iterable[NumberSetting], query: str, number: str = ""
+) -> list[NumberSetting]:
     """The entries that contain all words of a query, or whose number contains its digits.
 
-    Case does not matter. An empty query finds all entries. Flags are not searched.
+    ``number`` is the query in E.164, where it is a whole number. Case does not matter. An empty
+    query finds all entries. Flags are not searched.
     """
     words = query.casefold().split()
     if not words:
         return list(entries)
     digits = re.sub("[^0-9]", "", query) if LIKE_A_NUMBER.fullmatch(query) else ""
-    return [entry for entry in in_slices(entries) if _matches(entry, words, digits)]
+    return [
+        entry
+        for entry in in_slices(entries)
+        if entry.number == number or _matches(entry, words, digits)
+    ]
 
 
 def _matches(entry: NumberSetting, words: list[str], digits: str) -> bool:

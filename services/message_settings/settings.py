@@ -17,6 +17,7 @@ from services.message_settings.document import NO_DOCUMENT, Document, encode_doc
 from services.message_settings.fields import NumberSetting
 from services.message_settings.file import replace_file
 from services.message_settings.reader import DocumentReader
+from services.message_settings.search import find_entries
 from services.message_settings.slices import CHEAP_SLICE, in_slices
 from services.message_settings.source import Source
 
@@ -78,6 +79,14 @@ class MessageSettings:
         """All entries, in the order of the document."""
         self._check()
         return list(self._by_number.values())
+
+    def find(self, query: str) -> list[NumberSetting]:
+        """The entries with all words of a query, or with its number; see ``find_entries``."""
+        try:
+            number = self._reader.number(query)
+        except SettingsError:
+            number = ""
+        return find_entries(self.all(), query, number)
 
     def for_number(self, number: str) -> NumberSetting | None:
         """The entry of a number (E.164), or ``None``."""

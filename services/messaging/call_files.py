@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TypeGuard
 
-from services.core.errors import NumberError
 from services.core.messages import Attachment, Message, Parsed
-from services.core.phone_numbers import peer
+from services.core.phone_numbers import sender
 from services.media.media_store import MEDIA_BYTES, MediaStore
 from services.messaging.send_limits import SendLimits
 from services.store.database.store import Store
@@ -40,11 +39,8 @@ class CallFiles:
 
     def _too_much(self, message: Message) -> str:
         """The reason why no more files of a message's sender are kept, or nothing."""
-        try:
-            sender = peer(message.peer, self.country)
-        except NumberError:  # the call goes into quarantine, and its files with it
-            return ""
-        return self.store.read(lambda tx: self.limits.received_too_much(tx, sender))
+        address = sender(message.peer, self.country)
+        return self.store.read(lambda tx: self.limits.received_too_much(tx, address))
 
     def _saved(self, file: Attachment, too_much: str) -> Attachment:
         if file.content is None:

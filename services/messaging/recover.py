@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from services.core.errors import NumberError, SendError
 from services.core.messages import Message, Parsed, Unreadable, WebhookCall
-from services.core.phone_numbers import e164, peer
+from services.core.phone_numbers import own_number
 from services.messaging.store_parts import Outcome, PartStore
 from services.providers.base import Provider
 from services.store import counters
@@ -86,7 +86,7 @@ class Recovery:
     def _store_entry(self, tx: Connection, provider: Provider, part: Parsed) -> list[Outcome]:
         if isinstance(part, Unreadable):
             call = WebhookCall(LISTED, {}, "", part.body)
-        elif isinstance(part, Message) and not self._has_numbers(part):
+        elif isinstance(part, Message) and not self._has_number(part):
             call = provider.inbound_call(part)  # the same message as the carrier's webhook has it
         else:
             return self._parts.store(tx, provider.name, WebhookCall(LISTED, {}, "", b""), [part])
@@ -99,12 +99,10 @@ class Recovery:
         audit_counters.add(tx, AuditCounter.REPEATED)
         return [("repeated", "")]
 
-    def _has_numbers(self, message: Message) -> bool:
-        """Whether all phone numbers of an inbound message are valid."""
+    def _has_number(self, message: Message) -> bool:
+        """Whether our number in an inbound message can be read."""
         try:
-            e164(message.number, self._country)
-            for written in (message.peer, *message.participants):
-                peer(written, self._country)
+            own_number(message.number, self._country)
         except NumberError:
             return False
         return True

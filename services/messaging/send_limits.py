@@ -16,7 +16,12 @@ from services.config.sections import SendSettings, ServiceSettings
 from services.core.durations import DAY, HOUR, MINUTE, in_words
 from services.core.errors import RequestRefused
 from services.core.messages import Message
-from services.core.phone_numbers import destination, home_countries, is_country
+from services.core.phone_numbers import (
+    destination,
+    home_countries,
+    is_country,
+    without_channel,
+)
 from services.store import quotas
 from services.store.quotas import Quota, UsedUp
 
@@ -44,7 +49,7 @@ class SendLimits:
         """
         if ANYWHERE in self._countries:
             return
-        for recipient in recipients:
+        for recipient in map(without_channel, recipients):
             if recipient.startswith("+") and (where := destination(recipient)) not in (
                 self._countries
             ):

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from services.core.errors import NumberError
 from services.core.messages import DeliveryStatus, Message, Parsed, Unreadable, WebhookCall
-from services.core.phone_numbers import e164, peer
+from services.core.phone_numbers import own_number, sender
 from services.message_settings import MessageSettings
 from services.messaging.route import PushTargets, Router
 from services.messaging.send_limits import SendLimits
@@ -76,9 +76,9 @@ class PartStore:
         return "quarantined", ""
 
     def _store_message(self, tx: Connection, provider: str, raw: Message, batch: Batch) -> Outcome:
-        number = e164(raw.number, self.country)
+        number = own_number(raw.number, self.country)
         setting = self.settings.for_number(number)
-        members = dict.fromkeys(peer(member, self.country) for member in raw.participants)
+        members = dict.fromkeys(sender(member, self.country) for member in raw.participants)
         members.pop(number, None)
         message = messages.add_inbound(
             tx,
@@ -86,7 +86,7 @@ class PartStore:
                 raw,
                 provider=provider,
                 number=number,
-                peer=peer(raw.peer, self.country),
+                peer=sender(raw.peer, self.country),
                 participants=tuple(members) if len(members) > 1 else (),
                 routed=setting is not None and setting.reaches_somebody,
                 seq=next(batch.seqs, 0),
@@ -103,7 +103,7 @@ class PartStore:
     def _store_status(
         self, tx: Connection, provider: str, raw: DeliveryStatus, batch: Batch
     ) -> Outcome:
-        status = replace(raw, peer=peer(raw.peer, self.country)) if raw.peer else raw
+        status = replace(raw, peer=sender(raw.peer, self.country)) if raw.peer else raw
         message = statuses.record_status(tx, provider, status)
         audit_counters.add(tx, AuditCounter.STATUSES)
         if message is not None:

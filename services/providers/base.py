@@ -30,6 +30,7 @@ class Limits:
     media_bytes: int = 3_500_000
     media_types: tuple[str, ...] = ("image/", "audio/", "video/", "text/", "application/pdf")
     recipients: int = 1
+    channels: tuple[str, ...] = ("sms",)  # ways to a phone, see ``phone_numbers.channel_of``
     splits: bool = True
 
 

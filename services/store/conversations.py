@@ -14,6 +14,7 @@ from sqlalchemy import (
     exists,
     false,
     func,
+    or_,
     select,
     tuple_,
     update,
@@ -67,7 +68,7 @@ def add_message(tx: Connection, message: Message) -> str:
         number=message.number,
         peer=message.peer,
         participants=list(message.participants),
-        members=" ".join(sorted(message.recipients)),
+        members=members_key(message.recipients),
         last_seq=message.seq,
         updated_at=message.created_at,
     )
@@ -87,6 +88,16 @@ def withdraw(tx: Connection, conversation_id: str) -> None:
         tx.execute(update(conversations).where(this).values(change))
 
 
+def members_key(recipients: Iterable[str]) -> str:
+    """The ``members`` of a conversation with these peers, see ``member_key``."""
+    return " ".join(sorted(map(member_key, recipients)))
+
+
+def member_key(peer: str) -> str:
+    """A peer as it stands among ``members``: no-break spaces keep a name apart from a group."""
+    return peer.replace(" ", "\u00a0")
+
+
 def by_id(tx: Connection, conversation_id: str, numbers: Iterable[str]) -> Conversation | None:
     """One conversation, if it belongs to one of these numbers."""
     row = tx.execute(
@@ -99,7 +110,7 @@ def by_id(tx: Connection, conversation_id: str, numbers: Iterable[str]) -> Conve
 
 def latest_number(tx: Connection, numbers: Iterable[str], recipients: Iterable[str]) -> str | None:
     """The number of these that has the newest conversation with exactly these peers, if any."""
-    members = " ".join(sorted(recipients))
+    members = members_key(recipients)
     found = [(_FIND.row(tx, number=number, members=members), number) for number in numbers]
     known = [(row.last_seq, number) for row, number in found if row is not None]
     return max(known)[1] if known else None
@@ -112,12 +123,12 @@ def page(
     limit: int,
     before: int | None = None,
     unread_by: str | None = None,
-    with_peer: str | None = None,
+    with_peer: Iterable[str] | None = None,
 ) -> list[Conversation]:
     """Conversations of these numbers, the one with the newest message first.
 
     With ``unread_by`` only those in which this extension has unread messages; with ``with_peer``
-    only those with a peer whose address contains these digits or letters.
+    only those with a peer whose address contains one of these texts.
     """
     statement = (
         select(conversations)
@@ -132,8 +143,11 @@ def page(
             conversations.c.last_seq > read_by(unread_by), exists().where(is_unread(unread_by))
         )
     if with_peer is not None:
-        part = "".join(character for character in with_peer if character.isalnum())
-        statement = statement.where(conversations.c.members.icontains(part) if part else false())
+        contains = [
+            conversations.c.members.icontains(member_key(part), autoescape=True)
+            for part in with_peer
+        ]
+        statement = statement.where(or_(false(), *contains))
     return [_conversation(row) for row in tx.execute(statement)]
 
 

@@ -1,5 +1,7 @@
 """Table of messages: adding them once, reading pages of them, counting unread ones."""
 
+import hashlib
+import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -15,6 +17,7 @@ from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import UNROUTED, counters, messages, reads
 from services.store.database.schema import conversations as conversations_table
 from services.store.database.upsert import insert_new
+from services.store.reactions import with_reaction
 
 _NEXT_SEQ = CompiledStatement(
     lambda _: (
@@ -56,6 +59,7 @@ _UNREAD = CompiledStatement(
 # Some carriers give their messages no ids. The same text and files within this time count as a
 # repeated webhook call. If it were longer, people who write the same again would lose messages.
 REPEAT_SECONDS = 120.0
+_SPACES = re.compile("[ \t\n\r\f\v]+")
 _REPEATS_AMONG = 50  # newest messages of the conversation that are compared
 
 
@@ -79,11 +83,11 @@ def add_inbound(tx: Connection, message: Message) -> Message | None:
     """Store an inbound message with its conversation and attachments.
 
     ``message.seq`` is one of ``next_seqs``, or 0 for the next one. Returns the message with its
-    ``seq`` and ``conversation_id``, or ``None`` if it is stored already (same carrier, carrier's id
-    and number of ours; without an id see ``REPEAT_SECONDS``).
+    ``seq`` and ``conversation_id``, or ``None`` if it is stored already (same carrier, carrier's
+    id, number of ours, sender and words; without an id see ``REPEAT_SECONDS``).
     """
     kept = message if message.seq else replace(message, seq=next_seq(tx))
-    kept = replace(kept, conversation_id=conversations.add_message(tx, kept))
+    kept = with_reaction(tx, replace(kept, conversation_id=conversations.add_message(tx, kept)))
     has_no_id = kept.provider_id is None
     if (has_no_id and _is_repeat(tx, kept)) or _ADD_NEW.row(tx, **_row(kept)) is None:
         conversations.withdraw(tx, kept.conversation_id)
@@ -92,6 +96,17 @@ def add_inbound(tx: Connection, message: Message) -> Message | None:
     audit_counters.add(tx, AuditCounter.RECEIVED)
     attachments.add(tx, kept.id, kept.media)
     return kept
+
+
+def repeat_key(message: Message) -> str:
+    """What repeats of an inbound message have in common beside its ids: its sender and its words.
+
+    The addresses of files are left out, because carriers sign them anew; so are differences in
+    spaces, which a carrier's list and its webhook write differently. A message with the id of
+    another and other words is another message.
+    """
+    words = _SPACES.sub(" ", message.text).strip(" ")
+    return hashlib.sha256(f"{message.peer}\n{words}".encode()).hexdigest()[:16]
 
 
 def _is_repeat(tx: Connection, message: Message) -> bool:
@@ -256,6 +271,7 @@ def _row(message: Message) -> dict[str, Any]:
         "participants": list(message.participants),
         "provider": message.provider,
         "provider_id": message.provider_id,
+        "repeat_key": repeat_key(message) if message.direction == "in" else None,
         "text": message.text,
         "segments": message.segments,
         "status": str(message.status),
@@ -264,6 +280,8 @@ def _row(message: Message) -> dict[str, Any]:
         "extension": message.extension,
         "client_id": message.client_id,
         "routed": message.routed,
+        "reaction": message.reaction,
+        "reaction_to": message.reaction_to,
         "carrier_time": message.carrier_time,
         "created_at": message.created_at,
         "updated_at": message.updated_at,
@@ -293,4 +311,6 @@ def _message(row: Row[Any], media: tuple[Attachment, ...]) -> Message:
         created_at=row.created_at,
         updated_at=row.updated_at,
         routed=row.routed,
+        reaction=row.reaction,
+        reaction_to=row.reaction_to,
     )

@@ -1,11 +1,11 @@
 """Quarantine: table of authentic webhook calls, or parts of them, that could not be parsed."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
 from services.core.messages import WebhookCall
 from services.store.database import audit_counters
@@ -62,6 +62,13 @@ def page(tx: Connection, limit: int, before: int | None = None) -> list[Quaranti
     if before is not None:
         statement = statement.where(quarantine.c.id < before)
     return [_quarantined(row) for row in tx.execute(statement)]
+
+
+def waiting_because(tx: Connection, reasons: Sequence[str], after: int, limit: int) -> list[int]:
+    """The ids of calls that wait for one of these reasons (patterns of SQL), after an id."""
+    matches = or_(*(quarantine.c.reason.like(reason) for reason in reasons))
+    statement = select(quarantine.c.id).where(WAITING, quarantine.c.id > after, matches)
+    return list(tx.execute(statement.order_by(quarantine.c.id).limit(limit)).scalars())
 
 
 def by_id(tx: Connection, row_id: int) -> Quarantined | None:

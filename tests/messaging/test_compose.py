@@ -67,7 +67,7 @@ def test_a_long_text_becomes_several_in_order(make_gateway: Make) -> None:
 
 
 REFUSED = [
-    (Reply(text="x", to=("abc!",)), "invalid_number", "to"),
+    (Reply(text="x", to=("+++",)), "invalid_number", "to"),
     (Reply(text="x", to=("MTN",)), "not_dialable", "to"),
     (Reply(text="x", to=(NUMBER,)), "same_number", "to"),
     (Reply(text="x"), "missing", "to"),

@@ -110,10 +110,10 @@ def test_an_invalid_number_goes_to_quarantine(make_gateway: Make) -> None:
     gateway = make_gateway(NUMBER_ENTRY)
     provider = gateway.providers["sandbox"]
     receive_call(
-        gateway, provider, raw_call(gateway, b'{"id": "1", "from": "+++", "to": "12025550100"}')
+        gateway, provider, raw_call(gateway, b'{"id": "1", "from": "12025550100", "to": "+++"}')
     )
     (row,) = gateway.store.read(quarantine.waiting)
-    assert "neither a phone number nor a short code nor a name" in row.reason
+    assert row.reason == "“+++” is not a phone number."
 
 
 def test_a_quarantined_call_is_read_once_the_cause_is_gone(

@@ -54,7 +54,7 @@ def test_unreadable_entries_are_quarantined_once(wavix: tuple[Gateway, FakeWavix
     fake.arrive("good", sender=PEER_DIGITS, to=NUMBER_DIGITS)
     fake.arrive("no sender", sender=PEER_DIGITS, to=NUMBER_DIGITS)
     fake.inbound[-1]["from"] = None
-    fake.arrive("bad number", sender=NO_NUMBER, to=NUMBER_DIGITS)
+    fake.arrive("bad number", sender=PEER_DIGITS, to=NO_NUMBER)
 
     assert sorted(recover(gateway, provider)) == ["quarantined", "quarantined", "received"]
     assert recover(gateway, provider, runs=3) == ["repeated"] * 3
@@ -70,7 +70,7 @@ def test_unreadable_entries_are_quarantined_once(wavix: tuple[Gateway, FakeWavix
 def test_an_entry_that_was_dropped_does_not_come_back(wavix: tuple[Gateway, FakeWavix]) -> None:
     gateway, fake = wavix
     provider = gateway.providers["wavix"]
-    fake.arrive("bad number", sender=NO_NUMBER, to=NUMBER_DIGITS)
+    fake.arrive("bad number", sender=PEER_DIGITS, to=NO_NUMBER)
     recover(gateway, provider)
     (row,) = quarantined(gateway)
     gateway.operator_actions.drop(row.id)
@@ -81,7 +81,7 @@ def test_an_entry_that_was_dropped_does_not_come_back(wavix: tuple[Gateway, Fake
 
 def test_an_unreadable_entry_is_counted(wavix: tuple[Gateway, FakeWavix]) -> None:
     gateway, fake = wavix
-    fake.arrive("bad number", sender=NO_NUMBER, to=NUMBER_DIGITS)
+    fake.arrive("bad number", sender=PEER_DIGITS, to=NO_NUMBER)
     recover(gateway, gateway.providers["wavix"], runs=3)
     assert gateway.audit.check(thorough=True) == []
 
@@ -102,12 +102,12 @@ def test_a_listed_message_can_be_replayed(
     wavix: tuple[Gateway, FakeWavix], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway, fake = wavix
-    fake.arrive("later", sender=NO_NUMBER, to=NUMBER_DIGITS)
+    fake.arrive("later", sender=PEER_DIGITS, to=NO_NUMBER)
     recover(gateway, gateway.providers["wavix"])
     (row,) = quarantined(gateway)
 
     for module in ("recover", "store_parts"):
-        monkeypatch.setattr(f"services.messaging.{module}.peer", lambda written, country: written)
+        monkeypatch.setattr(f"services.messaging.{module}.own_number", lambda *_: NUMBER)
     assert [outcome for outcome, _ in gateway.replay.replay(row.id)] == ["received"]
 
     assert [message.text for message in stored(gateway)] == ["later"]

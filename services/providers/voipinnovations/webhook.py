@@ -17,6 +17,7 @@ KIND = ("type", "messageType")
 SENDER = ("caller_id_number", "from")
 NUMBER = ("destination_number", "to")
 TEXT = ("text", "body", "message")
+LONGEST = 1_000_000  # characters of a sender: no length may lose a text
 ID = ("uuid", "message_uuid", "message_id", "msgid")  # “id” may be anything, the number's for one
 
 INBOUND = {"incomingwebhooksms", "incomingwebhookmms", "sms", "mms"}
@@ -77,7 +78,8 @@ def _message(fields: Mapping[str, Any]) -> Message:
         raise ValueError(f"“{kind}” is no kind of message that is known.")
     media = attached(fields)
     written = next((name for name in TEXT if name in fields), None)
-    sender, number = _word(fields, SENDER, needed=True), _word(fields, NUMBER, needed=True)
+    sender = _word(fields, SENDER, needed=True, most=LONGEST)
+    number = _word(fields, NUMBER, needed=True)
     if written is None and not media:
         raise ValueError("“text” is missing.")
     return Message(
@@ -106,10 +108,12 @@ def _receipt(fields: Mapping[str, Any]) -> DeliveryStatus:
     )
 
 
-def _word(fields: Mapping[str, Any], names: Sequence[str], *, needed: bool = False) -> str:
+def _word(
+    fields: Mapping[str, Any], names: Sequence[str], *, needed: bool = False, most: int = 255
+) -> str:
     """The first of several names that says something."""
     for name in names:
-        found = parsing.word(fields, name).strip()
+        found = parsing.word(fields, name, most=most).strip()
         if found:
             return found
     if needed:

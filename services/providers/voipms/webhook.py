@@ -156,7 +156,7 @@ def _number(holder: dict[str, Any], name: str) -> str:
     value = holder.get(name)
     first = value[0] if isinstance(value, list) and value else value
     written = first.get("phone_number") if isinstance(first, dict) else first
-    return with_country(parsing.word({name: written}, name, needed=True))
+    return with_country(parsing.address({name: written}, name))
 
 
 def _given(arguments: Iterable[tuple[str, str]]) -> dict[str, str]:

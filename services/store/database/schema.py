@@ -58,7 +58,7 @@ conversations = Table(
     Column("number", Text, nullable=False),
     Column("peer", Text, nullable=False),
     Column("participants", JSON, nullable=False),
-    Column("members", Text, nullable=False),  # the peers, sorted and joined by spaces
+    Column("members", Text, nullable=False),  # the peers, see ``conversations.members_key``
     Column("last_seq", BigInteger, nullable=False),
     Column("updated_at", Float, nullable=False),
     UniqueConstraint("number", "members"),
@@ -94,7 +94,11 @@ messages = Table(
     Column("carrier_time", Float),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
-    UniqueConstraint("provider", "provider_id", "number"),
+    Column("repeat_key", Text),  # of an inbound message, see ``messages.repeat_key``
+    Column("reaction", Text),  # an emoji, if the text is a reaction to another message …
+    Column("reaction_to", Text),  # … with this id
+    # Outbound messages have no key: no id that a carrier gives twice may stop a status.
+    Index("messages_once", "provider", "provider_id", "number", "repeat_key", unique=True),
     Index(
         "messages_by_client_id",
         "extension",

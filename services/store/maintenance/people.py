@@ -21,6 +21,7 @@ from sqlalchemy import (
     update,
 )
 
+from services.store.conversations import member_key
 from services.store.database import audit_counters
 from services.store.database.schema import (
     allowances,
@@ -43,7 +44,7 @@ def messages_of(tx: Connection, peer: str, after: int = 0, limit: int = BATCH) -
 
     They are all messages of conversations with the peer alone, and those from the peer in groups.
     """
-    alone = select(conversations.c.id).where(conversations.c.members == peer)
+    alone = select(conversations.c.id).where(conversations.c.members == member_key(peer))
     written = and_(messages.c.direction == "in", messages.c.peer == peer)
     in_groups = and_(written, messages.c.conversation_id.in_(_groups(peer)))
     statement = (
@@ -100,8 +101,9 @@ def forget_rest(tx: Connection, peer: str, quarantine_ids: Sequence[int]) -> Non
 
 def _groups(peer: str) -> Select[tuple[str]]:
     spaced = literal(" ", String) + conversations.c.members + " "
-    named = spaced.contains(f" {peer} ", autoescape=True)
-    return select(conversations.c.id).where(conversations.c.members != peer, named)
+    member = member_key(peer)
+    named = spaced.contains(f" {member} ", autoescape=True)
+    return select(conversations.c.id).where(conversations.c.members != member, named)
 
 
 def _contains(content: bytes, peer: str) -> bool:
