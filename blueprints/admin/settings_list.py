@@ -13,6 +13,8 @@ from blueprints.admin.settings_form import SettingsForm
 from services.core.errors import SettingsConflict, SettingsError
 from services.core.messages import clean
 from services.message_settings import MessageSettings, NumberSetting
+from services.message_settings.fields import FIELDS
+from services.message_settings.form_values import as_text
 from services.message_settings.slices import CHEAP_SLICE, in_slices
 
 ROWS = 50
