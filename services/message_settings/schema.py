@@ -6,7 +6,7 @@ in ``fields``.
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -98,12 +98,14 @@ class MessageSettingsSchema(Schema):
 class DocumentReader:
     """Reads documents and single entries, by the rules of this installation.
 
-    ``carriers`` are the carrier names that an entry may have; ``country`` (ISO 3166-1 alpha-2) is
-    assumed for numbers without a country code.
+    ``carriers`` are the carrier names that an entry may have; a mapping has the names by which they
+    are kept, so that an alias may be written. ``country`` (ISO 3166-1 alpha-2) is assumed for
+    numbers without a country code.
     """
 
     def __init__(self, carriers: Collection[str], country: str) -> None:
-        self._carriers = tuple(carriers)
+        known = carriers if isinstance(carriers, Mapping) else {name: name for name in carriers}
+        self._carriers: Mapping[str, str] = dict(known)
         self._country = country
 
     def read(self, content: bytes) -> list[NumberSetting]:
@@ -157,15 +159,14 @@ class DocumentReader:
         return self._normalised(loaded)
 
     def _normalised(self, entry: NumberSetting) -> NumberSetting:
-        self.carrier(entry.carrier)
-        return replace(entry, number=self.number(entry.number))
+        return replace(entry, number=self.number(entry.number), carrier=self.carrier(entry.carrier))
 
     def carrier(self, name: str) -> str:
-        """The name of a carrier. Raises ``SettingsError`` for an unknown one."""
+        """The name by which a carrier is kept. Raises ``SettingsError`` for an unknown one."""
         if name not in self._carriers:
-            names = ", ".join(self._carriers)
+            names = ", ".join(dict.fromkeys(self._carriers.values()))
             raise SettingsError(f"“{name}” is no carrier. Write one of {names}.", "carrier")
-        return name
+        return self._carriers[name]
 
     def number(self, text: str) -> str:
         """A phone number in E.164. Raises ``SettingsError`` for a text that is none."""

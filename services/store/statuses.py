@@ -91,9 +91,7 @@ def advance(
     return forward
 
 
-def _unused(
-    tx: Connection, message_id: str, row: Row[Any], provider_id: str | None
-) -> str | None:
+def _unused(tx: Connection, message_id: str, row: Row[Any], provider_id: str | None) -> str | None:
     """A carrier's id, or ``None`` where another message has it."""
     if provider_id is None:
         return None
@@ -105,9 +103,7 @@ def _unused(
         message_id=message_id,
     )
     if other is not None:
-        log.warning(
-            "a carrier gave one id twice", message_id=message_id, other_message_id=other.id
-        )
+        log.warning("a carrier gave one id twice", message_id=message_id, other_message_id=other.id)
     return provider_id if other is None else None
 
 

@@ -25,3 +25,4 @@ def test_an_id_that_another_message_has_leaves_the_message_sent(
     ]
     receipt = status_event(Status.DELIVERED, second, provider_id="same", message_id=second.id)
     assert store.write(lambda tx: statuses.record_status(tx, "sandbox", receipt)) is not None
+    store.close()

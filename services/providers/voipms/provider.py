@@ -86,10 +86,15 @@ class VoipMs(Provider):
         self.settings = settings
         self.limits = LIMITS[settings.long_text]
         self.api = Api(self.http, settings.base_url, settings.api_username, settings.api_password)
+        self._is_ours = context.is_ours
+
+    def normalised(self, call: WebhookCall) -> WebhookCall:
+        """A callback's address may divide its arguments by semicolons."""
+        return webhook.with_ampersands(call)
 
     def parse(self, call: WebhookCall) -> Iterable[Parsed]:
         """One message: JSON by POST, or the arguments of a callback by GET or as a form."""
-        return webhook.parse(call, self.clock())
+        return webhook.parse(call, self.clock(), self._is_ours)
 
     def send(self, message: Message) -> str:
         """Send one message: as SMS what surely fits one, else what VOIPMS_LONG_TEXT says.
