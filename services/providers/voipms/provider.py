@@ -27,6 +27,7 @@ from services.providers.voipms.check import findings
 from services.providers.voipms.errors import TOO_LONG
 from services.providers.voipms.numbers import ten_digits
 
+NOT_DELIVERED = "The recipient's carrier did not deliver the text (VoIP.ms reports “{}”)."
 BASE_URL = "https://voip.ms/api/v1/rest.php"
 SMS_TEXT, MMS_TEXT = 160, 2048
 MEDIA_TYPES = (
@@ -125,7 +126,7 @@ class VoipMs(Provider):
             provider_id=f"{row.kind}:{row.id}",
             message_id=message.id,
             peer=message.peer,
-            reason=f"VoIP.ms reports: “{row.carrier_status}”." if failed else None,
+            reason=NOT_DELIVERED.format(row.carrier_status[:120]) if failed else None,
             at=row.at,
         )
 
