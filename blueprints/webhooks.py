@@ -15,16 +15,17 @@ from services.providers.base import Provider
 
 def blueprint(receiver: Receiver, provider: Provider, callers: Callers) -> Blueprint:
     """The webhook of one carrier: check the head, read the body, verify, store, acknowledge."""
-    routes = Blueprint(f"webhook_{provider.name}", __name__, url_prefix=f"/webhook/{provider.name}")
+    routes = Blueprint(f"webhook_{provider.name}", __name__, url_prefix="/webhook")
 
-    @routes.route("/sms", methods=list(provider.methods))
     def receive() -> Response:
-        head = WebhookCall(
-            method=request.method,
-            headers={name.lower(): value for name, value in request.headers.items()},
-            query=request.query_string.decode("latin-1"),
-            body=b"",
-            remote=str(callers.caller().address or ""),
+        head = provider.normalised(
+            WebhookCall(
+                method=request.method,
+                headers={name.lower(): value for name, value in request.headers.items()},
+                query=request.query_string.decode("latin-1"),
+                body=b"",
+                remote=str(callers.caller().address or ""),
+            )
         )
         try:
             receiver.check_head(provider, head)
@@ -36,4 +37,6 @@ def blueprint(receiver: Receiver, provider: Provider, callers: Callers) -> Bluep
             return answer
         return Response(ack.body, ack.status, content_type=ack.content_type)
 
+    for name in (provider.name, *provider.aliases):
+        routes.add_url_rule(f"/{name}/sms", view_func=receive, methods=list(provider.methods))
     return routes

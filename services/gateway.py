@@ -28,6 +28,7 @@ from services.media.folder import Folder
 from services.media.links import Links
 from services.media.media_store import MediaStore
 from services.media.s3 import S3
+from services.message_settings import MessageSettings
 from services.messaging.access import ConversationAccess
 from services.messaging.call_files import CallFiles
 from services.messaging.carrier_event_log import CarrierEventLog
@@ -93,7 +94,7 @@ class Gateway:
             environment.vapid.private_key or derived_key(environment.app_key),
             contact(environment.vapid.subject, environment.app_url),
         )
-        self.providers = _providers(environment, self.http)
+        self.providers = _providers(environment, self.http, self.settings)
         self.channels = _channels(environment, self.vapid)
         self.mailer = Mailer(environment.mail, service.app_name, _domain(environment.app_url))
         self._build_messaging()
@@ -265,12 +266,20 @@ def _media_backend(environment: Environment, http: Http) -> MediaBackend:
     return Bucket(S3(bucket, http), cache=Folder(storage / "media-cache"), local=folder)
 
 
-def _providers(environment: Environment, http: Http) -> dict[str, Provider]:
+def _providers(
+    environment: Environment, http: Http, settings: MessageSettings
+) -> dict[str, Provider]:
+    def is_ours(number: str) -> bool:
+        return settings.for_number(number) is not None
+
     return {
         provider.name: provider(
             environment.carriers[provider.name],
             ProviderContext(
-                http, environment.webhook_token(provider.name), _address_of(provider, environment)
+                http,
+                environment.webhook_token(provider.name),
+                _address_of(provider, environment),
+                is_ours=is_ours,
             ),
         )
         for provider in PROVIDERS

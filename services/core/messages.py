@@ -251,9 +251,20 @@ class WebhookCall:
                 return value
         return ""
 
+    def arguments(self) -> list[tuple[str, str]]:
+        """The names and values of the query in order, with empty ones.
+
+        Each text is UTF-8, or Latin-1 where it is no UTF-8 (some carriers write their callbacks
+        so).
+        """
+        return _decoded(self.query)
+
     def form(self) -> list[tuple[str, str]]:
-        """The body as a URL-encoded form: all names and values in order, with empty ones."""
-        return parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True)
+        """The body as a URL-encoded form: all names and values in order, with empty ones.
+
+        They are read as by ``arguments``.
+        """
+        return _decoded(self.body.decode("latin-1"))
 
     def json(self) -> Any:
         """The body as JSON. Raises ``ValueError`` for anything that is not valid JSON."""
@@ -261,6 +272,28 @@ class WebhookCall:
             return json.loads(self.body.decode("utf-8-sig"), parse_constant=_refuse_constant)
         except RecursionError:
             raise ValueError("The JSON is nested too deeply.") from None
+
+
+def _decoded(written: str) -> list[tuple[str, str]]:
+    """The pairs of a URL-encoded text whose characters stand for bytes."""
+    pairs = parse_qsl(written, keep_blank_values=True, encoding="latin-1")
+    return [(_text(name), _text(value)) for name, value in pairs]
+
+
+def _text(latin: str) -> str:
+    r"""The text of bytes, which are given as Latin-1.
+
+    >>> _text("caf\xe9"), _text("caf\xc3\xa9"), _text("\x80 5")
+    ('café', 'café', '€ 5')
+    """
+    try:
+        written = latin.encode("latin-1")
+    except UnicodeEncodeError:  # no bytes: a text that was never encoded
+        return latin
+    text = written.decode("utf-8", "replace")
+    if "\ufffd" not in text or any("\x7f" < character != "\ufffd" for character in text):
+        return text  # UTF-8, though a character may be cut off
+    return written.decode("cp1252", "replace")  # as which what calls itself Latin-1 is read
 
 
 def _refuse_constant(name: str) -> Any:

@@ -1,7 +1,7 @@
 """``DocumentReader``: reads and checks documents and single entries."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -27,14 +27,16 @@ WHOLE = MessageSettingsSchema()
 class DocumentReader:
     """Reads documents and single entries, by the rules of this installation.
 
-    ``carriers`` are the carrier names that an entry may have; ``country`` (ISO 3166-1 alpha-2) is
-    assumed for numbers without a country code.
+    ``carriers`` are the carrier names that an entry may have; a mapping has the names by which they
+    are kept, so that an alias may be written. ``country`` (ISO 3166-1 alpha-2) is assumed for
+    numbers without a country code.
     """
 
     def __init__(self, carriers: Collection[str], country: str) -> None:
-        self._carriers = tuple(carriers)
+        known = carriers if isinstance(carriers, Mapping) else {name: name for name in carriers}
+        self._carriers: Mapping[str, str] = dict(known)
         self._country = country
-        self._plain = PlainEntries(carriers)
+        self._plain = PlainEntries(set(self._carriers.values()))
 
     def read(self, content: bytes | None, known: Document = NO_DOCUMENT) -> Document:
         """Check a document (JSON in UTF-8). Raises ``SettingsError`` with the place.
@@ -153,15 +155,14 @@ class DocumentReader:
         return self._normalised(loaded)
 
     def _normalised(self, entry: NumberSetting) -> NumberSetting:
-        self.carrier(entry.carrier)
-        return replace(entry, number=self.number(entry.number))
+        return replace(entry, number=self.number(entry.number), carrier=self.carrier(entry.carrier))
 
     def carrier(self, name: str) -> str:
-        """The name of a carrier. Raises ``SettingsError`` for an unknown one."""
+        """The name by which a carrier is kept. Raises ``SettingsError`` for an unknown one."""
         if name not in self._carriers:
-            names = ", ".join(self._carriers)
+            names = ", ".join(dict.fromkeys(self._carriers.values()))
             raise SettingsError(f"“{name}” is no carrier. Write one of {names}.", "carrier")
-        return name
+        return self._carriers[name]
 
     def number(self, text: str) -> str:
         """A phone number in E.164. Raises ``SettingsError`` for a text that is none."""

@@ -30,10 +30,10 @@ class MessageSettings:
     """The settings in force; safe to use from several threads.
 
     ``good_copy`` is the file in which this machine keeps the last good document; ``carriers`` are
-    the carrier names that an entry may have; ``country`` (ISO 3166-1 alpha-2) is assumed for
-    numbers without a country code. Until the source was read for the first time, every method that
-    needs the settings raises ``StorageUnwell`` if the source does; later, the settings read last
-    stay in force.
+    the carrier names that an entry may have (see ``DocumentReader``); ``country`` (ISO 3166-1
+    alpha-2) is assumed for numbers without a country code. Until the source was read for the
+    first time, every method that needs the settings raises ``StorageUnwell`` if the source does;
+    later, the settings read last stay in force.
     """
 
     def __init__(

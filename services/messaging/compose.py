@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, takewhile
 
 import structlog
 from sqlalchemy import Connection
@@ -223,7 +222,9 @@ def _check_recipients(
     if len(recipients) > most:
         raise RequestRefused(
             "too_many_recipients",
-            f"{provider.title} sends to at most {most} recipients at once.",
+            f"{provider.title} takes one recipient at a time."
+            if most == 1
+            else f"{provider.title} takes at most {most} recipients in a message.",
             field="to",
         )
 
@@ -280,7 +281,7 @@ def _check_text(text: str, provider: Provider) -> None:
 
 def _parts(whole: Message, limits: Limits) -> list[Message]:
     """Split a text over the carrier's limit into several messages; files go with the first."""
-    first, *rest = _fitting(whole.text, limits)
+    first, *rest = split(whole.text, limits.text, limits.unicode_text)
     if not rest:
         return [whole]
     head = replace(whole, text=first, segments=count(first).count if not whole.media else 1)
@@ -299,21 +300,3 @@ def _parts(whole: Message, limits: Limits) -> list[Message]:
         for text in rest
     ]
     return [head, *tail]
-
-
-def _fitting(text: str, limits: Limits) -> list[str]:
-    """The text in parts within the carrier's limit, which is lower outside of GSM-7."""
-    if not limits.unicode_text or count(text).encoding == "GSM-7":
-        return split(text, limits.text)
-    parts = []
-    while text:
-        first = split(text, _most(text, limits.unicode_text))[0]
-        parts.append(first)
-        text = text.removeprefix(first)
-    return parts
-
-
-def _most(text: str, units: int) -> int:
-    """How many characters fit into some UTF-16 units: an emoji takes two of them."""
-    used = accumulate(2 if ord(character) > 0xFFFF else 1 for character in text)
-    return sum(1 for _ in takewhile(lambda reached: reached <= units, used))

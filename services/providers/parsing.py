@@ -123,6 +123,6 @@ def mail_timestamp(written: Any) -> float | None:
     """
     try:
         at = parsedate_to_datetime(written)
-    except (TypeError, ValueError, AttributeError, IndexError):
+    except (TypeError, ValueError, AttributeError, IndexError, OverflowError):
         return None
     return timestamp(at.isoformat())

@@ -116,12 +116,22 @@ class Twilio(Provider):
             optional=True,
             example="MG00000000000000000000000000000000",
         )
+        shared_key: str | None = variable(
+            "Secret of the shared key that signs webhooks, if one is set at Twilio (beta).",
+            optional=True,
+            secret=True,
+        )
 
     def __init__(self, settings: Settings, context: ProviderContext) -> None:
         super().__init__(settings, context)
         self.settings = settings
         self.proofs = (
-            TwilioSignature(settings.auth_token, self.webhook_address, settings.account_sid),
+            TwilioSignature(
+                settings.auth_token,
+                self.webhook_address,
+                settings.account_sid,
+                settings.shared_key,
+            ),
         )
         self.api = Api(self.http, settings.base_url, settings.account_sid, settings.auth_token)
 
