@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import partial
 
 from services.config.parsers import Network
+from services.core.commands import flask_command
 from services.core.durations import DAY
 from services.core.errors import StorageUnwell
 from services.core.ip_addresses import Address, is_in, parse_address
@@ -66,7 +67,7 @@ def _words(found: ProxySighting) -> str:
             f"Requests come through a web server at {found.address} that TRUSTED_PROXIES does not "
             "name. Textbridge cannot tell its callers apart, so it takes none of them for this "
             f"machine or for an address of a list. Set TRUSTED_PROXIES={found.address} in .env, "
-            "then run `flask config reload`."
+            f"then run `{flask_command('config reload')}`."
         )
     if found.kind is ProxyKind.SILENT:
         return (
