@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from services.config.storage_access import user_name
 from services.core.errors import SettingsConflict, SettingsError, StorageUnwell
 from services.message_settings.fields import NumberSetting
 from services.message_settings.file import replace_file
@@ -212,12 +213,20 @@ class MessageSettings:
             if self._version is NEVER:
                 self._apply_good_copy()
             self._problem = self._describe(error)
+            if isinstance(error, OSError):
+                return  # its owner or mode may be corrected, which does not change the version
         self._version = version
 
     def _entries(self, content: bytes | None) -> list[NumberSetting]:
         return [] if content is None else self._reader.read(content)
 
     def _describe(self, error: Exception) -> str:
+        if isinstance(error, PermissionError):
+            user = user_name()
+            return (
+                f"{self._source.name} cannot be read by {user}. "
+                f"Run: sudo chown {user}: {error.filename}"
+            )
         return f"{self._source.name} cannot be used: {error}"
 
     def _apply(self, entries: list[NumberSetting], content: bytes | None) -> None:
