@@ -28,7 +28,7 @@ from typing import Any
 
 from services import providers, push
 from services.config.environment import Environment, load
-from services.config.open_files import connections_for, raise_limit
+from services.config.open_file_limit import connections_for, raise_limit
 from services.core.commands import flask_command
 from services.core.errors import ConfigError, StorageUnwell
 

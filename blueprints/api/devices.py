@@ -53,7 +53,7 @@ class Devices(Resource):
         refuses=[403, 429],
     )
     def pair(self, asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
-        """Pair a device with a code of the operator's.
+        """Pair a device with a code of the administrator's.
 
         A code is good once and for ten minutes. The token is shown this once; it is good until the
         device is revoked.
@@ -68,7 +68,7 @@ class Devices(Resource):
             if extension is None:
                 raise RequestRefused(
                     "wrong_code",
-                    "This code is wrong, used or too old. Ask the operator for a new one.",
+                    "This code is wrong, used or too old. Ask your administrator for a new one.",
                     field="code",
                     status=403,
                 )

@@ -16,7 +16,7 @@ from services.core.commands import flask_command
 from services.core.errors import Problem
 from services.media.media_store import MediaStore
 from services.message_settings import MessageSettings
-from services.operations.open_files import open_to_others
+from services.operations.file_permissions import open_to_others
 from services.operations.sandbox_numbers import left_numbers
 from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
@@ -141,9 +141,9 @@ def _env_file(path: Path, storage: Path, names: Sequence[str]) -> Iterator[Probl
 
 
 def _open_files(storage: Path) -> Iterator[Problem]:
-    found = open_to_others(storage)
-    if found:
-        inside = [str(path.relative_to(storage)) for path in found[1:]]
+    open_paths = open_to_others(storage)
+    if open_paths:
+        inside = [str(path.relative_to(storage)) for path in open_paths[1:]]
         more = f", and so is what is in it: {_named(inside)}" if inside else ""
         mode = stat.S_IMODE(storage.stat().st_mode)
         reason = f"{storage} is open to other users of this machine (mode {mode:04o}){more}."
