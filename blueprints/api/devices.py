@@ -75,7 +75,7 @@ class Devices(Resource):
             return devices.add(tx, extension, wanted["name"], platform=platform)
 
         device, token = self.store.write(work)
-        self.throttle.forget(calls_from)
+        self.throttle.note_success(calls_from)
         return {"device_id": device.id, "token": token, "extension": device.extension}, 201
 
     @call("GET", "/devices", Auth.DEVICE, answers={200: DeviceListSchema})

@@ -74,7 +74,7 @@ class LoginThrottle:
             log.warning("too many attempts", secret=self._attempts.secret, address=address)
             raise
 
-    def forget(self, address: str, *, part: str = "") -> None:
+    def note_success(self, address: str, *, part: str = "") -> None:
         """Reset the counters of an address after a right attempt, and remember it as known.
 
         Raises ``StorageUnwell``.
