@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import Any
 
 from services import providers, push
-from services.config.environment import ROOT, Environment, load
-from services.config.open_files import connections_for, raise_limit
+from services.config.environment import Environment, load
+from services.config.open_file_limit import connections_for, raise_limit
+from services.core.commands import flask_command
 from services.core.errors import ConfigError, StorageUnwell
 
 
@@ -232,8 +233,6 @@ def on_starting(server: Any) -> None:
 
 def when_ready(server: Any) -> None:
     """Print the addresses of the server."""
-    inside = Path(sys.prefix).parent == ROOT
-    flask = f"{Path(sys.prefix).name}/bin/flask" if inside else "flask"
     key = "Their password is ADMIN_PASSWORD in .env."
     if _service.admin_password is None:
         key = "They are closed until ADMIN_PASSWORD is set in .env."
@@ -241,17 +240,18 @@ def when_ready(server: Any) -> None:
     if "sandbox" in _environment.carriers:
         lines += [f"  Sandbox, to try it without a carrier:  {_environment.local_url}/sandbox"]
     lines += [
-        f"  The operator's pages:                  {_environment.local_url}/admin/",
+        f"  The administrator's pages:             {_environment.local_url}/admin/",
         f"    {key}",
         f"  Phone app:                             {_environment.local_url}/phone/",
         f"  Health:                                {_environment.local_url}/ready",
         f"  API for apps:                          {_environment.local_url}/api/v1/openapi.json",
-        f"  Webhook addresses for the carriers:    {flask} webhooks",
-        f"  A code to pair a phone app of 201's:   {flask} devices pair 201",
-        f"  A token for a server of 201's:         {flask} devices add 201 --name server",
+        f"  Webhook addresses for the carriers:    {flask_command('webhooks')}",
+        f"  A code to pair a phone app of 201's:   {flask_command('devices pair 201')}",
+        f"  A token for a server of 201's:         "
+        f"{flask_command('devices add 201 --name server')}",
     ]
     if not _service.delivery_worker:
-        lines += [f"  It only serves. What delivers, elsewhere: {flask} worker"]
+        lines += [f"  It only serves. What delivers, elsewhere: {flask_command('worker')}"]
     lines += [f"To fix: {problem}" for problem in _environment.warnings(time.time())]
     print("\n".join(lines), file=sys.stderr, flush=True)
 

@@ -12,10 +12,12 @@ from blueprints.cli.server import pid_file, running_pid
 from services.config import address_warnings, env_file
 from services.config.environment import Environment
 from services.config.sections import MailSettings, ServiceSettings
+from services.core.commands import flask_command
 from services.core.errors import Problem
 from services.media.media_store import MediaStore
 from services.message_settings import MessageSettings
-from services.operations.open_files import open_to_others
+from services.operations.file_permissions import open_to_others
+from services.operations.sandbox_numbers import left_numbers
 from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
 
@@ -80,19 +82,17 @@ def _carriers(settings: MessageSettings, providers: Mapping[str, Provider]) -> I
     if not providers:
         reason = "are missing: no carrier is configured, so no text comes in or goes out."
         yield Problem("The variables of a carrier", reason, "Set those of yours, listed above.")
-    silent: dict[str, list[str]] = {}
+    unconfigured: dict[str, list[str]] = {}
     for entry in settings.all():
-        if entry.enabled and entry.carrier not in providers:
-            silent.setdefault(entry.carrier, []).append(entry.number)
-    for carrier, numbers in silent.items():
+        if entry.enabled and entry.carrier not in (*providers, Sandbox.name):
+            unconfigured.setdefault(entry.carrier, []).append(entry.number)
+    for carrier, numbers in unconfigured.items():
         reason = f"{_named(numbers)} cannot send or receive: {carrier} is not configured."
-        yield Problem("Message Settings", reason, _remedy(carrier))
-
-
-def _remedy(carrier: str) -> str:
-    if carrier == Sandbox.name:
-        return "Choose a real carrier; the sandbox exists only with APP_ENV=local and no other."
-    return f"Set the variables of {carrier} listed above, or choose another carrier."
+        remedy = f"Set the variables of {carrier} listed above, or choose another carrier."
+        yield Problem("Message Settings", reason, remedy)
+    left = left_numbers(settings, providers)
+    if left is not None:
+        yield left
 
 
 def _mail(mail: MailSettings, settings: MessageSettings) -> Iterator[Problem]:
@@ -137,13 +137,13 @@ def _env_file(path: Path, storage: Path, names: Sequence[str]) -> Iterator[Probl
         yield Problem(path.name, reason, f"Run: chmod 600 {path}")
     if running_pid(storage) and status.st_mtime > pid_file(storage).stat().st_mtime:
         reason = "was changed after the running server read it."
-        yield Problem(path.name, reason, "Run: flask config reload")
+        yield Problem(path.name, reason, f"Run: {flask_command('config reload')}")
 
 
 def _open_files(storage: Path) -> Iterator[Problem]:
-    found = open_to_others(storage)
-    if found:
-        inside = [str(path.relative_to(storage)) for path in found[1:]]
+    open_paths = open_to_others(storage)
+    if open_paths:
+        inside = [str(path.relative_to(storage)) for path in open_paths[1:]]
         more = f", and so is what is in it: {_named(inside)}" if inside else ""
         mode = stat.S_IMODE(storage.stat().st_mode)
         reason = f"{storage} is open to other users of this machine (mode {mode:04o}){more}."

@@ -16,6 +16,7 @@ from blueprints.cli.terminal import (
     stamp,
     table,
 )
+from services.core.commands import flask_command
 from services.core.errors import RequestRefused
 from services.store import quarantine
 
@@ -60,7 +61,9 @@ def show(call_id: int) -> None:
     row = parts().store.read(lambda tx: quarantine.by_id(tx, call_id))
     if row is None:
         raise RequestRefused(
-            "not_found", f"There is no call {call_id}. See: flask quarantine list", status=404
+            "not_found",
+            f"There is no call {call_id}. See: {flask_command('quarantine list')}",
+            status=404,
         )
     facts(
         (

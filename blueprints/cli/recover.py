@@ -7,6 +7,7 @@ import click
 
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import command
+from services.core.commands import flask_command
 from services.core.errors import SendError
 from services.operations.message_query import WHEN
 
@@ -47,7 +48,8 @@ def recover(since: datetime) -> None:
             f"{counted['repeated']} were there already."
         )
         if counted["quarantined"]:
-            click.echo(f"{counted['quarantined']} cannot be read. See: flask quarantine list")
+            see = flask_command("quarantine list")
+            click.echo(f"{counted['quarantined']} cannot be read. See: {see}")
     if not able:
         click.echo("No carrier that is on can tell what was missed.")
     if failed:

@@ -11,6 +11,8 @@ from filelock import FileLock, Timeout
 
 from services.core.errors import RequestRefused
 
+HOW_TO_START = "Start it: make run, or as a service: sudo systemctl start textbridge."
+
 
 def pid_file(storage: Path) -> Path:
     """Where the server writes its process id when it starts and at every reload."""
@@ -42,7 +44,7 @@ def reload_server(storage: Path) -> int:
     if pid is None:
         raise RequestRefused(
             "no_server",
-            f"No server is running on {storage}. Start it with: make run (it reads .env then)",
+            f"No server is running on {storage}. {HOW_TO_START} It reads .env then.",
         )
     try:
         os.kill(pid, signal.SIGHUP)

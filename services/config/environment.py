@@ -25,7 +25,7 @@ from services.config.sections import (
     ServiceSettings,
     VapidSettings,
 )
-from services.config.storage_access import require_writable
+from services.config.storage_access import refuse_root, require_writable
 from services.config.storage_layout import KEY
 from services.core.errors import ConfigError, Problem
 
@@ -164,6 +164,8 @@ def load(
     loaded_channels = _load_channels(channels, env, problems, notes)
     if service is not None and not problems:
         service = replace(service, storage_path=ROOT / service.storage_path)
+        if "FLASK_RUN_FROM_CLI" in env:  # which the program flask sets: a command, not the server
+            refuse_root(service.storage_path)
         require_writable(service.storage_path)
         service, problems = _with_key(service)
     if problems or service is None or mail is None or vapid is None or sending is None:

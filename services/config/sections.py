@@ -54,7 +54,7 @@ class ServiceSettings:
         remedy="Run `make install`, which writes a new one into .env.",
     )
     admin_password: str | None = variable(
-        "Password of the operator at `/admin`, and of the user `admin` at `/metrics` and "
+        "Password of the administrator at `/admin`, and of the user `admin` at `/metrics` and "
         "`/api/v1/message-settings`.",
         parse=strong_secret,
         optional=True,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from services.config.storage_access import user_name
 from services.core.errors import SettingsConflict, SettingsError, StorageUnwell
 from services.message_settings.document import NO_DOCUMENT, Document, encode_document
 from services.message_settings.fields import NumberSetting
@@ -240,8 +241,7 @@ class MessageSettings:
             content = self._source.read()
         except OSError as error:
             self._keep_last_good(error)
-            self._version = version
-            return False
+            return False  # its owner or mode may be corrected, which does not change the version
         if wait or content is None or len(content) <= SMALL_BYTES:
             self._use(content, version)
             return False
@@ -271,6 +271,12 @@ class MessageSettings:
         return document
 
     def _describe(self, error: Exception) -> str:
+        if isinstance(error, PermissionError):
+            user = user_name()
+            return (
+                f"{self._source.name} cannot be read by {user}. "
+                f"Run: sudo chown {user}: {error.filename}"
+            )
         return f"{self._source.name} cannot be used: {error}"
 
     def _must_be_repaired(self, error: Exception) -> SettingsError:

@@ -101,8 +101,8 @@ class Composer:
         if not settings:
             raise RequestRefused(
                 "no_number",
-                f"Extension {extension} has no number yet. Ask the operator to add it in Message "
-                "Settings.",
+                f"Extension {extension} has no number yet. Ask your administrator to add it in "
+                "Message Settings.",
                 status=403,
             )
         setting, recipients = _addressed(tx, settings, reply, self.country)

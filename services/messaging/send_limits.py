@@ -124,7 +124,7 @@ def _country_not_allowed(recipient: str, where: str) -> RequestRefused:
     else:
         reason = (
             f"{recipient} is in another country ({where}), and texts to it are turned off here. "
-            f"The operator can allow them: add {where} to SEND_COUNTRIES."
+            f"The administrator can allow them: add {where} to SEND_COUNTRIES."
         )
     return RequestRefused("country_not_allowed", reason, field="to", status=403)
 

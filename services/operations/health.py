@@ -13,10 +13,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.config.environment import Environment
+from services.core.commands import flask_command
 from services.core.errors import StorageUnwell
 from services.core.messages import rfc3339
 from services.media.media_store import MediaStore
 from services.message_settings import MessageSettings
+from services.operations.sandbox_numbers import left_numbers
 from services.operations.undeclared_proxies import UndeclaredProxies
 from services.operations.write_probe import WriteProbe
 from services.store import circuit_breakers, inbox, jobs, quarantine, unrouted, workers
@@ -170,7 +172,9 @@ class Health:
 
     def _no_worker(self, silent: float) -> str:
         own = self._environment.service.delivery_worker
-        remedy = "Start Textbridge again." if own else "Start `flask worker` on one of the nodes."
+        remedy = "Start Textbridge again."
+        if not own:
+            remedy = f"Start `{flask_command('worker')}` on one of the nodes."
         if math.isinf(silent):
             first = "No delivery worker has started yet."
             return first if own else f"No delivery worker yet. {remedy}"
@@ -188,13 +192,15 @@ class Health:
 
     def _outdated(self) -> Iterator[HealthWarning]:
         if self._environment.is_outdated():
-            yield HealthWarning(
-                "env", "`.env` was changed after it was read. Run `flask config reload`."
-            )
+            command = flask_command("config reload")
+            yield HealthWarning("env", f"`.env` was changed after it was read. Run `{command}`.")
 
     def _configuration(self) -> Iterator[HealthWarning]:
         for problem in self._environment.warnings(self._clock()):
             yield HealthWarning("configuration", str(problem))
+        left = left_numbers(self._settings, self._environment.carriers)
+        if left is not None:
+            yield HealthWarning("configuration", str(left))
 
     def _bucket(self) -> Iterator[HealthWarning]:
         """A warning, no check: without the bucket texts are still delivered, and files wait."""
@@ -252,7 +258,8 @@ def _violated(found: tuple[Violation, ...]) -> Iterator[HealthWarning]:
     """Warnings, no checks: taking this node out of service would repair nothing."""
     for violation in found:
         since = rfc3339(violation.since)
-        reason = f"{violation.reason} Found {since}; `flask messages check` counts anew."
+        command = flask_command("messages check")
+        reason = f"{violation.reason} Found {since}; `{command}` counts anew."
         yield HealthWarning("conservation", reason)
 
 
@@ -274,19 +281,22 @@ def _waiting(known: Figures, carriers: Collection[str]) -> Iterator[HealthWarnin
         numbers, first = known.unrouted, known.unrouted[0]
         more = f" and {len(numbers) - LISTED} more" if len(numbers) > LISTED else ""
         carrier = next(iter(carriers)) if len(carriers) == 1 else "…"
+        command = flask_command(f"settings set {first} --carrier {carrier} --extension 201")
         yield HealthWarning(
             "unrouted",
             f"Messages to {_counted(len(numbers), 'number')} wait because Message Settings give "
             f"them to nobody: {', '.join(numbers[:LISTED])}{more}. To give {first} to an "
-            f"extension: `flask settings set {first} --carrier {carrier} --extension 201`.",
+            f"extension: `{command}`.",
         )
     if known.dead:
-        yield HealthWarning("dead", f"{_counted(known.dead, 'delivery', 'deliveries')} given up.")
+        count = _counted(known.dead, "delivery", "deliveries")
+        command = flask_command("messages list --dead")
+        yield HealthWarning("dead", f"{count} given up. Look at them with `{command}`.")
     if known.quarantined:
         yield HealthWarning(
             "quarantine",
             f"{_counted(known.quarantined, 'webhook')} could not be read. Look at them with "
-            "`flask quarantine list`.",
+            f"`{flask_command('quarantine list')}`.",
         )
 
 

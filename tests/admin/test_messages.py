@@ -390,7 +390,7 @@ def test_who_knows_that_it_was_sent_says_so(operator: Operator) -> None:
     assert "Maybe sent" in operator.get("/messages?state=unknown")
     operator.post(f"/messages/{message.id}/retry", 409)
     said = plain(operator.post(f"/messages/{message.id}/settle", **{"as": "sent"}))
-    assert "The operator says that it was sent" in said
+    assert "The administrator says that it was sent" in said
     assert status(operator, message) is Status.SENT
     work(operator)
     assert operator.gateway.store.read(dead_letters.counts) == {}

@@ -172,7 +172,7 @@ def test_what_may_have_been_sent_is_settled(terminal: Terminal) -> None:
     assert "sent again" in terminal.flask("messages", "settle", again.id, "--send-again").output
     shown = terminal.json("messages", "show", sent.id)
     assert shown["status"] == "sent"
-    assert shown["timeline"][-1]["title"] == "The operator says that it was sent"
+    assert shown["timeline"][-1]["title"] == "The administrator says that it was sent"
     assert terminal.json("messages", "show", again.id)["status"] == "queued"
     for way in ("--sent", "--send-again"):
         assert "It is known" in terminal.flask("messages", "settle", sent.id, way, code=1).stderr

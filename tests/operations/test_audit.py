@@ -20,6 +20,7 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import OperationalError
 
 from app import create_app
+from services.core.commands import flask_command
 from services.core.errors import DeliveryError, Kind, RequestRefused, StorageUnwell
 from services.core.messages import Device, Message, WebhookCall
 from services.gateway import Gateway, load_environment
@@ -428,7 +429,7 @@ def test_a_violated_invariant_is_shown_everywhere(
         warned, broken = shown_violations(busy)
         assert broken == {law}
         assert words in warned[0]
-        assert "`flask messages check`" in warned[0]
+        assert f"`{flask_command('messages check')}`" in warned[0]
         assert reasons(gateway.audit.check()) == reasons(found), "it stands until it is fixed"
     told = runner.invoke(args=["messages", "check", "--json"])
     assert told.exit_code == 1

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event, text
 
 from app import create_app
+from services.core.commands import flask_command
 from services.core.errors import DeliveryError, Kind
 from services.core.messages import Message, WebhookCall
 from services.gateway import Gateway
@@ -260,7 +261,7 @@ def test_numbers_without_extension_are_named_with_the_command(app: Flask) -> Non
     told: Any = app.test_client().get("/ready").json
     [warned] = told["warnings"]
     assert "+12025550111, +12025550112" in warned["reason"]
-    command = "flask settings set +12025550111 --carrier sandbox --extension 201"
+    command = flask_command("settings set +12025550111 --carrier sandbox --extension 201")
     assert f"`{command}`" in warned["reason"]
     assert app.test_cli_runner().invoke(args=command.split()[1:]).exit_code == 0
     entry = gateway_of(app).settings.for_number("+12025550111")
