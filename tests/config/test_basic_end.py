@@ -10,6 +10,7 @@ from services.core.errors import Kind, SendError
 from services.core.messages import Message
 from services.gateway import load_environment
 from services.http.client import Http
+from services.operations.config_findings import ConfigFindings
 from services.operations.health import Health
 from services.providers.bandwidth import Bandwidth
 from services.providers.base import ProviderContext
@@ -103,7 +104,7 @@ def test_health_warns_by_its_clock(make_gateway, tmp_path) -> None:  # type: ign
         gateway.media,
         gateway.environment,
         gateway.proxies,
-        clock=lambda: AFTER,
+        ConfigFindings(gateway.environment, gateway.settings, clock=lambda: AFTER),
     )
     said = [each.reason for each in health.warnings() if each.name == "configuration"]
     assert len(said) == 1

@@ -15,10 +15,10 @@ from urllib.parse import quote
 import requests
 
 from bench.measured_server import TOKEN
-from blueprints.cli.config import SECTIONS
 from services.config import keys, variables
 from services.core.messages import Attachment, Message
 from services.http.client import Http
+from services.operations.config_findings import SECTIONS
 from services.providers.base import ProviderContext
 from tests import payload_files
 from tests.fakes.bandwidth import Answer, Trouble
