@@ -83,7 +83,6 @@ def canaries(environment: TestEnvironment) -> dict[str, str]:
     env |= {name: f"canary/{name.lower()}{'' if 'TOKEN' in name else '?x+y'}" for name in plain}
     fake_env = {
         **environment.bandwidth.env,
-        "BANDWIDTH_AUTH": "basic",
         "BANDWIDTH_WEBHOOK_TOKEN": TOKEN,
     }
     return {
