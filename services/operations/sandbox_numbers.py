@@ -1,19 +1,20 @@
 """Numbers of the sandbox that are left in Message Settings when a real carrier is configured."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from services.core.commands import flask_command
 from services.core.errors import Problem
-from services.message_settings import MessageSettings
+from services.message_settings import NumberSetting
 from services.providers.sandbox import Sandbox
 
 
-def left_numbers(settings: MessageSettings, carriers: Collection[str]) -> Problem | None:
-    """The problem with these numbers, if there are any; ``carriers`` are the names of those on.
+def left_numbers(entries: Iterable[NumberSetting], carriers: Collection[str]) -> Problem | None:
+    """The problem with these numbers, if there are any.
 
+    ``entries`` are those of enabled numbers, ``carriers`` the names of the carriers that are on.
     An extension would send from such a number, its default one perhaps, and be refused.
     """
-    numbers = [e.number for e in settings.all() if e.enabled and e.carrier == Sandbox.name]
+    numbers = [entry.number for entry in entries if entry.carrier == Sandbox.name]
     if not numbers or Sandbox.name in carriers:
         return None
     belong = "belongs" if len(numbers) == 1 else "belong"
