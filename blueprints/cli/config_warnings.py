@@ -40,6 +40,8 @@ def findings(
         chain(
             _address(environment.service),
             _base_addresses(environment.service, in_force),
+            address_warnings.widest("TRUSTED_PROXIES", environment.service.trusted_proxies),
+            address_warnings.widest("ADMIN_ALLOW", environment.service.admin_allow),
             _carriers(settings, providers),
             _mail(environment.mail, settings),
             _media(media),
@@ -103,6 +105,8 @@ def _mail(mail: MailSettings, settings: MessageSettings) -> Iterator[Problem]:
     if mail.host is not None and mail.from_address is None:
         remedy = "Write the sender of the mails, such as texts@example.com."
         yield Problem("MAIL_FROM_ADDRESS", "is empty: no mail can be sent.", remedy)
+    if mail.host is not None:
+        yield from address_warnings.host_alone("MAIL_HOST", mail.host)
     if (
         mail.host is not None
         and mail.port == 465
@@ -110,6 +114,9 @@ def _mail(mail: MailSettings, settings: MessageSettings) -> Iterator[Problem]:
     ):
         reason = f"is {mail.encryption}, while port 465 is encrypted from the first byte."
         yield Problem("MAIL_ENCRYPTION", reason, "Set it to ssl, or MAIL_PORT to 587.")
+    if mail.host is not None and mail.port == 587 and mail.encryption in ("ssl", "smtps"):
+        reason = f"is {mail.encryption}, while at port 587 encryption begins after STARTTLS."
+        yield Problem("MAIL_ENCRYPTION", reason, "Set it to tls, or MAIL_PORT to 465.")
 
 
 def _media(media: MediaStore) -> Iterator[Problem]:
