@@ -18,6 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import click
+from click.core import ParameterSource
 from dotenv import dotenv_values, find_dotenv
 from flask import Flask
 
@@ -60,6 +62,21 @@ def _forget_what_flask_loaded() -> None:
                 del os.environ[loaded]
 
 
+def _refuse_flask_env_file() -> None:
+    """End the ``flask`` command if it was given a file of variables of its own.
+
+    Flask mixes that file with what is here: a command would act on a part of either installation.
+    """
+    context = click.get_current_context(silent=True)
+    given = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+    if context is not None and context.find_root().get_parameter_source("env_file") in given:
+        sys.exit(
+            "--env-file (-e, FLASK_ENV_FILE) would mix that file with .env. Name it in ENV_FILE "
+            "instead: ENV_FILE=/path/to/file flask …"
+        )
+
+
+_refuse_flask_env_file()
 _forget_what_flask_loaded()
 
 

@@ -83,7 +83,7 @@ def web_address(value: str) -> str:
         raise ValueError("its port must be a number from 1 to 65535.")
     if not is_host(parts.hostname or ""):
         raise ValueError("its host must be a name such as sms.example.com, or an IP address.")
-    return value
+    return f"{scheme.lower()}://{rest}"
 
 
 def is_host(value: str) -> bool:
@@ -97,19 +97,19 @@ def is_host(value: str) -> bool:
 
 def url(value: str) -> str:
     """A base address (http or https) to which paths are added; without a slash at its end."""
-    parts = urlsplit(web_address(value))
+    address = web_address(value)
     if "?" in value or "#" in value:
         raise ValueError("it must not contain a ? or a #.")
-    if "//" in parts.path:
+    if "//" in urlsplit(address).path:
         raise ValueError("its path must not contain //.")
-    return value.rstrip("/")
+    return address.rstrip("/")
 
 
 def postgresql(value: str) -> str:
     """The address of a PostgreSQL database."""
     if value.partition("://")[0] not in POSTGRESQL:
         raise ValueError("it must begin with postgresql://.")
-    if value.partition("?")[0].count("@") > 1:
+    if value.count("@") > 1:
         raise ValueError("its user name or password contains an @; write it as %40.")
     try:
         make_url(value)

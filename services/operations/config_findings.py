@@ -58,6 +58,8 @@ class ConfigFindings:
             chain(
                 _address(environment.service),
                 _base_addresses(environment),
+                address_warnings.widest("TRUSTED_PROXIES", environment.service.trusted_proxies),
+                address_warnings.widest("ADMIN_ALLOW", environment.service.admin_allow),
                 _carriers(environment.carriers, entries),
                 _mail(environment.mail, entries),
                 environment.warnings(self._clock()),
@@ -171,6 +173,8 @@ def _mail(mail: MailSettings, entries: Iterable[NumberSetting]) -> Iterator[Prob
     if mail.host is not None and mail.from_address is None:
         remedy = "Write the sender of the mails, such as texts@example.com."
         yield Problem("MAIL_FROM_ADDRESS", "is empty: no mail can be sent.", remedy)
+    if mail.host is not None:
+        yield from address_warnings.host_alone("MAIL_HOST", mail.host)
     if (
         mail.host is not None
         and mail.port == 465
@@ -178,6 +182,9 @@ def _mail(mail: MailSettings, entries: Iterable[NumberSetting]) -> Iterator[Prob
     ):
         reason = f"is {mail.encryption}, while port 465 is encrypted from the first byte."
         yield Problem("MAIL_ENCRYPTION", reason, "Set it to ssl, or MAIL_PORT to 587.")
+    if mail.host is not None and mail.port == 587 and mail.encryption in ("ssl", "smtps"):
+        reason = f"is {mail.encryption}, while at port 587 encryption begins after STARTTLS."
+        yield Problem("MAIL_ENCRYPTION", reason, "Set it to tls, or MAIL_PORT to 465.")
 
 
 def _env_file(path: Path | None) -> Iterator[Problem]:

@@ -16,7 +16,7 @@ from werkzeug.exceptions import RequestTimeout
 from app import create_app
 from blueprints import request_body
 from blueprints.api.declare import MOST_FILE, MOST_JSON
-from blueprints.request_body import BODY_SECONDS, UNPROVEN_BYTES, TimedBody, most_seconds
+from blueprints.request_body import BODY_SECONDS, UNPROVEN_BYTES, CheckedBody, most_seconds
 from services.core.errors import InvalidWebhook
 from services.core.messages import Message, WebhookCall
 from services.gateway import Gateway
@@ -67,12 +67,12 @@ def call(client: FlaskClient, path: str, body: BytesIO, **more: Any) -> tuple[in
 
 
 def test_a_body_has_a_total_time() -> None:
-    body = TimedBody(SlowBody(), 0.05)
+    body = CheckedBody(SlowBody(), 0.05)
     with pytest.raises(RequestTimeout, match="too long"):
         body.read()
     with pytest.raises(RequestTimeout):
         body.read(1)
-    assert TimedBody(BytesIO(b"whole"), 60).read() == b"whole"
+    assert CheckedBody(BytesIO(b"whole"), 60).read() == b"whole"
 
 
 def test_a_large_body_has_more_time() -> None:

@@ -102,8 +102,8 @@ def test_a_link_to_a_picture_outlives_its_device(make_app: Make) -> None:
         assert (answer.status_code, answer.data) == (200, b"a note")
 
 
-def test_a_proxy_without_headers_is_not_noticed(make_app: Make) -> None:
-    """It looks like a program on this machine: nothing else can be told."""
+def test_a_proxy_that_hides_itself_is_not_noticed(make_app: Make) -> None:
+    """It adds no header and asks for this machine in HTTP/1.1: nothing else can be told."""
     client = make_app(ADMIN_ALLOW="127.0.0.1").test_client()
     assert client.get("/admin/sign-in").status_code == 403, "there is no password yet"
     assert client.get("/metrics").status_code == 200

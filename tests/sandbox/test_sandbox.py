@@ -304,9 +304,9 @@ def test_no_other_page_gets_a_session(app: Flask, headers: dict[str, str]) -> No
     "headers",
     [
         {"Origin": "http://localhost"},
-        {"Origin": "http://192.0.2.7:8000", "Host": "192.0.2.7:8000"},
+        {"Origin": "http://127.0.0.1:8000", "Host": "127.0.0.1:8000"},
         {"Origin": "http://[::1]:8000", "Host": "[::1]:8000"},
-        {"Sec-Fetch-Site": "same-origin", "Host": "desk.example.com"},
+        {"Sec-Fetch-Site": "same-origin", "Host": "localhost:8000"},
     ],
 )
 def test_the_own_page_gets_a_session_by_any_of_its_names(
