@@ -66,6 +66,7 @@ from services.push.base import Channel, ChannelContext, TwoWayChannel
 from services.push.vapid import Vapid, contact, derived_key
 from services.store import devices
 from services.store.database.store import Store
+from services.store.database.time_limits import WORKER_SECONDS
 from services.store.jobs import JobKind
 
 CHECK_SECONDS = 60.0
@@ -201,7 +202,8 @@ class Gateway:
             copy.close()
 
     def new_worker(self) -> Worker:
-        """A delivery worker with its periodic tasks."""
+        """A delivery worker with its periodic tasks; this process answers no carriers."""
+        self.store.limits.extend(WORKER_SECONDS)
         tasks = (
             PeriodicTask(
                 "index", 1.0, partial(housekeeping.index_messages, self.store), on_change=True

@@ -40,13 +40,17 @@ class SettingsFile:
             return None
 
     def replace(self, change: Callable[[bytes | None], bytes]) -> None:
-        """Replace the content by ``change(content)``, durably. Raises ``StorageUnwell``."""
+        """Replace the content by ``change(content)``, durably.
+
+        Raises ``StorageUnwell`` with the reason where the disk is full or may not be written.
+        """
         try:
             with self._lock:
                 replace_file(self._path, change(self.read()))
         except OSError as error:
             raise StorageUnwell(
-                f"Message Settings cannot be saved in {self.name}: {error.strerror}."
+                f"{self.name} cannot be saved ({error.strerror}), and is as it was. Give the "
+                "storage folder free space, or the right to write there."
             ) from error
 
 

@@ -107,7 +107,7 @@ class Health:
     def checks(self) -> list[Check]:
         """The checks that must pass for messages to be received and delivered."""
         reasons = {
-            "database": self._write_probe.problem(),
+            "database": self._database(),
             "schema": self._schema(),
             "disk": self._disk(),
             "worker": self._worker(),
@@ -143,10 +143,17 @@ class Health:
 
     # The checks: each returns what is wrong, or an empty text.
 
+    def _database(self) -> str:
+        try:
+            self._store.require_file()
+        except StorageUnwell as error:
+            return str(error)
+        return self._write_probe.problem()
+
     def _schema(self) -> str:
         try:
             lacks = version(self._store.engine) < head()
-        except (DBAPIError, PoolTimeout):
+        except (DBAPIError, PoolTimeout, StorageUnwell):
             return "The database cannot be read."
         return "The database lacks a migration. Start Textbridge again." if lacks else ""
 
@@ -205,7 +212,7 @@ class Health:
         """A warning, no check: nodes are upgraded one by one while the others run."""
         try:
             found = version(self._store.engine)
-        except (DBAPIError, PoolTimeout):
+        except (DBAPIError, PoolTimeout, StorageUnwell):
             return
         if found > head():
             reason = "The database belongs to a newer Textbridge. Upgrade this machine."

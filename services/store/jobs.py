@@ -86,6 +86,14 @@ class Job:
     updated_at: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A lease of a job; ``at`` is when the job was leased or begun."""
+
+    job_id: int
+    at: float
+
+
 def _blocks(earlier: Any, job: Any) -> ColumnElement[bool]:
     """SQL condition: a job waits for an ``earlier`` one of its lane.
 
@@ -470,6 +478,20 @@ def abandoned(tx: Connection) -> list[Job]:
     """Leased jobs whose worker is dead; counts the interruption."""
     orphaned = and_(LIVE, jobs.c.state == "leased", jobs.c.owner.not_in(select(workers.c.id)))
     statement = update(jobs).where(orphaned).values(lapses=jobs.c.lapses + 1).returning(*jobs.c)
+    return [load(row) for row in tx.execute(statement)]
+
+
+def leases_of(tx: Connection, owner: str) -> list[Lease]:
+    """Every lease of a worker."""
+    held = and_(LIVE, jobs.c.state == "leased", jobs.c.owner == owner)
+    found = tx.execute(select(jobs.c.id, jobs.c.updated_at).where(held))
+    return [Lease(row.id, row.updated_at) for row in found]
+
+
+def interrupted(tx: Connection, owner: str, job_ids: Iterable[int]) -> list[Job]:
+    """Of these jobs those that are leased to ``owner``; counts the interruption."""
+    held = and_(LIVE, jobs.c.state == "leased", jobs.c.owner == owner, jobs.c.id.in_(list(job_ids)))
+    statement = update(jobs).where(held).values(lapses=jobs.c.lapses + 1).returning(*jobs.c)
     return [load(row) for row in tx.execute(statement)]
 
 
