@@ -16,7 +16,7 @@ from services.operations.undeclared_proxies import UndeclaredProxies
 
 CLIENT = "X-Forwarded-For"
 # What a proxy adds to a request (RFC 7239, RFC 9110 §7.6.3, and what came before them).
-PROXY_HEADERS = (CLIENT, "Forwarded", "X-Real-IP", "X-Forwarded-Host", "X-Forwarded-Proto", "Via")
+ADDED = (CLIENT, "Forwarded", "X-Real-IP", "X-Forwarded-Host", "X-Forwarded-Proto", "Via")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +77,17 @@ class Callers:
 
     def caller(self) -> Caller:
         """The caller of the current request."""
-        added = {
-            name: request.headers.getlist(name) for name in PROXY_HEADERS if name in request.headers
-        }
-        current = caller(request.remote_addr, added, self._trusted)
-        if current.is_behind_undeclared_proxy and current.peer and self._undeclared:
-            self._undeclared.note(current.peer)
-        return current
+        added = {name: request.headers.getlist(name) for name in ADDED if name in request.headers}
+        found = caller(request.remote_addr, added, self._trusted)
+        if found.is_behind_undeclared_proxy and found.peer and self._undeclared:
+            self._undeclared.note(found.peer)
+        return found
 
 
 def caller(
     peer: str | None, added: Mapping[str, Sequence[str]], trusted: Sequence[Network]
 ) -> Caller:
-    """Who makes a request of ``peer`` with the headers ``added``, by their ``PROXY_HEADERS`` names.
+    """Who makes a request of ``peer`` with the headers ``added``, by their names in ``ADDED``.
 
     ``X-Forwarded-For`` is believed only from a trusted proxy, and of it the last address that is
     none of the trusted proxies: any client could have written the ones before. A header of another
@@ -108,5 +106,5 @@ def caller(
     address = connected
     while hops and is_in(address, trusted):
         address = parse_address(hops.pop())
-    is_believed = CLIENT in added and is_in(connected, trusted)
-    return Caller(connected, address if is_believed else None, is_direct=False)
+    is_told = CLIENT in added and is_in(connected, trusted)
+    return Caller(connected, address if is_told else None, is_direct=False)

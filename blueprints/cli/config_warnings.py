@@ -16,7 +16,7 @@ from services.core.commands import flask_command
 from services.core.errors import Problem
 from services.media.media_store import MediaStore
 from services.message_settings import MessageSettings
-from services.operations.file_permissions import open_to_others
+from services.operations.open_files import open_to_others
 from services.operations.sandbox_numbers import left_numbers
 from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
