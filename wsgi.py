@@ -8,10 +8,12 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import json
 import os
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,22 @@ def kept_environment() -> Mapping[str, str]:
     return _kept
 
 
+def _refused(error: ConfigError) -> dict[str, Any]:
+    """What ``flask config check --json`` prints where the configuration cannot be loaded.
+
+    The command itself cannot run then. The fields are those of its document.
+    """
+    return {
+        "ok": False,
+        "problems": [asdict(problem) for problem in error.problems],
+        "warnings": [],
+        "carriers": [],
+        "channels": [],
+        "off": {},
+        "variables": {},
+    }
+
+
 @cache
 def _application() -> Flask:
     # Not before ``set_metrics_folder`` was called: it imports prometheus_client.
@@ -107,7 +125,11 @@ def _application() -> Flask:
 
     try:
         app = create_app(_kept or environment())
-    except (ConfigError, SettingsError) as error:
+    except ConfigError as error:
+        if {"config", "check", "--json"} <= set(sys.argv):
+            print(json.dumps(_refused(error), indent=2, ensure_ascii=False))
+        sys.exit(str(error))
+    except SettingsError as error:
         sys.exit(str(error))
     except StorageUnwell as error:
         sys.exit(f"{error}\n{CHECK_DATABASE}")

@@ -42,6 +42,7 @@ from services.operations import housekeeping, retention, statistics
 from services.operations.admin_auth import AdminAuth
 from services.operations.audit import Audit
 from services.operations.carrier_status import CarrierStatus
+from services.operations.config_findings import ConfigFindings
 from services.operations.health import Health
 from services.operations.login_throttle import PAIRING, PASSWORD, TOKENS, LoginThrottle
 from services.operations.message_query import MessageQuery
@@ -157,7 +158,15 @@ class Gateway:
         environment, service = self.environment, self.environment.service
         self.audit = Audit(self.store)
         self.proxies = UndeclaredProxies(self.store, service.trusted_proxies or ())
-        self.health = Health(self.store, self.settings, self.media, environment, self.proxies)
+        self.config_findings = ConfigFindings(environment, self.settings)
+        self.health = Health(
+            self.store,
+            self.settings,
+            self.media,
+            environment,
+            self.proxies,
+            self.config_findings,
+        )
         self.retention = Retention(self.store, self.media, service)
         self.operator_actions = OperatorActions(self.store, self.router)
         self.carrier_status = CarrierStatus(

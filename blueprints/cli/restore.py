@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from blueprints.cli.parts import parts
-from blueprints.cli.server import storage_lock
+from blueprints.cli.storage_lock import storage_lock
 from blueprints.cli.terminal import command, note
 from services.core.commands import flask_command
 from services.operations.restore import Restored

@@ -6,13 +6,13 @@ from typing import Any
 import click
 
 from blueprints.cli.parts import parts
-from blueprints.cli.server import HOW_TO_START, running_pid
 from blueprints.cli.terminal import command, escaped, note
 from services.config.parsers import url as web_address
 from services.core.commands import flask_command
 from services.core.messages import Attachment, Message, WebhookCall
 from services.core.phone_numbers import e164, peer
 from services.http.client import Answer, NoAnswer, NotSent
+from services.operations.server_process import HOW_TO_START, running_pid
 from services.providers.base import Provider
 from services.providers.proofs import NoSigningKey
 

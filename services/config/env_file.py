@@ -61,16 +61,20 @@ def read(path: Path, env: Mapping[str, str]) -> dict[str, str]:
     return values
 
 
-def differences(path: Path, names: Iterable[str]) -> list[Problem]:
-    """Values of the variables ``names`` that Laravel would read in another way.
+def findings(path: Path, names: Iterable[str]) -> list[Problem]:
+    """Lines that are not understood, and values of ``names`` that Laravel would read otherwise.
 
-    Raises ``ConfigError`` as ``read``.
+    Raises ``ConfigError`` for a file that cannot be read at all.
     """
-    entries, _ = parse(_content(path), path)
-    ours = set(names)
-    return [problem for entry in entries if entry.name in ours for problem in _differs(entry)] + [
-        problem for name in ours for problem in _repeated([e for e in entries if e.name == name])
-    ]
+    entries, problems = parse(_content(path), path)
+    by_name: dict[str, list[Entry]] = {name: [] for name in names}
+    for entry in entries:
+        if entry.name in by_name:
+            by_name[entry.name].append(entry)
+            problems += _differs(entry)
+    for repeated in by_name.values():
+        problems += _repeated(repeated)
+    return problems
 
 
 def parse(content: bytes, path: Path) -> tuple[list[Entry], list[Problem]]:

@@ -81,13 +81,6 @@ class Environment:
     read_at: float = 0.0  # … and when
     notes: tuple[Problem, ...] = ()  # what was found while loading and stops nothing
 
-    def is_outdated(self) -> bool:
-        """Whether ``.env`` was changed after it was read."""
-        try:
-            return self.file is not None and self.file.stat().st_mtime > self.read_at
-        except OSError:
-            return False
-
     def warnings(self, now: float) -> list[Problem]:
         """What stops nothing and should be fixed; ``now`` is in seconds since 1970."""
         of_carriers = (each.warnings(now) for each in self.carriers.values())

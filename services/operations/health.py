@@ -4,7 +4,7 @@ import math
 import re
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from services.core.errors import StorageUnwell
 from services.core.messages import rfc3339
 from services.media.media_store import MediaStore
 from services.message_settings import MessageSettings
-from services.operations.sandbox_numbers import left_numbers
+from services.operations.config_findings import ConfigFindings
 from services.operations.undeclared_proxies import UndeclaredProxies
 from services.operations.write_probe import WriteProbe
 from services.store import circuit_breakers, jobs, quarantine, unrouted, workers
@@ -91,14 +91,14 @@ class Health:
         media: MediaStore,
         environment: Environment,
         proxies: UndeclaredProxies,
-        clock: Callable[[], float] = time.time,
+        findings: ConfigFindings,
     ) -> None:
-        self._clock = clock
         self._store = store
         self._settings = settings
         self._media = media
         self._environment = environment
         self._proxies = proxies
+        self._findings = findings
         self._write_probe = WriteProbe(store)
 
     def checks(self) -> list[Check]:
@@ -117,10 +117,9 @@ class Health:
         try:
             known = self.figures()
         except StorageUnwell:
-            return [*self._bucket()]
+            return [*self._configuration(), *self._bucket()]
         return [
             *_violated(known.violations),
-            *self._outdated(),
             *self._configuration(),
             *self._bucket(),
             *_paused(known.pauses),
@@ -176,17 +175,11 @@ class Health:
 
     # The warnings
 
-    def _outdated(self) -> Iterator[HealthWarning]:
-        if self._environment.is_outdated():
-            command = flask_command("config reload")
-            yield HealthWarning("env", f"`.env` was changed after it was read. Run `{command}`.")
-
     def _configuration(self) -> Iterator[HealthWarning]:
-        for problem in self._environment.warnings(self._clock()):
-            yield HealthWarning("configuration", str(problem))
-        left = left_numbers(self._settings, self._environment.carriers)
-        if left is not None:
-            yield HealthWarning("configuration", str(left))
+        """Warnings, no checks: the service does its work with this configuration."""
+        outdated = self._findings.outdated()
+        for problem in self._findings.all():
+            yield HealthWarning("env" if problem in outdated else "configuration", str(problem))
 
     def _bucket(self) -> Iterator[HealthWarning]:
         """A warning, no check: without the bucket texts are still delivered, and files wait."""

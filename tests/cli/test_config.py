@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,12 +90,11 @@ def test_a_broken_settings_file_is_reported_with_its_line(
 
 
 def test_an_env_file_that_everybody_can_read_is_reported(
-    terminal: Terminal, tmp_path: Path
+    make_terminal: Callable[..., Terminal], tmp_path: Path
 ) -> None:
     file = tmp_path / "secrets.env"
     file.touch(mode=0o600)
-    gateway = terminal.app.extensions["gateway"]
-    gateway.environment = replace(gateway.environment, file=file)
+    terminal = make_terminal(NUMBER_ENTRY, ENV_FILE=str(file))
     terminal.flask("config", "check")
     file.chmod(0o644)
     assert f"chmod 600 {file}" in terminal.flask("config", "check", code=1).output
@@ -113,12 +111,11 @@ def server_pid(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_an_env_file_that_the_server_has_not_read_is_reported(
-    terminal: Terminal, tmp_path: Path, server_pid: Path
+    make_terminal: Callable[..., Terminal], tmp_path: Path, server_pid: Path
 ) -> None:
     file = tmp_path / "changed.env"
     file.touch(mode=0o600)
-    gateway = terminal.app.extensions["gateway"]
-    gateway.environment = replace(gateway.environment, file=file)
+    terminal = make_terminal(NUMBER_ENTRY, ENV_FILE=str(file))
     read_at = server_pid.stat().st_mtime
     os.utime(file, (read_at - 60, read_at - 60))
     terminal.flask("config", "check")

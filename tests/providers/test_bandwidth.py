@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -35,11 +36,17 @@ class HastyHttp(Http):
         return super().request(*args, **{"seconds": 0.5, **more})
 
 
-def carrier(fake: FakeBandwidth, http: Http | None = None, **env: str) -> Bandwidth:
+def carrier(
+    fake: FakeBandwidth,
+    http: Http | None = None,
+    clock: Callable[[], float] = time.time,
+    **env: str,
+) -> Bandwidth:
     settings, problems = variables.load(Bandwidth.Settings, "BANDWIDTH_", {**fake.env, **env})
     assert settings is not None, problems
     return Bandwidth(
-        settings, ProviderContext(http or Http(), "a-webhook-token", "https://x.example")
+        settings,
+        ProviderContext(http or Http(), "a-webhook-token", "https://x.example", clock=clock),
     )
 
 
@@ -102,7 +109,8 @@ def test_a_text_is_taken_once_and_carries_our_id(fake: FakeBandwidth) -> None:
 
 
 def test_an_older_api_user_sends_by_basic_and_needs_no_token(fake: FakeBandwidth) -> None:
-    carrier(fake, BANDWIDTH_AUTH="basic").send(TEXT)
+    before_its_end = datetime(2026, 12, 1, tzinfo=UTC).timestamp()
+    carrier(fake, clock=lambda: before_its_end, BANDWIDTH_AUTH="basic").send(TEXT)
 
     assert [status for _, _, status in fake.requests] == [202]
 
@@ -172,9 +180,7 @@ def test_an_answer_that_drips_in_is_read_to_its_end(fake: FakeBandwidth) -> None
 
 
 def test_a_dead_address_can_be_tried_again(fake: FakeBandwidth) -> None:
-    provider = carrier(
-        fake, BANDWIDTH_AUTH="basic", BANDWIDTH_MESSAGE_BASE_URL="http://127.0.0.1:1"
-    )
+    provider = carrier(fake, BANDWIDTH_MESSAGE_BASE_URL="http://127.0.0.1:1")
 
     with pytest.raises(SendError) as caught:
         provider.send(TEXT)

@@ -54,6 +54,12 @@ def refusal(answer: Answer, lost: Kind) -> SendError:
     )
 
 
+def basic_ended(now: float) -> SendError:
+    """The error for a send under Basic after its end; ``now`` is in seconds since 1970."""
+    reason = f"BANDWIDTH_AUTH {basic_end.reason(now)} {basic_end.REMEDY}"
+    return SendError(reason, Kind.CONFIG)
+
+
 def basic_refused(answer: Answer, now: float) -> SendError:
     """The error for a 401 under Basic; ``now`` is in seconds since 1970."""
     said = refusal(answer, Kind.CONFIG)
