@@ -28,7 +28,7 @@ def misspelt(present: Iterable[str], declared: Iterable[str]) -> Iterator[Proble
         written = name.upper().replace("-", "_")
         if len(written) < SHORTEST:
             continue
-        similar = difflib.get_close_matches(written, sorted(ours), n=1, cutoff=SIMILARITY)
-        if similar:
-            remedy = f"Write {similar[0]}, or remove the line."
-            yield Problem(name, f"is not known and has no effect. Is it {similar[0]}?", remedy)
+        found = difflib.get_close_matches(written, sorted(ours), n=1, cutoff=SIMILARITY)
+        if found:
+            remedy = f"Write {found[0]}, or remove the line."
+            yield Problem(name, f"is not known and has no effect. Is it {found[0]}?", remedy)
