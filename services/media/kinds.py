@@ -116,17 +116,17 @@ def detect_content_type(head: bytes, declared: str) -> str:
     'image/gif'
     """
     declared_type = declared.partition(";")[0].strip().lower()
-    detected = _picture_in_box(head) or next(
+    found = _picture_in_box(head) or next(
         (kind for start, kind in SIGNATURES if start.match(head)), None
     )
-    if detected is None and not _is_text(head):
+    if found is None and not _is_text(head):
         return declared_type if declared_type in HARMLESS_TYPES else UNKNOWN
-    detected = detected or "text/plain"
-    more = CONTENT_TYPE.fullmatch(declared_type) and MORE_PRECISE.get(detected, ())
+    found = found or "text/plain"
+    more = CONTENT_TYPE.fullmatch(declared_type) and MORE_PRECISE.get(found, ())
     return (
         declared_type
         if more and any(fnmatchcase(declared_type, pattern) for pattern in more)
-        else detected
+        else found
     )
 
 
