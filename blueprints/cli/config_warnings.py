@@ -141,7 +141,7 @@ def _env_file(path: Path, storage: Path, names: Sequence[str]) -> Iterator[Probl
     yield from env_file.differences(path, names)
     if status.st_mode & stat.S_IROTH:
         reason = "can be read by everybody on this machine, and it holds secrets."
-        yield Problem(path.name, reason, f"Run: chmod 600 {path}")
+        yield Problem(path.name, reason, f"Run: chmod 600 {quote(str(path))}")
     if running_pid(storage) and status.st_mtime > pid_file(storage).stat().st_mtime:
         reason = "was changed after the running server read it."
         yield Problem(path.name, reason, "Run: flask config reload")

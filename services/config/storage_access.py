@@ -3,6 +3,7 @@
 import os
 import pwd
 from pathlib import Path
+from shlex import quote
 
 from services.core.errors import ConfigError, Problem
 
@@ -20,9 +21,10 @@ def require_writable(storage: Path) -> None:
             continue
         me = _name(os.geteuid())
         reason = f"{me} cannot write to {path}, which belongs to {_name(path.stat().st_uid)}."
-        remedy = f"Run: sudo chown -R {me}: {storage}"
+        owner, place = _owner(os.geteuid()), quote(str(storage))
+        remedy = f"Run: sudo chown -R {owner}: {place}"
         if folder != storage:
-            remedy = f"Run: sudo install -d -o {me} -m 700 {storage}"
+            remedy = f"Run: sudo install -d -o {owner} -m 700 {place}"
         raise ConfigError([Problem("STORAGE_PATH", reason, remedy)])
 
 
@@ -36,7 +38,13 @@ def _is_closed(path: Path) -> bool:
 
 
 def _name(uid: int) -> str:
+    owner = _owner(uid)
+    return f"the user with id {owner}" if owner.isdigit() else owner
+
+
+def _owner(uid: int) -> str:
+    """The user as a command takes it: in a container it may have no name."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return f"the user with id {uid}"
+        return str(uid)
