@@ -1,6 +1,5 @@
 """Leasing of due jobs: which jobs a worker may begin now, and how many (SQL: ``store.jobs``)."""
 
-import time
 from collections.abc import Callable, Collection, Mapping
 from itertools import chain
 
@@ -8,6 +7,7 @@ from sqlalchemy import Connection
 
 from services.providers.base import Provider
 from services.store import circuit_breakers, jobs, rate_limits
+from services.store.database import clock
 from services.store.database.store import Store
 from services.store.jobs import Job
 
@@ -37,23 +37,28 @@ class Leasing:
         ``owner`` is the worker's id; ``free_slots`` returns how many more jobs of a destination it
         may have in hand. A power cut may undo a lease of pushes alone: then they are pushed again.
         """
-        now = time.time()
-        due, wait = self._store.read(lambda tx: self._look(tx, free_slots, now))
+        due, wait = self._store.read(lambda tx: self._look(tx, free_slots))
         if not due:
             return [], wait
         leased = self._store.write(
-            lambda tx: [
-                jobs.lease(tx, owner, name, self._allowed(tx, name, free_slots(name), now), now)
-                for name in due
-            ],
+            lambda tx: self._lease(tx, owner, due, free_slots),
             durable=not all(name.startswith("push:") for name in due),
         )
-        return list(chain.from_iterable(leased)), wait
+        return leased, wait
 
-    def _look(
-        self, tx: Connection, free_slots: Callable[[str], int], now: float
-    ) -> tuple[list[str], float]:
+    def _lease(
+        self, tx: Connection, owner: str, due: list[str], free_slots: Callable[[str], int]
+    ) -> list[Job]:
+        now = clock.now(tx)
+        leased = (
+            jobs.lease(tx, owner, name, self._allowed(tx, name, free_slots(name), now), now)
+            for name in due
+        )
+        return list(chain.from_iterable(leased))
+
+    def _look(self, tx: Connection, free_slots: Callable[[str], int]) -> tuple[list[str], float]:
         """The destinations with a due job, and the seconds until the next one has one."""
+        now = clock.now(tx)
         paused = {pause.name for pause in circuit_breakers.unwell(tx) if pause.until > now}
         firsts = {
             name: max(first, self._opens(tx, name, now))

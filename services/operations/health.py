@@ -218,7 +218,7 @@ class Health:
 
 
 def _figures(tx: Connection) -> Figures:
-    now = time.time()
+    now = clock.now(tx)
     return Figures(
         jobs=jobs.counts(tx),
         oldest_due=jobs.oldest_due(tx, now),
