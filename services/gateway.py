@@ -114,8 +114,10 @@ class Gateway:
             self.country,
         )
         self.receiver = Receiver(self.processor, self.carrier_events)
-        self.composer = Composer(self.store, self.access, self.providers, self.limits, self.country)
         self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)
+        self.composer = Composer(
+            self.store, self.access, self.providers, self.limits, self.country, self.uploads
+        )
         self.recovery = Recovery(self.store, self.providers, self.processor)
 
     def _build_delivery(self, run_folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Image resizing: makes pictures smaller that exceed a carrier's size limit, in bounded memory."""
 
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -7,12 +8,21 @@ from PIL import Image, ImageOps
 
 from services.core.errors import Kind, MediaError
 
-FORMATS = ("JPEG", "PNG", "WEBP")  # formats that phones produce
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF")  # formats that phones produce
+# Types that are made into JPEG where a carrier does not take them.
+CONVERTIBLE = ("image/webp", "image/avif", "image/heic", "image/heif")
 DECODING_BYTES = 256_000_000  # the memory that decoding one picture may use
 # The memory in bytes that Pillow needs for each pixel, at most: to decode a format, to convert its
 # colours, and for the first step of making it smaller. Measured by
 # tests/media/test_picture_memory.py.
-PIXEL_BYTES = {"PNG": 12, "WEBP": 20, "JPEG": 8}
+PIXEL_BYTES = {
+    "PNG": 12,
+    "WEBP": 20,
+    "JPEG": 8,
+    "AVIF": 17,
+    "HEIF": 10,
+}
+ALPHA_BYTES = 4  # a HEIC with transparency needs them, too
 PROGRESSIVE_BYTES = 8  # a progressive JPEG needs them, too, since it cannot shrink while decoding
 MAX_PIXELS = 89_000_000  # of a JPEG that can; above it Pillow warns of a decompression bomb
 MAX_SIDE = 65_535  # pixels; thin pictures need more memory for each pixel
@@ -50,6 +60,7 @@ def resize_to_fit(path: Path, max_bytes: int) -> bytes | None:
 
 def _decoded(path: Path) -> Image.Image | None:
     """The picture in RGB, or in RGBA where parts are transparent; ``None`` for an animation."""
+    _register_heif()
     with Image.open(path, formats=FORMATS) as opened:
         if getattr(opened, "is_animated", False):
             return None
@@ -57,6 +68,14 @@ def _decoded(path: Path) -> Image.Image | None:
         opened.load()
         mode = "RGBA" if opened.has_transparency_data else "RGB"
         return opened if opened.mode == mode else opened.convert(mode)
+
+
+@cache
+def _register_heif() -> None:
+    """Let Pillow read HEIC. The library is only loaded once a picture has to be decoded."""
+    import pillow_heif  # noqa: PLC0415
+
+    pillow_heif.register_heif_opener(thumbnails=False)
 
 
 def _require_memory(opened: Image.Image) -> None:
@@ -67,6 +86,8 @@ def _require_memory(opened: Image.Image) -> None:
         if "progressive" in opened.info:
             needed = width * height * PROGRESSIVE_BYTES
         opened.draft("RGB", (SIDES[0], SIDES[0]))
+    if opened.format == "HEIF" and opened.has_transparency_data:
+        needed = width * height * ALPHA_BYTES
     needed += opened.width * opened.height * PIXEL_BYTES[opened.format or ""]
     is_too_long = max(width, height) > MAX_SIDE
     if needed > DECODING_BYTES or width * height > MAX_PIXELS or is_too_long:
