@@ -84,8 +84,7 @@ class Uploads:
         most = min((each.media_bytes for each in limits), default=None)
         is_taken = all(each.takes(file.content_type) for each in limits)
         try:
-            with _ONE_PICTURE:
-                changed = _in_thread(lambda: _changed(path, file, most, is_taken=is_taken))
+            changed = _work(lambda: _changed(path, file, most, is_taken=is_taken))
         except MediaError as error:
             raise RequestRefused("picture", error.reason, field="file") from None
         return file if changed is None else self._replaced(file, *changed)
@@ -116,8 +115,7 @@ class Uploads:
         """Make an uploaded picture smaller; returns its size then."""
         path = self.media.open(file.id)
         try:
-            with _ONE_PICTURE:
-                content = _in_thread(lambda: resize_to_fit(path, most))
+            content = _work(lambda: resize_to_fit(path, most))
         except MediaError as error:
             raise RequestRefused("picture", error.reason, field="media_ids") from None
         if content is None or len(content) >= file.size:
@@ -172,6 +170,12 @@ def _changed(
         raise StorageUnwell(f"An attachment cannot be read: {error.strerror}.") from error
     stripped = without_metadata(content, file.content_type)
     return None if stripped == content else (stripped, file.content_type)
+
+
+def _work(work: Callable[[], T]) -> T:
+    """Work on one picture at a time, in a thread."""
+    with _ONE_PICTURE:
+        return _in_thread(work)
 
 
 def _in_thread(work: Callable[[], T]) -> T:
