@@ -35,10 +35,9 @@ SIGNATURES = {"image/gif": b"GIF8", "image/jpeg": b"\xff\xd8\xff", "image/png": 
 EXECUTABLE_TYPES = (
     "html",
     "svg",
-    "xml",
+    "/xml",
     "script",
     "css",
-    "pdf",
     "flash",
 )  # in content types that a browser executes
 
