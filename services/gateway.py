@@ -115,8 +115,10 @@ class Gateway:
         self.receiver = Receiver(self.store, self.carrier_events)
         self.processor = Processor(self.store, self.providers, parts, files)
         self.replay = Replay(self.store, self.providers, parts, files)
-        self.composer = Composer(self.store, self.access, self.providers, self.limits, self.country)
         self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)
+        self.composer = Composer(
+            self.store, self.access, self.providers, self.limits, self.country, self.uploads
+        )
         self.recovery = Recovery(self.store, self.providers, parts, self.country)
 
     def _build_delivery(self, run_folder: Path) -> None:
