@@ -307,7 +307,7 @@ def test_while_a_large_document_is_checked_the_settings_before_are_in_force(
         assert settings.problem is None
     gate.set()
     assert eventually(lambda: description() == "after!")
-    assert settings.generation != generation
+    assert eventually(lambda: settings.generation != generation)
 
 
 def test_who_looks_waits_for_the_newest_document(tmp_path: Path, gate: threading.Event) -> None:
@@ -354,25 +354,33 @@ class WatchedFile(SettingsFile):
         super().replace(change)
 
 
-def test_nothing_is_checked_while_other_writers_wait(tmp_path: Path, checked: list[object]) -> None:
+def test_the_change_is_made_before_other_writers_wait(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(encode_document(many()))
-    under_lock: list[int] = []
+    under_lock: list[bool] = []
 
     class Locked(SettingsFile):
+        is_locked = False
+
         def replace(self, change: Callable[[bytes | None], bytes]) -> None:
-            def counted(content: bytes | None) -> bytes:
-                before = len(checked)
+            def locked(content: bytes | None) -> bytes:
+                self.is_locked = True
                 changed = change(content)
-                under_lock.append(len(checked) - before)
+                self.is_locked = False
                 return changed
 
-            super().replace(counted)
+            super().replace(locked)
 
-    settings = opened(tmp_path, Locked(tmp_path / FILE))
-    settings.put(asdict(many(count=1)[0]) | {"description": "first"})
-    settings.change(lambda entries: entries[1:])
-    settings.put_document(encode_document(many("new")))
-    assert under_lock == [0, 0, 0]
+    source = Locked(tmp_path / FILE)
+    settings = opened(tmp_path, source)
+
+    def without_first(entries: list[NumberSetting]) -> list[NumberSetting]:
+        under_lock.append(source.is_locked)
+        return entries[1:]
+
+    settings.change(without_first)
+    settings.change(without_first, settings.generation)
+    assert under_lock == [False, False]
+    assert len(settings.all()) == MANY - 2
 
 
 def test_of_two_edits_at_once_neither_is_lost(tmp_path: Path) -> None:
