@@ -338,6 +338,15 @@ def test_a_large_broken_edit_leaves_the_last_good_settings_in_force(tmp_path: Pa
     assert restarted.problem == settings.problem
 
 
+def test_a_number_of_thousands_of_digits_is_a_mistake_like_any_other(tmp_path: Path) -> None:
+    settings = opened(tmp_path)
+    settings.put(asdict(many(count=1)[0]))
+    for content in (settings.document().replace(b'"100"', b"1" * 5000), b"[" + b"1" * 5000 + b"]"):
+        (tmp_path / FILE).write_bytes(content)
+        assert "thousands of digits" in str(settings.problem)
+        assert len(settings.all()) == 1
+
+
 # Writers
 
 
