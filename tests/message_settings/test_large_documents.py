@@ -244,15 +244,6 @@ def test_an_edit_of_one_number_checks_one_entry_in_every_process(
     assert there.generation == here.generation
 
 
-def test_a_process_that_does_not_ask_for_the_settings_does_not_read_them(
-    make_gateway: Callable[..., Any], checked: list[object]
-) -> None:
-    gateway = make_gateway(asdict(many(count=1)[0]))
-    assert checked == []
-    assert len(gateway.settings.all()) == 1
-    assert len(checked) == 1
-
-
 # Nobody waits
 
 
