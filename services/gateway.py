@@ -245,7 +245,7 @@ class Gateway:
         )
 
     def prepare(self) -> None:
-        """Migrate the database, and move the file of Message Settings into PostgreSQL.
+        """Migrate the database and load Message Settings, moving their file into PostgreSQL.
 
         Without the sandbox, the tokens that its page has given out end.
 
@@ -257,6 +257,7 @@ class Gateway:
         left = left_file(self.store, self.environment.service.storage_path.resolve())
         if left is not None:
             take_over(self.settings, left)
+        self.settings.look()
 
     def _end_sandbox_tokens(self) -> None:
         made = self.store.read(devices.of_sandbox)

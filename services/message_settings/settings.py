@@ -287,9 +287,10 @@ class MessageSettings:
         for entry in in_slices(document.by_number.values(), CHEAP_SLICE):
             for extension in entry.extensions if entry.enabled else ():
                 by_extension.setdefault(extension, []).append(entry)
+        generation = _generation(document.content)
         self._by_number = document.by_number
         self._by_extension = {name: tuple(entries) for name, entries in by_extension.items()}
-        self._generation = _generation(document.content)
+        self._generation = generation  # last: an editor who sees old entries must not have it
         self._problem = None
 
     def _keep_last_good(self, error: Exception) -> None:
