@@ -30,6 +30,7 @@ MAX_SLOWDOWN = 1.2
 COST = "× no-op's"
 HOT = ("conversation list", "history page", "cost of delivering")
 UNSERVED = "push:bench"  # a destination that no worker serves: its jobs stay due
+SEARCHES = 240  # a device may search 300 times a minute
 CLAIMS, CLAIM = 100, 16
 EDIT_SECONDS = 6.0
 
@@ -64,23 +65,34 @@ def _costs(noop: Process, measured: MeasuredServer, run_length: RunLength) -> di
         "list of the unread": "/api/v1/conversations?limit=50&unread=1",
         "history page": f"/api/v1/conversations/{conversation}/messages?limit=50",
         "older history page": f"/api/v1/conversations/{conversation}/messages?limit=50&before=900",
+    }
+    searches = {
         "search, rare word": "/api/v1/search?q=ref0000007&limit=50",
         "search, common words": "/api/v1/search?q=morning%20order&limit=50",
     }
     costs = {
         name: _cost(noop, measured, measured.read(path), run_length) for name, path in calls.items()
     }
+    for name, path in searches.items():
+        template = measured.read(path, measured.new_token())
+        costs[name] = _cost(noop, measured, template, run_length, SEARCHES // run_length.turns)
     costs["cost of delivering"] = cost_of_delivery(noop, measured, run_length)
     return costs
 
 
 def _cost(
-    noop: Process, measured: MeasuredServer, template: RequestTemplate, run_length: RunLength
+    noop: Process,
+    measured: MeasuredServer,
+    template: RequestTemplate,
+    run_length: RunLength,
+    max_requests: int = 0,
 ) -> float:
     turns = []
     for _ in range(run_length.turns):
         limit = limit_of(noop, 16, run_length.seconds).rate
-        result = measured.run(template, connections=16, seconds=run_length.seconds)
+        result = measured.run(
+            template, connections=16, seconds=run_length.seconds, max_requests=max_requests
+        )
         assert result.answered, "nothing was answered"
         assert not result.refused, "calls were refused"
         turns.append(limit / result.rate)

@@ -32,9 +32,10 @@ class MeasuredServer:
         self.receiver = receiver
         self.next_number = 0
         self.memory_at_start = self.memory_mb()
-        self.bearer = self._bearer()
+        self.bearer = self.new_token()
 
-    def _bearer(self) -> str:
+    def new_token(self) -> str:
+        """The token of a new device of extension 201."""
         made = self.server.flask("devices", "add", "201", "--name", "bench", "--json")
         return str(json.loads(made.stdout)["token"])
 
@@ -45,9 +46,9 @@ class MeasuredServer:
         headers = f"Authorization: Bearer {self.bearer}\r\n"
         return post_request("/api/v1/messages", json.dumps(body).encode(), headers=headers)
 
-    def read(self, path: str) -> RequestTemplate:
-        """GET requests of the app."""
-        return get_request(path, headers=f"Authorization: Bearer {self.bearer}\r\n")
+    def read(self, path: str, token: str | None = None) -> RequestTemplate:
+        """GET requests of the app, or of another device of the extension."""
+        return get_request(path, headers=f"Authorization: Bearer {token or self.bearer}\r\n")
 
     def run(self, template: RequestTemplate, **options: float) -> LoadResult:
         """Generate load with new numbers; ``options`` as of ``generate_load``."""
