@@ -17,6 +17,7 @@ from wsgi import (
 
 import errno
 import gc
+import mmap
 import os
 import shutil
 import signal
@@ -27,8 +28,9 @@ from pathlib import Path
 from typing import Any
 
 from services import providers, push
-from services.config.environment import ROOT, Environment, load
-from services.config.open_files import connections_for, raise_limit
+from services.config.environment import Environment, load
+from services.config.open_file_limit import connections_for, raise_limit
+from services.core.commands import flask_command
 from services.core.errors import ConfigError, StorageUnwell
 
 
@@ -130,6 +132,46 @@ class Idle(gevent.Timeout):  # type: ignore[misc]
         gevent.spawn(self._greenlet.throw, self)
 
 
+class Handover:
+    """Memory that all processes share: which processes of the last reload are ready.
+
+    gunicorn stops the old processes as soon as the new ones are forked, more than a second before
+    these can take a connection.
+    """
+
+    SECONDS = 10.0  # the old processes wait no longer, whatever became of the new ones
+
+    def __init__(self) -> None:
+        # Bytes: the generation, how many processes it has, and 1 for each that is ready.
+        self._shared = mmap.mmap(-1, mmap.PAGESIZE)
+        self._next_slot = 2
+
+    @property
+    def generation(self) -> int:
+        """How many reloads there were, modulo 256."""
+        return self._shared[0]
+
+    def begin(self, processes: int) -> None:
+        """A reload begins, in the parent; ``processes`` will be forked."""
+        self._shared[1:] = bytes(len(self._shared) - 1)
+        self._shared[1] = min(processes, 255)
+        self._shared[0] = (self._shared[0] + 1) % 256
+        self._next_slot = 2
+
+    def slot(self) -> int:
+        """A place for the next process, in the parent."""
+        self._next_slot = min(self._next_slot + 1, len(self._shared) - 1)
+        return self._next_slot
+
+    def is_ready(self, slot: int) -> None:
+        """The process with this place can take connections."""
+        self._shared[slot] = 1
+
+    def is_complete(self) -> bool:
+        """Whether all processes of the last reload are ready."""
+        return sum(self._shared[2:]) >= self._shared[1]
+
+
 class NoAccessLog(Logger):  # type: ignore[misc]
     """gunicorn's logger without the access log, which costs time even where it is not written."""
 
@@ -144,6 +186,10 @@ class Worker(GeventWorker):  # type: ignore[misc]
     """A web process, or the delivery worker if the parent says so."""
 
     delivers = False
+    handover: Handover  # this and the next two are set in the parent
+    generation = 0
+    slot = 0
+    _hands_over = False
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -159,6 +205,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         gc.collect()
         gc.freeze()  # garbage collections skip the objects of the start-up
         gevent.spawn(self._watch, gateway)
+        self.handover.is_ready(self.slot)
         if self.delivers:
             gateway.new_worker().run(alive=lambda: self.alive, beat=self.notify)
         else:
@@ -167,6 +214,20 @@ class Worker(GeventWorker):  # type: ignore[misc]
 
     def handle_quit(self, sig: int, frame: Any) -> None:
         """Ctrl-C ends a process like SIGTERM: it finishes its requests and jobs."""
+        self.alive = False
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """SIGTERM ends a process; at a reload once the new processes are ready."""
+        if self.handover.generation == self.generation:
+            self.alive = False
+        elif not self._hands_over:
+            self._hands_over = True
+            gevent.spawn(self._hand_over)
+
+    def _hand_over(self) -> None:
+        end = time.monotonic() + self.handover.SECONDS
+        while not self.handover.is_complete() and time.monotonic() < end:
+            gevent.sleep(0.05)
         self.alive = False
 
     def _watch(self, gateway: Any) -> None:
@@ -207,6 +268,15 @@ def _require_free_port() -> None:
 def on_starting(server: Any) -> None:
     """Refuse a storage folder that another server uses; bring the database up to date."""
     os.umask(PRIVATE_UMASK)  # gunicorn sets another one when it detaches from the terminal
+    try:
+        _prepare(server)
+    except OSError as error:  # such as a read-only file system
+        where = error.filename or _storage
+        sys.exit(f"Textbridge cannot start. {where}: {error.strerror}. Check STORAGE_PATH in .env.")
+
+
+def _prepare(server: Any) -> None:
+    server.handover = Handover()
     server.storage_lock = FileLock(_storage / "server.lock", timeout=1)
     try:
         server.storage_lock.acquire()
@@ -232,8 +302,6 @@ def on_starting(server: Any) -> None:
 
 def when_ready(server: Any) -> None:
     """Print the addresses of the server."""
-    inside = Path(sys.prefix).parent == ROOT
-    flask = f"{Path(sys.prefix).name}/bin/flask" if inside else "flask"
     key = "Their password is ADMIN_PASSWORD in .env."
     if _service.admin_password is None:
         key = "They are closed until ADMIN_PASSWORD is set in .env."
@@ -241,23 +309,25 @@ def when_ready(server: Any) -> None:
     if "sandbox" in _environment.carriers:
         lines += [f"  Sandbox, to try it without a carrier:  {_environment.local_url}/sandbox"]
     lines += [
-        f"  The operator's pages:                  {_environment.local_url}/admin/",
+        f"  The administrator's pages:             {_environment.local_url}/admin/",
         f"    {key}",
         f"  Phone app:                             {_environment.local_url}/phone/",
         f"  Health:                                {_environment.local_url}/ready",
         f"  API for apps:                          {_environment.local_url}/api/v1/openapi.json",
-        f"  Webhook addresses for the carriers:    {flask} webhooks",
-        f"  A code to pair a phone app of 201's:   {flask} devices pair 201",
-        f"  A token for a server of 201's:         {flask} devices add 201 --name server",
+        f"  Webhook addresses for the carriers:    {flask_command('webhooks')}",
+        f"  A code to pair a phone app of 201's:   {flask_command('devices pair 201')}",
+        f"  A token for a server of 201's:         "
+        f"{flask_command('devices add 201 --name server')}",
     ]
     if not _service.delivery_worker:
-        lines += [f"  It only serves. What delivers, elsewhere: {flask} worker"]
+        lines += [f"  It only serves. What delivers, elsewhere: {flask_command('worker')}"]
     lines += [f"To fix: {problem}" for problem in _environment.warnings(time.time())]
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 def on_reload(server: Any) -> None:
-    """The old workers stop; one of the new ones performs the delivery jobs."""
+    """The old workers stop later; one of the new ones performs the delivery jobs."""
+    server.handover.begin(workers)
     for worker in server.WORKERS.values():
         worker.delivers = False
     (_run / "server.pid").touch()  # its time is that of the configuration in force
@@ -267,6 +337,9 @@ def pre_fork(server: Any, worker: Any) -> None:
     """One of the workers performs the delivery jobs; none where ``flask worker`` does it."""
     has_one = any(other.delivers for other in server.WORKERS.values())
     worker.delivers = _service.delivery_worker and not has_one
+    worker.handover = server.handover
+    worker.generation = server.handover.generation
+    worker.slot = server.handover.slot()
 
 
 def post_fork(server: Any, worker: Any) -> None:

@@ -8,14 +8,18 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import json
 import os
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import click
+from click.core import ParameterSource
 from dotenv import dotenv_values, find_dotenv
 from flask import Flask
 
@@ -58,6 +62,21 @@ def _forget_what_flask_loaded() -> None:
                 del os.environ[loaded]
 
 
+def _refuse_flask_env_file() -> None:
+    """End the ``flask`` command if it was given a file of variables of its own.
+
+    Flask mixes that file with what is here: a command would act on a part of either installation.
+    """
+    context = click.get_current_context(silent=True)
+    given = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+    if context is not None and context.find_root().get_parameter_source("env_file") in given:
+        sys.exit(
+            "--env-file (-e, FLASK_ENV_FILE) would mix that file with .env. Name it in ENV_FILE "
+            "instead: ENV_FILE=/path/to/file flask …"
+        )
+
+
+_refuse_flask_env_file()
 _forget_what_flask_loaded()
 
 
@@ -100,6 +119,22 @@ def kept_environment() -> Mapping[str, str]:
     return _kept
 
 
+def _refused(error: ConfigError) -> dict[str, Any]:
+    """What ``flask config check --json`` prints where the configuration cannot be loaded.
+
+    The command itself cannot run then. The fields are those of its document.
+    """
+    return {
+        "ok": False,
+        "problems": [asdict(problem) for problem in error.problems],
+        "warnings": [],
+        "carriers": [],
+        "channels": [],
+        "off": {},
+        "variables": {},
+    }
+
+
 @cache
 def _application() -> Flask:
     # Not before ``set_metrics_folder`` was called: it imports prometheus_client.
@@ -107,7 +142,11 @@ def _application() -> Flask:
 
     try:
         app = create_app(_kept or environment())
-    except (ConfigError, SettingsError) as error:
+    except ConfigError as error:
+        if {"config", "check", "--json"} <= set(sys.argv):
+            print(json.dumps(_refused(error), indent=2, ensure_ascii=False))
+        sys.exit(str(error))
+    except SettingsError as error:
         sys.exit(str(error))
     except StorageUnwell as error:
         sys.exit(f"{error}\n{CHECK_DATABASE}")

@@ -191,7 +191,7 @@ def make_server(
         "BANDWIDTH_API_TOKEN": "token",
         "BANDWIDTH_API_SECRET": "secret of the bench",
         "BANDWIDTH_APPLICATION_ID": "0b1c2d3e-4f50-4a6b-8c7d-9e0f1a2b3c4d",
-        "BANDWIDTH_AUTH": "basic",
+        "BANDWIDTH_TOKEN_URL": f"{address}/oauth2/token",
         "BANDWIDTH_MESSAGE_BASE_URL": f"{address}/api/v2",
         "BANDWIDTH_WEBHOOK_TOKEN": TOKEN,
         "PUSH_WEBHOOK_URL": f"{address}/push",

@@ -84,6 +84,8 @@ class Receiver:
         if request.startswith(b"DELETE"):
             self._seen, self._repeated = {}, 0
             return _response(b"200 OK", b"{}")
+        if request.startswith(b"POST /oauth2/token"):
+            return _response(b"200 OK", b'{"access_token": "of-the-bench", "expires_in": 86400}')
         found = TEXT.search(request)
         if found:
             number = int(found.group(1))

@@ -5,6 +5,7 @@ from werkzeug.exceptions import Forbidden
 
 from blueprints.client_address import Caller, Callers
 from services.config.sections import ServiceSettings
+from services.core.commands import flask_command
 from services.core.secrets import same_secret
 from services.operations.admin_auth import AdminAuth
 from services.operations.undeclared_proxies import UndeclaredProxies
@@ -37,7 +38,7 @@ class AdminAccess:
             raise Forbidden(
                 f"This request came through a web server at {caller.peer} that TRUSTED_PROXIES in "
                 ".env does not name, or that sends no X-Forwarded-For. Where it comes from cannot "
-                "be told, so ADMIN_ALLOW refuses it. `flask status` says what to set."
+                f"be told, so ADMIN_ALLOW refuses it. `{flask_command('status')}` says what to set."
             )
         if caller.address is None:
             raise Forbidden("Where this call comes from cannot be told.")

@@ -4,9 +4,11 @@ Every decision that depends on an address is made with ``Callers``: allow lists,
 and what is for this machine only.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network  # noqa: F401 - for the examples
+from urllib.parse import urlsplit
 
 from flask import request
 
@@ -15,8 +17,14 @@ from services.core.ip_addresses import Address, is_in, parse_address
 from services.operations.undeclared_proxies import UndeclaredProxies
 
 CLIENT = "X-Forwarded-For"
-# What a proxy adds to a request (RFC 7239, RFC 9110 §7.6.3, and what came before them).
-ADDED = (CLIENT, "Forwarded", "X-Real-IP", "X-Forwarded-Host", "X-Forwarded-Proto", "Via")
+# What a proxy adds to a request (RFC 7239, RFC 9110 §7.6.3, what came before them, and what the
+# makers of proxies have thought of).
+ADDED = re.compile(
+    r"x-forwarded.*|forwarded|x-original-forwarded.*|via|x-envoy-external-address|cdn-loop|"
+    r"(.*-)?(real|client|connecting)-ip",
+    re.IGNORECASE | re.ASCII,
+)
+OLD_PROTOCOL = "HTTP/1.0"  # in which nginx passes requests on, where nothing else is configured
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +85,54 @@ class Callers:
 
     def caller(self) -> Caller:
         """The caller of the current request."""
-        added = {name: request.headers.getlist(name) for name in ADDED if name in request.headers}
-        found = caller(request.remote_addr, added, self._trusted)
-        if found.is_behind_undeclared_proxy and found.peer and self._undeclared:
-            self._undeclared.note(found.peer)
-        return found
+        added = {
+            name: request.headers.getlist(name)
+            for name, _ in request.headers
+            if ADDED.fullmatch(name)
+        }
+        peer = request.remote_addr
+        if not added and _is_passed_on(peer):
+            added = {"Host": [request.host]}
+        current = caller(peer, added, self._trusted)
+        if current.is_behind_undeclared_proxy and current.peer and self._undeclared:
+            self._undeclared.note(current.peer)
+        return current
+
+
+def _is_passed_on(peer: str | None) -> bool:
+    """Whether a proxy on this machine passes a request on that has none of the headers of one.
+
+    Its request asks for the public name, or is in an old version of HTTP. So does what a page of
+    another site makes a browser on this machine send (DNS rebinding).
+    """
+    connected = parse_address(peer or "")
+    if connected is None or not connected.is_loopback:
+        return False
+    return request.environ.get("SERVER_PROTOCOL") == OLD_PROTOCOL or not names_this_machine(
+        request.host
+    )
+
+
+def names_this_machine(host: str) -> bool:
+    """Whether a ``Host`` header is one by which a program on this machine calls it.
+
+    >>> names_this_machine("localhost:8000"), names_this_machine("[::1]"), names_this_machine("x.y")
+    (True, True, False)
+    """
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    address = parse_address(name)
+    if address is not None:
+        return address.is_loopback or address.is_unspecified
+    return name == "localhost" or name.endswith(".localhost")
 
 
 def caller(
     peer: str | None, added: Mapping[str, Sequence[str]], trusted: Sequence[Network]
 ) -> Caller:
-    """Who makes a request of ``peer`` with the headers ``added``, by their names in ``ADDED``.
+    """Who makes a request of ``peer`` with the headers ``added``, which show that a proxy did.
 
     ``X-Forwarded-For`` is believed only from a trusted proxy, and of it the last address that is
     none of the trusted proxies: any client could have written the ones before. A header of another
@@ -106,5 +151,5 @@ def caller(
     address = connected
     while hops and is_in(address, trusted):
         address = parse_address(hops.pop())
-    is_told = CLIENT in added and is_in(connected, trusted)
-    return Caller(connected, address if is_told else None, is_direct=False)
+    is_believed = CLIENT in added and is_in(connected, trusted)
+    return Caller(connected, address if is_believed else None, is_direct=False)

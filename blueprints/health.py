@@ -16,6 +16,7 @@ from blueprints.admin_access import USER, AdminAccess
 from blueprints.errors import problem
 from services.core.errors import RequestRefused, StorageUnwell
 from services.operations.health import Figures, Health
+from services.store.database.time_limits import CALL_SECONDS, within
 from services.store.maintenance.invariants import Invariant
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Textbridge", charset="UTF-8"'}
@@ -33,12 +34,13 @@ def blueprint(health: Health, access: AdminAccess) -> Blueprint:
 
     @routes.get("/ready")
     def ready() -> Response:
-        checks = health.checks()
-        well = all(check.ok for check in checks)
-        answer: dict[str, Any] = {"ready": well}
-        if _sees_details(access):
-            answer["checks"] = [asdict(check) for check in checks]
-            answer["warnings"] = [asdict(warned) for warned in health.warnings()]
+        with within(CALL_SECONDS):
+            checks = health.checks()
+            well = all(check.ok for check in checks)
+            answer: dict[str, Any] = {"ready": well}
+            if _sees_details(access):
+                answer["checks"] = [asdict(check) for check in checks]
+                answer["warnings"] = [asdict(warned) for warned in health.warnings()]
         response = jsonify(answer)
         response.status_code = 200 if well else 503
         return response
@@ -47,7 +49,8 @@ def blueprint(health: Health, access: AdminAccess) -> Blueprint:
     def metrics() -> Response:
         if not access.callers.caller().is_this_machine and not access.is_operator():
             return _refusal(access)
-        text = generate_latest(_counters()) + generate_latest(gauges)
+        with within(CALL_SECONDS):
+            text = generate_latest(_counters()) + generate_latest(gauges)
         return Response(text, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     @routes.after_request
@@ -125,6 +128,8 @@ def _work(known: Figures) -> Iterator[GaugeMetricFamily]:
         jobs.add_metric([kind, state], count)
     yield jobs
     yield _gauge("oldest_due_seconds", "Age of the job due for the longest time", known.oldest_due)
+    yield _gauge("inbox_calls", "Webhook calls that are not processed yet", known.inbox)
+    yield _gauge("inbox_oldest_seconds", "Age of the oldest of them", known.inbox_oldest)
     yield _gauge("worker_silent_seconds", "Since a worker last beat", known.worker_silent)
     yield _gauge("unrouted_numbers", "Numbers whose messages reach nobody", len(known.unrouted))
     yield _gauge("quarantined", "Webhooks that could not be read", known.quarantined)

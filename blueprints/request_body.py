@@ -9,7 +9,8 @@ import time
 from typing import IO, Any
 
 from flask import Flask, Request, request
-from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, RequestTimeout
 from werkzeug.utils import cached_property
 
 from services.core.errors import RequestRefused
@@ -55,37 +56,53 @@ def unproven_body(most: int) -> bytes:
         _large_bodies.release()
 
 
-class TimedBody:
-    """The stream of a body that must be complete after some seconds from now on."""
+def _cut() -> BadRequest:
+    return BadRequest("The body of the request did not come whole. Send it again.")
 
-    def __init__(self, stream: IO[bytes], seconds: float) -> None:
+
+class CheckedBody:
+    """The stream of a body that must be complete, and be so after some seconds from now on."""
+
+    def __init__(self, stream: IO[bytes], seconds: float, length: int | None = None) -> None:
+        """``length`` is what the head announces, in bytes; ``None`` for a body in chunks."""
         self._stream = stream
         self._end = time.monotonic() + seconds
+        self._missing = length or 0
 
     def read(self, size: int = -1) -> bytes:
-        """Read as a stream does. Raises ``RequestTimeout`` (408) when the time is up.
+        """Read as a stream does.
 
-        The server then closes the connection, as the rest of the body may still come.
+        Raises ``RequestTimeout`` (408) when the time is up; the server then closes the connection,
+        as the rest of the body may still come. Raises ``BadRequest`` (400) where the connection
+        ends before the body, and for chunks (RFC 9112 §7.1) that cannot be read.
         """
         left = self._end - time.monotonic()
         try:
             with deadline(max(left, 0.001)):
-                return self._stream.read(size)
+                data = self._stream.read(size)
         except DeadlineExceeded:
             raise RequestTimeout("The body of the request took too long. Send it again.") from None
+        except ParseException:
+            raise _cut() from None
+        self._missing -= len(data)
+        is_over = size < 0 or (size > 0 and not data)
+        if is_over and self._missing > 0:
+            raise _cut()
+        return data
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
 
 class TimedRequest(Request):
-    """A request whose body is read within a total time."""
+    """A request whose body is read whole, within a total time."""
 
     @cached_property
     def stream(self) -> IO[bytes]:
         """The body, limited in size and time."""
         most = self.max_content_length or UNPROVEN_BYTES
-        return TimedBody(super().stream, most_seconds(most))  # type: ignore[return-value]
+        stream, length = super().stream, self.content_length
+        return CheckedBody(stream, most_seconds(most), length)  # type: ignore[return-value]
 
 
 def register(app: Flask) -> None:

@@ -11,29 +11,37 @@ from services.core.errors import InvalidWebhook
 from services.core.messages import WebhookCall
 from services.messaging.receive import Receiver
 from services.providers.base import Provider
+from services.store.database.time_limits import CALL_SECONDS, within
 
 
 def blueprint(receiver: Receiver, provider: Provider, callers: Callers) -> Blueprint:
     """The webhook of one carrier: check the head, read the body, verify, store, acknowledge."""
-    routes = Blueprint(f"webhook_{provider.name}", __name__, url_prefix=f"/webhook/{provider.name}")
+    routes = Blueprint(f"webhook_{provider.name}", __name__, url_prefix="/webhook")
 
-    @routes.route("/sms", methods=list(provider.methods))
     def receive() -> Response:
-        head = WebhookCall(
-            method=request.method,
-            headers={name.lower(): value for name, value in request.headers.items()},
-            query=request.query_string.decode("latin-1"),
-            body=b"",
-            remote=str(callers.caller().address or ""),
-        )
         try:
-            receiver.check_head(provider, head)
+            with within(CALL_SECONDS):
+                head = provider.normalised(_head(callers))
+                receiver.check_head(provider, head)
             call = replace(head, body=whole_body(provider.most_body_bytes))
-            ack = receiver.receive(provider, call)
+            with within(CALL_SECONDS):
+                ack = receiver.receive(provider, call)
         except InvalidWebhook as error:
             answer = problem(401, "unauthorized", str(error))
             answer.headers.update(provider.challenge)
             return answer
         return Response(ack.body, ack.status, content_type=ack.content_type)
 
+    for name in (provider.name, *provider.aliases):
+        routes.add_url_rule(f"/{name}/sms", view_func=receive, methods=list(provider.methods))
     return routes
+
+
+def _head(callers: Callers) -> WebhookCall:
+    return WebhookCall(
+        method=request.method,
+        headers={name.lower(): value for name, value in request.headers.items()},
+        query=request.query_string.decode("latin-1"),
+        body=b"",
+        remote=str(callers.caller().address or ""),
+    )

@@ -17,13 +17,17 @@ EMPTY_KEY = re.compile(
     rb"(?:\"\"|''|null|\(null\)|empty|\(empty\)|\"null\")?(?P<rest>[ \t]*(?:[ \t]#[^\r\n]*)?\r?)$",
     re.MULTILINE | re.IGNORECASE,
 )
-ANY_KEY = re.compile(rb"^[ \t]*(?:export[ \t]+)?APP_KEY(?:_FILE)?[ \t]*=[ \t]*[^\s#]", re.MULTILINE)
+ANY_KEY = re.compile(
+    rb"^[ \t]*(?:export[ \t]+)?APP_KEY(?P<file>_FILE)?[ \t]*=[ \t]*[^\s#\0]", re.MULTILINE
+)
 STORAGE = re.compile(rb"^[ \t]*STORAGE_PATH[ \t]*=[ \t]*[\"']?([^\r\n\"'#]+)", re.MULTILINE)
 
 
 def main() -> None:
     """Write ``.env``, readable by its owner only, or fill in its key."""
     target = HERE / ".env"
+    if target.is_symlink() and not target.exists():
+        sys.exit(f"{target} is a link to {target.readlink()}, which is not there. Remove the link.")
     if target.exists():
         fill_in_key(target)
         return
@@ -45,14 +49,19 @@ def fill_in_key(target: Path) -> None:
     """
     try:
         content = target.read_bytes()
-        key = None if ANY_KEY.search(EMPTY_KEY.sub(b"", content)) else kept_key(content)
-        if key is None or b"\0" in content:
+        empty = list(EMPTY_KEY.finditer(content))
+        blanked = EMPTY_KEY.sub(lambda found: bytes(len(found[0])), content)
+        given = list(ANY_KEY.finditer(blanked))
+        if b"\0" in content or any(found["file"] for found in given):
             return
-        value = key.encode()
-        filled, count = EMPTY_KEY.subn(
-            lambda found: found["name"] + value + found["rest"], content, count=1
-        )
-        if not count:
+        if given and (not empty or empty[-1].start() < given[-1].start()):
+            return
+        value = kept_key(content).encode()
+        if empty:  # the last line counts
+            found = empty[-1]
+            filled = content[: found.start()] + found["name"] + value + found["rest"]
+            filled += content[found.end() :]
+        else:
             gap = b"" if content.endswith(b"\n") or not content else b"\n"
             filled = content + gap + b"APP_KEY=" + value + b"\n"
         with target.open("r+b") as file:

@@ -8,9 +8,9 @@ import json
 import re
 from pathlib import Path
 
-from blueprints.cli.config import SECTIONS
 from blueprints.cli.settings_schema import json_schema
 from services.config.variables import variables
+from services.operations.config_findings import SECTIONS
 from services.providers import PROVIDERS
 from services.providers.sandbox import Sandbox
 

@@ -28,20 +28,26 @@ from services.media.folder import Folder
 from services.media.links import Links
 from services.media.media_store import MediaStore
 from services.media.s3 import S3
+from services.message_settings import MessageSettings
 from services.messaging.access import ConversationAccess
+from services.messaging.call_files import CallFiles
 from services.messaging.carrier_event_log import CarrierEventLog
 from services.messaging.compose import Composer
 from services.messaging.device_limits import DeviceLimits
 from services.messaging.process import Processor
 from services.messaging.receive import Receiver
 from services.messaging.recover import Recovery
+from services.messaging.replay import Replay
+from services.messaging.reread import Reread
 from services.messaging.route import Router
 from services.messaging.send_limits import SendLimits
+from services.messaging.store_parts import PartStore
 from services.messaging.uploads import Uploads
 from services.operations import housekeeping, retention, statistics
 from services.operations.admin_auth import AdminAuth
 from services.operations.audit import Audit
 from services.operations.carrier_status import CarrierStatus
+from services.operations.config_findings import ConfigFindings
 from services.operations.health import Health
 from services.operations.login_throttle import PAIRING, PASSWORD, TOKENS, LoginThrottle
 from services.operations.message_query import MessageQuery
@@ -60,6 +66,7 @@ from services.push.base import Channel, ChannelContext, TwoWayChannel
 from services.push.vapid import Vapid, contact, derived_key
 from services.store import devices
 from services.store.database.store import Store
+from services.store.database.time_limits import WORKER_SECONDS
 from services.store.jobs import JobKind
 
 CHECK_SECONDS = 60.0
@@ -89,7 +96,7 @@ class Gateway:
             environment.vapid.private_key or derived_key(environment.app_key),
             contact(environment.vapid.subject, environment.app_url),
         )
-        self.providers = _providers(environment, self.http)
+        self.providers = _providers(environment, self.http, self.settings)
         self.channels = _channels(environment, self.vapid)
         self.mailer = Mailer(environment.mail, service.app_name, _domain(environment.app_url))
         self._build_messaging()
@@ -103,19 +110,14 @@ class Gateway:
         self.device_limits = DeviceLimits(self.store)
         self.access = ConversationAccess(self.settings)
         self.router = Router(self.store, self.settings, self.access, self.channels)
-        self.processor = Processor(
-            self.store,
-            self.settings,
-            self.providers,
-            self.router,
-            self.media,
-            self.limits,
-            self.country,
-        )
-        self.receiver = Receiver(self.processor, self.carrier_events)
+        parts = PartStore(self.settings, self.router, self.limits, self.country)
+        files = CallFiles(self.store, self.media, self.limits, self.country)
+        self.receiver = Receiver(self.store, self.carrier_events)
+        self.processor = Processor(self.store, self.providers, parts, files)
+        self.replay = Replay(self.store, self.providers, parts, files)
         self.composer = Composer(self.store, self.access, self.providers, self.limits, self.country)
         self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)
-        self.recovery = Recovery(self.store, self.providers, self.processor)
+        self.recovery = Recovery(self.store, self.providers, parts, self.country)
 
     def _build_delivery(self, run_folder: Path) -> None:
         self._run_folder = run_folder
@@ -142,6 +144,8 @@ class Gateway:
         )
         reconciler = Reconciler(self.store, self.providers, self.outcomes)
         self.delivery = Delivery(
+            self.store,
+            self.processor,
             Leasing(self.store, self.providers, self.channels),
             self.push_delivery,
             {
@@ -157,7 +161,15 @@ class Gateway:
         environment, service = self.environment, self.environment.service
         self.audit = Audit(self.store)
         self.proxies = UndeclaredProxies(self.store, service.trusted_proxies or ())
-        self.health = Health(self.store, self.settings, self.media, environment, self.proxies)
+        self.config_findings = ConfigFindings(environment, self.settings)
+        self.health = Health(
+            self.store,
+            self.settings,
+            self.media,
+            environment,
+            self.proxies,
+            self.config_findings,
+        )
         self.retention = Retention(self.store, self.media, service)
         self.operator_actions = OperatorActions(self.store, self.router)
         self.carrier_status = CarrierStatus(
@@ -190,13 +202,21 @@ class Gateway:
             copy.close()
 
     def new_worker(self) -> Worker:
-        """A delivery worker with its periodic tasks."""
+        """A delivery worker with its periodic tasks; this process answers no carriers."""
+        self.store.limits.extend(WORKER_SECONDS)
         tasks = (
             PeriodicTask(
                 "index", 1.0, partial(housekeeping.index_messages, self.store), on_change=True
             ),
             PeriodicTask("count", 5.0, partial(statistics.count, self.store), on_change=True),
             PeriodicTask("recover", 900.0, self.recovery.recover_all),
+            PeriodicTask(
+                "reread",
+                3600.0,
+                Reread(self.store, self.replay).run,
+                one_worker=True,
+                again_after=1.0,
+            ),
             PeriodicTask(
                 "sweep", 3600.0, partial(housekeeping.remove_leftovers, self.store, self.media)
             ),
@@ -217,12 +237,13 @@ class Gateway:
             router=self.router,
             composer=self.composer,
             channels=self.channels.values(),
+            inbox_leases=self.processor.lease_names,
             tasks=tasks,
             folder=self._run_folder,
         )
 
     def prepare(self) -> None:
-        """Migrate the database and load Message Settings, moving their file into PostgreSQL.
+        """Migrate the database, and move the file of Message Settings into PostgreSQL.
 
         Without the sandbox, the tokens that its page has given out end.
 
@@ -234,7 +255,6 @@ class Gateway:
         left = left_file(self.store, self.environment.service.storage_path.resolve())
         if left is not None:
             take_over(self.settings, left)
-        self.settings.look()
 
     def _end_sandbox_tokens(self) -> None:
         made = self.store.read(devices.of_sandbox)
@@ -257,12 +277,20 @@ def _media_backend(environment: Environment, http: Http) -> MediaBackend:
     return Bucket(S3(bucket, http), cache=Folder(storage / "media-cache"), local=folder)
 
 
-def _providers(environment: Environment, http: Http) -> dict[str, Provider]:
+def _providers(
+    environment: Environment, http: Http, settings: MessageSettings
+) -> dict[str, Provider]:
+    def is_ours(number: str) -> bool:
+        return settings.for_number(number) is not None
+
     return {
         provider.name: provider(
             environment.carriers[provider.name],
             ProviderContext(
-                http, environment.webhook_token(provider.name), _address_of(provider, environment)
+                http,
+                environment.webhook_token(provider.name),
+                _address_of(provider, environment),
+                is_ours=is_ours,
             ),
         )
         for provider in PROVIDERS

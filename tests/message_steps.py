@@ -1,14 +1,15 @@
 """Steps that tests share: texts through the sandbox carrier, and due jobs run."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy import update
 
 from services.core.errors import DeliveryError
-from services.core.messages import Device, Message, WebhookCall
+from services.core.messages import Ack, Device, Message, Parsed, WebhookCall
 from services.gateway import Gateway
+from services.providers.base import Provider
 from services.store import circuit_breakers, jobs, messages
 from services.store.database.schema import jobs as job_table
 from services.store.jobs import Job
@@ -23,8 +24,25 @@ def webhook_call(gateway: Gateway, text: str = "hi", **changes: Any) -> WebhookC
     return gateway.providers["sandbox"].example(Message(direction="in", **fields))
 
 
+def receive_call(gateway: Gateway, provider: Provider, call: WebhookCall) -> Ack:
+    """Receive a carrier's call and process it, as web process and worker do."""
+    ack = gateway.receiver.receive(provider, call)
+    gateway.processor.process_all()
+    return ack
+
+
+def store_parts(
+    gateway: Gateway, provider: Provider, call: WebhookCall, parts: Iterable[Parsed] | None = None
+) -> list[tuple[str, str]]:
+    """Store the parts of a call, or these; returns (outcome, message id) of each."""
+    parsed = list(provider.parse(call)) if parts is None else list(parts)
+    return gateway.store.write(
+        lambda tx: gateway.replay.parts.store(tx, provider.name, call, parsed)
+    )
+
+
 def receive_text(gateway: Gateway, text: str = "hi", **changes: Any) -> None:
-    gateway.receiver.receive(gateway.providers["sandbox"], webhook_call(gateway, text, **changes))
+    receive_call(gateway, gateway.providers["sandbox"], webhook_call(gateway, text, **changes))
 
 
 def raw_call(gateway: Gateway, body: bytes) -> WebhookCall:
@@ -43,6 +61,7 @@ def run_due_jobs(gateway: Gateway) -> list[Job]:
     while True:
         before = len(done)
         gateway.delivery.deliver("w", lambda _: 8, start)
+        gateway.delivery.finish()
         if len(done) == before:
             return done
 

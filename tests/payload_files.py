@@ -46,6 +46,7 @@ FOLDER = Path(__file__).parent / "payloads"
 PROVIDERS_FOLDER = Path(__file__).parent.parent / "services" / "providers"
 APP_URL = "https://sms.example.com"
 APP_KEY = b"a key for the tests of the payloads"
+OUR_NUMBER = "+12025550143"  # the one that Message Settings have, where several are named
 OUR_ID = "019cae42-8f2b-7c31-9d0e-3b1f5a7c9e21"
 
 
@@ -137,7 +138,8 @@ def provider(
     loaded, problems = variables.load(cls.Settings, cls.prefix(), env or settings(carrier))
     assert loaded is not None, problems
     token = loaded.webhook_token or keys.derived_token(APP_KEY, f"webhook:{carrier}")
-    return cls(loaded, ProviderContext(Http(), token, APP_URL, clock))
+    ours = {OUR_NUMBER}
+    return cls(loaded, ProviderContext(Http(), token, APP_URL, clock, is_ours=ours.__contains__))
 
 
 def signing_key(carrier: str, name: str = "signing_key") -> bytes | None:
@@ -169,16 +171,21 @@ def signed_at(call: WebhookCall, proof: Proof) -> float:
     return float(call.headers[proof.timestamp]) if proof.timestamp else time.time()
 
 
+def arrived(path: Path) -> WebhookCall:
+    """A captured call as the webhook hands it to its carrier."""
+    return provider(path.parent.name).normalised(read_request(path).call)
+
+
 def captured(path: Path) -> tuple[Provider, WebhookCall]:
     """A captured call, and its carrier at the time of the call."""
-    call = read_request(path).call
+    call = arrived(path)
     proof = proof_of(call, provider(path.parent.name))
     return provider(path.parent.name, clock=lambda: signed_at(call, proof)), call
 
 
 def fresh(path: Path, clock: Callable[[], float] = system_clock) -> WebhookCall:
     """A captured call as it would be made now: signed anew where the signature does not last."""
-    call, by = read_request(path).call, provider(path.parent.name, clock=clock)
+    call, by = arrived(path), provider(path.parent.name, clock=clock)
     proof = proof_of(call, by)
     if not proof.window:
         return call
@@ -238,7 +245,7 @@ def proved_calls(carrier: str) -> dict[str, Path]:
     """For each proof that a carrier may show (by its place) one captured call that shows it."""
     by, found = provider(carrier), dict[str, Path]()
     for path in sorted((FOLDER / carrier).glob("receive_*.http")):
-        found.setdefault(_place(proof_of(read_request(path).call, by)), path)
+        found.setdefault(_place(proof_of(arrived(path), by)), path)
     return found
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import cache
 from typing import TypeVar
 
+from tests.postgres import programs
 from torture.environment import TestEnvironment
 
 T = TypeVar("T")
@@ -66,6 +67,8 @@ def _is_met(need: str) -> bool:
     if need == "loop":
         found = shutil.which("losetup")
         return found is not None and _succeeds(found, "-f")
+    if need == "postgres":
+        return programs() is not None
     return shutil.which(need) is not None
 
 

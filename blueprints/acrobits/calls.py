@@ -104,7 +104,8 @@ def _device(auth: DeviceAuth, username: str, password: str) -> Device:
     auth.count_failure()
     raise RequestRefused(
         "unauthorized",
-        "The user name or the password is wrong. Ask the operator for new settings of this app.",
+        "The user name or the password is wrong. Ask your administrator for new settings of this "
+        "app.",
         status=401,
     )
 

@@ -69,7 +69,7 @@ def _add_pages(routes: Blueprint, pages: Pages, gateway: Gateway) -> None:
     message.add_routes(routes, pages, store, settings, media, actions)
     failed_jobs.add_routes(routes, pages, store, actions)
     unrouted.add_routes(routes, pages, store, settings, actions)
-    quarantine.add_routes(routes, pages, store, gateway.processor, actions)
+    quarantine.add_routes(routes, pages, store, gateway.replay, actions)
     SettingsPages(pages, settings, providers).add_to(routes)
     carriers.add_routes(
         routes,

@@ -16,6 +16,7 @@ from blueprints.admin.session import COOKIE, SignIns, current
 from blueprints.admin_access import AdminAccess
 from blueprints.errors import retry_after
 from blueprints.request_body import UNPROVEN_BYTES
+from services.core.commands import flask_command
 from services.core.errors import RequestRefused
 from services.core.secrets import same_secret
 from services.store.sign_ins import MAX_SECONDS
@@ -53,7 +54,7 @@ class Guard:
         if not self._access.has_password:
             raise Forbidden(
                 "These pages have no password yet. Set ADMIN_PASSWORD in .env, then run "
-                "“flask config reload”."
+                f"“{flask_command('config reload')}”."
             )
         g.sign_in = self._sign_ins.look_up()
         if request.endpoint in OPEN:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from flask import Blueprint
 from markupsafe import Markup
 
+from services.core.commands import flask_command
 from services.core.messages import rfc3339
 from services.core.phone_numbers import international
 
@@ -14,7 +15,7 @@ STEPS = ((60.0, 1.0, "second"), (3600.0, 60.0, "minute"), (86_400.0, 3600.0, "ho
 
 def add_filters(routes: Blueprint) -> None:
     """Add these functions to the templates."""
-    for word in (when, ago, international, size, counted):
+    for word in (when, ago, international, size, counted, flask_command):
         routes.app_template_filter(word.__name__)(word)
 
 

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, abort, request, url_for
 from blueprints.admin.page import Pages, redirect_to
 from blueprints.admin.row_ids import row_id
 from services.core.errors import RequestRefused
-from services.messaging.process import Processor
+from services.messaging.replay import Replay
 from services.operations import timeline
 from services.operations.operator_actions import OperatorActions
 from services.store import quarantine
@@ -19,7 +19,7 @@ HERE = "admin.messages_quarantine"
 
 
 def add_routes(
-    routes: Blueprint, pages: Pages, store: Store, processor: Processor, actions: OperatorActions
+    routes: Blueprint, pages: Pages, store: Store, replay: Replay, actions: OperatorActions
 ) -> None:
     """Add ``/admin/messages/quarantine``."""
 
@@ -53,7 +53,7 @@ def add_routes(
     @routes.post("/messages/quarantine/<int:call_id>/replay")
     def messages_replay(call_id: int) -> Response:
         try:
-            outcomes = [outcome for outcome, _ in processor.replay(_stored(call_id))]
+            outcomes = [outcome for outcome, _ in replay.replay(_stored(call_id))]
         except RequestRefused as error:
             if error.code != "unreadable":
                 raise

@@ -13,11 +13,13 @@ from blueprints.admin.settings_form import SettingsForm
 from services.core.errors import SettingsConflict, SettingsError
 from services.core.messages import clean
 from services.message_settings import MessageSettings, NumberSetting
-from services.message_settings.form_values import as_texts
-from services.message_settings.search import find_entries
+from services.message_settings.fields import FIELDS
+from services.message_settings.form_values import as_text
+from services.message_settings.slices import CHEAP_SLICE, in_slices
 
 ROWS = 50
 SORTS = ("number", "description", "carrier", "extensions", "emails", "enabled")
+BY_NAME = {field.name: field for field in FIELDS}
 VIEW = ("q", "carrier", "sort", "down", "after", "before")
 Key = tuple[str, str]
 
@@ -40,7 +42,7 @@ class SettingsTable:
         settings.look()
         generation = settings.generation  # read first: a change after it is found as a conflict
         entries = settings.all()
-        listed = _listed(entries, asked)
+        listed = _listed(settings, asked)
         kept = {name: asked[name] for name in VIEW[:4] if name in asked}
         configured = dict(self._form.carriers())
         page = {
@@ -73,12 +75,13 @@ def view(asked: Mapping[str, str]) -> dict[str, str]:
     return {name: clean(asked[name]) for name in VIEW if asked.get(name)}
 
 
-def _listed(entries: list[NumberSetting], asked: Mapping[str, str]) -> dict[str, Any]:
+def _listed(settings: MessageSettings, asked: Mapping[str, str]) -> dict[str, Any]:
     """One page of rows, the count of all rows, the links to the previous and the next page."""
     name, down = _sort(asked), bool(asked.get("down"))
     carrier = asked.get("carrier", "")
-    wanted = find_entries(entries, asked.get("q", ""))
-    keyed = sorted((_key(e, name), e) for e in wanted if not carrier or e.carrier == carrier)
+    wanted = settings.find(asked.get("q", ""))
+    wanted = [entry for entry in wanted if not carrier or entry.carrier == carrier]
+    keyed = sorted((_key(entry, name), entry) for entry in in_slices(wanted, CHEAP_SLICE))
     if down:
         keyed.reverse()
     keys = [key for key, _ in keyed]
@@ -105,7 +108,7 @@ def _sort(asked: Mapping[str, str]) -> str:
 
 
 def _key(entry: NumberSetting, name: str) -> Key:
-    return as_texts(entry)[name].casefold()[:200], entry.number
+    return as_text(BY_NAME[name], entry).casefold()[:200], entry.number
 
 
 def _place(keys: list[Key], key: Key, down: bool, *, past: bool) -> int:

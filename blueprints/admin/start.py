@@ -7,10 +7,10 @@ from pathlib import Path
 from flask import Blueprint, Response, url_for
 
 from blueprints.admin.page import Pages, redirect_to
-from blueprints.cli.server import reload_server
 from services.core.errors import StorageUnwell
 from services.operations.carrier_status import CarrierStatus
 from services.operations.health import Health
+from services.operations.server_process import reload_server
 from services.operations.setup_checklist import SetupChecklist, Stage, Step
 from services.operations.statistics import activity_of
 from services.providers.base import Provider

@@ -58,7 +58,7 @@ def register(app: Flask, gateway: Gateway) -> None:
             admin_access.callers,
         ),
         Me(store, access, gateway.providers, gateway.vapid),
-        Conversations(store, access, media, gateway.router, limits),
+        Conversations(store, access, media, gateway.router, limits, gateway.country),
         Messages(store, access, media, gateway.composer),
         Search(store, access, media, limits),
         Contacts(store, limits, gateway.country),

@@ -18,6 +18,7 @@ from blueprints.api.schemas.conversations import (
 from blueprints.api.schemas.messages import MessageListSchema, MessagesQuery
 from services.core.errors import RequestRefused
 from services.core.messages import message_object, rfc3339
+from services.core.phone_numbers import channel_of, search_words
 from services.media.media_store import MediaStore
 from services.messaging.access import ConversationAccess
 from services.messaging.device_limits import READ_MARKS, SEARCHES, DeviceLimits
@@ -40,12 +41,14 @@ class Conversations(Resource):
         media: MediaStore,
         router: Router,
         limits: DeviceLimits,
+        country: str,
     ) -> None:
         self._store = store
         self._access = access
         self._media = media
         self._router = router
         self._limits = limits
+        self._country = country
 
     @call(
         "GET",
@@ -59,8 +62,9 @@ class Conversations(Resource):
         limit, own = query["limit"], numbers(self._access)
         before = int(query["cursor"]) if "cursor" in query else None
         unread_by = caller().extension if query["unread"] else None
-        with_peer = query.get("q")
-        if with_peer is not None:
+        with_peer = None
+        if "q" in query:
+            with_peer = search_words(query["q"], self._country)
             self._limits.spend_on_reading(caller(), SEARCHES)
 
         def work(tx: Connection) -> tuple[list[dict[str, Any]], bool]:
@@ -157,6 +161,7 @@ class Conversations(Resource):
             {
                 "id": conversation.id,
                 "number": conversation.number,
+                "channel": channel_of(conversation.peer),
                 "peer": conversation.peer,
                 "participants": list(conversation.participants),
                 "last_message": message_object(last, self._media.link)

@@ -53,7 +53,7 @@ class Devices(Resource):
         refuses=[403, 429],
     )
     def pair(self, asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
-        """Pair a device with a code of the operator's.
+        """Pair a device with a code of the administrator's.
 
         A code is good once and for ten minutes. The token is shown this once; it is good until the
         device is revoked.
@@ -68,14 +68,14 @@ class Devices(Resource):
             if extension is None:
                 raise RequestRefused(
                     "wrong_code",
-                    "This code is wrong, used or too old. Ask the operator for a new one.",
+                    "This code is wrong, used or too old. Ask your administrator for a new one.",
                     field="code",
                     status=403,
                 )
             return devices.add(tx, extension, wanted["name"], platform=platform)
 
         device, token = self.store.write(work)
-        self.throttle.forget(calls_from)
+        self.throttle.note_success(calls_from)
         return {"device_id": device.id, "token": token, "extension": device.extension}, 201
 
     @call("GET", "/devices", Auth.DEVICE, answers={200: DeviceListSchema})

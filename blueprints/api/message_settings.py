@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+import structlog
+
 from blueprints.api.auth import Auth
 from blueprints.api.declare import Resource, call, complain
 from blueprints.api.schemas.message_settings import (
@@ -14,9 +16,18 @@ from blueprints.api.schemas.message_settings import (
     IfMatchHeaders,
     SettingsQuery,
 )
-from services.core.errors import EntryRefused, RequestRefused, SettingsConflict, SettingsError
+from services.core.errors import (
+    EntryRefused,
+    RequestRefused,
+    SettingsConflict,
+    SettingsError,
+    StorageUnwell,
+)
 from services.message_settings import MessageSettings
-from services.message_settings.search import find_entries
+from services.message_settings.slices import in_slices
+
+log = structlog.get_logger()
+RETRY_SECONDS = 5.0
 
 
 class Settings(Resource):
@@ -39,8 +50,8 @@ class Settings(Resource):
         """All numbers, or those with some words in them. ``ETag`` is the state of all of them."""
         settings = self._fresh()
         tag = _tag(settings)  # read first: a change after it makes the tag stale
-        entries = find_entries(settings.all(), asked["q"])
-        answer = {"items": [asdict(entry) for entry in entries], "problem": settings.problem}
+        items = [asdict(entry) for entry in in_slices(settings.find(asked["q"]))]
+        answer = {"items": items, "problem": settings.problem}
         return answer, 200, tag
 
     @call(
@@ -137,3 +148,8 @@ def _refusals() -> Iterator[None]:
         if error.field:
             raise RequestRefused("invalid_number", error.reason, field=error.field) from None
         raise RequestRefused("settings_broken", error.reason, status=409) from None
+    except StorageUnwell as error:
+        log.error("storage unwell", reason=str(error))
+        raise RequestRefused(
+            "storage_unwell", str(error), status=503, retry_after=RETRY_SECONDS
+        ) from None

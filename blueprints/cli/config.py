@@ -3,26 +3,19 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
 
 import click
 
-from blueprints.cli.config_warnings import findings
 from blueprints.cli.parts import parts
-from blueprints.cli.server import reload_server
 from blueprints.cli.settings import note_left_file
 from blueprints.cli.terminal import Group, document, escaped, json_option
-from services import providers, push
 from services.config import variables
-from services.config.environment import BUCKET, SENDING, Environment, declared_names, sections
+from services.config.environment import Environment
 from services.config.variables import Variable
-from services.core.errors import StorageUnwell
-from services.providers import PROVIDERS
+from services.core.errors import Problem, StorageUnwell
+from services.operations.config_findings import SECTIONS, in_force
+from services.operations.server_process import reload_server
 from services.providers.sandbox import Sandbox
-from services.push import CHANNELS
-
-SECTIONS = tuple(sections(providers.SECTIONS, push.SECTIONS))
-NAMES = declared_names(providers.SECTIONS, push.SECTIONS)
 
 group = Group("config", help="See and check the settings in .env, and apply a change.")
 
@@ -37,14 +30,7 @@ def check(as_json: bool) -> None:
     if anything should be fixed.
     """
     environment = parts().environment
-    problems = findings(
-        environment,
-        parts().settings,
-        parts().providers,
-        parts().media,
-        _in_force(environment),
-        NAMES,
-    )
+    problems = [*parts().config_findings.all(), *_tried_out()]
     warnings = _undeclared_proxies()
     if as_json:
         document(
@@ -86,6 +72,18 @@ def reload() -> None:
     click.echo(f"The server (process {pid}) reads .env again and renews its workers.")
 
 
+def _tried_out() -> Iterator[Problem]:
+    """What is wrong with the bucket and Message Settings, which ``/ready`` checks by themselves."""
+    trouble = parts().media.backend.problem(thorough=True)
+    if trouble:
+        remedy = "Until then pictures wait, and texts go on."
+        yield Problem("The MEDIA_S3_ variables", f"do not work: {trouble}", remedy)
+    settings = parts().settings
+    if settings.problem is not None:
+        remedy = f"{settings.remedy} The last good settings stay in force until then."
+        yield Problem("Message Settings", settings.problem, remedy)
+
+
 def _undeclared_proxies() -> list[str]:
     """Warnings only: any stranger can send the headers of a proxy."""
     with suppress(StorageUnwell):
@@ -93,26 +91,9 @@ def _undeclared_proxies() -> list[str]:
     return []
 
 
-def _in_force(environment: Environment) -> dict[str, Any]:
-    """What was loaded, by the prefix of its variables; sections that are off are left out."""
-    on: dict[str, Any] = {"": environment.service, SENDING: environment.sending}
-    if environment.mail.host is not None:
-        on["MAIL_"] = environment.mail
-    on["VAPID_"] = environment.vapid
-    if environment.bucket is not None:
-        on[BUCKET] = environment.bucket
-    for provider in PROVIDERS:
-        if provider.name in environment.carriers:
-            on[provider.prefix()] = environment.carriers[provider.name]
-    for channel in CHANNELS:
-        if channel.prefix and channel.name in environment.channels:
-            on[channel.prefix] = environment.channels[channel.name]
-    return on
-
-
 def _shown(environment: Environment) -> Iterator[tuple[str, str]]:
     """Every variable in force with its value, secrets hidden."""
-    on = _in_force(environment)
+    on = in_force(environment)
     for _, prefix, _ in SECTIONS:
         if prefix in on:
             for variable, value in variables.described(on[prefix], prefix):
@@ -121,7 +102,7 @@ def _shown(environment: Environment) -> Iterator[tuple[str, str]]:
 
 def _off(environment: Environment) -> Iterator[tuple[str, list[str]]]:
     """The title of every section that is off, with the variables that would turn it on."""
-    on = _in_force(environment)
+    on = in_force(environment)
     for title, prefix, section in SECTIONS:
         if prefix not in on:
             yield title, [v.name for v in variables.variables(section, prefix) if _turns_on(v)]
@@ -132,7 +113,7 @@ def _turns_on(variable: Variable) -> bool:
 
 
 def _print_sections(environment: Environment) -> None:
-    on = _in_force(environment)
+    on = in_force(environment)
     for title, prefix, _ in SECTIONS:
         if prefix in on:
             click.echo(title)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import Group, document, escaped, json_option, table
+from services.core.commands import flask_command
 from services.core.errors import RequestRefused
 from services.core.messages import clean
 from services.core.phone_numbers import peer, requested
@@ -34,7 +35,7 @@ def show(as_json: bool) -> None:
     table(
         ("NUMBER", "NAME"),
         [(contact.number, contact.name) for contact in known],
-        'No contact. Add one: flask contacts set +13035550177 "Ann Example"',
+        "No contact. Add one: " + flask_command('contacts set +13035550177 "Ann Example"'),
     )
 
 
@@ -55,7 +56,7 @@ def remove(number: str) -> None:
     address = _address(number)
     if not parts().store.write(partial(contacts.remove, number=address)):
         raise RequestRefused(
-            "not_found", f"{address} has no name. See: flask contacts list", status=404
+            "not_found", f"{address} has no name. See: {flask_command('contacts list')}", status=404
         )
     click.echo("The contact was removed.")
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from blueprints.cli.parts import parts
-from blueprints.cli.server import storage_lock
+from blueprints.cli.storage_lock import storage_lock
 from blueprints.cli.terminal import Group, document, json_option, note, table
 from services.config.parsers import postgresql
 from services.config.storage_layout import DATABASE, MEDIA

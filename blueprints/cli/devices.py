@@ -20,6 +20,7 @@ from blueprints.cli.terminal import (
     stamp,
     table,
 )
+from services.core.commands import flask_command
 from services.core.errors import RequestRefused
 from services.core.messages import Device, Preview
 from services.message_settings import EXTENSION
@@ -72,7 +73,8 @@ def show(extension: str | None, as_json: bool) -> None:
             )
             for device in known
         ],
-        "No device. Add one: flask devices add 201 --name app, or flask devices pair 201",
+        f"No device. Add one: {flask_command('devices add 201 --name app')}, or "
+        f"{flask_command('devices pair 201')}",
     )
 
 
@@ -190,7 +192,7 @@ def revoke(device_id: str) -> None:
 
 
 def _unknown(device_id: str) -> RequestRefused:
-    sentence = f"There is no device {device_id}. See: flask devices list"
+    sentence = f"There is no device {device_id}. See: {flask_command('devices list')}"
     return RequestRefused("not_found", sentence, status=404)
 
 
@@ -198,7 +200,7 @@ def _warn_without_number(extension: str) -> None:
     if not parts().access.numbers(extension):
         note(
             f"Extension {extension} has no number yet. Give it one: "
-            f"flask settings set +12025550143 --carrier NAME --extension {extension}"
+            f"{flask_command('settings set +12025550143 --carrier NAME --extension')} {extension}"
         )
 
 

@@ -12,10 +12,10 @@ from blueprints.cli.parts import parts
 from blueprints.cli.terminal import Group, document, facts, json_option, note
 from services.config.storage_layout import MEDIA
 from services.core.errors import MediaError
-from services.core.messages import Attachment, Message, message_object
-from services.core.phone_numbers import peer, requested
+from services.core.messages import Attachment, Message, WebhookCall, message_object
+from services.core.phone_numbers import known_as, requested
 from services.operations.retention import Person
-from services.store import contacts, messages, quarantine
+from services.store import contacts, inbox, messages, quarantine
 
 REPEATED_SECONDS = 86_400.0  # how long carriers repeat webhooks and list inbound messages
 group = Group("people", help="People outside: what is kept of one, and deleting it.")
@@ -27,10 +27,11 @@ group = Group("people", help="People outside: what is kept of one, and deleting 
 def export(number: str, folder: Path) -> None:
     """Write everything that is kept of NUMBER into the new FOLDER.
 
-    person.json holds the name, the messages and what is in quarantine; the files are below media/.
+    person.json holds the name, the messages and the webhooks in quarantine and in the inbox; the
+    files are below media/.
     Of group conversations it has what this person wrote.
     """
-    them = requested(peer, number, parts().country)
+    them = requested(known_as, number, parts().country)
     known = parts().retention.person(them)
     folder.mkdir(mode=0o700, parents=True)
     written = []
@@ -38,25 +39,23 @@ def export(number: str, folder: Path) -> None:
         found = parts().store.read(partial(messages.by_seq, seqs=[seq]))
         written += [_written(message, folder / MEDIA) for message in found.values()]
     calls = [parts().store.read(partial(quarantine.by_id, row_id=id)) for id in known.quarantined]
+    waiting = parts().store.read(partial(inbox.by_ids, ids=known.inbox))
     everybody = parts().store.read(contacts.all_contacts)
     content = {
         "number": them,
         "name": next((one.name for one in everybody if one.number == them), None),
         "messages": written,
-        "quarantine": [
-            {
-                "carrier": call.provider,
-                "query": call.query,
-                "body": call.body.decode(errors="replace"),
-            }
-            for call in calls
-            if call is not None
-        ],
+        "quarantine": [_call(call.provider, call.call()) for call in calls if call is not None],
+        "inbox": [_call(row.provider, row.call) for row in waiting],
     }
     file = folder / "person.json"
     file.touch(mode=0o600)
     file.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
     click.echo(f"{len(written)} messages were written to {folder}.")
+
+
+def _call(carrier: str, call: WebhookCall) -> dict[str, str]:
+    return {"carrier": carrier, "query": call.query, "body": call.body.decode(errors="replace")}
 
 
 @group.command()
@@ -69,9 +68,9 @@ def forget(number: str, dry_run: bool, yes: bool, as_json: bool) -> None:
 
     That is every message to and from it, with files; what it wrote in groups; its name; webhooks in
     quarantine that name it. What others wrote in the same groups stays. Exit code 1 if something
-    had to stay because it is still being delivered.
+    had to stay because it is still being processed or delivered.
     """
-    them = requested(peer, number, parts().country)
+    them = requested(known_as, number, parts().country)
     known = parts().retention.person(them)
     if as_json:
         document(_counts(them, known))
@@ -85,9 +84,18 @@ def forget(number: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     removed = parts().retention.forget(them, known)
     click.echo(f"{removed} messages were deleted.", err=True)
     _warn(young)
-    left = len(parts().retention.person(them).messages)
-    if left:
-        note(f"{left} messages are still being delivered and stay: run this again in a while.")
+    left = parts().retention.person(them)
+    if left.messages:
+        note(
+            f"{len(left.messages)} messages are still being delivered and stay: run this again in "
+            "a while."
+        )
+    if left.inbox:
+        note(
+            f"{len(left.inbox)} webhooks that name this number are not processed yet and stay: run "
+            "this again when the delivery worker has processed them."
+        )
+    if left.messages or left.inbox:
         raise SystemExit(1)
 
 
@@ -114,6 +122,7 @@ def _counts(them: str, known: Person) -> dict[str, Any]:
         "waiting": known.waiting,
         "groups": known.groups,
         "quarantined": len(known.quarantined),
+        "inbox": len(known.inbox),
     }
 
 
@@ -125,6 +134,7 @@ def _print_counts(them: str, known: Person) -> None:
             ("  must wait", f"{known.waiting} with something still to be done"),
             ("Groups", f"{known.groups} with others, whose own messages stay"),
             ("Quarantine", len(known.quarantined)),
+            ("Inbox", len(known.inbox)),
         )
     )
 

@@ -4,6 +4,7 @@ import click
 
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import Group, json_option, report_findings
+from services.core.commands import flask_command
 from services.core.errors import PushError
 from services.core.messages import Finding
 from services.push.base import Channel
@@ -21,7 +22,7 @@ def check(as_json: bool) -> None:
     found = {name: _asked(channel) for name, channel in parts().channels.items()}
     found = {name: findings for name, findings in found.items() if findings}
     if not found and not as_json:
-        click.echo("No push channel that can be asked is configured. See: flask config check")
+        click.echo(f"No push channel that can be asked is on. See: {flask_command('config check')}")
     titles = {name: channel.title for name, channel in parts().channels.items()}
     report_findings(found, titles, as_json=as_json)
 

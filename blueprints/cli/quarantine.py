@@ -16,6 +16,7 @@ from blueprints.cli.terminal import (
     stamp,
     table,
 )
+from services.core.commands import flask_command
 from services.core.errors import RequestRefused
 from services.store import quarantine
 
@@ -60,7 +61,9 @@ def show(call_id: int) -> None:
     row = parts().store.read(lambda tx: quarantine.by_id(tx, call_id))
     if row is None:
         raise RequestRefused(
-            "not_found", f"There is no call {call_id}. See: flask quarantine list", status=404
+            "not_found",
+            f"There is no call {call_id}. See: {flask_command('quarantine list')}",
+            status=404,
         )
     facts(
         (
@@ -109,7 +112,7 @@ def replay(call_id: int | None, everything: bool) -> None:
 
 
 def _replay(call_id: int) -> None:
-    outcomes = [outcome for outcome, _ in parts().processor.replay(call_id)]
+    outcomes = [outcome for outcome, _ in parts().replay.replay(call_id)]
     click.echo(f"{call_id}: {', '.join(outcomes) or 'nothing in it concerns a message'}")
 
 

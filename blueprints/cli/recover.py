@@ -7,6 +7,8 @@ import click
 
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import command
+from services.core.commands import flask_command
+from services.core.errors import SendError
 from services.operations.message_query import WHEN
 
 
@@ -28,17 +30,29 @@ def recover(since: datetime) -> None:
     """Fetch what came while nobody listened, from every carrier that can tell.
 
     What is there already is left alone. Textbridge does this by itself every quarter of an hour;
-    the command is for longer ago.
+    the command is for longer ago. A carrier that cannot be asked does not stop the others; the
+    command names it and ends with 1.
     """
     able = [provider for provider in parts().providers.values() if provider.keeps_inbound]
+    failed = []
     for provider in able:
-        outcomes = parts().recovery.recover(provider, since.timestamp())
+        try:
+            outcomes = parts().recovery.recover(provider, since.timestamp())
+        except SendError as error:
+            failed.append(provider.title)
+            click.echo(f"{provider.title}: {error.reason}", err=True)
+            continue
         counted = Counter(outcome for outcome, _ in outcomes)
         click.echo(
             f"{provider.title}: {counted['received']} recovered, "
             f"{counted['repeated']} were there already."
         )
         if counted["quarantined"]:
-            click.echo(f"{counted['quarantined']} cannot be read. See: flask quarantine list")
+            see = flask_command("quarantine list")
+            click.echo(f"{counted['quarantined']} cannot be read. See: {see}")
     if not able:
         click.echo("No carrier that is on can tell what was missed.")
+    if failed:
+        raise click.ClickException(
+            f"Not fetched from {', '.join(failed)}. Try it again with the same --since."
+        )

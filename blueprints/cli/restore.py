@@ -5,8 +5,9 @@ from pathlib import Path
 import click
 
 from blueprints.cli.parts import parts
-from blueprints.cli.server import storage_lock
+from blueprints.cli.storage_lock import storage_lock
 from blueprints.cli.terminal import command, note
+from services.core.commands import flask_command
 from services.operations.restore import Restored
 from services.store.maintenance.backup import is_embedded
 
@@ -48,6 +49,7 @@ def _print_result(made: Restored) -> None:
             note(f"{len(known.missing)} attachments were not in the backup, or not whole.")
     click.echo(f"{made.files} attachments were copied.")
     click.echo(
-        f"{made.unknown} texts waited to be sent and are unknown now; flask messages list "
-        "--status unknown shows them. Everything else that was due goes out at the start."
+        f"{made.unknown} texts waited to be sent and are unknown now; "
+        f"{flask_command('messages list --status unknown')} shows them. "
+        "Everything else that was due goes out at the start."
     )

@@ -10,19 +10,21 @@ from blueprints.cli.parts import parts
 from blueprints.cli.settings_files import export, import_settings
 from blueprints.cli.settings_schema import json_schema
 from blueprints.cli.terminal import Group, document, facts, json_option, note, table
+from services.core.commands import flask_command
 from services.core.errors import NumberError, SettingsError
 from services.core.phone_numbers import e164
 from services.message_settings import NumberSetting
 from services.message_settings.edits import Edit, edit_all, remove_all
 from services.message_settings.fields import FIELDS, Field, FieldType
 from services.message_settings.form_values import as_texts
-from services.message_settings.search import find_entries
 from services.operations.settings_source import left_file
 
 group = Group("settings", help="Message Settings: who gets the messages of which number.")
 
 
-NONE_YET = "No number yet. Add one: flask settings set +12025550143 --carrier NAME --extension 201"
+NONE_YET = "No number yet. Add one: " + flask_command(
+    "settings set +12025550143 --carrier NAME --extension 201"
+)
 
 # texts of any length are in the last column
 TABLE_FIELDS = sorted(FIELDS, key=lambda field: field.kind is FieldType.TEXT)
@@ -37,7 +39,7 @@ group.add_command(import_settings)
 @json_option
 def show(search: str, as_json: bool) -> None:
     """List the numbers with their carriers, extensions and e-mail addresses."""
-    entries = find_entries(parts().settings.all(), search)
+    entries = parts().settings.find(search)
     problem = parts().settings.problem
     if problem is not None:
         note(f"{problem} These are the last good settings.")
@@ -172,7 +174,7 @@ def note_left_file() -> None:
     if file is not None:
         note(
             f"Message Settings are in the database; {file} is not read any more. To edit them by "
-            "hand: flask settings export, flask settings import."
+            f"hand: {flask_command('settings export')}, {flask_command('settings import')}."
         )
 
 
@@ -191,8 +193,9 @@ def _print_entry(entry: NumberSetting) -> None:
         for field in FIELDS
     )
     if entry.carrier not in parts().providers:
-        note(f"{entry.carrier} is not configured yet. See: flask config check")
+        note(f"{entry.carrier} is not configured yet. See: {flask_command('config check')}")
     if not replace(entry, enabled=True).reaches_somebody:
         note("Nobody gets this number's messages yet: give it an --extension or an --email.")
     if entry.emails and parts().environment.mail.host is None:
-        note("MAIL_HOST is not set, so no mail leaves yet. See: flask config check")
+        see = flask_command("config check")
+        note(f"MAIL_HOST is not set, so no mail leaves yet. See: {see}")

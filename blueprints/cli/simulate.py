@@ -8,17 +8,20 @@ import click
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import command, escaped, note
 from services.config.parsers import url as web_address
+from services.core.commands import flask_command
 from services.core.messages import Attachment, Message, WebhookCall
-from services.core.phone_numbers import e164, peer
+from services.core.phone_numbers import e164, known_as
 from services.http.client import Answer, NoAnswer, NotSent
+from services.operations.server_process import HOW_TO_START, running_pid
 from services.providers.base import Provider
 from services.providers.proofs import NoSigningKey
 
 SECONDS = 15.0
+RELOAD, CHECK = flask_command("config reload"), flask_command("config check")
 REMEDIES = {
-    401: "Its token or password for this carrier is another one. Run: flask config reload",
-    404: "The carrier is not on in the running server. Run: flask config reload",
-    503: "Its database or disk is unwell. See its log, and: flask config check",
+    401: f"Its token or password for this carrier is another one. Run: {RELOAD}",
+    404: f"The carrier is not on in the running server. Run: {RELOAD}",
+    503: f"Its database or disk cannot be written to. See its log, and: {CHECK}",
 }
 
 
@@ -51,7 +54,8 @@ def _address(_: click.Context, __: click.Parameter, written: Any) -> Any:
 @click.option(
     "--url",
     callback=_address,
-    help="Address of the server, such as http://127.0.0.1:8000; as in .env if left out.",
+    help="Address of the server, such as http://127.0.0.1:8001, where it is not HOST and PORT of "
+    ".env.",
 )
 def simulate(
     carrier: str,
@@ -64,9 +68,10 @@ def simulate(
 ) -> None:
     """Post what CARRIER posts when a text comes in.
 
-    The call is signed as the carrier signs it and goes to the running server. Some carriers sign
-    with a private key that only they have: such a call needs --signing-key, and a server that has
-    the public key of the same pair in its .env in place of the carrier's.
+    The call is signed as the carrier signs it and goes to the running server, by HOST and PORT of
+    .env; --url names a server that listens elsewhere. Some carriers sign with a private key that
+    only they have: such a call needs --signing-key, and a server that has the public key of the
+    same pair in its .env in place of the carrier's.
     """
     if not text and not links:
         raise click.UsageError("Write a --text or give a --media-url.")
@@ -74,29 +79,47 @@ def simulate(
     message = Message(
         direction="in",
         number=e164(number, parts().country),
-        peer=peer(sender, parts().country),
+        peer=known_as(sender, parts().country),
         text=text,
         media=tuple(Attachment(source_url=link) for link in links),
     )
     base = (url or parts().environment.local_url).rstrip("/")
-    _require_success(_post(provider, _signed(provider, message, signing_key), base), base)
-    click.echo(f"The server at {base} took the text to {message.number}. See: flask messages list")
+    place = "" if url else _place()
+    _require_success(
+        _post(provider, _signed(provider, message, signing_key), base, place), base, place
+    )
+    see = flask_command("messages list")
+    click.echo(f"The server at {base} took the text to {message.number}. See: {see}")
     setting = parts().settings.for_number(message.number)
     if url is None and (setting is None or not setting.reaches_somebody):
         note(
             f"Nobody is set up for {message.number}, so it is kept as unrouted until you run: "
-            f"flask settings set {message.number} --carrier {carrier} --extension 201"
+            + flask_command(f"settings set {message.number} --carrier {carrier} --extension 201")
         )
 
 
 def _provider(name: str) -> Provider:
-    found = parts().providers.get(name)
-    if found is None:
+    provider = parts().providers.get(name)
+    if provider is None:
         on = ", ".join(parts().providers) or "none"
         raise click.ClickException(
-            f"The carrier {name} is not configured (configured: {on}). See: flask config check"
+            f"The carrier {name} is not configured (configured: {on}). See: {CHECK}"
         )
-    return found
+    return provider
+
+
+def _place() -> str:
+    """What may be wrong with the address by HOST and PORT of .env, where its server is not."""
+    pid = running_pid(parts().environment.service.storage_path.resolve())
+    if pid is None:
+        return (
+            f"No server of this installation runs on this machine. {HOW_TO_START} If it runs "
+            "elsewhere, add its address: --url http://HOST:PORT"
+        )
+    return (
+        f"This address is HOST and PORT of .env. The running server (process {pid}) was perhaps "
+        "started with others: restart it, or add its address: --url http://HOST:PORT"
+    )
 
 
 def _signed(provider: Provider, message: Message, key: Path | None) -> WebhookCall:
@@ -108,7 +131,7 @@ def _signed(provider: Provider, message: Message, key: Path | None) -> WebhookCa
         raise click.ClickException(str(error)) from None
 
 
-def _post(provider: Provider, call: WebhookCall, base: str) -> Answer:
+def _post(provider: Provider, call: WebhookCall, base: str, place: str) -> Answer:
     query = f"?{call.query}" if call.query else ""
     try:
         return parts().http.request(
@@ -120,18 +143,20 @@ def _post(provider: Provider, call: WebhookCall, base: str) -> Answer:
         )
     except NotSent as error:
         raise click.ClickException(
-            f"No server answers at {base}: {error} Start it with: make run"
+            f"No server answers at {base}: {error} {place or HOW_TO_START}"
         ) from None
     except NoAnswer as error:
-        raise click.ClickException(f"The server at {base} gave no answer: {error}") from None
+        raise click.ClickException(
+            f"The server at {base} gave no answer: {error} {place}".rstrip()
+        ) from None
 
 
-def _require_success(answer: Answer, base: str) -> None:
+def _require_success(answer: Answer, base: str, place: str) -> None:
     """Raise ``click.ClickException`` with a remedy for a refusal."""
     if not answer.ok:
         remedy = REMEDIES.get(answer.status) or f"It says: {_reason(answer)}"
         raise click.ClickException(
-            f"The server at {base} refused it with {answer.status}. {remedy}"
+            f"The server at {base} refused it with {answer.status}. {remedy} {place}".rstrip()
         )
 
 

@@ -6,6 +6,18 @@ import click
 
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import command, document, escaped, json_option
+from services.core.commands import flask_command
+from services.operations.setup_checklist import Stage
+
+# The command that does or checks each step.
+COMMANDS = {
+    Stage.CARRIER: "config check",
+    Stage.CREDENTIALS: "carriers check",
+    Stage.WEBHOOK: "webhooks",
+    Stage.NUMBER: "settings set NUMBER --carrier NAME --extension 201",
+    Stage.DEVICE: "devices pair 201",
+    Stage.TEXT: "messages list",
+}
 
 
 @command("status")
@@ -33,4 +45,6 @@ def status(as_json: bool) -> None:
         click.echo()
         for step in steps:
             click.echo(f"{'done' if step.done else 'TODO'}  {step.title}: {escaped(step.words)}")
+            if not step.done:
+                click.echo(f"      {flask_command(COMMANDS[step.stage])}")
     raise SystemExit(1 if checks else 0)

@@ -5,6 +5,7 @@ import click
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import command, document, json_option, note
 from blueprints.ringotel.webhook import webhook_url
+from services.core.commands import flask_command
 from services.push.ringotel.channel import Ringotel
 
 
@@ -29,6 +30,6 @@ def webhooks(as_json: bool) -> None:
         if hint:
             click.echo(f"  {hint}")
     if not carriers:
-        click.echo("No carrier is configured. See: flask config check")
+        click.echo(f"No carrier is configured. See: {flask_command('config check')}")
     elif parts().environment.service.app_url is None:
         note("APP_URL is empty, so these addresses work on this machine only.")

@@ -25,5 +25,5 @@ def register(app: Flask, gateway: Gateway) -> None:
     if provider is not None:
         guard(app, callers, environment.local_url)
         phone = OutsidePhone(gateway.store, gateway.media, lambda: gateway.stopping)
-        session = SandboxSession(gateway.store, gateway.settings, environment.app_url)
+        session = SandboxSession(gateway.store, gateway.settings)
         app.register_blueprint(page.blueprint(provider, session, phone, gateway.country))

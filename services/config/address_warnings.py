@@ -1,13 +1,15 @@
-"""Warnings about web addresses that are well formed and will hardly work."""
+"""Warnings about addresses that are well formed and will hardly work, or are not safe."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from services.config.parsers import Network, is_host
 from services.config.variables import variables
 from services.core.errors import Problem
 
+WIDEST = {4: 8, 6: 16}  # bits of a public network that one operator may have
 LOCAL_NAMES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
@@ -32,6 +34,25 @@ def public_address(name: str, value: str) -> Iterator[Problem]:
         yield Problem(name, reason, remedy)
 
 
+def widest(name: str, networks: Iterable[Network] | None) -> Iterator[Problem]:
+    """A warning about a list of addresses that names nearly all there are."""
+    for network in networks or ():
+        if network.prefixlen < WIDEST[network.version] and not network.is_private:
+            reason = f"has {network}, which names nearly every address."
+            remedy = "Write the addresses themselves."
+            if name == "TRUSTED_PROXIES":
+                reason = f"{reason} Whoever calls could then claim any address."
+                remedy = "Write those of your web servers only."
+            yield Problem(name, reason, remedy)
+
+
+def host_alone(name: str, value: str) -> Iterator[Problem]:
+    """A warning about the host of a server where more than a host was written."""
+    if not is_host(value.strip("[]")):
+        reason = "is neither the name of a host nor an IP address."
+        yield Problem(name, reason, "Write the host alone, such as smtp.example.com.")
+
+
 def base_addresses(section: Any, prefix: str) -> Iterator[Problem]:
     """Warnings about the addresses of services outside, in one loaded section.
 
@@ -44,6 +65,9 @@ def base_addresses(section: Any, prefix: str) -> Iterator[Problem]:
         usual, parts = urlsplit(variable.parse(default)), urlsplit(value)
         if is_private(parts.hostname or ""):
             reason = f"has the host {parts.hostname}, which is in a private network."
+            yield Problem(variable.name, reason, f"Its usual value is {default}.")
+        elif parts.scheme != "https":
+            reason = "is not https: texts and credentials could be read on the way."
             yield Problem(variable.name, reason, f"Its usual value is {default}.")
         elif parts.hostname == usual.hostname and parts.path != usual.path:
             reason = f"has the path {parts.path or '/'}, and the API is at {usual.path or '/'}."

@@ -27,10 +27,14 @@ _REFERENCE = re.compile(r"(?P<escaped>(?!))|\$\{(?P<name>[A-Za-z0-9_.]+)\}", re.
 _SWALLOWED = re.compile(
     r"[\r\n][^\S\r\n]*(?:export[^\S\r\n]+)?[A-Z][A-Z0-9_]*[^\S\r\n]*=[^=\s]", re.ASCII
 )
+# The same in a value without quotes: a line break was lost, or is one that only some programs know.
+_JOINED = re.compile(r"\s[A-Z][A-Z0-9_]{2,}=")
+# … and in a comment: vertical tab, form feed, NEL, and the separators of Unicode.
+_HIDDEN = re.compile(r"[\v\f\x1c-\x1e\x85\u2028\u2029]\s*[A-Z][A-Z0-9_]{2,}\s*=")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "f": "\f", "v": "\v", "a": "\a", "b": "\b"}
 _ESCAPES |= {one: one for one in "\\\"'$"}
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-REMEDY = "Write NAME=value, begin a comment with #, and close every quote."
+REMEDY = "Write one NAME=value a line, begin a comment with #, and close every quote."
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +65,20 @@ def read(path: Path, env: Mapping[str, str]) -> dict[str, str]:
     return values
 
 
-def differences(path: Path, names: Iterable[str]) -> list[Problem]:
-    """Values of the variables ``names`` that Laravel would read in another way.
+def findings(path: Path, names: Iterable[str]) -> list[Problem]:
+    """Lines that are not understood, and values of ``names`` that Laravel would read otherwise.
 
-    Raises ``ConfigError`` as ``read``.
+    Raises ``ConfigError`` for a file that cannot be read at all.
     """
-    entries, _ = parse(_content(path), path)
-    ours = set(names)
-    return [problem for entry in entries if entry.name in ours for problem in _differs(entry)] + [
-        problem for name in ours for problem in _repeated([e for e in entries if e.name == name])
-    ]
+    entries, problems = parse(_content(path), path)
+    by_name: dict[str, list[Entry]] = {name: [] for name in names}
+    for entry in entries:
+        if entry.name in by_name:
+            by_name[entry.name].append(entry)
+            problems += _differs(entry)
+    for repeated in by_name.values():
+        problems += _repeated(repeated)
+    return problems
 
 
 def parse(content: bytes, path: Path) -> tuple[list[Entry], list[Problem]]:
@@ -134,16 +142,25 @@ def _misunderstood(binding: Binding) -> str:
         if rest[:1] in ("'", '"'):
             reason = "its quote is not closed, or something follows it"
     elif binding.key is None:
-        return ""
+        if not _HIDDEN.search(binding.original.string):
+            return ""
+        about = ""
+        reason = "a variable stands in its comment, behind what some editors show as a line break"
     elif not _NAME.fullmatch(binding.key):
         about, reason = "", "what stands before the = is not the name of a variable"
     elif binding.value is None:
         about, reason = f" ({binding.key})", "the = is missing"
     elif _SWALLOWED.search(binding.original.string.strip()):
         reason = "its quote is closed only after further variables"
+    elif not _is_quoted(binding) and _JOINED.search(binding.value):
+        about, reason = f" ({binding.key})", "a further variable stands in its value"
     else:
         return ""
     return f"cannot be read{about}: {reason}."
+
+
+def _is_quoted(binding: Binding) -> bool:
+    return binding.original.string.partition("=")[2].strip()[:1] in ("'", '"')
 
 
 def _value(entry: Entry, known: Mapping[str, str]) -> str:

@@ -25,7 +25,7 @@ from services.config.sections import (
     ServiceSettings,
     VapidSettings,
 )
-from services.config.storage_access import require_writable
+from services.config.storage_access import refuse_root, require_writable
 from services.config.storage_layout import KEY
 from services.core.errors import ConfigError, Problem
 
@@ -79,13 +79,6 @@ class Environment:
     file: Path | None = None  # the .env that was read …
     read_at: float = 0.0  # … and when
     notes: tuple[Problem, ...] = ()  # what was found while loading and stops nothing
-
-    def is_outdated(self) -> bool:
-        """Whether ``.env`` was changed after it was read."""
-        try:
-            return self.file is not None and self.file.stat().st_mtime > self.read_at
-        except OSError:
-            return False
 
     def warnings(self, now: float) -> list[Problem]:
         """What stops nothing and should be fixed; ``now`` is in seconds since 1970."""
@@ -164,6 +157,8 @@ def load(
     loaded_channels = _load_channels(channels, env, problems, notes)
     if service is not None and not problems:
         service = replace(service, storage_path=ROOT / service.storage_path)
+        if "FLASK_RUN_FROM_CLI" in env:  # which the program flask sets: a command, not the server
+            refuse_root(service.storage_path)
         require_writable(service.storage_path)
         service, problems = _with_key(service)
     if problems or service is None or mail is None or vapid is None or sending is None:

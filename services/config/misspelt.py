@@ -1,12 +1,14 @@
 """Finding misspelt names of variables: similar to one of ours, and not one of another program."""
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 
 from services.core.errors import Problem
 
 SIMILARITY = 0.85  # of difflib: TRUSTED_PROXY is 0.857 like TRUSTED_PROXIES
 SHORTEST = 7  # shorter names are similar to too many others
+LETS_IN = {"ALLOW", "PROXY"}  # words of the variables that let nobody else in
 # Names of FS PBX, Laravel and other programs that are similar to one of ours.
 OF_OTHERS = {
     "EMAIL_HOST",
@@ -28,7 +30,25 @@ def misspelt(present: Iterable[str], declared: Iterable[str]) -> Iterator[Proble
         written = name.upper().replace("-", "_")
         if len(written) < SHORTEST:
             continue
-        found = difflib.get_close_matches(written, sorted(ours), n=1, cutoff=SIMILARITY)
-        if found:
-            remedy = f"Write {found[0]}, or remove the line."
-            yield Problem(name, f"is not known and has no effect. Is it {found[0]}?", remedy)
+        similar = difflib.get_close_matches(written, sorted(ours), n=1, cutoff=SIMILARITY)
+        similar = similar or [
+            name for name in sorted(ours) if _says_the_same(_words(written), name)
+        ]
+        if similar:
+            remedy = f"Write {similar[0]}, or remove the line."
+            yield Problem(name, f"is not known and has no effect. Is it {similar[0]}?", remedy)
+
+
+def _says_the_same(words: frozenset[str], name: str) -> bool:
+    """Whether words are those of a name in another order or number.
+
+    Of names that say who is let in, one word more or less is enough.
+    """
+    differ = words ^ _words(name)
+    return not differ or (len(words) > 1 and len(differ) == 1 and bool(words & LETS_IN - differ))
+
+
+def _words(name: str) -> frozenset[str]:
+    """The words of a name in the singular."""
+    parts = (part.replace("ALLOWLIST", "ALLOW") for part in name.split("_"))
+    return frozenset(re.sub(r"IES$", "Y", part).removesuffix("S") for part in parts if part)

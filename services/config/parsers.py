@@ -31,11 +31,11 @@ def text(value: str) -> str:
 
 def switch(value: str) -> bool:
     """``true`` or ``false`` (also 1/0, yes/no, on/off)."""
-    known = {"true": True, "1": True, "yes": True, "on": True}
-    known |= {"false": False, "0": False, "no": False, "off": False}
-    if value.lower() not in known:
+    meanings = {"true": True, "1": True, "yes": True, "on": True}
+    meanings |= {"false": False, "0": False, "no": False, "off": False}
+    if value.lower() not in meanings:
         raise ValueError("it must be true or false.")
-    return known[value.lower()]
+    return meanings[value.lower()]
 
 
 def whole_number(least: int, most: int) -> Parse:
@@ -83,7 +83,7 @@ def web_address(value: str) -> str:
         raise ValueError("its port must be a number from 1 to 65535.")
     if not is_host(parts.hostname or ""):
         raise ValueError("its host must be a name such as sms.example.com, or an IP address.")
-    return value
+    return f"{scheme.lower()}://{rest}"
 
 
 def is_host(value: str) -> bool:
@@ -97,19 +97,19 @@ def is_host(value: str) -> bool:
 
 def url(value: str) -> str:
     """A base address (http or https) to which paths are added; without a slash at its end."""
-    parts = urlsplit(web_address(value))
+    address = web_address(value)
     if "?" in value or "#" in value:
         raise ValueError("it must not contain a ? or a #.")
-    if "//" in parts.path:
+    if "//" in urlsplit(address).path:
         raise ValueError("its path must not contain //.")
-    return value.rstrip("/")
+    return address.rstrip("/")
 
 
 def postgresql(value: str) -> str:
     """The address of a PostgreSQL database."""
     if value.partition("://")[0] not in POSTGRESQL:
         raise ValueError("it must begin with postgresql://.")
-    if value.partition("?")[0].count("@") > 1:
+    if value.count("@") > 1:
         raise ValueError("its user name or password contains an @; write it as %40.")
     try:
         make_url(value)
@@ -137,13 +137,13 @@ def networks(value: str) -> tuple[Network, ...]:
 
 def origins(value: str) -> tuple[str, ...]:
     """Hosts as origins: ``https://name``, or with the given scheme and port; ``*`` matches all."""
-    found = []
+    parsed = []
     for part in value.lower().replace(",", " ").split():
         written = part if "://" in part else f"https://{part}"
         if not re.fullmatch(r"https?://[a-z0-9*.-]+(:[0-9]{1,5})?", written, re.ASCII):
             raise ValueError(f"{part} is not a host such as ntfy.example.com.")
-        found.append(written)
-    return tuple(found)
+        parsed.append(written)
+    return tuple(parsed)
 
 
 def per_second(value: str) -> float:
@@ -172,8 +172,8 @@ def is_placeholder(value: str) -> bool:
 
 def strong_secret(value: str) -> str:
     """A secret of at least 8 characters, not a well-known placeholder."""
-    known = {"changeme", "password", "secret123", "12345678"}
-    if len(value) < 8 or value.lower() in known or is_placeholder(value):
+    weak = {"changeme", "password", "secret123", "12345678"}
+    if len(value) < 8 or value.lower() in weak or is_placeholder(value):
         raise ValueError("it must have at least 8 characters and be no placeholder.")
     return value
 
@@ -219,11 +219,11 @@ def bucket_prefix(value: str) -> str:
 
 def countries(value: str) -> tuple[str, ...]:
     """Two-letter country codes, separated by commas or spaces; ``*`` is all countries."""
-    found = tuple(dict.fromkeys(value.upper().replace(",", " ").split()))
-    for code in found:
+    codes = tuple(dict.fromkeys(value.upper().replace(",", " ").split()))
+    for code in codes:
         if code != ANYWHERE and not is_country(code):
             raise ValueError(f"{code} is not a country's two-letter code, such as US or GB.")
-    return found
+    return codes
 
 
 def vapid_private_key(value: str) -> ec.EllipticCurvePrivateKey:

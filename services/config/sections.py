@@ -51,10 +51,10 @@ class ServiceSettings:
         parse=key,
         optional=True,
         secret=True,
-        remedy="Run `make install`, which writes a new one into .env.",
+        remedy="Leave it empty and run `make install`, which writes a new one into .env.",
     )
     admin_password: str | None = variable(
-        "Password of the operator at `/admin`, and of the user `admin` at `/metrics` and "
+        "Password of the administrator at `/admin`, and of the user `admin` at `/metrics` and "
         "`/api/v1/message-settings`.",
         parse=strong_secret,
         optional=True,

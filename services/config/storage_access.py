@@ -1,10 +1,26 @@
-"""Checking that the storage folder belongs to the user that runs Textbridge."""
+"""Checking that the user that runs Textbridge, or a command of it, may use the storage folder."""
 
 import os
 import pwd
 from pathlib import Path
 
+from services.core.commands import flask_command
 from services.core.errors import ConfigError, Problem
+
+
+def refuse_root(storage: Path) -> None:
+    """Refuse root in a storage folder of another user: that user could not use what root makes.
+
+    Raises ``ConfigError``.
+    """
+    storage = storage.resolve()
+    if os.geteuid() != 0 or not storage.exists() or storage.stat().st_uid == 0:
+        return
+    uid = storage.stat().st_uid
+    reason = f"{storage} belongs to {_name(uid)}, who could not use the files that root makes."
+    user = f"'#{uid}'" if _login(uid) is None else _login(uid)
+    remedy = f"Run the command as that user: sudo -u {user} {flask_command('…')}"
+    raise ConfigError([Problem("STORAGE_PATH", reason, remedy)])
 
 
 def require_writable(storage: Path) -> None:
@@ -18,7 +34,7 @@ def require_writable(storage: Path) -> None:
     for path in (folder, *inside):
         if not _is_closed(path):
             continue
-        me = _name(os.geteuid())
+        me = user_name()
         reason = f"{me} cannot write to {path}, which belongs to {_name(path.stat().st_uid)}."
         remedy = f"Run: sudo chown -R {me}: {storage}"
         if folder != storage:
@@ -35,8 +51,17 @@ def _is_closed(path: Path) -> bool:
     return others and not is_read_only and not os.access(path, os.W_OK, effective_ids=True)
 
 
+def user_name() -> str:
+    """The name of the user that runs this process."""
+    return _name(os.geteuid())
+
+
 def _name(uid: int) -> str:
+    return _login(uid) or f"the user with id {uid}"
+
+
+def _login(uid: int) -> str | None:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return f"the user with id {uid}"
+        return None

@@ -69,7 +69,11 @@ class SettingsConflict(SettingsError):
 
 
 class NumberError(TextbridgeError):
-    """A text is not a phone number."""
+    """A text is not a phone number; ``local_only``: an area code is missing."""
+
+    def __init__(self, reason: str, *, local_only: bool = False) -> None:
+        super().__init__(reason)
+        self.local_only = local_only
 
 
 class InvalidWebhook(TextbridgeError):

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl
 from uuid import UUID
 
+from services.core.phone_numbers import channel_of
 from services.core.quiet_hours import QuietHours
 
 Direction = Literal["in", "out"]
@@ -114,7 +115,9 @@ class Message:
     ``participants`` are the other members of a group MMS besides us; it is empty for a conversation
     with one peer. Times are seconds since 1970. ``seq`` grows with every message of the
     installation. ``extension`` is the sender of an outbound message; ``sender_id`` is shown instead
-    of ``number`` if Message Settings have one.
+    of ``number`` if Message Settings have one. An inbound text that is a reaction has the emoji as
+    ``reaction`` (empty: a reaction is taken back) and the id of the other message, if it is known,
+    as ``reaction_to``.
     """
 
     direction: Direction
@@ -139,6 +142,8 @@ class Message:
     created_at: float = field(default_factory=time.time)
     updated_at: float = field(default_factory=time.time)
     routed: bool = True
+    reaction: str | None = None
+    reaction_to: str | None = None
 
     @property
     def recipients(self) -> tuple[str, ...]:
@@ -160,9 +165,13 @@ def message_object(message: Message, link: Callable[[Attachment], str]) -> dict[
         "seq": message.seq,
         "conversation_id": message.conversation_id,
         "direction": message.direction,
+        "channel": channel_of(message.peer),
         "from": message.number if outbound else message.peer,
         "to": _receivers(message),
         "text": message.text,
+        "reaction": {"emoji": message.reaction, "message_id": message.reaction_to}
+        if message.reaction_to is not None
+        else None,
         "media": [
             {
                 "id": file.id,
@@ -242,9 +251,20 @@ class WebhookCall:
                 return value
         return ""
 
+    def arguments(self) -> list[tuple[str, str]]:
+        """The names and values of the query in order, with empty ones.
+
+        Each text is UTF-8, or Latin-1 where it is no UTF-8 (some carriers write their callbacks
+        so).
+        """
+        return _decoded(self.query)
+
     def form(self) -> list[tuple[str, str]]:
-        """The body as a URL-encoded form: all names and values in order, with empty ones."""
-        return parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True)
+        """The body as a URL-encoded form: all names and values in order, with empty ones.
+
+        They are read as by ``arguments``.
+        """
+        return _decoded(self.body.decode("latin-1"))
 
     def json(self) -> Any:
         """The body as JSON. Raises ``ValueError`` for anything that is not valid JSON."""
@@ -252,6 +272,28 @@ class WebhookCall:
             return json.loads(self.body.decode("utf-8-sig"), parse_constant=_refuse_constant)
         except RecursionError:
             raise ValueError("The JSON is nested too deeply.") from None
+
+
+def _decoded(written: str) -> list[tuple[str, str]]:
+    """The pairs of a URL-encoded text whose characters stand for bytes."""
+    pairs = parse_qsl(written, keep_blank_values=True, encoding="latin-1")
+    return [(_text(name), _text(value)) for name, value in pairs]
+
+
+def _text(latin: str) -> str:
+    r"""The text of bytes, which are given as Latin-1.
+
+    >>> _text("caf\xe9"), _text("caf\xc3\xa9"), _text("\x80 5")
+    ('café', 'café', '€ 5')
+    """
+    try:
+        written = latin.encode("latin-1")
+    except UnicodeEncodeError:  # no bytes: a text that was never encoded
+        return latin
+    text = written.decode("utf-8", "replace")
+    if "\ufffd" not in text or any("\x7f" < character != "\ufffd" for character in text):
+        return text  # UTF-8, though a character may be cut off
+    return written.decode("cp1252", "replace")  # as which what calls itself Latin-1 is read
 
 
 def _refuse_constant(name: str) -> Any:

@@ -1,67 +1,321 @@
-"""Phone numbers: parsing any usual notation to E.164, formatting, countries of numbers."""
+"""Phone numbers and other addresses: what carriers and people write, in the form that is kept.
 
+Two kinds of writers are read by two rules. A carrier names senders and our own number (``sender``,
+``own_number``): a sender is always kept, at worst as the text that came. A person types numbers
+(``e164``, ``peer``): they are read by the country of the installation first, and what is not surely
+a number is refused with the remedy.
+"""
+
+import hashlib
 import re
+import unicodedata
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 
 import phonenumbers
+from phonenumbers import PhoneNumber, ValidationResult, shortnumberinfo
 
 from services.core.errors import NumberError, RequestRefused
 
 _SHORT_CODE = re.compile(r"[0-9]{3,8}", re.ASCII)
-_ALPHANUMERIC = re.compile(r"[A-Za-z0-9 &._+-]{1,20}", re.ASCII)
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 # 976 numbers of the North American Numbering Plan are premium rate.
 _NANP_976 = re.compile(r"\+1[0-9]{3}976[0-9]{4}", re.ASCII)
 _NANP = re.compile(r"\+1[2-9][0-9]{2}[2-9][0-9]{6}", re.ASCII)
-_INTERNATIONAL = re.compile(r"[1-9][0-9]{10,14}", re.ASCII)
+# Digits of any script, with what people put between them.
+_LIKE_A_NUMBER = re.compile(r"\+?[\d\s().\u2010-\u2015/-]*\d[\d\s().\u2010-\u2015/-]*")
+# Carriers write other ways to a phone before its number: “whatsapp:+13035550177”.
+_CHANNEL = re.compile(r"(whatsapp|rcs):\s*(.+)", re.ASCII | re.IGNORECASE | re.DOTALL)
+_CHANNEL_NUMBER = re.compile(r"\+?([1-9][0-9]{6,14})", re.ASCII)
+CHANNEL_NAMES = {"sms": "SMS", "whatsapp": "WhatsApp", "rcs": "RCS"}
+
+MOST_ADDRESS = 100  # characters of an address; the database has indexes of them
+_DIGEST = 8  # hexadecimal digits by which a longer one is told from others
+UNNAMED = "unknown"  # a sender that consists of spaces
+# These change the order in which the text around them is shown.
+_REORDERS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+_EXAMPLE = "Write it with its country code, such as +12025550143."
 
 
-@lru_cache(maxsize=4096)  # the same numbers occur again and again
+def sender(written: str, country: str) -> str:
+    """The sender of a text, or a member of its group, as a carrier writes it; never raises.
+
+    A text that surely is a phone number becomes E.164, also after ``whatsapp:`` and ``rcs:``. All
+    else is kept as it came, in one line of at most ``MOST_ADDRESS`` characters. ``country`` is
+    assumed for a number without country code.
+
+    >>> sender("(303) 555-0177", "US"), sender("365Bank", "US"), sender("+72404", "US")
+    ('+13035550177', '365Bank', '+72404')
+    >>> sender("O'Reilly", "US"), sender("+5215512345678", "US")
+    ("O'Reilly", '+525512345678')
+    """
+    if _NANP.fullmatch(written):
+        return written
+    text = _tidy(written)
+    return _channel_address(text) or _written_by_carrier(text, country) or text or UNNAMED
+
+
+def own_number(written: str, country: str) -> str:
+    """Our number in a carrier's call: E.164, also where the text came by WhatsApp or RCS.
+
+    A short code and the id of an RCS agent (``rcs:…``) are returned as they came: Message Settings
+    cannot name them, so their texts are unassigned. Raises ``NumberError`` for anything else.
+
+    >>> own_number("whatsapp:+12025550143", "US"), own_number("rcs:harbour_agent", "US")
+    ('+12025550143', 'rcs:harbour_agent')
+    """
+    if _NANP.fullmatch(written):
+        return written
+    text = _tidy(written)
+    channel = _CHANNEL.fullmatch(text)
+    number = _written_by_carrier(channel[2] if channel else text, country)
+    if number is not None:
+        return number
+    if channel:
+        return f"{channel[1].lower()}:{channel[2]}"
+    if _SHORT_CODE.fullmatch(text):
+        return text
+    raise NumberError(f"“{text[:40]}” is not a phone number.")
+
+
 def e164(written: str, country: str) -> str:
-    """Parse a phone number in any usual notation to E.164.
+    """A phone number that a person has typed, in E.164.
 
-    ``country`` (two letters) is assumed for a number without country code. Raises ``NumberError``.
+    It is read by ``country`` (two letters) first, then as one with a country code but no plus.
+    Letters are not decoded (1-800-FLOWERS). Raises ``NumberError`` with the remedy.
 
     >>> e164("(202) 555-0143", "US"), e164("1-202-555-0143", "US"), e164("+44 20 7946 0958", "US")
     ('+12025550143', '+12025550143', '+442079460958')
+    >>> e164("11987654322", "BR"), e164("4915112345679", "DE")
+    ('+5511987654322', '+4915112345679')
     """
     if _NANP.fullmatch(written):
         return written  # the library takes 29 µs to say the same
-    try:
-        parsed = phonenumbers.parse(written, country)
-    except phonenumbers.NumberParseException:
-        raise NumberError(
-            f"“{written[:40]}” is not a phone number. Write it with its country code, such as "
-            "+12025550143."
-        ) from None
-    if parsed.extension or not phonenumbers.is_possible_number(parsed):
-        raise NumberError(
-            f"“{written[:40]}” is not a complete phone number. Write it with its country code, "
-            "such as +12025550143."
-        )
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    return _number_typed(_tidy(written), country)
 
 
 def peer(written: str, country: str) -> str:
-    """A peer's address: a phone number in E.164, a short code, or an alphanumeric sender.
+    """A peer's address that a person has typed: a number in E.164, a short code, or a name.
 
-    Short codes are not parsed as numbers: the parser would make +172404 of 72404. Raises
-    ``NumberError`` for anything else.
+    What has letters is a name. Raises ``NumberError`` with the remedy for anything else.
 
     >>> peer("72404", "US"), peer("MTN", "US"), peer("3035550177", "US"), peer("13035550177", "DE")
     ('72404', 'MTN', '+13035550177', '+13035550177')
+    >>> peer("91234568", "SG"), peer("O'Reilly", "US")
+    ('+6591234568', "O'Reilly")
     """
-    text = written.strip()
+    text = _tidy(written)
+    if address := _channel_address(text):
+        return address
+    if any(character.isalpha() for character in text):
+        return text
     if _SHORT_CODE.fullmatch(text):
+        return _short_code_or_number(text, country)
+    return _number_typed(text, country)
+
+
+def known_as(written: str, country: str) -> str:
+    """The address of a peer that a person looks for: as ``peer``, or a sender as it is kept.
+
+    Raises ``NumberError`` for a number that is only locally possible, and for an empty text.
+    """
+    try:
+        return peer(written, country)
+    except NumberError as error:
+        text = _tidy(written)
+        if error.local_only or not text:
+            raise
         return text
-    for candidate in (f"+{text}", text) if _INTERNATIONAL.fullmatch(text) else (text,):
-        try:
-            return e164(candidate, country)
-        except NumberError:
-            continue
-    if _ALPHANUMERIC.fullmatch(text) and any(character.isalpha() for character in text):
+
+
+def search_words(typed: str, country: str) -> set[str]:
+    """The texts of which an address has one if it is what a person looks for.
+
+    These are its digits and letters, the words as they stand, and the number by its country.
+
+    >>> sorted(search_words("0151 1234567", "DE")), sorted(search_words("O'Re", "US"))
+    (['+491511234567', '0151 1234567', '01511234567'], ["O'Re", 'ORe'])
+    """
+    text = _tidy(typed)
+    words = {text, "".join(character for character in text if character.isalnum())}
+    with suppress(NumberError):
+        words.add(_number_typed(text, country))
+    return {word for word in words if any(map(str.isalnum, word))}
+
+
+def _tidy(written: str) -> str:
+    """A text in one line, without characters that do more than stand for themselves, and bounded.
+
+    Two different texts of more than ``MOST_ADDRESS`` characters stay different.
+    """
+    line = " ".join(written.split())
+    text = "".join("\ufffd" if _is_harmful(character) else character for character in line)
+    if len(text) <= MOST_ADDRESS:
         return text
-    raise NumberError(f"“{text[:40]}” is neither a phone number nor a short code nor a name.")
+    digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST]
+    return f"{text[: MOST_ADDRESS - _DIGEST - 2].rstrip()}… {digest}"
+
+
+def _is_harmful(character: str) -> bool:
+    """Whether it is a control character, half a surrogate pair, or one that reorders the text."""
+    return unicodedata.category(character) in ("Cc", "Cs") or character in _REORDERS
+
+
+@lru_cache(maxsize=4096)  # the same numbers occur again and again
+def _written_by_carrier(text: str, country: str) -> str | None:
+    """The number in a carrier's text, or ``None`` where it is not surely one.
+
+    Without a plus, up to ten digits are read by the country first, more of them as a number with
+    its country code, as carriers write it. Up to six digits are a short code.
+    """
+    if not _LIKE_A_NUMBER.fullmatch(text):
+        return None
+    digits = _digits(text)
+    if text.startswith("+"):
+        return _possible(text, None)
+    if len(digits) <= 6:
+        return None
+    readings: list[tuple[str, str | None]] = [
+        (text, country),
+        (f"+{digits.removeprefix('00')}", None),
+    ]
+    if len(digits) > 10:
+        readings.reverse()
+    surely = (_valid(*reading) for reading in readings)
+    found = next((number for number in surely if number is not None), None)
+    return found or (_possible(*readings[0]) if len(digits) >= 10 else None)
+
+
+@lru_cache(maxsize=4096)
+def _number_typed(text: str, country: str) -> str:
+    """The number in a text that a person has typed. Raises ``NumberError``."""
+    if not _LIKE_A_NUMBER.fullmatch(text):
+        raise NumberError(f"“{text[:40]}” is not a phone number. {_EXAMPLE}")
+    digits = _digits(text)
+    if text.startswith("+"):
+        number = _possible(text, None)
+    else:
+        number = _typed_without_plus(text, digits, country)
+    if number is not None:
+        return number
+    if _is_local(text, country):
+        raise NumberError(
+            f"“{text[:40]}” is only a local number: its area code is missing. {_EXAMPLE}",
+            local_only=True,
+        )
+    raise NumberError(f"“{text[:40]}” is not a complete phone number. {_EXAMPLE}")
+
+
+def _typed_without_plus(text: str, digits: str, country: str) -> str | None:
+    """A number by its country first, unless it begins with the country's own code.
+
+    German numbers have any length, so that +49 151… is also a number of the area code 04915. But
+    who leaves out the plus has the country code before the number, and not a missing 0.
+    """
+    national = _valid(text, country)
+    international = _valid(f"+{digits.removeprefix('00')}", None)
+    if international and len(digits) >= 10 and _begins_with_own_code(digits, country):
+        return international
+    if national is not None:
+        return national
+    if international is not None and len(digits) >= 10:
+        return international
+    return _possible(text, country)
+
+
+def _begins_with_own_code(digits: str, country: str) -> bool:
+    """Whether digits begin with the code of a country whose own numbers begin with a prefix."""
+    prefix = phonenumbers.ndd_prefix_for_region(country, True)
+    code = str(phonenumbers.country_code_for_region(country))
+    return bool(prefix) and digits.startswith(code) and not digits.startswith(prefix or "")
+
+
+@lru_cache(maxsize=4096)
+def _short_code_or_number(digits: str, country: str) -> str:
+    """Three to eight digits that a person has typed. Raises ``NumberError``.
+
+    They are a number where the country has such numbers, else a short code; not where an area code
+    is missing.
+    """
+    number = _valid(digits, country)
+    if number is not None:
+        return number
+    parsed = _parsed(digits, country)
+    if parsed is not None:
+        reason = phonenumbers.is_possible_number_with_reason(parsed)
+        is_short = shortnumberinfo.is_valid_short_number_for_region(parsed, country)
+        is_local = reason == ValidationResult.IS_POSSIBLE_LOCAL_ONLY
+        is_number = reason == ValidationResult.IS_POSSIBLE and len(digits) > 6
+        if (is_local or is_number) and not is_short:
+            return _number_typed(digits, country)
+    return digits
+
+
+def _digits(text: str) -> str:
+    return "".join(str(unicodedata.digit(found)) for found in text if found.isdigit())
+
+
+def _parsed(text: str, country: str | None) -> PhoneNumber | None:
+    """A parsed number without an extension, or ``None``."""
+    try:
+        parsed = phonenumbers.parse(text, country)
+    except phonenumbers.NumberParseException:
+        return None
+    # Until 2019 mobile numbers of Mexico were +52 1 and ten digits from abroad, and still come so.
+    if parsed.country_code == 52 and re.fullmatch("1[0-9]{10}", str(parsed.national_number)):
+        parsed.national_number = int(str(parsed.national_number)[1:])
+    return None if parsed.extension else parsed
+
+
+def _valid(text: str, country: str | None) -> str | None:
+    """E.164 where the number is in a range that its country has given out."""
+    parsed = _parsed(text, country)
+    return _formatted(parsed) if parsed and phonenumbers.is_valid_number(parsed) else None
+
+
+def _possible(text: str, country: str | None) -> str | None:
+    """E.164 where the number has a length of its country; new ranges come every year."""
+    parsed = _parsed(text, country)
+    if parsed is None:
+        return None
+    reason = phonenumbers.is_possible_number_with_reason(parsed)
+    return _formatted(parsed) if reason == ValidationResult.IS_POSSIBLE else None
+
+
+def _is_local(text: str, country: str) -> bool:
+    parsed = _parsed(text, country)
+    return parsed is not None and (
+        phonenumbers.is_possible_number_with_reason(parsed)
+        == ValidationResult.IS_POSSIBLE_LOCAL_ONLY
+    )
+
+
+def _formatted(parsed: PhoneNumber) -> str:
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _channel_address(text: str) -> str | None:
+    """``whatsapp:+…`` or ``rcs:+…``, the number as it came: the answer goes to this address."""
+    found = _CHANNEL.fullmatch(text)
+    number = _CHANNEL_NUMBER.fullmatch(found[2]) if found else None
+    return f"{found[1].lower()}:+{number[1]}" if found and number else None
+
+
+def channel_of(address: str) -> str:
+    """The way to a peer: ``whatsapp``, ``rcs``, or ``sms`` (SMS and MMS).
+
+    >>> channel_of("whatsapp:+13035550177"), channel_of("+13035550177")
+    ('whatsapp', 'sms')
+    """
+    found = _CHANNEL.fullmatch(address)
+    return found[1].lower() if found and _channel_address(address) else "sms"
+
+
+def without_channel(address: str) -> str:
+    """The address behind ``whatsapp:`` or ``rcs:``; other addresses are returned unchanged."""
+    return address if channel_of(address) == "sms" else address.partition(":")[2]
 
 
 def requested(parse: Callable[[str, str], str], written: str, country: str, field: str = "") -> str:
@@ -75,22 +329,28 @@ def requested(parse: Callable[[str, str], str], written: str, country: str, fiel
         raise RequestRefused("invalid_number", str(error), field=field) from None
 
 
+@lru_cache(maxsize=4096)
 def is_dialable(address: str) -> bool:
-    """Whether a message can be sent to an address: an E.164 number or a short code."""
-    return address.startswith("+") or _SHORT_CODE.fullmatch(address) is not None
+    """Whether a message can be sent to an address: an E.164 number or a short code.
+
+    >>> is_dialable("+13035550177"), is_dialable("whatsapp:+13035550177"), is_dialable("+72404")
+    (True, True, False)
+    """
+    if _SHORT_CODE.fullmatch(address) or channel_of(address) != "sms":
+        return True
+    return _E164.fullmatch(address) is not None and _possible(address, None) is not None
 
 
 def international(number: str) -> str:
     """An E.164 number in international notation; other addresses are returned unchanged.
 
-    >>> international("+12025550143"), international("72404")
-    ('+1 202-555-0143', '72404')
+    >>> international("+12025550143"), international("rcs:+12025550143"), international("72404")
+    ('+1 202-555-0143', '+1 202-555-0143 (RCS)', '72404')
     """
-    if not number.startswith("+"):
-        return number
-    try:
-        parsed = phonenumbers.parse(number)
-    except phonenumbers.NumberParseException:
+    if (channel := channel_of(number)) != "sms":
+        return f"{international(without_channel(number))} ({CHANNEL_NAMES[channel]})"
+    parsed = _parsed(number, None) if _E164.fullmatch(number) else None
+    if parsed is None:
         return number
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 

@@ -6,6 +6,7 @@ from itertools import chain
 
 from sqlalchemy import Connection
 
+from services.delivery.lease_at_once import LeaseAtOnce
 from services.providers.base import Provider
 from services.store import circuit_breakers, jobs, rate_limits
 from services.store.database.store import Store
@@ -67,6 +68,16 @@ class Leasing:
         if free:
             self._store.write(lambda tx: jobs.release(tx, free), durable=False)
 
+    def at_once(self, owner: str, free_slots: Callable[[str], int]) -> LeaseAtOnce:
+        """Leases for the new jobs of one transaction; the parameters are as for ``take``."""
+        return LeaseAtOnce(owner, self._is_unlimited, free_slots)
+
+    def _is_unlimited(self, destination: str) -> bool:
+        return self._is_served(destination) and self._rate(destination) is None
+
+    def _is_served(self, destination: str) -> bool:
+        return ":".join(destination.split(":", 2)[:2]) in self._served
+
     def _look(
         self, tx: Connection, free_slots: Callable[[str], int], now: float
     ) -> tuple[list[str], float]:
@@ -75,9 +86,7 @@ class Leasing:
         firsts = {
             name: max(first, self._opens(tx, name, now))
             for name, first in jobs.first_due(tx).items()
-            if ":".join(name.split(":", 2)[:2]) in self._served
-            and name not in paused
-            and free_slots(name) > 0
+            if self._is_served(name) and name not in paused and free_slots(name) > 0
         }
         due = [name for name, first in firsts.items() if first <= now]
         later = [first - now for first in firsts.values() if first > now]

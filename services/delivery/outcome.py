@@ -7,7 +7,7 @@ Decides what follows a failed attempt at a job: retry, pause, give up. Every fai
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -124,6 +124,14 @@ class Outcomes:
             log.warning("jobs of a dead worker taken back", count=abandoned)
         return abandoned
 
+    def give_back(self, worker_id: str, job_ids: Collection[int]) -> None:
+        """Take back jobs that are leased to a living worker and that it does not work on."""
+        given_back = self.store.write(
+            lambda tx: self._take_back(tx, jobs.interrupted(tx, worker_id, job_ids))
+        )
+        if given_back:
+            log.warning("jobs that this worker did not know of taken back", count=given_back)
+
     def put_back(self, tx: Connection) -> int:
         """Start the jobs of a restored backup anew; returns how many sends became unknown.
 
@@ -141,10 +149,11 @@ class Outcomes:
         now = time.time()
         if kind is Kind.CONFIG or error.retry_after is not None:
             wait = error.retry_after or self._pause_seconds(tx, job.destination)
-            circuit_breakers.pause(
-                tx, job.destination, now + wait, error.reason, config=kind is Kind.CONFIG
-            )
             held = jobs.retry(tx, job, now + wait, error.reason, counts=False)
+            if held:  # not again where this is repeated because the answer to a commit was lost
+                circuit_breakers.pause(
+                    tx, job.destination, now + wait, error.reason, config=kind is Kind.CONFIG
+                )
         else:
             wait = BACKOFF[min(job.attempts, len(BACKOFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311
             held = jobs.retry(tx, job, now + wait, error.reason)
@@ -177,7 +186,9 @@ class Outcomes:
 
     def _reclaim(self, tx: Connection, dead_workers: Sequence[str], silent_since: float) -> int:
         workers.forget_workers(tx, dead_workers, silent_since)
-        abandoned = jobs.abandoned(tx)
+        return self._take_back(tx, jobs.abandoned(tx))
+
+    def _take_back(self, tx: Connection, abandoned: Sequence[Job]) -> int:
         owners = {job.owner for job in abandoned if job.owner is not None}
         completed = self.journal.left_by(owners)
         for job in abandoned:

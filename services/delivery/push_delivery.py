@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 from services.core.errors import AccessLost, DeliveryError, Kind, PushError, RequestRefused
 from services.core.messages import Device, Message, Notice, message_object
 from services.delivery import notification_text
-from services.delivery.call_batching import BatchedCall
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.outcome import Outcomes
 from services.delivery.push_devices import device_of, record_failure
@@ -83,21 +82,20 @@ class PushDelivery:
         self._journal = journal
         self._begun: list[Job] = []
         self._looked_up: dict[Job, _Known] = {}
-        self._record_accepted = BatchedCall[PushAccepted](
-            lambda gathered: outcomes.record(
-                lambda tx: record_accepted(tx, gathered()), durable=False
-            )
-        )
+        self._accepted: list[PushAccepted] = []
 
     def begin(self, leased: Iterable[Job]) -> None:
         """Take note of newly leased jobs: the first push looks up the data of all of them.
 
         A job that failed before is looked up alone, so that its fault does not affect others.
         """
-        self._begun = [job for job in leased if job.kind is JobKind.PUSH and job.attempts == 1]
+        self._begun += [job for job in leased if job.kind is JobKind.PUSH and job.attempts == 1]
 
     def push(self, job: Job) -> None:
-        """Perform a job and record its outcome. Raises ``DeliveryError`` and ``StorageUnwell``."""
+        """Perform a job and record its outcome, that of an accepted push later.
+
+        Raises ``DeliveryError`` and ``StorageUnwell``. See ``take_accepted``.
+        """
         known = self._known(job)
         if known.put_off is not None:
             until, reason = known.put_off
@@ -110,14 +108,23 @@ class PushDelivery:
         accepted = PushAccepted(job, known, self._notify(known, job))
         if accepted.thread is None:
             self._journal.note(job)
-            self._record_accepted(accepted)
+            self._accepted.append(accepted)
         else:  # its conversation may be removed meanwhile: then this job alone has failed
             self._outcomes.record(lambda tx: record_accepted(tx, [accepted]), durable=False)
+
+    def take_accepted(self) -> list[PushAccepted]:
+        """The accepted pushes that are not recorded yet; the caller records them."""
+        accepted, self._accepted = self._accepted, []
+        return accepted
+
+    def put_back(self, accepted: Iterable[PushAccepted]) -> None:
+        """Keep accepted pushes that could not be recorded."""
+        self._accepted[:0] = accepted
 
     def _known(self, job: Job) -> _Known:
         if job in self._begun:
             begun, self._begun = self._begun, []
-            self._looked_up = self._store.read(partial(self._look_up_all, begun=begun))
+            self._looked_up |= self._store.read(partial(self._look_up_all, begun=begun))
         known = self._looked_up.pop(job, None)
         return known or self._store.read(partial(self._look_up, job=job))
 

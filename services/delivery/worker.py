@@ -17,6 +17,7 @@ from services.core.errors import DeliveryError, Kind, StorageUnwell
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.delivery import Delivery
 from services.delivery.inbound_channels import InboundChannel
+from services.delivery.inbox_leases import InboxLeases
 from services.delivery.outcome import Outcomes
 from services.delivery.periodic_tasks import PeriodicTask, Schedule
 from services.message_settings import MessageSettings
@@ -27,7 +28,7 @@ from services.store import circuit_breakers, jobs, rate_limits, workers
 from services.store.database import clock
 from services.store.database.engine import sqlite_fault
 from services.store.database.store import Store
-from services.store.jobs import Job, JobKind
+from services.store.jobs import Job, JobKind, Lease
 from services.store.workers import WORKER_SILENT_SECONDS
 
 log = structlog.get_logger()
@@ -53,10 +54,14 @@ class Worker:
         router: Router,
         composer: Composer,
         channels: Iterable[Channel],
+        inbox_leases: Iterable[str],
         tasks: tuple[PeriodicTask, ...],
         folder: Path,
     ) -> None:
-        """``folder`` is the run folder that all processes of this machine share."""
+        """``folder`` is the run folder that all processes of this machine share.
+
+        ``inbox_leases`` are the names of the leases on the inbox.
+        """
         self.id = uuid4().hex
         self._store = store
         self._settings = settings
@@ -70,8 +75,11 @@ class Worker:
             for channel in channels
             if isinstance(channel, TwoWayChannel)
         ]
+        self._inbox = InboxLeases(store, inbox_leases, self.id)
         self._schedule = Schedule(tasks)
         self._in_hand: Counter[str] = Counter()
+        self._jobs_in_hand: set[int] = set()
+        self._strays: set[Lease] = set()  # of the last heartbeat
         self._pool = Pool()
         self._lock = FileLock(folder / f"{self.id}.worker")
         self._next_look = 0.0
@@ -119,19 +127,27 @@ class Worker:
             self._beat_if_due()
             self._schedule.start_due(changes, lambda task: self._pool.spawn(self._run_task, task))
             self._route_after_settings_change()
+            more = self._delivery.process_inbox(
+                self.id, self._inbox.held(), self._room, self._start, self._pool.spawn
+            )
             wait = self._delivery.deliver(self.id, self._room, self._start)
         except StorageUnwell as error:
             log.error("cannot look for work", reason=str(error))
             time.sleep(1.0)
             return
-        if wait > 0:
+        if wait > 0 and not more:
             self._store.notifier.wait(wait, changes)
 
     def finish(self, beat: Callable[[], None]) -> None:
         """Wait for the jobs in hand; after a kill another worker takes them back."""
         self._listens = False
+        try:
+            self._inbox.release()
+        except StorageUnwell as error:
+            log.error("cannot release the inbox", reason=str(error))
         while not self._pool.join(timeout=1.0):
             beat()
+        self._delivery.finish()
 
     def _run_task(self, task: PeriodicTask) -> None:
         more = False
@@ -187,11 +203,25 @@ class Worker:
         self._last_beat = beat
         silent_since = beat - WORKER_SILENT_SECONDS
         watched = self._watches_since <= silent_since
+        self._give_back_strays()
         dead = self._dead_workers()
         self._outcomes.reclaim(dead, silent_since if watched else 0.0)
         for worker_id in dead:
             self._journal.forget(worker_id)
             (self._folder / f"{worker_id}.worker").unlink(missing_ok=True)
+
+    def _give_back_strays(self) -> None:
+        """Make jobs due again that are leased to this worker and that it knows nothing of.
+
+        That is so if the connection broke while PostgreSQL committed the lease: the worker then
+        takes it for failed. A lease may be on its way here; but not over two heartbeats.
+        """
+        leases = self._store.read(partial(jobs.leases_of, owner=self.id))
+        strays = {lease for lease in leases if lease.job_id not in self._jobs_in_hand}
+        lost = strays & self._strays
+        self._strays = strays - lost
+        if lost:
+            self._outcomes.give_back(self.id, {lease.job_id for lease in lost})
 
     def _write_beat(self, tx: Connection) -> float:
         now = clock.now(tx)
@@ -216,6 +246,7 @@ class Worker:
 
     def _start(self, job: Job) -> None:
         self._in_hand[job.destination] += 1
+        self._jobs_in_hand.add(job.id)
         self._pool.spawn(self._perform, job)
 
     def _listen(self, inbound: InboundChannel) -> None:
@@ -236,4 +267,5 @@ class Worker:
             self._outcomes.settle(job, DeliveryError(reason, kind))
         finally:
             self._in_hand[job.destination] -= 1
+            self._jobs_in_hand.discard(job.id)
             self._store.notifier.notify_local()

@@ -63,13 +63,16 @@ class Answer:
 
     @property
     def retry_after(self) -> float | None:
-        """The ``Retry-After`` header in seconds, at most an hour; both its forms."""
+        """The ``Retry-After`` header in seconds, at most an hour; both its forms.
+
+        ``None`` where it is missing or cannot be read.
+        """
         written = self.headers.get("retry-after", "").strip()
         if written.isascii() and written.isdigit():
             return min(float(written), 3600.0)
         try:
             wait = parsedate_to_datetime(written).timestamp() - time()
-        except ValueError:
+        except (ValueError, OverflowError):  # the latter for a year or a zone with many digits
             return None
         return min(max(wait, 0.0), 3600.0)
 

@@ -22,7 +22,9 @@ def connect_public(host: str, port: int, seconds: float) -> socket.socket:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [str(address[0]) for *_, address in found]
     if not all(map(is_public, addresses)):
-        raise NotConnected("It is in a private network; the operator can allow it in PUSH_HOSTS.")
+        raise NotConnected(
+            "It is in a private network; the administrator can allow it in PUSH_HOSTS."
+        )
     for address in dict.fromkeys(addresses):
         with suppress(OSError):
             return socket.create_connection((address, port), seconds)

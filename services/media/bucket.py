@@ -101,15 +101,15 @@ class Bucket(MediaBackend):
 
         A ``thorough`` check runs at once, and also puts, gets and deletes a small file.
         """
-        checked_at, found = self._last_check
+        checked_at, trouble = self._last_check
         if thorough or time.monotonic() - checked_at > CHECK_SECONDS:
             try:
                 self._write_and_read() if thorough else self._s3.get("check", CHECK_DEADLINE)
-                found = ""
+                trouble = ""
             except StorageUnwell as error:
-                found = str(error)
-            self._last_check = (time.monotonic(), found)
-        return found
+                trouble = str(error)
+            self._last_check = (time.monotonic(), trouble)
+        return trouble
 
     def _write_and_read(self) -> None:
         name = f"check-{uuid4()}"
@@ -144,12 +144,12 @@ class Bucket(MediaBackend):
 
     def _has(self, file_id: str, content: bytes) -> bool:
         """Whether the bucket has this file with exactly this content."""
-        found = self._s3.head(file_id)
-        if found is None or found.size != len(content):
+        info = self._s3.head(file_id)
+        if info is None or info.size != len(content):
             return False
-        if found.sha256 is None:  # another program put it there
+        if info.sha256 is None:  # another program put it there
             return self._s3.get(file_id) == content
-        return found.sha256 == hashlib.sha256(content).hexdigest()
+        return info.sha256 == hashlib.sha256(content).hexdigest()
 
 
 def _read(path: Path) -> bytes:
@@ -163,5 +163,5 @@ def _usage(copies: Iterable[Path]) -> Iterator[tuple[float, int, Path]]:
     """Yield (last use in seconds since 1970, size in bytes, path) for each copy."""
     for path in copies:
         with suppress(FileNotFoundError):
-            found = path.stat()
-            yield found.st_mtime, found.st_size, path
+            status = path.stat()
+            yield status.st_mtime, status.st_size, path

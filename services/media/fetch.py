@@ -71,9 +71,9 @@ def _redirected(url: str, answer: Answer, hosts: Sequence[str]) -> str:
         port = parts.port or 443
     except ValueError:
         raise MediaError("The carrier's redirect cannot be read.", Kind.REFUSED) from None
-    known = any(fnmatchcase(parts.hostname or "", host) for host in hosts)
+    is_allowed = any(fnmatchcase(parts.hostname or "", host) for host in hosts)
     has_userinfo = "@" in parts.netloc or "\\" in target
-    if parts.scheme != "https" or port != 443 or not known or has_userinfo:
+    if parts.scheme != "https" or port != 443 or not is_allowed or has_userinfo:
         raise MediaError("The carrier's redirect leads to a foreign host.", Kind.REFUSED)
     return target
 

@@ -23,8 +23,9 @@ SIGNATURES = tuple(
         (rb"RIFF.{4}WEBP", "image/webp"),
         (rb"BM.{4}\0{4}", "image/bmp"),
         (rb"II\*\0|MM\0\*", "image/tiff"),
-        (rb".{4}ftyp(avif|avis)", "image/avif"),
-        (rb".{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", "image/heic"),
+        (rb"\xff\x0a|\0\0\0\x0cJXL ", "image/jxl"),
+        (rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  ", "image/jp2"),
+        (rb"8BPS\0[\x01\x02]", "image/vnd.adobe.photoshop"),
         (rb".{4}ftyp3g2", "video/3gpp2"),
         (rb".{4}ftyp3g", "video/3gpp"),
         (rb".{4}ftypqt", "video/quicktime"),
@@ -45,6 +46,15 @@ SIGNATURES = tuple(
         (rb"(\xef\xbb\xbf)?\s*<", UNKNOWN),  # SVG and HTML may hold scripts
     )
 )
+# Brands of pictures in ISO media files (https://mp4ra.org/registered-types/brands). The first brand
+# of a file may be one of its maker, which is not here; then the others tell what it is.
+AVIF_BRANDS = frozenset(b"avif avis avio MA1A MA1B".split())
+HEIF_BRANDS = frozenset(
+    b"heic heix heim heis hevc hevx hevm hevs hevd heif mif1 mif2 msf1 miaf MiHA MiHB MiHE".split()
+)
+CR3_BRANDS = frozenset((b"crx ",))  # raw pictures of Canon's cameras
+FILMS = re.compile(rb"qt|3g|M4|iso|mp4|avc1|dash|f4v|MSNV|mmp4")  # first brands of films and sounds
+
 HEAD_BYTES = 4096  # first bytes of a file that detection reads
 
 # Detected type -> declared types (patterns) that are accepted as more precise.
@@ -82,7 +92,11 @@ for _type, _extension in {
     "audio/webm": ".weba",
     "image/avif": ".avif",
     "image/heic": ".heic",
+    "image/jp2": ".jp2",
+    "image/jxl": ".jxl",
+    "image/vnd.adobe.photoshop": ".psd",
     "image/webp": ".webp",
+    "image/x-canon-cr3": ".cr3",
     "application/smil": ".smil",
     "text/calendar": ".ics",
     "text/vcard": ".vcf",
@@ -102,16 +116,35 @@ def detect_content_type(head: bytes, declared: str) -> str:
     'image/gif'
     """
     declared_type = declared.partition(";")[0].strip().lower()
-    found = next((kind for start, kind in SIGNATURES if start.match(head)), None)
-    if found is None and not _is_text(head):
+    detected = _picture_in_box(head) or next(
+        (kind for start, kind in SIGNATURES if start.match(head)), None
+    )
+    if detected is None and not _is_text(head):
         return declared_type if declared_type in HARMLESS_TYPES else UNKNOWN
-    found = found or "text/plain"
-    more = CONTENT_TYPE.fullmatch(declared_type) and MORE_PRECISE.get(found, ())
+    detected = detected or "text/plain"
+    more = CONTENT_TYPE.fullmatch(declared_type) and MORE_PRECISE.get(detected, ())
     return (
         declared_type
         if more and any(fnmatchcase(declared_type, pattern) for pattern in more)
-        else found
+        else detected
     )
+
+
+def _picture_in_box(head: bytes) -> str | None:
+    """The type of a picture in an ISO media file (ISO/IEC 14496-12 §4.3), if it is one."""
+    if head[4:8] != b"ftyp":
+        return None
+    box = head[8 : int.from_bytes(head[:4], "big")]
+    first, others = box[:4], {box[at : at + 4] for at in range(8, len(box), 4)}
+    brands = {first} if FILMS.match(first) else {first, *others}
+    for known, kind in (
+        (AVIF_BRANDS, "image/avif"),
+        (HEIF_BRANDS, "image/heic"),
+        (CR3_BRANDS, "image/x-canon-cr3"),
+    ):
+        if known & brands:
+            return kind
+    return None
 
 
 def _is_text(head: bytes) -> bool:

@@ -12,6 +12,7 @@ from services.core.errors import SettingsError
 from services.core.messages import clean
 from services.message_settings.fields import FIELDS, NumberSetting
 from services.message_settings.form_values import as_texts
+from services.message_settings.slices import in_slices
 
 MOST_BYTES = 2_000_000
 MOST_ROWS = 10_000
@@ -50,7 +51,7 @@ def write_csv(entries: Iterable[NumberSetting]) -> bytes:
     content = StringIO(newline="")
     writer = csv.writer(content, lineterminator="\r\n")
     writer.writerow(COLUMNS.values())
-    for entry in entries:
+    for entry in in_slices(entries):
         texts = as_texts(entry)
         writer.writerow([escape_formula(texts[name]) for name in COLUMNS])
     return content.getvalue().encode("utf-8-sig")
@@ -70,7 +71,7 @@ def read_csv(content: bytes) -> CsvFile:
     _, titles = next(rows_read, (1, []))
     names = _names(titles)
     rows = []
-    for line, cells in rows_read:
+    for line, cells in in_slices(rows_read):
         if len(cells) != len(titles):
             raise SettingsError(
                 f"line {line}: it has {len(cells)} cells and the first line {len(titles)}. Put "

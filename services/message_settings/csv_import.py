@@ -10,6 +10,7 @@ from services.message_settings.csv_format import COLUMNS, Row, read_csv
 from services.message_settings.fields import FIELDS, Field, FieldType, NumberSetting
 from services.message_settings.form_values import as_texts, from_text, problems_by_field
 from services.message_settings.settings import MessageSettings
+from services.message_settings.slices import in_slices
 
 LineResult = Literal["added", "changed", "unchanged", "refused"]
 YES = ("yes", "y", "true", "1", "on", "enabled")
@@ -68,7 +69,7 @@ def plan_import(settings: MessageSettings, content: bytes) -> ImportPlan:
     known = {entry.number: entry for entry in settings.all()}
     lines: dict[str, int] = {}
     return ImportPlan(
-        tuple(_plan_line(settings, row, known, lines) for row in file.rows),
+        tuple(_plan_line(settings, row, known, lines) for row in in_slices(file.rows)),
         file.unknown_columns,
         generation,
     )

@@ -7,6 +7,7 @@ from typing import Any
 from services.core.errors import EntryRefused, SettingsError
 from services.message_settings.fields import NumberSetting
 from services.message_settings.settings import MessageSettings
+from services.message_settings.slices import in_slices
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def edit_all(
         _require_all(chosen, entries)
         return [
             settings.entry(asdict(edit.apply_to(entry))) if entry.number in chosen else entry
-            for entry in entries
+            for entry in in_slices(entries)
         ]
 
     settings.change(change, generation)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from services.core.errors import StorageUnwell
+
 
 class SettingsFile:
     """The file, and beside it a lock file that excludes other writers (a ``Source``)."""
@@ -38,9 +40,18 @@ class SettingsFile:
             return None
 
     def replace(self, change: Callable[[bytes | None], bytes]) -> None:
-        """Replace the content by ``change(content)``, durably. Raises ``OSError``."""
-        with self._lock:
-            replace_file(self._path, change(self.read()))
+        """Replace the content by ``change(content)``, durably.
+
+        Raises ``StorageUnwell`` with the reason where the disk is full or may not be written.
+        """
+        try:
+            with self._lock:
+                replace_file(self._path, change(self.read()))
+        except OSError as error:
+            raise StorageUnwell(
+                f"{self.name} cannot be saved ({error.strerror}), and is as it was. Give the "
+                "storage folder free space, or the right to write there."
+            ) from error
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -35,10 +35,12 @@ def from_text(field: Field, text: str) -> Any:
 
 def as_texts(entry: NumberSetting) -> dict[str, str]:
     """All fields of an entry as texts; a flag is ``yes`` or ``no``, no value is an empty text."""
-    return {field.name: _as_text(field, getattr(entry, field.name)) for field in FIELDS}
+    return {field.name: as_text(field, entry) for field in FIELDS}
 
 
-def _as_text(field: Field, value: Any) -> str:
+def as_text(field: Field, entry: NumberSetting) -> str:
+    """One field of an entry as a text, see ``as_texts``."""
+    value = getattr(entry, field.name)
     if field.kind is FieldType.LIST:
         return join_list(value)
     if field.kind is FieldType.FLAG:

@@ -1,4 +1,4 @@
-"""Schema of the Message Settings document: reads, checks and writes the JSON.
+"""Schema of the Message Settings document, and its error messages.
 
 ``{"version": 1, "numbers": [{"number": …, "carrier": …, …}]}``; the fields of an entry are declared
 in ``fields``.
@@ -6,15 +6,11 @@ in ``fields``.
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 
-from services.core.errors import EntryRefused, NumberError, SettingsError
-from services.core.messages import clean
-from services.core.phone_numbers import e164
 from services.message_settings.fields import FIELDS, Field, FieldType, NumberSetting
 
 
@@ -95,98 +91,9 @@ class MessageSettingsSchema(Schema):
     numbers = fields.List(fields.Nested(NumberSettingSchema), required=True)
 
 
-class DocumentReader:
-    """Reads documents and single entries, by the rules of this installation.
-
-    ``carriers`` are the carrier names that an entry may have; ``country`` (ISO 3166-1 alpha-2) is
-    assumed for numbers without a country code.
-    """
-
-    def __init__(self, carriers: Collection[str], country: str) -> None:
-        self._carriers = tuple(carriers)
-        self._country = country
-
-    def read(self, content: bytes) -> list[NumberSetting]:
-        """The entries of a document (JSON in UTF-8). Raises ``SettingsError`` with the place."""
-        try:
-            text = content.decode("utf-8-sig")
-            document = json.loads(text, object_pairs_hook=_refuse_repeated_keys)
-        except UnicodeDecodeError as error:
-            raise SettingsError(f"byte {error.start} is not UTF-8.") from None
-        except json.JSONDecodeError as error:
-            raise SettingsError(
-                f"line {error.lineno}, column {error.colno}: this is not JSON ({error.msg})."
-            ) from None
-        except RecursionError:
-            raise SettingsError("it is nested too deeply.") from None
-        try:
-            entries = MessageSettingsSchema().load(document)["numbers"]
-        except ValidationError as error:
-            raise SettingsError(_first_problem(error.messages, text)) from None
-        return self._checked(entries, text)
-
-    def _checked(self, entries: Iterable[NumberSetting], text: str) -> list[NumberSetting]:
-        """Check what the schema cannot: valid numbers, known carriers, each number only once."""
-        checked: dict[str, NumberSetting] = {}
-        for position, entry in enumerate(entries):
-            try:
-                good = self._normalised(entry)
-                if good.number in checked:
-                    raise SettingsError(f"{good.number} stands there twice.", "number")
-            except SettingsError as error:
-                where = f"{_line_of(text, entry.number)}numbers[{position}]"
-                raise SettingsError(error.reason, f"{where}.{error.field}") from None
-            checked[good.number] = good
-        return list(checked.values())
-
-    def entry(self, entry: dict[str, Any]) -> NumberSetting:
-        """One entry. Raises ``EntryRefused`` with the problems of all fields."""
-        problems: dict[str, str] = {}
-        try:
-            loaded: NumberSetting = ENTRY.load(entry)
-        except ValidationError as error:
-            problems = dict(_flatten(error.messages))
-        for name, check in (("number", self.number), ("carrier", self.carrier)):
-            if name not in problems:
-                try:
-                    check(entry[name])
-                except SettingsError as error:
-                    problems[name] = error.reason
-        if problems:
-            raise EntryRefused(problems)
-        return self._normalised(loaded)
-
-    def _normalised(self, entry: NumberSetting) -> NumberSetting:
-        self.carrier(entry.carrier)
-        return replace(entry, number=self.number(entry.number))
-
-    def carrier(self, name: str) -> str:
-        """The name of a carrier. Raises ``SettingsError`` for an unknown one."""
-        if name not in self._carriers:
-            names = ", ".join(self._carriers)
-            raise SettingsError(f"“{name}” is no carrier. Write one of {names}.", "carrier")
-        return name
-
-    def number(self, text: str) -> str:
-        """A phone number in E.164. Raises ``SettingsError`` for a text that is none."""
-        try:
-            return e164(text, self._country)
-        except NumberError as error:
-            raise SettingsError(str(error), "number") from None
-
-
-def encode_document(entries: Iterable[NumberSetting]) -> bytes:
-    """The document (JSON in UTF-8) with these entries."""
-    document = {"version": 1, "numbers": [asdict(entry) for entry in entries]}
-    return clean(json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise SettingsError(f"the key “{name}” stands twice in one entry.")
-    return dict(pairs)
+def problems_by_path(messages: Any) -> dict[str, str]:
+    """The error messages of marshmallow: a sentence for each path, such as ``emails[0]``."""
+    return dict(_flatten(messages))
 
 
 def _flatten(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -199,18 +106,19 @@ def _flatten(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield from _flatten(inner, (path + step).lstrip("."))
 
 
-def _first_problem(messages: Any, text: str) -> str:
+def first_problem(messages: Any, text: str) -> str:
+    """The first error message of marshmallow about a document, with its line and its path."""
     path, reason = next(_flatten(messages))
     found = re.match(r"numbers\[(\d+)\]", path)
     line = ""
     if found:
         numbers = re.findall(r'"number"\s*:\s*"([^"]*)"', text)
         position = int(found.group(1))
-        line = _line_of(text, numbers[position]) if position < len(numbers) else ""
+        line = line_of(text, numbers[position]) if position < len(numbers) else ""
     return f"{line}{path}: {reason}"
 
 
-def _line_of(text: str, number: str) -> str:
+def line_of(text: str, number: str) -> str:
     """``line N: `` of the entry of a number in the document, or nothing if it is not found."""
     offset = text.find(json.dumps(number))
     return f"line {text.count(chr(10), 0, offset) + 1}: " if offset >= 0 else ""

@@ -1,23 +1,29 @@
 """``MessageSettings``: the settings in force in this process, kept up to date with their source.
 
-A process checks the source for a new version when the settings are asked for. A broken document
-leaves the last good settings in force and is reported as ``problem``.
+A process checks the source for a new version when the settings are asked for. It checks a large
+document in a thread of its own: whoever asks meanwhile gets the settings in force, at once. A
+broken document leaves the last good settings in force and is reported as ``problem``.
 """
 
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from services.config.storage_access import user_name
 from services.core.errors import SettingsConflict, SettingsError, StorageUnwell
+from services.message_settings.document import NO_DOCUMENT, Document, encode_document
 from services.message_settings.fields import NumberSetting
 from services.message_settings.file import replace_file
-from services.message_settings.schema import DocumentReader, encode_document
+from services.message_settings.reader import DocumentReader
+from services.message_settings.search import find_entries
+from services.message_settings.slices import CHEAP_SLICE, in_slices
 from services.message_settings.source import Source
 
 NEVER = object()  # the version before the source was read for the first time
+SMALL_BYTES = 64_000  # a document of up to some 300 entries; it is checked in a few milliseconds
 Change = Callable[[list[NumberSetting]], list[NumberSetting]]
 
 
@@ -25,10 +31,10 @@ class MessageSettings:
     """The settings in force; safe to use from several threads.
 
     ``good_copy`` is the file in which this machine keeps the last good document; ``carriers`` are
-    the carrier names that an entry may have; ``country`` (ISO 3166-1 alpha-2) is assumed for
-    numbers without a country code. Until the source was read for the first time, every method that
-    needs the settings raises ``StorageUnwell`` if the source does; later, the settings read last
-    stay in force.
+    the carrier names that an entry may have (see ``DocumentReader``); ``country`` (ISO 3166-1
+    alpha-2) is assumed for numbers without a country code. Until the source was read for the
+    first time, every method that needs the settings raises ``StorageUnwell`` if the source does;
+    later, the settings read last stay in force.
     """
 
     def __init__(
@@ -40,7 +46,8 @@ class MessageSettings:
         self._check_lock = threading.Lock()
         self._next_check = 0.0  # monotonic clock, seconds
         self._version: object = NEVER
-        self._by_number: dict[str, NumberSetting] = {}
+        self._known = NO_DOCUMENT  # the document that was checked last
+        self._by_number: Mapping[str, NumberSetting] = {}
         self._by_extension: dict[str, tuple[NumberSetting, ...]] = {}
         self._problem: str | None = None
         self._generation = ""
@@ -73,6 +80,14 @@ class MessageSettings:
         """All entries, in the order of the document."""
         self._check()
         return list(self._by_number.values())
+
+    def find(self, query: str) -> list[NumberSetting]:
+        """The entries with all words of a query, or with its number; see ``find_entries``."""
+        try:
+            number = self._reader.number(query)
+        except SettingsError:
+            number = ""
+        return find_entries(self.all(), query, number)
 
     def for_number(self, number: str) -> NumberSetting | None:
         """The entry of a number (E.164), or ``None``."""
@@ -131,29 +146,36 @@ class MessageSettings:
         ``generation`` is the one that the editor has seen. Raises ``SettingsConflict`` if another
         editor has saved since then, ``SettingsError`` with the remedy if the document is broken.
         """
+        before = self._content()
+        after = self._changed(before, change, generation)
 
-        def changed(content: bytes | None) -> bytes:
-            try:
-                entries = self._entries(content)
-            except SettingsError as error:
-                raise SettingsError(f"{self._source.remedy} {self._describe(error)}") from None
-            if generation is not None and generation != _generation(content):
-                raise SettingsConflict(
-                    "Somebody else has changed Message Settings meanwhile. Look at them again."
-                )
-            return encode_document(change(entries))
+        def replacement(content: bytes | None) -> bytes:
+            # Other writers wait meanwhile: nothing is checked, unless one of them was faster.
+            return after if content == before else self._changed(content, change, generation)
 
-        self._source.replace(changed)
+        self._source.replace(replacement)
         self.look()
 
+    def _changed(self, content: bytes | None, change: Change, generation: str | None) -> bytes:
+        """The document that ``change`` makes of ``content``. Raises what ``self.change`` raises."""
+        try:
+            document = self._checked(content)
+        except SettingsError as error:
+            raise self._must_be_repaired(error) from None
+        if generation is not None and generation != _generation(content):
+            raise SettingsConflict(
+                "Somebody else has changed Message Settings meanwhile. Look at them again."
+            )
+        return encode_document(change(list(document.by_number.values())))
+
     def document(self) -> bytes:
-        """The document as it is kept, also a broken one."""
-        content = self._source.read()
+        """The document as it is kept, also a broken one. Raises ``SettingsError``."""
+        content = self._content()
         return encode_document([]) if content is None else content
 
     def checked(self, document: bytes) -> bytes:
         """Check a document and return it as it would be kept. Raises ``SettingsError``."""
-        return encode_document(self._reader.read(document))
+        return encode_document(self._reader.read(document, self._known).by_number.values())
 
     def put_document(self, document: bytes) -> None:
         """Replace the whole document, also a broken one.
@@ -182,6 +204,13 @@ class MessageSettings:
         self.look()
         return put[0]
 
+    def _content(self) -> bytes | None:
+        """The document as it is kept, or ``None``. Raises ``SettingsError``."""
+        try:
+            return self._source.read()
+        except OSError as error:
+            raise self._must_be_repaired(error) from None
+
     def _check(self, *, at_once: bool = False) -> None:
         """Load a new version of the document, if it is time to check for one."""
         must = at_once or self._version is NEVER
@@ -189,61 +218,98 @@ class MessageSettings:
             return
         if not self._check_lock.acquire(blocking=must):
             return  # another thread is checking
+        is_held = True
         try:
             self._next_check = time.monotonic() + self._source.fresh_seconds
-            self._load()
+            is_held = not self._load(wait=must)
         except StorageUnwell:
             if self._version is NEVER:
                 raise
         finally:
-            self._check_lock.release()
+            if is_held:
+                self._check_lock.release()
 
-    def _load(self) -> None:
-        """Read the document, unless its version is the one that was read last."""
+    def _load(self, *, wait: bool) -> bool:
+        """Read the document, unless its version is the one that was read last.
+
+        Returns whether a new thread checks it, and releases the lock; never with ``wait``.
+        """
         version = self._source.version()
         if version == self._version:
-            return
+            return False
         try:
             content = self._source.read()
-            self._apply(self._entries(content), content)
-            if content is not None:
-                self._save_good_copy(content)
-        except (SettingsError, OSError) as error:
-            if self._version is NEVER:
-                self._apply_good_copy()
-            self._problem = self._describe(error)
+        except OSError as error:
+            self._keep_last_good(error)
+            return False  # its owner or mode may be corrected, which does not change the version
+        if wait or content is None or len(content) <= SMALL_BYTES:
+            self._use(content, version)
+            return False
+        threading.Thread(target=self._use_and_release, args=(content, version), daemon=True).start()
+        return True
+
+    def _use_and_release(self, content: bytes, version: object) -> None:
+        try:
+            self._use(content, version)
+        finally:
+            self._check_lock.release()
+
+    def _use(self, content: bytes | None, version: object) -> None:
+        """Check a document and apply it; a broken one leaves the last good settings in force."""
+        try:
+            self._apply(self._checked(content))
+        except SettingsError as error:
+            self._keep_last_good(error)
+        else:
+            self._save_good_copy(content)
         self._version = version
 
-    def _entries(self, content: bytes | None) -> list[NumberSetting]:
-        return [] if content is None else self._reader.read(content)
+    def _checked(self, content: bytes | None) -> Document:
+        """The checked document. Raises ``SettingsError`` with the place of the mistake."""
+        document = self._reader.read(content, self._known)
+        self._known = document
+        return document
 
     def _describe(self, error: Exception) -> str:
+        if isinstance(error, PermissionError):
+            user = user_name()
+            return (
+                f"{self._source.name} cannot be read by {user}. "
+                f"Run: sudo chown {user}: {error.filename}"
+            )
         return f"{self._source.name} cannot be used: {error}"
 
-    def _apply(self, entries: list[NumberSetting], content: bytes | None) -> None:
-        self._by_number = {entry.number: entry for entry in entries}
-        by_extension: dict[str, tuple[NumberSetting, ...]] = {}
-        for entry in entries:
+    def _must_be_repaired(self, error: Exception) -> SettingsError:
+        return SettingsError(f"{self._source.remedy} {self._describe(error)}")
+
+    def _apply(self, document: Document) -> None:
+        by_extension: dict[str, list[NumberSetting]] = {}
+        for entry in in_slices(document.by_number.values(), CHEAP_SLICE):
             for extension in entry.extensions if entry.enabled else ():
-                by_extension[extension] = (*by_extension.get(extension, ()), entry)
-        self._by_extension = by_extension
-        self._generation = _generation(content)
+                by_extension.setdefault(extension, []).append(entry)
+        self._by_number = document.by_number
+        self._by_extension = {name: tuple(entries) for name, entries in by_extension.items()}
+        self._generation = _generation(document.content)
         self._problem = None
 
-    def _apply_good_copy(self) -> None:
-        """Apply the copy of the last good document, for a process that starts on a broken one."""
-        try:
-            content = self._good_copy.read_bytes()
-            self._apply(self._reader.read(content), content)
-        except (SettingsError, OSError):
-            self._apply([], None)
+    def _keep_last_good(self, error: Exception) -> None:
+        """Report a broken document. A process that starts on one uses the last good copy."""
+        if self._version is NEVER:
+            try:
+                self._apply(self._reader.read(self._good_copy.read_bytes()))
+            except (SettingsError, OSError):
+                self._apply(NO_DOCUMENT)
+        self._problem = self._describe(error)
 
-    def _save_good_copy(self, content: bytes) -> None:
+    def _save_good_copy(self, content: bytes | None) -> None:
         try:
-            if not self._good_copy.exists() or self._good_copy.read_bytes() != content:
+            if content is not None and not self._is_good_copy(content):
                 replace_file(self._good_copy, content)
         except OSError:
             pass  # a full or read-only disk; the settings in force are in memory
+
+    def _is_good_copy(self, content: bytes) -> bool:
+        return self._good_copy.exists() and self._good_copy.read_bytes() == content
 
 
 def _generation(content: bytes | None) -> str:

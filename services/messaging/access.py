@@ -41,18 +41,21 @@ class ConversationAccess:
 
     def lost_by_extension(self, extension: str, number: str) -> str:
         """The reason why an extension gets nothing more of a number; empty where it may."""
-        if self._now(lambda: self.extension_may(extension, number)):
+        if self._may_now(lambda: self.extension_may(extension, number)):
             return ""
         return f"Extension {extension} no longer has {number}{self._switched_off(number)}."
 
     def lost_by_address(self, address: str, number: str) -> str:
         """The reason why an e-mail address gets nothing more of a number; empty where it may."""
-        if self._now(lambda: self.address_may(address, number)):
+        if self._may_now(lambda: self.address_may(address, number)):
             return ""
         return f"{address} no longer gets the messages of {number}{self._switched_off(number)}."
 
-    def _now(self, may: Callable[[], bool]) -> bool:
-        """Ask again by the newest document: this process sees an edit a second late at most."""
+    def _may_now(self, may: Callable[[], bool]) -> bool:
+        """Whether ``may`` holds, by the newest document where it does not by the one in memory.
+
+        This process sees an edit a second late at most.
+        """
         if may():
             return True
         self._settings.look()

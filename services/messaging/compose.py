@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, takewhile
 
 import structlog
 from sqlalchemy import Connection
@@ -12,7 +11,14 @@ from sqlalchemy.exc import IntegrityError
 
 from services.core.errors import RequestRefused
 from services.core.messages import Attachment, Device, Message, Status
-from services.core.phone_numbers import e164, is_dialable, peer, requested
+from services.core.phone_numbers import (
+    CHANNEL_NAMES,
+    channel_of,
+    e164,
+    is_dialable,
+    peer,
+    requested,
+)
 from services.core.segments import count, split
 from services.message_settings import NumberSetting
 from services.messaging.access import ConversationAccess
@@ -95,8 +101,8 @@ class Composer:
         if not settings:
             raise RequestRefused(
                 "no_number",
-                f"Extension {extension} has no number yet. Ask the operator to add it in Message "
-                "Settings.",
+                f"Extension {extension} has no number yet. Ask your administrator to add it in "
+                "Message Settings.",
                 status=403,
             )
         setting, recipients = _addressed(tx, settings, reply, self.country)
@@ -153,8 +159,11 @@ def _addressed(
                 field="conversation_id",
                 status=404,
             )
-        return by_number[known.number], known.participants or (known.peer,)
-    recipients = tuple(dict.fromkeys(_recipient(address, country) for address in reply.to))
+        members = known.participants or (known.peer,)
+        for member in members:
+            _require_dialable(member, "conversation_id")
+        return by_number[known.number], members
+    recipients = _recipients(tx, by_number, reply.to, country)
     if not recipients:
         raise RequestRefused("missing", "Say to whom the message goes.", field="to")
     if reply.sender is None:
@@ -168,14 +177,32 @@ def _addressed(
     return by_number[sender], recipients
 
 
+def _recipients(
+    tx: Connection, numbers: Iterable[str], to: tuple[str, ...], country: str
+) -> tuple[str, ...]:
+    """The addresses of a request, as a person types them or as a conversation has them."""
+    try:
+        return tuple(dict.fromkeys(_recipient(address, country) for address in to))
+    except RequestRefused:
+        if not all(map(is_dialable, to)) or not conversations.latest_number(tx, numbers, to):
+            raise
+        return tuple(dict.fromkeys(to))  # such as a short code that no person could have typed
+
+
 def _recipient(address: str, country: str) -> str:
     recipient = requested(peer, address, country, "to")
-    if not is_dialable(recipient):
-        raise RequestRefused(
-            "not_dialable", f"Nobody can reply to “{recipient}”: it is a name, not a number.",
-            field="to",
-        )  # fmt: skip
+    _require_dialable(recipient, "to")
     return recipient
+
+
+def _require_dialable(address: str, field: str) -> None:
+    """Raise ``RequestRefused`` for a sender that is a name, or a number that cannot be one."""
+    if not is_dialable(address):
+        is_name = any(character.isalpha() for character in address)
+        what = "a name, not a number" if is_name else "no complete phone number"
+        raise RequestRefused(
+            "not_dialable", f"Nobody can reply to “{address}”: it is {what}.", field=field
+        )
 
 
 def _check_recipients(
@@ -183,11 +210,21 @@ def _check_recipients(
 ) -> None:
     if setting.number in recipients:
         raise RequestRefused("same_number", "A number cannot text itself.", field="to")
+    for recipient in recipients:
+        channel = channel_of(recipient)
+        if channel not in provider.limits.channels:
+            raise RequestRefused(
+                "channel_not_carried",
+                f"{provider.title} does not carry {CHANNEL_NAMES[channel]} here.",
+                field="to",
+            )
     most = provider.limits.recipients
     if len(recipients) > most:
         raise RequestRefused(
             "too_many_recipients",
-            f"{provider.title} sends to at most {most} recipients at once.",
+            f"{provider.title} takes one recipient at a time."
+            if most == 1
+            else f"{provider.title} takes at most {most} recipients in a message.",
             field="to",
         )
 
@@ -244,7 +281,7 @@ def _check_text(text: str, provider: Provider) -> None:
 
 def _parts(whole: Message, limits: Limits) -> list[Message]:
     """Split a text over the carrier's limit into several messages; files go with the first."""
-    first, *rest = _fitting(whole.text, limits)
+    first, *rest = split(whole.text, limits.text, limits.unicode_text)
     if not rest:
         return [whole]
     head = replace(whole, text=first, segments=count(first).count if not whole.media else 1)
@@ -263,21 +300,3 @@ def _parts(whole: Message, limits: Limits) -> list[Message]:
         for text in rest
     ]
     return [head, *tail]
-
-
-def _fitting(text: str, limits: Limits) -> list[str]:
-    """The text in parts within the carrier's limit, which is lower outside of GSM-7."""
-    if not limits.unicode_text or count(text).encoding == "GSM-7":
-        return split(text, limits.text)
-    parts = []
-    while text:
-        first = split(text, _most(text, limits.unicode_text))[0]
-        parts.append(first)
-        text = text.removeprefix(first)
-    return parts
-
-
-def _most(text: str, units: int) -> int:
-    """How many characters fit into some UTF-16 units: an emoji takes two of them."""
-    used = accumulate(2 if ord(character) > 0xFFFF else 1 for character in text)
-    return sum(1 for _ in takewhile(lambda reached: reached <= units, used))

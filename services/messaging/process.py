@@ -1,243 +1,207 @@
-"""Processing of parsed webhook calls: store messages and delivery receipts, queue their jobs."""
+"""Processing of the inbox: webhook calls become messages, receipts and jobs, many in a transaction.
 
-import hashlib
-import json
+A call leaves the inbox in the transaction that stores its parts. So it is processed once, however
+often a worker is interrupted.
+"""
+
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 
+import structlog
 from sqlalchemy import Connection
 
-from services.core.errors import NumberError, RequestRefused, SendError
-from services.core.messages import (
-    Attachment,
-    DeliveryStatus,
-    Message,
-    Parsed,
-    Unreadable,
-    WebhookCall,
-)
-from services.core.phone_numbers import e164, peer
-from services.media.media_store import MEDIA_BYTES, MediaStore
-from services.message_settings import MessageSettings
-from services.messaging.route import Router
-from services.messaging.send_limits import SendLimits
+from services.config.metrics import WEBHOOKS
+from services.core.errors import StorageUnwell
+from services.core.messages import Message, Parsed, Unreadable
+from services.messaging.call_files import CallFiles, has_content
+from services.messaging.store_parts import AddJobs, Batch, Outcome, PartStore
 from services.providers.base import Provider
-from services.store import counters, jobs, messages, quarantine, statuses
-from services.store.database import audit_counters
-from services.store.database.audit_counters import AuditCounter
+from services.store import inbox, jobs, messages
 from services.store.database.store import Store
+from services.store.inbox import InboxCall
 
-LISTED = "RECOVER"  # the method of quarantined entries of a carrier's list, which no call brought
-FORGET_SECONDS = 30 * 86_400  # after a carrier last listed an unreadable entry
+log = structlog.get_logger()
+
+MOST_CALLS = 200  # in one transaction: about 20 ms, for which other writers wait
+MOST_BYTES = 4_000_000  # of their bodies
+MOST_WITH_FILES = 4  # calls whose files are being stored at the same time
+FILES_RETRY_SECONDS = 5.0  # after the files of a call could not be stored
+OTHERS = "other carriers"  # the lease on calls of carriers that are not configured any more
+
+Work = Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """A call of the inbox and what it contains."""
+
+    row: InboxCall
+    parts: tuple[Parsed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """The result of a batch: whether its transaction was committed, and whether more may wait."""
+
+    committed: bool
+    more: bool
 
 
 @dataclass(eq=False)
 class Processor:
-    """Stores the parts of webhook calls, each once, with the jobs that follow from them.
+    """Processes the inbox. Only the worker that has the lease on a carrier may process its calls.
 
-    ``country`` is assumed for numbers without a country code.
+    ``spawn`` runs the work of one call whose files may take time; the other calls do not wait.
     """
 
     store: Store
-    settings: MessageSettings
     providers: Mapping[str, Provider]
-    router: Router
-    media: MediaStore
-    limits: SendLimits
-    country: str
+    parts: PartStore
+    files: CallFiles
+    _with_files: set[int] = field(default_factory=set, init=False)  # ids of calls in hand
 
-    def process(
+    @property
+    def lease_names(self) -> list[str]:
+        """The names of the leases on the inbox: one for each carrier, and ``OTHERS``."""
+        return [*self.providers, OTHERS]
+
+    def process_batch(
         self,
-        provider: Provider,
-        call: WebhookCall,
-        parsed: Iterable[Parsed],
-        quarantine_id: int | None = None,
-    ) -> list[tuple[str, str]]:
-        """Store the parts of a call in one transaction, their files before it.
+        leased: Collection[str],
+        *,
+        add_jobs: Callable[[Connection], AddJobs] = lambda _: jobs.add,
+        also: Callable[[Connection], object] = lambda _: None,
+        spawn: Callable[[Work], object] = lambda work: work(),
+    ) -> Processed:
+        """Process the oldest calls in one transaction.
 
-        With a ``quarantine_id`` the call leaves the quarantine in the same transaction. Returns
-        (outcome, message id) for each part; the outcome is ``received``, ``repeated``, ``status``
-        or ``quarantined``. Raises ``StorageUnwell``.
+        ``leased`` are the names of the leases that the caller has. In each attempt at the
+        transaction ``add_jobs`` returns the function that adds its jobs; ``also`` is done in the
+        same transaction. Without calls nothing is committed. A call with a fault is processed by
+        itself with the others of its batch: then the transaction is not committed. Raises
+        ``StorageUnwell``.
         """
-        parts = [self._with_files(part) for part in parsed]
+        calls = self._next(leased)
+        ready = []
+        for parsed in map(self._parse, calls):
+            if not any(map(has_content, parsed.parts)):
+                ready.append(parsed)
+            elif len(self._with_files) < MOST_WITH_FILES:
+                self._with_files.add(parsed.row.id)
+                spawn(partial(self._process_with_files, parsed))
+        committed = bool(ready) and self._store(ready, add_jobs, also)
+        return Processed(committed, more=len(calls) == MOST_CALLS)
 
-        def store(tx: Connection) -> list[tuple[str, str]]:
-            if quarantine_id is not None:
-                quarantine.replayed(tx, quarantine_id)
-            return self.store_parts(tx, provider, call, parts)
+    def process_all(self) -> None:
+        """Process everything in the inbox, as a worker with all leases does."""
+        while self.store.read(inbox.count):
+            self.process_batch(self.lease_names)
 
-        outcomes = self.store.write(store)
-        for part, (outcome, _) in zip(parts, outcomes, strict=True):
-            if isinstance(part, Message) and outcome != "received":
-                for file in part.media:
-                    self.media.remove(file.id)
-        return outcomes
+    def _next(self, leased: Collection[str]) -> list[InboxCall]:
+        which = inbox.of(set(leased) - {OTHERS})
+        if OTHERS in leased:
+            which = which | inbox.not_of(self.providers)
+        found = self.store.read(
+            lambda tx: inbox.oldest(tx, which, calls=MOST_CALLS, size=MOST_BYTES)
+        )
+        return [row for row in found if row.id not in self._with_files]
 
-    def store_parts(
-        self, tx: Connection, provider: Provider, call: WebhookCall, parsed: Iterable[Parsed]
-    ) -> list[tuple[str, str]]:
-        """Store the parts of a call; returns (outcome, message id) for each, see ``process``."""
-        outcomes = []
-        for part in parsed:
-            audit_counters.add(tx, AuditCounter.ENTERED)
-            try:
-                if isinstance(part, Message):
-                    outcomes.append(self._store_message(tx, provider, part))
-                elif isinstance(part, DeliveryStatus):
-                    outcomes.append(self._store_status(tx, provider, part))
-                else:
-                    outcomes.append(_quarantined(tx, provider, call, part))
-            except NumberError as error:
-                unreadable = Unreadable(str(error), call.body)
-                outcomes.append(_quarantined(tx, provider, call, unreadable))
-        return outcomes
-
-    def store_listed(
-        self, tx: Connection, provider: Provider, listed: Iterable[Parsed]
-    ) -> list[tuple[str, str]]:
-        """Store messages from a carrier's list; returns (outcome, message id) as ``process``.
-
-        An entry that cannot be read goes into quarantine once, however often the carrier lists it
-        and whatever happens to it there; later its outcome is ``repeated``.
-        """
-        outcomes = []
-        for part in listed:
-            outcomes += self._store_entry(tx, provider, part)
-        counters.forget_before(tx, _unreadable_prefix(provider), int(time.time()) - FORGET_SECONDS)
-        return outcomes
-
-    def _store_entry(
-        self, tx: Connection, provider: Provider, part: Parsed
-    ) -> list[tuple[str, str]]:
-        if isinstance(part, Unreadable):
-            call = WebhookCall(LISTED, {}, "", part.body)
-        elif isinstance(part, Message) and not self._has_numbers(part):
-            call = provider.inbound_call(part)  # the same message as the carrier's webhook has it
-        else:
-            return self.store_parts(tx, provider, WebhookCall(LISTED, {}, "", b""), [part])
-        name = _unreadable_prefix(provider) + _fingerprint(part)
-        known = counters.value(tx, name) is not None
-        counters.put(tx, name, int(time.time()))
-        if not known:
-            return self.store_parts(tx, provider, call, [part])
-        audit_counters.add(tx, AuditCounter.ENTERED)
-        audit_counters.add(tx, AuditCounter.REPEATED)
-        return [("repeated", "")]
-
-    def _has_numbers(self, message: Message) -> bool:
-        """Whether all phone numbers of an inbound message are valid."""
-        try:
-            e164(message.number, self.country)
-            for written in (message.peer, *message.participants):
-                peer(written, self.country)
-        except NumberError:
-            return False
-        return True
-
-    def replay(self, quarantine_id: int) -> list[tuple[str, str]]:
-        """Process a call in quarantine again; returns as ``process``.
-
-        Raises ``RequestRefused`` where it cannot be read, and ``StorageUnwell``.
-        """
-        row = self.store.read(lambda tx: quarantine.by_id(tx, quarantine_id))
-        if row is None or row.replayed_at is not None:
-            raise RequestRefused("not_found", "There is no such call in quarantine.", status=404)
+    def _parse(self, row: InboxCall) -> _Parsed:
         provider = self.providers.get(row.provider)
         if provider is None:
-            raise RequestRefused("carrier_off", f"{row.provider} is not configured.", status=409)
+            reason = f"The carrier {row.provider} is not configured any more."
+            return _Parsed(row, (Unreadable(reason, row.call.body),))
         try:
-            is_listed = row.method == LISTED
-            parsed = list(
-                provider.parse_listed(row.body) if is_listed else provider.parse(row.call())
-            )
-        except SendError as error:
-            raise RequestRefused("carrier_unreachable", error.reason, status=503) from None
-        unreadable = [part for part in parsed if isinstance(part, Unreadable)]
-        if unreadable:
-            raise RequestRefused("unreadable", unreadable[0].reason, status=409)
-        dated = (_with_time(part, row.received_at) for part in parsed)
-        return self.process(provider, row.call(), dated, row.id)
+            parts = tuple(provider.parse(row.call))
+        except Exception as error:
+            log.exception("a call could not be parsed", provider=row.provider)
+            return _Parsed(row, (_fault(row, error),))
+        return _Parsed(row, tuple(_with_times(part, row.received_at) for part in parts))
 
-    def _with_files(self, part: Parsed) -> Parsed:
-        """A message with the files that its call contained written to disk."""
-        if not isinstance(part, Message) or not part.media:
-            return part
-        too_much = self._too_much(part) if any(file.content for file in part.media) else ""
-        return replace(part, media=tuple(self._with_bytes(file, too_much) for file in part.media))
+    def _store(
+        self,
+        batch: Sequence[_Parsed],
+        add_jobs: Callable[[Connection], AddJobs] = lambda _: jobs.add,
+        also: Callable[[Connection], object] = lambda _: None,
+    ) -> bool:
+        """Store parsed calls in one transaction; where that fails, each in its own.
 
-    def _too_much(self, message: Message) -> str:
-        """The reason why no more files of a message's sender are kept, or nothing."""
+        Returns whether the one transaction was committed.
+        """
+
+        def work(tx: Connection) -> list[tuple[_Parsed, list[Outcome]]]:
+            also(tx)
+            there = inbox.remove(tx, [parsed.row.id for parsed in batch])
+            left = [parsed for parsed in batch if parsed.row.id in there]
+            texts = sum(isinstance(part, Message) for parsed in left for part in parsed.parts)
+            seqs = iter(messages.next_seqs(tx, texts)) if texts else iter(())
+            shared = Batch(add_jobs(tx), seqs)
+            return [
+                (
+                    parsed,
+                    self.parts.store(
+                        tx, parsed.row.provider, parsed.row.call, parsed.parts, shared
+                    ),
+                )
+                for parsed in left
+            ]
+
         try:
-            sender = peer(message.peer, self.country)
-        except NumberError:  # the call goes into quarantine, and its files with it
-            return ""
-        return self.store.read(lambda tx: self.limits.received_too_much(tx, sender))
+            stored = self.store.write(work)
+        except StorageUnwell:
+            raise
+        except Exception as error:
+            log.exception("calls could not be processed", count=len(batch))
+            self._store_each(batch, error)
+            return False
+        self._report(stored)
+        return True
 
-    def _with_bytes(self, file: Attachment, too_much: str) -> Attachment:
-        if file.content is None:
-            return file
-        if too_much:
-            return replace(file, content=None, state="failed", reason=too_much)
-        return self.media.save_received(file, MEDIA_BYTES)
+    def _store_each(self, batch: Sequence[_Parsed], error: Exception) -> None:
+        """Store calls one by one; one that fails alone becomes unreadable with the reason."""
+        for parsed in batch:
+            if len(batch) == 1:
+                self._store([replace(parsed, parts=(_fault(parsed.row, error),))])
+            else:
+                self._store([parsed])
 
-    def _store_message(self, tx: Connection, provider: Provider, raw: Message) -> tuple[str, str]:
-        number = e164(raw.number, self.country)
-        setting = self.settings.for_number(number)
-        members = dict.fromkeys(peer(member, self.country) for member in raw.participants)
-        members.pop(number, None)
-        message = messages.add_inbound(
-            tx,
-            replace(
-                raw,
-                provider=provider.name,
-                number=number,
-                peer=peer(raw.peer, self.country),
-                participants=tuple(members) if len(members) > 1 else (),
-                routed=setting is not None and setting.reaches_somebody,
-            ),
-        )
-        if message is None:
-            return "repeated", ""
-        kept = sum(file.size for file in message.media if file.state == "kept")
-        if kept:
-            self.limits.count_received(tx, message.peer, kept)
-        jobs.add(tx, self.router.inbound_jobs(tx, message, setting))
-        return "received", message.id
+    def _process_with_files(self, parsed: _Parsed) -> None:
+        """Store the files of a call, then the call. It stays in the inbox where this fails."""
+        try:
+            parts = tuple(self.files.save(part) for part in parsed.parts)
+            self._store([replace(parsed, parts=parts)])
+        except StorageUnwell as error:
+            log.error("files cannot be stored yet", call=parsed.row.id, reason=str(error))
+            time.sleep(FILES_RETRY_SECONDS)
+        finally:
+            self._with_files.discard(parsed.row.id)
 
-    def _store_status(
-        self, tx: Connection, provider: Provider, raw: DeliveryStatus
-    ) -> tuple[str, str]:
-        status = replace(raw, peer=peer(raw.peer, self.country)) if raw.peer else raw
-        message = statuses.record_status(tx, provider.name, status)
-        audit_counters.add(tx, AuditCounter.STATUSES)
-        if message is not None:
-            jobs.add(tx, self.router.update_jobs(message, str(message.status)))
-        return "status", message.id if message is not None else ""
+    def _report(self, stored: Sequence[tuple[_Parsed, list[Outcome]]]) -> None:
+        counted: Counter[tuple[str, str]] = Counter()
+        for parsed, outcomes in stored:
+            provider = parsed.row.provider
+            with suppress(StorageUnwell):
+                self.files.remove_unused(parsed.parts, outcomes)
+            counted.update((provider, outcome) for outcome, _ in outcomes)
+            for outcome, message_id in outcomes:
+                log.info(
+                    "webhook", provider=provider, outcome=outcome, message_id=message_id or None
+                )
+        for labels, count in counted.items():
+            WEBHOOKS.labels(*labels).inc(count)
 
 
-def _with_time(part: Parsed, at: float) -> Parsed:
-    """A message; one without a time of its own gets the time at which its call was received."""
-    if isinstance(part, Message) and part.carrier_time is None:
-        return replace(part, carrier_time=at)
+def _fault(row: InboxCall, error: Exception) -> Unreadable:
+    reason = f"Textbridge has a fault here ({type(error).__name__}); its log says more."
+    return Unreadable(reason, row.call.body)
+
+
+def _with_times(part: Parsed, received_at: float) -> Parsed:
+    """A message as if it had been processed when its call was received."""
+    if isinstance(part, Message):
+        return replace(part, created_at=received_at, updated_at=received_at)
     return part
-
-
-def _quarantined(
-    tx: Connection, provider: Provider, call: WebhookCall, part: Unreadable
-) -> tuple[str, str]:
-    quarantine.add(tx, provider.name, call, part.reason, part.body)
-    return "quarantined", ""
-
-
-def _unreadable_prefix(provider: Provider) -> str:
-    return f"unreadable:{provider.name}:"
-
-
-def _fingerprint(part: Message | Unreadable) -> str:
-    """A digest by which an entry of a carrier's list is known again; it reveals no content."""
-    if isinstance(part, Unreadable):
-        same = part.body
-    else:
-        same = json.dumps([part.provider_id, part.number, part.peer, part.text]).encode()
-    return hashlib.sha256(same).hexdigest()[:32]

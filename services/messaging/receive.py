@@ -1,25 +1,22 @@
-"""Carrier webhooks: prove the caller, hand the call to processing, acknowledge."""
+"""Carrier webhooks: prove the caller, append the call to the inbox, acknowledge."""
 
 from collections.abc import Callable
-
-import structlog
 
 from services.config.metrics import WEBHOOKS
 from services.core.errors import InvalidWebhook, StorageUnwell
 from services.core.messages import Ack, WebhookCall
 from services.messaging.carrier_event_log import CarrierEventLog
-from services.messaging.process import Processor
 from services.providers.base import Provider
+from services.store import inbox
 from services.store.carrier_events import CarrierEventKind
-
-log = structlog.get_logger()
+from services.store.database.store import Store
 
 
 class Receiver:
     """Receives the webhook calls of carriers."""
 
-    def __init__(self, processor: Processor, carrier_events: CarrierEventLog) -> None:
-        self._processor = processor
+    def __init__(self, store: Store, carrier_events: CarrierEventLog) -> None:
+        self._store = store
         self._carrier_events = carrier_events
 
     def check_head(self, provider: Provider, call: WebhookCall) -> None:
@@ -31,23 +28,18 @@ class Receiver:
         self._check(provider, call, provider.verify_head)
 
     def receive(self, provider: Provider, call: WebhookCall) -> Ack:
-        """Store what a carrier's call contains and return the carrier's acknowledgement.
+        """Append a carrier's call to the inbox and return the carrier's acknowledgement.
 
-        Raises ``InvalidWebhook`` for a call that does not prove to be the carrier's, and
-        ``StorageUnwell`` when it could not be stored. When this returns, everything of value in
-        the call is on disk.
+        A worker processes it later. Raises ``InvalidWebhook`` for a call that does not prove to be
+        the carrier's, and ``StorageUnwell`` when it could not be stored. When this returns, the
+        call is on disk.
         """
         self._check(provider, call, provider.verify)
         try:
-            outcomes = self._processor.process(provider, call, provider.parse(call))
+            self._store.write(lambda tx: inbox.add(tx, provider.name, call))
         except StorageUnwell:
             WEBHOOKS.labels(provider.name, "unwell").inc()
             raise
-        for outcome, message_id in outcomes:
-            WEBHOOKS.labels(provider.name, outcome).inc()
-            log.info(
-                "webhook", provider=provider.name, outcome=outcome, message_id=message_id or None
-            )
         self._carrier_events.note(provider.name, CarrierEventKind.WEBHOOK)
         return provider.ack
 

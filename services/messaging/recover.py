@@ -1,18 +1,27 @@
 """Recovery of inbound messages that a carrier lists and no webhook delivered."""
 
+import hashlib
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 import structlog
+from sqlalchemy import Connection
 
-from services.core.errors import SendError
-from services.messaging.process import Processor
+from services.core.errors import NumberError, SendError
+from services.core.messages import Message, Parsed, Unreadable, WebhookCall
+from services.core.phone_numbers import own_number
+from services.messaging.store_parts import Outcome, PartStore
 from services.providers.base import Provider
 from services.store import counters
+from services.store.database import audit_counters
+from services.store.database.audit_counters import AuditCounter
 from services.store.database.store import Store
 
 log = structlog.get_logger()
+LISTED = "RECOVER"  # the method of quarantined entries of a carrier's list, which no call brought
+FORGET_SECONDS = 30 * 86_400  # after a carrier last listed an unreadable entry
 OVERLAP_SECONDS = 7200.0  # a carrier may list a message late
 
 
@@ -20,13 +29,15 @@ class Recovery:
     """Asks carriers for inbound messages and stores those that are missing here."""
 
     def __init__(
-        self, store: Store, providers: Mapping[str, Provider], processor: Processor
+        self, store: Store, providers: Mapping[str, Provider], parts: PartStore, country: str
     ) -> None:
+        """``country`` is assumed for numbers without a country code."""
         self._store = store
         self._providers = providers
-        self._processor = processor
+        self._parts = parts
+        self._country = country
 
-    def recover(self, provider: Provider, since: float) -> list[tuple[str, str]]:
+    def recover(self, provider: Provider, since: float) -> list[Outcome]:
         """Store the inbound messages that a carrier has from a time (seconds since 1970) on.
 
         A message that is stored already changes nothing; an entry that cannot be read goes into
@@ -34,7 +45,7 @@ class Recovery:
         Raises ``SendError`` when the carrier cannot be asked, and ``StorageUnwell``.
         """
         missed = list(provider.missed(since))
-        outcomes = self._store.write(lambda tx: self._processor.store_listed(tx, provider, missed))
+        outcomes = self._store.write(lambda tx: self._store_listed(tx, provider, missed))
         for outcome, message_id in outcomes:
             if outcome == "received":
                 log.info("recovered", provider=provider.name, message_id=message_id)
@@ -57,3 +68,54 @@ class Recovery:
                 log.warning("cannot recover", provider=provider.name, reason=error.reason)
                 continue
             self._store.write(partial(counters.put, name=name, value=now))
+
+    def _store_listed(
+        self, tx: Connection, provider: Provider, listed: Iterable[Parsed]
+    ) -> list[Outcome]:
+        """Store messages from a carrier's list; returns (outcome, message id) of each.
+
+        An entry that cannot be read goes into quarantine once, however often the carrier lists it
+        and whatever happens to it there; later its outcome is ``repeated``.
+        """
+        outcomes = []
+        for part in listed:
+            outcomes += self._store_entry(tx, provider, part)
+        counters.forget_before(tx, _unreadable_prefix(provider), int(time.time()) - FORGET_SECONDS)
+        return outcomes
+
+    def _store_entry(self, tx: Connection, provider: Provider, part: Parsed) -> list[Outcome]:
+        if isinstance(part, Unreadable):
+            call = WebhookCall(LISTED, {}, "", part.body)
+        elif isinstance(part, Message) and not self._has_number(part):
+            call = provider.inbound_call(part)  # the same message as the carrier's webhook has it
+        else:
+            return self._parts.store(tx, provider.name, WebhookCall(LISTED, {}, "", b""), [part])
+        name = _unreadable_prefix(provider) + _fingerprint(part)
+        known = counters.value(tx, name) is not None
+        counters.put(tx, name, int(time.time()))
+        if not known:
+            return self._parts.store(tx, provider.name, call, [part])
+        audit_counters.add(tx, AuditCounter.ENTERED)
+        audit_counters.add(tx, AuditCounter.REPEATED)
+        return [("repeated", "")]
+
+    def _has_number(self, message: Message) -> bool:
+        """Whether our number in an inbound message can be read."""
+        try:
+            own_number(message.number, self._country)
+        except NumberError:
+            return False
+        return True
+
+
+def _unreadable_prefix(provider: Provider) -> str:
+    return f"unreadable:{provider.name}:"
+
+
+def _fingerprint(part: Message | Unreadable) -> str:
+    """A digest by which an entry of a carrier's list is known again; it reveals no content."""
+    if isinstance(part, Unreadable):
+        same = part.body
+    else:
+        same = json.dumps([part.provider_id, part.number, part.peer, part.text]).encode()
+    return hashlib.sha256(same).hexdigest()[:32]

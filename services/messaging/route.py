@@ -18,6 +18,8 @@ from services.store.jobs import Job, JobKind
 log = structlog.get_logger()
 # When an e-mail with files is due. It waits on for them up to ``jobs.FILES_WAIT_SECONDS``.
 FILES_SECONDS = 60.0
+# (destination, target) of each device and channel to notify, by the extensions of a number.
+PushTargets = dict[tuple[str, ...], list[tuple[str, str]]]
 
 
 class Router:
@@ -36,10 +38,17 @@ class Router:
         self._channels = channels
 
     def inbound_jobs(
-        self, tx: Connection, message: Message, setting: NumberSetting | None
+        self,
+        tx: Connection,
+        message: Message,
+        setting: NumberSetting | None,
+        targets: PushTargets | None = None,
     ) -> list[Job]:
-        """All jobs of a new inbound message: fetching its files, then notifying and mailing."""
-        return [*_fetches(message), *self._deliveries(tx, message, setting)]
+        """All jobs of a new inbound message: fetching its files, then notifying and mailing.
+
+        ``targets`` remembers what was looked up for other messages of the transaction.
+        """
+        return [*_fetches(message), *self._deliveries(tx, message, setting, targets)]
 
     def update_jobs(self, message: Message, about: str) -> list[Job]:
         """The jobs that report a changed message to the channels which want updates."""
@@ -92,7 +101,11 @@ class Router:
         return len(waiting)
 
     def _deliveries(
-        self, tx: Connection, message: Message, setting: NumberSetting | None
+        self,
+        tx: Connection,
+        message: Message,
+        setting: NumberSetting | None,
+        targets: PushTargets | None = None,
     ) -> list[Job]:
         """The jobs that deliver an inbound message to its number's extensions and addresses."""
         if setting is None or not setting.reaches_somebody:
@@ -105,11 +118,20 @@ class Router:
         ]
         pushes = [
             _push(message, destination, target, "received")
-            for destination, target in self._push_targets(tx, setting.extensions)
+            for destination, target in self._push_targets(tx, setting.extensions, targets)
         ]
         return [*pushes, *mails]
 
-    def _push_targets(self, tx: Connection, extensions: Iterable[str]) -> list[tuple[str, str]]:
+    def _push_targets(
+        self, tx: Connection, extensions: tuple[str, ...], known: PushTargets | None
+    ) -> list[tuple[str, str]]:
+        if known is None:
+            return self._look_up_targets(tx, extensions)
+        if extensions not in known:
+            known[extensions] = self._look_up_targets(tx, extensions)
+        return known[extensions]
+
+    def _look_up_targets(self, tx: Connection, extensions: Iterable[str]) -> list[tuple[str, str]]:
         """(destination, target) of each device and channel to notify for some extensions."""
         shared = [c.name for c in self._channels.values() if not c.per_device]
         targets = [(f"push:{name}", f"{name}:{ext}") for name in shared for ext in extensions]

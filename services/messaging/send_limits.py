@@ -16,7 +16,12 @@ from services.config.sections import SendSettings, ServiceSettings
 from services.core.durations import DAY, HOUR, MINUTE, in_words
 from services.core.errors import RequestRefused
 from services.core.messages import Message
-from services.core.phone_numbers import destination, home_countries, is_country
+from services.core.phone_numbers import (
+    destination,
+    home_countries,
+    is_country,
+    without_channel,
+)
 from services.store import quotas
 from services.store.quotas import Quota, UsedUp
 
@@ -44,7 +49,7 @@ class SendLimits:
         """
         if ANYWHERE in self._countries:
             return
-        for recipient in recipients:
+        for recipient in map(without_channel, recipients):
             if recipient.startswith("+") and (where := destination(recipient)) not in (
                 self._countries
             ):
@@ -119,7 +124,7 @@ def _country_not_allowed(recipient: str, where: str) -> RequestRefused:
     else:
         reason = (
             f"{recipient} is in another country ({where}), and texts to it are turned off here. "
-            f"The operator can allow them: add {where} to SEND_COUNTRIES."
+            f"The administrator can allow them: add {where} to SEND_COUNTRIES."
         )
     return RequestRefused("country_not_allowed", reason, field="to", status=403)
 

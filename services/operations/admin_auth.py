@@ -46,7 +46,7 @@ class AdminAuth:
         self._throttle.spend(address, alone=alone, part=part)
         if not self._is_right(password):
             return False
-        self._throttle.forget(address, part=part)
+        self._throttle.note_success(address, part=part)
         if address:
             self._remember(address)
         return True
@@ -64,5 +64,5 @@ class AdminAuth:
 
 
 def _is_this_machine(address: str) -> bool:
-    found = parse_address(address)
-    return found is not None and found.is_loopback
+    parsed = parse_address(address)
+    return parsed is not None and parsed.is_loopback

@@ -4,7 +4,7 @@ import math
 import re
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -13,13 +13,15 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.config.environment import Environment
+from services.core.commands import flask_command
 from services.core.errors import StorageUnwell
 from services.core.messages import rfc3339
 from services.media.media_store import MediaStore
 from services.message_settings import MessageSettings
+from services.operations.config_findings import ConfigFindings
 from services.operations.undeclared_proxies import UndeclaredProxies
 from services.operations.write_probe import WriteProbe
-from services.store import circuit_breakers, jobs, quarantine, unrouted, workers
+from services.store import circuit_breakers, inbox, jobs, quarantine, unrouted, workers
 from services.store.circuit_breakers import Pause
 from services.store.database import clock
 from services.store.database.engine import sqlite_fault
@@ -31,6 +33,7 @@ from services.store.workers import WORKER_SILENT_SECONDS
 
 LISTED = 5  # numbers before “and 12 more”
 LEAST_FREE_BYTES = 64_000_000
+INBOX_SECONDS = 30.0  # after which an unprocessed call is a warning
 CLOCK_SECONDS = 5.0  # by which a machine's clock may differ from the database's
 _LONG_NUMBERS = re.compile(r"\+?\d{6,}")
 
@@ -66,6 +69,8 @@ class Figures:
 
     jobs: Mapping[tuple[str, str], int]
     oldest_due: float
+    inbox: int  # webhook calls that are not processed yet
+    inbox_oldest: float  # for how long the oldest of them has waited
     unrouted: tuple[str, ...]  # our numbers with unassigned messages
     quarantined: int
     pauses: tuple[Pause, ...]
@@ -89,20 +94,20 @@ class Health:
         media: MediaStore,
         environment: Environment,
         proxies: UndeclaredProxies,
-        clock: Callable[[], float] = time.time,
+        findings: ConfigFindings,
     ) -> None:
-        self._clock = clock
         self._store = store
         self._settings = settings
         self._media = media
         self._environment = environment
         self._proxies = proxies
+        self._findings = findings
         self._write_probe = WriteProbe(store)
 
     def checks(self) -> list[Check]:
         """The checks that must pass for messages to be received and delivered."""
         reasons = {
-            "database": self._write_probe.problem(),
+            "database": self._database(),
             "schema": self._schema(),
             "disk": self._disk(),
             "worker": self._worker(),
@@ -115,10 +120,9 @@ class Health:
         try:
             known = self.figures()
         except StorageUnwell:
-            return [*self._bucket()]
+            return [*self._configuration(), *self._bucket()]
         return [
             *_violated(known.violations),
-            *self._outdated(),
             *self._configuration(),
             *self._bucket(),
             *_paused(known.pauses),
@@ -139,10 +143,17 @@ class Health:
 
     # The checks: each returns what is wrong, or an empty text.
 
+    def _database(self) -> str:
+        try:
+            self._store.require_file()
+        except StorageUnwell as error:
+            return str(error)
+        return self._write_probe.problem()
+
     def _schema(self) -> str:
         try:
             lacks = version(self._store.engine) < head()
-        except (DBAPIError, PoolTimeout):
+        except (DBAPIError, PoolTimeout, StorageUnwell):
             return "The database cannot be read."
         return "The database lacks a migration. Start Textbridge again." if lacks else ""
 
@@ -163,24 +174,33 @@ class Health:
             return "Whether the delivery worker runs stands in the database, which cannot be read."
         if silent <= WORKER_SILENT_SECONDS:
             return ""
+        return f"{self._no_worker(silent)}{self._inbox()}"
+
+    def _no_worker(self, silent: float) -> str:
         own = self._environment.service.delivery_worker
-        remedy = "Start Textbridge again." if own else "Start `flask worker` on one of the nodes."
+        remedy = "Start Textbridge again."
+        if not own:
+            remedy = f"Start `{flask_command('worker')}` on one of the nodes."
         if math.isinf(silent):
             first = "No delivery worker has started yet."
             return first if own else f"No delivery worker yet. {remedy}"
         return f"The delivery worker has been silent for {silent:.0f} seconds. {remedy}"
 
+    def _inbox(self) -> str:
+        """How many calls wait for a worker, as a sentence; nothing for an empty inbox."""
+        count, seconds = self._store.read(_waiting_calls)
+        if not count:
+            return ""
+        calls = _counted(count, "webhook call")
+        return f" {calls} in the inbox; the oldest has waited for {seconds:.0f} seconds."
+
     # The warnings
 
-    def _outdated(self) -> Iterator[HealthWarning]:
-        if self._environment.is_outdated():
-            yield HealthWarning(
-                "env", "`.env` was changed after it was read. Run `flask config reload`."
-            )
-
     def _configuration(self) -> Iterator[HealthWarning]:
-        for problem in self._environment.warnings(self._clock()):
-            yield HealthWarning("configuration", str(problem))
+        """Warnings, no checks: the service does its work with this configuration."""
+        outdated = self._findings.outdated()
+        for problem in self._findings.all():
+            yield HealthWarning("env" if problem in outdated else "configuration", str(problem))
 
     def _bucket(self) -> Iterator[HealthWarning]:
         """A warning, no check: without the bucket texts are still delivered, and files wait."""
@@ -192,7 +212,7 @@ class Health:
         """A warning, no check: nodes are upgraded one by one while the others run."""
         try:
             found = version(self._store.engine)
-        except (DBAPIError, PoolTimeout):
+        except (DBAPIError, PoolTimeout, StorageUnwell):
             return
         if found > head():
             reason = "The database belongs to a newer Textbridge. Upgrade this machine."
@@ -212,9 +232,12 @@ class Health:
 
 def _figures(tx: Connection) -> Figures:
     now = time.time()
+    calls, waited = _waiting_calls(tx)
     return Figures(
         jobs=jobs.counts(tx),
         oldest_due=jobs.oldest_due(tx, now),
+        inbox=calls,
+        inbox_oldest=waited,
         unrouted=tuple(sorted(unrouted.numbers(tx))),
         quarantined=quarantine.count(tx),
         pauses=tuple(p for p in circuit_breakers.unwell(tx) if p.config or p.until > now),
@@ -224,11 +247,19 @@ def _figures(tx: Connection) -> Figures:
     )
 
 
+def _waiting_calls(tx: Connection) -> tuple[int, float]:
+    """How many calls are in the inbox, and for how many seconds the oldest has waited."""
+    since = inbox.oldest_received_at(tx)
+    waited = 0.0 if since is None else max(0.0, clock.now(tx) - since)
+    return inbox.count(tx), waited
+
+
 def _violated(found: tuple[Violation, ...]) -> Iterator[HealthWarning]:
     """Warnings, no checks: taking this node out of service would repair nothing."""
     for violation in found:
         since = rfc3339(violation.since)
-        reason = f"{violation.reason} Found {since}; `flask messages check` counts anew."
+        command = flask_command("messages check")
+        reason = f"{violation.reason} Found {since}; `{command}` counts anew."
         yield HealthWarning("conservation", reason)
 
 
@@ -240,23 +271,32 @@ def _paused(pauses: tuple[Pause, ...]) -> Iterator[HealthWarning]:
 
 
 def _waiting(known: Figures, carriers: Collection[str]) -> Iterator[HealthWarning]:
+    if known.inbox_oldest > INBOX_SECONDS:
+        yield HealthWarning(
+            "inbox",
+            f"{_counted(known.inbox, 'webhook call')} not processed yet; the oldest has waited for "
+            f"{known.inbox_oldest:.0f} seconds. The log of the delivery worker says why.",
+        )
     if known.unrouted:
         numbers, first = known.unrouted, known.unrouted[0]
         more = f" and {len(numbers) - LISTED} more" if len(numbers) > LISTED else ""
         carrier = next(iter(carriers)) if len(carriers) == 1 else "…"
+        command = flask_command(f"settings set {first} --carrier {carrier} --extension 201")
         yield HealthWarning(
             "unrouted",
             f"Messages to {_counted(len(numbers), 'number')} wait because Message Settings give "
             f"them to nobody: {', '.join(numbers[:LISTED])}{more}. To give {first} to an "
-            f"extension: `flask settings set {first} --carrier {carrier} --extension 201`.",
+            f"extension: `{command}`.",
         )
     if known.dead:
-        yield HealthWarning("dead", f"{_counted(known.dead, 'delivery', 'deliveries')} given up.")
+        count = _counted(known.dead, "delivery", "deliveries")
+        command = flask_command("messages list --dead")
+        yield HealthWarning("dead", f"{count} given up. Look at them with `{command}`.")
     if known.quarantined:
         yield HealthWarning(
             "quarantine",
             f"{_counted(known.quarantined, 'webhook')} could not be read. Look at them with "
-            "`flask quarantine list`.",
+            f"`{flask_command('quarantine list')}`.",
         )
 
 

@@ -74,7 +74,7 @@ class LoginThrottle:
             log.warning("too many attempts", secret=self._attempts.secret, address=address)
             raise
 
-    def forget(self, address: str, *, part: str = "") -> None:
+    def note_success(self, address: str, *, part: str = "") -> None:
         """Reset the counters of an address after a right attempt, and remember it as known.
 
         Raises ``StorageUnwell``.
@@ -118,9 +118,9 @@ def _refuse_if(spent: UsedUp | None) -> None:
 
 def _network(address: str) -> str:
     """The address or IPv6 network that is counted; all unreadable addresses are one."""
-    known = parse_address(address)
-    if known is None:
+    parsed = parse_address(address)
+    if parsed is None:
         return "unknown"
-    if isinstance(known, IPv6Address):
-        return str(ip_network((int(known), NETWORK_BITS), strict=False))
-    return str(known)
+    if isinstance(parsed, IPv6Address):
+        return str(ip_network((int(parsed), NETWORK_BITS), strict=False))
+    return str(parsed)

@@ -6,7 +6,7 @@ from typing import Literal, cast, get_args
 
 from services.core.errors import RequestRefused
 from services.core.messages import Direction, Message, Status, clean
-from services.core.phone_numbers import e164, peer, requested
+from services.core.phone_numbers import e164, known_as, requested
 from services.messaging.access import ConversationAccess
 from services.providers import PROVIDERS
 from services.store.database.store import Store
@@ -83,7 +83,7 @@ class MessageQuery:
         written = given.get(field)
         if written is None:
             return None
-        return requested(e164 if field == "number" else peer, written, self._country, field)
+        return requested(e164 if field == "number" else known_as, written, self._country, field)
 
 
 def _one_of(field: Field, word: str | None, known: Sequence[str]) -> str | None:

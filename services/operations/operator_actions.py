@@ -7,6 +7,7 @@ from functools import partial
 import structlog
 from sqlalchemy import Connection
 
+from services.core.commands import flask_command
 from services.core.errors import RequestRefused
 from services.core.messages import DeliveryStatus, Message, Status
 from services.message_settings import NumberSetting
@@ -148,7 +149,9 @@ def message_of(tx: Connection, message_id: str) -> Message:
     message = messages.by_id(tx, message_id)
     if message is None:
         raise RequestRefused(
-            "not_found", f"There is no message {message_id}. See: flask messages list", status=404
+            "not_found",
+            f"There is no message {message_id}. See: {flask_command('messages list')}",
+            status=404,
         )
     return message
 

@@ -37,13 +37,15 @@ class Person:
 
     ``messages`` are the numbers (``seq``) of the messages, ``waiting`` how many of them have jobs
     that are not done, ``groups`` the number of group conversations with the person, ``quarantined``
-    the ids of webhooks in quarantine that name the person.
+    the ids of webhooks in quarantine that name the person, ``inbox`` those of webhooks that are not
+    processed yet.
     """
 
     messages: tuple[int, ...]
     waiting: int
     groups: int
     quarantined: tuple[int, ...]
+    inbox: tuple[int, ...]
 
 
 class Retention:
@@ -100,12 +102,14 @@ class Retention:
             waiting=waiting,
             groups=self._store.read(partial(people.groups, peer=peer)),
             quarantined=tuple(self._store.read(partial(people.quarantined, peer=peer))),
+            inbox=tuple(self._store.read(partial(people.in_inbox, peer=peer))),
         )
 
     def forget(self, peer: str, known: Person) -> int:
         """Delete the data of a person and make the apps reload; returns the number of messages.
 
-        Messages with jobs that are still to be done stay. Raises ``StorageUnwell``.
+        Messages with jobs that are still to be done stay, and webhooks in the inbox. Raises
+        ``StorageUnwell``.
         """
         self._store.write(partial(secure_delete.erase_words, on=True))
         try:

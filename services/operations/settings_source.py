@@ -21,8 +21,10 @@ def open_settings(store: Store, storage: Path, country: str) -> MessageSettings:
     """The Message Settings of an installation; nothing is read yet."""
     embedded = is_embedded(store.engine)
     source: Source = SettingsFile(storage / FILE) if embedded else SettingsRow(store)
-    carriers = [provider.name for provider in PROVIDERS]
-    return MessageSettings(source, storage / GOOD_COPY, carriers, country)
+    names = {
+        name: provider.name for provider in PROVIDERS for name in (provider.name, *provider.aliases)
+    }
+    return MessageSettings(source, storage / GOOD_COPY, names, country)
 
 
 def take_over(settings: MessageSettings, file: Path) -> None:

@@ -73,7 +73,7 @@ class SetupChecklist:
         if served:
             more = f" and {len(served) - 1} more" if len(served) > 1 else ""
             detail = f"{international(served[0])}{more}."
-        return Step(Stage.NUMBER, bool(served), "A number is mapped", detail)
+        return Step(Stage.NUMBER, bool(served), "A number is assigned", detail)
 
     def _device(self, tx: Connection) -> Step:
         paired = sum(not _is_of_sandbox(device) for device in devices.of(tx))
@@ -126,7 +126,7 @@ def _credentials(on: list[Carrier]) -> Step:
     elif not asked:
         detail = "The sandbox needs none."
     elif refused:
-        detail = f"{_listed(refused)}: something must be fixed. Look at the carrier's page."
+        detail = f"{_listed(refused)}: something must be fixed. Check again: the check says what."
     elif open_ones:
         detail = f"Ask {_listed(open_ones)} whether the credentials work."
     done = bool(on) and not open_ones and not refused
@@ -135,7 +135,7 @@ def _credentials(on: list[Carrier]) -> Step:
 
 def _webhook(on: list[Carrier]) -> Step:
     silent = [one for one in on if CarrierEventKind.WEBHOOK not in one.seen]
-    detail = f"{_listed([one.title for one in on])} can reach this server."
+    detail = f"Calls of {_listed([one.title for one in on])} have come; simulated ones count, too."
     refused = [one for one in silent if one.refusal]
     if not on:
         detail = "The carrier calls this server when a text comes in."

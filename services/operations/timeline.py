@@ -175,7 +175,7 @@ def _receipts(known: MessageHistory) -> Iterator[Step]:
     carrier = CARRIERS.get(known.message.provider, known.message.provider)
     for at, receipt in known.receipts:
         if receipt.event.startswith(f"{OPERATOR}:"):
-            yield Step(at, "The operator says that it was sent", "good")
+            yield Step(at, "The administrator says that it was sent", "good")
             continue
         peer = f" for {international(receipt.peer)}" if known.message.participants else ""
         tone = TONES.get(receipt.status, "quiet")

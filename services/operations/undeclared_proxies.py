@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import partial
 
 from services.config.parsers import Network
+from services.core.commands import flask_command
 from services.core.durations import DAY
 from services.core.errors import StorageUnwell
 from services.core.ip_addresses import Address, is_in, parse_address
@@ -50,31 +51,34 @@ class UndeclaredProxies:
     def warnings(self) -> list[str]:
         """What to do about the proxies of the last day. Raises ``StorageUnwell``."""
         return [
-            _words(found)
-            for found in self._store.read(proxy_sightings.all_sightings)
-            if found.at > time.time() - SHOWN_SECONDS and self._still_holds(found)
+            _warning(sighting, self._trusted)
+            for sighting in self._store.read(proxy_sightings.all_sightings)
+            if sighting.at > time.time() - SHOWN_SECONDS and self._still_holds(sighting)
         ]
 
-    def _still_holds(self, found: ProxySighting) -> bool:
-        declared = is_in(parse_address(found.address), self._trusted)
-        return declared == (found.kind is ProxyKind.SILENT)
+    def _still_holds(self, sighting: ProxySighting) -> bool:
+        """Whether it is still a fault after ``TRUSTED_PROXIES`` may have been changed."""
+        is_declared = is_in(parse_address(sighting.address), self._trusted)
+        return is_declared == (sighting.kind is ProxyKind.SILENT)
 
 
-def _words(found: ProxySighting) -> str:
-    if found.kind is ProxyKind.NEAR:
+def _warning(sighting: ProxySighting, trusted: Sequence[Network]) -> str:
+    address = sighting.address
+    if sighting.kind is ProxyKind.NEAR:
+        wanted = ",".join([*map(str, trusted), address])
         return (
-            f"Requests come through a web server at {found.address} that TRUSTED_PROXIES does not "
+            f"Requests come through a web server at {address} that TRUSTED_PROXIES does not "
             "name. Textbridge cannot tell its callers apart, so it takes none of them for this "
-            f"machine or for an address of a list. Set TRUSTED_PROXIES={found.address} in .env, "
-            "then run `flask config reload`."
+            f"machine or for an address of a list. Set TRUSTED_PROXIES={wanted} in .env, "
+            f"then run `{flask_command('config reload')}`."
         )
-    if found.kind is ProxyKind.SILENT:
+    if sighting.kind is ProxyKind.SILENT:
         return (
-            f"The web server at {found.address}, which TRUSTED_PROXIES names, does not say in "
+            f"The web server at {address}, which TRUSTED_PROXIES names, does not say in "
             "X-Forwarded-For who calls. Let it set this header, see docs/deploy.md."
         )
     return (
-        f"Requests of {found.address} have the headers of a web server that passes requests on, "
+        f"Requests of {address} have the headers of a web server that passes requests on, "
         "and TRUSTED_PROXIES does not name this address. If it is a web server of yours, add it to "
         "TRUSTED_PROXIES in .env. If not, the caller made the headers up: there is nothing to do."
     )

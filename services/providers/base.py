@@ -30,6 +30,7 @@ class Limits:
     media_bytes: int = 3_500_000
     media_types: tuple[str, ...] = ("image/", "audio/", "video/", "text/", "application/pdf")
     recipients: int = 1
+    channels: tuple[str, ...] = ("sms",)  # ways to a phone, see ``phone_numbers.channel_of``
     splits: bool = True
 
 
@@ -42,13 +43,15 @@ def system_clock() -> float:
 class ProviderContext:
     """What a carrier gets by constructor: HTTP client, webhook token, public address, clock.
 
-    ``clock`` returns seconds since 1970.
+    ``clock`` returns seconds since 1970. ``is_ours`` tells whether a number (E.164) is in Message
+    Settings, for a carrier whose calls name several numbers without saying which is ours.
     """
 
     http: Http
     webhook_token: str
     app_url: str
     clock: Callable[[], float] = system_clock
+    is_ours: Callable[[str], bool] = lambda number: False
 
 
 def json_call(content: Any) -> WebhookCall:
@@ -69,6 +72,7 @@ class Provider(ABC):
     """
 
     name: ClassVar[str]  # in the webhook's address, in .env (upper case) and in Message Settings
+    aliases: ClassVar[tuple[str, ...]] = ()  # other names in the address and in Message Settings
     title: ClassVar[str]  # as the carrier writes itself
     Settings: ClassVar[type[CarrierSettings]]
     env_prefix: ClassVar[str] = ""  # where .env names the carrier otherwise than ``name``
@@ -121,6 +125,10 @@ class Provider(ABC):
     def token_in_url(self) -> bool:
         """Whether a token in the webhook's address lets a call in."""
         return any(isinstance(proof, Token) for proof in self.proofs)
+
+    def normalised(self, call: WebhookCall) -> WebhookCall:
+        """A call in its usual form, before anything else is done with it."""
+        return call
 
     def admits(self, remote: str) -> bool:
         """Whether a caller's address may call at all (``<NAME>_WEBHOOK_ALLOW``)."""

@@ -23,6 +23,14 @@ PAUSE_SECONDS = 5.0  # after a 429 that names no time
 LISTS = ("errors", "prefixes", "http")
 
 
+# What follows for the message, after a carrier's own words that nobody here knows.
+CONSEQUENCES = {
+    Kind.REFUSED: "The message was not sent.",
+    Kind.CONFIG: "The message was not sent.",
+    Kind.UNKNOWN: "The message may have been sent.",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One error: its decision, and the sentence for people (for ``http`` the remedy).
@@ -102,7 +110,18 @@ class ErrorTable:
             kind, remedy = self.for_status(answer.status)
             sentence = f"{quoted} {remedy}".rstrip()
         wait = answer.retry_after or pause
+        if sentence == quoted:
+            sentence = with_consequence(sentence, kind, lost)
         return SendError(sentence, kind, code=code or str(answer.status), retry_after=wait)
+
+
+def with_consequence(sentence: str, kind: Kind, lost: Kind) -> str:
+    """A sentence with a carrier's own words, and what follows for the message that was sent.
+
+    Of a request that sends nothing (``lost`` is not unknown) nothing follows.
+    """
+    follows = CONSEQUENCES.get(kind, "") if lost is Kind.UNKNOWN else ""
+    return f"{sentence} {follows}".rstrip()
 
 
 def load(module: str) -> ErrorTable:

@@ -39,6 +39,14 @@ def word(holder: Mapping[str, Any], name: str, *, needed: bool = False, most: in
     return found
 
 
+def address(holder: Mapping[str, Any], name: str) -> str:
+    """Who has sent a text, as the carrier writes it, of any length; it must not be missing."""
+    found = text(holder.get(name), name)
+    if not found:
+        raise ValueError(f"“{name}” is missing.")
+    return found
+
+
 def texts(holder: Mapping[str, Any], name: str, most: int = 100) -> list[str]:
     """A list of texts of an object; one by itself and null are taken, too."""
     value = holder.get(name)
@@ -115,6 +123,6 @@ def mail_timestamp(written: Any) -> float | None:
     """
     try:
         at = parsedate_to_datetime(written)
-    except (TypeError, ValueError, AttributeError, IndexError):
+    except (TypeError, ValueError, AttributeError, IndexError, OverflowError):
         return None
     return timestamp(at.isoformat())

@@ -10,9 +10,11 @@ from sqlalchemy import (
     Row,
     and_,
     bindparam,
+    delete,
     exists,
     false,
     func,
+    or_,
     select,
     tuple_,
     update,
@@ -21,7 +23,7 @@ from sqlalchemy import (
 from services.core.messages import Message, uuid7
 from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import conversations, messages, reads
-from services.store.database.upsert import insert, insert_new
+from services.store.database.upsert import insert
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,35 +44,58 @@ _FIND = CompiledStatement(
         conversations.c.members == bindparam("members"),
     )
 )
-_TOUCH = CompiledStatement(
-    lambda _: (
-        update(conversations)
-        .where(conversations.c.id == bindparam("conversation_id"))
-        .values(last_seq=bindparam("seq"), updated_at=bindparam("at"))
+
+
+def _add_message(tx: Connection) -> Any:
+    statement = insert(tx, conversations)
+    newest = {name: statement.excluded[name] for name in ("last_seq", "updated_at")}
+    return statement.on_conflict_do_update(
+        index_elements=["number", "members"], set_=newest
+    ).returning(conversations.c.id)
+
+
+_ADD_MESSAGE = CompiledStatement(_add_message)
+
+
+def add_message(tx: Connection, message: Message) -> str:
+    """Make a message the newest of its conversation, which is created for its first message.
+
+    Returns the conversation's id. See ``withdraw`` for a message that turns out to be a repeat.
+    """
+    row = _ADD_MESSAGE.row(
+        tx,
+        id=uuid7(),
+        number=message.number,
+        peer=message.peer,
+        participants=list(message.participants),
+        members=members_key(message.recipients),
+        last_seq=message.seq,
+        updated_at=message.created_at,
     )
-)
+    return str(row.id)
 
 
-def find_or_add(tx: Connection, message: Message, seq: int) -> str:
-    """The id of the conversation of a message; it is created for its first message."""
-    who = {"number": message.number, "members": " ".join(sorted(message.recipients))}
-    found = _FIND.row(tx, **who)
-    if found is not None:
-        return str(found.id)
-    row = who | {
-        "id": uuid7(),
-        "peer": message.peer,
-        "participants": list(message.participants),
-        "last_seq": seq,
-        "updated_at": message.created_at,
-    }
-    tx.execute(insert_new(tx, conversations), row)
-    return str(_FIND.row(tx, **who).id)
+def withdraw(tx: Connection, conversation_id: str) -> None:
+    """Undo ``add_message`` for a message that was not stored."""
+    theirs = messages.c.conversation_id == conversation_id
+    newest = select(messages.c.seq, messages.c.created_at).where(theirs)
+    found = tx.execute(newest.order_by(messages.c.seq.desc()).limit(1)).one_or_none()
+    this = conversations.c.id == conversation_id
+    if found is None:
+        tx.execute(delete(conversations).where(this))
+    else:
+        change = {"last_seq": found.seq, "updated_at": found.created_at}
+        tx.execute(update(conversations).where(this).values(change))
 
 
-def touch(tx: Connection, conversation_id: str, seq: int, at: float) -> None:
-    """Set a conversation's newest message."""
-    _TOUCH.change(tx, conversation_id=conversation_id, seq=seq, at=at)
+def members_key(recipients: Iterable[str]) -> str:
+    """The ``members`` of a conversation with these peers, see ``member_key``."""
+    return " ".join(sorted(map(member_key, recipients)))
+
+
+def member_key(peer: str) -> str:
+    """A peer as it stands among ``members``: no-break spaces keep a name apart from a group."""
+    return peer.replace(" ", "\u00a0")
 
 
 def by_id(tx: Connection, conversation_id: str, numbers: Iterable[str]) -> Conversation | None:
@@ -85,7 +110,7 @@ def by_id(tx: Connection, conversation_id: str, numbers: Iterable[str]) -> Conve
 
 def latest_number(tx: Connection, numbers: Iterable[str], recipients: Iterable[str]) -> str | None:
     """The number of these that has the newest conversation with exactly these peers, if any."""
-    members = " ".join(sorted(recipients))
+    members = members_key(recipients)
     found = [(_FIND.row(tx, number=number, members=members), number) for number in numbers]
     known = [(row.last_seq, number) for row, number in found if row is not None]
     return max(known)[1] if known else None
@@ -98,12 +123,12 @@ def page(
     limit: int,
     before: int | None = None,
     unread_by: str | None = None,
-    with_peer: str | None = None,
+    with_peer: Iterable[str] | None = None,
 ) -> list[Conversation]:
     """Conversations of these numbers, the one with the newest message first.
 
     With ``unread_by`` only those in which this extension has unread messages; with ``with_peer``
-    only those with a peer whose address contains these digits or letters.
+    only those with a peer whose address contains one of these texts.
     """
     statement = (
         select(conversations)
@@ -118,8 +143,11 @@ def page(
             conversations.c.last_seq > read_by(unread_by), exists().where(is_unread(unread_by))
         )
     if with_peer is not None:
-        part = "".join(character for character in with_peer if character.isalnum())
-        statement = statement.where(conversations.c.members.icontains(part) if part else false())
+        contains = [
+            conversations.c.members.icontains(member_key(part), autoescape=True)
+            for part in with_peer
+        ]
+        statement = statement.where(or_(false(), *contains))
     return [_conversation(row) for row in tx.execute(statement)]
 
 

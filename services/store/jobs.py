@@ -10,7 +10,7 @@ Parked jobs are in no index that claims walk, so a claim costs the same however 
 import random
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -86,6 +86,14 @@ class Job:
     updated_at: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A lease of a job; ``at`` is when the job was leased or begun."""
+
+    job_id: int
+    at: float
+
+
 def _blocks(earlier: Any, job: Any) -> ColumnElement[bool]:
     """SQL condition: a job waits for an ``earlier`` one of its lane.
 
@@ -159,7 +167,19 @@ def _release_next() -> Update:
     return update(jobs).where(jobs.c.id == first.scalar_subquery()).values(parked=False)
 
 
-_ADD = CompiledStatement(lambda tx: insert_new(tx, jobs))
+_ADD = CompiledStatement(lambda tx: insert_new(tx, jobs, jobs.c.id))
+_HAS_DUE = CompiledStatement(
+    lambda _: (
+        select(jobs.c.id)
+        .where(
+            READY, jobs.c.destination == bindparam("destination"), jobs.c.due <= bindparam("now")
+        )
+        .limit(1)
+    )
+)
+_LIVE_IN = CompiledStatement(
+    lambda _: select(jobs.c.id).where(LIVE, jobs.c.lane == bindparam("lane")).limit(1)
+)
 _OLDEST = CompiledStatement(lambda _: _due(jobs.c.due, jobs.c.id))
 _NEWEST = CompiledStatement(lambda _: _due(jobs.c.due.desc(), jobs.c.id.desc()))
 _PARKED = CompiledStatement(lambda _: _parked())
@@ -218,24 +238,53 @@ _DONE = CompiledStatement(
 def add(tx: Connection, new: Iterable[Job]) -> None:
     """Add jobs, except those that exist already (same message, kind, target and ``about``)."""
     for job in new:
-        made = _ADD.change(
-            tx,
-            kind=str(job.kind),
-            message_id=job.message_id,
-            target=job.target,
-            about=job.about,
-            destination=job.destination,
-            lane=job.lane or f"{job.kind}:{job.target}:{job.message_id}",
-            state="due",
-            due=job.due,
-            hold_until=max(job.due, job.created_at) + HOLD_SECONDS,
-            attempts=0,
-            lapses=0,
-            started=False,
-            created_at=job.created_at,
-            updated_at=job.created_at,
-        )
-        audit_counters.add(tx, AuditCounter.JOBS_MADE, made)
+        _add(tx, job)
+
+
+def add_leased(tx: Connection, job: Job, owner: str) -> Job | None:
+    """Add a job that ``owner`` has leased already; ``None`` if it exists already."""
+    leased = replace(job, state="leased", owner=owner, attempts=1, lane=_lane(job))
+    row_id = _add(tx, leased)
+    return replace(leased, id=row_id) if row_id is not None else None
+
+
+def _add(tx: Connection, job: Job) -> int | None:
+    row = _ADD.row(
+        tx,
+        kind=str(job.kind),
+        message_id=job.message_id,
+        target=job.target,
+        about=job.about,
+        destination=job.destination,
+        lane=_lane(job),
+        state=job.state,
+        due=job.due,
+        hold_until=max(job.due, job.created_at) + HOLD_SECONDS,
+        owner=job.owner,
+        attempts=job.attempts,
+        lapses=0,
+        started=False,
+        created_at=job.created_at,
+        updated_at=job.created_at,
+    )
+    if row is None:
+        return None
+    audit_counters.add(tx, AuditCounter.JOBS_MADE)
+    return int(row.id)
+
+
+def _lane(job: Job) -> str:
+    return job.lane or f"{job.kind}:{job.target}:{job.message_id}"
+
+
+def has_due(tx: Connection, destination: str, now: float) -> bool:
+    """Whether a job of a destination is due."""
+    return _HAS_DUE.row(tx, destination=destination, now=now) is not None
+
+
+def is_lane_free(tx: Connection, lane: str) -> bool:
+    """Whether no job of a lane is due, waits or is leased."""
+    return _LIVE_IN.row(tx, lane=lane) is None
 
 
 def lease(tx: Connection, owner: str, destination: str, limit: int, now: float) -> list[Job]:
@@ -429,6 +478,20 @@ def abandoned(tx: Connection) -> list[Job]:
     """Leased jobs whose worker is dead; counts the interruption."""
     orphaned = and_(LIVE, jobs.c.state == "leased", jobs.c.owner.not_in(select(workers.c.id)))
     statement = update(jobs).where(orphaned).values(lapses=jobs.c.lapses + 1).returning(*jobs.c)
+    return [load(row) for row in tx.execute(statement)]
+
+
+def leases_of(tx: Connection, owner: str) -> list[Lease]:
+    """Every lease of a worker."""
+    held = and_(LIVE, jobs.c.state == "leased", jobs.c.owner == owner)
+    found = tx.execute(select(jobs.c.id, jobs.c.updated_at).where(held))
+    return [Lease(row.id, row.updated_at) for row in found]
+
+
+def interrupted(tx: Connection, owner: str, job_ids: Iterable[int]) -> list[Job]:
+    """Of these jobs those that are leased to ``owner``; counts the interruption."""
+    held = and_(LIVE, jobs.c.state == "leased", jobs.c.owner == owner, jobs.c.id.in_(list(job_ids)))
+    statement = update(jobs).where(held).values(lapses=jobs.c.lapses + 1).returning(*jobs.c)
     return [load(row) for row in tx.execute(statement)]
 
 

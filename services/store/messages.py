@@ -1,5 +1,7 @@
 """Table of messages: adding them once, reading pages of them, counting unread ones."""
 
+import hashlib
+import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -15,12 +17,13 @@ from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import UNROUTED, counters, messages, reads
 from services.store.database.schema import conversations as conversations_table
 from services.store.database.upsert import insert_new
+from services.store.reactions import with_reaction
 
 _NEXT_SEQ = CompiledStatement(
     lambda _: (
         update(counters)
         .where(counters.c.name == "seq")
-        .values(value=counters.c.value + 1)
+        .values(value=counters.c.value + bindparam("count"))
         .returning(counters.c.value)
     )
 )
@@ -56,12 +59,19 @@ _UNREAD = CompiledStatement(
 # Some carriers give their messages no ids. The same text and files within this time count as a
 # repeated webhook call. If it were longer, people who write the same again would lose messages.
 REPEAT_SECONDS = 120.0
+_SPACES = re.compile("[ \t\n\r\f\v]+")
 _REPEATS_AMONG = 50  # newest messages of the conversation that are compared
 
 
 def next_seq(tx: Connection) -> int:
     """The next ``seq`` or ``changed`` of the installation; numbers become visible in order."""
-    return int(_NEXT_SEQ.row(tx).value)
+    return next_seqs(tx, 1)[0]
+
+
+def next_seqs(tx: Connection, count: int) -> range:
+    """The next ``count`` numbers of the installation; unused ones are never given out again."""
+    last = int(_NEXT_SEQ.row(tx, count=count).value)
+    return range(last - count + 1, last + 1)
 
 
 def latest_seq(tx: Connection) -> int:
@@ -72,20 +82,31 @@ def latest_seq(tx: Connection) -> int:
 def add_inbound(tx: Connection, message: Message) -> Message | None:
     """Store an inbound message with its conversation and attachments.
 
-    Returns it with its ``seq`` and ``conversation_id``, or ``None`` if it is stored already (same
-    carrier, carrier's id and number of ours; without an id see ``REPEAT_SECONDS``).
+    ``message.seq`` is one of ``next_seqs``, or 0 for the next one. Returns the message with its
+    ``seq`` and ``conversation_id``, or ``None`` if it is stored already (same carrier, carrier's
+    id, number of ours, sender and words; without an id see ``REPEAT_SECONDS``).
     """
-    seq = next_seq(tx)
-    conversation_id = conversations.find_or_add(tx, message, seq)
-    kept = replace(message, seq=seq, conversation_id=conversation_id)
+    kept = message if message.seq else replace(message, seq=next_seq(tx))
+    kept = with_reaction(tx, replace(kept, conversation_id=conversations.add_message(tx, kept)))
     has_no_id = kept.provider_id is None
     if (has_no_id and _is_repeat(tx, kept)) or _ADD_NEW.row(tx, **_row(kept)) is None:
+        conversations.withdraw(tx, kept.conversation_id)
         audit_counters.add(tx, AuditCounter.REPEATED)
         return None
     audit_counters.add(tx, AuditCounter.RECEIVED)
-    conversations.touch(tx, conversation_id, seq, kept.created_at)
     attachments.add(tx, kept.id, kept.media)
     return kept
+
+
+def repeat_key(message: Message) -> str:
+    """What repeats of an inbound message have in common beside its ids: its sender and its words.
+
+    The addresses of files are left out, because carriers sign them anew; so are differences in
+    spaces, which a carrier's list and its webhook write differently. A message with the id of
+    another and other words is another message.
+    """
+    words = _SPACES.sub(" ", message.text).strip(" ")
+    return hashlib.sha256(f"{message.peer}\n{words}".encode()).hexdigest()[:16]
 
 
 def _is_repeat(tx: Connection, message: Message) -> bool:
@@ -116,12 +137,10 @@ def add_outbound(tx: Connection, message: Message, fingerprint: str) -> Message:
 
     Raises ``IntegrityError`` if the extension has used the ``client_id`` before.
     """
-    seq = next_seq(tx)
-    conversation_id = conversations.find_or_add(tx, message, seq)
-    kept = replace(message, seq=seq, conversation_id=conversation_id)
+    kept = replace(message, seq=next_seq(tx))
+    kept = replace(kept, conversation_id=conversations.add_message(tx, kept))
     _ADD.change(tx, **_row(kept), fingerprint=fingerprint)
     audit_counters.add(tx, AuditCounter.REPLIED)
-    conversations.touch(tx, conversation_id, seq, kept.created_at)
     attachments.claim(tx, kept.id, [file.id for file in kept.media])
     return kept
 
@@ -252,6 +271,7 @@ def _row(message: Message) -> dict[str, Any]:
         "participants": list(message.participants),
         "provider": message.provider,
         "provider_id": message.provider_id,
+        "repeat_key": repeat_key(message) if message.direction == "in" else None,
         "text": message.text,
         "segments": message.segments,
         "status": str(message.status),
@@ -260,6 +280,8 @@ def _row(message: Message) -> dict[str, Any]:
         "extension": message.extension,
         "client_id": message.client_id,
         "routed": message.routed,
+        "reaction": message.reaction,
+        "reaction_to": message.reaction_to,
         "carrier_time": message.carrier_time,
         "created_at": message.created_at,
         "updated_at": message.updated_at,
@@ -289,4 +311,6 @@ def _message(row: Row[Any], media: tuple[Attachment, ...]) -> Message:
         created_at=row.created_at,
         updated_at=row.updated_at,
         routed=row.routed,
+        reaction=row.reaction,
+        reaction_to=row.reaction_to,
     )

@@ -1,16 +1,17 @@
 """Quarantine: table of authentic webhook calls, or parts of them, that could not be parsed."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
 from services.core.messages import WebhookCall
 from services.store.database import audit_counters
 from services.store.database.audit_counters import AuditCounter
 from services.store.database.schema import WAITING, quarantine
+from services.store.inbox import without_credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +35,13 @@ class Quarantined:
 
 def add(tx: Connection, provider: str, call: WebhookCall, reason: str, body: bytes) -> None:
     """Store a call (or the part ``body`` of it) without its credentials."""
+    kept = without_credentials(call)
     tx.execute(
         quarantine.insert().values(
             provider=provider,
-            method=call.method,
-            headers={
-                name: value
-                for name, value in call.headers.items()
-                if name in ("content-type", "user-agent")
-            },
-            query="&".join(part for part in call.query.split("&") if not part.startswith("token=")),
+            method=kept.method,
+            headers=dict(kept.headers),
+            query=kept.query,
             body=body,
             reason=reason,
             received_at=time.time(),
@@ -64,6 +62,13 @@ def page(tx: Connection, limit: int, before: int | None = None) -> list[Quaranti
     if before is not None:
         statement = statement.where(quarantine.c.id < before)
     return [_quarantined(row) for row in tx.execute(statement)]
+
+
+def waiting_because(tx: Connection, reasons: Sequence[str], after: int, limit: int) -> list[int]:
+    """The ids of calls that wait for one of these reasons (patterns of SQL), after an id."""
+    matches = or_(*(quarantine.c.reason.like(reason) for reason in reasons))
+    statement = select(quarantine.c.id).where(WAITING, quarantine.c.id > after, matches)
+    return list(tx.execute(statement.order_by(quarantine.c.id).limit(limit)).scalars())
 
 
 def by_id(tx: Connection, row_id: int) -> Quarantined | None:

@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Row, and_, bindparam, select, update
 
 from services.core.messages import DeliveryStatus, Message, Status, advances
@@ -11,10 +12,18 @@ from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import messages
 from services.store.messages import by_id, next_seq
 
+log = structlog.get_logger()
+
 _THIS = messages.c.id == bindparam("message_id")
 _STATUS = CompiledStatement(
     lambda _: (
-        select(messages.c.status, messages.c.provider_id, messages.c.error_reason)
+        select(
+            messages.c.status,
+            messages.c.provider_id,
+            messages.c.error_reason,
+            messages.c.provider,
+            messages.c.number,
+        )
         .where(_THIS)
         .with_for_update()
     )
@@ -33,6 +42,14 @@ _ADVANCE = CompiledStatement(
         )
     )
 )
+_OTHER = CompiledStatement(
+    lambda _: select(messages.c.id).where(
+        messages.c.provider == bindparam("carrier"),
+        messages.c.provider_id == bindparam("carriers_id"),
+        messages.c.number == bindparam("our_number"),
+        messages.c.id != bindparam("message_id"),
+    )
+)
 _NAME = CompiledStatement(
     lambda _: update(messages).where(_THIS).values(provider_id=bindparam("carriers_id"))
 )
@@ -49,11 +66,13 @@ def advance(
 ) -> bool:
     """Move an outbound message to a later status; false if the status would move backwards.
 
-    The carrier's id is stored in any case. A new ``reason`` for the same status is a change too.
+    The carrier's id is stored in any case, unless another message of the number has it already: a
+    carrier that gives one id twice has accepted the message all the same. A new ``reason`` for the
+    same status is a change too.
     """
     seq = next_seq(tx)  # first, before the row: two nodes with another order would deadlock
     row = _STATUS.row(tx, message_id=message_id)
-    known_as = row.provider_id or provider_id
+    known_as = row.provider_id or _unused(tx, message_id, row, provider_id)
     explained = status == row.status and reason not in (None, row.error_reason)
     forward = advances(Status(row.status), status) or explained
     if forward:
@@ -70,6 +89,22 @@ def advance(
     elif known_as != row.provider_id:
         _NAME.change(tx, message_id=message_id, carriers_id=known_as)
     return forward
+
+
+def _unused(tx: Connection, message_id: str, row: Row[Any], provider_id: str | None) -> str | None:
+    """A carrier's id, or ``None`` where another message has it."""
+    if provider_id is None:
+        return None
+    other = _OTHER.row(
+        tx,
+        carrier=row.provider,
+        carriers_id=provider_id,
+        our_number=row.number,
+        message_id=message_id,
+    )
+    if other is not None:
+        log.warning("a carrier gave one id twice", message_id=message_id, other_message_id=other.id)
+    return provider_id if other is None else None
 
 
 def requeue(tx: Connection, message_id: str) -> None:

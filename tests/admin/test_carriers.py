@@ -12,6 +12,7 @@ from services.store import carrier_events
 from services.store.carrier_events import CarrierEventKind
 from tests.admin.conftest import Operator, plain
 from tests.conftest import NUMBER, PEER
+from tests.message_steps import receive_call
 
 Make = Callable[..., Operator]
 TWILIO = {
@@ -45,11 +46,13 @@ def test_a_refused_call_is_told_until_an_authentic_one_comes(operator: Operator)
     provider = gateway.providers["sandbox"]
     forged = WebhookCall("POST", {}, "token=<script>", b"{}", "192.0.2.66")
     with pytest.raises(InvalidWebhook):
-        gateway.receiver.receive(provider, forged)
+        receive_call(gateway, provider, forged)
     assert "The last call was refused. From 192.0.2.66" in plain(operator.get("/carriers/sandbox"))
     assert "a webhook was refused" in operator.get("/carriers")
-    gateway.receiver.receive(
-        provider, provider.example(Message(direction="in", number=NUMBER, peer=PEER, text="hello"))
+    receive_call(
+        gateway,
+        provider,
+        provider.example(Message(direction="in", number=NUMBER, peer=PEER, text="hello")),
     )
     page = plain(operator.get("/carriers/sandbox"))
     assert "The last call was refused" not in page

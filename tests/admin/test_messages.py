@@ -33,6 +33,7 @@ from services.store.maintenance import invariants
 from services.store.search import message_filter
 from tests.admin.conftest import Operator, plain
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
+from tests.message_steps import receive_call
 
 Make = Callable[..., Operator]
 OTHER = "+12025550199"
@@ -54,7 +55,7 @@ def receive_text(operator: Operator, text: str = "Are you open?", **changes: Any
     fields = {"number": NUMBER, "peer": PEER} | changes
     provider = operator.gateway.providers["sandbox"]
     message = Message(direction="in", text=text, **fields)
-    operator.gateway.receiver.receive(provider, provider.example(message))
+    receive_call(operator.gateway, provider, provider.example(message))
     return operator.gateway.store.read(lambda tx: messages.find(tx, limit=1))[0]
 
 
@@ -389,7 +390,7 @@ def test_who_knows_that_it_was_sent_says_so(operator: Operator) -> None:
     assert "Maybe sent" in operator.get("/messages?state=unknown")
     operator.post(f"/messages/{message.id}/retry", 409)
     said = plain(operator.post(f"/messages/{message.id}/settle", **{"as": "sent"}))
-    assert "The operator says that it was sent" in said
+    assert "The administrator says that it was sent" in said
     assert status(operator, message) is Status.SENT
     work(operator)
     assert operator.gateway.store.read(dead_letters.counts) == {}

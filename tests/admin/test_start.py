@@ -11,6 +11,7 @@ from services.core.messages import Message, WebhookCall
 from services.store import circuit_breakers, devices, quarantine
 from tests.admin.conftest import Operator, plain
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
+from tests.message_steps import receive_call
 
 Make = Callable[..., Operator]
 
@@ -27,7 +28,7 @@ def test_the_way_from_nothing_to_the_first_text(make_operator: Make) -> None:
     assert "Open the sandbox" in page
     provider = operator.gateway.providers["sandbox"]
     call = provider.example(Message(direction="in", number=NUMBER, peer=PEER, text="hello"))
-    operator.gateway.receiver.receive(provider, call)
+    receive_call(operator.gateway, provider, call)
     assert done(operator.get("/")) == [True, True, True, False, False, True]
     operator.gateway.settings.put(NUMBER_ENTRY)
     assert done(operator.get("/")) == [True, True, True, True, False, True]

@@ -9,13 +9,14 @@ from typing import Any
 
 import gevent
 import pytest
+from flask import Flask, request
 from flask.testing import FlaskClient
 from werkzeug.exceptions import RequestTimeout
 
 from app import create_app
 from blueprints import request_body
 from blueprints.api.declare import MOST_FILE, MOST_JSON
-from blueprints.request_body import BODY_SECONDS, UNPROVEN_BYTES, TimedBody, most_seconds
+from blueprints.request_body import BODY_SECONDS, UNPROVEN_BYTES, CheckedBody, most_seconds
 from services.core.errors import InvalidWebhook
 from services.core.messages import Message, WebhookCall
 from services.gateway import Gateway
@@ -39,11 +40,12 @@ class UnfinishedBody(BytesIO):
 
 
 class SlowBody(BytesIO):
-    """A body that comes byte by byte and never ends."""
+    """A body of which nothing comes for a long time; then it ends, so that a test does as well."""
 
     def read(self, size: int | None = -1) -> bytes:
-        while True:
+        for _ in range(2500):
             gevent.sleep(0.002)
+        return b""
 
     def readinto(self, buffer: object) -> int:
         return len(self.read())
@@ -65,12 +67,12 @@ def call(client: FlaskClient, path: str, body: BytesIO, **more: Any) -> tuple[in
 
 
 def test_a_body_has_a_total_time() -> None:
-    body = TimedBody(SlowBody(), 0.05)
+    body = CheckedBody(SlowBody(), 0.05)
     with pytest.raises(RequestTimeout, match="too long"):
         body.read()
     with pytest.raises(RequestTimeout):
         body.read(1)
-    assert TimedBody(BytesIO(b"whole"), 60).read() == b"whole"
+    assert CheckedBody(BytesIO(b"whole"), 60).read() == b"whole"
 
 
 def test_a_large_body_has_more_time() -> None:
@@ -117,6 +119,19 @@ def test_a_stranger_sends_small_bodies_only(client: FlaskClient) -> None:
         more = {"length": UNPROVEN_BYTES + 1, "content_type": kind}
         assert call(client, path, UnfinishedBody(), **more)[0] == 413
     assert UNPROVEN_BYTES < MOST_JSON
+
+
+def test_a_route_that_sets_no_limit_takes_small_bodies_only() -> None:
+    app = Flask(__name__)
+    request_body.register(app)
+
+    @app.post("/")
+    def count() -> str:
+        return str(len(request.get_data()))
+
+    most = b"x" * UNPROVEN_BYTES
+    assert app.test_client().post("/", data=most).text == str(UNPROVEN_BYTES)
+    assert app.test_client().post("/", data=most + b"x").status_code == 413
 
 
 def test_few_large_bodies_of_strangers_are_read_at_once(

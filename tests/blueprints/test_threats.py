@@ -1,4 +1,4 @@
-"""docs/threats.md names tests that exist; the tests of what is not defended are here."""
+"""docs/threats.md and SECURITY.md name what exists; the tests of what is not defended are here."""
 
 import ast
 import re
@@ -53,6 +53,23 @@ def test_every_threat_names_a_test_that_exists() -> None:
             assert not match["check"] or match["check"] in checks, f"no check {match['check']}"
 
 
+def test_security_names_files_that_exist_and_the_two_main_gaps() -> None:
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:tests|torture|docs)/[\w/.]+)`", text)
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
+    assert "outlive a revoked device" in text
+    assert "spoofing among SIP users" in text
+
+
+def test_both_tables_have_rows_and_no_threat_stands_twice() -> None:
+    defended, _, not_defended = DOCUMENT.read_text(encoding="utf-8").partition("## Not defended")
+    threats = [cells[0].strip() for cells in rows()]
+    assert len(threats) == len(set(threats))
+    assert sum(f"| {threat} |" in defended for threat in threats) > 25
+    assert sum(f"| {threat} |" in not_defended for threat in threats) > 8
+
+
 @pytest.fixture
 def make_app(tmp_path: Path) -> Iterator[Make]:
     opened: list[Gateway] = []
@@ -85,8 +102,8 @@ def test_a_link_to_a_picture_outlives_its_device(make_app: Make) -> None:
         assert (answer.status_code, answer.data) == (200, b"a note")
 
 
-def test_a_proxy_without_headers_is_not_noticed(make_app: Make) -> None:
-    """It looks like a program on this machine: nothing else can be told."""
+def test_a_proxy_that_hides_itself_is_not_noticed(make_app: Make) -> None:
+    """It adds no header and asks for this machine in HTTP/1.1: nothing else can be told."""
     client = make_app(ADMIN_ALLOW="127.0.0.1").test_client()
     assert client.get("/admin/sign-in").status_code == 403, "there is no password yet"
     assert client.get("/metrics").status_code == 200

@@ -15,6 +15,7 @@ from services.core.messages import Device, Message
 from services.gateway import Gateway
 from services.store import messages
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
+from tests.message_steps import receive_call
 
 BANDWIDTH = {
     "BANDWIDTH_ACCOUNT_ID": "9900001",
@@ -75,5 +76,5 @@ def inbound(gateway: Gateway, text: str = "Are you open?", number: str = NUMBER)
     """Let a text come in through the sandbox."""
     provider = gateway.providers["sandbox"]
     message = Message(direction="in", number=number, peer=PEER, text=text)
-    gateway.receiver.receive(provider, provider.example(message))
+    receive_call(gateway, provider, provider.example(message))
     return gateway.store.read(lambda tx: messages.find(tx, limit=1))[0]

@@ -3,13 +3,13 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from filelock import FileLock
 
+from services.core.commands import flask_command
 from services.operations.settings_source import FILE
 from tests.cli.conftest import BANDWIDTH, PRODUCTION, PUBLIC, Terminal
 from tests.conftest import NUMBER, NUMBER_ENTRY
@@ -45,7 +45,12 @@ def test_a_service_in_order_shows_its_values_and_no_secret(
         ([PUBLIC], {"APP_URL": ""}, "APP_URL", "cannot reach"),
         ([PUBLIC], {"APP_DEBUG": "true"}, "APP_DEBUG", "logs grow"),
         ([], dict.fromkeys(BANDWIDTH, ""), "The variables of a carrier", "no carrier"),
-        ([NUMBER_ENTRY], {}, "Message Settings", f"{NUMBER} cannot send or receive: sandbox"),
+        (
+            [PUBLIC | {"carrier": "twilio"}],
+            {},
+            "Message Settings",
+            f"{NUMBER} cannot send or receive: twilio",
+        ),
         ([PUBLIC | {"emails": ["a@example.com"]}], {}, "MAIL_HOST", NUMBER),
         ([PUBLIC], {"MAIL_HOST": "smtp.example.com"}, "MAIL_FROM_ADDRESS", "no mail"),
     ],
@@ -85,12 +90,11 @@ def test_a_broken_settings_file_is_reported_with_its_line(
 
 
 def test_an_env_file_that_everybody_can_read_is_reported(
-    terminal: Terminal, tmp_path: Path
+    make_terminal: Callable[..., Terminal], tmp_path: Path
 ) -> None:
     file = tmp_path / "secrets.env"
     file.touch(mode=0o600)
-    gateway = terminal.app.extensions["gateway"]
-    gateway.environment = replace(gateway.environment, file=file)
+    terminal = make_terminal(NUMBER_ENTRY, ENV_FILE=str(file))
     terminal.flask("config", "check")
     file.chmod(0o644)
     assert f"chmod 600 {file}" in terminal.flask("config", "check", code=1).output
@@ -107,17 +111,18 @@ def server_pid(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_an_env_file_that_the_server_has_not_read_is_reported(
-    terminal: Terminal, tmp_path: Path, server_pid: Path
+    make_terminal: Callable[..., Terminal], tmp_path: Path, server_pid: Path
 ) -> None:
     file = tmp_path / "changed.env"
     file.touch(mode=0o600)
-    gateway = terminal.app.extensions["gateway"]
-    gateway.environment = replace(gateway.environment, file=file)
+    terminal = make_terminal(NUMBER_ENTRY, ENV_FILE=str(file))
     read_at = server_pid.stat().st_mtime
     os.utime(file, (read_at - 60, read_at - 60))
     terminal.flask("config", "check")
     os.utime(file, (read_at + 60, read_at + 60))
-    assert "Run: flask config reload" in terminal.flask("config", "check", code=1).output
+    assert (
+        f"Run: {flask_command('config reload')}" in terminal.flask("config", "check", code=1).output
+    )
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The files of configuration through real processes: broken lines, and which file counts."""
 
+import json
 import os
 import signal
 import subprocess
@@ -31,6 +32,28 @@ def test_a_broken_line_starts_no_server_and_config_check_names_it(tmp_path: Path
         assert "broken.env, line 2: cannot be read (ADMIN_ALLOW)" in said
         assert "10.9.9.9" not in said
         assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [(BROKEN, "refused.env, line 2"), ("PORT=99999\nADMIN_ALLOW=nowhere\n", "ADMIN_ALLOW")],
+)
+def test_config_check_prints_json_of_a_refused_file_as_well(
+    tmp_path: Path, content: str, where: str
+) -> None:
+    env_file = tmp_path / "refused.env"
+    env_file.write_text(content)
+    own = {"ENV_FILE": str(env_file), "STORAGE_PATH": str(tmp_path / "storage"), "APP_ENV": "local"}
+    accepted = flask(tmp_path, "config", "check", "--json", **{**own, "ENV_FILE": ""})
+    checked = flask(tmp_path, "config", "check", "--json", **own)
+    assert checked.returncode == 1
+    told = json.loads(checked.stdout)
+    assert told.keys() == json.loads(accepted.stdout).keys()
+    assert told["ok"] is False
+    assert where in [problem["variable"] for problem in told["problems"]]
+    assert all(problem["reason"] and problem["remedy"] for problem in told["problems"])
+    assert "10.9.9.9" not in checked.stdout
+    assert flask(tmp_path, "config", "check", **own).stdout == "", "people read standard error"
 
 
 @pytest.mark.parametrize("broken", [BROKEN.encode(), "APP_NAME=Café\n".encode("latin-1")])

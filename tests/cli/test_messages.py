@@ -16,6 +16,7 @@ from services.store import jobs, statuses
 from services.store.jobs import Job, JobKind
 from tests.cli.conftest import DEVICE, NASTY, Terminal, inbound
 from tests.conftest import NUMBER, PEER
+from tests.message_steps import receive_call
 
 
 def given_up(gateway: Gateway, status: Status = Status.FAILED) -> Message:
@@ -171,7 +172,7 @@ def test_what_may_have_been_sent_is_settled(terminal: Terminal) -> None:
     assert "sent again" in terminal.flask("messages", "settle", again.id, "--send-again").output
     shown = terminal.json("messages", "show", sent.id)
     assert shown["status"] == "sent"
-    assert shown["timeline"][-1]["title"] == "The operator says that it was sent"
+    assert shown["timeline"][-1]["title"] == "The administrator says that it was sent"
     assert terminal.json("messages", "show", again.id)["status"] == "queued"
     for way in ("--sent", "--send-again"):
         assert "It is known" in terminal.flask("messages", "settle", sent.id, way, code=1).stderr
@@ -200,7 +201,7 @@ def test_messages_are_exported_as_they_were_chosen(terminal: Terminal, tmp_path:
 def test_a_call_is_dropped_after_a_question(terminal: Terminal) -> None:
     provider = terminal.gateway.providers["sandbox"]
     query = f"token={provider.webhook_token}"
-    terminal.gateway.receiver.receive(provider, WebhookCall("POST", {}, query, b'["odd"]'))
+    receive_call(terminal.gateway, provider, WebhookCall("POST", {}, query, b'["odd"]'))
     [row] = terminal.json("quarantine", "list")
     terminal.flask("quarantine", "drop", str(row["id"]), code=1)
     assert terminal.json("quarantine", "list") == [row]

@@ -6,13 +6,14 @@ from services.core.messages import Message, WebhookCall
 from services.gateway import Gateway
 from tests.cli.conftest import Terminal
 from tests.conftest import NUMBER, PEER
+from tests.message_steps import receive_call
 
 
 def quarantined(gateway: Gateway, body: bytes) -> None:
     """Let something come in that the sandbox cannot read."""
     provider = gateway.providers["sandbox"]
     token = gateway.environment.webhook_token("sandbox")
-    gateway.receiver.receive(provider, WebhookCall("POST", {}, f"token={token}", body))
+    receive_call(gateway, provider, WebhookCall("POST", {}, f"token={token}", body))
 
 
 def test_quarantine_is_listed_and_shown_without_playing_with_the_terminal(

@@ -110,7 +110,12 @@ def test_a_simulation_that_cannot_be_says_why(
 
 @pytest.mark.parametrize(
     ("status", "words"),
-    [(401, "flask config reload"), (404, "not on"), (503, "unwell"), (418, "short and stout")],
+    [
+        (401, "flask config reload"),
+        (404, "not on"),
+        (503, "cannot be written to"),
+        (418, "short and stout"),
+    ],
 )
 def test_a_refusal_of_the_server_is_put_into_words(
     terminal: Terminal, serve: Callable[[Flask], str], status: int, words: str

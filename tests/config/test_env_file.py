@@ -144,7 +144,7 @@ def test_values_that_laravel_reads_otherwise_are_named(tmp_path: Path) -> None:
         f"APP_NAME=' {SECRET}'\nAPP_URL=\"${{A:-{SECRET}}}\"\nMAIL_PORT=587\nMAIL_PORT=587\n"
     )
     ours = ["MAIL_PASSWORD", "MAIL_HOST", "APP_NAME", "APP_URL", "MAIL_PORT"]
-    found = env_file.differences(path, ours)
+    found = env_file.findings(path, ours)
     assert sorted(each.variable for each in found) == [
         "APP_NAME (line 5)",
         "APP_URL (line 6)",

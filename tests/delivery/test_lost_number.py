@@ -17,6 +17,7 @@ from tests.conftest import NUMBER, PEER
 from tests.fakes.mailbox import Mailbox
 from tests.fakes.push_services import Answer, NtfyServer
 from tests.fakes.receiver import Receiver
+from tests.message_steps import receive_call
 
 Make = Callable[..., Gateway]
 DESK = {
@@ -78,7 +79,7 @@ def add_phone(gateway: Gateway, ntfy: NtfyServer, quiet: QuietHours | None = Non
 def receive(gateway: Gateway, text: str = "hi", number: str = NUMBER) -> None:
     provider = gateway.providers["sandbox"]
     message = Message(direction="in", number=number, peer=PEER, text=text)
-    gateway.receiver.receive(provider, provider.example(message))
+    receive_call(gateway, provider, provider.example(message))
 
 
 def deliver(gateway: Gateway) -> None:
@@ -90,6 +91,7 @@ def deliver(gateway: Gateway) -> None:
 
     gateway.store.write(make_due)
     gateway.delivery.deliver("w", lambda _: 16, gateway.delivery.perform)
+    gateway.delivery.finish()
 
 
 def all_jobs(gateway: Gateway, kind: JobKind, target: str) -> list[Job]:
@@ -169,6 +171,7 @@ def test_a_push_that_a_worker_has_looked_up_already_asks_again(
     gateway.delivery.perform(mine[1])  # reads what all of them need
     take_from_201(gateway)
     gateway.delivery.perform(mine[0])
+    gateway.delivery.finish()
     states = [(job.state, job.error) for job in all_jobs(gateway, JobKind.PUSH, phone)]
     assert states == [("dead", LOST), ("done", None)]
     assert ntfy.calls == 1

@@ -73,12 +73,17 @@ def test_what_was_answered_is_not_done_again_when_the_worker_dies_before_it_is_n
     with monkeypatch.context() as dying:
         dying.setattr(gateway.outcomes, "record", cut)
         with pytest.raises(PowerCut):
-            gateway.delivery.perform(job)
+            perform_and_record(gateway, job)
     gateway.outcomes.reclaim(["dead worker"])
     make_due(gateway)
     run_due_jobs(gateway)
     assert (len(receiver.ids), mailed) == (1, ["desk@example.com"])
     assert gateway.store.read(jobs.counts) == {}
+
+
+def perform_and_record(gateway: Gateway, job: Job) -> None:
+    gateway.delivery.perform(job)
+    gateway.delivery.finish()
 
 
 def cut(*_: object, **_more: object) -> None:

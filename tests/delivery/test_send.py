@@ -20,6 +20,7 @@ from tests.message_steps import (
     jobs_of,
     make_due,
     raw_call,
+    receive_call,
     run_due_jobs,
     stored,
     stored_messages,
@@ -61,7 +62,7 @@ def test_a_receipt_settles_an_unknown_send(make_gateway: Make) -> None:
     message, _ = gateway.composer.submit(PHONE, Reply(text="x", to=(PEER,)))
     run_due_jobs(gateway)
     body = f'{{"receipt": "{message.id}", "status": "delivered"}}'.encode()
-    gateway.receiver.receive(gateway.providers["sandbox"], raw_call(gateway, body))
+    receive_call(gateway, gateway.providers["sandbox"], raw_call(gateway, body))
     assert stored(gateway, message).status is Status.DELIVERED
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageFile
 
-from services.media.resize import DECODING_BYTES, PIXEL_BYTES, PROGRESSIVE_BYTES
+from services.media.resize import BUFFERED_BYTES, DECODING_BYTES, PIXEL_BYTES
 from tests.processes import ends_with_parent
 from tests.server import ROOT
 from tests.waiting import PATIENCE
@@ -50,7 +50,7 @@ def measured(path: Path) -> tuple[str, int]:
 
 def largest(kind: str, mode: str, **more: object) -> Image.Image:
     """A picture with as many pixels as may be decoded."""
-    bytes_each = PIXEL_BYTES[kind] + (PROGRESSIVE_BYTES if more.get("progressive") else 0)
+    bytes_each = PIXEL_BYTES[kind] + (BUFFERED_BYTES if more.get("progressive") else 0)
     picture = Image.new(mode, (WIDTH, DECODING_BYTES // bytes_each // WIDTH))
     if mode == "P":
         picture.putpalette(bytes(768))

@@ -18,6 +18,7 @@ from services.gateway import Gateway, load_environment
 from services.operations.settings_source import FILE
 from services.store import unrouted
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, settings_file
+from tests.message_steps import receive_call
 from tests.server import Server
 from tests.waiting import eventually
 
@@ -241,7 +242,7 @@ def test_a_text_taken_in_with_the_settings_of_before_is_delivered_all_the_same(
         delivery.settings.put(NUMBER_ENTRY)
         worker.step()
         text = Message(direction="in", number=NUMBER, peer=PEER, text="hi")
-        web.receiver.receive(sandbox, sandbox.example(text))
+        receive_call(web, sandbox, sandbox.example(text))
         assert web.store.read(unrouted.numbers) == [NUMBER]
         worker.step()
         assert web.store.read(unrouted.numbers) == []

@@ -13,7 +13,14 @@ from services.gateway import Gateway
 from services.store import quarantine
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 from tests.fakes.receiver import Receiver
-from tests.message_steps import raw_call, receive_text, run_due_jobs, stored_messages, webhook_call
+from tests.message_steps import (
+    raw_call,
+    receive_call,
+    receive_text,
+    run_due_jobs,
+    stored_messages,
+    webhook_call,
+)
 
 Make = Callable[..., Gateway]
 
@@ -23,9 +30,7 @@ def test_a_text_reaches_the_app_once(make_gateway: Make, receiver: Receiver, dat
     same = webhook_call(gateway)
     with ThreadPoolExecutor(8) as pool:
         list(
-            pool.map(
-                lambda _: gateway.receiver.receive(gateway.providers["sandbox"], same), range(8)
-            )
+            pool.map(lambda _: receive_call(gateway, gateway.providers["sandbox"], same), range(8))
         )
     run_due_jobs(gateway)
     (push,) = receiver.wait_for(1)
@@ -59,7 +64,7 @@ def test_a_call_with_a_wrong_token_is_refused_and_stores_nothing(make_gateway: M
     for query in ("", "token=", "token=wrong", good.query[:-1], good.query.upper()):
         forged = WebhookCall(good.method, good.headers, query, good.body)
         with pytest.raises(InvalidWebhook):
-            gateway.receiver.receive(gateway.providers["sandbox"], forged)
+            receive_call(gateway, gateway.providers["sandbox"], forged)
     assert stored_messages(gateway) == []
 
 
@@ -94,7 +99,7 @@ def test_an_unreadable_call_is_quarantined_and_acknowledged(
     gateway = make_gateway(NUMBER_ENTRY)
     provider = gateway.providers["sandbox"]
     for body in (b"", b"{", b"\xff\xfe", b"[]", b"null", b'{"to": 1}', b"[" * 100_000, b"\x00"):
-        assert gateway.receiver.receive(provider, raw_call(gateway, body)) == provider.ack
+        assert receive_call(gateway, provider, raw_call(gateway, body)) == provider.ack
     waiting = gateway.store.read(quarantine.waiting)
     assert len(waiting) == 8
     assert all(provider.webhook_token not in row.query for row in waiting)
@@ -104,11 +109,11 @@ def test_an_unreadable_call_is_quarantined_and_acknowledged(
 def test_an_invalid_number_goes_to_quarantine(make_gateway: Make) -> None:
     gateway = make_gateway(NUMBER_ENTRY)
     provider = gateway.providers["sandbox"]
-    gateway.receiver.receive(
-        provider, raw_call(gateway, b'{"id": "1", "from": "+++", "to": "12025550100"}')
+    receive_call(
+        gateway, provider, raw_call(gateway, b'{"id": "1", "from": "12025550100", "to": "+++"}')
     )
     (row,) = gateway.store.read(quarantine.waiting)
-    assert "neither a phone number nor a short code nor a name" in row.reason
+    assert row.reason == "“+++” is not a phone number."
 
 
 def test_a_quarantined_call_is_read_once_the_cause_is_gone(
@@ -116,13 +121,13 @@ def test_a_quarantined_call_is_read_once_the_cause_is_gone(
 ) -> None:
     gateway = make_gateway(NUMBER_ENTRY)
     provider = gateway.providers["sandbox"]
-    gateway.receiver.receive(provider, raw_call(gateway, b'{"ID": "1"}'))
+    receive_call(gateway, provider, raw_call(gateway, b'{"ID": "1"}'))
     (row,) = gateway.store.read(quarantine.waiting)
     with pytest.raises(RequestRefused, match="no event of the sandbox"):
-        gateway.processor.replay(row.id)
+        gateway.replay.replay(row.id)
     newer = [Message(direction="in", number=NUMBER, peer=PEER, provider_id="1")]
     monkeypatch.setattr(provider, "parse", lambda _call: newer)
-    assert [outcome for outcome, _ in gateway.processor.replay(row.id)] == ["received"]
+    assert [outcome for outcome, _ in gateway.replay.replay(row.id)] == ["received"]
     assert gateway.store.read(quarantine.waiting) == []
     with pytest.raises(RequestRefused, match="no such call"):
-        gateway.processor.replay(row.id)
+        gateway.replay.replay(row.id)

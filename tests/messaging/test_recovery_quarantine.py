@@ -54,7 +54,7 @@ def test_unreadable_entries_are_quarantined_once(wavix: tuple[Gateway, FakeWavix
     fake.arrive("good", sender=PEER_DIGITS, to=NUMBER_DIGITS)
     fake.arrive("no sender", sender=PEER_DIGITS, to=NUMBER_DIGITS)
     fake.inbound[-1]["from"] = None
-    fake.arrive("bad number", sender=NO_NUMBER, to=NUMBER_DIGITS)
+    fake.arrive("bad number", sender=PEER_DIGITS, to=NO_NUMBER)
 
     assert sorted(recover(gateway, provider)) == ["quarantined", "quarantined", "received"]
     assert recover(gateway, provider, runs=3) == ["repeated"] * 3
@@ -70,7 +70,7 @@ def test_unreadable_entries_are_quarantined_once(wavix: tuple[Gateway, FakeWavix
 def test_an_entry_that_was_dropped_does_not_come_back(wavix: tuple[Gateway, FakeWavix]) -> None:
     gateway, fake = wavix
     provider = gateway.providers["wavix"]
-    fake.arrive("bad number", sender=NO_NUMBER, to=NUMBER_DIGITS)
+    fake.arrive("bad number", sender=PEER_DIGITS, to=NO_NUMBER)
     recover(gateway, provider)
     (row,) = quarantined(gateway)
     gateway.operator_actions.drop(row.id)
@@ -81,7 +81,7 @@ def test_an_entry_that_was_dropped_does_not_come_back(wavix: tuple[Gateway, Fake
 
 def test_an_unreadable_entry_is_counted(wavix: tuple[Gateway, FakeWavix]) -> None:
     gateway, fake = wavix
-    fake.arrive("bad number", sender=NO_NUMBER, to=NUMBER_DIGITS)
+    fake.arrive("bad number", sender=PEER_DIGITS, to=NO_NUMBER)
     recover(gateway, gateway.providers["wavix"], runs=3)
     assert gateway.audit.check(thorough=True) == []
 
@@ -102,12 +102,13 @@ def test_a_listed_message_can_be_replayed(
     wavix: tuple[Gateway, FakeWavix], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway, fake = wavix
-    fake.arrive("later", sender=NO_NUMBER, to=NUMBER_DIGITS)
+    fake.arrive("later", sender=PEER_DIGITS, to=NO_NUMBER)
     recover(gateway, gateway.providers["wavix"])
     (row,) = quarantined(gateway)
 
-    monkeypatch.setattr("services.messaging.process.peer", lambda written, country: written)
-    assert [outcome for outcome, _ in gateway.processor.replay(row.id)] == ["received"]
+    for module in ("recover", "store_parts"):
+        monkeypatch.setattr(f"services.messaging.{module}.own_number", lambda *_: NUMBER)
+    assert [outcome for outcome, _ in gateway.replay.replay(row.id)] == ["received"]
 
     assert [message.text for message in stored(gateway)] == ["later"]
     assert quarantined(gateway) == []
@@ -126,11 +127,11 @@ def test_a_row_of_voipms_keeps_its_list_and_can_be_replayed(
         (call,) = quarantined(gateway)
         assert json.loads(call.body)["list"] == "sms"
         with pytest.raises(RequestRefused, match="“id” is missing"):
-            gateway.processor.replay(call.id)
+            gateway.replay.replay(call.id)
 
         read = voipms_lookup.read
         monkeypatch.setattr(voipms_lookup, "read", lambda row, kind: read(row | {"id": "7"}, kind))
-        assert [outcome for outcome, _ in gateway.processor.replay(call.id)] == ["received"]
+        assert [outcome for outcome, _ in gateway.replay.replay(call.id)] == ["received"]
         assert [message.provider_id for message in stored(gateway)] == ["sms:7"]
 
 
@@ -146,7 +147,7 @@ def test_a_row_of_twilio_can_be_replayed(make_gateway: Make, database: str) -> N
         (call,) = quarantined(gateway)
         assert json.loads(call.body)["body"] == "text"
         with pytest.raises(RequestRefused, match="“sid” is missing"):
-            gateway.processor.replay(call.id)
+            gateway.replay.replay(call.id)
         (message,) = provider.parse_listed(good)
         assert isinstance(message, Message)
         assert (message.text, message.number) == ("text", NUMBER)
@@ -167,5 +168,5 @@ def test_a_replay_says_that_the_carrier_cannot_be_asked(
 
     monkeypatch.setattr(provider, "parse_listed", unreachable)
     with pytest.raises(RequestRefused, match="cannot be reached"):
-        gateway.processor.replay(row.id)
+        gateway.replay.replay(row.id)
     assert quarantined(gateway) == [row]

@@ -5,6 +5,7 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -17,7 +18,7 @@ from services.store import attachments, devices
 from services.store.database import clock
 from services.store.maintenance import people
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, settings_file
-from tests.message_steps import receive_text, run_due_jobs, stored_messages
+from tests.message_steps import receive_call, receive_text, run_due_jobs, stored_messages
 from tests.pictures import jpeg_of_size
 
 Make = Callable[..., Gateway]
@@ -196,8 +197,9 @@ def attachment_state(gateway: Gateway, index: int, peer: str, file: Attachment) 
     """State and reason of the file of a text that comes in."""
     provider = gateway.providers["sandbox"]
     told = Message(direction="in", number=NUMBER, peer=peer, provider_id=f"m{index}", text="look")
-    call = provider.example(told)
-    gateway.processor.process(provider, call, [replace(told, media=(file,))])
+    with_file = replace(told, media=(file,))
+    with patch.object(provider, "parse", lambda _: [with_file]):
+        receive_call(gateway, provider, provider.example(told))
     run_due_jobs(gateway)
     newest = stored_messages(gateway)[0]
     assert newest.provider_id == told.provider_id

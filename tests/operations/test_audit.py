@@ -20,6 +20,7 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import OperationalError
 
 from app import create_app
+from services.core.commands import flask_command
 from services.core.errors import DeliveryError, Kind, RequestRefused, StorageUnwell
 from services.core.messages import Device, Message, WebhookCall
 from services.gateway import Gateway, load_environment
@@ -32,6 +33,7 @@ from services.store.jobs import Job
 from services.store.maintenance import invariant_violations, invariants, pruning, removal
 from services.store.maintenance.invariants import Invariant
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, settings_file
+from tests.message_steps import receive_call
 from tests.operations.test_health import metric
 from tests.server import Server
 
@@ -177,7 +179,7 @@ def test_the_invariants_hold_after_random_events(make_app: Make) -> None:
     def replay() -> None:
         for row in gateway.store.read(partial(quarantine.waiting, limit=1)):
             with pytest.raises(RequestRefused):
-                gateway.processor.replay(row.id)
+                gateway.replay.replay(row.id)
 
     def interrupted() -> None:
         def half(tx: Any) -> None:
@@ -205,9 +207,9 @@ def test_many_at_once_are_counted_once(make_app: Make) -> None:
 
     def come(number: int) -> None:
         for turn in range(10):
-            gateway.receiver.receive(gateway.providers["sandbox"], same)
-            gateway.receiver.receive(
-                gateway.providers["sandbox"], example(gateway, f"{number}.{turn}")
+            receive_call(gateway, gateway.providers["sandbox"], same)
+            receive_call(
+                gateway, gateway.providers["sandbox"], example(gateway, f"{number}.{turn}")
             )
             with pytest.raises(RequestRefused):
                 gateway.composer.submit(PHONE, Reply(text="", to=(PEER,)))
@@ -265,8 +267,8 @@ def test_removed_messages_that_are_counted_violate_nothing(make_app: Make) -> No
     gateway = gateway_of(make_app())
     provider = gateway.providers["sandbox"]
     for number in range(4):
-        gateway.receiver.receive(provider, example(gateway, str(number)))
-    gateway.receiver.receive(provider, raw(gateway, b"{"))
+        receive_call(gateway, provider, example(gateway, str(number)))
+    receive_call(gateway, provider, raw(gateway, b"{"))
     gateway.audit.check()
     done, dead, *_ = claimed(gateway)
     gateway.store.write(lambda tx: jobs.done(tx, done))
@@ -278,14 +280,14 @@ def test_removed_messages_that_are_counted_violate_nothing(make_app: Make) -> No
 
     gateway.store.write(prune)
     assert all_violations(gateway) == []
-    gateway.receiver.receive(provider, example(gateway, "newer"))
+    receive_call(gateway, provider, example(gateway, "newer"))
     assert all_violations(gateway) == []
 
 
 def test_messages_older_than_the_audit_counters_are_counted(make_app: Make) -> None:
     gateway = gateway_of(make_app())
-    gateway.receiver.receive(gateway.providers["sandbox"], example(gateway))
-    gateway.receiver.receive(gateway.providers["sandbox"], raw(gateway, b"{"))
+    receive_call(gateway, gateway.providers["sandbox"], example(gateway))
+    receive_call(gateway, gateway.providers["sandbox"], raw(gateway, b"{"))
     gateway.composer.submit(PHONE, Reply(text="yes", to=(PEER,)))
     job = claimed(gateway)[0]
     gateway.store.write(lambda tx: jobs.done(tx, job))
@@ -299,7 +301,7 @@ def test_messages_older_than_the_audit_counters_are_counted(make_app: Make) -> N
             upgrade()
 
     gateway.store.write(begin_anew)
-    gateway.receiver.receive(gateway.providers["sandbox"], example(gateway, "later"))
+    receive_call(gateway, gateway.providers["sandbox"], example(gateway, "later"))
     assert all_violations(gateway) == []
 
 
@@ -313,7 +315,7 @@ def reply_to_somebody(gateway: Gateway) -> None:
 def keep_no_message(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as broken:
         broken.setattr(messages, "add_inbound", lambda tx, message: None)
-        gateway.receiver.receive(gateway.providers["sandbox"], example(gateway, "swallowed"))
+        receive_call(gateway, gateway.providers["sandbox"], example(gateway, "swallowed"))
 
 
 def lose_a_message(gateway: Gateway, _: pytest.MonkeyPatch) -> None:
@@ -381,12 +383,12 @@ def busy(make_app: Make) -> Flask:
     """A message with a mail that was sent, another with one that waits, a call in quarantine."""
     app = make_app()
     gateway = gateway_of(app)
-    gateway.receiver.receive(gateway.providers["sandbox"], example(gateway, "first"))
+    receive_call(gateway, gateway.providers["sandbox"], example(gateway, "first"))
     (job,) = claimed(gateway)
     gateway.store.write(lambda tx: jobs.done(tx, job))
-    gateway.receiver.receive(gateway.providers["sandbox"], raw(gateway, b"{"))
+    receive_call(gateway, gateway.providers["sandbox"], raw(gateway, b"{"))
     gateway.audit.check()
-    gateway.receiver.receive(gateway.providers["sandbox"], example(gateway, "second"))
+    receive_call(gateway, gateway.providers["sandbox"], example(gateway, "second"))
     assert gateway.audit.check() == []
     return app
 
@@ -427,7 +429,7 @@ def test_a_violated_invariant_is_shown_everywhere(
         warned, broken = shown_violations(busy)
         assert broken == {law}
         assert words in warned[0]
-        assert "`flask messages check`" in warned[0]
+        assert f"`{flask_command('messages check')}`" in warned[0]
         assert reasons(gateway.audit.check()) == reasons(found), "it stands until it is fixed"
     told = runner.invoke(args=["messages", "check", "--json"])
     assert told.exit_code == 1
@@ -454,10 +456,10 @@ def test_the_start_page_shows_a_violation(busy: Flask) -> None:
 
 def test_a_message_that_is_lost_at_once_is_missed_within_the_minute(busy: Flask) -> None:
     gateway = gateway_of(busy)
-    gateway.receiver.receive(gateway.providers["sandbox"], example(gateway, "third"))
+    receive_call(gateway, gateway.providers["sandbox"], example(gateway, "third"))
     lose_a_message(gateway, pytest.MonkeyPatch())
     assert list(reasons(gateway.audit.check())) == [Invariant.MESSAGES]
-    gateway.receiver.receive(gateway.providers["sandbox"], example(gateway, "fourth"))
+    receive_call(gateway, gateway.providers["sandbox"], example(gateway, "fourth"))
     assert list(reasons(gateway.audit.check())) == [Invariant.MESSAGES]
 
 

@@ -21,6 +21,7 @@ from services.store import attachments, devices, jobs, messages, sign_ins, worke
 from services.store.jobs import JobKind
 from services.store.maintenance.backup import DATABASE, media_path
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, changes, settings_file
+from tests.message_steps import receive_call
 
 DEVICE = Device(id="none", extension="201")
 Elsewhere = Callable[[], Gateway]
@@ -39,7 +40,7 @@ def flask(gateway: Gateway, *arguments: str, code: int = 0) -> Result:
 def receive_text(gateway: Gateway, text: str, content: bytes | None = None) -> Message:
     provider = gateway.providers["sandbox"]
     message = Message(direction="in", number=NUMBER, peer=PEER, text=text)
-    gateway.receiver.receive(provider, provider.example(message))
+    receive_call(gateway, provider, provider.example(message))
     stored = gateway.store.read(lambda tx: messages.find(tx, limit=1))[0]
     if content is not None:
         raw = Attachment(name="cat.gif", content_type="image/gif", content=content)

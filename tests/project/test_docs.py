@@ -10,10 +10,10 @@ from click import Command, Group
 from dotenv import dotenv_values
 
 from app import create_app
-from blueprints.cli.config import SECTIONS
 from scripts.write_docs import generated
 from services.config.variables import Variable, load, variables
 from services.gateway import load_environment
+from services.operations.config_findings import SECTIONS
 from services.providers import PROVIDERS
 from services.providers.sandbox import Sandbox
 

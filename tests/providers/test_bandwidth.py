@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -23,6 +24,7 @@ from services.providers.base import ProviderContext
 from services.store import messages, receipts
 from tests import payload_files
 from tests.fakes.bandwidth import TOO_MANY, FakeBandwidth, Trouble
+from tests.message_steps import receive_call
 
 OURS, PEER, THIRD = "+12025550143", "+13035550177", "+13035550122"
 TEXT = Message("out", OURS, PEER, text="Yes, until 6")
@@ -35,11 +37,17 @@ class HastyHttp(Http):
         return super().request(*args, **{"seconds": 0.5, **more})
 
 
-def carrier(fake: FakeBandwidth, http: Http | None = None, **env: str) -> Bandwidth:
+def carrier(
+    fake: FakeBandwidth,
+    http: Http | None = None,
+    clock: Callable[[], float] = time.time,
+    **env: str,
+) -> Bandwidth:
     settings, problems = variables.load(Bandwidth.Settings, "BANDWIDTH_", {**fake.env, **env})
     assert settings is not None, problems
     return Bandwidth(
-        settings, ProviderContext(http or Http(), "a-webhook-token", "https://x.example")
+        settings,
+        ProviderContext(http or Http(), "a-webhook-token", "https://x.example", clock=clock),
     )
 
 
@@ -102,7 +110,8 @@ def test_a_text_is_taken_once_and_carries_our_id(fake: FakeBandwidth) -> None:
 
 
 def test_an_older_api_user_sends_by_basic_and_needs_no_token(fake: FakeBandwidth) -> None:
-    carrier(fake, BANDWIDTH_AUTH="basic").send(TEXT)
+    before_its_end = datetime(2026, 12, 1, tzinfo=UTC).timestamp()
+    carrier(fake, clock=lambda: before_its_end, BANDWIDTH_AUTH="basic").send(TEXT)
 
     assert [status for _, _, status in fake.requests] == [202]
 
@@ -172,9 +181,7 @@ def test_an_answer_that_drips_in_is_read_to_its_end(fake: FakeBandwidth) -> None
 
 
 def test_a_dead_address_can_be_tried_again(fake: FakeBandwidth) -> None:
-    provider = carrier(
-        fake, BANDWIDTH_AUTH="basic", BANDWIDTH_MESSAGE_BASE_URL="http://127.0.0.1:1"
-    )
+    provider = carrier(fake, BANDWIDTH_MESSAGE_BASE_URL="http://127.0.0.1:1")
 
     with pytest.raises(SendError) as caught:
         provider.send(TEXT)
@@ -249,7 +256,7 @@ def test_everybody_has_a_failure_of_their_own_and_the_certain_one_counts(
     events = call.json()
     for place in order * 2:
         body = json.dumps([events[place]]).encode()
-        gateway.receiver.receive(gateway.providers["bandwidth"], replace(call, body=body))
+        receive_call(gateway, gateway.providers["bandwidth"], replace(call, body=body))
     found = gateway.store.read(lambda tx: messages.by_id(tx, ours))
     assert found is not None
     assert found.status is Status.FAILED

@@ -29,6 +29,7 @@ from services.store.jobs import JobKind
 from services.store.messages import REPEAT_SECONDS
 from tests.fakes.bandwidth import Answer, Trouble
 from tests.fakes.voipinnovations import FakeVoipInnovations
+from tests.message_steps import receive_call
 
 OURS, PEER = "+12025550143", "+13035550177"
 TEXT = Message("out", OURS, PEER, text="Yes, until 6 😀 & later + more")
@@ -231,7 +232,7 @@ def incoming(gateway: Gateway, **changes: Any) -> WebhookCall:
 
 
 def receive(gateway: Gateway, **changes: Any) -> None:
-    gateway.receiver.receive(gateway.providers["voipinnovations"], incoming(gateway, **changes))
+    receive_call(gateway, gateway.providers["voipinnovations"], incoming(gateway, **changes))
 
 
 def stored_messages(gateway: Gateway) -> list[Message]:
@@ -360,13 +361,13 @@ def test_quarantined_calls_are_read_again_with_their_files_and_their_times(
     gateway.store.write(lambda tx: tx.execute(update(quarantine_table).values(received_at=hours)))
     waiting = gateway.store.read(quarantine.waiting)
     with pytest.raises(RequestRefused, match="somethingNew"):
-        gateway.processor.replay(waiting[0].id)
+        gateway.replay.replay(waiting[0].id)
 
     monkeypatch.setattr(
         "services.providers.voipinnovations.webhook.INBOUND", {"somethingnew", "incomingwebhookmms"}
     )
     for row in waiting:
-        assert [outcome for outcome, _ in gateway.processor.replay(row.id)] == ["received"]
+        assert [outcome for outcome, _ in gateway.replay.replay(row.id)] == ["received"]
     assert len(stored_messages(gateway)) == 6
     assert on_disk(tmp_path) == sum(len(message.media) for message in stored_messages(gateway))
     assert gateway.store.read(quarantine.count) == 0
@@ -381,7 +382,7 @@ def test_a_text_does_not_wait_for_a_picture_that_cannot_be_read(make_gateway: Ma
     [row] = gateway.store.read(quarantine.waiting)
     assert b"a.jpg" in row.body
     with pytest.raises(RequestRefused):
-        gateway.processor.replay(row.id)
+        gateway.replay.replay(row.id)
     assert len(stored_messages(gateway)) == 1
 
 

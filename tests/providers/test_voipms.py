@@ -258,7 +258,7 @@ OTHERS = {
     "from another number": {"number": "2025550199"},
     "the same words of somebody else": {"direction": "1"},
     "the same words before": {"at": NOW - timedelta(minutes=2)},
-    "the same words much later": {"at": NOW + timedelta(hours=1)},
+    "the same words much later": {"at": NOW + timedelta(hours=2)},
 }
 
 
@@ -275,6 +275,23 @@ def test_what_never_arrived_is_not_found(
 
     fake.keep(kind, **row)
     assert carrier(fake).find_sent(message) is not None
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_list_that_is_off_by_an_hour_settles_an_unknown_send(
+    fake: FakeVoipMs, hours: int
+) -> None:
+    message = replace(TEXT, created_at=NOW.timestamp(), updated_at=NOW.timestamp())
+    row = {"direction": "0", "number": TEN, "contact": THEIRS, "text": TEXT.text}
+    shifted = fake.keep("sms", **row, at=NOW + timedelta(hours=hours))
+    found = carrier(fake).find_sent(message)
+    assert found is not None
+    assert found.provider_id == f"sms:{shifted['id']}"
+
+    exact = fake.keep("sms", **row, at=NOW)
+    found = carrier(fake).find_sent(message)
+    assert found is not None
+    assert found.provider_id == f"sms:{exact['id']}"
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from services.store import circuit_breakers, jobs, messages, workers
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 from tests.fakes import freeswitch
 from tests.fakes.freeswitch import DOMAIN, FreeSwitch, Shown
+from tests.message_steps import receive_call
 from tests.postgres import free_port
 from tests.waiting import eventually
 
@@ -550,7 +551,7 @@ def test_the_number_last_used_with_a_peer_answers(
 ) -> None:
     gateway = make_gateway(NUMBER_ENTRY, NUMBER_ENTRY | {"number": SECOND}, **switch.env)
     provider = gateway.providers["sandbox"]
-    gateway.receiver.receive(provider, provider.example(message("hi", SECOND)))
+    receive_call(gateway, provider, provider.example(message("hi", SECOND)))
     listeners.open(gateway)
     switch.wait_listeners()
     switch.text("201", PEER, "hello")
@@ -567,7 +568,7 @@ def test_waiting_texts_are_due_when_an_extension_registers(
     listeners.open(gateway)
     switch.wait_listeners()
     provider = gateway.providers["sandbox"]
-    gateway.receiver.receive(provider, provider.example(message("hi")))
+    receive_call(gateway, provider, provider.example(message("hi")))
     gateway.delivery.deliver("w1", lambda _: 8, gateway.delivery.perform)
     (text,) = stored_messages(gateway)
 
@@ -618,7 +619,7 @@ def test_texts_made_due_stay_in_order(make_gateway: Make, database: str) -> None
     gateway = make_gateway(NUMBER_ENTRY, DATABASE_URL=database, FS_SIP_DOMAIN=DOMAIN)
     provider = gateway.providers["sandbox"]
     for text in ("one", "two"):
-        gateway.receiver.receive(provider, provider.example(message(text)))
+        receive_call(gateway, provider, provider.example(message(text)))
 
     def long_ago(tx: Any) -> None:
         held = {"hold_until": time.time() - 5000, "due": time.time() + 5000}

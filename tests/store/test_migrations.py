@@ -16,7 +16,7 @@ from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
 from services.store.maintenance import removal
 from services.store.search import full_text
-from tests.migrating import upgrade
+from tests.migrating import insert_old_message, upgrade
 from tests.store.conftest import add_jobs, inbound, outbound, store_inbound, store_outbound
 
 
@@ -36,19 +36,20 @@ def test_what_was_stored_before_an_index_was_exchanged_is_all_there(
     store = Store(empty_database or None, tmp_path)
     with store.engine.connect() as connection:
         upgrade(connection, "0014")
-    gone, first, held = (store_inbound(store, inbound(f"x{n}", text=f"word{n}")) for n in range(3))
-    assert gone is not None
-    assert first is not None
-    assert held is not None
-    store_outbound(store, outbound(client_id="c1"))
-    store_outbound(store, outbound())
+        first, held = (inbound(f"x{n}", text=f"word{n}", peer=f"+1303555010{n}") for n in (1, 2))
+        insert_old_message(connection, first, 2)
+        insert_old_message(connection, held, 3)
+        insert_old_message(connection, outbound(client_id="c1"), 4, fingerprint="f")
+        insert_old_message(connection, outbound(peer="+13035550100"), 5, fingerprint="f")
+        columns = "id, conversation_id, text, provider_id, client_id, fingerprint, routed"
+        stored = text(f"SELECT {columns} FROM messages ORDER BY seq")
+        before = connection.execute(stored).all()
+        connection.commit()
+    store.migrate()
     add_jobs(store, Job(JobKind.PUSH, held.id, "push:webhook"))
     store.write(full_text.index)
-    store.write(lambda tx: removal.remove(tx, [gone.id]))
-    before = store.read(lambda tx: tx.execute(select(table).order_by(table.c.seq)).all())
-    store.migrate()
-    assert store.read(lambda tx: tx.execute(select(table).order_by(table.c.seq)).all()) == before
-    assert store_inbound(store, inbound("x1")) is None
+    assert store.read(lambda tx: tx.execute(stored).all()) == before
+    assert store_inbound(store, first) is None
     assert store.read(lambda tx: messages.by_client_id(tx, "201", "c1")) is not None
     with pytest.raises(IntegrityError):
         store_outbound(store, outbound(client_id="c1"))

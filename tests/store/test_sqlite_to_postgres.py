@@ -35,7 +35,9 @@ from services.store import (
     conversations,
     devices,
     external_threads,
+    inbox,
     jobs,
+    leases,
     messages,
     quarantine,
     rate_limits,
@@ -49,6 +51,7 @@ from services.store.jobs import Job, JobKind
 from services.store.maintenance import invariant_violations, invariants
 from services.store.search import full_text
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, settings_file
+from tests.message_steps import receive_call
 from tests.postgres import free_port
 from tests.processes import start
 from tests.server import ROOT, Server, running_server
@@ -74,7 +77,7 @@ def open_gateway(folder: Path, **env: str) -> Gateway:
 def receive(gateway: Gateway, text: str, number: str = NUMBER, **changes: Any) -> None:
     sandbox = gateway.providers["sandbox"]
     message = Message(direction="in", number=number, peer=PEER, text=text, **changes)
-    gateway.receiver.receive(sandbox, sandbox.example(message))
+    receive_call(gateway, sandbox, sandbox.example(message))
 
 
 def populate(folder: Path) -> None:
@@ -126,6 +129,7 @@ def populate(folder: Path) -> None:
         contacts.put(tx, contacts.Contact(PEER, ODD))
         external_threads.put(tx, "ringotel", ODD, "201", conversation.id, 5)
         strange = WebhookCall("POST", {"user-agent": ODD}, "a=b", BYTES)
+        leases.acquire(tx, ["sandbox"], "a worker", 0.0)
         quarantine.add(tx, "sandbox", strange, ODD, BYTES)
         add_counts(tx, activity_pushes, [{"hour": 494_444, "within": 100, "count": 2}])
 
@@ -133,9 +137,12 @@ def populate(folder: Path) -> None:
     for words in ({"receipt": replies[1].id, "status": "delivered"}, ["no event"]):
         body = json.dumps(words).encode()
         query = f"token={sandbox.webhook_token}"
-        gateway.receiver.receive(sandbox, WebhookCall("POST", {}, query, body))
+        receive_call(gateway, sandbox, WebhookCall("POST", {}, query, body))
     index_messages(gateway.store)
     count_all(gateway.store)
+    gateway.store.write(
+        lambda tx: inbox.add(tx, "sandbox", WebhookCall("POST", {"user-agent": ODD}, "a=b", BYTES))
+    )
     gateway.close()
 
 
@@ -266,8 +273,8 @@ def test_every_row_comes_along_and_the_service_goes_on(old: Path, empty_postgres
     reply, _ = gateway.composer.submit(DEVICE, Reply(text="and back", to=(PEER,)))
     sandbox = gateway.providers["sandbox"]
     for body in (b"no event", json.dumps({"receipt": reply.id, "status": "delivered"}).encode()):
-        gateway.receiver.receive(
-            sandbox, WebhookCall("POST", {}, f"token={sandbox.webhook_token}", body)
+        receive_call(
+            gateway, sandbox, WebhookCall("POST", {}, f"token={sandbox.webhook_token}", body)
         )
     after = postgres_rows(empty_postgres_url)
     assert newest.seq > max(row[0] for row in before["messages"])

@@ -114,10 +114,7 @@ def test_sequence_numbers_become_visible_in_their_order(store: Store) -> None:
     assert all(changed > max(flat, default=0) for changed in missed)
 
 
-def test_a_locked_database_raises_storage_unwell(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("services.store.database.engine.BUSY_MILLISECONDS", 50)
+def test_a_locked_database_raises_storage_unwell(tmp_path: Path) -> None:
     store = Store(None, tmp_path)
     store.migrate()
     other = Store(None, tmp_path)
@@ -155,16 +152,15 @@ def test_a_waiting_writer_is_woken_by_the_one_before_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.store.database.write_lock.POLL_SECONDS", 3600.0)
-    monkeypatch.setattr("services.store.database.write_lock.TIMEOUT_SECONDS", 7200.0)
     turns = [WriteLock(tmp_path / "write.lock") for _ in range(4)]
     had = []
 
     def take(turn: WriteLock) -> None:
-        with turn.held():
+        with turn.held(7200.0, 7200.0):
             had.append(turn)
 
     with ThreadPoolExecutor(len(turns)) as pool:
-        with turns[0].held():
+        with turns[0].held(7200.0, 7200.0):
             others = [pool.submit(take, turn) for turn in turns[1:]]
             time.sleep(0.1)  # they begin to wait
         for other in others:
@@ -264,10 +260,7 @@ def test_a_failing_notifier_makes_no_write_fail_or_repeat(
     store.close()
 
 
-def test_writers_that_wait_too_long_for_another_process_get_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("services.store.database.write_lock.TIMEOUT_SECONDS", 0.3)
+def test_writers_that_wait_too_long_for_another_process_get_an_error(tmp_path: Path) -> None:
     store = Store(None, tmp_path)
     store.migrate()
     names = [f"n{index}" for index in range(8)]

@@ -118,9 +118,9 @@ REPEAT_NOT_COUNTED = Mutant(
 
 ACKNOWLEDGED_TOO_EARLY = Mutant(
     "services/messaging/receive.py",
-    "outcomes = self._processor.process(provider, call, provider.parse(call))",
-    'outcomes = []; __import__("gevent").spawn_later('
-    "0.2, self._processor.process, provider, call, list(provider.parse(call)))",
+    "self._store.write(lambda tx: inbox.add(tx, provider.name, call))",
+    '__import__("gevent").spawn_later('
+    "0.2, self._store.write, lambda tx: inbox.add(tx, provider.name, call))",
     "texts are acknowledged before they are on disk",
 )
 

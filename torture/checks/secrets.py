@@ -15,10 +15,10 @@ from urllib.parse import quote
 import requests
 
 from bench.measured_server import TOKEN
-from blueprints.cli.config import SECTIONS
 from services.config import keys, variables
 from services.core.messages import Attachment, Message
 from services.http.client import Http
+from services.operations.config_findings import SECTIONS
 from services.providers.base import ProviderContext
 from tests import payload_files
 from tests.fakes.bandwidth import Answer, Trouble
@@ -83,7 +83,6 @@ def canaries(environment: TestEnvironment) -> dict[str, str]:
     env |= {name: f"canary/{name.lower()}{'' if 'TOKEN' in name else '?x+y'}" for name in plain}
     fake_env = {
         **environment.bandwidth.env,
-        "BANDWIDTH_AUTH": "basic",
         "BANDWIDTH_WEBHOOK_TOKEN": TOKEN,
     }
     return {
@@ -310,8 +309,8 @@ CHECK = Check(
     mutants=(
         Mutant(
             "services/messaging/receive.py",
-            '"webhook", provider=provider.name, ',
-            '"webhook", query=call.query, provider=provider.name, ',
+            "self._check(provider, call, provider.verify)",
+            "self._check(provider, call, provider.verify); print(call.query, flush=True)",
             "the URL of a webhook is logged",
         ),
         Mutant(

@@ -141,8 +141,8 @@ CHECK = Check(
         ),
         Mutant(
             "services/message_settings/settings.py",
-            "        except (SettingsError, OSError) as error:\n            if self._version",
-            "        except OSError as error:\n            if self._version",
+            "        except SettingsError as error:\n            self._keep_last_good(error)",
+            "        except OSError as error:\n            self._keep_last_good(error)",
             "a damaged file is an error for every reader",
         ),
     ),

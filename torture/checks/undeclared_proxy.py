@@ -116,7 +116,7 @@ CHECK = Check(
     mutants=(
         Mutant(
             "blueprints/client_address.py",
-            "address if is_told else None",
+            "address if is_believed else None",
             "address",
             "a caller behind an undeclared proxy has the proxy's address",
         ),
@@ -128,7 +128,7 @@ CHECK = Check(
         ),
         Mutant(
             "blueprints/client_address.py",
-            "self._undeclared.note(found.peer)",
+            "self._undeclared.note(current.peer)",
             "pass",
             "an undeclared proxy is not noticed",
         ),

@@ -11,7 +11,7 @@ from blueprints.api.fields import (
     moment_field,
     token_field,
 )
-from blueprints.api.schemas.messages import MessageSchema
+from blueprints.api.schemas.messages import MessageSchema, channel_field
 from blueprints.api.schemas.response_schema import ResponseSchema
 from services.core.request_schema import RequestSchema
 
@@ -21,6 +21,7 @@ class ConversationSchema(ResponseSchema):
 
     id = fields.String()
     number = fields.String()
+    channel = channel_field()
     peer = fields.String()
     participants = fields.List(fields.String())
     last_message = fields.Nested(MessageSchema, allow_none=True)

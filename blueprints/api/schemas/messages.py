@@ -47,6 +47,21 @@ class DeliveryErrorSchema(ResponseSchema):
     reason = fields.String(allow_none=True)
 
 
+class ReactionSchema(ResponseSchema):
+    """A reaction to another message; the text of the message says it in words."""
+
+    emoji = fields.String(metadata={"description": "Empty: a reaction is taken back"})
+    message_id = fields.String(metadata={"description": "The message that it is a reaction to"})
+
+
+def channel_field() -> fields.String:
+    """The way to a peer."""
+    return fields.String(
+        validate=validate.OneOf(["sms", "whatsapp", "rcs"]),
+        metadata={"description": "SMS and MMS are `sms`; an answer goes the same way"},
+    )
+
+
 class MessageSchema(ResponseSchema):
     """One message, either way."""
 
@@ -54,9 +69,16 @@ class MessageSchema(ResponseSchema):
     seq = fields.Integer(metadata={"description": "Grows with every message: pages are cut by it"})
     conversation_id = fields.String()
     direction = fields.String(validate=validate.OneOf(["in", "out"]))
-    sender = fields.String(data_key="from")
+    channel = channel_field()
+    sender = fields.String(
+        data_key="from",
+        metadata={
+            "description": "A number, a short code, `whatsapp:` or `rcs:` and a number, or any text"
+        },
+    )
     to = fields.List(fields.String())
     text = fields.String()
+    reaction = fields.Nested(ReactionSchema, allow_none=True)
     media = fields.List(fields.Nested(MediaSchema))
     status = fields.String(
         validate=validate.OneOf(

@@ -10,7 +10,7 @@ const LINK = /https?:\/\/[^\s<>"“”]+[^\s<>"“”.,;:!?')\]]/gi;
 const EMOJI_ONLY = /^\p{Extended_Pictographic}[\p{Extended_Pictographic}\p{Emoji_Modifier}\u200d\ufe0f\s]*$/u;
 const MOST_LARGE = 12; // in UTF-16
 
-// `shown`: {key, text, media, mine, who, at, status, reason, action, last, first}.
+// `shown`: {key, text, media, reactions, mine, who, at, status, reason, action, last, first}.
 export function bubble() {
   return el(
     "div",
@@ -18,19 +18,21 @@ export function bubble() {
     el("p", { class: "who" }),
     el("div", { class: "media" }),
     el("p", { class: "words", dir: "auto" }),
+    el("p", { class: "reactions", hidden: true }),
     el("p", { class: "foot" }, el("span", { class: "foot-state" }), el("time")),
     el("div", { class: "trouble", hidden: true }, el("p", { class: "reason", dir: "auto" }), el("div", { class: "actions" })),
   );
 }
 
 export function paintBubble(node, shown) {
-  const [who, media, words, foot, trouble] = node.children;
+  const [who, media, words, reactions, foot, trouble] = node.children;
   node.className = ["message", shown.mine ? "mine" : "theirs", shown.first && "first", shown.last && "last"].filter(Boolean).join(" ");
   node.dataset.status = shown.status;
   if (shown.seq) node.dataset.seq = shown.seq;
   who.hidden = !shown.who;
   if (who.textContent !== shown.who) who.textContent = shown.who;
   paintWords(words, shown.text);
+  paintReactions(reactions, shown.reactions);
   media.hidden = !shown.media.length;
   reconcile(media, shown.media, (file) => `${file.id} ${file.state}`, makeFile, (part, file) => paintFile(part, file, shown));
   paintFoot(foot, shown);
@@ -43,6 +45,14 @@ function paintWords(words, text) {
   words.dataset.text = text;
   words.classList.toggle("large", text.length <= MOST_LARGE && EMOJI_ONLY.test(text));
   words.replaceChildren(...linked(text));
+}
+
+function paintReactions(node, reactions) {
+  node.hidden = !reactions.length;
+  const said = reactions.map((one) => `${one.emoji} ${one.who}`).join(", ");
+  if (node.dataset.said === said) return;
+  node.dataset.said = said;
+  node.replaceChildren(...reactions.map((one) => el("span", { text: one.emoji, title: one.who, role: "img", "aria-label": `${one.emoji} by ${one.who}` })));
 }
 
 // A text with its web addresses as links.

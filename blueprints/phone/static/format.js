@@ -5,14 +5,21 @@ import { state } from "./state.js";
 const AMERICAN = /^\+1(\d{3})(\d{3})(\d{4})$/;
 const DAY = 86_400_000;
 
-// +13035550177 as people write it; other countries' numbers as they are.
+const CHANNEL = /^(whatsapp|rcs):(\+\d+)$/;
+const CHANNELS = { whatsapp: "WhatsApp", rcs: "RCS" };
+
+// +13035550177 as people write it; other countries' numbers and senders that are none as they are.
 export function spoken(number) {
+  const way = CHANNEL.exec(number);
+  if (way) return `${spoken(way[2])} (${CHANNELS[way[1]]})`;
   const parts = AMERICAN.exec(number);
   return parts ? `(${parts[1]}) ${parts[2]}-${parts[3]}` : number;
 }
 
 export function nameOf(number) {
-  return state.contacts.get(number) ?? spoken(number);
+  const way = CHANNEL.exec(number);
+  const name = way && state.contacts.get(way[2]);
+  return state.contacts.get(number) ?? (name ? `${name} (${CHANNELS[way[1]]})` : spoken(number));
 }
 
 export function peersOf(conversation) {

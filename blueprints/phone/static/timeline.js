@@ -10,14 +10,15 @@ const TOGETHER = 5 * 60_000; // messages of one side within these milliseconds s
 
 // Rows with a `key`: a day has a `heading`, all else is as `paintBubble` wants it.
 export function timeline(talk) {
-  const sent = talk.id ? state.messages(talk.id) : [];
+  const all = talk.id ? state.messages(talk.id) : [];
+  const [sent, reactions] = withoutReactions(all);
   const known = new Set(sent.map((message) => message.client_id));
   const waiting = outbox.entries
     .filter((entry) => entry.number === talk.number && sameMembers(entry.peers, talk.peers))
     .filter((entry) => !known.has(entry.client_id));
   const rows = [];
   let before = null;
-  for (const shown of [...sent.map((one) => kept(talk, one)), ...waiting.map((one) => written(talk, one))]) {
+  for (const shown of [...sent.map((one) => kept(talk, one, reactions.get(one.id))), ...waiting.map((one) => written(talk, one))]) {
     const date = new Date(shown.at).toDateString();
     if (before?.date !== date) rows.push({ key: date, heading: dayOf(shown.at) });
     const joined = before?.date === date && before.side === shown.side && shown.at - before.at < TOGETHER;
@@ -28,8 +29,21 @@ export function timeline(talk) {
   return rows;
 }
 
+// The messages that are no reactions to one of them, and the emoji for each: {id: {from: emoji}}.
+function withoutReactions(all) {
+  const known = new Set(all.map((message) => message.id));
+  const reactions = new Map();
+  const rest = all.filter((message) => {
+    const to = message.reaction?.message_id;
+    if (!to || !known.has(to)) return true;
+    reactions.set(to, { ...reactions.get(to), [message.from]: message.reaction.emoji });
+    return false;
+  });
+  return [rest, reactions];
+}
+
 // A message that the server has.
-function kept(talk, message) {
+function kept(talk, message, reactions = {}) {
   const mine = message.direction === "out";
   const other = mine && message.sent_by && message.sent_by !== state.me?.extension;
   const group = !mine && talk.peers.length > 1;
@@ -41,6 +55,9 @@ function kept(talk, message) {
     who: other ? `Extension ${message.sent_by}` : group ? nameOf(message.from) : "",
     with: titleOf(talk.peers),
     at: Date.parse(message.created_at),
+    reactions: Object.entries(reactions)
+      .filter(([, emoji]) => emoji)
+      .map(([from, emoji]) => ({ emoji, who: nameOf(from) })),
     reason: mine ? (message.error?.reason ?? "") : "",
     actions: mine ? remedies(talk, message) : [],
   };
@@ -62,6 +79,7 @@ function written(talk, entry) {
     text: entry.text,
     media: entry.files.map((file, at) => ({ id: String(at), state: "kept", content_type: file.blob.type, size: file.blob.size, ...file })),
     at: entry.created_at,
+    reactions: [],
     status: refused ? "refused" : state.connected ? "queued" : "waiting",
     reason: entry.reason,
     actions: refused ? actions : [],

@@ -3,7 +3,8 @@
 The containers are rewritten piece by piece. Saving a picture anew with Pillow would need the memory
 of all pixels, cost quality in JPEG and WebP, and change animations. Of the metadata only the
 orientation stays, as the one tag of a new EXIF block; colour profiles stay as well. What follows
-the end of a picture (a second picture, a film) is cut off. BMP has no metadata.
+the end of a picture (a second picture, a film) is cut off. BMP has no metadata. Pictures of which
+the metadata is not found (JPEG XL, JPEG 2000, Photoshop, CR3) are refused.
 """
 
 import struct
@@ -22,17 +23,24 @@ _STRIPPERS: dict[str, Callable[[bytes], bytes]] = {
     "image/avif": heif.strip,
     "image/tiff": tiff.strip,
 }
+_WITHOUT_METADATA = {"image/bmp"}
 
 
 def without_metadata(content: bytes, content_type: str) -> bytes:
-    """A picture without its metadata; any other file is returned as it is.
+    """A picture without its metadata; a file that is no picture is returned as it is.
 
     ``content_type`` is the one that the first bytes of ``content`` have shown. Raises
-    ``MediaError`` for a picture whose structure cannot be read. Needs the memory of about three
-    times the file.
+    ``MediaError`` for a picture of another kind, or whose structure cannot be read. Needs the
+    memory of about three times the file.
     """
     strip = _STRIPPERS.get(content_type)
     if strip is None:
+        if content_type.startswith("image/") and content_type not in _WITHOUT_METADATA:
+            raise MediaError(
+                "Place and camera cannot be removed from this kind of picture. Save it as JPEG or "
+                "PNG, and send the new file.",
+                Kind.REFUSED,
+            )
         return content
     try:
         return strip(content)

@@ -1,9 +1,10 @@
 """The end of Basic (API users) for Bandwidth's APIs on 2 December 2026.
 
 Source: https://dev.bandwidth.com/docs/account/credentials/management ("fully decommissioned",
-OAuth2 is "the only supported method going forward"). Whether Bandwidth keeps that day is not known,
-so sending goes on to try, and a refusal names the reason. Webhooks are not concerned: the Basic of
-their callback user stays.
+OAuth2 is "the only supported method going forward"). From that day nothing is handed over by it: a
+refusal in another form than 401 would fail messages for good, while a problem of the configuration
+keeps them until it is corrected. Files of webhooks are still asked for, and webhooks themselves are
+not concerned: the Basic of their callback user stays.
 """
 
 from datetime import UTC, datetime

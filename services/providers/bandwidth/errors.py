@@ -8,6 +8,7 @@ from services.http.client import Answer
 from services.providers import error_table
 from services.providers.api_client import json_object
 from services.providers.bandwidth import basic_end
+from services.providers.error_table import with_consequence
 
 TABLE = error_table.load(__file__)
 PAUSE_SECONDS = 30.0  # after a 429, for which Bandwidth documents no Retry-After
@@ -45,13 +46,20 @@ def refusal(answer: Answer, lost: Kind) -> SendError:
         kind, remedy = (Kind.RETRY, "") if text else (lost, "")
     elif any(field == "applicationId" for field, _ in _field_errors(data)):
         kind, remedy = Kind.CONFIG, "Check BANDWIDTH_APPLICATION_ID."
-    sentence = f"Bandwidth answered {answer.status}: {text or 'no reason given.'} {remedy}"
+    sentence = f"Bandwidth answered {answer.status}: {text or 'no reason given.'}"
+    sentence = f"{sentence} {remedy}" if remedy else with_consequence(sentence, kind, lost)
     return SendError(
-        sentence.rstrip(),
+        sentence,
         kind,
         code=_text(data.get("type")) or str(answer.status),
         retry_after=_pause(answer),
     )
+
+
+def basic_ended(now: float) -> SendError:
+    """The error for a send under Basic after its end; ``now`` is in seconds since 1970."""
+    reason = f"BANDWIDTH_AUTH {basic_end.reason(now)} {basic_end.REMEDY}"
+    return SendError(reason, Kind.CONFIG)
 
 
 def basic_refused(answer: Answer, now: float) -> SendError:

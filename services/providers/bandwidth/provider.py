@@ -14,6 +14,7 @@ from services.core.errors import Kind, MediaError, Problem, SendError
 from services.core.messages import DeliveryStatus, Finding, Message, Parsed, WebhookCall
 from services.providers.bandwidth import basic_end, check, lookup, webhook
 from services.providers.bandwidth.api import EXTENSIONS, Api
+from services.providers.bandwidth.errors import basic_ended
 from services.providers.base import Limits, Provider, ProviderContext
 from services.providers.proofs import Basic, basic
 from services.providers.url_checks import is_below
@@ -122,6 +123,8 @@ class Bandwidth(Provider):
 
     def send(self, message: Message) -> str:
         """Send one message; a group gets one id, too. Files go to Bandwidth's media store first."""
+        if self._uses_ended_basic():
+            raise basic_ended(self.clock())
         sender = message.sender_id or message.number
         if not _SENDER.fullmatch(sender):
             raise SendError(
@@ -148,8 +151,10 @@ class Bandwidth(Provider):
         return lookup.find_sent(self.api, message)
 
     def check(self, numbers: Sequence[str]) -> Iterable[Finding]:
-        """Whether the credentials are taken."""
-        return check.findings(self.api, numbers, self.clock())
+        """Whether the credentials are taken, and nothing is sent by Basic after its end."""
+        if self._uses_ended_basic():
+            yield Finding(False, basic_ended(self.clock()).reason)
+        yield from check.findings(self.api, numbers, self.clock())
 
     def media_headers(self, url: str, *, renew: bool = False) -> Mapping[str, str]:
         """Credentials for files of our own account at Bandwidth, and for nothing else."""
@@ -162,6 +167,9 @@ class Bandwidth(Provider):
             raise MediaError(
                 error.reason, error.kind, code=error.code, retry_after=error.retry_after
             ) from None
+
+    def _uses_ended_basic(self) -> bool:
+        return self.settings.auth == "basic" and basic_end.has_ended(self.clock())
 
     def inbound_call(self, message: Message) -> WebhookCall:
         """The call for an inbound message: a list of one event, as Bandwidth always sends."""

@@ -83,7 +83,7 @@ def _message(event: dict[str, Any]) -> Message | None:
     if parsing.word(message, "direction") == "out":
         return None  # a copy of our own message
     owner = parsing.word(message, "owner") or parsing.word(event, "to", needed=True)
-    sender = parsing.word(message, "from", needed=True)
+    sender = parsing.address(message, "from")
     everybody = dict.fromkeys((sender, *parsing.texts(message, "to")))
     others = tuple(n for n in everybody if n.removeprefix("+") != owner.removeprefix("+"))
     return Message(

@@ -100,4 +100,4 @@ def _numbers(payload: Mapping[str, Any], name: str) -> list[str]:
 
 def _number(entry: Any) -> str:
     holder = entry if isinstance(entry, dict) else {"phone_number": entry}
-    return parsing.word(holder, "phone_number")
+    return parsing.text(holder.get("phone_number"), "phone_number")

@@ -63,7 +63,7 @@ def inbound(api: Api, row: dict[str, Any]) -> Parsed:
     try:
         fields = {
             "MessageSid": parsing.word(row, "sid", needed=True),
-            "From": parsing.word(row, "from"),
+            "From": parsing.text(row.get("from"), "from"),
             "To": parsing.word(row, "to"),
             "Body": parsing.text(row.get("body"), "body"),
             "NumSegments": parsing.word(row, "num_segments"),

@@ -18,6 +18,7 @@ from services.core.messages import (
     Unreadable,
     WebhookCall,
 )
+from services.core.phone_numbers import channel_of
 from services.providers import parsing
 from services.providers.api_client import public_link
 from services.providers.base import Limits, Provider, ProviderContext
@@ -71,7 +72,7 @@ class Twilio(Provider):
     title = "Twilio"
     methods = ("POST", "GET")
     ack = Ack(body="<Response/>", content_type="text/xml; charset=utf-8")
-    limits = Limits(text=1600, media=10, media_bytes=5_000_000)
+    limits = Limits(text=1600, media=10, media_bytes=5_000_000, channels=("sms", "whatsapp", "rcs"))
     lookup_seconds = 86_400.0
     keeps_inbound = True
     media_redirects = (
@@ -115,12 +116,22 @@ class Twilio(Provider):
             optional=True,
             example="MG00000000000000000000000000000000",
         )
+        shared_key: str | None = variable(
+            "Secret of the shared key that signs webhooks, if one is set at Twilio (beta).",
+            optional=True,
+            secret=True,
+        )
 
     def __init__(self, settings: Settings, context: ProviderContext) -> None:
         super().__init__(settings, context)
         self.settings = settings
         self.proofs = (
-            TwilioSignature(settings.auth_token, self.webhook_address, settings.account_sid),
+            TwilioSignature(
+                settings.auth_token,
+                self.webhook_address,
+                settings.account_sid,
+                settings.shared_key,
+            ),
         )
         self.api = Api(self.http, settings.base_url, settings.account_sid, settings.auth_token)
 
@@ -140,8 +151,12 @@ class Twilio(Provider):
     def send(self, message: Message) -> str:
         """Send one message, under the name where one is set and allowed, else from the number.
 
+        A peer at WhatsApp or RCS is answered there, by the same number.
+
         Where Twilio refuses the name for the recipient's country, the number is used.
         """
+        if (channel := channel_of(message.peer)) != "sms":
+            return self.api.post_message(self._form(message, f"{channel}:{message.number}"))
         name = self._name(message)
         if name is not None:
             try:
@@ -190,6 +205,7 @@ class Twilio(Provider):
     def find_sent(self, message: Message) -> DeliveryStatus | None:
         """The first message with the same text to the same recipient of about the time."""
         senders = {message.number, message.sender_id, self.settings.sender_id}
+        senders.add(f"{channel_of(message.peer)}:{message.number}")
         return sent_as(self.api, message, senders)
 
     def missed(self, since: float) -> Iterable[Parsed]:

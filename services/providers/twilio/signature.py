@@ -2,9 +2,11 @@
 
 https://www.twilio.com/docs/usage/webhooks/webhooks-security
 
-An HMAC-SHA1 with the account's auth token over the public address and the fields of a form. The
-fields are joined without a separator, so the same signature also fits fields that are cut at other
-places: names and formats of the fields are therefore checked as well.
+An HMAC-SHA1 with the account's auth token over the public address and the fields of a form, or an
+HMAC-SHA256 with a shared key where one is set at Twilio for the address (a public beta,
+https://www.twilio.com/docs/usage/webhooks/webhook-shared-keys). The fields are
+joined without a separator, so the same signature also fits fields that are cut at other places:
+names and formats of the fields are therefore checked as well.
 """
 
 import base64
@@ -57,30 +59,61 @@ _WHOLE = (
     *("Body", "ErrorCode", "ErrorMessage", "MessageStatus", "NumMedia", "NumSegments"),
     *_FILES,
 )
-_NAME = re.compile(r"[A-Z][A-Za-z0-9]{1,60}", re.ASCII)
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}", re.ASCII)
 
 # What an address of ours may have after its question mark.
 _ARGUMENTS = {"m": OUR_ID, "bodySHA256": re.compile(r"[0-9a-f]{64}", re.ASCII)}
+
+
+# With this header a call is signed with a shared key: ``key=…,algorithm=HMAC_SHA256``.
+SHARED_KEY = "x-twilio-webhooks-signature-settings"
+_ALGORITHMS = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
 
 
 class TwilioSignature(Proof):
     """Twilio's signature over our public address and a form, whose fields are then checked.
 
     ``address`` is the webhook's, without arguments; ``account`` is the account's SID.
+    ``shared_key`` is the secret of a shared key, if one is used.
     """
 
     header = "x-twilio-signature"
     covers: ClassVar[frozenset[Part]] = frozenset(("body", "query"))
 
-    def __init__(self, auth_token: str, address: str, account: str) -> None:
+    def __init__(
+        self, auth_token: str, address: str, account: str, shared_key: str | None = None
+    ) -> None:
         self._auth_token = auth_token
         self._address = address
         self._account = account
+        self._shared_key = shared_key
+
+    def require_head(self, call: WebhookCall) -> None:
+        """Raise ``InvalidWebhook`` without a signature, or for one that cannot be verified here."""
+        super().require_head(call)
+        self._key(call)
 
     def require(self, call: WebhookCall) -> None:
         """Verify the signature, then the names and formats of the fields."""
-        require_signature(call, self._address, self._auth_token)
+        key, algorithm = self._key(call)
+        require_signature(call, self._address, key, algorithm)
         require_sense(call, self._account)
+
+    def _key(self, call: WebhookCall) -> tuple[str, str]:
+        """The key and the hash with which a call says that it is signed."""
+        written = call.headers.get(SHARED_KEY)
+        if written is None:
+            return self._auth_token, "sha1"
+        if not self._shared_key:
+            raise InvalidWebhook(
+                "This call is signed with a shared key of Twilio's webhook settings. Write the "
+                "key's secret to TWILIO_SHARED_KEY."
+            )
+        settings = dict(part.strip().partition("=")[::2] for part in written.split(","))
+        algorithm = _ALGORITHMS.get(settings.get("algorithm", ""))
+        if algorithm is None:
+            raise InvalidWebhook("Twilio's signature has an algorithm that is not known here.")
+        return self._shared_key, algorithm
 
     def sign(self, call: WebhookCall, key: bytes | None = None) -> WebhookCall:
         """Add the signature over the address and the form."""
@@ -89,7 +122,9 @@ class TwilioSignature(Proof):
         return replace(call, headers={**call.headers, self.header: signed})
 
 
-def signature(auth_token: str, address: str, form: Iterable[tuple[str, str]] = ()) -> str:
+def signature(
+    key: str, address: str, form: Iterable[tuple[str, str]] = (), algorithm: str = "sha1"
+) -> str:
     """The signature of an address and the fields of a form.
 
     Names are sorted by their letters' numbers, large before small ones. Of a field that is there
@@ -99,7 +134,7 @@ def signature(auth_token: str, address: str, form: Iterable[tuple[str, str]] = (
     'oEZaCoBfxydGoxKx3sDp+ANhy7w='
     """
     signed = address + "".join(name + value for name, value in sorted(set(form)))
-    digest = hmac.digest(auth_token.encode(), signed.encode("utf-8", "replace"), hashlib.sha1)
+    digest = hmac.digest(key.encode(), signed.encode("utf-8", "replace"), algorithm)
     return base64.b64encode(digest).decode()
 
 
@@ -130,11 +165,13 @@ def is_json(call: WebhookCall) -> bool:
     return call.method != "GET" and kind.strip().lower() == "application/json"
 
 
-def require_signature(call: WebhookCall, address: str, auth_token: str) -> None:
+def require_signature(call: WebhookCall, address: str, key: str, algorithm: str = "sha1") -> None:
     """Raise ``InvalidWebhook`` unless Twilio signed the call for an address of ours."""
     asked = f"{address}?{call.query}" if call.query else address
     offered, form = call.headers.get(TwilioSignature.header, ""), _signed_form(call)
-    fits = [same_secret(offered, signature(auth_token, each, form)) for each in spellings(asked)]
+    fits = [
+        same_secret(offered, signature(key, each, form, algorithm)) for each in spellings(asked)
+    ]
     if not any(fits):
         raise InvalidWebhook("Twilio's signature is missing or wrong.")
     if is_json(call):
@@ -164,7 +201,7 @@ def require_sense(call: WebhookCall, account: str) -> None:
         raise InvalidWebhook("The call does not have the fields of a message of Twilio's.")
     if "MessageStatus" not in fields and not _is_message(fields):
         raise InvalidWebhook("The call has neither a status nor a sender and a text or a file.")
-    if not all(_can_be_a_name(name) for name in fields):
+    if not all(_can_be_new(name, value, fields) for name, value in form):
         raise InvalidWebhook("The call has fields that cannot be Twilio's.")
     if fields["AccountSid"] != account:
         raise InvalidWebhook("The call is for another Twilio account.")
@@ -181,9 +218,16 @@ def _are_formed(fields: Fields, formats: dict[str, re.Pattern[str]]) -> bool:
     return once and all(formats[name].fullmatch(value) for name, value in known)
 
 
-def _can_be_a_name(name: str) -> bool:
-    """A name that is known or may be new: no piece of a known one, and none with more after it."""
-    return name in (*_WHOLE, *FORMATS) or (
-        _NAME.fullmatch(name) is not None
-        and not any(name.startswith(whole) or whole.startswith(name) for whole in _WHOLE)
+def _can_be_new(name: str, value: str, fields: dict[str, str]) -> bool:
+    """Whether a field is known, or may be new at Twilio.
+
+    It is not new if a known field would be gone in exchange: one that its name begins with must be
+    there too, and its name and value together must not begin with a known name.
+    """
+    if name in (*_WHOLE, *FORMATS):
+        return True
+    written = name + value
+    return _NAME.fullmatch(name) is not None and all(
+        whole in fields if name.startswith(whole) else not written.startswith(whole)
+        for whole in _WHOLE
     )

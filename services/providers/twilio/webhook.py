@@ -35,16 +35,13 @@ def is_inbound(fields: Mapping[str, str]) -> bool:
 
 
 def read_message(fields: Mapping[str, str]) -> Message:
-    """An inbound message. Twilio shows a group as messages of two."""
+    """An inbound message, also by WhatsApp or RCS. Twilio shows a group as messages of two."""
     provider_id = parsing.word(fields, "MessageSid", needed=True)
-    sender = parsing.word(fields, "From", needed=True)
-    if channel := _CHANNEL.match(sender):
-        raise ValueError(f"This came by {channel[1]}, which Textbridge does not carry.")
     links = (parsing.text(fields.get(f"MediaUrl{n}"), "MediaUrl") for n in range(_MOST_FILES))
     return Message(
         direction="in",
         number=parsing.word(fields, "To", needed=True),
-        peer=sender,
+        peer=parsing.address(fields, "From"),
         text=parsing.text(fields.get("Body"), "Body"),
         media=tuple(Attachment(source_url=link) for link in links if link),
         provider="twilio",

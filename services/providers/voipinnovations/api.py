@@ -12,6 +12,7 @@ from services.core.errors import Kind, SendError
 from services.http.client import Answer, Http
 from services.providers import parsing
 from services.providers.api_client import exchange
+from services.providers.error_table import CONSEQUENCES
 from services.providers.voipinnovations.errors import error_text, refusal
 
 
@@ -39,8 +40,11 @@ class Api:
         try:
             data = parsing.fields(answer.json(), "answer")
             if data.get("ok", data.get("success")) is False:
-                reason = error_text(answer, self._hidden) or "It gives no reason."
-                raise SendError(f"VoIP Innovations refused the message. {reason}", Kind.REFUSED)
+                reason = error_text(answer, self._hidden) or "no reason given."
+                raise SendError(
+                    f"VoIP Innovations refused the message: {reason} {CONSEQUENCES[Kind.REFUSED]}",
+                    Kind.REFUSED,
+                )
             if data.get("ok") is not True:
                 raise ValueError("“ok” is missing.")
             return parsing.word(parsing.fields(data.get("details"), "details"), "uuid", needed=True)
@@ -67,5 +71,5 @@ class Api:
             **content,
         )
         if not answer.ok:
-            raise refusal(answer, self._hidden)
+            raise refusal(answer, self._hidden, lost)
         return answer

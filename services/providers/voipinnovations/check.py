@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from services.core.commands import flask_command
 from services.core.errors import Kind, SendError
 from services.core.messages import Finding
 from services.providers.voipinnovations.api import Api
@@ -23,7 +24,8 @@ def findings(api: Api, numbers: Sequence[str]) -> list[Finding]:
         Finding(
             True,
             "VoIP Innovations cannot be asked about numbers. See in its Back Office under SMS "
-            "that each of these has the destination type API POST with the address of `flask "
-            f"webhooks`, and belongs to a 10DLC campaign: {', '.join(numbers) or 'none yet'}.",
+            "that each of these has the destination type API POST with the address that "
+            f"`{flask_command('webhooks')}` prints, and belongs to a 10DLC campaign: "
+            f"{', '.join(numbers) or 'none yet'}.",
         ),
     ]

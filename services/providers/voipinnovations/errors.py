@@ -8,6 +8,7 @@ from services.core.errors import Kind, SendError
 from services.core.messages import clean
 from services.http.client import Answer
 from services.providers import error_table
+from services.providers.error_table import with_consequence
 
 TABLE = error_table.load(__file__)
 PAUSE_SECONDS = 30.0  # after a 429 that names no time
@@ -16,7 +17,7 @@ _SECRET = re.compile(r"(api_secret\W{1,3})[^\s&\"'<>]+")
 _XML = re.compile(r"<error(?:\s[^>]*)?>([^<]*)</error>")
 
 
-def refusal(answer: Answer, secrets: Iterable[str]) -> SendError:
+def refusal(answer: Answer, secrets: Iterable[str], lost: Kind) -> SendError:
     """The error for an answer other than 2xx; ``secrets`` are removed from its text.
 
     After a 5xx it is not known whether the message was accepted.
@@ -27,10 +28,11 @@ def refusal(answer: Answer, secrets: Iterable[str]) -> SendError:
     elif answer.status >= 500:
         kind, remedy = Kind.UNKNOWN, "The text may have been taken."
     text = error_text(answer, secrets) or "no reason given."
-    sentence = f"VoIP Innovations answered {answer.status}: {text} {remedy}"
+    sentence = f"VoIP Innovations answered {answer.status}: {text}"
+    sentence = f"{sentence} {remedy}" if remedy else with_consequence(sentence, kind, lost)
     pause = PAUSE_SECONDS if answer.status == 429 else None
     return SendError(
-        sentence.rstrip(), kind, code=str(answer.status), retry_after=answer.retry_after or pause
+        sentence, kind, code=str(answer.status), retry_after=answer.retry_after or pause
     )
 
 

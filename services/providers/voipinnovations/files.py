@@ -43,6 +43,11 @@ def attached(fields: Mapping[str, Any]) -> tuple[Attachment, ...]:
     return tuple(_file(n[-100:], value) for n, value in named if not n.lower().endswith(".smil"))
 
 
+def holds_files(fields: Mapping[str, Any]) -> bool:
+    """Whether a message has any files, SMIL included."""
+    return any(_pairs(fields.get(place)) for place in PLACES)
+
+
 def _pairs(value: Any) -> list[tuple[str, str]]:
     """(name, base64 or address) of every file, in whichever form they are written."""
     if isinstance(value, str):

@@ -32,6 +32,7 @@ class VoipInnovations(Provider):
 
     name = "voipinnovations"
     title = "VoIP Innovations"
+    aliases = ("apidaze",)  # as FS PBX calls it
     env_prefix = "APIDAZE_"
     methods = ("GET", "POST")
     webhook_bytes = 10_000_000  # pictures come inside, in base64

@@ -6,17 +6,25 @@ https://voipinnovations.atlassian.net/wiki names the settings of a number.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl
 
-from services.core.messages import DeliveryStatus, Message, Parsed, Status, Unreadable, WebhookCall
+from services.core.messages import (
+    Attachment,
+    DeliveryStatus,
+    Message,
+    Parsed,
+    Status,
+    Unreadable,
+    WebhookCall,
+)
 from services.providers import parsing
-from services.providers.voipinnovations.files import attached
+from services.providers.voipinnovations.files import attached, holds_files
 
 # The names of the same thing in the shapes that have been seen, the surest first.
 KIND = ("type", "messageType")
 SENDER = ("caller_id_number", "from")
 NUMBER = ("destination_number", "to")
 TEXT = ("text", "body", "message")
+LONGEST = 1_000_000  # characters of a sender: no length may lose a text
 ID = ("uuid", "message_uuid", "message_id", "msgid")  # “id” may be anything, the number's for one
 
 INBOUND = {"incomingwebhooksms", "incomingwebhookmms", "sms", "mms"}
@@ -26,6 +34,8 @@ STATUSES = {
     "undelivered": Status.FAILED,
     "failed": Status.FAILED,
 }
+MMS = {"incomingwebhookmms", "mms"}
+MISSING = "File missing: this is an MMS, and its call has no files in a form that is known."
 NOT_DELIVERED = "VoIP Innovations reports that the text was not delivered, and does not say why."
 
 _NATIONAL = re.compile(r"[2-9][0-9]{9}", re.ASCII)
@@ -51,8 +61,7 @@ def parse(call: WebhookCall) -> Iterable[Parsed]:
 
 def _fields(call: WebhookCall) -> dict[str, Any]:
     """The fields of a call: of its body (JSON or form), then of its query."""
-    arguments = parse_qsl(call.query, keep_blank_values=True)
-    query = {name: value for name, value in arguments if name != "token"}
+    query = {name: value for name, value in call.arguments() if name != "token"}
     if not call.body.strip():
         if not query:
             raise ValueError("The call says nothing.")
@@ -76,8 +85,11 @@ def _message(fields: Mapping[str, Any]) -> Message:
     if kind and kind.lower() not in INBOUND:
         raise ValueError(f"“{kind}” is no kind of message that is known.")
     media = attached(fields)
+    if not media and kind.lower() in MMS and not holds_files(fields):
+        media = (Attachment(state="failed", reason=MISSING),)
     written = next((name for name in TEXT if name in fields), None)
-    sender, number = _word(fields, SENDER, needed=True), _word(fields, NUMBER, needed=True)
+    sender = _word(fields, SENDER, needed=True, most=LONGEST)
+    number = _word(fields, NUMBER, needed=True)
     if written is None and not media:
         raise ValueError("“text” is missing.")
     return Message(
@@ -106,10 +118,12 @@ def _receipt(fields: Mapping[str, Any]) -> DeliveryStatus:
     )
 
 
-def _word(fields: Mapping[str, Any], names: Sequence[str], *, needed: bool = False) -> str:
+def _word(
+    fields: Mapping[str, Any], names: Sequence[str], *, needed: bool = False, most: int = 255
+) -> str:
     """The first of several names that says something."""
     for name in names:
-        found = parsing.word(fields, name).strip()
+        found = parsing.word(fields, name, most=most).strip()
         if found:
             return found
     if needed:

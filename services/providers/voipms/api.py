@@ -59,7 +59,7 @@ class Api:
         if not isinstance(status, str) or not (answer.ok or status in TABLE.codes):
             raise unusable(answer, lost)
         if status != "success":
-            raise refusal(status, self._without_credentials(data.get("message")))
+            raise refusal(status, self._without_credentials(data.get("message")), lost)
         return data
 
     def _without_credentials(self, value: Any) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from services.core.commands import flask_command
 from services.core.errors import Kind, SendError
 from services.core.messages import Finding
 from services.core.secrets import same_secret
@@ -63,7 +64,7 @@ def _faults(did: dict[str, Any] | None, webhook_url: str) -> Iterator[str]:
     ):
         yield (
             f"what comes in is not sent to {ours}. {_EDIT}, enable the SMS/MMS Webhook URL under "
-            "Message Service and paste the address that “flask webhooks” prints."
+            f"Message Service and paste the address that `{flask_command('webhooks')}` prints."
         )
 
 

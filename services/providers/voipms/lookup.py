@@ -1,7 +1,7 @@
 """VoIP.ms's lists of messages (getSMS, getMMS): missed inbound messages, statuses of ours."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
@@ -23,6 +23,9 @@ OVERLAP_SECONDS = 3600.0
 MIRROR_SECONDS = 5.0
 SKEW_SECONDS = 10.0
 PATIENCE_SECONDS = 120.0
+HOUR = (
+    3600.0  # by which a list may be off: whether its zone keeps daylight saving is not documented
+)
 
 # The lists by the kind of message. MMS come first: the list of SMS may hold them once more.
 METHODS = {"mms": "getMMS", "sms": "getSMS"}
@@ -143,17 +146,33 @@ def find(api: Api, message: Message, sender: str, recipient: str, now: float) ->
     for kind in [known_kind] if known_kind in METHODS else METHODS:
         found = _list(api, kind, "0", first, last, did=sender, contact=recipient)
         rows = [row for row in map(lambda data: _read_or_none(data, kind), found) if row]  # noqa: C417
-        fitting = [row for row in rows if (row.id == known_id if known_id else _fits(row, message))]
-        if fitting:
-            return max(fitting, key=lambda row: row.at)
+        row = _by_id(rows, known_id) if known_id else _by_content(rows, message)
+        if row is not None:
+            return row
     return None
 
 
-def _fits(row: Row, message: Message) -> bool:
-    """Whether a row can only be this message, by its text and time."""
+def _by_id(rows: Iterable[Row], known_id: str) -> Row | None:
+    return next((row for row in rows if row.id == known_id), None)
+
+
+def _by_content(rows: Sequence[Row], message: Message) -> Row | None:
+    """The newest row that can only be this message, by its text and time.
+
+    A row that is off by an hour counts only where none is at the very time.
+    """
     begun, ended = message.created_at, max(message.created_at, message.updated_at)
-    in_time = begun - SKEW_SECONDS <= row.at <= ended + PATIENCE_SECONDS
-    return in_time and row.text in (message.text, decoded(message.text))
+    same = [row for row in rows if row.text in (message.text, decoded(message.text))]
+    for shifts in ((0.0,), (-HOUR, HOUR)):
+        fitting = [
+            row
+            for row in same
+            for shift in shifts
+            if begun - SKEW_SECONDS <= row.at + shift <= ended + PATIENCE_SECONDS
+        ]
+        if fitting:
+            return max(fitting, key=lambda row: row.at)
+    return None
 
 
 def _read_or_none(data: Any, kind: str) -> Row | None:

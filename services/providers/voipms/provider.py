@@ -27,6 +27,7 @@ from services.providers.voipms.check import findings
 from services.providers.voipms.errors import TOO_LONG
 from services.providers.voipms.numbers import ten_digits
 
+NOT_DELIVERED = "The recipient's carrier did not deliver the text (VoIP.ms reports “{}”)."
 BASE_URL = "https://voip.ms/api/v1/rest.php"
 SMS_TEXT, MMS_TEXT = 160, 2048
 MEDIA_TYPES = (
@@ -86,10 +87,15 @@ class VoipMs(Provider):
         self.settings = settings
         self.limits = LIMITS[settings.long_text]
         self.api = Api(self.http, settings.base_url, settings.api_username, settings.api_password)
+        self._is_ours = context.is_ours
+
+    def normalised(self, call: WebhookCall) -> WebhookCall:
+        """A callback's address may divide its arguments by semicolons."""
+        return webhook.with_ampersands(call)
 
     def parse(self, call: WebhookCall) -> Iterable[Parsed]:
         """One message: JSON by POST, or the arguments of a callback by GET or as a form."""
-        return webhook.parse(call, self.clock())
+        return webhook.parse(call, self.clock(), self._is_ours)
 
     def send(self, message: Message) -> str:
         """Send one message: as SMS what surely fits one, else what VOIPMS_LONG_TEXT says.
@@ -120,7 +126,7 @@ class VoipMs(Provider):
             provider_id=f"{row.kind}:{row.id}",
             message_id=message.id,
             peer=message.peer,
-            reason=f"VoIP.ms reports: “{row.carrier_status}”." if failed else None,
+            reason=NOT_DELIVERED.format(row.carrier_status[:120]) if failed else None,
             at=row.at,
         )
 

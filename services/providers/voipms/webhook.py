@@ -7,9 +7,10 @@ filled in ``{FROM}``, ``{TO}``, ``{MESSAGE}``, ``{MEDIA}``, ``{ID}`` and ``{TIME
 
 import hashlib
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qsl
 
 from services.core.messages import Attachment, Message, Parsed, Unreadable, WebhookCall, clean
 from services.providers import parsing
@@ -29,28 +30,42 @@ ARGUMENTS = {
     "at": ("ts", "timestamp", "date"),
 }
 PLACEHOLDERS = {"{FROM}", "{TO}", "{MESSAGE}", "{MEDIA}", "{ID}", "{TIMESTAMP}"}
+# A semicolon divides two of them as well, as HTML 4 recommended; one of a text arrives encoded.
+_SEMICOLON = re.compile(
+    rf";(?=(?:token|{'|'.join(name for names in ARGUMENTS.values() for name in names)})=)",
+    re.ASCII | re.IGNORECASE,
+)
 BUCKET_SECONDS = 1800  # VoIP.ms repeats a callback every half hour
 
 
-def parse(call: WebhookCall, now: float) -> Iterable[Parsed]:
-    """Read a call of either webhook; ``now`` is in seconds since 1970."""
+def with_ampersands(call: WebhookCall) -> WebhookCall:
+    """A call whose arguments are divided by ``&``, also where a callback divides them by ``;``."""
+    query = _SEMICOLON.sub("&", call.query)
+    return call if query == call.query else replace(call, query=query)
+
+
+def parse(call: WebhookCall, now: float, is_ours: Callable[[str], bool]) -> Iterable[Parsed]:
+    """Read a call of either webhook; ``now`` is in seconds since 1970.
+
+    Of several numbers that a message went to, ``is_ours`` tells which one is ours.
+    """
     try:
-        message = _read(call, now)
+        message = _read(call, now, is_ours)
     except ValueError as error:
         return [Unreadable(str(error), call.body)]
     return [message] if message is not None else []
 
 
-def _read(call: WebhookCall, now: float) -> Message | None:
+def _read(call: WebhookCall, now: float, is_ours: Callable[[str], bool]) -> Message | None:
     if call.method != "POST":
-        return from_callback(parse_qsl(call.query), now)
+        return from_callback(call.arguments(), now)
     if _is_form(call):
-        return from_callback([*call.form(), *parse_qsl(call.query)], now)
+        return from_callback([*call.form(), *call.arguments()], now)
     try:
         body = call.json()
     except ValueError as error:
         raise ValueError(f"The body is not JSON: {error}") from None
-    return from_json(body)
+    return from_json(body, is_ours)
 
 
 def _is_form(call: WebhookCall) -> bool:
@@ -58,19 +73,25 @@ def _is_form(call: WebhookCall) -> bool:
     return kind == "application/x-www-form-urlencoded"
 
 
-def from_json(body: Any) -> Message | None:
-    """The message of the JSON webhook; ``None`` for an event of another kind."""
+def from_json(body: Any, is_ours: Callable[[str], bool]) -> Message | None:
+    """The message of the JSON webhook; ``None`` for an event of another kind.
+
+    A group is a conversation with its sender: VoIP.ms sends to one number at a time. Of several
+    numbers in ``to`` ours is not always the first.
+    """
     data = _inner(parsing.fields(body, "body"), "data")
     event = parsing.word(data, "event_type")
     if event and event != "message.received":
         return None
     payload = _inner(data, "payload")
     links = file_links(payload.get("media"))
+    to, sender = _numbers(payload, "to"), _numbers(payload, "from")[0]
+    number = next(filter(is_ours, to), to[0])
     return inbound(
         KINDS.get(parsing.word(payload, "type").lower()) or _kind(links),
         parsing.word(payload, "id", most=MOST_ID) or parsing.word(data, "id", most=MOST_ID),
-        number=_number(payload, "to"),
-        peer=_number(payload, "from"),
+        number=number,
+        peer=sender,
         text=parsing.text(payload.get("text"), "text"),
         links=links,
         at=parsing.timestamp(payload.get("received_at")),
@@ -96,8 +117,8 @@ def from_callback(arguments: Iterable[tuple[str, str]], now: float) -> Message:
         _kind(links),
         parsing.word(given, "id", most=MOST_ID)
         or f"callback-{hashlib.sha256(same.encode()).hexdigest()[:32]}",
-        number=_number(given, "to"),
-        peer=_number(given, "from"),
+        number=_numbers(given, "to")[0],
+        peer=_numbers(given, "from")[0],
         text=given["text"],
         links=links,
         at=None,
@@ -151,12 +172,12 @@ def _kind(links: list[str]) -> str:
     return "mms" if links else "sms"
 
 
-def _number(holder: dict[str, Any], name: str) -> str:
-    """A phone number: of ``to`` the first, the only one that VoIP.ms has been seen to write."""
+def _numbers(holder: dict[str, Any], name: str) -> list[str]:
+    """The phone numbers of a list of objects or texts, or of one by itself; at least one."""
     value = holder.get(name)
-    first = value[0] if isinstance(value, list) and value else value
-    written = first.get("phone_number") if isinstance(first, dict) else first
-    return with_country(parsing.word({name: written}, name, needed=True))
+    entries = value if isinstance(value, list) and value else [value]
+    written = [entry.get("phone_number") if isinstance(entry, dict) else entry for entry in entries]
+    return [with_country(parsing.address({name: each}, name)) for each in written]
 
 
 def _given(arguments: Iterable[tuple[str, str]]) -> dict[str, str]:

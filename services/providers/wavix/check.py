@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from services.core.commands import flask_command
 from services.core.errors import SendError
 from services.core.messages import Finding
 from services.core.phone_numbers import country_of
@@ -98,7 +99,7 @@ def _webhook(api: Api, owned: Sequence[Mapping[str, Any]], webhook_url: str) -> 
         Finding(
             False,
             f"The texts to {n.get('number')} go to another address. {MY_NUMBERS}, and paste the "
-            "one that `flask webhooks` prints as the number's Inbound SMS Endpoint.",
+            f"one that `{flask_command('webhooks')}` prints as the number's Inbound SMS Endpoint.",
         )
         for n in elsewhere
     )
@@ -121,8 +122,8 @@ def _webhook(api: Api, owned: Sequence[Mapping[str, Any]], webhook_url: str) -> 
         yield Finding(
             False,
             "Inbound texts do not go to this server. In Wavix open My Account, Default "
-            "Destinations, and paste the address that `flask webhooks` prints as Inbound SMS "
-            "(webhook).",
+            f"Destinations, and paste the address that `{flask_command('webhooks')}` prints as "
+            "Inbound SMS (webhook).",
         )
 
 

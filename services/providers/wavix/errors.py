@@ -3,14 +3,20 @@
 Wavix writes sentences, not numbers, both in its answers and in its delivery reports.
 """
 
+import re
+
 from services.core.errors import Kind, SendError
 from services.core.messages import clean
 from services.http.client import Answer
 from services.providers import error_table
 from services.providers.api_client import json_object
+from services.providers.error_table import with_consequence
 
 TABLE = error_table.load(__file__)
 TOO_FAST = "26"
+_NUMBER = re.compile(
+    r"(?:error *)?(?:10)?0?([1-9][0-9]?)", re.ASCII | re.IGNORECASE
+)  # by SMPP: 1000+
 PAUSE_SECONDS = 5.0  # after a 429, for which Wavix documents no Retry-After
 
 
@@ -27,7 +33,8 @@ def explained(sentence: str) -> tuple[Kind, str | None, str]:
     if not sentence:
         return Kind.REFUSED, None, "Wavix could not deliver the message and does not say why."
     quoted = f"Wavix says: “{sentence[:200].rstrip('. ')}”."
-    known = TABLE.by_sentence(sentence)
+    numbered = _NUMBER.fullmatch(sentence)
+    known = TABLE.codes.get(numbered[1]) if numbered else TABLE.by_sentence(sentence)
     if known is not None:
         return known.kind, known.code, f"{known.reason} {quoted}"
     return Kind.REFUSED, None, f"Wavix could not deliver the message. {quoted}"
@@ -48,7 +55,8 @@ def refusal(answer: Answer, lost: Kind) -> SendError:
         elif 300 <= answer.status < 400:
             kind, remedy = Kind.CONFIG, "Check WAVIX_BASE_URL."
         text = f"“{text}”." if text else "no reason given."
-        sentence = f"Wavix answered {answer.status}: {text} {remedy}".rstrip()
+        sentence = f"Wavix answered {answer.status}: {text}"
+        sentence = f"{sentence} {remedy}" if remedy else with_consequence(sentence, kind, lost)
     everything = code == TOO_FAST or (code is None and answer.status == 429)
     return SendError(
         sentence,

@@ -75,7 +75,7 @@ def _message(data: Mapping[str, Any]) -> Message:
     return Message(
         direction="in",
         number=_address(parsing.word(data, "to", needed=True)),
-        peer=_address(parsing.word(data, "from", needed=True)),
+        peer=_address(parsing.address(data, "from")),
         text=parsing.text(body.get("text"), "text"),
         media=tuple(
             Attachment(source_url=link, name=parsing.file_name(link))

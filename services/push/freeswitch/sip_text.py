@@ -36,13 +36,9 @@ def sip_texts(notice: Notice) -> Iterator[tuple[str, str, str]]:
 
 def split_for_sip(text: str) -> list[str]:
     """Split a text into parts of at most ``PART_BYTES`` bytes; several parts are numbered."""
-    parts = []
-    rest = clean(text)
-    while rest:
-        max_characters = len(rest.encode()[:PART_BYTES].decode("utf-8", "ignore"))
-        part = split(rest, max_characters)[0]
-        parts.append(part)
-        rest = rest.removeprefix(part)
+    if not text:
+        return []
+    parts = split(clean(text), PART_BYTES, width=lambda character: len(character.encode()))
     if len(parts) == 1:
         return parts
     return [f"({position}/{len(parts)}) {part}" for position, part in enumerate(parts, 1)]

@@ -22,6 +22,8 @@ _COUNTED = "audit_counters"  # key in ``Connection.info`` of the counts that are
 class AuditCounter(StrEnum):
     """What is counted; the values are names of columns."""
 
+    CALLS_RECEIVED = "calls_received"  # webhook calls that were added to the inbox
+    CALLS_PROCESSED = "calls_processed"  # webhook calls that left the inbox
     ENTERED = "entered"  # parts of carriers' webhook calls, before they are processed
     RECEIVED = "received"
     REPEATED = "repeated"

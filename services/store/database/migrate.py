@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from services.core.errors import StorageUnwell
 
 SCRIPTS = Path(__file__).parent / "migrations"
+LOCKED_TABLE_SECONDS = "'10s'"  # whoever waits for a table keeps all others from it
 LOCK_KEY = 7_239_817_231  # of PostgreSQL's advisory lock; any number that nothing else uses
 
 
@@ -65,11 +66,22 @@ def _exclusive(connection: Connection) -> Iterator[None]:
         finally:
             driver.execute("PRAGMA foreign_keys=ON")
     else:
+        _set(connection, "0")  # another node may take long
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK_KEY})
         connection.commit()
+        _set(connection, "0", lock=LOCKED_TABLE_SECONDS)
         try:
             yield
         finally:
             connection.rollback()
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK_KEY})
+            _set(connection, "DEFAULT")
             connection.commit()
+
+
+def _set(connection: Connection, value: str, lock: str = "") -> None:
+    """Set PostgreSQL's time limits of this connection."""
+    for name in ("statement_timeout", "idle_in_transaction_session_timeout", "lock_timeout"):
+        chosen = lock if lock and name == "lock_timeout" else value
+        connection.execute(text(f"SET {name} = {chosen}"))
+    connection.commit()

@@ -7,6 +7,7 @@ import psycopg
 from sqlalchemy import Connection, Engine
 
 from services.store.database.notifier import Notifier
+from services.store.database.postgres_connection import PARAMETERS, LimitedConnection
 
 CHANNEL = "textbridge"
 
@@ -36,8 +37,10 @@ class PostgresNotifier(Notifier):
 
     def _connect(self) -> psycopg.Connection:
         url = self._engine.url.set(drivername="postgresql")
-        listener = psycopg.connect(url.render_as_string(hide_password=False), autocommit=True)
+        address = url.render_as_string(hide_password=False)
+        listener = LimitedConnection.connect(address, autocommit=True, **PARAMETERS)
         listener.execute(f"LISTEN {CHANNEL}")
+        listener.is_limited = False  # it may wait for the next commit for days
         return listener
 
     def _receive(self, listener: psycopg.Connection) -> None:

@@ -58,7 +58,7 @@ conversations = Table(
     Column("number", Text, nullable=False),
     Column("peer", Text, nullable=False),
     Column("participants", JSON, nullable=False),
-    Column("members", Text, nullable=False),  # the peers, sorted and joined by spaces
+    Column("members", Text, nullable=False),  # the peers, see ``conversations.members_key``
     Column("last_seq", BigInteger, nullable=False),
     Column("updated_at", Float, nullable=False),
     UniqueConstraint("number", "members"),
@@ -94,7 +94,11 @@ messages = Table(
     Column("carrier_time", Float),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
-    UniqueConstraint("provider", "provider_id", "number"),
+    Column("repeat_key", Text),  # of an inbound message, see ``messages.repeat_key``
+    Column("reaction", Text),  # an emoji, if the text is a reaction to another message …
+    Column("reaction_to", Text),  # … with this id
+    # Outbound messages have no key: no id that a carrier gives twice may stop a status.
+    Index("messages_once", "provider", "provider_id", "number", "repeat_key", unique=True),
     Index(
         "messages_by_client_id",
         "extension",
@@ -376,6 +380,29 @@ threads = Table(
     Column("seq", BigInteger, nullable=False),  # the newest message that the app has shown
 )
 
+# Authentic webhook calls that are acknowledged and not processed yet, see ``inbox``.
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("received_at", Float, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# What only one worker at a time may do, see ``leases``.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("until", Float, nullable=False),
+)
+
 quarantine = Table(
     "quarantine",
     metadata,
@@ -397,6 +424,8 @@ ledger = Table(
     "ledger",
     metadata,
     Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("calls_received", BigInteger, nullable=False, server_default="0"),
+    Column("calls_processed", BigInteger, nullable=False, server_default="0"),
     Column("entered", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False),
     Column("repeated", BigInteger, nullable=False),

@@ -12,17 +12,28 @@ from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.core.errors import StorageUnwell
-from services.store.database import audit_counters
+from services.store.database import audit_counters, time_limits
 from services.store.database.engine import WRITE
 from services.store.database.notifier import Notifier
 from services.store.database.persistent_connections import PersistentConnections
+from services.store.database.time_limits import TimeLimits
 
 T = TypeVar("T")
 MAX_BATCH = 64
+Lock = Callable[[float, float], AbstractContextManager[None]]
+LOCK_SHARE = 0.4  # of an operation's time: then who waits in the queue hears of it as well
+LONGEST_LOCK_WAIT = 10.0  # seconds, also for an operation that may take longer itself
+HELD_SECONDS = 20.0  # beyond its limit: then a process that holds the lock hangs
 DEADLOCK = "40P01"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
 
 
@@ -52,15 +63,26 @@ class Writer:
         engine: Engine,
         deferred_engine: Engine,
         notifier: Notifier,
-        lock: Callable[[], AbstractContextManager[None]],
+        lock: Lock,
+        limits: TimeLimits,
+        *,
+        check: Callable[[], None] = lambda: None,
+        tidy: Callable[[], None] = lambda: None,
     ) -> None:
         """``notifier`` is notified of every commit; ``lock`` keeps other processes from writing.
 
+        ``lock`` is called with the seconds that it may wait, and for how long it may be held.
         ``deferred_engine`` commits what need not be durable, see ``deferred_sync_engine``.
+        ``check`` raises ``StorageUnwell`` if what was committed is lost all the same; ``tidy`` is
+        called after each batch.
         """
         self._notifier = notifier
         self._lock = lock
-        # A connection to PostgreSQL may be broken by now; the pool tests it before each use.
+        self._limits = limits
+        self._check = check
+        self._tidy = tidy
+        self._is_checked = True
+        # A connection to PostgreSQL may be broken by now; the pool tests it before use.
         kept = 1 if engine.dialect.name == "sqlite" else 0
         self._durable = PersistentConnections(engine.execution_options(**{WRITE: True}), kept)
         self._deferred = PersistentConnections(
@@ -107,24 +129,38 @@ class Writer:
         try:
             if leads:
                 self._gather()
-            else:
-                request.woken.wait()
+            elif not request.woken.wait(time_limits.applying(self._limits.queue)):
+                self._end_wait(request)
         except BaseException:  # a request that is interrupted must not block the queue
             self._leave(request)
             if (leads or request.woken.is_set()) and not request.done:
                 self._wake_next()
             raise
 
+    def _end_wait(self, request: _Request) -> None:
+        """Raise ``StorageUnwell`` if a request still waits; one that is being committed goes on."""
+        with self._queue_lock:
+            if request in self._queue and not request.woken.is_set():
+                self._queue.remove(request)
+                raise StorageUnwell("Other writes to the database take too long.")
+        request.woken.wait()
+
     def _leave(self, request: _Request) -> None:
-        with suppress(ValueError):
+        with self._queue_lock, suppress(ValueError):
             self._queue.remove(request)
 
     def _lead(self, request: _Request) -> None:
         try:
-            with self._lock():
-                self._commit_batch()
+            with (
+                time_limits.operation(self._limits.write) as seconds,
+                self._lock(min(seconds * LOCK_SHARE, LONGEST_LOCK_WAIT), seconds + HELD_SECONDS),
+            ):
+                try:
+                    self._commit_batch()
+                finally:
+                    self._tidy()
             self._notifier.notify_all()
-        except StorageUnwell as error:  # all who wait would get the same error
+        except StorageUnwell as error:  # all who wait would get the same error, and later
             self._finish(self._take(len(self._queue)), error)
         finally:
             if not request.done:
@@ -138,19 +174,24 @@ class Writer:
                 self._queue[0].woken.set()
 
     def _commit_batch(self) -> None:
-        batch = self._take(min(len(self._queue), MAX_BATCH))
+        batch = self._take(MAX_BATCH)
         try:
             self._commit(batch)
         except BaseException as error:
-            if len(batch) == 1 or _is_unwell(error):
+            if _is_unwell(error):
+                reason = unwell(error)
+                self._finish(batch, reason)
+                raise reason from error
+            if len(batch) == 1:
                 self._fail(batch, error)
             else:
                 for request in batch:
                     self._commit_alone(request)
         self._finish(batch)
 
-    def _take(self, count: int) -> list[_Request]:
-        return [self._queue.popleft() for _ in range(count)]
+    def _take(self, most: int) -> list[_Request]:
+        with self._queue_lock:
+            return [self._queue.popleft() for _ in range(min(len(self._queue), most))]
 
     def _finish(self, batch: list[_Request], error: StorageUnwell | None = None) -> None:
         for request in batch:
@@ -176,25 +217,36 @@ class Writer:
 
     def _commit_once(self, batch: list[_Request]) -> None:
         def work(transaction: Connection) -> None:
+            time_limits.allow(transaction)
             audit_counters.begin(transaction)
             for request in batch:
                 request.result = request.work(transaction)
             audit_counters.write(transaction)
             self._notifier.announce(transaction)
 
+        if not self._is_checked:
+            self._check()
+        self._is_checked = False
         durable = any(request.durable for request in batch)
         (self._durable if durable else self._deferred).run(work)
+        self._check()
+        self._is_checked = True
 
     def _fail(self, batch: list[_Request], error: BaseException) -> None:
+        wrong_values = isinstance(error, (DataError, IntegrityError))
+        refused = isinstance(error, (DBAPIError, PoolTimeout)) and not wrong_values
         for request in batch:
-            request.error = unwell(error) if _is_unwell(error) else error
+            request.error = unwell(error) if refused else error
 
 
 def _is_unwell(error: BaseException) -> bool:
-    return isinstance(error, (DBAPIError, PoolTimeout)) and not isinstance(error, IntegrityError)
+    """Whether an error is due to the state of the database, and not to what was to be written."""
+    return isinstance(error, (OperationalError, InterfaceError, PoolTimeout, StorageUnwell))
 
 
 def unwell(error: BaseException) -> StorageUnwell:
     """The database's error message as ``StorageUnwell``, without the statement and its values."""
+    if isinstance(error, StorageUnwell):
+        return error
     cause = getattr(error, "orig", None) or error
     return StorageUnwell(f"The database cannot take it now: {str(cause).splitlines()[0]}")

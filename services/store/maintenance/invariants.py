@@ -4,7 +4,6 @@ A check counts the rows that are new since the last check and the open jobs; a f
 rows. Each check is one statement, so that all its counts are of one moment, on PostgreSQL too.
 """
 
-import time
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -14,20 +13,31 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from services.core.messages import Status, rfc3339
 from services.store import circuit_breakers, counters, jobs
+from services.store.database import clock
 from services.store.database.audit_counters import AuditCounter, add
-from services.store.database.schema import DEAD, LIVE, ledger, messages, quarantine, workers
+from services.store.database.schema import (
+    DEAD,
+    LIVE,
+    inbox,
+    ledger,
+    messages,
+    quarantine,
+    workers,
+)
 from services.store.database.schema import counters as counters_table
 from services.store.database.schema import jobs as jobs_table
 from services.store.jobs import JobKind
 from services.store.maintenance.invariant_violations import Violation
 
 OWNERLESS_SECONDS = 60.0  # the leases of a dead worker are taken back within 25 seconds
+HELD_SECONDS = 600.0  # far more than any job takes: every call has a deadline
 OVERDUE_SECONDS = 900.0
 
 
 class Invariant(StrEnum):
     """What must be true."""
 
+    INBOX = "inbox"  # calls received = processed + in the inbox
     INTAKE = "intake"  # what entered = received + repeated + statuses + quarantined
     MESSAGES = "messages"  # received + replied = stored + removed messages
     QUARANTINE = "quarantine"  # quarantined = stored + removed; full checks only
@@ -35,6 +45,7 @@ class Invariant(StrEnum):
     DONE = "done"  # done = stored as done + removed; full checks only
     SENDS = "sends"  # a queued message has a job that sends it
     LEASES = "leases"  # the owner of a leased job is a living worker
+    HELD = "held"  # a leased job is being done: its worker has it for ten minutes at most
     OVERDUE = "overdue"  # a due job is done within 15 minutes, if its destination is not paused
     SEQUENCE = "sequence"  # no ``seq`` is above the sequence counter
 
@@ -88,7 +99,12 @@ class CheckResult:
 def check(tx: Connection, since: Checkpoint | None = None) -> CheckResult:
     """Check the invariants for the rows after a checkpoint; without one, a full check."""
     start = since or START
-    parameters = {"seq": start.seq, "stale": time.time() - OWNERLESS_SECONDS}
+    now = clock.now(tx)
+    parameters = {
+        "seq": start.seq,
+        "stale": now - OWNERLESS_SECONDS,
+        "held_since": now - HELD_SECONDS,
+    }
     row = tx.execute(_counts(full=since is None), parameters).one()
     counted = {counter: int(getattr(row, counter)) for counter in AuditCounter}
     added = counted[AuditCounter.RECEIVED] + counted[AuditCounter.REPLIED]
@@ -104,6 +120,9 @@ def check(tx: Connection, since: Checkpoint | None = None) -> CheckResult:
             counted[AuditCounter.JOBS_DONE] - counted[AuditCounter.DONE_REMOVED] - stored_as_done
         )
     missing = {
+        Invariant.INBOX: counted[AuditCounter.CALLS_RECEIVED]
+        - counted[AuditCounter.CALLS_PROCESSED]
+        - row.waiting,
         Invariant.INTAKE: _unaccounted(counted),
         Invariant.MESSAGES: lost,
         Invariant.QUARANTINE: quarantine_lost,
@@ -111,6 +130,7 @@ def check(tx: Connection, since: Checkpoint | None = None) -> CheckResult:
         Invariant.DONE: done_lost,
         Invariant.SENDS: start.sends + row.unsent,
         Invariant.LEASES: int(row.ownerless),
+        Invariant.HELD: int(row.held),
         Invariant.SEQUENCE: max(0, row.newest - row.sequence),
     }
     newest = max(row.newest, row.sequence)
@@ -124,6 +144,7 @@ def settle(tx: Connection) -> None:
     """Correct the audit counters to agree with the tables: missing rows are accepted as lost."""
     found = check(tx)
     missing = found.missing
+    add(tx, AuditCounter.CALLS_PROCESSED, missing[Invariant.INBOX])
     add(tx, AuditCounter.ENTERED, -missing[Invariant.INTAKE])
     add(tx, AuditCounter.MESSAGES_REMOVED, missing[Invariant.MESSAGES])
     add(tx, AuditCounter.QUARANTINE_REMOVED, missing[Invariant.QUARANTINE])
@@ -167,13 +188,21 @@ def _counts(*, full: bool) -> Select[Any]:
         jobs_table.c.updated_at < bindparam("stale"),
         jobs_table.c.owner.not_in(select(workers.c.id)),
     )
+    held = and_(
+        LIVE,
+        jobs_table.c.state == "leased",
+        jobs_table.c.updated_at < bindparam("held_since"),
+        jobs_table.c.owner.in_(select(workers.c.id)),
+    )
     statement = select(
         totals,
+        _count(inbox).label("waiting"),
         _count(messages, is_new).label("new"),
         _count(messages, unsent).label("unsent"),
         _count(jobs_table, LIVE).label("live"),
         _count(jobs_table, DEAD).label("dead"),
         _count(jobs_table, ownerless).label("ownerless"),
+        _count(jobs_table, held).label("held"),
         select(func.coalesce(func.max(messages.c.seq), 0)).scalar_subquery().label("newest"),
         sequence.scalar_subquery().label("sequence"),
     )
@@ -189,7 +218,7 @@ def _count(table: Table, *conditions: Any) -> ColumnElement[int]:
 
 
 def _overdue(tx: Connection) -> dict[str, float]:
-    late = time.time() - OVERDUE_SECONDS
+    late = clock.now(tx) - OVERDUE_SECONDS
     paused = {pause.name for pause in circuit_breakers.unwell(tx) if pause.until > late}
     firsts = jobs.first_due(tx)
     for name, due in jobs.first_parked(tx).items():
@@ -204,6 +233,10 @@ def _reason(invariant: Invariant, count: int) -> str:
 
 
 _REASONS = {
+    Invariant.INBOX: (
+        "Calls of carriers that were acknowledged and are gone unprocessed",
+        "Calls in the inbox that no carrier made",
+    ),
     Invariant.INTAKE: (
         "Parts of carriers' calls that became neither message, repeat, receipt nor quarantine",
         "Messages, repeats, receipts and calls in quarantine that no carrier brought",
@@ -226,5 +259,6 @@ _REASONS = {
     ),
     Invariant.SENDS: ("Texts in the queue that nothing will send", ""),
     Invariant.LEASES: ("Deliveries in the hands of a worker that is gone", ""),
+    Invariant.HELD: ("Deliveries that a worker holds and does not do; restart it", ""),
     Invariant.SEQUENCE: ("Numbers of messages that were not given out; new messages get lost", ""),
 }

@@ -7,14 +7,28 @@ peer wrote count as theirs; the other members have an interest in the rest too.
 import re
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Select, String, and_, delete, func, literal, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    String,
+    Table,
+    and_,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
+from services.store.conversations import member_key
 from services.store.database import audit_counters
 from services.store.database.schema import (
     allowances,
     contacts,
     conversations,
     destinations,
+    inbox,
     messages,
     quarantine,
     receipts,
@@ -30,7 +44,7 @@ def messages_of(tx: Connection, peer: str, after: int = 0, limit: int = BATCH) -
 
     They are all messages of conversations with the peer alone, and those from the peer in groups.
     """
-    alone = select(conversations.c.id).where(conversations.c.members == peer)
+    alone = select(conversations.c.id).where(conversations.c.members == member_key(peer))
     written = and_(messages.c.direction == "in", messages.c.peer == peer)
     in_groups = and_(written, messages.c.conversation_id.in_(_groups(peer)))
     statement = (
@@ -56,7 +70,16 @@ def count_unfinished(tx: Connection, seqs: Sequence[int]) -> int:
 
 def quarantined(tx: Connection, peer: str) -> list[int]:
     """The ids of quarantined calls that contain a peer's number, in whatever notation."""
-    rows = tx.execute(select(quarantine.c.id, quarantine.c.query, quarantine.c.body))
+    return _calls(tx, quarantine, peer)
+
+
+def in_inbox(tx: Connection, peer: str) -> list[int]:
+    """The ids of calls in the inbox that contain a peer's number, in whatever notation."""
+    return _calls(tx, inbox, peer)
+
+
+def _calls(tx: Connection, table: Table, peer: str) -> list[int]:
+    rows = tx.execute(select(table.c.id, table.c.query, table.c.body))
     return [int(row.id) for row in rows if _contains(row.query.encode() + b"\n" + row.body, peer)]
 
 
@@ -78,8 +101,9 @@ def forget_rest(tx: Connection, peer: str, quarantine_ids: Sequence[int]) -> Non
 
 def _groups(peer: str) -> Select[tuple[str]]:
     spaced = literal(" ", String) + conversations.c.members + " "
-    named = spaced.contains(f" {peer} ", autoescape=True)
-    return select(conversations.c.id).where(conversations.c.members != peer, named)
+    member = member_key(peer)
+    named = spaced.contains(f" {member} ", autoescape=True)
+    return select(conversations.c.id).where(conversations.c.members != member, named)
 
 
 def _contains(content: bytes, peer: str) -> bool:

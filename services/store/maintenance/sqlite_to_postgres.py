@@ -18,12 +18,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from services.core.errors import RequestRefused, StorageUnwell
 from services.core.messages import clean
 from services.store import settings_row
+from services.store.database import time_limits
 from services.store.database.engine import WRITE
 from services.store.database.schema import (
     allowances,
     breaches,
     counters,
     destinations,
+    leases,
     ledger,
     message_settings,
     metadata,
@@ -45,6 +47,7 @@ FILLED_AT_START = (
     breaches,
     counters,
     destinations,
+    leases,
     ledger,
     paces,
     sign_ins,
@@ -75,9 +78,11 @@ def copy_database(source: Engine, target: Engine, settings: bytes | None) -> lis
     """
     try:
         with (
+            time_limits.patient(),
             source.execution_options(**{WRITE: True}).begin() as reading,
             target.begin() as writing,
         ):
+            time_limits.allow(writing, (*time_limits.LONG, "lock_timeout"))
             _refuse_unless_empty(writing, settings)
             for table in FILLED_AT_START:
                 writing.execute(table.delete())

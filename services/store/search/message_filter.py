@@ -15,6 +15,7 @@ from sqlalchemy import Column, ColumnElement, Connection, and_, func, or_, selec
 from services.core.messages import Direction, Message, Status, first_uuid7
 from services.store import messages as stored
 from services.store import unrouted
+from services.store.conversations import member_key
 from services.store.database.schema import GROUPS, TROUBLED, UNROUTED, conversations, messages
 from services.store.search import full_text
 
@@ -95,7 +96,7 @@ def conversations_with(tx: Connection, peer: str) -> list[str]:
     table = conversations.c
     alone = select(table.id).where(table.peer == peer)
     groups = select(table.id, table.participants).where(
-        GROUPS, table.members.contains(peer, autoescape=True)
+        GROUPS, table.members.contains(member_key(peer), autoescape=True)
     )
     found = dict.fromkeys(str(row.id) for row in tx.execute(alone))
     for row in tx.execute(groups):

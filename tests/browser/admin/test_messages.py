@@ -175,7 +175,7 @@ def test_what_may_have_been_sent_is_decided(operator: Callable[..., Any]) -> Non
     page.get_by_text("the recipient gets it twice").wait_for()
     page.get_by_role("button", name="It was sent").click()
     page.get_by_text("Noted: it was sent.").wait_for()
-    page.get_by_text("The operator says that it was sent").wait_for()
+    page.get_by_text("The administrator says that it was sent").wait_for()
     assert page.locator(".top .badge").inner_text() == "Sent"
 
 

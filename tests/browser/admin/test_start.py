@@ -82,4 +82,4 @@ def test_a_change_of_env_is_applied_by_a_button(
             page.wait_for_timeout(250)
             page.goto(f"{other.url}/admin/")
         assert "After" in page.title()
-        assert "was changed after it was read" not in page.content()
+        assert "was changed after the running server read it" not in page.content()

@@ -16,9 +16,9 @@ def open_to_others(folder: Path) -> list[Path]:
     Empty where the folder itself is closed: nothing in it can be reached then. Looks at the first
     ten thousand entries; links are not followed. What cannot be looked at is left out.
     """
-    if not _is_open(folder):
+    if not is_open(folder):
         return []
-    return [folder, *(path for path in islice(_entries(folder), MOST) if _is_open(path))]
+    return [folder, *(path for path in islice(_entries(folder), MOST) if is_open(path))]
 
 
 def _entries(folder: Path) -> Iterator[Path]:
@@ -27,7 +27,8 @@ def _entries(folder: Path) -> Iterator[Path]:
             yield Path(place, name)
 
 
-def _is_open(path: Path) -> bool:
+def is_open(path: Path) -> bool:
+    """Whether others may enter, read or write it; not for links and what cannot be looked at."""
     try:
         status = path.lstat()
     except OSError:

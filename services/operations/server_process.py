@@ -1,15 +1,14 @@
-"""The running server of this storage folder: its process id, reload, and the lock against it."""
+"""The running server of a storage folder: its process id, and the signal to read ``.env`` again."""
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import click
 from filelock import FileLock, Timeout
 
 from services.core.errors import RequestRefused
+
+HOW_TO_START = "Start it: make run, or as a service: sudo systemctl start textbridge."
 
 
 def pid_file(storage: Path) -> Path:
@@ -42,7 +41,7 @@ def reload_server(storage: Path) -> int:
     if pid is None:
         raise RequestRefused(
             "no_server",
-            f"No server is running on {storage}. Start it with: make run (it reads .env then)",
+            f"No server is running on {storage}. {HOW_TO_START} It reads .env then.",
         )
     try:
         os.kill(pid, signal.SIGHUP)
@@ -52,29 +51,3 @@ def reload_server(storage: Path) -> int:
             f"The server (process {pid}) belongs to another user. Run this command as that user.",
         ) from None
     return pid
-
-
-@contextmanager
-def storage_lock(storage: Path) -> Iterator[None]:
-    """Hold the lock of a storage folder that no server and no delivery worker uses.
-
-    Raises ``click.ClickException`` while one runs; no server can start meanwhile.
-    """
-    with _held(storage / "server.lock", f"A server runs on {storage}. Stop it first."):
-        for path in (storage / "run").glob("*.worker"):
-            with _held(path, f"A delivery worker runs on {storage}. Stop it first."):
-                pass
-        yield
-
-
-@contextmanager
-def _held(path: Path, refusal: str) -> Iterator[None]:
-    lock = FileLock(path, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise click.ClickException(refusal) from None
-    try:
-        yield
-    finally:
-        lock.release()

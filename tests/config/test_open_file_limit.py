@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from services.config.open_files import (
+from services.config.open_file_limit import (
     FILES_EACH,
     MOST_CONNECTIONS,
     OTHER_FILES,
@@ -18,7 +18,7 @@ from tests.waiting import PATIENCE
 LIMITED = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), int(sys.argv[2])))
-from services.config.open_files import raise_limit
+from services.config.open_file_limit import raise_limit
 print(raise_limit(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 """
 

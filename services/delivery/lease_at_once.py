@@ -1,0 +1,73 @@
+"""Leasing of new jobs in the transaction that adds them, where they may begin at once.
+
+So a new text needs no second transaction before it is pushed. Every other job is added as due, and
+``leasing`` leases it in its turn.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from sqlalchemy import Connection
+
+from services.store import circuit_breakers, jobs
+from services.store.jobs import Job
+
+
+class LeaseAtOnce:
+    """Adds the jobs of one transaction; ``leased`` are those that may begin when it is committed.
+
+    A job may begin if its destination is served, not paused, has room and no other due job, and if
+    no earlier job of its lane is open.
+    """
+
+    def __init__(
+        self,
+        owner: str,
+        is_unlimited: Callable[[str], bool],
+        free_slots: Callable[[str], int],
+    ) -> None:
+        """``owner`` is the worker's id; ``free_slots`` is as for ``Leasing.take``.
+
+        ``is_unlimited`` returns whether a destination is served here and has no rate limit.
+        """
+        self._owner = owner
+        self._is_unlimited = is_unlimited
+        self._free_slots = free_slots
+        self.leased: list[Job] = []
+
+    def begin(self, tx: Connection) -> Callable[[Connection, Iterable[Job]], None]:
+        """Begin an attempt at a transaction; returns the function that adds its jobs."""
+        self.leased = []
+        self._now = time.time()
+        self._paused = {p.name for p in circuit_breakers.unwell(tx) if p.until > self._now}
+        self._open: dict[str, bool] = {}
+        self._taken: Counter[str] = Counter()
+        return self._add
+
+    def _add(self, tx: Connection, new: Iterable[Job]) -> None:
+        for job in new:
+            if not self._may_begin(tx, job):
+                jobs.add(tx, [job])
+                continue
+            leased = jobs.add_leased(tx, job, self._owner)
+            if leased is not None:
+                self._taken[job.destination] += 1
+                self.leased.append(leased)
+
+    def _may_begin(self, tx: Connection, job: Job) -> bool:
+        return (
+            job.due <= time.time()
+            and self._is_open(tx, job.destination)
+            and self._free_slots(job.destination) > self._taken[job.destination]
+            and (not job.lane or jobs.is_lane_free(tx, job.lane))
+        )
+
+    def _is_open(self, tx: Connection, destination: str) -> bool:
+        if destination not in self._open:
+            self._open[destination] = (
+                self._is_unlimited(destination)
+                and destination not in self._paused
+                and not jobs.has_due(tx, destination, self._now)
+            )
+        return self._open[destination]

@@ -1,0 +1,111 @@
+"""Storing of parsed webhook calls: messages, delivery receipts, unreadable parts, and their jobs.
+
+Everything here runs in a transaction of the caller.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import Connection
+
+from services.core.errors import NumberError
+from services.core.messages import DeliveryStatus, Message, Parsed, Unreadable, WebhookCall
+from services.core.phone_numbers import own_number, sender
+from services.message_settings import MessageSettings
+from services.messaging.route import PushTargets, Router
+from services.messaging.send_limits import SendLimits
+from services.store import jobs, messages, quarantine, statuses
+from services.store.database import audit_counters
+from services.store.database.audit_counters import AuditCounter
+from services.store.jobs import Job
+
+Outcome = tuple[str, str]
+"""``received``, ``repeated``, ``status`` or ``quarantined``, and the id of the message if any."""
+AddJobs = Callable[[Connection, Iterable[Job]], None]
+
+
+@dataclass(eq=False)
+class Batch:
+    """What the parts of one transaction share.
+
+    ``add_jobs`` adds their jobs, ``seqs`` are numbers that were taken for their messages, and
+    ``targets`` is what was looked up for earlier ones.
+    """
+
+    add_jobs: AddJobs = jobs.add
+    seqs: Iterator[int] = field(default_factory=lambda: iter(()))
+    targets: PushTargets = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class PartStore:
+    """Stores the parts of calls, each once, with the jobs that follow from them.
+
+    ``country`` is assumed for numbers without a country code.
+    """
+
+    settings: MessageSettings
+    router: Router
+    limits: SendLimits
+    country: str
+
+    def store(
+        self,
+        tx: Connection,
+        provider: str,
+        call: WebhookCall,
+        parsed: Iterable[Parsed],
+        batch: Batch | None = None,
+    ) -> list[Outcome]:
+        """Store the parts of a call of a carrier; returns the outcome of each."""
+        batch = batch or Batch()
+        return [self._store(tx, provider, call, part, batch) for part in parsed]
+
+    def _store(
+        self, tx: Connection, provider: str, call: WebhookCall, part: Parsed, batch: Batch
+    ) -> Outcome:
+        audit_counters.add(tx, AuditCounter.ENTERED)
+        try:
+            if isinstance(part, Message):
+                return self._store_message(tx, provider, part, batch)
+            if isinstance(part, DeliveryStatus):
+                return self._store_status(tx, provider, part, batch)
+        except NumberError as error:
+            part = Unreadable(str(error), call.body)
+        quarantine.add(tx, provider, call, part.reason, part.body)
+        return "quarantined", ""
+
+    def _store_message(self, tx: Connection, provider: str, raw: Message, batch: Batch) -> Outcome:
+        number = own_number(raw.number, self.country)
+        setting = self.settings.for_number(number)
+        members = dict.fromkeys(sender(member, self.country) for member in raw.participants)
+        members.pop(number, None)
+        message = messages.add_inbound(
+            tx,
+            replace(
+                raw,
+                provider=provider,
+                number=number,
+                peer=sender(raw.peer, self.country),
+                participants=tuple(members) if len(members) > 1 else (),
+                routed=setting is not None and setting.reaches_somebody,
+                seq=next(batch.seqs, 0),
+            ),
+        )
+        if message is None:
+            return "repeated", ""
+        kept = sum(file.size for file in message.media if file.state == "kept")
+        if kept:
+            self.limits.count_received(tx, message.peer, kept)
+        batch.add_jobs(tx, self.router.inbound_jobs(tx, message, setting, batch.targets))
+        return "received", message.id
+
+    def _store_status(
+        self, tx: Connection, provider: str, raw: DeliveryStatus, batch: Batch
+    ) -> Outcome:
+        status = replace(raw, peer=sender(raw.peer, self.country)) if raw.peer else raw
+        message = statuses.record_status(tx, provider, status)
+        audit_counters.add(tx, AuditCounter.STATUSES)
+        if message is not None:
+            batch.add_jobs(tx, self.router.update_jobs(message, str(message.status)))
+        return "status", message.id if message is not None else ""

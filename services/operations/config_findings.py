@@ -1,0 +1,208 @@
+"""Findings about the configuration: what is in force and should be corrected, with the remedy.
+
+``flask config check``, ``flask status``, ``/ready`` and the start page of ``/admin/`` show the same
+ones. Whatever can be seen without asking another machine is a finding.
+"""
+
+import stat
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from services import providers, push
+from services.config import address_warnings, env_file
+from services.config.environment import BUCKET, SENDING, Environment, declared_names, sections
+from services.config.sections import MailSettings, ServiceSettings
+from services.core.commands import flask_command
+from services.core.errors import ConfigError, Problem, StorageUnwell
+from services.message_settings import MessageSettings, NumberSetting
+from services.operations.file_permissions import is_open, open_to_others
+from services.operations.sandbox_numbers import left_numbers
+from services.operations.server_process import pid_file, running_pid
+from services.providers import PROVIDERS
+from services.providers.sandbox import Sandbox
+from services.push import CHANNELS
+
+LISTED = 5  # names before “and 12 more”
+SECTIONS = tuple(sections(providers.SECTIONS, push.SECTIONS))
+NAMES = declared_names(providers.SECTIONS, push.SECTIONS)
+
+
+class ConfigFindings:
+    """Finds what should be corrected; cheap enough for every call of ``/ready``.
+
+    What is in an open storage folder is looked at once, as it may be many files. Whether the
+    folder is open is looked at each time.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        settings: MessageSettings,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """``clock`` returns seconds since 1970."""
+        self._environment = environment
+        self._settings = settings
+        self._clock = clock
+        self._storage = environment.service.storage_path.resolve()
+        self._open: list[Path] = []
+
+    def all(self) -> list[Problem]:
+        """Every finding. Never raises for what is wrong with ``.env`` meanwhile."""
+        environment, entries = self._environment, self._entries()
+        return list(
+            chain(
+                _address(environment.service),
+                _base_addresses(environment),
+                address_warnings.widest("TRUSTED_PROXIES", environment.service.trusted_proxies),
+                address_warnings.widest("ADMIN_ALLOW", environment.service.admin_allow),
+                _carriers(environment.carriers, entries),
+                _mail(environment.mail, entries),
+                environment.warnings(self._clock()),
+                _env_file(environment.file),
+                self._open_files(),
+                self.outdated(),
+            )
+        )
+
+    def outdated(self) -> list[Problem]:
+        """The finding that ``.env`` was changed after it was read, also by a running server."""
+        file, read_at = self._environment.file, self._environment.read_at
+        if file is None:
+            return []
+        try:
+            changed_at = file.stat().st_mtime
+            if running_pid(self._storage) is not None:
+                read_at = min(read_at, pid_file(self._storage).stat().st_mtime)
+        except OSError:
+            return []
+        if changed_at <= read_at:
+            return []
+        reason = "was changed after the running server read it."
+        return [Problem(file.name, reason, f"Run: {flask_command('config reload')}")]
+
+    def _entries(self) -> list[NumberSetting]:
+        """Those of enabled numbers; none before the settings could be read for the first time."""
+        try:
+            return [entry for entry in self._settings.all() if entry.enabled]
+        except StorageUnwell:  # the check of the settings says so
+            return []
+
+    def _open_files(self) -> Iterator[Problem]:
+        storage = self._storage
+        if not is_open(storage):
+            self._open = []
+            return
+        self._open = self._open or open_to_others(storage)
+        inside = [str(path.relative_to(storage)) for path in self._open[1:]]
+        more = f", and so is what is in it: {_named(inside)}" if inside else ""
+        mode = stat.S_IMODE(storage.stat().st_mode)
+        reason = f"{storage} is open to other users of this machine (mode {mode:04o}){more}."
+        yield Problem("STORAGE_PATH", reason, f"Run: chmod -R u=rwX,go= {quote(str(storage))}")
+
+
+def in_force(environment: Environment) -> dict[str, Any]:
+    """What was loaded, by the prefix of its variables; sections that are off are left out."""
+    on: dict[str, Any] = {"": environment.service, SENDING: environment.sending}
+    if environment.mail.host is not None:
+        on["MAIL_"] = environment.mail
+    on["VAPID_"] = environment.vapid
+    if environment.bucket is not None:
+        on[BUCKET] = environment.bucket
+    for provider in PROVIDERS:
+        if provider.name in environment.carriers:
+            on[provider.prefix()] = environment.carriers[provider.name]
+    for channel in CHANNELS:
+        if channel.prefix and channel.name in environment.channels:
+            on[channel.prefix] = environment.channels[channel.name]
+    return on
+
+
+def _address(service: ServiceSettings) -> Iterator[Problem]:
+    if service.app_env == "local":
+        return
+    example = "Write the public address, such as https://sms.example.com."
+    if service.app_url is None:
+        yield Problem("APP_URL", "is empty: carriers and apps cannot reach this machine.", example)
+    elif not service.app_url.startswith("https://"):
+        yield Problem(
+            "APP_URL", "is not https: texts and tokens could be read on the way.", example
+        )
+    if service.app_url is not None:
+        yield from address_warnings.public_address("APP_URL", service.app_url)
+    if service.admin_password is None:
+        reason = "is empty: nobody can open the administrator's pages."
+        yield Problem("ADMIN_PASSWORD", reason, "Set it to at least 8 characters.")
+    if service.app_debug:
+        yield Problem("APP_DEBUG", "is on: the logs grow quickly.", "Set it to false.")
+
+
+def _base_addresses(environment: Environment) -> Iterator[Problem]:
+    if environment.service.app_env != "local":
+        for prefix, section in in_force(environment).items():
+            yield from address_warnings.base_addresses(section, prefix)
+
+
+def _carriers(carriers: Collection[str], entries: Sequence[NumberSetting]) -> Iterator[Problem]:
+    listed = f"`{flask_command('config check')}` lists them"
+    if not carriers:
+        reason = "are missing: no carrier is configured, so no text comes in or goes out."
+        yield Problem("The variables of a carrier", reason, f"Set those of yours; {listed}.")
+    unconfigured: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.carrier not in (*carriers, Sandbox.name):
+            unconfigured.setdefault(entry.carrier, []).append(entry.number)
+    for carrier, numbers in unconfigured.items():
+        reason = f"{_named(numbers)} cannot send or receive: {carrier} is not configured."
+        remedy = f"Set the variables of {carrier} ({listed}), or choose another carrier."
+        yield Problem("Message Settings", reason, remedy)
+    left = left_numbers(entries, carriers)
+    if left is not None:
+        yield left
+
+
+def _mail(mail: MailSettings, entries: Iterable[NumberSetting]) -> Iterator[Problem]:
+    numbers = [entry.number for entry in entries if entry.emails]
+    if mail.host is None and numbers:
+        reason = f"is empty, and {_named(numbers)} should go to e-mail addresses."
+        yield Problem("MAIL_HOST", reason, "Set it, MAIL_FROM_ADDRESS and what your server wants.")
+    if mail.host is not None and mail.from_address is None:
+        remedy = "Write the sender of the mails, such as texts@example.com."
+        yield Problem("MAIL_FROM_ADDRESS", "is empty: no mail can be sent.", remedy)
+    if mail.host is not None:
+        yield from address_warnings.host_alone("MAIL_HOST", mail.host)
+    if (
+        mail.host is not None
+        and mail.port == 465
+        and mail.encryption in ("tls", "starttls", "none")
+    ):
+        reason = f"is {mail.encryption}, while port 465 is encrypted from the first byte."
+        yield Problem("MAIL_ENCRYPTION", reason, "Set it to ssl, or MAIL_PORT to 587.")
+    if mail.host is not None and mail.port == 587 and mail.encryption in ("ssl", "smtps"):
+        reason = f"is {mail.encryption}, while at port 587 encryption begins after STARTTLS."
+        yield Problem("MAIL_ENCRYPTION", reason, "Set it to tls, or MAIL_PORT to 465.")
+
+
+def _env_file(path: Path | None) -> Iterator[Problem]:
+    """What is wrong with ``.env`` as it is now: it may have been edited since the start."""
+    if path is None:
+        return
+    try:
+        readable = bool(path.stat().st_mode & stat.S_IROTH)
+        yield from env_file.findings(path, NAMES)
+    except FileNotFoundError:
+        return
+    except ConfigError as error:
+        yield from error.problems
+    if readable:
+        reason = "can be read by everybody on this machine, and it holds secrets."
+        yield Problem(path.name, reason, f"Run: chmod 600 {path}")
+
+
+def _named(names: list[str]) -> str:
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more

@@ -1,0 +1,265 @@
+"""The inbox: what is acknowledged is processed once, in order, whatever fails in between."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from services.core.errors import StorageUnwell
+from services.core.messages import Attachment, Message, WebhookCall
+from services.gateway import Gateway
+from services.messaging import process
+from services.store import conversations, inbox, messages, quarantine
+from services.store.database.schema import inbox as table
+from services.store.maintenance import invariants
+from services.store.maintenance.invariants import Invariant
+from tests.conftest import NUMBER_ENTRY
+from tests.message_steps import receive_call, stored_messages, webhook_call
+
+Make = Callable[..., Gateway]
+
+
+def append(gateway: Gateway, text: str, **changes: Any) -> None:
+    """What the web process does with a call."""
+    provider = gateway.providers["sandbox"]
+    gateway.receiver.receive(provider, webhook_call(gateway, text, **changes))
+
+
+def texts(gateway: Gateway) -> list[str]:
+    """The texts in the order in which they were stored."""
+    return [message.text for message in reversed(stored_messages(gateway))]
+
+
+def waiting(gateway: Gateway) -> int:
+    return gateway.store.read(inbox.count)
+
+
+def missing(gateway: Gateway, invariant: Invariant) -> int:
+    return gateway.store.read(invariants.check).missing[invariant]
+
+
+@pytest.fixture
+def gateway(make_gateway: Make, database: str) -> Gateway:
+    return make_gateway(NUMBER_ENTRY, DATABASE_URL=database)
+
+
+def test_a_call_is_acknowledged_before_anything_of_it_is_read(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = gateway.providers["sandbox"]
+
+    def unwanted(*_: object) -> None:
+        raise AssertionError("This is for the worker.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(provider, "parse", unwanted)
+        patched.setattr(gateway.settings, "for_number", unwanted)
+        append(gateway, "hi")
+    assert (waiting(gateway), texts(gateway)) == (1, [])
+    gateway.processor.process_all()
+    assert (waiting(gateway), texts(gateway)) == (0, ["hi"])
+
+
+def test_no_secret_of_a_call_is_stored(gateway: Gateway) -> None:
+    provider = gateway.providers["sandbox"]
+    call = webhook_call(gateway, "hi")
+    token = provider.webhook_token
+    for query in (f"token={token}&a=1", f"a=1&t%6Fken={token}", f"token={token}"):
+        headers = {**call.headers, "authorization": "Basic c2VjcmV0", "cookie": "c2VjcmV0"}
+        gateway.receiver.receive(provider, WebhookCall("POST", headers, query, call.body))
+    rows = gateway.store.read(lambda tx: tx.execute(select(table)).all())
+    assert len(rows) == 3
+    assert token not in str(rows)
+    assert "c2VjcmV0" not in str(rows)
+    assert [row.query for row in rows] == ["a=1", "a=1", ""]
+
+
+def test_a_batch_keeps_the_order_and_drops_repeats(gateway: Gateway) -> None:
+    provider = gateway.providers["sandbox"]
+    calls = [webhook_call(gateway, f"text {index}") for index in (1, 2, 3)]
+    for index in (0, 1, 0, 2, 1):
+        gateway.receiver.receive(provider, calls[index])
+    gateway.processor.process_batch(gateway.processor.lease_names)
+    assert texts(gateway) == ["text 1", "text 2", "text 3"]
+    found = gateway.store.read(invariants.check)
+    assert not found.violations()
+
+
+def test_a_repeat_leaves_the_conversation_as_it_was(gateway: Gateway) -> None:
+    calls = [webhook_call(gateway, f"text {index}") for index in (1, 2)]
+    for call in (*calls, calls[0]):
+        receive_call(gateway, gateway.providers["sandbox"], call)
+    newest = stored_messages(gateway)[0]
+    (kept,) = gateway.store.read(lambda tx: conversations.page(tx, [newest.number], limit=9))
+    assert (kept.last_seq, kept.updated_at) == (newest.seq, newest.created_at)
+
+
+def test_a_batch_that_fails_is_processed_later(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(gateway, "one")
+    append(gateway, "two")
+
+    def fail(*_: object) -> None:
+        raise StorageUnwell("The disk is full.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("services.store.messages.add_inbound", fail)
+        with pytest.raises(StorageUnwell):
+            gateway.processor.process_all()
+    assert (waiting(gateway), texts(gateway)) == (2, [])
+    gateway.processor.process_all()
+    assert (waiting(gateway), texts(gateway)) == (0, ["one", "two"])
+    assert missing(gateway, Invariant.INBOX) == 0
+
+
+def test_a_call_with_which_we_have_a_fault_holds_up_no_other(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = messages.add_inbound
+
+    def fail_at_two(tx: Any, message: Message) -> Message | None:
+        if message.text == "two":
+            raise ZeroDivisionError
+        return add(tx, message)
+
+    monkeypatch.setattr("services.store.messages.add_inbound", fail_at_two)
+    for text in ("one", "two", "three"):
+        append(gateway, text)
+    gateway.processor.process_all()
+    assert texts(gateway) == ["one", "three"]
+    (kept,) = gateway.store.read(quarantine.waiting)
+    assert "ZeroDivisionError" in kept.reason
+    assert b"two" in kept.body
+    assert missing(gateway, Invariant.INBOX) == 0
+
+
+def test_what_a_parser_cannot_bear_is_kept_as_unreadable(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = gateway.providers["sandbox"]
+    parse = provider.parse
+
+    def break_at_two(call: WebhookCall) -> Any:
+        if b"two" in call.body:
+            raise KeyError("from")
+        return parse(call)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(provider, "parse", break_at_two)
+        for text in ("one", "two"):
+            append(gateway, text)
+        gateway.processor.process_all()
+    assert texts(gateway) == ["one"]
+    (kept,) = gateway.store.read(quarantine.waiting)
+    assert [outcome for outcome, _ in gateway.replay.replay(kept.id)] == ["received"]
+    assert texts(gateway) == ["one", "two"]
+
+
+def test_calls_of_a_carrier_that_was_switched_off_are_kept_as_unreadable(gateway: Gateway) -> None:
+    call = webhook_call(gateway, "hi")
+    gateway.store.write(lambda tx: inbox.add(tx, "bandwidth", call))
+    gateway.processor.process_batch(["sandbox"])
+    assert waiting(gateway) == 1
+    gateway.processor.process_all()
+    assert waiting(gateway) == 0
+    (kept,) = gateway.store.read(quarantine.waiting)
+    assert (kept.provider, "not configured any more" in kept.reason) == ("bandwidth", True)
+
+
+def test_only_calls_of_leased_carriers_are_processed(gateway: Gateway) -> None:
+    append(gateway, "hi")
+    gateway.processor.process_batch([])
+    gateway.processor.process_batch([process.OTHERS])
+    assert waiting(gateway) == 1
+
+
+def test_a_message_has_the_time_at_which_its_call_was_received(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.store.inbox.time.time", lambda: 1_700_000_000.25)
+    append(gateway, "hi")
+    monkeypatch.undo()
+    gateway.processor.process_all()
+    assert stored_messages(gateway)[0].created_at == 1_700_000_000.25
+
+
+def test_files_that_cannot_be_stored_hold_up_no_other_call(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = gateway.providers["sandbox"]
+    parse = provider.parse
+
+    def with_file(call: WebhookCall) -> Any:
+        for part in parse(call):
+            if isinstance(part, Message) and part.text == "picture":
+                yield Message(
+                    "in",
+                    part.number,
+                    part.peer,
+                    text=part.text,
+                    provider_id="p1",
+                    media=(Attachment(content=b"GIF89a", name="a.gif"),),
+                )
+            else:
+                yield part
+
+    def fail(*_: object) -> None:
+        raise StorageUnwell("The bucket is away.")
+
+    monkeypatch.setattr(provider, "parse", with_file)
+    monkeypatch.setattr(process, "FILES_RETRY_SECONDS", 0.0)
+    for text in ("picture", "text"):
+        append(gateway, text)
+    with monkeypatch.context() as patched:
+        patched.setattr(gateway.media, "save_received", fail)
+        gateway.processor.process_batch(gateway.processor.lease_names)
+    assert (waiting(gateway), texts(gateway)) == (1, ["text"])
+    gateway.processor.process_all()
+    assert texts(gateway) == ["text", "picture"]
+    assert stored_messages(gateway)[0].media[0].state == "kept"
+
+
+def test_large_calls_are_processed_in_small_batches(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "MOST_BYTES", 1500)
+    for index in range(4):
+        append(gateway, f"{index}" * 600)
+    gateway.processor.process_batch(gateway.processor.lease_names)
+    assert waiting(gateway) == 2
+    gateway.processor.process_all()
+    assert [text[0] for text in texts(gateway)] == ["0", "1", "2", "3"]
+
+
+def test_a_call_that_is_gone_from_the_inbox_is_not_processed_again(gateway: Gateway) -> None:
+    """The answer to the commit was lost: the batch is read, and its rows are gone meanwhile."""
+    append(gateway, "hi")
+    rows = gateway.store.read(
+        lambda tx: inbox.oldest(tx, inbox.of(["sandbox"]), calls=9, size=10_000)
+    )
+    gateway.processor.process_all()
+    gateway.processor._store([gateway.processor._parse(row) for row in rows])
+    assert texts(gateway) == ["hi"]
+    assert not gateway.store.read(invariants.check).violations()
+
+
+def test_an_unreadable_part_is_kept_and_the_others_go_on(make_gateway: Make) -> None:
+    gateway = make_gateway(
+        {**NUMBER_ENTRY, "carrier": "bandwidth"},
+        BANDWIDTH_ACCOUNT_ID="9",
+        BANDWIDTH_API_TOKEN="t",
+        BANDWIDTH_API_SECRET="s",
+        BANDWIDTH_MESSAGE_BASE_URL="https://messaging.bandwidth.com/api/v2",
+        BANDWIDTH_APPLICATION_ID="a",
+    )
+    provider = gateway.providers["bandwidth"]
+    call = provider.example(Message("in", NUMBER_ENTRY["number"], "+13035550177", text="good"))
+    (event,) = json.loads(call.body)
+    body = json.dumps([{"type": "message-received", "message": 5}, event]).encode()
+    receive_call(gateway, provider, WebhookCall(call.method, call.headers, call.query, body))
+    assert texts(gateway) == ["good"]
+    (kept,) = gateway.store.read(quarantine.waiting)
+    assert json.loads(kept.body) == {"type": "message-received", "message": 5}
