@@ -76,6 +76,10 @@ class MessageSettings:
         """Check the source now. Raises ``StorageUnwell`` only until it was read once."""
         self._check(at_once=True)
 
+    def refresh(self) -> None:
+        """Check the source if it is time to. Raises ``StorageUnwell`` as ``look``."""
+        self._check()
+
     def all(self) -> list[NumberSetting]:
         """All entries, in the order of the document."""
         self._check()
