@@ -95,8 +95,8 @@ class Worker:
     def run(self, alive: Callable[[], bool], beat: Callable[[], None]) -> None:
         """Deliver until ``alive`` says no, then finish the jobs in hand.
 
-        ``beat`` is called at least every two seconds, so that a supervisor can detect a hung
-        worker.
+        ``beat`` is called at least every two seconds, and every 15 while the database is silent, so
+        that a supervisor can detect a hung worker.
         """
         with self:
             while alive():

@@ -59,6 +59,11 @@ class JobKind(StrEnum):
     RECONCILE = "reconcile"  # ask the carrier for the status of a message
 
 
+def _here() -> float:
+    """This machine's clock; ``add`` stores times by the database's."""
+    return time.time()
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One delivery or other work for one message.
@@ -74,7 +79,7 @@ class Job:
     target: str = ""
     about: str = ""
     lane: str = ""
-    due: float = field(default_factory=time.time)
+    due: float = field(default_factory=_here)
     id: int = 0
     owner: str | None = None
     state: str = "due"
@@ -82,7 +87,7 @@ class Job:
     interruptions: int = 0
     started: bool = False
     error: str | None = None
-    created_at: float = field(default_factory=time.time)
+    created_at: float = field(default_factory=_here)
     updated_at: float = 0.0
 
 
