@@ -23,8 +23,8 @@ _ATTACH = CompiledStatement(
 )
 
 
-# No carrier documents that a delivery follows a failure (docs/carriers). Should one come, the status
-# stays, but nobody must be led to send the text twice.
+# No carrier documents that a delivery follows a failure (docs/reliability.md). Should one come, the
+# status stays, but nobody must be led to send the text twice.
 CONTRADICTED = "Later it was reported as delivered: ask the recipient before you send it again."
 
 
