@@ -3,7 +3,7 @@
 ``python -m tests.carrier_openapi bandwidth DOCUMENT`` (YAML or JSON, fetched by hand; it is not
 kept here). The requests are those of ``send_*.json``, ``find_sent.json`` and ``check.json``, which
 the tests of the payload files compare with what is really sent; the calls are ``receive_*.http``
-and ``status_*.http``. Prints every difference; ends with 1 if a request differs. What came out is in
+and ``status_*.http``. Prints every difference; ends with 1 if a request differs. The results are in
 docs/testing.md.
 """
 
