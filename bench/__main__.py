@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bench import figures, growth, measure, native, nodes
+from bench import figures, growth, measure, native, nodes, settings_edits
 from bench.figures import Figure
 from bench.measure import Aims, RunLength
 from tests.postgres import new_database, programs, running_postgres
@@ -84,6 +84,7 @@ def _without_postgresql(parts: Sequence[str], scale: Scale, left_out: list[str])
         left_out += unknown
     if "growth" in parts:
         found += _growth("SQLite", None, scale)
+        found += _titled("Message Settings", settings_edits.figures())
     return found
 
 
