@@ -56,8 +56,15 @@ try:
     _run.mkdir(parents=True, exist_ok=True)
 except OSError as error:
     sys.exit(f"Textbridge cannot start. {_run}: {error.strerror}. Check STORAGE_PATH in .env.")
-_memory = Path("/dev/shm")  # noqa: S108 - files that only this run needs; no disk can be full there
+_memory = Path("/dev/shm")  # noqa: S108 - files that only this run needs
 _in_memory = os.access(_memory, os.W_OK)
+MEMORY_BYTES = 16_000_000  # a container often has 64 MB there, and other programs use it, too
+METRICS_BYTES = 262_144  # of one metrics file; they are seldom larger
+
+
+def _has_room() -> bool:
+    room = os.statvfs(_memory)
+    return room.f_bavail * room.f_frsize >= MEMORY_BYTES
 
 
 def _metrics_folder() -> Path:
@@ -65,7 +72,7 @@ def _metrics_folder() -> Path:
 
     The processes map these files; a write to one on a full disk would kill the process.
     """
-    if _in_memory:
+    if _in_memory and _has_room():
         status = _storage.stat()
         folder = _memory / f"textbridge-{os.geteuid()}-{status.st_dev:x}-{status.st_ino:x}"
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -346,6 +353,28 @@ def post_fork(server: Any, worker: Any) -> None:
     """Handle stop signals from the start on, also before everything is imported."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, worker.handle_quit)
+    _reserve_metrics()
+
+
+def _reserve_metrics() -> None:
+    """Take the space of this process's metrics files: a write to a mapped page needs it later.
+
+    Where there is none any more, the files of this process are in the storage folder, and
+    ``/metrics`` of other processes does not show them.
+    """
+    for folder in (_metrics, _run / "metrics"):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        set_metrics_folder(folder)
+        try:
+            for kind in ("counter", "histogram"):
+                with (folder / f"{kind}_{os.getpid()}.db").open("ab") as file:
+                    os.posix_fallocate(file.fileno(), 0, METRICS_BYTES)
+        except OSError as error:
+            print(f"No room for metrics in {folder}: {error.strerror}.", file=sys.stderr)
+            (folder / f"counter_{os.getpid()}.db").unlink(missing_ok=True)
+            (folder / f"histogram_{os.getpid()}.db").unlink(missing_ok=True)
+        else:
+            return
 
 
 def on_exit(server: Any) -> None:

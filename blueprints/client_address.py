@@ -151,5 +151,5 @@ def caller(
     address = connected
     while hops and is_in(address, trusted):
         address = parse_address(hops.pop())
-    is_believed = CLIENT in added and is_in(connected, trusted)
-    return Caller(connected, address if is_believed else None, is_direct=False)
+    is_told = CLIENT in added and is_in(connected, trusted)
+    return Caller(connected, address if is_told else None, is_direct=False)

@@ -70,7 +70,10 @@ def fill_in_key(target: Path) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         sys.exit(f"APP_KEY cannot be written into {target}: {error.strerror}. Run as its owner.")
-    print("Wrote an APP_KEY into .env, where it was empty.")
+    print(
+        "Wrote an APP_KEY into .env, where it was empty. If another one was in use, put that back: "
+        "the webhooks' addresses are made from it."
+    )
 
 
 def kept_key(content: bytes) -> str:

@@ -115,8 +115,10 @@ class Gateway:
         self.receiver = Receiver(self.store, self.carrier_events)
         self.processor = Processor(self.store, self.providers, parts, files)
         self.replay = Replay(self.store, self.providers, parts, files)
-        self.composer = Composer(self.store, self.access, self.providers, self.limits, self.country)
         self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)
+        self.composer = Composer(
+            self.store, self.access, self.providers, self.limits, self.country, self.uploads
+        )
         self.recovery = Recovery(self.store, self.providers, parts, self.country)
 
     def _build_delivery(self, run_folder: Path) -> None:
@@ -243,7 +245,7 @@ class Gateway:
         )
 
     def prepare(self) -> None:
-        """Migrate the database, and move the file of Message Settings into PostgreSQL.
+        """Migrate the database and load Message Settings, moving their file into PostgreSQL.
 
         Without the sandbox, the tokens that its page has given out end.
 
@@ -255,6 +257,7 @@ class Gateway:
         left = left_file(self.store, self.environment.service.storage_path.resolve())
         if left is not None:
             take_over(self.settings, left)
+        self.settings.look()
 
     def _end_sandbox_tokens(self) -> None:
         made = self.store.read(devices.of_sandbox)

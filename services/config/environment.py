@@ -33,7 +33,8 @@ ROOT = Path(__file__).resolve().parents[2]  # a relative STORAGE_PATH is in here
 BUCKET = "MEDIA_S3_"
 SENDING = "SEND_"
 REMEDY_KEY = (
-    "Run `make install`, which writes one into .env, or set it to any 32 random characters."
+    "If there was one, put it back: the webhooks' addresses are made from it. For a new one run "
+    "`make install`, which writes it into .env."
 )
 
 

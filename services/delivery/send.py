@@ -1,6 +1,5 @@
 """Sending of outbound messages at their carriers, within the carriers' rate limits."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -16,6 +15,7 @@ from services.messaging.carrier_event_log import CarrierEventLog
 from services.providers.base import Provider
 from services.store import circuit_breakers, jobs, rate_limits, statuses
 from services.store.carrier_events import CarrierEventKind
+from services.store.database import clock
 from services.store.database.store import Store
 from services.store.jobs import Job
 
@@ -45,7 +45,7 @@ class Sender:
         limits = _rate_limits(provider, message.number)
 
         def begin(tx: Connection) -> bool:
-            now = time.time()
+            now = clock.now(tx)
             wait = max([rate_limits.wait(tx, name, now) for name in limits], default=0.0)
             if wait:
                 jobs.retry(tx, job, now + wait, "Waits for its turn.", counts=False)

@@ -76,6 +76,10 @@ class MessageSettings:
         """Check the source now. Raises ``StorageUnwell`` only until it was read once."""
         self._check(at_once=True)
 
+    def refresh(self) -> None:
+        """Check the source if it is time to. Raises ``StorageUnwell`` as ``look``."""
+        self._check()
+
     def all(self) -> list[NumberSetting]:
         """All entries, in the order of the document."""
         self._check()
@@ -287,9 +291,10 @@ class MessageSettings:
         for entry in in_slices(document.by_number.values(), CHEAP_SLICE):
             for extension in entry.extensions if entry.enabled else ():
                 by_extension.setdefault(extension, []).append(entry)
+        generation = _generation(document.content)
         self._by_number = document.by_number
         self._by_extension = {name: tuple(entries) for name, entries in by_extension.items()}
-        self._generation = _generation(document.content)
+        self._generation = generation  # last: an editor who sees old entries must not have it
         self._problem = None
 
     def _keep_last_good(self, error: Exception) -> None:

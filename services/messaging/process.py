@@ -93,6 +93,8 @@ class Processor:
             elif len(self._with_files) < MOST_WITH_FILES:
                 self._with_files.add(parsed.row.id)
                 spawn(partial(self._process_with_files, parsed))
+        if ready:
+            self.parts.prepare()
         committed = bool(ready) and self._store(ready, add_jobs, also)
         return Processed(committed, more=len(calls) == MOST_CALLS)
 

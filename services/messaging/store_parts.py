@@ -49,6 +49,10 @@ class PartStore:
     limits: SendLimits
     country: str
 
+    def prepare(self) -> None:
+        """Read changed Message Settings now, so that no transaction waits for it."""
+        self.settings.refresh()
+
     def store(
         self,
         tx: Connection,

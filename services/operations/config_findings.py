@@ -19,8 +19,7 @@ from services.config.sections import MailSettings, ServiceSettings
 from services.core.commands import flask_command
 from services.core.errors import ConfigError, Problem, StorageUnwell
 from services.message_settings import MessageSettings, NumberSetting
-from services.operations.file_permissions import is_open, open_to_others
-from services.operations.sandbox_numbers import left_numbers
+from services.operations.open_files import is_open, open_to_others
 from services.operations.server_process import pid_file, running_pid
 from services.providers import PROVIDERS
 from services.providers.sandbox import Sandbox
@@ -148,21 +147,33 @@ def _base_addresses(environment: Environment) -> Iterator[Problem]:
 
 
 def _carriers(carriers: Collection[str], entries: Sequence[NumberSetting]) -> Iterator[Problem]:
-    listed = f"`{flask_command('config check')}` lists them"
     if not carriers:
         reason = "are missing: no carrier is configured, so no text comes in or goes out."
-        yield Problem("The variables of a carrier", reason, f"Set those of yours; {listed}.")
+        remedy = f"Set those of yours; `{flask_command('config check')}` lists them."
+        yield Problem("The variables of a carrier", reason, remedy)
     unconfigured: dict[str, list[str]] = {}
     for entry in entries:
-        if entry.carrier not in (*carriers, Sandbox.name):
+        if entry.carrier not in carriers:
             unconfigured.setdefault(entry.carrier, []).append(entry.number)
     for carrier, numbers in unconfigured.items():
+        if carrier == Sandbox.name:
+            yield _left_by_sandbox(numbers)
+            continue
         reason = f"{_named(numbers)} cannot send or receive: {carrier} is not configured."
-        remedy = f"Set the variables of {carrier} ({listed}), or choose another carrier."
+        command = flask_command("config check")
+        remedy = f"Set the variables of {carrier}, which `{command}` lists, or choose another one."
         yield Problem("Message Settings", reason, remedy)
-    left = left_numbers(entries, carriers)
-    if left is not None:
-        yield left
+
+
+def _left_by_sandbox(numbers: list[str]) -> Problem:
+    """An extension would send from such a number, its default one perhaps, and be refused."""
+    belong = "belongs" if len(numbers) == 1 else "belong"
+    remove = flask_command(f"settings remove {' '.join(numbers)}")
+    return Problem(
+        "Message Settings",
+        f"{_named(numbers)} {belong} to the sandbox, which is off: nothing is sent from there.",
+        f"Remove what the sandbox has made up: `{remove}`. Give a number of yours its carrier.",
+    )
 
 
 def _mail(mail: MailSettings, entries: Iterable[NumberSetting]) -> Iterator[Problem]:
@@ -200,7 +211,7 @@ def _env_file(path: Path | None) -> Iterator[Problem]:
         yield from error.problems
     if readable:
         reason = "can be read by everybody on this machine, and it holds secrets."
-        yield Problem(path.name, reason, f"Run: chmod 600 {path}")
+        yield Problem(path.name, reason, f"Run: chmod 600 {quote(str(path))}")
 
 
 def _named(names: list[str]) -> str:

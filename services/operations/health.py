@@ -231,7 +231,7 @@ class Health:
 
 
 def _figures(tx: Connection) -> Figures:
-    now = time.time()
+    now = clock.now(tx)
     calls, waited = _waiting_calls(tx)
     return Figures(
         jobs=jobs.counts(tx),

@@ -34,7 +34,7 @@ from sqlalchemy import (
     update,
 )
 
-from services.store.database import audit_counters
+from services.store.database import audit_counters, clock
 from services.store.database.audit_counters import AuditCounter
 from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import DEAD, DUE, LEASED, LIVE, PARKED, READY, jobs, workers
@@ -237,19 +237,23 @@ _DONE = CompiledStatement(
 
 
 def add(tx: Connection, new: Iterable[Job]) -> None:
-    """Add jobs, except those that exist already (same message, kind, target and ``about``)."""
+    """Add jobs, except those that exist already (same message, kind, target and ``about``).
+
+    Their times are by this machine's clock; they are kept by the database's.
+    """
+    ahead = clock.ahead(tx)
     for job in new:
-        _add(tx, job)
+        _add(tx, job, ahead)
 
 
 def add_leased(tx: Connection, job: Job, owner: str) -> Job | None:
     """Add a job that ``owner`` has leased already; ``None`` if it exists already."""
     leased = replace(job, state="leased", owner=owner, attempts=1, lane=_lane(job))
-    row_id = _add(tx, leased)
+    row_id = _add(tx, leased, clock.ahead(tx))
     return replace(leased, id=row_id) if row_id is not None else None
 
 
-def _add(tx: Connection, job: Job) -> int | None:
+def _add(tx: Connection, job: Job, ahead: float) -> int | None:
     row = _ADD.row(
         tx,
         kind=str(job.kind),
@@ -259,14 +263,14 @@ def _add(tx: Connection, job: Job) -> int | None:
         destination=job.destination,
         lane=_lane(job),
         state=job.state,
-        due=job.due,
-        hold_until=max(job.due, job.created_at) + HOLD_SECONDS,
+        due=job.due + ahead,
+        hold_until=max(job.due, job.created_at) + ahead + HOLD_SECONDS,
         owner=job.owner,
         attempts=job.attempts,
         lapses=0,
         started=False,
-        created_at=job.created_at,
-        updated_at=job.created_at,
+        created_at=job.created_at + ahead,
+        updated_at=job.created_at + ahead,
     )
     if row is None:
         return None
@@ -377,12 +381,12 @@ def has_later(tx: Connection, job: Job) -> bool:
 
 def start(tx: Connection, job: Job) -> bool:
     """Note that the send begins, which cannot be undone; false if the lease is lost."""
-    return bool(_START.change(tx, job_id=job.id, owner_is=job.owner, now=time.time()))
+    return bool(_START.change(tx, job_id=job.id, owner_is=job.owner, now=clock.now(tx)))
 
 
 def done(tx: Connection, job: Job) -> bool:
     """Mark a job as done; false if the lease is lost."""
-    ended = _DONE.change(tx, job_id=job.id, owner_is=job.owner, now=time.time())
+    ended = _DONE.change(tx, job_id=job.id, owner_is=job.owner, now=clock.now(tx))
     _RELEASE_NEXT.change(tx, lane_is=job.lane)
     audit_counters.add(tx, AuditCounter.JOBS_DONE, ended)
     return bool(ended)
@@ -410,7 +414,7 @@ def _finish(tx: Connection, job: Job, **values: Any) -> bool:
     statement = (
         update(jobs)
         .where(jobs.c.id == job.id, jobs.c.owner == job.owner, jobs.c.state == "leased")
-        .values(updated_at=time.time(), **values)
+        .values(updated_at=clock.now(tx), **values)
     )
     ended = bool(tx.execute(statement).rowcount)
     _RELEASE_NEXT.change(tx, lane_is=job.lane)
@@ -422,14 +426,14 @@ def make_due(tx: Connection, message_id: str, kind: JobKind) -> None:
     tx.execute(
         update(jobs)
         .where(jobs.c.message_id == message_id, jobs.c.kind == str(kind), DUE, jobs.c.attempts == 0)
-        .values(due=time.time())
+        .values(due=clock.now(tx))
     )
 
 
 def waits(tx: Connection, destination: str, target: str) -> bool:
     """Whether a job for a target waits for a later time."""
     later = and_(READY, jobs.c.destination == destination, jobs.c.target == target)
-    return bool(tx.execute(select(exists().where(later, jobs.c.due > time.time()))).scalar())
+    return bool(tx.execute(select(exists().where(later, jobs.c.due > clock.now(tx)))).scalar())
 
 
 def make_all_due(tx: Connection, destination: str, target: str | None, seconds: float) -> None:
@@ -437,7 +441,7 @@ def make_all_due(tx: Connection, destination: str, target: str | None, seconds: 
 
     Jobs of one lane are done in order again, however long they have waited.
     """
-    due = time.time() + seconds
+    due = clock.now(tx) + seconds
     later = and_(READY, jobs.c.destination == destination, jobs.c.due > due)
     if target is not None:
         later = and_(later, jobs.c.target == target)
@@ -447,7 +451,7 @@ def make_all_due(tx: Connection, destination: str, target: str | None, seconds: 
 def shift_back(tx: Connection, seconds: float) -> None:
     """Move the times of waiting jobs back by ``seconds``, because the clock was set back."""
     earlier = {"due": jobs.c.due - seconds, "hold_until": jobs.c.hold_until - seconds}
-    tx.execute(update(jobs).where(READY, jobs.c.due > time.time()).values(earlier))
+    tx.execute(update(jobs).where(READY, jobs.c.due > clock.now(tx)).values(earlier))
 
 
 def count_open(tx: Connection, message_id: str, kind: JobKind) -> int:
@@ -462,7 +466,7 @@ def count_open(tx: Connection, message_id: str, kind: JobKind) -> int:
 
 def waits_for_files(tx: Connection, job: Job) -> bool:
     """Whether a job should wait for the files of its message: at most two minutes."""
-    is_young = time.time() - job.created_at < FILES_WAIT_SECONDS
+    is_young = clock.now(tx) - job.created_at < FILES_WAIT_SECONDS
     return is_young and count_open(tx, job.message_id, JobKind.FETCH) > 0
 
 
@@ -519,7 +523,7 @@ def lease_all(tx: Connection, kind: JobKind, owner: str) -> list[Job]:
 
 def reset_all(tx: Connection) -> int:
     """Make every open job due as if it were new, and delete all workers; returns how many."""
-    now = time.time()
+    now = clock.now(tx)
     hold = now + HOLD_SECONDS
     tx.execute(workers.delete())
     statement = update(jobs).where(LIVE)

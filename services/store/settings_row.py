@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, select, update
 
+from services.core.commands import flask_command
 from services.store.database.schema import message_settings as table
 from services.store.database.store import Store
 
@@ -16,7 +17,10 @@ class SettingsRow:
     """Stores the document of Message Settings. Every method may raise ``StorageUnwell``."""
 
     name = "The document of Message Settings in the database"
-    remedy = "Correct it first: flask settings export FILE, edit it, flask settings import FILE."
+    remedy = (
+        f"Correct it first: {flask_command('settings export FILE')}, edit it, "
+        f"{flask_command('settings import FILE')}."
+    )
     fresh_seconds = 1.0  # cached so long: every message needs the settings
 
     def __init__(self, store: Store) -> None:

@@ -12,7 +12,7 @@ HINT = re.compile(rf"\bflask ({'|'.join(str(command.name) for command in COMMAND
 WITH_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # Texts that do not depend on the installation: they are written into docs/ and .env.example. The
 # remedy of the row of Message Settings stands in services/store.
-FIXED = {"services/config/sections.py", "services/store/settings_row.py"}
+FIXED = {"services/config/sections.py"}
 
 
 def hints(tree: ast.Module) -> list[str]:

@@ -7,6 +7,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import func, select, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
 from services.store import messages
@@ -77,3 +78,24 @@ def test_several_processes_may_migrate_at_once(empty_database: str, tmp_path: Pa
     assert stores[0].read(messages.latest_seq) == 0
     for one in stores:
         one.close()
+
+
+def test_repeats_at_a_node_that_is_not_upgraded_yet_are_dropped(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    """A node of version 0.1 writes no key, and its workers and servers go on for a while."""
+    store = Store(postgres_url, tmp_path)
+    first = store_inbound(store, inbound("x1"))
+    assert first is not None
+    row = store.read(lambda tx: tx.execute(select(table)).one())._asdict()
+    old = {name: row[name] for name in row if name not in ("repeat_key", "reaction", "reaction_to")}
+
+    def repeat(provider_id: str, seq: int) -> int:
+        values = old | {"id": f"repeat {seq}", "seq": seq, "provider_id": provider_id}
+        statement = insert(table).values(values).on_conflict_do_nothing().returning(table.c.seq)
+        return len(store.write(lambda tx: tx.execute(statement).all()))
+
+    assert [repeat("x1", 11), repeat("x2", 12), repeat("x2", 13)] == [0, 1, 0]
+    keys = store.read(lambda tx: tx.execute(select(table.c.repeat_key)).scalars().all())
+    assert keys == [row["repeat_key"]] * 2
+    store.close()

@@ -120,7 +120,7 @@ CHECK = Check(
     mutants=(
         Mutant(
             "gunicorn.conf.py",
-            "    if _in_memory:",
+            "    if _in_memory and _has_room():",
             "    if False:",
             "the metrics are mapped from a disk that can be full",
         ),

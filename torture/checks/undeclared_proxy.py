@@ -116,7 +116,7 @@ CHECK = Check(
     mutants=(
         Mutant(
             "blueprints/client_address.py",
-            "address if is_believed else None",
+            "address if is_told else None",
             "address",
             "a caller behind an undeclared proxy has the proxy's address",
         ),

@@ -49,7 +49,14 @@ class Telnyx(Provider):
 
     name = "telnyx"
     title = "Telnyx"
-    limits = Limits(1530, unicode_text=670, media_bytes=600_000, media_types=TYPES, recipients=8)
+    limits = Limits(
+        1530,
+        unicode_text=670,
+        media_bytes=600_000,
+        media_total_bytes=990_000,
+        media_types=TYPES,
+        recipients=8,
+    )
     lookup_seconds = 9 * 86_400.0
     media_redirects = ("*.telnyx.com", "*.telnyxcloudstorage.com")
     webhook_hint = (

@@ -31,6 +31,7 @@ def upgrade() -> None:
         words = f"btrim(regexp_replace(text, '{SPACES}', ' ', 'g'))"
         content = f"convert_to(peer || chr(10) || {words}, 'UTF8')"
         key = f"substr(encode(sha256({content}), 'hex'), 1, 16)"
+        _for_older_nodes(key)
     op.execute(f"UPDATE messages SET repeat_key = {key} WHERE direction = 'in'")  # noqa: S608
     op.create_index(
         "messages_once",
@@ -43,6 +44,23 @@ def upgrade() -> None:
         " WHERE members = peer AND members LIKE '% %'"
     )
     op.execute("INSERT INTO counters (name, value) VALUES ('senders reread', 0)")
+
+
+def _for_older_nodes(key: str) -> None:
+    """Give the messages of nodes that are not upgraded yet their key, so that repeats are dropped.
+
+    It runs before the table has any message without one; SQLite has no other nodes.
+    """
+    new_row = key.replace("(text,", "(NEW.text,").replace("convert_to(peer", "convert_to(NEW.peer")
+    op.execute(
+        "CREATE FUNCTION textbridge_repeat_key() RETURNS trigger LANGUAGE plpgsql AS $$"
+        f" BEGIN NEW.repeat_key := {new_row}; RETURN NEW; END $$"
+    )
+    op.execute(
+        "CREATE TRIGGER messages_repeat_key BEFORE INSERT ON messages FOR EACH ROW"
+        " WHEN (NEW.direction = 'in' AND NEW.repeat_key IS NULL)"
+        " EXECUTE FUNCTION textbridge_repeat_key()"
+    )
 
 
 def _in_sqlite() -> None:

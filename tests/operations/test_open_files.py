@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from services.operations import file_permissions
-from services.operations.file_permissions import open_to_others
+from services.operations import open_files
+from services.operations.open_files import open_to_others
 from tests.conftest import NUMBER_ENTRY, settings_file
 from tests.server import Server, running_server
 
@@ -99,7 +99,7 @@ def test_an_open_folder_is_named_with_what_is_open_in_it(tmp_path: Path, mode: i
 def test_a_large_folder_is_looked_at_in_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_permissions, "MOST", 3)
+    monkeypatch.setattr(open_files, "MOST", 3)
     for n in range(10):
         (tmp_path / str(n)).touch()
         (tmp_path / str(n)).chmod(0o644)
