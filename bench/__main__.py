@@ -40,7 +40,7 @@ class Scale:
 FULL = Scale(RunLength(4.0, 3), 100_000, [1_000, 100_000, 1_000_000], 100_000, 20_000, 3_000)
 QUICK = Scale(RunLength(1.5, 2), 0, [1_000, 20_000], 10_000, 2_000, 600)
 REPLY, END_TO_END = 0.12, 0.6  # × no-op, × version 0.1
-PARTS = ("sqlite", "version", "postgresql", "nodes", "growth", "start")
+PARTS = ("sqlite", "version", "settings", "postgresql", "nodes", "growth", "start")
 
 
 def main() -> None:
@@ -82,6 +82,8 @@ def _without_postgresql(parts: Sequence[str], scale: Scale, left_out: list[str])
         compared, unknown = measure.beside_version_01(scale.run_length.turns, END_TO_END)
         found += _titled("SQLite", compared)
         left_out += unknown
+    if "settings" in parts:
+        found += settings_edits.figures()
     if "growth" in parts:
         found += _growth("SQLite", None, scale)
         found += _titled("Message Settings", settings_edits.figures())
