@@ -83,7 +83,7 @@ def _without_postgresql(parts: Sequence[str], scale: Scale, left_out: list[str])
         found += _titled("SQLite", compared)
         left_out += unknown
     if "settings" in parts:
-        found += settings_edits.figures()
+        found += _titled("Message Settings", settings_edits.figures())
     if "growth" in parts:
         found += _growth("SQLite", None, scale)
     return found

@@ -37,14 +37,15 @@ from sqlalchemy import (
 from services.store.database import audit_counters, clock
 from services.store.database.audit_counters import AuditCounter
 from services.store.database.compiled_statements import CompiledStatement
-from services.store.database.schema import DEAD, DUE, LIVE, PARKED, READY, jobs, workers
+from services.store.database.schema import DEAD, DUE, LEASED, LIVE, PARKED, READY, jobs, workers
 from services.store.database.upsert import insert_new
 
 HOLD_SECONDS = 60.0
 MAX_INTERRUPTIONS = 5  # leases of one job that may end with the death of the worker
 FILES_WAIT_SECONDS = 120.0  # from the creation of a job, how long it may wait for files
-WALK = 8  # due jobs that a claim looks at where the first ones are blocked
-PARKED_LOOK = 2000  # parked jobs that are looked at together
+WALK = 8  # due jobs that a claim looks at beyond those that it takes
+PARK_NEWEST = 0.2  # the share of claims that park what is blocked among the newest
+PARKED_LOOK = 500  # parked jobs that are looked at together
 # The same text as in the partial index, or SQLite does not use it.
 EARLIER_LIVE = text("earlier.state IN ('due', 'leased')")
 
@@ -302,33 +303,47 @@ def lease(tx: Connection, owner: str, destination: str, limit: int, now: float) 
     If more jobs are due than ``limit``, one of them is the newest instead of an old one (with a
     limit of 1 every other time): a new message does not wait behind the backlog of an outage.
     """
-    free = _unblocked(tx, _OLDEST, destination, limit, now)
+    free = _unblocked(tx, destination, limit, now)
     if free and len(free) == limit and (limit > 1 or random.random() < 0.5):  # noqa: S311
-        newest = next(iter(_unblocked(tx, _NEWEST, destination, 1, now)), free[-1])
-        if newest not in free:
+        newest = _newest_unblocked(tx, destination, now)
+        if newest is not None and newest not in free:
             free[-1] = newest
     leased = (_LEASE.row(tx, job_id=id_, new_owner=owner, now=now) for id_ in free)
     return sorted(map(load, leased), key=lambda job: job.id)
 
 
-def _unblocked(
-    tx: Connection, due: CompiledStatement, destination: str, limit: int, now: float
-) -> list[int]:
-    """The ids of the first due jobs that no earlier job of their lane blocks.
+def _unblocked(tx: Connection, destination: str, limit: int, now: float) -> list[int]:
+    """The ids of the oldest due jobs that no earlier job of their lane blocks.
 
     Blocked ones on the way are parked, so that no claim walks over them again. One claim walks over
     a limited number, however long the queue is; the next one continues.
     """
     free: list[int] = []
     for size in (limit, limit + WALK):
-        found = due.rows(tx, destination=destination, now=now, limit=size)
+        found = _OLDEST.rows(tx, destination=destination, now=now, limit=size)
         free = [row.id for row in found if not row.blocked][:limit]
-        blocked = [row.id for row in found if row.blocked]
-        if blocked:
-            tx.execute(_PARK, {"ids": blocked, "now": now})
-        if not blocked or len(free) == limit:
+        if not _park_blocked(tx, found, now) or len(free) == limit:
             break
     return free
+
+
+def _newest_unblocked(tx: Connection, destination: str, now: float) -> int | None:
+    """The id of the newest due job that nothing blocks, if it is one of the newest.
+
+    Parking costs more than looking. So only some claims park the blocked ones.
+    """
+    found = _NEWEST.rows(tx, destination=destination, now=now, limit=WALK)
+    if random.random() < PARK_NEWEST:  # noqa: S311
+        _park_blocked(tx, found, now)
+    return next((row.id for row in found if not row.blocked), None)
+
+
+def _park_blocked(tx: Connection, found: Iterable[Any], now: float) -> bool:
+    """Park those of the jobs that are blocked; returns whether there are any."""
+    blocked = [row.id for row in found if row.blocked]
+    if blocked:
+        tx.execute(_PARK, {"ids": blocked, "now": now})
+    return bool(blocked)
 
 
 def unblocked_parked(tx: Connection, after: str, now: float) -> tuple[list[int], str]:
@@ -485,21 +500,21 @@ def oldest_due(tx: Connection, now: float) -> float:
 
 def abandoned(tx: Connection) -> list[Job]:
     """Leased jobs whose worker is dead; counts the interruption."""
-    orphaned = and_(LIVE, jobs.c.state == "leased", jobs.c.owner.not_in(select(workers.c.id)))
+    orphaned = and_(LEASED, jobs.c.owner.not_in(select(workers.c.id)))
     statement = update(jobs).where(orphaned).values(lapses=jobs.c.lapses + 1).returning(*jobs.c)
     return [load(row) for row in tx.execute(statement)]
 
 
 def leases_of(tx: Connection, owner: str) -> list[Lease]:
     """Every lease of a worker."""
-    held = and_(LIVE, jobs.c.state == "leased", jobs.c.owner == owner)
+    held = and_(LEASED, jobs.c.owner == owner)
     found = tx.execute(select(jobs.c.id, jobs.c.updated_at).where(held))
     return [Lease(row.id, row.updated_at) for row in found]
 
 
 def interrupted(tx: Connection, owner: str, job_ids: Iterable[int]) -> list[Job]:
     """Of these jobs those that are leased to ``owner``; counts the interruption."""
-    held = and_(LIVE, jobs.c.state == "leased", jobs.c.owner == owner, jobs.c.id.in_(list(job_ids)))
+    held = and_(LEASED, jobs.c.owner == owner, jobs.c.id.in_(list(job_ids)))
     statement = update(jobs).where(held).values(lapses=jobs.c.lapses + 1).returning(*jobs.c)
     return [load(row) for row in tx.execute(statement)]
 

@@ -557,4 +557,6 @@ def test_a_minutes_look_reads_only_what_is_new_or_not_done(tmp_path: Path) -> No
     assert any("messages" in step and "seq>?" in step for step in steps)
     for step in steps:
         if step.startswith("SCAN") and ("jobs" in step or "messages" in step):
-            assert any(f"jobs_{part}" in step for part in ("lane", "dead", "due", "parked")), step
+            assert any(
+                f"jobs_{part}" in step for part in ("lane", "dead", "due", "parked", "leased")
+            ), step

@@ -34,6 +34,7 @@ RowId = BigInteger().with_variant(Integer, "sqlite")
 # Queries must use exactly these texts, or SQLite does not use the partial indexes.
 DUE = text("state = 'due'")
 READY = text("state = 'due' AND NOT parked")
+LEASED = text("state = 'leased'")
 PARKED = text("state = 'due' AND parked")
 LIVE = text("state IN ('due', 'leased')")
 DEAD = text("state = 'dead'")
@@ -207,6 +208,7 @@ jobs = Table(
         postgresql_where=PARKED,
     ),
     Index("jobs_lane", "lane", "id", sqlite_where=LIVE, postgresql_where=LIVE),
+    Index("jobs_leased", "owner", sqlite_where=LEASED, postgresql_where=LEASED),
     Index("jobs_dead", "id", sqlite_where=DEAD, postgresql_where=DEAD),
     sqlite_autoincrement=True,
 )
