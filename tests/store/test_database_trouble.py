@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -229,6 +229,24 @@ def test_a_database_that_was_removed_takes_nothing_until_it_is_back(
     assert not file.exists(), "nor was an empty database put in its place"
     away.rename(file)
     assert store_inbound(near, inbound("after")) is not None
+
+
+def test_no_further_connection_makes_a_new_database_in_its_place(
+    near: Store, tmp_path: Path
+) -> None:
+    store_inbound(near, inbound("before"))
+    file, away = tmp_path / "textbridge.db", tmp_path / "away"
+    file.rename(away)
+
+    def connect_often() -> None:
+        with ExitStack() as opened:
+            for _ in range(10):  # more than the pool has
+                opened.enter_context(near.engine.connect())
+
+    with pytest.raises(StorageUnwell, match="removed or replaced"):
+        connect_often()
+    assert not file.exists()
+    away.rename(file)
 
 
 def test_another_database_in_its_place_is_not_written_to(near: Store, tmp_path: Path) -> None:
