@@ -34,6 +34,7 @@ from services.messaging.call_files import CallFiles
 from services.messaging.carrier_event_log import CarrierEventLog
 from services.messaging.compose import Composer
 from services.messaging.device_limits import DeviceLimits
+from services.messaging.opt_out import OptOuts
 from services.messaging.process import Processor
 from services.messaging.receive import Receiver
 from services.messaging.recover import Recovery
@@ -110,12 +111,20 @@ class Gateway:
         self.device_limits = DeviceLimits(self.store)
         self.access = ConversationAccess(self.settings)
         self.router = Router(self.store, self.settings, self.access, self.channels)
-        parts = PartStore(self.settings, self.router, self.limits, self.country)
+        self.opt_outs = OptOuts(
+            environment.opt_out,
+            environment.opt_out.name or environment.service.app_name,
+            self.providers,
+            self.limits,
+        )
+        parts = PartStore(self.settings, self.router, self.limits, self.country, self.opt_outs)
         files = CallFiles(self.store, self.media, self.limits, self.country)
         self.receiver = Receiver(self.store, self.carrier_events)
         self.processor = Processor(self.store, self.providers, parts, files)
         self.replay = Replay(self.store, self.providers, parts, files)
-        self.composer = Composer(self.store, self.access, self.providers, self.limits, self.country)
+        self.composer = Composer(
+            self.store, self.access, self.providers, self.limits, self.country, self.opt_outs
+        )
         self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)
         self.recovery = Recovery(self.store, self.providers, parts, self.country)
 
@@ -123,7 +132,12 @@ class Gateway:
         self._run_folder = run_folder
         self.journal = CompletionJournal(run_folder)
         self.outcomes = Outcomes(
-            self.store, self.router, self.providers, self.carrier_events, self.journal
+            self.store,
+            self.router,
+            self.providers,
+            self.carrier_events,
+            self.journal,
+            self.opt_outs,
         )
         self.push_delivery = PushDelivery(
             self.store, self.access, self.channels, self.media, self.outcomes, self.journal
@@ -135,6 +149,7 @@ class Gateway:
             self.media,
             self.outcomes,
             self.carrier_events,
+            self.opt_outs,
         )
         fetcher = MediaFetcher(
             self.store, self.providers, self.media, self.http, self.limits, self.outcomes

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
-from services.core.messages import Attachment, Message, Status
+from services.core.messages import Attachment, AutomaticText, Message, Status
 from services.store import attachments, conversations
 from services.store.database import audit_counters
 from services.store.database.audit_counters import AuditCounter
@@ -133,11 +133,12 @@ def _time(message: Message) -> float:
 
 
 def add_outbound(tx: Connection, message: Message, fingerprint: str) -> Message:
-    """Store a message that an app sends; its attachments are uploaded files.
+    """Store a message to send; its attachments are uploaded files.
 
-    Raises ``IntegrityError`` if the extension has used the ``client_id`` before.
+    ``message.seq`` is as for ``add_inbound``. Raises ``IntegrityError`` if the extension has used
+    the ``client_id`` before.
     """
-    kept = replace(message, seq=next_seq(tx))
+    kept = message if message.seq else replace(message, seq=next_seq(tx))
     kept = replace(kept, conversation_id=conversations.add_message(tx, kept))
     _ADD.change(tx, **_row(kept), fingerprint=fingerprint)
     audit_counters.add(tx, AuditCounter.REPLIED)
@@ -282,6 +283,7 @@ def _row(message: Message) -> dict[str, Any]:
         "routed": message.routed,
         "reaction": message.reaction,
         "reaction_to": message.reaction_to,
+        "automatic": message.automatic,
         "carrier_time": message.carrier_time,
         "created_at": message.created_at,
         "updated_at": message.updated_at,
@@ -313,4 +315,5 @@ def _message(row: Row[Any], media: tuple[Attachment, ...]) -> Message:
         routed=row.routed,
         reaction=row.reaction,
         reaction_to=row.reaction_to,
+        automatic=AutomaticText(row.automatic) if row.automatic is not None else None,
     )
