@@ -9,6 +9,7 @@ import csv
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from services.core.messages import AutomaticText, Message, WebhookCall
 from services.gateway import Gateway
@@ -25,7 +26,7 @@ ANSWERS = {AutomaticText.CONFIRMATION: "confirmation", AutomaticText.HELP: "help
 
 
 def known(gateway: Gateway, number: str) -> str:
-    def work(tx):
+    def work(tx: Connection) -> str:
         [conversation] = opt_outs.conversations_with(tx, number, PEER)
         return " ".join(
             word
