@@ -33,6 +33,7 @@ from services.messaging.access import ConversationAccess
 from services.messaging.call_files import CallFiles
 from services.messaging.carrier_event_log import CarrierEventLog
 from services.messaging.compose import Composer
+from services.messaging.consent import Consent
 from services.messaging.device_limits import DeviceLimits
 from services.messaging.opt_out import OptOuts
 from services.messaging.process import Processor
@@ -117,6 +118,7 @@ class Gateway:
             self.providers,
             self.limits,
         )
+        self.consent = Consent(self.opt_outs)
         parts = PartStore(self.settings, self.router, self.limits, self.country, self.opt_outs)
         files = CallFiles(self.store, self.media, self.limits, self.country)
         self.receiver = Receiver(self.store, self.carrier_events)

@@ -31,6 +31,7 @@ _CHANNEL = re.compile(r"(whatsapp|rcs):\s*(.+)", re.ASCII | re.IGNORECASE | re.D
 _CHANNEL_NUMBER = re.compile(r"\+?([1-9][0-9]{6,14})", re.ASCII)
 CHANNEL_NAMES = {"sms": "SMS", "whatsapp": "WhatsApp", "rcs": "RCS"}
 
+EVERY = "*"  # in place of a number of ours: all of them
 MOST_ADDRESS = 100  # characters of an address; the database has indexes of them
 _DIGEST = 8  # hexadecimal digits by which a longer one is told from others
 UNNAMED = "unknown"  # a sender that consists of spaces

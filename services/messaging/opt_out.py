@@ -17,7 +17,7 @@ from services.core.durations import HOUR
 from services.core.errors import Kind, RequestRefused, SendError
 from services.core.keywords import STOP_WORDS, Keyword, is_soft_stop, keyword, normalised
 from services.core.messages import AutomaticText, Message, Status
-from services.core.phone_numbers import channel_of, is_dialable, is_toll_free
+from services.core.phone_numbers import EVERY, channel_of, is_dialable, is_toll_free
 from services.core.segments import count
 from services.messaging.send_limits import SendLimits
 from services.providers.base import Provider
@@ -32,7 +32,7 @@ from services.store import (
     statuses,
 )
 from services.store.jobs import Job, JobKind
-from services.store.opt_outs import EVERY, OptOut, Source
+from services.store.opt_outs import OptOut, Source
 from services.store.quotas import Quota
 
 log = structlog.get_logger()
@@ -137,13 +137,18 @@ class OptOuts:
 
     def check_request(self, tx: Connection, number: str, recipients: Iterable[str]) -> None:
         """Raise ``RequestRefused`` if one of these recipients has opted out of a number."""
-        reason = self.reason(tx, number, recipients)
+        reason = self.refusal(opt_outs.active(tx, number, recipients))
         if reason:
-            remedy = (
-                "Nobody can text them until they text START. If they have asked for texts again in "
-                "another way, your administrator can record that on the page Opt-outs."
-            )
-            raise RequestRefused(CODE, f"{reason} {remedy}", field="to", status=403)
+            raise RequestRefused(CODE, reason, field="to", status=403)
+
+    def refusal(self, found: Mapping[str, OptOut]) -> str:
+        """Why these people cannot be texted, and who may change that; empty without anybody."""
+        who = " ".join(_sentence(peer, one) for peer, one in found.items())
+        remedy = (
+            "Nobody can text them until they text START. If they have asked for texts again in "
+            "another way, your administrator can record that on the page Opt-outs."
+        )
+        return f"{who} {remedy}" if who else ""
 
     def why_not(self, tx: Connection, message: Message) -> SendError | None:
         """The error if a message must not be sent now, in the transaction that begins its send.

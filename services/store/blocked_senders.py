@@ -20,12 +20,11 @@ from sqlalchemy import (
     update,
 )
 
+from services.core.phone_numbers import EVERY
 from services.store import counters
 from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import blocked_senders, conversations, messages
 from services.store.database.upsert import insert_new
-from services.store.messages import next_seq
-from services.store.opt_outs import EVERY
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +53,11 @@ def add(tx: Connection, peer: str, number: str, by: str) -> bool:
     return tx.execute(statement, row).first() is not None
 
 
-def remove(tx: Connection, peer: str, number: str) -> bool:
-    """End a block, and mark the messages as changed, so that apps load them; false without one."""
-    changed = next_seq(tx)
+def remove(tx: Connection, peer: str, number: str, changed: int) -> bool:
+    """End a block, and mark the messages as changed, so that apps load them; false without one.
+
+    ``changed`` is one of ``messages.next_seqs``.
+    """
     this = and_(blocked_senders.c.peer == peer, blocked_senders.c.number == number)
     if not tx.execute(delete(blocked_senders).where(this)).rowcount:
         return False
@@ -85,6 +86,14 @@ def of(tx: Connection, number: str, peers: Sequence[str]) -> dict[str, list[Bloc
         block = BlockedSender(row.peer, row.number, row.at, row.blocked_by)
         found.setdefault(block.peer, []).append(block)
     return found
+
+
+def hidden(tx: Connection, conversation_ids: Sequence[str]) -> set[str]:
+    """Those of these conversations that are with a blocked sender alone."""
+    statement = select(conversations.c.id).where(
+        conversations.c.id.in_(conversation_ids), hides_conversation()
+    )
+    return {str(conversation_id) for (conversation_id,) in tx.execute(statement)}
 
 
 def every(tx: Connection) -> list[BlockedSender]:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from services.core.messages import Attachment, AutomaticText, Message, Status
-from services.store import attachments, conversations
+from services.store import attachments, blocked_senders, conversations
 from services.store.database import audit_counters
 from services.store.database.audit_counters import AuditCounter
 from services.store.database.compiled_statements import CompiledStatement
@@ -190,11 +190,15 @@ def changed_since(
 ) -> list[tuple[int, Message]]:
     """Messages of these numbers with ``changed`` above a value, oldest change first.
 
-    Each comes with its own ``changed``.
+    Those of blocked senders are left out. Each comes with its own ``changed``.
     """
     statement = (
         select(messages)
-        .where(messages.c.number.in_(list(numbers)), messages.c.changed > changed)
+        .where(
+            messages.c.number.in_(list(numbers)),
+            messages.c.changed > changed,
+            ~blocked_senders.hides_message(),
+        )
         .order_by(messages.c.changed)
         .limit(limit)
     )
@@ -248,6 +252,7 @@ def unread_total(tx: Connection, extension: str, numbers: Iterable[str]) -> int:
         .where(
             conversations_table.c.number.in_(list(numbers)),
             conversations_table.c.last_seq > conversations.read_by(extension),
+            ~blocked_senders.hides_conversation(),
         )
         .limit(MAX_UNREAD)
     )

@@ -24,6 +24,7 @@ from sqlalchemy import (
     update,
 )
 
+from services.core.phone_numbers import EVERY
 from services.store import counters
 from services.store.conversations import member_key
 from services.store.database.compiled_statements import CompiledStatement
@@ -36,7 +37,6 @@ from services.store.database.schema import (
 )
 from services.store.database.upsert import insert, insert_new
 
-EVERY = "*"  # in place of a number of ours
 HASHED = "hmac:"  # begins the peer of a person who was forgotten
 KEY = "opt-outs"
 
