@@ -54,6 +54,7 @@ from services.operations.health import Health
 from services.operations.login_throttle import PAIRING, PASSWORD, TOKENS, LoginThrottle
 from services.operations.message_query import MessageQuery
 from services.operations.operator_actions import OperatorActions
+from services.operations.opt_out_register import OptOutRegister
 from services.operations.restore import Restore
 from services.operations.retention import Retention
 from services.operations.settings_source import left_file, open_settings, take_over
@@ -189,6 +190,7 @@ class Gateway:
         )
         self.retention = Retention(self.store, self.media, service)
         self.operator_actions = OperatorActions(self.store, self.router)
+        self.opt_out_register = OptOutRegister(self.store, self.opt_outs, self.country)
         self.carrier_status = CarrierStatus(
             self.store, self.settings, environment.carriers, self.providers
         )
