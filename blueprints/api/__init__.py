@@ -61,7 +61,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         ),
         Me(store, access, gateway.providers, gateway.vapid),
         Conversations(store, access, media, gateway.router, limits, gateway.country, consent),
-        ConversationConsents(store, access, consent),
+        ConversationConsents(store, access, consent, limits),
         Messages(store, access, media, gateway.composer),
         Search(store, access, media, limits),
         Contacts(store, limits, gateway.country),

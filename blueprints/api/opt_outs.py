@@ -13,6 +13,7 @@ from services.core.errors import RequestRefused
 from services.core.messages import rfc3339
 from services.messaging.access import ConversationAccess
 from services.messaging.consent import Consent, ConversationConsent
+from services.messaging.device_limits import CONSENT_CHANGES, DeviceLimits
 from services.store import conversations
 from services.store.conversations import Conversation
 from services.store.database.store import Store
@@ -26,10 +27,13 @@ class ConversationConsents(Resource):
     name = "consent"
     description = "Opt-outs and blocked senders"
 
-    def __init__(self, store: Store, access: ConversationAccess, consent: Consent) -> None:
+    def __init__(
+        self, store: Store, access: ConversationAccess, consent: Consent, limits: DeviceLimits
+    ) -> None:
         self._store = store
         self._access = access
         self._consent = consent
+        self._limits = limits
 
     @call(
         "POST",
@@ -88,12 +92,13 @@ class ConversationConsents(Resource):
         return self._change(conversation_id, lambda tx, one: self._consent.unblock(tx, one, by))
 
     def _change(self, conversation_id: UUID, change: Change) -> dict[str, Any]:
-        own = numbers(self._access)
+        own, device = numbers(self._access), caller()
 
         def work(tx: Connection) -> dict[str, Any]:
             found = conversations.by_id(tx, str(conversation_id), own)
             if found is None:
                 raise RequestRefused("not_found", "There is no such conversation.", status=404)
+            self._limits.count(tx, device, CONSENT_CHANGES)
             change(tx, found)
             return consent_object(self._consent.of(tx, found))
 

@@ -19,7 +19,7 @@ from services.core.messages import Status
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.push_devices import record_failure
 from services.messaging.carrier_event_log import CarrierEventLog
-from services.messaging.opt_out import OptedOut, OptOuts
+from services.messaging.opt_out import OptedOut, OptOuts, is_blocked
 from services.messaging.route import Router
 from services.providers.base import Provider
 from services.store import (
@@ -84,7 +84,7 @@ class Outcomes:
         for kind in (JobKind.EMAIL, JobKind.PUSH):
             jobs.make_due(tx, message_id, kind)
         message = messages.by_id(tx, message_id)
-        if message is not None and message.routed:
+        if message is not None and message.routed and not is_blocked(tx, message):
             jobs.add(tx, self.router.update_jobs(message, "media"))
 
     def settle(self, job: Job, error: DeliveryError) -> None:

@@ -71,8 +71,6 @@ class OptOuts:
         confirmation of STOP.
         """
         meant = message.opt_out or keyword(message.text)
-        if message.reaction is not None:
-            meant = None
         if meant is Keyword.STOP:
             return self._stop(tx, message)
         if meant is Keyword.START or (meant is Keyword.YES and self._is_out(tx, message)):

@@ -153,7 +153,7 @@ class OptOutRegister:
         after = 0
         while rows := self._store.read(partial(_inbound_after, after=after)):
             for row in rows:
-                meant = keyword(row.text) if row.reaction is None else None
+                meant = keyword(row.text)
                 key = (row.number, row.peer)
                 is_yes = meant is Keyword.YES and key in last and last[key][0] is Keyword.STOP
                 if meant in (Keyword.STOP, Keyword.START) or is_yes:
@@ -264,7 +264,7 @@ def _moment(written: str) -> float | None:
 
 
 def _inbound_after(tx: Connection, after: int) -> Sequence[Row[Any]]:
-    columns = ("seq", "id", "number", "peer", "text", "reaction", "created_at")
+    columns = ("seq", "id", "number", "peer", "text", "created_at")
     statement = select(*(message_table.c[name] for name in columns))
     inbound = statement.where(message_table.c.seq > after, message_table.c.direction == "in")
     return tx.execute(inbound.order_by(message_table.c.seq).limit(BATCH)).all()

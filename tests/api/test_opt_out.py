@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from services.core.messages import Message
+from services.messaging.device_limits import DeviceLimit
 from tests.api.conftest import MINE, SHARED, THEIRS, Service
 from tests.conftest import PEER
 from tests.message_steps import receive_text, store_parts, webhook_call
@@ -98,3 +99,16 @@ def test_nobody_changes_the_conversations_of_others(
     path = f"/conversations/{conversation['id']}/{call}"
     json: Any = {} if method in ("POST", "PUT") else None
     assert service.pair("201").call(method, path, json=json).status_code == 404
+
+
+def test_a_device_changes_consent_within_its_limit(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = DeviceLimit("consent", "opt out or block {most} people", ((1, 60.0),))
+    monkeypatch.setattr("blueprints.api.opt_outs.CONSENT_CHANGES", few)
+    phone = service.pair("201")
+    receive_text(service.gateway, "hi", number=MINE)
+    [conversation] = phone.read("/conversations")["items"]
+    path = f"/conversations/{conversation['id']}/block"
+    codes = [phone.call("PUT", path, json={}).status_code for _ in range(2)]
+    assert codes == [200, 429]

@@ -226,6 +226,8 @@ def test_a_blocked_sender_reaches_nobody_but_stop_counts(make_gateway: Make) -> 
     receive_text(gateway, "buy this")
     receive_text(gateway, "HELP")
     receive_text(gateway, "STOP")
+    [first, *_] = reversed(stored_messages(gateway))
+    gateway.store.write(lambda tx: gateway.outcomes.files_settled(tx, first.id))
     kinds = [job.kind for message in stored_messages(gateway) for job in jobs_of(gateway, message)]
     assert kinds == [jobs.JobKind.SEND]
     assert [m.automatic for m in answers(gateway)] == [AutomaticText.CONFIRMATION]
