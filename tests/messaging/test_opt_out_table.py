@@ -1,8 +1,8 @@
 """The table ``tests/data/opt_out.csv``: a text in, what is recorded, and what is answered.
 
 ``before`` and ``recorded`` are what is kept of the person: ``out`` (opted out), ``blocked``, and
-``flag`` (a person should look at the conversation). Carriers are the real ones; what they would
-send is stored as their webhook's content.
+``flag`` (a person should look at the conversation). The texts come by the webhooks of the real
+carriers, as these write and prove them.
 """
 
 import csv
@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from services.core.messages import AutomaticText, Message, WebhookCall
+from services.core.messages import AutomaticText, Message
 from services.gateway import Gateway
 from services.store import blocked_senders, opt_outs
 from services.store.opt_outs import OptOut, Source
 from tests.conftest import NUMBER, PEER
-from tests.message_steps import Make, store_parts, stored_messages
-from tests.payload_files import settings
+from tests.message_steps import Make, receive_call, stored_messages
+from tests.payload_files import settings, signing_key
 
 TABLE = Path(__file__).parent.parent / "data" / "opt_out.csv"
 ROWS = list(csv.DictReader(TABLE.read_text(encoding="utf-8").splitlines(), delimiter=";"))
@@ -56,9 +56,10 @@ def test_a_text_is_recorded_and_answered_as_the_table_says(
         gateway.store.write(lambda tx: opt_outs.record(tx, proof))
     if row["before"] == "blocked":
         gateway.store.write(lambda tx: blocked_senders.add(tx, PEER, number, "test"))
+    provider = gateway.providers[carrier]
     text = Message("in", number, PEER, row["text"], provider_id="m1")
 
-    store_parts(gateway, gateway.providers[carrier], WebhookCall("POST", {}, "", b""), [text])
+    receive_call(gateway, provider, provider.example(text, signing_key(carrier)))
 
     answers = [m for m in stored_messages(gateway) if m.direction == "out"]
     assert known(gateway, number) == row["recorded"]
