@@ -33,7 +33,9 @@ from services.messaging.access import ConversationAccess
 from services.messaging.call_files import CallFiles
 from services.messaging.carrier_event_log import CarrierEventLog
 from services.messaging.compose import Composer
+from services.messaging.consent import Consent
 from services.messaging.device_limits import DeviceLimits
+from services.messaging.opt_out import OptOuts
 from services.messaging.process import Processor
 from services.messaging.receive import Receiver
 from services.messaging.recover import Recovery
@@ -52,6 +54,7 @@ from services.operations.health import Health
 from services.operations.login_throttle import PAIRING, PASSWORD, TOKENS, LoginThrottle
 from services.operations.message_query import MessageQuery
 from services.operations.operator_actions import OperatorActions
+from services.operations.opt_out_register import OptOutRegister
 from services.operations.restore import Restore
 from services.operations.retention import Retention
 from services.operations.settings_source import left_file, open_settings, take_over
@@ -110,14 +113,27 @@ class Gateway:
         self.device_limits = DeviceLimits(self.store)
         self.access = ConversationAccess(self.settings)
         self.router = Router(self.store, self.settings, self.access, self.channels)
-        parts = PartStore(self.settings, self.router, self.limits, self.country)
+        self.opt_outs = OptOuts(
+            environment.opt_out,
+            environment.opt_out.name or environment.service.app_name,
+            self.providers,
+            self.limits,
+        )
+        self.consent = Consent(self.opt_outs)
+        parts = PartStore(self.settings, self.router, self.limits, self.country, self.opt_outs)
         files = CallFiles(self.store, self.media, self.limits, self.country)
         self.receiver = Receiver(self.store, self.carrier_events)
         self.processor = Processor(self.store, self.providers, parts, files)
         self.replay = Replay(self.store, self.providers, parts, files)
         self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)
         self.composer = Composer(
-            self.store, self.access, self.providers, self.limits, self.country, self.uploads
+            self.store,
+            self.access,
+            self.providers,
+            self.limits,
+            self.country,
+            self.uploads,
+            self.opt_outs,
         )
         self.recovery = Recovery(self.store, self.providers, parts, self.country)
 
@@ -125,7 +141,12 @@ class Gateway:
         self._run_folder = run_folder
         self.journal = CompletionJournal(run_folder)
         self.outcomes = Outcomes(
-            self.store, self.router, self.providers, self.carrier_events, self.journal
+            self.store,
+            self.router,
+            self.providers,
+            self.carrier_events,
+            self.journal,
+            self.opt_outs,
         )
         self.push_delivery = PushDelivery(
             self.store, self.access, self.channels, self.media, self.outcomes, self.journal
@@ -137,6 +158,7 @@ class Gateway:
             self.media,
             self.outcomes,
             self.carrier_events,
+            self.opt_outs,
         )
         fetcher = MediaFetcher(
             self.store, self.providers, self.media, self.http, self.limits, self.outcomes
@@ -174,6 +196,7 @@ class Gateway:
         )
         self.retention = Retention(self.store, self.media, service)
         self.operator_actions = OperatorActions(self.store, self.router)
+        self.opt_out_register = OptOutRegister(self.store, self.opt_outs, self.country)
         self.carrier_status = CarrierStatus(
             self.store, self.settings, environment.carriers, self.providers
         )

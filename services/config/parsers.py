@@ -20,12 +20,26 @@ from services.core.phone_numbers import is_country
 Parse = Callable[[str], Any]
 Network = IPv4Network | IPv6Network
 ANYWHERE = "*"  # SEND_COUNTRIES: every country
+MOST_ANSWER = 300  # characters of an automatic answer
 VAPID_CURVE = ec.SECP256R1()
+_FIELD = re.compile(r"\{([^{}]*)\}")
 POSTGRESQL = {"postgresql", "postgres", "pgsql", "postgresql+psycopg"}
 
 
 def text(value: str) -> str:
     """Any text."""
+    return value
+
+
+def answer_text(value: str) -> str:
+    """A text that is sent as an answer; its fields are ``{name}``, ``{contact}``, ``{number}``."""
+    unknown = sorted(set(_FIELD.findall(value)) - {"name", "contact", "number"})
+    if unknown:
+        raise ValueError(
+            f"it has a field {{{unknown[0]}}}; known: {{name}}, {{contact}}, {{number}}."
+        )
+    if len(value) > MOST_ANSWER:
+        raise ValueError(f"it may have at most {MOST_ANSWER} characters.")
     return value
 
 

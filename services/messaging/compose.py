@@ -22,12 +22,12 @@ from services.core.phone_numbers import (
 from services.core.segments import count, split
 from services.message_settings import NumberSetting
 from services.messaging.access import ConversationAccess
+from services.messaging.opt_out import OptOuts, send_job
 from services.messaging.send_limits import SendLimits
 from services.messaging.uploads import Uploads
 from services.providers.base import Limits, Provider
 from services.store import attachments, conversations, jobs, messages
 from services.store.database.store import Store
-from services.store.jobs import Job, JobKind
 
 log = structlog.get_logger()
 
@@ -72,6 +72,7 @@ class Composer:
     limits: SendLimits
     country: str
     uploads: Uploads
+    opt_outs: OptOuts
 
     def submit(self, device: Device, reply: Reply) -> tuple[Message, bool]:
         """Store the message of an extension and queue it at its number's carrier.
@@ -96,7 +97,7 @@ class Composer:
             parts = self.compose(tx, device.extension, reply)
             self.limits.count_sent(tx, device.extension, parts)
             stored = [messages.add_outbound(tx, part, reply.fingerprint) for part in parts]
-            jobs.add(tx, [_send_job(message) for message in stored])
+            jobs.add(tx, [send_job(message) for message in stored])
             return messages.by_id(tx, stored[0].id) or stored[0], False
 
         try:
@@ -137,6 +138,7 @@ class Composer:
             )
         _check_recipients(setting, recipients, provider)
         self.limits.check_countries(recipients)
+        self.opt_outs.check_request(tx, setting.number, recipients)
         files = _files(tx, extension, reply.media_ids, provider)
         text = reply.text
         if not text.strip() and not files:
@@ -156,15 +158,6 @@ class Composer:
         )
         _check_text(text, provider)
         return _parts(whole, provider.limits)
-
-
-def _send_job(message: Message) -> Job:
-    return Job(
-        JobKind.SEND,
-        message.id,
-        f"send:{message.provider}",
-        lane=f"send:{message.conversation_id}",
-    )
 
 
 def _addressed(

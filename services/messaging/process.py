@@ -18,7 +18,7 @@ from services.config.metrics import WEBHOOKS
 from services.core.errors import StorageUnwell
 from services.core.messages import Message, Parsed, Unreadable
 from services.messaging.call_files import CallFiles, has_content
-from services.messaging.store_parts import AddJobs, Batch, Outcome, PartStore
+from services.messaging.store_parts import AddJobs, Batch, Outcome, PartStore, seqs_needed
 from services.providers.base import Provider
 from services.store import inbox, jobs, messages
 from services.store.database.store import Store
@@ -175,7 +175,7 @@ class Processor:
         """Store those calls that are still in the inbox, and remove them from there."""
         there = inbox.remove(tx, [parsed.row.id for parsed in batch])
         left = [parsed for parsed in batch if parsed.row.id in there]
-        texts = sum(isinstance(part, Message) for parsed in left for part in parsed.parts)
+        texts = sum(seqs_needed(part) for parsed in left for part in parsed.parts)
         seqs = iter(messages.next_seqs(tx, texts)) if texts else iter(())
         shared = Batch(add_jobs, seqs)
         return [(parsed, self._store_parts(tx, parsed, shared)) for parsed in left]

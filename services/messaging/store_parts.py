@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection
 
 from services.core.errors import NumberError
+from services.core.keywords import keyword
 from services.core.messages import DeliveryStatus, Message, Parsed, Unreadable, WebhookCall
 from services.core.phone_numbers import own_number, sender
 from services.message_settings import MessageSettings
+from services.messaging.opt_out import OptOuts, add_answer, is_blocked
 from services.messaging.route import PushTargets, Router
 from services.messaging.send_limits import SendLimits
 from services.store import jobs, messages, quarantine, statuses
@@ -48,6 +50,7 @@ class PartStore:
     router: Router
     limits: SendLimits
     country: str
+    opt_outs: OptOuts
 
     def prepare(self) -> None:
         """Read changed Message Settings now, so that no transaction waits for it."""
@@ -101,15 +104,34 @@ class PartStore:
         kept = sum(file.size for file in message.media if file.state == "kept")
         if kept:
             self.limits.count_received(tx, message.peer, kept)
-        batch.add_jobs(tx, self.router.inbound_jobs(tx, message, setting, batch.targets))
+        blocked = is_blocked(tx, message)
+        answer = self.opt_outs.received(tx, message, blocked=blocked)
+        delivered = None if blocked else setting
+        batch.add_jobs(tx, self.router.inbound_jobs(tx, message, delivered, batch.targets))
+        if answer is not None:
+            batch.add_jobs(tx, [add_answer(tx, answer, next(batch.seqs, 0))])
         return "received", message.id
 
     def _store_status(
         self, tx: Connection, provider: str, raw: DeliveryStatus, batch: Batch
     ) -> Outcome:
         status = replace(raw, peer=sender(raw.peer, self.country)) if raw.peer else raw
+        if status.code is not None:
+            self._note_opt_out(tx, provider, status)
         message = statuses.record_status(tx, provider, status)
         audit_counters.add(tx, AuditCounter.STATUSES)
         if message is not None:
             batch.add_jobs(tx, self.router.update_jobs(message, str(message.status)))
         return "status", message.id if message is not None else ""
+
+    def _note_opt_out(self, tx: Connection, provider: str, status: DeliveryStatus) -> None:
+        sent = statuses.message_of(tx, provider, status)
+        if sent is not None:
+            self.opt_outs.refused(tx, sent, status.peer, status.code)
+
+
+def seqs_needed(part: Parsed) -> int:
+    """How many numbers of the sequence a part may need: for a text, and for an answer to it."""
+    if not isinstance(part, Message):
+        return 0
+    return 2 if part.opt_out is not None or keyword(part.text) is not None else 1
