@@ -87,7 +87,7 @@ class Gateway:
         self.stopping = False  # set when this process is being stopped: open streams end
         self.country = service.default_country
         self.store = Store(service.database_url, storage)
-        self.settings = open_settings(self.store, storage, self.country)
+        self.settings = open_settings(self.store, storage, self.country, service.app_timezone)
         self.http = Http()
         self.media = MediaStore(
             _media_backend(environment, self.http), Links(environment.app_key, environment.app_url)
