@@ -30,6 +30,7 @@ from services.media.media_store import MediaStore
 from services.media.s3 import S3
 from services.message_settings import MessageSettings
 from services.messaging.access import ConversationAccess
+from services.messaging.automatic_answers import AutomaticAnswers
 from services.messaging.call_files import CallFiles
 from services.messaging.carrier_event_log import CarrierEventLog
 from services.messaging.compose import Composer
@@ -110,15 +111,16 @@ class Gateway:
         self.device_limits = DeviceLimits(self.store)
         self.access = ConversationAccess(self.settings)
         self.router = Router(self.store, self.settings, self.access, self.channels)
-        parts = PartStore(self.settings, self.router, self.limits, self.country)
-        files = CallFiles(self.store, self.media, self.limits, self.country)
-        self.receiver = Receiver(self.store, self.carrier_events)
-        self.processor = Processor(self.store, self.providers, parts, files)
-        self.replay = Replay(self.store, self.providers, parts, files)
         self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)
         self.composer = Composer(
             self.store, self.access, self.providers, self.limits, self.country, self.uploads
         )
+        automatic = AutomaticAnswers(self.settings, self.composer)
+        parts = PartStore(self.settings, self.router, self.limits, self.country, automatic)
+        files = CallFiles(self.store, self.media, self.limits, self.country)
+        self.receiver = Receiver(self.store, self.carrier_events)
+        self.processor = Processor(self.store, self.providers, parts, files)
+        self.replay = Replay(self.store, self.providers, parts, files)
         self.recovery = Recovery(self.store, self.providers, parts, self.country)
 
     def _build_delivery(self, run_folder: Path) -> None:
@@ -284,7 +286,7 @@ def _providers(
     environment: Environment, http: Http, settings: MessageSettings
 ) -> dict[str, Provider]:
     def is_ours(number: str) -> bool:
-        return settings.for_number(number) is not None
+        return settings.for_number(number) is not None or settings.for_alias(number) is not None
 
     return {
         provider.name: provider(

@@ -117,7 +117,8 @@ class Message:
     installation. ``extension`` is the sender of an outbound message; ``sender_id`` is shown instead
     of ``number`` if Message Settings have one. An inbound text that is a reaction has the emoji as
     ``reaction`` (empty: a reaction is taken back) and the id of the other message, if it is known,
-    as ``reaction_to``.
+    as ``reaction_to``. ``rule`` names the rules of Message Settings that decided who gets an
+    inbound text, or by which an outbound one was written or got its number.
     """
 
     direction: Direction
@@ -144,6 +145,7 @@ class Message:
     routed: bool = True
     reaction: str | None = None
     reaction_to: str | None = None
+    rule: str | None = None
 
     @property
     def recipients(self) -> tuple[str, ...]:

@@ -145,6 +145,10 @@ class MessageSettings:
             return ()
         return tuple(dict.fromkeys((*entry.emails, *self._rules.emails_of(number))))
 
+    def reaches_somebody(self, number: str) -> bool:
+        """Whether some text to a number (E.164) would be delivered, by its entry or by rules."""
+        return bool(self.extensions_of(number) or self.emails_of(number))
+
     def for_alias(self, name: str) -> NumberSetting | None:
         """The entry of a number by another name that its carrier has for it, or ``None``."""
         self._check()

@@ -142,7 +142,7 @@ class Processor:
             texts = sum(isinstance(part, Message) for parsed in left for part in parsed.parts)
             seqs = iter(messages.next_seqs(tx, texts)) if texts else iter(())
             shared = Batch(add_jobs(tx), seqs)
-            return [
+            stored = [
                 (
                     parsed,
                     self.parts.store(
@@ -151,6 +151,8 @@ class Processor:
                 )
                 for parsed in left
             ]
+            self.parts.answer(tx, shared)
+            return stored
 
         try:
             stored = self.store.write(work)

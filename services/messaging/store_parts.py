@@ -12,6 +12,8 @@ from services.core.errors import NumberError
 from services.core.messages import DeliveryStatus, Message, Parsed, Unreadable, WebhookCall
 from services.core.phone_numbers import own_number, sender
 from services.message_settings import MessageSettings
+from services.message_settings.rules import InboundRule
+from services.messaging.automatic_answers import AutomaticAnswers
 from services.messaging.route import PushTargets, Router
 from services.messaging.send_limits import SendLimits
 from services.store import jobs, messages, quarantine, statuses
@@ -29,12 +31,14 @@ class Batch:
     """What the parts of one transaction share.
 
     ``add_jobs`` adds their jobs, ``seqs`` are numbers that were taken for their messages, and
-    ``targets`` is what was looked up for earlier ones.
+    ``targets`` is what was looked up for earlier ones, ``answers`` are the texts that a rule
+    answers when all parts are stored.
     """
 
     add_jobs: AddJobs = jobs.add
     seqs: Iterator[int] = field(default_factory=lambda: iter(()))
     targets: PushTargets = field(default_factory=dict)
+    answers: list[tuple[Message, InboundRule]] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -48,6 +52,7 @@ class PartStore:
     router: Router
     limits: SendLimits
     country: str
+    automatic: AutomaticAnswers
 
     def prepare(self) -> None:
         """Read changed Message Settings now, so that no transaction waits for it."""
@@ -61,9 +66,17 @@ class PartStore:
         parsed: Iterable[Parsed],
         batch: Batch | None = None,
     ) -> list[Outcome]:
-        """Store the parts of a call of a carrier; returns the outcome of each."""
+        """Store the parts of a call of a carrier; returns the outcome of each.
+
+        Without a ``batch`` they are old ones, which are not answered automatically.
+        """
         batch = batch or Batch()
         return [self._store(tx, provider, call, part, batch) for part in parsed]
+
+    def answer(self, tx: Connection, batch: Batch) -> None:
+        """Queue the automatic answers to the texts of a batch, whose parts are all stored."""
+        for message, rule in batch.answers:
+            self.automatic.answer(tx, message, rule)
 
     def _store(
         self, tx: Connection, provider: str, call: WebhookCall, part: Parsed, batch: Batch
@@ -80,8 +93,10 @@ class PartStore:
         return "quarantined", ""
 
     def _store_message(self, tx: Connection, provider: str, raw: Message, batch: Batch) -> Outcome:
-        number = own_number(raw.number, self.country)
-        setting = self.settings.for_number(number)
+        alias = self.settings.for_alias(raw.number)
+        number = alias.number if alias is not None else own_number(raw.number, self.country)
+        peer = sender(raw.peer, self.country)
+        decision = self.router.decide(replace(raw, number=number, peer=peer))
         members = dict.fromkeys(sender(member, self.country) for member in raw.participants)
         members.pop(number, None)
         message = messages.add_inbound(
@@ -90,9 +105,10 @@ class PartStore:
                 raw,
                 provider=provider,
                 number=number,
-                peer=sender(raw.peer, self.country),
+                peer=peer,
                 participants=tuple(members) if len(members) > 1 else (),
-                routed=setting is not None and setting.reaches_somebody,
+                routed=decision.reaches_somebody,
+                rule=decision.rule_names,
                 seq=next(batch.seqs, 0),
             ),
         )
@@ -101,7 +117,9 @@ class PartStore:
         kept = sum(file.size for file in message.media if file.state == "kept")
         if kept:
             self.limits.count_received(tx, message.peer, kept)
-        batch.add_jobs(tx, self.router.inbound_jobs(tx, message, setting, batch.targets))
+        batch.add_jobs(tx, self.router.inbound_jobs(tx, message, decision, batch.targets))
+        if decision.answer is not None:
+            batch.answers.append((message, decision.answer))
         return "received", message.id
 
     def _store_status(

@@ -282,6 +282,7 @@ def _row(message: Message) -> dict[str, Any]:
         "routed": message.routed,
         "reaction": message.reaction,
         "reaction_to": message.reaction_to,
+        "rule": message.rule,
         "carrier_time": message.carrier_time,
         "created_at": message.created_at,
         "updated_at": message.updated_at,
@@ -313,4 +314,5 @@ def _message(row: Row[Any], media: tuple[Attachment, ...]) -> Message:
         routed=row.routed,
         reaction=row.reaction,
         reaction_to=row.reaction_to,
+        rule=row.rule,
     )

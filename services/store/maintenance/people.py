@@ -25,6 +25,7 @@ from services.store.conversations import member_key
 from services.store.database import audit_counters
 from services.store.database.schema import (
     allowances,
+    automatic_answers,
     contacts,
     conversations,
     destinations,
@@ -87,6 +88,7 @@ def forget_rest(tx: Connection, peer: str, quarantine_ids: Sequence[int]) -> Non
     """Delete what is stored about a peer beside messages: contact, receipts, quotas and so on."""
     tx.execute(delete(contacts).where(contacts.c.number == peer))
     tx.execute(delete(receipts).where(receipts.c.peer == peer))
+    tx.execute(delete(automatic_answers).where(automatic_answers.c.peer == peer))
     used = allowances.c.name.contains(f":{peer}/", autoescape=True)
     tx.execute(delete(allowances).where(used))
     removed = tx.execute(delete(quarantine).where(quarantine.c.id.in_(quarantine_ids)))
