@@ -55,6 +55,7 @@ from services.operations.message_query import MessageQuery
 from services.operations.operator_actions import OperatorActions
 from services.operations.restore import Restore
 from services.operations.retention import Retention
+from services.operations.rule_trial import RuleTrial
 from services.operations.settings_source import left_file, open_settings, take_over
 from services.operations.setup_checklist import SetupChecklist
 from services.operations.undeclared_proxies import UndeclaredProxies
@@ -115,8 +116,8 @@ class Gateway:
         self.composer = Composer(
             self.store, self.access, self.providers, self.limits, self.country, self.uploads
         )
-        automatic = AutomaticAnswers(self.settings, self.composer)
-        parts = PartStore(self.settings, self.router, self.limits, self.country, automatic)
+        self.automatic = AutomaticAnswers(self.settings, self.composer)
+        parts = PartStore(self.settings, self.router, self.limits, self.country, self.automatic)
         files = CallFiles(self.store, self.media, self.limits, self.country)
         self.receiver = Receiver(self.store, self.carrier_events)
         self.processor = Processor(self.store, self.providers, parts, files)
@@ -181,6 +182,9 @@ class Gateway:
         )
         self.setup_checklist = SetupChecklist(
             self.store, self.settings, self.providers, self.channels, self.carrier_status
+        )
+        self.rule_trial = RuleTrial(
+            self.store, self.settings, self.automatic, self.country, service.app_timezone
         )
         self.message_query = MessageQuery(self.store, self.access, self.country)
         self.restore = Restore(

@@ -13,6 +13,7 @@ from blueprints.admin import (
     formats,
     message,
     quarantine,
+    rules,
     start,
     unrouted,
 )
@@ -71,6 +72,7 @@ def _add_pages(routes: Blueprint, pages: Pages, gateway: Gateway) -> None:
     unrouted.add_routes(routes, pages, store, settings, actions)
     quarantine.add_routes(routes, pages, store, gateway.replay, actions)
     SettingsPages(pages, settings, providers).add_to(routes)
+    rules.add_routes(routes, pages, settings, gateway.rule_trial)
     carriers.add_routes(
         routes,
         pages,

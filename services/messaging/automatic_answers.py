@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from services.core.errors import RequestRefused
 from services.core.messages import Message
 from services.core.phone_numbers import is_dialable, without_channel
+from services.core.reactions import parse_reaction
 from services.message_settings import MessageSettings
 from services.message_settings.rules import InboundRule
 from services.messaging.compose import Composer
@@ -57,7 +58,7 @@ class AutomaticAnswers:
         """Why a text is never answered automatically, as a sentence; empty where it may be."""
         if message.participants:
             return "It is in a group."
-        if message.reaction is not None:
+        if parse_reaction(message.text) is not None:
             return "It is a reaction."
         if not is_dialable(message.peer) or not without_channel(message.peer).startswith("+"):
             return "The sender is a short code or a name."
