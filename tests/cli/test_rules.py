@@ -103,3 +103,17 @@ def test_a_message_names_its_rule(practice: Terminal) -> None:
     assert "Rule:          Robot\n" in shown
     assert "Given to its recipients by the rule “Robot”" in shown
     assert practice.json("messages", "show", message.id)["rule"] == "Robot"
+
+
+def test_an_export_for_older_versions_says_what_it_leaves_out(practice: Terminal) -> None:
+    told = practice.flask("settings", "export", "--version", "1", "-")
+    written = json.loads(told.stdout)
+    assert sorted(written) == ["numbers", "version"]
+    assert written["version"] == 1
+    assert [entry["number"] for entry in written["numbers"]] == [
+        entry["number"] for entry in json.loads(PRACTICE.read_bytes())["numbers"]
+    ]
+    assert "aliases" not in told.stdout
+    assert "Left out, as version 1 does not have it: hours, groups, inbound, aliases." in (
+        told.stderr
+    )
