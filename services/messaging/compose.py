@@ -107,6 +107,44 @@ class Composer:
         log.info("reply", message_id=message.id, extension=device.extension, repeated=repeated)
         return message, repeated
 
+    def queue_automatic(
+        self, tx: Connection, setting: NumberSetting, peer: str, text: str, *, rule: str
+    ) -> Message:
+        """Store and queue a text that a rule writes to one person, by the number of an entry.
+
+        No extension's quota counts it. Raises ``RequestRefused``, and then has stored nothing.
+        """
+        provider = self._provider(setting)
+        _check_recipients(setting, (peer,), provider)
+        self.limits.check_countries((peer,))
+        self.opt_outs.check_request(tx, setting.number, (peer,))
+        _check_text(text, provider)
+        whole = Message(
+            direction="out",
+            number=setting.number,
+            peer=peer,
+            text=text,
+            provider=provider.name,
+            status=Status.QUEUED,
+            segments=count(text).count,
+            rule=rule,
+        )
+        parts = _parts(whole, provider.limits)
+        stored = [messages.add_outbound(tx, part, "") for part in parts]
+        jobs.add(tx, [send_job(message) for message in stored])
+        return stored[0]
+
+    def _provider(self, setting: NumberSetting) -> Provider:
+        """The carrier of a number. Raises ``RequestRefused`` where it is not configured."""
+        provider = self.providers.get(setting.carrier)
+        if provider is None:
+            raise RequestRefused(
+                "carrier_off",
+                f"The carrier {setting.carrier} of {setting.number} is not configured.",
+                status=409,
+            )
+        return provider
+
     def _with_smaller_pictures(
         self, device: Device, reply: Reply, store: Callable[[Connection], tuple[Message, bool]]
     ) -> tuple[Message, bool]:
@@ -129,13 +167,7 @@ class Composer:
                 status=403,
             )
         setting, recipients = _addressed(tx, settings, reply, self.country)
-        provider = self.providers.get(setting.carrier)
-        if provider is None:
-            raise RequestRefused(
-                "carrier_off",
-                f"The carrier {setting.carrier} of {setting.number} is not configured.",
-                status=409,
-            )
+        provider = self._provider(setting)
         _check_recipients(setting, recipients, provider)
         self.limits.check_countries(recipients)
         self.opt_outs.check_request(tx, setting.number, recipients)
@@ -320,6 +352,7 @@ def _parts(whole: Message, limits: Limits) -> list[Message]:
             status=Status.QUEUED,
             extension=whole.extension,
             segments=count(text).count,
+            rule=whole.rule,
         )
         for text in rest
     ]

@@ -178,7 +178,9 @@ class Processor:
         texts = sum(seqs_needed(part) for parsed in left for part in parsed.parts)
         seqs = iter(messages.next_seqs(tx, texts)) if texts else iter(())
         shared = Batch(add_jobs, seqs)
-        return [(parsed, self._store_parts(tx, parsed, shared)) for parsed in left]
+        stored = [(parsed, self._store_parts(tx, parsed, shared)) for parsed in left]
+        self.parts.answer(tx, shared)
+        return stored
 
     def _store_parts(self, tx: Connection, parsed: _Parsed, shared: Batch) -> list[Outcome]:
         row = parsed.row

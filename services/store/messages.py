@@ -289,6 +289,7 @@ def _row(message: Message) -> dict[str, Any]:
         "reaction": message.reaction,
         "reaction_to": message.reaction_to,
         "automatic": message.automatic,
+        "rule": message.rule,
         "carrier_time": message.carrier_time,
         "created_at": message.created_at,
         "updated_at": message.updated_at,
@@ -321,4 +322,5 @@ def _message(row: Row[Any], media: tuple[Attachment, ...]) -> Message:
         reaction=row.reaction,
         reaction_to=row.reaction_to,
         automatic=AutomaticText(row.automatic) if row.automatic is not None else None,
+        rule=row.rule,
     )

@@ -27,6 +27,7 @@ from services.store.conversations import member_key
 from services.store.database import audit_counters
 from services.store.database.schema import (
     allowances,
+    automatic_answers,
     contacts,
     conversations,
     destinations,
@@ -97,6 +98,7 @@ def forget_rest(tx: Connection, peer: str, quarantine_ids: Sequence[int]) -> int
     for address in addresses_of(peer):
         tx.execute(delete(contacts).where(contacts.c.number == address))
         tx.execute(delete(receipts).where(receipts.c.peer == address))
+        tx.execute(delete(automatic_answers).where(automatic_answers.c.peer == address))
         used = allowances.c.name.contains(f":{address}/", autoescape=True)
         tx.execute(delete(allowances).where(used))
     removed = tx.execute(delete(quarantine).where(quarantine.c.id.in_(quarantine_ids)))
