@@ -13,6 +13,7 @@ from services.core.quiet_hours import QuietHours
 from services.delivery import notification_text
 from services.gateway import Gateway
 from services.store import circuit_breakers, jobs, messages
+from services.store.database import clock
 from services.store.database.schema import jobs as job_table
 from services.store.jobs import Job, JobKind
 from tests.api.conftest import MINE, PEER, SHARED, THEIRS, Phone, Service
@@ -289,6 +290,12 @@ def test_what_was_read_before_it_could_be_pushed_is_not_pushed(
 # Quiet hours
 
 
+def set_clocks(monkeypatch: pytest.MonkeyPatch, at: float) -> None:
+    """Stop this machine's clock and the database's at a time."""
+    monkeypatch.setattr(time, "time", lambda: at)
+    monkeypatch.setattr(clock, "now", lambda tx: at)
+
+
 def test_in_quiet_hours_nothing_is_shown_until_they_are_over(
     service: Service, browser: BrowserPush, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,7 +303,7 @@ def test_in_quiet_hours_nothing_is_shown_until_they_are_over(
     subscribe(phone, browser, quiet_hours=ALL_DAY)
     now = time.time()
     night, morning = now - now % 86_400 + 3600.0, now - now % 86_400 + 86_400 - 30.0
-    monkeypatch.setattr("services.delivery.push_delivery.time.time", lambda: night)
+    set_clocks(monkeypatch, night)
     for text in ("first", "second"):
         service.receive(text=text)
     service.receive(text="elsewhere", to=SHARED)
@@ -307,7 +314,7 @@ def test_in_quiet_hours_nothing_is_shown_until_they_are_over(
     first, _behind_the_first, elsewhere = pushes(service.gateway)
     assert first.due == elsewhere.due == morning - 30.0
     assert (first.attempts, elsewhere.attempts) == (0, 0)
-    monkeypatch.setattr("services.delivery.push_delivery.time.time", lambda: morning)
+    set_clocks(monkeypatch, morning)
     run_due_jobs(service.gateway)
     bodies = {push["body"] for push in browser.wait_for(2)}
     assert bodies == {"second", "elsewhere"}, "one for each conversation"
