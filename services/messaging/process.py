@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from heapq import nsmallest
 
 import structlog
 from sqlalchemy import Connection
@@ -28,7 +29,10 @@ log = structlog.get_logger()
 
 MOST_CALLS = 200  # in one transaction: about 20 ms, for which other writers wait
 MOST_BYTES = 4_000_000  # of their bodies
+MOST_PARTS = 200  # of all calls of a transaction; a call with more takes several of them
+MOST_UNREADABLE = 20  # parts of a call that are kept one by one
 MOST_WITH_FILES = 4  # calls whose files are being stored at the same time
+MOST_LEFT_OUT = 1000  # calls that a look at the inbox leaves out
 FILES_RETRY_SECONDS = 5.0  # after the files of a call could not be stored
 OTHERS = "other carriers"  # the lease on calls of carriers that are not configured any more
 
@@ -41,6 +45,7 @@ class _Parsed:
 
     row: InboxCall
     parts: tuple[Parsed, ...]
+    is_fault: bool = False  # its parts could not be stored: it is one unreadable part
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,11 @@ class Processor:
     providers: Mapping[str, Provider]
     parts: PartStore
     files: CallFiles
-    _with_files: set[int] = field(default_factory=set, init=False)  # ids of calls in hand
+    # Ids of calls: whose files are being stored; with files, for which there is no room yet; which
+    # cannot be stored at all, until the worker is started again.
+    _in_hand: set[int] = field(default_factory=set, init=False)
+    _waiting: set[int] = field(default_factory=set, init=False)
+    _set_aside: set[int] = field(default_factory=set, init=False)
 
     @property
     def lease_names(self) -> list[str]:
@@ -86,17 +95,11 @@ class Processor:
         ``StorageUnwell``.
         """
         calls = self._next(leased)
-        ready = []
-        for parsed in map(self._parse, calls):
-            if not any(map(has_content, parsed.parts)):
-                ready.append(parsed)
-            elif len(self._with_files) < MOST_WITH_FILES:
-                self._with_files.add(parsed.row.id)
-                spawn(partial(self._process_with_files, parsed))
+        ready, seen = self._ready(calls, spawn)
         if ready:
             self.parts.prepare()
         committed = bool(ready) and self._store(ready, add_jobs, also)
-        return Processed(committed, more=len(calls) == MOST_CALLS)
+        return Processed(committed, more=seen < len(calls) or len(calls) == MOST_CALLS)
 
     def process_all(self) -> None:
         """Process everything in the inbox, as a worker with all leases does."""
@@ -107,10 +110,39 @@ class Processor:
         which = inbox.of(set(leased) - {OTHERS})
         if OTHERS in leased:
             which = which | inbox.not_of(self.providers)
-        found = self.store.read(
-            lambda tx: inbox.oldest(tx, which, calls=MOST_CALLS, size=MOST_BYTES)
+        room = max(0, MOST_WITH_FILES - len(self._in_hand))
+        self._waiting.difference_update(nsmallest(room, self._waiting))
+        left_out = self._in_hand | self._waiting | self._set_aside
+        return self.store.read(
+            lambda tx: inbox.oldest(tx, which, calls=MOST_CALLS, size=MOST_BYTES, without=left_out)
         )
-        return [row for row in found if row.id not in self._with_files]
+
+    def _ready(
+        self, calls: Sequence[InboxCall], spawn: Callable[[Work], object]
+    ) -> tuple[list[_Parsed], int]:
+        """Those of the oldest calls that one transaction can store, and how many were looked at.
+
+        A call with files is begun by itself, if there is room.
+        """
+        ready: list[_Parsed] = []
+        parts = 0
+        for seen, row in enumerate(calls):
+            parsed = self._parse(row)
+            if any(map(has_content, parsed.parts)):
+                self._begin_with_files(parsed, spawn)
+                continue
+            parts += len(parsed.parts)
+            if ready and parts > MOST_PARTS:
+                return ready, seen
+            ready.append(parsed)
+        return ready, len(calls)
+
+    def _begin_with_files(self, parsed: _Parsed, spawn: Callable[[Work], object]) -> None:
+        if len(self._in_hand) < MOST_WITH_FILES:
+            self._in_hand.add(parsed.row.id)
+            spawn(partial(self._process_with_files, parsed))
+        elif len(self._waiting) < MOST_LEFT_OUT:
+            self._waiting.add(parsed.row.id)
 
     def _parse(self, row: InboxCall) -> _Parsed:
         provider = self.providers.get(row.provider)
@@ -122,7 +154,10 @@ class Processor:
         except Exception as error:
             log.exception("a call could not be parsed", provider=row.provider)
             return _Parsed(row, (_fault(row, error),))
-        return _Parsed(row, tuple(_with_times(part, row.received_at) for part in parts))
+        checked = [self.parts.checked(part, row.call) for part in parts]
+        return _Parsed(
+            row, tuple(_with_times(part, row.received_at) for part in _few_unreadable(row, checked))
+        )
 
     def _store(
         self,
@@ -138,7 +173,7 @@ class Processor:
         def work(tx: Connection) -> list[tuple[_Parsed, list[Outcome]]]:
             also(tx)
             there = inbox.remove(tx, [parsed.row.id for parsed in batch])
-            left = [parsed for parsed in batch if parsed.row.id in there]
+            left = [parsed for parsed in rest if parsed.row.id in there]
             texts = sum(isinstance(part, Message) for parsed in left for part in parsed.parts)
             seqs = iter(messages.next_seqs(tx, texts)) if texts else iter(())
             shared = Batch(add_jobs(tx), seqs)
@@ -153,6 +188,7 @@ class Processor:
             ]
 
         try:
+            rest = [self._store_first_parts(parsed) for parsed in batch]
             stored = self.store.write(work)
         except StorageUnwell:
             raise
@@ -163,13 +199,34 @@ class Processor:
         self._report(stored)
         return True
 
+    def _store_first_parts(self, parsed: _Parsed) -> _Parsed:
+        """Store the parts of a call that one transaction has no room for; returns the others.
+
+        After an interruption they are stored again: a text or receipt that is known changes
+        nothing, and the unreadable parts are among the others.
+        """
+        row, parts = parsed.row, parsed.parts
+        while len(parts) > MOST_PARTS:
+            first, parts = parts[:MOST_PARTS], parts[MOST_PARTS:]
+            outcomes = self.store.write(
+                partial(self.parts.store, provider=row.provider, call=row.call, parsed=first)
+            )
+            self._report([(replace(parsed, parts=first), outcomes)])
+        return replace(parsed, parts=parts)
+
     def _store_each(self, batch: Sequence[_Parsed], error: Exception) -> None:
         """Store calls one by one; one that fails alone becomes unreadable with the reason."""
         for parsed in batch:
-            if len(batch) == 1:
-                self._store([replace(parsed, parts=(_fault(parsed.row, error),))])
-            else:
+            if len(batch) > 1:
                 self._store([parsed])
+            elif parsed.is_fault:
+                self._set_aside.add(parsed.row.id)
+                log.error(
+                    "a call stays in the inbox until the worker is started again",
+                    call=parsed.row.id,
+                )
+            else:
+                self._store([_Parsed(parsed.row, (_fault(parsed.row, error),), is_fault=True)])
 
     def _process_with_files(self, parsed: _Parsed) -> None:
         """Store the files of a call, then the call. It stays in the inbox where this fails."""
@@ -180,7 +237,7 @@ class Processor:
             log.error("files cannot be stored yet", call=parsed.row.id, reason=str(error))
             time.sleep(FILES_RETRY_SECONDS)
         finally:
-            self._with_files.discard(parsed.row.id)
+            self._in_hand.discard(parsed.row.id)
 
     def _report(self, stored: Sequence[tuple[_Parsed, list[Outcome]]]) -> None:
         counted: Counter[tuple[str, str]] = Counter()
@@ -200,6 +257,17 @@ class Processor:
 def _fault(row: InboxCall, error: Exception) -> Unreadable:
     reason = f"Textbridge has a fault here ({type(error).__name__}); its log says more."
     return Unreadable(reason, row.call.body)
+
+
+def _few_unreadable(row: InboxCall, parts: Sequence[Parsed]) -> Sequence[Parsed]:
+    """The parts of a call, the unreadable ones last: many become one part with the whole call."""
+    unreadable = [part for part in parts if isinstance(part, Unreadable)]
+    if not unreadable:
+        return parts
+    if len(unreadable) > MOST_UNREADABLE:
+        reason = f"{len(unreadable)} parts cannot be read. The first one: {unreadable[0].reason}"
+        unreadable = [Unreadable(reason, row.call.body)]
+    return [*(part for part in parts if not isinstance(part, Unreadable)), *unreadable]
 
 
 def _with_times(part: Parsed, received_at: float) -> Parsed:
