@@ -3,7 +3,6 @@
 https://docs.wavix.com/api-reference/sms-and-mms
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from services.core.messages import (
     Unreadable,
     WebhookCall,
 )
+from services.core.phone_numbers import with_plus
 from services.providers import parsing
 from services.providers.wavix.errors import explained
 
@@ -37,8 +37,6 @@ REASONS = {
     "dlr_expired": "The recipient's carrier has not confirmed the delivery. The text may well "
     "have arrived.",
 }
-
-_DIGITS = re.compile(r"[1-9][0-9]{7,14}", re.ASCII)
 
 
 def parse(call: WebhookCall, now: float) -> Iterable[Parsed]:
@@ -74,8 +72,8 @@ def _message(data: Mapping[str, Any]) -> Message:
     body = parsing.fields(data.get("message_body"), "message_body")
     return Message(
         direction="in",
-        number=_address(parsing.word(data, "to", needed=True)),
-        peer=_address(parsing.address(data, "from")),
+        number=with_plus(parsing.word(data, "to", needed=True)),
+        peer=with_plus(parsing.address(data, "from")),
         text=parsing.text(body.get("text"), "text"),
         media=tuple(
             Attachment(source_url=link, name=parsing.file_name(link))
@@ -107,16 +105,8 @@ def status(data: Mapping[str, Any], word: str, now: float) -> DeliveryStatus:
         event=word,
         provider_id=parsing.word(data, "message_id", needed=True),
         message_id=parsing.our_id(tag),
-        peer=_address(parsing.word(data, "to")),
+        peer=with_plus(parsing.word(data, "to")),
         code=code,
         reason=reason,
         at=next((at for at in known if at is not None), None) or now,
     )
-
-
-def _address(written: str) -> str:
-    """A number as Wavix writes it, international without its plus, in E.164.
-
-    Short codes and names stay as they are.
-    """
-    return f"+{written}" if _DIGITS.fullmatch(written) else written
