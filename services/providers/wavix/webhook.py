@@ -6,7 +6,7 @@ https://docs.wavix.com/api-reference/sms-and-mms
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from services.core.errors import Kind
+from services.core.errors import MAY_WORK_LATER, Kind
 from services.core.messages import (
     Attachment,
     DeliveryStatus,
@@ -96,7 +96,7 @@ def status(data: Mapping[str, Any], word: str, now: float) -> DeliveryStatus:
         follows, code, reason = explained(detail.strip())
         # A duplicate is no failure: the message must not be sent again.
         result = Status.SENT if follows is Kind.UNKNOWN else result
-        reason += " Sending it again later may work." if follows is Kind.RETRY else ""
+        reason += f" {MAY_WORK_LATER}" if follows is Kind.RETRY else ""
     tag = parsing.word(data, "tag")
     times = ("delivered", "delivered_at", "sent", "sent_at", "submitted_at")
     known = (parsing.timestamp(data.get(name)) for name in times)
