@@ -36,13 +36,10 @@ _ADDRESS = re.compile(
     r"(\+?[0-9]{3,15}|[a-z]{2,20}:[^\x00-\x1f]{1,64}|(?=.*[A-Za-z])[A-Za-z0-9 &._+-]{1,11})?",
     re.ASCII,
 )
-# A sender may be any text, such as “MediaMarkt”, unless it looks as if other fields were a part of
-# it: the end of the text with the real sender, or the fields behind the sender.
-_SENDER = re.compile(
-    r"(?!.*(From([a-z]+:)?\+?[0-9]{3}|From(City|Country|State|Zip)|Media(ContentType|Url)[0-9]"
-    r"|Message(Sid|Status)|MessagingServiceSid)).*",
-    re.DOTALL,
-)
+# A sender may be any text in which the names of the fields around it do not stand: else a part of
+# the text before it, or the fields behind it, could be taken for it. In eleven characters, the
+# longest name of a sender, there is no room for that, but for “MediaMarkt”.
+_SENDER = re.compile(r".{0,11}|(?!.*(From|Media|Messag)).*", re.DOTALL)
 FORMATS = {
     "AccountSid": re.compile(r"AC[0-9a-fA-F]{32}", re.ASCII),
     "ApiVersion": re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}", re.ASCII),
