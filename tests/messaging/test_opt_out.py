@@ -23,6 +23,7 @@ from services.store.database.schema import messages as message_table
 from services.store.jobs import Job
 from services.store.opt_outs import OptOut, Source
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
+from tests.fakes.receiver import Receiver
 from tests.message_steps import (
     PHONE,
     Make,
@@ -220,14 +221,17 @@ def test_who_cannot_or_must_not_be_texted_gets_no_confirmation(
     assert [one.peer for one in known(gateway, peer)] == [peer]
 
 
-def test_a_blocked_sender_reaches_nobody_but_stop_counts(make_gateway: Make) -> None:
-    gateway = make_gateway({**NUMBER_ENTRY, "emails": ["a@example.com"]})
+def test_a_blocked_sender_reaches_nobody_but_stop_counts(
+    make_gateway: Make, receiver: Receiver
+) -> None:
+    gateway = make_gateway({**NUMBER_ENTRY, "emails": ["a@example.com"]}, **receiver.env)
     gateway.store.write(lambda tx: blocked_senders.add(tx, PEER, EVERY, "test"))
     receive_text(gateway, "buy this")
     receive_text(gateway, "HELP")
     receive_text(gateway, "STOP")
     [first, *_] = reversed(stored_messages(gateway))
     gateway.store.write(lambda tx: gateway.outcomes.files_settled(tx, first.id))
+    assert gateway.channels["webhook"].wants_status_updates
     kinds = [job.kind for message in stored_messages(gateway) for job in jobs_of(gateway, message)]
     assert kinds == [jobs.JobKind.SEND]
     assert [m.automatic for m in answers(gateway)] == [AutomaticText.CONFIRMATION]
