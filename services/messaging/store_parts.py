@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection
 
 from services.core.errors import NumberError
-from services.core.keywords import keyword
 from services.core.messages import DeliveryStatus, Message, Parsed, Unreadable, WebhookCall
 from services.core.phone_numbers import own_number, sender
 from services.message_settings import MessageSettings
@@ -124,10 +123,3 @@ class PartStore:
         sent = statuses.message_of(tx, provider, status)
         if sent is not None:
             self.opt_outs.refused(tx, sent, status.peer, status.code)
-
-
-def seqs_needed(part: Parsed) -> int:
-    """How many numbers of the sequence a part may need: for a text, and for an answer to it."""
-    if not isinstance(part, Message):
-        return 0
-    return 2 if part.opt_out is not None or keyword(part.text) is not None else 1

@@ -210,6 +210,23 @@ def test_help_is_answered_also_to_who_has_opted_out_and_not_for_ever(make_gatewa
     assert texts(taken)[1:] == [helped] * 3
 
 
+def test_an_answer_that_waits_is_not_cancelled_by_stop(make_gateway: Make) -> None:
+    """In one batch of webhooks, so that nothing is sent in between."""
+    gateway = make_gateway(NUMBER_ENTRY)
+    taken = failing(gateway)
+    for text in ("HELP", "STOP", "hello"):
+        gateway.receiver.receive(gateway.providers["sandbox"], webhook_call(gateway, text))
+    gateway.processor.process_all()
+    [conversation] = {message.conversation_id for message in stored_messages(gateway)}
+    kept = gateway.store.read(lambda tx: messages.page(tx, conversation, limit=9))
+    assert [message.direction for message in reversed(kept)] == ["in", "out", "in", "out", "in"]
+    run_due_jobs(gateway)
+    assert [message.automatic for message in taken] == [
+        AutomaticText.HELP,
+        AutomaticText.CONFIRMATION,
+    ]
+
+
 @pytest.mark.parametrize("peer", ["72404", "365Bank", "+2348031234567"])
 def test_who_cannot_or_must_not_be_texted_gets_no_confirmation(
     make_gateway: Make, peer: str
