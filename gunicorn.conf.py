@@ -56,8 +56,10 @@ try:
     _run.mkdir(parents=True, exist_ok=True)
 except OSError as error:
     sys.exit(f"Textbridge cannot start. {_run}: {error.strerror}. Check STORAGE_PATH in .env.")
-_memory = Path("/dev/shm")  # noqa: S108 - files that only this run needs; no disk can be full there
+_memory = Path("/dev/shm")  # noqa: S108 - files that only this run needs
 _in_memory = os.access(_memory, os.W_OK)
+_on_disk = _run / "metrics"
+METRICS_BYTES = 262_144  # of one metrics file; they are seldom larger
 
 
 def _metrics_folder() -> Path:
@@ -71,9 +73,8 @@ def _metrics_folder() -> Path:
         folder.mkdir(mode=0o700, exist_ok=True)
         if not folder.is_symlink() and folder.stat().st_uid == os.geteuid():
             return folder
-    folder = _run / "metrics"
-    folder.mkdir(exist_ok=True)
-    return folder
+    _on_disk.mkdir(exist_ok=True)
+    return _on_disk
 
 
 _metrics = _metrics_folder()
@@ -288,7 +289,7 @@ def _prepare(server: Any) -> None:
     _require_free_port()
     # Not gunicorn's own pidfile: after a crash it takes any process of that number for a server.
     (_run / "server.pid").write_text(str(os.getpid()))
-    shutil.rmtree(_metrics)
+    _remove_metrics()
     _metrics.mkdir(mode=0o700)
     try:
         store = Store(_service.database_url, _storage)
@@ -346,11 +347,39 @@ def post_fork(server: Any, worker: Any) -> None:
     """Handle stop signals from the start on, also before everything is imported."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, worker.handle_quit)
+    _reserve_metrics()
+
+
+def _reserve_metrics() -> None:
+    """Take the space of this process's metrics files: a write to a mapped page needs it later.
+
+    Where there is none, as in a container with little shared memory, its files are in the storage
+    folder, and ``/metrics`` shows those of processes with the same folder only.
+    """
+    for folder in (_metrics, _on_disk):
+        files = [folder / f"{kind}_{os.getpid()}.db" for kind in ("counter", "histogram")]
+        set_metrics_folder(folder)
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            for path in files:
+                with path.open("ab") as file:
+                    os.posix_fallocate(file.fileno(), 0, METRICS_BYTES)
+        except OSError as error:
+            print(f"No room for metrics in {folder}: {error.strerror}.", file=sys.stderr)
+            for path in files:
+                path.unlink(missing_ok=True)  # an empty one could not be read
+        else:
+            return
 
 
 def on_exit(server: Any) -> None:
     """Delete the metrics files."""
-    shutil.rmtree(_metrics, ignore_errors=True)
+    _remove_metrics()
+
+
+def _remove_metrics() -> None:
+    for folder in (_metrics, _on_disk):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -6,14 +6,41 @@ one part. Nothing else should run on the machine at the same time.
 
 import argparse
 import os
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from bench import figures, measure, nodes
+from bench import figures, growth, measure, native, nodes, settings_edits
 from bench.figures import Figure
-from bench.measure import RunLength
+from bench.measure import Aims, RunLength
 from tests.postgres import new_database, programs, running_postgres
 
-PARTS = ("sqlite", "postgresql", "nodes", "growth", "start")
+SQLITE = Aims(
+    acknowledged={16: 0.30, 64: 0.45}, delivered={16: 0.30, 64: 0.45}, cpu={16: 3.2, 64: 3.2}
+)
+POSTGRESQL = Aims(acknowledged={64: 0.25}, delivered={64: 0.15})
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How long and how large the measurements are.
+
+    ``messages`` are stored before the memory is measured, ``sizes`` are those of an installation
+    that grows, with so many ``due`` jobs and ``numbers``; the ``backlog`` is pushed by several
+    nodes.
+    """
+
+    run_length: RunLength
+    messages: int
+    sizes: list[int]
+    due: int
+    numbers: int
+    backlog: int
+
+
+FULL = Scale(RunLength(4.0, 3), 100_000, [1_000, 100_000, 1_000_000], 100_000, 20_000, 3_000)
+QUICK = Scale(RunLength(1.5, 2), 0, [1_000, 20_000], 10_000, 2_000, 600)
+REPLY, END_TO_END = 0.12, 0.6  # × no-op, × version 0.1
+PARTS = ("sqlite", "version", "settings", "postgresql", "nodes", "growth", "start")
 
 
 def main() -> None:
@@ -26,51 +53,72 @@ def main() -> None:
     parser.add_argument("--no-history", action="store_true", help="print only, write nothing")
     options = parser.parse_args()
     parts = options.only or PARTS
-    run_length = RunLength(1.5, 2) if options.quick else RunLength(4.0, 3)
-    messages = 0 if options.quick else 100_000  # before the memory is measured
-    sizes = [1_000, 20_000] if options.quick else [1_000, 100_000, 1_000_000]
-    found: list[Figure] = []
+    scale = QUICK if options.quick else FULL
+    left_out: list[str] = []
     before = figures.last_figures()
+    if native.program() is None:
+        left_out.append("No C compiler: the load generator and the receiver in Python cost more.")
+    found = _without_postgresql(parts, scale, left_out)
+    if programs() is None:
+        left_out.append("PostgreSQL is not installed here (make test-tools): its figures.")
+    else:
+        found += _with_postgresql(parts, scale)
+    native.remove()
+    print(figures.table(found, before))
+    for reason in left_out:
+        print(f"Left out: {reason}")
+    if not options.no_history:
+        how = {"cores": os.cpu_count(), "quick": options.quick, "parts": list(parts)}
+        figures.save(found, how | {"left_out": left_out})
+
+
+def _without_postgresql(parts: Sequence[str], scale: Scale, left_out: list[str]) -> list[Figure]:
+    found: list[Figure] = []
     if "start" in parts:
         found += measure.start_up()
     if "sqlite" in parts:
-        found += _all_figures("SQLite", None, run_length, messages, aims=True)
+        found += _all_figures("SQLite", None, scale, SQLITE)
+    if "version" in parts:
+        compared, unknown = measure.beside_version_01(scale.run_length.turns, END_TO_END)
+        found += _titled("SQLite", compared)
+        left_out += unknown
+    if "settings" in parts:
+        found += _titled("Message Settings", settings_edits.figures())
     if "growth" in parts:
-        found += _growth("SQLite", None, sizes)
-    if programs() is None:
-        print("PostgreSQL is not installed here: make test-tools. It is left out.")
-    else:
-        with running_postgres(durable=True) as address:
-            if "postgresql" in parts:
-                found += _all_figures(
-                    "PostgreSQL", new_database(address), run_length, messages, aims=False
-                )
-            if "nodes" in parts:
-                backlog = 600 if options.quick else 3_000
-                found += _titled("nodes", nodes.scaled(address, backlog))
-            if "growth" in parts:
-                found += _growth("PostgreSQL", new_database(address), sizes)
-    print(figures.table(found, before))
-    if not options.no_history:
-        how = {"cores": os.cpu_count(), "quick": options.quick, "parts": list(parts)}
-        figures.save(found, how)
+        found += _growth("SQLite", None, scale)
+    return found
 
 
-def _all_figures(
-    title: str, database_url: str | None, run_length: RunLength, messages: int, *, aims: bool
-) -> list[Figure]:
+def _with_postgresql(parts: Sequence[str], scale: Scale) -> list[Figure]:
+    found: list[Figure] = []
+    with running_postgres(durable=True) as address:
+        if "postgresql" in parts:
+            found += _all_figures("PostgreSQL", new_database(address), scale, POSTGRESQL)
+        if "nodes" in parts:
+            found += _titled("nodes", nodes.scaled(address, scale.backlog))
+        if "growth" in parts:
+            found += _growth("PostgreSQL", new_database(address), scale)
+    return found
+
+
+def _all_figures(title: str, database_url: str | None, scale: Scale, aims: Aims) -> list[Figure]:
+    embedded, run_length = database_url is None, scale.run_length
     with measure.servers(database_url) as (noop, measured):
-        found = measure.acknowledged(noop, measured, run_length, 0.4 if aims else None)
-        found += measure.pushed(noop, measured, run_length, 0.3 if aims else None)
-        found += measure.replied(noop, measured, run_length)
-        found += measure.size(measured, messages)
+        found = measure.end_to_end(measured)
+        for connections in (16, 64):
+            found += measure.mixed(noop, measured, run_length, connections, aims)
+        found += measure.replied(noop, measured, run_length, REPLY if embedded else None)
+        found += measure.size(measured, scale.messages)
     return _titled(title, found)
 
 
-def _growth(title: str, database_url: str | None, sizes: list[int]) -> list[Figure]:
+def _growth(title: str, database_url: str | None, scale: Scale) -> list[Figure]:
     run_length = RunLength(1.5, 2)
     with measure.servers(database_url) as (noop, measured):
-        return _titled(title, measure.grown(noop, measured, sizes, run_length, database_url))
+        found = growth.grown_messages(noop, measured, scale.sizes, run_length, database_url)
+        found += growth.grown_queue(noop, measured, scale.due, run_length, database_url)
+        found += growth.grown_settings(noop, measured, scale.numbers, run_length, database_url)
+    return _titled(title, found)
 
 
 def _titled(title: str, found: list[Figure]) -> list[Figure]:

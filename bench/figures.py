@@ -60,7 +60,7 @@ def table(figures: list[Figure], before: dict[str, float]) -> str:
         ratio = "" if figure.ratio is None else f"{figure.ratio:.3f}"
         sign = "≥" if figure.more else "≤"
         aim = "" if figure.aim is None else f"{sign} {figure.aim:g}"
-        verdict = {None: "", True: "reached", False: "MISSED"}[figure.reached]
+        verdict = {None: "", True: "met", False: "NOT MET"}[figure.reached]
         rows.append(
             (
                 figure.name,

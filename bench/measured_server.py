@@ -4,67 +4,63 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 
 import requests
 
 from bench import load_generator, processes
-from bench.load_generator import LoadResult, RequestFactory
+from bench.load_generator import LoadResult
 from bench.processes import Process
+from bench.request_template import RequestTemplate, get_request, index, post_request
 from tests.conftest import settings_file
-from tests.server import UNLIMITED, Server
+from tests.server import ROOT, UNLIMITED, Server
 
 TOKEN = "a token of the bench, long enough"
 PUSHED, STORED = "+12025550143", "+12025550199"  # numbers with an extension, and with none
 PEERS = 997  # number of senders
+NUMBERS = 100  # numbers under mixed load
+CONVERSATIONS = 10 * NUMBERS
+MANY = f"+1202200{index(4, NUMBERS)}"  # as a mark: the numbers in turns
+_PEER = f"+1303555{index(4, PEERS)}"
+_PEER_OF_MANY = f"+1303555{index(4, CONVERSATIONS)}"  # ten conversations of each number
 
 
 class MeasuredServer:
-    """A server with its fake receiver, and a counter that numbers all texts."""
+    """A server with its fake receiver, and the number of the next text."""
 
     def __init__(self, server: Server, receiver: Process) -> None:
         self.server = server
         self.receiver = receiver
-        self.numbers: Iterator[int] = count()
+        self.next_number = 0
         self.memory_at_start = self.memory_mb()
-        self.bearer = self._bearer()
+        self.bearer = self.new_token()
 
-    def _bearer(self) -> str:
+    def new_token(self) -> str:
+        """The token of a new device of extension 201."""
         made = self.server.flask("devices", "add", "201", "--name", "bench", "--json")
         return str(json.loads(made.stdout)["token"])
 
-    def webhooks(self, number: str = PUSHED) -> RequestFactory:
-        """Requests with texts to one of our numbers, as Bandwidth posts them."""
-        path = f"/webhook/bandwidth/sms?token={TOKEN.replace(' ', '%20')}"
-
-        def make(index: int) -> bytes:
-            return load_generator.post_request(path, webhook_body(index, number))
-
-        return make
-
-    def replies(self) -> RequestFactory:
+    def replies(self) -> RequestTemplate:
         """Requests of the app that send replies."""
+        number = index(12)
+        body = {"to": _PEER, "text": f"bench {number}", "client_id": f"c{number}"}
         headers = f"Authorization: Bearer {self.bearer}\r\n"
+        return post_request("/api/v1/messages", json.dumps(body).encode(), headers=headers)
 
-        def make(index: int) -> bytes:
-            body = {"to": _peer(index), "text": f"bench {index}", "client_id": f"c{index}"}
-            return load_generator.post_request(
-                "/api/v1/messages", json.dumps(body).encode(), headers=headers
-            )
+    def read(self, path: str, token: str | None = None) -> RequestTemplate:
+        """GET requests of the app, or of another device of the extension."""
+        return get_request(path, headers=f"Authorization: Bearer {token or self.bearer}\r\n")
 
-        return make
-
-    def read(self, path: str) -> RequestFactory:
-        """GET requests of the app."""
-        request = load_generator.get_request(
-            path, headers=f"Authorization: Bearer {self.bearer}\r\n"
-        )
-        return lambda _: request
-
-    def run(self, make: RequestFactory, **options: float) -> LoadResult:
+    def run(self, template: RequestTemplate, **options: float) -> LoadResult:
         """Generate load with new numbers; ``options`` as of ``generate_load``."""
-        return load_generator.generate_load(self.server.port, make, numbers=self.numbers, **options)  # type: ignore[arg-type]
+        result = load_generator.generate_load(
+            self.server.port,
+            template,
+            first=self.next_number,
+            **options,  # type: ignore[arg-type]
+        )
+        self.next_number += result.answered + result.refused
+        return result
 
     def longest_conversation(self) -> str:
         """The id of the conversation that has every tenth message of the seed data."""
@@ -89,11 +85,15 @@ class MeasuredServer:
         Raises ``RuntimeError`` when they do not arrive.
         """
         end = time.monotonic() + seconds
-        while len(seen := self.received()) < wanted:
+        while (count := self._count()) < wanted:
             if time.monotonic() > end:
-                raise RuntimeError(f"Only {len(seen)} of {wanted} came through.")
+                raise RuntimeError(f"Only {count} of {wanted} came through.")
             time.sleep(0.1)
-        return seen
+        return self.received()
+
+    def _count(self) -> int:
+        told = requests.get(f"http://127.0.0.1:{self.receiver.port}/count", timeout=60).json()
+        return int(told["count"])
 
     def cpu_seconds(self) -> float:
         """The CPU time of the server's processes in seconds."""
@@ -104,48 +104,73 @@ class MeasuredServer:
         return processes.memory_mb(self.server.process.pid)
 
 
-def webhook_body(index: int, number: str) -> bytes:
+def webhook_body(number: int, ours: str) -> bytes:
     """The body of a Bandwidth webhook with one text, about 500 bytes."""
+    return _webhook(f"{number:014}", ours, _peer(number), str(number))
+
+
+def webhooks(ours: str = PUSHED, carrier: str = "bandwidth") -> RequestTemplate:
+    """Requests with texts to a number of ours, or to one after the other (``MANY``)."""
+    path = f"/webhook/{carrier}/sms?token={TOKEN.replace(' ', '%20')}"
+    peer = _PEER_OF_MANY if ours == MANY else _PEER
+    return post_request(path, _webhook(index(14), ours, peer, index(12)))
+
+
+def _webhook(id_: str, ours: str, peer: str, number: str) -> bytes:
     return json.dumps(
         [
             {
                 "type": "message-received",
                 "time": "2026-03-02T09:15:04.118230Z",
                 "description": "Incoming message received",
-                "to": number,
+                "to": ours,
                 "message": {
-                    "id": f"1772442904003{index:014}",
-                    "owner": number,
+                    "id": f"1772442904003{id_}",
+                    "owner": ours,
                     "applicationId": "0b1c2d3e-4f50-4a6b-8c7d-9e0f1a2b3c4d",
                     "time": "2026-03-02T09:15:03.000000Z",
                     "segmentCount": 1,
                     "direction": "in",
-                    "to": [number],
-                    "from": _peer(index),
-                    "text": f"bench {index} Good morning! Is the shop open until six today?",
+                    "to": [ours],
+                    "from": peer,
+                    "text": f"bench {number} Good morning! Is the shop open until six today?",
                 },
             }
         ]
     ).encode()
 
 
-def _peer(index: int) -> str:
-    return f"+1303555{index % PEERS:04}"
+def _peer(number: int) -> str:
+    return f"+1303555{number % PEERS:04}"
 
 
-def settings() -> Sequence[dict[str, object]]:
-    """Message Settings of the measured server."""
+def settings(numbers: int = NUMBERS) -> Sequence[dict[str, object]]:
+    """Message Settings of the measured server: so many numbers, each of an extension of its own.
+
+    Each extension gets its texts by the signed webhook.
+    """
     return (
         {"number": PUSHED, "carrier": "bandwidth", "extensions": ["201"]},
         {"number": STORED, "carrier": "bandwidth", "emails": [], "extensions": []},
+        *map(_of_many, range(numbers)),
     )
 
 
+def _of_many(at: int) -> dict[str, object]:
+    number = f"+1202{200 + at // 10_000}{at % 10_000:04}"
+    return {"number": number, "carrier": "bandwidth", "extensions": [str(1000 + at)]}
+
+
 @contextmanager
-def measured_server(storage: Path, database_url: str | None = None) -> Iterator[MeasuredServer]:
-    """Start a server with default settings, two web processes and a worker, and a receiver."""
+def measured_server(
+    storage: Path, database_url: str | None = None, root: Path = ROOT
+) -> Iterator[MeasuredServer]:
+    """Start a server with default settings, two web processes and a worker, and a receiver.
+
+    ``root`` is the folder of its program.
+    """
     with processes.receiver() as receiver:
-        server = make_server(storage, receiver.port, database_url)
+        server = make_server(storage, receiver.port, database_url, root)
         server.start()
         try:
             yield MeasuredServer(server, receiver)
@@ -153,7 +178,9 @@ def measured_server(storage: Path, database_url: str | None = None) -> Iterator[
             server.stop()
 
 
-def make_server(storage: Path, receiver_port: int, database_url: str | None = None) -> Server:
+def make_server(
+    storage: Path, receiver_port: int, database_url: str | None = None, root: Path = ROOT
+) -> Server:
     """A server that is not started yet, with its storage folder."""
     storage.mkdir(parents=True, exist_ok=True)
     (storage / "message_settings.json").write_text(settings_file(*settings()))
@@ -174,4 +201,4 @@ def make_server(storage: Path, receiver_port: int, database_url: str | None = No
     env |= dict.fromkeys(UNLIMITED, "1000000")  # limits are counted as usual and never reached
     if database_url is not None:
         env["DATABASE_URL"] = database_url
-    return Server(storage, env)
+    return Server(storage, env, root)

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from bench import processes
 from bench.figures import Figure
-from bench.measured_server import MeasuredServer, make_server
+from bench.measured_server import MeasuredServer, make_server, webhooks
 from services.store.database.schema import DUE, jobs
 from services.store.database.store import Store
 from tests.postgres import new_database
@@ -54,7 +54,7 @@ def _serving(database_url: str, seconds: float) -> Iterator[tuple[MeasuredServer
 
 def _rate(measured: MeasuredServer, store: Store, count: int, backlog: int) -> float:
     measured.reset_receiver()
-    sent = measured.run(measured.webhooks(), connections=16, max_requests=backlog)
+    sent = measured.run(webhooks(), connections=16, max_requests=backlog)
     assert not sent.refused, "webhooks were refused"
     _set_due(store, time.time() + 3600)
     with _workers(measured, count):

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
-from bench import load_generator
+from bench import load_generator, native
+from bench.request_template import RequestTemplate, get_request, post_request
 from tests.postgres import free_port
 from tests.processes import start
 from tests.server import ROOT, Server
@@ -78,7 +79,7 @@ def noop() -> Iterator["Process"]:
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "-c", "bench/noop.py", "bench.noop:app"]
     with _running(command, {"PORT": str(port)}) as process:
-        _wait_for(port, load_generator.post_request("/webhook/noop/sms", b"{}"))
+        _wait_for(port, post_request("/webhook/noop/sms", b"{}"))
         yield Process(process.pid, port)
 
 
@@ -86,9 +87,12 @@ def noop() -> Iterator["Process"]:
 def receiver(seconds: float = 0.0) -> Iterator["Process"]:
     """Start the receiver of pushes and sends, which answers after ``seconds``."""
     port = free_port()
-    command = [sys.executable, "-m", "bench.receiver", str(port), str(seconds)]
+    program = native.program()
+    command = [str(program), "receive", str(port)]
+    if program is None or seconds:
+        command = [sys.executable, "-m", "bench.receiver", str(port), str(seconds)]
     with _running(command, {}) as process:
-        _wait_for(port, load_generator.get_request("/seen"))
+        _wait_for(port, get_request("/count"))
         yield Process(process.pid, port)
 
 
@@ -111,11 +115,11 @@ def _running(command: list[str], env: Mapping[str, str]) -> Iterator["subprocess
         process.wait()
 
 
-def _wait_for(port: int, request: bytes, seconds: float = 30.0) -> None:
+def _wait_for(port: int, request: RequestTemplate, seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while True:
         try:
-            load_generator.generate_load(port, lambda _: request, connections=1, max_requests=1)
+            load_generator.in_python(port, request, connections=1, max_requests=1)
             return
         except OSError:
             if time.monotonic() > end:
@@ -125,7 +129,7 @@ def _wait_for(port: int, request: bytes, seconds: float = 30.0) -> None:
 
 def wait_until_up(server: Server) -> None:
     """Wait until a started server answers, ready or not."""
-    _wait_for(server.port, load_generator.get_request("/up"))
+    _wait_for(server.port, get_request("/up"))
 
 
 def start_up_seconds(server: Server) -> float:

@@ -1,8 +1,10 @@
 """Fake carrier and push receiver of the benchmarks; records when each message arrived.
 
 A separate process with one thread and plain sockets: ``python -m bench.receiver PORT SECONDS``. It
-answers every POST after so many seconds, in Bandwidth's format (push clients ignore the body).
-``GET /seen`` returns the times.
+answers every POST after so many seconds, in Bandwidth's format (push clients ignore the body),
+also of a sign-in.
+``GET /seen`` returns the times, ``GET /count`` how many there are, ``DELETE`` forgets them. Where
+there is a compiler and no delay, ``native.c`` does the same for less CPU time.
 """
 
 import json
@@ -30,6 +32,7 @@ class Receiver:
         self._connections: dict[int, tuple[socket.socket, bytes]] = {}
         self._seen: dict[int, float] = {}
         self._repeated = 0
+        self._last = 0.0
         self._sends = 0
 
     def serve(self) -> None:
@@ -75,8 +78,10 @@ class Receiver:
 
     def _answer(self, request: bytes) -> bytes:
         if request.startswith(b"GET /seen"):
-            content = {"seen": self._seen, "repeated": self._repeated, "now": time.monotonic()}
-            return _response(b"200 OK", json.dumps(content).encode())
+            return _response(b"200 OK", json.dumps({"seen": self._seen}).encode())
+        if request.startswith(b"GET"):
+            count = {"count": len(self._seen), "repeated": self._repeated, "last": self._last}
+            return _response(b"200 OK", json.dumps(count).encode())
         if request.startswith(b"DELETE"):
             self._seen, self._repeated = {}, 0
             return _response(b"200 OK", b"{}")
@@ -86,9 +91,13 @@ class Receiver:
         if found:
             number = int(found.group(1))
             self._repeated += number in self._seen
-            self._seen.setdefault(number, time.monotonic())
+            self._last = time.monotonic()
+            self._seen.setdefault(number, self._last)
         self._sends += 1
-        body = b'{"id": "sent-%d", "owner": "+12025550143", "segmentCount": 1}' % self._sends
+        body = (
+            b'{"id": "sent-%d", "owner": "+12025550143", "segmentCount": 1,'
+            b' "access_token": "bench", "expires_in": 3600}' % self._sends
+        )
         return _response(b"202 Accepted", body)
 
 

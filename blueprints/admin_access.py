@@ -38,7 +38,8 @@ class AdminAccess:
             raise Forbidden(
                 f"This request came through a web server at {caller.peer} that TRUSTED_PROXIES in "
                 ".env does not name, or that sends no X-Forwarded-For. Where it comes from cannot "
-                f"be told, so ADMIN_ALLOW refuses it. `{flask_command('status')}` says what to set."
+                f"be told, so ADMIN_ALLOW refuses it. `{flask_command('status')}` says what to "
+                "set. On this machine itself, open it as localhost."
             )
         if caller.address is None:
             raise Forbidden("Where this call comes from cannot be told.")

@@ -1,12 +1,13 @@
 """Files of messages by signed link: ``/media/<id>.jpg?exp=…&sig=…``."""
 
+from urllib.parse import quote
 from uuid import UUID
 
 from flask import Blueprint, Response, request, send_file
 
 from services.core.errors import MediaError, RequestRefused
 from services.core.messages import Attachment
-from services.media.kinds import UNKNOWN, safe_inline
+from services.media.kinds import plain_file_name, safe_inline
 from services.media.media_store import MediaStore
 from services.store import attachments
 from services.store.database.store import Store
@@ -43,7 +44,8 @@ def blueprint(store: Store, media: MediaStore) -> Blueprint:
 def file_answer(media: MediaStore, file: Attachment | None) -> Response:
     """A kept file over HTTP, whole or by range, for a caller that is authorised already.
 
-    Types that a browser displays without running anything are inline; all others are downloads.
+    It has its own type, which carriers compare with the file. Types that a browser displays without
+    running anything are inline; all others are downloads.
     """
     gone = RequestRefused("not_found", "There is no such file, or not yet.", status=404)
     if file is None or file.state != "kept":
@@ -55,10 +57,17 @@ def file_answer(media: MediaStore, file: Attachment | None) -> Response:
     inline = safe_inline(file.content_type)
     answer = send_file(
         path,
-        mimetype=file.content_type if inline else UNKNOWN,
-        as_attachment=not inline,
-        download_name=file.name,
-        etag=file.id,
+        mimetype=file.content_type,
+        etag=f"{file.id}-{file.size}",
     )
+    answer.content_type = file.content_type  # without a charset, which is not known of a text
+    answer.headers["Content-Disposition"] = _disposition(file.name, inline=inline)
     answer.headers.update(HEADERS)
     return answer
+
+
+def _disposition(name: str, *, inline: bool) -> str:
+    """The header with a name for carriers and, where that is another, the whole one (RFC 6266)."""
+    plain = plain_file_name(name)
+    whole = f"; filename*=UTF-8''{quote(name, safe='')}" if plain != name else ""
+    return f'{"inline" if inline else "attachment"}; filename="{plain}"{whole}'

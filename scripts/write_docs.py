@@ -52,17 +52,19 @@ def _variables() -> str:
 def _limits() -> str:
     lines = [
         "| carrier | text | with emoji or letters outside GSM-7 "
-        "| files | size of a file | recipients |",
-        "|---|---|---|---|---|---|",
+        "| files | size of a file | of all files | recipients |",
+        "|---|---|---|---|---|---|---|",
     ]
     for provider in PROVIDERS:
         if provider is not Sandbox:
             limits = provider.limits
+            total = limits.media_total_bytes
             longer = "then split" if limits.splits else "then refused"
             lines.append(
                 f"| {provider.title} | {limits.text} characters, {longer} "
                 f"| {limits.unicode_text or limits.text} | {limits.media} "
-                f"| {limits.media_bytes / 1e6:g} MB | {limits.recipients} |"
+                f"| {limits.media_bytes / 1e6:g} MB | {f'{total / 1e6:g} MB' if total else ''} "
+                f"| {limits.recipients} |"
             )
     return "\n".join(lines) + "\n"
 

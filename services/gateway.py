@@ -30,6 +30,7 @@ from services.media.media_store import MediaStore
 from services.media.s3 import S3
 from services.message_settings import MessageSettings
 from services.messaging.access import ConversationAccess
+from services.messaging.automatic_answers import AutomaticAnswers
 from services.messaging.call_files import CallFiles
 from services.messaging.carrier_event_log import CarrierEventLog
 from services.messaging.compose import Composer
@@ -57,6 +58,7 @@ from services.operations.operator_actions import OperatorActions
 from services.operations.opt_out_register import OptOutRegister
 from services.operations.restore import Restore
 from services.operations.retention import Retention
+from services.operations.rule_trial import RuleTrial
 from services.operations.settings_source import left_file, open_settings, take_over
 from services.operations.setup_checklist import SetupChecklist
 from services.operations.undeclared_proxies import UndeclaredProxies
@@ -90,7 +92,7 @@ class Gateway:
         self.stopping = False  # set when this process is being stopped: open streams end
         self.country = service.default_country
         self.store = Store(service.database_url, storage)
-        self.settings = open_settings(self.store, storage, self.country)
+        self.settings = open_settings(self.store, storage, self.country, service.app_timezone)
         self.http = Http()
         self.media = MediaStore(
             _media_backend(environment, self.http), Links(environment.app_key, environment.app_url)
@@ -120,15 +122,24 @@ class Gateway:
             self.limits,
         )
         self.consent = Consent(self.opt_outs)
-        parts = PartStore(self.settings, self.router, self.limits, self.country, self.opt_outs)
+        self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)
+        self.composer = Composer(
+            self.store,
+            self.access,
+            self.providers,
+            self.limits,
+            self.country,
+            self.uploads,
+            self.opt_outs,
+        )
+        self.automatic = AutomaticAnswers(self.settings, self.composer)
+        parts = PartStore(
+            self.settings, self.router, self.limits, self.country, self.opt_outs, self.automatic
+        )
         files = CallFiles(self.store, self.media, self.limits, self.country)
         self.receiver = Receiver(self.store, self.carrier_events)
         self.processor = Processor(self.store, self.providers, parts, files)
         self.replay = Replay(self.store, self.providers, parts, files)
-        self.composer = Composer(
-            self.store, self.access, self.providers, self.limits, self.country, self.opt_outs
-        )
-        self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)
         self.recovery = Recovery(self.store, self.providers, parts, self.country)
 
     def _build_delivery(self, run_folder: Path) -> None:
@@ -197,6 +208,9 @@ class Gateway:
         self.setup_checklist = SetupChecklist(
             self.store, self.settings, self.providers, self.channels, self.carrier_status
         )
+        self.rule_trial = RuleTrial(
+            self.store, self.settings, self.automatic, self.country, service.app_timezone
+        )
         self.message_query = MessageQuery(self.store, self.access, self.country)
         self.restore = Restore(
             self.store,
@@ -262,7 +276,7 @@ class Gateway:
         )
 
     def prepare(self) -> None:
-        """Migrate the database, and move the file of Message Settings into PostgreSQL.
+        """Migrate the database and load Message Settings, moving their file into PostgreSQL.
 
         Without the sandbox, the tokens that its page has given out end.
 
@@ -274,6 +288,7 @@ class Gateway:
         left = left_file(self.store, self.environment.service.storage_path.resolve())
         if left is not None:
             take_over(self.settings, left)
+        self.settings.look()
 
     def _end_sandbox_tokens(self) -> None:
         made = self.store.read(devices.of_sandbox)
@@ -300,7 +315,7 @@ def _providers(
     environment: Environment, http: Http, settings: MessageSettings
 ) -> dict[str, Provider]:
     def is_ours(number: str) -> bool:
-        return settings.for_number(number) is not None
+        return settings.for_number(number) is not None or settings.for_alias(number) is not None
 
     return {
         provider.name: provider(

@@ -27,7 +27,9 @@ class Server:
 
     command = ("gunicorn", "-c", "gunicorn.conf.py", "wsgi:app")
 
-    def __init__(self, storage: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, storage: Path, env: Mapping[str, str], root: Path = ROOT) -> None:
+        """``root`` is the folder of its program."""
+        self.root = root
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.storage = storage
@@ -54,7 +56,7 @@ class Server:
                 sys.executable,
                 "-m",
                 *self.command,
-                cwd=ROOT,
+                cwd=self.root,
                 env=self.env,
                 stdout=log,
                 stderr=log,
@@ -108,7 +110,7 @@ class Server:
         """Run one of the operator's commands in the same environment."""
         return subprocess.run(
             ends_with_parent(sys.executable, "-m", "flask", "--app", "wsgi", *arguments),
-            cwd=ROOT,
+            cwd=self.root,
             env=self.env,
             capture_output=True,
             text=True,

@@ -1,6 +1,9 @@
 """Queries of a test server's SQLite database: stored texts, reply statuses, open jobs."""
 
+import json
 import sqlite3
+import time
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,14 +23,44 @@ def integrity_check(storage: Path) -> str:
     return str(query(storage, "PRAGMA integrity_check")[0][0])
 
 
+TEXTS = "SELECT provider_id FROM messages WHERE direction = 'in' AND provider_id NOT LIKE 'old-%'"
+INBOX_SECONDS = 20.0  # in which a living worker processes something
+
+
 def stored_texts(storage: Path) -> list[int]:
     """The numbers of all stored inbound texts; a text that is stored twice is there twice.
 
-    The messages of ``bench.seed_data`` are left out.
+    Waits until the server has processed its inbox. The messages of ``bench.seed_data`` are left
+    out.
     """
-    inbound = "direction = 'in' AND provider_id NOT LIKE 'old-%'"
-    found = query(storage, f"SELECT provider_id FROM messages WHERE {inbound}")
-    return [int(row[0].removeprefix(MESSAGE_ID_PREFIX)) for row in found]
+    wait_for_empty_inbox(lambda: int(query(storage, "SELECT count(*) FROM inbox")[0][0]))
+    return text_numbers(row[0] for row in query(storage, TEXTS))
+
+
+def kept_texts(storage: Path) -> set[int]:
+    """The numbers of all texts that are stored or in the inbox of a server that does not run."""
+    inbox = {number for (body,) in query(storage, "SELECT body FROM inbox") for number in _in(body)}
+    return inbox.union(text_numbers(row[0] for row in query(storage, TEXTS)))
+
+
+def text_numbers(provider_ids: Iterable[str]) -> list[int]:
+    """The numbers of texts by the carrier's ids."""
+    return [int(one.removeprefix(MESSAGE_ID_PREFIX)) for one in provider_ids]
+
+
+def wait_for_empty_inbox(count: Callable[[], int]) -> None:
+    """Wait until ``count`` is 0, as long as it changes."""
+    left, since = count(), time.monotonic()
+    while left and time.monotonic() - since < INBOX_SECONDS:
+        time.sleep(0.05)
+        now = count()
+        if now != left:
+            left, since = now, time.monotonic()
+
+
+def _in(body: bytes) -> list[int]:
+    """The numbers of the texts in a call of Bandwidth."""
+    return text_numbers(event["message"]["id"] for event in json.loads(body))
 
 
 def reply_statuses(storage: Path) -> dict[str, str]:

@@ -5,6 +5,7 @@ The mounts are visible to this process and its children only (mount namespace).
 
 import ctypes
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from torture.environment import wait_until
@@ -26,6 +27,27 @@ class SmallDisk:
     def resize(self, megabytes: int) -> None:
         """Set the size of the disk in MB."""
         _mount("-o", f"remount,size={megabytes}m", self._folder)
+
+
+class FullSharedMemory:
+    """A small ``/dev/shm`` of this process and its children, without free space."""
+
+    def __init__(self) -> None:
+        _enter_mount_namespace()
+        _mount("-t", "tmpfs", "-o", "size=2m", "tmpfs", "/dev/shm")
+        self._filler = Path("/dev/shm/filler")
+        self.fill()
+
+    def fill(self) -> None:
+        """Take all the space that is free."""
+        with self._filler.open("ab", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+
+    def free(self) -> None:
+        """Give the space back, and more of it."""
+        self._filler.unlink()
+        _mount("-o", "remount,size=64m", "/dev/shm")
 
 
 class FailingDisk:

@@ -10,7 +10,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from torture.database import MESSAGE_ID_PREFIX
+from torture.database import text_numbers, wait_for_empty_inbox
 
 
 def query(url: str, statement: LiteralString) -> list[Any]:
@@ -20,9 +20,13 @@ def query(url: str, statement: LiteralString) -> list[Any]:
 
 
 def stored_texts(url: str) -> list[int]:
-    """The numbers of all stored inbound texts; a text that is stored twice is there twice."""
+    """The numbers of all stored inbound texts; a text that is stored twice is there twice.
+
+    Waits until the server has processed its inbox.
+    """
+    wait_for_empty_inbox(lambda: int(query(url, "SELECT count(*) FROM inbox")[0][0]))
     found = query(url, "SELECT provider_id FROM messages WHERE direction = 'in'")
-    return [int(row[0].removeprefix(MESSAGE_ID_PREFIX)) for row in found]
+    return text_numbers(row[0] for row in found)
 
 
 def reply_statuses(url: str) -> dict[str, str]:

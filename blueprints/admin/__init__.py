@@ -14,6 +14,7 @@ from blueprints.admin import (
     message,
     opt_outs,
     quarantine,
+    rules,
     start,
     unrouted,
 )
@@ -73,6 +74,7 @@ def _add_pages(routes: Blueprint, pages: Pages, gateway: Gateway) -> None:
     unrouted.add_routes(routes, pages, store, settings, actions)
     quarantine.add_routes(routes, pages, store, gateway.replay, actions)
     SettingsPages(pages, settings, providers).add_to(routes)
+    rules.add_routes(routes, pages, settings, gateway.rule_trial)
     carriers.add_routes(
         routes,
         pages,

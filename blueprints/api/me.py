@@ -9,6 +9,7 @@ from blueprints.api.declare import MOST_FILE, Resource, call
 from blueprints.api.devices import device_object
 from blueprints.api.schemas.me import MeSchema
 from blueprints.api.schemas.messages import MOST_MEDIA, MOST_RECIPIENTS, MOST_TEXT
+from services.media.resize import CONVERTIBLE
 from services.message_settings import NumberSetting
 from services.messaging.access import ConversationAccess
 from services.providers.base import Limits, Provider
@@ -64,11 +65,18 @@ class Me(Resource):
         )
 
 
+def _upload_types(limits: Limits) -> list[str]:
+    """The types that may be uploaded: those that are taken, and those that become a JPEG."""
+    converted = CONVERTIBLE if limits.takes("image/jpeg") else ()
+    new = (kind for kind in converted if not limits.takes(kind))
+    return [*limits.media_types, *new]
+
+
 def _limits(limits: Limits) -> dict[str, Any]:
     return {
         "max_text": limits.text,
         "max_media": limits.media,
         "max_media_bytes": limits.media_bytes,
-        "media_types": list(limits.media_types),
+        "media_types": _upload_types(limits),
         "max_recipients": limits.recipients,
     }

@@ -9,6 +9,7 @@ from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import make_url
@@ -139,6 +140,17 @@ def country(value: str) -> str:
     if not is_country(value.upper()):
         raise ValueError("it is not a country's two-letter code.")
     return value.upper()
+
+
+def time_zone(value: str) -> str:
+    """A name of the time zone database, such as ``America/New_York``."""
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, OSError, ValueError):
+        raise ValueError(
+            f"“{value}” is no time zone. Write it such as America/New_York or UTC."
+        ) from None
+    return value
 
 
 def networks(value: str) -> tuple[Network, ...]:

@@ -29,6 +29,7 @@ from services.config.parsers import (
     postgresql,
     strong_secret,
     switch,
+    time_zone,
     url,
     vapid_private_key,
     whole_number,
@@ -107,6 +108,12 @@ class ServiceSettings:
         parse=country,
         default="US",
         example="US",
+    )
+    app_timezone: str = variable(
+        "Time zone of opening hours that name none, such as America/New_York.",
+        parse=time_zone,
+        default="UTC",
+        example="UTC",
     )
     trusted_proxies: tuple[Network, ...] | None = variable(
         "Addresses of web servers in front (nginx, a load balancer), whose `X-Forwarded-For` is "

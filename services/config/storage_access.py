@@ -3,6 +3,7 @@
 import os
 import pwd
 from pathlib import Path
+from shlex import quote
 
 from services.core.commands import flask_command
 from services.core.errors import ConfigError, Problem
@@ -36,9 +37,10 @@ def require_writable(storage: Path) -> None:
             continue
         me = user_name()
         reason = f"{me} cannot write to {path}, which belongs to {_name(path.stat().st_uid)}."
-        remedy = f"Run: sudo chown -R {me}: {storage}"
+        owner, place = _owner(os.geteuid()), quote(str(storage))
+        remedy = f"Run: sudo chown -R {owner}: {place}"
         if folder != storage:
-            remedy = f"Run: sudo install -d -o {me} -m 700 {storage}"
+            remedy = f"Run: sudo install -d -o {owner} -m 700 {place}"
         raise ConfigError([Problem("STORAGE_PATH", reason, remedy)])
 
 
@@ -58,6 +60,11 @@ def user_name() -> str:
 
 def _name(uid: int) -> str:
     return _login(uid) or f"the user with id {uid}"
+
+
+def _owner(uid: int) -> str:
+    """The user as a command takes it: in a container it may have no name."""
+    return _login(uid) or str(uid)
 
 
 def _login(uid: int) -> str | None:

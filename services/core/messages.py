@@ -126,7 +126,9 @@ class Message:
     of ``number`` if Message Settings have one. An inbound text that is a reaction has the emoji as
     ``reaction`` (empty: a reaction is taken back) and the id of the other message, if it is known,
     as ``reaction_to``. ``opt_out`` is the keyword that the carrier says it has recognised in an
-    inbound text; ``automatic`` is set for a text that no person wrote.
+    inbound text; ``automatic`` is set for a text that no person wrote. ``rule`` names the rules of
+    Message Settings that decided who gets an inbound text, or by which an outbound one was written
+    or got its number.
     """
 
     direction: Direction
@@ -155,6 +157,7 @@ class Message:
     reaction_to: str | None = None
     opt_out: Keyword | None = None
     automatic: AutomaticText | None = None
+    rule: str | None = None
 
     @property
     def recipients(self) -> tuple[str, ...]:

@@ -315,6 +315,22 @@ def channel_of(address: str) -> str:
     return found[1].lower() if found and _channel_address(address) else "sms"
 
 
+def addresses_of(address: str) -> list[str]:
+    """All addresses of the person with an address: of a number also those at WhatsApp and RCS.
+
+    >>> addresses_of("+13035550177")
+    ['+13035550177', 'whatsapp:+13035550177', 'rcs:+13035550177']
+    """
+    number = without_channel(address)
+    if not _E164.fullmatch(number):
+        return [address]
+    numbers = [number]
+    if number.startswith("+52"):  # WhatsApp keeps the old form of Mexico
+        numbers.append(f"+521{number[3:]}")
+    ways = [f"{way}:" for way in CHANNEL_NAMES if way != "sms"]
+    return [number, *(way + each for way in ways for each in numbers)]
+
+
 def without_channel(address: str) -> str:
     """The address behind ``whatsapp:`` or ``rcs:``; other addresses are returned unchanged."""
     return address if channel_of(address) == "sms" else address.partition(":")[2]

@@ -1,6 +1,5 @@
 """Delivery of inbound messages to the e-mail addresses of their number."""
 
-import time
 from dataclasses import dataclass
 
 from services.core.errors import AccessLost
@@ -11,6 +10,7 @@ from services.mail.mailer import Mailer
 from services.media.media_store import MediaStore
 from services.messaging.access import ConversationAccess
 from services.store import jobs
+from services.store.database import clock
 from services.store.database.store import Store
 from services.store.jobs import Job
 
@@ -31,9 +31,10 @@ class EmailDelivery:
     def send(self, job: Job) -> None:
         """Mail a message to one address. Raises ``DeliveryError`` and ``StorageUnwell``."""
         if self.store.read(lambda tx: jobs.waits_for_files(tx, job)):
-            later = time.time() + FILES_CHECK_SECONDS
             self.outcomes.record(
-                lambda tx: jobs.retry(tx, job, later, "Waits for files.", counts=False)
+                lambda tx: jobs.retry(
+                    tx, job, clock.now(tx) + FILES_CHECK_SECONDS, "Waits for files.", counts=False
+                )
             )
             return
         message = message_of(self.store, job)

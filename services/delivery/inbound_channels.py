@@ -15,6 +15,7 @@ from services.core.messages import Device
 from services.messaging.compose import Composer, Reply
 from services.push.base import ExtensionReachable, InboundText, TwoWayChannel
 from services.store import circuit_breakers, jobs, workers
+from services.store.database import clock
 from services.store.database.store import Store
 
 log = structlog.get_logger()
@@ -73,11 +74,14 @@ class InboundChannel:
 
     def _pause(self, error: PushError, seconds: float) -> None:
         """Pause the channel, so that the operator sees why."""
-        until, is_config = time.time() + seconds, error.kind is Kind.CONFIG
         try:
             self._store.write(
                 lambda tx: circuit_breakers.pause(
-                    tx, self._destination, until, error.reason, config=is_config
+                    tx,
+                    self._destination,
+                    clock.now(tx) + seconds,
+                    error.reason,
+                    config=error.kind is Kind.CONFIG,
                 )
             )
         except StorageUnwell as failure:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from sqlalchemy import Connection
 
 from services.store import circuit_breakers, jobs
+from services.store.database import clock
 from services.store.jobs import Job
 
 
@@ -39,7 +40,7 @@ class LeaseAtOnce:
     def begin(self, tx: Connection) -> Callable[[Connection, Iterable[Job]], None]:
         """Begin an attempt at a transaction; returns the function that adds its jobs."""
         self.leased = []
-        self._now = time.time()
+        self._now = clock.now(tx)
         self._paused = {p.name for p in circuit_breakers.unwell(tx) if p.until > self._now}
         self._open: dict[str, bool] = {}
         self._taken: Counter[str] = Counter()

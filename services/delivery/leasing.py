@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from services.delivery.lease_at_once import LeaseAtOnce
 from services.providers.base import Provider
 from services.store import circuit_breakers, jobs, rate_limits
+from services.store.database import clock
 from services.store.database.store import Store
 from services.store.jobs import Job
 
@@ -40,30 +41,25 @@ class Leasing:
         """Lease the jobs that may begin; returns them and the seconds until the next is due.
 
         ``owner`` is the worker's id; ``free_slots`` returns how many more jobs of a destination it
-        may have in hand. A power cut may undo a lease of pushes alone: then they are pushed again.
+        may have in hand. A power cut may undo a lease; then the job is due again, as if its worker
+        had died. That a send begins is committed by itself, see ``Sender``.
         """
-        now = time.time()
-        self._release_parked(now)
-        due, wait = self._store.read(lambda tx: self._look(tx, free_slots, now))
+        self._release_parked()
+        due, wait = self._store.read(lambda tx: self._look(tx, free_slots))
         if not due:
             return [], wait
         leased = self._store.write(
-            lambda tx: [
-                jobs.lease(tx, owner, name, self._allowed(tx, name, free_slots(name), now), now)
-                for name in due
-            ],
-            durable=not all(name.startswith("push:") for name in due),
+            lambda tx: self._lease(tx, owner, due, free_slots), durable=False
         )
-        begun = list(chain.from_iterable(leased))
-        return begun, min(wait, NEXT_LOOK) if begun else 0.0
+        return leased, min(wait, NEXT_LOOK) if leased else 0.0
 
-    def _release_parked(self, now: float) -> None:
+    def _release_parked(self) -> None:
         """Release the parked jobs that nothing blocks any more; a look at some of them a second."""
         if time.monotonic() < self._next_parked:
             return
         self._next_parked = time.monotonic() + PARKED_SECONDS
         free, self._parked_after = self._store.read(
-            lambda tx: jobs.unblocked_parked(tx, self._parked_after, now)
+            lambda tx: jobs.unblocked_parked(tx, self._parked_after, clock.now(tx))
         )
         if free:
             self._store.write(lambda tx: jobs.release(tx, free), durable=False)
@@ -78,10 +74,19 @@ class Leasing:
     def _is_served(self, destination: str) -> bool:
         return ":".join(destination.split(":", 2)[:2]) in self._served
 
-    def _look(
-        self, tx: Connection, free_slots: Callable[[str], int], now: float
-    ) -> tuple[list[str], float]:
+    def _lease(
+        self, tx: Connection, owner: str, due: list[str], free_slots: Callable[[str], int]
+    ) -> list[Job]:
+        now = clock.now(tx)
+        leased = (
+            jobs.lease(tx, owner, name, self._allowed(tx, name, free_slots(name), now), now)
+            for name in due
+        )
+        return list(chain.from_iterable(leased))
+
+    def _look(self, tx: Connection, free_slots: Callable[[str], int]) -> tuple[list[str], float]:
         """The destinations with a due job, and the seconds until the next one has one."""
+        now = clock.now(tx)
         paused = {pause.name for pause in circuit_breakers.unwell(tx) if pause.until > now}
         firsts = {
             name: max(first, self._opens(tx, name, now))

@@ -32,6 +32,7 @@ from services.store import (
     workers,
 )
 from services.store.carrier_events import CarrierEventKind
+from services.store.database import clock
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
 
@@ -148,7 +149,7 @@ class Outcomes:
         return len(waiting)
 
     def _retry_later(self, tx: Connection, job: Job, error: DeliveryError, kind: Kind) -> None:
-        now = time.time()
+        now = clock.now(tx)
         if kind is Kind.CONFIG or error.retry_after is not None:
             wait = error.retry_after or self._pause_seconds(tx, job.destination)
             held = jobs.retry(tx, job, now + wait, error.reason, counts=False)
@@ -214,7 +215,7 @@ class Outcomes:
                 self._give_up(tx, job, DeliveryError(reason, Kind.REFUSED), Kind.REFUSED)
             else:
                 reason = "Textbridge was interrupted."
-                jobs.retry(tx, job, time.time(), reason)
+                jobs.retry(tx, job, clock.now(tx), reason)
                 attempts.add(tx, job, Kind.RETRY, reason)
         return len(abandoned)
 

@@ -4,7 +4,6 @@ A push waits in quiet hours and for files, is left out where the message was rea
 given up where the extension has lost the number.
 """
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from services.store import (
     jobs,
     messages,
 )
+from services.store.database import clock
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
 
@@ -183,10 +183,10 @@ class PushDelivery:
         known = _Known(message, device, channel)
         received = job.about == "received"
         if received and channel.waits_for_media and jobs.waits_for_files(tx, job):
-            return replace(known, put_off=(time.time() + FILES_CHECK_SECONDS, "Waits for files."))
+            return replace(known, put_off=(clock.now(tx) + FILES_CHECK_SECONDS, "Waits for files."))
         if received and channel.per_device:
             quiet = device.quiet_hours
-            awake_at = quiet.ends(time.time()) if quiet is not None else None
+            awake_at = quiet.ends(clock.now(tx)) if quiet is not None else None
             if awake_at is not None:
                 return replace(known, put_off=(awake_at, "Quiet hours."))
             if _is_needless(tx, job, known):

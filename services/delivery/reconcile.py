@@ -12,6 +12,7 @@ from services.delivery.outcome import FINAL, INQUIRIES, Outcomes
 from services.delivery.send import provider_of
 from services.providers.base import Provider
 from services.store import jobs, messages, statuses
+from services.store.database import clock
 from services.store.database.store import Store
 from services.store.jobs import Job
 
@@ -51,6 +52,6 @@ class Reconciler:
                 self._outcomes.finish(tx, job)  # it was sent; receipts come by webhook
             else:
                 wait = INQUIRIES[min(job.attempts, len(INQUIRIES)) - 1]
-                jobs.retry(tx, job, time.time() + wait, "The carrier does not know yet.")
+                jobs.retry(tx, job, clock.now(tx) + wait, "The carrier does not know yet.")
 
         self._outcomes.record(finish)

@@ -1,6 +1,5 @@
 """Sending of outbound messages at their carriers, within the carriers' rate limits."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -17,6 +16,7 @@ from services.messaging.opt_out import OptOuts
 from services.providers.base import Provider
 from services.store import circuit_breakers, jobs, rate_limits, statuses
 from services.store.carrier_events import CarrierEventKind
+from services.store.database import clock
 from services.store.database.store import Store
 from services.store.jobs import Job
 
@@ -51,7 +51,7 @@ class Sender:
             refusal = self.opt_outs.why_not(tx, message)
             if refusal is not None:
                 return refusal
-            now = time.time()
+            now = clock.now(tx)
             wait = max([rate_limits.wait(tx, name, now) for name in limits], default=0.0)
             if wait:
                 jobs.retry(tx, job, now + wait, "Waits for its turn.", counts=False)

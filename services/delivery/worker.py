@@ -89,13 +89,14 @@ class Worker:
         self._next_routing = math.inf
         self._generation = ""
         self._listens = True
-        self._clock_ahead = time.time() - time.monotonic()
+        self._clock_ahead = -math.inf  # of the monotonic clock, at the last look
+        self._is_alone = store.engine.dialect.name == "sqlite"
 
     def run(self, alive: Callable[[], bool], beat: Callable[[], None]) -> None:
         """Deliver until ``alive`` says no, then finish the jobs in hand.
 
-        ``beat`` is called at least every two seconds, so that a supervisor can detect a hung
-        worker.
+        ``beat`` is called at least every two seconds, and every 15 while the database is silent, so
+        that a supervisor can detect a hung worker.
         """
         with self:
             while alive():
@@ -105,7 +106,7 @@ class Worker:
 
     def __enter__(self) -> "Worker":
         self._lock.acquire()
-        if self._store.engine.dialect.name == "sqlite" and (fault := sqlite_fault()):
+        if self._is_alone and (fault := sqlite_fault()):
             log.warning("old SQLite", reason=fault)
         self._store.write(circuit_breakers.resume_all)
         for inbound in self._inbound:
@@ -173,8 +174,13 @@ class Worker:
             self._router.route_waiting()
 
     def _watch_clock(self) -> None:
+        """Compare this machine's clock, which is SQLite's too; PostgreSQL's at a heartbeat."""
+        if self._is_alone:
+            self._note_clock(time.time())
+
+    def _note_clock(self, now: float) -> None:
         """After the clock was set back, shorten waits by as much: they are stored as times."""
-        ahead = time.time() - time.monotonic()
+        ahead = now - time.monotonic()
         back = self._clock_ahead - ahead
         if back > CLOCK_STEP_SECONDS:
             self._store.write(lambda tx: self._set_back(tx, back))
@@ -198,6 +204,8 @@ class Worker:
         for a worker whose own heartbeats were recorded all the time.
         """
         beat = self._store.write(self._write_beat)
+        if not self._is_alone and self._is_youngest():
+            self._note_clock(beat)
         if beat - self._last_beat > 2 * BEAT_SECONDS:
             self._watches_since = beat
         self._last_beat = beat

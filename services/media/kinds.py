@@ -91,6 +91,9 @@ for _type, _extension in {
     "audio/wav": ".wav",
     "audio/webm": ".weba",
     "image/avif": ".avif",
+    "image/bmp": ".bmp",
+    "image/tiff": ".tiff",
+    "audio/aac": ".aac",
     "image/heic": ".heic",
     "image/jp2": ".jp2",
     "image/jxl": ".jxl",
@@ -107,6 +110,7 @@ for _type, _extension in {
 
 CONTENT_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+", re.ASCII)
 MAX_NAME_LENGTH, MAX_EXTENSION_LENGTH = 120, 16
+PLAIN_NAME_LENGTH = 20
 
 
 def detect_content_type(head: bytes, declared: str) -> str:
@@ -159,11 +163,26 @@ def _is_text(head: bytes) -> bool:
 
 
 def safe_inline(content_type: str) -> bool:
-    """Whether the browser may show a file of this type itself.
-
-    All other files are served as ``application/octet-stream`` for download.
-    """
+    """Whether the browser may show a file of this type itself; all others are for download."""
     return content_type in INLINE_TYPES
+
+
+def plain_file_name(name: str) -> str:
+    """A file name in the form that every carrier takes in ``Content-Disposition``.
+
+    It has at most 20 characters, all of them ASCII letters, digits, ``_`` and ``-``
+    (https://www.twilio.com/docs/messaging/guides/accepted-mime-types); the extension stays.
+
+    >>> plain_file_name("Angebot für Müller (2).pdf"), plain_file_name("猫.jpg")
+    ('Angebot_fur_Mull.pdf', 'file.jpg')
+    """
+    stem, dot, extension = name.rpartition(".")
+    if not dot or not re.fullmatch(r"[A-Za-z0-9]{1,8}", extension, re.ASCII):
+        stem, dot, extension = name, "", ""
+    ascii_only = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "_", ascii_only).strip("_")
+    kept = plain[: PLAIN_NAME_LENGTH - len(dot) - len(extension)].strip("_")
+    return f"{kept or 'file'}{dot}{extension}"
 
 
 def safe_file_name(written: str, content_type: str) -> str:

@@ -7,7 +7,7 @@ import math
 import time
 
 from services.core.messages import Attachment
-from services.media.kinds import FILE_TYPES, safe_inline
+from services.media.kinds import FILE_TYPES, UNKNOWN
 
 DAY, HALF_DAY = 86_400, 43_200
 
@@ -22,12 +22,12 @@ class Links:
     def link(self, attachment: Attachment) -> str:
         """A URL under which anyone can download the file for the next 24 to 36 hours.
 
-        It changes every twelve hours only, so that browsers can cache the file. The URL of a file
-        that is served with its own content type has the matching extension, because carriers
-        read the type from it.
+        It changes every twelve hours only, so that browsers can cache the file. The URL has the
+        extension of the file's type, because some carriers read the type from it.
         """
         kind = attachment.content_type
-        name = attachment.id + (FILE_TYPES.guess_extension(kind) or "" if safe_inline(kind) else "")
+        extension = FILE_TYPES.guess_extension(kind) if kind != UNKNOWN else None
+        name = attachment.id + (extension or "")
         expires = math.ceil((time.time() + DAY) / HALF_DAY) * HALF_DAY
         signature = self._signature(attachment.id, str(expires))
         return f"{self._app_url}/media/{name}?exp={expires}&sig={signature}"

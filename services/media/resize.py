@@ -1,6 +1,7 @@
 """Image resizing: makes pictures smaller that exceed a carrier's size limit, in bounded memory."""
 
 import struct
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -9,12 +10,21 @@ from PIL import Image, ImageOps
 from services.core.errors import Kind, MediaError
 from services.media.metadata import jpeg
 
-FORMATS = ("JPEG", "PNG", "WEBP")  # formats that phones produce
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF")  # formats that phones produce
+# Types that are made into JPEG where a carrier does not take them.
+CONVERTIBLE = ("image/webp", "image/avif", "image/heic", "image/heif")
 DECODING_BYTES = 256_000_000  # the memory that decoding one picture may use
 # The memory in bytes that Pillow needs for each pixel, at most: to decode a format, to convert its
 # colours, and for the first step of making it smaller. Measured by
 # tests/media/test_picture_memory.py.
-PIXEL_BYTES = {"PNG": 12, "WEBP": 20, "JPEG": 8}
+PIXEL_BYTES = {
+    "PNG": 12,
+    "WEBP": 20,
+    "JPEG": 8,
+    "AVIF": 17,
+    "HEIF": 10,
+}
+ALPHA_BYTES = 4  # a HEIC with transparency needs them, too
 BUFFERED_BYTES = 8  # a JPEG of several scans needs them, too: all coefficients are held
 MOST_SCANS = 50  # of a JPEG: each costs the time of a pass over all pixels, in 70 bytes of the file
 MAX_PIXELS = 89_000_000  # of a JPEG that can; above it Pillow warns of a decompression bomb
@@ -55,6 +65,7 @@ def resize_to_fit(path: Path, max_bytes: int) -> bytes | None:
 
 def _decoded(path: Path) -> Image.Image | None:
     """The picture in RGB, or in RGBA where parts are transparent; ``None`` for an animation."""
+    _register_heif()
     source, written = _source(path)
     if written is not None and written.frame not in _FRAMES:
         return None
@@ -65,6 +76,14 @@ def _decoded(path: Path) -> Image.Image | None:
         opened.load()
         mode = "RGBA" if opened.has_transparency_data else "RGB"
         return opened if opened.mode == mode else opened.convert(mode)
+
+
+@cache
+def _register_heif() -> None:
+    """Let Pillow read HEIC. The library is only loaded once a picture has to be decoded."""
+    import pillow_heif  # noqa: PLC0415
+
+    pillow_heif.register_heif_opener(thumbnails=False)
 
 
 def _source(path: Path) -> tuple[Path | BytesIO, jpeg.Structure | None]:
@@ -94,6 +113,8 @@ def _require_memory(opened: Image.Image, written: jpeg.Structure | None) -> None
         if written.is_buffered:
             needed = width * height * BUFFERED_BYTES
         opened.draft("RGB", (SIDES[0], SIDES[0]))
+    if opened.format == "HEIF" and opened.has_transparency_data:
+        needed = width * height * ALPHA_BYTES
     needed += opened.width * opened.height * PIXEL_BYTES[opened.format or ""]
     is_too_long = max(width, height) > MAX_SIDE
     if needed > DECODING_BYTES or width * height > MAX_PIXELS or is_too_long:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -24,6 +24,7 @@ from services.message_settings import NumberSetting
 from services.messaging.access import ConversationAccess
 from services.messaging.opt_out import OptOuts, send_job
 from services.messaging.send_limits import SendLimits
+from services.messaging.uploads import Uploads
 from services.providers.base import Limits, Provider
 from services.store import attachments, conversations, jobs, messages
 from services.store.database.store import Store
@@ -49,11 +50,20 @@ class Reply:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
+class FilesTooLarge(RequestRefused):
+    """The files of a request are too large together; ``most`` is the limit in bytes."""
+
+    def __init__(self, reason: str, most: int) -> None:
+        self.most = most
+        super().__init__("files_too_large", reason, field="media_ids")
+
+
 @dataclass(eq=False)
 class Composer:
     """Turns requests of extensions into stored messages with a job that sends each.
 
-    ``country`` is assumed for numbers without a country code.
+    ``country`` is assumed for numbers without a country code. ``uploads`` makes pictures smaller
+    that are too large together.
     """
 
     store: Store
@@ -61,6 +71,7 @@ class Composer:
     providers: Mapping[str, Provider]
     limits: SendLimits
     country: str
+    uploads: Uploads
     opt_outs: OptOuts
 
     def submit(self, device: Device, reply: Reply) -> tuple[Message, bool]:
@@ -90,11 +101,60 @@ class Composer:
             return messages.by_id(tx, stored[0].id) or stored[0], False
 
         try:
-            message, repeated = self.store.write(store)
+            message, repeated = self._with_smaller_pictures(device, reply, store)
         except IntegrityError:  # another process stored the same client_id at the same moment
             message, repeated = self.store.write(store)
         log.info("reply", message_id=message.id, extension=device.extension, repeated=repeated)
         return message, repeated
+
+    def queue_automatic(
+        self, tx: Connection, setting: NumberSetting, peer: str, text: str, *, rule: str
+    ) -> Message:
+        """Store and queue a text that a rule writes to one person, by the number of an entry.
+
+        No extension's quota counts it. Raises ``RequestRefused``, and then has stored nothing.
+        """
+        provider = self._provider(setting)
+        _check_recipients(setting, (peer,), provider)
+        self.limits.check_countries((peer,))
+        self.opt_outs.check_request(tx, setting.number, (peer,))
+        _check_text(text, provider)
+        whole = Message(
+            direction="out",
+            number=setting.number,
+            peer=peer,
+            text=text,
+            provider=provider.name,
+            status=Status.QUEUED,
+            segments=count(text).count,
+            rule=rule,
+        )
+        parts = _parts(whole, provider.limits)
+        stored = [messages.add_outbound(tx, part, "") for part in parts]
+        jobs.add(tx, [send_job(message) for message in stored])
+        return stored[0]
+
+    def _provider(self, setting: NumberSetting) -> Provider:
+        """The carrier of a number. Raises ``RequestRefused`` where it is not configured."""
+        provider = self.providers.get(setting.carrier)
+        if provider is None:
+            raise RequestRefused(
+                "carrier_off",
+                f"The carrier {setting.carrier} of {setting.number} is not configured.",
+                status=409,
+            )
+        return provider
+
+    def _with_smaller_pictures(
+        self, device: Device, reply: Reply, store: Callable[[Connection], tuple[Message, bool]]
+    ) -> tuple[Message, bool]:
+        """Store a message, after its pictures were made smaller if that is what it needs."""
+        try:
+            return self.store.write(store)
+        except FilesTooLarge as error:
+            if not self.uploads.fit_together(device.extension, reply.media_ids, error.most):
+                raise
+        return self.store.write(store)
 
     def compose(self, tx: Connection, extension: str, reply: Reply) -> list[Message]:
         """The messages of a request, not stored yet. Raises ``RequestRefused``."""
@@ -107,13 +167,7 @@ class Composer:
                 status=403,
             )
         setting, recipients = _addressed(tx, settings, reply, self.country)
-        provider = self.providers.get(setting.carrier)
-        if provider is None:
-            raise RequestRefused(
-                "carrier_off",
-                f"The carrier {setting.carrier} of {setting.number} is not configured.",
-                status=409,
-            )
+        provider = self._provider(setting)
         _check_recipients(setting, recipients, provider)
         self.limits.check_countries(recipients)
         self.opt_outs.check_request(tx, setting.number, recipients)
@@ -241,7 +295,15 @@ def _files(
                 field="media_ids",
             )
         _check_file(known[file_id], provider)
-    return tuple(known[file_id] for file_id in dict.fromkeys(ids))
+    files = tuple(known[file_id] for file_id in dict.fromkeys(ids))
+    most, together = limits.media_total_bytes, sum(file.size for file in files)
+    if most and together > most:
+        raise FilesTooLarge(
+            f"{provider.title} takes files of up to {most} bytes in all in a message; these have "
+            f"{together}.",
+            most,
+        )
+    return files
 
 
 def _check_file(file: Attachment, provider: Provider) -> None:
@@ -253,10 +315,11 @@ def _check_file(file: Attachment, provider: Provider) -> None:
             f"“{file.name}” has {file.size}.",
             field="media_ids",
         )
-    if not file.content_type.startswith(limits.media_types):
+    if not limits.takes(file.content_type):
         raise RequestRefused(
             "file_type",
-            f"{provider.title} does not take files of type {file.content_type}.",
+            f"{provider.title} does not take files of type {file.content_type}. It takes "
+            f"{', '.join(limits.media_types)}.",
             field="media_ids",
         )
 
@@ -289,6 +352,7 @@ def _parts(whole: Message, limits: Limits) -> list[Message]:
             status=Status.QUEUED,
             extension=whole.extension,
             segments=count(text).count,
+            rule=whole.rule,
         )
         for text in rest
     ]

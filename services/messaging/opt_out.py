@@ -6,7 +6,7 @@ transaction that begins it, so that no send begins after an opt-out is committed
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
@@ -164,7 +164,7 @@ class OptOuts:
         detail = word.upper() if word in STOP_WORDS else f"as {message.provider} says"
         if not self.record(tx, message.number, message.peer, Source.KEYWORD, detail, message):
             return None
-        if self._carrier_answers_stop(message, word):
+        if self._carrier_answers_stop(message, word) or _is_late(message):
             return None
         return self._answer(message, AutomaticText.CONFIRMATION, self.rules.confirmation)
 
@@ -252,9 +252,17 @@ def send_job(message: Message) -> Job:
     )
 
 
-def add_answer(tx: Connection, answer: Message, seq: int) -> Job:
+def add_answer(tx: Connection, answer: Message) -> Job:
     """Store an automatic answer; returns the job that sends it."""
-    return send_job(messages.add_outbound(tx, replace(answer, seq=seq), ""))
+    return send_job(messages.add_outbound(tx, answer, ""))
+
+
+def is_keyword(message: Message) -> bool:
+    """Whether an inbound text is a keyword and nothing else, also one that only its carrier knows.
+
+    No rule answers those.
+    """
+    return message.opt_out is not None or keyword(message.text) is not None
 
 
 def is_blocked(tx: Connection, message: Message) -> bool:
@@ -262,9 +270,13 @@ def is_blocked(tx: Connection, message: Message) -> bool:
     return blocked_senders.blocks(tx, message.number, message.peer)
 
 
+def _is_late(message: Message) -> bool:
+    """Whether STOP, or the confirmation with its time, is too long ago to be confirmed."""
+    return time.time() - message.created_at > CONFIRM_SECONDS
+
+
 def _too_late(message: Message) -> SendError | None:
-    late = time.time() - message.created_at > CONFIRM_SECONDS
-    if message.automatic is not AutomaticText.CONFIRMATION or not late:
+    if message.automatic is not AutomaticText.CONFIRMATION or not _is_late(message):
         return None
     return SendError(
         "An opt-out is confirmed within five minutes or not at all. The opt-out counts.",

@@ -12,7 +12,9 @@ from services.core.errors import NumberError
 from services.core.messages import DeliveryStatus, Message, Parsed, Unreadable, WebhookCall
 from services.core.phone_numbers import own_number, sender
 from services.message_settings import MessageSettings
-from services.messaging.opt_out import OptOuts, add_answer, is_blocked
+from services.message_settings.rules import Decision, InboundRule
+from services.messaging.automatic_answers import AutomaticAnswers
+from services.messaging.opt_out import OptOuts, add_answer, is_blocked, is_keyword
 from services.messaging.route import PushTargets, Router
 from services.messaging.send_limits import SendLimits
 from services.store import jobs, messages, quarantine, statuses
@@ -30,12 +32,15 @@ class Batch:
     """What the parts of one transaction share.
 
     ``add_jobs`` adds their jobs, ``seqs`` are numbers that were taken for their messages, and
-    ``targets`` is what was looked up for earlier ones.
+    ``targets`` is what was looked up for earlier ones. ``replies`` to STOP and HELP are stored when
+    all parts are, and then the ``answers`` of rules to texts.
     """
 
     add_jobs: AddJobs = jobs.add
     seqs: Iterator[int] = field(default_factory=lambda: iter(()))
     targets: PushTargets = field(default_factory=dict)
+    replies: list[Message] = field(default_factory=list)
+    answers: list[tuple[Message, InboundRule]] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -50,6 +55,11 @@ class PartStore:
     limits: SendLimits
     country: str
     opt_outs: OptOuts
+    automatic: AutomaticAnswers
+
+    def prepare(self) -> None:
+        """Read changed Message Settings now, so that no transaction waits for it."""
+        self.settings.refresh()
 
     def store(
         self,
@@ -59,9 +69,18 @@ class PartStore:
         parsed: Iterable[Parsed],
         batch: Batch | None = None,
     ) -> list[Outcome]:
-        """Store the parts of a call of a carrier; returns the outcome of each."""
+        """Store the parts of a call of a carrier; returns the outcome of each.
+
+        Without a ``batch`` they are old ones, which are not answered automatically.
+        """
         batch = batch or Batch()
         return [self._store(tx, provider, call, part, batch) for part in parsed]
+
+    def answer(self, tx: Connection, batch: Batch) -> None:
+        """Queue the automatic answers to the texts of a batch, whose parts are all stored."""
+        batch.add_jobs(tx, [add_answer(tx, reply) for reply in batch.replies])
+        for message, rule in batch.answers:
+            self.automatic.answer(tx, message, rule)
 
     def _store(
         self, tx: Connection, provider: str, call: WebhookCall, part: Parsed, batch: Batch
@@ -78,8 +97,10 @@ class PartStore:
         return "quarantined", ""
 
     def _store_message(self, tx: Connection, provider: str, raw: Message, batch: Batch) -> Outcome:
-        number = own_number(raw.number, self.country)
-        setting = self.settings.for_number(number)
+        alias = self.settings.for_alias(raw.number)
+        number = alias.number if alias is not None else own_number(raw.number, self.country)
+        peer = sender(raw.peer, self.country)
+        decision = self.router.decide(replace(raw, number=number, peer=peer))
         members = dict.fromkeys(sender(member, self.country) for member in raw.participants)
         members.pop(number, None)
         message = messages.add_inbound(
@@ -88,9 +109,10 @@ class PartStore:
                 raw,
                 provider=provider,
                 number=number,
-                peer=sender(raw.peer, self.country),
+                peer=peer,
                 participants=tuple(members) if len(members) > 1 else (),
-                routed=setting is not None and setting.reaches_somebody,
+                routed=decision.reaches_somebody,
+                rule=decision.rule_names,
                 seq=next(batch.seqs, 0),
             ),
         )
@@ -101,10 +123,12 @@ class PartStore:
             self.limits.count_received(tx, message.peer, kept)
         blocked = is_blocked(tx, message)
         answer = self.opt_outs.received(tx, message, blocked=blocked)
-        delivered = None if blocked else setting
+        delivered = Decision() if blocked else decision
         batch.add_jobs(tx, self.router.inbound_jobs(tx, message, delivered, batch.targets))
         if answer is not None:
-            batch.add_jobs(tx, [add_answer(tx, answer, next(batch.seqs, 0))])
+            batch.replies.append(answer)
+        elif delivered.answer is not None and not is_keyword(message):
+            batch.answers.append((message, delivered.answer))
         return "received", message.id
 
     def _store_status(

@@ -1,7 +1,7 @@
 """Uploads: files from apps; pictures without metadata, small enough for the carriers."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +16,7 @@ from services.media.metadata import without_metadata
 from services.media.resize import resize_to_fit
 from services.messaging.access import ConversationAccess
 from services.messaging.send_limits import SendLimits
-from services.providers.base import Provider
+from services.providers.base import Limits, Provider
 from services.store import attachments
 from services.store.database.store import Store
 
@@ -70,24 +70,66 @@ class Uploads:
         return file
 
     def fitted(self, extension: str, file: Attachment) -> Attachment:
-        """The file as it may leave: a picture small enough for the carriers, without metadata.
+        """The file as it may leave: a picture that the carriers take, without metadata.
 
-        A file that cannot be made smaller stays as large as it is; a message with it is then
-        refused with the carrier's limit. Raises ``RequestRefused`` for a picture that is damaged,
-        or has too many pixels to be made smaller, and ``StorageUnwell``.
+        One that is too large, or of a type that one of the carriers does not take (WebP, AVIF,
+        HEIC), becomes a JPEG. A file that cannot be made to fit stays as it is; a message with it
+        is then refused with the carrier's limit. Raises ``RequestRefused`` for a picture that is
+        damaged, or has too many pixels to be made smaller, and ``StorageUnwell``.
         """
         path = file.path
         if path is None or not file.content_type.startswith("image/"):
             return file
-        most = self._most_bytes(extension)
+        limits = self._limits(extension)
+        most = min((each.media_bytes for each in limits), default=None)
+        is_taken = all(each.takes(file.content_type) for each in limits)
         try:
-            with _ONE_PICTURE:
-                changed = _in_thread(lambda: _changed(path, file, most))
+            changed = _work(lambda: _changed(path, file, most, is_taken=is_taken))
         except MediaError as error:
             raise RequestRefused("picture", error.reason, field="file") from None
-        if changed is None:
-            return file
-        content, content_type = changed
+        return file if changed is None else self._replaced(file, *changed)
+
+    def fit_together(self, extension: str, ids: Sequence[str], most: int) -> bool:
+        """Make pictures among uploads smaller until all are ``most`` bytes together at most.
+
+        The largest picture comes first, and none gets smaller than its equal share unless it has
+        to. Returns whether they fit now. Raises ``RequestRefused`` for a picture that has too many
+        pixels to be made smaller, and ``StorageUnwell``.
+        """
+        files = self.store.read(lambda tx: attachments.uploads(tx, extension, ids))
+        together = sum(file.size for file in files.values())
+        pictures = sorted(
+            (file for file in files.values() if file.content_type.startswith("image/")),
+            key=lambda file: -file.size,
+        )
+        for position, file in enumerate(pictures):
+            if together <= most:
+                break
+            rest = sum(other.size for other in pictures[position:])
+            share = max(most - (together - rest), 0) // (len(pictures) - position)
+            target = max(file.size - (together - most), share)
+            together -= file.size - self._shrunk(file, target)
+        return together <= most
+
+    def _shrunk(self, file: Attachment, most: int) -> int:
+        """Make an uploaded picture smaller; returns its size then."""
+        path = self.media.open(file.id)
+        try:
+            content = _work(lambda: resize_to_fit(path, most))
+        except MediaError as error:
+            raise RequestRefused("picture", error.reason, field="media_ids") from None
+        if content is None or len(content) >= file.size:
+            return file.size
+        smaller = self._replaced(file, content, "image/jpeg")
+        self.store.write(
+            lambda tx: attachments.keep(
+                tx, file.id, smaller.content_type, smaller.name, smaller.size
+            )
+        )
+        return smaller.size
+
+    def _replaced(self, file: Attachment, content: bytes, content_type: str) -> Attachment:
+        """The file with another content."""
         is_same_type = content_type == file.content_type
         kept = self.media.save(
             [content],
@@ -104,19 +146,21 @@ class Uploads:
             path=kept.path,
         )
 
-    def _most_bytes(self, extension: str) -> int | None:
-        """The largest size in bytes that every carrier of the extension's numbers accepts."""
+    def _limits(self, extension: str) -> list[Limits]:
+        """The limits of the carriers of the extension's numbers."""
         carriers = {setting.carrier for setting in self.access.numbers(extension)}
-        sizes = [p.limits.media_bytes for name, p in self.providers.items() if name in carriers]
-        return min(sizes, default=None)
+        return [p.limits for name, p in self.providers.items() if name in carriers]
 
 
-def _changed(path: Path, file: Attachment, most: int | None) -> tuple[bytes, str] | None:
+def _changed(
+    path: Path, file: Attachment, most: int | None, *, is_taken: bool
+) -> tuple[bytes, str] | None:
     """A picture as it may leave, and its content type; ``None`` if it may leave as it is.
 
-    Raises ``MediaError`` and ``StorageUnwell``.
+    ``is_taken`` says whether the carriers take its type. Raises ``MediaError`` and
+    ``StorageUnwell``.
     """
-    if most is not None and file.size > most:
+    if most is not None and (file.size > most or not is_taken):
         smaller = resize_to_fit(path, most)
         if smaller is not None:
             return smaller, "image/jpeg"
@@ -126,6 +170,12 @@ def _changed(path: Path, file: Attachment, most: int | None) -> tuple[bytes, str
         raise StorageUnwell(f"An attachment cannot be read: {error.strerror}.") from error
     stripped = without_metadata(content, file.content_type)
     return None if stripped == content else (stripped, file.content_type)
+
+
+def _work(work: Callable[[], T]) -> T:
+    """Work on one picture at a time, in a thread."""
+    with _ONE_PICTURE:
+        return _in_thread(work)
 
 
 def _in_thread(work: Callable[[], T]) -> T:

@@ -219,7 +219,7 @@ def _env_file(path: Path | None) -> Iterator[Problem]:
         yield from error.problems
     if readable:
         reason = "can be read by everybody on this machine, and it holds secrets."
-        yield Problem(path.name, reason, f"Run: chmod 600 {path}")
+        yield Problem(path.name, reason, f"Run: chmod 600 {quote(str(path))}")
 
 
 def _named(names: list[str]) -> str:

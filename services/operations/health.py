@@ -231,7 +231,7 @@ class Health:
 
 
 def _figures(tx: Connection) -> Figures:
-    now = time.time()
+    now = clock.now(tx)
     calls, waited = _waiting_calls(tx)
     return Figures(
         jobs=jobs.counts(tx),
@@ -306,7 +306,7 @@ def _clock(known: Figures) -> Iterator[HealthWarning]:
         yield HealthWarning(
             "clock",
             f"This machine's clock is {abs(known.clock_ahead):.0f} seconds {side} the database's: "
-            "texts may leave late. Set both by a time server.",
+            "the times of its texts are wrong. Set both by a time server.",
         )
 
 

@@ -19,19 +19,30 @@ from services.providers.proofs import Proof, Token
 class Limits:
     """The limits of one message at a carrier; longer texts are split into several messages.
 
-    ``text`` is in characters, ``media_bytes`` is the size of one file, ``recipients`` the size of a
-    group. ``media_types`` are prefixes such as ``image/``. Without ``splits`` a longer text is
-    refused instead.
+    ``text`` is in characters as ``core.segments.split`` counts them, ``media_bytes`` is the size of
+    one file, ``media_total_bytes`` that of all files of a message (0: no limit of its own),
+    ``recipients`` the size of a group. ``media_types`` are types, or their first halves such as
+    ``image/``. Without ``splits`` a longer text is refused instead.
     """
 
     text: int = 1600
     unicode_text: int = field(default=0, kw_only=True)  # outside of GSM-7, in UTF-16; 0: as text
     media: int = 10
     media_bytes: int = 3_500_000
+    media_total_bytes: int = field(default=0, kw_only=True)
     media_types: tuple[str, ...] = ("image/", "audio/", "video/", "text/", "application/pdf")
     recipients: int = 1
     channels: tuple[str, ...] = ("sms",)  # ways to a phone, see ``phone_numbers.channel_of``
     splits: bool = True
+
+    def takes(self, content_type: str) -> bool:
+        """Whether files of a type are taken.
+
+        >>> Limits(media_types=("audio/amr", "image/")).takes("audio/amr-wb")
+        False
+        """
+        major = f"{content_type.partition('/')[0]}/"
+        return content_type in self.media_types or major in self.media_types
 
 
 def system_clock() -> float:

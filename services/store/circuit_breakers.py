@@ -3,11 +3,11 @@
 A destination is a carrier, a push channel or the mail server.
 """
 
-import time
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, delete, or_, select, update
 
+from services.store.database import clock
 from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import destinations
 from services.store.database.upsert import insert
@@ -34,7 +34,7 @@ class Pause:
 
 
 def pause(tx: Connection, name: str, until: float, reason: str, *, config: bool) -> None:
-    """Send nothing to a destination until a time (seconds since 1970)."""
+    """Send nothing to a destination until a time (``clock.now``)."""
     statement = insert(tx, destinations).values(
         name=name, paused_until=until, reason=reason, failures=1, config=config
     )
@@ -59,7 +59,7 @@ def resume(tx: Connection, name: str) -> None:
     A pause that is not over yet stays: what the destination accepts meanwhile was begun before it.
     Only a pause for a wrong configuration ends at once.
     """
-    _RESUME.change(tx, name=name, now=time.time())
+    _RESUME.change(tx, name=name, now=clock.now(tx))
 
 
 def resume_all(tx: Connection) -> None:

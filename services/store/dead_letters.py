@@ -1,11 +1,10 @@
 """Dead letters: jobs that were given up. The operator can make them due again."""
 
-import time
 from collections.abc import Iterable
 
 from sqlalchemy import Connection, and_, func, select, update
 
-from services.store.database import audit_counters
+from services.store.database import audit_counters, clock
 from services.store.database.audit_counters import AuditCounter
 from services.store.database.schema import DEAD, jobs
 from services.store.jobs import HOLD_SECONDS, Job, JobKind, load
@@ -31,7 +30,7 @@ def counts(tx: Connection) -> dict[str, int]:
 
 def revive(tx: Connection, job_ids: Iterable[int]) -> list[Job]:
     """Make dead letters due again; returns those that were dead, in their new state."""
-    now = time.time()
+    now = clock.now(tx)
     statement = (
         update(jobs)
         .where(DEAD, jobs.c.id.in_(list(job_ids)))
@@ -54,5 +53,5 @@ def revive(tx: Connection, job_ids: Iterable[int]) -> list[Job]:
 def mark_done(tx: Connection, message_id: str, kind: JobKind) -> None:
     """Mark dead letters of a message as done, because it was delivered after all."""
     dead = and_(DEAD, jobs.c.message_id == message_id, jobs.c.kind == str(kind))
-    statement = update(jobs).where(dead).values(state="done", updated_at=time.time())
+    statement = update(jobs).where(dead).values(state="done", updated_at=clock.now(tx))
     audit_counters.add(tx, AuditCounter.JOBS_DONE, tx.execute(statement).rowcount)

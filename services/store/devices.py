@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, or_, select, update
 
 from services.core.messages import Device, Preview, uuid7
 from services.core.quiet_hours import QuietHours
+from services.store.database import clock
 from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import devices, pairings
 
@@ -208,11 +209,11 @@ def forget_address(tx: Connection, device_id: str, error: str) -> None:
 
 def add_pairing(tx: Connection, extension: str) -> str:
     """Create a pairing code: eight characters, valid once and for ten minutes."""
-    tx.execute(delete(pairings).where(pairings.c.expires_at < time.time()))
+    tx.execute(delete(pairings).where(pairings.c.expires_at < clock.now(tx)))
     code = "".join(secrets.choice(ALPHABET) for _ in range(8))
     tx.execute(
         pairings.insert().values(
-            code_hash=_hash(code), extension=extension, expires_at=time.time() + PAIRING_SECONDS
+            code_hash=_hash(code), extension=extension, expires_at=clock.now(tx) + PAIRING_SECONDS
         )
     )
     return f"{code[:4]}-{code[4:]}"
@@ -223,7 +224,7 @@ def use_pairing(tx: Connection, code: str) -> str | None:
     plain = "".join(character for character in code.upper() if character in ALPHABET)
     statement = (
         delete(pairings)
-        .where(pairings.c.code_hash == _hash(plain), pairings.c.expires_at >= time.time())
+        .where(pairings.c.code_hash == _hash(plain), pairings.c.expires_at >= clock.now(tx))
         .returning(pairings.c.extension)
     )
     return tx.execute(statement).scalar()

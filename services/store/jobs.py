@@ -34,17 +34,28 @@ from sqlalchemy import (
     update,
 )
 
-from services.store.database import audit_counters
+from services.store.database import audit_counters, clock
 from services.store.database.audit_counters import AuditCounter
 from services.store.database.compiled_statements import CompiledStatement
-from services.store.database.schema import DEAD, DUE, LIVE, PARKED, READY, jobs, messages, workers
+from services.store.database.schema import (
+    DEAD,
+    DUE,
+    LEASED,
+    LIVE,
+    PARKED,
+    READY,
+    jobs,
+    messages,
+    workers,
+)
 from services.store.database.upsert import insert_new
 
 HOLD_SECONDS = 60.0
 MAX_INTERRUPTIONS = 5  # leases of one job that may end with the death of the worker
 FILES_WAIT_SECONDS = 120.0  # from the creation of a job, how long it may wait for files
-WALK = 8  # due jobs that a claim looks at where the first ones are blocked
-PARKED_LOOK = 2000  # parked jobs that are looked at together
+WALK = 8  # due jobs that a claim looks at beyond those that it takes
+PARK_NEWEST = 0.2  # the share of claims that park what is blocked among the newest
+PARKED_LOOK = 500  # parked jobs that are looked at together
 # The same text as in the partial index, or SQLite does not use it.
 EARLIER_LIVE = text("earlier.state IN ('due', 'leased')")
 
@@ -57,6 +68,11 @@ class JobKind(StrEnum):
     EMAIL = "email"
     FETCH = "fetch"
     RECONCILE = "reconcile"  # ask the carrier for the status of a message
+
+
+def _here() -> float:
+    """This machine's clock; ``add`` stores times by the database's."""
+    return time.time()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +90,7 @@ class Job:
     target: str = ""
     about: str = ""
     lane: str = ""
-    due: float = field(default_factory=time.time)
+    due: float = field(default_factory=_here)
     id: int = 0
     owner: str | None = None
     state: str = "due"
@@ -82,7 +98,7 @@ class Job:
     interruptions: int = 0
     started: bool = False
     error: str | None = None
-    created_at: float = field(default_factory=time.time)
+    created_at: float = field(default_factory=_here)
     updated_at: float = 0.0
 
 
@@ -236,19 +252,23 @@ _DONE = CompiledStatement(
 
 
 def add(tx: Connection, new: Iterable[Job]) -> None:
-    """Add jobs, except those that exist already (same message, kind, target and ``about``)."""
+    """Add jobs, except those that exist already (same message, kind, target and ``about``).
+
+    Their times are by this machine's clock; they are kept by the database's.
+    """
+    ahead = clock.ahead(tx)
     for job in new:
-        _add(tx, job)
+        _add(tx, job, ahead)
 
 
 def add_leased(tx: Connection, job: Job, owner: str) -> Job | None:
     """Add a job that ``owner`` has leased already; ``None`` if it exists already."""
     leased = replace(job, state="leased", owner=owner, attempts=1, lane=_lane(job))
-    row_id = _add(tx, leased)
+    row_id = _add(tx, leased, clock.ahead(tx))
     return replace(leased, id=row_id) if row_id is not None else None
 
 
-def _add(tx: Connection, job: Job) -> int | None:
+def _add(tx: Connection, job: Job, ahead: float) -> int | None:
     row = _ADD.row(
         tx,
         kind=str(job.kind),
@@ -258,14 +278,14 @@ def _add(tx: Connection, job: Job) -> int | None:
         destination=job.destination,
         lane=_lane(job),
         state=job.state,
-        due=job.due,
-        hold_until=max(job.due, job.created_at) + HOLD_SECONDS,
+        due=job.due + ahead,
+        hold_until=max(job.due, job.created_at) + ahead + HOLD_SECONDS,
         owner=job.owner,
         attempts=job.attempts,
         lapses=0,
         started=False,
-        created_at=job.created_at,
-        updated_at=job.created_at,
+        created_at=job.created_at + ahead,
+        updated_at=job.created_at + ahead,
     )
     if row is None:
         return None
@@ -293,33 +313,47 @@ def lease(tx: Connection, owner: str, destination: str, limit: int, now: float) 
     If more jobs are due than ``limit``, one of them is the newest instead of an old one (with a
     limit of 1 every other time): a new message does not wait behind the backlog of an outage.
     """
-    free = _unblocked(tx, _OLDEST, destination, limit, now)
+    free = _unblocked(tx, destination, limit, now)
     if free and len(free) == limit and (limit > 1 or random.random() < 0.5):  # noqa: S311
-        newest = next(iter(_unblocked(tx, _NEWEST, destination, 1, now)), free[-1])
-        if newest not in free:
+        newest = _newest_unblocked(tx, destination, now)
+        if newest is not None and newest not in free:
             free[-1] = newest
     leased = (_LEASE.row(tx, job_id=id_, new_owner=owner, now=now) for id_ in free)
     return sorted(map(load, leased), key=lambda job: job.id)
 
 
-def _unblocked(
-    tx: Connection, due: CompiledStatement, destination: str, limit: int, now: float
-) -> list[int]:
-    """The ids of the first due jobs that no earlier job of their lane blocks.
+def _unblocked(tx: Connection, destination: str, limit: int, now: float) -> list[int]:
+    """The ids of the oldest due jobs that no earlier job of their lane blocks.
 
     Blocked ones on the way are parked, so that no claim walks over them again. One claim walks over
     a limited number, however long the queue is; the next one continues.
     """
     free: list[int] = []
     for size in (limit, limit + WALK):
-        found = due.rows(tx, destination=destination, now=now, limit=size)
+        found = _OLDEST.rows(tx, destination=destination, now=now, limit=size)
         free = [row.id for row in found if not row.blocked][:limit]
-        blocked = [row.id for row in found if row.blocked]
-        if blocked:
-            tx.execute(_PARK, {"ids": blocked, "now": now})
-        if not blocked or len(free) == limit:
+        if not _park_blocked(tx, found, now) or len(free) == limit:
             break
     return free
+
+
+def _newest_unblocked(tx: Connection, destination: str, now: float) -> int | None:
+    """The id of the newest due job that nothing blocks, if it is one of the newest.
+
+    Parking costs more than looking. So only some claims park the blocked ones.
+    """
+    found = _NEWEST.rows(tx, destination=destination, now=now, limit=WALK)
+    if random.random() < PARK_NEWEST:  # noqa: S311
+        _park_blocked(tx, found, now)
+    return next((row.id for row in found if not row.blocked), None)
+
+
+def _park_blocked(tx: Connection, found: Iterable[Any], now: float) -> bool:
+    """Park those of the jobs that are blocked; returns whether there are any."""
+    blocked = [row.id for row in found if row.blocked]
+    if blocked:
+        tx.execute(_PARK, {"ids": blocked, "now": now})
+    return bool(blocked)
 
 
 def unblocked_parked(tx: Connection, after: str, now: float) -> tuple[list[int], str]:
@@ -362,12 +396,12 @@ def has_later(tx: Connection, job: Job) -> bool:
 
 def start(tx: Connection, job: Job) -> bool:
     """Note that the send begins, which cannot be undone; false if the lease is lost."""
-    return bool(_START.change(tx, job_id=job.id, owner_is=job.owner, now=time.time()))
+    return bool(_START.change(tx, job_id=job.id, owner_is=job.owner, now=clock.now(tx)))
 
 
 def done(tx: Connection, job: Job) -> bool:
     """Mark a job as done; false if the lease is lost."""
-    ended = _DONE.change(tx, job_id=job.id, owner_is=job.owner, now=time.time())
+    ended = _DONE.change(tx, job_id=job.id, owner_is=job.owner, now=clock.now(tx))
     _RELEASE_NEXT.change(tx, lane_is=job.lane)
     audit_counters.add(tx, AuditCounter.JOBS_DONE, ended)
     return bool(ended)
@@ -399,7 +433,7 @@ def cancel_sends(tx: Connection, lanes: Iterable[str], error: str) -> list[Job]:
         messages.c.id == jobs.c.message_id, messages.c.automatic.is_not(None)
     )
     waiting = and_(LIVE, jobs.c.state == "due", jobs.c.lane.in_(list(lanes)), ~automatic)
-    values = {"state": "dead", "owner": None, "error": error, "updated_at": time.time()}
+    values = {"state": "dead", "owner": None, "error": error, "updated_at": clock.now(tx)}
     statement = update(jobs).where(waiting).values(parked=False, **values).returning(*jobs.c)
     return sorted(map(load, tx.execute(statement)), key=lambda job: job.id)
 
@@ -409,7 +443,7 @@ def _finish(tx: Connection, job: Job, **values: Any) -> bool:
     statement = (
         update(jobs)
         .where(jobs.c.id == job.id, jobs.c.owner == job.owner, jobs.c.state == "leased")
-        .values(updated_at=time.time(), **values)
+        .values(updated_at=clock.now(tx), **values)
     )
     ended = bool(tx.execute(statement).rowcount)
     _RELEASE_NEXT.change(tx, lane_is=job.lane)
@@ -421,14 +455,14 @@ def make_due(tx: Connection, message_id: str, kind: JobKind) -> None:
     tx.execute(
         update(jobs)
         .where(jobs.c.message_id == message_id, jobs.c.kind == str(kind), DUE, jobs.c.attempts == 0)
-        .values(due=time.time())
+        .values(due=clock.now(tx))
     )
 
 
 def waits(tx: Connection, destination: str, target: str) -> bool:
     """Whether a job for a target waits for a later time."""
     later = and_(READY, jobs.c.destination == destination, jobs.c.target == target)
-    return bool(tx.execute(select(exists().where(later, jobs.c.due > time.time()))).scalar())
+    return bool(tx.execute(select(exists().where(later, jobs.c.due > clock.now(tx)))).scalar())
 
 
 def make_all_due(tx: Connection, destination: str, target: str | None, seconds: float) -> None:
@@ -436,7 +470,7 @@ def make_all_due(tx: Connection, destination: str, target: str | None, seconds: 
 
     Jobs of one lane are done in order again, however long they have waited.
     """
-    due = time.time() + seconds
+    due = clock.now(tx) + seconds
     later = and_(READY, jobs.c.destination == destination, jobs.c.due > due)
     if target is not None:
         later = and_(later, jobs.c.target == target)
@@ -446,7 +480,7 @@ def make_all_due(tx: Connection, destination: str, target: str | None, seconds: 
 def shift_back(tx: Connection, seconds: float) -> None:
     """Move the times of waiting jobs back by ``seconds``, because the clock was set back."""
     earlier = {"due": jobs.c.due - seconds, "hold_until": jobs.c.hold_until - seconds}
-    tx.execute(update(jobs).where(READY, jobs.c.due > time.time()).values(earlier))
+    tx.execute(update(jobs).where(READY, jobs.c.due > clock.now(tx)).values(earlier))
 
 
 def count_open(tx: Connection, message_id: str, kind: JobKind) -> int:
@@ -461,7 +495,7 @@ def count_open(tx: Connection, message_id: str, kind: JobKind) -> int:
 
 def waits_for_files(tx: Connection, job: Job) -> bool:
     """Whether a job should wait for the files of its message: at most two minutes."""
-    is_young = time.time() - job.created_at < FILES_WAIT_SECONDS
+    is_young = clock.now(tx) - job.created_at < FILES_WAIT_SECONDS
     return is_young and count_open(tx, job.message_id, JobKind.FETCH) > 0
 
 
@@ -490,21 +524,21 @@ def oldest_due(tx: Connection, now: float) -> float:
 
 def abandoned(tx: Connection) -> list[Job]:
     """Leased jobs whose worker is dead; counts the interruption."""
-    orphaned = and_(LIVE, jobs.c.state == "leased", jobs.c.owner.not_in(select(workers.c.id)))
+    orphaned = and_(LEASED, jobs.c.owner.not_in(select(workers.c.id)))
     statement = update(jobs).where(orphaned).values(lapses=jobs.c.lapses + 1).returning(*jobs.c)
     return [load(row) for row in tx.execute(statement)]
 
 
 def leases_of(tx: Connection, owner: str) -> list[Lease]:
     """Every lease of a worker."""
-    held = and_(LIVE, jobs.c.state == "leased", jobs.c.owner == owner)
+    held = and_(LEASED, jobs.c.owner == owner)
     found = tx.execute(select(jobs.c.id, jobs.c.updated_at).where(held))
     return [Lease(row.id, row.updated_at) for row in found]
 
 
 def interrupted(tx: Connection, owner: str, job_ids: Iterable[int]) -> list[Job]:
     """Of these jobs those that are leased to ``owner``; counts the interruption."""
-    held = and_(LIVE, jobs.c.state == "leased", jobs.c.owner == owner, jobs.c.id.in_(list(job_ids)))
+    held = and_(LEASED, jobs.c.owner == owner, jobs.c.id.in_(list(job_ids)))
     statement = update(jobs).where(held).values(lapses=jobs.c.lapses + 1).returning(*jobs.c)
     return [load(row) for row in tx.execute(statement)]
 
@@ -518,7 +552,7 @@ def lease_all(tx: Connection, kind: JobKind, owner: str) -> list[Job]:
 
 def reset_all(tx: Connection) -> int:
     """Make every open job due as if it were new, and delete all workers; returns how many."""
-    now = time.time()
+    now = clock.now(tx)
     hold = now + HOLD_SECONDS
     tx.execute(workers.delete())
     statement = update(jobs).where(LIVE)

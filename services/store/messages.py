@@ -133,12 +133,11 @@ def _time(message: Message) -> float:
 
 
 def add_outbound(tx: Connection, message: Message, fingerprint: str) -> Message:
-    """Store a message to send; its attachments are uploaded files.
+    """Store a message that is sent; its attachments are uploaded files.
 
-    ``message.seq`` is as for ``add_inbound``. Raises ``IntegrityError`` if the extension has used
-    the ``client_id`` before.
+    Raises ``IntegrityError`` if the extension has used the ``client_id`` before.
     """
-    kept = message if message.seq else replace(message, seq=next_seq(tx))
+    kept = replace(message, seq=next_seq(tx))
     kept = replace(kept, conversation_id=conversations.add_message(tx, kept))
     _ADD.change(tx, **_row(kept), fingerprint=fingerprint)
     audit_counters.add(tx, AuditCounter.REPLIED)
@@ -289,6 +288,7 @@ def _row(message: Message) -> dict[str, Any]:
         "reaction": message.reaction,
         "reaction_to": message.reaction_to,
         "automatic": message.automatic,
+        "rule": message.rule,
         "carrier_time": message.carrier_time,
         "created_at": message.created_at,
         "updated_at": message.updated_at,
@@ -321,4 +321,5 @@ def _message(row: Row[Any], media: tuple[Attachment, ...]) -> Message:
         reaction=row.reaction,
         reaction_to=row.reaction_to,
         automatic=AutomaticText(row.automatic) if row.automatic is not None else None,
+        rule=row.rule,
     )

@@ -1,7 +1,7 @@
 """Table of delivery receipts (DLR), and the status of a message that follows from them."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, bindparam, select, update
 
@@ -21,6 +21,11 @@ _ATTACH = CompiledStatement(
         .values(message_id=bindparam("ours"))
     )
 )
+
+
+# No carrier documents that a delivery follows a failure (docs/reliability.md). Should one come, the
+# status stays, but nobody must be led to send the text twice.
+CONTRADICTED = "Later it was reported as delivered: ask the recipient before you send it again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,8 @@ def outcome(tx: Connection, message: Message) -> ReceiptStatus | None:
     """The status of a message by its receipts, or ``None`` without any.
 
     A group message is final when all recipients have a final receipt: delivered if at least one has
-    received it, else failed. Of two final receipts for one recipient, the first counts.
+    received it, else failed. Of two final receipts for one recipient, the first counts; the reason
+    of a failure says that a delivery was reported later.
     """
     known = of(tx, message.id)
     if not known:
@@ -96,6 +102,9 @@ def outcome(tx: Connection, message: Message) -> ReceiptStatus | None:
         before = latest.get(receipt.peer)
         if before is None or _supersedes(receipt, before):
             latest[receipt.peer] = receipt
+        elif (before.status, receipt.status) == (Status.FAILED, Status.DELIVERED):
+            reason = (before.reason or "").removesuffix(CONTRADICTED).rstrip()
+            latest[receipt.peer] = replace(before, reason=f"{reason} {CONTRADICTED}".lstrip())
     if not message.participants:
         best = max(latest.values(), key=lambda each: (RANK[each.status], each.reason is not None))
         return ReceiptStatus(best.status, best.code, best.reason)

@@ -134,20 +134,21 @@ def test_an_unchanged_file_is_not_sent_again(phone: Phone) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "name", "kind"),
+    ("content", "name", "kind", "served"),
     [
-        (b"<html><script>alert(1)</script>", "a.html", "text/html"),
-        (b"<svg onload=alert(1)>", "a.svg", "image/svg+xml"),
-        (b"alert(1)", "a.js", "application/javascript"),
-        (b"<script>alert(1)</script>", "a.gif", "image/gif"),
-        (b"%PDF-1.7", "a.pdf", "application/pdf"),
+        (b"<html><script>alert(1)</script>", "a.html", "text/html", "application/octet-stream"),
+        (b"<svg onload=alert(1)>", "a.svg", "image/svg+xml", "application/octet-stream"),
+        (b"alert(1)", "a.js", "application/javascript", "text/plain"),
+        (b"<script>alert(1)</script>", "a.gif", "image/gif", "application/octet-stream"),
+        (b"%PDF-1.7", "a.pdf", "application/pdf", "application/pdf"),
     ],
 )
 def test_what_might_run_is_saved_and_never_shown(
-    phone: Phone, content: bytes, name: str, kind: str
+    phone: Phone, content: bytes, name: str, kind: str, served: str
 ) -> None:
     for answer in fetch(phone, uploaded(phone, content, name, kind)):
-        assert answer.mimetype == "application/octet-stream"
+        assert answer.headers["Content-Type"] == served
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Content-Disposition"].startswith("attachment")
 
 

@@ -61,6 +61,12 @@ def test_an_address_that_cannot_be_one_is_refused(name: str, value: str) -> None
     assert problem.remedy or problem.reason
 
 
+@pytest.mark.parametrize("value", ["https://https://sms.example.com", "https://http:/x.example"])
+def test_a_scheme_that_stands_twice_is_named(value: str) -> None:
+    with pytest.raises(ConfigError, match="only once"):
+        load_environment({**BASE, "APP_URL": value})
+
+
 @pytest.mark.parametrize(
     "value", ["https://sms.example.com:8443/x", "http://my_service:8080", "https://[2001:db8::1]"]
 )

@@ -101,3 +101,11 @@ def test_of_two_pictures_in_one_file_the_first_is_made_smaller(tmp_path: Path) -
     assert smaller is not None
     assert len(smaller) <= 500_000
     assert Image.open(BytesIO(smaller)).size == (768, 1024)
+
+
+@pytest.mark.parametrize("after", [b"\0", b""])
+def test_a_row_of_fill_bytes_is_looked_at_once(after: bytes) -> None:
+    """The time of a test ends this one where each of them begins a new search: that takes hours."""
+    whole = scans(64, 1)
+    filled = whole[:-2] + b"\xff" * 3_000_000 + after + whole[-2:]
+    assert Image.open(BytesIO(without_metadata(filled, "image/jpeg"))).size == (64, 64)

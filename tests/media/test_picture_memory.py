@@ -4,14 +4,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pillow_heif
 import pytest
 from PIL import Image, ImageFile
 
-from services.media.resize import BUFFERED_BYTES, DECODING_BYTES, PIXEL_BYTES
+from services.media.resize import ALPHA_BYTES, BUFFERED_BYTES, DECODING_BYTES, PIXEL_BYTES
 from tests.processes import ends_with_parent
 from tests.server import ROOT
 from tests.waiting import PATIENCE
 
+pillow_heif.register_heif_opener()
 pytestmark = pytest.mark.processes
 MEASURE = """
 import sys
@@ -51,6 +53,7 @@ def measured(path: Path) -> tuple[str, int]:
 def largest(kind: str, mode: str, **more: object) -> Image.Image:
     """A picture with as many pixels as may be decoded."""
     bytes_each = PIXEL_BYTES[kind] + (BUFFERED_BYTES if more.get("progressive") else 0)
+    bytes_each += ALPHA_BYTES if (kind, mode) == ("HEIF", "RGBA") else 0
     picture = Image.new(mode, (WIDTH, DECODING_BYTES // bytes_each // WIDTH))
     if mode == "P":
         picture.putpalette(bytes(768))
@@ -68,6 +71,10 @@ def largest(kind: str, mode: str, **more: object) -> Image.Image:
         ("PNG", "RGBA", {}),
         ("WEBP", "RGB", {"lossless": True, "method": 0}),
         ("WEBP", "RGBA", {"lossless": True, "method": 0}),
+        ("AVIF", "RGB", {"speed": 10, "subsampling": "4:4:4"}),
+        ("AVIF", "RGBA", {"speed": 10}),
+        ("HEIF", "RGB", {"chroma": 444}),
+        ("HEIF", "RGBA", {}),
         ("JPEG", "RGB", {"subsampling": 0}),
         ("JPEG", "CMYK", {}),
         ("JPEG", "RGB", {"progressive": True, "subsampling": 0}),

@@ -73,3 +73,19 @@ def test_a_flood_of_pixels_is_refused_by_its_head(tmp_path: Path) -> None:
     thin = written(tmp_path, Image.new("1", (1, MAX_SIDE + 1)), "png")
     with pytest.raises(MediaError, match="Make it smaller"):
         resize_to_fit(thin, 10)
+
+
+def test_a_progressive_jpeg_may_have_fewer_pixels_as_it_cannot_shrink_while_decoding(
+    tmp_path: Path,
+) -> None:
+    """Of both only the head claims 36 million pixels; behind it they are damaged."""
+    for progressive, marker in ((False, b"\xff\xc0"), (True, b"\xff\xc2")):
+        path = written(tmp_path, noise((64, 64)), "jpeg", progressive=progressive)
+        content = path.read_bytes()
+        size = content.index(marker) + 5  # behind the marker, its length and the precision
+        path.write_bytes(content[:size] + (6000).to_bytes(2) * 2 + content[size + 4 :])
+        if progressive:
+            with pytest.raises(MediaError, match="36 million pixels"):
+                resize_to_fit(path, 1000)
+        else:
+            assert resize_to_fit(path, 1000) is None, "it was begun, and is no whole picture"

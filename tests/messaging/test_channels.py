@@ -65,3 +65,11 @@ def test_a_carrier_without_the_channel_refuses_it(make_gateway: Make) -> None:
     with pytest.raises(RequestRefused) as caught:
         gateway.composer.submit(PHONE, Reply(text="x", to=(f"whatsapp:{PERSON}",)))
     assert (caught.value.code, caught.value.field) == ("channel_not_carried", "to")
+
+
+def test_a_person_is_forgotten_at_whatsapp_and_rcs_too(twilio: Gateway) -> None:
+    receive(twilio, "receive_whatsapp")
+    receive(twilio, "receive_rcs")
+    receive(twilio, "receive_odd_sender")
+    assert twilio.retention.forget(PERSON, twilio.retention.person(PERSON)) == 2
+    assert [message.peer for message in stored_messages(twilio)] == ["Ihre Bank/Müller"]

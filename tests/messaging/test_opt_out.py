@@ -3,6 +3,7 @@
 import itertools
 import random
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -13,10 +14,11 @@ import pytest
 from sqlalchemy import Connection, update
 
 from services.core.errors import Kind, RequestRefused, SendError
-from services.core.messages import AutomaticText, DeliveryStatus, Message, Status
+from services.core.messages import AutomaticText, DeliveryStatus, Message, Parsed, Status
 from services.core.phone_numbers import EVERY
 from services.gateway import Gateway
 from services.messaging.compose import Reply
+from services.messaging.store_parts import Batch
 from services.store import blocked_senders, jobs, messages, opt_outs, statuses, workers
 from services.store.database import clock
 from services.store.database.schema import messages as message_table
@@ -49,6 +51,18 @@ def send(gateway: Gateway, text: str = "x", **asked: Any) -> Message:
 
 def known(gateway: Gateway, peer: str = PEER) -> list[OptOut]:
     return gateway.store.read(lambda tx: opt_outs.of(tx, peer))
+
+
+def process_parts(gateway: Gateway, *parts: Parsed) -> None:
+    """Store parts of a new call with their answers, as the worker does."""
+
+    def work(tx: Connection) -> None:
+        batch = Batch()
+        store = gateway.replay.parts
+        store.store(tx, "sandbox", webhook_call(gateway), parts, batch)
+        store.answer(tx, batch)
+
+    gateway.store.write(work)
 
 
 def texts(taken: list[Message]) -> list[str]:
@@ -140,7 +154,7 @@ def test_a_group_text_names_who_has_opted_out(make_gateway: Make) -> None:
 
     def receive(text: str) -> None:
         part = Message("in", NUMBER, PEER, text, participants=(PEER, THIRD), provider_id=text)
-        store_parts(gateway, gateway.providers["sandbox"], webhook_call(gateway), [part])
+        process_parts(gateway, part)
 
     receive("hi all")
     [group] = stored_messages(gateway)
@@ -199,6 +213,17 @@ def test_a_confirmation_that_is_late_is_not_sent(make_gateway: Make) -> None:
     assert answer.error_code == "too_late"
 
 
+def test_an_old_stop_counts_and_is_not_confirmed(make_gateway: Make) -> None:
+    """From quarantine or a carrier's list, or after an outage of the worker."""
+    gateway = make_gateway(NUMBER_ENTRY)
+    sandbox, call = gateway.providers["sandbox"], webhook_call(gateway)
+    store_parts(gateway, sandbox, call, [Message("in", NUMBER, PEER, "STOP", provider_id="m1")])
+    waited = Message("in", NUMBER, THIRD, "STOP", created_at=time.time() - 301)
+    process_parts(gateway, waited)
+    assert (len(known(gateway)), len(known(gateway, THIRD))) == (1, 1)
+    assert answers(gateway) == []
+
+
 def test_help_is_answered_also_to_who_has_opted_out_and_not_for_ever(make_gateway: Make) -> None:
     gateway = make_gateway(NUMBER_ENTRY, OPT_OUT_CONTACT="call 555", OPT_OUT_NAME="Cafe")
     taken = failing(gateway)
@@ -219,7 +244,7 @@ def test_an_answer_that_waits_is_not_cancelled_by_stop(make_gateway: Make) -> No
     gateway.processor.process_all()
     [conversation] = {message.conversation_id for message in stored_messages(gateway)}
     kept = gateway.store.read(lambda tx: messages.page(tx, conversation, limit=9))
-    assert [message.direction for message in reversed(kept)] == ["in", "out", "in", "out", "in"]
+    assert [message.direction for message in reversed(kept)] == ["in", "in", "in", "out", "out"]
     run_due_jobs(gateway)
     assert [message.automatic for message in taken] == [
         AutomaticText.HELP,
@@ -410,10 +435,9 @@ def test_a_stop_that_is_repeated_and_raced_is_confirmed_once(
     calls = [webhook_call(nodes[0], text, provider_id=text) for text in ("STOP", "Stop", "QUIT")]
     for call in calls * 2:
         nodes[0].receiver.receive(sandbox, call)
-    work = [
-        threading.Thread(target=store_parts, args=(node, sandbox, calls[0], [same]))
-        for node in nodes * 3
-    ] + [threading.Thread(target=node.processor.process_all) for node in nodes]
+    work = [threading.Thread(target=process_parts, args=(node, same)) for node in nodes * 3] + [
+        threading.Thread(target=node.processor.process_all) for node in nodes
+    ]
     for thread in work:
         thread.start()
     for thread in work:

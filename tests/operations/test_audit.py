@@ -299,6 +299,8 @@ def test_messages_older_than_the_audit_counters_are_counted(make_app: Make) -> N
         tx.execute(text("DROP TABLE breaches"))
         with Operations.context(MigrationContext.configure(tx)):
             upgrade()
+        for name in ("calls_received", "calls_processed"):
+            tx.execute(text(f"ALTER TABLE ledger ADD COLUMN {name} BIGINT NOT NULL DEFAULT 0"))
 
     gateway.store.write(begin_anew)
     receive_call(gateway, gateway.providers["sandbox"], example(gateway, "later"))
@@ -557,4 +559,6 @@ def test_a_minutes_look_reads_only_what_is_new_or_not_done(tmp_path: Path) -> No
     assert any("messages" in step and "seq>?" in step for step in steps)
     for step in steps:
         if step.startswith("SCAN") and ("jobs" in step or "messages" in step):
-            assert any(f"jobs_{part}" in step for part in ("lane", "dead", "due", "parked")), step
+            assert any(
+                f"jobs_{part}" in step for part in ("lane", "dead", "due", "parked", "leased")
+            ), step

@@ -476,7 +476,7 @@ def test_a_list_of_recipients_is_a_group(make_installation: MakeInstallation) ->
     [
         ("", "x", "text/plain", 422, "to whom"),
         (" , ,", "x", "text/plain", 422, "to whom"),
-        ("no number!", "x", "text/plain", 422, "neither a phone number"),
+        ("no number!", "x", "text/plain", 422, "a name, not a number"),
         (NUMBER, "x", "text/plain", 422, "cannot text itself"),
         (PEER, "", "text/plain", 422, "Write a text"),
         (PEER, "x", "application/pdf", 415, "cannot be sent"),

@@ -108,6 +108,12 @@ def hold_heads(store: Store, **values: object) -> None:
     store.write(lambda tx: tx.execute(update(table).where(text(heads)).values(**values)))
 
 
+@pytest.fixture
+def always_parks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every claim does what only some do."""
+    monkeypatch.setattr(jobs, "PARK_NEWEST", 1.0)
+
+
 def costs_of(store: Store, count: int, lanes: int, *, deep: bool) -> list[int]:
     queue(store, count, lanes, deep=deep)
     found = claims(store, 6)
@@ -115,6 +121,7 @@ def costs_of(store: Store, count: int, lanes: int, *, deep: bool) -> list[int]:
     return found
 
 
+@pytest.mark.usefixtures("always_parks")
 @pytest.mark.parametrize("deep", [False, True], ids=["in turns", "lane after lane"])
 def test_a_claim_costs_the_same_however_long_the_queue_is(store: Store, deep: bool) -> None:
     costs_of(store, 200, 100, deep=deep)  # the first claim compiles its statements
@@ -123,6 +130,7 @@ def test_a_claim_costs_the_same_however_long_the_queue_is(store: Store, deep: bo
     assert max(long) <= 1.1 * max(short), (short, long)
 
 
+@pytest.mark.usefixtures("always_parks")
 def test_a_claim_costs_hardly_more_than_one_without_a_queue(store: Store) -> None:
     claims_of_free = costs_of(store, 96, 96, deep=False)
     claims_of_queue = costs_of(store, 4000, 1000, deep=False)
@@ -220,7 +228,7 @@ def test_a_job_that_ends_while_another_is_parked_behind_it_releases_it(
     nodes[0].migrate()
     queue(nodes[0], 1, 1)
     (head,) = nodes[0].write(lambda tx: jobs.lease(tx, "w", DESTINATION, 1, time.time()))
-    follower = replace(head, target="t1", created_at=time.time())
+    follower = replace(head, target="t1", state="due", owner=None, attempts=0)
     nodes[0].write(lambda tx: jobs.add(tx, [follower]))
     parked, ended = threading.Event(), threading.Event()
 

@@ -26,6 +26,8 @@ def test_the_queries_of_the_hot_path_use_their_indexes(tmp_path: Path) -> None:
         jobs.first_due(tx)
         jobs.lease(tx, "w", "x", 16, 1.0)
         jobs.unblocked_parked(tx, "", 1.0)
+        jobs.abandoned(tx)
+        jobs.leases_of(tx, "w")
         driver.set_trace_callback(None)
 
     store.write(claim)
@@ -38,7 +40,9 @@ def test_the_queries_of_the_hot_path_use_their_indexes(tmp_path: Path) -> None:
     assert "jobs_due" in said
     assert "jobs_lane" in said
     assert "jobs_parked" in said
-    assert "SCAN jobs" not in said
+    assert "SCAN jobs'" not in said
+    assert "SEARCH jobs USING INDEX jobs_leased" in said  # leases_of
+    assert "SCAN jobs USING COVERING INDEX jobs_leased" in said  # abandoned: all leased ones
     store.close()
 
 

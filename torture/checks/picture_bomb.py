@@ -98,8 +98,8 @@ CHECK = Check(
     mutants=(
         Mutant(
             "services/messaging/uploads.py",
-            "            with _ONE_PICTURE:\n",
-            "            with threading.Lock():\n",
+            "    with _ONE_PICTURE:\n",
+            "    with threading.Lock():\n",
             "pictures are decoded side by side",
         ),
         Mutant(

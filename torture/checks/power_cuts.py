@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from tests.server import Server
 from torture.check import Check, Figures, Mutant, Scale
 from torture.clients import CarrierClient, HttpClient
-from torture.database import integrity_check, stored_texts
+from torture.database import integrity_check, kept_texts, stored_texts
 from torture.environment import NUMBER, PromiseBroken, TestEnvironment, require
 from torture.power_cut_disk import PowerCutDisk, read_log
 from torture.shims import build
@@ -73,9 +73,14 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
         left = environment.folder / f"left{turn}"
         disk.write_after_cut(left, chance if turn else None)
         again = environment.server_like(server, left, LD_PRELOAD="")
+        kept = kept_texts(left)
         again.start()
         CarrierClient(again).post_until_accepted(HttpClient(again), sent + turn)
+        processed = stored_texts(left)
         again.stop()
+        missing = kept.difference(processed)
+        require(not missing, f"{len(missing)} texts of the inbox were not processed")
+        require(len(processed) == len(set(processed)), "texts of the inbox were processed twice")
     return {
         "power cuts": cuts,
         "restarted from what was left": restarts,
@@ -89,7 +94,7 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
 def _verify(left: Path, at: float, carrier: CarrierClient, editor: SettingsEditor) -> None:
     """Everything that was acknowledged before the power failure is stored and intact."""
     try:
-        whole, found = integrity_check(left), set(stored_texts(left))
+        whole, found = integrity_check(left), kept_texts(left)
     except Exception as error:
         raise PromiseBroken(f"after a power cut the database cannot be read: {error}") from error
     require(whole == "ok", f"after a power cut the database is damaged: {whole}")

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from services.media.metadata.exif import MARK, only_orientation
 from services.media.metadata.pieces import PieceCounter
 
-_SCAN_END = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")  # the next marker that is no restart
+# The next marker that is no restart. Any number of bytes 255 may stand before it: a pattern with
+# all of them would begin anew at each, which takes hours.
+_SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _JFIF, _ICC, _ADOBE = b"JFIF\0", b"ICC_PROFILE\0", b"Adobe"
 _JFIF_BYTES = 12  # without the thumbnail
 BASELINE, EXTENDED, PROGRESSIVE = 0xC0, 0xC1, 0xC2

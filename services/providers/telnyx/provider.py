@@ -50,7 +50,14 @@ class Telnyx(Provider):
 
     name = "telnyx"
     title = "Telnyx"
-    limits = Limits(1530, unicode_text=670, media_bytes=600_000, media_types=TYPES, recipients=8)
+    limits = Limits(
+        1530,
+        unicode_text=670,
+        media_bytes=600_000,
+        media_total_bytes=990_000,
+        media_types=TYPES,
+        recipients=8,
+    )
     # https://developers.telnyx.com/docs/messaging/messages/advanced-opt-in-out
     handles_stop = frozenset(
         {"stop", "stopall", "stop all", "unsubscribe", "cancel", "end", "quit"}

@@ -37,6 +37,16 @@ VERSION = "/2010-04-01"
 # Twilio's refusal of a name says so.
 NUMBERS_ONLY = ("+1",)
 
+# What Twilio takes for MMS (https://www.twilio.com/docs/messaging/guides/accepted-mime-types). All
+# files and the text together stay below 5 MB.
+MEDIA_BYTES = 4_990_000
+MEDIA_TYPES = (
+    *("image/jpeg", "image/png", "image/gif", "image/heic", "image/heif", "image/tiff"),
+    *("image/bmp", "video/mp4", "video/mpeg", "video/quicktime", "video/webm", "video/3gpp"),
+    *("video/3gpp2", "audio/mpeg", "audio/mp4", "audio/ogg", "audio/webm", "audio/amr"),
+    *("audio/3gpp", "audio/3gpp2", "text/vcard", "text/csv", "text/calendar", "application/pdf"),
+)
+
 _NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}", re.ASCII)
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,8}", re.ASCII)
 
@@ -72,7 +82,14 @@ class Twilio(Provider):
     title = "Twilio"
     methods = ("POST", "GET")
     ack = Ack(body="<Response/>", content_type="text/xml; charset=utf-8")
-    limits = Limits(text=1600, media=10, media_bytes=5_000_000, channels=("sms", "whatsapp", "rcs"))
+    limits = Limits(
+        text=1600,
+        media=10,
+        media_bytes=MEDIA_BYTES,
+        media_total_bytes=MEDIA_BYTES,
+        media_types=MEDIA_TYPES,
+        channels=("sms", "whatsapp", "rcs"),
+    )
     lookup_seconds = 86_400.0
     # https://help.twilio.com/articles/223134027: single words only
     handles_stop = frozenset(

@@ -36,11 +36,14 @@ _ADDRESS = re.compile(
     r"(\+?[0-9]{3,15}|[a-z]{2,20}:[^\x00-\x1f]{1,64}|(?=.*[A-Za-z])[A-Za-z0-9 &._+-]{1,11})?",
     re.ASCII,
 )
+# A sender may be any text in which the names of the fields around it do not stand: else a part of
+# the text before it, or the fields behind it, could be taken for it.
+_SENDER = re.compile(r"(?!.*(From|Media|Messag)).*", re.DOTALL)
 FORMATS = {
     "AccountSid": re.compile(r"AC[0-9a-fA-F]{32}", re.ASCII),
     "ApiVersion": re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}", re.ASCII),
     "ErrorCode": re.compile(r"[0-9]{0,6}", re.ASCII),
-    "From": _ADDRESS,
+    "From": _SENDER,
     "MessageSid": re.compile(f"(SM|MM){_SID}", re.ASCII),
     "MessageStatus": re.compile(r"[a-z_]{2,20}", re.ASCII),
     "MessagingServiceSid": re.compile(f"(MG{_SID})?", re.ASCII),

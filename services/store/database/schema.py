@@ -34,6 +34,7 @@ RowId = BigInteger().with_variant(Integer, "sqlite")
 # Queries must use exactly these texts, or SQLite does not use the partial indexes.
 DUE = text("state = 'due'")
 READY = text("state = 'due' AND NOT parked")
+LEASED = text("state = 'leased'")
 PARKED = text("state = 'due' AND parked")
 LIVE = text("state IN ('due', 'leased')")
 DEAD = text("state = 'dead'")
@@ -99,6 +100,7 @@ messages = Table(
     Column("reaction", Text),  # an emoji, if the text is a reaction to another message …
     Column("reaction_to", Text),  # … with this id
     Column("automatic", Text),  # which answer, if Textbridge wrote it by itself: ``AutomaticText``
+    Column("rule", Text),  # names of the rules that decided who gets it, or that wrote it
     # Outbound messages have no key: no id that a carrier gives twice may stop a status.
     Index("messages_once", "provider", "provider_id", "number", "repeat_key", unique=True),
     Index(
@@ -209,6 +211,7 @@ jobs = Table(
         postgresql_where=PARKED,
     ),
     Index("jobs_lane", "lane", "id", sqlite_where=LIVE, postgresql_where=LIVE),
+    Index("jobs_leased", "owner", sqlite_where=LEASED, postgresql_where=LEASED),
     Index("jobs_dead", "id", sqlite_where=DEAD, postgresql_where=DEAD),
     sqlite_autoincrement=True,
 )
@@ -458,6 +461,41 @@ secret_keys = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
+)
+
+# See ``automatic_answers``.
+automatic_answers = Table(
+    "automatic_answers",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("peer", Text, nullable=False),
+    Column("number", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Index("automatic_answers_by_peer", "peer", "at"),
+    Index("automatic_answers_by_time", "at"),
+    sqlite_autoincrement=True,
+)
+
+# Who owns a conversation of a group, and since when a conversation is done, see ``assignments``.
+assignments = Table(
+    "assignments",
+    metadata,
+    Column("conversation_id", Text, ForeignKey("conversations.id"), primary_key=True),
+    Column("group_name", Text),
+    Column("owner", Text),  # an extension
+    Column("owned_at", Float),
+    Column("done_at", Float),
+    Column("changed", BigInteger, nullable=False),
+    Index("assignments_by_owner", "owner"),
+)
+
+# The extension that got the last conversation of a group in turn.
+group_turns = Table(
+    "group_turns",
+    metadata,
+    Column("group_name", Text, primary_key=True),
+    Column("extension", Text, nullable=False),
 )
 
 quarantine = Table(

@@ -17,6 +17,7 @@ from services.store.database import clock
 from services.store.database.audit_counters import AuditCounter, add
 from services.store.database.schema import (
     DEAD,
+    LEASED,
     LIVE,
     inbox,
     ledger,
@@ -183,14 +184,12 @@ def _counts(*, full: bool) -> Select[Any]:
     unsent = and_(is_new, messages.c.status == str(Status.QUEUED), ~sends)
     sequence = select(counters_table.c.value).where(counters_table.c.name == "seq")
     ownerless = and_(
-        LIVE,
-        jobs_table.c.state == "leased",
+        LEASED,
         jobs_table.c.updated_at < bindparam("stale"),
         jobs_table.c.owner.not_in(select(workers.c.id)),
     )
     held = and_(
-        LIVE,
-        jobs_table.c.state == "leased",
+        LEASED,
         jobs_table.c.updated_at < bindparam("held_since"),
         jobs_table.c.owner.in_(select(workers.c.id)),
     )

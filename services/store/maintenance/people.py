@@ -21,11 +21,13 @@ from sqlalchemy import (
     update,
 )
 
+from services.core.phone_numbers import addresses_of
 from services.store import blocked_senders, opt_outs
 from services.store.conversations import member_key
 from services.store.database import audit_counters
 from services.store.database.schema import (
     allowances,
+    automatic_answers,
     contacts,
     conversations,
     destinations,
@@ -43,10 +45,13 @@ _BETWEEN_DIGITS = re.compile(rb"[\s().\-]")
 def messages_of(tx: Connection, peer: str, after: int = 0, limit: int = BATCH) -> list[int]:
     """The ``seq`` of a peer's next messages after one, ascending.
 
-    They are all messages of conversations with the peer alone, and those from the peer in groups.
+    They are all messages of conversations with the peer alone, also by WhatsApp and RCS, and those
+    from the peer in groups.
     """
-    alone = select(conversations.c.id).where(conversations.c.members == member_key(peer))
-    written = and_(messages.c.direction == "in", messages.c.peer == peer)
+    addresses = addresses_of(peer)
+    members = [member_key(address) for address in addresses]
+    alone = select(conversations.c.id).where(conversations.c.members.in_(members))
+    written = and_(messages.c.direction == "in", messages.c.peer.in_(addresses))
     in_groups = and_(written, messages.c.conversation_id.in_(_groups(peer)))
     statement = (
         select(messages.c.seq)
@@ -90,10 +95,12 @@ def forget_rest(tx: Connection, peer: str, quarantine_ids: Sequence[int]) -> int
     That the peer has opted out stays, without the number, see ``opt_outs.forget``; returns how many
     such opt-outs there are.
     """
-    tx.execute(delete(contacts).where(contacts.c.number == peer))
-    tx.execute(delete(receipts).where(receipts.c.peer == peer))
-    used = allowances.c.name.contains(f":{peer}/", autoescape=True)
-    tx.execute(delete(allowances).where(used))
+    for address in addresses_of(peer):
+        tx.execute(delete(contacts).where(contacts.c.number == address))
+        tx.execute(delete(receipts).where(receipts.c.peer == address))
+        tx.execute(delete(automatic_answers).where(automatic_answers.c.peer == address))
+        used = allowances.c.name.contains(f":{address}/", autoescape=True)
+        tx.execute(delete(allowances).where(used))
     removed = tx.execute(delete(quarantine).where(quarantine.c.id.in_(quarantine_ids)))
     audit_counters.removed(tx, quarantined=removed.rowcount)
     for column in (destinations.c.reason, sightings.c.words):

@@ -4,7 +4,6 @@ They are found in small batches. Each query reads a limited number of the oldest
 it is short in a large database too.
 """
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -21,7 +20,7 @@ from sqlalchemy import (
     update,
 )
 
-from services.store.database import audit_counters
+from services.store.database import audit_counters, clock
 from services.store.database.schema import (
     DEAD,
     KEPT,
@@ -112,7 +111,7 @@ def remove_rest(tx: Connection, before: float) -> int:
     audit_counters.removed(tx, quarantined=removed.rowcount)
     tx.execute(delete(receipts).where(receipts.c.id.in_(receipt_ids)))
     tx.execute(delete(devices).where(devices.c.revoked_at < before))
-    tx.execute(delete(pairings).where(pairings.c.expires_at < time.time()))
+    tx.execute(delete(pairings).where(pairings.c.expires_at < clock.now(tx)))
     return max(len(calls), len(receipt_ids))
 
 

@@ -27,5 +27,5 @@ def test_an_odd_sender_is_shown_as_text(phone: Open, world: World) -> None:
     world.text(sender, "Your order is ready")
     enter(page, sender)
     said(page, "Your order is ready").wait_for()
-    assert page.locator(".talk h1").text_content() == sender
+    assert page.locator(".talk-title h1").text_content() == sender
     assert page.title() != "1"

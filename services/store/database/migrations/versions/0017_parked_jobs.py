@@ -1,4 +1,4 @@
-"""Jobs that wait for an earlier job of their lane leave the index that claims walk."""
+"""Jobs that wait for one of their lane leave the index of due jobs; an index of leased ones."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,6 +7,7 @@ revision = "0017"
 down_revision = "0016"
 
 READY = sa.text("state = 'due' AND NOT parked")
+LEASED = sa.text("state = 'leased'")
 PARKED = sa.text("state = 'due' AND parked")
 
 
@@ -30,3 +31,4 @@ def upgrade() -> None:
         sqlite_where=PARKED,
         postgresql_where=PARKED,
     )
+    op.create_index("jobs_leased", "jobs", ["owner"], sqlite_where=LEASED, postgresql_where=LEASED)
