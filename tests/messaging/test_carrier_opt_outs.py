@@ -9,7 +9,7 @@ from services.providers import PROVIDERS
 from services.store import opt_outs
 from services.store.opt_outs import OptOut, Source
 from tests.message_steps import Make, receive_call, stored_messages
-from tests.payload_files import FOLDER, captured, settings
+from tests.payload_files import APP_URL, FOLDER, captured, settings
 
 OURS, THEIRS = "+12025550143", "+13035550177"
 CODES = {
@@ -39,7 +39,7 @@ def test_what_twilio_has_recognised_is_recorded_and_not_answered_again(
     make_gateway: Make, name: str, before: bool, after: bool
 ) -> None:
     entry = {"number": OURS, "carrier": "twilio", "extensions": ["201"]}
-    gateway = make_gateway(entry, **settings("twilio"))
+    gateway = make_gateway(entry, APP_URL=APP_URL, **settings("twilio"))
     if before:
         known = OptOut(OURS, THEIRS, 1.0, Source.IMPORT)
         gateway.store.write(lambda tx: opt_outs.record(tx, known))

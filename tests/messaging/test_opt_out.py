@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from services.core.errors import Kind, RequestRefused, SendError
 from services.core.messages import AutomaticText, DeliveryStatus, Message, Parsed, Status
@@ -19,9 +19,19 @@ from services.core.phone_numbers import EVERY
 from services.gateway import Gateway
 from services.messaging.compose import Reply
 from services.messaging.store_parts import Batch
-from services.store import blocked_senders, jobs, messages, opt_outs, statuses, workers
+from services.store import (
+    blocked_senders,
+    carrier_events,
+    jobs,
+    messages,
+    opt_outs,
+    statuses,
+    transcripts,
+    workers,
+)
 from services.store.database import clock
 from services.store.database.schema import messages as message_table
+from services.store.database.schema import opt_out_flags
 from services.store.jobs import Job
 from services.store.opt_outs import OptOut, Source
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
@@ -110,6 +120,8 @@ def test_what_is_queued_is_cancelled_with_the_reason(make_gateway: Make) -> None
     gateway.operator_actions.retry(waiting.id)
     run_due_jobs(gateway)
     assert "two" not in texts(taken)
+    shown = gateway.store.read(lambda tx: carrier_events.of(tx, "sandbox"))
+    assert "opted" not in str(shown), "it is no error of the carrier"
 
 
 def leased(gateway: Gateway, owner: str = "w") -> list[Job]:
@@ -274,6 +286,8 @@ def test_a_blocked_sender_reaches_nobody_but_stop_counts(
     [first, *_] = reversed(stored_messages(gateway))
     gateway.store.write(lambda tx: gateway.outcomes.files_settled(tx, first.id))
     assert gateway.channels["webhook"].wants_status_updates
+    listed = gateway.store.read(lambda tx: transcripts.page(tx, [NUMBER], "in", limit=9))
+    assert listed == []
     kinds = [job.kind for message in stored_messages(gateway) for job in jobs_of(gateway, message)]
     assert kinds == [jobs.JobKind.SEND]
     assert [m.automatic for m in answers(gateway)] == [AutomaticText.CONFIRMATION]
@@ -281,12 +295,15 @@ def test_a_blocked_sender_reaches_nobody_but_stop_counts(
 
 
 def test_a_forgotten_person_stays_opted_out_and_can_come_back(make_gateway: Make) -> None:
-    gateway = make_gateway(NUMBER_ENTRY)
+    gateway = make_gateway(NUMBER_ENTRY, {**NUMBER_ENTRY, "number": OTHER})
     failing(gateway)
+    receive_text(gateway, "please stop texting me", number=OTHER)
     receive_text(gateway, "STOP")
     run_due_jobs(gateway)
     person = gateway.retention.person(PEER)
     gateway.retention.forget(PEER, person)
+    flagged = gateway.store.read(lambda tx: tx.execute(select(opt_out_flags)).all())
+    assert flagged == []
     [left] = known(gateway)
     assert left.is_forgotten
     assert left.message_id is None

@@ -58,7 +58,6 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
     over = threading.Event()
     run_parallel([lambda: _kill(server, kills, over), lambda: _stop_all(server, stopped, over)])
     wait_for_count(lambda: query(storage, IN_FORCE)[0][0], len(stopped), "the opt-outs")
-    at_once = query(storage, CANCELLED)[0][0]
     refused = sum(
         app.call("POST", "/messages", to=_peer(person), text="more")[0] == 403 for person in stopped
     )
@@ -70,8 +69,6 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
     confirmed = Counter(m["to"][0] for m in carrier.accepted if "unsubscribed" in m["text"])
     sent_after = sum(count for peer, count in replies.items() if peer in out)
     twice = [peer for peer, count in confirmed.items() if count > 1]
-    least = len(stopped) * EACH // 2  # a worker may have the others in hand just then
-    require(at_once >= least, f"only {at_once} replies were cancelled at once")
     others = people - len(stopped)
     require(sent_after == 0, f"{sent_after} replies were sent to people who had opted out")
     require(refused == len(stopped), f"only {refused} of {len(stopped)} new texts were refused")
@@ -143,12 +140,6 @@ CHECK = Check(
     ),
     run=run,
     mutants=(
-        Mutant(
-            "services/messaging/opt_out.py",
-            "        self._cancel_queued(tx, where, peer, new)\n",
-            "",
-            "what is queued stays queued until the carrier takes it again",
-        ),
         Mutant(
             "services/messaging/opt_out.py",
             '            raise RequestRefused(CODE, reason, field="to", status=403)\n',
