@@ -19,6 +19,7 @@ from services.core.keywords import STOP_WORDS, Keyword, is_soft_stop, keyword, n
 from services.core.messages import AutomaticText, Message, Status
 from services.core.phone_numbers import EVERY, channel_of, is_dialable, is_toll_free
 from services.core.segments import count
+from services.messaging.route import Router
 from services.messaging.send_limits import SendLimits
 from services.providers.base import Provider
 from services.store import (
@@ -61,6 +62,7 @@ class OptOuts:
     name: str
     providers: Mapping[str, Provider]
     limits: SendLimits
+    router: Router
 
     def received(
         self, tx: Connection, message: Message, *, blocked: bool = False
@@ -239,7 +241,10 @@ class OptOuts:
         error = OptedOut(reason)
         for job in jobs.cancel_sends(tx, [f"send:{each}" for each in theirs], reason):
             attempts.add(tx, job, error.kind, reason, CODE)
-            statuses.advance(tx, job.message_id, Status.FAILED, code=CODE, reason=reason)
+            if statuses.advance(tx, job.message_id, Status.FAILED, code=CODE, reason=reason):
+                cancelled = messages.by_id(tx, job.message_id)
+                if cancelled is not None:
+                    jobs.add(tx, self.router.update_jobs(cancelled, str(cancelled.status)))
 
 
 def send_job(message: Message) -> Job:

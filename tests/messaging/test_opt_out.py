@@ -124,6 +124,22 @@ def test_what_is_queued_is_cancelled_with_the_reason(make_gateway: Make) -> None
     assert "opted" not in str(shown), "it is no error of the carrier"
 
 
+def test_a_cancelled_text_is_reported_to_the_apps_server(
+    make_gateway: Make, receiver: Receiver
+) -> None:
+    gateway = make_gateway(NUMBER_ENTRY, **receiver.env)
+    failing(gateway)
+    message = send(gateway)
+    receive_text(gateway, "STOP")
+    run_due_jobs(gateway)
+    told = [
+        push["data"]["message"]["error"]
+        for push in receiver.pushes
+        if push["data"]["message"]["id"] == message.id
+    ]
+    assert [error["code"] for error in told] == ["opted_out"]
+
+
 def leased(gateway: Gateway, owner: str = "w") -> list[Job]:
     found: list[Job] = []
     gateway.store.write(lambda tx: workers.beat(tx, owner, clock.now(tx)))
