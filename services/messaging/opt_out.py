@@ -4,7 +4,6 @@ An opt-out is recorded in the transaction that stores the text. Every send asks 
 transaction that begins it, so that no send begins after an opt-out is committed.
 """
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +31,7 @@ from services.store import (
     quotas,
     statuses,
 )
+from services.store.database import clock
 from services.store.jobs import Job, JobKind
 from services.store.opt_outs import OptOut, Source
 from services.store.quotas import Quota
@@ -95,7 +95,7 @@ class OptOuts:
         if not who or opt_outs.is_recorded(tx, who, message.id):
             return
         detail = f"{provider.title} refused a text with code {code}."
-        self.record(tx, message.number, who, Source.CARRIER, detail, message, at=time.time())
+        self.record(tx, message.number, who, Source.CARRIER, detail, message, at=clock.now(tx))
 
     def record(
         self,
@@ -114,7 +114,7 @@ class OptOuts:
         ``number`` may be ``EVERY``.
         """
         where = EVERY if self.rules.scope == "all" else number
-        happened = message.created_at if message is not None else time.time()
+        happened = message.created_at if message is not None else clock.now(tx)
         new = OptOut(
             number=where,
             peer=peer,
@@ -156,7 +156,7 @@ class OptOuts:
         It locks the sequence first, as every opt-out does.
         """
         if message.automatic is not None:
-            return _too_late(message)
+            return _too_late(tx, message)
         counters.hold_sequence(tx)
         reason = self.reason(tx, message.number, message.recipients)
         return OptedOut(f"{reason} The message was not sent.") if reason else None
@@ -166,7 +166,7 @@ class OptOuts:
         detail = word.upper() if word in STOP_WORDS else f"as {message.provider} says"
         if not self.record(tx, message.number, message.peer, Source.KEYWORD, detail, message):
             return None
-        if self._carrier_answers_stop(message, word) or _is_late(message):
+        if self._carrier_answers_stop(message, word) or _is_late(tx, message):
             return None
         return self._answer(message, AutomaticText.CONFIRMATION, self.rules.confirmation)
 
@@ -275,13 +275,13 @@ def is_blocked(tx: Connection, message: Message) -> bool:
     return blocked_senders.blocks(tx, message.number, message.peer)
 
 
-def _is_late(message: Message) -> bool:
+def _is_late(tx: Connection, message: Message) -> bool:
     """Whether STOP, or the confirmation with its time, is too long ago to be confirmed."""
-    return time.time() - message.created_at > CONFIRM_SECONDS
+    return clock.now(tx) - message.created_at > CONFIRM_SECONDS
 
 
-def _too_late(message: Message) -> SendError | None:
-    if message.automatic is not AutomaticText.CONFIRMATION or not _is_late(message):
+def _too_late(tx: Connection, message: Message) -> SendError | None:
+    if message.automatic is not AutomaticText.CONFIRMATION or not _is_late(tx, message):
         return None
     return SendError(
         "An opt-out is confirmed within five minutes or not at all. The opt-out counts.",
