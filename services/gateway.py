@@ -120,6 +120,7 @@ class Gateway:
             environment.opt_out.name or environment.service.app_name,
             self.providers,
             self.limits,
+            self.router,
         )
         self.consent = Consent(self.opt_outs)
         self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)

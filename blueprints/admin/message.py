@@ -11,6 +11,7 @@ from services.core.messages import Attachment, Status
 from services.media.kinds import safe_inline
 from services.media.media_store import MediaStore
 from services.message_settings import MessageSettings
+from services.messaging.opt_out import OptOuts
 from services.operations import timeline
 from services.operations.operator_actions import OperatorActions
 from services.store.database.store import Store
@@ -24,6 +25,7 @@ def add_routes(
     settings: MessageSettings,
     media: MediaStore,
     actions: OperatorActions,
+    opt_outs: OptOuts,
 ) -> None:
     """Add ``/admin/messages/<id>``."""
 
@@ -43,6 +45,9 @@ def add_routes(
             extensions=message.extension or ", ".join(setting.extensions if setting else ()),
             address=lambda file: _path(media.link(file)),
             is_picture=_is_picture,
+            opted_out=store.read(
+                lambda tx: opt_outs.reason(tx, message.number, message.recipients)
+            ),
         )
 
     @routes.post("/messages/<uuid:message_id>/retry")

@@ -69,7 +69,6 @@ class Consent:
         proof = message if message is not None and message.peer == who else None
         detail = f"Extension {extension}, in the app."
         self._opt_outs.record(tx, conversation.number, who, Source.PERSON, detail, proof)
-        self.dismiss(tx, conversation)
 
     def dismiss(self, tx: Connection, conversation: Conversation) -> None:
         """A person has looked: the peer does not want to opt out."""

@@ -4,9 +4,8 @@ An opt-out is recorded in the transaction that stores the text. Every send asks 
 transaction that begins it, so that no send begins after an opt-out is committed.
 """
 
-import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
@@ -19,6 +18,7 @@ from services.core.keywords import STOP_WORDS, Keyword, is_soft_stop, keyword, n
 from services.core.messages import AutomaticText, Message, Status
 from services.core.phone_numbers import EVERY, channel_of, is_dialable, is_toll_free
 from services.core.segments import count
+from services.messaging.route import Router
 from services.messaging.send_limits import SendLimits
 from services.providers.base import Provider
 from services.store import (
@@ -31,6 +31,7 @@ from services.store import (
     quotas,
     statuses,
 )
+from services.store.database import clock
 from services.store.jobs import Job, JobKind
 from services.store.opt_outs import OptOut, Source
 from services.store.quotas import Quota
@@ -61,6 +62,7 @@ class OptOuts:
     name: str
     providers: Mapping[str, Provider]
     limits: SendLimits
+    router: Router
 
     def received(
         self, tx: Connection, message: Message, *, blocked: bool = False
@@ -93,7 +95,7 @@ class OptOuts:
         if not who or opt_outs.is_recorded(tx, who, message.id):
             return
         detail = f"{provider.title} refused a text with code {code}."
-        self.record(tx, message.number, who, Source.CARRIER, detail, message, at=time.time())
+        self.record(tx, message.number, who, Source.CARRIER, detail, message, at=clock.now(tx))
 
     def record(
         self,
@@ -112,7 +114,7 @@ class OptOuts:
         ``number`` may be ``EVERY``.
         """
         where = EVERY if self.rules.scope == "all" else number
-        happened = message.created_at if message is not None else time.time()
+        happened = message.created_at if message is not None else clock.now(tx)
         new = OptOut(
             number=where,
             peer=peer,
@@ -154,7 +156,7 @@ class OptOuts:
         It locks the sequence first, as every opt-out does.
         """
         if message.automatic is not None:
-            return _too_late(message)
+            return _too_late(tx, message)
         counters.hold_sequence(tx)
         reason = self.reason(tx, message.number, message.recipients)
         return OptedOut(f"{reason} The message was not sent.") if reason else None
@@ -164,7 +166,7 @@ class OptOuts:
         detail = word.upper() if word in STOP_WORDS else f"as {message.provider} says"
         if not self.record(tx, message.number, message.peer, Source.KEYWORD, detail, message):
             return None
-        if self._carrier_answers_stop(message, word):
+        if self._carrier_answers_stop(message, word) or _is_late(tx, message):
             return None
         return self._answer(message, AutomaticText.CONFIRMATION, self.rules.confirmation)
 
@@ -239,7 +241,10 @@ class OptOuts:
         error = OptedOut(reason)
         for job in jobs.cancel_sends(tx, [f"send:{each}" for each in theirs], reason):
             attempts.add(tx, job, error.kind, reason, CODE)
-            statuses.advance(tx, job.message_id, Status.FAILED, code=CODE, reason=reason)
+            if statuses.advance(tx, job.message_id, Status.FAILED, code=CODE, reason=reason):
+                cancelled = messages.by_id(tx, job.message_id)
+                if cancelled is not None:
+                    jobs.add(tx, self.router.update_jobs(cancelled, str(cancelled.status)))
 
 
 def send_job(message: Message) -> Job:
@@ -252,9 +257,17 @@ def send_job(message: Message) -> Job:
     )
 
 
-def add_answer(tx: Connection, answer: Message, seq: int) -> Job:
+def add_answer(tx: Connection, answer: Message) -> Job:
     """Store an automatic answer; returns the job that sends it."""
-    return send_job(messages.add_outbound(tx, replace(answer, seq=seq), ""))
+    return send_job(messages.add_outbound(tx, answer, ""))
+
+
+def is_keyword(message: Message) -> bool:
+    """Whether an inbound text is a keyword and nothing else, also one that only its carrier knows.
+
+    No rule answers those.
+    """
+    return message.opt_out is not None or keyword(message.text) is not None
 
 
 def is_blocked(tx: Connection, message: Message) -> bool:
@@ -262,9 +275,13 @@ def is_blocked(tx: Connection, message: Message) -> bool:
     return blocked_senders.blocks(tx, message.number, message.peer)
 
 
-def _too_late(message: Message) -> SendError | None:
-    late = time.time() - message.created_at > CONFIRM_SECONDS
-    if message.automatic is not AutomaticText.CONFIRMATION or not late:
+def _is_late(tx: Connection, message: Message) -> bool:
+    """Whether STOP, or the confirmation with its time, is too long ago to be confirmed."""
+    return clock.now(tx) - message.created_at > CONFIRM_SECONDS
+
+
+def _too_late(tx: Connection, message: Message) -> SendError | None:
+    if message.automatic is not AutomaticText.CONFIRMATION or not _is_late(tx, message):
         return None
     return SendError(
         "An opt-out is confirmed within five minutes or not at all. The opt-out counts.",

@@ -19,7 +19,7 @@ from services.config.metrics import WEBHOOKS
 from services.core.errors import StorageUnwell
 from services.core.messages import Message, Parsed, Unreadable
 from services.messaging.call_files import CallFiles, has_content
-from services.messaging.store_parts import AddJobs, Batch, Outcome, PartStore, seqs_needed
+from services.messaging.store_parts import AddJobs, Batch, Outcome, PartStore
 from services.providers.base import Provider
 from services.store import inbox, jobs, messages
 from services.store.database.store import Store
@@ -172,7 +172,7 @@ class Processor:
             also(tx)
             there = inbox.remove(tx, [parsed.row.id for parsed in batch])
             left = [parsed for parsed in rest if parsed.row.id in there]
-            texts = sum(seqs_needed(part) for parsed in left for part in parsed.parts)
+            texts = sum(isinstance(part, Message) for parsed in left for part in parsed.parts)
             seqs = iter(messages.next_seqs(tx, texts)) if texts else iter(())
             shared = Batch(add_jobs(tx), seqs)
             stored = [
@@ -208,9 +208,14 @@ class Processor:
         row, parts = parsed.row, parsed.parts
         while len(parts) > MOST_PARTS:
             first, parts = parts[:MOST_PARTS], parts[MOST_PARTS:]
-            outcomes = self.store.write(
-                partial(self.parts.store, provider=row.provider, call=row.call, parsed=first)
-            )
+
+            def store(tx: Connection, first: Sequence[Parsed] = first) -> list[Outcome]:
+                shared = Batch()
+                outcomes = self.parts.store(tx, row.provider, row.call, first, shared)
+                self.parts.answer(tx, shared)
+                return outcomes
+
+            outcomes = self.store.write(store)
             self._report([(replace(parsed, parts=first), outcomes)])
         return replace(parsed, parts=parts)
 

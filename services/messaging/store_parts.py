@@ -9,13 +9,12 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection
 
 from services.core.errors import NumberError
-from services.core.keywords import keyword
 from services.core.messages import DeliveryStatus, Message, Parsed, Unreadable, WebhookCall
 from services.core.phone_numbers import own_number, sender
 from services.message_settings import MessageSettings
 from services.message_settings.rules import Decision, InboundRule
 from services.messaging.automatic_answers import AutomaticAnswers
-from services.messaging.opt_out import OptOuts, add_answer, is_blocked
+from services.messaging.opt_out import OptOuts, add_answer, is_blocked, is_keyword
 from services.messaging.route import PushTargets, Router
 from services.messaging.send_limits import SendLimits
 from services.store import jobs, messages, quarantine, statuses
@@ -33,13 +32,14 @@ class Batch:
     """What the parts of one transaction share.
 
     ``add_jobs`` adds their jobs, ``seqs`` are numbers that were taken for their messages, and
-    ``targets`` is what was looked up for earlier ones, ``answers`` are the texts that a rule
-    answers when all parts are stored.
+    ``targets`` is what was looked up for earlier ones. ``replies`` to STOP and HELP are stored when
+    all parts are, and then the ``answers`` of rules to texts.
     """
 
     add_jobs: AddJobs = jobs.add
     seqs: Iterator[int] = field(default_factory=lambda: iter(()))
     targets: PushTargets = field(default_factory=dict)
+    replies: list[Message] = field(default_factory=list)
     answers: list[tuple[Message, InboundRule]] = field(default_factory=list)
 
 
@@ -87,6 +87,7 @@ class PartStore:
 
     def answer(self, tx: Connection, batch: Batch) -> None:
         """Queue the automatic answers to the texts of a batch, whose parts are all stored."""
+        batch.add_jobs(tx, [add_answer(tx, reply) for reply in batch.replies])
         for message, rule in batch.answers:
             self.automatic.answer(tx, message, rule)
 
@@ -134,8 +135,8 @@ class PartStore:
         delivered = Decision() if blocked else decision
         batch.add_jobs(tx, self.router.inbound_jobs(tx, message, delivered, batch.targets))
         if answer is not None:
-            batch.add_jobs(tx, [add_answer(tx, answer, next(batch.seqs, 0))])
-        elif delivered.answer is not None and keyword(message.text) is None:
+            batch.replies.append(answer)
+        elif delivered.answer is not None and not is_keyword(message):
             batch.answers.append((message, delivered.answer))
         return "received", message.id
 
@@ -155,10 +156,3 @@ class PartStore:
         sent = statuses.message_of(tx, provider, status)
         if sent is not None:
             self.opt_outs.refused(tx, sent, status.peer, status.code)
-
-
-def seqs_needed(part: Parsed) -> int:
-    """How many numbers of the sequence a part may need: for a text, and for an answer to it."""
-    if not isinstance(part, Message):
-        return 0
-    return 2 if part.opt_out is not None or keyword(part.text) is not None else 1

@@ -1,7 +1,6 @@
 """The operator's register of opt-outs and blocked senders: listed, changed, imported, scanned."""
 
 import csv
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +19,7 @@ from services.core.phone_numbers import EVERY, e164, known_as, peer
 from services.message_settings.csv_format import decode_csv
 from services.messaging.opt_out import OptOuts
 from services.store import blocked_senders, messages, opt_outs
+from services.store.database import clock
 from services.store.database.schema import messages as message_table
 from services.store.database.store import Store
 from services.store.opt_outs import HASHED, OptOut, Source
@@ -195,7 +195,7 @@ class OptOutRegister:
             raise RequestRefused("not_found", f"{who} is not blocked there.", status=404)
 
     def _lift(self, tx: Connection, row_id: int, reason: str) -> bool:
-        return opt_outs.lift_one(tx, row_id, at=time.time(), by="administrator", reason=reason)
+        return opt_outs.lift_one(tx, row_id, at=clock.now(tx), by="administrator", reason=reason)
 
     def _address(self, parse: Parse, written: str, field: str) -> str:
         try:

@@ -4,7 +4,6 @@ A conversation with a blocked sender alone is in no list unless it is asked for.
 with the block's end it is there again.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +21,7 @@ from sqlalchemy import (
 
 from services.core.phone_numbers import EVERY
 from services.store import counters
+from services.store.database import clock
 from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import blocked_senders, conversations, messages
 from services.store.database.upsert import insert_new
@@ -49,7 +49,7 @@ def add(tx: Connection, peer: str, number: str, by: str) -> bool:
     """Block a sender for a number of ours or for ``EVERY``; false if it is blocked so already."""
     counters.hold_sequence(tx)
     statement = insert_new(tx, blocked_senders, blocked_senders.c.peer)
-    row = {"peer": peer, "number": number, "at": time.time(), "blocked_by": by}
+    row = {"peer": peer, "number": number, "at": clock.now(tx), "blocked_by": by}
     return tx.execute(statement, row).first() is not None
 
 

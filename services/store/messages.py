@@ -133,12 +133,11 @@ def _time(message: Message) -> float:
 
 
 def add_outbound(tx: Connection, message: Message, fingerprint: str) -> Message:
-    """Store a message to send; its attachments are uploaded files.
+    """Store a message that is sent; its attachments are uploaded files.
 
-    ``message.seq`` is as for ``add_inbound``. Raises ``IntegrityError`` if the extension has used
-    the ``client_id`` before.
+    Raises ``IntegrityError`` if the extension has used the ``client_id`` before.
     """
-    kept = message if message.seq else replace(message, seq=next_seq(tx))
+    kept = replace(message, seq=next_seq(tx))
     kept = replace(kept, conversation_id=conversations.add_message(tx, kept))
     _ADD.change(tx, **_row(kept), fingerprint=fingerprint)
     audit_counters.add(tx, AuditCounter.REPLIED)

@@ -8,8 +8,8 @@ from services.core.messages import AutomaticText
 from services.providers import PROVIDERS
 from services.store import opt_outs
 from services.store.opt_outs import OptOut, Source
-from tests.message_steps import Make, store_parts, stored_messages
-from tests.payload_files import FOLDER, captured, settings
+from tests.message_steps import Make, receive_call, stored_messages
+from tests.payload_files import APP_URL, FOLDER, captured, settings
 
 OURS, THEIRS = "+12025550143", "+13035550177"
 CODES = {
@@ -39,12 +39,12 @@ def test_what_twilio_has_recognised_is_recorded_and_not_answered_again(
     make_gateway: Make, name: str, before: bool, after: bool
 ) -> None:
     entry = {"number": OURS, "carrier": "twilio", "extensions": ["201"]}
-    gateway = make_gateway(entry, **settings("twilio"))
+    gateway = make_gateway(entry, APP_URL=APP_URL, **settings("twilio"))
     if before:
         known = OptOut(OURS, THEIRS, 1.0, Source.IMPORT)
         gateway.store.write(lambda tx: opt_outs.record(tx, known))
     path = Path(FOLDER) / "twilio" / f"{name}.http"
-    provider, call = captured(path)
-    store_parts(gateway, provider, call)
+    _, call = captured(path)
+    receive_call(gateway, gateway.providers["twilio"], call)
     assert bool(gateway.store.read(lambda tx: opt_outs.active(tx, OURS, [THEIRS]))) is after
     assert [m for m in stored_messages(gateway) if isinstance(m.automatic, AutomaticText)] == []

@@ -3,6 +3,7 @@
 import itertools
 import random
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -10,19 +11,31 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from services.core.errors import Kind, RequestRefused, SendError
-from services.core.messages import AutomaticText, DeliveryStatus, Message, Status
+from services.core.messages import AutomaticText, DeliveryStatus, Message, Parsed, Status
 from services.core.phone_numbers import EVERY
 from services.gateway import Gateway
 from services.messaging.compose import Reply
-from services.store import blocked_senders, jobs, messages, opt_outs, statuses, workers
+from services.messaging.store_parts import Batch
+from services.store import (
+    blocked_senders,
+    carrier_events,
+    jobs,
+    messages,
+    opt_outs,
+    statuses,
+    transcripts,
+    workers,
+)
 from services.store.database import clock
 from services.store.database.schema import messages as message_table
+from services.store.database.schema import opt_out_flags
 from services.store.jobs import Job
 from services.store.opt_outs import OptOut, Source
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
+from tests.fakes.receiver import Receiver
 from tests.message_steps import (
     PHONE,
     Make,
@@ -48,6 +61,18 @@ def send(gateway: Gateway, text: str = "x", **asked: Any) -> Message:
 
 def known(gateway: Gateway, peer: str = PEER) -> list[OptOut]:
     return gateway.store.read(lambda tx: opt_outs.of(tx, peer))
+
+
+def process_parts(gateway: Gateway, *parts: Parsed) -> None:
+    """Store parts of a new call with their answers, as the worker does."""
+
+    def work(tx: Connection) -> None:
+        batch = Batch()
+        store = gateway.replay.parts
+        store.store(tx, "sandbox", webhook_call(gateway), parts, batch)
+        store.answer(tx, batch)
+
+    gateway.store.write(work)
 
 
 def texts(taken: list[Message]) -> list[str]:
@@ -95,6 +120,24 @@ def test_what_is_queued_is_cancelled_with_the_reason(make_gateway: Make) -> None
     gateway.operator_actions.retry(waiting.id)
     run_due_jobs(gateway)
     assert "two" not in texts(taken)
+    shown = gateway.store.read(lambda tx: carrier_events.of(tx, "sandbox"))
+    assert "opted" not in str(shown), "it is no error of the carrier"
+
+
+def test_a_cancelled_text_is_reported_to_the_apps_server(
+    make_gateway: Make, receiver: Receiver
+) -> None:
+    gateway = make_gateway(NUMBER_ENTRY, **receiver.env)
+    failing(gateway)
+    message = send(gateway)
+    receive_text(gateway, "STOP")
+    run_due_jobs(gateway)
+    told = [
+        push["data"]["message"]["error"]
+        for push in receiver.pushes
+        if push["data"]["message"]["id"] == message.id
+    ]
+    assert [error["code"] for error in told] == ["opted_out"]
 
 
 def leased(gateway: Gateway, owner: str = "w") -> list[Job]:
@@ -139,7 +182,7 @@ def test_a_group_text_names_who_has_opted_out(make_gateway: Make) -> None:
 
     def receive(text: str) -> None:
         part = Message("in", NUMBER, PEER, text, participants=(PEER, THIRD), provider_id=text)
-        store_parts(gateway, gateway.providers["sandbox"], webhook_call(gateway), [part])
+        process_parts(gateway, part)
 
     receive("hi all")
     [group] = stored_messages(gateway)
@@ -198,6 +241,17 @@ def test_a_confirmation_that_is_late_is_not_sent(make_gateway: Make) -> None:
     assert answer.error_code == "too_late"
 
 
+def test_an_old_stop_counts_and_is_not_confirmed(make_gateway: Make) -> None:
+    """From quarantine or a carrier's list, or after an outage of the worker."""
+    gateway = make_gateway(NUMBER_ENTRY)
+    sandbox, call = gateway.providers["sandbox"], webhook_call(gateway)
+    store_parts(gateway, sandbox, call, [Message("in", NUMBER, PEER, "STOP", provider_id="m1")])
+    waited = Message("in", NUMBER, THIRD, "STOP", created_at=time.time() - 301)
+    process_parts(gateway, waited)
+    assert (len(known(gateway)), len(known(gateway, THIRD))) == (1, 1)
+    assert answers(gateway) == []
+
+
 def test_help_is_answered_also_to_who_has_opted_out_and_not_for_ever(make_gateway: Make) -> None:
     gateway = make_gateway(NUMBER_ENTRY, OPT_OUT_CONTACT="call 555", OPT_OUT_NAME="Cafe")
     taken = failing(gateway)
@@ -207,6 +261,23 @@ def test_help_is_answered_also_to_who_has_opted_out_and_not_for_ever(make_gatewa
     run_due_jobs(gateway)
     helped = "Cafe: for help contact call 555. Reply STOP to opt out."
     assert texts(taken)[1:] == [helped] * 3
+
+
+def test_an_answer_that_waits_is_not_cancelled_by_stop(make_gateway: Make) -> None:
+    """In one batch of webhooks, so that nothing is sent in between."""
+    gateway = make_gateway(NUMBER_ENTRY)
+    taken = failing(gateway)
+    for text in ("HELP", "STOP", "hello"):
+        gateway.receiver.receive(gateway.providers["sandbox"], webhook_call(gateway, text))
+    gateway.processor.process_all()
+    [conversation] = {message.conversation_id for message in stored_messages(gateway)}
+    kept = gateway.store.read(lambda tx: messages.page(tx, conversation, limit=9))
+    assert [message.direction for message in reversed(kept)] == ["in", "in", "in", "out", "out"]
+    run_due_jobs(gateway)
+    assert [message.automatic for message in taken] == [
+        AutomaticText.HELP,
+        AutomaticText.CONFIRMATION,
+    ]
 
 
 @pytest.mark.parametrize("peer", ["72404", "365Bank", "+2348031234567"])
@@ -220,14 +291,19 @@ def test_who_cannot_or_must_not_be_texted_gets_no_confirmation(
     assert [one.peer for one in known(gateway, peer)] == [peer]
 
 
-def test_a_blocked_sender_reaches_nobody_but_stop_counts(make_gateway: Make) -> None:
-    gateway = make_gateway({**NUMBER_ENTRY, "emails": ["a@example.com"]})
+def test_a_blocked_sender_reaches_nobody_but_stop_counts(
+    make_gateway: Make, receiver: Receiver
+) -> None:
+    gateway = make_gateway({**NUMBER_ENTRY, "emails": ["a@example.com"]}, **receiver.env)
     gateway.store.write(lambda tx: blocked_senders.add(tx, PEER, EVERY, "test"))
     receive_text(gateway, "buy this")
     receive_text(gateway, "HELP")
     receive_text(gateway, "STOP")
     [first, *_] = reversed(stored_messages(gateway))
     gateway.store.write(lambda tx: gateway.outcomes.files_settled(tx, first.id))
+    assert gateway.channels["webhook"].wants_status_updates
+    listed = gateway.store.read(lambda tx: transcripts.page(tx, [NUMBER], "in", limit=9))
+    assert listed == []
     kinds = [job.kind for message in stored_messages(gateway) for job in jobs_of(gateway, message)]
     assert kinds == [jobs.JobKind.SEND]
     assert [m.automatic for m in answers(gateway)] == [AutomaticText.CONFIRMATION]
@@ -235,12 +311,15 @@ def test_a_blocked_sender_reaches_nobody_but_stop_counts(make_gateway: Make) -> 
 
 
 def test_a_forgotten_person_stays_opted_out_and_can_come_back(make_gateway: Make) -> None:
-    gateway = make_gateway(NUMBER_ENTRY)
+    gateway = make_gateway(NUMBER_ENTRY, {**NUMBER_ENTRY, "number": OTHER})
     failing(gateway)
+    receive_text(gateway, "please stop texting me", number=OTHER)
     receive_text(gateway, "STOP")
     run_due_jobs(gateway)
     person = gateway.retention.person(PEER)
     gateway.retention.forget(PEER, person)
+    flagged = gateway.store.read(lambda tx: tx.execute(select(opt_out_flags)).all())
+    assert flagged == []
     [left] = known(gateway)
     assert left.is_forgotten
     assert left.message_id is None
@@ -389,10 +468,9 @@ def test_a_stop_that_is_repeated_and_raced_is_confirmed_once(
     calls = [webhook_call(nodes[0], text, provider_id=text) for text in ("STOP", "Stop", "QUIT")]
     for call in calls * 2:
         nodes[0].receiver.receive(sandbox, call)
-    work = [
-        threading.Thread(target=store_parts, args=(node, sandbox, calls[0], [same]))
-        for node in nodes * 3
-    ] + [threading.Thread(target=node.processor.process_all) for node in nodes]
+    work = [threading.Thread(target=process_parts, args=(node, same)) for node in nodes * 3] + [
+        threading.Thread(target=node.processor.process_all) for node in nodes
+    ]
     for thread in work:
         thread.start()
     for thread in work:

@@ -24,6 +24,7 @@ from torture.checks import (
     media,
     media_hosts,
     missed,
+    opt_outs,
     picture_bomb,
     power_cuts,
     push_services,
@@ -97,4 +98,5 @@ CHECKS: tuple[Check, ...] = (
     dead_letters.CHECK,
     lost_number.CHECK,
     missed.CHECK,
+    opt_outs.CHECK,
 )

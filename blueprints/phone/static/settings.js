@@ -5,7 +5,7 @@ import { el } from "./dom.js";
 import * as push from "./push.js";
 import { confirm, openSheet } from "./sheet.js";
 import { state } from "./state.js";
-import { spoken } from "./format.js";
+import { peersOf, spoken, titleOf } from "./format.js";
 
 const PREVIEWS = { full: "Name and text", sender: "Name only", none: "Neither" };
 
@@ -17,6 +17,7 @@ export async function openSettings(leave) {
     el("p", { class: "whose" }, el("b", { text: `Extension ${me.extension}` }), numbersOf(me)),
     problem,
     ...notifications(guarded),
+    blockedSenders(guarded, () => sheet.close()),
     el("h3", { text: "This device" }),
     name(guarded),
     el("div", { class: "buttons" }, el("button", { type: "button", class: "button danger", text: "Sign out", on: { click: signOut } })),
@@ -56,6 +57,19 @@ export async function openSettings(leave) {
 function numbersOf(me) {
   if (!me.numbers.length) return el("span", { text: "No number yet" });
   return me.numbers.map(({ number, description }) => el("span", { text: [description, spoken(number)].filter(Boolean).join(" · ") }));
+}
+
+// The conversations that no list shows; one opens with its “Unblock”.
+function blockedSenders(guarded, close) {
+  const node = el("div", { hidden: true }, el("h3", { text: "Blocked senders" }));
+  guarded(async () => {
+    const { items } = await call("GET", "conversations?blocked=1&limit=200");
+    node.hidden = !items.length;
+    node.append(
+      ...items.map((one) => el("a", { class: "choice", href: `#/c/${one.id}`, on: { click: close } }, el("bdi", { class: "choice-name", text: titleOf(peersOf(one)) }))),
+    );
+  });
+  return node;
 }
 
 function notifications(guarded) {

@@ -53,6 +53,9 @@ def test_a_blocked_sender_leaves_the_list_and_comes_back(phone: Open, world: Wor
     page.get_by_role("button", name="Block", exact=True).click()
     page.get_by_text("Blocked: nobody is notified").wait_for()
     row(page, spoken(peer)).wait_for(state="detached")
+    page.goto(f"{world.server.url}/phone/")
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_role("link", name=spoken(peer)).click()
     page.get_by_role("button", name="Unblock").click()
     row(page, spoken(peer)).wait_for()
     assert texts(page) == ["buy this"]
