@@ -58,7 +58,9 @@ def register(app: Flask, gateway: Gateway) -> None:
             admin_access.callers,
         ),
         Me(store, access, gateway.providers, gateway.vapid),
-        Conversations(store, access, media, gateway.router, limits, gateway.country),
+        Conversations(
+            store, access, media, gateway.router, limits, gateway.country, gateway.assignments
+        ),
         Messages(store, access, media, gateway.composer),
         Search(store, access, media, limits),
         Contacts(store, limits, gateway.country),

@@ -22,6 +22,7 @@ from services.core.phone_numbers import (
 from services.core.segments import count, split
 from services.message_settings import NumberSetting
 from services.messaging.access import ConversationAccess
+from services.messaging.assignments import Assignments
 from services.messaging.send_limits import SendLimits
 from services.messaging.uploads import Uploads
 from services.providers.base import Limits, Provider
@@ -72,6 +73,7 @@ class Composer:
     limits: SendLimits
     country: str
     uploads: Uploads
+    assignments: Assignments
 
     def submit(self, device: Device, reply: Reply) -> tuple[Message, bool]:
         """Store the message of an extension and queue it at its number's carrier.
@@ -97,6 +99,7 @@ class Composer:
             self.limits.count_sent(tx, device.extension, parts)
             stored = [messages.add_outbound(tx, part, reply.fingerprint) for part in parts]
             jobs.add(tx, [_send_job(message) for message in stored])
+            self.assignments.answered(tx, stored[0])
             return messages.by_id(tx, stored[0].id) or stored[0], False
 
         try:
