@@ -16,7 +16,7 @@ from tests.message_steps import receive_text, stored_messages
 A, B, C = "+12025550143", "+12025550150", "+442071838750"
 UK, US = "+447700900123", "+13035550177"
 NUMBERS = [
-    {"number": A, "carrier": "sandbox", "extensions": ["201", "301"]},
+    {"number": A, "carrier": "sandbox", "extensions": ["201", "301", "0201"]},
     {"number": B, "carrier": "sandbox", "extensions": ["201", "301", "0201"]},
     {"number": C, "carrier": "sandbox", "extensions": ["201"]},
 ]
