@@ -166,9 +166,6 @@ def test_messages_are_found_by_what_is_known_of_them(
 @pytest.mark.parametrize(
     ("field", "word"),
     [
-        ("either", "nonsense!"),
-        ("either", "<script>"),
-        ("either", "\x00"),
         ("number", "72404"),
         ("state", "gone"),
         ("state", "received'--"),

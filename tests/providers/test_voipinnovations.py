@@ -15,14 +15,14 @@ from sqlalchemy import update
 
 from app import create_app
 from services.config import variables
-from services.core.errors import Kind, RequestRefused, SendError, StorageUnwell
+from services.core.errors import Kind, RequestRefused, SendError
 from services.core.messages import Attachment, Message, WebhookCall
 from services.gateway import Gateway
 from services.http.client import Answer as HttpAnswer
 from services.http.client import Http
 from services.providers.base import ProviderContext
 from services.providers.voipinnovations import VoipInnovations
-from services.store import jobs, messages, quarantine
+from services.store import inbox, jobs, messages, quarantine
 from services.store.database.schema import messages as message_table
 from services.store.database.schema import quarantine as quarantine_table
 from services.store.jobs import JobKind
@@ -277,7 +277,7 @@ def test_a_picture_inside_the_call_is_on_disk_when_the_carrier_hears_so(
 def test_a_file_that_is_too_large_has_failed_and_its_text_has_not(
     make_gateway: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.messaging.process.MEDIA_BYTES", 10)
+    monkeypatch.setattr("services.messaging.call_files.MEDIA_BYTES", 10)
     gateway = make_gateway(NUMBER_ENTRY, **ENV)
     receive(gateway, files={"a.jpg": JPEG, "b.txt": b"small"})
 
@@ -329,24 +329,26 @@ def test_the_same_words_much_later_are_a_text_of_their_own(make_gateway: Make) -
 
 def test_a_call_that_cannot_be_kept_leaves_no_files(make_gateway: Make, tmp_path: Path) -> None:
     gateway = make_gateway(NUMBER_ENTRY, **ENV)
-    receive(gateway, caller_id_number="%%%", files={"a.jpg": JPEG})
+    receive(gateway, destination_number="%%%", files={"a.jpg": JPEG})
 
     assert stored_messages(gateway) == []
     assert gateway.store.read(quarantine.count) == 1
     assert on_disk(tmp_path) == 0
 
 
-def test_a_disk_that_fails_says_so_and_keeps_nothing(
+def test_a_call_waits_for_a_disk_that_fails(
     make_gateway: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = make_gateway(NUMBER_ENTRY, **ENV)
     (tmp_path / "media").write_text("in the way")
-    with pytest.raises(StorageUnwell):
-        receive(gateway, files={"a.jpg": JPEG})
-    assert stored_messages(gateway) == []
+    monkeypatch.setattr("services.messaging.process.FILES_RETRY_SECONDS", 0.0)
+    call = incoming(gateway, files={"a.jpg": JPEG})
+    gateway.receiver.receive(gateway.providers["voipinnovations"], call)
+    gateway.processor.process_batch(gateway.processor.lease_names)
+    assert (stored_messages(gateway), gateway.store.read(inbox.count)) == ([], 1)
 
     (tmp_path / "media").unlink()
-    receive(gateway, files={"a.jpg": JPEG})
+    gateway.processor.process_all()
     assert [file.state for file in stored_messages(gateway)[0].media] == ["kept"]
 
 
@@ -394,6 +396,7 @@ def test_large_pictures_are_accepted_and_endless_ones_refused(tmp_path: Path) ->
         call = incoming(gateway, files={"a.jpg": JPEG + b"\0" * size})
         answer = app.test_client().post(address, data=call.body, headers=dict(call.headers))
         assert answer.status_code == status
+    gateway.processor.process_all()
     [message] = stored_messages(gateway)
     assert message.media[0].size == 3_000_000 + len(JPEG)
     gateway.close()

@@ -44,12 +44,15 @@ def opened(database: str, tmp_path: Path) -> Any:
 
 
 def post(client: FlaskClient, carrier: str, call: WebhookCall) -> Any:
-    return client.open(
+    answer = client.open(
         f"/webhook/{carrier}/sms?{call.query}".rstrip("?"),
         method=call.method,
         headers=list(call.headers.items()),
         data=call.body,
     )
+    if answer.status_code < 300:
+        client.application.extensions["gateway"].processor.process_all()
+    return answer
 
 
 def counts(gateway: Gateway) -> dict[str, int]:
