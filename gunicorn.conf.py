@@ -58,13 +58,8 @@ except OSError as error:
     sys.exit(f"Textbridge cannot start. {_run}: {error.strerror}. Check STORAGE_PATH in .env.")
 _memory = Path("/dev/shm")  # noqa: S108 - files that only this run needs
 _in_memory = os.access(_memory, os.W_OK)
-MEMORY_BYTES = 16_000_000  # a container often has 64 MB there, and other programs use it, too
+_on_disk = _run / "metrics"
 METRICS_BYTES = 262_144  # of one metrics file; they are seldom larger
-
-
-def _has_room() -> bool:
-    room = os.statvfs(_memory)
-    return room.f_bavail * room.f_frsize >= MEMORY_BYTES
 
 
 def _metrics_folder() -> Path:
@@ -72,15 +67,14 @@ def _metrics_folder() -> Path:
 
     The processes map these files; a write to one on a full disk would kill the process.
     """
-    if _in_memory and _has_room():
+    if _in_memory:
         status = _storage.stat()
         folder = _memory / f"textbridge-{os.geteuid()}-{status.st_dev:x}-{status.st_ino:x}"
         folder.mkdir(mode=0o700, exist_ok=True)
         if not folder.is_symlink() and folder.stat().st_uid == os.geteuid():
             return folder
-    folder = _run / "metrics"
-    folder.mkdir(exist_ok=True)
-    return folder
+    _on_disk.mkdir(exist_ok=True)
+    return _on_disk
 
 
 _metrics = _metrics_folder()
@@ -295,7 +289,7 @@ def _prepare(server: Any) -> None:
     _require_free_port()
     # Not gunicorn's own pidfile: after a crash it takes any process of that number for a server.
     (_run / "server.pid").write_text(str(os.getpid()))
-    shutil.rmtree(_metrics)
+    _remove_metrics()
     _metrics.mkdir(mode=0o700)
     try:
         store = Store(_service.database_url, _storage)
@@ -359,27 +353,33 @@ def post_fork(server: Any, worker: Any) -> None:
 def _reserve_metrics() -> None:
     """Take the space of this process's metrics files: a write to a mapped page needs it later.
 
-    Where there is none any more, the files of this process are in the storage folder, and
-    ``/metrics`` of other processes does not show them.
+    Where there is none, as in a container with little shared memory, its files are in the storage
+    folder, and ``/metrics`` shows those of processes with the same folder only.
     """
-    for folder in (_metrics, _run / "metrics"):
-        folder.mkdir(mode=0o700, exist_ok=True)
+    for folder in (_metrics, _on_disk):
+        files = [folder / f"{kind}_{os.getpid()}.db" for kind in ("counter", "histogram")]
         set_metrics_folder(folder)
         try:
-            for kind in ("counter", "histogram"):
-                with (folder / f"{kind}_{os.getpid()}.db").open("ab") as file:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            for path in files:
+                with path.open("ab") as file:
                     os.posix_fallocate(file.fileno(), 0, METRICS_BYTES)
         except OSError as error:
             print(f"No room for metrics in {folder}: {error.strerror}.", file=sys.stderr)
-            (folder / f"counter_{os.getpid()}.db").unlink(missing_ok=True)
-            (folder / f"histogram_{os.getpid()}.db").unlink(missing_ok=True)
+            for path in files:
+                path.unlink(missing_ok=True)  # an empty one could not be read
         else:
             return
 
 
 def on_exit(server: Any) -> None:
     """Delete the metrics files."""
-    shutil.rmtree(_metrics, ignore_errors=True)
+    _remove_metrics()
+
+
+def _remove_metrics() -> None:
+    for folder in (_metrics, _on_disk):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -15,7 +15,14 @@ from pathlib import Path
 from bench import load_generator, processes, version_01
 from bench.figures import Figure
 from bench.load_generator import LoadResult, median, percentile
-from bench.measured_server import MANY, MeasuredServer, make_server, measured_server, webhooks
+from bench.measured_server import (
+    CONVERSATIONS,
+    MANY,
+    MeasuredServer,
+    make_server,
+    measured_server,
+    webhooks,
+)
 from bench.processes import Process
 from bench.request_template import RequestTemplate
 
@@ -44,7 +51,16 @@ def servers(database_url: str | None) -> Iterator[tuple[Process, MeasuredServer]
     """Start the no-op application and a new Textbridge."""
     with ExitStack() as stack:
         limit = stack.enter_context(processes.noop())
-        yield limit, stack.enter_context(measured_server(_folder(stack), database_url))
+        measured = stack.enter_context(measured_server(_folder(stack), database_url))
+        _warm_up(measured)
+        yield limit, measured
+
+
+def _warm_up(measured: MeasuredServer) -> None:
+    """Begin every conversation that ``mixed`` has: later, few texts begin one."""
+    measured.reset_receiver()
+    sent = measured.run(webhooks(MANY), connections=16, max_requests=CONVERSATIONS)
+    measured.wait_for(sent.answered)
 
 
 def _folder(stack: ExitStack) -> Path:

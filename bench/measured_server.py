@@ -19,9 +19,10 @@ TOKEN = "a token of the bench, long enough"
 PUSHED, STORED = "+12025550143", "+12025550199"  # numbers with an extension, and with none
 PEERS = 997  # number of senders
 NUMBERS = 100  # numbers under mixed load
+CONVERSATIONS = 10 * NUMBERS
 MANY = f"+1202200{index(4, NUMBERS)}"  # as a mark: the numbers in turns
 _PEER = f"+1303555{index(4, PEERS)}"
-_PEER_OF_MANY = f"+1303555{index(4, 10 * NUMBERS)}"  # ten conversations of each number
+_PEER_OF_MANY = f"+1303555{index(4, CONVERSATIONS)}"  # ten conversations of each number
 
 
 class MeasuredServer:

@@ -230,7 +230,7 @@ static void tell_seen(int fd) {
 }
 
 static void handle(int fd, char *request, size_t length) {
-    char body[160];
+    char body[200];
     if (!strncmp(request, "GET /seen", 9)) return tell_seen(fd);
     if (!strncmp(request, "GET ", 4)) {
         int size = snprintf(body, sizeof body, "{\"count\": %ld, \"repeated\": %ld, \"last\": %.6f}",
@@ -254,7 +254,8 @@ static void handle(int fd, char *request, size_t length) {
         }
     }
     int size = snprintf(body, sizeof body,
-                        "{\"id\": \"sent-%ld\", \"owner\": \"+12025550143\", \"segmentCount\": 1}",
+                        "{\"id\": \"sent-%ld\", \"owner\": \"+12025550143\", \"segmentCount\": 1,"
+                        " \"access_token\": \"bench\", \"expires_in\": 3600}",
                         ++answers);
     answer(fd, "202 Accepted", body, size);
 }

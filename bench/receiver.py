@@ -1,7 +1,8 @@
 """Fake carrier and push receiver of the benchmarks; records when each message arrived.
 
 A separate process with one thread and plain sockets: ``python -m bench.receiver PORT SECONDS``. It
-answers every POST after so many seconds, in Bandwidth's format (push clients ignore the body).
+answers every POST after so many seconds, in Bandwidth's format (push clients ignore the body),
+also of a sign-in.
 ``GET /seen`` returns the times, ``GET /count`` how many there are, ``DELETE`` forgets them. Where
 there is a compiler and no delay, ``native.c`` does the same for less CPU time.
 """
@@ -93,7 +94,10 @@ class Receiver:
             self._last = time.monotonic()
             self._seen.setdefault(number, self._last)
         self._sends += 1
-        body = b'{"id": "sent-%d", "owner": "+12025550143", "segmentCount": 1}' % self._sends
+        body = (
+            b'{"id": "sent-%d", "owner": "+12025550143", "segmentCount": 1,'
+            b' "access_token": "bench", "expires_in": 3600}' % self._sends
+        )
         return _response(b"202 Accepted", body)
 
 

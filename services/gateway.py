@@ -30,10 +30,13 @@ from services.media.media_store import MediaStore
 from services.media.s3 import S3
 from services.message_settings import MessageSettings
 from services.messaging.access import ConversationAccess
+from services.messaging.automatic_answers import AutomaticAnswers
 from services.messaging.call_files import CallFiles
 from services.messaging.carrier_event_log import CarrierEventLog
 from services.messaging.compose import Composer
+from services.messaging.consent import Consent
 from services.messaging.device_limits import DeviceLimits
+from services.messaging.opt_out import OptOuts
 from services.messaging.process import Processor
 from services.messaging.receive import Receiver
 from services.messaging.recover import Recovery
@@ -52,8 +55,10 @@ from services.operations.health import Health
 from services.operations.login_throttle import PAIRING, PASSWORD, TOKENS, LoginThrottle
 from services.operations.message_query import MessageQuery
 from services.operations.operator_actions import OperatorActions
+from services.operations.opt_out_register import OptOutRegister
 from services.operations.restore import Restore
 from services.operations.retention import Retention
+from services.operations.rule_trial import RuleTrial
 from services.operations.settings_source import left_file, open_settings, take_over
 from services.operations.setup_checklist import SetupChecklist
 from services.operations.undeclared_proxies import UndeclaredProxies
@@ -87,7 +92,7 @@ class Gateway:
         self.stopping = False  # set when this process is being stopped: open streams end
         self.country = service.default_country
         self.store = Store(service.database_url, storage)
-        self.settings = open_settings(self.store, storage, self.country)
+        self.settings = open_settings(self.store, storage, self.country, service.app_timezone)
         self.http = Http()
         self.media = MediaStore(
             _media_backend(environment, self.http), Links(environment.app_key, environment.app_url)
@@ -110,22 +115,43 @@ class Gateway:
         self.device_limits = DeviceLimits(self.store)
         self.access = ConversationAccess(self.settings)
         self.router = Router(self.store, self.settings, self.access, self.channels)
-        parts = PartStore(self.settings, self.router, self.limits, self.country)
+        self.opt_outs = OptOuts(
+            environment.opt_out,
+            environment.opt_out.name or environment.service.app_name,
+            self.providers,
+            self.limits,
+        )
+        self.consent = Consent(self.opt_outs)
+        self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)
+        self.composer = Composer(
+            self.store,
+            self.access,
+            self.providers,
+            self.limits,
+            self.country,
+            self.uploads,
+            self.opt_outs,
+        )
+        self.automatic = AutomaticAnswers(self.settings, self.composer)
+        parts = PartStore(
+            self.settings, self.router, self.limits, self.country, self.opt_outs, self.automatic
+        )
         files = CallFiles(self.store, self.media, self.limits, self.country)
         self.receiver = Receiver(self.store, self.carrier_events)
         self.processor = Processor(self.store, self.providers, parts, files)
         self.replay = Replay(self.store, self.providers, parts, files)
-        self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)
-        self.composer = Composer(
-            self.store, self.access, self.providers, self.limits, self.country, self.uploads
-        )
         self.recovery = Recovery(self.store, self.providers, parts, self.country)
 
     def _build_delivery(self, run_folder: Path) -> None:
         self._run_folder = run_folder
         self.journal = CompletionJournal(run_folder)
         self.outcomes = Outcomes(
-            self.store, self.router, self.providers, self.carrier_events, self.journal
+            self.store,
+            self.router,
+            self.providers,
+            self.carrier_events,
+            self.journal,
+            self.opt_outs,
         )
         self.push_delivery = PushDelivery(
             self.store, self.access, self.channels, self.media, self.outcomes, self.journal
@@ -137,6 +163,7 @@ class Gateway:
             self.media,
             self.outcomes,
             self.carrier_events,
+            self.opt_outs,
         )
         fetcher = MediaFetcher(
             self.store, self.providers, self.media, self.http, self.limits, self.outcomes
@@ -174,11 +201,15 @@ class Gateway:
         )
         self.retention = Retention(self.store, self.media, service)
         self.operator_actions = OperatorActions(self.store, self.router)
+        self.opt_out_register = OptOutRegister(self.store, self.opt_outs, self.country)
         self.carrier_status = CarrierStatus(
             self.store, self.settings, environment.carriers, self.providers
         )
         self.setup_checklist = SetupChecklist(
             self.store, self.settings, self.providers, self.channels, self.carrier_status
+        )
+        self.rule_trial = RuleTrial(
+            self.store, self.settings, self.automatic, self.country, service.app_timezone
         )
         self.message_query = MessageQuery(self.store, self.access, self.country)
         self.restore = Restore(
@@ -284,7 +315,7 @@ def _providers(
     environment: Environment, http: Http, settings: MessageSettings
 ) -> dict[str, Provider]:
     def is_ours(number: str) -> bool:
-        return settings.for_number(number) is not None
+        return settings.for_number(number) is not None or settings.for_alias(number) is not None
 
     return {
         provider.name: provider(

@@ -11,6 +11,7 @@ import pytest
 
 from blueprints.api.changes import ChangeLog
 from services.gateway import Gateway, load_environment
+from services.store.database.time_limits import TimeLimits
 from tests.databases import add_tables, postgres_template
 from tests.fakes.receiver import Receiver
 from tests.postgres import drop_database, new_database, programs, running_postgres
@@ -58,6 +59,13 @@ def _no_outside_connections(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def _patient_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which many tests run at once is slow; that is nothing to refuse a text for."""
+    for limit in ("queue", "write", "read"):
+        monkeypatch.setattr(TimeLimits, limit, 30.0)
 
 
 @pytest.fixture(scope="session")

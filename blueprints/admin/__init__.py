@@ -12,7 +12,9 @@ from blueprints.admin import (
     failed_jobs,
     formats,
     message,
+    opt_outs,
     quarantine,
+    rules,
     start,
     unrouted,
 )
@@ -68,9 +70,11 @@ def _add_pages(routes: Blueprint, pages: Pages, gateway: Gateway) -> None:
     MessagePages(pages, store, settings, providers, media, gateway.message_query).add_to(routes)
     message.add_routes(routes, pages, store, settings, media, actions)
     failed_jobs.add_routes(routes, pages, store, actions)
+    opt_outs.add_routes(routes, pages, store, gateway.opt_out_register)
     unrouted.add_routes(routes, pages, store, settings, actions)
     quarantine.add_routes(routes, pages, store, gateway.replay, actions)
     SettingsPages(pages, settings, providers).add_to(routes)
+    rules.add_routes(routes, pages, settings, gateway.rule_trial)
     carriers.add_routes(
         routes,
         pages,

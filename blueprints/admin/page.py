@@ -29,6 +29,7 @@ class MenuEntry:
 MENU = (
     MenuEntry("Start", "home", "admin.start"),
     MenuEntry("Messages", "messages", "admin.messages"),
+    MenuEntry("Opt-outs", "opt-out", "admin.opt_outs"),
     MenuEntry("Message Settings", "settings", "admin.settings"),
     MenuEntry("Carriers", "carriers", "admin.carriers"),
     MenuEntry("Devices", "devices", "admin.devices"),

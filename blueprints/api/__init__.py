@@ -20,6 +20,7 @@ from blueprints.api.me import Me
 from blueprints.api.media import Media
 from blueprints.api.message_settings import Settings
 from blueprints.api.messages import Messages
+from blueprints.api.opt_outs import ConversationConsents
 from blueprints.api.search import Search
 from blueprints.device_auth import DeviceAuth
 from services.config.version import version
@@ -48,6 +49,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         admin_access,
         environment.app_key,
     )
+    consent = gateway.consent
     resources = (
         Devices(
             store,
@@ -58,7 +60,8 @@ def register(app: Flask, gateway: Gateway) -> None:
             admin_access.callers,
         ),
         Me(store, access, gateway.providers, gateway.vapid),
-        Conversations(store, access, media, gateway.router, limits, gateway.country),
+        Conversations(store, access, media, gateway.router, limits, gateway.country, consent),
+        ConversationConsents(store, access, consent, limits),
         Messages(store, access, media, gateway.composer),
         Search(store, access, media, limits),
         Contacts(store, limits, gateway.country),

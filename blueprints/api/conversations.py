@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from blueprints.api.auth import Auth, caller, numbers
 from blueprints.api.declare import Resource, call
+from blueprints.api.opt_outs import consent_object
 from blueprints.api.schemas.conversations import (
     ConversationListSchema,
     ConversationSchema,
@@ -21,6 +22,7 @@ from services.core.messages import message_object, rfc3339
 from services.core.phone_numbers import channel_of, search_words
 from services.media.media_store import MediaStore
 from services.messaging.access import ConversationAccess
+from services.messaging.consent import Consent
 from services.messaging.device_limits import READ_MARKS, SEARCHES, DeviceLimits
 from services.messaging.route import Router
 from services.store import conversations, messages
@@ -42,6 +44,7 @@ class Conversations(Resource):
         router: Router,
         limits: DeviceLimits,
         country: str,
+        consent: Consent,
     ) -> None:
         self._store = store
         self._access = access
@@ -49,6 +52,7 @@ class Conversations(Resource):
         self._router = router
         self._limits = limits
         self._country = country
+        self._consent = consent
 
     @call(
         "GET",
@@ -58,7 +62,10 @@ class Conversations(Resource):
         answers={200: ConversationListSchema},
     )
     def list_conversations(self, query: dict[str, Any]) -> dict[str, Any]:
-        """The conversations of the extension's numbers, the one with the newest message first."""
+        """The conversations of the extension's numbers, the one with the newest message first.
+
+        Those with blocked senders are left out; with `blocked` there are only those.
+        """
         limit, own = query["limit"], numbers(self._access)
         before = int(query["cursor"]) if "cursor" in query else None
         unread_by = caller().extension if query["unread"] else None
@@ -69,7 +76,13 @@ class Conversations(Resource):
 
         def work(tx: Connection) -> tuple[list[dict[str, Any]], bool]:
             found = conversations.page(
-                tx, own, limit=limit + 1, before=before, unread_by=unread_by, with_peer=with_peer
+                tx,
+                own,
+                limit=limit + 1,
+                before=before,
+                unread_by=unread_by,
+                with_peer=with_peer,
+                blocked=query["blocked"],
             )
             return self._objects(tx, found[:limit]), len(found) > limit
 
@@ -171,6 +184,7 @@ class Conversations(Resource):
                 "read_seq": marks.get(conversation.id, 0),
                 "last_seq": conversation.last_seq,
                 "updated_at": rfc3339(conversation.updated_at),
+                **consent_object(self._consent.of(tx, conversation)),
             }
             for conversation in found
         ]

@@ -173,7 +173,7 @@ class _Routes(Blueprint):  # type: ignore[misc]
             content = {"schema": schema, "content_type": call.content_type} if schema else {}
             declared = self.alt_response(status, success=True, **content)(declared)
         for location, schema in reversed(list(call.takes.items())):
-            declared = self.arguments(schema, location=location)(declared)
+            declared = self.arguments(schema(), location=location)(declared)
         refusals = {405, 503, *call.refuses, *LOCKED.get(call.auth, REFUSED)}
         refusals.update(*(REFUSALS.get(location, {422}) for location in call.takes))
         named = {status: HTTPStatus(status).name for status in sorted(refusals)}

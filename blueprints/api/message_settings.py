@@ -24,6 +24,7 @@ from services.core.errors import (
     StorageUnwell,
 )
 from services.message_settings import MessageSettings
+from services.message_settings.rules import RuleError
 from services.message_settings.slices import in_slices
 
 log = structlog.get_logger()
@@ -144,6 +145,8 @@ def _refusals() -> Iterator[None]:
         raise RequestRefused(
             "stale", "Message Settings were changed meanwhile. Read them again.", status=412
         ) from None
+    except RuleError as error:
+        raise RequestRefused("rules_refuse", str(error), status=409) from None
     except SettingsError as error:
         if error.field:
             raise RequestRefused("invalid_number", error.reason, field=error.field) from None

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from sqlalchemy import Connection
+
 from blueprints.api.auth import Auth, caller, numbers
 from blueprints.api.declare import Resource, call
 from blueprints.api.schemas.messages import FoundSchema, SearchQuery
@@ -9,6 +11,7 @@ from services.core.messages import message_object
 from services.media.media_store import MediaStore
 from services.messaging.access import ConversationAccess
 from services.messaging.device_limits import SEARCHES, DeviceLimits
+from services.store import blocked_senders
 from services.store.database.store import Store
 from services.store.search import full_text
 
@@ -37,10 +40,18 @@ class Search(Resource):
         """
         self._limits.spend_on_reading(caller(), SEARCHES)
         limit, own = query["limit"], numbers(self._access)
-        found = self._store.read(
-            lambda tx: full_text.find(tx, query["q"], own, limit=limit, before=query.get("before"))
-        )
-        items = [message_object(message, self._media.link) for message in found.messages]
+
+        def work(tx: Connection) -> tuple[full_text.Found, set[str]]:
+            found = full_text.find(tx, query["q"], own, limit=limit, before=query.get("before"))
+            ids = [message.conversation_id for message in found.messages]
+            return found, blocked_senders.hidden(tx, ids)
+
+        found, hidden = self._store.read(work)
+        items = [
+            message_object(message, self._media.link)
+            for message in found.messages
+            if message.conversation_id not in hidden
+        ]
         return {
             "items": items,
             "has_more": found.before is not None,

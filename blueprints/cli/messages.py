@@ -142,6 +142,7 @@ def _print_message(message: Message) -> None:
             ("Peer", ", ".join(message.participants) or message.peer),
             ("Extension", message.extension if outbound else extensions),
             ("Status", message.status if message.routed else "unrouted"),
+            ("Rule", message.rule or ""),
             ("Error", error),
             ("Carrier", message.provider),
             ("Carrier's id", message.provider_id),

@@ -9,13 +9,14 @@ from typing import Any
 import click
 
 from blueprints.cli.parts import parts
-from blueprints.cli.terminal import Group, document, facts, json_option, note
+from blueprints.cli.terminal import Group, document, facts, json_option, moment, note
 from services.config.storage_layout import MEDIA
 from services.core.errors import MediaError
 from services.core.messages import Attachment, Message, WebhookCall, message_object
 from services.core.phone_numbers import known_as, requested
+from services.operations.opt_out_register import COLUMNS, row_of
 from services.operations.retention import Person
-from services.store import contacts, inbox, messages, quarantine
+from services.store import blocked_senders, contacts, inbox, messages, opt_outs, quarantine
 
 REPEATED_SECONDS = 86_400.0  # how long carriers repeat webhooks and list inbound messages
 group = Group("people", help="People outside: what is kept of one, and deleting it.")
@@ -27,8 +28,8 @@ group = Group("people", help="People outside: what is kept of one, and deleting 
 def export(number: str, folder: Path) -> None:
     """Write everything that is kept of NUMBER into the new FOLDER.
 
-    person.json holds the name, the messages and the webhooks in quarantine and in the inbox; the
-    files are below media/.
+    person.json holds the name, the messages, the opt-outs with their proofs, and the webhooks in
+    quarantine and in the inbox; the files are below media/.
     Of group conversations it has what this person wrote.
     """
     them = requested(known_as, number, parts().country)
@@ -40,6 +41,8 @@ def export(number: str, folder: Path) -> None:
         written += [_written(message, folder / MEDIA) for message in found.values()]
     calls = [parts().store.read(partial(quarantine.by_id, row_id=id)) for id in known.quarantined]
     waiting = parts().store.read(partial(inbox.by_ids, ids=known.inbox))
+    consent = parts().store.read(partial(opt_outs.of, peer=them))
+    blocks = parts().store.read(blocked_senders.every)
     everybody = parts().store.read(contacts.all_contacts)
     content = {
         "number": them,
@@ -47,6 +50,8 @@ def export(number: str, folder: Path) -> None:
         "messages": written,
         "quarantine": [_call(call.provider, call.call()) for call in calls if call is not None],
         "inbox": [_call(row.provider, row.call) for row in waiting],
+        "opt_outs": [dict(zip(COLUMNS, row_of(one), strict=True)) for one in consent],
+        "blocked_for": [one.number for one in blocks if one.peer == them],
     }
     file = folder / "person.json"
     file.touch(mode=0o600)
@@ -67,8 +72,9 @@ def forget(number: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Delete for good what is kept of NUMBER.
 
     That is every message to and from it, with files; what it wrote in groups; its name; webhooks in
-    quarantine that name it. What others wrote in the same groups stays. Exit code 1 if something
-    had to stay because it is still being processed or delivered.
+    quarantine that name it. What others wrote in the same groups stays. If the person has opted
+    out, that stays without the number (as an HMAC), so that nobody texts them again. Exit code 1 if
+    something had to stay because it is still being processed or delivered.
     """
     them = requested(known_as, number, parts().country)
     known = parts().retention.person(them)
@@ -84,6 +90,9 @@ def forget(number: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     removed = parts().retention.forget(them, known)
     click.echo(f"{removed} messages were deleted.", err=True)
     _warn(young)
+    if kept := parts().store.read(partial(opt_outs.of, peer=them)):
+        since = ", ".join(f"{one.number} since {moment(one.at)}" for one in kept)
+        note(f"That they have opted out stays, as an HMAC instead of the number: {since}.")
     left = parts().retention.person(them)
     if left.messages:
         note(

@@ -1,7 +1,7 @@
 """``flask settings export`` and ``import``: the whole document, or a CSV file of its numbers."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import BinaryIO
 
 import click
@@ -11,6 +11,7 @@ from blueprints.cli.terminal import command, document, json_option, note, table
 from services.core.errors import SettingsError
 from services.message_settings.csv_format import COLUMNS, MOST_BYTES, write_csv
 from services.message_settings.csv_import import ImportLine, ImportPlan, apply_import, plan_import
+from services.message_settings.document import encode_document
 
 csv_option = click.option(
     "--csv", "as_csv", is_flag=True, help="A CSV file of the numbers, as spreadsheets have it."
@@ -20,12 +21,29 @@ csv_option = click.option(
 @command("export")
 @click.argument("file", type=click.File("xb", lazy=False))
 @csv_option
-def export(file: BinaryIO, as_csv: bool) -> None:
+@click.option("--version", type=click.IntRange(1, 1), help="1: what Textbridge 0.1.0 can read.")
+def export(file: BinaryIO, as_csv: bool, version: int | None) -> None:
     """Write the whole document to a new FILE (-: standard output), as to edit it by hand."""
     settings = parts().settings
-    file.write(write_csv(settings.all()) if as_csv else settings.document())
-    if as_csv and settings.problem is not None:
+    if as_csv:
+        file.write(write_csv(settings.all()))
+    elif version is None:
+        file.write(settings.document())
+    else:
+        _export_version_1(file)
+    if (as_csv or version) and settings.problem is not None:
         note(f"{settings.problem} These are the last good settings.")
+
+
+def _export_version_1(file: BinaryIO) -> None:
+    settings = parts().settings
+    entries = settings.all()
+    file.write(encode_document(replace(entry, aliases=()) for entry in entries))
+    left_out = list(settings.sections)
+    if any(entry.aliases for entry in entries):
+        left_out.append("aliases")
+    if left_out:
+        note(f"Left out, as version 1 does not have it: {', '.join(left_out)}.")
 
 
 @command("import")

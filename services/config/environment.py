@@ -20,6 +20,7 @@ from services.config.parsers import is_placeholder
 from services.config.sections import (
     CarrierSettings,
     MailSettings,
+    OptOutSettings,
     S3Settings,
     SendSettings,
     ServiceSettings,
@@ -32,6 +33,7 @@ from services.core.errors import ConfigError, Problem
 ROOT = Path(__file__).resolve().parents[2]  # a relative STORAGE_PATH is in here
 BUCKET = "MEDIA_S3_"
 SENDING = "SEND_"
+OPT_OUT = "OPT_OUT_"
 REMEDY_KEY = (
     "If there was one, put it back: the webhooks' addresses are made from it. For a new one run "
     "`make install`, which writes it into .env."
@@ -74,6 +76,7 @@ class Environment:
     mail: MailSettings
     vapid: VapidSettings
     sending: SendSettings
+    opt_out: OptOutSettings
     carriers: Mapping[str, CarrierSettings]
     channels: Mapping[str, Any]
     bucket: S3Settings | None = None
@@ -122,6 +125,7 @@ def sections(
     """Every section of the environment: its title, its prefix and its declaration."""
     yield "Textbridge", "", ServiceSettings
     yield "Sending", SENDING, SendSettings
+    yield "Opt-out", OPT_OUT, OptOutSettings
     yield "E-mail", "MAIL_", MailSettings
     yield "Web Push", "VAPID_", VapidSettings
     yield "Attachments in a bucket", BUCKET, S3Settings
@@ -147,6 +151,8 @@ def load(
     problems += more
     sending, more = variables.load(SendSettings, SENDING, env)
     problems += more
+    opt_out, more = variables.load(OptOutSettings, OPT_OUT, env)
+    problems += more
     bucket = None
     if variables.is_on(S3Settings, BUCKET, env):
         bucket, more = variables.load(S3Settings, BUCKET, env)
@@ -164,6 +170,8 @@ def load(
         service, problems = _with_key(service)
     if problems or service is None or mail is None or vapid is None or sending is None:
         raise ConfigError(problems)
+    if opt_out is None:
+        raise ConfigError(problems)
     if service.app_env == "local" and not loaded_carriers:
         for carrier in (one for one in carriers if one.built_in):
             _load_one(loaded_carriers, carrier, {}, problems)
@@ -176,6 +184,7 @@ def load(
         mail,
         vapid,
         sending,
+        opt_out,
         loaded_carriers,
         loaded_channels,
         bucket,

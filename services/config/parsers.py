@@ -9,6 +9,7 @@ from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import make_url
@@ -20,12 +21,26 @@ from services.core.phone_numbers import is_country
 Parse = Callable[[str], Any]
 Network = IPv4Network | IPv6Network
 ANYWHERE = "*"  # SEND_COUNTRIES: every country
+MOST_ANSWER = 300  # characters of an automatic answer
 VAPID_CURVE = ec.SECP256R1()
+_FIELD = re.compile(r"\{([^{}]*)\}")
 POSTGRESQL = {"postgresql", "postgres", "pgsql", "postgresql+psycopg"}
 
 
 def text(value: str) -> str:
     """Any text."""
+    return value
+
+
+def answer_text(value: str) -> str:
+    """A text that is sent as an answer; its fields are ``{name}``, ``{contact}``, ``{number}``."""
+    unknown = sorted(set(_FIELD.findall(value)) - {"name", "contact", "number"})
+    if unknown:
+        raise ValueError(
+            f"it has a field {{{unknown[0]}}}; known: {{name}}, {{contact}}, {{number}}."
+        )
+    if len(value) > MOST_ANSWER:
+        raise ValueError(f"it may have at most {MOST_ANSWER} characters.")
     return value
 
 
@@ -125,6 +140,17 @@ def country(value: str) -> str:
     if not is_country(value.upper()):
         raise ValueError("it is not a country's two-letter code.")
     return value.upper()
+
+
+def time_zone(value: str) -> str:
+    """A name of the time zone database, such as ``America/New_York``."""
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, OSError, ValueError):
+        raise ValueError(
+            f"“{value}” is no time zone. Write it such as America/New_York or UTC."
+        ) from None
+    return value
 
 
 def networks(value: str) -> tuple[Network, ...]:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from services.config.keys import key
 from services.config.parsers import (
     Network,
+    answer_text,
     bucket_endpoint,
     bucket_name,
     bucket_prefix,
@@ -28,6 +29,7 @@ from services.config.parsers import (
     postgresql,
     strong_secret,
     switch,
+    time_zone,
     url,
     vapid_private_key,
     whole_number,
@@ -106,6 +108,12 @@ class ServiceSettings:
         parse=country,
         default="US",
         example="US",
+    )
+    app_timezone: str = variable(
+        "Time zone of opening hours that name none, such as America/New_York.",
+        parse=time_zone,
+        default="UTC",
+        example="UTC",
     )
     trusted_proxies: tuple[Network, ...] | None = variable(
         "Addresses of web servers in front (nginx, a load balancer), whose `X-Forwarded-For` is "
@@ -232,6 +240,39 @@ class SendSettings:
     )
     per_peer_day: int = variable(
         "The same a day.", parse=whole_number(0, 1_000_000), default="500", example="500"
+    )
+
+
+@dataclass(frozen=True)
+class OptOutSettings:
+    """What STOP means, and how STOP and HELP are answered where no carrier answers them."""
+
+    scope: str = variable(
+        "What STOP ends: texts of the `number` that it was sent to, or of `all` numbers.",
+        parse=one_of("number", "all"),
+        default="number",
+        example="number",
+    )
+    name: str | None = variable(
+        "Name of the business in the answers to STOP and HELP; empty: APP_NAME.",
+        optional=True,
+        example="Harbour Cafe",
+    )
+    contact: str | None = variable(
+        "How a person reaches you, in the answer to HELP; empty: the number that was texted.",
+        optional=True,
+        example="help@example.com",
+    )
+    confirmation: str = variable(
+        "Answer to STOP, with `{name}` and `{number}`; advertise nothing in it.",
+        parse=answer_text,
+        default="{name}: you are unsubscribed and get no more texts from this number. Reply START "
+        "to resubscribe.",
+    )
+    help: str = variable(
+        "Answer to HELP, with `{name}`, `{contact}` and `{number}`.",
+        parse=answer_text,
+        default="{name}: for help contact {contact}. Reply STOP to opt out.",
     )
 
 

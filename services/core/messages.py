@@ -13,6 +13,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl
 from uuid import UUID
 
+from services.core.keywords import Keyword
 from services.core.phone_numbers import channel_of
 from services.core.quiet_hours import QuietHours
 
@@ -21,6 +22,13 @@ Preview = Literal["full", "sender", "none"]  # how much of a message a notificat
 
 # PostgreSQL cannot store NUL in a text; no database can store a single surrogate.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+class AutomaticText(StrEnum):
+    """A text that Textbridge writes by itself. A person who has opted out gets these two only."""
+
+    CONFIRMATION = "opt-out confirmation"
+    HELP = "help"
 
 
 class Status(StrEnum):
@@ -117,7 +125,10 @@ class Message:
     installation. ``extension`` is the sender of an outbound message; ``sender_id`` is shown instead
     of ``number`` if Message Settings have one. An inbound text that is a reaction has the emoji as
     ``reaction`` (empty: a reaction is taken back) and the id of the other message, if it is known,
-    as ``reaction_to``.
+    as ``reaction_to``. ``opt_out`` is the keyword that the carrier says it has recognised in an
+    inbound text; ``automatic`` is set for a text that no person wrote. ``rule`` names the rules of
+    Message Settings that decided who gets an inbound text, or by which an outbound one was written
+    or got its number.
     """
 
     direction: Direction
@@ -144,6 +155,9 @@ class Message:
     routed: bool = True
     reaction: str | None = None
     reaction_to: str | None = None
+    opt_out: Keyword | None = None
+    automatic: AutomaticText | None = None
+    rule: str | None = None
 
     @property
     def recipients(self) -> tuple[str, ...]:

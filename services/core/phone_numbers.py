@@ -22,6 +22,7 @@ _SHORT_CODE = re.compile(r"[0-9]{3,8}", re.ASCII)
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 # 976 numbers of the North American Numbering Plan are premium rate.
 _NANP_976 = re.compile(r"\+1[0-9]{3}976[0-9]{4}", re.ASCII)
+_TOLL_FREE = re.compile(r"\+18(?:00|33|44|55|66|77|88)[0-9]{7}", re.ASCII)
 _NANP = re.compile(r"\+1[2-9][0-9]{2}[2-9][0-9]{6}", re.ASCII)
 # Digits of any script, with what people put between them.
 _LIKE_A_NUMBER = re.compile(r"\+?[\d\s().\u2010-\u2015/-]*\d[\d\s().\u2010-\u2015/-]*")
@@ -31,6 +32,7 @@ _BARE_NUMBER = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
 _CHANNEL_NUMBER = re.compile(r"\+?([1-9][0-9]{6,14})", re.ASCII)
 CHANNEL_NAMES = {"sms": "SMS", "whatsapp": "WhatsApp", "rcs": "RCS"}
 
+EVERY = "*"  # in place of a number of ours: all of them
 MOST_ADDRESS = 100  # characters of an address; the database has indexes of them
 _DIGEST = 8  # hexadecimal digits by which a longer one is told from others
 UNNAMED = "unknown"  # a sender of which nothing can be seen
@@ -383,6 +385,15 @@ def is_dialable(address: str) -> bool:
     if _SHORT_CODE.fullmatch(address) or channel_of(address) != "sms":
         return True
     return _E164.fullmatch(address) is not None and _possible(address, None) is not None
+
+
+def is_toll_free(number: str) -> bool:
+    """Whether a number of ours is a toll-free one of North America, whose network answers STOP.
+
+    >>> is_toll_free("+18885550143"), is_toll_free("+12025550143")
+    (True, False)
+    """
+    return _TOLL_FREE.fullmatch(number) is not None
 
 
 def international(number: str) -> str:

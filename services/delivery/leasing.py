@@ -41,15 +41,15 @@ class Leasing:
         """Lease the jobs that may begin; returns them and the seconds until the next is due.
 
         ``owner`` is the worker's id; ``free_slots`` returns how many more jobs of a destination it
-        may have in hand. A power cut may undo a lease of pushes alone: then they are pushed again.
+        may have in hand. A power cut may undo a lease; then the job is due again, as if its worker
+        had died. That a send begins is committed by itself, see ``Sender``.
         """
         self._release_parked()
         due, wait = self._store.read(lambda tx: self._look(tx, free_slots))
         if not due:
             return [], wait
         leased = self._store.write(
-            lambda tx: self._lease(tx, owner, due, free_slots),
-            durable=not all(name.startswith("push:") for name in due),
+            lambda tx: self._lease(tx, owner, due, free_slots), durable=False
         )
         return leased, min(wait, NEXT_LOOK) if leased else 0.0
 

@@ -19,6 +19,7 @@ from services.core.messages import Status
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.push_devices import record_failure
 from services.messaging.carrier_event_log import CarrierEventLog
+from services.messaging.opt_out import OptedOut, OptOuts, is_blocked
 from services.messaging.route import Router
 from services.providers.base import Provider
 from services.store import (
@@ -53,6 +54,7 @@ class Outcomes:
     providers: Mapping[str, Provider]
     carrier_events: CarrierEventLog
     journal: CompletionJournal
+    opt_outs: OptOuts
 
     def record(self, work: Callable[[Connection], object], *, durable: bool = True) -> None:
         """Write an outcome to the database; repeats until the database takes it."""
@@ -83,7 +85,7 @@ class Outcomes:
         for kind in (JobKind.EMAIL, JobKind.PUSH):
             jobs.make_due(tx, message_id, kind)
         message = messages.by_id(tx, message_id)
-        if message is not None and message.routed:
+        if message is not None and message.routed and not is_blocked(tx, message):
             jobs.add(tx, self.router.update_jobs(message, "media"))
 
     def settle(self, job: Job, error: DeliveryError) -> None:
@@ -95,7 +97,7 @@ class Outcomes:
         if kind is Kind.UNKNOWN and job.kind is not JobKind.SEND:
             kind = Kind.RETRY
         JOBS.labels(job.kind, str(kind)).inc()
-        if job.kind is JobKind.SEND:
+        if job.kind is JobKind.SEND and not isinstance(error, OptedOut):
             carrier = job.destination.partition(":")[2]
             detail = f"{error.code or ''} {error}".strip()
             self.carrier_events.note(carrier, CarrierEventKind.ERROR, detail)
@@ -176,6 +178,7 @@ class Outcomes:
             status = Status.UNKNOWN if kind is Kind.UNKNOWN else Status.FAILED
             if statuses.advance(tx, job.message_id, status, code=error.code, reason=error.reason):
                 self.report_status(tx, job.message_id)
+            self.note_opt_out(tx, job.message_id, "", error.code)
             provider = self.providers.get(job.destination.partition(":")[2])
             if status is Status.UNKNOWN and provider is not None and provider.lookup_seconds:
                 jobs.add(tx, [inquiry(job.message_id, provider.name)])
@@ -184,6 +187,12 @@ class Outcomes:
             self.files_settled(tx, job.message_id)
         elif job.kind is JobKind.PUSH and not isinstance(error, AccessLost):
             record_failure(tx, job.target, error)
+
+    def note_opt_out(self, tx: Connection, message_id: str, peer: str, code: str | None) -> None:
+        """Record an opt-out that a carrier's code tells of."""
+        message = messages.by_id(tx, message_id) if code is not None else None
+        if message is not None:
+            self.opt_outs.refused(tx, message, peer, code)
 
     def _reclaim(self, tx: Connection, dead_workers: Sequence[str], silent_since: float) -> int:
         workers.forget_workers(tx, dead_workers, silent_since)

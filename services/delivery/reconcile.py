@@ -43,6 +43,7 @@ class Reconciler:
                 status = replace(found, message_id=message.id)
                 if statuses.record_status(tx, message.provider, status) is not None:
                     self._outcomes.report_status(tx, message.id)
+                self._outcomes.note_opt_out(tx, message.id, status.peer, status.code)
             now = messages.by_id(tx, message.id)
             settled = now is None or now.status in FINAL
             if settled or time.time() > message.created_at + provider.lookup_seconds:

@@ -12,6 +12,7 @@ from services.delivery.outcome import Outcomes, inquiry
 from services.media.media_store import MediaStore
 from services.message_settings import MessageSettings
 from services.messaging.carrier_event_log import CarrierEventLog
+from services.messaging.opt_out import OptOuts
 from services.providers.base import Provider
 from services.store import circuit_breakers, jobs, rate_limits, statuses
 from services.store.carrier_events import CarrierEventKind
@@ -30,12 +31,14 @@ class Sender:
     media: MediaStore
     outcomes: Outcomes
     carrier_events: CarrierEventLog
+    opt_outs: OptOuts
 
     def send(self, job: Job) -> None:
         """Send a message. Raises ``DeliveryError`` and ``StorageUnwell``.
 
         That the send begins is committed before the carrier is called, so that an interrupted send
-        is never repeated.
+        is never repeated. That nobody of the recipients has opted out is asked in the same
+        transaction.
         """
         message = message_of(self.store, job)
         provider = provider_of(self.providers, message)
@@ -44,7 +47,10 @@ class Sender:
         message = replace(self.media.with_paths(message), sender_id=sender_id)
         limits = _rate_limits(provider, message.number)
 
-        def begin(tx: Connection) -> bool:
+        def begin(tx: Connection) -> bool | SendError:
+            refusal = self.opt_outs.why_not(tx, message)
+            if refusal is not None:
+                return refusal
             now = clock.now(tx)
             wait = max([rate_limits.wait(tx, name, now) for name in limits], default=0.0)
             if wait:
@@ -55,7 +61,10 @@ class Sender:
             statuses.advance(tx, message.id, Status.SENDING)
             return jobs.start(tx, job)
 
-        if not self.store.write(begin):
+        begun = self.store.write(begin)
+        if isinstance(begun, SendError):
+            raise begun
+        if not begun:
             return
         provider_id = provider.send(message)
         self.outcomes.record(lambda tx: self._sent(tx, job, message, provider_id))

@@ -15,12 +15,21 @@ from services.config.parsers import email_address
 
 EXTENSION_PATTERN = "[A-Za-z0-9._*+-]{1,32}"
 EXTENSION = re.compile(rf"{EXTENSION_PATTERN}\Z", re.ASCII)
+ALIAS_PATTERN = r"[^\s,;]{1,100}"
+ALIAS = re.compile(rf"{ALIAS_PATTERN}\Z")
 
 
 def extension(value: str) -> str:
     """An extension of the PBX. Raises ``ValueError`` for a text that cannot be one."""
     if EXTENSION.match(value) is None:
         raise ValueError("An extension has up to 32 letters, digits or . _ * + -")
+    return value
+
+
+def alias(value: str) -> str:
+    """Another name of a number at its carrier. Raises ``ValueError`` for what cannot be one."""
+    if ALIAS.match(value) is None:
+        raise ValueError("An alias has up to 100 characters, without spaces, commas or semicolons")
     return value
 
 
@@ -35,6 +44,7 @@ class NumberSetting:
     sender_id: str | None = None
     description: str = ""
     enabled: bool = True
+    aliases: tuple[str, ...] = ()
 
     @property
     def reaches_somebody(self) -> bool:
@@ -73,6 +83,7 @@ class Field:
     check: Callable[[str], object] | None = None  # of one item; raises ValueError with a sentence
     pattern: str = ""  # of one item: the regular expression (ECMA-262) in the JSON Schema
     allows_integers: bool = False  # the document may have an item without quotation marks
+    is_optional: bool = False  # not written where it is empty; it needs version 2 of the document
 
 
 FIELDS = (
@@ -166,5 +177,21 @@ FIELDS = (
         other_columns=("active",),
         option="--enable/--disable",
         option_help="Use the number, or rest it.",
+    ),
+    Field(
+        name="aliases",
+        kind=FieldType.LIST,
+        label="Aliases",
+        short_label="Aliases",
+        column="Aliases",
+        other_columns=("alias",),
+        hint="Other names of the number at its carrier, such as an RCS agent. Usually empty.",
+        description="Names by which the carrier calls the number beside it, such as an RCS agent",
+        option="--alias",
+        option_help="Another name of the number at its carrier; once for each. '' removes all.",
+        plural="aliases",
+        check=alias,
+        pattern=f"^{ALIAS_PATTERN}$",
+        is_optional=True,
     ),
 )

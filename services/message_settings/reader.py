@@ -9,9 +9,21 @@ from marshmallow import ValidationError
 
 from services.core.errors import EntryRefused, NumberError, SettingsError
 from services.core.phone_numbers import e164
-from services.message_settings.document import NO_DOCUMENT, Document, as_object, entry_texts
+from services.message_settings.document import (
+    NO_DOCUMENT,
+    PLAIN,
+    SECTIONS,
+    Document,
+    Layout,
+    as_object,
+    layout,
+    used_sections,
+)
 from services.message_settings.fields import NumberSetting
+from services.message_settings.json_lines import line_of_path
 from services.message_settings.plain_entry import PlainEntries
+from services.message_settings.rules import NO_RULES, RuleError, Rules, compiled
+from services.message_settings.rules_schema import SectionsSchema
 from services.message_settings.schema import (
     ENTRY,
     MessageSettingsSchema,
@@ -22,6 +34,8 @@ from services.message_settings.schema import (
 from services.message_settings.slices import in_slices, let_others_run
 
 WHOLE = MessageSettingsSchema()
+PARTS = SectionsSchema()
+NEEDS_VERSION = 'Write "version": 2 at the top to use it.'
 
 
 class DocumentReader:
@@ -29,13 +43,14 @@ class DocumentReader:
 
     ``carriers`` are the carrier names that an entry may have; a mapping has the names by which they
     are kept, so that an alias may be written. ``country`` (ISO 3166-1 alpha-2) is assumed for
-    numbers without a country code.
+    numbers without a country code, ``time_zone`` for opening hours that name none.
     """
 
-    def __init__(self, carriers: Collection[str], country: str) -> None:
+    def __init__(self, carriers: Collection[str], country: str, time_zone: str = "UTC") -> None:
         known = carriers if isinstance(carriers, Mapping) else {name: name for name in carriers}
         self._carriers: Mapping[str, str] = dict(known)
         self._country = country
+        self._time_zone = time_zone
         self._plain = PlainEntries(set(self._carriers.values()))
 
     def read(self, content: bytes | None, known: Document = NO_DOCUMENT) -> Document:
@@ -51,18 +66,48 @@ class DocumentReader:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise SettingsError(f"byte {error.start} is not UTF-8.") from None
-        by_text = self._changed_entries(text, known)
-        entries = self._all_entries(text) if by_text is None else list(by_text.values())
-        return Document(content, {entry.number: entry for entry in entries}, by_text or {})
+        found = layout(text)
+        document = self._changed(content, found, known) if found is not None else None
+        return document or self._whole(content, text)
 
-    def _changed_entries(self, text: str, known: Document) -> dict[str, NumberSetting] | None:
-        """The entries by their texts; only those that are not in ``known`` are parsed.
+    def _changed(self, content: bytes, found: Layout, known: Document) -> Document | None:
+        """A document in our layout; only what differs from ``known`` is checked.
 
-        ``None`` if the document has another layout or is wrong: then it must be parsed as a whole.
+        ``None`` if something is wrong: then it must be parsed as a whole.
         """
-        texts = entry_texts(text)
-        if texts is None:
+        by_text = self._changed_entries(found, known)
+        if by_text is None:
             return None
+        by_number = {entry.number: entry for entry in by_text.values()}
+        sections, rules = known.sections, known.rules
+        try:
+            if found.frame != known.frame:
+                raw = json.loads(found.frame or "{}", object_pairs_hook=_refuse_repeated_keys)
+                sections, rules = self._sections(raw)
+            rules.check_numbers(by_number)
+            _check_aliases(by_number.values())
+        except (ValueError, SettingsError, RecursionError):
+            return None
+        return Document(content, by_number, by_text, sections, rules, found.frame)
+
+    def _sections(self, document: Mapping[str, Any]) -> tuple[dict[str, Any], Rules]:
+        """The parts of version 2 as they are written, and their rules. Raises ``RuleError``."""
+        written = {name: document[name] for name in SECTIONS if name in document}
+        if not written:
+            return {}, NO_RULES
+        try:
+            loaded = PARTS.load(written)
+        except ValidationError as error:
+            path, reason = _first_path(error.messages)
+            raise RuleError(reason, path) from None
+        return used_sections(written), compiled(loaded, self.number, self._time_zone)
+
+    def _changed_entries(self, found: Layout, known: Document) -> dict[str, NumberSetting] | None:
+        """The entries by their texts, or ``None`` if one is wrong.
+
+        Only those that are not in ``known`` are parsed.
+        """
+        texts = found.entries
         by_text: dict[str, NumberSetting] = {}
         parsed = 0
         for one in texts:
@@ -71,7 +116,7 @@ class DocumentReader:
                 entry = self._parsed(one)
                 parsed += 1
                 let_others_run(parsed)
-            if entry is None:
+            if entry is None or (entry.aliases and found.version == PLAIN):
                 return None
             by_text[one] = entry
         is_repeated = len({entry.number for entry in by_text.values()}) < len(texts)
@@ -85,8 +130,8 @@ class DocumentReader:
         except (ValueError, ValidationError, SettingsError, RecursionError):
             return None
 
-    def _all_entries(self, text: str) -> list[NumberSetting]:
-        """The entries of a document of any layout. Raises ``SettingsError`` with the place."""
+    def _whole(self, content: bytes, text: str) -> Document:
+        """A document of any layout. Raises ``SettingsError`` with the place."""
         try:
             document = json.loads(text, object_pairs_hook=_refuse_repeated_keys)
         except json.JSONDecodeError as error:
@@ -98,14 +143,30 @@ class DocumentReader:
         except ValueError:
             raise SettingsError("a number in it has thousands of digits.") from None
         raw = document.get("numbers") if isinstance(document, dict) else None
-        frame = document | {"numbers": []} if isinstance(raw, list) else document
-        wrong = WHOLE.validate(frame)
+        if not isinstance(document, dict):
+            raise SettingsError(first_problem(WHOLE.validate(document), text))
+        parts = {name: document[name] for name in SECTIONS if name in document}
+        frame = {name: value for name, value in document.items() if name not in parts}
+        wrong = WHOLE.validate(frame | {"numbers": []} if isinstance(raw, list) else frame)
         if wrong and (not isinstance(raw, list) or "version" in wrong):
             raise SettingsError(first_problem(wrong, text))
         loaded = self._loaded(raw or [], text)
         if wrong:
             raise SettingsError(first_problem(wrong, text))
-        return self._checked(loaded, text)
+        by_number = {entry.number: entry for entry in self._checked(loaded, text)}
+        is_plain = document.get("version", PLAIN) == PLAIN
+        try:
+            if parts and is_plain:
+                raise RuleError(NEEDS_VERSION, (next(iter(parts)),))
+            if is_plain:
+                _refuse_aliases(by_number.values())
+            _check_aliases(by_number.values())
+            sections, rules = self._sections(parts)
+            rules.check_numbers(by_number)
+        except RuleError as error:
+            line = line_of_path(text, error.path)
+            raise SettingsError(error.reason, f"line {line}: {error.field}") from None
+        return Document(content, by_number, {}, sections, rules)
 
     def _loaded(self, raw: list[Any], text: str) -> list[tuple[NumberSetting, bool]]:
         """The entries by their schema, each with whether it needs no other check."""
@@ -133,6 +194,11 @@ class DocumentReader:
                 raise SettingsError(error.reason, f"{where}.{error.field}") from None
             checked[good.number] = good
         return list(checked.values())
+
+    def check_change(self, entries: Collection[NumberSetting], rules: Rules) -> None:
+        """Check what entries that are valid each by itself say together. Raises ``RuleError``."""
+        _check_aliases(entries)
+        rules.check_numbers({entry.number for entry in entries} if rules is not NO_RULES else ())
 
     def entry(self, entry: dict[str, Any]) -> NumberSetting:
         """One entry. Raises ``EntryRefused`` with the problems of all fields."""
@@ -179,3 +245,34 @@ def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise SettingsError(f"the key “{twice}” stands twice in one entry.")
     return made
+
+
+def _first_path(messages: Any) -> tuple[tuple[str | int, ...], str]:
+    """The path and the sentence of the first error message of marshmallow."""
+    path: list[str | int] = []
+    while isinstance(messages, dict):
+        step, messages = next(iter(messages.items()))
+        is_of_mapping = len(path) == 2 and path[0] in ("hours", "extensions", "groups")
+        if step != "_schema" and not (is_of_mapping and step in ("key", "value")):
+            path.append(step)
+    return tuple(path), " ".join(messages) if isinstance(messages, list) else str(messages)
+
+
+def _refuse_aliases(entries: Collection[NumberSetting]) -> None:
+    for position, entry in enumerate(entries):
+        if entry.aliases:
+            raise RuleError(NEEDS_VERSION, ("numbers", position, "aliases"))
+
+
+def _check_aliases(entries: Collection[NumberSetting]) -> None:
+    """Raise ``RuleError`` for an alias of two numbers, or one that is a number of ours itself."""
+    known: dict[str, str] = {}
+    numbers: set[str] | None = None
+    for position, entry in enumerate(entries):
+        for item, alias in enumerate(entry.aliases):
+            numbers = numbers or {one.number for one in entries}
+            if alias in numbers or known.setdefault(alias, entry.number) != entry.number:
+                raise RuleError(
+                    f"“{alias}” names two numbers. Leave it at one of them.",
+                    ("numbers", position, "aliases", item),
+                )

@@ -78,7 +78,7 @@ ENTRY = NumberSettingSchema()
 
 
 class MessageSettingsSchema(Schema):
-    """The whole document."""
+    """The whole document of version 1; ``rules_schema`` has what version 2 adds to it."""
 
     class Meta:
         """Refuse unknown keys: most likely they are misspelt."""
@@ -86,7 +86,7 @@ class MessageSettingsSchema(Schema):
         unknown = RAISE
 
     version = fields.Integer(
-        load_default=1, validate=validate.Equal(1, error="This version knows only 1.")
+        load_default=1, validate=validate.OneOf([1, 2], error="This version knows 1 and 2.")
     )
     numbers = fields.List(fields.Nested(NumberSettingSchema), required=True)
 

@@ -18,6 +18,7 @@ from services.message_settings.document import NO_DOCUMENT, Document, encode_doc
 from services.message_settings.fields import NumberSetting
 from services.message_settings.file import replace_file
 from services.message_settings.reader import DocumentReader
+from services.message_settings.rules import NO_RULES, Rules
 from services.message_settings.search import find_entries
 from services.message_settings.slices import CHEAP_SLICE, in_slices
 from services.message_settings.source import Source
@@ -32,23 +33,32 @@ class MessageSettings:
 
     ``good_copy`` is the file in which this machine keeps the last good document; ``carriers`` are
     the carrier names that an entry may have (see ``DocumentReader``); ``country`` (ISO 3166-1
-    alpha-2) is assumed for numbers without a country code. Until the source was read for the
-    first time, every method that needs the settings raises ``StorageUnwell`` if the source does;
-    later, the settings read last stay in force.
+    alpha-2) is assumed for numbers without a country code, ``time_zone`` for opening hours that
+    name none. Until the source was read for the first time, every method that needs the settings
+    raises ``StorageUnwell`` if the source does; later, the settings read last stay in force.
     """
 
     def __init__(
-        self, source: Source, good_copy: Path, carriers: Collection[str], country: str
+        self,
+        source: Source,
+        good_copy: Path,
+        carriers: Collection[str],
+        country: str,
+        time_zone: str = "UTC",
     ) -> None:
         self._source = source
         self._good_copy = good_copy
-        self._reader = DocumentReader(carriers, country)
+        self._reader = DocumentReader(carriers, country, time_zone)
         self._check_lock = threading.Lock()
         self._next_check = 0.0  # monotonic clock, seconds
         self._version: object = NEVER
         self._known = NO_DOCUMENT  # the document that was checked last
         self._by_number: Mapping[str, NumberSetting] = {}
         self._by_extension: dict[str, tuple[NumberSetting, ...]] = {}
+        self._by_alias: dict[str, NumberSetting] = {}
+        self._enabled: tuple[NumberSetting, ...] = ()
+        self._rules = NO_RULES
+        self._sections: Mapping[str, Any] = {}
         self._problem: str | None = None
         self._generation = ""
 
@@ -99,9 +109,62 @@ class MessageSettings:
         return self._by_number.get(number)
 
     def for_extension(self, extension: str) -> tuple[NumberSetting, ...]:
-        """The enabled entries of an extension; the first one is its default number."""
+        """The enabled entries of an extension; the first one is its default number.
+
+        First its own in the order of the document, then those whose texts rules may deliver to it.
+        """
         self._check()
-        return self._by_extension.get(extension, ())
+        own = self._by_extension.get(extension, ())
+        by_rules = self._rules.numbers_by_extension.get(extension, frozenset())
+        if by_rules is not None and not by_rules:
+            return own
+        more = self._enabled if by_rules is None else map(self._by_number.get, sorted(by_rules))
+        known = {entry.number for entry in own}
+        added = (one for one in more if one and one.enabled and one.number not in known)
+        return (*own, *added)
+
+    def extension_has(self, extension: str, number: str) -> bool:
+        """Whether an extension has an enabled number (E.164), by its entry or by rules."""
+        entry = self.for_number(number)
+        if entry is None or not entry.enabled:
+            return False
+        by_rules = self._rules.numbers_by_extension.get(extension, frozenset())
+        return extension in entry.extensions or by_rules is None or number in by_rules
+
+    def extensions_of(self, number: str) -> tuple[str, ...]:
+        """The extensions that share an enabled number (E.164), by its entry or by rules."""
+        entry = self.for_number(number)
+        if entry is None or not entry.enabled:
+            return ()
+        return tuple(dict.fromkeys((*entry.extensions, *self._rules.extensions_of(number))))
+
+    def emails_of(self, number: str) -> tuple[str, ...]:
+        """The addresses that may get texts to an enabled number, by its entry or by rules."""
+        entry = self.for_number(number)
+        if entry is None or not entry.enabled:
+            return ()
+        return tuple(dict.fromkeys((*entry.emails, *self._rules.emails_of(number))))
+
+    def reaches_somebody(self, number: str) -> bool:
+        """Whether some text to a number (E.164) would be delivered, by its entry or by rules."""
+        return bool(self.extensions_of(number) or self.emails_of(number))
+
+    def for_alias(self, name: str) -> NumberSetting | None:
+        """The entry of a number by another name that its carrier has for it, or ``None``."""
+        self._check()
+        return self._by_alias.get(name)
+
+    @property
+    def rules(self) -> Rules:
+        """The rules in force."""
+        self._check()
+        return self._rules
+
+    @property
+    def sections(self) -> Mapping[str, Any]:
+        """The parts of version 2 of the document in force, as they are written."""
+        self._check()
+        return self._sections
 
     def entry(self, entry: dict[str, Any]) -> NumberSetting:
         """Check an entry and return it as it would be kept. Raises ``EntryRefused``."""
@@ -170,7 +233,9 @@ class MessageSettings:
             raise SettingsConflict(
                 "Somebody else has changed Message Settings meanwhile. Look at them again."
             )
-        return encode_document(change(list(document.by_number.values())))
+        entries = change(list(document.by_number.values()))
+        self._reader.check_change(entries, document.rules)
+        return encode_document(entries, document.sections)
 
     def document(self) -> bytes:
         """The document as it is kept, also a broken one. Raises ``SettingsError``."""
@@ -179,7 +244,8 @@ class MessageSettings:
 
     def checked(self, document: bytes) -> bytes:
         """Check a document and return it as it would be kept. Raises ``SettingsError``."""
-        return encode_document(self._reader.read(document, self._known).by_number.values())
+        checked = self._reader.read(document, self._known)
+        return encode_document(checked.by_number.values(), checked.sections)
 
     def put_document(self, document: bytes) -> None:
         """Replace the whole document, also a broken one.
@@ -288,11 +354,19 @@ class MessageSettings:
 
     def _apply(self, document: Document) -> None:
         by_extension: dict[str, list[NumberSetting]] = {}
+        by_alias: dict[str, NumberSetting] = {}
+        enabled: list[NumberSetting] = []
         for entry in in_slices(document.by_number.values(), CHEAP_SLICE):
-            for extension in entry.extensions if entry.enabled else ():
-                by_extension.setdefault(extension, []).append(entry)
+            for alias in entry.aliases:
+                by_alias[alias] = entry
+            if entry.enabled:
+                enabled.append(entry)
+                for extension in entry.extensions:
+                    by_extension.setdefault(extension, []).append(entry)
         generation = _generation(document.content)
-        self._by_number = document.by_number
+        self._by_number, self._by_alias = document.by_number, by_alias
+        self._enabled = tuple(enabled)
+        self._rules, self._sections = document.rules, document.sections
         self._by_extension = {name: tuple(entries) for name, entries in by_extension.items()}
         self._generation = generation  # last: an editor who sees old entries must not have it
         self._problem = None

@@ -1,5 +1,8 @@
 """Access to conversations: which extensions and e-mail addresses may have those of a number.
 
+These are the ones of the number's entry in Message Settings, and all to whom a rule may deliver a
+text to the number, with the members of their groups.
+
 The API, the live stream, Acrobits, Ringotel, pushes, mails and their retries all ask here, each at
 the moment at which it gives a message away.
 """
@@ -21,23 +24,15 @@ class ConversationAccess:
 
     def extensions(self, number: str) -> tuple[str, ...]:
         """The extensions that may have the conversations of a number (E.164)."""
-        setting = self._settings.for_number(number)
-        return tuple(
-            extension
-            for extension in (setting.extensions if setting is not None else ())
-            if self.extension_may(extension, number)
-        )
+        return self._settings.extensions_of(number)
 
     def extension_may(self, extension: str, number: str) -> bool:
         """Whether an extension may have the conversations of a number (E.164)."""
-        return any(setting.number == number for setting in self.numbers(extension))
+        return self._settings.extension_has(extension, number)
 
     def address_may(self, address: str, number: str) -> bool:
         """Whether an e-mail address may have the conversations of a number, in any case."""
-        setting = self._settings.for_number(number)
-        if setting is None or not setting.enabled:
-            return False
-        return address.casefold() in map(str.casefold, setting.emails)
+        return address.casefold() in map(str.casefold, self._settings.emails_of(number))
 
     def lost_by_extension(self, extension: str, number: str) -> str:
         """The reason why an extension gets nothing more of a number; empty where it may."""

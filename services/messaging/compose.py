@@ -22,12 +22,12 @@ from services.core.phone_numbers import (
 from services.core.segments import count, split
 from services.message_settings import NumberSetting
 from services.messaging.access import ConversationAccess
+from services.messaging.opt_out import OptOuts, send_job
 from services.messaging.send_limits import SendLimits
 from services.messaging.uploads import Uploads
 from services.providers.base import Limits, Provider
 from services.store import attachments, conversations, jobs, messages
 from services.store.database.store import Store
-from services.store.jobs import Job, JobKind
 
 log = structlog.get_logger()
 
@@ -72,6 +72,7 @@ class Composer:
     limits: SendLimits
     country: str
     uploads: Uploads
+    opt_outs: OptOuts
 
     def submit(self, device: Device, reply: Reply) -> tuple[Message, bool]:
         """Store the message of an extension and queue it at its number's carrier.
@@ -96,7 +97,7 @@ class Composer:
             parts = self.compose(tx, device.extension, reply)
             self.limits.count_sent(tx, device.extension, parts)
             stored = [messages.add_outbound(tx, part, reply.fingerprint) for part in parts]
-            jobs.add(tx, [_send_job(message) for message in stored])
+            jobs.add(tx, [send_job(message) for message in stored])
             return messages.by_id(tx, stored[0].id) or stored[0], False
 
         try:
@@ -105,6 +106,44 @@ class Composer:
             message, repeated = self.store.write(store)
         log.info("reply", message_id=message.id, extension=device.extension, repeated=repeated)
         return message, repeated
+
+    def queue_automatic(
+        self, tx: Connection, setting: NumberSetting, peer: str, text: str, *, rule: str
+    ) -> Message:
+        """Store and queue a text that a rule writes to one person, by the number of an entry.
+
+        No extension's quota counts it. Raises ``RequestRefused``, and then has stored nothing.
+        """
+        provider = self._provider(setting)
+        _check_recipients(setting, (peer,), provider)
+        self.limits.check_countries((peer,))
+        self.opt_outs.check_request(tx, setting.number, (peer,))
+        _check_text(text, provider)
+        whole = Message(
+            direction="out",
+            number=setting.number,
+            peer=peer,
+            text=text,
+            provider=provider.name,
+            status=Status.QUEUED,
+            segments=count(text).count,
+            rule=rule,
+        )
+        parts = _parts(whole, provider.limits)
+        stored = [messages.add_outbound(tx, part, "") for part in parts]
+        jobs.add(tx, [send_job(message) for message in stored])
+        return stored[0]
+
+    def _provider(self, setting: NumberSetting) -> Provider:
+        """The carrier of a number. Raises ``RequestRefused`` where it is not configured."""
+        provider = self.providers.get(setting.carrier)
+        if provider is None:
+            raise RequestRefused(
+                "carrier_off",
+                f"The carrier {setting.carrier} of {setting.number} is not configured.",
+                status=409,
+            )
+        return provider
 
     def _with_smaller_pictures(
         self, device: Device, reply: Reply, store: Callable[[Connection], tuple[Message, bool]]
@@ -128,15 +167,10 @@ class Composer:
                 status=403,
             )
         setting, recipients = _addressed(tx, settings, reply, self.country)
-        provider = self.providers.get(setting.carrier)
-        if provider is None:
-            raise RequestRefused(
-                "carrier_off",
-                f"The carrier {setting.carrier} of {setting.number} is not configured.",
-                status=409,
-            )
+        provider = self._provider(setting)
         _check_recipients(setting, recipients, provider)
         self.limits.check_countries(recipients)
+        self.opt_outs.check_request(tx, setting.number, recipients)
         files = _files(tx, extension, reply.media_ids, provider)
         text = reply.text
         if not text.strip() and not files:
@@ -156,15 +190,6 @@ class Composer:
         )
         _check_text(text, provider)
         return _parts(whole, provider.limits)
-
-
-def _send_job(message: Message) -> Job:
-    return Job(
-        JobKind.SEND,
-        message.id,
-        f"send:{message.provider}",
-        lane=f"send:{message.conversation_id}",
-    )
 
 
 def _addressed(
@@ -327,6 +352,7 @@ def _parts(whole: Message, limits: Limits) -> list[Message]:
             status=Status.QUEUED,
             extension=whole.extension,
             segments=count(text).count,
+            rule=whole.rule,
         )
         for text in rest
     ]

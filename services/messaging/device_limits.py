@@ -43,7 +43,17 @@ DEVICE_CHANGES = DeviceLimit(
 )
 READ_MARKS = DeviceLimit("reads", "mark {most} conversations as read", ((600, MINUTE),))
 SEARCHES = DeviceLimit("searches", "search {most} times", ((300, MINUTE),))
-DEVICE_LIMITS = (CONTACTS, TEST_PUSHES, DEVICE_CHANGES, READ_MARKS, SEARCHES)
+CONSENT_CHANGES = DeviceLimit(
+    "consent", "opt out or block {most} people", ((30, MINUTE), (300, DAY))
+)
+DEVICE_LIMITS = (
+    CONTACTS,
+    TEST_PUSHES,
+    DEVICE_CHANGES,
+    READ_MARKS,
+    SEARCHES,
+    CONSENT_CHANGES,
+)
 
 
 class DeviceLimits:

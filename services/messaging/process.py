@@ -18,7 +18,7 @@ from services.config.metrics import WEBHOOKS
 from services.core.errors import StorageUnwell
 from services.core.messages import Message, Parsed, Unreadable
 from services.messaging.call_files import CallFiles, has_content
-from services.messaging.store_parts import AddJobs, Batch, Outcome, PartStore
+from services.messaging.store_parts import AddJobs, Batch, Outcome, PartStore, seqs_needed
 from services.providers.base import Provider
 from services.store import inbox, jobs, messages
 from services.store.database.store import Store
@@ -43,6 +43,9 @@ class _Parsed:
     parts: tuple[Parsed, ...]
 
 
+_Stored = tuple[_Parsed, list[Outcome]]
+
+
 @dataclass(frozen=True, slots=True)
 class Processed:
     """The result of a batch: whether its transaction was committed, and whether more may wait."""
@@ -62,7 +65,9 @@ class Processor:
     providers: Mapping[str, Provider]
     parts: PartStore
     files: CallFiles
-    _with_files: set[int] = field(default_factory=set, init=False)  # ids of calls in hand
+    # The ids of calls whose files wait to be stored, the oldest first, and are being stored.
+    _with_files: dict[int, None] = field(default_factory=dict, init=False)
+    _in_hand: set[int] = field(default_factory=set, init=False)
 
     @property
     def lease_names(self) -> list[str]:
@@ -88,15 +93,15 @@ class Processor:
         calls = self._next(leased)
         ready = []
         for parsed in map(self._parse, calls):
-            if not any(map(has_content, parsed.parts)):
+            if any(map(has_content, parsed.parts)):
+                self._with_files[parsed.row.id] = None
+            else:
                 ready.append(parsed)
-            elif len(self._with_files) < MOST_WITH_FILES:
-                self._with_files.add(parsed.row.id)
-                spawn(partial(self._process_with_files, parsed))
         if ready:
             self.parts.prepare()
         committed = bool(ready) and self._store(ready, add_jobs, also)
-        return Processed(committed, more=len(calls) == MOST_CALLS)
+        self._start_files(spawn)
+        return Processed(committed, more=bool(calls))
 
     def process_all(self) -> None:
         """Process everything in the inbox, as a worker with all leases does."""
@@ -107,10 +112,11 @@ class Processor:
         which = inbox.of(set(leased) - {OTHERS})
         if OTHERS in leased:
             which = which | inbox.not_of(self.providers)
-        found = self.store.read(
+        if self._with_files or self._in_hand:
+            which = which & inbox.not_these([*self._with_files, *self._in_hand])
+        return self.store.read(
             lambda tx: inbox.oldest(tx, which, calls=MOST_CALLS, size=MOST_BYTES)
         )
-        return [row for row in found if row.id not in self._with_files]
 
     def _parse(self, row: InboxCall) -> _Parsed:
         provider = self.providers.get(row.provider)
@@ -135,54 +141,72 @@ class Processor:
         Returns whether the one transaction was committed.
         """
 
-        def work(tx: Connection) -> list[tuple[_Parsed, list[Outcome]]]:
+        def work(tx: Connection) -> list[_Stored]:
             also(tx)
-            there = inbox.remove(tx, [parsed.row.id for parsed in batch])
-            left = [parsed for parsed in batch if parsed.row.id in there]
-            texts = sum(isinstance(part, Message) for parsed in left for part in parsed.parts)
-            seqs = iter(messages.next_seqs(tx, texts)) if texts else iter(())
-            shared = Batch(add_jobs(tx), seqs)
-            return [
-                (
-                    parsed,
-                    self.parts.store(
-                        tx, parsed.row.provider, parsed.row.call, parsed.parts, shared
-                    ),
-                )
-                for parsed in left
-            ]
+            return self._store_in(tx, batch, add_jobs(tx))
 
         try:
             stored = self.store.write(work)
         except StorageUnwell:
             raise
-        except Exception as error:
+        except Exception:
             log.exception("calls could not be processed", count=len(batch))
-            self._store_each(batch, error)
+            for parsed in batch:
+                self._store_alone(parsed)
             return False
         self._report(stored)
         return True
 
-    def _store_each(self, batch: Sequence[_Parsed], error: Exception) -> None:
-        """Store calls one by one; one that fails alone becomes unreadable with the reason."""
-        for parsed in batch:
-            if len(batch) == 1:
-                self._store([replace(parsed, parts=(_fault(parsed.row, error),))])
-            else:
-                self._store([parsed])
+    def _store_alone(self, parsed: _Parsed) -> None:
+        """Store a call by itself; one that fails becomes unreadable with the reason."""
+        try:
+            stored = self.store.write(lambda tx: self._store_in(tx, [parsed], jobs.add))
+        except StorageUnwell:
+            raise
+        except Exception as error:
+            log.exception("a call could not be processed", call=parsed.row.id)
+            unreadable = replace(parsed, parts=(_fault(parsed.row, error),))
+            stored = self.store.write(lambda tx: self._store_in(tx, [unreadable], jobs.add))
+        self._report(stored)
 
-    def _process_with_files(self, parsed: _Parsed) -> None:
+    def _store_in(
+        self, tx: Connection, batch: Sequence[_Parsed], add_jobs: AddJobs
+    ) -> list[_Stored]:
+        """Store those calls that are still in the inbox, and remove them from there."""
+        there = inbox.remove(tx, [parsed.row.id for parsed in batch])
+        left = [parsed for parsed in batch if parsed.row.id in there]
+        texts = sum(seqs_needed(part) for parsed in left for part in parsed.parts)
+        seqs = iter(messages.next_seqs(tx, texts)) if texts else iter(())
+        shared = Batch(add_jobs, seqs)
+        stored = [(parsed, self._store_parts(tx, parsed, shared)) for parsed in left]
+        self.parts.answer(tx, shared)
+        return stored
+
+    def _store_parts(self, tx: Connection, parsed: _Parsed, shared: Batch) -> list[Outcome]:
+        row = parsed.row
+        return self.parts.store(tx, row.provider, row.call, parsed.parts, shared)
+
+    def _start_files(self, spawn: Callable[[Work], object]) -> None:
+        for call_id in list(self._with_files)[: MOST_WITH_FILES - len(self._in_hand)]:
+            del self._with_files[call_id]
+            self._in_hand.add(call_id)
+            spawn(partial(self._process_with_files, call_id))
+
+    def _process_with_files(self, call_id: int) -> None:
         """Store the files of a call, then the call. It stays in the inbox where this fails."""
         try:
-            parts = tuple(self.files.save(part) for part in parsed.parts)
-            self._store([replace(parsed, parts=parts)])
+            for row in self.store.read(lambda tx: inbox.by_ids(tx, [call_id])):
+                parsed = self._parse(row)
+                parts = tuple(self.files.save(part) for part in parsed.parts)
+                self._store([replace(parsed, parts=parts)])
         except StorageUnwell as error:
-            log.error("files cannot be stored yet", call=parsed.row.id, reason=str(error))
+            log.error("files cannot be stored yet", call=call_id, reason=str(error))
             time.sleep(FILES_RETRY_SECONDS)
+            self._with_files[call_id] = None
         finally:
-            self._with_files.discard(parsed.row.id)
+            self._in_hand.discard(call_id)
 
-    def _report(self, stored: Sequence[tuple[_Parsed, list[Outcome]]]) -> None:
+    def _report(self, stored: Sequence[_Stored]) -> None:
         counted: Counter[tuple[str, str]] = Counter()
         for parsed, outcomes in stored:
             provider = parsed.row.provider

@@ -8,7 +8,8 @@ import structlog
 from sqlalchemy import Connection
 
 from services.core.messages import Device, Message
-from services.message_settings import MessageSettings, NumberSetting
+from services.message_settings import MessageSettings
+from services.message_settings.rules import Decision, InboundText
 from services.messaging.access import ConversationAccess
 from services.push.base import Channel
 from services.store import devices, jobs, messages, unrouted
@@ -37,18 +38,24 @@ class Router:
         self._access = access
         self._channels = channels
 
+    def decide(self, message: Message) -> Decision:
+        """Who gets an inbound message to ``message.number``, by the rules in force."""
+        setting = self._settings.for_number(message.number)
+        text = InboundText(message.number, message.peer, message.text, message.created_at)
+        return self._settings.rules.decide(setting, text)
+
     def inbound_jobs(
         self,
         tx: Connection,
         message: Message,
-        setting: NumberSetting | None,
+        decision: Decision,
         targets: PushTargets | None = None,
     ) -> list[Job]:
         """All jobs of a new inbound message: fetching its files, then notifying and mailing.
 
         ``targets`` remembers what was looked up for other messages of the transaction.
         """
-        return [*_fetches(message), *self._deliveries(tx, message, setting, targets)]
+        return [*_fetches(message), *self._deliveries(tx, message, decision, targets)]
 
     def update_jobs(self, message: Message, about: str) -> list[Job]:
         """The jobs that report a changed message to the channels which want updates."""
@@ -81,44 +88,46 @@ class Router:
     def route_waiting(self) -> int:
         """Deliver stored messages whose number had no recipient before and has one now."""
         waiting = self._store.read(unrouted.numbers)
-        reached = [
-            setting
-            for number in waiting
-            if (setting := self._settings.for_number(number)) and setting.reaches_somebody
-        ]
         routed = 0
-        for setting in reached:
-            routed += self._store.write(partial(self._route, setting=setting))
+        for number in filter(self._settings.reaches_somebody, waiting):
+            routed += self._store.write(partial(self._route, number=number))
         if routed:
             log.info("unrouted messages delivered", count=routed)
         return routed
 
-    def _route(self, tx: Connection, setting: NumberSetting) -> int:
-        waiting = messages.find(tx, number=setting.number, unrouted=True, limit=500)
-        for message in reversed(waiting):
-            unrouted.mark_routed(tx, message.id)
-            jobs.add(tx, self._deliveries(tx, message, setting))
-        return len(waiting)
+    def _route(self, tx: Connection, number: str) -> int:
+        """Deliver the newest of the messages that wait and that somebody gets now."""
+        before: int | None = None
+        while waiting := messages.find(tx, number=number, unrouted=True, limit=500, before=before):
+            decided = [(message, self.decide(message)) for message in reversed(waiting)]
+            reached = [(message, by) for message, by in decided if by.reaches_somebody]
+            for message, decision in reached:
+                unrouted.mark_routed(tx, message.id, decision.rule_names)
+                jobs.add(tx, self._deliveries(tx, message, decision))
+            if reached:
+                return len(reached)
+            before = waiting[-1].seq
+        return 0
 
     def _deliveries(
         self,
         tx: Connection,
         message: Message,
-        setting: NumberSetting | None,
+        decision: Decision,
         targets: PushTargets | None = None,
     ) -> list[Job]:
-        """The jobs that deliver an inbound message to its number's extensions and addresses."""
-        if setting is None or not setting.reaches_somebody:
+        """The jobs that deliver an inbound message to the extensions and addresses that get it."""
+        if not decision.reaches_somebody:
             return []
         awaited = any(file.state == "pending" for file in message.media)
         mail_due = time.time() + (FILES_SECONDS if awaited else 0.0)
         mails = [
             Job(JobKind.EMAIL, message.id, "email", target=address, due=mail_due)
-            for address in setting.emails
+            for address in decision.emails
         ]
         pushes = [
             _push(message, destination, target, "received")
-            for destination, target in self._push_targets(tx, setting.extensions, targets)
+            for destination, target in self._push_targets(tx, decision.all_extensions, targets)
         ]
         return [*pushes, *mails]
 

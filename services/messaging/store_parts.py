@@ -9,9 +9,13 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection
 
 from services.core.errors import NumberError
+from services.core.keywords import keyword
 from services.core.messages import DeliveryStatus, Message, Parsed, Unreadable, WebhookCall
 from services.core.phone_numbers import own_number, sender
 from services.message_settings import MessageSettings
+from services.message_settings.rules import Decision, InboundRule
+from services.messaging.automatic_answers import AutomaticAnswers
+from services.messaging.opt_out import OptOuts, add_answer, is_blocked
 from services.messaging.route import PushTargets, Router
 from services.messaging.send_limits import SendLimits
 from services.store import jobs, messages, quarantine, statuses
@@ -29,12 +33,14 @@ class Batch:
     """What the parts of one transaction share.
 
     ``add_jobs`` adds their jobs, ``seqs`` are numbers that were taken for their messages, and
-    ``targets`` is what was looked up for earlier ones.
+    ``targets`` is what was looked up for earlier ones, ``answers`` are the texts that a rule
+    answers when all parts are stored.
     """
 
     add_jobs: AddJobs = jobs.add
     seqs: Iterator[int] = field(default_factory=lambda: iter(()))
     targets: PushTargets = field(default_factory=dict)
+    answers: list[tuple[Message, InboundRule]] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -48,6 +54,8 @@ class PartStore:
     router: Router
     limits: SendLimits
     country: str
+    opt_outs: OptOuts
+    automatic: AutomaticAnswers
 
     def prepare(self) -> None:
         """Read changed Message Settings now, so that no transaction waits for it."""
@@ -61,9 +69,17 @@ class PartStore:
         parsed: Iterable[Parsed],
         batch: Batch | None = None,
     ) -> list[Outcome]:
-        """Store the parts of a call of a carrier; returns the outcome of each."""
+        """Store the parts of a call of a carrier; returns the outcome of each.
+
+        Without a ``batch`` they are old ones, which are not answered automatically.
+        """
         batch = batch or Batch()
         return [self._store(tx, provider, call, part, batch) for part in parsed]
+
+    def answer(self, tx: Connection, batch: Batch) -> None:
+        """Queue the automatic answers to the texts of a batch, whose parts are all stored."""
+        for message, rule in batch.answers:
+            self.automatic.answer(tx, message, rule)
 
     def _store(
         self, tx: Connection, provider: str, call: WebhookCall, part: Parsed, batch: Batch
@@ -80,8 +96,10 @@ class PartStore:
         return "quarantined", ""
 
     def _store_message(self, tx: Connection, provider: str, raw: Message, batch: Batch) -> Outcome:
-        number = own_number(raw.number, self.country)
-        setting = self.settings.for_number(number)
+        alias = self.settings.for_alias(raw.number)
+        number = alias.number if alias is not None else own_number(raw.number, self.country)
+        peer = sender(raw.peer, self.country)
+        decision = self.router.decide(replace(raw, number=number, peer=peer))
         members = dict.fromkeys(sender(member, self.country) for member in raw.participants)
         members.pop(number, None)
         message = messages.add_inbound(
@@ -90,9 +108,10 @@ class PartStore:
                 raw,
                 provider=provider,
                 number=number,
-                peer=sender(raw.peer, self.country),
+                peer=peer,
                 participants=tuple(members) if len(members) > 1 else (),
-                routed=setting is not None and setting.reaches_somebody,
+                routed=decision.reaches_somebody,
+                rule=decision.rule_names,
                 seq=next(batch.seqs, 0),
             ),
         )
@@ -101,15 +120,36 @@ class PartStore:
         kept = sum(file.size for file in message.media if file.state == "kept")
         if kept:
             self.limits.count_received(tx, message.peer, kept)
-        batch.add_jobs(tx, self.router.inbound_jobs(tx, message, setting, batch.targets))
+        blocked = is_blocked(tx, message)
+        answer = self.opt_outs.received(tx, message, blocked=blocked)
+        delivered = Decision() if blocked else decision
+        batch.add_jobs(tx, self.router.inbound_jobs(tx, message, delivered, batch.targets))
+        if answer is not None:
+            batch.add_jobs(tx, [add_answer(tx, answer, next(batch.seqs, 0))])
+        elif delivered.answer is not None and keyword(message.text) is None:
+            batch.answers.append((message, delivered.answer))
         return "received", message.id
 
     def _store_status(
         self, tx: Connection, provider: str, raw: DeliveryStatus, batch: Batch
     ) -> Outcome:
         status = replace(raw, peer=sender(raw.peer, self.country)) if raw.peer else raw
+        if status.code is not None:
+            self._note_opt_out(tx, provider, status)
         message = statuses.record_status(tx, provider, status)
         audit_counters.add(tx, AuditCounter.STATUSES)
         if message is not None:
             batch.add_jobs(tx, self.router.update_jobs(message, str(message.status)))
         return "status", message.id if message is not None else ""
+
+    def _note_opt_out(self, tx: Connection, provider: str, status: DeliveryStatus) -> None:
+        sent = statuses.message_of(tx, provider, status)
+        if sent is not None:
+            self.opt_outs.refused(tx, sent, status.peer, status.code)
+
+
+def seqs_needed(part: Parsed) -> int:
+    """How many numbers of the sequence a part may need: for a text, and for an answer to it."""
+    if not isinstance(part, Message):
+        return 0
+    return 2 if part.opt_out is not None or keyword(part.text) is not None else 1

@@ -14,7 +14,14 @@ from typing import Any
 
 from services import providers, push
 from services.config import address_warnings, env_file
-from services.config.environment import BUCKET, SENDING, Environment, declared_names, sections
+from services.config.environment import (
+    BUCKET,
+    OPT_OUT,
+    SENDING,
+    Environment,
+    declared_names,
+    sections,
+)
 from services.config.sections import MailSettings, ServiceSettings
 from services.core.commands import flask_command
 from services.core.errors import ConfigError, Problem, StorageUnwell
@@ -107,6 +114,7 @@ class ConfigFindings:
 def in_force(environment: Environment) -> dict[str, Any]:
     """What was loaded, by the prefix of its variables; sections that are off are left out."""
     on: dict[str, Any] = {"": environment.service, SENDING: environment.sending}
+    on[OPT_OUT] = environment.opt_out
     if environment.mail.host is not None:
         on["MAIL_"] = environment.mail
     on["VAPID_"] = environment.vapid

@@ -45,6 +45,7 @@ def described(message: Message, link: Link) -> dict[str, Any]:
         "carrier": message.provider,
         "provider_id": message.provider_id,
         "routed": message.routed,
+        "rule": message.rule,
     }
 
 

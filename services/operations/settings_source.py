@@ -17,11 +17,13 @@ FILE = SETTINGS
 GOOD_COPY = "message_settings.good.json"
 
 
-def open_settings(store: Store, storage: Path, country: str) -> MessageSettings:
+def open_settings(
+    store: Store, storage: Path, country: str, time_zone: str = "UTC"
+) -> MessageSettings:
     """The Message Settings of an installation; nothing is read yet."""
     embedded = is_embedded(store.engine)
     source: Source = SettingsFile(storage / FILE) if embedded else SettingsRow(store)
-    return MessageSettings(source, storage / GOOD_COPY, NAMES, country)
+    return MessageSettings(source, storage / GOOD_COPY, NAMES, country, time_zone)
 
 
 def take_over(settings: MessageSettings, file: Path) -> None:

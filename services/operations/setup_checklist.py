@@ -67,7 +67,7 @@ class SetupChecklist:
         served = [
             entry.number
             for entry in self.settings.all()
-            if entry.reaches_somebody and entry.carrier in self.providers
+            if self.settings.reaches_somebody(entry.number) and entry.carrier in self.providers
         ]
         detail = "Say in Message Settings which extension gets the texts of your number."
         if served:

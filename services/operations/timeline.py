@@ -91,6 +91,11 @@ def target_name(job: Job, known: Mapping[str, Device], files: Sequence[Attachmen
     return CARRIERS.get(carrier, carrier)
 
 
+def rules_named(names: str) -> str:
+    """The rules that are kept with a message, as people call them."""
+    return f"the rules “{names}”" if ", " in names else f"the rule “{names}”"
+
+
 def _look_up(tx: Connection, message_id: str) -> MessageHistory:
     message = message_of(tx, message_id)
     todo = jobs.of(tx, message_id)
@@ -118,6 +123,9 @@ def _came_in(settings: MessageSettings, known: MessageHistory) -> Iterator[Step]
         why = why_unrouted(setting)
         yield Step(message.created_at, "Nobody receives it", "bad", why)
         return
+    if message.rule is not None:
+        yield Step(message.created_at, f"Given to its recipients by {rules_named(message.rule)}")
+        return
     recipients = (*setting.extensions, *setting.emails) if setting is not None else ()
     if recipients:
         yield Step(message.created_at, f"For {', '.join(recipients)}, by Message Settings")
@@ -126,8 +134,10 @@ def _came_in(settings: MessageSettings, known: MessageHistory) -> Iterator[Step]
 
 
 def _written(known: MessageHistory) -> Iterator[Step]:
-    writer = known.message.extension
+    writer, rule = known.message.extension, known.message.rule
     by = f" by extension {writer}" if writer else ""
+    if rule is not None:
+        by = f"{by}, by number of {rules_named(rule)}" if writer else f" by {rules_named(rule)}"
     yield Step(known.message.created_at, f"Written{by}, kept, and queued for sending", "good")
 
 

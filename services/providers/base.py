@@ -97,6 +97,9 @@ class Provider(ABC):
     lookup_seconds: ClassVar[float] = 0.0  # how long ``find_sent`` can find a message
     keeps_inbound: ClassVar[bool] = False  # whether ``missed`` can list inbound messages
     webhook_hint: ClassVar[str] = ""  # where at the carrier the webhook's address belongs
+    handles_stop: frozenset[str] = frozenset()  # words (``keywords.normalised``) that it answers
+    handles_help: ClassVar[bool] = False  # whether it answers HELP itself
+    opt_out_codes: ClassVar[frozenset[str]] = frozenset()  # of sends to who has opted out there
     media_redirects: ClassVar[tuple[str, ...]] = ()  # hosts (patterns) that attachments may move to
 
     def __init__(self, settings: CarrierSettings, context: ProviderContext) -> None:

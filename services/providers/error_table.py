@@ -2,10 +2,11 @@
 
 A table has up to three lists. ``errors`` are the carrier's own errors, each with its ``codes``;
 ``says`` is a part of the carrier's sentence in lower case, for a carrier that writes sentences
-instead of codes; ``pause`` is in seconds. ``prefixes`` explain the codes that are not listed, by
-their first characters. ``http`` is for answers whose HTTP status is all that is known. ``kind`` is
-the decision (``retry``, ``refused``, ``unknown`` or ``config``), ``reason`` a sentence for people
-with the remedy in it, ``remedy`` one that follows the carrier's own words.
+instead of codes; ``pause`` is in seconds; with ``opt_out`` the recipient has opted out there.
+``prefixes`` explain the codes that are not listed, by their first characters. ``http`` is for
+answers whose HTTP status is all that is known. ``kind`` is the decision (``retry``, ``refused``,
+``unknown`` or ``config``), ``reason`` a sentence for people with the remedy in it, ``remedy`` one
+that follows the carrier's own words.
 """
 
 import tomllib
@@ -44,6 +45,7 @@ class Entry:
     reason: str
     says: str = ""
     pause: float | None = None
+    opt_out: bool = False
 
     @property
     def decision(self) -> tuple[Kind, str]:
@@ -59,6 +61,11 @@ class ErrorTable:
     sentences: tuple[Entry, ...]
     prefixes: tuple[Entry, ...]
     http: Mapping[int, Entry]
+
+    @property
+    def opt_out_codes(self) -> frozenset[str]:
+        """The codes that say that the recipient has opted out."""
+        return frozenset(code for code, entry in self.codes.items() if entry.opt_out)
 
     def by_prefix(self, code: str) -> Entry:
         """The first entry of ``prefixes`` that a code begins with. Raises ``StopIteration``."""
@@ -130,7 +137,7 @@ def load(module: str) -> ErrorTable:
         unknown = document.keys() - set(LISTS)
         if unknown:
             raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
-        errors = list(_entries(document, "errors", "codes", "reason", "says", "pause"))
+        errors = list(_entries(document, "errors", "codes", "reason", "says", "pause", "opt_out"))
         statuses = _unique(_entries(document, "http", "status", "remedy"))
         return ErrorTable(
             codes=_unique(errors),
@@ -157,7 +164,14 @@ def _entries(
         if not codes or not isinstance(line[text], str):
             raise ValueError(f"{name}: {line} has no code, or no text.")
         for code in codes:
-            yield Entry(str(code), kind, line[text], line.get("says", ""), line.get("pause"))
+            yield Entry(
+                str(code),
+                kind,
+                line[text],
+                line.get("says", ""),
+                line.get("pause"),
+                line.get("opt_out", False),
+            )
 
 
 def _unique(entries: Iterable[Entry]) -> dict[str, Entry]:

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from services.core.messages import Message, uuid7
+from services.store import blocked_senders
 from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import conversations, messages, reads
 from services.store.database.upsert import insert
@@ -124,11 +125,13 @@ def page(
     before: int | None = None,
     unread_by: str | None = None,
     with_peer: Iterable[str] | None = None,
+    blocked: bool = False,
 ) -> list[Conversation]:
     """Conversations of these numbers, the one with the newest message first.
 
     With ``unread_by`` only those in which this extension has unread messages; with ``with_peer``
-    only those with a peer whose address contains one of these texts.
+    only those with a peer whose address contains one of these texts. Those with blocked senders are
+    left out; with ``blocked`` there are only those.
     """
     statement = (
         select(conversations)
@@ -136,6 +139,8 @@ def page(
         .order_by(conversations.c.last_seq.desc())
         .limit(limit)
     )
+    hidden = blocked_senders.hides_conversation()
+    statement = statement.where(hidden if blocked else ~hidden)
     if before is not None:
         statement = statement.where(conversations.c.last_seq < before)
     if unread_by is not None:

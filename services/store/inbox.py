@@ -89,6 +89,11 @@ def not_of(providers: Iterable[str]) -> ColumnElement[bool]:
     return inbox.c.provider.not_in(sorted(providers))
 
 
+def not_these(ids: Iterable[int]) -> ColumnElement[bool]:
+    """SQL condition: calls without these ids."""
+    return inbox.c.id.not_in(list(ids))
+
+
 def remove(tx: Connection, ids: Sequence[int]) -> set[int]:
     """Remove calls that are processed in this transaction; returns those that were still there."""
     statement = delete(inbox).where(inbox.c.id.in_(ids)).returning(inbox.c.id)

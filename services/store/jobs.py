@@ -37,7 +37,17 @@ from sqlalchemy import (
 from services.store.database import audit_counters, clock
 from services.store.database.audit_counters import AuditCounter
 from services.store.database.compiled_statements import CompiledStatement
-from services.store.database.schema import DEAD, DUE, LEASED, LIVE, PARKED, READY, jobs, workers
+from services.store.database.schema import (
+    DEAD,
+    DUE,
+    LEASED,
+    LIVE,
+    PARKED,
+    READY,
+    jobs,
+    messages,
+    workers,
+)
 from services.store.database.upsert import insert_new
 
 HOLD_SECONDS = 60.0
@@ -412,6 +422,20 @@ def retry(tx: Connection, job: Job, due: float, error: str, *, counts: bool = Tr
 def give_up(tx: Connection, job: Job, error: str) -> bool:
     """Give a job up: it becomes a dead letter with a reason. False if the lease is lost."""
     return _finish(tx, job, state="dead", owner=None, error=error)
+
+
+def cancel_sends(tx: Connection, lanes: Iterable[str], error: str) -> list[Job]:
+    """Give up every send of some lanes that waits, except automatic texts; returns their jobs.
+
+    What a worker has leased asks again itself before it begins.
+    """
+    automatic = exists().where(
+        messages.c.id == jobs.c.message_id, messages.c.automatic.is_not(None)
+    )
+    waiting = and_(LIVE, jobs.c.state == "due", jobs.c.lane.in_(list(lanes)), ~automatic)
+    values = {"state": "dead", "owner": None, "error": error, "updated_at": clock.now(tx)}
+    statement = update(jobs).where(waiting).values(parked=False, **values).returning(*jobs.c)
+    return sorted(map(load, tx.execute(statement)), key=lambda job: job.id)
 
 
 def _finish(tx: Connection, job: Job, **values: Any) -> bool:

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
-from services.core.messages import Attachment, Message, Status
-from services.store import attachments, conversations
+from services.core.messages import Attachment, AutomaticText, Message, Status
+from services.store import attachments, blocked_senders, conversations
 from services.store.database import audit_counters
 from services.store.database.audit_counters import AuditCounter
 from services.store.database.compiled_statements import CompiledStatement
@@ -133,11 +133,12 @@ def _time(message: Message) -> float:
 
 
 def add_outbound(tx: Connection, message: Message, fingerprint: str) -> Message:
-    """Store a message that an app sends; its attachments are uploaded files.
+    """Store a message to send; its attachments are uploaded files.
 
-    Raises ``IntegrityError`` if the extension has used the ``client_id`` before.
+    ``message.seq`` is as for ``add_inbound``. Raises ``IntegrityError`` if the extension has used
+    the ``client_id`` before.
     """
-    kept = replace(message, seq=next_seq(tx))
+    kept = message if message.seq else replace(message, seq=next_seq(tx))
     kept = replace(kept, conversation_id=conversations.add_message(tx, kept))
     _ADD.change(tx, **_row(kept), fingerprint=fingerprint)
     audit_counters.add(tx, AuditCounter.REPLIED)
@@ -189,11 +190,15 @@ def changed_since(
 ) -> list[tuple[int, Message]]:
     """Messages of these numbers with ``changed`` above a value, oldest change first.
 
-    Each comes with its own ``changed``.
+    Those of blocked senders are left out. Each comes with its own ``changed``.
     """
     statement = (
         select(messages)
-        .where(messages.c.number.in_(list(numbers)), messages.c.changed > changed)
+        .where(
+            messages.c.number.in_(list(numbers)),
+            messages.c.changed > changed,
+            ~blocked_senders.hides_message(),
+        )
         .order_by(messages.c.changed)
         .limit(limit)
     )
@@ -247,6 +252,7 @@ def unread_total(tx: Connection, extension: str, numbers: Iterable[str]) -> int:
         .where(
             conversations_table.c.number.in_(list(numbers)),
             conversations_table.c.last_seq > conversations.read_by(extension),
+            ~blocked_senders.hides_conversation(),
         )
         .limit(MAX_UNREAD)
     )
@@ -282,6 +288,8 @@ def _row(message: Message) -> dict[str, Any]:
         "routed": message.routed,
         "reaction": message.reaction,
         "reaction_to": message.reaction_to,
+        "automatic": message.automatic,
+        "rule": message.rule,
         "carrier_time": message.carrier_time,
         "created_at": message.created_at,
         "updated_at": message.updated_at,
@@ -313,4 +321,6 @@ def _message(row: Row[Any], media: tuple[Attachment, ...]) -> Message:
         routed=row.routed,
         reaction=row.reaction,
         reaction_to=row.reaction_to,
+        automatic=AutomaticText(row.automatic) if row.automatic is not None else None,
+        rule=row.rule,
     )

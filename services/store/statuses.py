@@ -136,6 +136,12 @@ def record_status(tx: Connection, provider: str, receipt: DeliveryStatus) -> Mes
     return _apply(tx, message_id, receipt.provider_id)
 
 
+def message_of(tx: Connection, provider: str, receipt: DeliveryStatus) -> Message | None:
+    """The message of ours that a receipt is about, if it is known."""
+    row = _sent_message(tx, provider, receipt)
+    return by_id(tx, str(row.id)) if row is not None else None
+
+
 def is_known(tx: Connection, provider: str, provider_id: str, but: str) -> bool:
     """Whether a message other than ``but`` has this carrier's id."""
     statement = select(messages.c.id).where(

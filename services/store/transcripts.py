@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, select
 
 from services.core.messages import Direction, Message
+from services.store import blocked_senders
 from services.store.database.schema import messages
 from services.store.messages import load
 
@@ -17,10 +18,17 @@ def page(
     limit: int,
     after: int | None = None,
 ) -> list[Message]:
-    """Messages of these numbers after a ``seq``, or the newest ones; oldest first."""
+    """Messages of these numbers after a ``seq``, or the newest ones; oldest first.
+
+    Those of blocked senders are left out.
+    """
     statement = (
         select(messages)
-        .where(messages.c.number.in_(list(numbers)), messages.c.direction == direction)
+        .where(
+            messages.c.number.in_(list(numbers)),
+            messages.c.direction == direction,
+            ~blocked_senders.hides_message(),
+        )
         .limit(limit)
     )
     if after is not None:

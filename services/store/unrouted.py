@@ -48,10 +48,10 @@ def counts(tx: Connection) -> list[Waiting]:
     return [Waiting(*row) for row in tx.execute(statement)]
 
 
-def mark_routed(tx: Connection, message_id: str) -> None:
-    """Mark a message as assigned and as changed, so that the apps load it."""
+def mark_routed(tx: Connection, message_id: str, rule: str | None = None) -> None:
+    """Mark a message as assigned, by these rules, and as changed, so that the apps load it."""
     tx.execute(
         update(messages)
         .where(messages.c.id == message_id)
-        .values(routed=True, changed=next_seq(tx), updated_at=time.time())
+        .values(routed=True, rule=rule, changed=next_seq(tx), updated_at=time.time())
     )

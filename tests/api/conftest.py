@@ -83,6 +83,7 @@ class Service:
         url = self.gateway.providers["sandbox"].webhook_url
         answer = self.client.post(url[url.index("/webhook") :], json=dict(event))
         assert answer.status_code == 200, answer.text
+        self.gateway.processor.process_all()
 
     def receive(self, to: str = MINE, text: str = "hi", **event: Any) -> str:
         """A text arrives; returns the carrier's id."""

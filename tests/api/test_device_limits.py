@@ -18,6 +18,7 @@ from services.core.durations import DAY
 from services.core.errors import StorageUnwell
 from services.messaging import device_limits, send_limits
 from services.messaging.device_limits import DEVICE_LIMITS
+from services.providers.base import Limits
 from services.store import attachments, contacts
 from services.store.database import clock
 from tests.api.conftest import API, MINE, Phone, Service
@@ -232,7 +233,8 @@ def test_a_picture_counts_by_the_size_that_was_uploaded(
     make_service: MakeService, at: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = make_service(UPLOAD_MB_PER_DAY="1")
-    monkeypatch.setattr(service.gateway.uploads, "_most_bytes", lambda _: 200_000)
+    limits = [Limits(media_bytes=200_000)]
+    monkeypatch.setattr(service.gateway.uploads, "_limits", lambda _: limits)
     phone, content = service.pair("201"), picture(830)
     assert 400_000 < len(content) < 490_000
     kept: Any = [upload(phone, content, "a.jpg").json for _ in range(2)]

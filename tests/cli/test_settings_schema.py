@@ -20,6 +20,12 @@ def entry(**changes: Any) -> dict[str, Any]:
     return {"version": 1, "numbers": [PUBLIC | changes]}
 
 
+def with_parts(**parts: Any) -> dict[str, Any]:
+    """A file of version 2 with a number, a group and these parts."""
+    groups = {"sales": {"extensions": ["201", 202], "assign": "round-robin"}}
+    return {"version": 2, "numbers": [PUBLIC], "groups": groups, **parts}
+
+
 def test_the_published_schema_is_the_one_of_the_code(terminal: Terminal) -> None:
     published = (ROOT / "docs" / "message_settings.schema.json").read_text(encoding="utf-8")
     assert published == terminal.flask("settings", "schema").stdout, (
@@ -37,7 +43,36 @@ def test_the_published_schema_is_the_one_of_the_code(terminal: Terminal) -> None
         ({"version": 1, "numbers": [{"number": NUMBER, "carrier": "sandbox"}]}, True),
         ({}, False),
         ([], False),
-        ({"version": 2, "numbers": []}, False),
+        ({"version": 2, "numbers": []}, True),
+        ({"version": 3, "numbers": []}, False),
+        (entry(aliases=["rcs-agent"]), False),
+        (entry(aliases=[]) | {"version": 2}, True),
+        (entry(aliases=["rcs-agent"]) | {"version": 2}, True),
+        (entry(aliases=["two words"]) | {"version": 2}, False),
+        (with_parts(), True),
+        (with_parts() | {"version": 1}, False),
+        (with_parts(hours={"office": {"daily": ["08:00-12:00"]}}), False),
+        (
+            with_parts(hours={"office": {"sat-mon": ["22:00-06:00"], "closed": ["2026-12-25"]}}),
+            True,
+        ),
+        (with_parts(hours={"office": {"mon": ["25:00-26:00"]}}), False),
+        (with_parts(hours={"office": {"mon": "08:00-12:00"}}), False),
+        (with_parts(hours={"two words": {}}), False),
+        (with_parts(groups={"sales": {"extensions": []}}), False),
+        (with_parts(groups={"sales": {"extensions": [201], "assign": "anybody"}}), False),
+        (with_parts(extensions={"201": {"name": "Ann"}}), True),
+        (with_parts(extensions={"2 01": {"name": "Ann"}}), False),
+        (with_parts(inbound=[{"to": [NUMBER]}]), False),
+        (with_parts(inbound=[{"name": "A", "from": ["+44*"], "keywords": ["PRICE"]}]), True),
+        (with_parts(inbound=[{"name": "A", "from": ["+44 7*"]}]), False),
+        (with_parts(inbound=[{"name": "A", "when": "at night"}]), False),
+        (with_parts(inbound=[{"name": "A", "reply_once_hours": 0}]), False),
+        (with_parts(inbound=[{"name": "A", "reply": ""}]), False),
+        (with_parts(inbound=[{"name": "A", "continue": "yes"}]), False),
+        (with_parts(inbound=[{"name": "A", "deliver": {"mail": ["a@example.com"]}}]), False),
+        (with_parts(outbound=[{"name": "A", "from": [NUMBER], "extensions": ["201-220"]}]), True),
+        (with_parts(outbound=[{"name": "A", "from": []}]), False),
         ({"numbers": {}}, False),
         ({"numbers": [], "nubmers": []}, False),
         ({"numbers": [NUMBER]}, False),

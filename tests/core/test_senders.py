@@ -17,7 +17,7 @@ from services.core.phone_numbers import (
 )
 
 KEPT = [
-    *("O'Reilly", "Müller", "Info/SMS", "365Bank", "1-800-FLOWERS", "Почта", "بنك الراجحي", "快递"),
+    *("O'Reilly", "Müller", "Info/SMS", "365Bank", "1800555CALL", "Почта", "بنك الراجحي", "快递"),
     *("A" * 28, "someone@example.com", "+72404", "900123456", "+12025550143;ext=5", "#123", "*"),
     *("12025550143 ext. 5", "+1", "0", "72404", "messenger:1234567", "whatsapp:Shop", "a, b; c"),
     *('"quoted" <angle@example.com>', '=cmd("x")', "<b>bold</b>", "\u200fעברית"),

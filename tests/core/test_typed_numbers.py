@@ -48,6 +48,7 @@ def test_a_number_is_read_by_its_country_first(country: str, written: str, numbe
 @pytest.mark.parametrize(
     ("country", "written", "number"),
     [
+        ("US", "6592234568", "+16592234568"),  # Alabama, although Singapore has +65 9223 4568
         ("DE", "13035550177", "+13035550177"),
         ("US", "442079460958", "+442079460958"),
         ("US", "4915112345679", "+4915112345679"),

@@ -30,7 +30,9 @@ FRONT = {
     "description": "Front desk",
 }
 SALES = {"number": "+12025550160", "carrier": "sandbox", "extensions": ["203"], "enabled": False}
-TITLES = "Phone Number,Carrier,Assigned Extension,Assigned Email,Sender ID,Description,Enabled"
+TITLES = (
+    "Phone Number,Carrier,Assigned Extension,Assigned Email,Sender ID,Description,Enabled,Aliases"
+)
 
 
 @pytest.fixture
@@ -55,8 +57,8 @@ def test_a_csv_file_has_the_columns_of_fs_pbx_and_a_byte_order_mark(both: Messag
     assert written.startswith(b"\xef\xbb\xbfPhone Number,Carrier,")
     assert written.decode("utf-8-sig").split("\r\n") == [
         TITLES,
-        '\'+12025550100,bandwidth,"201, 202",desk@example.com,ACME,Front desk,yes',
-        "'+12025550160,sandbox,203,,,,no",
+        '\'+12025550100,bandwidth,"201, 202",desk@example.com,ACME,Front desk,yes,',
+        "'+12025550160,sandbox,203,,,,no,",
         "",
     ]
 
@@ -113,7 +115,7 @@ def test_all_that_is_written_to_a_csv_file_is_read_from_it(
 
 TABS = "did\tcarrier\text\temail\tlabel\n2025550177\tbandwidth\t301,302\ta@x.com\tNew"
 FILES = {
-    "as exported": (f"{TITLES}\r\n(202) 555-0177,Bandwidth,301 302,a@x.com,,New,\r\n").encode(),
+    "as exported": (f"{TITLES}\r\n(202) 555-0177,Bandwidth,301 302,a@x.com,,New,,\r\n").encode(),
     "semicolons": b"Rufnummer;Phone number;CARRIER;Extension(s);Emails;Name\r\n"
     b"x;2025550177;bandwidth;301, 302;a@x.com;New\r\n",
     "tabs in UTF-16": TABS.encode("utf-16"),

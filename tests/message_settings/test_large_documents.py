@@ -214,7 +214,10 @@ TEXTS = st.text(max_size=9) | st.sampled_from(['"\\\n\t\x00\x7f\u2028', "\ud83d"
     )
 )
 def test_a_document_is_written_as_json_with_two_spaces(entries: list[NumberSetting]) -> None:
-    document = {"version": 1, "numbers": [asdict(entry) for entry in entries]}
+    numbers = [asdict(entry) for entry in entries]
+    for entry in numbers:
+        del entry["aliases"]
+    document = {"version": 1, "numbers": numbers}
     expected = clean(json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
     assert encode_document(entries) == expected
 

@@ -73,7 +73,7 @@ BROKEN = {
     '{"numbers": {}}': "numbers: Not a valid list",
     "[]": "Invalid input type",
     "null": "Invalid input type",
-    '{"version": 2, "numbers": []}': "version",
+    '{"version": 3, "numbers": []}': "version",
     '{"numbers": [], "numbers": []}': "stands twice",
     "\x00": "line 1, column 1",
     "[" * 5000: "nested too deeply",

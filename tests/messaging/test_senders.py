@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
@@ -85,6 +85,7 @@ def test_any_sender_whatever_reaches_the_extension(make_gateway: Make) -> None:
 
 
 @settings(max_examples=50, suppress_health_check=list(HealthCheck), deadline=None)
+@example(written="x" * 5000)
 @given(written=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=400))
 @pytest.mark.parametrize("carrier", payload_files.carriers())
 def test_every_carrier_hands_over_any_sender(carrier: str, written: str) -> None:

@@ -299,6 +299,8 @@ def test_messages_older_than_the_audit_counters_are_counted(make_app: Make) -> N
         tx.execute(text("DROP TABLE breaches"))
         with Operations.context(MigrationContext.configure(tx)):
             upgrade()
+        for name in ("calls_received", "calls_processed"):
+            tx.execute(text(f"ALTER TABLE ledger ADD COLUMN {name} BIGINT NOT NULL DEFAULT 0"))
 
     gateway.store.write(begin_anew)
     receive_call(gateway, gateway.providers["sandbox"], example(gateway, "later"))

@@ -22,7 +22,6 @@ from services.store.database import clock
 from services.store.database.migrate import head
 from services.store.database.schema import counters
 from services.store.database.store import Store
-from services.store.database.time_limits import WORKER_SECONDS
 from services.store.jobs import Job, JobKind
 from services.store.workers import WORKER_SILENT_SECONDS
 from tests.conftest import NUMBER, PEER
@@ -45,8 +44,6 @@ def stores(database: str, tmp_path: Path) -> Iterator[list[Store]]:
 def nodes(postgres_url: str, tmp_path: Path) -> Iterator[list[Store]]:
     """Two machines' ways to one PostgreSQL."""
     opened = [Store(postgres_url, tmp_path / name) for name in ("one", "two")]
-    for store in opened:
-        store.limits.extend(WORKER_SECONDS)  # PostgreSQL ends a deadlock after a second
     opened[0].migrate()
     yield opened
     for store in opened:

@@ -116,6 +116,7 @@ def test_sequence_numbers_become_visible_in_their_order(store: Store) -> None:
 
 def test_a_locked_database_raises_storage_unwell(tmp_path: Path) -> None:
     store = Store(None, tmp_path)
+    store.limits.extend(0.3)
     store.migrate()
     other = Store(None, tmp_path)
     with other.engine.connect() as blocker:
@@ -262,6 +263,7 @@ def test_a_failing_notifier_makes_no_write_fail_or_repeat(
 
 def test_writers_that_wait_too_long_for_another_process_get_an_error(tmp_path: Path) -> None:
     store = Store(None, tmp_path)
+    store.limits.extend(0.5)
     store.migrate()
     names = [f"n{index}" for index in range(8)]
 

@@ -118,12 +118,6 @@ CHECK = Check(
     run=run,
     needs=("strace", "root"),
     mutants=(
-        Mutant(
-            "gunicorn.conf.py",
-            "    if _in_memory and _has_room():",
-            "    if False:",
-            "the metrics are mapped from a disk that can be full",
-        ),
         ACKNOWLEDGED,
         Mutant(
             "services/store/database/writer.py",

@@ -152,7 +152,7 @@ CHECK = Check(
         ),
         Mutant(
             "services/messaging/access.py",
-            "return any(setting.number == number for setting in self.numbers(extension))",
+            "return self._settings.extension_has(extension, number)",
             "return True",
             "every extension may have every number",
         ),

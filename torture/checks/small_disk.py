@@ -88,8 +88,8 @@ FULL_MEMORY = Check(
     mutants=(
         Mutant(
             "gunicorn.conf.py",
-            "    if _in_memory and _has_room():",
-            "    if _in_memory:",
+            "worker.handle_quit)\n    _reserve_metrics()",
+            "worker.handle_quit)",
             "the metrics are mapped from a full memory",
         ),
     ),

@@ -12,11 +12,12 @@ from blueprints.api.fields import (
     token_field,
 )
 from blueprints.api.schemas.messages import MessageSchema, channel_field
+from blueprints.api.schemas.opt_outs import ConsentSchema
 from blueprints.api.schemas.response_schema import ResponseSchema
 from services.core.request_schema import RequestSchema
 
 
-class ConversationSchema(ResponseSchema):
+class ConversationSchema(ConsentSchema):
     """Everything between one number of ours and one peer, or one group of ``participants``."""
 
     id = fields.String()
@@ -43,6 +44,12 @@ class ConversationsQuery(RequestSchema):
 
     limit = limit_field(50)
     cursor = token_field(metadata={"description": "next_cursor of the page before"})
+    blocked = fields.Boolean(
+        load_default=False,
+        truthy={"1", "true"},
+        falsy={"0", "false"},
+        metadata={"description": "Those with blocked senders, and no others"},
+    )
     unread = fields.Boolean(load_default=False, truthy={"1", "true"}, falsy={"0", "false"})
     q = Words(
         validate=validate.Length(1, MOST_TYPED),

@@ -1,14 +1,18 @@
 // Contacts (names of numbers, shared by all users), and the choice of a sending number.
 
 import { Refused, Unreachable } from "./api.js";
+import { consentActions } from "./consent.js";
 import { el, icon } from "./dom.js";
 import { openSheet } from "./sheet.js";
 import { state } from "./state.js";
 import { ownName, spoken } from "./format.js";
 
-// A sheet with the name of each of these numbers, to be changed.
-export function editContact(peers) {
-  const sheet = openSheet(peers.length > 1 ? "People" : "Contact", ...peers.map((peer) => form(peer, () => sheet.close())));
+// A sheet with the name of each of these numbers, to be changed; with the conversation's `id` also
+// what can be done about its texts.
+export function editContact(peers, id = null) {
+  const close = () => sheet.close();
+  const actions = consentActions(id, close);
+  const sheet = openSheet(peers.length > 1 ? "People" : "Contact", ...peers.map((peer) => form(peer, close)), ...(actions ? [actions] : []));
 }
 
 function form(peer, done) {

@@ -79,8 +79,21 @@ class State extends EventTarget {
     return this.conversations.get(id);
   }
 
+  // The conversation as the server has it now: who has opted out may have changed.
+  async renew(id) {
+    this.changeConsent(id, await call("GET", `conversations/${id}`));
+  }
+
+  changeConsent(id, { opt_outs, closed_reason, opt_out_suggested, blocked }) {
+    const known = this.conversations.get(id);
+    if (!known) return;
+    this.#keep({ ...known, opt_outs, closed_reason, opt_out_suggested, blocked });
+    this.tell("consent", { id });
+  }
+
   sorted() {
-    return [...this.conversations.values()].sort((one, other) => other.last_seq - one.last_seq);
+    const shown = [...this.conversations.values()].filter((one) => !one.blocked);
+    return shown.sort((one, other) => other.last_seq - one.last_seq);
   }
 
   get unread() {

@@ -4,6 +4,7 @@ import { Refused, Unreachable } from "./api.js";
 import { avatar, paintAvatar } from "./avatar.js";
 import { bubble, paintBubble } from "./bubble.js";
 import { Composer } from "./composer.js";
+import { ConsentNotice } from "./consent.js";
 import { el, icon, iconButton, reconcile, say } from "./dom.js";
 import { sameMembers } from "./list.js";
 import { chooseNumber, editContact } from "./people.js";
@@ -27,6 +28,7 @@ export class Talk {
     this.older = el("p", { class: "older", text: "Loading …", hidden: true });
     this.scroller = el("div", { class: "talk-scroll", role: "log", "aria-live": "off", tabindex: "0" }, this.older, this.log);
     this.newer = el("button", { type: "button", class: "newer", hidden: true, on: { click: () => this.#toEnd() } }, "New messages");
+    this.notice = new ConsentNotice();
     this.composer = new Composer((written) => this.#send(written), () => this.#otherNumber());
     this.node = el(
       "div",
@@ -34,13 +36,14 @@ export class Talk {
       el("header", { class: "bar" }, iconButton("back", "Back to the conversations", back, { class: "icon-button back" }), this.title, this.call),
       this.scroller,
       this.newer,
-      this.composer.node,
+      el("div", {}, this.notice.node, this.composer.node),
     );
     this.pane.append(this.node);
     this.scroller.addEventListener("scroll", () => this.#scrolled());
     this.pane.addEventListener("keydown", (event) => this.#key(event, back));
     state.addEventListener("messages", ({ detail }) => detail.id === this.id && this.#update());
     for (const type of ["contacts", "me"]) state.addEventListener(type, () => this.isOpen && this.#paintHead());
+    state.addEventListener("consent", ({ detail }) => detail.id === this.id && this.#paintConsent());
     state.addEventListener("reset", () => this.isOpen && this.id && this.#load());
     state.addEventListener("news", ({ detail }) => this.#news(detail.message));
     outbox.addEventListener("change", () => this.isOpen && this.#update());
@@ -81,6 +84,7 @@ export class Talk {
     this.node.hidden = false;
     this.newer.hidden = true;
     this.#paintHead();
+    this.#paintConsent();
     this.composer.open(`${number} ${peers.join()}`, number);
     this.#update();
     this.#toEnd();
@@ -91,10 +95,25 @@ export class Talk {
     const { id } = this;
     try {
       await state.open(id);
+      await state.renew(id);
       if (this.id === id) this.#markRead();
     } catch (error) {
       if (error instanceof Refused && error.status === 404) this.id === id && this.back(); // it was deleted
       else if (!(error instanceof Unreachable)) throw error; // show the messages stored on this device
+    }
+  }
+
+  #paintConsent() {
+    const keep = this.atEnd;
+    this.composer.node.hidden = !this.notice.paint(this.id);
+    if (keep) this.#toEnd();
+  }
+
+  async #renew() {
+    try {
+      await state.renew(this.id);
+    } catch (error) {
+      if (!(error instanceof Unreachable || error instanceof Refused)) throw error;
     }
   }
 
@@ -145,7 +164,9 @@ export class Talk {
     const known = state.conversations.get(message.conversation_id);
     const name = known?.participants.length ? nameOf(message.from) : titleOf(known ? peersOf(known) : [message.from]);
     say(`${name}: ${message.text || mediaWord(message.media)}`);
-    if (message.conversation_id === this.id && !this.atEnd) this.newer.hidden = false;
+    if (message.conversation_id !== this.id) return;
+    if (!this.atEnd) this.newer.hidden = false;
+    this.#renew();
   }
 
   // Places
@@ -207,7 +228,7 @@ export class Talk {
   }
 
   #edit() {
-    editContact(this.peers);
+    editContact(this.peers, this.id);
   }
 
   async #otherNumber() {

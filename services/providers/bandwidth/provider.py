@@ -14,7 +14,7 @@ from services.core.errors import Kind, MediaError, Problem, SendError
 from services.core.messages import DeliveryStatus, Finding, Message, Parsed, WebhookCall
 from services.providers.bandwidth import basic_end, check, lookup, webhook
 from services.providers.bandwidth.api import EXTENSIONS, Api
-from services.providers.bandwidth.errors import basic_ended
+from services.providers.bandwidth.errors import TABLE, basic_ended
 from services.providers.base import Limits, Provider, ProviderContext
 from services.providers.proofs import Basic, basic
 from services.providers.url_checks import is_below
@@ -41,6 +41,7 @@ class Bandwidth(Provider):
     challenge: ClassVar[Mapping[str, str]] = {
         "WWW-Authenticate": 'Basic realm="sms", charset="UTF-8"'
     }
+    opt_out_codes = TABLE.opt_out_codes
     lookup_seconds = lookup.LOOKUP_SECONDS
     limits = Limits(text=2048, media_types=tuple(EXTENSIONS), recipients=10)
     webhook_hint = (

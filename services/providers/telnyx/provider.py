@@ -23,6 +23,7 @@ from services.providers.api_client import header_key, public_link
 from services.providers.base import Limits, Provider, ProviderContext, json_call
 from services.providers.telnyx import check, webhook
 from services.providers.telnyx.api import Api
+from services.providers.telnyx.errors import TABLE
 from services.providers.telnyx.signature import TelnyxSignature, public_key
 from services.providers.url_checks import is_at
 
@@ -59,6 +60,11 @@ class Telnyx(Provider):
         media_types=TYPES,
         recipients=8,
     )
+    # https://developers.telnyx.com/docs/messaging/messages/advanced-opt-in-out
+    handles_stop = frozenset(
+        {"stop", "stopall", "stop all", "unsubscribe", "cancel", "end", "quit"}
+    )
+    opt_out_codes = TABLE.opt_out_codes
     lookup_seconds = 9 * 86_400.0
     media_redirects = ("*.telnyx.com", "*.telnyxcloudstorage.com")
     webhook_hint = (

@@ -24,7 +24,7 @@ from services.providers.api_client import public_link
 from services.providers.base import Limits, Provider, ProviderContext
 from services.providers.twilio.api import Api
 from services.providers.twilio.check import findings
-from services.providers.twilio.errors import NAME_REFUSED
+from services.providers.twilio.errors import NAME_REFUSED, TABLE
 from services.providers.twilio.lookup import inbound, inbound_since, sent_as
 from services.providers.twilio.signature import TwilioSignature, form_of, is_json
 from services.providers.twilio.webhook import is_inbound, read_message, read_status
@@ -91,6 +91,12 @@ class Twilio(Provider):
         channels=("sms", "whatsapp", "rcs"),
     )
     lookup_seconds = 86_400.0
+    # https://help.twilio.com/articles/223134027: single words only
+    handles_stop = frozenset(
+        {"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"}
+    )
+    handles_help = True
+    opt_out_codes = TABLE.opt_out_codes
     keeps_inbound = True
     media_redirects = (
         *("*.twilio.com", "*.twiliocdn.com", "s3.amazonaws.com", "s3-*.amazonaws.com"),

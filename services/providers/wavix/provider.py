@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from services.config.parsers import url
+from services.config.parsers import switch, url
 from services.config.sections import CarrierSettings
 from services.config.variables import variable
 from services.core.errors import Kind, MediaError
+from services.core.keywords import STOP_WORDS
 from services.core.messages import DeliveryStatus, Finding, Message, Parsed, WebhookCall, rfc3339
 from services.providers.api_client import header_key, public_link
 from services.providers.base import Limits, Provider, ProviderContext, json_call
@@ -15,6 +16,7 @@ from services.providers.url_checks import is_at, is_below
 from services.providers.wavix import lookup, webhook
 from services.providers.wavix.api import Api
 from services.providers.wavix.check import findings
+from services.providers.wavix.errors import TABLE
 from services.providers.wavix.senders import sender_id, sender_of
 
 BASE_URL = "https://api.wavix.com"
@@ -40,6 +42,7 @@ class Wavix(Provider):
     limits = Limits(
         text=1630, unicode_text=670, media=5, media_bytes=1_000_000, media_types=MEDIA_TYPES
     )
+    opt_out_codes = TABLE.opt_out_codes
     lookup_seconds = 3 * 86_400.0
     keeps_inbound = True
     webhook_hint = (
@@ -64,10 +67,17 @@ class Wavix(Provider):
             optional=True,
             example="+12025550143",
         )
+        confirm_stop: bool = variable(
+            "`true`: Textbridge answers STOP. Set it if people get no answer to STOP from Wavix.",
+            parse=switch,
+            default="false",
+        )
 
     def __init__(self, settings: Settings, context: ProviderContext) -> None:
         super().__init__(settings, context)
         self.settings = settings
+        # Wavix blocks STOP, QUIT and UNSUBSCRIBE; whether it answers them is not documented.
+        self.handles_stop = frozenset() if settings.confirm_stop else STOP_WORDS
         self.api = Api(self.http, settings.base_url, settings.api_key, hidden=(self.webhook_token,))
 
     def parse(self, call: WebhookCall) -> Iterable[Parsed]:

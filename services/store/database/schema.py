@@ -44,6 +44,7 @@ TROUBLED = text("status IN ('failed', 'unknown')")
 GROUPS = text("members <> peer")
 KEPT = text("state = 'kept'")
 NAMED = text("client_id IS NOT NULL")
+NOT_LIFTED = text("lifted_at IS NULL")
 
 counters = Table(
     "counters",
@@ -98,6 +99,8 @@ messages = Table(
     Column("repeat_key", Text),  # of an inbound message, see ``messages.repeat_key``
     Column("reaction", Text),  # an emoji, if the text is a reaction to another message …
     Column("reaction_to", Text),  # … with this id
+    Column("automatic", Text),  # which answer, if Textbridge wrote it by itself: ``AutomaticText``
+    Column("rule", Text),  # names of the rules that decided who gets it, or that wrote it
     # Outbound messages have no key: no id that a carrier gives twice may stop a status.
     Index("messages_once", "provider", "provider_id", "number", "repeat_key", unique=True),
     Index(
@@ -403,6 +406,96 @@ leases = Table(
     Column("name", Text, primary_key=True),
     Column("owner", Text, nullable=False),
     Column("until", Float, nullable=False),
+)
+
+# Who wants no more texts from a number of ours (``*``: from any), with the proof; see ``opt_outs``.
+# A row outlives the message by which somebody opted out.
+opt_outs = Table(
+    "opt_outs",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("number", Text, nullable=False),
+    Column("peer", Text, nullable=False),  # of a forgotten person an HMAC: ``hmac:…``
+    Column("at", Float, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("detail", Text, nullable=False),  # the keyword, the carrier's code, who did it and why
+    Column("provider", Text, nullable=False),
+    Column("message_id", Text),
+    Column("lifted_at", Float),
+    Column("lifted_by", Text),
+    Column("lift_reason", Text),
+    Index(
+        "opt_outs_open",
+        "peer",
+        "number",
+        unique=True,
+        sqlite_where=NOT_LIFTED,
+        postgresql_where=NOT_LIFTED,
+    ),
+    Index("opt_outs_by_peer", "peer", "id"),
+    sqlite_autoincrement=True,
+)
+
+# Conversations in which somebody seems to want no more texts, until a person has decided.
+opt_out_flags = Table(
+    "opt_out_flags",
+    metadata,
+    Column("conversation_id", Text, primary_key=True),
+    Column("message_id", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+# Senders whose texts to a number of ours (``*``: to any) are kept apart, see ``blocked_senders``.
+blocked_senders = Table(
+    "blocked_senders",
+    metadata,
+    Column("peer", Text, primary_key=True),
+    Column("number", Text, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("blocked_by", Text, nullable=False),
+)
+
+# Keys that must stay the same for as long as the data that was made with them.
+secret_keys = Table(
+    "secret_keys",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+# See ``automatic_answers``.
+automatic_answers = Table(
+    "automatic_answers",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("peer", Text, nullable=False),
+    Column("number", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Index("automatic_answers_by_peer", "peer", "at"),
+    Index("automatic_answers_by_time", "at"),
+    sqlite_autoincrement=True,
+)
+
+# Who owns a conversation of a group, and since when a conversation is done, see ``assignments``.
+assignments = Table(
+    "assignments",
+    metadata,
+    Column("conversation_id", Text, ForeignKey("conversations.id"), primary_key=True),
+    Column("group_name", Text),
+    Column("owner", Text),  # an extension
+    Column("owned_at", Float),
+    Column("done_at", Float),
+    Column("changed", BigInteger, nullable=False),
+    Index("assignments_by_owner", "owner"),
+)
+
+# The extension that got the last conversation of a group in turn.
+group_turns = Table(
+    "group_turns",
+    metadata,
+    Column("group_name", Text, primary_key=True),
+    Column("extension", Text, nullable=False),
 )
 
 quarantine = Table(

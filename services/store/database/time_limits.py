@@ -31,12 +31,11 @@ _operation_end: ContextVar[float | None] = ContextVar("operation_end", default=N
 
 
 class TimeLimits:
-    """The limits of one process, in seconds."""
+    """The limits of one process, in seconds; at first those of a web process."""
 
-    def __init__(self) -> None:
-        self.queue = QUEUE_SECONDS
-        self.write = WRITE_SECONDS
-        self.read = READ_SECONDS
+    queue = QUEUE_SECONDS
+    write = WRITE_SECONDS
+    read = READ_SECONDS
 
     def extend(self, seconds: float) -> None:
         """Allow this much for everything, in a process that answers no carriers."""

@@ -22,10 +22,12 @@ from sqlalchemy import (
 )
 
 from services.core.phone_numbers import addresses_of
+from services.store import blocked_senders, opt_outs
 from services.store.conversations import member_key
 from services.store.database import audit_counters
 from services.store.database.schema import (
     allowances,
+    automatic_answers,
     contacts,
     conversations,
     destinations,
@@ -87,11 +89,16 @@ def _calls(tx: Connection, table: Table, peer: str) -> list[int]:
     return [int(row.id) for row in rows if _contains(row.query.encode() + b"\n" + row.body, peer)]
 
 
-def forget_rest(tx: Connection, peer: str, quarantine_ids: Sequence[int]) -> None:
-    """Delete what is stored about a peer beside messages: contact, receipts, quotas and so on."""
+def forget_rest(tx: Connection, peer: str, quarantine_ids: Sequence[int]) -> int:
+    """Delete what is stored about a peer beside messages: contact, receipts, quotas and so on.
+
+    That the peer has opted out stays, without the number, see ``opt_outs.forget``; returns how many
+    such opt-outs there are.
+    """
     for address in addresses_of(peer):
         tx.execute(delete(contacts).where(contacts.c.number == address))
         tx.execute(delete(receipts).where(receipts.c.peer == address))
+        tx.execute(delete(automatic_answers).where(automatic_answers.c.peer == address))
         used = allowances.c.name.contains(f":{address}/", autoescape=True)
         tx.execute(delete(allowances).where(used))
     removed = tx.execute(delete(quarantine).where(quarantine.c.id.in_(quarantine_ids)))
@@ -102,6 +109,8 @@ def forget_rest(tx: Connection, peer: str, quarantine_ids: Sequence[int]) -> Non
             .where(column.contains(peer, autoescape=True))
             .values({column.name: func.replace(column, peer, "…")})
         )
+    blocked_senders.forget(tx, peer)
+    return opt_outs.forget(tx, peer)
 
 
 def _groups(peer: str) -> Select[tuple[str]]:

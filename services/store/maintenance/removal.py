@@ -12,10 +12,12 @@ from services.store import counters
 from services.store.database import audit_counters
 from services.store.database.schema import (
     LIVE,
+    assignments,
     attachments,
     conversations,
     jobs,
     messages,
+    opt_out_flags,
     reads,
     receipts,
     threads,
@@ -70,6 +72,6 @@ def _update_conversations(tx: Connection, conversation_ids: Sequence[str]) -> No
     )
     statement = select(conversations.c.id).where(touched, ~exists().where(theirs))
     empty = [str(conversation_id) for (conversation_id,) in tx.execute(statement)]
-    for table in (reads, threads):
+    for table in (reads, threads, opt_out_flags, assignments):
         tx.execute(delete(table).where(table.c.conversation_id.in_(empty)))
     tx.execute(delete(conversations).where(conversations.c.id.in_(empty)))

@@ -1,0 +1,289 @@
+"""Opt-out: what follows from STOP, START and HELP, and who may not be texted.
+
+An opt-out is recorded in the transaction that stores the text. Every send asks here again in the
+transaction that begins it, so that no send begins after an opt-out is committed.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import structlog
+from sqlalchemy import Connection
+
+from services.config.sections import OptOutSettings
+from services.core.durations import HOUR
+from services.core.errors import Kind, RequestRefused, SendError
+from services.core.keywords import STOP_WORDS, Keyword, is_soft_stop, keyword, normalised
+from services.core.messages import AutomaticText, Message, Status
+from services.core.phone_numbers import EVERY, channel_of, is_dialable, is_toll_free
+from services.core.segments import count
+from services.messaging.send_limits import SendLimits
+from services.providers.base import Provider
+from services.store import (
+    attempts,
+    blocked_senders,
+    counters,
+    jobs,
+    messages,
+    opt_outs,
+    quotas,
+    statuses,
+)
+from services.store.jobs import Job, JobKind
+from services.store.opt_outs import OptOut, Source
+from services.store.quotas import Quota
+
+log = structlog.get_logger()
+
+CODE = "opted_out"
+CONFIRM_SECONDS = 300.0  # after STOP; 47 CFR 64.1200(a)(12) allows a confirmation for so long
+HELP_ANSWERS = 3  # an hour to one person: two robots must not answer each other for ever
+THEIR_WORD = "START from the person"
+
+
+class OptedOut(SendError):
+    """A recipient has opted out: the message was not handed to the carrier."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, Kind.REFUSED, code=CODE)
+
+
+@dataclass(eq=False)
+class OptOuts:
+    """Records opt-outs, answers STOP and HELP, and refuses texts to people who have opted out.
+
+    ``name`` is the business's in answers. Every function runs in a transaction of the caller.
+    """
+
+    rules: OptOutSettings
+    name: str
+    providers: Mapping[str, Provider]
+    limits: SendLimits
+
+    def received(
+        self, tx: Connection, message: Message, *, blocked: bool = False
+    ) -> Message | None:
+        """Do what an inbound text asks for; returns the answer to it, not stored yet, if any.
+
+        The text is stored already. The texts of a ``blocked`` sender get no answer but the
+        confirmation of STOP.
+        """
+        meant = message.opt_out or keyword(message.text)
+        if meant is Keyword.STOP:
+            return self._stop(tx, message)
+        if meant is Keyword.START or (meant is Keyword.YES and self._is_out(tx, message)):
+            self._start(tx, message)
+        elif meant is Keyword.HELP and not blocked:
+            return self._help(tx, message)
+        elif meant is None and not blocked and self._is_soft_stop(tx, message):
+            opt_outs.flag(tx, message.conversation_id, message.id, message.created_at)
+        return None
+
+    def refused(self, tx: Connection, message: Message, peer: str, code: str | None) -> None:
+        """Record that a carrier has refused a message because its recipient has opted out.
+
+        ``code`` is the carrier's; other codes are ignored. Of a group ``peer`` must be known.
+        """
+        provider = self.providers.get(message.provider)
+        if provider is None or code not in provider.opt_out_codes:
+            return
+        who = peer or ("" if message.participants else message.peer)
+        if not who or opt_outs.is_recorded(tx, who, message.id):
+            return
+        detail = f"{provider.title} refused a text with code {code}."
+        self.record(tx, message.number, who, Source.CARRIER, detail, message, at=time.time())
+
+    def record(
+        self,
+        tx: Connection,
+        number: str,
+        peer: str,
+        source: Source,
+        detail: str,
+        message: Message | None = None,
+        *,
+        at: float | None = None,
+    ) -> bool:
+        """Record an opt-out, and cancel what is queued; false if it is in force already.
+
+        ``message`` is the proof. For which numbers of ours it counts is set by OPT_OUT_SCOPE;
+        ``number`` may be ``EVERY``.
+        """
+        where = EVERY if self.rules.scope == "all" else number
+        happened = message.created_at if message is not None else time.time()
+        new = OptOut(
+            number=where,
+            peer=peer,
+            at=at if at is not None else happened,
+            source=source,
+            detail=detail,
+            provider=message.provider if message is not None else "",
+            message_id=message.id if message is not None else None,
+        )
+        is_new = opt_outs.record(tx, new)
+        if is_new:
+            log.info("opted out", number=where, peer=peer, source=str(source))
+        self._cancel_queued(tx, where, peer, new)
+        return is_new
+
+    def reason(self, tx: Connection, number: str, recipients: Iterable[str]) -> str:
+        """Why a text to these recipients may not be sent from a number; empty if it may."""
+        found = opt_outs.active(tx, number, recipients)
+        return " ".join(_sentence(peer, one) for peer, one in found.items())
+
+    def check_request(self, tx: Connection, number: str, recipients: Iterable[str]) -> None:
+        """Raise ``RequestRefused`` if one of these recipients has opted out of a number."""
+        reason = self.refusal(opt_outs.active(tx, number, recipients))
+        if reason:
+            raise RequestRefused(CODE, reason, field="to", status=403)
+
+    def refusal(self, found: Mapping[str, OptOut]) -> str:
+        """Why these people cannot be texted, and who may change that; empty without anybody."""
+        who = " ".join(_sentence(peer, one) for peer, one in found.items())
+        remedy = (
+            "Nobody can text them until they text START. If they have asked for texts again in "
+            "another way, your administrator can record that on the page Opt-outs."
+        )
+        return f"{who} {remedy}" if who else ""
+
+    def why_not(self, tx: Connection, message: Message) -> SendError | None:
+        """The error if a message must not be sent now, in the transaction that begins its send.
+
+        It locks the sequence first, as every opt-out does.
+        """
+        if message.automatic is not None:
+            return _too_late(message)
+        counters.hold_sequence(tx)
+        reason = self.reason(tx, message.number, message.recipients)
+        return OptedOut(f"{reason} The message was not sent.") if reason else None
+
+    def _stop(self, tx: Connection, message: Message) -> Message | None:
+        word = normalised(message.text)
+        detail = word.upper() if word in STOP_WORDS else f"as {message.provider} says"
+        if not self.record(tx, message.number, message.peer, Source.KEYWORD, detail, message):
+            return None
+        if self._carrier_answers_stop(message, word):
+            return None
+        return self._answer(message, AutomaticText.CONFIRMATION, self.rules.confirmation)
+
+    def _carrier_answers_stop(self, message: Message, word: str) -> bool:
+        if message.opt_out is not None or is_toll_free(message.number):
+            return True
+        provider = self.providers.get(message.provider)
+        return provider is None or word in provider.handles_stop
+
+    def _start(self, tx: Connection, message: Message) -> None:
+        lifted = opt_outs.lift(
+            tx,
+            message.number,
+            message.peer,
+            at=message.created_at,
+            by=THEIR_WORD,
+            reason=f"They texted {normalised(message.text).upper() or 'START'}.",
+        )
+        if lifted:
+            log.info("opt-out lifted", number=message.number, peer=message.peer)
+
+    def _help(self, tx: Connection, message: Message) -> Message | None:
+        provider = self.providers.get(message.provider)
+        if message.opt_out is not None or provider is None or provider.handles_help:
+            return None
+        answer = self._answer(message, AutomaticText.HELP, self.rules.help)
+        quota = Quota(f"help:{message.peer}", HELP_ANSWERS, HOUR)
+        if answer is None or quotas.used_up(tx, [quota]) is not None:
+            return None
+        quotas.take(tx, [quota])
+        return answer
+
+    def _answer(self, message: Message, which: AutomaticText, words: str) -> Message | None:
+        """An answer to a text, by the number that it came to; ``None`` where none can be sent."""
+        provider = self.providers.get(message.provider)
+        if provider is None or not is_dialable(message.peer) or not is_dialable(message.number):
+            return None
+        if channel_of(message.peer) not in provider.limits.channels:
+            return None
+        try:
+            self.limits.check_countries([message.peer])
+        except RequestRefused:
+            return None
+        contact = self.rules.contact or message.number
+        for name, value in (("name", self.name), ("contact", contact), ("number", message.number)):
+            words = words.replace(f"{{{name}}}", value)
+        return Message(
+            direction="out",
+            number=message.number,
+            peer=message.peer,
+            text=words,
+            provider=message.provider,
+            status=Status.QUEUED,
+            segments=count(words).count,
+            automatic=which,
+            created_at=message.created_at,
+        )
+
+    def _is_soft_stop(self, tx: Connection, message: Message) -> bool:
+        return is_soft_stop(message.text) and not self._is_out(tx, message)
+
+    def _is_out(self, tx: Connection, message: Message) -> bool:
+        return bool(opt_outs.active(tx, message.number, [message.peer]))
+
+    def _cancel_queued(self, tx: Connection, number: str, peer: str, found: OptOut) -> None:
+        """Give up what waits to be sent to a person, and remove the marks of the conversations."""
+        theirs = opt_outs.conversations_with(tx, number, peer)
+        if not theirs:
+            return
+        opt_outs.unflag(tx, theirs)
+        reason = f"{_sentence(peer, found)} The message was not sent."
+        error = OptedOut(reason)
+        for job in jobs.cancel_sends(tx, [f"send:{each}" for each in theirs], reason):
+            attempts.add(tx, job, error.kind, reason, CODE)
+            statuses.advance(tx, job.message_id, Status.FAILED, code=CODE, reason=reason)
+
+
+def send_job(message: Message) -> Job:
+    """The job that sends a stored message."""
+    return Job(
+        JobKind.SEND,
+        message.id,
+        f"send:{message.provider}",
+        lane=f"send:{message.conversation_id}",
+    )
+
+
+def add_answer(tx: Connection, answer: Message, seq: int) -> Job:
+    """Store an automatic answer; returns the job that sends it."""
+    return send_job(messages.add_outbound(tx, replace(answer, seq=seq), ""))
+
+
+def is_blocked(tx: Connection, message: Message) -> bool:
+    """Whether the sender of an inbound text is blocked for the number that it came to."""
+    return blocked_senders.blocks(tx, message.number, message.peer)
+
+
+def _too_late(message: Message) -> SendError | None:
+    late = time.time() - message.created_at > CONFIRM_SECONDS
+    if message.automatic is not AutomaticText.CONFIRMATION or not late:
+        return None
+    return SendError(
+        "An opt-out is confirmed within five minutes or not at all. The opt-out counts.",
+        Kind.REFUSED,
+        code="too_late",
+    )
+
+
+def _sentence(peer: str, found: OptOut) -> str:
+    day = datetime.fromtimestamp(found.at, UTC).date().isoformat()
+    where = "all numbers" if found.number == EVERY else found.number
+    return f"{peer} has opted out of texts from {where} ({SOURCES[found.source]}, {day})."
+
+
+SOURCES = {
+    Source.KEYWORD: "by STOP",
+    Source.CARRIER: "as the carrier says",
+    Source.PERSON: "recorded in the app",
+    Source.OPERATOR: "recorded by the administrator",
+    Source.IMPORT: "imported",
+    Source.SCAN: "by an earlier STOP",
+}

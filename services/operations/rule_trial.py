@@ -1,0 +1,141 @@
+"""Trying rules: what they would do with a text, and why those above did not match."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from services.core.errors import SettingsError
+from services.core.messages import Message
+from services.core.phone_numbers import sender
+from services.message_settings import MessageSettings, NumberSetting
+from services.message_settings.rules import Decision, InboundText
+from services.messaging.automatic_answers import AutomaticAnswers
+from services.store import devices
+from services.store.database.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A rule that was compared; ``why_not`` is empty if it matches."""
+
+    rule: str
+    why_not: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What rules would do with a text.
+
+    ``remark`` says why no rule is asked, or that the number's entry decides. ``reply`` is the
+    answer, empty for none; ``why_no_reply`` says why a reply would not be sent to this sender.
+    """
+
+    text: InboundText
+    local_time: str
+    steps: Sequence[Step]
+    decision: Decision
+    remark: str
+    reply: str
+    why_no_reply: str
+
+
+class RuleTrial:
+    """Tries the rules in force, and looks for what they name and nobody knows."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: MessageSettings,
+        automatic: AutomaticAnswers,
+        country: str,
+        time_zone: str,
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._automatic = automatic
+        self._country = country
+        self._zone = ZoneInfo(time_zone)
+
+    def run(self, *, written_sender: str, to: str, text: str, at: str = "") -> Trial:
+        """Try a text to a number of ours.
+
+        ``at`` is a local time in ``APP_TIMEZONE`` such as ``2026-12-24 22:00``, or one with its own
+        offset; empty: now. Raises ``SettingsError`` that names ``at``, ``to`` or ``from``.
+        """
+        moment = self._moment(at)
+        if not written_sender.strip():
+            raise SettingsError("Say from whom the text comes.", "from")
+        alias = self._settings.for_alias(to)
+        number = alias.number if alias is not None else self._number(to)
+        peer = sender(written_sender, self._country)
+        tried = InboundText(number, peer, text, moment.timestamp())
+        setting = self._settings.for_number(number)
+        decision = self._settings.rules.decide(setting, tried)
+        answer = decision.answer
+        message = Message(direction="in", number=number, peer=peer, text=text)
+        return Trial(
+            tried,
+            f"{moment:%Y-%m-%d %H:%M} {moment.tzinfo}",
+            self._steps(tried, decision) if setting is not None and setting.enabled else (),
+            decision,
+            _remark(setting, decision),
+            answer.reply if answer is not None else "",
+            self._automatic.why_not(message) if answer is not None else "",
+        )
+
+    def warnings(self) -> list[str]:
+        """What rules and groups name and nobody knows, as sentences. Raises ``StorageUnwell``."""
+        rules = self._settings.rules
+        known = {ext for entry in self._settings.all() for ext in entry.extensions}
+        known |= {device.extension for device in self._store.read(devices.of)}
+        found = [
+            f"Extension {extension} has neither a number nor a device. Check how it is written."
+            for extension in sorted(rules.named_extensions - known)
+        ]
+        for rule in rules.inbound:
+            if rule.reply and not rule.to:
+                found.append(f"The rule “{rule.name}” answers the texts of every number.")
+        return found
+
+    def _steps(self, tried: InboundText, decision: Decision) -> list[Step]:
+        rules = self._settings.rules
+        last = decision.rules[-1] if decision.rules and not decision.rules[-1].goes_on else None
+        steps = []
+        for rule in rules.inbound:
+            steps.append(Step(rule.name, rules.mismatch(rule, tried)))
+            if rule is last:
+                break
+        return steps
+
+    def _moment(self, at: str) -> datetime:
+        if not at.strip():
+            return datetime.now(self._zone)
+        try:
+            moment = datetime.fromisoformat(at.strip())
+        except ValueError:
+            raise SettingsError(
+                f"“{at}” is no time. Write it such as 2026-12-24 22:00.", "at"
+            ) from None
+        return moment if moment.tzinfo else moment.replace(tzinfo=self._zone)
+
+    def _number(self, to: str) -> str:
+        try:
+            return self._settings.number(to)
+        except SettingsError as error:
+            raise SettingsError(error.reason, "to") from None
+
+
+def _remark(setting: NumberSetting | None, decision: Decision) -> str:
+    if setting is None:
+        return "The number is not in Message Settings: no rule is asked, and nobody gets the text."
+    if not setting.enabled:
+        return "The number is switched off: no rule is asked, and nobody gets the text."
+    if not decision.reaches_somebody:
+        return "No rule delivers it, and the number has no extension or address: it is unassigned."
+    if not decision.rules:
+        return "No rule matches: the number's own extensions and addresses get the text."
+    last = decision.rules[-1]
+    if last.goes_on or not last.delivers:
+        return "The number's own extensions and addresses get the text."
+    return ""

@@ -1,0 +1,119 @@
+"""``flask rules``: which rule decides and why not the ones above."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from services.gateway import Gateway
+from tests.cli.conftest import Terminal
+from tests.message_steps import receive_text, stored_messages
+
+PRACTICE = Path(__file__).parents[1] / "data" / "rules" / "practice.json"
+
+
+@pytest.fixture
+def practice(make_gateway: Callable[..., Gateway]) -> Terminal:
+    terminal = Terminal(make_gateway(APP_TIMEZONE="America/New_York", SEND_COUNTRIES="*"))
+    terminal.gateway.settings.put_document(PRACTICE.read_bytes())
+    return terminal
+
+
+FROM = ("--from", "+13035550177", "--to", "202-555-0143")
+
+
+def test_the_rule_is_named_and_why_the_ones_above_do_not_match(practice: Terminal) -> None:
+    told = practice.flask("rules", "test", *FROM, "--text", "hello", "--at", "2026-11-30 22:00")
+    assert told.stdout == (
+        "-- Robot: The sender is not +1900*.\n"
+        "-- Copy: The sender is not +4420* or +4930*.\n"
+        "-- Holiday: It is no closed date of office.\n"
+        "-- Price: The text does not begin with price or price list or cout.\n"
+        "-- Boss: The sender is not +13035550111 or 72404 or amazon* or +13035551?00.\n"
+        "-> Night: Matches.\n"
+        "\n"
+        "Text:          from +13035550177 to +12025550143, 2026-11-30 22:00 America/New_York\n"
+        "Decided by:    Night\n"
+        "Extensions:    209\n"
+        "Groups:        crew (all)\n"
+        "E-mails:       night@example.com\n"
+        "Reply:         We open at 8.\n"
+    )
+    assert stored_messages(practice.gateway) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "decided", "remark", "why_no_reply"),
+    [
+        ((*FROM, "--at", "2026-11-30 09:00"), [], "No rule matches: the number's own", None),
+        ((*FROM, "--at", "2026-11-30T14:00+00:00"), [], "No rule matches", None),
+        ((*FROM, "--at", "2026-12-25 09:00"), ["Holiday"], "own extensions", None),
+        (("--from", "72405", *FROM[2:], "--at", "2026-11-30 22:00"), ["Night"], None,
+         "The sender is a short code or a name."),
+        (("--from", "303-555-0177", "--to", "+12025550199"), [], "not in Message Settings", None),
+        (("--from", "303-555-0177", "--to", "+12025550170"), [], "switched off", None),
+        (("--from", "303-555-0177", "--to", "+12025550160"), [], "it is unassigned", None),
+        (("--from", "303-555-0177", "--to", "rcs-agent-7", "--at", "2026-11-30 16:00"),
+         ["Berlin"], None, None),
+    ],
+)  # fmt: skip
+def test_what_a_script_reads(
+    practice: Terminal,
+    arguments: tuple[str, ...],
+    decided: list[str],
+    remark: str | None,
+    why_no_reply: str | None,
+) -> None:
+    told = practice.json("rules", "test", *arguments)
+    assert told["decided_by"] == decided
+    assert (remark or "") in (told["remark"] or "")
+    assert (remark is None) == (told["remark"] is None)
+    assert told["why_no_reply"] == why_no_reply
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ((*FROM, "--at", "tomorrow"), "at: “tomorrow” is no time. Write it such as"),
+        (("--from", "303-555-0177", "--to", "12"), "to: "),
+    ],
+)
+def test_what_cannot_be_tried(
+    practice: Terminal, arguments: tuple[str, ...], complaint: str
+) -> None:
+    assert complaint in practice.flask("rules", "test", *arguments, code=1).stderr
+
+
+def test_the_rules_are_listed_with_what_nobody_knows(practice: Terminal) -> None:
+    told = practice.flask("rules", "list")
+    lines = told.stdout.splitlines()
+    assert lines[0].split()[:3] == ["RULE", "TO", "FROM"]
+    assert [line.split()[0] for line in lines[1:5]] == ["Robot", "Copy", "Holiday", "Price"]
+    assert "Extension 209 has neither a number nor a device." in told.stderr
+    assert "Extension 201" not in told.stderr
+    as_json = practice.json("rules", "list")
+    assert as_json["inbound"] == json.loads(PRACTICE.read_bytes())["inbound"]
+
+
+def test_a_message_names_its_rule(practice: Terminal) -> None:
+    receive_text(practice.gateway, number="+12025550143", peer="+19005550177")
+    (message,) = stored_messages(practice.gateway)
+    shown = practice.flask("messages", "show", message.id).stdout
+    assert "Rule:          Robot\n" in shown
+    assert "Given to its recipients by the rule “Robot”" in shown
+    assert practice.json("messages", "show", message.id)["rule"] == "Robot"
+
+
+def test_an_export_for_older_versions_says_what_it_leaves_out(practice: Terminal) -> None:
+    told = practice.flask("settings", "export", "--version", "1", "-")
+    written = json.loads(told.stdout)
+    assert sorted(written) == ["numbers", "version"]
+    assert written["version"] == 1
+    assert [entry["number"] for entry in written["numbers"]] == [
+        entry["number"] for entry in json.loads(PRACTICE.read_bytes())["numbers"]
+    ]
+    assert "aliases" not in told.stdout
+    assert "Left out, as version 1 does not have it: hours, groups, inbound, aliases." in (
+        told.stderr
+    )
