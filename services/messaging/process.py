@@ -88,12 +88,12 @@ class Processor:
         also: Callable[[Connection], object] = lambda _: None,
         spawn: Callable[[Work], object] = lambda work: work(),
     ) -> Processed:
-        """Process the oldest calls in one transaction.
+        """Process the oldest calls in one transaction; of a call with very many parts, some parts.
 
         ``leased`` are the names of the leases that the caller has. In each attempt at the
         transaction ``add_jobs`` returns the function that adds its jobs; ``also`` is done in the
-        same transaction. Without calls nothing is committed. A call with a fault is processed by
-        itself with the others of its batch: then the transaction is not committed. Raises
+        same transaction. Where the transaction fails because of a fault with one of its calls,
+        each call is stored in a transaction of its own, without ``add_jobs`` and ``also``. Raises
         ``StorageUnwell``.
         """
         calls = self._next(leased)
@@ -246,6 +246,9 @@ class Processor:
         except StorageUnwell as error:
             log.error("files cannot be stored yet", call=parsed.row.id, reason=str(error))
             time.sleep(FILES_RETRY_SECONDS)
+        except Exception as error:
+            log.exception("the files of a call could not be processed", call=parsed.row.id)
+            self._store_each([parsed], error)
         finally:
             self._in_hand.discard(parsed.row.id)
 
