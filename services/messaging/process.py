@@ -72,6 +72,8 @@ class Processor:
     _in_hand: set[int] = field(default_factory=set, init=False)
     _waiting: set[int] = field(default_factory=set, init=False)
     _set_aside: set[int] = field(default_factory=set, init=False)
+    # How many parts are stored of a call that has more than fit into a transaction, by its id.
+    _stored: dict[int, int] = field(default_factory=dict, init=False)
 
     @property
     def lease_names(self) -> list[str]:
@@ -86,18 +88,21 @@ class Processor:
         also: Callable[[Connection], object] = lambda _: None,
         spawn: Callable[[Work], object] = lambda work: work(),
     ) -> Processed:
-        """Process the oldest calls in one transaction.
+        """Process the oldest calls in one transaction; of a call with very many parts, some parts.
 
         ``leased`` are the names of the leases that the caller has. In each attempt at the
         transaction ``add_jobs`` returns the function that adds its jobs; ``also`` is done in the
-        same transaction. Without calls nothing is committed. A call with a fault is processed by
-        itself with the others of its batch: then the transaction is not committed. Raises
+        same transaction. Where the transaction fails because of a fault with one of its calls,
+        each call is stored in a transaction of its own, without ``add_jobs`` and ``also``. Raises
         ``StorageUnwell``.
         """
         calls = self._next(leased)
         ready = self._ready(calls, spawn)
         if ready:
             self.parts.prepare()
+        if ready and len(ready[0].parts) > MOST_PARTS:
+            self._store_first_parts(ready[0])
+            return Processed(committed=False, more=True)
         committed = bool(ready) and self._store(ready, add_jobs, also)
         return Processed(committed, more=bool(ready) or len(calls) == MOST_CALLS)
 
@@ -120,7 +125,8 @@ class Processor:
     def _ready(self, calls: Sequence[InboxCall], spawn: Callable[[Work], object]) -> list[_Parsed]:
         """Those of the oldest calls that one transaction can store.
 
-        A call with files is begun by itself, if there is room.
+        A call with files is begun by itself, if there is room. A call with more parts than fit is
+        alone.
         """
         ready: list[_Parsed] = []
         parts = 0
@@ -153,9 +159,8 @@ class Processor:
             log.exception("a call could not be parsed", provider=row.provider)
             return _Parsed(row, (_fault(row, error),))
         checked = [self.parts.checked(part, row.call) for part in parts]
-        return _Parsed(
-            row, tuple(_with_times(part, row.received_at) for part in _few_unreadable(row, checked))
-        )
+        left = _few_unreadable(row, checked)[self._stored.get(row.id, 0) :]
+        return _Parsed(row, tuple(_with_times(part, row.received_at) for part in left))
 
     def _store(
         self,
@@ -171,7 +176,7 @@ class Processor:
         def work(tx: Connection) -> list[tuple[_Parsed, list[Outcome]]]:
             also(tx)
             there = inbox.remove(tx, [parsed.row.id for parsed in batch])
-            left = [parsed for parsed in rest if parsed.row.id in there]
+            left = [parsed for parsed in batch if parsed.row.id in there]
             texts = sum(isinstance(part, Message) for parsed in left for part in parsed.parts)
             seqs = iter(messages.next_seqs(tx, texts)) if texts else iter(())
             shared = Batch(add_jobs(tx), seqs)
@@ -188,7 +193,6 @@ class Processor:
             return stored
 
         try:
-            rest = [self._store_first_parts(parsed) for parsed in batch]
             stored = self.store.write(work)
         except StorageUnwell:
             raise
@@ -196,28 +200,35 @@ class Processor:
             log.exception("calls could not be processed", count=len(batch))
             self._store_each(batch, error)
             return False
+        for parsed in batch:
+            self._stored.pop(parsed.row.id, None)
         self._report(stored)
         return True
 
-    def _store_first_parts(self, parsed: _Parsed) -> _Parsed:
-        """Store the parts of a call that one transaction has no room for; returns the others.
+    def _store_first_parts(self, parsed: _Parsed) -> None:
+        """Store as many parts of a call as one transaction has room for; it stays in the inbox.
 
-        After an interruption they are stored again: a text or receipt that is known changes
-        nothing, and the unreadable parts are among the others.
+        After an interruption they may be stored again: a text or a receipt that is known changes
+        nothing, and unreadable parts come last.
         """
-        row, parts = parsed.row, parsed.parts
-        while len(parts) > MOST_PARTS:
-            first, parts = parts[:MOST_PARTS], parts[MOST_PARTS:]
+        row, first = parsed.row, parsed.parts[:MOST_PARTS]
 
-            def store(tx: Connection, first: Sequence[Parsed] = first) -> list[Outcome]:
-                shared = Batch()
-                outcomes = self.parts.store(tx, row.provider, row.call, first, shared)
-                self.parts.answer(tx, shared)
-                return outcomes
+        def work(tx: Connection) -> list[Outcome]:
+            shared = Batch()
+            outcomes = self.parts.store(tx, row.provider, row.call, first, shared)
+            self.parts.answer(tx, shared)
+            return outcomes
 
-            outcomes = self.store.write(store)
-            self._report([(replace(parsed, parts=first), outcomes)])
-        return replace(parsed, parts=parts)
+        try:
+            outcomes = self.store.write(work)
+        except StorageUnwell:
+            raise
+        except Exception as error:
+            log.exception("calls could not be processed", count=1)
+            self._store_each([parsed], error)
+            return
+        self._stored[row.id] = self._stored.get(row.id, 0) + len(first)
+        self._report([(replace(parsed, parts=first), outcomes)])
 
     def _store_each(self, batch: Sequence[_Parsed], error: Exception) -> None:
         """Store calls one by one; one that fails alone becomes unreadable with the reason."""
@@ -241,6 +252,9 @@ class Processor:
         except StorageUnwell as error:
             log.error("files cannot be stored yet", call=parsed.row.id, reason=str(error))
             time.sleep(FILES_RETRY_SECONDS)
+        except Exception as error:
+            log.exception("the files of a call could not be processed", call=parsed.row.id)
+            self._store_each([parsed], error)
         finally:
             self._in_hand.discard(parsed.row.id)
 

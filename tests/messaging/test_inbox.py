@@ -406,3 +406,28 @@ def test_many_calls_whose_files_cannot_be_stored_hold_up_no_other(
         for _ in range(3):
             gateway.processor.process_batch(gateway.processor.lease_names, spawn=begun.append)
     assert texts(gateway) == ["text", *(f"picture {index}" for index in range(12))]
+
+
+def test_a_fault_with_the_files_of_a_call_makes_it_unreadable(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the worker would begin it again and again."""
+    provider = gateway.providers["sandbox"]
+    parse = provider.parse
+
+    def with_file(call: WebhookCall) -> Any:
+        file = Attachment(content=b"GIF89a", name="a.gif")
+        return [replace(part, media=(file,)) for part in parse(call) if isinstance(part, Message)]
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(provider, "parse", with_file)
+        patched.setattr(gateway.media, "save_received", fail)
+        append(gateway, "picture")
+        gateway.processor.process_batch(gateway.processor.lease_names)
+    assert waiting(gateway) == 0
+    (kept,) = gateway.store.read(quarantine.waiting)
+    assert "ZeroDivisionError" in kept.reason
+    assert [outcome for outcome, _ in gateway.replay.replay(kept.id)] == ["received"]

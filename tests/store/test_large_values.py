@@ -1,9 +1,10 @@
 """Values that are larger than a database's indexes take, and long texts in the search index."""
 
 import random
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
 from services.store import conversations
@@ -70,3 +71,19 @@ def test_a_text_of_long_ligatures_is_indexed(store: Store) -> None:
         store.write(full_text.index)
     found = store.read(lambda tx: full_text.find(tx, "other", [NUMBER], limit=9))
     assert len(found.messages) == 1
+
+
+def test_indexing_is_no_pipeline_in_which_postgresql_waits_for_a_hung_worker(store: Store) -> None:
+    """A client that hangs within ``executemany`` would keep its locks: no limit ends that."""
+    for index in range(3):
+        store_inbound(store, inbound(str(index)))
+    many: list[str] = []
+
+    def note(*arguments: Any) -> None:
+        if arguments[-1]:
+            many.append(arguments[2])
+
+    event.listen(store.engine, "before_cursor_execute", note)
+    assert store.write(full_text.index) == 3
+    assert store.engine.dialect.name == "sqlite" or not many
+    assert len(store.read(lambda tx: full_text.find(tx, "hi", [NUMBER], limit=9)).messages) == 3

@@ -30,9 +30,13 @@ FILL_BATCH = 5000
 
 _ADD = {
     "sqlite": text("INSERT INTO search_index (rowid, words) VALUES (:seq, :words)"),
+    # One statement, and not one for each row: psycopg would send these as a pipeline, in which
+    # PostgreSQL waits without an end for a client that hangs, and keeps the locks.
     "postgresql": text(
         "INSERT INTO search_index (seq, number, words)"
-        " VALUES (:seq, :number, array_to_tsvector(string_to_array(:words, ' ')))"
+        " SELECT seq, number, array_to_tsvector(string_to_array(words, ' '))"
+        " FROM unnest(CAST(:seq AS bigint[]), CAST(:number AS text[]), CAST(:words AS text[]))"
+        " AS entry (seq, number, words)"
     ),
 }
 
@@ -104,9 +108,17 @@ def index(tx: Connection, limit: int = BATCH) -> int:
         entries.append(_entry(seq, number, words))
         reached = seq
     if entries:
-        tx.execute(_ADD[tx.dialect.name], entries)
+        _add(tx, entries)
         counters.put(tx, MARK, reached)
     return len(entries)
+
+
+def _add(tx: Connection, entries: list[dict[str, object]]) -> None:
+    if tx.dialect.name == "sqlite":
+        tx.execute(_ADD["sqlite"], entries)
+    else:
+        columns = {name: [entry[name] for entry in entries] for name in entries[0]}
+        tx.execute(_ADD["postgresql"], columns)
 
 
 def fill(tx: Connection) -> None:
