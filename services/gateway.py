@@ -30,6 +30,7 @@ from services.media.media_store import MediaStore
 from services.media.s3 import S3
 from services.message_settings import MessageSettings
 from services.messaging.access import ConversationAccess
+from services.messaging.assignments import Assignments
 from services.messaging.automatic_answers import AutomaticAnswers
 from services.messaging.call_files import CallFiles
 from services.messaging.carrier_event_log import CarrierEventLog
@@ -114,7 +115,10 @@ class Gateway:
         self.limits = SendLimits(environment.sending, environment.service)
         self.device_limits = DeviceLimits(self.store)
         self.access = ConversationAccess(self.settings)
-        self.router = Router(self.store, self.settings, self.access, self.channels)
+        self.assignments = Assignments(self.store, self.settings, self.access, self.channels)
+        self.router = Router(
+            self.store, self.settings, self.access, self.channels, self.assignments
+        )
         self.opt_outs = OptOuts(
             environment.opt_out,
             environment.opt_out.name or environment.service.app_name,
@@ -132,6 +136,7 @@ class Gateway:
             self.country,
             self.uploads,
             self.opt_outs,
+            self.assignments,
         )
         self.automatic = AutomaticAnswers(self.settings, self.composer)
         parts = PartStore(
@@ -253,6 +258,12 @@ class Gateway:
             ),
             PeriodicTask(
                 "sweep", 3600.0, partial(housekeeping.remove_leftovers, self.store, self.media)
+            ),
+            PeriodicTask(
+                "release",
+                60.0,
+                partial(self.assignments.release, self.router.give),
+                one_worker=True,
             ),
             PeriodicTask("check", CHECK_SECONDS, self.audit.check, delayed=True, one_worker=True),
             PeriodicTask(

@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 from services.core.messages import Device, Message, message_object
 from services.media.media_store import MediaStore
 from services.messaging.access import ConversationAccess
-from services.store import conversations, counters, devices, messages
+from services.store import assignments, conversations, counters, devices, messages
+from services.store.assignments import Assignment
 from services.store.database.store import Store
 
 
@@ -53,6 +54,8 @@ class ChangeLog:
             marks = conversations.read_since(tx, device.extension, since, limit + 1)
             events = [self._message_event(at, message, since) for at, message in changed]
             events += _read_events(tx, device.extension, numbers, marks)
+            given = assignments.changed_since(tx, numbers, since, limit + 1)
+            events += [_assigned_event(at, one) for at, one in given]
             events = sorted((e for e in events if e["seq"] <= latest), key=lambda e: e["seq"])
             more = len(events) > limit
             return Changes(events[limit - 1]["seq"] if more else latest, events[:limit], more)
@@ -65,6 +68,20 @@ class ChangeLog:
             "type": "message.created" if message.seq > since else "message.updated",
             "message": message_object(message, self._media.link),
         }
+
+
+def assignment_object(assignment: Assignment | None) -> dict[str, Any]:
+    """Who owns a conversation and whether it is done, as apps see it."""
+    return {
+        "owner": assignment.owner if assignment is not None else None,
+        "group": assignment.group_name if assignment is not None else None,
+        "done": assignment is not None and assignment.done_at is not None,
+    }
+
+
+def _assigned_event(at: int, assignment: Assignment) -> dict[str, Any]:
+    event = {"seq": at, "type": "conversation.updated"}
+    return event | {"conversation_id": assignment.conversation_id} | assignment_object(assignment)
 
 
 def _read_events(

@@ -7,9 +7,12 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from blueprints.api.auth import Auth, caller, numbers
+from blueprints.api.changes import assignment_object
 from blueprints.api.declare import Resource, call
 from blueprints.api.opt_outs import consent_object
 from blueprints.api.schemas.conversations import (
+    AssignedSchema,
+    AssignSchema,
     ConversationListSchema,
     ConversationSchema,
     ConversationsQuery,
@@ -22,10 +25,11 @@ from services.core.messages import message_object, rfc3339
 from services.core.phone_numbers import channel_of, search_words
 from services.media.media_store import MediaStore
 from services.messaging.access import ConversationAccess
+from services.messaging.assignments import Assignments
 from services.messaging.consent import Consent
 from services.messaging.device_limits import READ_MARKS, SEARCHES, DeviceLimits
 from services.messaging.route import Router
-from services.store import conversations, messages
+from services.store import assignments, conversations, messages
 from services.store.conversations import Conversation
 from services.store.database.store import Store
 
@@ -45,7 +49,9 @@ class Conversations(Resource):
         limits: DeviceLimits,
         country: str,
         consent: Consent,
+        assignments: Assignments,
     ) -> None:
+        self._assignments = assignments
         self._store = store
         self._access = access
         self._media = media
@@ -158,6 +164,28 @@ class Conversations(Resource):
 
         return self._store.write(work)
 
+    @call(
+        "POST",
+        "/conversations/<uuid:conversation_id>/assign",
+        Auth.DEVICE,
+        json=AssignSchema,
+        answers={200: AssignedSchema},
+        refuses=[404],
+    )
+    def assign(self, asked: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
+        """Hand a conversation over to another extension of its number, or set it to done."""
+
+        def work(tx: Connection) -> dict[str, Any]:
+            conversation = self._own(tx, conversation_id)
+            self._limits.count(tx, caller(), READ_MARKS)
+            if "owner" in asked:
+                self._assignments.hand_over(tx, conversation, asked["owner"])
+            if "done" in asked:
+                self._assignments.set_done(tx, conversation, asked["done"])
+            return assignment_object(assignments.by_id(tx, conversation.id))
+
+        return self._store.write(work)
+
     def _own(self, tx: Connection, conversation_id: UUID) -> Conversation:
         conversation = conversations.by_id(tx, str(conversation_id), numbers(self._access))
         if conversation is None:
@@ -170,6 +198,7 @@ class Conversations(Resource):
         newest = messages.by_seq(tx, [conversation.last_seq for conversation in found])
         unread = messages.unread(tx, caller().extension, ids)
         marks = conversations.read_marks(tx, caller().extension, ids)
+        assigned = assignments.of(tx, ids)
         return [
             {
                 "id": conversation.id,
@@ -185,6 +214,7 @@ class Conversations(Resource):
                 "last_seq": conversation.last_seq,
                 "updated_at": rfc3339(conversation.updated_at),
                 **consent_object(self._consent.of(tx, conversation)),
+                **assignment_object(assigned.get(conversation.id)),
             }
             for conversation in found
         ]

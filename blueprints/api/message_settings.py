@@ -14,6 +14,8 @@ from blueprints.api.schemas.message_settings import (
     EntrySchema,
     EntryToldSchema,
     IfMatchHeaders,
+    RulesSchema,
+    RulesToldSchema,
     SettingsQuery,
 )
 from services.core.errors import (
@@ -24,6 +26,7 @@ from services.core.errors import (
     StorageUnwell,
 )
 from services.message_settings import MessageSettings
+from services.message_settings.document import SECTIONS
 from services.message_settings.rules import RuleError
 from services.message_settings.slices import in_slices
 
@@ -54,6 +57,37 @@ class Settings(Resource):
         items = [asdict(entry) for entry in in_slices(settings.find(asked["q"]))]
         answer = {"items": items, "problem": settings.problem}
         return answer, 200, tag
+
+    @call(
+        "GET",
+        "/message-settings/rules",
+        Auth.OPERATOR,
+        answers={200: RulesToldSchema},
+    )
+    def show_rules(self) -> tuple[dict[str, Any], int, dict[str, str]]:
+        """Hours, groups and rules, as they stand in Message Settings."""
+        settings = self._fresh()
+        tag = _tag(settings)
+        return {name: settings.sections.get(name) for name in SECTIONS}, 200, tag
+
+    @call(
+        "PUT",
+        "/message-settings/rules",
+        Auth.OPERATOR,
+        headers=IfMatchHeaders,
+        json=RulesSchema,
+        answers={200: RulesToldSchema},
+        refuses=[409, 412],
+    )
+    def put_rules(
+        self, seen: dict[str, Any], asked: dict[str, Any]
+    ) -> tuple[dict[str, Any], int, dict[str, str]]:
+        """Replace hours, groups and rules, all of them: what is left out is empty from now on."""
+        settings = self._fresh()
+        with _refusals():
+            sections = {name: part for name, part in asked.items() if part is not None}
+            settings.put_sections(sections, _expected(seen, False))
+        return {name: settings.sections.get(name) for name in SECTIONS}, 200, _tag(settings)
 
     @call(
         "GET",

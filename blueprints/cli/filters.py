@@ -8,7 +8,7 @@ import click
 
 from blueprints.cli.parts import parts
 from services.operations import message_query
-from services.providers import PROVIDERS
+from services.providers import NAMES
 
 WHEN = "a day or a time in this machine's zone: 2026-11-20 or 2026-11-20T08:30."
 OPTIONS = (
@@ -34,7 +34,8 @@ OPTIONS = (
     ),
     click.option(
         "--carrier",
-        type=click.Choice([one.name for one in PROVIDERS]),
+        type=click.Choice(list(NAMES)),
+        callback=lambda _, __, written: NAMES.get(written, written),
         metavar="CARRIER",
         help="Only by this carrier.",
     ),

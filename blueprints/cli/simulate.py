@@ -13,6 +13,7 @@ from services.core.messages import Attachment, Message, WebhookCall
 from services.core.phone_numbers import e164, known_as
 from services.http.client import Answer, NoAnswer, NotSent
 from services.operations.server_process import HOW_TO_START, running_pid
+from services.providers import NAMES
 from services.providers.base import Provider
 from services.providers.proofs import NoSigningKey
 
@@ -99,7 +100,7 @@ def simulate(
 
 
 def _provider(name: str) -> Provider:
-    provider = parts().providers.get(name)
+    provider = parts().providers.get(NAMES.get(name, name))
     if provider is None:
         on = ", ".join(parts().providers) or "none"
         raise click.ClickException(

@@ -20,6 +20,9 @@ TextbridgeError
 from dataclasses import dataclass
 from enum import StrEnum
 
+# Follows the reason of a failure that may pass.
+MAY_WORK_LATER = "Sending it again later may work."
+
 
 class TextbridgeError(Exception):
     """Base class of all errors that Textbridge raises itself."""

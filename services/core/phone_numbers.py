@@ -28,15 +28,17 @@ _NANP = re.compile(r"\+1[2-9][0-9]{2}[2-9][0-9]{6}", re.ASCII)
 _LIKE_A_NUMBER = re.compile(r"\+?[\d\s().\u2010-\u2015/-]*\d[\d\s().\u2010-\u2015/-]*")
 # Carriers write other ways to a phone before its number: “whatsapp:+13035550177”.
 _CHANNEL = re.compile(r"(whatsapp|rcs):\s*(.+)", re.ASCII | re.IGNORECASE | re.DOTALL)
+_BARE_NUMBER = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
 _CHANNEL_NUMBER = re.compile(r"\+?([1-9][0-9]{6,14})", re.ASCII)
 CHANNEL_NAMES = {"sms": "SMS", "whatsapp": "WhatsApp", "rcs": "RCS"}
 
 EVERY = "*"  # in place of a number of ours: all of them
 MOST_ADDRESS = 100  # characters of an address; the database has indexes of them
 _DIGEST = 8  # hexadecimal digits by which a longer one is told from others
-UNNAMED = "unknown"  # a sender that consists of spaces
+UNNAMED = "unknown"  # a sender of which nothing can be seen
 # These change the order in which the text around them is shown.
 _REORDERS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_INVISIBLE = ("Cf", "Mn", "Zl", "Zp", "Zs")  # categories: nothing is seen of these alone
 
 _EXAMPLE = "Write it with its country code, such as +12025550143."
 
@@ -56,7 +58,24 @@ def sender(written: str, country: str) -> str:
     if _NANP.fullmatch(written):
         return written
     text = _tidy(written)
-    return _channel_address(text) or _written_by_carrier(text, country) or text or UNNAMED
+    if all(unicodedata.category(character) in _INVISIBLE for character in text):
+        return UNNAMED
+    return _channel_address(text) or _written_by_carrier(text, country) or text
+
+
+def with_plus(digits: str) -> str:
+    """E.164 for digits that a carrier writes with their country code; all else unchanged.
+
+    Ten digits at most have to be in a range that its country has given out.
+
+    >>> with_plus("13035550177"), with_plus("4792345678"), with_plus("900123456"), with_plus("MTN")
+    ('+13035550177', '+4792345678', '900123456', 'MTN')
+    """
+    if not _BARE_NUMBER.fullmatch(digits):
+        return digits
+    text = f"+{digits}"
+    number = _valid(text, None) or (_possible(text, None) if len(digits) > 10 else None)
+    return number or digits
 
 
 def own_number(written: str, country: str) -> str:
@@ -95,7 +114,7 @@ def e164(written: str, country: str) -> str:
     """
     if _NANP.fullmatch(written):
         return written  # the library takes 29 µs to say the same
-    return _number_typed(_tidy(written), country)
+    return _number_typed(_tidy_typed(written), country)
 
 
 def peer(written: str, country: str) -> str:
@@ -108,7 +127,7 @@ def peer(written: str, country: str) -> str:
     >>> peer("91234568", "SG"), peer("O'Reilly", "US")
     ('+6591234568', "O'Reilly")
     """
-    text = _tidy(written)
+    text = _tidy_typed(written)
     if address := _channel_address(text):
         return address
     if any(character.isalpha() for character in text):
@@ -126,7 +145,7 @@ def known_as(written: str, country: str) -> str:
     try:
         return peer(written, country)
     except NumberError as error:
-        text = _tidy(written)
+        text = _tidy_typed(written)
         if error.local_only or not text:
             raise
         return text
@@ -140,7 +159,7 @@ def search_words(typed: str, country: str) -> set[str]:
     >>> sorted(search_words("0151 1234567", "DE")), sorted(search_words("O'Re", "US"))
     (['+491511234567', '0151 1234567', '01511234567'], ["O'Re", 'ORe'])
     """
-    text = _tidy(typed)
+    text = _tidy_typed(typed)
     words = {text, "".join(character for character in text if character.isalnum())}
     with suppress(NumberError):
         words.add(_number_typed(text, country))
@@ -158,6 +177,15 @@ def _tidy(written: str) -> str:
         return text
     digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST]
     return f"{text[: MOST_ADDRESS - _DIGEST - 2].rstrip()}… {digest}"
+
+
+def _tidy_typed(written: str) -> str:
+    """``_tidy`` of a text that a person has typed or pasted.
+
+    Lists of contacts copy numbers with invisible characters around them, which no number needs.
+    """
+    visible = "".join(each for each in written if unicodedata.category(each) != "Cf")
+    return _tidy(visible if _LIKE_A_NUMBER.fullmatch(visible.strip()) else written)
 
 
 def _is_harmful(character: str) -> bool:

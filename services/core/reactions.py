@@ -13,10 +13,12 @@ _WORDS = {
     "Disliked": "👎",
     "Laughed at": "😂",
     "Emphasized": "‼️",
+    "Emphasised": "‼️",
     "Questioned": "❓",
 }
 _REMOVED = ("a like", "a heart", "a dislike", "a laugh", "an exclamation", "a question mark")
-_EMOJI = r"(?P<emoji>[^\w\s\x00-\x7f“”][^\w\s“”]{0,23})"
+# An emoji begins outside ASCII, unless it is a key (1️⃣).
+_EMOJI = r"(?P<emoji>[^\w\s\x00-\x7f“”][^\w\s“”]{0,23}|[0-9#*]\ufe0f?\u20e3)"
 _TAKEN_BACK = rf"Removed (?:{'|'.join(_REMOVED)}|\S{{1,24}}) from"
 _QUOTED = '[“"](?P<quoted>.+)[”"]'
 _REACTION = re.compile(

@@ -38,6 +38,9 @@ SIGNATURES = tuple(
         (rb"\xff[\xf0\xf1\xf8\xf9]", "audio/aac"),
         (rb"RIFF.{4}WAVE", "audio/wav"),
         (rb"OggS\0", "audio/ogg"),
+        (rb"fLaC", "audio/flac"),
+        (rb"MThd\0\0\0\x06", "audio/midi"),
+        (rb"\0\0\x01[\xb3\xba]", "video/mpeg"),
         (rb"%PDF-", "application/pdf"),
         (rb"PK(\x03\x04|\x05\x06)", "application/zip"),
         (rb"(\xef\xbb\xbf)?(?i:BEGIN:VCARD)", "text/vcard"),
@@ -86,6 +89,8 @@ for _type, _extension in {
     "audio/3gpp": ".3gp",
     "audio/amr": ".amr",
     "audio/amr-wb": ".awb",
+    "audio/flac": ".flac",
+    "audio/midi": ".mid",
     "audio/mp4": ".m4a",
     "audio/ogg": ".ogg",
     "audio/wav": ".wav",
@@ -105,6 +110,8 @@ for _type, _extension in {
     "text/vcard": ".vcf",
     "video/3gpp": ".3gp",
     "video/3gpp2": ".3g2",
+    "video/mpeg": ".mpeg",
+    "video/ogg": ".ogv",
 }.items():
     FILE_TYPES.add_type(_type, _extension)
 

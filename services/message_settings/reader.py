@@ -35,6 +35,7 @@ from services.message_settings.slices import in_slices, let_others_run
 
 WHOLE = MessageSettingsSchema()
 PARTS = SectionsSchema()
+FRAME = ("version", "numbers")
 NEEDS_VERSION = 'Write "version": 2 at the top to use it.'
 
 
@@ -83,16 +84,16 @@ class DocumentReader:
         try:
             if found.frame != known.frame:
                 raw = json.loads(found.frame or "{}", object_pairs_hook=_refuse_repeated_keys)
-                sections, rules = self._sections(raw)
+                sections, rules = self.sections(raw)
             rules.check_numbers(by_number)
             _check_aliases(by_number.values())
         except (ValueError, SettingsError, RecursionError):
             return None
         return Document(content, by_number, by_text, sections, rules, found.frame)
 
-    def _sections(self, document: Mapping[str, Any]) -> tuple[dict[str, Any], Rules]:
+    def sections(self, document: Mapping[str, Any]) -> tuple[dict[str, Any], Rules]:
         """The parts of version 2 as they are written, and their rules. Raises ``RuleError``."""
-        written = {name: document[name] for name in SECTIONS if name in document}
+        written = {name: value for name, value in document.items() if name not in FRAME}
         if not written:
             return {}, NO_RULES
         try:
@@ -161,7 +162,7 @@ class DocumentReader:
             if is_plain:
                 _refuse_aliases(by_number.values())
             _check_aliases(by_number.values())
-            sections, rules = self._sections(parts)
+            sections, rules = self.sections(parts)
             rules.check_numbers(by_number)
         except RuleError as error:
             line = line_of_path(text, error.path)

@@ -26,6 +26,7 @@ from services.message_settings.source import Source
 NEVER = object()  # the version before the source was read for the first time
 SMALL_BYTES = 64_000  # a document of up to some 300 entries; it is checked in a few milliseconds
 Change = Callable[[list[NumberSetting]], list[NumberSetting]]
+Sections = tuple[Mapping[str, Any], Rules]
 
 
 class MessageSettings:
@@ -213,18 +214,40 @@ class MessageSettings:
         ``generation`` is the one that the editor has seen. Raises ``SettingsConflict`` if another
         editor has saved since then, ``SettingsError`` with the remedy if the document is broken.
         """
+        self._replace(change, generation, None)
+
+    def put_sections(self, sections: Mapping[str, Any], generation: str | None = None) -> None:
+        """Replace the parts of version 2, all of them; the numbers stay.
+
+        Raises ``RuleError`` with the path of the mistake, and what ``change`` raises.
+        """
+        checked = self._reader.sections(sections)
+        self._replace(lambda entries: entries, generation, checked)
+
+    def _replace(self, change: Change, generation: str | None, sections: Sections | None) -> None:
         before = self._content()
-        after = self._changed(before, change, generation)
+        after = self._changed(before, change, generation, sections)
 
         def replacement(content: bytes | None) -> bytes:
             # Other writers wait meanwhile: nothing is checked, unless one of them was faster.
-            return after if content == before else self._changed(content, change, generation)
+            if content == before:
+                return after
+            return self._changed(content, change, generation, sections)
 
         self._source.replace(replacement)
         self.look()
 
-    def _changed(self, content: bytes | None, change: Change, generation: str | None) -> bytes:
-        """The document that ``change`` makes of ``content``. Raises what ``self.change`` raises."""
+    def _changed(
+        self,
+        content: bytes | None,
+        change: Change,
+        generation: str | None,
+        sections: Sections | None,
+    ) -> bytes:
+        """The document that ``change`` makes of ``content``. Raises what ``self.change`` raises.
+
+        It has the ``sections`` of the document before, unless some are given.
+        """
         try:
             document = self._checked(content)
         except SettingsError as error:
@@ -234,8 +257,9 @@ class MessageSettings:
                 "Somebody else has changed Message Settings meanwhile. Look at them again."
             )
         entries = change(list(document.by_number.values()))
-        self._reader.check_change(entries, document.rules)
-        return encode_document(entries, document.sections)
+        written, rules = sections or (document.sections, document.rules)
+        self._reader.check_change(entries, rules)
+        return encode_document(entries, written)
 
     def document(self) -> bytes:
         """The document as it is kept, also a broken one. Raises ``SettingsError``."""

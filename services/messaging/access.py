@@ -7,9 +7,10 @@ The API, the live stream, Acrobits, Ringotel, pushes, mails and their retries al
 the moment at which it gives a message away.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from services.message_settings import MessageSettings, NumberSetting
+from services.message_settings.rules import OutboundRule
 
 
 class ConversationAccess:
@@ -21,6 +22,10 @@ class ConversationAccess:
     def numbers(self, extension: str) -> tuple[NumberSetting, ...]:
         """The numbers whose conversations an extension may have; the first is its default."""
         return self._settings.for_extension(extension)
+
+    def outbound_rules(self) -> Sequence[OutboundRule]:
+        """The rules that choose the number by which an extension begins a conversation."""
+        return self._settings.rules.outbound
 
     def extensions(self, number: str) -> tuple[str, ...]:
         """The extensions that may have the conversations of a number (E.164)."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -21,7 +21,9 @@ from services.core.phone_numbers import (
 )
 from services.core.segments import count, split
 from services.message_settings import NumberSetting
+from services.message_settings.rules import OutboundRule
 from services.messaging.access import ConversationAccess
+from services.messaging.assignments import Assignments
 from services.messaging.opt_out import OptOuts, send_job
 from services.messaging.send_limits import SendLimits
 from services.messaging.uploads import Uploads
@@ -73,6 +75,7 @@ class Composer:
     country: str
     uploads: Uploads
     opt_outs: OptOuts
+    assignments: Assignments
 
     def submit(self, device: Device, reply: Reply) -> tuple[Message, bool]:
         """Store the message of an extension and queue it at its number's carrier.
@@ -98,6 +101,7 @@ class Composer:
             self.limits.count_sent(tx, device.extension, parts)
             stored = [messages.add_outbound(tx, part, reply.fingerprint) for part in parts]
             jobs.add(tx, [send_job(message) for message in stored])
+            self.assignments.answered(tx, stored[0])
             return messages.by_id(tx, stored[0].id) or stored[0], False
 
         try:
@@ -166,7 +170,8 @@ class Composer:
                 "Message Settings.",
                 status=403,
             )
-        setting, recipients = _addressed(tx, settings, reply, self.country)
+        to = _addressed(tx, settings, reply, self.country, extension, self.access.outbound_rules())
+        setting, recipients = to.setting, to.recipients
         provider = self._provider(setting)
         _check_recipients(setting, recipients, provider)
         self.limits.check_countries(recipients)
@@ -187,15 +192,33 @@ class Composer:
             extension=extension,
             client_id=reply.client_id,
             segments=count(text).count if not files else 1,
+            rule=to.rule,
         )
         _check_text(text, provider)
         return _parts(whole, provider.limits)
 
 
+@dataclass(frozen=True, slots=True)
+class _Addressed:
+    """The number that sends, the recipients, and the outbound rule that chose the number."""
+
+    setting: NumberSetting
+    recipients: tuple[str, ...]
+    rule: str | None = None
+
+
 def _addressed(
-    tx: Connection, settings: Sequence[NumberSetting], reply: Reply, country: str
-) -> tuple[NumberSetting, tuple[str, ...]]:
-    """The setting of the number that sends, and the recipients."""
+    tx: Connection,
+    settings: Sequence[NumberSetting],
+    reply: Reply,
+    country: str,
+    extension: str,
+    rules: Sequence[OutboundRule],
+) -> _Addressed:
+    """From where to where a request goes.
+
+    Outbound rules decide where there is no conversation with these recipients yet.
+    """
     by_number = {setting.number: setting for setting in settings}
     if reply.conversation_id is not None:
         known = conversations.by_id(tx, reply.conversation_id, by_number)
@@ -209,19 +232,60 @@ def _addressed(
         members = known.participants or (known.peer,)
         for member in members:
             _require_dialable(member, "conversation_id")
-        return by_number[known.number], members
+        return _Addressed(by_number[known.number], members)
     recipients = _recipients(tx, by_number, reply.to, country)
     if not recipients:
         raise RequestRefused("missing", "Say to whom the message goes.", field="to")
+    rule = _outbound_rule(rules, extension, recipients, by_number)
     if reply.sender is None:
-        latest = conversations.latest_number(tx, by_number, recipients)
-        return by_number[latest] if latest else settings[0], recipients
+        return _without_sender(tx, settings, recipients, rule)
     sender = requested(e164, reply.sender, country, "from")
     if sender not in by_number:
         raise RequestRefused(
             "number_not_yours", f"{sender} is not a number of yours.", field="from", status=403
         )
-    return by_number[sender], recipients
+    if rule is None or conversations.latest_number(tx, [sender], recipients):
+        return _Addressed(by_number[sender], recipients)
+    if sender not in rule.numbers:
+        allowed = [number for number in rule.numbers if number in by_number]
+        raise RequestRefused(
+            "number_not_allowed",
+            f"A new conversation with {', '.join(recipients)} leaves by {' or '.join(allowed)}, by "
+            f"the rule “{rule.name}”.",
+            field="from",
+            status=403,
+        )
+    return _Addressed(by_number[sender], recipients, rule.name)
+
+
+def _without_sender(
+    tx: Connection,
+    settings: Sequence[NumberSetting],
+    recipients: tuple[str, ...],
+    rule: OutboundRule | None,
+) -> _Addressed:
+    """The number where the request names none: of the newest conversation, else by the rule."""
+    by_number = {setting.number: setting for setting in settings}
+    latest = conversations.latest_number(tx, by_number, recipients)
+    if latest:
+        return _Addressed(by_number[latest], recipients)
+    if rule is None:
+        return _Addressed(settings[0], recipients)
+    number = next(one for one in rule.numbers if one in by_number)
+    return _Addressed(by_number[number], recipients, rule.name)
+
+
+def _outbound_rule(
+    rules: Sequence[OutboundRule],
+    extension: str,
+    recipients: Sequence[str],
+    numbers: Collection[str],
+) -> OutboundRule | None:
+    """The first rule that applies and of whose numbers the extension has one, if any."""
+    for rule in rules:
+        if not rule.mismatch(extension, recipients) and any(n in numbers for n in rule.numbers):
+            return rule
+    return None
 
 
 def _recipients(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from heapq import nsmallest
 
 import structlog
 from sqlalchemy import Connection
@@ -28,7 +29,10 @@ log = structlog.get_logger()
 
 MOST_CALLS = 200  # in one transaction: about 20 ms, for which other writers wait
 MOST_BYTES = 4_000_000  # of their bodies
+MOST_PARTS = 200  # of all calls of a transaction; a call with more takes several of them
+MOST_UNREADABLE = 20  # parts of a call that are kept one by one
 MOST_WITH_FILES = 4  # calls whose files are being stored at the same time
+MOST_LEFT_OUT = 1000  # calls that a look at the inbox leaves out
 FILES_RETRY_SECONDS = 5.0  # after the files of a call could not be stored
 OTHERS = "other carriers"  # the lease on calls of carriers that are not configured any more
 
@@ -41,9 +45,7 @@ class _Parsed:
 
     row: InboxCall
     parts: tuple[Parsed, ...]
-
-
-_Stored = tuple[_Parsed, list[Outcome]]
+    is_fault: bool = False  # its parts could not be stored: it is one unreadable part
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +67,11 @@ class Processor:
     providers: Mapping[str, Provider]
     parts: PartStore
     files: CallFiles
-    # The ids of calls whose files wait to be stored, the oldest first, and are being stored.
-    _with_files: dict[int, None] = field(default_factory=dict, init=False)
+    # Ids of calls: whose files are being stored; with files, for which there is no room yet; which
+    # cannot be stored at all, until the worker is started again.
     _in_hand: set[int] = field(default_factory=set, init=False)
+    _waiting: set[int] = field(default_factory=set, init=False)
+    _set_aside: set[int] = field(default_factory=set, init=False)
 
     @property
     def lease_names(self) -> list[str]:
@@ -91,17 +95,11 @@ class Processor:
         ``StorageUnwell``.
         """
         calls = self._next(leased)
-        ready = []
-        for parsed in map(self._parse, calls):
-            if any(map(has_content, parsed.parts)):
-                self._with_files[parsed.row.id] = None
-            else:
-                ready.append(parsed)
+        ready = self._ready(calls, spawn)
         if ready:
             self.parts.prepare()
         committed = bool(ready) and self._store(ready, add_jobs, also)
-        self._start_files(spawn)
-        return Processed(committed, more=bool(calls))
+        return Processed(committed, more=bool(ready) or len(calls) == MOST_CALLS)
 
     def process_all(self) -> None:
         """Process everything in the inbox, as a worker with all leases does."""
@@ -112,11 +110,37 @@ class Processor:
         which = inbox.of(set(leased) - {OTHERS})
         if OTHERS in leased:
             which = which | inbox.not_of(self.providers)
-        if self._with_files or self._in_hand:
-            which = which & inbox.not_these([*self._with_files, *self._in_hand])
+        room = max(0, MOST_WITH_FILES - len(self._in_hand))
+        self._waiting.difference_update(nsmallest(room, self._waiting))
+        left_out = self._in_hand | self._waiting | self._set_aside
         return self.store.read(
-            lambda tx: inbox.oldest(tx, which, calls=MOST_CALLS, size=MOST_BYTES)
+            lambda tx: inbox.oldest(tx, which, calls=MOST_CALLS, size=MOST_BYTES, without=left_out)
         )
+
+    def _ready(self, calls: Sequence[InboxCall], spawn: Callable[[Work], object]) -> list[_Parsed]:
+        """Those of the oldest calls that one transaction can store.
+
+        A call with files is begun by itself, if there is room.
+        """
+        ready: list[_Parsed] = []
+        parts = 0
+        for row in calls:
+            parsed = self._parse(row)
+            if any(map(has_content, parsed.parts)):
+                self._begin_with_files(parsed, spawn)
+                continue
+            parts += len(parsed.parts)
+            if ready and parts > MOST_PARTS:
+                break
+            ready.append(parsed)
+        return ready
+
+    def _begin_with_files(self, parsed: _Parsed, spawn: Callable[[Work], object]) -> None:
+        if len(self._in_hand) < MOST_WITH_FILES:
+            self._in_hand.add(parsed.row.id)
+            spawn(partial(self._process_with_files, parsed))
+        elif len(self._waiting) < MOST_LEFT_OUT:
+            self._waiting.add(parsed.row.id)
 
     def _parse(self, row: InboxCall) -> _Parsed:
         provider = self.providers.get(row.provider)
@@ -128,7 +152,10 @@ class Processor:
         except Exception as error:
             log.exception("a call could not be parsed", provider=row.provider)
             return _Parsed(row, (_fault(row, error),))
-        return _Parsed(row, tuple(_with_times(part, row.received_at) for part in parts))
+        checked = [self.parts.checked(part, row.call) for part in parts]
+        return _Parsed(
+            row, tuple(_with_times(part, row.received_at) for part in _few_unreadable(row, checked))
+        )
 
     def _store(
         self,
@@ -141,72 +168,83 @@ class Processor:
         Returns whether the one transaction was committed.
         """
 
-        def work(tx: Connection) -> list[_Stored]:
+        def work(tx: Connection) -> list[tuple[_Parsed, list[Outcome]]]:
             also(tx)
-            return self._store_in(tx, batch, add_jobs(tx))
+            there = inbox.remove(tx, [parsed.row.id for parsed in batch])
+            left = [parsed for parsed in rest if parsed.row.id in there]
+            texts = sum(isinstance(part, Message) for parsed in left for part in parsed.parts)
+            seqs = iter(messages.next_seqs(tx, texts)) if texts else iter(())
+            shared = Batch(add_jobs(tx), seqs)
+            stored = [
+                (
+                    parsed,
+                    self.parts.store(
+                        tx, parsed.row.provider, parsed.row.call, parsed.parts, shared
+                    ),
+                )
+                for parsed in left
+            ]
+            self.parts.answer(tx, shared)
+            return stored
 
         try:
+            rest = [self._store_first_parts(parsed) for parsed in batch]
             stored = self.store.write(work)
         except StorageUnwell:
             raise
-        except Exception:
+        except Exception as error:
             log.exception("calls could not be processed", count=len(batch))
-            for parsed in batch:
-                self._store_alone(parsed)
+            self._store_each(batch, error)
             return False
         self._report(stored)
         return True
 
-    def _store_alone(self, parsed: _Parsed) -> None:
-        """Store a call by itself; one that fails becomes unreadable with the reason."""
-        try:
-            stored = self.store.write(lambda tx: self._store_in(tx, [parsed], jobs.add))
-        except StorageUnwell:
-            raise
-        except Exception as error:
-            log.exception("a call could not be processed", call=parsed.row.id)
-            unreadable = replace(parsed, parts=(_fault(parsed.row, error),))
-            stored = self.store.write(lambda tx: self._store_in(tx, [unreadable], jobs.add))
-        self._report(stored)
+    def _store_first_parts(self, parsed: _Parsed) -> _Parsed:
+        """Store the parts of a call that one transaction has no room for; returns the others.
 
-    def _store_in(
-        self, tx: Connection, batch: Sequence[_Parsed], add_jobs: AddJobs
-    ) -> list[_Stored]:
-        """Store those calls that are still in the inbox, and remove them from there."""
-        there = inbox.remove(tx, [parsed.row.id for parsed in batch])
-        left = [parsed for parsed in batch if parsed.row.id in there]
-        texts = sum(isinstance(part, Message) for parsed in left for part in parsed.parts)
-        seqs = iter(messages.next_seqs(tx, texts)) if texts else iter(())
-        shared = Batch(add_jobs, seqs)
-        stored = [(parsed, self._store_parts(tx, parsed, shared)) for parsed in left]
-        self.parts.answer(tx, shared)
-        return stored
+        After an interruption they are stored again: a text or receipt that is known changes
+        nothing, and the unreadable parts are among the others.
+        """
+        row, parts = parsed.row, parsed.parts
+        while len(parts) > MOST_PARTS:
+            first, parts = parts[:MOST_PARTS], parts[MOST_PARTS:]
 
-    def _store_parts(self, tx: Connection, parsed: _Parsed, shared: Batch) -> list[Outcome]:
-        row = parsed.row
-        return self.parts.store(tx, row.provider, row.call, parsed.parts, shared)
+            def store(tx: Connection, first: Sequence[Parsed] = first) -> list[Outcome]:
+                shared = Batch()
+                outcomes = self.parts.store(tx, row.provider, row.call, first, shared)
+                self.parts.answer(tx, shared)
+                return outcomes
 
-    def _start_files(self, spawn: Callable[[Work], object]) -> None:
-        for call_id in list(self._with_files)[: MOST_WITH_FILES - len(self._in_hand)]:
-            del self._with_files[call_id]
-            self._in_hand.add(call_id)
-            spawn(partial(self._process_with_files, call_id))
+            outcomes = self.store.write(store)
+            self._report([(replace(parsed, parts=first), outcomes)])
+        return replace(parsed, parts=parts)
 
-    def _process_with_files(self, call_id: int) -> None:
+    def _store_each(self, batch: Sequence[_Parsed], error: Exception) -> None:
+        """Store calls one by one; one that fails alone becomes unreadable with the reason."""
+        for parsed in batch:
+            if len(batch) > 1:
+                self._store([parsed])
+            elif parsed.is_fault:
+                self._set_aside.add(parsed.row.id)
+                log.error(
+                    "a call stays in the inbox until the worker is started again",
+                    call=parsed.row.id,
+                )
+            else:
+                self._store([_Parsed(parsed.row, (_fault(parsed.row, error),), is_fault=True)])
+
+    def _process_with_files(self, parsed: _Parsed) -> None:
         """Store the files of a call, then the call. It stays in the inbox where this fails."""
         try:
-            for row in self.store.read(lambda tx: inbox.by_ids(tx, [call_id])):
-                parsed = self._parse(row)
-                parts = tuple(self.files.save(part) for part in parsed.parts)
-                self._store([replace(parsed, parts=parts)])
+            parts = tuple(self.files.save(part) for part in parsed.parts)
+            self._store([replace(parsed, parts=parts)])
         except StorageUnwell as error:
-            log.error("files cannot be stored yet", call=call_id, reason=str(error))
+            log.error("files cannot be stored yet", call=parsed.row.id, reason=str(error))
             time.sleep(FILES_RETRY_SECONDS)
-            self._with_files[call_id] = None
         finally:
-            self._in_hand.discard(call_id)
+            self._in_hand.discard(parsed.row.id)
 
-    def _report(self, stored: Sequence[_Stored]) -> None:
+    def _report(self, stored: Sequence[tuple[_Parsed, list[Outcome]]]) -> None:
         counted: Counter[tuple[str, str]] = Counter()
         for parsed, outcomes in stored:
             provider = parsed.row.provider
@@ -224,6 +262,17 @@ class Processor:
 def _fault(row: InboxCall, error: Exception) -> Unreadable:
     reason = f"Textbridge has a fault here ({type(error).__name__}); its log says more."
     return Unreadable(reason, row.call.body)
+
+
+def _few_unreadable(row: InboxCall, parts: Sequence[Parsed]) -> Sequence[Parsed]:
+    """The parts of a call, the unreadable ones last: many become one part with the whole call."""
+    unreadable = [part for part in parts if isinstance(part, Unreadable)]
+    if not unreadable:
+        return parts
+    if len(unreadable) > MOST_UNREADABLE:
+        reason = f"{len(unreadable)} parts cannot be read. The first one: {unreadable[0].reason}"
+        unreadable = [Unreadable(reason, row.call.body)]
+    return [*(part for part in parts if not isinstance(part, Unreadable)), *unreadable]
 
 
 def _with_times(part: Parsed, received_at: float) -> Parsed:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping
 from functools import partial
+from itertools import takewhile
 
 import structlog
 from sqlalchemy import Connection
@@ -11,6 +12,7 @@ from services.core.messages import Device, Message
 from services.message_settings import MessageSettings
 from services.message_settings.rules import Decision, InboundText
 from services.messaging.access import ConversationAccess
+from services.messaging.assignments import Assignments
 from services.push.base import Channel
 from services.store import devices, jobs, messages, unrouted
 from services.store.database.store import Store
@@ -19,6 +21,7 @@ from services.store.jobs import Job, JobKind
 log = structlog.get_logger()
 # When an e-mail with files is due. It waits on for them up to ``jobs.FILES_WAIT_SECONDS``.
 FILES_SECONDS = 60.0
+GIVEN_MESSAGES = 20  # of a conversation that gets another owner
 # (destination, target) of each device and channel to notify, by the extensions of a number.
 PushTargets = dict[tuple[str, ...], list[tuple[str, str]]]
 
@@ -32,7 +35,9 @@ class Router:
         settings: MessageSettings,
         access: ConversationAccess,
         channels: Mapping[str, Channel],
+        assignments: Assignments,
     ) -> None:
+        self._assignments = assignments
         self._store = store
         self._settings = settings
         self._access = access
@@ -85,6 +90,22 @@ class Router:
         ]
         jobs.add(tx, [_push(message, *other, "read") for message in read for other in others])
 
+    def give(self, tx: Connection, conversation_id: str, extensions: Iterable[str]) -> None:
+        """Queue the notifications of extensions about the unanswered texts of a conversation."""
+        unanswered = takewhile(
+            lambda message: message.direction == "in",
+            messages.page(tx, conversation_id, limit=GIVEN_MESSAGES),
+        )
+        targets = self._look_up_targets(tx, extensions)
+        jobs.add(
+            tx,
+            [
+                _push(message, *target, "received")
+                for message in reversed(list(unanswered))
+                for target in targets
+            ],
+        )
+
     def route_waiting(self) -> int:
         """Deliver stored messages whose number had no recipient before and has one now."""
         waiting = self._store.read(unrouted.numbers)
@@ -117,6 +138,7 @@ class Router:
         targets: PushTargets | None = None,
     ) -> list[Job]:
         """The jobs that deliver an inbound message to the extensions and addresses that get it."""
+        extensions = self._assignments.receivers(tx, message, decision)
         if not decision.reaches_somebody:
             return []
         awaited = any(file.state == "pending" for file in message.media)
@@ -127,7 +149,7 @@ class Router:
         ]
         pushes = [
             _push(message, destination, target, "received")
-            for destination, target in self._push_targets(tx, decision.all_extensions, targets)
+            for destination, target in self._push_targets(tx, extensions, targets)
         ]
         return [*pushes, *mails]
 

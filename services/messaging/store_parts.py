@@ -61,6 +61,15 @@ class PartStore:
         """Read changed Message Settings now, so that no transaction waits for it."""
         self.settings.refresh()
 
+    def checked(self, part: Parsed, call: WebhookCall) -> Parsed:
+        """A part as ``store`` takes it: a message whose number of ours is none is unreadable."""
+        if isinstance(part, Message):
+            try:
+                own_number(part.number, self.country)
+            except NumberError as error:
+                return Unreadable(str(error), call.body)
+        return part
+
     def store(
         self,
         tx: Connection,

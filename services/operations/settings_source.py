@@ -7,7 +7,7 @@ import structlog
 from services.config.storage_layout import SETTINGS
 from services.core.errors import SettingsError
 from services.message_settings import MessageSettings, SettingsFile, Source
-from services.providers import PROVIDERS
+from services.providers import NAMES
 from services.store.database.store import Store
 from services.store.maintenance.backup import is_embedded
 from services.store.settings_row import SettingsRow
@@ -23,10 +23,7 @@ def open_settings(
     """The Message Settings of an installation; nothing is read yet."""
     embedded = is_embedded(store.engine)
     source: Source = SettingsFile(storage / FILE) if embedded else SettingsRow(store)
-    names = {
-        name: provider.name for provider in PROVIDERS for name in (provider.name, *provider.aliases)
-    }
-    return MessageSettings(source, storage / GOOD_COPY, names, country, time_zone)
+    return MessageSettings(source, storage / GOOD_COPY, NAMES, country, time_zone)
 
 
 def take_over(settings: MessageSettings, file: Path) -> None:

@@ -137,7 +137,7 @@ def _written(known: MessageHistory) -> Iterator[Step]:
     writer, rule = known.message.extension, known.message.rule
     by = f" by extension {writer}" if writer else ""
     if rule is not None:
-        by = f"{by}, by number of {rules_named(rule)}" if writer else f" by {rules_named(rule)}"
+        by = f"{by}, by a number of {rules_named(rule)}" if writer else f" by {rules_named(rule)}"
     yield Step(known.message.created_at, f"Written{by}, kept, and queued for sending", "good")
 
 

@@ -19,6 +19,8 @@ PROVIDERS: tuple[type[Provider], ...] = (
     Telnyx,
     Sandbox,
 )
+# Every name that a carrier may be called by -> its own name.
+NAMES = {name: each.name for each in PROVIDERS for name in (each.name, *each.aliases)}
 SECTIONS = tuple(
     Section(each.name, each.title, each.prefix(), each.Settings, built_in=each is Sandbox)
     for each in PROVIDERS

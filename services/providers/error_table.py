@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.core.errors import Kind, SendError
+from services.core.errors import MAY_WORK_LATER, Kind, SendError
 from services.http.client import Answer
 
 FILE = "errors.toml"
@@ -89,9 +89,7 @@ class ErrorTable:
         """
         if code in self.codes:
             kind, sentence = self.codes[code].decision
-            return (
-                f"{sentence} Sending it again later may work." if kind is Kind.RETRY else sentence
-            )
+            return f"{sentence} {MAY_WORK_LATER}" if kind is Kind.RETRY else sentence
         known = ": ".join(part for part in (code, f"“{detail[:120]}”" if detail else "") if part)
         return f"{title} could not deliver the message{f' ({known})' if known else ''}."
 

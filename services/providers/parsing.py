@@ -48,12 +48,12 @@ def address(holder: Mapping[str, Any], name: str) -> str:
 
 
 def texts(holder: Mapping[str, Any], name: str, most: int = 100) -> list[str]:
-    """A list of texts of an object; one by itself and null are taken, too."""
+    """A list of texts of an object, without blank ones; one by itself and null are taken, too."""
     value = holder.get(name)
     values = value if isinstance(value, list) else [value]
     if len(values) > most:
         raise ValueError(f"“{name}” has more than {most} entries.")
-    return [each for each in (text(entry, name) for entry in values) if each]
+    return [each for each in (text(entry, name) for entry in values) if each.strip()]
 
 
 def our_id(written: str) -> str | None:

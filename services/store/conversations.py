@@ -1,5 +1,6 @@
 """Table of conversations, each between one of our numbers and a peer or a group of peers."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ from services.store import blocked_senders
 from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import conversations, messages, reads
 from services.store.database.upsert import insert
+
+MEMBERS_BYTES = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,17 @@ def withdraw(tx: Connection, conversation_id: str) -> None:
 
 
 def members_key(recipients: Iterable[str]) -> str:
-    """The ``members`` of a conversation with these peers, see ``member_key``."""
-    return " ".join(sorted(map(member_key, recipients)))
+    """The ``members`` of a conversation with these peers, see ``member_key``.
+
+    PostgreSQL's index takes 2,704 bytes. Of a longer list only the first members stand in it, and a
+    digest that tells it from others.
+    """
+    members = sorted(map(member_key, recipients))
+    key = " ".join(members)
+    if len(key.encode()) <= MEMBERS_BYTES:
+        return key
+    shortened = key.encode()[:MEMBERS_BYTES].decode(errors="ignore").rpartition(" ")[0]
+    return f"{shortened} …{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
 def member_key(peer: str) -> str:

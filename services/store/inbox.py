@@ -1,7 +1,7 @@
 """Inbox: table of webhook calls that are acknowledged and not processed yet."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
@@ -50,12 +50,21 @@ def add(tx: Connection, provider: str, call: WebhookCall) -> None:
     audit_counters.add(tx, AuditCounter.CALLS_RECEIVED)
 
 
-def oldest(tx: Connection, which: ColumnElement[bool], *, calls: int, size: int) -> list[InboxCall]:
+def oldest(
+    tx: Connection,
+    which: ColumnElement[bool],
+    *,
+    calls: int,
+    size: int,
+    without: Collection[int] = (),
+) -> list[InboxCall]:
     """The oldest calls: at most ``calls``, and at most ``size`` bytes of bodies or one call.
 
-    ``which`` selects the carriers, see ``of`` and ``not_of``.
+    ``which`` selects the carriers, see ``of`` and ``not_of``; the ids ``without`` are left out.
     """
     sizes = select(inbox.c.id, func.length(inbox.c.body)).where(which)
+    if without:
+        sizes = sizes.where(inbox.c.id.not_in(list(without)))
     chosen: list[int] = []
     for row_id, length in tx.execute(sizes.order_by(inbox.c.id).limit(calls)):
         size -= length
@@ -87,11 +96,6 @@ def of(providers: Iterable[str]) -> ColumnElement[bool]:
 def not_of(providers: Iterable[str]) -> ColumnElement[bool]:
     """SQL condition: calls of all other carriers."""
     return inbox.c.provider.not_in(sorted(providers))
-
-
-def not_these(ids: Iterable[int]) -> ColumnElement[bool]:
-    """SQL condition: calls without these ids."""
-    return inbox.c.id.not_in(list(ids))
 
 
 def remove(tx: Connection, ids: Sequence[int]) -> set[int]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from services.core.errors import MAY_WORK_LATER
 from services.core.messages import RANK, DeliveryStatus, Message, Status
 from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import receipts
@@ -103,12 +104,18 @@ def outcome(tx: Connection, message: Message) -> ReceiptStatus | None:
         if before is None or _supersedes(receipt, before):
             latest[receipt.peer] = receipt
         elif (before.status, receipt.status) == (Status.FAILED, Status.DELIVERED):
-            reason = (before.reason or "").removesuffix(CONTRADICTED).rstrip()
-            latest[receipt.peer] = replace(before, reason=f"{reason} {CONTRADICTED}".lstrip())
+            latest[receipt.peer] = replace(before, reason=_contradicted(before.reason or ""))
     if not message.participants:
         best = max(latest.values(), key=lambda each: (RANK[each.status], each.reason is not None))
         return ReceiptStatus(best.status, best.code, best.reason)
     return _group_outcome(message, list(latest.values()))
+
+
+def _contradicted(reason: str) -> str:
+    """The reason of a failure after a delivery was reported, without advice to send again."""
+    for advice in (CONTRADICTED, MAY_WORK_LATER):
+        reason = reason.removesuffix(advice).rstrip()
+    return f"{reason} {CONTRADICTED}".lstrip()
 
 
 def _supersedes(receipt: DeliveryStatus, before: DeliveryStatus) -> bool:

@@ -1,8 +1,12 @@
 """The page of rules: lists them, and says what they would do with a text."""
 
+import json
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.admin.conftest import Operator, plain
 
@@ -26,3 +30,48 @@ def test_the_page_shows_and_tries_them(
     assert "We open at 8." in tried
     wrong = operator.client.get("/admin/rules", query_string=query | {"at": "<b>"})
     assert "“&lt;b&gt;” is no time" in wrong.text
+
+
+def edit(operator: Operator, text: str, status: int, generation: str | None = None) -> str:
+    known = operator.gateway.settings.generation if generation is None else generation
+    return operator.post("/rules", status, rules=text, generation=known)
+
+
+def test_rules_are_edited_on_the_page(make_operator: Callable[..., Operator]) -> None:
+    operator = make_operator()
+    operator.gateway.settings.put_document(PRACTICE.read_bytes())
+    numbers = operator.gateway.settings.all()
+    before = operator.gateway.settings.generation
+    rule = {"name": "Only one", "reply": "Hello & <welcome>"}
+    page = edit(operator, json.dumps({"inbound": [rule]}), 303)
+    assert "The rules are saved, and in force." in plain(page)
+    assert "Hello &amp; &lt;welcome&gt;" in page
+    assert [one.name for one in operator.gateway.settings.rules.inbound] == ["Only one"]
+    assert operator.gateway.settings.all() == numbers
+    stale = edit(operator, "{}", 409, before)
+    assert "Somebody else has changed Message Settings meanwhile." in plain(stale)
+    edit(operator, "{}", 303)
+    assert not operator.gateway.settings.rules.inbound
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{", "line 1, column 2: this is not JSON"),
+        ("[]", "Write an object"),
+        (
+            '{\n"inbound": [\n{"name": "A",\n "when": "inside x"}]}',
+            "line 4: inbound[0].when: No hours",
+        ),
+        ('{\n"colour": 1}', "line 2: colour: Unknown field."),
+        ('{"inbound": [{"name": "A", "to": ["+12025550111"]}]}', "not in Message Settings"),
+    ],
+)
+def test_a_mistake_is_told_and_what_was_written_stays(
+    make_operator: Callable[..., Operator], text: str, complaint: str
+) -> None:
+    operator = make_operator()
+    page = edit(operator, text, 422)
+    assert complaint in plain(page)
+    assert unescape(page).count(text) >= 1
+    assert not operator.gateway.settings.rules.inbound

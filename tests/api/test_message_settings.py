@@ -21,6 +21,7 @@ ENTRY = {
     "sender_id": None,
     "description": "New",
     "enabled": True,
+    "aliases": [],
 }
 
 

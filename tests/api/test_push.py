@@ -13,10 +13,12 @@ from services.core.quiet_hours import QuietHours
 from services.delivery import notification_text
 from services.gateway import Gateway
 from services.store import circuit_breakers, jobs, messages
+from services.store.database import clock
 from services.store.database.schema import jobs as job_table
 from services.store.jobs import Job, JobKind
 from tests.api.conftest import MINE, PEER, SHARED, THEIRS, Phone, Service
 from tests.fakes.push_services import Answer, BrowserPush, Firebase, NtfyServer, plain, unplain
+from tests.message_steps import run_due_jobs
 
 MakeService = Callable[..., Service]
 ALL_DAY = {"start": "00:00", "end": "23:59", "time_zone": "UTC"}
@@ -38,21 +40,6 @@ def firebase() -> Iterator[Firebase]:
 def service(make_service: MakeService, browser: BrowserPush, database: str) -> Service:
     """The service on either database, which may push to the browser's service."""
     return make_service(PUSH_HOSTS=browser.url, DATABASE_URL=database)
-
-
-def work(gateway: Gateway) -> list[Job]:
-    """Do everything that is due, as the worker would."""
-    done: list[Job] = []
-
-    def start(job: Job) -> None:
-        done.append(job)
-        gateway.delivery.perform(job)
-
-    while True:
-        before = len(done)
-        gateway.delivery.deliver("w", lambda _: 8, start)
-        if len(done) == before:
-            return done
 
 
 def change(phone: Phone, device_id: str = "", **asked: Any) -> dict[str, Any]:
@@ -175,10 +162,10 @@ def test_a_phone_that_is_paired_again_is_told_once_and_of_its_own(
     subscribe(now, browser)
     assert own_device(before)["push"] == {"type": "none"}
     service.receive(to=SHARED)
-    work(service.gateway)
+    run_due_jobs(service.gateway)
     assert len(browser.taken) == 1
     service.receive(to=MINE, text="for 201 only")
-    work(service.gateway)
+    run_due_jobs(service.gateway)
     assert len(browser.taken) == 1
 
 
@@ -188,7 +175,7 @@ def test_the_key_of_the_installation_is_told_and_used(
     phone = service.pair("201")
     subscribe(phone, browser)
     service.receive()
-    work(service.gateway)
+    run_due_jobs(service.gateway)
     told = phone.read("/me")["vapid_public_key"]
     assert len(unplain(told)) == 65
     assert browser.keys == {told}
@@ -202,7 +189,7 @@ def test_a_text_comes_in_with_its_words(service: Service, browser: BrowserPush) 
     phone = service.pair("201")
     subscribe(phone, browser)
     service.receive(text="Grüße 😀")
-    work(service.gateway)
+    run_due_jobs(service.gateway)
     (push,) = browser.wait_for(1)
     (conversation,) = phone.read("/conversations")["items"]
     message = conversation["last_message"]
@@ -230,7 +217,7 @@ def test_no_more_is_shown_than_the_phone_allows(
     phone = service.pair("201")
     subscribe(phone, browser, preview=preview)
     service.receive(text="secret words")
-    work(service.gateway)
+    run_due_jobs(service.gateway)
     (push,) = browser.wait_for(1)
     assert (push["title"], push["body"]) == (title, body)
     assert preview == "full" or "secret" not in str(push)
@@ -241,7 +228,7 @@ def test_a_long_text_is_cut(service: Service, browser: BrowserPush) -> None:
     phone = service.pair("201")
     subscribe(phone, browser)
     service.receive(text="😀" * 2000)
-    work(service.gateway)
+    run_due_jobs(service.gateway)
     (push,) = browser.wait_for(1)
     assert push["body"] == "😀" * 239 + "…"
     assert browser.wrong == []
@@ -273,9 +260,9 @@ def test_the_badge_counts_every_number_of_the_extension(
     service.receive(to=SHARED)
     service.receive(to=SHARED)
     service.receive(to=THEIRS)
-    work(service.gateway)
+    run_due_jobs(service.gateway)
     service.receive(to=MINE)
-    work(service.gateway)
+    run_due_jobs(service.gateway)
     assert browser.wait_for(4)[-1]["unread_total"] == 4
 
 
@@ -283,7 +270,7 @@ def test_nobody_is_told_of_what_he_sends(service: Service, browser: BrowserPush)
     phone = service.pair("201")
     subscribe(phone, browser)
     phone.send(to=PEER)
-    work(service.gateway)
+    run_due_jobs(service.gateway)
     assert browser.calls == 0
 
 
@@ -295,12 +282,18 @@ def test_what_was_read_before_it_could_be_pushed_is_not_pushed(
     service.receive()
     (conversation,) = phone.read("/conversations")["items"]
     phone.post(f"/conversations/{conversation['id']}/read", {"up_to_seq": conversation["last_seq"]})
-    work(service.gateway)
+    run_due_jobs(service.gateway)
     assert browser.calls == 0
     assert [job.state for job in pushes(service.gateway)] == ["done"]
 
 
 # Quiet hours
+
+
+def set_clocks(monkeypatch: pytest.MonkeyPatch, at: float) -> None:
+    """Stop this machine's clock and the database's at a time."""
+    monkeypatch.setattr(time, "time", lambda: at)
+    monkeypatch.setattr(clock, "now", lambda tx: at)
 
 
 def test_in_quiet_hours_nothing_is_shown_until_they_are_over(
@@ -310,19 +303,19 @@ def test_in_quiet_hours_nothing_is_shown_until_they_are_over(
     subscribe(phone, browser, quiet_hours=ALL_DAY)
     now = time.time()
     night, morning = now - now % 86_400 + 3600.0, now - now % 86_400 + 86_400 - 30.0
-    monkeypatch.setattr("services.delivery.push_delivery.time.time", lambda: night)
+    set_clocks(monkeypatch, night)
     for text in ("first", "second"):
         service.receive(text=text)
     service.receive(text="elsewhere", to=SHARED)
     make_due(service.gateway)
-    work(service.gateway)
+    run_due_jobs(service.gateway)
     assert browser.calls == 0
     assert len(phone.read("/conversations")["items"]) == 2, "it is in the app all the same"
     first, _behind_the_first, elsewhere = pushes(service.gateway)
     assert first.due == elsewhere.due == morning - 30.0
     assert (first.attempts, elsewhere.attempts) == (0, 0)
-    monkeypatch.setattr("services.delivery.push_delivery.time.time", lambda: morning)
-    work(service.gateway)
+    set_clocks(monkeypatch, morning)
+    run_due_jobs(service.gateway)
     bodies = {push["body"] for push in browser.wait_for(2)}
     assert bodies == {"second", "elsewhere"}, "one for each conversation"
     assert {job.state for job in pushes(service.gateway)} == {"done"}
@@ -362,7 +355,7 @@ def test_what_is_read_on_one_phone_is_taken_away_on_the_others(
     subscribe(web, browser)
     service.receive()
     service.receive(to=SHARED)
-    work(service.gateway)
+    run_due_jobs(service.gateway)
     assert len(firebase.wait_for(4)) == 4
     conversation = reader.read("/conversations")["items"][-1]
     for _ in range(2):
@@ -370,7 +363,7 @@ def test_what_is_read_on_one_phone_is_taken_away_on_the_others(
             f"/conversations/{conversation['id']}/read", {"up_to_seq": conversation["last_seq"]}
         )
         assert answer.status_code == 200
-    work(service.gateway)
+    run_due_jobs(service.gateway)
     assert firebase.wrong == []
     (told,) = firebase.wait_for(5)[4:]
     assert told["token"] == "of the other"
@@ -390,12 +383,12 @@ def test_a_subscription_that_is_gone_is_forgotten(service: Service, browser: Bro
     subscribe(phone, browser)
     browser.answers.append(Answer(410))
     service.receive()
-    work(service.gateway)
+    run_due_jobs(service.gateway)
     told = own_device(phone)
     assert told["push"] == {"type": "none"}
     assert "subscribes anew" in told["last_error"]
     service.receive()
-    work(service.gateway)
+    run_due_jobs(service.gateway)
     assert browser.calls == 1
     assert subscribe(phone, browser)["last_error"] is None
 
@@ -423,7 +416,7 @@ def test_a_refusal_is_shown_and_keeps_the_address(service: Service, browser: Bro
     subscribe(phone, browser)
     browser.answers.append(Answer(400))
     service.receive()
-    work(service.gateway)
+    run_due_jobs(service.gateway)
     told = own_device(phone)
     assert told["push"] == {"type": "webpush"}
     assert "400" in told["last_error"]
@@ -440,9 +433,9 @@ def test_one_push_service_that_is_unwell_keeps_no_other_waiting(
         subscribe(second, well)
         browser.answers.append(Answer(429, headers={"Retry-After": "600"}))
         service.receive()
-        work(service.gateway)
+        run_due_jobs(service.gateway)
         service.receive(text="again")
-        work(service.gateway)
+        run_due_jobs(service.gateway)
         assert browser.calls == 1
         assert [push["body"] for push in well.wait_for(2)] == ["hi", "again"]
     (pause,) = service.gateway.store.read(circuit_breakers.unwell)
@@ -505,6 +498,6 @@ def test_ntfy_and_unifiedpush_come_through_as_well(
         assert change(one, push={"type": "ntfy", **ntfy.address})["push"] == {"type": "ntfy"}
         change(two, push={"type": "unifiedpush", **browser.address})
         service.receive(text="hello")
-        work(service.gateway)
+        run_due_jobs(service.gateway)
         assert ntfy.wait_for(1)[0]["message"] == "hello"
     assert browser.wait_for(1)[0]["body"] == "hello"

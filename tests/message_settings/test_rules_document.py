@@ -273,6 +273,29 @@ RULES = st.lists(
     | st.none(),
     max_size=4,
 )
+GOOD_RULES = st.lists(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "to": st.lists(st.sampled_from([NUMBER, OTHER]), max_size=2),
+            "from": st.lists(
+                st.sampled_from(["+44*", "*", "72404", "AMAZ?N", "+447*"]), max_size=2
+            ),
+            "keywords": st.lists(st.sampled_from(["PRICE", "price list", "hi"]), max_size=2),
+            "when": st.sampled_from(["inside office", "outside office", "holiday office"]),
+            "deliver": st.sampled_from([{"group": "sales"}, {"extensions": ["9"]}]),
+            "continue": st.booleans(),
+        },
+    ),
+    max_size=6,
+).map(lambda rules: [{"name": str(n), **rule} for n, rule in enumerate(rules)])
+GOOD = st.fixed_dictionaries(
+    {
+        "hours": st.just({"office": {"mon-fri": ["08:00-17:00"], "closed": ["2026-12-25"]}}),
+        "groups": st.just({"sales": {"extensions": ["1"]}}),
+        "inbound": GOOD_RULES,
+    }
+)
 DAYS = st.sampled_from(["mon", "tue-sat", "sat-mon", "closed", "timezone", "daily", "sun"])
 SPANS = st.lists(st.sampled_from(["08:00-12:00", "22:00-06:00", "24:00-25:00", "2026-12-25"]))
 HOURS = st.dictionaries(
@@ -293,7 +316,7 @@ TEXTS = st.builds(
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.fixed_dictionaries({"hours": HOURS, "groups": GROUPS, "inbound": RULES,
+@given(GOOD | st.fixed_dictionaries({"hours": HOURS, "groups": GROUPS, "inbound": RULES,
                               "outbound": RULES}), TEXTS)  # fmt: skip
 def test_rules_of_any_document_are_refused_or_decide(
     parts: dict[str, Any], text: InboundText

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,14 +12,26 @@ from services.core.errors import StorageUnwell
 from services.core.messages import Attachment, Message, WebhookCall
 from services.gateway import Gateway
 from services.messaging import process
+from services.messaging.store_parts import PartStore
 from services.store import conversations, inbox, messages, quarantine
 from services.store.database.schema import inbox as table
 from services.store.maintenance import invariants
 from services.store.maintenance.invariants import Invariant
-from tests.conftest import NUMBER_ENTRY
+from tests.conftest import NUMBER, NUMBER_ENTRY
 from tests.message_steps import receive_call, stored_messages, webhook_call
 
 Make = Callable[..., Gateway]
+BANDWIDTH = {
+    "BANDWIDTH_ACCOUNT_ID": "9",
+    "BANDWIDTH_API_TOKEN": "t",
+    "BANDWIDTH_API_SECRET": "s",
+    "BANDWIDTH_MESSAGE_BASE_URL": "https://messaging.bandwidth.com/api/v2",
+    "BANDWIDTH_APPLICATION_ID": "a",
+}
+
+
+def raise_unwell(*_: object) -> None:
+    raise StorageUnwell("The disk is full.")
 
 
 def append(gateway: Gateway, text: str, **changes: Any) -> None:
@@ -34,14 +47,6 @@ def texts(gateway: Gateway) -> list[str]:
 
 def waiting(gateway: Gateway) -> int:
     return gateway.store.read(inbox.count)
-
-
-def process_batch(gateway: Gateway) -> process.Processed:
-    return gateway.processor.process_batch(gateway.processor.lease_names, spawn=run_once)
-
-
-def run_once(work: process.Work) -> None:
-    work()
 
 
 def missing(gateway: Gateway, invariant: Invariant) -> int:
@@ -208,7 +213,7 @@ def test_files_that_cannot_be_stored_hold_up_no_other_call(
                     part.number,
                     part.peer,
                     text=part.text,
-                    provider_id="p1",  # of all of them: the others are repeats
+                    provider_id="p1",
                     media=(Attachment(content=b"GIF89a", name="a.gif"),),
                 )
             else:
@@ -219,14 +224,12 @@ def test_files_that_cannot_be_stored_hold_up_no_other_call(
 
     monkeypatch.setattr(provider, "parse", with_file)
     monkeypatch.setattr(process, "FILES_RETRY_SECONDS", 0.0)
-    monkeypatch.setattr(process, "MOST_CALLS", 3)  # they must not fill the batches either
-    for text in (*["picture"] * 9, "text"):
+    for text in ("picture", "text"):
         append(gateway, text)
     with monkeypatch.context() as patched:
         patched.setattr(gateway.media, "save_received", fail)
-        while process_batch(gateway).more:
-            pass
-    assert (waiting(gateway), texts(gateway)) == (9, ["text"])
+        gateway.processor.process_batch(gateway.processor.lease_names)
+    assert (waiting(gateway), texts(gateway)) == (1, ["text"])
     gateway.processor.process_all()
     assert texts(gateway) == ["text", "picture"]
     assert stored_messages(gateway)[0].media[0].state == "kept"
@@ -259,17 +262,147 @@ def test_a_call_that_is_gone_from_the_inbox_is_not_processed_again(gateway: Gate
 def test_an_unreadable_part_is_kept_and_the_others_go_on(make_gateway: Make) -> None:
     gateway = make_gateway(
         {**NUMBER_ENTRY, "carrier": "bandwidth"},
-        BANDWIDTH_ACCOUNT_ID="9",
-        BANDWIDTH_API_TOKEN="t",
-        BANDWIDTH_API_SECRET="s",
-        BANDWIDTH_MESSAGE_BASE_URL="https://messaging.bandwidth.com/api/v2",
-        BANDWIDTH_APPLICATION_ID="a",
+        **BANDWIDTH,
     )
     provider = gateway.providers["bandwidth"]
-    call = provider.example(Message("in", NUMBER_ENTRY["number"], "+13035550177", text="good"))
+    call = provider.example(Message("in", NUMBER, "+13035550177", text="good"))
     (event,) = json.loads(call.body)
     body = json.dumps([{"type": "message-received", "message": 5}, event]).encode()
     receive_call(gateway, provider, WebhookCall(call.method, call.headers, call.query, body))
     assert texts(gateway) == ["good"]
     (kept,) = gateway.store.read(quarantine.waiting)
     assert json.loads(kept.body) == {"type": "message-received", "message": 5}
+
+
+def events_of(gateway: Gateway, *texts_of_events: str, number: str = NUMBER) -> Any:
+    """Events of Bandwidth with these texts, each with an id of its own."""
+    provider = gateway.providers["bandwidth"]
+    messages_of_events = (
+        Message("in", number, "+13035550177", text=text, provider_id=f"id-{index}")
+        for index, text in enumerate(texts_of_events)
+    )
+    calls = (provider.example(message) for message in messages_of_events)
+    return [event for call in calls for event in json.loads(call.body)]
+
+
+def append_events(gateway: Gateway, events: Any) -> None:
+    """One call of Bandwidth with a list of events."""
+    provider = gateway.providers["bandwidth"]
+    call = provider.example(Message("in", NUMBER, "+13035550177", text="x"))
+    body = json.dumps(events).encode()
+    gateway.receiver.receive(provider, WebhookCall(call.method, call.headers, call.query, body))
+
+
+@pytest.fixture
+def bandwidth_gateway(make_gateway: Make, database: str) -> Gateway:
+    entry = {**NUMBER_ENTRY, "carrier": "bandwidth"}
+    return make_gateway(entry, DATABASE_URL=database, **BANDWIDTH)
+
+
+def test_a_call_with_many_parts_is_stored_in_several_transactions(
+    bandwidth_gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other writers wait for the length of one transaction, however many events a call has."""
+    gateway = bandwidth_gateway
+    monkeypatch.setattr(process, "MOST_PARTS", 3)
+    events = events_of(gateway, *(f"text {index}" for index in range(10)))
+    append_events(gateway, [*events[:5], {"type": "message-received"}, *events[5:]])
+    stored: list[int] = []
+    store = PartStore.store
+
+    def count(self: PartStore, tx: Any, provider: str, call: Any, parsed: Any, *rest: Any) -> Any:
+        stored.append(len(parsed))
+        return store(self, tx, provider, call, parsed, *rest)
+
+    monkeypatch.setattr(PartStore, "store", count)
+    with monkeypatch.context() as patched:  # interrupted between two transactions
+        patched.setattr("services.store.inbox.remove", raise_unwell)
+        with pytest.raises(StorageUnwell):
+            gateway.processor.process_all()
+    assert waiting(gateway) == 1
+    gateway.processor.process_all()
+    assert max(stored) == 3
+    assert texts(gateway) == [f"text {index}" for index in range(10)]
+    (kept,) = gateway.store.read(quarantine.waiting)
+    assert json.loads(kept.body) == {"type": "message-received"}
+    assert not gateway.store.read(invariants.check).violations()
+
+
+def test_calls_with_several_parts_fill_a_transaction_sooner(
+    bandwidth_gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = bandwidth_gateway
+    monkeypatch.setattr(process, "MOST_PARTS", 4)
+    events = events_of(gateway, *(f"text {index}" for index in range(9)))
+    for at in range(0, 9, 3):
+        append_events(gateway, events[at : at + 3])
+    processed = gateway.processor.process_batch(gateway.processor.lease_names)
+    assert (len(texts(gateway)), waiting(gateway), processed.more) == (3, 2, True)
+    gateway.processor.process_all()
+    assert texts(gateway) == [f"text {index}" for index in range(9)]
+
+
+def test_a_call_full_of_unreadable_parts_is_kept_once(bandwidth_gateway: Gateway) -> None:
+    gateway = bandwidth_gateway
+    append_events(gateway, [*range(500), *events_of(gateway, "good")])
+    append_events(gateway, events_of(gateway, *("bad number",) * 500, number="+++"))
+    gateway.processor.process_all()
+    assert texts(gateway) == ["good"]
+    first, second = gateway.store.read(quarantine.waiting)
+    assert first.reason == "500 parts cannot be read. The first one: “event” is not an object."
+    assert json.loads(first.body)[:500] == list(range(500))
+    assert "500 parts cannot be read. The first one: “+++” is not" in second.reason
+    assert not gateway.store.read(invariants.check).violations()
+
+
+def test_a_call_that_cannot_even_be_kept_as_unreadable_holds_up_no_other(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    parse = gateway.providers["sandbox"].parse
+    monkeypatch.setattr(
+        gateway.providers["sandbox"],
+        "parse",
+        lambda call: fail() if b"two" in call.body else parse(call),
+    )
+    monkeypatch.setattr("services.store.quarantine.add", fail)
+    for text in ("one", "two", "three"):
+        append(gateway, text)
+    gateway.processor.process_batch(gateway.processor.lease_names)
+    append(gateway, "four")
+    gateway.processor.process_batch(gateway.processor.lease_names)
+    assert (waiting(gateway), texts(gateway)) == (1, ["one", "three", "four"])
+
+
+def test_many_calls_whose_files_cannot_be_stored_hold_up_no_other(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls with files at the head of the inbox leave room for those behind them."""
+    provider = gateway.providers["sandbox"]
+    parse = provider.parse
+
+    def with_file(call: WebhookCall) -> Any:
+        for part in parse(call):
+            assert isinstance(part, Message)
+            file = Attachment(content=b"GIF89a", name="a.gif")
+            yield replace(part, media=(file,)) if "picture" in part.text else part
+
+    monkeypatch.setattr(provider, "parse", with_file)
+    monkeypatch.setattr(process, "MOST_CALLS", 6)
+    for index in range(12):
+        append(gateway, f"picture {index}")
+    append(gateway, "text")
+    begun: list[Callable[[], object]] = []
+    for _ in range(3):
+        gateway.processor.process_batch(gateway.processor.lease_names, spawn=begun.append)
+    assert (waiting(gateway), texts(gateway)) == (12, ["text"])
+    while waiting(gateway):
+        assert 0 < len(begun) <= process.MOST_WITH_FILES
+        for work in begun.copy():
+            begun.remove(work)
+            work()
+        for _ in range(3):
+            gateway.processor.process_batch(gateway.processor.lease_names, spawn=begun.append)
+    assert texts(gateway) == ["text", *(f"picture {index}" for index in range(12))]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from services.core.errors import MAY_WORK_LATER
 from services.core.messages import Status
 from services.store import messages, statuses
 from services.store.database.store import Store
@@ -12,6 +13,7 @@ from tests.conftest import PEER
 from tests.store.conftest import outbound, status_event, store_outbound
 
 OTHER = "+13035550188"
+OFF = f"Phone off. {MAY_WORK_LATER}"
 
 
 @pytest.mark.parametrize("participants", [(), (PEER, OTHER)], ids=["one", "group"])
@@ -23,7 +25,7 @@ def test_a_failure_that_is_contradicted_warns_of_sending_twice(
     message = store_outbound(store, outbound(participants=participants))
     assert store.write(lambda tx: statuses.advance(tx, message.id, Status.SENT, provider_id="c1"))
     for peer in participants or (PEER,):
-        failed = status_event(Status.FAILED, message, peer=peer, code="30003", reason="Phone off.")
+        failed = status_event(Status.FAILED, message, peer=peer, code="30003", reason=OFF)
         store.write(lambda tx, r=failed: statuses.record_status(tx, "sandbox", r))
     late = status_event(Status.DELIVERED, message)
     changed = store.write(lambda tx: statuses.record_status(tx, "sandbox", late))
@@ -34,6 +36,7 @@ def test_a_failure_that_is_contradicted_warns_of_sending_twice(
     assert found is not None
     assert (found.status, found.error_code) == (Status.FAILED, "30003")
     assert "Phone off." in (found.error_reason or "")
+    assert MAY_WORK_LATER not in (found.error_reason or "")
     assert (found.error_reason or "").count(CONTRADICTED) == 1
     store.close()
 

@@ -5,6 +5,7 @@ from marshmallow import fields, validate
 from blueprints.api.fields import (
     LARGEST,
     MOST_TYPED,
+    Truth,
     Whole,
     Words,
     limit_field,
@@ -30,6 +31,11 @@ class ConversationSchema(ConsentSchema):
     read_seq = fields.Integer()
     last_seq = fields.Integer()
     updated_at = moment_field()
+    owner = fields.String(
+        allow_none=True, metadata={"description": "Extension that looks after it; null: nobody"}
+    )
+    group = fields.String(allow_none=True, metadata={"description": "Group that has it, by a rule"})
+    done = fields.Boolean(metadata={"description": "A text that comes in opens it again"})
 
 
 class ConversationListSchema(ResponseSchema):
@@ -55,6 +61,25 @@ class ConversationsQuery(RequestSchema):
         validate=validate.Length(1, MOST_TYPED),
         metadata={"description": "Part of the peer's number; in a group of any member's"},
     )
+
+
+class AssignSchema(RequestSchema):
+    """What changes; what is left out stays."""
+
+    owner = fields.String(
+        allow_none=True,
+        validate=validate.Length(1, 32),
+        metadata={"description": "Extension that looks after it from now on; null: nobody"},
+    )
+    done = Truth(metadata={"description": "true: done; false: open again"})
+
+
+class AssignedSchema(ResponseSchema):
+    """Who looks after the conversation, and whether it is done."""
+
+    owner = fields.String(allow_none=True)
+    group = fields.String(allow_none=True)
+    done = fields.Boolean()
 
 
 class ReadSchema(RequestSchema):

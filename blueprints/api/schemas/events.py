@@ -43,12 +43,17 @@ class EventSchema(OpenResponseSchema):
     seq = fields.Integer(required=True)
     type = fields.String(
         required=True,
-        validate=validate.OneOf(["message.created", "message.updated", "conversation.read"]),
+        validate=validate.OneOf(
+            ["message.created", "message.updated", "conversation.read", "conversation.updated"]
+        ),
     )
     message = fields.Nested(MessageSchema)
     conversation_id = fields.String()
     read_seq = fields.Integer()
     unread_count = fields.Integer(metadata={"description": "Counted up to 999"})
+    owner = fields.String(allow_none=True)
+    group = fields.String(allow_none=True)
+    done = fields.Boolean()
 
 
 class SyncSchema(ResponseSchema):

@@ -7,6 +7,7 @@ from marshmallow import fields, validate
 from blueprints.api.fields import MOST_TYPED, Truth, Words, Written
 from blueprints.api.schemas.response_schema import ResponseSchema
 from services.core.request_schema import RequestSchema
+from services.message_settings.document import SECTIONS
 from services.message_settings.fields import FIELDS, Field, FieldType
 
 
@@ -74,3 +75,24 @@ class EntryListSchema(ResponseSchema):
 
     items = fields.List(fields.Nested(EntryToldSchema))
     problem = fields.String(allow_none=True)
+
+
+def _parts() -> dict[str, fields.Field[Any]]:
+    """A field for each part of version 2; ``MessageSettings.put_sections`` checks the values."""
+    options: dict[str, Any] = {
+        "allow_none": True,
+        "metadata": {"description": "As in docs/message_settings.schema.json"},
+    }
+    return {
+        name: fields.List(fields.Dict(), **options)
+        if name in ("inbound", "outbound")
+        else fields.Dict(keys=fields.String(), values=fields.Dict(), **options)
+        for name in SECTIONS
+    }
+
+
+# Hours, groups and rules; what is left out is empty from now on.
+RulesSchema = RequestSchema.from_dict(_parts(), name="RulesSchema")
+
+# Hours, groups and rules; null stands for none.
+RulesToldSchema = ResponseSchema.from_dict(_parts(), name="RulesToldSchema")

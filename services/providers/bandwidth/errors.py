@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.core.errors import Kind, SendError
+from services.core.errors import MAY_WORK_LATER, Kind, SendError
 from services.core.messages import clean
 from services.http.client import Answer
 from services.providers import error_table
@@ -28,7 +28,7 @@ def explained(code: str, description: str) -> tuple[Kind, str]:
     kind, sentence = (known or TABLE.by_prefix(code)).decision
     if known is None and description:
         sentence = f"{sentence.removesuffix('.')} (“{description[:120]}”)."
-    return kind, f"{sentence} Sending it again later may work." if kind is Kind.RETRY else sentence
+    return kind, f"{sentence} {MAY_WORK_LATER}" if kind is Kind.RETRY else sentence
 
 
 def refusal(answer: Answer, lost: Kind) -> SendError:

@@ -30,6 +30,8 @@ STATUSES = {
     "message-read": Status.DELIVERED,
 }
 
+MOST_MEMBERS = 1000  # of a group that comes in: Bandwidth documents no limit
+
 
 class TokenWithBody(Token):
     """The token in the address, of a call that has a body.
@@ -84,7 +86,7 @@ def _message(event: dict[str, Any]) -> Message | None:
         return None  # a copy of our own message
     owner = parsing.word(message, "owner") or parsing.word(event, "to", needed=True)
     sender = parsing.address(message, "from")
-    everybody = dict.fromkeys((sender, *parsing.texts(message, "to")))
+    everybody = dict.fromkeys((sender, *parsing.texts(message, "to", most=MOST_MEMBERS)))
     others = tuple(n for n in everybody if n.removeprefix("+") != owner.removeprefix("+"))
     return Message(
         direction="in",

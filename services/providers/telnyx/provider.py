@@ -44,15 +44,17 @@ _SENDERS = "Use a number, or with TELNYX_MESSAGING_PROFILE_ID a name of 11 lette
 class Telnyx(Provider):
     """Telnyx: SMS, MMS and group MMS; webhooks are signed with a key of Telnyx's own.
 
-    Ten segments are the longest text. All files of a message must be below 1 MB together, and
-    600 KB is what every carrier behind Telnyx takes.
+    Ten segments are the longest text. A segment may end one place early, because an emoji or a
+    character of two places is not divided: so ten of them surely hold 1520 places, or 660 outside
+    of GSM-7. All files of a message must be below 1 MB together, and 600 KB is what every carrier
+    behind Telnyx takes.
     """
 
     name = "telnyx"
     title = "Telnyx"
     limits = Limits(
-        1530,
-        unicode_text=670,
+        1520,
+        unicode_text=660,
         media_bytes=600_000,
         media_total_bytes=990_000,
         media_types=TYPES,

@@ -16,6 +16,7 @@ from services.core.messages import (
     Unreadable,
     WebhookCall,
 )
+from services.core.phone_numbers import with_plus
 from services.providers import parsing
 from services.providers.voipinnovations.files import attached, holds_files
 
@@ -39,7 +40,6 @@ MISSING = "File missing: this is an MMS, and its call has no files in a form tha
 NOT_DELIVERED = "VoIP Innovations reports that the text was not delivered, and does not say why."
 
 _NATIONAL = re.compile(r"[2-9][0-9]{9}", re.ASCII)
-_INTERNATIONAL = re.compile(r"[1-9][0-9]{10,14}", re.ASCII)
 
 
 def parse(call: WebhookCall) -> Iterable[Parsed]:
@@ -88,14 +88,14 @@ def _message(fields: Mapping[str, Any]) -> Message:
     if not media and kind.lower() in MMS and not holds_files(fields):
         media = (Attachment(state="failed", reason=MISSING),)
     written = next((name for name in TEXT if name in fields), None)
-    sender = _word(fields, SENDER, needed=True, most=LONGEST)
+    peer = _sender(fields)
     number = _word(fields, NUMBER, needed=True)
     if written is None and not media:
         raise ValueError("“text” is missing.")
     return Message(
         direction="in",
-        number=_with_plus(number),
-        peer=_with_plus(sender),
+        number=_with_country(number),
+        peer=peer,
         text=parsing.text(fields[written], written) if written else "",
         media=media,
         provider="voipinnovations",
@@ -113,17 +113,23 @@ def _receipt(fields: Mapping[str, Any]) -> DeliveryStatus:
         status=status,
         event=word,
         provider_id=_word(fields, ID, needed=True),
-        peer=_with_plus(_word(fields, NUMBER)),
+        peer=_with_country(_word(fields, NUMBER)),
         reason=NOT_DELIVERED if status is Status.FAILED else None,
     )
 
 
-def _word(
-    fields: Mapping[str, Any], names: Sequence[str], *, needed: bool = False, most: int = 255
-) -> str:
+def _sender(fields: Mapping[str, Any]) -> str:
+    """The sender of a message. Spaces are one, too: no sender may lose a text."""
+    written = [parsing.word(fields, name, most=LONGEST) for name in SENDER]
+    if not any(written):
+        raise ValueError(f"“{SENDER[0]}” is missing.")
+    return _with_country(next((each.strip() for each in written if each.strip()), " "))
+
+
+def _word(fields: Mapping[str, Any], names: Sequence[str], *, needed: bool = False) -> str:
     """The first of several names that says something."""
     for name in names:
-        found = parsing.word(fields, name, most=most).strip()
+        found = parsing.word(fields, name).strip()
         if found:
             return found
     if needed:
@@ -131,12 +137,12 @@ def _word(
     return ""
 
 
-def _with_plus(written: str) -> str:
-    """A number as the carrier writes it, in E.164; a short code as it came.
+def _with_country(written: str) -> str:
+    """A number as the carrier writes it, in E.164; a short code and a name as they came.
 
-    >>> _with_plus("13035550177"), _with_plus("3035550177"), _with_plus("72404")
+    >>> _with_country("13035550177"), _with_country("3035550177"), _with_country("72404")
     ('+13035550177', '+13035550177', '72404')
     """
     if _NATIONAL.fullmatch(written):
         return f"+1{written}"
-    return f"+{written}" if _INTERNATIONAL.fullmatch(written) else written
+    return with_plus(written)

@@ -2,8 +2,9 @@
 
 import re
 
+from services.core.phone_numbers import with_plus
+
 _NANP = re.compile(r"(?:\+?1)?([2-9][0-9]{9})", re.ASCII)
-_INTERNATIONAL = re.compile(r"\+?([1-9][0-9]{10,14})", re.ASCII)
 
 
 def with_country(written: str) -> str:
@@ -20,8 +21,7 @@ def with_country(written: str) -> str:
     text = written.strip()
     if found := _NANP.fullmatch(text):
         return f"+1{found[1]}"
-    found = _INTERNATIONAL.fullmatch(text)
-    return f"+{found[1]}" if found else text
+    return with_plus(text)
 
 
 def ten_digits(number: str) -> str | None:

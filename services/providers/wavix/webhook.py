@@ -3,11 +3,10 @@
 https://docs.wavix.com/api-reference/sms-and-mms
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from services.core.errors import Kind
+from services.core.errors import MAY_WORK_LATER, Kind
 from services.core.messages import (
     Attachment,
     DeliveryStatus,
@@ -17,6 +16,7 @@ from services.core.messages import (
     Unreadable,
     WebhookCall,
 )
+from services.core.phone_numbers import with_plus
 from services.providers import parsing
 from services.providers.wavix.errors import explained
 
@@ -37,8 +37,6 @@ REASONS = {
     "dlr_expired": "The recipient's carrier has not confirmed the delivery. The text may well "
     "have arrived.",
 }
-
-_DIGITS = re.compile(r"[1-9][0-9]{7,14}", re.ASCII)
 
 
 def parse(call: WebhookCall, now: float) -> Iterable[Parsed]:
@@ -74,8 +72,8 @@ def _message(data: Mapping[str, Any]) -> Message:
     body = parsing.fields(data.get("message_body"), "message_body")
     return Message(
         direction="in",
-        number=_address(parsing.word(data, "to", needed=True)),
-        peer=_address(parsing.address(data, "from")),
+        number=with_plus(parsing.word(data, "to", needed=True)),
+        peer=with_plus(parsing.address(data, "from")),
         text=parsing.text(body.get("text"), "text"),
         media=tuple(
             Attachment(source_url=link, name=parsing.file_name(link))
@@ -98,7 +96,7 @@ def status(data: Mapping[str, Any], word: str, now: float) -> DeliveryStatus:
         follows, code, reason = explained(detail.strip())
         # A duplicate is no failure: the message must not be sent again.
         result = Status.SENT if follows is Kind.UNKNOWN else result
-        reason += " Sending it again later may work." if follows is Kind.RETRY else ""
+        reason += f" {MAY_WORK_LATER}" if follows is Kind.RETRY else ""
     tag = parsing.word(data, "tag")
     times = ("delivered", "delivered_at", "sent", "sent_at", "submitted_at")
     known = (parsing.timestamp(data.get(name)) for name in times)
@@ -107,16 +105,8 @@ def status(data: Mapping[str, Any], word: str, now: float) -> DeliveryStatus:
         event=word,
         provider_id=parsing.word(data, "message_id", needed=True),
         message_id=parsing.our_id(tag),
-        peer=_address(parsing.word(data, "to")),
+        peer=with_plus(parsing.word(data, "to")),
         code=code,
         reason=reason,
         at=next((at for at in known if at is not None), None) or now,
     )
-
-
-def _address(written: str) -> str:
-    """A number as Wavix writes it, international without its plus, in E.164.
-
-    Short codes and names stay as they are.
-    """
-    return f"+{written}" if _DIGITS.fullmatch(written) else written

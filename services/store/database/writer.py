@@ -34,7 +34,9 @@ Lock = Callable[[float, float], AbstractContextManager[None]]
 LOCK_SHARE = 0.4  # of an operation's time: then who waits in the queue hears of it as well
 LONGEST_LOCK_WAIT = 10.0  # seconds, also for an operation that may take longer itself
 HELD_SECONDS = 20.0  # beyond its limit: then a process that holds the lock hangs
-DEADLOCK = "40P01"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+DEADLOCK = "40P01"
+LIMIT_EXCEEDED = "54"  # the class of all errors about values that are too large
 
 
 class _Request:
@@ -233,15 +235,23 @@ class Writer:
         self._is_checked = True
 
     def _fail(self, batch: list[_Request], error: BaseException) -> None:
-        wrong_values = isinstance(error, (DataError, IntegrityError))
-        refused = isinstance(error, (DBAPIError, PoolTimeout)) and not wrong_values
+        refused = isinstance(error, (DBAPIError, PoolTimeout)) and not _has_wrong_values(error)
         for request in batch:
             request.error = unwell(error) if refused else error
 
 
 def _is_unwell(error: BaseException) -> bool:
     """Whether an error is due to the state of the database, and not to what was to be written."""
-    return isinstance(error, (OperationalError, InterfaceError, PoolTimeout, StorageUnwell))
+    unwell = isinstance(error, (OperationalError, InterfaceError, PoolTimeout, StorageUnwell))
+    return unwell and not _has_wrong_values(error)
+
+
+def _has_wrong_values(error: BaseException) -> bool:
+    """Whether the database can never store what was to be written."""
+    if isinstance(error, (DataError, IntegrityError)):
+        return True
+    state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    return str(state).startswith(LIMIT_EXCEEDED)
 
 
 def unwell(error: BaseException) -> StorageUnwell:

@@ -3,6 +3,8 @@
 Receiving a message does not wait for the index: the worker adds new messages to it (``index``), and
 a search reads the few texts that are newer than the index itself.
 
+Of a text only the first ``MOST_CHARACTERS`` are searched.
+
 Neither database has an index that gives the newest hits of frequent words quickly. So one search
 reads a limited part of the index, and if that has too few hits, it returns where to continue (see
 ``sqlite_index`` and ``postgres_index``). Rare words are found by one search, also in old messages.
@@ -12,7 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import islice
 
-from sqlalchemy import Connection, exists, select, text
+from sqlalchemy import Connection, exists, func, select, text
 
 from services.core.messages import Message
 from services.store import counters, messages
@@ -22,6 +24,8 @@ from services.store.search.tokenizer import Query, parse_query, words_of
 
 MARK = "indexed"  # the counter with the ``seq`` of the newest message in the index
 BATCH = 500  # messages in one transaction: about 10 ms, for which other writers wait
+BATCH_CHARACTERS = 200_000  # of their texts
+MOST_CHARACTERS = 10_000  # of a text that are searched
 FILL_BATCH = 5000
 
 _ADD = {
@@ -31,6 +35,8 @@ _ADD = {
         " VALUES (:seq, :number, array_to_tsvector(string_to_array(:words, ' ')))"
     ),
 }
+
+_SEARCHED = func.substr(messages_table.c.text, 1, MOST_CHARACTERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +92,21 @@ def is_behind(tx: Connection) -> bool:
 def index(tx: Connection, limit: int = BATCH) -> int:
     """Add the next messages to the index, oldest first; returns how many."""
     mark = counters.locked_value(tx, MARK)
-    columns = (messages_table.c.seq, messages_table.c.number, messages_table.c.text)
-    statement = select(*columns).where(messages_table.c.seq > mark)
-    rows = tx.execute(statement.order_by(messages_table.c.seq).limit(limit)).all()
-    if rows:
-        tx.execute(_ADD[tx.dialect.name], [_entry(*row) for row in rows])
-        counters.put(tx, MARK, rows[-1].seq)
-    return len(rows)
+    statement = select(messages_table.c.seq, messages_table.c.number, _SEARCHED)
+    statement = statement.where(messages_table.c.seq > mark).order_by(messages_table.c.seq)
+    entries: list[dict[str, object]] = []
+    size = 0
+    reached = mark
+    for seq, number, words in tx.execute(statement.limit(limit)).all():
+        size += len(words)
+        if entries and size > BATCH_CHARACTERS:
+            break
+        entries.append(_entry(seq, number, words))
+        reached = seq
+    if entries:
+        tx.execute(_ADD[tx.dialect.name], entries)
+        counters.put(tx, MARK, reached)
+    return len(entries)
 
 
 def fill(tx: Connection) -> None:
@@ -117,7 +131,7 @@ def _not_indexed(
     before: int | None,
 ) -> list[int]:
     table = messages_table.c
-    statement = select(table.seq, table.text).where(table.seq > mark).order_by(table.seq.desc())
+    statement = select(table.seq, _SEARCHED).where(table.seq > mark).order_by(table.seq.desc())
     if numbers is not None:  # ``changed`` is never below ``seq``, and has an index by number
         statement = statement.where(table.number.in_(list(numbers)), table.changed > mark)
     if before is not None:
