@@ -96,6 +96,17 @@ def hidden(tx: Connection, conversation_ids: Sequence[str]) -> set[str]:
     return {str(conversation_id) for (conversation_id,) in tx.execute(statement)}
 
 
+def conversations_of(tx: Connection) -> list[str]:
+    """The ids of all conversations with a blocked sender alone; without a block none is read."""
+    if tx.execute(select(blocked_senders.c.peer).limit(1)).first() is None:
+        return []
+    peers = select(blocked_senders.c.peer)
+    statement = select(conversations.c.id).where(
+        conversations.c.peer.in_(peers), hides_conversation()
+    )
+    return [str(conversation_id) for (conversation_id,) in tx.execute(statement)]
+
+
 def every(tx: Connection) -> list[BlockedSender]:
     """All blocks, newest first."""
     statement = select(blocked_senders).order_by(blocked_senders.c.at.desc())

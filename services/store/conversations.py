@@ -151,8 +151,11 @@ def page(
         .order_by(conversations.c.last_seq.desc())
         .limit(limit)
     )
-    hidden = blocked_senders.hides_conversation()
-    statement = statement.where(hidden if blocked else ~hidden)
+    hidden = blocked_senders.conversations_of(tx)
+    if blocked:
+        statement = statement.where(conversations.c.id.in_(hidden))
+    elif hidden:
+        statement = statement.where(conversations.c.id.not_in(hidden))
     if before is not None:
         statement = statement.where(conversations.c.last_seq < before)
     if unread_by is not None:

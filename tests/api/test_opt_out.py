@@ -6,6 +6,7 @@ import pytest
 
 from services.core.messages import Message
 from services.messaging.device_limits import DeviceLimit
+from services.store import messages
 from tests.api.conftest import MINE, SHARED, THEIRS, Service
 from tests.conftest import PEER
 from tests.message_steps import receive_text, store_parts, webhook_call
@@ -112,3 +113,17 @@ def test_a_device_changes_consent_within_its_limit(
     path = f"/conversations/{conversation['id']}/block"
     codes = [phone.call("PUT", path, json={}).status_code for _ in range(2)]
     assert codes == [200, 429]
+
+
+def test_a_blocked_sender_is_not_counted_as_unread(service: Service) -> None:
+    phone = service.pair("201")
+    receive_text(service.gateway, "buy this", number=MINE)
+    receive_text(service.gateway, "hi", number=MINE, peer=MEMBER)
+    spam = next(c for c in phone.read("/conversations")["items"] if c["peer"] == PEER)
+
+    def unread() -> int:
+        return service.gateway.store.read(lambda tx: messages.unread_total(tx, "201", [MINE]))
+
+    assert unread() == 2
+    phone.call("PUT", f"/conversations/{spam['id']}/block", json={})
+    assert unread() == 1
