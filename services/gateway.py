@@ -206,7 +206,7 @@ class Gateway:
             self.config_findings,
         )
         self.retention = Retention(self.store, self.media, service)
-        self.operator_actions = OperatorActions(self.store, self.router)
+        self.operator_actions = OperatorActions(self.store, self.router, self.assignments)
         self.opt_out_register = OptOutRegister(self.store, self.opt_outs, self.country)
         self.carrier_status = CarrierStatus(
             self.store, self.settings, environment.carriers, self.providers

@@ -39,6 +39,7 @@ def add_routes(
             message=message,
             names=known.names,
             steps=timeline.steps(settings, known),
+            assignment=known.assignment,
             carrier=timeline.CARRIERS.get(message.provider, message.provider),
             dead=[job for job in known.dead if not _is_in_doubt(message.status, job.kind)],
             in_doubt=message.status is Status.UNKNOWN,
@@ -58,6 +59,13 @@ def add_routes(
             pages.set_notice(f"{counted(len(revived), 'part')} of it will be tried again now.")
         else:
             pages.set_notice("There is nothing to try again: it was done meanwhile.")
+        return redirect_to("admin.messages_show", message_id=message_id)
+
+    @routes.post("/messages/<uuid:message_id>/assign")
+    def messages_assign(message_id: object) -> Response:
+        owner = request.form.get("owner", "").strip()[:32] or None
+        actions.assign(str(message_id), owner, done="done" in request.form)
+        pages.set_notice("Saved.")
         return redirect_to("admin.messages_show", message_id=message_id)
 
     @routes.post("/messages/<uuid:message_id>/settle")

@@ -14,6 +14,7 @@ from services.core.commands import flask_command
 from services.core.errors import NumberError, SettingsError
 from services.core.phone_numbers import e164
 from services.message_settings import NumberSetting
+from services.message_settings.document import PLAIN, WITH_RULES, entry_object
 from services.message_settings.edits import Edit, edit_all, remove_all
 from services.message_settings.fields import FIELDS, Field, FieldType
 from services.message_settings.form_values import as_texts
@@ -45,7 +46,8 @@ def show(search: str, as_json: bool) -> None:
         note(f"{problem} These are the last good settings.")
     note_left_file()
     if as_json:
-        document({"version": 1, "numbers": [asdict(entry) for entry in entries]})
+        version = WITH_RULES if any(entry.aliases for entry in entries) else PLAIN
+        document({"version": version, "numbers": [entry_object(entry) for entry in entries]})
         return
     table(
         [field.short_label.upper() for field in TABLE_FIELDS],
@@ -140,7 +142,7 @@ def change(
     edit_all(settings, numbers, edit)
     if as_json:
         chosen = [settings.for_number(settings.number(number)) for number in numbers]
-        document({"numbers": [asdict(entry) for entry in chosen if entry]})
+        document({"numbers": [entry_object(entry) for entry in chosen if entry]})
     else:
         click.echo(
             "1 number was changed."

@@ -1,7 +1,7 @@
 """``flask settings export`` and ``import``: the whole document, or a CSV file of its numbers."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import BinaryIO
 
 import click
@@ -11,7 +11,7 @@ from blueprints.cli.terminal import command, document, json_option, note, table
 from services.core.errors import SettingsError
 from services.message_settings.csv_format import COLUMNS, MOST_BYTES, write_csv
 from services.message_settings.csv_import import ImportLine, ImportPlan, apply_import, plan_import
-from services.message_settings.document import encode_document
+from services.message_settings.document import encode_document, entry_object
 
 csv_option = click.option(
     "--csv", "as_csv", is_flag=True, help="A CSV file of the numbers, as spreadsheets have it."
@@ -107,7 +107,7 @@ def _as_json(line: ImportLine) -> dict[str, object]:
         "line": line.line,
         "number": line.number,
         "outcome": line.outcome,
-        "entry": asdict(line.after) if line.after else None,
+        "entry": entry_object(line.after) if line.after else None,
         "problems": line.problems,
     }
 

@@ -81,6 +81,12 @@ def encode_document(
     return f"{numbers}{more}{CLOSE}\n".encode()
 
 
+def entry_object(entry: NumberSetting) -> dict[str, Any]:
+    """An entry as it stands in the document."""
+    values = zip(FIELDS, _values(entry), strict=True)
+    return {field.name: value for field, value in values if value or not field.is_optional}
+
+
 def used_sections(sections: Mapping[str, Any]) -> dict[str, Any]:
     """The parts of version 2 that are not empty, in the order in which they are written."""
     return {name: sections[name] for name in SECTIONS if sections.get(name)}

@@ -11,8 +11,17 @@ from services.core.commands import flask_command
 from services.core.errors import RequestRefused
 from services.core.messages import DeliveryStatus, Message, Status
 from services.message_settings import NumberSetting
+from services.messaging.assignments import Assignments
 from services.messaging.route import Router
-from services.store import attempts, dead_letters, jobs, messages, quarantine, statuses
+from services.store import (
+    attempts,
+    conversations,
+    dead_letters,
+    jobs,
+    messages,
+    quarantine,
+    statuses,
+)
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
 
@@ -26,9 +35,10 @@ AGAIN_UNKNOWN = "The operator had it sent again, though it may have been sent."
 class OperatorActions:
     """Changes jobs, statuses and quarantined calls as the operator asks."""
 
-    def __init__(self, store: Store, router: Router) -> None:
+    def __init__(self, store: Store, router: Router, assignments: Assignments) -> None:
         self._store = store
         self._router = router
+        self._assignments = assignments
 
     def retry(
         self,
@@ -112,6 +122,21 @@ class OperatorActions:
 
         self._store.write(work)
         log.warning("sent again by the operator, may have been sent", message_id=message_id)
+
+    def assign(self, message_id: str, owner: str | None, *, done: bool) -> None:
+        """Give the conversation of a message to an extension or to nobody, and set it to done.
+
+        Raises ``RequestRefused``.
+        """
+
+        def work(tx: Connection) -> None:
+            message = message_of(tx, message_id)
+            conversation = conversations.by_id(tx, message.conversation_id, [message.number])
+            if conversation is not None:
+                self._assignments.hand_over(tx, conversation, owner)
+                self._assignments.set_done(tx, conversation, done)
+
+        self._store.write(work)
 
     def deliver_waiting(self) -> int:
         """Deliver unrouted messages whose number is in Message Settings now; returns how many."""

@@ -13,7 +13,8 @@ from services.message_settings import MessageSettings
 from services.operations.operator_actions import OPERATOR, message_of, why_unrouted
 from services.providers import PROVIDERS
 from services.push import CHANNELS
-from services.store import attempts, contacts, devices, jobs, receipts
+from services.store import assignments, attempts, contacts, devices, jobs, receipts
+from services.store.assignments import Assignment
 from services.store.attempts import Attempt
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
@@ -55,6 +56,7 @@ class MessageHistory:
     receipts: list[tuple[float, DeliveryStatus]]
     devices: Mapping[str, Device]
     names: Mapping[str, str]
+    assignment: Assignment | None = None
 
     @property
     def dead(self) -> list[Job]:
@@ -106,6 +108,7 @@ def _look_up(tx: Connection, message_id: str) -> MessageHistory:
         receipts.arrivals(tx, message_id),
         targets(tx, todo),
         contacts.names(tx, [message.peer, *message.participants]),
+        assignments.by_id(tx, message.conversation_id),
     )
 
 

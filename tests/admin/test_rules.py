@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.admin.conftest import Operator, plain
+from tests.message_steps import receive_text, stored_messages
 
 PRACTICE = Path(__file__).parents[1] / "data" / "rules" / "practice.json"
 
@@ -75,3 +76,20 @@ def test_a_mistake_is_told_and_what_was_written_stays(
     assert complaint in plain(page)
     assert unescape(page).count(text) >= 1
     assert not operator.gateway.settings.rules.inbound
+
+
+def test_an_owner_is_set_on_the_page_of_a_message(make_operator: Callable[..., Operator]) -> None:
+    operator = make_operator()
+    entry = {"number": "+12025550100", "carrier": "sandbox", "extensions": ["201", "202"]}
+    operator.gateway.settings.put(entry)
+    receive_text(operator.gateway)
+    (message,) = stored_messages(operator.gateway)
+    path = f"/messages/{message.id}"
+    page = operator.post(f"{path}/assign", owner="202", done="on")
+    assert 'value="202"' in page
+    assert 'name="done" checked' in page
+    page = operator.post(f"{path}/assign", owner="")
+    assert 'value="202"' not in page
+    assert 'name="done" checked' not in page
+    refused = operator.post(f"{path}/assign", 422, owner="209")
+    assert "Extension 209 does not have +12025550100" in plain(refused)

@@ -7,12 +7,49 @@ import { openSheet } from "./sheet.js";
 import { state } from "./state.js";
 import { ownName, spoken } from "./format.js";
 
-// A sheet with the name of each of these numbers, to be changed; with the conversation's `id` also
-// what can be done about its texts.
-export function editContact(peers, id = null) {
+// A sheet with the name of each of these numbers, to be changed; once there is a `conversation`, also
+// who looks after it, and what can be done about its texts.
+export function editContact(peers, conversation) {
   const close = () => sheet.close();
-  const actions = consentActions(id, close);
-  const sheet = openSheet(peers.length > 1 ? "People" : "Contact", ...peers.map((peer) => form(peer, close)), ...(actions ? [actions] : []));
+  const forms = peers.map((peer) => form(peer, close));
+  if (conversation) forms.push(ownerForm(conversation, close));
+  const actions = conversation && consentActions(conversation.id, close);
+  if (actions) forms.push(actions);
+  const sheet = openSheet(peers.length > 1 ? "People" : "Contact", ...forms);
+}
+
+function ownerForm({ id, owner, done }, close) {
+  const field = el("input", { id: "owner", type: "text", maxlength: "32", autocomplete: "off", value: owner ?? "" });
+  const problem = el("p", { class: "problem", role: "alert", hidden: true });
+  const change = async (asked) => {
+    try {
+      await state.assign(id, asked);
+      close();
+    } catch (error) {
+      if (!(error instanceof Refused || error instanceof Unreachable)) throw error;
+      problem.textContent = error instanceof Refused ? error.message : "There is no connection. Try again later.";
+      problem.hidden = false;
+    }
+  };
+  const submit = (event) => {
+    event.preventDefault();
+    change({ owner: field.value.trim() || null });
+  };
+  const button = (text, asked) => el("button", { type: "button", class: "button", text, on: { click: () => change(asked) } });
+  return el(
+    "form",
+    { class: "contact", on: { submit } },
+    el("label", { class: "label", for: "owner", text: "Extension that answers" }),
+    field,
+    problem,
+    el(
+      "div",
+      { class: "buttons" },
+      button(done ? "Open again" : "Done", { done: !done }),
+      owner !== state.me?.extension && button("I answer", { owner: state.me.extension }),
+      el("button", { type: "submit", class: "button", text: "Hand over" }),
+    ),
+  );
 }
 
 function form(peer, done) {

@@ -182,7 +182,17 @@ class State extends EventTarget {
     } else if (event.type === "conversation.read") {
       const known = this.conversations.get(event.conversation_id);
       if (known) this.#keep({ ...known, read_seq: event.read_seq, unread_count: event.unread_count });
+    } else if (event.type === "conversation.updated") {
+      const known = this.conversations.get(event.conversation_id);
+      const { owner, group, done } = event;
+      if (known) this.#keep({ ...known, owner, group, done });
     }
+  }
+
+  // Give a conversation to an extension or to nobody (`owner`), or set it to `done`.
+  async assign(id, change) {
+    const assigned = await call("POST", `conversations/${id}/assign`, { body: change });
+    this.#keep({ ...this.conversations.get(id), ...assigned });
   }
 
   async read(id) {

@@ -42,7 +42,7 @@ export class Talk {
     this.scroller.addEventListener("scroll", () => this.#scrolled());
     this.pane.addEventListener("keydown", (event) => this.#key(event, back));
     state.addEventListener("messages", ({ detail }) => detail.id === this.id && this.#update());
-    for (const type of ["contacts", "me"]) state.addEventListener(type, () => this.isOpen && this.#paintHead());
+    for (const type of ["contacts", "me", "conversations"]) state.addEventListener(type, () => this.isOpen && this.#paintHead());
     state.addEventListener("consent", ({ detail }) => detail.id === this.id && this.#paintConsent());
     state.addEventListener("reset", () => this.isOpen && this.id && this.#load());
     state.addEventListener("news", ({ detail }) => this.#news(detail.message));
@@ -123,7 +123,8 @@ export class Talk {
     this.name.textContent = titleOf(peers);
     const several = (state.me?.numbers.length ?? 0) > 1;
     const who = peers.length > 1 ? `${peers.length} people` : state.contacts.has(peers[0]) ? spoken(peers[0]) : "Add a name";
-    this.under.textContent = several ? `${who} · ${ownName(number)}` : who;
+    const known = state.conversations.get(this.id);
+    this.under.textContent = [who, several && ownName(number), known && ownerOf(known)].filter(Boolean).join(" · ");
     this.title.title = peers.length > 1 ? "The people of this conversation" : "Name of this number";
     this.call.hidden = peers.length > 1 || !/^\+?\d+$/.test(peers[0]);
     this.call.href = `tel:${peers[0]}`;
@@ -228,13 +229,19 @@ export class Talk {
   }
 
   #edit() {
-    editContact(this.peers, this.id);
+    editContact(this.peers, state.conversations.get(this.id));
   }
 
   async #otherNumber() {
     const number = await chooseNumber(this.number);
     if (number && number !== this.number) location.hash = `#/to/${number}/${this.peers.map(encodeURIComponent).join()}`;
   }
+}
+
+function ownerOf({ owner, done }) {
+  if (done) return "done";
+  if (!owner) return "";
+  return owner === state.me?.extension ? "yours" : `extension ${owner} answers`;
 }
 
 function make(row) {

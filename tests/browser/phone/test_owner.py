@@ -1,0 +1,45 @@
+"""Who looks after a conversation, in the phone app: handed over, done, opened again by a text."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.browser.phone.world import World, enter, row, said, spoken
+
+Open = Callable[..., Any]
+
+
+def under(page: Any, words: str) -> None:
+    """Wait until these words stand below the title of the open conversation."""
+    page.locator(".talk-under", has_text=words).wait_for()
+
+
+def test_a_conversation_is_taken_handed_over_and_done(
+    phone: Open, world: World, complaints: list[str]
+) -> None:
+    peer = world.peer()
+    mine, theirs = phone("201"), phone("202")
+    world.text(peer, "Is anybody there?")
+    for page in (mine, theirs):
+        row(page, spoken(peer)).wait_for()
+        enter(page, spoken(peer))
+        said(page, "Is anybody there?").wait_for()
+    mine.locator(".talk-title").click()
+    mine.get_by_role("button", name="I answer").click()
+    under(mine, "yours")
+    under(theirs, "extension 201 answers")
+    mine.locator(".talk-title").click()
+    mine.get_by_label("Extension that answers").fill("299")
+    mine.get_by_role("button", name="Hand over").click()
+    mine.get_by_text("Extension 299 does not have").wait_for()
+    mine.get_by_label("Extension that answers").fill("202")
+    mine.get_by_role("button", name="Hand over").click()
+    under(theirs, "yours")
+    theirs.locator(".talk-title").click()
+    theirs.get_by_role("button", name="Done", exact=True).click()
+    under(mine, "done")
+    world.text(peer, "One more thing")
+    said(mine, "One more thing").wait_for()
+    mine.locator(".talk-under", has_text="done").wait_for(state="hidden")
+    assert world.conversation(peer)["done"] is False
+    assert complaints == [] or all("422" in one for one in complaints)
+    complaints.clear()
