@@ -126,7 +126,7 @@ class PartStore:
         batch.add_jobs(tx, self.router.inbound_jobs(tx, message, delivered, batch.targets))
         if answer is not None:
             batch.add_jobs(tx, [add_answer(tx, answer, next(batch.seqs, 0))])
-        elif delivered.answer is not None and keyword(message.text) is None:
+        elif delivered.answer is not None:
             batch.answers.append((message, delivered.answer))
         return "received", message.id
 
