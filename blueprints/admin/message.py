@@ -33,7 +33,8 @@ def add_routes(
     def messages_show(message_id: object) -> Response:
         known = timeline.load(store, str(message_id))
         message = known.message
-        setting = settings.for_number(message.number)
+        # Where a rule has decided, the number's entry does not say who got or wrote it.
+        by_entry = settings.for_number(message.number) if message.rule is None else None
         return pages.render(
             "message.html",
             message=message,
@@ -43,7 +44,7 @@ def add_routes(
             carrier=timeline.CARRIERS.get(message.provider, message.provider),
             dead=[job for job in known.dead if not _is_in_doubt(message.status, job.kind)],
             in_doubt=message.status is Status.UNKNOWN,
-            extensions=message.extension or ", ".join(setting.extensions if setting else ()),
+            extensions=message.extension or ", ".join(by_entry.extensions if by_entry else ()),
             address=lambda file: _path(media.link(file)),
             is_picture=_is_picture,
             opted_out=store.read(

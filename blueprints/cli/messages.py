@@ -133,7 +133,9 @@ def _print_message(message: Message) -> None:
     outbound = message.direction == "out"
     error = " ".join(part for part in (message.error_code, message.error_reason) if part)
     setting = parts().settings.for_number(message.number)
-    extensions = ", ".join(setting.extensions) if setting else ""
+    # Where a rule has decided, the number's entry does not say who got it.
+    by_entry = setting if message.rule is None else None
+    extensions = ", ".join(by_entry.extensions) if by_entry else ""
     facts(
         (
             ("Message", message.id),

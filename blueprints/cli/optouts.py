@@ -18,6 +18,7 @@ from blueprints.cli.terminal import (
     table,
 )
 from services.core.commands import flask_command
+from services.core.phone_numbers import EVERY
 from services.operations.opt_out_register import LIFT_NOTE, OptOutRegister
 from services.store import blocked_senders
 from services.store.opt_outs import OptOut
@@ -35,6 +36,10 @@ def register() -> OptOutRegister:
     return parts().opt_out_register
 
 
+def _ours(number: str) -> str:
+    return "all" if number == EVERY else number
+
+
 @group.command("list")
 @click.option("--person", default="", help="Only those of this person's number.")
 @click.option("--all", "with_lifted", is_flag=True, help="Also those that were taken back.")
@@ -50,7 +55,7 @@ def show(person: str, with_lifted: bool, as_json: bool) -> None:
         [
             (
                 "(forgotten)" if one.is_forgotten else one.peer,
-                one.number,
+                _ours(one.number),
                 moment(one.at),
                 one.source,
                 one.detail,
@@ -135,7 +140,7 @@ def scan(record: bool, as_json: bool) -> None:
         return
     table(
         ("PERSON", "FROM NUMBER", "AT", "TEXT"),
-        [(one.peer, one.number, moment(one.at), one.detail) for one in found],
+        [(one.peer, _ours(one.number), moment(one.at), one.detail) for one in found],
         "Nothing was found.",
     )
     if found and not record:
@@ -157,7 +162,7 @@ def show_blocked(as_json: bool) -> None:
         return
     table(
         ("SENDER", "FOR NUMBER", "SINCE", "BY"),
-        [(b.peer, b.number, moment(b.at), b.blocked_by) for b in found],
+        [(b.peer, _ours(b.number), moment(b.at), b.blocked_by) for b in found],
         "Nobody is blocked.",
     )
 

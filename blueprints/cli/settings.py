@@ -124,7 +124,7 @@ def _changes(options: dict[str, Any]) -> dict[str, Any]:
 @click.option("--carrier", help="Name of their carrier from now on, such as bandwidth.")
 @click.option("--add-extension", multiple=True, help="One more extension; once for each.")
 @click.option("--remove-extension", multiple=True, help="Without this extension; once for each.")
-@click.option("--enable/--disable", "enabled", default=None, help="Use the numbers, or rest them.")
+@click.option("--enable/--disable", "enabled", default=None, help="Switch the numbers on or off.")
 @json_option
 def change(
     numbers: tuple[str, ...],

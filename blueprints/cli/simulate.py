@@ -90,7 +90,10 @@ def simulate(
         _post(provider, _signed(provider, message, signing_key), base, place), base, place
     )
     see = flask_command("messages list")
-    click.echo(f"The server at {base} took the text to {message.number}. See: {see}")
+    click.echo(
+        f"The server at {base} took the text to {message.number}. "
+        f"The delivery worker processes it. See: {see}"
+    )
     setting = parts().settings.for_number(message.number)
     if url is None and (setting is None or not setting.reaches_somebody):
         note(

@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import Connection
 
 from services.core.errors import RequestRefused
+from services.core.keywords import Keyword, keyword
 from services.core.messages import Message
 from services.core.phone_numbers import is_dialable, without_channel
 from services.core.reactions import parse_reaction
@@ -56,14 +57,27 @@ class AutomaticAnswers:
 
     def why_not(self, message: Message) -> str:
         """Why a text is never answered automatically, as a sentence; empty where it may be."""
-        if message.participants:
-            return "It is in a group."
-        if parse_reaction(message.text) is not None:
-            return "It is a reaction."
-        if not is_dialable(message.peer) or not without_channel(message.peer).startswith("+"):
-            return "The sender is a short code or a name."
-        if self.settings.for_number(message.peer) is not None:
-            return "The sender is a number of this installation."
-        if time.time() - message.created_at > WITHIN_SECONDS:
-            return "It came in more than an hour ago."
-        return ""
+        peer = message.peer
+        asks_for = message.opt_out or keyword(message.text)
+        reasons = (
+            (bool(message.participants), "It is in a group."),
+            (parse_reaction(message.text) is not None, "It is a reaction."),
+            # YES ends an opt-out, but mostly it answers a question.
+            (
+                asks_for not in (None, Keyword.YES),
+                "It is STOP, START, HELP or a word like them.",
+            ),
+            (
+                not is_dialable(peer) or not without_channel(peer).startswith("+"),
+                "The sender is a short code or a name.",
+            ),
+            (
+                self.settings.for_number(peer) is not None,
+                "The sender is a number of this installation.",
+            ),
+            (
+                time.time() - message.created_at > WITHIN_SECONDS,
+                "It came in more than an hour ago.",
+            ),
+        )
+        return next((why for holds, why in reasons if holds), "")

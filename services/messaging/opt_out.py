@@ -262,14 +262,6 @@ def add_answer(tx: Connection, answer: Message) -> Job:
     return send_job(messages.add_outbound(tx, answer, ""))
 
 
-def is_keyword(message: Message) -> bool:
-    """Whether an inbound text is a keyword and nothing else, also one that only its carrier knows.
-
-    No rule answers those.
-    """
-    return message.opt_out is not None or keyword(message.text) is not None
-
-
 def is_blocked(tx: Connection, message: Message) -> bool:
     """Whether the sender of an inbound text is blocked for the number that it came to."""
     return blocked_senders.blocks(tx, message.number, message.peer)

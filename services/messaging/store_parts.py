@@ -14,7 +14,7 @@ from services.core.phone_numbers import own_number, sender
 from services.message_settings import MessageSettings
 from services.message_settings.rules import Decision, InboundRule
 from services.messaging.automatic_answers import AutomaticAnswers
-from services.messaging.opt_out import OptOuts, add_answer, is_blocked, is_keyword
+from services.messaging.opt_out import OptOuts, add_answer, is_blocked
 from services.messaging.route import PushTargets, Router
 from services.messaging.send_limits import SendLimits
 from services.store import jobs, messages, quarantine, statuses
@@ -136,7 +136,7 @@ class PartStore:
         batch.add_jobs(tx, self.router.inbound_jobs(tx, message, delivered, batch.targets))
         if answer is not None:
             batch.replies.append(answer)
-        elif delivered.answer is not None and not is_keyword(message):
+        elif delivered.answer is not None:
             batch.answers.append((message, delivered.answer))
         return "received", message.id
 

@@ -67,7 +67,7 @@ class ConfigFindings:
                 address_warnings.widest("TRUSTED_PROXIES", environment.service.trusted_proxies),
                 address_warnings.widest("ADMIN_ALLOW", environment.service.admin_allow),
                 _carriers(environment.carriers, entries),
-                _mail(environment.mail, entries),
+                _mail(environment.mail, entries, self._mailing_rules()),
                 environment.warnings(self._clock()),
                 _env_file(environment.file),
                 self._open_files(),
@@ -97,6 +97,14 @@ class ConfigFindings:
             return [entry for entry in self._settings.all() if entry.enabled]
         except StorageUnwell:  # the check of the settings says so
             return []
+
+    def _mailing_rules(self) -> list[str]:
+        """The names of the rules that deliver to e-mail addresses."""
+        try:
+            rules = self._settings.rules
+        except StorageUnwell:  # the check of the settings says so
+            return []
+        return [f"the rule “{rule.name}”" for rule in rules.inbound if rule.emails]
 
     def _open_files(self) -> Iterator[Problem]:
         storage = self._storage
@@ -184,10 +192,12 @@ def _left_by_sandbox(numbers: list[str]) -> Problem:
     )
 
 
-def _mail(mail: MailSettings, entries: Iterable[NumberSetting]) -> Iterator[Problem]:
-    numbers = [entry.number for entry in entries if entry.emails]
-    if mail.host is None and numbers:
-        reason = f"is empty, and {_named(numbers)} should go to e-mail addresses."
+def _mail(
+    mail: MailSettings, entries: Iterable[NumberSetting], rules: list[str]
+) -> Iterator[Problem]:
+    mailed = [*(entry.number for entry in entries if entry.emails), *rules]
+    if mail.host is None and mailed:
+        reason = f"is empty, and texts of {_named(mailed)} should go to e-mail addresses."
         yield Problem("MAIL_HOST", reason, "Set it, MAIL_FROM_ADDRESS and what your server wants.")
     if mail.host is not None and mail.from_address is None:
         remedy = "Write the sender of the mails, such as texts@example.com."

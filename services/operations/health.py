@@ -180,7 +180,10 @@ class Health:
         own = self._environment.service.delivery_worker
         remedy = "Start Textbridge again."
         if not own:
-            remedy = f"Start `{flask_command('worker')}` on one of the nodes."
+            remedy = (
+                f"Start `{flask_command('worker')}` on one of the nodes, or set "
+                "DELIVERY_WORKER=true on this one and start Textbridge again."
+            )
         if math.isinf(silent):
             first = "No delivery worker has started yet."
             return first if own else f"No delivery worker yet. {remedy}"
@@ -271,7 +274,8 @@ def _paused(pauses: tuple[Pause, ...]) -> Iterator[HealthWarning]:
 
 
 def _waiting(known: Figures, carriers: Collection[str]) -> Iterator[HealthWarning]:
-    if known.inbox_oldest > INBOX_SECONDS:
+    # Without a worker the check of the worker says it.
+    if known.inbox_oldest > INBOX_SECONDS and known.worker_silent <= WORKER_SILENT_SECONDS:
         yield HealthWarning(
             "inbox",
             f"{_counted(known.inbox, 'webhook call')} not processed yet; the oldest has waited for "

@@ -93,7 +93,7 @@ class SetupChecklist:
         come = bool(messages.find(tx, limit=1))
         detail = "Text one of your numbers from your own phone."
         if Sandbox.name in self.providers:
-            detail = "Send one from the sandbox, the phone outside."
+            detail = "Send one from the page /sandbox, which simulates a mobile phone."
         return Step(Stage.TEXT, come, "The first text", "It has come." if come else detail)
 
 
@@ -142,7 +142,7 @@ def _webhook(on: list[Carrier]) -> Step:
     elif refused and (refusal := refused[0].refusal):
         detail = f"A call was refused. {refusal.detail}"
     elif [one.name for one in silent] == [Sandbox.name]:
-        detail = "Send a text from the sandbox, the phone outside."
+        detail = "Send a text from the page /sandbox, which simulates a mobile phone."
     elif silent:
         detail = (
             f"Paste the webhook's address at {_listed([one.title for one in silent])}, then text "

@@ -51,6 +51,8 @@ def test_the_rule_is_named_and_why_the_ones_above_do_not_match(practice: Termina
         ((*FROM, "--at", "2026-12-25 09:00"), ["Holiday"], "own extensions", None),
         (("--from", "72405", *FROM[2:], "--at", "2026-11-30 22:00"), ["Night"], None,
          "The sender is a short code or a name."),
+        ((*FROM, "--text", "Info", "--at", "2026-11-30 22:00"), ["Night"], None,
+         "It is STOP, START, HELP or a word like them."),
         (("--from", "303-555-0177", "--to", "+12025550199"), [], "not in Message Settings", None),
         (("--from", "303-555-0177", "--to", "+12025550170"), [], "switched off", None),
         (("--from", "303-555-0177", "--to", "+12025550160"), [], "it is unassigned", None),

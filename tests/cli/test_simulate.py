@@ -57,6 +57,7 @@ def test_a_simulated_text_comes_in_as_from_the_carrier(
         line += ["--signing-key", str(folder / "signing_key.pem")]
     result = busy.flask(*line)
     assert f"took the text to {NUMBER}" in result.output
+    busy.gateway.processor.process_all()
     [message] = busy.json("messages", "list")
     assert (message["from"], message["text"], message["routed"]) == (PEER, "Are you open?", True)
     assert message["carrier"] == carrier
@@ -75,6 +76,7 @@ def test_a_simulated_picture_comes_in(
     link = "https://messaging.bandwidth.com/api/v2/users/9900001/media/a/0/roof.jpg"
     line = ("--from", PEER, "--to", NUMBER, "--media-url", link)
     busy.flask("simulate", "bandwidth", *line, "--url", serve(busy.app))
+    busy.gateway.processor.process_all()
     [message] = busy.json("messages", "list")
     assert [file["name"] for file in message["media"]] == ["roof.jpg"]
 
@@ -89,6 +91,7 @@ def test_a_simulated_text_that_nobody_gets_is_kept_with_a_note(
         empty.gateway.environment, service=replace(service, port=port)
     )
     assert f"settings set {NUMBER}" in empty.flask("simulate", "sandbox", *TEXT).stderr
+    empty.gateway.processor.process_all()
     assert len(empty.json("messages", "list", "--unrouted")) == 1
 
 

@@ -32,7 +32,7 @@ function notice(known) {
     blocked && button("Unblock", () => change("DELETE", id, "block")),
     who && !closed && el("p", { class: "consent-words", text: `${nameOf(who)} may want no more texts.` }),
     who && !closed && button("Opt out", () => change("POST", id, "opt-out", { peer: who })),
-    who && !closed && button("They do not", () => change("DELETE", id, "opt-out-suggestion")),
+    who && !closed && button("Not an opt-out", () => change("DELETE", id, "opt-out-suggestion")),
   ].filter(Boolean);
 }
 
