@@ -18,7 +18,11 @@ from tests.api.conftest import API, PEER, SHARED, Phone, Service
 from tests.pictures import gif
 
 OPEN = {"/api/v1/pair", "/api/v1/openapi.json"}
-OPERATORS = {"/api/v1/message-settings", "/api/v1/message-settings/<number>"}
+OPERATORS = {
+    "/api/v1/message-settings",
+    "/api/v1/message-settings/<number>",
+    "/api/v1/message-settings/rules",
+}
 ELSEWHERE = re.compile("[0-9a-f]{8}-[0-9a-f-]{27}")
 SOME_ID = "01a1f912-29fd-798d-b9d5-d4199fe17a55"
 
@@ -76,7 +80,8 @@ def test_every_route_refuses_a_wrong_token(
     make_service: Callable[..., Service], monkeypatch: pytest.MonkeyPatch, header: str | None
 ) -> None:
     unlimited = Attempts("anything", each=(), all=())
-    monkeypatch.setattr("services.gateway.PASSWORD", unlimited)
+    for name in ("PASSWORD", "TOKENS"):
+        monkeypatch.setattr(f"services.gateway.{name}", unlimited)
     service = make_service(ADMIN_PASSWORD="a good password")
     headers = {} if header is None else {"Authorization": header}
     for method, rule in routes(service.app):
@@ -85,7 +90,12 @@ def test_every_route_refuses_a_wrong_token(
             check_refusal(answer, method, "Basic" if rule in OPERATORS else "Bearer")
 
 
-def test_every_route_refuses_a_revoked_device(service: Service, phone: Phone) -> None:
+def test_every_route_refuses_a_revoked_device(
+    make_service: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.gateway.TOKENS", Attempts("anything", each=(), all=()))
+    service = make_service()
+    phone = service.pair("201")
     service.gateway.store.write(lambda tx: devices.revoke(tx, phone.id))
     for method, rule in routes(service.app):
         if rule not in OPEN | OPERATORS:

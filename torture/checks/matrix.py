@@ -63,6 +63,7 @@ TABLE = {
             f"{API}/conversations/<uuid:conversation_id>/opt-out",
             f"{API}/conversations/<uuid:conversation_id>/opt-out-suggestion",
             f"{API}/conversations/<uuid:conversation_id>/block",
+            f"{API}/conversations/<uuid:conversation_id>/assign",
             *(f"{API}/messages", f"{API}/messages/<uuid:message_id>", f"{API}/search"),
             *(f"{API}/contacts", f"{API}/contacts/<number>", f"{API}/media"),
             *(f"{API}/media/<uuid:media_id>", f"{API}/sync", f"{API}/events"),
@@ -79,6 +80,8 @@ TABLE = {
             *(
                 "/admin/activity",
                 "/admin/opt-outs",
+                "/admin/rules",
+                f"{LISTS}/<uuid:message_id>/assign",
                 SETTINGS,
                 f"{SETTINGS}.csv",
                 f"{SETTINGS}/<number>",
@@ -95,7 +98,12 @@ TABLE = {
         OPERATOR,
     ),
     **dict.fromkeys(
-        ("/metrics", f"{API}/message-settings", f"{API}/message-settings/<number>"),
+        (
+            "/metrics",
+            f"{API}/message-settings",
+            f"{API}/message-settings/<number>",
+            f"{API}/message-settings/rules",
+        ),
         SCRIPT,  # by the password in each call, never by a browser's cookie
     ),
     **dict.fromkeys(
