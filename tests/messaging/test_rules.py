@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from services.core.messages import Device, Message
 from services.gateway import Gateway
@@ -18,6 +18,7 @@ from services.store import messages, unrouted
 from services.store.database.schema import automatic_answers as answers_table
 from services.store.database.schema import inbox as inbox_table
 from services.store.jobs import JobKind
+from services.store.maintenance import people
 from tests.conftest import NUMBER, PEER
 from tests.message_steps import (
     jobs_of,
@@ -262,3 +263,12 @@ def test_the_cost_of_a_decision_does_not_grow_with_the_rules(here: Gateway) -> N
         found = compiled.decide(setting, InboundText(NUMBER, peer, text, 0.0))
         assert found.rule_names == expected
         assert len(compared) <= 2
+
+
+def test_answers_are_forgotten_with_the_person(here: Gateway) -> None:
+    with_rules(here, ANSWER)
+    receive_text(here, "hello")
+    receive_text(here, "hello", peer="+13035550188")
+    here.store.write(lambda tx: people.forget_rest(tx, PEER, []))
+    left = here.store.read(lambda tx: tx.execute(select(answers_table.c.peer)).scalars().all())
+    assert left == ["+13035550188"]

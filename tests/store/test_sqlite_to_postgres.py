@@ -28,7 +28,9 @@ from services.operations.housekeeping import index_messages
 from services.operations.settings_source import FILE
 from services.operations.statistics import count as count_all
 from services.store import (
+    assignments,
     attempts,
+    automatic_answers,
     carrier_events,
     circuit_breakers,
     contacts,
@@ -128,6 +130,9 @@ def populate(folder: Path) -> None:
         conversations.mark_read(tx, "201", conversation.id, 5, messages.next_seq(tx))
         contacts.put(tx, contacts.Contact(PEER, ODD))
         external_threads.put(tx, "ringotel", ODD, "201", conversation.id, 5)
+        assignments.put(tx, assignments.Assignment(conversation.id, ODD, "201", 1.5, 2.5))
+        assignments.set_turn(tx, ODD, "201")
+        automatic_answers.note(tx, ODD, NUMBER, PEER, time.time())
         strange = WebhookCall("POST", {"user-agent": ODD}, "a=b", BYTES)
         leases.acquire(tx, ["sandbox"], "a worker", 0.0)
         quarantine.add(tx, "sandbox", strange, ODD, BYTES)
