@@ -5,7 +5,6 @@ the beginning of the sender and of the first word, so that the number of rules c
 """
 
 import re
-import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,12 +12,14 @@ from functools import cached_property
 from typing import Any
 
 from services.core.errors import SettingsError
+from services.core.keywords import normalised
 from services.core.opening_hours import OpeningHours, opening_hours
 from services.core.phone_numbers import without_channel
 from services.message_settings.fields import NumberSetting
 from services.message_settings.json_lines import Step
 
 Path = tuple[Step, ...]
+MOST_SEARCHED = 200  # characters of a text that are compared with keywords
 _MASK = re.compile(r"[*?]")
 _RANGE = re.compile(r"([0-9]{1,9})-([0-9]{1,9})", re.ASCII)
 
@@ -122,7 +123,7 @@ class InboundText:
     @cached_property
     def words(self) -> str:
         """The text as it is compared with keywords."""
-        return normalised(self.text)
+        return normalised(self.text[:MOST_SEARCHED])
 
     @cached_property
     def known_parts(self) -> dict[tuple[When, str], bool]:
@@ -505,17 +506,6 @@ def _like(mask: str, text: str) -> bool:
 
 def _same(part: str, text: str) -> bool:
     return len(part) == len(text) and all(a in ("?", b) for a, b in zip(part, text, strict=True))
-
-
-def normalised(text: str) -> str:
-    """The beginning of a text as it is compared with keywords.
-
-    >>> normalised(" “Price-list”, please! ")
-    'pricelist please'
-    """
-    spread = unicodedata.normalize("NFKD", text[:200].casefold())
-    letters = (c for c in spread if c.isalnum() or c.isspace())
-    return " ".join("".join(letters).split())
 
 
 def _begins_with(keywords: Sequence[str], words: str) -> bool:

@@ -22,7 +22,7 @@ def test_the_page_has_the_proof_and_takes_back_with_a_reason(operator: Operator)
     page = operator.get("/opt-outs")
     [proof] = operator.gateway.store.read(lambda tx: opt_outs.of(tx, PEER))
     assert f"/admin/messages/{proof.message_id}" in page
-    assert "By stop: STOP" in plain(page)
+    assert "By STOP: STOP" in plain(page)
     of_message = operator.get(f"/messages/{proof.message_id}")
     assert "has opted out of texts" in plain(of_message)
     assert "/admin/opt-outs?person=%2B13035550177" in of_message
