@@ -18,7 +18,7 @@ from services.providers.bandwidth import Bandwidth
 from services.providers.base import ProviderContext
 from tests.fakes.bandwidth import FakeBandwidth
 from tests.fakes.twilio import FakeTwilio
-from tests.message_steps import PHONE, jobs_of, run_due_jobs, stored, stored_messages
+from tests.message_steps import PHONE, jobs_of, receive_call, run_due_jobs, stored, stored_messages
 
 BEFORE = datetime(2026, 12, 1, 23, 59, tzinfo=UTC).timestamp()
 AFTER = datetime(2026, 12, 2, 0, 0, tzinfo=UTC).timestamp()
@@ -129,7 +129,7 @@ def test_only_sending_by_bandwidth_stops(
         assert paused.about == "send:bandwidth"
         assert "BANDWIDTH_AUTH=oauth2" in paused.reason
         inbound = Message(direction="in", number=TEXT.number, peer=TEXT.peer, text="hi")
-        gateway.receiver.receive(bandwidth, bandwidth.example(inbound))
+        receive_call(gateway, bandwidth, bandwidth.example(inbound))
         assert "hi" in [each.text for each in stored_messages(gateway)]
 
 

@@ -15,7 +15,10 @@ from tests.admin.conftest import Operator, plain
 from tests.conftest import NUMBER, NUMBER_ENTRY, settings_file
 
 PASSWORD = "operator-of-the-tests"
-SENTENCE = f"Message Settings cannot be saved in {FILE}: No space left on device."
+SENTENCE = (
+    f"{FILE} cannot be saved (No space left on device), and is as it was. Give the storage folder "
+    "free space, or the right to write there."
+)
 AUTH = {"Authorization": "Basic " + b64encode(f"admin:{PASSWORD}".encode()).decode()}
 API = f"/api/v1/message-settings/{NUMBER}"
 

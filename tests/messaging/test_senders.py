@@ -86,6 +86,7 @@ def test_any_sender_whatever_reaches_the_extension(make_gateway: Make) -> None:
 
 @settings(max_examples=50, suppress_health_check=list(HealthCheck), deadline=None)
 @example(written="x" * 5000)
+@example(written="+")
 @given(written=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=400))
 @pytest.mark.parametrize("carrier", payload_files.carriers())
 def test_every_carrier_hands_over_any_sender(carrier: str, written: str) -> None:

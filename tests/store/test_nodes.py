@@ -148,7 +148,7 @@ def test_of_two_that_wait_for_each_other_the_one_that_is_ended_tries_again(
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda index: nodes[index].write(partial(work, index=index)), range(2)))
-    assert len(runs) == 3
+    assert len(runs) >= 3  # on a busy machine the other one may be ended, too
     found = nodes[0].read(lambda tx: tx.execute(text(COUNTED)).scalars().all())
     assert found == [3, 3]
 
@@ -257,12 +257,12 @@ def test_a_node_that_only_serves_judges_by_anybodys_worker(
     make_gateway: Make, database: str
 ) -> None:
     gateway = make_gateway(DATABASE_URL=database, DELIVERY_WORKER="false")
-    assert "Start `flask worker`" in check(gateway, "worker").reason
+    assert "flask worker`" in check(gateway, "worker").reason
     gateway.store.write(lambda tx: workers.beat(tx, "elsewhere", clock.now(tx)))
     assert check(gateway, "worker").ok
     late = WORKER_SILENT_SECONDS + 1
     gateway.store.write(lambda tx: workers.beat(tx, "elsewhere", clock.now(tx) - late))
-    assert "Start `flask worker`" in check(gateway, "worker").reason
+    assert "flask worker`" in check(gateway, "worker").reason
 
 
 @pytest.mark.parametrize(

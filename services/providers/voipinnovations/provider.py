@@ -94,7 +94,7 @@ class VoipInnovations(Provider):
         """The call for an inbound message; the ``uuid`` is ours, no real call had one yet."""
         event: dict[str, Any] = {
             "type": "incomingWebhookMMS" if message.media else "incomingWebhookSMS",
-            "caller_id_number": message.peer.removeprefix("+"),
+            "caller_id_number": message.peer.removeprefix("+") or message.peer,
             "destination_number": message.number.removeprefix("+"),
             "text": message.text,
             "uuid": message.provider_id or message.id,

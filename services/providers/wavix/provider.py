@@ -127,7 +127,7 @@ class Wavix(Provider):
         event = {
             "message_id": message.provider_id or message.id,
             "message_type": "mms" if message.media else "sms",
-            "from": message.peer.removeprefix("+"),
+            "from": message.peer.removeprefix("+") or message.peer,
             "to": message.number.removeprefix("+"),
             "message_body": {
                 "text": message.text,
