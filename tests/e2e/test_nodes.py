@@ -169,7 +169,7 @@ def test_what_is_done_at_one_node_counts_at_the_others(make_nodes: Callable[...,
         assert {"done"} <= {json.loads(line)["event"] for line in said if line.startswith("{")}
         assert list((worker.storage / "run").glob("*.worker")) == []
     reason = eventually(lambda: silent(here))
-    assert "Start `flask worker` on one of the nodes, or set DELIVERY_WORKER=true" in reason
+    assert "flask worker` on one of the nodes, or set DELIVERY_WORKER=true" in reason
     nodes.text(there, "kept", sender="+13035550177")
     nodes.workers[0].start(wait=False)
     there.wait_ready()
