@@ -87,7 +87,7 @@ def show(extension: str | None, as_json: bool) -> None:
 def add(extension: str, name: str, as_json: bool) -> None:
     """Make a token with which an app or a server acts for EXTENSION.
 
-    The token is shown this once. Whoever has it reads and sends the extension's messages.
+    The token is shown this once. A person who has it reads and sends the extension's messages.
     """
     device, token = parts().store.write(lambda tx: devices.add(tx, extension, name))
     _warn_without_number(extension)

@@ -41,7 +41,7 @@ def widest(name: str, networks: Iterable[Network] | None) -> Iterator[Problem]:
             reason = f"has {network}, which names nearly every address."
             remedy = "Write the addresses themselves."
             if name == "TRUSTED_PROXIES":
-                reason = f"{reason} Whoever calls could then claim any address."
+                reason = f"{reason} Every caller could then claim any address."
                 remedy = "Write those of your web servers only."
             yield Problem(name, reason, remedy)
 

@@ -1,7 +1,7 @@
 """``MessageSettings``: the settings in force in this process, kept up to date with their source.
 
 A process checks the source for a new version when the settings are asked for. It checks a large
-document in a thread of its own: whoever asks meanwhile gets the settings in force, at once. A
+document in a thread of its own: a caller that asks meanwhile gets the settings in force, at once. A
 broken document leaves the last good settings in force and is reported as ``problem``.
 """
 

@@ -81,7 +81,7 @@ def test_a_jpeg_of_very_many_scans_is_refused(tmp_path: Path) -> None:
 def test_scans_cannot_be_hidden_behind_a_marker_in_the_wrong_place(tmp_path: Path) -> None:
     whole = scans(64, 3)
     first = whole.index(b"\xff\xda")
-    # Whoever reads a length after the restart skips the scans that follow.
+    # A parser that reads a length after the restart skips the scans that follow.
     hidden = whole[:first] + RESTART + whole[first:]
     assert resize_to_fit(file(tmp_path, hidden), MOST) is None
     with pytest.raises(MediaError):

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from services.core.errors import StorageUnwell
 
 SCRIPTS = Path(__file__).parent / "migrations"
-LOCKED_TABLE_SECONDS = "'10s'"  # whoever waits for a table keeps all others from it
+LOCKED_TABLE_SECONDS = "'10s'"  # a statement that waits for a table keeps all others from it
 LOCK_KEY = 7_239_817_231  # of PostgreSQL's advisory lock; any number that nothing else uses
 
 
