@@ -272,7 +272,7 @@ def test_at_most_one_slice_of_entries_is_checked_at_a_time(
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """While it is not set, a thread that checks a large document stands still between two slices."""
+    """While it is not set, a thread that checks a large document waits between two slices."""
     gate = threading.Event()
     clock = SimpleNamespace(sleep=lambda _: gate.wait(PATIENCE))
     monkeypatch.setattr(services.message_settings.slices, "time", clock)
