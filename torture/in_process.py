@@ -66,9 +66,11 @@ def receive(service: Service, carrier: str, message: Message) -> int:
     call = provider.example(message, payload_files.signing_key(carrier))
     path = urlsplit(provider.webhook_url).path
     headers = [(name, value) for name, value in call.headers.items()]
-    return service.client.open(
+    answer = service.client.open(
         f"{path}?{call.query}", method=call.method, headers=headers, data=call.body
-    ).status_code
+    )
+    service.gateway.processor.process_all()
+    return answer.status_code
 
 
 def run_due_jobs(gateway: Gateway) -> list[Job]:
@@ -79,10 +81,12 @@ def run_due_jobs(gateway: Gateway) -> list[Job]:
         gateway.delivery.perform(job)
         done.append(job)
 
+    gateway.processor.process_all()
     before = -1
     while len(done) > before:
         before = len(done)
         gateway.delivery.deliver("torture", lambda _: 16, do)
+        gateway.delivery.finish()
     return done
 
 

@@ -320,6 +320,7 @@ def _post(service: Service, carrier: str, call: WebhookCall, *, late: bool = Fal
 
 def _rows(service: Service) -> list[str]:
     """All rows that texts and receipts create."""
+    service.gateway.processor.process_all()
     return service.gateway.store.read(
         lambda tx: [str(row) for table in CHECKED_TABLES for row in tx.execute(select(table))]
     )

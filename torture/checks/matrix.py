@@ -107,7 +107,7 @@ TABLE = {
         SCRIPT,  # by the password in each call, never by a browser's cookie
     ),
     **dict.fromkeys(
-        (f"/webhook/{carrier}/sms" for carrier in payload_files.carriers()),
+        (f"/webhook/{name}/sms" for name in (*payload_files.carriers(), "apidaze")),
         CARRIER,
     ),
     **dict.fromkeys(

@@ -193,6 +193,7 @@ def _received(service: Service, ann: Phone, files: dict[str, tuple[bytes, str]])
         path = urlsplit(provider.webhook_url)
         answer = service.client.post(f"{path.path}?{path.query}", json=call)
         require(answer.status_code in (200, 413), f"{name!r}: {answer.status_code} {answer.text}")
+    service.gateway.processor.process_all()
     for conversation in ann.read("/conversations", limit=100)["items"]:
         for file in conversation["last_message"]["media"]:
             if file["state"] == "kept":
