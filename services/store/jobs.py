@@ -480,7 +480,9 @@ def make_all_due(tx: Connection, destination: str, target: str | None, seconds: 
 def shift_back(tx: Connection, seconds: float) -> None:
     """Move the times of waiting jobs back by ``seconds``, because the clock was set back."""
     earlier = {"due": jobs.c.due - seconds, "hold_until": jobs.c.hold_until - seconds}
-    tx.execute(update(jobs).where(READY, jobs.c.due > clock.now(tx)).values(earlier))
+    now = clock.now(tx)
+    for part in (READY, PARKED):  # each by its own partial index
+        tx.execute(update(jobs).where(part, jobs.c.due > now).values(earlier))
 
 
 def count_open(tx: Connection, message_id: str, kind: JobKind) -> int:

@@ -12,14 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, insert, text, update
+from sqlalchemy import Connection, insert, select, text, update
 
 from services.delivery.leasing import Leasing
 from services.store import dead_letters, jobs
 from services.store.database.schema import jobs as table
 from services.store.database.store import Store
-from services.store.jobs import Job
-from tests.store.conftest import inbound, store_inbound
+from services.store.jobs import Job, JobKind
+from tests.store.conftest import add_jobs, inbound, store_inbound
 from tests.waiting import eventually
 
 SLOTS = 16
@@ -249,3 +249,16 @@ def test_a_job_that_ends_while_another_is_parked_behind_it_releases_it(
     assert second.target == "t1"
     for node in nodes:
         node.close()
+
+
+def test_parked_jobs_go_back_with_the_clock(store: Store) -> None:
+    message = store_inbound(store, inbound())
+    assert message is not None
+    add_jobs(store, Job(JobKind.PUSH, message.id, "push:webhook", lane="lane"))
+    far = time.time() + 1000.0
+    values = {"parked": True, "due": far, "hold_until": far + 60.0}
+    store.write(lambda tx: tx.execute(update(table).values(values)))
+    store.write(lambda tx: jobs.shift_back(tx, 1000.0))
+    (row,) = store.read(lambda tx: tx.execute(select(table.c.due, table.c.hold_until)).all())
+    assert abs(row.due - (far - 1000.0)) < 0.001
+    assert abs(row.hold_until - row.due - 60.0) < 0.001

@@ -351,7 +351,14 @@ def _foreign(scenario: Scenario, rules: list[Rule]) -> Iterator[tuple[str, str]]
 
 def _request_foreign(scenario: Scenario, call: tuple[str, str]) -> int:
     method, path = call
-    body = {"json": {"up_to_seq": 1} if path.endswith("/read") else {"name": "x"}}
+    bodies: dict[str, dict[str, object]] = {
+        "read": {"up_to_seq": 1},
+        "assign": {"done": True},
+        "opt-out": {},
+        "opt-out-suggestion": {},
+        "block": {},
+    }
+    body = {"json": bodies.get(path.rpartition("/")[2], {"name": "x"})}
     options = body if method in ("POST", "PUT") and not path.endswith("/test") else {}
     answer = scenario.bob.call(method, path.removeprefix(API), **options)
     absent = scenario.bob.call(method, _elsewhere(path).removeprefix(API), **options)
