@@ -10,6 +10,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import command, document, facts, json_option
 from services.config.version import version as textbridge_version
+from services.core.errors import StorageUnwell
 from services.store.database.engine import sqlite_version
 from services.store.database.migrate import head
 from services.store.database.migrate import version as revision
@@ -52,5 +53,5 @@ def _revision(engine: Engine) -> str | None:
     """The newest migration that the database has, or ``None`` where it cannot be read."""
     try:
         return revision(engine)
-    except (DBAPIError, PoolTimeout):
+    except (DBAPIError, PoolTimeout, StorageUnwell):
         return None

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from flask import Flask
 
 from blueprints import api
@@ -48,14 +49,18 @@ def test_version_for_people_says_the_same(make_gateway: Callable[..., Gateway]) 
     assert dict(line.split(maxsplit=1) for line in rest)["python:"] == platform.python_version()
 
 
+@pytest.mark.parametrize("is_replaced", [False, True])
 def test_version_answers_while_the_database_cannot_be_read(
-    make_gateway: Callable[..., Gateway], tmp_path: Path
+    make_gateway: Callable[..., Gateway], tmp_path: Path, is_replaced: bool
 ) -> None:
     gateway = make_gateway()
     gateway.store.engine.dispose()
-    for file in tmp_path.glob("textbridge.db*"):
+    for file in tmp_path.glob("textbridge.db-*"):
         file.unlink()
-    (tmp_path / "textbridge.db").write_text("not a database " * 100)
+    file = tmp_path / "textbridge.db"
+    if is_replaced:
+        file.rename(tmp_path / "old.db")
+    file.write_text("not a database " * 100)
     assert version_document(gateway)["revision"] is None
     assert version_document(gateway)["textbridge"] == DECLARED
 
