@@ -14,6 +14,13 @@ export class Refused extends Error {
 
 export class Unreachable extends Error {}
 
+// The sentence that tells the user why a call failed. Throws any other error again: it is a fault of ours.
+export function failureReason(error) {
+  if (error instanceof Refused) return error.message;
+  if (error instanceof Unreachable) return "There is no connection. Try again later.";
+  throw error;
+}
+
 // Set the token; `whenRefused` is called when the server refuses it.
 export function use(newToken, whenRefused) {
   token = newToken;

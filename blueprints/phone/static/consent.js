@@ -1,6 +1,6 @@
 // Consent of a conversation: who has opted out, who seems to want to, and whether it is blocked.
 
-import { Refused, Unreachable, call } from "./api.js";
+import { call, failureReason } from "./api.js";
 import { el, fill, say } from "./dom.js";
 import { confirm } from "./sheet.js";
 import { state } from "./state.js";
@@ -80,7 +80,6 @@ async function change(method, id, what, body) {
   try {
     await state.changeConsent(id, await call(method, `conversations/${id}/${what}`, { body }));
   } catch (error) {
-    if (!(error instanceof Refused || error instanceof Unreachable)) throw error;
-    say(error instanceof Refused ? error.message : "There is no connection. Try again later.");
+    say(failureReason(error));
   }
 }

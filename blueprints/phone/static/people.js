@@ -1,6 +1,6 @@
 // Contacts (names of numbers, shared by all users), and the choice of a sending number.
 
-import { Refused, Unreachable } from "./api.js";
+import { failureReason } from "./api.js";
 import { consentActions } from "./consent.js";
 import { el, icon } from "./dom.js";
 import { openSheet } from "./sheet.js";
@@ -26,8 +26,7 @@ function ownerForm({ id, owner, done }, close) {
       await state.assign(id, asked);
       close();
     } catch (error) {
-      if (!(error instanceof Refused || error instanceof Unreachable)) throw error;
-      problem.textContent = error instanceof Refused ? error.message : "There is no connection. Try again later.";
+      problem.textContent = failureReason(error);
       problem.hidden = false;
     }
   };
@@ -61,8 +60,7 @@ function form(peer, done) {
       if (name || state.contacts.has(peer)) await state.nameNumber(peer, name);
       done();
     } catch (error) {
-      if (!(error instanceof Refused || error instanceof Unreachable)) throw error;
-      problem.textContent = error instanceof Refused ? error.message : "There is no connection. Try again later.";
+      problem.textContent = failureReason(error);
       problem.hidden = false;
     }
   };

@@ -1,6 +1,6 @@
 // The settings of this device: notifications, its name, and leaving.
 
-import { Refused, Unreachable, call } from "./api.js";
+import { call, failureReason } from "./api.js";
 import { el } from "./dom.js";
 import * as push from "./push.js";
 import { confirm, openSheet } from "./sheet.js";
@@ -29,9 +29,7 @@ export async function openSettings(leave) {
     try {
       return await work();
     } catch (error) {
-      const expected = error instanceof Refused || error instanceof Unreachable || error instanceof DOMException;
-      if (!expected) throw error;
-      problem.textContent = error instanceof Unreachable ? "There is no connection. Try again later." : error.message;
+      problem.textContent = error instanceof DOMException ? error.message : failureReason(error);
       problem.hidden = false;
       undo();
       return null;
