@@ -8,7 +8,7 @@ from blueprints.admin.page import Pages, redirect_to
 from services.core.errors import SettingsConflict, SettingsError
 from services.message_settings import MessageSettings
 from services.message_settings.json_lines import line_of_path
-from services.message_settings.rules import RuleError
+from services.message_settings.rules_reader import RuleError
 from services.operations.rule_trial import RuleTrial, Trial
 
 FIELDS = ("from", "to", "text", "at")

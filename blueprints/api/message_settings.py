@@ -27,7 +27,7 @@ from services.core.errors import (
 )
 from services.message_settings import MessageSettings
 from services.message_settings.document import SECTIONS
-from services.message_settings.rules import RuleError
+from services.message_settings.rules_reader import RuleError
 from services.message_settings.slices import in_slices
 
 log = structlog.get_logger()

@@ -49,7 +49,7 @@ def _inbound(rule: InboundRule) -> tuple[str, ...]:
         f"{rule.when[0]} {rule.when[1]}" if rule.when else "-",
         _several(receivers(rule)) if rule.delivers else "as the number",
         "yes" if rule.reply else "-",
-        "continues" if rule.goes_on else "ends",
+        "continues" if rule.continues else "ends",
     )
 
 

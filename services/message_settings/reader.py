@@ -22,7 +22,8 @@ from services.message_settings.document import (
 from services.message_settings.fields import NumberSetting
 from services.message_settings.json_lines import line_of_path
 from services.message_settings.plain_entry import PlainEntries
-from services.message_settings.rules import NO_RULES, RuleError, Rules, compiled
+from services.message_settings.rules import NO_RULES, Rules
+from services.message_settings.rules_reader import RuleError, check_numbers, compiled
 from services.message_settings.rules_schema import SectionsSchema
 from services.message_settings.schema import (
     ENTRY,
@@ -85,7 +86,7 @@ class DocumentReader:
             if found.frame != known.frame:
                 raw = json.loads(found.frame or "{}", object_pairs_hook=_refuse_repeated_keys)
                 sections, rules = self.sections(raw)
-            rules.check_numbers(by_number)
+            check_numbers(rules, by_number)
             _check_aliases(by_number.values())
         except (ValueError, SettingsError, RecursionError):
             return None
@@ -163,7 +164,7 @@ class DocumentReader:
                 _refuse_aliases(by_number.values())
             _check_aliases(by_number.values())
             sections, rules = self.sections(parts)
-            rules.check_numbers(by_number)
+            check_numbers(rules, by_number)
         except RuleError as error:
             line = line_of_path(text, error.path)
             raise SettingsError(error.reason, f"line {line}: {error.field}") from None
@@ -199,7 +200,7 @@ class DocumentReader:
     def check_change(self, entries: Collection[NumberSetting], rules: Rules) -> None:
         """Check what entries that are valid each by itself say together. Raises ``RuleError``."""
         _check_aliases(entries)
-        rules.check_numbers({entry.number for entry in entries} if rules is not NO_RULES else ())
+        check_numbers(rules, {entry.number for entry in entries} if rules is not NO_RULES else ())
 
     def entry(self, entry: dict[str, Any]) -> NumberSetting:
         """One entry. Raises ``EntryRefused`` with the problems of all fields."""

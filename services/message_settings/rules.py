@@ -4,36 +4,18 @@ They are compiled once for each document. Rules for a text are found by indexes 
 the beginning of the sender and of the first word, so that the number of rules costs little.
 """
 
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
 
-from services.core.errors import SettingsError
 from services.core.keywords import normalised
-from services.core.opening_hours import OpeningHours, opening_hours
+from services.core.opening_hours import OpeningHours
 from services.core.phone_numbers import without_channel
+from services.message_settings.address_masks import before_wildcard, extension_fits, fits_any
 from services.message_settings.fields import NumberSetting
-from services.message_settings.json_lines import Step
 
-Path = tuple[Step, ...]
 MOST_SEARCHED = 200  # characters of a text that are compared with keywords
-_MASK = re.compile(r"[*?]")
-_RANGE = re.compile(r"([0-9]{1,9})-([0-9]{1,9})", re.ASCII)
-
-
-class RuleError(SettingsError):
-    """A rule that cannot be used; ``path`` is its place in the document."""
-
-    def __init__(self, reason: str, path: Path) -> None:
-        self.path = path
-        super().__init__(reason, "".join(map(_step, path)).lstrip("."))
-
-
-def _step(step: Step) -> str:
-    return f"[{step}]" if isinstance(step, int) else f".{step}"
 
 
 class Assign(StrEnum):
@@ -79,7 +61,7 @@ class InboundRule:
     emails: tuple[str, ...] = ()
     reply: str = ""
     reply_once_hours: float = 12.0
-    goes_on: bool = False
+    continues: bool = False
 
     @property
     def delivers(self) -> bool:
@@ -104,9 +86,9 @@ class OutboundRule:
 
     def mismatch(self, extension: str, recipients: Iterable[str]) -> str:
         """Why it does not apply, as a sentence; empty where it does."""
-        if self.extensions and not any(_names(mask, extension) for mask in self.extensions):
+        if self.extensions and not any(extension_fits(mask, extension) for mask in self.extensions):
             return f"It is for the extensions {', '.join(self.extensions)}."
-        if self.to and not all(any(_fits(mask, one) for mask in self.to) for one in recipients):
+        if self.to and not all(fits_any(self.to, one) for one in recipients):
             return f"It is for recipients such as {', '.join(self.to)}."
         return ""
 
@@ -183,7 +165,7 @@ class _Index:
 
     def add(self, position: int, rule: InboundRule) -> None:
         """Add a rule."""
-        beginnings = [_MASK.split(mask, maxsplit=1)[0] for mask in rule.senders]
+        beginnings = [before_wildcard(mask) for mask in rule.senders]
         if rule.keywords:
             for word in {keyword.partition(" ")[0] for keyword in rule.keywords}:
                 self.by_word.setdefault(word, []).append(position)
@@ -229,7 +211,7 @@ class Rules:
     def decide(self, setting: NumberSetting | None, text: InboundText) -> Decision:
         """Who gets a text to the number of this entry: the first rule that matches decides.
 
-        A rule that goes on adds its recipients to those of what matches below it; below all rules
+        A rule that continues adds its recipients to those of what matches below it; below all rules
         is the number's entry. A number without an entry, or a disabled one, has no rules.
         """
         if not self.inbound or setting is None or not setting.enabled:
@@ -240,10 +222,10 @@ class Rules:
             if self.mismatch(rule, text):
                 continue
             matched.append(rule)
-            if not rule.goes_on:
+            if not rule.continues:
                 break
         last = matched[-1] if matched else None
-        by_entry = last is None or last.goes_on or not last.delivers
+        by_entry = last is None or last.continues or not last.delivers
         return Decision(
             _joined(rule.extensions for rule in matched)
             + _without(setting.extensions if by_entry else (), matched),
@@ -263,7 +245,7 @@ class Rules:
         """Why an inbound rule does not match a text, as a sentence; empty where it does."""
         if rule.to and text.number not in rule.to:
             return f"It is for texts to {', '.join(rule.to)}."
-        if rule.senders and not any(_fits(mask, text.peer) for mask in rule.senders):
+        if rule.senders and not fits_any(rule.senders, text.peer):
             return f"The sender is not {' or '.join(rule.senders)}."
         if rule.keywords and not _begins_with(rule.keywords, text.words):
             return f"The text does not begin with {' or '.join(rule.keywords)}."
@@ -292,21 +274,6 @@ class Rules:
                 known = found.get(extension, frozenset())
                 found[extension] = known | set(rule.to) if known is not None and rule.to else None
         return found
-
-    def check_numbers(self, known: Collection[str]) -> None:
-        """Raise ``RuleError`` if a rule names a number that has no entry among ``known``."""
-        for section, key, rules in (
-            ("inbound", "to", [(rule.name, rule.to) for rule in self.inbound]),
-            ("outbound", "from", [(rule.name, rule.numbers) for rule in self.outbound]),
-        ):
-            for position, (name, numbers) in enumerate(rules):
-                for item, number in enumerate(numbers):
-                    if number not in known:
-                        raise RuleError(
-                            f"The rule “{name}” names {number}, which is not in Message Settings. "
-                            "Add the number, or take it out of the rule.",
-                            (section, position, key, item),
-                        )
 
     @cached_property
     def named_extensions(self) -> frozenset[str]:
@@ -346,166 +313,6 @@ class Rules:
 
 
 NO_RULES = Rules()
-
-
-def compiled(sections: Mapping[str, Any], number: Callable[[str], str], time_zone: str) -> Rules:
-    """The rules of the parts of a document, as ``SectionsSchema`` has loaded them.
-
-    ``number`` returns a phone number in E.164 or raises ``SettingsError``; ``time_zone`` is that of
-    hours which name none. Raises ``RuleError``.
-    """
-    hours = {name: _hours(name, one, time_zone) for name, one in sections["hours"].items()}
-    groups = {
-        name: Group(name, tuple(dict.fromkeys(one["extensions"])), Assign(one["assign"]))
-        for name, one in sections["groups"].items()
-    }
-    inbound = [
-        _inbound(one, ("inbound", position), hours, groups, number)
-        for position, one in enumerate(sections["inbound"])
-    ]
-    outbound = [
-        _outbound(one, ("outbound", position), number)
-        for position, one in enumerate(sections["outbound"])
-    ]
-    for section, names in (
-        ("inbound", [rule.name for rule in inbound]),
-        ("outbound", [rule.name for rule in outbound]),
-    ):
-        for position, name in enumerate(names):
-            if name in names[:position]:
-                raise RuleError(
-                    f"Two rules are named “{name}”. Give each a name of its own.",
-                    (section, position, "name"),
-                )
-    people = {name: one["name"] for name, one in sections["extensions"].items()}
-    return Rules(hours, people, groups, inbound, outbound)
-
-
-def _hours(name: str, written: Mapping[str, Any], time_zone: str) -> OpeningHours:
-    spans = {key: value for key, value in written.items() if key not in ("timezone", "closed")}
-    try:
-        return opening_hours(written.get("timezone", time_zone), spans, written["closed"])
-    except ValueError as error:
-        raise RuleError(str(error), ("hours", name)) from None
-
-
-def _inbound(
-    one: Mapping[str, Any],
-    path: Path,
-    hours: Mapping[str, OpeningHours],
-    groups: Mapping[str, Group],
-    number: Callable[[str], str],
-) -> InboundRule:
-    when = None
-    if "when" in one:
-        part, _, name = one["when"].partition(" ")
-        if name not in hours:
-            raise RuleError(_unknown("hours", name, hours), (*path, "when"))
-        when = (When(part), name)
-    deliver = one.get("deliver", {})
-    group = deliver.get("group")
-    if group is not None and group not in groups:
-        raise RuleError(_unknown("groups", group, groups), (*path, "deliver", "group"))
-    if "deliver" in one and not (group or deliver["extensions"] or deliver["emails"]):
-        raise RuleError(
-            "It names nobody. Name a group, extensions or e-mails, or leave “deliver” out: then "
-            "those of the number get the text.",
-            (*path, "deliver"),
-        )
-    keywords = tuple(dict.fromkeys(map(normalised, one["keywords"])))
-    if "" in keywords:
-        raise RuleError("A keyword has letters or digits.", (*path, "keywords"))
-    return InboundRule(
-        name=one["name"],
-        to=_numbers(one["to"], (*path, "to"), number),
-        senders=tuple(_mask(mask, number) for mask in one["from_"]),
-        keywords=keywords,
-        when=when,
-        group=groups[group] if group is not None else None,
-        extensions=tuple(dict.fromkeys(deliver.get("extensions", ()))),
-        emails=tuple(dict.fromkeys(deliver.get("emails", ()))),
-        reply=one.get("reply", ""),
-        reply_once_hours=one["reply_once_hours"],
-        goes_on=one["continue_"],
-    )
-
-
-def _outbound(one: Mapping[str, Any], path: Path, number: Callable[[str], str]) -> OutboundRule:
-    return OutboundRule(
-        one["name"],
-        tuple(dict.fromkeys(one["extensions"])),
-        tuple(_mask(mask, number) for mask in one["to"]),
-        _numbers(one["from_"], (*path, "from"), number),
-    )
-
-
-def _numbers(written: Sequence[str], path: Path, number: Callable[[str], str]) -> tuple[str, ...]:
-    found: list[str] = []
-    for position, text in enumerate(written):
-        try:
-            found.append(number(text))
-        except SettingsError as error:
-            raise RuleError(error.reason, (*path, position)) from None
-    return tuple(dict.fromkeys(found))
-
-
-def _unknown(section: str, name: str, known: Collection[str]) -> str:
-    what = "No group is" if section == "groups" else "No hours are"
-    remedy = f"Write one of {', '.join(known)}, or add it" if known else "Add it"
-    return f"{what} named “{name}”. {remedy} to “{section}”."
-
-
-def _mask(mask: str, number: Callable[[str], str]) -> str:
-    """A mask as it is compared: a whole number in E.164, everything else without case."""
-    if not _MASK.search(mask):
-        try:
-            return number(mask)
-        except SettingsError:  # a short code, a name
-            pass
-    return mask.casefold()
-
-
-def _fits(mask: str, address: str) -> bool:
-    """Whether an address fits a mask: ``*`` stands for any characters, ``?`` for one."""
-    plain = address.casefold()
-    return any(_like(mask, name) for name in {plain, without_channel(plain)})
-
-
-def _names(mask: str, extension: str) -> bool:
-    """Whether an extension fits a mask, or is in a range such as ``201-220``."""
-    found = _RANGE.fullmatch(mask)
-    if found and extension.isascii() and extension.isdigit():
-        same_length = len(found[1]) == len(extension) == len(found[2])
-        return same_length and found[1] <= extension <= found[2]
-    return _like(mask.casefold(), extension.casefold())
-
-
-def _like(mask: str, text: str) -> bool:
-    """Match a mask in a time that grows with the product of both lengths only."""
-    if "*" not in mask and "?" not in mask:
-        return mask == text
-    begin, *middle = mask.split("*")
-    if not middle:
-        return len(text) == len(mask) and _same(mask, text)
-    end = middle.pop()
-    if len(text) < len(begin) + len(end):
-        return False
-    rest = text[len(begin) : len(text) - len(end)]
-    if not _same(begin, text[: len(begin)]) or not _same(end, text[len(text) - len(end) :]):
-        return False
-    position = 0
-    for part in middle:
-        last = len(rest) - len(part)
-        while position <= last and not _same(part, rest[position : position + len(part)]):
-            position += 1
-        if position > last:
-            return False
-        position += len(part)
-    return True
-
-
-def _same(part: str, text: str) -> bool:
-    return len(part) == len(text) and all(a in ("?", b) for a, b in zip(part, text, strict=True))
 
 
 def _begins_with(keywords: Sequence[str], words: str) -> bool:

@@ -1,7 +1,7 @@
 """Schemas of what version 2 of the document has beside the numbers: hours, groups and rules.
 
-They check what each part is by itself; ``rules`` checks what one says about another. The JSON
-Schema of the document is generated from them.
+They check each part by itself; ``rules_reader`` checks what one says about another. The JSON Schema
+of the document is generated from them.
 """
 
 from collections.abc import Callable

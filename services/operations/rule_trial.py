@@ -100,7 +100,7 @@ class RuleTrial:
 
     def _steps(self, tried: InboundText, decision: Decision) -> list[Step]:
         rules = self._settings.rules
-        last = decision.rules[-1] if decision.rules and not decision.rules[-1].goes_on else None
+        last = decision.rules[-1] if decision.rules and not decision.rules[-1].continues else None
         steps = []
         for rule in rules.inbound:
             steps.append(Step(rule.name, rules.mismatch(rule, tried)))
@@ -136,6 +136,6 @@ def _remark(setting: NumberSetting | None, decision: Decision) -> str:
     if not decision.rules:
         return "No rule matches: the number's own extensions and addresses get the text."
     last = decision.rules[-1]
-    if last.goes_on or not last.delivers:
+    if last.continues or not last.delivers:
         return "The number's own extensions and addresses get the text."
     return ""

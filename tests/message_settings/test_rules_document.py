@@ -329,7 +329,7 @@ def test_rules_of_any_document_are_refused_or_decide(
     setting = read.by_number.get(text.number)
     decision = read.rules.decide(setting, text)
     expected = [one for one in read.rules.inbound if not read.rules.mismatch(one, text)]
-    until = next((n for n, one in enumerate(expected, 1) if not one.goes_on), len(expected))
+    until = next((n for n, one in enumerate(expected, 1) if not one.continues), len(expected))
     assert list(decision.rules) == (expected[:until] if setting is not None else [])
     for one in read.rules.outbound:
         one.mismatch("201", [text.peer])

@@ -1,0 +1,51 @@
+"""Masks for addresses and extensions in rules: ``*`` stands for any characters, ``?`` for one."""
+
+import re
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
+
+from services.core.errors import SettingsError
+from services.core.phone_numbers import without_channel
+
+_WILDCARD = re.compile(r"[*?]")
+_RANGE = re.compile(r"([0-9]{1,9})-([0-9]{1,9})", re.ASCII)
+
+
+def normalised_mask(mask: str, number: Callable[[str], str]) -> str:
+    """A mask as it is compared: a whole number in E.164, everything else without case.
+
+    ``number`` returns a phone number in E.164 or raises ``SettingsError``.
+    """
+    if not _WILDCARD.search(mask):
+        try:
+            return number(mask)
+        except SettingsError:  # a short code, a name
+            pass
+    return mask.casefold()
+
+
+def before_wildcard(mask: str) -> str:
+    """The part of a mask before its first wildcard."""
+    return _WILDCARD.split(mask, maxsplit=1)[0]
+
+
+def fits_any(masks: Iterable[str], address: str) -> bool:
+    """Whether an address fits a normalised mask, with or without its channel (``whatsapp:``)."""
+    plain = address.casefold()
+    names = {plain, without_channel(plain)}
+    return any(_fits(mask, name) for mask in masks for name in names)
+
+
+def extension_fits(mask: str, extension: str) -> bool:
+    """Whether an extension fits a mask, or is in a range such as ``201-220``."""
+    found = _RANGE.fullmatch(mask)
+    if found and extension.isascii() and extension.isdigit():
+        same_length = len(found[1]) == len(extension) == len(found[2])
+        return same_length and found[1] <= extension <= found[2]
+    return _fits(mask.casefold(), extension.casefold())
+
+
+def _fits(mask: str, text: str) -> bool:
+    if not _WILDCARD.search(mask):
+        return mask == text
+    return fnmatchcase(text, mask.replace("[", "[[]"))  # a bracket stands for itself
