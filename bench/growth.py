@@ -18,7 +18,7 @@ from bench.request_template import RequestTemplate
 from bench.seed_data import seed_messages
 from services.message_settings import MessageSettings
 from services.operations.settings_source import open_settings
-from services.store import jobs
+from services.store import job_leasing, jobs
 from services.store.database.schema import jobs as table
 from services.store.database.schema import messages
 from services.store.database.store import Store
@@ -163,7 +163,7 @@ def _queue(tx: Connection, due: int, lanes: int) -> None:
 def _claim(tx: Connection) -> float:
     """Claim jobs and mark them as done; returns the seconds of the claim."""
     begun = time.perf_counter()
-    claimed = jobs.lease(tx, "bench", UNSERVED, CLAIM, time.time())
+    claimed = job_leasing.lease(tx, "bench", UNSERVED, CLAIM, time.time())
     seconds = time.perf_counter() - begun
     assert len(claimed) == CLAIM, "a claim found too few jobs"
     for job in claimed:

@@ -1,4 +1,7 @@
-"""Leasing of due jobs: which jobs a worker may begin now, and how many (SQL: ``store.jobs``)."""
+"""Leasing of due jobs: which jobs a worker may begin now, and how many.
+
+The SQL is in ``store.job_leasing``.
+"""
 
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -8,7 +11,7 @@ from sqlalchemy import Connection
 
 from services.delivery.lease_at_once import LeaseAtOnce
 from services.providers.base import Provider
-from services.store import circuit_breakers, jobs, rate_limits
+from services.store import circuit_breakers, job_leasing, rate_limits
 from services.store.database import clock
 from services.store.database.store import Store
 from services.store.jobs import Job
@@ -59,10 +62,10 @@ class Leasing:
             return
         self._next_parked = time.monotonic() + PARKED_SECONDS
         free, self._parked_after = self._store.read(
-            lambda tx: jobs.unblocked_parked(tx, self._parked_after, clock.now(tx))
+            lambda tx: job_leasing.unblocked_parked(tx, self._parked_after, clock.now(tx))
         )
         if free:
-            self._store.write(lambda tx: jobs.release(tx, free), durable=False)
+            self._store.write(lambda tx: job_leasing.release(tx, free), durable=False)
 
     def at_once(self, owner: str, free_slots: Callable[[str], int]) -> LeaseAtOnce:
         """Leases for the new jobs of one transaction; the parameters are as for ``take``."""
@@ -79,7 +82,7 @@ class Leasing:
     ) -> list[Job]:
         now = clock.now(tx)
         leased = (
-            jobs.lease(tx, owner, name, self._allowed(tx, name, free_slots(name), now), now)
+            job_leasing.lease(tx, owner, name, self._allowed(tx, name, free_slots(name), now), now)
             for name in due
         )
         return list(chain.from_iterable(leased))
@@ -90,7 +93,7 @@ class Leasing:
         paused = {pause.name for pause in circuit_breakers.unwell(tx) if pause.until > now}
         firsts = {
             name: max(first, self._opens(tx, name, now))
-            for name, first in jobs.first_due(tx).items()
+            for name, first in job_leasing.first_due(tx).items()
             if self._is_served(name) and name not in paused and free_slots(name) > 0
         }
         due = [name for name, first in firsts.items() if first <= now]

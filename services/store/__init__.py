@@ -3,7 +3,7 @@
 A table of ``database/schema.py`` and the module for it, where the names differ:
 
 - ``messages``: ``messages``, ``statuses``, ``unrouted`` (unassigned ones), ``transcripts``
-- ``jobs``: ``jobs``, ``dead_letters``
+- ``jobs``: ``jobs``, ``job_leasing``, ``dead_letters``
 - ``activity``, ``activity_open``, ``activity_pushes``: ``activity``, ``push_times``
 - ``allowances``: ``quotas``; ``paces``: ``rate_limits``
 - ``destinations``: ``circuit_breakers``; ``sightings``: ``carrier_events``

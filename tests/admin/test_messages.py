@@ -20,6 +20,7 @@ from services.store import (
     contacts,
     dead_letters,
     devices,
+    job_leasing,
     jobs,
     messages,
     quarantine,
@@ -266,7 +267,7 @@ def test_a_text_of_every_kind_is_text_on_every_page(operator: Operator) -> None:
 
     def give_up(tx: Connection) -> None:
         jobs.add(tx, [Job(JobKind.PUSH, message.id, "push:x", target=device.id, about="received")])
-        for job in jobs.lease(tx, "worker", "push:x", 5, time.time() + 1):
+        for job in job_leasing.lease(tx, "worker", "push:x", 5, time.time() + 1):
             jobs.give_up(tx, job, HOSTILE)
             attempts.add(tx, job, "refused", HOSTILE, HOSTILE[:20])
 
@@ -293,10 +294,10 @@ def test_a_message_tells_its_whole_way_in(operator: Operator) -> None:
 
     def push(tx: Connection) -> None:
         jobs.add(tx, [Job(JobKind.PUSH, message.id, "push:x", target=device.id, about="received")])
-        (job,) = jobs.lease(tx, "worker", "push:x", 5, time.time() + 1)
+        (job,) = job_leasing.lease(tx, "worker", "push:x", 5, time.time() + 1)
         jobs.retry(tx, job, time.time(), "Busy.")
         attempts.add(tx, job, "retry", "Busy.", "503")
-        (job,) = jobs.lease(tx, "worker", "push:x", 5, time.time() + 1)
+        (job,) = job_leasing.lease(tx, "worker", "push:x", 5, time.time() + 1)
         jobs.done(tx, job)
 
     operator.gateway.store.write(push)

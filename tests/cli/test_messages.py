@@ -12,7 +12,7 @@ import pytest
 from services.core.messages import DeliveryStatus, Message, Status, WebhookCall
 from services.gateway import Gateway
 from services.messaging.compose import Reply
-from services.store import jobs, statuses
+from services.store import job_leasing, jobs, statuses
 from services.store.jobs import Job, JobKind
 from tests.cli.conftest import DEVICE, NASTY, Terminal, inbound
 from tests.conftest import NUMBER, PEER
@@ -24,7 +24,7 @@ def given_up(gateway: Gateway, status: Status = Status.FAILED) -> Message:
     message, _ = gateway.composer.submit(DEVICE, Reply(text="Yes", to=(PEER,)))
 
     def give_up(tx: Any) -> None:
-        claimed = jobs.lease(tx, "worker", "send:sandbox", 1, time.time() + 1)
+        claimed = job_leasing.lease(tx, "worker", "send:sandbox", 1, time.time() + 1)
         jobs.give_up(tx, claimed[0], "The number is not in service.")
         statuses.advance(tx, message.id, status, code="4720", reason="Not in service.")
 

@@ -17,7 +17,7 @@ from services.core.messages import Attachment, Device, Message, Status
 from services.gateway import Gateway
 from services.messaging.compose import Reply
 from services.operations.restore import NOT_IN_BACKUP, SKIPPED
-from services.store import attachments, devices, jobs, messages, sign_ins, workers
+from services.store import attachments, devices, job_leasing, jobs, messages, sign_ins, workers
 from services.store.jobs import JobKind
 from services.store.maintenance.backup import DATABASE, media_path
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, changes, settings_file
@@ -110,7 +110,7 @@ def test_what_waited_to_be_sent_is_unknown_and_the_rest_is_due(
     [reply] = restored.store.read(lambda tx: messages.find(tx, limit=1))
     assert reply.status is Status.UNKNOWN
     assert "may have been sent since" in (reply.error_reason or "")
-    due = restored.store.read(jobs.first_due)
+    due = restored.store.read(job_leasing.first_due)
     assert set(due) == {"push:webhook"}, "nothing is sent, everything is pushed"
     [push] = [j for j in restored.store.read(lambda tx: jobs.of(tx, reply.id)) if j.state == "due"]
     assert (push.kind, push.about) == (JobKind.PUSH, "unknown")
@@ -121,9 +121,9 @@ def test_what_was_being_done_begins_anew_however_old_the_backup_is(
 ) -> None:
     def lease(tx: object) -> None:
         workers.beat(tx, "w", time.time())  # type: ignore[arg-type]
-        [send] = jobs.lease(tx, "w", "send:sandbox", 9, time.time() + 1)  # type: ignore[arg-type]
+        [send] = job_leasing.lease(tx, "w", "send:sandbox", 9, time.time() + 1)  # type: ignore[arg-type]
         jobs.start(tx, send)  # type: ignore[arg-type]
-        jobs.lease(tx, "w", "push:webhook", 9, time.time() + 1)  # type: ignore[arg-type]
+        job_leasing.lease(tx, "w", "push:webhook", 9, time.time() + 1)  # type: ignore[arg-type]
         tx.execute(text("UPDATE jobs SET created_at = 1, attempts = 7"))  # type: ignore[attr-defined]
 
     first.store.write(lease)

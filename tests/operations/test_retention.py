@@ -23,6 +23,7 @@ from services.store import (
     counters,
     devices,
     external_threads,
+    job_leasing,
     jobs,
     messages,
     quarantine,
@@ -116,7 +117,7 @@ def with_everything(gateway: Gateway, days: float, peer: str = PEER) -> Message:
 
     def work(tx: Connection) -> None:
         jobs.add(tx, [Job(JobKind.EMAIL, message.id, "email", target="a@example.com")])
-        [job] = jobs.lease(tx, "w", "email", 1, time.time() + 1)
+        [job] = job_leasing.lease(tx, "w", "email", 1, time.time() + 1)
         jobs.done(tx, job)
         receipts = metadata.tables["receipts"]
         values = {"provider": "sandbox", "provider_id": uuid7(), "message_id": message.id}
@@ -165,7 +166,7 @@ def test_a_message_with_something_still_to_do_stays(gateway: Gateway) -> None:
     assert kept.last_seq == first.seq < newest.seq, "the list shows what is there"
 
     def die(tx: Connection) -> None:
-        [claimed] = jobs.lease(tx, "w", "push:webhook", 1, time.time() + 1)
+        [claimed] = job_leasing.lease(tx, "w", "push:webhook", 1, time.time() + 1)
         jobs.give_up(tx, claimed, "gone")
 
     gateway.store.write(die)

@@ -20,7 +20,7 @@ from services.push.freeswitch import channel as channel_module
 from services.push.freeswitch.channel import FreeSwitch as Channel
 from services.push.freeswitch.event_socket import EventSocket
 from services.push.freeswitch.sip_text import PART_BYTES, split_for_sip
-from services.store import circuit_breakers, jobs, messages, workers
+from services.store import circuit_breakers, job_leasing, jobs, messages, workers
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 from tests.fakes import freeswitch
 from tests.fakes.freeswitch import DOMAIN, FreeSwitch, Shown
@@ -626,7 +626,7 @@ def test_texts_made_due_stay_in_order(make_gateway: Make, database: str) -> None
         tx.execute(jobs.update(jobs.jobs).values(held))
 
     def claimed(tx: Any) -> int:
-        return len(jobs.lease(tx, "w", "push:freeswitch", 8, time.time() + 0.1))
+        return len(job_leasing.lease(tx, "w", "push:freeswitch", 8, time.time() + 0.1))
 
     gateway.store.write(long_ago)
     gateway.store.write(lambda tx: jobs.make_all_due(tx, "push:freeswitch", "freeswitch:201", 0.0))

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Connection, insert, select, text, update
 
 from services.delivery.leasing import Leasing
-from services.store import dead_letters, jobs
+from services.store import dead_letters, job_leasing, jobs
 from services.store.database.schema import jobs as table
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
@@ -92,8 +92,8 @@ def claims(store: Store, times: int, *, slots: int = SLOTS) -> list[int]:
     in_hand: list[Job] = []
 
     def claim(tx: Connection) -> None:
-        assert DESTINATION in jobs.first_due(tx)
-        in_hand[:] = jobs.lease(tx, "w", DESTINATION, slots, time.time())
+        assert DESTINATION in job_leasing.first_due(tx)
+        in_hand[:] = job_leasing.lease(tx, "w", DESTINATION, slots, time.time())
 
     for _ in range(times):
         costs.append(cost(store, claim))
@@ -111,7 +111,7 @@ def hold_heads(store: Store, **values: object) -> None:
 @pytest.fixture
 def always_parks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every claim does what only some do."""
-    monkeypatch.setattr(jobs, "PARK_NEWEST", 1.0)
+    monkeypatch.setattr(job_leasing, "PARK_NEWEST", 1.0)
 
 
 def costs_of(store: Store, count: int, lanes: int, *, deep: bool) -> list[int]:
@@ -159,7 +159,7 @@ def test_a_claim_does_not_walk_again_over_what_the_heads_hold(
     taken: list[Job] = []
 
     def claim(tx: Connection) -> None:
-        taken.extend(jobs.lease(tx, "w", DESTINATION, SLOTS, time.time()))
+        taken.extend(job_leasing.lease(tx, "w", DESTINATION, SLOTS, time.time()))
 
     costs = []
     while DESTINATION in jobs_due_now(store):
@@ -170,14 +170,14 @@ def test_a_claim_does_not_walk_again_over_what_the_heads_hold(
 
 
 def jobs_due_now(store: Store) -> set[str]:
-    return {name for name, due in store.read(jobs.first_due).items() if due <= time.time()}
+    return {name for name, due in store.read(job_leasing.first_due).items() if due <= time.time()}
 
 
 def test_the_order_of_a_lane_stays_through_a_backlog(store: Store) -> None:
     queue(store, 60, 4, age=2 * jobs.HOLD_SECONDS)
     order: dict[str, list[int]] = {}
     in_work: list[Job] = []
-    while taken := store.write(lambda tx: jobs.lease(tx, "w", DESTINATION, 3, time.time())):
+    while taken := store.write(lambda tx: job_leasing.lease(tx, "w", DESTINATION, 3, time.time())):
         in_work += taken
         assert len({job.lane for job in in_work}) == len(in_work), "two of one lane at once"
         if len(in_work) >= 3:
@@ -204,21 +204,24 @@ def test_a_head_of_another_destination_does_not_hold_its_lane_for_ever(store: St
     """A device may have moved, and its old destination may be paused or switched off."""
     queue(store, 2, 1, age=2 * jobs.HOLD_SECONDS)
     hold_heads(store, destination="push:gone")
-    (passed,) = store.write(lambda tx: jobs.lease(tx, "w", DESTINATION, SLOTS, time.time()))
+    (passed,) = store.write(lambda tx: job_leasing.lease(tx, "w", DESTINATION, SLOTS, time.time()))
     assert passed.target == "t1"
 
 
 def test_parked_jobs_count_as_due(store: Store) -> None:
     queue(store, 3, 1, age=1000)
-    (head,) = store.write(lambda tx: jobs.lease(tx, "w", DESTINATION, SLOTS, time.time()))
+    (head,) = store.write(lambda tx: job_leasing.lease(tx, "w", DESTINATION, SLOTS, time.time()))
     assert store.read(lambda tx: jobs.oldest_due(tx, time.time())) > 990
-    assert store.read(jobs.first_parked)[DESTINATION] < time.time() - 990
+    assert store.read(job_leasing.first_parked)[DESTINATION] < time.time() - 990
     assert store.read(jobs.counts) == {("push", "due"): 2, ("push", "leased"): 1}
     store.write(lambda tx: jobs.give_up(tx, head, "no"))
-    (second,) = store.write(lambda tx: jobs.lease(tx, "w", DESTINATION, SLOTS, time.time()))
+    (second,) = store.write(lambda tx: job_leasing.lease(tx, "w", DESTINATION, SLOTS, time.time()))
     assert second.target == "t1"
     store.write(lambda tx: dead_letters.revive(tx, [head.id]))
-    assert store.write(lambda tx: jobs.lease(tx, "w", DESTINATION, 1, time.time()))[0].id == head.id
+    assert (
+        store.write(lambda tx: job_leasing.lease(tx, "w", DESTINATION, 1, time.time()))[0].id
+        == head.id
+    )
 
 
 def test_a_job_that_ends_while_another_is_parked_behind_it_releases_it(
@@ -227,13 +230,13 @@ def test_a_job_that_ends_while_another_is_parked_behind_it_releases_it(
     nodes = [Store(postgres_url, tmp_path / name) for name in ("one", "two")]
     nodes[0].migrate()
     queue(nodes[0], 1, 1)
-    (head,) = nodes[0].write(lambda tx: jobs.lease(tx, "w", DESTINATION, 1, time.time()))
+    (head,) = nodes[0].write(lambda tx: job_leasing.lease(tx, "w", DESTINATION, 1, time.time()))
     follower = replace(head, target="t1", state="due", owner=None, attempts=0)
     nodes[0].write(lambda tx: jobs.add(tx, [follower]))
     parked, ended = threading.Event(), threading.Event()
 
     def park(tx: Connection) -> None:
-        assert jobs.lease(tx, "w2", DESTINATION, SLOTS, time.time()) == []
+        assert job_leasing.lease(tx, "w2", DESTINATION, SLOTS, time.time()) == []
         parked.set()
         ended.wait(0.5)  # it cannot end now
 
@@ -245,7 +248,9 @@ def test_a_job_that_ends_while_another_is_parked_behind_it_releases_it(
     with ThreadPoolExecutor(2) as pool:
         for result in [pool.submit(end), pool.submit(nodes[0].write, park)]:
             result.result()
-    (second,) = nodes[0].write(lambda tx: jobs.lease(tx, "w", DESTINATION, SLOTS, time.time()))
+    (second,) = nodes[0].write(
+        lambda tx: job_leasing.lease(tx, "w", DESTINATION, SLOTS, time.time())
+    )
     assert second.target == "t1"
     for node in nodes:
         node.close()

@@ -6,14 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import Connection
 
-from services.store import circuit_breakers, jobs, rate_limits, workers
+from services.store import circuit_breakers, job_leasing, jobs, rate_limits, workers
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
 from tests.store.conftest import add_jobs, inbound, store_inbound
 
 
 def lease(store: Store, destination: str = "d", limit: int = 10, owner: str = "w") -> list[Job]:
-    return store.write(lambda tx: jobs.lease(tx, owner, destination, limit, time.time()))
+    return store.write(lambda tx: job_leasing.lease(tx, owner, destination, limit, time.time()))
 
 
 def a_job(store: Store, target: str = "t", lane: str = "", **more: object) -> Job:

@@ -9,7 +9,7 @@ import pytest
 
 from services.core.errors import DeliveryError, Kind
 from services.gateway import Gateway
-from services.store import circuit_breakers, devices, jobs
+from services.store import circuit_breakers, devices, job_leasing
 from services.store.database import clock
 from services.store.jobs import Job
 from tests.conftest import NUMBER_ENTRY
@@ -69,7 +69,7 @@ def test_a_retry_that_a_node_with_a_wrong_clock_decides_is_due_in_time_for_all(
     with wrong_clock(monkeypatch, WRONG_SECONDS):
         gateway.outcomes.settle(job, DeliveryError("Later.", Kind.RETRY, retry_after=20.0))
     now = gateway.store.read(clock.now)
-    assert now < gateway.store.read(jobs.first_due)[job.destination] <= now + 20.0
+    assert now < gateway.store.read(job_leasing.first_due)[job.destination] <= now + 20.0
     (pause,) = gateway.store.read(circuit_breakers.unwell)
     assert now < pause.until <= now + 20.0
 

@@ -17,7 +17,7 @@ from services.core.messages import Message, Status
 from services.delivery.worker import BEAT_SECONDS
 from services.gateway import Gateway
 from services.operations.health import Check
-from services.store import jobs, messages, rate_limits, statuses, workers
+from services.store import job_leasing, jobs, messages, rate_limits, statuses, workers
 from services.store.database import clock
 from services.store.database.migrate import head
 from services.store.database.schema import counters
@@ -222,7 +222,9 @@ def test_a_machine_whose_clock_is_wrong_buries_nobody(
 ) -> None:
     gateway = make_gateway(DATABASE_URL=postgres_url)
     gateway.store.write(lambda tx: jobs.add(tx, [Job(JobKind.PUSH, _kept(tx).id, "push:webhook")]))
-    gateway.store.write(lambda tx: jobs.lease(tx, "other", "push:webhook", 1, time.time() + 1))
+    gateway.store.write(
+        lambda tx: job_leasing.lease(tx, "other", "push:webhook", 1, time.time() + 1)
+    )
     gateway.store.write(lambda tx: workers.beat(tx, "other", clock.now(tx)))
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + 3600)

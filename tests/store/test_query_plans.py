@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.event import listen
 
-from services.store import conversations, jobs, messages
+from services.store import conversations, job_leasing, jobs, messages
 from services.store.database.store import Store
 from tests.conftest import NUMBER
 from tests.store.conftest import inbound, outbound
@@ -23,9 +23,9 @@ def test_the_queries_of_the_hot_path_use_their_indexes(tmp_path: Path) -> None:
         driver = tx.connection.driver_connection
         assert driver is not None
         driver.set_trace_callback(asked.append)
-        jobs.first_due(tx)
-        jobs.lease(tx, "w", "x", 16, 1.0)
-        jobs.unblocked_parked(tx, "", 1.0)
+        job_leasing.first_due(tx)
+        job_leasing.lease(tx, "w", "x", 16, 1.0)
+        job_leasing.unblocked_parked(tx, "", 1.0)
         jobs.abandoned(tx)
         jobs.leases_of(tx, "w")
         driver.set_trace_callback(None)

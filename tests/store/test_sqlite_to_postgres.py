@@ -39,6 +39,7 @@ from services.store import (
     devices,
     external_threads,
     inbox,
+    job_leasing,
     jobs,
     leases,
     messages,
@@ -114,7 +115,7 @@ def populate(folder: Path) -> None:
                 ),
             )
         jobs.add(tx, [Job(kind, replies[0].id, "here", target=ODD) for kind in JobKind])
-        done, dead, _ = jobs.lease(tx, "a worker", "here", 3, time.time() + 1)
+        done, dead, _ = job_leasing.lease(tx, "a worker", "here", 3, time.time() + 1)
         jobs.done(tx, done)
         jobs.give_up(tx, dead, ODD)
         attempts.add(tx, dead, "refused", ODD, "4720")

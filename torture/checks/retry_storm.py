@@ -103,7 +103,7 @@ CHECK = Check(
             "sends are not counted for the rate limit",
         ),
         Mutant(
-            "services/store/jobs.py",
+            "services/store/job_leasing.py",
             "free[-1] = newest",
             "pass",
             "a new reply waits behind all old ones",

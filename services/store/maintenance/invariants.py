@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, Table, and_, bindparam, exists, func,
 from sqlalchemy.sql.elements import ColumnElement
 
 from services.core.messages import Status, rfc3339
-from services.store import circuit_breakers, counters, jobs
+from services.store import circuit_breakers, counters, job_leasing
 from services.store.database import clock
 from services.store.database.audit_counters import AuditCounter, add
 from services.store.database.schema import (
@@ -219,8 +219,8 @@ def _count(table: Table, *conditions: Any) -> ColumnElement[int]:
 def _overdue(tx: Connection) -> dict[str, float]:
     late = clock.now(tx) - OVERDUE_SECONDS
     paused = {pause.name for pause in circuit_breakers.unwell(tx) if pause.until > late}
-    firsts = jobs.first_due(tx)
-    for name, due in jobs.first_parked(tx).items():
+    firsts = job_leasing.first_due(tx)
+    for name, due in job_leasing.first_parked(tx).items():
         firsts[name] = min(due, firsts.get(name, due))
     return {name: due for name, due in firsts.items() if due < late and name not in paused}
 

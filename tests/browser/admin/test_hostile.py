@@ -10,7 +10,16 @@ import pytest
 from sqlalchemy import Connection
 
 from services.core.messages import Attachment, Message, Status, WebhookCall
-from services.store import attempts, contacts, devices, jobs, messages, quarantine, statuses
+from services.store import (
+    attempts,
+    contacts,
+    devices,
+    job_leasing,
+    jobs,
+    messages,
+    quarantine,
+    statuses,
+)
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
 from tests.browser.admin.conftest import ADMIN
@@ -52,7 +61,7 @@ def _put(tx: Connection) -> None:
         kept = messages.add_inbound(tx, came)
         assert kept is not None
         jobs.add(tx, [Job(JobKind.PUSH, kept.id, "push:x", target=device.id)])
-        for job in jobs.lease(tx, "w", "push:x", 1, time.time() + 1):
+        for job in job_leasing.lease(tx, "w", "push:x", 1, time.time() + 1):
             attempts.add(tx, job, "refused", LONG, SHORT[:20])
             jobs.give_up(tx, job, LONG)
     wrote = Message(

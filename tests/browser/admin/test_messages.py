@@ -11,7 +11,16 @@ from sqlalchemy import Connection
 
 from services.core.messages import DeliveryStatus, Message, Status, WebhookCall
 from services.gateway import load_environment
-from services.store import attempts, contacts, devices, jobs, messages, quarantine, statuses
+from services.store import (
+    attempts,
+    contacts,
+    devices,
+    job_leasing,
+    jobs,
+    messages,
+    quarantine,
+    statuses,
+)
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
 from tests.browser.admin.conftest import ADMIN, FACES, violations
@@ -81,7 +90,7 @@ def populate(server: Server) -> None:
                 "f",
             )
             jobs.add(tx, [Job(JobKind.SEND, message.id, "send:nowhere")])
-            (job,) = jobs.lease(tx, "w", "send:nowhere", 1, time.time() + 1)
+            (job,) = job_leasing.lease(tx, "w", "send:nowhere", 1, time.time() + 1)
             if status is Status.DELIVERED:
                 jobs.done(tx, job)
                 told = DeliveryStatus(Status.DELIVERED, "message-delivered", "x1", message.id)
@@ -95,7 +104,7 @@ def populate(server: Server) -> None:
         message = next(each for each in messages.find(tx, limit=20) if each.peer == peer)
         for target in (device.id, DELETED):
             jobs.add(tx, [Job(JobKind.PUSH, message.id, "push:nowhere", target=target)])
-            for job in jobs.lease(tx, "w", "push:nowhere", 1, time.time() + 1):
+            for job in job_leasing.lease(tx, "w", "push:nowhere", 1, time.time() + 1):
                 jobs.give_up(tx, job, "The device was revoked.")
         body = b'{"event": "message.something-new", "from": "' + HOSTILE[:200].encode() + b'"}'
         call = WebhookCall("POST", {"content-type": "application/json"}, "", body)
