@@ -365,7 +365,7 @@ def _reserve_metrics() -> None:
                 with path.open("ab") as file:
                     os.posix_fallocate(file.fileno(), 0, METRICS_BYTES)
         except OSError as error:
-            print(f"No room for metrics in {folder}: {error.strerror}.", file=sys.stderr)
+            print(f"No free space for metrics in {folder}: {error.strerror}.", file=sys.stderr)
             for path in files:
                 path.unlink(missing_ok=True)  # an empty one could not be read
         else:

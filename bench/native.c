@@ -140,8 +140,8 @@ static void load(int count, char **arguments) {
         event.data.ptr = idle[i] = &all[i];
         epoll_ctl(poll, EPOLL_CTL_ADD, all[i].fd, &event);
     }
-    size_t kept = 0, room = 1 << 16;
-    struct record *records = malloc(room * sizeof *records);
+    size_t kept = 0, capacity = 1 << 16;
+    struct record *records = malloc(capacity * sizeof *records);
     int free_count = connections;
     int64_t sent = 0, busy = 0;
     double start = now(), due = start, ends = seconds > 0 ? start + seconds : 1e18;
@@ -174,7 +174,7 @@ static void load(int count, char **arguments) {
             }
             if (receive(c->fd, &c->in) <= 0) fail("the server closed a connection");
             if (!whole(&c->in)) continue;
-            if (kept == room) records = realloc(records, (room *= 2) * sizeof *records);
+            if (kept == capacity) records = realloc(records, (capacity *= 2) * sizeof *records);
             records[kept++] = (struct record){c->number, c->since, now() - c->since,
                                               c->in.bytes[9] == '2'};
             c->in.length = 0;

@@ -18,8 +18,8 @@ from services.store.jobs import Job
 class LeaseAtOnce:
     """Adds the jobs of one transaction; ``leased`` are those that may begin when it is committed.
 
-    A job may begin if its destination is served, not paused, has room and no other due job, and if
-    no earlier job of its lane is open.
+    A job may begin if its destination is served, not paused, has a free slot and no other due job,
+    and if no earlier job of its lane is open.
     """
 
     def __init__(

@@ -67,11 +67,11 @@ class Processor:
     providers: Mapping[str, Provider]
     parts: PartStore
     files: CallFiles
-    # Ids of calls: whose files are being stored; with files, for which there is no room yet; which
-    # cannot be stored at all, until the worker is started again.
-    _in_hand: set[int] = field(default_factory=set, init=False)
-    _waiting: set[int] = field(default_factory=set, init=False)
-    _set_aside: set[int] = field(default_factory=set, init=False)
+    # Ids of calls: those whose files are being stored; those with files that wait for a free slot;
+    # those that cannot be stored until the worker is started again.
+    _storing_files: set[int] = field(default_factory=set, init=False)
+    _waiting_for_slot: set[int] = field(default_factory=set, init=False)
+    _unstorable: set[int] = field(default_factory=set, init=False)
     # How many parts are stored of a call that has more than fit into a transaction, by its id.
     _stored: dict[int, int] = field(default_factory=dict, init=False)
 
@@ -115,9 +115,9 @@ class Processor:
         which = inbox.of(set(leased) - {OTHERS})
         if OTHERS in leased:
             which = which | inbox.not_of(self.providers)
-        room = max(0, MOST_WITH_FILES - len(self._in_hand))
-        self._waiting.difference_update(nsmallest(room, self._waiting))
-        left_out = self._in_hand | self._waiting | self._set_aside
+        free_slots = max(0, MOST_WITH_FILES - len(self._storing_files))
+        self._waiting_for_slot.difference_update(nsmallest(free_slots, self._waiting_for_slot))
+        left_out = self._storing_files | self._waiting_for_slot | self._unstorable
         return self.store.read(
             lambda tx: inbox.oldest(tx, which, calls=MOST_CALLS, size=MOST_BYTES, without=left_out)
         )
@@ -125,7 +125,7 @@ class Processor:
     def _ready(self, calls: Sequence[InboxCall], spawn: Callable[[Work], object]) -> list[_Parsed]:
         """Those of the oldest calls that one transaction can store.
 
-        A call with files is begun by itself, if there is room. A call with more parts than fit is
+        A call with files is begun by itself, in a free slot. A call with more parts than fit is
         alone.
         """
         ready: list[_Parsed] = []
@@ -142,11 +142,11 @@ class Processor:
         return ready
 
     def _begin_with_files(self, parsed: _Parsed, spawn: Callable[[Work], object]) -> None:
-        if len(self._in_hand) < MOST_WITH_FILES:
-            self._in_hand.add(parsed.row.id)
+        if len(self._storing_files) < MOST_WITH_FILES:
+            self._storing_files.add(parsed.row.id)
             spawn(partial(self._process_with_files, parsed))
-        elif len(self._waiting) < MOST_LEFT_OUT:
-            self._waiting.add(parsed.row.id)
+        elif len(self._waiting_for_slot) < MOST_LEFT_OUT:
+            self._waiting_for_slot.add(parsed.row.id)
 
     def _parse(self, row: InboxCall) -> _Parsed:
         provider = self.providers.get(row.provider)
@@ -206,7 +206,7 @@ class Processor:
         return True
 
     def _store_first_parts(self, parsed: _Parsed) -> None:
-        """Store as many parts of a call as one transaction has room for; it stays in the inbox.
+        """Store as many parts of a call as fit into one transaction; it stays in the inbox.
 
         After an interruption they may be stored again: a text or a receipt that is known changes
         nothing, and unreadable parts come last.
@@ -236,7 +236,7 @@ class Processor:
             if len(batch) > 1:
                 self._store([parsed])
             elif parsed.is_fault:
-                self._set_aside.add(parsed.row.id)
+                self._unstorable.add(parsed.row.id)
                 log.error(
                     "a call stays in the inbox until the worker is started again",
                     call=parsed.row.id,
@@ -256,7 +256,7 @@ class Processor:
             log.exception("the files of a call could not be processed", call=parsed.row.id)
             self._store_each([parsed], error)
         finally:
-            self._in_hand.discard(parsed.row.id)
+            self._storing_files.discard(parsed.row.id)
 
     def _report(self, stored: Sequence[tuple[_Parsed, list[Outcome]]]) -> None:
         counted: Counter[tuple[str, str]] = Counter()

@@ -25,14 +25,14 @@ def gateway(make_gateway: Make, receiver: Receiver, database: str) -> Gateway:
     return make_gateway(NUMBER_ENTRY, DATABASE_URL=database, **receiver.env)
 
 
-def process(gateway: Gateway, *texts: str, peer: str = PEER, room: int = 8) -> list[Job]:
+def process(gateway: Gateway, *texts: str, peer: str = PEER, free_slots: int = 8) -> list[Job]:
     """Receive and process texts in one batch; returns the jobs that began at once."""
     provider = gateway.providers["sandbox"]
     for text in texts:
         gateway.receiver.receive(provider, webhook_call(gateway, text, peer=peer))
     begun: list[Job] = []
     carriers = gateway.processor.lease_names
-    gateway.delivery.process_inbox("w", carriers, lambda _: room, begun.append, lambda f: f())
+    gateway.delivery.process_inbox("w", carriers, lambda _: free_slots, begun.append, lambda f: f())
     return begun
 
 
@@ -72,7 +72,7 @@ def test_no_more_begin_than_there_is_room(gateway: Gateway) -> None:
     for index in range(5):
         call = webhook_call(gateway, "hi", peer=f"+1303555020{index}")
         gateway.receiver.receive(provider, call)
-    assert len(process(gateway, room=3)) == 3
+    assert len(process(gateway, free_slots=3)) == 3
     assert states(gateway) == ["leased"] * 3 + ["due"] * 2
 
 

@@ -379,7 +379,7 @@ def test_a_call_that_cannot_even_be_kept_as_unreadable_holds_up_no_other(
 def test_many_calls_whose_files_cannot_be_stored_hold_up_no_other(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Calls with files at the head of the inbox leave room for those behind them."""
+    """Calls with files at the head of the inbox do not hold up those behind them."""
     provider = gateway.providers["sandbox"]
     parse = provider.parse
 

@@ -82,7 +82,7 @@ CHECK = Check(
 )
 FULL_MEMORY = Check(
     name="full_memory",
-    claim="Without room in /dev/shm, the processes start and work all the same.",
+    claim="Without free space in /dev/shm, the processes start and work all the same.",
     run=run_without_memory,
     needs=("root",),
     mutants=(

@@ -37,8 +37,8 @@ _ADDRESS = re.compile(
     re.ASCII,
 )
 # A sender may be any text in which the names of the fields around it do not stand: else a part of
-# the text before it, or the fields behind it, could be taken for it. In eleven characters, the
-# longest name of a sender, there is no room for that, but for “MediaMarkt”.
+# the text before it, or the fields behind it, could be taken for it. Up to eleven characters, the
+# longest name of a sender, are too short for that, so “MediaMarkt” is allowed.
 _SENDER = re.compile(r".{0,11}|(?!.*(From|Media|Messag)).*", re.DOTALL)
 FORMATS = {
     "AccountSid": re.compile(r"AC[0-9a-fA-F]{32}", re.ASCII),

@@ -81,7 +81,7 @@ class SocketNotifier(Notifier):
 def _socket_address(path: Path) -> Iterator[str]:
     """The address of a socket file, also for a long path.
 
-    The address of a Unix socket has room for about 100 bytes (unix(7), ``sun_path``). A longer path
+    The address of a Unix socket holds about 100 bytes (unix(7), ``sun_path``). A longer path
     is addressed through an open folder in ``/proc``.
     """
     if len(str(path)) < 100 or not Path("/proc/self/fd").is_dir():

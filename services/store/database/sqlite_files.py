@@ -1,4 +1,4 @@
-"""SQLite's files: whether the open one is still in its place, and room on a small disk."""
+"""SQLite's files: whether the open one is still in its place, and free space on a small disk."""
 
 import os
 import time
