@@ -27,6 +27,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -65,9 +66,9 @@ class Answer:
     body: bytes | dict[str, Any] = b""
     headers: dict[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def raw(self) -> bytes:
-        """The body in bytes."""
+        """The body in bytes, encoded once: a message's status may change meanwhile."""
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
 
 

@@ -350,7 +350,6 @@ class WatchedFile(SettingsFile):
     def __init__(self, path: Path, before: Callable[[], None]) -> None:
         super().__init__(path)
         self.before = before
-        self.checked_under_lock = 0
 
     def replace(self, change: Callable[[bytes | None], bytes]) -> None:
         self.before()
@@ -386,30 +385,28 @@ def test_the_change_is_made_before_other_writers_wait(tmp_path: Path) -> None:
     assert len(settings.all()) == MANY - 2
 
 
-def test_of_two_edits_at_once_neither_is_lost(tmp_path: Path) -> None:
-    first, second = many(count=2)
+def overtaken(tmp_path: Path, *, by: NumberSetting) -> MessageSettings:
+    """Message Settings whose first edit another process overtakes, which adds an entry."""
     other = opened(tmp_path)
-    left = [lambda: other.put(asdict(first))]
+    left = [lambda: other.put(asdict(by))]
 
     def meanwhile() -> None:
         if left:
             left.pop()()
 
-    settings = opened(tmp_path, WatchedFile(tmp_path / FILE, meanwhile))
+    return opened(tmp_path, WatchedFile(tmp_path / FILE, meanwhile))
+
+
+def test_of_two_edits_at_once_neither_is_lost(tmp_path: Path) -> None:
+    first, second = many(count=2)
+    settings = overtaken(tmp_path, by=first)
     settings.put(asdict(second))
     assert [entry.number for entry in settings.all()] == [first.number, second.number]
 
 
 def test_an_edit_that_another_one_overtakes_is_stale(tmp_path: Path) -> None:
     first, second = many(count=2)
-    other = opened(tmp_path)
-    left = [lambda: other.put(asdict(first))]
-
-    def meanwhile() -> None:
-        if left:
-            left.pop()()
-
-    settings = opened(tmp_path, WatchedFile(tmp_path / FILE, meanwhile))
+    settings = overtaken(tmp_path, by=first)
     with pytest.raises(SettingsConflict):
         settings.put(asdict(second), settings.generation)
     settings.look()

@@ -49,6 +49,20 @@ def waiting(gateway: Gateway) -> int:
     return gateway.store.read(inbox.count)
 
 
+def add_files_to_pictures(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give every text with the word “picture” a file that must be stored first."""
+    provider = gateway.providers["sandbox"]
+    parse = provider.parse
+
+    def with_file(call: WebhookCall) -> Any:
+        for part in parse(call):
+            assert isinstance(part, Message)
+            file = Attachment(content=b"GIF89a", name="a.gif")
+            yield replace(part, media=(file,)) if "picture" in part.text else part
+
+    monkeypatch.setattr(provider, "parse", with_file)
+
+
 def missing(gateway: Gateway, invariant: Invariant) -> int:
     return gateway.store.read(invariants.check).missing[invariant]
 
@@ -202,32 +216,12 @@ def test_a_message_has_the_time_at_which_its_call_was_received(
 def test_files_that_cannot_be_stored_hold_up_no_other_call(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    provider = gateway.providers["sandbox"]
-    parse = provider.parse
-
-    def with_file(call: WebhookCall) -> Any:
-        for part in parse(call):
-            if isinstance(part, Message) and part.text == "picture":
-                yield Message(
-                    "in",
-                    part.number,
-                    part.peer,
-                    text=part.text,
-                    provider_id="p1",
-                    media=(Attachment(content=b"GIF89a", name="a.gif"),),
-                )
-            else:
-                yield part
-
-    def fail(*_: object) -> None:
-        raise StorageUnwell("The bucket is away.")
-
-    monkeypatch.setattr(provider, "parse", with_file)
+    add_files_to_pictures(gateway, monkeypatch)
     monkeypatch.setattr(process, "FILES_RETRY_SECONDS", 0.0)
     for text in ("picture", "text"):
         append(gateway, text)
     with monkeypatch.context() as patched:
-        patched.setattr(gateway.media, "save_received", fail)
+        patched.setattr(gateway.media, "save_received", raise_unwell)
         gateway.processor.process_batch(gateway.processor.lease_names)
     assert (waiting(gateway), texts(gateway)) == (1, ["text"])
     gateway.processor.process_all()
@@ -380,16 +374,7 @@ def test_many_calls_whose_files_cannot_be_stored_hold_up_no_other(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Calls with files at the head of the inbox do not hold up those behind them."""
-    provider = gateway.providers["sandbox"]
-    parse = provider.parse
-
-    def with_file(call: WebhookCall) -> Any:
-        for part in parse(call):
-            assert isinstance(part, Message)
-            file = Attachment(content=b"GIF89a", name="a.gif")
-            yield replace(part, media=(file,)) if "picture" in part.text else part
-
-    monkeypatch.setattr(provider, "parse", with_file)
+    add_files_to_pictures(gateway, monkeypatch)
     monkeypatch.setattr(process, "MOST_CALLS", 6)
     for index in range(12):
         append(gateway, f"picture {index}")
@@ -412,18 +397,12 @@ def test_a_fault_with_the_files_of_a_call_makes_it_unreadable(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else the worker would begin it again and again."""
-    provider = gateway.providers["sandbox"]
-    parse = provider.parse
-
-    def with_file(call: WebhookCall) -> Any:
-        file = Attachment(content=b"GIF89a", name="a.gif")
-        return [replace(part, media=(file,)) for part in parse(call) if isinstance(part, Message)]
 
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(provider, "parse", with_file)
+        add_files_to_pictures(gateway, patched)
         patched.setattr(gateway.media, "save_received", fail)
         append(gateway, "picture")
         gateway.processor.process_batch(gateway.processor.lease_names)
