@@ -1,14 +1,16 @@
 """Steps that tests share: texts through the sandbox carrier, and due jobs run."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import update
+import pytest
+from sqlalchemy import Connection, update
 
 from services.core.errors import DeliveryError
 from services.core.messages import Ack, Device, Message, Parsed, WebhookCall
 from services.gateway import Gateway
+from services.messaging.store_parts import CallParts
 from services.providers.base import Provider
 from services.store import circuit_breakers, jobs, messages
 from services.store.database.schema import jobs as job_table
@@ -37,8 +39,20 @@ def store_parts(
     """Store the parts of a call, or these; returns (outcome, message id) of each."""
     parsed = list(provider.parse(call)) if parts is None else list(parts)
     return gateway.store.write(
-        lambda tx: gateway.replay.parts.store(tx, provider.name, call, parsed)
+        lambda tx: gateway.replay.parts.store_old(tx, CallParts(provider.name, call, parsed))
     )
+
+
+def fail_with_text(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Make storing of messages with this text fail, as a fault of ours would."""
+    add = messages.add_all_inbound
+
+    def fail(tx: Connection, new: Sequence[Message]) -> list[Message | None]:
+        if any(message.text == text for message in new):
+            raise ZeroDivisionError
+        return add(tx, new)
+
+    monkeypatch.setattr("services.store.messages.add_all_inbound", fail)
 
 
 def receive_text(gateway: Gateway, text: str = "hi", **changes: Any) -> None:

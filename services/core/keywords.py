@@ -57,6 +57,8 @@ _SOFT = re.compile(
     )
 )
 _SOFT_MOST = 1000  # characters that are searched
+_PUNCTUATION = re.compile(r"[^\w\s]+|_+")
+_NO_WORDS = re.compile(r"[^\w\s]+")
 
 
 def normalised(text: str) -> str:
@@ -66,8 +68,7 @@ def normalised(text: str) -> str:
     ('stopall', 'optout', 'arret')
     """
     spread = unicodedata.normalize("NFKD", text.casefold())
-    letters = (c for c in spread if c.isalnum() or c.isspace())
-    return " ".join("".join(letters).split())
+    return " ".join(_PUNCTUATION.sub("", spread).split())
 
 
 def keyword(text: str) -> Keyword | None:
@@ -90,5 +91,7 @@ def is_soft_stop(text: str) -> bool:
     if keyword(text) is not None or parse_reaction(text) is not None:
         return False
     spread = unicodedata.normalize("NFKD", text[:_SOFT_MOST].casefold())
-    words = re.sub(r"[^\w\s]+", " ", "".join(c for c in spread if not unicodedata.combining(c)))
+    if not spread.isascii():
+        spread = "".join(c for c in spread if not unicodedata.combining(c))
+    words = _NO_WORDS.sub(" ", spread)
     return _SOFT.search(" ".join(words.split())) is not None

@@ -57,6 +57,8 @@ def parse_reaction(text: str) -> Reaction | None:
     >>> parse_reaction("Removed a heart from “Hi”"), parse_reaction("Liked it")
     (Reaction(emoji='', quoted='Hi'), None)
     """
+    if "”" not in text and '"' not in text:
+        return None
     found = _REACTION.fullmatch(_plain(text))
     if found is None:
         return None

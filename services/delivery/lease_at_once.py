@@ -47,21 +47,25 @@ class LeaseAtOnce:
         return self._add
 
     def _add(self, tx: Connection, new: Iterable[Job]) -> None:
+        new = list(new)
+        lanes = {job.lane for job in new if job.lane and self._is_open(tx, job.destination)}
+        taken_lanes = jobs.taken_lanes(tx, lanes)
+        chosen = []
         for job in new:
-            if not self._may_begin(tx, job):
-                jobs.add(tx, [job])
-                continue
-            leased = jobs.add_leased(tx, job, self._owner)
-            if leased is not None:
+            if self._may_begin(tx, job) and job.lane not in taken_lanes:
                 self._taken[job.destination] += 1
-                self.leased.append(leased)
+                chosen.append(jobs.leased(job, self._owner))
+            else:
+                chosen.append(job)
+            if job.lane:
+                taken_lanes.add(job.lane)
+        self.leased += [job for job in jobs.add(tx, chosen) if job.owner is not None]
 
     def _may_begin(self, tx: Connection, job: Job) -> bool:
         return (
             job.due <= time.time()
             and self._is_open(tx, job.destination)
             and self._free_slots(job.destination) > self._taken[job.destination]
-            and (not job.lane or jobs.is_lane_free(tx, job.lane))
         )
 
     def _is_open(self, tx: Connection, destination: str) -> bool:

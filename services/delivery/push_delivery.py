@@ -80,8 +80,8 @@ class PushDelivery:
         self._media = media
         self._outcomes = outcomes
         self._journal = journal
-        self._begun: list[Job] = []
-        self._looked_up: dict[Job, _Known] = {}
+        self._begun: dict[int, Job] = {}  # by their ids
+        self._looked_up: dict[int, _Known] = {}  # by the id of the job
         self._accepted: list[PushAccepted] = []
 
     def begin(self, leased: Iterable[Job]) -> None:
@@ -89,7 +89,9 @@ class PushDelivery:
 
         A job that failed before is looked up alone, so that its fault does not affect others.
         """
-        self._begun += [job for job in leased if job.kind is JobKind.PUSH and job.attempts == 1]
+        self._begun |= {
+            job.id: job for job in leased if job.kind is JobKind.PUSH and job.attempts == 1
+        }
 
     def push(self, job: Job) -> None:
         """Perform a job and record its outcome, that of an accepted push later.
@@ -122,11 +124,11 @@ class PushDelivery:
         self._accepted[:0] = accepted
 
     def _known(self, job: Job) -> _Known:
-        if job in self._begun:
-            begun, self._begun = self._begun, []
+        if job.id in self._begun:
+            begun, self._begun = list(self._begun.values()), {}
             self._looked_up |= self._store.read(partial(self._look_up_all, begun=begun))
-        known = self._looked_up.pop(job, None)
-        return known or self._store.read(partial(self._look_up, job=job))
+        known = self._looked_up.pop(job.id, None)
+        return known or self._store.read(partial(self._look_up_alone, job=job))
 
     def _require_access(self, known: _Known) -> None:
         """Raise ``AccessLost`` for an extension that has lost the number since it was queued."""
@@ -165,15 +167,18 @@ class PushDelivery:
         self._store.write(partial(devices.record_push, device_id=device.id, error=None))
         return "taken", f"{channel.title}: the notification was taken and is on its way."
 
-    def _look_up_all(self, tx: Connection, begun: Sequence[Job]) -> dict[Job, _Known]:
+    def _look_up_all(self, tx: Connection, begun: Sequence[Job]) -> dict[int, _Known]:
+        found = messages.by_ids(tx, [job.message_id for job in begun])
         known = {}
         for job in begun:
             with suppress(DeliveryError):  # raised again when that job is performed
-                known[job] = self._look_up(tx, job)
+                known[job.id] = self._look_up(tx, job, found.get(job.message_id))
         return known
 
-    def _look_up(self, tx: Connection, job: Job) -> _Known:
-        message = messages.by_id(tx, job.message_id)
+    def _look_up_alone(self, tx: Connection, job: Job) -> _Known:
+        return self._look_up(tx, job, messages.by_id(tx, job.message_id))
+
+    def _look_up(self, tx: Connection, job: Job, message: Message | None) -> _Known:
         if message is None:
             raise DeliveryError("The message is not known any more.", Kind.REFUSED)
         device = device_of(tx, job)
@@ -223,8 +228,8 @@ class PushDelivery:
 
 def record_accepted(tx: Connection, accepted: Sequence[PushAccepted]) -> None:
     """Record accepted pushes: their jobs are done, and their destinations work."""
+    jobs.done(tx, *(one.job for one in accepted))
     for one in accepted:
-        jobs.done(tx, one.job)
         message, device, channel = one.known.message, one.known.device, one.known.channel
         if one.thread is not None:
             external_threads.put(

@@ -38,9 +38,18 @@ class Assignments:
     access: ConversationAccess
     channels: Mapping[str, Channel]
 
-    def receivers(self, tx: Connection, message: Message, decision: Decision) -> tuple[str, ...]:
-        """The extensions to notify of a new inbound message; its conversation is open again."""
-        known = assignments.by_id(tx, message.conversation_id)
+    def receivers(
+        self,
+        tx: Connection,
+        message: Message,
+        decision: Decision,
+        assigned: dict[str, Assignment],
+    ) -> tuple[str, ...]:
+        """The extensions to notify of a new inbound message; its conversation is open again.
+
+        ``assigned`` are the assignments that conversations have now, and is kept up to date.
+        """
+        known = assigned.get(message.conversation_id)
         if known is None and not decision.groups:
             return decision.extensions
         before = known or Assignment(message.conversation_id)
@@ -52,6 +61,7 @@ class Assignments:
             found += members
         if now != before:
             assignments.put(tx, now)
+            assigned[message.conversation_id] = now
         return tuple(dict.fromkeys(found))
 
     def answered(self, tx: Connection, message: Message) -> None:

@@ -17,11 +17,11 @@ from sqlalchemy import Connection
 
 from services.config.metrics import WEBHOOKS
 from services.core.errors import StorageUnwell
-from services.core.messages import Message, Parsed, Unreadable
+from services.core.messages import Parsed, Unreadable
 from services.messaging.call_files import CallFiles, has_content
-from services.messaging.store_parts import AddJobs, Batch, Outcome, PartStore
+from services.messaging.store_parts import AddJobs, CallParts, Outcome, PartStore
 from services.providers.base import Provider
-from services.store import inbox, jobs, messages
+from services.store import inbox, jobs
 from services.store.database.store import Store
 from services.store.inbox import InboxCall
 
@@ -46,6 +46,11 @@ class _Parsed:
     row: InboxCall
     parts: tuple[Parsed, ...]
     is_fault: bool = False  # its parts could not be stored: it is one unreadable part
+
+    @property
+    def to_store(self) -> CallParts:
+        """The call as ``PartStore`` takes it."""
+        return CallParts(self.row.provider, self.row.call, self.parts, self.row.received_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +117,15 @@ class Processor:
             self.process_batch(self.lease_names)
 
     def _next(self, leased: Collection[str]) -> list[InboxCall]:
-        which = inbox.of(set(leased) - {OTHERS})
-        if OTHERS in leased:
-            which = which | inbox.not_of(self.providers)
+        carriers = sorted(set(leased) - {OTHERS})
+        others_than = self.providers if OTHERS in leased else None
         free_slots = max(0, MOST_WITH_FILES - len(self._storing_files))
         self._waiting_for_slot.difference_update(nsmallest(free_slots, self._waiting_for_slot))
         left_out = self._storing_files | self._waiting_for_slot | self._unstorable
         return self.store.read(
-            lambda tx: inbox.oldest(tx, which, calls=MOST_CALLS, size=MOST_BYTES, without=left_out)
+            lambda tx: inbox.oldest(
+                tx, carriers, others_than, calls=MOST_CALLS, size=MOST_BYTES, without=left_out
+            )
         )
 
     def _ready(self, calls: Sequence[InboxCall], spawn: Callable[[Work], object]) -> list[_Parsed]:
@@ -159,8 +165,7 @@ class Processor:
             log.exception("a call could not be parsed", provider=row.provider)
             return _Parsed(row, (_fault(row, error),))
         checked = [self.parts.checked(part, row.call) for part in parts]
-        left = _few_unreadable(row, checked)[self._stored.get(row.id, 0) :]
-        return _Parsed(row, tuple(_with_times(part, row.received_at) for part in left))
+        return _Parsed(row, tuple(_few_unreadable(row, checked)[self._stored.get(row.id, 0) :]))
 
     def _store(
         self,
@@ -177,20 +182,8 @@ class Processor:
             also(tx)
             there = inbox.remove(tx, [parsed.row.id for parsed in batch])
             left = [parsed for parsed in batch if parsed.row.id in there]
-            texts = sum(isinstance(part, Message) for parsed in left for part in parsed.parts)
-            seqs = iter(messages.next_seqs(tx, texts)) if texts else iter(())
-            shared = Batch(add_jobs(tx), seqs)
-            stored = [
-                (
-                    parsed,
-                    self.parts.store(
-                        tx, parsed.row.provider, parsed.row.call, parsed.parts, shared
-                    ),
-                )
-                for parsed in left
-            ]
-            self.parts.answer(tx, shared)
-            return stored
+            outcomes = self.parts.store(tx, [parsed.to_store for parsed in left], add_jobs(tx))
+            return list(zip(left, outcomes, strict=True))
 
         try:
             stored = self.store.write(work)
@@ -211,24 +204,17 @@ class Processor:
         After an interruption they may be stored again: a text or a receipt that is known changes
         nothing, and unreadable parts come last.
         """
-        row, first = parsed.row, parsed.parts[:MOST_PARTS]
-
-        def work(tx: Connection) -> list[Outcome]:
-            shared = Batch()
-            outcomes = self.parts.store(tx, row.provider, row.call, first, shared)
-            self.parts.answer(tx, shared)
-            return outcomes
-
+        row, first = parsed.row, replace(parsed, parts=parsed.parts[:MOST_PARTS])
         try:
-            outcomes = self.store.write(work)
+            [outcomes] = self.store.write(lambda tx: self.parts.store(tx, [first.to_store]))
         except StorageUnwell:
             raise
         except Exception as error:
             log.exception("calls could not be processed", count=1)
             self._store_each([parsed], error)
             return
-        self._stored[row.id] = self._stored.get(row.id, 0) + len(first)
-        self._report([(replace(parsed, parts=first), outcomes)])
+        self._stored[row.id] = self._stored.get(row.id, 0) + len(first.parts)
+        self._report([(first, outcomes)])
 
     def _store_each(self, batch: Sequence[_Parsed], error: Exception) -> None:
         """Store calls one by one; one that fails alone becomes unreadable with the reason."""
@@ -287,10 +273,3 @@ def _few_unreadable(row: InboxCall, parts: Sequence[Parsed]) -> Sequence[Parsed]
         reason = f"{len(unreadable)} parts cannot be read. The first one: {unreadable[0].reason}"
         unreadable = [Unreadable(reason, row.call.body)]
     return [*(part for part in parts if not isinstance(part, Unreadable)), *unreadable]
-
-
-def _with_times(part: Parsed, received_at: float) -> Parsed:
-    """A message as if it had been processed when its call was received."""
-    if isinstance(part, Message):
-        return replace(part, created_at=received_at, updated_at=received_at)
-    return part

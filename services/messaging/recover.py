@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from services.core.errors import NumberError, SendError
 from services.core.messages import Message, Parsed, Unreadable, WebhookCall
 from services.core.phone_numbers import own_number
-from services.messaging.store_parts import Outcome, PartStore
+from services.messaging.store_parts import CallParts, Outcome, PartStore
 from services.providers.base import Provider
 from services.store import counters
 from services.store.database import audit_counters
@@ -89,12 +89,13 @@ class Recovery:
         elif isinstance(part, Message) and not self._has_number(part):
             call = provider.inbound_call(part)  # the same message as the carrier's webhook has it
         else:
-            return self._parts.store(tx, provider.name, WebhookCall(LISTED, {}, "", b""), [part])
+            call = WebhookCall(LISTED, {}, "", b"")
+            return self._parts.store_old(tx, CallParts(provider.name, call, [part]))
         name = _unreadable_prefix(provider) + _fingerprint(part)
         known = counters.value(tx, name) is not None
         counters.put(tx, name, int(time.time()))
         if not known:
-            return self._parts.store(tx, provider.name, call, [part])
+            return self._parts.store_old(tx, CallParts(provider.name, call, [part]))
         audit_counters.add(tx, AuditCounter.ENTERED)
         audit_counters.add(tx, AuditCounter.REPEATED)
         return [("repeated", "")]

@@ -9,7 +9,7 @@ from services.core.errors import RequestRefused, SendError
 from services.core.messages import Message, Parsed, Unreadable
 from services.messaging.call_files import CallFiles
 from services.messaging.recover import LISTED
-from services.messaging.store_parts import Outcome, PartStore
+from services.messaging.store_parts import CallParts, Outcome, PartStore
 from services.providers.base import Provider
 from services.store import quarantine
 from services.store.database.store import Store
@@ -49,7 +49,7 @@ class Replay:
 
         def store(tx: Connection) -> list[Outcome]:
             quarantine.replayed(tx, row.id)
-            return self.parts.store(tx, row.provider, row.call(), parts)
+            return self.parts.store_old(tx, CallParts(row.provider, row.call(), parts))
 
         outcomes = self.store.write(store)
         self.files.remove_unused(parts, outcomes)

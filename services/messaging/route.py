@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import takewhile
 
@@ -14,7 +15,8 @@ from services.message_settings.rules import Decision, InboundText
 from services.messaging.access import ConversationAccess
 from services.messaging.assignments import Assignments
 from services.push.base import Channel
-from services.store import devices, jobs, messages, unrouted
+from services.store import assignments, devices, jobs, messages, unrouted
+from services.store.assignments import Assignment
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
 
@@ -22,8 +24,18 @@ log = structlog.get_logger()
 # When an e-mail with files is due. It waits on for them up to ``jobs.FILES_WAIT_SECONDS``.
 FILES_SECONDS = 60.0
 GIVEN_MESSAGES = 20  # of a conversation that gets another owner
-# (destination, target) of each device and channel to notify, by the extensions of a number.
-PushTargets = dict[tuple[str, ...], list[tuple[str, str]]]
+
+
+@dataclass(eq=False, slots=True)
+class Known:
+    """What is looked up once for all messages of a transaction.
+
+    ``targets`` are (destination, target) of each device and channel to notify, by the extensions of
+    a number. ``assignments`` are those of the messages' conversations that have one.
+    """
+
+    targets: dict[tuple[str, ...], list[tuple[str, str]]] = field(default_factory=dict)
+    assignments: dict[str, Assignment] = field(default_factory=dict)
 
 
 class Router:
@@ -35,32 +47,31 @@ class Router:
         settings: MessageSettings,
         access: ConversationAccess,
         channels: Mapping[str, Channel],
-        assignments: Assignments,
+        owners: Assignments,
     ) -> None:
-        self._assignments = assignments
+        self._owners = owners
         self._store = store
         self._settings = settings
         self._access = access
         self._channels = channels
 
-    def decide(self, message: Message) -> Decision:
-        """Who gets an inbound message to ``message.number``, by the rules in force."""
-        setting = self._settings.for_number(message.number)
-        text = InboundText(message.number, message.peer, message.text, message.created_at)
-        return self._settings.rules.decide(setting, text)
+    def decide(self, number: str, peer: str, text: str, at: float) -> Decision:
+        """Who gets a text to a number, by the rules in force ``at`` (seconds since 1970)."""
+        setting = self._settings.for_number(number)
+        return self._settings.rules.decide(setting, InboundText(number, peer, text, at))
 
     def inbound_jobs(
         self,
         tx: Connection,
         message: Message,
         decision: Decision,
-        targets: PushTargets | None = None,
+        known: Known,
     ) -> list[Job]:
         """All jobs of a new inbound message: fetching its files, then notifying and mailing.
 
-        ``targets`` remembers what was looked up for other messages of the transaction.
+        ``known`` is what was looked up for all messages of the transaction.
         """
-        return [*_fetches(message), *self._deliveries(tx, message, decision, targets)]
+        return [*_fetches(message), *self._deliveries(tx, message, decision, known)]
 
     def update_jobs(self, message: Message, about: str) -> list[Job]:
         """The jobs that report a changed message to the channels which want updates."""
@@ -120,25 +131,27 @@ class Router:
         """Deliver the newest of the messages that wait and that somebody gets now."""
         before: int | None = None
         while waiting := messages.find(tx, number=number, unrouted=True, limit=500, before=before):
-            decided = [(message, self.decide(message)) for message in reversed(waiting)]
+            decided = [
+                (one, self.decide(one.number, one.peer, one.text, one.created_at))
+                for one in reversed(waiting)
+            ]
             reached = [(message, by) for message, by in decided if by.reaches_somebody]
+            known = Known(
+                assignments=assignments.of(tx, [message.conversation_id for message, _ in reached])
+            )
             for message, decision in reached:
                 unrouted.mark_routed(tx, message.id, decision.rule_names)
-                jobs.add(tx, self._deliveries(tx, message, decision))
+                jobs.add(tx, self._deliveries(tx, message, decision, known))
             if reached:
                 return len(reached)
             before = waiting[-1].seq
         return 0
 
     def _deliveries(
-        self,
-        tx: Connection,
-        message: Message,
-        decision: Decision,
-        targets: PushTargets | None = None,
+        self, tx: Connection, message: Message, decision: Decision, known: Known
     ) -> list[Job]:
         """The jobs that deliver an inbound message to the extensions and addresses that get it."""
-        extensions = self._assignments.receivers(tx, message, decision)
+        extensions = self._owners.receivers(tx, message, decision, known.assignments)
         if not decision.reaches_somebody:
             return []
         awaited = any(file.state == "pending" for file in message.media)
@@ -149,18 +162,16 @@ class Router:
         ]
         pushes = [
             _push(message, destination, target, "received")
-            for destination, target in self._push_targets(tx, extensions, targets)
+            for destination, target in self._push_targets(tx, extensions, known)
         ]
         return [*pushes, *mails]
 
     def _push_targets(
-        self, tx: Connection, extensions: tuple[str, ...], known: PushTargets | None
+        self, tx: Connection, extensions: tuple[str, ...], known: Known
     ) -> list[tuple[str, str]]:
-        if known is None:
-            return self._look_up_targets(tx, extensions)
-        if extensions not in known:
-            known[extensions] = self._look_up_targets(tx, extensions)
-        return known[extensions]
+        if extensions not in known.targets:
+            known.targets[extensions] = self._look_up_targets(tx, extensions)
+        return known.targets[extensions]
 
     def _look_up_targets(self, tx: Connection, extensions: Iterable[str]) -> list[tuple[str, str]]:
         """(destination, target) of each device and channel to notify for some extensions."""

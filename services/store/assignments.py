@@ -31,6 +31,11 @@ _BY_ID = CompiledStatement(
         assignments.c.conversation_id == bindparam("conversation_id")
     )
 )
+_OF = CompiledStatement(
+    lambda _: select(assignments).where(
+        assignments.c.conversation_id.in_(bindparam("conversation_ids", expanding=True))
+    )
+)
 
 
 def by_id(tx: Connection, conversation_id: str) -> Assignment | None:
@@ -41,9 +46,9 @@ def by_id(tx: Connection, conversation_id: str) -> Assignment | None:
 
 def of(tx: Connection, conversation_ids: Sequence[str]) -> dict[str, Assignment]:
     """The assignments of these conversations."""
-    rows = tx.execute(
-        select(assignments).where(assignments.c.conversation_id.in_(conversation_ids))
-    )
+    if not conversation_ids:
+        return {}
+    rows = _OF.rows(tx, conversation_ids=conversation_ids)
     return {row.conversation_id: _assignment(row) for row in rows}
 
 

@@ -10,11 +10,11 @@ from services.core.messages import Attachment
 from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import attachments, messages
 
-_OF_ONE = CompiledStatement(
+_OF = CompiledStatement(
     lambda _: (
         select(attachments)
-        .where(attachments.c.message_id == bindparam("message_id"))
-        .order_by(attachments.c.position)
+        .where(attachments.c.message_id.in_(bindparam("message_ids", expanding=True)))
+        .order_by(attachments.c.message_id, attachments.c.position)
     )
 )
 
@@ -59,16 +59,8 @@ def of(tx: Connection, message_ids: Sequence[str]) -> dict[str, tuple[Attachment
     """The files of messages, in order."""
     if not message_ids:
         return {}
-    if len(message_ids) == 1:
-        files = tuple(map(_attachment, _OF_ONE.rows(tx, message_id=message_ids[0])))
-        return {message_ids[0]: files}
-    statement = (
-        select(attachments)
-        .where(attachments.c.message_id.in_(message_ids))
-        .order_by(attachments.c.message_id, attachments.c.position)
-    )
     found: dict[str, tuple[Attachment, ...]] = {}
-    for row in tx.execute(statement):
+    for row in _OF.rows(tx, message_ids=message_ids):
         found[row.message_id] = (*found.get(row.message_id, ()), _attachment(row))
     return found
 

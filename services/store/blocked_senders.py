@@ -4,7 +4,7 @@ A conversation with a blocked sender alone is in no list unless it is asked for.
 with the block's end it is there again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import (
@@ -43,6 +43,7 @@ _BLOCKS = CompiledStatement(
         blocked_senders.c.number.in_([bindparam("number_is"), EVERY]),
     )
 )
+_ANY = CompiledStatement(lambda _: select(blocked_senders.c.peer).limit(1))
 
 
 def add(tx: Connection, peer: str, number: str, by: str) -> bool:
@@ -74,6 +75,13 @@ def remove(tx: Connection, peer: str, number: str, changed: int) -> bool:
 def blocks(tx: Connection, number: str, peer: str) -> bool:
     """Whether a sender is blocked for a number of ours."""
     return _BLOCKS.row(tx, peer_is=peer, number_is=number) is not None
+
+
+def blocked_among(tx: Connection, senders: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of these (number of ours, sender) where the sender is blocked for the number."""
+    if not senders or _ANY.row(tx) is None:
+        return set()
+    return {(number, peer) for number, peer in senders if blocks(tx, number, peer)}
 
 
 def of(tx: Connection, number: str, peers: Sequence[str]) -> dict[str, list[BlockedSender]]:

@@ -1,7 +1,7 @@
 """Table of conversations, each between one of our numbers and a peer or a group of peers."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,37 +50,43 @@ _FIND = CompiledStatement(
 )
 
 
-def _add_message(tx: Connection) -> Any:
+def _add(tx: Connection) -> Any:
     statement = insert(tx, conversations)
     newest = {name: statement.excluded[name] for name in ("last_seq", "updated_at")}
     return statement.on_conflict_do_update(
         index_elements=["number", "members"], set_=newest
-    ).returning(conversations.c.id)
+    ).returning(conversations.c.id, conversations.c.number, conversations.c.members)
 
 
-_ADD_MESSAGE = CompiledStatement(_add_message)
+_ADD = CompiledStatement(_add)
 
 
-def add_message(tx: Connection, message: Message) -> str:
-    """Make a message the newest of its conversation, which is created for its first message.
+def add_messages(tx: Connection, new: Sequence[Message]) -> list[str]:
+    """Make each message the newest of its conversation, which is created for its first message.
 
-    Returns the conversation's id. See ``withdraw`` for a message that turns out to be a repeat.
+    The messages are in the order of their ``seq``. Returns the id of the conversation of each. See
+    ``withdraw`` for a message that turns out to be a repeat.
     """
-    row = _ADD_MESSAGE.row(
-        tx,
-        id=uuid7(),
-        number=message.number,
-        peer=message.peer,
-        participants=list(message.participants),
-        members=members_key(message.recipients),
-        last_seq=message.seq,
-        updated_at=message.created_at,
-    )
-    return str(row.id)
+    keys = [(message.number, members_key(message.recipients)) for message in new]
+    newest = dict(zip(keys, new, strict=True))
+    rows = [
+        {
+            "id": uuid7(),
+            "number": number,
+            "peer": message.peer,
+            "participants": list(message.participants),
+            "members": members,
+            "last_seq": message.seq,
+            "updated_at": message.created_at,
+        }
+        for (number, members), message in newest.items()
+    ]
+    ids = {(row.number, row.members): str(row.id) for row in _ADD.insert(tx, rows)}
+    return [ids[key] for key in keys]
 
 
 def withdraw(tx: Connection, conversation_id: str) -> None:
-    """Undo ``add_message`` for a message that was not stored."""
+    """Undo ``add_messages`` for a message that was not stored."""
     theirs = messages.c.conversation_id == conversation_id
     newest = select(messages.c.seq, messages.c.created_at).where(theirs)
     found = tx.execute(newest.order_by(messages.c.seq.desc()).limit(1)).one_or_none()

@@ -1,11 +1,22 @@
 """Inbox: table of webhook calls that are acknowledged and not processed yet."""
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select
+from sqlalchemy import (
+    BindParameter,
+    Boolean,
+    Connection,
+    Integer,
+    and_,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+)
 
 from services.core.messages import WebhookCall, clean
 from services.store.database import audit_counters
@@ -15,6 +26,30 @@ from services.store.database.schema import inbox
 
 KEPT_HEADERS = ("content-type", "user-agent")
 _ADD = CompiledStatement(lambda _: inbox.insert())
+_IDS: BindParameter[Sequence[int]] = bindparam("ids", expanding=True)
+_BY_IDS = CompiledStatement(
+    lambda _: select(inbox).where(inbox.c.id.in_(_IDS)).order_by(inbox.c.id)
+)
+_OLDEST = CompiledStatement(
+    lambda _: (
+        select(inbox.c.id, func.length(inbox.c.body).label("size"))
+        .where(
+            or_(
+                inbox.c.provider.in_(bindparam("providers", expanding=True)),
+                and_(
+                    bindparam("others", type_=Boolean),
+                    inbox.c.provider.not_in(bindparam("known", expanding=True)),
+                ),
+            ),
+            inbox.c.id.not_in(bindparam("without", expanding=True)),
+        )
+        .order_by(inbox.c.id)
+        .limit(bindparam("limit", type_=Integer))
+    )
+)
+_REMOVE = CompiledStatement(
+    lambda _: delete(inbox).where(inbox.c.id.in_(_IDS)).returning(inbox.c.id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +87,8 @@ def add(tx: Connection, provider: str, call: WebhookCall) -> None:
 
 def oldest(
     tx: Connection,
-    which: ColumnElement[bool],
+    providers: Collection[str],
+    others_than: Collection[str] | None = None,
     *,
     calls: int,
     size: int,
@@ -60,23 +96,29 @@ def oldest(
 ) -> list[InboxCall]:
     """The oldest calls: at most ``calls``, and at most ``size`` bytes of bodies or one call.
 
-    ``which`` selects the carriers, see ``of`` and ``not_of``; the ids ``without`` are left out.
+    They are those of some carriers, with ``others_than`` also of all carriers that are not among
+    these. The ids ``without`` are left out.
     """
-    sizes = select(inbox.c.id, func.length(inbox.c.body)).where(which)
-    if without:
-        sizes = sizes.where(inbox.c.id.not_in(list(without)))
+    found = _OLDEST.rows(
+        tx,
+        providers=[*providers, ""],
+        others=others_than is not None,
+        known=[*(others_than or ()), ""],
+        without=[*without, 0],
+        limit=calls,
+    )
     chosen: list[int] = []
-    for row_id, length in tx.execute(sizes.order_by(inbox.c.id).limit(calls)):
-        size -= length
+    for row in found:
+        size -= row.size
         if chosen and size < 0:
             break
-        chosen.append(row_id)
+        chosen.append(row.id)
     return by_ids(tx, chosen) if chosen else []
 
 
 def by_ids(tx: Connection, ids: Sequence[int]) -> list[InboxCall]:
     """Calls by their ids, oldest first."""
-    rows = tx.execute(select(inbox).where(inbox.c.id.in_(ids)).order_by(inbox.c.id))
+    rows = _BY_IDS.rows(tx, ids=ids)
     return [
         InboxCall(
             row.id,
@@ -88,20 +130,9 @@ def by_ids(tx: Connection, ids: Sequence[int]) -> list[InboxCall]:
     ]
 
 
-def of(providers: Iterable[str]) -> ColumnElement[bool]:
-    """SQL condition: calls of these carriers."""
-    return inbox.c.provider.in_(sorted(providers))
-
-
-def not_of(providers: Iterable[str]) -> ColumnElement[bool]:
-    """SQL condition: calls of all other carriers."""
-    return inbox.c.provider.not_in(sorted(providers))
-
-
 def remove(tx: Connection, ids: Sequence[int]) -> set[int]:
     """Remove calls that are processed in this transaction; returns those that were still there."""
-    statement = delete(inbox).where(inbox.c.id.in_(ids)).returning(inbox.c.id)
-    removed = {int(row_id) for (row_id,) in tx.execute(statement)}
+    removed = {int(row.id) for row in _REMOVE.rows(tx, ids=ids)}
     audit_counters.add(tx, AuditCounter.CALLS_PROCESSED, len(removed))
     return removed
 

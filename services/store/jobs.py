@@ -6,14 +6,18 @@ Workers lease them by ``job_leasing``.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
+    JSON,
+    ColumnElement,
     Connection,
     Row,
+    Text,
     Update,
     and_,
     bindparam,
@@ -21,6 +25,7 @@ from sqlalchemy import (
     func,
     select,
     text,
+    type_coerce,
     update,
 )
 
@@ -95,15 +100,33 @@ class Lease:
     at: float
 
 
+def _add(tx: Connection) -> Any:
+    key = (jobs.c.message_id, jobs.c.kind, jobs.c.target, jobs.c.about)
+    return insert_new(tx, jobs).returning(jobs.c.id, *key)
+
+
+def _taken_lanes(tx: Connection) -> Any:
+    """Looks at one job of each lane, however many there are."""
+    lane: ColumnElement[Any]
+    if tx.dialect.name == "sqlite":
+        lane = func.json_each(bindparam("lanes", type_=JSON)).table_valued("value").c.value
+    else:
+        lane = func.unnest(bindparam("lanes", type_=ARRAY(Text))).column_valued("wanted")
+    return select(type_coerce(lane, Text).label("lane")).where(
+        exists().where(LIVE, jobs.c.lane == lane)
+    )
+
+
 def _release_next() -> Update:
-    """Release the next parked job of a lane."""
+    """Release the next parked job of some lanes."""
     waiting = jobs.alias("waiting")
     parked = text("waiting.state = 'due' AND waiting.parked")
-    first = select(func.min(waiting.c.id)).where(parked, waiting.c.lane == bindparam("lane_is"))
-    return update(jobs).where(jobs.c.id == first.scalar_subquery()).values(parked=False)
+    lanes = waiting.c.lane.in_(bindparam("lanes", expanding=True))
+    first = select(func.min(waiting.c.id)).where(parked, lanes).group_by(waiting.c.lane)
+    return update(jobs).where(jobs.c.id.in_(first)).values(parked=False)
 
 
-_ADD = CompiledStatement(lambda tx: insert_new(tx, jobs, jobs.c.id))
+_ADD = CompiledStatement(_add)
 _HAS_DUE = CompiledStatement(
     lambda _: (
         select(jobs.c.id)
@@ -113,9 +136,7 @@ _HAS_DUE = CompiledStatement(
         .limit(1)
     )
 )
-_LIVE_IN = CompiledStatement(
-    lambda _: select(jobs.c.id).where(LIVE, jobs.c.lane == bindparam("lane")).limit(1)
-)
+_TAKEN_LANES = CompiledStatement(_taken_lanes)
 _RELEASE_NEXT = CompiledStatement(lambda _: _release_next())
 _HELD = and_(
     jobs.c.id == bindparam("job_id"),
@@ -128,52 +149,57 @@ _START = CompiledStatement(
 _DONE = CompiledStatement(
     lambda _: (
         update(jobs)
-        .where(_HELD)
+        .where(
+            jobs.c.id.in_(bindparam("ids", expanding=True)),
+            jobs.c.owner == bindparam("owner_is"),
+            jobs.c.state == "leased",
+        )
         .values(state="done", owner=None, error=None, updated_at=bindparam("now"))
     )
 )
 
 
-def add(tx: Connection, new: Iterable[Job]) -> None:
+def add(tx: Connection, new: Iterable[Job]) -> list[Job]:
     """Add jobs, except those that exist already (same message, kind, target and ``about``).
 
-    Their times are by this machine's clock; they are kept by the database's.
+    A job with an ``owner`` is leased to it already. Their times are by this machine's clock; they
+    are kept by the database's. Returns the jobs that were added, with their ids.
     """
     ahead = clock.ahead(tx)
-    for job in new:
-        _add(tx, job, ahead)
+    by_key = {_key(job): job for job in new}
+    found = _ADD.insert(tx, [_row(job, ahead) for job in by_key.values()])
+    ids = {_key(row): int(row.id) for row in found}
+    audit_counters.add(tx, AuditCounter.JOBS_MADE, len(ids))
+    return [replace(job, id=ids[key]) for key, job in by_key.items() if key in ids]
 
 
-def add_leased(tx: Connection, job: Job, owner: str) -> Job | None:
-    """Add a job that ``owner`` has leased already; ``None`` if it exists already."""
-    leased = replace(job, state="leased", owner=owner, attempts=1, lane=_lane(job))
-    row_id = _add(tx, leased, clock.ahead(tx))
-    return replace(leased, id=row_id) if row_id is not None else None
+def leased(job: Job, owner: str) -> Job:
+    """A new job as ``add`` takes it if ``owner`` is to begin it at once."""
+    return replace(job, state="leased", owner=owner, attempts=1, lane=_lane(job))
 
 
-def _add(tx: Connection, job: Job, ahead: float) -> int | None:
-    row = _ADD.row(
-        tx,
-        kind=str(job.kind),
-        message_id=job.message_id,
-        target=job.target,
-        about=job.about,
-        destination=job.destination,
-        lane=_lane(job),
-        state=job.state,
-        due=job.due + ahead,
-        hold_until=max(job.due, job.created_at) + ahead + HOLD_SECONDS,
-        owner=job.owner,
-        attempts=job.attempts,
-        lapses=0,
-        started=False,
-        created_at=job.created_at + ahead,
-        updated_at=job.created_at + ahead,
-    )
-    if row is None:
-        return None
-    audit_counters.add(tx, AuditCounter.JOBS_MADE)
-    return int(row.id)
+def _key(job: Job | Row[Any]) -> tuple[str, str, str, str]:
+    return job.message_id, str(job.kind), job.target, job.about
+
+
+def _row(job: Job, ahead: float) -> dict[str, Any]:
+    return {
+        "kind": str(job.kind),
+        "message_id": job.message_id,
+        "target": job.target,
+        "about": job.about,
+        "destination": job.destination,
+        "lane": _lane(job),
+        "state": job.state,
+        "due": job.due + ahead,
+        "hold_until": max(job.due, job.created_at) + ahead + HOLD_SECONDS,
+        "owner": job.owner,
+        "attempts": job.attempts,
+        "lapses": 0,
+        "started": False,
+        "created_at": job.created_at + ahead,
+        "updated_at": job.created_at + ahead,
+    }
 
 
 def _lane(job: Job) -> str:
@@ -185,9 +211,9 @@ def has_due(tx: Connection, destination: str, now: float) -> bool:
     return _HAS_DUE.row(tx, destination=destination, now=now) is not None
 
 
-def is_lane_free(tx: Connection, lane: str) -> bool:
-    """Whether no job of a lane is due, waits or is leased."""
-    return _LIVE_IN.row(tx, lane=lane) is None
+def taken_lanes(tx: Connection, lanes: Collection[str]) -> set[str]:
+    """Those of these lanes in which a job is due, waits or is leased."""
+    return {row.lane for row in _TAKEN_LANES.rows(tx, lanes=list(lanes))} if lanes else set()
 
 
 def has_later(tx: Connection, job: Job) -> bool:
@@ -201,12 +227,15 @@ def start(tx: Connection, job: Job) -> bool:
     return bool(_START.change(tx, job_id=job.id, owner_is=job.owner, now=clock.now(tx)))
 
 
-def done(tx: Connection, job: Job) -> bool:
-    """Mark a job as done; false if the lease is lost."""
-    ended = _DONE.change(tx, job_id=job.id, owner_is=job.owner, now=clock.now(tx))
-    _RELEASE_NEXT.change(tx, lane_is=job.lane)
-    audit_counters.add(tx, AuditCounter.JOBS_DONE, ended)
-    return bool(ended)
+def done(tx: Connection, *ended: Job) -> bool:
+    """Mark jobs of one worker as done; false if the lease of one is lost."""
+    if not ended:
+        return True
+    ids = [job.id for job in ended]
+    count = _DONE.change(tx, ids=ids, owner_is=ended[0].owner, now=clock.now(tx))
+    _RELEASE_NEXT.change(tx, lanes=[job.lane for job in ended])
+    audit_counters.add(tx, AuditCounter.JOBS_DONE, count)
+    return count == len(ended)
 
 
 def retry(tx: Connection, job: Job, due: float, error: str, *, counts: bool = True) -> bool:
@@ -248,7 +277,7 @@ def _finish(tx: Connection, job: Job, **values: Any) -> bool:
         .values(updated_at=clock.now(tx), **values)
     )
     ended = bool(tx.execute(statement).rowcount)
-    _RELEASE_NEXT.change(tx, lane_is=job.lane)
+    _RELEASE_NEXT.change(tx, lanes=[job.lane])
     return ended
 
 

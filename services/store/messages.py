@@ -5,11 +5,13 @@ import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from services.core.messages import Attachment, AutomaticText, Message, Status
+from services.core.reactions import parse_reaction
 from services.store import attachments, blocked_senders, conversations
 from services.store.database import audit_counters
 from services.store.database.audit_counters import AuditCounter
@@ -37,6 +39,9 @@ _BY_CLIENT_ID = CompiledStatement(
 )
 _THIS = messages.c.id == bindparam("message_id")
 _BY_ID = CompiledStatement(lambda _: select(messages).where(_THIS))
+_BY_IDS = CompiledStatement(
+    lambda _: select(messages).where(messages.c.id.in_(bindparam("ids", expanding=True)))
+)
 
 _READ_MARK = select(reads.c.seq).where(
     reads.c.conversation_id == bindparam("conversation_id"),
@@ -80,22 +85,47 @@ def latest_seq(tx: Connection) -> int:
 
 
 def add_inbound(tx: Connection, message: Message) -> Message | None:
-    """Store an inbound message with its conversation and attachments.
-
-    ``message.seq`` is one of ``next_seqs``, or 0 for the next one. Returns the message with its
-    ``seq`` and ``conversation_id``, or ``None`` if it is stored already (same carrier, carrier's
-    id, number of ours, sender and words; without an id see ``REPEAT_SECONDS``).
-    """
+    """Store one inbound message, with the next ``seq`` if it has none; see ``add_all_inbound``."""
     kept = message if message.seq else replace(message, seq=next_seq(tx))
-    kept = with_reaction(tx, replace(kept, conversation_id=conversations.add_message(tx, kept)))
-    has_no_id = kept.provider_id is None
-    if (has_no_id and _is_repeat(tx, kept)) or _ADD_NEW.row(tx, **_row(kept)) is None:
-        conversations.withdraw(tx, kept.conversation_id)
-        audit_counters.add(tx, AuditCounter.REPEATED)
-        return None
-    audit_counters.add(tx, AuditCounter.RECEIVED)
-    attachments.add(tx, kept.id, kept.media)
-    return kept
+    return add_all_inbound(tx, [kept])[0]
+
+
+def add_all_inbound(tx: Connection, new: Sequence[Message]) -> list[Message | None]:
+    """Store inbound messages with their conversations and attachments, in the order of ``seq``.
+
+    ``Message.seq`` is one of ``next_seqs``. For each message it returns the message with its
+    ``conversation_id``, or ``None`` if it is stored already (same carrier, carrier's id, number of
+    ours, sender and words; without an id see ``REPEAT_SECONDS``).
+    """
+    found: list[Message | None] = []
+    for looks_back, together in groupby(new, _looks_back):
+        for part in ([one] for one in together) if looks_back else (list(together),):
+            found += _add_inbound(tx, part)
+    return found
+
+
+def _looks_back(message: Message) -> bool:
+    """Whether an inbound message is compared with earlier ones, which must be stored before it."""
+    return message.provider_id is None or parse_reaction(message.text) is not None
+
+
+def _add_inbound(tx: Connection, new: Sequence[Message]) -> list[Message | None]:
+    """Store messages that are not compared with each other."""
+    ids = conversations.add_messages(tx, new)
+    kept = [
+        with_reaction(tx, replace(message, conversation_id=conversation_id))
+        for message, conversation_id in zip(new, ids, strict=True)
+    ]
+    rows = [_row(one) for one in kept if one.provider_id is not None or not _is_repeat(tx, one)]
+    stored = {row.seq for row in _ADD_NEW.insert(tx, rows)}
+    for message in kept:
+        if message.seq not in stored:
+            conversations.withdraw(tx, message.conversation_id)
+        else:
+            attachments.add(tx, message.id, message.media)
+    audit_counters.add(tx, AuditCounter.RECEIVED, len(stored))
+    audit_counters.add(tx, AuditCounter.REPEATED, len(kept) - len(stored))
+    return [message if message.seq in stored else None for message in kept]
 
 
 def repeat_key(message: Message) -> str:
@@ -138,7 +168,7 @@ def add_outbound(tx: Connection, message: Message, fingerprint: str) -> Message:
     Raises ``IntegrityError`` if the extension has used the ``client_id`` before.
     """
     kept = replace(message, seq=next_seq(tx))
-    kept = replace(kept, conversation_id=conversations.add_message(tx, kept))
+    kept = replace(kept, conversation_id=conversations.add_messages(tx, [kept])[0])
     _ADD.change(tx, **_row(kept), fingerprint=fingerprint)
     audit_counters.add(tx, AuditCounter.REPLIED)
     attachments.claim(tx, kept.id, [file.id for file in kept.media])
@@ -157,6 +187,12 @@ def by_id(tx: Connection, message_id: str, numbers: Iterable[str] | None = None)
     if row is None or (numbers is not None and row.number not in set(numbers)):
         return None
     return load(tx, [row])[0]
+
+
+def by_ids(tx: Connection, message_ids: Sequence[str]) -> dict[str, Message]:
+    """Messages by their ids."""
+    rows = _BY_IDS.rows(tx, ids=message_ids) if message_ids else []
+    return {message.id: message for message in load(tx, rows)}
 
 
 def by_seq(tx: Connection, seqs: Sequence[int]) -> dict[int, Message]:

@@ -8,12 +8,12 @@ import pytest
 
 from services.core.errors import StorageUnwell
 from services.gateway import Gateway
-from services.store import circuit_breakers, jobs, messages
+from services.store import circuit_breakers, jobs
 from services.store.jobs import Job, JobKind
 from services.store.maintenance import invariants
 from tests.conftest import NUMBER_ENTRY, PEER
 from tests.fakes.receiver import Receiver
-from tests.message_steps import run_due_jobs, stored_messages, webhook_call
+from tests.message_steps import fail_with_text, run_due_jobs, stored_messages, webhook_call
 
 Make = Callable[..., Gateway]
 OTHER = "+13035550178"
@@ -126,14 +126,7 @@ def process_nothing(gateway: Gateway) -> None:
 def test_a_batch_that_was_not_committed_begins_nothing(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add = messages.add_inbound
-
-    def fail_at_two(tx: object, message: object) -> object:
-        if message.text == "two":  # type: ignore[attr-defined]
-            raise ZeroDivisionError
-        return add(tx, message)  # type: ignore[arg-type]
-
-    monkeypatch.setattr("services.store.messages.add_inbound", fail_at_two)
+    fail_with_text(monkeypatch, "two")
     assert process(gateway, "one", "two") == []
     assert states(gateway) == ["due"]
     (job,) = run_due_jobs(gateway)

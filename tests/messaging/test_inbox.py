@@ -1,7 +1,7 @@
 """The inbox: what is acknowledged is processed once, in order, whatever fails in between."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,13 +12,13 @@ from services.core.errors import StorageUnwell
 from services.core.messages import Attachment, Message, WebhookCall
 from services.gateway import Gateway
 from services.messaging import process
-from services.messaging.store_parts import PartStore
-from services.store import conversations, inbox, messages, quarantine
+from services.messaging.store_parts import CallParts, PartStore
+from services.store import conversations, inbox, quarantine
 from services.store.database.schema import inbox as table
 from services.store.maintenance import invariants
 from services.store.maintenance.invariants import Invariant
 from tests.conftest import NUMBER, NUMBER_ENTRY
-from tests.message_steps import receive_call, stored_messages, webhook_call
+from tests.message_steps import fail_with_text, receive_call, stored_messages, webhook_call
 
 Make = Callable[..., Gateway]
 BANDWIDTH = {
@@ -133,7 +133,7 @@ def test_a_batch_that_fails_is_processed_later(
         raise StorageUnwell("The disk is full.")
 
     with monkeypatch.context() as patched:
-        patched.setattr("services.store.messages.add_inbound", fail)
+        patched.setattr("services.store.messages.add_all_inbound", fail)
         with pytest.raises(StorageUnwell):
             gateway.processor.process_all()
     assert (waiting(gateway), texts(gateway)) == (2, [])
@@ -145,14 +145,7 @@ def test_a_batch_that_fails_is_processed_later(
 def test_a_call_with_which_we_have_a_fault_holds_up_no_other(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add = messages.add_inbound
-
-    def fail_at_two(tx: Any, message: Message) -> Message | None:
-        if message.text == "two":
-            raise ZeroDivisionError
-        return add(tx, message)
-
-    monkeypatch.setattr("services.store.messages.add_inbound", fail_at_two)
+    fail_with_text(monkeypatch, "two")
     for text in ("one", "two", "three"):
         append(gateway, text)
     gateway.processor.process_all()
@@ -244,9 +237,7 @@ def test_large_calls_are_processed_in_small_batches(
 def test_a_call_that_is_gone_from_the_inbox_is_not_processed_again(gateway: Gateway) -> None:
     """The answer to the commit was lost: the batch is read, and its rows are gone meanwhile."""
     append(gateway, "hi")
-    rows = gateway.store.read(
-        lambda tx: inbox.oldest(tx, inbox.of(["sandbox"]), calls=9, size=10_000)
-    )
+    rows = gateway.store.read(lambda tx: inbox.oldest(tx, ["sandbox"], calls=9, size=10_000))
     gateway.processor.process_all()
     gateway.processor._store([gateway.processor._parse(row) for row in rows])
     assert texts(gateway) == ["hi"]
@@ -304,9 +295,9 @@ def test_a_call_with_many_parts_is_stored_in_several_transactions(
     stored: list[int] = []
     store = PartStore.store
 
-    def count(self: PartStore, tx: Any, provider: str, call: Any, parsed: Any, *rest: Any) -> Any:
-        stored.append(len(parsed))
-        return store(self, tx, provider, call, parsed, *rest)
+    def count(self: PartStore, tx: Any, calls: Sequence[CallParts], *rest: Any) -> Any:
+        stored.append(sum(len(call.parts) for call in calls))
+        return store(self, tx, calls, *rest)
 
     monkeypatch.setattr(PartStore, "store", count)
     with monkeypatch.context() as patched:  # interrupted between two transactions

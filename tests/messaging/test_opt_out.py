@@ -18,7 +18,7 @@ from services.core.messages import AutomaticText, DeliveryStatus, Message, Parse
 from services.core.phone_numbers import EVERY
 from services.gateway import Gateway
 from services.messaging.compose import Reply
-from services.messaging.store_parts import Batch
+from services.messaging.store_parts import CallParts
 from services.store import (
     blocked_senders,
     carrier_events,
@@ -66,14 +66,8 @@ def known(gateway: Gateway, peer: str = PEER) -> list[OptOut]:
 
 def process_parts(gateway: Gateway, *parts: Parsed) -> None:
     """Store parts of a new call with their answers, as the worker does."""
-
-    def work(tx: Connection) -> None:
-        batch = Batch()
-        store = gateway.replay.parts
-        store.store(tx, "sandbox", webhook_call(gateway), parts, batch)
-        store.answer(tx, batch)
-
-    gateway.store.write(work)
+    call = CallParts("sandbox", webhook_call(gateway), parts)
+    gateway.store.write(lambda tx: gateway.replay.parts.store(tx, [call]))
 
 
 def texts(taken: list[Message]) -> list[str]:

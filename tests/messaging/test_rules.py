@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select, update
+from sqlalchemy import select, update
 
 from services.core.messages import Device, Message
 from services.gateway import Gateway
 from services.message_settings.rules import InboundText
 from services.messaging.compose import Reply
-from services.messaging.store_parts import Batch
+from services.messaging.store_parts import CallParts
 from services.operations import timeline
 from services.store import messages, unrouted
 from services.store.database.schema import automatic_answers as answers_table
@@ -130,13 +130,8 @@ def test_a_person_gets_at_most_twenty_answers_an_hour_from_all_rules(here: Gatew
 def test_who_is_answered(here: Gateway, changes: dict[str, Any], is_answered: bool) -> None:
     with_rules(here, ANSWER)
     text = Message(**{"direction": "in", "number": NUMBER, "peer": PEER, "text": "hello"} | changes)
-
-    def work(tx: Connection) -> None:
-        batch = Batch()
-        here.replay.parts.store(tx, "sandbox", raw_call(here, b"{}"), [text], batch)
-        here.replay.parts.answer(tx, batch)
-
-    here.store.write(work)
+    call = CallParts("sandbox", raw_call(here, b"{}"), [text])
+    here.store.write(lambda tx: here.replay.parts.store(tx, [call]))
     assert (sent(here) == ["We call you."]) is is_answered
     assert len(stored_messages(here)) == 1 + is_answered
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete
 from services.core.messages import Message
 from services.gateway import Gateway, load_environment
 from services.messaging import automatic_answers
-from services.messaging.store_parts import Batch
+from services.messaging.store_parts import CallParts
 from services.store import jobs, messages
 from services.store.database.schema import automatic_answers as answers_table
 from services.store.jobs import JobKind
@@ -93,9 +93,8 @@ def test_a_text_goes_where_the_rules_say(
     def work(tx: Connection) -> tuple[Message | None, list[Message]]:
         tx.execute(delete(answers_table))
         before = messages.latest_seq(tx)
-        batch = Batch()
-        outcomes = parts.store(tx, "sandbox", webhook_call(practice), [text], batch)
-        parts.answer(tx, batch)
+        call = CallParts("sandbox", webhook_call(practice), [text])
+        [outcomes] = parts.store(tx, [call])
         sent = [one for one in messages.find(tx, limit=5) if one.direction == "out"]
         (outcome, message_id) = outcomes[0]
         assert outcome == "received"
