@@ -40,7 +40,7 @@ def blueprint(receiver: Receiver, provider: Provider, callers: Callers) -> Bluep
 def _head(callers: Callers) -> WebhookCall:
     return WebhookCall(
         method=request.method,
-        headers={name.lower(): value for name, value in request.headers.items()},
+        headers={name.lower(): value for name, value in request.headers},
         query=request.query_string.decode("latin-1"),
         body=b"",
         remote=str(callers.caller().address or ""),

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Address = IPv4Address | IPv6Address
 _WITH_PORT = re.compile(r"\[(?P<v6>[^\]]*)\](?::\d+)?|(?P<v4>[^:\[\]]+):\d+")
 
 
+@lru_cache(maxsize=256)
 def parse_address(text: str) -> Address | None:
     """The address in a text, or ``None`` if there is none.
 

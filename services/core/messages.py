@@ -4,6 +4,7 @@ import json
 import re
 import secrets
 import time
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,7 +12,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qsl
-from uuid import UUID
 
 from services.core.keywords import Keyword
 from services.core.phone_numbers import channel_of
@@ -67,7 +67,13 @@ def uuid7() -> str:
     value = time.time_ns() // 1_000_000 << 80 | secrets.randbits(80)
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
-    return str(UUID(int=value))
+    return _written(value)
+
+
+def _written(value: int) -> str:
+    """A UUID as text; the class ``UUID`` takes four times as long."""
+    digits = f"{value:032x}"
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def first_uuid7(at: float) -> str:
@@ -76,8 +82,7 @@ def first_uuid7(at: float) -> str:
     >>> first_uuid7(1e9)
     '00e8d4a5-1000-7000-8000-000000000000'
     """
-    value = int(max(0.0, at) * 1000) << 80 | 0x7 << 76 | 0x2 << 62
-    return str(UUID(int=value))
+    return _written(int(max(0.0, at) * 1000) << 80 | 0x7 << 76 | 0x2 << 62)
 
 
 def clean(text: str) -> str:
@@ -283,9 +288,16 @@ class WebhookCall:
     def json(self) -> Any:
         """The body as JSON. Raises ``ValueError`` for anything that is not valid JSON."""
         try:
-            return json.loads(self.body.decode("utf-8-sig"), parse_constant=_refuse_constant)
+            return _DECODER.decode(self.body.removeprefix(BOM_UTF8).decode())
         except RecursionError:
             raise ValueError("The JSON is nested too deeply.") from None
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON.")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _decoded(written: str) -> list[tuple[str, str]]:
@@ -308,10 +320,6 @@ def _text(latin: str) -> str:
     if "\ufffd" not in text or any("\x7f" < character != "\ufffd" for character in text):
         return text  # UTF-8, though a character may be cut off
     return written.decode("cp1252", "replace")  # as which what calls itself Latin-1 is read
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON.")
 
 
 @dataclass(frozen=True, slots=True)

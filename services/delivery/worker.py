@@ -34,7 +34,7 @@ from services.store.workers import WORKER_SILENT_SECONDS
 log = structlog.get_logger()
 
 SLOTS = 16  # jobs that one destination may have in hand at once
-LOOK_SECONDS = 0.005  # between two looks for work: under load each finds more
+LOOK_SECONDS = 0.015  # between two looks for work: under load each finds more
 BEAT_SECONDS = 5.0
 CLOCK_STEP_SECONDS = 1.0  # smaller steps of the clock change nothing that matters
 ROUTE_AGAIN_SECONDS = 5.0  # processes see a change of Message Settings within a second

@@ -110,7 +110,7 @@ _PARK = _park()
 _LEASE = CompiledStatement(
     lambda _: (
         update(jobs)
-        .where(jobs.c.id == bindparam("job_id"))
+        .where(jobs.c.id.in_(bindparam("ids", expanding=True)))
         .values(
             state="leased",
             owner=bindparam("new_owner"),
@@ -153,7 +153,7 @@ def lease(tx: Connection, owner: str, destination: str, limit: int, now: float) 
         newest = _newest_unblocked(tx, destination, now)
         if newest is not None and newest not in free:
             free[-1] = newest
-    leased = (_LEASE.row(tx, job_id=id_, new_owner=owner, now=now) for id_ in free)
+    leased = _LEASE.rows(tx, ids=free, new_owner=owner, now=now) if free else []
     return sorted(map(load, leased), key=lambda job: job.id)
 
 

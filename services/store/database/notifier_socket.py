@@ -35,24 +35,24 @@ class SocketNotifier(Notifier):
         with contextlib.suppress(OSError):
             for name in os.listdir(self._folder):  # noqa: PTH208 - Path takes longer
                 if name.endswith(SUFFIX):
-                    self._notify(self._folder / name)
+                    self._notify(name)
 
-    def _notify(self, path: Path) -> None:
+    def _notify(self, name: str) -> None:
         try:
-            with _socket_address(path) as address:
+            with _socket_address(f"{self._folder}/{name}") as address:
                 self._sender.sendto(b"!", address)
         except BlockingIOError:
             pass  # its buffer is full of notifications that it has not read yet
         except OSError:
             with contextlib.suppress(OSError):
-                path.unlink()  # its process has ended
+                (self._folder / name).unlink()  # its process has ended
 
     def _open(self) -> None:
         if self._receiver is not None:
             return
         self._path = self._folder / f"{uuid4().hex}{SUFFIX}"
         self._receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        with _socket_address(self._path) as address:
+        with _socket_address(str(self._path)) as address:
             self._receiver.bind(address)
         threading.Thread(target=self._receive, args=(self._receiver,), daemon=True).start()
 
@@ -69,7 +69,7 @@ class SocketNotifier(Notifier):
         """Stop receiving and remove the socket."""
         with self._subscribing:
             if self._receiver is not None and self._path is not None:
-                with contextlib.suppress(OSError), _socket_address(self._path) as address:
+                with contextlib.suppress(OSError), _socket_address(str(self._path)) as address:
                     self._sender.sendto(b"", address)
                 self._path.unlink(missing_ok=True)
                 self._receiver.close()
@@ -78,17 +78,18 @@ class SocketNotifier(Notifier):
 
 
 @contextlib.contextmanager
-def _socket_address(path: Path) -> Iterator[str]:
+def _socket_address(path: str) -> Iterator[str]:
     """The address of a socket file, also for a long path.
 
     The address of a Unix socket holds about 100 bytes (unix(7), ``sun_path``). A longer path
     is addressed through an open folder in ``/proc``.
     """
-    if len(str(path)) < 100 or not Path("/proc/self/fd").is_dir():
-        yield str(path)
+    if len(path) < 100 or not Path("/proc/self/fd").is_dir():
+        yield path
         return
-    folder = os.open(path.parent, os.O_RDONLY)
+    parent, _, name = path.rpartition("/")
+    folder = os.open(parent, os.O_RDONLY)
     try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
+        yield f"/proc/self/fd/{folder}/{name}"
     finally:
         os.close(folder)
