@@ -1,5 +1,6 @@
 """Data classes: message, attachment, delivery status, webhook call, device, notification."""
 
+import hashlib
 import json
 import re
 import secrets
@@ -68,6 +69,18 @@ def uuid7() -> str:
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return _written(value)
+
+
+def derived_uuid7(at: float, *parts: object) -> str:
+    """A UUIDv7 of a time (seconds since 1970) that is the same each time for the same parts.
+
+    >>> derived_uuid7(1e9, "call 7", "hello") == derived_uuid7(1e9, "call 7", "hello")
+    True
+    """
+    digest = hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=10).digest()
+    value = int(max(0.0, at) * 1000) << 80 | int.from_bytes(digest)
+    value = value & ~(0xF << 76) | 0x7 << 76
+    return _written(value & ~(0x3 << 62) | 0x2 << 62)
 
 
 def _written(value: int) -> str:

@@ -1,7 +1,8 @@
 """Processing of the inbox: webhook calls become messages, receipts and jobs, many in a transaction.
 
 A call leaves the inbox in the transaction that stores its parts. So it is processed once, however
-often a worker is interrupted.
+often a worker is interrupted. This transaction waits for no fsync: a power failure may undo it as a
+whole, and the call, which is on the disk, is processed again with the same ids.
 """
 
 import time
@@ -17,7 +18,7 @@ from sqlalchemy import Connection
 
 from services.config.metrics import WEBHOOKS
 from services.core.errors import StorageUnwell
-from services.core.messages import Parsed, Unreadable
+from services.core.messages import Message, Parsed, Unreadable, derived_uuid7
 from services.messaging.call_files import CallFiles, has_content
 from services.messaging.store_parts import AddJobs, CallParts, Outcome, PartStore
 from services.providers.base import Provider
@@ -50,7 +51,8 @@ class _Parsed:
     @property
     def to_store(self) -> CallParts:
         """The call as ``PartStore`` takes it."""
-        return CallParts(self.row.provider, self.row.call, self.parts, self.row.received_at)
+        row = self.row
+        return CallParts(row.provider, row.call, self.parts, row.received_at, row.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,8 @@ class Processor:
             log.exception("a call could not be parsed", provider=row.provider)
             return _Parsed(row, (_fault(row, error),))
         checked = [self.parts.checked(part, row.call) for part in parts]
-        return _Parsed(row, tuple(_few_unreadable(row, checked)[self._stored.get(row.id, 0) :]))
+        left = _few_unreadable(row, checked)[self._stored.get(row.id, 0) :]
+        return _Parsed(row, tuple(_with_file_ids(row, part) for part in left))
 
     def _store(
         self,
@@ -186,7 +189,7 @@ class Processor:
             return list(zip(left, outcomes, strict=True))
 
         try:
-            stored = self.store.write(work)
+            stored = self.store.write(work, durable=False)
         except StorageUnwell:
             raise
         except Exception as error:
@@ -206,7 +209,9 @@ class Processor:
         """
         row, first = parsed.row, replace(parsed, parts=parsed.parts[:MOST_PARTS])
         try:
-            [outcomes] = self.store.write(lambda tx: self.parts.store(tx, [first.to_store]))
+            [outcomes] = self.store.write(
+                lambda tx: self.parts.store(tx, [first.to_store]), durable=False
+            )
         except StorageUnwell:
             raise
         except Exception as error:
@@ -262,6 +267,18 @@ class Processor:
 def _fault(row: InboxCall, error: Exception) -> Unreadable:
     reason = f"Textbridge has a fault here ({type(error).__name__}); its log says more."
     return Unreadable(reason, row.call.body)
+
+
+def _with_file_ids(row: InboxCall, part: Parsed) -> Parsed:
+    """A message whose files have the same ids each time that its call is processed."""
+    if not isinstance(part, Message) or not part.media:
+        return part
+    of = (row.id, row.received_at, part.provider_id, part.number, part.peer)
+    media = (
+        replace(file, id=derived_uuid7(row.received_at, *of, position))
+        for position, file in enumerate(part.media)
+    )
+    return replace(part, media=tuple(media))
 
 
 def _few_unreadable(row: InboxCall, parts: Sequence[Parsed]) -> Sequence[Parsed]:

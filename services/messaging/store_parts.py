@@ -9,7 +9,14 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection
 
 from services.core.errors import NumberError
-from services.core.messages import DeliveryStatus, Message, Parsed, Unreadable, WebhookCall
+from services.core.messages import (
+    DeliveryStatus,
+    Message,
+    Parsed,
+    Unreadable,
+    WebhookCall,
+    derived_uuid7,
+)
 from services.core.phone_numbers import own_number, sender
 from services.message_settings import MessageSettings
 from services.message_settings.rules import Decision, InboundRule
@@ -31,13 +38,26 @@ AddJobs = Callable[[Connection, Iterable[Job]], object]
 class CallParts:
     """A call of a carrier and the parts that are stored of it.
 
-    ``received_at`` is when it was received (seconds since 1970), if not now.
+    ``received_at`` is when it was received (seconds since 1970), if not now. ``inbox_id`` is the id
+    of its row in the inbox, if it has one.
     """
 
     provider: str
     call: WebhookCall
     parts: Sequence[Parsed]
     received_at: float | None = None
+    inbox_id: int | None = None
+
+    def id_of(self, message: Message) -> str:
+        """The id of a message of this call.
+
+        A power failure may undo the processing of a call in the inbox. It is processed again then,
+        and a push that was sent before is repeated with the same id.
+        """
+        if self.inbox_id is None or self.received_at is None:
+            return message.id
+        content = (message.provider_id, message.number, message.peer, message.text)
+        return derived_uuid7(self.received_at, self.inbox_id, self.received_at, *content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +165,7 @@ class PartStore:
         members.pop(number, None)
         message = replace(
             raw,
+            id=call.id_of(raw),
             provider=call.provider,
             number=number,
             peer=peer,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, delete, select
 
 from services.core.errors import StorageUnwell
 from services.core.messages import Attachment, Message, WebhookCall
@@ -14,7 +14,11 @@ from services.gateway import Gateway
 from services.messaging import process
 from services.messaging.store_parts import CallParts, PartStore
 from services.store import conversations, inbox, quarantine
+from services.store.database.schema import attachments as attachments_table
+from services.store.database.schema import conversations as conversations_table
 from services.store.database.schema import inbox as table
+from services.store.database.schema import jobs as jobs_table
+from services.store.database.schema import messages as messages_table
 from services.store.maintenance import invariants
 from services.store.maintenance.invariants import Invariant
 from tests.conftest import NUMBER, NUMBER_ENTRY
@@ -401,3 +405,29 @@ def test_a_fault_with_the_files_of_a_call_makes_it_unreadable(
     (kept,) = gateway.store.read(quarantine.waiting)
     assert "ZeroDivisionError" in kept.reason
     assert [outcome for outcome, _ in gateway.replay.replay(kept.id)] == ["received"]
+
+
+def test_a_call_that_is_processed_again_after_a_power_failure_has_the_same_ids(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The processing waits for no fsync: a push that was sent before is repeated with its id."""
+    add_files_to_pictures(gateway, monkeypatch)
+    for text in ("hi", "hi again", "picture"):
+        append(gateway, text)
+    on_disk = gateway.store.read(lambda tx: list(map(dict, tx.execute(select(table)).mappings())))
+    gateway.processor.process_all()
+    before = stored_messages(gateway)
+
+    def undo(tx: Connection) -> None:
+        for one in (jobs_table, attachments_table, messages_table, conversations_table):
+            tx.execute(delete(one))
+        tx.execute(table.insert(), on_disk)
+
+    gateway.store.write(undo)
+    gateway.processor.process_all()
+    after = stored_messages(gateway)
+    assert [message.id for message in after] == [message.id for message in before]
+    assert [file.id for one in after for file in one.media] == [
+        file.id for one in before for file in one.media
+    ]
+    assert len({message.id for message in after}) == 3

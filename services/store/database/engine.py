@@ -44,10 +44,10 @@ def deferred_sync_engine(engine: Engine) -> Engine:
     """An engine on the same database whose commits need not wait for the disk.
 
     Its commits stay in order and are on the disk with the next commit of ``engine``. It is used for
-    leases of pushes and for recording accepted pushes. Only SQLite with a write-ahead log has such
-    an engine: a power cut that undoes the commit also ends the worker. A worker may outlive
-    PostgreSQL's server, and a lease that the server has lost would never end; therefore PostgreSQL
-    uses ``engine`` itself.
+    processing the inbox, for leases of pushes and for recording accepted pushes. Only SQLite with a
+    write-ahead log has such an engine: a power cut that undoes the commit also ends the worker. A
+    worker may outlive PostgreSQL's server, and a lease that the server has lost would never end;
+    therefore PostgreSQL uses ``engine`` itself.
 
     It has its own connections: the mode of a connection is never changed.
     """
