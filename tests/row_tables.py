@@ -33,6 +33,7 @@ WHATSAPP = ("twilio",)
 ELSEWHERE = "+12025559999"  # another number of ours, to which no row has a text
 ANYBODY = "+13035550177"  # in rules: some person, whose number no rule names
 ANSWERS = {"confirmation": AutomaticText.CONFIRMATION, "help": AutomaticText.HELP}
+RECEIVED_AT = "X-Received-At"  # header of a call, see ``tests/timed_app.py``
 NEW_YORK = "America/New_York"
 _AGO = re.compile(r"answered (\d+) min ago by (.+)")
 _TIMES = re.compile(r"answered (\d+) times")
@@ -213,6 +214,8 @@ class RuleRow:
         """The carriers that can have it."""
         if self.peer.startswith("whatsapp:"):
             return WHATSAPP
+        if not self.to.startswith(("+", "rcs:")):  # Twilio's own names of a sender have a channel
+            return tuple(carrier for carrier in CARRIERS if carrier != "twilio")
         return GROUPS if self.members else CARRIERS
 
     def prepare(self, tx: Connection, number: str, peer: str) -> None:
