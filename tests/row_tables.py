@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, insert
@@ -35,6 +35,7 @@ ANYBODY = "+13035550177"  # in rules: some person, whose number no rule names
 ANSWERS = {"confirmation": AutomaticText.CONFIRMATION, "help": AutomaticText.HELP}
 RECEIVED_AT = "X-Received-At"  # header of a call, see ``tests/timed_app.py``
 NEW_YORK = "America/New_York"
+Case = TypeVar("Case", bound="AtCarrier")
 _AGO = re.compile(r"answered (\d+) min ago by (.+)")
 _TIMES = re.compile(r"answered (\d+) times")
 
@@ -131,6 +132,11 @@ class OptOutCase:
         return "" if self.carrier in self.row.by_carrier else self.row.answer
 
     @property
+    def is_out(self) -> bool:
+        """Whether the person has opted out of the number afterwards."""
+        return bool({"out", "out everywhere"} & set(self.row.recorded.split(" and ")))
+
+    @property
     def entry(self) -> dict[str, Any]:
         """Our number in Message Settings."""
         return {"number": self.number, "carrier": self.carrier, "extensions": ["201"]}
@@ -170,6 +176,28 @@ def opt_out_cases(env: str) -> list[OptOutCase]:
     rows = [row for row in opt_out_rows() if row.env == env]
     both = [(row, carrier) for row in rows for carrier in row.carriers]
     return [OptOutCase(*one, index) for index, one in enumerate(both)]
+
+
+class AtCarrier(Protocol):
+    """A row at one carrier."""
+
+    @property
+    def row(self) -> "OptOutRow | RuleRow":
+        """The row."""
+
+    @property
+    def carrier(self) -> str:
+        """The carrier."""
+
+
+def one_carrier_each(cases: Sequence[Case]) -> list[Case]:
+    """Each row at one of its carriers, in turn."""
+
+    def has_turn(case: Case) -> bool:
+        line = int(case.row.place.rpartition(" ")[2])
+        return case.row.carriers[line % len(case.row.carriers)] == case.carrier
+
+    return [case for case in cases if has_turn(case)]
 
 
 def recorded_words(numbers: Sequence[str], *, our_number: str, blocked: bool, flagged: bool) -> str:
