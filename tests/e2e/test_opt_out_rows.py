@@ -35,6 +35,7 @@ def test_opt_outs_are_recorded_and_answered(tmp_path: Path, database: str, varia
 
         inbound, notified, sent = world.inbound(), world.notified(), world.sent()
         conversations, opted_out = world.conversations(), world.opt_outs()
+        assert [case for case in cases if case.number not in inbound] == []
         wrong = []
         for case in cases:
             conversation = conversations[case.number]

@@ -100,6 +100,7 @@ def test_texts_go_where_the_rules_say(tmp_path: Path, database: str, table: str)
         world.post_all((case.carrier, case.text, case.row.at) for case in cases)
 
         inbound, notified, sent = world.inbound(), world.notified(), world.sent()
+        assert [case for case in cases if ours[case.index] not in inbound] == []
         wrong = []
         for case in cases:
             text = inbound[ours[case.index]]
