@@ -146,7 +146,7 @@ class Gateway:
         self.receiver = Receiver(self.store, self.carrier_events)
         self.processor = Processor(self.store, self.providers, parts, files)
         self.replay = Replay(self.store, self.providers, parts, files)
-        self.recovery = Recovery(self.store, self.providers, parts, self.country)
+        self.recovery = Recovery(self.store, self.providers, parts)
 
     def _build_delivery(self, run_folder: Path) -> None:
         self._run_folder = run_folder

@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 
 from services.core.errors import NumberError, SendError
 from services.core.messages import Message, Parsed, Unreadable, WebhookCall
-from services.core.phone_numbers import own_number
 from services.messaging.store_parts import CallParts, Outcome, PartStore
 from services.providers.base import Provider
 from services.store import counters
@@ -28,14 +27,10 @@ OVERLAP_SECONDS = 7200.0  # a carrier may list a message late
 class Recovery:
     """Asks carriers for inbound messages and stores those that are missing here."""
 
-    def __init__(
-        self, store: Store, providers: Mapping[str, Provider], parts: PartStore, country: str
-    ) -> None:
-        """``country`` is assumed for numbers without a country code."""
+    def __init__(self, store: Store, providers: Mapping[str, Provider], parts: PartStore) -> None:
         self._store = store
         self._providers = providers
         self._parts = parts
-        self._country = country
 
     def recover(self, provider: Provider, since: float) -> list[Outcome]:
         """Store the inbound messages that a carrier has from a time (seconds since 1970) on.
@@ -103,7 +98,7 @@ class Recovery:
     def _has_number(self, message: Message) -> bool:
         """Whether our number in an inbound message can be read."""
         try:
-            own_number(message.number, self._country)
+            self._parts.own_number(message.number)
         except NumberError:
             return False
         return True

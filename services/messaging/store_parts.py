@@ -105,11 +105,19 @@ class PartStore:
         """Read changed Message Settings now, so that no transaction waits for it."""
         self.settings.refresh()
 
+    def own_number(self, written: str) -> str:
+        """Our number in a carrier's call: by an alias in Message Settings, else E.164.
+
+        Raises ``NumberError`` for what is neither.
+        """
+        alias = self.settings.for_alias(written)
+        return alias.number if alias is not None else own_number(written, self.country)
+
     def checked(self, part: Parsed, call: WebhookCall) -> Parsed:
         """A part as ``store`` takes it: a message whose number of ours is none is unreadable."""
         if isinstance(part, Message):
             try:
-                own_number(part.number, self.country)
+                self.own_number(part.number)
             except NumberError as error:
                 return Unreadable(str(error), call.body)
         return part
@@ -156,8 +164,7 @@ class PartStore:
             return Unreadable(str(error), call.call.body)
 
     def _text(self, call: CallParts, raw: Message, seq: int) -> _Text:
-        alias = self.settings.for_alias(raw.number)
-        number = alias.number if alias is not None else own_number(raw.number, self.country)
+        number = self.own_number(raw.number)
         peer = sender(raw.peer, self.country)
         at = raw.created_at if call.received_at is None else call.received_at
         decision = self.router.decide(number, peer, raw.text, at)

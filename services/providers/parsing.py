@@ -8,8 +8,11 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import unquote
 
+from services.core.keywords import Keyword
 from services.core.messages import clean
 
+# Twilio's OptOutType and Telnyx's autoresponse_type.
+_ANSWERED = {"STOP": Keyword.STOP, "START": Keyword.START, "HELP": Keyword.HELP}
 OUR_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
@@ -59,6 +62,15 @@ def texts(holder: Mapping[str, Any], name: str, most: int = 100) -> list[str]:
 def our_id(written: str) -> str | None:
     """A message id of ours that a carrier returns, or ``None`` where it is not of our form."""
     return written if OUR_ID.fullmatch(written) else None
+
+
+def answered_keyword(value: Any) -> Keyword | None:
+    """The keyword that the carrier says it has recognised in a text and answered itself, if any.
+
+    >>> answered_keyword("STOP"), answered_keyword(None), answered_keyword("JOIN")
+    (<Keyword.STOP: 'stop'>, None, None)
+    """
+    return _ANSWERED.get(value.upper()) if isinstance(value, str) else None
 
 
 def sentence(value: Any) -> str:

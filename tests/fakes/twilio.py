@@ -32,6 +32,7 @@ E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}", re.ASCII)
 NUMBERS_ONLY = ("+1", "+52")
 FIELDS = {"To", "From", "Body", "MediaUrl", "MessagingServiceSid", "StatusCallback"}
+WHATSAPP = "whatsapp:"
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -198,6 +199,8 @@ class FakeTwilio(Serving):
 
     def _fault(self, asked: dict[str, str], media: list[str]) -> int:
         sender, to = asked.get("From", ""), asked.get("To", "")
+        if sender.startswith(WHATSAPP) and to.startswith(WHATSAPP):
+            sender, to = sender.removeprefix(WHATSAPP), to.removeprefix(WHATSAPP)
         named = NAME.fullmatch(sender) is not None
         checks = [
             (20001, set(asked) <= FIELDS),

@@ -167,6 +167,7 @@ class Telnyx(Provider):
             "text": message.text,
             "media": [{"url": file.source_url} for file in message.media],
             "received_at": rfc3339(message.carrier_time or message.created_at),
+            "autoresponse_type": message.opt_out.upper() if message.opt_out else None,
         }
         event = {"id": message.id, "event_type": "message.received", "payload": payload}
         return json_call({"data": event})

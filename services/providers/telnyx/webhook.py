@@ -1,7 +1,8 @@
 """Telnyx's webhook: inbound messages, and statuses of ours, which the API formats alike.
 
-https://developers.telnyx.com/docs/messaging/messages/receiving-webhooks and, for groups,
-https://developers.telnyx.com/docs/messaging/messages/group-messaging
+https://developers.telnyx.com/docs/messaging/messages/receiving-webhooks; for groups:
+https://developers.telnyx.com/docs/messaging/messages/group-messaging; keywords that Telnyx has
+answered: https://developers.telnyx.com/docs/messaging/messages/advanced-opt-in-out
 """
 
 from collections.abc import Mapping, Sequence
@@ -56,6 +57,7 @@ def _message(payload: Mapping[str, Any]) -> Message:
         provider_id=parsing.word(payload, "id", needed=True),
         segments=parsing.small_count(payload.get("parts")),
         carrier_time=parsing.timestamp(payload.get("received_at")),
+        opt_out=parsing.answered_keyword(payload.get("autoresponse_type")),
     )
 
 

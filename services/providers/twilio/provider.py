@@ -265,6 +265,7 @@ class Twilio(Provider):
             "From": message.peer,
             "ApiVersion": VERSION[1:],
             **{f"MediaUrl{n}": file.source_url or "" for n, file in enumerate(message.media)},
+            **({"OptOutType": message.opt_out.upper()} if message.opt_out else {}),
         }
         headers = {"content-type": "application/x-www-form-urlencoded; charset=UTF-8"}
         return WebhookCall("POST", headers, "", urlencode(form).encode())

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from services.core.keywords import Keyword
 from services.core.messages import Attachment, DeliveryStatus, Message, Status
 from services.providers import parsing
 from services.providers.twilio.errors import explained
@@ -27,8 +26,6 @@ STATUSES = {
 _INBOUND = {"", "receiving", "received"}
 _CANCELED = "The text was cancelled at Twilio before it was sent."
 _CHANNEL = re.compile(r"([a-z]+):(.*)", re.ASCII)
-# Only with Advanced Opt-Out: what Twilio has recognised and answered.
-_OPT_OUT_TYPES = {"STOP": Keyword.STOP, "START": Keyword.START, "HELP": Keyword.HELP}
 _MOST_FILES = 100
 
 
@@ -50,7 +47,7 @@ def read_message(fields: Mapping[str, str]) -> Message:
         provider="twilio",
         provider_id=provider_id,
         segments=_segments(fields.get("NumSegments", "")),
-        opt_out=_OPT_OUT_TYPES.get(fields.get("OptOutType", "").upper()),
+        opt_out=parsing.answered_keyword(fields.get("OptOutType")),  # with Advanced Opt-Out only
     )
 
 
