@@ -14,7 +14,7 @@ export class TemplateList {
   // `load()` resolves to the templates of what is written now; `choose(text)` puts one into the field.
   constructor(field, load, choose) {
     Object.assign(this, { field, load, choose });
-    this.node = el("ul", { class: "templates", id: "templates", role: "listbox", "aria-label": "Templates", hidden: true });
+    this.node = el("ul", { class: "templates", id: "templates", role: "listbox", tabindex: "0", "aria-label": "Templates", hidden: true });
     this.node.addEventListener("mousedown", (event) => event.preventDefault()); // the field keeps the focus
     for (const [name, value] of Object.entries({ "aria-haspopup": "listbox", "aria-autocomplete": "list", "aria-controls": "templates" })) {
       field.setAttribute(name, value);

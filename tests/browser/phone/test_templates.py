@@ -8,6 +8,7 @@ import pytest
 
 from services.message_settings import SettingsFile
 from services.operations.settings_source import FILE
+from tests.browser.phone.test_access import faults
 from tests.browser.phone.world import SETTINGS, World, enter, row, said, spoken, texts
 from tests.waiting import eventually
 
@@ -74,6 +75,7 @@ def test_one_is_found_put_into_the_field_and_sent_by_hand(
     assert options(page).count() == len(TEMPLATES) - 1
     assert page.get_by_role("option", name="Only 202").count() == 0
     eventually(lambda: is_inside(page, size[0]))  # the pane slides in
+    assert faults(page) == []
     field.press_sequentially("OPEN")
     page.get_by_role("option", name="Opening hours", selected=True).wait_for()
     assert options(page).count() == 1
