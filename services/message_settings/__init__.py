@@ -6,7 +6,7 @@ PostgreSQL database that several machines share. ``fields`` declares the fields 
 layout, ``slices`` lets other threads run meanwhile, ``settings`` holds the settings in force,
 ``edits`` changes several entries, ``template_edits`` a template, ``csv_format`` and ``csv_import``
 exchange entries with spreadsheets, ``form_values`` converts them from and to texts, ``search``
-finds entries.
+finds entries, ``example_rules`` has rules ready to complete.
 """
 
 from services.message_settings.fields import EXTENSION, NumberSetting
