@@ -1,7 +1,7 @@
 """Write the parts of the documentation that are generated from the code: ``make docs``.
 
-The table of variables in docs/configuration.md, the table of carrier limits in docs/limits.md, and
-the JSON Schema of Message Settings.
+The table of variables in docs/configuration.md, the table of carrier limits in docs/limits.md, the
+example rules in docs/rules.md, and the JSON Schema of Message Settings.
 """
 
 import json
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from blueprints.cli.settings_schema import json_schema
 from services.config.variables import variables
+from services.message_settings.example_rules import example_rules
 from services.operations.config_findings import SECTIONS
 from services.providers import PROVIDERS
 from services.providers.sandbox import Sandbox
@@ -22,6 +23,7 @@ def generated() -> dict[Path, str]:
     return {
         DOCS / "configuration.md": _with(DOCS / "configuration.md", "variables", _variables()),
         DOCS / "limits.md": _with(DOCS / "limits.md", "limits", _limits()),
+        DOCS / "rules.md": _with(DOCS / "rules.md", "examples", _examples()),
         DOCS / "message_settings.schema.json": json.dumps(json_schema(), indent=2) + "\n",
     }
 
@@ -47,6 +49,26 @@ def _variables() -> str:
             unset = f"`{v.default}`" if v.default is not None else "" if v.optional else "required"
             lines.append(f"| `{v.name}` | {v.doc} | {unset} |")
     return "\n".join(lines) + "\n\n"
+
+
+def _examples() -> str:
+    lines = []
+    for count, example in enumerate(example_rules(), 1):
+        parts = ",\n ".join(
+            f'"{name}": {_json(part, " " * len(name) + "     ")}'
+            for name, part in example.sections.items()
+        )
+        lines.append(f"### {count}. {example.title}\n\n```json\n{{{parts}}}\n```\n")
+        if example.remark:
+            lines.append(f"{example.remark}\n")
+    return "\n".join(lines) + "\n"
+
+
+def _json(part: object, indent: str) -> str:
+    """JSON in one line, the items of a list each in its own."""
+    if not isinstance(part, list):
+        return json.dumps(part, ensure_ascii=False)
+    return "[" + f",\n{indent} ".join(json.dumps(one, ensure_ascii=False) for one in part) + "]"
 
 
 def _limits() -> str:

@@ -22,6 +22,7 @@ from blueprints.api.message_settings import Settings
 from blueprints.api.messages import Messages
 from blueprints.api.opt_outs import ConversationConsents
 from blueprints.api.search import Search
+from blueprints.api.templates import Templates
 from blueprints.device_auth import DeviceAuth
 from services.config.version import version
 from services.gateway import Gateway
@@ -74,6 +75,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         Messages(store, access, media, gateway.composer),
         Search(store, access, media, limits),
         Contacts(store, limits, gateway.country),
+        Templates(store, gateway.settings, access, gateway.country),
         Media(store, access, media, gateway.uploads),
         Events(ChangeLog(store, access, media), auth, store.notifier, lambda: gateway.stopping),
         Settings(gateway.settings),

@@ -1,6 +1,7 @@
 """The page of rules: lists them, and says what they would do with a text."""
 
 import json
+import re
 from collections.abc import Callable
 from html import unescape
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from services.message_settings.example_rules import NUMBER as NUMBER_OF_EXAMPLES
+from services.message_settings.example_rules import example_rules
 from tests.admin.conftest import Operator, plain
 from tests.message_steps import receive_text, stored_messages
 
@@ -93,3 +96,41 @@ def test_an_owner_is_set_on_the_page_of_a_message(make_operator: Callable[..., O
     assert 'name="done" checked' not in page
     refused = operator.post(f"{path}/assign", 422, owner="209")
     assert "Extension 209 does not have +12025550100" in plain(refused)
+
+
+@pytest.mark.parametrize("position", range(len(example_rules())))
+def test_each_example_is_filled_in_and_can_be_saved(
+    make_operator: Callable[..., Operator], position: int
+) -> None:
+    operator = make_operator()
+    settings = operator.gateway.settings
+    settings.put({"number": "+442071838750", "carrier": "sandbox", "extensions": ["201"]})
+    sales = {"sales": {"extensions": ["9"]}}
+    kept = {"inbound": [{"name": "Night", "reply": "Mine"}], "groups": sales}
+    settings.put_sections(kept)
+    written = json.dumps(settings.rule_sections)
+    seen = settings.generation
+    page = operator.post("/rules", 200, rules=written, generation=seen, example=str(position))
+    example = example_rules()[position]
+    assert f"“{example.title}” stands below the other rules;" in plain(page)
+    assert settings.generation == seen
+    found = re.search(r"<textarea[^>]*>(.*?)</textarea>", page, re.DOTALL)
+    assert found
+    filled = unescape(found[1])
+    assert NUMBER_OF_EXAMPLES not in filled
+    edit(operator, filled, 303, seen)
+    names = [rule.name for rule in settings.rules.inbound]
+    assert names[0] == "Night"
+    assert len(names) == 1 + len(example.sections["inbound"])
+    assert settings.sections["groups"] == sales
+
+
+def test_an_example_does_not_hide_a_mistake(make_operator: Callable[..., Operator]) -> None:
+    operator = make_operator()
+    page = operator.post("/rules", 422, rules="{", generation="", example="0")
+    assert "line 1, column 2: this is not JSON" in plain(page)
+    for strange in ('{"inbound": 1}', '{"hours": []}', '{"inbound": null}'):
+        page = operator.post("/rules", 422, rules=strange, generation="", example="0")
+        assert "Nothing was added" in plain(page)
+        assert strange in unescape(page)
+    operator.post("/rules", 404, rules="{}", generation="", example="99")
