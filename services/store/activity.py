@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, delete, func, not_, select, text
+from sqlalchemy import Connection, Row, Table, delete, func, select, text
 
 from services.core.messages import Status
 from services.store import counters, messages
 from services.store.database.schema import (
-    NOT_RELEASED,
+    RELEASED,
     activity,
     activity_open,
     activity_pushes,
@@ -105,7 +105,7 @@ def prune(tx: Connection) -> bool:
 def _count_new(tx: Connection, mark: int, top: int, changes: Counts) -> dict[int, Row[Any]]:
     """Count new messages; returns the outbound ones, whose status may still change."""
     oldest = int(time.time()) // HOUR - KEPT_HOURS
-    is_new = (messages_table.c.seq > mark, messages_table.c.seq <= top, not_(NOT_RELEASED))
+    is_new = (messages_table.c.seq > mark, messages_table.c.seq <= top, RELEASED)
     rows = tx.execute(_NEW.where(*is_new))
     recent = [row for row in rows if _hour(row) >= oldest]
     changes.update((_hour(row), _kind(row)) for row in recent)

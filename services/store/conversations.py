@@ -12,6 +12,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    desc,
     exists,
     false,
     func,
@@ -24,7 +25,7 @@ from sqlalchemy import (
 from services.core.messages import Message, uuid7
 from services.store import blocked_senders
 from services.store.database.compiled_statements import CompiledStatement
-from services.store.database.schema import NOT_RELEASED, conversations, messages, reads
+from services.store.database.schema import RELEASED, conversations, messages, reads
 from services.store.database.upsert import insert
 
 MEMBERS_BYTES = 2000
@@ -98,7 +99,7 @@ def withdraw(tx: Connection, conversation_id: str) -> None:
     """Undo ``add_message`` for a message that was not stored."""
     theirs = messages.c.conversation_id == conversation_id
     newest = select(messages.c.seq, messages.c.created_at).where(theirs)
-    newest = newest.order_by(NOT_RELEASED, messages.c.seq.desc())  # these last
+    newest = newest.order_by(desc(RELEASED), messages.c.seq.desc())
     found = tx.execute(newest.limit(1)).one_or_none()
     this = conversations.c.id == conversation_id
     if found is None:

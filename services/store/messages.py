@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, not_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from services.core.messages import Attachment, AutomaticText, Message, Status
 from services.store import attachments, blocked_senders, conversations
 from services.store.database import audit_counters
 from services.store.database.audit_counters import AuditCounter
 from services.store.database.compiled_statements import CompiledStatement
-from services.store.database.schema import NOT_RELEASED, UNROUTED, counters, messages, reads
+from services.store.database.schema import RELEASED, UNROUTED, counters, messages, reads
 from services.store.database.schema import conversations as conversations_table
 from services.store.database.upsert import insert_new
 from services.store.reactions import with_reaction
@@ -185,7 +185,7 @@ def page(
     """
     statement = select(messages).where(messages.c.conversation_id == conversation_id)
     if released:
-        statement = statement.where(not_(NOT_RELEASED))
+        statement = statement.where(RELEASED)
     if after is not None:
         statement = statement.where(messages.c.seq > after).order_by(messages.c.seq)
     else:

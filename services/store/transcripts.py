@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, not_, select
+from sqlalchemy import Connection, select
 
 from services.core.messages import Direction, Message
 from services.store import blocked_senders
-from services.store.database.schema import NOT_RELEASED, messages
+from services.store.database.schema import RELEASED, messages
 from services.store.messages import load
 
 
@@ -28,7 +28,7 @@ def page(
             messages.c.number.in_(list(numbers)),
             messages.c.direction == direction,
             ~blocked_senders.hides_message(),
-            not_(NOT_RELEASED),
+            RELEASED,
         )
         .limit(limit)
     )

@@ -41,7 +41,7 @@ DEAD = text("state = 'dead'")
 WAITING = text("replayed_at IS NULL")
 UNROUTED = text("NOT routed")
 SCHEDULED = text("status = 'scheduled'")
-NOT_RELEASED = text("status IN ('scheduled', 'cancelled')")  # never queued, see ``scheduled``
+RELEASED = text("status NOT IN ('scheduled', 'cancelled')")  # see ``scheduled``
 TROUBLED = text("status IN ('failed', 'unknown')")
 GROUPS = text("members <> peer")
 KEPT = text("state = 'kept'")

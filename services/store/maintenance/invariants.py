@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, and_, bindparam, exists, func, not_, select
+from sqlalchemy import Connection, Select, Table, and_, bindparam, exists, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from services.core.messages import Status, rfc3339
@@ -19,7 +19,7 @@ from services.store.database.schema import (
     DEAD,
     LEASED,
     LIVE,
-    NOT_RELEASED,
+    RELEASED,
     inbox,
     ledger,
     messages,
@@ -198,7 +198,7 @@ def _counts(*, full: bool) -> Select[Any]:
     statement = select(
         totals,
         _count(inbox).label("waiting"),
-        _count(messages, is_new, not_(NOT_RELEASED)).label("new"),
+        _count(messages, is_new, RELEASED).label("new"),
         _count(messages, unsent).label("unsent"),
         _count(jobs_table, LIVE).label("live"),
         _count(jobs_table, DEAD).label("dead"),

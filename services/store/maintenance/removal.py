@@ -13,7 +13,6 @@ from sqlalchemy import (
     delete,
     exists,
     func,
-    not_,
     or_,
     select,
     update,
@@ -24,7 +23,7 @@ from services.store import counters
 from services.store.database import audit_counters
 from services.store.database.schema import (
     LIVE,
-    NOT_RELEASED,
+    RELEASED,
     assignments,
     attachments,
     conversations,
@@ -78,7 +77,7 @@ def remove(tx: Connection, message_ids: Sequence[str]) -> int:
 def _update_conversations(tx: Connection, conversation_ids: Sequence[str]) -> None:
     """Set the newest message of conversations again, and delete the empty ones."""
     theirs = messages.c.conversation_id == conversations.c.id
-    released = and_(theirs, not_(NOT_RELEASED))
+    released = and_(theirs, RELEASED)
     newest = select(func.max(messages.c.seq)).where(released).scalar_subquery()
     touched = conversations.c.id.in_(conversation_ids)
     tx.execute(
