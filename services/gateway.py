@@ -44,7 +44,9 @@ from services.messaging.recover import Recovery
 from services.messaging.replay import Replay
 from services.messaging.reread import Reread
 from services.messaging.route import Router
+from services.messaging.scheduling import Scheduling
 from services.messaging.send_limits import SendLimits
+from services.messaging.send_times import SendTimes
 from services.messaging.store_parts import PartStore
 from services.messaging.uploads import Uploads
 from services.operations import housekeeping, retention, statistics
@@ -76,6 +78,7 @@ from services.store.database.time_limits import WORKER_SECONDS
 from services.store.jobs import JobKind
 
 CHECK_SECONDS = 60.0
+RELEASE_SECONDS = 0.05  # between two batches of scheduled texts
 
 
 def load_environment(env: Mapping[str, str]) -> Environment:
@@ -136,6 +139,15 @@ class Gateway:
             self.country,
             self.uploads,
             self.opt_outs,
+            self.assignments,
+            SendTimes(environment.schedule),
+        )
+        self.scheduling = Scheduling(
+            self.store,
+            self.access,
+            self.composer,
+            self.device_limits,
+            self.router,
             self.assignments,
         )
         self.automatic = AutomaticAnswers(self.settings, self.composer)
@@ -264,6 +276,9 @@ class Gateway:
                 60.0,
                 partial(self.assignments.release, self.router.give),
                 one_worker=True,
+            ),
+            PeriodicTask(
+                "send scheduled", 1.0, self.scheduling.release_due, again_after=RELEASE_SECONDS
             ),
             PeriodicTask("check", CHECK_SECONDS, self.audit.check, delayed=True, one_worker=True),
             PeriodicTask(

@@ -13,6 +13,8 @@ STATES = {
     Status.SENT: ("Sent", "good"),
     Status.DELIVERED: ("Delivered", "good"),
     Status.FAILED: ("Failed", "bad"),
+    Status.SCHEDULED: ("Scheduled", "busy"),
+    Status.CANCELLED: ("Cancelled", "quiet"),
 }
 NOBODY = ("For nobody", "bad")
 KINDS = {

@@ -21,6 +21,7 @@ from blueprints.api.media import Media
 from blueprints.api.message_settings import Settings
 from blueprints.api.messages import Messages
 from blueprints.api.opt_outs import ConversationConsents
+from blueprints.api.scheduled import ScheduledMessages
 from blueprints.api.search import Search
 from blueprints.api.templates import Templates
 from blueprints.device_auth import DeviceAuth
@@ -73,6 +74,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         ),
         ConversationConsents(store, access, consent, limits),
         Messages(store, access, media, gateway.composer),
+        ScheduledMessages(store, access, media, gateway.scheduling),
         Search(store, access, media, limits),
         Contacts(store, limits, gateway.country),
         Templates(store, gateway.settings, access, gateway.country),

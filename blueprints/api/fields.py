@@ -1,6 +1,7 @@
 """Fields of the API's schemas: texts, numbers and tokens, each with its limits."""
 
 import re
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -54,6 +55,23 @@ class Truth(fields.Boolean):
 
     truthy = {True}  # noqa: RUF012 - marshmallow's own way
     falsy = {False}  # noqa: RUF012
+
+
+class Moment(fields.Field[float]):
+    """A time in RFC 3339 with its offset from UTC, as seconds since 1970."""
+
+    _FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+    default_error_messages = {  # noqa: RUF012 - marshmallow's own way
+        "invalid": "Send a time with its offset, such as 2027-01-31T09:00:00-05:00."
+    }
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> float:
+        if not isinstance(value, str) or self._FORM.fullmatch(value) is None:
+            raise self.make_error("invalid")
+        try:
+            return datetime.fromisoformat(value).timestamp()
+        except (ValueError, OverflowError):
+            raise self.make_error("invalid") from None
 
 
 class Recipients(fields.List[str]):

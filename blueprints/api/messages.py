@@ -43,6 +43,9 @@ class Messages(Resource):
     ) -> tuple[dict[str, Any], int, dict[str, str]]:
         """Send a message: it is kept and queued when this is answered, and sent at once thereafter.
 
+        With `send_at` it is `scheduled` and sent then. In quiet hours of the recipient's place the
+        answer has a later `send_at`, and the reason in `waits_because`.
+
         With a `client_id` (or the header `Idempotency-Key`) the call can be repeated safely: the
         answer is the message that was made the first time, with `Idempotency-Replayed: true`. The
         same `client_id` for another message is refused with 409. A text that is longer than the
@@ -55,6 +58,7 @@ class Messages(Resource):
             conversation_id=asked.get("conversation_id"),
             media_ids=tuple(asked["media_ids"]),
             client_id=asked.get("client_id") or _unquoted(headers.get("key")),
+            send_at=asked.get("send_at"),
         )
         message, repeated = self._composer.submit(caller(), reply)
         replayed = {"Idempotency-Replayed": "true"} if repeated else {}

@@ -105,7 +105,8 @@ def _shown(figures: Figures, found: Activity) -> dict[str, Any]:
 
 def _counted(figures: Figures, carrier: str | None = None) -> dict[str, Any]:
     """``outbound`` is the sum of the states after it."""
-    states = [state for state in Status if state is not Status.RECEIVED]
+    uncounted = (Status.RECEIVED, Status.SCHEDULED, Status.CANCELLED)
+    states = [state for state in Status if state not in uncounted]
     return {
         "received": figures.received(carrier),
         "outbound": figures.sent(carrier=carrier),

@@ -22,6 +22,7 @@ from services.config.sections import (
     MailSettings,
     OptOutSettings,
     S3Settings,
+    ScheduleSettings,
     SendSettings,
     ServiceSettings,
     VapidSettings,
@@ -34,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]  # a relative STORAGE_PATH is in here
 BUCKET = "MEDIA_S3_"
 SENDING = "SEND_"
 OPT_OUT = "OPT_OUT_"
+SCHEDULED = "SCHEDULED_"
 REMEDY_KEY = (
     "If there was one, put it back: the webhooks' addresses are made from it. For a new one run "
     "`make install`, which writes it into .env."
@@ -76,6 +78,7 @@ class Environment:
     mail: MailSettings
     vapid: VapidSettings
     sending: SendSettings
+    schedule: ScheduleSettings
     opt_out: OptOutSettings
     carriers: Mapping[str, CarrierSettings]
     channels: Mapping[str, Any]
@@ -125,6 +128,7 @@ def sections(
     """Every section of the environment: its title, its prefix and its declaration."""
     yield "Textbridge", "", ServiceSettings
     yield "Sending", SENDING, SendSettings
+    yield "Sending later", SCHEDULED, ScheduleSettings
     yield "Opt-out", OPT_OUT, OptOutSettings
     yield "E-mail", "MAIL_", MailSettings
     yield "Web Push", "VAPID_", VapidSettings
@@ -151,6 +155,8 @@ def load(
     problems += more
     sending, more = variables.load(SendSettings, SENDING, env)
     problems += more
+    schedule, more = variables.load(ScheduleSettings, SCHEDULED, env)
+    problems += more
     opt_out, more = variables.load(OptOutSettings, OPT_OUT, env)
     problems += more
     bucket = None
@@ -170,7 +176,7 @@ def load(
         service, problems = _with_key(service)
     if problems or service is None or mail is None or vapid is None or sending is None:
         raise ConfigError(problems)
-    if opt_out is None:
+    if opt_out is None or schedule is None:
         raise ConfigError(problems)
     if service.app_env == "local" and not loaded_carriers:
         for carrier in (one for one in carriers if one.built_in):
@@ -184,6 +190,7 @@ def load(
         mail,
         vapid,
         sending,
+        schedule,
         opt_out,
         loaded_carriers,
         loaded_channels,

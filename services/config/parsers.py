@@ -16,7 +16,9 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from services.core.base64url import from_base64url
+from services.core.opening_hours import span
 from services.core.phone_numbers import is_country
+from services.core.recipient_hours import CountryHours
 
 Parse = Callable[[str], Any]
 Network = IPv4Network | IPv6Network
@@ -250,6 +252,21 @@ def countries(value: str) -> tuple[str, ...]:
         if code != ANYWHERE and not is_country(code):
             raise ValueError(f"{code} is not a country's two-letter code, such as US or GB.")
     return codes
+
+
+def country_hours(value: str) -> tuple[CountryHours, ...]:
+    """Hours of countries, separated by commas: country, span, and each of its time zones."""
+    found = []
+    for part in value.split(","):
+        words = part.split()
+        if len(words) < 3:
+            raise ValueError(f"“{part.strip()}” is no country with hours and time zone.")
+        code, hours, *zones = words
+        if code == "US" or not is_country(code):
+            raise ValueError(f"{code} is not another country's two-letter code, such as GB.")
+        span(hours)
+        found.append(CountryHours(code, hours, tuple(map(time_zone, zones))))
+    return tuple(found)
 
 
 def vapid_private_key(value: str) -> ec.EllipticCurvePrivateKey:

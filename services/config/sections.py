@@ -20,6 +20,7 @@ from services.config.parsers import (
     contact_address,
     countries,
     country,
+    country_hours,
     email_address,
     level_name,
     networks,
@@ -36,6 +37,7 @@ from services.config.parsers import (
 )
 from services.config.variables import variable
 from services.core.errors import Problem
+from services.core.recipient_hours import CountryHours
 
 
 @dataclass(frozen=True)
@@ -240,6 +242,38 @@ class SendSettings:
     )
     per_peer_day: int = variable(
         "The same a day.", parse=whole_number(0, 1_000_000), default="500", example="500"
+    )
+
+
+@dataclass(frozen=True)
+class ScheduleSettings:
+    """Texts that are sent later, and the recipient's hours that they and automatic answers keep."""
+
+    latest_hours: int = variable(
+        "Hours after its time at which a scheduled text is no longer sent but fails, such as when "
+        "the server was off.",
+        parse=whole_number(1, 8_760),
+        default="24",
+        example="24",
+    )
+    us_hours: bool = variable(
+        "Scheduled and automatic texts to numbers of the United States wait for the hours of the "
+        "recipient's state; `false`: they do not.",
+        parse=switch,
+        default="true",
+    )
+    country_hours: tuple[CountryHours, ...] | None = variable(
+        "The same for other countries, separated by commas: two letters, hours, time zones; empty: "
+        "none.",
+        parse=country_hours,
+        optional=True,
+        example="GB 08:00-21:00 Europe/London, CA 09:00-20:00 America/Toronto America/Vancouver",
+    )
+    answers_wait: bool = variable(
+        "Automatic answers of rules wait as well; `false`: they are sent at once, as answers to a "
+        "text that the person has just written.",
+        parse=switch,
+        default="true",
     )
 
 

@@ -33,25 +33,34 @@ class AutomaticText(StrEnum):
 
 
 class Status(StrEnum):
-    """Status of a message. Outbound ones only move forward, see ``advances``."""
+    """Status of a message. Outbound ones only move forward, see ``advances``.
+
+    A scheduled message has no job yet; a cancelled one was scheduled and is never sent.
+    """
 
     RECEIVED = "received"
+    SCHEDULED = "scheduled"
     QUEUED = "queued"
     SENDING = "sending"
     UNKNOWN = "unknown"
     SENT = "sent"
     DELIVERED = "delivered"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 RANK = {
+    Status.SCHEDULED: -1,
     Status.QUEUED: 0,
     Status.SENDING: 1,
     Status.UNKNOWN: 2,
     Status.SENT: 3,
     Status.DELIVERED: 4,
     Status.FAILED: 4,
+    Status.CANCELLED: 4,
 }
+# What apps that know neither of them are told.
+_OLDER_NAMES = {Status.SCHEDULED: Status.QUEUED, Status.CANCELLED: Status.FAILED}
 
 
 def advances(old: Status, new: Status) -> bool:
@@ -146,7 +155,8 @@ class Message:
     as ``reaction_to``. ``opt_out`` is the keyword that the carrier says it has recognised in an
     inbound text; ``automatic`` is set for a text that no person wrote. ``rule`` names the rules of
     Message Settings that decided who gets an inbound text, or by which an outbound one was written
-    or got its number.
+    or got its number. ``send_at`` is when a text is to be sent that was scheduled; if that is later
+    than asked for, ``waits_because`` says why.
     """
 
     direction: Direction
@@ -176,6 +186,8 @@ class Message:
     opt_out: Keyword | None = None
     automatic: AutomaticText | None = None
     rule: str | None = None
+    send_at: float | None = None
+    waits_because: str | None = None
 
     @property
     def recipients(self) -> tuple[str, ...]:
@@ -216,7 +228,10 @@ def message_object(message: Message, link: Callable[[Attachment], str]) -> dict[
             }
             for file in message.media
         ],
-        "status": str(message.status),
+        "status": str(_OLDER_NAMES.get(message.status, message.status)),
+        "state": str(message.status),
+        "send_at": rfc3339(message.send_at) if message.send_at is not None else None,
+        "waits_because": message.waits_because,
         "error": error,
         "client_id": message.client_id,
         "sent_by": message.extension,

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTES_A_DAY = 24 * 60
+_LOOKS_AHEAD_DAYS = 367
 _SPAN = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-4]):([0-5][0-9])", re.ASCII)
 _DAY = re.compile(rf"({'|'.join(DAYS)})(?:-({'|'.join(DAYS)}))?", re.ASCII)
 
@@ -84,6 +85,30 @@ class OpeningHours:
             yesterday not in self.closed
             and _is_in(minute + MINUTES_A_DAY, self.spans[yesterday.weekday()])
         )
+
+    def next_open(self, at: float) -> float:
+        """The first time from ``at`` on at which it is open (seconds since 1970).
+
+        Raises ``ValueError`` where it is closed for more than a year.
+
+        >>> OpeningHours("UTC", (((60, 120),),) * 7).next_open(7200.0)
+        90000.0
+        """
+        if self.is_open(at):
+            return at
+        day = datetime.fromtimestamp(at, self._zone).date()
+        for _ in range(_LOOKS_AHEAD_DAYS):
+            midnight = datetime(day.year, day.month, day.day, tzinfo=self._zone)
+            begins = [midnight + timedelta(minutes=begin) for begin, _ in self.spans[day.weekday()]]
+            for begin in (one.timestamp() for one in begins):
+                if begin > at and self.is_open(begin):
+                    return begin
+            day += timedelta(days=1)
+        raise ValueError("It is closed for more than a year.")
+
+    def clock(self, at: float) -> str:
+        """What the clock on the wall shows at a time, such as ``09:00``."""
+        return datetime.fromtimestamp(at, self._zone).strftime("%H:%M")
 
     def is_holiday(self, at: float) -> bool:
         """Whether a time (seconds since 1970) is on one of the dates in ``closed``."""

@@ -19,7 +19,7 @@ from services.core.messages import Status
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.push_devices import record_failure
 from services.messaging.carrier_event_log import CarrierEventLog
-from services.messaging.opt_out import OptedOut, OptOuts, is_blocked
+from services.messaging.opt_out import OptedOut, OptOuts, is_blocked, send_job
 from services.messaging.route import Router
 from services.providers.base import Provider
 from services.store import (
@@ -28,6 +28,7 @@ from services.store import (
     circuit_breakers,
     jobs,
     messages,
+    scheduled,
     statuses,
     workers,
 )
@@ -138,9 +139,12 @@ class Outcomes:
     def put_back(self, tx: Connection) -> int:
         """Start the jobs of a restored backup anew; returns how many sends became unknown.
 
-        What waited to be sent when the backup was made may have been sent since. No worker may
-        run.
+        What waited to be sent when the backup was made may have been sent since, and so may what
+        was scheduled for a time that is past now. No worker may run.
         """
+        for message in scheduled.due(tx, clock.now(tx)):
+            if (released := scheduled.release(tx, message)) is not None:
+                jobs.add(tx, [send_job(released)])
         waiting = jobs.lease_all(tx, JobKind.SEND, "backup")
         for job in waiting:
             reason = "This waited in the backup that was put back; it may have been sent since."

@@ -23,6 +23,11 @@ class ConversationAccess:
         """The numbers whose conversations an extension may have; the first is its default."""
         return self._settings.for_extension(extension)
 
+    def setting(self, number: str) -> NumberSetting | None:
+        """The entry of a number (E.164) that is in use."""
+        setting = self._settings.for_number(number)
+        return setting if setting is not None and setting.enabled else None
+
     def outbound_rules(self) -> Sequence[OutboundRule]:
         """The rules that choose the number by which an extension begins a conversation."""
         return self._settings.rules.outbound

@@ -1,4 +1,7 @@
-"""Outbound messages: checking a request of an extension, splitting its text, queueing it."""
+"""Outbound messages: checking a request of an extension, splitting its text, queueing it.
+
+One that is to be sent later is stored whole, and split when it is released (``scheduling``).
+"""
 
 import hashlib
 import json
@@ -26,6 +29,7 @@ from services.messaging.access import ConversationAccess
 from services.messaging.assignments import Assignments
 from services.messaging.opt_out import OptOuts, send_job
 from services.messaging.send_limits import SendLimits
+from services.messaging.send_times import SendTimes
 from services.messaging.uploads import Uploads
 from services.providers.base import Limits, Provider
 from services.store import attachments, conversations, jobs, messages
@@ -36,7 +40,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A request to send: text and files, to a conversation or from a number to recipients."""
+    """A request to send: text and files, to a conversation or from a number to recipients.
+
+    With ``send_at`` (seconds since 1970) it is sent then.
+    """
 
     text: str = ""
     to: tuple[str, ...] = ()
@@ -44,11 +51,13 @@ class Reply:
     conversation_id: str | None = None
     media_ids: tuple[str, ...] = ()
     client_id: str | None = None
+    send_at: float | None = None
 
     @property
     def fingerprint(self) -> str:
         """Hash of the request: the same ``client_id`` with another one is a conflict."""
-        parts = [self.text, sorted(self.to), self.sender, self.conversation_id, self.media_ids]
+        parts: list[object] = [self.text, sorted(self.to), self.sender, self.conversation_id]
+        parts += [self.media_ids, *([] if self.send_at is None else [self.send_at])]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -76,9 +85,10 @@ class Composer:
     uploads: Uploads
     opt_outs: OptOuts
     assignments: Assignments
+    times: SendTimes
 
     def submit(self, device: Device, reply: Reply) -> tuple[Message, bool]:
-        """Store the message of an extension and queue it at its number's carrier.
+        """Store the message of an extension, and queue it at its number's carrier or schedule it.
 
         Returns the message and whether it repeats an earlier request. A text over the carrier's
         limit becomes several messages; the first is returned. Raises ``RequestRefused`` and
@@ -97,12 +107,14 @@ class Composer:
                             status=409,
                         )
                     return known[0], True
-            parts = self.compose(tx, device.extension, reply)
+            whole = self.compose(tx, device.extension, reply)
+            parts = self.parts(whole)
             self.limits.count_sent(tx, device.extension, parts)
-            stored = [messages.add_outbound(tx, part, reply.fingerprint) for part in parts]
-            jobs.add(tx, [send_job(message) for message in stored])
-            self.assignments.answered(tx, stored[0])
-            return messages.by_id(tx, stored[0].id) or stored[0], False
+            if reply.send_at is not None:
+                stored = self.times.schedule(tx, whole, reply.send_at, reply.fingerprint)
+            else:
+                stored = self._queue(tx, parts, reply.fingerprint)
+            return messages.by_id(tx, stored.id) or stored, False
 
         try:
             message, repeated = self._with_smaller_pictures(device, reply, store)
@@ -111,12 +123,21 @@ class Composer:
         log.info("reply", message_id=message.id, extension=device.extension, repeated=repeated)
         return message, repeated
 
+    def _queue(self, tx: Connection, parts: Sequence[Message], fingerprint: str = "") -> Message:
+        """Store the parts of a message and queue each; returns the first."""
+        stored = [messages.add_outbound(tx, part, fingerprint) for part in parts]
+        jobs.add(tx, [send_job(message) for message in stored])
+        if stored[0].extension is not None:
+            self.assignments.answered(tx, stored[0])
+        return stored[0]
+
     def queue_automatic(
         self, tx: Connection, setting: NumberSetting, peer: str, text: str, *, rule: str
     ) -> Message:
         """Store and queue a text that a rule writes to one person, by the number of an entry.
 
-        No extension's quota counts it. Raises ``RequestRefused``, and then has stored nothing.
+        In the quiet hours of the person's place it is scheduled, unless SCHEDULED_ANSWERS_WAIT is
+        off. No extension's quota counts it. Raises ``RequestRefused``, and then has stored nothing.
         """
         provider = self._provider(setting)
         _check_recipients(setting, (peer,), provider)
@@ -133,10 +154,41 @@ class Composer:
             segments=count(text).count,
             rule=rule,
         )
-        parts = _parts(whole, provider.limits)
-        stored = [messages.add_outbound(tx, part, "") for part in parts]
-        jobs.add(tx, [send_job(message) for message in stored])
-        return stored[0]
+        return self.times.hold_answer(tx, whole) or self._queue(tx, self.parts(whole))
+
+    def check_again(self, tx: Connection, message: Message) -> Message:
+        """Check a scheduled message, as it is or with another text, as if it were sent now.
+
+        Returns it with the segments and the carrier by which it is sent now. Raises
+        ``RequestRefused``.
+        """
+        setting = self._setting_now(message)
+        provider = self._provider(setting)
+        _check_recipients(setting, message.recipients, provider)
+        self.limits.check_countries(message.recipients)
+        self.opt_outs.check_request(tx, setting.number, message.recipients)
+        _check_files(message.media, provider)
+        _check_content(message.text, message.media)
+        _check_text(message.text, provider)
+        segments = count(message.text).count if not message.media else 1
+        return replace(message, provider=provider.name, segments=segments)
+
+    def parts(self, whole: Message) -> list[Message]:
+        """The messages in which its carrier takes a message: a long text becomes several."""
+        return _parts(whole, self.providers[whole.provider].limits)
+
+    def _setting_now(self, message: Message) -> NumberSetting:
+        """The entry of a message's number. Raises ``RequestRefused`` where its writer lost it."""
+        if message.extension is None:
+            setting = self.access.setting(message.number)
+            why = f"{message.number} is not in use any more, by Message Settings."
+        else:
+            own = self.access.numbers(message.extension)
+            setting = next((one for one in own if one.number == message.number), None)
+            why = f"Extension {message.extension} no longer has {message.number}."
+        if setting is None:
+            raise RequestRefused("number_not_yours", why, status=403)
+        return setting
 
     def _provider(self, setting: NumberSetting) -> Provider:
         """The carrier of a number. Raises ``RequestRefused`` where it is not configured."""
@@ -160,8 +212,8 @@ class Composer:
                 raise
         return self.store.write(store)
 
-    def compose(self, tx: Connection, extension: str, reply: Reply) -> list[Message]:
-        """The messages of a request, not stored yet. Raises ``RequestRefused``."""
+    def compose(self, tx: Connection, extension: str, reply: Reply) -> Message:
+        """The message of a request, not stored and not split yet. Raises ``RequestRefused``."""
         settings = self.access.numbers(extension)
         if not settings:
             raise RequestRefused(
@@ -178,9 +230,9 @@ class Composer:
         self.opt_outs.check_request(tx, setting.number, recipients)
         files = _files(tx, extension, reply.media_ids, provider)
         text = reply.text
-        if not text.strip() and not files:
-            raise RequestRefused("empty", "Write a text or attach a file.", field="text")
-        whole = Message(
+        _check_content(text, files)
+        _check_text(text, provider)
+        return Message(
             direction="out",
             number=setting.number,
             peer=recipients[0],
@@ -194,8 +246,6 @@ class Composer:
             segments=count(text).count if not files else 1,
             rule=to.rule,
         )
-        _check_text(text, provider)
-        return _parts(whole, provider.limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,13 +393,7 @@ def _check_recipients(
 def _files(
     tx: Connection, extension: str, ids: tuple[str, ...], provider: Provider
 ) -> tuple[Attachment, ...]:
-    limits = provider.limits
-    if len(ids) > limits.media:
-        raise RequestRefused(
-            "too_many_files",
-            f"{provider.title} takes at most {limits.media} files in a message.",
-            field="media_ids",
-        )
+    _check_count(len(ids), provider)
     known = attachments.uploads(tx, extension, ids)
     for file_id in ids:
         if file_id not in known:
@@ -358,8 +402,25 @@ def _files(
                 "One of the files was not uploaded by this extension, or was sent already.",
                 field="media_ids",
             )
-        _check_file(known[file_id], provider)
     files = tuple(known[file_id] for file_id in dict.fromkeys(ids))
+    _check_files(files, provider)
+    return files
+
+
+def _check_count(files: int, provider: Provider) -> None:
+    if files > provider.limits.media:
+        raise RequestRefused(
+            "too_many_files",
+            f"{provider.title} takes at most {provider.limits.media} files in a message.",
+            field="media_ids",
+        )
+
+
+def _check_files(files: Sequence[Attachment], provider: Provider) -> None:
+    limits = provider.limits
+    _check_count(len(files), provider)
+    for file in files:
+        _check_file(file, provider)
     most, together = limits.media_total_bytes, sum(file.size for file in files)
     if most and together > most:
         raise FilesTooLarge(
@@ -367,7 +428,6 @@ def _files(
             f"{together}.",
             most,
         )
-    return files
 
 
 def _check_file(file: Attachment, provider: Provider) -> None:
@@ -386,6 +446,11 @@ def _check_file(file: Attachment, provider: Provider) -> None:
             f"{', '.join(limits.media_types)}.",
             field="media_ids",
         )
+
+
+def _check_content(text: str, files: Sequence[Attachment]) -> None:
+    if not text.strip() and not files:
+        raise RequestRefused("empty", "Write a text or attach a file.", field="text")
 
 
 def _check_text(text: str, provider: Provider) -> None:

@@ -46,6 +46,9 @@ SEARCHES = DeviceLimit("searches", "search {most} times", ((300, MINUTE),))
 CONSENT_CHANGES = DeviceLimit(
     "consent", "opt out or block {most} people", ((30, MINUTE), (300, DAY))
 )
+SCHEDULE_CHANGES = DeviceLimit(
+    "schedule", "change {most} scheduled texts", ((60, MINUTE), (1_000, DAY))
+)
 DEVICE_LIMITS = (
     CONTACTS,
     TEST_PUSHES,
@@ -53,6 +56,7 @@ DEVICE_LIMITS = (
     READ_MARKS,
     SEARCHES,
     CONSENT_CHANGES,
+    SCHEDULE_CHANGES,
 )
 
 

@@ -29,6 +29,7 @@ from services.store import (
     messages,
     opt_outs,
     quotas,
+    scheduled,
     statuses,
 )
 from services.store.database import clock
@@ -232,7 +233,10 @@ class OptOuts:
         return bool(opt_outs.active(tx, message.number, [message.peer]))
 
     def _cancel_queued(self, tx: Connection, number: str, peer: str, found: OptOut) -> None:
-        """Give up what waits to be sent to a person, and remove the marks of the conversations."""
+        """Give up what waits to be sent to a person, and remove the marks of the conversations.
+
+        What is scheduled is cancelled.
+        """
         theirs = opt_outs.conversations_with(tx, number, peer)
         if not theirs:
             return
@@ -245,6 +249,9 @@ class OptOuts:
                 cancelled = messages.by_id(tx, job.message_id)
                 if cancelled is not None:
                     jobs.add(tx, self.router.update_jobs(cancelled, str(cancelled.status)))
+        for message in scheduled.in_conversations(tx, theirs):
+            if scheduled.cancel(tx, message, CODE, reason):
+                jobs.add(tx, self.router.update_jobs(message, str(Status.CANCELLED)))
 
 
 def send_job(message: Message) -> Job:

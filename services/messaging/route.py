@@ -105,7 +105,7 @@ class Router:
         """Queue the notifications of extensions about the unanswered texts of a conversation."""
         unanswered = takewhile(
             lambda message: message.direction == "in",
-            messages.page(tx, conversation_id, limit=GIVEN_MESSAGES),
+            messages.page(tx, conversation_id, limit=GIVEN_MESSAGES, released=True),
         )
         targets = self._look_up_targets(tx, extensions)
         jobs.add(

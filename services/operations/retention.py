@@ -13,7 +13,7 @@ import structlog
 from services.config.sections import ServiceSettings
 from services.core.durations import DAY
 from services.media.media_store import MediaStore
-from services.store import counters, messages
+from services.store import counters, messages, scheduled
 from services.store.database import secure_delete
 from services.store.database.store import Store
 from services.store.maintenance import people, pruning, removal
@@ -108,14 +108,15 @@ class Retention:
     def forget(self, peer: str, known: Person) -> int:
         """Delete the data of a person and make the apps reload; returns the number of messages.
 
-        Messages with jobs that are still to be done stay, and webhooks in the inbox. Raises
-        ``StorageUnwell``.
+        Scheduled messages are never sent. Messages with jobs that are still to be done stay, and
+        webhooks in the inbox. Raises ``StorageUnwell``.
         """
         self._store.write(partial(secure_delete.erase_words, on=True))
         try:
             removed = 0
             for seqs in self._batches(peer):
                 found = self._store.read(partial(messages.by_seq, seqs=seqs))
+                self._store.write(partial(scheduled.cancel_all, seqs=seqs))
                 removed += self._remove([message.id for message in found.values()])
             self._store.write(lambda tx: people.forget_rest(tx, peer, known.quarantined))
             self._store.write(lambda tx: counters.put(tx, counters.RESET, messages.next_seq(tx)))

@@ -16,7 +16,12 @@ from sqlalchemy import Connection, Row, Table, delete, func, select, text
 
 from services.core.messages import Status
 from services.store import counters, messages
-from services.store.database.schema import activity, activity_open, activity_pushes
+from services.store.database.schema import (
+    RELEASED,
+    activity,
+    activity_open,
+    activity_pushes,
+)
 from services.store.database.schema import messages as messages_table
 from services.store.database.upsert import insert
 
@@ -100,7 +105,8 @@ def prune(tx: Connection) -> bool:
 def _count_new(tx: Connection, mark: int, top: int, changes: Counts) -> dict[int, Row[Any]]:
     """Count new messages; returns the outbound ones, whose status may still change."""
     oldest = int(time.time()) // HOUR - KEPT_HOURS
-    rows = tx.execute(_NEW.where(messages_table.c.seq > mark, messages_table.c.seq <= top))
+    is_new = (messages_table.c.seq > mark, messages_table.c.seq <= top, RELEASED)
+    rows = tx.execute(_NEW.where(*is_new))
     recent = [row for row in rows if _hour(row) >= oldest]
     changes.update((_hour(row), _kind(row)) for row in recent)
     return {row.seq: row for row in recent if row.direction == "out"}

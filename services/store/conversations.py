@@ -12,6 +12,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    desc,
     exists,
     false,
     func,
@@ -24,7 +25,7 @@ from sqlalchemy import (
 from services.core.messages import Message, uuid7
 from services.store import blocked_senders
 from services.store.database.compiled_statements import CompiledStatement
-from services.store.database.schema import conversations, messages, reads
+from services.store.database.schema import RELEASED, conversations, messages, reads
 from services.store.database.upsert import insert
 
 MEMBERS_BYTES = 2000
@@ -85,11 +86,27 @@ def add_messages(tx: Connection, new: Sequence[Message]) -> list[str]:
     return [ids[key] for key in keys]
 
 
+def of_message(tx: Connection, message: Message) -> str:
+    """The id of a message's conversation, which is created if there is none; nothing else changes.
+
+    A new one has the message as its newest, as it has no other.
+    """
+    row = _FIND.row(tx, number=message.number, members=members_key(message.recipients))
+    return str(row.id) if row is not None else add_messages(tx, [message])[0]
+
+
+def renumber(tx: Connection, conversation_id: str, old: int, new: int) -> None:
+    """A message of a conversation has another ``seq``; it may be its newest."""
+    this = and_(conversations.c.id == conversation_id, conversations.c.last_seq == old)
+    tx.execute(update(conversations).where(this).values(last_seq=new))
+
+
 def withdraw(tx: Connection, conversation_id: str) -> None:
     """Undo ``add_messages`` for a message that was not stored."""
     theirs = messages.c.conversation_id == conversation_id
     newest = select(messages.c.seq, messages.c.created_at).where(theirs)
-    found = tx.execute(newest.order_by(messages.c.seq.desc()).limit(1)).one_or_none()
+    newest = newest.order_by(desc(RELEASED), messages.c.seq.desc())
+    found = tx.execute(newest.limit(1)).one_or_none()
     this = conversations.c.id == conversation_id
     if found is None:
         tx.execute(delete(conversations).where(this))

@@ -16,7 +16,7 @@ from services.store import attachments, blocked_senders, conversations
 from services.store.database import audit_counters
 from services.store.database.audit_counters import AuditCounter
 from services.store.database.compiled_statements import CompiledStatement
-from services.store.database.schema import UNROUTED, counters, messages, reads
+from services.store.database.schema import RELEASED, UNROUTED, counters, messages, reads
 from services.store.database.schema import conversations as conversations_table
 from services.store.database.upsert import insert_new
 from services.store.reactions import with_reaction
@@ -163,14 +163,19 @@ def _time(message: Message) -> float:
 
 
 def add_outbound(tx: Connection, message: Message, fingerprint: str) -> Message:
-    """Store a message that is sent; its attachments are uploaded files.
+    """Store a message that is sent, at once or later; its attachments are uploaded files.
 
-    Raises ``IntegrityError`` if the extension has used the ``client_id`` before.
+    A scheduled one becomes neither the newest of its conversation nor is it counted, until it is
+    released (see ``scheduled``). Raises ``IntegrityError`` if the extension has used the
+    ``client_id`` before.
     """
     kept = replace(message, seq=next_seq(tx))
-    kept = replace(kept, conversation_id=conversations.add_messages(tx, [kept])[0])
+    if kept.status is Status.SCHEDULED:
+        kept = replace(kept, conversation_id=conversations.of_message(tx, kept))
+    else:
+        kept = replace(kept, conversation_id=conversations.add_messages(tx, [kept])[0])
+        audit_counters.add(tx, AuditCounter.REPLIED)
     _ADD.change(tx, **_row(kept), fingerprint=fingerprint)
-    audit_counters.add(tx, AuditCounter.REPLIED)
     attachments.claim(tx, kept.id, [file.id for file in kept.media])
     return kept
 
@@ -208,9 +213,15 @@ def page(
     limit: int,
     before: int | None = None,
     after: int | None = None,
+    released: bool = False,
 ) -> list[Message]:
-    """A page of a conversation: the newest first, or the oldest first with ``after``."""
+    """A page of a conversation: the newest first, or the oldest first with ``after``.
+
+    With ``released`` without those that are scheduled, or were cancelled.
+    """
     statement = select(messages).where(messages.c.conversation_id == conversation_id)
+    if released:
+        statement = statement.where(RELEASED)
     if after is not None:
         statement = statement.where(messages.c.seq > after).order_by(messages.c.seq)
     else:
@@ -326,6 +337,8 @@ def _row(message: Message) -> dict[str, Any]:
         "reaction_to": message.reaction_to,
         "automatic": message.automatic,
         "rule": message.rule,
+        "send_at": message.send_at,
+        "waits_because": message.waits_because,
         "carrier_time": message.carrier_time,
         "created_at": message.created_at,
         "updated_at": message.updated_at,
@@ -359,4 +372,6 @@ def _message(row: Row[Any], media: tuple[Attachment, ...]) -> Message:
         reaction_to=row.reaction_to,
         automatic=AutomaticText(row.automatic) if row.automatic is not None else None,
         rule=row.rule,
+        send_at=row.send_at,
+        waits_because=row.waits_because,
     )

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, select
 
 from services.core.messages import Direction, Message
 from services.store import blocked_senders
-from services.store.database.schema import messages
+from services.store.database.schema import RELEASED, messages
 from services.store.messages import load
 
 
@@ -20,7 +20,7 @@ def page(
 ) -> list[Message]:
     """Messages of these numbers after a ``seq``, or the newest ones; oldest first.
 
-    Those of blocked senders are left out.
+    Those of blocked senders are left out, and what is scheduled or was cancelled.
     """
     statement = (
         select(messages)
@@ -28,6 +28,7 @@ def page(
             messages.c.number.in_(list(numbers)),
             messages.c.direction == direction,
             ~blocked_senders.hides_message(),
+            RELEASED,
         )
         .limit(limit)
     )

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from app import create_app
 from services.gateway import Gateway
 from services.store import devices
-from tests.conftest import PEER, settings_file
+from tests.conftest import AT_ANY_HOUR, PEER, settings_file
 from tests.databases import add_tables
 
 MINE = "+12025550101"  # of 201
@@ -95,7 +95,7 @@ class Service:
 def open_service(folder: Path, **env: str) -> Service:
     (folder / "message_settings.json").write_text(settings_file(*SETTINGS), "utf-8")
     add_tables(folder)
-    app = create_app({"APP_ENV": "local", "STORAGE_PATH": str(folder), **env})
+    app = create_app({"APP_ENV": "local", "STORAGE_PATH": str(folder), **AT_ANY_HOUR, **env})
     return Service(app, app.extensions["gateway"])
 
 

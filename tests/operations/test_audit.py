@@ -158,7 +158,7 @@ def test_the_invariants_hold_after_random_events(make_app: Make) -> None:
         kinds = (Kind.RETRY, Kind.REFUSED, Kind.CONFIG)
         for job in claimed(gateway):
             if chance.random() < 0.5:
-                gateway.store.write(partial(jobs.done, job=job))
+                gateway.store.write(lambda tx, job=job: jobs.done(tx, job))
             else:
                 failure = DeliveryError("It did not work.", chance.choice(kinds))
                 gateway.outcomes.settle(job, failure)

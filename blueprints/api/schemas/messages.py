@@ -9,6 +9,7 @@ from blueprints.api.fields import (
     LARGEST,
     MOST_TYPED,
     Digits,
+    Moment,
     Recipients,
     Words,
     Written,
@@ -18,6 +19,7 @@ from blueprints.api.fields import (
     moment_field,
 )
 from blueprints.api.schemas.response_schema import ResponseSchema
+from services.core.messages import Status
 from services.core.request_schema import RequestSchema
 
 # What one request may hold, whatever the carrier; a carrier's own limits come on top.
@@ -83,7 +85,26 @@ class MessageSchema(ResponseSchema):
     status = fields.String(
         validate=validate.OneOf(
             ["received", "queued", "sending", "unknown", "sent", "delivered", "failed"]
-        )
+        ),
+        metadata={"description": "For apps that do not know the newer states, see `state`"},
+    )
+    state = fields.String(
+        validate=validate.OneOf([str(status) for status in Status]),
+        metadata={
+            "description": "As `status`, but `scheduled` for a text that waits for `send_at` "
+            "(`queued` in `status`), and `cancelled` (`failed` in `status`)"
+        },
+    )
+    send_at = fields.String(
+        allow_none=True,
+        metadata={
+            "format": "date-time",
+            "description": "When it is sent, or was to be sent; null: it was sent at once",
+        },
+    )
+    waits_because = fields.String(
+        allow_none=True,
+        metadata={"description": "Why a scheduled text is sent later than was asked for"},
     )
     error = fields.Nested(DeliveryErrorSchema, allow_none=True)
     client_id = fields.String(allow_none=True)
@@ -129,6 +150,41 @@ class SearchQuery(RequestSchema):
     before = Digits(validate=validate.Range(0, LARGEST))
 
 
+def send_at_field() -> Moment:
+    """When a text is to be sent."""
+    return Moment(
+        metadata={
+            "type": "string",
+            "format": "date-time",
+            "description": "Send it at this time, with its offset from UTC, within the next year; "
+            "in quiet hours of the recipient's place it waits for their end",
+        }
+    )
+
+
+class ScheduledChangeSchema(RequestSchema):
+    """What changes of a scheduled text; what is left out stays."""
+
+    text = Words(validate=validate.Length(max=MOST_TEXT))
+    send_at = send_at_field()
+
+    @validates_schema
+    def _something(self, data: dict[str, Any], **_: Any) -> None:
+        if not data:
+            raise ValidationError("Send a text, a time, or both.", "send_at")
+
+
+class ScheduledQuery(RequestSchema):
+    """Which scheduled texts, by their time."""
+
+    limit = limit_field(50)
+    offset = Digits(
+        load_default=0,
+        validate=validate.Range(0, 100_000),
+        metadata={"description": "How many to leave out: those of the pages before"},
+    )
+
+
 class NewMessageSchema(RequestSchema):
     """A message to send: into a conversation, or ``to`` somebody."""
 
@@ -153,6 +209,7 @@ class NewMessageSchema(RequestSchema):
     client_id = key_field(
         metadata={"description": "The app's own id for it: a repeat sends nothing"}
     )
+    send_at = send_at_field()
 
     @validates_schema
     def _one_address(self, data: dict[str, Any], **_: Any) -> None:

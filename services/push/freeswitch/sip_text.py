@@ -29,9 +29,15 @@ def sip_texts(notice: Notice) -> Iterator[tuple[str, str, str]]:
                 # As a text of its own, so that no phone cuts the link.
                 text = file["url"] or "(A file did not come.)"
                 yield f"{notice.extension} {file['id']}", message["from"], text
-    elif message["status"] in FAILURE_TEXTS and message["sent_by"] == notice.extension:
+    elif message["sent_by"] == notice.extension and _is_news(message):
         for position, part in enumerate(split_for_sip(_failure_text(message))):
             yield f"{notice.id} {position}", message["to"][0], part
+
+
+def _is_news(message: dict[str, Any]) -> bool:
+    """Whether the sender has to hear what became of a text; who cancels one knows it."""
+    by_a_person = message["error"] is not None and message["error"]["code"] == "cancelled"
+    return message["status"] in FAILURE_TEXTS and not by_a_person
 
 
 def split_for_sip(text: str) -> list[str]:

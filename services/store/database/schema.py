@@ -40,6 +40,8 @@ LIVE = text("state IN ('due', 'leased')")
 DEAD = text("state = 'dead'")
 WAITING = text("replayed_at IS NULL")
 UNROUTED = text("NOT routed")
+SCHEDULED = text("status = 'scheduled'")
+RELEASED = text("status NOT IN ('scheduled', 'cancelled')")  # see ``scheduled``
 TROUBLED = text("status IN ('failed', 'unknown')")
 GROUPS = text("members <> peer")
 KEPT = text("state = 'kept'")
@@ -101,6 +103,8 @@ messages = Table(
     Column("reaction_to", Text),  # … with this id
     Column("automatic", Text),  # which answer, if Textbridge wrote it by itself: ``AutomaticText``
     Column("rule", Text),  # names of the rules that decided who gets it, or that wrote it
+    Column("send_at", Float),  # when a scheduled text is to be sent
+    Column("waits_because", Text),  # why that is later than asked for
     # Outbound messages have no key: no id that a carrier gives twice may stop a status.
     Index("messages_once", "provider", "provider_id", "number", "repeat_key", unique=True),
     Index(
@@ -121,6 +125,7 @@ messages = Table(
         sqlite_where=TROUBLED,
         postgresql_where=TROUBLED,
     ),
+    Index("messages_scheduled", "send_at", sqlite_where=SCHEDULED, postgresql_where=SCHEDULED),
     Index(
         "messages_unrouted",
         "number",

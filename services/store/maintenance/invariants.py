@@ -19,6 +19,7 @@ from services.store.database.schema import (
     DEAD,
     LEASED,
     LIVE,
+    RELEASED,
     inbox,
     ledger,
     messages,
@@ -40,7 +41,7 @@ class Invariant(StrEnum):
 
     INBOX = "inbox"  # calls received = processed + in the inbox
     INTAKE = "intake"  # what entered = received + repeated + statuses + quarantined
-    MESSAGES = "messages"  # received + replied = stored + removed messages
+    MESSAGES = "messages"  # received + replied = stored + removed, without scheduled messages
     QUARANTINE = "quarantine"  # quarantined = stored + removed; full checks only
     JOBS = "jobs"  # made = done + due + leased + dead + removed before they were done
     DONE = "done"  # done = stored as done + removed; full checks only
@@ -193,10 +194,11 @@ def _counts(*, full: bool) -> Select[Any]:
         jobs_table.c.updated_at < bindparam("held_since"),
         jobs_table.c.owner.in_(select(workers.c.id)),
     )
+    # What is scheduled, or was cancelled before its time, is not counted yet.
     statement = select(
         totals,
         _count(inbox).label("waiting"),
-        _count(messages, is_new).label("new"),
+        _count(messages, is_new, RELEASED).label("new"),
         _count(messages, unsent).label("unsent"),
         _count(jobs_table, LIVE).label("live"),
         _count(jobs_table, DEAD).label("dead"),

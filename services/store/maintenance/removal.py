@@ -6,12 +6,24 @@ deletes the same messages again, and no file is left without a row.
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
+from services.core.messages import Status
 from services.store import counters
 from services.store.database import audit_counters
 from services.store.database.schema import (
     LIVE,
+    RELEASED,
     assignments,
     attachments,
     conversations,
@@ -27,8 +39,9 @@ BATCH = 100  # messages in one transaction: a few milliseconds, for which other 
 
 
 def awaits_work() -> ColumnElement[bool]:
-    """SQL condition: a message has open jobs, so that it must not be removed yet."""
-    return exists().where(jobs.c.message_id == messages.c.id, LIVE)
+    """SQL condition: a message has open jobs or is scheduled, so that it must stay."""
+    has_jobs = exists().where(jobs.c.message_id == messages.c.id, LIVE)
+    return or_(has_jobs, messages.c.status == str(Status.SCHEDULED))
 
 
 def files_of(tx: Connection, message_ids: Sequence[str]) -> list[str]:
@@ -45,7 +58,7 @@ def remove(tx: Connection, message_ids: Sequence[str]) -> int:
     # Lock the sequence first, as every change of messages does: no message is added meanwhile.
     counters.hold_sequence(tx)
     found = tx.execute(
-        select(messages.c.id, messages.c.conversation_id).where(
+        select(messages.c.id, messages.c.conversation_id, messages.c.status).where(
             messages.c.id.in_(message_ids), ~awaits_work()
         )
     ).all()
@@ -55,7 +68,8 @@ def remove(tx: Connection, message_ids: Sequence[str]) -> int:
     for table in (receipts, attachments):
         tx.execute(delete(table).where(table.c.message_id.in_(removed)))
     tx.execute(delete(messages).where(messages.c.id.in_(removed)))
-    audit_counters.removed(tx, messages=len(removed), jobs=states)
+    counted = sum(row.status != Status.CANCELLED for row in found)
+    audit_counters.removed(tx, messages=counted, jobs=states)
     _update_conversations(tx, sorted({str(row.conversation_id) for row in found}))
     return len(removed)
 
@@ -63,7 +77,8 @@ def remove(tx: Connection, message_ids: Sequence[str]) -> int:
 def _update_conversations(tx: Connection, conversation_ids: Sequence[str]) -> None:
     """Set the newest message of conversations again, and delete the empty ones."""
     theirs = messages.c.conversation_id == conversations.c.id
-    newest = select(func.max(messages.c.seq)).where(theirs).scalar_subquery()
+    released = and_(theirs, RELEASED)
+    newest = select(func.max(messages.c.seq)).where(released).scalar_subquery()
     touched = conversations.c.id.in_(conversation_ids)
     tx.execute(
         update(conversations)

@@ -40,6 +40,11 @@ _ADD = {
     ),
 }
 
+_FORGET = {
+    "sqlite": text("DELETE FROM search_index WHERE rowid = :seq"),
+    "postgresql": text("DELETE FROM search_index WHERE seq = :seq"),
+}
+
 _SEARCHED = func.substr(messages_table.c.text, 1, MOST_CHARACTERS)
 
 
@@ -119,6 +124,11 @@ def _add(tx: Connection, entries: list[dict[str, object]]) -> None:
     else:
         columns = {name: [entry[name] for entry in entries] for name in entries[0]}
         tx.execute(_ADD["postgresql"], columns)
+
+
+def forget(tx: Connection, seq: int) -> None:
+    """Remove an entry whose message has another text or another ``seq`` from now on."""
+    tx.execute(_FORGET[tx.dialect.name], {"seq": seq})
 
 
 def fill(tx: Connection) -> None:

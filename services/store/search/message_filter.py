@@ -118,8 +118,12 @@ def _bounds(tx: Connection, wanted: MessageFilter, before: int | None) -> tuple[
 
 
 def _seq_at(tx: Connection, at: float, default: int) -> int:
-    """The ``seq`` of the first message since a time: ids (UUIDv7) begin with the time."""
-    first = select(messages.c.seq).where(messages.c.id >= first_uuid7(at))
+    """The ``seq`` of the first message since a time: ids (UUIDv7) begin with the time.
+
+    One that was scheduled has its ``seq`` of a later time.
+    """
+    since = messages.c.id >= first_uuid7(at)
+    first = select(messages.c.seq).where(since, messages.c.send_at.is_(None))
     found = tx.execute(first.order_by(messages.c.id).limit(1)).scalar()
     return default if found is None else int(found)
 

@@ -1,0 +1,173 @@
+"""Scheduled texts: changed and cancelled by people, and released by the worker at their time.
+
+At its time a text is checked again as if it were sent then. It waits on for the hours of the
+recipient's place; what may not be sent fails with the reason.
+"""
+
+from dataclasses import dataclass, replace
+
+import structlog
+from sqlalchemy import Connection
+
+from services.core.errors import RequestRefused
+from services.core.messages import Device, Message, Status, rfc3339
+from services.messaging.access import ConversationAccess
+from services.messaging.assignments import Assignments
+from services.messaging.compose import Composer
+from services.messaging.device_limits import SCHEDULE_CHANGES, DeviceLimits
+from services.messaging.opt_out import CODE, send_job
+from services.messaging.route import Router
+from services.store import counters, jobs, messages, scheduled
+from services.store.database import clock
+from services.store.database.store import Store
+
+log = structlog.get_logger()
+CANCELLED = "cancelled"
+RELEASED_AT_ONCE = 20  # in one transaction, for which other writers wait
+
+
+@dataclass(eq=False)
+class Scheduling:
+    """Changes, cancels and releases scheduled messages."""
+
+    store: Store
+    access: ConversationAccess
+    composer: Composer
+    limits: DeviceLimits
+    router: Router
+    assignments: Assignments
+
+    def change(
+        self, device: Device, message_id: str, *, text: str | None, send_at: float | None
+    ) -> Message:
+        """Give a scheduled message another text or time, or both; returns it as it is then.
+
+        Raises ``RequestRefused``, with status 409 where it is not scheduled any more.
+        """
+
+        def work(tx: Connection) -> Message:
+            known = self._scheduled(tx, device, message_id)
+            if text is not None and text != known.text:
+                self._reword(tx, device, known, text)
+            if send_at is not None:
+                planned = self.composer.times.planned(tx, known, send_at)
+                scheduled.postpone(tx, known, planned.until, planned.reason or None)
+            return messages.by_id(tx, message_id) or known
+
+        return self.store.write(work)
+
+    def cancel(self, device: Device, message_id: str) -> Message:
+        """Cancel a scheduled message; returns it as it is then.
+
+        Raises ``RequestRefused``, with status 409 where it is not scheduled any more.
+        """
+
+        def work(tx: Connection) -> Message:
+            known = self._scheduled(tx, device, message_id)
+            return self._cancel(tx, known, f"Cancelled by extension {device.extension}.")
+
+        return self.store.write(work)
+
+    def cancel_as_operator(self, message_id: str) -> None:
+        """Cancel a scheduled message of any extension. Raises ``RequestRefused`` as ``cancel``."""
+
+        def work(tx: Connection) -> None:
+            counters.hold_sequence(tx)
+            known = _must_wait(messages.by_id(tx, message_id))
+            self._cancel(tx, known, "Cancelled by the administrator.")
+
+        self.store.write(work)
+        log.info("cancelled by the operator", message_id=message_id)
+
+    def release_due(self) -> bool:
+        """Queue the texts whose time has come; true if there may be more. Raises ``StorageUnwell``.
+
+        Several workers may do it at the same time: each text is queued once.
+        """
+        if not self.store.read(lambda tx: scheduled.has_due(tx, clock.now(tx))):
+            return False
+        return self.store.write(self._release_some)
+
+    def _release_some(self, tx: Connection) -> bool:
+        counters.hold_sequence(tx)
+        now = clock.now(tx)
+        found = scheduled.due(tx, now, RELEASED_AT_ONCE)
+        for message in found:
+            try:
+                self._release(tx, message, now)
+            except RequestRefused as refused:
+                self._refuse(tx, message, refused)
+        return len(found) == RELEASED_AT_ONCE
+
+    def _release(self, tx: Connection, message: Message, now: float) -> None:
+        """Queue a text, or postpone it. Raises ``RequestRefused`` before it changes anything."""
+        times = self.composer.times
+        if message.send_at is not None and now - message.send_at > times.latest_seconds:
+            raise RequestRefused(
+                "too_late",
+                f"It was to be sent at {rfc3339(message.send_at)}, and Textbridge was not running "
+                "then. Now it is too late.",
+            )
+        checked = self.composer.check_again(tx, message)
+        held = times.hours.postponed(message.recipients, now)
+        if held is not None:
+            scheduled.postpone(tx, message, held.until, held.reason)
+            return
+        first, *rest = self.composer.parts(replace(checked, status=Status.QUEUED))
+        released = scheduled.release(tx, first)
+        if released is None:
+            return
+        others = [messages.add_outbound(tx, part, "") for part in rest]
+        jobs.add(tx, [send_job(one) for one in (released, *others)])
+        if released.extension is not None:
+            self.assignments.answered(tx, released)
+        log.info("scheduled text released", message_id=message.id)
+
+    def _refuse(self, tx: Connection, message: Message, refused: RequestRefused) -> None:
+        """Note why a text is not sent at its time, and report it as any failed send."""
+        log.warning("scheduled text not sent", message_id=message.id, reason=refused.reason)
+        if refused.code == CODE:
+            self._cancel(tx, message, refused.reason, CODE)
+            return
+        failed = scheduled.fail(tx, message, refused.code, refused.reason)
+        if failed is not None:
+            jobs.add(tx, self.router.update_jobs(failed, str(failed.status)))
+
+    def _cancel(
+        self, tx: Connection, message: Message, reason: str, code: str = CANCELLED
+    ) -> Message:
+        if not scheduled.cancel(tx, message, code, reason):
+            raise _not_scheduled()
+        jobs.add(tx, self.router.update_jobs(message, str(Status.CANCELLED)))
+        return messages.by_id(tx, message.id) or message
+
+    def _scheduled(self, tx: Connection, device: Device, message_id: str) -> Message:
+        """A scheduled message that an extension may see, while nobody else changes it."""
+        counters.hold_sequence(tx)
+        numbers = [setting.number for setting in self.access.numbers(device.extension)]
+        known = _must_wait(messages.by_id(tx, message_id, numbers))
+        self.limits.count(tx, device, SCHEDULE_CHANGES)
+        return known
+
+    def _reword(self, tx: Connection, device: Device, known: Message, text: str) -> None:
+        new = self.composer.check_again(tx, replace(known, text=text))
+        more = self.composer.parts(new)[len(self.composer.parts(known)) :]
+        if more:
+            self.composer.limits.count_sent(tx, device.extension, more)
+        scheduled.reword(tx, known, text, new.segments)
+
+
+def _must_wait(message: Message | None) -> Message:
+    if message is None:
+        raise RequestRefused("not_found", "There is no such message.", status=404)
+    if message.status is not Status.SCHEDULED:
+        raise _not_scheduled()
+    return message
+
+
+def _not_scheduled() -> RequestRefused:
+    return RequestRefused(
+        "not_scheduled",
+        "This text does not wait for its time any more: it was sent, cancelled, or has failed.",
+        status=409,
+    )

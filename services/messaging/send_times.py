@@ -1,0 +1,82 @@
+"""Times at which texts are sent later: what an app may ask for, and the recipient's hours."""
+
+import time
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from services.config.sections import ScheduleSettings
+from services.core.durations import DAY, MINUTE
+from services.core.errors import RequestRefused
+from services.core.messages import Message, Status
+from services.core.recipient_hours import Postponed, RecipientHours
+from services.store import messages, scheduled
+from services.store.database import clock
+
+AHEAD_SECONDS = 366 * DAY
+PAST_SECONDS = MINUTE  # by which a phone's clock, and the time that a request takes, may differ
+MOST_SCHEDULED = 500  # of one extension
+
+
+@dataclass(frozen=True)
+class SendTimes:
+    """Schedules messages, and says until when the hours of a recipient's place hold them."""
+
+    rules: ScheduleSettings
+
+    @property
+    def hours(self) -> RecipientHours:
+        """The recipient's hours that are set."""
+        return RecipientHours(self.rules.us_hours, self.rules.country_hours or ())
+
+    @property
+    def latest_seconds(self) -> float:
+        """How long after its time a text may still be sent."""
+        return self.rules.latest_hours * 3600.0
+
+    def schedule(
+        self, tx: Connection, message: Message, send_at: float, fingerprint: str
+    ) -> Message:
+        """Store a message to be sent later. Raises ``RequestRefused`` for a time that cannot be."""
+        if scheduled.count(tx, message.extension or "") >= MOST_SCHEDULED:
+            raise RequestRefused(
+                "too_many_scheduled",
+                f"An extension may have {MOST_SCHEDULED} scheduled texts. Cancel some, or send "
+                "this later.",
+                field="send_at",
+            )
+        planned = self.planned(tx, message, send_at)
+        return messages.add_outbound(tx, _waiting(message, planned), fingerprint)
+
+    def planned(self, tx: Connection, message: Message, send_at: float) -> Postponed:
+        """When a message is sent for which ``send_at`` was asked, and why later, if it is.
+
+        Raises ``RequestRefused``.
+        """
+        now = clock.now(tx)
+        if send_at < now - PAST_SECONDS:
+            raise RequestRefused(
+                "send_at_past", "This time is over. Choose a later one.", field="send_at"
+            )
+        if send_at > now + AHEAD_SECONDS:
+            raise RequestRefused(
+                "send_at_too_far", "Choose a time within the next year.", field="send_at"
+            )
+        return self.hours.postponed(message.recipients, send_at) or Postponed(send_at, "")
+
+    def hold_answer(self, tx: Connection, message: Message) -> Message | None:
+        """Schedule an automatic answer that would come in quiet hours; ``None``: it may go now."""
+        if not self.rules.answers_wait:
+            return None
+        held = self.hours.postponed(message.recipients, clock.now(tx))
+        return messages.add_outbound(tx, _waiting(message, held), "") if held else None
+
+
+def _waiting(message: Message, planned: Postponed) -> Message:
+    return replace(
+        message,
+        status=Status.SCHEDULED,
+        send_at=planned.until,
+        waits_because=planned.reason or None,
+        created_at=time.time(),
+    )
