@@ -455,8 +455,8 @@ CHECK = Check(
         ),
         Mutant(
             "services/store/messages.py",
-            "_ADD_NEW.row(tx, **_row(kept)) is None",
-            '_ADD_NEW.row(tx, **_row(replace(kept, provider_id=f"{kept.id}"))) is None',
+            "rows = [_row(one) for one in kept if",
+            "rows = [_row(replace(one, provider_id=one.id)) for one in kept if",
             "a repeated text is stored again",
         ),
     ),

@@ -111,7 +111,7 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
 
 REPEAT_NOT_COUNTED = Mutant(
     "services/store/messages.py",
-    "audit_counters.add(tx, AuditCounter.REPEATED)",
+    "audit_counters.add(tx, AuditCounter.REPEATED, len(kept) - len(stored))",
     "pass",
     "a repeated text is not counted, which violates an invariant",
 )

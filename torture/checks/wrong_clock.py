@@ -62,8 +62,8 @@ CHECK = Check(
     mutants=(
         Mutant(
             "services/store/jobs.py",
-            "        due=job.due + ahead,",
-            "            due=job.due,",
+            '        "due": job.due + ahead,',
+            '        "due": job.due,',
             "jobs are due by the clock of the node that made them",
         ),
     ),
