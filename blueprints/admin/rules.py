@@ -1,12 +1,17 @@
 """Page of rules: the inbound and outbound rules, and what they would do with a text."""
 
 import json
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Any
 
 from flask import Blueprint, Response, request
 
 from blueprints.admin.page import Pages, redirect_to
+from services.core.calendar_file import MOST_BYTES
 from services.core.errors import SettingsConflict, SettingsError
 from services.message_settings import MessageSettings
+from services.message_settings.holidays import HolidayPlan, plan_holidays
 from services.message_settings.json_lines import line_of_path
 from services.message_settings.rules_reader import RuleError
 from services.operations.rule_trial import RuleTrial, Trial
@@ -18,14 +23,68 @@ def add_routes(
     routes: Blueprint, pages: Pages, settings: MessageSettings, trial: RuleTrial
 ) -> None:
     """Add ``/admin/rules``."""
+    RulesPage(pages, settings, trial).add_to(routes)
 
-    def page(status: int = 200, *, written: str | None = None, wrong: str = "") -> Response:
+
+class RulesPage:
+    """Shows and tries the rules, and edits them with hours, holidays and groups."""
+
+    def __init__(self, pages: Pages, settings: MessageSettings, trial: RuleTrial) -> None:
+        self._pages = pages
+        self._settings = settings
+        self._trial = trial
+
+    def add_to(self, routes: Blueprint) -> None:
+        """Add the page and its forms."""
+        routes.get("/rules")(self.settings_rules)
+        routes.post("/rules")(self.settings_rules_save)
+        routes.post("/rules/holidays")(self.settings_holidays)
+
+    def settings_rules(self) -> Response:
+        """The rules, and the result of a test."""
+        return self._page()
+
+    def settings_rules_save(self) -> Response:
+        """Save the rules as they are written."""
+        written = request.form.get("rules", "")
+        try:
+            _save(self._settings, written, request.form.get("generation"))
+        except SettingsConflict as error:
+            return self._page(409, written=written, wrong=error.reason)
+        except SettingsError as error:
+            return self._page(422, written=written, wrong=str(error))
+        self._pages.set_notice("The rules are saved, and in force.")
+        return redirect_to("admin.settings_rules")
+
+    def settings_holidays(self) -> Response:
+        """The rules with the holidays of a calendar file, not saved yet."""
+        file = request.files.get("calendar")
+        if file is None or not file.filename:
+            return self._page(422, wrong_file="Choose a file first.")
+        with closing(file):
+            content = file.stream.read(MOST_BYTES + 1)
+        try:
+            plan = plan_holidays(self._settings, request.form.get("hours", ""), content)
+        except SettingsError as error:
+            return self._page(422, wrong_file=error.reason)
+        return self._page(written=_as_text(plan.sections), holidays=plan)
+
+    def _page(
+        self,
+        status: int = 200,
+        *,
+        written: str | None = None,
+        wrong: str = "",
+        holidays: HolidayPlan | None = None,
+        wrong_file: str = "",
+    ) -> Response:
+        settings = self._settings
         asked = {name: request.args.get(name, "")[:2000] for name in FIELDS}
         tried: Trial | None = None
         problems: dict[str, str] = {}
         if asked["from"] or asked["to"]:
             try:
-                tried = trial.run(
+                tried = self._trial.run(
                     written_sender=asked["from"],
                     to=asked["to"],
                     text=asked["text"],
@@ -33,39 +92,26 @@ def add_routes(
                 )
             except SettingsError as error:
                 problems[error.field] = error.reason
-        return pages.render(
+        return self._pages.render(
             "rules.html",
             status,
             rules=settings.rules,
             problem=settings.problem,
-            warnings=trial.warnings(),
+            warnings=self._trial.warnings(),
             asked=asked,
             tried=tried,
             problems=problems,
-            generation=settings.generation,
-            written=_as_text(settings) if written is None else written,
+            generation=holidays.generation if holidays else settings.generation,
+            hours_names=[(name, name) for name in settings.rules.hours],
+            holidays=holidays,
+            wrong_file=wrong_file,
+            written=_as_text(settings.sections) if written is None else written,
             wrong=wrong,
         )
 
-    @routes.get("/rules")
-    def settings_rules() -> Response:
-        return page()
 
-    @routes.post("/rules")
-    def settings_rules_save() -> Response:
-        written = request.form.get("rules", "")
-        try:
-            _save(settings, written, request.form.get("generation"))
-        except SettingsConflict as error:
-            return page(409, written=written, wrong=error.reason)
-        except SettingsError as error:
-            return page(422, written=written, wrong=str(error))
-        pages.set_notice("The rules are saved, and in force.")
-        return redirect_to("admin.settings_rules")
-
-
-def _as_text(settings: MessageSettings) -> str:
-    return json.dumps(settings.sections, indent=2, ensure_ascii=False)
+def _as_text(sections: Mapping[str, Any]) -> str:
+    return json.dumps(sections, indent=2, ensure_ascii=False)
 
 
 def _save(settings: MessageSettings, written: str, generation: str | None) -> None:

@@ -1,14 +1,18 @@
 """The page of rules: lists them, and says what they would do with a text."""
 
 import json
+import re
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from html import unescape
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.admin.conftest import Operator, plain
+from tests.core.test_calendar_file import event
 from tests.message_steps import receive_text, stored_messages
 
 PRACTICE = Path(__file__).parents[1] / "data" / "rules" / "practice.json"
@@ -93,3 +97,40 @@ def test_an_owner_is_set_on_the_page_of_a_message(make_operator: Callable[..., O
     assert 'name="done" checked' not in page
     refused = operator.post(f"{path}/assign", 422, owner="209")
     assert "Extension 209 does not have +12025550100" in plain(refused)
+
+
+def test_holidays_of_a_calendar_are_shown_before_they_are_saved(
+    make_operator: Callable[..., Operator],
+) -> None:
+    operator = make_operator()
+    settings = operator.gateway.settings
+    assert "Add “hours” to the text below first." in plain(operator.get("/rules"))
+    settings.put_document(PRACTICE.read_bytes())
+    before = settings.rules.hours["office"].closed
+
+    def upload(content: bytes, status: int = 200, hours: str = "office") -> str:
+        file = (BytesIO(content), "holidays.ics")
+        return operator.post("/rules/holidays", status, hours=hours, calendar=file)
+
+    year = datetime.now(UTC).year + 1
+    page = upload(event(f"DTSTART;VALUE=DATE:{year}0704", title="<b>4 July</b>"))
+    assert "1 dates of the calendar, 1 of them new" in plain(page)
+    assert f"{year}-07-04 &lt;b&gt;4 July&lt;/b&gt;" in page.replace(
+        '<bdi class="text" dir="auto">', ""
+    )
+    assert settings.rules.hours["office"].closed == before
+    written = re.search(r"<textarea[^>]*>(.*?)</textarea>", page, re.DOTALL)
+    generation = re.search(r'name="generation" value="([^"]+)"', page)
+    assert written
+    assert generation
+    edit(operator, unescape(written[1]), 303, generation[1])
+    assert settings.rules.hours["office"].closed == before | {date(year, 7, 4)}
+
+    lunch = event(f"DTSTART:{year}0705T120000Z", f"DTEND:{year}0705T130000Z", title="Lunch")
+    assert "It has no holiday from" in plain(upload(lunch, 422))
+    assert "no calendar file" in plain(upload(b"<html>", 422))
+    assert "No hours are named “nine”. Write one of office, berlin" in plain(
+        upload(lunch, 422, "nine")
+    )
+    nothing = operator.post("/rules/holidays", 422, hours="office")
+    assert "Choose a file first." in plain(nothing)
