@@ -44,6 +44,7 @@ from services.messaging.recover import Recovery
 from services.messaging.replay import Replay
 from services.messaging.reread import Reread
 from services.messaging.route import Router
+from services.messaging.second_number import SecondNumber
 from services.messaging.send_limits import SendLimits
 from services.messaging.store_parts import PartStore
 from services.messaging.uploads import Uploads
@@ -158,6 +159,7 @@ class Gateway:
             self.carrier_events,
             self.journal,
             self.opt_outs,
+            SecondNumber(self.access, self.providers, self.limits, self.opt_outs),
         )
         self.push_delivery = PushDelivery(
             self.store, self.access, self.channels, self.media, self.outcomes, self.journal

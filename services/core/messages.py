@@ -5,7 +5,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -128,7 +128,8 @@ class Message:
     as ``reaction_to``. ``opt_out`` is the keyword that the carrier says it has recognised in an
     inbound text; ``automatic`` is set for a text that no person wrote. ``rule`` names the rules of
     Message Settings that decided who gets an inbound text, or by which an outbound one was written
-    or got its number.
+    or got its number. ``instead_of`` is the id of the message that a carrier has refused and that
+    this one replaces.
     """
 
     direction: Direction
@@ -158,11 +159,18 @@ class Message:
     opt_out: Keyword | None = None
     automatic: AutomaticText | None = None
     rule: str | None = None
+    instead_of: str | None = None
 
     @property
     def recipients(self) -> tuple[str, ...]:
         """All recipients of an outbound message."""
         return self.participants or (self.peer,)
+
+
+def new_id_and_time(message: Message) -> Message:
+    """A copy of a message that can be stored as another one, of this moment."""
+    now = time.time()
+    return replace(message, id=uuid7(), seq=0, conversation_id="", created_at=now, updated_at=now)
 
 
 def message_object(message: Message, link: Callable[[Attachment], str]) -> dict[str, Any]:

@@ -97,9 +97,9 @@ class Composer:
                             status=409,
                         )
                     return known[0], True
-            parts = self.compose(tx, device.extension, reply)
-            self.limits.count_sent(tx, device.extension, parts)
-            stored = [messages.add_outbound(tx, part, reply.fingerprint) for part in parts]
+            composed = self.compose(tx, device.extension, reply)
+            self.limits.count_sent(tx, device.extension, composed)
+            stored = [messages.add_outbound(tx, part, reply.fingerprint) for part in composed]
             jobs.add(tx, [send_job(message) for message in stored])
             self.assignments.answered(tx, stored[0])
             return messages.by_id(tx, stored[0].id) or stored[0], False
@@ -119,10 +119,10 @@ class Composer:
         No extension's quota counts it. Raises ``RequestRefused``, and then has stored nothing.
         """
         provider = self._provider(setting)
-        _check_recipients(setting, (peer,), provider)
+        check_recipients(setting, (peer,), provider)
         self.limits.check_countries((peer,))
         self.opt_outs.check_request(tx, setting.number, (peer,))
-        _check_text(text, provider)
+        check_text(text, provider)
         whole = Message(
             direction="out",
             number=setting.number,
@@ -133,8 +133,8 @@ class Composer:
             segments=count(text).count,
             rule=rule,
         )
-        parts = _parts(whole, provider.limits)
-        stored = [messages.add_outbound(tx, part, "") for part in parts]
+        composed = parts(whole, provider.limits)
+        stored = [messages.add_outbound(tx, part, "") for part in composed]
         jobs.add(tx, [send_job(message) for message in stored])
         return stored[0]
 
@@ -173,7 +173,7 @@ class Composer:
         to = _addressed(tx, settings, reply, self.country, extension, self.access.outbound_rules())
         setting, recipients = to.setting, to.recipients
         provider = self._provider(setting)
-        _check_recipients(setting, recipients, provider)
+        check_recipients(setting, recipients, provider)
         self.limits.check_countries(recipients)
         self.opt_outs.check_request(tx, setting.number, recipients)
         files = _files(tx, extension, reply.media_ids, provider)
@@ -194,8 +194,8 @@ class Composer:
             segments=count(text).count if not files else 1,
             rule=to.rule,
         )
-        _check_text(text, provider)
-        return _parts(whole, provider.limits)
+        check_text(text, provider)
+        return parts(whole, provider.limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,9 +316,10 @@ def _require_dialable(address: str, field: str) -> None:
         )
 
 
-def _check_recipients(
+def check_recipients(
     setting: NumberSetting, recipients: tuple[str, ...], provider: Provider
 ) -> None:
+    """Raise ``RequestRefused`` for recipients that a number cannot text by its carrier."""
     if setting.number in recipients:
         raise RequestRefused("same_number", "A number cannot text itself.", field="to")
     for recipient in recipients:
@@ -358,7 +359,7 @@ def _files(
                 "One of the files was not uploaded by this extension, or was sent already.",
                 field="media_ids",
             )
-        _check_file(known[file_id], provider)
+        check_file(known[file_id], provider)
     files = tuple(known[file_id] for file_id in dict.fromkeys(ids))
     most, together = limits.media_total_bytes, sum(file.size for file in files)
     if most and together > most:
@@ -370,7 +371,8 @@ def _files(
     return files
 
 
-def _check_file(file: Attachment, provider: Provider) -> None:
+def check_file(file: Attachment, provider: Provider) -> None:
+    """Raise ``RequestRefused`` for a file that a carrier does not take."""
     limits = provider.limits
     if file.size > limits.media_bytes:
         raise RequestRefused(
@@ -388,7 +390,8 @@ def _check_file(file: Attachment, provider: Provider) -> None:
         )
 
 
-def _check_text(text: str, provider: Provider) -> None:
+def check_text(text: str, provider: Provider) -> None:
+    """Raise ``RequestRefused`` for a text that a carrier neither takes nor lets us split."""
     limits = provider.limits
     if len(text) > limits.text and not limits.splits:
         raise RequestRefused(
@@ -399,7 +402,7 @@ def _check_text(text: str, provider: Provider) -> None:
         )
 
 
-def _parts(whole: Message, limits: Limits) -> list[Message]:
+def parts(whole: Message, limits: Limits) -> list[Message]:
     """Split a text over the carrier's limit into several messages; files go with the first."""
     first, *rest = split(whole.text, limits.text, limits.unicode_text)
     if not rest:
@@ -417,6 +420,7 @@ def _parts(whole: Message, limits: Limits) -> list[Message]:
             extension=whole.extension,
             segments=count(text).count,
             rule=whole.rule,
+            instead_of=whole.instead_of,
         )
         for text in rest
     ]

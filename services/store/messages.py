@@ -290,6 +290,7 @@ def _row(message: Message) -> dict[str, Any]:
         "reaction_to": message.reaction_to,
         "automatic": message.automatic,
         "rule": message.rule,
+        "instead_of": message.instead_of,
         "carrier_time": message.carrier_time,
         "created_at": message.created_at,
         "updated_at": message.updated_at,
@@ -323,4 +324,5 @@ def _message(row: Row[Any], media: tuple[Attachment, ...]) -> Message:
         reaction_to=row.reaction_to,
         automatic=AutomaticText(row.automatic) if row.automatic is not None else None,
         rule=row.rule,
+        instead_of=row.instead_of,
     )

@@ -101,6 +101,7 @@ messages = Table(
     Column("reaction_to", Text),  # … with this id
     Column("automatic", Text),  # which answer, if Textbridge wrote it by itself: ``AutomaticText``
     Column("rule", Text),  # names of the rules that decided who gets it, or that wrote it
+    Column("instead_of", Text),  # id of the message that was refused and that this one replaces
     # Outbound messages have no key: no id that a carrier gives twice may stop a status.
     Index("messages_once", "provider", "provider_id", "number", "repeat_key", unique=True),
     Index(
