@@ -9,6 +9,7 @@ from pathlib import Path
 from services import providers, push
 from services.config.environment import Environment, load
 from services.config.storage_layout import MEDIA
+from services.core.local_time import LocalTime
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.delivery import Delivery
 from services.delivery.email_delivery import EmailDelivery
@@ -93,6 +94,7 @@ class Gateway:
         self.environment = environment
         self.stopping = False  # set when this process is being stopped: open streams end
         self.country = service.default_country
+        self.local_time = LocalTime(service.app_timezone)
         self.store = Store(service.database_url, storage)
         self.settings = open_settings(self.store, storage, self.country, service.app_timezone)
         self.http = Http()
@@ -105,7 +107,9 @@ class Gateway:
         )
         self.providers = _providers(environment, self.http, self.settings)
         self.channels = _channels(environment, self.vapid)
-        self.mailer = Mailer(environment.mail, service.app_name, _domain(environment.app_url))
+        self.mailer = Mailer(
+            environment.mail, service.app_name, _domain(environment.app_url), self.local_time
+        )
         self._build_messaging()
         self._build_delivery(storage / "run")
         self._build_operations(storage)
@@ -126,6 +130,7 @@ class Gateway:
             self.providers,
             self.limits,
             self.router,
+            self.local_time,
         )
         self.consent = Consent(self.opt_outs)
         self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)
@@ -209,7 +214,9 @@ class Gateway:
         )
         self.retention = Retention(self.store, self.media, service)
         self.operator_actions = OperatorActions(self.store, self.router, self.assignments)
-        self.opt_out_register = OptOutRegister(self.store, self.opt_outs, self.country)
+        self.opt_out_register = OptOutRegister(
+            self.store, self.opt_outs, self.country, self.local_time
+        )
         self.carrier_status = CarrierStatus(
             self.store, self.settings, environment.carriers, self.providers
         )
@@ -217,9 +224,9 @@ class Gateway:
             self.store, self.settings, self.providers, self.channels, self.carrier_status
         )
         self.rule_trial = RuleTrial(
-            self.store, self.settings, self.automatic, self.country, service.app_timezone
+            self.store, self.settings, self.automatic, self.country, self.local_time
         )
-        self.message_query = MessageQuery(self.store, self.access, self.country)
+        self.message_query = MessageQuery(self.store, self.access, self.country, self.local_time)
         self.restore = Restore(
             self.store,
             self.outcomes,
