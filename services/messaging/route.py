@@ -14,7 +14,7 @@ from services.message_settings.rules import Decision, InboundText
 from services.messaging.access import ConversationAccess
 from services.messaging.assignments import Assignments
 from services.push.base import Channel
-from services.store import devices, jobs, messages, unrouted
+from services.store import conversation_marks, devices, jobs, messages, unrouted
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
 
@@ -96,7 +96,8 @@ class Router:
             lambda message: message.direction == "in",
             messages.page(tx, conversation_id, limit=GIVEN_MESSAGES),
         )
-        targets = self._look_up_targets(tx, extensions)
+        muted = conversation_marks.muted_by(tx, conversation_id)
+        targets = self._look_up_targets(tx, extensions, muted)
         jobs.add(
             tx,
             [
@@ -149,27 +150,43 @@ class Router:
         ]
         pushes = [
             _push(message, destination, target, "received")
-            for destination, target in self._push_targets(tx, extensions, targets)
+            for destination, target in self._push_targets(
+                tx, extensions, conversation_marks.muted_by(tx, message.conversation_id), targets
+            )
         ]
         return [*pushes, *mails]
 
     def _push_targets(
-        self, tx: Connection, extensions: tuple[str, ...], known: PushTargets | None
+        self,
+        tx: Connection,
+        extensions: tuple[str, ...],
+        muted: frozenset[str],
+        known: PushTargets | None,
     ) -> list[tuple[str, str]]:
-        if known is None:
-            return self._look_up_targets(tx, extensions)
+        if known is None or muted:
+            return self._look_up_targets(tx, extensions, muted)
         if extensions not in known:
             known[extensions] = self._look_up_targets(tx, extensions)
         return known[extensions]
 
-    def _look_up_targets(self, tx: Connection, extensions: Iterable[str]) -> list[tuple[str, str]]:
-        """(destination, target) of each device and channel to notify for some extensions."""
+    def _look_up_targets(
+        self,
+        tx: Connection,
+        extensions: Iterable[str],
+        muted: frozenset[str] = frozenset(),
+    ) -> list[tuple[str, str]]:
+        """(destination, target) of each device and channel to notify for some extensions.
+
+        Devices of extensions that have ``muted`` the conversation are left out. Channels without
+        devices get the text all the same: by them alone it reaches the extension.
+        """
+        extensions = tuple(extensions)
         shared = [c.name for c in self._channels.values() if not c.per_device]
         targets = [(f"push:{name}", f"{name}:{ext}") for name in shared for ext in extensions]
         if len(shared) < len(self._channels):
             targets += [
                 (self._channels[device.channel].destination(device.address), device.id)
-                for device in devices.of(tx, extensions)
+                for device in devices.of(tx, [ext for ext in extensions if ext not in muted])
                 if device.channel in self._channels
             ]
         return targets

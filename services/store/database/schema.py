@@ -491,6 +491,19 @@ assignments = Table(
     Index("assignments_by_owner", "owner"),
 )
 
+# Conversations that an extension has muted or pinned, see ``conversation_marks``.
+conversation_marks = Table(
+    "conversation_marks",
+    metadata,
+    Column("extension", Text, primary_key=True),
+    Column("conversation_id", Text, ForeignKey("conversations.id"), primary_key=True),
+    Column("muted", Boolean, nullable=False),
+    Column("pinned_at", Float),
+    Column("changed", BigInteger, nullable=False),
+    Index("conversation_marks_by_change", "extension", "changed"),
+    Index("conversation_marks_by_conversation", "conversation_id"),
+)
+
 # The extension that got the last conversation of a group in turn.
 group_turns = Table(
     "group_turns",
