@@ -114,7 +114,7 @@ def test_holidays_of_a_calendar_are_shown_before_they_are_saved(
 
     year = datetime.now(UTC).year + 1
     page = upload(event(f"DTSTART;VALUE=DATE:{year}0704", title="<b>4 July</b>"))
-    assert "1 dates of the calendar, 1 of them new" in plain(page)
+    assert "1 date of the calendar, 1 new, under “office”" in plain(page)
     assert f"{year}-07-04 &lt;b&gt;4 July&lt;/b&gt;" in page.replace(
         '<bdi class="text" dir="auto">', ""
     )
