@@ -9,6 +9,7 @@ from pathlib import Path
 from services import providers, push
 from services.config.environment import Environment, load
 from services.config.storage_layout import MEDIA
+from services.core.local_time import LocalTime
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.delivery import Delivery
 from services.delivery.email_delivery import EmailDelivery
@@ -45,6 +46,7 @@ from services.messaging.replay import Replay
 from services.messaging.reread import Reread
 from services.messaging.route import Router
 from services.messaging.scheduling import Scheduling
+from services.messaging.second_number import SecondNumber
 from services.messaging.send_limits import SendLimits
 from services.messaging.send_times import SendTimes
 from services.messaging.store_parts import PartStore
@@ -95,6 +97,7 @@ class Gateway:
         self.environment = environment
         self.stopping = False  # set when this process is being stopped: open streams end
         self.country = service.default_country
+        self.local_time = LocalTime(service.app_timezone)
         self.store = Store(service.database_url, storage)
         self.settings = open_settings(self.store, storage, self.country, service.app_timezone)
         self.http = Http()
@@ -107,7 +110,9 @@ class Gateway:
         )
         self.providers = _providers(environment, self.http, self.settings)
         self.channels = _channels(environment, self.vapid)
-        self.mailer = Mailer(environment.mail, service.app_name, _domain(environment.app_url))
+        self.mailer = Mailer(
+            environment.mail, service.app_name, _domain(environment.app_url), self.local_time
+        )
         self._build_messaging()
         self._build_delivery(storage / "run")
         self._build_operations(storage)
@@ -128,6 +133,7 @@ class Gateway:
             self.providers,
             self.limits,
             self.router,
+            self.local_time,
         )
         self.consent = Consent(self.opt_outs)
         self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)
@@ -170,6 +176,7 @@ class Gateway:
             self.carrier_events,
             self.journal,
             self.opt_outs,
+            SecondNumber(self.access, self.providers, self.limits, self.opt_outs),
         )
         self.push_delivery = PushDelivery(
             self.store, self.access, self.channels, self.media, self.outcomes, self.journal
@@ -219,7 +226,9 @@ class Gateway:
         )
         self.retention = Retention(self.store, self.media, service)
         self.operator_actions = OperatorActions(self.store, self.router, self.assignments)
-        self.opt_out_register = OptOutRegister(self.store, self.opt_outs, self.country)
+        self.opt_out_register = OptOutRegister(
+            self.store, self.opt_outs, self.country, self.local_time
+        )
         self.carrier_status = CarrierStatus(
             self.store, self.settings, environment.carriers, self.providers
         )
@@ -227,9 +236,9 @@ class Gateway:
             self.store, self.settings, self.providers, self.channels, self.carrier_status
         )
         self.rule_trial = RuleTrial(
-            self.store, self.settings, self.automatic, self.country, service.app_timezone
+            self.store, self.settings, self.automatic, self.country, self.local_time
         )
-        self.message_query = MessageQuery(self.store, self.access, self.country)
+        self.message_query = MessageQuery(self.store, self.access, self.country, self.local_time)
         self.restore = Restore(
             self.store,
             self.outcomes,

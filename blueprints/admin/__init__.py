@@ -42,7 +42,7 @@ def register(app: Flask, gateway: Gateway) -> None:
     )
     sign_ins = SignIns(gateway.store, environment.app_key, service.admin_password)
     pages = Pages(sign_ins, service.app_name)
-    formats.add_filters(routes)
+    formats.add_filters(routes, gateway.local_time)
     access = AdminAccess(gateway.admin_auth, service, gateway.proxies)
     Guard(access, sign_ins, pages, environment.app_url).add_to(routes)
     error_pages.add_handlers(routes, pages)
@@ -68,7 +68,9 @@ def _add_pages(routes: Blueprint, pages: Pages, gateway: Gateway) -> None:
         gateway.carrier_status,
         service.storage_path.resolve(),
     )
-    MessagePages(pages, store, settings, providers, media, gateway.message_query).add_to(routes)
+    MessagePages(
+        pages, store, settings, providers, media, gateway.message_query, gateway.local_time
+    ).add_to(routes)
     message.add_routes(
         routes, pages, store, settings, media, actions, gateway.opt_outs, gateway.scheduling
     )
@@ -96,4 +98,4 @@ def _add_pages(routes: Blueprint, pages: Pages, gateway: Gateway) -> None:
         environment.app_url,
         has_public_address=has_public_address,
     ).add_to(routes)
-    activity.add_routes(routes, pages, store)
+    activity.add_routes(routes, pages, store, gateway.local_time)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from math import isinf
 
 from flask import Blueprint, Response, abort, request
@@ -11,6 +11,7 @@ from blueprints.admin import charts
 from blueprints.admin.charts import Picture, Step
 from blueprints.admin.formats import counted
 from blueprints.admin.page import Pages
+from services.core.local_time import LocalTime
 from services.core.messages import Status
 from services.operations.statistics import MEDIAN, MOST, OPEN, Activity, Figures, Point, activity_of
 from services.providers import PROVIDERS
@@ -59,7 +60,7 @@ class Chart:
     rows: Sequence[tuple[str, Sequence[str]]]
 
 
-def add_routes(routes: Blueprint, pages: Pages, store: Store) -> None:
+def add_routes(routes: Blueprint, pages: Pages, store: Store, local_time: LocalTime) -> None:
     """Add ``/admin/activity``."""
 
     @routes.get("/activity")
@@ -68,12 +69,13 @@ def add_routes(routes: Blueprint, pages: Pages, store: Store) -> None:
         if name not in SPANS:
             abort(404)
         span = SPANS[name]
-        found = activity_of(store, span.steps, span.hours)
+        found = activity_of(store, span.steps, span.hours, local_time)
         shown = [draw(found, span) for draw in (_carriers, _states, _rate, _pushes)]
         return pages.render(
             "activity.html",
             spans=SPANS,
             here=name,
+            zone=local_time.name,
             total=found.total,
             open=found.total.sent(OPEN),
             pushed=_seconds(found.total.pushed(MEDIAN)),
@@ -196,11 +198,10 @@ def _pushes(found: Activity, span: Span) -> Chart:
 
 def _steps(found: Activity, span: Span, summary: Callable[[Figures], str]) -> list[Step]:
     """The title of each step, and the label of every ``nth`` on the axis."""
-    between = span.hours * span.nth * 3600
     return [
         (
             f"{_when(found, point)}: {summary(point.figures)}",
-            _mark(span, point) if point.at % between == 0 else "",
+            _mark(found, point) if found.is_multiple(point, span.nth) else "",
         )
         for point in found.points
     ]
@@ -213,16 +214,16 @@ def _rows(
 
 
 def _when(found: Activity, point: Point) -> str:
-    begin = datetime.fromtimestamp(point.at, UTC)
+    begin = found.begins(point)
     if found.hours == 24:
         return f"{begin:%a} {begin.day} {begin:%b}"
     end = begin + timedelta(hours=found.hours)
     return f"{begin:%a} {begin.day} {begin:%b}, {begin:%H:%M}–{end:%H:%M}"
 
 
-def _mark(span: Span, point: Point) -> str:
-    at = datetime.fromtimestamp(point.at, UTC)
-    return f"{at:%H:%M}" if span.hours == 1 else f"{at:%a} {at.day} {at:%b}"
+def _mark(found: Activity, point: Point) -> str:
+    at = found.begins(point)
+    return f"{at:%H:%M}" if found.hours == 1 else f"{at:%a} {at.day} {at:%b}"
 
 
 def _amount(count: int) -> str:

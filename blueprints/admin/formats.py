@@ -1,47 +1,46 @@
 """Template filters for times, numbers and amounts."""
 
 import time
-from datetime import UTC, datetime
 
 from flask import Blueprint
 from markupsafe import Markup
 
 from services.core.commands import flask_command
+from services.core.local_time import LocalTime
 from services.core.messages import rfc3339
 from services.core.phone_numbers import international
 
 STEPS = ((60.0, 1.0, "second"), (3600.0, 60.0, "minute"), (86_400.0, 3600.0, "hour"))
 
 
-def add_filters(routes: Blueprint) -> None:
+def add_filters(routes: Blueprint, local_time: LocalTime) -> None:
     """Add these functions to the templates."""
-    for word in (when, ago, international, size, counted, flask_command):
+    times = Times(local_time)
+    for word in (times.when, times.ago, international, size, counted, flask_command):
         routes.app_template_filter(word.__name__)(word)
 
 
-def when(seconds: float | None) -> str | Markup:
-    """A time for people; a script converts it to the time zone of the browser.
+class Times:
+    """Times for people, in ``APP_TIMEZONE``."""
 
-    Without the script it is in UTC.
-    """
-    if seconds is None:
-        return "never"
-    shown = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return Markup('<time datetime="{}">{}</time>').format(rfc3339(seconds), shown)
+    def __init__(self, local_time: LocalTime) -> None:
+        self._local_time = local_time
 
+    def when(self, seconds: float | None) -> str | Markup:
+        """A time (seconds since 1970)."""
+        if seconds is None:
+            return "never"
+        shown = self._local_time.text(seconds)
+        return Markup('<time datetime="{}">{}</time>').format(rfc3339(seconds), shown)
 
-def ago(seconds: float | None) -> str | Markup:
-    """How long ago something was, with the time of day behind it.
-
-    >>> ago(None)
-    'never'
-    """
-    if seconds is None:
-        return "never"
-    shown = f"{lasting(max(0.0, time.time() - seconds))} ago"
-    return Markup('<time class="ago" datetime="{0}" title="{0}">{1}</time>').format(
-        rfc3339(seconds), shown
-    )
+    def ago(self, seconds: float | None) -> str | Markup:
+        """How long ago something was, with the time of day behind it."""
+        if seconds is None:
+            return "never"
+        shown = f"{lasting(max(0.0, time.time() - seconds))} ago"
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(
+            rfc3339(seconds), self._local_time.text(seconds), shown
+        )
 
 
 def lasting(seconds: float) -> str:

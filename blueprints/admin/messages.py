@@ -1,10 +1,9 @@
 """Message pages: the table of all messages, filtered, and its export."""
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
 from functools import partial
-from time import strftime
 from typing import Any
 
 from flask import Blueprint, Response, request, stream_with_context, url_for
@@ -13,6 +12,7 @@ from blueprints.admin import message_states
 from blueprints.admin.page import Pages
 from blueprints.admin.row_ids import row_id
 from services.core.errors import RequestRefused
+from services.core.local_time import LocalTime
 from services.core.messages import Message
 from services.media.media_store import MediaStore
 from services.message_settings import MessageSettings
@@ -38,6 +38,7 @@ class MessagePages:
     providers: Mapping[str, Provider]
     media: MediaStore
     query: MessageQuery
+    local_time: LocalTime
 
     def add_to(self, routes: Blueprint) -> None:
         """Add ``/admin/messages`` and its exports."""
@@ -66,7 +67,7 @@ class MessagePages:
             names=self._names(found.messages),
             extensions=self._extensions,
             choices=self._choices(),
-            zone=strftime("%Z"),
+            zone=self.local_time.name,
             is_newest=before is None,
             is_filtered=bool(rest),
             newest=url_for("admin.messages", **rest),
@@ -84,7 +85,7 @@ class MessagePages:
         answer = Response(
             stream_with_context(self._pieces(wanted, form)), content_type=f"{kind}; charset=utf-8"
         )
-        name = f"messages-{date.today().isoformat()}.{form}"
+        name = f"messages-{self.local_time.of(time.time()):%Y-%m-%d}.{form}"
         answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
         return answer
 

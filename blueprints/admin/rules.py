@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 from flask import Blueprint, Response, abort, request
 
 from blueprints.admin.page import Pages, redirect_to
+from services.core.calendar_file import MOST_BYTES
 from services.core.errors import SettingsConflict, SettingsError
 from services.message_settings import MessageSettings
 from services.message_settings.example_rules import ExampleRule, example_rules, with_example
+from services.message_settings.holidays import HolidayPlan, plan_holidays
 from services.message_settings.json_lines import line_of_path
 from services.message_settings.rules_reader import RuleError
 from services.operations.rule_trial import RuleTrial, Trial
@@ -21,21 +24,80 @@ def add_routes(
     routes: Blueprint, pages: Pages, settings: MessageSettings, trial: RuleTrial
 ) -> None:
     """Add ``/admin/rules``."""
+    RulesPage(pages, settings, trial).add_to(routes)
 
-    def page(
+
+class RulesPage:
+    """Shows and tries the rules, and edits them with hours, holidays and groups."""
+
+    def __init__(self, pages: Pages, settings: MessageSettings, trial: RuleTrial) -> None:
+        self._pages = pages
+        self._settings = settings
+        self._trial = trial
+
+    def add_to(self, routes: Blueprint) -> None:
+        """Add the page and its forms."""
+        routes.get("/rules")(self.settings_rules)
+        routes.post("/rules")(self.settings_rules_save)
+        routes.post("/rules/holidays")(self.settings_holidays)
+
+    def settings_rules(self) -> Response:
+        """The rules, and the result of a test."""
+        return self._page()
+
+    def settings_rules_save(self) -> Response:
+        """Save the rules as they are written, or add an example to them, not saved yet."""
+        written, seen = request.form.get("rules", ""), request.form.get("generation")
+        try:
+            if "example" in request.form:
+                return self._with_example(written, seen, _example(request.form["example"]))
+            _save(self._settings, written, seen)
+        except SettingsConflict as error:
+            return self._page(409, written=written, wrong=error.reason)
+        except SettingsError as error:
+            return self._page(422, written=written, wrong=str(error))
+        self._pages.set_notice("The rules are saved, and in force.")
+        return redirect_to("admin.settings_rules")
+
+    def settings_holidays(self) -> Response:
+        """The rules with the holidays of a calendar file, not saved yet."""
+        file = request.files.get("calendar")
+        if file is None or not file.filename:
+            return self._page(422, wrong_file="Choose a file first.")
+        with closing(file):
+            content = file.stream.read(MOST_BYTES + 1)
+        try:
+            plan = plan_holidays(self._settings, request.form.get("hours", ""), content)
+        except SettingsError as error:
+            return self._page(422, wrong_file=error.reason)
+        return self._page(
+            written=_as_text(plan.sections), generation=plan.generation, holidays=plan
+        )
+
+    def _with_example(self, written: str, generation: str | None, example: ExampleRule) -> Response:
+        """The page with an example below what is written. Raises ``SettingsError``."""
+        number = next((one.number for one in self._settings.all() if one.enabled), None)
+        filled = _as_text(with_example(_parsed(written), example, number))
+        return self._page(written=filled, generation=generation, added=example)
+
+    def _page(
+        self,
         status: int = 200,
         *,
         written: str | None = None,
         generation: str | None = None,
         wrong: str = "",
         added: ExampleRule | None = None,
+        holidays: HolidayPlan | None = None,
+        wrong_file: str = "",
     ) -> Response:
+        settings = self._settings
         asked = {name: request.args.get(name, "")[:2000] for name in FIELDS}
         tried: Trial | None = None
         problems: dict[str, str] = {}
         if asked["from"] or asked["to"]:
             try:
-                tried = trial.run(
+                tried = self._trial.run(
                     written_sender=asked["from"],
                     to=asked["to"],
                     text=asked["text"],
@@ -43,43 +105,24 @@ def add_routes(
                 )
             except SettingsError as error:
                 problems[error.field] = error.reason
-        return pages.render(
+        return self._pages.render(
             "rules.html",
             status,
             rules=settings.rules,
             problem=settings.problem,
-            warnings=trial.warnings(),
+            warnings=self._trial.warnings(),
             asked=asked,
             tried=tried,
             problems=problems,
             generation=settings.generation if generation is None else generation,
+            hours_names=[(name, name) for name in settings.rules.hours],
+            holidays=holidays,
+            wrong_file=wrong_file,
             written=_as_text(settings.rule_sections) if written is None else written,
             wrong=wrong,
             examples=example_rules(),
             added=added,
         )
-
-    @routes.get("/rules")
-    def settings_rules() -> Response:
-        return page()
-
-    @routes.post("/rules")
-    def settings_rules_save() -> Response:
-        written = request.form.get("rules", "")
-        try:
-            if "example" in request.form:
-                example = _example(request.form["example"])
-                number = next((one.number for one in settings.all() if one.enabled), None)
-                filled = _as_text(with_example(_parsed(written), example, number))
-                seen = request.form.get("generation")
-                return page(written=filled, generation=seen, added=example)
-            _save(settings, written, request.form.get("generation"))
-        except SettingsConflict as error:
-            return page(409, written=written, wrong=error.reason)
-        except SettingsError as error:
-            return page(422, written=written, wrong=str(error))
-        pages.set_notice("The rules are saved, and in force.")
-        return redirect_to("admin.settings_rules")
 
 
 def _as_text(sections: Mapping[str, Any]) -> str:

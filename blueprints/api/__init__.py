@@ -12,6 +12,7 @@ from blueprints.admin_access import AdminAccess
 from blueprints.api.auth import PREFIX, ApiAuth, Auth
 from blueprints.api.changes import ChangeLog
 from blueprints.api.contacts import Contacts
+from blueprints.api.conversation_marks import ConversationMarks
 from blueprints.api.conversations import Conversations
 from blueprints.api.declare import Document
 from blueprints.api.devices import Devices
@@ -73,6 +74,7 @@ def register(app: Flask, gateway: Gateway) -> None:
             gateway.assignments,
         ),
         ConversationConsents(store, access, consent, limits),
+        ConversationMarks(store, access, limits),
         Messages(store, access, media, gateway.composer),
         ScheduledMessages(store, access, media, gateway.scheduling),
         Search(store, access, media, limits),

@@ -6,11 +6,20 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from blueprints.api.conversation_marks import marks_object
 from services.core.messages import Device, Message, message_object
 from services.media.media_store import MediaStore
 from services.messaging.access import ConversationAccess
-from services.store import assignments, conversations, counters, devices, messages
+from services.store import (
+    assignments,
+    conversation_marks,
+    conversations,
+    counters,
+    devices,
+    messages,
+)
 from services.store.assignments import Assignment
+from services.store.conversation_marks import ConversationMark
 from services.store.database.store import Store
 
 
@@ -56,6 +65,9 @@ class ChangeLog:
             events += _read_events(tx, device.extension, numbers, marks)
             given = assignments.changed_since(tx, numbers, since, limit + 1)
             events += [_assigned_event(at, one) for at, one in given]
+            own, extension = numbers, device.extension
+            marked = conversation_marks.changed_since(tx, extension, own, since, limit + 1)
+            events += [_marked_event(at, one) for at, one in marked]
             events = sorted((e for e in events if e["seq"] <= latest), key=lambda e: e["seq"])
             more = len(events) > limit
             return Changes(events[limit - 1]["seq"] if more else latest, events[:limit], more)
@@ -82,6 +94,11 @@ def assignment_object(assignment: Assignment | None) -> dict[str, Any]:
 def _assigned_event(at: int, assignment: Assignment) -> dict[str, Any]:
     event = {"seq": at, "type": "conversation.updated"}
     return event | {"conversation_id": assignment.conversation_id} | assignment_object(assignment)
+
+
+def _marked_event(at: int, mark: ConversationMark) -> dict[str, Any]:
+    event = {"seq": at, "type": "conversation.marked", "conversation_id": mark.conversation_id}
+    return event | marks_object(mark)
 
 
 def _read_events(

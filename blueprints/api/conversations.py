@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from blueprints.api.auth import Auth, caller, numbers
 from blueprints.api.changes import assignment_object
+from blueprints.api.conversation_marks import marks_object
 from blueprints.api.declare import Resource, call
 from blueprints.api.opt_outs import consent_object
 from blueprints.api.schemas.conversations import (
@@ -29,7 +30,7 @@ from services.messaging.assignments import Assignments
 from services.messaging.consent import Consent
 from services.messaging.device_limits import READ_MARKS, SEARCHES, DeviceLimits
 from services.messaging.route import Router
-from services.store import assignments, conversations, messages
+from services.store import assignments, conversation_marks, conversations, messages
 from services.store.conversations import Conversation
 from services.store.database.store import Store
 
@@ -70,7 +71,8 @@ class Conversations(Resource):
     def list_conversations(self, query: dict[str, Any]) -> dict[str, Any]:
         """The conversations of the extension's numbers, the one with the newest message first.
 
-        Those with blocked senders are left out; with `blocked` there are only those.
+        Those with blocked senders are left out; with `blocked` there are only those. Without `q`,
+        `unread` and `blocked` the pinned ones come first, on the first page, beyond `limit`.
         """
         limit, own = query["limit"], numbers(self._access)
         before = int(query["cursor"]) if "cursor" in query else None
@@ -80,7 +82,13 @@ class Conversations(Resource):
             with_peer = search_words(query["q"], self._country)
             self._limits.spend_on_reading(caller(), SEARCHES)
 
-        def work(tx: Connection) -> tuple[list[dict[str, Any]], bool]:
+        has_pinned_first = not (query["unread"] or query["blocked"] or with_peer is not None)
+
+        def work(tx: Connection) -> tuple[list[dict[str, Any]], list[dict[str, Any]], bool]:
+            pinned = conversation_marks.pinned(tx, caller().extension) if has_pinned_first else []
+            top = []
+            if pinned and before is None:
+                top = conversations.chosen(tx, own, pinned)
             found = conversations.page(
                 tx,
                 own,
@@ -89,11 +97,13 @@ class Conversations(Resource):
                 unread_by=unread_by,
                 with_peer=with_peer,
                 blocked=query["blocked"],
+                without=pinned,
             )
-            return self._objects(tx, found[:limit]), len(found) > limit
+            return self._objects(tx, top), self._objects(tx, found[:limit]), len(found) > limit
 
-        items, more = self._store.read(work)
-        return {"items": items, "next_cursor": str(items[-1]["last_seq"]) if more else None}
+        top, items, more = self._store.read(work)
+        cursor = str(items[-1]["last_seq"]) if more else None
+        return {"items": [*top, *items], "next_cursor": cursor}
 
     @call(
         "GET",
@@ -199,6 +209,7 @@ class Conversations(Resource):
         unread = messages.unread(tx, caller().extension, ids)
         marks = conversations.read_marks(tx, caller().extension, ids)
         assigned = assignments.of(tx, ids)
+        marked = conversation_marks.of(tx, caller().extension, ids)
         return [
             {
                 "id": conversation.id,
@@ -215,6 +226,7 @@ class Conversations(Resource):
                 "updated_at": rfc3339(conversation.updated_at),
                 **consent_object(self._consent.of(tx, conversation)),
                 **assignment_object(assigned.get(conversation.id)),
+                **marks_object(marked.get(conversation.id)),
             }
             for conversation in found
         ]

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from blueprints.api.auth import Auth, caller, numbers
 from blueprints.api.declare import Resource, call
-from blueprints.api.schemas.opt_outs import BlockSchema, ConsentSchema, NewOptOutSchema
+from blueprints.api.schemas.opt_outs import BlockSchema, ConsentSchema, MemberSchema
 from services.core.errors import RequestRefused
 from services.core.messages import rfc3339
 from services.messaging.access import ConversationAccess
@@ -39,7 +39,7 @@ class ConversationConsents(Resource):
         "POST",
         "/conversations/<uuid:conversation_id>/opt-out",
         Auth.DEVICE,
-        json=NewOptOutSchema,
+        json=MemberSchema,
         answers={200: ConsentSchema},
         refuses=[404],
     )
@@ -70,26 +70,33 @@ class ConversationConsents(Resource):
         Auth.DEVICE,
         json=BlockSchema,
         answers={200: ConsentSchema},
-        refuses=[404, 409],
+        refuses=[404],
     )
     def block(self, asked: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
-        """Keep the texts of a sender apart: nobody is notified, and no list shows them."""
-        by, every = f"extension {caller().extension}", asked["all_numbers"]
+        """Keep the texts of a sender apart: nobody is notified, and no list shows them.
+
+        A group stays in the lists; nobody is notified of what this member writes there.
+        """
+        peer, every = asked.get("peer"), asked["all_numbers"]
+        by = f"extension {caller().extension}"
         return self._change(
-            conversation_id, lambda tx, one: self._consent.block(tx, one, by, every=every)
+            conversation_id, lambda tx, one: self._consent.block(tx, one, peer, by, every=every)
         )
 
     @call(
         "DELETE",
         "/conversations/<uuid:conversation_id>/block",
         Auth.DEVICE,
+        query=MemberSchema,
         answers={200: ConsentSchema},
         refuses=[404],
     )
-    def unblock(self, conversation_id: UUID) -> dict[str, Any]:
+    def unblock(self, query: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
         """End the block of a sender; the texts that came meanwhile are in the lists again."""
-        by = f"extension {caller().extension}"
-        return self._change(conversation_id, lambda tx, one: self._consent.unblock(tx, one, by))
+        peer, by = query.get("peer"), f"extension {caller().extension}"
+        return self._change(
+            conversation_id, lambda tx, one: self._consent.unblock(tx, one, peer, by)
+        )
 
     def _change(self, conversation_id: UUID, change: Change) -> dict[str, Any]:
         own, device = numbers(self._access), caller()
@@ -115,4 +122,5 @@ def consent_object(known: ConversationConsent) -> dict[str, Any]:
         "closed_reason": known.reason or None,
         "opt_out_suggested": known.suggested,
         "blocked": known.blocked,
+        "blocked_peers": list(known.blocked_peers),
     }

@@ -20,24 +20,24 @@ TITLES = ("RECEIVED", "SENT", "DELIVERED", "FAILED", "UNKNOWN", "OPEN", "RATE")
 @click.option("--days", type=click.IntRange(1, 90), help="So many days, by the day.")
 @json_option
 def activity(hours: int | None, days: int | None, as_json: bool) -> None:
-    """Count what came and went by the hour or by the day, in UTC.
+    """Count what came and went by the hour or by the day.
 
     The same as the pictures of /admin/activity. Pushes are counted two minutes after their text.
     """
     if hours is not None and days is not None:
         raise click.UsageError("Give either --hours or --days.")
-    found = (
-        activity_of(parts().store, days, 24) if days else activity_of(parts().store, hours or 24)
-    )
+    store, local_time = parts().store, parts().local_time
+    steps, step_hours = (days, 24) if days else (hours or 24, 1)
+    found = activity_of(store, steps, step_hours, local_time)
     if as_json:
         document(_document(found))
         return
     most = max(_all(point.figures) for point in found.points)
     table(
-        ("FROM (UTC)", "MESSAGES", *TITLES, "HALF PUSHED", "95 % PUSHED"),
+        (f"FROM ({local_time.name})", "MESSAGES", *TITLES, "HALF PUSHED", "95 % PUSHED"),
         [
             (
-                moment(point.at)[:10] if days else moment(point.at)[:16],
+                f"{found.begins(point):%Y-%m-%d}" if days else moment(point.at)[:16],
                 _bar(_all(point.figures), most),
                 *_cells(point.figures),
                 _pushed(point.figures, MEDIAN),

@@ -10,7 +10,7 @@ from blueprints.cli.parts import parts
 from services.operations import message_query
 from services.providers import NAMES
 
-WHEN = "a day or a time in this machine's zone: 2026-11-20 or 2026-11-20T08:30."
+WHEN = "a day or a time in APP_TIMEZONE: 2026-11-20 or 2026-11-20T08:30."
 OPTIONS = (
     click.option("--number", default="", help="Only of this number of yours."),
     click.option("--peer", default="", help="Only with this number of somebody else."),

@@ -42,7 +42,7 @@ group = Group("messages", help="Messages: list them, look into one, try a failed
 def show_list(
     unrouted: bool, dead: bool, wanted: MessageFilter, before: int | None, limit: int, as_json: bool
 ) -> None:
-    """List messages, the newest first. Times are in UTC."""
+    """List messages, the newest first. Times are in APP_TIMEZONE, with --json in UTC."""
     if dead:
         if unrouted or before or wanted != MessageFilter():
             raise click.UsageError("--dead goes with --limit and --json only.")

@@ -1,7 +1,6 @@
 """``flask messages recover``: fetches inbound messages that a carrier lists and we do not have."""
 
 from collections import Counter
-from datetime import datetime
 
 import click
 
@@ -12,32 +11,33 @@ from services.core.errors import SendError
 from services.operations.message_query import WHEN
 
 
-def _moment(_: click.Context, __: click.Parameter, written: str) -> datetime:
+def _moment(written: str) -> float:
+    """A written time in seconds since 1970."""
     try:
-        return datetime.fromisoformat(written)
+        return parts().local_time.read(written).timestamp()
     except ValueError:
-        raise click.BadParameter(WHEN) from None
+        raise click.BadParameter(WHEN, param_hint="--since") from None
 
 
 @command("recover")
 @click.option(
     "--since",
     required=True,
-    callback=_moment,
-    help="From when on, in this machine's time: 2026-11-20 or 2026-11-20T08:30.",
+    help="From when on, in APP_TIMEZONE: 2026-11-20 or 2026-11-20T08:30.",
 )
-def recover(since: datetime) -> None:
+def recover(since: str) -> None:
     """Fetch what came while nobody listened, from every carrier that can tell.
 
     What is there already is left alone. Textbridge does this by itself every quarter of an hour;
     the command is for longer ago. A carrier that cannot be asked does not stop the others; the
     command names it and ends with 1.
     """
+    begin = _moment(since)
     able = [provider for provider in parts().providers.values() if provider.keeps_inbound]
     failed = []
     for provider in able:
         try:
-            outcomes = parts().recovery.recover(provider, since.timestamp())
+            outcomes = parts().recovery.recover(provider, begin)
         except SendError as error:
             failed.append(provider.title)
             click.echo(f"{provider.title}: {error.reason}", err=True)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from blueprints.cli.parts import parts
-from blueprints.cli.settings_files import export, import_settings
+from blueprints.cli.settings_files import export, import_holidays, import_settings
 from blueprints.cli.settings_schema import json_schema
 from blueprints.cli.terminal import Group, document, facts, json_option, note, table
 from services.core.commands import flask_command
@@ -33,6 +33,7 @@ Option = Callable[[Callable[..., None]], Callable[..., None]]
 
 group.add_command(export)
 group.add_command(import_settings)
+group.add_command(import_holidays)
 
 
 @group.command("list")

@@ -1,4 +1,4 @@
-"""``flask settings export`` and ``import``: the whole document, or a CSV file of its numbers."""
+"""``flask settings export``, ``import`` and ``import-holidays``: documents, CSV and calendars."""
 
 import json
 from dataclasses import replace
@@ -8,10 +8,12 @@ import click
 
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import command, document, json_option, note, table
+from services.core.calendar_file import MOST_BYTES as MOST_CALENDAR_BYTES
 from services.core.errors import SettingsError
 from services.message_settings.csv_format import COLUMNS, MOST_BYTES, write_csv
 from services.message_settings.csv_import import ImportLine, ImportPlan, apply_import, plan_import
 from services.message_settings.document import encode_document, entry_object
+from services.message_settings.holidays import MOST_YEARS, YEARS, HolidayPlan, plan_holidays
 
 csv_option = click.option(
     "--csv", "as_csv", is_flag=True, help="A CSV file of the numbers, as spreadsheets have it."
@@ -131,3 +133,56 @@ def _as_text(line: ImportLine) -> str:
         for name, (before, after) in line.changes.items()
         if line.before or name != "number"
     )
+
+
+@command("import-holidays")
+@click.argument("file", type=click.File("rb"))
+@click.argument("hours")
+@click.option(
+    "--years",
+    type=click.IntRange(1, MOST_YEARS),
+    default=YEARS,
+    show_default=True,
+    help="How many years, with this one.",
+)
+@click.option("--replace", is_flag=True, help="Remove the dates that were closed before.")
+@click.option("--dry-run", is_flag=True, help="Check only, and tell what would change.")
+@json_option
+def import_holidays(
+    file: BinaryIO, hours: str, years: int, replace: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Add the holidays of a calendar FILE (.ics; -: standard input) to the closed dates of HOURS.
+
+    Its whole days become dates; other events are left out and named.
+    """
+    settings = parts().settings
+    content = file.read(MOST_CALENDAR_BYTES + 1)
+    try:
+        plan = plan_holidays(settings, hours, content, years=years, replace=replace)
+    except SettingsError as error:
+        what = file.name if error.field == "file" else "This"
+        raise click.ClickException(f"{what} cannot be used: {error.reason}") from None
+    if not dry_run:
+        settings.put_sections(plan.sections, plan.generation)
+    if as_json:
+        document(
+            {
+                "dry_run": dry_run,
+                "hours": hours,
+                "closed": {day.isoformat(): title for day, title in plan.titles.items()},
+                "new": [day.isoformat() for day in plan.new],
+                "left_out": plan.left_out,
+            }
+        )
+    else:
+        _show_holidays(plan, dry_run)
+
+
+def _show_holidays(plan: HolidayPlan, dry_run: bool) -> None:
+    for sentence in plan.left_out:
+        note(f"Left out: {sentence}")
+    new = set(plan.new)
+    rows = [(day, "new" if day in new else "as before", t) for day, t in plan.titles.items()]
+    table(("DATE", "CLOSED", "HOLIDAY"), rows, "")
+    dates = "1 date" if len(new) == 1 else f"{len(new)} dates"
+    click.echo(f"{dates} {'would be' if dry_run else 'were'} added to the hours “{plan.hours}”.")

@@ -15,6 +15,7 @@ from unicodedata import category
 import click
 from flask.cli import AppGroup, with_appcontext
 
+from blueprints.cli.parts import parts
 from services.core.errors import TextbridgeError
 from services.core.messages import Finding, clean, rfc3339
 
@@ -104,8 +105,8 @@ def short(text: str) -> str:
 
 
 def moment(at: float | None) -> str:
-    """A time for people, in UTC to the second; ``-`` for never."""
-    return "-" if at is None else rfc3339(at)[:19].replace("T", " ")
+    """A time for people, in ``APP_TIMEZONE`` to the second; ``-`` for never."""
+    return "-" if at is None else f"{parts().local_time.of(at):%Y-%m-%d %H:%M:%S}"
 
 
 def stamp(at: float | None) -> str | None:

@@ -112,7 +112,8 @@ class ServiceSettings:
         example="US",
     )
     app_timezone: str = variable(
-        "Time zone of opening hours that name none, such as America/New_York.",
+        "Time zone of pages, mails, commands, and opening hours that name none, such as "
+        "America/New_York.",
         parse=time_zone,
         default="UTC",
         example="UTC",

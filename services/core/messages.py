@@ -7,7 +7,7 @@ import secrets
 import time
 from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -156,7 +156,8 @@ class Message:
     inbound text; ``automatic`` is set for a text that no person wrote. ``rule`` names the rules of
     Message Settings that decided who gets an inbound text, or by which an outbound one was written
     or got its number. ``send_at`` is when a text is to be sent that was scheduled; if that is later
-    than asked for, ``waits_because`` says why.
+    than asked for, ``waits_because`` says why. ``instead_of`` is the id of the message that a
+    carrier has refused and that this one replaces.
     """
 
     direction: Direction
@@ -188,11 +189,18 @@ class Message:
     rule: str | None = None
     send_at: float | None = None
     waits_because: str | None = None
+    instead_of: str | None = None
 
     @property
     def recipients(self) -> tuple[str, ...]:
         """All recipients of an outbound message."""
         return self.participants or (self.peer,)
+
+
+def new_id_and_time(message: Message) -> Message:
+    """A copy of a message that can be stored as another one, of this moment."""
+    now = time.time()
+    return replace(message, id=uuid7(), seq=0, conversation_id="", created_at=now, updated_at=now)
 
 
 def message_object(message: Message, link: Callable[[Attachment], str]) -> dict[str, Any]:

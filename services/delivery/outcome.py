@@ -8,24 +8,26 @@ Decides what follows a failed attempt at a job: retry, pause, give up. Every fai
 import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from sqlalchemy import Connection
 
 from services.config.metrics import JOBS
 from services.core.errors import AccessLost, DeliveryError, Kind, SendError, StorageUnwell
-from services.core.messages import Status
+from services.core.messages import Message, Status
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.push_devices import record_failure
 from services.messaging.carrier_event_log import CarrierEventLog
 from services.messaging.opt_out import OptedOut, OptOuts, is_blocked, send_job
 from services.messaging.route import Router
+from services.messaging.second_number import SecondNumber
 from services.providers.base import Provider
 from services.store import (
     attachments,
     attempts,
     circuit_breakers,
+    dead_letters,
     jobs,
     messages,
     scheduled,
@@ -56,6 +58,7 @@ class Outcomes:
     carrier_events: CarrierEventLog
     journal: CompletionJournal
     opt_outs: OptOuts
+    second_number: SecondNumber
 
     def record(self, work: Callable[[Connection], object], *, durable: bool = True) -> None:
         """Write an outcome to the database; repeats until the database takes it."""
@@ -92,7 +95,8 @@ class Outcomes:
     def settle(self, job: Job, error: DeliveryError) -> None:
         """Act on a failed attempt: try again later, pause the destination, or give up.
 
-        A send whose outcome is unknown is not tried again: the carrier or a person settles it.
+        A send whose outcome is unknown is not tried again: the carrier or a person settles it. A
+        send that was refused for its number may be replaced by one from another number.
         """
         kind = error.kind
         if kind is Kind.UNKNOWN and job.kind is not JobKind.SEND:
@@ -111,10 +115,7 @@ class Outcomes:
             code=error.code,
             reason=error.reason,
         )
-        if kind in (Kind.RETRY, Kind.CONFIG) and time.time() - job.created_at < GIVE_UP_SECONDS:
-            self.record(lambda tx: self._retry_later(tx, job, error, kind))
-        else:
-            self.record(lambda tx: self._give_up(tx, job, error, kind))
+        self.record(lambda tx: self._settle(tx, job, error, kind))
 
     def reclaim(self, dead_workers: Sequence[str], silent_since: float = 0.0) -> int:
         """Take back the jobs of workers that are gone; returns how many there were.
@@ -152,6 +153,27 @@ class Outcomes:
         jobs.reset_all(tx)
         return len(waiting)
 
+    def _settle(self, tx: Connection, job: Job, error: DeliveryError, kind: Kind) -> None:
+        if isinstance(error, SendError) and self._replace(tx, job, error):
+            return
+        if kind in (Kind.RETRY, Kind.CONFIG) and time.time() - job.created_at < GIVE_UP_SECONDS:
+            self._retry_later(tx, job, error, kind)
+        else:
+            self._give_up(tx, job, error, kind)
+
+    def _replace(self, tx: Connection, job: Job, error: SendError) -> bool:
+        """Queue a message by another number in place of a refused one; false where none is.
+
+        The refused message fails. Its job is done, so that nobody can try it again.
+        """
+        message = messages.by_id(tx, job.message_id)
+        parts = self.second_number.instead(tx, message, error) if message is not None else []
+        if not parts:
+            return False
+        reason = f"{error.reason} It is sent by {parts[0].number} instead."
+        self._give_up(tx, job, SendError(reason, error.kind, code=error.code), error.kind, parts)
+        return True
+
     def _retry_later(self, tx: Connection, job: Job, error: DeliveryError, kind: Kind) -> None:
         now = clock.now(tx)
         if kind is Kind.CONFIG or error.retry_after is not None:
@@ -174,7 +196,15 @@ class Outcomes:
         longer = circuit_breakers.SHORTEST_PAUSE * 2**failures
         return float(min(longer, circuit_breakers.LONGEST_PAUSE))
 
-    def _give_up(self, tx: Connection, job: Job, error: DeliveryError, kind: Kind) -> None:
+    def _give_up(
+        self,
+        tx: Connection,
+        job: Job,
+        error: DeliveryError,
+        kind: Kind,
+        instead: Sequence[Message] = (),
+    ) -> None:
+        """Give a job up while it is leased; ``instead`` are the messages that replace its own."""
         if not jobs.give_up(tx, job, error.reason):
             return
         attempts.add(tx, job, kind, error.reason, error.code)
@@ -183,6 +213,9 @@ class Outcomes:
             if statuses.advance(tx, job.message_id, status, code=error.code, reason=error.reason):
                 self.report_status(tx, job.message_id)
             self.note_opt_out(tx, job.message_id, "", error.code)
+            if instead:
+                dead_letters.mark_done(tx, job.message_id, JobKind.SEND)
+                self._queue(tx, instead)
             provider = self.providers.get(job.destination.partition(":")[2])
             if status is Status.UNKNOWN and provider is not None and provider.lookup_seconds:
                 jobs.add(tx, [inquiry(job.message_id, provider.name)])
@@ -191,6 +224,14 @@ class Outcomes:
             self.files_settled(tx, job.message_id)
         elif job.kind is JobKind.PUSH and not isinstance(error, AccessLost):
             record_failure(tx, job.target, error)
+
+    def _queue(self, tx: Connection, instead: Sequence[Message]) -> None:
+        """Store and queue messages that replace another one, whose files they get."""
+        first = instead[0]
+        stored = [messages.add_outbound(tx, replace(part, media=()), "") for part in instead]
+        if first.instead_of is not None:
+            attachments.move(tx, first.instead_of, first.id)
+        jobs.add(tx, map(send_job, stored))
 
     def note_opt_out(self, tx: Connection, message_id: str, peer: str, code: str | None) -> None:
         """Record an opt-out that a carrier's code tells of."""

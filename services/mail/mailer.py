@@ -13,6 +13,7 @@ from functools import cached_property
 
 from services.config.sections import MailSettings
 from services.core.errors import Kind, MailError
+from services.core.local_time import UTC_TIME, LocalTime
 from services.core.messages import Message
 from services.http.deadline import DeadlineExceeded, deadline
 from services.mail.headers import one_line, parse_address
@@ -35,7 +36,10 @@ class Mailer:
 
     seconds = 30.0  # the total deadline of one mail
 
-    def __init__(self, settings: MailSettings, app_name: str, domain: str) -> None:
+    def __init__(
+        self, settings: MailSettings, app_name: str, domain: str, local_time: LocalTime = UTC_TIME
+    ) -> None:
+        self._local_time = local_time
         self._settings = settings
         self._from_name = settings.from_name or app_name
         self._domain = re.sub(r"[^A-Za-z0-9.-]", "-", domain)
@@ -47,7 +51,7 @@ class Mailer:
         A repeated mail has the same Message-ID. Raises ``MailError``.
         """
         sender, recipient = self._sender(), _recipient(to)
-        mail = build_mail(message, sender, recipient, self._domain)
+        mail = build_mail(message, sender, recipient, self._domain, self._local_time)
         with self._session() as server:
             server.sendmail(sender.addr_spec, [recipient.addr_spec], mail.as_bytes())
 

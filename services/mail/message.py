@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from pathlib import PurePath
 
 from services.core.errors import Kind, MailError
+from services.core.local_time import LocalTime
 from services.core.messages import Attachment, Message
 from services.mail.headers import one_line
 
@@ -22,7 +23,7 @@ FILE_TYPES = mimetypes.MimeTypes()  # Python's own table, independent of the mac
 
 
 def build_mail(
-    message: Message, sender: Address, recipient: Address, id_domain: str
+    message: Message, sender: Address, recipient: Address, id_domain: str, local_time: LocalTime
 ) -> EmailMessage:
     """The e-mail for a text message, with its attachments.
 
@@ -38,7 +39,7 @@ def build_mail(
     mail["Message-ID"] = f"<{message.id}.{_short_hash(recipient)}@{id_domain}>"
     mail["Auto-Submitted"] = "auto-generated"
     attached, notes = _read_attachments(message.media)
-    mail.set_content(_body(message, notes), cte="quoted-printable")
+    mail.set_content(_body(message, notes, local_time), cte="quoted-printable")
     for file, content in attached:
         maintype, _, subtype = _content_type(file).partition("/")
         mail.add_attachment(content, maintype, subtype, filename=_file_name(file))
@@ -62,17 +63,17 @@ def _subject(message: Message) -> str:
     return f"{subject} with {', '.join(others[:3])}{more}"
 
 
-def _body(message: Message, notes: list[str]) -> str:
+def _body(message: Message, notes: list[str], local_time: LocalTime) -> str:
     text = "".join(
         c for c in message.text if c in "\n\r\t" or unicodedata.category(c) not in {"Cc", "Cs"}
     )
-    when = datetime.fromtimestamp(message.created_at, UTC)
+    when = local_time.of(message.created_at)
     others = _other_members(message)
     lines = [
         f"From: {one_line(message.peer, 40)}",
         f"To: {one_line(message.number, 40)}",
         *([f"With: {', '.join(others)}"] if others else []),
-        f"Received: {when:%Y-%m-%d %H:%M} UTC",
+        f"Received: {when:%Y-%m-%d %H:%M %Z}",
     ]
     parts = [
         text or "(no text)",

@@ -102,12 +102,12 @@ def _inbound(
     if "when" in one:
         part, _, name = one["when"].partition(" ")
         if name not in hours:
-            raise RuleError(_unknown("hours", name, hours), (*path, "when"))
+            raise RuleError(unknown_name("hours", name, hours), (*path, "when"))
         when = (When(part), name)
     deliver = one.get("deliver", {})
     group = deliver.get("group")
     if group is not None and group not in groups:
-        raise RuleError(_unknown("groups", group, groups), (*path, "deliver", "group"))
+        raise RuleError(unknown_name("groups", group, groups), (*path, "deliver", "group"))
     if "deliver" in one and not (group or deliver["extensions"] or deliver["emails"]):
         raise RuleError(
             "It names nobody. Name a group, extensions or e-mails, or leave “deliver” out: then "
@@ -151,7 +151,8 @@ def _numbers(written: Sequence[str], path: Path, number: Callable[[str], str]) -
     return tuple(dict.fromkeys(found))
 
 
-def _unknown(section: str, name: str, known: Collection[str]) -> str:
+def unknown_name(section: str, name: str, known: Collection[str]) -> str:
+    """The sentence about a name that is not in ``hours`` or ``groups``."""
     what = "No group is" if section == "groups" else "No hours are"
     remedy = f"Write one of {', '.join(known)}, or add it" if known else "Add it"
     return f"{what} named “{name}”. {remedy} to “{section}”."

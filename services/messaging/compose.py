@@ -140,10 +140,10 @@ class Composer:
         off. No extension's quota counts it. Raises ``RequestRefused``, and then has stored nothing.
         """
         provider = self._provider(setting)
-        _check_recipients(setting, (peer,), provider)
+        check_recipients(setting, (peer,), provider)
         self.limits.check_countries((peer,))
         self.opt_outs.check_request(tx, setting.number, (peer,))
-        _check_text(text, provider)
+        check_text(text, provider)
         whole = Message(
             direction="out",
             number=setting.number,
@@ -164,18 +164,18 @@ class Composer:
         """
         setting = self._setting_now(message)
         provider = self._provider(setting)
-        _check_recipients(setting, message.recipients, provider)
+        check_recipients(setting, message.recipients, provider)
         self.limits.check_countries(message.recipients)
         self.opt_outs.check_request(tx, setting.number, message.recipients)
         _check_files(message.media, provider)
         _check_content(message.text, message.media)
-        _check_text(message.text, provider)
+        check_text(message.text, provider)
         segments = count(message.text).count if not message.media else 1
         return replace(message, provider=provider.name, segments=segments)
 
     def parts(self, whole: Message) -> list[Message]:
         """The messages in which its carrier takes a message: a long text becomes several."""
-        return _parts(whole, self.providers[whole.provider].limits)
+        return parts(whole, self.providers[whole.provider].limits)
 
     def _setting_now(self, message: Message) -> NumberSetting:
         """The entry of a message's number. Raises ``RequestRefused`` where its writer lost it."""
@@ -225,13 +225,13 @@ class Composer:
         to = _addressed(tx, settings, reply, self.country, extension, self.access.outbound_rules())
         setting, recipients = to.setting, to.recipients
         provider = self._provider(setting)
-        _check_recipients(setting, recipients, provider)
+        check_recipients(setting, recipients, provider)
         self.limits.check_countries(recipients)
         self.opt_outs.check_request(tx, setting.number, recipients)
         files = _files(tx, extension, reply.media_ids, provider)
         text = reply.text
         _check_content(text, files)
-        _check_text(text, provider)
+        check_text(text, provider)
         return Message(
             direction="out",
             number=setting.number,
@@ -366,9 +366,10 @@ def _require_dialable(address: str, field: str) -> None:
         )
 
 
-def _check_recipients(
+def check_recipients(
     setting: NumberSetting, recipients: tuple[str, ...], provider: Provider
 ) -> None:
+    """Raise ``RequestRefused`` for recipients that a number cannot text by its carrier."""
     if setting.number in recipients:
         raise RequestRefused("same_number", "A number cannot text itself.", field="to")
     for recipient in recipients:
@@ -420,7 +421,7 @@ def _check_files(files: Sequence[Attachment], provider: Provider) -> None:
     limits = provider.limits
     _check_count(len(files), provider)
     for file in files:
-        _check_file(file, provider)
+        check_file(file, provider)
     most, together = limits.media_total_bytes, sum(file.size for file in files)
     if most and together > most:
         raise FilesTooLarge(
@@ -430,7 +431,8 @@ def _check_files(files: Sequence[Attachment], provider: Provider) -> None:
         )
 
 
-def _check_file(file: Attachment, provider: Provider) -> None:
+def check_file(file: Attachment, provider: Provider) -> None:
+    """Raise ``RequestRefused`` for a file that a carrier does not take."""
     limits = provider.limits
     if file.size > limits.media_bytes:
         raise RequestRefused(
@@ -453,7 +455,8 @@ def _check_content(text: str, files: Sequence[Attachment]) -> None:
         raise RequestRefused("empty", "Write a text or attach a file.", field="text")
 
 
-def _check_text(text: str, provider: Provider) -> None:
+def check_text(text: str, provider: Provider) -> None:
+    """Raise ``RequestRefused`` for a text that a carrier neither takes nor lets us split."""
     limits = provider.limits
     if len(text) > limits.text and not limits.splits:
         raise RequestRefused(
@@ -464,7 +467,7 @@ def _check_text(text: str, provider: Provider) -> None:
         )
 
 
-def _parts(whole: Message, limits: Limits) -> list[Message]:
+def parts(whole: Message, limits: Limits) -> list[Message]:
     """Split a text over the carrier's limit into several messages; files go with the first."""
     first, *rest = split(whole.text, limits.text, limits.unicode_text)
     if not rest:
@@ -482,6 +485,7 @@ def _parts(whole: Message, limits: Limits) -> list[Message]:
             extension=whole.extension,
             segments=count(text).count,
             rule=whole.rule,
+            instead_of=whole.instead_of,
         )
         for text in rest
     ]

@@ -24,12 +24,14 @@ class ConversationConsent:
 
     ``reason`` is empty where the conversation may be answered. ``suggested`` is the peer who seems
     to want no more texts, and ``blocked`` whether it is with a blocked sender alone.
+    ``blocked_peers`` are those whose texts notify nobody, also in a group.
     """
 
     opted_out: dict[str, OptOut]
     reason: str
     suggested: str | None
     blocked: bool
+    blocked_peers: tuple[str, ...] = ()
 
 
 class Consent:
@@ -42,12 +44,13 @@ class Consent:
         """What is known of a conversation."""
         peers = conversation.participants or (conversation.peer,)
         found = opt_outs.active(tx, conversation.number, peers)
-        alone = not conversation.participants
+        blocks = blocked_senders.of(tx, conversation.number, peers)
         return ConversationConsent(
             opted_out=found,
             reason=self._opt_outs.refusal(found),
             suggested=self._suggested(tx, conversation),
-            blocked=alone and blocked_senders.blocks(tx, conversation.number, conversation.peer),
+            blocked=bool(blocks) and not conversation.participants,
+            blocked_peers=tuple(peer for peer in peers if peer in blocks),
         )
 
     def opt_out(
@@ -58,12 +61,7 @@ class Consent:
         Without ``peer`` it is the one who seems to want that, or the only one. Raises
         ``RequestRefused``.
         """
-        who = peer or self._suggested(tx, conversation)
-        if who is None and not conversation.participants:
-            who = conversation.peer
-        if who not in (conversation.participants or (conversation.peer,)):
-            reason = "Say who of this conversation it is."
-            raise RequestRefused("unknown_peer", reason, field="peer")
+        who = _member(conversation, peer or self._suggested(tx, conversation))
         marked = opt_outs.flagged(tx, [conversation.id]).get(conversation.id)
         message = messages.by_id(tx, marked) if marked is not None else None
         proof = message if message is not None and message.peer == who else None
@@ -74,25 +72,39 @@ class Consent:
         """A person has looked: the peer does not want to opt out."""
         opt_outs.unflag(tx, [conversation.id])
 
-    def block(self, tx: Connection, conversation: Conversation, by: str, *, every: bool) -> None:
-        """Keep the texts of a conversation's sender apart, for its number or for all numbers.
+    def block(
+        self, tx: Connection, conversation: Conversation, peer: str | None, by: str, *, every: bool
+    ) -> None:
+        """Keep the texts of a sender apart, for the conversation's number or for all numbers.
 
-        Raises ``RequestRefused`` for a group.
+        Of a group ``peer`` says who it is: nobody is notified of what this member writes there.
+        Raises ``RequestRefused``.
         """
-        if conversation.participants:
-            raise RequestRefused("group", "Only a single sender can be blocked.", status=409)
+        who = _member(conversation, peer)
         number = EVERY if every else conversation.number
-        if blocked_senders.add(tx, conversation.peer, number, by):
-            log.info("sender blocked", peer=conversation.peer, number=number, by=by)
+        if blocked_senders.add(tx, who, number, by):
+            log.info("sender blocked", peer=who, number=number, by=by)
 
-    def unblock(self, tx: Connection, conversation: Conversation, by: str) -> None:
-        """End every block that keeps a conversation apart."""
+    def unblock(
+        self, tx: Connection, conversation: Conversation, peer: str | None, by: str
+    ) -> None:
+        """End every block of a sender that counts for the conversation's number."""
+        who = _member(conversation, peer)
         changed = messages.next_seq(tx)
         for number in (conversation.number, EVERY):
-            if blocked_senders.remove(tx, conversation.peer, number, changed):
-                log.info("sender no longer blocked", peer=conversation.peer, number=number, by=by)
+            if blocked_senders.remove(tx, who, number, changed):
+                log.info("sender no longer blocked", peer=who, number=number, by=by)
 
     def _suggested(self, tx: Connection, conversation: Conversation) -> str | None:
         marked = opt_outs.flagged(tx, [conversation.id]).get(conversation.id)
         message = messages.by_id(tx, marked) if marked is not None else None
         return message.peer if message is not None else None
+
+
+def _member(conversation: Conversation, peer: str | None) -> str:
+    """The one of a conversation that is meant; a group has several. Raises ``RequestRefused``."""
+    who = conversation.peer if peer is None and not conversation.participants else peer
+    if who is None or who not in (conversation.participants or (conversation.peer,)):
+        reason = "Say who of this conversation it is."
+        raise RequestRefused("unknown_peer", reason, field="peer")
+    return who

@@ -6,7 +6,6 @@ transaction that begins it, so that no send begins after an opt-out is committed
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import structlog
 from sqlalchemy import Connection
@@ -15,6 +14,7 @@ from services.config.sections import OptOutSettings
 from services.core.durations import HOUR
 from services.core.errors import Kind, RequestRefused, SendError
 from services.core.keywords import STOP_WORDS, Keyword, is_soft_stop, keyword, normalised
+from services.core.local_time import LocalTime
 from services.core.messages import AutomaticText, Message, Status
 from services.core.phone_numbers import EVERY, channel_of, is_dialable, is_toll_free
 from services.core.segments import count
@@ -64,6 +64,7 @@ class OptOuts:
     providers: Mapping[str, Provider]
     limits: SendLimits
     router: Router
+    local_time: LocalTime
 
     def received(
         self, tx: Connection, message: Message, *, blocked: bool = False
@@ -134,7 +135,7 @@ class OptOuts:
     def reason(self, tx: Connection, number: str, recipients: Iterable[str]) -> str:
         """Why a text to these recipients may not be sent from a number; empty if it may."""
         found = opt_outs.active(tx, number, recipients)
-        return " ".join(_sentence(peer, one) for peer, one in found.items())
+        return " ".join(self._sentence(peer, one) for peer, one in found.items())
 
     def check_request(self, tx: Connection, number: str, recipients: Iterable[str]) -> None:
         """Raise ``RequestRefused`` if one of these recipients has opted out of a number."""
@@ -144,7 +145,7 @@ class OptOuts:
 
     def refusal(self, found: Mapping[str, OptOut]) -> str:
         """Why these people cannot be texted, and who may change that; empty without anybody."""
-        who = " ".join(_sentence(peer, one) for peer, one in found.items())
+        who = " ".join(self._sentence(peer, one) for peer, one in found.items())
         remedy = (
             "Nobody can text them until they text START. If they have asked for texts again in "
             "another way, your administrator can record that on the page Opt-outs."
@@ -241,7 +242,7 @@ class OptOuts:
         if not theirs:
             return
         opt_outs.unflag(tx, theirs)
-        reason = f"{_sentence(peer, found)} The message was not sent."
+        reason = f"{self._sentence(peer, found)} The message was not sent."
         error = OptedOut(reason)
         for job in jobs.cancel_sends(tx, [f"send:{each}" for each in theirs], reason):
             attempts.add(tx, job, error.kind, reason, CODE)
@@ -252,6 +253,11 @@ class OptOuts:
         for message in scheduled.in_conversations(tx, theirs):
             if scheduled.cancel(tx, message, CODE, reason):
                 jobs.add(tx, self.router.update_jobs(message, str(Status.CANCELLED)))
+
+    def _sentence(self, peer: str, found: OptOut) -> str:
+        day = self.local_time.of(found.at).date().isoformat()
+        where = "all numbers" if found.number == EVERY else found.number
+        return f"{peer} has opted out of texts from {where} ({SOURCES[found.source]}, {day})."
 
 
 def send_job(message: Message) -> Job:
@@ -287,12 +293,6 @@ def _too_late(tx: Connection, message: Message) -> SendError | None:
         Kind.REFUSED,
         code="too_late",
     )
-
-
-def _sentence(peer: str, found: OptOut) -> str:
-    day = datetime.fromtimestamp(found.at, UTC).date().isoformat()
-    where = "all numbers" if found.number == EVERY else found.number
-    return f"{peer} has opted out of texts from {where} ({SOURCES[found.source]}, {day})."
 
 
 SOURCES = {

@@ -15,7 +15,7 @@ from services.message_settings.rules import Decision, InboundText
 from services.messaging.access import ConversationAccess
 from services.messaging.assignments import Assignments
 from services.push.base import Channel
-from services.store import assignments, devices, jobs, messages, unrouted
+from services.store import assignments, conversation_marks, devices, jobs, messages, unrouted
 from services.store.assignments import Assignment
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
@@ -31,11 +31,19 @@ class Known:
     """What is looked up once for all messages of a transaction.
 
     ``targets`` are (destination, target) of each device and channel to notify, by the extensions of
-    a number. ``assignments`` are those of the messages' conversations that have one.
+    a number. ``assignments`` and ``muted`` (by which extensions) are those of the messages'
+    conversations that have any.
     """
 
+    assignments: dict[str, Assignment]
+    muted: Mapping[str, frozenset[str]]
     targets: dict[tuple[str, ...], list[tuple[str, str]]] = field(default_factory=dict)
-    assignments: dict[str, Assignment] = field(default_factory=dict)
+
+
+def look_up(tx: Connection, conversation_ids: Iterable[str]) -> Known:
+    """What the deliveries of messages in these conversations depend on."""
+    ids = sorted(set(conversation_ids))
+    return Known(assignments.of(tx, ids), conversation_marks.muted_in(tx, ids))
 
 
 class Router:
@@ -107,7 +115,8 @@ class Router:
             lambda message: message.direction == "in",
             messages.page(tx, conversation_id, limit=GIVEN_MESSAGES, released=True),
         )
-        targets = self._look_up_targets(tx, extensions)
+        muted = conversation_marks.muted_in(tx, [conversation_id]).get(conversation_id, frozenset())
+        targets = self._look_up_targets(tx, extensions, muted)
         jobs.add(
             tx,
             [
@@ -136,9 +145,7 @@ class Router:
                 for one in reversed(waiting)
             ]
             reached = [(message, by) for message, by in decided if by.reaches_somebody]
-            known = Known(
-                assignments=assignments.of(tx, [message.conversation_id for message, _ in reached])
-            )
+            known = look_up(tx, (message.conversation_id for message, _ in reached))
             for message, decision in reached:
                 unrouted.mark_routed(tx, message.id, decision.rule_names)
                 jobs.add(tx, self._deliveries(tx, message, decision, known))
@@ -162,25 +169,39 @@ class Router:
         ]
         pushes = [
             _push(message, destination, target, "received")
-            for destination, target in self._push_targets(tx, extensions, known)
+            for destination, target in self._push_targets(
+                tx, extensions, known.muted.get(message.conversation_id, frozenset()), known
+            )
         ]
         return [*pushes, *mails]
 
     def _push_targets(
-        self, tx: Connection, extensions: tuple[str, ...], known: Known
+        self, tx: Connection, extensions: tuple[str, ...], muted: frozenset[str], known: Known
     ) -> list[tuple[str, str]]:
+        if muted:
+            return self._look_up_targets(tx, extensions, muted)
         if extensions not in known.targets:
             known.targets[extensions] = self._look_up_targets(tx, extensions)
         return known.targets[extensions]
 
-    def _look_up_targets(self, tx: Connection, extensions: Iterable[str]) -> list[tuple[str, str]]:
-        """(destination, target) of each device and channel to notify for some extensions."""
+    def _look_up_targets(
+        self,
+        tx: Connection,
+        extensions: Iterable[str],
+        muted: frozenset[str] = frozenset(),
+    ) -> list[tuple[str, str]]:
+        """(destination, target) of each device and channel to notify for some extensions.
+
+        Devices of extensions that have ``muted`` the conversation are left out. Channels without
+        devices get the text all the same: by them alone it reaches the extension.
+        """
+        extensions = tuple(extensions)
         shared = [c.name for c in self._channels.values() if not c.per_device]
         targets = [(f"push:{name}", f"{name}:{ext}") for name in shared for ext in extensions]
         if len(shared) < len(self._channels):
             targets += [
                 (self._channels[device.channel].destination(device.address), device.id)
-                for device in devices.of(tx, extensions)
+                for device in devices.of(tx, [ext for ext in extensions if ext not in muted])
                 if device.channel in self._channels
             ]
         return targets

@@ -22,9 +22,9 @@ from services.message_settings import MessageSettings
 from services.message_settings.rules import Decision, InboundRule
 from services.messaging.automatic_answers import AutomaticAnswers
 from services.messaging.opt_out import OptOuts, add_answer
-from services.messaging.route import Known, Router
+from services.messaging.route import Known, Router, look_up
 from services.messaging.send_limits import SendLimits
-from services.store import assignments, blocked_senders, jobs, messages, quarantine, statuses
+from services.store import blocked_senders, jobs, messages, quarantine, statuses
 from services.store.database import audit_counters
 from services.store.database.audit_counters import AuditCounter
 from services.store.jobs import Job
@@ -234,6 +234,5 @@ def _begin(tx: Connection, texts: Sequence[_Text]) -> _Batch:
     added = messages.add_all_inbound(tx, [text.message for text in texts])
     stored = {message.seq: message for message in added if message is not None}
     senders = {(message.number, message.peer) for message in stored.values()}
-    conversations = {message.conversation_id for message in stored.values()}
-    known = Known(assignments=assignments.of(tx, sorted(conversations)))
+    known = look_up(tx, (message.conversation_id for message in stored.values()))
     return _Batch(stored, blocked_senders.blocked_among(tx, senders), known)

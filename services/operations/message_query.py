@@ -1,10 +1,11 @@
 """Message search of the operator: parses the fields of a form or command, reads the matches."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Literal, cast, get_args
 
 from services.core.errors import RequestRefused
+from services.core.local_time import LocalTime
 from services.core.messages import Direction, Message, Status, clean
 from services.core.phone_numbers import e164, known_as, requested
 from services.messaging.access import ConversationAccess
@@ -27,16 +28,19 @@ FIELDS: tuple[Field, ...] = get_args(Field)
 class MessageQuery:
     """Parses the filter fields of the operator, and reads the messages that match."""
 
-    def __init__(self, store: Store, access: ConversationAccess, country: str) -> None:
+    def __init__(
+        self, store: Store, access: ConversationAccess, country: str, local_time: LocalTime
+    ) -> None:
         """``country`` is that of numbers which are written without a country code."""
         self._store = store
         self._access = access
         self._country = country
+        self._local_time = local_time
 
     def parse(self, fields: Mapping[Field, str]) -> MessageFilter:
         """The filter of these fields; empty ones are ignored.
 
-        ``until`` a day means its end; times are in this machine's zone. Raises
+        ``until`` a day means its end; times are in ``APP_TIMEZONE``. Raises
         ``RequestRefused`` that names the field.
         """
         given = {name: clean(text).strip() for name, text in fields.items() if text.strip()}
@@ -56,8 +60,8 @@ class MessageQuery:
                 Direction | None, _one_of("direction", given.get("direction"), ("in", "out"))
             ),
             carrier=_one_of("carrier", given.get("carrier"), [one.name for one in PROVIDERS]),
-            since=_moment("since", given.get("since")),
-            until=_moment("until", given.get("until")),
+            since=self._moment("since", given.get("since")),
+            until=self._moment("until", given.get("until")),
         )
 
     def page(self, wanted: MessageFilter, limit: int, before: int | None = None) -> Found:
@@ -85,6 +89,18 @@ class MessageQuery:
             return None
         return requested(e164 if field == "number" else known_as, written, self._country, field)
 
+    def _moment(self, field: Field, written: str | None) -> float | None:
+        """A day or a time of day in seconds since 1970."""
+        if written is None:
+            return None
+        try:
+            if len(written) > len("2026-11-20"):
+                return self._local_time.read(written).timestamp()
+            day = date.fromisoformat(written) + timedelta(days=field == "until")
+            return self._local_time.read(day.isoformat()).timestamp()
+        except (ValueError, OverflowError, OSError):
+            raise RequestRefused("invalid_time", WHEN, field=field) from None
+
 
 def _one_of(field: Field, word: str | None, known: Sequence[str]) -> str | None:
     if word is None or word in known:
@@ -92,16 +108,3 @@ def _one_of(field: Field, word: str | None, known: Sequence[str]) -> str | None:
     raise RequestRefused(
         "unknown_word", f"“{word[:40]}” is none of {', '.join(known)}.", field=field
     )
-
-
-def _moment(field: Field, written: str | None) -> float | None:
-    """A day or a time of day in seconds since 1970."""
-    if written is None:
-        return None
-    try:
-        if len(written) > len("2026-11-20"):
-            return datetime.fromisoformat(written).timestamp()
-        day = date.fromisoformat(written) + timedelta(days=field == "until")
-        return datetime(day.year, day.month, day.day).timestamp()
-    except (ValueError, OverflowError, OSError):
-        raise RequestRefused("invalid_time", WHEN, field=field) from None

@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from io import StringIO
 from typing import Any
@@ -14,6 +13,7 @@ from sqlalchemy import Connection, Row, select
 from services.core.csv_cells import escape_formula, unescape_formula
 from services.core.errors import NumberError, RequestRefused
 from services.core.keywords import Keyword, keyword
+from services.core.local_time import LocalTime
 from services.core.messages import clean, rfc3339
 from services.core.phone_numbers import EVERY, e164, known_as, peer
 from services.message_settings.csv_format import decode_csv
@@ -55,7 +55,10 @@ class OptOutRegister:
     ``country`` is that of numbers which are written without a country code.
     """
 
-    def __init__(self, store: Store, opt_outs: OptOuts, country: str) -> None:
+    def __init__(
+        self, store: Store, opt_outs: OptOuts, country: str, local_time: LocalTime
+    ) -> None:
+        self._local_time = local_time
         self._store = store
         self._opt_outs = opt_outs
         self._country = country
@@ -230,8 +233,17 @@ class OptOutRegister:
             self._entered(unescape_formula(row["peer"] or "")),
             self.number(unescape_formula(row.get("number") or "")),
             detail or "from a file",
-            _moment(row.get("at") or ""),
+            self._moment(row.get("at") or ""),
         )
+
+    def _moment(self, written: str) -> float | None:
+        if not written.strip():
+            return None
+        try:
+            return self._local_time.read(written).timestamp()
+        except ValueError:
+            reason = "Write the time like 2026-11-20 or 2026-11-20T08:30:00Z."
+            raise RequestRefused("invalid", reason, field="at") from None
 
 
 def row_of(one: OptOut) -> list[str]:
@@ -251,16 +263,6 @@ def _reason(written: str) -> str:
             "invalid", f"Give the reason, in 1 to {MOST_REASON} characters.", field="reason"
         )
     return reason
-
-
-def _moment(written: str) -> float | None:
-    if not written.strip():
-        return None
-    try:
-        return datetime.fromisoformat(written.strip()).timestamp()
-    except ValueError:
-        reason = "Write the time like 2026-11-20 or 2026-11-20T08:30:00Z."
-        raise RequestRefused("invalid", reason, field="at") from None
 
 
 def _inbound_after(tx: Connection, after: int) -> Sequence[Row[Any]]:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from services.core.errors import SettingsError
+from services.core.local_time import LocalTime
 from services.core.messages import Message
 from services.core.phone_numbers import sender
 from services.message_settings import MessageSettings, NumberSetting
@@ -49,13 +49,13 @@ class RuleTrial:
         settings: MessageSettings,
         automatic: AutomaticAnswers,
         country: str,
-        time_zone: str,
+        local_time: LocalTime,
     ) -> None:
         self._store = store
         self._settings = settings
         self._automatic = automatic
         self._country = country
-        self._zone = ZoneInfo(time_zone)
+        self._local_time = local_time
 
     def run(self, *, written_sender: str, to: str, text: str, at: str = "") -> Trial:
         """Try a text to a number of ours.
@@ -110,14 +110,13 @@ class RuleTrial:
 
     def _moment(self, at: str) -> datetime:
         if not at.strip():
-            return datetime.now(self._zone)
+            return datetime.now(self._local_time.zone)
         try:
-            moment = datetime.fromisoformat(at.strip())
+            return self._local_time.read(at)
         except ValueError:
             raise SettingsError(
                 f"“{at}” is no time. Write it such as 2026-12-24 22:00.", "at"
             ) from None
-        return moment if moment.tzinfo else moment.replace(tzinfo=self._zone)
 
     def _number(self, to: str) -> str:
         try:

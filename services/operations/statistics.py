@@ -4,12 +4,14 @@ import time
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property, partial, reduce
 from math import inf
 from operator import add
 
 from sqlalchemy import Connection
 
+from services.core.local_time import UTC_TIME, LocalTime
 from services.core.messages import Status
 from services.providers import PROVIDERS
 from services.store import activity, push_times
@@ -86,6 +88,16 @@ class Activity:
 
     hours: int
     points: tuple[Point, ...]
+    local_time: LocalTime = UTC_TIME
+
+    def begins(self, point: "Point") -> datetime:
+        """When a point begins in local time; of a day its noon, as clocks may have changed."""
+        return self.local_time.of(point.at + (HOUR * 12 if self.hours == 24 else 0))
+
+    def is_multiple(self, point: "Point", steps: int) -> bool:
+        """Whether a point is one of every ``steps`` steps, counted from a local midnight."""
+        hour = int(point.at) // HOUR + _hours_ahead(self.local_time, time.time())
+        return hour % (self.hours * steps) == 0
 
     @cached_property
     def total(self) -> Figures:
@@ -100,11 +112,23 @@ class Activity:
         return titles | {name: name for name in sorted(seen - titles.keys())}
 
 
-def activity_of(store: Store, steps: int, hours: int = 1) -> Activity:
-    """The last ``steps`` times ``hours`` hours, up to now. Raises ``StorageUnwell``."""
-    now = int(time.time()) // HOUR
-    slots = range(now - now % hours - (steps - 1) * hours, now + 1, hours)
-    return store.read(partial(_read, slots=slots))
+def activity_of(
+    store: Store, steps: int, hours: int = 1, local_time: LocalTime = UTC_TIME
+) -> Activity:
+    """The last ``steps`` times ``hours`` hours, up to now. Raises ``StorageUnwell``.
+
+    Days begin at midnight by the present offset of local time, in whole hours.
+    """
+    at = time.time()
+    now = int(at) // HOUR
+    begun = (now + _hours_ahead(local_time, at)) % hours
+    slots = range(now - begun - (steps - 1) * hours, now + 1, hours)
+    return store.read(partial(_read, slots=slots, local_time=local_time))
+
+
+def _hours_ahead(local_time: LocalTime, at: float) -> int:
+    """How many whole hours local time is ahead of UTC."""
+    return int((local_time.of(at).utcoffset() or timedelta()) / timedelta(hours=1))
 
 
 def count(store: Store) -> None:
@@ -115,7 +139,7 @@ def count(store: Store) -> None:
                 pass
 
 
-def _read(tx: Connection, slots: range) -> Activity:
+def _read(tx: Connection, slots: range, local_time: LocalTime) -> Activity:
     found = {slot: Figures(Counter(), Counter()) for slot in slots}
     for (slot, kind), messages in activity.counts(tx, slots.start, slots.step).items():
         if slot in found:
@@ -124,4 +148,4 @@ def _read(tx: Connection, slots: range) -> Activity:
         if slot in found:
             found[slot].pushes[within] += pushes
     points = (Point(float(slot * HOUR), figures) for slot, figures in found.items())
-    return Activity(slots.step, tuple(points))
+    return Activity(slots.step, tuple(points), local_time)

@@ -13,7 +13,7 @@ from services.message_settings import MessageSettings
 from services.operations.operator_actions import OPERATOR, message_of, why_unrouted
 from services.providers import PROVIDERS
 from services.push import CHANNELS
-from services.store import assignments, attempts, contacts, devices, jobs, receipts
+from services.store import assignments, attempts, contacts, devices, jobs, messages, receipts
 from services.store.assignments import Assignment
 from services.store.attempts import Attempt
 from services.store.database.store import Store
@@ -48,7 +48,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class MessageHistory:
-    """A message with its jobs, failures and receipts, read at one moment; ``names`` by number."""
+    """A message with its jobs, failures and receipts, read at one moment; ``names`` by number.
+
+    ``replaced`` is the refused message in place of which it is sent.
+    """
 
     message: Message
     jobs: list[Job]
@@ -57,6 +60,7 @@ class MessageHistory:
     devices: Mapping[str, Device]
     names: Mapping[str, str]
     assignment: Assignment | None = None
+    replaced: Message | None = None
 
     @property
     def dead(self) -> list[Job]:
@@ -109,6 +113,7 @@ def _look_up(tx: Connection, message_id: str) -> MessageHistory:
         targets(tx, todo),
         contacts.names(tx, [message.peer, *message.participants]),
         assignments.by_id(tx, message.conversation_id),
+        messages.by_id(tx, message.instead_of) if message.instead_of is not None else None,
     )
 
 
@@ -142,6 +147,11 @@ def _written(known: MessageHistory) -> Iterator[Step]:
     if rule is not None:
         by = f"{by}, by a number of {rules_named(rule)}" if writer else f" by {rules_named(rule)}"
     message = known.message
+    if message.instead_of is not None:
+        first = "another number"
+        if known.replaced is not None:
+            first = international(known.replaced.number)
+        by = f"{by}, as a send by {first} was refused"
     if message.send_at is None:
         yield Step(message.created_at, f"Written{by}, kept, and queued for sending", "good")
     elif message.status is Status.SCHEDULED:

@@ -100,6 +100,9 @@ class Provider(ABC):
     handles_stop: frozenset[str] = frozenset()  # words (``keywords.normalised``) that it answers
     handles_help: ClassVar[bool] = False  # whether it answers HELP itself
     opt_out_codes: ClassVar[frozenset[str]] = frozenset()  # of sends to who has opted out there
+    number_codes: ClassVar[frozenset[str]] = (
+        frozenset()
+    )  # by which it refuses the number that sends
     media_redirects: ClassVar[tuple[str, ...]] = ()  # hosts (patterns) that attachments may move to
 
     def __init__(self, settings: CarrierSettings, context: ProviderContext) -> None:

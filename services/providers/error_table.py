@@ -2,7 +2,8 @@
 
 A table has up to three lists. ``errors`` are the carrier's own errors, each with its ``codes``;
 ``says`` is a part of the carrier's sentence in lower case, for a carrier that writes sentences
-instead of codes; ``pause`` is in seconds; with ``opt_out`` the recipient has opted out there.
+instead of codes; ``pause`` is in seconds; with ``opt_out`` the recipient has opted out there; with
+``number`` the number that sends is refused, and another one may be accepted.
 ``prefixes`` explain the codes that are not listed, by their first characters. ``http`` is for
 answers whose HTTP status is all that is known. ``kind`` is the decision (``retry``, ``refused``,
 ``unknown`` or ``config``), ``reason`` a sentence for people with the remedy in it, ``remedy`` one
@@ -46,6 +47,7 @@ class Entry:
     says: str = ""
     pause: float | None = None
     opt_out: bool = False
+    number: bool = False
 
     @property
     def decision(self) -> tuple[Kind, str]:
@@ -66,6 +68,11 @@ class ErrorTable:
     def opt_out_codes(self) -> frozenset[str]:
         """The codes that say that the recipient has opted out."""
         return frozenset(code for code, entry in self.codes.items() if entry.opt_out)
+
+    @property
+    def number_codes(self) -> frozenset[str]:
+        """The codes that refuse the number that sends."""
+        return frozenset(code for code, entry in self.codes.items() if entry.number)
 
     def by_prefix(self, code: str) -> Entry:
         """The first entry of ``prefixes`` that a code begins with. Raises ``StopIteration``."""
@@ -137,7 +144,8 @@ def load(module: str) -> ErrorTable:
         unknown = document.keys() - set(LISTS)
         if unknown:
             raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
-        errors = list(_entries(document, "errors", "codes", "reason", "says", "pause", "opt_out"))
+        flags = ("opt_out", "number")
+        errors = list(_entries(document, "errors", "codes", "reason", "says", "pause", *flags))
         statuses = _unique(_entries(document, "http", "status", "remedy"))
         return ErrorTable(
             codes=_unique(errors),
@@ -171,6 +179,7 @@ def _entries(
                 line.get("says", ""),
                 line.get("pause"),
                 line.get("opt_out", False),
+                line.get("number", False),
             )
 
 

@@ -80,7 +80,7 @@ def count(tx: Connection) -> bool:
 
 def counts(tx: Connection, first: int, step: int) -> Counts:
     """Number of messages since an hour, in periods of ``step`` hours, by the first hour of each."""
-    slot = activity.c.hour - activity.c.hour % step
+    slot = activity.c.hour - (activity.c.hour - first) % step
     kind = (activity.c.provider, activity.c.direction, activity.c.status)
     statement = (
         select(slot.label("slot"), *kind, func.sum(activity.c.count).label("messages"))

@@ -55,6 +55,15 @@ def claim(tx: Connection, message_id: str, ids: Sequence[str]) -> None:
         )
 
 
+def move(tx: Connection, message_id: str, to_message_id: str) -> None:
+    """Give the files of a message to another one, which replaces it."""
+    tx.execute(
+        update(attachments)
+        .where(attachments.c.message_id == message_id)
+        .values(message_id=to_message_id)
+    )
+
+
 def of(tx: Connection, message_ids: Sequence[str]) -> dict[str, tuple[Attachment, ...]]:
     """The files of messages, in order."""
     if not message_ids:

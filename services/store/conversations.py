@@ -161,12 +161,13 @@ def page(
     unread_by: str | None = None,
     with_peer: Iterable[str] | None = None,
     blocked: bool = False,
+    without: Sequence[str] = (),
 ) -> list[Conversation]:
     """Conversations of these numbers, the one with the newest message first.
 
     With ``unread_by`` only those in which this extension has unread messages; with ``with_peer``
     only those with a peer whose address contains one of these texts. Those with blocked senders are
-    left out; with ``blocked`` there are only those.
+    left out; with ``blocked`` there are only those. ``without`` are ids.
     """
     statement = (
         select(conversations)
@@ -181,6 +182,8 @@ def page(
         statement = statement.where(conversations.c.id.not_in(hidden))
     if before is not None:
         statement = statement.where(conversations.c.last_seq < before)
+    if without:
+        statement = statement.where(conversations.c.id.not_in(without))
     if unread_by is not None:
         statement = statement.where(
             conversations.c.last_seq > read_by(unread_by), exists().where(is_unread(unread_by))
@@ -192,6 +195,20 @@ def page(
         ]
         statement = statement.where(or_(false(), *contains))
     return [_conversation(row) for row in tx.execute(statement)]
+
+
+def chosen(tx: Connection, numbers: Iterable[str], ids: Sequence[str]) -> list[Conversation]:
+    """Those of some conversations that are of these numbers, ordered as by ``page``.
+
+    Those with blocked senders are left out.
+    """
+    statement = select(conversations).where(
+        conversations.c.id.in_(ids),
+        conversations.c.number.in_(list(numbers)),
+        ~blocked_senders.hides_conversation(),
+    )
+    rows = tx.execute(statement.order_by(conversations.c.last_seq.desc()))
+    return [_conversation(row) for row in rows]
 
 
 def read_by(extension: str) -> ColumnElement[int]:

@@ -72,7 +72,7 @@ def counts(tx: Connection, first: int, step: int) -> Counter[tuple[int, int]]:
 
     The keys are the first hour of a period and an upper bound in milliseconds (see ``WITHIN``).
     """
-    slot = activity_pushes.c.hour - activity_pushes.c.hour % step
+    slot = activity_pushes.c.hour - (activity_pushes.c.hour - first) % step
     statement = (
         select(slot, activity_pushes.c.within, func.sum(activity_pushes.c.count))
         .where(activity_pushes.c.hour >= first)

@@ -3,7 +3,9 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from html import unescape
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from services.message_settings.example_rules import NUMBER as NUMBER_OF_EXAMPLES
 from services.message_settings.example_rules import example_rules
 from tests.admin.conftest import Operator, plain
+from tests.core.test_calendar_file import event
 from tests.message_steps import receive_text, stored_messages
 
 PRACTICE = Path(__file__).parents[1] / "data" / "rules" / "practice.json"
@@ -134,3 +137,40 @@ def test_an_example_does_not_hide_a_mistake(make_operator: Callable[..., Operato
         assert "Nothing was added" in plain(page)
         assert strange in unescape(page)
     operator.post("/rules", 404, rules="{}", generation="", example="99")
+
+
+def test_holidays_of_a_calendar_are_shown_before_they_are_saved(
+    make_operator: Callable[..., Operator],
+) -> None:
+    operator = make_operator()
+    settings = operator.gateway.settings
+    assert "Add “hours” to the text below first." in plain(operator.get("/rules"))
+    settings.put_document(PRACTICE.read_bytes())
+    before = settings.rules.hours["office"].closed
+
+    def upload(content: bytes, status: int = 200, hours: str = "office") -> str:
+        file = (BytesIO(content), "holidays.ics")
+        return operator.post("/rules/holidays", status, hours=hours, calendar=file)
+
+    year = datetime.now(UTC).year + 1
+    page = upload(event(f"DTSTART;VALUE=DATE:{year}0704", title="<b>4 July</b>"))
+    assert "1 date of the calendar, 1 new, under “office”" in plain(page)
+    assert f"{year}-07-04 &lt;b&gt;4 July&lt;/b&gt;" in page.replace(
+        '<bdi class="text" dir="auto">', ""
+    )
+    assert settings.rules.hours["office"].closed == before
+    written = re.search(r"<textarea[^>]*>(.*?)</textarea>", page, re.DOTALL)
+    generation = re.search(r'name="generation" value="([^"]+)"', page)
+    assert written
+    assert generation
+    edit(operator, unescape(written[1]), 303, generation[1])
+    assert settings.rules.hours["office"].closed == before | {date(year, 7, 4)}
+
+    lunch = event(f"DTSTART:{year}0705T120000Z", f"DTEND:{year}0705T130000Z", title="Lunch")
+    assert "It has no holiday from" in plain(upload(lunch, 422))
+    assert "no calendar file" in plain(upload(b"<html>", 422))
+    assert "No hours are named “nine”. Write one of office, berlin" in plain(
+        upload(lunch, 422, "nine")
+    )
+    nothing = operator.post("/rules/holidays", 422, hours="office")
+    assert "Choose a file first." in plain(nothing)

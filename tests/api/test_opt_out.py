@@ -59,7 +59,14 @@ def test_in_a_group_it_must_be_said_who(service: Service) -> None:
     assert phone.post(f"{path}/opt-out", {"peer": "+13035550000"}).status_code == 422
     found: Any = phone.post(f"{path}/opt-out", {"peer": MEMBER}).json
     assert [one["peer"] for one in found["opt_outs"]] == [MEMBER]
-    assert phone.call("PUT", f"{path}/block", json={}).status_code == 409
+    assert phone.call("PUT", f"{path}/block", json={}).json["field"] == "peer"
+    assert phone.call("PUT", f"{path}/block", json={"peer": MINE}).status_code == 422
+    found = phone.call("PUT", f"{path}/block", json={"peer": MEMBER}).json
+    assert (found["blocked"], found["blocked_peers"]) == (False, [MEMBER])
+    assert [c["id"] for c in phone.read("/conversations")["items"]] == [conversation["id"]]
+    assert phone.call("DELETE", f"{path}/block").status_code == 422
+    found = phone.call("DELETE", f"{path}/block", query_string={"peer": MEMBER}).json
+    assert found["blocked_peers"] == []
 
 
 @pytest.mark.parametrize("every", [True, False])

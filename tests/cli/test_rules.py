@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from services.gateway import Gateway
 from tests.cli.conftest import Terminal
+from tests.core.test_calendar_file import event
 from tests.message_steps import receive_text, stored_messages
 
 PRACTICE = Path(__file__).parents[1] / "data" / "rules" / "practice.json"
@@ -119,3 +121,45 @@ def test_an_export_for_older_versions_says_what_it_leaves_out(practice: Terminal
     assert "Left out, as version 1 does not have it: hours, groups, inbound, aliases." in (
         told.stderr
     )
+
+
+def test_holidays_of_a_calendar_become_closed_dates(practice: Terminal, tmp_path: Path) -> None:
+    settings = practice.gateway.settings
+    year = datetime.now(UTC).year + 1
+    file = tmp_path / "holidays.ics"
+    file.write_bytes(
+        event(f"DTSTART:{year}0704", "RRULE:FREQ=YEARLY").replace(
+            b"END:VCALENDAR", b"BEGIN:VEVENT\nSUMMARY:Lunch\nEND:VEVENT\nEND:VCALENDAR"
+        )
+    )
+    before = settings.rules.hours["office"].closed
+    arguments = ("settings", "import-holidays", str(file), "office")
+    told = practice.json(*arguments, "--dry-run")
+    days = {f"{year}-07-04": "Day off", f"{year + 1}-07-04": "Day off"}
+    assert told == {
+        "dry_run": True,
+        "hours": "office",
+        "closed": days,
+        "new": list(days),
+        "left_out": ["“Lunch” (no date): it has no DTSTART."],
+    }
+    assert settings.rules.hours["office"].closed == before
+    done = practice.flask(*arguments)
+    assert "2 dates were added to the hours “office”." in done.stdout
+    assert "Left out: “Lunch”" in done.stderr
+    added = {date(year, 7, 4), date(year + 1, 7, 4)}
+    assert settings.rules.hours["office"].closed == before | added
+    assert "0 dates were added" in practice.flask(*arguments).stdout
+    practice.flask(*arguments, "--replace", "--years", "2")
+    assert settings.rules.hours["office"].closed == {date(year, 7, 4)}
+    assert settings.rules.hours["berlin"].closed == frozenset()
+    assert len(settings.all()) == 4
+
+
+def test_a_calendar_that_cannot_be_used(practice: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "a.ics"
+    file.write_bytes(b"no calendar")
+    told = practice.flask("settings", "import-holidays", str(file), "office", code=1)
+    assert f"{file} cannot be used: It is no calendar file (.ics)" in told.stderr
+    told = practice.flask("settings", "import-holidays", str(file), "shop", code=1)
+    assert "This cannot be used: No hours are named “shop”. Write one of office" in told.stderr

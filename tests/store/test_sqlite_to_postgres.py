@@ -35,6 +35,7 @@ from services.store import (
     carrier_events,
     circuit_breakers,
     contacts,
+    conversation_marks,
     conversations,
     devices,
     external_threads,
@@ -135,6 +136,9 @@ def populate(folder: Path) -> None:
         external_threads.put(tx, "ringotel", ODD, "201", conversation.id, 5)
         assignments.put(tx, assignments.Assignment(conversation.id, ODD, "201", 1.5, 2.5))
         assignments.set_turn(tx, ODD, "201")
+        conversation_marks.put(
+            tx, conversation_marks.ConversationMark("201", conversation.id, True, 2.5)
+        )
         automatic_answers.note(tx, ODD, NUMBER, PEER, time.time())
         forgotten = opt_outs.OptOut(NUMBER, "+13035550166", 1.5, opt_outs.Source.KEYWORD, ODD)
         opt_outs.record(tx, forgotten)

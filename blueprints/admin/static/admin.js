@@ -2,11 +2,6 @@
 
 import { offerCopying } from "./copy.js";
 import { keepLive } from "./live.js";
-import { localTimes } from "./times.js";
 
 offerCopying(document);
-localTimes(document);
-keepLive((part) => {
-  offerCopying(part);
-  localTimes(part);
-});
+keepLive(offerCopying);

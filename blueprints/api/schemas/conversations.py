@@ -36,10 +36,12 @@ class ConversationSchema(ConsentSchema):
     )
     group = fields.String(allow_none=True, metadata={"description": "Group that has it, by a rule"})
     done = fields.Boolean(metadata={"description": "A text that comes in opens it again"})
+    muted = fields.Boolean(metadata={"description": "This extension's devices are not notified"})
+    pinned = fields.Boolean(metadata={"description": "At the top of this extension's list"})
 
 
 class ConversationListSchema(ResponseSchema):
-    """A page of conversations, the one with the newest message first."""
+    """A page of conversations: pinned ones, then the one with the newest message first."""
 
     items = fields.List(fields.Nested(ConversationSchema))
     next_cursor = fields.String(allow_none=True)
@@ -80,6 +82,13 @@ class AssignedSchema(ResponseSchema):
     owner = fields.String(allow_none=True)
     group = fields.String(allow_none=True)
     done = fields.Boolean()
+
+
+class MarksSchema(ResponseSchema):
+    """Whether the extension has muted and pinned the conversation."""
+
+    muted = fields.Boolean()
+    pinned = fields.Boolean()
 
 
 class ReadSchema(RequestSchema):

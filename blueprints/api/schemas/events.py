@@ -44,7 +44,13 @@ class EventSchema(OpenResponseSchema):
     type = fields.String(
         required=True,
         validate=validate.OneOf(
-            ["message.created", "message.updated", "conversation.read", "conversation.updated"]
+            [
+                "message.created",
+                "message.updated",
+                "conversation.read",
+                "conversation.updated",
+                "conversation.marked",
+            ]
         ),
     )
     message = fields.Nested(MessageSchema)
@@ -54,6 +60,8 @@ class EventSchema(OpenResponseSchema):
     owner = fields.String(allow_none=True)
     group = fields.String(allow_none=True)
     done = fields.Boolean()
+    muted = fields.Boolean()
+    pinned = fields.Boolean()
 
 
 class SyncSchema(ResponseSchema):

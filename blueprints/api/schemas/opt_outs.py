@@ -30,10 +30,13 @@ class ConsentSchema(ResponseSchema):
         metadata={"description": "Who seems to want no more texts; a person must decide"},
     )
     blocked = fields.Boolean(metadata={"description": "The sender's texts are kept apart"})
+    blocked_peers = fields.List(
+        fields.String(), metadata={"description": "Whose texts notify nobody, also in a group"}
+    )
 
 
-class NewOptOutSchema(RequestSchema):
-    """Who wants no more texts."""
+class MemberSchema(RequestSchema):
+    """Who of a conversation is meant."""
 
     peer = Words(
         validate=validate.Length(1, MOST_TYPED),
@@ -41,7 +44,7 @@ class NewOptOutSchema(RequestSchema):
     )
 
 
-class BlockSchema(RequestSchema):
-    """For which numbers of ours a sender is blocked."""
+class BlockSchema(MemberSchema):
+    """Who is blocked, and for which numbers of ours."""
 
     all_numbers = fields.Boolean(load_default=False, truthy={True}, falsy={False})

@@ -2,9 +2,9 @@
 
 import { call, failureReason } from "./api.js";
 import { el, fill, say } from "./dom.js";
-import { confirm } from "./sheet.js";
+import { confirm, openSheet } from "./sheet.js";
 import { state } from "./state.js";
-import { nameOf } from "./format.js";
+import { nameOf, peersOf, spoken } from "./format.js";
 
 // The notice above the composer. `paint(id)` shows what is known of a conversation, and returns
 // whether a message can be written there.
@@ -40,40 +40,58 @@ function button(label, act) {
   return el("button", { type: "button", class: "small-button", text: label, on: { click: act } });
 }
 
-// The buttons that opt a person out and block a sender, for the sheet of a conversation.
+// The buttons that opt a person out and block a sender, for the sheet of a conversation. In a group
+// they ask which member it is.
 export function consentActions(id, done) {
   const known = id && state.conversations.get(id);
-  if (!known || known.participants.length) return null;
-  const ask = async (question, detail, action, ...what) => {
+  if (!known) return null;
+  const peers = peersOf(known);
+  const out = (known.opt_outs ?? []).map((one) => one.peer);
+  const blocked = known.blocked_peers ?? [];
+  const staying = peers.filter((peer) => !out.includes(peer));
+  const open = peers.filter((peer) => !blocked.includes(peer));
+  const act = async (question, among, confirmed) => {
     done();
-    if (await confirm(question, detail, action)) await change(...what);
+    const peer = peers.length > 1 ? await chooseMember(question, among) : among[0];
+    if (peer) await confirmed(peer);
   };
-  const optOut = () =>
-    ask(
-      "No more texts to them?",
-      "Nobody can text them from this number until they text START, or your administrator takes it back.",
-      "Opt out",
-      "POST",
-      id,
-      "opt-out",
-      {},
-    );
-  const block = () =>
-    ask(
-      "Block this sender?",
-      "Nobody is notified of their texts any more, and no list shows them.",
-      "Block",
-      "PUT",
-      id,
-      "block",
-      {},
-    );
+  const optOut = async (peer) => {
+    const detail = `Nobody can text ${nameOf(peer)} from this number until they text START, or your administrator takes it back.`;
+    if (await confirm("No more texts to them?", detail, "Opt out")) await change("POST", id, "opt-out", { peer });
+  };
+  const block = async (peer) => {
+    const lists = peers.length > 1 ? "" : ", and no list shows them";
+    const detail = `Nobody is notified of texts from ${nameOf(peer)} any more${lists}.`;
+    if (await confirm("Block this sender?", detail, "Block")) await change("PUT", id, "block", { peer });
+  };
+  const unblock = (peer) => change("DELETE", id, `block?peer=${encodeURIComponent(peer)}`);
   return el(
     "div",
     { class: "buttons" },
-    !known.closed_reason && button("Opt out …", optOut),
-    known.blocked ? button("Unblock", () => (done(), change("DELETE", id, "block"))) : button("Block …", block),
+    staying.length > 0 && button("Opt out …", () => act("Who wants no more texts?", staying, optOut)),
+    open.length > 0 && button("Block …", () => act("Who is to be blocked?", open, block)),
+    blocked.length > 0 && button(peers.length > 1 ? "Unblock …" : "Unblock", () => act("Whose block is to end?", blocked, unblock)),
   );
+}
+
+// Ask which member of a group it is; resolves to the number, or to null.
+function chooseMember(question, peers) {
+  return new Promise((resolve) => {
+    const choose = (peer) => {
+      resolve(peer);
+      sheet.close();
+    };
+    const choices = peers.map((peer) =>
+      el(
+        "button",
+        { type: "button", class: "choice", on: { click: () => choose(peer) } },
+        el("span", { class: "choice-name" }, el("bdi", { text: nameOf(peer) })),
+        state.contacts.has(peer) && el("span", { class: "choice-detail", text: spoken(peer) }),
+      ),
+    );
+    const sheet = openSheet(question, el("div", { class: "choices" }, choices));
+    sheet.addEventListener("close", () => resolve(null));
+  });
 }
 
 async function change(method, id, what, body) {

@@ -2,7 +2,7 @@
 
 import { Refused, Unreachable, call } from "./api.js";
 import { avatar, paintAvatar } from "./avatar.js";
-import { el, reconcile } from "./dom.js";
+import { el, icon, reconcile } from "./dom.js";
 import { outbox } from "./outbox.js";
 import { state } from "./state.js";
 import { briefly, mediaWord, nameOf, ownName, peersOf, spoken, titleOf } from "./format.js";
@@ -83,6 +83,7 @@ export class List {
     put(link, ".row-preview", waits ? "Waiting to be sent …" : preview(one.last_message));
     put(link, ".row-own", own);
     link.querySelector(".row-own").hidden = !own;
+    for (const mark of ["pinned", "muted"]) link.querySelector(`.row-${mark}`).hidden = !one[mark];
     const badge = link.querySelector(".count");
     badge.hidden = !one.unread_count;
     put(badge, "b", one.unread_count > 99 ? "99+" : String(one.unread_count));
@@ -175,9 +176,13 @@ function row() {
       avatar(),
       top(),
       el("span", { class: "row-preview", dir: "auto" }),
-      badge,
+      el("span", { class: "row-end" }, mark("pinned", "pin", "Pinned"), mark("muted", "mute", "Muted"), badge),
     ),
   );
+}
+
+function mark(name, drawing, words) {
+  return el("span", { class: `row-mark row-${name}`, title: words, hidden: true }, icon(drawing), el("span", { class: "hidden", text: words }));
 }
 
 function hit() {

@@ -86,16 +86,16 @@ class State extends EventTarget {
     this.changeConsent(id, await call("GET", `conversations/${id}`));
   }
 
-  changeConsent(id, { opt_outs, closed_reason, opt_out_suggested, blocked }) {
+  changeConsent(id, { opt_outs, closed_reason, opt_out_suggested, blocked, blocked_peers }) {
     const known = this.conversations.get(id);
     if (!known) return;
-    this.#keep({ ...known, opt_outs, closed_reason, opt_out_suggested, blocked });
+    this.#keep({ ...known, opt_outs, closed_reason, opt_out_suggested, blocked, blocked_peers });
     this.tell("consent", { id });
   }
 
   sorted() {
     const shown = [...this.conversations.values()].filter((one) => !one.blocked);
-    return shown.sort((one, other) => other.last_seq - one.last_seq);
+    return shown.sort((one, other) => Number(other.pinned ?? false) - Number(one.pinned ?? false) || other.last_seq - one.last_seq);
   }
 
   get unread() {
@@ -188,6 +188,10 @@ class State extends EventTarget {
       const known = this.conversations.get(event.conversation_id);
       const { owner, group, done } = event;
       if (known) this.#keep({ ...known, owner, group, done });
+    } else if (event.type === "conversation.marked") {
+      const known = this.conversations.get(event.conversation_id);
+      const { muted, pinned } = event;
+      if (known) this.#keep({ ...known, muted, pinned });
     }
   }
 
@@ -195,6 +199,12 @@ class State extends EventTarget {
   async assign(id, change) {
     const assigned = await call("POST", `conversations/${id}/assign`, { body: change });
     this.#keep({ ...this.conversations.get(id), ...assigned });
+  }
+
+  // Set a mark ("mute" or "pin") of a conversation for this extension, or take it away.
+  async mark(id, mark, isSet) {
+    const marks = await call(isSet ? "PUT" : "DELETE", `conversations/${id}/${mark}`);
+    this.#keep({ ...this.conversations.get(id), ...marks });
   }
 
   async read(id) {

@@ -163,6 +163,7 @@ export class Talk {
 
   #news(message) {
     const known = state.conversations.get(message.conversation_id);
+    if (known?.muted && message.conversation_id !== this.id) return;
     const name = known?.participants.length ? nameOf(message.from) : titleOf(known ? peersOf(known) : [message.from]);
     say(`${name}: ${message.text || mediaWord(message.media)}`);
     if (message.conversation_id !== this.id) return;

@@ -97,6 +97,7 @@ class Twilio(Provider):
     )
     handles_help = True
     opt_out_codes = TABLE.opt_out_codes
+    number_codes = TABLE.number_codes
     keeps_inbound = True
     media_redirects = (
         *("*.twilio.com", "*.twiliocdn.com", "s3.amazonaws.com", "s3-*.amazonaws.com"),

@@ -24,7 +24,7 @@ from services.providers.url_checks import is_at, is_below
 from services.providers.voipms import lookup, webhook
 from services.providers.voipms.api import Api
 from services.providers.voipms.check import findings
-from services.providers.voipms.errors import TOO_LONG
+from services.providers.voipms.errors import TABLE, TOO_LONG
 from services.providers.voipms.numbers import ten_digits
 
 NOT_DELIVERED = "The recipient's carrier did not deliver the text (VoIP.ms reports “{}”)."
@@ -53,6 +53,7 @@ class VoipMs(Provider):
     methods = ("POST", "GET")
     ack = Ack(body="ok")
     receipts = False
+    number_codes = TABLE.number_codes
     lookup_seconds = 259_200.0
     keeps_inbound = True
     webhook_hint = (

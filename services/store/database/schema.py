@@ -105,6 +105,7 @@ messages = Table(
     Column("rule", Text),  # names of the rules that decided who gets it, or that wrote it
     Column("send_at", Float),  # when a scheduled text is to be sent
     Column("waits_because", Text),  # why that is later than asked for
+    Column("instead_of", Text),  # id of the message that was refused and that this one replaces
     # Outbound messages have no key: no id that a carrier gives twice may stop a status.
     Index("messages_once", "provider", "provider_id", "number", "repeat_key", unique=True),
     Index(
@@ -493,6 +494,19 @@ assignments = Table(
     Column("done_at", Float),
     Column("changed", BigInteger, nullable=False),
     Index("assignments_by_owner", "owner"),
+)
+
+# Conversations that an extension has muted or pinned, see ``conversation_marks``.
+conversation_marks = Table(
+    "conversation_marks",
+    metadata,
+    Column("extension", Text, primary_key=True),
+    Column("conversation_id", Text, ForeignKey("conversations.id"), primary_key=True),
+    Column("muted", Boolean, nullable=False),
+    Column("pinned_at", Float),
+    Column("changed", BigInteger, nullable=False),
+    Index("conversation_marks_by_change", "extension", "changed"),
+    Index("conversation_marks_by_conversation", "conversation_id"),
 )
 
 # The extension that got the last conversation of a group in turn.

@@ -26,6 +26,7 @@ from services.store.database.schema import (
     RELEASED,
     assignments,
     attachments,
+    conversation_marks,
     conversations,
     jobs,
     messages,
@@ -87,6 +88,6 @@ def _update_conversations(tx: Connection, conversation_ids: Sequence[str]) -> No
     )
     statement = select(conversations.c.id).where(touched, ~exists().where(theirs))
     empty = [str(conversation_id) for (conversation_id,) in tx.execute(statement)]
-    for table in (reads, threads, opt_out_flags, assignments):
+    for table in (reads, threads, opt_out_flags, assignments, conversation_marks):
         tx.execute(delete(table).where(table.c.conversation_id.in_(empty)))
     tx.execute(delete(conversations).where(conversations.c.id.in_(empty)))

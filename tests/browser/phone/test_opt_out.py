@@ -59,3 +59,27 @@ def test_a_blocked_sender_leaves_the_list_and_comes_back(phone: Open, world: Wor
     page.get_by_role("button", name="Unblock").click()
     row(page, spoken(peer)).wait_for()
     assert texts(page) == ["buy this"]
+
+
+def test_in_a_group_the_app_asks_which_member(phone: Open, world: World) -> None:
+    one, other, page = world.peer(), world.peer(), phone()
+    world.api("POST", "/messages", json={"text": "hi both", "to": [one, other]})
+    page.locator(".row-link", has_text="hi both").click()
+
+    def choose(button: str, peer: str) -> None:
+        page.locator(".talk-title").click()
+        page.get_by_role("button", name=button, exact=True).click()
+        page.get_by_role("button", name=spoken(peer), exact=True).click()
+
+    choose("Block …", other)
+    page.get_by_role("button", name="Block", exact=True).click()
+    page.locator("dialog").wait_for(state="detached")
+    choose("Unblock …", other)
+    page.locator("dialog").wait_for(state="detached")
+    choose("Opt out …", one)
+    page.get_by_text(f"Nobody can text {spoken(one)} from this number").wait_for()
+    page.get_by_role("button", name="Opt out", exact=True).click()
+    page.get_by_text("recorded in the app").wait_for()
+    (group,) = (c for c in world.api("GET", "/conversations")["items"] if c["participants"])
+    assert [found["peer"] for found in group["opt_outs"]] == [one]
+    assert group["blocked_peers"] == []

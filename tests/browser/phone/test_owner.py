@@ -43,3 +43,28 @@ def test_a_conversation_is_taken_handed_over_and_done(
     assert world.conversation(peer)["done"] is False
     assert complaints == [] or all("422" in one for one in complaints)
     complaints.clear()
+
+
+def test_a_conversation_is_pinned_and_muted_for_one_extension(phone: Open, world: World) -> None:
+    first, second = world.peer(), world.peer()
+    mine = phone("201")
+    for peer in (first, second):
+        world.text(peer, "hello")
+        row(mine, spoken(peer)).wait_for()
+    names = mine.locator("#conversations .row-name")
+    assert names.first.inner_text() == spoken(second)
+    enter(mine, spoken(first))
+    for button in ("Pin", "Mute"):
+        mine.locator(".talk-title").click()
+        mine.get_by_role("button", name=button, exact=True).click()
+        mine.locator("dialog").wait_for(state="detached")
+    row(mine, spoken(first)).get_by_title("Pinned").wait_for()
+    row(mine, spoken(first)).get_by_title("Muted").wait_for()
+    assert names.first.inner_text() == spoken(first)
+    found = world.conversation(first)
+    assert (found["muted"], found["pinned"]) == (True, True)
+    theirs = world.conversation(first, extension="202")
+    assert (theirs["muted"], theirs["pinned"]) == (False, False)
+    world.api("DELETE", f"/conversations/{found['id']}/pin")
+    row(mine, spoken(first)).get_by_title("Pinned").wait_for(state="hidden")
+    assert names.first.inner_text() == spoken(second)

@@ -1,0 +1,140 @@
+"""Calendar files: which dates are closed, and what is left out."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from services.core import calendar_file
+from services.core.calendar_file import closed_dates
+from services.core.yearly_rule import yearly_rule
+
+HOLIDAYS = Path(__file__).parents[1] / "data" / "calendars" / "holidays.ics"
+BEGIN, END = date(2026, 1, 1), date(2027, 12, 31)
+UNTIL = date(2030, 12, 31)
+
+
+def event(*lines: str, title: str = "Day off") -> bytes:
+    """A calendar with one event."""
+    inside = "\r\n".join(("BEGIN:VEVENT", f"SUMMARY:{title}", *lines, "END:VEVENT"))
+    return f"BEGIN:VCALENDAR\r\n{inside}\r\nEND:VCALENDAR\r\n".encode()
+
+
+def dates(*lines: str, zone: str = "America/New_York") -> list[str]:
+    found = closed_dates(event(*lines), zone, BEGIN, END)
+    assert not found.left_out
+    return [day.isoformat() for day in found.titles]
+
+
+def test_a_calendar_of_holidays() -> None:
+    found = closed_dates(HOLIDAYS.read_bytes(), "America/New_York", BEGIN, END)
+    assert {day.isoformat(): title for day, title in found.titles.items()} == {
+        "2026-05-25": "Memorial Day",
+        "2026-06-02": "Founding Day (moved)",
+        "2026-11-03": "Election Day",
+        "2026-11-26": "Thanksgiving",
+        "2026-12-25": "Christmas, both days",
+        "2026-12-26": "Christmas, both days",
+        "2027-01-04": "Stock-taking",
+        "2027-01-05": "Still stock-taking",
+        "2027-05-31": "Memorial Day",
+        "2027-06-01": "Founding Day",
+        "2027-11-25": "Thanksgiving",
+    }
+    assert found.left_out == [
+        "“Staff lunch” (20270106T120000): it does not last whole days in America/New_York.",
+        "“Every Tuesday” (20261201): it repeats in a way that is not read (FREQ=WEEKLY).",
+        "“Cancelled” (20270107): it is cancelled.",
+        "“No title” (20270108T000000): the time zone “Mars/Olympus” is not known.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (("DTSTART;VALUE=DATE:20260704",), ["2026-07-04"]),
+        (("DTSTART:20260704", "DURATION:P2D"), ["2026-07-04", "2026-07-05"]),
+        (("DTSTART:20260704", "DURATION:P1W"), [f"2026-07-{day:02}" for day in range(4, 11)]),
+        (("DTSTART:20260704", "DTEND:20260704"), ["2026-07-04"]),  # as some programs write it
+        (("DTSTART:20251231", "DTEND:20260102"), ["2026-01-01"]),
+        (("DTSTART:20271231", "DTEND:20280103"), ["2027-12-31"]),
+        (("DTSTART:20260704", "RDATE;VALUE=DATE:20260801,20260802"),
+         ["2026-07-04", "2026-08-01", "2026-08-02"]),
+        (("DTSTART:20260308T000000", "DTEND:20260309T000000"), ["2026-03-08"]),  # 23 hours
+        (("DTSTART:20261101T040000Z", "DTEND:20261102T050000Z"), ["2026-11-01"]),  # 25 hours
+        (("DTSTART;TZID=America/New_York:20260704T000000", "DURATION:PT24H"), ["2026-07-04"]),
+        (("DTSTART;TZID=America/New_York:20200704T000000", "DURATION:P1D", "RRULE:FREQ=YEARLY",
+          "EXDATE;TZID=America/New_York:20260704T000000"), ["2027-07-04"]),
+        (("DTSTART:19000101", "RRULE:FREQ=YEARLY;COUNT=127"), ["2026-01-01"]),
+    ],
+)  # fmt: skip
+def test_whole_days(lines: tuple[str, ...], expected: list[str]) -> None:
+    assert dates(*lines) == expected
+
+
+@pytest.mark.parametrize(
+    ("begin", "rule", "expected"),
+    [
+        ("2024-02-29", "FREQ=YEARLY", ["2024-02-29", "2028-02-29"]),
+        ("2024-05-01", "FREQ=YEARLY;COUNT=2", ["2024-05-01", "2025-05-01"]),
+        ("2024-05-01", "FREQ=YEARLY;INTERVAL=3", ["2024-05-01", "2027-05-01", "2030-05-01"]),
+        ("2024-05-01", "FREQ=YEARLY;UNTIL=20250501", ["2024-05-01", "2025-05-01"]),
+        ("2028-12-31", "FREQ=YEARLY;BYMONTH=12;BYMONTHDAY=-1;WKST=SU",
+         ["2028-12-31", "2029-12-31", "2030-12-31"]),
+        ("2029-01-01", "FREQ=YEARLY;BYDAY=1MO", ["2029-01-01", "2030-01-07"]),
+        ("2029-12-31", "FREQ=YEARLY;BYDAY=-1MO", ["2029-12-31", "2030-12-30"]),
+        ("2030-02-03", "FREQ=YEARLY;BYMONTH=2;BYDAY=SU",
+         ["2030-02-03", "2030-02-10", "2030-02-17", "2030-02-24"]),
+        ("2029-01-02", "FREQ=YEARLY;BYMONTH=1,7;COUNT=3",
+         ["2029-01-02", "2029-07-02", "2030-01-02"]),
+        ("2029-03-01", "FREQ=YEARLY;BYMONTH=3;BYDAY=5TH", ["2029-03-01", "2029-03-29"]),
+    ],
+)  # fmt: skip
+def test_yearly_repetition(begin: str, rule: str, expected: list[str]) -> None:
+    read = yearly_rule(rule, date.fromisoformat)
+    found = read.dates(date.fromisoformat(begin), UNTIL)
+    assert [day.isoformat() for day in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (("DTSTART:20260704", "RRULE:FREQ=YEARLY;BYSETPOS=1"), "not read (FREQ=YEARLY;BYSETPOS=1)"),
+        (("DTSTART:20260704", "RRULE:FREQ=YEARLY;INTERVAL=0"), "it repeats in a way"),
+        (("DTSTART:20260704", "RRULE:FREQ=YEARLY;BYDAY=9XX"), "it repeats in a way"),
+        (("DTSTART:20260704", "RRULE:FREQ=YEARLY;BYMONTH=13"), "it repeats in a way"),
+        (("DTSTART:20260704", "RRULE:FREQ=YEARLY;FREQ=YEARLY"), "it repeats in a way"),
+        (("DTSTART:20260704", "RRULE:FREQ=YEARLY", "RRULE:FREQ=YEARLY"), "several RRULE"),
+        (("DTSTART:20260230",), "“20260230” is no date or time"),
+        (("DTSTART:20260704T250000Z",), "“20260704T250000Z” is no date or time"),
+        (("DTSTART:18000704",), "before 1900"),
+        (("DTSTART:20260704", "DURATION:P"), "DURATION"),
+        (("DTSTART:20260704", "DTEND:20260705T000000Z"), "whole days"),
+        (("DTSTART;TZID=../../etc/passwd:20260704T000000",), "is no date or time"),
+        (("DESCRIPTION:no date at all",), "DTSTART"),
+    ],
+)
+def test_what_cannot_be_read_is_left_out_and_named(lines: tuple[str, ...], reason: str) -> None:
+    found = closed_dates(event(*lines), "America/New_York", BEGIN, END)
+    assert not found.titles
+    assert len(found.left_out) == 1
+    assert reason in found.left_out[0]
+    assert "“Day off”" in found.left_out[0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff\xfe\x00", b"<html></html>", HOLIDAYS.read_bytes()[:-30],
+     b"BEGIN:VCALENDAR\nEND:VEVENT\nEND:VCALENDAR", b"BEGIN:VEVENT\nDTSTART:20260704\nEND:VEVENT"],
+)  # fmt: skip
+def test_what_is_no_calendar_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match="no calendar file"):
+        closed_dates(content, "UTC", BEGIN, END)
+
+
+def test_a_large_file_is_refused() -> None:
+    with pytest.raises(ValueError, match="up to 1 MB"):
+        closed_dates(b"x" * (calendar_file.MOST_BYTES + 1), "UTC", BEGIN, END)
+    many = event("DTSTART:20260704") * (calendar_file.MOST_EVENTS + 1)
+    with pytest.raises(ValueError, match="more than 2,000 events"):
+        closed_dates(many, "UTC", BEGIN, END)
