@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 
 from blueprints.api.changes import ChangeLog
@@ -31,9 +32,16 @@ TRIED_AGAIN = ("browser", "processes", "faults")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A worker of pytest-xdist ends with the process that started it, and so do its servers."""
+    """A worker of pytest-xdist ends with the process that started it, and so do its servers.
+
+    gevent ends a wait with an error where no timer and no socket is waited for as well. So a worker
+    that waited for its next tests on a busy machine would end.
+    """
     if hasattr(config, "workerinput"):
         end_with_parent()
+        timer = gevent.get_hub().loop.timer(0.1, 0.1)
+        timer.start(lambda: None)
+        config.add_cleanup(timer.close)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by markers
