@@ -36,7 +36,7 @@ class InboxLeases:
         """
         now = time.monotonic()
         if now >= self._next_renewal:
-            self._held = self._store.write(self._renew)
+            self._held = self._store.write(self._renew, durable=False)
             self._ends = now + LEASE_SECONDS
             has_all = len(self._held) == len(self._names)
             self._next_renewal = time.monotonic() + (RENEW_SECONDS if has_all else RETRY_SECONDS)

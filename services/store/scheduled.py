@@ -11,20 +11,27 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, select, update
+from sqlalchemy import Connection, and_, bindparam, func, select, update
 
 from services.core.messages import Message, Status
 from services.store import blocked_senders, conversations
 from services.store.database import audit_counters
 from services.store.database.audit_counters import AuditCounter
+from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import SCHEDULED, messages
 from services.store.messages import by_id, load, next_seq
 from services.store.search import full_text
 
+_DUE = CompiledStatement(
+    lambda _: (
+        select(messages.c.seq).where(SCHEDULED, messages.c.send_at <= bindparam("now")).limit(1)
+    )
+)
+
 
 def has_due(tx: Connection, now: float) -> bool:
     """Whether a scheduled message is due at ``now`` (``clock.now``)."""
-    return bool(tx.execute(select(exists().where(SCHEDULED, messages.c.send_at <= now))).scalar())
+    return _DUE.row(tx, now=now) is not None
 
 
 def due(tx: Connection, now: float, limit: int | None = None) -> list[Message]:
