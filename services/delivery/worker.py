@@ -29,6 +29,7 @@ from services.store.database import clock
 from services.store.database.engine import sqlite_fault
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind, Lease
+from services.store.maintenance import reboots
 from services.store.workers import WORKER_SILENT_SECONDS
 
 log = structlog.get_logger()
@@ -106,8 +107,10 @@ class Worker:
 
     def __enter__(self) -> "Worker":
         self._lock.acquire()
-        if self._is_alone and (fault := sqlite_fault()):
-            log.warning("old SQLite", reason=fault)
+        if self._is_alone:
+            self._store.write(reboots.note_boot)
+            if fault := sqlite_fault():
+                log.warning("old SQLite", reason=fault)
         self._store.write(circuit_breakers.resume_all)
         for inbound in self._inbound:
             self._pool.spawn(self._listen, inbound)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from services.core.errors import RequestRefused
 from services.core.keywords import Keyword, keyword
-from services.core.messages import Message
+from services.core.messages import Message, derived_uuid7
 from services.core.phone_numbers import is_dialable, without_channel
 from services.core.reactions import parse_reaction
 from services.message_settings import MessageSettings
@@ -45,7 +45,12 @@ class AutomaticAnswers:
             return None
         try:
             answer = self.composer.queue_automatic(
-                tx, setting, message.peer, rule.reply, rule=rule.name
+                tx,
+                setting,
+                message.peer,
+                rule.reply,
+                rule=rule.name,
+                message_id=derived_uuid7(message.created_at, message.id, rule.name),
             )
         except RequestRefused as refused:
             log.warning(

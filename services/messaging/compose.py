@@ -132,7 +132,14 @@ class Composer:
         return stored[0]
 
     def queue_automatic(
-        self, tx: Connection, setting: NumberSetting, peer: str, text: str, *, rule: str
+        self,
+        tx: Connection,
+        setting: NumberSetting,
+        peer: str,
+        text: str,
+        *,
+        rule: str,
+        message_id: str,
     ) -> Message:
         """Store and queue a text that a rule writes to one person, by the number of an entry.
 
@@ -152,6 +159,7 @@ class Composer:
             provider=provider.name,
             status=Status.QUEUED,
             segments=count(text).count,
+            id=message_id,
             rule=rule,
         )
         return self.times.hold_answer(tx, whole) or self._queue(tx, self.parts(whole))

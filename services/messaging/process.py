@@ -1,8 +1,9 @@
 """Processing of the inbox: webhook calls become messages, receipts and jobs, many in a transaction.
 
 A call leaves the inbox in the transaction that stores its parts. So it is processed once, however
-often a worker is interrupted. This transaction waits for no fsync: a power failure may undo it as a
-whole, and the call, which is on the disk, is processed again with the same ids.
+often a worker is interrupted. Where it stores plain messages only, it waits for no fsync: a power
+failure may undo it as a whole, and the calls, which are on the disk, are processed again with the
+same ids. What was told by an opt-out or a receipt is on the disk before work goes on.
 """
 
 import time
@@ -18,8 +19,10 @@ from sqlalchemy import Connection
 
 from services.config.metrics import WEBHOOKS
 from services.core.errors import StorageUnwell
-from services.core.messages import Message, Parsed, Unreadable, derived_uuid7
+from services.core.keywords import keyword
+from services.core.messages import Message, Parsed, Unreadable
 from services.messaging.call_files import CallFiles, has_content
+from services.messaging.derived_ids import with_derived_ids
 from services.messaging.store_parts import AddJobs, CallParts, Outcome, PartStore
 from services.providers.base import Provider
 from services.store import inbox, jobs
@@ -51,8 +54,15 @@ class _Parsed:
     @property
     def to_store(self) -> CallParts:
         """The call as ``PartStore`` takes it."""
-        row = self.row
-        return CallParts(row.provider, row.call, self.parts, row.received_at, row.id)
+        return CallParts(self.row.provider, self.row.call, self.parts)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all its parts are messages that change nothing beside themselves."""
+        return all(
+            isinstance(part, Message) and part.opt_out is None and keyword(part.text) is None
+            for part in self.parts
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +178,7 @@ class Processor:
             return _Parsed(row, (_fault(row, error),))
         checked = [self.parts.checked(part, row.call) for part in parts]
         left = _few_unreadable(row, checked)[self._stored.get(row.id, 0) :]
-        return _Parsed(row, tuple(_with_file_ids(row, part) for part in left))
+        return _Parsed(row, tuple(with_derived_ids(row, part) for part in left))
 
     def _store(
         self,
@@ -189,7 +199,8 @@ class Processor:
             return list(zip(left, outcomes, strict=True))
 
         try:
-            stored = self.store.write(work, durable=False)
+            durable = not all(parsed.is_plain for parsed in batch)
+            stored = self.store.write(work, durable=durable)
         except StorageUnwell:
             raise
         except Exception as error:
@@ -210,7 +221,7 @@ class Processor:
         row, first = parsed.row, replace(parsed, parts=parsed.parts[:MOST_PARTS])
         try:
             [outcomes] = self.store.write(
-                lambda tx: self.parts.store(tx, [first.to_store]), durable=False
+                lambda tx: self.parts.store(tx, [first.to_store]), durable=not first.is_plain
             )
         except StorageUnwell:
             raise
@@ -267,18 +278,6 @@ class Processor:
 def _fault(row: InboxCall, error: Exception) -> Unreadable:
     reason = f"Textbridge has a fault here ({type(error).__name__}); its log says more."
     return Unreadable(reason, row.call.body)
-
-
-def _with_file_ids(row: InboxCall, part: Parsed) -> Parsed:
-    """A message whose files have the same ids each time that its call is processed."""
-    if not isinstance(part, Message) or not part.media:
-        return part
-    of = (row.id, row.received_at, part.provider_id, part.number, part.peer)
-    media = (
-        replace(file, id=derived_uuid7(row.received_at, *of, position))
-        for position, file in enumerate(part.media)
-    )
-    return replace(part, media=tuple(media))
 
 
 def _few_unreadable(row: InboxCall, parts: Sequence[Parsed]) -> Sequence[Parsed]:

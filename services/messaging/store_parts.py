@@ -15,7 +15,6 @@ from services.core.messages import (
     Parsed,
     Unreadable,
     WebhookCall,
-    derived_uuid7,
 )
 from services.core.phone_numbers import own_number, sender
 from services.message_settings import MessageSettings
@@ -36,28 +35,11 @@ AddJobs = Callable[[Connection, Iterable[Job]], object]
 
 @dataclass(frozen=True, slots=True)
 class CallParts:
-    """A call of a carrier and the parts that are stored of it.
-
-    ``received_at`` is when it was received (seconds since 1970), if not now. ``inbox_id`` is the id
-    of its row in the inbox, if it has one.
-    """
+    """A call of a carrier and the parts that are stored of it."""
 
     provider: str
     call: WebhookCall
     parts: Sequence[Parsed]
-    received_at: float | None = None
-    inbox_id: int | None = None
-
-    def id_of(self, message: Message) -> str:
-        """The id of a message of this call.
-
-        A power failure may undo the processing of a call in the inbox. It is processed again then,
-        and a push that was sent before is repeated with the same id.
-        """
-        if self.inbox_id is None or self.received_at is None:
-            return message.id
-        content = (message.provider_id, message.number, message.peer, message.text)
-        return derived_uuid7(self.received_at, self.inbox_id, self.received_at, *content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +148,11 @@ class PartStore:
     def _text(self, call: CallParts, raw: Message, seq: int) -> _Text:
         number = self.own_number(raw.number)
         peer = sender(raw.peer, self.country)
-        at = raw.created_at if call.received_at is None else call.received_at
-        decision = self.router.decide(number, peer, raw.text, at)
+        decision = self.router.decide(number, peer, raw.text, raw.created_at)
         members = dict.fromkeys(sender(member, self.country) for member in raw.participants)
         members.pop(number, None)
         message = replace(
             raw,
-            id=call.id_of(raw),
             provider=call.provider,
             number=number,
             peer=peer,
@@ -180,8 +160,6 @@ class PartStore:
             routed=decision.reaches_somebody,
             rule=decision.rule_names,
             seq=seq,
-            created_at=at,
-            updated_at=at,
         )
         return _Text(message, decision)
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from services.core.messages import Message, uuid7
+from services.core.messages import Message, derived_uuid7
 from services.store import blocked_senders
 from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import RELEASED, conversations, messages, reads
@@ -72,7 +72,7 @@ def add_messages(tx: Connection, new: Sequence[Message]) -> list[str]:
     newest = dict(zip(keys, new, strict=True))
     rows = [
         {
-            "id": uuid7(),
+            "id": derived_uuid7(message.created_at, message.id),
             "number": number,
             "peer": message.peer,
             "participants": list(message.participants),

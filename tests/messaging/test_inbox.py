@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import Connection, delete, select
 
 from services.core.errors import StorageUnwell
+from services.core.keywords import Keyword
 from services.core.messages import Attachment, Message, WebhookCall
 from services.gateway import Gateway
 from services.messaging import process
+from services.messaging.derived_ids import with_derived_ids
 from services.messaging.store_parts import CallParts, PartStore
 from services.store import conversations, inbox, quarantine
 from services.store.database.schema import attachments as attachments_table
@@ -19,6 +21,7 @@ from services.store.database.schema import conversations as conversations_table
 from services.store.database.schema import inbox as table
 from services.store.database.schema import jobs as jobs_table
 from services.store.database.schema import messages as messages_table
+from services.store.inbox import InboxCall
 from services.store.maintenance import invariants
 from services.store.maintenance.invariants import Invariant
 from tests.conftest import NUMBER, NUMBER_ENTRY
@@ -427,7 +430,70 @@ def test_a_call_that_is_processed_again_after_a_power_failure_has_the_same_ids(
     gateway.processor.process_all()
     after = stored_messages(gateway)
     assert [message.id for message in after] == [message.id for message in before]
+    assert {message.conversation_id for message in after} == {before[0].conversation_id}
     assert [file.id for one in after for file in one.media] == [
         file.id for one in before for file in one.media
     ]
     assert len({message.id for message in after}) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "opt_out", "durable"),
+    [
+        ("we stop at 5", None, False),
+        ("Stop.", None, True),
+        ("START", None, True),
+        ("hello", Keyword.STOP, True),
+    ],
+)
+def test_what_an_opt_out_tells_is_on_the_disk_before_work_goes_on(
+    gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    opt_out: Keyword | None,
+    durable: bool,
+) -> None:
+    """A send that begins after a power failure must not come before the STOP is read again."""
+    provider, write = gateway.providers["sandbox"], gateway.store.write
+    parse = provider.parse
+    monkeypatch.setattr(
+        provider, "parse", lambda call: [replace(part, opt_out=opt_out) for part in parse(call)]
+    )
+    written: list[bool] = []
+
+    def noting(work: Any, *, durable: bool = True) -> Any:
+        written.append(durable)
+        return write(work, durable=durable)
+
+    append(gateway, "hi")
+    append(gateway, text)
+    monkeypatch.setattr(gateway.store, "write", noting)
+    gateway.processor.process_all()
+    assert written == [durable]
+
+
+def test_texts_of_one_call_with_one_id_have_files_of_their_own(gateway: Gateway) -> None:
+    """Bandwidth and others give every message an id; a carrier's fault must not lose a file."""
+    file = Attachment(source_url="https://example.com/a.jpg")
+    texts = [
+        Message("in", NUMBER, "+13035550199", text=text, provider_id="p1", media=(file,))
+        for text in ("one", "two")
+    ]
+    row = InboxCall(7, "sandbox", webhook_call(gateway), 1e9)
+    derived = [with_derived_ids(row, text) for text in texts]
+    assert derived == [with_derived_ids(row, text) for text in texts]
+    ids = {one.id for text in derived if isinstance(text, Message) for one in (text, *text.media)}
+    assert len(ids) == 4
+
+
+def test_texts_without_an_id_and_with_other_files_are_two(gateway: Gateway) -> None:
+    row = InboxCall(7, "sandbox", webhook_call(gateway), 1e9)
+    first, second = (
+        with_derived_ids(
+            row, Message("in", NUMBER, "+13035550199", media=(Attachment(source_url=url),))
+        )
+        for url in ("https://example.com/1", "https://example.com/2")
+    )
+    assert isinstance(first, Message)
+    assert isinstance(second, Message)
+    assert first.id != second.id
