@@ -12,6 +12,7 @@ from blueprints.admin import (
     failed_jobs,
     formats,
     message,
+    message_templates,
     opt_outs,
     quarantine,
     rules,
@@ -75,6 +76,7 @@ def _add_pages(routes: Blueprint, pages: Pages, gateway: Gateway) -> None:
     quarantine.add_routes(routes, pages, store, gateway.replay, actions)
     SettingsPages(pages, settings, providers).add_to(routes)
     rules.add_routes(routes, pages, settings, gateway.rule_trial)
+    message_templates.add_routes(routes, pages, settings)
     carriers.add_routes(
         routes,
         pages,

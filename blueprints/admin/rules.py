@@ -65,7 +65,7 @@ def add_routes(
 
 
 def _as_text(settings: MessageSettings) -> str:
-    return json.dumps(settings.sections, indent=2, ensure_ascii=False)
+    return json.dumps(settings.rule_sections, indent=2, ensure_ascii=False)
 
 
 def _save(settings: MessageSettings, written: str, generation: str | None) -> None:

@@ -23,6 +23,7 @@ from blueprints.api.messages import Messages
 from blueprints.api.opt_outs import ConversationConsents
 from blueprints.api.scheduled import ScheduledMessages
 from blueprints.api.search import Search
+from blueprints.api.templates import Templates
 from blueprints.device_auth import DeviceAuth
 from services.config.version import version
 from services.gateway import Gateway
@@ -76,6 +77,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         ScheduledMessages(store, access, media, gateway.scheduling),
         Search(store, access, media, limits),
         Contacts(store, limits, gateway.country),
+        Templates(store, gateway.settings, access, gateway.country),
         Media(store, access, media, gateway.uploads),
         Events(ChangeLog(store, access, media), auth, store.notifier, lambda: gateway.stopping),
         Settings(gateway.settings),

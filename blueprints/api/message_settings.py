@@ -18,6 +18,7 @@ from blueprints.api.schemas.message_settings import (
     RulesToldSchema,
     SettingsQuery,
 )
+from blueprints.api.schemas.templates import TemplatesSchema, TemplatesToldSchema
 from services.core.errors import (
     EntryRefused,
     RequestRefused,
@@ -26,7 +27,7 @@ from services.core.errors import (
     StorageUnwell,
 )
 from services.message_settings import MessageSettings
-from services.message_settings.document import SECTIONS
+from services.message_settings.document import RULE_SECTIONS
 from services.message_settings.rules_reader import RuleError
 from services.message_settings.slices import in_slices
 
@@ -68,7 +69,7 @@ class Settings(Resource):
         """Hours, groups and rules, as they stand in Message Settings."""
         settings = self._fresh()
         tag = _tag(settings)
-        return {name: settings.sections.get(name) for name in SECTIONS}, 200, tag
+        return {name: settings.sections.get(name) for name in RULE_SECTIONS}, 200, tag
 
     @call(
         "PUT",
@@ -87,7 +88,40 @@ class Settings(Resource):
         with _refusals():
             sections = {name: part for name, part in asked.items() if part is not None}
             settings.put_sections(sections, _expected(seen, False))
-        return {name: settings.sections.get(name) for name in SECTIONS}, 200, _tag(settings)
+        return {name: settings.sections.get(name) for name in RULE_SECTIONS}, 200, _tag(settings)
+
+    @call(
+        "GET",
+        "/message-settings/templates",
+        Auth.OPERATOR,
+        answers={200: TemplatesToldSchema},
+    )
+    def show_templates(self) -> tuple[dict[str, Any], int, dict[str, str]]:
+        """The message templates, as they stand in Message Settings."""
+        settings = self._fresh()
+        tag = _tag(settings)
+        return {"templates": settings.sections.get("templates", [])}, 200, tag
+
+    @call(
+        "PUT",
+        "/message-settings/templates",
+        Auth.OPERATOR,
+        headers=IfMatchHeaders,
+        json=TemplatesSchema,
+        answers={200: TemplatesToldSchema},
+        refuses=[409, 412],
+    )
+    def put_templates(
+        self, seen: dict[str, Any], asked: dict[str, Any]
+    ) -> tuple[dict[str, Any], int, dict[str, str]]:
+        """Replace the message templates, all of them."""
+        settings = self._fresh()
+        with _refusals():
+            try:
+                settings.put_templates(asked["templates"], _expected(seen, False))
+            except RuleError as error:
+                complain({error.field: [error.reason]})
+        return {"templates": settings.sections.get("templates", [])}, 200, _tag(settings)
 
     @call(
         "GET",

@@ -22,7 +22,7 @@ def show(as_json: bool) -> None:
         note(f"{problem} These are the last good rules.")
     warnings = parts().rule_trial.warnings()
     if as_json:
-        document({**settings.sections, "warnings": warnings})
+        document({**settings.rule_sections, "warnings": warnings})
         return
     for warning in warnings:
         note(warning)

@@ -16,6 +16,7 @@ from services.message_settings import MessageSettingsSchema
 from services.message_settings.document import SECTIONS
 from services.message_settings.fields import EXTENSION_PATTERN, FIELDS, FieldType
 from services.message_settings.rules_schema import WHEN_PATTERN, SectionsSchema
+from services.message_settings.templates import TEXT_PATTERN
 from services.providers import PROVIDERS
 
 WORD = "[A-Za-z0-9_-]{1,40}"
@@ -54,12 +55,14 @@ def _complete_parts(whole: dict[str, Any], schemas: dict[str, Any]) -> None:
         ("Deliver", {"extensions": EXTENSION_PATTERN, "emails": EMAIL}),
         ("InboundRule", {"from": MASK}),
         ("OutboundRule", {"extensions": MASK, "to": MASK}),
+        ("Template", {"extensions": MASK}),
     ):
         for name, pattern in fields.items():
             schemas[part]["properties"][name]["items"]["pattern"] = f"^{pattern}$"
     for part in ("Group", "Deliver"):
         schemas[part]["properties"]["extensions"]["items"]["type"] = ["string", "integer"]
     schemas["InboundRule"]["properties"]["when"]["pattern"] = WHEN_PATTERN
+    schemas["Template"]["properties"]["text"]["pattern"] = TEXT_PATTERN
     uses_aliases = {"required": ["aliases"], "properties": {"aliases": {"minItems": 1}}}
     uses_new: list[dict[str, Any]] = [{"required": [name]} for name in SECTIONS]
     uses_new.append({"properties": {"numbers": {"contains": uses_aliases}}})

@@ -410,6 +410,18 @@ def international(number: str) -> str:
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
+def national(number: str) -> str:
+    """An E.164 number as people of its country write it; other addresses are returned unchanged.
+
+    >>> national("+12025550143"), national("+442079460958"), national("72404")
+    ('(202) 555-0143', '020 7946 0958', '72404')
+    """
+    parsed = _parsed(number, None) if _E164.fullmatch(number) else None
+    if parsed is None:
+        return number
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
+
+
 def country_of(number: str) -> str | None:
     """The two-letter country of an E.164 number, or ``None`` if it has none."""
     try:

@@ -4,8 +4,9 @@ One JSON document that all processes read, kept by a ``Source``: a file (``file`
 PostgreSQL database that several machines share. ``fields`` declares the fields of an entry,
 ``schema`` and ``plain_entry`` check them, ``reader`` reads the document, ``document`` has its
 layout, ``slices`` lets other threads run meanwhile, ``settings`` holds the settings in force,
-``edits`` changes several entries, ``csv_format`` and ``csv_import`` exchange them with
-spreadsheets, ``form_values`` converts them from and to texts, ``search`` finds entries.
+``edits`` changes several entries, ``template_edits`` a template, ``csv_format`` and ``csv_import``
+exchange entries with spreadsheets, ``form_values`` converts them from and to texts, ``search``
+finds entries.
 """
 
 from services.message_settings.fields import EXTENSION, NumberSetting

@@ -24,7 +24,8 @@ NO_ENTRIES = '{\n  "version": %d,\n  "numbers": []'
 CLOSE = "\n}"
 JSON_SPACE = " \t\r\n"
 PLAIN, WITH_RULES = 1, 2  # versions of the document; the older one while it says all
-SECTIONS = ("hours", "extensions", "groups", "inbound", "outbound")  # of version 2
+RULE_SECTIONS = ("hours", "extensions", "groups", "inbound", "outbound")
+SECTIONS = (*RULE_SECTIONS, "templates")  # of version 2
 
 _values = attrgetter(*(field.name for field in FIELDS))
 _leads = tuple((f'\n      "{field.name}": ', field.is_optional) for field in FIELDS)

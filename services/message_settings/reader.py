@@ -33,6 +33,7 @@ from services.message_settings.schema import (
     problems_by_path,
 )
 from services.message_settings.slices import in_slices, let_others_run
+from services.message_settings.templates import read_templates
 
 WHOLE = MessageSettingsSchema()
 PARTS = SectionsSchema()
@@ -102,6 +103,7 @@ class DocumentReader:
         except ValidationError as error:
             path, reason = _first_path(error.messages)
             raise RuleError(reason, path) from None
+        read_templates(loaded["templates"])
         return used_sections(written), compiled(loaded, self.number, self._time_zone)
 
     def _changed_entries(self, found: Layout, known: Document) -> dict[str, NumberSetting] | None:

@@ -51,18 +51,20 @@ def compiled(sections: Mapping[str, Any], number: Callable[[str], str], time_zon
         _outbound(one, ("outbound", position), number)
         for position, one in enumerate(sections["outbound"])
     ]
-    for section, names in (
-        ("inbound", [rule.name for rule in inbound]),
-        ("outbound", [rule.name for rule in outbound]),
-    ):
-        for position, name in enumerate(names):
-            if name in names[:position]:
-                raise RuleError(
-                    f"Two rules are named “{name}”. Give each a name of its own.",
-                    (section, position, "name"),
-                )
+    check_names("inbound", [rule.name for rule in inbound], "rules")
+    check_names("outbound", [rule.name for rule in outbound], "rules")
     people = {name: one["name"] for name, one in sections["extensions"].items()}
     return Rules(hours, people, groups, inbound, outbound)
+
+
+def check_names(section: str, names: Sequence[str], what: str) -> None:
+    """Raise ``RuleError`` if two of the names in a part of the document are the same."""
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            raise RuleError(
+                f"Two {what} are named “{name}”. Give each a name of its own.",
+                (section, position, "name"),
+            )
 
 
 def check_numbers(rules: Rules, known: Collection[str]) -> None:

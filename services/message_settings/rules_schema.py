@@ -1,7 +1,7 @@
-"""Schemas of what version 2 of the document has beside the numbers: hours, groups and rules.
+"""Schemas of what version 2 has beside the numbers: hours, groups, rules and templates.
 
-They check each part by itself; ``rules_reader`` checks what one says about another. The JSON Schema
-of the document is generated from them.
+They check each part by itself; ``rules_reader`` checks what one says about another, ``templates``
+the fields of a text. The JSON Schema of the document is generated from them.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,8 @@ from services.core.opening_hours import days, span
 from services.message_settings.fields import extension
 
 MOST_RULES = 2000  # in each direction
+MOST_TEMPLATES = 200
+MOST_TEXT = 1600  # characters of a reply or a template
 MOST_NAMED = 500  # numbers, masks or keywords in one rule
 NAME = validate.Regexp(
     r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,78}[^\s\x00-\x1f\x7f])?\Z",
@@ -173,7 +175,7 @@ class InboundRuleSchema(_Strict):
         )
     )
     deliver = fields.Nested(DeliverSchema)
-    reply = fields.String(validate=validate.Length(1, 1600))
+    reply = fields.String(validate=validate.Length(1, MOST_TEXT))
     reply_once_hours = fields.Float(
         load_default=12.0, validate=validate.Range(1, 720), metadata={"description": "Hours"}
     )
@@ -203,6 +205,20 @@ class OutboundRuleSchema(_Strict):
     )
 
 
+class TemplateSchema(_Strict):
+    """A text that apps offer to write."""
+
+    name = fields.String(required=True, validate=NAME)
+    text = fields.String(
+        required=True,
+        validate=validate.Length(1, MOST_TEXT, error=f"A text has 1 to {MOST_TEXT} characters."),
+        metadata={"description": "With fields such as {contact}; a brace is written {{ or }}"},
+    )
+    extensions = _list(
+        fields.String(validate=MASK), about="Extensions, masks (2??) or ranges (201-220)"
+    )
+
+
 def _named(part: type[Schema]) -> fields.Dict:
     """Parts by their names."""
     return fields.Dict(
@@ -227,4 +243,9 @@ class SectionsSchema(_Strict):
         fields.Nested(OutboundRuleSchema),
         load_default=list,
         validate=validate.Length(max=MOST_RULES),
+    )
+    templates = fields.List(
+        fields.Nested(TemplateSchema),
+        load_default=list,
+        validate=validate.Length(max=MOST_TEMPLATES),
     )

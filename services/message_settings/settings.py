@@ -14,19 +14,27 @@ from typing import Any
 
 from services.config.storage_access import user_name
 from services.core.errors import SettingsConflict, SettingsError, StorageUnwell
-from services.message_settings.document import NO_DOCUMENT, Document, encode_document
+from services.message_settings.document import (
+    NO_DOCUMENT,
+    RULE_SECTIONS,
+    SECTIONS,
+    Document,
+    encode_document,
+)
 from services.message_settings.fields import NumberSetting
 from services.message_settings.file import replace_file
 from services.message_settings.reader import DocumentReader
 from services.message_settings.rules import NO_RULES, Rules
+from services.message_settings.rules_reader import RuleError
 from services.message_settings.search import find_entries
 from services.message_settings.slices import CHEAP_SLICE, in_slices
 from services.message_settings.source import Source
+from services.message_settings.templates import Template, read_templates
 
 NEVER = object()  # the version before the source was read for the first time
 SMALL_BYTES = 64_000  # a document of up to some 300 entries; it is checked in a few milliseconds
 Change = Callable[[list[NumberSetting]], list[NumberSetting]]
-Sections = tuple[Mapping[str, Any], Rules]
+PartsChange = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 class MessageSettings:
@@ -60,6 +68,7 @@ class MessageSettings:
         self._enabled: tuple[NumberSetting, ...] = ()
         self._rules = NO_RULES
         self._sections: Mapping[str, Any] = {}
+        self._templates: tuple[Template, ...] = ()
         self._problem: str | None = None
         self._generation = ""
 
@@ -167,6 +176,17 @@ class MessageSettings:
         self._check()
         return self._sections
 
+    @property
+    def rule_sections(self) -> dict[str, Any]:
+        """The parts with rules and what they name, as they are written."""
+        return {name: part for name, part in self.sections.items() if name in RULE_SECTIONS}
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        """The message templates in force."""
+        self._check()
+        return self._templates
+
     def entry(self, entry: dict[str, Any]) -> NumberSetting:
         """Check an entry and return it as it would be kept. Raises ``EntryRefused``."""
         return self._reader.entry(entry)
@@ -217,22 +237,41 @@ class MessageSettings:
         self._replace(change, generation, None)
 
     def put_sections(self, sections: Mapping[str, Any], generation: str | None = None) -> None:
-        """Replace the parts of version 2, all of them; the numbers stay.
+        """Replace the rules and what they name, all of them; numbers and templates stay.
 
         Raises ``RuleError`` with the path of the mistake, and what ``change`` raises.
         """
-        checked = self._reader.sections(sections)
-        self._replace(lambda entries: entries, generation, checked)
+        for name in SECTIONS:
+            if name in sections and name not in RULE_SECTIONS:
+                raise RuleError(f"Write only {', '.join(RULE_SECTIONS)} here.", (name,))
+        self._put_parts(RULE_SECTIONS, sections, generation)
 
-    def _replace(self, change: Change, generation: str | None, sections: Sections | None) -> None:
+    def put_templates(self, templates: list[Any], generation: str | None = None) -> None:
+        """Replace the templates, all of them, as they stand in the document; all else stays.
+
+        Raises ``RuleError`` with the path of the mistake, and what ``change`` raises.
+        """
+        self._put_parts(("templates",), {"templates": templates}, generation)
+
+    def _put_parts(
+        self, names: Collection[str], parts: Mapping[str, Any], generation: str | None
+    ) -> None:
+        def change(known: Mapping[str, Any]) -> Mapping[str, Any]:
+            return {name: part for name, part in known.items() if name not in names} | dict(parts)
+
+        self._replace(lambda entries: entries, generation, change)
+
+    def _replace(
+        self, change: Change, generation: str | None, change_parts: PartsChange | None
+    ) -> None:
         before = self._content()
-        after = self._changed(before, change, generation, sections)
+        after = self._changed(before, change, generation, change_parts)
 
         def replacement(content: bytes | None) -> bytes:
             # Other writers wait meanwhile: nothing is checked, unless one of them was faster.
             if content == before:
                 return after
-            return self._changed(content, change, generation, sections)
+            return self._changed(content, change, generation, change_parts)
 
         self._source.replace(replacement)
         self.look()
@@ -242,11 +281,11 @@ class MessageSettings:
         content: bytes | None,
         change: Change,
         generation: str | None,
-        sections: Sections | None,
+        change_parts: PartsChange | None,
     ) -> bytes:
-        """The document that ``change`` makes of ``content``. Raises what ``self.change`` raises.
+        """The document that ``change`` makes of ``content``, and ``change_parts`` of its sections.
 
-        It has the ``sections`` of the document before, unless some are given.
+        Raises what ``self.change`` raises.
         """
         try:
             document = self._checked(content)
@@ -257,7 +296,9 @@ class MessageSettings:
                 "Somebody else has changed Message Settings meanwhile. Look at them again."
             )
         entries = change(list(document.by_number.values()))
-        written, rules = sections or (document.sections, document.rules)
+        written, rules = document.sections, document.rules
+        if change_parts is not None:
+            written, rules = self._reader.sections(change_parts(written))
         self._reader.check_change(entries, rules)
         return encode_document(entries, written)
 
@@ -391,6 +432,7 @@ class MessageSettings:
         self._by_number, self._by_alias = document.by_number, by_alias
         self._enabled = tuple(enabled)
         self._rules, self._sections = document.rules, document.sections
+        self._templates = read_templates(document.sections.get("templates", ()))
         self._by_extension = {name: tuple(entries) for name, entries in by_extension.items()}
         self._generation = generation  # last: an editor who sees old entries must not have it
         self._problem = None

@@ -22,6 +22,7 @@ OPERATORS = {
     "/api/v1/message-settings",
     "/api/v1/message-settings/<number>",
     "/api/v1/message-settings/rules",
+    "/api/v1/message-settings/templates",
 }
 ELSEWHERE = re.compile("[0-9a-f]{8}-[0-9a-f-]{27}")
 SOME_ID = "01a1f912-29fd-798d-b9d5-d4199fe17a55"

@@ -50,6 +50,12 @@ def test_the_published_schema_is_the_one_of_the_code(terminal: Terminal) -> None
         (entry(aliases=["rcs-agent"]) | {"version": 2}, True),
         (entry(aliases=["two words"]) | {"version": 2}, False),
         (with_parts(), True),
+        (with_parts(templates=[{"name": "A", "text": "Hi {contact} {{}}"}]), True),
+        (with_parts(templates=[{"name": "A", "text": "x", "extensions": ["201-220"]}]), True),
+        (with_parts(templates=[{"name": "A", "text": "Hi {name}"}]), False),
+        (with_parts(templates=[{"name": "A", "text": "{"}]), False),
+        (with_parts(templates=[{"name": "A", "text": "x", "extensions": [" "]}]), False),
+        (with_parts(templates=[{"name": "A", "text": "x"}]) | {"version": 1}, False),
         (with_parts() | {"version": 1}, False),
         (with_parts(hours={"office": {"daily": ["08:00-12:00"]}}), False),
         (

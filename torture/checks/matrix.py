@@ -67,6 +67,7 @@ TABLE = {
             *(f"{API}/messages", f"{API}/messages/<uuid:message_id>", f"{API}/search"),
             *(f"{API}/contacts", f"{API}/contacts/<number>", f"{API}/media"),
             *(f"{API}/media/<uuid:media_id>", f"{API}/sync", f"{API}/events"),
+            f"{API}/templates",
             f"{API}/events/ticket",
         ),
         DEVICE,
@@ -81,6 +82,7 @@ TABLE = {
                 "/admin/activity",
                 "/admin/opt-outs",
                 "/admin/rules",
+                "/admin/templates",
                 f"{LISTS}/<uuid:message_id>/assign",
                 SETTINGS,
                 f"{SETTINGS}.csv",
@@ -103,6 +105,7 @@ TABLE = {
             f"{API}/message-settings",
             f"{API}/message-settings/<number>",
             f"{API}/message-settings/rules",
+            f"{API}/message-settings/templates",
         ),
         SCRIPT,  # by the password in each call, never by a browser's cookie
     ),

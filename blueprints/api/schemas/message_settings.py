@@ -7,7 +7,7 @@ from marshmallow import fields, validate
 from blueprints.api.fields import MOST_TYPED, Truth, Words, Written
 from blueprints.api.schemas.response_schema import ResponseSchema
 from services.core.request_schema import RequestSchema
-from services.message_settings.document import SECTIONS
+from services.message_settings.document import RULE_SECTIONS
 from services.message_settings.fields import FIELDS, Field, FieldType
 
 
@@ -78,7 +78,7 @@ class EntryListSchema(ResponseSchema):
 
 
 def _parts() -> dict[str, fields.Field[Any]]:
-    """A field for each part of version 2; ``MessageSettings.put_sections`` checks the values."""
+    """A field for each part with rules; ``MessageSettings.put_sections`` checks the values."""
     options: dict[str, Any] = {
         "allow_none": True,
         "metadata": {"description": "As in docs/message_settings.schema.json"},
@@ -87,7 +87,7 @@ def _parts() -> dict[str, fields.Field[Any]]:
         name: fields.List(fields.Dict(), **options)
         if name in ("inbound", "outbound")
         else fields.Dict(keys=fields.String(), values=fields.Dict(), **options)
-        for name in SECTIONS
+        for name in RULE_SECTIONS
     }
 
 

@@ -5,6 +5,7 @@ import { emojiPanel } from "./emoji.js";
 import { fitted } from "./pictures.js";
 import { count } from "./segments.js";
 import { state } from "./state.js";
+import { TemplateList } from "./templates.js";
 import { ownName, sizeOf, spoken } from "./format.js";
 
 const drafts = new Map(); // of each conversation, while the app runs
@@ -13,8 +14,9 @@ export class Composer {
   #files = [];
   #nextFile = 0;
 
-  // `send({text, files})` sends the message; `chooseNumber()` is called to send from another number.
-  constructor(send, chooseNumber) {
+  // `send({text, files})` sends the message; `chooseNumber()` is called to send from another number;
+  // `loadTemplates()` resolves to the templates of what is written here.
+  constructor(send, chooseNumber, loadTemplates) {
     this.send = send;
     this.field = el("textarea", { rows: "1", maxlength: "10000", dir: "auto", enterkeyhint: "send", "aria-describedby": "cost" });
     this.chooser = el("input", { type: "file", multiple: true, class: "hidden", tabindex: "-1", "aria-hidden": "true" });
@@ -26,9 +28,11 @@ export class Composer {
     this.face = iconButton("smile", "Emoji", () => this.#toggleEmoji(), { "aria-expanded": "false" });
     this.button = el("button", { type: "submit", class: "send", "aria-label": "Send", title: "Send" }, icon("arrow"));
     this.emoji = emojiPanel((sign) => this.#insert(sign));
+    this.templates = new TemplateList(this.field, loadTemplates, (text) => this.#replace(text));
     this.node = el(
       "form",
       { class: "composer", autocomplete: "off" },
+      this.templates.node,
       this.problem,
       this.strip,
       this.emoji,
@@ -50,6 +54,7 @@ export class Composer {
   // Write in this conversation (`key`), from `number`.
   open(key, number) {
     this.#keepDraft();
+    this.templates.close();
     Object.assign(this, { key, number });
     const own = state.me?.numbers.find((one) => one.number === number);
     const limits = own?.limits ?? state.me?.limits;
@@ -141,6 +146,7 @@ export class Composer {
   }
 
   #key(event) {
+    if (this.templates.key(event)) return;
     if (event.key !== "Enter" || event.isComposing) return;
     const touch = matchMedia("(pointer: coarse)").matches; // on a touch screen, Enter begins a new line
     if (event.shiftKey || (touch && !event.ctrlKey && !event.metaKey)) return;
@@ -158,6 +164,13 @@ export class Composer {
     const { selectionStart, selectionEnd } = this.field;
     this.field.setRangeText(sign, selectionStart, selectionEnd, "end");
     this.#changed();
+  }
+
+  #replace(text) {
+    this.field.value = text;
+    this.field.setSelectionRange(text.length, text.length);
+    this.#changed();
+    this.focus();
   }
 
   #changed() {

@@ -1,10 +1,11 @@
 // State of the app: device, conversations, messages, contacts. Views listen for changes.
 
-import { call } from "./api.js";
+import { call, Refused, Unreachable } from "./api.js";
 import * as db from "./db.js";
 
 const PAGE = 50;
 const MOST_KEPT = 4000;
+const TEMPLATES_PATIENCE = 4000; // milliseconds; the user waits with a “/” in the field
 
 class State extends EventTarget {
   me = null;
@@ -13,6 +14,7 @@ class State extends EventTarget {
   conversations = new Map(); // id -> conversation
   nextCursor = null;
   #messages = new Map(); // conversation id -> Map of message id -> message
+  #templates = new Map(); // our number and theirs -> templates, filled in for them
   #reached = new Map(); // conversation id -> {from, more}: all messages since `from` are here
 
   tell(type, detail) {
@@ -31,7 +33,7 @@ class State extends EventTarget {
     const me = await call("GET", "me");
     await this.#keepMe(me);
     this.#reached.clear();
-    const [page] = await Promise.all([call("GET", `conversations?limit=${PAGE}`), this.loadContacts()]);
+    const [page] = await Promise.all([call("GET", `conversations?limit=${PAGE}`), this.loadContacts(), this.#loadTemplates()]);
     this.conversations = new Map(page.items.map((one) => [one.id, one]));
     this.nextCursor = page.next_cursor;
     await db.replace("conversations", page.items);
@@ -221,6 +223,29 @@ class State extends EventTarget {
     if (name) await call("PUT", `contacts/${encodeURIComponent(number)}`, { body: { name } });
     else await call("DELETE", `contacts/${encodeURIComponent(number)}`);
     await this.loadContacts();
+  }
+
+  // Templates
+
+  // The list for times without a connection: filled in for nobody, and for the default number.
+  async #loadTemplates() {
+    await db.set("templates", (await call("GET", "templates")).items);
+  }
+
+  // The templates, filled in for a conversation (`id`), or what may become one; without a connection the last known ones.
+  async templates({ id, number, peers }) {
+    const key = `${number} ${peers.join()}`;
+    const query = new URLSearchParams(id ? { conversation_id: id } : { from: number });
+    if (!id && peers.length === 1) query.set("to", peers[0]);
+    try {
+      if (this.connected) this.#templates.set(key, (await call("GET", `templates?${query}`, { patience: TEMPLATES_PATIENCE })).items);
+    } catch (error) {
+      if (!(error instanceof Unreachable || error instanceof Refused)) throw error;
+    }
+    if (this.#templates.has(key)) return this.#templates.get(key);
+    const isDefault = this.me?.numbers.find((one) => one.default)?.number === number;
+    const known = (await db.get("templates")) ?? [];
+    return known.filter(({ text }) => isDefault || !text.includes("{number}"));
   }
 
   // Limit what is stored on the device.

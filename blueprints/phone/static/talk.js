@@ -29,7 +29,7 @@ export class Talk {
     this.scroller = el("div", { class: "talk-scroll", role: "log", "aria-live": "off", tabindex: "0" }, this.older, this.log);
     this.newer = el("button", { type: "button", class: "newer", hidden: true, on: { click: () => this.#toEnd() } }, "New messages");
     this.notice = new ConsentNotice();
-    this.composer = new Composer((written) => this.#send(written), () => this.#otherNumber());
+    this.composer = new Composer((written) => this.#send(written), () => this.#otherNumber(), () => state.templates(this));
     this.node = el(
       "div",
       { class: "talk", hidden: true },
