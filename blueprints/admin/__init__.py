@@ -69,7 +69,9 @@ def _add_pages(routes: Blueprint, pages: Pages, gateway: Gateway) -> None:
         service.storage_path.resolve(),
     )
     MessagePages(pages, store, settings, providers, media, gateway.message_query).add_to(routes)
-    message.add_routes(routes, pages, store, settings, media, actions, gateway.opt_outs)
+    message.add_routes(
+        routes, pages, store, settings, media, actions, gateway.opt_outs, gateway.scheduling
+    )
     failed_jobs.add_routes(routes, pages, store, actions)
     opt_outs.add_routes(routes, pages, store, gateway.opt_out_register)
     unrouted.add_routes(routes, pages, store, settings, actions)

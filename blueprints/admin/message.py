@@ -1,4 +1,4 @@
-"""Page of one message: its timeline, retrying, settling an unknown send."""
+"""Page of one message: its timeline, retrying, settling an unknown send, cancelling."""
 
 from urllib.parse import urlsplit
 
@@ -12,6 +12,7 @@ from services.media.kinds import safe_inline
 from services.media.media_store import MediaStore
 from services.message_settings import MessageSettings
 from services.messaging.opt_out import OptOuts
+from services.messaging.scheduling import Scheduling
 from services.operations import timeline
 from services.operations.operator_actions import OperatorActions
 from services.store.database.store import Store
@@ -26,6 +27,7 @@ def add_routes(
     media: MediaStore,
     actions: OperatorActions,
     opt_outs: OptOuts,
+    scheduling: Scheduling,
 ) -> None:
     """Add ``/admin/messages/<id>``."""
 
@@ -44,6 +46,7 @@ def add_routes(
             carrier=timeline.CARRIERS.get(message.provider, message.provider),
             dead=[job for job in known.dead if not _is_in_doubt(message.status, job.kind)],
             in_doubt=message.status is Status.UNKNOWN,
+            is_scheduled=message.status is Status.SCHEDULED,
             extensions=message.extension or ", ".join(by_entry.extensions if by_entry else ()),
             address=lambda file: _path(media.link(file)),
             is_picture=_is_picture,
@@ -60,6 +63,12 @@ def add_routes(
             pages.set_notice(f"{counted(len(revived), 'part')} of it will be tried again now.")
         else:
             pages.set_notice("There is nothing to try again: it was done meanwhile.")
+        return redirect_to("admin.messages_show", message_id=message_id)
+
+    @routes.post("/messages/<uuid:message_id>/cancel")
+    def messages_cancel(message_id: object) -> Response:
+        scheduling.cancel_as_operator(str(message_id))
+        pages.set_notice("Cancelled. It is not sent.")
         return redirect_to("admin.messages_show", message_id=message_id)
 
     @routes.post("/messages/<uuid:message_id>/assign")

@@ -67,6 +67,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         recover.recover,
         operator_actions.retry,
         operator_actions.settle,
+        operator_actions.cancel,
         operator_actions.route,
         export.export,
         audit.check,

@@ -20,7 +20,7 @@ from blueprints.cli.terminal import (
     stamp,
     table,
 )
-from services.core.messages import DeliveryStatus, Message
+from services.core.messages import DeliveryStatus, Message, Status
 from services.operations import timeline
 from services.operations.export import described
 from services.store import dead_letters
@@ -135,6 +135,7 @@ def _print_message(message: Message) -> None:
     setting = parts().settings.for_number(message.number)
     # Where a rule has decided, the number's entry does not say who got it.
     by_entry = setting if message.rule is None else None
+    later, waits = message.send_at is not None, message.status is Status.SCHEDULED
     extensions = ", ".join(by_entry.extensions) if by_entry else ""
     facts(
         (
@@ -144,6 +145,8 @@ def _print_message(message: Message) -> None:
             ("Peer", ", ".join(message.participants) or message.peer),
             ("Extension", message.extension if outbound else extensions),
             ("Status", message.status if message.routed else "unrouted"),
+            ("To be sent" if waits else "Scheduled", moment(message.send_at) if later else ""),
+            ("Waits because", message.waits_because or ""),
             ("Rule", message.rule or ""),
             ("Error", error),
             ("Carrier", message.provider),

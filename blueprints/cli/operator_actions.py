@@ -1,4 +1,4 @@
-"""``flask messages retry``, ``settle`` and ``route``: actions on failed and waiting messages."""
+"""``flask messages retry``, ``settle``, ``cancel`` and ``route``: failed and waiting messages."""
 
 import click
 
@@ -68,6 +68,14 @@ def settle(message_id: str, way: str | None) -> None:
         return
     parts().operator_actions.send_again(message_id)
     click.echo("It is sent again.")
+
+
+@command("cancel")
+@click.argument("message_id", metavar="ID")
+def cancel(message_id: str) -> None:
+    """Cancel the scheduled message ID, so that it is never sent (see: --status scheduled)."""
+    parts().scheduling.cancel_as_operator(message_id)
+    click.echo("Cancelled.")
 
 
 @command("route")

@@ -13,7 +13,7 @@ from services.core.messages import Attachment, Message, message_object, rfc3339
 
 COLUMNS = (
     "time", "direction", "number", "peer", "extension", "state", "code", "reason", "carrier",
-    "carrier_id", "segments", "files", "text", "id",
+    "carrier_id", "segments", "files", "text", "id", "send_at",
 )  # fmt: skip
 ROWS = 200  # of one piece
 Link = Callable[[Attachment], str]  # makes the address of a file
@@ -70,6 +70,7 @@ def _row(message: Message) -> list[str]:
         str(len(message.media)),
         message.text,
         message.id,
+        rfc3339(message.send_at) if message.send_at is not None else "",
     ]
 
 

@@ -141,7 +141,23 @@ def _written(known: MessageHistory) -> Iterator[Step]:
     by = f" by extension {writer}" if writer else ""
     if rule is not None:
         by = f"{by}, by a number of {rules_named(rule)}" if writer else f" by {rules_named(rule)}"
-    yield Step(known.message.created_at, f"Written{by}, kept, and queued for sending", "good")
+    message = known.message
+    if message.send_at is None:
+        yield Step(message.created_at, f"Written{by}, kept, and queued for sending", "good")
+    elif message.status is Status.SCHEDULED:
+        yield Step(message.created_at, f"Written{by}, kept, and scheduled", "good")
+        yield Step(message.send_at, "To be sent", "busy", message.waits_because or "")
+    elif message.status is Status.CANCELLED:
+        yield Step(message.created_at, f"Written{by}, kept, and scheduled", "good")
+        yield _not_sent(message, "Cancelled")
+    elif known.jobs:
+        yield Step(message.created_at, f"Written{by} before, and queued at its time", "good")
+    else:
+        yield _not_sent(message, f"Written{by} before, and not sent at its time")
+
+
+def _not_sent(message: Message, title: str) -> Step:
+    return Step(message.updated_at, title, "bad", message.error_reason or "", message.error_code)
 
 
 def _done(known: MessageHistory) -> Iterator[Step]:
