@@ -431,7 +431,7 @@ def test_it_is_found_by_the_time_at_which_it_was_sent(gateway: Gateway) -> None:
     later = schedule(gateway)
     before = time.time()
     at_once, _ = gateway.composer.submit(PHONE, Reply("now", (PEER,)))
-    set_time(gateway, later)
+    set_time(gateway.store, later.id)
     release(gateway)
     wanted = MessageFilter(since=before)
     found = gateway.store.read(lambda tx: message_filter.page(tx, wanted, 9))
@@ -442,7 +442,7 @@ def test_a_desk_phone_hears_of_what_failed_and_not_of_what_its_user_cancelled(
     gateway: Gateway,
 ) -> None:
     late, cancelled, stopped = (schedule(gateway, text) for text in ("late", "gone", "stopped"))
-    set_time(gateway, late, ago=2 * DAY)
+    set_time(gateway.store, late.id, ago=2 * DAY)
     release(gateway)
     gateway.scheduling.cancel(PHONE, cancelled.id)
     stop(gateway)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.browser.phone.test_access import faults
 from tests.browser.phone.world import SETTINGS, SHARED_NUMBER, World, row, said, spoken, texts
+from tests.conftest import AT_ANY_HOUR
 from tests.fakes.wavix import FakeWavix
 from tests.message_steps import hours_from_now, set_time
 from tests.server import UNLIMITED, Server, running_server
@@ -33,7 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, wavix: FakeWavix) -> Iterat
     (storage / "message_settings.json").write_text(SETTINGS.replace("sandbox", "wavix"), "utf-8")
     hours = {
         "SEND_COUNTRIES": "US, GB",
-        "SCHEDULED_US_HOURS": "false",
+        **AT_ANY_HOUR,
         "SCHEDULED_COUNTRY_HOURS": f"GB {hours_from_now(2, 4)} UTC",
     }
     with running_server(storage, {**UNLIMITED, **wavix.env, **hours}) as running:
