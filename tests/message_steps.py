@@ -1,7 +1,12 @@
 """Steps that tests share: texts through the sandbox carrier, and due jobs run."""
 
 import time
+<<<<<<< HEAD
 from collections.abc import Callable, Iterable, Sequence
+=======
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+>>>>>>> later-app
 from typing import Any
 
 import pytest
@@ -13,7 +18,10 @@ from services.gateway import Gateway
 from services.messaging.store_parts import CallParts
 from services.providers.base import Provider
 from services.store import circuit_breakers, jobs, messages
+from services.store.database import clock
 from services.store.database.schema import jobs as job_table
+from services.store.database.schema import messages as message_table
+from services.store.database.store import Store
 from services.store.jobs import Job
 from tests.conftest import NUMBER, PEER
 
@@ -97,6 +105,20 @@ def jobs_of(gateway: Gateway, message: Message) -> list[Job]:
 def make_due(gateway: Gateway) -> None:
     gateway.store.write(lambda tx: tx.execute(update(job_table).values(due=time.time())))
     gateway.store.write(circuit_breakers.resume_all)
+
+
+def set_time(store: Store, message_id: str, ago: float = 0.0) -> None:
+    """Let the time of a scheduled text have come so many seconds ago."""
+    then = store.read(clock.now) - ago
+    this = update(message_table).where(message_table.c.id == message_id)
+    store.write(lambda tx: tx.execute(this.values(send_at=then)))
+
+
+def hours_from_now(begin: float, end: float) -> str:
+    """A span of hours in UTC that begins and ends so many hours from now."""
+    now = datetime.now(UTC)
+    first, last = (now + timedelta(hours=each) for each in (begin, end))
+    return f"{first:%H:%M}-{last:%H:%M}"
 
 
 def failing(gateway: Gateway, *errors: DeliveryError) -> list[Message]:

@@ -1,4 +1,4 @@
-"""Scheduled texts of the API: listed, changed, cancelled. ``POST /messages`` makes them."""
+"""Scheduled texts of the API: listed, changed, sent now, cancelled; made by ``POST /messages``."""
 
 from functools import partial
 from typing import Any
@@ -27,7 +27,7 @@ class ScheduledMessages(Resource):
     """Texts of an extension's numbers that are to be sent later."""
 
     name = "scheduled"
-    description = "Texts that are sent later: listed, changed, cancelled"
+    description = "Texts that are sent later: listed, changed, sent now, cancelled"
 
     def __init__(
         self, store: Store, access: ConversationAccess, media: MediaStore, scheduling: Scheduling
@@ -86,6 +86,21 @@ class ScheduledMessages(Resource):
             caller(), str(message_id), text=asked.get("text"), send_at=asked.get("send_at")
         )
         return message_object(message, self._media.link)
+
+    @call(
+        "POST",
+        "/messages/<uuid:message_id>/send",
+        Auth.DEVICE,
+        answers={202: MessageSchema},
+        refuses=[403, 404, 409, 422],
+    )
+    def send_scheduled(self, message_id: UUID) -> tuple[dict[str, Any], int]:
+        """Send a scheduled text now, also in quiet hours of the recipient's place.
+
+        `409 not_scheduled`: it is being sent, was sent or cancelled, or has failed.
+        """
+        message = self._scheduling.send_now(caller(), str(message_id))
+        return message_object(message, self._media.link), 202
 
     @call(
         "DELETE",

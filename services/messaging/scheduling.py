@@ -56,6 +56,21 @@ class Scheduling:
 
         return self.store.write(work)
 
+    def send_now(self, device: Device, message_id: str) -> Message:
+        """Queue a scheduled message before its time; returns it as it is then.
+
+        A person sends it, so the hours of the recipient's place do not hold it. Raises
+        ``RequestRefused``, with status 409 where it is not scheduled any more.
+        """
+
+        def work(tx: Connection) -> Message:
+            known = self._scheduled(tx, device, message_id)
+            now = clock.now(tx)
+            self._queue(tx, replace(self.composer.check_again(tx, known), send_at=now))
+            return messages.by_id(tx, message_id) or known
+
+        return self.store.write(work)
+
     def cancel(self, device: Device, message_id: str) -> Message:
         """Cancel a scheduled message; returns it as it is then.
 
@@ -113,7 +128,11 @@ class Scheduling:
         if held is not None:
             scheduled.postpone(tx, message, held.until, held.reason)
             return
-        first, *rest = self.composer.parts(replace(checked, status=Status.QUEUED))
+        self._queue(tx, checked)
+
+    def _queue(self, tx: Connection, message: Message) -> None:
+        """Queue the parts of a scheduled message, which was checked before."""
+        first, *rest = self.composer.parts(replace(message, status=Status.QUEUED))
         released = scheduled.release(tx, first)
         if released is None:
             return

@@ -100,7 +100,7 @@ def cancel_all(tx: Connection, seqs: Sequence[int]) -> None:
 def release(tx: Connection, message: Message) -> Message | None:
     """Queue a message; the caller adds its job. ``None`` if it is not scheduled any more.
 
-    Text, segments and carrier are those of ``message``.
+    Text, segments, carrier and ``send_at`` are those of ``message``.
     """
     return _leave(
         tx,
@@ -109,6 +109,7 @@ def release(tx: Connection, message: Message) -> Message | None:
         text=message.text,
         segments=message.segments,
         provider=message.provider,
+        send_at=message.send_at,
     )
 
 

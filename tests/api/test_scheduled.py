@@ -77,6 +77,30 @@ def test_other_devices_hear_of_every_change(service: Service, phone: Phone) -> N
     assert news() == [("message.updated", "cancelled", "bye")]
 
 
+def test_one_is_sent_now_by_anybody_who_has_the_number(service_on_each_database: Service) -> None:
+    service = service_on_each_database
+    phone, colleague = service.pair("201"), service.pair("202")
+    made = phone.send(**{"to": [PEER], "from": SHARED, "text": "see you", "send_at": at(hours=3)})
+    path = f"/messages/{made['id']}/send"
+    answer: Any = colleague.post(path)
+    assert (answer.status_code, answer.json["id"]) == (202, made["id"])
+    assert (answer.json["state"], answer.json["sent_by"]) == ("queued", "201")
+    assert moment(answer.json["send_at"]) < moment(made["send_at"])
+    assert refused(phone.post(path)) == (409, "not_scheduled")
+    assert phone.read("/scheduled")["items"] == []
+    assert len(run_due_jobs(service.gateway)) == 1
+    assert run_due_jobs(service.gateway) == []
+
+
+def test_sending_now_is_checked_as_a_new_text_is(service: Service, phone: Phone) -> None:
+    made = phone.send(to=[PEER], send_at=at(hours=1))
+    path = f"/messages/{made['id']}/send"
+    assert refused(service.pair("202").post(path)) == (404, "not_found")
+    service.gateway.settings.put_document(b'{"version": 1, "numbers": []}')
+    assert refused(phone.post(path)) == (404, "not_found")
+    assert run_due_jobs(service.gateway) == []
+
+
 def test_a_scheduled_text_is_no_answer_until_its_time(service: Service, phone: Phone) -> None:
     service.receive(text="are you open?")
     [before] = phone.read("/conversations")["items"]

@@ -4,11 +4,10 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import update
 
 from services.core.errors import Kind, RequestRefused, SendError, StorageUnwell
 from services.core.messages import Message, Notice, Status, message_object
@@ -19,7 +18,6 @@ from services.operations.statistics import activity_of, count
 from services.push.freeswitch.sip_text import sip_texts
 from services.store import activity, conversations, jobs, messages, scheduled
 from services.store.database import clock
-from services.store.database.schema import messages as message_table
 from services.store.jobs import JobKind
 from services.store.search import message_filter
 from services.store.search.message_filter import MessageFilter
@@ -29,10 +27,12 @@ from tests.message_steps import (
     PHONE,
     Make,
     failing,
+    hours_from_now,
     jobs_of,
     make_due,
     receive_text,
     run_due_jobs,
+    set_time,
     stored,
     stored_messages,
 )
@@ -54,13 +54,6 @@ def schedule(gateway: Gateway, text: str = "later", *, ahead: float = 3600.0, **
     return gateway.composer.submit(PHONE, reply)[0]
 
 
-def set_time(gateway: Gateway, message: Message, ago: float = 0.0) -> None:
-    """Let the time of a scheduled text have come so many seconds ago."""
-    then = gateway.store.read(clock.now) - ago
-    this = update(message_table).where(message_table.c.id == message.id)
-    gateway.store.write(lambda tx: tx.execute(this.values(send_at=then)))
-
-
 def release(gateway: Gateway) -> None:
     while gateway.scheduling.release_due():
         pass
@@ -72,13 +65,6 @@ def texts(taken: list[Message]) -> list[str]:
 
 def violations(gateway: Gateway, *, thorough: bool = False) -> list[str]:
     return [one.reason for one in gateway.audit.check(thorough=thorough)]
-
-
-def hours_from_now(begin: float, end: float) -> str:
-    """A span of hours in UTC that begins and ends so many hours from now."""
-    now = datetime.now(UTC)
-    first, last = (now + timedelta(hours=each) for each in (begin, end))
-    return f"{first:%H:%M}-{last:%H:%M}"
 
 
 def closed_now(make_gateway: Make, **env: str) -> Gateway:
@@ -97,7 +83,7 @@ def test_a_text_is_sent_once_at_its_time_and_stands_where_it_was_sent(gateway: G
     release(gateway)
     assert texts(taken) == ["now"]
     assert jobs_of(gateway, later) == []
-    set_time(gateway, later)
+    set_time(gateway.store, later.id)
     release(gateway)
     release(gateway)
     queued = stored(gateway, later)
@@ -120,8 +106,8 @@ def test_the_books_balance_whatever_becomes_of_scheduled_texts(gateway: Gateway)
     failing(gateway)
     sent, failed, cancelled, waiting = [schedule(gateway, str(at)) for at in range(4)]
     assert violations(gateway) == []
-    set_time(gateway, sent)
-    set_time(gateway, failed, ago=2 * DAY)
+    set_time(gateway.store, sent.id)
+    set_time(gateway.store, failed.id, ago=2 * DAY)
     gateway.scheduling.cancel(PHONE, cancelled.id)
     release(gateway)
     assert violations(gateway) == []
@@ -141,7 +127,7 @@ def test_statistics_count_a_text_once_when_it_is_released(gateway: Gateway) -> N
     message, cancelled = schedule(gateway), schedule(gateway)
     count(gateway.store)
     assert activity_of(gateway.store, 2).total.sent() == 0
-    set_time(gateway, message)
+    set_time(gateway.store, message.id)
     release(gateway)
     gateway.scheduling.cancel(PHONE, cancelled.id)
     run_due_jobs(gateway)
@@ -155,7 +141,7 @@ def test_a_long_text_is_split_at_its_time(gateway: Gateway) -> None:
     provider = gateway.providers["sandbox"]
     message = schedule(gateway, "word " * 1000)
     assert len(stored_messages(gateway)) == 1
-    set_time(gateway, message)
+    set_time(gateway.store, message.id)
     release(gateway)
     run_due_jobs(gateway)
     assert len(taken) > 1
@@ -168,8 +154,8 @@ def test_what_is_long_overdue_fails_with_the_reason(make_gateway: Make, receiver
     gateway = make_gateway(NUMBER_ENTRY, SCHEDULED_LATEST_HOURS="5", **receiver.env)
     taken = failing(gateway)
     late, in_time = schedule(gateway), schedule(gateway, "in time")
-    set_time(gateway, late, ago=5.1 * 3600)
-    set_time(gateway, in_time, ago=4.9 * 3600)
+    set_time(gateway.store, late.id, ago=5.1 * 3600)
+    set_time(gateway.store, in_time.id, ago=4.9 * 3600)
     release(gateway)
     run_due_jobs(gateway)
     now = stored(gateway, late)
@@ -192,7 +178,7 @@ def test_what_may_not_be_sent_any_more_fails(
 ) -> None:
     message = schedule(gateway)
     put_entry(gateway, NUMBER_ENTRY | entry)
-    set_time(gateway, message)
+    set_time(gateway.store, message.id)
     release(gateway)
     now = stored(gateway, message)
     assert (now.status, now.error_code, jobs_of(gateway, message)) == (Status.FAILED, code, [])
@@ -207,7 +193,7 @@ def stop(gateway: Gateway) -> None:
 
 
 STEPS: dict[str, Callable[[Gateway, Message], object]] = {
-    "time comes": set_time,
+    "time comes": lambda gateway, message: set_time(gateway.store, message.id),
     "release": lambda gateway, _: release(gateway),
     "send": lambda gateway, _: run_due_jobs(gateway),
 }
@@ -257,7 +243,7 @@ def test_of_a_release_and_a_cancellation_at_the_same_moment_one_counts(
     taken = failing(gateway)
     made = [schedule(gateway, str(at), to=(f"+1303555{at:04}",)) for at in range(12)]
     for message in made:
-        set_time(gateway, message)
+        set_time(gateway.store, message.id)
     cancelled: list[str] = []
     work = [
         lambda: release(nodes[0]),
@@ -282,7 +268,7 @@ def test_a_release_that_is_interrupted_is_done_again_once(
     """The worker is killed before the commit, and another after it."""
     taken = failing(gateway)
     message = schedule(gateway)
-    set_time(gateway, message)
+    set_time(gateway.store, message.id)
     with monkeypatch.context() as patched:
         patched.setattr(jobs, "add", killed)
         with pytest.raises(StorageUnwell):
@@ -310,7 +296,7 @@ def test_a_clock_that_is_changed_sends_nothing_twice(
 ) -> None:
     taken = failing(gateway)
     message, other = schedule(gateway), schedule(gateway, "other", ahead=3 * DAY)
-    set_time(gateway, message)
+    set_time(gateway.store, message.id)
     release(gateway)
     run_due_jobs(gateway)
     right = clock.now
@@ -332,7 +318,7 @@ def test_quiet_hours_of_the_place_hold_a_scheduled_text_and_say_so(make_gateway:
     until = datetime.fromtimestamp(message.send_at, UTC)
     assert message.waits_because == f"Quiet hours in GB until {until:%H:%M} (UTC)."
     assert message.send_at > time.time() + 3600
-    set_time(gateway, message)  # the operator changed the hours meanwhile
+    set_time(gateway.store, message.id)  # the operator changed the hours meanwhile
     release(gateway)
     held = stored(gateway, message)
     assert (held.status, held.waits_because) == (Status.SCHEDULED, message.waits_because)
@@ -341,6 +327,19 @@ def test_quiet_hours_of_the_place_hold_a_scheduled_text_and_say_so(make_gateway:
     run_due_jobs(gateway)
     assert texts(taken) == ["a person's answer"]
     assert stored(gateway, at_once).waits_because is None
+
+
+def test_what_a_person_sends_now_is_not_held_by_quiet_hours(make_gateway: Make) -> None:
+    gateway = closed_now(make_gateway)
+    taken = failing(gateway)
+    message = schedule(gateway, ahead=0.0, to=(BRITON,))
+    assert message.waits_because
+    queued = gateway.scheduling.send_now(PHONE, message.id)
+    assert (queued.status, queued.waits_because) == (Status.QUEUED, None)
+    release(gateway)
+    run_due_jobs(gateway)
+    assert texts(taken) == ["later"]
+    assert violations(gateway, thorough=True) == []
 
 
 def test_when_the_hours_begin_it_is_sent_without_a_reason(
@@ -374,7 +373,7 @@ def test_an_automatic_answer_waits_for_the_hours_unless_it_may_go(
     [answer] = [one for one in stored_messages(gateway) if one.direction == "out"]
     assert answer.rule == "Hello"
     assert (answer.status is Status.SCHEDULED) is not bool(sent)
-    set_time(gateway, answer)
+    set_time(gateway.store, answer.id)
     receive_text(gateway, "STOP", peer=BRITON)
     if not sent:
         assert stored(gateway, answer).status is Status.CANCELLED
@@ -394,7 +393,7 @@ def test_a_backup_sends_nothing_whose_time_is_past(gateway: Gateway) -> None:
     """It may have been sent since the backup was made."""
     taken = failing(gateway)
     past, future = schedule(gateway, "past"), schedule(gateway, "future")
-    set_time(gateway, past)
+    set_time(gateway.store, past.id)
     assert gateway.store.write(gateway.outcomes.put_back) == 1
     release(gateway)
     run_due_jobs(gateway)
@@ -406,7 +405,7 @@ def test_a_backup_sends_nothing_whose_time_is_past(gateway: Gateway) -> None:
 def test_a_send_that_is_refused_at_its_time_fails_as_any_other(gateway: Gateway) -> None:
     failing(gateway, SendError("Not in service.", Kind.REFUSED, code="30005"))
     message = schedule(gateway)
-    set_time(gateway, message)
+    set_time(gateway.store, message.id)
     release(gateway)
     run_due_jobs(gateway)
     now = stored(gateway, message)
@@ -416,7 +415,7 @@ def test_a_send_that_is_refused_at_its_time_fails_as_any_other(gateway: Gateway)
 def test_a_text_is_at_hand_only_while_it_is_scheduled(gateway: Gateway) -> None:
     failing(gateway)
     kept = [schedule(gateway, text) for text in ("one", "two", "three")]
-    set_time(gateway, kept[0])
+    set_time(gateway.store, kept[0].id)
     gateway.scheduling.cancel(PHONE, kept[1].id)
     release(gateway)
     listed = gateway.store.read(lambda tx: scheduled.page(tx, [NUMBER], limit=9))
@@ -432,7 +431,7 @@ def test_it_is_found_by_the_time_at_which_it_was_sent(gateway: Gateway) -> None:
     later = schedule(gateway)
     before = time.time()
     at_once, _ = gateway.composer.submit(PHONE, Reply("now", (PEER,)))
-    set_time(gateway, later)
+    set_time(gateway.store, later.id)
     release(gateway)
     wanted = MessageFilter(since=before)
     found = gateway.store.read(lambda tx: message_filter.page(tx, wanted, 9))
@@ -443,7 +442,7 @@ def test_a_desk_phone_hears_of_what_failed_and_not_of_what_its_user_cancelled(
     gateway: Gateway,
 ) -> None:
     late, cancelled, stopped = (schedule(gateway, text) for text in ("late", "gone", "stopped"))
-    set_time(gateway, late, ago=2 * DAY)
+    set_time(gateway.store, late.id, ago=2 * DAY)
     release(gateway)
     gateway.scheduling.cancel(PHONE, cancelled.id)
     stop(gateway)

@@ -10,7 +10,8 @@ const LINK = /https?:\/\/[^\s<>"“”]+[^\s<>"“”.,;:!?')\]]/gi;
 const EMOJI_ONLY = /^\p{Extended_Pictographic}[\p{Extended_Pictographic}\p{Emoji_Modifier}\u200d\ufe0f\s]*$/u;
 const MOST_LARGE = 12; // in UTF-16
 
-// `shown`: {key, text, media, reactions, mine, who, at, status, reason, action, last, first}.
+// `shown`: {key, text, media, reactions, mine, who, at, when, status, reason, actions, last, first}; `when` is
+// shown in place of the time of `at`.
 export function bubble() {
   return el(
     "div",
@@ -70,7 +71,7 @@ function paintFoot(foot, shown) {
   const [status, time] = foot.children;
   const label = shown.mine ? STATES[shown.status] : "";
   if (status.textContent !== label) status.textContent = label;
-  time.textContent = timeOf(shown.at);
+  time.textContent = shown.when ?? timeOf(shown.at);
   time.dateTime = new Date(shown.at).toISOString();
   foot.classList.toggle("bad", ["failed", "refused", "unknown"].includes(shown.status));
 }

@@ -2,19 +2,21 @@
 
 import { el, icon, iconButton, reconcile } from "./dom.js";
 import { emojiPanel } from "./emoji.js";
+import { askWhen } from "./later.js";
 import { fitted } from "./pictures.js";
 import { count } from "./segments.js";
 import { state } from "./state.js";
 import { TemplateList } from "./templates.js";
 import { ownName, sizeOf, spoken } from "./format.js";
 
+const HELD = 500; // milliseconds
 const drafts = new Map(); // of each conversation, while the app runs
 
 export class Composer {
   #files = [];
   #nextFile = 0;
 
-  // `send({text, files})` sends the message; `chooseNumber()` is called to send from another number;
+  // `send({text, files, send_at})` sends the message, or schedules it; `chooseNumber()` is called to send from another number;
   // `loadTemplates()` resolves to the templates of what is written here.
   constructor(send, chooseNumber, loadTemplates) {
     this.send = send;
@@ -27,6 +29,7 @@ export class Composer {
     this.attach = iconButton("plus", "Attach a picture or a file", () => this.chooser.click());
     this.face = iconButton("smile", "Emoji", () => this.#toggleEmoji(), { "aria-expanded": "false" });
     this.button = el("button", { type: "submit", class: "send", "aria-label": "Send", title: "Send" }, icon("arrow"));
+    this.later = iconButton("clock", "Send later", () => this.#chooseTime(), { class: "icon-button later-button", "aria-haspopup": "dialog" });
     this.emoji = emojiPanel((sign) => this.#insert(sign));
     this.templates = new TemplateList(this.field, loadTemplates, (text) => this.#replace(text));
     this.node = el(
@@ -36,13 +39,14 @@ export class Composer {
       this.problem,
       this.strip,
       this.emoji,
-      el("div", { class: "composer-row" }, this.attach, this.chooser, el("div", { class: "box" }, this.field, this.face), this.button),
+      el("div", { class: "composer-row" }, this.attach, this.chooser, el("div", { class: "box" }, this.field, this.face), this.later, this.button),
       el("p", { class: "composer-foot" }, this.from, this.cost),
     );
     this.node.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();
     });
+    this.#holdToSchedule();
     this.field.addEventListener("input", () => this.#changed());
     this.field.addEventListener("keydown", (event) => this.#key(event));
     this.field.addEventListener("paste", (event) => this.#take(event.clipboardData.files, event));
@@ -92,7 +96,7 @@ export class Composer {
   }
 
   // Clear the field at once: the user may write the next message while this one is stored.
-  async #submit() {
+  async #submit(sendAt) {
     if (this.isEmpty) return;
     const { key } = this;
     const written = { text: this.field.value.trim(), files: this.#files };
@@ -101,11 +105,36 @@ export class Composer {
     this.#complain("");
     this.focus();
     try {
-      await this.send({ text: written.text, files: written.files.map(({ blob, name }) => ({ blob, name })) });
+      const files = written.files.map(({ blob, name }) => ({ blob, name }));
+      await this.send({ text: written.text, files, send_at: sendAt?.toISOString() });
     } catch (error) {
       this.#putBack(key, written);
       this.#complain(error.name === "QuotaExceededError" ? "This device has no room to keep it." : error.message);
     }
+  }
+
+  #chooseTime() {
+    if (this.isEmpty || document.querySelector("dialog[open]")) return;
+    const { key } = this;
+    const sheet = askWhen("Send later", "Schedule", (at) => {
+      sheet.close();
+      if (key === this.key) this.#submit(at);
+    });
+  }
+
+  // The send button, held down, is “Send later” as well. Not every browser tells a long touch by `contextmenu`.
+  #holdToSchedule() {
+    let pressed = null;
+    this.button.addEventListener("pointerdown", ({ pointerType, timeStamp }) => (pressed = pointerType === "touch" ? timeStamp : null));
+    this.button.addEventListener("click", (event) => {
+      if (pressed === null || !event.detail || event.timeStamp - pressed < HELD) return;
+      event.preventDefault();
+      this.#chooseTime();
+    });
+    this.button.addEventListener("contextmenu", (event) => {
+      event.preventDefault();
+      this.#chooseTime();
+    });
   }
 
   #write(text, files) {
@@ -176,7 +205,7 @@ export class Composer {
   #changed() {
     this.field.style.height = "auto";
     this.field.style.height = `${Math.min(this.field.scrollHeight, 160)}px`;
-    this.button.disabled = this.isEmpty;
+    this.button.disabled = this.later.disabled = this.isEmpty;
     this.face.setAttribute("aria-expanded", String(!this.emoji.hidden));
     this.#showCost();
     this.strip.hidden = !this.#files.length;

@@ -78,8 +78,24 @@ export function dayOf(at) {
   const days = daysAgo(at);
   if (days <= 0) return "Today";
   if (days === 1) return "Yesterday";
-  if (days < 180) return longDate.format(new Date(at));
-  return dateWithYear.format(new Date(at));
+  return longDay(at);
+}
+
+// When a text is to be sent, such as “Tomorrow, 8:00 AM”.
+export function laterAt(at) {
+  const days = -daysAgo(at);
+  const near = days <= 0 ? dayOf(at) : days === 1 ? "Tomorrow" : days < 7 && weekday.format(new Date(at));
+  return `${near || longDay(at)}, ${timeOf(at)}`;
+}
+
+// The day with its date, and with the year if it is far away.
+export function longDay(at) {
+  return (Math.abs(daysAgo(at)) < 180 ? longDate : dateWithYear).format(new Date(at));
+}
+
+// The time zone of this device, such as “America/New York”.
+export function timeZone() {
+  return clock.resolvedOptions().timeZone.replaceAll("_", " ");
 }
 
 export function sizeOf(bytes) {
@@ -95,6 +111,8 @@ export function mediaWord(media) {
 }
 
 export const STATES = {
+  scheduled: "Scheduled",
+  cancelled: "Cancelled",
   waiting: "Waiting to be sent",
   queued: "Sending …",
   sending: "Sending …",

@@ -4,6 +4,7 @@ import { Refused, Unreachable, call } from "./api.js";
 import { avatar, paintAvatar } from "./avatar.js";
 import { el, icon, reconcile } from "./dom.js";
 import { outbox } from "./outbox.js";
+import { stateOf } from "./schedule.js";
 import { state } from "./state.js";
 import { briefly, mediaWord, nameOf, ownName, peersOf, spoken, titleOf } from "./format.js";
 
@@ -73,22 +74,24 @@ export class List {
     const [link] = node.children;
     const peers = peersOf(one);
     const own = state.me?.numbers.length > 1 ? ownName(one.number) : "";
-    const waits = outbox.entries.some((entry) => entry.number === one.number && sameMembers(entry.peers, peers));
+    const unsent = outbox.entries.filter((entry) => entry.number === one.number && sameMembers(entry.peers, peers));
+    const refused = unsent.some((entry) => entry.state === "refused");
     link.href = `#/c/${one.id}`;
     link.setAttribute("aria-current", one.id === this.current ? "page" : "false");
     node.classList.toggle("unread", one.unread_count > 0);
     paintAvatar(link.querySelector(".avatar"), peers);
     put(link, ".row-name", titleOf(peers));
     put(link, ".row-time", one.last_message ? briefly(one.last_message.created_at) : "");
-    put(link, ".row-preview", waits ? "Waiting to be sent …" : preview(one.last_message));
+    put(link, ".row-preview", refused ? "Not sent" : unsent.length ? "Waiting to be sent …" : preview(one.last_message));
     put(link, ".row-own", own);
     link.querySelector(".row-own").hidden = !own;
     for (const mark of ["pinned", "muted"]) link.querySelector(`.row-${mark}`).hidden = !one[mark];
     const badge = link.querySelector(".count");
     badge.hidden = !one.unread_count;
     put(badge, "b", one.unread_count > 99 ? "99+" : String(one.unread_count));
-    const trouble = ["failed", "unknown"].includes(one.last_message?.status);
-    link.querySelector(".row-preview").classList.toggle("bad", trouble && !waits);
+    const trouble = one.last_message && ["failed", "unknown"].includes(stateOf(one.last_message));
+    link.querySelector(".row-preview").classList.toggle("bad", refused || (Boolean(trouble) && !unsent.length));
+    link.querySelector(".row-later").hidden = !state.schedule.of(one.id).length;
   }
 
   #paintHits(wanted) {
@@ -166,6 +169,7 @@ function put(node, selector, text) {
 }
 
 function row() {
+  const later = el("span", { class: "row-later", title: "Scheduled", hidden: true }, icon("clock"), el("span", { class: "hidden", text: "Scheduled" }));
   const badge = el("span", { class: "count" }, el("b"), el("span", { class: "hidden", text: " unread" }));
   return el(
     "li",
@@ -174,7 +178,7 @@ function row() {
       "a",
       { class: "row-link" },
       avatar(),
-      top(),
+      top(later),
       el("span", { class: "row-preview", dir: "auto" }),
       el("span", { class: "row-end" }, mark("pinned", "pin", "Pinned"), mark("muted", "mute", "Muted"), badge),
     ),
@@ -190,8 +194,8 @@ function hit() {
   return el("li", { class: "row" }, el("a", { class: "row-link" }, avatar(), top(), preview));
 }
 
-function top() {
-  const parts = [el("bdi", { class: "row-name" }), el("span", { class: "row-own" }), el("span", { class: "row-time" })];
+function top(later) {
+  const parts = [el("bdi", { class: "row-name" }), el("span", { class: "row-own" }), later, el("span", { class: "row-time" })];
   return el("span", { class: "row-top" }, parts);
 }
 
@@ -234,9 +238,9 @@ function preview(message) {
   if (!message) return "";
   const words = message.text.replace(/\s+/g, " ").trim() || mediaWord(message.media);
   if (message.direction === "in") return words;
-  const failed = { failed: "Not delivered: ", unknown: "Perhaps not sent: " }[message.status];
+  const kinds = { failed: "Not delivered: ", unknown: "Perhaps not sent: ", scheduled: "Scheduled: ", cancelled: "Cancelled: " };
   const who = message.sent_by && message.sent_by !== state.me?.extension ? `${message.sent_by}: ` : "You: ";
-  return `${failed ?? who}${words}`;
+  return `${kinds[stateOf(message)] ?? who}${words}`;
 }
 
 function matches(conversation, wanted) {

@@ -23,7 +23,7 @@ class Outbox extends EventTarget {
     this.#changed();
   }
 
-  // {number, peers, text, files: [{blob, name}]}; resolves once it is on disk.
+  // {number, peers, text, files: [{blob, name}], send_at}; resolves once it is on disk.
   async add(written) {
     const entry = { ...written, client_id: freshId(), media_ids: [], state: "waiting", reason: "", created_at: Date.now() };
     await db.put("outbox", entry);
@@ -33,8 +33,9 @@ class Outbox extends EventTarget {
     return entry;
   }
 
-  async retry(clientId) {
-    await this.#put(clientId, { state: "waiting", reason: "" });
+  // Try again to send one that was refused, with another `send_at` if `changes` has one.
+  async retry(clientId, changes = {}) {
+    await this.#put(clientId, { ...changes, state: "waiting", reason: "" });
     this.flush();
   }
 
@@ -65,7 +66,7 @@ class Outbox extends EventTarget {
       } catch (error) {
         if (error instanceof Refused) {
           if (error.status === 401) return;
-          await this.#put(entry.client_id, { state: "refused", reason: error.message });
+          await this.#put(entry.client_id, { state: "refused", reason: reasonOf(error) });
         } else if (error instanceof Unreachable) {
           this.#timer = setTimeout(() => this.flush(), AGAIN);
           return;
@@ -89,8 +90,8 @@ class Outbox extends EventTarget {
     this.dispatchEvent(new CustomEvent("sent", { detail: { entry, message } }));
   }
 
-  #post({ number, peers, text, client_id }, media_ids) {
-    return call("POST", "messages", { body: { from: number, to: peers, text, media_ids, client_id } });
+  #post({ number, peers, text, client_id, send_at }, media_ids) {
+    return call("POST", "messages", { body: { from: number, to: peers, text, media_ids, client_id, send_at } });
   }
 
   async #upload(entry) {
@@ -117,6 +118,11 @@ class Outbox extends EventTarget {
   #changed() {
     this.dispatchEvent(new CustomEvent("change"));
   }
+}
+
+// A scheduled text may reach the server only when its time is over: then the user decides.
+function reasonOf(error) {
+  return error.code === "send_at_past" ? "Its time was over before it could be scheduled, so it was not sent." : error.message;
 }
 
 // Two windows of the app share one outbox: only one sends at a time.

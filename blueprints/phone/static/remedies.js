@@ -5,6 +5,7 @@ import { Refused, Unreachable, ask } from "./api.js";
 import * as db from "./db.js";
 import { say } from "./dom.js";
 import { outbox } from "./outbox.js";
+import { stateOf } from "./schedule.js";
 import { confirm } from "./sheet.js";
 
 const repeated = new Set(); // ids of messages that were sent again: not offered another time
@@ -16,7 +17,7 @@ export async function recallRepeated() {
 // [{label, do}] for a message of a conversation.
 export function remedies(talk, message) {
   if (repeated.has(message.id)) return [];
-  if (message.status === "failed") return [{ label: "Try again", do: () => repeat(talk, message) }];
+  if (stateOf(message) === "failed") return [{ label: "Try again", do: () => repeat(talk, message) }];
   if (message.status === "unknown") return [{ label: "Send again …", do: () => repeatUnknown(talk, message) }];
   return [];
 }

@@ -2,6 +2,7 @@
 
 import { call, Refused, Unreachable } from "./api.js";
 import * as db from "./db.js";
+import { Schedule, stateOf } from "./schedule.js";
 
 const PAGE = 50;
 const MOST_KEPT = 4000;
@@ -12,6 +13,7 @@ class State extends EventTarget {
   connected = true;
   contacts = new Map(); // number -> name
   conversations = new Map(); // id -> conversation
+  schedule = new Schedule();
   nextCursor = null;
   #messages = new Map(); // conversation id -> Map of message id -> message
   #templates = new Map(); // our number and theirs -> templates, filled in for them
@@ -26,6 +28,7 @@ class State extends EventTarget {
     this.me = (await db.get("me")) ?? null;
     for (const one of await db.all("conversations")) this.conversations.set(one.id, one);
     for (const one of await db.all("contacts")) this.contacts.set(one.number, one.name);
+    await this.schedule.recall();
   }
 
   // Load who we are and the lists; returns the token from which to follow what happens.
@@ -33,7 +36,8 @@ class State extends EventTarget {
     const me = await call("GET", "me");
     await this.#keepMe(me);
     this.#reached.clear();
-    const [page] = await Promise.all([call("GET", `conversations?limit=${PAGE}`), this.loadContacts(), this.#loadTemplates()]);
+    const lists = [this.loadContacts(), this.#loadTemplates(), this.schedule.load()];
+    const [page] = await Promise.all([call("GET", `conversations?limit=${PAGE}`), ...lists]);
     this.conversations = new Map(page.items.map((one) => [one.id, one]));
     this.nextCursor = page.next_cursor;
     await db.replace("conversations", page.items);
@@ -159,9 +163,11 @@ class State extends EventTarget {
   async take(message) {
     this.#remember(message.conversation_id, [message]);
     await db.put("messages", message);
+    if (await this.schedule.take(message)) this.tell("conversations");
     const known = this.conversations.get(message.conversation_id);
+    const waits = ["scheduled", "cancelled"].includes(stateOf(message)); // the newest only where there is no other
     if (!known) await this.conversation(message.conversation_id);
-    else if (message.seq >= known.last_seq) {
+    else if (waits ? message.id === known.last_message?.id : message.seq >= known.last_seq) {
       const isNew = message.seq > known.last_seq;
       const unread = isNew && message.direction === "in" && message.seq > known.read_seq ? 1 : 0;
       const newer = message.seq > known.last_seq || (known.last_message?.updated_at ?? "") <= message.updated_at;
@@ -173,6 +179,22 @@ class State extends EventTarget {
       });
     }
     this.tell("messages", { id: message.conversation_id });
+  }
+
+  // Scheduled texts. What the server refuses is `Refused`, also if it was sent meanwhile.
+
+  async changeScheduled(id, change) {
+    const message = await call("PATCH", `messages/${id}`, { body: change });
+    await this.take(message);
+    return message;
+  }
+
+  async cancelScheduled(id) {
+    await this.take(await call("DELETE", `messages/${id}`));
+  }
+
+  async sendScheduled(id) {
+    await this.take(await call("POST", `messages/${id}/send`));
   }
 
   // Apply an event of /sync or /events.

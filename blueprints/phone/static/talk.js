@@ -9,9 +9,10 @@ import { el, icon, iconButton, reconcile, say } from "./dom.js";
 import { sameMembers } from "./list.js";
 import { chooseNumber, editContact } from "./people.js";
 import { outbox } from "./outbox.js";
+import { ScheduledSection } from "./scheduled.js";
 import { state } from "./state.js";
 import { timeline } from "./timeline.js";
-import { mediaWord, nameOf, ownName, peersOf, spoken, titleOf } from "./format.js";
+import { laterAt, mediaWord, nameOf, ownName, peersOf, spoken, titleOf } from "./format.js";
 
 const NEAR = 120; // pixels from the end that still count as the end
 
@@ -25,8 +26,9 @@ export class Talk {
     this.title = el("button", { type: "button", class: "talk-title", on: { click: () => this.#edit() } }, this.face, el("h1", {}, this.name), this.under);
     this.call = el("a", { class: "icon-button", "aria-label": "Call", title: "Call" }, icon("call"));
     this.log = el("div", { class: "log" });
+    this.scheduled = new ScheduledSection();
     this.older = el("p", { class: "older", text: "Loading …", hidden: true });
-    this.scroller = el("div", { class: "talk-scroll", role: "log", "aria-live": "off", tabindex: "0" }, this.older, this.log);
+    this.scroller = el("div", { class: "talk-scroll", role: "log", "aria-live": "off", tabindex: "0" }, this.older, this.log, this.scheduled.node);
     this.newer = el("button", { type: "button", class: "newer", hidden: true, on: { click: () => this.#toEnd() } }, "New messages");
     this.notice = new ConsentNotice();
     this.composer = new Composer((written) => this.#send(written), () => this.#otherNumber(), () => state.templates(this));
@@ -81,6 +83,7 @@ export class Talk {
   #begin(id, number, peers) {
     Object.assign(this, { id, number, peers, atEnd: true });
     this.log.replaceChildren();
+    this.scheduled.begin();
     this.node.hidden = false;
     this.newer.hidden = true;
     this.#paintHead();
@@ -140,19 +143,21 @@ export class Talk {
     const before = first?.offsetTop;
     this.older.hidden = !state.hasMore(this.id);
     reconcile(this.log, timeline(this), (row) => row.key, make, paint);
+    this.scheduled.paint(this);
     if (keep) this.#toEnd();
     else if (first?.isConnected) this.scroller.scrollTop += first.offsetTop - before; // older ones came above
     this.#markRead();
   }
 
-  async #send({ text, files }) {
+  async #send({ text, files, send_at }) {
     this.atEnd = true;
-    await outbox.add({ number: this.number, peers: this.peers, text, files });
+    await outbox.add({ number: this.number, peers: this.peers, text, files, send_at });
     this.#update();
   }
 
-  // The first message of a new conversation has made it one.
+  // The server has a message; the first one of a new conversation has made it one.
   #arrived({ entry, message }) {
+    if (entry.send_at) say([`Scheduled: ${laterAt(message.send_at)}.`, message.waits_because].filter(Boolean).join(" "));
     if (this.id || !this.isOpen || entry.number !== this.number || !sameMembers(entry.peers, this.peers)) return;
     this.id = message.conversation_id;
     history.replaceState(null, "", `#/c/${message.conversation_id}`);
@@ -181,12 +186,17 @@ export class Talk {
 
   async #show(seq) {
     await state.loadBackTo(this.id, seq);
-    const node = this.log.querySelector(`[data-seq="${seq}"]`);
+    const node = this.scroller.querySelector(`[data-seq="${seq}"]`);
     if (!node) return;
     this.atEnd = false;
     node.scrollIntoView({ block: "center" });
     node.classList.add("found");
     setTimeout(() => node.classList.remove("found"), 2500);
+  }
+
+  // What had the focus may be gone.
+  focusMessages() {
+    if (document.activeElement === document.body) this.scroller.focus({ preventScroll: true });
   }
 
   #scrolled() {

@@ -1,21 +1,20 @@
-// Rows of a conversation in order: days, messages, and the outbox.
+// Rows of a conversation in order: days, messages, and the outbox; apart from them, its scheduled texts.
 
 import { sameMembers } from "./list.js";
 import { outbox } from "./outbox.js";
 import { remedies } from "./remedies.js";
+import { openRefused, openScheduled } from "./reschedule.js";
+import { stateOf } from "./schedule.js";
 import { state } from "./state.js";
-import { dayOf, nameOf, titleOf } from "./format.js";
+import { dayOf, laterAt, nameOf, titleOf } from "./format.js";
 
 const TOGETHER = 5 * 60_000; // messages of one side within these milliseconds stand close
 
 // Rows with a `key`: a day has a `heading`, all else is as `paintBubble` wants it.
 export function timeline(talk) {
-  const all = talk.id ? state.messages(talk.id) : [];
+  const all = talk.id ? state.messages(talk.id).filter((message) => stateOf(message) !== "scheduled") : [];
   const [sent, reactions] = withoutReactions(all);
-  const known = new Set(sent.map((message) => message.client_id));
-  const waiting = outbox.entries
-    .filter((entry) => entry.number === talk.number && sameMembers(entry.peers, talk.peers))
-    .filter((entry) => !known.has(entry.client_id));
+  const waiting = unsent(talk, sent).filter((entry) => !entry.send_at);
   const rows = [];
   let before = null;
   for (const shown of [...sent.map((one) => kept(talk, one, reactions.get(one.id))), ...waiting.map((one) => written(talk, one))]) {
@@ -27,6 +26,34 @@ export function timeline(talk) {
     rows.push(shown);
   }
   return rows;
+}
+
+// Rows of the texts that are to be sent later: those that wait on this device, then the others by their time.
+export function scheduledRows(talk) {
+  const scheduled = talk.id ? state.schedule.of(talk.id) : [];
+  const waiting = unsent(talk, scheduled).filter((entry) => entry.send_at);
+  const left = () => talk.focusMessages();
+  const rows = [
+    ...waiting.map((entry) => ({
+      ...written(talk, entry),
+      send_at: entry.send_at,
+      actions: entry.state === "refused" ? [{ label: "Change or delete …", do: () => openRefused(entry, left) }] : [],
+    })),
+    ...scheduled.map((message) => ({
+      ...kept(talk, message),
+      reason: message.waits_because ?? "",
+      actions: [{ label: "Change or cancel …", do: () => openScheduled(message, left) }],
+    })),
+  ];
+  return rows.map((row) => ({ ...row, at: Date.parse(row.send_at), when: laterAt(row.send_at), first: true, last: true }));
+}
+
+// What waits on this device for a conversation, without what is among these messages.
+function unsent(talk, messages) {
+  const known = new Set(messages.map((message) => message.client_id));
+  return outbox.entries
+    .filter((entry) => entry.number === talk.number && sameMembers(entry.peers, talk.peers))
+    .filter((entry) => !known.has(entry.client_id));
 }
 
 // The messages that are no reactions to one of them, and the emoji for each: {id: {from: emoji}}.
@@ -49,6 +76,7 @@ function kept(talk, message, reactions = {}) {
   const group = !mine && talk.peers.length > 1;
   return {
     ...message,
+    status: stateOf(message),
     key: message.client_id ?? message.id,
     mine,
     side: mine ? `out ${message.sent_by}` : message.from,

@@ -35,8 +35,6 @@ class World:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.store = Store(None, server.storage)
-        token = load_environment(server.env).webhook_token("sandbox")
-        self._webhook = f"{server.url}/webhook/sandbox/sms?token={token}"
         self._tokens: dict[str, str] = {}
 
     def peer(self) -> str:
@@ -92,7 +90,9 @@ class World:
         return eventually(look)
 
     def _post(self, event: dict[str, Any]) -> None:
-        requests.post(self._webhook, json=event, timeout=PATIENCE).raise_for_status()
+        token = load_environment(self.server.env).webhook_token("sandbox")
+        url = f"{self.server.url}/webhook/sandbox/sms?token={token}"
+        requests.post(url, json=event, timeout=PATIENCE).raise_for_status()
 
 
 # What a test does with a page of the app
