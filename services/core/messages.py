@@ -138,7 +138,7 @@ class Message:
     inbound text; ``automatic`` is set for a text that no person wrote. ``rule`` names the rules of
     Message Settings that decided who gets an inbound text, or by which an outbound one was written
     or got its number. ``send_at`` is when a text is to be sent that was scheduled; if that is later
-    than asked for, ``waits_because`` says why.
+    than asked for, ``waits_because`` says why. ``bulk_send_id`` is set for a text of a bulk send.
     """
 
     direction: Direction
@@ -170,6 +170,7 @@ class Message:
     rule: str | None = None
     send_at: float | None = None
     waits_because: str | None = None
+    bulk_send_id: str | None = None
 
     @property
     def recipients(self) -> tuple[str, ...]:

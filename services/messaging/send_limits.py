@@ -5,14 +5,14 @@ or to flood somebody. The defaults are more than a person types and less than wh
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import Connection
 
 from services.config.parsers import ANYWHERE
-from services.config.sections import SendSettings, ServiceSettings
+from services.config.sections import BulkSettings, SendSettings, ServiceSettings
 from services.core.durations import DAY, HOUR, MINUTE, in_words
 from services.core.errors import RequestRefused
 from services.core.messages import Message
@@ -34,8 +34,9 @@ FILES_PER_MINUTE, FILES_PER_DAY = 120, 3_000  # uploads of one extension, howeve
 class SendLimits:
     """Checks and counts what extensions send and upload, and what outside senders send to us."""
 
-    def __init__(self, sending: SendSettings, service: ServiceSettings) -> None:
+    def __init__(self, sending: SendSettings, service: ServiceSettings, bulk: BulkSettings) -> None:
         self._sending = sending
+        self._bulk = bulk
         self._upload_bytes = service.upload_mb_per_day * MB
         self._received_bytes = service.received_mb_per_day * MB
         countries = sending.countries
@@ -65,12 +66,26 @@ class SendLimits:
             _Limit(f"send:{extension}", f"Extension {extension} may send", most, seconds)
             for most, seconds in ((known.per_minute, MINUTE), (known.per_day, DAY))
         ]
-        limits += [
-            _Limit(f"peer:{peer}", f"{peer} may be sent", most, seconds)
-            for peer in parts[0].participants or (parts[0].peer,)
-            for most, seconds in ((known.per_peer_hour, HOUR), (known.per_peer_day, DAY))
-        ]
+        limits += self._of_peers(parts[0].recipients)
         _take(tx, limits, len(parts), "messages")
+
+    def count_bulk(self, tx: Connection, texts: Sequence[Message]) -> None:
+        """Count the texts of a bulk send, in the transaction that stores them.
+
+        No extension's limit counts them. Raises ``RequestRefused`` where there are too many.
+        """
+        most = self._bulk.send_recipients_a_day
+        of_day = [_Limit("bulk", "Bulk sends may have", most, DAY)]
+        _take(tx, of_day, len(texts), "recipients")
+        _take(tx, self._of_peers([text.peer for text in texts]), 1, "messages")
+
+    def _of_peers(self, peers: Iterable[str]) -> list["_Limit"]:
+        spans = ((self._sending.per_peer_hour, HOUR), (self._sending.per_peer_day, DAY))
+        return [
+            _Limit(f"peer:{peer}", f"{peer} may be sent", most, seconds)
+            for peer in peers
+            for most, seconds in spans
+        ]
 
     def count_upload(self, tx: Connection, extension: str, size: int) -> None:
         """Count the bytes of an upload as it came, before a picture is made smaller.

@@ -303,6 +303,7 @@ def _row(message: Message) -> dict[str, Any]:
         "rule": message.rule,
         "send_at": message.send_at,
         "waits_because": message.waits_because,
+        "bulk_send_id": message.bulk_send_id,
         "carrier_time": message.carrier_time,
         "created_at": message.created_at,
         "updated_at": message.updated_at,
@@ -338,4 +339,5 @@ def _message(row: Row[Any], media: tuple[Attachment, ...]) -> Message:
         rule=row.rule,
         send_at=row.send_at,
         waits_because=row.waits_because,
+        bulk_send_id=row.bulk_send_id,
     )

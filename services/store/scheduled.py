@@ -21,16 +21,25 @@ from services.store.database.schema import SCHEDULED, messages
 from services.store.messages import by_id, load, next_seq
 from services.store.search import full_text
 
+_ALONE = messages.c.bulk_send_id.is_(None)
+
 
 def has_due(tx: Connection, now: float) -> bool:
-    """Whether a scheduled message is due at ``now`` (``clock.now``)."""
-    return bool(tx.execute(select(exists().where(SCHEDULED, messages.c.send_at <= now))).scalar())
+    """Whether a scheduled message of no bulk send is due at ``now`` (``clock.now``)."""
+    due = exists().where(SCHEDULED, _ALONE, messages.c.send_at <= now)
+    return bool(tx.execute(select(due)).scalar())
 
 
-def due(tx: Connection, now: float, limit: int | None = None) -> list[Message]:
-    """Scheduled messages that are due at ``now``, by their time."""
-    statement = select(messages).where(SCHEDULED, messages.c.send_at <= now)
+def due(tx: Connection, now: float, limit: int) -> list[Message]:
+    """The next scheduled messages of no bulk send that are due at ``now``, by their time."""
+    statement = select(messages).where(SCHEDULED, _ALONE, messages.c.send_at <= now)
     return load(tx, tx.execute(_by_time(statement).limit(limit)).all())
+
+
+def all_due(tx: Connection, now: float) -> list[Message]:
+    """All scheduled messages that are due at ``now``, also those of bulk sends, by their time."""
+    statement = select(messages).where(SCHEDULED, messages.c.send_at <= now)
+    return load(tx, tx.execute(_by_time(statement)).all())
 
 
 def page(
@@ -57,8 +66,8 @@ def in_conversations(tx: Connection, conversation_ids: Sequence[str]) -> list[Me
 
 
 def count(tx: Connection, extension: str) -> int:
-    """How many messages an extension has scheduled."""
-    theirs = and_(SCHEDULED, messages.c.extension == extension)
+    """How many messages an extension has scheduled, without those of bulk sends."""
+    theirs = and_(SCHEDULED, _ALONE, messages.c.extension == extension)
     return int(tx.execute(select(func.count()).select_from(messages).where(theirs)).scalar_one())
 
 
