@@ -1,4 +1,4 @@
-"""Pages of bulk sends: listed, made with a preview, their results, cancelled. Off: there are none."""
+"""Pages of bulk sends: listed, made with a preview, their results, cancelled."""
 
 from contextlib import closing
 from datetime import datetime
@@ -13,8 +13,7 @@ from blueprints.admin.page import Pages, redirect_to
 from blueprints.admin.row_ids import row_id
 from services.core.errors import RequestRefused
 from services.core.messages import Message, Status, clean, uuid7
-from services.message_settings.csv_format import decode_csv
-from services.messaging.bulk_recipients import MOST_RECIPIENTS, read_recipients
+from services.messaging.bulk_recipients import MOST_RECIPIENTS, file_text, read_recipients
 from services.messaging.bulk_sending import ADMINISTRATOR, BulkRequest, BulkSending
 from services.operations.export import bulk_results_as_csv
 from services.store import bulk_sends
@@ -105,7 +104,8 @@ class BulkSendPages:
         if state and state not in map(str, STATES):
             abort(404)
         found = self._texts(known, offset, Status(state) if state else None)
-        endpoint, kept = "admin.bulk_sends_show", {"bulk_send_id": known.id, "state": state or None}
+        endpoint = "admin.bulk_sends_show"
+        kept: dict[str, Any] = {"bulk_send_id": known.id, "state": state or None}
         return self._pages.render(
             "bulk_sends_show.html",
             known=known,
@@ -163,7 +163,7 @@ class BulkSendPages:
         return BulkRequest(
             name=_required("name", MOST_NAME, "Give it a name."),
             text=_required("text", MOST_TEXT, "Write the text."),
-            recipients=read_recipients(csv.encode()),
+            recipients=read_recipients(csv),
             sender=_typed("sender", 64) or None,
             send_at=self._time(_typed("send_at", 30)),
             client_id=_typed("client_id", 100) or None,
@@ -196,7 +196,7 @@ def _uploaded() -> str:
         raise RequestRefused(
             "too_large", f"The file is larger than {MOST_BYTES // 1000} kB.", field="csv"
         )
-    return decode_csv(content)
+    return file_text(content)
 
 
 def _typed(name: str, most: int) -> str:

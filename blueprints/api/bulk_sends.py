@@ -165,7 +165,7 @@ class BulkSends(Resource):
 def _recipients(asked: dict[str, Any]) -> tuple[Recipient, ...]:
     """The list of a request. Raises ``RequestRefused`` for a CSV file that cannot be read."""
     if "csv" in asked:
-        return read_recipients(asked["csv"].encode())
+        return read_recipients(asked["csv"])
     listed = enumerate(asked["recipients"], 1)
     return tuple(recipient(line, one["to"], one["fields_"]) for line, one in listed)
 

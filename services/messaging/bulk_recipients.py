@@ -32,10 +32,18 @@ def recipient(line: int, number: str, fields: Mapping[str, str]) -> Recipient:
     return Recipient(line, number, {_named(name): value for name, value in fields.items()})
 
 
-def read_recipients(content: bytes) -> tuple[Recipient, ...]:
+def file_text(content: bytes) -> str:
+    """The text of a CSV file that a spreadsheet has saved. Raises ``RequestRefused``."""
+    try:
+        return decode_csv(content)
+    except SettingsError as error:
+        raise _unreadable(error.reason) from None
+
+
+def read_recipients(csv: str) -> tuple[Recipient, ...]:
     """The recipients of a CSV file. Raises ``RequestRefused`` with the line and the remedy."""
     try:
-        rows = csv_rows(clean(decode_csv(content)))
+        rows = csv_rows(clean(csv.removeprefix("\ufeff")))
         _, titles = next(rows, (1, []))
         columns = _columns(titles)
         found = [_of_cells(line, columns, cells) for line, cells in rows]
