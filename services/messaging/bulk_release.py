@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from services.core.errors import RequestRefused
 from services.core.messages import Message
 from services.messaging.bulk_sending import BulkSending
 from services.messaging.scheduling import Scheduling
@@ -67,8 +68,15 @@ class BulkRelease:
             return False
         if bulk_sends.count_queued(tx, message.provider) >= MOST_QUEUED:
             return False
+        composer = self.scheduling.composer
+        try:
+            composer.limits.check_peer(tx, message.peer)
+        except RequestRefused as refused:
+            self.scheduling.refuse(tx, message, refused)
+            return True
         if self.scheduling.release(tx, message, now):
-            parts = len(self.scheduling.composer.parts(message))  # which the carrier counts
+            parts = len(composer.parts(message))  # which the carrier counts
+            composer.limits.count_peer(tx, message.peer, parts)
             for name, rate in paces.items():
                 rate_limits.count(tx, name, rate / parts, now)
         return True

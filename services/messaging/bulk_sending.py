@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 
 from services.config.sections import BulkSettings
 from services.core.errors import RequestRefused
@@ -139,27 +138,30 @@ class BulkSending:
         ``StorageUnwell``.
         """
         self.require_on()
+        known = self.store.read(lambda tx: _repeated(tx, extension, asked))
+        if known is not None:
+            return known, True
+        # The checks take long for many recipients, so they are made before other writers wait.
+        # Each text is checked again at its time.
+        plan = self.preview(extension, asked)
+        if plan.invalid and not asked.skip_invalid:
+            raise InvalidRecipients(plan.invalid)
+        if not plan.messages:
+            raise RequestRefused(
+                "no_recipients",
+                f"Everybody is left out. {plan.left_out[0].reason}",
+                field="recipients",
+            )
 
         def work(tx: Connection) -> tuple[BulkSend, bool]:
-            known = self._repeated(tx, extension, asked)
+            counters.hold_sequence(tx)
+            known = _repeated(tx, extension, asked)
             if known is not None:
                 return known, True
-            plan = self._plan(tx, extension, asked)
-            if plan.invalid and not asked.skip_invalid:
-                raise InvalidRecipients(plan.invalid)
-            if not plan.messages:
-                raise RequestRefused(
-                    "no_recipients",
-                    f"Everybody is left out. {plan.left_out[0].reason}",
-                    field="recipients",
-                )
-            self.composer.limits.count_bulk(tx, plan.messages)
-            return self._store(tx, extension, asked, plan, made_by), False
+            self.composer.limits.count_bulk(tx, len(plan.messages))
+            return _store(tx, extension, asked, plan, made_by), False
 
-        try:
-            made, repeated = self.store.write(work)
-        except IntegrityError:  # another process stored the same client_id at the same moment
-            made, repeated = self.store.write(work)
+        made, repeated = self.store.write(work)
         log.info("bulk send", bulk_send_id=made.id, extension=made.extension, repeated=repeated)
         return made, repeated
 
@@ -175,48 +177,14 @@ class BulkSending:
             if known is None:
                 raise no_such_bulk_send()
             unsent = bulk_sends.texts(tx, known.id, status=Status.SCHEDULED)
-            for message in unsent:
-                scheduled.cancel(tx, message, CANCELLED, f"Cancelled by {by}, with the bulk send.")
             if unsent:
+                reason = f"Cancelled by {by}, with the bulk send."
+                scheduled.cancel_bulk(tx, unsent, CANCELLED, reason)
                 bulk_sends.mark_cancelled(tx, known.id)
                 log.info("bulk send cancelled", bulk_send_id=known.id, texts=len(unsent))
             return bulk_sends.by_id(tx, known.id) or known
 
         return self.store.write(work)
-
-    def _repeated(self, tx: Connection, extension: str, asked: BulkRequest) -> BulkSend | None:
-        if asked.client_id is None:
-            return None
-        known = bulk_sends.by_client_id(tx, extension, asked.client_id)
-        if known is not None and known.fingerprint != asked.fingerprint:
-            raise RequestRefused(
-                "client_id_reused",
-                "This client_id was used for another bulk send. Make a new one for each.",
-                field="client_id",
-                status=409,
-            )
-        return known
-
-    def _store(
-        self, tx: Connection, extension: str, asked: BulkRequest, plan: BulkPlan, made_by: str
-    ) -> BulkSend:
-        new = BulkSend(
-            name=asked.name,
-            extension=extension,
-            number=plan.number,
-            text=asked.text,
-            made_by=made_by,
-            send_at=asked.send_at if asked.send_at is not None else clock.now(tx),
-            recipients=len(plan.messages),
-            fingerprint=asked.fingerprint,
-            client_id=asked.client_id,
-        )
-        made = bulk_sends.add(tx, new, plan.left_out)
-        in_order = sorted(uuid7() for _ in plan.messages)
-        for message, message_id in zip(plan.messages, in_order, strict=True):
-            of_bulk = replace(message, id=message_id, bulk_send_id=made.id)
-            messages.add_outbound(tx, of_bulk, "")
-        return made
 
     def _plan(self, tx: Connection, extension: str, asked: BulkRequest) -> BulkPlan:
         """Check every recipient. Raises ``RequestRefused`` for what concerns all of them."""
@@ -260,3 +228,40 @@ def no_such_bulk_send() -> RequestRefused:
 
 def _left_out(code: str, reason: str) -> RequestRefused:
     return RequestRefused(code, reason, field="to")
+
+
+def _repeated(tx: Connection, extension: str, asked: BulkRequest) -> BulkSend | None:
+    if asked.client_id is None:
+        return None
+    known = bulk_sends.by_client_id(tx, extension, asked.client_id)
+    if known is not None and known.fingerprint != asked.fingerprint:
+        raise RequestRefused(
+            "client_id_reused",
+            "This client_id was used for another bulk send. Make a new one for each.",
+            field="client_id",
+            status=409,
+        )
+    return known
+
+
+def _store(
+    tx: Connection, extension: str, asked: BulkRequest, plan: BulkPlan, made_by: str
+) -> BulkSend:
+    new = BulkSend(
+        name=asked.name,
+        extension=extension,
+        number=plan.number,
+        text=asked.text,
+        made_by=made_by,
+        send_at=asked.send_at if asked.send_at is not None else clock.now(tx),
+        recipients=len(plan.messages),
+        fingerprint=asked.fingerprint,
+        client_id=asked.client_id,
+    )
+    made = bulk_sends.add(tx, new, plan.left_out)
+    in_order = sorted(uuid7() for _ in plan.messages)
+    numbered = zip(plan.messages, in_order, strict=True)
+    messages.add_scheduled(
+        tx, [replace(one, id=new_id, bulk_send_id=made.id) for one, new_id in numbered]
+    )
+    return made

@@ -104,7 +104,7 @@ class Scheduling:
         try:
             return self._release(tx, message, now)
         except RequestRefused as refused:
-            self._refuse(tx, message, refused)
+            self.refuse(tx, message, refused)
             return False
 
     def _release(self, tx: Connection, message: Message, now: float) -> bool:
@@ -132,7 +132,7 @@ class Scheduling:
         log.info("scheduled text released", message_id=message.id)
         return True
 
-    def _refuse(self, tx: Connection, message: Message, refused: RequestRefused) -> None:
+    def refuse(self, tx: Connection, message: Message, refused: RequestRefused) -> None:
         """Note why a text is not sent at its time, and report it as any failed send."""
         log.warning("scheduled text not sent", message_id=message.id, reason=refused.reason)
         if refused.code == CODE:

@@ -69,15 +69,24 @@ class SendLimits:
         limits += self._of_peers(parts[0].recipients)
         _take(tx, limits, len(parts), "messages")
 
-    def count_bulk(self, tx: Connection, texts: Sequence[Message]) -> None:
-        """Count the texts of a bulk send, in the transaction that stores them.
+    def count_bulk(self, tx: Connection, recipients: int) -> None:
+        """Count the recipients of a bulk send, in the transaction that stores it.
 
         No extension's limit counts them. Raises ``RequestRefused`` where there are too many.
         """
         most = self._bulk.send_recipients_a_day
-        of_day = [_Limit("bulk", "Bulk sends may have", most, DAY)]
-        _take(tx, of_day, len(texts), "recipients")
-        _take(tx, self._of_peers([text.peer for text in texts]), 1, "messages")
+        _take(tx, [_Limit("bulk", "Bulk sends may have", most, DAY)], recipients, "recipients")
+
+    def check_peer(self, tx: Connection, peer: str) -> None:
+        """Raise ``RequestRefused`` if a person may get no more texts now; counts nothing."""
+        limits = {one.allowance: one for one in self._of_peers([peer]) if one.most}
+        spent = quotas.used_up(tx, list(limits))
+        if spent is not None:
+            raise _used_up(limits[spent.quota], spent, "messages")
+
+    def count_peer(self, tx: Connection, peer: str, amount: int) -> None:
+        """Count texts to a person that no extension's limit counts."""
+        quotas.take(tx, [one.allowance for one in self._of_peers([peer]) if one.most], amount)
 
     def _of_peers(self, peers: Iterable[str]) -> list["_Limit"]:
         spans = ((self._sending.per_peer_hour, HOUR), (self._sending.per_peer_day, DAY))

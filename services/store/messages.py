@@ -150,6 +150,16 @@ def add_outbound(tx: Connection, message: Message, fingerprint: str) -> Message:
     return kept
 
 
+def add_scheduled(tx: Connection, new: Sequence[Message]) -> None:
+    """Store many scheduled messages without files, in few statements: other writers wait."""
+    rows = []
+    for seq, message in zip(next_seqs(tx, len(new)), new, strict=True):
+        kept = replace(message, seq=seq)
+        kept = replace(kept, conversation_id=conversations.of_message(tx, kept))
+        rows.append(_row(kept) | {"fingerprint": ""})
+    tx.execute(messages.insert(), rows)
+
+
 def by_client_id(tx: Connection, extension: str, client_id: str) -> tuple[Message, str] | None:
     """The message that an extension sent with a ``client_id``, and the request's fingerprint."""
     row = _BY_CLIENT_ID.row(tx, extension=extension, client_id=client_id)

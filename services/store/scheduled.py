@@ -11,14 +11,14 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, select, update
+from sqlalchemy import Connection, and_, bindparam, exists, func, select, update
 
 from services.core.messages import Message, Status
 from services.store import blocked_senders, conversations
 from services.store.database import audit_counters
 from services.store.database.audit_counters import AuditCounter
 from services.store.database.schema import SCHEDULED, messages
-from services.store.messages import by_id, load, next_seq
+from services.store.messages import by_id, load, next_seq, next_seqs
 from services.store.search import full_text
 
 _ALONE = messages.c.bulk_send_id.is_(None)
@@ -91,6 +91,16 @@ def cancel(tx: Connection, message: Message, code: str, reason: str) -> bool:
     """Cancel a message; false if it is not scheduled any more."""
     values = {"error_code": code, "error_reason": reason, "waits_because": None}
     return _change(tx, message, next_seq(tx), status=str(Status.CANCELLED), **values)
+
+
+def cancel_bulk(tx: Connection, waiting: Sequence[Message], code: str, reason: str) -> None:
+    """Cancel many messages in one statement; the caller has locked the sequence and read them."""
+    statement = update(messages).where(messages.c.id == bindparam("message_id"), SCHEDULED)
+    values: dict[str, Any] = {"status": str(Status.CANCELLED), "error_code": code}
+    values |= {"error_reason": reason, "waits_because": None, "updated_at": time.time()}
+    statement = statement.values(changed=bindparam("next_changed"), **values)
+    numbered = zip(waiting, next_seqs(tx, len(waiting)), strict=True)
+    tx.execute(statement, [{"message_id": one.id, "next_changed": seq} for one, seq in numbered])
 
 
 def cancel_all(tx: Connection, seqs: Sequence[int]) -> None:

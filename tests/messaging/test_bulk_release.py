@@ -155,6 +155,19 @@ def test_after_a_restored_backup_none_that_was_due_is_sent_again(gateway: Gatewa
     assert states(gateway, made) == {Status.UNKNOWN: 3}
 
 
+def test_a_person_gets_no_more_than_their_limit(make_gateway: Make) -> None:
+    gateway = make_gateway(NUMBER_ENTRY, BULK_SENDING="true", SEND_PER_PEER_HOUR="1")
+    taken = failing(gateway)
+    first, second = make(gateway, PEER), make(gateway, PEER, OTHERS[0])
+    for _ in range(3):
+        after_a_while(gateway)
+        run_due_jobs(gateway)
+    assert [one.peer for one in taken] == [PEER, OTHERS[0]]
+    assert states(gateway, first) == {Status.SENT: 1}
+    [refused, _] = texts(gateway, second)
+    assert (refused.status, refused.error_code) == (Status.FAILED, "limit_reached")
+
+
 def test_long_texts_take_the_time_of_their_parts(gateway: Gateway) -> None:
     failing(gateway)
     gateway.providers["sandbox"].number_rate = 4.0
