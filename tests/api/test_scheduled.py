@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from services.messaging import send_times
 from services.operations import housekeeping
@@ -188,6 +189,8 @@ def test_it_is_found_by_its_words_also_by_new_ones(service: Service, phone: Phon
     assert (found(phone, "umbrella"), found(phone, "raincoat")) == ([], [made["id"]])
     index(service)
     assert (found(phone, "umbrella"), found(phone, "raincoat")) == ([], [made["id"]])
+    indexed = text("SELECT count(*) FROM search_index")
+    assert service.gateway.store.read(lambda tx: tx.scalar(indexed)) == 1
 
 
 def found(phone: Phone, words: str) -> list[str]:

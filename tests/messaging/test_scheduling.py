@@ -11,15 +11,18 @@ import pytest
 from sqlalchemy import update
 
 from services.core.errors import Kind, RequestRefused, SendError, StorageUnwell
-from services.core.messages import Message, Status
+from services.core.messages import Message, Notice, Status, message_object
 from services.gateway import Gateway
 from services.messaging.compose import Reply
 from services.operations.retention import Ages
 from services.operations.statistics import activity_of, count
+from services.push.freeswitch.sip_text import sip_texts
 from services.store import activity, conversations, jobs, messages, scheduled
 from services.store.database import clock
 from services.store.database.schema import messages as message_table
 from services.store.jobs import JobKind
+from services.store.search import message_filter
+from services.store.search.message_filter import MessageFilter
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 from tests.fakes.receiver import Receiver
 from tests.message_steps import (
@@ -221,6 +224,7 @@ def test_stop_and_cancelling_count_at_every_moment(
     for at, step in enumerate([*STEPS.values(), lambda *_: None]):
         if at == position and ends == "stop":
             stop(gateway)
+            assert stored(gateway, message).error_code == (None if at == 3 else "opted_out")
         elif at == position:
             cancel(gateway, message)
         step(gateway, message)
@@ -421,3 +425,32 @@ def test_a_text_is_at_hand_only_while_it_is_scheduled(gateway: Gateway) -> None:
         lambda tx: messages.page(tx, kept[0].conversation_id, limit=9, released=True)
     )
     assert [one.text for one in released] == ["one"]
+
+
+def test_it_is_found_by_the_time_at_which_it_was_sent(gateway: Gateway) -> None:
+    failing(gateway)
+    later = schedule(gateway)
+    before = time.time()
+    at_once, _ = gateway.composer.submit(PHONE, Reply("now", (PEER,)))
+    set_time(gateway, later)
+    release(gateway)
+    wanted = MessageFilter(since=before)
+    found = gateway.store.read(lambda tx: message_filter.page(tx, wanted, 9))
+    assert [one.id for one in found.messages] == [later.id, at_once.id]
+
+
+def test_a_desk_phone_hears_of_what_failed_and_not_of_what_its_user_cancelled(
+    gateway: Gateway,
+) -> None:
+    late, cancelled, stopped = (schedule(gateway, text) for text in ("late", "gone", "stopped"))
+    set_time(gateway, late, ago=2 * DAY)
+    release(gateway)
+    gateway.scheduling.cancel(PHONE, cancelled.id)
+    stop(gateway)
+
+    def heard(message: Message) -> int:
+        shown = message_object(stored(gateway, message), gateway.media.link)
+        notice = Notice("n", "message.updated", "201", 0.0, shown)
+        return len(list(sip_texts(notice)))
+
+    assert [heard(one) for one in (late, cancelled, stopped)] == [1, 0, 1]
