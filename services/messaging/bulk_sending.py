@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from services.config.sections import BulkSettings
 from services.core.errors import RequestRefused
-from services.core.messages import Device, Message, Status, uuid7
+from services.core.messages import Device, Message, Status, clean, uuid7
 from services.core.phone_numbers import peer, requested
 from services.messaging.bulk_recipients import Recipient, check_list, filled
 from services.messaging.compose import Composer, Reply
@@ -194,7 +194,7 @@ class BulkSending:
         planned: dict[str, Message] = {}
         left_out = []
         for one in asked.recipients:
-            to = one.number[:64]
+            to = clean(one.number[:64])
             try:
                 to = requested(peer, one.number, self.composer.country, "to")
                 if to in planned:
@@ -217,7 +217,7 @@ class BulkSending:
     def _message(self, tx: Connection, extension: str, reply: Reply, send_at: float) -> Message:
         message = self.composer.compose(tx, extension, reply)
         if blocked_senders.blocks(tx, message.number, message.peer):
-            raise _left_out("blocked", "This sender is blocked.")
+            raise _left_out("blocked", "This number is blocked as a sender.")
         return waiting(message, self.composer.times.planned(tx, message, send_at))
 
 

@@ -98,6 +98,18 @@ def test_a_preview_says_who_is_left_out_and_sends_nothing(service_with_bulk: Ser
     assert results["left_out"] == told["left_out"]
 
 
+def test_a_number_that_no_database_can_store_is_left_out(service_with_bulk: Service) -> None:
+    phone = service_with_bulk.pair("201")
+    listed = [{"to": PEER}, {"to": "a\x00\ud83d"}, {"to": "12" * 32}]
+    made = make(phone, recipients=listed, text="hi", skip_invalid=True)
+    left_out = phone.read(f"/bulk-sends/{made['id']}")["left_out"]
+    shown = [(one["line"], one["number"][:3]) for one in left_out]
+    assert shown == [(2, "a\ufffd\ufffd"), (3, "121")]
+        (2, "a\ufffd\ufffd"),
+        (3, "121"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("asked", "code", "words"),
     [
