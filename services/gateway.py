@@ -33,6 +33,8 @@ from services.message_settings import MessageSettings
 from services.messaging.access import ConversationAccess
 from services.messaging.assignments import Assignments
 from services.messaging.automatic_answers import AutomaticAnswers
+from services.messaging.bulk_release import BulkRelease
+from services.messaging.bulk_sending import BulkSending
 from services.messaging.call_files import CallFiles
 from services.messaging.carrier_event_log import CarrierEventLog
 from services.messaging.compose import Composer
@@ -120,7 +122,7 @@ class Gateway:
     def _build_messaging(self) -> None:
         environment = self.environment
         self.carrier_events = CarrierEventLog(self.store)
-        self.limits = SendLimits(environment.sending, environment.service)
+        self.limits = SendLimits(environment.sending, environment.service, environment.bulk)
         self.device_limits = DeviceLimits(self.store)
         self.access = ConversationAccess(self.settings)
         self.assignments = Assignments(self.store, self.settings, self.access, self.channels)
@@ -155,6 +157,12 @@ class Gateway:
             self.device_limits,
             self.router,
             self.assignments,
+        )
+        self.bulk_sending = BulkSending(
+            self.store, self.composer, self.device_limits, environment.bulk
+        )
+        self.bulk_release = BulkRelease(
+            self.store, self.scheduling, self.bulk_sending, self.providers
         )
         self.automatic = AutomaticAnswers(self.settings, self.composer)
         parts = PartStore(
@@ -288,6 +296,9 @@ class Gateway:
             ),
             PeriodicTask(
                 "send scheduled", 1.0, self.scheduling.release_due, again_after=RELEASE_SECONDS
+            ),
+            PeriodicTask(
+                "send bulk", 1.0, self.bulk_release.release_due, again_after=RELEASE_SECONDS
             ),
             PeriodicTask("check", CHECK_SECONDS, self.audit.check, delayed=True, one_worker=True),
             PeriodicTask(

@@ -1,12 +1,8 @@
 """Steps that tests share: texts through the sandbox carrier, and due jobs run."""
 
 import time
-<<<<<<< HEAD
 from collections.abc import Callable, Iterable, Sequence
-=======
-from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
->>>>>>> later-app
 from typing import Any
 
 import pytest

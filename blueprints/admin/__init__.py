@@ -20,9 +20,10 @@ from blueprints.admin import (
     unrouted,
 )
 from blueprints.admin.access import Guard
+from blueprints.admin.bulk_sends import BulkSendPages
 from blueprints.admin.devices import DevicePages
 from blueprints.admin.messages import MessagePages
-from blueprints.admin.page import Pages
+from blueprints.admin.page import MENU, Pages
 from blueprints.admin.session import SignIns
 from blueprints.admin.settings import SettingsPages
 from blueprints.admin_access import AdminAccess
@@ -41,7 +42,9 @@ def register(app: Flask, gateway: Gateway) -> None:
         static_folder="static",
     )
     sign_ins = SignIns(gateway.store, environment.app_key, service.admin_password)
-    pages = Pages(sign_ins, service.app_name)
+    off = set() if gateway.bulk_sending.is_on else {"admin.bulk_sends"}
+    menu = [entry for entry in MENU if entry.endpoint not in off]
+    pages = Pages(sign_ins, service.app_name, menu)
     formats.add_filters(routes, gateway.local_time)
     access = AdminAccess(gateway.admin_auth, service, gateway.proxies)
     Guard(access, sign_ins, pages, environment.app_url).add_to(routes)
@@ -75,6 +78,8 @@ def _add_pages(routes: Blueprint, pages: Pages, gateway: Gateway) -> None:
         routes, pages, store, settings, media, actions, gateway.opt_outs, gateway.scheduling
     )
     failed_jobs.add_routes(routes, pages, store, actions)
+    if gateway.bulk_sending.is_on:
+        BulkSendPages(pages, store, gateway.bulk_sending, service.app_timezone).add_to(routes)
     opt_outs.add_routes(routes, pages, store, gateway.opt_out_register)
     unrouted.add_routes(routes, pages, store, settings, actions)
     quarantine.add_routes(routes, pages, store, gateway.replay, actions)

@@ -1,5 +1,6 @@
 """Rendering of the operator's pages: the frame around each of them, and its menu."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -29,6 +30,7 @@ class MenuEntry:
 MENU = (
     MenuEntry("Start", "home", "admin.start"),
     MenuEntry("Messages", "messages", "admin.messages"),
+    MenuEntry("Bulk sends", "bulk", "admin.bulk_sends"),
     MenuEntry("Opt-outs", "opt-out", "admin.opt_outs"),
     MenuEntry("Message Settings", "settings", "admin.settings"),
     MenuEntry("Carriers", "carriers", "admin.carriers"),
@@ -40,16 +42,17 @@ MENU = (
 class Pages:
     """Renders pages in their frame, with the notice of the request before."""
 
-    def __init__(self, sign_ins: SignIns, app_name: str) -> None:
+    def __init__(self, sign_ins: SignIns, app_name: str, menu: Sequence[MenuEntry] = MENU) -> None:
         self._sign_ins = sign_ins
         self._app_name = app_name
+        self._menu = menu
 
     def render(self, template: str, status: int = HTTPStatus.OK, **known: Any) -> Response:
         """A page in its frame: a template of ``templates/admin`` and what it is to show."""
         signed_in = current() is not None
         frame = {
             "app_name": self._app_name,
-            "menu": MENU,
+            "menu": self._menu,
             "csrf": self._sign_ins.form_key() if signed_in else "",
             "notice": self._sign_ins.take_notice() if signed_in else None,
         }

@@ -10,6 +10,7 @@ from flask_smorest import Blueprint
 
 from blueprints.admin_access import AdminAccess
 from blueprints.api.auth import PREFIX, ApiAuth, Auth
+from blueprints.api.bulk_sends import BulkSends
 from blueprints.api.changes import ChangeLog
 from blueprints.api.contacts import Contacts
 from blueprints.api.conversation_marks import ConversationMarks
@@ -77,6 +78,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         ConversationMarks(store, access, limits),
         Messages(store, access, media, gateway.composer),
         ScheduledMessages(store, access, media, gateway.scheduling),
+        BulkSends(store, gateway.bulk_sending),
         Search(store, access, media, limits),
         Contacts(store, limits, gateway.country),
         Templates(store, gateway.settings, access, gateway.country),

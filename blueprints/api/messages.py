@@ -57,7 +57,7 @@ class Messages(Resource):
             sender=asked.get("sender"),
             conversation_id=asked.get("conversation_id"),
             media_ids=tuple(asked["media_ids"]),
-            client_id=asked.get("client_id") or _unquoted(headers.get("key")),
+            client_id=asked.get("client_id") or unquoted(headers.get("key")),
             send_at=asked.get("send_at"),
         )
         message, repeated = self._composer.submit(caller(), reply)
@@ -81,7 +81,7 @@ class Messages(Resource):
         return message_object(found, self._media.link)
 
 
-def _unquoted(key: str | None) -> str | None:
+def unquoted(key: str | None) -> str | None:
     """The key without the quotation marks of the Idempotency-Key draft, which most clients omit."""
     quoted = key is not None and len(key) > 2 and key[0] == key[-1] == '"'
     return key[1:-1] if key is not None and quoted else key

@@ -13,10 +13,18 @@ from blueprints.cli.terminal import Group, document, facts, json_option, moment,
 from services.config.storage_layout import MEDIA
 from services.core.errors import MediaError
 from services.core.messages import Attachment, Message, WebhookCall, message_object
-from services.core.phone_numbers import known_as, requested
+from services.core.phone_numbers import addresses_of, known_as, requested
 from services.operations.opt_out_register import COLUMNS, row_of
 from services.operations.retention import Person
-from services.store import blocked_senders, contacts, inbox, messages, opt_outs, quarantine
+from services.store import (
+    blocked_senders,
+    bulk_sends,
+    contacts,
+    inbox,
+    messages,
+    opt_outs,
+    quarantine,
+)
 
 REPEATED_SECONDS = 86_400.0  # how long carriers repeat webhooks and list inbound messages
 group = Group("people", help="People outside: what is kept of one, and deleting it.")
@@ -28,8 +36,8 @@ group = Group("people", help="People outside: what is kept of one, and deleting 
 def export(number: str, folder: Path) -> None:
     """Write everything that is kept of NUMBER into the new FOLDER.
 
-    person.json holds the name, the messages, the opt-outs with their proofs, and the webhooks in
-    quarantine and in the inbox; the files are below media/.
+    person.json holds the name, the messages, the opt-outs with their proofs, where bulk sends left
+    the person out, and the webhooks in quarantine and in the inbox; the files are below media/.
     Of group conversations it has what this person wrote.
     """
     them = requested(known_as, number, parts().country)
@@ -42,6 +50,7 @@ def export(number: str, folder: Path) -> None:
     calls = [parts().store.read(partial(quarantine.by_id, row_id=id)) for id in known.quarantined]
     waiting = parts().store.read(partial(inbox.by_ids, ids=known.inbox))
     consent = parts().store.read(partial(opt_outs.of, peer=them))
+    left_out = parts().store.read(partial(bulk_sends.left_out_of, addresses=addresses_of(them)))
     blocks = parts().store.read(blocked_senders.every)
     everybody = parts().store.read(contacts.all_contacts)
     content = {
@@ -51,6 +60,9 @@ def export(number: str, folder: Path) -> None:
         "quarantine": [_call(call.provider, call.call()) for call in calls if call is not None],
         "inbox": [_call(row.provider, row.call) for row in waiting],
         "opt_outs": [dict(zip(COLUMNS, row_of(one), strict=True)) for one in consent],
+        "left_out_of_bulk_sends": [
+            {"name": name, "code": one.code, "reason": one.reason} for name, one in left_out
+        ],
         "blocked_for": [one.number for one in blocks if one.peer == them],
     }
     file = folder / "person.json"

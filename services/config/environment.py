@@ -18,6 +18,7 @@ from services.config.keys import derived_token
 from services.config.misspelt import misspelt
 from services.config.parsers import is_placeholder
 from services.config.sections import (
+    BulkSettings,
     CarrierSettings,
     MailSettings,
     OptOutSettings,
@@ -36,6 +37,7 @@ BUCKET = "MEDIA_S3_"
 SENDING = "SEND_"
 OPT_OUT = "OPT_OUT_"
 SCHEDULED = "SCHEDULED_"
+BULK = "BULK_"
 REMEDY_KEY = (
     "If there was one, put it back: the webhooks' addresses are made from it. For a new one run "
     "`make install`, which writes it into .env."
@@ -79,6 +81,7 @@ class Environment:
     vapid: VapidSettings
     sending: SendSettings
     schedule: ScheduleSettings
+    bulk: BulkSettings
     opt_out: OptOutSettings
     carriers: Mapping[str, CarrierSettings]
     channels: Mapping[str, Any]
@@ -129,6 +132,7 @@ def sections(
     yield "Textbridge", "", ServiceSettings
     yield "Sending", SENDING, SendSettings
     yield "Sending later", SCHEDULED, ScheduleSettings
+    yield "Bulk sends", BULK, BulkSettings
     yield "Opt-out", OPT_OUT, OptOutSettings
     yield "E-mail", "MAIL_", MailSettings
     yield "Web Push", "VAPID_", VapidSettings
@@ -157,6 +161,8 @@ def load(
     problems += more
     schedule, more = variables.load(ScheduleSettings, SCHEDULED, env)
     problems += more
+    bulk, more = variables.load(BulkSettings, BULK, env)
+    problems += more
     opt_out, more = variables.load(OptOutSettings, OPT_OUT, env)
     problems += more
     bucket = None
@@ -176,7 +182,7 @@ def load(
         service, problems = _with_key(service)
     if problems or service is None or mail is None or vapid is None or sending is None:
         raise ConfigError(problems)
-    if opt_out is None or schedule is None:
+    if opt_out is None or schedule is None or bulk is None:
         raise ConfigError(problems)
     if service.app_env == "local" and not loaded_carriers:
         for carrier in (one for one in carriers if one.built_in):
@@ -191,6 +197,7 @@ def load(
         vapid,
         sending,
         schedule,
+        bulk,
         opt_out,
         loaded_carriers,
         loaded_channels,

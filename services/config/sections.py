@@ -279,6 +279,24 @@ class ScheduleSettings:
 
 
 @dataclass(frozen=True)
+class BulkSettings:
+    """Bulk sends: one text to a set of recipients, each by themselves."""
+
+    sending: bool = variable(
+        "`true`: extensions may send one text to up to 500 recipients, each by themselves, see "
+        "docs/bulk-send.md. It is for people who have agreed to it, not for mass mail.",
+        parse=switch,
+        default="false",
+    )
+    send_recipients_a_day: int = variable(
+        "Most recipients of all bulk sends a day; 0: any number.",
+        parse=whole_number(0, 1_000_000),
+        default="500",
+        example="500",
+    )
+
+
+@dataclass(frozen=True)
 class OptOutSettings:
     """What STOP means, and how STOP and HELP are answered where no carrier answers them."""
 

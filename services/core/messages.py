@@ -157,7 +157,8 @@ class Message:
     Message Settings that decided who gets an inbound text, or by which an outbound one was written
     or got its number. ``send_at`` is when a text is to be sent that was scheduled; if that is later
     than asked for, ``waits_because`` says why. ``instead_of`` is the id of the message that a
-    carrier has refused and that this one replaces.
+    carrier has refused and that this one replaces. ``bulk_send_id`` is that of its bulk send, if it
+    is of one.
     """
 
     direction: Direction
@@ -190,6 +191,7 @@ class Message:
     send_at: float | None = None
     waits_because: str | None = None
     instead_of: str | None = None
+    bulk_send_id: str | None = None
 
     @property
     def recipients(self) -> tuple[str, ...]:

@@ -143,7 +143,7 @@ class Outcomes:
         What waited to be sent when the backup was made may have been sent since, and so may what
         was scheduled for a time that is past now. No worker may run.
         """
-        for message in scheduled.due(tx, clock.now(tx)):
+        for message in scheduled.all_due(tx, clock.now(tx)):
             if (released := scheduled.release(tx, message)) is not None:
                 jobs.add(tx, [send_job(released)])
         waiting = jobs.lease_all(tx, JobKind.SEND, "backup")

@@ -67,7 +67,7 @@ def read_csv(content: bytes) -> CsvFile:
         raise SettingsError(
             f"The file is larger than {MOST_BYTES // 1_000_000} MB. Import it in parts."
         )
-    rows_read = _rows(clean(decode_csv(content)))
+    rows_read = csv_rows(clean(decode_csv(content)))
     _, titles = next(rows_read, (1, []))
     names = _names(titles)
     rows = []
@@ -99,8 +99,11 @@ def decode_csv(content: bytes) -> str:
         ) from None
 
 
-def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not empty, each with the number of its first line."""
+def csv_rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not empty, each with the number of its first line.
+
+    Raises ``SettingsError``.
+    """
     first = text.lstrip("\r\n").partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)

@@ -220,8 +220,8 @@ class Composer:
                 raise
         return self.store.write(store)
 
-    def compose(self, tx: Connection, extension: str, reply: Reply) -> Message:
-        """The message of a request, not stored and not split yet. Raises ``RequestRefused``."""
+    def own_numbers(self, extension: str) -> Sequence[NumberSetting]:
+        """The numbers of an extension, its default first. Raises ``RequestRefused`` without one."""
         settings = self.access.numbers(extension)
         if not settings:
             raise RequestRefused(
@@ -230,6 +230,11 @@ class Composer:
                 "Message Settings.",
                 status=403,
             )
+        return settings
+
+    def compose(self, tx: Connection, extension: str, reply: Reply) -> Message:
+        """The message of a request, not stored and not split yet. Raises ``RequestRefused``."""
+        settings = self.own_numbers(extension)
         to = _addressed(tx, settings, reply, self.country, extension, self.access.outbound_rules())
         setting, recipients = to.setting, to.recipients
         provider = self._provider(setting)

@@ -49,6 +49,9 @@ CONSENT_CHANGES = DeviceLimit(
 SCHEDULE_CHANGES = DeviceLimit(
     "schedule", "change {most} scheduled texts", ((60, MINUTE), (1_000, DAY))
 )
+BULK_SENDS = DeviceLimit(
+    "bulk", "make, preview or cancel {most} bulk sends", ((10, MINUTE), (100, DAY))
+)
 DEVICE_LIMITS = (
     CONTACTS,
     TEST_PUSHES,
@@ -57,6 +60,7 @@ DEVICE_LIMITS = (
     SEARCHES,
     CONSENT_CHANGES,
     SCHEDULE_CHANGES,
+    BULK_SENDS,
 )
 
 

@@ -108,13 +108,21 @@ class Scheduling:
         now = clock.now(tx)
         found = scheduled.due(tx, now, RELEASED_AT_ONCE)
         for message in found:
-            try:
-                self._release(tx, message, now)
-            except RequestRefused as refused:
-                self._refuse(tx, message, refused)
+            self.release(tx, message, now)
         return len(found) == RELEASED_AT_ONCE
 
-    def _release(self, tx: Connection, message: Message, now: float) -> None:
+    def release(self, tx: Connection, message: Message, now: float) -> bool:
+        """Queue a text whose time has come; false if it waits on, or is not sent at all.
+
+        The caller has locked the sequence.
+        """
+        try:
+            return self._release(tx, message, now)
+        except RequestRefused as refused:
+            self.refuse(tx, message, refused)
+            return False
+
+    def _release(self, tx: Connection, message: Message, now: float) -> bool:
         """Queue a text, or postpone it. Raises ``RequestRefused`` before it changes anything."""
         times = self.composer.times
         if message.send_at is not None and now - message.send_at > times.latest_seconds:
@@ -127,22 +135,23 @@ class Scheduling:
         held = times.hours.postponed(message.recipients, now)
         if held is not None:
             scheduled.postpone(tx, message, held.until, held.reason)
-            return
-        self._queue(tx, checked)
+            return False
+        return self._queue(tx, checked)
 
-    def _queue(self, tx: Connection, message: Message) -> None:
-        """Queue the parts of a scheduled message, which was checked before."""
+    def _queue(self, tx: Connection, message: Message) -> bool:
+        """Queue the parts of a checked message; false if it is not scheduled any more."""
         first, *rest = self.composer.parts(replace(message, status=Status.QUEUED))
         released = scheduled.release(tx, first)
         if released is None:
-            return
+            return False
         others = [messages.add_outbound(tx, part, "") for part in rest]
         jobs.add(tx, [send_job(one) for one in (released, *others)])
         if released.extension is not None:
             self.assignments.answered(tx, released)
         log.info("scheduled text released", message_id=message.id)
+        return True
 
-    def _refuse(self, tx: Connection, message: Message, refused: RequestRefused) -> None:
+    def refuse(self, tx: Connection, message: Message, refused: RequestRefused) -> None:
         """Note why a text is not sent at its time, and report it as any failed send."""
         log.warning("scheduled text not sent", message_id=message.id, reason=refused.reason)
         if refused.code == CODE:

@@ -5,14 +5,14 @@ or to flood somebody. The defaults are more than a person types and less than wh
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import Connection
 
 from services.config.parsers import ANYWHERE
-from services.config.sections import SendSettings, ServiceSettings
+from services.config.sections import BulkSettings, SendSettings, ServiceSettings
 from services.core.durations import DAY, HOUR, MINUTE, in_words
 from services.core.errors import RequestRefused
 from services.core.messages import Message
@@ -34,8 +34,9 @@ FILES_PER_MINUTE, FILES_PER_DAY = 120, 3_000  # uploads of one extension, howeve
 class SendLimits:
     """Checks and counts what extensions send and upload, and what outside senders send to us."""
 
-    def __init__(self, sending: SendSettings, service: ServiceSettings) -> None:
+    def __init__(self, sending: SendSettings, service: ServiceSettings, bulk: BulkSettings) -> None:
         self._sending = sending
+        self._bulk = bulk
         self._upload_bytes = service.upload_mb_per_day * MB
         self._received_bytes = service.received_mb_per_day * MB
         countries = sending.countries
@@ -65,12 +66,35 @@ class SendLimits:
             _Limit(f"send:{extension}", f"Extension {extension} may send", most, seconds)
             for most, seconds in ((known.per_minute, MINUTE), (known.per_day, DAY))
         ]
-        limits += [
-            _Limit(f"peer:{peer}", f"{peer} may be sent", most, seconds)
-            for peer in parts[0].participants or (parts[0].peer,)
-            for most, seconds in ((known.per_peer_hour, HOUR), (known.per_peer_day, DAY))
-        ]
+        limits += self._of_peers(parts[0].recipients)
         _take(tx, limits, len(parts), "messages")
+
+    def count_bulk(self, tx: Connection, recipients: int) -> None:
+        """Count the recipients of a bulk send, in the transaction that stores it.
+
+        No extension's limit counts them. Raises ``RequestRefused`` where there are too many.
+        """
+        most = self._bulk.send_recipients_a_day
+        _take(tx, [_Limit("bulk", "Bulk sends may have", most, DAY)], recipients, "recipients")
+
+    def check_peer(self, tx: Connection, peer: str) -> None:
+        """Raise ``RequestRefused`` if a person may get no more texts now; counts nothing."""
+        limits = {one.allowance: one for one in self._of_peers([peer]) if one.most}
+        spent = quotas.used_up(tx, list(limits))
+        if spent is not None:
+            raise _used_up(limits[spent.quota], spent, "messages")
+
+    def count_peer(self, tx: Connection, peer: str, amount: int) -> None:
+        """Count texts to a person that no extension's limit counts."""
+        quotas.take(tx, [one.allowance for one in self._of_peers([peer]) if one.most], amount)
+
+    def _of_peers(self, peers: Iterable[str]) -> list["_Limit"]:
+        spans = ((self._sending.per_peer_hour, HOUR), (self._sending.per_peer_day, DAY))
+        return [
+            _Limit(f"peer:{peer}", f"{peer} may be sent", most, seconds)
+            for peer in peers
+            for most, seconds in spans
+        ]
 
     def count_upload(self, tx: Connection, extension: str, size: int) -> None:
         """Count the bytes of an upload as it came, before a picture is made smaller.

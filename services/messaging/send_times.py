@@ -46,7 +46,7 @@ class SendTimes:
                 field="send_at",
             )
         planned = self.planned(tx, message, send_at)
-        return messages.add_outbound(tx, _waiting(message, planned), fingerprint)
+        return messages.add_outbound(tx, waiting(message, planned), fingerprint)
 
     def planned(self, tx: Connection, message: Message, send_at: float) -> Postponed:
         """When a message is sent for which ``send_at`` was asked, and why later, if it is.
@@ -69,10 +69,11 @@ class SendTimes:
         if not self.rules.answers_wait:
             return None
         held = self.hours.postponed(message.recipients, clock.now(tx))
-        return messages.add_outbound(tx, _waiting(message, held), "") if held else None
+        return messages.add_outbound(tx, waiting(message, held), "") if held else None
 
 
-def _waiting(message: Message, planned: Postponed) -> Message:
+def waiting(message: Message, planned: Postponed) -> Message:
+    """A message as it is stored to be sent at its time."""
     return replace(
         message,
         status=Status.SCHEDULED,

@@ -10,11 +10,13 @@ from typing import Any
 
 from services.core.csv_cells import escape_formula
 from services.core.messages import Attachment, Message, message_object, rfc3339
+from services.store.bulk_sends import LeftOut
 
 COLUMNS = (
     "time", "direction", "number", "peer", "extension", "state", "code", "reason", "carrier",
     "carrier_id", "segments", "files", "text", "id", "send_at",
 )  # fmt: skip
+BULK_COLUMNS = ("number", "state", "code", "reason", "send_at", "updated", "message_id")
 ROWS = 200  # of one piece
 Link = Callable[[Attachment], str]  # makes the address of a file
 MARK = "\ufeff"  # byte order mark: spreadsheets read the file as UTF-8
@@ -27,6 +29,24 @@ def as_csv(found: Iterable[Message]) -> Iterator[str]:
     rest = iter(found)
     while some := list(islice(rest, ROWS)):
         yield _lines([_cell(text) for text in _row(message)] for message in some)
+
+
+def bulk_results_as_csv(texts: Iterable[Message], left_out: Iterable[LeftOut]) -> str:
+    """The results of a bulk send as CSV: a line for each text, then for each who is left out."""
+    rows = [
+        [
+            one.peer,
+            str(one.status),
+            one.error_code or "",
+            one.error_reason or one.waits_because or "",
+            rfc3339(one.send_at) if one.send_at is not None else "",
+            rfc3339(one.updated_at),
+            one.id,
+        ]
+        for one in texts
+    ]
+    rows += [[one.number, "left_out", one.code, one.reason, "", "", ""] for one in left_out]
+    return MARK + _lines([BULK_COLUMNS, *(map(_cell, row) for row in rows)])
 
 
 def as_json(found: Iterable[Message], link: Link) -> Iterator[str]:

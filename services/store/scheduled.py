@@ -19,25 +19,34 @@ from services.store.database import audit_counters
 from services.store.database.audit_counters import AuditCounter
 from services.store.database.compiled_statements import CompiledStatement
 from services.store.database.schema import SCHEDULED, messages
-from services.store.messages import by_id, load, next_seq
+from services.store.messages import by_id, load, next_seq, next_seqs
 from services.store.search import full_text
 
+_ALONE = messages.c.bulk_send_id.is_(None)
 _DUE = CompiledStatement(
     lambda _: (
-        select(messages.c.seq).where(SCHEDULED, messages.c.send_at <= bindparam("now")).limit(1)
+        select(messages.c.seq)
+        .where(SCHEDULED, _ALONE, messages.c.send_at <= bindparam("now"))
+        .limit(1)
     )
 )
 
 
 def has_due(tx: Connection, now: float) -> bool:
-    """Whether a scheduled message is due at ``now`` (``clock.now``)."""
+    """Whether a scheduled message of no bulk send is due at ``now`` (``clock.now``)."""
     return _DUE.row(tx, now=now) is not None
 
 
-def due(tx: Connection, now: float, limit: int | None = None) -> list[Message]:
-    """Scheduled messages that are due at ``now``, by their time."""
-    statement = select(messages).where(SCHEDULED, messages.c.send_at <= now)
+def due(tx: Connection, now: float, limit: int) -> list[Message]:
+    """The next scheduled messages of no bulk send that are due at ``now``, by their time."""
+    statement = select(messages).where(SCHEDULED, _ALONE, messages.c.send_at <= now)
     return load(tx, tx.execute(_by_time(statement).limit(limit)).all())
+
+
+def all_due(tx: Connection, now: float) -> list[Message]:
+    """All scheduled messages that are due at ``now``, also those of bulk sends, by their time."""
+    statement = select(messages).where(SCHEDULED, messages.c.send_at <= now)
+    return load(tx, tx.execute(_by_time(statement)).all())
 
 
 def page(
@@ -64,8 +73,8 @@ def in_conversations(tx: Connection, conversation_ids: Sequence[str]) -> list[Me
 
 
 def count(tx: Connection, extension: str) -> int:
-    """How many messages an extension has scheduled."""
-    theirs = and_(SCHEDULED, messages.c.extension == extension)
+    """How many messages an extension has scheduled, without those of bulk sends."""
+    theirs = and_(SCHEDULED, _ALONE, messages.c.extension == extension)
     return int(tx.execute(select(func.count()).select_from(messages).where(theirs)).scalar_one())
 
 
@@ -89,6 +98,16 @@ def cancel(tx: Connection, message: Message, code: str, reason: str) -> bool:
     """Cancel a message; false if it is not scheduled any more."""
     values = {"error_code": code, "error_reason": reason, "waits_because": None}
     return _change(tx, message, next_seq(tx), status=str(Status.CANCELLED), **values)
+
+
+def cancel_bulk(tx: Connection, waiting: Sequence[Message], code: str, reason: str) -> None:
+    """Cancel many messages in one statement; the caller has locked the sequence and read them."""
+    statement = update(messages).where(messages.c.id == bindparam("message_id"), SCHEDULED)
+    values: dict[str, Any] = {"status": str(Status.CANCELLED), "error_code": code}
+    values |= {"error_reason": reason, "waits_because": None, "updated_at": time.time()}
+    statement = statement.values(changed=bindparam("next_changed"), **values)
+    numbered = zip(waiting, next_seqs(tx, len(waiting)), strict=True)
+    tx.execute(statement, [{"message_id": one.id, "next_changed": seq} for one, seq in numbered])
 
 
 def cancel_all(tx: Connection, seqs: Sequence[int]) -> None:

@@ -32,6 +32,7 @@ from services.store import (
     attempts,
     automatic_answers,
     blocked_senders,
+    bulk_sends,
     carrier_events,
     circuit_breakers,
     contacts,
@@ -52,6 +53,7 @@ from services.store import (
     workers,
 )
 from services.store.activity import add_counts
+from services.store.bulk_sends import BulkSend, LeftOut
 from services.store.database.schema import activity_pushes, metadata
 from services.store.jobs import Job, JobKind
 from services.store.maintenance import invariant_violations, invariants
@@ -102,6 +104,8 @@ def populate(folder: Path) -> None:
     )
 
     def work(tx: Connection) -> None:
+        bulk = BulkSend(ODD, "201", NUMBER, ODD, "201", send_at=0.0, recipients=0, fingerprint="")
+        bulk_sends.add(tx, bulk, [LeftOut(2, "12", "invalid_number", ODD)])
         for index in range(1200):  # more than two batches
             text = f"{index} {ODD}"
             fields = {"number": NUMBER, "peer": f"+1303555{index % 7:04}", "text": text}

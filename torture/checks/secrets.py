@@ -43,6 +43,7 @@ PLAIN = ("ADMIN_", "APP_", "APIDAZE_", "VOIPMS_", "WAVIX_", "RINGOTEL_", "MAIL_"
 
 # Tables that store texts and what users have written.
 OF_TEXTS = {"messages", "search_index", "quarantine", "contacts", "conversations", "attachments"}
+OF_TEXTS |= {"bulk_sends"}
 OF_TEXTS |= {f"search_index_{part}" for part in ("data", "idx", "content", "docsize", "config")}
 OF_SECRETS = {"quarantine"}  # raw unreadable webhooks
 

@@ -46,6 +46,8 @@ TROUBLED = text("status IN ('failed', 'unknown')")
 GROUPS = text("members <> peer")
 KEPT = text("state = 'kept'")
 NAMED = text("client_id IS NOT NULL")
+IN_BULK = text("bulk_send_id IS NOT NULL")
+BULK_QUEUED = text("bulk_send_id IS NOT NULL AND status IN ('queued', 'sending')")
 NOT_LIFTED = text("lifted_at IS NULL")
 
 counters = Table(
@@ -69,6 +71,44 @@ conversations = Table(
     Index("conversations_by_number", "number", "last_seq"),
     Index("conversations_by_peer", "peer"),
     Index("conversations_of_groups", "id", sqlite_where=GROUPS, postgresql_where=GROUPS),
+)
+
+# One text to a set of recipients, each by themselves, see ``bulk_sends``.
+bulk_sends = Table(
+    "bulk_sends",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("extension", Text, nullable=False),
+    Column("number", Text, nullable=False),
+    Column("text", Text, nullable=False),  # with its fields, such as {name}
+    Column("made_by", Text, nullable=False),
+    Column("recipients", Integer, nullable=False),  # also when their messages are deleted
+    Column("send_at", Float, nullable=False),  # as asked for
+    Column("created_at", Float, nullable=False),
+    Column("cancelled_at", Float),
+    Column("client_id", Text),
+    Column("fingerprint", Text, nullable=False),
+    Index(
+        "bulk_sends_by_client_id",
+        "extension",
+        "client_id",
+        unique=True,
+        sqlite_where=NAMED,
+        postgresql_where=NAMED,
+    ),
+)
+
+# Recipients of a bulk send to whom nothing was to be sent, and why.
+bulk_left_out = Table(
+    "bulk_left_out",
+    metadata,
+    Column("bulk_send_id", Text, ForeignKey("bulk_sends.id"), primary_key=True),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("number", Text, nullable=False),  # as it was written, or in E.164
+    Column("code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("bulk_left_out_by_number", "number"),
 )
 
 messages = Table(
@@ -106,6 +146,7 @@ messages = Table(
     Column("send_at", Float),  # when a scheduled text is to be sent
     Column("waits_because", Text),  # why that is later than asked for
     Column("instead_of", Text),  # id of the message that was refused and that this one replaces
+    Column("bulk_send_id", Text),
     # Outbound messages have no key: no id that a carrier gives twice may stop a status.
     Index("messages_once", "provider", "provider_id", "number", "repeat_key", unique=True),
     Index(
@@ -127,6 +168,19 @@ messages = Table(
         postgresql_where=TROUBLED,
     ),
     Index("messages_scheduled", "send_at", sqlite_where=SCHEDULED, postgresql_where=SCHEDULED),
+    Index(
+        "messages_by_bulk_send",
+        "bulk_send_id",
+        "id",
+        sqlite_where=IN_BULK,
+        postgresql_where=IN_BULK,
+    ),
+    Index(
+        "messages_bulk_queued",
+        "provider",
+        sqlite_where=BULK_QUEUED,
+        postgresql_where=BULK_QUEUED,
+    ),
     Index(
         "messages_unrouted",
         "number",

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from services.core.phone_numbers import addresses_of
-from services.store import blocked_senders, opt_outs
+from services.store import blocked_senders, bulk_sends, opt_outs
 from services.store.conversations import member_key
 from services.store.database import audit_counters
 from services.store.database.schema import (
@@ -99,6 +99,7 @@ def forget_rest(tx: Connection, peer: str, quarantine_ids: Sequence[int]) -> int
         tx.execute(delete(contacts).where(contacts.c.number == address))
         tx.execute(delete(receipts).where(receipts.c.peer == address))
         tx.execute(delete(automatic_answers).where(automatic_answers.c.peer == address))
+        bulk_sends.forget(tx, address)
         used = allowances.c.name.contains(f":{address}/", autoescape=True)
         tx.execute(delete(allowances).where(used))
     removed = tx.execute(delete(quarantine).where(quarantine.c.id.in_(quarantine_ids)))

@@ -20,6 +20,7 @@ from sqlalchemy import (
     update,
 )
 
+from services.store import bulk_sends
 from services.store.database import audit_counters, clock
 from services.store.database.schema import (
     DEAD,
@@ -98,8 +99,8 @@ def mark_deleted(tx: Connection, file_ids: Iterable[str]) -> None:
 def remove_rest(tx: Connection, before: float) -> int:
     """Delete rows before a time that belong to no message: one batch of each kind.
 
-    They are quarantined calls, receipts of unknown messages, revoked devices and expired pairing
-    codes. Returns the size of the larger batch of calls and receipts.
+    They are quarantined calls, receipts of unknown messages, bulk sends without messages, revoked
+    devices and expired pairing codes. Returns the size of the largest batch of the first three.
     """
     oldest = select(quarantine.c.id, quarantine.c.received_at).order_by(quarantine.c.id)
     calls = [row.id for row in tx.execute(oldest.limit(BATCH)) if row.received_at < before]
@@ -112,7 +113,7 @@ def remove_rest(tx: Connection, before: float) -> int:
     tx.execute(delete(receipts).where(receipts.c.id.in_(receipt_ids)))
     tx.execute(delete(devices).where(devices.c.revoked_at < before))
     tx.execute(delete(pairings).where(pairings.c.expires_at < clock.now(tx)))
-    return max(len(calls), len(receipt_ids))
+    return max(len(calls), len(receipt_ids), bulk_sends.remove_old(tx, before))
 
 
 def outdated(tx: Connection, before: float | None, files_before: float | None) -> Outdated:
