@@ -250,7 +250,7 @@ class SendSettings:
 class ScheduleSettings:
     """Texts that are sent later, and the recipient's hours that they and automatic answers keep."""
 
-    latest_hours: int = variable(
+    expire_hours: int = variable(
         "Hours after its time at which a scheduled text is no longer sent but fails, such as when "
         "the server was off.",
         parse=whole_number(1, 8_760),
@@ -264,8 +264,8 @@ class ScheduleSettings:
         default="true",
     )
     country_hours: tuple[CountryHours, ...] | None = variable(
-        "The same for other countries, separated by commas: two letters, hours, time zones; empty: "
-        "none.",
+        "The same for other countries, separated by commas, one entry each: two letters, hours, "
+        "time zones; not for the United States and their territories. Empty: none.",
         parse=country_hours,
         optional=True,
         example="GB 08:00-21:00 Europe/London, CA 09:00-20:00 America/Toronto America/Vancouver",

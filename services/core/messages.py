@@ -60,7 +60,7 @@ RANK = {
     Status.CANCELLED: 4,
 }
 # What apps that know neither of them are told.
-_OLDER_NAMES = {Status.SCHEDULED: Status.QUEUED, Status.CANCELLED: Status.FAILED}
+_STATUS_FOR_OLD_APPS = {Status.SCHEDULED: Status.QUEUED, Status.CANCELLED: Status.FAILED}
 
 
 def advances(old: Status, new: Status) -> bool:
@@ -236,7 +236,7 @@ def message_object(message: Message, link: Callable[[Attachment], str]) -> dict[
             }
             for file in message.media
         ],
-        "status": str(_OLDER_NAMES.get(message.status, message.status)),
+        "status": str(_STATUS_FOR_OLD_APPS.get(message.status, message.status)),
         "state": str(message.status),
         "send_at": rfc3339(message.send_at) if message.send_at is not None else None,
         "waits_because": message.waits_because,

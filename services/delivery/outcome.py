@@ -167,7 +167,7 @@ class Outcomes:
         The refused message fails. Its job is done, so that nobody can try it again.
         """
         message = messages.by_id(tx, job.message_id)
-        parts = self.second_number.instead(tx, message, error) if message is not None else []
+        parts = self.second_number.replacement(tx, message, error) if message is not None else []
         if not parts:
             return False
         reason = f"{error.reason} It is sent by {parts[0].number} instead."

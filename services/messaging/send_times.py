@@ -22,17 +22,17 @@ MOST_SCHEDULED = 500  # of one extension
 class SendTimes:
     """Schedules messages, and says until when the hours of a recipient's place hold them."""
 
-    rules: ScheduleSettings
+    settings: ScheduleSettings
 
     @property
     def hours(self) -> RecipientHours:
         """The recipient's hours that are set."""
-        return RecipientHours(self.rules.us_hours, self.rules.country_hours or ())
+        return RecipientHours(self.settings.us_hours, self.settings.country_hours or ())
 
     @property
     def latest_seconds(self) -> float:
         """How long after its time a text may still be sent."""
-        return self.rules.latest_hours * 3600.0
+        return self.settings.expire_hours * 3600.0
 
     def schedule(
         self, tx: Connection, message: Message, send_at: float, fingerprint: str
@@ -66,7 +66,7 @@ class SendTimes:
 
     def hold_answer(self, tx: Connection, message: Message) -> Message | None:
         """Schedule an automatic answer that would come in quiet hours; ``None``: it may go now."""
-        if not self.rules.answers_wait:
+        if not self.settings.answers_wait:
             return None
         held = self.hours.postponed(message.recipients, clock.now(tx))
         return messages.add_outbound(tx, _waiting(message, held), "") if held else None

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from services.core.errors import Kind, RequestRefused, SendError, StorageUnwell
 from services.core.messages import Message, Notice, Status, message_object
 from services.gateway import Gateway
+from services.message_settings import NumberSetting
 from services.messaging.compose import Reply
 from services.operations.retention import Ages
 from services.operations.statistics import activity_of, count
@@ -165,7 +166,7 @@ def test_a_long_text_is_split_at_its_time(gateway: Gateway) -> None:
 
 
 def test_what_is_long_overdue_fails_with_the_reason(make_gateway: Make, receiver: Receiver) -> None:
-    gateway = make_gateway(NUMBER_ENTRY, SCHEDULED_LATEST_HOURS="5", **receiver.env)
+    gateway = make_gateway(NUMBER_ENTRY, SCHEDULED_EXPIRE_HOURS="5", **receiver.env)
     taken = failing(gateway)
     late, in_time = schedule(gateway), schedule(gateway, "in time")
     set_time(gateway, late, ago=5.1 * 3600)
@@ -198,8 +199,40 @@ def test_what_may_not_be_sent_any_more_fails(
     assert (now.status, now.error_code, jobs_of(gateway, message)) == (Status.FAILED, code, [])
 
 
+def test_the_text_can_be_changed_after_its_old_carrier_was_switched_off(gateway: Gateway) -> None:
+    """The number has another carrier now."""
+    message = schedule(gateway)
+    gateway.store.write(lambda tx: tx.execute(update(message_table).values(provider="gone")))
+    changed = gateway.scheduling.change(PHONE, message.id, text="another", send_at=None)
+    assert (changed.text, changed.status) == ("another", Status.SCHEDULED)
+
+
 def put_entry(gateway: Gateway, entry: dict[str, Any]) -> None:
     gateway.settings.put_document(json.dumps({"version": 1, "numbers": [entry]}).encode())
+
+
+def test_a_fault_with_one_text_stops_no_other(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = failing(gateway)
+    made = [schedule(gateway, text) for text in ("one", "faulty", "two")]
+    for message in made:
+        set_time(gateway, message)
+    right = gateway.checks.checked
+
+    def checked(tx: Connection, setting: NumberSetting, message: Message) -> Message:
+        if message.text == "faulty":
+            raise KeyError(message.text)
+        return right(tx, setting, message)
+
+    monkeypatch.setattr(gateway.checks, "checked", checked)
+    release(gateway)
+    run_due_jobs(gateway)
+    now = stored(gateway, made[1])
+    assert (now.status, now.error_code) == (Status.FAILED, "fault")
+    assert now.error_reason == "Textbridge has a fault here (KeyError); its log says more."
+    assert sorted(texts(taken)) == ["one", "two"]
+    assert violations(gateway, thorough=True) == []
 
 
 def stop(gateway: Gateway) -> None:
