@@ -171,7 +171,7 @@ def add_outbound(tx: Connection, message: Message, fingerprint: str) -> Message:
     """
     kept = replace(message, seq=next_seq(tx))
     if kept.status is Status.SCHEDULED:
-        kept = replace(kept, conversation_id=conversations.of_message(tx, kept))
+        kept = replace(kept, conversation_id=conversations.id_for_message(tx, kept))
     else:
         kept = replace(kept, conversation_id=conversations.add_messages(tx, [kept])[0])
         audit_counters.add(tx, AuditCounter.REPLIED)
