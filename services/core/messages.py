@@ -157,7 +157,8 @@ class Message:
     Message Settings that decided who gets an inbound text, or by which an outbound one was written
     or got its number. ``send_at`` is when a text is to be sent that was scheduled; if that is later
     than asked for, ``waits_because`` says why. ``instead_of`` is the id of the message that a
-    carrier has refused and that this one replaces.
+    carrier has refused and that this one replaces, ``replaced_by`` that of the one that replaces
+    this one.
     """
 
     direction: Direction
@@ -190,6 +191,7 @@ class Message:
     send_at: float | None = None
     waits_because: str | None = None
     instead_of: str | None = None
+    replaced_by: str | None = None
 
     @property
     def recipients(self) -> tuple[str, ...]:
@@ -241,6 +243,8 @@ def message_object(message: Message, link: Callable[[Attachment], str]) -> dict[
         "send_at": rfc3339(message.send_at) if message.send_at is not None else None,
         "waits_because": message.waits_because,
         "error": error,
+        "instead_of": message.instead_of,
+        "replaced_by": message.replaced_by,
         "client_id": message.client_id,
         "sent_by": message.extension,
         "segments": message.segments,

@@ -231,6 +231,7 @@ class Outcomes:
         stored = [messages.add_outbound(tx, replace(part, media=()), "") for part in instead]
         if first.instead_of is not None:
             attachments.move(tx, first.instead_of, first.id)
+            messages.note_replacement(tx, first.instead_of, first.id)
         jobs.add(tx, map(send_job, stored))
 
     def note_opt_out(self, tx: Connection, message_id: str, peer: str, code: str | None) -> None:

@@ -117,8 +117,8 @@ class Composer:
     ) -> Message:
         """Store and queue a text that a rule writes to one person, by the number of an entry.
 
-        In the quiet hours of the person's place it is scheduled, unless SCHEDULED_ANSWERS_WAIT is
-        off. No extension's quota counts it. Raises ``RequestRefused``, and then has stored nothing.
+        With SCHEDULED_ANSWERS_WAIT it is scheduled in the quiet hours of the person's place. No
+        extension's quota counts it. Raises ``RequestRefused``, and then has stored nothing.
         """
         whole = Message(
             direction="out",

@@ -24,6 +24,7 @@ from services.store.database.store import Store
 
 log = structlog.get_logger()
 CANCELLED = "cancelled"
+ANSWERED = "answered"
 RELEASED_AT_ONCE = 20  # in one transaction, for which other writers wait
 
 
@@ -141,6 +142,8 @@ class Scheduling:
                 f"It was to be sent at {rfc3339(message.send_at)}, and Textbridge was not running "
                 "then. Now it is too late.",
             )
+        if message.extension is None and messages.person_wrote_after(tx, message):
+            raise RequestRefused(ANSWERED, "A person has answered meanwhile.")
         checked = self.composer.check_again(tx, message)
         held = times.hours.postponed(message.recipients, now)
         if held is not None:
@@ -159,8 +162,8 @@ class Scheduling:
     def _refuse(self, tx: Connection, message: Message, refused: RequestRefused) -> None:
         """Note why a text is not sent at its time, and report it as any failed send."""
         log.warning("scheduled text not sent", message_id=message.id, reason=refused.reason)
-        if refused.code == CODE:
-            self._cancel(tx, message, refused.reason, CODE)
+        if refused.code in (CODE, ANSWERED):
+            self._cancel(tx, message, refused.reason, refused.code)
             return
         failed = scheduled.fail(tx, message, refused.code, refused.reason)
         if failed is not None:

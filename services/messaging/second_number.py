@@ -68,5 +68,6 @@ class SecondNumber:
             error_code=None,
             error_reason=None,
             instead_of=message.id,
+            replaced_by=None,
         )
         return self.checks.parts(self.checks.checked(tx, setting, whole))

@@ -306,6 +306,24 @@ def unread_total(tx: Connection, extension: str, numbers: Iterable[str]) -> int:
     return int(tx.execute(select(func.count()).select_from(unread.subquery())).scalar_one())
 
 
+def person_wrote_after(tx: Connection, message: Message) -> bool:
+    """Whether an extension has sent a text in a conversation after a message of it."""
+    statement = select(messages.c.id).where(
+        messages.c.conversation_id == message.conversation_id,
+        messages.c.seq > message.seq,
+        messages.c.direction == "out",
+        messages.c.extension.is_not(None),
+        messages.c.status != str(Status.FAILED),
+        RELEASED,
+    )
+    return tx.execute(statement.limit(1)).first() is not None
+
+
+def note_replacement(tx: Connection, message_id: str, by: str) -> None:
+    """Note by which message a refused one is replaced."""
+    tx.execute(update(messages).where(messages.c.id == message_id).values(replaced_by=by))
+
+
 def load(tx: Connection, rows: Sequence[Row[Any]]) -> list[Message]:
     """Messages with their attachments from rows of the messages table."""
     files = attachments.of(tx, [row.id for row in rows])
@@ -340,6 +358,7 @@ def _row(message: Message) -> dict[str, Any]:
         "send_at": message.send_at,
         "waits_because": message.waits_because,
         "instead_of": message.instead_of,
+        "replaced_by": message.replaced_by,
         "carrier_time": message.carrier_time,
         "created_at": message.created_at,
         "updated_at": message.updated_at,
@@ -376,4 +395,5 @@ def _message(row: Row[Any], media: tuple[Attachment, ...]) -> Message:
         send_at=row.send_at,
         waits_because=row.waits_because,
         instead_of=row.instead_of,
+        replaced_by=row.replaced_by,
     )

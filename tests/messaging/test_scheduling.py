@@ -415,6 +415,47 @@ def test_an_automatic_answer_waits_for_the_hours_unless_it_may_go(
         assert "We call you." not in texts(taken)
 
 
+def held_answer(make_gateway: Make) -> tuple[Gateway, Message]:
+    """A gateway at which an automatic answer waits, and this answer."""
+    gateway = closed_now(make_gateway, SCHEDULED_ANSWERS_WAIT="true")
+    document = {"version": 2, "numbers": [NUMBER_ENTRY], "inbound": [ANSWER]}
+    gateway.settings.put_document(json.dumps(document).encode())
+    receive_text(gateway, "hello", peer=BRITON)
+    [answer] = [one for one in stored_messages(gateway) if one.direction == "out"]
+    return gateway, answer
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_an_automatic_answer_that_has_waited_does_not_follow_that_of_a_person(
+    make_gateway: Make, monkeypatch: pytest.MonkeyPatch, answered: bool
+) -> None:
+    gateway, answer = held_answer(make_gateway)
+    taken = failing(gateway)
+    if answered:
+        gateway.composer.submit(PHONE, Reply("We are here.", (BRITON,)))
+        run_due_jobs(gateway)
+    with monkeypatch.context() as patched:
+        patched.setattr(clock, "now", lambda _: answer.send_at + 1)
+        release(gateway)
+    run_due_jobs(gateway)
+    now = stored(gateway, answer)
+    if answered:
+        assert (now.status, now.error_code) == (Status.CANCELLED, "answered")
+        assert texts(taken) == ["We are here."]
+    else:
+        assert texts(taken) == ["We call you."]
+
+
+def test_automatic_answers_do_not_wait_unless_it_is_set(make_gateway: Make) -> None:
+    gateway = closed_now(make_gateway)
+    document = {"version": 2, "numbers": [NUMBER_ENTRY], "inbound": [ANSWER]}
+    gateway.settings.put_document(json.dumps(document).encode())
+    taken = failing(gateway)
+    receive_text(gateway, "hello", peer=BRITON)
+    run_due_jobs(gateway)
+    assert texts(taken) == ["We call you."]
+
+
 def test_the_answer_to_stop_never_waits(make_gateway: Make) -> None:
     gateway = closed_now(make_gateway)
     taken = failing(gateway)

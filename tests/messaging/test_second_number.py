@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.core.errors import Kind, SendError
-from services.core.messages import Attachment, Device, Message, Status, uuid7
+from services.core.messages import Attachment, Device, Message, Status, message_object, uuid7
 from services.gateway import Gateway
 from services.messaging.compose import Reply
 from services.operations import timeline
@@ -83,6 +83,9 @@ def test_a_refused_first_text_is_sent_once_by_the_next_number(gateway: Gateway, 
         "refused, kept, and queued for sending"
     )
     assert [job.state for job in jobs_of(gateway, first)] == ["done"]
+    shown = [message_object(stored(gateway, one), gateway.media.link) for one in (first, second)]
+    assert [one["replaced_by"] for one in shown] == [second.id, None]
+    assert [one["instead_of"] for one in shown] == [None, first.id]
     assert gateway.operator_actions.retry(first.id) == []
     run_due_jobs(gateway)
     assert len(taken) == 1
