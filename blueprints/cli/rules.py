@@ -5,7 +5,17 @@ from typing import Any
 import click
 
 from blueprints.cli.parts import parts
-from blueprints.cli.terminal import Group, document, escaped, facts, json_option, note, stamp, table
+from blueprints.cli.terminal import (
+    Group,
+    document,
+    escaped,
+    facts,
+    json_option,
+    moment,
+    note,
+    stamp,
+    table,
+)
 from services.message_settings.rules import InboundRule, OutboundRule
 from services.operations.rule_trial import Trial
 
@@ -95,7 +105,7 @@ def try_text(written_sender: str, to: str, text: str, at: str, as_json: bool) ->
             ("E-mails", ", ".join(decision.emails)),
             ("Reply", trial.reply),
             ("No reply", trial.why_no_reply),
-            ("Reply waits", f"until {stamp(waits.until)}. {waits.reason}" if waits else ""),
+            ("Reply waits", f"until {moment(waits.until)}. {waits.reason}" if waits else ""),
             ("Remark", trial.remark),
         )
     )

@@ -62,7 +62,7 @@ def test_an_answer_that_would_wait_says_until_when(
         assert datetime.fromisoformat(told["reply_send_at"]) == datetime(
             2026, 12, 1, 15, tzinfo=UTC
         )
-    said = f"Reply waits:   until 2026-12-01 10:00 America/New_York. {why}"
+    said = f"Reply waits:   until 2026-12-01 10:00:00. {why}"
     assert (said in terminal.flask(*asked).stdout) == waits
 
 
