@@ -31,6 +31,7 @@ from services.media.media_store import MediaStore
 from services.media.s3 import S3
 from services.message_settings import MessageSettings
 from services.messaging.access import ConversationAccess
+from services.messaging.addressing import Addressing
 from services.messaging.assignments import Assignments
 from services.messaging.automatic_answers import AutomaticAnswers
 from services.messaging.bulk_release import BulkRelease
@@ -40,6 +41,7 @@ from services.messaging.carrier_event_log import CarrierEventLog
 from services.messaging.compose import Composer
 from services.messaging.consent import Consent
 from services.messaging.device_limits import DeviceLimits
+from services.messaging.message_checks import MessageChecks
 from services.messaging.opt_out import OptOuts
 from services.messaging.process import Processor
 from services.messaging.receive import Receiver
@@ -139,14 +141,14 @@ class Gateway:
         )
         self.consent = Consent(self.opt_outs)
         self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)
+        self.checks = MessageChecks(self.providers, self.limits, self.opt_outs)
         self.composer = Composer(
             self.store,
             self.access,
-            self.providers,
+            Addressing(self.access, self.country),
+            self.checks,
             self.limits,
-            self.country,
             self.uploads,
-            self.opt_outs,
             self.assignments,
             SendTimes(environment.schedule),
         )
@@ -154,6 +156,7 @@ class Gateway:
             self.store,
             self.access,
             self.composer,
+            self.checks,
             self.device_limits,
             self.router,
             self.assignments,
@@ -184,7 +187,7 @@ class Gateway:
             self.carrier_events,
             self.journal,
             self.opt_outs,
-            SecondNumber(self.access, self.providers, self.limits, self.opt_outs),
+            SecondNumber(self.access, self.providers, self.checks),
         )
         self.push_delivery = PushDelivery(
             self.store, self.access, self.channels, self.media, self.outcomes, self.journal

@@ -1,6 +1,6 @@
 """Marks of the API: conversations that an extension has muted or pinned."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -12,14 +12,15 @@ from blueprints.api.declare import Resource, call
 from blueprints.api.schemas.conversations import MarksSchema
 from services.core.errors import RequestRefused
 from services.messaging.access import ConversationAccess
-from services.messaging.device_limits import READ_MARKS, DeviceLimits
+from services.messaging.device_limits import CONVERSATION_CHANGES, DeviceLimits
 from services.store import conversation_marks, conversations, counters
 from services.store.conversation_marks import ConversationMark
 from services.store.database import clock
 from services.store.database.store import Store
 
 MOST_PINNED = 20  # the first page of conversations has all of them
-Change = Callable[[Connection, ConversationMark], ConversationMark]
+Change = Callable[[Connection, ConversationMark, Collection[str]], ConversationMark]
+"""Changes a mark of an extension that has these numbers."""
 
 
 class ConversationMarks(Resource):
@@ -46,7 +47,7 @@ class ConversationMarks(Resource):
         The texts are in the lists and events as before. E-mails, the signed webhook, Ringotel and
         SIP are not muted: they deliver the text itself.
         """
-        return self._change(conversation_id, lambda _, mark: replace(mark, muted=True))
+        return self._change(conversation_id, lambda _, mark, __: replace(mark, muted=True))
 
     @call(
         "DELETE",
@@ -57,7 +58,7 @@ class ConversationMarks(Resource):
     )
     def unmute(self, conversation_id: UUID) -> dict[str, Any]:
         """Notify again."""
-        return self._change(conversation_id, lambda _, mark: replace(mark, muted=False))
+        return self._change(conversation_id, lambda _, mark, __: replace(mark, muted=False))
 
     @call(
         "PUT",
@@ -79,7 +80,7 @@ class ConversationMarks(Resource):
     )
     def unpin(self, conversation_id: UUID) -> dict[str, Any]:
         """Show it in its usual place again."""
-        return self._change(conversation_id, lambda _, mark: replace(mark, pinned_at=None))
+        return self._change(conversation_id, lambda _, mark, __: replace(mark, pinned_at=None))
 
     def _change(self, conversation_id: UUID, change: Change) -> dict[str, Any]:
         own, device = numbers(self._access), caller()
@@ -91,9 +92,9 @@ class ConversationMarks(Resource):
             counters.hold_sequence(tx)  # two calls at once must not pin one too many
             none = ConversationMark(device.extension, known.id)
             before = conversation_marks.of(tx, device.extension, [known.id]).get(known.id, none)
-            after = change(tx, before)
+            after = change(tx, before, own)
             if after != before:
-                self._limits.count(tx, device, READ_MARKS)
+                self._limits.count(tx, device, CONVERSATION_CHANGES)
                 conversation_marks.put(tx, after)
             return marks_object(after)
 
@@ -108,10 +109,10 @@ def marks_object(mark: ConversationMark | None) -> dict[str, Any]:
     }
 
 
-def _pinned(tx: Connection, mark: ConversationMark) -> ConversationMark:
+def _pinned(tx: Connection, mark: ConversationMark, own: Collection[str]) -> ConversationMark:
     if mark.pinned_at is not None:
         return mark
-    if len(conversation_marks.pinned(tx, mark.extension)) >= MOST_PINNED:
+    if len(conversation_marks.pinned(tx, mark.extension, own)) >= MOST_PINNED:
         raise RequestRefused(
             "too_many_pinned",
             f"An extension can pin {MOST_PINNED} conversations. Unpin another one first.",

@@ -28,7 +28,7 @@ from services.media.media_store import MediaStore
 from services.messaging.access import ConversationAccess
 from services.messaging.assignments import Assignments
 from services.messaging.consent import Consent
-from services.messaging.device_limits import READ_MARKS, SEARCHES, DeviceLimits
+from services.messaging.device_limits import CONVERSATION_CHANGES, SEARCHES, DeviceLimits
 from services.messaging.route import Router
 from services.store import assignments, conversation_marks, conversations, messages
 from services.store.conversations import Conversation
@@ -85,8 +85,9 @@ class Conversations(Resource):
         has_pinned_first = not (query["unread"] or query["blocked"] or with_peer is not None)
 
         def work(tx: Connection) -> tuple[list[dict[str, Any]], list[dict[str, Any]], bool]:
-            pinned = conversation_marks.pinned(tx, caller().extension) if has_pinned_first else []
-            top = []
+            pinned, top = [], []
+            if has_pinned_first:
+                pinned = conversation_marks.pinned(tx, caller().extension, own)
             if pinned and before is None:
                 top = conversations.chosen(tx, own, pinned)
             found = conversations.page(
@@ -164,7 +165,7 @@ class Conversations(Resource):
                 conversation.id, 0
             )
             if up_to > mark:
-                self._limits.count(tx, reader, READ_MARKS)
+                self._limits.count(tx, reader, CONVERSATION_CHANGES)
                 conversations.mark_read(
                     tx, extension, conversation.id, up_to, messages.next_seq(tx)
                 )
@@ -187,7 +188,7 @@ class Conversations(Resource):
 
         def work(tx: Connection) -> dict[str, Any]:
             conversation = self._own(tx, conversation_id)
-            self._limits.count(tx, caller(), READ_MARKS)
+            self._limits.count(tx, caller(), CONVERSATION_CHANGES)
             if "owner" in asked:
                 self._assignments.hand_over(tx, conversation, asked["owner"])
             if "done" in asked:

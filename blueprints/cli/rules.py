@@ -5,7 +5,17 @@ from typing import Any
 import click
 
 from blueprints.cli.parts import parts
-from blueprints.cli.terminal import Group, document, escaped, facts, json_option, note, stamp, table
+from blueprints.cli.terminal import (
+    Group,
+    document,
+    escaped,
+    facts,
+    json_option,
+    moment,
+    note,
+    stamp,
+    table,
+)
 from services.message_settings.rules import InboundRule, OutboundRule
 from services.operations.rule_trial import Trial
 
@@ -80,7 +90,7 @@ def try_text(written_sender: str, to: str, text: str, at: str, as_json: bool) ->
     if as_json:
         document(as_object(trial))
         return
-    decision = trial.decision
+    decision, waits = trial.decision, trial.reply_waits
     for step in trial.steps:
         sign, why = ("--", step.why_not) if step.why_not else ("->", "Matches.")
         click.echo(f"{sign} {escaped(step.rule)}: {escaped(why)}")
@@ -95,6 +105,7 @@ def try_text(written_sender: str, to: str, text: str, at: str, as_json: bool) ->
             ("E-mails", ", ".join(decision.emails)),
             ("Reply", trial.reply),
             ("No reply", trial.why_no_reply),
+            ("Reply waits", f"until {moment(waits.until)}. {waits.reason}" if waits else ""),
             ("Remark", trial.remark),
         )
     )
@@ -102,7 +113,7 @@ def try_text(written_sender: str, to: str, text: str, at: str, as_json: bool) ->
 
 def as_object(trial: Trial) -> dict[str, Any]:
     """A trial for programs."""
-    decision = trial.decision
+    decision, waits = trial.decision, trial.reply_waits
     return {
         "from": trial.text.peer,
         "to": trial.text.number,
@@ -117,5 +128,7 @@ def as_object(trial: Trial) -> dict[str, Any]:
         "emails": list(decision.emails),
         "reply": trial.reply or None,
         "why_no_reply": trial.why_no_reply or None,
+        "reply_send_at": stamp(waits.until) if waits else None,
+        "reply_waits_because": waits.reason if waits else None,
         "remark": trial.remark or None,
     }

@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError
 from services.core.base64url import from_base64url
 from services.core.opening_hours import span
 from services.core.phone_numbers import is_country
-from services.core.recipient_hours import CountryHours
+from services.core.recipient_hours import UNITED_STATES, CountryHours
 
 Parse = Callable[[str], Any]
 Network = IPv4Network | IPv6Network
@@ -256,14 +256,20 @@ def countries(value: str) -> tuple[str, ...]:
 
 def country_hours(value: str) -> tuple[CountryHours, ...]:
     """Hours of countries, separated by commas: country, span, and each of its time zones."""
-    found = []
+    found: list[CountryHours] = []
     for part in value.split(","):
         words = part.split()
         if len(words) < 3:
             raise ValueError(f"“{part.strip()}” is no country with hours and time zone.")
         code, hours, *zones = words
-        if code == "US" or not is_country(code):
+        if code in UNITED_STATES:
+            raise ValueError(
+                f"{code} is a number of the United States, which have the hours of their states."
+            )
+        if not is_country(code):
             raise ValueError(f"{code} is not another country's two-letter code, such as GB.")
+        if any(code == known.country for known in found):
+            raise ValueError(f"{code} has two entries. Write one with all its time zones.")
         span(hours)
         found.append(CountryHours(code, hours, tuple(map(time_zone, zones))))
     return tuple(found)

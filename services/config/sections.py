@@ -248,9 +248,9 @@ class SendSettings:
 
 @dataclass(frozen=True)
 class ScheduleSettings:
-    """Texts that are sent later, and the recipient's hours that they and automatic answers keep."""
+    """Texts that are sent later, and the recipient's hours that they keep."""
 
-    latest_hours: int = variable(
+    expire_hours: int = variable(
         "Hours after its time at which a scheduled text is no longer sent but fails, such as when "
         "the server was off.",
         parse=whole_number(1, 8_760),
@@ -258,23 +258,23 @@ class ScheduleSettings:
         example="24",
     )
     us_hours: bool = variable(
-        "Scheduled and automatic texts to numbers of the United States wait for the hours of the "
+        "Scheduled texts to numbers of the United States wait for the hours of the "
         "recipient's state; `false`: they do not.",
         parse=switch,
         default="true",
     )
     country_hours: tuple[CountryHours, ...] | None = variable(
-        "The same for other countries, separated by commas: two letters, hours, time zones; empty: "
-        "none.",
+        "The same for other countries, separated by commas, one entry each: two letters, hours, "
+        "time zones; not for the United States and their territories. Empty: none.",
         parse=country_hours,
         optional=True,
         example="GB 08:00-21:00 Europe/London, CA 09:00-20:00 America/Toronto America/Vancouver",
     )
     answers_wait: bool = variable(
-        "Automatic answers of rules wait as well; `false`: they are sent at once, as answers to a "
-        "text that the person has just written.",
+        "Automatic answers of rules wait as well, and are not sent if a person has answered "
+        "meanwhile; `false`: they are sent at once, as answers to a text that has just come.",
         parse=switch,
-        default="true",
+        default="false",
     )
 
 

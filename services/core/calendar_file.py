@@ -155,20 +155,24 @@ def _end(event: Mapping[str, list[Property]], begin: date, zone: ZoneInfo) -> da
     if "DTEND" in event:
         return _moment(*event["DTEND"][0], zone)
     if "DURATION" not in event:
-        return begin if isinstance(begin, datetime) else begin + timedelta(1)
+        return begin if isinstance(begin, datetime) else _later(begin, timedelta(1))
     found = _DURATION.fullmatch(_value(event, "DURATION"))
     if found is None or not any(found.groups()):
         raise ValueError("its DURATION cannot be read.")
     weeks, days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return _later(begin, timedelta(days, seconds, 0, 0, minutes, hours, weeks))
+
+
+def _later(begin: date, by: timedelta) -> date:
     try:
-        return begin + timedelta(days, seconds, 0, 0, minutes, hours, weeks)
+        return begin + by
     except OverflowError:
-        raise ValueError("its DURATION cannot be read.") from None
+        raise ValueError("it ends after the year 9999.") from None
 
 
 def _whole_days(begin: date, end: date, zone: ZoneInfo) -> tuple[date, date]:
     if isinstance(begin, datetime) and isinstance(end, datetime):
-        begin, end = begin.astimezone(zone), end.astimezone(zone)
+        begin, end = _local(begin, zone), _local(end, zone)
         if begin.time() == end.time() == MIDNIGHT and begin.date() < end.date():
             return begin.date(), end.date()
     raise ValueError(f"it does not last whole days in {zone.key}.")
@@ -192,8 +196,16 @@ def _moment(parameters: Mapping[str, str], value: str, zone: ZoneInfo) -> date:
         raise ValueError(f"“{value}” is no date or time.") from None
 
 
+def _local(moment: datetime, zone: ZoneInfo) -> datetime:
+    """A time in a zone. What would leave the years 1 to 9999 keeps its date: it means “never”."""
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        return moment.replace(tzinfo=zone)
+
+
 def _day(moment: date, zone: ZoneInfo) -> date:
-    return moment.astimezone(zone).date() if isinstance(moment, datetime) else moment
+    return _local(moment, zone).date() if isinstance(moment, datetime) else moment
 
 
 def _days(event: Mapping[str, list[Property]], name: str, zone: ZoneInfo) -> frozenset[date]:

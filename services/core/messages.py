@@ -60,7 +60,7 @@ RANK = {
     Status.CANCELLED: 4,
 }
 # What apps that know neither of them are told.
-_OLDER_NAMES = {Status.SCHEDULED: Status.QUEUED, Status.CANCELLED: Status.FAILED}
+_STATUS_FOR_OLD_APPS = {Status.SCHEDULED: Status.QUEUED, Status.CANCELLED: Status.FAILED}
 
 
 def advances(old: Status, new: Status) -> bool:
@@ -157,8 +157,8 @@ class Message:
     Message Settings that decided who gets an inbound text, or by which an outbound one was written
     or got its number. ``send_at`` is when a text is to be sent that was scheduled; if that is later
     than asked for, ``waits_because`` says why. ``instead_of`` is the id of the message that a
-    carrier has refused and that this one replaces. ``bulk_send_id`` is that of its bulk send, if it
-    is of one.
+    carrier has refused and that this one replaces, ``replaced_by`` that of the one that replaces
+    this one. ``bulk_send_id`` is that of its bulk send, if it is of one.
     """
 
     direction: Direction
@@ -192,6 +192,7 @@ class Message:
     waits_because: str | None = None
     instead_of: str | None = None
     bulk_send_id: str | None = None
+    replaced_by: str | None = None
 
     @property
     def recipients(self) -> tuple[str, ...]:
@@ -238,11 +239,13 @@ def message_object(message: Message, link: Callable[[Attachment], str]) -> dict[
             }
             for file in message.media
         ],
-        "status": str(_OLDER_NAMES.get(message.status, message.status)),
+        "status": str(_STATUS_FOR_OLD_APPS.get(message.status, message.status)),
         "state": str(message.status),
         "send_at": rfc3339(message.send_at) if message.send_at is not None else None,
         "waits_because": message.waits_because,
         "error": error,
+        "instead_of": message.instead_of,
+        "replaced_by": message.replaced_by,
         "client_id": message.client_id,
         "sent_by": message.extension,
         "segments": message.segments,

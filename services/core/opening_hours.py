@@ -106,7 +106,7 @@ class OpeningHours:
             day += timedelta(days=1)
         raise ValueError("It is closed for more than a year.")
 
-    def clock(self, at: float) -> str:
+    def wall_clock_text(self, at: float) -> str:
         """What the clock on the wall shows at a time, such as ``09:00``."""
         return datetime.fromtimestamp(at, self._zone).strftime("%H:%M")
 

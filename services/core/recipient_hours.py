@@ -33,6 +33,12 @@ STATES: Mapping[str, ByDays] = {
 }
 """States with other hours than the usual ones."""
 
+_STRICTEST: ByDays = {"mon-fri": ["09:00-18:00"], "sat": ["10:00-17:00"], "sun": ["12:00-17:00"]}
+"""Hours that all states allow, for an area code that is not known."""
+
+UNITED_STATES = frozenset({"US", "PR", "VI", "GU", "MP", "AS"})
+"""Countries, by their two letters, whose numbers have the hours of ``STATES``."""
+
 _TOLL_FREE = frozenset({"800", "833", "844", "855", "866", "877", "888"})  # of no place
 _ROUNDS = 50  # a group with members far apart: far more than any needs
 
@@ -99,13 +105,10 @@ class RecipientHours:
         if not number.startswith("+"):
             return ()
         country = destination(number)
-        if country in _UNITED_STATES:
+        if country in UNITED_STATES:
             return _us_hours(number[2:5]) if self.us else ()
         found = next((one for one in self.countries if one.country == country), None)
         return _country_hours(found) if found is not None else ()
-
-
-_UNITED_STATES = frozenset({"US", "PR", "VI", "GU", "MP", "AS"})
 
 
 @lru_cache
@@ -113,7 +116,7 @@ def _us_hours(area_code: str) -> tuple[PlaceHours, ...]:
     if area_code in _TOLL_FREE:
         return ()
     state, zones = PLACES.get(area_code, ELSEWHERE)
-    by_days = STATES.get(state, USUAL)
+    by_days = STATES.get(state, USUAL) if area_code in PLACES else _STRICTEST
     return tuple(PlaceHours(state, opening_hours(ZONES[zone], by_days)) for zone in zones)
 
 
@@ -125,4 +128,4 @@ def _country_hours(known: CountryHours) -> tuple[PlaceHours, ...]:
 
 def _reason(last: PlaceHours, until: float) -> str:
     zone = last.hours.time_zone
-    return f"Quiet hours in {last.place} until {last.hours.clock(until)} ({zone})."
+    return f"Quiet hours in {last.place} until {last.hours.wall_clock_text(until)} ({zone})."

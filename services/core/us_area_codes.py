@@ -3,7 +3,8 @@
 One line a state and its zones; a long list goes on in a second line. An area code that lies in two
 time zones has both. Made from the data of Google's libphonenumber (package phonenumbers, which has
 the zones and is not installed here), with the borders of zones within an area code by the maps of
-the numbering plan. A new area code that is not in it counts as ``ELSEWHERE``.
+the numbering plan, and the codes that have been assigned since. A new area code that is not in it
+counts as ``ELSEWHERE``.
 """
 
 ZONES = {
@@ -22,19 +23,19 @@ ZONES = {
     "VI": "America/St_Thomas",
 }
 
-ELSEWHERE = ("the United States", ("E", "P"))
-"""Place and zones of an area code that is not known: both coasts of the mainland."""
+ELSEWHERE = ("the United States", ("E", "HI"))
+"""Place and zones of an area code that is not known: the first and the last zone of the states."""
 
 _TABLE = """
-Alabama                       C      205 251 256 334 659 938
+Alabama                       C      205 251 256 334 483 659 938
 Alaska                        AK HA  907
 American Samoa                AS     684
 Arizona                       AZ     480 520 602 623
 Arizona                       M AZ   928
 Arkansas                      C      327 479 501 870
-California                    P      209 213 279 310 323 341 350 369 408 415 424 442 510 530
-California                    P      559 562 619 626 628 650 657 661 669 707 714 738 747 760
-California                    P      805 818 820 831 840 858 909 916 925 949 951
+California                    P      209 213 279 310 323 341 350 357 369 408 415 424 442 510
+California                    P      530 559 562 619 626 628 650 657 661 669 707 714 738 747
+California                    P      760 805 818 820 831 837 840 858 909 916 925 949 951
 Colorado                      M      303 719 720 748 970 983
 Connecticut                   E      203 475 860 959
 Delaware                      E      302
@@ -47,7 +48,7 @@ Guam                          GU     671
 Hawaii                        HI     808
 Idaho                         M P    208 986
 Illinois                      C      217 224 309 312 331 447 464 618 630 708 730 773 779 815
-Illinois                      C      847 872
+Illinois                      C      847 861 872
 Indiana                       E C    219 574 812 930
 Indiana                       E      260 317 463 765
 Iowa                          C      319 515 563 641 712
@@ -55,14 +56,14 @@ Kansas                        C      316 913
 Kansas                        C M    620 785
 Kentucky                      E C    270 364 606
 Kentucky                      E      502 859
-Louisiana                     C      225 318 337 504 985
+Louisiana                     C      225 318 337 457 504 985
 Maine                         E      207
 Maryland                      E      227 240 301 410 443 667
 Massachusetts                 E      339 351 413 508 617 774 781 857 978
-Michigan                      E      231 248 269 313 517 586 616 734 810 947 989
+Michigan                      E      231 248 269 313 517 586 616 679 734 810 947 989
 Michigan                      E C    906
 Minnesota                     C      218 320 507 612 651 763 952
-Mississippi                   C      228 601 662 769
+Mississippi                   C      228 471 601 662 769
 Missouri                      C      235 314 417 557 573 636 660 816 975
 Montana                       M      406
 Nebraska                      C M    308
@@ -72,12 +73,13 @@ Nevada                        M P    775
 New Hampshire                 E      603
 New Jersey                    E      201 551 609 640 732 848 856 862 908 973
 New Mexico                    M      505 575
-New York                      E      212 315 329 332 347 363 516 518 585 607 631 646 680 716
-New York                      E      718 838 845 914 917 929 934
+New York                      E      212 315 329 332 347 363 516 518 585 607 624 631 646 680
+New York                      E      716 718 838 845 914 917 929 934
 North Carolina                E      252 336 472 704 743 828 910 919 980 984
 North Dakota                  C M    701
 the Northern Mariana Islands  MP     670
-Ohio                          E      216 220 234 283 326 330 380 419 440 513 567 614 740 937
+Ohio                          E      216 220 234 283 326 330 380 419 436 440 513 567 614 740
+Ohio                          E      937
 Oklahoma                      C      405 539 572 580 918
 Oregon                        M P    458 541
 Oregon                        P      503 971
@@ -87,11 +89,11 @@ Puerto Rico                   PR     787 939
 Rhode Island                  E      401
 South Carolina                E      803 821 839 843 854 864
 South Dakota                  C M    605
-Tennessee                     E C    423 931
+Tennessee                     E C    423 729 931
 Tennessee                     C      615 629 731 901
 Tennessee                     E      865
-Texas                         C      210 214 254 281 325 346 361 409 430 432 469 512 682 713
-Texas                         C      726 737 806 817 830 832 903 936 940 945 956 972 979
+Texas                         C      210 214 254 281 325 346 361 409 430 432 469 512 621 682
+Texas                         C      713 726 737 806 817 830 832 903 936 940 945 956 972 979
 Texas                         M      915
 the US Virgin Islands         VI     340
 Utah                          M      385 435 801

@@ -167,7 +167,7 @@ class Outcomes:
         The refused message fails. Its job is done, so that nobody can try it again.
         """
         message = messages.by_id(tx, job.message_id)
-        parts = self.second_number.instead(tx, message, error) if message is not None else []
+        parts = self.second_number.replacement(tx, message, error) if message is not None else []
         if not parts:
             return False
         reason = f"{error.reason} It is sent by {parts[0].number} instead."
@@ -231,6 +231,7 @@ class Outcomes:
         stored = [messages.add_outbound(tx, replace(part, media=()), "") for part in instead]
         if first.instead_of is not None:
             attachments.move(tx, first.instead_of, first.id)
+            messages.note_replacement(tx, first.instead_of, first.id)
         jobs.add(tx, map(send_job, stored))
 
     def note_opt_out(self, tx: Connection, message_id: str, peer: str, code: str | None) -> None:

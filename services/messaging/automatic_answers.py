@@ -15,6 +15,7 @@ from services.core.keywords import Keyword, keyword
 from services.core.messages import Message, derived_uuid7
 from services.core.phone_numbers import is_dialable, without_channel
 from services.core.reactions import parse_reaction
+from services.core.recipient_hours import Postponed
 from services.message_settings import MessageSettings
 from services.message_settings.rules import InboundRule
 from services.messaging.compose import Composer
@@ -59,6 +60,13 @@ class AutomaticAnswers:
             return None
         automatic_answers.note(tx, rule.name, message.number, message.peer, now)
         return answer
+
+    def waits(self, peer: str, at: float) -> Postponed | None:
+        """Until when an answer to a person that is due ``at`` waits; ``None``: it is sent at once.
+
+        Raises ``RequestRefused`` where there is no such time.
+        """
+        return self.composer.times.answer_waits((peer,), at)
 
     def why_not(self, message: Message) -> str:
         """Why a text is never answered automatically, as a sentence; empty where it may be."""

@@ -75,7 +75,7 @@ class BulkRelease:
             self.scheduling.refuse(tx, message, refused)
             return True
         if self.scheduling.release(tx, message, now):
-            parts = len(composer.parts(message))  # which the carrier counts
+            parts = len(composer.checks.parts(message))  # which the carrier counts
             composer.limits.count_peer(tx, message.peer, parts)
             for name, rate in paces.items():
                 rate_limits.count(tx, name, rate / parts, now)

@@ -189,14 +189,14 @@ class BulkSending:
     def _plan(self, tx: Connection, extension: str, asked: BulkRequest) -> BulkPlan:
         """Check every recipient. Raises ``RequestRefused`` for what concerns all of them."""
         check_list(asked.text, asked.recipients)
-        number = asked.sender or self.composer.own_numbers(extension)[0].number
+        number = asked.sender or self.composer.addressing.own_numbers(extension)[0].number
         send_at = asked.send_at if asked.send_at is not None else clock.now(tx)
         planned: dict[str, Message] = {}
         left_out = []
         for one in asked.recipients:
             to = clean(one.number[:64])
             try:
-                to = requested(peer, one.number, self.composer.country, "to")
+                to = requested(peer, one.number, self.composer.addressing.country, "to")
                 if to in planned:
                     raise _left_out("duplicate", "An earlier line has the same number.")
                 planned[to] = self._message(
@@ -211,7 +211,7 @@ class BulkSending:
             number=every[0].number if every else number,
             messages=every,
             left_out=tuple(left_out),
-            parts=sum(len(self.composer.parts(message)) for message in every),
+            parts=sum(len(self.composer.checks.parts(message)) for message in every),
         )
 
     def _message(self, tx: Connection, extension: str, reply: Reply, send_at: float) -> Message:

@@ -41,7 +41,11 @@ TEST_PUSHES = DeviceLimit("tests", "send {most} test notifications", ((5, MINUTE
 DEVICE_CHANGES = DeviceLimit(
     "changes", "change its settings {most} times", ((30, MINUTE), (500, DAY))
 )
-READ_MARKS = DeviceLimit("reads", "mark {most} conversations as read", ((600, MINUTE),))
+CONVERSATION_CHANGES = DeviceLimit(
+    "conversations",
+    "change {most} conversations (read, mute, pin, assign)",
+    ((600, MINUTE),),
+)
 SEARCHES = DeviceLimit("searches", "search {most} times", ((300, MINUTE),))
 CONSENT_CHANGES = DeviceLimit(
     "consent", "opt out or block {most} people", ((30, MINUTE), (300, DAY))
@@ -56,7 +60,7 @@ DEVICE_LIMITS = (
     CONTACTS,
     TEST_PUSHES,
     DEVICE_CHANGES,
-    READ_MARKS,
+    CONVERSATION_CHANGES,
     SEARCHES,
     CONSENT_CHANGES,
     SCHEDULE_CHANGES,

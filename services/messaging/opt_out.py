@@ -59,7 +59,7 @@ class OptOuts:
     ``name`` is the business's in answers. Every function runs in a transaction of the caller.
     """
 
-    rules: OptOutSettings
+    settings: OptOutSettings
     name: str
     providers: Mapping[str, Provider]
     limits: SendLimits
@@ -115,7 +115,7 @@ class OptOuts:
         ``message`` is the proof. For which numbers of ours it counts is set by OPT_OUT_SCOPE;
         ``number`` may be ``EVERY``.
         """
-        where = EVERY if self.rules.scope == "all" else number
+        where = EVERY if self.settings.scope == "all" else number
         happened = message.created_at if message is not None else clock.now(tx)
         new = OptOut(
             number=where,
@@ -170,7 +170,7 @@ class OptOuts:
             return None
         if self._carrier_answers_stop(message, word) or _is_late(tx, message):
             return None
-        return self._answer(message, AutomaticText.CONFIRMATION, self.rules.confirmation)
+        return self._answer(message, AutomaticText.CONFIRMATION, self.settings.confirmation)
 
     def _carrier_answers_stop(self, message: Message, word: str) -> bool:
         if message.opt_out is not None or is_toll_free(message.number):
@@ -194,7 +194,7 @@ class OptOuts:
         provider = self.providers.get(message.provider)
         if message.opt_out is not None or provider is None or provider.handles_help:
             return None
-        answer = self._answer(message, AutomaticText.HELP, self.rules.help)
+        answer = self._answer(message, AutomaticText.HELP, self.settings.help)
         quota = Quota(f"help:{message.peer}", HELP_ANSWERS, HOUR)
         if answer is None or quotas.used_up(tx, [quota]) is not None:
             return None
@@ -212,7 +212,7 @@ class OptOuts:
             self.limits.check_countries([message.peer])
         except RequestRefused:
             return None
-        contact = self.rules.contact or message.number
+        contact = self.settings.contact or message.number
         for name, value in (("name", self.name), ("contact", contact), ("number", message.number)):
             words = words.replace(f"{{{name}}}", value)
         return Message(

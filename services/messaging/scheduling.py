@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 import structlog
 from sqlalchemy import Connection
 
-from services.core.errors import RequestRefused
+from services.core.errors import RequestRefused, StorageUnwell
 from services.core.messages import Device, Message, Status, rfc3339
 from services.messaging.access import ConversationAccess
 from services.messaging.assignments import Assignments
 from services.messaging.compose import Composer
 from services.messaging.device_limits import SCHEDULE_CHANGES, DeviceLimits
+from services.messaging.message_checks import MessageChecks
 from services.messaging.opt_out import CODE, send_job
 from services.messaging.route import Router
 from services.store import counters, jobs, messages, scheduled
@@ -23,6 +24,7 @@ from services.store.database.store import Store
 
 log = structlog.get_logger()
 CANCELLED = "cancelled"
+ANSWERED = "answered"
 RELEASED_AT_ONCE = 20  # in one transaction, for which other writers wait
 
 
@@ -33,6 +35,7 @@ class Scheduling:
     store: Store
     access: ConversationAccess
     composer: Composer
+    checks: MessageChecks
     limits: DeviceLimits
     router: Router
     assignments: Assignments
@@ -88,7 +91,7 @@ class Scheduling:
 
         def work(tx: Connection) -> None:
             counters.hold_sequence(tx)
-            known = _must_wait(messages.by_id(tx, message_id))
+            known = _require_scheduled(messages.by_id(tx, message_id))
             self._cancel(tx, known, "Cancelled by the administrator.")
 
         self.store.write(work)
@@ -97,11 +100,22 @@ class Scheduling:
     def release_due(self) -> bool:
         """Queue the texts whose time has come; true if there may be more. Raises ``StorageUnwell``.
 
-        Several workers may do it at the same time: each text is queued once.
+        Several workers may do it at the same time: each text is queued once. Where the transaction
+        fails because of a fault with one text, each is queued in a transaction of its own.
         """
         if not self.store.read(lambda tx: scheduled.has_due(tx, clock.now(tx))):
             return False
-        return self.store.write(self._release_some)
+        try:
+            return self.store.write(self._release_some)
+        except StorageUnwell:
+            raise
+        except Exception:
+            log.exception("scheduled texts could not be released")
+        for message in self.store.read(
+            lambda tx: scheduled.due(tx, clock.now(tx), RELEASED_AT_ONCE)
+        ):
+            self._release_alone(message)
+        return False
 
     def _release_some(self, tx: Connection) -> bool:
         counters.hold_sequence(tx)
@@ -110,6 +124,25 @@ class Scheduling:
         for message in found:
             self.release(tx, message, now)
         return len(found) == RELEASED_AT_ONCE
+
+    def _release_alone(self, message: Message) -> None:
+        """Queue a text in a transaction of its own; one with a fault fails with the reason."""
+
+        def work(tx: Connection) -> None:
+            counters.hold_sequence(tx)
+            known = messages.by_id(tx, message.id)
+            if known is not None and known.status is Status.SCHEDULED:
+                self.release(tx, known, clock.now(tx))
+
+        try:
+            self.store.write(work)
+        except StorageUnwell:
+            raise
+        except Exception as error:
+            log.exception("a scheduled text could not be released", message_id=message.id)
+            name = type(error).__name__
+            reason = f"Textbridge has a fault here ({name}); its log says more."
+            self.store.write(lambda tx: self.refuse(tx, message, RequestRefused("fault", reason)))
 
     def release(self, tx: Connection, message: Message, now: float) -> bool:
         """Queue a text whose time has come; false if it waits on, or is not sent at all.
@@ -131,6 +164,8 @@ class Scheduling:
                 f"It was to be sent at {rfc3339(message.send_at)}, and Textbridge was not running "
                 "then. Now it is too late.",
             )
+        if message.extension is None and messages.person_wrote_after(tx, message):
+            raise RequestRefused(ANSWERED, "A person has answered meanwhile.")
         checked = self.composer.check_again(tx, message)
         held = times.hours.postponed(message.recipients, now)
         if held is not None:
@@ -140,7 +175,7 @@ class Scheduling:
 
     def _queue(self, tx: Connection, message: Message) -> bool:
         """Queue the parts of a checked message; false if it is not scheduled any more."""
-        first, *rest = self.composer.parts(replace(message, status=Status.QUEUED))
+        first, *rest = self.checks.parts(replace(message, status=Status.QUEUED))
         released = scheduled.release(tx, first)
         if released is None:
             return False
@@ -154,8 +189,8 @@ class Scheduling:
     def refuse(self, tx: Connection, message: Message, refused: RequestRefused) -> None:
         """Note why a text is not sent at its time, and report it as any failed send."""
         log.warning("scheduled text not sent", message_id=message.id, reason=refused.reason)
-        if refused.code == CODE:
-            self._cancel(tx, message, refused.reason, CODE)
+        if refused.code in (CODE, ANSWERED):
+            self._cancel(tx, message, refused.reason, refused.code)
             return
         failed = scheduled.fail(tx, message, refused.code, refused.reason)
         if failed is not None:
@@ -173,19 +208,20 @@ class Scheduling:
         """A scheduled message that an extension may see, while nobody else changes it."""
         counters.hold_sequence(tx)
         numbers = [setting.number for setting in self.access.numbers(device.extension)]
-        known = _must_wait(messages.by_id(tx, message_id, numbers))
+        known = _require_scheduled(messages.by_id(tx, message_id, numbers))
         self.limits.count(tx, device, SCHEDULE_CHANGES)
         return known
 
     def _reword(self, tx: Connection, device: Device, known: Message, text: str) -> None:
         new = self.composer.check_again(tx, replace(known, text=text))
-        more = self.composer.parts(new)[len(self.composer.parts(known)) :]
+        before = self.checks.parts(replace(known, provider=new.provider))
+        more = self.checks.parts(new)[len(before) :]
         if more:
             self.composer.limits.count_sent(tx, device.extension, more)
         scheduled.reword(tx, known, text, new.segments)
 
 
-def _must_wait(message: Message | None) -> Message:
+def _require_scheduled(message: Message | None) -> Message:
     if message is None:
         raise RequestRefused("not_found", "There is no such message.", status=404)
     if message.status is not Status.SCHEDULED:

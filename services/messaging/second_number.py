@@ -13,9 +13,7 @@ from services.core.errors import Kind, RequestRefused, SendError
 from services.core.messages import Message, Status, new_id_and_time
 from services.message_settings.rules import OutboundRule
 from services.messaging.access import ConversationAccess
-from services.messaging.compose import check_file, check_recipients, check_text, parts
-from services.messaging.opt_out import OptOuts
-from services.messaging.send_limits import SendLimits
+from services.messaging.message_checks import MessageChecks
 from services.providers.base import Provider
 
 
@@ -25,10 +23,9 @@ class SecondNumber:
 
     access: ConversationAccess
     providers: Mapping[str, Provider]
-    limits: SendLimits
-    opt_outs: OptOuts
+    checks: MessageChecks
 
-    def instead(self, tx: Connection, message: Message, error: SendError) -> list[Message]:
+    def replacement(self, tx: Connection, message: Message, error: SendError) -> list[Message]:
         """The messages by another number that replace a refused one, not stored yet; else empty.
 
         They are for the next number of the rule that chose the first one, if the extension has it
@@ -39,7 +36,7 @@ class SecondNumber:
             return []
         for number in rule.numbers[rule.numbers.index(message.number) + 1 :]:
             try:
-                return self._by(tx, message, message.extension, number)
+                return self._from_number(tx, message, message.extension, number)
             except RequestRefused:
                 continue
         return []
@@ -54,30 +51,23 @@ class SecondNumber:
         found = next((rule for rule in rules if rule.name == message.rule), None)
         return found if found is not None and message.number in found.numbers else None
 
-    def _by(self, tx: Connection, message: Message, extension: str, number: str) -> list[Message]:
+    def _from_number(
+        self, tx: Connection, message: Message, extension: str, number: str
+    ) -> list[Message]:
         """The messages by a number. Raises ``RequestRefused`` where it cannot be used."""
         own = {setting.number: setting for setting in self.access.numbers(extension)}
         setting = own.get(number)
-        provider = self.providers.get(setting.carrier) if setting is not None else None
-        if setting is None or provider is None:
+        if setting is None:
             raise RequestRefused("number_not_yours", f"{number} cannot be used.")
-        check_recipients(setting, message.recipients, provider)
-        self.limits.check_countries(message.recipients)
-        self.opt_outs.check_request(tx, number, message.recipients)
-        if len(message.media) > provider.limits.media:
-            raise RequestRefused("too_many_files", f"{provider.title} takes fewer files.")
-        for file in message.media:
-            check_file(file, provider)
-        check_text(message.text, provider)
         whole = replace(
             new_id_and_time(message),
             number=number,
-            provider=provider.name,
             provider_id=None,
             client_id=None,
             status=Status.QUEUED,
             error_code=None,
             error_reason=None,
             instead_of=message.id,
+            replaced_by=None,
         )
-        return parts(whole, provider.limits)
+        return self.checks.parts(self.checks.checked(tx, setting, whole))

@@ -1,6 +1,7 @@
 """Times at which texts are sent later: what an app may ask for, and the recipient's hours."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -22,17 +23,17 @@ MOST_SCHEDULED = 500  # of one extension
 class SendTimes:
     """Schedules messages, and says until when the hours of a recipient's place hold them."""
 
-    rules: ScheduleSettings
+    settings: ScheduleSettings
 
     @property
     def hours(self) -> RecipientHours:
         """The recipient's hours that are set."""
-        return RecipientHours(self.rules.us_hours, self.rules.country_hours or ())
+        return RecipientHours(self.settings.us_hours, self.settings.country_hours or ())
 
     @property
     def latest_seconds(self) -> float:
         """How long after its time a text may still be sent."""
-        return self.rules.latest_hours * 3600.0
+        return self.settings.expire_hours * 3600.0
 
     def schedule(
         self, tx: Connection, message: Message, send_at: float, fingerprint: str
@@ -64,11 +65,16 @@ class SendTimes:
             )
         return self.hours.postponed(message.recipients, send_at) or Postponed(send_at, "")
 
+    def answer_waits(self, recipients: Sequence[str], at: float) -> Postponed | None:
+        """Until when an automatic answer that is due ``at`` waits; ``None``: it is sent at once.
+
+        Raises ``RequestRefused`` where there is no such time.
+        """
+        return self.hours.postponed(recipients, at) if self.settings.answers_wait else None
+
     def hold_answer(self, tx: Connection, message: Message) -> Message | None:
         """Schedule an automatic answer that would come in quiet hours; ``None``: it may go now."""
-        if not self.rules.answers_wait:
-            return None
-        held = self.hours.postponed(message.recipients, clock.now(tx))
+        held = self.answer_waits(message.recipients, clock.now(tx))
         return messages.add_outbound(tx, waiting(message, held), "") if held else None
 
 

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.core.errors import SettingsError
+from services.core.errors import RequestRefused, SettingsError
 from services.core.local_time import LocalTime
 from services.core.messages import Message
 from services.core.phone_numbers import sender
+from services.core.recipient_hours import Postponed
 from services.message_settings import MessageSettings, NumberSetting
 from services.message_settings.rules import Decision, InboundText
 from services.messaging.automatic_answers import AutomaticAnswers
@@ -28,7 +29,8 @@ class Trial:
     """What rules would do with a text.
 
     ``remark`` says why no rule is asked, or that the number's entry decides. ``reply`` is the
-    answer, empty for none; ``why_no_reply`` says why a reply would not be sent to this sender.
+    answer, empty for none; ``why_no_reply`` says why a reply would not be sent to this sender, and
+    ``reply_waits`` until when it would wait.
     """
 
     text: InboundText
@@ -38,6 +40,7 @@ class Trial:
     remark: str
     reply: str
     why_no_reply: str
+    reply_waits: Postponed | None
 
 
 class RuleTrial:
@@ -74,6 +77,14 @@ class RuleTrial:
         decision = self._settings.rules.decide(setting, tried)
         answer = decision.answer
         message = Message(direction="in", number=number, peer=peer, text=text)
+        why_no_reply, waits = "", None
+        if answer is not None:
+            why_no_reply = self._automatic.why_not(message)
+        if answer is not None and not why_no_reply:
+            try:
+                waits = self._automatic.waits(peer, tried.at)
+            except RequestRefused as refused:
+                why_no_reply = refused.reason
         return Trial(
             tried,
             f"{moment:%Y-%m-%d %H:%M} {moment.tzinfo}",
@@ -81,7 +92,8 @@ class RuleTrial:
             decision,
             _remark(setting, decision),
             answer.reply if answer is not None else "",
-            self._automatic.why_not(message) if answer is not None else "",
+            why_no_reply,
+            waits,
         )
 
     def warnings(self) -> list[str]:

@@ -52,10 +52,16 @@ def put(tx: Connection, mark: ConversationMark) -> None:
     tx.execute(statement.on_conflict_do_update(index_elements=keys, set_=values))
 
 
-def pinned(tx: Connection, extension: str) -> list[str]:
-    """The ids of the conversations that an extension has pinned."""
-    statement = select(conversation_marks.c.conversation_id).where(
-        conversation_marks.c.extension == extension, conversation_marks.c.pinned_at.is_not(None)
+def pinned(tx: Connection, extension: str, numbers: Iterable[str]) -> list[str]:
+    """The ids of the conversations of these numbers that an extension has pinned."""
+    statement = (
+        select(conversation_marks.c.conversation_id)
+        .join(conversations, conversations.c.id == conversation_marks.c.conversation_id)
+        .where(
+            conversation_marks.c.extension == extension,
+            conversation_marks.c.pinned_at.is_not(None),
+            conversations.c.number.in_(list(numbers)),
+        )
     )
     return [str(conversation_id) for (conversation_id,) in tx.execute(statement)]
 

@@ -12,7 +12,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
-    desc,
     exists,
     false,
     func,
@@ -86,7 +85,7 @@ def add_messages(tx: Connection, new: Sequence[Message]) -> list[str]:
     return [ids[key] for key in keys]
 
 
-def of_message(tx: Connection, message: Message) -> str:
+def id_for_message(tx: Connection, message: Message) -> str:
     """The id of a message's conversation, which is created if there is none; nothing else changes.
 
     A new one has the message as its newest, as it has no other.
@@ -103,16 +102,34 @@ def renumber(tx: Connection, conversation_id: str, old: int, new: int) -> None:
 
 def withdraw(tx: Connection, conversation_id: str) -> None:
     """Undo ``add_messages`` for a message that was not stored."""
-    theirs = messages.c.conversation_id == conversation_id
-    newest = select(messages.c.seq, messages.c.created_at).where(theirs)
-    newest = newest.order_by(desc(RELEASED), messages.c.seq.desc())
-    found = tx.execute(newest.limit(1)).one_or_none()
-    this = conversations.c.id == conversation_id
-    if found is None:
-        tx.execute(delete(conversations).where(this))
-    else:
-        change = {"last_seq": found.seq, "updated_at": found.created_at}
-        tx.execute(update(conversations).where(this).values(change))
+    for empty in renew_newest(tx, [conversation_id]):
+        tx.execute(delete(conversations).where(conversations.c.id == empty))
+
+
+def renew_newest(tx: Connection, conversation_ids: Sequence[str]) -> list[str]:
+    """Set the newest message of conversations again; returns the ids of those that have none.
+
+    It is the newest that has been sent or received, else the newest that is scheduled or cancelled.
+    """
+    these = conversations.c.id.in_(conversation_ids)
+    theirs = messages.c.conversation_id == conversations.c.id
+    newest = select(func.max(messages.c.seq)).where(theirs)
+    last_seq = func.coalesce(
+        newest.where(RELEASED).scalar_subquery(), newest.scalar_subquery(), conversations.c.last_seq
+    )
+    tx.execute(
+        update(conversations)
+        .where(these, conversations.c.last_seq != last_seq)
+        .values(last_seq=last_seq)
+    )
+    created = select(messages.c.created_at).where(messages.c.seq == conversations.c.last_seq)
+    tx.execute(
+        update(conversations)
+        .where(these, exists().where(theirs))
+        .values(updated_at=created.scalar_subquery())
+    )
+    empty = select(conversations.c.id).where(these, ~exists().where(theirs))
+    return [str(conversation_id) for (conversation_id,) in tx.execute(empty)]
 
 
 def members_key(recipients: Iterable[str]) -> str:

@@ -171,7 +171,7 @@ def add_outbound(tx: Connection, message: Message, fingerprint: str) -> Message:
     """
     kept = replace(message, seq=next_seq(tx))
     if kept.status is Status.SCHEDULED:
-        kept = replace(kept, conversation_id=conversations.of_message(tx, kept))
+        kept = replace(kept, conversation_id=conversations.id_for_message(tx, kept))
     else:
         kept = replace(kept, conversation_id=conversations.add_messages(tx, [kept])[0])
         audit_counters.add(tx, AuditCounter.REPLIED)
@@ -185,7 +185,7 @@ def add_scheduled(tx: Connection, new: Sequence[Message]) -> None:
     rows = []
     for seq, message in zip(next_seqs(tx, len(new)), new, strict=True):
         kept = replace(message, seq=seq)
-        kept = replace(kept, conversation_id=conversations.of_message(tx, kept))
+        kept = replace(kept, conversation_id=conversations.id_for_message(tx, kept))
         rows.append(_row(kept) | {"fingerprint": ""})
     tx.execute(messages.insert(), rows)
 
@@ -316,6 +316,24 @@ def unread_total(tx: Connection, extension: str, numbers: Iterable[str]) -> int:
     return int(tx.execute(select(func.count()).select_from(unread.subquery())).scalar_one())
 
 
+def person_wrote_after(tx: Connection, message: Message) -> bool:
+    """Whether an extension has sent a text in a conversation after a message of it."""
+    statement = select(messages.c.id).where(
+        messages.c.conversation_id == message.conversation_id,
+        messages.c.seq > message.seq,
+        messages.c.direction == "out",
+        messages.c.extension.is_not(None),
+        messages.c.status != str(Status.FAILED),
+        RELEASED,
+    )
+    return tx.execute(statement.limit(1)).first() is not None
+
+
+def note_replacement(tx: Connection, message_id: str, by: str) -> None:
+    """Note by which message a refused one is replaced."""
+    tx.execute(update(messages).where(messages.c.id == message_id).values(replaced_by=by))
+
+
 def load(tx: Connection, rows: Sequence[Row[Any]]) -> list[Message]:
     """Messages with their attachments from rows of the messages table."""
     files = attachments.of(tx, [row.id for row in rows])
@@ -351,6 +369,7 @@ def _row(message: Message) -> dict[str, Any]:
         "waits_because": message.waits_because,
         "instead_of": message.instead_of,
         "bulk_send_id": message.bulk_send_id,
+        "replaced_by": message.replaced_by,
         "carrier_time": message.carrier_time,
         "created_at": message.created_at,
         "updated_at": message.updated_at,
@@ -388,4 +407,5 @@ def _message(row: Row[Any], media: tuple[Attachment, ...]) -> Message:
         waits_because=row.waits_because,
         instead_of=row.instead_of,
         bulk_send_id=row.bulk_send_id,
+        replaced_by=row.replaced_by,
     )

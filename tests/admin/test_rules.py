@@ -84,6 +84,19 @@ def test_a_mistake_is_told_and_what_was_written_stays(
     assert not operator.gateway.settings.rules.inbound
 
 
+def test_the_trial_says_until_when_an_answer_would_wait(
+    make_operator: Callable[..., Operator],
+) -> None:
+    operator = make_operator(SCHEDULED_US_HOURS="true", SCHEDULED_ANSWERS_WAIT="true")
+    entry = {"number": "+12025550100", "carrier": "sandbox", "extensions": ["201"]}
+    document = {"version": 2, "numbers": [entry], "inbound": [{"name": "A", "reply": "Closed."}]}
+    operator.gateway.settings.put_document(json.dumps(document).encode())
+    asked = "from=%2B13035550177&to=%2B12025550100&text=hi&at=2026-11-30T23:30-07:00"
+    page = plain(operator.get(f"/rules?{asked}"))
+    assert "It waits until" in page
+    assert "Quiet hours in Colorado until 08:00 (America/Denver)." in page
+
+
 def test_an_owner_is_set_on_the_page_of_a_message(make_operator: Callable[..., Operator]) -> None:
     operator = make_operator()
     entry = {"number": "+12025550100", "carrier": "sandbox", "extensions": ["201", "202"]}

@@ -130,6 +130,19 @@ def test_at_most_twenty_are_pinned(service: Service, monkeypatch: pytest.MonkeyP
     assert change(phone, "PUT", "pin", other).status_code == 200
 
 
+def test_what_a_lost_number_had_pinned_does_not_count(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("blueprints.api.conversation_marks.MOST_PINNED", 1)
+    phone = service.pair("201")
+    receive(service, to=MINE)
+    change(phone, "PUT", "pin", listed(phone)[0]["id"])
+    entry = {"number": MINE, "carrier": "sandbox", "extensions": ["202"]}
+    service.gateway.settings.put(entry)
+    receive(service)
+    assert change(phone, "PUT", "pin", listed(phone)[0]["id"]).status_code == 200
+
+
 @pytest.mark.parametrize("mark", ["mute", "pin"])
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 def test_a_conversation_of_others_is_not_there(service: Service, mark: str, method: str) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -179,8 +180,8 @@ def test_searches_have_a_limit_that_a_full_disk_does_not_need(
 def test_read_marks_have_a_limit(
     service: Service, at: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = device_limits.DeviceLimit("reads", "mark {most} conversations as read", ((2, 60.0),))
-    monkeypatch.setattr("blueprints.api.conversations.READ_MARKS", few)
+    few = replace(device_limits.CONVERSATION_CHANGES, spans=((2, 60.0),))
+    monkeypatch.setattr("blueprints.api.conversations.CONVERSATION_CHANGES", few)
     phone = service.pair("201")
     for _ in range(4):
         service.receive()
@@ -190,7 +191,7 @@ def test_read_marks_have_a_limit(
     path = f"/conversations/{conversation['id']}/read"
     told = [phone.post(path, {"up_to_seq": seq}).status_code for seq in (first, second, second)]
     assert told == [200, 200, 200], "a mark that does not move is not counted"
-    sentence = "This device may mark 2 conversations as read a minute."
+    sentence = "This device may change 2 conversations (read, mute, pin, assign) a minute."
     check_refusal(phone.post(path, {"up_to_seq": third}), sentence, 60)
 
 

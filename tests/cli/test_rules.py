@@ -45,6 +45,27 @@ def test_the_rule_is_named_and_why_the_ones_above_do_not_match(practice: Termina
     assert stored_messages(practice.gateway) == []
 
 
+@pytest.mark.parametrize("waits", [True, False])
+def test_an_answer_that_would_wait_says_until_when(
+    make_gateway: Callable[..., Gateway], waits: bool
+) -> None:
+    env = {"APP_TIMEZONE": "America/New_York", "SCHEDULED_US_HOURS": "true"}
+    gateway = make_gateway(**env, SCHEDULED_ANSWERS_WAIT=str(waits).lower())
+    gateway.settings.put_document(PRACTICE.read_bytes())
+    terminal = Terminal(gateway)
+    asked = ("rules", "test", *FROM, "--text", "hello", "--at", "2026-11-30 23:30")
+    why = "Quiet hours in Colorado until 08:00 (America/Denver)."
+    told = terminal.json(*asked)
+    assert told["reply_waits_because"] == (why if waits else None)
+    assert (told["reply_send_at"] is not None) == waits
+    if waits:
+        assert datetime.fromisoformat(told["reply_send_at"]) == datetime(
+            2026, 12, 1, 15, tzinfo=UTC
+        )
+    said = f"Reply waits:   until 2026-12-01 10:00:00. {why}"
+    assert (said in terminal.flask(*asked).stdout) == waits
+
+
 @pytest.mark.parametrize(
     ("arguments", "decided", "remark", "why_no_reply"),
     [

@@ -26,6 +26,31 @@ def dates(*lines: str, zone: str = "America/New_York") -> list[str]:
     return [day.isoformat() for day in found.titles]
 
 
+END_OF_TIME = "99991231T235959Z"
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Pacific/Auckland"])
+@pytest.mark.parametrize("line", [f"RDATE:{END_OF_TIME}", f"RRULE:FREQ=YEARLY;UNTIL={END_OF_TIME}"])
+def test_the_end_of_time_is_read_as_never(zone: str, line: str) -> None:
+    found = dates("DTSTART;VALUE=DATE:20260704", line, zone=zone)
+    assert found == ["2026-07-04", "2027-07-04"][: 1 + line.startswith("RRULE")]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("DTSTART:20260704T000000Z", f"DTEND:{END_OF_TIME}"),
+        ("DTSTART:00010101T000000Z", "DTEND:00010102T000000Z"),
+    ],
+)
+def test_an_event_whose_times_are_out_of_reach_is_left_out(
+    zone: str, lines: tuple[str, ...]
+) -> None:
+    found = closed_dates(event(*lines), zone, BEGIN, END)
+    assert (found.titles, len(found.left_out)) == ({}, 1)
+
+
 def test_a_calendar_of_holidays() -> None:
     found = closed_dates(HOLIDAYS.read_bytes(), "America/New_York", BEGIN, END)
     assert {day.isoformat(): title for day, title in found.titles.items()} == {
@@ -112,6 +137,7 @@ def test_yearly_repetition(begin: str, rule: str, expected: list[str]) -> None:
         (("DTSTART:20260704", "DTEND:20260705T000000Z"), "whole days"),
         (("DTSTART;TZID=../../etc/passwd:20260704T000000",), "is no date or time"),
         (("DESCRIPTION:no date at all",), "DTSTART"),
+        (("DTSTART;VALUE=DATE:99991231",), "after the year 9999"),
     ],
 )
 def test_what_cannot_be_read_is_left_out_and_named(lines: tuple[str, ...], reason: str) -> None:

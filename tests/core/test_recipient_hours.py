@@ -44,8 +44,10 @@ TABLE = [
     ("850", EAST, "11-27 08:30", "11-27 09:00"),  # Florida in both zones: 8:00 in Central
     ("850", EAST, "11-27 20:30", "11-28 09:00"),
     ("423", EAST, "11-27 21:30", "11-28 09:00"),  # Tennessee in both zones
-    ("300", EAST, "11-27 10:00", "11-27 11:00"),  # not known: both coasts
-    ("300", EAST, "11-27 21:00", "11-28 11:00"),
+    ("300", EAST, "11-27 10:00", "11-27 14:00"),  # not known: Hawaii from 9:00
+    ("300", EAST, "11-27 18:00", "11-28 15:00"),  # Rhode Island until 18:00 and at weekends
+    ("300", EAST, "11-28 17:00", "11-30 14:00"),  # Texas on Sundays from 12:00
+    ("300", EAST, "11-27 21:00", "11-28 15:00"),
     ("800", EAST, "11-27 03:00", "11-27 03:00"),  # toll-free: nobody's place
 ]
 
@@ -127,11 +129,60 @@ def test_other_countries_have_hours_where_they_are_set() -> None:
         "GB 9-20 Europe/London",
         "GB 09:00-20:00 London",
         "GB 09:00-20:00 Europe/London,",
+        "GB 09:00-20:00 Europe/London, GB 10:00-20:00 Europe/London",
+        "PR 09:00-20:00 America/Puerto_Rico",
+        "GU 09:00-20:00 Pacific/Guam",
     ],
 )
 def test_hours_that_cannot_be_read_are_refused(written: str) -> None:
     with pytest.raises(ValueError, match=r"[.]$"):
         country_hours(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "named"),
+    [
+        ("GB 09:00-20:00 Europe/London, GB 10:00-20:00 Europe/London", "GB has two entries"),
+        ("CA 09:00-20:00 America/Toronto, VI 09:00-20:00 America/St_Thomas", "VI is a number"),
+    ],
+)
+def test_an_entry_that_would_be_ignored_is_named(written: str, named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        country_hours(written)
+
+
+@pytest.mark.parametrize("state", sorted({state for state, _ in PLACES.values()}))
+def test_an_area_code_that_is_not_known_has_no_hour_that_a_state_has_not(state: str) -> None:
+    known = next(code for code, (name, _) in PLACES.items() if name == state)
+    week = at("2026-11-23 00:00", EAST)
+    if state in OUTSIDE:  # of the states and D.C.
+        pytest.skip("a new area code of a territory is not expected")
+    for half_hour in range(7 * 48):
+        due = week + half_hour * 1800
+        if HOURS.postponed(["+13005550143"], due) is None:
+            assert HOURS.postponed([f"+1{known}5550143"], due) is None
+
+
+OUTSIDE = {"American Samoa", "Guam", "the Northern Mariana Islands"}
+
+
+@pytest.mark.parametrize(
+    ("state", "codes"),
+    [
+        ("California", "357 837"),
+        ("Ohio", "436"),
+        ("Louisiana", "457"),
+        ("Mississippi", "471"),
+        ("Alabama", "483"),
+        ("Texas", "621"),
+        ("New York", "624"),
+        ("Michigan", "679"),
+        ("Tennessee", "729"),
+        ("Illinois", "861"),
+    ],
+)
+def test_new_area_codes_are_of_their_states(state: str, codes: str) -> None:
+    assert {PLACES[code][0] for code in codes.split()} == {state}
 
 
 def test_the_table_is_whole() -> None:

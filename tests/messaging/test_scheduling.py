@@ -8,16 +8,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, update
 
 from services.core.errors import Kind, RequestRefused, SendError, StorageUnwell
 from services.core.messages import Message, Notice, Status, message_object
 from services.gateway import Gateway
+from services.message_settings import NumberSetting
 from services.messaging.compose import Reply
 from services.operations.retention import Ages
 from services.operations.statistics import activity_of, count
 from services.push.freeswitch.sip_text import sip_texts
 from services.store import activity, conversations, jobs, messages, scheduled
 from services.store.database import clock
+from services.store.database.schema import messages as message_table
 from services.store.jobs import JobKind
 from services.store.search import message_filter
 from services.store.search.message_filter import MessageFilter
@@ -151,7 +154,7 @@ def test_a_long_text_is_split_at_its_time(gateway: Gateway) -> None:
 
 
 def test_what_is_long_overdue_fails_with_the_reason(make_gateway: Make, receiver: Receiver) -> None:
-    gateway = make_gateway(NUMBER_ENTRY, SCHEDULED_LATEST_HOURS="5", **receiver.env)
+    gateway = make_gateway(NUMBER_ENTRY, SCHEDULED_EXPIRE_HOURS="5", **receiver.env)
     taken = failing(gateway)
     late, in_time = schedule(gateway), schedule(gateway, "in time")
     set_time(gateway.store, late.id, ago=5.1 * 3600)
@@ -184,8 +187,40 @@ def test_what_may_not_be_sent_any_more_fails(
     assert (now.status, now.error_code, jobs_of(gateway, message)) == (Status.FAILED, code, [])
 
 
+def test_the_text_can_be_changed_after_its_old_carrier_was_switched_off(gateway: Gateway) -> None:
+    """The number has another carrier now."""
+    message = schedule(gateway)
+    gateway.store.write(lambda tx: tx.execute(update(message_table).values(provider="gone")))
+    changed = gateway.scheduling.change(PHONE, message.id, text="another", send_at=None)
+    assert (changed.text, changed.status) == ("another", Status.SCHEDULED)
+
+
 def put_entry(gateway: Gateway, entry: dict[str, Any]) -> None:
     gateway.settings.put_document(json.dumps({"version": 1, "numbers": [entry]}).encode())
+
+
+def test_a_fault_with_one_text_stops_no_other(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = failing(gateway)
+    made = [schedule(gateway, text) for text in ("one", "faulty", "two")]
+    for message in made:
+        set_time(gateway, message)
+    right = gateway.checks.checked
+
+    def checked(tx: Connection, setting: NumberSetting, message: Message) -> Message:
+        if message.text == "faulty":
+            raise KeyError(message.text)
+        return right(tx, setting, message)
+
+    monkeypatch.setattr(gateway.checks, "checked", checked)
+    release(gateway)
+    run_due_jobs(gateway)
+    now = stored(gateway, made[1])
+    assert (now.status, now.error_code) == (Status.FAILED, "fault")
+    assert now.error_reason == "Textbridge has a fault here (KeyError); its log says more."
+    assert sorted(texts(taken)) == ["one", "two"]
+    assert violations(gateway, thorough=True) == []
 
 
 def stop(gateway: Gateway) -> None:
@@ -379,6 +414,47 @@ def test_an_automatic_answer_waits_for_the_hours_unless_it_may_go(
         assert stored(gateway, answer).status is Status.CANCELLED
         run_due_jobs(gateway)
         assert "We call you." not in texts(taken)
+
+
+def held_answer(make_gateway: Make) -> tuple[Gateway, Message]:
+    """A gateway at which an automatic answer waits, and this answer."""
+    gateway = closed_now(make_gateway, SCHEDULED_ANSWERS_WAIT="true")
+    document = {"version": 2, "numbers": [NUMBER_ENTRY], "inbound": [ANSWER]}
+    gateway.settings.put_document(json.dumps(document).encode())
+    receive_text(gateway, "hello", peer=BRITON)
+    [answer] = [one for one in stored_messages(gateway) if one.direction == "out"]
+    return gateway, answer
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_an_automatic_answer_that_has_waited_does_not_follow_that_of_a_person(
+    make_gateway: Make, monkeypatch: pytest.MonkeyPatch, answered: bool
+) -> None:
+    gateway, answer = held_answer(make_gateway)
+    taken = failing(gateway)
+    if answered:
+        gateway.composer.submit(PHONE, Reply("We are here.", (BRITON,)))
+        run_due_jobs(gateway)
+    with monkeypatch.context() as patched:
+        patched.setattr(clock, "now", lambda _: answer.send_at + 1)
+        release(gateway)
+    run_due_jobs(gateway)
+    now = stored(gateway, answer)
+    if answered:
+        assert (now.status, now.error_code) == (Status.CANCELLED, "answered")
+        assert texts(taken) == ["We are here."]
+    else:
+        assert texts(taken) == ["We call you."]
+
+
+def test_automatic_answers_do_not_wait_unless_it_is_set(make_gateway: Make) -> None:
+    gateway = closed_now(make_gateway)
+    document = {"version": 2, "numbers": [NUMBER_ENTRY], "inbound": [ANSWER]}
+    gateway.settings.put_document(json.dumps(document).encode())
+    taken = failing(gateway)
+    receive_text(gateway, "hello", peer=BRITON)
+    run_due_jobs(gateway)
+    assert texts(taken) == ["We call you."]
 
 
 def test_the_answer_to_stop_never_waits(make_gateway: Make) -> None:

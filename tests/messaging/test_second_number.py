@@ -3,12 +3,13 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from services.core.errors import Kind, SendError
-from services.core.messages import Device, Message, Status, uuid7
+from services.core.messages import Attachment, Device, Message, Status, message_object, uuid7
 from services.gateway import Gateway
 from services.messaging.compose import Reply
 from services.operations import timeline
@@ -82,6 +83,9 @@ def test_a_refused_first_text_is_sent_once_by_the_next_number(gateway: Gateway, 
         "refused, kept, and queued for sending"
     )
     assert [job.state for job in jobs_of(gateway, first)] == ["done"]
+    shown = [message_object(stored(gateway, one), gateway.media.link) for one in (first, second)]
+    assert [one["replaced_by"] for one in shown] == [second.id, None]
+    assert [one["instead_of"] for one in shown] == [None, first.id]
     assert gateway.operator_actions.retry(first.id) == []
     run_due_jobs(gateway)
     assert len(taken) == 1
@@ -178,17 +182,34 @@ def test_a_second_number_whose_carrier_is_off_is_passed_over(gateway: Gateway) -
     assert len(stored_messages(gateway)) == 1
 
 
-def test_the_files_go_with_the_second_message(gateway: Gateway) -> None:
-    taken = failing(gateway, refusal())
+def gif(gateway: Gateway) -> Attachment:
     file_id, content = uuid7(), [b"GIF89a\x01\x00\x01\x00\x00\x00\x00;"]
     kept = gateway.media.save(content, file_id=file_id, declared="", name="a.gif", max_bytes=100)
-    file = gateway.uploads.add("201", file_id, kept)
+    return gateway.uploads.add("201", file_id, kept)
+
+
+def test_the_files_go_with_the_second_message(gateway: Gateway) -> None:
+    taken = failing(gateway, refusal())
+    file = gif(gateway)
     first = send(gateway, media_ids=(file.id,))
     run_due_jobs(gateway)
     assert [one.id for one in taken[0].media] == [file.id]
     files = gateway.store.read(lambda tx: attachments.of(tx, [first.id, taken[0].id]))
     assert [one.id for one in files[taken[0].id]] == [file.id]
     assert first.id not in files
+
+
+def test_a_second_number_whose_carrier_takes_fewer_bytes_together_is_passed_over(
+    gateway: Gateway,
+) -> None:
+    failing(gateway, refusal())
+    file = gif(gateway)
+    first = send(gateway, media_ids=(file.id,))
+    sandbox = gateway.providers["sandbox"]
+    less = replace(sandbox.limits, media_total_bytes=file.size - 1)
+    sandbox.limits = less  # type: ignore[misc]
+    run_due_jobs(gateway)
+    assert [one.id for one in stored_messages(gateway)] == [first.id]
 
 
 def test_the_quotas_count_a_text_once(make_gateway: Callable[..., Gateway]) -> None:

@@ -32,7 +32,7 @@ from services.store.carrier_events import CarrierEventKind
 from services.store.contacts import Contact
 from services.store.database.schema import metadata
 from services.store.jobs import Job, JobKind
-from services.store.maintenance import removal
+from services.store.maintenance import pruning, removal
 from services.store.maintenance.pruning import NO_LONGER_KEPT
 from services.store.search import full_text
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, changes
@@ -153,6 +153,36 @@ def test_what_is_young_stays_and_the_conversation_with_it(gateway: Gateway) -> N
     receive_text(gateway, "newer")
     found = gateway.store.read(lambda tx: conversations.page(tx, [NUMBER], limit=9))
     assert [one.id for one in found] == [young.conversation_id]
+
+
+def schedule(gateway: Gateway, text: str = "later") -> Message:
+    reply = Reply(text, to=(PEER,), send_at=time.time() + 3600)
+    return gateway.composer.submit(DEVICE, reply)[0]
+
+
+def test_scheduled_texts_stop_no_deletion_of_what_came_after_them(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "SCAN_LIMIT", 2)
+    scheduled = {schedule(gateway).id, schedule(gateway).id}
+    receive_text(gateway, days=400)
+    all_gone(gateway)
+    left = gateway.store.read(lambda tx: messages.find(tx, limit=9))
+    assert {message.id for message in left} == scheduled
+
+
+def test_a_conversation_with_a_scheduled_text_alone_is_placed_by_it(gateway: Gateway) -> None:
+    receive_text(gateway, days=400)
+    later = schedule(gateway)
+    receive_text(gateway, days=400)
+    all_gone(gateway)
+    [kept] = gateway.store.read(lambda tx: conversations.page(tx, [NUMBER], limit=9))
+    assert (kept.last_seq, kept.updated_at) == (later.seq, later.created_at)
+
+
+def test_what_forget_deletes_does_not_wait(gateway: Gateway) -> None:
+    schedule(gateway)
+    assert gateway.retention.person(PEER).waiting == 0
 
 
 def test_a_message_with_something_still_to_do_stays(gateway: Gateway) -> None:

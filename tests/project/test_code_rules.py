@@ -8,6 +8,7 @@ SECRET_NAMES = ("token", "secret", "password", "signature", "hmac")
 CATCHES_EVERYTHING = {
     "services/delivery/worker.py",  # one failed job must not end the worker
     "services/messaging/process.py",  # one call must not hold up the others
+    "services/messaging/scheduling.py",  # nor one text
 }
 
 

@@ -20,7 +20,7 @@ from services.http.client import Http
 from services.media.folder import Folder
 from services.media.links import Links
 from services.media.media_store import MediaStore
-from services.messaging.compose import _parts
+from services.messaging.message_checks import parts
 from services.providers.base import ProviderContext
 from services.providers.wavix import Wavix
 from services.providers.wavix.webhook import event as wavix_event
@@ -153,10 +153,10 @@ def test_a_key_that_may_not_send_stops_the_carrier(fake: FakeWavix) -> None:
 def test_texts_that_were_split_for_wavix_are_taken(fake: FakeWavix) -> None:
     provider = carrier(fake)
     for text in ("word " * 800, "Grüße 😀 " * 200, "😀" * 1000, "я" * 700):
-        parts = _parts(replace(TEXT, text=text), provider.limits)
-        for part in parts:
+        divided = parts(replace(TEXT, text=text), provider.limits)
+        for part in divided:
             provider.send(part)
-        assert "".join(part.text for part in parts) == text
+        assert "".join(part.text for part in divided) == text
     assert len(fake.accepted) == 3 + 3 + 3 + 2
 
 

@@ -107,6 +107,20 @@ class MessageSchema(ResponseSchema):
         metadata={"description": "Why a scheduled text is sent later than was asked for"},
     )
     error = fields.Nested(DeliveryErrorSchema, allow_none=True)
+    instead_of = fields.String(
+        allow_none=True,
+        metadata={
+            "description": "The message that the carrier refused for its number, and that this "
+            "one replaces by a second number"
+        },
+    )
+    replaced_by = fields.String(
+        allow_none=True,
+        metadata={
+            "description": "The message that is sent instead of this one, which was refused: do "
+            "not offer to send it again"
+        },
+    )
     client_id = fields.String(allow_none=True)
     sent_by = fields.String(allow_none=True, metadata={"description": "Extension that sent it"})
     segments = fields.Integer()

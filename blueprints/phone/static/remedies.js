@@ -1,5 +1,6 @@
 // Actions for a message that was not delivered: send it again, as a new message with its own id. One
-// that may have arrived is sent again only if the user confirms it.
+// that may have arrived is sent again only if the user confirms it. None for one that was cancelled,
+// or that another number sends instead.
 
 import { Refused, Unreachable, ask } from "./api.js";
 import * as db from "./db.js";
@@ -16,7 +17,7 @@ export async function recallRepeated() {
 
 // [{label, do}] for a message of a conversation.
 export function remedies(talk, message) {
-  if (repeated.has(message.id)) return [];
+  if (repeated.has(message.id) || message.replaced_by) return [];
   if (stateOf(message) === "failed") return [{ label: "Try again", do: () => repeat(talk, message) }];
   if (message.status === "unknown") return [{ label: "Send again …", do: () => repeatUnknown(talk, message) }];
   return [];

@@ -147,6 +147,7 @@ messages = Table(
     Column("waits_because", Text),  # why that is later than asked for
     Column("instead_of", Text),  # id of the message that was refused and that this one replaces
     Column("bulk_send_id", Text),
+    Column("replaced_by", Text),  # id of the message that replaces this one, which was refused
     # Outbound messages have no key: no id that a carrier gives twice may stop a status.
     Index("messages_once", "provider", "provider_id", "number", "repeat_key", unique=True),
     Index(

@@ -37,7 +37,7 @@ from services.store.database.schema import (
     receipts,
     sightings,
 )
-from services.store.maintenance.removal import BATCH, awaits_work
+from services.store.maintenance.removal import BATCH, has_open_jobs
 
 _BETWEEN_DIGITS = re.compile(rb"[\s().\-]")
 
@@ -69,8 +69,8 @@ def groups(tx: Connection, peer: str) -> int:
 
 
 def count_unfinished(tx: Connection, seqs: Sequence[int]) -> int:
-    """How many of these messages have open jobs."""
-    statement = select(func.count()).where(messages.c.seq.in_(seqs), awaits_work())
+    """How many of these messages have open jobs; what is scheduled is cancelled and deleted."""
+    statement = select(func.count()).where(messages.c.seq.in_(seqs), has_open_jobs())
     return int(tx.execute(statement.select_from(messages)).scalar_one())
 
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
     update,
 )
 
+from services.core.messages import Status
 from services.store import bulk_sends
 from services.store.database import audit_counters, clock
 from services.store.database.schema import (
@@ -46,7 +47,8 @@ class Outdated:
     """How much would be deleted.
 
     ``given_up`` and ``unrouted`` are included in ``messages``. ``waiting`` messages are as old but
-    stay, because they have open jobs. ``files`` and ``bytes`` are of all deleted files.
+    stay, because they have open jobs or are scheduled. ``files`` and ``bytes`` are of all deleted
+    files.
     """
 
     messages: int = 0
@@ -61,7 +63,8 @@ class Outdated:
 
 def old_messages(tx: Connection, before: float) -> list[str]:
     """The ids of the next messages before a time (seconds since 1970), oldest first."""
-    first = select(messages.c.seq).order_by(messages.c.seq).limit(SCAN_LIMIT).subquery()
+    ended = select(messages.c.seq).where(messages.c.status != str(Status.SCHEDULED))
+    first = ended.order_by(messages.c.seq).limit(SCAN_LIMIT).subquery()
     statement = (
         select(messages.c.id)
         .where(
@@ -76,7 +79,7 @@ def old_messages(tx: Connection, before: float) -> list[str]:
 
 
 def old_files(tx: Connection, before: float) -> list[str]:
-    """The ids of the next stored files before a time, of messages without open jobs."""
+    """The ids of the next stored files before a time, of messages that await no work."""
     statement = (
         select(attachments.c.id)
         .join(messages, messages.c.id == attachments.c.message_id)

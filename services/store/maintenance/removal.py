@@ -9,21 +9,18 @@ from collections.abc import Sequence
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    and_,
     delete,
     exists,
-    func,
     or_,
     select,
-    update,
 )
 
 from services.core.messages import Status
 from services.store import counters
+from services.store.conversations import renew_newest
 from services.store.database import audit_counters
 from services.store.database.schema import (
     LIVE,
-    RELEASED,
     assignments,
     attachments,
     conversation_marks,
@@ -41,8 +38,12 @@ BATCH = 100  # messages in one transaction: a few milliseconds, for which other 
 
 def awaits_work() -> ColumnElement[bool]:
     """SQL condition: a message has open jobs or is scheduled, so that it must stay."""
-    has_jobs = exists().where(jobs.c.message_id == messages.c.id, LIVE)
-    return or_(has_jobs, messages.c.status == str(Status.SCHEDULED))
+    return or_(has_open_jobs(), messages.c.status == str(Status.SCHEDULED))
+
+
+def has_open_jobs() -> ColumnElement[bool]:
+    """SQL condition: a message has jobs that are due or in work."""
+    return exists().where(jobs.c.message_id == messages.c.id, LIVE)
 
 
 def files_of(tx: Connection, message_ids: Sequence[str]) -> list[str]:
@@ -54,7 +55,7 @@ def files_of(tx: Connection, message_ids: Sequence[str]) -> list[str]:
 def remove(tx: Connection, message_ids: Sequence[str]) -> int:
     """Delete messages, and conversations that are then empty; returns the number of messages.
 
-    A message with open jobs stays.
+    A message that has open jobs or is scheduled stays.
     """
     # Lock the sequence first, as every change of messages does: no message is added meanwhile.
     counters.hold_sequence(tx)
@@ -77,17 +78,7 @@ def remove(tx: Connection, message_ids: Sequence[str]) -> int:
 
 def _update_conversations(tx: Connection, conversation_ids: Sequence[str]) -> None:
     """Set the newest message of conversations again, and delete the empty ones."""
-    theirs = messages.c.conversation_id == conversations.c.id
-    released = and_(theirs, RELEASED)
-    newest = select(func.max(messages.c.seq)).where(released).scalar_subquery()
-    touched = conversations.c.id.in_(conversation_ids)
-    tx.execute(
-        update(conversations)
-        .where(touched, conversations.c.last_seq > newest)
-        .values(last_seq=newest)
-    )
-    statement = select(conversations.c.id).where(touched, ~exists().where(theirs))
-    empty = [str(conversation_id) for (conversation_id,) in tx.execute(statement)]
+    empty = renew_newest(tx, conversation_ids)
     for table in (reads, threads, opt_out_flags, assignments, conversation_marks):
         tx.execute(delete(table).where(table.c.conversation_id.in_(empty)))
     tx.execute(delete(conversations).where(conversations.c.id.in_(empty)))

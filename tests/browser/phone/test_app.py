@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from PIL import Image
 
 from tests.browser.phone.world import (
@@ -272,6 +273,33 @@ def test_a_failure_has_its_reason_and_is_tried_again(phone: Open, world: World) 
     assert page.get_by_role("button", name="Try again").count() == 0
     page.reload()
     page.locator("[data-status=delivered]").wait_for()
+    assert page.get_by_role("button", name="Try again").count() == 0
+
+
+@pytest.mark.parametrize(
+    "more", [{"state": "cancelled"}, {"replaced_by": "another"}], ids=["cancelled", "replaced"]
+)
+def test_what_was_cancelled_or_replaced_is_not_offered_again(
+    phone: Open, world: World, more: dict[str, str]
+) -> None:
+    peer, page = world.peer(), phone(service_workers="block")
+    world.text(peer, "hi")
+    message = world.api(
+        "POST", "/messages", json={"to": peer, "from": SHARED_NUMBER, "text": "Hello?"}
+    )
+    world.sent(peer)
+
+    def changed(route: Any) -> None:
+        answer = route.fetch()
+        found = answer.json()
+        for item in found["items"]:
+            if item["id"] == message["id"]:
+                item.update(status="failed", error={"code": None, "reason": "Not now."}, **more)
+        route.fulfill(response=answer, json=found)
+
+    page.route(re.compile(r".*/api/v1/conversations/.*/messages.*"), changed)
+    enter(page, spoken(peer))
+    said(page, "Hello?").get_by_text("Not now.").wait_for()
     assert page.get_by_role("button", name="Try again").count() == 0
 
 
