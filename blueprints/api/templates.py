@@ -10,7 +10,7 @@ from blueprints.api.schemas.templates import TemplateListSchema, TemplatesQuery
 from services.core.errors import RequestRefused
 from services.core.phone_numbers import e164, national, peer, requested, without_channel
 from services.message_settings import MessageSettings
-from services.message_settings.templates import for_extension
+from services.message_settings.templates import offered_to
 from services.messaging.access import ConversationAccess
 from services.store import contacts, conversations
 from services.store.database.store import Store
@@ -50,7 +50,7 @@ class Templates(Resource):
             "extension": self._settings.rules.names.get(extension) or extension,
             "number": national(number),
         }
-        offered = for_extension(self._settings.templates, extension)
+        offered = offered_to(self._settings.templates, extension)
         return {
             "items": [
                 {"name": one.name, "text": one.text, "filled": one.filled(values)}

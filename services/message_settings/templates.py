@@ -87,7 +87,7 @@ def read_templates(written: Iterable[Mapping[str, Any]]) -> tuple[Template, ...]
     return tuple(templates)
 
 
-def for_extension(templates: Sequence[Template], extension: str) -> list[Template]:
+def offered_to(templates: Sequence[Template], extension: str) -> list[Template]:
     """The templates that are offered to an extension, in their order."""
     return [template for template in templates if template.is_for(extension)]
 

@@ -13,7 +13,7 @@ from services.message_settings import MessageSettings, SettingsFile
 from services.message_settings.document import encode_document
 from services.message_settings.reader import DocumentReader
 from services.message_settings.rules_reader import RuleError
-from services.message_settings.templates import FIELDS, Template, for_extension, read_templates
+from services.message_settings.templates import FIELDS, Template, offered_to, read_templates
 from services.operations.settings_source import FILE, GOOD_COPY
 from tests.conftest import NUMBER
 
@@ -121,7 +121,7 @@ def test_who_is_offered_which() -> None:
         ("204", ["Opening hours", "Braces"]),
         ("2011", ["Braces"]),
     ):
-        assert [one.name for one in for_extension(templates, extension)] == names
+        assert [one.name for one in offered_to(templates, extension)] == names
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,7 @@ def test_a_fault_with_one_text_stops_no_other(
     taken = failing(gateway)
     made = [schedule(gateway, text) for text in ("one", "faulty", "two")]
     for message in made:
-        set_time(gateway, message)
+        set_time(gateway.store, message.id)
     right = gateway.checks.checked
 
     def checked(tx: Connection, setting: NumberSetting, message: Message) -> Message:

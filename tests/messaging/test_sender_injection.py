@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from markupsafe import escape
 
+from services.core.local_time import LocalTime
 from services.core.messages import Device, Message, Notice, message_object
 from services.core.phone_numbers import sender
 from services.delivery import notification_text
@@ -52,16 +53,13 @@ def message(request: pytest.FixtureRequest) -> Message:
 
 def test_a_mail_has_no_header_more(message: Message) -> None:
     recipient = Address("", addr_spec="desk@example.com")
-    mail = build_mail(message, Address("Textbridge", addr_spec="x@example.com"), recipient, "e.com")
+    ours = Address("Textbridge", addr_spec="x@example.com")
+    mail = build_mail(message, ours, recipient, "e.com", LocalTime())
     read = message_from_bytes(mail.as_bytes(), policy=policy.default)
     assert read["To"] == "desk@example.com"
     assert read["Bcc"] is None
-    usual = build_mail(
-        Message("in", NUMBER, "+13035550177", text="hi"),
-        Address("Textbridge", addr_spec="x@example.com"),
-        recipient,
-        "e.com",
-    )
+    plain = Message("in", NUMBER, "+13035550177", text="hi")
+    usual = build_mail(plain, ours, recipient, "e.com", LocalTime())
     assert sorted(read.keys()) == sorted(usual.keys())
     assert str(read["Subject"]).startswith("Text from ")
 
