@@ -139,6 +139,7 @@ class Gateway:
         )
         self.consent = Consent(self.opt_outs)
         self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)
+        self.send_times = SendTimes(environment.schedule)
         self.composer = Composer(
             self.store,
             self.access,
@@ -148,7 +149,7 @@ class Gateway:
             self.uploads,
             self.opt_outs,
             self.assignments,
-            SendTimes(environment.schedule),
+            self.send_times,
         )
         self.scheduling = Scheduling(
             self.store,
@@ -197,6 +198,7 @@ class Gateway:
             self.outcomes,
             self.carrier_events,
             self.opt_outs,
+            self.send_times,
         )
         fetcher = MediaFetcher(
             self.store, self.providers, self.media, self.http, self.limits, self.outcomes

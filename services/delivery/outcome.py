@@ -164,8 +164,11 @@ class Outcomes:
     def _replace(self, tx: Connection, job: Job, error: SendError) -> bool:
         """Queue a message by another number in place of a refused one; false where none is.
 
-        The refused message fails. Its job is done, so that nobody can try it again.
+        The refused message fails. Its job is done, so that nobody can try it again. None is queued
+        where an earlier attempt may have sent the message.
         """
+        if attempts.was_unknown(tx, job):
+            return False
         message = messages.by_id(tx, job.message_id)
         parts = self.second_number.instead(tx, message, error) if message is not None else []
         if not parts:

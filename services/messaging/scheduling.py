@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import Connection
 
 from services.core.errors import RequestRefused
-from services.core.messages import Device, Message, Status, rfc3339
+from services.core.messages import Device, Message, Status
 from services.messaging.access import ConversationAccess
 from services.messaging.assignments import Assignments
 from services.messaging.compose import Composer
@@ -50,6 +50,7 @@ class Scheduling:
             if text is not None and text != known.text:
                 self._reword(tx, device, known, text)
             if send_at is not None:
+                self.composer.check_again(tx, known)
                 planned = self.composer.times.planned(tx, known, send_at)
                 scheduled.postpone(tx, known, planned.until, planned.reason or None)
             return messages.by_id(tx, message_id) or known
@@ -59,14 +60,14 @@ class Scheduling:
     def send_now(self, device: Device, message_id: str) -> Message:
         """Queue a scheduled message before its time; returns it as it is then.
 
-        A person sends it, so the hours of the recipient's place do not hold it. Raises
+        A person sends it, so the hours of the recipient's place do not hold it: without ``send_at``
+        it is as one that was never scheduled. Raises
         ``RequestRefused``, with status 409 where it is not scheduled any more.
         """
 
         def work(tx: Connection) -> Message:
             known = self._scheduled(tx, device, message_id)
-            now = clock.now(tx)
-            self._queue(tx, replace(self.composer.check_again(tx, known), send_at=now))
+            self._queue(tx, replace(self.composer.check_again(tx, known), send_at=None))
             return messages.by_id(tx, message_id) or known
 
         return self.store.write(work)
@@ -128,8 +129,7 @@ class Scheduling:
         if message.send_at is not None and now - message.send_at > times.latest_seconds:
             raise RequestRefused(
                 "too_late",
-                f"It was to be sent at {rfc3339(message.send_at)}, and Textbridge was not running "
-                "then. Now it is too late.",
+                f"It was to be sent more than {times.rules.latest_hours:g} hours ago.",
             )
         checked = self.composer.check_again(tx, message)
         held = times.hours.postponed(message.recipients, now)

@@ -242,11 +242,22 @@ def retry(tx: Connection, job: Job, due: float, error: str, *, counts: bool = Tr
     """Make a job due again at ``due``; false if the lease is lost.
 
     With ``counts=False`` the attempt is not counted as one, and the job keeps blocking its lane.
+    See also ``put_off``.
     """
     values = {"state": "due", "owner": None, "due": due, "error": error}
     values |= {"started": False, "parked": False}
     if not counts:
         values |= {"attempts": job.attempts - 1, "hold_until": due + HOLD_SECONDS}
+    return _finish(tx, job, **values)
+
+
+def put_off(tx: Connection, job: Job, due: float, reason: str) -> bool:
+    """Make a job due at a later time that is its own; false if the lease is lost.
+
+    The attempt is not counted as one, and later jobs of its lane do not wait for it.
+    """
+    values = {"state": "due", "owner": None, "due": due, "error": reason, "started": False}
+    values |= {"attempts": job.attempts - 1, "hold_until": clock.now(tx), "parked": False}
     return _finish(tx, job, **values)
 
 
