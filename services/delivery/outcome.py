@@ -27,6 +27,7 @@ from services.store import (
     attachments,
     attempts,
     circuit_breakers,
+    counters,
     dead_letters,
     jobs,
     messages,
@@ -45,6 +46,11 @@ BACKOFF = (1.0, 5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0)  # seconds after each f
 GIVE_UP_SECONDS = 86_400.0
 INQUIRIES = (10.0, 60.0, 300.0, 1800.0, 7200.0)  # seconds between questions about a message
 FINAL = {Status.DELIVERED, Status.FAILED}
+RESTORED = "restored"
+WAITED_IN_BACKUP = (
+    "It waited in the backup that was put back; it may have been sent or cancelled since. Schedule "
+    "it again."
+)
 REPORTED = {Status.SENT, Status.DELIVERED, Status.FAILED, Status.UNKNOWN}
 
 
@@ -140,6 +146,8 @@ class Outcomes:
     def put_back(self, tx: Connection) -> int:
         """Start the jobs of a restored backup anew; returns how many sends became unknown.
 
+        See also ``cancel_scheduled``.
+
         What waited to be sent when the backup was made may have been sent since, and so may what
         was scheduled for a time that is past now. No worker may run.
         """
@@ -152,6 +160,18 @@ class Outcomes:
             self._give_up(tx, job, SendError(reason, Kind.UNKNOWN), Kind.UNKNOWN)
         jobs.reset_all(tx)
         return len(waiting)
+
+    def cancel_scheduled(self, tx: Connection) -> list[Message]:
+        """Cancel what a restored backup has scheduled for later; returns it.
+
+        It may have been sent or cancelled since. No worker may run.
+        """
+        found = scheduled.every(tx)
+        counters.hold_sequence(tx)
+        scheduled.cancel_bulk(tx, found, RESTORED, WAITED_IN_BACKUP)
+        for message in found:
+            jobs.add(tx, self.router.update_jobs(message, str(Status.CANCELLED)))
+        return found
 
     def _settle(self, tx: Connection, job: Job, error: DeliveryError, kind: Kind) -> None:
         if isinstance(error, SendError) and self._replace(tx, job, error):
