@@ -238,7 +238,7 @@ class Outcomes:
             self.note_opt_out(tx, job.message_id, "", error.code)
             if instead:
                 dead_letters.mark_done(tx, job.message_id, JobKind.SEND)
-                self._queue(tx, instead)
+                self._queue(tx, instead, job.about)
             provider = self.providers.get(job.destination.partition(":")[2])
             if status is Status.UNKNOWN and provider is not None and provider.lookup_seconds:
                 jobs.add(tx, [inquiry(job.message_id, provider.name)])
@@ -248,13 +248,16 @@ class Outcomes:
         elif job.kind is JobKind.PUSH and not isinstance(error, AccessLost):
             record_failure(tx, job.target, error)
 
-    def _queue(self, tx: Connection, instead: Sequence[Message]) -> None:
-        """Store and queue messages that replace another one, whose files they get."""
+    def _queue(self, tx: Connection, instead: Sequence[Message], about: str) -> None:
+        """Store and queue messages that replace another one, whose files they get.
+
+        ``about`` is that of the other one's job.
+        """
         first = instead[0]
         stored = [messages.add_outbound(tx, replace(part, media=()), "") for part in instead]
         if first.instead_of is not None:
             attachments.move(tx, first.instead_of, first.id)
-        jobs.add(tx, map(send_job, stored))
+        jobs.add(tx, [send_job(message, about) for message in stored])
 
     def note_opt_out(self, tx: Connection, message_id: str, peer: str, code: str | None) -> None:
         """Record an opt-out that a carrier's code tells of."""

@@ -12,7 +12,7 @@ from services.delivery.outcome import Outcomes, inquiry
 from services.media.media_store import MediaStore
 from services.message_settings import MessageSettings
 from services.messaging.carrier_event_log import CarrierEventLog
-from services.messaging.opt_out import OptOuts
+from services.messaging.opt_out import BY_A_PERSON, OptOuts
 from services.messaging.send_times import SendTimes
 from services.providers.base import Provider
 from services.store import circuit_breakers, jobs, rate_limits, statuses
@@ -55,7 +55,7 @@ class Sender:
                 return refusal
             now = clock.now(tx)
             try:
-                held = self.times.held(message, now)
+                held = self.times.held(message, now) if job.about != BY_A_PERSON else None
             except RequestRefused as refused:
                 return SendError(refused.reason, Kind.REFUSED, code=refused.code)
             if held is not None:

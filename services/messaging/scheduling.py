@@ -15,7 +15,7 @@ from services.messaging.access import ConversationAccess
 from services.messaging.assignments import Assignments
 from services.messaging.compose import Composer
 from services.messaging.device_limits import SCHEDULE_CHANGES, DeviceLimits
-from services.messaging.opt_out import CODE, send_job
+from services.messaging.opt_out import BY_A_PERSON, CODE, send_job
 from services.messaging.route import Router
 from services.store import counters, jobs, messages, scheduled
 from services.store.database import clock
@@ -60,14 +60,14 @@ class Scheduling:
     def send_now(self, device: Device, message_id: str) -> Message:
         """Queue a scheduled message before its time; returns it as it is then.
 
-        A person sends it, so the hours of the recipient's place do not hold it: without ``send_at``
-        it is as one that was never scheduled. Raises
+        A person sends it, so the hours of the recipient's place do not hold it. Raises
         ``RequestRefused``, with status 409 where it is not scheduled any more.
         """
 
         def work(tx: Connection) -> Message:
             known = self._scheduled(tx, device, message_id)
-            self._queue(tx, replace(self.composer.check_again(tx, known), send_at=None))
+            checked = replace(self.composer.check_again(tx, known), send_at=clock.now(tx))
+            self._queue(tx, checked, BY_A_PERSON)
             return messages.by_id(tx, message_id) or known
 
         return self.store.write(work)
@@ -138,14 +138,14 @@ class Scheduling:
             return False
         return self._queue(tx, checked)
 
-    def _queue(self, tx: Connection, message: Message) -> bool:
+    def _queue(self, tx: Connection, message: Message, about: str = "") -> bool:
         """Queue the parts of a checked message; false if it is not scheduled any more."""
         first, *rest = self.composer.parts(replace(message, status=Status.QUEUED))
         released = scheduled.release(tx, first)
         if released is None:
             return False
         others = [messages.add_outbound(tx, part, "") for part in rest]
-        jobs.add(tx, [send_job(one) for one in (released, *others)])
+        jobs.add(tx, [send_job(one, about) for one in (released, *others)])
         if released.extension is not None:
             self.assignments.answered(tx, released)
         log.info("scheduled text released", message_id=message.id)

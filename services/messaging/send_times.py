@@ -74,7 +74,7 @@ class SendTimes:
     def held(self, message: Message, now: float) -> Postponed | None:
         """Until when the send of a queued message waits, and why; ``None``: it may begin ``now``.
 
-        It may begin at any hour where a person wrote it and sent it at once. Raises
+        A text that a person wrote and sent at once may be sent at any hour. Raises
         ``RequestRefused`` for a group whose members have no hours in common any more.
         """
         is_answer = message.extension is None and message.rule is not None

@@ -69,7 +69,8 @@ def _here() -> float:
 class Job:
     """One delivery or other work for one message.
 
-    ``target`` is the device, address or attachment; ``about`` the event that is notified;
+    ``target`` is the device, address or attachment; ``about`` the event that is notified, or who
+    sends;
     ``destination`` is what is paused and limited as a whole; jobs with one ``lane`` are done in
     order. ``interruptions`` counts the leases whose worker died.
     """
