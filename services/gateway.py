@@ -142,6 +142,7 @@ class Gateway:
         self.consent = Consent(self.opt_outs)
         self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)
         self.checks = MessageChecks(self.providers, self.limits, self.opt_outs)
+        self.send_times = SendTimes(environment.schedule)
         self.composer = Composer(
             self.store,
             self.access,
@@ -150,7 +151,7 @@ class Gateway:
             self.limits,
             self.uploads,
             self.assignments,
-            SendTimes(environment.schedule),
+            self.send_times,
         )
         self.scheduling = Scheduling(
             self.store,
@@ -200,6 +201,7 @@ class Gateway:
             self.outcomes,
             self.carrier_events,
             self.opt_outs,
+            self.send_times,
         )
         fetcher = MediaFetcher(
             self.store, self.providers, self.media, self.http, self.limits, self.outcomes

@@ -1,9 +1,7 @@
 """Pages of bulk sends: listed, made with a preview, their results, cancelled."""
 
 from contextlib import closing
-from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, abort, request, url_for
 
@@ -12,6 +10,7 @@ from blueprints.admin.message_states import STATES
 from blueprints.admin.page import Pages, redirect_to
 from blueprints.admin.row_ids import row_id
 from services.core.errors import RequestRefused
+from services.core.local_time import LocalTime
 from services.core.messages import Message, Status, clean, uuid7
 from services.messaging.bulk_recipients import MOST_RECIPIENTS, file_text, read_recipients
 from services.messaging.bulk_sending import ADMINISTRATOR, BulkRequest, BulkSending
@@ -175,9 +174,8 @@ class BulkSendPages:
         if not written:
             return None
         try:
-            at = datetime.fromisoformat(written)
-            return at.replace(tzinfo=ZoneInfo(self._time_zone)).timestamp()
-        except (ValueError, OverflowError):
+            return LocalTime(self._time_zone).read(written).timestamp()
+        except ValueError:
             raise RequestRefused(
                 "invalid", "Give a time such as 2027-01-31T09:00.", field="send_at"
             ) from None

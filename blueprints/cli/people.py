@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from blueprints.cli.parts import parts
 from blueprints.cli.terminal import Group, document, facts, json_option, moment, note
 from services.config.storage_layout import MEDIA
 from services.core.errors import MediaError
-from services.core.messages import Attachment, Message, WebhookCall, message_object
+from services.core.messages import Attachment, WebhookCall, message_object
 from services.core.phone_numbers import addresses_of, known_as, requested
 from services.operations.opt_out_register import COLUMNS, row_of
 from services.operations.retention import Person
@@ -25,6 +26,7 @@ from services.store import (
     opt_outs,
     quarantine,
 )
+from services.store.maintenance import people
 
 REPEATED_SECONDS = 86_400.0  # how long carriers repeat webhooks and list inbound messages
 group = Group("people", help="People outside: what is kept of one, and deleting it.")
@@ -38,15 +40,13 @@ def export(number: str, folder: Path) -> None:
 
     person.json holds the name, the messages, the opt-outs with their proofs, where bulk sends left
     the person out, and the webhooks in quarantine and in the inbox; the files are below media/.
-    Of group conversations it has what this person wrote.
+    Of group conversations it has what this person wrote, and what was sent or is scheduled to them.
     """
     them = requested(known_as, number, parts().country)
     known = parts().retention.person(them)
     folder.mkdir(mode=0o700, parents=True)
-    written = []
-    for seq in known.messages:
-        found = parts().store.read(partial(messages.by_seq, seqs=[seq]))
-        written += [_written(message, folder / MEDIA) for message in found.values()]
+    written = _written(known.messages, folder / MEDIA)
+    to_groups = parts().store.read(partial(people.sent_to_groups, peer=them))
     calls = [parts().store.read(partial(quarantine.by_id, row_id=id)) for id in known.quarantined]
     waiting = parts().store.read(partial(inbox.by_ids, ids=known.inbox))
     consent = parts().store.read(partial(opt_outs.of, peer=them))
@@ -57,6 +57,7 @@ def export(number: str, folder: Path) -> None:
         "number": them,
         "name": next((one.name for one in everybody if one.number == them), None),
         "messages": written,
+        "sent_to_groups": _written(to_groups, folder / MEDIA),
         "quarantine": [_call(call.provider, call.call()) for call in calls if call is not None],
         "inbox": [_call(row.provider, row.call) for row in waiting],
         "opt_outs": [dict(zip(COLUMNS, row_of(one), strict=True)) for one in consent],
@@ -84,7 +85,8 @@ def forget(number: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Delete for good what is kept of NUMBER.
 
     That is every message to and from it, with files; what it wrote in groups; its name; webhooks in
-    quarantine that name it. What others wrote in the same groups stays. If the person has opted
+    quarantine that name it. What others wrote in the same groups stays; what is scheduled to these
+    groups is cancelled. If the person has opted
     out, that stays without the number (as an HMAC), so that nobody texts them again. Exit code 1 if
     something had to stay because it is still being processed or delivered.
     """
@@ -142,6 +144,7 @@ def _counts(them: str, known: Person) -> dict[str, Any]:
         "messages": len(known.messages),
         "waiting": known.waiting,
         "groups": known.groups,
+        "scheduled_to_groups": known.scheduled,
         "quarantined": len(known.quarantined),
         "inbox": len(known.inbox),
     }
@@ -154,15 +157,22 @@ def _print_counts(them: str, known: Person) -> None:
             ("Messages", len(known.messages)),
             ("  must wait", f"{known.waiting} with something still to be done"),
             ("Groups", f"{known.groups} with others, whose own messages stay"),
+            ("  scheduled", f"{known.scheduled} texts to them, which are cancelled"),
             ("Quarantine", len(known.quarantined)),
             ("Inbox", len(known.inbox)),
         )
     )
 
 
-def _written(message: Message, folder: Path) -> dict[str, Any]:
-    """A message as the REST API shows it, with names in ``folder`` in place of links to files."""
-    return message_object(message, lambda file: _file(file, folder))
+def _written(seqs: Sequence[int], folder: Path) -> list[dict[str, Any]]:
+    """Messages as the REST API shows them, with names in ``folder`` in place of links to files."""
+    written = []
+    for seq in seqs:
+        found = parts().store.read(partial(messages.by_seq, seqs=[seq]))
+        written += [
+            message_object(message, lambda file: _file(file, folder)) for message in found.values()
+        ]
+    return written
 
 
 def _file(file: Attachment, folder: Path) -> str:

@@ -11,6 +11,8 @@ from services.core.commands import flask_command
 from services.operations.restore import Restored
 from services.store.maintenance.backup import is_embedded
 
+MOST_NAMED = 20  # cancelled texts
+
 
 @command("restore")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
@@ -21,6 +23,7 @@ def put_back(folder: Path, yes: bool) -> None:
     The backup is checked first. Nothing is overwritten: it goes into a STORAGE_PATH that keeps
     nothing yet. With PostgreSQL run pg_restore first, then this for the attachments and for what
     was under way. Texts that waited to be sent become unknown, as they may have been sent since.
+    Texts that are scheduled for later are cancelled: schedule again what is still to be sent.
     """
     storage = parts().environment.service.storage_path.resolve()
     embedded = is_embedded(parts().store.engine)
@@ -53,3 +56,13 @@ def _print_result(made: Restored) -> None:
         f"{flask_command('messages list --status unknown')} shows them. "
         "Everything else that was due goes out at the start."
     )
+    if made.cancelled:
+        click.echo(
+            f"{len(made.cancelled)} texts were scheduled for later and are cancelled now, as they "
+            "may have been sent or cancelled since. Schedule again what is still to be sent; "
+            f"{flask_command('messages list --status cancelled')} shows them:"
+        )
+        for message_id in made.cancelled[:MOST_NAMED]:
+            click.echo(f"  {message_id}")
+        if more := len(made.cancelled[MOST_NAMED:]):
+            click.echo(f"  and {more} more")

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from services.core.yearly_rule import YearlyRule, yearly_rule
+from services.core.yearly_rule import Spend, YearlyRule, cut, yearly_rule
 
 MOST_BYTES = 1_000_000
 MOST_EVENTS = 2000
+MOST_STEPS = 500_000  # to find the dates of a file; a file of 2,000 yearly holidays needs 60,000
+MOST_STEPS_OF_EVENT = 20_000
+MOST_TITLES = 200  # characters of the titles of one date
 FIRST_YEAR = 1900
 MIDNIGHT = time()
 _FOLDED = re.compile(rb"\r?\n[ \t]")  # before decoding: a fold may divide a character
@@ -49,16 +52,39 @@ class _Event:
     more: frozenset[date]
     but: frozenset[date]
 
-    def dates(self, first: date, last: date) -> Iterator[date]:
-        """The dates of the event from ``first`` to ``last``."""
+    def dates(self, first: date, last: date, spend: Spend) -> Iterator[date]:
+        """The dates of the event from ``first`` to ``last``. Raises ``ValueError`` by ``spend``."""
         begins = {self.begin, *self.more}
         if self.rule is not None:
-            begins.update(self.rule.dates(self.begin, last))
+            earliest = date.fromordinal(max(1, first.toordinal() - self.days))
+            begins.update(self.rule.dates(self.begin, earliest, last, spend))
+        spend(len(begins))
         for begin in begins - self.but:
             for day in range(max(0, (first - begin).days), self.days):
                 if begin + timedelta(day) > last:
                     break
+                spend(1)
                 yield begin + timedelta(day)
+
+
+class _Work:
+    """Counts the steps that the events of a file need."""
+
+    def __init__(self) -> None:
+        self._left = MOST_STEPS
+        self._left_of_event = 0
+
+    def begin_event(self) -> None:
+        self._left_of_event = MOST_STEPS_OF_EVENT
+
+    def spend(self, steps: int) -> None:
+        """Count steps. Raises ``ValueError`` where the event, or the file, needs too many."""
+        if steps > self._left_of_event:
+            raise ValueError("it has too many dates.")
+        if steps > self._left:
+            raise ValueError("the events before it have too many dates. Divide the file.")
+        self._left_of_event -= steps
+        self._left -= steps
 
 
 def closed_dates(content: bytes, time_zone: str, first: date, last: date) -> ClosedDates:
@@ -76,18 +102,27 @@ def closed_dates(content: bytes, time_zone: str, first: date, last: date) -> Clo
     titles: dict[date, str] = {}
     left_out: list[str] = []
     replaced = _replaced(events, zone)
+    work = _Work()
     for event in events:
         title = _title(event)
+        work.begin_event()
         try:
-            read = _event(event, zone, replaced.get(_value(event, "UID"), frozenset()))
+            read = _event(event, zone, frozenset(replaced.get(_value(event, "UID"), ())))
+            days = list(read.dates(first, last, work.spend))
         except ValueError as error:
-            written = _value(event, "DTSTART") or "no date"
+            written = cut(_value(event, "DTSTART")) or "no date"
             left_out.append(f"“{title}” ({written}): {error}")
             continue
-        for day in read.dates(first, last):
-            known = titles.get(day)
-            titles[day] = title if known in (None, title) else f"{known}, {title}"
+        for day in days:
+            titles[day] = _with_title(titles.get(day), title)
     return ClosedDates(dict(sorted(titles.items())), left_out)
+
+
+def _with_title(known: str | None, title: str) -> str:
+    """The titles of a date, with one more if there is room for it."""
+    if known in (None, title):
+        return title
+    return f"{known}, {title}" if len(f"{known}, {title}") <= MOST_TITLES else str(known)
 
 
 def _events(content: bytes) -> Iterator[dict[str, list[Property]]]:
@@ -96,7 +131,7 @@ def _events(content: bytes) -> Iterator[dict[str, list[Property]]]:
     inside: list[str] = []
     event: dict[str, list[Property]] = {}
     calendars = 0
-    for line in text.splitlines():
+    for line in text.split("\n"):  # not at U+2028, which may stand in a title
         found = _LINE.fullmatch(line.strip())
         if found is None:
             continue  # what is no property has no date
@@ -136,6 +171,8 @@ def _event(
     if begin.year < FIRST_YEAR:
         raise ValueError(f"it begins before {FIRST_YEAR}.")
     is_single = "RECURRENCE-ID" in event
+    if is_single and "RANGE" in event["RECURRENCE-ID"][0][0]:
+        raise ValueError("it changes all later repetitions (RANGE), which is not read.")
     rules = [] if is_single else event.get("RRULE", [])
     if len(rules) > 1:
         raise ValueError("it has several RRULE.")
@@ -180,20 +217,26 @@ def _whole_days(begin: date, end: date, zone: ZoneInfo) -> tuple[date, date]:
 
 def _moment(parameters: Mapping[str, str], value: str, zone: ZoneInfo) -> date:
     """A date, or a time with its zone; one without a zone is local. Raises ``ValueError``."""
-    name = parameters.get("TZID", "").lstrip("/")
+    own = _zone(parameters["TZID"]) if "TZID" in parameters else zone
     try:
         if is_date := _DATE.fullmatch(value):
             return date(*map(int, is_date.groups()))
         found = _TIME.fullmatch(value)
         if found is None:
             raise ValueError
-        own = ZoneInfo("UTC") if found[5] else ZoneInfo(name) if name else zone
+        own = ZoneInfo("UTC") if found[5] else own
         hour, minute, second = map(int, found.groups()[1:4])
         return datetime.combine(_moment({}, found[1], zone), time(hour, minute, second), own)
-    except (ZoneInfoNotFoundError, OSError):
-        raise ValueError(f"the time zone “{name}” is not known.") from None
     except ValueError:
-        raise ValueError(f"“{value}” is no date or time.") from None
+        raise ValueError(f"“{cut(value)}” is no date or time.") from None
+
+
+def _zone(written: str) -> ZoneInfo:
+    """A time zone by its name. Raises ``ValueError``, also for a file that is no zone."""
+    try:
+        return ZoneInfo(written.lstrip("/"))
+    except (ZoneInfoNotFoundError, OSError, ValueError):
+        raise ValueError(f"the time zone “{cut(written)}” is not known.") from None
 
 
 def _local(moment: datetime, zone: ZoneInfo) -> datetime:
@@ -219,14 +262,16 @@ def _days(event: Mapping[str, list[Property]], name: str, zone: ZoneInfo) -> fro
 
 def _replaced(
     events: Sequence[Mapping[str, list[Property]]], zone: ZoneInfo
-) -> dict[str, frozenset[date]]:
+) -> dict[str, set[date]]:
     """The dates of repeated events that an event with their UID stands for instead."""
-    found: dict[str, frozenset[date]] = {}
+    found: dict[str, set[date]] = {}
     for event in events:
-        if "RECURRENCE-ID" in event:
-            uid = _value(event, "UID")
+        for parameters, value in event.get("RECURRENCE-ID", [])[:1]:
+            if "RANGE" in parameters:
+                continue
+            dates = found.setdefault(_value(event, "UID"), set())
             try:
-                found[uid] = found.get(uid, frozenset()) | _days(event, "RECURRENCE-ID", zone)
+                dates.add(_day(_moment(parameters, value, zone), zone))
             except ValueError:
                 continue  # the date of the repeated event stays closed
     return found
@@ -240,4 +285,4 @@ def _title(event: Mapping[str, list[Property]]) -> str:
     written = _ESCAPED.sub(
         lambda found: " " if found[1] in "nN" else found[1], _value(event, "SUMMARY")
     )
-    return written.strip()[:80] or "No title"
+    return " ".join(written.split())[:80] or "No title"

@@ -9,6 +9,15 @@ from datetime import date, timedelta
 _WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 _WEEKDAY = re.compile(rf"([+-]?[1-9]\d?)?({'|'.join(_WEEKDAYS)})", re.ASCII)
 _PARTS = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "BYMONTH", "BYMONTHDAY", "BYDAY", "WKST"}
+_MOST_SHOWN = 60  # characters of a text of a file, in an error
+_MOST_LISTED = 366  # a year has no more days
+
+Spend = Callable[[int], None]
+"""Counts steps of work; raises ``ValueError`` with a reason where there are too many."""
+
+
+def unlimited(steps: int) -> None:
+    """A ``Spend`` without a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +34,36 @@ class YearlyRule:
     month_days: tuple[int, ...] = ()
     weekdays: tuple[tuple[int, int], ...] = ()
 
-    def dates(self, begin: date, last: date) -> Iterator[date]:
-        """The dates from ``begin``, which is always one of them, to ``last``."""
+    def dates(
+        self, begin: date, first: date, last: date, spend: Spend = unlimited
+    ) -> Iterator[date]:
+        """The dates from ``first`` to ``last`` of a repetition whose first date is ``begin``."""
         number = 0
         end = last if self.until is None else min(last, self.until)
-        for year in range(begin.year, end.year + 1, self.interval):
+        for year in range(self._first_year(begin, first), end.year + 1, self.interval):
+            spend(self._steps)
             of_year = set(self._of_year(year, begin))
+            spend(len(of_year))
             for day in sorted(of_year | {begin} if year == begin.year else of_year):
                 if day < begin:
                     continue
                 number += 1
                 if day > end or (self.count is not None and number > self.count):
                     return
-                yield day
+                if day >= first:
+                    yield day
+
+    def _first_year(self, begin: date, first: date) -> int:
+        """The year from which on dates are made: near ``first``, but all of them are counted."""
+        if self.count is not None or first <= begin:
+            return begin.year
+        return begin.year + (first.year - begin.year) // self.interval * self.interval
+
+    @property
+    def _steps(self) -> int:
+        """About how much work the dates of one year are."""
+        months = len(self.months) or (12 if self.month_days else 1)
+        return months * max(len(self.month_days), len(self.weekdays), 1)
 
     def _of_year(self, year: int, begin: date) -> Iterator[date]:
         if self.weekdays and not self.months and not self.month_days:
@@ -81,22 +107,35 @@ def yearly_rule(text: str, until: Callable[[str], date]) -> YearlyRule:
             until=until(parts["UNTIL"]) if "UNTIL" in parts else None,
             months=_numbers(parts.get("BYMONTH"), 1, 12),
             month_days=_numbers(parts.get("BYMONTHDAY"), -31, 31),
-            weekdays=tuple(_weekday(one) for one in _list(parts.get("BYDAY"))),
+            weekdays=tuple(dict.fromkeys(map(_weekday, _list(parts.get("BYDAY"))))),
         )
         is_counted = any(which for which, _ in rule.weekdays)
         if rule.interval < 1 or (rule.count or 1) < 1 or (is_counted and rule.month_days):
             raise ValueError
     except ValueError:
-        raise ValueError(f"it repeats in a way that is not read ({text[:80]}).") from None
+        raise ValueError(f"it repeats in a way that is not read ({cut(text)}).") from None
     return rule
 
 
+def cut(text: str) -> str:
+    """The beginning of a text of a file, for an error.
+
+    >>> cut("x" * 61) == "x" * 60 + "…"
+    True
+    """
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+
+
 def _list(text: str | None) -> list[str]:
-    return text.split(",") if text is not None else []
+    """The parts of a list, each once. Raises ``ValueError`` for too many."""
+    parts = list(dict.fromkeys(text.split(","))) if text is not None else []
+    if len(parts) > _MOST_LISTED:
+        raise ValueError
+    return parts
 
 
 def _numbers(text: str | None, least: int, most: int) -> tuple[int, ...]:
-    found = tuple(map(int, _list(text)))
+    found = tuple(dict.fromkeys(map(int, _list(text))))
     if any(not least <= number <= most or number == 0 for number in found):
         raise ValueError
     return found

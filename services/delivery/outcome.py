@@ -27,6 +27,7 @@ from services.store import (
     attachments,
     attempts,
     circuit_breakers,
+    counters,
     dead_letters,
     jobs,
     messages,
@@ -45,6 +46,11 @@ BACKOFF = (1.0, 5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0)  # seconds after each f
 GIVE_UP_SECONDS = 86_400.0
 INQUIRIES = (10.0, 60.0, 300.0, 1800.0, 7200.0)  # seconds between questions about a message
 FINAL = {Status.DELIVERED, Status.FAILED}
+RESTORED = "restored"
+WAITED_IN_BACKUP = (
+    "It waited in the backup that was put back; it may have been sent or cancelled since. Schedule "
+    "it again."
+)
 REPORTED = {Status.SENT, Status.DELIVERED, Status.FAILED, Status.UNKNOWN}
 
 
@@ -140,6 +146,8 @@ class Outcomes:
     def put_back(self, tx: Connection) -> int:
         """Start the jobs of a restored backup anew; returns how many sends became unknown.
 
+        See also ``cancel_scheduled``.
+
         What waited to be sent when the backup was made may have been sent since, and so may what
         was scheduled for a time that is past now. No worker may run.
         """
@@ -153,6 +161,18 @@ class Outcomes:
         jobs.reset_all(tx)
         return len(waiting)
 
+    def cancel_scheduled(self, tx: Connection) -> list[Message]:
+        """Cancel what a restored backup has scheduled for later; returns it.
+
+        It may have been sent or cancelled since. No worker may run.
+        """
+        found = scheduled.every(tx)
+        counters.hold_sequence(tx)
+        scheduled.cancel_bulk(tx, found, RESTORED, WAITED_IN_BACKUP)
+        for message in found:
+            jobs.add(tx, self.router.update_jobs(message, str(Status.CANCELLED)))
+        return found
+
     def _settle(self, tx: Connection, job: Job, error: DeliveryError, kind: Kind) -> None:
         if isinstance(error, SendError) and self._replace(tx, job, error):
             return
@@ -164,8 +184,11 @@ class Outcomes:
     def _replace(self, tx: Connection, job: Job, error: SendError) -> bool:
         """Queue a message by another number in place of a refused one; false where none is.
 
-        The refused message fails. Its job is done, so that nobody can try it again.
+        The refused message fails. Its job is done, so that nobody can try it again. None is queued
+        where an earlier attempt may have sent the message.
         """
+        if attempts.was_unknown(tx, job):
+            return False
         message = messages.by_id(tx, job.message_id)
         parts = self.second_number.replacement(tx, message, error) if message is not None else []
         if not parts:
@@ -215,7 +238,7 @@ class Outcomes:
             self.note_opt_out(tx, job.message_id, "", error.code)
             if instead:
                 dead_letters.mark_done(tx, job.message_id, JobKind.SEND)
-                self._queue(tx, instead)
+                self._queue(tx, instead, job.about)
             provider = self.providers.get(job.destination.partition(":")[2])
             if status is Status.UNKNOWN and provider is not None and provider.lookup_seconds:
                 jobs.add(tx, [inquiry(job.message_id, provider.name)])
@@ -225,14 +248,17 @@ class Outcomes:
         elif job.kind is JobKind.PUSH and not isinstance(error, AccessLost):
             record_failure(tx, job.target, error)
 
-    def _queue(self, tx: Connection, instead: Sequence[Message]) -> None:
-        """Store and queue messages that replace another one, whose files they get."""
+    def _queue(self, tx: Connection, instead: Sequence[Message], about: str) -> None:
+        """Store and queue messages that replace another one, whose files they get.
+
+        ``about`` is that of the other one's job.
+        """
         first = instead[0]
         stored = [messages.add_outbound(tx, replace(part, media=()), "") for part in instead]
         if first.instead_of is not None:
             attachments.move(tx, first.instead_of, first.id)
             messages.note_replacement(tx, first.instead_of, first.id)
-        jobs.add(tx, map(send_job, stored))
+        jobs.add(tx, [send_job(message, about) for message in stored])
 
     def note_opt_out(self, tx: Connection, message_id: str, peer: str, code: str | None) -> None:
         """Record an opt-out that a carrier's code tells of."""

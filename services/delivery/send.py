@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from services.core.errors import Kind, SendError
+from services.core.errors import Kind, RequestRefused, SendError
 from services.core.messages import Message, Status
 from services.delivery.job_message import message_of
 from services.delivery.outcome import Outcomes, inquiry
 from services.media.media_store import MediaStore
 from services.message_settings import MessageSettings
 from services.messaging.carrier_event_log import CarrierEventLog
-from services.messaging.opt_out import OptOuts
+from services.messaging.opt_out import BY_A_PERSON, OptOuts
+from services.messaging.send_times import SendTimes
 from services.providers.base import Provider
 from services.store import circuit_breakers, jobs, rate_limits, statuses
 from services.store.carrier_events import CarrierEventKind
@@ -32,13 +33,14 @@ class Sender:
     outcomes: Outcomes
     carrier_events: CarrierEventLog
     opt_outs: OptOuts
+    times: SendTimes
 
     def send(self, job: Job) -> None:
         """Send a message. Raises ``DeliveryError`` and ``StorageUnwell``.
 
         That the send begins is committed before the carrier is called, so that an interrupted send
         is never repeated. That nobody of the recipients has opted out is asked in the same
-        transaction.
+        transaction, and so are the hours of their places for a scheduled or automatic text.
         """
         message = message_of(self.store, job)
         provider = provider_of(self.providers, message)
@@ -52,6 +54,13 @@ class Sender:
             if refusal is not None:
                 return refusal
             now = clock.now(tx)
+            try:
+                held = self.times.held(message, now) if job.about != BY_A_PERSON else None
+            except RequestRefused as refused:
+                return SendError(refused.reason, Kind.REFUSED, code=refused.code)
+            if held is not None:
+                jobs.put_off(tx, job, held.until, held.reason)
+                return False
             wait = max([rate_limits.wait(tx, name, now) for name in limits], default=0.0)
             if wait:
                 jobs.retry(tx, job, now + wait, "Waits for its turn.", counts=False)

@@ -40,6 +40,7 @@ from services.store.quotas import Quota
 log = structlog.get_logger()
 
 CODE = "opted_out"
+BY_A_PERSON = "by a person"  # ``about`` of the job of a scheduled text that a person sends now
 CONFIRM_SECONDS = 300.0  # after STOP; 47 CFR 64.1200(a)(12) allows a confirmation for so long
 HELP_ANSWERS = 3  # an hour to one person: two robots must not answer each other for ever
 THEIR_WORD = "START from the person"
@@ -260,12 +261,13 @@ class OptOuts:
         return f"{peer} has opted out of texts from {where} ({SOURCES[found.source]}, {day})."
 
 
-def send_job(message: Message) -> Job:
-    """The job that sends a stored message."""
+def send_job(message: Message, about: str = "") -> Job:
+    """The job that sends a stored message; see ``BY_A_PERSON``."""
     return Job(
         JobKind.SEND,
         message.id,
         f"send:{message.provider}",
+        about=about,
         lane=f"send:{message.conversation_id}",
     )
 

@@ -10,13 +10,13 @@ import structlog
 from sqlalchemy import Connection
 
 from services.core.errors import RequestRefused, StorageUnwell
-from services.core.messages import Device, Message, Status, rfc3339
+from services.core.messages import Device, Message, Status
 from services.messaging.access import ConversationAccess
 from services.messaging.assignments import Assignments
 from services.messaging.compose import Composer
 from services.messaging.device_limits import SCHEDULE_CHANGES, DeviceLimits
 from services.messaging.message_checks import MessageChecks
-from services.messaging.opt_out import CODE, send_job
+from services.messaging.opt_out import BY_A_PERSON, CODE, send_job
 from services.messaging.route import Router
 from services.store import counters, jobs, messages, scheduled
 from services.store.database import clock
@@ -53,6 +53,7 @@ class Scheduling:
             if text is not None and text != known.text:
                 self._reword(tx, device, known, text)
             if send_at is not None:
+                self.composer.check_again(tx, known)
                 planned = self.composer.times.planned(tx, known, send_at)
                 scheduled.postpone(tx, known, planned.until, planned.reason or None)
             return messages.by_id(tx, message_id) or known
@@ -68,8 +69,8 @@ class Scheduling:
 
         def work(tx: Connection) -> Message:
             known = self._scheduled(tx, device, message_id)
-            now = clock.now(tx)
-            self._queue(tx, replace(self.composer.check_again(tx, known), send_at=now))
+            checked = replace(self.composer.check_again(tx, known), send_at=clock.now(tx))
+            self._queue(tx, checked, BY_A_PERSON)
             return messages.by_id(tx, message_id) or known
 
         return self.store.write(work)
@@ -161,8 +162,7 @@ class Scheduling:
         if message.send_at is not None and now - message.send_at > times.latest_seconds:
             raise RequestRefused(
                 "too_late",
-                f"It was to be sent at {rfc3339(message.send_at)}, and Textbridge was not running "
-                "then. Now it is too late.",
+                f"It was to be sent more than {times.settings.expire_hours:g} hours ago.",
             )
         if message.extension is None and messages.person_wrote_after(tx, message):
             raise RequestRefused(ANSWERED, "A person has answered meanwhile.")
@@ -173,14 +173,14 @@ class Scheduling:
             return False
         return self._queue(tx, checked)
 
-    def _queue(self, tx: Connection, message: Message) -> bool:
+    def _queue(self, tx: Connection, message: Message, about: str = "") -> bool:
         """Queue the parts of a checked message; false if it is not scheduled any more."""
         first, *rest = self.checks.parts(replace(message, status=Status.QUEUED))
         released = scheduled.release(tx, first)
         if released is None:
             return False
         others = [messages.add_outbound(tx, part, "") for part in rest]
-        jobs.add(tx, [send_job(one) for one in (released, *others)])
+        jobs.add(tx, [send_job(one, about) for one in (released, *others)])
         if released.extension is not None:
             self.assignments.answered(tx, released)
         log.info("scheduled text released", message_id=message.id)

@@ -77,6 +77,16 @@ class SendTimes:
         held = self.answer_waits(message.recipients, clock.now(tx))
         return messages.add_outbound(tx, waiting(message, held), "") if held else None
 
+    def held(self, message: Message, now: float) -> Postponed | None:
+        """Until when the send of a queued message waits, and why; ``None``: it may begin ``now``.
+
+        A text that a person wrote and sent at once may be sent at any hour. Raises
+        ``RequestRefused`` for a group whose members have no hours in common any more.
+        """
+        is_answer = message.extension is None and message.rule is not None
+        waits = self.settings.answers_wait if is_answer else message.send_at is not None
+        return self.hours.postponed(message.recipients, now) if waits else None
+
 
 def waiting(message: Message, planned: Postponed) -> Message:
     """A message as it is stored to be sent at its time."""

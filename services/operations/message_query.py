@@ -17,7 +17,7 @@ from services.store.search.message_filter import Found, MessageFilter
 UNROUTED = "unrouted"  # in place of the status of an unrouted message
 STATES = (*map(str, Status), UNROUTED)
 BATCH = 500
-WHEN = "Write a day or a time like 2026-11-20 or 2026-11-20T08:30."
+WHEN = "Write a day or a time of 1970 to 2200, like 2026-11-20 or 2026-11-20T08:30."
 Field = Literal[
     "number", "peer", "either", "text", "extension", "state", "direction", "carrier",
     "since", "until",
@@ -98,7 +98,7 @@ class MessageQuery:
                 return self._local_time.read(written).timestamp()
             day = date.fromisoformat(written) + timedelta(days=field == "until")
             return self._local_time.read(day.isoformat()).timestamp()
-        except (ValueError, OverflowError, OSError):
+        except (ValueError, OverflowError):
             raise RequestRefused("invalid_time", WHEN, field=field) from None
 
 

@@ -242,7 +242,7 @@ class OptOutRegister:
         try:
             return self._local_time.read(written).timestamp()
         except ValueError:
-            reason = "Write the time like 2026-11-20 or 2026-11-20T08:30:00Z."
+            reason = "Write the time like 2026-11-20 or 2026-11-20T08:30:00Z, from 1970 on."
             raise RequestRefused("invalid", reason, field="at") from None
 
 

@@ -1,8 +1,9 @@
 """Restoring a backup into an empty installation.
 
 Messages that waited to be sent at the time of the backup may have been sent since: their status
-becomes unknown, and they are never sent automatically; pushes and mails are repeated. Apps have
-seen sequence numbers that the backup has not used yet, so the counter continues far above them, and
+becomes unknown, and they are never sent automatically; pushes and mails are repeated. What was
+scheduled for later is cancelled: it may have been sent, changed or cancelled since. Apps have seen
+sequence numbers that the backup has not used yet, so the counter continues far above them, and
 every app reloads its lists.
 """
 
@@ -37,6 +38,9 @@ NOT_IN_BACKUP = "This file was not in the backup."
 _STAGE = ".restoring"
 
 
+_Settled = tuple[int, tuple[str, ...]]
+"""``unknown`` and ``cancelled`` of ``Restored``."""
+
 OpenCopy = Callable[[Path], AbstractContextManager[tuple[Store, Outcomes]]]
 
 
@@ -44,12 +48,13 @@ OpenCopy = Callable[[Path], AbstractContextManager[tuple[Store, Outcomes]]]
 class Restored:
     """Result of a restore: ``contents`` of SQLite's database, ``None`` with PostgreSQL.
 
-    ``unknown`` is the number of messages that may have been sent since, ``files`` that of the
-    copied attachments.
+    ``unknown`` is the number of messages that may have been sent since, ``cancelled`` has the ids
+    of those that were scheduled for later, ``files`` is the number of the copied attachments.
     """
 
     contents: Contents | None
     unknown: int
+    cancelled: tuple[str, ...]
     files: int
 
 
@@ -98,7 +103,7 @@ class Restore:
                 copy_file(folder / name, stage / name)
             missing = () if self._has_bucket else contents.missing
             ready = stage / "ready.db"
-            unknown = self._settled(stage, missing, ready)
+            unknown, cancelled = self._settled(stage, missing, ready)
             files = put_files(folder, storage, contents.files)
             self._store.disconnect()
             for name in (SETTINGS, KEY):
@@ -108,7 +113,7 @@ class Restore:
                 (storage / f"{DATABASE}{beside}").unlink(missing_ok=True)
             ready.replace(storage / DATABASE)
             _flush(storage)
-        return Restored(contents, unknown, files)
+        return Restored(contents, unknown, cancelled, files)
 
     def beside_postgresql(self, folder: Path) -> Restored:
         """Reset jobs and copy files after pg_restore has restored PostgreSQL's database.
@@ -125,16 +130,15 @@ class Restore:
             )
         storage = self._storage
         files = put_files(folder, storage, [file.name for file in (folder / MEDIA).glob("*/*")])
-        return Restored(
-            None, self._store.write(lambda tx: _put_back(tx, self._outcomes, ())), files
-        )
+        unknown, cancelled = self._store.write(lambda tx: _put_back(tx, self._outcomes, ()))
+        return Restored(None, unknown, cancelled, files)
 
-    def _settled(self, stage: Path, missing: Iterable[str], ready: Path) -> int:
+    def _settled(self, stage: Path, missing: Iterable[str], ready: Path) -> _Settled:
         """Settle the copied database where no other process is, and leave it as one file."""
         with self._open_copy(stage) as (store, outcomes):
-            unknown = store.write(lambda tx: _put_back(tx, outcomes, missing))
+            settled = store.write(lambda tx: _put_back(tx, outcomes, missing))
             back_up_database(store.engine, ready)
-        return unknown
+        return settled
 
 
 def put_files(folder: Path, storage: Path, file_ids: Iterable[str]) -> int:
@@ -174,15 +178,16 @@ def _read(path: Path) -> bytes | None:
         return None
 
 
-def _put_back(tx: Connection, outcomes: Outcomes, missing: Iterable[str]) -> int:
+def _put_back(tx: Connection, outcomes: Outcomes, missing: Iterable[str]) -> _Settled:
     unknown = outcomes.put_back(tx)
+    cancelled = tuple(message.id for message in outcomes.cancel_scheduled(tx))
     for file_id in missing:
         attachments.fail(tx, file_id, NOT_IN_BACKUP)
     sign_ins.end_all(tx)  # some may have been ended since
     seq = messages.latest_seq(tx) + SKIPPED
     for name in ("seq", counters.RESET):
         counters.put(tx, name, seq)
-    return unknown
+    return unknown, cancelled
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import structlog
+from sqlalchemy import Connection
 
 from services.config.sections import ServiceSettings
 from services.core.durations import DAY
@@ -20,6 +21,8 @@ from services.store.maintenance import people, pruning, removal
 from services.store.maintenance.pruning import Outdated
 
 log = structlog.get_logger()
+PERSON_FORGOTTEN = "person_forgotten"
+MEMBER_DELETED = "A member of the group was deleted from Textbridge. Write it to the others again."
 PAUSE_SECONDS = 1.0  # between two batches
 
 
@@ -36,7 +39,8 @@ class Person:
     """The stored data of one person.
 
     ``messages`` are the numbers (``seq``) of the messages, ``waiting`` how many of them have jobs
-    that are not done, ``groups`` the number of group conversations with the person, ``quarantined``
+    that are not done, ``groups`` the number of group conversations with the person, ``scheduled``
+    how many messages are scheduled to these groups, ``quarantined``
     the ids of webhooks in quarantine that name the person, ``inbox`` those of webhooks that are not
     processed yet.
     """
@@ -44,6 +48,7 @@ class Person:
     messages: tuple[int, ...]
     waiting: int
     groups: int
+    scheduled: int
     quarantined: tuple[int, ...]
     inbox: tuple[int, ...]
 
@@ -97,10 +102,14 @@ class Retention:
         for seqs in self._batches(peer):
             found += seqs
             waiting += self._store.read(partial(people.count_unfinished, seqs=seqs))
+        groups = self._store.read(partial(people.groups, peer=peer))
         return Person(
             messages=tuple(found),
             waiting=waiting,
-            groups=self._store.read(partial(people.groups, peer=peer)),
+            groups=len(groups),
+            scheduled=len(
+                self._store.read(partial(scheduled.in_conversations, conversation_ids=groups))
+            ),
             quarantined=tuple(self._store.read(partial(people.quarantined, peer=peer))),
             inbox=tuple(self._store.read(partial(people.in_inbox, peer=peer))),
         )
@@ -108,11 +117,12 @@ class Retention:
     def forget(self, peer: str, known: Person) -> int:
         """Delete the data of a person and make the apps reload; returns the number of messages.
 
-        Scheduled messages are never sent. Messages with jobs that are still to be done stay, and
-        webhooks in the inbox. Raises ``StorageUnwell``.
+        Scheduled messages to the person, also in groups, are never sent. Messages with jobs that
+        are still to be done stay, and webhooks in the inbox. Raises ``StorageUnwell``.
         """
         self._store.write(partial(secure_delete.erase_words, on=True))
         try:
+            self._store.write(partial(_cancel_in_groups, peer=peer))
             removed = 0
             for seqs in self._batches(peer):
                 found = self._store.read(partial(messages.by_seq, seqs=seqs))
@@ -136,6 +146,12 @@ class Retention:
         for file_id in self._store.read(lambda tx: removal.files_of(tx, message_ids)):
             self._media.remove(file_id)
         return self._store.write(lambda tx: removal.remove(tx, message_ids))
+
+
+def _cancel_in_groups(tx: Connection, peer: str) -> None:
+    counters.hold_sequence(tx)
+    waiting = scheduled.in_conversations(tx, people.groups(tx, peer))
+    scheduled.cancel_bulk(tx, waiting, PERSON_FORGOTTEN, MEMBER_DELETED)
 
 
 def _ago(days: int | None) -> float | None:

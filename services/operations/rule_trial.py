@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.core.errors import RequestRefused, SettingsError
-from services.core.local_time import LocalTime
+from services.core.local_time import FIRST_YEAR, LAST_YEAR, LocalTime
 from services.core.messages import Message
 from services.core.phone_numbers import sender
 from services.core.recipient_hours import Postponed
@@ -127,7 +127,9 @@ class RuleTrial:
             return self._local_time.read(at)
         except ValueError:
             raise SettingsError(
-                f"“{at}” is no time. Write it such as 2026-12-24 22:00.", "at"
+                f"“{at[:40]}” is no time. Write it such as 2026-12-24 22:00, from {FIRST_YEAR} to "
+                f"{LAST_YEAR}.",
+                "at",
             ) from None
 
     def _number(self, to: str) -> str:

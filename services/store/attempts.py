@@ -1,11 +1,15 @@
-"""Table of failed attempts at jobs: the answer and the time. Successful ones are not stored."""
+"""Table of failed attempts at jobs: the answer and the time. Successful ones are not stored.
+
+That the outcome of a send was unknown is never deleted before its job: it may have been sent.
+"""
 
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, and_, delete, exists, select
 
+from services.core.errors import Kind
 from services.store.database.schema import attempts
 from services.store.jobs import Job
 
@@ -30,7 +34,7 @@ class Attempt:
 
 
 def add(tx: Connection, job: Job, outcome: str, reason: str, code: str | None = None) -> None:
-    """Add a failed attempt, and delete the oldest beyond ``MAX_ATTEMPTS``."""
+    """Add a failed attempt, and delete the oldest certain ones beyond ``MAX_ATTEMPTS``."""
     tx.execute(
         attempts.insert().values(
             job_id=job.id,
@@ -45,7 +49,14 @@ def add(tx: Connection, job: Job, outcome: str, reason: str, code: str | None = 
     newest = select(attempts.c.id).where(of_job).order_by(attempts.c.id.desc())
     last = tx.execute(newest.limit(1).offset(MAX_ATTEMPTS)).scalar()
     if last is not None:
-        tx.execute(delete(attempts).where(of_job, attempts.c.id <= last))
+        certain = attempts.c.outcome != str(Kind.UNKNOWN)
+        tx.execute(delete(attempts).where(of_job, certain, attempts.c.id <= last))
+
+
+def was_unknown(tx: Connection, job: Job) -> bool:
+    """Whether the outcome of an earlier attempt at a job was unknown."""
+    unknown = and_(attempts.c.job_id == job.id, attempts.c.outcome == str(Kind.UNKNOWN))
+    return bool(tx.execute(select(exists().where(unknown))).scalar())
 
 
 def of(tx: Connection, job_ids: Iterable[int]) -> list[Attempt]:

@@ -69,7 +69,8 @@ def _here() -> float:
 class Job:
     """One delivery or other work for one message.
 
-    ``target`` is the device, address or attachment; ``about`` the event that is notified;
+    ``target`` is the device, address or attachment; ``about`` the event that is notified, or who
+    sends;
     ``destination`` is what is paused and limited as a whole; jobs with one ``lane`` are done in
     order. ``interruptions`` counts the leases whose worker died.
     """
@@ -242,11 +243,22 @@ def retry(tx: Connection, job: Job, due: float, error: str, *, counts: bool = Tr
     """Make a job due again at ``due``; false if the lease is lost.
 
     With ``counts=False`` the attempt is not counted as one, and the job keeps blocking its lane.
+    See also ``put_off``.
     """
     values = {"state": "due", "owner": None, "due": due, "error": error}
     values |= {"started": False, "parked": False}
     if not counts:
         values |= {"attempts": job.attempts - 1, "hold_until": due + HOLD_SECONDS}
+    return _finish(tx, job, **values)
+
+
+def put_off(tx: Connection, job: Job, due: float, reason: str) -> bool:
+    """Make a job due at a later time that is its own; false if the lease is lost.
+
+    The attempt is not counted as one, and later jobs of its lane do not wait for it.
+    """
+    values = {"state": "due", "owner": None, "due": due, "error": reason, "started": False}
+    values |= {"attempts": job.attempts - 1, "hold_until": clock.now(tx), "parked": False}
     return _finish(tx, job, **values)
 
 

@@ -49,6 +49,11 @@ def all_due(tx: Connection, now: float) -> list[Message]:
     return load(tx, tx.execute(_by_time(statement)).all())
 
 
+def every(tx: Connection) -> list[Message]:
+    """All scheduled messages, by their time."""
+    return load(tx, tx.execute(_by_time(select(messages).where(SCHEDULED))).all())
+
+
 def page(
     tx: Connection,
     numbers: Iterable[str],
@@ -102,6 +107,8 @@ def cancel(tx: Connection, message: Message, code: str, reason: str) -> bool:
 
 def cancel_bulk(tx: Connection, waiting: Sequence[Message], code: str, reason: str) -> None:
     """Cancel many messages in one statement; the caller has locked the sequence and read them."""
+    if not waiting:
+        return
     statement = update(messages).where(messages.c.id == bindparam("message_id"), SCHEDULED)
     values: dict[str, Any] = {"status": str(Status.CANCELLED), "error_code": code}
     values |= {"error_reason": reason, "waits_because": None, "updated_at": time.time()}

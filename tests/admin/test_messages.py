@@ -174,6 +174,8 @@ def test_messages_are_found_by_what_is_known_of_them(
         ("carrier", "nobody"),
         ("since", "yesterday"),
         ("since", "0000-00-00"),
+        ("since", "0001-01-01"),
+        ("until", "9999-12-31T23:59-14:00"),
         ("until", "9999-12-31"),
         ("since", "2026-11-20T25:00"),
     ],

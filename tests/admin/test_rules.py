@@ -37,6 +37,9 @@ def test_the_page_shows_and_tries_them(
     assert "We open at 8." in tried
     wrong = operator.client.get("/admin/rules", query_string=query | {"at": "<b>"})
     assert "“&lt;b&gt;” is no time" in wrong.text
+    for at in ("0001-01-01", "9999-12-31T23:59-14:00"):
+        odd = operator.client.get("/admin/rules", query_string=query | {"at": at})
+        assert (odd.status_code, f"“{at}” is no time" in odd.text) == (wrong.status_code, True)
 
 
 def edit(operator: Operator, text: str, status: int, generation: str | None = None) -> str:

@@ -1,5 +1,6 @@
 """Texts that are sent later, by the API: made, listed, changed, cancelled, refused, told."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -90,6 +91,18 @@ def test_one_is_sent_now_by_anybody_who_has_the_number(service_on_each_database:
     assert phone.read("/scheduled")["items"] == []
     assert len(run_due_jobs(service.gateway)) == 1
     assert run_due_jobs(service.gateway) == []
+
+
+@pytest.mark.parametrize("change", [{"text": "at five"}, {"send_at": at(hours=2)}])
+def test_a_text_whose_writer_lost_the_number_is_not_changed(
+    service: Service, change: dict[str, Any]
+) -> None:
+    phone, colleague = service.pair("201"), service.pair("202")
+    made = phone.send(**{"to": [PEER], "from": SHARED, "text": "see you", "send_at": at(hours=3)})
+    entry = {"number": SHARED, "carrier": "sandbox", "extensions": ["202"]}
+    service.gateway.settings.put_document(json.dumps({"version": 1, "numbers": [entry]}).encode())
+    answer = colleague.call("PATCH", f"/messages/{made['id']}", json=change)
+    assert refused(answer) == (403, "number_not_yours")
 
 
 def test_sending_now_is_checked_as_a_new_text_is(service: Service, phone: Phone) -> None:

@@ -42,3 +42,14 @@ def test_every_carrier_is_asked_although_one_fails(
     assert f"{providers[failing].title}: The list cannot be read now." in told.output
     assert f"Not fetched from {providers[failing].title}." in told.output
     assert [message.text for message in stored_messages(terminal.gateway)] == ["missed"]
+
+
+@pytest.mark.parametrize(
+    "since", ["0001-01-01", "1969-12-31", "2201-01-01", "9999-12-31T23:59-14:00"]
+)
+def test_a_time_of_no_usual_year_is_refused(
+    make_terminal: Callable[..., Terminal], since: str
+) -> None:
+    terminal = make_terminal(**PRODUCTION, **settings("twilio"), **settings("voipms"))
+    told = terminal.flask("messages", "recover", "--since", since, code=2).stderr
+    assert "--since: Write a day or a time of 1970 to 2200" in told

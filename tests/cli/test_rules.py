@@ -110,6 +110,12 @@ def test_what_cannot_be_tried(
     assert complaint in practice.flask("rules", "test", *arguments, code=1).stderr
 
 
+@pytest.mark.parametrize("at", ["0001-01-01", "1969-12-31", "2201-01-01", "9999-12-31T23:59-14:00"])
+def test_a_time_of_no_usual_year_cannot_be_tried(practice: Terminal, at: str) -> None:
+    told = practice.flask("rules", "test", *FROM, "--at", at, code=1).stderr
+    assert f"at: “{at}” is no time." in told
+
+
 def test_the_rules_are_listed_with_what_nobody_knows(practice: Terminal) -> None:
     told = practice.flask("rules", "list")
     lines = told.stdout.splitlines()

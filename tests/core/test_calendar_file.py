@@ -117,8 +117,10 @@ def test_whole_days(lines: tuple[str, ...], expected: list[str]) -> None:
 )  # fmt: skip
 def test_yearly_repetition(begin: str, rule: str, expected: list[str]) -> None:
     read = yearly_rule(rule, date.fromisoformat)
-    found = read.dates(date.fromisoformat(begin), UNTIL)
-    assert [day.isoformat() for day in found] == expected
+    first = date.fromisoformat(begin)
+    assert [day.isoformat() for day in read.dates(first, first, UNTIL)] == expected
+    for at, later in enumerate(map(date.fromisoformat, expected)):
+        assert [day.isoformat() for day in read.dates(first, later, UNTIL)] == expected[at:]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,31 @@ def test_yearly_repetition(begin: str, rule: str, expected: list[str]) -> None:
         (("DTSTART:18000704",), "before 1900"),
         (("DTSTART:20260704", "DURATION:P"), "DURATION"),
         (("DTSTART:20260704", "DTEND:20260705T000000Z"), "whole days"),
-        (("DTSTART;TZID=../../etc/passwd:20260704T000000",), "is no date or time"),
+        (("DTSTART;TZID=../../etc/passwd:20260704T000000",), "“../../etc/passwd” is not known"),
+        (("DTSTART;TZID=zone.tab:20260704T000000",), "the time zone “zone.tab” is not known"),
+        (("DTSTART;TZID=tzdata.zi:20260704T000000",), "the time zone “tzdata.zi” is not known"),
+        (("DTSTART:20260704", "RECURRENCE-ID;RANGE=THISANDFUTURE:20260704"), "all later"),
+        (("DTSTART:" + "7" * 61,), f"“{'7' * 60}…” is no date"),
+        (("DTSTART;TZID=" + "Z" * 61 + ":20260704T000000",), f"“{'Z' * 60}…” is not known"),
+        (("DTSTART:20260704", "RRULE:" + "F" * 61), f"({'F' * 60}…)"),
+        (
+            (
+                "DTSTART:20260101",
+                "RRULE:FREQ=YEARLY;BYDAY="
+                + ",".join(
+                    f"{sign}{which}{day}"
+                    for which in range(1, 54)
+                    for sign in "+-"
+                    for day in ("MO", "TU", "WE", "TH")
+                ),
+            ),
+            "it repeats in a way",
+        ),
+        (("DTSTART:19000101", "DURATION:P9999W", "RRULE:FREQ=YEARLY;BYDAY=SU"), "too many dates"),
+        (
+            ("DTSTART:19000101", "RRULE:FREQ=YEARLY;COUNT=99999;BYDAY=MO,TU,WE,TH,FR,SA,SU"),
+            "too many dates",
+        ),
         (("DESCRIPTION:no date at all",), "DTSTART"),
         (("DTSTART;VALUE=DATE:99991231",), "after the year 9999"),
     ],
@@ -156,6 +182,51 @@ def test_what_cannot_be_read_is_left_out_and_named(lines: tuple[str, ...], reaso
 def test_what_is_no_calendar_is_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match="no calendar file"):
         closed_dates(content, "UTC", BEGIN, END)
+
+
+def test_what_is_listed_twice_counts_once() -> None:
+    days = ",".join(["MO"] * 200_000)
+    found = dates("DTSTART:20260105", f"RRULE:FREQ=YEARLY;BYMONTH=1;BYDAY={days}")
+    assert found == [f"2026-01-{day:02}" for day in (5, 12, 19, 26)] + [
+        f"2027-01-{day:02}" for day in (4, 11, 18, 25)
+    ]
+
+
+def test_the_work_of_a_file_is_bounded() -> None:
+    """Each event needs less than one may, all of them more than a file may."""
+    long = event("DTSTART:19000101", "DURATION:P9999W", "RRULE:FREQ=YEARLY;INTERVAL=200")
+    inside = long.removeprefix(b"BEGIN:VCALENDAR\r\n").removesuffix(b"END:VCALENDAR\r\n")
+    content = b"BEGIN:VCALENDAR\r\n" + inside * 2000 + b"END:VCALENDAR\r\n"
+    found = closed_dates(content, "UTC", BEGIN, END)
+    assert len(found.titles) == (END - BEGIN).days + 1
+    assert 1000 < len(found.left_out) < 2000
+    assert "Divide the file" in found.left_out[-1]
+
+
+def test_a_date_of_many_events_shows_the_first_titles() -> None:
+    many = [event("DTSTART:20260704", title=f"Day {at}") for at in range(2000)]
+    bodies = [
+        one.removeprefix(b"BEGIN:VCALENDAR\r\n").removesuffix(b"END:VCALENDAR\r\n") for one in many
+    ]
+    content = b"BEGIN:VCALENDAR\r\n" + b"".join(bodies) + b"END:VCALENDAR\r\n"
+    [titles] = closed_dates(content, "UTC", BEGIN, END).titles.values()
+    assert titles.startswith("Day 0, Day 1, ")
+    assert len(titles) <= 200
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u0085", "\x0b"])
+def test_a_line_ends_only_where_the_format_says_so(separator: str) -> None:
+    content = event("DTSTART:20260704", title=f"Fourth{separator}DTSTART:20260101")
+    found = closed_dates(content, "UTC", BEGIN, END)
+    assert found.titles == {date(2026, 7, 4): "Fourth DTSTART:20260101"}
+
+
+def test_a_change_of_all_later_repetitions_leaves_the_repetition_as_it_is() -> None:
+    first = event("DTSTART:20260704", "RRULE:FREQ=YEARLY", "UID:1")
+    later = event("DTSTART:20270705", "RECURRENCE-ID;RANGE=THISANDFUTURE:20270704", "UID:1")
+    found = closed_dates(first + later, "UTC", BEGIN, END)
+    assert list(found.titles) == [date(2026, 7, 4), date(2027, 7, 4)]
+    assert len(found.left_out) == 1
 
 
 def test_a_large_file_is_refused() -> None:

@@ -163,6 +163,7 @@ def test_what_is_long_overdue_fails_with_the_reason(make_gateway: Make, receiver
     run_due_jobs(gateway)
     now = stored(gateway, late)
     assert (now.status, now.error_code) == (Status.FAILED, "too_late")
+    assert now.error_reason == "It was to be sent more than 5 hours ago."
     assert texts(taken) == ["in time"]
     told = [push["data"]["message"] for push in receiver.pushes]
     assert [one["error"]["code"] for one in told if one["id"] == late.id] == ["too_late"]
@@ -386,12 +387,63 @@ def test_when_the_hours_begin_it_is_sent_without_a_reason(
     with monkeypatch.context() as patched:
         patched.setattr(clock, "now", lambda _: message.send_at + 1)
         release(gateway)
-    run_due_jobs(gateway)
+        run_due_jobs(gateway)
     assert texts(taken) == ["later"]
     assert stored(gateway, message).waits_because is None
 
 
+def test_a_send_that_is_delayed_into_quiet_hours_waits_and_lets_replies_pass(
+    make_gateway: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = closed_now(make_gateway)
+    busy = SendError("Too many requests.", Kind.RETRY, retry_after=1.0)
+    taken = failing(gateway, busy)
+    message = schedule(gateway, ahead=0.0, to=(BRITON,))
+    with monkeypatch.context() as patched:
+        patched.setattr(clock, "now", lambda _: message.send_at + 1)
+        release(gateway)
+        run_due_jobs(gateway)
+    for _ in range(2):
+        make_due(gateway)
+        run_due_jobs(gateway)
+    assert taken == []
+    [job] = jobs_of(gateway, message)
+    assert (job.due, job.error, job.attempts) == (message.send_at, message.waits_because, 0)
+    gateway.composer.submit(PHONE, Reply("a person's answer", (BRITON,)))
+    run_due_jobs(gateway)
+    assert texts(taken) == ["a person's answer"]
+    with monkeypatch.context() as patched:
+        patched.setattr(clock, "now", lambda _: message.send_at + 2)
+        run_due_jobs(gateway)
+    assert texts(taken) == ["a person's answer", "later"]
+    assert violations(gateway, thorough=True) == []
+
+
+def test_an_automatic_answer_that_is_delayed_waits_for_the_hours(
+    make_gateway: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = closed_now(make_gateway)
+    put_answer(gateway)
+    taken = failing(gateway)
+    later = time.time() + 2.5 * 3600
+    with monkeypatch.context() as patched:
+        patched.setattr(clock, "now", lambda _: later)
+        receive_text(gateway, "hello", peer=BRITON)
+    make_due(gateway)
+    run_due_jobs(gateway)
+    assert taken == []
+    [answer] = [one for one in stored_messages(gateway) if one.direction == "out"]
+    assert (answer.status, answer.send_at) == (Status.QUEUED, None)
+    [job] = jobs_of(gateway, answer)
+    assert job.due > time.time() + 3600
+
+
 ANSWER = {"name": "Hello", "reply": "We call you."}
+
+
+def put_answer(gateway: Gateway) -> None:
+    document = {"version": 2, "numbers": [NUMBER_ENTRY], "inbound": [ANSWER]}
+    gateway.settings.put_document(json.dumps(document).encode())
 
 
 @pytest.mark.parametrize(("answers_wait", "sent"), [("true", []), ("false", ["We call you."])])
@@ -399,8 +451,7 @@ def test_an_automatic_answer_waits_for_the_hours_unless_it_may_go(
     make_gateway: Make, answers_wait: str, sent: list[str]
 ) -> None:
     gateway = closed_now(make_gateway, SCHEDULED_ANSWERS_WAIT=answers_wait)
-    document = {"version": 2, "numbers": [NUMBER_ENTRY], "inbound": [ANSWER]}
-    gateway.settings.put_document(json.dumps(document).encode())
+    put_answer(gateway)
     taken = failing(gateway)
     receive_text(gateway, "hello", peer=BRITON)
     run_due_jobs(gateway)

@@ -19,6 +19,7 @@ from services.store.opt_outs import OptOut, Source
 from tests.message_steps import (
     failing,
     jobs_of,
+    make_due,
     run_due_jobs,
     stored,
     stored_messages,
@@ -120,6 +121,28 @@ def test_no_other_number_is_tried_where_the_refusal_is_not_certain_or_not_of_the
     failing(gateway, error)
     send(gateway)
     gateway.delivery.perform(lease(gateway))
+    assert [one.number for one in stored_messages(gateway)] == [C]
+
+
+@pytest.mark.parametrize("way", ["settle", "retry"])
+@pytest.mark.parametrize("later", [0, 25])
+def test_no_other_number_is_tried_after_an_unknown_outcome(
+    gateway: Gateway, way: str, later: int
+) -> None:
+    """Also not when the operator has it sent again: the first send may have reached the person."""
+    failing(gateway, refusal(Kind.UNKNOWN), *[refusal(Kind.RETRY, None)] * later, refusal())
+    first = send(gateway)
+    run_due_jobs(gateway)
+    if way == "settle":
+        gateway.operator_actions.send_again(first.id)
+    else:
+        gateway.operator_actions.retry(first.id, resend_unknown=True)
+    for _ in range(100):
+        if stored(gateway, first).status is Status.FAILED:
+            break
+        make_due(gateway)
+        run_due_jobs(gateway)
+    assert stored(gateway, first).status is Status.FAILED
     assert [one.number for one in stored_messages(gateway)] == [C]
 
 

@@ -136,6 +136,25 @@ def test_what_was_being_done_begins_anew_however_old_the_backup_is(
     assert restored.store.read(workers.silence) == float("inf")
 
 
+def test_what_was_scheduled_is_cancelled_and_named(
+    first: Gateway, elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    """It may have been sent now, changed or cancelled since the backup was made."""
+    ahead = [time.time() + 3600, time.time() + 7200]
+    texts = [first.composer.submit(DEVICE, Reply("later", (PEER,), send_at=at))[0] for at in ahead]
+    told = flask(elsewhere(), "restore", str(backed_up(first, tmp_path))).stdout
+    assert "2 texts were scheduled for later and are cancelled now" in told
+    restored = elsewhere()
+    for text_ in texts:
+        assert text_.id in told
+        now = restored.store.read(lambda tx, text_=text_: messages.by_id(tx, text_.id))
+        assert now is not None
+        assert (now.status, now.error_code) == (Status.CANCELLED, "restored")
+        assert "Schedule it again." in (now.error_reason or "")
+    assert not restored.scheduling.release_due()
+    assert restored.audit.check(thorough=True) == []
+
+
 def test_sign_ins_of_the_backup_are_ended(
     first: Gateway, elsewhere: Elsewhere, tmp_path: Path
 ) -> None:
@@ -306,6 +325,17 @@ def test_prune_needs_an_age(first: Gateway) -> None:
     assert "KEEP_MESSAGES_DAYS" in flask(first, "messages", "prune", code=2).stderr
     assert "365d" in flask(first, "messages", "prune", "--older-than", "0d", code=2).stderr
     assert "365d" in flask(first, "messages", "prune", "--older-than", "a year", code=2).stderr
+
+
+def test_a_person_gets_what_is_sent_to_their_groups(first: Gateway, tmp_path: Path) -> None:
+    later = time.time() + 3600
+    group = (PEER, "+13035550188")
+    first.composer.submit(DEVICE, Reply(text="to all", to=group, send_at=later))
+    flask(first, "people", "export", PEER, str(tmp_path / "ann"))
+    told = json.loads((tmp_path / "ann" / "person.json").read_text())
+    [listed] = told["sent_to_groups"]
+    assert (listed["text"], listed["state"]) == ("to all", "scheduled")
+    assert "1 texts to them" in flask(first, "people", "forget", PEER, "--dry-run").stdout
 
 
 def test_a_person_gets_what_is_kept_and_is_forgotten(first: Gateway, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, func, select, update
 
 from services.core.durations import DAY
-from services.core.messages import Attachment, Device, Message, WebhookCall, uuid7
+from services.core.messages import Attachment, Device, Message, Status, WebhookCall, uuid7
 from services.gateway import Gateway
 from services.messaging.compose import Reply
 from services.operations.housekeeping import index_messages
@@ -349,6 +349,25 @@ def test_group_messages_stay_when_the_first_member_is_removed(gateway: Gateway) 
     done(gateway)
     gateway.retention.forget(PEER, gateway.retention.person(PEER))
     assert gateway.store.read(lambda tx: messages.by_id(tx, sent.id)) is not None
+
+
+def test_what_is_scheduled_to_a_group_of_the_person_is_cancelled(gateway: Gateway) -> None:
+    later = time.time() + 3600
+    to_group, to_other = (
+        gateway.composer.submit(DEVICE, Reply(text="later", to=to, send_at=later))[0]
+        for to in ((PEER, OTHER), (OTHER,))
+    )
+    known = gateway.retention.person(PEER)
+    assert (known.messages, known.scheduled) == ((), 1)
+    gateway.retention.forget(PEER, known)
+    found = gateway.store.read(
+        lambda tx: [messages.by_id(tx, one.id) for one in (to_group, to_other)]
+    )
+    assert [(one.status, one.error_code) for one in found if one is not None] == [
+        (Status.CANCELLED, "person_forgotten"),
+        (Status.SCHEDULED, None),
+    ]
+    assert gateway.audit.check(thorough=True) == []
 
 
 def done(gateway: Gateway) -> None:

@@ -62,10 +62,15 @@ def messages_of(tx: Connection, peer: str, after: int = 0, limit: int = BATCH) -
     return [int(seq) for (seq,) in tx.execute(statement)]
 
 
-def groups(tx: Connection, peer: str) -> int:
-    """In how many group conversations a peer is."""
-    statement = select(func.count()).select_from(_groups(peer).subquery())
-    return int(tx.execute(statement).scalar_one())
+def groups(tx: Connection, peer: str) -> list[str]:
+    """The ids of the group conversations in which a peer is."""
+    return [str(conversation_id) for (conversation_id,) in tx.execute(_groups(peer))]
+
+
+def sent_to_groups(tx: Connection, peer: str) -> list[int]:
+    """The ``seq`` of the messages that were sent, or are scheduled, to groups with a peer."""
+    ours = and_(messages.c.direction == "out", messages.c.conversation_id.in_(_groups(peer)))
+    return [int(seq) for (seq,) in tx.execute(select(messages.c.seq).where(ours).order_by("seq"))]
 
 
 def count_unfinished(tx: Connection, seqs: Sequence[int]) -> int:
