@@ -422,7 +422,7 @@ def test_a_send_that_is_delayed_into_quiet_hours_waits_and_lets_replies_pass(
 def test_an_automatic_answer_that_is_delayed_waits_for_the_hours(
     make_gateway: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gateway = closed_now(make_gateway)
+    gateway = closed_now(make_gateway, SCHEDULED_ANSWERS_WAIT="true")
     put_answer(gateway)
     taken = failing(gateway)
     later = time.time() + 2.5 * 3600
@@ -470,8 +470,7 @@ def test_an_automatic_answer_waits_for_the_hours_unless_it_may_go(
 def held_answer(make_gateway: Make) -> tuple[Gateway, Message]:
     """A gateway at which an automatic answer waits, and this answer."""
     gateway = closed_now(make_gateway, SCHEDULED_ANSWERS_WAIT="true")
-    document = {"version": 2, "numbers": [NUMBER_ENTRY], "inbound": [ANSWER]}
-    gateway.settings.put_document(json.dumps(document).encode())
+    put_answer(gateway)
     receive_text(gateway, "hello", peer=BRITON)
     [answer] = [one for one in stored_messages(gateway) if one.direction == "out"]
     return gateway, answer
@@ -489,7 +488,7 @@ def test_an_automatic_answer_that_has_waited_does_not_follow_that_of_a_person(
     with monkeypatch.context() as patched:
         patched.setattr(clock, "now", lambda _: answer.send_at + 1)
         release(gateway)
-    run_due_jobs(gateway)
+        run_due_jobs(gateway)
     now = stored(gateway, answer)
     if answered:
         assert (now.status, now.error_code) == (Status.CANCELLED, "answered")
