@@ -103,7 +103,14 @@ def _flat(path: str, messages: Any) -> Iterator[tuple[str, list[str]]]:
         yield path or "body", messages if isinstance(messages, list) else [str(messages)]
         return
     for key, inner in messages.items():
-        step = "" if key == "_schema" else f"[{key}]" if isinstance(key, int) else f".{key}"
+        is_value = key == "value" and set(messages) == {"value"} and isinstance(inner, list)
+        step = (
+            ""
+            if key == "_schema" or is_value
+            else f"[{key}]"
+            if isinstance(key, int)
+            else f".{key}"
+        )
         yield from _flat((path + step).lstrip("."), inner)
 
 

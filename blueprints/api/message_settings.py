@@ -87,7 +87,10 @@ class Settings(Resource):
         settings = self._fresh()
         with _refusals():
             sections = {name: part for name, part in asked.items() if part is not None}
-            settings.put_sections(sections, _expected(seen, False))
+            try:
+                settings.put_sections(sections, _expected(seen, False))
+            except RuleError as error:
+                complain({error.field: [error.reason]})
         return {name: settings.sections.get(name) for name in RULE_SECTIONS}, 200, _tag(settings)
 
     @call(

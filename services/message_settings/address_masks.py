@@ -36,6 +36,16 @@ def fits_any(masks: Iterable[str], address: str) -> bool:
     return any(_fits(mask, name) for mask in masks for name in names)
 
 
+def is_backward_range(mask: str) -> bool:
+    """Whether a mask is a range in which no extension is.
+
+    >>> is_backward_range("210-201"), is_backward_range("201-1000"), is_backward_range("201-210")
+    (True, True, False)
+    """
+    found = _RANGE.fullmatch(mask)
+    return found is not None and (len(found[1]) != len(found[2]) or found[1] > found[2])
+
+
 def extension_fits(mask: str, extension: str) -> bool:
     """Whether an extension fits a mask, or is in a range such as ``201-220``."""
     found = _RANGE.fullmatch(mask)

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate
+from marshmallow import INCLUDE, Schema, ValidationError, fields, post_load, validate
 
 from services.config.parsers import email_address, time_zone
 from services.core.opening_hours import days, span
+from services.core.request_schema import RequestSchema
+from services.message_settings.address_masks import is_backward_range
 from services.message_settings.fields import extension
 
 MOST_RULES = 2000  # in each direction
@@ -30,16 +32,15 @@ MASK = validate.Regexp(
     MASK_PATTERN.replace("$", r"\Z"),
     error="A mask has up to 40 characters, such as +44* or +1202555????.",
 )
+EXTENSION_MASK = validate.Regexp(
+    MASK_PATTERN.replace("$", r"\Z"),
+    error="Write an extension such as 201, a mask such as 2??, or a range such as 201-220.",
+)
 WHEN_PATTERN = r"^(inside|outside|holiday) [A-Za-z0-9_-]{1,40}$"
 
 
-class _Strict(Schema):
+class _Strict(RequestSchema):
     """A part of the document."""
-
-    class Meta:
-        """Refuse unknown keys: most likely they are misspelt."""
-
-        unknown = RAISE
 
 
 class _Checked(fields.String):
@@ -67,6 +68,15 @@ class _Extension(_Checked):
         return super()._deserialize(value, *args, **kwargs)
 
 
+def _runs_forward(mask: str) -> None:
+    """Refuse a range of extensions in which nobody can be."""
+    if is_backward_range(mask):
+        raise ValidationError(
+            f"Nobody is in the range {mask}: write the smaller one first, of the same length, such "
+            "as 201-220."
+        )
+
+
 def _date(text: str) -> None:
     try:
         is_date = date.fromisoformat(text).isoformat() == text
@@ -86,7 +96,7 @@ def _list(item: fields.Field[Any], *, least: int = 0, about: str = "") -> fields
     )
 
 
-class HoursSchema(Schema):
+class HoursSchema(RequestSchema):
     """Opening hours: lists of spans by days (``mon``, ``mon-fri``), and closed dates."""
 
     class Meta:
@@ -193,7 +203,8 @@ class OutboundRuleSchema(_Strict):
 
     name = fields.String(required=True, validate=NAME)
     extensions = _list(
-        fields.String(validate=MASK), about="Extensions, masks (2??) or ranges (201-220)"
+        fields.String(validate=[EXTENSION_MASK, _runs_forward]),
+        about="Extensions, masks (2??) or ranges (201-220)",
     )
     to = _list(fields.String(validate=MASK), about="Recipients; * and ? as in inbound rules")
     from_ = fields.List(
@@ -215,7 +226,8 @@ class TemplateSchema(_Strict):
         metadata={"description": "With fields such as {contact}; a brace is written {{ or }}"},
     )
     extensions = _list(
-        fields.String(validate=MASK), about="Extensions, masks (2??) or ranges (201-220)"
+        fields.String(validate=[EXTENSION_MASK, _runs_forward]),
+        about="Extensions, masks (2??) or ranges (201-220)",
     )
 
 

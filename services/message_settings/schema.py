@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
+from marshmallow import ValidationError, fields, post_load, validate
 
+from services.core.request_schema import RequestSchema
 from services.message_settings.fields import FIELDS, Field, FieldType, NumberSetting
 
 
@@ -57,13 +58,8 @@ def _document_field(declared: Field) -> fields.Field[Any]:
             return fields.Boolean(load_default=True, truthy={True}, falsy={False}, **options)
 
 
-class _EntrySchema(Schema):
+class _EntrySchema(RequestSchema):
     """What the schema of an entry has beside its fields."""
-
-    class Meta:
-        """Refuse unknown keys: most likely they are misspelt."""
-
-        unknown = RAISE
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> NumberSetting:
@@ -77,13 +73,8 @@ NumberSettingSchema = _EntrySchema.from_dict(
 ENTRY = NumberSettingSchema()
 
 
-class MessageSettingsSchema(Schema):
+class MessageSettingsSchema(RequestSchema):
     """The whole document of version 1; ``rules_schema`` has what version 2 adds to it."""
-
-    class Meta:
-        """Refuse unknown keys: most likely they are misspelt."""
-
-        unknown = RAISE
 
     version = fields.Integer(
         load_default=1, validate=validate.OneOf([1, 2], error="This version knows 1 and 2.")

@@ -11,6 +11,7 @@ from services.message_settings.rules_reader import RuleError, check_names
 FIELDS = ("contact", "extension", "number")
 TEXT_PATTERN = rf"^(?:[^{{}}]|\{{\{{|\}}\}}|\{{(?:{'|'.join(FIELDS)})\}})*$"
 _PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # not tab and line breaks
 _SPACE = " \t\u00a0\u202f"
 _JOINING = ",;:"
 _PUNCTUATION = f"{_JOINING}.!?"
@@ -93,7 +94,9 @@ def offered_to(templates: Sequence[Template], extension: str) -> list[Template]:
 
 
 def _problem(text: str) -> str:
-    """What is wrong with the braces of a text, as a sentence; empty if nothing is."""
+    """What is wrong with the characters of a text, as a sentence; empty if nothing is."""
+    if control := _CONTROL.search(text):
+        return f"It has the control character U+{ord(control[0]):04X}. Take it out."
     for found in _PART.finditer(text):
         if found[1] is not None and found[1] not in FIELDS:
             known = ", ".join(f"{{{name}}}" for name in FIELDS)

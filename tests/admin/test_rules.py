@@ -73,7 +73,7 @@ def test_rules_are_edited_on_the_page(make_operator: Callable[..., Operator]) ->
             '{\n"inbound": [\n{"name": "A",\n "when": "inside x"}]}',
             "line 4: inbound[0].when: No hours",
         ),
-        ('{\n"colour": 1}', "line 2: colour: Unknown field."),
+        ('{\n"colour": 1}', "line 2: colour: There is no such field"),
         ('{"inbound": [{"name": "A", "to": ["+12025550111"]}]}', "not in Message Settings"),
     ],
 )

@@ -110,8 +110,8 @@ BAD = [
     ({"carrier": ""}, "Write one of"),
     ({"extensions": "201 2/3"}, "“2/3”: An extension has"),
     ({"emails": "a@example.com, b@"}, "“b@”: it must be one e-mail address"),
-    ({"sender_id": "x" * 33}, "Longer than maximum length 32"),
-    ({"description": "x" * 201}, "Longer than maximum length 200"),
+    ({"sender_id": "x" * 33}, "Send at most 32 characters"),
+    ({"description": "x" * 201}, "Send at most 200 characters"),
 ]
 
 

@@ -43,7 +43,7 @@ def test_a_template_is_added_changed_and_removed(make_operator: Callable[..., Op
         ({"text": ""}, "A text has 1 to 1600 characters."),
         ({"name": "", "text": "<i>"}, "A name has up to 80 characters"),
         ({"name": "Hello", "text": "<i>"}, "Two templates are named “Hello”."),
-        ({"extensions": "201," + "9" * 41, "text": "<i>"}, "9”: A mask has up to 40 characters"),
+        ({"extensions": "201," + "9" * 41, "text": "<i>"}, "9”: Write an extension such as 201"),
         ({"known": "Gone", "text": "<i>"}, "There is no template named “Gone”."),
     ],
 )

@@ -38,17 +38,43 @@ def test_they_are_replaced_as_a_whole(script: Script) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "code", "status"),
+    ("wrong", "field", "reason"),
     [
-        ({"inbound": [{"name": "A", "when": "inside x"}]}, "rules_refuse", 409),
-        ({"inbound": [{"name": "A", "to": ["+12025550199"]}]}, "rules_refuse", 409),
-        ({"colour": {}}, "invalid", 422),
-        ({"inbound": {}}, "invalid", 422),
+        ({"inbound": [{"name": "A", "when": "inside x"}]}, "inbound[0].when", "No hours"),
+        ({"inbound": [{"name": "A", "to": ["+12025550199"]}]}, "inbound[0].to[0]", "not in"),
+        ({"inbound": [{"name": "A", "keywords": [1]}]}, "inbound[0].keywords[0]", "Send a text."),
+        ({"inbound": [{"name": "A", "keywords": ["x"] * 501}]}, "inbound[0].keywords", "500 items"),
+        (
+            {"inbound": [{"name": "A", "reply_once_hours": 0}]},
+            "inbound[0].reply_once_hours",
+            "Send a number from 1 to 720.",
+        ),
+        (
+            {"inbound": [{"name": "A", "continue": "yes"}]},
+            "inbound[0].continue",
+            "Send true or false.",
+        ),
+        ({"inbound": [{}]}, "inbound[0].name", "It is missing; send it."),
+        (
+            {"outbound": [{"name": "A", "from": [MINE], "extensions": ["210-201"]}]},
+            "outbound[0].extensions[0]",
+            "Nobody is in the range 210-201",
+        ),
+        (
+            {"outbound": [{"name": "A", "from": [MINE], "extensions": ["2 1"]}]},
+            "outbound[0].extensions[0]",
+            "such as 201-220",
+        ),
+        ({"hours": {"o": None}}, "hours.o", "It must not be null"),
+        ({"colour": {}}, "colour", "There is no such field"),
+        ({"inbound": {}}, "inbound", "Send a list."),
     ],
 )
-def test_wrong_ones_are_refused(script: Script, wrong: Any, code: str, status: int) -> None:
+def test_wrong_ones_are_refused(script: Script, wrong: Any, field: str, reason: str) -> None:
     answer = script.call("PUT", "/rules", json=wrong)
-    assert (answer.status_code, answer.json["code"]) == (status, code)
+    assert (answer.status_code, answer.json["code"]) == (422, "invalid")
+    assert answer.json["field"] == field
+    assert reason in answer.json["errors"][field][0]
     assert script.call("GET", "/rules").json == NOTHING
 
 

@@ -99,7 +99,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def test_the_command_sets_and_lists_a_new_field(said: dict[str, str]) -> None:
-    assert "newtext: Longer than maximum length 20." in said["refused"]
+    assert "newtext: Send at most 20 characters." in said["refused"]
     assert said["set"].splitlines()[-4:] == [
         "Newtext:       Ring twice",
         "Newlist:       a, b",

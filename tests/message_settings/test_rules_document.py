@@ -126,7 +126,11 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "same name": (document(inbound=rule() * 2), "inbound[1].name", "Two rules are named “Night”"),
     "nobody": (document(inbound=rule(deliver={})), "inbound[0].deliver", "It names nobody."),
-    "misspelt": (document(inbound=rule(keyword=["PRICE"])), "inbound[0].keyword", "Unknown field"),
+    "misspelt": (
+        document(inbound=rule(keyword=["PRICE"])),
+        "inbound[0].keyword",
+        "There is no such field",
+    ),
     "span": (
         document(hours={"office": {"mon": ["08:00-12:00", "1-5"]}}),
         "hours.office.mon[1]",

@@ -62,17 +62,17 @@ def test_a_disabled_number_reaches_nobody(either: MessageSettings) -> None:
 BROKEN = {
     '{"numbers": [': "line 1, column 14",
     '{"numbers": [{"number": "12", "carrier": "bandwidth"}]}': "line 1: numbers[0].number",
-    '{"numbers": [{"number": "+12025550100"}]}': "numbers[0].carrier: Missing data",
+    '{"numbers": [{"number": "+12025550100"}]}': "numbers[0].carrier: It is missing",
     '{"numbers": [{"number": "+12025550100", "carrier": "nobody"}]}': "“nobody” is no carrier",
     '{"numbers": [{"number": "+12025550100", "carrier": "bandwidth", "extension": "1"}]}': (
-        "numbers[0].extension: Unknown field"
+        "numbers[0].extension: There is no such field"
     ),
     '{"numbers": [{"number": "+12025550100", "carrier": "bandwidth", "emails": ["x"]}]}': (
         "numbers[0].emails[0]"
     ),
-    '{"numbers": {}}': "numbers: Not a valid list",
-    "[]": "Invalid input type",
-    "null": "Invalid input type",
+    '{"numbers": {}}': "numbers: Send a list",
+    "[]": "Send a JSON object",
+    "null": "Send a JSON object",
     '{"version": 3, "numbers": []}': "version",
     '{"numbers": [], "numbers": []}': "stands twice",
     "\x00": "line 1, column 1",

@@ -62,12 +62,16 @@ def test_they_are_written_as_they_were_read_with_version_2() -> None:
         ([{"name": "A", "text": "{{contact}"}], "templates[0].text", "A single “}”"),
         ([HOURS, HOURS], "templates[1].name", "Two templates are named “Opening hours”."),
         ([{"name": "", "text": "x"}], "templates[0].name", "A name has up to 80 characters"),
-        ([{"name": "A"}], "templates[0].text", "required"),
+        ([{"name": "A"}], "templates[0].text", "It is missing"),
         ([{"name": "A", "text": ""}], "templates[0].text", "A text has 1 to 1600"),
         ([{"name": "A", "text": "x" * 1601}], "templates[0].text", "A text has 1 to 1600"),
-        ([HOURS | {"extension": "201"}], "templates[0].extension", "Unknown field"),
-        ([HOURS | {"extensions": ["2 0"]}], "templates[0].extensions[0]", "A mask has"),
-        ([{"name": f"{n}", "text": "x"} for n in range(201)], "templates", "maximum length 200"),
+        ([HOURS | {"extension": "201"}], "templates[0].extension", "There is no such field"),
+        (
+            [HOURS | {"extensions": ["2 0"]}],
+            "templates[0].extensions[0]",
+            "Write an extension such as 201",
+        ),
+        ([{"name": f"{n}", "text": "x"} for n in range(201)], "templates", "at most 200 items"),
     ],
 )
 def test_a_mistake_is_told_with_its_line_its_place_and_the_remedy(
