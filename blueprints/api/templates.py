@@ -2,13 +2,21 @@
 
 from typing import Any
 
+from flask import request
 from sqlalchemy import Connection
 
 from blueprints.api.auth import Auth, caller, numbers
 from blueprints.api.declare import Resource, call
 from blueprints.api.schemas.templates import TemplateListSchema, TemplatesQuery
 from services.core.errors import RequestRefused
-from services.core.phone_numbers import e164, national, peer, requested, without_channel
+from services.core.phone_numbers import (
+    e164,
+    is_dialable,
+    national,
+    peer,
+    requested,
+    without_channel,
+)
 from services.message_settings import MessageSettings
 from services.message_settings.templates import offered_to
 from services.messaging.access import ConversationAccess
@@ -78,7 +86,14 @@ class Templates(Resource):
                 )
         if "to" not in asked:
             return number, ""
-        return number, _name(tx, requested(peer, asked["to"], self._country, "to"))
+        them = requested(peer, asked["to"], self._country, "to")
+        if not is_dialable(them):
+            raise RequestRefused("not_dialable", "Send a phone number.", field="to")
+        if len(request.args.getlist("to")) > 1:
+            raise RequestRefused(
+                "one_only", "Send one number; for a group, its conversation_id.", field="to"
+            )
+        return number, _name(tx, them)
 
 
 def _name(tx: Connection, address: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.core.errors import RequestRefused, SettingsError
+from services.core.keywords import Keyword, keyword
 from services.core.local_time import FIRST_YEAR, LAST_YEAR, LocalTime
 from services.core.messages import Message
 from services.core.phone_numbers import sender
@@ -106,6 +107,12 @@ class RuleTrial:
             for extension in sorted(rules.named_extensions - known)
         ]
         for rule in rules.inbound:
+            words = [one for one in rule.keywords if keyword(one) not in (None, Keyword.YES)]
+            if rule.reply and words:
+                found.append(
+                    f"The rule “{rule.name}” never answers a text that is only "
+                    f"{' or '.join(words)}: that is a word of the opt-out, or HELP."
+                )
             if rule.reply and not rule.to:
                 found.append(f"The rule “{rule.name}” answers the texts of every number.")
         return found

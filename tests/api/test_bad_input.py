@@ -283,3 +283,9 @@ def test_a_recipient_of_the_wrong_type_is_told_which_one_is_right(phone: Phone) 
     answer = phone.post("/messages", {"to": 5, "text": "x"})
     assert answer.status_code == 422
     assert "Send a phone number as a text" in (answer.json or {})["detail"]
+
+
+@pytest.mark.parametrize("limit", ["0", "201", "x"])
+def test_a_limit_is_told_with_its_bounds(phone: Phone, limit: str) -> None:
+    answer: Any = phone.get("/conversations", query_string={"limit": limit})
+    assert answer.json["errors"]["limit"] == ["Send a whole number from 1 to 200."]

@@ -66,10 +66,12 @@ def test_they_are_filled_in_for_what_may_become_a_conversation(script: Script) -
         ({"from": "12"}, 422, "invalid_number"),
         ({"to": "555-0143"}, 422, "invalid_number"),
         ({"to": ""}, 422, "invalid"),
+        ({"to": "x"}, 422, "not_dialable"),
+        ({"to": ["+13035550177", "+13035550188"]}, 422, "one_only"),
         ({"colour": "red"}, 422, "invalid"),
     ],
 )
-def test_what_is_refused(script: Script, query: dict[str, str], status: int, code: str) -> None:
+def test_what_is_refused(script: Script, query: dict[str, Any], status: int, code: str) -> None:
     answer: Any = script.service.pair("201").get("/templates", query_string=query)
     assert (answer.status_code, answer.json["code"]) == (status, code)
 

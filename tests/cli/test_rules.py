@@ -116,6 +116,14 @@ def test_a_time_of_no_usual_year_cannot_be_tried(practice: Terminal, at: str) ->
     assert f"at: “{at}” is no time." in told
 
 
+def test_a_word_of_the_opt_out_as_a_keyword_is_a_warning(practice: Terminal) -> None:
+    document = json.loads(PRACTICE.read_bytes())
+    document["inbound"] = [{"name": "Leave", "keywords": ["Stop", "price"], "reply": "No."}]
+    practice.gateway.settings.put_document(json.dumps(document).encode())
+    told = practice.flask("rules", "list").stderr
+    assert "The rule “Leave” never answers a text that is only stop:" in told
+
+
 def test_the_rules_are_listed_with_what_nobody_knows(practice: Terminal) -> None:
     told = practice.flask("rules", "list")
     lines = told.stdout.splitlines()

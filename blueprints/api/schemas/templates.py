@@ -14,7 +14,7 @@ class TemplatesQuery(RequestSchema):
     conversation_id = id_field()
     to = Words(
         validate=validate.Length(1, MOST_TYPED),
-        metadata={"description": "A number, written any usual way, or a sender's name"},
+        metadata={"description": "A number, written any usual way"},
     )
     from_ = Words(
         data_key="from",
