@@ -15,11 +15,15 @@ NUMBER = "+12025550143"  # in the examples, our number
 
 @dataclass(frozen=True, slots=True)
 class ExampleRule:
-    """One or two rules for a purpose, with the hours and groups that they name."""
+    """One or two rules for a purpose, with the hours and groups that they name.
+
+    One that ``comes_first`` is added above the other rules, as these would decide before it.
+    """
 
     title: str
     sections: Mapping[str, Any]
     remark: str = ""
+    comes_first: bool = False
 
 
 @cache
@@ -31,11 +35,11 @@ def example_rules() -> tuple[ExampleRule, ...]:
 def with_example(
     sections: Mapping[str, Any], example: ExampleRule, number: str | None
 ) -> dict[str, Any]:
-    """The parts of a document with an example below the rules that are there.
+    """The parts of a document with an example below the rules that are there, or above them.
 
     ``number`` is one of ours that takes the place of the made-up one. Hours and groups that are
-    there stay as they are; a name of a rule that is used gets a digit behind it. Raises
-    ``SettingsError`` for parts that are not of their type.
+    there stay as they are, but for closed dates that are added; a name of a rule that is used gets
+    a digit behind it. Raises ``SettingsError`` for parts that are not of their type.
     """
     text = json.dumps(example.sections)
     added = json.loads(text.replace(NUMBER, number) if number else text)
@@ -45,14 +49,23 @@ def with_example(
             braces = "[ … ]" if isinstance(part, list) else "{ … }"
             raise SettingsError(f"Nothing was added. Write “{name}” as {braces}.", name)
         if isinstance(part, dict):
-            whole[name] = part | sections.get(name, {})
+            known = sections.get(name, {})
+            whole[name] = part | known | _with_closed_dates(part, known)
             continue
         rules = list(sections.get(name, []))
-        for rule in part:
-            used = {one.get("name") for one in rules if isinstance(one, dict)}
-            rules.append(rule | {"name": _unused(rule["name"], used)})
-        whole[name] = rules
+        used = {one.get("name") for one in rules if isinstance(one, dict)}
+        new = [rule | {"name": _unused(rule["name"], used)} for rule in part]
+        whole[name] = new + rules if example.comes_first else rules + new
     return whole
+
+
+def _with_closed_dates(part: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """The hours that are there already, with the closed dates of an example added."""
+    return {
+        name: known[name] | {"closed": sorted({*known[name].get("closed", []), *hours["closed"]})}
+        for name, hours in part.items()
+        if "closed" in hours and isinstance(known.get(name), dict)
+    }
 
 
 def _unused(name: str, used: Collection[Any]) -> str:

@@ -5,7 +5,7 @@ or to flood somebody. The defaults are more than a person types and less than wh
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -54,7 +54,7 @@ class SendLimits:
             if recipient.startswith("+") and (where := destination(recipient)) not in (
                 self._countries
             ):
-                raise _country_not_allowed(recipient, where)
+                raise _country_not_allowed(recipient, where, self._countries)
 
     def count_sent(self, tx: Connection, extension: str, parts: Sequence[Message]) -> None:
         """Count the messages of one request, in the transaction that stores them.
@@ -137,18 +137,19 @@ class SendLimits:
         return [Quota(f"received:{peer}", most, DAY)] if most else []
 
 
-def _country_not_allowed(recipient: str, where: str) -> RequestRefused:
-    add = where if is_country(where) else ANYWHERE
-    remedy = f"To allow it, add {add} to SEND_COUNTRIES in .env."
+def _country_not_allowed(recipient: str, where: str, allowed: Collection[str]) -> RequestRefused:
+    """The refusal; its remedy names the whole list, as an empty one stands for the home country."""
+    whole = ",".join((*sorted(allowed), where)) if is_country(where) else ANYWHERE
+    remedy = f"To allow it, set SEND_COUNTRIES={whole} in .env."
     log.warning("country not allowed", peer=recipient, country=where, remedy=remedy)
     if where == "premium":
         reason = f"{recipient} is a premium-rate number, and texts to those are turned off here."
-    elif add == ANYWHERE:
+    elif whole == ANYWHERE:
         reason = f"{recipient} is in no country, and texts to such numbers are turned off here."
     else:
         reason = (
             f"{recipient} is in another country ({where}), and texts to it are turned off here. "
-            f"The administrator can allow them: add {where} to SEND_COUNTRIES."
+            f"The administrator can allow them: SEND_COUNTRIES={whole} in .env."
         )
     return RequestRefused("country_not_allowed", reason, field="to", status=403)
 

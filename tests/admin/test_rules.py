@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from services.message_settings.example_rules import NUMBER as NUMBER_OF_EXAMPLES
-from services.message_settings.example_rules import example_rules
+from services.message_settings.example_rules import example_rules, with_example
 from tests.admin.conftest import Operator, plain
 from tests.core.test_calendar_file import event
 from tests.message_steps import receive_text, stored_messages
@@ -131,7 +131,8 @@ def test_each_example_is_filled_in_and_can_be_saved(
     seen = settings.generation
     page = operator.post("/rules", 200, rules=written, generation=seen, example=str(position))
     example = example_rules()[position]
-    assert f"“{example.title}” stands below the other rules;" in plain(page)
+    place = "above" if example.comes_first else "below"
+    assert f"“{example.title}” stands {place} the other rules;" in plain(page)
     assert settings.generation == seen
     found = re.search(r"<textarea[^>]*>(.*?)</textarea>", page, re.DOTALL)
     assert found
@@ -139,9 +140,23 @@ def test_each_example_is_filled_in_and_can_be_saved(
     assert NUMBER_OF_EXAMPLES not in filled
     edit(operator, filled, 303, seen)
     names = [rule.name for rule in settings.rules.inbound]
-    assert names[0] == "Night"
+    assert names[-1 if example.comes_first else 0] == "Night"
     assert len(names) == 1 + len(example.sections["inbound"])
     assert settings.sections["groups"] == sales
+
+
+def test_holidays_decide_before_the_night_and_keep_the_dates_that_are_there() -> None:
+    night, holidays = (
+        next(one for one in example_rules() if one.title == title)
+        for title in ("An answer outside the hours", "Holidays")
+    )
+    written = with_example({}, night, None)
+    written["hours"]["office"]["closed"] = ["2026-07-04"]
+    whole = with_example(written, holidays, None)
+    assert [rule["name"] for rule in whole["inbound"]] == ["Holiday", "Night"]
+    assert whole["hours"]["office"] == written["hours"]["office"] | {
+        "closed": ["2026-07-04", *holidays.sections["hours"]["office"]["closed"]]
+    }
 
 
 def test_an_example_does_not_hide_a_mistake(make_operator: Callable[..., Operator]) -> None:

@@ -170,7 +170,7 @@ def test_a_refusal_names_the_variable_and_the_country(make_gateway: Make) -> Non
     gateway = make_gateway(NUMBER_ENTRY)
     error = refusal(gateway, to=("+18765550143",))
     assert (error.status, error.field, error.retry_after) == (403, "to", None)
-    assert "add JM to SEND_COUNTRIES" in error.reason
+    assert "SEND_COUNTRIES=CA,PR,US,VI,JM in .env" in error.reason
     assert "premium" in refusal(gateway, to=("+19005550143",)).reason
     assert "in no country" in refusal(gateway, to=("+881612345678",)).reason
 
