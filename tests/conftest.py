@@ -3,12 +3,13 @@
 import ipaddress
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import gevent
 import pytest
+from xdist.remote import WorkerInteractor  # type: ignore[import-untyped]
 
 from blueprints.api.changes import ChangeLog
 from services.gateway import Gateway, load_environment
@@ -31,17 +32,34 @@ MARKERS = {
 TRIED_AGAIN = ("browser", "processes", "faults")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """A worker of pytest-xdist ends with the process that started it, and so do its servers.
+class PolledEvent:
+    """An event by which a worker of pytest-xdist waits for its next tests, set by another thread.
 
-    gevent ends a wait with an error where no timer and no socket is waited for as well. So a worker
-    that waited for its next tests on a busy machine would end.
+    gevent ends a wait for another thread with an error where it waits for nothing else, such as on
+    a busy machine, which has the next tests later.
     """
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def set(self) -> None:
+        self._is_set = True
+
+    def clear(self) -> None:
+        self._is_set = False
+
+    def wait(self) -> None:
+        while not self._is_set:
+            time.sleep(0.01)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A worker of pytest-xdist ends with the process that started it, and so do its servers."""
     if hasattr(config, "workerinput"):
         end_with_parent()
-        timer = gevent.get_hub().loop.timer(0.1, 0.1)
-        timer.start(lambda: None)
-        config.add_cleanup(timer.close)
+        for plugin in config.pluginmanager.get_plugins():
+            if isinstance(plugin, WorkerInteractor):
+                plugin.torun._has_items_event = PolledEvent()
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by markers
