@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from xdist.remote import WorkerInteractor  # type: ignore[import-untyped]
 
 from blueprints.api.changes import ChangeLog
 from services.gateway import Gateway, load_environment
@@ -57,9 +56,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """A worker of pytest-xdist ends with the process that started it, and so do its servers."""
     if hasattr(config, "workerinput"):
         end_with_parent()
-        for plugin in config.pluginmanager.get_plugins():
-            if isinstance(plugin, WorkerInteractor):
-                plugin.torun._has_items_event = PolledEvent()
+        [queue] = (
+            plugin.torun
+            for plugin in config.pluginmanager.get_plugins()
+            if hasattr(plugin, "torun")
+        )
+        queue._has_items_event = PolledEvent()
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by markers
