@@ -51,10 +51,11 @@ def _say_limits(field: fields.Field[Any]) -> None:
     for check in field.validators:
         if isinstance(check, validate.Length) and check.error is None:
             check.error = f"Send {_span(check.min, check.max)} {items}."
-        elif isinstance(check, validate.Range) and check.error is None:
+        elif isinstance(check, validate.Range):
             what = "whole number" if isinstance(field, fields.Integer) else "number"
-            check.error = f"Send a {what} from {check.min} to {check.max}."
-            field.error_messages["invalid"] = check.error
+            limits = f"Send a {what} from {check.min} to {check.max}."
+            if check.error in (None, limits):  # the copies of a field share their checks
+                check.error = field.error_messages["invalid"] = limits
 
 
 def _span(least: int | None, most: int | None) -> str:

@@ -125,7 +125,7 @@ def test_a_number_that_no_database_can_store_is_left_out(service_with_bulk: Serv
         ({"recipients": [], "text": "x"}, "invalid", ""),
         ({"recipients": [{"to": PEER}], "csv": CSV}, "invalid", "either"),
         ({"recipients": [{"to": PEER, "fields": {"name": 1}}]}, "invalid", ""),
-        ({"recipients": [{"to": PEER, "fields": [1]}]}, "invalid", "object of texts"),
+        ({"recipients": [{"to": PEER, "fields": [1]}]}, "invalid", "JSON object"),
         ({"from": "+12025550102"}, "number_not_yours", "no"),
         ({"from": "12"}, "invalid_number", ""),
         ({"text": "  "}, "empty", ""),

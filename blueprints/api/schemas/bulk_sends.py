@@ -26,7 +26,6 @@ class BulkRecipientSchema(RequestSchema):
         values=Words(validate=validate.Length(max=MOST_FIELD)),
         data_key="fields",
         load_default=dict,
-        error_messages={"invalid": "Send a JSON object of texts."},
         metadata={"description": "Such as `name` for `{name}` in the text"},
     )
 
