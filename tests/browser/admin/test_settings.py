@@ -111,7 +111,7 @@ def test_from_no_number_to_many(
     download.value.save_as(file)
     lines = file.read_text("utf-8-sig")
     assert lines.endswith("Front desk,yes,\n")
-    file.write_text(lines + "2025550144,sandbox,203,,,Sales,yes\n", "utf-8")
+    file.write_text(lines + "2025550144,sandbox,203,,,Sales,yes,\n", "utf-8")
     page.get_by_role("link", name="Import").click()
     page.get_by_label("File", exact=True).set_input_files(str(file))
     page.get_by_role("button", name="Look at it").click()
