@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 import requests
+from sqlalchemy import select
 
 from services.core.messages import Status
 from services.store import messages
+from services.store.database.schema import inbox
 from services.store.database.store import Store
 from tests.conftest import settings_file
 from tests.fakes.bandwidth import FakeBandwidth
@@ -68,11 +70,13 @@ class Carrier:
 
 
 def kept_texts(storage: Path, database: str) -> list[str]:
-    """What came in, as the database has it."""
+    """What came in, as the database has it: processed, or still in the inbox."""
     store = Store(database or None, storage)
     found = store.read(lambda tx: messages.find(tx, limit=100_000))
+    bodies = store.read(lambda tx: tx.execute(select(inbox.c.body)).scalars().all())
     store.close()
-    return sorted(message.text for message in found if message.direction == "in")
+    waiting = [json.loads(body)[0]["message"]["text"] for body in bodies]
+    return sorted([*waiting, *(message.text for message in found if message.direction == "in")])
 
 
 def copied_texts(backup: Path) -> list[str]:
