@@ -3,12 +3,12 @@
 import ipaddress
 import json
 import socket
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from gevent import monkey
 
 from blueprints.api.changes import ChangeLog
 from services.gateway import Gateway, load_environment
@@ -31,42 +31,23 @@ MARKERS = {
 TRIED_AGAIN = ("browser", "processes", "faults")
 
 
-class PolledEvent:
-    """An event by which a worker of pytest-xdist waits for its next tests, set by another thread.
-
-    gevent ends a wait for another thread with an error where it waits for nothing else, such as on
-    a busy machine, which has the next tests later.
-    """
-
-    def __init__(self) -> None:
-        self._is_set = False
-
-    def set(self) -> None:
-        self._is_set = True
-
-    def clear(self) -> None:
-        self._is_set = False
-
-    def wait(self) -> None:
-        while not self._is_set:
-            time.sleep(0.01)
-
-
 def pytest_configure(config: pytest.Config) -> None:
     """A worker of pytest-xdist ends with the process that started it, and so do its servers."""
     if hasattr(config, "workerinput"):
         end_with_parent()
-        [queue] = (
-            plugin.torun
-            for plugin in config.pluginmanager.get_plugins()
-            if hasattr(plugin, "torun")
-        )
-        queue._has_items_event = PolledEvent()
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of whole packages, and those that are tried once more."""
+    """Mark the tests of whole packages, and those that are tried once more.
+
+    Raises ``UsageError`` where a module that was collected has let gevent patch the process: its
+    threads would be greenlets, which wait for ever for what is not patched.
+    """
+    if monkey.is_module_patched("threading"):
+        raise pytest.UsageError(
+            "A collected module imports wsgi.py, which lets gevent patch threads."
+        )
     for item in items:
         name = item.module.__name__ if isinstance(item, pytest.Function) else ""
         for prefix, marker in MARKERS.items():

@@ -44,7 +44,7 @@ TOKENS |= {f"{name}_WEBHOOK_TOKEN": "a token of the rows" for name in ("WAVIX", 
 class RowServer(Server):
     """A server to which a webhook may say when it came in."""
 
-    command = ("gunicorn", "-c", "gunicorn.conf.py", "tests.timed_app:app")
+    command = ("gunicorn", "-c", "gunicorn.conf.py", "tests.timed_app:timed_app()")
 
 
 @dataclass(eq=False)
