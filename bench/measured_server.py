@@ -37,8 +37,7 @@ class MeasuredServer:
 
     def new_token(self) -> str:
         """The token of a new device of extension 201."""
-        made = self.server.flask("devices", "add", "201", "--name", "bench", "--json")
-        return str(json.loads(made.stdout)["token"])
+        return self.server.new_token()
 
     def replies(self) -> RequestTemplate:
         """Requests of the app that send replies."""

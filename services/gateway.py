@@ -163,7 +163,7 @@ class Gateway:
             self.assignments,
         )
         self.bulk_sending = BulkSending(
-            self.store, self.composer, self.device_limits, environment.bulk
+            self.store, self.composer, self.router, self.device_limits, environment.bulk
         )
         self.bulk_release = BulkRelease(
             self.store, self.scheduling, self.bulk_sending, self.providers
@@ -237,7 +237,7 @@ class Gateway:
             self.proxies,
             self.config_findings,
         )
-        self.retention = Retention(self.store, self.media, service)
+        self.retention = Retention(self.store, self.media, self.router, service)
         self.operator_actions = OperatorActions(self.store, self.router, self.assignments)
         self.opt_out_register = OptOutRegister(
             self.store, self.opt_outs, self.country, self.local_time

@@ -1,5 +1,6 @@
 """A real Textbridge: its one command in a process of its own."""
 
+import json
 import os
 import signal
 import subprocess
@@ -119,6 +120,12 @@ class Server:
             timeout=PATIENCE,
             check=False,
         )
+
+    def new_token(self) -> str:
+        """The token of a new device of extension 201."""
+        made = self.flask("devices", "add", "201", "--name", "x", "--json")
+        assert made.returncode == 0, made.stderr
+        return str(json.loads(made.stdout)["token"])
 
 
 class LoneWorker(Server):

@@ -119,7 +119,7 @@ def closed_dates(content: bytes, time_zone: str, first: date, last: date) -> Clo
 
 
 def _with_title(known: str | None, title: str) -> str:
-    """The titles of a date, with one more if there is room for it."""
+    """The titles of a date, with one more unless the list is full."""
     if known in (None, title):
         return title
     return f"{known}, {title}" if len(f"{known}, {title}") <= MOST_TITLES else str(known)

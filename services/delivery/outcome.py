@@ -18,6 +18,7 @@ from services.core.errors import AccessLost, DeliveryError, Kind, SendError, Sto
 from services.core.messages import Message, Status
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.push_devices import record_failure
+from services.messaging.cancelling import cancel_scheduled
 from services.messaging.carrier_event_log import CarrierEventLog
 from services.messaging.opt_out import OptedOut, OptOuts, is_blocked, send_job
 from services.messaging.route import Router
@@ -166,11 +167,9 @@ class Outcomes:
 
         It may have been sent or cancelled since. No worker may run.
         """
-        found = scheduled.every(tx)
         counters.hold_sequence(tx)
-        scheduled.cancel_bulk(tx, found, RESTORED, WAITED_IN_BACKUP)
-        for message in found:
-            jobs.add(tx, self.router.update_jobs(message, str(Status.CANCELLED)))
+        found = scheduled.every(tx)
+        cancel_scheduled(tx, self.router, found, RESTORED, WAITED_IN_BACKUP)
         return found
 
     def _settle(self, tx: Connection, job: Job, error: DeliveryError, kind: Kind) -> None:

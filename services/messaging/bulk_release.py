@@ -5,20 +5,20 @@ them are in the queue of a carrier at a time. So replies of people and other tex
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
 from services.core.errors import RequestRefused
 from services.core.messages import Message
 from services.messaging.bulk_sending import BulkSending
-from services.messaging.scheduling import Scheduling
+from services.messaging.cancelling import cancel_scheduled
+from services.messaging.scheduling import RELEASED_AT_ONCE, Scheduling
 from services.providers.base import Provider
-from services.store import bulk_sends, counters, rate_limits, scheduled
+from services.store import bulk_sends, counters, rate_limits
 from services.store.database import clock
 from services.store.database.store import Store
 
-RELEASED_AT_ONCE = 20  # in one transaction, for which other writers wait
 MOST_QUEUED = 4  # texts of bulk sends at a carrier, of the 16 that a worker sends there at a time
 SHARE = 0.5  # of a rate limit; the rest is for other texts
 # Without a limit of ours the carrier has a queue of its own, which usually sends one text a second
@@ -43,7 +43,14 @@ class BulkRelease:
         """
         if not self.store.read(lambda tx: bulk_sends.has_due(tx, clock.now(tx))):
             return False
-        return self.store.write(self._release_some)
+        return self.scheduling.release_together(
+            self._release_some, self._next_of_each_number, self._release
+        )
+
+    def _next_of_each_number(self, tx: Connection) -> list[Message]:
+        now = clock.now(tx)
+        numbers = bulk_sends.due_numbers(tx, now)
+        return [one for number in numbers for one in bulk_sends.due(tx, now, number, 1)]
 
     def _release_some(self, tx: Connection) -> bool:
         counters.hold_sequence(tx)
@@ -62,8 +69,15 @@ class BulkRelease:
         """Release a text; false if its number has to wait."""
         if not self.bulk_sending.is_on:
             reason = "The administrator has turned bulk sending off."
-            return scheduled.cancel(tx, message, "bulk_sending_off", reason)
-        paces = self._paces(message)
+            cancel_scheduled(tx, self.scheduling.router, [message], "bulk_sending_off", reason)
+            return True
+        setting = self.scheduling.access.setting(message.number)
+        provider = self.providers.get(setting.carrier) if setting is not None else None
+        if provider is None:
+            self.scheduling.release(tx, message, now)  # refuses it with the reason
+            return True
+        message = replace(message, provider=provider.name)  # the carrier that sends it now
+        paces = _paces(provider, message.number)
         if any(rate_limits.wait(tx, name, now) for name in paces):
             return False
         if bulk_sends.count_queued(tx, message.provider) >= MOST_QUEUED:
@@ -81,13 +95,11 @@ class BulkRelease:
                 rate_limits.count(tx, name, rate / parts, now)
         return True
 
-    def _paces(self, message: Message) -> dict[str, float]:
-        """The rate limits of bulk sends from a number: their names and texts a second."""
-        provider = self.providers.get(message.provider)
-        if provider is None:
-            return {}  # it is refused at its time
-        of_number = (provider.number_rate or USUAL_NUMBER_RATE) * SHARE
-        paces = {f"bulk:{provider.name}:{message.number}": of_number}
-        if provider.rate is not None:
-            paces[f"bulk:{provider.name}"] = provider.rate * SHARE
-        return paces
+
+def _paces(provider: Provider, number: str) -> dict[str, float]:
+    """The rate limits of bulk sends from a number: their names and texts a second."""
+    of_number = (provider.number_rate or USUAL_NUMBER_RATE) * SHARE
+    paces = {f"bulk:{provider.name}:{number}": of_number}
+    if provider.rate is not None:
+        paces[f"bulk:{provider.name}"] = provider.rate * SHARE
+    return paces

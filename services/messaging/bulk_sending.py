@@ -17,11 +17,13 @@ from services.core.errors import RequestRefused
 from services.core.messages import Device, Message, Status, clean, uuid7
 from services.core.phone_numbers import peer, requested
 from services.messaging.bulk_recipients import Recipient, check_list, filled
+from services.messaging.cancelling import cancel_scheduled
 from services.messaging.compose import Composer, Reply
 from services.messaging.device_limits import BULK_SENDS, DeviceLimits
+from services.messaging.route import Router
 from services.messaging.scheduling import CANCELLED
 from services.messaging.send_times import waiting
-from services.store import blocked_senders, bulk_sends, counters, messages, scheduled
+from services.store import blocked_senders, bulk_sends, counters, messages
 from services.store.bulk_sends import BulkSend, LeftOut
 from services.store.database import clock
 from services.store.database.store import Store
@@ -104,6 +106,7 @@ class BulkSending:
 
     store: Store
     composer: Composer
+    router: Router
     limits: DeviceLimits
     rules: BulkSettings
 
@@ -179,7 +182,7 @@ class BulkSending:
             unsent = bulk_sends.texts(tx, known.id, status=Status.SCHEDULED)
             if unsent:
                 reason = f"Cancelled by {by}, with the bulk send."
-                scheduled.cancel_bulk(tx, unsent, CANCELLED, reason)
+                cancel_scheduled(tx, self.router, unsent, CANCELLED, reason)
                 bulk_sends.mark_cancelled(tx, known.id)
                 log.info("bulk send cancelled", bulk_send_id=known.id, texts=len(unsent))
             return bulk_sends.by_id(tx, known.id) or known

@@ -166,6 +166,7 @@ def parts(whole: Message, limits: Limits) -> list[Message]:
             segments=_segments(text, ()),
             rule=whole.rule,
             instead_of=whole.instead_of,
+            send_at=whole.send_at,
         )
         for text in rest
     ]

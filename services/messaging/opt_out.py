@@ -18,6 +18,7 @@ from services.core.local_time import LocalTime
 from services.core.messages import AutomaticText, Message, Status
 from services.core.phone_numbers import EVERY, channel_of, is_dialable, is_toll_free
 from services.core.segments import count
+from services.messaging.cancelling import cancel_scheduled
 from services.messaging.route import Router
 from services.messaging.send_limits import SendLimits
 from services.providers.base import Provider
@@ -251,9 +252,8 @@ class OptOuts:
                 cancelled = messages.by_id(tx, job.message_id)
                 if cancelled is not None:
                     jobs.add(tx, self.router.update_jobs(cancelled, str(cancelled.status)))
-        for message in scheduled.in_conversations(tx, theirs):
-            if scheduled.cancel(tx, message, CODE, reason):
-                jobs.add(tx, self.router.update_jobs(message, str(Status.CANCELLED)))
+        waiting = scheduled.in_conversations(tx, theirs)
+        cancel_scheduled(tx, self.router, waiting, CODE, reason)
 
     def _sentence(self, peer: str, found: OptOut) -> str:
         day = self.local_time.of(found.at).date().isoformat()

@@ -4,6 +4,7 @@ At its time a text is checked again as if it were sent then. It waits on for the
 recipient's place; what may not be sent fails with the reason.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import structlog
@@ -26,6 +27,7 @@ log = structlog.get_logger()
 CANCELLED = "cancelled"
 ANSWERED = "answered"
 RELEASED_AT_ONCE = 20  # in one transaction, for which other writers wait
+Release = Callable[[Connection, Message, float], object]
 
 
 @dataclass(eq=False)
@@ -55,7 +57,7 @@ class Scheduling:
             if send_at is not None:
                 self.composer.check_again(tx, known)
                 planned = self.composer.times.planned(tx, known, send_at)
-                scheduled.postpone(tx, known, planned.until, planned.reason or None)
+                scheduled.set_send_at(tx, known, planned.until, planned.reason or None)
             return messages.by_id(tx, message_id) or known
 
         return self.store.write(work)
@@ -106,16 +108,31 @@ class Scheduling:
         """
         if not self.store.read(lambda tx: scheduled.has_due(tx, clock.now(tx))):
             return False
+        return self.release_together(
+            self._release_some,
+            lambda tx: scheduled.due(tx, clock.now(tx), RELEASED_AT_ONCE),
+            self.release,
+        )
+
+    def release_together(
+        self,
+        work: Callable[[Connection], bool],
+        due: Callable[[Connection], Iterable[Message]],
+        release: Release,
+    ) -> bool:
+        """Release texts in one transaction, by ``work``; returns what it returns.
+
+        Where it fails because of a fault with one of them, ``release`` releases each of the texts
+        that are ``due`` in a transaction of its own; one that fails alone is not sent.
+        """
         try:
-            return self.store.write(self._release_some)
+            return self.store.write(work)
         except StorageUnwell:
             raise
         except Exception:
             log.exception("scheduled texts could not be released")
-        for message in self.store.read(
-            lambda tx: scheduled.due(tx, clock.now(tx), RELEASED_AT_ONCE)
-        ):
-            self._release_alone(message)
+        for message in self.store.read(due):
+            self._release_alone(message, release)
         return False
 
     def _release_some(self, tx: Connection) -> bool:
@@ -126,14 +143,14 @@ class Scheduling:
             self.release(tx, message, now)
         return len(found) == RELEASED_AT_ONCE
 
-    def _release_alone(self, message: Message) -> None:
+    def _release_alone(self, message: Message, release: Release) -> None:
         """Queue a text in a transaction of its own; one with a fault fails with the reason."""
 
         def work(tx: Connection) -> None:
             counters.hold_sequence(tx)
             known = messages.by_id(tx, message.id)
             if known is not None and known.status is Status.SCHEDULED:
-                self.release(tx, known, clock.now(tx))
+                release(tx, known, clock.now(tx))
 
         try:
             self.store.write(work)
@@ -169,7 +186,7 @@ class Scheduling:
         checked = self.composer.check_again(tx, message)
         held = times.hours.postponed(message.recipients, now)
         if held is not None:
-            scheduled.postpone(tx, message, held.until, held.reason)
+            scheduled.set_send_at(tx, message, held.until, held.reason)
             return False
         return self._queue(tx, checked)
 

@@ -14,6 +14,8 @@ from sqlalchemy import Connection
 from services.config.sections import ServiceSettings
 from services.core.durations import DAY
 from services.media.media_store import MediaStore
+from services.messaging.cancelling import cancel_scheduled
+from services.messaging.route import Router
 from services.store import counters, messages, scheduled
 from services.store.database import secure_delete
 from services.store.database.store import Store
@@ -56,8 +58,11 @@ class Person:
 class Retention:
     """Deletes rows of the database and the files that belong to them."""
 
-    def __init__(self, store: Store, media: MediaStore, service: ServiceSettings) -> None:
+    def __init__(
+        self, store: Store, media: MediaStore, router: Router, service: ServiceSettings
+    ) -> None:
         self._store = store
+        self._router = router
         self._media = media
         self._service = service
 
@@ -122,11 +127,11 @@ class Retention:
         """
         self._store.write(partial(secure_delete.erase_words, on=True))
         try:
-            self._store.write(partial(_cancel_in_groups, peer=peer))
+            self._store.write(partial(self._cancel_in_groups, peer=peer))
             removed = 0
             for seqs in self._batches(peer):
                 found = self._store.read(partial(messages.by_seq, seqs=seqs))
-                self._store.write(partial(scheduled.cancel_all, seqs=seqs))
+                self._store.write(partial(scheduled.cancel_before_removal, seqs=seqs))
                 removed += self._remove([message.id for message in found.values()])
             self._store.write(lambda tx: people.forget_rest(tx, peer, known.quarantined))
             self._store.write(lambda tx: counters.put(tx, counters.RESET, messages.next_seq(tx)))
@@ -147,11 +152,10 @@ class Retention:
             self._media.remove(file_id)
         return self._store.write(lambda tx: removal.remove(tx, message_ids))
 
-
-def _cancel_in_groups(tx: Connection, peer: str) -> None:
-    counters.hold_sequence(tx)
-    waiting = scheduled.in_conversations(tx, people.groups(tx, peer))
-    scheduled.cancel_bulk(tx, waiting, PERSON_FORGOTTEN, MEMBER_DELETED)
+    def _cancel_in_groups(self, tx: Connection, peer: str) -> None:
+        counters.hold_sequence(tx)
+        waiting = scheduled.in_conversations(tx, people.groups(tx, peer))
+        cancel_scheduled(tx, self._router, waiting, PERSON_FORGOTTEN, MEMBER_DELETED)
 
 
 def _ago(days: int | None) -> float | None:

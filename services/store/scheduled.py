@@ -83,7 +83,9 @@ def count(tx: Connection, extension: str) -> int:
     return int(tx.execute(select(func.count()).select_from(messages).where(theirs)).scalar_one())
 
 
-def postpone(tx: Connection, message: Message, send_at: float, waits_because: str | None) -> bool:
+def set_send_at(
+    tx: Connection, message: Message, send_at: float, waits_because: str | None
+) -> bool:
     """Give a message another time; false if it is not scheduled any more."""
     return _change(tx, message, next_seq(tx), send_at=send_at, waits_because=waits_because)
 
@@ -105,7 +107,7 @@ def cancel(tx: Connection, message: Message, code: str, reason: str) -> bool:
     return _change(tx, message, next_seq(tx), status=str(Status.CANCELLED), **values)
 
 
-def cancel_bulk(tx: Connection, waiting: Sequence[Message], code: str, reason: str) -> None:
+def cancel_many(tx: Connection, waiting: Sequence[Message], code: str, reason: str) -> None:
     """Cancel many messages in one statement; the caller has locked the sequence and read them."""
     if not waiting:
         return
@@ -117,7 +119,7 @@ def cancel_bulk(tx: Connection, waiting: Sequence[Message], code: str, reason: s
     tx.execute(statement, [{"message_id": one.id, "next_changed": seq} for one, seq in numbered])
 
 
-def cancel_all(tx: Connection, seqs: Sequence[int]) -> None:
+def cancel_before_removal(tx: Connection, seqs: Sequence[int]) -> None:
     """Cancel those of some messages that are scheduled, before they are deleted."""
     statement = update(messages).where(messages.c.seq.in_(seqs), SCHEDULED)
     tx.execute(statement.values(status=str(Status.CANCELLED), changed=next_seq(tx)))

@@ -109,7 +109,7 @@ def test_the_operator_replaces_them_as_a_whole(script: Script) -> None:
     [
         ({"templates": [OURS, {"name": "A", "text": "{foo}"}]}, "templates[1].text"),
         ({"templates": [OURS, OURS]}, "templates[1].name"),
-        ({"templates": [{"name": "A", "text": "bell\x07"}]}, "templates[0].text"),
+        ({"templates": [{"name": "A", "text": "a\x07"}]}, "templates[0].text"),
         ({"templates": [OURS | {"extensions": ["210-201"]}]}, "templates[0].extensions[0]"),
         ({"templates": [{"name": "A"}]}, "templates[0].text"),
         ({"templates": {}}, "templates"),

@@ -1,6 +1,5 @@
 """A bulk send during which the server is killed again and again: each text is sent once."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,7 @@ def test_a_worker_that_is_killed_in_the_midst_sends_each_once(tmp_path: Path) ->
         env |= {"BANDWIDTH_WEBHOOK_TOKEN": "a token of the tests", "BANDWIDTH_NUMBER_RATE": "10"}
         server = Server(tmp_path, env)
         server.start()
-        made = server.flask("devices", "add", "201", "--name", "x", "--json")
-        headers = {"Authorization": f"Bearer {json.loads(made.stdout)['token']}"}
+        headers = {"Authorization": f"Bearer {server.new_token()}"}
         url = f"{server.url}/api/v1/bulk-sends"
         listed = [
             {"to": f"+1303555{index:04}", "fields": {"n": str(index)}} for index in range(TEXTS)

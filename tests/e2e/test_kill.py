@@ -78,9 +78,7 @@ def test_killed_at_random_nothing_is_lost_and_nothing_is_sent_twice(tmp_path: Pa
         server.start()
         hook = f"{server.url}/webhook/bandwidth/sms"
         bandwidth.webhook = f"{hook}?token={token}"
-        made = server.flask("devices", "add", "201", "--name", "x", "--json")
-        bearer = requests.models.complexjson.loads(made.stdout)["token"]
-        headers = {"Authorization": f"Bearer {bearer}"}
+        headers = {"Authorization": f"Bearer {server.new_token()}"}
         killer = Killer(server, seed=7)
         killer.start()
 

@@ -75,8 +75,7 @@ class Nodes:
         for web in self.webs:
             web.wait_ready()
         self.bandwidth.webhook = f"{self.webs[1].url}/webhook/bandwidth/sms?token={TOKEN}"
-        made = self.webs[0].flask("devices", "add", "201", "--name", "phone", "--json")
-        self.bearer = str(json.loads(made.stdout)["token"])
+        self.bearer = self.webs[0].new_token()
 
     def text(self, web: Server, words: str, **about: Any) -> None:
         """A text that the carrier posts to a node, and again until one of them has taken it."""

@@ -120,8 +120,7 @@ def test_the_way_back_from_a_backup_that_was_made_under_traffic(
         env |= {"BANDWIDTH_NUMBER_RATE": "0.5", "DATABASE_URL": database}
         server = _ended_with(request, Server(before, env))
         server.start()
-        made = server.flask("devices", "add", "201", "--name", "x", "--json")
-        headers = {"Authorization": f"Bearer {json.loads(made.stdout)['token']}"}
+        headers = {"Authorization": f"Bearer {server.new_token()}"}
         carrier = Carrier(server, bandwidth)
         receiver.answers.extend([503] * 100_000)  # nothing is pushed before the crash
         for _ in range(BEFORE):

@@ -1,6 +1,5 @@
 """Scheduled texts whose time comes while the server is killed: each is sent once."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,7 @@ def test_a_worker_that_is_killed_when_their_time_comes_sends_each_once(tmp_path:
         env["BANDWIDTH_WEBHOOK_TOKEN"] = "a token of the tests"
         server = Server(tmp_path, env)
         server.start()
-        made = server.flask("devices", "add", "201", "--name", "x", "--json")
-        headers = {"Authorization": f"Bearer {json.loads(made.stdout)['token']}"}
+        headers = {"Authorization": f"Bearer {server.new_token()}"}
         url = f"{server.url}/api/v1/messages"
 
         def schedule(index: int) -> str:

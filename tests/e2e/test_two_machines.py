@@ -1,6 +1,5 @@
 """Two machines with one PostgreSQL and one bucket: both serve every attachment."""
 
-import json
 import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -32,8 +31,7 @@ def test_what_one_machine_takes_in_the_other_hands_out(tmp_path: Path, postgres_
         env = {"DATABASE_URL": postgres_url, **bucket.env}
         first, second = machine(tmp_path / "one"), machine(tmp_path / "two")
         with running_server(first, env) as one, running_server(second, env) as two:
-            added = one.flask("devices", "add", "201", "--name", "phone", "--json")
-            token = json.loads(added.stdout)["token"]
+            token = one.new_token()
             uploaded = call(
                 one, token, "POST", "/api/v1/media", files={"file": ("cat.gif", GIF, "image/gif")}
             )

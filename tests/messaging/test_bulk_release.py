@@ -3,18 +3,22 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, update
 
 from services.core.errors import Kind, SendError
 from services.core.messages import Message, Status
 from services.gateway import Gateway
+from services.message_settings import NumberSetting
 from services.messaging.bulk_recipients import recipient
 from services.messaging.bulk_release import MOST_QUEUED
 from services.messaging.bulk_sending import BulkRequest
 from services.messaging.compose import Reply
 from services.store import bulk_sends, opt_outs
 from services.store.bulk_sends import BulkSend
+from services.store.database.schema import messages as message_table
 from services.store.database.schema import paces
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
+from tests.fakes.receiver import Receiver
 from tests.message_steps import PHONE, Make, failing, make_due, receive_text, run_due_jobs
 from tests.messaging.test_scheduling import closed_now
 
@@ -132,6 +136,50 @@ def test_nothing_is_sent_once_the_administrator_has_turned_it_off(make_gateway: 
     run_due_jobs(gateway)
     assert taken == []
     assert [one.error_code for one in texts(gateway, made)] == ["bulk_sending_off"]
+
+
+def test_a_fault_with_one_text_stops_no_other(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = failing(gateway)
+    made = make(gateway, *OTHERS[:3])
+    right = gateway.checks.checked
+
+    def checked(tx: Connection, setting: NumberSetting, message: Message) -> Message:
+        if message.peer == OTHERS[1]:
+            raise KeyError(message.peer)
+        return right(tx, setting, message)
+
+    monkeypatch.setattr(gateway.checks, "checked", checked)
+    for _ in range(4):
+        after_a_while(gateway)
+        run_due_jobs(gateway)
+    assert [one.peer for one in taken] == [OTHERS[0], OTHERS[2]]
+    assert [one.error_code for one in texts(gateway, made)] == [None, "fault", None]
+
+
+def test_the_carrier_that_a_number_has_now_sets_the_pace(gateway: Gateway) -> None:
+    """And not that of the time at which the bulk send was made, which may be off by now."""
+    made = make(gateway, *OTHERS[:4])
+    gateway.store.write(lambda tx: tx.execute(update(message_table).values(provider="gone")))
+    release(gateway)
+    assert states(gateway, made) == {Status.QUEUED: 1, Status.SCHEDULED: 3}
+    gateway.settings.put(NUMBER_ENTRY | {"carrier": "bandwidth"})  # which is not configured
+    after_a_while(gateway)
+    assert [one.error_code for one in texts(gateway, made)] == [None, *["carrier_off"] * 3]
+
+
+def test_apps_are_told_of_each_text_that_is_cancelled(
+    make_gateway: Make, receiver: Receiver
+) -> None:
+    gateway = make_gateway(NUMBER_ENTRY, BULK_SENDING="true", **receiver.env)
+    made = make(gateway, *OTHERS[:2])
+    gateway.bulk_sending.cancel(made.id, "201", "extension 201")
+    run_due_jobs(gateway)
+    told = [push["data"]["message"] for push in receiver.pushes]
+    assert [(one["to"], one["state"]) for one in told] == [
+        ([peer], "cancelled") for peer in OTHERS[:2]
+    ]
 
 
 def test_each_text_waits_for_the_hours_of_its_recipient(make_gateway: Make) -> None:

@@ -150,6 +150,7 @@ def test_a_long_text_is_split_at_its_time(gateway: Gateway) -> None:
     assert len(taken) > 1
     assert all(len(one.text) <= provider.limits.text for one in taken)
     assert taken[0].id == message.id
+    assert len({one.send_at for one in taken}) == 1  # by which each waits for quiet hours
     assert violations(gateway, thorough=True) == []
 
 

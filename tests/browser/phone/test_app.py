@@ -276,12 +276,8 @@ def test_a_failure_has_its_reason_and_is_tried_again(phone: Open, world: World) 
     assert page.get_by_role("button", name="Try again").count() == 0
 
 
-@pytest.mark.parametrize(
-    "more", [{"state": "cancelled"}, {"replaced_by": "another"}], ids=["cancelled", "replaced"]
-)
-def test_what_was_cancelled_or_replaced_is_not_offered_again(
-    phone: Open, world: World, more: dict[str, str]
-) -> None:
+def with_hello(phone: Open, world: World, **changes: Any) -> tuple[Any, str]:
+    """A conversation with a sent “Hello?” that the app sees with changes; also its peer."""
     peer, page = world.peer(), phone(service_workers="block")
     world.text(peer, "hi")
     message = world.api(
@@ -294,33 +290,29 @@ def test_what_was_cancelled_or_replaced_is_not_offered_again(
         found = answer.json()
         for item in found["items"]:
             if item["id"] == message["id"]:
-                item.update(status="failed", error={"code": None, "reason": "Not now."}, **more)
+                item.update(changes)
         route.fulfill(response=answer, json=found)
 
     page.route(re.compile(r".*/api/v1/conversations/.*/messages.*"), changed)
     enter(page, spoken(peer))
+    return page, peer
+
+
+@pytest.mark.parametrize(
+    "more", [{"state": "cancelled"}, {"replaced_by": "another"}], ids=["cancelled", "replaced"]
+)
+def test_what_was_cancelled_or_replaced_is_not_offered_again(
+    phone: Open, world: World, more: dict[str, Any]
+) -> None:
+    error = {"code": None, "reason": "Not now."}
+    page, _ = with_hello(phone, world, status="failed", error=error, **more)
     said(page, "Hello?").get_by_text("Not now.").wait_for()
     assert page.get_by_role("button", name="Try again").count() == 0
 
 
 def test_what_may_have_been_sent_is_sent_again_only_if_wanted(phone: Open, world: World) -> None:
-    peer, page = world.peer(), phone(service_workers="block")
-    world.text(peer, "hi")
-    message = world.api(
-        "POST", "/messages", json={"to": peer, "from": SHARED_NUMBER, "text": "Hello?"}
-    )
-    world.sent(peer)
-
-    def unknown(route: Any) -> None:
-        answer = route.fetch()
-        found = answer.json()
-        for item in found["items"]:
-            if item["id"] == message["id"]:
-                item["status"], item["error"] = "unknown", {"code": None, "reason": "No answer."}
-        route.fulfill(response=answer, json=found)
-
-    page.route(re.compile(r".*/api/v1/conversations/.*/messages.*"), unknown)
-    enter(page, spoken(peer))
+    error = {"code": None, "reason": "No answer."}
+    page, peer = with_hello(phone, world, status="unknown", error=error)
     shown = said(page, "Hello?")
     shown.get_by_text("Nobody knows whether this was sent").wait_for()
     shown.get_by_role("button", name="Send again").click()
