@@ -79,7 +79,7 @@ def _add_pages(routes: Blueprint, pages: Pages, gateway: Gateway) -> None:
     )
     failed_jobs.add_routes(routes, pages, store, actions)
     if gateway.bulk_sending.is_on:
-        BulkSendPages(pages, store, gateway.bulk_sending, service.app_timezone).add_to(routes)
+        BulkSendPages(pages, store, gateway.bulk_sending, gateway.local_time).add_to(routes)
     opt_outs.add_routes(routes, pages, store, gateway.opt_out_register)
     unrouted.add_routes(routes, pages, store, settings, actions)
     quarantine.add_routes(routes, pages, store, gateway.replay, actions)

@@ -12,7 +12,14 @@ from blueprints.admin.row_ids import row_id
 from services.core.errors import RequestRefused
 from services.core.local_time import LocalTime
 from services.core.messages import Message, Status, clean, uuid7
-from services.messaging.bulk_recipients import MOST_RECIPIENTS, file_text, read_recipients
+from services.messaging.bulk_recipients import (
+    MOST_CSV,
+    MOST_NAME,
+    MOST_RECIPIENTS,
+    MOST_TEXT,
+    file_text,
+    read_recipients,
+)
 from services.messaging.bulk_sending import ADMINISTRATOR, BulkRequest, BulkSending
 from services.operations.export import bulk_results_as_csv
 from services.store import bulk_sends
@@ -20,8 +27,6 @@ from services.store.bulk_sends import BulkSend
 from services.store.database.store import Store
 
 ROWS = 50
-MOST_BYTES = 200_000
-MOST_NAME, MOST_TEXT = 100, 10_000
 CHOICES = [
     ("", "All"),
     *((str(status), STATES[status][0]) for status in STATES if status is not Status.RECEIVED),
@@ -31,11 +36,13 @@ CHOICES = [
 class BulkSendPages:
     """Lists bulk sends and their results, makes and cancels them."""
 
-    def __init__(self, pages: Pages, store: Store, sending: BulkSending, time_zone: str) -> None:
+    def __init__(
+        self, pages: Pages, store: Store, sending: BulkSending, local_time: LocalTime
+    ) -> None:
         self._pages = pages
         self._store = store
         self._sending = sending
-        self._time_zone = time_zone
+        self._local_time = local_time
 
     def add_to(self, routes: Blueprint) -> None:
         """Add ``/admin/bulk-sends``."""
@@ -153,7 +160,8 @@ class BulkSendPages:
             typed=request.form,
             problem=refused.reason if refused else "",
             wrong=refused.field if refused else "",
-            time_zone=self._time_zone,
+            time_zone=self._local_time.name,
+            most_text=MOST_TEXT,
             most=MOST_RECIPIENTS,
         )
 
@@ -174,7 +182,7 @@ class BulkSendPages:
         if not written:
             return None
         try:
-            return LocalTime(self._time_zone).read(written).timestamp()
+            return self._local_time.read(written).timestamp()
         except ValueError:
             raise RequestRefused(
                 "invalid", "Give a time such as 2027-01-31T09:00.", field="send_at"
@@ -189,10 +197,10 @@ def _uploaded() -> str:
             return kept
         raise RequestRefused("missing", "Choose a CSV file.", field="csv")
     with closing(file):
-        content = file.stream.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
+        content = file.stream.read(MOST_CSV + 1)
+    if len(content) > MOST_CSV:
         raise RequestRefused(
-            "too_large", f"The file is larger than {MOST_BYTES // 1000} kB.", field="csv"
+            "too_large", f"The file is larger than {MOST_CSV // 1000} kB.", field="csv"
         )
     return file_text(content)
 

@@ -5,20 +5,26 @@ Each route declares who is admitted; a route that declares nothing admits nobody
 
 import time
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NoReturn, cast
+from uuid import UUID
 
 from flask import current_app, g, request
+from sqlalchemy import Connection
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 
 from blueprints.admin_access import USER, AdminAccess
 from blueprints.device_auth import DeviceAuth
 from services.config.keys import derive
+from services.core.errors import RequestRefused
 from services.core.messages import Device
 from services.core.secrets import same_secret
 from services.message_settings import NumberSetting
 from services.messaging.access import ConversationAccess
+from services.store import conversations
+from services.store.conversations import Conversation
 
 PREFIX = "/api/v1"
 TICKET_SECONDS = 60
@@ -109,6 +115,16 @@ def caller() -> Device:
 def numbers(access: ConversationAccess) -> dict[str, NumberSetting]:
     """The numbers whose conversations the caller may have at this moment, its default first."""
     return {setting.number: setting for setting in access.numbers(caller().extension)}
+
+
+def own_conversation(
+    tx: Connection, own: Mapping[str, NumberSetting], conversation_id: UUID | str
+) -> Conversation:
+    """A conversation of one of the caller's ``numbers``. Raises ``RequestRefused`` (404)."""
+    found = conversations.by_id(tx, str(conversation_id), own)
+    if found is None:
+        raise RequestRefused("not_found", "There is no such conversation.", status=404)
+    return found
 
 
 def refuse(error: str = "") -> NoReturn:

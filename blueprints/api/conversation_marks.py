@@ -7,13 +7,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from blueprints.api.auth import Auth, caller, numbers
+from blueprints.api.auth import Auth, caller, numbers, own_conversation
 from blueprints.api.declare import Resource, call
 from blueprints.api.schemas.conversations import MarksSchema
 from services.core.errors import RequestRefused
 from services.messaging.access import ConversationAccess
 from services.messaging.device_limits import CONVERSATION_CHANGES, DeviceLimits
-from services.store import conversation_marks, conversations, counters
+from services.store import conversation_marks, counters
 from services.store.conversation_marks import ConversationMark
 from services.store.database import clock
 from services.store.database.store import Store
@@ -86,9 +86,7 @@ class ConversationMarks(Resource):
         own, device = numbers(self._access), caller()
 
         def work(tx: Connection) -> dict[str, Any]:
-            known = conversations.by_id(tx, str(conversation_id), own)
-            if known is None:
-                raise RequestRefused("not_found", "There is no such conversation.", status=404)
+            known = own_conversation(tx, own, conversation_id)
             counters.hold_sequence(tx)  # two calls at once must not pin one too many
             none = ConversationMark(device.extension, known.id)
             before = conversation_marks.of(tx, device.extension, [known.id]).get(known.id, none)

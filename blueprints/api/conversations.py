@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from blueprints.api.auth import Auth, caller, numbers
+from blueprints.api.auth import Auth, caller, numbers, own_conversation
 from blueprints.api.changes import assignment_object
 from blueprints.api.conversation_marks import marks_object
 from blueprints.api.declare import Resource, call
@@ -21,7 +21,6 @@ from blueprints.api.schemas.conversations import (
     ReadSchema,
 )
 from blueprints.api.schemas.messages import MessageListSchema, MessagesQuery
-from services.core.errors import RequestRefused
 from services.core.messages import message_object, rfc3339
 from services.core.phone_numbers import channel_of, search_words
 from services.media.media_store import MediaStore
@@ -198,10 +197,7 @@ class Conversations(Resource):
         return self._store.write(work)
 
     def _own(self, tx: Connection, conversation_id: UUID) -> Conversation:
-        conversation = conversations.by_id(tx, str(conversation_id), numbers(self._access))
-        if conversation is None:
-            raise RequestRefused("not_found", "There is no such conversation.", status=404)
-        return conversation
+        return own_conversation(tx, numbers(self._access), conversation_id)
 
     def _objects(self, tx: Connection, found: Sequence[Conversation]) -> list[dict[str, Any]]:
         """Conversations as apps see them."""

@@ -6,15 +6,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from blueprints.api.auth import Auth, caller, numbers
+from blueprints.api.auth import Auth, caller, numbers, own_conversation
 from blueprints.api.declare import Resource, call
 from blueprints.api.schemas.opt_outs import BlockSchema, ConsentSchema, MemberSchema
-from services.core.errors import RequestRefused
 from services.core.messages import rfc3339
 from services.messaging.access import ConversationAccess
 from services.messaging.consent import Consent, ConversationConsent
 from services.messaging.device_limits import CONSENT_CHANGES, DeviceLimits
-from services.store import conversations
 from services.store.conversations import Conversation
 from services.store.database.store import Store
 
@@ -102,9 +100,7 @@ class ConversationConsents(Resource):
         own, device = numbers(self._access), caller()
 
         def work(tx: Connection) -> dict[str, Any]:
-            found = conversations.by_id(tx, str(conversation_id), own)
-            if found is None:
-                raise RequestRefused("not_found", "There is no such conversation.", status=404)
+            found = own_conversation(tx, own, conversation_id)
             self._limits.count(tx, device, CONSENT_CHANGES)
             change(tx, found)
             return consent_object(self._consent.of(tx, found))

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from blueprints.api.auth import Auth, caller, numbers
+from blueprints.api.auth import Auth, caller, numbers, own_conversation
 from blueprints.api.declare import Resource, call
 from blueprints.api.schemas.messages import (
     MessageListSchema,
@@ -14,12 +14,11 @@ from blueprints.api.schemas.messages import (
     ScheduledChangeSchema,
     ScheduledQuery,
 )
-from services.core.errors import RequestRefused
 from services.core.messages import message_object
 from services.media.media_store import MediaStore
 from services.messaging.access import ConversationAccess
 from services.messaging.scheduling import Scheduling
-from services.store import conversations, scheduled
+from services.store import scheduled
 from services.store.database.store import Store
 
 
@@ -62,9 +61,7 @@ class ScheduledMessages(Resource):
         """The scheduled texts of a conversation, the next one first."""
 
         def work(tx: Connection) -> dict[str, Any]:
-            known = conversations.by_id(tx, str(conversation_id), numbers(self._access))
-            if known is None:
-                raise RequestRefused("not_found", "There is no such conversation.", status=404)
+            known = own_conversation(tx, numbers(self._access), conversation_id)
             return self._page(tx, query, known.id)
 
         return self._store.read(work)

@@ -5,7 +5,7 @@ from typing import Any
 from flask import request
 from sqlalchemy import Connection
 
-from blueprints.api.auth import Auth, caller, numbers
+from blueprints.api.auth import Auth, caller, numbers, own_conversation
 from blueprints.api.declare import Resource, call
 from blueprints.api.schemas.templates import TemplateListSchema, TemplatesQuery
 from services.core.errors import RequestRefused
@@ -20,7 +20,7 @@ from services.core.phone_numbers import (
 from services.message_settings import MessageSettings
 from services.message_settings.templates import offered_to
 from services.messaging.access import ConversationAccess
-from services.store import contacts, conversations
+from services.store import contacts
 from services.store.database.store import Store
 
 
@@ -70,9 +70,7 @@ class Templates(Resource):
         """Our number and the contact's name; each is empty if there is none."""
         own = numbers(self._access)
         if "conversation_id" in asked:
-            found = conversations.by_id(tx, asked["conversation_id"], own)
-            if found is None:
-                raise RequestRefused("not_found", "There is no such conversation.", status=404)
+            found = own_conversation(tx, own, asked["conversation_id"])
             return found.number, "" if found.participants else _name(tx, found.peer)
         number = next(iter(own), "")
         if "from_" in asked:

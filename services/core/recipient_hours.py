@@ -1,8 +1,8 @@
-"""Recipient's hours: when a scheduled or automatic text may be sent to a person, by their place.
+"""Recipient's hours: the times at which a text may be sent to a person, by their place.
 
 The area code of a US number stands for the place. For other countries there are hours only if the
-operator sets them (``CountryHours``). A text that a person writes and sends now is never held. Not
-to be confused with ``quiet_hours``, in which a device of ours gets no notifications.
+operator sets them (``CountryHours``). Which texts wait for them: ``messaging.send_times``. They are
+not ``quiet_hours``, in which a device of ours gets no notifications.
 
 The table of states is of 2026-11 and no legal advice.
 """

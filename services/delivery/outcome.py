@@ -49,8 +49,7 @@ INQUIRIES = (10.0, 60.0, 300.0, 1800.0, 7200.0)  # seconds between questions abo
 FINAL = {Status.DELIVERED, Status.FAILED}
 RESTORED = "restored"
 WAITED_IN_BACKUP = (
-    "It waited in the backup that was put back; it may have been sent or cancelled since. Schedule "
-    "it again."
+    "It waited in the restored backup; it may have been sent or cancelled since. Schedule it again."
 )
 REPORTED = {Status.SENT, Status.DELIVERED, Status.FAILED, Status.UNKNOWN}
 
@@ -144,33 +143,30 @@ class Outcomes:
         if given_back:
             log.warning("jobs that this worker did not know of taken back", count=given_back)
 
-    def put_back(self, tx: Connection) -> int:
-        """Start the jobs of a restored backup anew; returns how many sends became unknown.
+    def after_restore(self, tx: Connection) -> tuple[int, list[Message]]:
+        """Settle what a restored backup had under way, and start its other jobs anew.
 
-        See also ``cancel_scheduled``.
-
-        What waited to be sent when the backup was made may have been sent since, and so may what
-        was scheduled for a time that is past now. No worker may run.
+        What waited to be sent when the backup was made, or was scheduled for a time that is past
+        now, may have been sent since: it becomes unknown. What is scheduled for later may have been
+        sent or cancelled since: it is cancelled. Returns how many became unknown, and the cancelled
+        messages. No worker may run.
         """
+        unknown = self._settle_sends_of_backup(tx)
+        counters.hold_sequence(tx)
+        later = scheduled.every(tx)
+        cancel_scheduled(tx, self.router, later, RESTORED, WAITED_IN_BACKUP)
+        return unknown, later
+
+    def _settle_sends_of_backup(self, tx: Connection) -> int:
         for message in scheduled.all_due(tx, clock.now(tx)):
             if (released := scheduled.release(tx, message)) is not None:
                 jobs.add(tx, [send_job(released)])
         waiting = jobs.lease_all(tx, JobKind.SEND, "backup")
         for job in waiting:
-            reason = "This waited in the backup that was put back; it may have been sent since."
+            reason = "This waited in the restored backup; it may have been sent since."
             self._give_up(tx, job, SendError(reason, Kind.UNKNOWN), Kind.UNKNOWN)
         jobs.reset_all(tx)
         return len(waiting)
-
-    def cancel_scheduled(self, tx: Connection) -> list[Message]:
-        """Cancel what a restored backup has scheduled for later; returns it.
-
-        It may have been sent or cancelled since. No worker may run.
-        """
-        counters.hold_sequence(tx)
-        found = scheduled.every(tx)
-        cancel_scheduled(tx, self.router, found, RESTORED, WAITED_IN_BACKUP)
-        return found
 
     def _settle(self, tx: Connection, job: Job, error: DeliveryError, kind: Kind) -> None:
         if isinstance(error, SendError) and self._replace(tx, job, error):

@@ -14,6 +14,9 @@ from services.core.messages import clean
 from services.message_settings.csv_format import csv_rows, decode_csv
 
 MOST_RECIPIENTS = 500
+MOST_NAME = 100  # characters of the name of a bulk send, or of a field
+MOST_TEXT = 10_000  # characters of the text
+MOST_CSV = 200_000  # bytes of the list
 NUMBER_COLUMN = "number"
 _FIELD = re.compile(r"\{([^{}\n]*)\}")
 

@@ -40,7 +40,7 @@ from services.store.quotas import Quota
 
 log = structlog.get_logger()
 
-CODE = "opted_out"
+OPTED_OUT = "opted_out"
 BY_A_PERSON = "by a person"  # ``about`` of the job of a scheduled text that a person sends now
 CONFIRM_SECONDS = 300.0  # after STOP; 47 CFR 64.1200(a)(12) allows a confirmation for so long
 HELP_ANSWERS = 3  # an hour to one person: two robots must not answer each other for ever
@@ -51,7 +51,7 @@ class OptedOut(SendError):
     """A recipient has opted out: the message was not handed to the carrier."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason, Kind.REFUSED, code=CODE)
+        super().__init__(reason, Kind.REFUSED, code=OPTED_OUT)
 
 
 @dataclass(eq=False)
@@ -143,7 +143,7 @@ class OptOuts:
         """Raise ``RequestRefused`` if one of these recipients has opted out of a number."""
         reason = self.refusal(opt_outs.active(tx, number, recipients))
         if reason:
-            raise RequestRefused(CODE, reason, field="to", status=403)
+            raise RequestRefused(OPTED_OUT, reason, field="to", status=403)
 
     def refusal(self, found: Mapping[str, OptOut]) -> str:
         """Why these people cannot be texted, and who may change that; empty without anybody."""
@@ -247,13 +247,13 @@ class OptOuts:
         reason = f"{self._sentence(peer, found)} The message was not sent."
         error = OptedOut(reason)
         for job in jobs.cancel_sends(tx, [f"send:{each}" for each in theirs], reason):
-            attempts.add(tx, job, error.kind, reason, CODE)
-            if statuses.advance(tx, job.message_id, Status.FAILED, code=CODE, reason=reason):
+            attempts.add(tx, job, error.kind, reason, OPTED_OUT)
+            if statuses.advance(tx, job.message_id, Status.FAILED, code=OPTED_OUT, reason=reason):
                 cancelled = messages.by_id(tx, job.message_id)
                 if cancelled is not None:
                     jobs.add(tx, self.router.update_jobs(cancelled, str(cancelled.status)))
         waiting = scheduled.in_conversations(tx, theirs)
-        cancel_scheduled(tx, self.router, waiting, CODE, reason)
+        cancel_scheduled(tx, self.router, waiting, OPTED_OUT, reason)
 
     def _sentence(self, peer: str, found: OptOut) -> str:
         day = self.local_time.of(found.at).date().isoformat()

@@ -27,12 +27,12 @@ GIVEN_MESSAGES = 20  # of a conversation that gets another owner
 
 
 @dataclass(eq=False, slots=True)
-class Known:
-    """What is looked up once for all messages of a transaction.
+class RoutingData:
+    """What routing needs of the database, loaded once for all messages of a transaction.
 
-    ``targets`` are (destination, target) of each device and channel to notify, by the extensions of
-    a number. ``assignments`` and ``muted`` (by which extensions) are those of the messages'
-    conversations that have any.
+    ``assignments`` and ``muted`` (by which extensions) are those of the messages' conversations
+    that have any. ``targets`` is filled while routing: (destination, target) of each device and
+    channel to notify, by the extensions.
     """
 
     assignments: dict[str, Assignment]
@@ -40,10 +40,10 @@ class Known:
     targets: dict[tuple[str, ...], list[tuple[str, str]]] = field(default_factory=dict)
 
 
-def look_up(tx: Connection, conversation_ids: Iterable[str]) -> Known:
-    """What the deliveries of messages in these conversations depend on."""
+def load_routing_data(tx: Connection, conversation_ids: Iterable[str]) -> RoutingData:
+    """What routing needs for messages in these conversations."""
     ids = sorted(set(conversation_ids))
-    return Known(assignments.of(tx, ids), conversation_marks.muted_in(tx, ids))
+    return RoutingData(assignments.of(tx, ids), conversation_marks.muted_in(tx, ids))
 
 
 class Router:
@@ -73,13 +73,13 @@ class Router:
         tx: Connection,
         message: Message,
         decision: Decision,
-        known: Known,
+        data: RoutingData,
     ) -> list[Job]:
         """All jobs of a new inbound message: fetching its files, then notifying and mailing.
 
-        ``known`` is what was looked up for all messages of the transaction.
+        ``data`` is loaded for all messages of the transaction.
         """
-        return [*_fetches(message), *self._deliveries(tx, message, decision, known)]
+        return [*_fetches(message), *self._deliveries(tx, message, decision, data)]
 
     def update_jobs(self, message: Message, about: str) -> list[Job]:
         """The jobs that report a changed message to the channels which want updates."""
@@ -145,20 +145,20 @@ class Router:
                 for one in reversed(waiting)
             ]
             reached = [(message, by) for message, by in decided if by.reaches_somebody]
-            known = look_up(tx, (message.conversation_id for message, _ in reached))
+            data = load_routing_data(tx, (message.conversation_id for message, _ in reached))
             for message, decision in reached:
                 unrouted.mark_routed(tx, message.id, decision.rule_names)
-                jobs.add(tx, self._deliveries(tx, message, decision, known))
+                jobs.add(tx, self._deliveries(tx, message, decision, data))
             if reached:
                 return len(reached)
             before = waiting[-1].seq
         return 0
 
     def _deliveries(
-        self, tx: Connection, message: Message, decision: Decision, known: Known
+        self, tx: Connection, message: Message, decision: Decision, data: RoutingData
     ) -> list[Job]:
         """The jobs that deliver an inbound message to the extensions and addresses that get it."""
-        extensions = self._owners.receivers(tx, message, decision, known.assignments)
+        extensions = self._owners.receivers(tx, message, decision, data.assignments)
         if not decision.reaches_somebody:
             return []
         awaited = any(file.state == "pending" for file in message.media)
@@ -169,20 +169,18 @@ class Router:
         ]
         pushes = [
             _push(message, destination, target, "received")
-            for destination, target in self._push_targets(
-                tx, extensions, known.muted.get(message.conversation_id, frozenset()), known
-            )
+            for destination, target in self._push_targets(tx, message, extensions, data)
         ]
         return [*pushes, *mails]
 
     def _push_targets(
-        self, tx: Connection, extensions: tuple[str, ...], muted: frozenset[str], known: Known
+        self, tx: Connection, message: Message, extensions: tuple[str, ...], data: RoutingData
     ) -> list[tuple[str, str]]:
-        if muted:
+        if muted := data.muted.get(message.conversation_id):
             return self._look_up_targets(tx, extensions, muted)
-        if extensions not in known.targets:
-            known.targets[extensions] = self._look_up_targets(tx, extensions)
-        return known.targets[extensions]
+        if extensions not in data.targets:
+            data.targets[extensions] = self._look_up_targets(tx, extensions)
+        return data.targets[extensions]
 
     def _look_up_targets(
         self,

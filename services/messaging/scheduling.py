@@ -17,7 +17,7 @@ from services.messaging.assignments import Assignments
 from services.messaging.compose import Composer
 from services.messaging.device_limits import SCHEDULE_CHANGES, DeviceLimits
 from services.messaging.message_checks import MessageChecks
-from services.messaging.opt_out import BY_A_PERSON, CODE, send_job
+from services.messaging.opt_out import BY_A_PERSON, OPTED_OUT, send_job
 from services.messaging.route import Router
 from services.store import counters, jobs, messages, scheduled
 from services.store.database import clock
@@ -206,7 +206,7 @@ class Scheduling:
     def refuse(self, tx: Connection, message: Message, refused: RequestRefused) -> None:
         """Note why a text is not sent at its time, and report it as any failed send."""
         log.warning("scheduled text not sent", message_id=message.id, reason=refused.reason)
-        if refused.code in (CODE, ANSWERED):
+        if refused.code in (OPTED_OUT, ANSWERED):
             self._cancel(tx, message, refused.reason, refused.code)
             return
         failed = scheduled.fail(tx, message, refused.code, refused.reason)

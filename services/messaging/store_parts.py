@@ -21,7 +21,7 @@ from services.message_settings import MessageSettings
 from services.message_settings.rules import Decision, InboundRule
 from services.messaging.automatic_answers import AutomaticAnswers
 from services.messaging.opt_out import OptOuts, add_answer
-from services.messaging.route import Known, Router, look_up
+from services.messaging.route import Router, RoutingData, load_routing_data
 from services.messaging.send_limits import SendLimits
 from services.store import blocked_senders, jobs, messages, quarantine, statuses
 from services.store.database import audit_counters
@@ -63,7 +63,7 @@ class _Batch:
 
     stored: dict[int, Message]
     blocked: set[tuple[str, str]]
-    known: Known
+    routing: RoutingData
     jobs: list[Job] = field(default_factory=list)
     replies: list[Message] = field(default_factory=list)
     answers: list[tuple[Message, InboundRule]] = field(default_factory=list)
@@ -182,7 +182,7 @@ class PartStore:
         blocked = (message.number, message.peer) in batch.blocked
         reply = self.opt_outs.received(tx, message, blocked=blocked)
         delivered = Decision() if blocked else text.decision
-        batch.jobs += self.router.inbound_jobs(tx, message, delivered, batch.known)
+        batch.jobs += self.router.inbound_jobs(tx, message, delivered, batch.routing)
         if reply is not None:
             batch.replies.append(reply)
         elif delivered.answer is not None:
@@ -212,5 +212,5 @@ def _begin(tx: Connection, texts: Sequence[_Text]) -> _Batch:
     added = messages.add_all_inbound(tx, [text.message for text in texts])
     stored = {message.seq: message for message in added if message is not None}
     senders = {(message.number, message.peer) for message in stored.values()}
-    known = look_up(tx, (message.conversation_id for message in stored.values()))
-    return _Batch(stored, blocked_senders.blocked_among(tx, senders), known)
+    routing = load_routing_data(tx, (message.conversation_id for message in stored.values()))
+    return _Batch(stored, blocked_senders.blocked_among(tx, senders), routing)

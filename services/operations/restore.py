@@ -179,8 +179,8 @@ def _read(path: Path) -> bytes | None:
 
 
 def _put_back(tx: Connection, outcomes: Outcomes, missing: Iterable[str]) -> _Settled:
-    unknown = outcomes.put_back(tx)
-    cancelled = tuple(message.id for message in outcomes.cancel_scheduled(tx))
+    unknown, later = outcomes.after_restore(tx)
+    cancelled = tuple(message.id for message in later)
     for file_id in missing:
         attachments.fail(tx, file_id, NOT_IN_BACKUP)
     sign_ins.end_all(tx)  # some may have been ended since

@@ -1,6 +1,7 @@
 """``flask messages show`` of a message that a rule has decided."""
 
 import json
+import re
 from html import unescape
 
 from tests.cli.conftest import Terminal
@@ -19,4 +20,4 @@ def test_the_extensions_of_the_number_are_not_shown_as_its_recipients(terminal: 
     assert "Extension:     201" in terminal.flask("messages", "show", other["id"]).stdout
     shown = terminal.flask("messages", "show", decided["id"]).stdout
     assert "Rule:          Machines" in shown
-    assert "201" not in unescape(shown)
+    assert not re.search(r"\b201\b", unescape(shown))  # an id may have these digits

@@ -197,7 +197,7 @@ def test_each_text_waits_for_the_hours_of_its_recipient(make_gateway: Make) -> N
 
 def test_after_a_restored_backup_none_that_was_due_is_sent_again(gateway: Gateway) -> None:
     made = make(gateway, *OTHERS[:3])
-    gateway.store.write(gateway.outcomes.put_back)
+    gateway.store.write(gateway.outcomes.after_restore)
     assert states(gateway, made) == {Status.UNKNOWN: 3}
 
 

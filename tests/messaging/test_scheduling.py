@@ -516,17 +516,17 @@ def test_the_answer_to_stop_never_waits(make_gateway: Make) -> None:
     assert len(taken) == 1
 
 
-def test_a_backup_sends_nothing_whose_time_is_past(gateway: Gateway) -> None:
-    """It may have been sent since the backup was made."""
+def test_a_restored_backup_sends_nothing_that_was_scheduled(gateway: Gateway) -> None:
+    """It may have been sent or cancelled since the backup was made."""
     taken = failing(gateway)
     past, future = schedule(gateway, "past"), schedule(gateway, "future")
     set_time(gateway.store, past.id)
-    assert gateway.store.write(gateway.outcomes.put_back) == 1
+    assert gateway.store.write(gateway.outcomes.after_restore)[0] == 1
     release(gateway)
     run_due_jobs(gateway)
     assert taken == []
     states = [stored(gateway, one).status for one in (past, future)]
-    assert states == [Status.UNKNOWN, Status.SCHEDULED]
+    assert states == [Status.UNKNOWN, Status.CANCELLED]
 
 
 def test_a_send_that_is_refused_at_its_time_fails_as_any_other(gateway: Gateway) -> None:

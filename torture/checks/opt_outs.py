@@ -148,7 +148,7 @@ CHECK = Check(
     mutants=(
         Mutant(
             "services/messaging/opt_out.py",
-            '            raise RequestRefused(CODE, reason, field="to", status=403)\n',
+            '            raise RequestRefused(OPTED_OUT, reason, field="to", status=403)\n',
             "            pass\n",
             "a new text to somebody who has opted out is taken",
         ),

@@ -87,8 +87,8 @@ CHECK = Check(
     mutants=(
         Mutant(
             "services/operations/restore.py",
-            "unknown = outcomes.put_back(tx)",
-            "unknown = 0",
+            "unknown, later = outcomes.after_restore(tx)",
+            "unknown, later = 0, []",
             "replies that were queued in the backup are sent again",
         ),
     ),

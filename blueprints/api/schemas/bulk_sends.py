@@ -5,14 +5,12 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from blueprints.api.fields import Digits, Truth, Words, key_field, limit_field, moment_field
-from blueprints.api.schemas.messages import MOST_TEXT, DeliveryErrorSchema, send_at_field
+from blueprints.api.schemas.messages import DeliveryErrorSchema, send_at_field
 from blueprints.api.schemas.response_schema import ResponseSchema
 from services.core.messages import Status
 from services.core.request_schema import RequestSchema
-from services.messaging.bulk_recipients import MOST_RECIPIENTS
+from services.messaging.bulk_recipients import MOST_CSV, MOST_NAME, MOST_RECIPIENTS, MOST_TEXT
 
-MOST_NAME = 100
-MOST_CSV = 200_000
 MOST_FIELD = 500
 STATES = [str(status) for status in Status if status is not Status.RECEIVED]
 

@@ -109,7 +109,7 @@ export class Composer {
       await this.send({ text: written.text, files, send_at: sendAt?.toISOString() });
     } catch (error) {
       this.#putBack(key, written);
-      this.#complain(error.name === "QuotaExceededError" ? "This device has no room to keep it." : error.message);
+      this.#complain(error.name === "QuotaExceededError" ? "The storage of this device is full." : error.message);
     }
   }
 

@@ -229,7 +229,7 @@ def test_a_draft_that_does_not_fit_into_storage_stays_in_the_composer(
     said(page, "hi").wait_for()
     page.evaluate(FULL_DISK)
     write(page, "No room for this")
-    page.get_by_role("alert").get_by_text("This device has no room to keep it.").wait_for()
+    page.get_by_role("alert").get_by_text("The storage of this device is full.").wait_for()
     assert page.locator(".composer textarea").input_value() == "No room for this"
     page.evaluate("() => void (IDBObjectStore.prototype.put = window.put)")
     page.keyboard.press("Enter")
