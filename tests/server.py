@@ -51,8 +51,8 @@ class Server:
 
     def start(self, *, wait: bool = True) -> None:
         """Start the command; with ``wait`` until it is ready."""
-        self.storage.mkdir(parents=True, exist_ok=True)
-        self.storage.chmod(0o700)  # open to others it would be a finding of the configuration
+        # a new folder that is open to others would be a finding of the configuration
+        self.storage.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.log.touch(mode=0o600)
         with self.log.open("ab") as log:
             self._process = start(
