@@ -17,6 +17,8 @@ PAGES = ("/", "/messages", "/messages/unrouted", "/message-settings", "/devices"
 def page(operator: Callable[..., Any], server: Server) -> Any:
     to_nobody = ("--from", "+13035550178", "--to", "+12025550199", "--text", "hello")
     assert server.flask("simulate", "sandbox", *to_nobody).returncode == 0
+    served = ("settings", "set", "+12025550143", "--carrier", "sandbox", "--extension", "201")
+    assert server.flask(*served).returncode == 0
     server.flask("devices", "add", "201", "--name", "A phone with quite a long name of its own")
     opened = operator("/")
     opened.set_viewport_size(PHONE)
