@@ -4,6 +4,8 @@ import hashlib
 import mimetypes
 import re
 import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email import policy
 from email.headerregistry import Address
@@ -22,8 +24,26 @@ CONTENT_TYPE = re.compile(r"(image|audio|video|text|application)/[a-z0-9.+-]+", 
 FILE_TYPES = mimetypes.MimeTypes()  # Python's own table, independent of the machine
 
 
+@dataclass(frozen=True, slots=True)
+class MailDetails:
+    """What a mail shows besides its message.
+
+    ``names`` are contact names by address, ``description`` is that of our number. ``link`` opens
+    the conversation in the phone app. What is not known is empty.
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""
+    link: str = ""
+
+
 def build_mail(
-    message: Message, sender: Address, recipient: Address, id_domain: str, local_time: LocalTime
+    message: Message,
+    details: MailDetails,
+    sender: Address,
+    recipient: Address,
+    id_domain: str,
+    local_time: LocalTime,
 ) -> EmailMessage:
     """The e-mail for a text message, with its attachments.
 
