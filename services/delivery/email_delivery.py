@@ -11,8 +11,8 @@ from services.core.phone_numbers import without_channel
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.job_message import message_of
 from services.delivery.outcome import Outcomes
+from services.mail.details import MailDetails
 from services.mail.mailer import Mailer
-from services.mail.message import MailDetails
 from services.media.media_store import MediaStore
 from services.messaging.access import ConversationAccess
 from services.store import contacts, jobs

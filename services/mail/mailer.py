@@ -16,8 +16,9 @@ from services.core.errors import Kind, MailError
 from services.core.local_time import UTC_TIME, LocalTime
 from services.core.messages import Message
 from services.http.deadline import DeadlineExceeded, deadline
+from services.mail.details import MailDetails
 from services.mail.headers import one_line, parse_address
-from services.mail.message import MailDetails, build_mail
+from services.mail.message import build_mail
 from services.mail.smtp_errors import connection_error, misconfigured, smtp_error
 
 # MAIL_ENCRYPTION as Laravel writes it, in old and new versions.

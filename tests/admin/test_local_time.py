@@ -9,8 +9,9 @@ import pytest
 from services.core.local_time import LocalTime
 from services.core.messages import Message, first_uuid7
 from services.gateway import Gateway
+from services.mail.details import MailDetails
 from services.mail.headers import parse_address
-from services.mail.message import MailDetails, build_mail
+from services.mail.message import build_mail
 from services.operations.statistics import activity_of
 from services.store import messages
 from services.store.opt_outs import Source

@@ -23,8 +23,8 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from services.config.sections import MailSettings
 from services.core.errors import Kind, MailError
 from services.core.messages import Attachment, Message
+from services.mail.details import MailDetails
 from services.mail.mailer import Mailer
-from services.mail.message import MailDetails
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 5 + b"\r\n.\r\n\n.\n\xff\xd9"
 PASSWORD = "correct horse"
@@ -475,7 +475,7 @@ import sys
 from services.config.sections import MailSettings
 from services.core.errors import MailError
 from services.mail.mailer import Mailer
-from services.mail.message import MailDetails
+from services.mail.details import MailDetails
 from services.core.messages import Message
 settings = MailSettings(host="127.0.0.1", port=int(sys.argv[1]), username=None, password=None,
                         encryption="none", from_address="texts@example.com", from_name=None)

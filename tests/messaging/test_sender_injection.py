@@ -16,7 +16,8 @@ from services.core.messages import Device, Message, Notice, message_object
 from services.core.phone_numbers import sender
 from services.delivery import notification_text
 from services.gateway import Gateway
-from services.mail.message import MailDetails, build_mail
+from services.mail.details import MailDetails
+from services.mail.message import build_mail
 from services.operations.export import as_csv, as_json
 from services.push.base import ChannelContext
 from services.push.freeswitch.channel import FreeSwitch, FreeSwitchSettings

@@ -17,8 +17,8 @@ from urllib.parse import quote, urlsplit
 from services.config.sections import MailSettings
 from services.config.variables import load
 from services.core.messages import Attachment, Message
+from services.mail.details import MailDetails
 from services.mail.mailer import Mailer
-from services.mail.message import MailDetails
 from tests.admin.conftest import Operator
 from tests.api.conftest import Service
 from tests.server import ROOT
