@@ -8,7 +8,7 @@ from services.core.messages import Message
 from services.gateway import Gateway
 from services.store import contacts
 from services.store.contacts import Contact
-from tests.conftest import NUMBER_ENTRY, PEER
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 from tests.fakes.mailbox import Mailbox
 from tests.message_steps import (
     receive_text,
@@ -47,9 +47,11 @@ def test_a_mail_names_contact_and_number_and_links_to_the_conversation(
     assert mail["Subject"] == 'Ann Example → Front desk: "One more thing…"'
     body = mail.get_body(("plain",))
     assert body is not None
-    text = body.get_content()
-    assert f"https://sms.example.com/phone/#/c/{message.conversation_id}\n" in text
-    assert f"{gateway.local_time.of(message.created_at):%H:%M %Z}\n" in text
+    lines = body.get_content().splitlines()
+    link = f"https://sms.example.com/phone/#/c/{message.conversation_id}"
+    assert f"Open the conversation: {link}" in lines
+    at = gateway.local_time.of(message.created_at)
+    assert any(line.endswith(f"{at:%Y, %H:%M %Z}") for line in lines)
 
 
 def test_texts_of_a_conversation_refer_to_one_mail(gateway: Gateway, mailbox: Mailbox) -> None:
