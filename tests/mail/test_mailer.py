@@ -1,6 +1,5 @@
 """Mailer, with a real SMTP server on this machine (aiosmtpd)."""
 
-import email
 import shutil
 import socket
 import ssl
@@ -8,371 +7,19 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from email import policy
-from email.message import EmailMessage
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from services.config.sections import MailSettings
 from services.core.errors import Kind, MailError
-from services.core.messages import Attachment, Message
+from services.mail.details import MailDetails
 from services.mail.mailer import Mailer
-
-JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 5 + b"\r\n.\r\n\n.\n\xff\xd9"
-PASSWORD = "correct horse"
-
-MESSAGE = Message(
-    direction="in",
-    number="+12025550143",
-    peer="+13035550177",
-    text="Is the shop open on Sunday?",
-    created_at=1_780_000_000.5,
-)
-
-
-@dataclass
-class Server:
-    """A mail server: what it took, and what it answers instead of its usual answers."""
-
-    port: int = 0
-    taken: list[tuple[str, list[str], EmailMessage]] = field(default_factory=list)
-    on_mail: str = "250 OK"
-    on_rcpt: str = "250 OK"
-    on_data: str = "250 OK"
-    hangs_up: bool = False
-
-    async def handle_MAIL(
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        if self.on_mail.startswith("250"):
-            envelope.mail_from = address
-        return self.on_mail
-
-    async def handle_RCPT(
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        if self.on_rcpt.startswith("250"):
-            envelope.rcpt_tos.append(address)
-        return self.on_rcpt
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        if self.hangs_up:
-            server.transport.close()
-        assert isinstance(envelope.content, bytes)
-        mail = email.message_from_bytes(envelope.content, policy=policy.default)
-        assert isinstance(mail, EmailMessage)
-        self.taken.append((envelope.mail_from or "", envelope.rcpt_tos, mail))
-        return self.on_data
-
-
-class LocalController(Controller):
-    """A controller on whatever port is free."""
-
-    def _trigger_server(self) -> None:
-        assert self.server is not None
-        self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
-
-
-@contextmanager
-def serving(**options: Any) -> Iterator[Server]:
-    server = Server()
-    controller = LocalController(server, hostname="127.0.0.1", port=0, **options)
-    controller.start()
-    server.port = controller.port
-    try:
-        yield server
-    finally:
-        controller.stop()
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serving() as running:
-        yield running
-
-
-def settings(**changed: Any) -> MailSettings:
-    usual: dict[str, Any] = {
-        "host": "127.0.0.1",
-        "port": 25,
-        "username": None,
-        "password": None,
-        "encryption": "none",
-        "from_address": "texts@example.com",
-        "from_name": None,
-    }
-    return MailSettings(**(usual | changed))
-
-
-def mailer(**changed: Any) -> Mailer:
-    return Mailer(settings(**changed), "Textbridge", "sms.example.com")
-
-
-def sent(server: Server, message: Message, to: str = "desk@example.com") -> EmailMessage:
-    mailer(port=server.port).send(message, to)
-    return server.taken[-1][2]
-
-
-def text_of(mail: EmailMessage) -> str:
-    body = mail.get_body(("plain",))
-    assert isinstance(body, EmailMessage)
-    return str(body.get_content())
-
-
-def failed(mailer: Mailer, message: Message = MESSAGE, to: str = "desk@example.com") -> MailError:
-    with pytest.raises(MailError) as caught:
-        mailer.send(message, to)
-    assert PASSWORD not in caught.value.reason
-    return caught.value
-
-
-def test_a_text_arrives_as_a_plain_mail(server: Server) -> None:
-    mail = sent(server, MESSAGE)
-    [(sender, recipients, _)] = server.taken
-    assert (sender, recipients) == ("texts@example.com", ["desk@example.com"])
-    assert mail["Subject"] == "Text from +13035550177 to +12025550143"
-    assert mail["From"] == "Textbridge <texts@example.com>"
-    assert mail["To"] == "desk@example.com"
-    assert mail["Date"] == "Thu, 28 May 2026 20:26:40 +0000"
-    assert mail["Auto-Submitted"] == "auto-generated"
-    assert mail["Reply-To"] is None
-    assert mail.get_content_type() == "text/plain"
-    assert text_of(mail).splitlines()[:5] == [
-        "Is the shop open on Sunday?",
-        "",
-        "From: +13035550177",
-        "To: +12025550143",
-        "Received: 2026-05-28 20:26 UTC",
-    ]
-
-
-def test_a_group_says_with_whom(server: Server) -> None:
-    others = [f"+1303555018{n}" for n in range(5)]
-    mail = sent(server, replace(MESSAGE, participants=(*others, MESSAGE.peer)))
-    assert mail["Subject"] == (
-        "Text from +13035550177 to +12025550143 with "
-        "+13035550180, +13035550181, +13035550182 and 2 more"
-    )
-    assert f"With: {', '.join(others)}\n" in text_of(mail).replace("\r\n", "\n")
-
-
-def test_the_name_of_the_sender_may_hold_anything(server: Server) -> None:
-    name = 'Müller, Söhne "x" <y@example.net>'
-    mailer(port=server.port, from_name=name).send(MESSAGE, "desk@example.com")
-    [address] = server.taken[0][2]["From"].addresses
-    assert (address.display_name, address.addr_spec) == (name, "texts@example.com")
-
-
-def test_repeats_have_one_message_id_and_every_address_its_own(server: Server) -> None:
-    ids = [
-        str(sent(server, message, to)["Message-ID"]).strip()
-        for message, to in [
-            (MESSAGE, "desk@example.com"),
-            (replace(MESSAGE, updated_at=1.0), "Desk@Example.com"),
-            (MESSAGE, "boss@example.com"),
-            (replace(MESSAGE, id="0190f3a2-0000-7000-8000-000000000000"), "desk@example.com"),
-        ]
-    ]
-    assert ids[0] == ids[1]
-    assert len(set(ids)) == 3
-    assert ids[0].startswith(f"<{MESSAGE.id}.")
-    assert ids[0].endswith("@sms.example.com>")
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "one\ntwo\n\nthree",
-        ".\n.\n..\n.leading\n.",
-        "Subject: x\nBcc: someone@example.net\n\nbody",
-        "From here on\n>From",
-        "Grüße, Å…\u0085 and 😀👨‍👩‍👧🏽",
-        "שלום \u200f(עולם)\u200e مرحبا \u202eevil\u202c",
-        "line\u2028separator\u2029",
-        "=20 =3D soft=\nbreak \t",
-        "x" * 1600,
-        "é" * 1600,
-    ],
-)
-def test_a_text_is_read_as_it_was_written(server: Server, text: str) -> None:
-    read = text_of(sent(server, replace(MESSAGE, text=text))).replace("\r\n", "\n")
-    expected = text.replace("\u0085", "")
-    assert read.startswith(expected + "\n\nFrom: +13035550177\n")
-    assert len(server.taken) == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("a\r\nBcc: x@example.net\r\n\r\nb", "a\nBcc: x@example.net\n\nb"),
-        ("a\rb", "a\nb"),
-        ("\r\n.\r\nMAIL FROM:<x@example.net>", "\n.\nMAIL FROM:<x@example.net>"),
-        ("\0a\0b\x1b[31m\x07", "ab[31m"),
-        ("\ud83d half", " half"),
-    ],
-)
-def test_an_odd_text_makes_one_mail_to_one_address(server: Server, text: str, shown: str) -> None:
-    mail = sent(server, replace(MESSAGE, text=text))
-    assert [recipients for _, recipients, _ in server.taken] == [["desk@example.com"]]
-    assert mail["Bcc"] is None
-    assert text_of(mail).replace("\r\n", "\n").startswith(shown + "\n\nFrom: +13035550177\n")
-
-
-@pytest.mark.parametrize(
-    "odd",
-    [
-        *(
-            "\r\nBcc: x@example.net",
-            "\n.\n",
-            "\u2028",
-            "\u2029x",
-            "\0",
-            "\u202egnp",
-            "\ud83d",
-            "😀",
-        ),
-        "=?utf-8?q?=0ABcc=3A_x=40example.net?=",
-    ],
-)
-@pytest.mark.parametrize("where", ["peer", "number", "participants"])
-def test_an_odd_sender_stays_on_the_line_of_the_subject(
-    server: Server, where: str, odd: str
-) -> None:
-    value = "MTN" + odd
-    changed: dict[str, Any] = {where: (value,) if where == "participants" else value}
-    mail = sent(server, replace(MESSAGE, **changed))
-    assert [recipients for _, recipients, _ in server.taken] == [["desk@example.com"]]
-    assert mail["Bcc"] is None
-    subject = str(mail["Subject"])
-    assert "MTN" in subject
-    assert not set(subject) & set("\r\n\0\u2028\u2029\u202e\ud83d")
-    assert ("😀" in subject) == (odd == "😀")
-
-
-@pytest.mark.parametrize(
-    "to",
-    [
-        "",
-        "desk",
-        "desk@",
-        "@example.com",
-        "desk@example.com\r\nBcc: x@example.net",
-        "desk@example.com, x@example.net",
-        "<desk@example.com>",
-        "desk@example.com>",
-        "de\0sk@example.com",
-        "kärcher@example.com",
-        "desk@example..com",
-        "\u202edesk@example.com",
-    ],
-)
-def test_what_is_no_address_is_refused_before_anything_is_sent(server: Server, to: str) -> None:
-    error = failed(mailer(port=server.port), to=to)
-    assert error.kind is Kind.REFUSED
-    assert "Correct it in Message Settings" in error.reason
-    assert "\n" not in error.reason
-    assert server.taken == []
-
-
-def test_a_domain_in_any_script_is_written_to(server: Server) -> None:
-    sent(server, MESSAGE, "desk@müller.example")
-    assert server.taken[0][1] == ["desk@xn--mller-kva.example"]
-
-
-def attachment_file(folder: Path, name: str, content_type: str, content: bytes) -> Attachment:
-    attachment = Attachment(name=name, content_type=content_type, size=len(content), state="kept")
-    path = folder / attachment.id
-    path.write_bytes(content)
-    return replace(attachment, path=path)
-
-
-def attachments(mail: EmailMessage) -> list[tuple[str | None, str, bytes]]:
-    return [
-        (part.get_filename(), part.get_content_type(), part.get_payload(decode=True))
-        for part in mail.iter_attachments()
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "content_type", "shown", "typed"),
-    [
-        ("beach.jpg", "image/jpeg", "beach.jpg", "image/jpeg"),
-        ("", "image/png", "attachment.png", "image/png"),
-        ("list", "text/csv", "list.csv", "text/csv"),
-        ("Grüße 😀.pdf", "application/pdf", "Grüße 😀.pdf", "application/pdf"),
-        ("../../etc/x\r\nBcc: a.gif", "image/gif", ".._.._etc_x Bcc_ a.gif", "image/gif"),
-        ("x\u202egpj.exe", "application/octet-stream", "xgpj.exe", "application/octet-stream"),
-        ("x", "message/rfc822", "x.bin", "application/octet-stream"),
-        ("x", "image/jpeg\r\nBcc: a@example.net", "x.bin", "application/octet-stream"),
-    ],
-)
-def test_a_picture_is_attached_byte_for_byte(
-    server: Server, tmp_path: Path, name: str, content_type: str, shown: str, typed: str
-) -> None:
-    mail = sent(
-        server, replace(MESSAGE, media=(attachment_file(tmp_path, name, content_type, JPEG),))
-    )
-    assert attachments(mail) == [(shown, typed, JPEG)]
-    assert text_of(mail).startswith(MESSAGE.text)
-    assert server.taken[0][1] == ["desk@example.com"]
-
-
-def test_a_file_name_makes_no_header(server: Server, tmp_path: Path) -> None:
-    """Python's email package reads encoded words in it, with the end of a line in them."""
-    name = "=?utf-8?q?=0AContent-Type=3A_text/html?=.jpg"
-    mail = sent(
-        server, replace(MESSAGE, media=(attachment_file(tmp_path, name, "image/jpeg", JPEG),))
-    )
-    assert [part.get_content_type() for part in mail.walk()] == [
-        "multipart/mixed",
-        "text/plain",
-        "image/jpeg",
-    ]
-    assert "= ?utf-8" in str(next(iter(mail.iter_attachments())).get_filename())
-
-
-def test_a_picture_without_a_text_says_so(server: Server, tmp_path: Path) -> None:
-    picture = attachment_file(tmp_path, "beach.jpg", "image/jpeg", JPEG)
-    mail = sent(server, replace(MESSAGE, text="", media=(picture,)))
-    assert text_of(mail).startswith("(no text)")
-
-
-def test_what_cannot_be_attached_is_named_with_its_reason(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("services.mail.message.MAX_ATTACHED_BYTES", 2000)
-    half = bytes(1000)
-    media = (
-        Attachment(name="late.jpg", content_type="image/jpeg"),
-        Attachment(name="gone.jpg", state="failed", reason="The carrier has it no longer.\r\n"),
-        attachment_file(tmp_path, "half.mp4", "video/mp4", half),
-        attachment_file(tmp_path, "more.mp4", "video/mp4", half + b"!"),
-        attachment_file(tmp_path, "fits.mp4", "video/mp4", half),
-        Attachment(name="lost.gif", state="kept", path=tmp_path / "lost"),
-    )
-    mail = sent(server, replace(MESSAGE, media=media))
-    assert [name for name, _, _ in attachments(mail)] == ["half.mp4", "fits.mp4"]
-    assert [line for line in text_of(mail).splitlines() if line.startswith("[")] == [
-        "[late.jpg: this attachment had not arrived yet when the mail was written.]",
-        "[gone.jpg: this attachment could not be fetched. The carrier has it no longer.]",
-        "[more.mp4: this attachment is too large for a mail.]",
-        "[lost.gif: this attachment is no longer kept.]",
-    ]
-
-
-def test_a_disk_that_cannot_be_read_now_sends_nothing(server: Server, tmp_path: Path) -> None:
-    unreadable = Attachment(name="beach.jpg", state="kept", path=tmp_path)
-    error = failed(mailer(port=server.port), replace(MESSAGE, media=(unreadable,)))
-    assert error.kind is Kind.RETRY
-    assert server.taken == []
+from tests.mail.smtp_server import MESSAGE, PASSWORD, Server, failed, mailer, serving
 
 
 @pytest.mark.parametrize(
@@ -468,13 +115,15 @@ import sys
 from services.config.sections import MailSettings
 from services.core.errors import MailError
 from services.mail.mailer import Mailer
+from services.mail.details import MailDetails
+from services.mail.mailer import Mailer
 from services.core.messages import Message
 settings = MailSettings(host="127.0.0.1", port=int(sys.argv[1]), username=None, password=None,
                         encryption="none", from_address="texts@example.com", from_name=None)
 Mailer.seconds = 0.5
 try:
     Mailer(settings, "Textbridge", "sms.example.com").send(
-        Message("in", "+12025550143", "+13035550177"), "desk@example.com")
+        Message("in", "+12025550143", "+13035550177"), "desk@example.com", MailDetails())
 except MailError as error:
     print(error.kind, error.reason)
 """
@@ -591,7 +240,7 @@ def test_a_mail_goes_encrypted_and_logged_in(certificate: Certificate, written: 
         secure = mailer(port=server.port, encryption=written, **ACCOUNT)
         secure.check()
         assert server.taken == []
-        secure.send(MESSAGE, "desk@example.com")
+        secure.send(MESSAGE, "desk@example.com", MailDetails())
         assert len(server.taken) == 1
 
 
@@ -601,9 +250,11 @@ def test_a_mail_goes_encrypted_from_the_first_byte(
     certificate: Certificate, written: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(ssl_context=certificate.context) as server:
-        mailer(port=server.port, encryption=written).send(MESSAGE, "desk@example.com")
+        mailer(port=server.port, encryption=written).send(
+            MESSAGE, "desk@example.com", MailDetails()
+        )
         monkeypatch.setattr("services.mail.mailer.IMPLICIT_TLS_PORT", server.port)
-        mailer(port=server.port, encryption=None).send(MESSAGE, "desk@example.com")
+        mailer(port=server.port, encryption=None).send(MESSAGE, "desk@example.com", MailDetails())
         assert len(server.taken) == 2
 
 
@@ -638,7 +289,7 @@ def test_whom_to_trust_is_read_once_and_not_for_each_mail(
         monkeypatch.setattr(ssl, "create_default_context", read)
         secure = mailer(port=server.port, encryption="tls")
         for _ in range(3):
-            secure.send(MESSAGE, "desk@example.com")
+            secure.send(MESSAGE, "desk@example.com", MailDetails())
         assert len(server.taken) == 3
     assert read.call_count == 1
 
@@ -647,7 +298,7 @@ def test_where_encryption_is_left_open_an_unknown_certificate_will_do(
     certificate: Certificate,
 ) -> None:
     with serving(tls_context=certificate.context, require_starttls=True) as server:
-        mailer(port=server.port, encryption=None).send(MESSAGE, "desk@example.com")
+        mailer(port=server.port, encryption=None).send(MESSAGE, "desk@example.com", MailDetails())
         assert len(server.taken) == 1
 
 
