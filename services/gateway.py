@@ -249,7 +249,12 @@ class Gateway:
             self.store, self.settings, self.providers, self.channels, self.carrier_status
         )
         self.rule_trial = RuleTrial(
-            self.store, self.settings, self.automatic, self.country, self.local_time
+            self.store,
+            self.settings,
+            self.automatic,
+            self.opt_outs,
+            self.country,
+            self.local_time,
         )
         self.message_query = MessageQuery(self.store, self.access, self.country, self.local_time)
         self.restore = Restore(

@@ -22,7 +22,7 @@ from services.messaging.compose import Composer, Reply
 from services.messaging.device_limits import BULK_SENDS, DeviceLimits
 from services.messaging.route import Router
 from services.messaging.scheduling import CANCELLED
-from services.messaging.send_times import waiting
+from services.messaging.send_times import as_scheduled
 from services.store import blocked_senders, bulk_sends, counters, messages
 from services.store.bulk_sends import BulkSend, LeftOut
 from services.store.database import clock
@@ -221,7 +221,7 @@ class BulkSending:
         message = self.composer.compose(tx, extension, reply)
         if blocked_senders.blocks(tx, message.number, message.peer):
             raise _left_out("blocked", "This number is blocked as a sender.")
-        return waiting(message, self.composer.times.planned(tx, message, send_at))
+        return as_scheduled(message, self.composer.times.wait_for(tx, message, send_at))
 
 
 def no_such_bulk_send() -> RequestRefused:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from services.gateway import Gateway
+from services.store import blocked_senders
 from tests.cli.conftest import Terminal
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 from tests.core.test_calendar_file import event
 from tests.message_steps import receive_text, stored_messages
 
@@ -95,6 +97,47 @@ def test_what_a_script_reads(
     assert (remark or "") in (told["remark"] or "")
     assert (remark is None) == (told["remark"] is None)
     assert told["why_no_reply"] == why_no_reply
+
+
+HELLO = {"name": "Hello", "reply": "We call you.", "reply_once_hours": 2}
+
+
+def answers(terminal: Terminal) -> list[str]:
+    return [one.text for one in stored_messages(terminal.gateway) if one.direction == "out"]
+
+
+@pytest.mark.parametrize(
+    ("before", "peer", "text", "why_not"),
+    [
+        ([], PEER, "hello", None),
+        (["hello"], PEER, "hello",
+         "The rule has answered this sender within 2 hours (reply_once_hours)."),
+        (["STOP"], PEER, "hello", "has opted out of texts from"),
+        (["STOP"], PEER, "yes", None),
+        ([], "+442071838750", "hello", "is in another country (GB)"),
+        (["block"], PEER, "hello", "The sender is blocked."),
+    ],
+)  # fmt: skip
+def test_the_trial_says_of_the_answer_what_then_happens(
+    terminal: Terminal, before: list[str], peer: str, text: str, why_not: str | None
+) -> None:
+    gateway = terminal.gateway
+    document = {"version": 2, "numbers": [NUMBER_ENTRY], "inbound": [HELLO]}
+    gateway.settings.put_document(json.dumps(document).encode())
+    for step in before:
+        if step == "block":
+            gateway.store.write(lambda tx: blocked_senders.add(tx, PEER, NUMBER, "201"))
+        else:
+            receive_text(gateway, step)
+    tried = ("rules", "test", "--to", NUMBER, "--from", peer, "--text", text)
+    told = terminal.json(*tried)
+    assert (told["why_no_reply"] is None) == (why_not is None)
+    assert (why_not or "") in (told["why_no_reply"] or "")
+    assert told["extensions"] == ([] if before == ["block"] else ["201"])
+    assert ("No reply:" in terminal.flask(*tried).stdout) == (why_not is not None)
+    known = len(answers(terminal))
+    receive_text(gateway, text, peer=peer)
+    assert len(answers(terminal)) - known == (why_not is None)
 
 
 @pytest.mark.parametrize(
