@@ -81,12 +81,7 @@ class Composer:
                 known = messages.by_client_id(tx, device.extension, reply.client_id)
                 if known is not None:
                     if known[1] != reply.fingerprint:
-                        raise RequestRefused(
-                            "client_id_reused",
-                            "This client_id was used for another message. Make a new one for each.",
-                            field="client_id",
-                            status=409,
-                        )
+                        raise client_id_reused("message")
                     return known[0], True
             whole = self.compose(tx, device.extension, reply)
             parts = self.checks.parts(whole)
@@ -175,6 +170,16 @@ class Composer:
             rule=to.rule,
         )
         return self.checks.checked(tx, to.setting, message)
+
+
+def client_id_reused(what: str) -> RequestRefused:
+    """The refusal of a request with the ``client_id`` of another one; ``what`` it asks for."""
+    return RequestRefused(
+        "client_id_reused",
+        f"This client_id was used for another {what}. Make a new one for each.",
+        field="client_id",
+        status=409,
+    )
 
 
 def _files(tx: Connection, extension: str, ids: tuple[str, ...]) -> tuple[Attachment, ...]:

@@ -7,7 +7,6 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from services.core.errors import RequestRefused, SettingsError
-from services.core.keywords import Keyword, keyword
 from services.core.local_time import FIRST_YEAR, LAST_YEAR, LocalTime
 from services.core.messages import Message
 from services.core.phone_numbers import sender
@@ -16,7 +15,7 @@ from services.message_settings import MessageSettings, NumberSetting
 from services.message_settings.rules import Decision, InboundRule, InboundText
 from services.messaging.automatic_answers import AutomaticAnswers
 from services.messaging.opt_out import OPTED_OUT, OptOuts
-from services.store import blocked_senders, devices
+from services.store import blocked_senders
 from services.store.database.store import Store
 
 BLOCKED = "The sender is blocked for this number: the text is kept apart, and nobody is notified."
@@ -50,7 +49,7 @@ class Trial:
 
 
 class RuleTrial:
-    """Tries the rules in force, and looks for what they name and nobody knows."""
+    """Tries the rules in force."""
 
     def __init__(
         self,
@@ -114,26 +113,6 @@ class RuleTrial:
             is_lifted = refused.code == OPTED_OUT and self._opt_outs.is_lifting_yes(tx, message)
             return False, "" if is_lifted else refused.reason, None
         return False, "", wait if wait.reason else None
-
-    def warnings(self) -> list[str]:
-        """What rules and groups name and nobody knows, as sentences. Raises ``StorageUnwell``."""
-        rules = self._settings.rules
-        known = {ext for entry in self._settings.all() for ext in entry.extensions}
-        known |= {device.extension for device in self._store.read(devices.of)}
-        found = [
-            f"Extension {extension} has neither a number nor a device. Check how it is written."
-            for extension in sorted(rules.named_extensions - known)
-        ]
-        for rule in rules.inbound:
-            words = [one for one in rule.keywords if keyword(one) not in (None, Keyword.YES)]
-            if rule.reply and words:
-                found.append(
-                    f"The rule “{rule.name}” never answers a text that is only "
-                    f"{' or '.join(words)}: that is a word of the opt-out, or HELP."
-                )
-            if rule.reply and not rule.to:
-                found.append(f"The rule “{rule.name}” answers the texts of every number.")
-        return found
 
     def _steps(self, tried: InboundText, decision: Decision) -> list[Step]:
         rules = self._settings.rules

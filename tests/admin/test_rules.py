@@ -58,6 +58,9 @@ def test_rules_are_edited_on_the_page(make_operator: Callable[..., Operator]) ->
     assert "Hello &amp; &lt;welcome&gt;" in page
     assert [one.name for one in operator.gateway.settings.rules.inbound] == ["Only one"]
     assert operator.gateway.settings.all() == numbers
+    late = rule | {"name": "Late", "keywords": ["price"]}
+    page = edit(operator, json.dumps({"inbound": [rule, late]}), 303)
+    assert "The rule “Late” never decides: “Only one” above it matches" in plain(page)
     stale = edit(operator, "{}", 409, before)
     assert "Somebody else has changed Message Settings meanwhile." in plain(stale)
     edit(operator, "{}", 303)

@@ -64,7 +64,7 @@ def test_an_answer_that_would_wait_says_until_when(
         assert datetime.fromisoformat(told["reply_send_at"]) == datetime(
             2026, 12, 1, 15, tzinfo=UTC
         )
-    said = f"Reply waits:   until 2026-12-01 10:00:00. {why}"
+    said = f"Reply waits:   until 2026-12-01 10:00:00 EST. {why}"
     assert (said in terminal.flask(*asked).stdout) == waits
 
 
@@ -165,6 +165,27 @@ def test_a_word_of_the_opt_out_as_a_keyword_is_a_warning(practice: Terminal) -> 
     practice.gateway.settings.put_document(json.dumps(document).encode())
     told = practice.flask("rules", "list").stderr
     assert "The rule “Leave” never answers a text that is only stop:" in told
+
+
+def test_a_rule_that_never_decides_is_a_warning_wherever_rules_are_told(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    file = tmp_path / "rules.json"
+    rules = [{"name": "All", "to": [NUMBER]}, {"name": "Late", "to": [NUMBER], "keywords": ["a"]}]
+    file.write_text(json.dumps({"version": 2, "numbers": [NUMBER_ENTRY], "inbound": rules}))
+    warning = "The rule “Late” never decides: “All” above it matches all texts that it matches."
+    commands: list[tuple[str, ...]] = [
+        ("settings", "import", str(file)),
+        ("rules", "list"),
+        ("rules", "test", "--from", PEER, "--to", NUMBER),
+    ]
+    for command in commands:
+        assert warning in terminal.flask(*command).stderr
+        assert [one for one in terminal.json(*command)["warnings"] if warning in one]
+    assert f"Warning: {warning}" in terminal.flask("config", "check").stdout
+    rules[0] |= {"continue": True}
+    file.write_text(json.dumps({"version": 2, "numbers": [NUMBER_ENTRY], "inbound": rules}))
+    assert terminal.json(*commands[0])["warnings"] == []
 
 
 def test_the_rules_are_listed_with_what_nobody_knows(practice: Terminal) -> None:

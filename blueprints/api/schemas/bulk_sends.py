@@ -78,7 +78,8 @@ class NewBulkSendSchema(RequestSchema):
 class LeftOutSchema(ResponseSchema):
     """A recipient to whom nothing is sent; ``line`` is that of the file, or the place in the list.
 
-    Codes are those of refused messages, and ``duplicate``, ``field_empty`` and ``blocked``.
+    Codes are those of refused messages, and ``duplicate``, ``field_empty``, ``short_code`` and
+    ``blocked``.
     """
 
     line = fields.Integer()
