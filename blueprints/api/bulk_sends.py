@@ -174,7 +174,7 @@ def _preview(plan: BulkPlan) -> dict[str, Any]:
         "recipients": len(plan.messages),
         "messages": plan.parts,
         "segments": plan.segments,
-        "held": plan.held,
+        "in_quiet_hours": plan.in_quiet_hours,
         "example": plan.messages[0].text if plan.messages else None,
         "left_out": [asdict(one) for one in plan.left_out],
     }

@@ -90,7 +90,7 @@ class BulkPlan:
         return sum(message.segments for message in self.messages)
 
     @property
-    def held(self) -> int:
+    def in_quiet_hours(self) -> int:
         """How many wait for the end of the recipient's quiet hours."""
         return sum(message.waits_because is not None for message in self.messages)
 

@@ -97,7 +97,7 @@ class BulkPreviewSchema(ResponseSchema):
         metadata={"description": "As the carrier takes them: a long text becomes several"}
     )
     segments = fields.Integer(metadata={"description": "Of all texts together"})
-    held = fields.Integer(
+    in_quiet_hours = fields.Integer(
         metadata={"description": "How many wait for the end of the recipient's quiet hours"}
     )
     example = fields.String(

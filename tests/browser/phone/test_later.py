@@ -142,7 +142,7 @@ def test_at_its_time_it_is_sent_once(phone: Open, world: World, wavix: FakeWavix
     assert carried(wavix, "It is time") == 1
 
 
-def test_quiet_hours_are_named_and_sending_now_is_not_held(
+def test_quiet_hours_are_named_and_a_text_sent_now_does_not_wait(
     phone: Open, world: World, wavix: FakeWavix
 ) -> None:
     page = phone()
