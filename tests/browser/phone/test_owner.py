@@ -72,6 +72,8 @@ def test_a_conversation_is_pinned_and_muted_for_one_extension(phone: Open, world
     row(mine, spoken(first)).get_by_text("muted words").wait_for()
     row(mine, spoken(first)).locator(".count", has_text="1").wait_for()
     assert mine.title() == counted
+    world.text(second, "newer")
+    row(mine, spoken(second)).get_by_text("newer").wait_for()
     world.api("DELETE", f"/conversations/{found['id']}/pin")
     row(mine, spoken(first)).get_by_title("Pinned").wait_for(state="hidden")
     assert names.first.inner_text() == spoken(second)
