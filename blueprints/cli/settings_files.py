@@ -76,8 +76,8 @@ def _import_document(content: bytes, dry_run: bool, as_json: bool) -> None:
     if not dry_run:
         settings.put_document(content)
     if as_json:
-        warnings = [] if dry_run else parts().rule_warnings.all()
-        document({"dry_run": dry_run, "numbers": count, "warnings": warnings})
+        told = {} if dry_run else {"warnings": parts().rule_warnings.all()}
+        document({"dry_run": dry_run, "numbers": count, **told})
     elif dry_run:
         click.echo(f"It is in order: Message Settings would have {count} numbers.")
     else:
