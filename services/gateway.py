@@ -68,6 +68,7 @@ from services.operations.opt_out_register import OptOutRegister
 from services.operations.restore import Restore
 from services.operations.retention import Retention
 from services.operations.rule_trial import RuleTrial
+from services.operations.rule_warnings import RuleWarnings
 from services.operations.settings_source import left_file, open_settings, take_over
 from services.operations.setup_checklist import SetupChecklist
 from services.operations.undeclared_proxies import UndeclaredProxies
@@ -255,8 +256,14 @@ class Gateway:
             self.store, self.settings, self.providers, self.channels, self.carrier_status
         )
         self.rule_trial = RuleTrial(
-            self.store, self.settings, self.automatic, self.country, self.local_time
+            self.store,
+            self.settings,
+            self.automatic,
+            self.opt_outs,
+            self.country,
+            self.local_time,
         )
+        self.rule_warnings = RuleWarnings(self.store, self.settings)
         self.message_query = MessageQuery(self.store, self.access, self.country, self.local_time)
         self.restore = Restore(
             self.store,

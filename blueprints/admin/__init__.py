@@ -84,7 +84,7 @@ def _add_pages(routes: Blueprint, pages: Pages, gateway: Gateway) -> None:
     unrouted.add_routes(routes, pages, store, settings, actions)
     quarantine.add_routes(routes, pages, store, gateway.replay, actions)
     SettingsPages(pages, settings, providers).add_to(routes)
-    rules.add_routes(routes, pages, settings, gateway.rule_trial)
+    rules.add_routes(routes, pages, settings, gateway.rule_trial, gateway.rule_warnings)
     message_templates.add_routes(routes, pages, settings)
     carriers.add_routes(
         routes,

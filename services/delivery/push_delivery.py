@@ -36,7 +36,7 @@ FILES_CHECK_SECONDS = 10.0  # until the next look whether the files of a message
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _PushData:
     """The data of a push, read from the database at one moment.
 
     ``put_off`` is until when (seconds since 1970) and why the push has to wait; a ``needless`` one
@@ -58,7 +58,7 @@ class PushAccepted:
     """A push that its channel accepted, with the app's own id for the conversation, if any."""
 
     job: Job
-    known: _Known
+    data: _PushData
     thread: str | None
 
 
@@ -81,7 +81,7 @@ class PushDelivery:
         self._outcomes = outcomes
         self._journal = journal
         self._begun: dict[int, Job] = {}  # by their ids
-        self._looked_up: dict[int, _Known] = {}  # by the id of the job
+        self._looked_up: dict[int, _PushData] = {}  # by the id of the job
         self._accepted: list[PushAccepted] = []
 
     def begin(self, leased: Iterable[Job]) -> None:
@@ -98,16 +98,16 @@ class PushDelivery:
 
         Raises ``DeliveryError`` and ``StorageUnwell``. See ``take_accepted``.
         """
-        known = self._known(job)
-        if known.put_off is not None:
-            until, reason = known.put_off
+        data = self._data_of(job)
+        if data.put_off is not None:
+            until, reason = data.put_off
             self._outcomes.record(lambda tx: jobs.retry(tx, job, until, reason, counts=False))
             return
-        if known.needless:
+        if data.needless:
             self._outcomes.record(lambda tx: jobs.done(tx, job))
             return
-        self._require_access(known)
-        accepted = PushAccepted(job, known, self._notify(known, job))
+        self._require_access(data)
+        accepted = PushAccepted(job, data, self._notify(data, job))
         if accepted.thread is None:
             self._journal.note(job)
             self._accepted.append(accepted)
@@ -123,24 +123,24 @@ class PushDelivery:
         """Keep accepted pushes that could not be recorded."""
         self._accepted[:0] = accepted
 
-    def _known(self, job: Job) -> _Known:
+    def _data_of(self, job: Job) -> _PushData:
         if job.id in self._begun:
             begun, self._begun = list(self._begun.values()), {}
             self._looked_up |= self._store.read(partial(self._look_up_all, begun=begun))
-        known = self._looked_up.pop(job.id, None)
-        return known or self._store.read(partial(self._look_up_alone, job=job))
+        data = self._looked_up.pop(job.id, None)
+        return data or self._store.read(partial(self._look_up_alone, job=job))
 
-    def _require_access(self, known: _Known) -> None:
+    def _require_access(self, data: _PushData) -> None:
         """Raise ``AccessLost`` for an extension that has lost the number since it was queued."""
-        reason = self._access.lost_by_extension(known.device.extension, known.message.number)
+        reason = self._access.lost_by_extension(data.device.extension, data.message.number)
         if reason:
             raise AccessLost(reason)
 
-    def _notify(self, known: _Known, job: Job) -> str | None:
+    def _notify(self, data: _PushData, job: Job) -> str | None:
         try:
-            return known.channel.notify(known.device, self._notice(known, job.about))
+            return data.channel.notify(data.device, self._notice(data, job.about))
         except PushError as error:
-            if error.kind is Kind.GONE and self._has_moved(known.device):
+            if error.kind is Kind.GONE and self._has_moved(data.device):
                 reason = "The device registered anew while it was pushed to."
                 raise PushError(reason, Kind.RETRY) from None
             raise
@@ -167,39 +167,39 @@ class PushDelivery:
         self._store.write(partial(devices.record_push, device_id=device.id, error=None))
         return "taken", f"{channel.title}: the notification was taken and is on its way."
 
-    def _look_up_all(self, tx: Connection, begun: Sequence[Job]) -> dict[int, _Known]:
+    def _look_up_all(self, tx: Connection, begun: Sequence[Job]) -> dict[int, _PushData]:
         found = messages.by_ids(tx, [job.message_id for job in begun])
-        known = {}
+        data = {}
         for job in begun:
             with suppress(DeliveryError):  # raised again when that job is performed
-                known[job.id] = self._look_up(tx, job, found.get(job.message_id))
-        return known
+                data[job.id] = self._look_up(tx, job, found.get(job.message_id))
+        return data
 
-    def _look_up_alone(self, tx: Connection, job: Job) -> _Known:
+    def _look_up_alone(self, tx: Connection, job: Job) -> _PushData:
         return self._look_up(tx, job, messages.by_id(tx, job.message_id))
 
-    def _look_up(self, tx: Connection, job: Job, message: Message | None) -> _Known:
+    def _look_up(self, tx: Connection, job: Job, message: Message | None) -> _PushData:
         if message is None:
             raise DeliveryError("The message is not known any more.", Kind.REFUSED)
         device = device_of(tx, job)
         channel = self._channels.get(device.channel)
         if channel is None:
             raise PushError("The device has no push address any more.", Kind.REFUSED)
-        known = _Known(message, device, channel)
+        data = _PushData(message, device, channel)
         received = job.about == "received"
         if received and channel.waits_for_media and jobs.waits_for_files(tx, job):
-            return replace(known, put_off=(clock.now(tx) + FILES_CHECK_SECONDS, "Waits for files."))
+            return replace(data, put_off=(clock.now(tx) + FILES_CHECK_SECONDS, "Waits for files."))
         if received and channel.per_device:
             quiet = device.quiet_hours
             awake_at = quiet.ends(clock.now(tx)) if quiet is not None else None
             if awake_at is not None:
-                return replace(known, put_off=(awake_at, "Quiet hours."))
-            if _is_needless(tx, job, known):
-                return replace(known, needless=True)
+                return replace(data, put_off=(awake_at, "Quiet hours."))
+            if _is_needless(tx, job, data):
+                return replace(data, needless=True)
         extension = device.extension
         numbers = tuple(own.number for own in self._access.numbers(extension))
         return replace(
-            known,
+            data,
             numbers=numbers,
             unread=messages.unread(tx, extension, [message.conversation_id])[
                 message.conversation_id
@@ -209,16 +209,16 @@ class PushDelivery:
             ),
         )
 
-    def _notice(self, known: _Known, about: str) -> Notice:
+    def _notice(self, data: _PushData, about: str) -> Notice:
         link = self._media.link
         notice = notification_text.of_message(
-            known.message, known.device, about, lambda message: message_object(message, link)
+            data.message, data.device, about, lambda message: message_object(message, link)
         )
         return replace(
             notice,
-            unread=known.unread,
-            unread_total=known.unread_total,
-            numbers=known.numbers,
+            unread=data.unread,
+            unread_total=data.unread_total,
+            numbers=data.numbers,
         )
 
     def _has_moved(self, device: Device) -> bool:
@@ -230,7 +230,7 @@ def record_accepted(tx: Connection, accepted: Sequence[PushAccepted]) -> None:
     """Record accepted pushes: their jobs are done, and their destinations work."""
     jobs.done(tx, *(one.job for one in accepted))
     for one in accepted:
-        message, device, channel = one.known.message, one.known.device, one.known.channel
+        message, device, channel = one.data.message, one.data.device, one.data.channel
         if one.thread is not None:
             external_threads.put(
                 tx, channel.name, one.thread, device.extension, message.conversation_id, message.seq
@@ -241,13 +241,13 @@ def record_accepted(tx: Connection, accepted: Sequence[PushAccepted]) -> None:
         circuit_breakers.resume(tx, name)
 
 
-def _is_needless(tx: Connection, job: Job, known: _Known) -> bool:
+def _is_needless(tx: Connection, job: Job, data: _PushData) -> bool:
     """Whether a push would show nothing new.
 
     The message was read, or it arrived in quiet hours that are over and a newer one of its
     conversation follows.
     """
-    message, device = known.message, known.device
+    message, device = data.message, data.device
     marks = conversations.read_marks(tx, device.extension, [message.conversation_id])
     if marks.get(message.conversation_id, 0) >= message.seq:
         return True

@@ -14,7 +14,7 @@ from services.operations.operator_actions import OPERATOR, message_of, why_unrou
 from services.providers import PROVIDERS
 from services.push import CHANNELS
 from services.store import assignments, attempts, contacts, devices, jobs, messages, receipts
-from services.store.assignments import Assignment
+from services.store.assignments import Assignment, Turn
 from services.store.attempts import Attempt
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
@@ -60,6 +60,7 @@ class MessageHistory:
     devices: Mapping[str, Device]
     names: Mapping[str, str]
     assignment: Assignment | None = None
+    turns: Sequence[Turn] = ()
     replaced: Message | None = None
 
     @property
@@ -81,7 +82,11 @@ def targets(tx: Connection, found: Iterable[Job]) -> Mapping[str, Device]:
 def steps(settings: MessageSettings, known: MessageHistory) -> list[Step]:
     """The steps of a message by time; planned ones are last."""
     beginning = _came_in(settings, known) if known.message.direction == "in" else _written(known)
-    found = [*beginning, *_done(known), *_receipts(known)]
+    turns = (
+        Step(turn.at, f"In its turn, {turn.extension} of the group “{turn.group_name}” got it")
+        for turn in known.turns
+    )
+    found = [*beginning, *turns, *_done(known), *_receipts(known)]
     return sorted(found, key=lambda step: step.at)
 
 
@@ -113,6 +118,7 @@ def _look_up(tx: Connection, message_id: str) -> MessageHistory:
         targets(tx, todo),
         contacts.names(tx, [message.peer, *message.participants]),
         assignments.by_id(tx, message.conversation_id),
+        assignments.turns_of(tx, message.id),
         messages.by_id(tx, message.instead_of) if message.instead_of is not None else None,
     )
 

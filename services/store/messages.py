@@ -16,7 +16,14 @@ from services.store import attachments, blocked_senders, conversations
 from services.store.database import audit_counters
 from services.store.database.audit_counters import AuditCounter
 from services.store.database.compiled_statements import CompiledStatement
-from services.store.database.schema import RELEASED, UNROUTED, counters, messages, reads
+from services.store.database.schema import (
+    RELEASED,
+    UNROUTED,
+    conversation_marks,
+    counters,
+    messages,
+    reads,
+)
 from services.store.database.schema import conversations as conversations_table
 from services.store.database.upsert import insert_new
 from services.store.reactions import with_reaction
@@ -301,8 +308,12 @@ def unread(tx: Connection, extension: str, conversation_ids: Sequence[str]) -> d
 
 
 def unread_total(tx: Connection, extension: str, numbers: Iterable[str]) -> int:
-    """Number of unread inbound messages of an extension in all its numbers, up to 999."""
-    hidden = blocked_senders.conversations_of(tx)  # a condition in the statement needs a hash join
+    """Number of unread inbound messages of an extension in all its numbers, up to 999.
+
+    Those of conversations that it has muted do not count.
+    """
+    # Conditions in the statement would need a hash join.
+    hidden = [*blocked_senders.conversations_of(tx), *_muted_by(tx, extension)]
     unread = (
         select(messages.c.seq)
         .select_from(conversations_table.join(messages, conversations.is_unread(extension)))
@@ -314,6 +325,14 @@ def unread_total(tx: Connection, extension: str, numbers: Iterable[str]) -> int:
         .limit(MAX_UNREAD)
     )
     return int(tx.execute(select(func.count()).select_from(unread.subquery())).scalar_one())
+
+
+def _muted_by(tx: Connection, extension: str) -> Iterable[str]:
+    """The ids of the conversations that an extension has muted."""
+    statement = select(conversation_marks.c.conversation_id).where(
+        conversation_marks.c.extension == extension, conversation_marks.c.muted
+    )
+    return tx.execute(statement).scalars()
 
 
 def person_wrote_after(tx: Connection, message: Message) -> bool:

@@ -2,7 +2,7 @@
 
 import { el, icon, iconButton, reconcile } from "./dom.js";
 import { emojiPanel } from "./emoji.js";
-import { askWhen } from "./later.js";
+import { askWhen } from "./ask-when.js";
 import { fitted } from "./pictures.js";
 import { count } from "./segments.js";
 import { state } from "./state.js";

@@ -4,7 +4,7 @@ import { Refused, Unreachable, call } from "./api.js";
 import { avatar, paintAvatar } from "./avatar.js";
 import { el, icon, reconcile } from "./dom.js";
 import { outbox } from "./outbox.js";
-import { stateOf } from "./schedule.js";
+import { stateOf } from "./scheduled-texts.js";
 import { state } from "./state.js";
 import { briefly, mediaWord, nameOf, ownName, peersOf, spoken, titleOf } from "./format.js";
 

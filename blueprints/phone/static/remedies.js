@@ -6,7 +6,7 @@ import { Refused, Unreachable, ask } from "./api.js";
 import * as db from "./db.js";
 import { say } from "./dom.js";
 import { outbox } from "./outbox.js";
-import { stateOf } from "./schedule.js";
+import { stateOf } from "./scheduled-texts.js";
 import { confirm } from "./sheet.js";
 
 const repeated = new Set(); // ids of messages that were sent again: not offered another time

@@ -2,7 +2,7 @@
 
 import { call, Refused, Unreachable } from "./api.js";
 import * as db from "./db.js";
-import { Schedule, stateOf } from "./schedule.js";
+import { ScheduledTexts, stateOf } from "./scheduled-texts.js";
 
 const PAGE = 50;
 const MOST_KEPT = 4000;
@@ -13,7 +13,7 @@ class State extends EventTarget {
   connected = true;
   contacts = new Map(); // number -> name
   conversations = new Map(); // id -> conversation
-  schedule = new Schedule();
+  schedule = new ScheduledTexts();
   nextCursor = null;
   #messages = new Map(); // conversation id -> Map of message id -> message
   #templates = new Map(); // our number and theirs -> templates, filled in for them
@@ -102,8 +102,9 @@ class State extends EventTarget {
     return shown.sort((one, other) => Number(other.pinned ?? false) - Number(one.pinned ?? false) || other.last_seq - one.last_seq);
   }
 
+  // For the badge and the title: as `unread_total` of a push, without muted conversations.
   get unread() {
-    return this.sorted().reduce((sum, one) => sum + one.unread_count, 0);
+    return this.sorted().reduce((sum, one) => sum + (one.muted ? 0 : one.unread_count), 0);
   }
 
   // Messages

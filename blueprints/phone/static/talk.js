@@ -9,7 +9,7 @@ import { el, icon, iconButton, reconcile, say } from "./dom.js";
 import { sameMembers } from "./list.js";
 import { chooseNumber, editContact } from "./people.js";
 import { outbox } from "./outbox.js";
-import { ScheduledSection } from "./scheduled.js";
+import { ScheduledSection } from "./scheduled-section.js";
 import { state } from "./state.js";
 import { timeline } from "./timeline.js";
 import { laterAt, mediaWord, nameOf, ownName, peersOf, spoken, titleOf } from "./format.js";

@@ -3,8 +3,8 @@
 import { sameMembers } from "./list.js";
 import { outbox } from "./outbox.js";
 import { remedies } from "./remedies.js";
-import { openRefused, openScheduled } from "./reschedule.js";
-import { stateOf } from "./schedule.js";
+import { openRefused, openScheduled } from "./scheduled-sheet.js";
+import { stateOf } from "./scheduled-texts.js";
 import { state } from "./state.js";
 import { dayOf, laterAt, nameOf, titleOf } from "./format.js";
 
