@@ -21,4 +21,7 @@ CHANNELS: tuple[type[Channel], ...] = (
     SignedWebhook,
     FreeSwitch,
 )
-SECTIONS = tuple(Section(each.name, each.title, each.prefix, each.Settings) for each in CHANNELS)
+SECTIONS = tuple(
+    Section(each.name, each.title, each.prefix, each.Settings, replaces=each.replaces)
+    for each in CHANNELS
+)
