@@ -314,6 +314,28 @@ def waiting_targets(tx: Connection, destination: str) -> set[str]:
     return {row.target for row in tx.execute(select(jobs.c.target).where(later).distinct())}
 
 
+def long_waiting(
+    tx: Connection, destination: str, about: str, since: float, after_id: int, limit: int
+) -> list[Job]:
+    """Open jobs of a destination made before ``since`` (``clock.now``), with ids above another."""
+    of_destination = and_(LIVE, jobs.c.destination == destination, jobs.c.about == about)
+    statement = (
+        select(jobs)
+        .where(of_destination, jobs.c.created_at <= since, jobs.c.id > after_id)
+        .order_by(jobs.c.id)
+        .limit(limit)
+    )
+    return [load(row) for row in tx.execute(statement)]
+
+
+def mailed_to(tx: Connection, message_ids: Collection[str]) -> set[tuple[str, str]]:
+    """(message id, address) of every mail job of some messages, also of those that are done."""
+    statement = select(jobs.c.message_id, jobs.c.target).where(
+        jobs.c.message_id.in_(list(message_ids)), jobs.c.kind == str(JobKind.EMAIL)
+    )
+    return {(row.message_id, row.target) for row in tx.execute(statement)}
+
+
 def make_all_due(tx: Connection, destination: str, target: str | None, seconds: float) -> None:
     """Make the waiting jobs of a destination, or of one target of it, due in ``seconds``.
 
