@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from hashlib import sha256
 
 from services.core.messages import clean
 from services.push.base import InboundText
@@ -21,7 +22,9 @@ def inbound_text(settings: SipSettings, event: IncomingMessage) -> InboundText:
     """The text of an extension in a MESSAGE. Raises ``Unvouched``."""
     extension = _extension(settings, event)
     to, sender = _dialled(settings, event)
-    return InboundText(extension, clean(to), clean(event.text), f"sip:{event.id}", sender)
+    # A PBX that counts its Call-IDs from 1 again has other texts for them.
+    text_id = sha256(f"{event.id} {event.text}".encode("utf-8", "replace")).hexdigest()[:32]
+    return InboundText(extension, clean(to), clean(event.text), f"sip:{text_id}", sender)
 
 
 def _dialled(settings: SipSettings, event: IncomingMessage) -> tuple[str, str | None]:

@@ -45,13 +45,18 @@ class Subscriptions:
         self._requester = requester
         self._contact = contact
         self._subscriptions: list[_Subscription] = []
+        self._is_offered = True  # as far as is known
 
     def watch(self, targets: Sequence[Uri]) -> None:
         """Watch these addresses from now on, and no others."""
-        self._subscriptions = [_Subscription(target) for target in targets]
+        known = {str(each.target): each for each in self._subscriptions}
+        self._subscriptions = [
+            known.get(str(target)) or _Subscription(target) for target in targets
+        ]
 
     def restart(self) -> None:
         """Subscribe to every address again: the PBX may have forgotten it."""
+        self._is_offered = True
         for each in self._subscriptions:
             each.due = 0.0
 
@@ -62,7 +67,7 @@ class Subscriptions:
         """
         now = time.monotonic()
         due = next((each for each in self._subscriptions if each.due <= now), None)
-        if due is None:
+        if due is None or not self._is_offered:
             return None
         try:
             status, granted = self._subscribe(due)
@@ -72,7 +77,7 @@ class Subscriptions:
             due.due = time.monotonic() + max(granted * 0.8, PAUSE_SECONDS)
             return None
         if status in NOT_OFFERED or not status:
-            self._subscriptions = []
+            self._is_offered = False
         due.due = time.monotonic() + EXPIRES
         return WatchRefused(f"{due.target}", status)
 

@@ -108,6 +108,10 @@ class UserAgent:
             self._refuse_waiting(events)
             self._registration.end()
 
+    def watch(self, targets: Sequence[Uri]) -> None:
+        """Have the registrations of these addresses reported while somebody serves, no others."""
+        self._subscriptions.watch(targets)
+
     def close(self) -> None:
         """End the registration, if there is one, and close the connection."""
         self._registration.end()
