@@ -188,11 +188,7 @@ class Linphone:
         """End it as a user does: its registration ends as well."""
         with suppress(OSError):
             self._type("quit")
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(20)
+        _end(self._process)
 
 
 class Baresip:
@@ -220,6 +216,17 @@ class Baresip:
         self._pbx.wait_registered(self._extension)
 
     def stop(self) -> None:
-        """End it."""
+        """End it as a user does: its registration ends as well."""
         self._process.terminate()
-        self._process.wait(20)
+        _end(self._process)
+
+
+def _end(process: "subprocess.Popen[Any]") -> None:
+    """Close the input of a process that has been told to end, and wait for that."""
+    with suppress(OSError):
+        process.stdin.close()  # type: ignore[union-attr]
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(20)
