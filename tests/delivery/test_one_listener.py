@@ -176,10 +176,10 @@ def test_a_text_that_cannot_be_kept_is_reported_as_that(
 
 
 def test_phones_with_waiting_texts_are_watched_and_get_them_when_they_are_online(
-    make_gateway: Make, listen: Listen, monkeypatch: pytest.MonkeyPatch
+    make_gateway: Make, listen: Listen, monkeypatch: pytest.MonkeyPatch, database: str
 ) -> None:
     monkeypatch.setattr(inbound_channels, "WATCH_SECONDS", 0.1)
-    gateway = make_gateway(NUMBER_ENTRY)
+    gateway = make_gateway(NUMBER_ENTRY, DATABASE_URL=database)
     receive_text(gateway)
     (message,) = stored_messages(gateway)
     worker = listen(gateway, "first")

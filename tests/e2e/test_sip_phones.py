@@ -10,7 +10,7 @@ import requests
 
 from tests.conftest import settings_file
 from tests.fakes.bandwidth import FakeBandwidth
-from tests.server import UNLIMITED, Server, running_server
+from tests.server import UNLIMITED, LoneWorker, Server, running_server
 from tests.sip_lab import DOMAIN, GATEWAY, Baresip, Linphone, Pbx, needs, password, running_pbx
 from tests.waiting import PATIENCE, eventually
 
@@ -209,6 +209,30 @@ def test_a_kill_loses_nothing_and_repeats_what_was_in_hand(tmp_path: Path, pbx: 
         assert len(shown) - len(texts) <= 2  # one lane has one text in hand
         here.phone.send(PEER, "Until six")
         assert here.wait_sent(1) == ["Until six"]
+
+
+def test_another_worker_registers_when_the_one_that_did_is_gone(tmp_path: Path, pbx: Pbx) -> None:
+    with deployed(tmp_path, pbx) as here:
+        pbx.wait_registered(GATEWAY)
+        other = LoneWorker(here.server.storage, here.server.env)
+        other.start()
+        before = pbx.registrations(GATEWAY)
+        here.server.kill_tree()
+        pbx.wait_registered(GATEWAY, before + 1)
+        here.phone.send(PEER, "Until six")
+        assert here.wait_sent(1) == ["Until six"]
+        assert other.stop() == 0
+        here.server.start()
+
+
+def test_a_refused_text_comes_back_to_its_phone(tmp_path: Path, pbx: Pbx) -> None:
+    with deployed(tmp_path, pbx) as here:
+        pbx.wait_registered(GATEWAY)
+        here.server.flask("settings", "set", NUMBER, "--carrier", "bandwidth", "--extension", "202")
+        eventually(lambda: '"201"' not in here.server.flask("settings", "list", "--json").stdout)
+        here.phone.send(PEER, "Until six")
+        eventually(lambda: "Extension 201 has no number yet." in here.phone.output)
+        assert f"Not sent to {PEER}: " in here.phone.output
 
 
 def test_the_check_registers_and_sends_to_an_extension(tmp_path: Path, pbx: Pbx) -> None:

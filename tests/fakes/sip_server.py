@@ -172,7 +172,7 @@ class SipServer:
                 if not peer:
                     return
                 if data.strip():
-                    self._take(data, "UDP", partial(_send_to, opened, peer), peer)
+                    self._take(data, "UDP", partial(send_to, opened, peer), peer)
                 else:
                     self.pings += 1
 
@@ -219,7 +219,8 @@ class SipServer:
             send(response(read, answer, peer))
 
 
-def _send_to(opened: socket.socket, peer: tuple[str, int], data: bytes) -> None:
+def send_to(opened: socket.socket, peer: tuple[str, int], data: bytes) -> None:
+    """Send a datagram to an address."""
     opened.sendto(data, peer)
 
 

@@ -1,7 +1,6 @@
 """SIP channel: texts to phones and from them, with a scripted PBX."""
 
 from collections.abc import Callable, Iterator
-from queue import Empty
 from threading import Thread
 from typing import Any
 
@@ -23,7 +22,8 @@ from services.store import jobs, workers
 from services.store.database import clock
 from services.store.jobs import Job, JobKind
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
-from tests.fakes.sip_pbx import DOMAIN, SipPbx
+from tests.fakes.sip_pbx import SipPbx
+from tests.fakes.sip_server import DOMAIN, Answer
 from tests.message_steps import receive_text, stored_messages
 from tests.push_files import surroundings
 from tests.waiting import eventually
@@ -210,7 +210,7 @@ def test_a_picture_is_a_link_with_its_kind_and_size(pbx: SipPbx, opened: Open) -
 
 
 def test_a_text_is_sent_once_and_a_repetition_has_its_call_id(pbx: SipPbx, opened: Open) -> None:
-    pbx.answers.append(480)
+    pbx.answer(480)
     channel = opened()
     with pytest.raises(PushError):
         channel.notify(DEVICE, inbound())
@@ -241,7 +241,7 @@ def test_a_text_is_sent_once_and_a_repetition_has_its_call_id(pbx: SipPbx, opene
 def test_what_follows_from_an_answer(
     pbx: SipPbx, opened: Open, answer: int, kind: Kind, offline: bool
 ) -> None:
-    pbx.answers.append(answer)
+    pbx.answer(answer)
     with pytest.raises(PushError) as caught:
         opened().notify(DEVICE, inbound())
     error = caught.value
@@ -257,14 +257,14 @@ def test_what_follows_from_an_answer(
 def test_a_busy_pbx_is_left_alone_as_long_as_it_says(
     pbx: SipPbx, opened: Open, written: str, seconds: float | None
 ) -> None:
-    pbx.answers.append((503, {"retry-after": written}))
+    pbx.answer(503, Retry_After=written)
     with pytest.raises(PushError) as caught:
         opened().notify(DEVICE, inbound())
     assert caught.value.retry_after == seconds
 
 
 def test_202_is_passed_on(pbx: SipPbx, opened: Open) -> None:
-    pbx.answers.append(202)
+    pbx.answer(202)
     passed = opened().notify(DEVICE, inbound())
     assert isinstance(passed, PassedOn)
     assert passed.code == "202"
@@ -275,7 +275,7 @@ def test_a_text_that_is_too_long_is_split_between_characters(
     pbx: SipPbx, opened: Open, answer: int
 ) -> None:
     family = "👩‍👩‍👧"
-    pbx.answers.append(answer)
+    pbx.answer(answer)
     opened("tcp").notify(DEVICE, inbound(family * 80))
     whole, *parts = texts(pbx)
     assert whole == f"{PEER}: {family * 80}"
@@ -289,7 +289,7 @@ def test_a_text_that_is_too_long_is_split_between_characters(
 
 
 def test_a_phone_that_takes_no_length_is_given_up(pbx: SipPbx, opened: Open) -> None:
-    pbx.answers.extend([413] * 3)
+    pbx.answer(413, 413, 413)
     with pytest.raises(PushError) as caught:
         opened().notify(DEVICE, inbound())
     assert (caught.value.kind, caught.value.code) == (Kind.REFUSED, "413")
@@ -362,8 +362,8 @@ def test_a_text_of_a_phone_becomes_a_reply_of_its_extension(pbx: SipPbx, listen:
 
 def test_a_repeated_text_is_answered_the_same_and_stored_once(pbx: SipPbx, listen: Listen) -> None:
     gateway = listen()
-    assert [pbx.text(call_id="a").status for _ in range(2)] == [202, 202]
-    assert [pbx.text("Another", call_id="a").status, pbx.text(call_id="b").status] == [202, 202]
+    assert [pbx.text(Call_ID="a").status for _ in range(2)] == [202, 202]
+    assert [pbx.text("Another", Call_ID="a").status, pbx.text(Call_ID="b").status] == [202, 202]
     assert sorted(one.text for one in stored_messages(gateway)) == [
         "Another",
         "Until six",
@@ -373,9 +373,9 @@ def test_a_repeated_text_is_answered_the_same_and_stored_once(pbx: SipPbx, liste
 
 def test_the_dialled_number_may_stand_in_a_header(pbx: SipPbx, listen: Listen) -> None:
     gateway = listen()
-    assert pbx.text(to="textbridge", headers={"x-sms-to": "303-555-0177"}).status == 202
+    assert pbx.text(to="textbridge", X_SMS_To="303-555-0177").status == 202
     named = f"<sip:+13035550178@{DOMAIN}>"
-    assert pbx.text(to="textbridge", headers={"x-sms-to": named}).status == 202
+    assert pbx.text(to="textbridge", X_SMS_To=named).status == 202
     assert sorted(one.peer for one in stored_messages(gateway)) == [PEER, "+13035550178"]
 
 
@@ -389,8 +389,8 @@ def test_the_user_chooses_the_number_by_the_address(pbx: SipPbx, listen: Listen)
 def test_requests_of_strangers_are_not_heard(pbx: SipPbx, listen: Listen) -> None:
     gateway = listen(SIP_TRANSPORT="udp")
     with SipPbx() as stranger:
-        stranger.take_contact(pbx)
-        with pytest.raises(Empty):
+        stranger.aim_at_account_of(pbx)
+        with pytest.raises(AssertionError):
             stranger.text("Forged", seconds=1.0)
     assert pbx.text("Real").status == 202
     assert [one.text for one in stored_messages(gateway)] == ["Real"]
@@ -402,31 +402,31 @@ P_ASSERTED = {"SIP_EXTENSION_HEADER": "P-Asserted-Identity"}
 @pytest.mark.parametrize(
     ("env", "headers"),
     [
-        ({}, {"x-sms-from": ""}),
-        ({}, {"x-sms-from": "201,202"}),
-        ({}, {"x-sms-from": f"<sip:201@{DOMAIN}>, <sip:202@{DOMAIN}>"}),
-        ({}, {"x-sms-from": "<sip:201@evil.example>"}),
-        ({}, {"x-sms-from": "2 0 1"}),
-        ({}, {"x-sms-from": "<sip:201@"}),
+        ({}, {"X_SMS_From": ""}),
+        ({}, {"X_SMS_From": "201,202"}),
+        ({}, {"X_SMS_From": f"<sip:201@{DOMAIN}>, <sip:202@{DOMAIN}>"}),
+        ({}, {"X_SMS_From": "<sip:201@evil.example>"}),
+        ({}, {"X_SMS_From": "2 0 1"}),
+        ({}, {"X_SMS_From": "<sip:201@"}),
         (P_ASSERTED, {}),
-        (P_ASSERTED, {"p-asserted-identity": "tel:+13035550177"}),
-        (P_ASSERTED, {"p-asserted-identity": "<sip:201@evil.example>"}),
-        ({"SIP_EXTENSION_HEADER": "From"}, {"from": "<sip:201@evil.example>;tag=1"}),
+        (P_ASSERTED, {"P_Asserted_Identity": "tel:+13035550177"}),
+        (P_ASSERTED, {"P_Asserted_Identity": "<sip:201@evil.example>"}),
+        ({"SIP_EXTENSION_HEADER": "From"}, {"From": "<sip:201@evil.example>;tag=1"}),
     ],
 )
 def test_a_text_for_which_the_pbx_does_not_vouch_is_refused(
     pbx: SipPbx, listen: Listen, env: dict[str, str], headers: dict[str, str]
 ) -> None:
     gateway = listen(**env)
-    assert pbx.text(headers=headers).status == 403
+    assert pbx.text(**headers).status == 403
     assert stored_messages(gateway) == []
 
 
 @pytest.mark.parametrize(
     ("env", "headers"),
     [
-        ({}, {"x-sms-from": f"<sip:201@{DOMAIN}>"}),
-        (P_ASSERTED, {"p-asserted-identity": f'"Ann" <sip:201@{DOMAIN}>, <tel:201>'}),
+        ({}, {"X_SMS_From": f"<sip:201@{DOMAIN}>"}),
+        (P_ASSERTED, {"P_Asserted_Identity": f'"Ann" <sip:201@{DOMAIN}>, <tel:201>'}),
         ({"SIP_EXTENSION_HEADER": "From"}, {}),
     ],
 )
@@ -434,7 +434,7 @@ def test_the_header_that_vouches_is_a_setting(
     pbx: SipPbx, listen: Listen, env: dict[str, str], headers: dict[str, str]
 ) -> None:
     gateway = listen(**env)
-    assert pbx.text(headers=headers).status == 202
+    assert pbx.text(**headers).status == 202
     assert [one.extension for one in stored_messages(gateway)] == ["201"]
 
 
@@ -461,10 +461,10 @@ def test_while_the_storage_is_unwell_the_pbx_hears_503(
         raise StorageUnwell("The disk is full.")
 
     monkeypatch.setattr(gateway.composer, "submit", unwell)
-    assert pbx.text(call_id="a").status == 503
+    assert pbx.text(Call_ID="a").status == 503
     assert pbx.texts == []
     monkeypatch.setattr(gateway.composer, "submit", submit)
-    assert pbx.text(call_id="a").status == 202
+    assert pbx.text(Call_ID="a").status == 202
     assert len(stored_messages(gateway)) == 1
 
 
@@ -472,14 +472,12 @@ def test_a_phone_that_registers_gets_its_texts_where_the_pbx_tells(
     pbx: SipPbx, listen: Listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbound_channels, "WATCH_SECONDS", 0.1)
-    pbx.subscribe_answer = (200, {"expires": "600"})
     gateway = listen()
     receive_text(gateway)
     message = stored_messages(gateway)[0]
     later = gateway.store.read(clock.now) + 600
     job = Job(JobKind.PUSH, message.id, "push:sip", "sip:202", "received", due=later)
     gateway.store.write(lambda tx: jobs.add(tx, [job]))
-    pbx.wait_subscribed("202")
     pbx.notify_registered("202")
     eventually(lambda: not gateway.store.read(lambda tx: jobs.waits(tx, "push:sip", "sip:202")))
 
@@ -488,6 +486,7 @@ def test_a_pbx_without_reg_event_is_asked_once(
     pbx: SipPbx, listen: Listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbound_channels, "WATCH_SECONDS", 0.1)
+    pbx.script("SUBSCRIBE", Answer(489))
     gateway = listen()
     receive_text(gateway)
     message = stored_messages(gateway)[0]
@@ -497,11 +496,7 @@ def test_a_pbx_without_reg_event_is_asked_once(
         for each in ("202", "203")
     ]
     gateway.store.write(lambda tx: jobs.add(tx, new))
-
-    def asked() -> int:
-        return sum(request.method == "SUBSCRIBE" for request in pbx.requests)
-
-    eventually(asked)
+    pbx.wait("SUBSCRIBE")
     for number in range(5):
-        pbx.text(call_id=f"round-{number}")
-    assert asked() == 1
+        pbx.text(Call_ID=f"round-{number}")
+    assert len(pbx.of("SUBSCRIBE")) == 1
