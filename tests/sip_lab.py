@@ -158,7 +158,7 @@ class Linphone:
         config = fill("linphonerc", folder / "linphonerc", extension=extension, **places)
         with self._log.open("ab") as log:
             self._process = start(
-                *("stdbuf", "-oL", "linphonec", "-c", str(config)),
+                *("stdbuf", "-o0", "linphonec", "-c", str(config)),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -192,7 +192,10 @@ class Linphone:
 
 
 class Baresip:
-    """baresip as an extension over TCP: it shows texts. Version 1.0.0 cannot send any."""
+    """baresip as an extension over TCP: it shows texts of up to 500 bytes.
+
+    Version 1.0.0 accepts longer ones without showing them, and cannot send any.
+    """
 
     def __init__(self, folder: Path, pbx: Pbx, extension: str = "202") -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -203,7 +206,10 @@ class Baresip:
         fill("baresip_config", folder / "config", **places)
         with self._log.open("ab") as log:
             self._process = start(
-                "baresip", "-f", str(folder), stdin=subprocess.PIPE, stdout=log, stderr=log
+                *("stdbuf", "-o0", "baresip", "-f", str(folder)),
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
             )
 
     @property

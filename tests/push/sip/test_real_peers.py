@@ -74,15 +74,21 @@ def test_texts_go_both_ways(
     assert (came.header("X-SMS-From"), came.header("x-sms-to")) == ("201", "+13035550177")
 
 
-@needs("baresip")
+@needs("linphonec", "baresip")
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_long_text_arrives_whole(
-    transport: Transport, pbx: Pbx, baresip: Baresip, open_agent: Callable[..., UserAgent]
+    transport: Transport,
+    pbx: Pbx,
+    linphone: Linphone,
+    baresip: Baresip,
+    open_agent: Callable[..., UserAgent],
 ) -> None:
     text = "".join(f"{number} 🙂 " for number in range(600))
     agent = open_agent(account(pbx, transport), **TIMES)
+    assert agent.send_message(extension("201"), PEER, text).status == 200
+    eventually(lambda: text in linphone.output, 20)
+    # baresip 1.0.0 accepts it, but prints nothing above 512 bytes.
     assert agent.send_message(extension("202"), PEER, text).status == 200
-    eventually(lambda: text in baresip.output)
 
 
 def test_an_extension_without_a_phone_is_said_to_be_offline(
