@@ -77,6 +77,8 @@ class InboundChannel:
                 log.warning(
                     "inbound channel not connected", channel=self._channel.name, reason=error.reason
                 )
+                if error.kind is Kind.CONFIG:
+                    wait = self._channel.config_wait or wait
                 if error.kind is Kind.CONFIG or error.retry_after:
                     self._pause(error, wait)
             except StorageUnwell as error:

@@ -39,28 +39,22 @@ class OverdueMail:
             after_id = 0
             while found := self._store.read(partial(self._overdue, channel, after_id)):
                 after_id = found[-1].id
-                mails = self._store.read(partial(self._mails, waiting=found))
-                if mails:
-                    added = self._store.write(partial(jobs.add, new=mails))
-                    log.info("mailed as no phone took it", channel=channel.name, count=len(added))
+                added = self._store.write(partial(self._queue, found))
+                if added:
+                    log.info("mailed as no phone took it", channel=channel.name, count=added)
 
     def _overdue(self, channel: Channel, after_id: int, tx: Connection) -> Sequence[Job]:
         since = clock.now(tx) - (channel.email_after or 0.0)
         destination = f"push:{channel.name}"
         return jobs.long_waiting(tx, destination, "received", since, after_id, AT_ONCE)
 
-    def _mails(self, tx: Connection, waiting: Sequence[Job]) -> list[Job]:
-        """The mails of these jobs' messages that nobody has queued yet."""
-        ids = {job.message_id for job in waiting}
-        mailed = jobs.mailed_to(tx, ids)
-        found = messages.by_ids(tx, sorted(ids))
-        mails = []
-        for message in found.values():
-            setting = self._access.setting(message.number)
-            addresses = setting.emails if setting is not None else ()
-            mails += [
-                Job(JobKind.EMAIL, message.id, "email", target=address)
-                for address in addresses
-                if (message.id, address) not in mailed
-            ]
-        return mails
+    def _queue(self, waiting: Sequence[Job], tx: Connection) -> int:
+        """Queue the mails of these jobs' messages, unless they are queued or done already."""
+        found = messages.by_ids(tx, sorted({job.message_id for job in waiting}))
+        mails = [
+            Job(JobKind.EMAIL, message.id, "email", target=address)
+            for message in found.values()
+            if (setting := self._access.setting(message.number)) is not None
+            for address in setting.emails
+        ]
+        return len(jobs.add(tx, mails))

@@ -143,10 +143,13 @@ class TwoWayChannel(Channel):
         one_listener: whether only one worker may listen at a time, as it registers an account.
         keep_attempts: how often it is tried to store a text, a second apart, before its sender
             hears that it cannot be kept.
+        config_wait: seconds between two attempts to connect with a configuration that the other
+            side refuses, where it may block who tries too often; ``None`` for the usual ones.
     """
 
     one_listener: ClassVar[bool] = False
     keep_attempts: ClassVar[int] = 30
+    config_wait: ClassVar[float | None] = None
 
     @abstractmethod
     def inbound_events(self) -> Generator[InboundText | ExtensionReachable | None, None, None]:

@@ -328,14 +328,6 @@ def long_waiting(
     return [load(row) for row in tx.execute(statement)]
 
 
-def mailed_to(tx: Connection, message_ids: Collection[str]) -> set[tuple[str, str]]:
-    """(message id, address) of every mail job of some messages, also of those that are done."""
-    statement = select(jobs.c.message_id, jobs.c.target).where(
-        jobs.c.message_id.in_(list(message_ids)), jobs.c.kind == str(JobKind.EMAIL)
-    )
-    return {(row.message_id, row.target) for row in tx.execute(statement)}
-
-
 def make_all_due(tx: Connection, destination: str, target: str | None, seconds: float) -> None:
     """Make the waiting jobs of a destination, or of one target of it, due in ``seconds``.
 

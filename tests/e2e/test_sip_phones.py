@@ -225,6 +225,18 @@ def test_another_worker_registers_when_the_one_that_did_is_gone(tmp_path: Path, 
         here.server.start()
 
 
+def test_a_reload_of_the_configuration_loses_no_text(tmp_path: Path, pbx: Pbx) -> None:
+    with deployed(tmp_path, pbx) as here:
+        pbx.wait_registered(GATEWAY)
+        before = pbx.registrations(GATEWAY)
+        assert here.server.flask("config", "reload").returncode == 0
+        here.receive("meanwhile")
+        pbx.wait_registered(GATEWAY, before + 2)  # the one before ends, a new one begins
+        here.phone.send(PEER, "Until six")
+        assert here.wait_sent(1) == ["Until six"]
+        here.wait_shown("meanwhile")
+
+
 def test_a_refused_text_comes_back_to_its_phone(tmp_path: Path, pbx: Pbx) -> None:
     with deployed(tmp_path, pbx) as here:
         pbx.wait_registered(GATEWAY)

@@ -21,6 +21,7 @@ from services.push.sip_text import PART_BYTES
 from services.store import jobs, workers
 from services.store.database import clock
 from services.store.jobs import Job, JobKind
+from tests.cli.conftest import Terminal
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 from tests.fakes.sip_pbx import SipPbx
 from tests.fakes.sip_server import DOMAIN, Answer
@@ -321,6 +322,26 @@ def test_the_check_registers_and_names_what_each_pbx_needs(pbx: SipPbx, opened: 
         "Kamailio",
     ]
     assert not pbx.is_registered  # it has ended its registration again
+
+
+def test_the_command_sends_a_text_to_an_extension(make_gateway: Make, pbx: SipPbx) -> None:
+    terminal = Terminal(make_gateway(NUMBER_ENTRY, **pbx.env()))
+    first, *_, sent = terminal.json("push", "check", "--send-to", "201")["sip"]
+    assert first["ok"]
+    assert sent == {"ok": True, "text": "SIP: the notification was taken and is on its way."}
+    (request,) = pbx.texts
+    assert (request.uri, request.sender.uri.user) == (f"sip:201@{DOMAIN}", "textbridge")
+    assert request.body.decode() == "Notifications arrive on this device."
+    pbx.answer(480)
+    checked = terminal.flask("push", "check", "--send-to", "201", code=1)
+    assert "FIX No phone of 201 can be reached (SIP 480)." in checked.output
+
+
+def test_the_command_needs_a_channel_to_phones(make_gateway: Make) -> None:
+    checked = Terminal(make_gateway(NUMBER_ENTRY)).flask(
+        "push", "check", "--send-to", "201", code=2
+    )
+    assert "No channel to SIP phones is on." in checked.output
 
 
 # In

@@ -7,6 +7,7 @@ the account registered and hears what phones write.
 from collections import deque
 from collections.abc import Collection, Generator, Iterable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from hashlib import sha256
 from threading import BoundedSemaphore, Thread
 
@@ -21,6 +22,7 @@ from services.push.base import (
     PassedOn,
     TwoWayChannel,
 )
+from services.push.sip.account import DEFAULT_TIMES
 from services.push.sip.addresses import NameAddress, Uri, parse_uri
 from services.push.sip.delivery_answer import TooLong, result_of
 from services.push.sip.errors import TooLongForUdp
@@ -33,6 +35,8 @@ from services.push.sip_text import PART_BYTES, SipText, sip_texts, split_for_sip
 
 log = structlog.get_logger()
 
+# A process that is killed leaves its contact at the PBX, which sends texts there until it expires.
+TIMES = replace(DEFAULT_TIMES, expires=120)
 PARTS_BYTES = (PART_BYTES, 300)  # of the parts of a text that is too long as a whole
 REMEMBERED_TEXTS = 2000
 REFUSALS_AT_ONCE = 16  # that wait for the answers of their phones
@@ -50,10 +54,11 @@ class Sip(TwoWayChannel):
     replaces = ("freeswitch",)
     one_listener = True
     keep_attempts = 5  # the phone waits for the answer meanwhile
+    config_wait = 300.0  # many PBXs block an address after some wrong passwords
 
     def __init__(self, settings: SipSettings, context: ChannelContext) -> None:
         self._settings = settings
-        self._agent = UserAgent(settings.account)
+        self._agent = UserAgent(settings.account, TIMES)
         self._delivered: deque[str] = deque(maxlen=REMEMBERED_TEXTS)  # keys of texts
         self._unanswered: dict[str, IncomingMessage] = {}
         self._refusing = BoundedSemaphore(REFUSALS_AT_ONCE)
@@ -70,7 +75,7 @@ class Sip(TwoWayChannel):
     def check(self, extensions: Sequence[str]) -> Iterable[Finding]:
         """Register the account once, and say what each PBX needs. Raises ``PushError``."""
         settings = self._settings
-        with closing(UserAgent(settings.account)) as agent:
+        with closing(UserAgent(settings.account, TIMES)) as agent:
             seconds = agent.register()
         yield Finding(
             True,

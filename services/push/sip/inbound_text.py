@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from services.core.messages import clean
+from services.core.phone_numbers import MOST_ADDRESS
 from services.push.base import InboundText
 from services.push.sip.addresses import parse_name_addresses
 from services.push.sip.events import IncomingMessage
@@ -24,7 +25,8 @@ def inbound_text(settings: SipSettings, event: IncomingMessage) -> InboundText:
     to, sender = _dialled(settings, event)
     # A PBX that counts its Call-IDs from 1 again has other texts for them.
     text_id = sha256(f"{event.id} {event.text}".encode("utf-8", "replace")).hexdigest()[:32]
-    return InboundText(extension, clean(to), clean(event.text), f"sip:{text_id}", sender)
+    to = clean(to)[:MOST_ADDRESS]
+    return InboundText(extension, to, clean(event.text), f"sip:{text_id}", sender)
 
 
 def _dialled(settings: SipSettings, event: IncomingMessage) -> tuple[str, str | None]:
