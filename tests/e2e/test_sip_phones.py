@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from services.push.sip.account import SipAccount
+from services.push.sip.addresses import NameAddress, Uri
+from services.push.sip.user_agent import UserAgent
 from tests.conftest import settings_file
 from tests.fakes.bandwidth import FakeBandwidth
 from tests.server import UNLIMITED, LoneWorker, Server, running_server
@@ -245,6 +248,33 @@ def test_a_refused_text_comes_back_to_its_phone(tmp_path: Path, pbx: Pbx) -> Non
         here.phone.send(PEER, "Until six")
         eventually(lambda: "Extension 201 has no number yet." in here.phone.output)
         assert f"Not sent to {PEER}: " in here.phone.output
+
+
+def test_a_phone_cannot_write_as_another_extension(tmp_path: Path, pbx: Pbx) -> None:
+    with deployed(tmp_path, pbx) as here:
+        pbx.wait_registered(GATEWAY)
+        own = SipAccount(
+            server="127.0.0.1",
+            port=pbx.port,
+            domain=DOMAIN,
+            username="203",
+            password=password("203"),
+            transport="tcp",
+        )
+        forger = UserAgent(own)
+        for writer in ("203", "201"):
+            answer = forger.send_message(
+                Uri(user=PEER, host=DOMAIN),
+                NameAddress(Uri(user=writer, host=DOMAIN)),
+                "Forged",
+                headers={"X-SMS-From": "201", "X-SMS-To": PEER},
+            )
+            assert answer.status == (202 if writer == "203" else 403)
+        forger.close()
+        eventually(lambda: '"extension": "203"' in here.server.log.read_text())
+        assert '"code": "no_number"' in here.server.log.read_text()
+        here.phone.send(PEER, "Until six")
+        assert here.wait_sent(1) == ["Until six"]
 
 
 def test_the_check_registers_and_sends_to_an_extension(tmp_path: Path, pbx: Pbx) -> None:
