@@ -27,6 +27,7 @@ from tests.waiting import eventually
 DOMAIN = "pbx.test"
 GATEWAY = "textbridge"
 MODULES = [Path(f"/usr/lib/{kind}") for kind in ("x86_64-linux-gnu", "aarch64-linux-gnu", "")]
+TABLES = Path("/usr/share/kamailio/dbtext/kamailio")  # empty ones, of the package
 FILES = Path(__file__).parent / "data" / "sip"
 
 
@@ -35,6 +36,13 @@ def needs(*programs: str) -> pytest.MarkDecorator:
     missing = [name for name in programs if not shutil.which(name)]
     reason = f"not installed: {', '.join(missing)} (make test-tools)"
     return pytest.mark.skipif(bool(missing), reason=reason)
+
+
+def needs_reg_event() -> pytest.MarkDecorator:
+    """Skip a test, by name, where kamailio cannot report registrations."""
+    found = any((folder / "kamailio/modules/pua_reginfo.so").exists() for folder in MODULES)
+    reason = "not installed: kamailio-presence-modules (make test-tools)"
+    return pytest.mark.skipif(not found, reason=reason)
 
 
 def password(user: str) -> str:
@@ -76,6 +84,7 @@ class Pbx:
     folder: Path
     port: int = field(default_factory=free_sip_port)
     tls_port: int = field(default_factory=free_sip_port)
+    reg_event: bool = False  # whether it tells subscribers of registrations
     _process: "subprocess.Popen[Any] | None" = None
 
     @property
@@ -93,6 +102,9 @@ class Pbx:
         if not self.certificate.exists():
             own_certificate(self.folder, "localhost")
         places = {"port": self.port, "tls": self.tls_port, "certificate": self.certificate}
+        if self.reg_event:
+            shutil.copytree(TABLES, self.folder / "tables", dirs_exist_ok=True)
+        places["database"] = self.folder / "tables"
         config = fill(
             "kamailio.cfg", self.folder / "kamailio.cfg", modules=modules("kamailio"), **places
         )
@@ -100,7 +112,8 @@ class Pbx:
         run.mkdir(exist_ok=True)
         # Its main process ends the others at a SIGTERM, but not if it is killed.
         tied = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
-        command = [*tied, "kamailio", "-DD", "-f", config, "-w", run, "-Y", run, "-P", run / "pid"]
+        tied += ["kamailio", *(["-A", "REGINFO"] if self.reg_event else [])]
+        command = [*tied, "-DD", "-f", config, "-w", run, "-Y", run, "-P", run / "pid"]
         with (self.folder / "kamailio.log").open("ab") as log:
             self._process = start(*map(str, command), "-m", "64", "-M", "8", stdout=log, stderr=log)
         eventually(self._is_up)
@@ -134,10 +147,10 @@ class Pbx:
 
 
 @contextmanager
-def running_pbx(folder: Path) -> Iterator[Pbx]:
+def running_pbx(folder: Path, *, reg_event: bool = False) -> Iterator[Pbx]:
     """A kamailio that is stopped at the end; ``folder`` gets its files."""
     folder.mkdir(parents=True, exist_ok=True)
-    pbx = Pbx(folder)
+    pbx = Pbx(folder, reg_event=reg_event)
     pbx.start()
     try:
         yield pbx

@@ -14,7 +14,17 @@ from services.push.sip.user_agent import UserAgent
 from tests.conftest import settings_file
 from tests.fakes.bandwidth import FakeBandwidth
 from tests.server import UNLIMITED, LoneWorker, Server, running_server
-from tests.sip_lab import DOMAIN, GATEWAY, Baresip, Linphone, Pbx, needs, password, running_pbx
+from tests.sip_lab import (
+    DOMAIN,
+    GATEWAY,
+    Baresip,
+    Linphone,
+    Pbx,
+    needs,
+    needs_reg_event,
+    password,
+    running_pbx,
+)
 from tests.waiting import PATIENCE, eventually
 
 pytestmark = [needs("kamailio", "linphonec")]
@@ -153,6 +163,20 @@ def test_a_phone_that_was_off_gets_its_texts_in_order(tmp_path: Path, pbx: Pbx) 
         shown = re.findall(rf"{re.escape(PEER)}: (\w+)", here.phone.output)
         assert shown == ["one", "two", "three"]
         assert here.wait_sent(1) == ["Back"]
+
+
+@needs_reg_event()
+def test_a_phone_that_was_off_gets_its_texts_when_it_registers(tmp_path: Path) -> None:
+    with running_pbx(tmp_path / "pbx", reg_event=True) as pbx, deployed(tmp_path, pbx) as here:
+        pbx.wait_registered(GATEWAY)
+        here.phone.stop()
+        for text in ("one", "two", "three"):
+            here.receive(text)
+        eventually(lambda: "REQ SUBSCRIBE from textbridge to 201" in pbx.log)
+        here.new_phone(tmp_path / "again")
+        here.wait_shown("three")
+        shown = re.findall(rf"{re.escape(PEER)}: (\w+)", here.phone.output)
+        assert shown == ["one", "two", "three"]
 
 
 def test_a_pbx_that_was_restarted_is_used_again(tmp_path: Path, pbx: Pbx) -> None:

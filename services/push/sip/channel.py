@@ -26,7 +26,7 @@ from services.push.sip.account import DEFAULT_TIMES
 from services.push.sip.addresses import NameAddress, Uri, parse_uri
 from services.push.sip.delivery_answer import TooLong, result_of
 from services.push.sip.errors import TooLongForUdp
-from services.push.sip.events import ExtensionState, IncomingMessage, SipEvent
+from services.push.sip.events import ExtensionState, IncomingMessage, SipEvent, WatchRefused
 from services.push.sip.inbound_text import Unvouched, inbound_text
 from services.push.sip.pbx_needs import PBX_NEEDS
 from services.push.sip.settings import SipSettings
@@ -39,6 +39,7 @@ log = structlog.get_logger()
 TIMES = replace(DEFAULT_TIMES, expires=120)
 PARTS_BYTES = (PART_BYTES, 300)  # of the parts of a text that is too long as a whole
 REMEMBERED_TEXTS = 2000
+MOST_WATCHED = 500  # extensions
 REFUSALS_AT_ONCE = 16  # that wait for the answers of their phones
 
 
@@ -61,6 +62,7 @@ class Sip(TwoWayChannel):
         self._agent = UserAgent(settings.account, TIMES)
         self._delivered: deque[str] = deque(maxlen=REMEMBERED_TEXTS)  # keys of texts
         self._unanswered: dict[str, IncomingMessage] = {}
+        self._watched: dict[str, None] = {}  # extensions, the newest last
         self._refusing = BoundedSemaphore(REFUSALS_AT_ONCE)
         if settings.email_after_minutes is not None:
             self.email_after = settings.email_after_minutes * 60.0
@@ -91,6 +93,7 @@ class Sip(TwoWayChannel):
     def inbound_events(self) -> Generator[InboundText | ExtensionReachable | None, None, None]:
         """Register; the texts that phones send, and their registrations, see ``TwoWayChannel``."""
         self._unanswered.clear()
+        self._watched.clear()
         with closing(self._agent.serve()) as events:
             for event in events:
                 yield self._read(event)
@@ -117,8 +120,15 @@ class Sip(TwoWayChannel):
         self._answer(lost, 503)
 
     def watch(self, extensions: Collection[str]) -> None:
-        """Have the registrations of these extensions reported, where the PBX offers it."""
-        self._agent.watch([self._address(extension) for extension in sorted(extensions)])
+        """Have the registrations of these extensions reported, where the PBX offers it.
+
+        One is watched on when nothing waits for it: a new subscription tells its state again, and
+        what a registered phone refuses would be sent to it again at once.
+        """
+        if new := sorted(set(extensions) - self._watched.keys()):
+            kept = [*self._watched, *new][-MOST_WATCHED:]
+            self._watched = dict.fromkeys(kept)
+            self._agent.watch([self._address(extension) for extension in kept])
 
     def close(self) -> None:
         """End the registration, and close the connections."""
@@ -127,6 +137,8 @@ class Sip(TwoWayChannel):
     def _read(self, event: SipEvent | None) -> InboundText | ExtensionReachable | None:
         if isinstance(event, ExtensionState) and event.registered:
             return ExtensionReachable(parse_uri(event.address).user)
+        if isinstance(event, WatchRefused):
+            log.info("the PBX does not report registrations", status=event.status)
         if not isinstance(event, IncomingMessage):
             return None
         try:
