@@ -46,6 +46,7 @@ class Line(TwoWayChannel):
     def inbound_events(self) -> Events:
         self.listening = True
         try:
+            yield None
             while True:
                 try:
                     yield self.events.get(timeout=0.05)
