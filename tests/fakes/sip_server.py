@@ -4,6 +4,7 @@ Without a script it accepts a registration for 600 seconds and every text. It sh
 the product and nothing else: what it sends is written out here.
 """
 
+import re
 import socket
 import threading
 import time
@@ -66,9 +67,11 @@ class SipServer:
         self.pings = 0
         self.pongs = True  # whether it answers keep-alives
         self.tcp = True
+        self.sees_client_at: tuple[str, int] | None = None  # as behind a NAT
         self._scripts: dict[str, deque[Answer]] = defaultdict(deque)
         self._udp: socket.socket | None = None
         self._listener: socket.socket | None = None
+        self._answered: dict[bytes, bytes] = {}  # a copy of a request gets the same answer
         self._peers: list[socket.socket] = []
         self._last: Callable[[bytes], object] | None = None
 
@@ -120,7 +123,7 @@ class SipServer:
         self._scripts[method].extend(answers)
 
     def of(self, method: str) -> list[Received]:
-        """The requests of a method, copies included."""
+        """The requests of a method, with the copies of those that got no answer."""
         return [each for each in self.received if each.method == method]
 
     def wait(self, method: str, count: int = 1) -> list[Received]:
@@ -132,6 +135,11 @@ class SipServer:
         """Send bytes to the client, over the way by which its last request came."""
         assert self._last is not None
         self._last(data)
+
+    def send_to(self, client: tuple[str, int]) -> None:
+        """Send to this address by UDP from now on."""
+        assert self._udp is not None
+        self._last = partial(_send_to, self._udp, client)
 
     def ask(self, method: str, body: str = "", branch: str = "", **headers: str) -> bytes:
         """Send a request to the client; ``headers`` replace those of a usual one.
@@ -148,15 +156,15 @@ class SipServer:
         }
         if body:
             usual["Content-Type"] = "text/plain"
-        given = {name.replace("_", "-"): value for name, value in headers.items()}
-        fields = {name: value for name, value in {**usual, **given}.items() if value}
+        given = {name.replace("_", "-").lower(): value for name, value in headers.items()}
+        fields = {name.lower(): value for name, value in usual.items()} | given
         data = message(f"{method} sip:{USER}@127.0.0.1 SIP/2.0", fields, body)
         self.send(data)
         return data
 
     def answer_to(self, asked: bytes) -> Response:
         """Wait for the client's response to a request of ``ask``."""
-        wanted = parse_datagram(asked).call_id
+        wanted = re.findall(rb"(?i)\r\ncall-id: ([^\r]+)", asked)[0].decode()
         found: Response = eventually(
             lambda: next((each for each in self.responses if each.call_id == wanted), None)
         )
@@ -208,15 +216,20 @@ class SipServer:
         if isinstance(read, Response):
             self.responses.append(read)
             return
+        if data in self._answered:
+            send(self._answered[data])
+            return
         self.received.append(Received(read, data, transport))
         answers = self._scripts[read.method]
         answer = answers.popleft() if answers else usual_answer(read)
+        seen = self.sees_client_at or peer
         for status in answer.first:
-            send(response(read, Answer(status), peer))
+            send(response(read, Answer(status), seen))
         if answer.drop:
             self.drop()
         elif answer.status:
-            send(response(read, answer, peer))
+            self._answered[data] = response(read, answer, seen)
+            send(self._answered[data])
 
 
 def _send_to(opened: socket.socket, peer: tuple[str, int], data: bytes) -> None:
