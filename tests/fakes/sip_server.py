@@ -60,7 +60,8 @@ class Received:
 class SipServer:
     """``script(method, answer, …)`` says what the next requests of a method get."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.host = host
         self.port = free_sip_port()
         self.received: list[Received] = []
         self.responses: list[Response] = []
@@ -84,11 +85,12 @@ class SipServer:
 
     def start(self) -> None:
         """Listen."""
-        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._udp.bind(("127.0.0.1", self.port))
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        self._udp = socket.socket(family, socket.SOCK_DGRAM)
+        self._udp.bind((self.host, self.port))
         self._thread(self._serve_udp, self._udp)
         if self.tcp:
-            self._listener = socket.create_server(("127.0.0.1", self.port))
+            self._listener = socket.create_server((self.host, self.port), family=family)
             self._thread(self._serve_tcp, self._listener)
 
     def stop(self) -> None:
@@ -109,7 +111,7 @@ class SipServer:
     def account(self, transport: str = "udp", **changes: object) -> SipAccount:
         """An account at this server."""
         fields: dict[str, object] = {
-            "server": "127.0.0.1",
+            "server": self.host,
             "domain": DOMAIN,
             "username": USER,
             "password": PASSWORD,

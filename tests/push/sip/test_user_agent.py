@@ -1,7 +1,9 @@
 """SIP user agent against a scripted server: odd answers, lost packets, lost connections."""
 
+import socket
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -62,6 +64,32 @@ def test_a_text_is_sent_as_rfc_3428_wants_it(
     assert not got.header("Contact")  # RFC 3428 §4
     assert got.request.vias[0].transport == transport.upper() == got.transport
     assert len(got.request.vias) == 1
+
+
+@pytest.mark.parametrize("transport", BOTH)
+def test_ipv6(transport: str, serve: Serve) -> None:
+    with SipServer("::1") as server:
+        serving = serve(server.account(transport))
+        (contact,) = server.of("REGISTER")[0].request.addresses("contact")
+        assert contact.uri.host == "[::1]" == server.received[0].request.vias[0].host
+        assert serving.agent.send_message(TO, PEER, "hi").status == 200
+        assert server.answer_to(server.ask("MESSAGE", "hello")).status == 200
+        assert len(server.of("REGISTER")) == 1  # the address that the PBX sees is the same
+
+
+def test_a_name_with_several_addresses_is_tried_in_turn(
+    server: SipServer, open_agent: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = socket.getaddrinfo
+
+    def several(host: str, *arguments: Any, **options: Any) -> Any:
+        found = [find(each, *arguments, **options)[0] for each in ("127.0.0.9", "127.0.0.1")]
+        return found if host == "pbx.example" else find(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", several)
+    for transport in BOTH:
+        agent = open_agent(server.account(transport, server="pbx.example"))
+        assert agent.send_message(TO, PEER, "hi").status == 200
 
 
 def test_an_outbound_proxy_is_named_in_route(server: SipServer, open_agent: Open) -> None:
@@ -491,6 +519,16 @@ def test_a_pbx_without_reg_events_is_not_asked_again(
     assert settled(lambda: len(server.of("SUBSCRIBE")), 2.0) == asked
     refused = [event for event in serving.events if isinstance(event, WatchRefused)]
     assert refused[0] == WatchRefused("sip:201@pbx.test", status)
+
+
+def test_a_password_that_does_not_count_for_reg_events_ends_nothing(
+    server: SipServer, serve: Serve
+) -> None:
+    server.script("SUBSCRIBE", challenge(), challenge(nonce="new"))
+    serving = serve(server.account(), (TO,))
+    eventually(lambda: [event for event in serving.events if isinstance(event, WatchRefused)])
+    assert serving.events[-1] == WatchRefused("sip:201@pbx.test", 401)
+    assert server.answer_to(server.ask("MESSAGE", "hello")).status == 200
 
 
 def test_after_a_loss_it_subscribes_again(server: SipServer, serve: Serve) -> None:
