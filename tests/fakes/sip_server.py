@@ -4,6 +4,7 @@ Without a script it accepts a registration for 600 seconds and every text. It sh
 the product and nothing else: what it sends is written out here.
 """
 
+import re
 import socket
 import threading
 import time
@@ -59,16 +60,19 @@ class Received:
 class SipServer:
     """``script(method, answer, …)`` says what the next requests of a method get."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.host = host
         self.port = free_sip_port()
         self.received: list[Received] = []
         self.responses: list[Response] = []
         self.pings = 0
         self.pongs = True  # whether it answers keep-alives
         self.tcp = True
+        self.sees_client_at: tuple[str, int] | None = None  # as behind a NAT
         self._scripts: dict[str, deque[Answer]] = defaultdict(deque)
         self._udp: socket.socket | None = None
         self._listener: socket.socket | None = None
+        self._answered: dict[bytes, bytes] = {}  # a copy of a request gets the same answer
         self._peers: list[socket.socket] = []
         self._last: Callable[[bytes], object] | None = None
 
@@ -81,11 +85,12 @@ class SipServer:
 
     def start(self) -> None:
         """Listen."""
-        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._udp.bind(("127.0.0.1", self.port))
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        self._udp = socket.socket(family, socket.SOCK_DGRAM)
+        self._udp.bind((self.host, self.port))
         self._thread(self._serve_udp, self._udp)
         if self.tcp:
-            self._listener = socket.create_server(("127.0.0.1", self.port))
+            self._listener = socket.create_server((self.host, self.port), family=family)
             self._thread(self._serve_tcp, self._listener)
 
     def stop(self) -> None:
@@ -106,7 +111,7 @@ class SipServer:
     def account(self, transport: str = "udp", **changes: object) -> SipAccount:
         """An account at this server."""
         fields: dict[str, object] = {
-            "server": "127.0.0.1",
+            "server": self.host,
             "domain": DOMAIN,
             "username": USER,
             "password": PASSWORD,
@@ -120,7 +125,7 @@ class SipServer:
         self._scripts[method].extend(answers)
 
     def of(self, method: str) -> list[Received]:
-        """The requests of a method, copies included."""
+        """The requests of a method, with the copies of those that got no answer."""
         return [each for each in self.received if each.method == method]
 
     def wait(self, method: str, count: int = 1) -> list[Received]:
@@ -132,6 +137,11 @@ class SipServer:
         """Send bytes to the client, over the way by which its last request came."""
         assert self._last is not None
         self._last(data)
+
+    def send_to(self, client: tuple[str, int]) -> None:
+        """Send to this address by UDP from now on."""
+        assert self._udp is not None
+        self._last = partial(_send_to, self._udp, client)
 
     def ask(self, method: str, body: str = "", branch: str = "", **headers: str) -> bytes:
         """Send a request to the client; ``headers`` replace those of a usual one.
@@ -148,15 +158,15 @@ class SipServer:
         }
         if body:
             usual["Content-Type"] = "text/plain"
-        given = {name.replace("_", "-"): value for name, value in headers.items()}
-        fields = {name: value for name, value in {**usual, **given}.items() if value}
+        given = {name.replace("_", "-").lower(): value for name, value in headers.items()}
+        fields = {name.lower(): value for name, value in usual.items()} | given
         data = message(f"{method} sip:{USER}@127.0.0.1 SIP/2.0", fields, body)
         self.send(data)
         return data
 
     def answer_to(self, asked: bytes) -> Response:
         """Wait for the client's response to a request of ``ask``."""
-        wanted = parse_datagram(asked).call_id
+        wanted = re.findall(rb"(?i)\r\ncall-id: ([^\r]+)", asked)[0].decode()
         found: Response = eventually(
             lambda: next((each for each in self.responses if each.call_id == wanted), None)
         )
@@ -208,15 +218,20 @@ class SipServer:
         if isinstance(read, Response):
             self.responses.append(read)
             return
+        if data in self._answered:
+            send(self._answered[data])
+            return
         self.received.append(Received(read, data, transport))
         answers = self._scripts[read.method]
         answer = answers.popleft() if answers else usual_answer(read)
+        seen = self.sees_client_at or peer
         for status in answer.first:
-            send(response(read, Answer(status), peer))
+            send(response(read, Answer(status), seen))
         if answer.drop:
             self.drop()
         elif answer.status:
-            send(response(read, answer, peer))
+            self._answered[data] = response(read, answer, seen)
+            send(self._answered[data])
 
 
 def send_to(opened: socket.socket, peer: tuple[str, int], data: bytes) -> None:

@@ -33,8 +33,8 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.+)", re.DOTALL)
 _TEL = re.compile(rf"([0-9A-Fa-f*#()+.\-]+)((?:;{_VALUE}+(?:={_VALUE}+)?)*)")
 _OPAQUE = re.compile(r"[\x21\x23-\x3b\x3d\x3f-\x7e]+")  # nothing that ends a URI in a header
 # Phones write names with letters beyond ASCII without quotes, which the grammar does not allow.
-_BRACKETED = re.compile(rf"({QUOTED}|[^\"<>\\\x00-\x08\x0a-\x1f\x7f]*)[ \t]*<([^<>]*)>")
-_PLAIN_USER = "-_.!~*'()&=+$/"  # what a user name need not escape, safe within every header
+_BRACKETED = re.compile(rf"({QUOTED}|[^\"<>,\\\x00-\x08\x0a-\x1f\x7f]*)[ \t]*<([^<>]*)>")
+_PLAIN_USER = "-_.!~*'()&=+$"  # what a user name need not escape, safe within every header
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ class ClientTransactions:
                 pause = min(2 * pause, self._times.t2)
                 continue
             if response is None and not connection.reliable and not connection.heard:
-                raise NotConnected(f"Nothing answers at the PBX’s address {place}.")
+                raise NotConnected(f"Nothing answers at the address {place} of the PBX.")
             if response is None:
                 raise NoAnswer(f"The connection to the PBX at {place} broke meanwhile.")
             if response.status >= 200:

@@ -69,7 +69,7 @@ class Connection(ABC):
         try:
             with self._write_lock:
                 self._write(data)
-        except OSError:
+        except BaseException:  # a deadline as well: half a message may be written
             self.close()
             raise
 

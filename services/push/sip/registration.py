@@ -6,6 +6,7 @@ from dataclasses import replace
 from secrets import token_hex
 
 from services.core.errors import Kind, PushError
+from services.core.ip_addresses import parse_address
 from services.push.sip.account import SipAccount, SipTimes
 from services.push.sip.addresses import NameAddress, Uri
 from services.push.sip.connection import Connection
@@ -91,7 +92,7 @@ class Registration:
             contact = self._contact_at(*connection.local, connection)
             self._remove_another(contact)
         response = self._accepted(contact)
-        seen = self._seen_from(response, connection)
+        seen = self._seen_from(response)
         if seen is not None and seen != (contact.host, contact.port):
             self._contact, self._connection = contact, connection
             contact = self._contact_at(*seen, connection)
@@ -145,14 +146,14 @@ class Registration:
         self._ends_at = now + granted
         return granted
 
-    def _seen_from(self, response: Response, connection: Connection) -> tuple[str, int] | None:
+    def _seen_from(self, response: Response) -> tuple[str, int] | None:
         """Host and port from which the PBX got the request (RFC 3581), if it says so."""
         via = response.vias[0]
         port = via.param("rport") or ""
-        host = via.param("received") or via.host
-        if not port.isdecimal() or not 0 < int(port) < 65536:
+        address = parse_address((via.param("received") or via.host).strip("[]"))
+        if address is None or not port.isdecimal() or not 0 < int(port) < 65536:
             return None
-        return uri_host(host.strip("[]")), int(port)
+        return uri_host(str(address)), int(port)
 
     def _refusal(self, response: Response) -> NotRegistered:
         status, place = response.status, self._requester.place

@@ -7,13 +7,14 @@ from secrets import token_hex
 from threading import Lock
 
 from services.core.errors import Kind, PushError
+from services.http.deadline import DeadlineExceeded, deadline
 from services.push.sip import digest
 from services.push.sip.account import SipAccount, SipTimes, Transport
 from services.push.sip.addresses import NameAddress, Uri
 from services.push.sip.client_transactions import ClientTransactions, new_branch
 from services.push.sip.connection import Connection, OnMessage
 from services.push.sip.connector import Connector
-from services.push.sip.errors import NotConnected, TooLongForUdp, WrongPassword
+from services.push.sip.errors import NoAnswer, NotConnected, TooLongForUdp, WrongPassword
 from services.push.sip.sip_message import Headers, Request, Response, Via
 
 UDP_BYTES = 1300  # RFC 3261 §18.1.1: a longer request must not go by UDP
@@ -82,7 +83,26 @@ class Requester:
         ``NoAnswer``, ``TooLongForUdp``, ``WrongPassword``, and ``PushError`` for a challenge that
         cannot be answered.
         """
-        end = time.monotonic() + seconds
+        try:
+            with deadline(seconds + 1):  # for a connection that takes no bytes
+                return self._exchange(draft, time.monotonic() + seconds)
+        except DeadlineExceeded:
+            raise NoAnswer(f"The PBX at {self.place} did not answer in time.") from None
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._opening:
+            self._closed = True
+            for connection in self._connections.values():
+                connection.close()
+
+    def drop(self) -> None:
+        """Close the connections; the next request opens new ones."""
+        with self._opening:
+            for connection in self._connections.values():
+                connection.close()
+
+    def _exchange(self, draft: Draft, end: float) -> tuple[Response, Connection]:
         answered: dict[tuple[int, str], digest.Challenge] = {}
         for _ in range(CHALLENGES + 1):
             response, connection = self._send(draft, answered, end)
@@ -100,19 +120,6 @@ class Requester:
         raise PushError(
             f"The PBX at {self.place} asks for the password again and again.", Kind.RETRY
         )
-
-    def close(self) -> None:
-        """Close the connections."""
-        with self._opening:
-            self._closed = True
-            for connection in self._connections.values():
-                connection.close()
-
-    def drop(self) -> None:
-        """Close the connections; the next request opens new ones."""
-        with self._opening:
-            for connection in self._connections.values():
-                connection.close()
 
     def _send(
         self, draft: Draft, answered: dict[tuple[int, str], digest.Challenge], end: float

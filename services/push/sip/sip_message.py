@@ -327,9 +327,9 @@ def _check(message: Request | Response) -> None:
     cseq = message.cseq
     _ = message.sender, message.to, message.call_id
     message.number("max-forwards", 256)
-    for name in ("contact", "route", "record-route"):
-        message.addresses(name)
     if isinstance(message, Request):
+        for name in ("contact", "route", "record-route"):
+            message.addresses(name)
         if cseq.method != message.method:
             raise Unreadable("The method in CSeq is another one.")
         if message.target.headers:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from secrets import token_hex
 
+from services.core.errors import PushError
 from services.push.sip.account import SipAccount, SipTimes
 from services.push.sip.addresses import NameAddress, Uri
-from services.push.sip.errors import NoAnswer
+from services.push.sip.errors import NotConnected
 from services.push.sip.events import ExtensionState, WatchRefused
 from services.push.sip.grammar import Unreadable
 from services.push.sip.reg_info import CONTENT_TYPE, read_reginfo
@@ -16,7 +17,7 @@ from services.push.sip.sip_message import Request
 
 EXPIRES = 3600  # seconds; what is asked for
 PAUSE_SECONDS = 60.0  # before a subscription that failed or ended is tried again
-NOT_OFFERED = {403, 405, 489, 501}  # for no address at all
+NOT_OFFERED = {401, 403, 405, 407, 489, 501}  # for no address at all
 
 
 @dataclass(slots=True)
@@ -45,7 +46,7 @@ class Subscriptions:
         self._requester = requester
         self._contact = contact
         self._subscriptions: list[_Subscription] = []
-        self._is_offered = True  # as far as is known
+        self._offered = True  # as far as is known
 
     def watch(self, targets: Sequence[Uri]) -> None:
         """Watch these addresses from now on, and no others."""
@@ -56,28 +57,32 @@ class Subscriptions:
 
     def restart(self) -> None:
         """Subscribe to every address again: the PBX may have forgotten it."""
-        self._is_offered = True
+        self._offered = True
         for each in self._subscriptions:
             each.due = 0.0
 
     def subscribe_next(self) -> WatchRefused | None:
         """Subscribe to one address if it is time for one; returns a refusal.
 
-        Where the PBX offers no such subscriptions at all, or does not answer, none is tried again.
+        Where the PBX offers no such subscriptions at all, or does not answer, none is tried again
+        before ``restart``.
         """
         now = time.monotonic()
         due = next((each for each in self._subscriptions if each.due <= now), None)
-        if due is None or not self._is_offered:
+        if due is None or not self._offered:
             return None
         try:
             status, granted = self._subscribe(due)
-        except NoAnswer:
-            status, granted = 0, 0
+        except NotConnected:
+            return None
+        except PushError as error:  # no answer, or a password that does not count for this
+            code = error.code or ""
+            status, granted = int(code) if code.isdecimal() else 0, 0
         if 200 <= status < 300:
             due.due = time.monotonic() + max(granted * 0.8, PAUSE_SECONDS)
             return None
         if status in NOT_OFFERED or not status:
-            self._is_offered = False
+            self._offered = False
         due.due = time.monotonic() + EXPIRES
         return WatchRefused(f"{due.target}", status)
 

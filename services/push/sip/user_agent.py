@@ -93,6 +93,7 @@ class UserAgent:
         try:
             yield Registered(self._registration.register(), again=False)
             self._subscriptions.watch(watch)
+            self._subscriptions.restart()
             while True:
                 yield _next(events)
                 if self._registration.lost:

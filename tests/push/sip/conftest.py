@@ -14,7 +14,7 @@ from services.push.sip.user_agent import UserAgent
 from tests.fakes.sip_server import SipServer
 from tests.waiting import eventually
 
-QUICK = replace(DEFAULT_TIMES, t1=0.05, t2=0.2, transaction=3.0, register=2.0, connect=2.0)
+QUICK = replace(DEFAULT_TIMES, t1=0.2, t2=0.4, transaction=8.0, register=4.0, connect=4.0)
 
 
 class Serving:
