@@ -16,6 +16,7 @@ from services.delivery.email_delivery import EmailDelivery
 from services.delivery.fetch_media import MediaFetcher
 from services.delivery.leasing import Leasing
 from services.delivery.outcome import Outcomes
+from services.delivery.overdue_mail import OverdueMail
 from services.delivery.periodic_tasks import PeriodicTask
 from services.delivery.push_delivery import PushDelivery
 from services.delivery.reconcile import Reconciler
@@ -290,11 +291,13 @@ class Gateway:
     def new_worker(self) -> Worker:
         """A delivery worker with its periodic tasks; this process answers no carriers."""
         self.store.limits.extend(WORKER_SECONDS)
+        overdue = OverdueMail(self.store, self.access, self.channels.values())
         tasks = (
             PeriodicTask(
                 "index", 1.0, partial(housekeeping.index_messages, self.store), on_change=True
             ),
             PeriodicTask("count", 5.0, partial(statistics.count, self.store), on_change=True),
+            PeriodicTask("mail overdue", 30.0, overdue.queue_mails, one_worker=True),
             PeriodicTask("recover", 900.0, self.recovery.recover_all),
             PeriodicTask(
                 "reread",

@@ -19,8 +19,9 @@ from services.delivery.outcome import Outcomes
 from services.delivery.push_devices import device_of, record_failure
 from services.media.media_store import MediaStore
 from services.messaging.access import ConversationAccess
-from services.push.base import Channel
+from services.push.base import Channel, PassedOn
 from services.store import (
+    attempts,
     circuit_breakers,
     conversations,
     devices,
@@ -55,11 +56,15 @@ class _PushData:
 
 @dataclass(frozen=True, slots=True)
 class PushAccepted:
-    """A push that its channel accepted, with the app's own id for the conversation, if any."""
+    """A push that its channel accepted, with the app's own id for the conversation, if any.
+
+    ``passed_on`` is set where the channel does not know whether the device gets it.
+    """
 
     job: Job
     data: _PushData
     thread: str | None
+    passed_on: PassedOn | None = None
 
 
 class PushDelivery:
@@ -107,7 +112,11 @@ class PushDelivery:
             self._outcomes.record(lambda tx: jobs.done(tx, job))
             return
         self._require_access(data)
-        accepted = PushAccepted(job, data, self._notify(data, job))
+        answer = self._notify(data, job)
+        if isinstance(answer, PassedOn):
+            accepted = PushAccepted(job, data, None, passed_on=answer)
+        else:
+            accepted = PushAccepted(job, data, answer)
         if accepted.thread is None:
             self._journal.note(job)
             self._accepted.append(accepted)
@@ -136,7 +145,7 @@ class PushDelivery:
         if reason:
             raise AccessLost(reason)
 
-    def _notify(self, data: _PushData, job: Job) -> str | None:
+    def _notify(self, data: _PushData, job: Job) -> str | PassedOn | None:
         try:
             return data.channel.notify(data.device, self._notice(data, job.about))
         except PushError as error:
@@ -235,6 +244,9 @@ def record_accepted(tx: Connection, accepted: Sequence[PushAccepted]) -> None:
             external_threads.put(
                 tx, channel.name, one.thread, device.extension, message.conversation_id, message.seq
             )
+        if one.passed_on is not None:
+            told = one.passed_on
+            attempts.add(tx, one.job, attempts.PASSED_ON, told.reason, told.code)
         if channel.per_device:
             devices.record_push(tx, device.id, None)
     for name in sorted({one.job.destination for one in accepted}):

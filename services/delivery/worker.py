@@ -17,9 +17,9 @@ from services.core.errors import DeliveryError, Kind, StorageUnwell
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.delivery import Delivery
 from services.delivery.inbound_channels import InboundChannel
-from services.delivery.inbox_leases import InboxLeases
 from services.delivery.outcome import Outcomes
 from services.delivery.periodic_tasks import PeriodicTask, Schedule
+from services.delivery.task_leases import TaskLeases
 from services.message_settings import MessageSettings
 from services.messaging.compose import Composer
 from services.messaging.route import Router
@@ -76,7 +76,7 @@ class Worker:
             for channel in channels
             if isinstance(channel, TwoWayChannel)
         ]
-        self._inbox = InboxLeases(store, inbox_leases, self.id)
+        self._inbox = TaskLeases(store, inbox_leases, self.id)
         self._schedule = Schedule(tasks)
         self._in_hand: Counter[str] = Counter()
         self._jobs_in_hand: set[int] = set()

@@ -188,10 +188,13 @@ def _done(known: MessageHistory) -> Iterator[Step]:
         for failure in failures:
             if failure.outcome == attempts.AGAIN:
                 yield Step(failure.at, f"{doing}: once more", "busy", failure.reason)
+            elif failure.outcome == attempts.PASSED_ON:
+                yield Step(failure.at, f"{doing}: passed on", "good", failure.reason, failure.code)
             else:
                 failed = f"{doing}: attempt {failure.number} failed"
                 yield Step(failure.at, failed, "warn", failure.reason, failure.code)
-        if job.state == "done" and job.error is None:
+        passed_on = any(failure.outcome == attempts.PASSED_ON for failure in failures)
+        if job.state == "done" and job.error is None and not passed_on:
             tried = f", at attempt {job.attempts}" if job.attempts > 1 else ""
             yield Step(job.updated_at, f"{doing}: done{tried}", "good")
         elif job.state == "leased":

@@ -17,7 +17,7 @@ from services.message_settings import NumberSetting
 from services.messaging.compose import Reply
 from services.operations.retention import Ages
 from services.operations.statistics import activity_of, count
-from services.push.freeswitch.sip_text import sip_texts
+from services.push.sip_text import sip_texts
 from services.store import activity, conversations, jobs, messages, scheduled
 from services.store.database import clock
 from services.store.database.schema import messages as message_table
