@@ -207,7 +207,13 @@ class Gateway:
             self.store, self.providers, self.media, self.http, self.limits, self.outcomes
         )
         emails = EmailDelivery(
-            self.store, self.access, self.mailer, self.media, self.outcomes, self.journal
+            self.store,
+            self.access,
+            self.mailer,
+            self.media,
+            self.outcomes,
+            self.journal,
+            self.environment.app_url,
         )
         reconciler = Reconciler(self.store, self.providers, self.outcomes)
         self.delivery = Delivery(

@@ -2,14 +2,20 @@
 
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
+from services.core.app_links import conversation_link
 from services.core.errors import AccessLost
+from services.core.messages import Message
+from services.core.phone_numbers import without_channel
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.job_message import message_of
 from services.delivery.outcome import Outcomes
+from services.mail.details import MailDetails
 from services.mail.mailer import Mailer
 from services.media.media_store import MediaStore
 from services.messaging.access import ConversationAccess
-from services.store import jobs
+from services.store import contacts, jobs
 from services.store.database import clock
 from services.store.database.store import Store
 from services.store.jobs import Job
@@ -19,7 +25,7 @@ FILES_CHECK_SECONDS = 10.0  # until the next look whether the files of a message
 
 @dataclass(eq=False)
 class EmailDelivery:
-    """Performs the jobs that mail a message."""
+    """Performs the jobs that mail a message; ``app_url`` is the address of the phone app."""
 
     store: Store
     access: ConversationAccess
@@ -27,6 +33,7 @@ class EmailDelivery:
     media: MediaStore
     outcomes: Outcomes
     journal: CompletionJournal
+    app_url: str
 
     def send(self, job: Job) -> None:
         """Mail a message to one address. Raises ``DeliveryError`` and ``StorageUnwell``."""
@@ -41,6 +48,20 @@ class EmailDelivery:
         reason = self.access.lost_by_address(job.target, message.number)
         if reason:
             raise AccessLost(reason)
-        self.mailer.send(self.media.with_paths(message), job.target)
+        details = self.store.read(lambda tx: self._details(tx, message))
+        self.mailer.send(self.media.with_paths(message), job.target, details)
         self.journal.note(job)
         self.outcomes.record(lambda tx: self.outcomes.finish(tx, job))
+
+    def _details(self, tx: Connection, message: Message) -> MailDetails:
+        setting = self.access.setting(message.number)
+        people = {message.peer, *message.participants}
+        known = contacts.names(tx, people | {without_channel(person) for person in people})
+        return MailDetails(
+            names={
+                person: known.get(person) or known.get(without_channel(person), "")
+                for person in people
+            },
+            description=setting.description if setting is not None else "",
+            link=conversation_link(self.app_url, message.conversation_id),
+        )

@@ -16,6 +16,7 @@ from services.core.errors import Kind, MailError
 from services.core.local_time import UTC_TIME, LocalTime
 from services.core.messages import Message
 from services.http.deadline import DeadlineExceeded, deadline
+from services.mail.details import MailDetails
 from services.mail.headers import one_line, parse_address
 from services.mail.message import build_mail
 from services.mail.smtp_errors import connection_error, misconfigured, smtp_error
@@ -45,13 +46,13 @@ class Mailer:
         self._domain = re.sub(r"[^A-Za-z0-9.-]", "-", domain)
         self._server_name = f"The mail server {settings.host}"
 
-    def send(self, message: Message, to: str) -> None:
+    def send(self, message: Message, to: str, details: MailDetails) -> None:
         """Send one message to one address; returns when the server has accepted it.
 
         A repeated mail has the same Message-ID. Raises ``MailError``.
         """
         sender, recipient = self._sender(), _recipient(to)
-        mail = build_mail(message, sender, recipient, self._domain, self._local_time)
+        mail = build_mail(message, details, sender, recipient, self._domain, self._local_time)
         with self._session() as server:
             server.sendmail(sender.addr_spec, [recipient.addr_spec], mail.as_bytes())
 

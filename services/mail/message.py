@@ -1,48 +1,50 @@
-"""The e-mail (RFC 5322) for one text message: subject, body, attachments, Message-ID."""
+"""The e-mail (RFC 5322) for one text message: headers, body, pictures and other files."""
 
 import hashlib
-import mimetypes
-import re
-import unicodedata
-from datetime import UTC, datetime
 from email import policy
 from email.headerregistry import Address
 from email.message import EmailMessage
-from pathlib import PurePath
 
-from services.core.errors import Kind, MailError
 from services.core.local_time import LocalTime
-from services.core.messages import Attachment, Message
+from services.core.messages import Message
+from services.core.segments import split
+from services.mail import words
+from services.mail.attachments import MailFile, read_files
+from services.mail.body import MailBody, as_html, as_plain_text, mail_body
+from services.mail.details import MailDetails
 from services.mail.headers import one_line
 
-# Sum of all attachments. Base64 adds a third, and many mail servers refuse more than 30 MB.
-MAX_ATTACHED_BYTES = 20_000_000
-
-CONTENT_TYPE = re.compile(r"(image|audio|video|text|application)/[a-z0-9.+-]+", re.ASCII)
-FILE_TYPES = mimetypes.MimeTypes()  # Python's own table, independent of the machine
+MOST_QUOTED = 60  # characters of the text in the subject
+MOST_NAMED = 4  # receivers in the subject: our number and members of a group
 
 
 def build_mail(
-    message: Message, sender: Address, recipient: Address, id_domain: str, local_time: LocalTime
+    message: Message,
+    details: MailDetails,
+    sender: Address,
+    recipient: Address,
+    id_domain: str,
+    local_time: LocalTime,
 ) -> EmailMessage:
     """The e-mail for a text message, with its attachments.
 
-    ``id_domain`` is the right side of the Message-ID. The Message-ID depends on message and
-    recipient only, so that mailboxes recognise a repeated mail. Raises ``MailError`` when an
-    attachment cannot be read from the disk.
+    ``id_domain`` is the right side of all ids. The Message-ID depends on message and recipient
+    only, so that mailboxes recognise a repeated mail. All mails of a conversation to one recipient
+    refer to the same id, of a mail that was never sent, so that mailboxes show them as one thread.
+    Raises ``MailError`` when an attachment cannot be read from the disk.
     """
-    mail = EmailMessage(policy=policy.SMTP)
-    mail["Subject"] = _subject(message)
+    files, notes = read_files(message.media, id_domain)
+    mail = _content(mail_body(message, details, notes, local_time), files)
+    mail["Subject"] = _subject(message, details)
     mail["From"] = sender
     mail["To"] = recipient
-    mail["Date"] = datetime.fromtimestamp(int(message.created_at), UTC)
-    mail["Message-ID"] = f"<{message.id}.{_short_hash(recipient)}@{id_domain}>"
+    mail["Date"] = local_time.of(int(message.created_at))
+    to = _short_hash(recipient)
+    thread = f"<{message.conversation_id}.thread.{to}@{id_domain}>"
+    mail["Message-ID"] = f"<{message.id}.{to}@{id_domain}>"
+    mail["In-Reply-To"] = thread
+    mail["References"] = thread
     mail["Auto-Submitted"] = "auto-generated"
-    attached, notes = _read_attachments(message.media)
-    mail.set_content(_body(message, notes, local_time), cte="quoted-printable")
-    for file, content in attached:
-        maintype, _, subtype = _content_type(file).partition("/")
-        mail.add_attachment(content, maintype, subtype, filename=_file_name(file))
     return mail
 
 
@@ -50,78 +52,54 @@ def _short_hash(address: Address) -> str:
     return hashlib.sha256(address.addr_spec.lower().encode()).hexdigest()[:12]
 
 
-def _other_members(message: Message) -> list[str]:
-    return [one_line(member, 40) for member in message.participants if member != message.peer]
+def _subject(message: Message, details: MailDetails) -> str:
+    others = [details.name(member) for member in details.other_members(message)]
+    receivers = words.shortened([details.our_name(message.number), *others], MOST_NAMED)
+    return words.subject(details.name(message.peer), receivers, _said(message))
 
 
-def _subject(message: Message) -> str:
-    subject = f"Text from {one_line(message.peer, 40)} to {one_line(message.number, 40)}"
-    others = _other_members(message)
-    if not others:
-        return subject
-    more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-    return f"{subject} with {', '.join(others[:3])}{more}"
+def _said(message: Message) -> str:
+    """The first words of the text, or what was sent without one."""
+    line = one_line(message.text, 4 * MOST_QUOTED)
+    if not line:
+        return words.sent([file.content_type for file in message.media])
+    first, *more = split(line, MOST_QUOTED, width=lambda _: 1)
+    return words.quoted(first.rstrip() + "…" if more else first)
 
 
-def _body(message: Message, notes: list[str], local_time: LocalTime) -> str:
-    text = "".join(
-        c for c in message.text if c in "\n\r\t" or unicodedata.category(c) not in {"Cc", "Cs"}
-    )
-    when = local_time.of(message.created_at)
-    others = _other_members(message)
-    lines = [
-        f"From: {one_line(message.peer, 40)}",
-        f"To: {one_line(message.number, 40)}",
-        *([f"With: {', '.join(others)}"] if others else []),
-        f"Received: {when:%Y-%m-%d %H:%M %Z}",
-    ]
-    parts = [
-        text or "(no text)",
-        *notes,
-        "\n".join(lines),
-        "Please do not answer this mail: answers are not sent on as texts.",
-    ]
-    return "\n\n".join(parts) + "\n"
+def _content(body: MailBody, files: list[MailFile]) -> EmailMessage:
+    """A mail without headers: body in two forms, pictures that it shows, other files.
 
-
-def _read_attachments(
-    files: tuple[Attachment, ...],
-) -> tuple[list[tuple[Attachment, bytes]], list[str]]:
-    """The files to attach, with their bytes, and a note for each file that is left out."""
-    attached, notes, bytes_left = [], [], MAX_ATTACHED_BYTES
+    Pictures are not within ``multipart/alternative``, so that programs that show plain text list
+    them as files. Sent once, with a file name, a picture is shown in the text and can be saved.
+    """
+    pictures = [file for file in files if file.is_shown]
+    mail = EmailMessage(policy=policy.SMTP)
+    mail.set_content(as_plain_text(body), cte="quoted-printable")
+    mail.add_alternative(as_html(body, pictures), subtype="html", cte="quoted-printable")
+    if pictures:
+        mail = _around(mail, "related")
+        mail.set_param("type", "multipart/alternative")  # RFC 2387 §3.1
+    for file in pictures:
+        mail.add_related(
+            file.content,
+            *file.content_type.split("/"),
+            cid=f"<{file.content_id}>",
+            filename=file.name,
+            disposition="inline",
+        )
+    if len(pictures) < len(files):
+        mail.make_mixed()
     for file in files:
-        content = _content(file, bytes_left)
-        if isinstance(content, str):
-            notes.append(f"[{_file_name(file)}: {content}]")
-        else:
-            attached.append((file, content))
-            bytes_left -= len(content)
-    return attached, notes
+        if not file.is_shown:
+            mail.add_attachment(file.content, *file.content_type.split("/"), filename=file.name)
+    return mail
 
 
-def _content(file: Attachment, max_bytes: int) -> bytes | str:
-    """The bytes of an attachment, or the reason why it is left out."""
-    if file.state == "failed":
-        return f"this attachment could not be fetched. {one_line(file.reason or '', 300)}".rstrip()
-    if file.state == "pending" or file.path is None:
-        return "this attachment had not arrived yet when the mail was written."
-    try:
-        if file.path.stat().st_size > max_bytes:
-            return "this attachment is too large for a mail."
-        return file.path.read_bytes()
-    except FileNotFoundError:
-        return "this attachment is no longer kept."
-    except OSError as error:
-        reason = f"An attachment cannot be read from the disk: {error.strerror}."
-        raise MailError(reason, Kind.RETRY) from None
-
-
-def _content_type(file: Attachment) -> str:
-    known = CONTENT_TYPE.fullmatch(file.content_type)
-    return file.content_type if known else "application/octet-stream"
-
-
-def _file_name(file: Attachment) -> str:
-    name = re.sub(r"[/\\:]", "_", one_line(file.name, 120)) or "attachment"
-    extension = FILE_TYPES.guess_extension(_content_type(file), strict=False) or ""
-    return name if PurePath(name).suffix else name + extension
+def _around(part: EmailMessage, subtype: str) -> EmailMessage:
+    """A multipart with one part."""
+    outer = EmailMessage(policy=policy.SMTP)
+    outer["MIME-Version"] = "1.0"
+    outer["Content-Type"] = f"multipart/{subtype}"
+    outer.attach(part)
+    return outer

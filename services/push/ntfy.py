@@ -9,6 +9,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
+from services.core.app_links import conversation_link
 from services.core.errors import Kind, PushError
 from services.core.messages import Device, Notice
 from services.http.client import Answer, NoAnswer, NotSent, TooLarge
@@ -74,7 +75,7 @@ class Ntfy(Channel):
             "tags": ["speech_balloon"],
         }
         if notice.conversation_id is not None:
-            content["click"] = f"{self._context.app_url}/phone/#/c/{notice.conversation_id}"
+            content["click"] = conversation_link(self._context.app_url, notice.conversation_id)
         allowed = self._context.host_policy.allows(server)
         http = self._context.http if allowed else self._context.public_http
         try:

@@ -23,6 +23,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from services.config.sections import MailSettings
 from services.core.errors import Kind, MailError
 from services.core.messages import Attachment, Message
+from services.mail.details import MailDetails
 from services.mail.mailer import Mailer
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 5 + b"\r\n.\r\n\n.\n\xff\xd9"
@@ -35,6 +36,7 @@ MESSAGE = Message(
     text="Is the shop open on Sunday?",
     created_at=1_780_000_000.5,
 )
+DETAILS = MailDetails()
 
 
 @dataclass
@@ -116,8 +118,13 @@ def mailer(**changed: Any) -> Mailer:
     return Mailer(settings(**changed), "Textbridge", "sms.example.com")
 
 
-def sent(server: Server, message: Message, to: str = "desk@example.com") -> EmailMessage:
-    mailer(port=server.port).send(message, to)
+def sent(
+    server: Server,
+    message: Message,
+    to: str = "desk@example.com",
+    details: MailDetails = DETAILS,
+) -> EmailMessage:
+    mailer(port=server.port).send(message, to, details)
     return server.taken[-1][2]
 
 
@@ -129,7 +136,7 @@ def text_of(mail: EmailMessage) -> str:
 
 def failed(mailer: Mailer, message: Message = MESSAGE, to: str = "desk@example.com") -> MailError:
     with pytest.raises(MailError) as caught:
-        mailer.send(message, to)
+        mailer.send(message, to, DETAILS)
     assert PASSWORD not in caught.value.reason
     return caught.value
 
@@ -166,7 +173,7 @@ def test_a_group_says_with_whom(server: Server) -> None:
 
 def test_the_name_of_the_sender_may_hold_anything(server: Server) -> None:
     name = 'Müller, Söhne "x" <y@example.net>'
-    mailer(port=server.port, from_name=name).send(MESSAGE, "desk@example.com")
+    mailer(port=server.port, from_name=name).send(MESSAGE, "desk@example.com", MailDetails())
     [address] = server.taken[0][2]["From"].addresses
     assert (address.display_name, address.addr_spec) == (name, "texts@example.com")
 
@@ -468,13 +475,14 @@ import sys
 from services.config.sections import MailSettings
 from services.core.errors import MailError
 from services.mail.mailer import Mailer
+from services.mail.details import MailDetails
 from services.core.messages import Message
 settings = MailSettings(host="127.0.0.1", port=int(sys.argv[1]), username=None, password=None,
                         encryption="none", from_address="texts@example.com", from_name=None)
 Mailer.seconds = 0.5
 try:
     Mailer(settings, "Textbridge", "sms.example.com").send(
-        Message("in", "+12025550143", "+13035550177"), "desk@example.com")
+        Message("in", "+12025550143", "+13035550177"), "desk@example.com", MailDetails())
 except MailError as error:
     print(error.kind, error.reason)
 """
@@ -591,7 +599,7 @@ def test_a_mail_goes_encrypted_and_logged_in(certificate: Certificate, written: 
         secure = mailer(port=server.port, encryption=written, **ACCOUNT)
         secure.check()
         assert server.taken == []
-        secure.send(MESSAGE, "desk@example.com")
+        secure.send(MESSAGE, "desk@example.com", MailDetails())
         assert len(server.taken) == 1
 
 
@@ -601,9 +609,11 @@ def test_a_mail_goes_encrypted_from_the_first_byte(
     certificate: Certificate, written: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(ssl_context=certificate.context) as server:
-        mailer(port=server.port, encryption=written).send(MESSAGE, "desk@example.com")
+        mailer(port=server.port, encryption=written).send(
+            MESSAGE, "desk@example.com", MailDetails()
+        )
         monkeypatch.setattr("services.mail.mailer.IMPLICIT_TLS_PORT", server.port)
-        mailer(port=server.port, encryption=None).send(MESSAGE, "desk@example.com")
+        mailer(port=server.port, encryption=None).send(MESSAGE, "desk@example.com", MailDetails())
         assert len(server.taken) == 2
 
 
@@ -638,7 +648,7 @@ def test_whom_to_trust_is_read_once_and_not_for_each_mail(
         monkeypatch.setattr(ssl, "create_default_context", read)
         secure = mailer(port=server.port, encryption="tls")
         for _ in range(3):
-            secure.send(MESSAGE, "desk@example.com")
+            secure.send(MESSAGE, "desk@example.com", MailDetails())
         assert len(server.taken) == 3
     assert read.call_count == 1
 
@@ -647,7 +657,7 @@ def test_where_encryption_is_left_open_an_unknown_certificate_will_do(
     certificate: Certificate,
 ) -> None:
     with serving(tls_context=certificate.context, require_starttls=True) as server:
-        mailer(port=server.port, encryption=None).send(MESSAGE, "desk@example.com")
+        mailer(port=server.port, encryption=None).send(MESSAGE, "desk@example.com", MailDetails())
         assert len(server.taken) == 1
 
 

@@ -16,6 +16,7 @@ from services.core.messages import Device, Message, Notice, message_object
 from services.core.phone_numbers import sender
 from services.delivery import notification_text
 from services.gateway import Gateway
+from services.mail.details import MailDetails
 from services.mail.message import build_mail
 from services.operations.export import as_csv, as_json
 from services.push.base import ChannelContext
@@ -54,12 +55,12 @@ def message(request: pytest.FixtureRequest) -> Message:
 def test_a_mail_has_no_header_more(message: Message) -> None:
     recipient = Address("", addr_spec="desk@example.com")
     ours = Address("Textbridge", addr_spec="x@example.com")
-    mail = build_mail(message, ours, recipient, "e.com", LocalTime())
+    mail = build_mail(message, MailDetails(), ours, recipient, "e.com", LocalTime())
     read = message_from_bytes(mail.as_bytes(), policy=policy.default)
     assert read["To"] == "desk@example.com"
     assert read["Bcc"] is None
     plain = Message("in", NUMBER, "+13035550177", text="hi")
-    usual = build_mail(plain, ours, recipient, "e.com", LocalTime())
+    usual = build_mail(plain, MailDetails(), ours, recipient, "e.com", LocalTime())
     assert sorted(read.keys()) == sorted(usual.keys())
     assert str(read["Subject"]).startswith("Text from ")
 

@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 from services.config.sections import MailSettings
 from services.config.variables import load
 from services.core.messages import Attachment, Message
+from services.mail.details import MailDetails
 from services.mail.mailer import Mailer
 from tests.admin.conftest import Operator
 from tests.api.conftest import Service
@@ -213,7 +214,9 @@ def _mails(environment: TestEnvironment, texts: tuple[str, ...]) -> int:
     for text in texts:
         lost = Attachment(name=text, content_type=text, state="failed", reason=text)
         files = (lost, Attachment(name=text, content_type="image/gif", state="kept", path=kept))
-        mailer.send(Message("in", NUMBER, text, text=text, media=files), "desk@example.com")
+        mailer.send(
+            Message("in", NUMBER, text, text=text, media=files), "desk@example.com", MailDetails()
+        )
     mails = environment.mailbox.wait_for(len(texts))
     require(len(mails) == len(texts), f"{len(mails)} mails came of {len(texts)}")
     for mail, text in zip(mails, texts, strict=True):
