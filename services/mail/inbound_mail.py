@@ -22,8 +22,9 @@ MOST_BOUNDARIES = 60  # of parts within parts: Python's parser compares each lin
 # The headers in which servers note to which address a mail was delivered, and those of its writer.
 RECIPIENT_HEADERS = ("Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To", "To", "Cc")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
-_IN_BRACKETS = re.compile(r"<\s*([^\s<>\"(),:;]+@[^\s<>\"(),:;@]+)\s*>")
-_BARE = re.compile(r"[^\s<>\"(),:;]+@[^\s<>\"(),:;@]+")
+_WORD = r"[^\s<>\"(),;:@]"
+_IN_BRACKETS = re.compile(rf"<\s*({_WORD}+@{_WORD}+)\s*>")
+_BARE = re.compile(rf"(?<![@\w]){_WORD}+@{_WORD}+(?!@)")
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,500}>")
 
 UNREADABLE = "It cannot be read."

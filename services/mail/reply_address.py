@@ -36,6 +36,14 @@ class SignedPart:
         return now // DAY > self.last_day
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerAddress:
+    """The address to which a mail is answered, and for how many days."""
+
+    address: str
+    days: int
+
+
 class ReplyAddresses:
     """Makes signed addresses, and finds and proves them in mails."""
 
@@ -45,12 +53,19 @@ class ReplyAddresses:
         self._local, _, self._domain = address.casefold().rpartition("@")
         self._days = days
 
-    def address_for(self, conversation_id: str, recipient: str, now: float) -> str:
+    def address_for(self, conversation_id: str, recipient: str, now: float) -> AnswerAddress:
         """The address for answers of one recipient; ``now`` is in seconds since 1970."""
         head = UUID(conversation_id).bytes
         head += (int(now // DAY) + self._days).to_bytes(_DAY_BYTES)
         signed = base64.b32encode(head + self._mac(head, recipient)).decode().rstrip("=").lower()
-        return f"{self._local}+{signed}@{self._domain}"
+        return AnswerAddress(f"{self._local}+{signed}@{self._domain}", self._days)
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """Finds the address, with and without a signed part, in a text."""
+        return re.compile(
+            rf"{re.escape(self._local)}(?:\+{_SIGNED.pattern})?@{re.escape(self._domain)}", re.I
+        )
 
     def find(self, addresses: Iterable[str]) -> list[SignedPart]:
         """The signed parts among the addresses of a mail, each once, none of them proved."""

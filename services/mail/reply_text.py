@@ -1,9 +1,9 @@
 """The new part of an answered mail: without quotes, signature and hard line breaks.
 
-The mails that we send begin with ``ANSWER_ABOVE``: whatever the language, all below it is a quote.
-What stands between the answer and that line (“On Monday … wrote:”), and signatures, are found by
-mail-parser-reply, in the languages that it knows. Its idea of a signature is corrected here: it
-takes every line that begins with a dash or with “Thanks,” for one, with all that follows.
+The mails that we send begin with ``words.ANSWER_ABOVE``: whatever the language, all below it is a
+quote. What stands between the answer and that line (“On Monday … wrote:”), and signatures, are
+found by mail-parser-reply, in the languages that it knows. Its idea of a signature is corrected
+here: it takes every line that begins with a dash or with “Thanks,” for one, with all that follows.
 """
 
 import re
@@ -15,7 +15,6 @@ from mailparser_reply.parser import EmailMessage as ParsedMail
 
 from services.mail.html_text import CUT
 
-ANSWER_ABOVE = "=== Answer above this line ==="
 MOST_TEXT = 10_000  # characters of an answer, as of a text of an app
 MOST_SEEN = 200_000  # characters in which our line is looked for
 

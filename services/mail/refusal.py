@@ -1,0 +1,32 @@
+"""The mail that says why an answer was not sent as a text (RFC 3834)."""
+
+from datetime import UTC, datetime
+from email import policy
+from email.headerregistry import Address
+from email.message import EmailMessage
+
+from services.core.messages import uuid7
+from services.mail import words
+
+
+def build_refusal(
+    sender: Address, recipient: Address, reason: str, answered_id: str, id_domain: str
+) -> EmailMessage:
+    """A mail with a reason in plain words; it quotes nothing of the conversation.
+
+    ``answered_id`` is the Message-ID of the mail that it answers, or empty. No mail program answers
+    it by itself.
+    """
+    mail = EmailMessage(policy=policy.SMTP)
+    mail["Subject"] = words.REFUSED
+    mail["From"] = sender
+    mail["To"] = recipient
+    mail["Date"] = datetime.now(UTC)
+    mail["Message-ID"] = f"<{uuid7()}@{id_domain}>"
+    if answered_id:
+        mail["In-Reply-To"] = answered_id
+        mail["References"] = answered_id
+    mail["Auto-Submitted"] = "auto-replied"
+    mail["X-Auto-Response-Suppress"] = "All"  # Exchange heeds this instead of Auto-Submitted
+    mail.set_content(f"{words.REFUSED}.\n\n{reason}\n", cte="quoted-printable")
+    return mail
