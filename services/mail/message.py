@@ -44,17 +44,18 @@ def build_mail(
         mail["Reply-To"] = Address(sender.display_name, addr_spec=answers.address)
     mail["To"] = recipient
     mail["Date"] = local_time.of(int(message.created_at))
-    to = _short_hash(recipient)
-    thread = f"<{message.conversation_id}.thread.{to}@{id_domain}>"
-    mail["Message-ID"] = f"<{message.id}.{to}@{id_domain}>"
+    address = recipient.addr_spec.lower()
+    mail["Message-ID"] = f"<{message.id}.{_short_hash(address)}@{id_domain}>"
+    # Short, so that the header stays in one line: Python folds a longer one before its value.
+    thread = f"<thread.{_short_hash(f'{message.conversation_id} {address}')}@{id_domain}>"
     mail["In-Reply-To"] = thread
     mail["References"] = thread
     mail["Auto-Submitted"] = "auto-generated"
     return mail
 
 
-def _short_hash(address: Address) -> str:
-    return hashlib.sha256(address.addr_spec.lower().encode()).hexdigest()[:12]
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _subject(message: Message, details: MailDetails) -> str:

@@ -58,7 +58,7 @@ def test_a_mail_names_the_local_time(make_gateway: Callable[..., Gateway]) -> No
     message = keep_text(gateway)
     sender = parse_address("", "texts@example.com")
     mail = build_mail(message, MailDetails(), sender, sender, "sms.example.com", gateway.local_time)
-    assert "Received: 2026-01-16 01:30 IST" in mail.get_content()
+    assert "Received: Friday, 16 January 2026, 01:30 IST" in str(mail)
 
 
 def test_an_opt_out_is_dated_in_local_time(make_gateway: Callable[..., Gateway]) -> None:

@@ -88,7 +88,7 @@ def test_a_text_comes_and_the_answer_goes_back(deployment: Deployment) -> None:
     pushes = deployment.receiver.wait_for(2)
     assert {push["data"]["extension"] for push in pushes} == {"201", "202"}
     (mail,) = deployment.mailbox.wait_for(1)
-    assert "Are you open?" in mail.get_content()
+    assert mail["Subject"].endswith(': "Are you open?"')
 
     (conversation,) = deployment.api("GET", "/conversations").json()["items"]
     assert (conversation["peer"], conversation["unread_count"]) == (PEER, 1)

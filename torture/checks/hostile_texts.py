@@ -229,13 +229,17 @@ def _mails(environment: TestEnvironment, texts: tuple[str, ...]) -> int:
         parts = [part.get_content_type() for part in mail.walk()]
         require(parts == PARTS, f"{text!r} makes {parts}")
         heads = {name.lower() for part in mail.walk() for name in part.keys()}  # noqa: SIM118
-        require(heads <= {*HEADERS, "content-disposition"}, f"{text!r} makes the headers {heads}")
+        require(
+            heads <= {*HEADERS, "content-disposition", "content-id"},
+            f"{text!r} makes the headers {heads}",
+        )
     return len(mails)
 
 
-PARTS = ["multipart/mixed", "text/plain", "image/gif"]
+PARTS = ["multipart/related", "multipart/alternative", "text/plain", "text/html", "image/gif"]
 HEADERS = (
     *("subject", "from", "to", "date", "message-id", "auto-submitted", "mime-version"),
+    *("in-reply-to", "references"),
     *("content-type", "content-transfer-encoding"),
 )
 

@@ -289,7 +289,7 @@ CHECK = Check(
         ),
         Mutant(
             "services/mail/message.py",
-            'f"<{message.id}.{_short_hash(recipient)}@{id_domain}>"',
+            'f"<{message.id}.{_short_hash(address)}@{id_domain}>"',
             "f\"<{__import__('uuid').uuid4()}@{id_domain}>\"",
             "a repeated mail has another Message-ID",
         ),
