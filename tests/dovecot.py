@@ -82,7 +82,7 @@ class Dovecot:
             "IMAP_USERNAME": USER,
             "IMAP_PASSWORD": PASSWORD,
             "IMAP_ENCRYPTION": "none",
-            "MAIL_REPLY_ADDRESS": "texts@example.com",
+            "MAIL_ANSWERS_ADDRESS": "texts@example.com",
         }
 
     @contextmanager

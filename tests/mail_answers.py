@@ -15,7 +15,7 @@ from tests.message_steps import receive_text, run_due_jobs
 DESK = "desk@example.com"
 ENTRY: Mapping[str, Any] = {"number": NUMBER, "carrier": "sandbox", "emails": [DESK]}
 # A listener that nobody starts: what takes the answers in, the test calls itself.
-ENV = {"MAIL_REPLY_ADDRESS": "texts@example.com", "MAIL_REPLY_LISTEN": "127.0.0.1:2525"}
+ENV = {"MAIL_ANSWERS_ADDRESS": "texts@example.com", "MAIL_ANSWERS_LISTEN": "127.0.0.1:2525"}
 
 
 def mailed(gateway: Gateway, mailbox: Mailbox, text: str = "Is the shop open?") -> EmailMessage:

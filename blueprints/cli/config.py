@@ -119,7 +119,7 @@ def _turns_on(variable: Variable) -> bool:
     return variable.required or variable.name in (
         "MAIL_HOST",
         "MAIL_FROM_ADDRESS",
-        "MAIL_REPLY_ADDRESS",
+        "MAIL_ANSWERS_ADDRESS",
     )
 
 

@@ -37,14 +37,16 @@ def check(as_json: bool) -> None:
 
 @group.command()
 def listen() -> None:
-    """Take answers to mails in by SMTP, at the address of MAIL_REPLY_LISTEN.
+    """Take answers to mails in by SMTP, at the address of MAIL_ANSWERS_LISTEN.
 
-    Your mail server hands over what comes to MAIL_REPLY_ADDRESS, see docs/email.md. Ctrl-C or
+    Your mail server hands over what comes to MAIL_ANSWERS_ADDRESS, see docs/email.md. Ctrl-C or
     SIGTERM ends it.
     """
     asked, replies = parts().environment.mail_replies, parts().mail_replies
     if asked.listen is None or replies is None:
-        raise click.ClickException("Set MAIL_REPLY_ADDRESS and MAIL_REPLY_LISTEN in .env first.")
+        raise click.ClickException(
+            "Set MAIL_ANSWERS_ADDRESS and MAIL_ANSWERS_LISTEN in .env first."
+        )
     click.echo(f"Answers to mails are taken at {asked.listen}. Ctrl-C ends it.", err=True)
 
     async def stopped() -> None:
@@ -57,7 +59,7 @@ def listen() -> None:
         asyncio.run(serve(replies, asked.listen, stopped))
     except OSError as error:
         reason = f"Nothing can listen at {asked.listen}: {error.strerror}."
-        raise click.ClickException(f"{reason} Correct MAIL_REPLY_LISTEN in .env.") from None
+        raise click.ClickException(f"{reason} Correct MAIL_ANSWERS_LISTEN in .env.") from None
     finally:
         parts().close()
 

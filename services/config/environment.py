@@ -37,7 +37,7 @@ from services.core.errors import ConfigError, Problem
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]  # a relative STORAGE_PATH is in here
 BUCKET = "MEDIA_S3_"
-REPLIES = "MAIL_REPLY_"
+REPLIES = "MAIL_ANSWERS_"
 MAILBOX = "IMAP_"
 SENDING = "SEND_"
 OPT_OUT = "OPT_OUT_"

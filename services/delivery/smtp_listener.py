@@ -40,7 +40,7 @@ class _Handler:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Take a mail; the answer is the promise that it is kept."""
         content = envelope.content if isinstance(envelope.content, bytes) else b""
-        sender = (envelope.mail_from or "").encode("utf-8", "surrogateescape")
+        sender = (envelope.mail_from or "").strip("<>").encode("utf-8", "surrogateescape")
         # RFC 5321 §4.4: the server that delivers a mail notes the sender of the envelope in it.
         raw = b"Return-Path: <%s>\r\n" % sender + content
         recipients = tuple(envelope.rcpt_tos)
@@ -48,7 +48,7 @@ class _Handler:
 
     async def handle_exception(self, error: Exception) -> str:
         """A fault of ours: the mail server keeps the mail."""
-        log.error("an answer failed unexpectedly", exc_info=error)
+        log.exception("an answer failed unexpectedly")
         return LATER
 
     def _take(self, raw: bytes, recipients: tuple[str, ...]) -> str:

@@ -86,6 +86,7 @@ class Assignments:
                 field="owner",
             )
         known = assignments.by_id(tx, conversation.id) or Assignment(conversation.id)
+        owner = owner.casefold() if owner is not None and is_address(owner) else owner
         if known.owner != owner:
             assignments.put(tx, self._owned(tx, known, owner))
 

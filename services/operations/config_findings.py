@@ -229,11 +229,11 @@ def _answers(environment: Environment) -> Iterator[Problem]:
     takes_in = mailbox is not None or asked.listen is not None
     if asked.address is not None and not takes_in:
         reason = "is set, and nothing takes answers in, so mails cannot be answered."
-        remedy = "Set the IMAP_ variables of its mailbox, or MAIL_REPLY_LISTEN."
-        yield Problem("MAIL_REPLY_ADDRESS", reason, remedy)
+        remedy = "Set the IMAP_ variables of its mailbox, or MAIL_ANSWERS_LISTEN."
+        yield Problem("MAIL_ANSWERS_ADDRESS", reason, remedy)
     if asked.address is None and takes_in:
         reason = "is empty, so mails cannot be answered."
-        yield Problem("MAIL_REPLY_ADDRESS", reason, "Write the address that gets the answers.")
+        yield Problem("MAIL_ANSWERS_ADDRESS", reason, "Write the address that gets the answers.")
     if asked.address is not None and environment.mail.host is None:
         reason = "is empty, while mails should be answered: refusals are mailed, too."
         yield Problem("MAIL_HOST", reason, "Set it and MAIL_FROM_ADDRESS.")

@@ -275,7 +275,7 @@ def test_a_closed_port_is_tried_again(make_gateway: Make, mailbox: Mailbox) -> N
         "IMAP_PORT": port,
         "IMAP_USERNAME": "texts",
         "IMAP_PASSWORD": "secret",
-        "MAIL_REPLY_ADDRESS": "texts@example.com",
+        "MAIL_ANSWERS_ADDRESS": "texts@example.com",
     }
     gateway = make_gateway(ENTRY, **mailbox.env, **env)
     assert gateway.mailbox is not None

@@ -30,7 +30,7 @@ class Listener(Server):
     @property
     def address(self) -> tuple[str, int]:
         """Where it listens."""
-        host, _, port = self.env["MAIL_REPLY_LISTEN"].rpartition(":")
+        host, _, port = self.env["MAIL_ANSWERS_LISTEN"].rpartition(":")
         return host, int(port)
 
     def wait_ready(self, seconds: float = PATIENCE) -> None:
@@ -129,8 +129,8 @@ def test_a_kill_between_text_and_mark_sends_nothing_twice(tmp_path: Path, doveco
 
 def test_a_mail_server_hands_answers_over_by_smtp(tmp_path: Path) -> None:
     env = {
-        "MAIL_REPLY_ADDRESS": "texts@example.com",
-        "MAIL_REPLY_LISTEN": f"127.0.0.1:{free_port()}",
+        "MAIL_ANSWERS_ADDRESS": "texts@example.com",
+        "MAIL_ANSWERS_LISTEN": f"127.0.0.1:{free_port()}",
     }
     with conversation(tmp_path, **env) as held:
         mail = answer(held.receive("Is the shop open?"))

@@ -329,8 +329,8 @@ def test_only_what_the_named_server_has_proved_is_texted(
 ) -> None:
     gateway = make_gateway(
         ENTRY,
-        MAIL_REPLY_REQUIRE="dmarc",
-        MAIL_REPLY_SERVER="mx.example.com",
+        MAIL_ANSWERS_REQUIRE="dmarc",
+        MAIL_ANSWERS_SERVER="mx.example.com",
         **mail_answers.ENV,
         **mailbox.env,
     )
