@@ -16,8 +16,9 @@ from functools import cached_property
 from services.config.sections import MailSettings
 from services.core.errors import Kind, MailError
 from services.core.local_time import UTC_TIME, LocalTime
-from services.core.messages import Message
+from services.core.messages import Message, Status
 from services.http.deadline import DeadlineExceeded, deadline
+from services.mail import words
 from services.mail.details import MailDetails
 from services.mail.headers import one_line, parse_address
 from services.mail.message import build_mail
@@ -82,8 +83,28 @@ class Mailer:
         Raises ``MailError``.
         """
         sender, recipient = self._sender(), _recipient(to)
-        mail = build_refusal(sender, recipient, reason, answered_id, self._domain)
+        mail = build_refusal(sender, recipient, words.REFUSED, reason, answered_id, self._domain)
         self._send(mail, sender, recipient)
+
+    def send_failure(self, message: Message, to: str, details: MailDetails) -> None:
+        """Tell the address that has written a text why it was not sent, or may not have been.
+
+        Raises ``MailError``.
+        """
+        sender, recipient = self._sender(), _recipient(to)
+        receivers = ", ".join(map(details.name, message.recipients))
+        is_known = message.status is not Status.UNKNOWN
+        reason = "\n\n".join(
+            (
+                words.not_sent(receivers, is_known=is_known),
+                one_line(message.error_reason or "", 500),
+                words.quoted(one_line(message.text, 200)),
+            )
+        )
+        title = words.NOT_SENT if is_known else words.PERHAPS_NOT_SENT
+        self._send(
+            build_refusal(sender, recipient, title, reason, "", self._domain), sender, recipient
+        )
 
     def _send(self, mail: EmailMessage, sender: Address, recipient: Address) -> None:
         with self._session() as server:

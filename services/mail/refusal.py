@@ -1,4 +1,4 @@
-"""The mail that says why an answer was not sent as a text (RFC 3834)."""
+"""The mail that says why an answer by e-mail was not sent as a text (RFC 3834)."""
 
 from datetime import UTC, datetime
 from email import policy
@@ -6,19 +6,23 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 
 from services.core.messages import uuid7
-from services.mail import words
 
 
 def build_refusal(
-    sender: Address, recipient: Address, reason: str, answered_id: str, id_domain: str
+    sender: Address,
+    recipient: Address,
+    title: str,
+    reason: str,
+    answered_id: str,
+    id_domain: str,
 ) -> EmailMessage:
-    """A mail with a reason in plain words; it quotes nothing of the conversation.
+    """A mail with a reason in plain words, and nothing of the conversation but what is in it.
 
     ``answered_id`` is the Message-ID of the mail that it answers, or empty. No mail program answers
     it by itself.
     """
     mail = EmailMessage(policy=policy.SMTP)
-    mail["Subject"] = words.REFUSED
+    mail["Subject"] = title
     mail["From"] = sender
     mail["To"] = recipient
     mail["Date"] = datetime.now(UTC)
@@ -28,5 +32,5 @@ def build_refusal(
         mail["References"] = answered_id
     mail["Auto-Submitted"] = "auto-replied"
     mail["X-Auto-Response-Suppress"] = "All"  # Exchange heeds this instead of Auto-Submitted
-    mail.set_content(f"{words.REFUSED}.\n\n{reason}\n", cte="quoted-printable")
+    mail.set_content(f"{title}.\n\n{reason}\n", cte="quoted-printable")
     return mail

@@ -205,7 +205,7 @@ def _doing(job: Job, known: MessageHistory) -> str:
         case JobKind.SEND:
             return f"Handing it to {to}"
         case JobKind.EMAIL:
-            return f"Mail to {to}"
+            return f"Mail to {to}{f' ({job.about})' if job.about else ''}"
         case JobKind.FETCH:
             return f"Fetching {to}"
         case JobKind.RECONCILE:

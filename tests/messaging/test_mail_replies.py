@@ -7,7 +7,7 @@ from email.message import EmailMessage
 import pytest
 
 from services.core.durations import DAY
-from services.core.errors import Kind, MailError, RequestRefused, StorageUnwell
+from services.core.errors import Kind, MailError, RequestRefused, SendError, StorageUnwell
 from services.core.messages import Device, Message, Status
 from services.gateway import Gateway
 from services.mail.reply_address import ReplyAddresses
@@ -19,7 +19,7 @@ from tests import mail_answers
 from tests.conftest import NUMBER, PEER
 from tests.fakes.mailbox import Mailbox
 from tests.mail_answers import DESK, ENTRY, answer, answer_address, mailed, take, words_of
-from tests.message_steps import receive_text, run_due_jobs, stored_messages
+from tests.message_steps import failing, make_due, receive_text, run_due_jobs, stored_messages
 from tests.pictures import jpeg
 
 Make = Callable[..., Gateway]
@@ -370,6 +370,39 @@ def test_the_first_to_answer_by_mail_owns_the_conversation(
     )
     mailed(gateway, mailbox, "And on Monday?")
     assert pushed == [()]
+
+
+@pytest.mark.parametrize(
+    ("error", "title"),
+    [
+        (SendError("The carrier says: no such number.", Kind.REFUSED), "was not delivered"),
+        (SendError("The answer was lost.", Kind.UNKNOWN), "perhaps not sent"),
+    ],
+)
+def test_who_wrote_by_mail_is_mailed_what_was_not_sent(
+    gateway: Gateway, mailbox: Mailbox, error: SendError, title: str
+) -> None:
+    first = mailed(gateway, mailbox)
+    failing(gateway, error)
+    assert take(gateway, answer(first)) == "taken"
+    run_due_jobs(gateway)
+    told = mailbox.wait_for(2)[1]
+    assert told["To"] == DESK
+    assert title in str(told["Subject"])
+    assert error.reason in words_of(told)
+    assert '"Yes, until 4."' in words_of(told)
+    assert "+1 303-555-0177" in words_of(told)
+
+
+def test_who_wrote_by_mail_is_not_mailed_what_was_sent(gateway: Gateway, mailbox: Mailbox) -> None:
+    first = mailed(gateway, mailbox)
+    failing(gateway, SendError("Busy.", Kind.RETRY))
+    take(gateway, answer(first))
+    run_due_jobs(gateway)
+    make_due(gateway)
+    run_due_jobs(gateway)
+    assert sent(gateway)[0].status is Status.SENT
+    assert len(mailbox.mails) == 1
 
 
 def test_an_address_is_no_extension_of_another_channel(gateway: Gateway) -> None:
