@@ -36,9 +36,9 @@ def create_app(env: Mapping[str, str]) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.extensions["gateway"] = gateway  # for gunicorn.conf.py
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    errors.register(app)
-    request_body.register(app)
     service = environment.service
+    errors.register(app, service.app_name)
+    request_body.register(app)
     access = AdminAccess(gateway.admin_auth, service, gateway.proxies)
     for provider in gateway.providers.values():
         app.register_blueprint(webhooks.blueprint(gateway.receiver, provider, access.callers))

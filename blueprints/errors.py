@@ -1,6 +1,7 @@
 """Error answers of all routes, in one shape.
 
-``application/problem+json`` (RFC 9457) with a stable ``code``.
+``application/problem+json`` (RFC 9457) with a stable ``code``; a page for browsers at unknown
+addresses.
 """
 
 import json
@@ -8,9 +9,10 @@ import math
 from typing import Any
 
 import structlog
-from flask import Flask, Response
+from flask import Flask, Response, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
+from blueprints.headers import page_headers
 from services.core.errors import RequestRefused, SettingsConflict, SettingsError, StorageUnwell
 
 log = structlog.get_logger()
@@ -45,8 +47,27 @@ def retry_after(error: RequestRefused) -> dict[str, str]:
     return {"Retry-After": str(math.ceil(error.retry_after))} if error.retry_after else {}
 
 
-def register(app: Flask) -> None:
-    """Make every error of the application answer in this shape."""
+def _http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    answer = problem(status, CODES.get(status, "error"), error.description or "")
+    for name, value in error.get_headers():
+        if name in ("Allow", "Retry-After", "WWW-Authenticate"):
+            answer.headers[name] = value
+    return answer
+
+
+def _wants_page() -> bool:
+    """Whether a person's browser asks, and not for an address of programs."""
+    accepts = request.accept_mimetypes
+    is_for_programs = request.path.startswith(("/api/", "/webhook/"))
+    return not is_for_programs and accepts["text/html"] > accepts["application/json"]
+
+
+def register(app: Flask, app_name: str) -> None:
+    """Make every error of the application answer in this shape.
+
+    Browsers get a page at an unknown address; ``app_name`` stands on it.
+    """
 
     @app.errorhandler(RequestRefused)
     def refused(error: RequestRefused) -> Response:
@@ -68,13 +89,10 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:
-        status = error.code or 500
-        code = CODES.get(status, "error")
-        answer = problem(status, code, error.description or "")
-        for name, value in error.get_headers():
-            if name in ("Allow", "Retry-After", "WWW-Authenticate"):
-                answer.headers[name] = value
-        return answer
+        if error.code == 404 and _wants_page():
+            page = render_template("unknown_address.html", app_name=app_name)
+            return page_headers()(make_response(page, 404))
+        return _http_error(error)
 
     @app.errorhandler(500)
     def fault(error: Exception) -> Response:

@@ -40,7 +40,9 @@ def blueprint(health: Health, access: AdminAccess) -> Blueprint:
             answer: dict[str, Any] = {"ready": well}
             if _sees_details(access):
                 answer["checks"] = [asdict(check) for check in checks]
-                answer["warnings"] = [asdict(warned) for warned in health.warnings()]
+                answer["warnings"] = [
+                    asdict(warned) | {"reason": str(warned)} for warned in health.warnings()
+                ]
         response = jsonify(answer)
         response.status_code = 200 if well else 503
         return response

@@ -98,7 +98,7 @@ def _carriers(found: Activity, span: Span) -> Chart:
     return Chart(
         "carriers",
         "Messages by carrier",
-        "What was received stands above the line, what was sent below it.",
+        "Received above, sent below.",
         charts.columns(
             _steps(found, span, summary),
             [[(looks[n], p.figures.received(n)) for n in looks] for p in found.points],
@@ -128,8 +128,8 @@ def _states(found: Activity, span: Span) -> Chart:
 
     return Chart(
         "states",
-        "What became of what was sent",
-        "By the time at which it was written, in the state that it has by now.",
+        "Delivery results",
+        "Sent messages by the time at which they were written, in their state of now.",
         charts.columns(
             _steps(found, span, summary),
             [
@@ -145,20 +145,20 @@ def _states(found: Activity, span: Span) -> Chart:
 
 def _rate(found: Activity, span: Span) -> Chart:
     def summary(figures: Figures) -> str:
-        return f"{_percent(figures.rate())} delivered, {figures.sent(OPEN):,} still open"
+        return f"{_percent(figures.rate())} delivered, {figures.sent(OPEN):,} awaiting confirmation"
 
     return Chart(
         "rate",
         "Delivered",
-        "Of those whose end is known; what is still open waits for a receipt, which not every "
-        "carrier sends.",
+        "Of the messages whose result is known. The others await confirmation by a delivery "
+        "receipt, which not every carrier sends.",
         charts.lines(
             _steps(found, span, summary),
             [("rate", [point.figures.rate() for point in found.points])],
             [(part / 100, f"{part} %") for part in (0, 25, 50, 75, 100)],
         ),
         [],
-        ["Delivered", "Still open"],
+        ["Delivered", "Awaiting confirmation"],
         _rows(found, lambda figures: [_percent(figures.rate()), _amount(figures.sent(OPEN))]),
     )
 
@@ -168,7 +168,7 @@ def _pushes(found: Activity, span: Span) -> Chart:
         if not figures.pushes.total():
             return "no pushes"
         half, most = _seconds(figures.pushed(MEDIAN)), _seconds(figures.pushed(MOST))
-        return f"half {half}, 95 % {most}, of {counted(figures.pushes.total(), 'push', 'pushes')}"
+        return f"median {half}, 95 % {most}, of {counted(figures.pushes.total(), 'push', 'pushes')}"
 
     return Chart(
         "pushes",

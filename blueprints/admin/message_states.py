@@ -9,14 +9,14 @@ STATES = {
     Status.RECEIVED: ("Received", "quiet"),
     Status.QUEUED: ("Queued", "busy"),
     Status.SENDING: ("Being sent", "busy"),
-    Status.UNKNOWN: ("Maybe sent", "warn"),
+    Status.UNKNOWN: ("May have been sent", "warn"),
     Status.SENT: ("Sent", "good"),
     Status.DELIVERED: ("Delivered", "good"),
     Status.FAILED: ("Failed", "bad"),
     Status.SCHEDULED: ("Scheduled", "busy"),
     Status.CANCELLED: ("Cancelled", "quiet"),
 }
-NOBODY = ("For nobody", "bad")
+NOBODY = ("Unassigned", "bad")
 KINDS = {
     JobKind.SEND: ("Sending", "message", "messages"),
     JobKind.PUSH: ("Push", "push", "pushes"),

@@ -17,12 +17,12 @@ from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
 from services.store.database.store import Store
 
-# The page about each problem, by its name in services/operations/health.py.
+# The button for each problem and its page, by its name in services/operations/health.py.
 PAGES = {
-    "settings": "admin.settings",
-    "unrouted": "admin.messages_unrouted",
-    "dead": "admin.messages_given_up",
-    "quarantine": "admin.messages_quarantine",
+    "settings": ("Open Message Settings", "admin.settings"),
+    "unrouted": ("Assign", "admin.messages_unrouted"),
+    "dead": ("See what failed", "admin.messages_given_up"),
+    "quarantine": ("See what could not be read", "admin.messages_quarantine"),
 }
 
 
@@ -87,8 +87,9 @@ def _troubles(health: Health) -> list[Trouble]:
     return [
         *(Trouble(check.reason, True, _remedy(check.name)) for check in checks),
         *(
-            Trouble(warned.reason, False, _remedy(warned.name, warned.about))
+            Trouble(warned.reason if button else str(warned), False, button)
             for warned in health.warnings()
+            for button in [_remedy(warned.name, warned.about)]
         ),
     ]
 
@@ -97,11 +98,12 @@ def _remedy(name: str, about: str = "") -> Button | None:
     if name == "env":
         return Button("Apply it now", url_for("admin.reload"), posts=True)
     if name in PAGES:
-        return Button("Look at it", url_for(PAGES[name]))
+        label, endpoint = PAGES[name]
+        return Button(label, url_for(endpoint))
     kind, _, carrier = about.partition(":")
     if kind in ("send", "fetch", "reconcile"):
-        return Button("Look at it", url_for("admin.carriers_show", name=carrier))
-    return Button("Look at it", url_for("admin.devices")) if kind == "push" else None
+        return Button("Open carrier", url_for("admin.carriers_show", name=carrier))
+    return Button("Open devices", url_for("admin.devices")) if kind == "push" else None
 
 
 def _next_button(providers: Mapping[str, Provider], step: Step) -> Button:
@@ -111,7 +113,7 @@ def _next_button(providers: Mapping[str, Provider], step: Step) -> Button:
         return Button("Open the sandbox", url_for("sandbox.show"))
     if step.stage in (Stage.CREDENTIALS, Stage.WEBHOOK) and len(providers) == 1:
         name = next(iter(providers))
-        return Button("Open its page", url_for("admin.carriers_show", name=name))
+        return Button("Check credentials", url_for("admin.carriers_show", name=name))
     if step.stage is Stage.NUMBER:
         return Button("Add a number", url_for("admin.settings_new"))
     if step.stage is Stage.DEVICE:

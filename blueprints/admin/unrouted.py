@@ -15,11 +15,11 @@ from services.store.unrouted import Waiting
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A number that messages wait for: why, and whether it is missing in Message Settings."""
+    """A number that messages wait for, why, and its entry in Message Settings, if any."""
 
     waiting: Waiting
     why: str
-    is_missing: bool
+    setting: NumberSetting | None
 
 
 def add_routes(
@@ -34,7 +34,12 @@ def add_routes(
     @routes.get("/messages/unrouted")
     def messages_unrouted() -> Response:
         rows = [_row(one, settings.for_number(one.number)) for one in store.read(unrouted.counts)]
-        return pages.render("unrouted.html", rows=rows, ready=any(not row.why for row in rows))
+        return pages.render(
+            "unrouted.html",
+            rows=rows,
+            ready=any(not row.why for row in rows),
+            generation=settings.generation,
+        )
 
     @routes.post("/messages/unrouted")
     def messages_deliver_unrouted() -> Response:
@@ -44,4 +49,4 @@ def add_routes(
 
 
 def _row(waiting: Waiting, setting: NumberSetting | None) -> Row:
-    return Row(waiting, why_unrouted(setting), setting is None)
+    return Row(waiting, why_unrouted(setting), setting)

@@ -174,7 +174,7 @@ class Settings(Resource):
         refuses=[404, 409, 412],
     )
     def remove_entry(self, seen: dict[str, Any], number: str) -> tuple[str, int, dict[str, str]]:
-        """Remove a number. Its messages stay; new ones to it are kept as unrouted."""
+        """Remove a number. Its messages stay; new ones to it are kept as unassigned."""
         settings = self._fresh()
         with _refusals():
             plain = settings.number(number)

@@ -20,7 +20,7 @@ TITLES = ("RECEIVED", "SENT", "DELIVERED", "FAILED", "UNKNOWN", "OPEN", "RATE")
 @click.option("--days", type=click.IntRange(1, 90), help="So many days, by the day.")
 @json_option
 def activity(hours: int | None, days: int | None, as_json: bool) -> None:
-    """Count what came and went by the hour or by the day.
+    """Count the messages received and sent, by the hour or by the day.
 
     The same as the pictures of /admin/activity. Pushes are counted two minutes after their text.
     """
@@ -34,7 +34,7 @@ def activity(hours: int | None, days: int | None, as_json: bool) -> None:
         return
     most = max(_all(point.figures) for point in found.points)
     table(
-        (f"FROM ({local_time.name})", "MESSAGES", *TITLES, "HALF PUSHED", "95 % PUSHED"),
+        (f"FROM ({local_time.name})", "MESSAGES", *TITLES, "MEDIAN PUSH", "95 % PUSHED"),
         [
             (
                 f"{found.begins(point):%Y-%m-%d}" if days else moment(point.at)[:16],
@@ -54,7 +54,7 @@ def activity(hours: int | None, days: int | None, as_json: bool) -> None:
             (title, _bar(_all(found.total, name), _all(found.total)), *_cells(found.total, name))
             for name, title in found.carriers.items()
         ],
-        "Nothing has come or gone in this time.",
+        "No messages in this time.",
     )
 
 

@@ -158,7 +158,7 @@ def _print_counts(them: str, known: Person) -> None:
             ("  must wait", f"{known.waiting} with something still to be done"),
             ("Groups", f"{known.groups} with others, whose own messages stay"),
             ("  scheduled", f"{known.scheduled} texts to them, which are cancelled"),
-            ("Quarantine", len(known.quarantined)),
+            ("Unreadable carrier messages", len(known.quarantined)),
             ("Inbox", len(known.inbox)),
         )
     )

@@ -75,9 +75,9 @@ def _print_counts(found: Outdated, ages: Ages) -> None:
                 ("Older than", moment(ages.messages)),
                 ("Messages", found.messages),
                 ("  given up", found.given_up),
-                ("  unrouted", found.unrouted),
+                ("  unassigned", found.unrouted),
                 ("Conversations", found.conversations),
-                ("Quarantine", found.quarantined),
+                ("Unreadable carrier messages", found.quarantined),
                 ("Must wait", f"{found.waiting} messages with something still to be done"),
             )
         )

@@ -157,7 +157,7 @@ def change(
 def remove(numbers: tuple[str, ...]) -> None:
     """Remove numbers: all of them at once, or none.
 
-    Their messages stay; new ones to them are kept as unrouted.
+    Their messages stay; new ones to them are kept as unassigned.
     """
     remove_all(parts().settings, numbers)
     click.echo(

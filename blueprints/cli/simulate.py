@@ -97,7 +97,7 @@ def simulate(
     setting = parts().settings.for_number(message.number)
     if url is None and (setting is None or not setting.reaches_somebody):
         note(
-            f"Nobody is set up for {message.number}, so it is kept as unrouted until you run: "
+            f"Nobody is set up for {message.number}, so it is kept as unassigned until you run: "
             + flask_command(f"settings set {message.number} --carrier {carrier} --extension 201")
         )
 

@@ -34,12 +34,12 @@ def status(as_json: bool) -> None:
         document(
             {
                 "wrong": [asdict(check) for check in checks],
-                "warnings": [asdict(warned) for warned in warnings],
+                "warnings": [asdict(warned) | {"reason": str(warned)} for warned in warnings],
                 "steps": [asdict(step) for step in steps],
             }
         )
     else:
-        reasons = [*(each.reason for each in checks), *(each.reason for each in warnings)]
+        reasons = [*(each.reason for each in checks), *map(str, warnings)]
         for reason in reasons or ["Everything is well."]:
             click.echo(escaped(reason))
         click.echo()

@@ -21,7 +21,9 @@ def register(app: Flask, gateway: Gateway) -> None:
     provider = gateway.providers.get(Sandbox.name)
     environment = gateway.environment
     callers = Callers(environment.service.trusted_proxies or (), gateway.proxies)
-    app.register_blueprint(front_page.blueprint(callers, sandbox=provider is not None))
+    app.register_blueprint(
+        front_page.blueprint(callers, environment.service.app_name, sandbox=provider is not None)
+    )
     if provider is not None:
         guard(app, callers, environment.local_url)
         phone = OutsidePhone(gateway.store, gateway.media, lambda: gateway.stopping)

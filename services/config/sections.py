@@ -261,7 +261,7 @@ class CarrierSettings:
         example="192.0.2.10, 198.51.100.0/24",
     )
     rate: float | None = variable(
-        "Most messages a second that are handed to the carrier; empty means no limit of ours.",
+        "Most messages a second that are handed to the carrier; empty means no limit.",
         parse=per_second,
         optional=True,
         example="10",

@@ -231,7 +231,8 @@ class DocumentReader:
         """The name by which a carrier is kept. Raises ``SettingsError`` for an unknown one."""
         if name not in self._carriers:
             names = ", ".join(dict.fromkeys(self._carriers.values()))
-            raise SettingsError(f"“{name}” is no carrier. Write one of {names}.", "carrier")
+            problem = f"Unknown carrier “{name}”." if name else "No carrier is given."
+            raise SettingsError(f"{problem} Use one of: {names}.", "carrier")
         return self._carriers[name]
 
     def number(self, text: str) -> str:

@@ -51,12 +51,17 @@ class Check:
 class HealthWarning:
     """One warning for the operator; the service goes on.
 
-    ``about`` is the destination that it is about, if any.
+    ``about`` is the destination that it is about, if any. ``remedy`` is a sentence with a command
+    that helps; a page with a button for it leaves it out.
     """
 
     name: str
     reason: str
     about: str = ""
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.remedy}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,19 +296,20 @@ def _waiting(known: Figures, carriers: Collection[str]) -> Iterator[HealthWarnin
         command = flask_command(f"settings set {first} --carrier {carrier} --extension 201")
         yield HealthWarning(
             "unrouted",
-            f"Messages to {_counted(len(numbers), 'number')} wait because Message Settings give "
-            f"them to nobody: {', '.join(numbers[:LISTED])}{more}. To give {first} to an "
-            f"extension: `{command}`.",
+            f"{_counted(len(numbers), 'number')} {'has' if len(numbers) == 1 else 'have'} no "
+            f"extension yet; messages to {'it' if len(numbers) == 1 else 'them'} wait: "
+            f"{', '.join(numbers[:LISTED])}{more}.",
+            remedy=f"To give {first} to an extension: `{command}`.",
         )
     if known.dead:
         count = _counted(known.dead, "delivery", "deliveries")
         command = flask_command("messages list --dead")
-        yield HealthWarning("dead", f"{count} given up. Look at them with `{command}`.")
+        yield HealthWarning("dead", f"{count} failed.", remedy=f"To list them: `{command}`.")
     if known.quarantined:
         yield HealthWarning(
             "quarantine",
-            f"{_counted(known.quarantined, 'webhook')} could not be read. Look at them with "
-            f"`{flask_command('quarantine list')}`.",
+            f"{_counted(known.quarantined, 'webhook')} could not be read.",
+            remedy=f"To list them: `{flask_command('quarantine list')}`.",
         )
 
 

@@ -94,7 +94,7 @@ class SetupChecklist:
         detail = "Text one of your numbers from your own phone."
         if Sandbox.name in self.providers:
             detail = "Send one from the page /sandbox, which simulates a mobile phone."
-        return Step(Stage.TEXT, come, "The first text", "It has come." if come else detail)
+        return Step(Stage.TEXT, come, "The first text", "First text received." if come else detail)
 
 
 def _is_of_sandbox(device: Device) -> bool:

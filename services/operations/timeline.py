@@ -130,7 +130,7 @@ def _came_in(settings: MessageSettings, known: MessageHistory) -> Iterator[Step]
     setting = settings.for_number(message.number)
     if not message.routed:
         why = why_unrouted(setting)
-        yield Step(message.created_at, "Nobody receives it", "bad", why)
+        yield Step(message.created_at, "Unassigned", "bad", why)
         return
     if message.rule is not None:
         yield Step(message.created_at, f"Given to its recipients by {rules_named(message.rule)}")

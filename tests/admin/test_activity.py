@@ -43,7 +43,7 @@ def pictures(page: str) -> list[ElementTree.Element]:
 @pytest.mark.parametrize("path", PATHS)
 def test_before_the_first_text(operator: Operator, path: str) -> None:
     page = operator.get(path)
-    assert "Nothing has come or gone yet" in page
+    assert "No messages yet" in page
     assert pictures(page) == []
     assert 'aria-current="page"' in page
 
@@ -65,7 +65,7 @@ def test_each_picture_has_its_words_and_its_table(operator: Operator, path: str)
     words = plain(page)
     assert "Twilio 1 received and 0 sent; Wavix 0 received and 5 sent; Sandbox 1 received" in words
     assert "1 delivered, 1 sent, not confirmed, 1 waiting, 1 unknown, 1 failed" in words
-    assert "33.3 % delivered, 2 still open" in words
+    assert "33.3 % delivered, 2 awaiting confirmation" in words
     assert "no pushes" in words
     found = pictures(page)
     assert len(found) == page.count("As a table") == 4
@@ -123,7 +123,7 @@ def test_pushes_that_took_longer_than_two_minutes(operator: Operator) -> None:
     )  # fmt: skip
     operator.gateway.store.write(lambda tx: jobs.add(tx, [job]))
     count(operator.gateway.store)
-    assert "half later than 2 min, 95 % later than 2 min, of 1 push" in plain(
+    assert "median later than 2 min, 95 % later than 2 min, of 1 push" in plain(
         operator.get("/activity?span=month")
     )
 

@@ -330,7 +330,7 @@ def test_a_message_tells_its_whole_way_out(operator: Operator) -> None:
 def test_a_message_that_nobody_receives_says_why(operator: Operator) -> None:
     message = receive_text(operator, number=OTHER)
     said = plain(operator.get(f"/messages/{message.id}"))
-    assert "Nobody receives it" in said
+    assert "Unassigned" in said
     assert "Add it with the extensions" in said
 
 
@@ -387,7 +387,7 @@ def test_a_part_that_is_none_is_not_tried(operator: Operator, job: str) -> None:
 def test_who_knows_that_it_was_sent_says_so(operator: Operator) -> None:
     message = send_text(operator)
     fail(operator, Kind.UNKNOWN, "No answer.")
-    assert "Maybe sent" in operator.get("/messages?state=unknown")
+    assert "May have been sent" in operator.get("/messages?state=unknown")
     operator.post(f"/messages/{message.id}/retry", 409)
     said = plain(operator.post(f"/messages/{message.id}/settle", **{"as": "sent"}))
     assert "The administrator says that it was sent" in said
@@ -412,7 +412,7 @@ def test_what_may_have_been_sent_is_sent_again_only_when_asked_for(operator: Ope
     assert status(operator, message) is Status.SENT
 
 
-# Given up, unrouted, quarantine
+# Could not be delivered, unassigned, unreadable
 
 
 def test_everything_of_a_kind_is_tried_again_but_what_may_have_been_sent(
@@ -479,7 +479,7 @@ def test_quarantine_shows_no_secret_reads_again_and_drops(operator: Operator) ->
     assert "Dropped." in operator.post(f"/messages/quarantine/{call}/drop")
     operator.get(f"/messages/quarantine/{call}", 404)
     operator.post(f"/messages/quarantine/{call}/drop", 404)
-    assert "The quarantine is empty" in operator.get("/messages/quarantine")
+    assert "No unreadable carrier messages" in operator.get("/messages/quarantine")
     entered = AuditCounter.ENTERED  # by a webhook; ``strange`` came by none
     operator.gateway.store.write(lambda tx: audit_counters.add(tx, entered))
     assert operator.gateway.store.read(invariants.check).violations() == []

@@ -58,7 +58,7 @@ def test_a_trouble_stands_first_with_what_leads_to_its_remedy(
     operator.gateway.settings.look()
     page = operator.get("/")
     assert "cannot be used" in page
-    assert page.index("cannot be used") < page.index("To the first text")
+    assert page.index("cannot be used") < page.index("Set-up")
 
 
 def test_an_env_file_that_is_newer_is_applied_by_a_button(

@@ -121,7 +121,7 @@ def test_what_anybody_writes_is_shown_as_text(sandbox: Open) -> None:
 
 def test_a_phone_that_is_off_gets_nothing_and_the_extension_hears_why(sandbox: Open) -> None:
     page = sandbox()
-    off = page.get_by_role("switch", name="Phone is off")
+    off = page.get_by_role("switch", name="Simulate: phone switched off")
     off.check()
     write(page, "inside", "Are you there?")
     bubble(page, "inside", "Are you there?").get_by_text("Not delivered: ").wait_for()

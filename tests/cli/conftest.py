@@ -42,7 +42,7 @@ class Terminal:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self.app = Flask(__name__)
-        errors.register(self.app)
+        errors.register(self.app, "Textbridge")
         for provider in gateway.providers.values():
             self.app.register_blueprint(webhooks.blueprint(gateway.receiver, provider, Callers()))
         register(self.app, gateway)

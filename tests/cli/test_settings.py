@@ -65,7 +65,7 @@ def test_only_what_is_given_changes(
     ("arguments", "code", "words"),
     [
         (["nonsense", "--carrier", "sandbox"], 1, "number: “nonsense” is not a phone number"),
-        ([NUMBER, "--carrier", "carrot"], 1, "carrier: “carrot” is no carrier. Write one of"),
+        ([NUMBER, "--carrier", "carrot"], 1, "carrier: Unknown carrier “carrot”. Use one of:"),
         ([NUMBER, "--extension", "2 01"], 1, "extensions[0]: An extension has"),
         ([NUMBER, "--email", "nobody"], 1, "emails[0]: it must be one e-mail address"),
         ([NUMBER, "--description", "x" * 201], 1, "description: "),
@@ -155,7 +155,9 @@ def test_a_csv_file_with_a_bad_line_changes_nothing(terminal: Terminal, tmp_path
     before = terminal.gateway.settings.document()
     for options in (("--dry-run",), ()):
         told = terminal.flask("settings", "import", "--csv", *options, str(file), code=1)
-        assert re.search(r"3 +\+12025550178 +refused +Carrier: “carrot” is no carrier", told.stdout)
+        assert re.search(
+            r"3 +\+12025550178 +refused +Carrier: Unknown carrier “carrot”", told.stdout
+        )
         assert "Nothing was imported" in told.stderr
     listed = terminal.json("settings", "import", "--csv", str(file), code=1)
     assert [line["outcome"] for line in listed["lines"]] == ["added", "refused"]

@@ -158,8 +158,8 @@ def test_an_empty_cell_empties_the_field(both: MessageSettings) -> None:
 BAD_LINES = {
     "nonsense,bandwidth,1,,yes": {"number": "“nonsense” is not a phone number"},
     ",bandwidth,1,,yes": {"number": "“” is not"},
-    "2025550177,carrot,1,,yes": {"carrier": "“carrot” is no carrier. Write one of bandwidth"},
-    "2025550177,,1,,yes": {"carrier": "Write one of"},
+    "2025550177,carrot,1,,yes": {"carrier": "Unknown carrier “carrot”. Use one of: bandwidth"},
+    "2025550177,,1,,yes": {"carrier": "No carrier is given."},
     "2025550177,bandwidth,1 2/3,,yes": {"extensions": "“2/3”: An extension has"},
     "2025550177,bandwidth,1,a@b.c x,yes": {"emails": "“x”: it must be one e-mail address"},
     "2025550177,bandwidth,1,,perhaps": {"enabled": "Write yes or no."},
@@ -246,7 +246,7 @@ def test_several_numbers_change_at_once(both: MessageSettings) -> None:
         ([], Edit(), "Choose at least one number."),
         ([NUMBER, "+12025550199"], Edit(), "+12025550199 is not in Message Settings."),
         ([NUMBER, "x"], Edit(), "“x” is not a phone number"),
-        ([NUMBER], Edit(carrier="carrot"), "“carrot” is no carrier"),
+        ([NUMBER], Edit(carrier="carrot"), "Unknown carrier “carrot”"),
         ([NUMBER, "+12025550160"], Edit(add_extensions=("a b",)), "An extension has"),
     ],
 )

@@ -63,7 +63,7 @@ BROKEN = {
     '{"numbers": [': "line 1, column 14",
     '{"numbers": [{"number": "12", "carrier": "bandwidth"}]}': "line 1: numbers[0].number",
     '{"numbers": [{"number": "+12025550100"}]}': "numbers[0].carrier: It is missing",
-    '{"numbers": [{"number": "+12025550100", "carrier": "nobody"}]}': "“nobody” is no carrier",
+    '{"numbers": [{"number": "+12025550100", "carrier": "nobody"}]}': "Unknown carrier “nobody”",
     '{"numbers": [{"number": "+12025550100", "carrier": "bandwidth", "extension": "1"}]}': (
         "numbers[0].extension: There is no such field"
     ),

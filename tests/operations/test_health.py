@@ -240,9 +240,9 @@ def pause_carrier(gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     ("happen", "name", "words"),
     [
-        (leave_unrouted, "unrouted", "Messages to 2 numbers wait"),
+        (leave_unrouted, "unrouted", "2 numbers have no extension yet; messages to them wait"),
         (quarantine_one, "quarantine", "1 webhook could not be read"),
-        (give_up_one, "dead", "1 delivery given up"),
+        (give_up_one, "dead", "1 delivery failed"),
         (pause_carrier, "paused", "Nothing goes to send:bandwidth until its settings are fixed"),
     ],
 )

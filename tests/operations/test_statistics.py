@@ -279,7 +279,7 @@ def test_the_command_says_the_same(tmp_path: Path) -> None:
     gateway: Gateway = app.extensions["gateway"]
     shell = app.test_cli_runner()
     empty = shell.invoke(args=["activity"])
-    assert "Nothing has come or gone in this time." in empty.output
+    assert "No messages in this time." in empty.output
     add_inbound(gateway.store)
     advance(gateway.store, add_outbound(gateway.store), Status.DELIVERED)
     push(gateway.store, 300)

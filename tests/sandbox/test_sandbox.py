@@ -28,6 +28,7 @@ BANDWIDTH = {
     "BANDWIDTH_APPLICATION_ID": "93de2206-9669-4e07-948d-329f4b722ee2",
 }
 PRODUCTION = {"APP_ENV": "production", "APP_KEY": "a key of the tests, long enough"}
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 Make = Callable[..., Flask]
 
 
@@ -146,8 +147,35 @@ def test_in_production_the_front_page_says_what_this_is(make_app: Make) -> None:
     for link in ("/up", "/api/v1/openapi.json"):
         assert f'href="{link}"' in answer.text
         assert client.get(link).status_code == 200
-    assert "flask webhooks" in answer.text
+    assert ".venv" not in answer.text, "it is public"
     assert is_there(client, "/home/home.css", "text/css")
+
+
+def test_a_browser_at_an_unknown_address_gets_a_page_with_ways_on(client: FlaskClient) -> None:
+    answer = client.get("/phnoe/", headers={"Accept": BROWSER})
+    assert (answer.status_code, answer.mimetype) == (404, "text/html")
+    assert "Page not found" in answer.text
+    assert 'href="/phone/"' in answer.text
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize(
+    ("path", "accept"),
+    [
+        ("/phnoe/", "*/*"),
+        ("/phnoe/", "application/json"),
+        ("/phnoe/", None),
+        ("/api/v1/nothing", BROWSER),
+        ("/webhook/bandwith/sms", BROWSER),
+    ],
+)
+def test_a_program_at_an_unknown_address_gets_a_problem_document(
+    client: FlaskClient, path: str, accept: str | None
+) -> None:
+    answer = client.get(path, headers={"Accept": accept} if accept else {})
+    assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
+    assert answer.json is not None
+    assert answer.json["code"] == "not_found"
 
 
 # The page

@@ -64,6 +64,12 @@ TABLE = {
             f"{API}/conversations/<uuid:conversation_id>/opt-out-suggestion",
             f"{API}/conversations/<uuid:conversation_id>/block",
             f"{API}/conversations/<uuid:conversation_id>/assign",
+            f"{API}/conversations/<uuid:conversation_id>/mute",
+            f"{API}/conversations/<uuid:conversation_id>/pin",
+            f"{API}/conversations/<uuid:conversation_id>/scheduled",
+            *(f"{API}/scheduled", f"{API}/messages/<uuid:message_id>/send"),
+            *(f"{API}/bulk-sends", f"{API}/bulk-sends/<uuid:bulk_send_id>"),
+            f"{API}/bulk-sends/<uuid:bulk_send_id>/cancel",
             *(f"{API}/messages", f"{API}/messages/<uuid:message_id>", f"{API}/search"),
             *(f"{API}/contacts", f"{API}/contacts/<number>", f"{API}/media"),
             *(f"{API}/media/<uuid:media_id>", f"{API}/sync", f"{API}/events"),
@@ -83,7 +89,9 @@ TABLE = {
                 "/admin/opt-outs",
                 "/admin/rules",
                 "/admin/templates",
+                "/admin/rules/holidays",
                 f"{LISTS}/<uuid:message_id>/assign",
+                f"{LISTS}/<uuid:message_id>/cancel",
                 SETTINGS,
                 f"{SETTINGS}.csv",
                 f"{SETTINGS}/<number>",
@@ -354,6 +362,7 @@ def _foreign(scenario: Scenario, rules: list[Rule]) -> Iterator[tuple[str, str]]
 
 def _request_foreign(scenario: Scenario, call: tuple[str, str]) -> int:
     method, path = call
+    is_message = path.startswith(f"{API}/messages/")
     bodies: dict[str, dict[str, object]] = {
         "read": {"up_to_seq": 1},
         "assign": {"done": True},
@@ -361,8 +370,11 @@ def _request_foreign(scenario: Scenario, call: tuple[str, str]) -> int:
         "opt-out-suggestion": {},
         "block": {},
     }
-    body = {"json": bodies.get(path.rpartition("/")[2], {"name": "x"})}
-    options = body if method in ("POST", "PUT") and not path.endswith("/test") else {}
+    any_body: dict[str, object] = (
+        {"text": "x"} if method == "PATCH" and is_message else {"name": "x"}
+    )
+    body = {"json": bodies.get(path.rpartition("/")[2], any_body)}
+    options = body if method in ("POST", "PUT", "PATCH") and not path.endswith("/test") else {}
     answer = scenario.bob.call(method, path.removeprefix(API), **options)
     absent = scenario.bob.call(method, _elsewhere(path).removeprefix(API), **options)
     require(answer.status_code == 404, f"202: {method} {path} → {answer.status_code} {answer.text}")

@@ -135,7 +135,12 @@ def _silence(proxy: DatabaseProxy) -> Iterator[None]:
 @contextmanager
 def _lock(url: str, statement: LiteralString) -> Iterator[None]:
     with closing(psycopg.connect(url)) as connection:
-        connection.execute(statement)
+        while True:
+            try:
+                connection.execute(statement)
+                break
+            except psycopg.errors.DeadlockDetected:  # with a transaction of Textbridge's
+                connection.rollback()
         yield
         connection.rollback()
 

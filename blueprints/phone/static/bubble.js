@@ -89,7 +89,7 @@ const isPicture = (file) => /^image\/(jpeg|png|gif|webp|avif|bmp)$/.test(file.co
 
 function makeFile(file) {
   // Most files are pictures: reserve the space, so that nothing moves when one is loaded.
-  if (file.state === "pending") return el("p", { class: "picture waiting", text: "On its way …" });
+  if (file.state === "pending") return el("p", { class: "picture waiting", text: "Downloading …" });
   if (file.state === "failed") return el("p", { class: "file-note", text: file.reason ?? "A file could not be fetched." });
   const address = file.blob ? URL.createObjectURL(file.blob) : filePath(file.url);
   return isPicture(file) ? picture(file, address) : fileLink(file, address);

@@ -214,9 +214,9 @@ export class Composer {
 
   #showCost() {
     const text = this.field.value.trim();
-    const { count: segments, left } = count(text);
-    const sms = `${left} left · ${segments} ${segments === 1 ? "segment" : "segments"}`;
-    this.cost.textContent = this.#files.length ? "MMS" : text ? sms : "";
+    const { count: segments } = count(text);
+    const sms = segments > 1 ? `Sends as ${segments} texts` : "";
+    this.cost.textContent = this.#files.length ? "MMS" : sms;
   }
 
   #attached(file) {

@@ -125,5 +125,5 @@ export const STATES = {
   delivered: "Delivered",
   failed: "Not delivered",
   refused: "Not sent",
-  unknown: "Nobody knows whether this was sent",
+  unknown: "May not have been sent",
 };

@@ -108,7 +108,7 @@ function notifications(guarded) {
   paint();
   return [
     el("h3", { text: "Notifications" }),
-    el("div", { class: "setting" }, el("label", { for: "notify", text: "When the app is closed" }), on),
+    el("div", { class: "setting" }, el("label", { for: "notify", text: "Notifications" }), on),
     can !== "yes" && el("p", { class: "fine", text: push.REASONS[can] }),
     more,
   ].filter(Boolean);

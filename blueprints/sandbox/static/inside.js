@@ -10,7 +10,7 @@ const NOTES = {
   sent: ["Sent, waiting for the receipt"],
   delivered: ["Delivered", "good"],
   failed: ["Not delivered", "bad"],
-  unknown: ["Nobody knows whether it was sent", "bad"],
+  unknown: ["May not have been sent", "bad"],
 };
 
 export class Inside {

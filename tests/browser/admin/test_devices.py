@@ -19,7 +19,7 @@ def test_axe_finds_nothing(
     assert violations(page) == []
     page.goto(f"{server.url}/admin/devices/pair")
     for kind in ("phone", "server", "acrobits"):
-        page.get_by_label("What", exact=True).select_option(kind)
+        page.get_by_label("Type of device").select_option(kind)
         page.get_by_label("Extension", exact=True).fill("201")
         page.get_by_label("Name").fill("Desk")
         page.locator("main button.primary").click()
@@ -32,7 +32,7 @@ def test_a_phone_is_paired_and_seen_at_once(
 ) -> None:
     page = operator("/devices/pair")
     page.get_by_label("Extension").fill("203")
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Create code").click()
     link = page.locator("code").filter(has_text="#code=").inner_text()
     phone = open_page(link.removeprefix(server.url))
     phone.get_by_role("button", name="Connect").click()

@@ -27,7 +27,7 @@ def test_from_nothing_to_the_first_text_and_its_answer(
     admin_page.get_by_role("link", name="Devices").click()
     admin_page.get_by_role("link", name="Pair a device").first.click()
     admin_page.get_by_label("Extension", exact=True).fill("207")
-    admin_page.get_by_role("button", name="Go on").click()
+    admin_page.get_by_role("button", name="Create code").click()
     link = admin_page.locator("code").filter(has_text="#code=").inner_text()
     phone = open_page(link.removeprefix(server.url))
     phone.get_by_role("button", name="Connect").click()
@@ -45,7 +45,7 @@ def test_from_nothing_to_the_first_text_and_its_answer(
     admin_page.get_by_role("link", name="Hello, this is 207.").or_(
         admin_page.locator("tbody tr").filter(has_text="Hello, this is 207.").get_by_role("link")
     ).first.click()
-    admin_page.get_by_role("heading", name="What became of it").wait_for()
+    admin_page.get_by_role("heading", name="Delivery history").wait_for()
 
     admin_page.goto(f"{server.url}/admin/")
     admin_page.get_by_text("Everything is set up").wait_for()

@@ -138,7 +138,7 @@ def test_axe_finds_nothing(
     for words in ("unknown", "A picture of it", "document.title", "Is anybody"):
         page.goto(f"{server.url}/admin/messages")
         page.locator("tr", has_text=words).first.locator("a").click()
-        page.get_by_role("heading", name="What became of it").wait_for()
+        page.get_by_role("heading", name="Delivery history").wait_for()
         if page.locator(".confirm").count():
             page.locator(".confirm summary").first.click()
         assert violations(page) == [], words

@@ -314,7 +314,7 @@ def test_what_may_have_been_sent_is_sent_again_only_if_wanted(phone: Open, world
     error = {"code": None, "reason": "No answer."}
     page, peer = with_hello(phone, world, status="unknown", error=error)
     shown = said(page, "Hello?")
-    shown.get_by_text("Nobody knows whether this was sent").wait_for()
+    shown.get_by_text("May not have been sent").wait_for()
     shown.get_by_role("button", name="Send again").click()
     asked = page.get_by_role("alertdialog", name="Send it again?")
     asked.get_by_role("button", name="Cancel").click()

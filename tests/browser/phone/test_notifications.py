@@ -56,7 +56,7 @@ def device(world: World) -> Any:
 def test_notifications_are_turned_on_tested_and_turned_off(
     page: Any, world: World, service: BrowserPush
 ) -> None:
-    page.get_by_role("switch", name="When the app is closed").check()
+    page.get_by_role("switch", name="Notifications").check()
     eventually(lambda: device(world)["push"]["type"] == "webpush")
     before = len(service.taken)
     page.get_by_role("button", name="Send me a test").click()
@@ -64,7 +64,7 @@ def test_notifications_are_turned_on_tested_and_turned_off(
     told = service.wait_for(before + 1)[-1]
     assert told["type"] == "device.test"
     assert plain(bytes(page.evaluate("[...window.key]"))) in service.keys
-    page.get_by_role("switch", name="When the app is closed").uncheck()
+    page.get_by_role("switch", name="Notifications").uncheck()
     eventually(lambda: device(world)["push"]["type"] == "none")
     page.get_by_role("button", name="Send me a test").wait_for(state="hidden")
     assert service.wrong == []
@@ -73,7 +73,7 @@ def test_notifications_are_turned_on_tested_and_turned_off(
 def test_a_subscription_that_was_forgotten_is_made_anew_at_the_next_start(
     page: Any, world: World
 ) -> None:
-    page.get_by_role("switch", name="When the app is closed").check()
+    page.get_by_role("switch", name="Notifications").check()
     eventually(lambda: device(world)["push"]["type"] == "webpush")
     gone = f"/devices/{device(world)['id']}"  # as after the push service's 410
     world.api("PUT", gone, "203", json={"push": {"type": "none"}})
@@ -82,7 +82,7 @@ def test_a_subscription_that_was_forgotten_is_made_anew_at_the_next_start(
 
 
 def test_how_much_is_shown_and_when_it_is_quiet(page: Any, world: World) -> None:
-    page.get_by_role("switch", name="When the app is closed").check()
+    page.get_by_role("switch", name="Notifications").check()
     page.get_by_label("A notification shows").select_option("Name only")
     eventually(lambda: device(world)["preview"] == "sender")
     page.get_by_role("switch", name="Quiet hours").check()
@@ -107,7 +107,7 @@ def test_how_much_is_shown_and_when_it_is_quiet(page: Any, world: World) -> None
 def test_what_is_pushed_is_shown_and_goes_once_it_is_read(
     page: Any, world: World, service: BrowserPush, server: Server, name: str, text: str
 ) -> None:
-    page.get_by_role("switch", name="When the app is closed").check()
+    page.get_by_role("switch", name="Notifications").check()
     eventually(lambda: device(world)["push"]["type"] == "webpush")
     page.keyboard.press("Escape")
     peer = world.peer()
@@ -158,4 +158,4 @@ def test_a_browser_that_cannot_says_why(phone: Open) -> None:
     page.evaluate("() => void Object.defineProperty(Notification, 'permission', {value: 'denied'})")
     page.get_by_role("button", name="Settings").click()
     page.get_by_text("Notifications are blocked for this app.").wait_for()
-    assert page.get_by_role("switch", name="When the app is closed").is_disabled()
+    assert page.get_by_role("switch", name="Notifications").is_disabled()
