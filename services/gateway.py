@@ -8,6 +8,7 @@ from pathlib import Path
 
 from services import providers, push
 from services.config.environment import Environment, load
+from services.config.keys import derive
 from services.config.storage_layout import MEDIA
 from services.core.local_time import LocalTime
 from services.delivery.completion_journal import CompletionJournal
@@ -15,6 +16,7 @@ from services.delivery.delivery import Delivery
 from services.delivery.email_delivery import EmailDelivery
 from services.delivery.fetch_media import MediaFetcher
 from services.delivery.leasing import Leasing
+from services.delivery.mailbox_poller import MailboxPoller
 from services.delivery.outcome import Outcomes
 from services.delivery.overdue_mail import OverdueMail
 from services.delivery.periodic_tasks import PeriodicTask
@@ -23,7 +25,10 @@ from services.delivery.reconcile import Reconciler
 from services.delivery.send import Sender
 from services.delivery.worker import Worker
 from services.http.client import Http
+from services.mail.authentication import AuthenticationPolicy
+from services.mail.mailbox import Mailbox
 from services.mail.mailer import Mailer
+from services.mail.reply_address import ReplyAddresses
 from services.media.backend import MediaBackend
 from services.media.bucket import Bucket
 from services.media.folder import Folder
@@ -42,6 +47,7 @@ from services.messaging.carrier_event_log import CarrierEventLog
 from services.messaging.compose import Composer
 from services.messaging.consent import Consent
 from services.messaging.device_limits import DeviceLimits
+from services.messaging.mail_replies import MailReplies
 from services.messaging.message_checks import MessageChecks
 from services.messaging.opt_out import OptOuts
 from services.messaging.process import Processor
@@ -116,9 +122,15 @@ class Gateway:
         )
         self.providers = _providers(environment, self.http, self.settings)
         self.channels = _channels(environment, self.vapid)
+        self.reply_addresses = _reply_addresses(environment)
         self.mailer = Mailer(
-            environment.mail, service.app_name, _domain(environment.app_url), self.local_time
+            environment.mail,
+            service.app_name,
+            _domain(environment.app_url),
+            self.local_time,
+            self.reply_addresses,
         )
+        self.mailbox = Mailbox(environment.mailbox) if environment.mailbox is not None else None
         self._build_messaging()
         self._build_delivery(storage / "run")
         self._build_operations(storage)
@@ -155,6 +167,7 @@ class Gateway:
             self.assignments,
             self.send_times,
         )
+        self.mail_replies = self._mail_replies()
         self.scheduling = Scheduling(
             self.store,
             self.access,
@@ -179,6 +192,28 @@ class Gateway:
         self.processor = Processor(self.store, self.providers, parts, files)
         self.replay = Replay(self.store, self.providers, parts, files)
         self.recovery = Recovery(self.store, self.providers, parts)
+
+    def _mail_replies(self) -> MailReplies | None:
+        """What takes answers to mails in, if mails can be answered."""
+        if self.reply_addresses is None:
+            return None
+        asked = self.environment.mail_replies
+        return MailReplies(
+            self.store,
+            self.access,
+            self.composer,
+            self.uploads,
+            self.media,
+            self.reply_addresses,
+            AuthenticationPolicy(asked.require or "", asked.server or ""),
+            self.mailer,
+        )
+
+    def _mailbox_poller(self) -> MailboxPoller | None:
+        if self.mailbox is None or self.mail_replies is None:
+            return None
+        days = self.environment.mail_replies.days
+        return MailboxPoller(self.store, self.mailbox, self.mail_replies, days)
 
     def _build_delivery(self, run_folder: Path) -> None:
         self._run_folder = run_folder
@@ -338,6 +373,7 @@ class Gateway:
             router=self.router,
             composer=self.composer,
             channels=self.channels.values(),
+            mailbox=self._mailbox_poller(),
             inbox_leases=self.processor.lease_names,
             tasks=tasks,
             folder=self._run_folder,
@@ -418,6 +454,14 @@ def _channels(environment: Environment, vapid: Vapid) -> dict[str, Channel]:
         for channel in CHANNELS
         if channel.name in environment.channels
     }
+
+
+def _reply_addresses(environment: Environment) -> ReplyAddresses | None:
+    """Signed addresses for answers to mails, where something takes the answers in."""
+    asked = environment.mail_replies
+    if asked.address is None or (environment.mailbox is None and asked.listen is None):
+        return None
+    return ReplyAddresses(derive(environment.app_key, "mail replies"), asked.address, asked.days)
 
 
 def _domain(app_url: str) -> str:

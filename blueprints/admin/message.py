@@ -73,7 +73,7 @@ def add_routes(
 
     @routes.post("/messages/<uuid:message_id>/assign")
     def messages_assign(message_id: object) -> Response:
-        owner = request.form.get("owner", "").strip()[:32] or None
+        owner = request.form.get("owner", "").strip()[:254] or None
         actions.assign(str(message_id), owner, done="done" in request.form)
         pages.set_notice("Saved.")
         return redirect_to("admin.messages_show", message_id=message_id)

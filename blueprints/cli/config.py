@@ -12,7 +12,7 @@ from blueprints.cli.terminal import Group, document, escaped, json_option
 from services.config import variables
 from services.config.environment import Environment
 from services.config.variables import Variable
-from services.core.errors import Problem, StorageUnwell
+from services.core.errors import MailError, Problem, StorageUnwell
 from services.operations.config_findings import SECTIONS, in_force
 from services.operations.server_process import reload_server
 from services.providers.sandbox import Sandbox
@@ -26,8 +26,8 @@ def check(as_json: bool) -> None:
     """Say what was understood of .env and what is wrong with it.
 
     Shows every section with its values (secrets are hidden), which carriers and channels are on,
-    and which variables would turn on the others. A bucket for attachments is tried out. Exit code 1
-    if anything should be fixed.
+    and which variables would turn on the others. A bucket for attachments and a mailbox for answers
+    are tried out. Exit code 1 if anything should be fixed.
     """
     environment = parts().environment
     problems = [*parts().config_findings.all(), *_tried_out()]
@@ -73,11 +73,18 @@ def reload() -> None:
 
 
 def _tried_out() -> Iterator[Problem]:
-    """What is wrong with the bucket and Message Settings, which ``/ready`` checks by themselves."""
+    """What is wrong with bucket, mailbox and Message Settings; ``/ready`` looks at each itself."""
     trouble = parts().media.backend.problem(thorough=True)
     if trouble:
         remedy = "Until then pictures wait, and texts go on."
         yield Problem("The MEDIA_S3_ variables", f"do not work: {trouble}", remedy)
+    mailbox = parts().mailbox
+    if mailbox is not None:
+        try:
+            mailbox.check()
+        except MailError as error:
+            remedy = "Until then answers to mails wait in the mailbox."
+            yield Problem("The IMAP_ variables", f"do not work: {error.reason}", remedy)
     settings = parts().settings
     if settings.problem is not None:
         remedy = f"{settings.remedy} The last good settings stay in force until then."
@@ -109,7 +116,11 @@ def _off(environment: Environment) -> Iterator[tuple[str, list[str]]]:
 
 
 def _turns_on(variable: Variable) -> bool:
-    return variable.required or variable.name in ("MAIL_HOST", "MAIL_FROM_ADDRESS")
+    return variable.required or variable.name in (
+        "MAIL_HOST",
+        "MAIL_FROM_ADDRESS",
+        "MAIL_ANSWERS_ADDRESS",
+    )
 
 
 def _print_sections(environment: Environment) -> None:

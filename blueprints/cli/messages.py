@@ -20,6 +20,7 @@ from blueprints.cli.terminal import (
     stamp,
     table,
 )
+from services.core.authors import is_address
 from services.core.messages import DeliveryStatus, Message, Status
 from services.operations import timeline
 from services.operations.export import described
@@ -148,6 +149,7 @@ def _print_message(message: Message) -> None:
     setting = parts().settings.for_number(message.number)
     # Where a rule has decided, the number's entry does not say who got it.
     by_entry = setting if message.rule is None else None
+    is_mail = outbound and message.extension is not None and is_address(message.extension)
     later, waits = message.send_at is not None, message.status is Status.SCHEDULED
     extensions = ", ".join(by_entry.extensions) if by_entry else ""
     facts(
@@ -156,7 +158,7 @@ def _print_message(message: Message) -> None:
             ("Direction", "outbound" if outbound else "inbound"),
             ("Number", message.number),
             ("Peer", ", ".join(message.participants) or message.peer),
-            ("Extension", message.extension if outbound else extensions),
+            ("Sent by" if is_mail else "Extension", message.extension if outbound else extensions),
             ("Status", message.status if message.routed else "unrouted"),
             ("To be sent" if waits else "Scheduled", moment(message.send_at) if later else ""),
             ("Waits because", message.waits_because or ""),

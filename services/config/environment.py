@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from services.config import variables
 from services.config.keys import derived_token
@@ -20,6 +20,8 @@ from services.config.parsers import is_placeholder
 from services.config.sections import (
     BulkSettings,
     CarrierSettings,
+    ImapSettings,
+    MailReplySettings,
     MailSettings,
     OptOutSettings,
     S3Settings,
@@ -32,8 +34,11 @@ from services.config.storage_access import refuse_root, require_writable
 from services.config.storage_layout import KEY
 from services.core.errors import ConfigError, Problem
 
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]  # a relative STORAGE_PATH is in here
 BUCKET = "MEDIA_S3_"
+REPLIES = "MAIL_ANSWERS_"
+MAILBOX = "IMAP_"
 SENDING = "SEND_"
 OPT_OUT = "OPT_OUT_"
 SCHEDULED = "SCHEDULED_"
@@ -75,11 +80,13 @@ class Section:
 class Environment:
     """The configuration in force. ``carriers`` and ``channels`` hold those that are on, by name.
 
-    Without a ``bucket`` attachments are kept in the storage folder.
+    Without a ``bucket`` attachments are kept in the storage folder; without a ``mailbox`` none is
+    looked at for answers.
     """
 
     service: ServiceSettings
     mail: MailSettings
+    mail_replies: MailReplySettings
     vapid: VapidSettings
     sending: SendSettings
     schedule: ScheduleSettings
@@ -88,6 +95,7 @@ class Environment:
     carriers: Mapping[str, CarrierSettings]
     channels: Mapping[str, Any]
     bucket: S3Settings | None = None
+    mailbox: ImapSettings | None = None
     file: Path | None = None  # the .env that was read …
     read_at: float = 0.0  # … and when
     notes: tuple[Problem, ...] = ()  # what was found while loading and stops nothing
@@ -137,6 +145,8 @@ def sections(
     yield "Bulk sends", BULK, BulkSettings
     yield "Opt-out", OPT_OUT, OptOutSettings
     yield "E-mail", "MAIL_", MailSettings
+    yield "Answers by e-mail", REPLIES, MailReplySettings
+    yield "Mailbox of the answers", MAILBOX, ImapSettings
     yield "Web Push", "VAPID_", VapidSettings
     yield "Attachments in a bucket", BUCKET, S3Settings
     for carrier in carriers:
@@ -157,6 +167,9 @@ def load(
     notes: list[Problem] = []
     service, problems = variables.load(ServiceSettings, "", env)
     mail = _load_mail(env, problems, notes)
+    mail_replies, more = variables.load(MailReplySettings, REPLIES, env)
+    problems += more
+    mailbox = _load_optional(ImapSettings, MAILBOX, env, problems)
     vapid, more = variables.load(VapidSettings, "VAPID_", env)
     problems += more
     sending, more = variables.load(SendSettings, SENDING, env)
@@ -167,10 +180,7 @@ def load(
     problems += more
     opt_out, more = variables.load(OptOutSettings, OPT_OUT, env)
     problems += more
-    bucket = None
-    if variables.is_on(S3Settings, BUCKET, env):
-        bucket, more = variables.load(S3Settings, BUCKET, env)
-        problems += more
+    bucket = _load_optional(S3Settings, BUCKET, env, problems)
     loaded_carriers: dict[str, CarrierSettings] = {}
     for carrier in carriers:
         if variables.is_on(carrier.settings, carrier.prefix, env):
@@ -184,7 +194,7 @@ def load(
         service, problems = _with_key(service)
     if problems or service is None or mail is None or vapid is None or sending is None:
         raise ConfigError(problems)
-    if opt_out is None or schedule is None or bulk is None:
+    if opt_out is None or schedule is None or bulk is None or mail_replies is None:
         raise ConfigError(problems)
     if service.app_env == "local" and not loaded_carriers:
         for carrier in (one for one in carriers if one.built_in):
@@ -196,6 +206,7 @@ def load(
     return Environment(
         service,
         mail,
+        mail_replies,
         vapid,
         sending,
         schedule,
@@ -204,6 +215,7 @@ def load(
         loaded_carriers,
         loaded_channels,
         bucket,
+        mailbox,
         file,
         read_at,
         tuple(notes),
@@ -238,6 +250,17 @@ def declared_names(carriers: Sequence[Section], channels: Sequence[Section]) -> 
         for _, prefix, settings in sections(carriers, channels)
         for variable in variables.variables(settings, prefix)
     ]
+
+
+def _load_optional(
+    section: type[T], prefix: str, env: Mapping[str, str], problems: list[Problem]
+) -> T | None:
+    """A section that is off while none of its variables is set."""
+    if not variables.is_on(section, prefix, env):
+        return None
+    loaded, more = variables.load(section, prefix, env)
+    problems += more
+    return loaded
 
 
 def _load_mail(

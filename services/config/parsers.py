@@ -23,6 +23,7 @@ from services.core.recipient_hours import UNITED_STATES, CountryHours
 Parse = Callable[[str], Any]
 Network = IPv4Network | IPv6Network
 ANYWHERE = "*"  # SEND_COUNTRIES: every country
+MOST_REPLY_LOCAL = 18  # 64 (RFC 5321 §4.5.3.1.1) without the plus sign and 45 of the signed part
 MOST_ANSWER = 300  # characters of an automatic answer
 VAPID_CURVE = ec.SECP256R1()
 _FIELD = re.compile(r"\{([^{}]*)\}")
@@ -190,6 +191,31 @@ def email_address(value: str) -> str:
     local, _, domain = value.rpartition("@")
     if not local or not domain or any(c.isspace() or ord(c) < 32 for c in value) or "," in value:
         raise ValueError("it must be one e-mail address such as texts@example.com.")
+    return value
+
+
+def reply_address(value: str) -> str:
+    """An e-mail address into which a signed part is put, after a plus sign."""
+    local = email_address(value).rpartition("@")[0]
+    if len(local) > MOST_REPLY_LOCAL:
+        raise ValueError(
+            f"what stands before the @ may have at most {MOST_REPLY_LOCAL} characters, as answers "
+            "go to it with a long sign behind it."
+        )
+    if not re.fullmatch(r"[a-z0-9._+-]+", local, re.ASCII | re.IGNORECASE):
+        raise ValueError("what stands before the @ may have letters, digits and . _ + - only.")
+    return value
+
+
+def listener(value: str) -> str:
+    """An IP address and a port, such as ``127.0.0.1:2525`` or ``[::1]:2525``."""
+    host, _, port = value.rpartition(":")
+    try:
+        ip_address(host.removeprefix("[").removesuffix("]"))
+        if not 1 <= int(port) <= 65535:
+            raise ValueError
+    except ValueError:
+        raise ValueError("it must be an IP address and a port, such as 127.0.0.1:2525.") from None
     return value
 
 

@@ -23,11 +23,13 @@ from services.config.parsers import (
     country_hours,
     email_address,
     level_name,
+    listener,
     networks,
     one_of,
     origins,
     per_second,
     postgresql,
+    reply_address,
     strong_secret,
     switch,
     time_zone,
@@ -183,6 +185,63 @@ class MailSettings:
         "Sender of the mails.", parse=email_address, optional=True, example="texts@example.com"
     )
     from_name: str | None = variable("Its name; empty means APP_NAME.", optional=True)
+
+
+@dataclass(frozen=True)
+class MailReplySettings:
+    """Answers to the mails, which become texts."""
+
+    address: str | None = variable(
+        "Address to which the mails are answered; each mail has a signed part after a plus sign in "
+        "it. Empty: mails cannot be answered.",
+        parse=reply_address,
+        optional=True,
+        example="texts@example.com",
+    )
+    days: int = variable(
+        "Days for which a mail can be answered.",
+        parse=whole_number(1, 3_650),
+        default="30",
+        example="30",
+    )
+    require: str | None = variable(
+        "What must have passed at the mail server that takes the answers in: `dkim`, `spf` or "
+        "`dmarc`; empty: nothing.",
+        parse=one_of("dkim", "spf", "dmarc"),
+        optional=True,
+        example="dmarc",
+        needs="server",
+    )
+    server: str | None = variable(
+        "Name of that server in the `Authentication-Results` that it writes.",
+        optional=True,
+        example="mx.example.com",
+    )
+    listen: str | None = variable(
+        "Address and port at which `flask mail listen` takes the answers in by SMTP, instead of a "
+        "mailbox.",
+        parse=listener,
+        optional=True,
+        example="127.0.0.1:2525",
+    )
+
+
+@dataclass(frozen=True)
+class ImapSettings:
+    """The mailbox into which answers to the mails come."""
+
+    host: str = variable("IMAP server of the mailbox.", example="imap.example.com")
+    port: int | None = variable(
+        "Its port; empty: 993 with `ssl`, else 143.", parse=whole_number(1, 65535), optional=True
+    )
+    username: str = variable("User name of the mailbox.")
+    password: str = variable("Its password.", secret=True)
+    encryption: str = variable(
+        "`ssl` (from the first byte), `tls` (STARTTLS), or `none`.",
+        parse=one_of("ssl", "tls", "none"),
+        default="ssl",
+    )
+    folder: str = variable("Folder that is looked at.", default="INBOX")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from services.mail.details import MailDetails
 from services.mail.mailer import Mailer
 from services.media.media_store import MediaStore
 from services.messaging.access import ConversationAccess
+from services.messaging.route import NOT_SENT
 from services.store import contacts, jobs
 from services.store.database import clock
 from services.store.database.store import Store
@@ -36,7 +37,10 @@ class EmailDelivery:
     app_url: str
 
     def send(self, job: Job) -> None:
-        """Mail a message to one address. Raises ``DeliveryError`` and ``StorageUnwell``."""
+        """Mail a message to one address, or that its own text was not sent.
+
+        Raises ``DeliveryError`` and ``StorageUnwell``.
+        """
         if self.store.read(lambda tx: jobs.waits_for_files(tx, job)):
             self.outcomes.record(
                 lambda tx: jobs.retry(
@@ -49,7 +53,13 @@ class EmailDelivery:
         if reason:
             raise AccessLost(reason)
         details = self.store.read(lambda tx: self._details(tx, message))
-        self.mailer.send(self.media.with_paths(message), job.target, details)
+        if message.direction == "in":
+            self.mailer.send(self.media.with_paths(message), job.target, details)
+        elif message.status in NOT_SENT and message.replaced_by is None:
+            self.mailer.send_failure(message, job.target, details)
+        else:  # it was sent after all
+            self.outcomes.record(lambda tx: jobs.done(tx, job))
+            return
         self.journal.note(job)
         self.outcomes.record(lambda tx: self.outcomes.finish(tx, job))
 

@@ -17,6 +17,7 @@ from services.core.errors import DeliveryError, Kind, StorageUnwell
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.delivery import Delivery
 from services.delivery.inbound_channels import InboundChannel
+from services.delivery.mailbox_poller import MailboxPoller
 from services.delivery.outcome import Outcomes
 from services.delivery.periodic_tasks import PeriodicTask, Schedule
 from services.delivery.task_leases import TaskLeases
@@ -55,6 +56,7 @@ class Worker:
         router: Router,
         composer: Composer,
         channels: Iterable[Channel],
+        mailbox: MailboxPoller | None,
         inbox_leases: Iterable[str],
         tasks: tuple[PeriodicTask, ...],
         folder: Path,
@@ -71,11 +73,13 @@ class Worker:
         self._journal = journal
         self._router = router
         self._folder = folder
-        self._inbound = [
-            InboundChannel(store, composer, channel, self.id)
+        self._listeners: list[Callable[[Callable[[], bool]], None]] = [
+            InboundChannel(store, composer, channel, self.id).run
             for channel in channels
             if isinstance(channel, TwoWayChannel)
         ]
+        if mailbox is not None:
+            self._listeners.append(partial(mailbox.run, self.id))
         self._inbox = TaskLeases(store, inbox_leases, self.id)
         self._schedule = Schedule(tasks)
         self._in_hand: Counter[str] = Counter()
@@ -112,8 +116,8 @@ class Worker:
             if fault := sqlite_fault():
                 log.warning("old SQLite", reason=fault)
         self._store.write(circuit_breakers.resume_all)
-        for inbound in self._inbound:
-            self._pool.spawn(self._listen, inbound)
+        for listener in self._listeners:
+            self._pool.spawn(self._listen, listener)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -260,10 +264,10 @@ class Worker:
         self._jobs_in_hand.add(job.id)
         self._pool.spawn(self._perform, job)
 
-    def _listen(self, inbound: InboundChannel) -> None:
+    def _listen(self, run: Callable[[Callable[[], bool]], None]) -> None:
         while self._listens:
             try:
-                inbound.run(lambda: self._listens)
+                run(lambda: self._listens)
             except Exception:
                 log.exception("an inbound channel failed unexpectedly")
                 time.sleep(1.0)

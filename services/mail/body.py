@@ -50,12 +50,20 @@ class MailBody:
     facts: list[tuple[str, str]]
     link: str
     last_sentence: str
+    first_line: str = ""
 
 
 def mail_body(
-    message: Message, details: MailDetails, notes: list[str], local_time: LocalTime
+    message: Message,
+    details: MailDetails,
+    notes: list[str],
+    local_time: LocalTime,
+    answer_days: int | None = None,
 ) -> MailBody:
-    """What the body of a mail says. The text is untrusted; the facts are one line each."""
+    """What the body of a mail says. The text is untrusted; the facts are one line each.
+
+    ``answer_days`` is how long it can be answered, ``None`` if it cannot.
+    """
     text = _readable(message.text)
     sent = words.sent([file.content_type for file in message.media])
     others = [details.name_and_address(member) for member in details.other_members(message)]
@@ -69,13 +77,17 @@ def mail_body(
             (words.RECEIVED, words.moment(local_time.of(message.created_at))),
         ],
         link=details.link,
-        last_sentence=words.NO_ANSWERS,
+        last_sentence=words.NO_ANSWERS
+        if answer_days is None
+        else words.answers(", ".join(map(details.name, message.recipients)), answer_days),
+        first_line="" if answer_days is None else words.ANSWER_ABOVE,
     )
 
 
 def as_plain_text(body: MailBody) -> str:
     """The body for mail programs that show plain text."""
     parts = [
+        *([body.first_line] if body.first_line else []),
         body.text,
         *body.notes,
         "\n".join(f"{label}: {value}" for label, value in body.facts),
@@ -90,8 +102,9 @@ def as_html(body: MailBody, pictures: Iterable[MailFile]) -> str:
 
     Links in the text are not made clickable: anybody may send one.
     """
+    parts = [f'<p style="{SMALL}">{body.first_line}</p>'] if body.first_line else []
     # A direction of its own, by its first letter: Arabic and Hebrew begin at the right.
-    parts = [f'<div dir="auto" style="{TEXT}">{_lines(body.text)}</div>']
+    parts += [f'<div dir="auto" style="{TEXT}">{_lines(body.text)}</div>']
     for picture in pictures:
         image = PICTURE % (escape(picture.content_id), escape(picture.name), PICTURE_STYLE)
         parts.append(f'<p style="{PARAGRAPH}">{image}</p>')

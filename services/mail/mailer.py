@@ -6,19 +6,24 @@ Standards: SMTP (RFC 5321) with STARTTLS (RFC 3207) and AUTH (RFC 4954).
 import re
 import smtplib
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from email.headerregistry import Address
+from email.message import EmailMessage
 from functools import cached_property
 
 from services.config.sections import MailSettings
 from services.core.errors import Kind, MailError
 from services.core.local_time import UTC_TIME, LocalTime
-from services.core.messages import Message
+from services.core.messages import Message, Status
 from services.http.deadline import DeadlineExceeded, deadline
+from services.mail import words
 from services.mail.details import MailDetails
 from services.mail.headers import one_line, parse_address
 from services.mail.message import build_mail
+from services.mail.refusal import build_refusal
+from services.mail.reply_address import ReplyAddresses
 from services.mail.smtp_errors import connection_error, misconfigured, smtp_error
 
 # MAIL_ENCRYPTION as Laravel writes it, in old and new versions.
@@ -38,8 +43,15 @@ class Mailer:
     seconds = 30.0  # the total deadline of one mail
 
     def __init__(
-        self, settings: MailSettings, app_name: str, domain: str, local_time: LocalTime = UTC_TIME
+        self,
+        settings: MailSettings,
+        app_name: str,
+        domain: str,
+        local_time: LocalTime = UTC_TIME,
+        replies: ReplyAddresses | None = None,
     ) -> None:
+        """``replies`` makes the addresses for answers; without it mails cannot be answered."""
+        self._replies = replies
         self._local_time = local_time
         self._settings = settings
         self._from_name = settings.from_name or app_name
@@ -52,7 +64,49 @@ class Mailer:
         A repeated mail has the same Message-ID. Raises ``MailError``.
         """
         sender, recipient = self._sender(), _recipient(to)
-        mail = build_mail(message, details, sender, recipient, self._domain, self._local_time)
+        answers = None
+        if self._replies is not None:
+            answers = self._replies.address_for(
+                message.conversation_id, recipient.addr_spec, time.time()
+            )
+        self._send(
+            build_mail(
+                message, details, sender, recipient, self._domain, self._local_time, answers
+            ),
+            sender,
+            recipient,
+        )
+
+    def send_refusal(self, to: str, reason: str, answered_id: str) -> None:
+        """Say why an answer was not sent as a text; ``answered_id`` is its Message-ID.
+
+        Raises ``MailError``.
+        """
+        sender, recipient = self._sender(), _recipient(to)
+        mail = build_refusal(sender, recipient, words.REFUSED, reason, answered_id, self._domain)
+        self._send(mail, sender, recipient)
+
+    def send_failure(self, message: Message, to: str, details: MailDetails) -> None:
+        """Tell the address that has written a text why it was not sent, or may not have been.
+
+        Raises ``MailError``.
+        """
+        sender, recipient = self._sender(), _recipient(to)
+        receivers = ", ".join(map(details.name, message.recipients))
+        is_known = message.status is not Status.UNKNOWN
+        reason = "\n\n".join(
+            (
+                words.not_sent(receivers, is_known=is_known),
+                one_line(message.error_reason or "", 500),
+                words.quoted(one_line(message.text, 200)),
+            )
+        )
+        title = words.NOT_SENT if is_known else words.PERHAPS_NOT_SENT
+        self._send(
+            build_refusal(sender, recipient, title, reason, "", self._domain), sender, recipient
+        )
+
+    def _send(self, mail: EmailMessage, sender: Address, recipient: Address) -> None:
         with self._session() as server:
             server.sendmail(sender.addr_spec, [recipient.addr_spec], mail.as_bytes())
 

@@ -13,6 +13,7 @@ from services.mail.attachments import MailFile, read_files
 from services.mail.body import MailBody, as_html, as_plain_text, mail_body
 from services.mail.details import MailDetails
 from services.mail.headers import one_line
+from services.mail.reply_address import AnswerAddress
 
 MOST_QUOTED = 60  # characters of the text in the subject
 MOST_NAMED = 4  # receivers in the subject: our number and members of a group
@@ -25,8 +26,9 @@ def build_mail(
     recipient: Address,
     id_domain: str,
     local_time: LocalTime,
+    answers: AnswerAddress | None = None,
 ) -> EmailMessage:
-    """The e-mail for a text message, with its attachments.
+    """The e-mail for a text message, with its attachments; ``answers`` is for what answers it.
 
     ``id_domain`` is the right side of all ids. The Message-ID depends on message and recipient
     only, so that mailboxes recognise a repeated mail. All mails of a conversation to one recipient
@@ -34,9 +36,12 @@ def build_mail(
     Raises ``MailError`` when an attachment cannot be read from the disk.
     """
     files, notes = read_files(message.media, id_domain)
-    mail = _content(mail_body(message, details, notes, local_time), files)
+    days = answers.days if answers is not None else None
+    mail = _content(mail_body(message, details, notes, local_time, days), files)
     mail["Subject"] = _subject(message, details)
     mail["From"] = sender
+    if answers is not None:
+        mail["Reply-To"] = Address(sender.display_name, addr_spec=answers.address)
     mail["To"] = recipient
     mail["Date"] = local_time.of(int(message.created_at))
     address = recipient.addr_spec.lower()

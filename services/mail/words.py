@@ -6,6 +6,12 @@ FROM, TO, WITH, RECEIVED = "From", "To", "With", "Received"
 OPEN = "Open the conversation"
 NO_ANSWERS = "Please do not answer this mail: answers are not sent on as texts."
 
+# The first line of a mail that can be answered. All below it is a quote, in whatever language.
+ANSWER_ABOVE = "=== Answer above this line ==="
+REFUSED = "Your answer was not sent as a text"
+NOT_SENT = "Your text was not delivered"
+PERHAPS_NOT_SENT = "Your text was perhaps not sent"
+
 ATTACHMENT = "attachment"  # the name of a file without one
 NOT_FETCHED = "this attachment could not be fetched."
 NOT_ARRIVED = "this attachment had not arrived yet when the mail was written."
@@ -58,6 +64,26 @@ def shortened(names: list[str], most: int) -> list[str]:
     """
     more = len(names) - most
     return names if more <= 0 else [*names[: most - 1], f"{names[most - 1]} and {more} more"]
+
+
+def answers(receiver: str, days: int) -> str:
+    """What an answer to a mail does, and for how long."""
+    for_days = "a day" if days == 1 else f"{days} days"
+    return (
+        f"Answer this mail to send a text to {receiver}: write at the top, above the line. "
+        "Pictures go along, quotes and signatures do not. It works from this address only, for "
+        f"{for_days}."
+    )
+
+
+def not_sent(receivers: str, *, is_known: bool) -> str:
+    """What became of a text that was written by answering a mail."""
+    if is_known:
+        return f"Your text to {receivers} was not delivered. To try again, answer the mail anew."
+    return (
+        f"It is not known whether your text to {receivers} was sent. Ask before you send it again; "
+        "your administrator can look it up."
+    )
 
 
 def moment(local: datetime) -> str:

@@ -276,6 +276,16 @@ class Rules:
         return found
 
     @cached_property
+    def numbers_by_email(self) -> Mapping[str, frozenset[str] | None]:
+        """The same for each e-mail address, in lower case."""
+        found: dict[str, frozenset[str] | None] = {}
+        for rule in self.inbound:
+            for address in map(str.casefold, rule.emails):
+                known = found.get(address, frozenset())
+                found[address] = known | set(rule.to) if known is not None and rule.to else None
+        return found
+
+    @cached_property
     def named_extensions(self) -> frozenset[str]:
         """The extensions that groups, rules and the list of names have."""
         return frozenset(

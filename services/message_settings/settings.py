@@ -64,6 +64,7 @@ class MessageSettings:
         self._known = NO_DOCUMENT  # the document that was checked last
         self._by_number: Mapping[str, NumberSetting] = {}
         self._by_extension: dict[str, tuple[NumberSetting, ...]] = {}
+        self._by_email: dict[str, tuple[NumberSetting, ...]] = {}
         self._by_alias: dict[str, NumberSetting] = {}
         self._enabled: tuple[NumberSetting, ...] = ()
         self._rules = NO_RULES
@@ -125,7 +126,19 @@ class MessageSettings:
         """
         self._check()
         own = self._by_extension.get(extension, ())
-        by_rules = self._rules.numbers_by_extension.get(extension, frozenset())
+        return self._with_rules(own, self._rules.numbers_by_extension.get(extension, frozenset()))
+
+    def for_email(self, address: str) -> tuple[NumberSetting, ...]:
+        """The enabled entries of an e-mail address, in any case, as ``for_extension``."""
+        self._check()
+        own = self._by_email.get(address.casefold(), ())
+        by_rules = self._rules.numbers_by_email.get(address.casefold(), frozenset())
+        return self._with_rules(own, by_rules)
+
+    def _with_rules(
+        self, own: tuple[NumberSetting, ...], by_rules: frozenset[str] | None
+    ) -> tuple[NumberSetting, ...]:
+        """Entries, and then those of more numbers (``None``: of all) that are in use."""
         if by_rules is not None and not by_rules:
             return own
         more = self._enabled if by_rules is None else map(self._by_number.get, sorted(by_rules))
@@ -419,6 +432,7 @@ class MessageSettings:
 
     def _apply(self, document: Document) -> None:
         by_extension: dict[str, list[NumberSetting]] = {}
+        by_email: dict[str, list[NumberSetting]] = {}
         by_alias: dict[str, NumberSetting] = {}
         enabled: list[NumberSetting] = []
         for entry in in_slices(document.by_number.values(), CHEAP_SLICE):
@@ -428,12 +442,15 @@ class MessageSettings:
                 enabled.append(entry)
                 for extension in entry.extensions:
                     by_extension.setdefault(extension, []).append(entry)
+                for address in dict.fromkeys(map(str.casefold, entry.emails)):
+                    by_email.setdefault(address, []).append(entry)
         generation = _generation(document.content)
         self._by_number, self._by_alias = document.by_number, by_alias
         self._enabled = tuple(enabled)
         self._rules, self._sections = document.rules, document.sections
         self._templates = read_templates(document.sections.get("templates", ()))
         self._by_extension = {name: tuple(entries) for name, entries in by_extension.items()}
+        self._by_email = {address: tuple(found) for address, found in by_email.items()}
         self._generation = generation  # last: an editor who sees old entries must not have it
         self._problem = None
 

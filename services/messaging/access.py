@@ -9,6 +9,7 @@ the moment at which it gives a message away.
 
 from collections.abc import Callable, Sequence
 
+from services.core.authors import is_address
 from services.message_settings import MessageSettings, NumberSetting
 from services.message_settings.rules import OutboundRule
 
@@ -19,9 +20,14 @@ class ConversationAccess:
     def __init__(self, settings: MessageSettings) -> None:
         self._settings = settings
 
-    def numbers(self, extension: str) -> tuple[NumberSetting, ...]:
-        """The numbers whose conversations an extension may have; the first is its default."""
-        return self._settings.for_extension(extension)
+    def numbers(self, author: str) -> tuple[NumberSetting, ...]:
+        """The numbers whose conversations an author may have; the first is its default.
+
+        An author is an extension, or an e-mail address.
+        """
+        if is_address(author):
+            return self._settings.for_email(author)
+        return self._settings.for_extension(author)
 
     def setting(self, number: str) -> NumberSetting | None:
         """The entry of a number (E.164) that is in use."""
@@ -40,9 +46,17 @@ class ConversationAccess:
         """Whether an extension may have the conversations of a number (E.164)."""
         return self._settings.extension_has(extension, number)
 
+    def author_may(self, author: str, number: str) -> bool:
+        """Whether an extension or e-mail address may have the conversations of a number."""
+        return (self.address_may if is_address(author) else self.extension_may)(author, number)
+
     def address_may(self, address: str, number: str) -> bool:
         """Whether an e-mail address may have the conversations of a number, in any case."""
         return address.casefold() in map(str.casefold, self._settings.emails_of(number))
+
+    def addresses(self, number: str) -> tuple[str, ...]:
+        """The e-mail addresses that may have the conversations of a number (E.164)."""
+        return self._settings.emails_of(number)
 
     def lost_by_extension(self, extension: str, number: str) -> str:
         """The reason why an extension gets nothing more of a number; empty where it may."""

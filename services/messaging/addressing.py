@@ -1,10 +1,11 @@
-"""Addressing: from which number to which recipients a request of an extension goes."""
+"""Addressing: from which number to which recipients a request of an author goes."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from services.core.authors import named
 from services.core.errors import RequestRefused
 from services.core.phone_numbers import e164, is_dialable, peer, requested
 from services.message_settings import NumberSetting
@@ -35,7 +36,7 @@ class Addressing:
         if not settings:
             raise RequestRefused(
                 "no_number",
-                f"Extension {extension} has no number yet. Ask your administrator to add it in "
+                f"{named(extension)} has no number yet. Ask your administrator to add it in "
                 "Message Settings.",
                 status=403,
             )

@@ -1,7 +1,8 @@
 """Giving conversations to owners: groups in turn or by the first answer, handing over, done.
 
 An owner alone is notified of new texts of a group. All members see the conversation and may answer.
-An owner without a device loses it: with the next text, or after a minute.
+An owner without a device loses it: with the next text, or after a minute. An e-mail address that
+has answered is an owner as well; it is mailed as before, and no extension is notified meanwhile.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,6 +12,7 @@ from functools import partial
 import structlog
 from sqlalchemy import Connection
 
+from services.core.authors import is_address, named
 from services.core.errors import RequestRefused
 from services.core.messages import Message
 from services.message_settings import MessageSettings
@@ -56,8 +58,9 @@ class Assignments:
         is_done = before.done_at is not None
         now = replace(before, owner=None, owned_at=None, done_at=None) if is_done else before
         found = list(decision.extensions)
+        mailed = frozenset(map(str.casefold, decision.emails))
         for group in decision.groups:
-            members, now = self._members(tx, message, group, now)
+            members, now = self._members(tx, message, group, now, mailed)
             found += members
         if now != before:
             assignments.put(tx, now)
@@ -65,7 +68,7 @@ class Assignments:
         return tuple(dict.fromkeys(found))
 
     def answered(self, tx: Connection, message: Message) -> None:
-        """Give a conversation of a group to the extension that is the first to answer."""
+        """Give a conversation of a group to the author who is the first to answer."""
         known = assignments.by_id(tx, message.conversation_id)
         if known is None or known.group_name is None or known.owner or known.done_at:
             return
@@ -74,15 +77,16 @@ class Assignments:
             assignments.put(tx, self._owned(tx, known, message.extension))
 
     def hand_over(self, tx: Connection, conversation: Conversation, owner: str | None) -> None:
-        """Give a conversation to an extension, or to nobody. Raises ``RequestRefused``."""
-        if owner is not None and not self.access.extension_may(owner, conversation.number):
+        """Give a conversation to an author, or to nobody. Raises ``RequestRefused``."""
+        if owner is not None and not self.access.author_may(owner, conversation.number):
             raise RequestRefused(
                 "not_their_number",
-                f"Extension {owner} does not have {conversation.number}, so it cannot see this "
+                f"{named(owner)} does not have {conversation.number}, so it cannot see this "
                 "conversation.",
                 field="owner",
             )
         known = assignments.by_id(tx, conversation.id) or Assignment(conversation.id)
+        owner = owner.casefold() if owner is not None and is_address(owner) else owner
         if known.owner != owner:
             assignments.put(tx, self._owned(tx, known, owner))
 
@@ -120,13 +124,23 @@ class Assignments:
         return len(found)
 
     def _members(
-        self, tx: Connection, message: Message, group: Group, known: Assignment
+        self,
+        tx: Connection,
+        message: Message,
+        group: Group,
+        known: Assignment,
+        mailed: frozenset[str],
     ) -> tuple[tuple[str, ...], Assignment]:
-        """The extensions of a group to notify, and the assignment from now on."""
+        """The extensions of a group to notify, and the assignment from now on.
+
+        None where its owner is one of the addresses to which the message is ``mailed``.
+        """
         known = replace(known, group_name=group.name)
         if group.assign is Assign.ALL:
             return group.extensions, known
         owner = known.owner
+        if owner in mailed:
+            return (), known
         if (
             owner is not None
             and self.access.extension_may(owner, message.number)
@@ -158,7 +172,9 @@ class Assignments:
         return next((one for one in turn if self._is_reachable(tx, one)), None)
 
     def _is_reachable(self, tx: Connection, extension: str) -> bool:
-        """Whether an extension has a device, or a channel that every extension has."""
+        """Whether an author has a device, or a channel that every extension has, or is mailed."""
+        if is_address(extension):
+            return True
         has_shared = any(not channel.per_device for channel in self.channels.values())
         return has_shared or bool(devices.of(tx, [extension]))
 

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from services.core.authors import MAIL, is_address, named
 from services.core.errors import RequestRefused
 from services.core.messages import Attachment, Device, Message, Status
 from services.message_settings import NumberSetting
@@ -71,10 +72,13 @@ class Composer:
     def submit(self, device: Device, reply: Reply) -> tuple[Message, bool]:
         """Store the message of an extension, and queue it at its number's carrier or schedule it.
 
+        An e-mail address may stand in its place (``device_of_address``), in no other channel.
         Returns the message and whether it repeats an earlier request. A text over the carrier's
         limit becomes several messages; the first is returned. Raises ``RequestRefused`` and
         ``StorageUnwell``.
         """
+        if is_address(device.extension) and device.channel != MAIL:
+            raise RequestRefused("no_number", "No extension has an @ in its name.", status=403)
 
         def store(tx: Connection) -> tuple[Message, bool]:
             if reply.client_id is not None:
@@ -131,7 +135,7 @@ class Composer:
         else:
             own = self.access.numbers(message.extension)
             setting = next((one for one in own if one.number == message.number), None)
-            why = f"Extension {message.extension} no longer has {message.number}."
+            why = f"{named(message.extension)} no longer has {message.number}."
         if setting is None:
             raise RequestRefused("number_not_yours", why, status=403)
         return setting

@@ -9,7 +9,8 @@ from itertools import takewhile
 import structlog
 from sqlalchemy import Connection
 
-from services.core.messages import Device, Message
+from services.core.authors import is_address
+from services.core.messages import Device, Message, Status
 from services.message_settings import MessageSettings
 from services.message_settings.rules import Decision, InboundText
 from services.messaging.access import ConversationAccess
@@ -23,6 +24,7 @@ from services.store.jobs import Job, JobKind
 log = structlog.get_logger()
 # When an e-mail with files is due. It waits on for them up to ``jobs.FILES_WAIT_SECONDS``.
 FILES_SECONDS = 60.0
+NOT_SENT = {Status.FAILED, Status.UNKNOWN, Status.CANCELLED}
 GIVEN_MESSAGES = 20  # of a conversation that gets another owner
 
 
@@ -82,8 +84,15 @@ class Router:
         return [*_fetches(message), *self._deliveries(tx, message, decision, data)]
 
     def update_jobs(self, message: Message, about: str) -> list[Job]:
-        """The jobs that report a changed message to the channels which want updates."""
-        return [
+        """The jobs that report a changed message to the channels which want updates.
+
+        An e-mail address that has written it is told only what became of it if it may not have
+        been sent.
+        """
+        author = message.extension or ""
+        told = [author] if is_address(author) and about in NOT_SENT else []
+        mails = [Job(JobKind.EMAIL, message.id, "email", target=to, about=about) for to in told]
+        return mails + [
             _push(message, f"push:{channel.name}", f"{channel.name}:{extension}", about)
             for channel in self._channels.values()
             if channel.wants_status_updates and not channel.per_device

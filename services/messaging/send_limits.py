@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from services.config.parsers import ANYWHERE
 from services.config.sections import BulkSettings, SendSettings, ServiceSettings
+from services.core.authors import named
 from services.core.durations import DAY, HOUR, MINUTE, in_words
 from services.core.errors import RequestRefused
 from services.core.messages import Message
@@ -63,7 +64,7 @@ class SendLimits:
         """
         known = self._sending
         limits = [
-            _Limit(f"send:{extension}", f"Extension {extension} may send", most, seconds)
+            _Limit(f"send:{extension}", f"{named(extension)} may send", most, seconds)
             for most, seconds in ((known.per_minute, MINUTE), (known.per_day, DAY))
         ]
         limits += self._of_peers(parts[0].recipients)
@@ -117,7 +118,7 @@ class SendLimits:
         _take(tx, limits, 1, "files")
 
     def _upload(self, extension: str) -> "_Limit":
-        who = f"Extension {extension} may upload"
+        who = f"{named(extension)} may upload"
         return _Limit(f"upload:{extension}", who, self._upload_bytes, DAY)
 
     def count_received(self, tx: Connection, peer: str, size: int) -> None:

@@ -16,7 +16,9 @@ from services import providers, push
 from services.config import address_warnings, env_file
 from services.config.environment import (
     BUCKET,
+    MAILBOX,
     OPT_OUT,
+    REPLIES,
     SENDING,
     Environment,
     declared_names,
@@ -68,6 +70,7 @@ class ConfigFindings:
                 address_warnings.widest("ADMIN_ALLOW", environment.service.admin_allow),
                 _carriers(environment.carriers, entries),
                 _mail(environment.mail, entries, self._mailing_rules()),
+                _answers(environment),
                 environment.warnings(self._clock()),
                 _env_file(environment.file),
                 self._open_files(),
@@ -125,6 +128,10 @@ def in_force(environment: Environment) -> dict[str, Any]:
     on[OPT_OUT] = environment.opt_out
     if environment.mail.host is not None:
         on["MAIL_"] = environment.mail
+    if environment.mail_replies.address is not None:
+        on[REPLIES] = environment.mail_replies
+    if environment.mailbox is not None:
+        on[MAILBOX] = environment.mailbox
     on["VAPID_"] = environment.vapid
     if environment.bucket is not None:
         on[BUCKET] = environment.bucket
@@ -214,6 +221,24 @@ def _mail(
     if mail.host is not None and mail.port == 587 and mail.encryption in ("ssl", "smtps"):
         reason = f"is {mail.encryption}, while at port 587 encryption begins after STARTTLS."
         yield Problem("MAIL_ENCRYPTION", reason, "Set it to tls, or MAIL_PORT to 465.")
+
+
+def _answers(environment: Environment) -> Iterator[Problem]:
+    """What keeps answers to mails from becoming texts."""
+    asked, mailbox = environment.mail_replies, environment.mailbox
+    takes_in = mailbox is not None or asked.listen is not None
+    if asked.address is not None and not takes_in:
+        reason = "is set, and nothing takes answers in, so mails cannot be answered."
+        remedy = "Set the IMAP_ variables of its mailbox, or MAIL_ANSWERS_LISTEN."
+        yield Problem("MAIL_ANSWERS_ADDRESS", reason, remedy)
+    if asked.address is None and takes_in:
+        reason = "is empty, so mails cannot be answered."
+        yield Problem("MAIL_ANSWERS_ADDRESS", reason, "Write the address that gets the answers.")
+    if asked.address is not None and environment.mail.host is None:
+        reason = "is empty, while mails should be answered: refusals are mailed, too."
+        yield Problem("MAIL_HOST", reason, "Set it and MAIL_FROM_ADDRESS.")
+    if mailbox is not None:
+        yield from address_warnings.host_alone("IMAP_HOST", mailbox.host)
 
 
 def _env_file(path: Path | None) -> Iterator[Problem]:

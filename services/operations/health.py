@@ -275,7 +275,10 @@ def _paused(pauses: tuple[Pause, ...]) -> Iterator[HealthWarning]:
     for pause in pauses:
         wait = "until its settings are fixed" if pause.config else "for a while, as it asked for"
         reason = _LONG_NUMBERS.sub("…", pause.reason)  # may quote a person's number
-        yield HealthWarning("paused", f"Nothing goes to {pause.name} {wait}: {reason}", pause.name)
+        stopped = f"Nothing goes to {pause.name}"
+        if pause.name == circuit_breakers.MAILBOX:
+            stopped, wait = "Answers to mails are not fetched", "now"
+        yield HealthWarning("paused", f"{stopped} {wait}: {reason}", pause.name)
 
 
 def _waiting(known: Figures, carriers: Collection[str]) -> Iterator[HealthWarning]:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
+from services.core.authors import is_address
 from services.core.messages import Attachment, DeliveryStatus, Device, Message, Status
 from services.core.phone_numbers import international
 from services.message_settings import MessageSettings
@@ -149,7 +150,7 @@ def _came_in(settings: MessageSettings, known: MessageHistory) -> Iterator[Step]
 
 def _written(known: MessageHistory) -> Iterator[Step]:
     writer, rule = known.message.extension, known.message.rule
-    by = f" by extension {writer}" if writer else ""
+    by = f" by {_author(writer)}" if writer else ""
     if rule is not None:
         by = f"{by}, by a number of {rules_named(rule)}" if writer else f" by {rules_named(rule)}"
     message = known.message
@@ -170,6 +171,10 @@ def _written(known: MessageHistory) -> Iterator[Step]:
         yield Step(message.created_at, f"Written{by} before, and queued at its time", "good")
     else:
         yield _not_sent(message, f"Written{by} before, and not sent at its time")
+
+
+def _author(writer: str) -> str:
+    return writer if is_address(writer) else f"extension {writer}"
 
 
 def _not_sent(message: Message, title: str) -> Step:
@@ -209,7 +214,7 @@ def _doing(job: Job, known: MessageHistory) -> str:
         case JobKind.SEND:
             return f"Handing it to {to}"
         case JobKind.EMAIL:
-            return f"Mail to {to}"
+            return f"Mail to {to}{f' ({job.about})' if job.about else ''}"
         case JobKind.FETCH:
             return f"Fetching {to}"
         case JobKind.RECONCILE:

@@ -1,6 +1,7 @@
 """Circuit breakers: pauses of destinations that fail or ask to wait (table ``destinations``).
 
-A destination is a carrier, a push channel or the mail server.
+A destination is a carrier, a push channel or the mail server. ``MAILBOX`` is the mailbox from which
+answers are fetched.
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ _RESUME = CompiledStatement(
     )
 )
 _UNWELL = CompiledStatement(lambda _: select(destinations).order_by(destinations.c.name))
+MAILBOX = "mailbox"
 SHORTEST_PAUSE = 30.0
 LONGEST_PAUSE = 900.0
 

@@ -161,6 +161,12 @@ def by_id(tx: Connection, conversation_id: str, numbers: Iterable[str]) -> Conve
     return _conversation(row) if row is not None else None
 
 
+def number_of(tx: Connection, conversation_id: str) -> str | None:
+    """Our number in a conversation, if there is such a conversation."""
+    statement = select(conversations.c.number).where(conversations.c.id == conversation_id)
+    return tx.execute(statement).scalar_one_or_none()
+
+
 def latest_number(tx: Connection, numbers: Iterable[str], recipients: Iterable[str]) -> str | None:
     """The number of these that has the newest conversation with exactly these peers, if any."""
     members = members_key(recipients)

@@ -67,7 +67,7 @@ def test_what_was_answered_is_not_done_again_when_the_worker_dies_before_it_is_n
 ) -> None:
     gateway = make_gateway({**NUMBER_ENTRY, "emails": ["desk@example.com"]}, **receiver.env)
     mailed: list[str] = []
-    monkeypatch.setattr(gateway.mailer, "send", lambda _, to: mailed.append(to))
+    monkeypatch.setattr(gateway.mailer, "send", lambda _, to, details: mailed.append(to))
     receive_text(gateway)
     (job,) = (job for job in lease(gateway) if job.kind is kind)
     with monkeypatch.context() as dying:

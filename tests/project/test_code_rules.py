@@ -6,6 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SECRET_NAMES = ("token", "secret", "password", "signature", "hmac")
 CATCHES_EVERYTHING = {
+    "services/delivery/mailbox_poller.py",  # one mail must not hold up the others
     "services/delivery/worker.py",  # one failed job must not end the worker
     "services/messaging/process.py",  # one call must not hold up the others
     "services/messaging/scheduling.py",  # nor one text

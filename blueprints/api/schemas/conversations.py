@@ -17,6 +17,8 @@ from blueprints.api.schemas.opt_outs import ConsentSchema
 from blueprints.api.schemas.response_schema import ResponseSchema
 from services.core.request_schema import RequestSchema
 
+AUTHOR = "Extension, or e-mail address that answers mails,"
+
 
 class ConversationSchema(ConsentSchema):
     """Everything between one number of ours and one peer, or one group of ``participants``."""
@@ -32,7 +34,7 @@ class ConversationSchema(ConsentSchema):
     last_seq = fields.Integer()
     updated_at = moment_field()
     owner = fields.String(
-        allow_none=True, metadata={"description": "Extension that looks after it; null: nobody"}
+        allow_none=True, metadata={"description": f"{AUTHOR} that looks after it; null: nobody"}
     )
     group = fields.String(allow_none=True, metadata={"description": "Group that has it, by a rule"})
     done = fields.Boolean(metadata={"description": "A text that comes in opens it again"})
@@ -70,8 +72,8 @@ class AssignSchema(RequestSchema):
 
     owner = fields.String(
         allow_none=True,
-        validate=validate.Length(1, 32),
-        metadata={"description": "Extension that looks after it from now on; null: nobody"},
+        validate=validate.Length(1, 254),
+        metadata={"description": f"{AUTHOR} that looks after it from now on; null: nobody"},
     )
     done = Truth(metadata={"description": "true: done; false: open again"})
 

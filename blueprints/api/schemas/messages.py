@@ -122,7 +122,9 @@ class MessageSchema(ResponseSchema):
         },
     )
     client_id = fields.String(allow_none=True)
-    sent_by = fields.String(allow_none=True, metadata={"description": "Extension that sent it"})
+    sent_by = fields.String(
+        allow_none=True, metadata={"description": "Extension or e-mail address that sent it"}
+    )
     segments = fields.Integer()
     created_at = moment_field()
     updated_at = moment_field()

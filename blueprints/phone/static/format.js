@@ -22,6 +22,11 @@ export function nameOf(number) {
   return state.contacts.get(number) ?? (name ? `${name} (${CHANNELS[way[1]]})` : spoken(number));
 }
 
+// Who has written a text: an extension, or an e-mail address that has answered a mail.
+export function authorOf(author) {
+  return author.includes("@") ? author : `Extension ${author}`;
+}
+
 export function peersOf(conversation) {
   return conversation.participants.length ? conversation.participants : [conversation.peer];
 }

@@ -239,7 +239,8 @@ function preview(message) {
   const words = message.text.replace(/\s+/g, " ").trim() || mediaWord(message.media);
   if (message.direction === "in") return words;
   const kinds = { failed: "Not delivered: ", unknown: "Perhaps not sent: ", scheduled: "Scheduled: ", cancelled: "Cancelled: " };
-  const who = message.sent_by && message.sent_by !== state.me?.extension ? `${message.sent_by}: ` : "You: ";
+  const author = message.sent_by?.split("@")[0]; // of an e-mail address the part before its @
+  const who = author && message.sent_by !== state.me?.extension ? `${author}: ` : "You: ";
   return `${kinds[stateOf(message)] ?? who}${words}`;
 }
 

@@ -19,7 +19,7 @@ export function editContact(peers, conversation) {
 }
 
 function ownerForm({ id, owner, done }, close) {
-  const field = el("input", { id: "owner", type: "text", maxlength: "32", autocomplete: "off", value: owner ?? "" });
+  const field = el("input", { id: "owner", type: "text", maxlength: "254", autocomplete: "off", value: owner ?? "" });
   const problem = el("p", { class: "problem", role: "alert", hidden: true });
   const change = async (asked) => {
     try {

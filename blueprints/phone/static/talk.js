@@ -252,7 +252,7 @@ export class Talk {
 function ownerOf({ owner, done }) {
   if (done) return "done";
   if (!owner) return "";
-  return owner === state.me?.extension ? "yours" : `extension ${owner} answers`;
+  return owner === state.me?.extension ? "yours" : `${owner.includes("@") ? owner : `extension ${owner}`} answers`;
 }
 
 function make(row) {

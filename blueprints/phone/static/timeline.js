@@ -6,7 +6,7 @@ import { remedies } from "./remedies.js";
 import { openRefused, openScheduled } from "./scheduled-sheet.js";
 import { stateOf } from "./scheduled-texts.js";
 import { state } from "./state.js";
-import { dayOf, laterAt, nameOf, titleOf } from "./format.js";
+import { authorOf, dayOf, laterAt, nameOf, titleOf } from "./format.js";
 
 const TOGETHER = 5 * 60_000; // messages of one side within these milliseconds stand close
 
@@ -80,7 +80,7 @@ function kept(talk, message, reactions = {}) {
     key: message.client_id ?? message.id,
     mine,
     side: mine ? `out ${message.sent_by}` : message.from,
-    who: other ? `Extension ${message.sent_by}` : group ? nameOf(message.from) : "",
+    who: other ? authorOf(message.sent_by) : group ? nameOf(message.from) : "",
     with: titleOf(talk.peers),
     at: Date.parse(message.created_at),
     reactions: Object.entries(reactions)

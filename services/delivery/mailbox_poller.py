@@ -1,0 +1,143 @@
+"""Looks into the mailbox for answers; of several workers the one with the lease does.
+
+A mail is marked as read when its text is on disk or its refusal was accepted by the mail server. A
+crash before that repeats it without harm. Mails that are not for Textbridge are left as they are.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import structlog
+
+from services.core.errors import Kind, MailError, StorageUnwell
+from services.mail.mailbox import CONNECTION_ERRORS, Mailbox, MailboxSession
+from services.messaging.mail_replies import MailOutcome, MailReplies
+from services.store import circuit_breakers, leases
+from services.store.database import clock
+from services.store.database.store import Store
+
+log = structlog.get_logger()
+LEASE = "mailbox"
+LEASE_SECONDS = 240.0  # longer than any step between two renewals
+LEASE_RETRY_SECONDS = 5.0
+LOOK_SECONDS = 30.0  # between two looks, also with IDLE
+AGAIN_SECONDS = 60.0  # until a mail is looked at again that could not be dealt with
+FAULT_SECONDS = 3600.0  # … because of a fault of ours
+LONGEST_WAIT = 60.0  # between two attempts to connect
+DAYS_BEYOND = 2  # mails older than the longest answer and these days are not looked at
+
+
+@dataclass(eq=False)
+class MailboxPoller:
+    """Takes answers from a mailbox; ``days`` is for how long mails can be answered."""
+
+    store: Store
+    mailbox: Mailbox
+    replies: MailReplies
+    days: int
+    _validity: int = 0
+    _foreign: set[int] = field(default_factory=set)  # numbers of mails that are not for us
+    _later: dict[int, float] = field(default_factory=dict)  # when to look at a mail again
+
+    def run(self, owner: str, alive: Callable[[], bool]) -> None:
+        """Look until ``alive`` says no; ``owner`` is the id of the worker."""
+        wait = 1.0
+        while alive():
+            try:
+                if not self._has_lease(owner):
+                    _sleep(LEASE_RETRY_SECONDS, alive)
+                    continue
+                with self.mailbox.session() as session:
+                    self._connected()
+                    wait = 1.0
+                    self._work(session, owner, alive)
+            except MailError as error:
+                log.warning("mailbox not open", reason=error.reason)
+                self._pause(error, wait)
+            except StorageUnwell as error:
+                log.error("mailbox waits for the database", reason=str(error))
+            else:
+                continue
+            _sleep(wait, alive)
+            wait = min(2 * wait, LONGEST_WAIT)
+        self._release(owner)
+
+    def _work(self, session: MailboxSession, owner: str, alive: Callable[[], bool]) -> None:
+        if session.validity != self._validity:
+            self._validity = session.validity
+            self._foreign.clear()
+            self._later.clear()
+        while alive() and self._has_lease(owner):
+            self._look(session, owner, alive)
+            session.wait(LOOK_SECONDS, alive)
+
+    def _look(self, session: MailboxSession, owner: str, alive: Callable[[], bool]) -> None:
+        """Take all mails that are new, the oldest first."""
+        now = time.monotonic()
+        unread = session.unread(self.days + DAYS_BEYOND)
+        self._foreign &= set(unread)
+        self._later = {uid: at for uid, at in self._later.items() if uid in unread}
+        new = [one for one in unread if one not in self._foreign and self._later.get(one, 0) <= now]
+        for uid, head in session.heads(new).items():
+            if not alive() or not self._has_lease(owner):
+                return
+            self._take(session, uid, head)
+
+    def _take(self, session: MailboxSession, uid: int, head: bytes) -> None:
+        try:
+            outcome = self.replies.take(head, partial(session.content, uid))
+        except MailError as error:
+            log.warning("refusal not mailed yet", reason=error.reason)
+            self._later[uid] = time.monotonic() + AGAIN_SECONDS
+            return
+        except (StorageUnwell, *CONNECTION_ERRORS):
+            raise
+        except Exception:  # one mail must not stop the others
+            log.exception("an answer failed unexpectedly")
+            self._later[uid] = time.monotonic() + FAULT_SECONDS
+            return
+        if outcome is MailOutcome.FOREIGN:
+            self._foreign.add(uid)
+            return
+        session.mark(uid, flagged=outcome in (MailOutcome.REFUSED, MailOutcome.IGNORED))
+
+    def _has_lease(self, owner: str) -> bool:
+        """Take or renew the lease. Raises ``StorageUnwell``."""
+        taken = self.store.write(
+            lambda tx: leases.acquire(tx, [LEASE], owner, LEASE_SECONDS), durable=False
+        )
+        return bool(taken)
+
+    def _release(self, owner: str) -> None:
+        try:
+            self.store.write(lambda tx: leases.release(tx, [LEASE], owner))
+        except StorageUnwell as error:
+            log.error("cannot release the mailbox", reason=str(error))
+
+    def _connected(self) -> None:
+        self.store.write(lambda tx: circuit_breakers.resume(tx, circuit_breakers.MAILBOX))
+        log.info("mailbox open")
+
+    def _pause(self, error: MailError, seconds: float) -> None:
+        """Note why the mailbox is not open, so that the operator sees it."""
+        try:
+            self.store.write(
+                lambda tx: circuit_breakers.pause(
+                    tx,
+                    circuit_breakers.MAILBOX,
+                    clock.now(tx) + seconds,
+                    error.reason,
+                    config=error.kind is Kind.CONFIG,
+                )
+            )
+        except StorageUnwell as failure:
+            log.error("cannot record a pause", reason=str(failure))
+
+
+def _sleep(seconds: float, alive: Callable[[], bool]) -> None:
+    """Sleep, and stop soon after ``alive`` says no."""
+    end = time.monotonic() + seconds
+    while alive() and (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, 0.5))
