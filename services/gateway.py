@@ -79,6 +79,7 @@ from services.operations.rule_warnings import RuleWarnings
 from services.operations.settings_source import left_file, open_settings, take_over
 from services.operations.setup_checklist import SetupChecklist
 from services.operations.undeclared_proxies import UndeclaredProxies
+from services.operations.why import Why
 from services.providers import PROVIDERS
 from services.providers.base import Provider, ProviderContext
 from services.providers.sandbox import Sandbox
@@ -301,6 +302,17 @@ class Gateway:
         )
         self.rule_warnings = RuleWarnings(self.store, self.settings)
         self.message_query = MessageQuery(self.store, self.access, self.country, self.local_time)
+        self.why = Why(
+            self.store,
+            self.settings,
+            self.router,
+            self.access,
+            self.providers,
+            self.channels,
+            self.message_query,
+            self.carrier_status,
+            self.local_time,
+        )
         self.restore = Restore(
             self.store,
             self.outcomes,

@@ -197,12 +197,13 @@ class PushDelivery:
         data = _PushData(message, device, channel)
         received = job.about == "received"
         if received and channel.waits_for_media and jobs.waits_for_files(tx, job):
-            return replace(data, put_off=(clock.now(tx) + FILES_CHECK_SECONDS, "Waits for files."))
+            later = clock.now(tx) + FILES_CHECK_SECONDS
+            return replace(data, put_off=(later, jobs.WAITS_FOR_FILES))
         if received and channel.per_device:
             quiet = device.quiet_hours
             awake_at = quiet.ends(clock.now(tx)) if quiet is not None else None
             if awake_at is not None:
-                return replace(data, put_off=(awake_at, "Quiet hours."))
+                return replace(data, put_off=(awake_at, jobs.IN_QUIET_HOURS))
             if _is_needless(tx, job, data):
                 return replace(data, needless=True)
         extension = device.extension

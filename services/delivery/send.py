@@ -63,7 +63,7 @@ class Sender:
                 return False
             pause = max([rate_limits.wait(tx, name, now) for name in limits], default=0.0)
             if pause:
-                jobs.retry(tx, job, now + pause, "Waits for its turn.", counts=False)
+                jobs.retry(tx, job, now + pause, jobs.WAITS_FOR_TURN, counts=False)
                 return False
             for name, rate in limits.items():
                 rate_limits.count(tx, name, rate, now)

@@ -72,7 +72,7 @@ class MessageHistory:
 
 def load(store: Store, message_id: str) -> MessageHistory:
     """A message with its history. Raises ``RequestRefused`` where there is none."""
-    return store.read(partial(_look_up, message_id=message_id))
+    return store.read(partial(history, message_id=message_id))
 
 
 def targets(tx: Connection, found: Iterable[Job]) -> Mapping[str, Device]:
@@ -108,7 +108,8 @@ def rules_named(names: str) -> str:
     return f"the rules “{names}”" if ", " in names else f"the rule “{names}”"
 
 
-def _look_up(tx: Connection, message_id: str) -> MessageHistory:
+def history(tx: Connection, message_id: str) -> MessageHistory:
+    """As ``load``, in a transaction of the caller."""
     message = message_of(tx, message_id)
     todo = jobs.of(tx, message_id)
     return MessageHistory(

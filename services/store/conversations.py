@@ -281,6 +281,14 @@ def read_marks(tx: Connection, extension: str, conversation_ids: Iterable[str]) 
     return {str(row[0]): int(row[1]) for row in tx.execute(statement)}
 
 
+def readers(tx: Connection, conversation_id: str, seq: int) -> list[str]:
+    """The extensions that have read a conversation up to a message, or further."""
+    statement = select(reads.c.extension).where(
+        reads.c.conversation_id == conversation_id, reads.c.seq >= seq
+    )
+    return [str(extension) for (extension,) in tx.execute(statement.order_by(reads.c.extension))]
+
+
 def read_since(
     tx: Connection, extension: str, changed: int, limit: int
 ) -> list[tuple[int, str, int]]:

@@ -47,6 +47,9 @@ from services.store.database.upsert import insert_new
 
 HOLD_SECONDS = 60.0
 MAX_INTERRUPTIONS = 5  # leases of one job that may end with the death of the worker
+# Why a job waits that has not failed.
+WAITS_FOR_FILES, WAITS_FOR_TURN = "Waits for files.", "Waits for its turn."
+IN_QUIET_HOURS = "Quiet hours."
 FILES_WAIT_SECONDS = 120.0  # from the creation of a job, how long it may wait for files
 
 

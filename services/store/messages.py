@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, select, update
 
 from services.core.messages import Attachment, AutomaticText, Message, Status
 from services.core.reactions import parse_reaction
@@ -215,6 +215,12 @@ def by_ids(tx: Connection, message_ids: Sequence[str]) -> dict[str, Message]:
     """Messages by their ids."""
     rows = _BY_IDS.rows(tx, ids=message_ids) if message_ids else []
     return {message.id: message for message in load(tx, rows)}
+
+
+def by_carrier_id(tx: Connection, provider: str, provider_id: str) -> list[Message]:
+    """The messages that have an id of a carrier, newest first."""
+    this = and_(messages.c.provider == provider, messages.c.provider_id == provider_id)
+    return load(tx, tx.execute(select(messages).where(this).order_by(messages.c.seq.desc())).all())
 
 
 def by_seq(tx: Connection, seqs: Sequence[int]) -> dict[int, Message]:
