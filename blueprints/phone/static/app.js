@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { Refused, Unreachable } from "./api.js";
 import * as db from "./db.js";
 import { say } from "./dom.js";
+import { draftKey, drafts } from "./drafts.js";
 import { install, isNewer } from "./install.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
@@ -66,7 +67,7 @@ async function signIn({ token }) {
 
 async function open(token) {
   api.use(token, () => leave("This device was signed out. Ask for a new code to pair it again."));
-  await Promise.all([state.recall(), outbox.recall(), recallRepeated()]);
+  await Promise.all([state.recall(), outbox.recall(), drafts.recall(), recallRepeated()]);
   page.dataset.state = "open";
   document.getElementById("app").hidden = false;
   for (const type of ["conversations", "me"]) state.addEventListener(type, count);
@@ -95,7 +96,7 @@ async function show() {
   document.getElementById("list").inert = inTalk && !wide.matches;
   document.getElementById("talk").inert = !inTalk && !wide.matches;
   document.getElementById("nobody").hidden = inTalk;
-  list.select(kind === "c" ? rest[0] : null);
+  list.select(kind === "c" ? rest[0] : kind === "to" ? draftKey(rest[0], peers) : null);
   if (kind !== "new") fresh.close();
   if (kind !== "c" && kind !== "to") closeTalk();
   try {
@@ -159,7 +160,7 @@ function fitKeyboard() {
 }
 
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden && isNewer() && talk.composer.isEmpty) location.reload();
+  if (document.hidden) drafts.flush().then(() => isNewer() && location.reload(), expected);
   if (!document.hidden && live) Promise.all([state.loadMe(), state.loadContacts()]).catch(expected); // others may have changed them
 });
 

@@ -26,6 +26,10 @@ export function peersOf(conversation) {
   return conversation.participants.length ? conversation.participants : [conversation.peer];
 }
 
+export function sameMembers(some, others) {
+  return [...some].sort().join() === [...others].sort().join();
+}
+
 export function titleOf(peers) {
   if (peers.length === 1) return nameOf(peers[0]);
   const names = peers.map(nameOf);

@@ -2,11 +2,12 @@
 
 import { Refused, Unreachable, call } from "./api.js";
 import { avatar, paintAvatar } from "./avatar.js";
-import { el, icon, reconcile } from "./dom.js";
+import { el, reconcile } from "./dom.js";
+import { drafts } from "./drafts.js";
 import { outbox } from "./outbox.js";
-import { stateOf } from "./schedule.js";
+import { begun, paintRow, put, row, top } from "./row.js";
 import { state } from "./state.js";
-import { briefly, mediaWord, nameOf, ownName, peersOf, spoken, titleOf } from "./format.js";
+import { briefly, nameOf, peersOf, spoken, titleOf } from "./format.js";
 
 const PAUSE = 250;
 const SHORTEST = 2;
@@ -28,7 +29,7 @@ export class List {
     this.further = document.getElementById("further");
     this.current = null;
     for (const type of ["conversations", "contacts", "me"]) state.addEventListener(type, () => this.paint());
-    outbox.addEventListener("change", () => this.paint());
+    for (const kept of [outbox, drafts]) kept.addEventListener("change", () => this.paint());
     this.field.addEventListener("input", () => this.#typed());
     this.field.addEventListener("keydown", (event) => event.key === "Escape" && this.clear());
     this.further.addEventListener("click", () => this.#goOn());
@@ -52,8 +53,8 @@ export class List {
 
   paint() {
     const wanted = this.field.value.trim();
-    const shown = state.sorted().filter((one) => matches(one, wanted));
-    reconcile(this.rows, shown, (one) => one.id, row, (node, one) => this.#paintRow(node, one));
+    const shown = [...begun(), ...state.sorted()].filter((one) => matches(one, wanted));
+    reconcile(this.rows, shown, (one) => one.id, row, (node, one) => paintRow(node, one, one.id === this.current));
     this.#paintHits(wanted);
     const empty = !shown.length && !this.#found.length;
     this.nothing.hidden = !empty;
@@ -68,30 +69,6 @@ export class List {
     if (!wanted) return ["No conversations yet", "Texts to your number appear here. Or write the first one."];
     if (this.#further !== null) return ["Nothing found yet", "Older messages have not been searched."];
     return ["Nothing found", "Try another name, number or word."];
-  }
-
-  #paintRow(node, one) {
-    const [link] = node.children;
-    const peers = peersOf(one);
-    const own = state.me?.numbers.length > 1 ? ownName(one.number) : "";
-    const unsent = outbox.entries.filter((entry) => entry.number === one.number && sameMembers(entry.peers, peers));
-    const refused = unsent.some((entry) => entry.state === "refused");
-    link.href = `#/c/${one.id}`;
-    link.setAttribute("aria-current", one.id === this.current ? "page" : "false");
-    node.classList.toggle("unread", one.unread_count > 0);
-    paintAvatar(link.querySelector(".avatar"), peers);
-    put(link, ".row-name", titleOf(peers));
-    put(link, ".row-time", one.last_message ? briefly(one.last_message.created_at) : "");
-    put(link, ".row-preview", refused ? "Not sent" : unsent.length ? "Waiting to be sent …" : preview(one.last_message));
-    put(link, ".row-own", own);
-    link.querySelector(".row-own").hidden = !own;
-    for (const mark of ["pinned", "muted"]) link.querySelector(`.row-${mark}`).hidden = !one[mark];
-    const badge = link.querySelector(".count");
-    badge.hidden = !one.unread_count;
-    put(badge, "b", one.unread_count > 99 ? "99+" : String(one.unread_count));
-    const trouble = one.last_message && ["failed", "unknown"].includes(stateOf(one.last_message));
-    link.querySelector(".row-preview").classList.toggle("bad", refused || (Boolean(trouble) && !unsent.length));
-    link.querySelector(".row-later").hidden = !state.schedule.of(one.id).length;
   }
 
   #paintHits(wanted) {
@@ -163,40 +140,9 @@ export class List {
   }
 }
 
-function put(node, selector, text) {
-  const place = node.querySelector(selector);
-  if (place.textContent !== text) place.textContent = text;
-}
-
-function row() {
-  const later = el("span", { class: "row-later", title: "Scheduled", hidden: true }, icon("clock"), el("span", { class: "hidden", text: "Scheduled" }));
-  const badge = el("span", { class: "count" }, el("b"), el("span", { class: "hidden", text: " unread" }));
-  return el(
-    "li",
-    { class: "row" },
-    el(
-      "a",
-      { class: "row-link" },
-      avatar(),
-      top(later),
-      el("span", { class: "row-preview", dir: "auto" }),
-      el("span", { class: "row-end" }, mark("pinned", "pin", "Pinned"), mark("muted", "mute", "Muted"), badge),
-    ),
-  );
-}
-
-function mark(name, drawing, words) {
-  return el("span", { class: `row-mark row-${name}`, title: words, hidden: true }, icon(drawing), el("span", { class: "hidden", text: words }));
-}
-
 function hit() {
   const preview = el("span", { class: "row-preview", dir: "auto" });
   return el("li", { class: "row" }, el("a", { class: "row-link" }, avatar(), top(), preview));
-}
-
-function top(later) {
-  const parts = [el("bdi", { class: "row-name" }), el("span", { class: "row-own" }), later, el("span", { class: "row-time" })];
-  return el("span", { class: "row-top" }, parts);
 }
 
 function paintHit(node, message, wanted) {
@@ -234,15 +180,6 @@ function pattern(wanted) {
   return new RegExp(`(${words.join("|")})`, "iu");
 }
 
-function preview(message) {
-  if (!message) return "";
-  const words = message.text.replace(/\s+/g, " ").trim() || mediaWord(message.media);
-  if (message.direction === "in") return words;
-  const kinds = { failed: "Not delivered: ", unknown: "Perhaps not sent: ", scheduled: "Scheduled: ", cancelled: "Cancelled: " };
-  const who = message.sent_by && message.sent_by !== state.me?.extension ? `${message.sent_by}: ` : "You: ";
-  return `${kinds[stateOf(message)] ?? who}${words}`;
-}
-
 function matches(conversation, wanted) {
   if (!wanted) return true;
   const digits = wanted.replace(/[\s().-]/g, "");
@@ -250,8 +187,4 @@ function matches(conversation, wanted) {
     const named = `${nameOf(peer)} ${spoken(peer)}`.toLowerCase().includes(wanted.toLowerCase());
     return named || (/^\+?\d{2,}$/.test(digits) && peer.includes(digits));
   });
-}
-
-export function sameMembers(some, others) {
-  return [...some].sort().join() === [...others].sort().join();
 }

@@ -6,13 +6,12 @@ import { bubble, paintBubble } from "./bubble.js";
 import { Composer } from "./composer.js";
 import { ConsentNotice } from "./consent.js";
 import { el, icon, iconButton, reconcile, say } from "./dom.js";
-import { sameMembers } from "./list.js";
 import { chooseNumber, editContact } from "./people.js";
 import { outbox } from "./outbox.js";
 import { ScheduledSection } from "./scheduled.js";
 import { state } from "./state.js";
 import { timeline } from "./timeline.js";
-import { laterAt, mediaWord, nameOf, ownName, peersOf, spoken, titleOf } from "./format.js";
+import { laterAt, mediaWord, nameOf, ownName, peersOf, sameMembers, spoken, titleOf } from "./format.js";
 
 const NEAR = 120; // pixels from the end that still count as the end
 
@@ -88,7 +87,7 @@ export class Talk {
     this.newer.hidden = true;
     this.#paintHead();
     this.#paintConsent();
-    this.composer.open(`${number} ${peers.join()}`, number);
+    this.composer.open(number, peers);
     this.#update();
     this.#toEnd();
     this.composer.focusOnDesk();

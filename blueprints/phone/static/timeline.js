@@ -1,12 +1,11 @@
 // Rows of a conversation in order: days, messages, and the outbox; apart from them, its scheduled texts.
 
-import { sameMembers } from "./list.js";
 import { outbox } from "./outbox.js";
 import { remedies } from "./remedies.js";
 import { openRefused, openScheduled } from "./reschedule.js";
 import { stateOf } from "./schedule.js";
 import { state } from "./state.js";
-import { dayOf, laterAt, nameOf, titleOf } from "./format.js";
+import { dayOf, laterAt, nameOf, sameMembers, titleOf } from "./format.js";
 
 const TOGETHER = 5 * 60_000; // messages of one side within these milliseconds stand close
 
