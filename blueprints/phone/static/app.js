@@ -9,6 +9,7 @@ import { install, isNewer } from "./install.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
 import { NewTalk } from "./new.js";
+import { News } from "./news.js";
 import { outbox } from "./outbox.js";
 import { Pairing } from "./pairing.js";
 import { renew } from "./push.js";
@@ -27,6 +28,7 @@ const pairing = new Pairing(signIn);
 const list = new List();
 const talk = new Talk(goBack);
 const fresh = new NewTalk(goBack);
+const news = new News(() => (talk.isOpen ? talk.id : null));
 let live = null;
 
 async function start() {
@@ -97,6 +99,7 @@ async function show() {
   document.getElementById("talk").inert = !inTalk && !wide.matches;
   document.getElementById("nobody").hidden = inTalk;
   list.select(kind === "c" ? rest[0] : kind === "to" ? draftKey(rest[0], peers) : null);
+  if (!inTalk || rest[0] === news.id) news.hide();
   if (kind !== "new") fresh.close();
   if (kind !== "c" && kind !== "to") closeTalk();
   try {
@@ -140,13 +143,13 @@ let timer = null;
 
 function tellConnection() {
   clearTimeout(timer);
-  const pill = document.getElementById("connection");
+  const note = document.getElementById("connection");
   if (state.connected) {
-    pill.hidden = true;
+    note.hidden = true;
     return;
   }
   timer = setTimeout(() => {
-    pill.hidden = false;
+    note.hidden = false;
     say("No connection. What you write is kept and sent later.");
   }, NO_CONNECTION_AFTER);
 }

@@ -1,6 +1,7 @@
 // A new conversation: to a contact, or to any number.
 
 import { avatar, paintAvatar } from "./avatar.js";
+import { BackButton } from "./back.js";
 import { el, iconButton, reconcile } from "./dom.js";
 import { editContact } from "./people.js";
 import { state } from "./state.js";
@@ -8,6 +9,7 @@ import { ownName, plainNumber, peersOf, spoken } from "./format.js";
 
 export class NewTalk {
   constructor(back) {
+    this.backButton = new BackButton(back);
     this.field = el("input", {
       type: "text", id: "to", class: "to", autocomplete: "off", autocapitalize: "off", spellcheck: "false", enterkeyhint: "go",
       placeholder: "Name or number", "aria-describedby": "to-problem",
@@ -19,7 +21,7 @@ export class NewTalk {
     this.node = el(
       "div",
       { class: "talk new", hidden: true },
-      el("header", { class: "bar" }, iconButton("back", "Back to the conversations", back, { class: "icon-button back" }), el("h1", { class: "bar-title", text: "New conversation" })),
+      el("header", { class: "bar" }, this.backButton.node, el("h1", { class: "bar-title", text: "New conversation" })),
       el(
         "form",
         { class: "new-form", autocomplete: "off", on: { submit: (event) => this.#submit(event) } },
@@ -33,6 +35,7 @@ export class NewTalk {
     this.field.addEventListener("input", () => this.#paint());
     this.node.addEventListener("keydown", (event) => event.key === "Escape" && back());
     state.addEventListener("contacts", () => this.isOpen && this.#paint());
+    state.addEventListener("conversations", () => this.backButton.paint());
   }
 
   get isOpen() {

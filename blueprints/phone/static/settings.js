@@ -3,6 +3,7 @@
 import { call, failureReason } from "./api.js";
 import { el } from "./dom.js";
 import * as push from "./push.js";
+import * as sound from "./sound.js";
 import { confirm, openSheet } from "./sheet.js";
 import { state } from "./state.js";
 import { peersOf, spoken, titleOf } from "./format.js";
@@ -17,6 +18,7 @@ export async function openSettings(leave) {
     el("p", { class: "whose" }, el("b", { text: `Extension ${me.extension}` }), numbersOf(me)),
     problem,
     ...notifications(guarded),
+    await soundSwitch(guarded),
     blockedSenders(guarded, () => sheet.close()),
     el("h3", { text: "This device" }),
     name(guarded),
@@ -112,6 +114,16 @@ function notifications(guarded) {
     can !== "yes" && el("p", { class: "fine", text: push.REASONS[can] }),
     more,
   ].filter(Boolean);
+}
+
+async function soundSwitch(guarded) {
+  const on = el("input", { type: "checkbox", role: "switch", id: "sound" });
+  on.checked = await sound.isOn();
+  on.addEventListener("change", () => {
+    if (on.checked) sound.play();
+    guarded(() => sound.turn(on.checked));
+  });
+  return el("div", { class: "setting" }, el("label", { for: "sound", text: "Sound while the app is open" }), on);
 }
 
 function quietHours(guarded) {

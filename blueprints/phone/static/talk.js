@@ -2,16 +2,17 @@
 
 import { Refused, Unreachable } from "./api.js";
 import { avatar, paintAvatar } from "./avatar.js";
+import { BackButton } from "./back.js";
 import { bubble, paintBubble } from "./bubble.js";
 import { Composer } from "./composer.js";
 import { ConsentNotice } from "./consent.js";
-import { el, icon, iconButton, reconcile, say } from "./dom.js";
+import { el, icon, reconcile, say } from "./dom.js";
 import { chooseNumber, editContact } from "./people.js";
 import { outbox } from "./outbox.js";
 import { ScheduledSection } from "./scheduled.js";
 import { state } from "./state.js";
 import { timeline } from "./timeline.js";
-import { laterAt, mediaWord, nameOf, ownName, peersOf, sameMembers, spoken, titleOf } from "./format.js";
+import { laterAt, ownName, peersOf, sameMembers, spoken, titleOf } from "./format.js";
 
 const NEAR = 120; // pixels from the end that still count as the end
 
@@ -19,6 +20,7 @@ export class Talk {
   constructor(back) {
     this.back = back;
     this.pane = document.getElementById("talk");
+    this.backButton = new BackButton(back);
     this.face = avatar();
     this.name = el("bdi", { class: "talk-name" });
     this.under = el("span", { class: "talk-under" });
@@ -34,7 +36,7 @@ export class Talk {
     this.node = el(
       "div",
       { class: "talk", hidden: true },
-      el("header", { class: "bar" }, iconButton("back", "Back to the conversations", back, { class: "icon-button back" }), this.title, this.call),
+      el("header", { class: "bar" }, this.backButton.node, this.title, this.call),
       this.scroller,
       this.newer,
       el("div", {}, this.notice.node, this.composer.node),
@@ -121,6 +123,7 @@ export class Talk {
 
   #paintHead() {
     const { peers, number } = this;
+    this.backButton.paint(this.id);
     paintAvatar(this.face, peers);
     this.name.textContent = titleOf(peers);
     const several = (state.me?.numbers.length ?? 0) > 1;
@@ -166,10 +169,6 @@ export class Talk {
   }
 
   #news(message) {
-    const known = state.conversations.get(message.conversation_id);
-    if (known?.muted && message.conversation_id !== this.id) return;
-    const name = known?.participants.length ? nameOf(message.from) : titleOf(known ? peersOf(known) : [message.from]);
-    say(`${name}: ${message.text || mediaWord(message.media)}`);
     if (message.conversation_id !== this.id) return;
     if (!this.atEnd) this.newer.hidden = false;
     this.#renew();
