@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from blueprints.api.auth import Auth, caller, numbers, own_conversation
+from blueprints.api.auth import Auth, caller, numbers, own_conversation, own_number
 from blueprints.api.changes import assignment_object
 from blueprints.api.conversation_marks import marks_object
 from blueprints.api.declare import Resource, call
@@ -66,6 +66,7 @@ class Conversations(Resource):
         Auth.DEVICE,
         query=ConversationsQuery,
         answers={200: ConversationListSchema},
+        refuses=[403],
     )
     def list_conversations(self, query: dict[str, Any]) -> dict[str, Any]:
         """The conversations of the extension's numbers, the one with the newest message first.
@@ -74,6 +75,9 @@ class Conversations(Resource):
         `unread` and `blocked` the pinned ones come first, on the first page, beyond `limit`.
         """
         limit, own = query["limit"], numbers(self._access)
+        if "number" in query:
+            number = own_number(own, query["number"], self._country, "number")
+            own = {number: own[number]}
         before = int(query["cursor"]) if "cursor" in query else None
         unread_by = caller().extension if query["unread"] else None
         with_peer = None

@@ -1,7 +1,7 @@
-// The button that leads back to the list; it shows how many texts wait there.
+// The button that leads back to the list; it shows how many unread texts are there.
 
 import { el, icon } from "./dom.js";
-import { state } from "./state.js";
+import { atMost99, unreadOf } from "./unread.js";
 
 const LABEL = "Back to the conversations";
 
@@ -12,12 +12,11 @@ export class BackButton {
     this.paint();
   }
 
-  // `id` is the conversation on the screen: its texts do not wait, and those of muted ones may.
+  // `id` is the conversation on the screen: its texts do not count.
   paint(id = null) {
-    const others = state.sorted().filter((one) => one.id !== id && !one.muted);
-    const unread = others.reduce((sum, one) => sum + one.unread_count, 0);
+    const unread = unreadOf((one) => one.id !== id);
     this.count.hidden = !unread;
-    this.count.textContent = unread > 99 ? "99+" : String(unread);
+    this.count.textContent = atMost99(unread);
     this.node.setAttribute("aria-label", unread ? `${LABEL}, ${unread} unread` : LABEL);
   }
 }

@@ -2,6 +2,7 @@
 
 import { Refused, Unreachable, call } from "./api.js";
 import { avatar, paintAvatar } from "./avatar.js";
+import { Chips } from "./chips.js";
 import { el, reconcile } from "./dom.js";
 import { drafts } from "./drafts.js";
 import { outbox } from "./outbox.js";
@@ -19,8 +20,10 @@ export class List {
   #further = null; // the `before` with which the server goes on; null: it has searched everything
   #searched = "";
   #timer = null;
+  #cursor = undefined; // of the chosen chip; undefined: nothing was asked for, null: all are here
 
   constructor() {
+    this.chips = new Chips(() => this.#choose());
     this.pane = document.getElementById("list");
     this.rows = document.getElementById("conversations");
     this.hits = document.getElementById("hits");
@@ -53,8 +56,12 @@ export class List {
 
   paint() {
     const wanted = this.field.value.trim();
-    const shown = [...begun(), ...state.sorted()].filter((one) => matches(one, wanted));
-    reconcile(this.rows, shown, (one) => one.id, row, (node, one) => paintRow(node, one, one.id === this.current));
+    this.chips.paint(Boolean(wanted));
+    const { chosen } = this.chips;
+    const isShown = (one) => (wanted ? matches(one, wanted) : one.id === this.current || chosen.matches(one)); // what is read stays while it is open
+    const shown = [...begun(), ...state.sorted()].filter(isShown);
+    const isMixed = Boolean(wanted) || !chosen.number;
+    reconcile(this.rows, shown, (one) => one.id, row, (node, one) => paintRow(node, one, one.id === this.current, isMixed));
     this.#paintHits(wanted);
     const empty = !shown.length && !this.#found.length;
     this.nothing.hidden = !empty;
@@ -66,7 +73,7 @@ export class List {
   }
 
   #emptiness(wanted) {
-    if (!wanted) return ["No conversations yet", "Texts to your number appear here. Or write the first one."];
+    if (!wanted) return this.chips.chosen.empty;
     if (this.#further !== null) return ["Nothing found yet", "Older messages have not been searched."];
     return ["Nothing found", "Try another name, number or word."];
   }
@@ -123,10 +130,26 @@ export class List {
   async #more() {
     if (this.loading || this.field.value) return;
     this.loading = true;
-    await state.loadMoreConversations().catch((error) => {
-      if (!(error instanceof Unreachable)) throw error;
-    });
+    const { query } = this.chips.chosen;
+    try {
+      if (!query) await state.loadMoreConversations();
+      else if (this.#cursor !== null) {
+        const cursor = await state.loadConversations(query, this.#cursor);
+        if (query === this.chips.chosen.query) this.#cursor = cursor;
+      }
+    } catch (error) {
+      if (!(error instanceof Unreachable || error instanceof Refused)) throw error;
+    }
     this.loading = false;
+    if (query !== this.chips.chosen.query) this.#more(); // another one was chosen meanwhile
+  }
+
+  // The conversations of a chip may not be here yet.
+  #choose() {
+    this.#cursor = undefined;
+    this.paint();
+    document.getElementById("list-scroll").scrollTop = 0;
+    if (this.chips.chosen.query) this.#more();
   }
 
   #arrows(event) {
@@ -162,7 +185,7 @@ async function findOlder(wanted) {
   const named = [...state.contacts].filter(([, name]) => name.toLowerCase().includes(wanted.toLowerCase())).map(([number]) => number);
   const known = new Set(state.sorted().flatMap(peersOf));
   const asked = [...named.filter((number) => !known.has(number)).slice(0, MOST_ASKED), ...(/^\d{3,}$/.test(digits) ? [digits] : [])];
-  await Promise.all(asked.map((number) => state.findConversations(number)));
+  await Promise.all(asked.map((number) => state.loadConversations(`q=${encodeURIComponent(number)}`)));
 }
 
 // The part of a text in which the wanted words stand.

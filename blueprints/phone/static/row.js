@@ -6,6 +6,7 @@ import { draftKey, drafts } from "./drafts.js";
 import { outbox } from "./outbox.js";
 import { stateOf } from "./schedule.js";
 import { state } from "./state.js";
+import { atMost99 } from "./unread.js";
 import { briefly, mediaWord, ownName, peersOf, sameMembers, titleOf } from "./format.js";
 
 export function row() {
@@ -57,10 +58,11 @@ export function begun() {
     }));
 }
 
-export function paintRow(node, one, isCurrent) {
+// `isMixed`: conversations with several numbers of ours are shown.
+export function paintRow(node, one, isCurrent, isMixed) {
   const [link] = node.children;
   const peers = peersOf(one);
-  const own = state.me?.numbers.length > 1 ? ownName(one.number) : "";
+  const own = isMixed && state.me?.numbers.length > 1 ? ownName(one.number) : "";
   link.href = one.href ?? `#/c/${one.id}`;
   link.setAttribute("aria-current", isCurrent ? "page" : "false");
   node.classList.toggle("unread", one.unread_count > 0);
@@ -72,7 +74,7 @@ export function paintRow(node, one, isCurrent) {
   for (const name of ["pinned", "muted"]) link.querySelector(`.row-${name}`).hidden = !one[name];
   const badge = link.querySelector(".count");
   badge.hidden = !one.unread_count;
-  put(badge, "b", one.unread_count > 99 ? "99+" : String(one.unread_count));
+  put(badge, "b", atMost99(one.unread_count));
   link.querySelector(".row-later").hidden = !state.schedule.of(one.id).length;
   paintPreview(link.querySelector(".row-preview"), one, isCurrent);
 }
