@@ -15,6 +15,7 @@ import { Pairing } from "./pairing.js";
 import { renew } from "./push.js";
 import { recallRepeated } from "./remedies.js";
 import { openSettings } from "./settings.js";
+import { SetupCard } from "./setup_card.js";
 import { state } from "./state.js";
 import { Talk } from "./talk.js";
 
@@ -26,6 +27,7 @@ const goBack = () => (location.hash = "#/");
 
 const pairing = new Pairing(signIn);
 const list = new List();
+const setupCard = new SetupCard();
 const talk = new Talk(goBack);
 const fresh = new NewTalk(goBack);
 const news = new News(() => (talk.isOpen ? talk.id : null));
@@ -34,7 +36,7 @@ let live = null;
 async function start() {
   fitKeyboard();
   document.getElementById("new").addEventListener("click", () => (location.hash = "#/new"));
-  document.getElementById("settings").addEventListener("click", () => openSettings(leave));
+  document.getElementById("settings").addEventListener("click", showSettings);
   addEventListener("hashchange", show);
   wide.addEventListener("change", show);
   const code = codeInAddress();
@@ -45,6 +47,12 @@ async function start() {
   sessionStorage.removeItem("farewell");
   await install((id) => (location.hash = `#/c/${id}`));
   if (token && !code) await renew().catch(expected);
+}
+
+// Who we are may not be known yet, in the first moment after pairing.
+async function showSettings() {
+  if (!state.me) await new Promise((resolve) => state.addEventListener("me", resolve, { once: true }));
+  openSettings(leave);
 }
 
 // The code of a pairing link; it is removed from the address at once.
@@ -69,7 +77,7 @@ async function signIn({ token }) {
 
 async function open(token) {
   api.use(token, () => leave("This device was signed out. Ask for a new code to pair it again."));
-  await Promise.all([state.recall(), outbox.recall(), drafts.recall(), recallRepeated()]);
+  await Promise.all([state.recall(), outbox.recall(), drafts.recall(), recallRepeated(), setupCard.recall()]);
   page.dataset.state = "open";
   document.getElementById("app").hidden = false;
   for (const type of ["conversations", "me"]) state.addEventListener(type, count);

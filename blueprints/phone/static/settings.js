@@ -2,6 +2,7 @@
 
 import { call, failureReason } from "./api.js";
 import { el } from "./dom.js";
+import { homeScreen } from "./home_screen.js";
 import * as push from "./push.js";
 import * as sound from "./sound.js";
 import { confirm, openSheet } from "./sheet.js";
@@ -22,7 +23,12 @@ export async function openSettings(leave) {
     blockedSenders(guarded, () => sheet.close()),
     el("h3", { text: "This device" }),
     name(guarded),
-    el("div", { class: "buttons" }, el("button", { type: "button", class: "button danger", text: "Sign out", on: { click: signOut } })),
+    el(
+      "div",
+      { class: "buttons" },
+      homeScreen.isOffered && el("button", { type: "button", class: "button", text: "Install", on: { click: () => homeScreen.install() } }),
+      el("button", { type: "button", class: "button danger", text: "Sign out", on: { click: signOut } }),
+    ),
   );
 
   // Send a change to the server; on failure show the reason and call `undo` for the control.
