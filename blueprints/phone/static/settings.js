@@ -11,7 +11,7 @@ import { peersOf, spoken, titleOf } from "./format.js";
 
 const PREVIEWS = { full: "Name and text", sender: "Name only", none: "Neither" };
 
-export async function openSettings(leave) {
+export function openSettings(leave) {
   const { me } = state;
   const problem = el("p", { class: "problem", role: "alert", hidden: true });
   const sheet = openSheet(
@@ -19,7 +19,7 @@ export async function openSettings(leave) {
     el("p", { class: "whose" }, el("b", { text: `Extension ${me.extension}` }), numbersOf(me)),
     problem,
     ...notifications(guarded),
-    await soundSwitch(guarded),
+    soundSwitch(guarded),
     blockedSenders(guarded, () => sheet.close()),
     el("h3", { text: "This device" }),
     name(guarded),
@@ -122,9 +122,9 @@ function notifications(guarded) {
   ].filter(Boolean);
 }
 
-async function soundSwitch(guarded) {
+function soundSwitch(guarded) {
   const on = el("input", { type: "checkbox", role: "switch", id: "sound" });
-  on.checked = await sound.isOn();
+  sound.isOn().then((isOn) => (on.checked = isOn));
   on.addEventListener("change", () => {
     if (on.checked) sound.play();
     guarded(() => sound.turn(on.checked));
