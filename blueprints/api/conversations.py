@@ -156,7 +156,7 @@ class Conversations(Resource):
     def mark_read(self, asked: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
         """Note that the extension has read the conversation up to a message.
 
-        The mark only moves forward, and not beyond the newest message.
+        The mark moves forward, and not beyond the newest message; only `DELETE` moves it back.
         """
         reader = caller()
         extension = reader.extension
@@ -173,8 +173,30 @@ class Conversations(Resource):
                     tx, extension, conversation.id, up_to, messages.next_seq(tx)
                 )
                 self._router.notify_read(tx, reader, conversation.id, up_to)
-            unread = messages.unread(tx, extension, [conversation.id]).get(conversation.id, 0)
-            return {"read_seq": max(up_to, mark), "unread_count": unread}
+            return self._read_mark(tx, conversation)
+
+        return self._store.write(work)
+
+    @call(
+        "DELETE",
+        "/conversations/<uuid:conversation_id>/read",
+        Auth.DEVICE,
+        answers={200: ReadMarkSchema},
+        refuses=[404],
+    )
+    def mark_unread(self, conversation_id: UUID) -> dict[str, Any]:
+        """Note that the extension has not read the newest inbound message of a conversation.
+
+        Where it is unread already, or there is none, nothing changes.
+        """
+        reader = caller()
+
+        def work(tx: Connection) -> dict[str, Any]:
+            conversation = self._own(tx, conversation_id)
+            changed = messages.next_seq(tx)
+            if conversations.mark_unread(tx, reader.extension, conversation.id, changed):
+                self._limits.count(tx, reader, CONVERSATION_CHANGES)
+            return self._read_mark(tx, conversation)
 
         return self._store.write(work)
 
@@ -199,6 +221,15 @@ class Conversations(Resource):
             return assignment_object(assignments.by_id(tx, conversation.id))
 
         return self._store.write(work)
+
+    def _read_mark(self, tx: Connection, conversation: Conversation) -> dict[str, Any]:
+        extension = caller().extension
+        marks = conversations.read_marks(tx, extension, [conversation.id])
+        unread = messages.unread(tx, extension, [conversation.id])
+        return {
+            "read_seq": marks.get(conversation.id, 0),
+            "unread_count": unread.get(conversation.id, 0),
+        }
 
     def _own(self, tx: Connection, conversation_id: UUID) -> Conversation:
         return own_conversation(tx, numbers(self._access), conversation_id)
