@@ -6,6 +6,7 @@ import * as db from "./db.js";
 import { say } from "./dom.js";
 import { draftKey, drafts } from "./drafts.js";
 import { install, isNewer } from "./install.js";
+import { listenToKeys } from "./keys.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
 import { NewTalk } from "./new.js";
@@ -38,6 +39,7 @@ async function start() {
   document.getElementById("new").addEventListener("click", () => (location.hash = "#/new"));
   document.getElementById("settings").addEventListener("click", showSettings);
   addEventListener("hashchange", show);
+  listenToKeys({ search: () => toSearch(), nextUnread: () => toNextUnread() });
   wide.addEventListener("change", show);
   const code = codeInAddress();
   const token = await db.get("token");
@@ -111,13 +113,25 @@ async function show() {
   if (kind !== "new") fresh.close();
   if (kind !== "c" && kind !== "to") closeTalk();
   try {
-    if (kind === "new") fresh.open();
+    if (kind === "new" && !fresh.isOpen) fresh.open();
     else if (kind === "c" && (talk.id !== rest[0] || rest[1])) await talk.open(rest[0], Number(rest[1] ?? 0));
     else if (kind === "to") await talk.openNew(rest[0], peers);
   } catch (error) {
     expected(error);
     goBack();
   }
+}
+
+function toSearch() {
+  if (!wide.matches) goBack();
+  document.getElementById("list").inert = false;
+  list.focusSearch();
+}
+
+function toNextUnread() {
+  const next = list.nextUnread();
+  if (next) location.hash = `#/c/${next.id}`;
+  else say("Nothing unread.");
 }
 
 function codeOffered() {

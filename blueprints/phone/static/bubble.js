@@ -1,7 +1,7 @@
 // The bubble of one message: its text, its files, and its status below.
 
 import { filePath } from "./api.js";
-import { el, icon, reconcile } from "./dom.js";
+import { el, icon, iconButton, reconcile } from "./dom.js";
 import { state } from "./state.js";
 import { STATES, sizeOf, timeOf } from "./format.js";
 import { openViewer } from "./viewer.js";
@@ -22,11 +22,13 @@ export function bubble() {
     el("p", { class: "reactions", hidden: true }),
     el("p", { class: "foot" }, el("span", { class: "foot-state" }), el("time")),
     el("div", { class: "trouble", hidden: true }, el("p", { class: "reason", dir: "auto" }), el("div", { class: "actions" })),
+    iconButton("more", "Menu of this message", null, { class: "icon-button more", tabindex: "-1", "aria-haspopup": "dialog" }),
   );
 }
 
 export function paintBubble(node, shown) {
-  const [who, media, words, reactions, foot, trouble] = node.children;
+  const [who, media, words, reactions, foot, trouble, more] = node.children;
+  more.hidden = !shown.seq || shown.status === "scheduled";
   node.className = ["message", shown.mine ? "mine" : "theirs", shown.first && "first", shown.last && "last"].filter(Boolean).join(" ");
   node.dataset.status = shown.status;
   if (shown.seq) node.dataset.seq = shown.seq;

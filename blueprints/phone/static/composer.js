@@ -195,6 +195,11 @@ export class Composer {
     this.#changed();
   }
 
+  // Put a quote before what is written.
+  quote(quoted) {
+    this.#replace(quoted + this.field.value);
+  }
+
   #replace(text) {
     this.field.value = text;
     this.field.setSelectionRange(text.length, text.length);

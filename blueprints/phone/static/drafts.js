@@ -39,6 +39,12 @@ class Drafts extends EventTarget {
     this.#waiting.set(key, setTimeout(() => this.store(key).catch(() => {}), PAUSE)); // no room: it is kept while the app runs
   }
 
+  // Put a text and files behind those of a draft.
+  add(key, { text, files }) {
+    const before = this.get(key);
+    this.set(key, { text: [before.text, text].filter(Boolean).join("\n"), files: [...before.files, ...files] });
+  }
+
   // Keep a draft while the app runs; what is stored stays as it is.
   hold(key, { text, files }) {
     if (text.trim() || files.length) this.#drafts.set(key, { text, files });

@@ -97,6 +97,13 @@ export function longDay(at) {
   return (Math.abs(daysAgo(at)) < 180 ? longDate : dateWithYear).format(new Date(at));
 }
 
+const fullFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+
+// The day and the time with its zone.
+export function fullTime(at) {
+  return fullFormat.format(new Date(at));
+}
+
 // The time zone of this device, such as “America/New York”.
 export function timeZone() {
   return clock.resolvedOptions().timeZone.replaceAll("_", " ");
@@ -112,6 +119,12 @@ export function mediaWord(media) {
   const pictures = media.every((file) => file.content_type.startsWith("image/"));
   if (media.length === 1) return pictures ? "Picture" : "File";
   return `${media.length} ${pictures ? "pictures" : "files"}`;
+}
+
+// One line for a message, or a draft (`files`).
+export function summaryOf({ text, media, files = [] }) {
+  const attached = media ?? files.map(({ blob }) => ({ content_type: blob.type }));
+  return text.replace(/\s+/g, " ").trim() || mediaWord(attached);
 }
 
 export const STATES = {

@@ -5,6 +5,8 @@ import { avatar, paintAvatar } from "./avatar.js";
 import { Chips } from "./chips.js";
 import { el, reconcile } from "./dom.js";
 import { drafts } from "./drafts.js";
+import { openConversationMenu } from "./conversation_menu.js";
+import { onHold } from "./hold.js";
 import { outbox } from "./outbox.js";
 import { begun, paintRow, put, row, top } from "./row.js";
 import { state } from "./state.js";
@@ -37,6 +39,7 @@ export class List {
     this.field.addEventListener("keydown", (event) => event.key === "Escape" && this.clear());
     this.further.addEventListener("click", () => this.#goOn());
     this.pane.addEventListener("keydown", (event) => this.#arrows(event));
+    onHold(this.rows, ".row", ({ dataset }) => openConversationMenu(dataset.key));
     const scroller = document.getElementById("list-scroll");
     scroller.addEventListener("scroll", () => {
       if (scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 400) this.#more();
@@ -47,6 +50,18 @@ export class List {
   select(id) {
     this.current = id;
     this.paint();
+  }
+
+  focusSearch() {
+    this.field.focus();
+    this.field.select();
+  }
+
+  // The next conversation in the list with unread texts, after the one that is open; null if there is none.
+  nextUnread() {
+    const all = state.sorted();
+    const at = all.findIndex((one) => one.id === this.current) + 1;
+    return [...all.slice(at), ...all.slice(0, at)].find((one) => one.unread_count && !one.muted && one.id !== this.current) ?? null;
   }
 
   clear() {

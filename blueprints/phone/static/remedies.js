@@ -2,9 +2,10 @@
 // that may have arrived is sent again only if the user confirms it. None for one that was cancelled,
 // or that another number sends instead.
 
-import { Refused, Unreachable, ask } from "./api.js";
+import { Refused, Unreachable } from "./api.js";
 import * as db from "./db.js";
 import { say } from "./dom.js";
+import { filesOf } from "./message_files.js";
 import { outbox } from "./outbox.js";
 import { stateOf } from "./schedule.js";
 import { confirm } from "./sheet.js";
@@ -35,12 +36,9 @@ async function repeatUnknown(talk, message) {
 async function repeat({ number, peers }, message) {
   if (repeated.has(message.id)) return; // touched twice
   repeated.add(message.id);
-  const files = [];
+  let files;
   try {
-    for (const file of message.media) {
-      const answer = await ask("GET", `media/${file.id}`);
-      files.push({ blob: new Blob([await answer.blob()], { type: file.content_type }), name: file.name || "file" });
-    }
+    files = await filesOf(message);
   } catch (error) {
     repeated.delete(message.id);
     if (!(error instanceof Unreachable || error instanceof Refused)) throw error;

@@ -7,7 +7,7 @@ import { outbox } from "./outbox.js";
 import { stateOf } from "./schedule.js";
 import { state } from "./state.js";
 import { atMost99 } from "./unread.js";
-import { briefly, mediaWord, ownName, peersOf, sameMembers, titleOf } from "./format.js";
+import { briefly, ownName, peersOf, sameMembers, summaryOf, titleOf } from "./format.js";
 
 export function row() {
   const later = el("span", { class: "row-later", title: "Scheduled", hidden: true }, icon("clock"), el("span", { class: "hidden", text: "Scheduled" }));
@@ -92,12 +92,6 @@ function paintPreview(node, one, isCurrent) {
   if (node.dataset.painted === `${Boolean(draft)} ${words}`) return;
   node.dataset.painted = `${Boolean(draft)} ${words}`;
   node.replaceChildren(...(draft ? [el("b", { class: "row-draft", text: "Draft: " }), words] : [words]));
-}
-
-// One line for a message, or a draft (`files`).
-function summaryOf({ text, media, files = [] }) {
-  const attached = media ?? files.map(({ blob }) => ({ content_type: blob.type }));
-  return text.replace(/\s+/g, " ").trim() || mediaWord(attached);
 }
 
 function preview(message) {

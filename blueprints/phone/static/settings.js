@@ -3,6 +3,7 @@
 import { call, failureReason } from "./api.js";
 import { el } from "./dom.js";
 import { homeScreen } from "./home_screen.js";
+import { openKeys } from "./keys.js";
 import * as push from "./push.js";
 import * as sound from "./sound.js";
 import { confirm, openSheet } from "./sheet.js";
@@ -26,6 +27,7 @@ export function openSettings(leave) {
     el(
       "div",
       { class: "buttons" },
+      matchMedia("(pointer: fine)").matches && el("button", { type: "button", class: "button", text: "Keys", on: { click: openKeys } }),
       homeScreen.isOffered && el("button", { type: "button", class: "button", text: "Install", on: { click: () => homeScreen.install() } }),
       el("button", { type: "button", class: "button danger", text: "Sign out", on: { click: signOut } }),
     ),

@@ -234,6 +234,12 @@ class State extends EventTarget {
     this.#keep({ ...this.conversations.get(id), ...mark });
   }
 
+  // The newest text that came in counts as unread again.
+  async markUnread(id) {
+    const mark = await call("DELETE", `conversations/${id}/read`);
+    this.#keep({ ...this.conversations.get(id), ...mark });
+  }
+
   #keep(conversation) {
     this.conversations.set(conversation.id, conversation);
     db.put("conversations", conversation);

@@ -6,7 +6,10 @@ import { BackButton } from "./back.js";
 import { bubble, paintBubble } from "./bubble.js";
 import { Composer } from "./composer.js";
 import { ConsentNotice } from "./consent.js";
-import { el, icon, reconcile, say } from "./dom.js";
+import { openConversationMenu } from "./conversation_menu.js";
+import { el, icon, iconButton, reconcile, say } from "./dom.js";
+import { openMessageMenu } from "./message_menu.js";
+import { MessageMenus } from "./message_menus.js";
 import { chooseNumber, editContact } from "./people.js";
 import { outbox } from "./outbox.js";
 import { ScheduledSection } from "./scheduled.js";
@@ -26,6 +29,7 @@ export class Talk {
     this.under = el("span", { class: "talk-under" });
     this.title = el("button", { type: "button", class: "talk-title", on: { click: () => this.#edit() } }, this.face, el("h1", {}, this.name), this.under);
     this.call = el("a", { class: "icon-button", "aria-label": "Call", title: "Call" }, icon("call"));
+    this.menu = iconButton("more", "Menu of this conversation", () => openConversationMenu(this.id), { "aria-haspopup": "dialog" });
     this.log = el("div", { class: "log" });
     this.scheduled = new ScheduledSection();
     this.older = el("p", { class: "older", text: "Loading …", hidden: true });
@@ -36,12 +40,13 @@ export class Talk {
     this.node = el(
       "div",
       { class: "talk", hidden: true },
-      el("header", { class: "bar" }, this.backButton.node, this.title, this.call),
+      el("header", { class: "bar" }, this.backButton.node, this.title, this.call, this.menu),
       this.scroller,
       this.newer,
       el("div", {}, this.notice.node, this.composer.node),
     );
     this.pane.append(this.node);
+    this.menus = new MessageMenus(this.log, (key) => this.#openMenu(key));
     this.scroller.addEventListener("scroll", () => this.#scrolled());
     this.pane.addEventListener("keydown", (event) => this.#key(event, back));
     state.addEventListener("messages", ({ detail }) => detail.id === this.id && this.#update());
@@ -133,6 +138,7 @@ export class Talk {
     this.title.title = peers.length > 1 ? "The people of this conversation" : "Name of this number";
     this.call.hidden = peers.length > 1 || !/^\+?\d+$/.test(peers[0]);
     this.call.href = `tel:${peers[0]}`;
+    this.menu.hidden = !known;
     this.scroller.setAttribute("aria-label", `Messages with ${titleOf(peers)}`);
     this.composer.field.setAttribute("aria-label", `Message to ${titleOf(peers)}`);
   }
@@ -144,7 +150,9 @@ export class Talk {
     const first = this.log.querySelector(".message");
     const before = first?.offsetTop;
     this.older.hidden = !state.hasMore(this.id);
-    reconcile(this.log, timeline(this), (row) => row.key, make, paint);
+    this.rows = timeline(this);
+    reconcile(this.log, this.rows, (row) => row.key, make, paint);
+    this.menus.paint();
     this.scheduled.paint(this);
     if (keep) this.#toEnd();
     else if (first?.isConnected) this.scroller.scrollTop += first.offsetTop - before; // older ones came above
@@ -172,6 +180,11 @@ export class Talk {
     if (message.conversation_id !== this.id) return;
     if (!this.atEnd) this.newer.hidden = false;
     this.#renew();
+  }
+
+  #openMenu(key) {
+    const message = this.rows.find((row) => row.key === key);
+    if (message?.seq) openMessageMenu(message, this.composer.node.hidden ? null : this.composer);
   }
 
   // Places
