@@ -2,11 +2,11 @@
 
 import { filePath } from "./api.js";
 import { el, icon, iconButton, reconcile } from "./dom.js";
+import { linked } from "./links.js";
 import { state } from "./state.js";
-import { STATES, sizeOf, timeOf } from "./format.js";
+import { STATES, fullTime, sizeOf, timeOf } from "./format.js";
 import { openViewer } from "./viewer.js";
 
-const LINK = /https?:\/\/[^\s<>"“”]+[^\s<>"“”.,;:!?')\]]/gi;
 const EMOJI_ONLY = /^\p{Extended_Pictographic}[\p{Extended_Pictographic}\p{Emoji_Modifier}\u200d\ufe0f\s]*$/u;
 const MOST_LARGE = 12; // in UTF-16
 
@@ -58,23 +58,13 @@ function paintReactions(node, reactions) {
   node.replaceChildren(...reactions.map((one) => el("span", { text: one.emoji, title: one.who, role: "img", "aria-label": `${one.emoji} by ${one.who}` })));
 }
 
-// A text with its web addresses as links.
-function linked(text) {
-  const parts = [];
-  let end = 0;
-  for (const found of text.matchAll(LINK)) {
-    parts.push(text.slice(end, found.index), el("a", { href: found[0], target: "_blank", rel: "noopener noreferrer", text: found[0] }));
-    end = found.index + found[0].length;
-  }
-  return [...parts, text.slice(end)].filter((part) => part !== "");
-}
-
 function paintFoot(foot, shown) {
   const [status, time] = foot.children;
   const label = shown.mine ? STATES[shown.status] : "";
   if (status.textContent !== label) status.textContent = label;
   time.textContent = shown.when ?? timeOf(shown.at);
   time.dateTime = new Date(shown.at).toISOString();
+  time.title = fullTime(shown.at);
   foot.classList.toggle("bad", ["failed", "refused", "unknown"].includes(shown.status));
 }
 

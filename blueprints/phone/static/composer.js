@@ -52,8 +52,6 @@ export class Composer {
     this.field.addEventListener("keydown", (event) => this.#key(event));
     this.field.addEventListener("paste", (event) => this.#take(event.clipboardData.files, event));
     this.chooser.addEventListener("change", () => this.#take(this.chooser.files));
-    this.node.addEventListener("dragover", (event) => event.preventDefault());
-    this.node.addEventListener("drop", (event) => this.#take(event.dataTransfer.files, event));
   }
 
   // Write to these people, from `number`.
@@ -193,6 +191,11 @@ export class Composer {
     const { selectionStart, selectionEnd } = this.field;
     this.field.setRangeText(sign, selectionStart, selectionEnd, "end");
     this.#changed();
+  }
+
+  // Attach files that come from elsewhere.
+  attachFiles(files) {
+    return this.#take(files);
   }
 
   // Put a quote before what is written.

@@ -57,7 +57,8 @@ const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-d
 const weekday = new Intl.DateTimeFormat(undefined, { weekday: "long" });
 const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const longDate = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
-const dateWithYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
+const shortWithYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
+const dateWithYear = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 
 function daysAgo(at) {
   const midnight = (moment) => new Date(moment).setHours(0, 0, 0, 0);
@@ -74,7 +75,7 @@ export function briefly(at) {
   if (days <= 0) return timeOf(at);
   if (days === 1) return "Yesterday";
   if (days < 7) return weekday.format(new Date(at));
-  return date.format(new Date(at));
+  return (isThisYear(at) ? date : shortWithYear).format(new Date(at));
 }
 
 // The heading of a day.
@@ -92,9 +93,13 @@ export function laterAt(at) {
   return `${near || longDay(at)}, ${timeOf(at)}`;
 }
 
-// The day with its date, and with the year if it is far away.
+// The day with its date, and with the year if that is another one.
 export function longDay(at) {
-  return (Math.abs(daysAgo(at)) < 180 ? longDate : dateWithYear).format(new Date(at));
+  return (isThisYear(at) ? longDate : dateWithYear).format(new Date(at));
+}
+
+function isThisYear(at) {
+  return new Date(at).getFullYear() === new Date().getFullYear();
 }
 
 const fullFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });

@@ -9,15 +9,19 @@ import { filesOf } from "./message_files.js";
 import { outbox } from "./outbox.js";
 import { stateOf } from "./schedule.js";
 import { confirm } from "./sheet.js";
+import { state } from "./state.js";
 
+export const HOPELESS = new Set(["opted_out", "not_dialable", "channel_not_carried"]); // codes where the same text to the same people is refused again
 const repeated = new Set(); // ids of messages that were sent again: not offered another time
 
 export async function recallRepeated() {
   for (const id of (await db.get("repeated")) ?? []) repeated.add(id);
 }
 
-// [{label, do}] for a message of a conversation.
+// [{label, do}] for a message of a conversation. None where nobody can write: they have opted out, for example.
 export function remedies(talk, message) {
+  const closed = state.conversations.get(message.conversation_id)?.closed_reason;
+  if (closed || HOPELESS.has(message.error?.code)) return [];
   if (repeated.has(message.id) || message.replaced_by) return [];
   if (stateOf(message) === "failed") return [{ label: "Try again", do: () => repeat(talk, message) }];
   if (message.status === "unknown") return [{ label: "Send again …", do: () => repeatUnknown(talk, message) }];

@@ -7,7 +7,7 @@ import { outbox } from "./outbox.js";
 import { stateOf } from "./schedule.js";
 import { state } from "./state.js";
 import { atMost99 } from "./unread.js";
-import { briefly, ownName, peersOf, sameMembers, summaryOf, titleOf } from "./format.js";
+import { briefly, fullTime, ownName, peersOf, sameMembers, summaryOf, titleOf } from "./format.js";
 
 export function row() {
   const later = el("span", { class: "row-later", title: "Scheduled", hidden: true }, icon("clock"), el("span", { class: "hidden", text: "Scheduled" }));
@@ -69,6 +69,7 @@ export function paintRow(node, one, isCurrent, isMixed) {
   paintAvatar(link.querySelector(".avatar"), peers);
   put(link, ".row-name", titleOf(peers));
   put(link, ".row-time", one.last_message ? briefly(one.last_message.created_at) : "");
+  link.querySelector(".row-time").title = one.last_message ? fullTime(one.last_message.created_at) : "";
   put(link, ".row-own", own);
   link.querySelector(".row-own").hidden = !own;
   for (const name of ["pinned", "muted"]) link.querySelector(`.row-${name}`).hidden = !one[name];

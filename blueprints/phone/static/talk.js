@@ -8,6 +8,7 @@ import { Composer } from "./composer.js";
 import { ConsentNotice } from "./consent.js";
 import { openConversationMenu } from "./conversation_menu.js";
 import { el, icon, iconButton, reconcile, say } from "./dom.js";
+import { acceptFiles } from "./drop.js";
 import { openMessageMenu } from "./message_menu.js";
 import { MessageMenus } from "./message_menus.js";
 import { chooseNumber, editContact } from "./people.js";
@@ -46,12 +47,13 @@ export class Talk {
       el("div", {}, this.notice.node, this.composer.node),
     );
     this.pane.append(this.node);
+    acceptFiles(this.node, () => this.#canAttach, (files) => this.composer.attachFiles(files));
     this.menus = new MessageMenus(this.log, (key) => this.#openMenu(key));
     this.scroller.addEventListener("scroll", () => this.#scrolled());
     this.pane.addEventListener("keydown", (event) => this.#key(event, back));
     state.addEventListener("messages", ({ detail }) => detail.id === this.id && this.#update());
     for (const type of ["contacts", "me", "conversations"]) state.addEventListener(type, () => this.isOpen && this.#paintHead());
-    state.addEventListener("consent", ({ detail }) => detail.id === this.id && this.#paintConsent());
+    state.addEventListener("consent", ({ detail }) => detail.id === this.id && (this.#paintConsent(), this.#update()));
     state.addEventListener("reset", () => this.isOpen && this.id && this.#load());
     state.addEventListener("news", ({ detail }) => this.#news(detail.message));
     outbox.addEventListener("change", () => this.isOpen && this.#update());
@@ -180,6 +182,10 @@ export class Talk {
     if (message.conversation_id !== this.id) return;
     if (!this.atEnd) this.newer.hidden = false;
     this.#renew();
+  }
+
+  get #canAttach() {
+    return !this.composer.node.hidden && !this.composer.attach.hidden;
   }
 
   #openMenu(key) {

@@ -1,7 +1,7 @@
 // Rows of a conversation in order: days, messages, and the outbox; apart from them, its scheduled texts.
 
 import { outbox } from "./outbox.js";
-import { remedies } from "./remedies.js";
+import { HOPELESS, remedies } from "./remedies.js";
 import { openRefused, openScheduled } from "./reschedule.js";
 import { stateOf } from "./schedule.js";
 import { state } from "./state.js";
@@ -94,9 +94,9 @@ function kept(talk, message, reactions = {}) {
 function written(talk, entry) {
   const refused = entry.state === "refused";
   const actions = [
-    { label: "Try again", do: () => outbox.retry(entry.client_id) },
+    !HOPELESS.has(entry.code) && { label: "Try again", do: () => outbox.retry(entry.client_id) },
     { label: "Delete", do: () => outbox.drop(entry.client_id) },
-  ];
+  ].filter(Boolean);
   return {
     key: entry.client_id,
     mine: true,
