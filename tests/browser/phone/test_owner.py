@@ -55,7 +55,7 @@ def test_a_conversation_is_pinned_and_muted_for_one_extension(phone: Open, world
     assert names.first.inner_text() == spoken(second)
     enter(mine, spoken(first))
     for button in ("Pin", "Mute"):
-        mine.locator(".talk-title").click()
+        mine.get_by_role("button", name="Menu of this conversation").click()
         mine.get_by_role("button", name=button, exact=True).click()
         mine.locator("dialog").wait_for(state="detached")
     row(mine, spoken(first)).get_by_title("Pinned").wait_for()
