@@ -50,12 +50,10 @@ class InboundChannel:
 
         Where only one worker may listen, the others wait until it is gone.
         """
-        try:
-            self._run(alive)
-        finally:
-            self._release()
+        self._listen(alive)
+        self._release()
 
-    def _run(self, alive: Callable[[], bool]) -> None:
+    def _listen(self, alive: Callable[[], bool]) -> None:
         wait = 1.0
         while alive():
             try:

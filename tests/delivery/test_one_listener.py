@@ -138,6 +138,22 @@ def test_a_worker_that_lost_its_lease_stops_listening(make_gateway: Make, listen
     eventually(lambda: first.line.listening)
 
 
+def test_after_a_fault_the_same_worker_listens_again(
+    make_gateway: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = make_gateway(NUMBER_ENTRY)
+    gateway.store.write(lambda tx: workers.beat(tx, "first", clock.now(tx)))
+    line = Line()
+    channel = InboundChannel(gateway.store, gateway.composer, line, "first")
+    with monkeypatch.context() as patched:
+        patched.setattr(line, "watch", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            channel.run(lambda: True)
+    line.events.put(text())
+    channel.run(lambda: not line.told)
+    assert line.told == [("sip:a 1", "kept")]
+
+
 def test_a_text_is_acknowledged_when_it_is_kept_and_stored_once(
     make_gateway: Make, listen: Listen
 ) -> None:
