@@ -141,7 +141,7 @@ class SipServer:
     def send_to(self, client: tuple[str, int]) -> None:
         """Send to this address by UDP from now on."""
         assert self._udp is not None
-        self._last = partial(send_to, self._udp, client)
+        self._last = partial(_send_to, self._udp, client)
 
     def ask(self, method: str, body: str = "", branch: str = "", **headers: str) -> bytes:
         """Send a request to the client; ``headers`` replace those of a usual one.
@@ -182,7 +182,7 @@ class SipServer:
                 if not peer:
                     return
                 if data.strip():
-                    self._take(data, "UDP", partial(send_to, opened, peer), peer)
+                    self._take(data, "UDP", partial(_send_to, opened, peer), peer)
                 else:
                     self.pings += 1
 
@@ -234,8 +234,7 @@ class SipServer:
             send(self._answered[data])
 
 
-def send_to(opened: socket.socket, peer: tuple[str, int], data: bytes) -> None:
-    """Send a datagram to an address."""
+def _send_to(opened: socket.socket, peer: tuple[str, int], data: bytes) -> None:
     opened.sendto(data, peer)
 
 

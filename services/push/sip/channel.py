@@ -18,15 +18,24 @@ from services.core.messages import Device, Finding, Notice, clean
 from services.push.base import (
     ChannelContext,
     ExtensionReachable,
+    InboundEvent,
     InboundText,
     PassedOn,
+    Reconnected,
     TwoWayChannel,
 )
 from services.push.sip.account import DEFAULT_TIMES
 from services.push.sip.addresses import NameAddress, Uri, parse_uri
 from services.push.sip.delivery_answer import TooLong, result_of
-from services.push.sip.errors import TooLongForUdp
-from services.push.sip.events import ExtensionState, IncomingMessage, SipEvent, WatchRefused
+from services.push.sip.errors import NoAnswer, TooLongForUdp
+from services.push.sip.events import (
+    ExtensionState,
+    IncomingMessage,
+    Registered,
+    SipEvent,
+    WatchRefused,
+)
+from services.push.sip.grammar import Unreadable
 from services.push.sip.inbound_text import Unvouched, inbound_text
 from services.push.sip.pbx_needs import PBX_NEEDS
 from services.push.sip.settings import SipSettings
@@ -90,7 +99,7 @@ class Sip(TwoWayChannel):
 
     # Inbound
 
-    def inbound_events(self) -> Generator[InboundText | ExtensionReachable | None, None, None]:
+    def inbound_events(self) -> Generator[InboundEvent | None, None, None]:
         """Register; the texts that phones send, and their registrations, see ``TwoWayChannel``."""
         self._unanswered.clear()
         self._watched.clear()
@@ -134,9 +143,11 @@ class Sip(TwoWayChannel):
         """End the registration, and close the connections."""
         self._agent.close()
 
-    def _read(self, event: SipEvent | None) -> InboundText | ExtensionReachable | None:
+    def _read(self, event: SipEvent | None) -> InboundEvent | None:
+        if isinstance(event, Registered) and event.again:
+            return Reconnected()
         if isinstance(event, ExtensionState) and event.registered:
-            return ExtensionReachable(parse_uri(event.address).user)
+            return _reachable(event.address)
         if isinstance(event, WatchRefused):
             log.info("the PBX does not report registrations", status=event.status)
         if not isinstance(event, IncomingMessage):
@@ -194,14 +205,25 @@ class Sip(TwoWayChannel):
         settings = self._settings
         peer = told.peer or settings.username
         user = settings.from_.user(told.peer, told.number or None) if told.peer else peer
-        answer = self._agent.send_message(
-            self._address(extension),
-            NameAddress(Uri(user=user, host=settings.uri_domain)),
-            text,
-            headers={"X-SMS-From": peer, "X-SMS-To": told.number} if told.number else {},
-            call_id=f"{sha256(key.encode()).hexdigest()[:32]}@{settings.uri_domain}",
-        )
+        try:
+            answer = self._agent.send_message(
+                self._address(extension),
+                NameAddress(Uri(user=user, host=settings.uri_domain)),
+                text,
+                headers={"X-SMS-From": peer, "X-SMS-To": told.number} if told.number else {},
+                call_id=f"{sha256(key.encode()).hexdigest()[:32]}@{settings.uri_domain}",
+            )
+        except NoAnswer as error:
+            raise PushError(error.reason, error.kind, code=error.code, offline=True) from None
         return result_of(extension, answer)
 
     def _address(self, extension: str) -> Uri:
         return Uri(user=extension, host=self._settings.uri_domain)
+
+
+def _reachable(address: str) -> ExtensionReachable | None:
+    """The extension of an address that the PBX says is registered, if it can be read."""
+    try:
+        return ExtensionReachable(clean(parse_uri(address).user))
+    except Unreadable:
+        return None
