@@ -227,6 +227,18 @@ def test_stop_holds_for_answers_by_mail(gateway: Gateway, mailbox: Mailbox) -> N
     assert len(sent(gateway)) == before
 
 
+def test_the_line_above_the_quote_may_name_the_sender_of_our_mails(
+    make_gateway: Make, mailbox: Mailbox
+) -> None:
+    env = {**mail_answers.ENV, **mailbox.env, "MAIL_FROM_ADDRESS": "sms@mail.example.com"}
+    gateway = make_gateway(ENTRY, **env)
+    first = mailed(gateway, mailbox)
+    mail = answer(first, "Joo.\n\nSMS <sms@mail.example.com> kirjoitti ma 30.11.2026:")
+    raw = mail.as_bytes().replace(b"On Monday, Textbridge wrote:\r\n", b"")
+    assert take(gateway, raw) == "taken"
+    assert [one.text for one in sent(gateway)] == ["Joo."]
+
+
 def test_the_limits_of_an_extension_hold_for_an_address(
     make_gateway: Make, mailbox: Mailbox
 ) -> None:
