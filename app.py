@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import click
 from flask import Flask
 
 from blueprints import (
@@ -30,7 +31,7 @@ def create_app(env: Mapping[str, str]) -> Flask:
     and ``SettingsError`` for Message Settings that cannot be copied into the database.
     """
     environment = load_environment(env)
-    configure(environment)
+    configure(environment, in_command=click.get_current_context(silent=True) is not None)
     gateway = Gateway(environment)
     gateway.prepare()
     app = Flask(__name__, static_folder=None)

@@ -1,7 +1,7 @@
 """Write the parts of the documentation that are generated from the code: ``make docs``.
 
 The table of variables in docs/configuration.md, the table of carrier limits in docs/limits.md, the
-example rules in docs/rules.md, and the JSON Schema of Message Settings.
+example rules in docs/rules.md, the verdicts in docs/why.md, the JSON Schema of Message Settings.
 """
 
 import json
@@ -11,10 +11,17 @@ from pathlib import Path
 from blueprints.cli.settings_schema import json_schema
 from services.config.variables import variables
 from services.message_settings.example_rules import example_rules
+from services.operations import verdict_table
 from services.operations.config_findings import SECTIONS
 from services.providers import PROVIDERS
 from services.providers.sandbox import Sandbox
 
+VERDICTS = {
+    "out": "A text that goes out",
+    "carrier": "A text that a carrier refused or did not deliver",
+    "in": "A text that came in",
+    "missing": "A text that is not here",
+}
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
@@ -24,6 +31,7 @@ def generated() -> dict[Path, str]:
         DOCS / "configuration.md": _with(DOCS / "configuration.md", "variables", _variables()),
         DOCS / "limits.md": _with(DOCS / "limits.md", "limits", _limits()),
         DOCS / "rules.md": _with(DOCS / "rules.md", "examples", _examples()),
+        DOCS / "why.md": _with(DOCS / "why.md", "verdicts", _verdicts()),
         DOCS / "message_settings.schema.json": json.dumps(json_schema(), indent=2) + "\n",
     }
 
@@ -69,6 +77,16 @@ def _json(part: object, indent: str) -> str:
     if not isinstance(part, list):
         return json.dumps(part, ensure_ascii=False)
     return "[" + f",\n{indent} ".join(json.dumps(one, ensure_ascii=False) for one in part) + "]"
+
+
+def _verdicts() -> str:
+    lines = []
+    for name, rows in verdict_table.load().items():
+        lines += [f"\n### {VERDICTS[name]}\n", "| code | what happened | next step | who |"]
+        lines.append("|---|---|---|---|")
+        for row in rows.values():
+            lines.append(f"| `{row.code}` | {row.sentence} | {row.next} | {row.who} |")
+    return "\n".join(lines) + "\n\n"
 
 
 def _limits() -> str:

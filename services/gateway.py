@@ -18,6 +18,7 @@ from services.delivery.fetch_media import MediaFetcher
 from services.delivery.leasing import Leasing
 from services.delivery.mailbox_poller import MailboxPoller
 from services.delivery.outcome import Outcomes
+from services.delivery.overdue_mail import OverdueMail
 from services.delivery.periodic_tasks import PeriodicTask
 from services.delivery.push_delivery import PushDelivery
 from services.delivery.reconcile import Reconciler
@@ -74,9 +75,11 @@ from services.operations.opt_out_register import OptOutRegister
 from services.operations.restore import Restore
 from services.operations.retention import Retention
 from services.operations.rule_trial import RuleTrial
+from services.operations.rule_warnings import RuleWarnings
 from services.operations.settings_source import left_file, open_settings, take_over
 from services.operations.setup_checklist import SetupChecklist
 from services.operations.undeclared_proxies import UndeclaredProxies
+from services.operations.why import Why
 from services.providers import PROVIDERS
 from services.providers.base import Provider, ProviderContext
 from services.providers.sandbox import Sandbox
@@ -291,9 +294,26 @@ class Gateway:
             self.store, self.settings, self.providers, self.channels, self.carrier_status
         )
         self.rule_trial = RuleTrial(
-            self.store, self.settings, self.automatic, self.country, self.local_time
+            self.store,
+            self.settings,
+            self.automatic,
+            self.opt_outs,
+            self.country,
+            self.local_time,
         )
+        self.rule_warnings = RuleWarnings(self.store, self.settings)
         self.message_query = MessageQuery(self.store, self.access, self.country, self.local_time)
+        self.why = Why(
+            self.store,
+            self.settings,
+            self.router,
+            self.access,
+            self.providers,
+            self.channels,
+            self.message_query,
+            self.carrier_status,
+            self.local_time,
+        )
         self.restore = Restore(
             self.store,
             self.outcomes,
@@ -319,11 +339,13 @@ class Gateway:
     def new_worker(self) -> Worker:
         """A delivery worker with its periodic tasks; this process answers no carriers."""
         self.store.limits.extend(WORKER_SECONDS)
+        overdue = OverdueMail(self.store, self.access, self.channels.values())
         tasks = (
             PeriodicTask(
                 "index", 1.0, partial(housekeeping.index_messages, self.store), on_change=True
             ),
             PeriodicTask("count", 5.0, partial(statistics.count, self.store), on_change=True),
+            PeriodicTask("mail overdue", 30.0, overdue.queue_mails, one_worker=True),
             PeriodicTask("recover", 900.0, self.recovery.recover_all),
             PeriodicTask(
                 "reread",

@@ -11,7 +11,6 @@ from blueprints.admin import (
     error_pages,
     failed_jobs,
     formats,
-    message,
     message_templates,
     opt_outs,
     quarantine,
@@ -22,6 +21,7 @@ from blueprints.admin import (
 from blueprints.admin.access import Guard
 from blueprints.admin.bulk_sends import BulkSendPages
 from blueprints.admin.devices import DevicePages
+from blueprints.admin.message import MessagePage
 from blueprints.admin.messages import MessagePages
 from blueprints.admin.page import MENU, Pages
 from blueprints.admin.session import SignIns
@@ -74,9 +74,16 @@ def _add_pages(routes: Blueprint, pages: Pages, gateway: Gateway) -> None:
     MessagePages(
         pages, store, settings, providers, media, gateway.message_query, gateway.local_time
     ).add_to(routes)
-    message.add_routes(
-        routes, pages, store, settings, media, actions, gateway.opt_outs, gateway.scheduling
-    )
+    MessagePage(
+        pages,
+        store,
+        settings,
+        media,
+        actions,
+        gateway.opt_outs,
+        gateway.scheduling,
+        gateway.why,
+    ).add_to(routes)
     failed_jobs.add_routes(routes, pages, store, actions)
     if gateway.bulk_sending.is_on:
         BulkSendPages(pages, store, gateway.bulk_sending, gateway.local_time).add_to(routes)
@@ -84,7 +91,7 @@ def _add_pages(routes: Blueprint, pages: Pages, gateway: Gateway) -> None:
     unrouted.add_routes(routes, pages, store, settings, actions)
     quarantine.add_routes(routes, pages, store, gateway.replay, actions)
     SettingsPages(pages, settings, providers).add_to(routes)
-    rules.add_routes(routes, pages, settings, gateway.rule_trial)
+    rules.add_routes(routes, pages, settings, gateway.rule_trial, gateway.rule_warnings)
     message_templates.add_routes(routes, pages, settings)
     carriers.add_routes(
         routes,

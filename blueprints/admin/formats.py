@@ -5,6 +5,7 @@ import time
 from flask import Blueprint
 from markupsafe import Markup
 
+from services.core.byte_size import byte_size
 from services.core.commands import flask_command
 from services.core.local_time import LocalTime
 from services.core.messages import rfc3339
@@ -16,7 +17,7 @@ STEPS = ((60.0, 1.0, "second"), (3600.0, 60.0, "minute"), (86_400.0, 3600.0, "ho
 def add_filters(routes: Blueprint, local_time: LocalTime) -> None:
     """Add these functions to the templates."""
     times = Times(local_time)
-    for word in (times.when, times.ago, international, size, counted, flask_command):
+    for word in (times.when, times.ago, international, byte_size, counted, flask_command):
         routes.app_template_filter(word.__name__)(word)
 
 
@@ -53,20 +54,6 @@ def lasting(seconds: float) -> str:
         if seconds < below:
             return counted(int(seconds / unit), word)
     return counted(int(seconds / 86_400), "day")
-
-
-def size(count: int) -> str:
-    """An amount of bytes.
-
-    >>> size(999), size(1_500_000)
-    ('999 B', '1.5 MB')
-    """
-    amount = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000 or unit == "GB":
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    raise AssertionError
 
 
 def counted(count: int, one: str, more: str = "") -> str:

@@ -16,21 +16,29 @@ from services.message_settings.holidays import HolidayPlan, plan_holidays
 from services.message_settings.json_lines import line_of_path
 from services.message_settings.rules_reader import RuleError
 from services.operations.rule_trial import RuleTrial, Trial
+from services.operations.rule_warnings import RuleWarnings
 
 FIELDS = ("from", "to", "text", "at")
 
 
 def add_routes(
-    routes: Blueprint, pages: Pages, settings: MessageSettings, trial: RuleTrial
+    routes: Blueprint,
+    pages: Pages,
+    settings: MessageSettings,
+    trial: RuleTrial,
+    warnings: RuleWarnings,
 ) -> None:
     """Add ``/admin/rules``."""
-    RulesPage(pages, settings, trial).add_to(routes)
+    RulesPage(pages, settings, trial, warnings).add_to(routes)
 
 
 class RulesPage:
     """Shows and tries the rules, and edits them with hours, holidays and groups."""
 
-    def __init__(self, pages: Pages, settings: MessageSettings, trial: RuleTrial) -> None:
+    def __init__(
+        self, pages: Pages, settings: MessageSettings, trial: RuleTrial, warnings: RuleWarnings
+    ) -> None:
+        self._warnings = warnings
         self._pages = pages
         self._settings = settings
         self._trial = trial
@@ -110,7 +118,7 @@ class RulesPage:
             status,
             rules=settings.rules,
             problem=settings.problem,
-            warnings=self._trial.warnings(),
+            warnings=self._warnings.all(),
             asked=asked,
             tried=tried,
             problems=problems,

@@ -84,7 +84,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         Templates(store, gateway.settings, access, gateway.country),
         Media(store, access, media, gateway.uploads),
         Events(ChangeLog(store, access, media), auth, store.notifier, lambda: gateway.stopping),
-        Settings(gateway.settings),
+        Settings(gateway.settings, gateway.rule_warnings),
     )
     app.before_request(auth.admit)
     app.after_request(_with_headers)

@@ -20,6 +20,7 @@ from blueprints.device_auth import DeviceAuth
 from services.config.keys import derive
 from services.core.errors import RequestRefused
 from services.core.messages import Device
+from services.core.phone_numbers import e164, requested
 from services.core.secrets import same_secret
 from services.message_settings import NumberSetting
 from services.messaging.access import ConversationAccess
@@ -115,6 +116,19 @@ def caller() -> Device:
 def numbers(access: ConversationAccess) -> dict[str, NumberSetting]:
     """The numbers whose conversations the caller may have at this moment, its default first."""
     return {setting.number: setting for setting in access.numbers(caller().extension)}
+
+
+def own_number(own: Mapping[str, NumberSetting], written: str, country: str, field: str) -> str:
+    """One of the caller's ``numbers``, written any usual way.
+
+    Raises ``RequestRefused`` (``invalid_number``, ``number_not_yours``) that names ``field``.
+    """
+    number = requested(e164, written, country, field)
+    if number not in own:
+        raise RequestRefused(
+            "number_not_yours", f"{number} is not a number of yours.", field=field, status=403
+        )
+    return number
 
 
 def own_conversation(

@@ -29,7 +29,7 @@ from services.messaging.bulk_sending import (
     BulkRequest,
     BulkSending,
     InvalidRecipients,
-    no_such_bulk_send,
+    bulk_send_of,
 )
 from services.store import bulk_sends
 from services.store.bulk_sends import BulkSend
@@ -143,9 +143,7 @@ class BulkSends(Resource):
         return self._store.read(lambda tx: _objects(tx, [known])[0])
 
     def _results(self, tx: Connection, query: dict[str, Any], bulk_send_id: UUID) -> dict[str, Any]:
-        known = bulk_sends.by_id(tx, str(bulk_send_id), caller().extension)
-        if known is None:
-            raise no_such_bulk_send()
+        known = bulk_send_of(tx, str(bulk_send_id), caller().extension)
         limit, state = query["limit"], query.get("state")
         found = bulk_sends.texts(
             tx,
@@ -176,7 +174,7 @@ def _preview(plan: BulkPlan) -> dict[str, Any]:
         "recipients": len(plan.messages),
         "messages": plan.parts,
         "segments": plan.segments,
-        "held": plan.held,
+        "in_quiet_hours": plan.in_quiet_hours,
         "example": plan.messages[0].text if plan.messages else None,
         "left_out": [asdict(one) for one in plan.left_out],
     }

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from blueprints.api.auth import Auth, caller, numbers, own_conversation
+from blueprints.api.auth import Auth, caller, numbers, own_conversation, own_number
 from blueprints.api.changes import assignment_object
 from blueprints.api.conversation_marks import marks_object
 from blueprints.api.declare import Resource, call
@@ -66,6 +66,7 @@ class Conversations(Resource):
         Auth.DEVICE,
         query=ConversationsQuery,
         answers={200: ConversationListSchema},
+        refuses=[403],
     )
     def list_conversations(self, query: dict[str, Any]) -> dict[str, Any]:
         """The conversations of the extension's numbers, the one with the newest message first.
@@ -74,6 +75,9 @@ class Conversations(Resource):
         `unread` and `blocked` the pinned ones come first, on the first page, beyond `limit`.
         """
         limit, own = query["limit"], numbers(self._access)
+        if "number" in query:
+            number = own_number(own, query["number"], self._country, "number")
+            own = {number: own[number]}
         before = int(query["cursor"]) if "cursor" in query else None
         unread_by = caller().extension if query["unread"] else None
         with_peer = None
@@ -152,7 +156,7 @@ class Conversations(Resource):
     def mark_read(self, asked: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
         """Note that the extension has read the conversation up to a message.
 
-        The mark only moves forward, and not beyond the newest message.
+        The mark moves forward, and not beyond the newest message; only `DELETE` moves it back.
         """
         reader = caller()
         extension = reader.extension
@@ -169,8 +173,30 @@ class Conversations(Resource):
                     tx, extension, conversation.id, up_to, messages.next_seq(tx)
                 )
                 self._router.notify_read(tx, reader, conversation.id, up_to)
-            unread = messages.unread(tx, extension, [conversation.id]).get(conversation.id, 0)
-            return {"read_seq": max(up_to, mark), "unread_count": unread}
+            return self._read_mark(tx, conversation)
+
+        return self._store.write(work)
+
+    @call(
+        "DELETE",
+        "/conversations/<uuid:conversation_id>/read",
+        Auth.DEVICE,
+        answers={200: ReadMarkSchema},
+        refuses=[404],
+    )
+    def mark_unread(self, conversation_id: UUID) -> dict[str, Any]:
+        """Note that the extension has not read the newest inbound message of a conversation.
+
+        Where it is unread already, or there is none, nothing changes.
+        """
+        reader = caller()
+
+        def work(tx: Connection) -> dict[str, Any]:
+            conversation = self._own(tx, conversation_id)
+            changed = messages.next_seq(tx)
+            if conversations.mark_unread(tx, reader.extension, conversation.id, changed):
+                self._limits.count(tx, reader, CONVERSATION_CHANGES)
+            return self._read_mark(tx, conversation)
 
         return self._store.write(work)
 
@@ -195,6 +221,15 @@ class Conversations(Resource):
             return assignment_object(assignments.by_id(tx, conversation.id))
 
         return self._store.write(work)
+
+    def _read_mark(self, tx: Connection, conversation: Conversation) -> dict[str, Any]:
+        extension = caller().extension
+        marks = conversations.read_marks(tx, extension, [conversation.id])
+        unread = messages.unread(tx, extension, [conversation.id])
+        return {
+            "read_seq": marks.get(conversation.id, 0),
+            "unread_count": unread.get(conversation.id, 0),
+        }
 
     def _own(self, tx: Connection, conversation_id: UUID) -> Conversation:
         return own_conversation(tx, numbers(self._access), conversation_id)

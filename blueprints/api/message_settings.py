@@ -14,6 +14,7 @@ from blueprints.api.schemas.message_settings import (
     EntrySchema,
     EntryToldSchema,
     IfMatchHeaders,
+    RulesSavedSchema,
     RulesSchema,
     RulesToldSchema,
     SettingsQuery,
@@ -30,6 +31,7 @@ from services.message_settings import MessageSettings
 from services.message_settings.document import RULE_SECTIONS
 from services.message_settings.rules_reader import RuleError
 from services.message_settings.slices import in_slices
+from services.operations.rule_warnings import RuleWarnings
 
 log = structlog.get_logger()
 RETRY_SECONDS = 5.0
@@ -41,8 +43,9 @@ class Settings(Resource):
     name = "message-settings"
     description = "Which number belongs to which carrier, extensions and e-mails"
 
-    def __init__(self, settings: MessageSettings) -> None:
+    def __init__(self, settings: MessageSettings, warnings: RuleWarnings) -> None:
         self._settings = settings
+        self._warnings = warnings
 
     @call(
         "GET",
@@ -77,7 +80,7 @@ class Settings(Resource):
         Auth.OPERATOR,
         headers=IfMatchHeaders,
         json=RulesSchema,
-        answers={200: RulesToldSchema},
+        answers={200: RulesSavedSchema},
         refuses=[409, 412],
     )
     def put_rules(
@@ -91,7 +94,8 @@ class Settings(Resource):
                 settings.put_sections(sections, _expected(seen, False))
             except RuleError as error:
                 complain({error.field: [error.reason]})
-        return {name: settings.sections.get(name) for name in RULE_SECTIONS}, 200, _tag(settings)
+        rules = {name: settings.sections.get(name) for name in RULE_SECTIONS}
+        return rules | {"warnings": self._warnings.all()}, 200, _tag(settings)
 
     @call(
         "GET",

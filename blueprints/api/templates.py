@@ -5,12 +5,11 @@ from typing import Any
 from flask import request
 from sqlalchemy import Connection
 
-from blueprints.api.auth import Auth, caller, numbers, own_conversation
+from blueprints.api.auth import Auth, caller, numbers, own_conversation, own_number
 from blueprints.api.declare import Resource, call
 from blueprints.api.schemas.templates import TemplateListSchema, TemplatesQuery
 from services.core.errors import RequestRefused
 from services.core.phone_numbers import (
-    e164,
     is_dialable,
     national,
     peer,
@@ -74,14 +73,7 @@ class Templates(Resource):
             return found.number, "" if found.participants else _name(tx, found.peer)
         number = next(iter(own), "")
         if "from_" in asked:
-            number = requested(e164, asked["from_"], self._country, "from")
-            if number not in own:
-                raise RequestRefused(
-                    "number_not_yours",
-                    f"{number} is not a number of yours.",
-                    field="from",
-                    status=403,
-                )
+            number = own_number(own, asked["from_"], self._country, "from")
         if "to" not in asked:
             return number, ""
         them = requested(peer, asked["to"], self._country, "to")

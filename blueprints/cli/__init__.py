@@ -31,12 +31,14 @@ from blueprints.cli import (
     templates,
     version,
     webhooks,
+    why,
     worker,
 )
 from services.gateway import Gateway
 
 COMMANDS = (
     status.status,
+    why.why,
     version.version,
     activity.activity,
     config.group,

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from blueprints.cli.parts import parts
-from blueprints.cli.terminal import command, document, json_option, moment, stamp, table
+from blueprints.cli.terminal import command, document, json_option, stamp, table
 from services.core.messages import Status
 from services.operations.statistics import MEDIAN, MOST, OPEN, Activity, Figures, activity_of
 
@@ -37,7 +37,7 @@ def activity(hours: int | None, days: int | None, as_json: bool) -> None:
         (f"FROM ({local_time.name})", "MESSAGES", *TITLES, "MEDIAN PUSH", "95 % PUSHED"),
         [
             (
-                f"{found.begins(point):%Y-%m-%d}" if days else moment(point.at)[:16],
+                f"{found.begins(point):{'%Y-%m-%d' if days else '%Y-%m-%d %H:%M'}}",
                 _bar(_all(point.figures), most),
                 *_cells(point.figures),
                 _pushed(point.figures, MEDIAN),

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import Group, document, facts, json_option, moment, note, stamp, table
 from services.core.messages import Status
-from services.messaging.bulk_sending import ADMINISTRATOR, no_such_bulk_send
+from services.messaging.bulk_sending import ADMINISTRATOR, bulk_send_of
 from services.store import bulk_sends
 from services.store.bulk_sends import BulkSend
 
@@ -58,9 +58,7 @@ def list_all(as_json: bool) -> None:
 def show(bulk_send_id: UUID, state: str | None, as_json: bool) -> None:
     """Show a bulk send: its counts, its texts, and who is left out."""
     store, status = parts().store, Status(state) if state else None
-    known = store.read(lambda tx: bulk_sends.by_id(tx, str(bulk_send_id)))
-    if known is None:
-        raise no_such_bulk_send()
+    known = store.read(lambda tx: bulk_send_of(tx, str(bulk_send_id)))
     counts = store.read(lambda tx: bulk_sends.counts(tx, [known.id]))[known.id]
     texts = store.read(lambda tx: bulk_sends.texts(tx, known.id, status=status))
     left_out = store.read(lambda tx: bulk_sends.left_out(tx, known.id))

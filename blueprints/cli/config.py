@@ -31,7 +31,7 @@ def check(as_json: bool) -> None:
     """
     environment = parts().environment
     problems = [*parts().config_findings.all(), *_tried_out()]
-    warnings = _undeclared_proxies()
+    warnings = _warnings()
     if as_json:
         document(
             {
@@ -91,10 +91,10 @@ def _tried_out() -> Iterator[Problem]:
         yield Problem("Message Settings", settings.problem, remedy)
 
 
-def _undeclared_proxies() -> list[str]:
-    """Warnings only: any stranger can send the headers of a proxy."""
+def _warnings() -> list[str]:
+    """What may be meant so: headers of a proxy, which any stranger can send, and odd rules."""
     with suppress(StorageUnwell):
-        return parts().proxies.warnings()
+        return [*parts().proxies.warnings(), *parts().rule_warnings.all()]
     return []
 
 

@@ -61,8 +61,13 @@ def show_list(
 
 
 def _print_list(found: Sequence[Message]) -> None:
+    with_send_time = any(message.status is Status.SCHEDULED for message in found)
     table(
-        ("ID", "TIME", "NUMBER", "", "PEER", "STATUS", "FILES", "TEXT"),
+        (
+            *("ID", "TIME", "NUMBER", "", "PEER", "STATUS"),
+            *(("TO BE SENT",) if with_send_time else ()),
+            *("FILES", "TEXT"),
+        ),
         [
             (
                 message.id,
@@ -71,6 +76,7 @@ def _print_list(found: Sequence[Message]) -> None:
                 "<-" if message.direction == "in" else "->",
                 ", ".join(message.participants) or message.peer,
                 str(message.status) if message.routed else "unrouted",
+                *((_send_time(message),) if with_send_time else ()),
                 len(message.media) or "-",
                 short(message.text),
             )
@@ -78,6 +84,13 @@ def _print_list(found: Sequence[Message]) -> None:
         ],
         "No message.",
     )
+
+
+def _send_time(message: Message) -> str:
+    """When a scheduled message is sent, and why later than it was asked for, if it is."""
+    if message.status is not Status.SCHEDULED:
+        return "-"
+    return f"{moment(message.send_at)} {message.waits_because or ''}".rstrip()
 
 
 @group.command()

@@ -6,20 +6,27 @@ from blueprints.cli.parts import parts
 from blueprints.cli.terminal import Group, json_option, report_findings
 from services.core.commands import flask_command
 from services.core.errors import PushError
-from services.core.messages import Finding
-from services.push.base import Channel
+from services.core.messages import Device, Finding
+from services.push.base import Channel, TwoWayChannel
 
 group = Group("push", help="Push channels: whether they are set up well.")
 
 
 @group.command()
+@click.option("--send-to", metavar="EXTENSION", help="Also send a text to its SIP phones.")
 @json_option
-def check(as_json: bool) -> None:
+def check(send_to: str | None, as_json: bool) -> None:
     """Ask each push channel that can be asked whether the credentials work.
 
     Exit code 1 if anything must be fixed.
     """
     found = {name: _asked(channel) for name, channel in parts().channels.items()}
+    if send_to is not None:
+        phones = [c for c in parts().channels.values() if isinstance(c, TwoWayChannel)]
+        if not phones:
+            raise click.UsageError("No channel to SIP phones is on.")
+        for channel in phones:
+            found[channel.name].append(_sent(channel.name, send_to))
     found = {name: findings for name, findings in found.items() if findings}
     if not found and not as_json:
         click.echo(f"No push channel that can be asked is on. See: {flask_command('config check')}")
@@ -33,3 +40,9 @@ def _asked(channel: Channel) -> list[Finding]:
         return list(channel.check(list(extensions)))
     except PushError as error:
         return [Finding(False, error.reason)]
+
+
+def _sent(channel: str, extension: str) -> Finding:
+    device = Device(f"{channel}:{extension}", extension, channel)
+    word, sentence = parts().push_delivery.test(device)
+    return Finding(word == "taken", sentence)

@@ -1,5 +1,6 @@
 """``flask rules``: lists the rules of Message Settings, and tries them with a text."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ from blueprints.cli.terminal import (
     json_option,
     moment,
     note,
+    note_rule_warnings,
     stamp,
     table,
 )
@@ -30,12 +32,10 @@ def show(as_json: bool) -> None:
     rules, problem = settings.rules, settings.problem
     if problem is not None:
         note(f"{problem} These are the last good rules.")
-    warnings = parts().rule_trial.warnings()
     if as_json:
-        document({**settings.rule_sections, "warnings": warnings})
+        document({**settings.rule_sections, "warnings": parts().rule_warnings.all()})
         return
-    for warning in warnings:
-        note(warning)
+    note_rule_warnings()
     table(
         ("RULE", "TO", "FROM", "KEYWORDS", "WHEN", "DELIVERS TO", "REPLY", "THEN"),
         [_inbound(rule) for rule in rules.inbound],
@@ -88,8 +88,9 @@ def try_text(written_sender: str, to: str, text: str, at: str, as_json: bool) ->
     """Say what the rules would do with a text; nothing is sent or kept."""
     trial = parts().rule_trial.run(written_sender=written_sender, to=to, text=text, at=at)
     if as_json:
-        document(as_object(trial))
+        document(as_object(trial, parts().rule_warnings.all()))
         return
+    note_rule_warnings()
     decision, waits = trial.decision, trial.reply_waits
     for step in trial.steps:
         sign, why = ("--", step.why_not) if step.why_not else ("->", "Matches.")
@@ -111,8 +112,8 @@ def try_text(written_sender: str, to: str, text: str, at: str, as_json: bool) ->
     )
 
 
-def as_object(trial: Trial) -> dict[str, Any]:
-    """A trial for programs."""
+def as_object(trial: Trial, warnings: Sequence[str]) -> dict[str, Any]:
+    """A trial for programs, with the warnings about all rules."""
     decision, waits = trial.decision, trial.reply_waits
     return {
         "from": trial.text.peer,
@@ -131,4 +132,5 @@ def as_object(trial: Trial) -> dict[str, Any]:
         "reply_send_at": stamp(waits.until) if waits else None,
         "reply_waits_because": waits.reason if waits else None,
         "remark": trial.remark or None,
+        "warnings": warnings,
     }

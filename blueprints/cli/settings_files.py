@@ -7,7 +7,7 @@ from typing import BinaryIO
 import click
 
 from blueprints.cli.parts import parts
-from blueprints.cli.terminal import command, document, json_option, note, table
+from blueprints.cli.terminal import command, document, json_option, note, note_rule_warnings, table
 from services.core.calendar_file import MOST_BYTES as MOST_CALENDAR_BYTES
 from services.core.errors import SettingsError
 from services.message_settings.csv_format import COLUMNS, MOST_BYTES, write_csv
@@ -76,11 +76,14 @@ def _import_document(content: bytes, dry_run: bool, as_json: bool) -> None:
     if not dry_run:
         settings.put_document(content)
     if as_json:
-        document({"dry_run": dry_run, "numbers": count})
+        told = {} if dry_run else {"warnings": parts().rule_warnings.all()}
+        document({"dry_run": dry_run, "numbers": count, **told})
     elif dry_run:
         click.echo(f"It is in order: Message Settings would have {count} numbers.")
     else:
         click.echo(f"Message Settings have {count} numbers now.")
+    if not dry_run and not as_json:
+        note_rule_warnings()
 
 
 def _import_csv(plan: ImportPlan, dry_run: bool, as_json: bool) -> None:

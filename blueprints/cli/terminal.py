@@ -105,8 +105,8 @@ def short(text: str) -> str:
 
 
 def moment(at: float | None) -> str:
-    """A time for people, in ``APP_TIMEZONE`` to the second; ``-`` for never."""
-    return "-" if at is None else f"{parts().local_time.of(at):%Y-%m-%d %H:%M:%S}"
+    """A time for people, to the second, with the zone of ``APP_TIMEZONE``; ``-`` for never."""
+    return "-" if at is None else parts().local_time.text(at)
 
 
 def stamp(at: float | None) -> str | None:
@@ -155,3 +155,9 @@ def report_findings(
 def note(sentence: str) -> None:
     """Print a remark on standard error, beside the result."""
     click.echo(f"Note: {escaped(sentence)}", err=True)
+
+
+def note_rule_warnings() -> None:
+    """Print the warnings about rules on standard error."""
+    for warning in parts().rule_warnings.all():
+        note(warning)

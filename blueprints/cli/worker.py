@@ -8,6 +8,7 @@ import gevent
 
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import command
+from services.config.logging import configure
 
 
 @command("worker")
@@ -18,6 +19,7 @@ def worker() -> None:
     machines with PostgreSQL.
     Ctrl-C or SIGTERM ends it when what it has in hand is done.
     """
+    configure(parts().environment)
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop.set)

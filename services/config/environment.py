@@ -55,6 +55,7 @@ class Section:
 
     ``settings`` is the class that declares them. A ``built_in`` one needs no variables: it is on by
     itself with ``APP_ENV=local`` while no other carrier is, and is not described to operators.
+    While it is on, the sections that it ``replaces`` are off.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Section:
     prefix: str
     settings: type
     built_in: bool = False
+    replaces: tuple[str, ...] = ()
 
     @property
     def variables(self) -> list[variables.Variable]:
@@ -294,7 +296,10 @@ def _load_channels(
     problems: list[Problem],
     notes: list[Problem],
 ) -> dict[str, Any]:
-    """The channels that are on; one of which a required variable is missing is off, with a note."""
+    """The channels that are on.
+
+    One of which a required variable is missing is off, with a note, and one that another replaces.
+    """
     loaded: dict[str, Any] = {}
     for channel in channels:
         if not channel.needs_no_variable:
@@ -305,6 +310,13 @@ def _load_channels(
             if lacking:
                 continue
         _load_one(loaded, channel, env, problems)
+    titles = {channel.name: channel.title for channel in channels}
+    for channel in channels:
+        for other in channel.replaces:
+            if channel.name in loaded and loaded.pop(other, None) is not None:
+                reason = f"is off, because {channel.title} leads to the same phones."
+                remedy = f"Remove the variables of {titles[other]} or of {channel.title}."
+                notes.append(Problem(titles[other], reason, remedy))
     return loaded
 
 

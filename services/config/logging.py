@@ -70,11 +70,16 @@ def handler() -> logging.Handler:
     return to_stderr
 
 
-def configure(environment: Environment) -> None:
-    """Configure logging to standard error at ``LOG_LEVEL``; text on a terminal, else JSON."""
+def configure(environment: Environment, *, in_command: bool = False) -> None:
+    """Configure logging to standard error at ``LOG_LEVEL``; text on a terminal, else JSON.
+
+    With ``in_command`` a terminal shows faults only: a command tells its user the rest itself.
+    """
     service = environment.service
     level = logging.DEBUG if service.app_debug else logging.getLevelName(service.log_level)
     terminal = sys.stderr.isatty()
+    if in_command and terminal and not service.app_debug:
+        level = max(level, logging.ERROR)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

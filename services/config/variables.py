@@ -1,7 +1,8 @@
 """Environment variables: declaring them in settings classes, loading and checking them.
 
 A settings class is a frozen dataclass whose fields are made by ``variable``. The field
-``api_secret`` of the section ``BANDWIDTH_`` is the variable ``BANDWIDTH_API_SECRET``. The same
+``api_secret`` of the section ``BANDWIDTH_`` is the variable ``BANDWIDTH_API_SECRET``; a name that
+Python does not allow ends with an underscore (``from_``). The same
 declaration loads the value, reports every problem at once, and describes the variable in
 ``.env.example`` and in the documentation.
 """
@@ -75,7 +76,7 @@ def variable(
 def variables(section: type, prefix: str) -> list[Variable]:
     """The variables that a settings class declares, in order."""
     return [
-        Variable(name=prefix + f.name.upper(), field=f.name, **f.metadata)
+        Variable(name=prefix + f.name.removesuffix("_").upper(), field=f.name, **f.metadata)
         for f in dataclasses.fields(section)
         if "doc" in f.metadata
     ]

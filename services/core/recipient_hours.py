@@ -65,7 +65,7 @@ class PlaceHours:
 
 
 @dataclass(frozen=True, slots=True)
-class Postponed:
+class Wait:
     """A text waits for ``until`` (seconds since 1970), because of ``reason`` (a sentence)."""
 
     until: float
@@ -79,7 +79,7 @@ class RecipientHours:
     us: bool = True
     countries: tuple[CountryHours, ...] = ()
 
-    def postponed(self, recipients: Iterable[str], at: float) -> Postponed | None:
+    def wait(self, recipients: Iterable[str], at: float) -> Wait | None:
         """Until when a text that is due ``at`` (seconds since 1970) waits; ``None``: it may go.
 
         Recipients are addresses of peers. Raises ``RequestRefused`` for a group whose members live
@@ -90,7 +90,7 @@ class RecipientHours:
         for _ in range(_ROUNDS):
             closed = next((one for one in places if not one.hours.is_open(until)), None)
             if closed is None:
-                return Postponed(until, _reason(last, until)) if last is not None else None
+                return Wait(until, _reason(last, until)) if last is not None else None
             until, last = closed.hours.next_open(until), closed
         raise RequestRefused(
             "no_common_hours",

@@ -44,7 +44,11 @@ class EmailDelivery:
         if self.store.read(lambda tx: jobs.waits_for_files(tx, job)):
             self.outcomes.record(
                 lambda tx: jobs.retry(
-                    tx, job, clock.now(tx) + FILES_CHECK_SECONDS, "Waits for files.", counts=False
+                    tx,
+                    job,
+                    clock.now(tx) + FILES_CHECK_SECONDS,
+                    jobs.WAITS_FOR_FILES,
+                    counts=False,
                 )
             )
             return

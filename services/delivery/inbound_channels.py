@@ -1,17 +1,20 @@
 """Two-way push channels: texts that users write become replies; reachable phones get what waits.
 
 Every worker listens, so that no text is missed while one restarts. A text is stored once, as its
-``id`` is the same for all of them; only the youngest worker reports a refusal to the user.
+``id`` is the same for all of them; only the youngest worker reports a refusal to the user. On a
+channel with ``one_listener`` only the worker that has its lease listens, and answers everything.
 """
 
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 
 import structlog
 
 from services.core.errors import Kind, PushError, RequestRefused, StorageUnwell
 from services.core.messages import Device
+from services.delivery.task_leases import TaskLeases
 from services.messaging.compose import Composer, Reply
 from services.push.base import ExtensionReachable, InboundText, TwoWayChannel
 from services.store import circuit_breakers, jobs, workers
@@ -22,7 +25,8 @@ log = structlog.get_logger()
 
 LONGEST_WAIT = 30.0  # between two attempts to connect
 SETTLING_SECONDS = 1.0  # a phone that has just registered is given a moment
-ATTEMPTS = 30  # to keep a text while the database is unwell, a second apart
+WATCH_SECONDS = 5.0  # between two looks at which phones have texts that wait
+LEASE_LOOK_SECONDS = 0.5  # between two looks whether this worker may listen
 NOT_KEPT = "Textbridge cannot keep it now. Please send it again later."
 
 
@@ -37,12 +41,27 @@ class InboundChannel:
         self._channel = channel
         self._worker_id = worker_id
         self._destination = f"push:{channel.name}"
+        self._lease = f"listen:{channel.name}"
+        self._leases = TaskLeases(store, [self._lease] if channel.one_listener else [], worker_id)
+        self._next_watch = 0.0  # of the monotonic clock
 
     def run(self, alive: Callable[[], bool]) -> None:
-        """Listen until ``alive`` says no; connect again whenever the connection is lost."""
+        """Listen until ``alive`` says no; connect again whenever the connection is lost.
+
+        Where only one worker may listen, the others wait until it is gone.
+        """
+        try:
+            self._run(alive)
+        finally:
+            self._release()
+
+    def _run(self, alive: Callable[[], bool]) -> None:
         wait = 1.0
         while alive():
             try:
+                if not self._may_listen():
+                    _sleep(LEASE_LOOK_SECONDS, alive)
+                    continue
                 with closing(self._channel.inbound_events()) as events:
                     next(events)
                     self._connected()
@@ -51,10 +70,15 @@ class InboundChannel:
                         self._act(event)
                         if not alive():
                             return
+                        if not self._may_listen():
+                            log.warning("another worker listens", channel=self._channel.name)
+                            break
             except PushError as error:
                 log.warning(
                     "inbound channel not connected", channel=self._channel.name, reason=error.reason
                 )
+                if error.kind is Kind.CONFIG:
+                    wait = self._channel.config_wait or wait
                 if error.kind is Kind.CONFIG or error.retry_after:
                     self._pause(error, wait)
             except StorageUnwell as error:
@@ -65,6 +89,18 @@ class InboundChannel:
                 )
             _sleep(wait, alive)
             wait = min(2 * wait, LONGEST_WAIT)
+
+    def _may_listen(self) -> bool:
+        """Whether this worker may listen now; renews its lease. Raises ``StorageUnwell``."""
+        return not self._channel.one_listener or self._lease in self._leases.held()
+
+    def _release(self) -> None:
+        """Let another worker listen at once."""
+        if self._channel.one_listener:
+            try:
+                self._leases.release()
+            except StorageUnwell as error:
+                log.error("cannot release a lease", name=self._lease, reason=str(error))
 
     def _connected(self) -> None:
         """Start the jobs that wait for phones which registered while no worker was connected."""
@@ -90,10 +126,14 @@ class InboundChannel:
     def _act(self, event: InboundText | ExtensionReachable | None) -> None:
         if isinstance(event, InboundText):
             self._submit(event)
-        elif event is not None:
+        if event is not None:  # who writes is online as well
             target = f"{self._channel.name}:{event.extension}"
             if self._store.read(lambda tx: jobs.waits(tx, self._destination, target)):
                 self._make_due(target)
+        if time.monotonic() >= self._next_watch:
+            self._next_watch = time.monotonic() + WATCH_SECONDS
+            waiting = self._store.read(partial(jobs.waiting_targets, destination=self._destination))
+            self._channel.watch({target.partition(":")[2] for target in waiting})
 
     def _make_due(self, target: str | None) -> None:
         self._store.write(
@@ -102,24 +142,26 @@ class InboundChannel:
 
     def _submit(self, wrote: InboundText) -> None:
         device = Device(f"{self._channel.name}:{wrote.extension}", wrote.extension)
-        reply = Reply(text=wrote.text, to=(wrote.to,), client_id=wrote.id)
-        for _ in range(ATTEMPTS):
+        reply = Reply(text=wrote.text, to=(wrote.to,), sender=wrote.sender, client_id=wrote.id)
+        for _ in range(self._channel.keep_attempts):
             try:
                 self._composer.submit(device, reply)
             except RequestRefused as error:
                 log.info("refused", extension=wrote.extension, code=error.code)
-                self._refuse(wrote, error.reason)
+                self._report(wrote, partial(self._channel.report_refusal, wrote, error.reason))
             except StorageUnwell as error:
                 log.error("cannot keep a text yet", reason=str(error))
                 time.sleep(1.0)
                 continue
+            else:
+                self._channel.report_kept(wrote)
             return
-        self._refuse(wrote, NOT_KEPT)
+        self._report(wrote, partial(self._channel.report_not_kept, wrote, NOT_KEPT))
 
-    def _refuse(self, wrote: InboundText, reason: str) -> None:
+    def _report(self, wrote: InboundText, report: Callable[[], None]) -> None:
         try:
-            if self._answers():
-                self._channel.report_refusal(wrote, reason)
+            if self._channel.one_listener or self._answers():
+                report()
         except PushError as error:
             log.warning("refusal not reported", extension=wrote.extension, reason=error.reason)
 

@@ -44,6 +44,8 @@ from services.store.jobs import Job, JobKind
 log = structlog.get_logger()
 
 BACKOFF = (1.0, 5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0)  # seconds after each failed attempt
+# Seconds between attempts while a receiver is offline: as long as the job has waited, within these.
+OFFLINE = (120.0, 600.0)
 GIVE_UP_SECONDS = 86_400.0
 INQUIRIES = (10.0, 60.0, 300.0, 1800.0, 7200.0)  # seconds between questions about a message
 FINAL = {Status.DELIVERED, Status.FAILED}
@@ -201,8 +203,11 @@ class Outcomes:
                 circuit_breakers.pause(
                     tx, job.destination, now + wait, error.reason, config=kind is Kind.CONFIG
                 )
+        elif error.offline:
+            wait = min(max(now - job.created_at, OFFLINE[0]), OFFLINE[1]) * _jitter()
+            held = jobs.retry(tx, job, now + wait, error.reason, counts=False)
         else:
-            wait = BACKOFF[min(job.attempts, len(BACKOFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311
+            wait = BACKOFF[min(job.attempts, len(BACKOFF)) - 1] * _jitter()
             held = jobs.retry(tx, job, now + wait, error.reason)
         if held:
             attempts.add(tx, job, kind, error.reason, error.code)
@@ -285,6 +290,10 @@ class Outcomes:
                 jobs.retry(tx, job, clock.now(tx), reason)
                 attempts.add(tx, job, Kind.RETRY, reason)
         return len(abandoned)
+
+
+def _jitter() -> float:
+    return random.uniform(0.8, 1.2)  # noqa: S311 - no secret
 
 
 def inquiry(message_id: str, provider: str) -> Job:

@@ -19,8 +19,9 @@ from services.delivery.outcome import Outcomes
 from services.delivery.push_devices import device_of, record_failure
 from services.media.media_store import MediaStore
 from services.messaging.access import ConversationAccess
-from services.push.base import Channel
+from services.push.base import Channel, PassedOn
 from services.store import (
+    attempts,
     circuit_breakers,
     conversations,
     devices,
@@ -36,7 +37,7 @@ FILES_CHECK_SECONDS = 10.0  # until the next look whether the files of a message
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _PushData:
     """The data of a push, read from the database at one moment.
 
     ``put_off`` is until when (seconds since 1970) and why the push has to wait; a ``needless`` one
@@ -55,11 +56,15 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class PushAccepted:
-    """A push that its channel accepted, with the app's own id for the conversation, if any."""
+    """A push that its channel accepted, with the app's own id for the conversation, if any.
+
+    ``passed_on`` is set where the channel does not know whether the device gets it.
+    """
 
     job: Job
-    known: _Known
+    data: _PushData
     thread: str | None
+    passed_on: PassedOn | None = None
 
 
 class PushDelivery:
@@ -81,7 +86,7 @@ class PushDelivery:
         self._outcomes = outcomes
         self._journal = journal
         self._begun: dict[int, Job] = {}  # by their ids
-        self._looked_up: dict[int, _Known] = {}  # by the id of the job
+        self._looked_up: dict[int, _PushData] = {}  # by the id of the job
         self._accepted: list[PushAccepted] = []
 
     def begin(self, leased: Iterable[Job]) -> None:
@@ -98,16 +103,20 @@ class PushDelivery:
 
         Raises ``DeliveryError`` and ``StorageUnwell``. See ``take_accepted``.
         """
-        known = self._known(job)
-        if known.put_off is not None:
-            until, reason = known.put_off
+        data = self._data_of(job)
+        if data.put_off is not None:
+            until, reason = data.put_off
             self._outcomes.record(lambda tx: jobs.retry(tx, job, until, reason, counts=False))
             return
-        if known.needless:
+        if data.needless:
             self._outcomes.record(lambda tx: jobs.done(tx, job))
             return
-        self._require_access(known)
-        accepted = PushAccepted(job, known, self._notify(known, job))
+        self._require_access(data)
+        answer = self._notify(data, job)
+        if isinstance(answer, PassedOn):
+            accepted = PushAccepted(job, data, None, passed_on=answer)
+        else:
+            accepted = PushAccepted(job, data, answer)
         if accepted.thread is None:
             self._journal.note(job)
             self._accepted.append(accepted)
@@ -123,24 +132,24 @@ class PushDelivery:
         """Keep accepted pushes that could not be recorded."""
         self._accepted[:0] = accepted
 
-    def _known(self, job: Job) -> _Known:
+    def _data_of(self, job: Job) -> _PushData:
         if job.id in self._begun:
             begun, self._begun = list(self._begun.values()), {}
             self._looked_up |= self._store.read(partial(self._look_up_all, begun=begun))
-        known = self._looked_up.pop(job.id, None)
-        return known or self._store.read(partial(self._look_up_alone, job=job))
+        data = self._looked_up.pop(job.id, None)
+        return data or self._store.read(partial(self._look_up_alone, job=job))
 
-    def _require_access(self, known: _Known) -> None:
+    def _require_access(self, data: _PushData) -> None:
         """Raise ``AccessLost`` for an extension that has lost the number since it was queued."""
-        reason = self._access.lost_by_extension(known.device.extension, known.message.number)
+        reason = self._access.lost_by_extension(data.device.extension, data.message.number)
         if reason:
             raise AccessLost(reason)
 
-    def _notify(self, known: _Known, job: Job) -> str | None:
+    def _notify(self, data: _PushData, job: Job) -> str | PassedOn | None:
         try:
-            return known.channel.notify(known.device, self._notice(known, job.about))
+            return data.channel.notify(data.device, self._notice(data, job.about))
         except PushError as error:
-            if error.kind is Kind.GONE and self._has_moved(known.device):
+            if error.kind is Kind.GONE and self._has_moved(data.device):
                 reason = "The device registered anew while it was pushed to."
                 raise PushError(reason, Kind.RETRY) from None
             raise
@@ -167,39 +176,40 @@ class PushDelivery:
         self._store.write(partial(devices.record_push, device_id=device.id, error=None))
         return "taken", f"{channel.title}: the notification was taken and is on its way."
 
-    def _look_up_all(self, tx: Connection, begun: Sequence[Job]) -> dict[int, _Known]:
+    def _look_up_all(self, tx: Connection, begun: Sequence[Job]) -> dict[int, _PushData]:
         found = messages.by_ids(tx, [job.message_id for job in begun])
-        known = {}
+        data = {}
         for job in begun:
             with suppress(DeliveryError):  # raised again when that job is performed
-                known[job.id] = self._look_up(tx, job, found.get(job.message_id))
-        return known
+                data[job.id] = self._look_up(tx, job, found.get(job.message_id))
+        return data
 
-    def _look_up_alone(self, tx: Connection, job: Job) -> _Known:
+    def _look_up_alone(self, tx: Connection, job: Job) -> _PushData:
         return self._look_up(tx, job, messages.by_id(tx, job.message_id))
 
-    def _look_up(self, tx: Connection, job: Job, message: Message | None) -> _Known:
+    def _look_up(self, tx: Connection, job: Job, message: Message | None) -> _PushData:
         if message is None:
             raise DeliveryError("The message is not known any more.", Kind.REFUSED)
         device = device_of(tx, job)
         channel = self._channels.get(device.channel)
         if channel is None:
             raise PushError("The device has no push address any more.", Kind.REFUSED)
-        known = _Known(message, device, channel)
+        data = _PushData(message, device, channel)
         received = job.about == "received"
         if received and channel.waits_for_media and jobs.waits_for_files(tx, job):
-            return replace(known, put_off=(clock.now(tx) + FILES_CHECK_SECONDS, "Waits for files."))
+            later = clock.now(tx) + FILES_CHECK_SECONDS
+            return replace(data, put_off=(later, jobs.WAITS_FOR_FILES))
         if received and channel.per_device:
             quiet = device.quiet_hours
             awake_at = quiet.ends(clock.now(tx)) if quiet is not None else None
             if awake_at is not None:
-                return replace(known, put_off=(awake_at, "Quiet hours."))
-            if _is_needless(tx, job, known):
-                return replace(known, needless=True)
+                return replace(data, put_off=(awake_at, jobs.IN_QUIET_HOURS))
+            if _is_needless(tx, job, data):
+                return replace(data, needless=True)
         extension = device.extension
         numbers = tuple(own.number for own in self._access.numbers(extension))
         return replace(
-            known,
+            data,
             numbers=numbers,
             unread=messages.unread(tx, extension, [message.conversation_id])[
                 message.conversation_id
@@ -209,16 +219,16 @@ class PushDelivery:
             ),
         )
 
-    def _notice(self, known: _Known, about: str) -> Notice:
+    def _notice(self, data: _PushData, about: str) -> Notice:
         link = self._media.link
         notice = notification_text.of_message(
-            known.message, known.device, about, lambda message: message_object(message, link)
+            data.message, data.device, about, lambda message: message_object(message, link)
         )
         return replace(
             notice,
-            unread=known.unread,
-            unread_total=known.unread_total,
-            numbers=known.numbers,
+            unread=data.unread,
+            unread_total=data.unread_total,
+            numbers=data.numbers,
         )
 
     def _has_moved(self, device: Device) -> bool:
@@ -230,24 +240,27 @@ def record_accepted(tx: Connection, accepted: Sequence[PushAccepted]) -> None:
     """Record accepted pushes: their jobs are done, and their destinations work."""
     jobs.done(tx, *(one.job for one in accepted))
     for one in accepted:
-        message, device, channel = one.known.message, one.known.device, one.known.channel
+        message, device, channel = one.data.message, one.data.device, one.data.channel
         if one.thread is not None:
             external_threads.put(
                 tx, channel.name, one.thread, device.extension, message.conversation_id, message.seq
             )
+        if one.passed_on is not None:
+            told = one.passed_on
+            attempts.add(tx, one.job, attempts.PASSED_ON, told.reason, told.code)
         if channel.per_device:
             devices.record_push(tx, device.id, None)
     for name in sorted({one.job.destination for one in accepted}):
         circuit_breakers.resume(tx, name)
 
 
-def _is_needless(tx: Connection, job: Job, known: _Known) -> bool:
+def _is_needless(tx: Connection, job: Job, data: _PushData) -> bool:
     """Whether a push would show nothing new.
 
     The message was read, or it arrived in quiet hours that are over and a newer one of its
     conversation follows.
     """
-    message, device = known.message, known.device
+    message, device = data.message, data.device
     marks = conversations.read_marks(tx, device.extension, [message.conversation_id])
     if marks.get(message.conversation_id, 0) >= message.seq:
         return True

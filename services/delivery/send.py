@@ -55,15 +55,15 @@ class Sender:
                 return refusal
             now = clock.now(tx)
             try:
-                held = self.times.held(message, now) if job.about != BY_A_PERSON else None
+                wait = self.times.queued_wait(message, now) if job.about != BY_A_PERSON else None
             except RequestRefused as refused:
                 return SendError(refused.reason, Kind.REFUSED, code=refused.code)
-            if held is not None:
-                jobs.put_off(tx, job, held.until, held.reason)
+            if wait is not None:
+                jobs.put_off(tx, job, wait.until, wait.reason)
                 return False
-            wait = max([rate_limits.wait(tx, name, now) for name in limits], default=0.0)
-            if wait:
-                jobs.retry(tx, job, now + wait, "Waits for its turn.", counts=False)
+            pause = max([rate_limits.wait(tx, name, now) for name in limits], default=0.0)
+            if pause:
+                jobs.retry(tx, job, now + pause, jobs.WAITS_FOR_TURN, counts=False)
                 return False
             for name, rate in limits.items():
                 rate_limits.count(tx, name, rate, now)

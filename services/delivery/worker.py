@@ -17,10 +17,10 @@ from services.core.errors import DeliveryError, Kind, StorageUnwell
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.delivery import Delivery
 from services.delivery.inbound_channels import InboundChannel
-from services.delivery.inbox_leases import InboxLeases
 from services.delivery.mailbox_poller import MailboxPoller
 from services.delivery.outcome import Outcomes
 from services.delivery.periodic_tasks import PeriodicTask, Schedule
+from services.delivery.task_leases import TaskLeases
 from services.message_settings import MessageSettings
 from services.messaging.compose import Composer
 from services.messaging.route import Router
@@ -80,7 +80,7 @@ class Worker:
         ]
         if mailbox is not None:
             self._listeners.append(partial(mailbox.run, self.id))
-        self._inbox = InboxLeases(store, inbox_leases, self.id)
+        self._inbox = TaskLeases(store, inbox_leases, self.id)
         self._schedule = Schedule(tasks)
         self._in_hand: Counter[str] = Counter()
         self._jobs_in_hand: set[int] = set()

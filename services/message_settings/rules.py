@@ -247,7 +247,7 @@ class Rules:
             return f"It is for texts to {', '.join(rule.to)}."
         if rule.senders and not fits_any(rule.senders, text.peer):
             return f"The sender is not {' or '.join(rule.senders)}."
-        if rule.keywords and not _begins_with(rule.keywords, text.words):
+        if rule.keywords and not begins_with(rule.keywords, text.words):
             return f"The text does not begin with {' or '.join(rule.keywords)}."
         if rule.when is not None and not self._holds(rule.when, text):
             part, name = rule.when
@@ -325,7 +325,8 @@ class Rules:
 NO_RULES = Rules()
 
 
-def _begins_with(keywords: Sequence[str], words: str) -> bool:
+def begins_with(keywords: Iterable[str], words: str) -> bool:
+    """Whether words begin with one of the keywords."""
     return any(f"{words} ".startswith(f"{keyword} ") for keyword in keywords)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from services.core.commands import flask_command
 from services.core.errors import SettingsError
 from services.core.keywords import normalised
 from services.core.opening_hours import OpeningHours, opening_hours
@@ -152,7 +153,11 @@ def _numbers(written: Sequence[str], path: Path, number: Callable[[str], str]) -
 
 
 def unknown_name(section: str, name: str, known: Collection[str]) -> str:
-    """The sentence about a name that is not in ``hours`` or ``groups``."""
+    """The sentence about a name that is not in ``hours`` or ``groups``, with where to add it."""
     what = "No group is" if section == "groups" else "No hours are"
     remedy = f"Write one of {', '.join(known)}, or add it" if known else "Add it"
-    return f"{what} named “{name}”. {remedy} to “{section}”."
+    export, take = flask_command("settings export"), flask_command("settings import")
+    return (
+        f"{what} named “{name}”. {remedy} to “{section}”: on the page /admin/rules, or in the "
+        f"document, message_settings.json ({export}, {take})."
+    )

@@ -19,8 +19,8 @@ from services.message_settings import MessageSettings
 from services.message_settings.rules import Assign, Decision, Group
 from services.messaging.access import ConversationAccess
 from services.push.base import Channel
-from services.store import assignments, devices
-from services.store.assignments import Assignment
+from services.store import assignments, devices, messages
+from services.store.assignments import Assignment, Turn
 from services.store.conversations import Conversation
 from services.store.database import clock
 from services.store.database.store import Store
@@ -114,10 +114,11 @@ class Assignments:
         for known in found:
             group = self.settings.rules.groups.get(known.group_name or "")
             nobody = replace(known, owner=None, owned_at=None)
-            if group is None:
+            newest = messages.page(tx, known.conversation_id, limit=1, released=True)
+            if group is None or not newest:
                 assignments.put(tx, nobody)
                 continue
-            members, now = self._unowned(tx, group, nobody)
+            members, now = self._unowned(tx, group, nobody, newest[0].id)
             assignments.put(tx, now)
             give(tx, known.conversation_id, members)
         return len(found)
@@ -146,18 +147,21 @@ class Assignments:
             and self._is_reachable(tx, owner)
         ):
             return (owner,), known
-        return self._unowned(tx, group, replace(known, owner=None, owned_at=None))
+        return self._unowned(tx, group, replace(known, owner=None, owned_at=None), message.id)
 
     def _unowned(
-        self, tx: Connection, group: Group, known: Assignment
+        self, tx: Connection, group: Group, known: Assignment, message_id: str
     ) -> tuple[tuple[str, ...], Assignment]:
-        """The extensions to notify of a conversation of a group without an owner."""
+        """The extensions to notify of a conversation of a group without an owner.
+
+        ``message_id`` is that of the message with which somebody may get their turn.
+        """
         if group.assign is not Assign.ROUND_ROBIN:
             return group.extensions, known
         extension = self._next(tx, group)
         if extension is None:
             return group.extensions, known
-        assignments.set_turn(tx, group.name, extension)
+        assignments.set_turn(tx, message_id, Turn(group.name, extension, clock.now(tx)))
         return (extension,), self._owned(tx, known, extension)
 
     def _next(self, tx: Connection, group: Group) -> str | None:

@@ -12,10 +12,10 @@ from sqlalchemy import Connection
 
 from services.core.errors import RequestRefused
 from services.core.keywords import Keyword, keyword
-from services.core.messages import Message, derived_uuid7
+from services.core.messages import Message, Status, derived_uuid7
 from services.core.phone_numbers import is_dialable, without_channel
 from services.core.reactions import parse_reaction
-from services.core.recipient_hours import Postponed
+from services.core.recipient_hours import Wait
 from services.message_settings import MessageSettings
 from services.message_settings.rules import InboundRule
 from services.messaging.compose import Composer
@@ -24,6 +24,10 @@ from services.store.database import clock
 
 log = structlog.get_logger()
 WITHIN_SECONDS = 3600.0  # after the text came in; later an answer would surprise
+
+
+class _NotAnswered(RequestRefused):
+    """A text is not answered, as a guard against robots says; the usual case is not logged."""
 
 
 @dataclass(eq=False)
@@ -35,40 +39,46 @@ class AutomaticAnswers:
 
     def answer(self, tx: Connection, message: Message, rule: InboundRule) -> Message | None:
         """Queue the reply of a rule to a stored text; ``None`` where it must not be answered."""
-        setting = self.settings.for_number(message.number)
-        if setting is None or self.why_not(message):
-            return None
         now = clock.now(tx)
-        once = rule.reply_once_hours * 3600.0
-        if not automatic_answers.may_answer(
-            tx, rule.name, message.number, message.peer, once_seconds=once, now=now
-        ):
-            return None
         try:
-            answer = self.composer.queue_automatic(
-                tx,
-                setting,
-                message.peer,
-                rule.reply,
-                rule=rule.name,
-                message_id=derived_uuid7(message.created_at, message.id, rule.name),
-            )
+            answer = self._checked(tx, message, rule, now)
+            queued = self.composer.queue_automatic(tx, answer)
+        except _NotAnswered:
+            return None
         except RequestRefused as refused:
             log.warning(
                 "no automatic answer", rule=rule.name, message_id=message.id, reason=str(refused)
             )
             return None
         automatic_answers.note(tx, rule.name, message.number, message.peer, now)
-        return answer
+        return queued
 
-    def waits(self, peer: str, at: float) -> Postponed | None:
-        """Until when an answer to a person that is due ``at`` waits; ``None``: it is sent at once.
+    def outlook(self, tx: Connection, message: Message, rule: InboundRule, at: float) -> Wait:
+        """When a text that came in ``at`` would be answered, by the checks of ``answer``.
 
-        Raises ``RequestRefused`` where there is no such time.
+        Raises ``RequestRefused`` with the reason where it would not be answered.
         """
-        return self.composer.times.answer_waits((peer,), at)
+        answer = self._checked(tx, message, rule, at)
+        return self.composer.times.answer_wait(answer.recipients, at) or Wait(at, "")
 
-    def why_not(self, message: Message) -> str:
+    def _checked(self, tx: Connection, message: Message, rule: InboundRule, now: float) -> Message:
+        """The answer to a text, not stored yet. Raises ``RequestRefused``."""
+        setting = self.settings.for_number(message.number)
+        why = self._never(message) or _too_often(tx, message, rule, now)
+        if setting is None or why:
+            raise _NotAnswered("not_answered", why)
+        answer = Message(
+            direction="out",
+            number=setting.number,
+            peer=message.peer,
+            text=rule.reply,
+            status=Status.QUEUED,
+            id=derived_uuid7(message.created_at, message.id, rule.name),
+            rule=rule.name,
+        )
+        return self.composer.checks.checked(tx, setting, answer)
+
+    def _never(self, message: Message) -> str:
         """Why a text is never answered automatically, as a sentence; empty where it may be."""
         peer = message.peer
         asks_for = message.opt_out or keyword(message.text)
@@ -94,3 +104,14 @@ class AutomaticAnswers:
             ),
         )
         return next((why for holds, why in reasons if holds), "")
+
+
+def _too_often(tx: Connection, message: Message, rule: InboundRule, now: float) -> str:
+    """Why a rule has answered a person often enough, as a sentence; empty where it may again."""
+    hours = rule.reply_once_hours
+    since = now - hours * 3600.0
+    if automatic_answers.has_answered(tx, rule.name, message.number, message.peer, since):
+        return f"The rule has answered this sender within {hours:g} hours (reply_once_hours)."
+    if automatic_answers.last_hour(tx, message.peer, now) >= automatic_answers.MOST_AN_HOUR:
+        return f"This sender got {automatic_answers.MOST_AN_HOUR} automatic answers within an hour."
+    return ""

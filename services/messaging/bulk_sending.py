@@ -15,21 +15,21 @@ from sqlalchemy import Connection
 from services.config.sections import BulkSettings
 from services.core.errors import RequestRefused
 from services.core.messages import Device, Message, Status, clean, uuid7
-from services.core.phone_numbers import peer, requested
+from services.core.phone_numbers import peer, requested, without_channel
 from services.messaging.bulk_recipients import Recipient, check_list, filled
 from services.messaging.cancelling import cancel_scheduled
-from services.messaging.compose import Composer, Reply
+from services.messaging.compose import Composer, Reply, client_id_reused
 from services.messaging.device_limits import BULK_SENDS, DeviceLimits
 from services.messaging.route import Router
 from services.messaging.scheduling import CANCELLED
-from services.messaging.send_times import waiting
+from services.messaging.send_times import as_scheduled
 from services.store import blocked_senders, bulk_sends, counters, messages
 from services.store.bulk_sends import BulkSend, LeftOut
 from services.store.database import clock
 from services.store.database.store import Store
 
 log = structlog.get_logger()
-INVALID = frozenset({"invalid_number", "not_dialable", "same_number", "field_empty"})
+INVALID = frozenset({"invalid_number", "not_dialable", "same_number", "field_empty", "short_code"})
 ADMINISTRATOR = "the administrator"
 
 
@@ -90,7 +90,7 @@ class BulkPlan:
         return sum(message.segments for message in self.messages)
 
     @property
-    def held(self) -> int:
+    def in_quiet_hours(self) -> int:
         """How many wait for the end of the recipient's quiet hours."""
         return sum(message.waits_because is not None for message in self.messages)
 
@@ -176,9 +176,7 @@ class BulkSending:
 
         def work(tx: Connection) -> BulkSend:
             counters.hold_sequence(tx)
-            known = bulk_sends.by_id(tx, bulk_send_id, extension)
-            if known is None:
-                raise no_such_bulk_send()
+            known = bulk_send_of(tx, bulk_send_id, extension)
             unsent = bulk_sends.texts(tx, known.id, status=Status.SCHEDULED)
             if unsent:
                 reason = f"Cancelled by {by}, with the bulk send."
@@ -200,6 +198,11 @@ class BulkSending:
             to = clean(one.number[:64])
             try:
                 to = requested(peer, one.number, self.composer.addressing.country, "to")
+                if without_channel(to).isdigit():
+                    raise _left_out(
+                        "short_code",
+                        "This is a short code or a part of a number. Write the whole number.",
+                    )
                 if to in planned:
                     raise _left_out("duplicate", "An earlier line has the same number.")
                 planned[to] = self._message(
@@ -221,12 +224,15 @@ class BulkSending:
         message = self.composer.compose(tx, extension, reply)
         if blocked_senders.blocks(tx, message.number, message.peer):
             raise _left_out("blocked", "This number is blocked as a sender.")
-        return waiting(message, self.composer.times.planned(tx, message, send_at))
+        return as_scheduled(message, self.composer.times.wait_for(tx, message, send_at))
 
 
-def no_such_bulk_send() -> RequestRefused:
-    """The refusal for a bulk send that does not exist, or is of another extension."""
-    return RequestRefused("not_found", "There is no such bulk send.", status=404)
+def bulk_send_of(tx: Connection, bulk_send_id: str, extension: str | None = None) -> BulkSend:
+    """A bulk send; with ``extension`` only one of that. Raises ``RequestRefused`` (404)."""
+    known = bulk_sends.by_id(tx, bulk_send_id, extension)
+    if known is None:
+        raise RequestRefused("not_found", "There is no such bulk send.", status=404)
+    return known
 
 
 def _left_out(code: str, reason: str) -> RequestRefused:
@@ -238,12 +244,7 @@ def _repeated(tx: Connection, extension: str, asked: BulkRequest) -> BulkSend | 
         return None
     known = bulk_sends.by_client_id(tx, extension, asked.client_id)
     if known is not None and known.fingerprint != asked.fingerprint:
-        raise RequestRefused(
-            "client_id_reused",
-            "This client_id was used for another bulk send. Make a new one for each.",
-            field="client_id",
-            status=409,
-        )
+        raise client_id_reused("bulk send")
     return known
 
 

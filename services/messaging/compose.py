@@ -85,12 +85,7 @@ class Composer:
                 known = messages.by_client_id(tx, device.extension, reply.client_id)
                 if known is not None:
                     if known[1] != reply.fingerprint:
-                        raise RequestRefused(
-                            "client_id_reused",
-                            "This client_id was used for another message. Make a new one for each.",
-                            field="client_id",
-                            status=409,
-                        )
+                        raise client_id_reused("message")
                     return known[0], True
             whole = self.compose(tx, device.extension, reply)
             parts = self.checks.parts(whole)
@@ -116,32 +111,13 @@ class Composer:
             self.assignments.answered(tx, stored[0])
         return stored[0]
 
-    def queue_automatic(
-        self,
-        tx: Connection,
-        setting: NumberSetting,
-        peer: str,
-        text: str,
-        *,
-        rule: str,
-        message_id: str,
-    ) -> Message:
-        """Store and queue a text that a rule writes to one person, by the number of an entry.
+    def queue_automatic(self, tx: Connection, answer: Message) -> Message:
+        """Store and queue a checked text that a rule writes to one person.
 
         With SCHEDULED_ANSWERS_WAIT it is scheduled in the quiet hours of the person's place. No
         extension's quota counts it. Raises ``RequestRefused``, and then has stored nothing.
         """
-        whole = Message(
-            direction="out",
-            number=setting.number,
-            peer=peer,
-            text=text,
-            status=Status.QUEUED,
-            id=message_id,
-            rule=rule,
-        )
-        checked = self.checks.checked(tx, setting, whole)
-        return self.times.hold_answer(tx, checked) or self._queue(tx, self.checks.parts(checked))
+        return self.times.schedule_answer(tx, answer) or self._queue(tx, self.checks.parts(answer))
 
     def check_again(self, tx: Connection, message: Message) -> Message:
         """Check a scheduled message, as it is or with another text, as if it were sent now.
@@ -198,6 +174,16 @@ class Composer:
             rule=to.rule,
         )
         return self.checks.checked(tx, to.setting, message)
+
+
+def client_id_reused(what: str) -> RequestRefused:
+    """The refusal of a request with the ``client_id`` of another one; ``what`` it asks for."""
+    return RequestRefused(
+        "client_id_reused",
+        f"This client_id was used for another {what}. Make a new one for each.",
+        field="client_id",
+        status=409,
+    )
 
 
 def _files(tx: Connection, extension: str, ids: tuple[str, ...]) -> tuple[Attachment, ...]:

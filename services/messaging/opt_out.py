@@ -79,13 +79,18 @@ class OptOuts:
         meant = message.opt_out or keyword(message.text)
         if meant is Keyword.STOP:
             return self._stop(tx, message)
-        if meant is Keyword.START or (meant is Keyword.YES and self._is_out(tx, message)):
+        if meant is Keyword.START or self.is_lifting_yes(tx, message):
             self._start(tx, message)
         elif meant is Keyword.HELP and not blocked:
             return self._help(tx, message)
         elif meant is None and not blocked and self._is_soft_stop(tx, message):
             opt_outs.flag(tx, message.conversation_id, message.id, message.created_at)
         return None
+
+    def is_lifting_yes(self, tx: Connection, message: Message) -> bool:
+        """Whether an inbound text is YES, by which a person ends an opt-out that is in force."""
+        meant = message.opt_out or keyword(message.text)
+        return meant is Keyword.YES and self._is_out(tx, message)
 
     def refused(self, tx: Connection, message: Message, peer: str, code: str | None) -> None:
         """Record that a carrier has refused a message because its recipient has opted out.

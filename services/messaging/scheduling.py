@@ -56,8 +56,8 @@ class Scheduling:
                 self._reword(tx, device, known, text)
             if send_at is not None:
                 self.composer.check_again(tx, known)
-                planned = self.composer.times.planned(tx, known, send_at)
-                scheduled.set_send_at(tx, known, planned.until, planned.reason or None)
+                wait = self.composer.times.wait_for(tx, known, send_at)
+                scheduled.set_send_at(tx, known, wait.until, wait.reason or None)
             return messages.by_id(tx, message_id) or known
 
         return self.store.write(work)
@@ -65,7 +65,7 @@ class Scheduling:
     def send_now(self, device: Device, message_id: str) -> Message:
         """Queue a scheduled message before its time; returns it as it is then.
 
-        A person sends it, so the hours of the recipient's place do not hold it. Raises
+        A person sends it, so it does not wait for the hours of the recipient's place. Raises
         ``RequestRefused``, with status 409 where it is not scheduled any more.
         """
 
@@ -174,7 +174,7 @@ class Scheduling:
             return False
 
     def _release(self, tx: Connection, message: Message, now: float) -> bool:
-        """Queue a text, or postpone it. Raises ``RequestRefused`` before it changes anything."""
+        """Queue a text, or let it wait on. Raises ``RequestRefused`` before it changes anything."""
         times = self.composer.times
         if message.send_at is not None and now - message.send_at > times.latest_seconds:
             raise RequestRefused(
@@ -184,9 +184,9 @@ class Scheduling:
         if message.extension is None and messages.person_wrote_after(tx, message):
             raise RequestRefused(ANSWERED, "A person has answered meanwhile.")
         checked = self.composer.check_again(tx, message)
-        held = times.hours.postponed(message.recipients, now)
-        if held is not None:
-            scheduled.set_send_at(tx, message, held.until, held.reason)
+        wait = times.hours.wait(message.recipients, now)
+        if wait is not None:
+            scheduled.set_send_at(tx, message, wait.until, wait.reason)
             return False
         return self._queue(tx, checked)
 

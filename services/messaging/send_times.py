@@ -10,7 +10,7 @@ from services.config.sections import ScheduleSettings
 from services.core.durations import DAY, MINUTE
 from services.core.errors import RequestRefused
 from services.core.messages import Message, Status
-from services.core.recipient_hours import Postponed, RecipientHours
+from services.core.recipient_hours import RecipientHours, Wait
 from services.store import messages, scheduled
 from services.store.database import clock
 
@@ -21,7 +21,7 @@ MOST_SCHEDULED = 500  # of one extension
 
 @dataclass(frozen=True)
 class SendTimes:
-    """Schedules messages, and says until when the hours of a recipient's place hold them."""
+    """Schedules messages, and says until when they wait for the hours of a recipient's place."""
 
     settings: ScheduleSettings
 
@@ -46,11 +46,11 @@ class SendTimes:
                 "this later.",
                 field="send_at",
             )
-        planned = self.planned(tx, message, send_at)
-        return messages.add_outbound(tx, waiting(message, planned), fingerprint)
+        wait = self.wait_for(tx, message, send_at)
+        return messages.add_outbound(tx, as_scheduled(message, wait), fingerprint)
 
-    def planned(self, tx: Connection, message: Message, send_at: float) -> Postponed:
-        """When a message is sent for which ``send_at`` was asked, and why later, if it is.
+    def wait_for(self, tx: Connection, message: Message, send_at: float) -> Wait:
+        """Until when a message waits for which ``send_at`` was asked, and why longer, if it does.
 
         Raises ``RequestRefused``.
         """
@@ -63,21 +63,21 @@ class SendTimes:
             raise RequestRefused(
                 "send_at_too_far", "Choose a time within the next year.", field="send_at"
             )
-        return self.hours.postponed(message.recipients, send_at) or Postponed(send_at, "")
+        return self.hours.wait(message.recipients, send_at) or Wait(send_at, "")
 
-    def answer_waits(self, recipients: Sequence[str], at: float) -> Postponed | None:
+    def answer_wait(self, recipients: Sequence[str], at: float) -> Wait | None:
         """Until when an automatic answer that is due ``at`` waits; ``None``: it is sent at once.
 
         Raises ``RequestRefused`` where there is no such time.
         """
-        return self.hours.postponed(recipients, at) if self.settings.answers_wait else None
+        return self.hours.wait(recipients, at) if self.settings.answers_wait else None
 
-    def hold_answer(self, tx: Connection, message: Message) -> Message | None:
+    def schedule_answer(self, tx: Connection, message: Message) -> Message | None:
         """Schedule an automatic answer that would come in quiet hours; ``None``: it may go now."""
-        held = self.answer_waits(message.recipients, clock.now(tx))
-        return messages.add_outbound(tx, waiting(message, held), "") if held else None
+        wait = self.answer_wait(message.recipients, clock.now(tx))
+        return messages.add_outbound(tx, as_scheduled(message, wait), "") if wait else None
 
-    def held(self, message: Message, now: float) -> Postponed | None:
+    def queued_wait(self, message: Message, now: float) -> Wait | None:
         """Until when the send of a queued message waits, and why; ``None``: it may begin ``now``.
 
         A text that a person wrote and sent at once may be sent at any hour. Raises
@@ -85,15 +85,15 @@ class SendTimes:
         """
         is_answer = message.extension is None and message.rule is not None
         waits = self.settings.answers_wait if is_answer else message.send_at is not None
-        return self.hours.postponed(message.recipients, now) if waits else None
+        return self.hours.wait(message.recipients, now) if waits else None
 
 
-def waiting(message: Message, planned: Postponed) -> Message:
+def as_scheduled(message: Message, wait: Wait) -> Message:
     """A message as it is stored to be sent at its time."""
     return replace(
         message,
         status=Status.SCHEDULED,
-        send_at=planned.until,
-        waits_because=planned.reason or None,
+        send_at=wait.until,
+        waits_because=wait.reason or None,
         created_at=time.time(),
     )

@@ -51,11 +51,7 @@ class Carrier:
     @property
     def refusal(self) -> CarrierEvent | None:
         """The last call that was refused, unless an authentic one came since."""
-        refused, webhook = (
-            self.seen.get(CarrierEventKind.REFUSED),
-            self.seen.get(CarrierEventKind.WEBHOOK),
-        )
-        return refused if refused and (webhook is None or webhook.at < refused.at) else None
+        return newest_refusal(self.seen)
 
     @property
     def error(self) -> CarrierEvent | None:
@@ -118,6 +114,12 @@ class CarrierStatus:
             tuple(pause for pause in pauses if pause.name.endswith(f":{kind.name}")),
             tuple(Finding(**each) for each in json.loads(last.detail)) if last else (),
         )
+
+
+def newest_refusal(seen: Mapping[CarrierEventKind, CarrierEvent]) -> CarrierEvent | None:
+    """The last call of a carrier that was refused, unless an authentic one came since."""
+    refused, webhook = seen.get(CarrierEventKind.REFUSED), seen.get(CarrierEventKind.WEBHOOK)
+    return refused if refused and (webhook is None or webhook.at < refused.at) else None
 
 
 def _shown(kind: type[Provider], settings: CarrierSettings | None) -> list[tuple[Variable, str]]:

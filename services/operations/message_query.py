@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Literal, cast, get_args
 
-from services.core.errors import RequestRefused
+from services.core.errors import NumberError, RequestRefused
 from services.core.local_time import LocalTime
 from services.core.messages import Direction, Message, Status, clean
 from services.core.phone_numbers import e164, known_as, requested
@@ -82,6 +82,13 @@ class MessageQuery:
             before = found.before
             if before is None:
                 return
+
+    def same_person(self, listed: str, peer: str) -> bool:
+        """Whether a sender as a carrier lists it is this peer."""
+        try:
+            return known_as(listed, self._country) == peer
+        except NumberError:
+            return False
 
     def _number(self, given: Mapping[Field, str], field: Field) -> str | None:
         written = given.get(field)

@@ -4,17 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import Connection
+
 from services.core.errors import RequestRefused, SettingsError
-from services.core.keywords import Keyword, keyword
 from services.core.local_time import FIRST_YEAR, LAST_YEAR, LocalTime
 from services.core.messages import Message
 from services.core.phone_numbers import sender
-from services.core.recipient_hours import Postponed
+from services.core.recipient_hours import Wait
 from services.message_settings import MessageSettings, NumberSetting
-from services.message_settings.rules import Decision, InboundText
+from services.message_settings.rules import Decision, InboundRule, InboundText
 from services.messaging.automatic_answers import AutomaticAnswers
-from services.store import devices
+from services.messaging.opt_out import OPTED_OUT, OptOuts
+from services.store import blocked_senders
 from services.store.database.store import Store
+
+BLOCKED = "The sender is blocked for this number: the text is kept apart, and nobody is notified."
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,8 @@ class Trial:
     """What rules would do with a text.
 
     ``remark`` says why no rule is asked, or that the number's entry decides. ``reply`` is the
-    answer, empty for none; ``why_no_reply`` says why a reply would not be sent to this sender, and
-    ``reply_waits`` until when it would wait.
+    answer, empty for none; ``why_no_reply`` says why it would not be sent, with the opt-outs, the
+    blocked senders and the answers of now, and ``reply_waits`` until when it would wait.
     """
 
     text: InboundText
@@ -41,23 +45,25 @@ class Trial:
     remark: str
     reply: str
     why_no_reply: str
-    reply_waits: Postponed | None
+    reply_waits: Wait | None
 
 
 class RuleTrial:
-    """Tries the rules in force, and looks for what they name and nobody knows."""
+    """Tries the rules in force."""
 
     def __init__(
         self,
         store: Store,
         settings: MessageSettings,
         automatic: AutomaticAnswers,
+        opt_outs: OptOuts,
         country: str,
         local_time: LocalTime,
     ) -> None:
         self._store = store
         self._settings = settings
         self._automatic = automatic
+        self._opt_outs = opt_outs
         self._country = country
         self._local_time = local_time
 
@@ -76,46 +82,37 @@ class RuleTrial:
         tried = InboundText(number, peer, text, moment.timestamp())
         setting = self._settings.for_number(number)
         decision = self._settings.rules.decide(setting, tried)
-        answer = decision.answer
-        message = Message(direction="in", number=number, peer=peer, text=text)
-        why_no_reply, waits = "", None
-        if answer is not None:
-            why_no_reply = self._automatic.why_not(message)
-        if answer is not None and not why_no_reply:
-            try:
-                waits = self._automatic.waits(peer, tried.at)
-            except RequestRefused as refused:
-                why_no_reply = refused.reason
+        is_blocked, why_no_reply, waits = self._store.read(
+            lambda tx: self._outlook(tx, tried, decision.answer)
+        )
         return Trial(
             tried,
             f"{moment:%Y-%m-%d %H:%M} {moment.tzinfo}",
             self._steps(tried, decision) if setting is not None and setting.enabled else (),
-            decision,
-            _remark(setting, decision),
-            answer.reply if answer is not None else "",
+            Decision(rules=decision.rules) if is_blocked else decision,
+            BLOCKED if is_blocked else _remark(setting, decision),
+            decision.answer.reply if decision.answer is not None else "",
             why_no_reply,
             waits,
         )
 
-    def warnings(self) -> list[str]:
-        """What rules and groups name and nobody knows, as sentences. Raises ``StorageUnwell``."""
-        rules = self._settings.rules
-        known = {ext for entry in self._settings.all() for ext in entry.extensions}
-        known |= {device.extension for device in self._store.read(devices.of)}
-        found = [
-            f"Extension {extension} has neither a number nor a device. Check how it is written."
-            for extension in sorted(rules.named_extensions - known)
-        ]
-        for rule in rules.inbound:
-            words = [one for one in rule.keywords if keyword(one) not in (None, Keyword.YES)]
-            if rule.reply and words:
-                found.append(
-                    f"The rule “{rule.name}” never answers a text that is only "
-                    f"{' or '.join(words)}: that is a word of the opt-out, or HELP."
-                )
-            if rule.reply and not rule.to:
-                found.append(f"The rule “{rule.name}” answers the texts of every number.")
-        return found
+    def _outlook(
+        self, tx: Connection, tried: InboundText, answer: InboundRule | None
+    ) -> tuple[bool, str, Wait | None]:
+        """Whether the sender is blocked, why there is no reply, and until when one waits."""
+        is_blocked = blocked_senders.blocks(tx, tried.number, tried.peer)
+        if answer is None:
+            return is_blocked, "", None
+        if is_blocked:
+            return True, "The sender is blocked.", None
+        message = Message(direction="in", number=tried.number, peer=tried.peer, text=tried.text)
+        try:
+            wait = self._automatic.outlook(tx, message, answer, tried.at)
+        except RequestRefused as refused:
+            # YES ends the opt-out before the rules answer it.
+            is_lifted = refused.code == OPTED_OUT and self._opt_outs.is_lifting_yes(tx, message)
+            return False, "" if is_lifted else refused.reason, None
+        return False, "", wait if wait.reason else None
 
     def _steps(self, tried: InboundText, decision: Decision) -> list[Step]:
         rules = self._settings.rules

@@ -15,7 +15,7 @@ from services.operations.operator_actions import OPERATOR, message_of, why_unrou
 from services.providers import PROVIDERS
 from services.push import CHANNELS
 from services.store import assignments, attempts, contacts, devices, jobs, messages, receipts
-from services.store.assignments import Assignment
+from services.store.assignments import Assignment, Turn
 from services.store.attempts import Attempt
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
@@ -61,6 +61,7 @@ class MessageHistory:
     devices: Mapping[str, Device]
     names: Mapping[str, str]
     assignment: Assignment | None = None
+    turns: Sequence[Turn] = ()
     replaced: Message | None = None
 
     @property
@@ -71,7 +72,7 @@ class MessageHistory:
 
 def load(store: Store, message_id: str) -> MessageHistory:
     """A message with its history. Raises ``RequestRefused`` where there is none."""
-    return store.read(partial(_look_up, message_id=message_id))
+    return store.read(partial(history, message_id=message_id))
 
 
 def targets(tx: Connection, found: Iterable[Job]) -> Mapping[str, Device]:
@@ -82,7 +83,11 @@ def targets(tx: Connection, found: Iterable[Job]) -> Mapping[str, Device]:
 def steps(settings: MessageSettings, known: MessageHistory) -> list[Step]:
     """The steps of a message by time; planned ones are last."""
     beginning = _came_in(settings, known) if known.message.direction == "in" else _written(known)
-    found = [*beginning, *_done(known), *_receipts(known)]
+    turns = (
+        Step(turn.at, f"In its turn, {turn.extension} of the group “{turn.group_name}” got it")
+        for turn in known.turns
+    )
+    found = [*beginning, *turns, *_done(known), *_receipts(known)]
     return sorted(found, key=lambda step: step.at)
 
 
@@ -103,7 +108,8 @@ def rules_named(names: str) -> str:
     return f"the rules “{names}”" if ", " in names else f"the rule “{names}”"
 
 
-def _look_up(tx: Connection, message_id: str) -> MessageHistory:
+def history(tx: Connection, message_id: str) -> MessageHistory:
+    """As ``load``, in a transaction of the caller."""
     message = message_of(tx, message_id)
     todo = jobs.of(tx, message_id)
     return MessageHistory(
@@ -114,6 +120,7 @@ def _look_up(tx: Connection, message_id: str) -> MessageHistory:
         targets(tx, todo),
         contacts.names(tx, [message.peer, *message.participants]),
         assignments.by_id(tx, message.conversation_id),
+        assignments.turns_of(tx, message.id),
         messages.by_id(tx, message.instead_of) if message.instead_of is not None else None,
     )
 
@@ -187,10 +194,13 @@ def _done(known: MessageHistory) -> Iterator[Step]:
         for failure in failures:
             if failure.outcome == attempts.AGAIN:
                 yield Step(failure.at, f"{doing}: once more", "busy", failure.reason)
+            elif failure.outcome == attempts.PASSED_ON:
+                yield Step(failure.at, f"{doing}: passed on", "good", failure.reason, failure.code)
             else:
                 failed = f"{doing}: attempt {failure.number} failed"
                 yield Step(failure.at, failed, "warn", failure.reason, failure.code)
-        if job.state == "done" and job.error is None:
+        passed_on = any(failure.outcome == attempts.PASSED_ON for failure in failures)
+        if job.state == "done" and job.error is None and not passed_on:
             tried = f", at attempt {job.attempts}" if job.attempts > 1 else ""
             yield Step(job.updated_at, f"{doing}: done{tried}", "good")
         elif job.state == "leased":

@@ -12,6 +12,7 @@ from services.core.errors import InvalidWebhook, Kind, MediaError
 from services.core.ip_addresses import is_in, parse_address
 from services.core.messages import Ack, DeliveryStatus, Finding, Message, Parsed, WebhookCall
 from services.http.client import Http
+from services.providers.error_table import Cause
 from services.providers.proofs import Proof, Token
 
 
@@ -103,6 +104,7 @@ class Provider(ABC):
     number_codes: ClassVar[frozenset[str]] = (
         frozenset()
     )  # by which it refuses the number that sends
+    causes: ClassVar[Mapping[str, Cause]] = {}  # what kind of trouble each error code is
     media_redirects: ClassVar[tuple[str, ...]] = ()  # hosts (patterns) that attachments may move to
 
     def __init__(self, settings: CarrierSettings, context: ProviderContext) -> None:

@@ -3,7 +3,8 @@
 A table has up to three lists. ``errors`` are the carrier's own errors, each with its ``codes``;
 ``says`` is a part of the carrier's sentence in lower case, for a carrier that writes sentences
 instead of codes; ``pause`` is in seconds; with ``opt_out`` the recipient has opted out there; with
-``number`` the number that sends is refused, and another one may be accepted.
+``number`` the number that sends is refused, and another one may be accepted. ``cause`` (``Cause``)
+says what kind of trouble it is, so that ``flask why`` can name who has to act.
 ``prefixes`` explain the codes that are not listed, by their first characters. ``http`` is for
 answers whose HTTP status is all that is known. ``kind`` is the decision (``retry``, ``refused``,
 ``unknown`` or ``config``), ``reason`` a sentence for people with the remedy in it, ``remedy`` one
@@ -13,6 +14,7 @@ that follows the carrier's own words.
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,27 @@ FILE = "errors.toml"
 KINDS = (Kind.RETRY, Kind.REFUSED, Kind.UNKNOWN, Kind.CONFIG)
 PAUSE_SECONDS = 5.0  # after a 429 that names no time
 LISTS = ("errors", "prefixes", "http")
+
+
+class Cause(StrEnum):
+    """What kind of trouble a carrier's error is, the same for all carriers."""
+
+    OPT_OUT = "opt_out"  # the recipient has opted out at the carrier
+    NUMBER_NOT_IN_USE = "number_not_in_use"  # the recipient's number is wrong or given up
+    NOT_MOBILE = "not_mobile"  # it cannot receive this kind of message
+    PHONE_OFF = "phone_off"  # the recipient's phone did not take it
+    RECIPIENT_BLOCKS = "recipient_blocks"  # the recipient or their carrier blocks the sender
+    SPAM = "spam"  # the content or the traffic was filtered
+    REGISTRATION = "registration"  # 10DLC, toll-free verification, registered names, templates
+    SENDER = "sender"  # the number that sends cannot be used
+    ACCOUNT = "account"  # what the account or this installation is set up for
+    CREDENTIALS = "credentials"  # the carrier does not accept who asks
+    FUNDS = "funds"  # no money left, or the price limit
+    COUNTRY = "country"  # no way to the recipient's country or network
+    PACE = "pace"  # too much at once, or in a day
+    CONTENT = "content"  # the text or the files are not taken as they are
+    FAILURE = "failure"  # a failure at the carrier, or at the recipient's
+    UNCONFIRMED = "unconfirmed"  # whether it came is not known
 
 
 # What follows for the message, after a carrier's own words that nobody here knows.
@@ -48,6 +71,7 @@ class Entry:
     pause: float | None = None
     opt_out: bool = False
     number: bool = False
+    cause: Cause | None = None
 
     @property
     def decision(self) -> tuple[Kind, str]:
@@ -68,6 +92,11 @@ class ErrorTable:
     def opt_out_codes(self) -> frozenset[str]:
         """The codes that say that the recipient has opted out."""
         return frozenset(code for code, entry in self.codes.items() if entry.opt_out)
+
+    @property
+    def causes(self) -> Mapping[str, Cause]:
+        """What kind of trouble each code is."""
+        return {code: entry.cause for code, entry in self.codes.items() if entry.cause is not None}
 
     @property
     def number_codes(self) -> frozenset[str]:
@@ -144,7 +173,7 @@ def load(module: str) -> ErrorTable:
         unknown = document.keys() - set(LISTS)
         if unknown:
             raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
-        flags = ("opt_out", "number")
+        flags = ("opt_out", "number", "cause")
         errors = list(_entries(document, "errors", "codes", "reason", "says", "pause", *flags))
         statuses = _unique(_entries(document, "http", "status", "remedy"))
         return ErrorTable(
@@ -180,7 +209,19 @@ def _entries(
                 line.get("pause"),
                 line.get("opt_out", False),
                 line.get("number", False),
+                _cause(name, line),
             )
+
+
+def _cause(name: str, line: Mapping[str, Any]) -> Cause | None:
+    """What kind of trouble a line is; each of the list ``errors`` must say so."""
+    if line.get("opt_out"):
+        return Cause.OPT_OUT
+    if "cause" in line:
+        return Cause(line["cause"])
+    if name == "errors":
+        raise ValueError(f"{name}: {line} must have a cause.")
+    return None
 
 
 def _unique(entries: Iterable[Entry]) -> dict[str, Entry]:

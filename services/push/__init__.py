@@ -7,6 +7,7 @@ from services.push.fcm.channel import Fcm
 from services.push.freeswitch.channel import FreeSwitch
 from services.push.ntfy import Ntfy
 from services.push.ringotel.channel import Ringotel
+from services.push.sip.channel import Sip
 from services.push.webhook import SignedWebhook
 from services.push.webpush.channel import WebPush
 from services.push.webpush.unifiedpush import UnifiedPush
@@ -20,5 +21,9 @@ CHANNELS: tuple[type[Channel], ...] = (
     Ringotel,
     SignedWebhook,
     FreeSwitch,
+    Sip,
 )
-SECTIONS = tuple(Section(each.name, each.title, each.prefix, each.Settings) for each in CHANNELS)
+SECTIONS = tuple(
+    Section(each.name, each.title, each.prefix, each.Settings, replaces=each.replaces)
+    for each in CHANNELS
+)

@@ -1,7 +1,7 @@
 """Base classes of the push channels: ``Channel`` and ``TwoWayChannel``."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -35,6 +35,17 @@ class NoSettings:
     """Settings class of a channel without settings. Such a channel is always on."""
 
 
+@dataclass(frozen=True, slots=True)
+class PassedOn:
+    """A notice was taken to be passed on; whether the device gets it is not known.
+
+    ``code`` is that of the other side, ``reason`` a sentence for people.
+    """
+
+    code: str
+    reason: str
+
+
 class Channel(ABC):
     """One way to send notifications to the app of an extension.
 
@@ -53,6 +64,10 @@ class Channel(ABC):
             the notification of a conversation that was read on another device.
         waits_for_media: whether its app shows a message only once, as it is at that time; the push
             then waits until the attachments are downloaded.
+        replaces: names of the channels that are off while this one is on, because they lead to the
+            same devices.
+        email_after: after how many seconds a text that was not delivered is also mailed to the
+            e-mail addresses of its number; ``None`` for never.
     """
 
     name: ClassVar[str]
@@ -64,16 +79,19 @@ class Channel(ABC):
     wants_status_updates: ClassVar[bool] = False
     wants_read_events: ClassVar[bool] = False
     waits_for_media: ClassVar[bool] = False
+    replaces: ClassVar[tuple[str, ...]] = ()
+    email_after: float | None = None
 
     @abstractmethod
     def __init__(self, settings: Any, context: ChannelContext) -> None:
         """Take the channel's loaded settings and its dependencies."""
 
     @abstractmethod
-    def notify(self, device: Device, notice: Notice) -> str | None:
+    def notify(self, device: Device, notice: Notice) -> str | PassedOn | None:
         """Send one notice to one device; returns when the receiver has accepted it.
 
-        Returns the app's own id of the conversation, if the app has one. Raises ``PushError``.
+        Returns the app's own id of the conversation, if the app has one, or ``PassedOn``. Raises
+        ``PushError``.
         """
 
     def check(self, extensions: Sequence[str]) -> Iterable[Finding]:
@@ -100,13 +118,15 @@ class Channel(ABC):
 class InboundText:
     """A text that the user of an extension wrote; ``to`` is the number as it was dialled.
 
-    ``id`` is the same in every process that receives the text.
+    ``id`` is the same in every process that receives the text. ``sender`` is the number by which
+    the user wants to send it, where the channel says so.
     """
 
     extension: str
     to: str
     text: str
     id: str
+    sender: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +137,19 @@ class ExtensionReachable:
 
 
 class TwoWayChannel(Channel):
-    """A channel on which users also send texts, and which reports when a device is online."""
+    """A channel on which users also send texts, and which reports when a device is online.
+
+    Attributes:
+        one_listener: whether only one worker may listen at a time, as it registers an account.
+        keep_attempts: how often it is tried to store a text, a second apart, before its sender
+            hears that it cannot be kept.
+        config_wait: seconds between two attempts to connect with a configuration that the other
+            side refuses, where it may block who tries too often; ``None`` for the usual ones.
+    """
+
+    one_listener: ClassVar[bool] = False
+    keep_attempts: ClassVar[int] = 30
+    config_wait: ClassVar[float | None] = None
 
     @abstractmethod
     def inbound_events(self) -> Generator[InboundText | ExtensionReachable | None, None, None]:
@@ -127,9 +159,22 @@ class TwoWayChannel(Channel):
         that the caller can stop. Raises ``PushError`` when the connection fails or is lost.
         """
 
+    def report_kept(self, kept: InboundText) -> None:
+        """Acknowledge a text that is on disk. Raises ``PushError``."""
+
     @abstractmethod
     def report_refusal(self, refused: InboundText, reason: str) -> None:
         """Tell a user why a text was not accepted. Raises ``PushError``."""
+
+    def report_not_kept(self, lost: InboundText, reason: str) -> None:
+        """Tell the other side that a text could not be stored now. Raises ``PushError``."""
+        self.report_refusal(lost, reason)
+
+    def watch(self, extensions: Collection[str]) -> None:
+        """Have the devices of these extensions reported when they are online: texts wait for them.
+
+        Called every few seconds with all of them. Raises ``PushError``.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, select
 
 from services.store.database.compiled_statements import CompiledStatement
-from services.store.database.schema import assignments, conversations, group_turns
+from services.store.database.schema import assignments, conversations, group_turns, message_turns
 from services.store.database.upsert import insert
 from services.store.messages import next_seq
 
@@ -24,6 +24,15 @@ class Assignment:
     owner: str | None = None
     owned_at: float | None = None
     done_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An extension of a group that got a conversation in its turn; ``at``: seconds since 1970."""
+
+    group_name: str
+    extension: str
+    at: float
 
 
 _BY_ID = CompiledStatement(
@@ -108,14 +117,23 @@ def last_turn(tx: Connection, group_name: str) -> str | None:
     return tx.execute(statement).scalar_one_or_none()
 
 
-def set_turn(tx: Connection, group_name: str, extension: str) -> None:
-    """Note which extension got the last conversation of a group."""
-    statement = insert(tx, group_turns).values(group_name=group_name, extension=extension)
+def set_turn(tx: Connection, message_id: str, turn: Turn) -> None:
+    """Note which extension got the last conversation of a group, and with which message."""
+    statement = insert(tx, group_turns).values(group_name=turn.group_name, extension=turn.extension)
     tx.execute(
         statement.on_conflict_do_update(
-            index_elements=["group_name"], set_={"extension": extension}
+            index_elements=["group_name"], set_={"extension": turn.extension}
         )
     )
+    new = insert(tx, message_turns).values(message_id=message_id, **asdict(turn))
+    tx.execute(new.on_conflict_do_nothing())
+
+
+def turns_of(tx: Connection, message_id: str) -> list[Turn]:
+    """The turns that extensions got with a message, the first one first."""
+    this = message_turns.c.message_id == message_id
+    found = tx.execute(select(message_turns).where(this).order_by(message_turns.c.at))
+    return [Turn(row.group_name, row.extension, row.at) for row in found]
 
 
 def _assignment(row: Row[Any]) -> Assignment:

@@ -1,6 +1,7 @@
 """Table of failed attempts at jobs: the answer and the time. Successful ones are not stored.
 
-That the outcome of a send was unknown is never deleted before its job: it may have been sent.
+One that was only passed on, with no word whether it arrived, is stored as well. That the outcome of
+a send was unknown is never deleted before its job: it may have been sent.
 """
 
 import time
@@ -15,11 +16,12 @@ from services.store.jobs import Job
 
 MAX_ATTEMPTS = 20  # stored of a job; older ones are deleted
 AGAIN = "again"  # not a failure: the operator asked for another attempt
+PASSED_ON = "passed on"  # not a failure: it was taken, and nobody says whether it arrived
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One failed attempt to do a job; ``outcome`` is the ``Kind`` of the failure, or ``AGAIN``.
+    """One failed attempt to do a job; ``outcome`` is its ``Kind``, ``AGAIN`` or ``PASSED_ON``.
 
     ``number`` counts the attempts since the operator last made the job due. ``at`` is the time of
     the failure.

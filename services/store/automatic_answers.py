@@ -12,24 +12,22 @@ KEPT_SECONDS = 31 * 86_400.0  # longer than the longest ``reply_once_hours``
 MOST_AN_HOUR = 20  # to one person, by all rules: two robots that answer each other
 
 
-def may_answer(
-    tx: Connection, rule: str, number: str, peer: str, *, once_seconds: float, now: float
-) -> bool:
-    """Whether a rule may answer a person now; ``once_seconds`` after the last time it may again.
+def last_hour(tx: Connection, peer: str, now: float) -> int:
+    """How many answers a person got within the last hour, by all rules; see ``MOST_AN_HOUR``."""
+    since = automatic_answers.c.at > now - 3600.0
+    recent = select(func.count()).where(automatic_answers.c.peer == peer, since)
+    return int(tx.execute(recent).scalar_one())
 
-    ``number`` is ours; ``now`` is ``clock.now``.
-    """
-    theirs = automatic_answers.c.peer == peer
-    recent = select(func.count()).where(theirs, automatic_answers.c.at > now - 3600.0)
-    if int(tx.execute(recent).scalar_one()) >= MOST_AN_HOUR:
-        return False
+
+def has_answered(tx: Connection, rule: str, number: str, peer: str, since: float) -> bool:
+    """Whether a rule has answered a person by a number of ours after ``since``."""
     same = (
-        theirs,
+        automatic_answers.c.peer == peer,
         automatic_answers.c.number == number,
         automatic_answers.c.rule == rule,
-        automatic_answers.c.at > now - once_seconds,
+        automatic_answers.c.at > since,
     )
-    return tx.execute(select(automatic_answers.c.id).where(*same).limit(1)).first() is None
+    return tx.execute(select(automatic_answers.c.id).where(*same).limit(1)).first() is not None
 
 
 def note(tx: Connection, rule: str, number: str, peer: str, now: float) -> None:

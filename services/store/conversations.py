@@ -273,12 +273,41 @@ def mark_read(
     return tx.execute(statement.returning(reads.c.seq)).first() is not None
 
 
+def mark_unread(tx: Connection, extension: str, conversation_id: str, changed: int) -> bool:
+    """Move an extension's read mark back to before the newest inbound message.
+
+    False if that message is unread already, or there is none.
+    """
+    newest = select(func.max(messages.c.seq)).where(
+        messages.c.conversation_id == conversation_id, messages.c.direction == "in"
+    )
+    up_to = int(tx.execute(newest).scalar_one() or 0) - 1
+    statement = (
+        update(reads)
+        .where(
+            reads.c.extension == extension,
+            reads.c.conversation_id == conversation_id,
+            reads.c.seq > up_to,
+        )
+        .values(seq=up_to, changed=changed)
+    )
+    return up_to >= 0 and tx.execute(statement).rowcount > 0
+
+
 def read_marks(tx: Connection, extension: str, conversation_ids: Iterable[str]) -> dict[str, int]:
     """The ``seq`` up to which an extension has read each conversation."""
     statement = select(reads.c.conversation_id, reads.c.seq).where(
         reads.c.extension == extension, reads.c.conversation_id.in_(list(conversation_ids))
     )
     return {str(row[0]): int(row[1]) for row in tx.execute(statement)}
+
+
+def readers(tx: Connection, conversation_id: str, seq: int) -> list[str]:
+    """The extensions that have read a conversation up to a message, or further."""
+    statement = select(reads.c.extension).where(
+        reads.c.conversation_id == conversation_id, reads.c.seq >= seq
+    )
+    return [str(extension) for (extension,) in tx.execute(statement.order_by(reads.c.extension))]
 
 
 def read_since(

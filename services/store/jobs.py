@@ -47,6 +47,9 @@ from services.store.database.upsert import insert_new
 
 HOLD_SECONDS = 60.0
 MAX_INTERRUPTIONS = 5  # leases of one job that may end with the death of the worker
+# Why a job waits that has not failed.
+WAITS_FOR_FILES, WAITS_FOR_TURN = "Waits for files.", "Waits for its turn."
+IN_QUIET_HOURS = "Quiet hours."
 FILES_WAIT_SECONDS = 120.0  # from the creation of a job, how long it may wait for files
 
 
@@ -306,6 +309,26 @@ def waits(tx: Connection, destination: str, target: str) -> bool:
     """Whether a job for a target waits for a later time."""
     later = and_(READY, jobs.c.destination == destination, jobs.c.target == target)
     return bool(tx.execute(select(exists().where(later, jobs.c.due > clock.now(tx)))).scalar())
+
+
+def waiting_targets(tx: Connection, destination: str) -> set[str]:
+    """The targets for which jobs of a destination wait for a later time."""
+    later = and_(READY, jobs.c.destination == destination, jobs.c.due > clock.now(tx))
+    return {row.target for row in tx.execute(select(jobs.c.target).where(later).distinct())}
+
+
+def long_waiting(
+    tx: Connection, destination: str, about: str, since: float, after_id: int, limit: int
+) -> list[Job]:
+    """Open jobs of a destination made before ``since`` (``clock.now``), with ids above another."""
+    of_destination = and_(LIVE, jobs.c.destination == destination, jobs.c.about == about)
+    statement = (
+        select(jobs)
+        .where(of_destination, jobs.c.created_at <= since, jobs.c.id > after_id)
+        .order_by(jobs.c.id)
+        .limit(limit)
+    )
+    return [load(row) for row in tx.execute(statement)]
 
 
 def make_all_due(tx: Connection, destination: str, target: str | None, seconds: float) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, select, update
 
 from services.core.messages import Attachment, AutomaticText, Message, Status
 from services.core.reactions import parse_reaction
@@ -16,7 +16,14 @@ from services.store import attachments, blocked_senders, conversations
 from services.store.database import audit_counters
 from services.store.database.audit_counters import AuditCounter
 from services.store.database.compiled_statements import CompiledStatement
-from services.store.database.schema import RELEASED, UNROUTED, counters, messages, reads
+from services.store.database.schema import (
+    RELEASED,
+    UNROUTED,
+    conversation_marks,
+    counters,
+    messages,
+    reads,
+)
 from services.store.database.schema import conversations as conversations_table
 from services.store.database.upsert import insert_new
 from services.store.reactions import with_reaction
@@ -210,6 +217,12 @@ def by_ids(tx: Connection, message_ids: Sequence[str]) -> dict[str, Message]:
     return {message.id: message for message in load(tx, rows)}
 
 
+def by_carrier_id(tx: Connection, provider: str, provider_id: str) -> list[Message]:
+    """The messages that have an id of a carrier, newest first."""
+    this = and_(messages.c.provider == provider, messages.c.provider_id == provider_id)
+    return load(tx, tx.execute(select(messages).where(this).order_by(messages.c.seq.desc())).all())
+
+
 def by_seq(tx: Connection, seqs: Sequence[int]) -> dict[int, Message]:
     """Messages by their ``seq``."""
     rows = tx.execute(select(messages).where(messages.c.seq.in_(seqs))).all()
@@ -301,8 +314,12 @@ def unread(tx: Connection, extension: str, conversation_ids: Sequence[str]) -> d
 
 
 def unread_total(tx: Connection, extension: str, numbers: Iterable[str]) -> int:
-    """Number of unread inbound messages of an extension in all its numbers, up to 999."""
-    hidden = blocked_senders.conversations_of(tx)  # a condition in the statement needs a hash join
+    """Number of unread inbound messages of an extension in all its numbers, up to 999.
+
+    Those of conversations that it has muted do not count.
+    """
+    # Conditions in the statement would need a hash join.
+    hidden = [*blocked_senders.conversations_of(tx), *_muted_by(tx, extension)]
     unread = (
         select(messages.c.seq)
         .select_from(conversations_table.join(messages, conversations.is_unread(extension)))
@@ -314,6 +331,14 @@ def unread_total(tx: Connection, extension: str, numbers: Iterable[str]) -> int:
         .limit(MAX_UNREAD)
     )
     return int(tx.execute(select(func.count()).select_from(unread.subquery())).scalar_one())
+
+
+def _muted_by(tx: Connection, extension: str) -> Iterable[str]:
+    """The ids of the conversations that an extension has muted."""
+    statement = select(conversation_marks.c.conversation_id).where(
+        conversation_marks.c.extension == extension, conversation_marks.c.muted
+    )
+    return tx.execute(statement).scalars()
 
 
 def person_wrote_after(tx: Connection, message: Message) -> bool:

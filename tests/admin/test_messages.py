@@ -531,3 +531,19 @@ def test_a_large_file_is_made_piece_by_piece(
     assert len(pieces) > 5
     rows = list(csv.DictReader(io.StringIO(b"".join(pieces).decode("utf-8-sig"), newline="")))
     assert [row["id"] for row in rows] == known[::-1]
+
+
+def test_the_page_says_why_and_who_acts(operator: Operator) -> None:
+    message = receive_text(operator)
+    page = plain(operator.get(f"/messages/{message.id}"))
+    assert "extension 201 has no app that could be notified." in page
+    assert "devices pair 201`. You" in page
+
+
+def test_a_reason_on_the_page_is_no_markup(operator: Operator) -> None:
+    message, _ = operator.gateway.composer.submit(PHONE, Reply(text="hi", to=(PEER,)))
+    refused = DeliveryStatus(Status.FAILED, "no", None, message.id, PEER, "1", HOSTILE[:300])
+    operator.gateway.store.write(lambda tx: statuses.record_status(tx, "sandbox", refused))
+    page = operator.get(f"/messages/{message.id}")
+    assert "<script>alert(1)" not in page
+    assert "Sandbox did not deliver it" in page

@@ -58,6 +58,9 @@ def test_rules_are_edited_on_the_page(make_operator: Callable[..., Operator]) ->
     assert "Hello &amp; &lt;welcome&gt;" in page
     assert [one.name for one in operator.gateway.settings.rules.inbound] == ["Only one"]
     assert operator.gateway.settings.all() == numbers
+    late = rule | {"name": "Late", "keywords": ["price"]}
+    page = edit(operator, json.dumps({"inbound": [rule, late]}), 303)
+    assert "The rule “Late” never decides: “Only one” above it matches" in plain(page)
     stale = edit(operator, "{}", 409, before)
     assert "Somebody else has changed Message Settings meanwhile." in plain(stale)
     edit(operator, "{}", 303)
@@ -98,6 +101,18 @@ def test_the_trial_says_until_when_an_answer_would_wait(
     page = plain(operator.get(f"/rules?{asked}"))
     assert "It waits until" in page
     assert "Quiet hours in Colorado until 08:00 (America/Denver)." in page
+
+
+def test_the_trial_says_that_a_sender_has_opted_out(make_operator: Callable[..., Operator]) -> None:
+    operator = make_operator()
+    entry = {"number": "+12025550100", "carrier": "sandbox", "extensions": ["201"]}
+    document = {"version": 2, "numbers": [entry], "inbound": [{"name": "A", "reply": "Closed."}]}
+    operator.gateway.settings.put_document(json.dumps(document).encode())
+    asked = "from=%2B13035550177&to=%2B12025550100&text=hi"
+    assert "Not sent" not in plain(operator.get(f"/rules?{asked}"))
+    receive_text(operator.gateway, "STOP")
+    page = plain(operator.get(f"/rules?{asked}"))
+    assert "Not sent: +13035550177 has opted out of texts from +12025550100" in page
 
 
 def test_an_owner_is_set_on_the_page_of_a_message(make_operator: Callable[..., Operator]) -> None:

@@ -52,6 +52,24 @@ def with_push(service: Service, extension: str) -> Phone:
     return phone
 
 
+def test_a_muted_conversation_does_not_count_for_the_badge(service: Service) -> None:
+    mine = service.pair("201")
+    receive(service)
+    receive(service, peer="+13035550188")
+    muted, other = listed(mine)
+
+    def total(extension: str) -> int:
+        numbers = [MINE, SHARED]
+        return service.gateway.store.read(lambda tx: messages.unread_total(tx, extension, numbers))
+
+    change(mine, "PUT", "mute", muted["id"])
+    assert (total("201"), total("202")) == (1, 2)
+    assert [one["unread_count"] for one in listed(mine)] == [1, 1]
+    assert [one["id"] for one in listed(mine, unread="1")] == [muted["id"], other["id"]]
+    change(mine, "DELETE", "mute", muted["id"])
+    assert total("201") == 2
+
+
 def test_a_muted_conversation_notifies_no_device_of_this_extension(service: Service) -> None:
     mine, theirs = with_push(service, "201"), with_push(service, "202")
     receive(service)

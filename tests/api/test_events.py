@@ -66,6 +66,28 @@ def test_pages_of_changes_hold_everything_once_in_order(
     assert token == phone.read("/me")["sync_token"]
 
 
+def test_a_conversation_is_marked_unread_again(service_on_each_database: Service) -> None:
+    service = service_on_each_database
+    phone, colleague = service.pair("201"), service.pair("202")
+    service.receive(to=SHARED, text="one")
+    service.receive(to=SHARED, text="two")
+    (found,) = phone.read("/conversations")["items"]
+    path = f"/conversations/{found['id']}/read"
+    unread = {"read_seq": 0, "unread_count": 2}
+    assert phone.call("DELETE", path).json == unread  # nothing was read yet
+    for reader in (phone, colleague):
+        reader.post(path, {"up_to_seq": found["last_seq"]})
+    phone.send(conversation_id=found["id"])  # an answer stays read
+    _, token = follow(phone, "0")
+    answer = phone.call("DELETE", path)
+    assert answer.json == {"read_seq": found["last_seq"] - 1, "unread_count": 1}
+    ((event,), _) = follow(phone, token)
+    assert (event["type"], event["unread_count"]) == ("conversation.read", 1)
+    assert phone.call("DELETE", path).json == answer.json
+    assert colleague.read("/conversations")["items"][0]["unread_count"] == 0
+    assert phone.post(path, {"up_to_seq": 10**9}).json["unread_count"] == 0
+
+
 def test_a_change_comes_once_more_as_an_update(service: Service, phone: Phone) -> None:
     sent = phone.send(to=PEER)
     _, token = follow(phone, "0")

@@ -87,6 +87,21 @@ def test_only_unread_conversations_are_listed_on_request(service_on_each_databas
     assert len(found) == 2
 
 
+def test_conversations_of_one_number_are_listed_on_request(service: Service) -> None:
+    phone = service.pair("201")
+    for number in range(2):
+        service.receive(**{"from": caller(number)})
+    own = phone.read("/me")["numbers"][0]["number"]
+    assert len(phone.read("/conversations", number=own)["items"]) == 2
+    assert len(phone.read("/conversations", number=f" {own[2:]} ")["items"]) == 2
+    refused = phone.get("/conversations", query_string={"number": "+12025550199"})
+    assert (refused.status_code, refused.json["code"]) == (403, "number_not_yours")
+    assert refused.json["field"] == "number"
+    assert (
+        phone.get("/conversations", query_string={"number": "x"}).json["code"] == "invalid_number"
+    )
+
+
 def test_a_conversation_with_a_new_message_comes_first(service: Service, phone: Phone) -> None:
     for number in (0, 1, 0):
         service.receive(**{"from": caller(number)})

@@ -27,14 +27,23 @@ def test_they_are_replaced_as_a_whole(script: Script) -> None:
     before = script.call("GET", "/rules")
     assert before.json == NOTHING
     made = script.call("PUT", "/rules", before.headers["ETag"], json=PARTS)
-    assert (made.status_code, made.json) == (200, PARTS)
+    assert (made.status_code, made.json) == (200, {**PARTS, "warnings": []})
     shown = script.call("GET", "/rules")
     assert (shown.json, shown.headers["ETag"]) == (PARTS, made.headers["ETag"])
     assert len(script.call("GET").json["items"]) == 3
     stale = script.call("PUT", "/rules", before.headers["ETag"], json={})
     assert (stale.status_code, stale.json["code"]) == (412, "stale")
     inbound = {"hours": PARTS["hours"], "inbound": PARTS["inbound"]}
-    assert script.call("PUT", "/rules", json=inbound).json == {**NOTHING, **inbound}
+    saved = script.call("PUT", "/rules", json=inbound).json
+    assert saved == {**NOTHING, **inbound, "warnings": []}
+
+
+def test_what_is_hardly_meant_so_is_saved_with_a_warning(script: Script) -> None:
+    again = {"name": "Again", "to": [MINE]}
+    saved = script.call("PUT", "/rules", json={"inbound": [again, again | {"name": "Late"}]})
+    assert saved.status_code == 200
+    [warning] = saved.json["warnings"]
+    assert "The rule “Late” never decides: “Again” above it" in warning
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,9 @@ def answer(port: int, head: str, body: bytes) -> bytes:
         ("Transfer-Encoding: chunked", b"%x\r\n%b\r\n0\r\n" % (len(TEXT), TEXT), b"400"),
         ("Transfer-Encoding: chunked", b"%x\r\n%b" % (len(TEXT) + 9, TEXT), b"400"),
         ("Transfer-Encoding: chunked", b"nonsense\r\n", b"400"),
-        ("Transfer-Encoding: chunked", b"5;" + b"a" * 20_000, b"400"),
+        # Longer than a line may be (8,190), and not more than two reads of the server: one that
+        # closes before it has read all resets the connection, and its answer may be lost.
+        ("Transfer-Encoding: chunked", b"5;" + b"a" * 10_000, b"400"),
     ],
 )
 def test_a_text_that_is_cut_is_not_sent(

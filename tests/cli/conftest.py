@@ -1,10 +1,12 @@
 """``flask`` in the test process, and gateways that it works on."""
 
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import structlog
 from click.testing import Result
 from flask import Flask
 
@@ -60,6 +62,14 @@ class Terminal:
     def json(self, *arguments: str, code: int = 0) -> Any:
         """Run one command and read the JSON on its standard output."""
         return json.loads(self.flask(*arguments, "--json", code=code).stdout)
+
+
+@pytest.fixture(autouse=True)
+def _log_on_standard_error() -> Iterator[None]:
+    before = structlog.get_config()
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture

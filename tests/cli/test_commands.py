@@ -1,7 +1,8 @@
 """What every command does: help, odd arguments, errors in words, exit codes."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -9,8 +10,12 @@ import pytest
 
 from blueprints.cli import COMMANDS
 from services.message_settings import MessageSettings
-from tests.cli.conftest import Terminal
-from tests.conftest import NUMBER
+from services.messaging.bulk_recipients import Recipient
+from services.messaging.bulk_sending import BulkRequest
+from services.store import blocked_senders
+from tests.cli.conftest import Terminal, inbound
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
+from tests.message_steps import raw_call, receive_call
 
 
 def commands() -> Iterator[tuple[str, ...]]:
@@ -119,3 +124,35 @@ def test_a_database_that_is_none_is_an_error_in_words(terminal: Terminal, tmp_pa
     (tmp_path / "textbridge.db").write_bytes(b"no database " * 1000)
     told = terminal.flask("messages", "list", code=1).stderr
     assert told.startswith("Error: The database cannot take it now")
+
+
+def test_times_are_shown_with_their_zone(make_terminal: Callable[..., Terminal]) -> None:
+    terminal = make_terminal(
+        NUMBER_ENTRY, APP_TIMEZONE="America/New_York", BULK_SENDING="true", SEND_COUNTRIES="US"
+    )
+    gateway = terminal.gateway
+    message = inbound(gateway)
+    terminal.flask("devices", "add", "201", "--name", "phone")
+    terminal.flask("optouts", "add", PEER, "--number", NUMBER, "--reason", "On the phone.")
+    gateway.store.write(lambda tx: blocked_senders.add(tx, PEER, NUMBER, "201"))
+    receive_call(gateway, gateway.providers["sandbox"], raw_call(gateway, b"no JSON"))
+    [call] = terminal.json("quarantine", "list")
+    asked = BulkRequest("Closed", "Closed.", (Recipient(2, "+13035550188", {}),))
+    made, _ = gateway.bulk_sending.create("201", asked, "a test")
+    rule = ("--from", PEER, "--to", NUMBER)
+    for command in (
+        ("messages", "list"),
+        ("messages", "show", message.id),
+        ("devices", "list"),
+        ("optouts", "list"),
+        ("blocked", "list"),
+        ("quarantine", "list"),
+        ("quarantine", "show", str(call["id"])),
+        ("bulksends", "list"),
+        ("bulksends", "show", made.id),
+        ("rules", "test", *rule),
+        ("activity",),
+    ):
+        shown = terminal.flask(*command).output
+        assert re.search(r"\b(EST|EDT|America/New_York)\b", shown), command
+        assert not re.search(r"\d:\d\d:\d\d(?! E[SD]T)", shown), command

@@ -4,19 +4,21 @@ import csv
 import io
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.core.messages import DeliveryStatus, Message, Status, WebhookCall
+from services.core.messages import DeliveryStatus, Message, Status, WebhookCall, rfc3339
 from services.gateway import Gateway
 from services.messaging.compose import Reply
 from services.store import job_leasing, jobs, statuses
+from services.store.database import clock
 from services.store.jobs import Job, JobKind
 from tests.cli.conftest import DEVICE, NASTY, Terminal, inbound
-from tests.conftest import NUMBER, PEER
-from tests.message_steps import receive_call
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
+from tests.message_steps import hours_from_now, receive_call
 
 
 def given_up(gateway: Gateway, status: Status = Status.FAILED) -> Message:
@@ -53,6 +55,30 @@ def test_messages_are_listed_by_what_is_asked_for(terminal: Terminal) -> None:
     table = terminal.flask("messages", "list").output.splitlines()
     assert [line.split()[0] for line in table[1:]] == [sent.id, lost.id, came.id]
     assert "unrouted" in table[2]
+
+
+def test_scheduled_texts_are_listed_with_their_times_and_why_they_wait(
+    make_terminal: Callable[..., Terminal],
+) -> None:
+    hours = f"GB {hours_from_now(2, 4)} UTC"
+    env = {"SCHEDULED_COUNTRY_HOURS": hours, "SEND_COUNTRIES": "US, GB"}
+    terminal = make_terminal(NUMBER_ENTRY, APP_TIMEZONE="America/New_York", **env)
+    gateway = terminal.gateway
+    gateway.composer.submit(DEVICE, Reply(text="at once", to=(PEER,)))
+    asked = gateway.store.read(clock.now) + 60.0
+    for to in (PEER, "+442071838750"):
+        gateway.composer.submit(DEVICE, Reply(text="later", to=(to,), send_at=asked))
+    listed = terminal.json("messages", "list", "--status", "scheduled")
+    assert [one["waits_because"] is None for one in listed] == [False, True]
+    assert listed[0]["waits_because"].startswith("Quiet hours in GB until ")
+    assert listed[1]["send_at"] == rfc3339(asked)
+    heading, *lines = terminal.flask("messages", "list").stdout.splitlines()
+    assert "TO BE SENT" in heading
+    assert listed[0]["waits_because"] in lines[0]
+    assert gateway.local_time.text(asked) in lines[1]
+    assert gateway.local_time.of(asked).strftime("%Z") in ("EST", "EDT")
+    assert "Quiet hours" not in lines[1] + lines[2]
+    assert "TO BE SENT" not in terminal.flask("messages", "list", "--status", "queued").stdout
 
 
 @pytest.mark.parametrize(

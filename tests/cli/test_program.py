@@ -1,6 +1,7 @@
 """``flask`` as a program of its own, the delivery worker included."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from services.messaging.compose import Reply
 from services.store import messages
 from tests.cli.conftest import DEVICE, TEXT
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
-from tests.processes import start
+from tests.processes import ends_with_parent, start
 from tests.server import ROOT, Server
 from tests.waiting import PATIENCE, eventually
 
@@ -34,6 +35,36 @@ def test_the_real_command_works_from_the_project_folder(tmp_path: Path) -> None:
     dead = server.flask("simulate", "sandbox", *TEXT)
     assert dead.returncode == 1
     assert f"No server answers at {server.url}" in dead.stderr
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_person_at_a_terminal_sees_the_answer_of_a_command_and_no_log(
+    tmp_path: Path, debug: bool
+) -> None:
+    server = Server(tmp_path, {"APP_DEBUG": str(debug).lower()})
+    main, terminal = os.openpty()
+    done = subprocess.run(
+        ends_with_parent(
+            *(sys.executable, "-m", "flask", "--app", "wsgi", "optouts", "add", PEER),
+            *("--number", NUMBER, "--reason", "Asked on the phone."),
+        ),
+        cwd=ROOT,
+        env=server.env,
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        timeout=PATIENCE,
+        check=False,
+    )
+    os.close(terminal)
+    try:
+        shown = os.read(main, 100_000).decode()
+    except OSError:  # nothing was written, and nobody can write any more
+        shown = ""
+    os.close(main)
+    assert done.returncode == 0, shown
+    assert ("opted out" in shown) == debug
+    assert b"[info" not in done.stdout
 
 
 @pytest.mark.processes

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from services.gateway import Gateway
+from services.store import blocked_senders
 from tests.cli.conftest import Terminal
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 from tests.core.test_calendar_file import event
 from tests.message_steps import receive_text, stored_messages
 
@@ -62,7 +64,7 @@ def test_an_answer_that_would_wait_says_until_when(
         assert datetime.fromisoformat(told["reply_send_at"]) == datetime(
             2026, 12, 1, 15, tzinfo=UTC
         )
-    said = f"Reply waits:   until 2026-12-01 10:00:00. {why}"
+    said = f"Reply waits:   until 2026-12-01 10:00:00 EST. {why}"
     assert (said in terminal.flask(*asked).stdout) == waits
 
 
@@ -97,6 +99,47 @@ def test_what_a_script_reads(
     assert told["why_no_reply"] == why_no_reply
 
 
+HELLO = {"name": "Hello", "reply": "We call you.", "reply_once_hours": 2}
+
+
+def answers(terminal: Terminal) -> list[str]:
+    return [one.text for one in stored_messages(terminal.gateway) if one.direction == "out"]
+
+
+@pytest.mark.parametrize(
+    ("before", "peer", "text", "why_not"),
+    [
+        ([], PEER, "hello", None),
+        (["hello"], PEER, "hello",
+         "The rule has answered this sender within 2 hours (reply_once_hours)."),
+        (["STOP"], PEER, "hello", "has opted out of texts from"),
+        (["STOP"], PEER, "yes", None),
+        ([], "+442071838750", "hello", "is in another country (GB)"),
+        (["block"], PEER, "hello", "The sender is blocked."),
+    ],
+)  # fmt: skip
+def test_the_trial_says_of_the_answer_what_then_happens(
+    terminal: Terminal, before: list[str], peer: str, text: str, why_not: str | None
+) -> None:
+    gateway = terminal.gateway
+    document = {"version": 2, "numbers": [NUMBER_ENTRY], "inbound": [HELLO]}
+    gateway.settings.put_document(json.dumps(document).encode())
+    for step in before:
+        if step == "block":
+            gateway.store.write(lambda tx: blocked_senders.add(tx, PEER, NUMBER, "201"))
+        else:
+            receive_text(gateway, step)
+    tried = ("rules", "test", "--to", NUMBER, "--from", peer, "--text", text)
+    told = terminal.json(*tried)
+    assert (told["why_no_reply"] is None) == (why_not is None)
+    assert (why_not or "") in (told["why_no_reply"] or "")
+    assert told["extensions"] == ([] if before == ["block"] else ["201"])
+    assert ("No reply:" in terminal.flask(*tried).stdout) == (why_not is not None)
+    known = len(answers(terminal))
+    receive_text(gateway, text, peer=peer)
+    assert len(answers(terminal)) - known == (why_not is None)
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -122,6 +165,27 @@ def test_a_word_of_the_opt_out_as_a_keyword_is_a_warning(practice: Terminal) -> 
     practice.gateway.settings.put_document(json.dumps(document).encode())
     told = practice.flask("rules", "list").stderr
     assert "The rule “Leave” never answers a text that is only stop:" in told
+
+
+def test_a_rule_that_never_decides_is_a_warning_wherever_rules_are_told(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    file = tmp_path / "rules.json"
+    rules = [{"name": "All", "to": [NUMBER]}, {"name": "Late", "to": [NUMBER], "keywords": ["a"]}]
+    file.write_text(json.dumps({"version": 2, "numbers": [NUMBER_ENTRY], "inbound": rules}))
+    warning = "The rule “Late” never decides: “All” above it matches all texts that it matches."
+    commands: list[tuple[str, ...]] = [
+        ("settings", "import", str(file)),
+        ("rules", "list"),
+        ("rules", "test", "--from", PEER, "--to", NUMBER),
+    ]
+    for command in commands:
+        assert warning in terminal.flask(*command).stderr
+        assert [one for one in terminal.json(*command)["warnings"] if warning in one]
+    assert f"Warning: {warning}" in terminal.flask("config", "check").stdout
+    rules[0] |= {"continue": True}
+    file.write_text(json.dumps({"version": 2, "numbers": [NUMBER_ENTRY], "inbound": rules}))
+    assert terminal.json(*commands[0])["warnings"] == []
 
 
 def test_the_rules_are_listed_with_what_nobody_knows(practice: Terminal) -> None:

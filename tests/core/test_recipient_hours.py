@@ -57,8 +57,8 @@ def at(written: str, zone: str) -> float:
 
 
 def sent_at(recipients: list[str], due: float, hours: RecipientHours = HOURS) -> float:
-    held = hours.postponed(recipients, due)
-    return held.until if held is not None else due
+    wait = hours.wait(recipients, due)
+    return wait.until if wait is not None else due
 
 
 @pytest.mark.parametrize(("area_code", "zone", "due", "sent"), TABLE)
@@ -74,7 +74,7 @@ def test_other_ways_to_the_same_phone_have_the_same_hours(address: str) -> None:
 
 @pytest.mark.parametrize("address", ["72404", "Harbour", "+442071838750", "+14165550143"])
 def test_short_codes_names_and_other_countries_are_not_held(address: str) -> None:
-    assert HOURS.postponed([address], at("2026-11-27 03:00", EAST)) is None
+    assert HOURS.wait([address], at("2026-11-27 03:00", EAST)) is None
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_on_days_on_which_clocks_change_the_clock_on_the_wall_counts(due: str, s
 
 
 def test_the_reason_names_place_time_and_zone() -> None:
-    held = HOURS.postponed(["+12145550143"], at("2026-11-27 03:00", CENTRAL))
-    assert held is not None
-    assert held.reason == "Quiet hours in Texas until 09:00 (America/Chicago)."
+    wait = HOURS.wait(["+12145550143"], at("2026-11-27 03:00", CENTRAL))
+    assert wait is not None
+    assert wait.reason == "Quiet hours in Texas until 09:00 (America/Chicago)."
 
 
 def test_in_a_group_it_must_be_allowed_for_everybody() -> None:
@@ -105,7 +105,7 @@ def test_in_a_group_it_must_be_allowed_for_everybody() -> None:
 def test_a_group_without_a_common_time_is_refused() -> None:
     hours = RecipientHours(countries=country_hours("IN 08:00-10:00 Asia/Kolkata"))
     with pytest.raises(RequestRefused, match="one by one") as refused:
-        hours.postponed(["+12025550143", "+919876543210"], at("2026-11-27 09:00", EAST))
+        hours.wait(["+12025550143", "+919876543210"], at("2026-11-27 09:00", EAST))
     assert (refused.value.code, refused.value.field) == ("no_common_hours", "to")
 
 
@@ -159,8 +159,8 @@ def test_an_area_code_that_is_not_known_has_no_hour_that_a_state_has_not(state: 
         pytest.skip("a new area code of a territory is not expected")
     for half_hour in range(7 * 48):
         due = week + half_hour * 1800
-        if HOURS.postponed(["+13005550143"], due) is None:
-            assert HOURS.postponed([f"+1{known}5550143"], due) is None
+        if HOURS.wait(["+13005550143"], due) is None:
+            assert HOURS.wait([f"+1{known}5550143"], due) is None
 
 
 OUTSIDE = {"American Samoa", "Guam", "the Northern Mariana Islands"}

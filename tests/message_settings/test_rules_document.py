@@ -106,12 +106,12 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "group": (
         document(inbound=rule(deliver={"group": "sails"})),
         "inbound[0].deliver.group",
-        "No group is named “sails”. Write one of sales, or add it to “groups”.",
+        "No group is named “sails”. Write one of sales, or add it to “groups”: on the page ",
     ),
     "hours": (
         document(inbound=rule(when="outside offce")),
         "inbound[0].when",
-        "No hours are named “offce”. Write one of office, or add it to “hours”.",
+        "No hours are named “offce”. Write one of office, or add it to “hours”: on the page ",
     ),
     "number": (
         document(inbound=rule(to=[NUMBER, "+12025550199"])),

@@ -4,14 +4,20 @@ import json
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import select, update
 
 from services.core.errors import RequestRefused
 from services.core.messages import Device, Message
 from services.gateway import Gateway
 from services.messaging.compose import Reply
+from services.operations import timeline
 from services.store import assignments, conversations, devices
 from services.store.assignments import Assignment
+from services.store.database import clock
+from services.store.database.schema import jobs as job_table
+from services.store.database.schema import message_turns
 from services.store.jobs import JobKind
+from services.store.maintenance import removal
 from tests.conftest import NUMBER
 from tests.message_steps import jobs_of, receive_text, stored_messages
 
@@ -128,6 +134,48 @@ def test_each_gets_the_next_person_in_turn(gateway: Gateway) -> None:
     add_device(gateway, "202")
     assert told(gateway, text(gateway, "hello", 5)) == ["201"]
     assert told(gateway, text(gateway, "hello", 6)) == ["202"]
+
+
+def finish_jobs(gateway: Gateway) -> None:
+    gateway.store.write(lambda tx: tx.execute(update(job_table).values(state="done")))
+
+
+def turns(gateway: Gateway, message: Message) -> list[str]:
+    """What the history of a message says of turns."""
+    known = timeline.load(gateway.store, message.id)
+    titles = [step.title for step in timeline.steps(gateway.settings, known)]
+    return [title for title in titles if "turn" in title]
+
+
+def test_the_history_of_a_message_names_who_had_the_turn(gateway: Gateway) -> None:
+    team(gateway, "round-robin")
+    ids = [add_device(gateway, extension) for extension in TEAM]
+    first = text(gateway, "hello")
+    more = text(gateway, "more")  # goes to the owner
+    assert turns(gateway, first) == ["In its turn, 201 of the group “sales” got it"]
+    assert turns(gateway, more) == []
+    gateway.store.write(lambda tx: devices.revoke(tx, ids[0]))
+    gateway.assignments.release(gateway.router.give)
+    assert turns(gateway, more) == ["In its turn, 202 of the group “sales” got it"]
+    finish_jobs(gateway)
+    everything = [first.id, more.id]
+    assert gateway.store.write(lambda tx: removal.remove(tx, everything)) == 2
+    left = gateway.store.read(lambda tx: tx.execute(select(message_turns)).all())
+    assert left == []
+
+
+def test_without_messages_nobody_gets_what_an_owner_without_a_device_had(gateway: Gateway) -> None:
+    team(gateway, "round-robin")
+    ids = [add_device(gateway, extension) for extension in TEAM]
+    first = text(gateway, "hello")
+    at = gateway.store.read(clock.now) + 3600.0
+    reply = Reply("later", conversation_id=first.conversation_id, send_at=at)
+    gateway.composer.submit(Device(id="d", extension="201"), reply)
+    finish_jobs(gateway)
+    gateway.store.write(lambda tx: removal.remove(tx, [first.id]))
+    gateway.store.write(lambda tx: devices.revoke(tx, ids[0]))
+    assert gateway.assignments.release(gateway.router.give) == 1
+    assert state(gateway, first).owner is None
 
 
 def test_the_turn_goes_on_at_another_process(make_gateway: Make) -> None:

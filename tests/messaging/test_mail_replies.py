@@ -13,6 +13,7 @@ from services.gateway import Gateway
 from services.mail.reply_address import ReplyAddresses
 from services.messaging import mail_replies
 from services.messaging.compose import Reply
+from services.operations import timeline
 from services.store import assignments, quotas
 from services.store import messages as message_store
 from tests import mail_answers
@@ -64,6 +65,9 @@ def test_a_conversation_by_mail_alone(make_gateway: Make, mailbox: Mailbox, data
     ]
     assert {one.status for one in sent(gateway)} <= {Status.SENT, Status.DELIVERED}
     assert len({one.conversation_id for one in stored_messages(gateway)}) == 1
+    history = timeline.load(gateway.store, sent(gateway)[0].id)
+    steps = timeline.steps(gateway.settings, history)
+    assert steps[0].title == f"Written by {DESK}, kept, and queued for sending"
 
 
 def test_the_mail_says_how_it_is_answered(gateway: Gateway, mailbox: Mailbox) -> None:

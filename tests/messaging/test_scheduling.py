@@ -1,4 +1,4 @@
-"""Scheduled texts at their time: released once, held by the recipient's hours, cancelled."""
+"""Scheduled texts at their time: released once, waiting for the recipient's hours, cancelled."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ from services.message_settings import NumberSetting
 from services.messaging.compose import Reply
 from services.operations.retention import Ages
 from services.operations.statistics import activity_of, count
-from services.push.freeswitch.sip_text import sip_texts
+from services.push.sip_text import sip_texts
 from services.store import activity, conversations, jobs, messages, scheduled
 from services.store.database import clock
 from services.store.database.schema import messages as message_table
@@ -357,9 +357,9 @@ def test_quiet_hours_of_the_place_hold_a_scheduled_text_and_say_so(make_gateway:
     assert message.send_at > time.time() + 3600
     set_time(gateway.store, message.id)  # the operator changed the hours meanwhile
     release(gateway)
-    held = stored(gateway, message)
-    assert (held.status, held.waits_because) == (Status.SCHEDULED, message.waits_because)
-    assert held.send_at == message.send_at
+    now = stored(gateway, message)
+    assert (now.status, now.waits_because) == (Status.SCHEDULED, message.waits_because)
+    assert now.send_at == message.send_at
     at_once, _ = gateway.composer.submit(PHONE, Reply("a person's answer", (BRITON,)))
     run_due_jobs(gateway)
     assert texts(taken) == ["a person's answer"]
@@ -468,7 +468,7 @@ def test_an_automatic_answer_waits_for_the_hours_unless_it_may_go(
         assert "We call you." not in texts(taken)
 
 
-def held_answer(make_gateway: Make) -> tuple[Gateway, Message]:
+def waiting_answer(make_gateway: Make) -> tuple[Gateway, Message]:
     """A gateway at which an automatic answer waits, and this answer."""
     gateway = closed_now(make_gateway, SCHEDULED_ANSWERS_WAIT="true")
     put_answer(gateway)
@@ -481,7 +481,7 @@ def held_answer(make_gateway: Make) -> tuple[Gateway, Message]:
 def test_an_automatic_answer_that_has_waited_does_not_follow_that_of_a_person(
     make_gateway: Make, monkeypatch: pytest.MonkeyPatch, answered: bool
 ) -> None:
-    gateway, answer = held_answer(make_gateway)
+    gateway, answer = waiting_answer(make_gateway)
     taken = failing(gateway)
     if answered:
         gateway.composer.submit(PHONE, Reply("We are here.", (BRITON,)))

@@ -19,7 +19,7 @@ from services.push.base import ExtensionReachable
 from services.push.freeswitch import channel as channel_module
 from services.push.freeswitch.channel import FreeSwitch as Channel
 from services.push.freeswitch.event_socket import EventSocket
-from services.push.freeswitch.sip_text import PART_BYTES, split_for_sip
+from services.push.sip_text import PART_BYTES, split_for_sip
 from services.store import circuit_breakers, job_leasing, jobs, messages, workers
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 from tests.fakes import freeswitch
@@ -51,7 +51,8 @@ def inbound(text: str = "Are you open?", **changes: Any) -> Notice:
 
 def file(file_id: str, state: str = "kept") -> dict[str, Any]:
     url = f"https://sms.example.com/media/{file_id}.png?exp=1&sig=x" if state == "kept" else None
-    return {"id": file_id, "state": state, "url": url, "name": "a.png"}
+    kind = {"content_type": "image/png", "size": 24_000}
+    return {"id": file_id, "state": state, "url": url, "name": "a.png", **kind}
 
 
 @pytest.fixture
@@ -191,7 +192,7 @@ def test_a_picture_comes_as_a_link_of_its_own(switch: FreeSwitch, opened: Open) 
     opened(switch).notify(DEVICE, inbound("look", media=[file("f1"), file("f2", "failed")]))
     assert [shown.text for shown in switch.shown] == [
         f"{PEER}: look",
-        "https://sms.example.com/media/f1.png?exp=1&sig=x",
+        "Picture (PNG, 24.0 kB): https://sms.example.com/media/f1.png?exp=1&sig=x",
         "(A file did not come.)",
     ]
 
@@ -204,7 +205,8 @@ def test_a_picture_that_comes_later_comes_once(switch: FreeSwitch, opened: Open)
     channel.notify(DEVICE, later)
     channel.notify(DEVICE, later)
     channel.notify(DEVICE, inbound("look", media=[file("f1")]))
-    assert [shown.text for shown in switch.shown[1:]] == [file("f1")["url"]]
+    (shown,) = switch.shown[1:]
+    assert shown.text.endswith(f": {file('f1')['url']}")
 
 
 @pytest.mark.parametrize(
@@ -651,7 +653,7 @@ def test_a_text_is_kept_as_soon_as_the_database_is_well(
         return submit(*arguments)
 
     monkeypatch.setattr(gateway.composer, "submit", unwell)
-    monkeypatch.setattr("services.delivery.inbound_channels.ATTEMPTS", 2)
+    monkeypatch.setattr(Channel, "keep_attempts", 2)
     listeners.open(gateway)
     switch.wait_listeners()
     switch.text("201", PEER, "Hello")

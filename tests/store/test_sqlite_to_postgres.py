@@ -139,7 +139,7 @@ def populate(folder: Path) -> None:
         contacts.put(tx, contacts.Contact(PEER, ODD))
         external_threads.put(tx, "ringotel", ODD, "201", conversation.id, 5)
         assignments.put(tx, assignments.Assignment(conversation.id, ODD, "201", 1.5, 2.5))
-        assignments.set_turn(tx, ODD, "201")
+        assignments.set_turn(tx, replies[0].id, assignments.Turn(ODD, "201", 1.5))
         conversation_marks.put(
             tx, conversation_marks.ConversationMark("201", conversation.id, True, 2.5)
         )

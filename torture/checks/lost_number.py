@@ -140,7 +140,7 @@ CHECK = Check(
     mutants=(
         Mutant(
             "services/delivery/push_delivery.py",
-            "        self._require_access(known)\n",
+            "        self._require_access(data)\n",
             "",
             "a waiting push does not ask again",
         ),

@@ -78,7 +78,8 @@ class NewBulkSendSchema(RequestSchema):
 class LeftOutSchema(ResponseSchema):
     """A recipient to whom nothing is sent; ``line`` is that of the file, or the place in the list.
 
-    Codes are those of refused messages, and ``duplicate``, ``field_empty`` and ``blocked``.
+    Codes are those of refused messages, and ``duplicate``, ``field_empty``, ``short_code`` and
+    ``blocked``.
     """
 
     line = fields.Integer()
@@ -96,7 +97,7 @@ class BulkPreviewSchema(ResponseSchema):
         metadata={"description": "As the carrier takes them: a long text becomes several"}
     )
     segments = fields.Integer(metadata={"description": "Of all texts together"})
-    held = fields.Integer(
+    in_quiet_hours = fields.Integer(
         metadata={"description": "How many wait for the end of the recipient's quiet hours"}
     )
     example = fields.String(

@@ -61,6 +61,10 @@ class ConversationsQuery(RequestSchema):
         metadata={"description": "Those with blocked senders, and no others"},
     )
     unread = fields.Boolean(load_default=False, truthy={"1", "true"}, falsy={"0", "false"})
+    number = Words(
+        validate=validate.Length(1, MOST_TYPED),
+        metadata={"description": "Those of this number of the extension"},
+    )
     q = Words(
         validate=validate.Length(1, MOST_TYPED),
         metadata={"description": "Part of the peer's number; in a group of any member's"},

@@ -96,3 +96,8 @@ RulesSchema = RequestSchema.from_dict(_parts(), name="RulesSchema")
 
 # Hours, groups and rules; null stands for none.
 RulesToldSchema = ResponseSchema.from_dict(_parts(), name="RulesToldSchema")
+
+# Rules as they were saved, and sentences about what is hardly meant so.
+RulesSavedSchema = ResponseSchema.from_dict(
+    {**_parts(), "warnings": fields.List(fields.String())}, name="RulesSavedSchema"
+)

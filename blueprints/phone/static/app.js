@@ -4,15 +4,19 @@ import * as api from "./api.js";
 import { Refused, Unreachable } from "./api.js";
 import * as db from "./db.js";
 import { say } from "./dom.js";
+import { draftKey, drafts } from "./drafts.js";
 import { install, isNewer } from "./install.js";
+import { listenToKeys } from "./keys.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
 import { NewTalk } from "./new.js";
+import { News } from "./news.js";
 import { outbox } from "./outbox.js";
 import { Pairing } from "./pairing.js";
 import { renew } from "./push.js";
 import { recallRepeated } from "./remedies.js";
 import { openSettings } from "./settings.js";
+import { SetupCard } from "./setup_card.js";
 import { state } from "./state.js";
 import { Talk } from "./talk.js";
 
@@ -24,15 +28,18 @@ const goBack = () => (location.hash = "#/");
 
 const pairing = new Pairing(signIn);
 const list = new List();
+const setupCard = new SetupCard();
 const talk = new Talk(goBack);
 const fresh = new NewTalk(goBack);
+const news = new News(() => (talk.isOpen ? talk.id : null));
 let live = null;
 
 async function start() {
   fitKeyboard();
   document.getElementById("new").addEventListener("click", () => (location.hash = "#/new"));
-  document.getElementById("settings").addEventListener("click", () => openSettings(leave));
+  document.getElementById("settings").addEventListener("click", showSettings);
   addEventListener("hashchange", show);
+  listenToKeys({ search: () => toSearch(), nextUnread: () => toNextUnread() });
   wide.addEventListener("change", show);
   const code = codeInAddress();
   const token = await db.get("token");
@@ -42,6 +49,12 @@ async function start() {
   sessionStorage.removeItem("farewell");
   await install((id) => (location.hash = `#/c/${id}`));
   if (token && !code) await renew().catch(expected);
+}
+
+// Who we are may not be known yet, in the first moment after pairing.
+async function showSettings() {
+  if (!state.me) await new Promise((resolve) => state.addEventListener("me", resolve, { once: true }));
+  openSettings(leave);
 }
 
 // The code of a pairing link; it is removed from the address at once.
@@ -66,7 +79,7 @@ async function signIn({ token }) {
 
 async function open(token) {
   api.use(token, () => leave("This device was signed out. Ask for a new code to pair it again."));
-  await Promise.all([state.recall(), outbox.recall(), recallRepeated()]);
+  await Promise.all([state.recall(), outbox.recall(), drafts.recall(), recallRepeated(), setupCard.recall()]);
   page.dataset.state = "open";
   document.getElementById("app").hidden = false;
   for (const type of ["conversations", "me"]) state.addEventListener(type, count);
@@ -95,17 +108,30 @@ async function show() {
   document.getElementById("list").inert = inTalk && !wide.matches;
   document.getElementById("talk").inert = !inTalk && !wide.matches;
   document.getElementById("nobody").hidden = inTalk;
-  list.select(kind === "c" ? rest[0] : null);
+  list.select(kind === "c" ? rest[0] : kind === "to" ? draftKey(rest[0], peers) : null);
+  if (!inTalk || rest[0] === news.id) news.hide();
   if (kind !== "new") fresh.close();
   if (kind !== "c" && kind !== "to") closeTalk();
   try {
-    if (kind === "new") fresh.open();
+    if (kind === "new" && !fresh.isOpen) fresh.open();
     else if (kind === "c" && (talk.id !== rest[0] || rest[1])) await talk.open(rest[0], Number(rest[1] ?? 0));
     else if (kind === "to") await talk.openNew(rest[0], peers);
   } catch (error) {
     expected(error);
     goBack();
   }
+}
+
+function toSearch() {
+  if (!wide.matches) goBack();
+  document.getElementById("list").inert = false;
+  list.focusSearch();
+}
+
+function toNextUnread() {
+  const next = list.nextUnread();
+  if (next) location.hash = `#/c/${next.id}`;
+  else say("Nothing unread.");
 }
 
 function codeOffered() {
@@ -139,13 +165,13 @@ let timer = null;
 
 function tellConnection() {
   clearTimeout(timer);
-  const pill = document.getElementById("connection");
+  const note = document.getElementById("connection");
   if (state.connected) {
-    pill.hidden = true;
+    note.hidden = true;
     return;
   }
   timer = setTimeout(() => {
-    pill.hidden = false;
+    note.hidden = false;
     say("No connection. What you write is kept and sent later.");
   }, NO_CONNECTION_AFTER);
 }
@@ -159,7 +185,7 @@ function fitKeyboard() {
 }
 
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden && isNewer() && talk.composer.isEmpty) location.reload();
+  if (document.hidden) drafts.flush().then(() => isNewer() && location.reload(), expected);
   if (!document.hidden && live) Promise.all([state.loadMe(), state.loadContacts()]).catch(expected); // others may have changed them
 });
 

@@ -21,8 +21,13 @@ export function paintAvatar(node, peers) {
   else node.replaceChildren(icon(face));
 }
 
+// Titles before a name, and what stands behind it; they are not its initials.
+const TITLES = /^(dr|mr|mrs|ms|miss|mx|prof|sir|herr|frau|sra?|srta|mme|mlle|rev|jr|ph\.?d|m\.?d|esq|ing|mag)\.?,?$/iu;
+
 function initials(name) {
-  const words = name.split(/\s+/).filter((word) => /^[\p{L}\p{N}]/u.test(word));
+  const all = name.split(/\s+/).filter((word) => /^[\p{L}\p{N}]/u.test(word));
+  const named = all.filter((word) => !TITLES.test(word));
+  const words = named.length ? named : all;
   const letters = [words[0], words.length > 1 ? words.at(-1) : ""].map((word) => [...(word ?? "")][0] ?? "");
   return letters.join("").toUpperCase() || "#";
 }

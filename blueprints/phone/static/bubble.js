@@ -1,12 +1,12 @@
 // The bubble of one message: its text, its files, and its status below.
 
 import { filePath } from "./api.js";
-import { el, icon, reconcile } from "./dom.js";
+import { el, icon, iconButton, reconcile } from "./dom.js";
+import { linked } from "./links.js";
 import { state } from "./state.js";
-import { STATES, sizeOf, timeOf } from "./format.js";
+import { STATES, fullTime, sizeOf, timeOf } from "./format.js";
 import { openViewer } from "./viewer.js";
 
-const LINK = /https?:\/\/[^\s<>"“”]+[^\s<>"“”.,;:!?')\]]/gi;
 const EMOJI_ONLY = /^\p{Extended_Pictographic}[\p{Extended_Pictographic}\p{Emoji_Modifier}\u200d\ufe0f\s]*$/u;
 const MOST_LARGE = 12; // in UTF-16
 
@@ -22,11 +22,13 @@ export function bubble() {
     el("p", { class: "reactions", hidden: true }),
     el("p", { class: "foot" }, el("span", { class: "foot-state" }), el("time")),
     el("div", { class: "trouble", hidden: true }, el("p", { class: "reason", dir: "auto" }), el("div", { class: "actions" })),
+    iconButton("more", "Menu of this message", null, { class: "icon-button more", tabindex: "-1", "aria-haspopup": "dialog" }),
   );
 }
 
 export function paintBubble(node, shown) {
-  const [who, media, words, reactions, foot, trouble] = node.children;
+  const [who, media, words, reactions, foot, trouble, more] = node.children;
+  more.hidden = !shown.seq || shown.status === "scheduled";
   node.className = ["message", shown.mine ? "mine" : "theirs", shown.first && "first", shown.last && "last"].filter(Boolean).join(" ");
   node.dataset.status = shown.status;
   if (shown.seq) node.dataset.seq = shown.seq;
@@ -56,23 +58,13 @@ function paintReactions(node, reactions) {
   node.replaceChildren(...reactions.map((one) => el("span", { text: one.emoji, title: one.who, role: "img", "aria-label": `${one.emoji} by ${one.who}` })));
 }
 
-// A text with its web addresses as links.
-function linked(text) {
-  const parts = [];
-  let end = 0;
-  for (const found of text.matchAll(LINK)) {
-    parts.push(text.slice(end, found.index), el("a", { href: found[0], target: "_blank", rel: "noopener noreferrer", text: found[0] }));
-    end = found.index + found[0].length;
-  }
-  return [...parts, text.slice(end)].filter((part) => part !== "");
-}
-
 function paintFoot(foot, shown) {
   const [status, time] = foot.children;
   const label = shown.mine ? STATES[shown.status] : "";
   if (status.textContent !== label) status.textContent = label;
   time.textContent = shown.when ?? timeOf(shown.at);
   time.dateTime = new Date(shown.at).toISOString();
+  time.title = fullTime(shown.at);
   foot.classList.toggle("bad", ["failed", "refused", "unknown"].includes(shown.status));
 }
 

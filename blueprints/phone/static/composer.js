@@ -1,8 +1,9 @@
 // The composer: text, files, and the number of segments of a new message.
 
 import { el, icon, iconButton, reconcile } from "./dom.js";
+import { draftKey, drafts } from "./drafts.js";
 import { emojiPanel } from "./emoji.js";
-import { askWhen } from "./later.js";
+import { askWhen } from "./ask-when.js";
 import { fitted } from "./pictures.js";
 import { count } from "./segments.js";
 import { state } from "./state.js";
@@ -10,7 +11,7 @@ import { TemplateList } from "./templates.js";
 import { ownName, sizeOf, spoken } from "./format.js";
 
 const HELD = 500; // milliseconds
-const drafts = new Map(); // of each conversation, while the app runs
+const NOTHING = { text: "", files: [] };
 
 export class Composer {
   #files = [];
@@ -51,15 +52,12 @@ export class Composer {
     this.field.addEventListener("keydown", (event) => this.#key(event));
     this.field.addEventListener("paste", (event) => this.#take(event.clipboardData.files, event));
     this.chooser.addEventListener("change", () => this.#take(this.chooser.files));
-    this.node.addEventListener("dragover", (event) => event.preventDefault());
-    this.node.addEventListener("drop", (event) => this.#take(event.dataTransfer.files, event));
   }
 
-  // Write in this conversation (`key`), from `number`.
-  open(key, number) {
-    this.#keepDraft();
+  // Write to these people, from `number`.
+  open(number, peers) {
     this.templates.close();
-    Object.assign(this, { key, number });
+    Object.assign(this, { key: draftKey(number, peers), number });
     const own = state.me?.numbers.find((one) => one.number === number);
     const limits = own?.limits ?? state.me?.limits;
     this.limits = limits;
@@ -70,12 +68,9 @@ export class Composer {
     this.from.textContent = several ? `From ${ownName(number)}` : `From ${spoken(number)}`;
     this.from.disabled = !several;
     this.from.title = several ? "Send from another number" : "";
-    const draft = drafts.get(key) ?? { text: "", files: [] };
-    this.field.value = draft.text;
-    this.#files = draft.files;
     this.emoji.hidden = true;
     this.#complain("");
-    this.#changed();
+    this.#show(drafts.get(this.key));
   }
 
   get isEmpty() {
@@ -91,26 +86,29 @@ export class Composer {
     if (matchMedia("(pointer: fine)").matches) this.focus();
   }
 
-  #keepDraft() {
-    if (this.key) drafts.set(this.key, { text: this.field.value, files: this.#files });
+  get #written() {
+    return { text: this.field.value, files: this.#files.map(({ blob, name }) => ({ blob, name })) };
   }
 
   // Clear the field at once: the user may write the next message while this one is stored.
   async #submit(sendAt) {
     if (this.isEmpty) return;
     const { key } = this;
-    const written = { text: this.field.value.trim(), files: this.#files };
-    this.#write("", []);
+    const { text, files } = this.#written;
+    const written = { text: text.trim(), files };
+    drafts.hold(key, NOTHING); // it is deleted from the storage once the message is there
+    this.#show(NOTHING);
     this.emoji.hidden = true;
     this.#complain("");
     this.focus();
     try {
-      const files = written.files.map(({ blob, name }) => ({ blob, name }));
-      await this.send({ text: written.text, files, send_at: sendAt?.toISOString() });
+      await this.send({ ...written, send_at: sendAt?.toISOString() });
     } catch (error) {
       this.#putBack(key, written);
       this.#complain(error.name === "QuotaExceededError" ? "The storage of this device is full." : error.message);
+      return;
     }
+    await drafts.store(key).catch(() => {}); // no room for what was written since: it is kept while the app runs
   }
 
   #chooseTime() {
@@ -137,37 +135,37 @@ export class Composer {
     });
   }
 
-  #write(text, files) {
+  #show({ text, files }) {
     this.field.value = text;
-    this.#files = files;
-    this.#keepDraft();
-    this.#changed();
+    this.#files = files.map((file) => this.#numbered(file));
+    this.#paint();
   }
 
   // A message that could not be stored comes back, before the text written since.
   #putBack(key, { text, files }) {
-    this.#keepDraft();
     const since = drafts.get(key);
     const both = { text: [text, since.text].filter(Boolean).join("\n"), files: [...files, ...since.files] };
-    if (key === this.key) this.#write(both.text, both.files);
-    else drafts.set(key, both);
+    drafts.set(key, both);
+    if (key === this.key) this.#show(both);
   }
 
   async #take(files, event) {
     if (!files.length) return;
     event?.preventDefault();
     this.#complain("");
+    const { key } = this;
     for (const file of files) {
       if (this.#files.length >= this.limits.max_media) {
         this.#complain(`A message takes at most ${this.limits.max_media} files.`);
         break;
       }
       const fit = await fitted(file, this.limits.max_media_bytes);
+      if (key !== this.key) return; // another conversation was opened meanwhile
       if (!this.limits.media_types.some((kind) => fit.blob.type.startsWith(kind))) {
         this.#complain(`“${fit.name}” is of a kind that cannot be sent.`);
       } else if (fit.blob.size > this.limits.max_media_bytes) {
         this.#complain(`“${fit.name}” is too large: at most ${sizeOf(this.limits.max_media_bytes)}.`);
-      } else this.#files.push({ ...fit, id: (this.#nextFile += 1) });
+      } else this.#files.push(this.#numbered(fit));
     }
     this.chooser.value = "";
     this.#changed();
@@ -195,6 +193,16 @@ export class Composer {
     this.#changed();
   }
 
+  // Attach files that come from elsewhere.
+  attachFiles(files) {
+    return this.#take(files);
+  }
+
+  // Put a quote before what is written.
+  quote(quoted) {
+    this.#replace(quoted + this.field.value);
+  }
+
   #replace(text) {
     this.field.value = text;
     this.field.setSelectionRange(text.length, text.length);
@@ -202,7 +210,17 @@ export class Composer {
     this.focus();
   }
 
+  #numbered({ blob, name }) {
+    return { blob, name, id: (this.#nextFile += 1) };
+  }
+
+  // The user has changed something.
   #changed() {
+    drafts.set(this.key, this.#written);
+    this.#paint();
+  }
+
+  #paint() {
     this.field.style.height = "auto";
     this.field.style.height = `${Math.min(this.field.scrollHeight, 160)}px`;
     this.button.disabled = this.later.disabled = this.isEmpty;

@@ -2,7 +2,7 @@
 
 import { call, failureReason } from "./api.js";
 import { el, fill, say } from "./dom.js";
-import { confirm, openSheet } from "./sheet.js";
+import { choice, confirm, openSheet } from "./sheet.js";
 import { state } from "./state.js";
 import { nameOf, peersOf, spoken } from "./format.js";
 
@@ -82,12 +82,7 @@ function chooseMember(question, peers) {
       sheet.close();
     };
     const choices = peers.map((peer) =>
-      el(
-        "button",
-        { type: "button", class: "choice", on: { click: () => choose(peer) } },
-        el("span", { class: "choice-name" }, el("bdi", { text: nameOf(peer) })),
-        state.contacts.has(peer) && el("span", { class: "choice-detail", text: spoken(peer) }),
-      ),
+      choice(el("bdi", { text: nameOf(peer) }), state.contacts.has(peer) ? spoken(peer) : "", () => choose(peer)),
     );
     const sheet = openSheet(question, el("div", { class: "choices" }, choices));
     sheet.addEventListener("close", () => resolve(null));

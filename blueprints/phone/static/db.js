@@ -21,6 +21,7 @@ function open() {
 async function within(name, mode, work) {
   const transaction = (await open()).transaction(name, mode, { durability: "strict" });
   const request = work(transaction.objectStore(name));
+  if (mode === "readwrite") transaction.commit(); // else it is undone where the page is left before the answer
   return new Promise((resolve, reject) => {
     transaction.oncomplete = () => resolve(request?.result);
     transaction.onabort = transaction.onerror = () => reject(transaction.error);
@@ -42,6 +43,10 @@ export const replace = (name, items) =>
 export async function get(key) {
   return (await within("settings", "readonly", (store) => store.get(key)))?.value;
 }
+
+// The settings whose keys begin with this: [{key, value}].
+export const startingWith = (prefix) =>
+  within("settings", "readonly", (store) => store.getAll(IDBKeyRange.bound(prefix, `${prefix}\uffff`)));
 
 export const set = (key, value) => put("settings", { key, value });
 

@@ -31,6 +31,10 @@ export function peersOf(conversation) {
   return conversation.participants.length ? conversation.participants : [conversation.peer];
 }
 
+export function sameMembers(some, others) {
+  return [...some].sort().join() === [...others].sort().join();
+}
+
 export function titleOf(peers) {
   if (peers.length === 1) return nameOf(peers[0]);
   const names = peers.map(nameOf);
@@ -58,7 +62,8 @@ const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-d
 const weekday = new Intl.DateTimeFormat(undefined, { weekday: "long" });
 const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const longDate = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
-const dateWithYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
+const shortWithYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
+const dateWithYear = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 
 function daysAgo(at) {
   const midnight = (moment) => new Date(moment).setHours(0, 0, 0, 0);
@@ -75,7 +80,7 @@ export function briefly(at) {
   if (days <= 0) return timeOf(at);
   if (days === 1) return "Yesterday";
   if (days < 7) return weekday.format(new Date(at));
-  return date.format(new Date(at));
+  return (isThisYear(at) ? date : shortWithYear).format(new Date(at));
 }
 
 // The heading of a day.
@@ -93,9 +98,20 @@ export function laterAt(at) {
   return `${near || longDay(at)}, ${timeOf(at)}`;
 }
 
-// The day with its date, and with the year if it is far away.
+// The day with its date, and with the year if that is another one.
 export function longDay(at) {
-  return (Math.abs(daysAgo(at)) < 180 ? longDate : dateWithYear).format(new Date(at));
+  return (isThisYear(at) ? longDate : dateWithYear).format(new Date(at));
+}
+
+function isThisYear(at) {
+  return new Date(at).getFullYear() === new Date().getFullYear();
+}
+
+const fullFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+
+// The day and the time with its zone.
+export function fullTime(at) {
+  return fullFormat.format(new Date(at));
 }
 
 // The time zone of this device, such as “America/New York”.
@@ -113,6 +129,12 @@ export function mediaWord(media) {
   const pictures = media.every((file) => file.content_type.startsWith("image/"));
   if (media.length === 1) return pictures ? "Picture" : "File";
   return `${media.length} ${pictures ? "pictures" : "files"}`;
+}
+
+// One line for a message, or a draft (`files`).
+export function summaryOf({ text, media, files = [] }) {
+  const attached = media ?? files.map(({ blob }) => ({ content_type: blob.type }));
+  return text.replace(/\s+/g, " ").trim() || mediaWord(attached);
 }
 
 export const STATES = {

@@ -2,11 +2,15 @@
 
 import { Refused, Unreachable, call } from "./api.js";
 import { avatar, paintAvatar } from "./avatar.js";
-import { el, icon, reconcile } from "./dom.js";
+import { Chips } from "./chips.js";
+import { el, reconcile } from "./dom.js";
+import { drafts } from "./drafts.js";
+import { openConversationMenu } from "./conversation_menu.js";
+import { onHold } from "./hold.js";
 import { outbox } from "./outbox.js";
-import { stateOf } from "./schedule.js";
+import { begun, paintRow, put, row, top } from "./row.js";
 import { state } from "./state.js";
-import { briefly, mediaWord, nameOf, ownName, peersOf, spoken, titleOf } from "./format.js";
+import { briefly, nameOf, peersOf, spoken, titleOf } from "./format.js";
 
 const PAUSE = 250;
 const SHORTEST = 2;
@@ -18,8 +22,10 @@ export class List {
   #further = null; // the `before` with which the server goes on; null: it has searched everything
   #searched = "";
   #timer = null;
+  #cursor = undefined; // of the chosen chip; undefined: nothing was asked for, null: all are here
 
   constructor() {
+    this.chips = new Chips(() => this.#choose());
     this.pane = document.getElementById("list");
     this.rows = document.getElementById("conversations");
     this.hits = document.getElementById("hits");
@@ -28,11 +34,12 @@ export class List {
     this.further = document.getElementById("further");
     this.current = null;
     for (const type of ["conversations", "contacts", "me"]) state.addEventListener(type, () => this.paint());
-    outbox.addEventListener("change", () => this.paint());
+    for (const kept of [outbox, drafts]) kept.addEventListener("change", () => this.paint());
     this.field.addEventListener("input", () => this.#typed());
     this.field.addEventListener("keydown", (event) => event.key === "Escape" && this.clear());
     this.further.addEventListener("click", () => this.#goOn());
     this.pane.addEventListener("keydown", (event) => this.#arrows(event));
+    onHold(this.rows, ".row", ({ dataset }) => openConversationMenu(dataset.key));
     const scroller = document.getElementById("list-scroll");
     scroller.addEventListener("scroll", () => {
       if (scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 400) this.#more();
@@ -45,6 +52,18 @@ export class List {
     this.paint();
   }
 
+  focusSearch() {
+    this.field.focus();
+    this.field.select();
+  }
+
+  // The next conversation in the list with unread texts, after the one that is open; null if there is none.
+  nextUnread() {
+    const all = state.sorted();
+    const at = all.findIndex((one) => one.id === this.current) + 1;
+    return [...all.slice(at), ...all.slice(0, at)].find((one) => one.unread_count && !one.muted && one.id !== this.current) ?? null;
+  }
+
   clear() {
     this.field.value = "";
     this.#typed();
@@ -52,8 +71,12 @@ export class List {
 
   paint() {
     const wanted = this.field.value.trim();
-    const shown = state.sorted().filter((one) => matches(one, wanted));
-    reconcile(this.rows, shown, (one) => one.id, row, (node, one) => this.#paintRow(node, one));
+    this.chips.paint(Boolean(wanted));
+    const { chosen } = this.chips;
+    const isShown = (one) => (wanted ? matches(one, wanted) : one.id === this.current || chosen.matches(one)); // what is read stays while it is open
+    const shown = [...begun(), ...state.sorted()].filter(isShown);
+    const isMixed = Boolean(wanted) || !chosen.number;
+    reconcile(this.rows, shown, (one) => one.id, row, (node, one) => paintRow(node, one, one.id === this.current, isMixed));
     this.#paintHits(wanted);
     const empty = !shown.length && !this.#found.length;
     this.nothing.hidden = !empty;
@@ -65,33 +88,9 @@ export class List {
   }
 
   #emptiness(wanted) {
-    if (!wanted) return ["No conversations yet", "Texts to your number appear here. Or write the first one."];
+    if (!wanted) return this.chips.chosen.empty;
     if (this.#further !== null) return ["Nothing found yet", "Older messages have not been searched."];
     return ["Nothing found", "Try another name, number or word."];
-  }
-
-  #paintRow(node, one) {
-    const [link] = node.children;
-    const peers = peersOf(one);
-    const own = state.me?.numbers.length > 1 ? ownName(one.number) : "";
-    const unsent = outbox.entries.filter((entry) => entry.number === one.number && sameMembers(entry.peers, peers));
-    const refused = unsent.some((entry) => entry.state === "refused");
-    link.href = `#/c/${one.id}`;
-    link.setAttribute("aria-current", one.id === this.current ? "page" : "false");
-    node.classList.toggle("unread", one.unread_count > 0);
-    paintAvatar(link.querySelector(".avatar"), peers);
-    put(link, ".row-name", titleOf(peers));
-    put(link, ".row-time", one.last_message ? briefly(one.last_message.created_at) : "");
-    put(link, ".row-preview", refused ? "Not sent" : unsent.length ? "Waiting to be sent …" : preview(one.last_message));
-    put(link, ".row-own", own);
-    link.querySelector(".row-own").hidden = !own;
-    for (const mark of ["pinned", "muted"]) link.querySelector(`.row-${mark}`).hidden = !one[mark];
-    const badge = link.querySelector(".count");
-    badge.hidden = !one.unread_count;
-    put(badge, "b", one.unread_count > 99 ? "99+" : String(one.unread_count));
-    const trouble = one.last_message && ["failed", "unknown"].includes(stateOf(one.last_message));
-    link.querySelector(".row-preview").classList.toggle("bad", refused || (Boolean(trouble) && !unsent.length));
-    link.querySelector(".row-later").hidden = !state.schedule.of(one.id).length;
   }
 
   #paintHits(wanted) {
@@ -146,10 +145,26 @@ export class List {
   async #more() {
     if (this.loading || this.field.value) return;
     this.loading = true;
-    await state.loadMoreConversations().catch((error) => {
-      if (!(error instanceof Unreachable)) throw error;
-    });
+    const { query } = this.chips.chosen;
+    try {
+      if (!query) await state.loadMoreConversations();
+      else if (this.#cursor !== null) {
+        const cursor = await state.loadConversations(query, this.#cursor);
+        if (query === this.chips.chosen.query) this.#cursor = cursor;
+      }
+    } catch (error) {
+      if (!(error instanceof Unreachable || error instanceof Refused)) throw error;
+    }
     this.loading = false;
+    if (query !== this.chips.chosen.query) this.#more(); // another one was chosen meanwhile
+  }
+
+  // The conversations of a chip may not be here yet.
+  #choose() {
+    this.#cursor = undefined;
+    this.paint();
+    document.getElementById("list-scroll").scrollTop = 0;
+    if (this.chips.chosen.query) this.#more();
   }
 
   #arrows(event) {
@@ -163,40 +178,9 @@ export class List {
   }
 }
 
-function put(node, selector, text) {
-  const place = node.querySelector(selector);
-  if (place.textContent !== text) place.textContent = text;
-}
-
-function row() {
-  const later = el("span", { class: "row-later", title: "Scheduled", hidden: true }, icon("clock"), el("span", { class: "hidden", text: "Scheduled" }));
-  const badge = el("span", { class: "count" }, el("b"), el("span", { class: "hidden", text: " unread" }));
-  return el(
-    "li",
-    { class: "row" },
-    el(
-      "a",
-      { class: "row-link" },
-      avatar(),
-      top(later),
-      el("span", { class: "row-preview", dir: "auto" }),
-      el("span", { class: "row-end" }, mark("pinned", "pin", "Pinned"), mark("muted", "mute", "Muted"), badge),
-    ),
-  );
-}
-
-function mark(name, drawing, words) {
-  return el("span", { class: `row-mark row-${name}`, title: words, hidden: true }, icon(drawing), el("span", { class: "hidden", text: words }));
-}
-
 function hit() {
   const preview = el("span", { class: "row-preview", dir: "auto" });
   return el("li", { class: "row" }, el("a", { class: "row-link" }, avatar(), top(), preview));
-}
-
-function top(later) {
-  const parts = [el("bdi", { class: "row-name" }), el("span", { class: "row-own" }), later, el("span", { class: "row-time" })];
-  return el("span", { class: "row-top" }, parts);
 }
 
 function paintHit(node, message, wanted) {
@@ -216,7 +200,7 @@ async function findOlder(wanted) {
   const named = [...state.contacts].filter(([, name]) => name.toLowerCase().includes(wanted.toLowerCase())).map(([number]) => number);
   const known = new Set(state.sorted().flatMap(peersOf));
   const asked = [...named.filter((number) => !known.has(number)).slice(0, MOST_ASKED), ...(/^\d{3,}$/.test(digits) ? [digits] : [])];
-  await Promise.all(asked.map((number) => state.findConversations(number)));
+  await Promise.all(asked.map((number) => state.loadConversations(`q=${encodeURIComponent(number)}`)));
 }
 
 // The part of a text in which the wanted words stand.
@@ -234,16 +218,6 @@ function pattern(wanted) {
   return new RegExp(`(${words.join("|")})`, "iu");
 }
 
-function preview(message) {
-  if (!message) return "";
-  const words = message.text.replace(/\s+/g, " ").trim() || mediaWord(message.media);
-  if (message.direction === "in") return words;
-  const kinds = { failed: "Not delivered: ", unknown: "Perhaps not sent: ", scheduled: "Scheduled: ", cancelled: "Cancelled: " };
-  const author = message.sent_by?.split("@")[0]; // of an e-mail address the part before its @
-  const who = author && message.sent_by !== state.me?.extension ? `${author}: ` : "You: ";
-  return `${kinds[stateOf(message)] ?? who}${words}`;
-}
-
 function matches(conversation, wanted) {
   if (!wanted) return true;
   const digits = wanted.replace(/[\s().-]/g, "");
@@ -251,8 +225,4 @@ function matches(conversation, wanted) {
     const named = `${nameOf(peer)} ${spoken(peer)}`.toLowerCase().includes(wanted.toLowerCase());
     return named || (/^\+?\d{2,}$/.test(digits) && peer.includes(digits));
   });
-}
-
-export function sameMembers(some, others) {
-  return [...some].sort().join() === [...others].sort().join();
 }

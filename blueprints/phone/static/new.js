@@ -1,13 +1,17 @@
 // A new conversation: to a contact, or to any number.
 
 import { avatar, paintAvatar } from "./avatar.js";
+import { BackButton } from "./back.js";
 import { el, iconButton, reconcile } from "./dom.js";
+import { draftKey, drafts } from "./drafts.js";
+import { takeForward } from "./forward.js";
 import { editContact } from "./people.js";
 import { state } from "./state.js";
-import { ownName, plainNumber, peersOf, spoken } from "./format.js";
+import { ownName, plainNumber, peersOf, spoken, summaryOf } from "./format.js";
 
 export class NewTalk {
   constructor(back) {
+    this.backButton = new BackButton(back);
     this.field = el("input", {
       type: "text", id: "to", class: "to", autocomplete: "off", autocapitalize: "off", spellcheck: "false", enterkeyhint: "go",
       placeholder: "Name or number", "aria-describedby": "to-problem",
@@ -15,16 +19,18 @@ export class NewTalk {
     this.from = el("select", { id: "from", class: "from-choice" });
     this.fromRow = el("div", { class: "new-row" }, el("label", { for: "from", text: "From" }), this.from);
     this.problem = el("p", { class: "problem", id: "to-problem", role: "alert", hidden: true });
+    this.forwarded = el("p", { class: "fine forwarded", dir: "auto", hidden: true });
     this.people = el("ul", { class: "people", "aria-label": "Contacts" });
     this.node = el(
       "div",
       { class: "talk new", hidden: true },
-      el("header", { class: "bar" }, iconButton("back", "Back to the conversations", back, { class: "icon-button back" }), el("h1", { class: "bar-title", text: "New conversation" })),
+      el("header", { class: "bar" }, this.backButton.node, el("h1", { class: "bar-title", text: "New conversation" })),
       el(
         "form",
         { class: "new-form", autocomplete: "off", on: { submit: (event) => this.#submit(event) } },
         el("div", { class: "new-row" }, el("label", { for: "to", text: "To" }), this.field, el("button", { type: "submit", class: "small-button", text: "Write" })),
         this.fromRow,
+        this.forwarded,
         this.problem,
       ),
       el("div", { class: "new-scroll" }, this.people),
@@ -33,6 +39,7 @@ export class NewTalk {
     this.field.addEventListener("input", () => this.#paint());
     this.node.addEventListener("keydown", (event) => event.key === "Escape" && back());
     state.addEventListener("contacts", () => this.isOpen && this.#paint());
+    state.addEventListener("conversations", () => this.backButton.paint());
   }
 
   get isOpen() {
@@ -44,6 +51,9 @@ export class NewTalk {
     this.from.replaceChildren(...usable.map((one) => el("option", { value: one.number, text: label(one.number) })));
     this.fromRow.hidden = usable.length < 2;
     this.field.value = "";
+    this.draft = takeForward();
+    this.forwarded.hidden = !this.draft;
+    this.forwarded.textContent = this.draft ? `Forward: ${summaryOf(this.draft)}` : "";
     this.node.hidden = false;
     this.#complain("");
     this.#paint();
@@ -99,7 +109,9 @@ export class NewTalk {
     if (!this.#number()) return this.#complain("Your extension has no number yet. Ask whoever runs your phone system.");
     // A contact is written to from the number last used with it, unless there is a choice to make.
     const last = state.sorted().find((one) => this.fromRow.hidden && peersOf(one).join() === peers.join());
-    location.replace(`#/to/${last?.number ?? this.#number()}/${peers.map(encodeURIComponent).join()}`);
+    const number = last?.number ?? this.#number();
+    if (this.draft) drafts.add(draftKey(number, peers), this.draft);
+    location.replace(`#/to/${number}/${peers.map(encodeURIComponent).join()}`);
     return undefined;
   }
 

@@ -66,7 +66,7 @@ class Outbox extends EventTarget {
       } catch (error) {
         if (error instanceof Refused) {
           if (error.status === 401) return;
-          await this.#put(entry.client_id, { state: "refused", reason: reasonOf(error) });
+          await this.#put(entry.client_id, { state: "refused", reason: reasonOf(error), code: error.code });
         } else if (error instanceof Unreachable) {
           this.#timer = setTimeout(() => this.flush(), AGAIN);
           return;

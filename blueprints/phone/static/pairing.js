@@ -1,7 +1,8 @@
 // Pairing page: a code of the operator makes this browser a device of an extension.
 
 import { Refused, Unreachable, call } from "./api.js";
-import { isApple, isInstalled } from "./push.js";
+import { say } from "./dom.js";
+import { isApple, isInstalled } from "./home_screen.js";
 
 export class Pairing {
   // `paired({token, device_id, extension})` is called with the answer of the server.
@@ -17,15 +18,37 @@ export class Pairing {
       this.#pair();
     });
     this.code.addEventListener("input", () => this.#spaced());
+    this.installFirst = document.getElementById("install-first");
+    document.getElementById("connect-here").addEventListener("click", () => this.#showForm());
+    document.getElementById("copy-code").addEventListener("click", () => this.#copy());
   }
 
   open(code, words = "") {
     this.page.hidden = false;
     this.name.value ||= guess();
-    document.getElementById("home-screen").hidden = !isApple() || isInstalled();
     if (code) this.code.value = code;
     this.#complain(words);
-    (code ? this.form.querySelector("button") : this.code).focus();
+    if (isApple() && !isInstalled() && !words) this.#offerInstalling(code);
+    else this.#showForm();
+  }
+
+  // What is paired in Safari is not paired in the installed app, and a code works once.
+  #offerInstalling(code) {
+    this.form.hidden = true;
+    this.installFirst.hidden = false;
+    document.getElementById("kept-code").hidden = !code;
+    document.querySelector("#kept-code b").textContent = code ?? "";
+    document.getElementById("copy-code").hidden = !navigator.clipboard;
+  }
+
+  #showForm() {
+    this.installFirst.hidden = true;
+    this.form.hidden = false;
+    (this.code.value ? this.form.querySelector("button") : this.code).focus();
+  }
+
+  async #copy() {
+    await navigator.clipboard.writeText(this.code.value).then(() => say("Copied."), () => say("It could not be copied."));
   }
 
   close() {

@@ -8,11 +8,11 @@ import { state } from "./state.js";
 import { ownName, spoken } from "./format.js";
 
 // A sheet with the name of each of these numbers, to be changed; once there is a `conversation`, also
-// who looks after it, whether it is muted and pinned, and what can be done about its texts.
+// who looks after it, and what can be done about its texts.
 export function editContact(peers, conversation) {
   const close = () => sheet.close();
   const forms = peers.map((peer) => form(peer, close));
-  if (conversation) forms.push(ownerForm(conversation, close), markForm(conversation, close));
+  if (conversation) forms.push(ownerForm(conversation, close));
   const actions = conversation && consentActions(conversation.id, close);
   if (actions) forms.push(actions);
   const sheet = openSheet(peers.length > 1 ? "People" : "Contact", ...forms);
@@ -47,33 +47,6 @@ function ownerForm({ id, owner, done }, close) {
       button(done ? "Open again" : "Done", { done: !done }),
       owner !== state.me?.extension && button("I answer", { owner: state.me.extension }),
       el("button", { type: "submit", class: "button", text: "Hand over" }),
-    ),
-  );
-}
-
-// What counts for this extension alone.
-function markForm({ id, muted, pinned }, close) {
-  const problem = el("p", { class: "problem", role: "alert", hidden: true });
-  const change = async (mark, isSet) => {
-    try {
-      await state.mark(id, mark, isSet);
-      close();
-    } catch (error) {
-      problem.textContent = failureReason(error);
-      problem.hidden = false;
-    }
-  };
-  const button = (text, mark, isSet) => el("button", { type: "button", class: "button", text, on: { click: () => change(mark, isSet) } });
-  return el(
-    "div",
-    { class: "contact" },
-    el("p", { class: "fine", text: "Only for your extension, on all its devices:" }),
-    problem,
-    el(
-      "div",
-      { class: "buttons" },
-      muted ? button("Unmute", "mute", false) : button("Mute", "mute", true),
-      pinned ? button("Unpin", "pin", false) : button("Pin", "pin", true),
     ),
   );
 }

@@ -2,6 +2,7 @@
 
 import { call } from "./api.js";
 import * as db from "./db.js";
+import { isApple, isInstalled } from "./home_screen.js";
 import { state } from "./state.js";
 
 // Whether this browser can: "yes", or why not.
@@ -21,14 +22,6 @@ export const REASONS = {
   browser: "This browser cannot show notifications of web apps.",
   denied: "Notifications are blocked for this app. Allow them in the settings of your browser or phone.",
 };
-
-export function isInstalled() {
-  return matchMedia("(display-mode: standalone)").matches || navigator.standalone === true;
-}
-
-export function isApple() {
-  return /iPhone|iPad|iPod/.test(navigator.userAgent) || (navigator.platform === "MacIntel" && navigator.maxTouchPoints > 1);
-}
 
 export function isOn() {
   return state.me?.device.push?.type === "webpush";
@@ -70,8 +63,15 @@ async function subscribe() {
   await change({ push: { type: "webpush", endpoint, keys: { p256dh: keys.p256dh, auth: keys.auth } } });
 }
 
-// Change something of this device at the server.
-export async function change(changes) {
+let last = Promise.resolve();
+
+// Change something of this device at the server; one change after the other, so that the last one counts.
+export function change(changes) {
+  last = last.catch(() => {}).then(() => put(changes));
+  return last;
+}
+
+async function put(changes) {
   const device = await call("PUT", `devices/${state.me.device.id}`, { body: changes });
   state.me = { ...state.me, device };
   await db.set("me", state.me);

@@ -2,21 +2,26 @@
 // that may have arrived is sent again only if the user confirms it. None for one that was cancelled,
 // or that another number sends instead.
 
-import { Refused, Unreachable, ask } from "./api.js";
+import { Refused, Unreachable } from "./api.js";
 import * as db from "./db.js";
 import { say } from "./dom.js";
+import { filesOf } from "./message_files.js";
 import { outbox } from "./outbox.js";
-import { stateOf } from "./schedule.js";
+import { stateOf } from "./scheduled-texts.js";
 import { confirm } from "./sheet.js";
+import { state } from "./state.js";
 
+export const HOPELESS = new Set(["opted_out", "not_dialable", "channel_not_carried"]); // codes where the same text to the same people is refused again
 const repeated = new Set(); // ids of messages that were sent again: not offered another time
 
 export async function recallRepeated() {
   for (const id of (await db.get("repeated")) ?? []) repeated.add(id);
 }
 
-// [{label, do}] for a message of a conversation.
+// [{label, do}] for a message of a conversation. None where nobody can write: they have opted out, for example.
 export function remedies(talk, message) {
+  const closed = state.conversations.get(message.conversation_id)?.closed_reason;
+  if (closed || HOPELESS.has(message.error?.code)) return [];
   if (repeated.has(message.id) || message.replaced_by) return [];
   if (stateOf(message) === "failed") return [{ label: "Try again", do: () => repeat(talk, message) }];
   if (message.status === "unknown") return [{ label: "Send again …", do: () => repeatUnknown(talk, message) }];
@@ -35,12 +40,9 @@ async function repeatUnknown(talk, message) {
 async function repeat({ number, peers }, message) {
   if (repeated.has(message.id)) return; // touched twice
   repeated.add(message.id);
-  const files = [];
+  let files;
   try {
-    for (const file of message.media) {
-      const answer = await ask("GET", `media/${file.id}`);
-      files.push({ blob: new Blob([await answer.blob()], { type: file.content_type }), name: file.name || "file" });
-    }
+    files = await filesOf(message);
   } catch (error) {
     repeated.delete(message.id);
     if (!(error instanceof Unreachable || error instanceof Refused)) throw error;

@@ -2,14 +2,17 @@
 
 import { call, failureReason } from "./api.js";
 import { el } from "./dom.js";
+import { homeScreen } from "./home_screen.js";
+import { openKeys } from "./keys.js";
 import * as push from "./push.js";
+import * as sound from "./sound.js";
 import { confirm, openSheet } from "./sheet.js";
 import { state } from "./state.js";
 import { peersOf, spoken, titleOf } from "./format.js";
 
 const PREVIEWS = { full: "Name and text", sender: "Name only", none: "Neither" };
 
-export async function openSettings(leave) {
+export function openSettings(leave) {
   const { me } = state;
   const problem = el("p", { class: "problem", role: "alert", hidden: true });
   const sheet = openSheet(
@@ -17,10 +20,17 @@ export async function openSettings(leave) {
     el("p", { class: "whose" }, el("b", { text: `Extension ${me.extension}` }), numbersOf(me)),
     problem,
     ...notifications(guarded),
+    soundSwitch(guarded),
     blockedSenders(guarded, () => sheet.close()),
     el("h3", { text: "This device" }),
     name(guarded),
-    el("div", { class: "buttons" }, el("button", { type: "button", class: "button danger", text: "Sign out", on: { click: signOut } })),
+    el(
+      "div",
+      { class: "buttons" },
+      matchMedia("(pointer: fine)").matches && el("button", { type: "button", class: "button", text: "Keys", on: { click: openKeys } }),
+      homeScreen.isOffered && el("button", { type: "button", class: "button", text: "Install", on: { click: () => homeScreen.install() } }),
+      el("button", { type: "button", class: "button danger", text: "Sign out", on: { click: signOut } }),
+    ),
   );
 
   // Send a change to the server; on failure show the reason and call `undo` for the control.
@@ -112,6 +122,16 @@ function notifications(guarded) {
     can !== "yes" && el("p", { class: "fine", text: push.REASONS[can] }),
     more,
   ].filter(Boolean);
+}
+
+function soundSwitch(guarded) {
+  const on = el("input", { type: "checkbox", role: "switch", id: "sound" });
+  sound.isOn().then((isOn) => (on.checked = isOn));
+  on.addEventListener("change", () => {
+    if (on.checked) sound.play();
+    guarded(() => sound.turn(on.checked));
+  });
+  return el("div", { class: "setting" }, el("label", { for: "sound", text: "Sound while the app is open" }), on);
 }
 
 function quietHours(guarded) {

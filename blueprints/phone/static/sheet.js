@@ -19,6 +19,12 @@ export function openSheet(title, ...content) {
   return show(dialog);
 }
 
+// A button of a sheet with a line of explanation, if there is one. `name` is a text or a node.
+export function choice(name, detail, click) {
+  const words = [el("span", { class: "choice-name" }, name), detail && el("span", { class: "choice-detail", text: detail })];
+  return el("button", { type: "button", class: "choice", on: { click } }, words);
+}
+
 // Ask for confirmation of something that cannot be undone; resolves to true or false.
 export function confirm(question, detail, action) {
   return new Promise((resolve) => {

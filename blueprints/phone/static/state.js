@@ -2,7 +2,7 @@
 
 import { call, Refused, Unreachable } from "./api.js";
 import * as db from "./db.js";
-import { Schedule, stateOf } from "./schedule.js";
+import { ScheduledTexts, stateOf } from "./scheduled-texts.js";
 
 const PAGE = 50;
 const MOST_KEPT = 4000;
@@ -13,7 +13,7 @@ class State extends EventTarget {
   connected = true;
   contacts = new Map(); // number -> name
   conversations = new Map(); // id -> conversation
-  schedule = new Schedule();
+  schedule = new ScheduledTexts();
   nextCursor = null;
   #messages = new Map(); // conversation id -> Map of message id -> message
   #templates = new Map(); // our number and theirs -> templates, filled in for them
@@ -64,19 +64,17 @@ class State extends EventTarget {
   }
 
   async loadMoreConversations() {
-    if (!this.nextCursor) return;
-    const page = await call("GET", `conversations?limit=${PAGE}&cursor=${this.nextCursor}`);
-    this.nextCursor = page.next_cursor;
+    if (this.nextCursor) this.nextCursor = await this.loadConversations("", this.nextCursor);
+  }
+
+  // Bring a page of conversations here, of a `query` or all; returns the cursor of the next page, or null.
+  async loadConversations(query, cursor = null) {
+    const asked = [`limit=${PAGE}`, query, cursor && `cursor=${cursor}`].filter(Boolean);
+    const page = await call("GET", `conversations?${asked.join("&")}`);
     for (const one of page.items) this.conversations.set(one.id, one);
     await db.put("conversations", ...page.items);
     this.tell("conversations");
-  }
-
-  // Bring conversations here in whose numbers these digits stand.
-  async findConversations(digits) {
-    const { items } = await call("GET", `conversations?q=${encodeURIComponent(digits)}&limit=${PAGE}`);
-    for (const one of items) this.conversations.set(one.id, one);
-    this.tell("conversations");
+    return page.next_cursor;
   }
 
   // A conversation, from the server if it is not known here. Throws `Refused` if there is none.
@@ -102,8 +100,9 @@ class State extends EventTarget {
     return shown.sort((one, other) => Number(other.pinned ?? false) - Number(one.pinned ?? false) || other.last_seq - one.last_seq);
   }
 
+  // For the badge and the title: as `unread_total` of a push, without muted conversations.
   get unread() {
-    return this.sorted().reduce((sum, one) => sum + one.unread_count, 0);
+    return this.sorted().reduce((sum, one) => sum + (one.muted ? 0 : one.unread_count), 0);
   }
 
   // Messages
@@ -233,6 +232,12 @@ class State extends EventTarget {
     const known = this.conversations.get(id);
     if (!known || !known.unread_count) return;
     const mark = await call("POST", `conversations/${id}/read`, { body: { up_to_seq: known.last_seq } });
+    this.#keep({ ...this.conversations.get(id), ...mark });
+  }
+
+  // The newest text that came in counts as unread again.
+  async markUnread(id) {
+    const mark = await call("DELETE", `conversations/${id}/read`);
     this.#keep({ ...this.conversations.get(id), ...mark });
   }
 

@@ -2,17 +2,21 @@
 
 import { Refused, Unreachable } from "./api.js";
 import { avatar, paintAvatar } from "./avatar.js";
+import { BackButton } from "./back.js";
 import { bubble, paintBubble } from "./bubble.js";
 import { Composer } from "./composer.js";
 import { ConsentNotice } from "./consent.js";
+import { openConversationMenu } from "./conversation_menu.js";
 import { el, icon, iconButton, reconcile, say } from "./dom.js";
-import { sameMembers } from "./list.js";
+import { acceptFiles } from "./drop.js";
+import { openMessageMenu } from "./message_menu.js";
+import { MessageMenus } from "./message_menus.js";
 import { chooseNumber, editContact } from "./people.js";
 import { outbox } from "./outbox.js";
-import { ScheduledSection } from "./scheduled.js";
+import { ScheduledSection } from "./scheduled-section.js";
 import { state } from "./state.js";
 import { timeline } from "./timeline.js";
-import { laterAt, mediaWord, nameOf, ownName, peersOf, spoken, titleOf } from "./format.js";
+import { laterAt, ownName, peersOf, sameMembers, spoken, titleOf } from "./format.js";
 
 const NEAR = 120; // pixels from the end that still count as the end
 
@@ -20,11 +24,13 @@ export class Talk {
   constructor(back) {
     this.back = back;
     this.pane = document.getElementById("talk");
+    this.backButton = new BackButton(back);
     this.face = avatar();
     this.name = el("bdi", { class: "talk-name" });
     this.under = el("span", { class: "talk-under" });
     this.title = el("button", { type: "button", class: "talk-title", on: { click: () => this.#edit() } }, this.face, el("h1", {}, this.name), this.under);
     this.call = el("a", { class: "icon-button", "aria-label": "Call", title: "Call" }, icon("call"));
+    this.menu = iconButton("more", "Menu of this conversation", () => openConversationMenu(this.id), { "aria-haspopup": "dialog" });
     this.log = el("div", { class: "log" });
     this.scheduled = new ScheduledSection();
     this.older = el("p", { class: "older", text: "Loading …", hidden: true });
@@ -35,17 +41,19 @@ export class Talk {
     this.node = el(
       "div",
       { class: "talk", hidden: true },
-      el("header", { class: "bar" }, iconButton("back", "Back to the conversations", back, { class: "icon-button back" }), this.title, this.call),
+      el("header", { class: "bar" }, this.backButton.node, this.title, this.call, this.menu),
       this.scroller,
       this.newer,
       el("div", {}, this.notice.node, this.composer.node),
     );
     this.pane.append(this.node);
+    acceptFiles(this.node, () => this.#canAttach, (files) => this.composer.attachFiles(files));
+    this.menus = new MessageMenus(this.log, (key) => this.#openMenu(key));
     this.scroller.addEventListener("scroll", () => this.#scrolled());
     this.pane.addEventListener("keydown", (event) => this.#key(event, back));
     state.addEventListener("messages", ({ detail }) => detail.id === this.id && this.#update());
     for (const type of ["contacts", "me", "conversations"]) state.addEventListener(type, () => this.isOpen && this.#paintHead());
-    state.addEventListener("consent", ({ detail }) => detail.id === this.id && this.#paintConsent());
+    state.addEventListener("consent", ({ detail }) => detail.id === this.id && (this.#paintConsent(), this.#update()));
     state.addEventListener("reset", () => this.isOpen && this.id && this.#load());
     state.addEventListener("news", ({ detail }) => this.#news(detail.message));
     outbox.addEventListener("change", () => this.isOpen && this.#update());
@@ -88,7 +96,7 @@ export class Talk {
     this.newer.hidden = true;
     this.#paintHead();
     this.#paintConsent();
-    this.composer.open(`${number} ${peers.join()}`, number);
+    this.composer.open(number, peers);
     this.#update();
     this.#toEnd();
     this.composer.focusOnDesk();
@@ -122,6 +130,7 @@ export class Talk {
 
   #paintHead() {
     const { peers, number } = this;
+    this.backButton.paint(this.id);
     paintAvatar(this.face, peers);
     this.name.textContent = titleOf(peers);
     const several = (state.me?.numbers.length ?? 0) > 1;
@@ -131,6 +140,7 @@ export class Talk {
     this.title.title = peers.length > 1 ? "The people of this conversation" : "Name of this number";
     this.call.hidden = peers.length > 1 || !/^\+?\d+$/.test(peers[0]);
     this.call.href = `tel:${peers[0]}`;
+    this.menu.hidden = !known;
     this.scroller.setAttribute("aria-label", `Messages with ${titleOf(peers)}`);
     this.composer.field.setAttribute("aria-label", `Message to ${titleOf(peers)}`);
   }
@@ -142,7 +152,9 @@ export class Talk {
     const first = this.log.querySelector(".message");
     const before = first?.offsetTop;
     this.older.hidden = !state.hasMore(this.id);
-    reconcile(this.log, timeline(this), (row) => row.key, make, paint);
+    this.rows = timeline(this);
+    reconcile(this.log, this.rows, (row) => row.key, make, paint);
+    this.menus.paint();
     this.scheduled.paint(this);
     if (keep) this.#toEnd();
     else if (first?.isConnected) this.scroller.scrollTop += first.offsetTop - before; // older ones came above
@@ -167,13 +179,18 @@ export class Talk {
   }
 
   #news(message) {
-    const known = state.conversations.get(message.conversation_id);
-    if (known?.muted && message.conversation_id !== this.id) return;
-    const name = known?.participants.length ? nameOf(message.from) : titleOf(known ? peersOf(known) : [message.from]);
-    say(`${name}: ${message.text || mediaWord(message.media)}`);
     if (message.conversation_id !== this.id) return;
     if (!this.atEnd) this.newer.hidden = false;
     this.#renew();
+  }
+
+  get #canAttach() {
+    return !this.composer.node.hidden && !this.composer.attach.hidden;
+  }
+
+  #openMenu(key) {
+    const message = this.rows.find((row) => row.key === key);
+    if (message?.seq) openMessageMenu(message, this.composer.node.hidden ? null : this.composer);
   }
 
   // Places

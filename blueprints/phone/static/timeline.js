@@ -1,12 +1,11 @@
 // Rows of a conversation in order: days, messages, and the outbox; apart from them, its scheduled texts.
 
-import { sameMembers } from "./list.js";
 import { outbox } from "./outbox.js";
-import { remedies } from "./remedies.js";
-import { openRefused, openScheduled } from "./reschedule.js";
-import { stateOf } from "./schedule.js";
+import { HOPELESS, remedies } from "./remedies.js";
+import { openRefused, openScheduled } from "./scheduled-sheet.js";
+import { stateOf } from "./scheduled-texts.js";
 import { state } from "./state.js";
-import { authorOf, dayOf, laterAt, nameOf, titleOf } from "./format.js";
+import { authorOf, dayOf, laterAt, nameOf, sameMembers, titleOf } from "./format.js";
 
 const TOGETHER = 5 * 60_000; // messages of one side within these milliseconds stand close
 
@@ -95,9 +94,9 @@ function kept(talk, message, reactions = {}) {
 function written(talk, entry) {
   const refused = entry.state === "refused";
   const actions = [
-    { label: "Try again", do: () => outbox.retry(entry.client_id) },
+    !HOPELESS.has(entry.code) && { label: "Try again", do: () => outbox.retry(entry.client_id) },
     { label: "Delete", do: () => outbox.drop(entry.client_id) },
-  ];
+  ].filter(Boolean);
   return {
     key: entry.client_id,
     mine: true,

@@ -42,6 +42,7 @@ class Bandwidth(Provider):
         "WWW-Authenticate": 'Basic realm="sms", charset="UTF-8"'
     }
     opt_out_codes = TABLE.opt_out_codes
+    causes = TABLE.causes
     lookup_seconds = lookup.LOOKUP_SECONDS
     limits = Limits(text=2048, media_types=tuple(EXTENSIONS), recipients=10)
     webhook_hint = (

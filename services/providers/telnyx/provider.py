@@ -65,6 +65,7 @@ class Telnyx(Provider):
         {"stop", "stopall", "stop all", "unsubscribe", "cancel", "end", "quit"}
     )
     opt_out_codes = TABLE.opt_out_codes
+    causes = TABLE.causes
     number_codes = TABLE.number_codes
     lookup_seconds = 9 * 86_400.0
     media_redirects = ("*.telnyx.com", "*.telnyxcloudstorage.com")

@@ -97,6 +97,7 @@ class Twilio(Provider):
     )
     handles_help = True
     opt_out_codes = TABLE.opt_out_codes
+    causes = TABLE.causes
     number_codes = TABLE.number_codes
     keeps_inbound = True
     media_redirects = (

@@ -54,6 +54,7 @@ class VoipMs(Provider):
     ack = Ack(body="ok")
     receipts = False
     number_codes = TABLE.number_codes
+    causes = TABLE.causes
     lookup_seconds = 259_200.0
     keeps_inbound = True
     webhook_hint = (

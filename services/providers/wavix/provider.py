@@ -43,6 +43,7 @@ class Wavix(Provider):
         text=1630, unicode_text=670, media=5, media_bytes=1_000_000, media_types=MEDIA_TYPES
     )
     opt_out_codes = TABLE.opt_out_codes
+    causes = TABLE.causes
     number_codes = TABLE.number_codes
     lookup_seconds = 3 * 86_400.0
     keeps_inbound = True

@@ -24,7 +24,7 @@ from services.http.deadline import DeadlineExceeded, deadline
 from services.push.base import ChannelContext, ExtensionReachable, InboundText, TwoWayChannel
 from services.push.freeswitch.event_socket import EventSocket, Packet
 from services.push.freeswitch.sip_inbound import parse_event
-from services.push.freeswitch.sip_text import sip_texts, split_for_sip
+from services.push.sip_text import sip_texts, split_for_sip
 
 REPORT_SECONDS = 25.0  # FreeSWITCH waits 20 seconds for the phone
 PING_SECONDS = 30
@@ -105,10 +105,12 @@ class FreeSwitch(TwoWayChannel):
 
     def notify(self, device: Device, notice: Notice) -> None:
         """Send a notice as SIP texts; returns when the phone has them. Raises ``PushError``."""
-        for key, peer, text in sip_texts(notice):
-            if key not in self._delivered:
-                self._deliver(device.extension, peer, text)
-                self._delivered.append(key)
+        for told in sip_texts(notice):
+            for position, part in enumerate(split_for_sip(told.text)):
+                key = f"{told.key} {position}"
+                if key not in self._delivered:
+                    self._deliver(device.extension, told.peer, part)
+                    self._delivered.append(key)
 
     def report_refusal(self, refused: InboundText, reason: str) -> None:
         """Tell a user why a text was not accepted, without waiting for the phone."""

@@ -572,6 +572,16 @@ group_turns = Table(
     Column("extension", Text, nullable=False),
 )
 
+# Messages with which an extension of a group got its turn, see ``assignments``.
+message_turns = Table(
+    "message_turns",
+    metadata,
+    Column("message_id", Text, primary_key=True),
+    Column("group_name", Text, primary_key=True),
+    Column("extension", Text, primary_key=True),
+    Column("at", Float, nullable=False),
+)
+
 quarantine = Table(
     "quarantine",
     metadata,

@@ -1,4 +1,4 @@
-"""Deletes messages with everything that belongs to them: jobs, receipts, attachment rows.
+"""Deletes messages with everything that belongs to them: jobs, receipts, turns, attachment rows.
 
 The caller deletes the attachments' files first. If it is interrupted between the two, the next run
 deletes the same messages again, and no file is left without a row.
@@ -26,6 +26,7 @@ from services.store.database.schema import (
     conversation_marks,
     conversations,
     jobs,
+    message_turns,
     messages,
     opt_out_flags,
     reads,
@@ -67,7 +68,7 @@ def remove(tx: Connection, message_ids: Sequence[str]) -> int:
     removed = [str(row.id) for row in found]
     of_these = jobs.c.message_id.in_(removed)
     states = tx.execute(delete(jobs).where(of_these).returning(jobs.c.state)).scalars().all()
-    for table in (receipts, attachments):
+    for table in (receipts, attachments, message_turns):
         tx.execute(delete(table).where(table.c.message_id.in_(removed)))
     tx.execute(delete(messages).where(messages.c.id.in_(removed)))
     counted = sum(row.status != Status.CANCELLED for row in found)

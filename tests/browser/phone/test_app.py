@@ -434,7 +434,8 @@ def test_what_anybody_writes_is_shown_as_text(phone: Open, world: World) -> None
     assert texts(page) == wanted
     assert page.locator(".words :not(a)").count() == 0
     assert page.evaluate(
-        "[...document.querySelectorAll('.words a')].every((a) => /^https?:/.test(a.href))"
+        "[...document.querySelectorAll('.words a')]"
+        ".every((a) => /^(https?|mailto|tel):/.test(a.href))"
     )
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate(
@@ -469,6 +470,7 @@ def test_a_long_history_is_read_backwards(phone: Open, world: World) -> None:
     peer, page = world.peer(), phone()
     for n in range(120):
         world.text(peer, f"number {n}")
+    eventually(lambda: len(world.messages(peer)) == 120)
     enter(page, spoken(peer))
     said(page, "number 119").wait_for()
     assert len(texts(page)) == 50

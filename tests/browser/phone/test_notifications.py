@@ -70,6 +70,14 @@ def test_notifications_are_turned_on_tested_and_turned_off(
     assert service.wrong == []
 
 
+def test_the_card_above_the_list_turns_notifications_on(page: Any, world: World) -> None:
+    page.keyboard.press("Escape")
+    card = page.get_by_role("region", name="Do not miss a text")
+    card.get_by_role("button", name="Turn on notifications").click()
+    eventually(lambda: device(world)["push"]["type"] == "webpush")
+    card.wait_for(state="hidden")
+
+
 def test_a_subscription_that_was_forgotten_is_made_anew_at_the_next_start(
     page: Any, world: World
 ) -> None:

@@ -55,7 +55,7 @@ def test_a_conversation_is_pinned_and_muted_for_one_extension(phone: Open, world
     assert names.first.inner_text() == spoken(second)
     enter(mine, spoken(first))
     for button in ("Pin", "Mute"):
-        mine.locator(".talk-title").click()
+        mine.get_by_role("button", name="Menu of this conversation").click()
         mine.get_by_role("button", name=button, exact=True).click()
         mine.locator("dialog").wait_for(state="detached")
     row(mine, spoken(first)).get_by_title("Pinned").wait_for()
@@ -65,6 +65,15 @@ def test_a_conversation_is_pinned_and_muted_for_one_extension(phone: Open, world
     assert (found["muted"], found["pinned"]) == (True, True)
     theirs = world.conversation(first, extension="202")
     assert (theirs["muted"], theirs["pinned"]) == (False, False)
+    enter(mine, spoken(second))
+    row(mine, spoken(second)).locator(".count").wait_for(state="hidden")  # it is read
+    counted = mine.title()
+    world.text(first, "muted words")
+    row(mine, spoken(first)).get_by_text("muted words").wait_for()
+    row(mine, spoken(first)).locator(".count", has_text="1").wait_for()
+    assert mine.title() == counted
+    world.text(second, "newer")
+    row(mine, spoken(second)).get_by_text("newer").wait_for()
     world.api("DELETE", f"/conversations/{found['id']}/pin")
     row(mine, spoken(first)).get_by_title("Pinned").wait_for(state="hidden")
     assert names.first.inner_text() == spoken(second)

@@ -25,6 +25,10 @@ SETTINGS = settings_file(
     {"number": SALES, "carrier": "sandbox", "extensions": ["201"], "description": "Sales"},
     {"number": SINGLE, "carrier": "sandbox", "extensions": ["203"]},
 )
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 "
+    "(KHTML, like Gecko) Version/17.4 Mobile/15E148 Safari/604.1"
+)
 _peers = count(1000)
 _ids = count(1)
 

@@ -1,7 +1,8 @@
-"""Leases on the inbox: of several workers one at a time processes the calls of a carrier.
+"""Leases of one worker on tasks that one worker at a time does.
 
-So the texts of a conversation keep their order. A worker renews its leases every two seconds; when
-it hangs or is gone, another one has them within ten.
+Such tasks are processing the inbox of a carrier, so that the texts of a conversation keep their
+order, and listening on a channel at which one account registers. A worker renews its leases every
+two seconds; when it hangs or is gone, another one has them within ten.
 """
 
 import math
@@ -18,7 +19,7 @@ RENEW_SECONDS = 2.0
 RETRY_SECONDS = 0.5  # between two attempts to get leases that another worker has
 
 
-class InboxLeases:
+class TaskLeases:
     """The leases of one worker. It must have a heartbeat in the database, or they do not hold."""
 
     def __init__(self, store: Store, names: Iterable[str], owner: str) -> None:

@@ -2,9 +2,9 @@
 
 import { failureReason } from "./api.js";
 import { el, say } from "./dom.js";
-import { askWhen, choice } from "./later.js";
+import { askWhen } from "./ask-when.js";
 import { outbox } from "./outbox.js";
-import { openSheet } from "./sheet.js";
+import { choice, openSheet } from "./sheet.js";
 import { state } from "./state.js";
 import { laterAt, timeZone } from "./format.js";
 

@@ -2,7 +2,7 @@
 
 import { failureReason } from "./api.js";
 import { el } from "./dom.js";
-import { openSheet } from "./sheet.js";
+import { choice, openSheet } from "./sheet.js";
 import { laterAt, longDay, timeOf, timeZone } from "./format.js";
 
 const HOUR = 3_600_000;
@@ -64,12 +64,6 @@ export function askWhen(title, action, take, suggested = nextHour()) {
     ),
   );
   return sheet;
-}
-
-// A button of a sheet with a line of explanation.
-export function choice(name, detail, click) {
-  const words = [el("span", { class: "choice-name", text: name }), detail && el("span", { class: "choice-detail", text: detail })];
-  return el("button", { type: "button", class: "choice", on: { click } }, words);
 }
 
 function fault(at) {

@@ -10,7 +10,7 @@ export function stateOf({ state, status }) {
   return ["scheduled", "cancelled"].includes(state) ? state : status;
 }
 
-export class Schedule {
+export class ScheduledTexts {
   #known = new Map(); // id -> message
 
   async recall() {

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from services.delivery import inbox_leases
-from services.delivery.inbox_leases import InboxLeases
+from services.delivery import task_leases
+from services.delivery.task_leases import TaskLeases
 from services.gateway import Gateway
 from services.store import workers
 from services.store.database import clock
@@ -24,14 +24,14 @@ def at(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Seconds that have passed, for this process and for the database."""
     passed = [0.0]
     real_now = clock.now
-    monkeypatch.setattr(inbox_leases.time, "monotonic", lambda: 1000.0 + passed[0])
+    monkeypatch.setattr(task_leases.time, "monotonic", lambda: 1000.0 + passed[0])
     monkeypatch.setattr(clock, "now", lambda tx: real_now(tx) + passed[0])
     return passed
 
 
-def start(gateway: Gateway, name: str) -> InboxLeases:
+def start(gateway: Gateway, name: str) -> TaskLeases:
     gateway.store.write(lambda tx: workers.beat(tx, name, clock.now(tx)))
-    return InboxLeases(gateway.store, NAMES, name)
+    return TaskLeases(gateway.store, NAMES, name)
 
 
 def test_one_worker_has_all_of_them(gateway: Gateway, at: list[float]) -> None:

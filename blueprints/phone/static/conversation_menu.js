@@ -1,0 +1,31 @@
+// The menu of one conversation, for a row of the list and for the open one.
+
+import { consentActions } from "./consent.js";
+import { openMenu } from "./menu.js";
+import { editContact } from "./people.js";
+import { state } from "./state.js";
+import { peersOf, titleOf } from "./format.js";
+
+export function openConversationMenu(id) {
+  const known = state.conversations.get(id);
+  if (!known) return;
+  const { unread_count: unread, pinned, muted, done } = known;
+  const peers = peersOf(known);
+  const sheet = openMenu(
+    titleOf(peers),
+    [
+      unread ? { label: "Mark as read", icon: "check", do: () => state.read(id) } : { label: "Mark as unread", icon: "talk", do: () => markUnread(id) },
+      { label: pinned ? "Unpin" : "Pin", icon: "pin", do: () => state.mark(id, "pin", !pinned) },
+      { label: muted ? "Unmute" : "Mute", icon: "mute", do: () => state.mark(id, "mute", !muted) },
+      { label: done ? "Open again" : "Done", icon: "check", do: () => state.assign(id, { done: !done }) },
+      { label: "Name, hand over …", icon: "person", opens: true, do: () => editContact(peers, known) },
+    ],
+    consentActions(id, () => sheet.close()),
+  );
+}
+
+// An open conversation would be read at once.
+async function markUnread(id) {
+  await state.markUnread(id);
+  if (location.hash.startsWith(`#/c/${id}`)) location.hash = "#/";
+}
