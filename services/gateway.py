@@ -208,6 +208,7 @@ class Gateway:
             self.reply_addresses,
             AuthenticationPolicy(asked.require or "", asked.server or ""),
             self.mailer,
+            self.reply_addresses.pattern(self.environment.mail.from_address),
         )
 
     def _mailbox_poller(self) -> MailboxPoller | None:

@@ -169,7 +169,9 @@ def load(
     mail = _load_mail(env, problems, notes)
     mail_replies, more = variables.load(MailReplySettings, REPLIES, env)
     problems += more
-    mailbox = _load_optional(ImapSettings, MAILBOX, env, problems)
+    mailbox = None
+    if mail_replies is not None and mail_replies.address is not None:
+        mailbox = _load_mailbox(env, problems, notes)
     vapid, more = variables.load(VapidSettings, "VAPID_", env)
     problems += more
     sending, more = variables.load(SendSettings, SENDING, env)
@@ -261,6 +263,20 @@ def _load_optional(
     loaded, more = variables.load(section, prefix, env)
     problems += more
     return loaded
+
+
+def _load_mailbox(
+    env: Mapping[str, str], problems: list[Problem], notes: list[Problem]
+) -> ImapSettings | None:
+    """The mailbox; one of which a variable is missing is off, with a note.
+
+    Other programs have variables of these names, so they mean nothing without our address.
+    """
+    if not variables.is_on(ImapSettings, MAILBOX, env):
+        return None
+    lacking = variables.missing(ImapSettings, MAILBOX, env)
+    notes += [_off(v.name, "is missing", "the mailbox of the answers") for v in lacking]
+    return None if lacking else _load_optional(ImapSettings, MAILBOX, env, problems)
 
 
 def _load_mail(

@@ -232,7 +232,10 @@ class ImapSettings:
 
     host: str = variable("IMAP server of the mailbox.", example="imap.example.com")
     port: int | None = variable(
-        "Its port; empty: 993 with `ssl`, else 143.", parse=whole_number(1, 65535), optional=True
+        "Its port; empty: 993 with `ssl`, else 143.",
+        parse=whole_number(1, 65535),
+        optional=True,
+        example="993",
     )
     username: str = variable("User name of the mailbox.")
     password: str = variable("Its password.", secret=True)
@@ -240,6 +243,7 @@ class ImapSettings:
         "`ssl` (from the first byte), `tls` (STARTTLS), or `none`.",
         parse=one_of("ssl", "tls", "none"),
         default="ssl",
+        example="ssl",
     )
     folder: str = variable("Folder that is looked at.", default="INBOX")
 

@@ -57,11 +57,13 @@ class Mailbox:
             ) from None
         except UnicodeError:
             raise _misconfigured(f"{self._server_name} has no valid name.", "Correct it.") from None
-        except OSError as error:
-            hint = "" if error.strerror else " Check IMAP_PORT and IMAP_ENCRYPTION."
-            why = error.strerror or "the connection broke"
-            reason = f"{self._server_name} was not reached: {why}.{hint}"
+        except ssl.SSLError:
+            hint = "If this stays so, check IMAP_PORT and IMAP_ENCRYPTION."
+            reason = f"{self._server_name} broke off the encryption. {hint}"
             raise MailError(reason, Kind.RETRY) from None
+        except OSError as error:
+            why = error.strerror or "it did not answer in time"
+            raise MailError(f"{self._server_name} was not reached: {why}.", Kind.RETRY) from None
         finally:
             if client is not None:
                 _close(client)

@@ -60,12 +60,10 @@ class ReplyAddresses:
         signed = base64.b32encode(head + self._mac(head, recipient)).decode().rstrip("=").lower()
         return AnswerAddress(f"{self._local}+{signed}@{self._domain}", self._days)
 
-    @property
-    def pattern(self) -> re.Pattern[str]:
-        """Finds the address, with and without a signed part, in a text."""
-        return re.compile(
-            rf"{re.escape(self._local)}(?:\+{_SIGNED.pattern})?@{re.escape(self._domain)}", re.I
-        )
+    def pattern(self, sender: str | None) -> re.Pattern[str]:
+        """Finds the address, with and without a signed part, and that of a sender, in a text."""
+        own = rf"{re.escape(self._local)}(?:\+{_SIGNED.pattern})?@{re.escape(self._domain)}"
+        return re.compile(rf"{own}|{re.escape(sender)}" if sender else own, re.IGNORECASE)
 
     def find(self, addresses: Iterable[str]) -> list[SignedPart]:
         """The signed parts among the addresses of a mail, each once, none of them proved."""

@@ -5,6 +5,7 @@ sender is told why it is not texted, or it is left alone because it is automatic
 """
 
 import hashlib
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ class MailReplies:
     addresses: ReplyAddresses
     policy: AuthenticationPolicy
     mailer: Mailer
+    own_address: re.Pattern[str]  # finds our addresses in the quote of a mail
 
     def is_ours(self, address: str) -> bool:
         """Whether an address has the form of those that are made for answers."""
@@ -178,7 +180,7 @@ class MailReplies:
     def _read(self, raw: bytes | None) -> MailContent:
         if raw is None:
             raise RequestRefused("mail_too_large", TOO_LARGE)
-        read = read_content(raw, self.addresses.pattern)
+        read = read_content(raw, self.own_address)
         if read.trouble:
             raise RequestRefused("mail_unusable", read.trouble)
         return read

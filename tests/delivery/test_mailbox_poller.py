@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -17,10 +18,12 @@ from services.mail.mailbox import Mailbox as ImapMailbox
 from services.store import circuit_breakers, leases, workers
 from services.store import messages as message_store
 from services.store.database import clock
+from tests.certificates import own_certificate
 from tests.dovecot import Dovecot, running_dovecot
 from tests.fakes.mailbox import Mailbox
 from tests.mail_answers import ENTRY, answer, mailed, words_of
 from tests.message_steps import stored_messages
+from tests.postgres import free_port
 from tests.waiting import PATIENCE, eventually
 
 Make = Callable[..., Gateway]
@@ -248,6 +251,32 @@ def test_without_idle_it_looks_all_the_same(
             eventually(lambda: texts(gateway) == ["Yes, until 4."])
 
 
+@pytest.mark.parametrize("encryption", ["ssl", "tls"])
+def test_the_connection_is_encrypted_and_the_certificate_is_checked(
+    make_gateway: Make,
+    mailbox: Mailbox,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    encryption: str,
+) -> None:
+    certificate = own_certificate(tmp_path, "localhost")
+    port = free_port()
+    listener = f"inet_listener imaps {{\n  port = {port}\n  ssl = yes\n}}"
+    files = f"ssl_cert = <{certificate}\nssl_key = <{certificate}"
+    with running_dovecot(
+        f"ssl = required\n{files}\nservice imap-login {{\n{listener}\n}}"
+    ) as dovecot:
+        env = dovecot.env | {"IMAP_HOST": "localhost", "IMAP_ENCRYPTION": encryption}
+        env |= {"IMAP_PORT": str(port)} if encryption == "ssl" else {}
+        gateway = make_gateway(ENTRY, **mailbox.env, **env)
+        assert gateway.mailbox is not None
+        with pytest.raises(MailError, match="certificate that cannot be trusted") as caught:
+            gateway.mailbox.check()
+        assert caught.value.kind is Kind.CONFIG
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        gateway.mailbox.check()
+
+
 @contextmanager
 def hanging() -> Iterator[int]:
     """A server that takes connections and says nothing."""
@@ -265,6 +294,15 @@ def test_a_server_that_hangs_is_given_up(
             found = eventually(lambda: pause(gateway))
     assert not found.config
     assert "was not reached" in found.reason or "in time" in found.reason
+
+
+def test_encryption_at_a_port_without_it_names_the_variables(
+    make_gateway: Make, mailbox: Mailbox, dovecot: Dovecot
+) -> None:
+    gateway = make_gateway(ENTRY, **mailbox.env, **(dovecot.env | {"IMAP_ENCRYPTION": "ssl"}))
+    assert gateway.mailbox is not None
+    with pytest.raises(MailError, match="check IMAP_PORT and IMAP_ENCRYPTION"):
+        gateway.mailbox.check()
 
 
 def test_a_closed_port_is_tried_again(make_gateway: Make, mailbox: Mailbox) -> None:

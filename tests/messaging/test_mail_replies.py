@@ -13,6 +13,7 @@ from services.gateway import Gateway
 from services.mail.reply_address import ReplyAddresses
 from services.messaging import mail_replies
 from services.messaging.compose import Reply
+from services.operations import timeline
 from services.store import assignments, quotas
 from services.store import messages as message_store
 from tests import mail_answers
@@ -64,6 +65,9 @@ def test_a_conversation_by_mail_alone(make_gateway: Make, mailbox: Mailbox, data
     ]
     assert {one.status for one in sent(gateway)} <= {Status.SENT, Status.DELIVERED}
     assert len({one.conversation_id for one in stored_messages(gateway)}) == 1
+    history = timeline.load(gateway.store, sent(gateway)[0].id)
+    steps = timeline.steps(gateway.settings, history)
+    assert steps[0].title == f"Written by {DESK}, kept, and queued for sending"
 
 
 def test_the_mail_says_how_it_is_answered(gateway: Gateway, mailbox: Mailbox) -> None:
@@ -225,6 +229,18 @@ def test_stop_holds_for_answers_by_mail(gateway: Gateway, mailbox: Mailbox) -> N
     assert take(gateway, mail) == "refused"
     assert "opted out" in words_of(mailbox.wait_for(count + 1)[count])
     assert len(sent(gateway)) == before
+
+
+def test_the_line_above_the_quote_may_name_the_sender_of_our_mails(
+    make_gateway: Make, mailbox: Mailbox
+) -> None:
+    env = {**mail_answers.ENV, **mailbox.env, "MAIL_FROM_ADDRESS": "sms@mail.example.com"}
+    gateway = make_gateway(ENTRY, **env)
+    first = mailed(gateway, mailbox)
+    mail = answer(first, "Joo.\n\nSMS <sms@mail.example.com> kirjoitti ma 30.11.2026:")
+    raw = mail.as_bytes().replace(b"On Monday, Textbridge wrote:\r\n", b"")
+    assert take(gateway, raw) == "taken"
+    assert [one.text for one in sent(gateway)] == ["Joo."]
 
 
 def test_the_limits_of_an_extension_hold_for_an_address(
