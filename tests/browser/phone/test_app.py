@@ -129,7 +129,7 @@ def test_pictures_and_files_go_out_and_are_made_to_fit(
     assert sent["media"][0]["size"] <= 3_500_000
     shown(page.locator(".picture img"))
     with page.expect_download() as saved:
-        page.get_by_role("link", name="offer.pdf").click()
+        page.get_by_role("link", name="Save offer.pdf").click()
     assert saved.value.suggested_filename == "offer.pdf"
 
 
