@@ -27,7 +27,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         static_url_path="",
         template_folder="templates",
     )
-    routes.after_request(page_headers(own=("manifest-src", "worker-src")))
+    routes.after_request(page_headers(own=("manifest-src", "worker-src", "media-src")))
     name = gateway.environment.service.app_name
     worker = _service_worker(name)
 

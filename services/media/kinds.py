@@ -77,11 +77,12 @@ MORE_PRECISE = {
 # Declared types that are accepted for an undetected file: text in an encoding other than UTF-8.
 HARMLESS_TYPES = {"text/plain", "text/csv", "text/calendar", "text/vcard"}
 
-# Types that a browser shows without running scripts.
+# Types that a browser shows without running scripts in a page; those of a PDF stay in its viewer.
 INLINE_TYPES = {
     *("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/bmp"),
     *("video/mp4", "video/webm", "video/3gpp", "video/quicktime"),
     *("audio/mpeg", "audio/mp4", "audio/aac", "audio/wav", "audio/ogg", "audio/webm"),
+    "application/pdf",
 }
 
 FILE_TYPES = mimetypes.MimeTypes()  # Python's own table, independent of the machine

@@ -93,7 +93,7 @@ def test_a_file_is_what_its_bytes_say(
         ("image/svg+xml", False),
         ("text/html", False),
         ("text/plain", False),
-        ("application/pdf", False),
+        ("application/pdf", True),
         ("application/smil", False),
         (OCTETS, False),
         ("image/jpeg; x", False),

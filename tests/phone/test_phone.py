@@ -61,6 +61,7 @@ def test_a_browser_may_load_this_app_and_nothing_else(client: FlaskClient, path:
         "img-src": "'self' data: blob:",
         "connect-src": "'self'",
         "manifest-src": "'self'",
+        "media-src": "'self'",
         "worker-src": "'self'",
         "frame-ancestors": "'none'",
         "base-uri": "'none'",

@@ -31,7 +31,12 @@ MAX_MEMORY_MB = 200  # that one file may use
 ENDLESS = 300_000_000  # bytes: more than the size limit
 BOMB_SIDE = 12_000  # pixels; Pillow itself refuses larger pictures
 SCRIPT = b"<script>alert(1)</script>"
-SIGNATURES = {"image/gif": b"GIF8", "image/jpeg": b"\xff\xd8\xff", "image/png": b"\x89PNG"}
+SIGNATURES = {
+    "application/pdf": b"%PDF-",
+    "image/gif": b"GIF8",
+    "image/jpeg": b"\xff\xd8\xff",
+    "image/png": b"\x89PNG",
+}
 EXECUTABLE_TYPES = (
     "html",
     "svg",

@@ -1,11 +1,9 @@
 // The bubble of one message: its text, its files, and its status below.
 
-import { filePath } from "./api.js";
-import { el, icon, iconButton, reconcile } from "./dom.js";
+import { el, iconButton, reconcile } from "./dom.js";
+import { makeFile, paintFile } from "./files.js";
 import { linked } from "./links.js";
-import { state } from "./state.js";
-import { STATES, fullTime, sizeOf, timeOf } from "./format.js";
-import { openViewer } from "./viewer.js";
+import { STATES, fullTime, timeOf } from "./format.js";
 
 const EMOJI_ONLY = /^\p{Extended_Pictographic}[\p{Extended_Pictographic}\p{Emoji_Modifier}\u200d\ufe0f\s]*$/u;
 const MOST_LARGE = 12; // in UTF-16
@@ -37,7 +35,7 @@ export function paintBubble(node, shown) {
   paintWords(words, shown.text);
   paintReactions(reactions, shown.reactions);
   media.hidden = !shown.media.length;
-  reconcile(media, shown.media, (file) => `${file.id} ${file.state}`, makeFile, (part, file) => paintFile(part, file, shown));
+  reconcile(media, shown.media, (file) => `${file.id} ${file.state}`, (file) => makeFile(file, shown), (part, file) => paintFile(part, file, shown));
   paintFoot(foot, shown);
   paintTrouble(trouble, shown);
 }
@@ -75,48 +73,4 @@ function paintTrouble(trouble, shown) {
   reason.hidden = !shown.reason;
   reconcile(actions, shown.actions, (one) => one.label, (one) => el("button", { type: "button", class: "small-button", text: one.label }));
   shown.actions.forEach((one, at) => (actions.children[at].onclick = one.do));
-}
-
-const isPicture = (file) => /^image\/(jpeg|png|gif|webp|avif|bmp)$/.test(file.content_type);
-
-function makeFile(file) {
-  // Most files are pictures: reserve the space, so that nothing moves when one is loaded.
-  if (file.state === "pending") return el("p", { class: "picture waiting", text: "Downloading …" });
-  if (file.state === "failed") return el("p", { class: "file-note", text: file.reason ?? "A file could not be fetched." });
-  const address = file.blob ? URL.createObjectURL(file.blob) : filePath(file.url);
-  return isPicture(file) ? picture(file, address) : fileLink(file, address);
-}
-
-function picture(file, address) {
-  const image = el("img", { alt: "", loading: "lazy", decoding: "async", src: address });
-  return el("button", { type: "button", class: "picture" }, image);
-}
-
-function paintFile(part, file, shown) {
-  if (part.tagName !== "BUTTON") return;
-  part.setAttribute("aria-label", `Picture ${shown.mine ? "to" : "from"} ${shown.with}, show it large`);
-  const [image] = part.children;
-  part.onclick = () => openViewer(image.src, file.name || "picture");
-  // A link expires after a day: the message, loaded again, has a new one.
-  image.onerror = () => {
-    image.onerror = null;
-    if (shown.id) state.reload(shown.id).then(() => (image.src = newAddress(shown, file) ?? image.src)).catch(() => {});
-  };
-}
-
-function newAddress(shown, file) {
-  const message = state.messages(shown.conversation_id).find((one) => one.id === shown.id);
-  const url = message?.media.find((one) => one.id === file.id)?.url;
-  return url ? filePath(url) : null;
-}
-
-function fileLink(file, address) {
-  const size = el("span", { class: "file-size", text: [file.content_type.split("/")[1], sizeOf(file.size)].filter(Boolean).join(" · ") });
-  return el(
-    "a",
-    { class: "file", href: address, download: file.name || true },
-    icon("file"),
-    el("span", { class: "file-words" }, el("bdi", { class: "file-name", text: file.name || "File" }), size),
-    icon("download"),
-  );
 }

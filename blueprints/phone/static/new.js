@@ -1,4 +1,4 @@
-// A new conversation: to a contact, or to any number.
+// A new conversation: to contacts, or to any numbers.
 
 import { avatar, paintAvatar } from "./avatar.js";
 import { BackButton } from "./back.js";
@@ -6,16 +6,14 @@ import { el, iconButton, reconcile } from "./dom.js";
 import { draftKey, drafts } from "./drafts.js";
 import { takeForward } from "./forward.js";
 import { editContact } from "./people.js";
+import { Recipients } from "./recipients.js";
 import { state } from "./state.js";
-import { ownName, plainNumber, peersOf, spoken, summaryOf } from "./format.js";
+import { ownName, peersOf, spoken, summaryOf } from "./format.js";
 
 export class NewTalk {
   constructor(back) {
     this.backButton = new BackButton(back);
-    this.field = el("input", {
-      type: "text", id: "to", class: "to", autocomplete: "off", autocapitalize: "off", spellcheck: "false", enterkeyhint: "go",
-      placeholder: "Name or number", "aria-describedby": "to-problem",
-    });
+    this.recipients = new Recipients(() => this.#paint());
     this.from = el("select", { id: "from", class: "from-choice" });
     this.fromRow = el("div", { class: "new-row" }, el("label", { for: "from", text: "From" }), this.from);
     this.problem = el("p", { class: "problem", id: "to-problem", role: "alert", hidden: true });
@@ -28,7 +26,7 @@ export class NewTalk {
       el(
         "form",
         { class: "new-form", autocomplete: "off", on: { submit: (event) => this.#submit(event) } },
-        el("div", { class: "new-row" }, el("label", { for: "to", text: "To" }), this.field, el("button", { type: "submit", class: "small-button", text: "Write" })),
+        el("div", { class: "new-row" }, el("label", { for: "to", text: "To" }), this.recipients.node, el("button", { type: "submit", class: "small-button", text: "Next" })),
         this.fromRow,
         this.forwarded,
         this.problem,
@@ -36,7 +34,7 @@ export class NewTalk {
       el("div", { class: "new-scroll" }, this.people),
     );
     document.getElementById("talk").append(this.node);
-    this.field.addEventListener("input", () => this.#paint());
+    this.from.addEventListener("change", () => this.#paint());
     this.node.addEventListener("keydown", (event) => event.key === "Escape" && back());
     state.addEventListener("contacts", () => this.isOpen && this.#paint());
     state.addEventListener("conversations", () => this.backButton.paint());
@@ -50,14 +48,14 @@ export class NewTalk {
     const usable = (state.me?.numbers ?? []).filter((one) => one.sms);
     this.from.replaceChildren(...usable.map((one) => el("option", { value: one.number, text: label(one.number) })));
     this.fromRow.hidden = usable.length < 2;
-    this.field.value = "";
+    this.recipients.clear();
     this.draft = takeForward();
     this.forwarded.hidden = !this.draft;
     this.forwarded.textContent = this.draft ? `Forward: ${summaryOf(this.draft)}` : "";
     this.node.hidden = false;
     this.#complain("");
     this.#paint();
-    this.field.focus({ preventScroll: true });
+    this.recipients.field.focus({ preventScroll: true });
   }
 
   close() {
@@ -65,7 +63,8 @@ export class NewTalk {
   }
 
   #paint() {
-    const wanted = this.field.value.trim().toLowerCase();
+    this.#complain("");
+    const wanted = this.recipients.typed.toLowerCase();
     const known = new Map(state.contacts);
     for (const one of state.sorted()) for (const peer of peersOf(one)) if (!known.has(peer)) known.set(peer, "");
     const people = [...known]
@@ -73,32 +72,51 @@ export class NewTalk {
       .filter(({ number, name }) => !wanted || name.toLowerCase().includes(wanted) || has(number, wanted))
       .sort((one, other) => Number(!one.name) - Number(!other.name) || one.name.localeCompare(other.name))
       .slice(0, 200);
-    reconcile(this.people, people, (one) => one.number, (one) => this.#person(one), paintPerson);
+    const isGroup = this.#most() > 1;
+    reconcile(this.people, people, (one) => one.number, (one) => this.#person(one), (node, one) => paintPerson(node, one, this.recipients, isGroup));
   }
 
   #person({ number }) {
     return el(
       "li",
       { class: "person" },
-      el("button", { type: "button", class: "person-main", on: { click: () => this.#write([number]) } }, avatar(), el("bdi", { class: "row-name" }), el("span", { class: "person-number" })),
+      el("button", { type: "button", class: "person-main", on: { click: () => this.#choose(number) } }, avatar(), el("bdi", { class: "row-name" }), el("span", { class: "person-number" })),
+      iconButton("plus", "", () => this.#toggle(number), { class: "icon-button add" }),
       iconButton("edit", `Name of ${spoken(number)}`, () => editContact([number])),
     );
   }
 
+  // One touch writes to somebody; once others are chosen, it adds them, or takes them out again.
+  #choose(number) {
+    if (this.recipients.numbers.length) this.#toggle(number);
+    else this.#write([number]);
+  }
+
+  #toggle(number) {
+    if (this.recipients.has(number)) this.recipients.remove(number);
+    else this.recipients.add(number);
+    this.recipients.field.focus({ preventScroll: true });
+  }
+
   #submit(event) {
     event.preventDefault();
-    const written = this.field.value.split(/[,;]/).map((part) => part.trim()).filter(Boolean);
+    const written = this.recipients.typed.split(/[,;]/).map((part) => part.trim()).filter(Boolean);
     const only = this.people.children.length === 1 ? this.people.firstElementChild.dataset.key : null;
-    const numbers = written.map((part) => plainNumber(part) ?? named(part));
-    if (written.length === 1 && !numbers[0] && only) return this.#write([only]);
-    if (!written.length || numbers.includes(null)) {
+    const typed = written.map((part) => this.recipients.resolve(part) ?? (written.length === 1 ? only : null));
+    const numbers = [...new Set([...this.recipients.numbers, ...typed])];
+    if (!numbers.length || numbers.includes(null)) {
       return this.#complain("Write a phone number, such as (303) 555-0177, or choose a contact.");
     }
-    const most = state.me.numbers.find((one) => one.number === this.#number())?.limits?.max_recipients ?? 1;
+    const most = this.#most();
     if (numbers.length > most) {
       return this.#complain(most > 1 ? `This number sends to at most ${most} people at once.` : "This number sends to one person at a time.");
     }
-    return this.#write([...new Set(numbers)]);
+    return this.#write(numbers);
+  }
+
+  // How many people a text from the chosen number may go to.
+  #most() {
+    return state.me?.numbers.find((one) => one.number === this.#number())?.limits?.max_recipients ?? 1;
   }
 
   #number() {
@@ -106,7 +124,7 @@ export class NewTalk {
   }
 
   #write(peers) {
-    if (!this.#number()) return this.#complain("Your extension has no number yet. Ask whoever runs your phone system.");
+    if (!this.#number()) return this.#complain("Your extension has no number yet. Ask your administrator.");
     // A contact is written to from the number last used with it, unless there is a choice to make.
     const last = state.sorted().find((one) => this.fromRow.hidden && peersOf(one).join() === peers.join());
     const number = last?.number ?? this.#number();
@@ -121,21 +139,23 @@ export class NewTalk {
   }
 }
 
-function paintPerson(node, { number, name }) {
-  const [main] = node.children;
+function paintPerson(node, { number, name }, recipients, isGroup) {
+  const [main, add] = node.children;
+  const isChosen = recipients.has(number);
   paintAvatar(main.children[0], [number]);
   main.children[1].textContent = name || spoken(number);
   main.children[2].textContent = name ? spoken(number) : "";
+  add.hidden = !isGroup;
+  add.classList.toggle("chosen", isChosen);
+  add.setAttribute("aria-pressed", String(isChosen));
+  add.setAttribute("aria-label", `Add ${name || spoken(number)}`);
+  add.title = isChosen ? "Take out" : "Add, for a group";
+  add.querySelector("use").setAttribute("href", isChosen ? "#icon-check" : "#icon-plus");
 }
 
 function has(number, wanted) {
   const digits = wanted.replace(/[\s().+-]/g, "");
   return /^\d+$/.test(digits) && number.includes(digits);
-}
-
-function named(written) {
-  for (const [number, name] of state.contacts) if (name.toLowerCase() === written.toLowerCase()) return number;
-  return null;
 }
 
 function label(number) {

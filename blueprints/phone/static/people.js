@@ -9,9 +9,10 @@ import { ownName, spoken } from "./format.js";
 
 // A sheet with the name of each of these numbers, to be changed; once there is a `conversation`, also
 // who looks after it, and what can be done about its texts.
-export function editContact(peers, conversation) {
+// `suggested` is a name for those that have none.
+export function editContact(peers, conversation, suggested = "") {
   const close = () => sheet.close();
-  const forms = peers.map((peer) => form(peer, close));
+  const forms = peers.map((peer) => form(peer, close, suggested));
   if (conversation) forms.push(ownerForm(conversation, close));
   const actions = conversation && consentActions(conversation.id, close);
   if (actions) forms.push(actions);
@@ -51,9 +52,9 @@ function ownerForm({ id, owner, done }, close) {
   );
 }
 
-function form(peer, done) {
+function form(peer, done, suggested) {
   const id = `name-${peer}`;
-  const field = el("input", { id, type: "text", maxlength: "100", autocomplete: "off", dir: "auto", value: state.contacts.get(peer) ?? "", autofocus: true });
+  const field = el("input", { id, type: "text", maxlength: "100", autocomplete: "off", dir: "auto", value: state.contacts.get(peer) ?? suggested, autofocus: true });
   const problem = el("p", { class: "problem", role: "alert", hidden: true });
   const save = async (name) => {
     try {

@@ -60,7 +60,8 @@ export class Talk {
     state.addEventListener("connection", () => this.isOpen && this.#update());
     outbox.addEventListener("sent", ({ detail }) => this.#arrived(detail));
     document.addEventListener("visibilitychange", () => this.#markRead());
-    new ResizeObserver(() => this.atEnd && this.#toEnd()).observe(this.scroller);
+    const sizes = new ResizeObserver(() => this.atEnd && this.#toEnd());
+    for (const node of [this.scroller, this.log]) sizes.observe(node);
   }
 
   get isOpen() {

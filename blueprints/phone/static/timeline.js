@@ -78,6 +78,7 @@ function kept(talk, message, reactions = {}) {
     status: stateOf(message),
     key: message.client_id ?? message.id,
     mine,
+    own: talk.number,
     side: mine ? `out ${message.sent_by}` : message.from,
     who: other ? authorOf(message.sent_by) : group ? nameOf(message.from) : "",
     with: titleOf(talk.peers),
@@ -100,6 +101,7 @@ function written(talk, entry) {
   return {
     key: entry.client_id,
     mine: true,
+    own: talk.number,
     side: `out ${state.me?.extension}`,
     who: "",
     with: titleOf(talk.peers),

@@ -54,6 +54,20 @@ def views(page: Any, world: World) -> Iterator[str]:
     shown(page.get_by_role("img", name="The picture, large"))
     yield "picture"
     page.keyboard.press("Escape")
+    page.locator(".message .words:visible").last.click(button="right")
+    page.get_by_role("dialog", name="Message").wait_for()
+    yield "menu of a message"
+    page.get_by_role("button", name="Details").click()
+    page.get_by_role("dialog", name="Details").wait_for()
+    yield "details"
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Menu of this conversation").click()
+    yield "menu of a conversation"
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+/")
+    page.get_by_role("dialog", name="Keys").wait_for()
+    yield "keys"
+    page.keyboard.press("Escape")
     page.get_by_role("button", name="Add a name").click()
     yield "contact"
     page.keyboard.press("Escape")
@@ -62,6 +76,8 @@ def views(page: Any, world: World) -> Iterator[str]:
     page.keyboard.press("Escape")
     page.evaluate("location.hash = '#/new'")
     page.get_by_label("To", exact=True).wait_for()
+    page.locator(".person .add").first.click()
+    page.locator(".recipient").wait_for()
     yield "new"
     page.evaluate("location.hash = '#/'")
     page.get_by_role("button", name="Settings").click()

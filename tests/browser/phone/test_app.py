@@ -129,7 +129,7 @@ def test_pictures_and_files_go_out_and_are_made_to_fit(
     assert sent["media"][0]["size"] <= 3_500_000
     shown(page.locator(".picture img"))
     with page.expect_download() as saved:
-        page.get_by_role("link", name="offer.pdf").click()
+        page.get_by_role("link", name="Save offer.pdf").click()
     assert saved.value.suggested_filename == "offer.pdf"
 
 
@@ -375,7 +375,7 @@ def test_a_new_conversation_with_any_number(phone: Open, world: World) -> None:
     page.get_by_text("Write a phone number, such as").wait_for()
     page.get_by_label("To", exact=True).fill(spoken(peer))
     page.get_by_label("From", exact=True).select_option(SALES)
-    page.get_by_role("button", name="Write", exact=True).click()
+    page.get_by_role("button", name="Next", exact=True).click()
     page.get_by_label(f"Message to {spoken(peer)}").wait_for()
     write(page, "Good morning")
     said(page, "Good morning").get_by_text("Sent", exact=True).wait_for()
@@ -394,6 +394,45 @@ def test_a_group(phone: Open, world: World) -> None:
     write(page, "Lunch at noon?")
     said(page, "Lunch at noon?").get_by_text("Sent", exact=True).wait_for()
     row(page, name).wait_for()
+
+
+def test_a_group_is_chosen_from_the_contacts(phone: Open, world: World) -> None:
+    people = {name: world.peer() for name in ("Zoe Alder", "Zoe Birch", "Zoe Cedar")}
+    for name, peer in people.items():
+        world.api("PUT", f"/contacts/{peer}", json={"name": name})
+    page = phone()
+    page.get_by_role("button", name="New conversation").click()
+    to, chosen = page.get_by_label("To", exact=True), page.get_by_role("list", name="Chosen")
+    to.press_sequentially("zoe a")
+    listed = page.get_by_role("list", name="Contacts").get_by_role("listitem")
+    assert listed.count() == 1
+    page.get_by_role("button", name="Add Zoe Alder").click()
+    assert to.input_value() == ""
+    to.press_sequentially("zoe")
+    listed.filter(has_text="Zoe Birch").locator(".person-main").click()
+    to.press_sequentially("Zoe Cedar,")
+    assert chosen.get_by_role("listitem").all_text_contents() == list(people)
+    page.get_by_role("button", name="Remove Zoe Birch").click()
+    to.press_sequentially("nobody at all")
+    page.keyboard.press("Enter")
+    page.get_by_text("Write a phone number, such as").wait_for()
+    to.fill("")
+    page.keyboard.press("Backspace")  # takes out the last one
+    assert chosen.get_by_role("listitem").all_text_contents() == ["Zoe Alder"]
+    to.press_sequentially(people["Zoe Birch"])
+    page.get_by_role("button", name="Next").click()
+    page.get_by_label("Message to Zoe Alder, Zoe Birch").wait_for()
+    write(page, "Lunch?")
+    said(page, "Lunch?").get_by_text("Sent", exact=True).wait_for()
+
+
+def test_one_touch_writes_to_a_contact(phone: Open, world: World) -> None:
+    peer, page = world.peer(), phone()
+    world.text(peer, "hi")
+    row(page, spoken(peer)).wait_for()
+    page.get_by_role("button", name="New conversation").click()
+    page.locator(".person-main", has_text=spoken(peer)).click()
+    page.get_by_label(f"Message to {spoken(peer)}").wait_for()
 
 
 def test_a_shared_number_shows_who_answered(phone: Open, world: World) -> None:
