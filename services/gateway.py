@@ -269,6 +269,7 @@ class Gateway:
             self.channels,
             self.message_query,
             self.carrier_status,
+            self.stray_webhooks,
             self.local_time,
         )
         self.restore = Restore(

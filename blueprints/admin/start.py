@@ -23,6 +23,8 @@ PAGES = {
     "unrouted": "admin.messages_unrouted",
     "dead": "admin.messages_given_up",
     "quarantine": "admin.messages_quarantine",
+    "no_device": "admin.devices_pair",
+    "device": "admin.devices",
 }
 
 

@@ -169,7 +169,7 @@ def _without_address(tx: Connection) -> Iterator[HealthWarning]:
         f"{names}{more} get no notifications any more: {ended[0].last_error} Open the app there "
         f"and switch notifications on, or remove it: `{command}`."
     )
-    yield HealthWarning("device", reason, "push")
+    yield HealthWarning("device", reason)
 
 
 def _clock(tx: Connection) -> Iterator[HealthWarning]:

@@ -1,7 +1,8 @@
 """Stray webhooks: calls of ``/webhook/…`` at a carrier that is off, or at a misspelt address.
 
 A stranger can make such calls. At most one row for each carrier and one for all other paths is
-kept, each written every five minutes at most, and of a path only a few plain characters.
+kept, each written every five minutes at most. Of a path only parts are kept that are like words of
+a webhook's address: any other may be a token.
 """
 
 import difflib
@@ -23,7 +24,7 @@ from services.store.sightings import Sighting, Subject
 INTERVAL_SECONDS = 300.0
 SHOWN_SECONDS = DAY  # how long a path is named after its last call
 OTHER = "other"  # a path that resembles no carrier's
-SEGMENTS, SEGMENT_CHARACTERS = 4, 20  # kept of a path; a longer segment may be a token
+SEGMENTS, SEGMENT_CHARACTERS = 4, 16  # looked at of a path
 SIMILARITY = 0.75  # of difflib: “bandwith” is 0.94 like “bandwidth”
 _ODD = re.compile(r"[^a-z0-9._-]")
 NAMES = {
@@ -32,6 +33,9 @@ NAMES = {
     if provider is not Sandbox
     for name in (provider.name, *provider.aliases)
 }
+
+
+WORDS = (*NAMES, "webhook", "webhooks", "sms", "mms", "api")
 
 
 class StrayWebhooks:
@@ -105,4 +109,8 @@ def _resembled(segments: list[str]) -> str:
 
 
 def _plain(segment: str) -> str:
-    return _ODD.sub("?", segment) if len(segment) <= SEGMENT_CHARACTERS else "…"
+    """A part of a path that is like a word of an address, without odd characters; else “…”."""
+    is_short = len(segment) <= SEGMENT_CHARACTERS
+    if is_short and difflib.get_close_matches(segment, WORDS, n=1, cutoff=SIMILARITY):
+        return _ODD.sub("?", segment)
+    return "…"
