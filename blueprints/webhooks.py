@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Flask, Response, request
 
 from blueprints.client_address import Callers
 from blueprints.errors import problem
@@ -10,6 +10,7 @@ from blueprints.request_body import whole_body
 from services.core.errors import InvalidWebhook
 from services.core.messages import WebhookCall
 from services.messaging.receive import Receiver
+from services.operations.stray_webhooks import StrayWebhooks
 from services.providers.base import Provider
 from services.store.database.time_limits import CALL_SECONDS, within
 
@@ -35,6 +36,16 @@ def blueprint(receiver: Receiver, provider: Provider, callers: Callers) -> Bluep
     for name in (provider.name, *provider.aliases):
         routes.add_url_rule(f"/{name}/sms", view_func=receive, methods=list(provider.methods))
     return routes
+
+
+def note_strays(app: Flask, strays: StrayWebhooks) -> None:
+    """Note calls of webhooks that nobody serves: a carrier that is off, a misspelt address."""
+
+    @app.after_request
+    def note(response: Response) -> Response:
+        if response.status_code == 404 and request.url_rule is None:
+            strays.note(request.path)
+        return response
 
 
 def _head(callers: Callers) -> WebhookCall:

@@ -70,6 +70,7 @@ from services.operations.config_findings import ConfigFindings
 from services.operations.health import Health
 from services.operations.login_throttle import PAIRING, PASSWORD, TOKENS, LoginThrottle
 from services.operations.message_query import MessageQuery
+from services.operations.mistake_warnings import MistakeWarnings
 from services.operations.operator_actions import OperatorActions
 from services.operations.opt_out_register import OptOutRegister
 from services.operations.restore import Restore
@@ -78,6 +79,7 @@ from services.operations.rule_trial import RuleTrial
 from services.operations.rule_warnings import RuleWarnings
 from services.operations.settings_source import left_file, open_settings, take_over
 from services.operations.setup_checklist import SetupChecklist
+from services.operations.stray_webhooks import StrayWebhooks
 from services.operations.undeclared_proxies import UndeclaredProxies
 from services.operations.why import Why
 from services.providers import PROVIDERS
@@ -274,6 +276,10 @@ class Gateway:
         self.audit = Audit(self.store)
         self.proxies = UndeclaredProxies(self.store, service.trusted_proxies or ())
         self.config_findings = ConfigFindings(environment, self.settings)
+        self.stray_webhooks = StrayWebhooks(self.store, self.providers)
+        self.mistakes = MistakeWarnings(
+            self.store, self.settings, self.providers, self.channels, self.stray_webhooks
+        )
         self.health = Health(
             self.store,
             self.settings,
@@ -281,6 +287,7 @@ class Gateway:
             environment,
             self.proxies,
             self.config_findings,
+            self.mistakes,
         )
         self.retention = Retention(self.store, self.media, self.router, service)
         self.operator_actions = OperatorActions(self.store, self.router, self.assignments)
@@ -312,6 +319,7 @@ class Gateway:
             self.channels,
             self.message_query,
             self.carrier_status,
+            self.stray_webhooks,
             self.local_time,
         )
         self.restore = Restore(
@@ -368,6 +376,9 @@ class Gateway:
             ),
             PeriodicTask(
                 "send bulk", 1.0, self.bulk_release.release_due, again_after=RELEASE_SECONDS
+            ),
+            PeriodicTask(
+                "clock", CHECK_SECONDS, partial(housekeeping.note_clock, self.store, self.http)
             ),
             PeriodicTask("check", CHECK_SECONDS, self.audit.check, delayed=True, one_worker=True),
             PeriodicTask(

@@ -23,6 +23,8 @@ PAGES = {
     "unrouted": ("Assign", "admin.messages_unrouted"),
     "dead": ("See what failed", "admin.messages_given_up"),
     "quarantine": ("See what could not be read", "admin.messages_quarantine"),
+    "no_device": ("Pair a phone", "admin.devices_pair"),
+    "device": ("Open devices", "admin.devices"),
 }
 
 

@@ -6,7 +6,7 @@ certainly was not, ``NoAnswer`` that nobody knows.
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -100,6 +100,7 @@ class Http:
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, self._adapter)
         self._address = lru_cache(maxsize=256)(self._look_up)
+        self.clock_ahead: float | None = None  # seconds, by the Date of the last answer
 
     def request(  # noqa: PLR0913 - what requests takes as well
         self,
@@ -124,7 +125,15 @@ class Http:
         request = _prepared(method, url, params, headers, data, files, json, auth)
         with _failures(seconds), self._send(request, seconds) as response:
             body = response.raw.read(most + 1, decode_content=True)
-        return _answer(response.status_code, response.headers, body, most)
+        answer = _answer(response.status_code, response.headers, body, most)
+        self._compare_clocks(answer)
+        return answer
+
+    def _compare_clocks(self, answer: Answer) -> None:
+        """Keep by how much this machine's clock is ahead of the server's (RFC 9110 §6.6.1)."""
+        with suppress(ValueError, OverflowError):
+            date = parsedate_to_datetime(answer.headers.get("date", ""))
+            self.clock_ahead = time() - date.timestamp()
 
     def _send(self, request: PreparedRequest, seconds: float) -> Response:
         """Send a request; returns its answer without its body, to be closed."""

@@ -7,7 +7,7 @@ ones. Whatever can be seen without asking another machine is a finding.
 import stat
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -24,9 +24,11 @@ from services.config.environment import (
     declared_names,
     sections,
 )
+from services.config.parsers import ANYWHERE
 from services.config.sections import MailSettings, ServiceSettings
 from services.core.commands import flask_command
 from services.core.errors import ConfigError, Problem, StorageUnwell
+from services.core.phone_numbers import destination, home_countries, is_country
 from services.message_settings import MessageSettings, NumberSetting
 from services.operations.open_files import is_open, open_to_others
 from services.operations.server_process import pid_file, running_pid
@@ -34,6 +36,7 @@ from services.providers import PROVIDERS
 from services.providers.sandbox import Sandbox
 from services.push import CHANNELS
 
+COMPARED = 100  # numbers whose country is looked at; it takes 50 µs each
 LISTED = 5  # names before “and 12 more”
 SECTIONS = tuple(sections(providers.SECTIONS, push.SECTIONS))
 NAMES = declared_names(providers.SECTIONS, push.SECTIONS)
@@ -69,6 +72,7 @@ class ConfigFindings:
                 address_warnings.widest("TRUSTED_PROXIES", environment.service.trusted_proxies),
                 address_warnings.widest("ADMIN_ALLOW", environment.service.admin_allow),
                 _carriers(environment.carriers, entries),
+                _countries(environment, entries),
                 _mail(environment.mail, entries, self._mailing_rules()),
                 _answers(environment),
                 environment.warnings(self._clock()),
@@ -197,6 +201,31 @@ def _left_by_sandbox(numbers: list[str]) -> Problem:
         f"{_named(numbers)} {belong} to the sandbox, which is off: nothing is sent from there.",
         f"Remove what the sandbox has made up: `{remove}`. Give a number of yours its carrier.",
     )
+
+
+def _countries(environment: Environment, entries: Iterable[NumberSetting]) -> Iterator[Problem]:
+    """Numbers of ours in a country to which no text may be sent: DEFAULT_COUNTRY is not set."""
+    given = environment.sending.countries
+    allowed = home_countries(environment.service.default_country) if given is None else given
+    abroad = None
+    for entry in islice(entries, COMPARED):
+        where = destination(entry.number)
+        if where in allowed or ANYWHERE in allowed:
+            return
+        abroad = abroad or ((entry.number, where) if is_country(where) else None)
+    if abroad is None:
+        return
+    number, where = abroad
+    if given is None:
+        yield Problem(
+            "DEFAULT_COUNTRY",
+            f"is {environment.service.default_country}, while {number} is a number of {where}: "
+            f"texts to {where} are refused, and numbers without a country code are misread.",
+            f"Set DEFAULT_COUNTRY={where}.",
+        )
+    else:
+        reason = f"does not have {where}, the country of {number}: texts to it are refused."
+        yield Problem("SEND_COUNTRIES", reason, f"Add {where} to the list.")
 
 
 def _mail(

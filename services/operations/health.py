@@ -1,7 +1,6 @@
 """Health checks of ``/ready``, warnings for the operator, and figures of the job queue."""
 
 import math
-import re
 import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -19,6 +18,11 @@ from services.core.messages import rfc3339
 from services.media.media_store import MediaStore
 from services.message_settings import MessageSettings
 from services.operations.config_findings import ConfigFindings
+from services.operations.mistake_warnings import (
+    HealthWarning,
+    MistakeWarnings,
+    without_numbers,
+)
 from services.operations.undeclared_proxies import UndeclaredProxies
 from services.operations.write_probe import WriteProbe
 from services.store import circuit_breakers, inbox, jobs, quarantine, unrouted, workers
@@ -33,9 +37,9 @@ from services.store.workers import WORKER_SILENT_SECONDS
 
 LISTED = 5  # numbers before “and 12 more”
 LEAST_FREE_BYTES = 64_000_000
+LOW_FREE_BYTES = 500_000_000  # below which it is a warning
 INBOX_SECONDS = 30.0  # after which an unprocessed call is a warning
 CLOCK_SECONDS = 5.0  # by which a machine's clock may differ from the database's
-_LONG_NUMBERS = re.compile(r"\+?\d{6,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +49,6 @@ class Check:
     name: str
     ok: bool
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class HealthWarning:
-    """One warning for the operator; the service goes on.
-
-    ``about`` is the destination that it is about, if any. ``remedy`` is a sentence with a command
-    that helps; a page with a button for it leaves it out.
-    """
-
-    name: str
-    reason: str
-    about: str = ""
-    remedy: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.reason} {self.remedy}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +87,7 @@ class Health:
         environment: Environment,
         proxies: UndeclaredProxies,
         findings: ConfigFindings,
+        mistakes: MistakeWarnings,
     ) -> None:
         self._store = store
         self._settings = settings
@@ -107,6 +95,7 @@ class Health:
         self._environment = environment
         self._proxies = proxies
         self._findings = findings
+        self._mistakes = mistakes
         self._write_probe = WriteProbe(store)
 
     def checks(self) -> list[Check]:
@@ -136,6 +125,8 @@ class Health:
             *_clock(known),
             *self._old_sqlite(),
             *self._undeclared(),
+            *self._nearly_full(),
+            *self._found_mistakes(known),
         ]
 
     def figures(self) -> Figures:
@@ -232,6 +223,22 @@ class Health:
             for reason in self._proxies.warnings():
                 yield HealthWarning("proxy", reason)
 
+    def _nearly_full(self) -> Iterator[HealthWarning]:
+        with suppress(OSError):  # the check of the disk says so
+            free = self.free_bytes()
+            if LEAST_FREE_BYTES <= free < LOW_FREE_BYTES:
+                reason = (
+                    f"Only {free // 1_000_000} MB are free in the storage folder; below "
+                    f"{LEAST_FREE_BYTES // 1_000_000} MB no text is taken. Make room there, or "
+                    "let old files be deleted: KEEP_MEDIA_DAYS in .env."
+                )
+                yield HealthWarning("disk", reason)
+
+    def _found_mistakes(self, known: Figures) -> list[HealthWarning]:
+        with suppress(StorageUnwell):
+            return self._mistakes.all({pause.name for pause in known.pauses})
+        return []
+
     def _old_sqlite(self) -> Iterator[HealthWarning]:
         fault = sqlite_fault()
         if fault and self._store.engine.dialect.name == "sqlite":
@@ -274,7 +281,7 @@ def _violated(found: tuple[Violation, ...]) -> Iterator[HealthWarning]:
 def _paused(pauses: tuple[Pause, ...]) -> Iterator[HealthWarning]:
     for pause in pauses:
         wait = "until its settings are fixed" if pause.config else "for a while, as it asked for"
-        reason = _LONG_NUMBERS.sub("…", pause.reason)  # may quote a person's number
+        reason = without_numbers(pause.reason)
         stopped = f"Nothing goes to {pause.name}"
         if pause.name == circuit_breakers.MAILBOX:
             stopped, wait = "Answers to mails are not fetched", "now"

@@ -3,6 +3,7 @@
 from sqlalchemy import Connection
 
 from services.operations.carrier_status import Carrier, CarrierStatus
+from services.operations.stray_webhooks import StrayWebhooks
 from services.operations.verdict_table import Verdict, verdict
 from services.providers.sandbox import Sandbox
 from services.store import inbox, quarantine
@@ -10,7 +11,7 @@ from services.store.carrier_events import CarrierEventKind
 from services.store.database.store import Store
 
 
-def missing_verdict(store: Store, carrier_status: CarrierStatus) -> Verdict:
+def missing_verdict(store: Store, carrier_status: CarrierStatus, strays: StrayWebhooks) -> Verdict:
     """Why a text may not be here. Raises ``StorageUnwell``."""
     waiting, unreadable = store.read(_counts)
     if waiting:
@@ -22,6 +23,9 @@ def missing_verdict(store: Store, carrier_status: CarrierStatus) -> Verdict:
             return verdict("webhook_refused", known)
     if unreadable:
         return verdict("calls_unreadable", {"count": _calls(unreadable)})
+    stray = next(strays.warnings(), None)
+    if stray is not None:
+        return verdict("webhook_elsewhere", {"reason": stray})
     silent = next(filter(_is_silent, carriers), None)
     if silent is not None:
         return verdict("webhook_silent", {"carrier": silent.title})

@@ -24,6 +24,7 @@ from services.operations.inbound_verdict import inbound_verdicts
 from services.operations.message_query import MessageQuery
 from services.operations.missing_verdict import missing_verdict
 from services.operations.outbound_verdict import outbound_verdict
+from services.operations.stray_webhooks import StrayWebhooks
 from services.operations.verdict_facts import Facts
 from services.operations.verdict_table import Verdict, verdict
 from services.providers import PROVIDERS
@@ -72,6 +73,7 @@ class Why:
     channels: Mapping[str, Channel]
     query: MessageQuery
     carrier_status: CarrierStatus
+    strays: StrayWebhooks
     local_time: LocalTime
 
     def find(self, typed: str) -> Matches:
@@ -123,7 +125,7 @@ class Why:
                 found = self._listed(provider, peer, since) if provider.keeps_inbound else None
                 if found is not None:
                     return found
-        return missing_verdict(self.store, self.carrier_status)
+        return missing_verdict(self.store, self.carrier_status, self.strays)
 
     def _asked(self, facts: Facts, message: Message, provider: Provider, own: Verdict) -> Answer:
         """The verdict by what the carrier says now, before the one by what is stored."""

@@ -103,6 +103,19 @@ def of(tx: Connection, extensions: Iterable[str] | None = None) -> list[Device]:
     return sorted(map(_device, found), key=lambda device: device.id)
 
 
+def extensions(tx: Connection) -> set[str]:
+    """The extensions that have a device."""
+    statement = select(devices.c.extension).where(devices.c.revoked_at.is_(None)).distinct()
+    return {str(extension) for (extension,) in tx.execute(statement)}
+
+
+def without_address(tx: Connection, limit: int) -> list[Device]:
+    """Devices whose push address has ended (``forget_address``), oldest first."""
+    ended = (devices.c.channel == "none", devices.c.last_error.is_not(None))
+    statement = select(devices).where(devices.c.revoked_at.is_(None), *ended)
+    return [_device(row) for row in tx.execute(statement.order_by(devices.c.id).limit(limit))]
+
+
 def page(tx: Connection, extension: str, after: str, limit: int) -> list[Device]:
     """Devices of an extension (empty: of all), oldest first, with ids above ``after``."""
     statement = (

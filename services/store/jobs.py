@@ -50,6 +50,7 @@ MAX_INTERRUPTIONS = 5  # leases of one job that may end with the death of the wo
 # Why a job waits that has not failed.
 WAITS_FOR_FILES, WAITS_FOR_TURN = "Waits for files.", "Waits for its turn."
 IN_QUIET_HOURS = "Quiet hours."
+FAILING_ATTEMPTS = 2  # of which the second comes a second after the first
 FILES_WAIT_SECONDS = 120.0  # from the creation of a job, how long it may wait for files
 
 
@@ -94,6 +95,15 @@ class Job:
     error: str | None = None
     created_at: float = field(default_factory=_here)
     updated_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """How many jobs of a destination fail again and again, and the error of the newest one."""
+
+    destination: str
+    count: int
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +391,31 @@ def counts(tx: Connection) -> dict[tuple[str, str], int]:
         for row in tx.execute(statement.group_by(jobs.c.kind, jobs.c.state)):
             found[str(row[0]), str(row[1])] = int(row[2])
     return found
+
+
+def failing(tx: Connection) -> list[Failing]:
+    """Jobs that have failed several times and are tried again, by their destinations.
+
+    Questions about a message's status are none: a carrier may not know it for long.
+    """
+    newest, count = func.max(jobs.c.id), func.count()
+    statement = (
+        select(jobs.c.destination, count, newest)
+        .where(
+            LIVE,  # by its partial index
+            jobs.c.state == "due",
+            jobs.c.attempts >= FAILING_ATTEMPTS,
+            jobs.c.error.is_not(None),
+            jobs.c.error.not_in([WAITS_FOR_FILES, WAITS_FOR_TURN, IN_QUIET_HOURS]),
+            jobs.c.kind != str(JobKind.RECONCILE),
+        )
+        .group_by(jobs.c.destination)
+        .order_by(jobs.c.destination)
+    )
+    found = tx.execute(statement).all()
+    errors = select(jobs.c.id, jobs.c.error).where(jobs.c.id.in_([row[2] for row in found]))
+    said = {row.id: row.error for row in tx.execute(errors)}
+    return [Failing(row[0], int(row[1]), said[row[2]]) for row in found]
 
 
 def oldest_due(tx: Connection, now: float) -> float:

@@ -1,19 +1,15 @@
-"""Table of undeclared proxies: the last one of each kind, with the time of its last request.
+"""Undeclared proxies: the last one of each kind, with the time of its last request.
 
-There are three rows at most, whatever is sent: they are in the table of the carriers' events, under
-a name that no carrier has.
+There are three rows at most, whatever is sent.
 """
 
-import time
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from services.store.database.schema import sightings
-from services.store.database.upsert import insert
-
-PROVIDER = "(proxy)"
+from services.store import sightings
+from services.store.sightings import Subject
 
 
 class ProxyKind(StrEnum):
@@ -35,14 +31,10 @@ class ProxySighting:
 
 def put(tx: Connection, kind: ProxyKind, address: str) -> None:
     """Store a sighting that happens now, in the place of the last one of its kind."""
-    values = {"at": time.time(), "words": address}
-    statement = insert(tx, sightings).values(provider=PROVIDER, event=str(kind), **values)
-    tx.execute(statement.on_conflict_do_update(index_elements=["provider", "event"], set_=values))
+    sightings.put(tx, Subject.PROXY, str(kind), address)
 
 
 def all_sightings(tx: Connection) -> list[ProxySighting]:
     """The last sighting of each kind."""
-    rows = tx.execute(
-        select(sightings).where(sightings.c.provider == PROVIDER).order_by(sightings.c.event)
-    )
-    return [ProxySighting(ProxyKind(row.event), row.words, row.at) for row in rows]
+    found = sightings.of(tx, Subject.PROXY)
+    return [ProxySighting(ProxyKind(one.kind), one.text, one.at) for one in found]

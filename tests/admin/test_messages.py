@@ -537,7 +537,7 @@ def test_the_page_says_why_and_who_acts(operator: Operator) -> None:
     message = receive_text(operator)
     page = plain(operator.get(f"/messages/{message.id}"))
     assert "extension 201 has no app that could be notified." in page
-    assert "devices pair 201`. You" in page
+    assert "devices pair 201`. Who You" in page
 
 
 def test_a_reason_on_the_page_is_no_markup(operator: Operator) -> None:

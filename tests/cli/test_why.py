@@ -18,8 +18,9 @@ from services.core.messages import (
     WebhookCall,
 )
 from services.messaging.compose import Reply
-from services.store import quarantine, statuses, workers
+from services.store import quarantine, sightings, statuses, workers
 from services.store.database import clock
+from services.store.sightings import Subject
 from tests.cli.conftest import BANDWIDTH, DEVICE, NASTY, Terminal, inbound
 from tests.conftest import NUMBER, PEER
 from tests.message_steps import failing, run_due_jobs
@@ -91,6 +92,9 @@ def test_what_may_have_kept_a_text_out_is_said(make_terminal: Any) -> None:
     terminal = make_terminal({"number": NUMBER, "carrier": "bandwidth"}, **BANDWIDTH)
     gateway = terminal.gateway
     assert code_of_nothing(terminal) == "webhook_silent"
+    gateway.stray_webhooks.note("/webhook/bandwith/sms")
+    assert code_of_nothing(terminal) == "webhook_elsewhere"
+    gateway.store.write(lambda tx: sightings.forget(tx, Subject.WEBHOOK, "bandwidth"))
     provider = gateway.providers["bandwidth"]
     body = json.dumps([{"type": "message-received"}]).encode()
     with pytest.raises(InvalidWebhook):

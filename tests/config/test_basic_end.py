@@ -166,6 +166,7 @@ def test_health_warns_by_its_clock(make_gateway, tmp_path) -> None:  # type: ign
         gateway.environment,
         gateway.proxies,
         ConfigFindings(gateway.environment, gateway.settings, clock=lambda: AFTER),
+        gateway.mistakes,
     )
     said = [each.reason for each in health.warnings() if each.name == "configuration"]
     assert len(said) == 1

@@ -22,7 +22,7 @@ from services.gateway import Gateway
 from services.media import bucket
 from services.operations.config_findings import ConfigFindings
 from services.operations.health import Health
-from services.store import circuit_breakers, jobs, workers
+from services.store import circuit_breakers, devices, jobs, workers
 from services.store.database.engine import WRITE, open_engine
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, settings_file
 from tests.databases import add_tables
@@ -50,7 +50,9 @@ def make_app(tmp_path: Path) -> Iterator[Make]:
         add_tables(tmp_path)
         app = create_app({"APP_ENV": "local", "STORAGE_PATH": str(tmp_path), **env})
         opened.append(gateway_of(app))
-        beat(gateway_of(app), time.time())
+        gateway = gateway_of(app)
+        beat(gateway, time.time())
+        gateway.store.write(lambda tx: devices.add(tx, "201", "Phone"))
         return app
 
     (tmp_path / "message_settings.json").write_text(settings_file(NUMBER_ENTRY), encoding="utf-8")
@@ -471,7 +473,13 @@ def test_an_env_file_that_was_changed_later_is_a_warning(tmp_path: Path, app: Fl
         read = replace(gateway.environment, file=file, read_at=read_at)
         findings = ConfigFindings(read, gateway.settings)
         health = Health(
-            gateway.store, gateway.settings, gateway.media, read, gateway.proxies, findings
+            gateway.store,
+            gateway.settings,
+            gateway.media,
+            read,
+            gateway.proxies,
+            findings,
+            gateway.mistakes,
         )
         assert ("env" in {warned.name for warned in health.warnings()}) is wanted
 

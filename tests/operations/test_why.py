@@ -44,6 +44,7 @@ from tests.fakes.push_services import Answer, NtfyServer
 from tests.message_steps import (
     PHONE,
     failing,
+    make_due,
     raw_call,
     receive_call,
     receive_text,
@@ -57,7 +58,7 @@ Make = Callable[..., Gateway]
 OTHER, THIRD = "+12025550160", "+12025550170"
 DESK = {**NUMBER_ENTRY, "emails": ["desk@example.com"]}
 ALL_DAY = QuietHours("00:00", "23:59", "UTC")
-NIGHT = {"name": "Night", "deliver": {"extensions": ["209"]}}
+HELLO = {"name": "Hello", "reply": "We call you back."}
 
 
 class Desk:
@@ -101,7 +102,7 @@ class Desk:
     def receive(self, text: str = "hi", **changes: Any) -> str:
         receive_text(self.gateway, text, **changes)
         run_due_jobs(self.gateway)
-        return stored_messages(self.gateway)[0].id
+        return next(one.id for one in stored_messages(self.gateway) if one.direction == "in")
 
     def phone(self, channel: str = "ntfy", extension: str = "201") -> str:
         """A phone of the extension; with ``none`` it has notifications off."""
@@ -118,8 +119,8 @@ class Desk:
         self.gateway.scheduling.release_due()
         return message_id
 
-    def rules(self, *inbound: dict[str, Any], numbers: Any = (NUMBER_ENTRY,)) -> None:
-        document = {"version": 2, "numbers": list(numbers), "inbound": list(inbound)}
+    def rules(self, *inbound: dict[str, Any], numbers: list[dict[str, Any]]) -> None:
+        document = {"version": 2, "numbers": numbers, "inbound": list(inbound)}
         self.gateway.settings.put_document(json.dumps(document).encode())
 
 
@@ -286,6 +287,11 @@ def without_recipient(desk: Desk) -> str:
     return desk.receive()
 
 
+def only_answered(desk: Desk) -> str:
+    desk.rules(HELLO, numbers=[{"number": NUMBER, "carrier": "sandbox"}])
+    return desk.receive()
+
+
 def found_later(desk: Desk) -> str:
     came = desk.receive(number=OTHER)
     desk.gateway.settings.put({**NUMBER_ENTRY, "number": OTHER})
@@ -436,6 +442,7 @@ CAUSES: list[tuple[str, Callable[[Desk], str], Who]] = [
     ("number_unknown", lambda desk: desk.receive(number=OTHER), Who.YOU),
     ("number_disabled", switched_off, Who.YOU),
     ("number_without_recipient", without_recipient, Who.YOU),
+    ("rules_give_it_to_nobody", only_answered, Who.YOU),
     ("about_to_be_assigned", found_later, Who.NOBODY),
     ("sender_blocked", blocked, Who.YOU),
     ("no_device", lambda desk: desk.receive(), Who.YOU),
@@ -468,6 +475,24 @@ def test_each_cause_has_its_verdict(
     assert "–" not in found.sentence, found.sentence
     assert found.sentence.endswith((".", "?")), found.sentence
     assert found.next.endswith((".", "`.")), found.next
+
+
+def test_the_verdicts_are_the_same_on_each_database(make_gateway: Make, database: str) -> None:
+    gateway = make_gateway(NUMBER_ENTRY, DATABASE_URL=database)
+    gateway.store.write(lambda tx: workers.beat(tx, "w", clock.now(tx)))
+    failing(gateway, error(Kind.RETRY))
+    sent, _ = gateway.composer.submit(PHONE, Reply("Yes", to=(PEER,)))
+    receive_text(gateway)
+    run_due_jobs(gateway)
+    assert gateway.why.answer(sent.id).verdict.code == "retrying"
+    assert gateway.why.answer(stored_messages(gateway)[0].id).verdict.code == "no_device"
+    assert gateway.why.find(PEER).messages
+    assert gateway.why.find(sent.id).messages == [stored(gateway, sent)]
+    assert gateway.why.nothing_found().code == "nothing_found"
+    make_due(gateway)
+    run_due_jobs(gateway)
+    assert gateway.why.answer(sent.id).verdict.code == "sent"
+    assert gateway.why.find(f"id-{sent.id}").messages == [stored(gateway, sent)]
 
 
 def test_a_lost_file_is_said_beside_what_became_of_the_text(desk: Desk) -> None:
