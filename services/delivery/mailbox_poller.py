@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 
 from services.core.errors import Kind, MailError, StorageUnwell
-from services.mail.mailbox import CONNECTION_ERRORS, Mailbox, MailboxSession
+from services.mail.mailbox import CONNECTION_ERRORS, MOST_AT_ONCE, Mailbox, MailboxSession
 from services.messaging.mail_replies import MailOutcome, MailReplies
 from services.store import circuit_breakers, leases
 from services.store.database import clock
@@ -80,10 +80,11 @@ class MailboxPoller:
         self._foreign &= set(unread)
         self._later = {uid: at for uid, at in self._later.items() if uid in unread}
         new = [one for one in unread if one not in self._foreign and self._later.get(one, 0) <= now]
-        for uid, head in session.heads(new).items():
-            if not alive() or not self._has_lease(owner):
-                return
-            self._take(session, uid, head)
+        for start in range(0, len(new), MOST_AT_ONCE):
+            for uid, head in session.heads(new[start : start + MOST_AT_ONCE]).items():
+                if not alive() or not self._has_lease(owner):
+                    return
+                self._take(session, uid, head)
 
     def _take(self, session: MailboxSession, uid: int, head: bytes) -> None:
         try:
@@ -92,7 +93,10 @@ class MailboxPoller:
             log.warning("refusal not mailed yet", reason=error.reason)
             self._later[uid] = time.monotonic() + AGAIN_SECONDS
             return
-        except (StorageUnwell, *CONNECTION_ERRORS):
+        except CONNECTION_ERRORS:  # a server may fail with one mail again and again
+            self._later[uid] = time.monotonic() + AGAIN_SECONDS
+            raise
+        except StorageUnwell:
             raise
         except Exception:  # one mail must not stop the others
             log.exception("an answer failed unexpectedly")

@@ -168,6 +168,38 @@ def test_a_fault_with_one_mail_stops_no_other(
         eventually(lambda: dovecot.flags() == [set(), {"\\Seen"}])
 
 
+def test_a_mail_that_the_server_cannot_give_out_stops_no_other(
+    gateway: Gateway, mailbox: Mailbox, dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = mailed(gateway, mailbox)
+    dovecot.deliver(answer(first, "One").as_bytes())
+    dovecot.deliver(answer(first, "Two", Message_ID="<2@x>").as_bytes())
+    content = mailbox_poller.MailboxSession.content
+
+    def broken(session: mailbox_poller.MailboxSession, uid: int) -> bytes | None:
+        if uid == 1:
+            raise ConnectionResetError(104, "Connection reset by peer")
+        return content(session, uid)
+
+    monkeypatch.setattr(mailbox_poller.MailboxSession, "content", broken)
+    with polling(gateway):
+        eventually(lambda: texts(gateway) == ["Two"])
+        eventually(lambda: dovecot.flags() == [set(), {"\\Seen"}])
+
+
+def test_an_answer_behind_many_other_mails_is_found_at_once(
+    gateway: Gateway, mailbox: Mailbox, dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailbox_poller, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(mailbox_poller, "LOOK_SECONDS", 3600.0)
+    first = mailed(gateway, mailbox)
+    for _ in range(5):
+        dovecot.deliver(b"From: a@example.com\r\nTo: texts@example.com\r\n\r\nA bill.\r\n")
+    dovecot.deliver(answer(first).as_bytes())
+    with polling(gateway):
+        eventually(lambda: texts(gateway) == ["Yes, until 4."])
+
+
 def test_a_refusal_that_cannot_be_mailed_leaves_the_mail_unread(
     gateway: Gateway, mailbox: Mailbox, dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
