@@ -127,9 +127,9 @@ class DeliveryError(TextbridgeError):
 
     ``reason`` is a sentence for the operator and the user, without secrets. ``code`` is the error
     code of the other side. ``retry_after`` (seconds) is given if the other side asked to wait: then
-    the whole destination is paused and the attempt does not count. ``offline``: the destination
-    works, but this one receiver cannot be reached now; the job is tried again by a slow schedule
-    and keeps its place in its lane.
+    the whole destination is paused and the attempt does not count. ``offline``: this one
+    receiver cannot be reached now; nothing is paused, the job is tried again by a slow schedule and
+    keeps its place in its lane.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from services.core.errors import Kind, PushError, RequestRefused, StorageUnwell
 from services.core.messages import Device
 from services.delivery.task_leases import TaskLeases
 from services.messaging.compose import Composer, Reply
-from services.push.base import ExtensionReachable, InboundText, TwoWayChannel
+from services.push.base import InboundEvent, InboundText, Reconnected, TwoWayChannel
 from services.store import circuit_breakers, jobs, workers
 from services.store.database import clock
 from services.store.database.store import Store
@@ -50,12 +50,10 @@ class InboundChannel:
 
         Where only one worker may listen, the others wait until it is gone.
         """
-        try:
-            self._run(alive)
-        finally:
-            self._release()
+        self._listen(alive)
+        self._release()
 
-    def _run(self, alive: Callable[[], bool]) -> None:
+    def _listen(self, alive: Callable[[], bool]) -> None:
         wait = 1.0
         while alive():
             try:
@@ -123,10 +121,12 @@ class InboundChannel:
         except StorageUnwell as failure:
             log.error("cannot record a pause", reason=str(failure))
 
-    def _act(self, event: InboundText | ExtensionReachable | None) -> None:
+    def _act(self, event: InboundEvent | None) -> None:
         if isinstance(event, InboundText):
             self._submit(event)
-        if event is not None:  # who writes is online as well
+        if isinstance(event, Reconnected):
+            self._connected()
+        elif event is not None:  # who writes is online as well
             target = f"{self._channel.name}:{event.extension}"
             if self._store.read(lambda tx: jobs.waits(tx, self._destination, target)):
                 self._make_due(target)

@@ -136,6 +136,14 @@ class ExtensionReachable:
     extension: str
 
 
+@dataclass(frozen=True, slots=True)
+class Reconnected:
+    """The other side was not reachable for a while, and is again."""
+
+
+InboundEvent = InboundText | ExtensionReachable | Reconnected
+
+
 class TwoWayChannel(Channel):
     """A channel on which users also send texts, and which reports when a device is online.
 
@@ -152,7 +160,7 @@ class TwoWayChannel(Channel):
     config_wait: ClassVar[float | None] = None
 
     @abstractmethod
-    def inbound_events(self) -> Generator[InboundText | ExtensionReachable | None, None, None]:
+    def inbound_events(self) -> Generator[InboundEvent | None, None, None]:
         """Connect, then yield events for ever.
 
         Yields ``None`` once the connection is open, and about every second without an event, so

@@ -13,7 +13,13 @@ from services.core.messages import Device, Notice
 from services.delivery import inbound_channels
 from services.delivery.inbound_channels import InboundChannel
 from services.gateway import Gateway
-from services.push.base import ExtensionReachable, InboundText, TwoWayChannel
+from services.push.base import (
+    ExtensionReachable,
+    InboundEvent,
+    InboundText,
+    Reconnected,
+    TwoWayChannel,
+)
 from services.store import jobs, leases, workers
 from services.store.database import clock
 from services.store.jobs import Job, JobKind
@@ -22,7 +28,7 @@ from tests.message_steps import receive_text, stored_messages
 from tests.waiting import eventually
 
 Make = Callable[..., Gateway]
-Events = Generator[InboundText | ExtensionReachable | None, None, None]
+Events = Generator[InboundEvent | None, None, None]
 
 
 class Line(TwoWayChannel):
@@ -35,7 +41,7 @@ class Line(TwoWayChannel):
     keep_attempts = 2
 
     def __init__(self) -> None:
-        self.events: Queue[InboundText | ExtensionReachable] = Queue()
+        self.events: Queue[InboundEvent] = Queue()
         self.listening = False
         self.told: list[tuple[str, str]] = []
         self.watched: list[set[str]] = []
@@ -138,6 +144,22 @@ def test_a_worker_that_lost_its_lease_stops_listening(make_gateway: Make, listen
     eventually(lambda: first.line.listening)
 
 
+def test_after_a_fault_the_same_worker_listens_again(
+    make_gateway: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = make_gateway(NUMBER_ENTRY)
+    gateway.store.write(lambda tx: workers.beat(tx, "first", clock.now(tx)))
+    line = Line()
+    channel = InboundChannel(gateway.store, gateway.composer, line, "first")
+    with monkeypatch.context() as patched:
+        patched.setattr(line, "watch", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            channel.run(lambda: True)
+    line.events.put(text())
+    channel.run(lambda: not line.told)
+    assert line.told == [("sip:a 1", "kept")]
+
+
 def test_a_text_is_acknowledged_when_it_is_kept_and_stored_once(
     make_gateway: Make, listen: Listen
 ) -> None:
@@ -196,5 +218,10 @@ def test_phones_with_waiting_texts_are_watched_and_get_them_when_they_are_online
     worker.line.events.put(ExtensionReachable("202"))
     eventually(lambda: worker.line.watched[-1] == {"201"})
     worker.line.events.put(text())  # who writes is online as well
+    eventually(lambda: worker.line.watched[-1] == set())
+    third = Job(JobKind.PUSH, message.id, "push:line", "line:203", "received", due=later)
+    gateway.store.write(lambda tx: jobs.add(tx, [third]))
+    eventually(lambda: worker.line.watched[-1] == {"203"})
+    worker.line.events.put(Reconnected())
     eventually(lambda: worker.line.watched[-1] == set())
     assert {one.number for one in stored_messages(gateway)} == {NUMBER}

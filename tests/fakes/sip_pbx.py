@@ -1,10 +1,9 @@
 """The scripted SIP server as a PBX: the account's variables, texts of phones, registrations."""
 
-from functools import partial
 from uuid import uuid4
 
 from services.push.sip.sip_message import Request, Response
-from tests.fakes.sip_server import DOMAIN, PASSWORD, USER, Answer, SipServer, send_to
+from tests.fakes.sip_server import DOMAIN, PASSWORD, USER, Answer, SipServer
 from tests.waiting import PATIENCE, eventually
 
 
@@ -68,9 +67,8 @@ class SipPbx(SipServer):
     def aim_at_account_of(self, other: "SipPbx") -> None:
         """Send by UDP to the account that is registered at another PBX."""
         contact = other.of("REGISTER")[-1].request.addresses("contact")[0].uri
-        assert self._udp is not None
         assert contact.port is not None
-        self._last = partial(send_to, self._udp, (contact.host, contact.port))
+        self.send_to((contact.host, contact.port))
 
     def notify_registered(self, extension: str) -> None:
         """Tell who has subscribed to an extension that it has a phone now."""

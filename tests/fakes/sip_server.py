@@ -182,7 +182,7 @@ class SipServer:
                 if not peer:
                     return
                 if data.strip():
-                    self._take(data, "UDP", partial(send_to, opened, peer), peer)
+                    self._take(data, "UDP", partial(_send_to, opened, peer), peer)
                 else:
                     self.pings += 1
 
@@ -234,8 +234,7 @@ class SipServer:
             send(self._answered[data])
 
 
-def send_to(opened: socket.socket, peer: tuple[str, int], data: bytes) -> None:
-    """Send a datagram to an address."""
+def _send_to(opened: socket.socket, peer: tuple[str, int], data: bytes) -> None:
     opened.sendto(data, peer)
 
 

@@ -21,7 +21,7 @@ from services.config.variables import variable
 from services.core.errors import Kind, PushError
 from services.core.messages import Device, Notice
 from services.http.deadline import DeadlineExceeded, deadline
-from services.push.base import ChannelContext, ExtensionReachable, InboundText, TwoWayChannel
+from services.push.base import ChannelContext, InboundEvent, InboundText, TwoWayChannel
 from services.push.freeswitch.event_socket import EventSocket, Packet
 from services.push.freeswitch.sip_inbound import parse_event
 from services.push.sip_text import sip_texts, split_for_sip
@@ -120,7 +120,7 @@ class FreeSwitch(TwoWayChannel):
                 headers = self._headers(refused.extension, refused.to)
                 connection.send_event("CUSTOM", headers | {"blocking": "false"}, part)
 
-    def inbound_events(self) -> Generator[InboundText | ExtensionReachable | None, None, None]:
+    def inbound_events(self) -> Generator[InboundEvent | None, None, None]:
         """The texts that phones send, and their registrations, see ``TwoWayChannel``."""
         settings = self._settings
         events: Queue[Packet | None] = Queue()

@@ -18,15 +18,23 @@ from services.core.messages import Device, Finding, Notice, clean
 from services.push.base import (
     ChannelContext,
     ExtensionReachable,
+    InboundEvent,
     InboundText,
     PassedOn,
+    Reconnected,
     TwoWayChannel,
 )
 from services.push.sip.account import DEFAULT_TIMES
 from services.push.sip.addresses import NameAddress, Uri, parse_uri
 from services.push.sip.delivery_answer import TooLong, result_of
-from services.push.sip.errors import TooLongForUdp
-from services.push.sip.events import ExtensionState, IncomingMessage, SipEvent, WatchRefused
+from services.push.sip.errors import NoAnswer, TooLongForUdp
+from services.push.sip.events import (
+    ExtensionState,
+    IncomingMessage,
+    Registered,
+    SipEvent,
+    WatchRefused,
+)
 from services.push.sip.inbound_text import Unvouched, inbound_text
 from services.push.sip.pbx_needs import PBX_NEEDS
 from services.push.sip.settings import SipSettings
@@ -90,7 +98,7 @@ class Sip(TwoWayChannel):
 
     # Inbound
 
-    def inbound_events(self) -> Generator[InboundText | ExtensionReachable | None, None, None]:
+    def inbound_events(self) -> Generator[InboundEvent | None, None, None]:
         """Register; the texts that phones send, and their registrations, see ``TwoWayChannel``."""
         self._unanswered.clear()
         self._watched.clear()
@@ -134,7 +142,9 @@ class Sip(TwoWayChannel):
         """End the registration, and close the connections."""
         self._agent.close()
 
-    def _read(self, event: SipEvent | None) -> InboundText | ExtensionReachable | None:
+    def _read(self, event: SipEvent | None) -> InboundEvent | None:
+        if isinstance(event, Registered) and event.again:
+            return Reconnected()
         if isinstance(event, ExtensionState) and event.registered:
             return ExtensionReachable(parse_uri(event.address).user)
         if isinstance(event, WatchRefused):
@@ -194,13 +204,16 @@ class Sip(TwoWayChannel):
         settings = self._settings
         peer = told.peer or settings.username
         user = settings.from_.user(told.peer, told.number or None) if told.peer else peer
-        answer = self._agent.send_message(
-            self._address(extension),
-            NameAddress(Uri(user=user, host=settings.uri_domain)),
-            text,
-            headers={"X-SMS-From": peer, "X-SMS-To": told.number} if told.number else {},
-            call_id=f"{sha256(key.encode()).hexdigest()[:32]}@{settings.uri_domain}",
-        )
+        try:
+            answer = self._agent.send_message(
+                self._address(extension),
+                NameAddress(Uri(user=user, host=settings.uri_domain)),
+                text,
+                headers={"X-SMS-From": peer, "X-SMS-To": told.number} if told.number else {},
+                call_id=f"{sha256(key.encode()).hexdigest()[:32]}@{settings.uri_domain}",
+            )
+        except NoAnswer as error:
+            raise PushError(error.reason, error.kind, code=error.code, offline=True) from None
         return result_of(extension, answer)
 
     def _address(self, extension: str) -> Uri:

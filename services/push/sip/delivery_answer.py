@@ -1,4 +1,7 @@
-"""What follows from the answer to a MESSAGE: delivered, passed on, too long, later, or never."""
+"""What follows from the answer to a MESSAGE: delivered, passed on, too long, later, or never.
+
+What is tried later keeps its place in its conversation (``offline``): texts do not overtake it.
+"""
 
 from services.core.errors import Kind, PushError
 from services.push.base import PassedOn
@@ -43,7 +46,8 @@ def result_of(extension: str, answer: Response) -> PassedOn | None:
         )
         raise PushError(reason, Kind.RETRY, code=code, offline=True)
     reason = f"The PBX answered SIP {status} to a text for {extension}."
-    raise PushError(reason, Kind.RETRY, code=code, retry_after=_pause(answer))
+    pause = _pause(answer)
+    raise PushError(reason, Kind.RETRY, code=code, retry_after=pause, offline=pause is None)
 
 
 def _pause(answer: Response) -> float | None:
