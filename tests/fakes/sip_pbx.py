@@ -70,13 +70,14 @@ class SipPbx(SipServer):
         assert contact.port is not None
         self.send_to((contact.host, contact.port))
 
-    def notify_registered(self, extension: str) -> None:
-        """Tell who has subscribed to an extension that it has a phone now."""
+    def notify_registered(self, extension: str, other: str = "") -> None:
+        """Tell who has subscribed to an extension that it, or another address, has a phone now."""
         address = f"sip:{extension}@{DOMAIN}"
         subscribed = next(s for s in self.wait("SUBSCRIBE") if s.request.uri == address)
+        told = other or address
         body = (
             '<?xml version="1.0"?><reginfo xmlns="urn:ietf:params:xml:ns:reginfo" version="0" '
-            f'state="full"><registration aor="{address}" id="a" state="active"><contact id="c" '
+            f'state="full"><registration aor="{told}" id="a" state="active"><contact id="c" '
             f'state="active" event="registered"><uri>{address}</uri></contact></registration>'
             "</reginfo>"
         )

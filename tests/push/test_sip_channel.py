@@ -499,6 +499,8 @@ def test_a_phone_that_registers_gets_its_texts_where_the_pbx_tells(
     later = gateway.store.read(clock.now) + 600
     job = Job(JobKind.PUSH, message.id, "push:sip", "sip:202", "received", due=later)
     gateway.store.write(lambda tx: jobs.add(tx, [job]))
+    for odd in ("nonsense", "sip:%ff@pbx.test", "sip:@pbx.test", "tel:+1"):
+        pbx.notify_registered("202", odd)
     pbx.notify_registered("202")
     eventually(lambda: not gateway.store.read(lambda tx: jobs.waits(tx, "push:sip", "sip:202")))
 

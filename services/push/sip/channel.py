@@ -35,6 +35,7 @@ from services.push.sip.events import (
     SipEvent,
     WatchRefused,
 )
+from services.push.sip.grammar import Unreadable
 from services.push.sip.inbound_text import Unvouched, inbound_text
 from services.push.sip.pbx_needs import PBX_NEEDS
 from services.push.sip.settings import SipSettings
@@ -146,7 +147,7 @@ class Sip(TwoWayChannel):
         if isinstance(event, Registered) and event.again:
             return Reconnected()
         if isinstance(event, ExtensionState) and event.registered:
-            return ExtensionReachable(parse_uri(event.address).user)
+            return _reachable(event.address)
         if isinstance(event, WatchRefused):
             log.info("the PBX does not report registrations", status=event.status)
         if not isinstance(event, IncomingMessage):
@@ -218,3 +219,11 @@ class Sip(TwoWayChannel):
 
     def _address(self, extension: str) -> Uri:
         return Uri(user=extension, host=self._settings.uri_domain)
+
+
+def _reachable(address: str) -> ExtensionReachable | None:
+    """The extension of an address that the PBX says is registered, if it can be read."""
+    try:
+        return ExtensionReachable(clean(parse_uri(address).user))
+    except Unreadable:
+        return None

@@ -41,7 +41,7 @@ class Framer:
         while (head := self._head or self._read_head()) and self._body_is_complete():
             body = bytes(self._buffer[: self._left])
             del self._buffer[: self._left]
-            self._head, self._left = None, 0
+            self._head = None
             try:
                 yield check(with_body(head, body))
             except Unreadable as error:

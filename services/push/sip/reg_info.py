@@ -16,7 +16,7 @@ def read_reginfo(document: bytes) -> list[ExtensionState]:
     """The states of all addresses in a document, in its order.
 
     Raises ``Unreadable`` for anything that is no such document, is too large, or declares a
-    document type or an entity.
+    document type, without which there are no entities.
     """
     if len(document) > MAX_DOCUMENT:
         raise Unreadable("The document is too long.", 413)
@@ -25,7 +25,6 @@ def read_reginfo(document: bytes) -> list[ExtensionState]:
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
     parser.StartDoctypeDeclHandler = _refuse
-    parser.EntityDeclHandler = _refuse
     try:
         parser.Parse(document, True)
     except (ExpatError, ValueError, LookupError):

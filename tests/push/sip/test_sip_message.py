@@ -17,7 +17,7 @@ from services.push.sip.addresses import (
 )
 from services.push.sip.bodies import read_text
 from services.push.sip.framing import Framer
-from services.push.sip.grammar import Unreadable
+from services.push.sip.grammar import Unreadable, split
 from services.push.sip.reg_info import read_reginfo
 from services.push.sip.sip_message import (
     MAX_BODY,
@@ -256,6 +256,12 @@ def test_keep_alives_are_counted() -> None:
     good = Request(Headers(head()), b"", "MESSAGE", "sip:a@b").encode()
     assert len(list(framer.feed(b"\r\n\r\n" + good + b"\r\n" + good))) == 2
     assert (framer.pings, framer.pongs) == (1, 1)
+
+
+def test_what_is_not_closed_is_not_split() -> None:
+    for text in ('"a, b', "<a, b", '"a\\"'):
+        with pytest.raises(Unreadable):
+            split(text, ",")
 
 
 def test_a_header_cannot_begin_another_line() -> None:

@@ -468,7 +468,7 @@ def test_a_response_that_nobody_waits_for_is_dropped(server: SipServer, serve: S
 
 
 def test_texts_that_nobody_took_are_refused_at_the_end(server: SipServer, open_agent: Open) -> None:
-    serving = open_agent(server.account()).serve()
+    serving = open_agent(server.account(), answer=1000.0).serve()
     next(serving)
     asked = server.ask("MESSAGE", "hello")
     assert settled(lambda: len(server.responses)) == 0
