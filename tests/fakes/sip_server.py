@@ -141,7 +141,7 @@ class SipServer:
     def send_to(self, client: tuple[str, int]) -> None:
         """Send to this address by UDP from now on."""
         assert self._udp is not None
-        self._last = partial(send_to, self._udp, client)
+        self._last = partial(_send_to, self._udp, client)
 
     def ask(self, method: str, body: str = "", branch: str = "", **headers: str) -> bytes:
         """Send a request to the client; ``headers`` replace those of a usual one.
