@@ -6,9 +6,10 @@ channel with ``one_listener`` only the worker that has its lease listens, and an
 """
 
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
 from functools import partial
+from threading import Event, Thread
 
 import structlog
 
@@ -56,11 +57,12 @@ class InboundChannel:
     def _listen(self, alive: Callable[[], bool]) -> None:
         wait = 1.0
         while alive():
+            is_refused = False
             try:
                 if not self._may_listen():
                     _sleep(LEASE_LOOK_SECONDS, alive)
                     continue
-                with closing(self._channel.inbound_events()) as events:
+                with self._lease_renewed(), closing(self._channel.inbound_events()) as events:
                     next(events)
                     self._connected()
                     wait = 1.0
@@ -79,18 +81,44 @@ class InboundChannel:
                     wait = self._channel.config_wait or wait
                 if error.kind is Kind.CONFIG or error.retry_after:
                     self._pause(error, wait)
+                is_refused = error.kind is Kind.CONFIG
             except StorageUnwell as error:
                 log.error(
                     "inbound channel waits for the database",
                     channel=self._channel.name,
                     reason=str(error),
                 )
-            _sleep(wait, alive)
+            # Who is refused keeps the lease: the other workers would be refused as well.
+            with self._lease_renewed() if is_refused else nullcontext():
+                _sleep(wait, alive)
             wait = min(2 * wait, LONGEST_WAIT)
 
     def _may_listen(self) -> bool:
         """Whether this worker may listen now; renews its lease. Raises ``StorageUnwell``."""
         return not self._channel.one_listener or self._lease in self._leases.held()
+
+    @contextmanager
+    def _lease_renewed(self) -> Iterator[None]:
+        """Renew the lease in the background: one step of a channel may take longer than it lasts.
+
+        So a PBX that answers slowly does not have two workers that register.
+        """
+        if not self._channel.one_listener:
+            yield
+            return
+        done = Event()
+        renewing = Thread(target=self._renew, args=(done,), daemon=True)
+        renewing.start()
+        try:
+            yield
+        finally:
+            done.set()
+            renewing.join()
+
+    def _renew(self, done: Event) -> None:
+        while not done.wait(LEASE_LOOK_SECONDS):
+            with suppress(StorageUnwell):  # who listens notices that the lease ends
+                self._may_listen()
 
     def _release(self) -> None:
         """Let another worker listen at once."""

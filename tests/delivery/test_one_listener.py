@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import dataclass, field
 from queue import Empty, Queue
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
-from services.core.errors import StorageUnwell
+from services.core.errors import Kind, PushError, StorageUnwell
 from services.core.messages import Device, Notice
-from services.delivery import inbound_channels
+from services.delivery import inbound_channels, task_leases
 from services.delivery.inbound_channels import InboundChannel
 from services.gateway import Gateway
 from services.push.base import (
@@ -25,7 +25,7 @@ from services.store.database import clock
 from services.store.jobs import Job, JobKind
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 from tests.message_steps import receive_text, stored_messages
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 Make = Callable[..., Gateway]
 Events = Generator[InboundEvent | None, None, None]
@@ -39,8 +39,10 @@ class Line(TwoWayChannel):
     per_device = False
     one_listener = True
     keep_attempts = 2
+    config_wait = 60.0
 
-    def __init__(self) -> None:
+    def __init__(self, connect: Callable[[], object] = list) -> None:
+        self.connect = connect
         self.events: Queue[InboundEvent] = Queue()
         self.listening = False
         self.told: list[tuple[str, str]] = []
@@ -52,6 +54,7 @@ class Line(TwoWayChannel):
     def inbound_events(self) -> Events:
         self.listening = True
         try:
+            self.connect()
             yield None
             while True:
                 try:
@@ -102,8 +105,8 @@ class Listener:
 def listen() -> Iterator[Callable[..., Listener]]:
     running = []
 
-    def start(gateway: Gateway, name: str) -> Listener:
-        running.append(Listener(gateway, name))
+    def start(gateway: Gateway, name: str, line: Line | None = None) -> Listener:
+        running.append(Listener(gateway, name, line or Line()))
         return running[-1]
 
     yield start
@@ -142,6 +145,29 @@ def test_a_worker_that_lost_its_lease_stops_listening(make_gateway: Make, listen
     eventually(lambda: not first.line.listening)
     gateway.store.write(lambda tx: leases.release(tx, ["listen:line"], "other"))
     eventually(lambda: first.line.listening)
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_one_that_connects_slowly_or_is_refused_keeps_its_lease(
+    make_gateway: Make, listen: Listen, monkeypatch: pytest.MonkeyPatch, is_refused: bool
+) -> None:
+    monkeypatch.setattr(task_leases, "LEASE_SECONDS", 3.0)
+    monkeypatch.setattr(task_leases, "RENEW_SECONDS", 0.5)
+    gateway = make_gateway(NUMBER_ENTRY)
+    tried, connected = Event(), Event()
+
+    def connect() -> None:
+        tried.set()
+        if is_refused:
+            raise PushError("The password is wrong.", Kind.CONFIG)
+        connected.wait(PATIENCE)
+
+    listen(gateway, "first", Line(connect))
+    assert tried.wait(PATIENCE)
+    second = listen(gateway, "second")
+    time.sleep(1.5 * task_leases.LEASE_SECONDS)
+    assert not second.line.listening
+    connected.set()
 
 
 def test_after_a_fault_the_same_worker_listens_again(

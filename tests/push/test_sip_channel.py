@@ -1,7 +1,8 @@
 """SIP channel: texts to phones and from them, with a scripted PBX."""
 
 from collections.abc import Callable, Iterator
-from threading import Thread
+from dataclasses import replace
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from services.delivery.inbound_channels import InboundChannel
 from services.gateway import Gateway, load_environment
 from services.http.client import Http
 from services.push.base import PassedOn
+from services.push.sip import channel as sip_channel
 from services.push.sip.channel import Sip
 from services.push.sip.from_form import from_form
 from services.push.sip.settings import HostPort, host_port
@@ -27,7 +29,7 @@ from tests.fakes.sip_pbx import SipPbx
 from tests.fakes.sip_server import DOMAIN, Answer
 from tests.message_steps import receive_text, stored_messages
 from tests.push_files import surroundings
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 Make = Callable[..., Gateway]
 DEVICE = Device(id="sip:201", extension="201", channel="sip")
@@ -487,6 +489,25 @@ def test_while_the_storage_is_unwell_the_pbx_hears_503(
     monkeypatch.setattr(gateway.composer, "submit", submit)
     assert pbx.text(Call_ID="a").status == 202
     assert len(stored_messages(gateway)) == 1
+
+
+def test_a_text_that_was_answered_503_while_it_waited_is_not_kept(
+    pbx: SipPbx, listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sip_channel, "TIMES", replace(sip_channel.TIMES, answer=1.0))
+    gateway = listen()
+    submit, slow = gateway.composer.submit, Event()
+
+    def wait(*asked: Any) -> Any:
+        slow.wait(PATIENCE)
+        return submit(*asked)
+
+    monkeypatch.setattr(gateway.composer, "submit", wait)
+    pbx.ask("MESSAGE", "First", X_SMS_From="201", To=f"<sip:{PEER}@{DOMAIN}>")
+    assert pbx.text("Second").status == 503
+    slow.set()
+    assert pbx.text("Third").status == 202
+    assert sorted(one.text for one in stored_messages(gateway)) == ["First", "Third"]
 
 
 def test_a_phone_that_registers_gets_its_texts_where_the_pbx_tells(

@@ -150,7 +150,11 @@ class Sip(TwoWayChannel):
             return _reachable(event.address)
         if isinstance(event, WatchRefused):
             log.info("the PBX does not report registrations", status=event.status)
-        if not isinstance(event, IncomingMessage):
+        return self._read_text(event) if isinstance(event, IncomingMessage) else None
+
+    def _read_text(self, event: IncomingMessage) -> InboundText | None:
+        """The text of an extension, or ``None`` where the request is answered already."""
+        if event.is_answered:  # with 503: its writer was told that it is not sent
             return None
         try:
             wrote = inbound_text(self._settings, event)

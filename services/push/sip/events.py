@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from services.push.sip.addresses import NameAddress, Uri
+from services.push.sip.addresses import NameAddress
 from services.push.sip.sip_message import Request
 
 
@@ -24,24 +24,22 @@ class IncomingMessage:
 
     Attributes:
         request: the whole request, for headers such as P-Asserted-Identity.
-        sender: the address in From. Whether it is true is for the PBX to say.
         to: the address in To.
-        target: the Request-URI.
         text: the text, also from a CPIM body.
         id: Call-ID and CSeq number: the same for every copy of the request.
     """
 
     request: Request
-    sender: NameAddress
     to: NameAddress
-    target: Uri
     text: str = field(repr=False)
     id: str
     _answer: Callable[[int, str], None] = field(repr=False)
+    _is_answered: Callable[[], bool] = field(repr=False)
 
-    def header(self, name: str) -> str | None:
-        """The first value of a header, or ``None``."""
-        return self.request.headers.get(name)
+    @property
+    def is_answered(self) -> bool:
+        """Whether the final response is sent: 503 where nobody has decided in time."""
+        return self._is_answered()
 
     def answer(self, status: int, reason: str = "") -> None:
         """Send the final response. The second and later calls do nothing."""

@@ -85,12 +85,11 @@ class Incoming:
 
         message = IncomingMessage(
             request=request,
-            sender=request.sender,
             to=request.to,
-            target=request.target,
             text=text,
             id=f"{request.call_id} {request.cseq.number}",
             _answer=answer,
+            _is_answered=lambda: transaction.response is not None,
         )
         if self._hand_out(message):
             timer.start()
