@@ -72,6 +72,7 @@ function offer(code, words) {
 
 async function signIn({ token }) {
   live?.stop();
+  drafts.stop();
   await db.forgetEverything();
   await db.set("token", token);
   location.reload();
@@ -93,6 +94,7 @@ async function open(token) {
 
 async function leave(words = "") {
   live?.stop();
+  drafts.stop();
   await db.forgetEverything();
   sessionStorage.setItem("farewell", words);
   location.replace(location.pathname);

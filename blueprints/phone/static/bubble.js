@@ -20,7 +20,7 @@ export function bubble() {
     el("p", { class: "reactions", hidden: true }),
     el("p", { class: "foot" }, el("span", { class: "foot-state" }), el("time")),
     el("div", { class: "trouble", hidden: true }, el("p", { class: "reason", dir: "auto" }), el("div", { class: "actions" })),
-    iconButton("more", "Menu of this message", null, { class: "icon-button more", tabindex: "-1", "aria-haspopup": "dialog" }),
+    iconButton("more", "Menu of this message", null, { class: "icon-button message-more", tabindex: "-1", "aria-haspopup": "dialog" }),
   );
 }
 

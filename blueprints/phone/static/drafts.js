@@ -13,6 +13,7 @@ class Drafts extends EventTarget {
   #drafts = new Map(); // key -> {text, files: [{blob, name}]}
   #waiting = new Map(); // key -> timer: changed, and not stored yet
   #windows = new BroadcastChannel("textbridge-drafts");
+  #isOver = false;
 
   async recall() {
     for (const { key, value } of await db.startingWith(PREFIX)) this.#drafts.set(key.slice(PREFIX.length), value);
@@ -30,6 +31,11 @@ class Drafts extends EventTarget {
       const [number, peers] = key.split(" ");
       return { number, peers: peers.split(","), ...draft };
     });
+  }
+
+  // The device forgets everything: nothing is stored any more, also not when the page is left.
+  stop() {
+    this.#isOver = true;
   }
 
   // Keep a draft, and store it soon; a draft without text and files is deleted.
@@ -55,6 +61,7 @@ class Drafts extends EventTarget {
   async store(key) {
     clearTimeout(this.#waiting.get(key));
     this.#waiting.delete(key);
+    if (this.#isOver) return;
     const draft = this.#drafts.get(key);
     this.#changed();
     await (draft ? db.set(PREFIX + key, draft) : db.remove("settings", PREFIX + key));

@@ -17,7 +17,7 @@ const LIST = [
 
 export function openKeys() {
   const rows = LIST.flatMap(([keys, what]) => [el("dt", {}, el("kbd", { text: keys })), el("dd", { text: what })]);
-  openSheet("Keys", el("dl", { class: "details keys" }, rows));
+  openSheet("Keys", el("dl", { class: "details" }, rows));
 }
 
 // `actions`: {search, nextUnread}.
@@ -34,7 +34,7 @@ function actionFor({ key, altKey, ctrlKey, metaKey, target }, { search, nextUnre
   const isControl = (ctrlKey || metaKey) && !altKey;
   if (isControl && key.toLowerCase() === "k") return search;
   if (isControl && key === "/") return openKeys;
-  if (altKey && !ctrlKey && !metaKey && key === "ArrowDown") return nextUnread;
+  if (altKey && !ctrlKey && !metaKey && key === "ArrowDown" && !target.matches?.("select")) return nextUnread;
   const isField = target.closest?.("input, textarea, select");
   return key === "?" && !isField && !isControl && !altKey ? openKeys : null;
 }

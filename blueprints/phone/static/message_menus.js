@@ -8,7 +8,7 @@ export class MessageMenus {
   constructor(log, open) {
     this.log = log;
     onHold(log, ".message", (node) => open(node.dataset.key));
-    log.addEventListener("click", ({ target }) => target.closest(".more") && open(target.closest(".message").dataset.key));
+    log.addEventListener("click", ({ target }) => target.closest(".message-more") && open(target.closest(".message").dataset.key));
     log.addEventListener("keydown", (event) => this.#move(event));
   }
 
@@ -18,7 +18,7 @@ export class MessageMenus {
   }
 
   #buttons() {
-    return [...this.log.querySelectorAll(".more:not([hidden])")];
+    return [...this.log.querySelectorAll(".message-more:not([hidden])")];
   }
 
   #reachBy(button) {
@@ -28,7 +28,7 @@ export class MessageMenus {
   #move(event) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     const buttons = this.#buttons();
-    const next = step && event.target.matches(".more") && buttons[buttons.indexOf(event.target) + step];
+    const next = step && event.target.matches(".message-more") && buttons[buttons.indexOf(event.target) + step];
     if (!next) return;
     event.preventDefault();
     this.#reachBy(next);

@@ -553,14 +553,25 @@ def test_where_a_stream_is_held_back_the_app_asks_instead(phone: Open, world: Wo
     row(page, spoken(peer)).get_by_text("all the same").wait_for()
 
 
+TYPED_WHILE_SIGNED_OUT = """() => {
+    const field = document.querySelector(".composer textarea");
+    setInterval(() => {
+        field.value += "x";
+        field.dispatchEvent(new Event("input"));
+    }, 50);
+}"""
+
+
 def test_a_revoked_device_forgets_everything(
     phone: Open, world: World, server: Server, complaints: list[str]
 ) -> None:
     peer, page = world.peer(), phone("203")
     world.text(peer, "secret", to=SINGLE)
-    row(page, spoken(peer)).wait_for()
+    enter(page, spoken(peer))
+    said(page, "secret").wait_for()
     listed = world.api("GET", "/devices", "203")["items"]
     device = max(d["id"] for d in listed if d["platform"] == "web")
+    page.evaluate(TYPED_WHILE_SIGNED_OUT)
     world.api("DELETE", f"/devices/{device}", "203")
     page.get_by_text("This device was signed out.").wait_for()
     assert stored_drafts(page) == []

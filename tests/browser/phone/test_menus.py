@@ -52,7 +52,7 @@ def test_a_message_is_copied_quoted_and_explained(phone: Open, world: World) -> 
     page.get_by_role("button", name="Try again").wait_for()
     page.keyboard.press("Shift+Tab")
     for _ in range(20):  # back to the menus of the messages, without a mouse
-        if page.evaluate("document.activeElement.matches('.more')"):
+        if page.evaluate("document.activeElement.matches('.message-more')"):
             break
         page.keyboard.press("Shift+Tab")
     page.keyboard.press("ArrowUp")

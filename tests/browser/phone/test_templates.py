@@ -133,6 +133,8 @@ def test_without_a_name_and_without_a_connection(
     page.get_by_role("option", name="Hello Ann Example, we are open from 8 to 5.").wait_for()
     page.reload()  # what is in memory is gone; the stored list has no names
     page.locator("#connection").wait_for()
+    assert field.input_value() == "/open"  # the draft
+    field.fill("")
     field.press_sequentially("/")
     page.get_by_role("option", name="Hello, we are open from 8 to 5.").wait_for()
     assert options(page).count() == len(TEMPLATES) - 1
