@@ -70,20 +70,22 @@ class MailboxPoller:
             self._foreign.clear()
             self._later.clear()
         while alive() and self._has_lease(owner):
-            self._look(session, owner, alive)
-            session.wait(LOOK_SECONDS, alive)
+            if self._look(session, owner, alive):
+                session.wait(LOOK_SECONDS, alive)
 
-    def _look(self, session: MailboxSession, owner: str, alive: Callable[[], bool]) -> None:
-        """Take all mails that are new, the oldest first."""
+    def _look(self, session: MailboxSession, owner: str, alive: Callable[[], bool]) -> bool:
+        """Take mails that are new, the oldest first; returns whether these were all of them."""
         now = time.monotonic()
         unread = session.unread(self.days + DAYS_BEYOND)
         self._foreign &= set(unread)
         self._later = {uid: at for uid, at in self._later.items() if uid in unread}
         new = [one for one in unread if one not in self._foreign and self._later.get(one, 0) <= now]
-        for uid, head in session.heads(new).items():
+        heads = session.heads(new)
+        for uid, head in heads.items():
             if not alive() or not self._has_lease(owner):
-                return
+                return False
             self._take(session, uid, head)
+        return not heads or len(heads) == len(new)
 
     def _take(self, session: MailboxSession, uid: int, head: bytes) -> None:
         try:

@@ -13,6 +13,7 @@ from services.core.errors import Kind, MailError, StorageUnwell
 from services.delivery import mailbox_poller
 from services.delivery.mailbox_poller import LEASE, MailboxPoller
 from services.gateway import Gateway
+from services.mail import mailbox as imap_mailbox
 from services.mail.mailbox import Mailbox as ImapMailbox
 from services.store import circuit_breakers, leases, workers
 from services.store import messages as message_store
@@ -105,6 +106,19 @@ def test_refused_and_automatic_ones_are_flagged_and_others_are_left_alone(
         eventually(lambda: dovecot.flags() == done)
     assert len(mailbox.mails) == 2
     assert "Your answer was not sent" in words_of(mailbox.mails[1])
+
+
+def test_an_answer_below_many_other_unread_mails_does_not_wait(
+    gateway: Gateway, mailbox: Mailbox, dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imap_mailbox, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(mailbox_poller, "LOOK_SECONDS", 10 * PATIENCE)
+    first = mailed(gateway, mailbox)
+    for _ in range(5):
+        dovecot.deliver(b"From: a@example.com\r\nTo: texts@example.com\r\n\r\nA bill.\r\n")
+    dovecot.deliver(answer(first).as_bytes())
+    with polling(gateway):
+        eventually(lambda: texts(gateway) == ["Yes, until 4."])
 
 
 def test_one_that_was_texted_before_a_crash_is_marked_and_not_texted_again(
