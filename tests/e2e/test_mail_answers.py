@@ -1,6 +1,7 @@
 """A whole conversation by e-mail, with a running server, a real IMAP server, and by SMTP."""
 
 import smtplib
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -125,6 +126,23 @@ def test_a_kill_between_text_and_mark_sends_nothing_twice(tmp_path: Path, doveco
         eventually(lambda: dovecot.flags() == [{"\\Seen"}] * 20)
         eventually(lambda: len(held.sent()) >= 20)
         assert sorted(held.sent(), key=int) == [str(count) for count in range(20)]
+
+
+def test_a_mailbox_that_hangs_delays_nothing(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        env = {
+            "MAIL_ANSWERS_ADDRESS": "texts@example.com",
+            "IMAP_HOST": "127.0.0.1",
+            "IMAP_PORT": str(silent.getsockname()[1]),
+            "IMAP_USERNAME": "texts",
+            "IMAP_PASSWORD": "secret word",
+        }
+        with conversation(tmp_path, **env) as held:
+            silent.accept()[0].close()  # the worker has tried once
+            connection, _ = silent.accept()  # and waits for an answer now
+            assert words_of(held.receive("Is the shop open?"))
+            assert requests.get(f"{held.server.url}/ready", timeout=PATIENCE).ok
+            connection.close()
 
 
 def test_a_mail_server_hands_answers_over_by_smtp(tmp_path: Path) -> None:
