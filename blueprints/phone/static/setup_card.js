@@ -68,7 +68,7 @@ export class SetupCard {
   }
 
   #close() {
-    document.getElementById("search").focus({ preventScroll: true });
+    document.getElementById("new").focus({ preventScroll: true });
     this.#move(this.#stage === FIRST ? CLOSED : NEVER);
   }
 
