@@ -55,7 +55,7 @@ lock: $(VENV)/.dev ## renew the locked versions of the dependencies
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --no-header --upgrade pyproject.toml --group dev -o requirements/dev.lock
 
-test-tools: ## on Debian, as root: what the tests of PostgreSQL, of browsers, of mailboxes and of faults need
+test-tools: ## on Debian, as root: what the tests of PostgreSQL, of browsers, of mailboxes, of SIP and of faults need
 	apt-get update -q && apt-get install -y -q postgresql chromium firefox-esr fonts-liberation \
 	  fonts-noto-color-emoji nginx-light dovecot-imapd strace gcc libc6-dev procps e2fsprogs util-linux git \
 	  kamailio kamailio-tls-modules kamailio-presence-modules linphone-cli baresip

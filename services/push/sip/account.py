@@ -59,6 +59,8 @@ class SipTimes:
         expires: registration time that is asked for.
         refresh: the registration is renewed at least this often. A PBX that has restarted may have
             forgotten it, and over UDP nothing says so.
+        stable: when the connection is lost so soon after the registration, it is not made anew at
+            once: a PBX that closes every connection would be asked without a pause.
         keep_alive: pause after which an idle connection gets a keep-alive.
         pong: how long a PBX that answers keep-alives has to do so.
     """
@@ -71,6 +73,7 @@ class SipTimes:
     answer: float = 25.0
     expires: int = 600
     refresh: float = 60.0
+    stable: float = 5.0
     keep_alive: float = 25.0
     pong: float = 10.0
 

@@ -33,7 +33,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.+)", re.DOTALL)
 _TEL = re.compile(rf"([0-9A-Fa-f*#()+.\-]+)((?:;{_VALUE}+(?:={_VALUE}+)?)*)")
 _OPAQUE = re.compile(r"[\x21\x23-\x3b\x3d\x3f-\x7e]+")  # nothing that ends a URI in a header
 # Phones write names with letters beyond ASCII without quotes, which the grammar does not allow.
-_BRACKETED = re.compile(rf"({QUOTED}|[^\"<>,\\\x00-\x08\x0a-\x1f\x7f]*)[ \t]*<([^<>]*)>")
+_BRACKETED = re.compile(rf"({QUOTED}[ \t]*|[^\"<>,\\\x00-\x08\x0a-\x1f\x7f]*)<([^<>]*)>")
 _PLAIN_USER = "-_.!~*'()&=+$"  # what a user name need not escape, safe within every header
 
 
@@ -117,7 +117,8 @@ def parse_name_address(text: str) -> NameAddress:
     written, params = first.strip(" \t"), parse_params(rest)
     found = _BRACKETED.fullmatch(written)
     if found:
-        display = unquote(found[1]) if found[1].startswith('"') else found[1].rstrip(" \t")
+        name = found[1].rstrip(" \t")
+        display = unquote(name) if name.startswith('"') else name
         return NameAddress(parse_uri(found[2]), display, params)
     if "?" in written or "," in written:
         raise Unreadable("An address with ? or a comma must stand in < and >.")

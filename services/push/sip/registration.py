@@ -31,6 +31,7 @@ class Registration:
         self._expires = times.expires
         self._contact: Uri | None = None
         self._connection: Connection | None = None
+        self._began_at = 0.0
         self._renew_at = 0.0
         self._ends_at = 0.0
         domain = Uri(host=uri_host(account.domain))
@@ -64,6 +65,14 @@ class Registration:
         except (NoAnswer, NotConnected):
             self._requester.drop()
         return self._register()
+
+    def register_anew(self) -> int:
+        """Register after a loss, as ``register``. Raises ``NoAnswer`` where that came at once."""
+        if time.monotonic() - self._began_at < self._times.stable:
+            raise NoAnswer(
+                f"The PBX at {self._requester.place} closed the connection after the registration."
+            )
+        return self.register()
 
     def renew(self) -> int:
         """Renew a registration, as ``register``; a temporary refusal is no error while it holds."""
@@ -142,6 +151,7 @@ class Registration:
         if granted <= 0:
             raise NotRegistered("The PBX has not kept the registration.", Kind.RETRY)
         now = time.monotonic()
+        self._began_at = now
         self._renew_at = now + min(granted / 2, self._times.refresh)
         self._ends_at = now + granted
         return granted

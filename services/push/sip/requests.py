@@ -33,8 +33,8 @@ class Draft:
     uri: Uri
     sender: NameAddress
     to: NameAddress
-    headers: list[tuple[str, str]] = field(default_factory=list)
-    body: bytes = b""
+    headers: list[tuple[str, str]] = field(default_factory=list, repr=False)
+    body: bytes = field(default=b"", repr=False)
     call_id: str = field(default_factory=lambda: token_hex(16))
     cseq: int = 0
 

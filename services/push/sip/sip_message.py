@@ -67,8 +67,8 @@ _RESPONSE = re.compile(r"[Ss][Ii][Pp]/2\.0 ([1-6][0-9]{2})(?: (.*))?", re.DOTALL
 _HEADER = re.compile(rf"({WORD})[ \t]*:[ \t]*(.*)", re.DOTALL)
 _FOLD = re.compile(rb"\r\n[ \t]+")
 _VIA = re.compile(
-    rf"[ \t]*SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*({WORD})[ \t]+({HOST})[ \t]*(?::[ \t]*({PORT}))?"
-    r"[ \t]*",
+    rf"[ \t]*SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*({WORD})[ \t]+({HOST})"
+    rf"(?:[ \t]*:[ \t]*({PORT}))?[ \t]*",
     re.IGNORECASE,
 )
 _CSEQ = re.compile(rf"([0-9]{{1,10}})[ \t]+({WORD})")

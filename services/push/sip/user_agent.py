@@ -85,8 +85,8 @@ class UserAgent:
         Yields ``Registered`` first, and ``None`` about every second without an event, so that the
         caller can stop. ``watch`` are addresses whose registrations are reported where the PBX
         offers the reg event package. When the registration or the connection is lost it registers
-        again at once. If that fails it raises ``PushError``, and the caller decides when to try
-        again.
+        again at once. If that fails, or the loss came within seconds, it raises ``PushError``, and
+        the caller decides when to try again.
         """
         events: Queue[SipEvent | None] = Queue(MOST_WAITING)
         self._events = events
@@ -97,7 +97,7 @@ class UserAgent:
             while True:
                 yield _next(events)
                 if self._registration.lost:
-                    yield Registered(self._registration.register(), again=True)
+                    yield Registered(self._registration.register_anew(), again=True)
                     self._subscriptions.restart()
                 elif self._registration.is_due:
                     self._registration.renew()

@@ -14,7 +14,9 @@ from services.push.sip.user_agent import UserAgent
 from tests.fakes.sip_server import SipServer
 from tests.waiting import eventually
 
-QUICK = replace(DEFAULT_TIMES, t1=0.2, t2=0.4, transaction=8.0, register=4.0, connect=4.0)
+QUICK = replace(
+    DEFAULT_TIMES, stable=0.0, t1=0.2, t2=0.4, transaction=8.0, register=4.0, connect=4.0
+)
 
 
 class Serving:
@@ -49,6 +51,7 @@ class Serving:
     def stop(self) -> None:
         """Stop serving: the registration ends."""
         self._stop.set()
+        self.agent._hand_out(None)  # so that it does not wait for its next look
         self._thread.join(60)
 
     def _run(self) -> None:

@@ -4,7 +4,7 @@ import zlib
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.push.sip.bodies import MAX_TEXT, read_text
@@ -93,6 +93,7 @@ def test_other_bodies_are_refused(status: int, request_: Request) -> None:
     assert caught.value.status == status
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["text/plain", "message/cpim", "text/plain;charset=utf-16"]),
     st.binary(max_size=200) | st.text(max_size=100).map(lambda text: cpim(text, text)),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.core.errors import Kind, PushError
 from services.push.sip.addresses import NameAddress, Uri
@@ -327,6 +328,16 @@ def test_a_lost_connection_is_registered_anew_at_once(server: SipServer, serve: 
     assert new != old
 
 
+def test_a_server_that_closes_every_connection_is_not_asked_without_a_pause(
+    server: SipServer, serve: Serve
+) -> None:
+    serving = serve(server.account("tcp"), stable=1000.0)
+    server.drop()
+    eventually(lambda: serving.error)
+    assert isinstance(serving.error, NoAnswer)
+    assert len(server.of("REGISTER")) == 1
+
+
 @pytest.mark.parametrize("transport", BOTH)
 def test_a_server_that_went_away_is_told(server: SipServer, serve: Serve, transport: str) -> None:
     serving = serve(server.account(transport), keep_alive=0.1)
@@ -474,6 +485,25 @@ def test_texts_that_nobody_took_are_refused_at_the_end(server: SipServer, open_a
     assert settled(lambda: len(server.responses)) == 0
     serving.close()
     assert server.answer_to(asked).status == 503
+
+
+def test_no_log_holds_a_text_or_the_password(server: SipServer, serve: Serve) -> None:
+    with capture_logs() as logged:
+        serving = serve(server.account("tcp"))
+        html = server.ask("MESSAGE", "<b>the text</b>", content_type="text/html")
+        assert server.answer_to(html).status == 415
+        server.script("MESSAGE", challenge(), challenge())
+        with pytest.raises(WrongPassword) as caught:
+            serving.agent.send_message(TO, PEER, "the text")
+        server.send(b"the text\r\n\r\n")
+        serving.wait_registered(2)
+    assert [entry["event"] for entry in logged] == [
+        "SIP request refused",
+        "SIP connection closed, data not readable",
+    ]
+    shown = repr((logged, caught.value, server.of("MESSAGE")[-1].request))
+    for secret in ("the text", PASSWORD, "response="):
+        assert secret not in shown
 
 
 # Registrations of extensions
