@@ -171,7 +171,8 @@ class InboundChannel:
     def _submit(self, wrote: InboundText) -> None:
         device = Device(f"{self._channel.name}:{wrote.extension}", wrote.extension)
         reply = Reply(text=wrote.text, to=(wrote.to,), sender=wrote.sender, client_id=wrote.id)
-        for _ in range(self._channel.keep_attempts):
+        end = time.monotonic() + self._channel.keep_seconds
+        while True:
             try:
                 self._composer.submit(device, reply)
             except RequestRefused as error:
@@ -179,12 +180,13 @@ class InboundChannel:
                 self._report(wrote, partial(self._channel.report_refusal, wrote, error.reason))
             except StorageUnwell as error:
                 log.error("cannot keep a text yet", reason=str(error))
-                time.sleep(1.0)
-                continue
+                if time.monotonic() < end:
+                    time.sleep(1.0)
+                    continue
+                self._report(wrote, partial(self._channel.report_not_kept, wrote, NOT_KEPT))
             else:
                 self._channel.report_kept(wrote)
             return
-        self._report(wrote, partial(self._channel.report_not_kept, wrote, NOT_KEPT))
 
     def _report(self, wrote: InboundText, report: Callable[[], None]) -> None:
         try:
