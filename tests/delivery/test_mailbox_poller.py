@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from imapclient.exceptions import IMAPClientError
 
 from services.core.errors import Kind, MailError, StorageUnwell
 from services.delivery import mailbox_poller
@@ -119,6 +120,18 @@ def test_an_answer_below_many_other_unread_mails_does_not_wait(
     dovecot.deliver(answer(first).as_bytes())
     with polling(gateway):
         eventually(lambda: texts(gateway) == ["Yes, until 4."])
+
+
+def test_a_mail_that_is_removed_meanwhile_is_no_empty_one(
+    gateway: Gateway, mailbox: Mailbox, dovecot: Dovecot
+) -> None:
+    dovecot.deliver(answer(mailed(gateway, mailbox)).as_bytes())
+    assert gateway.mailbox is not None
+    with gateway.mailbox.session() as session:
+        (there,) = session.unread(1)
+        assert b"Yes, until 4." in (session.content(there) or b"")
+        with pytest.raises(IMAPClientError, match="removed"):
+            session.content(there + 1)
 
 
 def test_one_that_was_texted_before_a_crash_is_marked_and_not_texted_again(
