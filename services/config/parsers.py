@@ -199,8 +199,8 @@ def reply_address(value: str) -> str:
     local = email_address(value).rpartition("@")[0]
     if len(local) > MOST_REPLY_LOCAL:
         raise ValueError(
-            f"what stands before the @ may have at most {MOST_REPLY_LOCAL} characters, as answers "
-            "go to it with a long sign behind it."
+            f"what stands before the @ may have at most {MOST_REPLY_LOCAL} characters, as a "
+            "long signed part is added to it."
         )
     if not re.fullmatch(r"[a-z0-9._+-]+", local, re.ASCII | re.IGNORECASE):
         raise ValueError("what stands before the @ may have letters, digits and . _ + - only.")

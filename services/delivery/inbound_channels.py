@@ -15,11 +15,11 @@ import structlog
 
 from services.core.errors import Kind, PushError, RequestRefused, StorageUnwell
 from services.core.messages import Device
+from services.delivery.reconnecting import record_pause, sleep_while
 from services.delivery.task_leases import TaskLeases
 from services.messaging.compose import Composer, Reply
 from services.push.base import InboundEvent, InboundText, Reconnected, TwoWayChannel
 from services.store import circuit_breakers, jobs, workers
-from services.store.database import clock
 from services.store.database.store import Store
 
 log = structlog.get_logger()
@@ -60,7 +60,7 @@ class InboundChannel:
             is_refused = False
             try:
                 if not self._may_listen():
-                    _sleep(LEASE_LOOK_SECONDS, alive)
+                    sleep_while(alive, LEASE_LOOK_SECONDS)
                     continue
                 with self._lease_renewed(), closing(self._channel.inbound_events()) as events:
                     next(events)
@@ -80,7 +80,7 @@ class InboundChannel:
                 if error.kind is Kind.CONFIG:
                     wait = self._channel.config_wait or wait
                 if error.kind is Kind.CONFIG or error.retry_after:
-                    self._pause(error, wait)
+                    record_pause(self._store, self._destination, error, wait)
                 is_refused = error.kind is Kind.CONFIG
             except StorageUnwell as error:
                 log.error(
@@ -90,7 +90,7 @@ class InboundChannel:
                 )
             # Who is refused keeps the lease: the other workers would be refused as well.
             with self._lease_renewed() if is_refused else nullcontext():
-                _sleep(wait, alive)
+                sleep_while(alive, wait)
             wait = min(2 * wait, LONGEST_WAIT)
 
     def _may_listen(self) -> bool:
@@ -134,21 +134,6 @@ class InboundChannel:
         self._make_due(None)
         log.info("inbound channel connected", channel=self._channel.name)
 
-    def _pause(self, error: PushError, seconds: float) -> None:
-        """Pause the channel, so that the operator sees why."""
-        try:
-            self._store.write(
-                lambda tx: circuit_breakers.pause(
-                    tx,
-                    self._destination,
-                    clock.now(tx) + seconds,
-                    error.reason,
-                    config=error.kind is Kind.CONFIG,
-                )
-            )
-        except StorageUnwell as failure:
-            log.error("cannot record a pause", reason=str(failure))
-
     def _act(self, event: InboundEvent | None) -> None:
         if isinstance(event, InboundText):
             self._submit(event)
@@ -171,7 +156,8 @@ class InboundChannel:
     def _submit(self, wrote: InboundText) -> None:
         device = Device(f"{self._channel.name}:{wrote.extension}", wrote.extension)
         reply = Reply(text=wrote.text, to=(wrote.to,), sender=wrote.sender, client_id=wrote.id)
-        for _ in range(self._channel.keep_attempts):
+        end = time.monotonic() + self._channel.keep_seconds
+        while True:
             try:
                 self._composer.submit(device, reply)
             except RequestRefused as error:
@@ -179,12 +165,13 @@ class InboundChannel:
                 self._report(wrote, partial(self._channel.report_refusal, wrote, error.reason))
             except StorageUnwell as error:
                 log.error("cannot keep a text yet", reason=str(error))
-                time.sleep(1.0)
-                continue
+                if time.monotonic() < end:
+                    time.sleep(1.0)
+                    continue
+                self._report(wrote, partial(self._channel.report_not_kept, wrote, NOT_KEPT))
             else:
                 self._channel.report_kept(wrote)
             return
-        self._report(wrote, partial(self._channel.report_not_kept, wrote, NOT_KEPT))
 
     def _report(self, wrote: InboundText, report: Callable[[], None]) -> None:
         try:
@@ -199,10 +186,3 @@ class InboundChannel:
             return self._store.read(lambda tx: workers.is_youngest(tx, self._worker_id))
         except StorageUnwell:
             return True
-
-
-def _sleep(seconds: float, alive: Callable[[], bool]) -> None:
-    """Sleep, and stop soon after ``alive`` says no."""
-    end = time.monotonic() + seconds
-    while alive() and (left := end - time.monotonic()) > 0:
-        time.sleep(min(left, 0.5))

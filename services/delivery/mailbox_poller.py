@@ -11,11 +11,11 @@ from functools import partial
 
 import structlog
 
-from services.core.errors import Kind, MailError, StorageUnwell
+from services.core.errors import MailError, StorageUnwell
+from services.delivery.reconnecting import record_pause, sleep_while
 from services.mail.mailbox import CONNECTION_ERRORS, MOST_AT_ONCE, Mailbox, MailboxSession
 from services.messaging.mail_replies import MailOutcome, MailReplies
 from services.store import circuit_breakers, leases
-from services.store.database import clock
 from services.store.database.store import Store
 
 log = structlog.get_logger()
@@ -47,7 +47,7 @@ class MailboxPoller:
         while alive():
             try:
                 if not self._has_lease(owner):
-                    _sleep(LEASE_RETRY_SECONDS, alive)
+                    sleep_while(alive, LEASE_RETRY_SECONDS)
                     continue
                 with self.mailbox.session() as session:
                     self._connected()
@@ -55,12 +55,12 @@ class MailboxPoller:
                     self._work(session, owner, alive)
             except MailError as error:
                 log.warning("mailbox not open", reason=error.reason)
-                self._pause(error, wait)
+                record_pause(self.store, circuit_breakers.MAILBOX, error, wait)
             except StorageUnwell as error:
                 log.error("mailbox waits for the database", reason=str(error))
             else:
                 continue
-            _sleep(wait, alive)
+            sleep_while(alive, wait)
             wait = min(2 * wait, LONGEST_WAIT)
         self._release(owner)
 
@@ -123,25 +123,3 @@ class MailboxPoller:
     def _connected(self) -> None:
         self.store.write(lambda tx: circuit_breakers.resume(tx, circuit_breakers.MAILBOX))
         log.info("mailbox open")
-
-    def _pause(self, error: MailError, seconds: float) -> None:
-        """Note why the mailbox is not open, so that the operator sees it."""
-        try:
-            self.store.write(
-                lambda tx: circuit_breakers.pause(
-                    tx,
-                    circuit_breakers.MAILBOX,
-                    clock.now(tx) + seconds,
-                    error.reason,
-                    config=error.kind is Kind.CONFIG,
-                )
-            )
-        except StorageUnwell as failure:
-            log.error("cannot record a pause", reason=str(failure))
-
-
-def _sleep(seconds: float, alive: Callable[[], bool]) -> None:
-    """Sleep, and stop soon after ``alive`` says no."""
-    end = time.monotonic() + seconds
-    while alive() and (left := end - time.monotonic()) > 0:
-        time.sleep(min(left, 0.5))

@@ -12,7 +12,7 @@ from email.policy import compat32
 
 from services.core.messages import clean
 from services.mail.automatic import why_automatic
-from services.mail.mail_parts import MailFile, content_of
+from services.mail.mail_parts import ReceivedFile, content_of
 from services.mail.reply_text import MOST_TEXT, new_part
 
 MOST_BYTES = 30_000_000  # of a mail: base64 makes 20 MB of files 27 MB
@@ -61,7 +61,7 @@ class MailContent:
     """The new text and files of an answer; with a ``trouble`` it cannot be texted."""
 
     text: str = ""
-    files: tuple[MailFile, ...] = ()
+    files: tuple[ReceivedFile, ...] = ()
     trouble: str = ""
 
 

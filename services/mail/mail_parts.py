@@ -32,7 +32,7 @@ _ENCRYPTED = {
 
 
 @dataclass(frozen=True, slots=True)
-class MailFile:
+class ReceivedFile:
     """A file of a mail, as its sender describes it; ``attached``: it does not stand in the text."""
 
     content: bytes = field(repr=False)
@@ -53,7 +53,7 @@ class PartsContent:
 
     text: str = ""
     other: str = ""
-    files: list[MailFile] = field(default_factory=list)
+    files: list[ReceivedFile] = field(default_factory=list)
     marked: set[int] = field(default_factory=set)  # positions of files with a mark in ``text``
     is_encrypted: bool = False
 
@@ -132,20 +132,20 @@ def _file(part: ParsedMail, kind: str, name: str, found: PartsContent, *, is_att
     if not content or len(found.files) >= MOST_FILES:
         return ""
     stands_alone = is_attached or not (is_picture and content_id)
-    file = MailFile(
+    file = ReceivedFile(
         content, kind, name, attached=is_attached or not is_picture, content_id=content_id
     )
     found.files.append(file)
     return _MARK.format(len(found.files) - 1) if stands_alone and not file.attached else ""
 
 
-def _placed(file: MailFile, text: str) -> MailFile:
+def _placed(file: ReceivedFile, text: str) -> ReceivedFile:
     """The file, not attached where the text shows it as a picture: some servers say both."""
     is_shown = bool(file.content_id) and f"[cid:{file.content_id}]" in text
     return replace(file, attached=False) if file.attached and is_shown else file
 
 
-def _with_marks(text: str, files: list[MailFile]) -> str:
+def _with_marks(text: str, files: list[ReceivedFile]) -> str:
     """The text with marks where it names a file in it, such as ``[cid:…]`` or ``[image: …]``."""
 
     def mark(place: re.Match[str]) -> str:

@@ -153,10 +153,16 @@ class MailboxSession:
     def content(self, uid: int) -> bytes | None:
         """A whole mail, or ``None`` if it is larger than ``MOST_BYTES``."""
         with deadline(self._mailbox.fetch_seconds):
-            size = self._client.fetch([uid], [b"RFC822.SIZE"]).get(uid, {}).get(b"RFC822.SIZE", 0)
-            if int(size) > MOST_BYTES:
+            if int(self._fetched(uid, b"RFC822.SIZE", b"RFC822.SIZE")) > MOST_BYTES:
                 return None
-            return _bytes(self._client.fetch([uid], [b"BODY.PEEK[]"]).get(uid, {}), b"BODY[]")
+            return bytes(self._fetched(uid, b"BODY.PEEK[]", b"BODY[]"))
+
+    def _fetched(self, uid: int, item: bytes, name: bytes) -> Any:
+        """An item of a mail. One that was removed meanwhile must not look like an empty one."""
+        found = self._client.fetch([uid], [item]).get(uid, {})
+        if name not in found:
+            raise IMAPClientError("a mail was removed while it was read")
+        return found[name]
 
     def mark(self, uid: int, *, flagged: bool) -> None:
         """Mark a mail as read, and as one that a person should look at."""

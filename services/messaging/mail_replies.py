@@ -20,7 +20,7 @@ from services.core.messages import uuid7
 from services.mail.authentication import AuthenticationPolicy
 from services.mail.headers import parse_address
 from services.mail.inbound_mail import MOST_BYTES, MailContent, MailHead, read_content, read_head
-from services.mail.mail_parts import MailFile
+from services.mail.mail_parts import ReceivedFile
 from services.mail.mailer import Mailer
 from services.mail.reply_address import ReplyAddresses, SignedPart
 from services.media.media_store import MEDIA_BYTES, MediaStore
@@ -185,7 +185,7 @@ class MailReplies:
             raise RequestRefused("mail_unusable", read.trouble)
         return read
 
-    def _kept(self, author: str, file: MailFile) -> str:
+    def _kept(self, author: str, file: ReceivedFile) -> str:
         """The id of a file of a mail, kept as an upload of its author."""
         file_id = uuid7()
         self.uploads.begin(author)

@@ -149,14 +149,14 @@ class TwoWayChannel(Channel):
 
     Attributes:
         one_listener: whether only one worker may listen at a time, as it registers an account.
-        keep_attempts: how often it is tried to store a text, a second apart, before its sender
-            hears that it cannot be kept.
+        keep_seconds: for how long it is tried again to store a text, before its sender hears that
+            it cannot be kept.
         config_wait: seconds between two attempts to connect with a configuration that the other
             side refuses, where it may block who tries too often; ``None`` for the usual ones.
     """
 
     one_listener: ClassVar[bool] = False
-    keep_attempts: ClassVar[int] = 30
+    keep_seconds: ClassVar[float] = 30.0
     config_wait: ClassVar[float | None] = None
 
     @abstractmethod

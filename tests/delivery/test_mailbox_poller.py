@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from imapclient.exceptions import IMAPClientError
 
 from services.core.errors import Kind, MailError, StorageUnwell
 from services.delivery import mailbox_poller
@@ -108,6 +109,18 @@ def test_refused_and_automatic_ones_are_flagged_and_others_are_left_alone(
         eventually(lambda: dovecot.flags() == done)
     assert len(mailbox.mails) == 2
     assert "Your answer was not sent" in words_of(mailbox.mails[1])
+
+
+def test_a_mail_that_is_removed_meanwhile_is_no_empty_one(
+    gateway: Gateway, mailbox: Mailbox, dovecot: Dovecot
+) -> None:
+    dovecot.deliver(answer(mailed(gateway, mailbox)).as_bytes())
+    assert gateway.mailbox is not None
+    with gateway.mailbox.session() as session:
+        (there,) = session.unread(1)
+        assert b"Yes, until 4." in (session.content(there) or b"")
+        with pytest.raises(IMAPClientError, match="removed"):
+            session.content(there + 1)
 
 
 def test_one_that_was_texted_before_a_crash_is_marked_and_not_texted_again(

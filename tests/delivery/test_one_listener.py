@@ -38,7 +38,7 @@ class Line(TwoWayChannel):
     title = "Line"
     per_device = False
     one_listener = True
-    keep_attempts = 2
+    keep_seconds = 1.0
     config_wait = 60.0
 
     def __init__(self, connect: Callable[[], object] = list) -> None:

@@ -18,7 +18,8 @@ from uuid import uuid4
 
 from services.push.sip.account import SipAccount
 from services.push.sip.framing import Framer
-from services.push.sip.sip_message import Request, Response, parse_datagram
+from services.push.sip.message_parser import parse_datagram
+from services.push.sip.sip_message import Request, Response
 from tests.sip_lab import free_sip_port
 from tests.waiting import eventually
 

@@ -653,7 +653,7 @@ def test_a_text_is_kept_as_soon_as_the_database_is_well(
         return submit(*arguments)
 
     monkeypatch.setattr(gateway.composer, "submit", unwell)
-    monkeypatch.setattr(Channel, "keep_attempts", 2)
+    monkeypatch.setattr(Channel, "keep_seconds", 1.0)
     listeners.open(gateway)
     switch.wait_listeners()
     switch.text("201", PEER, "Hello")

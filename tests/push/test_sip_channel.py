@@ -476,7 +476,7 @@ def test_a_refusal_comes_back_once_as_a_text_in_plain_words(pbx: SipPbx, listen:
 def test_while_the_storage_is_unwell_the_pbx_hears_503(
     pbx: SipPbx, listen: Listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Sip, "keep_attempts", 1)
+    monkeypatch.setattr(Sip, "keep_seconds", 0.0)
     gateway = listen()
     submit = gateway.composer.submit
 

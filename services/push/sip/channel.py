@@ -63,7 +63,7 @@ class Sip(TwoWayChannel):
     wants_status_updates = True
     replaces = ("freeswitch",)
     one_listener = True
-    keep_attempts = 5  # the phone waits for the answer meanwhile
+    keep_seconds = 5.0  # with a last attempt that hangs, before the agent answers 503 by itself
     config_wait = 300.0  # many PBXs block an address after some wrong passwords
 
     def __init__(self, settings: SipSettings, context: ChannelContext) -> None:

@@ -14,7 +14,8 @@ import structlog
 from services.push.sip.account import SipTimes, Transport
 from services.push.sip.framing import Framer
 from services.push.sip.grammar import Unreadable
-from services.push.sip.sip_message import InvalidRequest, Request, Response, parse_datagram
+from services.push.sip.message_parser import InvalidRequest, parse_datagram
+from services.push.sip.sip_message import Request, Response
 
 log = structlog.get_logger()
 

@@ -54,8 +54,4 @@ def _pause(answer: Response) -> float | None:
     """For how many seconds a PBX that is too busy wants to be left alone, if it says so."""
     if answer.status != 503:
         return None
-    seconds = answer.headers.get("retry-after") or ""
-    digits = seconds.split("(")[0].split(";")[0].strip()
-    if not (digits.isascii() and digits.isdigit()):
-        return None
-    return min(float(digits[:9]), LONGEST_PAUSE) or None
+    return min(answer.retry_after or 0.0, LONGEST_PAUSE) or None

@@ -3,15 +3,8 @@
 from collections.abc import Iterator
 
 from services.push.sip.grammar import Unreadable
-from services.push.sip.sip_message import (
-    MAX_BODY,
-    MAX_HEAD,
-    Request,
-    Response,
-    check,
-    parse_head,
-    with_body,
-)
+from services.push.sip.message_parser import MAX_BODY, MAX_HEAD, check, parse_head, with_body
+from services.push.sip.sip_message import Request, Response
 
 LONGEST_SKIPPED_BODY = 16 * 1024 * 1024  # bytes; nobody sends more by mistake
 

@@ -10,8 +10,9 @@ from services.push.sip.bodies import ACCEPTED, read_text
 from services.push.sip.connection import Connection
 from services.push.sip.events import ExtensionState, IncomingMessage, SipEvent
 from services.push.sip.grammar import Unreadable
+from services.push.sip.message_parser import InvalidRequest
 from services.push.sip.server_transactions import ServerTransaction, ServerTransactions
-from services.push.sip.sip_message import InvalidRequest, Request
+from services.push.sip.sip_message import Request
 
 log = structlog.get_logger()
 

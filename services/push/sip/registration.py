@@ -99,13 +99,13 @@ class Registration:
         contact = self._contact
         if contact is None or connection is not self._connection:
             contact = self._contact_at(*connection.local, connection)
-            self._remove_another(contact)
+            self._remove_former(contact)
         response = self._accepted(contact)
         seen = self._seen_from(response)
         if seen is not None and seen != (contact.host, contact.port):
             self._contact, self._connection = contact, connection
             contact = self._contact_at(*seen, connection)
-            self._remove_another(contact)
+            self._remove_former(contact)
             response = self._accepted(contact)
         self._contact, self._connection = contact, connection
         self._requester.routes = response.headers.all("service-route")
@@ -116,7 +116,7 @@ class Registration:
         params = () if transport == "udp" else (("transport", transport),)
         return Uri(user=self._account.username, host=host, port=port, params=params)
 
-    def _remove_another(self, contact: Uri) -> None:
+    def _remove_former(self, contact: Uri) -> None:
         """Remove the contact of before: the PBX cannot reach us there any more."""
         before, self._contact = self._contact, None
         if before is not None and before != contact:
@@ -174,7 +174,7 @@ class Registration:
             reason += f" It names another server{_redirect(response)}: set SIP_SERVER to that."
         elif kind is Kind.CONFIG:
             reason += " Check SIP_USERNAME and SIP_DOMAIN, and that the account may register there."
-        retry_after = _retry_after(response) if kind is Kind.RETRY else None
+        retry_after = response.retry_after if kind is Kind.RETRY else None
         return NotRegistered(reason, kind, code=str(status), retry_after=retry_after)
 
 
@@ -184,14 +184,6 @@ def _redirect(response: Response) -> str:
     except Unreadable:
         return ""
     return f", {hosts[0]}" if hosts else ""
-
-
-def _retry_after(response: Response) -> float | None:
-    """Seconds after which the PBX wants to be asked again."""
-    first = (response.headers.get("retry-after") or "").partition(";")[0].partition("(")[0].strip()
-    if first.isascii() and first.isdigit() and len(first) < 6:
-        return float(first)
-    return None
 
 
 def _expires_of(response: Response, contact: Uri) -> int | None:

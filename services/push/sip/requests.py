@@ -58,7 +58,7 @@ class Requester:
         self._account = account
         self._product = product
         self._transactions = transactions
-        self._passed_on = on_lost
+        self._report_lost = on_lost
         self._connector = Connector(account, times, on_message, self._on_lost)
         self._credentials = digest.Credentials(
             account.auth_username or account.username, account.password
@@ -202,7 +202,7 @@ class Requester:
         if not connection.reliable and not connection.heard:
             self._connector.try_another_address()
         self._transactions.on_lost(connection)
-        self._passed_on(connection)
+        self._report_lost(connection)
 
 
 def uri_host(host: str) -> str:

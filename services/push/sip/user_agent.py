@@ -10,9 +10,10 @@ from services.push.sip.client_transactions import ClientTransactions
 from services.push.sip.connection import Connection
 from services.push.sip.events import IncomingMessage, Registered, SipEvent
 from services.push.sip.incoming import Incoming
+from services.push.sip.message_parser import InvalidRequest
 from services.push.sip.registration import Registration
 from services.push.sip.requests import Draft, Requester
-from services.push.sip.sip_message import InvalidRequest, Request, Response
+from services.push.sip.sip_message import Request, Response
 from services.push.sip.subscriptions import Subscriptions
 
 MOST_WAITING = 500  # events that wait to be taken; more texts are refused for a moment

@@ -19,18 +19,15 @@ from services.push.sip.addresses import (
 from services.push.sip.bodies import read_text
 from services.push.sip.framing import Framer
 from services.push.sip.grammar import Unreadable, split
-from services.push.sip.reg_info import read_reginfo
-from services.push.sip.sip_message import (
+from services.push.sip.message_parser import (
     MAX_BODY,
     MAX_HEADERS,
     MAX_LINE,
-    Headers,
     InvalidRequest,
-    Request,
-    Response,
-    Via,
     parse_datagram,
 )
+from services.push.sip.reg_info import read_reginfo
+from services.push.sip.sip_message import Headers, Request, Response, Via
 from tests.push.sip.test_torture import FILES, load
 
 FEW, MANY = 2_000, 1_000_000  # inputs

@@ -15,7 +15,8 @@ from services.push.sip.account import DEFAULT_TIMES
 from services.push.sip.framing import Framer
 from services.push.sip.grammar import Unreadable
 from services.push.sip.incoming import Incoming
-from services.push.sip.sip_message import InvalidRequest, Request, parse_datagram
+from services.push.sip.message_parser import InvalidRequest, parse_datagram
+from services.push.sip.sip_message import Request
 
 FOLDER = Path(__file__).parents[2] / "data" / "sip" / "torture"
 FILES = sorted(FOLDER.glob("*.txt"))

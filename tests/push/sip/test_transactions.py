@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from services.push.sip.account import DEFAULT_TIMES
+from services.push.sip.message_parser import parse_datagram
 from services.push.sip.server_transactions import ServerTransactions
-from services.push.sip.sip_message import Headers, Request, parse_datagram
+from services.push.sip.sip_message import Headers, Request
 from tests.push.sip.test_torture import Wire
 
 TIMES = replace(DEFAULT_TIMES, transaction=1000.0)
