@@ -38,6 +38,12 @@ class IncomingMessage:
     text: str = field(repr=False)
     id: str
     _answer: Callable[[int, str], None] = field(repr=False)
+    _is_answered: Callable[[], bool] = field(repr=False)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the final response was sent, such as 503 as nobody had decided in time."""
+        return self._is_answered()
 
     def header(self, name: str) -> str | None:
         """The first value of a header, or ``None``."""

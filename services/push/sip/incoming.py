@@ -91,6 +91,7 @@ class Incoming:
             text=text,
             id=f"{request.call_id} {request.cseq.number}",
             _answer=answer,
+            _is_answered=lambda: transaction.response is not None,
         )
         if self._hand_out(message):
             timer.start()
