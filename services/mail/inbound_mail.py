@@ -26,13 +26,21 @@ _WORD = r"[^\s<>\"(),;:@]"
 _IN_BRACKETS = re.compile(rf"<\s*({_WORD}+@{_WORD}+)\s*>")
 _BARE = re.compile(rf"(?<![@\w]){_WORD}+@{_WORD}+(?!@)")
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,500}>")
+_QUOTED_LINE = re.compile(r"^[ \t]{0,9}>", re.MULTILINE)
 
-UNREADABLE = "It cannot be read."
+UNREADABLE = (
+    "It cannot be read: it is not put together as mails are. Write a new answer with a usual mail "
+    "program."
+)
 ENCRYPTED = (
     "It is encrypted, and Textbridge has no key. Write it again without encryption (in many "
     "programs: S/MIME or PGP off)."
 )
 TOO_LONG = f"It has more than {MOST_TEXT} characters. Write a shorter one."
+QUOTES = (
+    "It has lines that begin with “>”, as quotes do. Write your answer at the top of the mail, "
+    "above all that is quoted."
+)
 NO_WORDS = (
     "There is no text above the line “Answer above this line”, and no file. Write your answer "
     "above that line, at the top of the mail."
@@ -92,6 +100,8 @@ def read_content(raw: bytes, own_address: re.Pattern[str]) -> MailContent:
     content = content_of(BytesParser(policy=compat32).parsebytes(raw))
     if content.is_encrypted or "-----BEGIN PGP MESSAGE-----" in content.text[:MOST_TEXT]:
         return MailContent(trouble=ENCRYPTED)
+    if content.is_broken:
+        return MailContent(trouble=UNREADABLE)
     plain, kept = content.kept(new_part(content.text, own_address))
     if content.other:
         kept |= content.kept(new_part(content.other, own_address))[1] - content.marked
@@ -101,11 +111,28 @@ def read_content(raw: bytes, own_address: re.Pattern[str]) -> MailContent:
         for at, file in enumerate(content.files)
         if file.attached or (at in kept and not file.is_logo)
     )
+    trouble = _trouble(text, has_files=bool(files))
+    return MailContent(trouble=trouble) if trouble else MailContent(text, files)
+
+
+def _trouble(text: str, *, has_files: bool) -> str:
+    """Why the new text of a mail cannot be texted, or empty."""
     if len(text) > MOST_TEXT:
-        return MailContent(trouble=TOO_LONG)
-    if not text and not files:
-        return MailContent(trouble=NO_WORDS)
-    return MailContent(text, files)
+        return TOO_LONG
+    if _QUOTED_LINE.search(text):
+        return QUOTES
+    return "" if text or has_files else NO_WORDS
+
+
+def content_key(raw: bytes) -> bytes:
+    """What is the same in each copy of a mail, by whatever way it is delivered.
+
+    Servers add headers on the way.
+    """
+    head = BytesHeaderParser(policy=compat32).parsebytes(_head_bytes(raw))
+    written = "\n".join(one_header(head, name) for name in ("From", "Date", "Subject"))
+    body = raw.replace(b"\r\n", b"\n").partition(b"\n\n")[2]
+    return written.encode("utf-8", "replace") + b"\n" + body.strip()
 
 
 def one_header(head: ParsedMail, name: str) -> str:

@@ -7,6 +7,7 @@ signature, so is the file: logos below a name are no part of an answer.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from email.errors import InvalidBase64CharactersDefect as _NO_BASE64
 from email.message import Message as ParsedMail
 
 from services.mail.html_text import text_of_html
@@ -56,6 +57,7 @@ class PartsContent:
     files: list[ReceivedFile] = field(default_factory=list)
     marked: set[int] = field(default_factory=set)  # positions of files with a mark in ``text``
     is_encrypted: bool = False
+    is_broken: bool = False
 
     def kept(self, text: str) -> tuple[str, set[int]]:
         """A part of the text without marks, and the positions of the files that stand in it."""
@@ -93,10 +95,15 @@ def _text_of(part: ParsedMail, found: PartsContent, depth: int) -> str:
 
 def _single(part: ParsedMail, kind: str, found: PartsContent) -> str:
     """The text of a part that has no others in it, or the mark of the file that it is."""
+    if kind.startswith("multipart/"):  # its parts were not found: the quote would go along
+        found.is_broken |= bool(_bytes(part).strip())
+        return ""
     name = _name(part)
     is_attached = part.get_content_disposition() == "attachment"
     if kind in ("text/plain", "text/html") and not is_attached and not name:
-        return _written(part, kind)
+        text = _written(part, kind)
+        found.is_broken |= any(isinstance(one, _NO_BASE64) for one in part.defects)
+        return text
     return _file(part, kind, name, found, is_attached=is_attached)
 
 

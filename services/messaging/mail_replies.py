@@ -19,7 +19,14 @@ from services.core.errors import Kind, MailError, MediaError, RequestRefused
 from services.core.messages import uuid7
 from services.mail.authentication import AuthenticationPolicy
 from services.mail.headers import parse_address
-from services.mail.inbound_mail import MOST_BYTES, MailContent, MailHead, read_content, read_head
+from services.mail.inbound_mail import (
+    MOST_BYTES,
+    MailContent,
+    MailHead,
+    content_key,
+    read_content,
+    read_head,
+)
 from services.mail.mail_parts import ReceivedFile
 from services.mail.mailer import Mailer
 from services.mail.reply_address import ReplyAddresses, SignedPart
@@ -159,7 +166,7 @@ class MailReplies:
         raw: bytes | None = None
         if not head.message_id:
             raw = content()
-        client_id = _client_id(signed, head.message_id.encode() or raw or b"")
+        client_id = _client_id(signed, head.message_id.encode() or content_key(raw or b""))
         if self.store.read(lambda tx: messages.by_client_id(tx, author, client_id)):
             return MailOutcome.REPEATED
         read = self._read(raw if raw is not None else content())

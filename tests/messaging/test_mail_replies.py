@@ -108,6 +108,16 @@ def test_without_a_message_id_its_content_tells_a_repeat(
     assert [one.text for one in sent(gateway)] == ["One", "Two"]
 
 
+def test_without_a_message_id_the_way_of_a_mail_does_not_matter(
+    gateway: Gateway, mailbox: Mailbox
+) -> None:
+    raw = answer(mailed(gateway, mailbox), Message_ID="").as_bytes()
+    assert take(gateway, raw) == "taken"
+    by_smtp = b"Return-Path: <desk@example.com>\r\nReceived: from mx.example.com; Monday\r\n"
+    assert take(gateway, by_smtp + raw.replace(b"\r\n", b"\n") + b"\n") == "repeated"
+    assert len(sent(gateway)) == 1
+
+
 def test_a_repeat_with_a_picture_at_the_same_moment_is_one_text(
     gateway: Gateway, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +128,37 @@ def test_a_repeat_with_a_picture_at_the_same_moment_is_one_text(
     monkeypatch.setattr(message_store, "by_client_id", lambda *wanted: next(looks, known(*wanted)))
     assert take(gateway, mail) == "repeated"
     assert [len(one.media) for one in sent(gateway)] == [1]
+
+
+def broken_parts(raw: bytes) -> bytes:
+    return raw.replace(b"Content-Type: text/plain", b"Content-Type: multipart/mixed", 1)
+
+
+def no_base64(raw: bytes) -> bytes:
+    known = b"Content-Transfer-Encoding: quoted-printable"
+    coded = raw.replace(known, b"Content-Transfer-Encoding: base64", 1)
+    return coded.replace(b"Yes, until 4.", b"Yes!until 4%%%")
+
+
+def quote_within(raw: bytes) -> bytes:
+    return raw.replace(b"Yes, until 4.", b"Yes.\r\n> On Monday?\r\nNo.")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (broken_parts, "It cannot be read"),
+        (no_base64, "It cannot be read"),
+        (quote_within, "lines that begin with “>”"),
+    ],
+)
+def test_what_would_text_a_quote_or_nonsense_is_refused(
+    gateway: Gateway, mailbox: Mailbox, spoil: Callable[[bytes], bytes], said: str
+) -> None:
+    first = mailed(gateway, mailbox)
+    assert take(gateway, spoil(answer(first).as_bytes())) == "refused"
+    assert said in words_of(mailbox.wait_for(2)[1]).replace("\n", " ")
+    assert sent(gateway) == []
 
 
 def test_any_case_of_the_addresses_will_do(make_gateway: Make, mailbox: Mailbox) -> None:

@@ -153,9 +153,7 @@ class Sip(TwoWayChannel):
         return self._read_text(event) if isinstance(event, IncomingMessage) else None
 
     def _read_text(self, event: IncomingMessage) -> InboundText | None:
-        """The text of an extension, or ``None`` where the request is answered already."""
-        if event.is_answered:  # with 503: its writer was told that it is not sent
-            return None
+        """The text of an extension, or ``None`` where the request is answered here."""
         try:
             wrote = inbound_text(self._settings, event)
         except Unvouched as error:

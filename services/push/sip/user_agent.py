@@ -148,7 +148,9 @@ class UserAgent:
 
 
 def _next(events: "Queue[SipEvent | None]") -> SipEvent | None:
+    """The next event, without texts whose phones were told meanwhile that they are not taken."""
     try:
-        return events.get(timeout=TICK_SECONDS)
+        event = events.get(timeout=TICK_SECONDS)
     except Empty:
         return None
+    return None if isinstance(event, IncomingMessage) and event.is_answered else event

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -404,6 +405,16 @@ def test_what_nobody_decides_is_answered_503(server: SipServer, serve: Serve) ->
     serving = serve(server.account(), answer=0.2)
     serving.answer = 0
     assert server.answer_to(server.ask("MESSAGE", "hello")).status == 503
+
+
+def test_what_was_answered_503_is_not_taken_later(server: SipServer, open_agent: Open) -> None:
+    agent = open_agent(server.account(), answer=0.2)
+    with closing(agent.serve()) as events:
+        next(events)
+        assert server.answer_to(server.ask("MESSAGE", "late")).status == 503
+        server.ask("MESSAGE", "in time")
+        came = eventually(lambda: isinstance(event := next(events), IncomingMessage) and event)
+        assert came.text == "in time"
 
 
 def test_without_anybody_who_serves_a_text_is_refused_for_now(
