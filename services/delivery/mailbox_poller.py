@@ -40,6 +40,7 @@ class MailboxPoller:
     _validity: int = 0
     _foreign: set[int] = field(default_factory=set)  # numbers of mails that are not for us
     _later: dict[int, float] = field(default_factory=dict)  # when to look at a mail again
+    _unmarked: dict[int, MailOutcome] = field(default_factory=dict)  # dealt with, but unread
 
     def run(self, owner: str, alive: Callable[[], bool]) -> None:
         """Look until ``alive`` says no; ``owner`` is the id of the worker."""
@@ -69,6 +70,7 @@ class MailboxPoller:
             self._validity = session.validity
             self._foreign.clear()
             self._later.clear()
+            self._unmarked.clear()
         while alive() and self._has_lease(owner):
             self._look(session, owner, alive)
             session.wait(LOOK_SECONDS, alive)
@@ -87,6 +89,9 @@ class MailboxPoller:
                 self._take(session, uid, head)
 
     def _take(self, session: MailboxSession, uid: int, head: bytes) -> None:
+        if uid in self._unmarked:
+            self._mark(session, uid, self._unmarked[uid])
+            return
         try:
             outcome = self.replies.take(head, partial(session.content, uid))
         except MailError as error:
@@ -105,7 +110,17 @@ class MailboxPoller:
         if outcome is MailOutcome.FOREIGN:
             self._foreign.add(uid)
             return
-        session.mark(uid, flagged=outcome in (MailOutcome.REFUSED, MailOutcome.IGNORED))
+        self._mark(session, uid, outcome)
+
+    def _mark(self, session: MailboxSession, uid: int, outcome: MailOutcome) -> None:
+        """Mark a mail as read; where the server refuses that, its sender is not told again."""
+        self._unmarked[uid] = outcome
+        try:
+            session.mark(uid, flagged=outcome in (MailOutcome.REFUSED, MailOutcome.IGNORED))
+        except CONNECTION_ERRORS:
+            self._later[uid] = time.monotonic() + AGAIN_SECONDS
+            raise
+        del self._unmarked[uid]
 
     def _has_lease(self, owner: str) -> bool:
         """Take or renew the lease. Raises ``StorageUnwell``."""

@@ -200,6 +200,28 @@ def test_a_mail_that_the_server_cannot_give_out_stops_no_other(
         eventually(lambda: dovecot.flags() == [set(), {"\\Seen"}])
 
 
+def test_a_mail_that_cannot_be_marked_stops_no_other_and_is_refused_once(
+    gateway: Gateway, mailbox: Mailbox, dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailbox_poller, "AGAIN_SECONDS", 0.1)
+    first = mailed(gateway, mailbox)
+    dovecot.deliver(answer(first, "").as_bytes())
+    dovecot.deliver(answer(first, "Two", Message_ID="<2@x>").as_bytes())
+    mark, tries = mailbox_poller.MailboxSession.mark, []
+
+    def broken(session: mailbox_poller.MailboxSession, uid: int, *, flagged: bool) -> None:
+        if uid == 1 and len(tries) < 3:
+            tries.append(uid)
+            raise ConnectionResetError(104, "Connection reset by peer")
+        mark(session, uid, flagged=flagged)
+
+    monkeypatch.setattr(mailbox_poller.MailboxSession, "mark", broken)
+    with polling(gateway):
+        eventually(lambda: dovecot.flags() == [{"\\Seen", "\\Flagged"}, {"\\Seen"}])
+    assert texts(gateway) == ["Two"]
+    assert len(mailbox.mails) == 2  # the first one, and one refusal
+
+
 def test_an_answer_behind_many_other_mails_is_found_at_once(
     gateway: Gateway, mailbox: Mailbox, dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
