@@ -6,6 +6,9 @@ lost, the operating system notices nothing for minutes. So every wait has a limi
 """
 
 import time
+from array import array
+from fcntl import ioctl
+from termios import FIONREAD
 from typing import Any
 
 import psycopg
@@ -93,20 +96,23 @@ def _test(connection: LimitedConnection, record: Any, _proxy: Any) -> None:
     used_at = record.info.get(_USED_AT)
     if used_at is None:
         return  # it is new
-    if time.monotonic() - used_at < PING_AFTER_SECONDS:
-        try:
-            for _ in range(2):  # its last words, and then the end of the connection
-                connection.pgconn.consume_input()
-        except psycopg.Error:
-            raise DisconnectionError from None
-        return
     try:
+        # The server says nothing by itself but that it ends the connection.
+        if time.monotonic() - used_at < PING_AFTER_SECONDS and not _unread_bytes(connection):
+            connection.pgconn.consume_input()  # raises where the server has closed it
+            return
         with time_limits.shorter(PING_SECONDS):
             connection.autocommit = True  # else it would begin a transaction
             connection.execute("")
             connection.autocommit = False
     except psycopg.Error:
         raise DisconnectionError from None
+
+
+def _unread_bytes(connection: LimitedConnection) -> int:
+    count = array("i", [0])
+    ioctl(connection.pgconn.socket, FIONREAD, count)
+    return count[0]
 
 
 def _note_use(_connection: Any, record: Any) -> None:
