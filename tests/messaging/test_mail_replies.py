@@ -232,6 +232,19 @@ def test_an_old_mail_is_refused(
     assert take(gateway, mail) == "taken"
 
 
+def test_a_copy_of_what_was_texted_is_not_refused_afterwards(
+    gateway: Gateway, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail = answer(mailed(gateway, mailbox))
+    assert take(gateway, mail) == "taken"
+    gateway.settings.put({**ENTRY, "emails": [OTHER]})
+    assert take(gateway, mail) == "repeated"
+    now = time.time()
+    monkeypatch.setattr(mail_replies.time, "time", lambda: now + 31 * DAY)
+    assert take(gateway, mail) == "repeated"
+    assert len(mailbox.mails) == 1
+
+
 def test_an_address_that_has_lost_the_number_is_refused(gateway: Gateway, mailbox: Mailbox) -> None:
     mail = answer(mailed(gateway, mailbox))
     gateway.settings.put({**ENTRY, "emails": [OTHER]})
