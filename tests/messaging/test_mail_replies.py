@@ -140,12 +140,17 @@ def quote_within(raw: bytes) -> bytes:
     return raw.replace(b"Yes, until 4.", b"Yes.\r\n> On Monday?\r\nNo.")
 
 
+def answer_within(raw: bytes) -> bytes:
+    return raw.replace(b"\r\n> Is the shop open?", b"\r\n> Is it?\r\n\r\nNo!\r\n\r\n> And then?")
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
+        (answer_within, "Some of it stands within the quote"),
         (broken_parts, "It cannot be read"),
         (no_base64, "It cannot be read"),
-        (quote_within, "lines that begin with “>”"),
+        (quote_within, "begins with “>”"),
     ],
 )
 def test_what_would_text_a_quote_or_nonsense_is_refused(
