@@ -13,7 +13,7 @@ from email.policy import compat32
 from services.core.messages import clean
 from services.mail.automatic import why_automatic
 from services.mail.mail_parts import ReceivedFile, content_of
-from services.mail.reply_text import MOST_TEXT, new_part
+from services.mail.reply_text import MOST_TEXT, has_answer_within, new_part
 
 MOST_BYTES = 30_000_000  # of a mail: base64 makes 20 MB of files 27 MB
 MOST_HEAD = 200_000  # bytes of its head
@@ -38,8 +38,8 @@ ENCRYPTED = (
 )
 TOO_LONG = f"It has more than {MOST_TEXT} characters. Write a shorter one."
 QUOTES = (
-    "It has lines that begin with “>”, as quotes do. Write your answer at the top of the mail, "
-    "above all that is quoted."
+    "Some of it stands within the quote, or begins with “>” as quotes do. Write all of your answer "
+    "at the top of the mail, above the quote."
 )
 NO_WORDS = (
     "There is no text above the line “Answer above this line”, and no file. Write your answer "
@@ -112,6 +112,8 @@ def read_content(raw: bytes, own_address: re.Pattern[str]) -> MailContent:
         if file.attached or (at in kept and not file.is_logo)
     )
     trouble = _trouble(text, has_files=bool(files))
+    if not trouble and has_answer_within(content.text):
+        trouble = QUOTES
     return MailContent(trouble=trouble) if trouble else MailContent(text, files)
 
 

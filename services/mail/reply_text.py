@@ -71,6 +71,7 @@ _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufffc\u0
 _WRAPPED_AT = range(60, 80)  # columns at which mail programs break lines
 _LONG = re.compile(r"[^\n]{200}(?=[^\n])")  # for longer lines some expressions take minutes
 _BROKEN = "\ue0fe\n\ue0fe"  # characters for private use stand where such a line is broken
+_BLANK_LINES = re.compile(r"\n[ \t]*\n")
 _ITEM = re.compile(r"(?:[-*•]|\d{1,3}[.)])\s")
 
 
@@ -125,6 +126,21 @@ def new_part(text: str, own_address: re.Pattern[str]) -> str:
         return ""
     body = _without_quoted_end(first.body.replace(_BROKEN, "").split("\n"))
     return re.sub(r"\n{3,}", "\n\n", _unwrapped(body)).strip()
+
+
+def has_answer_within(text: str) -> bool:
+    """Whether a paragraph stands between two that are quoted, so that a cut would lose it.
+
+    A line that introduces a quote, with a colon at its end, is none.
+    """
+    lines = text[:MOST_SEEN].replace("\r\n", "\n")
+    found = [one.strip() for one in _BLANK_LINES.split(lines) if one.strip()]
+    return any(
+        before.split("\n")[-1].startswith(">")
+        and after.startswith(">")
+        and not re.search(r"^>|:\Z", one, re.MULTILINE)
+        for before, one, after in zip(found, found[1:], found[2:], strict=False)
+    )
 
 
 def _above(text: str) -> tuple[str, bool]:

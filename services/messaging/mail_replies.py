@@ -123,13 +123,16 @@ class MailReplies:
             log.warning("mail ignored", sender=head.sender, reason="an address not made here")
             return MailOutcome.IGNORED
         self._require_sender(head, one)
+        author = self._author(head.sender, number)
+        client_id = _client_id(one, head.message_id.encode())
+        if head.message_id and self._is_taken(author, client_id):
+            return MailOutcome.REPEATED  # also where it could not be answered any more
         if len(signed) > 1:
             raise RequestRefused("several_conversations", SEVERAL)
         if one.has_ended(time.time()):
             raise RequestRefused("address_ended", ENDED)
         if not number:
             raise RequestRefused("not_found", GONE)
-        author = self._author(head.sender, number)
         lost = self.access.lost_by_address(author, number)
         if lost:
             raise RequestRefused("number_not_yours", lost)
@@ -167,7 +170,7 @@ class MailReplies:
         if not head.message_id:
             raw = content()
         client_id = _client_id(signed, head.message_id.encode() or content_key(raw or b""))
-        if self.store.read(lambda tx: messages.by_client_id(tx, author, client_id)):
+        if self._is_taken(address, client_id):
             return MailOutcome.REPEATED
         read = self._read(raw if raw is not None else content())
         reply = Reply(
@@ -183,6 +186,12 @@ class MailReplies:
                 return MailOutcome.REPEATED
             raise
         return MailOutcome.REPEATED if repeated else MailOutcome.TAKEN
+
+    def _is_taken(self, address: str, client_id: str) -> bool:
+        """Whether a copy of a mail was texted before."""
+        author = device_of_address(address).extension
+        known = self.store.read(lambda tx: messages.by_client_id(tx, author, client_id))
+        return known is not None
 
     def _read(self, raw: bytes | None) -> MailContent:
         if raw is None:

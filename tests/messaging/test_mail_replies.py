@@ -144,12 +144,17 @@ def quote_within(raw: bytes) -> bytes:
     return raw.replace(b"Yes, until 4.", b"Yes.\r\n> On Monday?\r\nNo.")
 
 
+def answer_within(raw: bytes) -> bytes:
+    return raw.replace(b"\r\n> Is the shop open?", b"\r\n> Is it?\r\n\r\nNo!\r\n\r\n> And then?")
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
+        (answer_within, "Some of it stands within the quote"),
         (broken_parts, "It cannot be read"),
         (no_base64, "It cannot be read"),
-        (quote_within, "lines that begin with “>”"),
+        (quote_within, "begins with “>”"),
     ],
 )
 def test_what_would_text_a_quote_or_nonsense_is_refused(
@@ -234,6 +239,19 @@ def test_an_old_mail_is_refused(
     assert "too old" in words_of(refusal(gateway, mailbox, mail))
     monkeypatch.setattr(mail_replies.time, "time", lambda: now + 29 * DAY)
     assert take(gateway, mail) == "taken"
+
+
+def test_a_copy_of_what_was_texted_is_not_refused_afterwards(
+    gateway: Gateway, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail = answer(mailed(gateway, mailbox))
+    assert take(gateway, mail) == "taken"
+    gateway.settings.put({**ENTRY, "emails": [OTHER]})
+    assert take(gateway, mail) == "repeated"
+    now = time.time()
+    monkeypatch.setattr(mail_replies.time, "time", lambda: now + 31 * DAY)
+    assert take(gateway, mail) == "repeated"
+    assert len(mailbox.mails) == 1
 
 
 def test_an_address_that_has_lost_the_number_is_refused(gateway: Gateway, mailbox: Mailbox) -> None:
