@@ -58,6 +58,7 @@ def test_axe_finds_nothing(
     look("empty")
     write(server, *NUMBERS)
     page.reload()
+    page.get_by_label("Choose all on this page").check()
     page.locator("summary", has_text="Remove").click()
     look("table")
     page.goto(f"{server.url}{PAGE}?q=zzz")
