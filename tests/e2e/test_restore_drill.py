@@ -80,11 +80,13 @@ def kept_texts(storage: Path, database: str) -> list[str]:
 
 
 def copied_texts(backup: Path) -> list[str]:
-    """What came in, as the copy has it."""
+    """What came in, as the copy has it: processed, or still in the inbox."""
     with closing(sqlite3.connect(backup / "textbridge.db")) as copy:
         assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         query = "SELECT text FROM messages WHERE direction = 'in'"
-        return sorted(text for (text,) in copy.execute(query))
+        bodies = [body for (body,) in copy.execute("SELECT body FROM inbox")]
+        waiting = [json.loads(body)[0]["message"]["text"] for body in bodies]
+        return sorted([*waiting, *(text for (text,) in copy.execute(query))])
 
 
 def postgres(program: str, *arguments: str) -> None:

@@ -20,7 +20,7 @@ def test_a_text_is_drawn_by_itself_and_stands_in_the_table(
     operator: Callable[..., Any], server: Server, complaints: list[str]
 ) -> None:
     page = operator("/activity")
-    page.get_by_role("heading", name="Nothing has come or gone yet").wait_for()
+    page.get_by_role("heading", name="No messages yet").wait_for()
     simulate(server, "hello")
     for _ in range(40):
         if page.get_by_role("heading", name="Messages by carrier").count():

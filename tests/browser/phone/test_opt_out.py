@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.browser.phone.world import World, enter, row, said, spoken, texts, write
+from tests.waiting import eventually
 
 Open = Callable[..., Any]
 
@@ -26,7 +27,7 @@ def test_stop_closes_the_field_and_start_opens_it_with_what_was_typed(
     field.wait_for()
     assert field.input_value() == "I was just wri"
     write(page, "welcome back")
-    assert world.sent(peer)["text"] == "welcome back"
+    eventually(lambda: world.sent(peer)["text"] == "welcome back")
 
 
 def test_a_softer_wording_is_a_question_to_the_user(phone: Open, world: World) -> None:
