@@ -24,7 +24,10 @@ def check(send_to: str | None, as_json: bool) -> None:
     if send_to is not None:
         phones = [c for c in parts().channels.values() if isinstance(c, TwoWayChannel)]
         if not phones:
-            raise click.UsageError("No channel to SIP phones is on.")
+            raise click.UsageError(
+                "No channel to SIP phones is on. Set SIP_SERVER, SIP_USERNAME and SIP_PASSWORD in "
+                ".env."
+            )
         for channel in phones:
             found[channel.name].append(_sent(channel.name, send_to))
     found = {name: findings for name, findings in found.items() if findings}

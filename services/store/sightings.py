@@ -1,7 +1,7 @@
 """Sightings: what was last seen of each of a few kinds, with its time, for the operator's view.
 
 They are rows of the table of the carriers' events (``sightings``), under names that no carrier has.
-Whoever puts one takes the kind from a list of our own, so that no stranger can add rows.
+The kinds are fixed names of this program, so that no stranger can add rows.
 """
 
 import time

@@ -108,7 +108,7 @@ export class Composer {
       this.#complain(error.name === "QuotaExceededError" ? "The storage of this device is full." : error.message);
       return;
     }
-    await drafts.store(key).catch(() => {}); // no room for what was written since: it is kept while the app runs
+    await drafts.store(key).catch(() => {}); // the browser has no space left: what was written since is kept while the app runs
   }
 
   #chooseTime() {

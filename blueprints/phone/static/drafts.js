@@ -42,7 +42,7 @@ class Drafts extends EventTarget {
   set(key, { text, files }) {
     this.hold(key, { text, files });
     clearTimeout(this.#waiting.get(key));
-    this.#waiting.set(key, setTimeout(() => this.store(key).catch(() => {}), PAUSE)); // no room: it is kept while the app runs
+    this.#waiting.set(key, setTimeout(() => this.store(key).catch(() => {}), PAUSE)); // without space it is kept while the app runs
   }
 
   // Put a text and files behind those of a draft.
@@ -57,7 +57,7 @@ class Drafts extends EventTarget {
     else this.#drafts.delete(key);
   }
 
-  // Store a draft as it is now, or delete it. Throws `DOMException` if there is no room.
+  // Store a draft as it is now, or delete it. Throws `DOMException` if the browser has no space left.
   async store(key) {
     clearTimeout(this.#waiting.get(key));
     this.#waiting.delete(key);

@@ -126,7 +126,7 @@ class ServerTransactions:
         return new
 
     def _make_room(self) -> None:
-        """Drop what is too old, and the oldest answer if there is no room without that."""
+        """Drop what is too old, and the oldest answer at the memory limit."""
         limit = time.monotonic() - self._times.transaction
         while self._known:
             key, oldest = next(iter(self._known.items()))

@@ -68,7 +68,7 @@ def test_memory_is_limited() -> None:
     known[1].answer(200)
     assert begin(transactions, request("z9hG4bK4")) is not None
     assert begin(transactions, request("z9hG4bK0")) is None  # still waits for its answer
-    assert begin(transactions, request("z9hG4bK1"), wire) is None  # forgotten, and no room again
+    assert begin(transactions, request("z9hG4bK1"), wire) is None  # forgotten, and full again
 
 
 def test_what_is_too_old_is_forgotten() -> None:
