@@ -229,8 +229,8 @@ class Health:
             if LEAST_FREE_BYTES <= free < LOW_FREE_BYTES:
                 reason = (
                     f"Only {free // 1_000_000} MB are free in the storage folder; below "
-                    f"{LEAST_FREE_BYTES // 1_000_000} MB no text is taken. Free space on it, or let "
-                    "old files be deleted: KEEP_MEDIA_DAYS in .env."
+                    f"{LEAST_FREE_BYTES // 1_000_000} MB no text is taken. Free space on it, or "
+                    "let old files be deleted: KEEP_MEDIA_DAYS in .env."
                 )
                 yield HealthWarning("disk", reason)
 

@@ -26,27 +26,12 @@ from tests.fakes import freeswitch
 from tests.fakes.freeswitch import DOMAIN, FreeSwitch, Shown
 from tests.message_steps import receive_call
 from tests.postgres import free_port
+from tests.push_files import inbound_notice as inbound
 from tests.waiting import eventually
 
 Make = Callable[..., Gateway]
 DEVICE = Device(id="freeswitch:201", extension="201", channel="freeswitch")
 SECOND = "+12025550101"
-
-
-def inbound(text: str = "Are you open?", **changes: Any) -> Notice:
-    message = {
-        "direction": "in",
-        "from": PEER,
-        "to": [NUMBER],
-        "text": text,
-        "media": [],
-        "status": "received",
-        "error": None,
-        "sent_by": None,
-    }
-    fields = {name: changes.pop(name) for name in ("id", "type", "numbers") if name in changes}
-    known = {"id": "msg_1", "type": "message.received", "numbers": (NUMBER,)}
-    return Notice(extension="201", at=0.0, message=message | changes, **(known | fields))
 
 
 def file(file_id: str, state: str = "kept") -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 
 from services.config import variables
 from services.core.errors import Kind, PushError, StorageUnwell
-from services.core.messages import Device, Notice
+from services.core.messages import Device
 from services.delivery import inbound_channels
 from services.delivery.inbound_channels import InboundChannel
 from services.gateway import Gateway, load_environment
@@ -28,28 +28,13 @@ from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 from tests.fakes.sip_pbx import SipPbx
 from tests.fakes.sip_server import DOMAIN, Answer
 from tests.message_steps import receive_text, stored_messages
+from tests.push_files import inbound_notice as inbound
 from tests.push_files import surroundings
 from tests.waiting import PATIENCE, eventually
 
 Make = Callable[..., Gateway]
 DEVICE = Device(id="sip:201", extension="201", channel="sip")
 SECOND = "+12025550101"
-
-
-def inbound(text: str = "Are you open?", **changes: Any) -> Notice:
-    message = {
-        "direction": "in",
-        "from": PEER,
-        "to": [NUMBER],
-        "text": text,
-        "media": [],
-        "status": "received",
-        "error": None,
-        "sent_by": None,
-    }
-    fields = {name: changes.pop(name) for name in ("id", "type", "numbers") if name in changes}
-    known = {"id": "msg_1", "type": "message.received", "numbers": (NUMBER,)}
-    return Notice(extension="201", at=0.0, message=message | changes, **(known | fields))
 
 
 @pytest.fixture
