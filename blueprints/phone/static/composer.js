@@ -3,7 +3,7 @@
 import { el, icon, iconButton, reconcile } from "./dom.js";
 import { draftKey, drafts } from "./drafts.js";
 import { emojiPanel } from "./emoji.js";
-import { askWhen } from "./ask-when.js";
+import { askWhen } from "./ask_when.js";
 import { fitted } from "./pictures.js";
 import { count } from "./segments.js";
 import { state } from "./state.js";

@@ -6,7 +6,7 @@ import { Chips } from "./chips.js";
 import { el, reconcile } from "./dom.js";
 import { drafts } from "./drafts.js";
 import { openConversationMenu } from "./conversation_menu.js";
-import { onHold } from "./hold.js";
+import { onHold } from "./menu_gestures.js";
 import { outbox } from "./outbox.js";
 import { begun, paintRow, put, row, top } from "./row.js";
 import { state } from "./state.js";

@@ -7,7 +7,7 @@ import * as db from "./db.js";
 import { say } from "./dom.js";
 import { filesOf } from "./message_files.js";
 import { outbox } from "./outbox.js";
-import { stateOf } from "./scheduled-texts.js";
+import { stateOf } from "./scheduled_texts.js";
 import { confirm } from "./sheet.js";
 import { state } from "./state.js";
 

@@ -4,7 +4,7 @@ import { avatar, paintAvatar } from "./avatar.js";
 import { el, icon } from "./dom.js";
 import { draftKey, drafts } from "./drafts.js";
 import { outbox } from "./outbox.js";
-import { stateOf } from "./scheduled-texts.js";
+import { stateOf } from "./scheduled_texts.js";
 import { state } from "./state.js";
 import { atMost99 } from "./unread.js";
 import { briefly, fullTime, ownName, peersOf, sameMembers, summaryOf, titleOf } from "./format.js";

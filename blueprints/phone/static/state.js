@@ -2,7 +2,7 @@
 
 import { call, Refused, Unreachable } from "./api.js";
 import * as db from "./db.js";
-import { ScheduledTexts, stateOf } from "./scheduled-texts.js";
+import { ScheduledTexts, stateOf } from "./scheduled_texts.js";
 
 const PAGE = 50;
 const MOST_KEPT = 4000;

@@ -2,8 +2,8 @@
 
 import { outbox } from "./outbox.js";
 import { HOPELESS, remedies } from "./remedies.js";
-import { openRefused, openScheduled } from "./scheduled-sheet.js";
-import { stateOf } from "./scheduled-texts.js";
+import { openRefused, openScheduled } from "./scheduled_sheet.js";
+import { stateOf } from "./scheduled_texts.js";
 import { state } from "./state.js";
 import { authorOf, dayOf, laterAt, nameOf, sameMembers, titleOf } from "./format.js";
 

@@ -274,7 +274,7 @@ def test_times_that_are_offered(phone: Open) -> None:
     page = phone(timezone_id=ZONE)
     offered = page.evaluate(
         """async (days) => {
-            const { offers } = await import("/phone/ask-when.js");
+            const { offers } = await import("/phone/ask_when.js");
             const plain = ({ name, at }) => [name, at.toISOString()];
             return days.map((day) => offers(new Date(day)).map(plain));
         }""",

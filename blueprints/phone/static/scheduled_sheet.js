@@ -2,7 +2,7 @@
 
 import { failureReason } from "./api.js";
 import { el, say } from "./dom.js";
-import { askWhen } from "./ask-when.js";
+import { askWhen } from "./ask_when.js";
 import { outbox } from "./outbox.js";
 import { choice, openSheet } from "./sheet.js";
 import { state } from "./state.js";

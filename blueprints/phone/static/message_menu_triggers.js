@@ -1,7 +1,7 @@
 // The ways to the menus of the messages: a button beside each, a long touch, the right mouse button. One of
 // the buttons is reached by Tab, the others from there by the arrow keys.
 
-import { onHold } from "./hold.js";
+import { onHold } from "./menu_gestures.js";
 
 export class MessageMenus {
   // `open(key)` is called with the key of a message's row.
