@@ -62,7 +62,7 @@ from services.messaging.send_limits import SendLimits
 from services.messaging.send_times import SendTimes
 from services.messaging.store_parts import PartStore
 from services.messaging.uploads import Uploads
-from services.operations import housekeeping, retention, statistics
+from services.operations import housekeeping, own_certificate, retention, statistics
 from services.operations.admin_auth import AdminAuth
 from services.operations.audit import Audit
 from services.operations.carrier_status import CarrierStatus
@@ -73,6 +73,7 @@ from services.operations.message_query import MessageQuery
 from services.operations.mistake_warnings import MistakeWarnings
 from services.operations.operator_actions import OperatorActions
 from services.operations.opt_out_register import OptOutRegister
+from services.operations.own_certificate import OwnCertificate
 from services.operations.restore import Restore
 from services.operations.retention import Retention
 from services.operations.rule_trial import RuleTrial
@@ -277,8 +278,14 @@ class Gateway:
         self.proxies = UndeclaredProxies(self.store, service.trusted_proxies or ())
         self.config_findings = ConfigFindings(environment, self.settings)
         self.stray_webhooks = StrayWebhooks(self.store, self.providers)
+        self.own_certificate = OwnCertificate(self.store, environment.app_url)
         self.mistakes = MistakeWarnings(
-            self.store, self.settings, self.providers, self.channels, self.stray_webhooks
+            self.store,
+            self.settings,
+            self.providers,
+            self.channels,
+            self.stray_webhooks,
+            self.own_certificate,
         )
         self.health = Health(
             self.store,
@@ -379,6 +386,13 @@ class Gateway:
             ),
             PeriodicTask(
                 "clock", CHECK_SECONDS, partial(housekeeping.note_clock, self.store, self.http)
+            ),
+            PeriodicTask(
+                "certificate",
+                own_certificate.CHECK_SECONDS,
+                self.own_certificate.check,
+                one_worker=True,
+                again_after=own_certificate.AGAIN_SECONDS,
             ),
             PeriodicTask("check", CHECK_SECONDS, self.audit.check, delayed=True, one_worker=True),
             PeriodicTask(
