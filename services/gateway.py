@@ -70,6 +70,9 @@ from services.operations.config_findings import ConfigFindings
 from services.operations.health import Health
 from services.operations.login_throttle import PAIRING, PASSWORD, TOKENS, LoginThrottle
 from services.operations.message_query import MessageQuery
+from services.operations.migration.history import History
+from services.operations.migration.migration import Migration
+from services.operations.migration.proof import Proofs
 from services.operations.mistake_warnings import MistakeWarnings
 from services.operations.operator_actions import OperatorActions
 from services.operations.opt_out_register import OptOutRegister
@@ -335,6 +338,14 @@ class Gateway:
             storage,
             self._open_copy,
             has_bucket=environment.bucket is not None,
+        )
+        self.migration = Migration(
+            self.store,
+            self.settings,
+            History(self.store, self.settings, self.opt_outs, self.media, self.http),
+            Proofs(self.store, self.settings, self.composer, service.app_name),
+            self.retention,
+            self.country,
         )
         self.token_throttle = LoginThrottle(self.store, TOKENS)
         self.pairing_throttle = LoginThrottle(self.store, PAIRING)
