@@ -162,7 +162,7 @@ class Gateway:
         )
         self.consent = Consent(self.opt_outs)
         self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)
-        self.checks = MessageChecks(self.providers, self.limits, self.opt_outs)
+        self.checks = MessageChecks(self.providers, self.limits, self.opt_outs, self.country)
         self.send_times = SendTimes(environment.schedule)
         self.composer = Composer(
             self.store,
