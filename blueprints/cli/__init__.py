@@ -26,6 +26,7 @@ from blueprints.cli import (
     restore,
     rules,
     settings,
+    setup,
     simulate,
     status,
     templates,
@@ -37,6 +38,7 @@ from blueprints.cli import (
 from services.gateway import Gateway
 
 COMMANDS = (
+    setup.setup,
     status.status,
     why.why,
     version.version,
