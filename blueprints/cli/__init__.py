@@ -27,6 +27,7 @@ from blueprints.cli import (
     restore,
     rules,
     settings,
+    setup,
     simulate,
     status,
     templates,
@@ -38,6 +39,7 @@ from blueprints.cli import (
 from services.gateway import Gateway
 
 COMMANDS = (
+    setup.setup,
     status.status,
     why.why,
     version.version,
