@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import Group, document, facts, json_option, moment, note, stamp, table
+from services.core.authors import with_name
 from services.core.messages import Status
 from services.messaging.bulk_sending import ADMINISTRATOR, bulk_send_of
 from services.store import bulk_sends
@@ -35,7 +36,7 @@ def list_all(as_json: bool) -> None:
             (
                 one.id,
                 one.name,
-                one.extension,
+                with_name(one.extension, parts().settings.names),
                 one.number,
                 moment(one.send_at),
                 one.recipients,
@@ -75,7 +76,10 @@ def show(bulk_send_id: UUID, state: str | None, as_json: bool) -> None:
     facts(
         (
             ("Name", known.name),
-            ("Sent from", f"{known.number}, extension {known.extension}"),
+            (
+                "Sent from",
+                f"{known.number}, extension {with_name(known.extension, parts().settings.names)}",
+            ),
             ("Made by", f"{known.made_by}, {moment(known.created_at)}"),
             ("Time", moment(known.send_at)),
             ("Cancelled", moment(known.cancelled_at) if known.cancelled_at else None),
