@@ -67,6 +67,8 @@ from services.operations.admin_auth import AdminAuth
 from services.operations.audit import Audit
 from services.operations.carrier_status import CarrierStatus
 from services.operations.config_findings import ConfigFindings
+from services.operations.contact_book import ContactBook
+from services.operations.extension_directory import ExtensionDirectory
 from services.operations.health import Health
 from services.operations.login_throttle import PAIRING, PASSWORD, TOKENS, LoginThrottle
 from services.operations.message_query import MessageQuery
@@ -318,6 +320,8 @@ class Gateway:
             self.country,
             self.local_time,
         )
+        self.contact_book = ContactBook(self.store, self.country)
+        self.directory = ExtensionDirectory(self.store, self.settings)
         self.rule_warnings = RuleWarnings(self.store, self.settings)
         self.message_query = MessageQuery(self.store, self.access, self.country, self.local_time)
         self.why = Why(

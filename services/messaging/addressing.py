@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from services.core.authors import named
 from services.core.emergency_numbers import require_no_emergency
 from services.core.errors import RequestRefused
 from services.core.phone_numbers import e164, is_dialable, peer, requested
@@ -37,8 +36,8 @@ class Addressing:
         if not settings:
             raise RequestRefused(
                 "no_number",
-                f"{named(extension)} has no number yet. Ask your administrator to add it in "
-                "Message Settings.",
+                f"{self.access.author_name(extension)} has no number yet. Ask your "
+                "administrator to add it in Message Settings.",
                 status=403,
             )
         return settings
