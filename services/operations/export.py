@@ -4,12 +4,12 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
 from services.core.csv_cells import escape_formula
-from services.core.messages import Attachment, Message, message_object, rfc3339
+from services.core.messages import FileLink, Message, message_object, rfc3339
 from services.store.bulk_sends import LeftOut
 
 COLUMNS = (
@@ -18,7 +18,6 @@ COLUMNS = (
 )  # fmt: skip
 BULK_COLUMNS = ("number", "state", "code", "reason", "send_at", "updated", "message_id")
 ROWS = 200  # of one piece
-Link = Callable[[Attachment], str]  # makes the address of a file
 MARK = "\ufeff"  # byte order mark: spreadsheets read the file as UTF-8
 _PLAIN_NUMBER = re.compile(r"\+[0-9]{1,15}", re.ASCII)
 
@@ -49,7 +48,7 @@ def bulk_results_as_csv(texts: Iterable[Message], left_out: Iterable[LeftOut]) -
     return MARK + _lines([BULK_COLUMNS, *(map(_cell, row) for row in rows)])
 
 
-def as_json(found: Iterable[Message], link: Link) -> Iterator[str]:
+def as_json(found: Iterable[Message], link: FileLink) -> Iterator[str]:
     """Messages as one JSON array of what ``described`` makes."""
     between = "[\n"
     for message in found:
@@ -58,7 +57,7 @@ def as_json(found: Iterable[Message], link: Link) -> Iterator[str]:
     yield "[]\n" if between == "[\n" else "\n]\n"
 
 
-def described(message: Message, link: Link) -> dict[str, Any]:
+def described(message: Message, link: FileLink) -> dict[str, Any]:
     """The message as the REST API shows it, with what only the operator sees."""
     return message_object(message, link) | {
         "number": message.number,
