@@ -16,6 +16,7 @@ from blueprints.cli import (
     mail,
     media,
     messages,
+    migrate,
     operator_actions,
     optouts,
     people,
@@ -63,6 +64,7 @@ COMMANDS = (
     backup.backup,
     restore.put_back,
     database.group,
+    migrate.group,
 )
 
 

@@ -14,8 +14,8 @@ const HIGHEST = 0.7; // … and at least so wide
 
 export function makeFile(file, shown) {
   // Most files are pictures: reserve the space, so that nothing moves when one is loaded.
-  if (file.state === "pending") return el("p", { class: "picture waiting", text: "Downloading …" });
-  if (file.state === "failed") return el("p", { class: "file-note", text: file.reason ?? "A file could not be fetched." });
+  if (file.state === "pending") return el("p", { class: "picture waiting", text: t("Downloading …") });
+  if (file.state === "failed") return el("p", { class: "file-note", text: file.reason ?? t("A file could not be fetched.") });
   const address = file.blob ? URL.createObjectURL(file.blob) : filePath(file.url);
   const kind = file.content_type.split("/")[0];
   if (isPicture(file)) return picture(file, file.blob ? address : smallAddress(file));
@@ -25,7 +25,6 @@ export function makeFile(file, shown) {
 }
 
 export function paintFile(part, file, shown) {
-  const who = `${shown.mine ? "to" : "from"} ${shown.with}`;
   const [media] = part.children;
   if (media?.matches("img")) {
     const described = describedPicture(shown);
@@ -33,10 +32,13 @@ export function paintFile(part, file, shown) {
     part.onclick = () => openLarge(file, shown, media.src, described);
     whenExpired(media, file, shown, () => {});
   } else if (media?.matches("audio, video")) {
-    media.setAttribute("aria-label", `${media.tagName === "VIDEO" ? "Video" : "Recording"} ${who}`);
+    media.setAttribute("aria-label", media.tagName === "VIDEO" ? videoLabel(shown) : recordingLabel(shown));
     whenExpired(media, file, shown, () => part.replaceChildren(fileLink(file, media.getAttribute("src")))); // this browser cannot play it
   }
 }
+
+const videoLabel = ({ mine, with: name }) => (mine ? t("Video to {name}", { name }) : t("Video from {name}", { name }));
+const recordingLabel = ({ mine, with: name }) => (mine ? t("Recording to {name}", { name }) : t("Recording from {name}", { name }));
 
 // A link expires after a day: the message, loaded again, has a new one. `giveUp()` is called if that fails, too.
 function whenExpired(media, file, shown, giveUp) {
@@ -81,11 +83,11 @@ function player(kind, file, address) {
 // A PDF opens in the browser's viewer, with a second link that saves it; any other file is saved.
 function fileLink(file, address) {
   const isPdf = file.content_type === "application/pdf";
-  const name = file.name || "File";
+  const name = file.name || t("File");
   const size = el("span", { class: "file-size", text: [file.content_type.split("/")[1], sizeOf(file.size)].filter(Boolean).join(" · ") });
   const way = isPdf ? { target: "_blank", rel: "noopener noreferrer" } : { download: file.name || true };
   const words = [icon("file"), el("span", { class: "file-words" }, el("bdi", { class: "file-name", text: name }), size)];
   if (!isPdf) return el("a", { class: "file", href: address, ...way }, words, icon("download"));
-  const save = el("a", { class: "icon-button", href: address, download: file.name || true, "aria-label": `Save ${name}`, title: "Save" }, icon("download"));
+  const save = el("a", { class: "icon-button", href: address, download: file.name || true, "aria-label": t("Save {name}", { name }), title: t("Save") }, icon("download"));
   return el("div", { class: "file" }, el("a", { class: "file-open", href: address, ...way }, words), save);
 }
