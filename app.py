@@ -45,7 +45,7 @@ def create_app(env: Mapping[str, str]) -> Flask:
     for provider in gateway.providers.values():
         app.register_blueprint(webhooks.blueprint(gateway.receiver, provider, access.callers))
     webhooks.note_strays(app, gateway.stray_webhooks)
-    app.register_blueprint(media.blueprint(gateway.store, gateway.media))
+    app.register_blueprint(media.blueprint(gateway.store, gateway.media, gateway.thumbnails))
     app.register_blueprint(health.blueprint(gateway.health, access))
     for package in (api, admin, phone, sandbox, ringotel, acrobits, cli):
         package.register(app, gateway)

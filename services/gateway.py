@@ -61,6 +61,7 @@ from services.messaging.second_number import SecondNumber
 from services.messaging.send_limits import SendLimits
 from services.messaging.send_times import SendTimes
 from services.messaging.store_parts import PartStore
+from services.messaging.thumbnails import Thumbnails
 from services.messaging.uploads import Uploads
 from services.operations import housekeeping, own_certificate, retention, statistics
 from services.operations.admin_auth import AdminAuth
@@ -164,6 +165,7 @@ class Gateway:
         )
         self.consent = Consent(self.opt_outs)
         self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)
+        self.thumbnails = Thumbnails(self.store, self.media)
         self.checks = MessageChecks(self.providers, self.limits, self.opt_outs, self.country)
         self.send_times = SendTimes(environment.schedule)
         self.composer = Composer(

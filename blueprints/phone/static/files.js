@@ -2,13 +2,15 @@
 
 import { filePath } from "./api.js";
 import { LARGEST_CARD, contactCard } from "./contact_card.js";
+import { describedPicture, isPicture, smallAddress } from "./conversation_pictures.js";
 import { el, icon } from "./dom.js";
 import { state } from "./state.js";
 import { openViewer } from "./viewer.js";
 import { sizeOf } from "./format.js";
 import { t } from "./words.js";
 
-const isPicture = (file) => /^image\/(jpeg|png|gif|webp|avif|bmp)$/.test(file.content_type);
+const WIDEST = 2; // a picture in its message is at most so much wider than high …
+const HIGHEST = 0.7; // … and at least so wide
 
 export function makeFile(file, shown) {
   // Most files are pictures: reserve the space, so that nothing moves when one is loaded.
@@ -16,7 +18,7 @@ export function makeFile(file, shown) {
   if (file.state === "failed") return el("p", { class: "file-note", text: file.reason ?? t("A file could not be fetched.") });
   const address = file.blob ? URL.createObjectURL(file.blob) : filePath(file.url);
   const kind = file.content_type.split("/")[0];
-  if (isPicture(file)) return picture(address);
+  if (isPicture(file)) return picture(file, file.blob ? address : smallAddress(file));
   if (["audio", "video"].includes(kind) && !file.blob) return player(kind, file, address);
   if (file.content_type === "text/vcard" && file.size <= LARGEST_CARD) return contactCard(file, fileLink(file, address), () => shown.own);
   return fileLink(file, address);
@@ -25,8 +27,9 @@ export function makeFile(file, shown) {
 export function paintFile(part, file, shown) {
   const [media] = part.children;
   if (media?.matches("img")) {
-    part.setAttribute("aria-label", pictureLabel(shown));
-    part.onclick = () => openViewer(media.src, file.name || "picture");
+    const described = describedPicture(shown);
+    part.setAttribute("aria-label", t("{picture}: show it large", { picture: described }));
+    part.onclick = () => openLarge(file, shown, media.src, described);
     whenExpired(media, file, shown, () => {});
   } else if (media?.matches("audio, video")) {
     media.setAttribute("aria-label", media.tagName === "VIDEO" ? videoLabel(shown) : recordingLabel(shown));
@@ -34,8 +37,6 @@ export function paintFile(part, file, shown) {
   }
 }
 
-const pictureLabel = ({ mine, with: name }) =>
-  mine ? t("Picture to {name}, show it large", { name }) : t("Picture from {name}, show it large", { name });
 const videoLabel = ({ mine, with: name }) => (mine ? t("Video to {name}", { name }) : t("Video from {name}", { name }));
 const recordingLabel = ({ mine, with: name }) => (mine ? t("Recording to {name}", { name }) : t("Recording from {name}", { name }));
 
@@ -56,13 +57,22 @@ function whenExpired(media, file, shown, giveUp) {
 
 function newAddress(shown, file) {
   const message = state.messages(shown.conversation_id).find((one) => one.id === shown.id);
-  const url = message?.media.find((one) => one.id === file.id)?.url;
-  return url ? filePath(url) : null;
+  const renewed = message?.media.find((one) => one.id === file.id);
+  if (!renewed?.url) return null;
+  return isPicture(renewed) ? smallAddress(renewed) : filePath(renewed.url);
 }
 
-function picture(address) {
+function picture({ width, height }, address) {
   const image = el("img", { alt: "", loading: "lazy", decoding: "async", src: address });
-  return el("button", { type: "button", class: "picture" }, image);
+  const frame = el("button", { type: "button", class: "picture" }, image);
+  if (width && height) frame.style.aspectRatio = String(Math.min(WIDEST, Math.max(HIGHEST, width / height)));
+  return frame;
+}
+
+function openLarge(file, shown, address, described) {
+  const whole = file.url ? filePath(file.url) : address;
+  const picture = { id: file.id, messageId: shown.id, small: address, whole, name: file.name || "picture", described };
+  openViewer(picture, file.url ? shown : null);
 }
 
 function player(kind, file, address) {

@@ -89,6 +89,11 @@ export function briefly(at) {
   if (days <= 0) return timeOf(at);
   if (days === 1) return t("Yesterday");
   if (days < 7) return weekday.format(new Date(at));
+  return dayAndMonth(at);
+}
+
+// The date of a time, with the year if that is another one.
+export function dayAndMonth(at) {
   return (isThisYear(at) ? date : shortWithYear).format(new Date(at));
 }
 
