@@ -87,8 +87,9 @@ def forget(number: str, dry_run: bool, yes: bool, as_json: bool) -> None:
 
     That is every message to and from it, with files; what it wrote in groups; its name and note;
     webhooks in quarantine that name it. What others wrote in the same groups stays; what is
-    scheduled to these groups is cancelled. If the person has opted out, that stays without the number (as an HMAC), so that nobody texts them again. Exit code 1 if
-    something had to stay because it is still being processed or delivered.
+    scheduled to these groups is cancelled. If the person has opted out, that stays without the
+    number (as an HMAC), so that nobody texts them again. Exit code 1 if something had to stay
+    because it is still being processed or delivered.
     """
     them = requested(known_as, number, parts().country)
     known = parts().retention.person(them)
