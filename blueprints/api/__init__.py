@@ -84,7 +84,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         Search(store, access, media, limits),
         Contacts(store, gateway.contact_book, limits),
         Templates(store, gateway.settings, access, gateway.country),
-        Media(store, access, media, gateway.uploads),
+        Media(store, access, media, gateway.uploads, gateway.thumbnails),
         Events(ChangeLog(store, access, media), auth, store.notifier, lambda: gateway.stopping),
         Settings(gateway.settings, gateway.rule_warnings),
     )

@@ -17,6 +17,7 @@ from blueprints.cli import (
     mail,
     media,
     messages,
+    migrate,
     operator_actions,
     optouts,
     people,
@@ -27,6 +28,7 @@ from blueprints.cli import (
     restore,
     rules,
     settings,
+    setup,
     simulate,
     status,
     templates,
@@ -38,6 +40,7 @@ from blueprints.cli import (
 from services.gateway import Gateway
 
 COMMANDS = (
+    setup.setup,
     status.status,
     why.why,
     version.version,
@@ -65,6 +68,7 @@ COMMANDS = (
     backup.backup,
     restore.put_back,
     database.group,
+    migrate.group,
 )
 
 

@@ -171,12 +171,14 @@ def _written(seqs: Sequence[int], folder: Path) -> list[dict[str, Any]]:
     for seq in seqs:
         found = parts().store.read(partial(messages.by_seq, seqs=[seq]))
         written += [
-            message_object(message, lambda file: _file(file, folder)) for message in found.values()
+            message_object(message, partial(_file, folder=folder)) for message in found.values()
         ]
     return written
 
 
-def _file(file: Attachment, folder: Path) -> str:
+def _file(file: Attachment, *, folder: Path, thumbnail: bool = False) -> str:
+    if thumbnail:
+        return ""
     try:
         content = parts().media.open(file.id).read_bytes()
     except MediaError:

@@ -3,12 +3,12 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 from services.core.csv_cells import safe_cell
-from services.core.messages import Attachment, Message, message_object, rfc3339
+from services.core.messages import FileLink, Message, message_object, rfc3339
 from services.store.bulk_sends import LeftOut
 
 COLUMNS = (
@@ -17,7 +17,6 @@ COLUMNS = (
 )  # fmt: skip
 BULK_COLUMNS = ("number", "state", "code", "reason", "send_at", "updated", "message_id")
 ROWS = 200  # of one piece
-Link = Callable[[Attachment], str]  # makes the address of a file
 MARK = "\ufeff"  # byte order mark: spreadsheets read the file as UTF-8
 
 
@@ -50,7 +49,7 @@ def bulk_results_as_csv(texts: Iterable[Message], left_out: Iterable[LeftOut]) -
     return MARK + _lines([BULK_COLUMNS, *(map(safe_cell, row) for row in rows)])
 
 
-def as_json(found: Iterable[Message], link: Link, names: Mapping[str, str]) -> Iterator[str]:
+def as_json(found: Iterable[Message], link: FileLink, names: Mapping[str, str]) -> Iterator[str]:
     """Messages as one JSON array of what ``described`` makes."""
     between = "[\n"
     for message in found:
@@ -59,7 +58,7 @@ def as_json(found: Iterable[Message], link: Link, names: Mapping[str, str]) -> I
     yield "[]\n" if between == "[\n" else "\n]\n"
 
 
-def described(message: Message, link: Link, names: Mapping[str, str]) -> dict[str, Any]:
+def described(message: Message, link: FileLink, names: Mapping[str, str]) -> dict[str, Any]:
     """The message as the REST API shows it, with what only the operator sees.
 
     ``names`` are those of extensions.
