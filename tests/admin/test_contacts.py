@@ -4,6 +4,10 @@ import io
 import re
 from html import unescape
 
+import pytest
+
+from services.messaging import device_limits
+from services.operations import contact_files
 from services.store import contacts
 from services.store.contacts import Contact
 from tests.admin.conftest import Operator, plain
@@ -80,12 +84,22 @@ def test_a_file_is_previewed_and_imported(operator: Operator) -> None:
     assert "There is nothing to import" in plain(preview(operator, CARDS.encode()))
 
 
+def test_a_large_file_is_refused(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contact_files, "MOST_BYTES", len(CARDS) - 1)
+    assert "Export without photographs" in plain(preview(operator, CARDS.encode(), 422))
+    monkeypatch.setattr(contact_files, "MOST_BYTES", len(CARDS))
+    monkeypatch.setattr(contact_files, "MOST_LINES", 3)
+    assert "more than 3 numbers" in plain(preview(operator, CARDS.encode(), 422))
+    monkeypatch.setattr(device_limits, "MOST_CONTACTS", 1)
+    monkeypatch.setattr(contact_files, "MOST_LINES", 4)
+    assert "keeps 1 contacts at most" in plain(preview(operator, CARDS.encode()))
+
+
 def test_odd_files_are_refused(operator: Operator) -> None:
     for content, words in (
         (b"", "must name the columns"),
         (b"number,name\n", "There is no contact"),
         (b"\x00\xff\xfe", "CSV UTF-8"),
-        (b"BEGIN:VCARD" + b"\n" * 5_000_000, "larger than 5 MB"),
         (b"BEGIN:VCARD\r\nEND:VCARD", "nothing to import"),
         (b"number,name\n1,2,3\n", "It has 3 cells and the first line 2"),
     ):
