@@ -272,7 +272,8 @@ function ownerOf({ owner, done }) {
   if (done) return t("done");
   if (!owner) return "";
   if (owner === state.me?.extension) return t("yours");
-  return owner.includes("@") ? t("{address} answers", { address: owner }) : t("extension {extension} answers", { extension: owner });
+  const isNamed = owner.includes("@") || state.people.get(owner)?.name;
+  return isNamed ? t("{name} answers", { name: authorOf(owner) }) : t("extension {extension} answers", { extension: owner });
 }
 
 function make(row) {
