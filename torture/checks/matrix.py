@@ -73,6 +73,7 @@ TABLE = {
             *(f"{API}/messages", f"{API}/messages/<uuid:message_id>", f"{API}/search"),
             *(f"{API}/contacts", f"{API}/contacts/<number>", f"{API}/media"),
             *(f"{API}/media/<uuid:media_id>", f"{API}/sync", f"{API}/events"),
+            f"{API}/media/<uuid:media_id>/thumbnail",
             f"{API}/templates",
             f"{API}/events/ticket",
         ),
@@ -132,6 +133,7 @@ TABLE = {
     **dict.fromkeys((f"/acrobits/{call}" for call in ("send", "fetch", "removed")), ACROBITS),
     "/acrobits/push-token": ACROBITS,
     "/media/<uuid:file_id>": LINK,
+    "/media/<uuid:file_id>/thumbnail.jpg": LINK,
     "/media/<uuid:file_id>.<extension>": LINK,
 }
 
