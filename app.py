@@ -36,6 +36,7 @@ def create_app(env: Mapping[str, str]) -> Flask:
     gateway.prepare()
     app = Flask(__name__, static_folder=None)
     app.extensions["gateway"] = gateway  # for gunicorn.conf.py
+    app.extensions["env"] = env  # for ``flask setup``
     app.json.sort_keys = False  # type: ignore[attr-defined]
     service = environment.service
     errors.register(app, service.app_name)
@@ -48,4 +49,12 @@ def create_app(env: Mapping[str, str]) -> Flask:
     app.register_blueprint(health.blueprint(gateway.health, access))
     for package in (api, admin, phone, sandbox, ringotel, acrobits, cli):
         package.register(app, gateway)
+    return app
+
+
+def create_setup(env: Mapping[str, str]) -> Flask:
+    """Build what has ``flask setup`` alone, where the environment is not usable yet."""
+    app = Flask(__name__, static_folder=None)
+    app.extensions["env"] = env
+    app.cli.add_command(cli.setup.setup)
     return app

@@ -69,6 +69,8 @@ from services.operations.admin_auth import AdminAuth
 from services.operations.audit import Audit
 from services.operations.carrier_status import CarrierStatus
 from services.operations.config_findings import ConfigFindings
+from services.operations.contact_book import ContactBook
+from services.operations.extension_directory import ExtensionDirectory
 from services.operations.health import Health
 from services.operations.login_throttle import PAIRING, PASSWORD, TOKENS, LoginThrottle
 from services.operations.message_query import MessageQuery
@@ -165,7 +167,7 @@ class Gateway:
         self.consent = Consent(self.opt_outs)
         self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)
         self.thumbnails = Thumbnails(self.store, self.media)
-        self.checks = MessageChecks(self.providers, self.limits, self.opt_outs)
+        self.checks = MessageChecks(self.providers, self.limits, self.opt_outs, self.country)
         self.send_times = SendTimes(environment.schedule)
         self.composer = Composer(
             self.store,
@@ -328,6 +330,8 @@ class Gateway:
             self.country,
             self.local_time,
         )
+        self.contact_book = ContactBook(self.store, self.country)
+        self.directory = ExtensionDirectory(self.store, self.settings)
         self.rule_warnings = RuleWarnings(self.store, self.settings)
         self.message_query = MessageQuery(self.store, self.access, self.country, self.local_time)
         self.why = Why(

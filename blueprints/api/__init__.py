@@ -19,6 +19,7 @@ from blueprints.api.declare import Document
 from blueprints.api.deletions import Deletions
 from blueprints.api.devices import Devices
 from blueprints.api.events import Events
+from blueprints.api.extensions import Extensions
 from blueprints.api.me import Me
 from blueprints.api.media import Media
 from blueprints.api.message_settings import Settings
@@ -64,7 +65,15 @@ def register(app: Flask, gateway: Gateway) -> None:
             limits,
             admin_access.callers,
         ),
-        Me(store, access, gateway.providers, gateway.vapid, environment.service.allow_delete),
+        Me(
+            store,
+            gateway.settings,
+            access,
+            gateway.providers,
+            gateway.vapid,
+            environment.service.allow_delete,
+        ),
+        Extensions(gateway.settings, access),
         Conversations(
             store,
             access,
@@ -82,7 +91,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         Deletions(gateway.deleting, gateway.scheduling, media),
         BulkSends(store, gateway.bulk_sending),
         Search(store, access, media, limits),
-        Contacts(store, limits, gateway.country),
+        Contacts(store, gateway.contact_book, limits),
         Templates(store, gateway.settings, access, gateway.country),
         Media(store, access, media, gateway.uploads, gateway.thumbnails),
         Events(ChangeLog(store, access, media), auth, store.notifier, lambda: gateway.stopping),

@@ -13,6 +13,7 @@ from blueprints.cli import (
     database,
     devices,
     export,
+    extensions,
     mail,
     media,
     messages,
@@ -27,6 +28,7 @@ from blueprints.cli import (
     restore,
     rules,
     settings,
+    setup,
     simulate,
     status,
     templates,
@@ -38,6 +40,7 @@ from blueprints.cli import (
 from services.gateway import Gateway
 
 COMMANDS = (
+    setup.setup,
     status.status,
     why.why,
     version.version,
@@ -47,6 +50,7 @@ COMMANDS = (
     settings.group,
     rules.group,
     templates.group,
+    extensions.group,
     devices.group,
     contacts.group,
     people.group,

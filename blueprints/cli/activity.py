@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 from blueprints.cli.parts import parts
-from blueprints.cli.terminal import command, document, json_option, stamp, table
+from blueprints.cli.terminal import command, document, json_option, name_time_zone, stamp, table
 from services.core.messages import Status
 from services.operations.statistics import MEDIAN, MOST, OPEN, Activity, Figures, activity_of
 
-BAR_COLUMNS = 20
-TITLES = ("RECEIVED", "SENT", "DELIVERED", "FAILED", "UNKNOWN", "OPEN", "RATE")
+BAR_COLUMNS = 8
+TITLES = ("IN", "OUT", "DELIVERED", "FAILED", "UNKNOWN", "OPEN", "RATE")
 
 
 @command("activity")
@@ -20,9 +20,11 @@ TITLES = ("RECEIVED", "SENT", "DELIVERED", "FAILED", "UNKNOWN", "OPEN", "RATE")
 @click.option("--days", type=click.IntRange(1, 90), help="So many days, by the day.")
 @json_option
 def activity(hours: int | None, days: int | None, as_json: bool) -> None:
-    """Count the messages received and sent, by the hour or by the day.
+    """Count the messages received (IN) and sent (OUT), by the hour or by the day.
 
-    The same as the pictures of /admin/activity. Pushes are counted two minutes after their text.
+    Hours and days without messages are left out. PUSH 50% and 95%: within that time so many of
+    the notifications were made; they are counted two minutes after their text. The same as the
+    pictures of /admin/activity.
     """
     if hours is not None and days is not None:
         raise click.UsageError("Give either --hours or --days.")
@@ -32,9 +34,10 @@ def activity(hours: int | None, days: int | None, as_json: bool) -> None:
     if as_json:
         document(_document(found))
         return
+    busy = [point for point in found.points if _all(point.figures) or point.figures.pushes]
     most = max(_all(point.figures) for point in found.points)
     table(
-        (f"FROM ({local_time.name})", "MESSAGES", *TITLES, "MEDIAN PUSH", "95 % PUSHED"),
+        ("FROM", "MESSAGES", *TITLES, "PUSH 50%", "PUSH 95%"),
         [
             (
                 f"{found.begins(point):{'%Y-%m-%d' if days else '%Y-%m-%d %H:%M'}}",
@@ -43,10 +46,11 @@ def activity(hours: int | None, days: int | None, as_json: bool) -> None:
                 _pushed(point.figures, MEDIAN),
                 _pushed(point.figures, MOST),
             )
-            for point in found.points
+            for point in busy
         ],
-        "",
+        "No messages in this time.",
     )
+    name_time_zone(*_left_out(len(found.points) - len(busy), "day" if days else "hour"))
     click.echo()
     table(
         ("CARRIER", "SHARE", *TITLES),
@@ -56,6 +60,11 @@ def activity(hours: int | None, days: int | None, as_json: bool) -> None:
         ],
         "No messages in this time.",
     )
+
+
+def _left_out(count: int, step: str) -> Iterator[str]:
+    if count:
+        yield f"{count} {step}{'' if count == 1 else 's'} without messages left out."
 
 
 def _all(figures: Figures, carrier: str | None = None) -> int:

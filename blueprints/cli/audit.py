@@ -41,5 +41,6 @@ def check(settle: bool, as_json: bool) -> None:
                 for invariant in Invariant
             ],
             "",
+            cut=False,
         )
     raise SystemExit(1 if found else 0)

@@ -1,16 +1,28 @@
 """``flask bulksends``: bulk sends listed, shown with their results, cancelled."""
 
-from uuid import UUID
-
 import click
 from sqlalchemy import Connection
 
 from blueprints.cli.parts import parts
-from blueprints.cli.terminal import Group, document, facts, json_option, moment, note, stamp, table
+from blueprints.cli.short_ids import whole_id
+from blueprints.cli.terminal import (
+    Group,
+    brief_moment,
+    document,
+    facts,
+    json_option,
+    moment,
+    name_time_zone,
+    note,
+    stamp,
+    table,
+)
+from services.core.authors import with_name
 from services.core.messages import Status
 from services.messaging.bulk_sending import ADMINISTRATOR, bulk_send_of
 from services.store import bulk_sends
 from services.store.bulk_sends import BulkSend
+from services.store.short_ids import short_id
 
 MOST = 1000
 group = Group("bulksends", help="Bulk sends: one text to a set of recipients, each by themselves.")
@@ -33,11 +45,11 @@ def list_all(as_json: bool) -> None:
         ("ID", "NAME", "EXTENSION", "NUMBER", "TIME", "RECIPIENTS", "STATES"),
         [
             (
-                one.id,
+                short_id(one.id),
                 one.name,
-                one.extension,
+                with_name(one.extension, parts().settings.names),
                 one.number,
-                moment(one.send_at),
+                brief_moment(one.send_at),
                 one.recipients,
                 _words(counts[one.id]),
             )
@@ -45,20 +57,23 @@ def list_all(as_json: bool) -> None:
         ],
         "There is no bulk send.",
     )
+    if found:
+        name_time_zone()
 
 
 @group.command()
-@click.argument("bulk_send_id", metavar="ID", type=click.UUID)
+@click.argument("bulk_send_id", metavar="ID")
 @click.option(
     "--state",
     type=click.Choice([str(status) for status in Status if status is not Status.RECEIVED]),
     help="Only texts in this state.",
 )
 @json_option
-def show(bulk_send_id: UUID, state: str | None, as_json: bool) -> None:
+def show(bulk_send_id: str, state: str | None, as_json: bool) -> None:
     """Show a bulk send: its counts, its texts, and who is left out."""
+    bulk_send_id = whole_id("bulk send", bulk_send_id)
     store, status = parts().store, Status(state) if state else None
-    known = store.read(lambda tx: bulk_send_of(tx, str(bulk_send_id)))
+    known = store.read(lambda tx: bulk_send_of(tx, bulk_send_id))
     counts = store.read(lambda tx: bulk_sends.counts(tx, [known.id]))[known.id]
     texts = store.read(lambda tx: bulk_sends.texts(tx, known.id, status=status))
     left_out = store.read(lambda tx: bulk_sends.left_out(tx, known.id))
@@ -75,7 +90,10 @@ def show(bulk_send_id: UUID, state: str | None, as_json: bool) -> None:
     facts(
         (
             ("Name", known.name),
-            ("Sent from", f"{known.number}, extension {known.extension}"),
+            (
+                "Sent from",
+                f"{known.number}, extension {with_name(known.extension, parts().settings.names)}",
+            ),
             ("Made by", f"{known.made_by}, {moment(known.created_at)}"),
             ("Time", moment(known.send_at)),
             ("Cancelled", moment(known.cancelled_at) if known.cancelled_at else None),
@@ -84,17 +102,21 @@ def show(bulk_send_id: UUID, state: str | None, as_json: bool) -> None:
         )
     )
     table(
-        ("NUMBER", "STATE", "REASON", "MESSAGE"),
-        [(number, state, reason or "", message) for number, state, _, reason, message in rows],
+        ("NUMBER", "STATE", "REASON", "ID"),
+        [
+            (number, state, reason or "", short_id(message))
+            for number, state, _, reason, message in rows
+        ],
         "No texts.",
+        cut=False,
     )
 
 
 @group.command()
-@click.argument("bulk_send_id", metavar="ID", type=click.UUID)
-def cancel(bulk_send_id: UUID) -> None:
+@click.argument("bulk_send_id", metavar="ID")
+def cancel(bulk_send_id: str) -> None:
     """Cancel the texts of a bulk send that still wait."""
-    known = parts().bulk_sending.cancel(str(bulk_send_id), None, ADMINISTRATOR)
+    known = parts().bulk_sending.cancel(whole_id("bulk send", bulk_send_id), None, ADMINISTRATOR)
     counts = parts().store.read(lambda tx: bulk_sends.counts(tx, [known.id]))[known.id]
     click.echo(_words(counts))
     if counts.get(Status.QUEUED) or counts.get(Status.SENDING):

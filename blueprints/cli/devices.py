@@ -9,23 +9,27 @@ import segno
 from sqlalchemy import Connection
 
 from blueprints.cli.parts import parts
+from blueprints.cli.short_ids import whole_id
 from blueprints.cli.terminal import (
     Group,
+    brief_moment,
     document,
     escaped,
     facts,
     json_option,
-    moment,
+    name_time_zone,
     note,
     stamp,
     table,
 )
+from services.core.authors import with_name
 from services.core.commands import flask_command
 from services.core.errors import RequestRefused
 from services.core.messages import Device, Preview
 from services.message_settings import EXTENSION
 from services.push.acrobits import account as acrobits_account
 from services.store import devices
+from services.store.short_ids import short_id
 
 LONGEST_NAME = 100
 group = Group("devices", help="The apps of each extension: list, add, pair and revoke them.")
@@ -58,17 +62,16 @@ def show(extension: str | None, as_json: bool) -> None:
         document([_described(device) for device in known])
         return
     table(
-        ("ID", "EXTENSION", "NAME", "PLATFORM", "PUSH", "ADDED", "SEEN", "LAST PUSH", "LAST ERROR"),
+        ("ID", "EXTENSION", "NAME", "PLATFORM", "PUSH", "SEEN", "LAST PUSH", "LAST ERROR"),
         [
             (
-                device.id,
-                device.extension,
+                short_id(device.id),
+                with_name(device.extension, parts().settings.names),
                 device.name,
                 device.platform or "-",
                 device.channel,
-                moment(device.created_at),
-                moment(device.seen_at),
-                moment(device.last_success_at),
+                brief_moment(device.seen_at).split()[0],
+                brief_moment(device.last_success_at),
                 device.last_error or "-",
             )
             for device in known
@@ -76,6 +79,8 @@ def show(extension: str | None, as_json: bool) -> None:
         f"No device. Add one: {flask_command('devices add 201 --name app')}, or "
         f"{flask_command('devices pair 201')}",
     )
+    if known:
+        name_time_zone()
 
 
 @group.command()
@@ -171,6 +176,7 @@ def provision(extension: str, name: str, preview: Preview, as_xml: bool, as_json
 @json_option
 def test(device_id: str, as_json: bool) -> None:
     """Push a test to DEVICE_ID now and tell what came of it. Exit code 1 if it was not taken."""
+    device_id = whole_id("device", device_id)
     device = parts().store.read(lambda tx: devices.by_id(tx, device_id))
     if device is None:
         raise _unknown(device_id)
@@ -186,6 +192,7 @@ def test(device_id: str, as_json: bool) -> None:
 @click.argument("device_id")
 def revoke(device_id: str) -> None:
     """Refuse the token of DEVICE_ID (see: flask devices list) from now on."""
+    device_id = whole_id("device", device_id)
     if not parts().store.write(partial(devices.revoke, device_id=device_id)):
         raise _unknown(device_id)
     click.echo("The device was revoked.")
@@ -208,6 +215,7 @@ def _described(device: Device) -> dict[str, Any]:
     return {
         "device_id": device.id,
         "extension": device.extension,
+        "extension_name": parts().settings.names.get(device.extension) or None,
         "name": device.name,
         "platform": device.platform,
         "channel": device.channel,

@@ -2,31 +2,35 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import click
 
 from blueprints.cli.filters import filter_options
 from blueprints.cli.parts import parts
+from blueprints.cli.short_ids import whole_id
 from blueprints.cli.terminal import (
     Group,
+    brief_moment,
     document,
     escaped,
     facts,
     json_option,
     moment,
+    name_time_zone,
     note,
-    short,
     stamp,
     table,
 )
-from services.core.authors import is_address
+from services.core.authors import is_address, with_name
 from services.core.messages import DeliveryStatus, Message, Status
 from services.operations import timeline
 from services.operations.export import described
-from services.store import dead_letters
+from services.store import contacts, dead_letters
 from services.store.jobs import Job
 from services.store.search.message_filter import MessageFilter
+from services.store.short_ids import short_id
 
 group = Group("messages", help="Messages: list them, look into one, try a failed one again.")
 
@@ -43,7 +47,11 @@ group = Group("messages", help="Messages: list them, look into one, try a failed
 def show_list(
     unrouted: bool, dead: bool, wanted: MessageFilter, before: int | None, limit: int, as_json: bool
 ) -> None:
-    """List messages, the newest first. Times are in APP_TIMEZONE, with --json in UTC."""
+    """List messages, the newest first. Times are in APP_TIMEZONE, with --json in UTC.
+
+    ID is the end of the id; other commands take it, too. People are shown by name where contacts
+    have one. The table is cut to the width of the terminal; --json has everything.
+    """
     if dead:
         if unrouted or before or wanted != MessageFilter():
             raise click.UsageError("--dead goes with --limit and --json only.")
@@ -53,7 +61,12 @@ def show_list(
         wanted = replace(wanted, unrouted=True)
     found = parts().message_query.page(wanted, limit, before)
     if as_json:
-        document([described(message, parts().media.link) for message in found.messages])
+        document(
+            [
+                described(message, parts().media.link, parts().settings.names)
+                for message in found.messages
+            ]
+        )
     else:
         _print_list(found.messages)
     if found.searched_to is not None:
@@ -61,36 +74,46 @@ def show_list(
 
 
 def _print_list(found: Sequence[Message]) -> None:
+    people = {one for message in found for one in (message.peer, *message.participants)}
+    names = parts().store.read(partial(contacts.names, numbers=people))
     with_send_time = any(message.status is Status.SCHEDULED for message in found)
     table(
         (
             *("ID", "TIME", "NUMBER", "", "PEER", "STATUS"),
             *(("TO BE SENT",) if with_send_time else ()),
-            *("FILES", "TEXT"),
+            "TEXT",
         ),
         [
             (
-                message.id,
-                moment(message.created_at),
+                short_id(message.id),
+                brief_moment(message.created_at),
                 message.number,
                 "<-" if message.direction == "in" else "->",
-                ", ".join(message.participants) or message.peer,
+                ", ".join(names.get(one, one) for one in message.participants or (message.peer,)),
                 str(message.status) if message.routed else "unrouted",
                 *((_send_time(message),) if with_send_time else ()),
-                len(message.media) or "-",
-                short(message.text),
+                _content(message),
             )
             for message in found
         ],
         "No message.",
     )
+    if found:
+        name_time_zone()
+
+
+def _content(message: Message) -> str:
+    """The text of a message after the number of its files."""
+    count = len(message.media)
+    files = f"[{count} {'file' if count == 1 else 'files'}]" if count else ""
+    return f"{files} {message.text}".strip()
 
 
 def _send_time(message: Message) -> str:
     """When a scheduled message is sent, and why later than it was asked for, if it is."""
     if message.status is not Status.SCHEDULED:
         return "-"
-    return f"{moment(message.send_at)} {message.waits_because or ''}".rstrip()
+    return f"{brief_moment(message.send_at)} {message.waits_because or ''}".rstrip()
 
 
 @group.command()
@@ -98,11 +121,11 @@ def _send_time(message: Message) -> str:
 @json_option
 def show(message_id: str, as_json: bool) -> None:
     """Show one message: its text, and all that became of it, with every attempt and answer."""
-    known = timeline.load(parts().store, message_id)
+    known = timeline.load(parts().store, whole_id("message", message_id))
     steps = timeline.steps(parts().settings, known)
     if as_json:
         document(
-            described(known.message, parts().media.link)
+            described(known.message, parts().media.link, parts().settings.names)
             | {
                 "jobs": [_job(job) for job in known.jobs],
                 "receipts": [_receipt(receipt) for _, receipt in known.receipts],
@@ -125,6 +148,7 @@ def show(message_id: str, as_json: bool) -> None:
             for step in steps
         ],
         "Nothing is known of it.",
+        cut=False,
     )
 
 
@@ -134,9 +158,16 @@ def _list_dead(limit: int, as_json: bool) -> None:
         document([_job(job) for job in letters])
         return
     table(
-        ("MESSAGE", "JOB", "KIND", "TO", "ATTEMPTS", "REASON"),
+        ("ID", "JOB", "KIND", "TO", "ATTEMPTS", "REASON"),
         [
-            (job.message_id, job.id, job.kind, job.target or "-", job.attempts, job.error or "-")
+            (
+                short_id(job.message_id),
+                job.id,
+                job.kind,
+                job.target or "-",
+                job.attempts,
+                job.error or "-",
+            )
             for job in letters
         ],
         "Nothing was given up.",
@@ -151,14 +182,16 @@ def _print_message(message: Message) -> None:
     by_entry = setting if message.rule is None else None
     is_mail = outbound and message.extension is not None and is_address(message.extension)
     later, waits = message.send_at is not None, message.status is Status.SCHEDULED
-    extensions = ", ".join(by_entry.extensions) if by_entry else ""
+    receivers = by_entry.extensions if by_entry else ()
+    authors = [message.extension or ""] if outbound else receivers
+    extensions = ", ".join(with_name(one, parts().settings.names) for one in authors)
     facts(
         (
             ("Message", message.id),
             ("Direction", "outbound" if outbound else "inbound"),
             ("Number", message.number),
             ("Peer", ", ".join(message.participants) or message.peer),
-            ("Sent by" if is_mail else "Extension", message.extension if outbound else extensions),
+            ("Sent by" if is_mail else "Extension", extensions),
             ("Status", message.status if message.routed else "unrouted"),
             ("To be sent" if waits else "Scheduled", moment(message.send_at) if later else ""),
             ("Waits because", message.waits_because or ""),

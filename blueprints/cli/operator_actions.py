@@ -3,6 +3,7 @@
 import click
 
 from blueprints.cli.parts import parts
+from blueprints.cli.short_ids import whole_id
 from blueprints.cli.terminal import command, document, escaped, json_option
 from services.core.errors import RequestRefused
 from services.store import dead_letters
@@ -32,6 +33,7 @@ def retry(
         return
     if message_id is None:
         raise click.UsageError("Give the ID of a message, or --all KIND.")
+    message_id = whole_id("message", message_id)
     try:
         revived = parts().operator_actions.retry(
             message_id, job_id=job_id, resend_unknown=resend_unknown
@@ -62,6 +64,7 @@ def settle(message_id: str, way: str | None) -> None:
     """Say what became of message ID, of which nobody knows whether it was sent."""
     if way is None:
         raise click.UsageError("Say --sent or --send-again.")
+    message_id = whole_id("message", message_id)
     if way == "sent":
         parts().operator_actions.settle_as_sent(message_id)
         click.echo("Noted: it was sent.")
@@ -74,7 +77,7 @@ def settle(message_id: str, way: str | None) -> None:
 @click.argument("message_id", metavar="ID")
 def cancel(message_id: str) -> None:
     """Cancel the scheduled message ID, so that it is never sent (see: --status scheduled)."""
-    parts().scheduling.cancel_as_operator(message_id)
+    parts().scheduling.cancel_as_operator(whole_id("message", message_id))
     click.echo("Cancelled.")
 
 

@@ -9,10 +9,12 @@ import click
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import (
     Group,
+    brief_moment,
     document,
     escaped,
     json_option,
     moment,
+    name_time_zone,
     note,
     stamp,
     table,
@@ -56,15 +58,17 @@ def show(person: str, with_lifted: bool, as_json: bool) -> None:
             (
                 "(forgotten)" if one.is_forgotten else one.peer,
                 _ours(one.number),
-                moment(one.at),
+                brief_moment(one.at),
                 one.source,
                 one.detail,
-                moment(one.lifted_at),
+                brief_moment(one.lifted_at),
             )
             for one in found
         ],
         "Nobody has opted out.",
     )
+    if found:
+        name_time_zone()
 
 
 def _object(one: OptOut) -> dict[str, object]:

@@ -7,11 +7,13 @@ import click
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import (
     Group,
+    brief_moment,
     document,
     escaped,
     facts,
     json_option,
     moment,
+    name_time_zone,
     short,
     stamp,
     table,
@@ -47,11 +49,13 @@ def show_list(as_json: bool) -> None:
     table(
         ("ID", "CARRIER", "RECEIVED", "BYTES", "REASON"),
         [
-            (row.id, row.provider, moment(row.received_at), len(row.body), short(row.reason))
+            (row.id, row.provider, brief_moment(row.received_at), len(row.body), short(row.reason))
             for row in rows
         ],
         "The quarantine is empty.",
     )
+    if rows:
+        name_time_zone()
 
 
 @group.command()

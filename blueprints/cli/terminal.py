@@ -5,6 +5,7 @@ of the text are printed as escape sequences (``\x1b``, ``\u202e``).
 """
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -21,6 +22,9 @@ from services.core.messages import Finding, clean, rfc3339
 
 # Control, format (bidi among them), surrogate and private characters, line and paragraph separator.
 INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+COLUMNS = 100  # of a table where nobody knows the width of the terminal
+NARROWEST = 8  # a column that is cut keeps so many characters
+NEVER_CUT = {"ID", "NUMBER", "TIME"}  # titles of columns
 JOINERS = "\u200c\u200d"  # hold emoji and some scripts together and do nothing else
 TEXT_COLUMN = 60
 AS_JSON = "as_json"  # the parameter of the option --json
@@ -99,9 +103,9 @@ def escaped(text: str, keep: str = "") -> str:
     )
 
 
-def short(text: str) -> str:
+def short(text: str, columns: int = TEXT_COLUMN) -> str:
     """The beginning of a text, for a table."""
-    return text if len(text) <= TEXT_COLUMN else text[: TEXT_COLUMN - 1] + "…"
+    return text if len(text) <= columns else text[: columns - 1] + "…"
 
 
 def moment(at: float | None) -> str:
@@ -109,21 +113,51 @@ def moment(at: float | None) -> str:
     return "-" if at is None else parts().local_time.text(at)
 
 
+def brief_moment(at: float | None) -> str:
+    """A time for a table, to the minute; ``name_time_zone`` says its zone below the table."""
+    return "-" if at is None else f"{parts().local_time.of(at):%Y-%m-%d %H:%M}"
+
+
+def name_time_zone(*further: str) -> None:
+    """Print the time zone of a table, and further sentences."""
+    click.echo(" ".join((f"Times are in {parts().local_time.name}.", *further)))
+
+
 def stamp(at: float | None) -> str | None:
     """A time for programs."""
     return None if at is None else rfc3339(at)
 
 
-def table(titles: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """Print rows below their titles, or the sentence ``empty`` where there are none."""
+def table(
+    titles: Sequence[str], rows: Iterable[Sequence[object]], empty: str, *, cut: bool = True
+) -> None:
+    """Print rows below their titles, or the sentence ``empty`` where there are none.
+
+    The widest columns are cut to the width of the terminal unless ``cut`` is false.
+    """
     shown = [[escaped(str(cell)) for cell in row] for row in rows]
     if not shown:
         click.echo(empty)
         return
     widths = [max(map(len, column)) for column in zip(titles, *shown, strict=True)]
+    if cut:
+        widths = _fitting(widths, titles)
     for row in (titles, *shown):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        cells = (short(cell, width).ljust(width) for cell, width in zip(row, widths, strict=True))
         click.echo("  ".join(cells).rstrip())
+
+
+def _fitting(widths: list[int], titles: Sequence[str]) -> list[int]:
+    """The widths of columns, the widest of them reduced until all fit into the terminal."""
+    room = shutil.get_terminal_size((COLUMNS, 1)).columns - 2 * (len(widths) - 1)
+    least = [
+        width if title in NEVER_CUT else min(width, max(NARROWEST, len(title)))
+        for width, title in zip(widths, titles, strict=True)
+    ]
+    while sum(widths) > room and widths != least:
+        widest = max(range(len(widths)), key=lambda one: (widths[one] > least[one], widths[one]))
+        widths[widest] -= 1
+    return widths
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> None:

@@ -6,13 +6,16 @@ from typing import Any
 import click
 
 from blueprints.cli.parts import parts
+from blueprints.cli.short_ids import whole_id
 from blueprints.cli.terminal import (
+    brief_moment,
     command,
     document,
     escaped,
     facts,
     json_option,
     moment,
+    name_time_zone,
     note,
     short,
     table,
@@ -22,6 +25,7 @@ from services.core.messages import Message
 from services.operations.export import described
 from services.operations.verdict_table import Verdict, Who
 from services.operations.why import Answer, Matches
+from services.store.short_ids import short_id
 
 WHO = {
     Who.YOU: "you",
@@ -41,7 +45,7 @@ def why(typed: tuple[str, ...], ask: bool, as_json: bool) -> None:
     The message is named by its id, by the carrier's id, by a phone number, or by words of its text
     as they stand on a screenshot. Exit code 1 if nothing is found.
     """
-    found = parts().why.find(" ".join(typed))
+    found = parts().why.find(whole_id("message", " ".join(typed)))
     if not found.messages:
         _say_missing(parts().why.nothing_found(found.peer, ask=ask), as_json)
         raise SystemExit(1)
@@ -62,7 +66,7 @@ def why(typed: tuple[str, ...], ask: bool, as_json: bool) -> None:
 
 def _document(message: Message, answer: Answer) -> dict[str, Any]:
     return {
-        "message": described(message, parts().media.link),
+        "message": described(message, parts().media.link, parts().settings.names),
         "verdict": asdict(answer.verdict),
         "also": [asdict(one) for one in answer.also],
     }
@@ -79,7 +83,10 @@ def _list(found: Matches, as_json: bool) -> None:
     if as_json:
         document(
             {
-                "matches": [described(one, parts().media.link) for one in found.messages],
+                "matches": [
+                    described(one, parts().media.link, parts().settings.names)
+                    for one in found.messages
+                ],
                 "more": found.more,
             }
         )
@@ -88,8 +95,8 @@ def _list(found: Matches, as_json: bool) -> None:
         ("ID", "TIME", "", "PEER", "STATUS", "TEXT"),
         [
             (
-                one.id,
-                moment(one.created_at),
+                short_id(one.id),
+                brief_moment(one.created_at),
                 "<-" if one.direction == "in" else "->",
                 ", ".join(one.participants) or one.peer,
                 one.status if one.routed else "unrouted",
@@ -99,6 +106,7 @@ def _list(found: Matches, as_json: bool) -> None:
         ],
         "",
     )
+    name_time_zone()
     older = " There are older ones: name the message by more of its words." if found.more else ""
     note(f"Choose one, newest first: {flask_command('why ID')}.{older}")
 

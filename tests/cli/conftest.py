@@ -72,6 +72,11 @@ def _log_on_standard_error() -> Iterator[None]:
     structlog.configure(**before)
 
 
+@pytest.fixture(autouse=True)
+def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
+
+
 @pytest.fixture
 def make_terminal(make_gateway: Callable[..., Gateway]) -> Callable[..., Terminal]:
     """Open a terminal on a gateway, made as by ``make_gateway``."""

@@ -43,7 +43,7 @@ def test_they_are_listed_shown_and_cancelled(terminal: Terminal) -> None:
     assert {row["state"] for row in rows} <= {"queued", "cancelled"}
     terminal.flask("bulksends", "show", made[:-4] + "0000", code=1)
     terminal.flask("bulksends", "cancel", made[:-4] + "0000", code=1)
-    terminal.flask("bulksends", "show", "12", code=2)
+    terminal.flask("bulksends", "show", "12", code=1)
 
 
 def test_people_know_where_they_were_left_out(terminal: Terminal, tmp_path: Path) -> None:

@@ -72,6 +72,8 @@ function paintTrouble(trouble, shown) {
   trouble.hidden = !shown.reason && !shown.actions.length;
   if (reason.textContent !== shown.reason) reason.textContent = shown.reason;
   reason.hidden = !shown.reason;
-  reconcile(actions, shown.actions, (one) => one.label, (one) => el("button", { type: "button", class: "small-button", text: one.label }));
-  shown.actions.forEach((one, at) => (actions.children[at].onclick = one.do));
+  reconcile(actions, shown.actions, (one) => one.label, ({ href, label }) =>
+    href ? el("a", { href, class: "small-button", text: label }) : el("button", { type: "button", class: "small-button", text: label }),
+  );
+  shown.actions.forEach((one, at) => (actions.children[at].onclick = one.do ?? null));
 }

@@ -4,6 +4,7 @@ import { failureReason } from "./api.js";
 import { el, say } from "./dom.js";
 import { askWhen } from "./ask_when.js";
 import { outbox } from "./outbox.js";
+import { calls } from "./remedies.js";
 import { choice, openSheet } from "./sheet.js";
 import { state } from "./state.js";
 import { laterAt, timeZone } from "./format.js";
@@ -53,6 +54,7 @@ export function openRefused(entry, left) {
   const sheet = openSheet(
     t("Not scheduled"),
     el("p", { class: "problem", text: entry.reason }),
+    ...calls(entry.code, entry.reason).map(({ href, label }) => el("p", {}, el("a", { href, class: "small-button", text: label }))),
     el(
       "div",
       { class: "choices" },

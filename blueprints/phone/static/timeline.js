@@ -1,7 +1,7 @@
 // Rows of a conversation in order: days, messages, and the outbox; apart from them, its scheduled texts.
 
 import { outbox } from "./outbox.js";
-import { HOPELESS, cannotBeReached, remedies } from "./remedies.js";
+import { HOPELESS, calls, cannotBeReached, remedies } from "./remedies.js";
 import { openRefused, openScheduled } from "./scheduled_sheet.js";
 import { stateOf } from "./scheduled_texts.js";
 import { state } from "./state.js";
@@ -102,6 +102,7 @@ function reasonOf(message) {
 function written(talk, entry) {
   const refused = entry.state === "refused";
   const actions = [
+    ...calls(entry.code, entry.reason),
     !HOPELESS.has(entry.code) && { label: t("Try again"), do: () => outbox.retry(entry.client_id) },
     { label: t("Delete"), do: () => outbox.drop(entry.client_id) },
   ].filter(Boolean);

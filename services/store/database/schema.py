@@ -437,6 +437,7 @@ contacts = Table(
     Column("number", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("updated_at", Float, nullable=False),
+    Column("note", Text, nullable=False, server_default=""),
 )
 
 # Conversations as another app names them, see ``external_threads``; one may be several of ours.
