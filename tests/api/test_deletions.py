@@ -178,7 +178,7 @@ def test_an_opt_out_and_its_proof_stay(service: Service) -> None:
     run_due_jobs(service.gateway)
     deleted(phone, f"/conversations/{conversation(phone)['id']}")
     assert refused(phone.post("/messages", {"to": PEER, "from": SHARED, "text": "x"})) == (
-        422,
+        403,
         "opted_out",
     )
     found = service.gateway.store.read(lambda tx: opt_outs.of(tx, PEER))
