@@ -88,12 +88,11 @@ class Deleting:
         deleter = Deleter(uuid7(), device.extension, device.id)
         ends = time.monotonic() + SECONDS
         after = deleted = 0
-        while time.monotonic() < ends:
-            batch = self._batch(conversation_id, after, up_to)
-            if not batch:
-                break
+        while batch := self._batch(conversation_id, after, up_to):
             deleted += self._delete(deleter, [one.id for one in batch], [one.seq for one in batch])
             after = batch[-1].seq
+            if time.monotonic() >= ends:
+                break
         kept = self.store.read(
             lambda tx: messages.count_in_conversation(tx, conversation_id, up_to)
         )
