@@ -1,11 +1,13 @@
 """The sandbox: a carrier that exists on this machine only, and the smallest example of one.
 
 Its webhook takes ``{"id", "from", "to", "text", "media": [urls]}`` for a message and
-``{"receipt": <our message id>, "status": "delivered" | "failed"}`` for the status of one.
+``{"receipt": <our message id>, "status": "delivered" | "failed" | "out-of-service"}`` for the
+status of one.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from services.config.sections import CarrierSettings
 from services.core.errors import Kind, MediaError
@@ -21,9 +23,18 @@ from services.core.messages import (
     clean,
 )
 from services.providers.base import Limits, Provider, json_call
+from services.providers.error_table import Cause
 
-STATUSES = {"delivered": Status.DELIVERED, "failed": Status.FAILED}
-REASONS = {"failed": "The phone in the sandbox was told to refuse it."}
+OUT_OF_SERVICE = "out-of-service"
+STATUSES = {
+    "delivered": Status.DELIVERED,
+    "failed": Status.FAILED,
+    OUT_OF_SERVICE: Status.FAILED,
+}
+REASONS = {
+    "failed": "The phone in the sandbox was told to refuse it.",
+    OUT_OF_SERVICE: "The recipient's number is not in service.",
+}
 
 
 class Sandbox(Provider):
@@ -32,6 +43,7 @@ class Sandbox(Provider):
     name = "sandbox"
     title = "Sandbox"
     limits = Limits(recipients=10)
+    causes: ClassVar[Mapping[str, Cause]] = {OUT_OF_SERVICE: Cause.NUMBER_NOT_IN_USE}
     webhook_hint = "Nothing to do: the page /sandbox uses it by itself."
 
     @dataclass(frozen=True)
@@ -47,6 +59,7 @@ class Sandbox(Provider):
                     status=STATUSES[event["status"]],
                     event=event["status"],
                     message_id=str(event["receipt"]),
+                    code=event["status"] if event["status"] in self.causes else None,
                     reason=REASONS.get(event["status"]),
                 )
             else:
