@@ -55,10 +55,10 @@ lock: $(VENV)/.dev ## renew the locked versions of the dependencies
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --no-header --upgrade pyproject.toml --group dev -o requirements/dev.lock
 
-test-tools: ## on Debian, as root: what the tests of PostgreSQL, browsers, mailboxes, SIP and faults need
+test-tools: ## on Debian, as root: what the tests of databases, browsers, mailboxes, SIP and faults need
 	apt-get update -q && apt-get install -y -q postgresql chromium firefox-esr fonts-liberation \
 	  fonts-noto-color-emoji nginx-light dovecot-imapd strace gcc libc6-dev procps e2fsprogs util-linux git \
-	  kamailio kamailio-tls-modules kamailio-presence-modules linphone-cli baresip
+	  mariadb-server kamailio kamailio-tls-modules kamailio-presence-modules linphone-cli baresip
 
 docs: $(VENV)/.dev ## write the generated parts of docs/
 	$(BIN)/python -m scripts.write_docs
