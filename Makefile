@@ -1,5 +1,5 @@
 # make run: a running system. make test: the quick tests. Python 3.11 or newer is all they need.
-.PHONY: install run env venv check test test-slow test-all test-release bench torture torture-smoke torture-mutants test-tools lock docs image help
+.PHONY: install run env venv check test test-slow test-all test-release bench torture torture-smoke torture-mutants test-tools lock docs image deb help
 
 PYTHON ?= python3
 VENV := .venv
@@ -65,6 +65,9 @@ docs: $(VENV)/.dev ## write the generated parts of docs/
 
 image: ## the container image, by docker, podman or buildah
 	scripts/build_image.sh
+
+deb: $(VENV)/.runtime ## the Debian package, in dist/
+	scripts/build_deb.sh
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' Makefile
