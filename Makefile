@@ -1,5 +1,5 @@
 # make run: a running system. make test: the quick tests. Python 3.11 or newer is all they need.
-.PHONY: install run env venv check test test-slow test-all test-release bench torture torture-smoke torture-mutants test-tools lock docs image help
+.PHONY: install run env venv check test test-slow test-all test-release bench torture torture-smoke torture-mutants test-tools lock docs app image help
 
 PYTHON ?= python3
 VENV := .venv
@@ -63,6 +63,9 @@ test-tools: ## on Debian, as root: what the tests of PostgreSQL, browsers, mailb
 docs: $(VENV)/.dev ## write the generated parts of docs/
 	$(BIN)/python -m scripts.write_docs
 
+app: $(VENV)/.dev node_modules/.package-lock.json ## build the files of the phone app that browsers load
+	$(BIN)/python -m scripts.build_app
+
 image: ## the container image, by docker, podman or buildah
 	scripts/build_image.sh
 
@@ -76,6 +79,11 @@ env: venv
 venv:
 	@command -v $(PYTHON) > /dev/null || { echo "Install Python 3.11 or newer (python3)." >&2; exit 1; }
 	@$(PYTHON) scripts/make_venv.py $(VENV)
+
+# No scripts of the packages: esbuild needs none, and others report the installation.
+node_modules/.package-lock.json: package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 $(VENV)/.runtime: requirements/runtime.lock | venv
 	$(BIN)/python -m pip install -q --require-hashes -r requirements/runtime.lock

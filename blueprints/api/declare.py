@@ -139,6 +139,7 @@ def call(
 ) -> Callable[[View], View]:
     """Declare a method of a ``Resource`` as a call of the API.
 
+    The method's name is the ``operationId`` in the OpenAPI document, a part of the contract.
     ``answers`` are the successes with their shapes, ``refuses`` the refusals beyond those that
     follow from ``auth`` and ``takes``. ``takes`` are the schemas of ``query``, ``headers``,
     ``json`` or ``files``; what they read is given to the method in this order.
@@ -184,9 +185,21 @@ class _Routes(Blueprint):  # type: ignore[misc]
         refusals = {405, 503, *call.refuses, *LOCKED.get(call.auth, REFUSED)}
         refusals.update(*(REFUSALS.get(location, {422}) for location in call.takes))
         named = {status: HTTPStatus(status).name for status in sorted(refusals)}
-        declared = self.doc(responses=named, security=SECURITY[call.auth])(declared)
+        declared = self.doc(
+            operationId=_camel_case(view.__name__), responses=named, security=SECURITY[call.auth]
+        )(declared)
         declared.auth = call.auth
         self.add_url_rule(call.rule, None, declared, methods=[call.method])
+
+
+def _camel_case(name: str) -> str:
+    """The ``operationId`` of a method: clients that are generated name their functions by it.
+
+    >>> _camel_case("list_bulk_sends")
+    'listBulkSends'
+    """
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
 
 
 class Document(Api):  # type: ignore[misc]
