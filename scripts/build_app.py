@@ -1,4 +1,4 @@
-"""Build the phone app: one script and one style sheet of its sources, by esbuild: ``make app``.
+"""Build the phone app: one script, one style sheet and the logo, by esbuild: ``make app``.
 
 The files are committed, so that a server needs no Node.js. Their names have a digest of their
 content: browsers keep them for ever.
@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from blueprints.phone.files import BUILT, ENTRY, STATIC, STYLES, digest_of_sources
+from blueprints.phone.files import BUILT, ENTRY, LOGO, STATIC, STYLES, digest_of_sources
 
 ROOT = Path(__file__).resolve().parent.parent
 ESBUILD = ROOT / "node_modules/.bin/esbuild"
@@ -23,8 +23,9 @@ def build(static: Path = STATIC) -> dict[str, bytes]:
     styles = "".join(f'@import "./{name}";\n' for name in STYLES)
     script = _esbuild(f'import "./{ENTRY}";\n', "js", static)
     style = _esbuild(styles, "css", static)
-    made = {_named(script, "js"): script, _named(style, "css"): style}
-    names = dict(zip(("script", "style"), made, strict=True))
+    logo = (static / LOGO).read_bytes()
+    made = {_named(script, "js"): script, _named(style, "css"): style, _named(logo, "svg"): logo}
+    names = dict(zip(("script", "style", "logo"), made, strict=True))
     head = {"sources": digest_of_sources(static), **names}
     return {**made, "built.json": (json.dumps(head, indent=1) + "\n").encode()}
 

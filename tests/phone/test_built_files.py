@@ -16,7 +16,7 @@ HOW = "The sources of the phone app have changed: run `make app`, and commit wha
 def test_the_built_files_are_of_these_sources() -> None:
     made = json.loads((BUILT / "built.json").read_text("utf-8"))
     assert made["sources"] == digest_of_sources(), HOW
-    names = {made["script"], made["style"]}
+    names = {made["script"], made["style"], made["logo"]}
     assert {path.name for path in BUILT.iterdir()} == {*names, "built.json"}
     for name in names:
         digest = hashlib.sha256((BUILT / name).read_bytes()).hexdigest()
