@@ -63,8 +63,9 @@ test-tools: ## on Debian, as root: what the tests of PostgreSQL, browsers, mailb
 docs: $(VENV)/.dev ## write the generated parts of docs/
 	$(BIN)/python -m scripts.write_docs
 
-app: $(VENV)/.dev node_modules/.package-lock.json ## build the files of the phone app that browsers load
+app: $(VENV)/.dev node_modules/.package-lock.json ## build the files of the phone app that browsers load; copy Swagger UI
 	$(BIN)/python -m scripts.build_app
+	$(BIN)/python -m scripts.copy_swagger_ui
 
 image: ## the container image, by docker, podman or buildah
 	scripts/build_image.sh

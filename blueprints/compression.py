@@ -32,7 +32,7 @@ def register(app: Flask) -> None:
 
 def compressed(answer: Response) -> Response:
     """The answer, compressed where that is allowed, gains something, and the client takes it."""
-    is_file = (request.endpoint or "").endswith(("static", "built"))
+    is_file = (request.endpoint or "").endswith(("static", "built", "swagger_ui"))
     if not (is_file or _is_open_to_compression()) or answer.mimetype not in TYPES:
         return answer
     answer.vary.add("Accept-Encoding")

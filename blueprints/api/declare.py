@@ -12,12 +12,13 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 
 from flask import Request, abort, current_app
 from flask_smorest import Api, Blueprint
-from marshmallow import RAISE, Schema, ValidationError, missing
+from marshmallow import RAISE, Schema, ValidationError, fields, missing
 from webargs.core import is_json
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from blueprints.api.auth import PREFIX, Auth
+from blueprints.api.fields import Recipients
 from blueprints.api.schemas.response_schema import ProblemSchema
 from blueprints.errors import problem
 from blueprints.request_body import UNPROVEN_BYTES, whole_body
@@ -202,11 +203,26 @@ def _camel_case(name: str) -> str:
     return first + "".join(map(str.capitalize, others))
 
 
+def _one_or_several(
+    _: object, field: fields.Field[Any], ret: dict[str, Any], **__: object
+) -> dict[str, Any]:
+    """The schema of ``Recipients``: one address or a list, and not both in one type."""
+    if not isinstance(field, Recipients):
+        return {}
+    several = {key: ret.pop(key) for key in ("type", "items", "minItems", "maxItems")}
+    return {"anyOf": [several["items"], several]}
+
+
 class Document(Api):  # type: ignore[misc]
     """The API as OpenAPI 3.1; errors are answered by ``blueprints.errors``."""
 
     ERROR_SCHEMA = ProblemSchema
     DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def init_app(self, *args: Any, **kwargs: Any) -> None:
+        """Prepare the document, which knows our fields."""
+        super().init_app(*args, **kwargs)
+        self.ma_plugin.converter.add_attribute_function(_one_or_several)
 
     def _register_error_handlers(self) -> None:
         """The application has its own."""
