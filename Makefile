@@ -78,7 +78,11 @@ env: venv
 
 # Always looked at: an attempt without python3-venv or with an old Python leaves half of one.
 venv:
-	@command -v $(PYTHON) > /dev/null || { echo "Install Python 3.11 or newer (python3)." >&2; exit 1; }
+	@command -v $(PYTHON) > /dev/null || { echo "There is no $(PYTHON). Install Python 3.11 or newer:" >&2; \
+	  echo "  Debian, Ubuntu: sudo apt-get install python3 python3-venv" >&2; \
+	  echo "  Fedora:         sudo dnf install python3 python3-pip" >&2; \
+	  echo "  macOS:          brew install python@3.13" >&2; \
+	  echo "Then run make again. Under another name: make PYTHON=python3.12 run" >&2; exit 1; }
 	@$(PYTHON) scripts/make_venv.py $(VENV)
 
 # No scripts of the packages: esbuild needs none, and others report the installation.
@@ -87,9 +91,11 @@ node_modules/.package-lock.json: package-lock.json
 	@touch $@
 
 $(VENV)/.runtime: requirements/runtime.lock | venv
-	$(BIN)/python -m pip install -q --require-hashes -r requirements/runtime.lock
+	@echo "Installing the packages of requirements/runtime.lock into $(VENV) …"
+	@$(PYTHON) scripts/make_venv.py $(VENV) requirements/runtime.lock
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.lock $(VENV)/.runtime | venv
-	$(BIN)/python -m pip install -q --require-hashes -r requirements/dev.lock
+	@echo "Installing the packages of requirements/dev.lock into $(VENV) …"
+	@$(PYTHON) scripts/make_venv.py $(VENV) requirements/dev.lock
 	@touch $@

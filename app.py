@@ -37,6 +37,7 @@ def create_app(env: Mapping[str, str]) -> Flask:
     gateway.prepare()
     app = Flask(__name__, static_folder=None)
     app.extensions["gateway"] = gateway  # for gunicorn.conf.py
+    app.extensions["env"] = env  # for ``flask setup``
     app.json.sort_keys = False  # type: ignore[attr-defined]
     service = environment.service
     compression.register(app)
@@ -46,8 +47,16 @@ def create_app(env: Mapping[str, str]) -> Flask:
     for provider in gateway.providers.values():
         app.register_blueprint(webhooks.blueprint(gateway.receiver, provider, access.callers))
     webhooks.note_strays(app, gateway.stray_webhooks)
-    app.register_blueprint(media.blueprint(gateway.store, gateway.media))
+    app.register_blueprint(media.blueprint(gateway.store, gateway.media, gateway.thumbnails))
     app.register_blueprint(health.blueprint(gateway.health, access))
     for package in (api, admin, phone, sandbox, ringotel, acrobits, cli):
         package.register(app, gateway)
+    return app
+
+
+def create_setup(env: Mapping[str, str]) -> Flask:
+    """Build what has ``flask setup`` alone, where the environment is not usable yet."""
+    app = Flask(__name__, static_folder=None)
+    app.extensions["env"] = env
+    app.cli.add_command(cli.setup.setup)
     return app

@@ -138,11 +138,15 @@ def _refused(error: ConfigError) -> dict[str, Any]:
 @cache
 def _application() -> Flask:
     # Not before ``set_metrics_folder`` was called: it imports prometheus_client.
-    from app import create_app  # noqa: PLC0415 - see above
+    from app import create_app, create_setup  # noqa: PLC0415 - see above
 
+    env: Mapping[str, str] = _kept
     try:
-        app = create_app(_kept or environment())
+        env = env or environment()
+        app = create_app(env)
     except ConfigError as error:
+        if env and "setup" in (sys.argv[1:2] + sys.argv[3:4]):  # also after ``--app wsgi``
+            return create_setup(env)
         if {"config", "check", "--json"} <= set(sys.argv):
             print(json.dumps(_refused(error), indent=2, ensure_ascii=False))
         sys.exit(str(error))

@@ -6,7 +6,7 @@ one part. Nothing else should run on the machine at the same time.
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bench import figures, growth, measure, native, nodes, settings_edits
@@ -58,47 +58,50 @@ def main() -> None:
     before = figures.last_figures()
     if native.program() is None:
         left_out.append("No C compiler: the load generator and the receiver in Python cost more.")
-    found = _without_postgresql(parts, scale, left_out)
-    if programs() is None:
-        left_out.append("PostgreSQL is not installed here (make test-tools): its figures.")
-    else:
-        found += _with_postgresql(parts, scale)
-    native.remove()
-    print(figures.table(found, before))
-    for reason in left_out:
-        print(f"Left out: {reason}")
+    found: list[Figure] = []
+    try:
+        for part in _without_postgresql(parts, scale, left_out):
+            found += part
+        if programs() is None:
+            left_out.append("PostgreSQL is not installed here (make test-tools): its figures.")
+        else:
+            for part in _with_postgresql(parts, scale):
+                found += part
+    finally:  # also what was measured before a part that failed
+        native.remove()
+        print(figures.table(found, before))
+        for reason in left_out:
+            print(f"Left out: {reason}")
     if not options.no_history:
         how = {"cores": os.cpu_count(), "quick": options.quick, "parts": list(parts)}
         figures.save(found, how | {"left_out": left_out})
 
 
-def _without_postgresql(parts: Sequence[str], scale: Scale, left_out: list[str]) -> list[Figure]:
-    found: list[Figure] = []
+def _without_postgresql(
+    parts: Sequence[str], scale: Scale, left_out: list[str]
+) -> Iterator[list[Figure]]:
     if "start" in parts:
-        found += measure.start_up()
+        yield measure.start_up()
     if "sqlite" in parts:
-        found += _all_figures("SQLite", None, scale, SQLITE)
+        yield _all_figures("SQLite", None, scale, SQLITE)
     if "version" in parts:
         compared, unknown = measure.beside_version_01(scale.run_length.turns, END_TO_END)
-        found += _titled("SQLite", compared)
         left_out += unknown
+        yield _titled("SQLite", compared)
     if "settings" in parts:
-        found += _titled("Message Settings", settings_edits.figures())
+        yield _titled("Message Settings", settings_edits.figures())
     if "growth" in parts:
-        found += _growth("SQLite", None, scale)
-    return found
+        yield _growth("SQLite", None, scale)
 
 
-def _with_postgresql(parts: Sequence[str], scale: Scale) -> list[Figure]:
-    found: list[Figure] = []
+def _with_postgresql(parts: Sequence[str], scale: Scale) -> Iterator[list[Figure]]:
     with running_postgres(durable=True) as address:
         if "postgresql" in parts:
-            found += _all_figures("PostgreSQL", new_database(address), scale, POSTGRESQL)
+            yield _all_figures("PostgreSQL", new_database(address), scale, POSTGRESQL)
         if "nodes" in parts:
-            found += _titled("nodes", nodes.scaled(address, scale.backlog))
+            yield _titled("nodes", nodes.scaled(address, scale.backlog))
         if "growth" in parts:
-            found += _growth("PostgreSQL", new_database(address), scale)
-    return found
+            yield _growth("PostgreSQL", new_database(address), scale)
 
 
 def _all_figures(title: str, database_url: str | None, scale: Scale, aims: Aims) -> list[Figure]:

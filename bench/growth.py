@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, insert, select
 from bench.figures import Figure
 from bench.load_generator import LoadResult, median
 from bench.measure import RunLength, cost_of_delivery, limit_of
-from bench.measured_server import MANY, NUMBERS, MeasuredServer, settings, webhooks
+from bench.measured_server import CONVERSATIONS, MANY, NUMBERS, MeasuredServer, settings, webhooks
 from bench.processes import Process
 from bench.request_template import RequestTemplate
 from bench.seed_data import seed_messages
@@ -33,6 +33,7 @@ UNSERVED = "push:bench"  # a destination that no worker serves: its jobs stay du
 SEARCHES = 240  # a device may search 300 times a minute
 CLAIMS, CLAIM = 100, 16
 EDIT_SECONDS = 6.0
+EARLY = CONVERSATIONS + 900  # a seq among the first of the seed data, after those of the warm-up
 
 
 def grown_messages(
@@ -59,12 +60,12 @@ def grown_messages(
 
 def _costs(noop: Process, measured: MeasuredServer, run_length: RunLength) -> dict[str, float]:
     """The cost of calls, in units of a request to the no-op at the same time."""
-    conversation = measured.longest_conversation()
+    history = f"/api/v1/conversations/{measured.longest_conversation()}/messages?limit=50"
     calls = {
         "conversation list": "/api/v1/conversations?limit=50",
         "list of the unread": "/api/v1/conversations?limit=50&unread=1",
-        "history page": f"/api/v1/conversations/{conversation}/messages?limit=50",
-        "older history page": f"/api/v1/conversations/{conversation}/messages?limit=50&before=900",
+        "history page": history,
+        "older history page": f"{history}&before={EARLY}",
     }
     searches = {
         "search, rare word": "/api/v1/search?q=ref0000007&limit=50",

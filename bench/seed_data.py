@@ -45,8 +45,8 @@ WORDS = [
 
 
 def seed_messages(store: Store, total: int) -> None:
-    """Add messages until ``total`` are stored: pushed, read, indexed and counted."""
-    counted = select(func.count()).select_from(messages)
+    """Add messages until ``total`` of one number are stored: pushed, read, indexed and counted."""
+    counted = select(func.count()).where(messages.c.number == PUSHED)
     missing = total - store.read(lambda tx: tx.execute(counted).scalar_one())
     next_seq = store.read(latest_seq) + 1
     ids = _conversations(store)
@@ -66,9 +66,10 @@ def seed_messages(store: Store, total: int) -> None:
 
 
 def _conversations(store: Store) -> list[str]:
-    known = store.read(
-        lambda tx: dict(tx.execute(select(conversations.c.peer, conversations.c.id)).all())
+    of_number = select(conversations.c.peer, conversations.c.id).where(
+        conversations.c.number == PUSHED
     )
+    known = store.read(lambda tx: dict(tx.execute(of_number).all()))
     new = [
         {
             "id": uuid7(),

@@ -9,6 +9,7 @@ from services.core.errors import MediaError, RequestRefused
 from services.core.messages import Attachment
 from services.media.kinds import plain_file_name, safe_inline
 from services.media.media_store import MediaStore
+from services.messaging.thumbnails import Thumbnails
 from services.store import attachments
 from services.store.database.store import Store
 
@@ -21,13 +22,20 @@ HEADERS = {
 }
 
 
-def blueprint(store: Store, media: MediaStore) -> Blueprint:
-    """The route of signed links."""
+def blueprint(store: Store, media: MediaStore, thumbnails: Thumbnails) -> Blueprint:
+    """The routes of signed links."""
     routes = Blueprint("signed_media", __name__)
 
     @routes.get("/media/<uuid:file_id>")
     @routes.get("/media/<uuid:file_id>.<extension>")
     def show(file_id: UUID, extension: str = "") -> Response:
+        return file_answer(media, signed(file_id))
+
+    @routes.get("/media/<uuid:file_id>/thumbnail.jpg")
+    def show_thumbnail(file_id: UUID) -> Response:
+        return thumbnail_answer(media, thumbnails, signed(file_id))
+
+    def signed(file_id: UUID) -> Attachment | None:
         exp, sig = request.args.get("exp", ""), request.args.get("sig", "")
         if not media.is_valid_link(str(file_id), exp, sig):
             raise RequestRefused(
@@ -35,8 +43,7 @@ def blueprint(store: Store, media: MediaStore) -> Blueprint:
                 "This link is not complete or too old. Open the message again for a new one.",
                 status=403,
             )
-        file = store.read(lambda tx: attachments.by_id(tx, str(file_id)))
-        return file_answer(media, file)
+        return store.read(lambda tx: attachments.by_id(tx, str(file_id)))
 
     return routes
 
@@ -47,13 +54,12 @@ def file_answer(media: MediaStore, file: Attachment | None) -> Response:
     It has its own type, which carriers compare with the file. Types that a browser displays without
     running anything are inline; all others are downloads.
     """
-    gone = RequestRefused("not_found", "There is no such file, or not yet.", status=404)
     if file is None or file.state != "kept":
-        raise gone
+        raise _gone()
     try:
         path = media.open(file.id)
     except MediaError:
-        raise gone from None
+        raise _gone() from None
     inline = safe_inline(file.content_type)
     answer = send_file(
         path,
@@ -64,6 +70,26 @@ def file_answer(media: MediaStore, file: Attachment | None) -> Response:
     answer.headers["Content-Disposition"] = _disposition(file.name, inline=inline)
     answer.headers.update(HEADERS)
     return answer
+
+
+def thumbnail_answer(
+    media: MediaStore, thumbnails: Thumbnails, file: Attachment | None
+) -> Response:
+    """The thumbnail of a kept picture over HTTP, or the file where it has none."""
+    try:
+        path = thumbnails.path(file) if file is not None else None
+    except MediaError:
+        raise _gone() from None
+    if file is None or path is None:
+        return file_answer(media, file)
+    answer = send_file(path, mimetype="image/jpeg", etag=f"{file.id}-thumbnail")
+    answer.headers["Content-Disposition"] = "inline"
+    answer.headers.update(HEADERS)
+    return answer
+
+
+def _gone() -> RequestRefused:
+    return RequestRefused("not_found", "There is no such file, or not yet.", status=404)
 
 
 def _disposition(name: str, *, inline: bool) -> str:

@@ -35,9 +35,19 @@ def main() -> None:
     text = (HERE / ".env.example").read_text(encoding="utf-8")
     for name, value in made.items():
         text = re.sub(rf"^{name}=.*$", f"{name}={value}", text, flags=re.MULTILINE)
-    private = os.open(str(target), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(private, "w", encoding="utf-8") as file:
-        file.write(text)
+    new = HERE / f".env.{os.getpid()}.new"
+    try:
+        private = os.open(str(new), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(private, "w", encoding="utf-8") as file:
+            file.write(text)
+        new.rename(target)  # never half a file: it would be kept
+    except OSError as error:
+        if new.exists():
+            new.unlink()
+        sys.exit(
+            f"{target} cannot be written: {error.strerror}. Run make as the owner of {HERE}, and "
+            "with free space on its disk (df -h)."
+        )
     print("Wrote .env with a new APP_KEY and ADMIN_PASSWORD.")
 
 

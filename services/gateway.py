@@ -61,18 +61,25 @@ from services.messaging.second_number import SecondNumber
 from services.messaging.send_limits import SendLimits
 from services.messaging.send_times import SendTimes
 from services.messaging.store_parts import PartStore
+from services.messaging.thumbnails import Thumbnails
 from services.messaging.uploads import Uploads
-from services.operations import housekeeping, retention, statistics
+from services.operations import housekeeping, own_certificate, retention, statistics
 from services.operations.admin_auth import AdminAuth
 from services.operations.audit import Audit
 from services.operations.carrier_status import CarrierStatus
 from services.operations.config_findings import ConfigFindings
+from services.operations.contact_book import ContactBook
+from services.operations.extension_directory import ExtensionDirectory
 from services.operations.health import Health
 from services.operations.login_throttle import PAIRING, PASSWORD, TOKENS, LoginThrottle
 from services.operations.message_query import MessageQuery
+from services.operations.migration.history import History
+from services.operations.migration.migration import Migration
+from services.operations.migration.proof import Proofs
 from services.operations.mistake_warnings import MistakeWarnings
 from services.operations.operator_actions import OperatorActions
 from services.operations.opt_out_register import OptOutRegister
+from services.operations.own_certificate import OwnCertificate
 from services.operations.restore import Restore
 from services.operations.retention import Retention
 from services.operations.rule_trial import RuleTrial
@@ -158,7 +165,8 @@ class Gateway:
         )
         self.consent = Consent(self.opt_outs)
         self.uploads = Uploads(self.store, self.access, self.providers, self.media, self.limits)
-        self.checks = MessageChecks(self.providers, self.limits, self.opt_outs)
+        self.thumbnails = Thumbnails(self.store, self.media)
+        self.checks = MessageChecks(self.providers, self.limits, self.opt_outs, self.country)
         self.send_times = SendTimes(environment.schedule)
         self.composer = Composer(
             self.store,
@@ -277,8 +285,14 @@ class Gateway:
         self.proxies = UndeclaredProxies(self.store, service.trusted_proxies or ())
         self.config_findings = ConfigFindings(environment, self.settings)
         self.stray_webhooks = StrayWebhooks(self.store, self.providers)
+        self.own_certificate = OwnCertificate(self.store, environment.app_url)
         self.mistakes = MistakeWarnings(
-            self.store, self.settings, self.providers, self.channels, self.stray_webhooks
+            self.store,
+            self.settings,
+            self.providers,
+            self.channels,
+            self.stray_webhooks,
+            self.own_certificate,
         )
         self.health = Health(
             self.store,
@@ -308,6 +322,8 @@ class Gateway:
             self.country,
             self.local_time,
         )
+        self.contact_book = ContactBook(self.store, self.country)
+        self.directory = ExtensionDirectory(self.store, self.settings)
         self.rule_warnings = RuleWarnings(self.store, self.settings)
         self.message_query = MessageQuery(self.store, self.access, self.country, self.local_time)
         self.why = Why(
@@ -328,6 +344,14 @@ class Gateway:
             storage,
             self._open_copy,
             has_bucket=environment.bucket is not None,
+        )
+        self.migration = Migration(
+            self.store,
+            self.settings,
+            History(self.store, self.settings, self.opt_outs, self.media, self.http),
+            Proofs(self.store, self.settings, self.composer, service.app_name),
+            self.retention,
+            self.country,
         )
         self.token_throttle = LoginThrottle(self.store, TOKENS)
         self.pairing_throttle = LoginThrottle(self.store, PAIRING)
@@ -379,6 +403,13 @@ class Gateway:
             ),
             PeriodicTask(
                 "clock", CHECK_SECONDS, partial(housekeeping.note_clock, self.store, self.http)
+            ),
+            PeriodicTask(
+                "certificate",
+                own_certificate.CHECK_SECONDS,
+                self.own_certificate.check,
+                one_worker=True,
+                again_after=own_certificate.AGAIN_SECONDS,
             ),
             PeriodicTask("check", CHECK_SECONDS, self.audit.check, delayed=True, one_worker=True),
             PeriodicTask(

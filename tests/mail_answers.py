@@ -18,10 +18,12 @@ ENTRY: Mapping[str, Any] = {"number": NUMBER, "carrier": "sandbox", "emails": [D
 ENV = {"MAIL_ANSWERS_ADDRESS": "texts@example.com", "MAIL_ANSWERS_LISTEN": "127.0.0.1:2525"}
 
 
-def mailed(gateway: Gateway, mailbox: Mailbox, text: str = "Is the shop open?") -> EmailMessage:
+def mailed(
+    gateway: Gateway, mailbox: Mailbox, text: str = "Is the shop open?", **changes: Any
+) -> EmailMessage:
     """The mail about a text that comes in."""
     before = len(mailbox.mails)
-    receive_text(gateway, text)
+    receive_text(gateway, text, **changes)
     run_due_jobs(gateway)
     return mailbox.wait_for(before + 1)[before]
 

@@ -1,4 +1,4 @@
-"""Mounted test disks: a small one that fills up, and one that fails; needs root.
+"""Mounted test disks: one that fills up, one that fails, one over a used folder; needs root.
 
 The mounts are visible to this process and its children only (mount namespace).
 """
@@ -27,6 +27,21 @@ class SmallDisk:
     def resize(self, megabytes: int) -> None:
         """Set the size of the disk in MB."""
         _mount("-o", f"remount,size={megabytes}m", self._folder)
+
+
+class DiskOver:
+    """An empty disk in memory (tmpfs) that can be mounted over a folder that is in use."""
+
+    def __init__(self) -> None:
+        _enter_mount_namespace()
+
+    def cover(self, folder: Path) -> None:
+        """Mount the disk over a folder: what opens the folder anew finds it empty."""
+        _mount("-t", "tmpfs", "-o", f"size={NORMAL_MB}m", "tmpfs", str(folder))
+
+    def uncover(self, folder: Path) -> None:
+        """Take the disk away, with what was written on it."""
+        _run("umount", "--lazy", str(folder))
 
 
 class FullSharedMemory:

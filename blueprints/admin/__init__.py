@@ -45,7 +45,7 @@ def register(app: Flask, gateway: Gateway) -> None:
     off = set() if gateway.bulk_sending.is_on else {"admin.bulk_sends"}
     menu = [entry for entry in MENU if entry.endpoint not in off]
     pages = Pages(sign_ins, service.app_name, menu)
-    formats.add_filters(routes, gateway.local_time)
+    formats.add_filters(routes, gateway.local_time, gateway.settings)
     access = AdminAccess(gateway.admin_auth, service, gateway.proxies)
     Guard(access, sign_ins, pages, environment.app_url).add_to(routes)
     error_pages.add_handlers(routes, pages)
@@ -84,7 +84,7 @@ def _add_pages(routes: Blueprint, pages: Pages, gateway: Gateway) -> None:
         gateway.scheduling,
         gateway.why,
     ).add_to(routes)
-    failed_jobs.add_routes(routes, pages, store, actions)
+    failed_jobs.add_routes(routes, pages, store, settings, actions)
     if gateway.bulk_sending.is_on:
         BulkSendPages(pages, store, gateway.bulk_sending, gateway.local_time).add_to(routes)
     opt_outs.add_routes(routes, pages, store, gateway.opt_out_register)

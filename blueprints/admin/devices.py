@@ -8,6 +8,7 @@ import segno
 from flask import Blueprint, Response, abort, request, url_for
 
 from blueprints.admin.page import Pages, redirect_to
+from services.core.authors import with_name
 from services.core.messages import Device
 from services.delivery.push_delivery import PushDelivery
 from services.message_settings import EXTENSION, MessageSettings
@@ -103,7 +104,8 @@ class DevicePages:
         """Refuse a device from now on."""
         device = self._device(device_id)
         self._store.write(partial(devices.revoke, device_id=device.id))
-        self._pages.set_notice(f"{device.name} of {device.extension} is refused from now on.")
+        whose = with_name(device.extension, self._settings.names)
+        self._pages.set_notice(f"{device.name} of {whose} is refused from now on.")
         return _back()
 
     def _device(self, device_id: str) -> Device:

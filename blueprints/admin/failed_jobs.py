@@ -9,6 +9,7 @@ from blueprints.admin.formats import counted
 from blueprints.admin.message_states import KINDS
 from blueprints.admin.page import Pages, redirect_to
 from blueprints.admin.row_ids import row_id
+from services.message_settings import MessageSettings
 from services.operations import timeline
 from services.operations.operator_actions import OperatorActions
 from services.store import dead_letters
@@ -18,7 +19,13 @@ from services.store.jobs import JobKind
 ROWS = 50
 
 
-def add_routes(routes: Blueprint, pages: Pages, store: Store, actions: OperatorActions) -> None:
+def add_routes(
+    routes: Blueprint,
+    pages: Pages,
+    store: Store,
+    settings: MessageSettings,
+    actions: OperatorActions,
+) -> None:
     """Add ``/admin/messages/given-up``."""
 
     @routes.get("/messages/given-up")
@@ -34,7 +41,9 @@ def add_routes(routes: Blueprint, pages: Pages, store: Store, actions: OperatorA
         here = "admin.messages_given_up"
         return pages.render(
             "given_up.html",
-            letters=[(job, timeline.target_name(job, devices)) for job in shown],
+            letters=[
+                (job, timeline.target_name(job, devices, names=settings.names)) for job in shown
+            ],
             kinds=[
                 (name, *labels, counts[name]) for name, labels in KINDS.items() if name in counts
             ],

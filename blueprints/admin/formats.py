@@ -5,19 +5,26 @@ import time
 from flask import Blueprint
 from markupsafe import Markup
 
+from services.core.authors import with_name
 from services.core.byte_size import byte_size
 from services.core.commands import flask_command
 from services.core.local_time import LocalTime
 from services.core.messages import rfc3339
 from services.core.phone_numbers import international
+from services.message_settings import MessageSettings
 
 STEPS = ((60.0, 1.0, "second"), (3600.0, 60.0, "minute"), (86_400.0, 3600.0, "hour"))
 
 
-def add_filters(routes: Blueprint, local_time: LocalTime) -> None:
+def add_filters(routes: Blueprint, local_time: LocalTime, settings: MessageSettings) -> None:
     """Add these functions to the templates."""
     times = Times(local_time)
-    for word in (times.when, times.ago, international, byte_size, counted, flask_command):
+
+    def named(extension: str) -> str:
+        """An extension with its name, or an e-mail address."""
+        return with_name(extension, settings.names)
+
+    for word in (times.when, times.ago, named, international, byte_size, counted, flask_command):
         routes.app_template_filter(word.__name__)(word)
 
 

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, abort, request
 from blueprints.admin.formats import counted
 from blueprints.admin.page import Pages, redirect_to
 from blueprints.admin.row_ids import row_id
+from services.core.authors import with_name
 from services.core.messages import Attachment, Status
 from services.media.kinds import safe_inline
 from services.media.media_store import MediaStore
@@ -58,6 +59,8 @@ class MessagePage:
         message = known.message
         # Where a rule has decided, the number's entry does not say who got or wrote it.
         by_entry = self.settings.for_number(message.number) if message.rule is None else None
+        receivers = by_entry.extensions if by_entry is not None else ()
+        extensions = (message.extension,) if message.extension else receivers
         return self.pages.render(
             "message.html",
             message=message,
@@ -71,7 +74,7 @@ class MessagePage:
             dead=[job for job in known.dead if not _is_in_doubt(message.status, job.kind)],
             in_doubt=message.status is Status.UNKNOWN,
             is_scheduled=message.status is Status.SCHEDULED,
-            extensions=message.extension or ", ".join(by_entry.extensions if by_entry else ()),
+            extensions=", ".join(with_name(one, self.settings.names) for one in extensions),
             address=lambda file: _path(self.media.link(file)),
             is_picture=_is_picture,
             opted_out=self.store.read(

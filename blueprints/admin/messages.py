@@ -11,6 +11,7 @@ from flask import Blueprint, Response, request, stream_with_context, url_for
 from blueprints.admin import message_states
 from blueprints.admin.page import Pages
 from blueprints.admin.row_ids import row_id
+from services.core.authors import with_name
 from services.core.errors import RequestRefused
 from services.core.local_time import LocalTime
 from services.core.messages import Message
@@ -91,7 +92,8 @@ class MessagePages:
 
     def _pieces(self, wanted: MessageFilter, form: str) -> Iterator[str]:
         found = self.query.everything(wanted)
-        return as_csv(found) if form == "csv" else as_json(found, self.media.link)
+        names = self.settings.names
+        return as_csv(found, names) if form == "csv" else as_json(found, self.media.link, names)
 
     def _names(self, found: list[Message]) -> dict[str, str]:
         peers = {peer for message in found for peer in message.recipients}
@@ -100,9 +102,10 @@ class MessagePages:
     def _extensions(self, message: Message) -> str:
         """The extension that has sent a message, or those that get it by now."""
         if message.direction == "out":
-            return message.extension or ""
+            return with_name(message.extension or "", self.settings.names)
         setting = self.settings.for_number(message.number)
-        return ", ".join(setting.extensions) if setting is not None and setting.enabled else ""
+        found = setting.extensions if setting is not None and setting.enabled else ()
+        return ", ".join(with_name(extension, self.settings.names) for extension in found)
 
     def _choices(self) -> dict[str, list[tuple[str, str]]]:
         """What each choice of the form offers."""

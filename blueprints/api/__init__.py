@@ -18,6 +18,7 @@ from blueprints.api.conversations import Conversations
 from blueprints.api.declare import Document
 from blueprints.api.devices import Devices
 from blueprints.api.events import Events
+from blueprints.api.extensions import Extensions
 from blueprints.api.me import Me
 from blueprints.api.media import Media
 from blueprints.api.message_settings import Settings
@@ -64,7 +65,8 @@ def register(app: Flask, gateway: Gateway) -> None:
             limits,
             admin_access.callers,
         ),
-        Me(store, access, gateway.providers, gateway.vapid),
+        Me(store, gateway.settings, access, gateway.providers, gateway.vapid),
+        Extensions(gateway.settings, access),
         Conversations(
             store,
             access,
@@ -81,9 +83,9 @@ def register(app: Flask, gateway: Gateway) -> None:
         ScheduledMessages(store, access, media, gateway.scheduling),
         BulkSends(store, gateway.bulk_sending),
         Search(store, access, media, limits),
-        Contacts(store, limits, gateway.country),
+        Contacts(store, gateway.contact_book, limits),
         Templates(store, gateway.settings, access, gateway.country),
-        Media(store, access, media, gateway.uploads),
+        Media(store, access, media, gateway.uploads, gateway.thumbnails),
         Events(ChangeLog(store, access, media), auth, store.notifier, lambda: gateway.stopping),
         Settings(gateway.settings, gateway.rule_warnings),
     )

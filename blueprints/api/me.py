@@ -10,7 +10,7 @@ from blueprints.api.devices import device_object
 from blueprints.api.schemas.me import MeSchema
 from blueprints.api.schemas.messages import MOST_MEDIA, MOST_RECIPIENTS, MOST_TEXT
 from services.media.resize import CONVERTIBLE
-from services.message_settings import NumberSetting
+from services.message_settings import MessageSettings, NumberSetting
 from services.messaging.access import ConversationAccess
 from services.providers.base import Limits, Provider
 from services.push.vapid import Vapid
@@ -26,6 +26,7 @@ class Me(Resource):
     description = "Who calls, and what it may do"
 
     store: Store
+    settings: MessageSettings
     access: ConversationAccess
     providers: Mapping[str, Provider]
     vapid: Vapid
@@ -36,6 +37,7 @@ class Me(Resource):
         own = list(numbers(self.access).values())
         return {
             "extension": caller().extension,
+            "name": self.settings.names.get(caller().extension, ""),
             "device": device_object(caller()),
             "numbers": [self._number(setting, setting is own[0]) for setting in own],
             "limits": _limits(

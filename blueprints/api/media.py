@@ -9,11 +9,12 @@ from flask import Response
 from blueprints.api.auth import Auth, caller, numbers
 from blueprints.api.declare import MOST_FILE, Resource, call
 from blueprints.api.schemas.messages import MediaSchema, UploadSchema
-from blueprints.media import file_answer
+from blueprints.media import file_answer, thumbnail_answer
 from services.core.errors import MediaError, RequestRefused
-from services.core.messages import uuid7
+from services.core.messages import Attachment, file_object, uuid7
 from services.media.media_store import MediaStore, StoredFile
 from services.messaging.access import ConversationAccess
+from services.messaging.thumbnails import Thumbnails
 from services.messaging.uploads import Uploads
 from services.store import attachments
 from services.store.database.store import Store
@@ -30,12 +31,18 @@ class Media(Resource):
     description = "Files of messages"
 
     def __init__(
-        self, store: Store, access: ConversationAccess, media: MediaStore, uploads: Uploads
+        self,
+        store: Store,
+        access: ConversationAccess,
+        media: MediaStore,
+        uploads: Uploads,
+        thumbnails: Thumbnails,
     ) -> None:
         self._store = store
         self._access = access
         self._media = media
         self._uploads = uploads
+        self._thumbnails = thumbnails
 
     @call("POST", "/media", Auth.DEVICE, files=UploadSchema, answers={201: MediaSchema})
     def upload_media(self, asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
@@ -47,10 +54,7 @@ class Media(Resource):
         file_id = uuid7()
         self._uploads.begin(caller().extension)
         file = self._uploads.add(caller().extension, file_id, self._kept(file_id, asked["file"]))
-        answer = {"id": file.id, "content_type": file.content_type, "size": file.size}
-        answer |= {"name": file.name, "state": file.state, "reason": None}
-        answer["url"] = self._media.link(file)
-        return answer, 201
+        return file_object(file, self._media.link), 201
 
     @call(
         "GET",
@@ -62,12 +66,29 @@ class Media(Resource):
     )
     def get_media(self, media_id: UUID) -> Response:
         """A file of the extension's messages, or one that it has uploaded; also by `Range`."""
-        file = self._store.read(
-            lambda tx: attachments.visible(
-                tx, str(media_id), caller().extension, numbers(self._access)
-            )
+        return file_answer(self._media, self._visible(media_id))
+
+    @call(
+        "GET",
+        "/media/<uuid:media_id>/thumbnail",
+        Auth.DEVICE,
+        answers={200: {}, 206: {}, 304: None},
+        content_type="*/*",
+        refuses=[404, 416],
+    )
+    def get_thumbnail(self, media_id: UUID) -> Response:
+        """A picture as a JPEG of at most 600 pixels each way; of an animation its first frame.
+
+        It is made when it is first asked for. A file that is small, or has no thumbnail, is
+        answered as it is.
+        """
+        return thumbnail_answer(self._media, self._thumbnails, self._visible(media_id))
+
+    def _visible(self, media_id: UUID) -> Attachment | None:
+        own = numbers(self._access)
+        return self._store.read(
+            lambda tx: attachments.visible(tx, str(media_id), caller().extension, own)
         )
-        return file_answer(self._media, file)
 
     def _kept(self, file_id: str, upload: Any) -> StoredFile:
         """The uploaded file on disk."""

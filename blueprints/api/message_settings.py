@@ -13,7 +13,10 @@ from blueprints.api.schemas.message_settings import (
     EntryListSchema,
     EntrySchema,
     EntryToldSchema,
+    ExtensionNameSchema,
     IfMatchHeaders,
+    NamedExtensionListSchema,
+    NamedExtensionSchema,
     RulesSavedSchema,
     RulesSchema,
     RulesToldSchema,
@@ -29,6 +32,7 @@ from services.core.errors import (
 )
 from services.message_settings import MessageSettings
 from services.message_settings.document import RULE_SECTIONS
+from services.message_settings.extension_edits import name_extension
 from services.message_settings.rules_reader import RuleError
 from services.message_settings.slices import in_slices
 from services.operations.rule_warnings import RuleWarnings
@@ -98,6 +102,37 @@ class Settings(Resource):
                 complain({error.field: [error.reason]})
         rules = {name: settings.sections.get(name) for name in RULE_SECTIONS}
         return rules | {"warnings": self._warnings.all()}, 200, _tag(settings)
+
+    @call(
+        "GET",
+        "/message-settings/extensions",
+        Auth.OPERATOR,
+        answers={200: NamedExtensionListSchema},
+    )
+    def list_extensions(self) -> tuple[dict[str, Any], int, dict[str, str]]:
+        """The extensions that have a name, in the order of the document."""
+        settings = self._fresh()
+        tag = _tag(settings)
+        items = [{"extension": one, "name": name} for one, name in settings.names.items() if name]
+        return {"items": items}, 200, tag
+
+    @call(
+        "PUT",
+        "/message-settings/extensions/<extension>",
+        Auth.OPERATOR,
+        headers=IfMatchHeaders,
+        json=ExtensionNameSchema,
+        answers={200: NamedExtensionSchema},
+        refuses=[409, 412],
+    )
+    def name_extension(
+        self, seen: dict[str, Any], asked: dict[str, Any], extension: str
+    ) -> tuple[dict[str, Any], int, dict[str, str]]:
+        """Give an extension the name of its person; an empty name takes it away."""
+        settings = self._fresh()
+        with _refusals():
+            name = name_extension(settings, extension, asked["name"], _expected(seen, False))
+        return {"extension": extension, "name": name}, 200, _tag(settings)
 
     @call(
         "GET",

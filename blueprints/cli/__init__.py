@@ -13,9 +13,11 @@ from blueprints.cli import (
     database,
     devices,
     export,
+    extensions,
     mail,
     media,
     messages,
+    migrate,
     operator_actions,
     optouts,
     people,
@@ -26,6 +28,7 @@ from blueprints.cli import (
     restore,
     rules,
     settings,
+    setup,
     simulate,
     status,
     templates,
@@ -37,6 +40,7 @@ from blueprints.cli import (
 from services.gateway import Gateway
 
 COMMANDS = (
+    setup.setup,
     status.status,
     why.why,
     version.version,
@@ -46,6 +50,7 @@ COMMANDS = (
     settings.group,
     rules.group,
     templates.group,
+    extensions.group,
     devices.group,
     contacts.group,
     people.group,
@@ -63,6 +68,7 @@ COMMANDS = (
     backup.backup,
     restore.put_back,
     database.group,
+    migrate.group,
 )
 
 

@@ -17,6 +17,7 @@ from blueprints.cli.terminal import (
     stamp,
     table,
 )
+from services.core.authors import with_name
 from services.core.messages import Status
 from services.messaging.bulk_sending import ADMINISTRATOR, bulk_send_of
 from services.store import bulk_sends
@@ -46,7 +47,7 @@ def list_all(as_json: bool) -> None:
             (
                 short_id(one.id),
                 one.name,
-                one.extension,
+                with_name(one.extension, parts().settings.names),
                 one.number,
                 brief_moment(one.send_at),
                 one.recipients,
@@ -89,7 +90,10 @@ def show(bulk_send_id: str, state: str | None, as_json: bool) -> None:
     facts(
         (
             ("Name", known.name),
-            ("Sent from", f"{known.number}, extension {known.extension}"),
+            (
+                "Sent from",
+                f"{known.number}, extension {with_name(known.extension, parts().settings.names)}",
+            ),
             ("Made by", f"{known.made_by}, {moment(known.created_at)}"),
             ("Time", moment(known.send_at)),
             ("Cancelled", moment(known.cancelled_at) if known.cancelled_at else None),

@@ -1,60 +1,65 @@
-"""``flask contacts``: names of numbers, shared by all apps of the installation."""
+"""``flask contacts``: names of numbers with notes, shared by all apps of the installation."""
 
-import csv
-from collections.abc import Iterator
+import sys
 from dataclasses import asdict
-from functools import partial
-from io import StringIO
 from pathlib import Path
 
 import click
-from sqlalchemy import Connection
 
 from blueprints.cli.parts import parts
-from blueprints.cli.terminal import Group, document, escaped, json_option, table
+from blueprints.cli.terminal import Group, document, escaped, json_option, short, table
 from services.core.commands import flask_command
 from services.core.errors import RequestRefused
-from services.core.messages import clean
-from services.core.phone_numbers import peer, requested
-from services.message_settings.csv_format import decode_csv
-from services.store import contacts
-from services.store.contacts import Contact
+from services.operations.contact_book import ContactBook, ContactLine, ContactPlan
+from services.operations.contact_files import MOST_BYTES, write_csv, write_vcards
 
-LONGEST = 100
+MOST_LISTED = 200  # lines of a file that a table shows
 group = Group("contacts", help="The names of numbers, which all apps share.")
 
 
+def book() -> ContactBook:
+    """The contacts of this installation."""
+    return parts().contact_book
+
+
 @group.command("list")
+@click.option("--search", default="", help="Only those with these words or digits anywhere.")
 @json_option
-def show(as_json: bool) -> None:
-    """List the contacts."""
-    known = parts().store.read(contacts.all_contacts)
+def show(search: str, as_json: bool) -> None:
+    """List the contacts by name."""
+    known = book().find(search)
     if as_json:
         document([asdict(contact) for contact in known])
         return
     table(
-        ("NUMBER", "NAME"),
-        [(contact.number, contact.name) for contact in known],
-        "No contact. Add one: " + flask_command('contacts set +13035550177 "Ann Example"'),
+        ("NUMBER", "NAME", "NOTE"),
+        [(contact.number, contact.name, short(contact.note)) for contact in known],
+        "No such contact."
+        if search
+        else "No contact. Add one: " + flask_command('contacts set +13035550177 "Ann Example"'),
     )
 
 
 @group.command("set")
 @click.argument("number")
 @click.argument("name")
-def put(number: str, name: str) -> None:
+@click.option("--note", help="What all users may know of it; '' removes it. Without it, it stays.")
+def put(number: str, name: str, note: str | None) -> None:
     """Give NUMBER a name, or another one."""
-    contact = _contact(number, name)
-    parts().store.write(partial(contacts.put, contact=contact))
+    if note is None:
+        known = book().by_number(book().address(number))
+        note = known.note if known is not None else ""
+    contact = book().contact(number, name, note)
+    book().put(contact)
     click.echo(f"{contact.number} is {escaped(contact.name)}.")
 
 
 @group.command()
 @click.argument("number")
 def remove(number: str) -> None:
-    """Forget the name of NUMBER."""
-    address = _address(number)
-    if not parts().store.write(partial(contacts.remove, number=address)):
+    """Forget the name of NUMBER, and its note."""
+    address = book().address(number)
+    if not book().remove(address):
         raise RequestRefused(
             "not_found", f"{address} has no name. See: {flask_command('contacts list')}", status=404
         )
@@ -63,46 +68,96 @@ def remove(number: str) -> None:
 
 @group.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def import_contacts(file: Path) -> None:
-    """Add the contacts of a CSV file, all of them or, if a line is wrong, none.
+@click.option("--keep", is_flag=True, help="Leave contacts that are there as they are.")
+@click.option("--skip-refused", is_flag=True, help="Leave out lines that cannot be used.")
+@click.option("--dry-run", is_flag=True, help="Check only, and tell what would change.")
+@json_option
+def import_contacts(
+    file: Path, keep: bool, skip_refused: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Add the contacts of a vCard or CSV FILE, all of them or, if a line is wrong, none.
 
-    Its first line names the columns; “number” and “name” are read. Numbers that have a name get the
-    one of the file.
+    The first line of CSV names the columns: “number”, “name” and, if wanted, “note”; exports of
+    Google Contacts and Outlook are understood as well. Numbers that have a name get the one of the
+    file, unless --keep is given.
     """
-    found = list(_read(file))
-
-    def work(tx: Connection) -> None:
-        for contact in found:
-            contacts.put(tx, contact)
-
-    parts().store.write(work)
-    click.echo(f"{len(found)} contacts were read.")
-
-
-def _read(file: Path) -> Iterator[Contact]:
-    """The contacts of a CSV file. Raises ``RequestRefused`` with the line that is wrong."""
-    rows = csv.DictReader(StringIO(decode_csv(file.read_bytes()), newline=""))
-    try:
-        rows.fieldnames = [title.strip().lower() for title in rows.fieldnames or ()]
-        if not {"number", "name"} <= set(rows.fieldnames):
-            raise RequestRefused(
-                "invalid", "The first line must name the columns, with “number” and “name”."
-            )
-        for row in rows:
-            try:
-                yield _contact(row["number"] or "", row["name"] or "")
-            except RequestRefused as error:
-                raise RequestRefused("invalid", f"Line {rows.line_num}: {error}") from None
-    except csv.Error as error:
-        raise RequestRefused("invalid", f"Line {rows.line_num}: {error}.") from None
+    with file.open("rb") as opened:
+        content = opened.read(MOST_BYTES + 1)
+    plan = book().preview(content, replace=not keep)
+    stops = bool(plan.counts["refused"]) and not skip_refused
+    if not dry_run and not stops:
+        plan = book().import_file(content, replace=not keep)
+    if as_json:
+        document(_as_json(plan, dry_run=dry_run, imported=not dry_run and not stops))
+    else:
+        _show(plan, told="It would be" if dry_run or stops else "Of the lines")
+    if stops:
+        wrong = next(line for line in plan.lines if line.outcome == "refused")
+        click.echo(
+            f"Error: Line {wrong.line}: {escaped(wrong.reason)} Nothing was imported. Fix the "
+            "refused lines, or leave them out: --skip-refused",
+            err=True,
+        )
+        raise SystemExit(1)
 
 
-def _contact(number: str, name: str) -> Contact:
-    name = clean(name).strip()
-    if not 1 <= len(name) <= LONGEST:
-        raise RequestRefused("invalid", f"A name has 1 to {LONGEST} characters.", field="name")
-    return Contact(_address(number), name)
+@group.command("export")
+@click.argument("target", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--vcard",
+    "version",
+    type=click.Choice(["3.0", "4.0"]),
+    help="As vCards of this version, which phones read, instead of CSV.",
+)
+def export_contacts(target: Path, version: str | None) -> None:
+    """Write all contacts into a CSV FILE (“-”: standard output). Only you can read the file."""
+    found = book().find()
+    if version is None:
+        content = write_csv(found)
+    else:
+        content = write_vcards(found, "4.0" if version == "4.0" else "3.0")
+    if str(target) == "-":
+        sys.stdout.buffer.write(content)
+        return
+    target.touch(mode=0o600)
+    target.write_bytes(content)
+    click.echo(f"{len(found)} contacts were written to {escaped(str(target))}.")
 
 
-def _address(written: str) -> str:
-    return requested(peer, written, parts().country, "number")
+def _as_json(plan: ContactPlan, **told: bool) -> dict[str, object]:
+    lines = [
+        {
+            "line": line.line,
+            "number": line.number,
+            "outcome": line.outcome,
+            "contact": asdict(line.contact) if line.contact is not None else None,
+            "reason": line.reason or None,
+        }
+        for line in plan.lines
+    ]
+    return {**told, **plan.counts, "lines": lines}
+
+
+def _show(plan: ContactPlan, told: str) -> None:
+    lines = [line for line in plan.lines if line.outcome != "unchanged"]
+    lines.sort(key=lambda line: not line.reason)
+    table(
+        ("LINE", "NUMBER", "OUTCOME", "WHAT"),
+        [
+            (line.line, short(line.number), line.outcome, _as_text(line))
+            for line in lines[:MOST_LISTED]
+        ],
+        "Nothing is new in the file.",
+    )
+    if len(lines) > MOST_LISTED:
+        click.echo(f"And {len(lines) - MOST_LISTED:,} lines more.")
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in plan.counts.items())
+    click.echo(f"{told}: {counts}.")
+
+
+def _as_text(line: ContactLine) -> str:
+    if line.reason or line.contact is None:
+        return line.reason
+    if line.before is None:
+        return line.contact.name
+    return f"{line.before.name} → {line.contact.name}"

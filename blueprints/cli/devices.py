@@ -22,6 +22,7 @@ from blueprints.cli.terminal import (
     stamp,
     table,
 )
+from services.core.authors import with_name
 from services.core.commands import flask_command
 from services.core.errors import RequestRefused
 from services.core.messages import Device, Preview
@@ -65,7 +66,7 @@ def show(extension: str | None, as_json: bool) -> None:
         [
             (
                 short_id(device.id),
-                device.extension,
+                with_name(device.extension, parts().settings.names),
                 device.name,
                 device.platform or "-",
                 device.channel,
@@ -214,6 +215,7 @@ def _described(device: Device) -> dict[str, Any]:
     return {
         "device_id": device.id,
         "extension": device.extension,
+        "extension_name": parts().settings.names.get(device.extension) or None,
         "name": device.name,
         "platform": device.platform,
         "channel": device.channel,

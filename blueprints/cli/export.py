@@ -26,7 +26,9 @@ def export(target: TextIO, wanted: MessageFilter, in_json: bool) -> None:
     if target.name != "-":
         _close_to_others(target)
     found = parts().message_query.everything(wanted)
-    for piece in as_json(found, parts().media.link) if in_json else as_csv(found):
+    names = parts().settings.names
+    pieces = as_json(found, parts().media.link, names) if in_json else as_csv(found, names)
+    for piece in pieces:
         target.write(piece)
 
 

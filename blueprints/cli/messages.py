@@ -23,7 +23,7 @@ from blueprints.cli.terminal import (
     stamp,
     table,
 )
-from services.core.authors import is_address
+from services.core.authors import is_address, with_name
 from services.core.messages import DeliveryStatus, Message, Status
 from services.operations import timeline
 from services.operations.export import described
@@ -61,7 +61,12 @@ def show_list(
         wanted = replace(wanted, unrouted=True)
     found = parts().message_query.page(wanted, limit, before)
     if as_json:
-        document([described(message, parts().media.link) for message in found.messages])
+        document(
+            [
+                described(message, parts().media.link, parts().settings.names)
+                for message in found.messages
+            ]
+        )
     else:
         _print_list(found.messages)
     if found.searched_to is not None:
@@ -120,7 +125,7 @@ def show(message_id: str, as_json: bool) -> None:
     steps = timeline.steps(parts().settings, known)
     if as_json:
         document(
-            described(known.message, parts().media.link)
+            described(known.message, parts().media.link, parts().settings.names)
             | {
                 "jobs": [_job(job) for job in known.jobs],
                 "receipts": [_receipt(receipt) for _, receipt in known.receipts],
@@ -177,14 +182,16 @@ def _print_message(message: Message) -> None:
     by_entry = setting if message.rule is None else None
     is_mail = outbound and message.extension is not None and is_address(message.extension)
     later, waits = message.send_at is not None, message.status is Status.SCHEDULED
-    extensions = ", ".join(by_entry.extensions) if by_entry else ""
+    receivers = by_entry.extensions if by_entry else ()
+    authors = [message.extension or ""] if outbound else receivers
+    extensions = ", ".join(with_name(one, parts().settings.names) for one in authors)
     facts(
         (
             ("Message", message.id),
             ("Direction", "outbound" if outbound else "inbound"),
             ("Number", message.number),
             ("Peer", ", ".join(message.participants) or message.peer),
-            ("Sent by" if is_mail else "Extension", message.extension if outbound else extensions),
+            ("Sent by" if is_mail else "Extension", extensions),
             ("Status", message.status if message.routed else "unrouted"),
             ("To be sent" if waits else "Scheduled", moment(message.send_at) if later else ""),
             ("Waits because", message.waits_because or ""),

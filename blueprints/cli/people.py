@@ -38,8 +38,8 @@ group = Group("people", help="People outside: what is kept of one, and deleting 
 def export(number: str, folder: Path) -> None:
     """Write everything that is kept of NUMBER into the new FOLDER.
 
-    person.json holds the name, the messages, the opt-outs with their proofs, where bulk sends left
-    the person out, and the webhooks in quarantine and in the inbox; the files are below media/.
+    person.json holds name and note, the messages, the opt-outs with their proofs, where bulk sends
+    left the person out, and the webhooks in quarantine and in the inbox; files are below media/.
     Of group conversations it has what this person wrote, and what was sent or is scheduled to them.
     """
     them = requested(known_as, number, parts().country)
@@ -52,10 +52,11 @@ def export(number: str, folder: Path) -> None:
     consent = parts().store.read(partial(opt_outs.of, peer=them))
     left_out = parts().store.read(partial(bulk_sends.left_out_of, addresses=addresses_of(them)))
     blocks = parts().store.read(blocked_senders.every)
-    everybody = parts().store.read(contacts.all_contacts)
+    contact = parts().store.read(partial(contacts.of, numbers=[them])).get(them)
     content = {
         "number": them,
-        "name": next((one.name for one in everybody if one.number == them), None),
+        "name": contact.name if contact is not None else None,
+        "note": contact.note if contact is not None else None,
         "messages": written,
         "sent_to_groups": _written(to_groups, folder / MEDIA),
         "quarantine": [_call(call.provider, call.call()) for call in calls if call is not None],
@@ -84,11 +85,11 @@ def _call(carrier: str, call: WebhookCall) -> dict[str, str]:
 def forget(number: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Delete for good what is kept of NUMBER.
 
-    That is every message to and from it, with files; what it wrote in groups; its name; webhooks in
-    quarantine that name it. What others wrote in the same groups stays; what is scheduled to these
-    groups is cancelled. If the person has opted
-    out, that stays without the number (as an HMAC), so that nobody texts them again. Exit code 1 if
-    something had to stay because it is still being processed or delivered.
+    That is every message to and from it, with files; what it wrote in groups; its name and note;
+    webhooks in quarantine that name it. What others wrote in the same groups stays; what is
+    scheduled to these groups is cancelled. If the person has opted out, that stays without the
+    number (as an HMAC), so that nobody texts them again. Exit code 1 if something had to stay
+    because it is still being processed or delivered.
     """
     them = requested(known_as, number, parts().country)
     known = parts().retention.person(them)
@@ -170,12 +171,14 @@ def _written(seqs: Sequence[int], folder: Path) -> list[dict[str, Any]]:
     for seq in seqs:
         found = parts().store.read(partial(messages.by_seq, seqs=[seq]))
         written += [
-            message_object(message, lambda file: _file(file, folder)) for message in found.values()
+            message_object(message, partial(_file, folder=folder)) for message in found.values()
         ]
     return written
 
 
-def _file(file: Attachment, folder: Path) -> str:
+def _file(file: Attachment, *, folder: Path, thumbnail: bool = False) -> str:
+    if thumbnail:
+        return ""
     try:
         content = parts().media.open(file.id).read_bytes()
     except MediaError:

@@ -15,7 +15,11 @@ from services.core.opening_hours import DAYS
 from services.message_settings import MessageSettingsSchema
 from services.message_settings.document import SECTIONS
 from services.message_settings.fields import EXTENSION_PATTERN, FIELDS, FieldType
-from services.message_settings.rules_schema import WHEN_PATTERN, SectionsSchema
+from services.message_settings.rules_schema import (
+    EXTENSION_NAME_PATTERN,
+    WHEN_PATTERN,
+    SectionsSchema,
+)
 from services.message_settings.templates import TEXT_PATTERN
 from services.providers import PROVIDERS
 
@@ -63,6 +67,7 @@ def _complete_parts(whole: dict[str, Any], schemas: dict[str, Any]) -> None:
         schemas[part]["properties"]["extensions"]["items"]["type"] = ["string", "integer"]
     schemas["InboundRule"]["properties"]["when"]["pattern"] = WHEN_PATTERN
     schemas["Template"]["properties"]["text"]["pattern"] = TEXT_PATTERN
+    schemas["NamedExtension"]["properties"]["name"]["pattern"] = EXTENSION_NAME_PATTERN
     uses_aliases = {"required": ["aliases"], "properties": {"aliases": {"minItems": 1}}}
     uses_new: list[dict[str, Any]] = [{"required": [name]} for name in SECTIONS]
     uses_new.append({"properties": {"numbers": {"contains": uses_aliases}}})

@@ -66,7 +66,7 @@ def why(typed: tuple[str, ...], ask: bool, as_json: bool) -> None:
 
 def _document(message: Message, answer: Answer) -> dict[str, Any]:
     return {
-        "message": described(message, parts().media.link),
+        "message": described(message, parts().media.link, parts().settings.names),
         "verdict": asdict(answer.verdict),
         "also": [asdict(one) for one in answer.also],
     }
@@ -83,7 +83,10 @@ def _list(found: Matches, as_json: bool) -> None:
     if as_json:
         document(
             {
-                "matches": [described(one, parts().media.link) for one in found.messages],
+                "matches": [
+                    described(one, parts().media.link, parts().settings.names)
+                    for one in found.messages
+                ],
                 "more": found.more,
             }
         )

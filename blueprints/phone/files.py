@@ -12,7 +12,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 STATIC, BUILT = PACKAGE / "static", PACKAGE / "built"
 STYLES = ("base.css", "list.css", "talk.css", "composer.css", "sheets.css")
-ENTRY = "app.js"
+ENTRY = "start.js"
 WORKER = "worker.js"  # is served with a head of its own, and not built
 LOGO = "icon.svg"
 

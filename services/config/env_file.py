@@ -61,7 +61,7 @@ def read(path: Path, env: Mapping[str, str]) -> dict[str, str]:
         raise ConfigError(problems)
     values: dict[str, str] = {}
     for entry in entries:
-        values[entry.name] = _value(entry, {**values, **env})
+        values[entry.name] = value_of(entry, {**values, **env})
     return values
 
 
@@ -163,7 +163,8 @@ def _is_quoted(binding: Binding) -> bool:
     return binding.original.string.partition("=")[2].strip()[:1] in ("'", '"')
 
 
-def _value(entry: Entry, known: Mapping[str, str]) -> str:
+def value_of(entry: Entry, known: Mapping[str, str]) -> str:
+    """The value of an entry without its quotes and escapes; references take values of ``known``."""
     if entry.quote == "'":
         inside = _SINGLE_QUOTED.match(entry.raw)
         # Laravel knows no escapes here; it refuses \', which python-dotenv reads as a quote.

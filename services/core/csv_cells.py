@@ -9,6 +9,7 @@ import re
 
 _SIGN = r"(\s*[=+\-@＝＋－＠]|[\t\r\n])"
 _FORMULA = re.compile("'*" + _SIGN)
+_PLAIN_NUMBER = re.compile(r"\+[0-9]{1,15}", re.ASCII)
 _ESCAPED = re.compile("'+" + _SIGN)
 
 
@@ -19,6 +20,15 @@ def escape_formula(cell: str) -> str:
     ("'=1+1", "' ＠x", "''=1", '1-1')
     """
     return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def safe_cell(cell: str) -> str:
+    """As ``escape_formula``, but plain phone numbers stay as they are.
+
+    >>> safe_cell("+13035550177"), safe_cell("+1+1")
+    ('+13035550177', "'+1+1")
+    """
+    return cell if _PLAIN_NUMBER.fullmatch(cell) else escape_formula(cell)
 
 
 def unescape_formula(cell: str) -> str:

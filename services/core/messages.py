@@ -6,12 +6,12 @@ import re
 import secrets
 import time
 from codecs import BOM_UTF8
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from urllib.parse import parse_qsl
 
 from services.core.keywords import Keyword
@@ -19,6 +19,10 @@ from services.core.phone_numbers import channel_of
 from services.core.quiet_hours import QuietHours
 
 Direction = Literal["in", "out"]
+# Pictures that a browser shows by itself: they have thumbnails.
+PICTURES = frozenset(
+    ("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/bmp")
+)
 Preview = Literal["full", "sender", "none"]  # how much of a message a notification may show
 
 # PostgreSQL cannot store NUL in a text; no database can store a single surrogate.
@@ -129,7 +133,9 @@ class Attachment:
     ``failed`` with a ``reason`` if that is not possible. ``source_url`` is the carrier's address of
     the file; for an outbound message it is a signed link at which the carrier fetches it from us.
     ``content`` is set for a carrier whose webhook includes the file; it is stored before the
-    message.
+    message. ``width`` and ``height`` are those of a picture in pixels, where they are known.
+    ``thumbnail`` is ``None`` until one is wanted, then ``kept``, or ``none``: the file is to be
+    shown itself.
     """
 
     source_url: str | None = None
@@ -141,6 +147,22 @@ class Attachment:
     reason: str | None = None
     path: Path | None = None
     content: bytes | None = field(default=None, repr=False)
+    width: int | None = None
+    height: int | None = None
+    thumbnail: Literal["kept", "none"] | None = None
+
+    @property
+    def may_have_thumbnail(self) -> bool:
+        """Whether it is a picture that can be asked for its thumbnail."""
+        is_picture = self.content_type in PICTURES
+        return self.state == "kept" and is_picture and self.thumbnail != "none"
+
+
+class FileLink(Protocol):
+    """Returns the address at which an attachment, or its thumbnail, can be fetched."""
+
+    def __call__(self, file: Attachment, /, *, thumbnail: bool = False) -> str:
+        """The address; an empty text where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +228,8 @@ def new_id_and_time(message: Message) -> Message:
     return replace(message, id=uuid7(), seq=0, conversation_id="", created_at=now, updated_at=now)
 
 
-def message_object(message: Message, link: Callable[[Attachment], str]) -> dict[str, Any]:
-    """The JSON object of a message, the same in the REST API and in every push.
-
-    ``link`` returns the URL at which an attachment can be fetched.
-    """
+def message_object(message: Message, link: FileLink) -> dict[str, Any]:
+    """The JSON object of a message, the same in the REST API and in every push."""
     outbound = message.direction == "out"
     error = None
     if message.error_reason is not None or message.error_code is not None:
@@ -227,18 +246,7 @@ def message_object(message: Message, link: Callable[[Attachment], str]) -> dict[
         "reaction": {"emoji": message.reaction, "message_id": message.reaction_to}
         if message.reaction_to is not None
         else None,
-        "media": [
-            {
-                "id": file.id,
-                "content_type": file.content_type,
-                "size": file.size,
-                "name": file.name,
-                "state": file.state,
-                "reason": file.reason if file.state == "failed" else None,
-                "url": link(file) if file.state == "kept" else None,
-            }
-            for file in message.media
-        ],
+        "media": [file_object(file, link) for file in message.media],
         "status": str(_STATUS_FOR_OLD_APPS.get(message.status, message.status)),
         "state": str(message.status),
         "send_at": rfc3339(message.send_at) if message.send_at is not None else None,
@@ -251,6 +259,22 @@ def message_object(message: Message, link: Callable[[Attachment], str]) -> dict[
         "segments": message.segments,
         "created_at": rfc3339(message.created_at),
         "updated_at": rfc3339(message.updated_at),
+    }
+
+
+def file_object(file: Attachment, link: FileLink) -> dict[str, Any]:
+    """The JSON object of a file of a message."""
+    return {
+        "id": file.id,
+        "content_type": file.content_type,
+        "size": file.size,
+        "name": file.name,
+        "state": file.state,
+        "reason": file.reason if file.state == "failed" else None,
+        "url": link(file) if file.state == "kept" else None,
+        "thumbnail_url": (link(file, thumbnail=True) or None) if file.may_have_thumbnail else None,
+        "width": file.width,
+        "height": file.height,
     }
 
 

@@ -1,7 +1,7 @@
 """Download of the files of inbound messages from their carriers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -55,7 +55,17 @@ class MediaFetcher:
             if kept.content_type == SMIL:
                 attachments.remove(tx, file.id)
             else:
-                attachments.keep(tx, file.id, kept.content_type, kept.name, kept.size)
+                attachments.keep(
+                    tx,
+                    replace(
+                        file,
+                        content_type=kept.content_type,
+                        name=kept.name,
+                        size=kept.size,
+                        width=kept.width,
+                        height=kept.height,
+                    ),
+                )
             self.outcomes.finish(tx, job)
             self.outcomes.files_settled(tx, message.id)
 

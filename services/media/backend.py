@@ -39,6 +39,10 @@ class MediaBackend(ABC):
         """
 
     @abstractmethod
+    def exists(self, file_id: str) -> bool:
+        """Whether a file is stored at this moment, copies left aside. Raises ``StorageUnwell``."""
+
+    @abstractmethod
     def remove(self, file_id: str) -> None:
         """Delete a file; does nothing if there is none. Raises ``StorageUnwell``."""
 

@@ -70,6 +70,10 @@ class Bucket(MediaBackend):
             return None
         return path
 
+    def exists(self, file_id: str) -> bool:
+        """Whether the bucket has a file, see ``MediaBackend.exists``."""
+        return self._s3.head(file_id) is not None or self._local.exists(file_id)
+
     def remove(self, file_id: str) -> None:
         """Delete a file, see ``MediaBackend.remove``; copies on other nodes go within a day."""
         self._s3.delete(file_id)

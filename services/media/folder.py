@@ -53,6 +53,10 @@ class Folder(MediaBackend):
             raise missing_error()
         return path
 
+    def exists(self, file_id: str) -> bool:
+        """Whether there is a file, see ``MediaBackend.exists``."""
+        return self._path(file_id).is_file()
+
     def remove(self, file_id: str) -> None:
         """Delete a file, see ``MediaBackend.remove``."""
         try:

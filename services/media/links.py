@@ -19,15 +19,16 @@ class Links:
         self._key = key
         self._app_url = app_url
 
-    def link(self, attachment: Attachment) -> str:
+    def link(self, attachment: Attachment, *, thumbnail: bool = False) -> str:
         """A URL under which anyone can download the file for the next 24 to 36 hours.
 
         It changes every twelve hours only, so that browsers can cache the file. The URL has the
-        extension of the file's type, because some carriers read the type from it.
+        extension of the file's type, because some carriers read the type from it. A ``thumbnail``
+        has the same signature as its file.
         """
         kind = attachment.content_type
         extension = FILE_TYPES.guess_extension(kind) if kind != UNKNOWN else None
-        name = attachment.id + (extension or "")
+        name = attachment.id + ("/thumbnail.jpg" if thumbnail else extension or "")
         expires = math.ceil((time.time() + DAY) / HALF_DAY) * HALF_DAY
         signature = self._signature(attachment.id, str(expires))
         return f"{self._app_url}/media/{name}?exp={expires}&sig={signature}"

@@ -8,21 +8,27 @@ from services.core.errors import Kind, MediaError
 from services.core.messages import Attachment, Message
 from services.http.client import Http
 from services.media import fetch
-from services.media.backend import FILE_ID, MediaBackend
+from services.media.backend import FILE_ID, MediaBackend, missing_error
 from services.media.kinds import FILE_TYPES, UNKNOWN, detect_content_type, safe_file_name
 from services.media.links import Links
+from services.media.thumbnail import picture_size, thumbnail_id
 
 MEDIA_BYTES = 20_000_000  # the largest file of an inbound message that is kept
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A stored file: its path on this machine, content type, size in bytes, and safe name."""
+    """A stored file: its path on this machine, content type, size in bytes, and safe name.
+
+    ``width`` and ``height`` are those of a picture in pixels, where its header tells them.
+    """
 
     path: Path
     content_type: str
     size: int
     name: str
+    width: int | None = None
+    height: int | None = None
 
 
 class MediaStore:
@@ -49,7 +55,8 @@ class MediaStore:
         stored = self.backend.put(_checked(file_id), chunks, max_bytes)
         content_type = detect_content_type(stored.head, declared)
         safe_name = safe_file_name(name, content_type)
-        return StoredFile(stored.path, content_type, stored.size, safe_name)
+        size = picture_size(stored.path, content_type) or (None, None)
+        return StoredFile(stored.path, content_type, stored.size, safe_name, *size)
 
     def save_received(self, file: Attachment, max_bytes: int) -> Attachment:
         """Store an attachment whose bytes arrived with its message.
@@ -77,6 +84,8 @@ class MediaStore:
             content_type=stored.content_type,
             name=stored.name,
             size=stored.size,
+            width=stored.width,
+            height=stored.height,
         )
 
     def fetch(
@@ -109,9 +118,30 @@ class MediaStore:
         """
         return self.backend.open(_checked(file_id))
 
+    def save_thumbnail(self, file_id: str, content: bytes) -> Path:
+        """Store the thumbnail of a file, and return its path.
+
+        Raises ``MediaError`` if the file was deleted meanwhile, and ``StorageUnwell``.
+        """
+        thumbnail = thumbnail_id(_checked(file_id))
+        path = self.backend.put(thumbnail, [content], len(content)).path
+        # ``remove`` deletes the file first: it is there, or nobody else deletes this thumbnail.
+        if not self.backend.exists(file_id):
+            self.backend.remove(thumbnail)
+            raise missing_error()
+        return path
+
+    def open_thumbnail(self, file_id: str) -> Path:
+        """The path of a file's thumbnail, see ``open``."""
+        return self.backend.open(thumbnail_id(_checked(file_id)))
+
     def remove(self, file_id: str) -> None:
-        """Delete a file; does nothing if there is none. Raises ``StorageUnwell``."""
+        """Delete a file and its thumbnail; does nothing if there are none.
+
+        Raises ``StorageUnwell``.
+        """
         self.backend.remove(_checked(file_id))
+        self.backend.remove(thumbnail_id(file_id))
 
     def sweep(self, older_than_seconds: float) -> int:
         """Delete incomplete files that a crash left; returns how many. Raises ``StorageUnwell``."""
@@ -126,9 +156,9 @@ class MediaStore:
             return file
         return replace(file, path=self.open(file.id), source_url=self.link(file))
 
-    def link(self, attachment: Attachment) -> str:
+    def link(self, attachment: Attachment, *, thumbnail: bool = False) -> str:
         """A URL under which anyone can download a file for a day, see ``Links.link``."""
-        return self._links.link(attachment)
+        return self._links.link(attachment, thumbnail=thumbnail)
 
     def is_valid_link(self, file_id: str, exp: str, sig: str) -> bool:
         """Whether signature and expiry of a link are valid. Accepts any text; never raises."""

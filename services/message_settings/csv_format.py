@@ -119,7 +119,7 @@ def csv_rows(text: str) -> Iterator[tuple[int, list[str]]]:
 
 def _names(titles: list[str]) -> list[str]:
     """The field name of each column; an empty text for an unknown title."""
-    names = [TITLES.get(_known_title(title), "") for title in titles]
+    names = list(map(field_of, titles))
     for name, column in COLUMNS.items():
         if names.count(name) > 1:
             raise SettingsError(f"Two columns are the “{column}”. Remove one of them.")
@@ -131,8 +131,12 @@ def _names(titles: list[str]) -> list[str]:
     return names
 
 
-def _known_title(title: str) -> str:
-    """The letters of a title, in the singular: “Assigned Extension(s)” is “assignedextension”."""
+def field_of(title: str) -> str:
+    """The name of the field in a column with this title; empty for an unknown title.
+
+    >>> field_of("Assigned Extension(s)"), field_of("DID"), field_of("Colour")
+    ('extensions', 'number', '')
+    """
     letters = _letters(title)
     spellings = (letters, letters.removesuffix("s"), letters.removesuffix("es"))
-    return next((spelling for spelling in spellings if spelling in TITLES), letters)
+    return next((TITLES[spelling] for spelling in spellings if spelling in TITLES), "")

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
@@ -111,7 +112,7 @@ def _plan_line(
         if number in lines:
             problems = {"number": f"{number} stands in line {lines[number]} already."}
         lines.setdefault(number, row.line)
-    entry = (asdict(before) if before else {"carrier": ""}) | _values(row.cells)
+    entry = (asdict(before) if before else {"carrier": ""}) | values_of(row.cells)
     try:
         after = settings.entry(entry | {"number": number})
     except EntryRefused as error:
@@ -125,7 +126,7 @@ def _plan_line(
     return ImportLine(row.line, number, "unchanged" if after == before else outcome, before, after)
 
 
-def _values(cells: dict[str, str]) -> dict[str, Any]:
+def values_of(cells: Mapping[str, str]) -> dict[str, Any]:
     """The values of a row without its number; an empty carrier or flag is no value."""
     values = {name: _value(BY_NAME[name], cell) for name, cell in cells.items() if name != "number"}
     needed = (FieldType.CARRIER, FieldType.FLAG)

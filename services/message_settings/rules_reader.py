@@ -54,7 +54,7 @@ def compiled(sections: Mapping[str, Any], number: Callable[[str], str], time_zon
     ]
     check_names("inbound", [rule.name for rule in inbound], "rules")
     check_names("outbound", [rule.name for rule in outbound], "rules")
-    people = {name: one["name"] for name, one in sections["extensions"].items()}
+    people = {name: one["name"].strip() for name, one in sections["extensions"].items()}
     return Rules(hours, people, groups, inbound, outbound)
 
 

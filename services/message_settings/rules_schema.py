@@ -27,6 +27,7 @@ NAME = validate.Regexp(
 WORD = validate.Regexp(
     r"^[A-Za-z0-9_-]{1,40}\Z", error="This name has up to 40 letters, digits or _ -"
 )
+EXTENSION_NAME_PATTERN = r"^[^\x00-\x1f\x7f]{0,80}$"
 MASK_PATTERN = r"^[^\s,;]{1,40}$"
 MASK = validate.Regexp(
     MASK_PATTERN.replace("$", r"\Z"),
@@ -139,7 +140,14 @@ def _span_problems(key: str, spans: Any) -> dict[str, Any]:
 class NamedExtensionSchema(_Strict):
     """What is known of an extension."""
 
-    name = fields.String(load_default="", validate=validate.Length(max=80))
+    name = fields.String(
+        load_default="",
+        validate=validate.Regexp(
+            EXTENSION_NAME_PATTERN.replace("$", r"\Z"),
+            error="A name has up to 80 characters, in one line.",
+        ),
+        metadata={"description": "Name of its person, shown in place of “Extension 201”"},
+    )
 
 
 class GroupSchema(_Strict):

@@ -184,6 +184,11 @@ class MessageSettings:
         return self._rules
 
     @property
+    def names(self) -> Mapping[str, str]:
+        """The names of extensions; one without a name is not among them."""
+        return self.rules.names
+
+    @property
     def sections(self) -> Mapping[str, Any]:
         """The parts of version 2 of the document in force, as they are written."""
         self._check()
@@ -265,6 +270,17 @@ class MessageSettings:
         Raises ``RuleError`` with the path of the mistake, and what ``change`` raises.
         """
         self._put_parts(("templates",), {"templates": templates}, generation)
+
+    def change_extensions(self, change: PartsChange, generation: str | None = None) -> None:
+        """Replace what is known of extensions by ``change(extensions)``; all else stays.
+
+        Raises ``RuleError`` with the path of the mistake, and what ``self.change`` raises.
+        """
+
+        def changed(known: Mapping[str, Any]) -> Mapping[str, Any]:
+            return {**known, "extensions": dict(change(known.get("extensions", {})))}
+
+        self._replace(lambda entries: entries, generation, changed)
 
     def _put_parts(
         self, names: Collection[str], parts: Mapping[str, Any], generation: str | None

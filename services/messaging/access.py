@@ -9,7 +9,7 @@ the moment at which it gives a message away.
 
 from collections.abc import Callable, Sequence
 
-from services.core.authors import is_address
+from services.core.authors import is_address, named
 from services.message_settings import MessageSettings, NumberSetting
 from services.message_settings.rules import OutboundRule
 
@@ -38,6 +38,10 @@ class ConversationAccess:
         """The rules that choose the number by which an extension begins a conversation."""
         return self._settings.rules.outbound
 
+    def author_name(self, author: str) -> str:
+        """The name of an author in a sentence, see ``core.authors.named``."""
+        return named(author, self._settings.names)
+
     def extensions(self, number: str) -> tuple[str, ...]:
         """The extensions that may have the conversations of a number (E.164)."""
         return self._settings.extensions_of(number)
@@ -62,7 +66,8 @@ class ConversationAccess:
         """The reason why an extension gets nothing more of a number; empty where it may."""
         if self._may_now(lambda: self.extension_may(extension, number)):
             return ""
-        return f"Extension {extension} no longer has {number}{self._switched_off(number)}."
+        who = self.author_name(extension)
+        return f"{who} no longer has {number}{self._switched_off(number)}."
 
     def lost_by_address(self, address: str, number: str) -> str:
         """The reason why an e-mail address gets nothing more of a number; empty where it may."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from services.core.authors import named
+from services.core.emergency_numbers import require_no_emergency
 from services.core.errors import RequestRefused
 from services.core.phone_numbers import e164, is_dialable, peer, requested
 from services.message_settings import NumberSetting
@@ -36,8 +36,8 @@ class Addressing:
         if not settings:
             raise RequestRefused(
                 "no_number",
-                f"{named(extension)} has no number yet. Ask your administrator to add it in "
-                "Message Settings.",
+                f"{self.access.author_name(extension)} has no number yet. Ask your "
+                "administrator to add it in Message Settings.",
                 status=403,
             )
         return settings
@@ -71,7 +71,7 @@ class Addressing:
             for member in members:
                 _require_dialable(member, "conversation_id")
             return Addressed(by_number[known.number], members)
-        recipients = _recipients(tx, by_number, to, self.country)
+        recipients = self._recipients(tx, by_number, to)
         if not recipients:
             raise RequestRefused("missing", "Say to whom the message goes.", field="to")
         rule = _outbound_rule(rules, extension, recipients, by_number)
@@ -94,6 +94,30 @@ class Addressing:
                 status=403,
             )
         return Addressed(by_number[number], recipients, rule.name)
+
+    def recipient(self, typed: str, numbers: Iterable[str]) -> str:
+        """The address that a person has typed; one of our ``numbers`` is to send to it.
+
+        Raises ``RequestRefused``.
+        """
+        require_no_emergency(typed, numbers, self.country, "to")
+        return requested(peer, typed, self.country, "to")
+
+    def _recipients(
+        self, tx: Connection, numbers: Collection[str], to: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """The addresses of a request, as a person types them or as a conversation has them."""
+        found = []
+        try:
+            for address in to:
+                found.append(self.recipient(address, numbers))
+                _require_dialable(found[-1], "to")
+        except RequestRefused:
+            if not all(map(is_dialable, to)) or not conversations.latest_number(tx, numbers, to):
+                raise
+            # Such as a short code that no person could have typed.
+            found = list(to)
+        return tuple(dict.fromkeys(found))
 
 
 def _without_sender(
@@ -124,24 +148,6 @@ def _outbound_rule(
         if not rule.mismatch(extension, recipients) and any(n in numbers for n in rule.numbers):
             return rule
     return None
-
-
-def _recipients(
-    tx: Connection, numbers: Iterable[str], to: tuple[str, ...], country: str
-) -> tuple[str, ...]:
-    """The addresses of a request, as a person types them or as a conversation has them."""
-    try:
-        return tuple(dict.fromkeys(_recipient(address, country) for address in to))
-    except RequestRefused:
-        if not all(map(is_dialable, to)) or not conversations.latest_number(tx, numbers, to):
-            raise
-        return tuple(dict.fromkeys(to))  # such as a short code that no person could have typed
-
-
-def _recipient(address: str, country: str) -> str:
-    recipient = requested(peer, address, country, "to")
-    _require_dialable(recipient, "to")
-    return recipient
 
 
 def _require_dialable(address: str, field: str) -> None:

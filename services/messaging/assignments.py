@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 from sqlalchemy import Connection
 
-from services.core.authors import is_address, named
+from services.core.authors import is_address
 from services.core.errors import RequestRefused
 from services.core.messages import Message
 from services.message_settings import MessageSettings
@@ -81,8 +81,8 @@ class Assignments:
         if owner is not None and not self.access.author_may(owner, conversation.number):
             raise RequestRefused(
                 "not_their_number",
-                f"{named(owner)} does not have {conversation.number}, so it cannot see this "
-                "conversation.",
+                f"{self.access.author_name(owner)} does not have {conversation.number}, so it "
+                "cannot see this conversation.",
                 field="owner",
             )
         known = assignments.by_id(tx, conversation.id) or Assignment(conversation.id)

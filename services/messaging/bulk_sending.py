@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from services.config.sections import BulkSettings
 from services.core.errors import RequestRefused
 from services.core.messages import Device, Message, Status, clean, uuid7
-from services.core.phone_numbers import peer, requested, without_channel
+from services.core.phone_numbers import without_channel
 from services.messaging.bulk_recipients import Recipient, check_list, filled
 from services.messaging.cancelling import cancel_scheduled
 from services.messaging.compose import Composer, Reply, client_id_reused
@@ -29,7 +29,16 @@ from services.store.database import clock
 from services.store.database.store import Store
 
 log = structlog.get_logger()
-INVALID = frozenset({"invalid_number", "not_dialable", "same_number", "field_empty", "short_code"})
+INVALID = frozenset(
+    {
+        "emergency_number",
+        "field_empty",
+        "invalid_number",
+        "not_dialable",
+        "same_number",
+        "short_code",
+    }
+)
 ADMINISTRATOR = "the administrator"
 
 
@@ -197,7 +206,7 @@ class BulkSending:
         for one in asked.recipients:
             to = clean(one.number[:64])
             try:
-                to = requested(peer, one.number, self.composer.addressing.country, "to")
+                to = self.composer.addressing.recipient(one.number, [number])
                 if without_channel(to).isdigit():
                     raise _left_out(
                         "short_code",

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from services.core.authors import MAIL, is_address, named
+from services.core.authors import MAIL, is_address
 from services.core.errors import RequestRefused
 from services.core.messages import Attachment, Device, Message, Status
 from services.message_settings import NumberSetting
@@ -135,7 +135,7 @@ class Composer:
         else:
             own = self.access.numbers(message.extension)
             setting = next((one for one in own if one.number == message.number), None)
-            why = f"{named(message.extension)} no longer has {message.number}."
+            why = f"{self.access.author_name(message.extension)} no longer has {message.number}."
         if setting is None:
             raise RequestRefused("number_not_yours", why, status=403)
         return setting

@@ -37,6 +37,9 @@ class DeviceLimit:
 
 
 CONTACTS = DeviceLimit("contacts", "change {most} contacts", ((120, MINUTE), (2_000, DAY)))
+CONTACT_IMPORTS = DeviceLimit(
+    "contact imports", "import contacts {most} times", ((10, MINUTE), (100, DAY))
+)
 TEST_PUSHES = DeviceLimit("tests", "send {most} test notifications", ((5, MINUTE), (50, DAY)))
 DEVICE_CHANGES = DeviceLimit(
     "changes", "change its settings {most} times", ((30, MINUTE), (500, DAY))
@@ -58,6 +61,7 @@ BULK_SENDS = DeviceLimit(
 )
 DEVICE_LIMITS = (
     CONTACTS,
+    CONTACT_IMPORTS,
     TEST_PUSHES,
     DEVICE_CHANGES,
     CONVERSATION_CHANGES,

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
+from services.core.emergency_numbers import require_no_emergency
 from services.core.errors import RequestRefused
 from services.core.messages import Attachment, Message, Status
-from services.core.phone_numbers import CHANNEL_NAMES, channel_of
+from services.core.phone_numbers import CHANNEL_NAMES, channel_of, without_channel
 from services.core.segments import count, split
 from services.message_settings import NumberSetting
 from services.messaging.opt_out import OptOuts
@@ -29,18 +30,21 @@ class FilesTooLarge(RequestRefused):
 
 @dataclass(eq=False)
 class MessageChecks:
-    """Says whether a message can be sent now, and by which carrier."""
+    """Says whether a message can be sent now, and by which carrier; ``country`` is the default."""
 
     providers: Mapping[str, Provider]
     limits: SendLimits
     opt_outs: OptOuts
+    country: str
 
     def checked(self, tx: Connection, setting: NumberSetting, message: Message) -> Message:
         """A message of a number's entry with the carrier that sends it now, and its segments.
 
-        Checked are carrier, recipients, allowed countries, opt-outs, files and text. Raises
+        Checked are recipients, carrier, allowed countries, opt-outs, files and text. Raises
         ``RequestRefused``.
         """
+        for recipient in map(without_channel, message.recipients):
+            require_no_emergency(recipient, [setting.number], self.country, "to")
         provider = self.providers.get(setting.carrier)
         if provider is None:
             raise RequestRefused(

@@ -1,16 +1,12 @@
 """Uploads: files from apps; pictures without metadata, small enough for the carriers."""
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
-
-import gevent
-from gevent import monkey
 
 from services.core.errors import MediaError, RequestRefused, StorageUnwell
 from services.core.messages import Attachment
+from services.media import one_picture
 from services.media.media_store import MediaStore, StoredFile
 from services.media.metadata import without_metadata
 from services.media.resize import resize_to_fit
@@ -19,12 +15,6 @@ from services.messaging.send_limits import SendLimits
 from services.providers.base import Limits, Provider
 from services.store import attachments
 from services.store.database.store import Store
-
-T = TypeVar("T")
-# One picture is worked on at a time in a process, so that the memory for it is needed once. A
-# request takes the lock, not the thread that does the work: where gevent has patched
-# ``threading``, a thread of the hub's pool must not wait for it.
-_ONE_PICTURE = threading.Lock()
 
 
 @dataclass(eq=False)
@@ -59,6 +49,8 @@ class Uploads:
             id=file_id,
             state="kept",
             path=kept.path,
+            width=kept.width,
+            height=kept.height,
         )
         try:
             self.store.write(lambda tx: self.limits.count_upload(tx, extension, kept.size))
@@ -84,7 +76,7 @@ class Uploads:
         most = min((each.media_bytes for each in limits), default=None)
         is_taken = all(each.takes(file.content_type) for each in limits)
         try:
-            changed = _work(lambda: _changed(path, file, most, is_taken=is_taken))
+            changed = one_picture.work(lambda: _changed(path, file, most, is_taken=is_taken))
         except MediaError as error:
             raise RequestRefused("picture", error.reason, field="file") from None
         return file if changed is None else self._replaced(file, *changed)
@@ -115,17 +107,13 @@ class Uploads:
         """Make an uploaded picture smaller; returns its size then."""
         path = self.media.open(file.id)
         try:
-            content = _work(lambda: resize_to_fit(path, most))
+            content = one_picture.work(lambda: resize_to_fit(path, most))
         except MediaError as error:
             raise RequestRefused("picture", error.reason, field="media_ids") from None
         if content is None or len(content) >= file.size:
             return file.size
         smaller = self._replaced(file, content, "image/jpeg")
-        self.store.write(
-            lambda tx: attachments.keep(
-                tx, file.id, smaller.content_type, smaller.name, smaller.size
-            )
-        )
+        self.store.write(lambda tx: attachments.keep(tx, smaller))
         return smaller.size
 
     def _replaced(self, file: Attachment, content: bytes, content_type: str) -> Attachment:
@@ -144,6 +132,8 @@ class Uploads:
             name=kept.name,
             size=kept.size,
             path=kept.path,
+            width=kept.width,
+            height=kept.height,
         )
 
     def _limits(self, extension: str) -> list[Limits]:
@@ -170,17 +160,3 @@ def _changed(
         raise StorageUnwell(f"An attachment cannot be read: {error.strerror}.") from error
     stripped = without_metadata(content, file.content_type)
     return None if stripped == content else (stripped, file.content_type)
-
-
-def _work(work: Callable[[], T]) -> T:
-    """Work on one picture at a time, in a thread."""
-    with _ONE_PICTURE:
-        return _in_thread(work)
-
-
-def _in_thread(work: Callable[[], T]) -> T:
-    """Run work that keeps a processor busy in a thread, so that other requests go on."""
-    if not monkey.is_module_patched("threading"):
-        return work()
-    done: T = gevent.get_hub().threadpool.apply(work)
-    return done

@@ -3,32 +3,32 @@
 import csv
 import io
 import json
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from services.core.csv_cells import escape_formula
-from services.core.messages import Attachment, Message, message_object, rfc3339
+from services.core.csv_cells import safe_cell
+from services.core.messages import FileLink, Message, message_object, rfc3339
 from services.store.bulk_sends import LeftOut
 
 COLUMNS = (
     "time", "direction", "number", "peer", "extension", "state", "code", "reason", "carrier",
-    "carrier_id", "segments", "files", "text", "id", "send_at",
+    "carrier_id", "segments", "files", "text", "id", "send_at", "extension_name",
 )  # fmt: skip
 BULK_COLUMNS = ("number", "state", "code", "reason", "send_at", "updated", "message_id")
 ROWS = 200  # of one piece
-Link = Callable[[Attachment], str]  # makes the address of a file
 MARK = "\ufeff"  # byte order mark: spreadsheets read the file as UTF-8
-_PLAIN_NUMBER = re.compile(r"\+[0-9]{1,15}", re.ASCII)
 
 
-def as_csv(found: Iterable[Message]) -> Iterator[str]:
-    """Messages as CSV (RFC 4180) below the names of the columns; no cell is a formula."""
+def as_csv(found: Iterable[Message], names: Mapping[str, str]) -> Iterator[str]:
+    """Messages as CSV (RFC 4180) below the names of the columns; no cell is a formula.
+
+    ``names`` are those of extensions.
+    """
     yield MARK + _lines([COLUMNS])
     rest = iter(found)
     while some := list(islice(rest, ROWS)):
-        yield _lines([_cell(text) for text in _row(message)] for message in some)
+        yield _lines([safe_cell(text) for text in _row(message, names)] for message in some)
 
 
 def bulk_results_as_csv(texts: Iterable[Message], left_out: Iterable[LeftOut]) -> str:
@@ -46,35 +46,34 @@ def bulk_results_as_csv(texts: Iterable[Message], left_out: Iterable[LeftOut]) -
         for one in texts
     ]
     rows += [[one.number, "left_out", one.code, one.reason, "", "", ""] for one in left_out]
-    return MARK + _lines([BULK_COLUMNS, *(map(_cell, row) for row in rows)])
+    return MARK + _lines([BULK_COLUMNS, *(map(safe_cell, row) for row in rows)])
 
 
-def as_json(found: Iterable[Message], link: Link) -> Iterator[str]:
+def as_json(found: Iterable[Message], link: FileLink, names: Mapping[str, str]) -> Iterator[str]:
     """Messages as one JSON array of what ``described`` makes."""
     between = "[\n"
     for message in found:
-        yield between + json.dumps(described(message, link))
+        yield between + json.dumps(described(message, link, names))
         between = ",\n"
     yield "[]\n" if between == "[\n" else "\n]\n"
 
 
-def described(message: Message, link: Link) -> dict[str, Any]:
-    """The message as the REST API shows it, with what only the operator sees."""
+def described(message: Message, link: FileLink, names: Mapping[str, str]) -> dict[str, Any]:
+    """The message as the REST API shows it, with what only the operator sees.
+
+    ``names`` are those of extensions.
+    """
     return message_object(message, link) | {
         "number": message.number,
         "carrier": message.provider,
         "provider_id": message.provider_id,
         "routed": message.routed,
         "rule": message.rule,
+        "extension_name": names.get(message.extension or "") or None,
     }
 
 
-def _cell(text: str) -> str:
-    """A cell that no spreadsheet runs as a formula; plain phone numbers stay as they are."""
-    return text if _PLAIN_NUMBER.fullmatch(text) else escape_formula(text)
-
-
-def _row(message: Message) -> list[str]:
+def _row(message: Message, names: Mapping[str, str]) -> list[str]:
     return [
         rfc3339(message.created_at),
         message.direction,
@@ -91,6 +90,7 @@ def _row(message: Message) -> list[str]:
         message.text,
         message.id,
         rfc3339(message.send_at) if message.send_at is not None else "",
+        names.get(message.extension or "", ""),
     ]
 
 

@@ -1,7 +1,8 @@
 """Warnings of mistakes that only the running service can see: each one sentence and one remedy.
 
 Refused webhooks, deliveries that fail again and again, phones that get no notifications, numbers
-that a carrier refuses, checks that have failed, a wrong clock. None of them makes ``/ready`` 503.
+that a carrier refuses, checks that have failed, a wrong clock, the certificate of the own web
+server. None of them makes ``/ready`` 503.
 """
 
 import json
@@ -18,6 +19,7 @@ from services.core.durations import DAY
 from services.core.errors import StorageUnwell
 from services.message_settings import MessageSettings
 from services.operations.carrier_status import newest_refusal
+from services.operations.own_certificate import OwnCertificate
 from services.operations.stray_webhooks import StrayWebhooks
 from services.providers.base import Provider
 from services.providers.error_table import Cause
@@ -69,6 +71,7 @@ class MistakeWarnings:
     providers: Mapping[str, Provider]
     channels: Mapping[str, Channel]
     strays: StrayWebhooks
+    certificate: OwnCertificate
 
     def all(self, paused: Collection[str]) -> list[HealthWarning]:
         """All warnings. Raises ``StorageUnwell``."""
@@ -83,6 +86,10 @@ class MistakeWarnings:
             *_without_address(tx),
             *self._without_device(tx),
             *_clock(tx),
+            *(
+                HealthWarning("certificate", reason, remedy=remedy)
+                for reason, remedy in self.certificate.warnings(tx)
+            ),
         ]
 
     def _carriers(self, tx: Connection) -> Iterator[HealthWarning]:

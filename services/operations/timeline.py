@@ -7,7 +7,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from services.core.authors import is_address
+from services.core.authors import NO_NAMES, is_address, with_name
 from services.core.messages import Attachment, DeliveryStatus, Device, Message, Status
 from services.core.phone_numbers import international
 from services.message_settings import MessageSettings
@@ -82,19 +82,30 @@ def targets(tx: Connection, found: Iterable[Job]) -> Mapping[str, Device]:
 
 def steps(settings: MessageSettings, known: MessageHistory) -> list[Step]:
     """The steps of a message by time; planned ones are last."""
-    beginning = _came_in(settings, known) if known.message.direction == "in" else _written(known)
+    names = settings.names
+    is_inbound = known.message.direction == "in"
+    beginning = _came_in(settings, known) if is_inbound else _written(known, names)
     turns = (
-        Step(turn.at, f"In its turn, {turn.extension} of the group “{turn.group_name}” got it")
+        Step(
+            turn.at,
+            f"In its turn, {with_name(turn.extension, names)} of the group “{turn.group_name}” "
+            "got it",
+        )
         for turn in known.turns
     )
-    found = [*beginning, *turns, *_done(known), *_receipts(known)]
+    found = [*beginning, *turns, *_done(known, names), *_receipts(known)]
     return sorted(found, key=lambda step: step.at)
 
 
-def target_name(job: Job, known: Mapping[str, Device], files: Sequence[Attachment] = ()) -> str:
-    """The target of a job as people know it."""
+def target_name(
+    job: Job,
+    known: Mapping[str, Device],
+    files: Sequence[Attachment] = (),
+    names: Mapping[str, str] = NO_NAMES,
+) -> str:
+    """The target of a job as people know it; ``names`` are those of extensions."""
     if job.kind is JobKind.PUSH:
-        return _device(job.target, known)
+        return _device(job.target, known, names)
     if job.kind is JobKind.FETCH:
         return next((file.name or file.id for file in files if file.id == job.target), job.target)
     if job.kind is JobKind.EMAIL:
@@ -142,16 +153,19 @@ def _came_in(settings: MessageSettings, known: MessageHistory) -> Iterator[Step]
     if message.rule is not None:
         yield Step(message.created_at, f"Given to its recipients by {rules_named(message.rule)}")
         return
-    recipients = (*setting.extensions, *setting.emails) if setting is not None else ()
+    recipients: tuple[str, ...] = ()
+    if setting is not None:
+        named = (with_name(extension, settings.names) for extension in setting.extensions)
+        recipients = (*named, *setting.emails)
     if recipients:
         yield Step(message.created_at, f"For {', '.join(recipients)}, by Message Settings")
     else:
         yield Step(message.created_at, "Its number has left Message Settings since then")
 
 
-def _written(known: MessageHistory) -> Iterator[Step]:
+def _written(known: MessageHistory, names: Mapping[str, str]) -> Iterator[Step]:
     writer, rule = known.message.extension, known.message.rule
-    by = f" by {_author(writer)}" if writer else ""
+    by = f" by {_author(writer, names)}" if writer else ""
     if rule is not None:
         by = f"{by}, by a number of {rules_named(rule)}" if writer else f" by {rules_named(rule)}"
     message = known.message
@@ -174,18 +188,20 @@ def _written(known: MessageHistory) -> Iterator[Step]:
         yield _not_sent(message, f"Written{by} before, and not sent at its time")
 
 
-def _author(writer: str) -> str:
-    return writer if is_address(writer) else f"extension {writer}"
+def _author(writer: str, names: Mapping[str, str]) -> str:
+    if is_address(writer) or names.get(writer):
+        return with_name(writer, names)
+    return f"extension {writer}"
 
 
 def _not_sent(message: Message, title: str) -> Step:
     return Step(message.updated_at, title, "bad", message.error_reason or "", message.error_code)
 
 
-def _done(known: MessageHistory) -> Iterator[Step]:
+def _done(known: MessageHistory, names: Mapping[str, str]) -> Iterator[Step]:
     for job in known.jobs:
         failures = [one for one in known.failures if one.job_id == job.id]
-        doing = _doing(job, known)
+        doing = _doing(job, known, names)
         if job.state == "dead" and failures and failures[-1].reason == job.error:
             last = failures.pop()  # the one with which it was given up
             yield Step(job.updated_at, f"{doing}: given up", "bad", last.reason, last.code, job)
@@ -209,8 +225,8 @@ def _done(known: MessageHistory) -> Iterator[Step]:
             yield Step(job.due, f"{doing}: due", "busy", job.error or "")
 
 
-def _doing(job: Job, known: MessageHistory) -> str:
-    to = target_name(job, known.devices, known.message.media)
+def _doing(job: Job, known: MessageHistory, names: Mapping[str, str]) -> str:
+    to = target_name(job, known.devices, known.message.media, names)
     match job.kind:
         case JobKind.SEND:
             return f"Handing it to {to}"
@@ -237,11 +253,11 @@ def _receipts(known: MessageHistory) -> Iterator[Step]:
         yield Step(at, title, tone, receipt.reason or "", receipt.code)
 
 
-def _device(target: str, known: Mapping[str, Device]) -> str:
+def _device(target: str, known: Mapping[str, Device], names: Mapping[str, str]) -> str:
     device = known.get(target)
     if device is not None:
-        return f"“{device.name}” of {device.extension}"
+        return f"“{device.name}” of {with_name(device.extension, names)}"
     channel, colon, extension = target.partition(":")
     if colon:
-        return f"{extension} by {CHANNEL_TITLES.get(channel, channel)}"
+        return f"{with_name(extension, names)} by {CHANNEL_TITLES.get(channel, channel)}"
     return "a device that is gone"

@@ -95,13 +95,27 @@ def by_id(tx: Connection, file_id: str) -> Attachment | None:
     return _attachment(row) if row is not None else None
 
 
-def keep(tx: Connection, file_id: str, content_type: str, name: str, size: int) -> None:
-    """Note that a file's content is stored."""
+def keep(tx: Connection, file: Attachment) -> None:
+    """Note that a file's content is stored, and what it is."""
     tx.execute(
         update(attachments)
-        .where(attachments.c.id == file_id)
-        .values(state="kept", content_type=content_type, name=name, size=size, reason=None)
+        .where(attachments.c.id == file.id)
+        .values(
+            state="kept",
+            content_type=file.content_type,
+            name=file.name,
+            size=file.size,
+            width=file.width,
+            height=file.height,
+            reason=None,
+        )
     )
+
+
+def note_thumbnail(tx: Connection, file: Attachment) -> None:
+    """Note whether a file has a thumbnail, and the size of the picture."""
+    values = {"thumbnail": file.thumbnail, "width": file.width, "height": file.height}
+    tx.execute(update(attachments).where(attachments.c.id == file.id).values(values))
 
 
 def fail(tx: Connection, file_id: str, reason: str) -> None:
@@ -135,6 +149,8 @@ def _row(file: Attachment) -> dict[str, Any]:
         "state": file.state,
         "reason": file.reason,
         "source_url": file.source_url,
+        "width": file.width,
+        "height": file.height,
     }
 
 
@@ -147,4 +163,7 @@ def _attachment(row: Row[Any]) -> Attachment:
         id=row.id,
         state=row.state,
         reason=row.reason,
+        width=row.width,
+        height=row.height,
+        thumbnail=row.thumbnail,
     )

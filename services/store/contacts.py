@@ -1,13 +1,15 @@
-"""Table of contacts: names of peers, one list for the whole installation."""
+"""Table of contacts: names of peers with notes, one list for the whole installation."""
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, Row, delete, func, select
 
 from services.store.database.schema import contacts
 from services.store.database.upsert import insert
+
+_COLUMNS = (contacts.c.number, contacts.c.name, contacts.c.note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +18,18 @@ class Contact:
 
     number: str
     name: str
+    note: str = ""
 
 
 def all_contacts(tx: Connection) -> list[Contact]:
     """All contacts, sorted by number."""
-    statement = select(contacts.c.number, contacts.c.name).order_by(contacts.c.number)
-    return [Contact(row.number, row.name) for row in tx.execute(statement)]
+    return [_contact(row) for row in tx.execute(select(*_COLUMNS).order_by(contacts.c.number))]
+
+
+def of(tx: Connection, numbers: Iterable[str]) -> dict[str, Contact]:
+    """The contacts of some addresses; those without one are left out."""
+    rows = tx.execute(select(*_COLUMNS).where(contacts.c.number.in_(set(numbers))))
+    return {str(row.number): _contact(row) for row in rows}
 
 
 def names(tx: Connection, numbers: Iterable[str]) -> dict[str, str]:
@@ -37,12 +45,24 @@ def count(tx: Connection) -> int:
 
 
 def put(tx: Connection, contact: Contact) -> None:
-    """Set the name of an address."""
-    named = {"name": contact.name, "updated_at": time.time()}
-    statement = insert(tx, contacts).values(number=contact.number, **named)
-    tx.execute(statement.on_conflict_do_update(index_elements=["number"], set_=named))
+    """Set the name and the note of an address."""
+    put_all(tx, [contact])
+
+
+def put_all(tx: Connection, new: Iterable[Contact]) -> None:
+    """Set the names and notes of addresses, each of which is there once."""
+    rows = [{**asdict(one), "updated_at": time.time()} for one in new]
+    if not rows:
+        return
+    statement = insert(tx, contacts)
+    changed = {name: statement.excluded[name] for name in ("name", "note", "updated_at")}
+    tx.execute(statement.on_conflict_do_update(index_elements=["number"], set_=changed), rows)
 
 
 def remove(tx: Connection, number: str) -> bool:
-    """Delete the name of an address; false if it has none."""
+    """Delete the contact of an address; false if it has none."""
     return bool(tx.execute(delete(contacts).where(contacts.c.number == number)).rowcount)
+
+
+def _contact(row: Row[str, str, str]) -> Contact:
+    return Contact(row.number, row.name, row.note)

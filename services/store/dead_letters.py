@@ -28,6 +28,13 @@ def counts(tx: Connection) -> dict[str, int]:
     return {str(kind): int(count) for kind, count in tx.execute(statement)}
 
 
+def pushes_by_target(tx: Connection) -> dict[str, int]:
+    """Number of notifications that were given up, by the device or channel that they were for."""
+    failed = and_(DEAD, jobs.c.kind == str(JobKind.PUSH))
+    statement = select(jobs.c.target, func.count()).where(failed).group_by(jobs.c.target)
+    return {str(target): int(count) for target, count in tx.execute(statement)}
+
+
 def revive(tx: Connection, job_ids: Iterable[int]) -> list[Job]:
     """Make dead letters due again; returns those that were dead, in their new state."""
     now = clock.now(tx)

@@ -8,9 +8,10 @@ import json
 import secrets
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, or_, select, update
 
 from services.core.messages import Device, Preview, uuid7
 from services.core.quiet_hours import QuietHours
@@ -39,6 +40,14 @@ ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 # The devices of the sandbox's page; those of version 0.1.0 have the platform ``web``.
 SANDBOX_NAME, SANDBOX_PLATFORM, OLD_SANDBOX_PLATFORM = "Sandbox", "sandbox", "web"
 _NO_ADDRESS: dict[str, Any] = {"channel": "none", "address": {}, "address_hash": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Number of devices of an extension, and when one was seen last (seconds since 1970)."""
+
+    devices: int
+    seen_at: float | None
 
 
 def add(
@@ -107,6 +116,19 @@ def extensions(tx: Connection) -> set[str]:
     """The extensions that have a device."""
     statement = select(devices.c.extension).where(devices.c.revoked_at.is_(None)).distinct()
     return {str(extension) for (extension,) in tx.execute(statement)}
+
+
+def use_by_extension(tx: Connection) -> dict[str, Use]:
+    """How many devices each extension has, and when one of them was seen last."""
+    statement = (
+        select(devices.c.extension, func.count().label("devices"), func.max(devices.c.seen_at))
+        .where(devices.c.revoked_at.is_(None))
+        .group_by(devices.c.extension)
+    )
+    return {
+        str(extension): Use(int(count), seen_at)
+        for extension, count, seen_at in tx.execute(statement)
+    }
 
 
 def without_address(tx: Connection, limit: int) -> list[Device]:

@@ -123,8 +123,9 @@ def _add_inbound(tx: Connection, new: Sequence[Message]) -> list[Message | None]
         with_reaction(tx, replace(message, conversation_id=conversation_id))
         for message, conversation_id in zip(new, ids, strict=True)
     ]
-    rows = [_row(one) for one in kept if one.provider_id is not None or not _is_repeat(tx, one)]
-    stored = {row.seq for row in _ADD_NEW.insert(tx, rows)}
+    stored = insert_new_rows(
+        tx, [one for one in kept if one.provider_id is not None or not _is_repeat(tx, one)]
+    )
     for message in kept:
         if message.seq not in stored:
             conversations.withdraw(tx, message.conversation_id)
@@ -133,6 +134,14 @@ def _add_inbound(tx: Connection, new: Sequence[Message]) -> list[Message | None]
     audit_counters.add(tx, AuditCounter.RECEIVED, len(stored))
     audit_counters.add(tx, AuditCounter.REPEATED, len(kept) - len(stored))
     return [message if message.seq in stored else None for message in kept]
+
+
+def insert_new_rows(tx: Connection, new: Sequence[Message]) -> set[int]:
+    """Insert the rows of messages that have all they need; returns the ``seq`` of those stored.
+
+    A message with an id that is stored, or that its carrier has given to a stored one, is left out.
+    """
+    return {row.seq for row in _ADD_NEW.insert(tx, [_row(one) for one in new])}
 
 
 def repeat_key(message: Message) -> str:

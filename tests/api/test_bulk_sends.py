@@ -74,7 +74,7 @@ def test_a_preview_says_who_is_left_out_and_sends_nothing(service_with_bulk: Ser
     service.receive(MINE, "STOP")
     service.gateway.store.write(lambda tx: blocked_senders.add(tx, ANN, MINE, "201"))
     lines = [f"{PEER},Eve", f"{ANN},Ann", "12,Al", f"{BRITON},Liz", f"{BOB},Bob", "3035550199,B"]
-    csv = "\n".join(["number,name", *lines, "+13035550111,", "55501,Sue"])
+    csv = "\n".join(["number,name", *lines, "+13035550111,", "55501,Sue", "1-911,Police"])
     before = len(stored_messages(service.gateway))
     told = make(phone, 200, csv=csv, preview=True)
     assert (told["recipients"], told["messages"], told["segments"]) == (1, 1, 1)
@@ -87,11 +87,12 @@ def test_a_preview_says_who_is_left_out_and_sends_nothing(service_with_bulk: Ser
         (7, "duplicate"),
         (8, "field_empty"),
         (9, "short_code"),
+        (10, "emergency_number"),
     ]
     assert len(stored_messages(service.gateway)) == before
     refused = make(phone, 422, csv=csv)
     assert refused["code"] == "invalid_recipients"
-    assert list(refused["errors"]) == ["line 4", "line 8", "line 9"]
+    assert list(refused["errors"]) == ["line 4", "line 8", "line 9", "line 10"]
     assert "“55501”: This is a short code or a part of a number." in str(refused["errors"])
     assert len(stored_messages(service.gateway)) == before
     made = make(phone, csv=csv, skip_invalid=True)

@@ -12,7 +12,8 @@ def test_a_name_is_given_changed_and_taken_away(service_on_each_database: Servic
     assert phone.read("/contacts") == {"items": []}
     for name in ("Ann", "Ann Example 🌉"):
         answer = phone.call("PUT", f"/contacts/{quote('(303) 555-0177')}", json={"name": name})
-        assert (answer.status_code, answer.json) == (200, {"number": PEER, "name": name})
+        wanted = {"number": PEER, "name": name, "note": ""}
+        assert (answer.status_code, answer.json) == (200, wanted)
     phone.call("PUT", "/contacts/72404", json={"name": "Parcels"})
     names = [(c["number"], c["name"]) for c in other.read("/contacts")["items"]]
     assert names == [(PEER, "Ann Example 🌉"), ("72404", "Parcels")]

@@ -96,7 +96,9 @@ def test_what_is_no_extension_is_a_wrong_use(terminal: Terminal, extension: str)
 def test_contacts_are_set_listed_and_removed(terminal: Terminal) -> None:
     terminal.flask("contacts", "set", "(303) 555-0177", " Ann Example ")
     terminal.flask("contacts", "set", PEER, f"Ann {NASTY}")
-    assert terminal.json("contacts", "list") == [{"number": PEER, "name": f"Ann {NASTY}"}]
+    assert terminal.json("contacts", "list") == [
+        {"number": PEER, "name": f"Ann {NASTY}", "note": ""}
+    ]
     assert "\x1b" not in terminal.flask("contacts", "list").output
     terminal.flask("contacts", "remove", "303 555 0177")
     assert "has no name" in terminal.flask("contacts", "remove", PEER, code=1).stderr
@@ -110,8 +112,11 @@ def test_contacts_are_imported_all_or_none(terminal: Terminal, tmp_path: Path) -
     file.write_text(
         '\ufeffName,Company,Number\n"Example, Ann",Acme,303-555-0177\nParcels,,72404\n', "utf-8"
     )
-    assert "2 contacts" in terminal.flask("contacts", "import", str(file)).output
-    wanted = [{"number": PEER, "name": "Example, Ann"}, {"number": "72404", "name": "Parcels"}]
+    assert "2 added" in terminal.flask("contacts", "import", str(file)).output
+    wanted = [
+        {"number": PEER, "name": "Example, Ann", "note": ""},
+        {"number": "72404", "name": "Parcels", "note": ""},
+    ]
     assert terminal.json("contacts", "list") == wanted
     file.write_text("number,name\n+13035550188,Bob\n?,Eve\n", "utf-8")
     assert "Line 3" in terminal.flask("contacts", "import", str(file), code=1).stderr

@@ -17,6 +17,7 @@ import secrets
 from collections import deque
 from http.server import BaseHTTPRequestHandler
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 from tests.fakes.bandwidth import Answer
@@ -33,6 +34,8 @@ class FakeTelnyx(Serving):
     def __init__(self) -> None:
         self.api_key = "KEY-" + secrets.token_hex(8)
         self.accepted: list[dict[str, Any]] = []
+        self.profile: dict[str, Any] = {"enabled": True, "webhook_api_version": "2"}
+        self.numbers = ["+12025550143"]
         self._odd: deque[Answer] = deque()
         self._server = QuietServer(("127.0.0.1", 0), _handler(self))
 
@@ -53,6 +56,8 @@ class FakeTelnyx(Serving):
             return _refusal(401, "10009", "Authentication failed")
         if self._odd:
             return self._odd.popleft()
+        if path.startswith(("/v2/messaging_profiles", "/v2/phone_numbers/messaging?")):
+            return self._listed(path)
         if path != "/v2/messages":
             return _refusal(404, "10005", "Resource not found")
         asked = json.loads(body)
@@ -63,6 +68,16 @@ class FakeTelnyx(Serving):
             return _refusal(422, "10015", "Invalid parameter")
         self.accepted.append({"id": str(uuid4()), **asked})
         return Answer(200, {"data": {"id": self.accepted[-1]["id"], "record_type": "message"}})
+
+    def _listed(self, path: str) -> Answer:
+        """The only messaging profile, or the settings of a number."""
+        if path.startswith("/v2/messaging_profiles/"):
+            return Answer(200, {"data": self.profile})
+        if path.startswith("/v2/messaging_profiles"):
+            return Answer(200, {"data": [self.profile]})
+        asked = parse_qs(urlsplit(path).query).get("filter[phone_number]", [""])[0]
+        known = [{"phone_number": asked, "messaging_profile_id": "profile"}]
+        return Answer(200, {"data": known if asked in self.numbers else []})
 
 
 def _refusal(status: int, code: str, title: str) -> Answer:
@@ -78,6 +93,8 @@ def _handler(fake: FakeTelnyx) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Type", "application/json")
             self.end_headers()
             self.wfile.write(answer.raw)
+
+        do_GET = do_POST
 
         def log_message(self, *_: Any) -> None:
             pass

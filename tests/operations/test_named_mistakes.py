@@ -32,6 +32,7 @@ from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, settings_file
 from tests.databases import add_tables
 from tests.fakes.serving import QuietServer, Serving
 from tests.message_steps import PHONE, failing, make_due, receive_text, run_due_jobs
+from tests.tls_server import TlsServer, trusted
 
 BANDWIDTH = {
     "BANDWIDTH_ACCOUNT_ID": "9900001",
@@ -182,6 +183,24 @@ def certificate_expired(place: Place) -> str:
     return "Nothing goes to email until its settings are fixed"
 
 
+def own_certificate_expired(place: Place) -> str:
+    with TlsServer(place.folder / "tls", days_left=-2) as server:
+        gateway = place.open(APP_URL=server.url)
+        place.pair()
+        with trusted(server.certificate, place.monkeypatch):
+            gateway.own_certificate.check()
+    return "The certificate of localhost expired on"
+
+
+def own_certificate_near_its_end(place: Place) -> str:
+    with TlsServer(place.folder / "tls", days_left=9.5) as server:
+        gateway = place.open(APP_URL=server.url)
+        place.pair()
+        with trusted(server.certificate, place.monkeypatch):
+            gateway.own_certificate.check()
+    return "The certificate of localhost ends in 9 days"
+
+
 class DateServer(Serving):
     """A server whose Date is ten minutes behind ours."""
 
@@ -283,6 +302,8 @@ MISTAKES: list[tuple[Callable[[Place], str], int]] = [
     (port_25_closed, 200),
     (no_dns, 200),
     (certificate_expired, 200),
+    (own_certificate_expired, 200),
+    (own_certificate_near_its_end, 200),
     (clock_is_wrong, 200),
     (disk_nearly_full, 200),
     (dead_subscription, 200),

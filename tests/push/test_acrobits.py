@@ -377,6 +377,14 @@ def test_xml_where_the_app_asks_for_it(make_installation: MakeInstallation) -> N
     assert "a name, not a number" in (fromstring(refused.data).findtext("message") or "")
 
 
+def test_a_text_to_an_emergency_number_is_refused(make_installation: MakeInstallation) -> None:
+    installation = make_installation()
+    refused = installation.started().send("1-911", "Help")
+    assert refused.status_code == 422
+    assert "cannot send texts to emergency services. Call 911." in refused.text
+    assert installation.sent() == []
+
+
 def test_a_text_waits_for_its_picture_and_comes_with_it(
     make_installation: MakeInstallation, relay: FakeRelay
 ) -> None:

@@ -510,11 +510,15 @@ def test_two_workers_keep_a_text_once_and_refuse_it_once(
         switch.text("201", PEER, "Until six")
     switch.text("203", PEER, "I have no number")
     switch.text("201", "nobody", "Hello")
-    shown = {(s.extension, s.sender): s.text for s in switch.wait_shown(2)}
+    switch.text("201", "911", "Help")
+    shown = {(s.extension, s.sender): s.text for s in switch.wait_shown(3)}
+    assert shown["201", "911"] == (
+        "Not sent to 911: Textbridge cannot send texts to emergency services. Call 911."
+    )
     assert shown["203", PEER].startswith(f"Not sent to {PEER}: Extension 203 has no number yet.")
     assert shown["201", "nobody"].startswith("Not sent to nobody: Nobody can reply to “nobody”")
     listeners.close()
-    assert len(switch.shown) == 2
+    assert len(switch.shown) == 3
     assert [(m.text, m.number, m.peer, m.extension) for m in stored_messages(gateways[0])] == [
         ("Until six", NUMBER, PEER, "201")
     ] * 3

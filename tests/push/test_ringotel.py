@@ -283,6 +283,16 @@ def test_a_text_over_the_limit_is_refused_in_the_chat(
     assert [message.text for message in installation.kept()] == ["one"]
 
 
+def test_a_text_to_an_emergency_number_is_refused_in_the_chat(
+    make_installation: MakeInstallation, ringotel: FakeRingotel
+) -> None:
+    installation = make_installation()
+    assert installation.said("Help", to="911").json == {"result": "refused"}
+    (shown,) = ringotel.shown
+    assert "cannot send texts to emergency services. Call 911." in shown[3]
+    assert installation.kept() == []
+
+
 def test_who_guesses_the_key_or_the_address_has_to_wait(
     make_installation: MakeInstallation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

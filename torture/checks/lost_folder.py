@@ -11,6 +11,12 @@ from torture.database import integrity_check, kept_texts, stored_texts
 from torture.environment import TestEnvironment, require, wait_until
 
 REASON_SECONDS = 1.0
+IGNORED_PLACE = Mutant(
+    "services/store/database/sqlite_files.py",
+    "        if self._opened is not None and self._found() != self._opened:",
+    "        if False:",
+    "nobody looks whether the database is still in its place",
+)
 
 
 def run(environment: TestEnvironment, scale: Scale) -> Figures:
@@ -22,7 +28,7 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
     carrier.send(range(100))
     wait_until(lambda: len(set(environment.receiver.ids)) >= 100, "the pushes")
     storage.rename(away)
-    refused += _require_refusals(server, carrier, 1_000, hold, "the storage folder was removed")
+    refused += require_refusals(server, carrier, 1_000, hold, "the storage folder was removed")
     require(not (storage / "textbridge.db").exists(), "another database was made in its place")
     shutil.rmtree(storage, ignore_errors=True)  # attachments may have been written there
     away.rename(storage)
@@ -31,7 +37,7 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
     _copy(storage, copy)
     storage.rename(away)
     copy.rename(storage)
-    refused += _require_refusals(server, carrier, 2_000, hold, "the storage folder was replaced")
+    refused += require_refusals(server, carrier, 2_000, hold, "the storage folder was replaced")
     os_code = server.stop()
     require(os_code == 0, f"the server ended with {os_code}")
     server.start()
@@ -47,7 +53,7 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
     return {"removed or replaced": 2, "refused meanwhile": refused, "false 2xx": 0}
 
 
-def _require_refusals(
+def require_refusals(
     server: Server, carrier: CarrierClient, first: int, seconds: float, what: str
 ) -> int:
     """Post texts for some seconds: none may be acknowledged, and /ready has to say why."""
@@ -83,12 +89,5 @@ CHECK = Check(
         "acknowledged, and /ready says why within a second."
     ),
     run=run,
-    mutants=(
-        Mutant(
-            "services/store/database/sqlite_files.py",
-            "        if self._opened is not None and self._found() != self._opened:",
-            "        if False:",
-            "nobody looks whether the database is still in its place",
-        ),
-    ),
+    mutants=(IGNORED_PLACE,),
 )

@@ -97,7 +97,7 @@ CHECK = Check(
     run=run,
     mutants=(
         Mutant(
-            "services/messaging/uploads.py",
+            "services/media/one_picture.py",
             "    with _ONE_PICTURE:\n",
             "    with threading.Lock():\n",
             "pictures are decoded side by side",

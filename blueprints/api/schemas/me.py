@@ -34,6 +34,7 @@ class MeSchema(ResponseSchema):
     """Who calls and what it may do."""
 
     extension = fields.String()
+    name = fields.String(metadata={"description": "Of the extension; empty: it has none"})
     device = fields.Nested(DeviceSchema)
     numbers = fields.List(fields.Nested(NumberSchema))
     limits = fields.Nested(LimitsSchema, metadata={"description": "What one request may hold"})

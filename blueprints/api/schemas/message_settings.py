@@ -77,6 +77,29 @@ class EntryListSchema(ResponseSchema):
     problem = fields.String(allow_none=True)
 
 
+class ExtensionNameSchema(RequestSchema):
+    """The name of an extension; ``extension_edits`` checks it."""
+
+    name = Words(
+        required=True,
+        validate=validate.Length(max=MOST_TYPED),
+        metadata={"description": "Up to 80 characters in one line; empty: none"},
+    )
+
+
+class NamedExtensionSchema(ResponseSchema):
+    """An extension and its name."""
+
+    extension = fields.String()
+    name = fields.String()
+
+
+class NamedExtensionListSchema(ResponseSchema):
+    """The extensions that have a name."""
+
+    items = fields.List(fields.Nested(NamedExtensionSchema))
+
+
 def _parts() -> dict[str, fields.Field[Any]]:
     """A field for each part with rules; ``MessageSettings.put_sections`` checks the values."""
     options: dict[str, Any] = {

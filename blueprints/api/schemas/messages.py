@@ -40,6 +40,18 @@ class MediaSchema(ResponseSchema):
         allow_none=True, metadata={"description": "Why a file that has failed is not here"}
     )
     url = fields.String(allow_none=True)
+    thumbnail_url = fields.String(
+        allow_none=True,
+        metadata={
+            "description": "A JPEG of at most 600 pixels each way; null: not a picture, or the "
+            "file is small enough itself"
+        },
+    )
+    width = fields.Integer(
+        allow_none=True,
+        metadata={"description": "Of a picture, upright, in pixels; null: not known (yet)"},
+    )
+    height = fields.Integer(allow_none=True)
 
 
 class DeliveryErrorSchema(ResponseSchema):

@@ -1,5 +1,7 @@
 // Calls to /api/v1. Throws `Refused` with the server's reason, `Unreachable` without an answer.
 
+import { t } from "./words.js";
+
 const BASE = "/api/v1/";
 const PATIENCE = 25_000;
 let token = null;
@@ -7,7 +9,7 @@ let signedOut = () => {};
 
 export class Refused extends Error {
   constructor(status, problem) {
-    super(problem?.detail ?? `The server answered ${status}.`);
+    super(problem?.detail ?? t("The server answered {status}.", { status: String(status) }));
     Object.assign(this, { status, code: problem?.code ?? "", field: problem?.field ?? "" });
   }
 }
@@ -17,7 +19,7 @@ export class Unreachable extends Error {}
 // The sentence that tells the user why a call failed. Throws any other error again: it is a fault of ours.
 export function failureReason(error) {
   if (error instanceof Refused) return error.message;
-  if (error instanceof Unreachable) return "There is no connection. Try again later.";
+  if (error instanceof Unreachable) return t("There is no connection. Try again later.");
   throw error;
 }
 

@@ -19,6 +19,7 @@ import { openSettings } from "./settings.js";
 import { SetupCard } from "./setup_card.js";
 import { state } from "./state.js";
 import { Talk } from "./talk.js";
+import { t } from "./words.js";
 
 const NO_CONNECTION_AFTER = 1500;
 const page = document.documentElement;
@@ -44,7 +45,7 @@ async function start() {
   const code = codeInAddress();
   const token = await db.get("token");
   if (token && !code) await open(token);
-  else if (token) offer(code, "This device is paired already. A new code pairs it anew.");
+  else if (token) offer(code, t("This device is paired already. A new code pairs it anew."));
   else offer(code, sessionStorage.getItem("farewell") ?? "");
   sessionStorage.removeItem("farewell");
   await install((id) => (location.hash = `#/c/${id}`));
@@ -79,7 +80,7 @@ async function signIn({ token }) {
 }
 
 async function open(token) {
-  api.use(token, () => leave("This device was signed out. Ask for a new code to pair it again."));
+  api.use(token, () => leave(t("This device was signed out. Ask for a new code to pair it again.")));
   await Promise.all([state.recall(), outbox.recall(), drafts.recall(), recallRepeated(), setupCard.recall()]);
   page.dataset.state = "open";
   document.getElementById("app").hidden = false;
@@ -133,12 +134,12 @@ function toSearch() {
 function toNextUnread() {
   const next = list.nextUnread();
   if (next) location.hash = `#/c/${next.id}`;
-  else say("Nothing unread.");
+  else say(t("Nothing unread."));
 }
 
 function codeOffered() {
   const code = codeInAddress();
-  if (code) offer(code, "A new code pairs this device anew.");
+  if (code) offer(code, t("A new code pairs this device anew."));
   return Boolean(code);
 }
 
@@ -174,7 +175,7 @@ function tellConnection() {
   }
   timer = setTimeout(() => {
     note.hidden = false;
-    say("No connection. What you write is kept and sent later.");
+    say(t("No connection. What you write is kept and sent later."));
   }, NO_CONNECTION_AFTER);
 }
 

@@ -4,6 +4,7 @@ import { failureReason } from "./api.js";
 import { el } from "./dom.js";
 import { choice, openSheet } from "./sheet.js";
 import { laterAt, longDay, timeOf, timeZone } from "./format.js";
+import { t } from "./words.js";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -15,9 +16,9 @@ export function offers(now) {
   const morning = (days) => new Date(now.getFullYear(), now.getMonth(), now.getDate() + days, MORNING);
   const toMonday = (8 - now.getDay()) % 7 || 7;
   return [
-    { name: "In 1 hour", at: new Date(now.getTime() + HOUR) },
-    { name: `Tomorrow, ${timeOf(morning(1))}`, at: morning(1) },
-    toMonday > 1 && { name: `Monday, ${timeOf(morning(toMonday))}`, at: morning(toMonday) },
+    { name: t("In 1 hour"), at: new Date(now.getTime() + HOUR) },
+    { name: t("Tomorrow, {time}", { time: timeOf(morning(1)) }), at: morning(1) },
+    toMonday > 1 && { name: t("Monday, {time}", { time: timeOf(morning(toMonday)) }), at: morning(toMonday) },
   ].filter(Boolean);
 }
 
@@ -52,13 +53,13 @@ export function askWhen(title, action, take, suggested = nextHour()) {
   };
   const sheet = openSheet(
     title,
-    el("div", { class: "choices" }, offers(now).map(({ name, at }) => choice(name, `${longDay(at)}, ${timeOf(at)}`, () => choose(at)))),
+    el("div", { class: "choices" }, offers(now).map(({ name, at }) => choice(name, t("{day}, {time}", { day: longDay(at), time: timeOf(at) }), () => choose(at)))),
     el(
       "form",
       { novalidate: true, on: { submit } },
-      el("label", { class: "label", for: "when", text: "Another time" }),
+      el("label", { class: "label", for: "when", text: t("Another time") }),
       field,
-      el("p", { class: "fine", id: "when-zone", text: `In your time zone, ${timeZone()}.` }),
+      el("p", { class: "fine", id: "when-zone", text: t("In your time zone, {zone}.", { zone: timeZone() }) }),
       problem,
       el("div", { class: "buttons" }, el("button", { type: "submit", class: "button primary", text: action })),
     ),
@@ -67,9 +68,9 @@ export function askWhen(title, action, take, suggested = nextHour()) {
 }
 
 function fault(at) {
-  if (Number.isNaN(at.getTime())) return "Choose a day and a time.";
-  if (at.getTime() <= Date.now()) return `${laterAt(at)} is over. Choose a later time.`;
-  if (at.getTime() > Date.now() + MOST_DAYS * DAY) return "Choose a time within the next year.";
+  if (Number.isNaN(at.getTime())) return t("Choose a day and a time.");
+  if (at.getTime() <= Date.now()) return t("{when} is over. Choose a later time.", { when: laterAt(at) });
+  if (at.getTime() > Date.now() + MOST_DAYS * DAY) return t("Choose a time within the next year.");
   return "";
 }
 

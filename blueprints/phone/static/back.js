@@ -2,8 +2,9 @@
 
 import { el, icon } from "./dom.js";
 import { atMost99, unreadOf } from "./unread.js";
+import { many, t } from "./words.js";
 
-const LABEL = "Back to the conversations";
+const LABEL = t("Back to the conversations");
 
 export class BackButton {
   constructor(back) {
@@ -17,6 +18,6 @@ export class BackButton {
     const unread = unreadOf((one) => one.id !== id);
     this.count.hidden = !unread;
     this.count.textContent = atMost99(unread);
-    this.node.setAttribute("aria-label", unread ? `${LABEL}, ${unread} unread` : LABEL);
+    this.node.setAttribute("aria-label", unread ? many(unread, "Back to the conversations, {count} unread", "Back to the conversations, {count} unread") : LABEL);
   }
 }

@@ -4,6 +4,7 @@ import { el, iconButton, reconcile } from "./dom.js";
 import { makeFile, paintFile } from "./files.js";
 import { linked } from "./links.js";
 import { STATES, fullTime, timeOf } from "./format.js";
+import { t } from "./words.js";
 
 const EMOJI_ONLY = /^\p{Extended_Pictographic}[\p{Extended_Pictographic}\p{Emoji_Modifier}\u200d\ufe0f\s]*$/u;
 const MOST_LARGE = 12; // in UTF-16
@@ -20,7 +21,7 @@ export function bubble() {
     el("p", { class: "reactions", hidden: true }),
     el("p", { class: "foot" }, el("span", { class: "foot-state" }), el("time")),
     el("div", { class: "trouble", hidden: true }, el("p", { class: "reason", dir: "auto" }), el("div", { class: "actions" })),
-    iconButton("more", "Menu of this message", null, { class: "icon-button message-more", tabindex: "-1", "aria-haspopup": "dialog" }),
+    iconButton("more", t("Menu of this message"), null, { class: "icon-button message-more", tabindex: "-1", "aria-haspopup": "dialog" }),
   );
 }
 
@@ -53,7 +54,7 @@ function paintReactions(node, reactions) {
   const said = reactions.map((one) => `${one.emoji} ${one.who}`).join(", ");
   if (node.dataset.said === said) return;
   node.dataset.said = said;
-  node.replaceChildren(...reactions.map((one) => el("span", { text: one.emoji, title: one.who, role: "img", "aria-label": `${one.emoji} by ${one.who}` })));
+  node.replaceChildren(...reactions.map((one) => el("span", { text: one.emoji, title: one.who, role: "img", "aria-label": t("{emoji} by {who}", { emoji: one.emoji, who: one.who }) })));
 }
 
 function paintFoot(foot, shown) {
@@ -71,6 +72,8 @@ function paintTrouble(trouble, shown) {
   trouble.hidden = !shown.reason && !shown.actions.length;
   if (reason.textContent !== shown.reason) reason.textContent = shown.reason;
   reason.hidden = !shown.reason;
-  reconcile(actions, shown.actions, (one) => one.label, (one) => el("button", { type: "button", class: "small-button", text: one.label }));
-  shown.actions.forEach((one, at) => (actions.children[at].onclick = one.do));
+  reconcile(actions, shown.actions, (one) => one.label, ({ href, label }) =>
+    href ? el("a", { href, class: "small-button", text: label }) : el("button", { type: "button", class: "small-button", text: label }),
+  );
+  shown.actions.forEach((one, at) => (actions.children[at].onclick = one.do ?? null));
 }

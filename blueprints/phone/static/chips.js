@@ -4,9 +4,10 @@ import { el, reconcile } from "./dom.js";
 import { state } from "./state.js";
 import { atMost99, unreadOf } from "./unread.js";
 import { ownName } from "./format.js";
+import { many, t } from "./words.js";
 
-const ALL = { key: "all", label: "All", query: null, matches: () => true, empty: ["No conversations yet", "Texts to your number appear here. Or write the first one."] };
-const UNREAD = { key: "unread", label: "Unread", query: "unread=1", matches: (one) => one.unread_count > 0, empty: ["Nothing unread", "You have read everything."] };
+const ALL = { key: "all", label: t("All"), query: null, matches: () => true, empty: [t("No conversations yet"), t("Texts to your number appear here. Or write the first one.")] };
+const UNREAD = { key: "unread", label: t("Unread"), query: "unread=1", matches: (one) => one.unread_count > 0, empty: [t("Nothing unread"), t("You have read everything.")] };
 
 export class Chips {
   chosen = ALL;
@@ -14,7 +15,7 @@ export class Chips {
   // `chose()` is called when another one is chosen.
   constructor(chose) {
     this.chose = chose;
-    this.node = el("div", { class: "chips", role: "group", "aria-label": "Show", hidden: true });
+    this.node = el("div", { class: "chips", role: "group", "aria-label": t("Show"), hidden: true });
     document.querySelector(".search").after(this.node);
   }
 
@@ -38,7 +39,7 @@ export class Chips {
     count.hidden = !unread;
     count.textContent = atMost99(unread);
     node.setAttribute("aria-pressed", String(one.key === this.chosen.key));
-    if (unread) node.setAttribute("aria-label", `${one.label}, ${one === UNREAD ? unread : `${unread} unread`}`);
+    if (unread) node.setAttribute("aria-label", labelWithCount(one, unread));
     else node.removeAttribute("aria-label");
     node.onclick = () => {
       this.chosen = one;
@@ -46,6 +47,11 @@ export class Chips {
       this.chose();
     };
   }
+}
+
+function labelWithCount({ label, key }, count) {
+  if (key === "unread") return t("{label}, {count}", { label, count });
+  return many(count, "{label}, {count} unread", "{label}, {count} unread", { label });
 }
 
 function ofNumber(number) {
@@ -56,6 +62,6 @@ function ofNumber(number) {
     label,
     query: `number=${encodeURIComponent(number)}`,
     matches: (one) => one.number === number,
-    empty: ["No conversations yet", `Texts to ${label} appear here.`],
+    empty: [t("No conversations yet"), t("Texts to {number} appear here.", { number: label })],
   };
 }

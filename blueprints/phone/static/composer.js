@@ -9,6 +9,7 @@ import { count } from "./segments.js";
 import { state } from "./state.js";
 import { TemplateList } from "./templates.js";
 import { ownName, sizeOf, spoken } from "./format.js";
+import { many, t } from "./words.js";
 
 const HELD = 500; // milliseconds
 const NOTHING = { text: "", files: [] };
@@ -23,14 +24,14 @@ export class Composer {
     this.send = send;
     this.field = el("textarea", { rows: "1", maxlength: "10000", dir: "auto", enterkeyhint: "send", "aria-describedby": "cost" });
     this.chooser = el("input", { type: "file", multiple: true, class: "hidden", tabindex: "-1", "aria-hidden": "true" });
-    this.strip = el("ul", { class: "strip", "aria-label": "Attached files" });
+    this.strip = el("ul", { class: "strip", "aria-label": t("Attached files") });
     this.problem = el("p", { class: "problem", role: "alert", hidden: true });
     this.cost = el("span", { class: "cost", id: "cost" });
     this.from = el("button", { type: "button", class: "from", on: { click: chooseNumber } });
-    this.attach = iconButton("plus", "Attach a picture or a file", () => this.chooser.click());
-    this.face = iconButton("smile", "Emoji", () => this.#toggleEmoji(), { "aria-expanded": "false" });
-    this.button = el("button", { type: "submit", class: "send", "aria-label": "Send", title: "Send" }, icon("arrow"));
-    this.later = iconButton("clock", "Send later", () => this.#chooseTime(), { class: "icon-button later-button", "aria-haspopup": "dialog" });
+    this.attach = iconButton("plus", t("Attach a picture or a file"), () => this.chooser.click());
+    this.face = iconButton("smile", t("Emoji"), () => this.#toggleEmoji(), { "aria-expanded": "false" });
+    this.button = el("button", { type: "submit", class: "send", "aria-label": t("Send"), title: t("Send") }, icon("arrow"));
+    this.later = iconButton("clock", t("Send later"), () => this.#chooseTime(), { class: "icon-button later-button", "aria-haspopup": "dialog" });
     this.emoji = emojiPanel((sign) => this.#insert(sign));
     this.templates = new TemplateList(this.field, loadTemplates, (text) => this.#replace(text));
     this.node = el(
@@ -63,11 +64,11 @@ export class Composer {
     this.limits = limits;
     this.attach.hidden = !(own?.mms ?? true);
     this.chooser.accept = (limits?.media_types ?? ["image/"]).map((kind) => (kind.endsWith("/") ? `${kind}*` : kind)).join();
-    this.field.placeholder = "Message";
+    this.field.placeholder = t("Message");
     const several = (state.me?.numbers.length ?? 0) > 1;
-    this.from.textContent = several ? `From ${ownName(number)}` : `From ${spoken(number)}`;
+    this.from.textContent = t("From {number}", { number: several ? ownName(number) : spoken(number) });
     this.from.disabled = !several;
-    this.from.title = several ? "Send from another number" : "";
+    this.from.title = several ? t("Send from another number") : "";
     this.emoji.hidden = true;
     this.#complain("");
     this.#show(drafts.get(this.key));
@@ -105,7 +106,7 @@ export class Composer {
       await this.send({ ...written, send_at: sendAt?.toISOString() });
     } catch (error) {
       this.#putBack(key, written);
-      this.#complain(error.name === "QuotaExceededError" ? "The storage of this device is full." : error.message);
+      this.#complain(error.name === "QuotaExceededError" ? t("The storage of this device is full.") : error.message);
       return;
     }
     await drafts.store(key).catch(() => {}); // the browser has no space left: what was written since is kept while the app runs
@@ -114,7 +115,7 @@ export class Composer {
   #chooseTime() {
     if (this.isEmpty || document.querySelector("dialog[open]")) return;
     const { key } = this;
-    const sheet = askWhen("Send later", "Schedule", (at) => {
+    const sheet = askWhen(t("Send later"), t("Schedule"), (at) => {
       sheet.close();
       if (key === this.key) this.#submit(at);
     });
@@ -156,15 +157,15 @@ export class Composer {
     const { key } = this;
     for (const file of files) {
       if (this.#files.length >= this.limits.max_media) {
-        this.#complain(`A message takes at most ${this.limits.max_media} files.`);
+        this.#complain(many(this.limits.max_media, "A message takes at most {count} file.", "A message takes at most {count} files."));
         break;
       }
       const fit = await fitted(file, this.limits.max_media_bytes);
       if (key !== this.key) return; // another conversation was opened meanwhile
       if (!this.limits.media_types.some((kind) => fit.blob.type.startsWith(kind))) {
-        this.#complain(`“${fit.name}” is of a kind that cannot be sent.`);
+        this.#complain(t("“{name}” is of a kind that cannot be sent.", { name: fit.name }));
       } else if (fit.blob.size > this.limits.max_media_bytes) {
-        this.#complain(`“${fit.name}” is too large: at most ${sizeOf(this.limits.max_media_bytes)}.`);
+        this.#complain(t("“{name}” is too large: at most {size}.", { name: fit.name, size: sizeOf(this.limits.max_media_bytes) }));
       } else this.#files.push(this.#numbered(fit));
     }
     this.chooser.value = "";
@@ -233,7 +234,7 @@ export class Composer {
   #showCost() {
     const text = this.field.value.trim();
     const { count: segments } = count(text);
-    const sms = segments > 1 ? `Sends as ${segments} texts` : "";
+    const sms = segments > 1 ? many(segments, "Sends as {count} text", "Sends as {count} texts") : "";
     this.cost.textContent = this.#files.length ? "MMS" : sms;
   }
 
@@ -241,7 +242,7 @@ export class Composer {
     const seen = file.blob.type.startsWith("image/")
       ? el("img", { src: URL.createObjectURL(file.blob), alt: "" })
       : el("span", { class: "strip-file" }, icon("file"), el("bdi", { text: file.name }));
-    const remove = iconButton("close", `Remove ${file.name}`, () => {
+    const remove = iconButton("close", t("Remove {name}", { name: file.name }), () => {
       this.#files = this.#files.filter((one) => one !== file);
       this.#changed();
       this.focus();

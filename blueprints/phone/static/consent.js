@@ -5,6 +5,7 @@ import { el, fill, say } from "./dom.js";
 import { choice, confirm, openSheet } from "./sheet.js";
 import { state } from "./state.js";
 import { nameOf, peersOf, spoken } from "./format.js";
+import { t } from "./words.js";
 
 // The notice above the composer. `paint(id)` shows what is known of a conversation, and returns
 // whether a message can be written there.
@@ -28,11 +29,11 @@ function notice(known) {
   const { id, closed_reason: closed, opt_out_suggested: who, blocked } = known;
   return [
     closed && el("p", { class: "consent-words", dir: "auto", text: closed }),
-    blocked && el("p", { class: "consent-words", text: "Blocked: nobody is notified of their texts." }),
-    blocked && button("Unblock", () => change("DELETE", id, "block")),
-    who && !closed && el("p", { class: "consent-words", text: `${nameOf(who)} may want no more texts.` }),
-    who && !closed && button("Opt out", () => change("POST", id, "opt-out", { peer: who })),
-    who && !closed && button("Not an opt-out", () => change("DELETE", id, "opt-out-suggestion")),
+    blocked && el("p", { class: "consent-words", text: t("Blocked: nobody is notified of their texts.") }),
+    blocked && button(t("Unblock"), () => change("DELETE", id, "block")),
+    who && !closed && el("p", { class: "consent-words", text: t("{name} may want no more texts.", { name: nameOf(who) }) }),
+    who && !closed && button(t("Opt out"), () => change("POST", id, "opt-out", { peer: who })),
+    who && !closed && button(t("Not an opt-out"), () => change("DELETE", id, "opt-out-suggestion")),
   ].filter(Boolean);
 }
 
@@ -56,21 +57,24 @@ export function consentActions(id, done) {
     if (peer) await confirmed(peer);
   };
   const optOut = async (peer) => {
-    const detail = `Nobody can text ${nameOf(peer)} from this number until they text START, or your administrator takes it back.`;
-    if (await confirm("No more texts to them?", detail, "Opt out")) await change("POST", id, "opt-out", { peer });
+    const detail = t("Nobody can text {name} from this number until they text START, or your administrator takes it back.", { name: nameOf(peer) });
+    if (await confirm(t("No more texts to them?"), detail, t("Opt out"))) await change("POST", id, "opt-out", { peer });
   };
   const block = async (peer) => {
-    const lists = peers.length > 1 ? "" : ", and no list shows them";
-    const detail = `Nobody is notified of texts from ${nameOf(peer)} any more${lists}.`;
-    if (await confirm("Block this sender?", detail, "Block")) await change("PUT", id, "block", { peer });
+    const name = nameOf(peer);
+    const detail =
+      peers.length > 1
+        ? t("Nobody is notified of texts from {name} any more.", { name })
+        : t("Nobody is notified of texts from {name} any more, and no list shows them.", { name });
+    if (await confirm(t("Block this sender?"), detail, t("Block"))) await change("PUT", id, "block", { peer });
   };
   const unblock = (peer) => change("DELETE", id, `block?peer=${encodeURIComponent(peer)}`);
   return el(
     "div",
     { class: "buttons" },
-    staying.length > 0 && button("Opt out …", () => act("Who wants no more texts?", staying, optOut)),
-    open.length > 0 && button("Block …", () => act("Who is to be blocked?", open, block)),
-    blocked.length > 0 && button(peers.length > 1 ? "Unblock …" : "Unblock", () => act("Whose block is to end?", blocked, unblock)),
+    staying.length > 0 && button(t("Opt out …"), () => act(t("Who wants no more texts?"), staying, optOut)),
+    open.length > 0 && button(t("Block …"), () => act(t("Who is to be blocked?"), open, block)),
+    blocked.length > 0 && button(peers.length > 1 ? t("Unblock …") : t("Unblock"), () => act(t("Whose block is to end?"), blocked, unblock)),
   );
 }
 

@@ -5,6 +5,7 @@ import { el } from "./dom.js";
 import { editContact } from "./people.js";
 import { readContacts } from "./vcard.js";
 import { plainNumber, spoken } from "./format.js";
+import { t } from "./words.js";
 
 export const LARGEST_CARD = 300_000; // bytes; some have a photograph
 
@@ -30,8 +31,8 @@ function card({ name, numbers }, own) {
       "div",
       { class: "contact-number-row" },
       el("bdi", { class: "contact-card-number", text: number ? spoken(number) : written }),
-      number && button("Save", `Save ${name || spoken(number)}`, () => editContact([number], null, name)),
-      number && button("Write", `Write to ${name || spoken(number)}`, () => (location.hash = `#/to/${own()}/${encodeURIComponent(number)}`)),
+      number && button(t("Save"), t("Save {name}", { name: name || spoken(number) }), () => editContact([number], null, name)),
+      number && button(t("Write"), t("Write to {name}", { name: name || spoken(number) }), () => (location.hash = `#/to/${own()}/${encodeURIComponent(number)}`)),
     );
   });
   return el("div", { class: "contact-card" }, name && el("bdi", { class: "choice-name", text: name }), rows);

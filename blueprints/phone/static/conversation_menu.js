@@ -5,6 +5,7 @@ import { openMenu } from "./menu.js";
 import { editContact } from "./people.js";
 import { state } from "./state.js";
 import { peersOf, titleOf } from "./format.js";
+import { t } from "./words.js";
 
 export function openConversationMenu(id) {
   const known = state.conversations.get(id);
@@ -14,11 +15,11 @@ export function openConversationMenu(id) {
   const sheet = openMenu(
     titleOf(peers),
     [
-      unread ? { label: "Mark as read", icon: "check", do: () => state.read(id) } : { label: "Mark as unread", icon: "talk", do: () => markUnread(id) },
-      { label: pinned ? "Unpin" : "Pin", icon: "pin", do: () => state.mark(id, "pin", !pinned) },
-      { label: muted ? "Unmute" : "Mute", icon: "mute", do: () => state.mark(id, "mute", !muted) },
-      { label: done ? "Open again" : "Done", icon: "check", do: () => state.assign(id, { done: !done }) },
-      { label: "Name, hand over …", icon: "person", opens: true, do: () => editContact(peers, known) },
+      unread ? { label: t("Mark as read"), icon: "check", do: () => state.read(id) } : { label: t("Mark as unread"), icon: "talk", do: () => markUnread(id) },
+      { label: pinned ? t("Unpin") : t("Pin"), icon: "pin", do: () => state.mark(id, "pin", !pinned) },
+      { label: muted ? t("Unmute") : t("Mute"), icon: "mute", do: () => state.mark(id, "mute", !muted) },
+      { label: done ? t("Open again") : t("Done"), icon: "check", do: () => state.assign(id, { done: !done }) },
+      { label: t("Name, hand over …"), icon: "person", opens: true, do: () => editContact(peers, known) },
     ],
     consentActions(id, () => sheet.close()),
   );

@@ -1,6 +1,7 @@
 // Files that are dragged onto a conversation. Beside it a dropped file does nothing; the browser would leave the app.
 
 import { el } from "./dom.js";
+import { t } from "./words.js";
 
 const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
 
@@ -14,7 +15,7 @@ for (const type of ["dragover", "drop"]) {
 
 // `take(files)` gets what is dropped on the node while `isAllowed()`.
 export function acceptFiles(node, isAllowed, take) {
-  const hint = el("p", { class: "drop-hint", "aria-hidden": "true", text: "Drop to attach", hidden: true });
+  const hint = el("p", { class: "drop-hint", "aria-hidden": "true", text: t("Drop to attach"), hidden: true });
   node.append(hint);
   node.addEventListener("dragover", (event) => {
     if (!hasFiles(event) || !isAllowed()) return;

@@ -2,37 +2,43 @@
 
 import { filePath } from "./api.js";
 import { LARGEST_CARD, contactCard } from "./contact_card.js";
+import { describedPicture, isPicture, smallAddress } from "./conversation_pictures.js";
 import { el, icon } from "./dom.js";
 import { state } from "./state.js";
 import { openViewer } from "./viewer.js";
 import { sizeOf } from "./format.js";
+import { t } from "./words.js";
 
-const isPicture = (file) => /^image\/(jpeg|png|gif|webp|avif|bmp)$/.test(file.content_type);
+const WIDEST = 2; // a picture in its message is at most so much wider than high …
+const HIGHEST = 0.7; // … and at least so wide
 
 export function makeFile(file, shown) {
   // Most files are pictures: reserve the space, so that nothing moves when one is loaded.
-  if (file.state === "pending") return el("p", { class: "picture waiting", text: "Downloading …" });
-  if (file.state === "failed") return el("p", { class: "file-note", text: file.reason ?? "A file could not be fetched." });
+  if (file.state === "pending") return el("p", { class: "picture waiting", text: t("Downloading …") });
+  if (file.state === "failed") return el("p", { class: "file-note", text: file.reason ?? t("A file could not be fetched.") });
   const address = file.blob ? URL.createObjectURL(file.blob) : filePath(file.url);
   const kind = file.content_type.split("/")[0];
-  if (isPicture(file)) return picture(address);
+  if (isPicture(file)) return picture(file, file.blob ? address : smallAddress(file));
   if (["audio", "video"].includes(kind) && !file.blob) return player(kind, file, address);
   if (file.content_type === "text/vcard" && file.size <= LARGEST_CARD) return contactCard(file, fileLink(file, address), () => shown.own);
   return fileLink(file, address);
 }
 
 export function paintFile(part, file, shown) {
-  const who = `${shown.mine ? "to" : "from"} ${shown.with}`;
   const [media] = part.children;
   if (media?.matches("img")) {
-    part.setAttribute("aria-label", `Picture ${who}, show it large`);
-    part.onclick = () => openViewer(media.src, file.name || "picture");
+    const described = describedPicture(shown);
+    part.setAttribute("aria-label", t("{picture}: show it large", { picture: described }));
+    part.onclick = () => openLarge(file, shown, media.src, described);
     whenExpired(media, file, shown, () => {});
   } else if (media?.matches("audio, video")) {
-    media.setAttribute("aria-label", `${media.tagName === "VIDEO" ? "Video" : "Recording"} ${who}`);
+    media.setAttribute("aria-label", media.tagName === "VIDEO" ? videoLabel(shown) : recordingLabel(shown));
     whenExpired(media, file, shown, () => part.replaceChildren(fileLink(file, media.getAttribute("src")))); // this browser cannot play it
   }
 }
+
+const videoLabel = ({ mine, with: name }) => (mine ? t("Video to {name}", { name }) : t("Video from {name}", { name }));
+const recordingLabel = ({ mine, with: name }) => (mine ? t("Recording to {name}", { name }) : t("Recording from {name}", { name }));
 
 // A link expires after a day: the message, loaded again, has a new one. `giveUp()` is called if that fails, too.
 function whenExpired(media, file, shown, giveUp) {
@@ -51,13 +57,22 @@ function whenExpired(media, file, shown, giveUp) {
 
 function newAddress(shown, file) {
   const message = state.messages(shown.conversation_id).find((one) => one.id === shown.id);
-  const url = message?.media.find((one) => one.id === file.id)?.url;
-  return url ? filePath(url) : null;
+  const renewed = message?.media.find((one) => one.id === file.id);
+  if (!renewed?.url) return null;
+  return isPicture(renewed) ? smallAddress(renewed) : filePath(renewed.url);
 }
 
-function picture(address) {
+function picture({ width, height }, address) {
   const image = el("img", { alt: "", loading: "lazy", decoding: "async", src: address });
-  return el("button", { type: "button", class: "picture" }, image);
+  const frame = el("button", { type: "button", class: "picture" }, image);
+  if (width && height) frame.style.aspectRatio = String(Math.min(WIDEST, Math.max(HIGHEST, width / height)));
+  return frame;
+}
+
+function openLarge(file, shown, address, described) {
+  const whole = file.url ? filePath(file.url) : address;
+  const picture = { id: file.id, messageId: shown.id, small: address, whole, name: file.name || "picture", described };
+  openViewer(picture, file.url ? shown : null);
 }
 
 function player(kind, file, address) {
@@ -68,11 +83,11 @@ function player(kind, file, address) {
 // A PDF opens in the browser's viewer, with a second link that saves it; any other file is saved.
 function fileLink(file, address) {
   const isPdf = file.content_type === "application/pdf";
-  const name = file.name || "File";
+  const name = file.name || t("File");
   const size = el("span", { class: "file-size", text: [file.content_type.split("/")[1], sizeOf(file.size)].filter(Boolean).join(" · ") });
   const way = isPdf ? { target: "_blank", rel: "noopener noreferrer" } : { download: file.name || true };
   const words = [icon("file"), el("span", { class: "file-words" }, el("bdi", { class: "file-name", text: name }), size)];
   if (!isPdf) return el("a", { class: "file", href: address, ...way }, words, icon("download"));
-  const save = el("a", { class: "icon-button", href: address, download: file.name || true, "aria-label": `Save ${name}`, title: "Save" }, icon("download"));
+  const save = el("a", { class: "icon-button", href: address, download: file.name || true, "aria-label": t("Save {name}", { name }), title: t("Save") }, icon("download"));
   return el("div", { class: "file" }, el("a", { class: "file-open", href: address, ...way }, words), save);
 }

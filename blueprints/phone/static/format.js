@@ -1,6 +1,7 @@
 // Formatting for display: names, phone numbers, times, sizes and states.
 
 import { state } from "./state.js";
+import { locale, many, t } from "./words.js";
 
 const AMERICAN = /^\+1(\d{3})(\d{3})(\d{4})$/;
 const DAY = 86_400_000;
@@ -24,7 +25,7 @@ export function nameOf(number) {
 
 // Who has written a text: an extension, or an e-mail address that has answered a mail.
 export function authorOf(author) {
-  return author.includes("@") ? author : `Extension ${author}`;
+  return author.includes("@") ? author : t("Extension {extension}", { extension: author });
 }
 
 export function peersOf(conversation) {
@@ -38,7 +39,8 @@ export function sameMembers(some, others) {
 export function titleOf(peers) {
   if (peers.length === 1) return nameOf(peers[0]);
   const names = peers.map(nameOf);
-  return names.length <= 3 ? names.join(", ") : `${names.slice(0, 2).join(", ")} and ${names.length - 2} others`;
+  if (names.length <= 3) return listOf(names);
+  return many(names.length - 2, "{names} and {count} other", "{names} and {count} others", { names: listOf(names.slice(0, 2)) });
 }
 
 // The display name of one of our numbers.
@@ -58,12 +60,19 @@ export function plainNumber(written) {
   return /^\d{3,15}$/.test(digits) ? digits : null;
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
-const weekday = new Intl.DateTimeFormat(undefined, { weekday: "long" });
-const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const longDate = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
-const shortWithYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
-const dateWithYear = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+const list = new Intl.ListFormat(locale, { type: "unit", style: "short" });
+
+// Some names in one line.
+export function listOf(names) {
+  return list.format(names);
+}
+
+const clock = new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit" });
+const weekday = new Intl.DateTimeFormat(locale, { weekday: "long" });
+const date = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
+const longDate = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long" });
+const shortWithYear = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric" });
+const dateWithYear = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 
 function daysAgo(at) {
   const midnight = (moment) => new Date(moment).setHours(0, 0, 0, 0);
@@ -78,24 +87,29 @@ export function timeOf(at) {
 export function briefly(at) {
   const days = daysAgo(at);
   if (days <= 0) return timeOf(at);
-  if (days === 1) return "Yesterday";
+  if (days === 1) return t("Yesterday");
   if (days < 7) return weekday.format(new Date(at));
+  return dayAndMonth(at);
+}
+
+// The date of a time, with the year if that is another one.
+export function dayAndMonth(at) {
   return (isThisYear(at) ? date : shortWithYear).format(new Date(at));
 }
 
 // The heading of a day.
 export function dayOf(at) {
   const days = daysAgo(at);
-  if (days <= 0) return "Today";
-  if (days === 1) return "Yesterday";
+  if (days <= 0) return t("Today");
+  if (days === 1) return t("Yesterday");
   return longDay(at);
 }
 
 // When a text is to be sent, such as “Tomorrow, 8:00 AM”.
 export function laterAt(at) {
   const days = -daysAgo(at);
-  const near = days <= 0 ? dayOf(at) : days === 1 ? "Tomorrow" : days < 7 && weekday.format(new Date(at));
-  return `${near || longDay(at)}, ${timeOf(at)}`;
+  const near = days <= 0 ? dayOf(at) : days === 1 ? t("Tomorrow") : days < 7 && weekday.format(new Date(at));
+  return t("{day}, {time}", { day: near || longDay(at), time: timeOf(at) });
 }
 
 // The day with its date, and with the year if that is another one.
@@ -107,7 +121,7 @@ function isThisYear(at) {
   return new Date(at).getFullYear() === new Date().getFullYear();
 }
 
-const fullFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+const fullFormat = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "long" });
 
 // The day and the time with its zone.
 export function fullTime(at) {
@@ -120,15 +134,19 @@ export function timeZone() {
 }
 
 export function sizeOf(bytes) {
-  if (bytes < 1000) return `${bytes} bytes`;
-  return bytes < 1_000_000 ? `${Math.round(bytes / 1000)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
+  if (bytes < 1000) return size("byte", { unitDisplay: "long" }).format(bytes);
+  if (bytes < 1_000_000) return size("kilobyte", { maximumFractionDigits: 0 }).format(bytes / 1000);
+  return size("megabyte", { minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(bytes / 1_000_000);
+}
+
+function size(unit, digits) {
+  return new Intl.NumberFormat(locale, { style: "unit", unit, ...digits });
 }
 
 export function mediaWord(media) {
   if (!media.length) return "";
   const pictures = media.every((file) => file.content_type.startsWith("image/"));
-  if (media.length === 1) return pictures ? "Picture" : "File";
-  return `${media.length} ${pictures ? "pictures" : "files"}`;
+  return pictures ? many(media.length, "Picture", "{count} pictures") : many(media.length, "File", "{count} files");
 }
 
 // One line for a message, or a draft (`files`).
@@ -138,14 +156,14 @@ export function summaryOf({ text, media, files = [] }) {
 }
 
 export const STATES = {
-  scheduled: "Scheduled",
-  cancelled: "Cancelled",
-  waiting: "Waiting to be sent",
-  queued: "Sending …",
-  sending: "Sending …",
-  sent: "Sent",
-  delivered: "Delivered",
-  failed: "Not delivered",
-  refused: "Not sent",
-  unknown: "May not have been sent",
+  scheduled: t("Scheduled"),
+  cancelled: t("Cancelled"),
+  waiting: t("Waiting to be sent"),
+  queued: t("Sending …"),
+  sending: t("Sending …"),
+  sent: t("Sent"),
+  delivered: t("Delivered"),
+  failed: t("Not delivered"),
+  refused: t("Not sent"),
+  unknown: t("May not have been sent"),
 };

@@ -1,11 +1,16 @@
 // Registers the service worker, for start without a connection and notifications.
 
+import { language } from "./words.js";
+
+// The service worker has its own words, and keeps those of the app, in one language.
+const WORKER = language === "en" ? "/phone/service-worker.js" : `/phone/service-worker.js?language=${language}`;
+
 export async function install(openConversation) {
   if (!("serviceWorker" in navigator)) return; // plain http: the app works, but only online
   navigator.serviceWorker.addEventListener("message", ({ data }) => {
     if (data.type === "open") openConversation(data.conversation_id);
   });
-  const registration = await navigator.serviceWorker.register("/phone/service-worker.js", { scope: "/phone/" }).catch(() => null);
+  const registration = await navigator.serviceWorker.register(WORKER, { scope: "/phone/" }).catch(() => null);
   if (!registration) return;
   // A new version is activated once this page has loaded the old one completely, and is shown when
   // the page is hidden the next time.

@@ -2,22 +2,23 @@
 
 import { el } from "./dom.js";
 import { openSheet } from "./sheet.js";
+import { t } from "./words.js";
 
 const LIST = [
-  ["Ctrl K", "Search"],
-  ["Alt ↓", "The next conversation with unread texts"],
-  ["? or Ctrl /", "This list"],
-  ["Enter", "Send"],
-  ["Shift Enter", "A new line"],
-  ["/", "Templates, at the beginning of a text"],
-  ["↑ ↓", "Move in the list, or from one message's menu to the next"],
-  ["Shift Tab", "From the text to the menu of the last message"],
-  ["Escape", "Back"],
+  [t("Ctrl K"), t("Search")],
+  [t("Alt ↓"), t("The next conversation with unread texts")],
+  [t("? or Ctrl /"), t("This list")],
+  [t("Enter"), t("Send")],
+  [t("Shift Enter"), t("A new line")],
+  ["/", t("Templates, at the beginning of a text")],
+  ["↑ ↓", t("Move in the list, or from one message's menu to the next")],
+  [t("Shift Tab"), t("From the text to the menu of the last message")],
+  [t("Escape"), t("Back")],
 ];
 
 export function openKeys() {
   const rows = LIST.flatMap(([keys, what]) => [el("dt", {}, el("kbd", { text: keys })), el("dd", { text: what })]);
-  openSheet("Keys", el("dl", { class: "details" }, rows));
+  openSheet(t("Keys"), el("dl", { class: "details" }, rows));
 }
 
 // `actions`: {search, nextUnread}.

@@ -11,6 +11,7 @@ import { outbox } from "./outbox.js";
 import { begun, paintRow, put, row, top } from "./row.js";
 import { state } from "./state.js";
 import { briefly, nameOf, peersOf, spoken, titleOf } from "./format.js";
+import { t } from "./words.js";
 
 const PAUSE = 250;
 const SHORTEST = 2;
@@ -89,8 +90,8 @@ export class List {
 
   #emptiness(wanted) {
     if (!wanted) return this.chips.chosen.empty;
-    if (this.#further !== null) return ["Nothing found yet", "Older messages have not been searched."];
-    return ["Nothing found", "Try another name, number or word."];
+    if (this.#further !== null) return [t("Nothing found yet"), t("Older messages have not been searched.")];
+    return [t("Nothing found"), t("Try another name, number or word.")];
   }
 
   #paintHits(wanted) {

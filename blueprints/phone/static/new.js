@@ -9,24 +9,25 @@ import { editContact } from "./people.js";
 import { Recipients } from "./recipients.js";
 import { state } from "./state.js";
 import { ownName, peersOf, spoken, summaryOf } from "./format.js";
+import { many, t } from "./words.js";
 
 export class NewTalk {
   constructor(back) {
     this.backButton = new BackButton(back);
     this.recipients = new Recipients(() => this.#paint());
     this.from = el("select", { id: "from", class: "from-choice" });
-    this.fromRow = el("div", { class: "new-row" }, el("label", { for: "from", text: "From" }), this.from);
+    this.fromRow = el("div", { class: "new-row" }, el("label", { for: "from", text: t("From") }), this.from);
     this.problem = el("p", { class: "problem", id: "to-problem", role: "alert", hidden: true });
     this.forwarded = el("p", { class: "fine forwarded", dir: "auto", hidden: true });
-    this.people = el("ul", { class: "people", "aria-label": "Contacts" });
+    this.people = el("ul", { class: "people", "aria-label": t("Contacts") });
     this.node = el(
       "div",
       { class: "talk new", hidden: true },
-      el("header", { class: "bar" }, this.backButton.node, el("h1", { class: "bar-title", text: "New conversation" })),
+      el("header", { class: "bar" }, this.backButton.node, el("h1", { class: "bar-title", text: t("New conversation") })),
       el(
         "form",
         { class: "new-form", autocomplete: "off", on: { submit: (event) => this.#submit(event) } },
-        el("div", { class: "new-row" }, el("label", { for: "to", text: "To" }), this.recipients.node, el("button", { type: "submit", class: "small-button", text: "Next" })),
+        el("div", { class: "new-row" }, el("label", { for: "to", text: t("To") }), this.recipients.node, el("button", { type: "submit", class: "small-button", text: t("Next") })),
         this.fromRow,
         this.forwarded,
         this.problem,
@@ -51,7 +52,7 @@ export class NewTalk {
     this.recipients.clear();
     this.draft = takeForward();
     this.forwarded.hidden = !this.draft;
-    this.forwarded.textContent = this.draft ? `Forward: ${summaryOf(this.draft)}` : "";
+    this.forwarded.textContent = this.draft ? t("Forward: {text}", { text: summaryOf(this.draft) }) : "";
     this.node.hidden = false;
     this.#complain("");
     this.#paint();
@@ -82,7 +83,7 @@ export class NewTalk {
       { class: "person" },
       el("button", { type: "button", class: "person-main", on: { click: () => this.#choose(number) } }, avatar(), el("bdi", { class: "row-name" }), el("span", { class: "person-number" })),
       iconButton("plus", "", () => this.#toggle(number), { class: "icon-button add" }),
-      iconButton("edit", `Name of ${spoken(number)}`, () => editContact([number])),
+      iconButton("edit", t("Name of {number}", { number: spoken(number) }), () => editContact([number])),
     );
   }
 
@@ -105,11 +106,11 @@ export class NewTalk {
     const typed = written.map((part) => this.recipients.resolve(part) ?? (written.length === 1 ? only : null));
     const numbers = [...new Set([...this.recipients.numbers, ...typed])];
     if (!numbers.length || numbers.includes(null)) {
-      return this.#complain("Write a phone number, such as (303) 555-0177, or choose a contact.");
+      return this.#complain(t("Write a phone number, such as (303) 555-0177, or choose a contact."));
     }
     const most = this.#most();
     if (numbers.length > most) {
-      return this.#complain(most > 1 ? `This number sends to at most ${most} people at once.` : "This number sends to one person at a time.");
+      return this.#complain(many(most, "This number sends to one person at a time.", "This number sends to at most {count} people at once."));
     }
     return this.#write(numbers);
   }
@@ -124,7 +125,7 @@ export class NewTalk {
   }
 
   #write(peers) {
-    if (!this.#number()) return this.#complain("Your extension has no number yet. Ask your administrator.");
+    if (!this.#number()) return this.#complain(t("Your extension has no number yet. Ask your administrator."));
     // A contact is written to from the number last used with it, unless there is a choice to make.
     const last = state.sorted().find((one) => this.fromRow.hidden && peersOf(one).join() === peers.join());
     const number = last?.number ?? this.#number();
@@ -148,8 +149,8 @@ function paintPerson(node, { number, name }, recipients, isGroup) {
   add.hidden = !isGroup;
   add.classList.toggle("chosen", isChosen);
   add.setAttribute("aria-pressed", String(isChosen));
-  add.setAttribute("aria-label", `Add ${name || spoken(number)}`);
-  add.title = isChosen ? "Take out" : "Add, for a group";
+  add.setAttribute("aria-label", t("Add {name}", { name: name || spoken(number) }));
+  add.title = isChosen ? t("Take out") : t("Add, for a group");
   add.querySelector("use").setAttribute("href", isChosen ? "#icon-check" : "#icon-plus");
 }
 

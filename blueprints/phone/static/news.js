@@ -5,6 +5,7 @@ import { el, say } from "./dom.js";
 import { chime } from "./sound.js";
 import { state } from "./state.js";
 import { mediaWord, nameOf, peersOf, titleOf } from "./format.js";
+import { t } from "./words.js";
 
 const SHOWN = 7000; // milliseconds
 
@@ -30,7 +31,7 @@ export class News {
     if ((known?.muted && !isHere) || known?.blocked) return;
     const name = known?.participants.length ? nameOf(message.from) : titleOf(known ? peersOf(known) : [message.from]);
     const words = message.text || mediaWord(message.media);
-    say(`${name}: ${words}`);
+    say(t("{name}: {text}", { name, text: words }));
     if (isHere && !document.hidden) return;
     chime();
     if (!isHere && document.documentElement.dataset.place === "talk") this.#show(message.conversation_id, name, words);

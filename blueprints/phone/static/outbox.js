@@ -4,6 +4,7 @@
 import { Refused, Unreachable, call } from "./api.js";
 import * as db from "./db.js";
 import { state } from "./state.js";
+import { t } from "./words.js";
 
 const AGAIN = 20_000;
 
@@ -122,7 +123,7 @@ class Outbox extends EventTarget {
 
 // A scheduled text may reach the server only when its time is over: then the user decides.
 function reasonOf(error) {
-  return error.code === "send_at_past" ? "Its time was over before it could be scheduled, so it was not sent." : error.message;
+  return error.code === "send_at_past" ? t("Its time was over before it could be scheduled, so it was not sent.") : error.message;
 }
 
 // Two windows of the app share one outbox: only one sends at a time.

@@ -3,6 +3,7 @@
 import { Refused, Unreachable, call } from "./api.js";
 import { say } from "./dom.js";
 import { isApple, isInstalled } from "./home_screen.js";
+import { t } from "./words.js";
 
 export class Pairing {
   // `paired({token, device_id, extension})` is called with the answer of the server.
@@ -48,7 +49,7 @@ export class Pairing {
   }
 
   async #copy() {
-    await navigator.clipboard.writeText(this.code.value).then(() => say("Copied."), () => say("It could not be copied."));
+    await navigator.clipboard.writeText(this.code.value).then(() => say(t("Copied.")), () => say(t("It could not be copied.")));
   }
 
   close() {
@@ -65,7 +66,7 @@ export class Pairing {
       await this.paired(await call("POST", "pair", { body: { code: this.code.value, device } }));
     } catch (error) {
       if (!(error instanceof Refused || error instanceof Unreachable)) throw error;
-      this.#complain(error instanceof Refused ? error.message : "The server cannot be reached. Try again.");
+      this.#complain(error instanceof Refused ? error.message : t("The server cannot be reached. Try again."));
       this.code.focus();
     } finally {
       button.disabled = false;
@@ -88,6 +89,6 @@ export class Pairing {
 // What this device is most likely called.
 function guess() {
   const agent = navigator.userAgent;
-  const known = { iPhone: "iPhone", iPad: "iPad", Android: "Android phone", Windows: "Windows computer", Macintosh: "Mac", CrOS: "Chromebook", Linux: "Linux computer" };
-  return Object.entries(known).find(([word]) => agent.includes(word))?.[1] ?? "Browser";
+  const known = { iPhone: "iPhone", iPad: "iPad", Android: t("Android phone"), Windows: t("Windows computer"), Macintosh: "Mac", CrOS: "Chromebook", Linux: t("Linux computer") };
+  return Object.entries(known).find(([word]) => agent.includes(word))?.[1] ?? t("Browser");
 }

@@ -6,6 +6,7 @@ import { el, icon } from "./dom.js";
 import { openSheet } from "./sheet.js";
 import { state } from "./state.js";
 import { ownName, spoken } from "./format.js";
+import { t } from "./words.js";
 
 // A sheet with the name of each of these numbers, to be changed; once there is a `conversation`, also
 // who looks after it, and what can be done about its texts.
@@ -16,7 +17,7 @@ export function editContact(peers, conversation, suggested = "") {
   if (conversation) forms.push(ownerForm(conversation, close));
   const actions = conversation && consentActions(conversation.id, close);
   if (actions) forms.push(actions);
-  const sheet = openSheet(peers.length > 1 ? "People" : "Contact", ...forms);
+  const sheet = openSheet(peers.length > 1 ? t("People") : t("Contact"), ...forms);
 }
 
 function ownerForm({ id, owner, done }, close) {
@@ -39,15 +40,15 @@ function ownerForm({ id, owner, done }, close) {
   return el(
     "form",
     { class: "contact", on: { submit } },
-    el("label", { class: "label", for: "owner", text: "Extension that answers" }),
+    el("label", { class: "label", for: "owner", text: t("Extension that answers") }),
     field,
     problem,
     el(
       "div",
       { class: "buttons" },
-      button(done ? "Open again" : "Done", { done: !done }),
-      owner !== state.me?.extension && button("I answer", { owner: state.me.extension }),
-      el("button", { type: "submit", class: "button", text: "Hand over" }),
+      button(done ? t("Open again") : t("Done"), { done: !done }),
+      owner !== state.me?.extension && button(t("I answer"), { owner: state.me.extension }),
+      el("button", { type: "submit", class: "button", text: t("Hand over") }),
     ),
   );
 }
@@ -73,15 +74,15 @@ function form(peer, done, suggested) {
     "form",
     { class: "contact", on: { submit } },
     el("p", { class: "contact-number" }, el("bdi", { text: spoken(peer) })),
-    el("label", { class: "label", for: id, text: "Name" }),
+    el("label", { class: "label", for: id, text: t("Name") }),
     field,
-    el("p", { class: "fine", text: "Everybody in your organisation sees this name." }),
+    el("p", { class: "fine", text: t("Everybody in your organisation sees this name.") }),
     problem,
     el(
       "div",
       { class: "buttons" },
-      state.contacts.has(peer) && el("button", { type: "button", class: "button danger", text: "Remove name", on: { click: () => save("") } }),
-      el("button", { type: "submit", class: "button primary", text: "Save" }),
+      state.contacts.has(peer) && el("button", { type: "button", class: "button danger", text: t("Remove name"), on: { click: () => save("") } }),
+      el("button", { type: "submit", class: "button primary", text: t("Save") }),
     ),
   );
 }
@@ -105,11 +106,11 @@ export function chooseNumber(current) {
           },
         },
         el("span", { class: "choice-name", text: ownName(one.number) }),
-        el("span", { class: "choice-detail", text: one.sms ? spoken(one.number) : "Its carrier is not set up" }),
+        el("span", { class: "choice-detail", text: one.sms ? spoken(one.number) : t("Its carrier is not set up") }),
         one.number === current && icon("check"),
       ),
     );
-    const sheet = openSheet("Send from", el("div", { class: "choices" }, choices));
+    const sheet = openSheet(t("Send from"), el("div", { class: "choices" }, choices));
     sheet.addEventListener("close", () => resolve(null));
   });
 }

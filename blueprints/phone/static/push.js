@@ -4,6 +4,7 @@ import { call } from "./api.js";
 import * as db from "./db.js";
 import { isApple, isInstalled } from "./home_screen.js";
 import { state } from "./state.js";
+import { t } from "./words.js";
 
 // Whether this browser can: "yes", or why not.
 export function ability() {
@@ -16,11 +17,11 @@ export function ability() {
 }
 
 export const REASONS = {
-  server: "This server sends no notifications.",
-  insecure: "Notifications need an address that begins with https.",
-  home: "First add this app to the Home Screen: Share, then “Add to Home Screen”. Open it from there.",
-  browser: "This browser cannot show notifications of web apps.",
-  denied: "Notifications are blocked for this app. Allow them in the settings of your browser or phone.",
+  server: t("This server sends no notifications."),
+  insecure: t("Notifications need an address that begins with https."),
+  home: t("First add this app to the Home Screen: Share, then “Add to Home Screen”. Open it from there."),
+  browser: t("This browser cannot show notifications of web apps."),
+  denied: t("Notifications are blocked for this app. Allow them in the settings of your browser or phone."),
 };
 
 export function isOn() {

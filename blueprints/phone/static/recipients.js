@@ -3,6 +3,7 @@
 import { el, icon, reconcile, say } from "./dom.js";
 import { state } from "./state.js";
 import { nameOf, plainNumber } from "./format.js";
+import { t } from "./words.js";
 
 export class Recipients {
   numbers = [];
@@ -10,10 +11,10 @@ export class Recipients {
   // `changed()` is called after every change.
   constructor(changed) {
     this.changed = changed;
-    this.list = el("ul", { class: "recipients", "aria-label": "Chosen", hidden: true });
+    this.list = el("ul", { class: "recipients", "aria-label": t("Chosen"), hidden: true });
     this.field = el("input", {
       type: "text", id: "to", class: "to", autocomplete: "off", autocapitalize: "off", spellcheck: "false", enterkeyhint: "go",
-      placeholder: "Name or number", "aria-describedby": "to-problem",
+      placeholder: t("Name or number"), "aria-describedby": "to-problem",
     });
     this.node = el("div", { class: "recipients-box" }, this.list, this.field);
     this.field.addEventListener("input", () => this.#typed());
@@ -39,7 +40,7 @@ export class Recipients {
   add(number) {
     if (!this.has(number)) {
       this.numbers = [...this.numbers, number];
-      say(`${nameOf(number)} added.`);
+      say(t("{name} added.", { name: nameOf(number) }));
     }
     this.field.value = "";
     this.#paint();
@@ -48,7 +49,7 @@ export class Recipients {
 
   remove(number) {
     this.numbers = this.numbers.filter((one) => one !== number);
-    say(`${nameOf(number)} removed.`);
+    say(t("{name} removed.", { name: nameOf(number) }));
     this.#paint();
     this.changed();
     this.field.focus({ preventScroll: true });
@@ -74,7 +75,7 @@ export class Recipients {
 
   #paint() {
     this.list.hidden = !this.numbers.length;
-    this.field.placeholder = this.numbers.length ? "" : "Name or number";
+    this.field.placeholder = this.numbers.length ? "" : t("Name or number");
     reconcile(this.list, this.numbers, (number) => number, (number) => this.#chip(number));
   }
 
@@ -83,7 +84,7 @@ export class Recipients {
     return el(
       "li",
       {},
-      el("button", { type: "button", class: "recipient", "aria-label": `Remove ${name}`, title: "Remove", on: { click: () => this.remove(number) } }, el("bdi", { text: name }), icon("close")),
+      el("button", { type: "button", class: "recipient", "aria-label": t("Remove {name}", { name }), title: t("Remove"), on: { click: () => this.remove(number) } }, el("bdi", { text: name }), icon("close")),
     );
   }
 }

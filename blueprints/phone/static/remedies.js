@@ -10,29 +10,37 @@ import { outbox } from "./outbox.js";
 import { stateOf } from "./scheduled_texts.js";
 import { confirm } from "./sheet.js";
 import { state } from "./state.js";
+import { t } from "./words.js";
 
-export const HOPELESS = new Set(["opted_out", "not_dialable", "channel_not_carried"]); // codes where the same text to the same people is refused again
+export const HOPELESS = new Set(["opted_out", "not_dialable", "channel_not_carried", "emergency_number"]); // codes where the same text to the same people is refused again
 const repeated = new Set(); // ids of messages that were sent again: not offered another time
 
 export async function recallRepeated() {
   for (const id of (await db.get("repeated")) ?? []) repeated.add(id);
 }
 
+// [{label, href}] that calls the emergency number which the reason of a refusal names.
+export function calls(code, reason) {
+  const [number] = code === "emergency_number" ? (reason.match(/\d+/) ?? []) : [];
+  return number ? [{ label: t("Call {number}", { number }), href: `tel:${number}` }] : [];
+}
+
 // [{label, do}] for a message of a conversation. None where nobody can write: they have opted out, for example.
 export function remedies(talk, message) {
   const closed = state.conversations.get(message.conversation_id)?.closed_reason;
-  if (closed || HOPELESS.has(message.error?.code)) return [];
+  const { code, reason } = message.error ?? {};
+  if (closed || HOPELESS.has(code)) return calls(code, reason);
   if (repeated.has(message.id) || message.replaced_by) return [];
-  if (stateOf(message) === "failed") return [{ label: "Try again", do: () => repeat(talk, message) }];
-  if (message.status === "unknown") return [{ label: "Send again …", do: () => repeatUnknown(talk, message) }];
+  if (stateOf(message) === "failed") return [{ label: t("Try again"), do: () => repeat(talk, message) }];
+  if (message.status === "unknown") return [{ label: t("Send again …"), do: () => repeatUnknown(talk, message) }];
   return [];
 }
 
 async function repeatUnknown(talk, message) {
   const wanted = await confirm(
-    "Send it again?",
-    "The carrier did not answer, so it may have been sent already. Then they get it twice.",
-    "Send again",
+    t("Send it again?"),
+    t("The carrier did not answer, so it may have been sent already. Then they get it twice."),
+    t("Send again"),
   );
   if (wanted) await repeat(talk, message);
 }
@@ -46,7 +54,7 @@ async function repeat({ number, peers }, message) {
   } catch (error) {
     repeated.delete(message.id);
     if (!(error instanceof Unreachable || error instanceof Refused)) throw error;
-    say("Its files cannot be fetched now. Try again later.");
+    say(t("Its files cannot be fetched now. Try again later."));
     return;
   }
   await db.set("repeated", [...repeated]);

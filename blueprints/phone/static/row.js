@@ -8,10 +8,11 @@ import { stateOf } from "./scheduled_texts.js";
 import { state } from "./state.js";
 import { atMost99 } from "./unread.js";
 import { briefly, fullTime, ownName, peersOf, sameMembers, summaryOf, titleOf } from "./format.js";
+import { many, t } from "./words.js";
 
 export function row() {
-  const later = el("span", { class: "row-later", title: "Scheduled", hidden: true }, icon("clock"), el("span", { class: "hidden", text: "Scheduled" }));
-  const badge = el("span", { class: "count" }, el("b"), el("span", { class: "hidden", text: " unread" }));
+  const later = el("span", { class: "row-later", title: t("Scheduled"), hidden: true }, icon("clock"), el("span", { class: "hidden", text: t("Scheduled") }));
+  const badge = el("span", { class: "count" }, el("b", { "aria-hidden": "true" }), el("span", { class: "hidden" }));
   return el(
     "li",
     { class: "row" },
@@ -21,7 +22,7 @@ export function row() {
       avatar(),
       top(later),
       el("span", { class: "row-preview", dir: "auto" }),
-      el("span", { class: "row-end" }, mark("pinned", "pin", "Pinned"), mark("muted", "mute", "Muted"), badge),
+      el("span", { class: "row-end" }, mark("pinned", "pin", t("Pinned")), mark("muted", "mute", t("Muted")), badge),
     ),
   );
 }
@@ -76,6 +77,7 @@ export function paintRow(node, one, isCurrent, isMixed) {
   const badge = link.querySelector(".count");
   badge.hidden = !one.unread_count;
   put(badge, "b", atMost99(one.unread_count));
+  put(badge, ".hidden", many(one.unread_count, "{count} unread", "{count} unread"));
   link.querySelector(".row-later").hidden = !state.schedule.of(one.id).length;
   paintPreview(link.querySelector(".row-preview"), one, isCurrent);
 }
@@ -88,19 +90,26 @@ function paintPreview(node, one, isCurrent) {
   const isOpen = isCurrent && !one.href;
   const draft = isOpen || unsent.length ? "" : summaryOf(drafts.get(draftKey(one.number, peers)));
   const trouble = one.last_message && ["failed", "unknown"].includes(stateOf(one.last_message));
-  const words = refused ? "Not sent" : unsent.length ? "Waiting to be sent …" : draft || preview(one.last_message);
+  const words = refused ? t("Not sent") : unsent.length ? t("Waiting to be sent …") : draft || preview(one.last_message);
   node.classList.toggle("bad", refused || (Boolean(trouble) && !unsent.length && !draft));
   if (node.dataset.painted === `${Boolean(draft)} ${words}`) return;
   node.dataset.painted = `${Boolean(draft)} ${words}`;
-  node.replaceChildren(...(draft ? [el("b", { class: "row-draft", text: "Draft: " }), words] : [words]));
+  node.replaceChildren(...(draft ? [el("b", { class: "row-draft", text: t("Draft:") }), ` ${words}`] : [words]));
 }
+
+const NAMED_STATES = {
+  failed: (text) => t("Not delivered: {text}", { text }),
+  unknown: (text) => t("Perhaps not sent: {text}", { text }),
+  scheduled: (text) => t("Scheduled: {text}", { text }),
+  cancelled: (text) => t("Cancelled: {text}", { text }),
+};
 
 function preview(message) {
   if (!message) return "";
-  const words = summaryOf(message);
-  if (message.direction === "in") return words;
-  const kinds = { failed: "Not delivered: ", unknown: "Perhaps not sent: ", scheduled: "Scheduled: ", cancelled: "Cancelled: " };
+  const text = summaryOf(message);
+  if (message.direction === "in") return text;
+  const named = NAMED_STATES[stateOf(message)];
+  if (named) return named(text);
   const author = message.sent_by?.split("@")[0]; // of an e-mail address the part before its @
-  const who = author && message.sent_by !== state.me?.extension ? `${author}: ` : "You: ";
-  return `${kinds[stateOf(message)] ?? who}${words}`;
+  return author && message.sent_by !== state.me?.extension ? t("{name}: {text}", { name: author, text }) : t("You: {text}", { text });
 }

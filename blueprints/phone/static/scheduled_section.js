@@ -4,6 +4,7 @@ import { bubble, paintBubble } from "./bubble.js";
 import { el, reconcile } from "./dom.js";
 import { scheduledRows } from "./timeline.js";
 import { timeZone } from "./format.js";
+import { many, t } from "./words.js";
 
 const SHOWN = 2; // of more, the next ones: the conversation stays in sight
 
@@ -26,9 +27,9 @@ export class ScheduledSection {
     this.talk = talk;
     const rows = scheduledRows(talk);
     this.node.hidden = !rows.length;
-    this.title.textContent = `Scheduled · ${timeZone()}`;
+    this.title.textContent = t("Scheduled · {zone}", { zone: timeZone() });
     this.more.hidden = this.#all || rows.length <= SHOWN;
-    this.more.textContent = `Show all ${rows.length}`;
+    this.more.textContent = many(rows.length, "Show all {count}", "Show all {count}");
     reconcile(this.list, this.#all ? rows : rows.slice(0, SHOWN), (row) => row.key, bubble, paintBubble);
   }
 

@@ -4,9 +4,11 @@ import { failureReason } from "./api.js";
 import { el, say } from "./dom.js";
 import { askWhen } from "./ask_when.js";
 import { outbox } from "./outbox.js";
+import { calls } from "./remedies.js";
 import { choice, openSheet } from "./sheet.js";
 import { state } from "./state.js";
 import { laterAt, timeZone } from "./format.js";
+import { t } from "./words.js";
 
 // The actions for a scheduled text that the server has. `left` is called when the sheet has closed.
 export function openScheduled(message, left) {
@@ -26,16 +28,16 @@ export function openScheduled(message, left) {
     open(message);
   };
   const sheet = openSheet(
-    "Scheduled text",
-    el("p", { class: "fine", text: `${laterAt(message.send_at)} (${timeZone()})` }),
+    t("Scheduled text"),
+    el("p", { class: "fine", text: t("{when} ({zone})", { when: laterAt(message.send_at), zone: timeZone() }) }),
     message.waits_because && el("p", { class: "fine", text: message.waits_because }),
     el(
       "div",
       { class: "choices" },
-      choice("Change time …", "", next(changeTime)),
-      choice("Change text …", "", next(changeText)),
-      choice("Send now", message.waits_because ? "Also in quiet hours: you send it yourself" : "", () => act((id) => state.sendScheduled(id), "Sent now.")),
-      choice("Cancel this text", "It is not sent", () => act((id) => state.cancelScheduled(id), "Cancelled.")),
+      choice(t("Change time …"), "", next(changeTime)),
+      choice(t("Change text …"), "", next(changeText)),
+      choice(t("Send now"), message.waits_because ? t("Also in quiet hours: you send it yourself") : "", () => act((id) => state.sendScheduled(id), t("Sent now."))),
+      choice(t("Cancel this text"), t("It is not sent"), () => act((id) => state.cancelScheduled(id), t("Cancelled."))),
     ),
     problem,
   );
@@ -50,14 +52,15 @@ export function openRefused(entry, left) {
   };
   const again = (changes) => outbox.retry(entry.client_id, changes);
   const sheet = openSheet(
-    "Not scheduled",
+    t("Not scheduled"),
     el("p", { class: "problem", text: entry.reason }),
+    ...calls(entry.code, entry.reason).map(({ href, label }) => el("p", {}, el("a", { href, class: "small-button", text: label }))),
     el(
       "div",
       { class: "choices" },
-      choice("Change time …", "", act(() => askWhen("Change time", "Schedule", (at) => again({ send_at: at.toISOString() })))),
-      choice("Send now", "", act(() => again({ send_at: undefined }))),
-      choice("Delete", "It is not sent", act(() => outbox.drop(entry.client_id))),
+      choice(t("Change time …"), "", act(() => askWhen(t("Change time"), t("Schedule"), (at) => again({ send_at: at.toISOString() })))),
+      choice(t("Send now"), "", act(() => again({ send_at: undefined }))),
+      choice(t("Delete"), t("It is not sent"), act(() => outbox.drop(entry.client_id))),
     ),
   );
   sheet.addEventListener("close", left);
@@ -66,9 +69,9 @@ export function openRefused(entry, left) {
 function changeTime({ id, send_at }) {
   const take = async (at) => {
     const changed = await state.changeScheduled(id, { send_at: at.toISOString() });
-    say([`Scheduled: ${laterAt(changed.send_at)}.`, changed.waits_because].filter(Boolean).join(" "));
+    say([t("Scheduled: {when}.", { when: laterAt(changed.send_at) }), changed.waits_because].filter(Boolean).join(" "));
   };
-  askWhen("Change time", "Change", take, new Date(send_at));
+  askWhen(t("Change time"), t("Change"), take, new Date(send_at));
 }
 
 function changeText({ id, text }) {
@@ -86,14 +89,14 @@ function changeText({ id, text }) {
     }
   };
   const sheet = openSheet(
-    "Change text",
+    t("Change text"),
     el(
       "form",
       { on: { submit } },
-      el("label", { class: "label", for: "later-text", text: "Text" }),
+      el("label", { class: "label", for: "later-text", text: t("Text") }),
       field,
       problem,
-      el("div", { class: "buttons" }, el("button", { type: "submit", class: "button primary", text: "Save" })),
+      el("div", { class: "buttons" }, el("button", { type: "submit", class: "button primary", text: t("Save") })),
     ),
   );
 }

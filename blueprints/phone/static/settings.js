@@ -9,27 +9,28 @@ import * as sound from "./sound.js";
 import { confirm, openSheet } from "./sheet.js";
 import { state } from "./state.js";
 import { peersOf, spoken, titleOf } from "./format.js";
+import { t } from "./words.js";
 
-const PREVIEWS = { full: "Name and text", sender: "Name only", none: "Neither" };
+const PREVIEWS = { full: t("Name and text"), sender: t("Name only"), none: t("Neither") };
 
 export function openSettings(leave) {
   const { me } = state;
   const problem = el("p", { class: "problem", role: "alert", hidden: true });
   const sheet = openSheet(
-    "Settings",
-    el("p", { class: "whose" }, el("b", { text: `Extension ${me.extension}` }), numbersOf(me)),
+    t("Settings"),
+    el("p", { class: "whose" }, el("b", { text: t("Extension {extension}", { extension: me.extension }) }), numbersOf(me)),
     problem,
     ...notifications(guarded),
     soundSwitch(guarded),
     blockedSenders(guarded, () => sheet.close()),
-    el("h3", { text: "This device" }),
+    el("h3", { text: t("This device") }),
     name(guarded),
     el(
       "div",
       { class: "buttons" },
-      matchMedia("(pointer: fine)").matches && el("button", { type: "button", class: "button", text: "Keys", on: { click: openKeys } }),
-      homeScreen.isOffered && el("button", { type: "button", class: "button", text: "Install", on: { click: () => homeScreen.install() } }),
-      el("button", { type: "button", class: "button danger", text: "Sign out", on: { click: signOut } }),
+      matchMedia("(pointer: fine)").matches && el("button", { type: "button", class: "button", text: t("Keys"), on: { click: openKeys } }),
+      homeScreen.isOffered && el("button", { type: "button", class: "button", text: t("Install"), on: { click: () => homeScreen.install() } }),
+      el("button", { type: "button", class: "button danger", text: t("Sign out"), on: { click: signOut } }),
     ),
   );
 
@@ -48,9 +49,9 @@ export function openSettings(leave) {
 
   async function signOut() {
     const wanted = await confirm(
-      "Sign out?",
-      "This device forgets everything, also what still waits to be sent. To come back you need a new code.",
-      "Sign out",
+      t("Sign out?"),
+      t("This device forgets everything, also what still waits to be sent. To come back you need a new code."),
+      t("Sign out"),
     );
     if (!wanted) return;
     await guarded(async () => {
@@ -63,13 +64,13 @@ export function openSettings(leave) {
 }
 
 function numbersOf(me) {
-  if (!me.numbers.length) return el("span", { text: "No number yet" });
+  if (!me.numbers.length) return el("span", { text: t("No number yet") });
   return me.numbers.map(({ number, description }) => el("span", { text: [description, spoken(number)].filter(Boolean).join(" · ") }));
 }
 
 // The conversations that no list shows; one opens with its “Unblock”.
 function blockedSenders(guarded, close) {
-  const node = el("div", { hidden: true }, el("h3", { text: "Blocked senders" }));
+  const node = el("div", { hidden: true }, el("h3", { text: t("Blocked senders") }));
   guarded(async () => {
     const { items } = await call("GET", "conversations?blocked=1&limit=200");
     node.hidden = !items.length;
@@ -87,13 +88,13 @@ function notifications(guarded) {
   const on = el("input", { type: "checkbox", role: "switch", id: "notify", disabled: can !== "yes" });
   on.checked = can === "yes" && push.isOn();
   const outcome = el("p", { class: "fine", role: "status" });
-  const test = el("button", { type: "button", class: "button", text: "Send me a test" });
+  const test = el("button", { type: "button", class: "button", text: t("Send me a test") });
   const preview = el("select", { id: "preview" }, Object.entries(PREVIEWS).map(([value, text]) => el("option", { value, text })));
   preview.value = device.preview ?? "full";
   const more = el(
     "div",
     { class: "more" },
-    el("div", { class: "setting" }, el("label", { for: "preview", text: "A notification shows" }), preview),
+    el("div", { class: "setting" }, el("label", { for: "preview", text: t("A notification shows") }), preview),
     quietHours(guarded),
     el("div", { class: "buttons" }, test),
     outcome,
@@ -111,14 +112,14 @@ function notifications(guarded) {
   });
   preview.addEventListener("change", () => guarded(() => push.change({ preview: preview.value }), () => (preview.value = state.me.device.preview)));
   test.addEventListener("click", async () => {
-    outcome.textContent = "Asking …";
+    outcome.textContent = t("Asking …");
     const result = await guarded(() => push.test());
     outcome.textContent = result ? result.detail : "";
   });
   paint();
   return [
-    el("h3", { text: "Notifications" }),
-    el("div", { class: "setting" }, el("label", { for: "notify", text: "Notifications" }), on),
+    el("h3", { text: t("Notifications") }),
+    el("div", { class: "setting" }, el("label", { for: "notify", text: t("Notifications") }), on),
     can !== "yes" && el("p", { class: "fine", text: push.REASONS[can] }),
     more,
   ].filter(Boolean);
@@ -131,7 +132,7 @@ function soundSwitch(guarded) {
     if (on.checked) sound.play();
     guarded(() => sound.turn(on.checked));
   });
-  return el("div", { class: "setting" }, el("label", { for: "sound", text: "Sound while the app is open" }), on);
+  return el("div", { class: "setting" }, el("label", { for: "sound", text: t("Sound while the app is open") }), on);
 }
 
 function quietHours(guarded) {
@@ -139,7 +140,7 @@ function quietHours(guarded) {
   const on = el("input", { type: "checkbox", role: "switch", id: "quiet" });
   const start = el("input", { type: "time", id: "quiet-start", required: true, value: kept?.start ?? "22:00" });
   const end = el("input", { type: "time", id: "quiet-end", required: true, value: kept?.end ?? "07:00" });
-  const times = el("div", { class: "setting times" }, el("label", { for: "quiet-start", text: "From" }), start, el("label", { for: "quiet-end", text: "to" }), end);
+  const times = el("div", { class: "setting times" }, el("label", { for: "quiet-start", text: t("Start") }), start, el("label", { for: "quiet-end", text: t("End") }), end);
   on.checked = Boolean(kept);
   const save = async () => {
     times.hidden = !on.checked;
@@ -150,7 +151,7 @@ function quietHours(guarded) {
   };
   times.hidden = !on.checked;
   for (const control of [on, start, end]) control.addEventListener("change", save);
-  return el("div", {}, el("div", { class: "setting" }, el("label", { for: "quiet", text: "Quiet hours" }), on), times);
+  return el("div", {}, el("div", { class: "setting" }, el("label", { for: "quiet", text: t("Quiet hours") }), on), times);
 }
 
 function name(guarded) {
@@ -160,5 +161,5 @@ function name(guarded) {
     const undo = () => (field.value = state.me.device.name);
     return wanted ? guarded(() => push.change({ name: wanted }), undo) : undo();
   });
-  return el("div", { class: "setting" }, el("label", { for: "device-name", text: "Name" }), field);
+  return el("div", { class: "setting" }, el("label", { for: "device-name", text: t("Name") }), field);
 }

@@ -7,6 +7,7 @@ import { el, iconButton } from "./dom.js";
 import { homeScreen, isApple, isInstalled } from "./home_screen.js";
 import * as push from "./push.js";
 import { state } from "./state.js";
+import { t } from "./words.js";
 
 const KEY = "setup_card";
 const FIRST = "first";
@@ -20,13 +21,13 @@ export class SetupCard {
   constructor() {
     this.words = el("p", { class: "setup-words" });
     this.problem = el("p", { class: "problem", role: "alert", hidden: true });
-    this.notify = el("button", { type: "button", class: "small-button primary", text: "Turn on notifications", on: { click: () => this.#turnOn() } });
-    this.install = el("button", { type: "button", class: "small-button", text: "Install", on: { click: () => homeScreen.install() } });
+    this.notify = el("button", { type: "button", class: "small-button primary", text: t("Turn on notifications"), on: { click: () => this.#turnOn() } });
+    this.install = el("button", { type: "button", class: "small-button", text: t("Install"), on: { click: () => homeScreen.install() } });
     this.node = el(
       "section",
       { class: "setup", "aria-labelledby": "setup-title", hidden: true },
-      el("h2", { id: "setup-title", text: "Do not miss a text" }),
-      iconButton("close", "Not now", () => this.#close()),
+      el("h2", { id: "setup-title", text: t("Do not miss a text") }),
+      iconButton("close", t("Not now"), () => this.#close()),
       this.words,
       this.problem,
       el("div", { class: "actions" }, this.notify, this.install),
@@ -48,10 +49,10 @@ export class SetupCard {
     this.notify.hidden = !canNotify;
     this.install.hidden = !homeScreen.isOffered;
     this.words.textContent = bySharing
-      ? "Install the app to be notified: tap Share, then “Add to Home Screen”. The installed app needs a code of its own from your administrator."
+      ? t("Install the app to be notified: tap Share, then “Add to Home Screen”. The installed app needs a code of its own from your administrator.")
       : canNotify
-        ? "Notifications come when the app is closed, too."
-        : "Installed, the app opens like any other.";
+        ? t("Notifications come when the app is closed, too.")
+        : t("Installed, the app opens like any other.");
     this.node.hidden = [CLOSED, NEVER].includes(this.#stage) || !(canNotify || homeScreen.isOffered || bySharing);
   }
 

@@ -1,6 +1,7 @@
 // Sheets: dialogs over the page. They take the focus and give it back; Escape closes them.
 
 import { el, iconButton } from "./dom.js";
+import { t } from "./words.js";
 
 // Open a sheet with a title and some content; returns its dialog.
 export function openSheet(title, ...content) {
@@ -12,7 +13,7 @@ export function openSheet(title, ...content) {
       "header",
       { class: "sheet-bar" },
       el("h2", { id: heading, text: title }),
-      iconButton("close", "Close", () => dialog.close()),
+      iconButton("close", t("Close"), () => dialog.close()),
     ),
     el("div", { class: "sheet-body" }, ...content),
   );
@@ -40,7 +41,7 @@ export function confirm(question, detail, action) {
       el(
         "div",
         { class: "buttons" },
-        el("button", { type: "button", class: "button", text: "Cancel", autofocus: true, on: { click: () => close(false) } }),
+        el("button", { type: "button", class: "button", text: t("Cancel"), autofocus: true, on: { click: () => close(false) } }),
         el("button", { type: "button", class: "button primary", text: action, on: { click: () => close(true) } }),
       ),
     );

@@ -17,6 +17,7 @@ import { ScheduledSection } from "./scheduled_section.js";
 import { state } from "./state.js";
 import { timeline } from "./timeline.js";
 import { laterAt, ownName, peersOf, sameMembers, spoken, titleOf } from "./format.js";
+import { many, t } from "./words.js";
 
 const NEAR = 120; // pixels from the end that still count as the end
 
@@ -29,13 +30,13 @@ export class Talk {
     this.name = el("bdi", { class: "talk-name" });
     this.under = el("span", { class: "talk-under" });
     this.title = el("button", { type: "button", class: "talk-title", on: { click: () => this.#edit() } }, this.face, el("h1", {}, this.name), this.under);
-    this.call = el("a", { class: "icon-button", href: "#/", "aria-label": "Call", title: "Call" }, icon("call"));
-    this.menu = iconButton("more", "Menu of this conversation", () => openConversationMenu(this.id), { "aria-haspopup": "dialog" });
+    this.call = el("a", { class: "icon-button", href: "#/", "aria-label": t("Call"), title: t("Call") }, icon("call"));
+    this.menu = iconButton("more", t("Menu of this conversation"), () => openConversationMenu(this.id), { "aria-haspopup": "dialog" });
     this.log = el("div", { class: "log" });
     this.scheduled = new ScheduledSection();
-    this.older = el("p", { class: "older", text: "Loading …", hidden: true });
+    this.older = el("p", { class: "older", text: t("Loading …"), hidden: true });
     this.scroller = el("div", { class: "talk-scroll", role: "log", "aria-live": "off", tabindex: "0" }, this.older, this.log, this.scheduled.node);
-    this.newer = el("button", { type: "button", class: "newer", hidden: true, on: { click: () => this.#toEnd() } }, "New messages");
+    this.newer = el("button", { type: "button", class: "newer", hidden: true, on: { click: () => this.#toEnd() } }, t("New messages"));
     this.notice = new ConsentNotice();
     this.composer = new Composer((written) => this.#send(written), () => this.#otherNumber(), () => state.templates(this));
     this.node = el(
@@ -135,15 +136,15 @@ export class Talk {
     paintAvatar(this.face, peers);
     this.name.textContent = titleOf(peers);
     const several = (state.me?.numbers.length ?? 0) > 1;
-    const who = peers.length > 1 ? `${peers.length} people` : state.contacts.has(peers[0]) ? spoken(peers[0]) : "Add a name";
+    const who = peers.length > 1 ? many(peers.length, "{count} person", "{count} people") : state.contacts.has(peers[0]) ? spoken(peers[0]) : t("Add a name");
     const known = state.conversations.get(this.id);
     this.under.textContent = [who, several && ownName(number), known && ownerOf(known)].filter(Boolean).join(" · ");
-    this.title.title = peers.length > 1 ? "The people of this conversation" : "Name of this number";
+    this.title.title = peers.length > 1 ? t("The people of this conversation") : t("Name of this number");
     this.call.hidden = peers.length > 1 || !/^\+?\d+$/.test(peers[0]);
     this.call.href = `tel:${peers[0]}`;
     this.menu.hidden = !known;
-    this.scroller.setAttribute("aria-label", `Messages with ${titleOf(peers)}`);
-    this.composer.field.setAttribute("aria-label", `Message to ${titleOf(peers)}`);
+    this.scroller.setAttribute("aria-label", t("Messages with {names}", { names: titleOf(peers) }));
+    this.composer.field.setAttribute("aria-label", t("Message to {names}", { names: titleOf(peers) }));
   }
 
   // Messages
@@ -170,7 +171,7 @@ export class Talk {
 
   // The server has a message; the first one of a new conversation has made it one.
   #arrived({ entry, message }) {
-    if (entry.send_at) say([`Scheduled: ${laterAt(message.send_at)}.`, message.waits_because].filter(Boolean).join(" "));
+    if (entry.send_at) say([t("Scheduled: {when}.", { when: laterAt(message.send_at) }), message.waits_because].filter(Boolean).join(" "));
     if (this.id || !this.isOpen || entry.number !== this.number || !sameMembers(entry.peers, this.peers)) return;
     this.id = message.conversation_id;
     history.replaceState(null, "", `#/c/${message.conversation_id}`);
@@ -268,9 +269,10 @@ export class Talk {
 }
 
 function ownerOf({ owner, done }) {
-  if (done) return "done";
+  if (done) return t("done");
   if (!owner) return "";
-  return owner === state.me?.extension ? "yours" : `${owner.includes("@") ? owner : `extension ${owner}`} answers`;
+  if (owner === state.me?.extension) return t("yours");
+  return owner.includes("@") ? t("{address} answers", { address: owner }) : t("extension {extension} answers", { extension: owner });
 }
 
 function make(row) {

@@ -1,6 +1,7 @@
 // Message templates: a list above the field, open while its text begins with “/”.
 
 import { el, reconcile, say } from "./dom.js";
+import { many, t } from "./words.js";
 
 const EDGE = 6; // pixels around the options
 
@@ -14,7 +15,7 @@ export class TemplateList {
   // `load()` resolves to the templates of what is written now; `choose(text)` puts one into the field.
   constructor(field, load, choose) {
     Object.assign(this, { field, load, choose });
-    this.node = el("ul", { class: "templates", id: "templates", role: "listbox", tabindex: "0", "aria-label": "Templates", hidden: true });
+    this.node = el("ul", { class: "templates", id: "templates", role: "listbox", tabindex: "0", "aria-label": t("Templates"), hidden: true });
     this.node.addEventListener("mousedown", (event) => event.preventDefault()); // the field keeps the focus
     for (const [name, value] of Object.entries({ "aria-haspopup": "listbox", "aria-autocomplete": "list", "aria-controls": "templates" })) {
       field.setAttribute(name, value);
@@ -60,7 +61,7 @@ export class TemplateList {
   }
 
   #show(items) {
-    if (items.length && items.length !== this.#shown.length) say(items.length === 1 ? "1 template" : `${items.length} templates`);
+    if (items.length && items.length !== this.#shown.length) say(many(items.length, "{count} template", "{count} templates"));
     this.#shown = items;
     this.node.hidden = !items.length;
     reconcile(this.node, items, (one) => one.name, (one) => this.#option(one), paint);

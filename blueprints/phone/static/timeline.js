@@ -1,11 +1,12 @@
 // Rows of a conversation in order: days, messages, and the outbox; apart from them, its scheduled texts.
 
 import { outbox } from "./outbox.js";
-import { HOPELESS, remedies } from "./remedies.js";
+import { calls, HOPELESS, remedies } from "./remedies.js";
 import { openRefused, openScheduled } from "./scheduled_sheet.js";
 import { stateOf } from "./scheduled_texts.js";
 import { state } from "./state.js";
 import { authorOf, dayOf, laterAt, nameOf, sameMembers, titleOf } from "./format.js";
+import { t } from "./words.js";
 
 const TOGETHER = 5 * 60_000; // messages of one side within these milliseconds stand close
 
@@ -36,12 +37,12 @@ export function scheduledRows(talk) {
     ...waiting.map((entry) => ({
       ...written(talk, entry),
       send_at: entry.send_at,
-      actions: entry.state === "refused" ? [{ label: "Change or delete …", do: () => openRefused(entry, left) }] : [],
+      actions: entry.state === "refused" ? [{ label: t("Change or delete …"), do: () => openRefused(entry, left) }] : [],
     })),
     ...scheduled.map((message) => ({
       ...kept(talk, message),
       reason: message.waits_because ?? "",
-      actions: [{ label: "Change or cancel …", do: () => openScheduled(message, left) }],
+      actions: [{ label: t("Change or cancel …"), do: () => openScheduled(message, left) }],
     })),
   ];
   return rows.map((row) => ({ ...row, at: Date.parse(row.send_at), when: laterAt(row.send_at), first: true, last: true }));
@@ -95,8 +96,9 @@ function kept(talk, message, reactions = {}) {
 function written(talk, entry) {
   const refused = entry.state === "refused";
   const actions = [
-    !HOPELESS.has(entry.code) && { label: "Try again", do: () => outbox.retry(entry.client_id) },
-    { label: "Delete", do: () => outbox.drop(entry.client_id) },
+    ...calls(entry.code, entry.reason),
+    !HOPELESS.has(entry.code) && { label: t("Try again"), do: () => outbox.retry(entry.client_id) },
+    { label: t("Delete"), do: () => outbox.drop(entry.client_id) },
   ].filter(Boolean);
   return {
     key: entry.client_id,

@@ -3,13 +3,48 @@
 // Each sentence is whole, in English, with names in braces for what is put into it; the English
 // sentence is also the key of its translation. A sentence is never put together from pieces.
 
-let catalog = {};
-let plurals = new Intl.PluralRules("en");
+// The languages that there are, as their speakers call them.
+export const LANGUAGES = { en: "English", es: "Español", "fr-CA": "Français (Canada)", de: "Deutsch" };
 
-// Use the translations of a language: {English sentence: translation, or translations by plural category}.
-export function speak(language, translations) {
-  catalog = translations;
-  plurals = new Intl.PluralRules(language);
+const KEPT = "textbridge-language";
+
+// The language that was chosen in the settings; null: that of the browser.
+export function chosenLanguage() {
+  const chosen = localStorage.getItem(KEPT);
+  return chosen in LANGUAGES ? chosen : null;
+}
+
+// Choose a language, or null for that of the browser; the page must be loaded again.
+export function chooseLanguage(chosen) {
+  if (chosen) localStorage.setItem(KEPT, chosen);
+  else localStorage.removeItem(KEPT);
+}
+
+const primary = (tag) => tag.toLowerCase().split("-")[0];
+
+// The first of the person's languages that there is; English if there is none.
+function languageOfBrowser() {
+  for (const wanted of navigator.languages) {
+    const found = Object.keys(LANGUAGES).find((one) => primary(one) === primary(wanted));
+    if (found) return found;
+  }
+  return "en";
+}
+
+export const language = chosenLanguage() ?? languageOfBrowser();
+
+// For dates and numbers: the language as it is written in the person's country, if the browser names it.
+export const locale = navigator.languages.find((one) => primary(one) === primary(language)) ?? language;
+
+const plurals = new Intl.PluralRules(locale);
+const numbers = new Intl.NumberFormat(locale);
+let catalog = {}; // {English sentence: translation, or translations by plural category}
+
+// Bring the translations here; without a connection, and before they were ever loaded, the words are English.
+export async function loadWords() {
+  if (language === "en") return;
+  const answer = await fetch(`/phone/words_${language}.json`).catch(() => null);
+  if (answer?.ok) catalog = await answer.json();
 }
 
 // t("Text from {name}", { name }): the sentence in the person's language.
@@ -19,11 +54,15 @@ export function t(sentence, values = {}) {
 
 // many(3, "{count} text", "{count} texts"): the form of a sentence for a number.
 export function many(count, one, other, values = {}) {
-  const translated = catalog[other];
   const english = count === 1 ? one : other;
+  const translated = catalog[other];
   return filled(translated?.[plurals.select(count)] ?? translated?.other ?? english, { count, ...values });
 }
 
+// Put values into a sentence; numbers as the language writes them.
 function filled(sentence, values) {
-  return sentence.replace(/\{(\w+)\}/g, (hole, name) => values[name] ?? hole);
+  return sentence.replace(/\{(\w+)\}/g, (hole, name) => {
+    const value = values[name] ?? hole;
+    return typeof value === "number" ? numbers.format(value) : value;
+  });
 }

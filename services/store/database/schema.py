@@ -48,6 +48,7 @@ KEPT = text("state = 'kept'")
 NAMED = text("client_id IS NOT NULL")
 IN_BULK = text("bulk_send_id IS NOT NULL")
 BULK_QUEUED = text("bulk_send_id IS NOT NULL AND status IN ('queued', 'sending')")
+DELETED_IDS = text("provider_id IS NOT NULL")
 NOT_LIFTED = text("lifted_at IS NULL")
 
 counters = Table(
@@ -216,6 +217,9 @@ attachments = Table(
     Column("reason", Text),
     Column("source_url", Text),
     Column("created_at", Float, nullable=False),
+    Column("width", Integer),  # of a picture, in pixels
+    Column("height", Integer),
+    Column("thumbnail", Text),  # kept, none, or NULL: nobody has asked for it yet
     Index("attachments_kept", "created_at", sqlite_where=KEPT, postgresql_where=KEPT),
 )
 
@@ -433,6 +437,7 @@ contacts = Table(
     Column("number", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("updated_at", Float, nullable=False),
+    Column("note", Text, nullable=False, server_default=""),
 )
 
 # Conversations as another app names them, see ``external_threads``; one may be several of ours.
@@ -562,6 +567,41 @@ conversation_marks = Table(
     Column("changed", BigInteger, nullable=False),
     Index("conversation_marks_by_change", "extension", "changed"),
     Index("conversation_marks_by_conversation", "conversation_id"),
+)
+
+# Messages and conversations that were deleted in an app, see ``deletions``. No text and no peer is
+# here. A row without ``message_id`` is that of a whole conversation.
+deletions = Table(
+    "deletions",
+    metadata,
+    Column("changed", BigInteger, primary_key=True, autoincrement=False),
+    Column("request", Text, nullable=False),  # the same for all that was deleted at once
+    Column("at", Float, nullable=False),
+    Column("deleted_by", Text, nullable=False),  # an extension
+    Column("device_id", Text, nullable=False),
+    Column("number", Text, nullable=False),  # ours
+    Column("conversation_id", Text, nullable=False),
+    Column("message_id", Text),
+    # By these a message is known that a carrier, or an app, offers again.
+    Column("provider", Text),
+    Column("provider_id", Text),
+    Column("repeat_key", Text),
+    Column("extension", Text),  # the one that had sent it
+    Column("client_id", Text),
+    Index("deletions_by_number", "number", "changed"),
+    Index(
+        "deletions_by_carrier_id",
+        "provider_id",
+        sqlite_where=DELETED_IDS,
+        postgresql_where=DELETED_IDS,
+    ),
+    Index(
+        "deletions_by_client_id",
+        "extension",
+        "client_id",
+        sqlite_where=NAMED,
+        postgresql_where=NAMED,
+    ),
 )
 
 # The extension that got the last conversation of a group in turn.

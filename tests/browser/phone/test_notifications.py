@@ -94,7 +94,7 @@ def test_how_much_is_shown_and_when_it_is_quiet(page: Any, world: World) -> None
     page.get_by_label("A notification shows").select_option("Name only")
     eventually(lambda: device(world)["preview"] == "sender")
     page.get_by_role("switch", name="Quiet hours").check()
-    start = page.get_by_role("dialog").get_by_label("From", exact=True)
+    start = page.get_by_role("dialog").get_by_label("Start", exact=True)
     start.fill("21:30")
     start.press("Tab")
     zone = page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")

@@ -1,0 +1,77 @@
+"""``flask extensions``: the extensions that are known, and the names of their people."""
+
+import click
+
+from blueprints.cli.parts import parts
+from blueprints.cli.terminal import (
+    Group,
+    document,
+    escaped,
+    json_option,
+    moment,
+    note,
+    stamp,
+    table,
+)
+from services.core.commands import flask_command
+from services.core.phone_numbers import international
+from services.message_settings.extension_edits import name_extension
+
+group = Group("extensions", help="Extensions: their names, numbers, groups and devices.")
+
+
+@group.command("list")
+@click.option("--search", default="", help="Only those with these words or digits anywhere.")
+@json_option
+def show(search: str, as_json: bool) -> None:
+    """List the extensions that Message Settings or devices have, with the names of their people."""
+    found = parts().directory.find(search)
+    problem = parts().settings.problem
+    if problem is not None:
+        note(f"{problem} These are the last good settings.")
+    if as_json:
+        document(
+            [
+                {
+                    "extension": one.extension,
+                    "name": one.name or None,
+                    "numbers": list(one.numbers),
+                    "groups": list(one.groups),
+                    "devices": one.devices,
+                    "seen_at": stamp(one.seen_at),
+                }
+                for one in found
+            ]
+        )
+        return
+    table(
+        ("EXTENSION", "NAME", "NUMBERS", "GROUPS", "DEVICES", "LAST SEEN"),
+        [
+            (
+                one.extension,
+                one.name or "-",
+                ", ".join(map(international, one.numbers)) or "-",
+                ", ".join(one.groups) or "-",
+                one.devices,
+                moment(one.seen_at),
+            )
+            for one in found
+        ],
+        "No such extension."
+        if search
+        else "No extension yet. Give a number one: "
+        + flask_command("settings set +12025550143 --carrier NAME --extension 201"),
+    )
+
+
+@group.command("name")
+@click.argument("extension")
+@click.argument("name")
+def name(extension: str, name: str) -> None:
+    """Give EXTENSION the NAME of its person; '' takes the name away.
+
+    Apps, pages, mails, lists and exports show it in place of “Extension 201”.
+    """
+    settings = parts().settings
+    kept = name_extension(settings, extension, name, settings.generation)
+    click.echo(f"{extension} is {escaped(kept)}." if kept else f"{extension} has no name now.")

@@ -1,0 +1,333 @@
+"""The five questions of ``flask setup``, and the check of each answer."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import click
+
+from blueprints.cli.terminal import escaped
+from services.config import variables
+from services.config.parsers import is_placeholder, url
+from services.config.variables import Variable
+from services.core.commands import flask_command
+from services.core.errors import ConfigError, NumberError, SendError, StorageUnwell
+from services.core.ip_addresses import parse_address
+from services.core.messages import Finding
+from services.core.phone_numbers import e164
+from services.gateway import Gateway, load_environment
+from services.message_settings.fields import extension as one_extension
+from services.providers import NAMES, PROVIDERS
+from services.providers.base import Provider
+from services.providers.sandbox import Sandbox
+
+CARRIERS = tuple(each for each in PROVIDERS if each is not Sandbox)
+LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the questions have found: what to write, and what is left to do at the carrier.
+
+    ``values`` are variables of ``.env``; ``later`` are findings that pasting the webhook's address
+    settles.
+    """
+
+    values: Mapping[str, str]
+    secrets: frozenset[str]
+    provider: Provider
+    number: str
+    extension: str
+    extensions: tuple[str, ...]
+    later: tuple[Finding, ...]
+    gateway: Gateway
+    is_checked: bool
+
+
+class Questions:
+    """Asks, or with ``asks=False`` takes what is given; ``env`` are the variables in force."""
+
+    def __init__(self, env: Mapping[str, str], *, asks: bool, is_checking: bool) -> None:
+        self._env = env
+        self._asks = asks
+        self._is_checking = is_checking
+
+    def ask(
+        self, address: str | None, carrier: str | None, number: str | None, extension: str | None
+    ) -> Plan:
+        """Ask all five questions; what is given is not asked for.
+
+        Raises ``ConfigError`` for what no answer can mend, ``click.ClickException`` for a given
+        answer that cannot be used, and ``click.Abort`` at Ctrl-C.
+        """
+        self._require_usable()
+        if self._asks:
+            click.echo("Five questions; nothing is written before the end. Ctrl-C stops.\n")
+        values = {"APP_ENV": "production"}
+        values["APP_URL"] = self._value(
+            "1. Public address of this server, such as https://sms.example.com",
+            "--address",
+            self._current("APP_URL"),
+            public_address,
+            address,
+        ).rstrip("/")
+        if self._is_behind_proxy_here():
+            values["TRUSTED_PROXIES"] = "127.0.0.1"
+        kind = self._carrier(carrier)
+        gateway = self._credentials(kind, values)
+        try:
+            return self._rest(kind, values, gateway, number, extension)
+        except BaseException:  # also Ctrl-C; it goes on
+            gateway.close()
+            raise
+
+    def _rest(
+        self,
+        kind: type[Provider],
+        values: Mapping[str, str],
+        gateway: Gateway,
+        number: str | None,
+        extension: str | None,
+    ) -> Plan:
+        provider = gateway.providers[kind.name]
+        ours, later = self._number(gateway, provider, number)
+        try:
+            known = gateway.settings.for_number(ours)
+        except StorageUnwell:  # no database yet
+            known = None
+        before = known.extensions if known else ()
+        if before and self._asks:
+            click.echo(f"   {ours} belongs to extension {', '.join(before)} already.")
+        wanted = self._value(
+            "5. Extension of the PBX that gets its texts, such as 201",
+            "--extension",
+            before[0] if before else "",
+            one_extension,
+            extension,
+        )
+        secrets = (v.name for v in variables.variables(kind.Settings, kind.prefix()) if v.secret)
+        return Plan(
+            values,
+            frozenset(secrets),
+            provider,
+            ours,
+            wanted,
+            tuple(dict.fromkeys((*before, wanted))),
+            tuple(later),
+            gateway,
+            self._is_checking,
+        )
+
+    def _require_usable(self) -> None:
+        """Raise ``ConfigError`` with what is wrong and is no matter of these questions."""
+        prefixes = tuple(each.prefix() for each in CARRIERS)
+        try:
+            load_environment(self._env)
+        except ConfigError as error:
+            others = [
+                one
+                for one in error.problems
+                if one.variable not in ("APP_URL", "APP_ENV")
+                and not one.variable.startswith(prefixes)
+            ]
+            if others:
+                raise ConfigError(others) from None
+
+    def _current(self, name: str) -> str:
+        """A value in force; empty for none and for a placeholder."""
+        try:
+            value = variables.read(self._env, name) or ""
+        except (OSError, ValueError):
+            return ""
+        return "" if is_placeholder(value) else value
+
+    def _is_behind_proxy_here(self) -> bool:
+        """Whether only a web server on this machine can be in front, and none is declared."""
+        host = self._current("HOST") or LOOPBACK[0]
+        return host in LOOPBACK and not self._current("TRUSTED_PROXIES")
+
+    def _carrier(self, given: str | None) -> type[Provider]:
+        on = [
+            each.name
+            for each in CARRIERS
+            if variables.is_on(each.Settings, each.prefix(), self._env)
+        ]
+        names = ", ".join(each.name for each in CARRIERS)
+
+        def parse(written: str) -> None:
+            if self._named(written) is None:
+                raise ValueError(f"it must be one of {names}, or its position from 1 on.")
+
+        if self._asks and given is None:
+            for position, each in enumerate(CARRIERS, start=1):
+                state = "   (its variables are set)" if each.name in on else ""
+                click.echo(f"   {position}  {each.title}{state}")
+        default = on[0] if on else ""
+        written = self._value("2. Your carrier", "--carrier", default, parse, given)
+        found = self._named(written)
+        assert found is not None  # noqa: S101 - parse has seen it
+        return found
+
+    @staticmethod
+    def _named(written: str) -> type[Provider] | None:
+        wanted = written.strip().lower()
+        if wanted.isdigit() and 1 <= int(wanted) <= len(CARRIERS):
+            return CARRIERS[int(wanted) - 1]
+        by_title = {each.title.lower(): each.name for each in CARRIERS}
+        name = NAMES.get(wanted) or by_title.get(wanted)
+        return next((each for each in CARRIERS if each.name == name), None)
+
+    def _credentials(self, kind: type[Provider], values: dict[str, str]) -> Gateway:
+        """Ask for the required variables of a carrier until it takes them."""
+        needed = [v for v in variables.variables(kind.Settings, kind.prefix()) if v.required]
+        if not self._asks:
+            lacking = [v.name for v in needed if not self._current(v.name)]
+            if lacking:
+                names = ", ".join(lacking)
+                raise click.UsageError(f"Set {names} in the environment of this command.")
+        elif self._asks:
+            click.echo(f"3. Credentials of {kind.title} (secrets are not shown)")
+        while True:
+            for each in needed:
+                current = values.get(each.name) or self._current(each.name)
+                values[each.name] = self._credential(each, current)
+            environment = load_environment({**self._env, **values})
+            section = environment.carriers[kind.name]
+            swapped = [Finding(False, str(one)) for one in section.warnings(time.time())]
+            gateway = Gateway(environment)
+            findings = swapped or self._asked(gateway.providers[kind.name], [])
+            _print_findings(findings)
+            if all(one.ok for one in findings):
+                return gateway
+            try:
+                again = self._is_again("these credentials")
+            except BaseException:
+                gateway.close()
+                raise
+            if not again:
+                return gateway
+            gateway.close()
+
+    def _credential(self, variable: Variable, current: str) -> str:
+        question = f"   {variable.name}: {variable.doc}"
+        return self._value(
+            question, variable.name, current, variable.parse, None, is_secret=variable.secret
+        )
+
+    def _number(
+        self, gateway: Gateway, provider: Provider, given: str | None
+    ) -> tuple[str, list[Finding]]:
+        """A number that the carrier has, and what is still to be done there about the webhook."""
+        country = gateway.environment.service.default_country
+        try:
+            entries = gateway.settings.all()
+        except StorageUnwell:  # no database yet
+            entries = []
+        mine = [entry.number for entry in entries if entry.carrier == provider.name]
+
+        def parse(written: str) -> None:
+            try:
+                e164(written, country)
+            except NumberError as error:
+                raise ValueError(str(error)) from None
+
+        while True:
+            written = self._value(
+                "4. Your number there, such as +12025550143",
+                "--number",
+                mine[0] if mine else "",
+                parse,
+                given,
+            )
+            number = e164(written, country)
+            findings = self._asked(provider, [number])
+            later = [one for one in findings if not one.ok and _is_about_webhook(provider, one)]
+            now = [one for one in findings if one not in later]
+            _print_findings(now)
+            if all(one.ok for one in now) or not self._is_again("this number"):
+                return number, later
+            given = None
+
+    def _asked(self, provider: Provider, numbers: list[str]) -> list[Finding]:
+        """What the carrier says; nothing where it is not to be asked."""
+        if not self._is_checking:
+            return []
+        click.echo(f"   … asking {provider.title}")
+        try:
+            return list(provider.check(numbers))
+        except SendError as error:
+            return [Finding(False, error.reason)]
+
+    def _is_again(self, what: str) -> bool:
+        """Whether to ask again for what the carrier finds wrong; raises where nobody can say."""
+        if not self._asks:
+            reason = f"The carrier does not take {what}, see above. Nothing was changed. "
+            raise click.ClickException(reason + "With --unchecked it is not asked.")
+        answer = click.prompt(
+            f"   [a] ask again, [k] keep {what} all the same", default="a", show_default=True
+        )
+        return not str(answer).strip().lower().startswith("k")
+
+    def _value(
+        self,
+        question: str,
+        name: str,
+        current: str,
+        parse: Callable[[str], object],
+        given: str | None,
+        *,
+        is_secret: bool = False,
+    ) -> str:
+        """An answer that ``parse`` takes; it raises ``ValueError`` with the reason for others."""
+        while True:
+            written = given
+            if written is None:
+                written = self._typed(question, current, is_secret) if self._asks else current
+            written = written.strip()
+            try:
+                if not written:
+                    raise ValueError("it is missing.")
+                parse(written)
+            except ValueError as error:
+                shown = "" if is_secret or not written else f" “{escaped(written[:60])}”"
+                reason = f"{name}{shown} cannot be used: {error}"
+                if not self._asks or given is not None:
+                    raise click.ClickException(reason) from None
+                click.echo(f"   {escaped(reason)}")
+                current = current if current != written else ""
+            else:
+                return written
+
+    @staticmethod
+    def _typed(question: str, current: str, is_secret: bool) -> str:
+        shown = "is set; Enter keeps it" if is_secret else current
+        hint = f" [{escaped(shown)}]" if current else ""
+        return str(
+            click.prompt(question + hint, default=current, show_default=False, hide_input=is_secret)
+        )
+
+
+def public_address(written: str) -> str:
+    """An https address that carriers can reach. Raises ``ValueError``."""
+    address = url(written)
+    host = address.partition("://")[2].partition("/")[0].partition(":")[0]
+    if not address.startswith("https://"):
+        raise ValueError("carriers and phones need https, such as https://sms.example.com.")
+    if host == "localhost" or "." not in host or _is_private(host):
+        raise ValueError("carriers cannot reach it. Write the public name of this server.")
+    return address
+
+
+def _is_private(host: str) -> bool:
+    address = parse_address(host)
+    return address is not None and not address.is_global
+
+
+def _is_about_webhook(provider: Provider, finding: Finding) -> bool:
+    """Whether pasting the webhook's address settles a finding."""
+    return any(sign in finding.text for sign in (provider.webhook_url, flask_command("webhooks")))
+
+
+def _print_findings(findings: list[Finding]) -> None:
+    for finding in findings:
+        click.echo(f"   {'ok ' if finding.ok else 'FIX'} {escaped(finding.text)}")

@@ -1,0 +1,99 @@
+"""Emergency numbers (911, 112, 999, …): whether an address is one, and which to call instead.
+
+A text to one would reach nobody: carriers of business texts do not connect to emergency services.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
+
+import phonenumbers
+from phonenumbers import shortnumberinfo
+from phonenumbers.phonemetadata import PhoneMetadata
+
+from services.core.errors import RequestRefused
+
+# Phones of every country take these for emergency calls (3GPP TS 22.101) or people know them from
+# films; no country texts to a short code that is one of them.
+_EVERYWHERE = ("112", "911", "999")
+# Digits of any script, with what people put between them.
+_TYPED = re.compile(r"\+?[\d\s().\u2010-\u2015/-]*\d[\d\s().\u2010-\u2015/-]*")
+_MOST_DIGITS = 8  # of a country code and an emergency number
+
+
+def require_no_emergency(address: str, numbers: Iterable[str], country: str, field: str) -> None:
+    """Raise ``RequestRefused`` (``emergency_number``) for an emergency number, as typed or as kept.
+
+    ``numbers`` of ours may send the text, ``country`` is the default one. An address counts if it
+    is an emergency number in the country of one of them, also after their country code (+1911).
+    """
+    call = emergency_call(address, [*map(_country, numbers), country])
+    if call is not None:
+        raise RequestRefused(
+            "emergency_number",
+            f"Textbridge cannot send texts to emergency services. Call {call}.",
+            field=field,
+        )
+
+
+def emergency_call(address: str, countries: Iterable[str]) -> str | None:
+    """The number to call, for an address that is an emergency number in a country; else ``None``.
+
+    >>> emergency_call("1-911", ["US"]), emergency_call("999", ["GB"])
+    ('911', '999')
+    >>> emergency_call("999", ["US"]), emergency_call("91100", ["US"])
+    ('911', None)
+    """
+    visible = "".join(each for each in address if unicodedata.category(each) != "Cf").strip()
+    if not _TYPED.fullmatch(visible):
+        return None
+    digits = "".join(str(unicodedata.digit(each)) for each in visible if each.isdigit())
+    if len(digits) > _MOST_DIGITS:
+        return None
+    known = tuple(dict.fromkeys(countries))
+    return _call(digits, visible.startswith("+"), known)
+
+
+@lru_cache(maxsize=4096)
+def _call(digits: str, has_plus: bool, countries: tuple[str, ...]) -> str | None:
+    for country in countries:
+        for short in _readings(digits, has_plus, country):
+            if shortnumberinfo.is_emergency_number(short, country):
+                return short
+            if short in _EVERYWHERE:
+                return _main_number(country)
+    return None
+
+
+def _readings(digits: str, has_plus: bool, country: str) -> list[str]:
+    """The digits, and what follows the country code before them.
+
+    Without a plus only a leading 1 is left out, as people of North America type it; in other
+    countries such digits may be a short code.
+    """
+    code = str(phonenumbers.country_code_for_region(country))
+    follows = digits.removeprefix(code) if has_plus or code == "1" else digits
+    return [digits, *([follows] if follows != digits else [])]
+
+
+def _main_number(country: str) -> str:
+    """The number that people of a country call in an emergency."""
+    is_american = phonenumbers.country_code_for_region(country) == 1
+    for short in ("911", "112", "999") if is_american else ("112", "911", "999"):
+        if shortnumberinfo.is_emergency_number(short, country):
+            return short
+    known = PhoneMetadata.short_metadata_for_region(country)
+    example = known.emergency.example_number if known and known.emergency else None
+    return str(example or "112")
+
+
+def _country(number: str) -> str:
+    """The country of a number of ours; of an unknown area code the main one of its country code."""
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return ""
+    return phonenumbers.region_code_for_number(parsed) or phonenumbers.region_code_for_country_code(
+        parsed.country_code or 0
+    )

@@ -1,0 +1,64 @@
+"""Thumbnails of attachments: made when one is first wanted, kept beside the file."""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from services.core.errors import MediaError
+from services.core.messages import Attachment
+from services.media import one_picture
+from services.media.media_store import MediaStore
+from services.media.thumbnail import Thumbnail, make_thumbnail
+from services.store import attachments
+from services.store.database.store import Store
+
+
+@dataclass(eq=False)
+class Thumbnails:
+    """Gives the thumbnails of attachments, one picture being worked on at a time."""
+
+    store: Store
+    media: MediaStore
+
+    def path(self, file: Attachment) -> Path | None:
+        """The path of a file's thumbnail, a JPEG; ``None`` if the file is to be shown itself.
+
+        Raises ``MediaError`` if the file is not there, and ``StorageUnwell``.
+        """
+        if not file.may_have_thumbnail:
+            return None
+        return self._kept(file) or self._made(file)
+
+    def _kept(self, file: Attachment) -> Path | None:
+        """The thumbnail that was made before; a lost one is made again."""
+        if file.thumbnail == "kept":
+            with suppress(MediaError):
+                return self.media.open_thumbnail(file.id)
+        return None
+
+    def _made(self, file: Attachment) -> Path | None:
+        path, kept = self.media.open(file.id), None
+        with one_picture.turn():
+            known = self.store.read(lambda tx: attachments.by_id(tx, file.id))
+            if known is None or known.thumbnail != file.thumbnail:  # others have made it meanwhile
+                return None if known is None else self._kept(known)
+            made = one_picture.in_thread(partial(_thumbnail, path, file.content_type))
+        if made.content is not None:
+            kept = self.media.save_thumbnail(file.id, made.content)
+        noted = replace(
+            file,
+            thumbnail="kept" if kept is not None else "none",
+            width=made.width or file.width,
+            height=made.height or file.height,
+        )
+        self.store.write(lambda tx: attachments.note_thumbnail(tx, noted), durable=False)
+        return kept
+
+
+def _thumbnail(path: Path, content_type: str) -> Thumbnail:
+    """A thumbnail; none of a picture that has too many pixels to be decoded here."""
+    try:
+        return make_thumbnail(path, content_type)
+    except MediaError:
+        return Thumbnail(None, None, None)

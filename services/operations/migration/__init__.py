@@ -1,0 +1,1 @@
+"""Migration from another system: its numbers, names, contacts and message history."""

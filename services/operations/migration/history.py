@@ -1,0 +1,337 @@
+"""Message history of another system: reads its rows as messages, and stores them.
+
+Nothing that follows from a new text follows from these: no push, no mail, no rule, no answer. But
+who has texted STOP in them, and no START later, is recorded as opted out before anything else.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from sqlalchemy import Connection
+
+from services.core.errors import MediaError, NumberError
+from services.core.keywords import STOP_WORDS, Keyword, keyword, normalised
+from services.core.messages import Attachment, Message, Status, clean, derived_uuid7
+from services.core.phone_numbers import EVERY, own_number, sender
+from services.core.progress import Progress
+from services.core.segments import count
+from services.http.client import Http
+from services.media.kinds import UNKNOWN
+from services.media.media_store import MEDIA_BYTES, MediaStore
+from services.message_settings import EXTENSION, MessageSettings
+from services.messaging.opt_out import OptOuts
+from services.operations.migration.csv_files import INBOUND, OUTBOUND
+from services.operations.migration.numbers import carrier_key
+from services.operations.migration.source import FileRow, Source, TextRow
+from services.store import history, opt_outs
+from services.store.database.store import Store
+from services.store.opt_outs import Source as OptOutSource
+
+BATCH = 200  # messages in one transaction, for which other writers wait
+MOST_TEXT = 100_000  # characters
+MOST_REASON = 300
+FUTURE_SECONDS = 86_400.0
+EXAMPLES = 3  # rows that are named for each reason
+TEXTS = "texts"
+SENT = frozenset({"sent", "success", "successful", "accepted", "submitted", "ok", "1", "true"})
+DELIVERED = frozenset({"delivered", "read"})
+ON_ITS_WAY = frozenset({"queued", "sending", "waiting", "scheduled", "pending"})
+NOT_SENT = "The system that it comes from does not say that it was sent."
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A STOP that no later START takes back, with its text as the proof."""
+
+    message: Message
+    word: str
+
+
+@dataclass(eq=False)
+class Survey:
+    """What the history has: ``new`` messages to store, and what is not taken and why.
+
+    ``left_out`` counts by reason, ``examples`` are some of their rows; ``remarks`` counts what is
+    taken in part. ``by_number`` counts the messages of each number of ours, with those ``known``.
+    """
+
+    total: int = 0
+    known: int = 0
+    by_number: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+    remarks: Counter[str] = field(default_factory=Counter)
+    stops: list[Stop] = field(default_factory=list)
+
+    @property
+    def new(self) -> int:
+        """How many messages would be stored."""
+        return self.by_number.total() - self.known
+
+    def leave_out(self, row: TextRow, reason: str) -> None:
+        """Count a row that is not taken."""
+        self.left_out[reason] += 1
+        examples = self.examples.setdefault(reason, [])
+        if len(examples) < EXAMPLES:
+            examples.append(row.key)
+
+
+class LeftOut(Exception):
+    """A row is not taken; the argument is the reason, as a sentence."""
+
+
+@dataclass(eq=False)
+class TextReader:
+    """Reads rows of a source as messages.
+
+    ``numbers`` are ours with their carriers, ``carriers`` our names of carriers by those of the
+    other system (``carrier_key``). Rows before ``since`` (seconds since 1970) are not wanted.
+    """
+
+    source_name: str
+    numbers: Mapping[str, str]
+    carriers: Mapping[str, str]
+    country: str
+    since: float
+    now: float = field(default_factory=time.time)
+
+    def read(self, row: TextRow) -> Message:
+        """The message of a row, with all its files as missing. Raises ``LeftOut``.
+
+        It may be one that is not wanted, see ``require_wanted``.
+        """
+        direction = row.direction.strip().casefold()
+        if direction not in INBOUND | OUTBOUND:
+            raise LeftOut("It does not say whether it was received or sent.")
+        if row.at is None or not 0 < row.at <= self.now + FUTURE_SECONDS:
+            raise LeftOut("It has no time, or one that cannot be.")
+        try:
+            number = own_number(row.number, self.country)
+        except NumberError:
+            raise LeftOut("Your number in it cannot be read.") from None
+        if not row.peer.strip():
+            raise LeftOut("It does not say who is on the other side.")
+        text = clean(row.text)
+        if not text.strip() and not row.files:
+            raise LeftOut("It has no text and no file.")
+        carrier = self.carriers.get(carrier_key(row.carrier)) or self.numbers.get(number, "")
+        message = Message(
+            direction="out" if direction in OUTBOUND else "in",
+            number=number,
+            peer=sender(row.peer, self.country),
+            text=text[:MOST_TEXT],
+            provider=carrier,
+            provider_id=clean(row.carrier_id)[:200] if row.carrier_id and carrier else None,
+            id=derived_uuid7(row.at, "migrated", self.source_name, row.key),
+            created_at=row.at,
+            updated_at=row.at,
+            carrier_time=row.at if direction in INBOUND else None,
+        )
+        return self._sent(message, row) if direction in OUTBOUND else message
+
+    def require_wanted(self, message: Message) -> None:
+        """Raise ``LeftOut`` for one of a number that Message Settings do not have, or too old."""
+        if message.number not in self.numbers:
+            raise LeftOut("Its number is not in Message Settings.")
+        if message.created_at < self.since:
+            raise LeftOut("It is older than what is kept or asked for.")
+
+    def _sent(self, message: Message, row: TextRow) -> Message:
+        status, reason = _status(row)
+        extension = row.extension.strip()
+        return replace(
+            message,
+            status=status,
+            error_reason=reason,
+            extension=extension if EXTENSION.match(extension) else None,
+            segments=1 if row.files else count(message.text).count,
+        )
+
+
+@dataclass(eq=False)
+class History:
+    """Surveys and stores message histories."""
+
+    store: Store
+    settings: MessageSettings
+    opt_outs: OptOuts
+    media: MediaStore
+    http: Http
+
+    def survey(self, source: Source, reader: TextReader, progress: Progress) -> Survey:
+        """Read everything and store nothing. Raises ``SourceError`` and ``StorageUnwell``."""
+        found = Survey(total=source.count_texts())
+        last: dict[tuple[str, str], tuple[Keyword, Message]] = {}
+        batch: list[str] = []
+
+        def look() -> None:
+            found.known += len(self.store.read(partial(history.known, ids=batch)))
+            batch.clear()
+
+        for done, row in enumerate(source.texts(with_files=False), 1):
+            progress(f"{TEXTS} read", done, found.total)
+            try:
+                message = reader.read(row)
+                _note_keyword(last, message)
+                reader.require_wanted(message)
+            except LeftOut as error:
+                found.leave_out(row, str(error))
+                continue
+            found.by_number[message.number] += 1
+            if len(row.text) > MOST_TEXT:
+                found.remarks[f"Their text is cut to {MOST_TEXT:,} characters."] += 1
+            for missing in {file.missing for file in row.files if file.missing}:
+                found.remarks[missing] += 1
+            batch.append(message.id)
+            if len(batch) == BATCH:
+                look()
+        look()
+        found.stops = [
+            Stop(message, _word(message))
+            for meant, message in last.values()
+            if meant is Keyword.STOP and self.store.read(partial(self._is_new_stop, message))
+        ]
+        return found
+
+    def record_stops(self, stops: Sequence[Stop], title: str) -> int:
+        """Record the opt-outs of a survey; returns how many were not known."""
+
+        def work(tx: Connection) -> int:
+            return sum(
+                self.opt_outs.record(
+                    tx,
+                    one.message.number,
+                    one.message.peer,
+                    OptOutSource.IMPORT,
+                    f"{one.word} in the history of {title}",
+                    one.message,
+                )
+                for one in stops
+                if self._is_new_stop(one.message, tx)
+            )
+
+        return self.store.write(work)
+
+    def bring(self, source: Source, reader: TextReader, total: int, progress: Progress) -> int:
+        """Store everything that is not stored yet, oldest first; returns how many messages.
+
+        It may be interrupted, and goes on when it is called again.
+        """
+        added, done = 0, 0
+        for batch in _batches(source.texts(with_files=True)):
+            pairs = list(_readable(batch, reader))
+            ids = [message.id for message, _ in pairs]
+            there = self.store.read(partial(history.known, ids=ids))
+            new = [
+                self._with_files(message, row.files)
+                for message, row in pairs
+                if message.id not in there
+            ]
+            if new:
+                added += self.store.write(
+                    partial(history.add, new=new, readers=self.settings.extensions_of)
+                )
+            done += len(batch)
+            progress(f"{TEXTS} stored", done, total)
+        return added
+
+    def _is_new_stop(self, message: Message, tx: Connection) -> bool:
+        """Whether nothing that is known here is newer than a STOP, or says the same."""
+        number, peer, at = message.number, message.peer, message.created_at
+        for one in opt_outs.of(tx, peer):
+            concerns = one.number in (number, EVERY)
+            if concerns and (one.lifted_at is None or one.at >= at or one.lifted_at >= at):
+                return False
+        meanings = (keyword(text) for text in history.texts_after(tx, number, peer, at))
+        return Keyword.START not in meanings
+
+    def _with_files(self, message: Message, files: Sequence[FileRow]) -> Message:
+        """A message with its files, which are kept before it is stored."""
+        media = tuple(
+            self._kept(file, derived_uuid7(message.created_at, message.id, position))
+            for position, file in enumerate(files)
+        )
+        return replace(message, media=media)
+
+    def _kept(self, file: FileRow, file_id: str) -> Attachment:
+        offered = Attachment(
+            id=file_id,
+            name=clean(file.name),
+            content_type=file.content_type or UNKNOWN,
+            content=file.content,
+            state="failed",
+            reason=file.missing or "The file was not there.",
+        )
+        if file.content is not None:
+            return self.media.save_received(offered, MEDIA_BYTES)
+        return self._fetched(offered, file.url) if file.url else offered
+
+    def _fetched(self, offered: Attachment, url: str) -> Attachment:
+        try:
+            stored = self.media.fetch(
+                self.http, url, {}, file_id=offered.id, name=offered.name, max_bytes=MEDIA_BYTES
+            )
+        except MediaError as error:
+            reason = error.reason.replace("The carrier", "The other system")
+            return replace(offered, reason=reason[:MOST_REASON])
+        return replace(
+            offered,
+            state="kept",
+            reason=None,
+            content_type=stored.content_type,
+            name=stored.name,
+            size=stored.size,
+        )
+
+
+def _note_keyword(last: dict[tuple[str, str], tuple[Keyword, Message]], message: Message) -> None:
+    """Note what a person has asked for last: STOP, or START and what means the same."""
+    if message.direction != "in":
+        return
+    meant = keyword(message.text)
+    key = (message.number, message.peer)
+    is_yes = meant is Keyword.YES and key in last and last[key][0] is Keyword.STOP
+    if meant in (Keyword.STOP, Keyword.START) or is_yes:
+        last[key] = (Keyword.STOP if meant is Keyword.STOP else Keyword.START, message)
+
+
+def _word(message: Message) -> str:
+    word = normalised(message.text)
+    return word.upper() if word in STOP_WORDS else "STOP"
+
+
+def _readable(rows: Sequence[TextRow], reader: TextReader) -> Iterator[tuple[Message, TextRow]]:
+    for row in rows:
+        try:
+            message = reader.read(row)
+            reader.require_wanted(message)
+        except LeftOut:
+            continue
+        yield message, row
+
+
+def _batches(rows: Iterator[TextRow]) -> Iterator[list[TextRow]]:
+    batch: list[TextRow] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _status(row: TextRow) -> tuple[Status, str | None]:
+    """The state of a sent message, and the reason of a failure.
+
+    None of them is queued here: nothing may ever send it again.
+    """
+    word = row.status.strip().casefold()
+    if word in DELIVERED:
+        return Status.DELIVERED, None
+    if word in SENT or (word in ON_ITS_WAY and row.carrier_id):
+        return Status.SENT, None
+    return Status.FAILED, clean(row.reason).strip()[:MOST_REASON] or NOT_SENT

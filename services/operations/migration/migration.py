@@ -1,0 +1,170 @@
+"""Migration: plans what would be taken from another system, then takes it.
+
+The order of the steps: opt-outs first, so that nobody can be texted who has said STOP; then
+numbers, names of extensions, contacts; the history last. Each step may be repeated.
+"""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection
+
+from services.core.csv_cells import escape_formula
+from services.core.progress import Progress
+from services.message_settings import MessageSettings, NumberSetting
+from services.message_settings.csv_format import COLUMNS
+from services.operations.migration.history import History, Survey, TextReader
+from services.operations.migration.names import ContactPlan, new_names
+from services.operations.migration.numbers import NumberPlan, carrier_key
+from services.operations.migration.proof import Proofs
+from services.operations.migration.source import Source
+from services.operations.retention import Retention
+from services.providers import NAMES
+from services.store import contacts
+from services.store.database.store import Store
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What is asked for.
+
+    ``carriers`` are our names of carriers by those of the other system, as they were typed. Texts
+    before ``since`` (seconds since 1970) are left out.
+    """
+
+    replaces: bool = False
+    carriers: Mapping[str, str] = field(default_factory=dict)
+    with_history: bool = True
+    since: float = 0.0
+
+
+@dataclass(eq=False)
+class Plan:
+    """What would be done. ``names`` are those of extensions, ``survey`` is the history."""
+
+    numbers: NumberPlan
+    contacts: ContactPlan
+    names: dict[str, str]
+    reader: TextReader
+    survey: Survey
+    remarks: list[str]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything is there already."""
+        return not (
+            self.numbers.changes
+            or self.contacts.changes
+            or self.names
+            or self.survey.new
+            or self.survey.stops
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How much was written."""
+
+    numbers: int
+    names: int
+    contacts: int
+    opt_outs: int
+    texts: int
+
+
+@dataclass(eq=False)
+class Migration:
+    """Takes over numbers, names, contacts and history.
+
+    ``country`` is that of numbers without a country code.
+    """
+
+    store: Store
+    settings: MessageSettings
+    history: History
+    proofs: Proofs
+    retention: Retention
+    country: str
+
+    def plan(self, source: Source, wishes: Wishes, progress: Progress) -> Plan:
+        """Read everything and write nothing. Raises ``SourceError`` and ``StorageUnwell``."""
+        self.settings.look()
+        carriers = dict(NAMES) | {carrier_key(k): v for k, v in wishes.carriers.items()}
+        numbers = NumberPlan(self.settings, carriers, wishes.replaces, self.settings.generation)
+        numbers.read(source.numbers())
+        known = {one.number: one.name for one in self.store.read(contacts.all_contacts)}
+        people = ContactPlan(self.country, known, wishes.replaces)
+        people.read(source.contacts())
+        names = new_names(
+            source.extension_names(),
+            (name for entry in numbers.entries.values() for name in entry.extensions),
+            self.settings.sections.get("extensions", {}),
+            replaces=wishes.replaces,
+        )
+        own = {one.number: one.carrier for one in self.settings.all()}
+        own |= {number: entry.carrier for number, entry in numbers.entries.items()}
+        since = max(wishes.since, self.retention.ages().messages or 0.0)
+        reader = TextReader(source.name, own, carriers, self.country, since)
+        survey = self.history.survey(source, reader, progress) if wishes.with_history else Survey()
+        return Plan(numbers, people, names, reader, survey, list(source.remarks()))
+
+    def carry_out(self, source: Source, plan: Plan, progress: Progress) -> Done:
+        """Do what was planned.
+
+        Raises ``SettingsConflict`` if Message Settings were changed meanwhile, ``SourceError`` and
+        ``StorageUnwell``. What was done before stays; doing it again goes on from there.
+        """
+        recorded = self.history.record_stops(plan.survey.stops, source.title)
+        self._write_numbers(plan.numbers)
+        if plan.names:
+            self._write_names(plan.names)
+        people = plan.contacts.changes
+
+        def put(tx: Connection) -> None:
+            for contact in people:
+                contacts.put(tx, contact)
+
+        if people:
+            self.store.write(put)
+        texts = 0
+        if plan.survey.new:
+            texts = self.history.bring(source, plan.reader, plan.survey.total, progress)
+        done = Done(len(plan.numbers.changes), len(plan.names), len(people), recorded, texts)
+        log.info("migrated", system=source.name, numbers=done.numbers, messages=done.texts)
+        return done
+
+    def _write_numbers(self, plan: NumberPlan) -> None:
+        new = plan.changes
+        if not new:
+            return
+
+        def change(entries: list[NumberSetting]) -> list[NumberSetting]:
+            known = {entry.number for entry in entries}
+            changed = [new.get(entry.number, entry) for entry in entries]
+            return changed + [entry for number, entry in new.items() if number not in known]
+
+        self.settings.change(change, plan.generation)
+
+    def _write_names(self, names: Mapping[str, str]) -> None:
+        sections = self.settings.rule_sections
+        known = dict(sections.get("extensions", {}))
+        for extension, name in names.items():
+            known[extension] = dict(known.get(extension, {})) | {"name": name}
+        self.settings.put_sections(sections | {"extensions": known}, self.settings.generation)
+
+
+def write_left_out(plan: NumberPlan, path: Path) -> None:
+    """Write the rows that were not taken into a CSV file, which ``flask migrate csv`` reads."""
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*COLUMNS.values(), "Reason"])
+        for line in plan.left_out:
+            cells = [line.row.cells.get(name, "") for name in COLUMNS]
+            writer.writerow(map(escape_formula, [*cells, " ".join(line.remarks)]))

@@ -1,0 +1,100 @@
+"""What is read from another system, as it stands there: rows that nothing has checked yet."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from services.core.errors import TextbridgeError
+
+
+class SourceError(TextbridgeError):
+    """The other system cannot be read; the sentence says why and has no secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberRow:
+    """A number; ``cells`` are texts by the names of the fields of Message Settings.
+
+    ``place`` says where it stands, such as ``line 7``; ``remark`` what is left out of it already.
+    """
+
+    place: str
+    cells: Mapping[str, str]
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRow:
+    """The name of a number outside."""
+
+    place: str
+    number: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A file of a message: its content, or the address where it can be fetched.
+
+    ``missing`` is the reason why it has neither, as a sentence.
+    """
+
+    name: str = ""
+    content_type: str = ""
+    content: bytes | None = field(default=None, repr=False)
+    url: str = ""
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TextRow:
+    """A message of the history.
+
+    ``key`` is its id in the other system, which never changes. ``direction`` is ``in`` or ``out``
+    in any usual word, ``number`` is ours, ``at`` is in seconds since 1970. ``carrier_id`` is the id
+    that the carrier has given, ``extension`` who sent it.
+    """
+
+    key: str
+    direction: str
+    number: str
+    peer: str
+    text: str
+    at: float | None
+    status: str = ""
+    reason: str = ""
+    carrier: str = ""
+    carrier_id: str = ""
+    extension: str = ""
+    files: tuple[FileRow, ...] = ()
+
+
+class Source(Protocol):
+    """Another system. Everything may be read more than once; every method raises ``SourceError``.
+
+    ``name`` is part of the ids of the messages. ``remarks`` are sentences about what is not taken.
+    """
+
+    name: str
+    title: str
+
+    def numbers(self) -> Sequence[NumberRow]:
+        """The numbers for texts."""
+
+    def extension_names(self) -> Mapping[str, str]:
+        """The names of extensions, by the extension."""
+
+    def contacts(self) -> Sequence[ContactRow]:
+        """The names of numbers outside that everybody shares."""
+
+    def count_texts(self) -> int:
+        """How many messages ``texts`` returns."""
+
+    def texts(self, *, with_files: bool) -> Iterator[TextRow]:
+        """The messages, oldest first; without ``with_files`` no file has its content."""
+
+    def remarks(self) -> Sequence[str]:
+        """What is there and is not taken, as sentences."""
+
+    def close(self) -> None:
+        """End the connection."""
