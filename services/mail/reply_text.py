@@ -73,7 +73,7 @@ MOST_POINTING = 200  # characters of such a remark
 _POINTS_BELOW = re.compile(
     r"\b(?:see|answers?|answered|reply|replies|replied|comments?|responses?)"
     r"(?:\s+(?:my|our|the|are|is|in|it|answers?|comments?|replies|responses?|notes?))*"
-    r"\s+(?:below|inline|in-line|(?:in )?(?:red|blue|green|bold))\b"
+    r"\s+(?:below|inline|in-line|in (?:red|blue|green|bold))\b"
     r"|\b(?:siehe|antwort(?:en)?|anmerkungen|kommentare)"
     r"(?:\s+(?:meine|unsere|die|stehen|sind|antwort(?:en)?|anmerkungen|kommentare))*"
     r"\s+(?:unten|inline|im text|in rot|in blau)\b"

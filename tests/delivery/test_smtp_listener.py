@@ -148,6 +148,7 @@ def test_connections_recipients_and_times_are_bounded(
     with pytest.raises(smtplib.SMTPConnectError) as caught:
         listener.client()
     assert caught.value.smtp_code == 421
+    held[0].ehlo()
     held[0].mail("desk@example.com")
     assert [held[0].rcpt(OURS)[0] for _ in range(2)] == [250, 452]
     for one in held:
