@@ -1,7 +1,8 @@
 """Write the parts of the documentation that are generated from the code: ``make docs``.
 
 The table of variables in docs/configuration.md, the table of carrier limits in docs/limits.md, the
-example rules in docs/rules.md, the verdicts in docs/why.md, the JSON Schema of Message Settings.
+example rules in docs/rules.md, the verdicts in docs/why.md, docs/errors.md, docs/command-options.md
+and docs/api-calls.md, the JSON Schema of Message Settings.
 """
 
 import json
@@ -9,6 +10,7 @@ import re
 from pathlib import Path
 
 from blueprints.cli.settings_schema import json_schema
+from scripts import error_pages, reference_pages
 from services.config.variables import variables
 from services.message_settings.example_rules import example_rules
 from services.operations import verdict_table
@@ -27,7 +29,11 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 def generated() -> dict[Path, str]:
     """The content of every file that has a generated part, as it should be."""
+    commands, calls = reference_pages.both()
     return {
+        DOCS / "errors.md": _with(DOCS / "errors.md", "errors", error_pages.table()),
+        DOCS / "command-options.md": _with(DOCS / "command-options.md", "commands", commands),
+        DOCS / "api-calls.md": _with(DOCS / "api-calls.md", "calls", calls),
         DOCS / "configuration.md": _with(DOCS / "configuration.md", "variables", _variables()),
         DOCS / "limits.md": _with(DOCS / "limits.md", "limits", _limits()),
         DOCS / "rules.md": _with(DOCS / "rules.md", "examples", _examples()),
