@@ -16,6 +16,7 @@ from blueprints.api.contacts import Contacts
 from blueprints.api.conversation_marks import ConversationMarks
 from blueprints.api.conversations import Conversations
 from blueprints.api.declare import Document
+from blueprints.api.deletions import Deletions
 from blueprints.api.devices import Devices
 from blueprints.api.events import Events
 from blueprints.api.extensions import Extensions
@@ -24,6 +25,7 @@ from blueprints.api.media import Media
 from blueprints.api.message_settings import Settings
 from blueprints.api.messages import Messages
 from blueprints.api.opt_outs import ConversationConsents
+from blueprints.api.page import blueprint as page_blueprint
 from blueprints.api.scheduled import ScheduledMessages
 from blueprints.api.search import Search
 from blueprints.api.templates import Templates
@@ -64,7 +66,14 @@ def register(app: Flask, gateway: Gateway) -> None:
             limits,
             admin_access.callers,
         ),
-        Me(store, gateway.settings, access, gateway.providers, gateway.vapid),
+        Me(
+            store,
+            gateway.settings,
+            access,
+            gateway.providers,
+            gateway.vapid,
+            environment.service.allow_delete,
+        ),
         Extensions(gateway.settings, access),
         Conversations(
             store,
@@ -80,6 +89,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         ConversationMarks(store, access, limits),
         Messages(store, access, media, gateway.composer),
         ScheduledMessages(store, access, media, gateway.scheduling),
+        Deletions(gateway.deleting, gateway.scheduling, media),
         BulkSends(store, gateway.bulk_sending),
         Search(store, access, media, limits),
         Contacts(store, gateway.contact_book, limits),
@@ -94,6 +104,7 @@ def register(app: Flask, gateway: Gateway) -> None:
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     _serve_document(app, blueprints)
+    app.register_blueprint(page_blueprint(environment.service.app_name))
 
 
 def _serve_document(app: Flask, blueprints: Sequence[Blueprint]) -> None:

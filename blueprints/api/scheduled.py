@@ -1,4 +1,4 @@
-"""Scheduled texts of the API: listed, changed, sent now, cancelled; made by ``POST /messages``."""
+"""Scheduled texts of the API: listed, changed, sent now; made by ``POST /messages``."""
 
 from functools import partial
 from typing import Any
@@ -26,7 +26,7 @@ class ScheduledMessages(Resource):
     """Texts of an extension's numbers that are to be sent later."""
 
     name = "scheduled"
-    description = "Texts that are sent later: listed, changed, sent now, cancelled"
+    description = "Texts that are sent later: listed, changed, sent now"
 
     def __init__(
         self, store: Store, access: ConversationAccess, media: MediaStore, scheduling: Scheduling
@@ -43,7 +43,7 @@ class ScheduledMessages(Resource):
         query=ScheduledQuery,
         answers={200: MessageListSchema},
     )
-    def list_scheduled(self, query: dict[str, Any]) -> dict[str, Any]:
+    def list_scheduled_messages(self, query: dict[str, Any]) -> dict[str, Any]:
         """The scheduled texts of all numbers of the extension, the next one first."""
         return self._store.read(partial(self._page, query=query))
 
@@ -55,7 +55,7 @@ class ScheduledMessages(Resource):
         answers={200: MessageListSchema},
         refuses=[404],
     )
-    def list_conversation_scheduled(
+    def list_conversation_scheduled_messages(
         self, query: dict[str, Any], conversation_id: UUID
     ) -> dict[str, Any]:
         """The scheduled texts of a conversation, the next one first."""
@@ -74,7 +74,7 @@ class ScheduledMessages(Resource):
         answers={200: MessageSchema},
         refuses=[403, 404, 409],
     )
-    def change_scheduled(self, asked: dict[str, Any], message_id: UUID) -> dict[str, Any]:
+    def update_scheduled_message(self, asked: dict[str, Any], message_id: UUID) -> dict[str, Any]:
         """Change the text or the time of a scheduled text; what is left out stays.
 
         Its files stay. `409 not_scheduled`: it is being sent, was sent or cancelled, or has failed.
@@ -91,28 +91,13 @@ class ScheduledMessages(Resource):
         answers={202: MessageSchema},
         refuses=[403, 404, 409, 422],
     )
-    def send_scheduled(self, message_id: UUID) -> tuple[dict[str, Any], int]:
+    def send_scheduled_message(self, message_id: UUID) -> tuple[dict[str, Any], int]:
         """Send a scheduled text now, also in quiet hours of the recipient's place.
 
         `409 not_scheduled`: it is being sent, was sent or cancelled, or has failed.
         """
         message = self._scheduling.send_now(caller(), str(message_id))
         return message_object(message, self._media.link), 202
-
-    @call(
-        "DELETE",
-        "/messages/<uuid:message_id>",
-        Auth.DEVICE,
-        answers={200: MessageSchema},
-        refuses=[404, 409],
-    )
-    def cancel_scheduled(self, message_id: UUID) -> dict[str, Any]:
-        """Cancel a scheduled text. It is kept, as `cancelled`, and never sent.
-
-        `409 not_scheduled`: it is being sent, was sent or cancelled, or has failed.
-        """
-        message = self._scheduling.cancel(caller(), str(message_id))
-        return message_object(message, self._media.link)
 
     def _page(
         self, tx: Connection, query: dict[str, Any], conversation_id: str | None = None

@@ -74,6 +74,7 @@ TABLE = {
             *(f"{API}/contacts", f"{API}/contacts/<number>", f"{API}/media"),
             *(f"{API}/media/<uuid:media_id>", f"{API}/sync", f"{API}/events"),
             *(f"{API}/contacts/export", f"{API}/contacts/import", f"{API}/extensions"),
+            f"{API}/media/<uuid:media_id>/thumbnail",
             f"{API}/templates",
             f"{API}/events/ticket",
         ),
@@ -141,6 +142,7 @@ TABLE = {
     **dict.fromkeys((f"/acrobits/{call}" for call in ("send", "fetch", "removed")), ACROBITS),
     "/acrobits/push-token": ACROBITS,
     "/media/<uuid:file_id>": LINK,
+    "/media/<uuid:file_id>/thumbnail.jpg": LINK,
     "/media/<uuid:file_id>.<extension>": LINK,
 }
 

@@ -216,6 +216,51 @@ class State extends EventTarget {
       const known = this.conversations.get(event.conversation_id);
       const { muted, pinned } = event;
       if (known) this.#keep({ ...known, muted, pinned });
+    } else if (event.type === "message.deleted") await this.forgetMessage(event.conversation_id, event.message_id);
+    else if (event.type === "conversation.deleted") await this.forgetConversation(event.conversation_id);
+  }
+
+  // Delete a message, or all messages of a conversation, for everybody who has the number.
+  async deleteMessage({ conversation_id, id }) {
+    await call("DELETE", `messages/${id}?permanently=true`);
+    await this.forgetMessage(conversation_id, id);
+  }
+
+  // Resolves to how many messages are still there.
+  async deleteConversation(id) {
+    const { kept } = await call("DELETE", `conversations/${id}`);
+    if (!kept) await this.forgetConversation(id);
+    return kept;
+  }
+
+  // A message was deleted at the server.
+  async forgetMessage(conversationId, id) {
+    this.#messages.get(conversationId)?.delete(id);
+    await db.remove("messages", id);
+    await this.schedule.forget((one) => one.id === id);
+    if (this.conversations.has(conversationId)) await this.#loadAgain(conversationId);
+    this.tell("messages", { id: conversationId });
+  }
+
+  // A conversation was deleted at the server, with all its messages.
+  async forgetConversation(id) {
+    const kept = await db.messagesOf(id);
+    this.#messages.delete(id);
+    this.#reached.delete(id);
+    this.conversations.delete(id);
+    await Promise.all([db.remove("conversations", id), ...kept.map((one) => db.remove("messages", one.id))]);
+    await this.schedule.forget((one) => one.conversation_id === id);
+    this.tell("conversations");
+    this.tell("deleted", { id });
+  }
+
+  // The newest message of a conversation, or the whole of it, may be gone.
+  async #loadAgain(id) {
+    try {
+      this.#keep(await call("GET", `conversations/${id}`));
+    } catch (error) {
+      if (!(error instanceof Refused && error.status === 404)) throw error;
+      await this.forgetConversation(id);
     }
   }
 

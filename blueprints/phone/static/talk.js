@@ -30,7 +30,7 @@ export class Talk {
     this.name = el("bdi", { class: "talk-name" });
     this.under = el("span", { class: "talk-under" });
     this.title = el("button", { type: "button", class: "talk-title", on: { click: () => this.#edit() } }, this.face, el("h1", {}, this.name), this.under);
-    this.call = el("a", { class: "icon-button", "aria-label": t("Call"), title: t("Call") }, icon("call"));
+    this.call = el("a", { class: "icon-button", href: "#/", "aria-label": t("Call"), title: t("Call") }, icon("call"));
     this.menu = iconButton("more", t("Menu of this conversation"), () => openConversationMenu(this.id), { "aria-haspopup": "dialog" });
     this.log = el("div", { class: "log" });
     this.scheduled = new ScheduledSection();
@@ -55,6 +55,7 @@ export class Talk {
     state.addEventListener("messages", ({ detail }) => detail.id === this.id && this.#update());
     for (const type of ["contacts", "me", "conversations"]) state.addEventListener(type, () => this.isOpen && this.#paintHead());
     state.addEventListener("consent", ({ detail }) => detail.id === this.id && (this.#paintConsent(), this.#update()));
+    state.addEventListener("deleted", ({ detail }) => detail.id === this.id && this.#deleted());
     state.addEventListener("reset", () => this.isOpen && this.id && this.#load());
     state.addEventListener("news", ({ detail }) => this.#news(detail.message));
     outbox.addEventListener("change", () => this.isOpen && this.#update());
@@ -114,6 +115,12 @@ export class Talk {
       if (error instanceof Refused && error.status === 404) this.id === id && this.back(); // it was deleted
       else if (!(error instanceof Unreachable)) throw error; // show the messages stored on this device
     }
+  }
+
+  // Here, or on another device.
+  #deleted() {
+    say(t("This conversation was deleted."));
+    this.back();
   }
 
   #paintConsent() {
@@ -192,7 +199,7 @@ export class Talk {
 
   #openMenu(key) {
     const message = this.rows.find((row) => row.key === key);
-    if (message?.seq) openMessageMenu(message, this.composer.node.hidden ? null : this.composer);
+    if (message?.seq) openMessageMenu(message, this.composer.node.hidden ? null : this.composer, () => this.focusMessages());
   }
 
   // Places
