@@ -1,5 +1,5 @@
 # make run: a running system. make test: the quick tests. Python 3.11 or newer is all they need.
-.PHONY: install run env venv check test test-slow test-all test-release bench torture torture-smoke torture-mutants test-tools lock docs image help
+.PHONY: install run env venv check test test-slow test-all test-release bench torture torture-smoke torture-mutants test-tools lock docs app image deb help
 
 PYTHON ?= python3
 VENV := .venv
@@ -55,16 +55,23 @@ lock: $(VENV)/.dev ## renew the locked versions of the dependencies
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --no-header --upgrade pyproject.toml --group dev -o requirements/dev.lock
 
-test-tools: ## on Debian, as root: what the tests of PostgreSQL, browsers, mailboxes, SIP and faults need
+test-tools: ## on Debian, as root: what the tests of databases, browsers, mailboxes, SIP and faults need
 	apt-get update -q && apt-get install -y -q postgresql chromium firefox-esr fonts-liberation \
 	  fonts-noto-color-emoji nginx-light dovecot-imapd strace gcc libc6-dev procps e2fsprogs util-linux git \
-	  kamailio kamailio-tls-modules kamailio-presence-modules linphone-cli baresip
+	  mariadb-server kamailio kamailio-tls-modules kamailio-presence-modules linphone-cli baresip
 
 docs: $(VENV)/.dev ## write the generated parts of docs/
 	$(BIN)/python -m scripts.write_docs
 
+app: $(VENV)/.dev node_modules/.package-lock.json ## build the files of the phone app that browsers load; copy Swagger UI
+	$(BIN)/python -m scripts.build_app
+	$(BIN)/python -m scripts.copy_swagger_ui
+
 image: ## the container image, by docker, podman or buildah
 	scripts/build_image.sh
+
+deb: $(VENV)/.runtime ## the Debian package, in dist/
+	scripts/build_deb.sh
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' Makefile
@@ -80,6 +87,11 @@ venv:
 	  echo "  macOS:          brew install python@3.13" >&2; \
 	  echo "Then run make again. Under another name: make PYTHON=python3.12 run" >&2; exit 1; }
 	@$(PYTHON) scripts/make_venv.py $(VENV)
+
+# No scripts of the packages: esbuild needs none, and others report the installation.
+node_modules/.package-lock.json: package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 $(VENV)/.runtime: requirements/runtime.lock | venv
 	@echo "Installing the packages of requirements/runtime.lock into $(VENV) …"

@@ -10,6 +10,7 @@ from blueprints import (
     admin,
     api,
     cli,
+    compression,
     errors,
     health,
     media,
@@ -39,6 +40,7 @@ def create_app(env: Mapping[str, str]) -> Flask:
     app.extensions["env"] = env  # for ``flask setup``
     app.json.sort_keys = False  # type: ignore[attr-defined]
     service = environment.service
+    compression.register(app)
     errors.register(app, service.app_name)
     request_body.register(app)
     access = AdminAccess(gateway.admin_auth, service, gateway.proxies)

@@ -314,7 +314,7 @@ def when_ready(server: Any) -> None:
         f"    {key}",
         f"  Phone app:                             {_environment.local_url}/phone/",
         f"  Health:                                {_environment.local_url}/ready",
-        f"  API for apps:                          {_environment.local_url}/api/v1/openapi.json",
+        f"  API for apps:                          {_environment.local_url}/api/docs",
         f"  Webhook addresses for the carriers:    {flask_command('webhooks')}",
         f"  A code to pair a phone app of 201's:   {flask_command('devices pair 201')}",
         f"  A token for a server of 201's:         "

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -121,11 +122,15 @@ class Server:
             check=False,
         )
 
+    def json(self, *command: str) -> Any:
+        """What one of the operator's commands prints with ``--json``."""
+        done = self.flask(*command, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
     def new_token(self) -> str:
         """The token of a new device of extension 201."""
-        made = self.flask("devices", "add", "201", "--name", "x", "--json")
-        assert made.returncode == 0, made.stderr
-        return str(json.loads(made.stdout)["token"])
+        return str(self.json("devices", "add", "201", "--name", "x")["token"])
 
 
 class LoneWorker(Server):

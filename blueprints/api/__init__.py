@@ -25,6 +25,7 @@ from blueprints.api.media import Media
 from blueprints.api.message_settings import Settings
 from blueprints.api.messages import Messages
 from blueprints.api.opt_outs import ConversationConsents
+from blueprints.api.page import blueprint as page_blueprint
 from blueprints.api.scheduled import ScheduledMessages
 from blueprints.api.search import Search
 from blueprints.api.templates import Templates
@@ -103,6 +104,7 @@ def register(app: Flask, gateway: Gateway) -> None:
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     _serve_document(app, blueprints)
+    app.register_blueprint(page_blueprint(environment.service.app_name))
 
 
 def _serve_document(app: Flask, blueprints: Sequence[Blueprint]) -> None:

@@ -67,7 +67,7 @@ class Contacts(Resource):
         return asdict(self._store.write(work))
 
     @call("DELETE", "/contacts/<number>", Auth.DEVICE, answers={204: None}, refuses=[404, 422])
-    def remove_contact(self, number: str) -> tuple[str, int]:
+    def delete_contact(self, number: str) -> tuple[str, int]:
         """Forget the name of a number."""
         address, device = self._book.address(number), caller()
 

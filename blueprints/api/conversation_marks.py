@@ -41,7 +41,7 @@ class ConversationMarks(Resource):
         answers={200: MarksSchema},
         refuses=[404],
     )
-    def mute(self, conversation_id: UUID) -> dict[str, Any]:
+    def mute_conversation(self, conversation_id: UUID) -> dict[str, Any]:
         """Notify the devices of this extension no more of texts in a conversation.
 
         The texts are in the lists and events as before. E-mails, the signed webhook, Ringotel and
@@ -56,7 +56,7 @@ class ConversationMarks(Resource):
         answers={200: MarksSchema},
         refuses=[404],
     )
-    def unmute(self, conversation_id: UUID) -> dict[str, Any]:
+    def unmute_conversation(self, conversation_id: UUID) -> dict[str, Any]:
         """Notify again."""
         return self._change(conversation_id, lambda _, mark, __: replace(mark, muted=False))
 
@@ -67,7 +67,7 @@ class ConversationMarks(Resource):
         answers={200: MarksSchema},
         refuses=[404, 409],
     )
-    def pin(self, conversation_id: UUID) -> dict[str, Any]:
+    def pin_conversation(self, conversation_id: UUID) -> dict[str, Any]:
         """Show a conversation at the top of this extension's list; at most 20."""
         return self._change(conversation_id, _pinned)
 
@@ -78,7 +78,7 @@ class ConversationMarks(Resource):
         answers={200: MarksSchema},
         refuses=[404],
     )
-    def unpin(self, conversation_id: UUID) -> dict[str, Any]:
+    def unpin_conversation(self, conversation_id: UUID) -> dict[str, Any]:
         """Show it in its usual place again."""
         return self._change(conversation_id, lambda _, mark, __: replace(mark, pinned_at=None))
 

@@ -153,7 +153,9 @@ class Conversations(Resource):
         answers={200: ReadMarkSchema},
         refuses=[404],
     )
-    def mark_read(self, asked: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
+    def mark_conversation_read(
+        self, asked: dict[str, Any], conversation_id: UUID
+    ) -> dict[str, Any]:
         """Note that the extension has read the conversation up to a message.
 
         The mark moves forward, and not beyond the newest message; only `DELETE` moves it back.
@@ -184,7 +186,7 @@ class Conversations(Resource):
         answers={200: ReadMarkSchema},
         refuses=[404],
     )
-    def mark_unread(self, conversation_id: UUID) -> dict[str, Any]:
+    def mark_conversation_unread(self, conversation_id: UUID) -> dict[str, Any]:
         """Note that the extension has not read the newest inbound message of a conversation.
 
         Where it is unread already, or there is none, nothing changes.
@@ -208,7 +210,7 @@ class Conversations(Resource):
         answers={200: AssignedSchema},
         refuses=[404],
     )
-    def assign(self, asked: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
+    def assign_conversation(self, asked: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
         """Hand a conversation over to another extension of its number, or set it to done."""
 
         def work(tx: Connection) -> dict[str, Any]:

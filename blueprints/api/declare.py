@@ -12,12 +12,13 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 
 from flask import Request, abort, current_app
 from flask_smorest import Api, Blueprint
-from marshmallow import RAISE, Schema, ValidationError, missing
+from marshmallow import RAISE, Schema, ValidationError, fields, missing
 from webargs.core import is_json
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from blueprints.api.auth import PREFIX, Auth
+from blueprints.api.fields import Recipients
 from blueprints.api.schemas.response_schema import ProblemSchema
 from blueprints.errors import problem
 from blueprints.request_body import UNPROVEN_BYTES, whole_body
@@ -139,6 +140,7 @@ def call(
 ) -> Callable[[View], View]:
     """Declare a method of a ``Resource`` as a call of the API.
 
+    The method's name is the ``operationId`` in the OpenAPI document, a part of the contract.
     ``answers`` are the successes with their shapes, ``refuses`` the refusals beyond those that
     follow from ``auth`` and ``takes``. ``takes`` are the schemas of ``query``, ``headers``,
     ``json`` or ``files``; what they read is given to the method in this order.
@@ -184,9 +186,31 @@ class _Routes(Blueprint):  # type: ignore[misc]
         refusals = {405, 503, *call.refuses, *LOCKED.get(call.auth, REFUSED)}
         refusals.update(*(REFUSALS.get(location, {422}) for location in call.takes))
         named = {status: HTTPStatus(status).name for status in sorted(refusals)}
-        declared = self.doc(responses=named, security=SECURITY[call.auth])(declared)
+        declared = self.doc(
+            operationId=_camel_case(view.__name__), responses=named, security=SECURITY[call.auth]
+        )(declared)
         declared.auth = call.auth
         self.add_url_rule(call.rule, None, declared, methods=[call.method])
+
+
+def _camel_case(name: str) -> str:
+    """The ``operationId`` of a method: clients that are generated name their functions by it.
+
+    >>> _camel_case("list_bulk_sends")
+    'listBulkSends'
+    """
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
+def _one_or_several(
+    _: object, field: fields.Field[Any], ret: dict[str, Any], **__: object
+) -> dict[str, Any]:
+    """The schema of ``Recipients``: one address or a list, and not both in one type."""
+    if not isinstance(field, Recipients):
+        return {}
+    several = {key: ret.pop(key) for key in ("type", "items", "minItems", "maxItems")}
+    return {"anyOf": [several["items"], several]}
 
 
 class Document(Api):  # type: ignore[misc]
@@ -194,6 +218,11 @@ class Document(Api):  # type: ignore[misc]
 
     ERROR_SCHEMA = ProblemSchema
     DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def init_app(self, *args: Any, **kwargs: Any) -> None:
+        """Prepare the document, which knows our fields."""
+        super().init_app(*args, **kwargs)
+        self.ma_plugin.converter.add_attribute_function(_one_or_several)
 
     def _register_error_handlers(self) -> None:
         """The application has its own."""

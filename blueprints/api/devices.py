@@ -52,7 +52,7 @@ class Devices(Resource):
         answers={201: PairedSchema},
         refuses=[403, 429],
     )
-    def pair(self, asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    def pair_device(self, asked: dict[str, Any]) -> tuple[dict[str, Any], int]:
         """Pair a device with a code of the administrator's.
 
         A code is good once and for ten minutes. The token is shown this once; it is good until the
@@ -92,7 +92,7 @@ class Devices(Resource):
         answers={200: DeviceSchema},
         refuses=[404],
     )
-    def change_device(self, asked: dict[str, Any], device_id: UUID) -> dict[str, Any]:
+    def update_device(self, asked: dict[str, Any], device_id: UUID) -> dict[str, Any]:
         """Change a device of the extension: its name, where it is pushed to, and how.
 
         Apps do so at every start: what is as it was stays as it is.

@@ -110,7 +110,7 @@ class Events(Resource):
         return answer
 
     @call("POST", "/events/ticket", Auth.DEVICE, answers={201: TicketSchema})
-    def create_ticket(self) -> tuple[dict[str, Any], int]:
+    def create_events_ticket(self) -> tuple[dict[str, Any], int]:
         """A ticket for a browser to open `GET /events?ticket=`: it cannot send the token there.
 
         It is good for 60 seconds and for this device only.

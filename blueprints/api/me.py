@@ -36,7 +36,7 @@ class Me(Resource):
     may_delete: bool
 
     @call("GET", "/me", Auth.DEVICE, answers={200: MeSchema})
-    def me(self) -> dict[str, Any]:
+    def get_me(self) -> dict[str, Any]:
         """The extension, its numbers and limits, and the token from which to follow changes."""
         own = list(numbers(self.access).values())
         return {

@@ -21,6 +21,8 @@ from services.store.database.store import Store
 
 CHUNK = 65_536
 
+BINARY = {"type": "string", "format": "binary"}  # a file, for clients that are generated
+
 
 class Media(Resource):
     """Files of messages, uploaded and fetched."""
@@ -58,7 +60,7 @@ class Media(Resource):
         "GET",
         "/media/<uuid:media_id>",
         Auth.DEVICE,
-        answers={200: {}, 206: {}, 304: None},
+        answers={200: BINARY, 206: BINARY, 304: None},
         content_type="*/*",
         refuses=[404, 416],
     )

@@ -58,7 +58,9 @@ class Settings(Resource):
         query=SettingsQuery,
         answers={200: EntryListSchema},
     )
-    def list_entries(self, asked: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
+    def list_number_settings(
+        self, asked: dict[str, Any]
+    ) -> tuple[dict[str, Any], int, dict[str, str]]:
         """All numbers, or those with some words in them. ``ETag`` is the state of all of them."""
         settings = self._fresh()
         tag = _tag(settings)  # read first: a change after it makes the tag stale
@@ -72,7 +74,7 @@ class Settings(Resource):
         Auth.OPERATOR,
         answers={200: RulesToldSchema},
     )
-    def show_rules(self) -> tuple[dict[str, Any], int, dict[str, str]]:
+    def get_rules(self) -> tuple[dict[str, Any], int, dict[str, str]]:
         """Hours, groups and rules, as they stand in Message Settings."""
         settings = self._fresh()
         tag = _tag(settings)
@@ -87,7 +89,7 @@ class Settings(Resource):
         answers={200: RulesSavedSchema},
         refuses=[409, 412],
     )
-    def put_rules(
+    def replace_rules(
         self, seen: dict[str, Any], asked: dict[str, Any]
     ) -> tuple[dict[str, Any], int, dict[str, str]]:
         """Replace hours, groups and rules, all of them: what is left out is empty from now on."""
@@ -138,7 +140,7 @@ class Settings(Resource):
         Auth.OPERATOR,
         answers={200: TemplatesToldSchema},
     )
-    def show_templates(self) -> tuple[dict[str, Any], int, dict[str, str]]:
+    def get_template_settings(self) -> tuple[dict[str, Any], int, dict[str, str]]:
         """The message templates, as they stand in Message Settings."""
         settings = self._fresh()
         tag = _tag(settings)
@@ -153,7 +155,7 @@ class Settings(Resource):
         answers={200: TemplatesToldSchema},
         refuses=[409, 412],
     )
-    def put_templates(
+    def replace_template_settings(
         self, seen: dict[str, Any], asked: dict[str, Any]
     ) -> tuple[dict[str, Any], int, dict[str, str]]:
         """Replace the message templates, all of them."""
@@ -172,7 +174,7 @@ class Settings(Resource):
         answers={200: EntryToldSchema},
         refuses=[404, 422],
     )
-    def show_entry(self, number: str) -> tuple[dict[str, Any], int, dict[str, str]]:
+    def get_number_settings(self, number: str) -> tuple[dict[str, Any], int, dict[str, str]]:
         """One number, written any usual way."""
         settings = self._fresh()
         tag = _tag(settings)
@@ -191,7 +193,7 @@ class Settings(Resource):
         answers={200: EntryToldSchema, 201: EntryToldSchema},
         refuses=[404, 409, 412],
     )
-    def put_entry(
+    def put_number_settings(
         self, seen: dict[str, Any], asked: dict[str, Any], number: str
     ) -> tuple[dict[str, Any], int, dict[str, str]]:
         """Add a number, or replace its entry; with ``If-Match`` only if nothing has changed."""
@@ -212,7 +214,9 @@ class Settings(Resource):
         answers={204: None},
         refuses=[404, 409, 412],
     )
-    def remove_entry(self, seen: dict[str, Any], number: str) -> tuple[str, int, dict[str, str]]:
+    def delete_number_settings(
+        self, seen: dict[str, Any], number: str
+    ) -> tuple[str, int, dict[str, str]]:
         """Remove a number. Its messages stay; new ones to it are kept as unassigned."""
         settings = self._fresh()
         with _refusals():

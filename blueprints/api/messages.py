@@ -38,7 +38,7 @@ class Messages(Resource):
         answers={202: MessageSchema},
         refuses=[403, 404, 409],
     )
-    def create_message(
+    def send_message(
         self, headers: dict[str, str], asked: dict[str, Any]
     ) -> tuple[dict[str, Any], int, dict[str, str]]:
         """Send a message: it is kept and queued when this is answered, and sent at once thereafter.

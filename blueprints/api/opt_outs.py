@@ -41,7 +41,7 @@ class ConversationConsents(Resource):
         answers={200: ConsentSchema},
         refuses=[404],
     )
-    def opt_out(self, asked: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
+    def opt_out_conversation(self, asked: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
         """Record that somebody wants no more texts; what waits to be sent to them is cancelled.
 
         Only START from that person or the administrator takes it back.
@@ -58,7 +58,7 @@ class ConversationConsents(Resource):
         answers={200: ConsentSchema},
         refuses=[404],
     )
-    def dismiss(self, conversation_id: UUID) -> dict[str, Any]:
+    def dismiss_opt_out_suggestion(self, conversation_id: UUID) -> dict[str, Any]:
         """Note that a person has looked: nobody here wants to opt out."""
         return self._change(conversation_id, self._consent.dismiss)
 
@@ -70,7 +70,7 @@ class ConversationConsents(Resource):
         answers={200: ConsentSchema},
         refuses=[404],
     )
-    def block(self, asked: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
+    def block_sender(self, asked: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
         """Keep the texts of a sender apart: nobody is notified, and no list shows them.
 
         A group stays in the lists; nobody is notified of what this member writes there.
@@ -89,7 +89,7 @@ class ConversationConsents(Resource):
         answers={200: ConsentSchema},
         refuses=[404],
     )
-    def unblock(self, query: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
+    def unblock_sender(self, query: dict[str, Any], conversation_id: UUID) -> dict[str, Any]:
         """End the block of a sender; the texts that came meanwhile are in the lists again."""
         peer, by = query.get("peer"), f"extension {caller().extension}"
         return self._change(

@@ -43,7 +43,7 @@ class ScheduledMessages(Resource):
         query=ScheduledQuery,
         answers={200: MessageListSchema},
     )
-    def list_scheduled(self, query: dict[str, Any]) -> dict[str, Any]:
+    def list_scheduled_messages(self, query: dict[str, Any]) -> dict[str, Any]:
         """The scheduled texts of all numbers of the extension, the next one first."""
         return self._store.read(partial(self._page, query=query))
 
@@ -55,7 +55,7 @@ class ScheduledMessages(Resource):
         answers={200: MessageListSchema},
         refuses=[404],
     )
-    def list_conversation_scheduled(
+    def list_conversation_scheduled_messages(
         self, query: dict[str, Any], conversation_id: UUID
     ) -> dict[str, Any]:
         """The scheduled texts of a conversation, the next one first."""
@@ -74,7 +74,7 @@ class ScheduledMessages(Resource):
         answers={200: MessageSchema},
         refuses=[403, 404, 409],
     )
-    def change_scheduled(self, asked: dict[str, Any], message_id: UUID) -> dict[str, Any]:
+    def update_scheduled_message(self, asked: dict[str, Any], message_id: UUID) -> dict[str, Any]:
         """Change the text or the time of a scheduled text; what is left out stays.
 
         Its files stay. `409 not_scheduled`: it is being sent, was sent or cancelled, or has failed.
@@ -91,7 +91,7 @@ class ScheduledMessages(Resource):
         answers={202: MessageSchema},
         refuses=[403, 404, 409, 422],
     )
-    def send_scheduled(self, message_id: UUID) -> tuple[dict[str, Any], int]:
+    def send_scheduled_message(self, message_id: UUID) -> tuple[dict[str, Any], int]:
         """Send a scheduled text now, also in quiet hours of the recipient's place.
 
         `409 not_scheduled`: it is being sent, was sent or cancelled, or has failed.

@@ -31,7 +31,7 @@ class Search(Resource):
         self._limits = limits
 
     @call("GET", "/search", Auth.DEVICE, query=SearchQuery, answers={200: FoundSchema})
-    def find_messages(self, query: dict[str, Any]) -> dict[str, Any]:
+    def search_messages(self, query: dict[str, Any]) -> dict[str, Any]:
         """The messages of the extension's numbers with all these words, the newest first.
 
         Case and accents do not matter, and the last word may be the beginning of one. One call

@@ -1,19 +1,28 @@
 """Phone app of an extension, installable: ``/phone/``. It uses ``/api/v1`` only.
 
-The pages are the same for every browser: messages come from the API alone. The files in ``static``
-are the source of the app and run without a build.
+The pages are the same for every browser: messages come from the API alone. ``files`` says which
+files browsers load.
 """
 
 import hashlib
 import json
 from pathlib import Path
 
-from flask import Blueprint, Flask, Response, jsonify, make_response, render_template
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    jsonify,
+    make_response,
+    render_template,
+    send_from_directory,
+)
 
 from blueprints.headers import page_headers
+from blueprints.phone.files import BUILT, PACKAGE, STATIC, WORKER, AppFiles, app_files
 from services.gateway import Gateway
 
-STATIC = Path(__file__).parent / "static"
+FOR_EVER = "public, max-age=31536000, immutable"  # names that have a digest of the content
 GROUND = "#f3f5f8"  # background of the light theme, see static/base.css
 
 
@@ -29,11 +38,18 @@ def register(app: Flask, gateway: Gateway) -> None:
     )
     routes.after_request(page_headers(own=("manifest-src", "worker-src", "media-src")))
     name = gateway.environment.service.app_name
-    worker = _service_worker(name)
+    files = app_files()
+    worker = _service_worker(name, files)
 
     @routes.get("/")
     def show() -> Response:
-        return make_response(render_template("phone.html", app_name=name))
+        return make_response(render_template("phone.html", app_name=name, files=files))
+
+    @routes.get("/built/<name>")
+    def built(name: str) -> Response:
+        answer = send_from_directory(BUILT, name)
+        answer.headers["Cache-Control"] = FOR_EVER
+        return answer
 
     @routes.get("/manifest.webmanifest")
     def manifest() -> Response:
@@ -48,20 +64,27 @@ def register(app: Flask, gateway: Gateway) -> None:
     app.register_blueprint(routes)
 
 
-def _service_worker(name: str) -> str:
+def _service_worker(name: str, files: AppFiles) -> str:
     """The service worker with the list of the files of the app.
 
     It contains a digest of these files, so it changes when one of them does: then a browser fetches
     them anew.
     """
-    files = sorted(path for path in STATIC.iterdir() if path.is_file())
     digest = hashlib.sha256(name.encode())
-    for path in [*files, Path(__file__), *sorted((Path(__file__).parent / "templates").iterdir())]:
+    for path in (
+        *(_path(file) for file in files.kept),
+        *(STATIC / WORKER, Path(__file__)),
+        *sorted((PACKAGE / "templates").iterdir()),
+    ):
         digest.update(path.name.encode() + path.read_bytes())
-    names = [path.name for path in files if path.name != "worker.js"]
-    shell = {"version": digest.hexdigest()[:16], "files": ["./", "manifest.webmanifest", *names]}
-    source = (STATIC / "worker.js").read_text(encoding="utf-8")
+    kept = ["./", "manifest.webmanifest", *files.kept]
+    shell = {"version": digest.hexdigest()[:16], "files": kept}
+    source = (STATIC / WORKER).read_text(encoding="utf-8")
     return f"const SHELL = {json.dumps(shell)};\n\n{source}"
+
+
+def _path(file: str) -> Path:
+    return PACKAGE / file if file.startswith("built/") else STATIC / file
 
 
 def _manifest(name: str) -> dict[str, object]:

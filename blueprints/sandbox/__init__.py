@@ -28,4 +28,6 @@ def register(app: Flask, gateway: Gateway) -> None:
         guard(app, callers, environment.local_url)
         phone = OutsidePhone(gateway.store, gateway.media, lambda: gateway.stopping)
         session = SandboxSession(gateway.store, gateway.settings)
-        app.register_blueprint(page.blueprint(provider, session, phone, gateway.country))
+        app.register_blueprint(
+            page.blueprint(provider, session, phone, gateway.country, environment.service.app_name)
+        )

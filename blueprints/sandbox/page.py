@@ -14,7 +14,11 @@ MOST_SECONDS = 25
 
 
 def blueprint(
-    provider: Provider, sessions: SandboxSession, outside: OutsidePhone, country: str
+    provider: Provider,
+    sessions: SandboxSession,
+    outside: OutsidePhone,
+    country: str,
+    app_name: str,
 ) -> Blueprint:
     """The routes below ``/sandbox``; ``country`` is that of numbers without a country code."""
     routes = Blueprint(
@@ -28,7 +32,7 @@ def blueprint(
 
     @routes.get("")
     def show() -> Response:
-        values = {"number": NUMBER, "phone": PHONE, "extension": EXTENSION}
+        values = {"number": NUMBER, "phone": PHONE, "extension": EXTENSION, "app_name": app_name}
         return make_response(render_template("sandbox.html", **values))
 
     @routes.post("/session")

@@ -239,6 +239,17 @@ def by_carrier_id(tx: Connection, provider: str, provider_id: str) -> list[Messa
     return load(tx, tx.execute(select(messages).where(this).order_by(messages.c.seq.desc())).all())
 
 
+def newest_sent(tx: Connection, provider: str) -> Message | None:
+    """The newest message that a carrier has given an id, if there is one."""
+    taken = and_(
+        messages.c.direction == "out",
+        messages.c.provider == provider,
+        messages.c.provider_id.is_not(None),
+    )
+    rows = tx.execute(select(messages).where(taken).order_by(messages.c.seq.desc()).limit(1)).all()
+    return next(iter(load(tx, rows)), None)
+
+
 def by_seq(tx: Connection, seqs: Sequence[int]) -> dict[int, Message]:
     """Messages by their ``seq``."""
     rows = tx.execute(select(messages).where(messages.c.seq.in_(seqs))).all()

@@ -165,3 +165,45 @@ def test_every_call_says_who_may_and_what_else_it_answers(shared_service: Servic
                 assert {"400", "413", "415", "422"} <= answers
             assert call["summary"]
             assert "default" not in answers, "it would declare everything"
+
+
+# Names of functions in clients that were generated: a call keeps its name.
+OPERATIONS = """
+pairDevice listDevices updateDevice revokeDevice testDevice getMe listConversations
+getConversation listMessages markConversationRead markConversationUnread assignConversation
+optOutConversation dismissOptOutSuggestion blockSender unblockSender muteConversation
+unmuteConversation pinConversation unpinConversation sendMessage getMessage
+updateScheduledMessage cancelScheduledMessage listScheduledMessages
+listConversationScheduledMessages sendScheduledMessage createBulkSend listBulkSends getBulkSend
+cancelBulkSend searchMessages listContacts putContact deleteContact listTemplates uploadMedia
+getMedia sync streamEvents createEventsTicket listNumberSettings getRules replaceRules
+getTemplateSettings replaceTemplateSettings getNumberSettings putNumberSettings
+deleteNumberSettings
+"""
+
+
+def test_every_call_has_a_name_of_its_own_that_stays(shared_service: Service) -> None:
+    paths = shared_service.client.get(DOCUMENT).json["paths"]
+    names = [
+        calls[method]["operationId"] for calls in paths.values() for method in METHODS & set(calls)
+    ]
+    assert len(names) == len(set(names))
+    assert not set(OPERATIONS.split()) - set(names), "clients call these"
+    assert not set(names) - set(OPERATIONS.split()), "new ones: add them here"
+
+
+def test_every_answer_and_every_field_has_a_shape(shared_service: Service) -> None:
+    document = shared_service.client.get(DOCUMENT).json
+    for path, calls in document["paths"].items():
+        for method in METHODS & set(calls):
+            for status, answer in calls[method]["responses"].items():
+                shapes = [content.get("schema") for content in answer.get("content", {}).values()]
+                assert all(shapes), (method, path, status)
+                assert shapes or status in ("204", "304") or "$ref" in answer, (
+                    method,
+                    path,
+                    status,
+                )
+    for name, schema in document["components"]["schemas"].items():
+        for field, shape in schema.get("properties", {}).items():
+            assert shape.keys() & {"type", "$ref", "anyOf", "allOf", "enum"}, (name, field)

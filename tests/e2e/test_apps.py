@@ -1,6 +1,5 @@
 """Apps against a real server: Ringotel and Acrobits, texts in and answers out."""
 
-import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,12 +11,6 @@ from tests.fakes.acrobits import FakeRelay
 from tests.fakes.ringotel import ORG, TOKEN, FakeRingotel
 from tests.server import Server, running_server
 from tests.waiting import PATIENCE
-
-
-def as_json(server: Server, *command: str) -> Any:
-    done = server.flask(*command, "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 def post(server: Server, account: dict[str, str], name: str, **words: str) -> dict[str, Any]:
@@ -39,7 +32,7 @@ def test_a_text_reaches_both_apps_and_both_answer(tmp_path: Path) -> None:
         FakeRingotel() as ringotel,
         running_server(tmp_path, {**relay.env, **ringotel.env}) as server,
     ):
-        account = as_json(server, "devices", "provision", "201", "--name", "Phone")["account"]
+        account = server.json("devices", "provision", "201", "--name", "Phone")["account"]
         post(server, account, "pushTokenReporter", **relay.install())
         sent = server.flask(
             "simulate", "sandbox", "--from", PEER, "--to", NUMBER, "--text", "Are you open?"
@@ -52,7 +45,7 @@ def test_a_text_reaches_both_apps_and_both_answer(tmp_path: Path) -> None:
         assert (text["sms_text"], text["sender"]) == ("Are you open?", PEER)
 
         post(server, account, "genericSmsSend", sms_to=PEER, sms_body="By Acrobits")
-        hooks = {hook["carrier"]: hook["url"] for hook in as_json(server, "webhooks")}
+        hooks = {hook["carrier"]: hook["url"] for hook in server.json("webhooks")}
         params = {"orgid": ORG, "messageid": "m1", "from": "201", "to": PEER, "type": 1}
         event = {
             "method": "message",
@@ -61,9 +54,9 @@ def test_a_text_reaches_both_apps_and_both_answer(tmp_path: Path) -> None:
         }
         answer = requests.post(hooks["ringotel"], json=event, timeout=PATIENCE)
         assert (answer.status_code, answer.json()) == (200, {"result": "taken"})
-        listed = as_json(server, "messages", "list")
+        listed = server.json("messages", "list")
         outbound = {message["text"] for message in listed if message["direction"] == "out"}
         assert outbound == {"By Acrobits", "By Ringotel"}
-        assert as_json(server, "push", "check")["ringotel"][0]["ok"]
+        assert server.json("push", "check")["ringotel"][0]["ok"]
         assert TOKEN not in server.log.read_text()
         assert "tb_" not in server.log.read_text()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import struct
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -14,8 +15,10 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from blueprints import phone
+from blueprints.phone.files import STATIC, app_files
 
-FILES = sorted(path.name for path in phone.STATIC.iterdir())
+FILES = sorted(path.name for path in STATIC.iterdir())
+LOADED = [name for name in app_files().kept if name.startswith("built/")]
 SCRIPTS = [name for name in FILES if name.endswith(".js")]
 
 
@@ -47,7 +50,9 @@ class Elements(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
 
-@pytest.mark.parametrize("path", ["", "service-worker.js", "manifest.webmanifest", *FILES, "none"])
+@pytest.mark.parametrize(
+    "path", ["", "service-worker.js", "manifest.webmanifest", *LOADED, *FILES, "none"]
+)
 def test_a_browser_may_load_this_app_and_nothing_else(client: FlaskClient, path: str) -> None:
     answer = get(client, f"/phone/{path}")
     assert answer.status_code == (404 if path == "none" else 200)
@@ -90,7 +95,7 @@ def test_the_page_has_no_code_in_it_and_loads_only_what_is_here(client: FlaskCli
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_texts_from_outside_never_become_markup(name: str) -> None:
-    source = (phone.STATIC / name).read_text("utf-8")
+    source = (STATIC / name).read_text("utf-8")
     for word in (
         "innerHTML",
         "outerHTML",
@@ -106,9 +111,9 @@ def test_texts_from_outside_never_become_markup(name: str) -> None:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_import_leads_to_a_file_and_a_name(name: str) -> None:
-    source = (phone.STATIC / name).read_text("utf-8")
+    source = (STATIC / name).read_text("utf-8")
     for names, file in re.findall(r'import (.+?) from "\./(.+?)";', source, re.DOTALL):
-        there = (phone.STATIC / file).read_text("utf-8")
+        there = (STATIC / file).read_text("utf-8")
         for imported in re.findall(r"\w+", names.removeprefix("* as ") if "{" in names else ""):
             assert re.search(rf"export (async )?(function|class|const|let) {imported}\b", there), (
                 file
@@ -134,10 +139,18 @@ def test_the_manifest_is_what_installing_wants(client: FlaskClient) -> None:
     assert "maskable" in {icon["purpose"] for icon in manifest["icons"]}
 
 
-def test_the_service_worker_keeps_every_file(client: FlaskClient) -> None:
-    shell = shell_of(client)
-    assert set(shell["files"]) == {"./", "manifest.webmanifest", *FILES} - {"worker.js"}
-    for file in shell["files"]:
+def test_the_service_worker_keeps_all_that_the_page_loads(client: FlaskClient) -> None:
+    page = Elements(get(client, "/phone/").text)
+    loaded = {
+        str(attributes.get("src") or attributes.get("href")).removeprefix("/phone/")
+        for tag, attributes in page.found
+        if tag in ("script", "img")
+        or (tag == "link" and attributes["rel"] in ("stylesheet", "icon", "manifest"))
+    }
+    files = shell_of(client)["files"]
+    assert loaded < set(files)
+    assert "./" in files
+    for file in files:
         assert get(client, f"/phone/{file.removeprefix('./')}").status_code == 200
 
 
@@ -150,13 +163,18 @@ def shell_of(client: FlaskClient) -> Any:
 def test_a_change_of_any_file_is_a_new_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = tmp_path / "static"
-    copy.mkdir()
-    for name in FILES:
-        (copy / name).write_bytes((phone.STATIC / name).read_bytes())
-    monkeypatch.setattr(phone, "STATIC", copy)
-    seen = {phone._service_worker("Textbridge"), phone._service_worker("Another")}
-    for name in FILES:
-        (copy / name).write_bytes((copy / name).read_bytes() + b" ")
-        seen.add(phone._service_worker("Textbridge"))
-    assert len(seen) == len(FILES) + 2
+    package = tmp_path / "phone"
+    shutil.copytree(phone.PACKAGE, package)
+    for name, folder in (("PACKAGE", package), ("STATIC", package / "static")):
+        monkeypatch.setattr(phone, name, folder)
+
+    def worker(name: str = "Textbridge") -> str:
+        return phone._service_worker(name, app_files(package / "static", package / "built"))
+
+    seen = {worker(), worker("Another")}
+    built = [str(file) for file in app_files().kept if file.startswith("built/")]
+    changed = [*built, "static/worker.js", "static/db.js", "static/base.css"]
+    for name in changed:
+        (package / name).write_bytes((package / name).read_bytes() + b" ")
+        seen.add(worker())
+    assert len(seen) == len(changed) + 2

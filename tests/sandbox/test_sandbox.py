@@ -144,7 +144,7 @@ def test_in_production_the_front_page_says_what_this_is(make_app: Make) -> None:
     assert answer.status_code == 200
     assert answer.mimetype == "text/html"
     assert "Textbridge" in answer.text
-    for link in ("/up", "/api/v1/openapi.json"):
+    for link in ("/up", "/api/docs"):
         assert f'href="{link}"' in answer.text
         assert client.get(link).status_code == 200
     assert ".venv" not in answer.text, "it is public"

@@ -135,9 +135,9 @@ CHECK = Check(
         ACKNOWLEDGED_TOO_EARLY,
         REPEAT_NOT_COUNTED,
         Mutant(
-            "services/store/database/migrations/versions/0001_first.py",
-            'sa.UniqueConstraint("provider", "provider_id", "number"),',
-            "",
+            "services/store/database/migrations/versions/0018_repeats.py",
+            "unique=True,",
+            "unique=False,",
             "no constraint prevents a repeated text from being stored twice",
         ),
         Mutant(

@@ -220,9 +220,6 @@ class NewMessageSchema(RequestSchema):
         fields.String(validate=validate.Length(1, 64)),
         validate=validate.Length(1, MOST_RECIPIENTS),
         metadata={
-            "type": ["string", "array"],
-            "minLength": 1,
-            "maxLength": 64,
             "description": "A phone number, any usual way, or a list of them for a group MMS",
         },
     )

@@ -17,7 +17,7 @@ export class News {
     this.openId = openId;
     this.name = el("bdi", { class: "toast-name" });
     this.words = el("span", { class: "toast-words", dir: "auto" });
-    this.note = el("a", { class: "toast", hidden: true, on: { click: () => this.hide() } }, this.name, this.words);
+    this.note = el("a", { class: "toast", href: "#/", hidden: true, on: { click: () => this.hide() } }, this.name, this.words);
     document.getElementById("talk").append(this.note);
     for (const type of ["mouseenter", "focus"]) this.note.addEventListener(type, () => clearTimeout(this.#timer));
     for (const type of ["mouseleave", "blur"]) this.note.addEventListener(type, () => this.#hideSoon());

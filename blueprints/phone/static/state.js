@@ -12,6 +12,8 @@ class State extends EventTarget {
   me = null;
   connected = true;
   contacts = new Map(); // number -> name
+  notes = new Map(); // number -> note, of contacts that have one
+  people = new Map(); // extension -> {extension, name, numbers}: colleagues, and our numbers that they share
   conversations = new Map(); // id -> conversation
   schedule = new ScheduledTexts();
   nextCursor = null;
@@ -27,7 +29,8 @@ class State extends EventTarget {
   async recall() {
     this.me = (await db.get("me")) ?? null;
     for (const one of await db.all("conversations")) this.conversations.set(one.id, one);
-    for (const one of await db.all("contacts")) this.contacts.set(one.number, one.name);
+    this.#keepContacts(await db.all("contacts"));
+    this.#keepPeople((await db.get("people")) ?? []);
     await this.schedule.recall();
   }
 
@@ -36,7 +39,7 @@ class State extends EventTarget {
     const me = await call("GET", "me");
     await this.#keepMe(me);
     this.#reached.clear();
-    const lists = [this.loadContacts(), this.#loadTemplates(), this.schedule.load()];
+    const lists = [this.loadContacts(), this.loadPeople(), this.#loadTemplates(), this.schedule.load()];
     const [page] = await Promise.all([call("GET", `conversations?limit=${PAGE}`), ...lists]);
     this.conversations = new Map(page.items.map((one) => [one.id, one]));
     this.nextCursor = page.next_cursor;
@@ -296,15 +299,34 @@ class State extends EventTarget {
 
   async loadContacts() {
     const { items } = await call("GET", "contacts");
-    this.contacts = new Map(items.map((one) => [one.number, one.name]));
+    this.#keepContacts(items);
     await db.replace("contacts", items);
     this.tell("contacts");
   }
 
-  async nameNumber(number, name) {
-    if (name) await call("PUT", `contacts/${encodeURIComponent(number)}`, { body: { name } });
+  #keepContacts(items) {
+    this.contacts = new Map(items.map((one) => [one.number, one.name]));
+    this.notes = new Map(items.filter(({ note }) => note).map((one) => [one.number, one.note]));
+  }
+
+  async nameNumber(number, name, note) {
+    if (name) await call("PUT", `contacts/${encodeURIComponent(number)}`, { body: { name, note } });
     else await call("DELETE", `contacts/${encodeURIComponent(number)}`);
     await this.loadContacts();
+  }
+
+  // Colleagues
+
+  async loadPeople() {
+    const { items } = await call("GET", "extensions");
+    this.#keepPeople(items);
+    await db.set("people", items);
+    this.tell("people");
+    this.tell("conversations");
+  }
+
+  #keepPeople(items) {
+    this.people = new Map(items.map((one) => [one.extension, one]));
   }
 
   // Templates

@@ -30,7 +30,7 @@ export class Talk {
     this.name = el("bdi", { class: "talk-name" });
     this.under = el("span", { class: "talk-under" });
     this.title = el("button", { type: "button", class: "talk-title", on: { click: () => this.#edit() } }, this.face, el("h1", {}, this.name), this.under);
-    this.call = el("a", { class: "icon-button", "aria-label": t("Call"), title: t("Call") }, icon("call"));
+    this.call = el("a", { class: "icon-button", href: "#/", "aria-label": t("Call"), title: t("Call") }, icon("call"));
     this.menu = iconButton("more", t("Menu of this conversation"), () => openConversationMenu(this.id), { "aria-haspopup": "dialog" });
     this.log = el("div", { class: "log" });
     this.scheduled = new ScheduledSection();
@@ -279,7 +279,8 @@ function ownerOf({ owner, done }) {
   if (done) return t("done");
   if (!owner) return "";
   if (owner === state.me?.extension) return t("yours");
-  return owner.includes("@") ? t("{address} answers", { address: owner }) : t("extension {extension} answers", { extension: owner });
+  const isNamed = owner.includes("@") || state.people.get(owner)?.name;
+  return isNamed ? t("{name} answers", { name: authorOf(owner) }) : t("extension {extension} answers", { extension: owner });
 }
 
 function make(row) {

@@ -4,7 +4,9 @@ const KEPT = `textbridge-phone-${SHELL.version}`;
 const PAGE = "/phone/";
 
 addEventListener("install", (event) => {
-  const fresh = (file) => new Request(PAGE + file.replace("./", ""), { cache: "reload" });
+  // The name of a built file changes with its content, so the browser's own copy is right.
+  const cacheOf = (file) => (file.startsWith("built/") ? "default" : "reload");
+  const fresh = (file) => new Request(PAGE + file.replace("./", ""), { cache: cacheOf(file) });
   event.waitUntil(caches.open(KEPT).then((cache) => cache.addAll(SHELL.files.map(fresh))));
 });
 
