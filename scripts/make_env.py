@@ -49,9 +49,8 @@ def main(target: "Path | None" = None, *settings: str) -> None:
         if new.exists():
             new.unlink()
         sys.exit(
-            f"{target} cannot be written: {error.strerror}. Run make as the owner of {target.parent}, "
-            "and 
-            "with free space on its disk (df -h)."
+            f"{target} cannot be written: {error.strerror}. Run make as the owner of "
+            f"{target.parent}, and with free space on its disk (df -h)."
         )
     print(f"Wrote {target.name} with a new APP_KEY and ADMIN_PASSWORD.")
 
