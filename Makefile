@@ -1,5 +1,5 @@
 # make run: a running system. make test: the quick tests. Python 3.11 or newer is all they need.
-.PHONY: install run env venv check test test-slow test-all test-release bench torture torture-smoke torture-mutants test-tools lock docs image deb help
+.PHONY: install run env venv check test test-slow test-all test-release bench torture torture-smoke torture-mutants test-tools lock docs image deb upgrade downgrade help
 
 PYTHON ?= python3
 VENV := .venv
@@ -68,6 +68,12 @@ image: ## the container image, by docker, podman or buildah
 
 deb: $(VENV)/.runtime ## the Debian package, in dist/
 	scripts/build_deb.sh
+
+upgrade: ## a copy of everything, then the newest version (or TO=v0.3.0)
+	@BACKUPS="$(BACKUPS)" scripts/upgrade.sh $(TO)
+
+downgrade: ## back to the version before the last upgrade, with the copy
+	@BACKUPS="$(BACKUPS)" scripts/upgrade.sh --back
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' Makefile
