@@ -35,7 +35,9 @@ def main(target: "Path | None" = None, *settings: str) -> None:
         fill_in_key(target)
         return
     made = {"APP_KEY": new_key(), "ADMIN_PASSWORD": secrets.token_urlsafe(12)}
-    made.update(setting.split("=", 1) for setting in settings)
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        made[name] = value
     text = (HERE / ".env.example").read_text(encoding="utf-8")
     for name, value in made.items():
         text = re.sub(rf"^{name}=.*$", f"{name}={value}", text, flags=re.MULTILINE)
@@ -106,4 +108,4 @@ def new_key() -> str:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:2]), *sys.argv[2:])
+    main(Path(sys.argv[1]) if sys.argv[1:] else None, *sys.argv[2:])

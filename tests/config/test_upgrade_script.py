@@ -72,7 +72,7 @@ def clone(origin: Path, tmp_path: Path) -> Iterator[Path]:
         assert done.returncode == 0, done.stderr
     finally:
         server.stop()
-    yield folder
+    return folder
 
 
 def script(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
