@@ -58,7 +58,8 @@ lock: $(VENV)/.dev ## renew the locked versions of the dependencies
 test-tools: ## on Debian, as root: what the tests of PostgreSQL, browsers, mailboxes, SIP and faults need
 	apt-get update -q && apt-get install -y -q postgresql chromium firefox-esr fonts-liberation \
 	  fonts-noto-color-emoji nginx-light dovecot-imapd strace gcc libc6-dev procps e2fsprogs util-linux git \
-	  kamailio kamailio-tls-modules kamailio-presence-modules linphone-cli baresip
+	  kamailio kamailio-tls-modules kamailio-presence-modules linphone-cli baresip \
+	  default-jre-headless nodejs npm
 
 docs: $(VENV)/.dev ## write the generated parts of docs/
 	$(BIN)/python -m scripts.write_docs
