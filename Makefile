@@ -1,5 +1,5 @@
 # make run: a running system. make test: the quick tests. Python 3.11 or newer is all they need.
-.PHONY: install run env venv check test test-slow test-all test-release bench torture torture-smoke torture-mutants test-tools lock docs app image help
+.PHONY: install run env venv check test test-slow test-all test-release bench torture torture-smoke torture-mutants test-tools lock docs app image deb help
 
 PYTHON ?= python3
 VENV := .venv
@@ -55,10 +55,10 @@ lock: $(VENV)/.dev ## renew the locked versions of the dependencies
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --no-header --upgrade pyproject.toml --group dev -o requirements/dev.lock
 
-test-tools: ## on Debian, as root: what the tests of PostgreSQL, browsers, mailboxes, SIP and faults need
+test-tools: ## on Debian, as root: what the tests of databases, browsers, mailboxes, SIP and faults need
 	apt-get update -q && apt-get install -y -q postgresql chromium firefox-esr fonts-liberation \
 	  fonts-noto-color-emoji nginx-light dovecot-imapd strace gcc libc6-dev procps e2fsprogs util-linux git \
-	  kamailio kamailio-tls-modules kamailio-presence-modules linphone-cli baresip \
+	  mariadb-server kamailio kamailio-tls-modules kamailio-presence-modules linphone-cli baresip \
 	  default-jre-headless nodejs npm
 
 docs: $(VENV)/.dev ## write the generated parts of docs/
@@ -70,6 +70,9 @@ app: $(VENV)/.dev node_modules/.package-lock.json ## build the files of the phon
 
 image: ## the container image, by docker, podman or buildah
 	scripts/build_image.sh
+
+deb: $(VENV)/.runtime ## the Debian package, in dist/
+	scripts/build_deb.sh
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' Makefile

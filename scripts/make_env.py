@@ -23,19 +23,23 @@ ANY_KEY = re.compile(
 STORAGE = re.compile(rb"^[ \t]*STORAGE_PATH[ \t]*=[ \t]*[\"']?([^\r\n\"'#]+)", re.MULTILINE)
 
 
-def main() -> None:
-    """Write ``.env``, readable by its owner only, or fill in its key."""
-    target = HERE / ".env"
+def main(target: "Path | None" = None, *settings: str) -> None:
+    """Write ``.env``, readable by its owner only, or fill in its key.
+
+    ``settings`` are further lines ``NAME=value`` of a new file.
+    """
+    target = target or HERE / ".env"
     if target.is_symlink() and not target.exists():
         sys.exit(f"{target} is a link to {target.readlink()}, which is not there. Remove the link.")
     if target.exists():
         fill_in_key(target)
         return
     made = {"APP_KEY": new_key(), "ADMIN_PASSWORD": secrets.token_urlsafe(12)}
+    made.update(setting.split("=", 1) for setting in settings)
     text = (HERE / ".env.example").read_text(encoding="utf-8")
     for name, value in made.items():
         text = re.sub(rf"^{name}=.*$", f"{name}={value}", text, flags=re.MULTILINE)
-    new = HERE / f".env.{os.getpid()}.new"
+    new = target.with_name(f"{target.name}.{os.getpid()}.new")
     try:
         private = os.open(str(new), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(private, "w", encoding="utf-8") as file:
@@ -45,10 +49,11 @@ def main() -> None:
         if new.exists():
             new.unlink()
         sys.exit(
-            f"{target} cannot be written: {error.strerror}. Run make as the owner of {HERE}, and "
+            f"{target} cannot be written: {error.strerror}. Run make as the owner of {target.parent}, "
+            "and 
             "with free space on its disk (df -h)."
         )
-    print("Wrote .env with a new APP_KEY and ADMIN_PASSWORD.")
+    print(f"Wrote {target.name} with a new APP_KEY and ADMIN_PASSWORD.")
 
 
 def fill_in_key(target: Path) -> None:
@@ -102,4 +107,4 @@ def new_key() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(Path, sys.argv[1:2]), *sys.argv[2:])

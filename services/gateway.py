@@ -46,6 +46,7 @@ from services.messaging.call_files import CallFiles
 from services.messaging.carrier_event_log import CarrierEventLog
 from services.messaging.compose import Composer
 from services.messaging.consent import Consent
+from services.messaging.deleting import Deleting
 from services.messaging.device_limits import DeviceLimits
 from services.messaging.mail_replies import MailReplies
 from services.messaging.message_checks import MessageChecks
@@ -187,6 +188,13 @@ class Gateway:
             self.device_limits,
             self.router,
             self.assignments,
+        )
+        self.deleting = Deleting(
+            self.store,
+            self.access,
+            self.media,
+            self.device_limits,
+            environment.service.allow_delete,
         )
         self.bulk_sending = BulkSending(
             self.store, self.composer, self.router, self.device_limits, environment.bulk

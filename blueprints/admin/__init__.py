@@ -20,10 +20,12 @@ from blueprints.admin import (
 )
 from blueprints.admin.access import Guard
 from blueprints.admin.bulk_sends import BulkSendPages
+from blueprints.admin.contacts import ContactPages
 from blueprints.admin.devices import DevicePages
 from blueprints.admin.message import MessagePage
 from blueprints.admin.messages import MessagePages
 from blueprints.admin.page import MENU, Pages
+from blueprints.admin.people import PeoplePages
 from blueprints.admin.session import SignIns
 from blueprints.admin.settings import SettingsPages
 from blueprints.admin_access import AdminAccess
@@ -87,6 +89,8 @@ def _add_pages(routes: Blueprint, pages: Pages, gateway: Gateway) -> None:
     failed_jobs.add_routes(routes, pages, store, settings, actions)
     if gateway.bulk_sending.is_on:
         BulkSendPages(pages, store, gateway.bulk_sending, gateway.local_time).add_to(routes)
+    ContactPages(pages, gateway.contact_book).add_to(routes)
+    PeoplePages(pages, store, settings, gateway.directory, gateway.channels).add_to(routes)
     opt_outs.add_routes(routes, pages, store, gateway.opt_out_register)
     unrouted.add_routes(routes, pages, store, settings, actions)
     quarantine.add_routes(routes, pages, store, gateway.replay, actions)

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 FILES = "admin.static"
 OPEN = ("admin.sign_in", "admin.take_password")  # endpoints that need no sign-in
-MOST_BYTES = 3_000_000  # of a form with its files
+MOST_BYTES = 6_000_000  # of a form with its files
 WRONG = "This is not the password."
 
 

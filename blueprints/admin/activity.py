@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from math import isinf
 
 from flask import Blueprint, Response, abort, request
@@ -15,9 +16,11 @@ from services.core.local_time import LocalTime
 from services.core.messages import Status
 from services.operations.statistics import MEDIAN, MOST, OPEN, Activity, Figures, Point, activity_of
 from services.providers import PROVIDERS
+from services.store import deletions
 from services.store.database.store import Store
 from services.store.push_times import WITHIN
 
+MOST_DELETIONS = 50  # calls of apps that are shown
 STATES = {
     "delivered": (Status.DELIVERED,),
     "sent": (Status.SENT,),
@@ -80,6 +83,7 @@ def add_routes(routes: Blueprint, pages: Pages, store: Store, local_time: LocalT
             open=found.total.sent(OPEN),
             pushed=_seconds(found.total.pushed(MEDIAN)),
             shown=shown if found.total.messages else [],
+            deletions=store.read(partial(deletions.newest, limit=MOST_DELETIONS)),
         )
 
 

@@ -5,6 +5,7 @@ import time
 from flask import Blueprint
 from markupsafe import Markup
 
+from services.core import authors
 from services.core.authors import with_name
 from services.core.byte_size import byte_size
 from services.core.commands import flask_command
@@ -21,10 +22,23 @@ def add_filters(routes: Blueprint, local_time: LocalTime, settings: MessageSetti
     times = Times(local_time)
 
     def named(extension: str) -> str:
-        """An extension with its name, or an e-mail address."""
+        """An extension with its name, or an e-mail address, in a list."""
         return with_name(extension, settings.names)
 
-    for word in (times.when, times.ago, named, international, byte_size, counted, flask_command):
+    def author(extension: str) -> str:
+        """An extension by its name, or an e-mail address, at the beginning of a sentence."""
+        return authors.named(extension, settings.names)
+
+    for word in (
+        times.when,
+        times.ago,
+        named,
+        author,
+        international,
+        byte_size,
+        counted,
+        flask_command,
+    ):
         routes.app_template_filter(word.__name__)(word)
 
 

@@ -1,22 +1,19 @@
 """CSV export and import of Message Settings; an import is previewed before it is applied."""
 
-import zlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from http import HTTPStatus
 
 from flask import Blueprint, Response, request
 
 from blueprints.admin.formats import counted
+from blueprints.admin.packed_file import packed, unpacked
 from blueprints.admin.page import Pages, redirect_to
 from services.core.errors import SettingsConflict, SettingsError
 from services.message_settings import MessageSettings, csv_format
 from services.message_settings.csv_import import ImportPlan, apply_import, plan_import
 
 SHOWN = 200  # lines of a preview
-MOST_PACKED = 450_000  # characters; Flask refuses a form with more than 500 kB of texts
 
 
 class SettingsFiles:
@@ -60,7 +57,9 @@ class SettingsFiles:
         """Import the file of the preview."""
         content = b""
         try:
-            content = _unpacked(request.form.get("sheet", ""))
+            content = unpacked(request.form.get("sheet", ""), csv_format.MOST_BYTES) or b""
+            if not content:
+                raise SettingsError("The file did not come back whole. Choose it again.")
             planned = plan_import(self._settings, content)
             seen = request.form.get("generation", "")
             apply_import(self._settings, replace(planned, generation=seen))
@@ -81,8 +80,8 @@ class SettingsFiles:
     def _preview(self, content: bytes, *, changed: bool = False) -> Response:
         """The page with what the file would change. Raises ``SettingsError``."""
         planned = plan_import(self._settings, content)
-        packed = urlsafe_b64encode(zlib.compress(content)).decode()
-        if len(packed) > MOST_PACKED:
+        sheet = packed(content)
+        if sheet is None:
             raise SettingsError("The file is too large to look at it first. Import it in parts.")
         counts = planned.counts
         lines = [line for line in planned.lines if line.outcome != "unchanged"]
@@ -94,21 +93,12 @@ class SettingsFiles:
             counts=counts,
             lines=lines[:SHOWN],
             left=len(lines) - SHOWN,
-            sheet=packed,
+            sheet=sheet,
             changed=changed,
             columns=csv_format.COLUMNS,
             problem=self._settings.problem,
             remedy=self._settings.remedy,
         )
-
-
-def _unpacked(packed: str) -> bytes:
-    stream = zlib.decompressobj()
-    with suppress(Error, zlib.error):
-        content = stream.decompress(urlsafe_b64decode(packed.encode()), csv_format.MOST_BYTES + 1)
-        if stream.eof:
-            return content
-    raise SettingsError("The file did not come back whole. Choose it again.")
 
 
 def _summary(planned: ImportPlan) -> str:

@@ -16,6 +16,7 @@ from blueprints.api.contacts import Contacts
 from blueprints.api.conversation_marks import ConversationMarks
 from blueprints.api.conversations import Conversations
 from blueprints.api.declare import Document
+from blueprints.api.deletions import Deletions
 from blueprints.api.devices import Devices
 from blueprints.api.events import Events
 from blueprints.api.extensions import Extensions
@@ -65,7 +66,14 @@ def register(app: Flask, gateway: Gateway) -> None:
             limits,
             admin_access.callers,
         ),
-        Me(store, gateway.settings, access, gateway.providers, gateway.vapid),
+        Me(
+            store,
+            gateway.settings,
+            access,
+            gateway.providers,
+            gateway.vapid,
+            environment.service.allow_delete,
+        ),
         Extensions(gateway.settings, access),
         Conversations(
             store,
@@ -81,6 +89,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         ConversationMarks(store, access, limits),
         Messages(store, access, media, gateway.composer),
         ScheduledMessages(store, access, media, gateway.scheduling),
+        Deletions(gateway.deleting, gateway.scheduling, media),
         BulkSends(store, gateway.bulk_sending),
         Search(store, access, media, limits),
         Contacts(store, gateway.contact_book, limits),

@@ -15,12 +15,14 @@ from services.store import (
     conversation_marks,
     conversations,
     counters,
+    deletions,
     devices,
     messages,
 )
 from services.store.assignments import Assignment
 from services.store.conversation_marks import ConversationMark
 from services.store.database.store import Store
+from services.store.deletions import Deletion
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class ChangeLog:
             own, extension = numbers, device.extension
             marked = conversation_marks.changed_since(tx, extension, own, since, limit + 1)
             events += [_marked_event(at, one) for at, one in marked]
+            events += map(_deleted_event, deletions.changed_since(tx, numbers, since, limit + 1))
             events = sorted((e for e in events if e["seq"] <= latest), key=lambda e: e["seq"])
             more = len(events) > limit
             return Changes(events[limit - 1]["seq"] if more else latest, events[:limit], more)
@@ -99,6 +102,13 @@ def _assigned_event(at: int, assignment: Assignment) -> dict[str, Any]:
 def _marked_event(at: int, mark: ConversationMark) -> dict[str, Any]:
     event = {"seq": at, "type": "conversation.marked", "conversation_id": mark.conversation_id}
     return event | marks_object(mark)
+
+
+def _deleted_event(deletion: Deletion) -> dict[str, Any]:
+    event = {"seq": deletion.changed, "conversation_id": deletion.conversation_id}
+    if deletion.message_id is None:
+        return event | {"type": "conversation.deleted"}
+    return event | {"type": "message.deleted", "message_id": deletion.message_id}
 
 
 def _read_events(

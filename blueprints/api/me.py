@@ -13,9 +13,12 @@ from services.media.resize import CONVERTIBLE
 from services.message_settings import MessageSettings, NumberSetting
 from services.messaging.access import ConversationAccess
 from services.providers.base import Limits, Provider
+from services.providers.error_table import Cause
 from services.push.vapid import Vapid
 from services.store import messages
 from services.store.database.store import Store
+
+_UNREACHABLE = (Cause.NUMBER_NOT_IN_USE, Cause.NOT_MOBILE)
 
 
 @dataclass(eq=False)
@@ -30,6 +33,7 @@ class Me(Resource):
     access: ConversationAccess
     providers: Mapping[str, Provider]
     vapid: Vapid
+    may_delete: bool
 
     @call("GET", "/me", Auth.DEVICE, answers={200: MeSchema})
     def get_me(self) -> dict[str, Any]:
@@ -43,6 +47,7 @@ class Me(Resource):
             "limits": _limits(
                 Limits(MOST_TEXT, MOST_MEDIA, MOST_FILE, self._media_types(own), MOST_RECIPIENTS)
             ),
+            "may_delete": self.may_delete,
             "vapid_public_key": self.vapid.public_key,
             "sync_token": str(self.store.read(messages.latest_seq)),
         }
@@ -57,6 +62,7 @@ class Me(Resource):
             "mms": provider is not None and provider.limits.media > 0,
             "default": default,
             "limits": _limits(provider.limits) if provider is not None else None,
+            "final_error_codes": _final_codes(provider) if provider is not None else [],
         }
 
     def _media_types(self, own: list[NumberSetting]) -> tuple[str, ...]:
@@ -65,6 +71,11 @@ class Me(Resource):
         return tuple(
             dict.fromkeys(kind for carrier in carriers for kind in carrier.limits.media_types)
         )
+
+
+def _final_codes(provider: Provider) -> list[str]:
+    """A carrier's codes that say that a recipient's number takes no texts, now or later."""
+    return sorted(code for code, cause in provider.causes.items() if cause in _UNREACHABLE)
 
 
 def _upload_types(limits: Limits) -> list[str]:

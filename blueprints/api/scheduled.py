@@ -1,4 +1,4 @@
-"""Scheduled texts of the API: listed, changed, sent now, cancelled; made by ``POST /messages``."""
+"""Scheduled texts of the API: listed, changed, sent now; made by ``POST /messages``."""
 
 from functools import partial
 from typing import Any
@@ -26,7 +26,7 @@ class ScheduledMessages(Resource):
     """Texts of an extension's numbers that are to be sent later."""
 
     name = "scheduled"
-    description = "Texts that are sent later: listed, changed, sent now, cancelled"
+    description = "Texts that are sent later: listed, changed, sent now"
 
     def __init__(
         self, store: Store, access: ConversationAccess, media: MediaStore, scheduling: Scheduling
@@ -98,21 +98,6 @@ class ScheduledMessages(Resource):
         """
         message = self._scheduling.send_now(caller(), str(message_id))
         return message_object(message, self._media.link), 202
-
-    @call(
-        "DELETE",
-        "/messages/<uuid:message_id>",
-        Auth.DEVICE,
-        answers={200: MessageSchema},
-        refuses=[404, 409],
-    )
-    def cancel_scheduled_message(self, message_id: UUID) -> dict[str, Any]:
-        """Cancel a scheduled text. It is kept, as `cancelled`, and never sent.
-
-        `409 not_scheduled`: it is being sent, was sent or cancelled, or has failed.
-        """
-        message = self._scheduling.cancel(caller(), str(message_id))
-        return message_object(message, self._media.link)
 
     def _page(
         self, tx: Connection, query: dict[str, Any], conversation_id: str | None = None

@@ -25,6 +25,7 @@ from blueprints.cli.terminal import (
     stamp,
     table,
 )
+from services.config.parsers import url as web_address
 from services.core.commands import flask_command
 from services.core.phone_numbers import e164, requested
 from services.operations.message_query import WHEN
@@ -83,7 +84,7 @@ def _options(command: Command) -> Command:
                 "carriers",
                 multiple=True,
                 metavar="THEIRS=OURS",
-                help="Our carrier for one of theirs, such as apidaze=voipinnovations; "
+                help="Our carrier for one of theirs, such as thinq=bandwidth; "
                 "=bandwidth: for rows without one. Repeatable.",
             ),
             click.option("--no-history", is_flag=True, help="Leave the messages where they are."),
@@ -115,17 +116,24 @@ def _url_option(command: Command) -> Command:
     )(command)
 
 
+def _web_address(_: click.Context, __: click.Parameter, written: str | None) -> str | None:
+    try:
+        return web_address(written) if written else None
+    except ValueError as error:
+        raise click.BadParameter(f"“{written}” cannot be used: {error}") from None
+
+
 @group.command()
 @_url_option
 @click.option("--domain", default="", help="The domain (tenant), if there are several.")
 @click.option(
     "--media-from",
-    default="",
     metavar="URL",
+    callback=_web_address,
     help="Address of FS PBX's web server, to fetch the files of messages from.",
 )
 @_options
-def fspbx(url: str | None, domain: str, media_from: str, **given: Any) -> None:
+def fspbx(url: str | None, domain: str, media_from: str | None, **given: Any) -> None:
     """Take over from FS PBX: from its PostgreSQL database, or from CSV files.
 
     Shows line by line what becomes of each row, what is left out and why, and asks before it writes
@@ -134,7 +142,7 @@ def fspbx(url: str | None, domain: str, media_from: str, **given: Any) -> None:
 
     def connect() -> Source:
         address = _address(url, fspbx_source.EXAMPLE)
-        return fspbx_source.FsPbx(address, domain, media_from)
+        return fspbx_source.FsPbx(address, domain, media_from or "")
 
     _migrate(connect, "fspbx", "FS PBX", **given)
 
@@ -179,6 +187,7 @@ def _migrate(connect: Callable[[], Source], name: str, title: str, **options: An
             plan = parts().migration.plan(source, wishes, progress)
         if not given.as_json:
             _show(plan)
+        source.pause()
         done = None
         if not given.dry_run and (given.yes or plan.is_empty or click.confirm("Do it?")):
             with progress_shown(rest=AGAIN, as_json=given.as_json) as progress:

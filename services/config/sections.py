@@ -107,6 +107,12 @@ class ServiceSettings:
         optional=True,
         example="90",
     )
+    allow_delete: bool = variable(
+        "Whether people may delete messages and conversations in their apps, for all who have the "
+        "number (docs/phone.md).",
+        parse=switch,
+        default="false",
+    )
     default_country: str = variable(
         "Country of numbers that are written without a country code.",
         parse=country,

@@ -57,7 +57,7 @@ class InboundChannel:
     def _listen(self, alive: Callable[[], bool]) -> None:
         wait = 1.0
         while alive():
-            is_refused = False
+            is_refused, asked_wait = False, 0.0
             try:
                 if not self._may_listen():
                     sleep_while(alive, LEASE_LOOK_SECONDS)
@@ -79,8 +79,9 @@ class InboundChannel:
                 )
                 if error.kind is Kind.CONFIG:
                     wait = self._channel.config_wait or wait
+                asked_wait = self._channel.reconnect_after(error)
                 if error.kind is Kind.CONFIG or error.retry_after:
-                    record_pause(self._store, self._destination, error, wait)
+                    record_pause(self._store, self._destination, error, max(wait, asked_wait))
                 is_refused = error.kind is Kind.CONFIG
             except StorageUnwell as error:
                 log.error(
@@ -90,7 +91,7 @@ class InboundChannel:
                 )
             # Who is refused keeps the lease: the other workers would be refused as well.
             with self._lease_renewed() if is_refused else nullcontext():
-                sleep_while(alive, wait)
+                sleep_while(alive, max(wait, asked_wait))
             wait = min(2 * wait, LONGEST_WAIT)
 
     def _may_listen(self) -> bool:
@@ -155,6 +156,9 @@ class InboundChannel:
 
     def _submit(self, wrote: InboundText) -> None:
         device = Device(f"{self._channel.name}:{wrote.extension}", wrote.extension)
+        if not self._channel.begin_keeping(wrote):
+            log.warning("text not kept in time", extension=wrote.extension)
+            return
         reply = Reply(text=wrote.text, to=(wrote.to,), sender=wrote.sender, client_id=wrote.id)
         end = time.monotonic() + self._channel.keep_seconds
         while True:

@@ -24,7 +24,7 @@ from services.messaging.opt_out import send_job
 from services.messaging.send_limits import SendLimits
 from services.messaging.send_times import SendTimes
 from services.messaging.uploads import Uploads
-from services.store import attachments, jobs, messages
+from services.store import attachments, deletions, jobs, messages
 from services.store.database.store import Store
 
 log = structlog.get_logger()
@@ -87,6 +87,10 @@ class Composer:
                     if known[1] != reply.fingerprint:
                         raise client_id_reused("message")
                     return known[0], True
+                if deletions.has_client_id(tx, device.extension, reply.client_id):
+                    raise RequestRefused(
+                        "deleted", "This text was sent before, and then deleted.", status=409
+                    )
             whole = self.compose(tx, device.extension, reply)
             parts = self.checks.parts(whole)
             self.limits.count_sent(tx, device.extension, parts)

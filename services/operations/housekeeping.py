@@ -6,7 +6,7 @@ from functools import partial
 from services.http.client import Http
 from services.media.media_store import MediaStore
 from services.operations.mistake_warnings import CLOCK_SECONDS
-from services.store import activity, attachments, quotas, sightings
+from services.store import activity, attachments, deletions, quotas, sightings
 from services.store.database.store import Store
 from services.store.search import full_text
 from services.store.sightings import Subject
@@ -46,5 +46,6 @@ def remove_leftovers(store: Store, media: MediaStore) -> None:
     for file_id in store.write(lambda tx: attachments.withdraw_uploads(tx, before)):
         media.remove(file_id)
         store.write(partial(attachments.remove, file_id=file_id))
-    while store.write(activity.prune):
-        pass
+    for prune in (activity.prune, deletions.prune):
+        while store.write(prune):
+            pass

@@ -150,7 +150,7 @@ class Retention:
             return 0
         for file_id in self._store.read(lambda tx: removal.files_of(tx, message_ids)):
             self._media.remove(file_id)
-        return self._store.write(lambda tx: removal.remove(tx, message_ids))
+        return len(self._store.write(lambda tx: removal.remove(tx, message_ids)))
 
     def _cancel_in_groups(self, tx: Connection, peer: str) -> None:
         counters.hold_sequence(tx)

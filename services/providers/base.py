@@ -14,6 +14,7 @@ from services.core.messages import Ack, DeliveryStatus, Finding, Message, Parsed
 from services.http.client import Http
 from services.providers.error_table import Cause
 from services.providers.proofs import Proof, Token
+from services.providers.simulation import SimulatedCarrier
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Provider(ABC):
     aliases: ClassVar[tuple[str, ...]] = ()  # other names in the address and in Message Settings
     title: ClassVar[str]  # as the carrier writes itself
     Settings: ClassVar[type[CarrierSettings]]
+    Simulated: ClassVar[type[SimulatedCarrier]]
     env_prefix: ClassVar[str] = ""  # where .env names the carrier otherwise than ``name``
     methods: ClassVar[tuple[str, ...]] = ("POST",)
     ack: ClassVar[Ack] = Ack()
@@ -226,12 +228,20 @@ class Provider(ABC):
     def inbound_call(self, message: Message) -> WebhookCall:
         """The call that the carrier makes for an inbound message, without its proof."""
 
+    @abstractmethod
+    def simulated(self) -> SimulatedCarrier:
+        """The simulated side of the carrier: receipts, files, answers of its API."""
+
     def example(self, message: Message, key: bytes | None = None) -> WebhookCall:
         """The call that the carrier makes for an inbound message, with its proof.
 
         ``key`` is as for ``Proof.sign``. Raises ``NoSigningKey``.
         """
-        return self.proofs[0].sign(self.inbound_call(message), key)
+        return self.signed(self.inbound_call(message), key)
+
+    def signed(self, call: WebhookCall, key: bytes | None = None) -> WebhookCall:
+        """A call with its proof; ``key`` is as for ``Proof.sign``. Raises ``NoSigningKey``."""
+        return self.proofs[0].sign(call, key)
 
 
 def _require_any(call: WebhookCall, checks: Iterable[Callable[[WebhookCall], None]]) -> None:

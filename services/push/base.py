@@ -5,6 +5,7 @@ from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from services.core.errors import PushError
 from services.core.messages import Device, Finding, Notice
 from services.http.client import Http
 from services.push.address import PushAddress, PushHostPolicy
@@ -167,6 +168,13 @@ class TwoWayChannel(Channel):
         that the caller can stop. Raises ``PushError`` when the connection fails or is lost.
         """
 
+    def begin_keeping(self, text: InboundText) -> bool:
+        """Ask before a text is stored; ``False``: its sender has been told that it was not kept.
+
+        After ``True`` only ``report_kept``, ``report_refusal`` and ``report_not_kept`` answer.
+        """
+        return True
+
     def report_kept(self, kept: InboundText) -> None:
         """Acknowledge a text that is on disk. Raises ``PushError``."""
 
@@ -183,6 +191,13 @@ class TwoWayChannel(Channel):
 
         Called every few seconds with all of them. Raises ``PushError``.
         """
+
+    def reconnect_after(self, error: PushError) -> float:
+        """Seconds for which the other side asks to be left alone, with the error of a connection.
+
+        0 where it does not ask; bounded.
+        """
+        return 0.0
 
     @abstractmethod
     def close(self) -> None:

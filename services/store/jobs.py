@@ -23,6 +23,7 @@ from sqlalchemy import (
     bindparam,
     exists,
     func,
+    or_,
     select,
     text,
     type_coerce,
@@ -292,6 +293,30 @@ def cancel_sends(tx: Connection, lanes: Iterable[str], error: str) -> list[Job]:
     values = {"state": "dead", "owner": None, "error": error, "updated_at": clock.now(tx)}
     statement = update(jobs).where(waiting).values(parked=False, **values).returning(*jobs.c)
     return sorted(map(load, tx.execute(statement)), key=lambda job: job.id)
+
+
+def cancel_all(tx: Connection, message_ids: Collection[str], error: str) -> int:
+    """Give up every job of some messages that waits; returns how many.
+
+    What a worker has leased stays; later jobs of their lanes go on.
+    """
+    waiting = and_(LIVE, jobs.c.state == "due", jobs.c.message_id.in_(message_ids))
+    values = {"state": "dead", "error": error, "updated_at": clock.now(tx), "parked": False}
+    statement = update(jobs).where(waiting).values(values).returning(jobs.c.lane)
+    lanes = [row.lane for row in tx.execute(statement)]
+    if lanes:
+        _RELEASE_NEXT.change(tx, lanes=lanes)
+    return len(lanes)
+
+
+def being_worked_on(tx: Connection, message_ids: Collection[str]) -> set[str]:
+    """Those of some messages that are to be sent, or of which a worker has a job at the moment."""
+    statement = select(jobs.c.message_id).where(
+        LIVE,
+        jobs.c.message_id.in_(message_ids),
+        or_(jobs.c.state == "leased", jobs.c.kind == str(JobKind.SEND)),
+    )
+    return {row.message_id for row in tx.execute(statement)}
 
 
 def _finish(tx: Connection, job: Job, **values: Any) -> bool:

@@ -4,15 +4,15 @@ import hashlib
 import re
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, select, update
 
 from services.core.messages import Attachment, AutomaticText, Message, Status
 from services.core.reactions import parse_reaction
-from services.store import attachments, blocked_senders, conversations
+from services.store import attachments, blocked_senders, conversations, deletions
 from services.store.database import audit_counters
 from services.store.database.audit_counters import AuditCounter
 from services.store.database.compiled_statements import CompiledStatement
@@ -101,8 +101,8 @@ def add_all_inbound(tx: Connection, new: Sequence[Message]) -> list[Message | No
     """Store inbound messages with their conversations and attachments, in the order of ``seq``.
 
     ``Message.seq`` is one of ``next_seqs``. For each message it returns the message with its
-    ``conversation_id``, or ``None`` if it is stored already (same carrier, carrier's id, number of
-    ours, sender and words; without an id see ``REPEAT_SECONDS``).
+    ``conversation_id``, or ``None`` if it is stored already, or was deleted in an app (same
+    carrier, carrier's id, number of ours, sender and words; without an id see ``REPEAT_SECONDS``).
     """
     found: list[Message | None] = []
     for looks_back, together in groupby(new, _looks_back):
@@ -139,9 +139,16 @@ def _add_inbound(tx: Connection, new: Sequence[Message]) -> list[Message | None]
 def insert_new_rows(tx: Connection, new: Sequence[Message]) -> set[int]:
     """Insert the rows of messages that have all they need; returns the ``seq`` of those stored.
 
-    A message with an id that is stored, or that its carrier has given to a stored one, is left out.
+    A message with an id that is stored, or that its carrier has given to a stored one, is left out,
+    and so is an inbound one that was deleted in an app.
     """
-    return {row.seq for row in _ADD_NEW.insert(tx, [_row(one) for one in new])}
+    rows = [_row(one) for one in new]
+    deleted = deletions.offered_again(tx, map(_offer, rows))
+    return {row.seq for row in _ADD_NEW.insert(tx, [r for r in rows if _offer(r) not in deleted])}
+
+
+def _offer(row: dict[str, Any]) -> deletions.Offer:
+    return row["provider"], row["provider_id"], row["number"], row["repeat_key"]
 
 
 def repeat_key(message: Message) -> str:
@@ -232,6 +239,17 @@ def by_carrier_id(tx: Connection, provider: str, provider_id: str) -> list[Messa
     return load(tx, tx.execute(select(messages).where(this).order_by(messages.c.seq.desc())).all())
 
 
+def newest_sent(tx: Connection, provider: str) -> Message | None:
+    """The newest message that a carrier has given an id, if there is one."""
+    taken = and_(
+        messages.c.direction == "out",
+        messages.c.provider == provider,
+        messages.c.provider_id.is_not(None),
+    )
+    rows = tx.execute(select(messages).where(taken).order_by(messages.c.seq.desc()).limit(1)).all()
+    return next(iter(load(tx, rows)), None)
+
+
 def by_seq(tx: Connection, seqs: Sequence[int]) -> dict[int, Message]:
     """Messages by their ``seq``."""
     rows = tx.execute(select(messages).where(messages.c.seq.in_(seqs))).all()
@@ -261,6 +279,37 @@ def page(
     if before is not None:
         statement = statement.where(messages.c.seq < before)
     return load(tx, tx.execute(statement.limit(limit)).all())
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The id and the ``seq`` of a message."""
+
+    id: str
+    seq: int
+
+
+def places(
+    tx: Connection, conversation_id: str, *, after: int, up_to: int, limit: int
+) -> list[Place]:
+    """The messages of a conversation after a ``seq`` and up to another, the oldest first."""
+    statement = (
+        select(messages.c.id, messages.c.seq)
+        .where(_in_conversation(conversation_id), messages.c.seq.between(after + 1, up_to))
+        .order_by(messages.c.seq)
+        .limit(limit)
+    )
+    return [Place(row.id, int(row.seq)) for row in tx.execute(statement)]
+
+
+def count_in_conversation(tx: Connection, conversation_id: str, up_to: int) -> int:
+    """How many messages a conversation has up to a ``seq``."""
+    these = and_(_in_conversation(conversation_id), messages.c.seq <= up_to)
+    return int(tx.execute(select(func.count()).select_from(messages).where(these)).scalar_one())
+
+
+def _in_conversation(conversation_id: str) -> ColumnElement[bool]:
+    return messages.c.conversation_id == conversation_id
 
 
 def changed_since(

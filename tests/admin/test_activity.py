@@ -6,12 +6,15 @@ from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
+from sqlalchemy import Connection, select
 
 from blueprints.admin import charts
 from services.core.messages import Message, Status
 from services.operations.statistics import count
-from services.store import jobs, messages
+from services.store import deletions, jobs, messages
 from services.store.activity import HOUR
+from services.store.database.schema import messages as table
+from services.store.deletions import Deleter
 from services.store.jobs import Job, JobKind
 from tests.admin.conftest import Operator, plain
 from tests.conftest import NUMBER, PEER
@@ -135,3 +138,21 @@ def test_the_start_page_has_the_last_day_in_a_row(operator: Operator) -> None:
     count(operator.gateway.store)
     words = plain(operator.get("/"))
     assert "Received 1 Sent 1 Failed of these 1 In the last 24 hours Activity" in words
+
+
+def test_it_lists_what_was_deleted_in_apps(operator: Operator) -> None:
+    assert "Deleted in apps" not in operator.get("/activity")
+    deleter = Deleter("request", "201", "d")
+    message = Message("in", NUMBER, PEER, text="secret", provider="twilio", provider_id="p1")
+
+    def delete(tx: Connection) -> None:
+        rows = tx.execute(select(table)).all()
+        deletions.add_messages(tx, deleter, [7], rows)
+        deletions.add_conversation(tx, deleter, 8, NUMBER, "c")
+
+    operator.gateway.store.write(lambda tx: messages.add_inbound(tx, message))
+    operator.gateway.store.write(delete)
+    page = plain(operator.get("/activity"))
+    assert "A conversation: 1 message" in page
+    assert "secret" not in page
+    assert PEER not in page

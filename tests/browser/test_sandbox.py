@@ -134,6 +134,35 @@ def test_a_phone_that_is_off_gets_nothing_and_the_extension_hears_why(sandbox: O
     assert texts(page, "outside") == ["And now?"]
 
 
+def test_a_carriers_other_events_have_buttons(sandbox: Open, complaints: list[str]) -> None:
+    page = sandbox()
+    page.get_by_role("button", name="Group text").click()
+    bubble(page, "outside", "Who is coming?").wait_for()
+    page.get_by_text("Sent to a group with +13035550178").wait_for()
+    assert texts(page, "inside") == []  # a conversation of its own
+    page.get_by_role("button", name="STOP").click()
+    bubble(page, "inside", "STOP").wait_for()
+    write(page, "inside", "Are you there?")
+    page.locator("#inside .problem", has_text="STOP").wait_for()
+    page.get_by_role("button", name="START").click()
+    bubble(page, "inside", "START").wait_for()
+    page.get_by_role("button", name="Next text fails").click()
+    write(page, "inside", "One")
+    bubble(page, "inside", "One").get_by_text("Not delivered: ").wait_for()
+    late = page.get_by_role("button", name="Next text arrives late")
+    late.click()
+    assert late.get_attribute("aria-pressed") == "true"
+    write(page, "inside", "Two")
+    page.get_by_text("A text is on its way.").wait_for()
+    assert late.get_attribute("aria-pressed") == "false"
+    assert "Two" not in texts(page, "outside")
+    bubble(page, "inside", "Two").get_by_text("Sent, waiting for the receipt").wait_for()
+    bubble(page, "inside", "Two").get_by_text("Delivered", exact=True).wait_for()
+    assert "Two" in texts(page, "outside")
+    assert all("422" in one or "403" in one for one in complaints)  # the text after STOP
+    complaints.clear()
+
+
 def test_pictures_cross_both_ways(sandbox: Open, tmp_path: Path) -> None:
     page = sandbox()
     page.get_by_role("button", name="Send a picture").click()

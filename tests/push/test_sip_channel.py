@@ -14,7 +14,7 @@ from services.delivery import inbound_channels
 from services.delivery.inbound_channels import InboundChannel
 from services.gateway import Gateway, load_environment
 from services.http.client import Http
-from services.push.base import PassedOn
+from services.push.base import InboundText, PassedOn
 from services.push.sip import channel as sip_channel
 from services.push.sip.channel import Sip
 from services.push.sip.from_form import from_form
@@ -361,6 +361,18 @@ def listen(make_gateway: Make, pbx: SipPbx) -> Iterator[Callable[..., Gateway]]:
 Listen = Callable[..., Gateway]
 
 
+def test_a_pbx_that_asks_to_register_later_is_left_alone_so_long(
+    pbx: SipPbx, listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By Retry-After, but not for longer than a quarter of an hour."""
+    slept: list[float] = []
+    monkeypatch.setattr(inbound_channels, "sleep_while", lambda _, wait: slept.append(wait))
+    busy = [Answer(503, {"Retry-After": seconds}) for seconds in ("120", "999999", "0")]
+    pbx.script("REGISTER", *busy)
+    listen()
+    assert slept[:3] == [120.0, 900.0, 4.0]
+
+
 def test_a_text_of_a_phone_becomes_a_reply_of_its_extension(pbx: SipPbx, listen: Listen) -> None:
     gateway = listen()
     assert pbx.text("Bis sechs 😀").status == 202
@@ -493,6 +505,46 @@ def test_a_text_that_was_answered_503_while_it_waited_is_not_kept(
     slow.set()
     assert pbx.text("Third").status == 202
     assert sorted(one.text for one in stored_messages(gateway)) == ["First", "Third"]
+
+
+def test_a_text_whose_storing_has_begun_is_answered_by_what_became_of_it(
+    pbx: SipPbx, listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time-out for an answer ends while it is stored: no 503 for a text that is kept."""
+    monkeypatch.setattr(sip_channel, "TIMES", replace(sip_channel.TIMES, answer=0.5))
+    gateway = listen()
+    submit, begun, slow = gateway.composer.submit, Event(), Event()
+
+    def wait(*asked: Any) -> Any:
+        begun.set()
+        slow.wait(PATIENCE)
+        return submit(*asked)
+
+    monkeypatch.setattr(gateway.composer, "submit", wait)
+    asked = pbx.ask("MESSAGE", "First", X_SMS_From="201", To=f"<sip:{PEER}@{DOMAIN}>")
+    assert begun.wait(PATIENCE)
+    assert pbx.text("Second").status == 503  # its time-out is over, so that of the first is, too
+    slow.set()
+    assert pbx.answer_to(asked).status == 202
+    assert [one.text for one in stored_messages(gateway)] == ["First"]
+
+
+def test_a_text_that_was_told_503_is_not_stored_even_when_it_is_handed_out(
+    pbx: SipPbx, listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time-out answers between the handing out and the storing."""
+    gateway = listen()
+
+    def late(channel: Sip, text: InboundText) -> bool:
+        channel._unanswered[text.id]._answer(503, "")
+        return begin(channel, text)
+
+    begin = Sip.begin_keeping
+    monkeypatch.setattr(Sip, "begin_keeping", late)
+    assert pbx.text("Late").status == 503
+    monkeypatch.setattr(Sip, "begin_keeping", begin)
+    assert pbx.text("In time", Call_ID="b").status == 202
+    assert [one.text for one in stored_messages(gateway)] == ["In time"]
 
 
 def test_a_phone_that_registers_gets_its_texts_where_the_pbx_tells(

@@ -75,6 +75,8 @@ TABLE = {
             *(f"{API}/messages", f"{API}/messages/<uuid:message_id>", f"{API}/search"),
             *(f"{API}/contacts", f"{API}/contacts/<number>", f"{API}/media"),
             *(f"{API}/media/<uuid:media_id>", f"{API}/sync", f"{API}/events"),
+            *(f"{API}/contacts/export", f"{API}/contacts/import", f"{API}/extensions"),
+            f"{API}/media/<uuid:media_id>/thumbnail",
             f"{API}/templates",
             f"{API}/events/ticket",
         ),
@@ -89,6 +91,12 @@ TABLE = {
             *(
                 "/admin/activity",
                 "/admin/opt-outs",
+                "/admin/contacts",
+                "/admin/contacts.<any(csv, vcf):form>",
+                "/admin/contacts/import",
+                "/admin/contacts/import/apply",
+                "/admin/people",
+                "/admin/people/<extension>",
                 "/admin/rules",
                 "/admin/templates",
                 "/admin/rules/holidays",
@@ -116,6 +124,8 @@ TABLE = {
             f"{API}/message-settings/<number>",
             f"{API}/message-settings/rules",
             f"{API}/message-settings/templates",
+            f"{API}/message-settings/extensions",
+            f"{API}/message-settings/extensions/<extension>",
         ),
         SCRIPT,  # by the password in each call, never by a browser's cookie
     ),
@@ -134,6 +144,7 @@ TABLE = {
     **dict.fromkeys((f"/acrobits/{call}" for call in ("send", "fetch", "removed")), ACROBITS),
     "/acrobits/push-token": ACROBITS,
     "/media/<uuid:file_id>": LINK,
+    "/media/<uuid:file_id>/thumbnail.jpg": LINK,
     "/media/<uuid:file_id>.<extension>": LINK,
 }
 
@@ -431,6 +442,7 @@ def _lists(scenario: Scenario) -> int:
     """Lists, search and stream of 202 must not contain data of 201."""
     requests = [
         ("/me", {}), ("/devices", {}), ("/conversations", {}), ("/contacts", {}),
+        ("/extensions", {}),
         ("/sync", {"since": "0"}), ("/search", {"q": CANARY}), ("/search", {"q": PEER}),
     ]  # fmt: skip
     for path, query in requests:

@@ -47,14 +47,17 @@ class EventSchema(OpenResponseSchema):
             [
                 "message.created",
                 "message.updated",
+                "message.deleted",
                 "conversation.read",
                 "conversation.updated",
                 "conversation.marked",
+                "conversation.deleted",
             ]
         ),
     )
     message = fields.Nested(MessageSchema)
     conversation_id = fields.String()
+    message_id = fields.String(metadata={"description": "Of a message that was deleted"})
     read_seq = fields.Integer()
     unread_count = fields.Integer(metadata={"description": "Counted up to 999"})
     owner = fields.String(allow_none=True)

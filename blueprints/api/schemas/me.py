@@ -28,6 +28,13 @@ class NumberSchema(ResponseSchema):
     mms = fields.Boolean()
     default = fields.Boolean()
     limits = fields.Nested(LimitsSchema, allow_none=True)
+    final_error_codes = fields.List(
+        fields.String(),
+        metadata={
+            "description": "Values of `error.code` of its messages by which the recipient's number "
+            "is not in service or takes no texts: do not offer to send them again"
+        },
+    )
 
 
 class MeSchema(ResponseSchema):
@@ -38,6 +45,9 @@ class MeSchema(ResponseSchema):
     device = fields.Nested(DeviceSchema)
     numbers = fields.List(fields.Nested(NumberSchema))
     limits = fields.Nested(LimitsSchema, metadata={"description": "What one request may hold"})
+    may_delete = fields.Boolean(
+        metadata={"description": "Whether messages and conversations may be deleted in apps"}
+    )
     vapid_public_key = fields.String(
         metadata={"description": "With which a browser subscribes to Web Push, in base64url"}
     )

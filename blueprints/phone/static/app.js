@@ -189,7 +189,7 @@ function fitKeyboard() {
 
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) drafts.flush().then(() => isNewer() && location.reload(), expected);
-  if (!document.hidden && live) Promise.all([state.loadMe(), state.loadContacts()]).catch(expected); // others may have changed them
+  if (!document.hidden && live) Promise.all([state.loadMe(), state.loadContacts(), state.loadPeople()]).catch(expected); // others may have changed them
 });
 
 start();

@@ -1,6 +1,7 @@
 // The menu of one conversation, for a row of the list and for the open one.
 
 import { consentActions } from "./consent.js";
+import { deleteConversation, mayDelete } from "./deleting.js";
 import { openMenu } from "./menu.js";
 import { editContact } from "./people.js";
 import { state } from "./state.js";
@@ -20,6 +21,7 @@ export function openConversationMenu(id) {
       { label: muted ? t("Unmute") : t("Mute"), icon: "mute", do: () => state.mark(id, "mute", !muted) },
       { label: done ? t("Open again") : t("Done"), icon: "check", do: () => state.assign(id, { done: !done }) },
       { label: t("Name, hand over …"), icon: "person", opens: true, do: () => editContact(peers, known) },
+      mayDelete() && { label: t("Delete …"), icon: "trash", do: () => deleteConversation(id) },
     ],
     consentActions(id, () => sheet.close()),
   );

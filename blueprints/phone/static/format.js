@@ -23,8 +23,11 @@ export function nameOf(number) {
   return state.contacts.get(number) ?? (name ? `${name} (${CHANNELS[way[1]]})` : spoken(number));
 }
 
-// Who has written a text: an extension, or an e-mail address that has answered a mail.
+// Who has written a text: an extension, by the name of its person if it has one, or an e-mail
+// address that has answered a mail.
 export function authorOf(author) {
+  const name = state.people.get(author)?.name;
+  if (name) return name;
   return author.includes("@") ? author : t("Extension {extension}", { extension: author });
 }
 

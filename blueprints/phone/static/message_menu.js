@@ -1,5 +1,6 @@
-// The menu of one message: copy, reply with a quote, forward, details.
+// The menu of one message: copy, reply with a quote, forward, details, delete.
 
+import { deleteMessage, mayDelete } from "./deleting.js";
 import { say } from "./dom.js";
 import { beginForward } from "./forward.js";
 import { openMenu } from "./menu.js";
@@ -9,14 +10,16 @@ import { t } from "./words.js";
 
 const LONGEST_QUOTE = 80; // characters
 
-// `message` is a row of the conversation; `composer` is where a reply is written, null if nothing can be.
-export function openMessageMenu(message, composer) {
+// `message` is a row of the conversation; `composer` is where a reply is written, null if nothing can be. `left()` is
+// called when the message was deleted: what had the focus is gone.
+export function openMessageMenu(message, composer, left) {
   const isWhole = message.media.every((file) => file.state === "kept");
   openMenu(t("Message"), [
     message.text && navigator.clipboard && { label: t("Copy"), icon: "copy", do: () => copy(message.text) },
     message.text && composer && { label: t("Reply with quote"), icon: "reply", opens: true, do: () => composer.quote(quoteOf(message.text)) },
     isWhole && { label: t("Forward …"), icon: "forward", do: async () => beginForward({ text: message.text, files: await filesOf(message) }) },
     { label: t("Details"), icon: "info", opens: true, do: () => openDetails(message) },
+    mayDelete() && { label: t("Delete …"), icon: "trash", do: () => deleteMessage(message).then(() => setTimeout(left)) },
   ]);
 }
 

@@ -5,7 +5,7 @@ import { consentActions } from "./consent.js";
 import { el, icon } from "./dom.js";
 import { openSheet } from "./sheet.js";
 import { state } from "./state.js";
-import { ownName, spoken } from "./format.js";
+import { authorOf, ownName, spoken } from "./format.js";
 import { t } from "./words.js";
 
 // A sheet with the name of each of these numbers, to be changed; once there is a `conversation`, also
@@ -20,8 +20,10 @@ export function editContact(peers, conversation, suggested = "") {
   const sheet = openSheet(peers.length > 1 ? t("People") : t("Contact"), ...forms);
 }
 
-function ownerForm({ id, owner, done }, close) {
-  const field = el("input", { id: "owner", type: "text", maxlength: "254", autocomplete: "off", value: owner ?? "" });
+function ownerForm({ id, number, owner, done }, close) {
+  const choices = ownersOf(number, owner).map(([value, text]) => el("option", { value, text }));
+  const field = el("select", { id: "owner" }, choices);
+  field.value = owner ?? "";
   const problem = el("p", { class: "problem", role: "alert", hidden: true });
   const change = async (asked) => {
     try {
@@ -34,13 +36,13 @@ function ownerForm({ id, owner, done }, close) {
   };
   const submit = (event) => {
     event.preventDefault();
-    change({ owner: field.value.trim() || null });
+    change({ owner: field.value || null });
   };
   const button = (text, asked) => el("button", { type: "button", class: "button", text, on: { click: () => change(asked) } });
   return el(
     "form",
     { class: "contact", on: { submit } },
-    el("label", { class: "label", for: "owner", text: t("Extension that answers") }),
+    el("label", { class: "label", for: "owner", text: t("Person who answers") }),
     field,
     problem,
     el(
@@ -53,13 +55,23 @@ function ownerForm({ id, owner, done }, close) {
   );
 }
 
+// Who may look after a conversation of a number: [[value, words]], nobody first.
+function ownersOf(number, owner) {
+  const sharing = [...state.people.values()].filter(({ numbers }) => numbers.includes(number)).map(({ extension }) => extension);
+  const all = new Set([...sharing, ...(owner ? [owner] : [])]);
+  const named = [...all].map((one) => [one, one === state.me?.extension ? t("{author} (yours)", { author: authorOf(one) }) : authorOf(one)]);
+  return [["", t("Nobody")], ...named.sort(([, one], [, other]) => one.localeCompare(other, undefined, { numeric: true }))];
+}
+
 function form(peer, done, suggested) {
   const id = `name-${peer}`;
+  const note = el("textarea", { id: `note-${peer}`, rows: "3", maxlength: "1000", dir: "auto" });
+  note.value = state.notes.get(peer) ?? "";
   const field = el("input", { id, type: "text", maxlength: "100", autocomplete: "off", dir: "auto", value: state.contacts.get(peer) ?? suggested, autofocus: true });
   const problem = el("p", { class: "problem", role: "alert", hidden: true });
   const save = async (name) => {
     try {
-      if (name || state.contacts.has(peer)) await state.nameNumber(peer, name);
+      if (name || state.contacts.has(peer)) await state.nameNumber(peer, name, note.value.trim());
       done();
     } catch (error) {
       problem.textContent = failureReason(error);
@@ -76,12 +88,14 @@ function form(peer, done, suggested) {
     el("p", { class: "contact-number" }, el("bdi", { text: spoken(peer) })),
     el("label", { class: "label", for: id, text: t("Name") }),
     field,
-    el("p", { class: "fine", text: t("Everybody in your organisation sees this name.") }),
+    el("label", { class: "label", for: note.id, text: t("Note") }),
+    note,
+    el("p", { class: "fine", text: t("Everybody in your organisation sees name and note.") }),
     problem,
     el(
       "div",
       { class: "buttons" },
-      state.contacts.has(peer) && el("button", { type: "button", class: "button danger", text: t("Remove name"), on: { click: () => save("") } }),
+      state.contacts.has(peer) && el("button", { type: "button", class: "button danger", text: t("Remove contact"), on: { click: () => save("") } }),
       el("button", { type: "submit", class: "button primary", text: t("Save") }),
     ),
   );

@@ -12,7 +12,7 @@ import { confirm } from "./sheet.js";
 import { state } from "./state.js";
 import { t } from "./words.js";
 
-export const HOPELESS = new Set(["opted_out", "not_dialable", "channel_not_carried", "emergency_number"]); // codes where the same text to the same people is refused again
+export const HOPELESS = new Set(["opted_out", "not_dialable", "channel_not_carried", "emergency_number", "deleted"]); // codes where the same text to the same people is refused again
 const repeated = new Set(); // ids of messages that were sent again: not offered another time
 
 export async function recallRepeated() {
@@ -30,10 +30,17 @@ export function remedies(talk, message) {
   const closed = state.conversations.get(message.conversation_id)?.closed_reason;
   const { code, reason } = message.error ?? {};
   if (closed || HOPELESS.has(code)) return calls(code, reason);
+  if (cannotBeReached(message)) return [];
   if (repeated.has(message.id) || message.replaced_by) return [];
   if (stateOf(message) === "failed") return [{ label: t("Try again"), do: () => repeat(talk, message) }];
   if (message.status === "unknown") return [{ label: t("Send again …"), do: () => repeatUnknown(talk, message) }];
   return [];
+}
+
+// Whether the carrier says that the number of a message's recipient is not in service, or takes no texts.
+export function cannotBeReached({ direction, from, error }) {
+  const own = direction === "out" && state.me?.numbers.find((one) => one.number === from);
+  return Boolean(error?.code && own?.final_error_codes?.includes(error.code));
 }
 
 async function repeatUnknown(talk, message) {

@@ -110,6 +110,7 @@ function preview(message) {
   if (message.direction === "in") return text;
   const named = NAMED_STATES[stateOf(message)];
   if (named) return named(text);
-  const author = message.sent_by?.split("@")[0]; // of an e-mail address the part before its @
+  // Of an e-mail address the part before its @.
+  const author = state.people.get(message.sent_by)?.name || message.sent_by?.split("@")[0];
   return author && message.sent_by !== state.me?.extension ? t("{name}: {text}", { name: author, text }) : t("You: {text}", { text });
 }

@@ -38,6 +38,12 @@ export class ScheduledTexts {
     return true;
   }
 
+  // Those that match were deleted.
+  async forget(matches) {
+    for (const one of [...this.#known.values()].filter(matches)) this.#known.delete(one.id);
+    await this.#store();
+  }
+
   // Those of a conversation, the next one first.
   of(conversationId) {
     const theirs = [...this.#known.values()].filter((one) => one.conversation_id === conversationId);

@@ -1,6 +1,7 @@
 // The settings of this device: notifications, its name, and leaving.
 
 import { call, failureReason } from "./api.js";
+import { contactFiles } from "./contact_files.js";
 import { el } from "./dom.js";
 import { homeScreen } from "./home_screen.js";
 import { openKeys } from "./keys.js";
@@ -18,11 +19,12 @@ export function openSettings(leave) {
   const problem = el("p", { class: "problem", role: "alert", hidden: true });
   const sheet = openSheet(
     t("Settings"),
-    el("p", { class: "whose" }, el("b", { text: t("Extension {extension}", { extension: me.extension }) }), numbersOf(me)),
+    el("p", { class: "whose" }, el("b", { dir: "auto", text: me.name || t("Extension {extension}", { extension: me.extension }) }), me.name && el("span", { text: t("Extension {extension}", { extension: me.extension }) }), numbersOf(me)),
     problem,
     ...notifications(guarded),
     soundSwitch(guarded),
     blockedSenders(guarded, () => sheet.close()),
+    ...contactFiles(guarded),
     el("h3", { text: t("This device") }),
     name(guarded),
     el(

@@ -12,6 +12,8 @@ class State extends EventTarget {
   me = null;
   connected = true;
   contacts = new Map(); // number -> name
+  notes = new Map(); // number -> note, of contacts that have one
+  people = new Map(); // extension -> {extension, name, numbers}: colleagues, and our numbers that they share
   conversations = new Map(); // id -> conversation
   schedule = new ScheduledTexts();
   nextCursor = null;
@@ -27,7 +29,8 @@ class State extends EventTarget {
   async recall() {
     this.me = (await db.get("me")) ?? null;
     for (const one of await db.all("conversations")) this.conversations.set(one.id, one);
-    for (const one of await db.all("contacts")) this.contacts.set(one.number, one.name);
+    this.#keepContacts(await db.all("contacts"));
+    this.#keepPeople((await db.get("people")) ?? []);
     await this.schedule.recall();
   }
 
@@ -36,7 +39,7 @@ class State extends EventTarget {
     const me = await call("GET", "me");
     await this.#keepMe(me);
     this.#reached.clear();
-    const lists = [this.loadContacts(), this.#loadTemplates(), this.schedule.load()];
+    const lists = [this.loadContacts(), this.loadPeople(), this.#loadTemplates(), this.schedule.load()];
     const [page] = await Promise.all([call("GET", `conversations?limit=${PAGE}`), ...lists]);
     this.conversations = new Map(page.items.map((one) => [one.id, one]));
     this.nextCursor = page.next_cursor;
@@ -213,6 +216,51 @@ class State extends EventTarget {
       const known = this.conversations.get(event.conversation_id);
       const { muted, pinned } = event;
       if (known) this.#keep({ ...known, muted, pinned });
+    } else if (event.type === "message.deleted") await this.forgetMessage(event.conversation_id, event.message_id);
+    else if (event.type === "conversation.deleted") await this.forgetConversation(event.conversation_id);
+  }
+
+  // Delete a message, or all messages of a conversation, for everybody who has the number.
+  async deleteMessage({ conversation_id, id }) {
+    await call("DELETE", `messages/${id}?permanently=true`);
+    await this.forgetMessage(conversation_id, id);
+  }
+
+  // Resolves to how many messages are still there.
+  async deleteConversation(id) {
+    const { kept } = await call("DELETE", `conversations/${id}`);
+    if (!kept) await this.forgetConversation(id);
+    return kept;
+  }
+
+  // A message was deleted at the server.
+  async forgetMessage(conversationId, id) {
+    this.#messages.get(conversationId)?.delete(id);
+    await db.remove("messages", id);
+    await this.schedule.forget((one) => one.id === id);
+    if (this.conversations.has(conversationId)) await this.#loadAgain(conversationId);
+    this.tell("messages", { id: conversationId });
+  }
+
+  // A conversation was deleted at the server, with all its messages.
+  async forgetConversation(id) {
+    const kept = await db.messagesOf(id);
+    this.#messages.delete(id);
+    this.#reached.delete(id);
+    this.conversations.delete(id);
+    await Promise.all([db.remove("conversations", id), ...kept.map((one) => db.remove("messages", one.id))]);
+    await this.schedule.forget((one) => one.conversation_id === id);
+    this.tell("conversations");
+    this.tell("deleted", { id });
+  }
+
+  // The newest message of a conversation, or the whole of it, may be gone.
+  async #loadAgain(id) {
+    try {
+      this.#keep(await call("GET", `conversations/${id}`));
+    } catch (error) {
+      if (!(error instanceof Refused && error.status === 404)) throw error;
+      await this.forgetConversation(id);
     }
   }
 
@@ -251,15 +299,34 @@ class State extends EventTarget {
 
   async loadContacts() {
     const { items } = await call("GET", "contacts");
-    this.contacts = new Map(items.map((one) => [one.number, one.name]));
+    this.#keepContacts(items);
     await db.replace("contacts", items);
     this.tell("contacts");
   }
 
-  async nameNumber(number, name) {
-    if (name) await call("PUT", `contacts/${encodeURIComponent(number)}`, { body: { name } });
+  #keepContacts(items) {
+    this.contacts = new Map(items.map((one) => [one.number, one.name]));
+    this.notes = new Map(items.filter(({ note }) => note).map((one) => [one.number, one.note]));
+  }
+
+  async nameNumber(number, name, note) {
+    if (name) await call("PUT", `contacts/${encodeURIComponent(number)}`, { body: { name, note } });
     else await call("DELETE", `contacts/${encodeURIComponent(number)}`);
     await this.loadContacts();
+  }
+
+  // Colleagues
+
+  async loadPeople() {
+    const { items } = await call("GET", "extensions");
+    this.#keepPeople(items);
+    await db.set("people", items);
+    this.tell("people");
+    this.tell("conversations");
+  }
+
+  #keepPeople(items) {
+    this.people = new Map(items.map((one) => [one.extension, one]));
   }
 
   // Templates

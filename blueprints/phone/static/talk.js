@@ -55,6 +55,7 @@ export class Talk {
     state.addEventListener("messages", ({ detail }) => detail.id === this.id && this.#update());
     for (const type of ["contacts", "me", "conversations"]) state.addEventListener(type, () => this.isOpen && this.#paintHead());
     state.addEventListener("consent", ({ detail }) => detail.id === this.id && (this.#paintConsent(), this.#update()));
+    state.addEventListener("deleted", ({ detail }) => detail.id === this.id && this.#deleted());
     state.addEventListener("reset", () => this.isOpen && this.id && this.#load());
     state.addEventListener("news", ({ detail }) => this.#news(detail.message));
     outbox.addEventListener("change", () => this.isOpen && this.#update());
@@ -114,6 +115,12 @@ export class Talk {
       if (error instanceof Refused && error.status === 404) this.id === id && this.back(); // it was deleted
       else if (!(error instanceof Unreachable)) throw error; // show the messages stored on this device
     }
+  }
+
+  // Here, or on another device.
+  #deleted() {
+    say(t("This conversation was deleted."));
+    this.back();
   }
 
   #paintConsent() {
@@ -192,7 +199,7 @@ export class Talk {
 
   #openMenu(key) {
     const message = this.rows.find((row) => row.key === key);
-    if (message?.seq) openMessageMenu(message, this.composer.node.hidden ? null : this.composer);
+    if (message?.seq) openMessageMenu(message, this.composer.node.hidden ? null : this.composer, () => this.focusMessages());
   }
 
   // Places
@@ -272,7 +279,8 @@ function ownerOf({ owner, done }) {
   if (done) return t("done");
   if (!owner) return "";
   if (owner === state.me?.extension) return t("yours");
-  return owner.includes("@") ? t("{address} answers", { address: owner }) : t("extension {extension} answers", { extension: owner });
+  const isNamed = owner.includes("@") || state.people.get(owner)?.name;
+  return isNamed ? t("{name} answers", { name: authorOf(owner) }) : t("extension {extension} answers", { extension: owner });
 }
 
 function make(row) {

@@ -1,7 +1,7 @@
 // Rows of a conversation in order: days, messages, and the outbox; apart from them, its scheduled texts.
 
 import { outbox } from "./outbox.js";
-import { calls, HOPELESS, remedies } from "./remedies.js";
+import { HOPELESS, calls, cannotBeReached, remedies } from "./remedies.js";
 import { openRefused, openScheduled } from "./scheduled_sheet.js";
 import { stateOf } from "./scheduled_texts.js";
 import { state } from "./state.js";
@@ -87,9 +87,15 @@ function kept(talk, message, reactions = {}) {
     reactions: Object.entries(reactions)
       .filter(([, emoji]) => emoji)
       .map(([from, emoji]) => ({ emoji, who: nameOf(from) })),
-    reason: mine ? (message.error?.reason ?? "") : "",
+    reason: mine ? reasonOf(message) : "",
     actions: mine ? remedies(talk, message) : [],
   };
+}
+
+// Why a message was not delivered; where sending it again cannot help, with what to do instead.
+function reasonOf(message) {
+  const reason = message.error?.reason ?? "";
+  return reason && cannotBeReached(message) ? t("{reason} Check the number, or reach them another way.", { reason }) : reason;
 }
 
 // One that waits on this device.

@@ -44,9 +44,13 @@ export class Composer {
       await this.send(text, file);
     } catch (error) {
       this.#write([text, this.field.value].filter(Boolean).join("\n"));
-      this.problem.textContent = error.message;
-      this.problem.hidden = false;
+      this.complain(error.message);
     }
+  }
+
+  complain(words) {
+    this.problem.textContent = words;
+    this.problem.hidden = false;
   }
 
   #write(text) {

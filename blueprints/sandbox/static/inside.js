@@ -75,7 +75,7 @@ export class Inside {
 
   #take(message) {
     const inbound = message.direction === "in";
-    const peers = inbound ? [message.from] : message.to;
+    const peers = inbound ? [message.from, ...message.to.filter((one) => one !== this.session.number)] : message.to;
     if (peers.length !== 1 || peers[0] !== this.peer) return;
     this.#show(message);
     if (inbound) this.incoming.reach("seen");

@@ -4,6 +4,9 @@ import { call, follow, freshId } from "./calls.js";
 import { Composer } from "./composer.js";
 import { Screen } from "./texts.js";
 
+const MEMBER = "+13035550178"; // the other member of the group
+const LATE = 20_000; // milliseconds until a text arrives late
+
 export class Outside {
   constructor(session, incoming, outgoing) {
     const device = document.getElementById("outside");
@@ -14,6 +17,12 @@ export class Outside {
     this.switch.addEventListener("change", () => this.#switched());
     device.querySelector(".attach").addEventListener("click", () => this.composer.submit(session.picture));
     this.#switched();
+    for (const [name, text, group] of [["stop", "STOP"], ["start", "START"], ["group", "Who is coming?", [MEMBER]]]) {
+      device.querySelector(`[data-simulate=${name}]`).addEventListener("click", () => this.#simulate(text, group));
+    }
+    this.next = [...device.querySelectorAll("[data-next]")];
+    for (const one of this.next) one.addEventListener("click", () => this.#choose(one.ariaPressed === "true" ? null : one));
+    this.late = new Set(); // ids of texts that arrive late
   }
 
   // Become the phone with this number; a refusal is thrown. Returns the number as it is kept.
@@ -38,9 +47,9 @@ export class Outside {
     return follow(ask, signal, silent);
   }
 
-  async send(text, picture) {
+  async send(text, picture, group = []) {
     this.incoming.begin();
-    const event = { id: freshId(), from: this.number, to: this.session.number, text, media: picture ? [picture] : [] };
+    const event = { id: freshId(), from: this.number, to: this.session.number, text, media: picture ? [picture] : [], group };
     this.wrote?.(event);
     this.incoming.reach("webhook");
     try {
@@ -50,6 +59,27 @@ export class Outside {
       throw error;
     }
     this.incoming.reach("kept");
+  }
+
+  async #simulate(text, group) {
+    try {
+      await this.send(text, null, group);
+      if (group) this.screen.say(`Sent to a group with ${group}: a conversation of its own. The phone app shows it.`, true);
+    } catch (error) {
+      this.composer.complain(error.message);
+    }
+  }
+
+  // What becomes of the next text that comes to this phone: a button of `next`, or none.
+  #choose(chosen) {
+    for (const one of this.next) one.ariaPressed = String(one === chosen);
+  }
+
+  #fate() {
+    if (this.switch.checked) return "off";
+    const chosen = this.next.find((one) => one.ariaPressed === "true");
+    this.#choose(null);
+    return chosen?.dataset.next ?? "delivered";
   }
 
   #ask(number, since, timeout, signal) {
@@ -64,13 +94,24 @@ export class Outside {
 
   #take(text, live = false) {
     if (text.sent || text.status === "delivered") return this.#show(text);
-    if (text.status !== "sent") return undefined;
-    const status = this.switch.checked ? "failed" : "delivered";
-    if (this.switch.checked) this.screen.say("A text came while this phone was off. It is lost.");
-    else this.#show(text);
-    if (live && !this.switch.checked) this.outgoing.reach("arrived");
-    if (live && this.switch.checked) this.outgoing.reach("arrived", "bad");
-    return this.#webhook({ receipt: text.id, status });
+    if (text.status !== "sent" || this.late.has(text.id)) return undefined;
+    const fate = this.#fate();
+    if (fate === "late") {
+      this.late.add(text.id);
+      this.screen.say(`A text is on its way. It arrives in ${LATE / 1000} seconds.`, true);
+      setTimeout(() => this.#arrive(text, live), LATE);
+      return undefined;
+    }
+    if (fate === "delivered") return this.#arrive(text, live);
+    this.screen.say(fate === "off" ? "A text came while this phone was off. It is lost." : "A text was refused. It is lost.");
+    if (live) this.outgoing.reach("arrived", "bad");
+    return this.#webhook({ receipt: text.id, status: "failed" });
+  }
+
+  #arrive(text, live) {
+    this.#show(text);
+    if (live) this.outgoing.reach("arrived");
+    return this.#webhook({ receipt: text.id, status: "delivered" });
   }
 
   #show(text) {

@@ -28,8 +28,9 @@ export class Screen {
     if (!known) this.#toEnd();
   }
 
-  say(words) {
-    this.log.append(element("p", "aside", words));
+  // A remark between the messages; `calm` where nothing is lost.
+  say(words, calm = false) {
+    this.log.append(element("p", calm ? "aside calm" : "aside", words));
     this.#toEnd();
   }
 

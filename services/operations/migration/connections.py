@@ -68,7 +68,7 @@ def decoded(value: Any) -> str:
 
 
 def open_postgres(url: URL) -> Any:
-    """A connection (psycopg) in one read-only transaction. Raises ``SourceError``."""
+    """A connection (psycopg) with read-only transactions. Raises ``SourceError``."""
     psycopg: Any = driver("psycopg", "psycopg[binary]")
     given = {key: value for key, value in url.query.items() if isinstance(value, str)}
     with told(psycopg.Error, url):
@@ -104,7 +104,7 @@ def _lenient_text(psycopg: Any) -> Any:
 
 
 def open_mariadb(url: URL) -> Any:
-    """A connection (PyMySQL) in one read-only transaction, whose texts are bytes in UTF-8.
+    """A connection (PyMySQL) with read-only transactions, whose texts are bytes in UTF-8.
 
     Raises ``SourceError``.
     """
@@ -130,5 +130,5 @@ def open_mariadb(url: URL) -> Any:
         )
         with connection.cursor() as cursor:
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+            cursor.execute("SET SESSION TRANSACTION READ ONLY")
         return connection

@@ -81,6 +81,9 @@ class CsvFiles:
         self._files = {"numbers": numbers, "contacts": contacts, "texts": texts}
         self._unknown: list[str] = []
 
+    def pause(self) -> None:
+        """Nothing is open."""
+
     def close(self) -> None:
         """Nothing is open."""
 

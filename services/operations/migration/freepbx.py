@@ -58,6 +58,11 @@ class FreePbx:
                 "this user may not read it (see docs/migrate.md)."
             )
 
+    def pause(self) -> None:
+        """End the transaction; the next query begins another."""
+        with told(self._error, self._url):
+            self._connection.rollback()
+
     def close(self) -> None:
         """End the connection."""
         self._connection.close()

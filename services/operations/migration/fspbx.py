@@ -55,13 +55,19 @@ class FsPbx:
         self._columns: dict[str, set[str]] = {}
         for table, column in found:
             self._columns.setdefault(table, set()).add(column)
-        if not self._columns.keys() & {"v_sms_destinations", "messages", "v_sms_messages"}:
+        missing = {"v_domains", "v_sms_destinations"} - self._columns.keys()
+        if missing:
             self.close()
             raise SourceError(
-                f"The database {self._url.database} has none of FS PBX's tables for texts, or this "
-                "user may not read them (see docs/migrate.md)."
+                f"The database {self._url.database} has no table {', '.join(sorted(missing))}, or "
+                "this user may not read it (see docs/migrate.md)."
             )
         self._domain = self._chosen_domain(domain)
+
+    def pause(self) -> None:
+        """End the transaction; the next query begins another."""
+        with told(self._error, self._url):
+            self._connection.rollback()
 
     def close(self) -> None:
         """End the connection."""
@@ -70,8 +76,6 @@ class FsPbx:
     def numbers(self) -> Sequence[NumberRow]:
         """The rows of “Message Settings” of FS PBX."""
         table = "v_sms_destinations"
-        if table not in self._columns:
-            return []
         names = ("destination", "carrier", "chatplan_detail_data", "email", "description")
         columns = ", ".join(self._column(table, name) for name in names)
         # FS PBX delivers only where “enabled” is the word true.
@@ -112,13 +116,13 @@ class FsPbx:
             found += self._rows(
                 "SELECT p.phone_number, c.first_name, c.last_name, '' FROM contacts c "
                 "JOIN contact_phones p ON p.phoneable_id = c.contact_uuid "
-                f"WHERE {self._here('contacts', 'c')} ORDER BY p.phone_number, c.contact_uuid"
+                f"WHERE {self._here('contacts', 'c')} ORDER BY c.contact_uuid, p.phone_number"
             )
         if "phonebook_contacts" in self._columns:
             found += self._rows(
                 "SELECT phone_number, first_name, last_name, '' FROM phonebook_contacts "
                 f"WHERE {self._here('phonebook_contacts')} "
-                "ORDER BY phone_number, phonebook_contact_uuid"
+                "ORDER BY phonebook_contact_uuid"
             )
         if {"v_contacts", "v_contact_phones"} <= self._columns.keys():
             organization = self._column("v_contacts", "contact_organization", "c")
@@ -126,7 +130,7 @@ class FsPbx:
                 "SELECT p.phone_number, c.contact_name_given, c.contact_name_family, "
                 f"{organization} FROM v_contacts c "
                 "JOIN v_contact_phones p ON p.contact_uuid = c.contact_uuid "
-                f"WHERE {self._here('v_contacts', 'c')} ORDER BY p.phone_number, c.contact_uuid"
+                f"WHERE {self._here('v_contacts', 'c')} ORDER BY c.contact_uuid, p.phone_number"
             )
         return [
             ContactRow(f"contact {at}", _text(number), f"{_text(first)} {_text(last)}".strip()
@@ -174,9 +178,7 @@ class FsPbx:
         ]
 
     def _chosen_domain(self, name: str) -> str | None:
-        """The id of the domain with this name, or of the only one; ``None`` without domains."""
-        if not {"v_domains", "v_sms_destinations"} <= self._columns.keys():
-            return None
+        """The id of the domain with this name, or with numbers; ``None`` if there is only one."""
         rows = self._rows(
             "SELECT d.domain_uuid::text, d.domain_name, count(s.sms_destination_uuid) "
             "FROM v_domains d LEFT JOIN v_sms_destinations s ON s.domain_uuid = d.domain_uuid "
@@ -187,7 +189,7 @@ class FsPbx:
         else:
             chosen = [row for row in rows if row[2]] or rows
         if len(chosen) == 1:
-            return _text(chosen[0][0])
+            return _text(chosen[0][0]) if len(rows) > 1 else None
         if not chosen and not name:
             return None
         self.close()

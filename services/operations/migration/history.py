@@ -231,12 +231,16 @@ class History:
                 if message.id not in there
             ]
             if new:
-                added += self.store.write(
-                    partial(history.add, new=new, readers=self.settings.extensions_of)
-                )
+                added += self.store.write(partial(history.add, new=new, readers=self._readers))
             done += len(batch)
             progress(f"{TEXTS} stored", done, total)
         return added
+
+    def _readers(self, number: str) -> Sequence[str]:
+        """The extensions that have a number, also while it is switched off."""
+        entry = self.settings.for_number(number)
+        own = entry.extensions if entry is not None else ()
+        return tuple(dict.fromkeys((*own, *self.settings.extensions_of(number))))
 
     def _is_new_stop(self, message: Message, tx: Connection) -> bool:
         """Whether nothing that is known here is newer than a STOP, or says the same."""

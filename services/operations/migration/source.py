@@ -96,5 +96,8 @@ class Source(Protocol):
     def remarks(self) -> Sequence[str]:
         """What is there and is not taken, as sentences."""
 
+    def pause(self) -> None:
+        """End the transaction while somebody is asked; the next read begins another."""
+
     def close(self) -> None:
         """End the connection."""

@@ -15,6 +15,7 @@ from services.core.messages import DeliveryStatus, Finding, Message, Parsed, Web
 from services.providers.bandwidth import basic_end, check, lookup, webhook
 from services.providers.bandwidth.api import EXTENSIONS, Api
 from services.providers.bandwidth.errors import TABLE, basic_ended
+from services.providers.bandwidth.simulated import SimulatedBandwidth
 from services.providers.base import Limits, Provider, ProviderContext
 from services.providers.proofs import Basic, basic
 from services.providers.url_checks import is_below
@@ -38,6 +39,7 @@ class Bandwidth(Provider):
 
     name = "bandwidth"
     title = "Bandwidth"
+    Simulated = SimulatedBandwidth
     challenge: ClassVar[Mapping[str, str]] = {
         "WWW-Authenticate": 'Basic realm="sms", charset="UTF-8"'
     }
@@ -172,6 +174,11 @@ class Bandwidth(Provider):
 
     def _uses_ended_basic(self) -> bool:
         return self.settings.auth == "basic" and basic_end.has_ended(self.clock())
+
+    def simulated(self) -> SimulatedBandwidth:
+        """Receipts, files and answers."""
+        media = f"{self.settings.message_base_url}{self._account}/media"
+        return SimulatedBandwidth(media, self.settings.application_id)
 
     def inbound_call(self, message: Message) -> WebhookCall:
         """The call for an inbound message: a list of one event, as Bandwidth always sends."""

@@ -25,7 +25,8 @@ from services.providers.telnyx import check, webhook
 from services.providers.telnyx.api import Api
 from services.providers.telnyx.errors import TABLE
 from services.providers.telnyx.signature import TelnyxSignature, public_key
-from services.providers.url_checks import is_at
+from services.providers.telnyx.simulated import SimulatedTelnyx
+from services.providers.url_checks import is_at, is_below
 
 API_URL = "https://api.telnyx.com/v2"
 
@@ -52,6 +53,7 @@ class Telnyx(Provider):
 
     name = "telnyx"
     title = "Telnyx"
+    Simulated = SimulatedTelnyx
     limits = Limits(
         1520,
         unicode_text=660,
@@ -153,10 +155,14 @@ class Telnyx(Provider):
         Telnyx documents both. The key is shown to Telnyx's own domain only, not to its storage,
         whose folders belong to its customers.
         """
-        ours = is_at(url, "telnyx.com")
+        ours = is_at(url, "telnyx.com") or is_below(url, f"{self.settings.base_url}/")
         if not ours and not is_at(url, "telnyxcloudstorage.com"):
             raise MediaError("The attachment is not at Telnyx's own address.", Kind.REFUSED)
         return self.api.headers if renew and ours else {}
+
+    def simulated(self) -> SimulatedTelnyx:
+        """Receipts, files and answers."""
+        return SimulatedTelnyx(self.settings.base_url, self.webhook_url)
 
     def inbound_call(self, message: Message) -> WebhookCall:
         """The call for an inbound message."""

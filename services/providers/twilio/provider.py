@@ -26,7 +26,9 @@ from services.providers.twilio.api import Api
 from services.providers.twilio.check import findings
 from services.providers.twilio.errors import NAME_REFUSED, TABLE
 from services.providers.twilio.lookup import inbound, inbound_since, sent_as
+from services.providers.twilio.sids import message_sid
 from services.providers.twilio.signature import TwilioSignature, form_of, is_json
+from services.providers.twilio.simulated import SimulatedTwilio
 from services.providers.twilio.webhook import is_inbound, read_message, read_status
 from services.providers.url_checks import is_below
 
@@ -80,6 +82,7 @@ class Twilio(Provider):
 
     name = "twilio"
     title = "Twilio"
+    Simulated = SimulatedTwilio
     methods = ("POST", "GET")
     ack = Ack(body="<Response/>", content_type="text/xml; charset=utf-8")
     limits = Limits(
@@ -249,9 +252,15 @@ class Twilio(Provider):
         """The credentials, the account's state, and the numbers' webhooks."""
         return findings(self.api, self.webhook_url, numbers)
 
+    def simulated(self) -> SimulatedTwilio:
+        """Receipts, files and answers."""
+        account = self.settings.account_sid
+        messages = f"{self.settings.base_url}{VERSION}/Accounts/{account}/Messages"
+        return SimulatedTwilio(messages, account)
+
     def inbound_call(self, message: Message) -> WebhookCall:
         """The call for an inbound message: a form."""
-        account, our_sid = self.settings.account_sid, _example_sid(message)
+        account, our_sid = self.settings.account_sid, message_sid(message)
         form = {
             "ToCountry": "US",
             "ToState": "",
@@ -271,11 +280,3 @@ class Twilio(Provider):
         }
         headers = {"content-type": "application/x-www-form-urlencoded; charset=UTF-8"}
         return WebhookCall("POST", headers, "", urlencode(form).encode())
-
-
-def _example_sid(message: Message) -> str:
-    """Twilio's kind of id: the message's own where it is one, else one made of ours."""
-    known = message.provider_id or ""
-    if re.fullmatch(r"(SM|MM)[0-9a-f]{32}", known, re.ASCII):
-        return known
-    return ("MM" if message.media else "SM") + message.id.replace("-", "")

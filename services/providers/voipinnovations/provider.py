@@ -6,6 +6,7 @@ Experimental. The carrier publishes no reference: sending follows its own SDKs
 go to quarantine.
 """
 
+import base64
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,13 @@ from services.config.parsers import url
 from services.config.sections import CarrierSettings
 from services.config.variables import variable
 from services.core.errors import Kind, SendError
-from services.core.messages import Finding, Message, Parsed, WebhookCall
+from services.core.messages import Attachment, Finding, Message, Parsed, WebhookCall
 from services.providers.api_client import public_link
 from services.providers.base import Limits, Provider, ProviderContext, json_call
 from services.providers.voipinnovations import webhook
 from services.providers.voipinnovations.api import Api
 from services.providers.voipinnovations.check import findings
+from services.providers.voipinnovations.simulated import SimulatedVoipInnovations
 
 BASE_URL = "https://cpaas-api.voipinnovations.com"
 
@@ -32,6 +34,7 @@ class VoipInnovations(Provider):
 
     name = "voipinnovations"
     title = "VoIP Innovations"
+    Simulated = SimulatedVoipInnovations
     aliases = ("apidaze",)  # as FS PBX calls it
     env_prefix = "APIDAZE_"
     methods = ("GET", "POST")
@@ -90,6 +93,10 @@ class VoipInnovations(Provider):
         """Whether the credentials work. About numbers the carrier cannot be asked."""
         return findings(self.api, numbers)
 
+    def simulated(self) -> SimulatedVoipInnovations:
+        """Receipts, files and answers."""
+        return SimulatedVoipInnovations()
+
     def inbound_call(self, message: Message) -> WebhookCall:
         """The call for an inbound message; the ``uuid`` is ours, no real call had one yet."""
         event: dict[str, Any] = {
@@ -100,5 +107,12 @@ class VoipInnovations(Provider):
             "uuid": message.provider_id or message.id,
         }
         if message.media:
-            event["fileUrls"] = [file.source_url for file in message.media]
+            event["fileUrls"] = [_described(file) for file in message.media]
         return json_call(event)
+
+
+def _described(file: Attachment) -> Any:
+    """A file of a call: an object with its bytes, or its address."""
+    if file.content is None:
+        return file.source_url
+    return {"name": file.name, "base64": base64.b64encode(file.content).decode()}

@@ -26,6 +26,7 @@ from services.providers.voipms.api import Api
 from services.providers.voipms.check import findings
 from services.providers.voipms.errors import TABLE, TOO_LONG
 from services.providers.voipms.numbers import ten_digits
+from services.providers.voipms.simulated import SimulatedVoipMs
 
 NOT_DELIVERED = "The recipient's carrier did not deliver the text (VoIP.ms reports “{}”)."
 BASE_URL = "https://voip.ms/api/v1/rest.php"
@@ -49,6 +50,7 @@ class VoipMs(Provider):
 
     name = "voipms"
     title = "VoIP.ms"
+    Simulated = SimulatedVoipMs
     limits = LIMITS["mms"]
     methods = ("POST", "GET")
     ack = Ack(body="ok")
@@ -150,6 +152,10 @@ class VoipMs(Provider):
         if not is_at(url, "voip.ms") and not is_below(url, base):
             raise MediaError("The attachment is not at VoIP.ms's own address.", Kind.REFUSED)
         return {}
+
+    def simulated(self) -> SimulatedVoipMs:
+        """Files and answers; it posts no receipts."""
+        return SimulatedVoipMs(self.settings.base_url.rpartition("/")[0])
 
     def inbound_call(self, message: Message) -> WebhookCall:
         """The call of the JSON webhook for an inbound message."""

@@ -18,6 +18,7 @@ from services.providers.wavix.api import Api
 from services.providers.wavix.check import findings
 from services.providers.wavix.errors import TABLE
 from services.providers.wavix.senders import sender_id, sender_of
+from services.providers.wavix.simulated import SimulatedWavix
 
 BASE_URL = "https://api.wavix.com"
 
@@ -39,6 +40,7 @@ class Wavix(Provider):
 
     name = "wavix"
     title = "Wavix"
+    Simulated = SimulatedWavix
     limits = Limits(
         text=1630, unicode_text=670, media=5, media_bytes=1_000_000, media_types=MEDIA_TYPES
     )
@@ -123,6 +125,10 @@ class Wavix(Provider):
     def check(self, numbers: Sequence[str]) -> Iterable[Finding]:
         """The key, the Sender IDs, and for each number whether texts come in and go out."""
         return findings(self.api, numbers, self.settings.sender_id, self.webhook_url)
+
+    def simulated(self) -> SimulatedWavix:
+        """Receipts, files and answers."""
+        return SimulatedWavix(self.settings.base_url)
 
     def inbound_call(self, message: Message) -> WebhookCall:
         """The call for an inbound message: numbers are digits alone, as Wavix writes them."""

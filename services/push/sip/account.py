@@ -55,7 +55,8 @@ class SipTimes:
             retransmissions of the request (timers F and J).
         connect: the longest wait for a connection, TLS included.
         register: total deadline of one REGISTER or SUBSCRIBE.
-        answer: after so long without a decision an incoming request is answered 503.
+        answer: an incoming request whose text nobody has begun to store by then is answered 503.
+            So much before ``transaction`` that storing can still end in time.
         expires: registration time that is asked for.
         refresh: the registration is renewed at least this often. A PBX that has restarted may have
             forgotten it, and over UDP nothing says so.
@@ -70,7 +71,7 @@ class SipTimes:
     transaction: float = 32.0
     connect: float = 5.0
     register: float = 8.0
-    answer: float = 25.0
+    answer: float = 20.0
     expires: int = 600
     refresh: float = 60.0
     stable: float = 5.0

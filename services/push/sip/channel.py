@@ -26,8 +26,8 @@ from services.push.base import (
 )
 from services.push.sip.account import DEFAULT_TIMES
 from services.push.sip.addresses import NameAddress, Uri, parse_uri
-from services.push.sip.delivery_answer import TooLong, result_of
-from services.push.sip.errors import NoAnswer, TooLongForUdp
+from services.push.sip.delivery_answer import LONGEST_PAUSE, TooLong, result_of
+from services.push.sip.errors import NoAnswer, NotRegistered, TooLongForUdp
 from services.push.sip.events import (
     ExtensionState,
     IncomingMessage,
@@ -63,7 +63,7 @@ class Sip(TwoWayChannel):
     wants_status_updates = True
     replaces = ("freeswitch",)
     one_listener = True
-    keep_seconds = 5.0  # with a last attempt that hangs, before the agent answers 503 by itself
+    keep_seconds = 5.0  # with a last attempt that hangs, before the PBX waits no longer (32 s)
     config_wait = 300.0  # many PBXs block an address after some wrong passwords
 
     def __init__(self, settings: SipSettings, context: ChannelContext) -> None:
@@ -107,6 +107,11 @@ class Sip(TwoWayChannel):
             for event in events:
                 yield self._read(event)
 
+    def begin_keeping(self, text: InboundText) -> bool:
+        """Stop the time-out that answers 503 by itself; ``False`` where it has done so."""
+        event = self._unanswered.get(text.id)
+        return event is None or event.hold()
+
     def report_kept(self, kept: InboundText) -> None:
         """Answer 202: the text is on disk, and the carrier gets it."""
         self._answer(kept, 202)
@@ -138,6 +143,11 @@ class Sip(TwoWayChannel):
             kept = [*self._watched, *new][-MOST_WATCHED:]
             self._watched = dict.fromkeys(kept)
             self._agent.watch([self._address(extension) for extension in kept])
+
+    def reconnect_after(self, error: PushError) -> float:
+        """The Retry-After of a REGISTER that the PBX refuses for now."""
+        asked = error.retry_after if isinstance(error, NotRegistered) else None
+        return min(asked or 0.0, LONGEST_PAUSE)
 
     def close(self) -> None:
         """End the registration, and close the connections."""

@@ -35,11 +35,16 @@ class IncomingMessage:
     id: str
     _answer: Callable[[int, str], None] = field(repr=False)
     _is_answered: Callable[[], bool] = field(repr=False)
+    _hold: Callable[[], bool] = field(repr=False)
 
     @property
     def is_answered(self) -> bool:
         """Whether the final response is sent: 503 where nobody has decided in time."""
         return self._is_answered()
+
+    def hold(self) -> bool:
+        """Take the decision over from the time-out; ``False`` where that has answered already."""
+        return self._hold()
 
     def answer(self, status: int, reason: str = "") -> None:
         """Send the final response. The second and later calls do nothing."""

@@ -91,6 +91,7 @@ class Incoming:
             id=f"{request.call_id} {request.cseq.number}",
             _answer=answer,
             _is_answered=lambda: transaction.response is not None,
+            _hold=transaction.hold,
         )
         if self._hand_out(message):
             timer.start()
@@ -98,7 +99,7 @@ class Incoming:
             self._give_up(transaction)
 
     def _give_up(self, transaction: ServerTransaction) -> None:
-        transaction.answer(503, headers={"Retry-After": RETRY_SECONDS})
+        transaction.time_out({"Retry-After": RETRY_SECONDS})
 
     def _refuse(self, transaction: ServerTransaction, status: int, reason: str) -> None:
         if status == 415:

@@ -47,6 +47,7 @@ class ServerTransaction:
     connection: Connection
     began: float = field(default_factory=time.monotonic)
     response: bytes | None = None
+    is_held: bool = False
     _tag: str = field(default_factory=lambda: token_hex(8))
     _lock: Lock = field(default_factory=Lock)
 
@@ -63,6 +64,23 @@ class ServerTransaction:
             self.response = self._response(status, reason, headers or {}).encode()
         self.send_response()
         return True
+
+    def hold(self) -> bool:
+        """Leave the answer to the caller alone; returns whether it is still open.
+
+        From then on ``time_out`` does nothing.
+        """
+        with self._lock:
+            self.is_held = self.is_held or self.response is None
+            return self.response is None
+
+    def time_out(self, headers: Mapping[str, str]) -> None:
+        """Answer 503, unless somebody holds the answer."""
+        with self._lock:
+            if self.is_held or self.response is not None:
+                return
+            self.response = self._response(503, "", headers).encode()
+        self.send_response()
 
     def send_response(self) -> None:
         """Send the response again, if there is one."""

@@ -53,8 +53,8 @@ def files_of(tx: Connection, message_ids: Sequence[str]) -> list[str]:
     return [str(file_id) for (file_id,) in tx.execute(statement)]
 
 
-def remove(tx: Connection, message_ids: Sequence[str]) -> int:
-    """Delete messages, and conversations that are then empty; returns the number of messages.
+def remove(tx: Connection, message_ids: Sequence[str]) -> list[str]:
+    """Delete messages, and conversations that are then empty; returns the ids of the messages.
 
     A message that has open jobs or is scheduled stays.
     """
@@ -74,7 +74,7 @@ def remove(tx: Connection, message_ids: Sequence[str]) -> int:
     counted = sum(row.status != Status.CANCELLED for row in found)
     audit_counters.removed(tx, messages=counted, jobs=states)
     _update_conversations(tx, sorted({str(row.conversation_id) for row in found}))
-    return len(removed)
+    return removed
 
 
 def _update_conversations(tx: Connection, conversation_ids: Sequence[str]) -> None:

@@ -457,7 +457,7 @@ def test_a_name_is_given_and_shared(phone: Open, world: World) -> None:
     enter(page, "Ann <b>Example</b>")
     row(phone("202"), "Ann <b>Example</b>").wait_for()
     page.get_by_role("button", name="Ann <b>Example</b>").click()
-    sheet.get_by_role("button", name="Remove name").click()
+    sheet.get_by_role("button", name="Remove contact").click()
     row(page, spoken(peer)).wait_for()
 
 

@@ -13,9 +13,7 @@ def under(page: Any, words: str) -> None:
     page.locator(".talk-under", has_text=words).wait_for()
 
 
-def test_a_conversation_is_taken_handed_over_and_done(
-    phone: Open, world: World, complaints: list[str]
-) -> None:
+def test_a_conversation_is_taken_handed_over_and_done(phone: Open, world: World) -> None:
     peer = world.peer()
     mine, theirs = phone("201"), phone("202")
     world.text(peer, "Is anybody there?")
@@ -28,10 +26,7 @@ def test_a_conversation_is_taken_handed_over_and_done(
     under(mine, "yours")
     under(theirs, "extension 201 answers")
     mine.locator(".talk-title").click()
-    mine.get_by_label("Extension that answers").fill("299")
-    mine.get_by_role("button", name="Hand over").click()
-    mine.get_by_text("Extension 299 does not have").wait_for()
-    mine.get_by_label("Extension that answers").fill("202")
+    mine.get_by_label("Person who answers").select_option(label="Extension 202")
     mine.get_by_role("button", name="Hand over").click()
     under(theirs, "yours")
     theirs.locator(".talk-title").click()
@@ -41,8 +36,6 @@ def test_a_conversation_is_taken_handed_over_and_done(
     said(mine, "One more thing").wait_for()
     mine.locator(".talk-under", has_text="done").wait_for(state="hidden")
     assert world.conversation(peer)["done"] is False
-    assert complaints == [] or all("422" in one for one in complaints)
-    complaints.clear()
 
 
 def test_a_conversation_is_pinned_and_muted_for_one_extension(phone: Open, world: World) -> None:

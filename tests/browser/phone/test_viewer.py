@@ -172,6 +172,7 @@ def test_a_picture_is_saved_and_shared(phone: Open, world: World) -> None:
     dialog = open_first(page)
     with page.expect_download() as saved:
         dialog.get_by_role("link", name="Save the picture").click()
-    assert Image.open(saved.value.path()).size == (1200, 900)
+    with Image.open(saved.value.path()) as picture:
+        assert picture.size == (1200, 900)
     dialog.get_by_role("button", name="Share the picture").click()
     page.wait_for_function("window.sharedFiles?.join() === 'image/jpeg'")

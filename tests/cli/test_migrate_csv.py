@@ -1,0 +1,114 @@
+"""``flask migrate csv``: files as people and other systems make them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from services.core.messages import Status
+from services.store import contacts
+from services.store.database.schema import messages as messages_table
+from tests.cli.conftest import Terminal
+from tests.cli.test_migrate_fspbx import count, opted_out, stored
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
+
+Make = Callable[..., Terminal]
+
+
+def file(folder: Path, name: str, content: str | bytes) -> str:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return str(path)
+
+
+def migrate(terminal: Terminal, *options: str, code: int = 0) -> Any:
+    return terminal.json("migrate", "csv", *options, "--yes", code=code)
+
+
+def test_usual_spellings_of_columns_are_understood(terminal: Terminal, tmp_path: Path) -> None:
+    numbers = file(
+        tmp_path,
+        "n.csv",
+        "DID;Provider;Ext;E-Mail;Label;Active;Extension name;Colour\r\n"
+        "202-555-0101;Telnyx;201;a@example.com;Desk;t;Ann Example;red\r\n"
+        "202-555-0102;VoIP.ms;\"202;203\";;;f;;\r\n"
+        "\r\n"
+        "202-555-0103;;204\r\n",
+    )  # fmt: skip
+    people = file(tmp_path, "c.csv", "First Name,Last name,Mobile\nAnn,Customer,303 555 0177\n")
+    done = migrate(terminal, "--numbers", numbers, "--contacts", people)
+    assert done["remarks"] == ["Nothing is read from these columns: Colour."]
+    assert [(line["where"], line["outcome"]) for line in done["numbers"]] == [
+        ("line 2", "added"), ("line 3", "added"), ("line 5", "for later")
+    ]  # fmt: skip
+    first, second = (
+        terminal.gateway.settings.for_number(number) for number in ("+12025550101", "+12025550102")
+    )
+    assert first is not None
+    assert second is not None
+    assert (first.carrier, first.emails, first.enabled) == ("telnyx", ("a@example.com",), True)
+    assert (second.carrier, second.extensions, second.enabled) == ("voipms", ("202", "203"), False)
+    assert done["extensions"] == {"201": "Ann Example"}
+    names = terminal.gateway.store.read(contacts.all_contacts)
+    assert [(one.number, one.name) for one in names] == [(PEER, "Ann Customer")]
+
+
+def test_messages_are_sorted_and_known_again(terminal: Terminal, tmp_path: Path) -> None:
+    rows = file(
+        tmp_path,
+        "m.csv",
+        b"Direction,From,To,Message,Date,Status,Sent by\n"
+        b"outgoing,+12025550100,+13035550177,second,2026-01-02 03:04:06,delivered,201\n"
+        b"incoming,+13035550177,+12025550100,first caf\xff,2026-01-02T03:04:05Z,,\n"
+        b"incoming,+13035550177,+12025550100,twice,1767323047,,\n"
+        b"incoming,+13035550177,+12025550100,twice,1767323047000,,\n"
+        b"incoming,+13035550178,+12025550100,STOP,1767323048,,\n"
+        b"incoming,+13035550178,+12025550100,start,1767323049,,\n"
+        b"incoming,+13035550179,+12025550100,unstop,1767323040,,\n"
+        b"incoming,+13035550179,+12025550100,stop all,1767323041,,\n"
+        b"incoming,+13035550177,+12025550100,no date,yesterday,,\n"
+        b"short\n",
+    )
+    done = migrate(terminal, "--messages", rows)
+    assert done["done"]["texts"] == 8
+    assert done["messages"]["left_out"] == {
+        "It has no time, or one that cannot be.": 1,
+        "It does not say whether it was received or sent.": 1,
+    }
+    found = stored(terminal)
+    assert [one.text for one in found] == [
+        "unstop", "stop all", "first caf\ufffd", "second", "twice", "twice", "STOP", "start"
+    ]  # fmt: skip
+    assert (found[3].status, found[3].extension) == (Status.DELIVERED, "201")
+    assert opted_out(terminal) == [("+13035550179", NUMBER)]
+    assert migrate(terminal, "--messages", rows)["done"]["texts"] == 0
+    assert count(terminal, messages_table) == 8
+
+
+def test_what_cannot_be_read_is_named(terminal: Terminal, tmp_path: Path) -> None:
+    good = file(tmp_path, "n.csv", "number,carrier\n2025550101,telnyx\n")
+    bad = file(tmp_path, "bad.csv", "colour\nred\n")
+    told = terminal.flask("migrate", "csv", "--numbers", bad, "--yes", code=1)
+    assert "no column is the number" in told.stderr
+    assert "at least one" in terminal.flask("migrate", "csv", "--yes", code=2).stderr
+    told = terminal.flask("migrate", "csv", "--numbers", good, "--json", code=2)
+    assert "--dry-run or --yes" in told.stderr
+    told = terminal.flask("migrate", "csv", "--numbers", good, "--carrier", "x=y", code=2)
+    assert "THEIRS=OURS" in told.stderr
+    told = terminal.flask("migrate", "csv", "--numbers", good, "--proof", "12", "--yes", code=1)
+    assert "phone number" in told.stderr
+    assert terminal.gateway.settings.for_number("+12025550101") is None
+
+
+def test_history_older_than_what_is_kept_is_left_out(make_terminal: Make, tmp_path: Path) -> None:
+    terminal = make_terminal(NUMBER_ENTRY, KEEP_MESSAGES_DAYS="30")
+    rows = file(
+        tmp_path, "m.csv", f"direction,number,peer,text,at\nin,{NUMBER},{PEER},old,2020-01-01\n"
+    )
+    done = migrate(terminal, "--messages", rows)
+    assert done["messages"]["left_out"] == {"It is older than what is kept or asked for.": 1}
+    assert stored(terminal) == []
+
+
+def test_cells_that_spreadsheets_escape_are_read(terminal: Terminal, tmp_path: Path) -> None:
+    numbers = file(tmp_path, "n.csv", "number,carrier,extension\n'+12025550101,telnyx,201\n")
+    assert migrate(terminal, "--numbers", numbers)["done"]["numbers"] == 1
