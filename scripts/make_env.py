@@ -35,7 +35,9 @@ def main(target: "Path | None" = None, *settings: str) -> None:
         fill_in_key(target)
         return
     made = {"APP_KEY": new_key(), "ADMIN_PASSWORD": secrets.token_urlsafe(12)}
-    made.update(setting.split("=", 1) for setting in settings)
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        made[name] = value
     text = (HERE / ".env.example").read_text(encoding="utf-8")
     for name, value in made.items():
         text = re.sub(rf"^{name}=.*$", f"{name}={value}", text, flags=re.MULTILINE)
@@ -49,9 +51,8 @@ def main(target: "Path | None" = None, *settings: str) -> None:
         if new.exists():
             new.unlink()
         sys.exit(
-            f"{target} cannot be written: {error.strerror}. Run make as the owner of {target.parent}, "
-            "and 
-            "with free space on its disk (df -h)."
+            f"{target} cannot be written: {error.strerror}. Run make as the owner of "
+            f"{target.parent}, with free space on its disk (df -h)."
         )
     print(f"Wrote {target.name} with a new APP_KEY and ADMIN_PASSWORD.")
 
@@ -107,4 +108,4 @@ def new_key() -> str:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:2]), *sys.argv[2:])
+    main(Path(sys.argv[1]) if sys.argv[1:] else None, *sys.argv[2:])
