@@ -33,6 +33,9 @@ PAGE = """\
 TEXT = "margin:0 0 16px;font-size:18px"
 PARAGRAPH = "margin:0 0 16px"
 SMALL = "margin:0 0 12px;font-size:14px;opacity:.75"
+# Mail lists show the first words of a mail, which else were our line for answers.
+HIDDEN = "display:none;max-height:0;overflow:hidden;mso-hide:all"
+MOST_PREVIEW = 150  # characters
 LINK = (
     "display:inline-block;padding:8px 16px;border:1px solid;border-radius:8px;text-decoration:none"
 )
@@ -102,7 +105,13 @@ def as_html(body: MailBody, pictures: Iterable[MailFile]) -> str:
 
     Links in the text are not made clickable: anybody may send one.
     """
-    parts = [f'<p style="{SMALL}">{body.first_line}</p>'] if body.first_line else []
+    parts = []
+    if body.first_line:
+        preview = words.PREVIEW_MARK + escape(" ".join(body.text.split())[:MOST_PREVIEW])
+        parts = [
+            f'<div class="{words.PREVIEW_CLASS}" style="{HIDDEN}">{preview}</div>',
+            f'<p style="{SMALL}">{body.first_line}</p>',
+        ]
     # A direction of its own, by its first letter: Arabic and Hebrew begin at the right.
     parts += [f'<div dir="auto" style="{TEXT}">{_lines(body.text)}</div>']
     for picture in pictures:

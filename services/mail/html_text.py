@@ -6,6 +6,8 @@ What is cut off ends with ``CUT``. A picture of the mail itself (``cid:``) leave
 import re
 from html.parser import HTMLParser
 
+from services.mail.words import PREVIEW_CLASS
+
 MOST_HTML = 200_000  # characters that are looked at
 CUT = "\ue0ff"  # a character for private use stands where a quote or signature begins
 
@@ -111,7 +113,7 @@ class _Reader(HTMLParser):
 
 def _is_quote(tag: str, attributes: dict[str, str]) -> bool:
     marks = f"{attributes.get('class', '')} {attributes.get('id', '')}"
-    if _QUOTES.search(marks):
+    if _QUOTES.search(marks) or PREVIEW_CLASS in marks:
         return True
     return tag == "blockquote" and (
         attributes.get("type", "").lower() == "cite" or "quote" in marks.lower()

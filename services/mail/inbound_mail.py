@@ -13,7 +13,7 @@ from email.policy import compat32
 from services.core.messages import clean
 from services.mail.automatic import why_automatic
 from services.mail.mail_parts import ReceivedFile, content_of
-from services.mail.reply_text import MOST_TEXT, has_answer_within, new_part
+from services.mail.reply_text import MOST_TEXT, has_answer_within, new_part, points_below
 
 MOST_BYTES = 30_000_000  # of a mail: base64 makes 20 MB of files 27 MB
 MOST_HEAD = 200_000  # bytes of its head
@@ -112,7 +112,7 @@ def read_content(raw: bytes, own_address: re.Pattern[str]) -> MailContent:
         if file.attached or (at in kept and not file.is_logo)
     )
     trouble = _trouble(text, has_files=bool(files))
-    if not trouble and has_answer_within(content.text):
+    if not trouble and (has_answer_within(content.text) or points_below(content.text, text)):
         trouble = QUOTES
     return MailContent(trouble=trouble) if trouble else MailContent(text, files)
 

@@ -14,6 +14,7 @@ from mailparser_reply.constants import MAIL_LANGUAGES, QUOTED_MATCH_INCLUDE
 from mailparser_reply.parser import EmailMessage as ParsedMail
 
 from services.mail.html_text import CUT
+from services.mail.words import PREVIEW_MARK
 
 MOST_TEXT = 10_000  # characters of an answer, as of a text of an app
 MOST_SEEN = 200_000  # characters in which our line is looked for
@@ -67,6 +68,21 @@ _QUOTED = re.compile(r"[ \t]*[>|]")
 # A line that ends with a colon and has a date or time in it, above a quote.
 _DATED = re.compile(r".*\d[./:-]\d.*[:：]\s*", re.DOTALL)
 _RULE = re.compile(r"[ \t]*[-_*=]{5,}.*")  # a line above a quote, such as “-----Original …”
+# Remarks of people who answer within the quote.
+MOST_POINTING = 200  # characters of such a remark
+_POINTS_BELOW = re.compile(
+    r"\b(?:see|answers?|answered|reply|replies|replied|comments?|responses?)"
+    r"(?:\s+(?:my|our|the|are|is|in|it|answers?|comments?|replies|responses?|notes?))*"
+    r"\s+(?:below|inline|in-line|in (?:red|blue|green|bold))\b"
+    r"|\b(?:siehe|antwort(?:en)?|anmerkungen|kommentare)"
+    r"(?:\s+(?:meine|unsere|die|stehen|sind|antwort(?:en)?|anmerkungen|kommentare))*"
+    r"\s+(?:unten|inline|im text|in rot|in blau)\b"
+    r"|\b(?:voir|réponses?|commentaires?)(?:\s+(?:mes|nos|les|réponses?|commentaires?))*"
+    r"\s+(?:ci-dessous|dans le texte|en (?:rouge|bleu))\b"
+    r"|\b(?:ver|respuestas?|comentarios?)(?:\s+(?:mis|las?|los|respuestas?|comentarios?))*"
+    r"\s+(?:abajo|a continuación|en (?:rojo|azul))\b",
+    re.IGNORECASE,
+)
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufffc\u00ad]")
 _WRAPPED_AT = range(60, 80)  # columns at which mail programs break lines
 _LONG = re.compile(r"[^\n]{200}(?=[^\n])")  # for longer lines some expressions take minutes
@@ -118,6 +134,7 @@ def new_part(text: str, own_address: re.Pattern[str]) -> str:
     ``own_address`` finds the addresses of ours that a line above a quote names.
     """
     written = text[:MOST_SEEN].replace("\r\n", "\n").replace("\r", "\n").replace("\xa0", " ")
+    written = written.replace(PREVIEW_MARK, f"\n{CUT}\n")
     above, is_cut = _above(_INVISIBLE.sub("", written))
     above = _without_attribution(above[: MOST_TEXT + 2_000], own_address, is_cut=is_cut)
     broken = _LONG.sub(lambda line: line[0] + _BROKEN, above)
@@ -141,6 +158,18 @@ def has_answer_within(text: str) -> bool:
         and not re.search(r"^>|:\Z", one, re.MULTILINE)
         for before, one, after in zip(found, found[1:], found[2:], strict=False)
     )
+
+
+def points_below(text: str, new: str) -> bool:
+    """Whether a new part says that the answer stands in the quote, which is then not marked.
+
+    Outlook quotes without marks, so what is written there cannot be told from the quote.
+    """
+    found = _MARK.search(text[:MOST_SEEN])
+    if found is None or len(new) > MOST_POINTING:
+        return False
+    line = text[text.rfind("\n", 0, found.start()) + 1 : found.start()]
+    return not _QUOTED.match(line) and _POINTS_BELOW.search(new) is not None
 
 
 def _above(text: str) -> tuple[str, bool]:

@@ -8,6 +8,9 @@ NO_ANSWERS = "Please do not answer this mail: answers are not sent on as texts."
 
 # The first line of a mail that can be answered. All below it is a quote, in whatever language.
 ANSWER_ABOVE = "=== Answer above this line ==="
+# Stands before the hidden words by which mail programs list a mail; nobody sees or types it.
+PREVIEW_MARK = "\u2063\u200b\u2063\u200b\u2063"
+PREVIEW_CLASS = "textbridge_preview"
 REFUSED = "Your answer was not sent as a text"
 NOT_SENT = "Your text was not delivered"
 PERHAPS_NOT_SENT = "Your text was perhaps not sent"

@@ -16,7 +16,7 @@ import structlog
 from services.core.authors import device_of_address
 from services.core.durations import HOUR
 from services.core.errors import Kind, MailError, MediaError, RequestRefused
-from services.core.messages import uuid7
+from services.core.messages import Message, uuid7
 from services.mail.authentication import AuthenticationPolicy
 from services.mail.headers import parse_address
 from services.mail.inbound_mail import (
@@ -52,6 +52,10 @@ NOT_PROVED = (
 )
 SEVERAL = "It is addressed to several conversations. Answer each mail by itself."
 ENDED = "This mail is too old to be answered. Answer a newer mail of the same conversation."
+REUSED = (
+    "It has the Message-ID of an earlier mail that was sent as a text, so it was taken for a copy "
+    "of that, but its words are others. Write a new mail instead of sending an old one again."
+)
 GONE = "Its conversation is no longer kept."
 TOO_LARGE = f"It is larger than {MOST_BYTES // 1_000_000} MB. Send fewer or smaller files."
 FILE_TOO_LARGE = (
@@ -83,9 +87,17 @@ class MailReplies:
     mailer: Mailer
     own_address: re.Pattern[str]  # finds our addresses in the quote of a mail
 
-    def is_ours(self, address: str) -> bool:
-        """Whether an address has the form of those that are made for answers."""
-        return bool(self.addresses.find([address]))
+    def is_issued(self, address: str, sender: str) -> bool:
+        """Whether an address for answers was made here, for ``sender`` or another recipient.
+
+        Raises ``StorageUnwell``.
+        """
+        signed = self.addresses.find([address])
+        if not signed:
+            return False
+        of = signed[0].conversation_id
+        number = self.store.read(lambda tx: conversations.number_of(tx, of)) or ""
+        return self._is_issued(signed[0], _canonical(sender), number)
 
     def take(
         self,
@@ -125,7 +137,8 @@ class MailReplies:
         self._require_sender(head, one)
         author = self._author(head.sender, number)
         client_id = _client_id(one, head.message_id.encode())
-        if head.message_id and self._is_taken(author, client_id):
+        if head.message_id and (known := self._texted(author, client_id)) is not None:
+            self._require_copy(known, content())
             return MailOutcome.REPEATED  # also where it could not be answered any more
         if len(signed) > 1:
             raise RequestRefused("several_conversations", SEVERAL)
@@ -170,7 +183,7 @@ class MailReplies:
         if not head.message_id:
             raw = content()
         client_id = _client_id(signed, head.message_id.encode() or content_key(raw or b""))
-        if self._is_taken(address, client_id):
+        if self._texted(address, client_id) is not None:
             return MailOutcome.REPEATED
         read = self._read(raw if raw is not None else content())
         reply = Reply(
@@ -187,11 +200,23 @@ class MailReplies:
             raise
         return MailOutcome.REPEATED if repeated else MailOutcome.TAKEN
 
-    def _is_taken(self, address: str, client_id: str) -> bool:
-        """Whether a copy of a mail was texted before."""
+    def _texted(self, address: str, client_id: str) -> Message | None:
+        """The text that a copy of a mail has become before, if any."""
         author = device_of_address(address).extension
         known = self.store.read(lambda tx: messages.by_client_id(tx, author, client_id))
-        return known is not None
+        return known[0] if known is not None else None
+
+    def _require_copy(self, known: Message, raw: bytes | None) -> None:
+        """Raise ``RequestRefused`` for a mail with the Message-ID of a text but with other words.
+
+        Of a long text only the first part is compared.
+        """
+        read = read_content(raw, self.own_address) if raw is not None else None
+        if read is None or read.trouble:
+            return
+        before, now = (" ".join(one.split()) for one in (known.text, read.text))
+        if not now.startswith(before) or (now and not before):
+            raise RequestRefused("message_id_reused", REUSED)
 
     def _read(self, raw: bytes | None) -> MailContent:
         if raw is None:
@@ -220,16 +245,16 @@ class MailReplies:
     def _refuse(self, head: MailHead, reason: str) -> MailOutcome:
         """Mail the sender why there is no text, at most so often an hour."""
         limit = [Quota(f"mail_refusal:{head.sender}", REFUSALS_AN_HOUR, HOUR)]
-        if self.store.read(lambda tx: quotas.used_up(tx, limit)):
+        if self.store.write(lambda tx: quotas.take(tx, limit)):
             log.warning("mail ignored", sender=head.sender, reason="too many refusals")
             return MailOutcome.IGNORED
         try:
             self.mailer.send_refusal(head.sender, reason, head.message_id)
         except MailError as error:
             if error.kind is not Kind.REFUSED:
+                self.store.write(lambda tx: quotas.give_back(tx, limit))
                 raise
             log.warning("refusal not mailed", sender=head.sender, reason=error.reason)
-        self.store.write(lambda tx: quotas.take(tx, limit))
         return MailOutcome.REFUSED
 
 

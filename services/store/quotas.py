@@ -8,7 +8,7 @@ counts nothing.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, case, delete, select
+from sqlalchemy import Connection, bindparam, case, delete, select, update
 
 from services.store import counters
 from services.store.database import clock
@@ -77,6 +77,14 @@ def take(tx: Connection, quotas: Sequence[Quota], amount: int = 1) -> UsedUp | N
         if row.used > quota.most:
             spent.append(UsedUp(quota, row.until - now))
     return _longest(spent)
+
+
+def give_back(tx: Connection, quotas: Sequence[Quota]) -> None:
+    """Take back one use of each quota, for what could not be done after all."""
+    for quota in quotas:
+        used = allowances.c.used
+        known = (allowances.c.name == quota.key) & (used > 0)
+        tx.execute(update(allowances).where(known).values(used=used - 1))
 
 
 def used_up(tx: Connection, quotas: Sequence[Quota]) -> UsedUp | None:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from services.core.errors import Kind, MailError, StorageUnwell
+from services.delivery import smtp_listener
 from services.delivery.smtp_listener import serve
 from services.messaging.mail_replies import MailOutcome, MailReplies
 from tests.postgres import free_port
@@ -26,7 +27,7 @@ class Replies:
         self.fails: Exception | None = None
         self.outcome = MailOutcome.TAKEN
 
-    def is_ours(self, address: str) -> bool:
+    def is_issued(self, address: str, sender: str) -> bool:
         return address == OURS
 
     def take(
@@ -136,6 +137,34 @@ def test_a_mail_that_is_too_large_is_refused(listener: Listener) -> None:
     with listener.client() as client:
         client.ehlo()
         assert client.mail("desk@example.com", ["SIZE=99000000"])[0] == 552
+
+
+def test_connections_recipients_and_times_are_bounded(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smtp_listener, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(smtp_listener, "MOST_RECIPIENTS", 1)
+    held = [listener.client(), listener.client()]
+    with pytest.raises(smtplib.SMTPConnectError) as caught:
+        listener.client()
+    assert caught.value.smtp_code == 421
+    held[0].ehlo()
+    held[0].mail("desk@example.com")
+    assert [held[0].rcpt(OURS)[0] for _ in range(2)] == [250, 452]
+    for one in held:
+        one.quit()
+    monkeypatch.setattr(smtp_listener, "WHOLE_SECONDS", 0.2)
+
+    def ends() -> bool:
+        try:
+            while True:  # however busy it is
+                client.noop()
+        except (smtplib.SMTPServerDisconnected, OSError):
+            return True
+
+    client = eventually(listener.client)
+    assert ends()
+    assert code(listener) in (250, 421)
 
 
 def test_a_port_that_is_taken_is_an_error(listener: Listener) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from services.mail.inbound_mail import MOST_BYTES, read_content, read_head
 from services.mail.reply_text import MOST_TEXT, new_part
-from services.mail.words import ANSWER_ABOVE
+from services.mail.words import ANSWER_ABOVE, PREVIEW_CLASS, PREVIEW_MARK
 
 MAILS = sorted((Path(__file__).resolve().parents[1] / "data" / "mails").glob("*.eml"))
 OWN = re.compile(r"texts(?:\+[a-z2-7]{45})?@example\.com", re.IGNORECASE)
@@ -119,6 +119,49 @@ def test_a_mail_of_several_versions_is_read_once() -> None:
 )
 def test_what_stands_above_the_line_is_new(text: str, new: str) -> None:
     assert new_part(text, OWN) == new
+
+
+@pytest.mark.parametrize(
+    ("written", "is_refused"),
+    [
+        ("Hi Ann,\nplease see my answers below.", True),
+        ("See below", True),
+        ("My comments inline", True),
+        ("Answers are in red.", True),
+        ("Siehe unten", True),
+        ("Meine Antworten stehen unten.", True),
+        ("Voir ci-dessous", True),
+        ("Ver abajo", True),
+        ("See you below the bridge", False),
+        ("The red one, please", False),
+        ("Yes, the answer is blue", False),
+        ("We are open.", False),
+    ],
+)
+def test_an_answer_within_a_quote_without_marks_is_refused(written: str, is_refused: bool) -> None:
+    """As Outlook quotes: what stands below cannot be told from the quote."""
+    head = "From: Textbridge <texts@example.com>\nSent: Monday\nTo: Desk\nSubject: Text"
+    mail = EmailMessage(policy=SMTP)
+    mail.set_content(f"{written}\n\n{head}\n\n{ANSWER_ABOVE}\n\nOpen?\n\nYes, until 4.\n")
+    read = read_content(mail.as_bytes(), OWN)
+    assert ("top of the mail" in read.trouble) == is_refused
+    assert read.text == ("" if is_refused else written)
+    quoted = EmailMessage(policy=SMTP)
+    quoted.set_content(f"{written}\n\n> {ANSWER_ABOVE}\n> Open?\n")
+    assert read_content(quoted.as_bytes(), OWN).text == written
+
+
+@pytest.mark.parametrize("is_html", [False, True])
+def test_the_hidden_preview_of_our_mail_is_no_part_of_an_answer(is_html: bool) -> None:
+    """Also where a mail program has removed what hides it."""
+    mail = EmailMessage(policy=SMTP)
+    ours = f"{PREVIEW_MARK}Is the shop open?"
+    if is_html:
+        ours = f'<div class="m_-1{PREVIEW_CLASS}">Is the shop open?</div>'
+        mail.set_content(f"<p>Yes</p>{ours}<p>{ANSWER_ABOVE}</p><p>Old</p>", subtype="html")
+    else:
+        mail.set_content(f"Yes\n\n{ours}\n\n{ANSWER_ABOVE}\n\nOld\n")
+    assert read_content(mail.as_bytes(), OWN).text == "Yes"
 
 
 def test_long_lines_and_texts_that_look_like_quotes_are_read_in_time() -> None:

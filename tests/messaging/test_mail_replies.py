@@ -70,6 +70,59 @@ def test_a_conversation_by_mail_alone(make_gateway: Make, mailbox: Mailbox, data
     assert steps[0].title == f"Written by {DESK}, kept, and queued for sending"
 
 
+def test_a_mail_with_the_message_id_of_another_is_refused_with_words(
+    gateway: Gateway, mailbox: Mailbox
+) -> None:
+    first = mailed(gateway, mailbox)
+    assert take(gateway, answer(first, "Yes")) == "taken"
+    assert take(gateway, answer(first, "Yes")) == "repeated"
+    told = refusal(gateway, mailbox, answer(first, "No, we are closed"))
+    assert "has the Message-ID of an earlier mail" in " ".join(words_of(told).split())
+    assert [one.text for one in sent(gateway)] == ["Yes"]
+
+
+def test_which_addresses_are_issued(gateway: Gateway, mailbox: Mailbox) -> None:
+    assert gateway.mail_replies is not None
+    address = answer_address(mailed(gateway, mailbox))
+    local, _, domain = address.partition("@")
+    changed = local[:-1] + ("a" if local[-1] != "a" else "b")
+    for one, sender, is_issued in (
+        (address, DESK, True),
+        (address.upper(), DESK.upper(), True),
+        (address, "bounces@relay.example.net", True),  # a server on the way has rewritten it
+        (f"{changed}@{domain}", DESK, False),
+        (f"texts+{'a' * 45}@{domain}", DESK, False),
+        (f"texts@{domain}", DESK, False),
+        ("", "", False),
+    ):
+        assert gateway.mail_replies.is_issued(one, sender) is is_issued, (one, sender)
+
+
+def test_refusals_are_counted_before_they_are_mailed(
+    gateway: Gateway, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two at the same moment are both counted; one that cannot be mailed yet is not."""
+    monkeypatch.setattr(mail_replies, "REFUSALS_AN_HOUR", 1)
+    wrong = answer(mailed(gateway, mailbox), From=OTHER)
+
+    def meanwhile(*_: object) -> None:
+        assert take(gateway, wrong) == "ignored"  # the other one, by another worker
+
+    assert gateway.mail_replies is not None
+    mailer = gateway.mail_replies.mailer
+    with monkeypatch.context() as failing_mailer:
+        error = MailError("away", Kind.RETRY)
+
+        def away(*_: object) -> None:
+            raise error
+
+        failing_mailer.setattr(mailer, "send_refusal", away)
+        with pytest.raises(MailError):
+            take(gateway, wrong)
+    monkeypatch.setattr(mailer, "send_refusal", meanwhile)
+    assert take(gateway, wrong) == "refused"
+
+
 def test_the_mail_says_how_it_is_answered(gateway: Gateway, mailbox: Mailbox) -> None:
     mail = mailed(gateway, mailbox)
     words = words_of(mail)
