@@ -58,7 +58,7 @@ lock: $(VENV)/.dev ## renew the locked versions of the dependencies
 test-tools: ## on Debian, as root: what the tests of databases, browsers, mailboxes, SIP and faults need
 	apt-get update -q && apt-get install -y -q postgresql chromium firefox-esr fonts-liberation \
 	  fonts-noto-color-emoji nginx-light dovecot-imapd strace gcc libc6-dev procps e2fsprogs util-linux git \
-	  mariadb-server caddy debootstrap \
+	  mariadb-server caddy debootstrap default-jre-headless nodejs npm \
 	  kamailio kamailio-tls-modules kamailio-presence-modules linphone-cli baresip
 
 docs: $(VENV)/.dev ## write the generated parts of docs/

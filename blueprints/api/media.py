@@ -72,7 +72,7 @@ class Media(Resource):
         "GET",
         "/media/<uuid:media_id>/thumbnail",
         Auth.DEVICE,
-        answers={200: {}, 206: {}, 304: None},
+        answers={200: BINARY, 206: BINARY, 304: None},
         content_type="*/*",
         refuses=[404, 416],
     )

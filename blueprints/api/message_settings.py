@@ -114,7 +114,7 @@ class Settings(Resource):
         Auth.OPERATOR,
         answers={200: NamedExtensionListSchema},
     )
-    def list_extensions(self) -> tuple[dict[str, Any], int, dict[str, str]]:
+    def list_extension_names(self) -> tuple[dict[str, Any], int, dict[str, str]]:
         """The extensions that have a name, in the order of the document."""
         settings = self._fresh()
         tag = _tag(settings)
@@ -130,7 +130,7 @@ class Settings(Resource):
         answers={200: NamedExtensionSchema},
         refuses=[409, 412],
     )
-    def name_extension(
+    def put_extension_name(
         self, seen: dict[str, Any], asked: dict[str, Any], extension: str
     ) -> tuple[dict[str, Any], int, dict[str, str]]:
         """Give an extension the name of its person; an empty name takes it away."""

@@ -50,6 +50,8 @@ TABLE = {
             *("/", "/home/<path:filename>", "/up", "/ready", f"{API}/pair", f"{API}/openapi.json"),
             *("/admin/static/<path:filename>", "/admin/sign-in", "/phone/<path:filename>"),
             *("/phone/", "/phone/manifest.webmanifest", "/phone/service-worker.js"),
+            *("/phone/built/<name>", "/api/docs", "/api/docs/swagger-ui/<name>"),
+            "/api/docs/static/<path:filename>",
         ),
         EVERYBODY,
     ),
