@@ -13,6 +13,7 @@ PHONE = {"width": 390, "height": 844}
 PAGES = (
     *("/", "/messages", "/messages/unrouted", "/message-settings", "/devices", "/activity"),
     *("/people", "/people/201", "/contacts", "/contacts/import"),
+    "/doctor",
 )
 
 
