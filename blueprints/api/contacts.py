@@ -84,7 +84,7 @@ class Contacts(Resource):
         "/contacts/export",
         Auth.DEVICE,
         query=ExportQuery,
-        answers={200: {}},
+        answers={200: {"type": "string", "format": "binary"}},
         content_type="*/*",
     )
     def export_contacts(self, asked: dict[str, Any]) -> Response:

@@ -92,10 +92,15 @@ class Settings(Resource):
     def replace_rules(
         self, seen: dict[str, Any], asked: dict[str, Any]
     ) -> tuple[dict[str, Any], int, dict[str, str]]:
-        """Replace hours, groups and rules, all of them: what is left out is empty from now on."""
+        """Replace hours, groups and rules, all of them: what is left out is empty from now on.
+
+        Names of extensions stay, unless `extensions` is sent.
+        """
         settings = self._fresh()
         with _refusals():
             sections = {name: part for name, part in asked.items() if part is not None}
+            if "extensions" not in asked and "extensions" in settings.sections:
+                sections["extensions"] = settings.sections["extensions"]
             try:
                 settings.put_sections(sections, _expected(seen, False))
             except RuleError as error:
@@ -109,7 +114,7 @@ class Settings(Resource):
         Auth.OPERATOR,
         answers={200: NamedExtensionListSchema},
     )
-    def list_extensions(self) -> tuple[dict[str, Any], int, dict[str, str]]:
+    def list_extension_names(self) -> tuple[dict[str, Any], int, dict[str, str]]:
         """The extensions that have a name, in the order of the document."""
         settings = self._fresh()
         tag = _tag(settings)
@@ -125,7 +130,7 @@ class Settings(Resource):
         answers={200: NamedExtensionSchema},
         refuses=[409, 412],
     )
-    def name_extension(
+    def put_extension_name(
         self, seen: dict[str, Any], asked: dict[str, Any], extension: str
     ) -> tuple[dict[str, Any], int, dict[str, str]]:
         """Give an extension the name of its person; an empty name takes it away."""

@@ -11,7 +11,6 @@ from flask import Blueprint, Response, make_response, render_template, send_from
 from blueprints.headers import page_headers
 
 SWAGGER_UI = Path(__file__).parent / "swagger_ui"
-FILES = ("swagger-ui-bundle.js", "swagger-ui.css")
 
 
 def blueprint(app_name: str) -> Blueprint:
@@ -20,7 +19,7 @@ def blueprint(app_name: str) -> Blueprint:
         "api_docs",
         __name__,
         url_prefix="/api/docs",
-        static_folder="page",
+        static_folder="page_files",
         static_url_path="/static",
         template_folder="templates",
     )
@@ -30,7 +29,7 @@ def blueprint(app_name: str) -> Blueprint:
     def show() -> Response:
         return make_response(render_template("api.html", app_name=app_name))
 
-    @routes.get(f"/<any({', '.join(map(repr, FILES))}):name>")
+    @routes.get("/swagger-ui/<name>")
     def swagger_ui(name: str) -> Response:
         return send_from_directory(SWAGGER_UI, name)
 

@@ -12,16 +12,17 @@ from flask import (
     Blueprint,
     Flask,
     Response,
+    abort,
     jsonify,
     make_response,
     render_template,
-    send_from_directory,
 )
 
 from blueprints.headers import page_headers
 from blueprints.phone.files import BUILT, PACKAGE, STATIC, WORKER, AppFiles, app_files
 from services.gateway import Gateway
 
+TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 FOR_EVER = "public, max-age=31536000, immutable"  # names that have a digest of the content
 GROUND = "#f3f5f8"  # background of the light theme, see static/base.css
 
@@ -40,6 +41,8 @@ def register(app: Flask, gateway: Gateway) -> None:
     name = gateway.environment.service.app_name
     files = app_files()
     worker = _service_worker(name, files)
+    # In memory, so that a running server has its own while those on the disk are replaced.
+    contents = {path.name: path.read_bytes() for path in BUILT.glob("app-*")}
 
     @routes.get("/")
     def show() -> Response:
@@ -47,7 +50,9 @@ def register(app: Flask, gateway: Gateway) -> None:
 
     @routes.get("/built/<name>")
     def built(name: str) -> Response:
-        answer = send_from_directory(BUILT, name)
+        if name not in contents:
+            abort(404)
+        answer = Response(contents[name], mimetype=TYPES[Path(name).suffix])
         answer.headers["Cache-Control"] = FOR_EVER
         return answer
 

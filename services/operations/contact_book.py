@@ -128,7 +128,13 @@ class ContactBook:
             return plan
 
         plan = self._store.write(work)
-        log.info("contacts imported", **plan.counts)
+        counts = plan.counts
+        log.info(
+            "contacts imported",
+            added=counts["added"],
+            changed=counts["changed"],
+            refused=counts["refused"],
+        )
         return plan
 
     def _checked(self, entries: Iterable[Entry]) -> list[ContactLine]:

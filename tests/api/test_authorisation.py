@@ -21,6 +21,8 @@ OPEN = {"/api/v1/pair", "/api/v1/openapi.json"}
 OPERATORS = {
     "/api/v1/message-settings",
     "/api/v1/message-settings/<number>",
+    "/api/v1/message-settings/extensions",
+    "/api/v1/message-settings/extensions/<extension>",
     "/api/v1/message-settings/rules",
     "/api/v1/message-settings/templates",
 }

@@ -80,7 +80,7 @@ def test_a_generated_client_pairs_reads_sends_and_learns_of_the_delivery(
         page = conversations.list_messages(conversation.id)
         assert [one.text for one in page.items] == ["Until six.", "Are you open?"]
         group = client.NewMessage(to=client.NewMessageTo([PEER, "+13035550178"]), text="Both")
-        assert messages.send_message(group).participants == [PEER, "+13035550178"]
+        assert messages.send_message(group).to == [PEER, "+13035550178"]
 
         with pytest.raises(client.ApiException) as refused:
             messages.send_message(client.NewMessage(text="To nobody"))

@@ -112,7 +112,7 @@ def test_texts_from_outside_never_become_markup(name: str) -> None:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_import_leads_to_a_file_and_a_name(name: str) -> None:
     source = (STATIC / name).read_text("utf-8")
-    for names, file in re.findall(r'import (.+?) from "\./(.+?)";', source, re.DOTALL):
+    for names, file in re.findall(r'^import (.+?) from "\./(.+?)";', source, re.DOTALL | re.M):
         there = (STATIC / file).read_text("utf-8")
         for imported in re.findall(r"\w+", names.removeprefix("* as ") if "{" in names else ""):
             assert re.search(rf"export (async )?(function|class|const|let) {imported}\b", there), (
