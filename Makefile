@@ -1,5 +1,5 @@
 # make run: a running system. make test: the quick tests. Python 3.11 or newer is all they need.
-.PHONY: install run env venv check test test-slow test-all test-release bench torture torture-smoke torture-mutants test-tools lock docs app image deb upgrade downgrade help
+.PHONY: install run env venv check test test-slow test-all test-release bench torture torture-smoke torture-mutants test-tools lock docs site pictures app image deb upgrade downgrade help
 
 PYTHON ?= python3
 VENV := .venv
@@ -63,6 +63,14 @@ test-tools: ## on Debian, as root: what the tests of databases, browsers, mailbo
 
 docs: $(VENV)/.dev ## write the generated parts of docs/
 	$(BIN)/python -m scripts.write_docs
+
+site: $(VENV)/.dev ## the documentation as a site, in dist/site; every link is checked
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --conf-dir docs \
+	  --doctree-dir dist/site.parts . dist/site
+	@echo "Open dist/site/index.html."
+
+pictures: $(VENV)/.dev ## pictures of our pages in Chromium: dist/pictures, some of them in docs/images
+	$(BIN)/python -m scripts.take_pictures
 
 app: $(VENV)/.dev node_modules/.package-lock.json ## build the files of the phone app that browsers load; copy Swagger UI
 	$(BIN)/python -m scripts.build_app

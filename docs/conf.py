@@ -12,10 +12,11 @@ from sphinx.application import Sphinx
 project = "Textbridge"
 html_title = "Textbridge"
 html_theme = "furo"
-html_theme_options = {"footer_icons": []}
+html_theme_options: dict[str, object] = {"footer_icons": []}
 html_show_copyright = False
 html_show_sphinx = False
 html_copy_source = False
+html_show_search_summary = False  # it would fetch the pages, which needs a server
 html_static_path: list[str] = []
 extensions = ["myst_parser"]
 root_doc = "docs/README"
