@@ -1,5 +1,5 @@
 # make run: a running system. make test: the quick tests. Python 3.11 or newer is all they need.
-.PHONY: install run env venv check test test-slow test-all test-release bench torture torture-smoke torture-mutants test-tools lock docs app image deb help
+.PHONY: install run env venv check test test-slow test-all test-release bench torture torture-smoke torture-mutants test-tools lock docs app image deb upgrade downgrade help
 
 PYTHON ?= python3
 VENV := .venv
@@ -58,8 +58,8 @@ lock: $(VENV)/.dev ## renew the locked versions of the dependencies
 test-tools: ## on Debian, as root: what the tests of databases, browsers, mailboxes, SIP and faults need
 	apt-get update -q && apt-get install -y -q postgresql chromium firefox-esr fonts-liberation \
 	  fonts-noto-color-emoji nginx-light dovecot-imapd strace gcc libc6-dev procps e2fsprogs util-linux git \
-	  mariadb-server kamailio kamailio-tls-modules kamailio-presence-modules linphone-cli baresip \
-	  default-jre-headless nodejs npm
+	  mariadb-server caddy debootstrap default-jre-headless nodejs npm \
+	  kamailio kamailio-tls-modules kamailio-presence-modules linphone-cli baresip
 
 docs: $(VENV)/.dev ## write the generated parts of docs/
 	$(BIN)/python -m scripts.write_docs
@@ -73,6 +73,12 @@ image: ## the container image, by docker, podman or buildah
 
 deb: $(VENV)/.runtime ## the Debian package, in dist/
 	scripts/build_deb.sh
+
+upgrade: ## a copy of everything, then the newest version (or TO=v0.3.0)
+	@BACKUPS="$(BACKUPS)" scripts/upgrade.sh $(TO)
+
+downgrade: ## back to the version before the last upgrade, with the copy
+	@BACKUPS="$(BACKUPS)" scripts/upgrade.sh --back
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' Makefile

@@ -15,12 +15,14 @@ from blueprints import (
     health,
     media,
     phone,
+    probe,
     request_body,
     ringotel,
     sandbox,
     webhooks,
 )
 from blueprints.admin_access import AdminAccess
+from blueprints.client_address import Callers
 from services.config.logging import configure
 from services.gateway import Gateway, load_environment
 
@@ -45,10 +47,15 @@ def create_app(env: Mapping[str, str]) -> Flask:
     request_body.register(app)
     access = AdminAccess(gateway.admin_auth, service, gateway.proxies)
     for provider in gateway.providers.values():
-        app.register_blueprint(webhooks.blueprint(gateway.receiver, provider, access.callers))
+        app.register_blueprint(
+            webhooks.blueprint(gateway.receiver, provider, access.callers, gateway.probe_key)
+        )
     webhooks.note_strays(app, gateway.stray_webhooks)
     app.register_blueprint(media.blueprint(gateway.store, gateway.media, gateway.thumbnails))
     app.register_blueprint(health.blueprint(gateway.health, access))
+    app.register_blueprint(
+        probe.blueprint(gateway.probe_key, Callers(service.trusted_proxies or ()))
+    )
     for package in (api, admin, phone, sandbox, ringotel, acrobits, cli):
         package.register(app, gateway)
     return app

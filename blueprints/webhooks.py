@@ -2,25 +2,34 @@
 
 from dataclasses import replace
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask, Response, jsonify, request
 
 from blueprints.client_address import Callers
 from blueprints.errors import problem
+from blueprints.probe import is_probe
 from blueprints.request_body import whole_body
 from services.core.errors import InvalidWebhook
 from services.core.messages import WebhookCall
 from services.messaging.receive import Receiver
+from services.operations.probe_key import ProbeKey
 from services.operations.stray_webhooks import StrayWebhooks
 from services.providers.base import Provider
 from services.store.database.time_limits import CALL_SECONDS, within
 
 
-def blueprint(receiver: Receiver, provider: Provider, callers: Callers) -> Blueprint:
-    """The webhook of one carrier: check the head, read the body, verify, store, acknowledge."""
+def blueprint(
+    receiver: Receiver, provider: Provider, callers: Callers, probes: ProbeKey | None = None
+) -> Blueprint:
+    """The webhook of one carrier: check the head, read the body, verify, store, acknowledge.
+
+    A call of the doctor (``probes``) is verified in the same way, and neither stored nor noted.
+    """
     routes = Blueprint(f"webhook_{provider.name}", __name__, url_prefix="/webhook")
 
     def receive() -> Response:
         try:
+            if probes is not None and is_probe(probes):
+                return _probed(provider, callers)
             with within(CALL_SECONDS):
                 head = provider.normalised(_head(callers))
                 receiver.check_head(provider, head)
@@ -36,6 +45,16 @@ def blueprint(receiver: Receiver, provider: Provider, callers: Callers) -> Bluep
     for name in (provider.name, *provider.aliases):
         routes.add_url_rule(f"/{name}/sms", view_func=receive, methods=list(provider.methods))
     return routes
+
+
+def _probed(provider: Provider, callers: Callers) -> Response:
+    """Say whether a call of the doctor is proven; raises ``InvalidWebhook`` if it is not.
+
+    The address of the caller, which is this machine, does not matter.
+    """
+    call = replace(provider.normalised(_head(callers)), body=whole_body(provider.most_body_bytes))
+    provider.verify(call)
+    return jsonify(probe="proven")
 
 
 def note_strays(app: Flask, strays: StrayWebhooks) -> None:

@@ -37,12 +37,18 @@ find "$app" -name __pycache__ -prune -exec rm -rf {} +
 chmod -R u=rwX,go=rX "$app"
 
 wheels=${WHEELS:-$work/wheels}
-for version in $PYTHONS; do
-  "$PYTHON" -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: \
-    --require-hashes --python-version "$version" --implementation cp --abi "cp${version/./}" \
-    --abi abi3 --abi none --platform "manylinux_2_17_$MACHINE" --platform "manylinux2014_$MACHINE" \
-    --platform "manylinux_2_28_$MACHINE" --dest "$wheels" -r requirements/runtime.lock
-done
+lock=$(sha256sum <requirements/runtime.lock)
+if [ "$(cat "$wheels/of" 2>/dev/null)" != "$lock" ]; then
+  rm -rf "$wheels"
+  for version in $PYTHONS; do
+    "$PYTHON" -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: \
+      --require-hashes --python-version "$version" --implementation cp --abi "cp${version/./}" \
+      --abi abi3 --abi none --platform "manylinux_2_17_$MACHINE" --dest "$wheels" \
+      --platform "manylinux2014_$MACHINE" --platform "manylinux_2_28_$MACHINE" \
+      -r requirements/runtime.lock
+  done
+  echo "$lock" >"$wheels/of"
+fi
 cp "$wheels"/*.whl "$app/wheels/"
 
 install -m 755 packaging/deb/textbridge "$root/usr/bin/"

@@ -21,6 +21,7 @@ HOOK = 'import os; os.environ.setdefault("FLASK_SKIP_DOTENV", "1")\n'
 IS_USABLE = f"import sys, pip; sys.exit(sys.version_info < {OLDEST})"
 SITE_PACKAGES = "import sysconfig; print(sysconfig.get_path('purelib'))"
 UNFINISHED = ".unfinished"  # in the environment while packages are being installed
+LEAST_FREE = 30_000_000  # bytes that pip and its environment take
 OS_RELEASE = Path("/etc/os-release")
 AGAIN = "Then run make again: it continues from here."
 
@@ -67,6 +68,8 @@ def main(folder: Path, lock: "Path | None" = None) -> None:
         shutil.rmtree(str(folder), ignore_errors=True)
         code, said = run([sys.executable, "-m", "venv", str(folder)])
         if code != 0 or not is_usable(python):
+            if shutil.disk_usage(str(folder.resolve().parent)).free < LEAST_FREE:
+                said += NO_SPACE[0]  # venv does not say why pip could not be unpacked
             shutil.rmtree(str(folder), ignore_errors=True)
             known = known_failure(said, folder)
             if not known:

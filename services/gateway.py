@@ -24,6 +24,7 @@ from services.delivery.push_delivery import PushDelivery
 from services.delivery.reconcile import Reconciler
 from services.delivery.send import Sender
 from services.delivery.worker import Worker
+from services.http.certificates import served_certificate
 from services.http.client import Http
 from services.mail.authentication import AuthenticationPolicy
 from services.mail.mailbox import Mailbox
@@ -70,6 +71,11 @@ from services.operations.audit import Audit
 from services.operations.carrier_status import CarrierStatus
 from services.operations.config_findings import ConfigFindings
 from services.operations.contact_book import ContactBook
+from services.operations.credential_checks import CredentialChecks
+from services.operations.doctor.doctor import Doctor
+from services.operations.doctor.network import Network
+from services.operations.doctor.passage import Passage
+from services.operations.doctor.public_address import PublicAddress
 from services.operations.extension_directory import ExtensionDirectory
 from services.operations.health import Health
 from services.operations.login_throttle import PAIRING, PASSWORD, TOKENS, LoginThrottle
@@ -81,6 +87,7 @@ from services.operations.mistake_warnings import MistakeWarnings
 from services.operations.operator_actions import OperatorActions
 from services.operations.opt_out_register import OptOutRegister
 from services.operations.own_certificate import OwnCertificate
+from services.operations.probe_key import ProbeKey
 from services.operations.restore import Restore
 from services.operations.retention import Retention
 from services.operations.rule_trial import RuleTrial
@@ -319,6 +326,16 @@ class Gateway:
         self.carrier_status = CarrierStatus(
             self.store, self.settings, environment.carriers, self.providers
         )
+        self.credential_checks = CredentialChecks(
+            self.settings,
+            self.carrier_status,
+            self.providers,
+            self.channels,
+            self.mailer,
+            self.mailbox,
+            self.media.backend,
+        )
+        self.probe_key = ProbeKey(environment.app_key)
         self.setup_checklist = SetupChecklist(
             self.store, self.settings, self.providers, self.channels, self.carrier_status
         )
@@ -364,6 +381,25 @@ class Gateway:
         self.token_throttle = LoginThrottle(self.store, TOKENS)
         self.pairing_throttle = LoginThrottle(self.store, PAIRING)
         self.admin_auth = AdminAuth(LoginThrottle(self.store, PASSWORD), service.admin_password)
+
+    def doctor(self, network: Network | None = None) -> Doctor:
+        """The doctor, who reaches others by ``network``."""
+        network = network or Network()
+        environment = self.environment
+        fetch = partial(served_certificate, connect=network.connect)
+        certificate = OwnCertificate(self.store, environment.app_url, fetch)
+        return Doctor(
+            self.store,
+            self.http,
+            self.health,
+            self.credential_checks,
+            PublicAddress(environment, self.probe_key, certificate, self.proxies, network),
+            Passage(environment.app_url, self.probe_key, self.providers, network),
+            {
+                **{one.name: one.title for one in self.providers.values()},
+                **{one.name: one.title for one in self.channels.values()},
+            },
+        )
 
     @contextmanager
     def _open_copy(self, storage: Path) -> Iterator[tuple[Store, Outcomes]]:
@@ -423,7 +459,7 @@ class Gateway:
             PeriodicTask(
                 "prune",
                 3600.0,
-                lambda: self.retention.prune(self.retention.ages()),
+                lambda: self.retention.prune(self.retention.ages()).more,
                 again_after=retention.PAUSE_SECONDS,
             ),
         )

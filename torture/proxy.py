@@ -5,6 +5,7 @@ Only ports, certificate and the folder of the logs are replaced in the documente
 
 import re
 import ssl
+from collections.abc import Callable
 from contextlib import closing, suppress
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
@@ -46,15 +47,25 @@ http {{
 class Nginx:
     """nginx, as documented, in front of ``server``; runs while its context is entered."""
 
-    def __init__(self, folder: Path, server: Server) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        server: Server,
+        change: Callable[[str], str] = lambda written: written,
+        days_left: float = 60.0,
+    ) -> None:
+        """``change`` makes another configuration of the documented one.
+
+        ``days_left`` is for how long its certificate is good.
+        """
         self._folder = folder
         self.port, self.plain_port = free_port(), free_port()
         folder.mkdir()
-        certificate = own_certificate(folder, HOST)
+        self.certificate = certificate = own_certificate(folder, HOST, days_left)
         self.tls_context = ssl.create_default_context(cafile=str(certificate))
         self.tls_context.check_hostname = False  # clients connect to an IP address
         (folder / "nginx.conf").write_text(MAIN_CONFIGURATION.format(folder=folder))
-        (folder / "textbridge.conf").write_text(self._configuration(server, certificate))
+        (folder / "textbridge.conf").write_text(change(self._configuration(server, certificate)))
 
     def __enter__(self) -> Self:
         command = ["-p", str(self._folder), "-c", str(self._folder / "nginx.conf")]

@@ -8,6 +8,7 @@ from flask import Blueprint, Flask
 from blueprints.admin import (
     activity,
     carriers,
+    doctor,
     error_pages,
     failed_jobs,
     formats,
@@ -73,6 +74,7 @@ def _add_pages(routes: Blueprint, pages: Pages, gateway: Gateway) -> None:
         gateway.carrier_status,
         service.storage_path.resolve(),
     )
+    doctor.add_routes(routes, pages, store, gateway.doctor)
     MessagePages(
         pages, store, settings, providers, media, gateway.message_query, gateway.local_time
     ).add_to(routes)

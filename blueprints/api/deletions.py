@@ -49,7 +49,7 @@ class Deletions(Resource):
         answers={200: MessageSchema, 204: None},
         refuses=[403, 404, 409],
     )
-    def cancel_or_delete_message(
+    def cancel_scheduled_message(
         self, query: dict[str, Any], message_id: UUID
     ) -> dict[str, Any] | tuple[str, int]:
         """Cancel a scheduled text; with `permanently` delete a message of any kind.

@@ -76,7 +76,7 @@ class Media(Resource):
         content_type="*/*",
         refuses=[404, 416],
     )
-    def get_thumbnail(self, media_id: UUID) -> Response:
+    def get_media_thumbnail(self, media_id: UUID) -> Response:
         """A picture as a JPEG of at most 600 pixels each way; of an animation its first frame.
 
         It is made when it is first asked for. A file that is small, or has no thumbnail, is

@@ -92,10 +92,15 @@ class Settings(Resource):
     def replace_rules(
         self, seen: dict[str, Any], asked: dict[str, Any]
     ) -> tuple[dict[str, Any], int, dict[str, str]]:
-        """Replace hours, groups and rules, all of them: what is left out is empty from now on."""
+        """Replace hours, groups and rules, all of them: what is left out is empty from now on.
+
+        Names of extensions stay, unless `extensions` is sent.
+        """
         settings = self._fresh()
         with _refusals():
             sections = {name: part for name, part in asked.items() if part is not None}
+            if "extensions" not in asked and "extensions" in settings.sections:
+                sections["extensions"] = settings.sections["extensions"]
             try:
                 settings.put_sections(sections, _expected(seen, False))
             except RuleError as error:

@@ -5,9 +5,11 @@ from pathlib import Path
 import click
 
 from blueprints.cli.parts import parts
+from blueprints.cli.progress import progress_shown
 from blueprints.cli.terminal import command, note
 from services.store.maintenance.backup import back_up, back_up_database, inspect_backup, is_embedded
 
+UNFINISHED = "Nothing incomplete was left. Run the command again: it begins anew."
 DATABASE_FILES = {".db", ".sqlite", ".sqlite3"}
 
 
@@ -24,11 +26,13 @@ def backup(target: Path) -> None:
     if target.suffix in DATABASE_FILES and not target.is_dir():
         if not is_embedded(store.engine):
             raise click.ClickException("The database is PostgreSQL: back it up with pg_dump.")
-        back_up_database(store.engine, target)
+        with progress_shown(rest=UNFINISHED) as progress:
+            back_up_database(store.engine, target, progress)
         click.echo(f"The database was copied to {target}.")
         return
     storage = parts().environment.service.storage_path.resolve()
-    made = back_up(store.engine, storage, target)
+    with progress_shown(rest=UNFINISHED) as progress:
+        made = back_up(store.engine, storage, target, progress)
     if is_embedded(store.engine):
         click.echo(f"Everything was copied to {made}.")
         _check(made)

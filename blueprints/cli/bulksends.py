@@ -3,6 +3,7 @@
 import click
 from sqlalchemy import Connection
 
+from blueprints.cli.extensions import numbered
 from blueprints.cli.parts import parts
 from blueprints.cli.short_ids import whole_id
 from blueprints.cli.terminal import (
@@ -47,7 +48,7 @@ def list_all(as_json: bool) -> None:
             (
                 short_id(one.id),
                 one.name,
-                with_name(one.extension, parts().settings.names),
+                numbered(one.extension),
                 one.number,
                 brief_moment(one.send_at),
                 one.recipients,

@@ -27,9 +27,7 @@ def check(as_json: bool) -> None:
 
     Exit code 1 if anything must be fixed.
     """
-    found = {
-        name: parts().carrier_status.check(provider) for name, provider in parts().providers.items()
-    }
+    found = parts().credential_checks.carriers()
     titles = {name: provider.title for name, provider in parts().providers.items()}
     report_findings(found, titles, as_json=as_json)
 

@@ -12,7 +12,7 @@ from blueprints.cli.terminal import Group, document, escaped, json_option
 from services.config import variables
 from services.config.environment import Environment
 from services.config.variables import Variable
-from services.core.errors import MailError, Problem, StorageUnwell
+from services.core.errors import Problem, StorageUnwell
 from services.operations.config_findings import SECTIONS, in_force
 from services.operations.server_process import reload_server
 from services.providers.sandbox import Sandbox
@@ -74,17 +74,14 @@ def reload() -> None:
 
 def _tried_out() -> Iterator[Problem]:
     """What is wrong with bucket, mailbox and Message Settings; ``/ready`` looks at each itself."""
-    trouble = parts().media.backend.problem(thorough=True)
-    if trouble:
+    checks = parts().credential_checks
+    if trouble := checks.bucket():
         remedy = "Until then pictures wait, and texts go on."
         yield Problem("The MEDIA_S3_ variables", f"do not work: {trouble}", remedy)
-    mailbox = parts().mailbox
-    if mailbox is not None:
-        try:
-            mailbox.check()
-        except MailError as error:
-            remedy = "Until then answers to mails wait in the mailbox."
-            yield Problem("The IMAP_ variables", f"do not work: {error.reason}", remedy)
+    mailbox = checks.answers()
+    if mailbox is not None and not mailbox.ok:
+        remedy = "Until then answers to mails wait in the mailbox."
+        yield Problem("The IMAP_ variables", f"do not work: {mailbox.text}", remedy)
     settings = parts().settings
     if settings.problem is not None:
         remedy = f"{settings.remedy} The last good settings stay in force until then."

@@ -148,6 +148,7 @@ def _show(plan: ContactPlan, told: str) -> None:
             for line in lines[:MOST_LISTED]
         ],
         "Nothing is new in the file.",
+        cut=False,
     )
     if len(lines) > MOST_LISTED:
         click.echo(f"And {len(lines) - MOST_LISTED:,} lines more.")

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from blueprints.cli.parts import parts
+from blueprints.cli.progress import progress_shown
 from blueprints.cli.storage_lock import storage_lock
 from blueprints.cli.terminal import Group, document, json_option, note, table
 from services.config.parsers import postgresql
@@ -17,6 +18,7 @@ from services.operations.settings_source import FILE
 from services.store.database.store import Store
 from services.store.maintenance.sqlite_to_postgres import Copied, copy_database
 
+UNFINISHED = "Nothing was left in PostgreSQL. Run the command again: it begins anew."
 group = Group("database", help="The database: move from SQLite to PostgreSQL.")
 
 
@@ -41,7 +43,8 @@ def copy(as_json: bool) -> None:
             target.migrate()
             source.migrate()
             settings = _settings(storage)
-            copied = copy_database(source.engine, target.engine, settings)
+            with progress_shown(rest=UNFINISHED, as_json=as_json) as progress:
+                copied = copy_database(source.engine, target.engine, settings, progress)
         finally:
             source.close()
             target.close()

@@ -8,6 +8,7 @@ import click
 import segno
 from sqlalchemy import Connection
 
+from blueprints.cli.extensions import numbered
 from blueprints.cli.parts import parts
 from blueprints.cli.short_ids import whole_id
 from blueprints.cli.terminal import (
@@ -22,7 +23,6 @@ from blueprints.cli.terminal import (
     stamp,
     table,
 )
-from services.core.authors import with_name
 from services.core.commands import flask_command
 from services.core.errors import RequestRefused
 from services.core.messages import Device, Preview
@@ -66,7 +66,7 @@ def show(extension: str | None, as_json: bool) -> None:
         [
             (
                 short_id(device.id),
-                with_name(device.extension, parts().settings.names),
+                numbered(device.extension),
                 device.name,
                 device.platform or "-",
                 device.channel,

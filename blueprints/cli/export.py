@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import TextIO
 
@@ -9,9 +10,14 @@ import click
 
 from blueprints.cli.filters import filter_options
 from blueprints.cli.parts import parts
+from blueprints.cli.progress import progress_shown
 from blueprints.cli.terminal import command
+from services.core.messages import Message
+from services.core.progress import Progress
 from services.operations.export import as_csv, as_json
 from services.store.search.message_filter import MessageFilter
+
+UNFINISHED = "The file is not whole. Run the command again: it begins anew."
 
 
 @command("export")
@@ -25,11 +31,18 @@ def export(target: TextIO, wanted: MessageFilter, in_json: bool) -> None:
     """
     if target.name != "-":
         _close_to_others(target)
-    found = parts().message_query.everything(wanted)
     names = parts().settings.names
-    pieces = as_json(found, parts().media.link, names) if in_json else as_csv(found, names)
-    for piece in pieces:
-        target.write(piece)
+    with progress_shown(rest=UNFINISHED) as progress:
+        found = _counted(parts().message_query.everything(wanted), progress)
+        pieces = as_json(found, parts().media.link, names) if in_json else as_csv(found, names)
+        for piece in pieces:
+            target.write(piece)
+
+
+def _counted(found: Iterator[Message], progress: Progress) -> Iterator[Message]:
+    for count, message in enumerate(found, start=1):
+        yield message
+        progress("messages", count, None)
 
 
 def _close_to_others(target: TextIO) -> None:

@@ -5,10 +5,11 @@ import click
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import (
     Group,
+    brief_moment,
     document,
     escaped,
     json_option,
-    moment,
+    name_time_zone,
     note,
     stamp,
     table,
@@ -18,6 +19,11 @@ from services.core.phone_numbers import international
 from services.message_settings.extension_edits import name_extension
 
 group = Group("extensions", help="Extensions: their names, numbers, groups and devices.")
+
+
+def numbered(extension: str) -> str:
+    """An extension and its name, for a table whose cells may be cut at their end."""
+    return f"{extension} {parts().settings.names.get(extension, '')}".rstrip()
 
 
 @group.command("list")
@@ -53,7 +59,7 @@ def show(search: str, as_json: bool) -> None:
                 ", ".join(map(international, one.numbers)) or "-",
                 ", ".join(one.groups) or "-",
                 one.devices,
-                moment(one.seen_at),
+                brief_moment(one.seen_at),
             )
             for one in found
         ],
@@ -62,6 +68,8 @@ def show(search: str, as_json: bool) -> None:
         else "No extension yet. Give a number one: "
         + flask_command("settings set +12025550143 --carrier NAME --extension 201"),
     )
+    if found:
+        name_time_zone()
 
 
 @group.command("name")

@@ -2,19 +2,16 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
 
 import click
 
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import Group, json_option, report_findings
 from services.core.commands import flask_command
-from services.core.errors import MailError
-from services.core.messages import Finding
 from services.delivery.smtp_listener import serve
+from services.operations.credential_checks import MAILBOX, SERVER
 
 group = Group("mail", help="E-mail: whether it is set up well, and answers by SMTP.")
-SERVER, MAILBOX = "mail server", "mailbox"
 
 
 @group.command()
@@ -24,12 +21,7 @@ def check(as_json: bool) -> None:
 
     No mail is sent, and none is read. Exit code 1 if anything must be fixed.
     """
-    found: dict[str, list[Finding]] = {}
-    if parts().environment.mail.host is not None:
-        found[SERVER] = [_tried(parts().mailer.check, "It takes our mails.")]
-    mailbox = parts().mailbox
-    if mailbox is not None:
-        found[MAILBOX] = [_tried(mailbox.check, "Its folder can be opened.")]
+    found = parts().credential_checks.mail()
     if not found and not as_json:
         click.echo(f"E-mail is off. See: {flask_command('config check')}")
     report_findings(found, {SERVER: "Mail server", MAILBOX: "Mailbox"}, as_json=as_json)
@@ -62,11 +54,3 @@ def listen() -> None:
         raise click.ClickException(f"{reason} Correct MAIL_ANSWERS_LISTEN in .env.") from None
     finally:
         parts().close()
-
-
-def _tried(work: Callable[[], None], done: str) -> Finding:
-    try:
-        work()
-    except MailError as error:
-        return Finding(False, error.reason)
-    return Finding(True, done)

@@ -6,11 +6,14 @@ import click
 from gevent.pool import Pool
 
 from blueprints.cli.parts import parts
+from blueprints.cli.progress import progress_shown
 from blueprints.cli.terminal import Group, document, escaped, json_option, note
 from services.core.errors import MediaError, StorageUnwell
+from services.core.progress import Progress
 from services.media.bucket import Bucket, MigrationResult
 
 AT_ONCE = 8
+UNFINISHED = "What was copied stays so. Run the command again: it goes on from there."
 
 group = Group("media", help="Attachments: move them into a bucket.")
 
@@ -29,8 +32,9 @@ def copy(as_json: bool) -> None:
         raise click.ClickException(
             "Attachments are kept in the storage folder. Set the MEDIA_S3_ variables in .env first."
         )
-    copying = _Copying(bucket)
-    copying.run()
+    with progress_shown(rest=UNFINISHED, as_json=as_json) as progress:
+        copying = _Copying(bucket, progress)
+        copying.run()
     found, stopped = copying.found, copying.stopped
     if as_json:
         document(
@@ -60,13 +64,15 @@ def copy(as_json: bool) -> None:
 class _Copying:
     """A run over all files, several at once; it stops when the bucket or the disk is unwell."""
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: Bucket, progress: Progress) -> None:
         self.found: Counter[MigrationResult] = Counter()
         self.different: list[str] = []
         self.bytes = 0
         self.waiting = 0
         self.stopped = ""
         self._bucket = bucket
+        self._progress = progress
+        self._total = 0
 
     @property
     def ok(self) -> bool:
@@ -76,7 +82,7 @@ class _Copying:
     def run(self) -> None:
         """Copy everything that waits."""
         files = self._bucket.files_to_migrate()
-        self.waiting = len(files)
+        self.waiting = self._total = len(files)
         pool = Pool(AT_ONCE)
         for file_id in files:
             if self.stopped:
@@ -91,11 +97,16 @@ class _Copying:
             self.stopped = str(error)
             return
         except MediaError:  # removed meanwhile
-            self.waiting -= 1
+            self._ended()
             return
-        self.waiting -= 1
+        self._ended()
         self.found[outcome] += 1
         if outcome is MigrationResult.COPIED:
             self.bytes += size
         if outcome is MigrationResult.DIFFERENT:
             self.different.append(file_id)
+
+    def _ended(self) -> None:
+        """One file less is waiting."""
+        self.waiting -= 1
+        self._progress("attachments", self._total - self.waiting, self._total)

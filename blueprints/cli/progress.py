@@ -86,7 +86,9 @@ class ProgressDisplay:
             self._stream.flush()
             return
         if self._bar is None:
+            endless: Iterator[int] | None = None if self._total is not None else iter(int, 1)
             self._bar = click.progressbar(
+                endless,
                 length=self._total,
                 file=self._stream,
                 show_eta=False,

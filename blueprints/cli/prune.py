@@ -7,11 +7,14 @@ from dataclasses import asdict
 import click
 
 from blueprints.cli.parts import parts
+from blueprints.cli.progress import progress_shown
 from blueprints.cli.terminal import command, document, facts, json_option, moment
 from services.core.durations import DAY
+from services.core.progress import Progress
 from services.operations.retention import PAUSE_SECONDS, Ages
 from services.store.maintenance.pruning import Outdated
 
+UNFINISHED = "What was deleted stays so. Run the command again: it goes on from there."
 _DAYS = re.compile(r"([0-9]{1,5})d?", re.ASCII)
 
 
@@ -47,9 +50,24 @@ def prune(
         return
     if not yes:
         click.confirm("Delete this for good?", abort=True, err=True)
-    while parts().retention.prune(ages):
-        time.sleep(PAUSE_SECONDS)
+    with progress_shown(rest=UNFINISHED, as_json=as_json) as progress:
+        _prune(ages, found, progress)
     click.echo("Deleted.", err=True)
+
+
+def _prune(ages: Ages, found: Outdated, progress: Progress) -> None:
+    """Delete batch after batch; where messages go, their files are not counted."""
+    done = 0
+    counts_files = ages.messages is None
+    total = found.files if counts_files else found.messages
+    what = "files deleted" if counts_files else "messages deleted"
+    while True:
+        batch = parts().retention.prune(ages)
+        done += batch.files if counts_files else batch.messages
+        progress(what, done, max(total, done))
+        if not batch.more:
+            return
+        time.sleep(PAUSE_SECONDS)
 
 
 def _ages(messages: int | None, files: int | None) -> Ages:

@@ -5,9 +5,8 @@ import click
 from blueprints.cli.parts import parts
 from blueprints.cli.terminal import Group, json_option, report_findings
 from services.core.commands import flask_command
-from services.core.errors import PushError
 from services.core.messages import Device, Finding
-from services.push.base import Channel, TwoWayChannel
+from services.push.base import TwoWayChannel
 
 group = Group("push", help="Push channels: whether they are set up well.")
 
@@ -20,7 +19,7 @@ def check(send_to: str | None, as_json: bool) -> None:
 
     Exit code 1 if anything must be fixed.
     """
-    found = {name: _asked(channel) for name, channel in parts().channels.items()}
+    found = parts().credential_checks.channels()
     if send_to is not None:
         phones = [c for c in parts().channels.values() if isinstance(c, TwoWayChannel)]
         if not phones:
@@ -29,20 +28,11 @@ def check(send_to: str | None, as_json: bool) -> None:
                 ".env."
             )
         for channel in phones:
-            found[channel.name].append(_sent(channel.name, send_to))
-    found = {name: findings for name, findings in found.items() if findings}
+            found.setdefault(channel.name, []).append(_sent(channel.name, send_to))
     if not found and not as_json:
         click.echo(f"No push channel that can be asked is on. See: {flask_command('config check')}")
     titles = {name: channel.title for name, channel in parts().channels.items()}
     report_findings(found, titles, as_json=as_json)
-
-
-def _asked(channel: Channel) -> list[Finding]:
-    extensions = {ext: None for entry in parts().settings.all() for ext in entry.extensions}
-    try:
-        return list(channel.check(list(extensions)))
-    except PushError as error:
-        return [Finding(False, error.reason)]
 
 
 def _sent(channel: str, extension: str) -> Finding:

@@ -5,10 +5,16 @@ from collections import Counter
 import click
 
 from blueprints.cli.parts import parts
+from blueprints.cli.progress import progress_shown
 from blueprints.cli.terminal import command
 from services.core.commands import flask_command
 from services.core.errors import SendError
 from services.operations.message_query import WHEN
+
+UNFINISHED = (
+    "Nothing of this carrier was stored; what others had listed before is. Run the command again "
+    "with the same --since: nothing is stored twice."
+)
 
 
 def _moment(written: str) -> float:
@@ -37,7 +43,8 @@ def recover(since: str) -> None:
     failed = []
     for provider in able:
         try:
-            outcomes = parts().recovery.recover(provider, begin)
+            with progress_shown(rest=UNFINISHED) as progress:
+                outcomes = parts().recovery.recover(provider, begin, progress)
         except SendError as error:
             failed.append(provider.title)
             click.echo(f"{provider.title}: {error.reason}", err=True)

@@ -5,12 +5,17 @@ from pathlib import Path
 import click
 
 from blueprints.cli.parts import parts
+from blueprints.cli.progress import progress_shown
 from blueprints.cli.storage_lock import storage_lock
 from blueprints.cli.terminal import command, note
 from services.core.commands import flask_command
 from services.operations.restore import Restored
 from services.store.maintenance.backup import is_embedded
 
+UNFINISHED = (
+    "The database is as it was. Run the command again: attachments that are back are not copied "
+    "again."
+)
 MOST_NAMED = 20  # cancelled texts
 
 
@@ -31,7 +36,9 @@ def put_back(folder: Path, yes: bool) -> None:
         click.confirm("Has pg_restore just put the database back?", abort=True, err=True)
     with storage_lock(storage):
         restore = parts().restore
-        made = restore.into_sqlite(folder) if embedded else restore.beside_postgresql(folder)
+        with progress_shown(rest=UNFINISHED) as progress:
+            put = restore.into_sqlite if embedded else restore.beside_postgresql
+            made = put(folder, progress)
     _print_result(made)
     if parts().environment.bucket is not None:
         note("The attachments in the bucket are as they were: they are in no backup.")

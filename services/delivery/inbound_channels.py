@@ -6,10 +6,9 @@ channel with ``one_listener`` only the worker that has its lease listens, and an
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
-from threading import Event, Thread
 
 import structlog
 
@@ -29,6 +28,11 @@ SETTLING_SECONDS = 1.0  # a phone that has just registered is given a moment
 WATCH_SECONDS = 5.0  # between two looks at which phones have texts that wait
 LEASE_LOOK_SECONDS = 0.5  # between two looks whether this worker may listen
 NOT_KEPT = "Textbridge cannot keep it now. Please send it again later."
+
+NO_NUMBER = (
+    "The PBX does not say to which number this was written. Write it to a phone number such as "
+    "+12025550143. If that does not help, ask your administrator."
+)
 
 
 class InboundChannel:
@@ -98,28 +102,9 @@ class InboundChannel:
         """Whether this worker may listen now; renews its lease. Raises ``StorageUnwell``."""
         return not self._channel.one_listener or self._lease in self._leases.held()
 
-    @contextmanager
-    def _lease_renewed(self) -> Iterator[None]:
-        """Renew the lease in the background: one step of a channel may take longer than it lasts.
-
-        So a PBX that answers slowly does not have two workers that register.
-        """
-        if not self._channel.one_listener:
-            yield
-            return
-        done = Event()
-        renewing = Thread(target=self._renew, args=(done,), daemon=True)
-        renewing.start()
-        try:
-            yield
-        finally:
-            done.set()
-            renewing.join()
-
-    def _renew(self, done: Event) -> None:
-        while not done.wait(LEASE_LOOK_SECONDS):
-            with suppress(StorageUnwell):  # who listens notices that the lease ends
-                self._may_listen()
+    def _lease_renewed(self) -> AbstractContextManager[None]:
+        """A block during which the lease is renewed, if there is one."""
+        return self._leases.renewed() if self._channel.one_listener else nullcontext()
 
     def _release(self) -> None:
         """Let another worker listen at once."""
@@ -163,6 +148,8 @@ class InboundChannel:
         end = time.monotonic() + self._channel.keep_seconds
         while True:
             try:
+                if not wrote.to:
+                    raise RequestRefused("invalid_number", NO_NUMBER)
                 self._composer.submit(device, reply)
             except RequestRefused as error:
                 log.info("refused", extension=wrote.extension, code=error.code)

@@ -13,15 +13,15 @@ import structlog
 
 from services.core.errors import MailError, StorageUnwell
 from services.delivery.reconnecting import record_pause, sleep_while
+from services.delivery.task_leases import TaskLeases
 from services.mail.mailbox import CONNECTION_ERRORS, MOST_AT_ONCE, Mailbox, MailboxSession
 from services.messaging.mail_replies import MailOutcome, MailReplies
-from services.store import circuit_breakers, leases
+from services.store import circuit_breakers
 from services.store.database.store import Store
 
 log = structlog.get_logger()
 LEASE = "mailbox"
-LEASE_SECONDS = 240.0  # longer than any step between two renewals
-LEASE_RETRY_SECONDS = 5.0
+LEASE_LOOK_SECONDS = 0.5  # between two looks whether this worker has the lease
 LOOK_SECONDS = 30.0  # between two looks, also with IDLE
 AGAIN_SECONDS = 60.0  # until a mail is looked at again that could not be dealt with
 FAULT_SECONDS = 3600.0  # … because of a fault of ours
@@ -44,16 +44,21 @@ class MailboxPoller:
 
     def run(self, owner: str, alive: Callable[[], bool]) -> None:
         """Look until ``alive`` says no; ``owner`` is the id of the worker."""
+        leases = TaskLeases(self.store, [LEASE], owner)
+
+        def mine() -> bool:
+            return alive() and LEASE in leases.held()
+
         wait = 1.0
         while alive():
             try:
-                if not self._has_lease(owner):
-                    sleep_while(alive, LEASE_RETRY_SECONDS)
+                if not mine():
+                    sleep_while(alive, LEASE_LOOK_SECONDS)
                     continue
-                with self.mailbox.session() as session:
+                with leases.renewed(), self.mailbox.session() as session:
                     self._connected()
                     wait = 1.0
-                    self._work(session, owner, alive)
+                    self._work(session, mine)
             except MailError as error:
                 log.warning("mailbox not open", reason=error.reason)
                 record_pause(self.store, circuit_breakers.MAILBOX, error, wait)
@@ -63,19 +68,20 @@ class MailboxPoller:
                 continue
             sleep_while(alive, wait)
             wait = min(2 * wait, LONGEST_WAIT)
-        self._release(owner)
+        self._release(leases)
 
-    def _work(self, session: MailboxSession, owner: str, alive: Callable[[], bool]) -> None:
+    def _work(self, session: MailboxSession, mine: Callable[[], bool]) -> None:
+        """Look while ``mine`` says that this worker lives and has the lease."""
         if session.validity != self._validity:
             self._validity = session.validity
             self._foreign.clear()
             self._later.clear()
             self._unmarked.clear()
-        while alive() and self._has_lease(owner):
-            self._look(session, owner, alive)
-            session.wait(LOOK_SECONDS, alive)
+        while mine():
+            self._look(session, mine)
+            session.wait(LOOK_SECONDS, mine)
 
-    def _look(self, session: MailboxSession, owner: str, alive: Callable[[], bool]) -> None:
+    def _look(self, session: MailboxSession, mine: Callable[[], bool]) -> None:
         """Take all mails that are new, the oldest first."""
         now = time.monotonic()
         unread = session.unread(self.days + DAYS_BEYOND)
@@ -84,7 +90,7 @@ class MailboxPoller:
         new = [one for one in unread if one not in self._foreign and self._later.get(one, 0) <= now]
         for start in range(0, len(new), MOST_AT_ONCE):
             for uid, head in session.heads(new[start : start + MOST_AT_ONCE]).items():
-                if not alive() or not self._has_lease(owner):
+                if not mine():
                     return
                 self._take(session, uid, head)
 
@@ -122,16 +128,9 @@ class MailboxPoller:
             raise
         del self._unmarked[uid]
 
-    def _has_lease(self, owner: str) -> bool:
-        """Take or renew the lease. Raises ``StorageUnwell``."""
-        taken = self.store.write(
-            lambda tx: leases.acquire(tx, [LEASE], owner, LEASE_SECONDS), durable=False
-        )
-        return bool(taken)
-
-    def _release(self, owner: str) -> None:
+    def _release(self, leases: TaskLeases) -> None:
         try:
-            self.store.write(lambda tx: leases.release(tx, [LEASE], owner))
+            leases.release()
         except StorageUnwell as error:
             log.error("cannot release the mailbox", reason=str(error))
 

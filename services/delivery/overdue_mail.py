@@ -2,7 +2,7 @@
 
 Which channels want that, and after how long, is ``Channel.email_after``. The mail goes to the
 e-mail addresses that the number of the text has in Message Settings; those that got the text by
-mail already get no second one.
+mail already get no second one. A text that an extension has read in an app is not mailed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from services.messaging.access import ConversationAccess
 from services.push.base import Channel
-from services.store import jobs, messages
+from services.store import conversations, jobs, messages
 from services.store.database import clock
 from services.store.database.store import Store
 from services.store.jobs import Job, JobKind
@@ -54,7 +54,8 @@ class OverdueMail:
         mails = [
             Job(JobKind.EMAIL, message.id, "email", target=address)
             for message in found.values()
-            if (setting := self._access.setting(message.number)) is not None
+            if not conversations.readers(tx, message.conversation_id, message.seq)
+            and (setting := self._access.setting(message.number)) is not None
             for address in setting.emails
         ]
         return len(jobs.add(tx, mails))

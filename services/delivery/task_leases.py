@@ -1,16 +1,19 @@
 """Leases of one worker on tasks that one worker at a time does.
 
 Such tasks are processing the inbox of a carrier, so that the texts of a conversation keep their
-order, and listening on a channel at which one account registers. A worker renews its leases every
-two seconds; when it hangs or is gone, another one has them within ten.
+order, listening on a channel at which one account registers, and looking into the mailbox. A worker
+renews its leases every two seconds; when it hangs or is gone, another one has them within ten.
 """
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
 
 from sqlalchemy import Connection
 
+from services.core.errors import StorageUnwell
 from services.store import leases
 from services.store.database.store import Store
 
@@ -43,6 +46,26 @@ class TaskLeases:
             self._next_renewal = time.monotonic() + (RENEW_SECONDS if has_all else RETRY_SECONDS)
         # A process that was stopped for a while must not trust what it had.
         return self._held if time.monotonic() < self._ends else frozenset()
+
+    @contextmanager
+    def renewed(self) -> Iterator[None]:
+        """Renew them in the background, where one step of the block may take longer than they last.
+
+        So a server that answers slowly does not have two workers that ask it.
+        """
+        done = Event()
+        renewing = Thread(target=self._renew_until, args=(done,), daemon=True)
+        renewing.start()
+        try:
+            yield
+        finally:
+            done.set()
+            renewing.join()
+
+    def _renew_until(self, done: Event) -> None:
+        while not done.wait(RETRY_SECONDS):
+            with suppress(StorageUnwell):  # who works notices that a lease ends
+                self.held()
 
     def release(self) -> None:
         """Let another worker have them at once. Raises ``StorageUnwell``."""

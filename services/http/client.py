@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
-from time import time
+from time import monotonic, time
 from typing import Any
 
 from requests import PreparedRequest, RequestException, Response, Session
@@ -21,7 +21,7 @@ from urllib3 import HTTPConnectionPool
 from urllib3.exceptions import HTTPError, LocationValueError
 
 from services.core.errors import TextbridgeError
-from services.http.adapters import Adapter, NotConnected, connect_any
+from services.http.adapters import Adapter, Connect, NotConnected, connect_any
 from services.http.deadline import DeadlineExceeded, deadline
 from services.http.public_addresses import connect_public
 
@@ -88,15 +88,15 @@ class _Session(Session):
 class Http:
     """Keep-alive connections to the outside, with no redirects, proxies, cookies or retries.
 
-    With ``public_only`` nothing in a private network or on this machine can be reached. It may be
-    used by several threads or greenlets at once.
+    With ``public_only`` nothing in a private network or on this machine can be reached. ``connect``
+    opens the connections otherwise. It may be used by several threads or greenlets at once.
     """
 
-    def __init__(self, *, public_only: bool = False) -> None:
+    def __init__(self, *, public_only: bool = False, connect: Connect = connect_any) -> None:
         self._session = _Session()
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._adapter = Adapter(connect_public if public_only else connect_any)
+        self._adapter = Adapter(connect_public if public_only else connect)
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, self._adapter)
         self._address = lru_cache(maxsize=256)(self._look_up)
@@ -128,6 +128,23 @@ class Http:
         answer = _answer(response.status_code, response.headers, body, most)
         self._compare_clocks(answer)
         return answer
+
+    def first_byte(
+        self, url: str, *, headers: Mapping[str, str], seconds: float
+    ) -> tuple[Answer, float]:
+        """GET an answer that comes in pieces; also says after how many seconds the first came.
+
+        ``seconds`` is the total deadline. Raises as ``request``.
+        """
+        request = _prepared("GET", url, None, headers, None, None, None, None)
+        began, first, body = monotonic(), 0.0, b""
+        with _failures(seconds), self._send(request, seconds) as response:
+            while piece := response.raw.read1(ANSWER_BYTES):
+                first = first or monotonic() - began
+                body += piece
+                if len(body) > ANSWER_BYTES:
+                    break
+        return _answer(response.status_code, response.headers, body, ANSWER_BYTES), first
 
     def _compare_clocks(self, answer: Answer) -> None:
         """Keep by how much this machine's clock is ahead of the server's (RFC 9110 §6.6.1)."""

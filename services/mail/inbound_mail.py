@@ -36,6 +36,10 @@ ENCRYPTED = (
     "It is encrypted, and Textbridge has no key. Write it again without encryption (in many "
     "programs: S/MIME or PGP off)."
 )
+WINMAIL = (
+    "Outlook has packed it, or its files, as winmail.dat, which Textbridge cannot open. Write it "
+    "again as HTML or plain text (in Outlook: Format Text, then HTML)."
+)
 TOO_LONG = f"It has more than {MOST_TEXT} characters. Write a shorter one."
 QUOTES = (
     "Some of it stands within the quote, or begins with “>” as quotes do. Write all of your answer "
@@ -102,6 +106,8 @@ def read_content(raw: bytes, own_address: re.Pattern[str]) -> MailContent:
         return MailContent(trouble=ENCRYPTED)
     if content.is_broken:
         return MailContent(trouble=UNREADABLE)
+    if any(file.is_winmail for file in content.files):
+        return MailContent(trouble=WINMAIL)
     plain, kept = content.kept(new_part(content.text, own_address))
     if content.other:
         kept |= content.kept(new_part(content.other, own_address))[1] - content.marked

@@ -43,6 +43,11 @@ class ReceivedFile:
     content_id: str = ""
 
     @property
+    def is_winmail(self) -> bool:
+        """Whether it is the container in which Outlook puts rich text and files (MS-OXTNEF)."""
+        return self.content_type.endswith("ms-tnef") or self.name.lower() == "winmail.dat"
+
+    @property
     def is_logo(self) -> bool:
         """Whether it is too small to be a picture that somebody wants to send."""
         return not self.attached and len(self.content) < SMALL_PICTURE

@@ -110,6 +110,17 @@ class Mailer:
         with self._session() as server:
             server.sendmail(sender.addr_spec, [recipient.addr_spec], mail.as_bytes())
 
+    def send_test(self, to: str) -> None:
+        """Send a mail that shows that mails arrive. Raises ``MailError``."""
+        sender, recipient = self._sender(), _recipient(to)
+        mail = build_refusal(sender, recipient, words.TEST, words.TEST_ARRIVED, "", self._domain)
+        self._send(mail, sender, recipient)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether a mail server is configured."""
+        return self._settings.host is not None
+
     def check(self) -> None:
         """Connect and log in without sending a mail. Raises ``MailError``."""
         self._sender()

@@ -14,6 +14,8 @@ PREVIEW_CLASS = "textbridge_preview"
 REFUSED = "Your answer was not sent as a text"
 NOT_SENT = "Your text was not delivered"
 PERHAPS_NOT_SENT = "Your text was perhaps not sent"
+TEST = "Test mail"
+TEST_ARRIVED = "Mails of Textbridge arrive here. Nobody needs to answer this one."
 
 ATTACHMENT = "attachment"  # the name of a file without one
 NOT_FETCHED = "this attachment could not be fetched."

@@ -13,6 +13,7 @@ from services.message_settings.document import (
     NO_DOCUMENT,
     PLAIN,
     SECTIONS,
+    WITH_RULES,
     Document,
     Layout,
     as_object,
@@ -38,6 +39,10 @@ from services.message_settings.templates import read_templates
 WHOLE = MessageSettingsSchema()
 PARTS = SectionsSchema()
 FRAME = ("version", "numbers")
+NEWER = (
+    "A newer Textbridge has written it: this one reads versions 1 and 2. Upgrade this machine, or "
+    "put back the copy from before the upgrade: docs/install.md, “Back to the version before”."
+)
 NEEDS_VERSION = 'Write "version": 2 at the top to use it.'
 
 
@@ -149,6 +154,7 @@ class DocumentReader:
         raw = document.get("numbers") if isinstance(document, dict) else None
         if not isinstance(document, dict):
             raise SettingsError(first_problem(WHOLE.validate(document), text))
+        _refuse_newer(document.get("version"))
         parts = {name: document[name] for name in SECTIONS if name in document}
         frame = {name: value for name, value in document.items() if name not in parts}
         wrong = WHOLE.validate(frame | {"numbers": []} if isinstance(raw, list) else frame)
@@ -281,3 +287,8 @@ def _check_aliases(entries: Collection[NumberSetting]) -> None:
                     f"“{alias}” names two numbers. Leave it at one of them.",
                     ("numbers", position, "aliases", item),
                 )
+
+
+def _refuse_newer(version: Any) -> None:
+    if isinstance(version, int) and version > WITH_RULES:
+        raise SettingsError(NEWER, "version")

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from services.core.errors import NumberError, SendError
 from services.core.messages import Message, Parsed, Unreadable, WebhookCall
+from services.core.progress import Progress, silent
 from services.messaging.store_parts import CallParts, Outcome, PartStore
 from services.providers.base import Provider
 from services.store import counters
@@ -32,14 +33,19 @@ class Recovery:
         self._providers = providers
         self._parts = parts
 
-    def recover(self, provider: Provider, since: float) -> list[Outcome]:
+    def recover(
+        self, provider: Provider, since: float, progress: Progress = silent
+    ) -> list[Outcome]:
         """Store the inbound messages that a carrier has from a time (seconds since 1970) on.
 
         A message that is stored already changes nothing; an entry that cannot be read goes into
         quarantine once. Returns (outcome, message id) for each.
         Raises ``SendError`` when the carrier cannot be asked, and ``StorageUnwell``.
         """
-        missed = list(provider.missed(since))
+        missed = []
+        for count, part in enumerate(provider.missed(since), start=1):
+            missed.append(part)
+            progress(f"messages that {provider.title} lists", count, None)
         outcomes = self._store.write(lambda tx: self._store_listed(tx, provider, missed))
         for outcome, message_id in outcomes:
             if outcome == "received":

@@ -133,8 +133,6 @@ class ContactBook:
             "contacts imported",
             added=counts["added"],
             changed=counts["changed"],
-            unchanged=counts["unchanged"],
-            skipped=counts["skipped"],
             refused=counts["refused"],
         )
         return plan

@@ -214,7 +214,10 @@ class Health:
         except (DBAPIError, PoolTimeout, StorageUnwell):
             return
         if found > head():
-            reason = "The database belongs to a newer Textbridge. Upgrade this machine."
+            reason = (
+                "The database belongs to a newer Textbridge. Upgrade this machine, or go back to "
+            )
+            reason += "the copy from before the upgrade: docs/install.md."
             yield HealthWarning("schema", reason)
 
     def _undeclared(self) -> Iterator[HealthWarning]:

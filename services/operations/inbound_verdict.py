@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from services.core.authors import with_name
 from services.core.messages import Device
 from services.message_settings import MessageSettings
 from services.messaging.access import ConversationAccess
@@ -63,7 +64,7 @@ def _of_job(facts: Facts, access: ConversationAccess, job: Job) -> Verdict:
     """The verdict on one push or mail."""
     is_mail = job.kind is JobKind.EMAIL
     known = facts.known(
-        target=timeline.target_name(job, facts.history.devices),
+        target=timeline.target_name(job, facts.history.devices, names=facts.names),
         reason=job.error or "",
         until=facts.at(job.due),
         extension=_extension(facts, job),
@@ -132,7 +133,7 @@ def _not_notified(
 
 
 def _switched_off(facts: Facts, device: Device) -> Verdict:
-    target = f"“{device.name}” of {device.extension}"
+    target = f"“{device.name}” of {with_name(device.extension, facts.names)}"
     if device.channel == "none" and device.last_error:
         return verdict("push_gone", facts.known(target=target, reason=device.last_error))
     return verdict("push_off", facts.known(target=target))

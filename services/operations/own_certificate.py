@@ -99,6 +99,14 @@ class OwnCertificate:
             return f"{its} ends in {days}, on {_day(found.not_after)}.", RENEW
         return None
 
+    def is_refused(self, found: ServedCertificate) -> bool:
+        """Whether carriers do not connect because of it."""
+        return bool(found.refused) or found.not_after <= time.time()
+
+    def days_left(self, found: ServedCertificate) -> int:
+        """For how many whole days a certificate is still good."""
+        return int((found.not_after - time.time()) / DAY)
+
 
 def near_end(found: ServedCertificate) -> float:
     """How many seconds before its end a certificate should have been renewed."""

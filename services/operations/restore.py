@@ -9,7 +9,7 @@ every app reloads its lists.
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from sqlalchemy import Connection, exists, select
 
 from services.config.storage_layout import DATABASE, KEY, MEDIA, SETTINGS
 from services.core.errors import RequestRefused
+from services.core.progress import Progress, silent
 from services.delivery.outcome import Outcomes
 from services.store import attachments, counters, messages, sign_ins, workers
 from services.store.database.migrate import head
@@ -80,7 +81,7 @@ class Restore:
         self._open_copy = open_copy
         self._has_bucket = has_bucket
 
-    def into_sqlite(self, folder: Path) -> Restored:
+    def into_sqlite(self, folder: Path, progress: Progress = silent) -> Restored:
         """Restore a backup into an empty installation, all of it or nothing.
 
         No other process may use the storage folder. Raises ``RequestRefused`` for an installation
@@ -104,7 +105,7 @@ class Restore:
             missing = () if self._has_bucket else contents.missing
             ready = stage / "ready.db"
             unknown, cancelled = self._settled(stage, missing, ready)
-            files = put_files(folder, storage, contents.files)
+            files = put_files(folder, storage, contents.files, progress)
             self._store.disconnect()
             for name in (SETTINGS, KEY):
                 with suppress(FileNotFoundError):
@@ -115,7 +116,7 @@ class Restore:
             _flush(storage)
         return Restored(contents, unknown, cancelled, files)
 
-    def beside_postgresql(self, folder: Path) -> Restored:
+    def beside_postgresql(self, folder: Path, progress: Progress = silent) -> Restored:
         """Reset jobs and copy files after pg_restore has restored PostgreSQL's database.
 
         Raises ``RequestRefused`` while a delivery worker is at work on the database.
@@ -129,7 +130,9 @@ class Restore:
                 "it, and try again in a minute.",
             )
         storage = self._storage
-        files = put_files(folder, storage, [file.name for file in (folder / MEDIA).glob("*/*")])
+        files = put_files(
+            folder, storage, [file.name for file in (folder / MEDIA).glob("*/*")], progress
+        )
         unknown, cancelled = self._store.write(lambda tx: _put_back(tx, self._outcomes, ()))
         return Restored(None, unknown, cancelled, files)
 
@@ -141,10 +144,13 @@ class Restore:
         return settled
 
 
-def put_files(folder: Path, storage: Path, file_ids: Iterable[str]) -> int:
+def put_files(
+    folder: Path, storage: Path, file_ids: Sequence[str], progress: Progress = silent
+) -> int:
     """Copy attachments that are in the backup and not there yet; returns how many."""
     copied = 0
-    for file_id in file_ids:
+    for count, file_id in enumerate(file_ids, start=1):
+        progress("attachments", count, len(file_ids))
         file, target = media_path(folder, file_id), media_path(storage, file_id)
         if not file.exists() or (target.exists() and target.stat().st_size == file.stat().st_size):
             continue

@@ -37,6 +37,15 @@ class Ages:
 
 
 @dataclass(frozen=True, slots=True)
+class Pruned:
+    """What one batch has deleted, and whether there may be more (``more``)."""
+
+    messages: int
+    files: int
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """The stored data of one person.
 
@@ -75,12 +84,12 @@ class Retention:
         """What ``prune`` would delete in all. Raises ``StorageUnwell``."""
         return self._store.read(lambda tx: pruning.outdated(tx, than.messages, than.files))
 
-    def prune(self, than: Ages) -> bool:
-        """Delete one small batch of older data; returns whether there may be more.
+    def prune(self, than: Ages) -> Pruned:
+        """Delete one small batch of older data.
 
         Raises ``StorageUnwell``; the next call continues.
         """
-        more = False
+        more, removed, files = False, 0, list[str]()
         if than.messages is not None:
             before = than.messages
             old = self._store.read(lambda tx: pruning.old_messages(tx, before))
@@ -98,7 +107,7 @@ class Retention:
                 self._store.write(lambda tx: pruning.mark_deleted(tx, files))
                 log.info("pruned", files=len(files))
             more = more or len(files) >= removal.BATCH
-        return more
+        return Pruned(removed, len(files), more)
 
     def person(self, peer: str) -> Person:
         """The stored data of a person (``peer`` as in messages). Raises ``StorageUnwell``."""

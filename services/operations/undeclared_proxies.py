@@ -35,10 +35,7 @@ class UndeclaredProxies:
 
         Only a warning depends on it, so a full disk is no error here.
         """
-        if is_in(peer, self._trusted):
-            kind = ProxyKind.SILENT
-        else:
-            kind = ProxyKind.FAR if peer.is_global else ProxyKind.NEAR
+        kind = self._kind(peer)
         now = time.monotonic()
         if now - self._noted.get(kind, -INTERVAL_SECONDS) < INTERVAL_SECONDS:
             return
@@ -47,6 +44,16 @@ class UndeclaredProxies:
             self._store.write(
                 partial(proxy_sightings.put, kind=kind, address=str(peer)), durable=False
             )
+
+    def about(self, peer: Address) -> str:
+        """What to do about one proxy that does not tell who calls."""
+        kind = self._kind(peer)
+        return _warning(ProxySighting(kind, str(peer), time.time()), self._trusted)
+
+    def _kind(self, peer: Address) -> ProxyKind:
+        if is_in(peer, self._trusted):
+            return ProxyKind.SILENT
+        return ProxyKind.FAR if peer.is_global else ProxyKind.NEAR
 
     def warnings(self) -> list[str]:
         """What to do about the proxies of the last day. Raises ``StorageUnwell``."""

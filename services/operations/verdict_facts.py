@@ -6,6 +6,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from services.core.authors import is_address
 from services.core.local_time import LocalTime
 from services.core.messages import Device, Message
 from services.message_settings import MessageSettings
@@ -37,7 +38,7 @@ class Facts:
 
     ``pauses`` are those in force by their destinations, ``devices`` those of the extensions that
     get it, ``readers`` the extensions that have read it. ``refusal`` is the carrier's last call
-    that was refused, unless an authentic one came since.
+    that was refused, unless an authentic one came since. ``names`` are those of extensions.
     """
 
     history: MessageHistory
@@ -51,6 +52,7 @@ class Facts:
     readers: tuple[str, ...]
     refusal: CarrierEvent | None
     local_time: LocalTime
+    names: Mapping[str, str]
 
     def with_message(self, message: Message) -> "Facts":
         """The facts with a newer state of the message."""
@@ -67,6 +69,7 @@ class Facts:
     def known(self, **more: str) -> dict[str, str]:
         """What is known of the message, by the names that ``verdicts.toml`` has in braces."""
         message = self.history.message
+        extensions = more.get("extension", "").split(", ")
         return {
             "id": message.id,
             "peer": ", ".join(message.participants) or message.peer,
@@ -75,8 +78,13 @@ class Facts:
             "carrier_key": message.provider,
             "carrier_id": message.provider_id or "(none)",
             "reason": message.error_reason or "",
+            "person": ", ".join(map(self._person, filter(None, extensions))),
             **more,
         }
+
+    def _person(self, author: str) -> str:
+        """An extension by the name of its person, or an address, in the middle of a sentence."""
+        return self.names.get(author) or (author if is_address(author) else f"extension {author}")
 
     def at(self, moment: float | None) -> str:
         """A time for people."""
@@ -117,4 +125,5 @@ def _load(
         readers=tuple(conversations.readers(tx, message.conversation_id, message.seq)),
         refusal=newest_refusal(carrier_events.of(tx, message.provider)),
         local_time=local_time,
+        names=settings.names,
     )

@@ -129,6 +129,10 @@ class InboundText:
     id: str
     sender: str | None = None
 
+    def refusal(self, reason: str) -> str:
+        """What its writer is told; ``to`` is empty where nobody can tell it."""
+        return f"Not sent to {self.to}: {reason}" if self.to else f"Not sent. {reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class ExtensionReachable:

@@ -54,10 +54,8 @@ def add(tx: Connection, new: Sequence[Message], readers: Readers) -> int:
     open load their lists anew.
     """
     counters.hold_sequence(tx)
-    stored_before = known(tx, [message.id for message in new])
-    missing = [message for message in new if message.id not in stored_before]
     added = 0
-    for looks_back, together in groupby(missing, _looks_back):
+    for looks_back, together in groupby(new, _looks_back):
         for run in ([one] for one in together) if looks_back else (list(together),):
             added += _add(tx, run, readers)
     if added:

@@ -123,9 +123,8 @@ def _add_inbound(tx: Connection, new: Sequence[Message]) -> list[Message | None]
         with_reaction(tx, replace(message, conversation_id=conversation_id))
         for message, conversation_id in zip(new, ids, strict=True)
     ]
-    stored = insert_new_rows(
-        tx, [one for one in kept if one.provider_id is not None or not _is_repeat(tx, one)]
-    )
+    rows = [_row(one) for one in kept if one.provider_id is not None or not _is_repeat(tx, one)]
+    stored = _inserted(tx, rows)
     for message in kept:
         if message.seq not in stored:
             conversations.withdraw(tx, message.conversation_id)
@@ -142,7 +141,10 @@ def insert_new_rows(tx: Connection, new: Sequence[Message]) -> set[int]:
     A message with an id that is stored, or that its carrier has given to a stored one, is left out,
     and so is an inbound one that was deleted in an app.
     """
-    rows = [_row(one) for one in new]
+    return _inserted(tx, [_row(one) for one in new])
+
+
+def _inserted(tx: Connection, rows: Sequence[dict[str, Any]]) -> set[int]:
     deleted = deletions.offered_again(tx, map(_offer, rows))
     return {row.seq for row in _ADD_NEW.insert(tx, [r for r in rows if _offer(r) not in deleted])}
 

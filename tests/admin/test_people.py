@@ -89,4 +89,4 @@ def test_undelivered_notifications_are_counted(operator: Operator) -> None:
 
     gateway.store.write(give_up)
     assert [one.failed_pushes for one in gateway.directory.find()] == [1, 0]
-    assert "could not be delivered 1" in plain(operator.get("/people/201"))
+    assert "Undelivered 1 notification" in plain(operator.get("/people/201"))

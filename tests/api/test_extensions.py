@@ -47,6 +47,17 @@ def test_names_are_put_and_shown(make_service: Any) -> None:
     )
 
 
+def test_names_stay_where_rules_are_replaced(make_service: Any) -> None:
+    service: Service = make_service(ADMIN_PASSWORD=PASSWORD)
+    settings_call(service, "PUT", "/extensions/201", json={"name": "Ann"})
+    rules: dict[str, Any] = {"inbound": [{"name": "Hello", "reply": "Hi."}]}
+    assert settings_call(service, "PUT", "/rules", json=rules).status_code == 200
+    assert len(settings_call(service, "GET", "/extensions").json["items"]) == 1
+    rules["extensions"] = {}
+    assert settings_call(service, "PUT", "/rules", json=rules).status_code == 200
+    assert settings_call(service, "GET", "/extensions").json["items"] == []
+
+
 def test_what_is_no_name_is_refused(make_service: Any) -> None:
     service: Service = make_service(ADMIN_PASSWORD=PASSWORD)
     for extension, asked, field in (

@@ -50,7 +50,7 @@ def test_a_name_is_checked_as_in_the_document(terminal: Terminal) -> None:
 def test_names_stand_in_lists_and_exports(terminal: Terminal, tmp_path: Path) -> None:
     terminal.flask("extensions", "name", "201", "=Ann Example")
     device = terminal.gateway.store.write(lambda tx: devices.add(tx, "201", "Desk"))[0]
-    assert "=Ann Example (201)" in terminal.flask("devices", "list").output
+    assert "201 =Ann Example" in terminal.flask("devices", "list").output
     assert terminal.json("devices", "list")[0]["extension_name"] == "=Ann Example"
     reply = Reply(text="Hi", to=("+13035550177",))
     message = terminal.gateway.composer.submit(device, reply)[0]

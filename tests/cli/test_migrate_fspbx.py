@@ -102,6 +102,10 @@ def test_a_dry_run_says_what_becomes_of_each_row_and_writes_nothing(
     assert "+13035550101" in shown.stdout
     assert "Its number is not in Message Settings." in shown.stdout
     assert "Ring groups are not taken (“Sales”)" in shown.stderr
+    assert "These extensions have numbers in other domains, too: 201." in shown.stderr
+    assert "2 of them: The file stayed" not in shown.stdout
+    assert "1 of them: The file stayed in the storage of FS PBX." in shown.stdout
+    assert "FusionPBX has no content" not in shown.stdout
     assert "This was a dry run" in shown.stdout
     assert SECRET not in shown.output
     assert terminal.gateway.settings.all() == []

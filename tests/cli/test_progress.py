@@ -2,13 +2,27 @@
 
 import os
 import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
 from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
 from click.testing import CliRunner
 
+from blueprints.cli import progress as progress_module
+from blueprints.cli import prune
 from blueprints.cli.progress import ProgressDisplay, progress_shown
+from services.media.folder import Folder
+from services.store.maintenance import backup, pruning, removal
+from tests.cli.conftest import Terminal, inbound
+from tests.conftest import NUMBER_ENTRY
+from tests.fakes.s3 import S3Server
+from tests.message_steps import run_due_jobs, stored_messages
 
 
 class Stream(StringIO):
@@ -110,3 +124,99 @@ def test_a_signal_ends_the_command_with_what_was_done(number: int) -> None:
         "Error: Interrupted after 41 of 100 messages. Run the command again for the rest.\n"
     )
     assert signal.getsignal(number) is before
+
+
+def test_an_unknown_total_is_a_bar_that_moves() -> None:
+    stream, clock = Stream(terminal=True), Clock()
+    display = ProgressDisplay(stream, clock)
+    for done in range(5):
+        display("messages", done * 100, None)
+        clock.now += 1
+    display.close()
+    assert "400 messages" in stream.getvalue()
+    assert "%" not in stream.getvalue()
+
+
+# The commands
+
+
+@pytest.fixture
+def big_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each step be shown, as if it took long."""
+    monkeypatch.setattr(progress_module, "FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(progress_module, "LINE_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("big_steps")
+def test_a_backup_says_how_far_it_is_and_is_whole_in_small_steps(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup, "PAGES", 7)
+    for count in range(3):
+        file_id = f"00000000-0000-0000-0000-00000000000{count}"
+        Folder(tmp_path / "media").put(file_id, [b"GIF89a"], 100)
+    inbound(terminal.gateway, "keep me")
+    told = terminal.flask("backup", str(tmp_path / "copies")).stderr
+    assert "database pages" in told
+    assert "3 of 3 attachments" in told
+    [made] = (tmp_path / "copies").iterdir()
+    with closing(sqlite3.connect(made / "textbridge.db")) as copy:
+        assert copy.execute("SELECT text FROM messages").fetchall() == [("keep me",)]
+
+
+@pytest.mark.usefixtures("big_steps")
+def test_commits_between_two_steps_do_not_begin_a_backup_anew(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup, "PAGES", 20)
+    inbound(terminal.gateway, "before")
+    seen: list[int] = []
+
+    def write(what: str, done: int, total: int | None) -> None:
+        seen.append(done)
+        inbound(terminal.gateway, f"text {len(seen)}")
+
+    backup.back_up_database(terminal.gateway.store.engine, tmp_path / "copy.db", write)
+    assert seen == sorted(seen)
+    assert len(seen) > 3
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
+        assert copy.execute("SELECT text FROM messages").fetchall() == [("before",)]
+
+
+@pytest.mark.usefixtures("big_steps")
+def test_an_interrupted_prune_goes_on_where_it_was(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for count in range(6):
+        inbound(terminal.gateway, f"text {count}")
+    monkeypatch.setattr(removal, "BATCH", 2)
+    monkeypatch.setattr(pruning, "BATCH", 2)
+    monkeypatch.setattr(prune, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(prune, "DAY", -86_400.0)  # so that they are old
+    sent = iter([None, signal.SIGTERM])
+
+    def stop(_: float) -> None:
+        if (number := next(sent)) is not None:
+            os.kill(os.getpid(), number)
+
+    run_due_jobs(terminal.gateway)
+    with monkeypatch.context() as patch:
+        patch.setattr(prune, "time", SimpleNamespace(sleep=stop, time=time.time))
+        told = terminal.flask("messages", "prune", "--older-than", "1d", "--yes", code=130).stderr
+    assert "Error: Interrupted after 4 of 6 messages deleted. What was deleted stays so." in told
+    told = terminal.flask("messages", "prune", "--older-than", "1d", "--yes").stderr
+    assert "2 of 2 messages deleted" in told
+    assert stored_messages(terminal.gateway) == []
+
+
+@pytest.mark.usefixtures("big_steps")
+def test_json_has_no_progress_beside_it(
+    make_terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    for count in range(3):
+        file_id = f"00000000-0000-4000-8000-00000000000{count}"
+        Folder(tmp_path / "media").put(file_id, [b"GIF89a"], 100)
+    with S3Server() as server:
+        shop = make_terminal(NUMBER_ENTRY, **server.env)
+        assert "attachments" not in shop.flask("media", "copy", "--json").stderr
+        assert "3 of 3 attachments" in shop.flask("media", "copy").stderr

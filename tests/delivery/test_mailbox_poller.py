@@ -251,9 +251,8 @@ def test_a_refusal_that_cannot_be_mailed_leaves_the_mail_unread(
 
 
 def test_of_two_workers_one_polls_and_the_other_follows(
-    gateway: Gateway, mailbox: Mailbox, dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, mailbox: Mailbox, dovecot: Dovecot
 ) -> None:
-    monkeypatch.setattr(mailbox_poller, "LEASE_RETRY_SECONDS", 0.2)
     first = mailed(gateway, mailbox)
     one, other = new_worker(gateway), new_worker(gateway)
 

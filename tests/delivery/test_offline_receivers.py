@@ -14,7 +14,7 @@ from services.gateway import Gateway
 from services.operations import timeline
 from services.push.base import PassedOn
 from services.push.webhook import SignedWebhook
-from services.store import attempts, circuit_breakers
+from services.store import attempts, circuit_breakers, conversations
 from services.store.database import clock
 from services.store.database.schema import jobs as job_table
 from services.store.jobs import HOLD_SECONDS, Job, JobKind
@@ -164,3 +164,23 @@ def test_who_gets_every_text_by_mail_gets_no_second_one(
     run_due_jobs(gateway)
     task.queue_mails()
     assert mails(gateway) == ["boss@example.com", "desk@example.com"]
+
+
+def test_a_text_that_was_read_in_an_app_is_not_mailed(
+    make_gateway: Make, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = make_gateway(NUMBER_ENTRY, DATABASE_URL=database, **WEBHOOK, **MAIL)
+    Phone(gateway, monkeypatch)
+    task = overdue(gateway, monkeypatch)
+    receive_text(gateway, "one")
+    receive_text(gateway, "two")
+    run_due_jobs(gateway)
+    read, unread = sorted(stored_messages(gateway), key=lambda one: one.seq)
+    gateway.settings.put(ENTRY)
+    age(gateway, 1000.0)
+    gateway.store.write(
+        lambda tx: conversations.mark_read(tx, "201", read.conversation_id, read.seq, 99)
+    )
+    task.queue_mails()
+    mailed = [job for job in jobs_of(gateway, unread) if job.kind is JobKind.EMAIL]
+    assert len(mailed) == len(mails(gateway)) == 2

@@ -21,6 +21,7 @@ from pathlib import Path
 from PIL import Image
 from services.core.errors import MediaError
 from services.media.resize import resize_to_fit
+from services.media.thumbnail import make_thumbnail
 
 def kilobytes(what):
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -29,8 +30,12 @@ def kilobytes(what):
 Image.init()
 before = kilobytes("VmRSS")
 Path("/proc/self/clear_refs").write_text("5")
+path = Path(sys.argv[1])
 try:
-    outcome = "made smaller" if resize_to_fit(Path(sys.argv[1]), 3_500_000) else "left"
+    if sys.argv[2:]:
+        outcome = "made smaller" if make_thumbnail(path, sys.argv[2]).content else "left"
+    else:
+        outcome = "made smaller" if resize_to_fit(path, 3_500_000) else "left"
 except MediaError as error:
     outcome = "refused"
 print(outcome, (kilobytes("VmHWM") - before) * 1024)
@@ -39,9 +44,12 @@ RESULT_BYTES = 40_000_000  # of the picture of 2560 pixels and the JPEG that is 
 WIDTH = 4000
 
 
-def measured(path: Path) -> tuple[str, int]:
-    """What became of a picture, and the memory in bytes that it needed."""
-    command = ends_with_parent(sys.executable, "-c", MEASURE, str(path))
+def measured(path: Path, *thumbnail_of: str) -> tuple[str, int]:
+    """What became of a picture, and the memory in bytes that it needed.
+
+    ``thumbnail_of`` is its content type, if a thumbnail is to be made.
+    """
+    command = ends_with_parent(sys.executable, "-c", MEASURE, str(path), *thumbnail_of)
     ran = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
@@ -88,6 +96,30 @@ def test_the_largest_picture_needs_the_stated_memory_at_most(
     path = tmp_path / "picture"
     largest(kind, mode, **more).save(path, kind, **more)
     outcome, used = measured(path)
+    assert outcome == "made smaller"
+    assert used < DECODING_BYTES + RESULT_BYTES
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "frames"),
+    [
+        ("GIF", "P", 1),
+        ("GIF", "P", 2),
+        ("BMP", "P", 1),
+        ("BMP", "RGB", 1),
+        ("BMP", "RGBA", 1),
+        ("PNG", "LA", 2),
+    ],
+)
+def test_a_thumbnail_needs_no_more_of_the_first_frame(
+    tmp_path: Path, kind: str, mode: str, frames: int
+) -> None:
+    path, picture = tmp_path / "picture", largest(kind, mode)
+    more = {"save_all": True, "append_images": [picture.rotate(180)]} if frames > 1 else {}
+    picture.save(path, kind, **more)
+    with path.open("ab") as file:
+        file.write(bytes(1_000_000))  # else it is small enough itself
+    outcome, used = measured(path, f"image/{kind.lower()}")
     assert outcome == "made smaller"
     assert used < DECODING_BYTES + RESULT_BYTES
 

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator
+from email import message_from_bytes
 from email.message import EmailMessage
+from email.policy import SMTP
 
 import pytest
 
@@ -201,9 +203,17 @@ def answer_within(raw: bytes) -> bytes:
     return raw.replace(b"\r\n> Is the shop open?", b"\r\n> Is it?\r\n\r\nNo!\r\n\r\n> And then?")
 
 
+def winmail(raw: bytes) -> bytes:
+    mail = message_from_bytes(raw, policy=SMTP)
+    assert isinstance(mail, EmailMessage)
+    mail.add_attachment(b"x\x9f>\x22", "application", "ms-tnef", filename="winmail.dat")
+    return mail.as_bytes()
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
+        (winmail, "packed it, or its files, as winmail.dat"),
         (answer_within, "Some of it stands within the quote"),
         (broken_parts, "It cannot be read"),
         (no_base64, "It cannot be read"),

@@ -104,7 +104,7 @@ def rows(gateway: Gateway) -> dict[str, int]:
 def all_gone(gateway: Gateway, ages: Ages = OLD) -> int:
     """Prune until nothing is left to prune; returns in how many batches."""
     batches = 1
-    while gateway.retention.prune(ages):
+    while gateway.retention.prune(ages).more:
         batches += 1
     return batches
 
@@ -280,7 +280,7 @@ def test_the_worker_prunes_by_the_environment(
 def test_without_an_age_nothing_goes(gateway: Gateway) -> None:
     receive_text(gateway, "ancient", days=9999)
     assert gateway.retention.ages() == Ages()
-    assert not gateway.retention.prune(gateway.retention.ages())
+    assert not gateway.retention.prune(gateway.retention.ages()).more
     assert rows(gateway) == {"messages": 1, "conversations": 1}
 
 

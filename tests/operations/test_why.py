@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,14 +18,17 @@ from services.core.errors import InvalidWebhook, Kind, SendError
 from services.core.messages import DeliveryStatus, Message, Status, WebhookCall
 from services.core.quiet_hours import QuietHours
 from services.gateway import Gateway
+from services.http.client import NotSent
 from services.messaging.compose import Reply
 from services.operations import verdict_table
 from services.operations.verdict_table import ROWS, Who, carrier_code
+from services.providers.base import Limits
 from services.providers.error_table import Cause
 from services.providers.twilio.errors import TABLE as TWILIO
 from services.store import (
     assignments,
     blocked_senders,
+    circuit_breakers,
     conversation_marks,
     conversations,
     devices,
@@ -254,6 +258,42 @@ def failed_later(desk: Desk) -> str:
     return sent
 
 
+def by_cause(cause: Cause) -> Callable[[Desk], str]:
+    """A text that the carrier refuses for a cause that Twilio has no code for."""
+
+    def seed(desk: Desk) -> str:
+        desk.gateway.providers["sandbox"].causes = {"7": cause}  # type: ignore[misc]
+        return desk.send(error(Kind.REFUSED, "7"))
+
+    return seed
+
+
+def delivered_in_part(desk: Desk) -> str:
+    """A group of two, of whom the carrier reports one."""
+    desk.gateway.providers["sandbox"].limits = Limits(recipients=10)
+    failing(desk.gateway)
+    sent, _ = desk.gateway.composer.submit(PHONE, Reply("Yes", to=(PEER, THIRD)))
+    run_due_jobs(desk.gateway)
+    for peer, status in ((PEER, Status.DELIVERED), (THIRD, Status.FAILED)):
+        receipt = DeliveryStatus(status, str(status), None, sent.id, peer, reason="It is off.")
+        desk.write(lambda tx, receipt=receipt: statuses.record_status(tx, "sandbox", receipt))
+    return sent.id
+
+
+def answered_by_a_person(desk: Desk) -> str:
+    waiting = desk.send(ahead=3600.0)
+    this = update(message_table).where(message_table.c.id == waiting)
+    desk.write(lambda tx: tx.execute(this.values(extension=None)))  # as an automatic answer
+    desk.send()
+    return desk.release(waiting)
+
+
+def restored(desk: Desk) -> str:
+    waiting = desk.send(ahead=3600.0)
+    desk.write(desk.gateway.outcomes.after_restore)
+    return waiting
+
+
 # What comes in
 
 
@@ -321,6 +361,54 @@ def push_answered(*answers: Answer) -> Callable[[Desk], str]:
         return desk.receive()
 
     return seed
+
+
+def paused(name: str, prepare: Callable[[Desk], str], *, config: bool) -> Callable[[Desk], str]:
+    """A text that comes in while nothing goes to a destination."""
+
+    def seed(desk: Desk) -> str:
+        came = prepare(desk)
+        until = desk.gateway.store.read(clock.now) + 60.0
+        reason = "The server said no."
+        desk.write(
+            lambda tx: [
+                circuit_breakers.pause(tx, job.destination, until, reason, config=config)
+                for job in jobs.of(tx, came)
+                if job.destination.startswith(name)
+            ]
+        )
+        return came
+
+    return seed
+
+
+def waits_for_files(desk: Desk) -> str:
+    desk.phone()
+    desk.gateway.channels["ntfy"].waits_for_media = True  # type: ignore[misc]
+    desk.gateway.providers["sandbox"].media_headers = lambda *_, **__: {}  # type: ignore[method-assign]
+
+    def down(*_: object, **__: object) -> None:
+        raise NotSent("It did not take the connection.")
+
+    desk.gateway.http.request = down  # type: ignore[assignment]
+    event = {"id": "1", "from": PEER, "to": NUMBER, "media": ["https://files.example/a.jpg"]}
+    call = raw_call(desk.gateway, json.dumps(event).encode())
+    receive_call(desk.gateway, desk.gateway.providers["sandbox"], call)
+    run_due_jobs(desk.gateway)
+    return stored_messages(desk.gateway)[0].id
+
+
+def addresses_came_later(desk: Desk) -> str:
+    """A text that was routed to an extension which the number has no more."""
+    came = desk.receive()
+    desk.gateway.settings.put({**NUMBER_ENTRY, "extensions": [], "emails": ["desk@example.com"]})
+    return came
+
+
+def mail_under_way(desk: Desk) -> str:
+    desk.open({**DESK, "extensions": []}, **desk.mailbox.env)
+    receive_text(desk.gateway)
+    return stored_messages(desk.gateway)[0].id
 
 
 def quiet(desk: Desk) -> str:
@@ -400,6 +488,15 @@ def just_came(desk: Desk) -> str:
 
 CAUSES: list[tuple[str, Callable[[Desk], str], Who]] = [
     ("delivered", delivered, Who.RECIPIENT),
+    ("delivered_in_part", delivered_in_part, Who.YOU),
+    ("answered", answered_by_a_person, Who.NOBODY),
+    ("restored", restored, Who.YOU),
+    ("carrier_funds", by_cause(Cause.FUNDS), Who.YOU),
+    ("carrier_unconfirmed", by_cause(Cause.UNCONFIRMED), Who.CARRIER),
+    ("push_paused", paused("push:", just_came, config=True), Who.YOU),
+    ("mail_asked_to_wait", paused("email", mail_under_way, config=False), Who.NOBODY),
+    ("files_missing", waits_for_files, Who.NOBODY),
+    ("nobody_notified", addresses_came_later, Who.YOU),
     ("sent", lambda desk: desk.send(), Who.CARRIER),
     ("sent_unconfirmed", unconfirmed, Who.CARRIER),
     ("receipts_refused", receipts_refused, Who.YOU),
@@ -544,3 +641,11 @@ def test_a_table_with_a_missing_part_is_refused(tmp_path: Any) -> None:
     file.write_text('out = [{ code = "a", who = "you", sentence = "x" }]\n', encoding="utf-8")
     with pytest.raises(ValueError, match=r"verdicts\.toml"):
         verdict_table.load(file)
+
+
+def test_every_row_of_the_table_has_a_cause_here() -> None:
+    """Those about what the carrier says when asked, and about what is not stored, are elsewhere."""
+    here = {code for code, *_ in CAUSES}
+    beside = (Path(__file__).parent.parent / "cli" / "test_why.py").read_text("utf-8")
+    beside += Path(__file__).read_text("utf-8")
+    assert [code for code in ROWS if code not in here and f'"{code}"' not in beside] == []

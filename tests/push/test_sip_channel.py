@@ -471,6 +471,20 @@ def test_a_refusal_comes_back_once_as_a_text_in_plain_words(pbx: SipPbx, listen:
     )
 
 
+@pytest.mark.parametrize("header", ["<sip:", "<sip:a@x>, <sip:b@x>"])
+def test_a_number_that_the_pbx_does_not_name_is_said_to_the_writer(
+    pbx: SipPbx, listen: Listen, header: str
+) -> None:
+    gateway = listen()
+    assert pbx.text(X_SMS_To=header).status == 202
+    eventually(lambda: pbx.texts)
+    assert pbx.texts[0].body.decode() == (
+        "Not sent. The PBX does not say to which number this was written. Write it to a phone "
+        "number such as +12025550143. If that does not help, ask your administrator."
+    )
+    assert stored_messages(gateway) == []
+
+
 def test_while_the_storage_is_unwell_the_pbx_hears_503(
     pbx: SipPbx, listen: Listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,7 @@ from services.store import (
     contacts,
     conversation_marks,
     conversations,
+    deletions,
     devices,
     external_threads,
     inbox,
@@ -55,6 +56,7 @@ from services.store import (
 from services.store.activity import add_counts
 from services.store.bulk_sends import BulkSend, LeftOut
 from services.store.database.schema import activity_pushes, metadata
+from services.store.deletions import Deleter
 from services.store.jobs import Job, JobKind
 from services.store.maintenance import invariant_violations, invariants
 from services.store.search import full_text
@@ -139,6 +141,8 @@ def populate(folder: Path) -> None:
         contacts.put(tx, contacts.Contact(PEER, ODD))
         external_threads.put(tx, "ringotel", ODD, "201", conversation.id, 5)
         assignments.put(tx, assignments.Assignment(conversation.id, ODD, "201", 1.5, 2.5))
+        deleter = Deleter(ODD, "201", ODD)
+        deletions.add_conversation(tx, deleter, messages.next_seq(tx), NUMBER, ODD)
         assignments.set_turn(tx, replies[0].id, assignments.Turn(ODD, "201", 1.5))
         conversation_marks.put(
             tx, conversation_marks.ConversationMark("201", conversation.id, True, 2.5)

@@ -455,8 +455,8 @@ CHECK = Check(
         ),
         Mutant(
             "services/store/messages.py",
-            "tx, [one for one in kept if",
-            "tx, [replace(one, provider_id=one.id) for one in kept if",
+            "rows = [_row(one) for one in kept if",
+            "rows = [_row(replace(one, provider_id=one.id)) for one in kept if",
             "a repeated text is stored again",
         ),
     ),

@@ -21,6 +21,7 @@ from werkzeug.test import TestResponse
 from blueprints.ringotel.webhook import webhook_url
 from services.core.messages import Message
 from services.http.client import NotSent
+from services.operations.doctor.doctor import Doctor
 from services.operations.login_throttle import LoginThrottle
 from services.store import devices
 from tests import payload_files
@@ -42,7 +43,7 @@ OTHER_SITE = "a page of another site in the operator's browser"
 AWAY = {"REMOTE_ADDR": "203.0.113.9"}
 TRIED = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
-EVERYBODY, DEVICE, OPERATOR, SCRIPT, CARRIER, RINGOTEL, ACROBITS, LINK = range(8)
+EVERYBODY, DEVICE, OPERATOR, SCRIPT, CARRIER, RINGOTEL, ACROBITS, LINK, PROBE = range(9)
 SETTINGS, LISTS = "/admin/message-settings", "/admin/messages"
 TABLE = {
     **dict.fromkeys(
@@ -85,7 +86,7 @@ TABLE = {
     **dict.fromkeys(
         (
             *("/admin/", "/admin/sign-out", "/admin/<path:_anything>"),
-            *("/admin/reload", "/admin/carriers", "/admin/carriers/<name>"),
+            *("/admin/doctor", "/admin/reload", "/admin/carriers", "/admin/carriers/<name>"),
             *("/admin/carriers/<name>/check", "/admin/devices", "/admin/devices/pair"),
             *("/admin/devices/<device_id>/test", "/admin/devices/<device_id>/revoke"),
             *(
@@ -140,6 +141,7 @@ TABLE = {
         ),
         CARRIER,  # without a configured carrier only
     ),
+    **dict.fromkeys(("/probe", "/probe/body", "/probe/stream"), PROBE),  # the doctor's own calls
     "/webhook/ringotel/<secret>": RINGOTEL,
     **dict.fromkeys((f"/acrobits/{call}" for call in ("send", "fetch", "removed")), ACROBITS),
     "/acrobits/push-token": ACROBITS,
@@ -273,6 +275,7 @@ def run(environment: TestEnvironment, scale: Scale) -> Figures:
     """Call every route as every caller; then call the routes of 201's data as 202."""
     # The login throttle would answer most calls.
     environment.enter(patch.object(LoginThrottle, "spend"))
+    environment.enter(patch.object(Doctor, "run", return_value=()))  # it would call out
     scenario = Scenario(environment, scale.pick(12, 1_000))
     rules = _rules(scenario.service.app)
     no_carrier = _rules(open_service(environment, name="no_carrier").app)

@@ -16,7 +16,7 @@ import { outbox } from "./outbox.js";
 import { ScheduledSection } from "./scheduled_section.js";
 import { state } from "./state.js";
 import { timeline } from "./timeline.js";
-import { laterAt, ownName, peersOf, sameMembers, spoken, titleOf } from "./format.js";
+import { authorOf, laterAt, ownName, peersOf, sameMembers, spoken, titleOf } from "./format.js";
 import { many, t } from "./words.js";
 
 const NEAR = 120; // pixels from the end that still count as the end

@@ -133,7 +133,7 @@ class CsvFiles:
             letters = re.sub("[^a-z]", "", title.casefold())
             return EXTENSION_NAME if letters in ("extensionname", "username") else field_of(title)
 
-        return list(self._read("numbers", field, needed=("number",)))
+        return self._read("numbers", field, needed=("number",))
 
     @cached_property
     def _texts(self) -> list[TextRow]:
@@ -184,38 +184,47 @@ class CsvFiles:
 
     def _read(
         self, part: str, field: Field, needed: Sequence[str]
-    ) -> Iterator[tuple[int, dict[str, str]]]:
+    ) -> list[tuple[int, dict[str, str]]]:
         """The rows of a file by the names of their fields. Raises ``SourceError``."""
         path = self._files[part]
         if path is None:
-            return
+            return []
         text = _decoded(path)
         first = text.lstrip("\r\n").partition("\n")[0]
-        csv.field_size_limit(LONGEST_CELL)
         rows = csv.reader(StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
+        limit = csv.field_size_limit(LONGEST_CELL)  # of the whole process
         try:
             titles = next((row for row in rows if any(cell.strip() for cell in row)), [])
             names = list(map(field, titles))
-            self._unknown += [title for title, name in zip(titles, names, strict=True) if not name]
             for name in needed:
                 if name not in names:
                     raise SourceError(f"{path}: no column is the {name}. {_columns(part)}")
+            self._unknown += [title for title, name in zip(titles, names, strict=True) if not name]
+            found = []
             line = rows.line_num + 1
             for cells in rows:
                 if any(cell.strip() for cell in cells):
-                    found = dict.fromkeys((name for name in names if name), "")
-                    for name, cell in zip(names, cells, strict=False):
-                        if name and not found[name]:  # of two columns the first with a value
-                            found[name] = unescape_formula(cell)
-                    yield line, found
+                    found.append((line, _by_name(names, cells)))
                 line = rows.line_num + 1
+            return found
         except csv.Error as error:
             raise SourceError(f"{path}, line {rows.line_num}: {error}.") from None
+        finally:
+            csv.field_size_limit(limit)
 
 
 def is_outbound(direction: str) -> bool:
     """Whether a direction, in any usual word, is that of a text that was sent."""
     return direction.strip().casefold() in OUTBOUND
+
+
+def _by_name(names: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
+    """The cells of a row by the names of their fields; of two columns the first with a value."""
+    found = dict.fromkeys((name for name in names if name), "")
+    for name, cell in zip(names, cells, strict=False):
+        if name and not found[name]:
+            found[name] = unescape_formula(cell)
+    return found
 
 
 def _titles(known: Titles) -> Field:

@@ -5,15 +5,13 @@ by ``app_config.php`` of https://github.com/fusionpbx/fusionpbx-app-messages. Of
 that an older version lacks nothing is read.
 """
 
-import base64
-import binascii
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.engine import URL
 
 from services.operations.migration.connections import driver, open_postgres, parse_address, told
+from services.operations.migration.fspbx_files import offered_files, stored_file
 from services.operations.migration.source import (
     ContactRow,
     FileRow,
@@ -29,7 +27,6 @@ TABLES = (
     *("contacts", "contact_phones", "v_contacts", "v_contact_phones", "phonebook_contacts"),
     *("messages", "v_sms_messages", "v_messages", "v_message_media"),
 )
-NO_BUCKET = "The file stayed in the storage of FS PBX."
 
 
 class FsPbx:
@@ -161,6 +158,31 @@ class FsPbx:
                     yield self._read(row, stored.get(row[0], ()))
 
     def remarks(self) -> Sequence[str]:
+        """What is not taken, or would become something else."""
+        return [*self._shared_extensions(), *self._ring_groups()]
+
+    def _shared_extensions(self) -> Sequence[str]:
+        """Extensions that have numbers in other domains, too: Textbridge has each only once."""
+        if self._domain is None:
+            return []
+        extension = self._column("v_sms_destinations", "chatplan_detail_data")
+        ours = f"SELECT {extension} FROM v_sms_destinations WHERE {extension} <> ''"
+        rows = self._rows(
+            f"{ours} AND domain_uuid::text = %s INTERSECT {ours} AND domain_uuid::text <> %s "
+            "ORDER BY 1",
+            self._domain,
+            self._domain,
+        )
+        if not rows:
+            return []
+        names = ", ".join(_text(row[0]) for row in rows[:5]) + (" …" if len(rows) > 5 else "")
+        return [
+            f"These extensions have numbers in other domains, too: {names}. In Textbridge an "
+            "extension is one person: do not take those domains as well, or their texts would be "
+            "mixed."
+        ]
+
+    def _ring_groups(self) -> Sequence[str]:
         """Ring groups, which share calls and have nothing to do with texts in FS PBX."""
         if "v_ring_groups" not in self._columns:
             return []
@@ -256,29 +278,7 @@ class FsPbx:
             carrier=carrier,
             carrier_id=carrier_id,
             extension=extension,
-            files=(*stored, *self._offered_files(media)),
-        )
-
-    def _offered_files(self, media: str) -> tuple[FileRow, ...]:
-        """The files of ``messages.media``: objects in a bucket, or only their addresses."""
-        try:
-            listed = json.loads(media) if media else []
-        except (ValueError, RecursionError):
-            return ()
-        return tuple(self._offered(one) for one in listed) if isinstance(listed, list) else ()
-
-    def _offered(self, one: Any) -> FileRow:
-        if isinstance(one, str):
-            return FileRow(name=one.rpartition("/")[2][:200], missing=NO_BUCKET)
-        if not isinstance(one, dict):
-            return FileRow(missing=NO_BUCKET)
-        path = _text(one.get("access_path"))
-        has_address = self._media_from and path.startswith("/")
-        return FileRow(
-            name=_text(one.get("original_name") or one.get("stored_name"))[:200],
-            content_type=_text(one.get("mime_type")),
-            url=f"{self._media_from}{path}" if has_address else "",
-            missing="" if has_address else NO_BUCKET,
+            files=(*stored, *offered_files(media, self._media_from)),
         )
 
     def _stored_files(
@@ -289,7 +289,9 @@ class FsPbx:
         ids = [key.partition(":")[2] for key in keys if key.startswith("v_messages:")]
         if not ids or "message_media_content" not in columns:
             return {}
-        content = "message_media_content" if with_files else "''"
+        content = "message_media_content"
+        if not with_files:
+            content = f"left({content}, 4)"  # whether there is any
         rows = self._rows(
             f"SELECT message_uuid::text, message_media_name, message_media_type, {content} "
             "FROM v_message_media WHERE message_uuid::text = ANY (%s) ORDER BY message_media_uuid",
@@ -298,7 +300,7 @@ class FsPbx:
         found: dict[str, tuple[FileRow, ...]] = {}
         for message_id, name, kind, written in rows:
             key = f"v_messages:{message_id}"
-            file = _decoded_file(_text(name), _text(kind), _text(written))
+            file = stored_file(_text(name), _text(kind), _text(written))
             found[key] = (*found.get(key, ()), file)
         return found
 
@@ -318,17 +320,6 @@ class FsPbx:
             cursor.execute(query, values or None)
             rows: list[tuple[Any, ...]] = cursor.fetchall()
             return rows
-
-
-def _decoded_file(name: str, kind: str, written: str) -> FileRow:
-    try:
-        content = base64.b64decode(written, validate=False)
-    except (binascii.Error, ValueError):
-        content = b""
-    missing = "" if content else "FusionPBX has no content of this file that can be read."
-    content_type = kind if "/" in kind else ""
-    name = name if "." in name or "/" in kind or not kind else f"{name}.{kind}"
-    return FileRow(name[:200], content_type, content or None, missing=missing)
 
 
 def _text(value: Any) -> str:

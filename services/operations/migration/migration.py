@@ -16,11 +16,12 @@ from services.core.csv_cells import escape_formula
 from services.core.progress import Progress
 from services.message_settings import MessageSettings, NumberSetting
 from services.message_settings.csv_format import COLUMNS
-from services.operations.migration.history import History, Survey, TextReader
+from services.operations.migration.history import History, Survey
 from services.operations.migration.names import ContactPlan, new_names
 from services.operations.migration.numbers import NumberPlan, carrier_key
 from services.operations.migration.proof import Proofs
 from services.operations.migration.source import Source
+from services.operations.migration.text_reader import TextReader
 from services.operations.retention import Retention
 from services.providers import NAMES
 from services.store import contacts

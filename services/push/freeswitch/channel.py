@@ -116,7 +116,7 @@ class FreeSwitch(TwoWayChannel):
         """Tell a user why a text was not accepted, without waiting for the phone."""
         with self._total_deadline():
             connection = self._open()
-            for part in split_for_sip(f"Not sent to {refused.to}: {reason}"):
+            for part in split_for_sip(refused.refusal(reason)):
                 headers = self._headers(refused.extension, refused.to)
                 connection.send_event("CUSTOM", headers | {"blocking": "false"}, part)
 

@@ -124,9 +124,7 @@ class Sip(TwoWayChannel):
         self._answer(refused, 202)
         if not self._refusing.acquire(blocking=False):
             raise PushError("Too many phones are being told of refused texts.", Kind.RETRY)
-        told = SipText(
-            refused.id, refused.sender or "", refused.to, f"Not sent to {refused.to}: {reason}"
-        )
+        told = SipText(refused.id, refused.sender or "", refused.to, refused.refusal(reason))
         Thread(target=self._tell, args=(refused.extension, told), daemon=True).start()
 
     def report_not_kept(self, lost: InboundText, reason: str) -> None:

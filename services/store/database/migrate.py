@@ -45,7 +45,8 @@ def migrate(engine: Engine) -> None:
     if found > head():
         raise StorageUnwell(
             f"The database belongs to a newer Textbridge: it has migration {found}, this one knows "
-            f"up to {head()}. Upgrade this machine."
+            f"up to {head()}. Upgrade this machine, or go back to the copy from before the "
+            "upgrade: docs/install.md, “Back to the version before”."
         )
     with engine.connect() as connection, _exclusive(connection):
         config = Config()

@@ -21,9 +21,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.config.storage_layout import DATABASE, KEY, MEDIA, SETTINGS
 from services.core.errors import StorageUnwell
+from services.core.progress import Progress, silent
 from services.store import settings_row
 from services.store.database.writer import unwell
 
+PAGES = 2_000  # of one step: 8 MB
 _COUNTS = {
     "messages": "SELECT count(*) FROM messages",
     "conversations": "SELECT count(*) FROM conversations",
@@ -54,7 +56,7 @@ def is_embedded(engine: Engine) -> bool:
     return engine.dialect.name == "sqlite"
 
 
-def back_up(engine: Engine, storage: Path, folder: Path) -> Path:
+def back_up(engine: Engine, storage: Path, folder: Path, progress: Progress = silent) -> Path:
     """Copy everything into a new folder ``textbridge-YYYYmmdd-HHMMSS`` below ``folder``.
 
     Of a PostgreSQL database it contains only Message Settings (see ``is_embedded``). Returns the
@@ -64,12 +66,12 @@ def back_up(engine: Engine, storage: Path, folder: Path) -> Path:
     with _atomic(target) as unfinished:
         unfinished.mkdir(mode=0o700, parents=True)
         if is_embedded(engine):
-            _copy_database(engine, unfinished / DATABASE)
+            _copy_database(engine, unfinished / DATABASE, progress)
             copy_file(storage / SETTINGS, unfinished / SETTINGS)
         else:
             _write_settings(engine, unfinished / SETTINGS)
         copy_file(storage / KEY, unfinished / KEY)
-        _copy_media(storage / MEDIA, unfinished / MEDIA)
+        _copy_media(storage / MEDIA, unfinished / MEDIA, progress)
     return target
 
 
@@ -114,10 +116,10 @@ def _refuse_damaged(copy: Any) -> None:
         raise StorageUnwell(f"The copy of the database is damaged: {found}.")
 
 
-def back_up_database(engine: Engine, target: Path) -> None:
+def back_up_database(engine: Engine, target: Path, progress: Progress = silent) -> None:
     """Copy only SQLite's database to a new file. Raises ``StorageUnwell``."""
     with _atomic(target) as unfinished:
-        _copy_database(engine, unfinished)
+        _copy_database(engine, unfinished, progress)
 
 
 @contextmanager
@@ -138,14 +140,25 @@ def _atomic(target: Path) -> Iterator[Path]:
             unfinished.unlink() if unfinished.is_file() else shutil.rmtree(unfinished)
 
 
-def _copy_database(engine: Engine, target: Path) -> None:
-    """Copy one consistent state of the database. Writers do not wait for it."""
+def _copy_database(engine: Engine, target: Path, progress: Progress) -> None:
+    """Copy one consistent state of the database. Writers do not wait for it.
+
+    The open transaction keeps that state between two steps; without it SQLite would begin again
+    after each commit of another process.
+    """
+
+    def copied(_: int, remaining: int, total: int) -> None:
+        progress("database pages", total - remaining, total)
+
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     sqlite: Any = engine.dialect.dbapi
     try:
         with closing(engine.raw_connection()) as source, closing(sqlite.connect(target)) as copy:
             driver: Any = source.driver_connection
-            driver.backup(copy)
+            driver.execute("BEGIN")
+            driver.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            driver.backup(copy, pages=PAGES, progress=copied)
+            driver.execute("ROLLBACK")
             copy.execute("PRAGMA journal_mode=DELETE")  # one file, without a write-ahead log
             _refuse_damaged(copy)
     except sqlite.Error as error:
@@ -153,13 +166,14 @@ def _copy_database(engine: Engine, target: Path) -> None:
     _flush(target)
 
 
-def _copy_media(source: Path, target: Path) -> None:
+def _copy_media(source: Path, target: Path, progress: Progress) -> None:
     """Copy the stored attachments. One that is deleted meanwhile is left out."""
     target.mkdir(mode=0o700)
-    for file in source.glob("*/*"):
-        if file.suffix != ".part":
-            (target / file.parent.name).mkdir(mode=0o700, exist_ok=True)
-            copy_file(file, target / file.parent.name / file.name)
+    files = [file for file in source.glob("*/*") if file.suffix != ".part"]
+    for count, file in enumerate(files, start=1):
+        (target / file.parent.name).mkdir(mode=0o700, exist_ok=True)
+        copy_file(file, target / file.parent.name / file.name)
+        progress("attachments", count, len(files))
     _flush(target)
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.core.errors import RequestRefused, StorageUnwell
 from services.core.messages import clean
+from services.core.progress import Progress, silent
 from services.store import settings_row
 from services.store.database import time_limits
 from services.store.database.engine import WRITE
@@ -70,7 +71,9 @@ class Copied:
     replaced: int
 
 
-def copy_database(source: Engine, target: Engine, settings: bytes | None) -> list[Copied]:
+def copy_database(
+    source: Engine, target: Engine, settings: bytes | None, progress: Progress = silent
+) -> list[Copied]:
     """Copy SQLite's tables and the document of Message Settings into a migrated PostgreSQL.
 
     Raises ``RequestRefused`` if the target contains data already, and ``StorageUnwell`` if one of
@@ -86,7 +89,8 @@ def copy_database(source: Engine, target: Engine, settings: bytes | None) -> lis
             _refuse_unless_empty(writing, settings)
             for table in FILLED_AT_START:
                 writing.execute(table.delete())
-            copied = [_copy(reading, writing, table) for table in TABLES]
+            rows = _RowCount(progress, _rows(reading))
+            copied = [_copy(reading, writing, table, rows) for table in TABLES]
             full_text.fill(writing)
             if settings is not None and settings_row.document(writing) is None:
                 settings_row.put(writing, settings)
@@ -115,7 +119,13 @@ def _refuse_unless_empty(target: Connection, settings: bytes | None) -> None:
         )
 
 
-def _copy(source: Connection, target: Connection, table: Table) -> Copied:
+def _rows(source: Connection) -> int:
+    """How many rows there are to copy."""
+    counts = (source.scalar(select(func.count()).select_from(table)) for table in TABLES)
+    return sum(count or 0 for count in counts)
+
+
+def _copy(source: Connection, target: Connection, table: Table, count: "_RowCount") -> Copied:
     names = table.columns.keys()
     sent, found, replaced = _Tally(), _Tally(), 0
     try:
@@ -124,8 +134,10 @@ def _copy(source: Connection, target: Connection, table: Table) -> Copied:
             replaced += sum(map(ne, chain(*batch), chain(*rows)))
             target.execute(table.insert(), [dict(zip(names, row, strict=True)) for row in rows])
             sent.add(rows)
+            count.add(len(rows))
         for batch in _batches(target, table):
             found.add(batch)
+            count.add(len(batch))
         _set_sequence(target, table)
     except DBAPIError as error:
         raise StorageUnwell(f"The table {table.name} cannot be copied. {unwell(error)}") from error
@@ -148,6 +160,19 @@ def _set_sequence(target: Connection, table: Table) -> None:
     if column is not None:
         sequence = func.pg_get_serial_sequence(table.name, column.name)
         target.execute(select(func.setval(sequence, func.max(column))))
+
+
+class _RowCount:
+    """Reports the progress: each row is copied once and compared once."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._passed = 0
+
+    def add(self, rows: int) -> None:
+        self._passed += rows
+        self._progress("rows", self._passed // 2, self._total)
 
 
 class _Tally:

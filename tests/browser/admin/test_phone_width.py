@@ -10,7 +10,11 @@ from tests.browser.admin.conftest import violations
 from tests.server import Server
 
 PHONE = {"width": 390, "height": 844}
-PAGES = ("/", "/messages", "/messages/unrouted", "/message-settings", "/devices", "/activity")
+PAGES = (
+    *("/", "/messages", "/messages/unrouted", "/message-settings", "/devices", "/activity"),
+    *("/people", "/people/201", "/contacts", "/contacts/import"),
+    "/doctor",
+)
 
 
 @pytest.fixture

@@ -1,0 +1,163 @@
+"""What ``flask migrate`` prints: its plan line by line, what was done, and both as JSON."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from blueprints.cli.terminal import escaped, moment, note, short, stamp, table
+from services.core.commands import flask_command
+from services.operations.migration.migration import Done, Plan
+from services.operations.migration.numbers import NumberLine, Outcome
+
+SHOWN = 50  # contacts and numbers of the history that are listed
+
+
+def show(plan: Plan) -> None:
+    """Print what would be done, line by line."""
+    _show_numbers(plan)
+    _show_contacts(plan)
+    if plan.names:
+        rows = [(extension, "added", name) for extension, name in plan.names.items()]
+        table(("EXTENSION", "BECOMES", "NAME"), rows, "")
+        click.echo()
+    _show_history(plan)
+    for remark in plan.remarks:
+        note(remark)
+
+
+def _show_numbers(plan: Plan) -> None:
+    rows = [
+        (line.row.place, escaped(line.number), line.outcome, _words(line))
+        for line in plan.numbers.lines
+    ]
+    table(("WHERE", "NUMBER", "BECOMES", "WHAT"), rows, "There are no numbers.")
+    click.echo(f"{_counted(line.outcome for line in plan.numbers.lines)}\n")
+
+
+def _words(line: NumberLine) -> str:
+    said = list(line.remarks)
+    if line.outcome is Outcome.ADDED and line.after is not None:
+        reached = ", ".join((*line.after.extensions, *line.after.emails)) or "nobody"
+        off = "" if line.after.enabled else ", disabled"
+        said.insert(0, f"{line.after.carrier} → {reached}{off}.")
+    return " ".join(said)
+
+
+def _show_contacts(plan: Plan) -> None:
+    lines = plan.contacts.lines
+    if not lines:
+        return
+    noted = [one for one in lines if one.outcome not in (Outcome.ADDED, Outcome.UNCHANGED)]
+    rows = [
+        (one.row.place, escaped(one.number), one.outcome, short(f"{one.name}: {one.remark}"))
+        for one in noted[:SHOWN]
+    ]
+    if rows:
+        table(("WHERE", "CONTACT", "BECOMES", "WHAT"), rows, "")
+    if len(noted) > SHOWN:
+        click.echo(f"… and {len(noted) - SHOWN} more like these.")
+    click.echo(f"Contacts: {_counted(one.outcome for one in lines)}\n")
+
+
+def _show_history(plan: Plan) -> None:
+    survey = plan.survey
+    if survey.total:
+        rows = [(number, count) for number, count in survey.by_number.most_common(SHOWN)]
+        table(("NUMBER", "MESSAGES"), rows, "No message can be taken.")
+        more = len(survey.by_number) - len(rows)
+        if more > 0:
+            click.echo(f"… and {more} more numbers.")
+        left = survey.left_out.total()
+        click.echo(
+            f"Messages: {survey.total:,}, of which {survey.new:,} new, {survey.known:,} there "
+            f"already, {left:,} left out."
+        )
+        for reason, count in survey.left_out.most_common():
+            examples = ", ".join(survey.examples[reason])
+            click.echo(f"  {count:,} left out: {reason} ({escaped(examples)})")
+        for remark, count in survey.remarks.most_common():
+            click.echo(f"  {count:,} of them: {remark}")
+        click.echo()
+    if survey.stops:
+        rows_of_stops = [
+            (one.message.peer, one.message.number, moment(one.message.created_at), one.word)
+            for one in survey.stops
+        ]
+        table(("OPT-OUT OF", "FROM NUMBER", "AT", "TEXT"), rows_of_stops, "")
+        click.echo()
+
+
+def _counted(outcomes: Iterable[Outcome]) -> str:
+    counts = Counter(outcomes)
+    return ", ".join(f"{counts[each]} {each}" for each in Outcome if counts[each])
+
+
+def tell(plan: Plan, done: Done | None, path: Path | None, *, dry_run: bool) -> None:
+    """Print what was done; ``path`` is the file of the rows that were not taken."""
+    if done is None:
+        click.echo("This was a dry run: nothing was written." if dry_run else "Nothing was done.")
+        return
+    if plan.is_empty:
+        click.echo("Everything is there already.")
+    else:
+        click.echo(
+            f"Done: {done.numbers} numbers, {done.names} names of extensions, {done.contacts} "
+            f"contacts, {done.texts:,} messages, {done.opt_outs} opt-outs."
+        )
+    if path is not None:
+        count = len(plan.numbers.left_out)
+        again = flask_command(f"migrate csv --numbers {path}")
+        click.echo(f"{count} rows were not taken. They are in {path}. Later: {again}")
+    if any(line.outcome is Outcome.KEPT for line in plan.numbers.lines):
+        note("Entries that differ were kept. To overwrite them: the same command with --replace")
+
+
+def as_object(plan: Plan, done: Done | None, path: Path | None) -> dict[str, Any]:
+    """The plan and what was done as an object for JSON."""
+    survey = plan.survey
+    return {
+        "done": asdict(done) if done is not None else None,
+        "numbers": [
+            {
+                "where": line.row.place,
+                "number": line.number,
+                "outcome": str(line.outcome),
+                "remarks": list(line.remarks),
+            }
+            for line in plan.numbers.lines
+        ],
+        "extensions": plan.names,
+        "contacts": [
+            {
+                "where": one.row.place,
+                "number": one.number,
+                "name": one.name,
+                "outcome": str(one.outcome),
+                "remark": one.remark,
+            }
+            for one in plan.contacts.lines
+        ],
+        "messages": {
+            "total": survey.total,
+            "new": survey.new,
+            "known": survey.known,
+            "by_number": dict(survey.by_number),
+            "left_out": dict(survey.left_out),
+            "remarks": dict(survey.remarks),
+        },
+        "opt_outs": [
+            {
+                "peer": one.message.peer,
+                "number": one.message.number,
+                "at": stamp(one.message.created_at),
+                "text": one.word,
+            }
+            for one in survey.stops
+        ],
+        "remarks": plan.remarks,
+        "left_out_file": str(path) if path is not None else None,
+    }

@@ -1,0 +1,139 @@
+"""``make upgrade`` and ``make downgrade`` in a clone, and a later version of Message Settings."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.core.errors import SettingsError
+from services.message_settings.document import NO_DOCUMENT
+from services.message_settings.reader import NEWER, DocumentReader
+from tests.cli.conftest import TEXT
+from tests.conftest import NUMBER
+from tests.server import ROOT, Server
+from tests.waiting import PATIENCE
+
+VENV = ROOT / ".venv"
+
+
+def git(folder: Path, *arguments: str) -> str:
+    who = ("-c", "user.name=tests", "-c", "user.email=tests@example.com")
+    command = ["git", "-C", str(folder), *who, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Path:
+    """A repository with the program as it is here, and then a version 9.9.9 of it."""
+    folder = tmp_path / "origin"
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files"], check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    for name in listed:
+        if (
+            name.startswith(("tests/", "docs/", "torture/", "bench/"))
+            or not (ROOT / name).is_file()
+        ):
+            continue
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    git(tmp_path, "init", "--quiet", "--initial-branch=main", str(folder))
+    git(folder, "add", "--force", ".")
+    git(folder, "commit", "--quiet", "--message=one")
+    return folder
+
+
+def set_version(origin: Path, version: str) -> None:
+    file = origin / "pyproject.toml"
+    lines = file.read_text().splitlines()
+    changed = [f'version = "{version}"' if x.startswith("version =") else x for x in lines]
+    file.write_text("\n".join(changed))
+    git(origin, "commit", "--quiet", "--all", "--message=two")
+
+
+@pytest.fixture
+def clone(origin: Path, tmp_path: Path) -> Iterator[Path]:
+    """A clone with the virtual environment of the tests, a number and a text."""
+    folder = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", str(origin), str(folder))
+    (folder / ".venv").symlink_to(VENV)
+    (folder / ".env").write_text("APP_ENV=local\nAPP_KEY=a key of the tests, long enough\n")
+    (folder / ".env").chmod(0o600)
+    server = Server(folder / "storage", {"ENV_FILE": str(folder / ".env")}, root=folder)
+    server.start()
+    try:
+        server.flask("settings", "set", NUMBER, "--carrier", "sandbox", "--extension", "201")
+        done = server.flask("simulate", "sandbox", *TEXT)
+        assert done.returncode == 0, done.stderr
+    finally:
+        server.stop()
+    return folder
+
+
+def script(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {"PATH": os.environ["PATH"], "MAKE": "true", "FLASK_SKIP_DOTENV": "1"}
+    command = [str(clone / "scripts/upgrade.sh"), *arguments]
+    return subprocess.run(
+        command, env=env, capture_output=True, text=True, check=False, timeout=PATIENCE * 5
+    )
+
+
+def flask(clone: Path, *arguments: str) -> Any:
+    command = [str(VENV / "bin/flask"), *arguments, "--json"]
+    env = {"PATH": os.environ["PATH"], "FLASK_SKIP_DOTENV": "1"}
+    done = subprocess.run(
+        command, cwd=clone, env=env, capture_output=True, text=True, check=True, timeout=PATIENCE
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.mark.processes
+def test_an_upgrade_keeps_a_copy_and_the_way_back_restores_it(origin: Path, clone: Path) -> None:
+    assert "newest version already" in script(clone).stdout
+    set_version(origin, "9.9.9")
+    (clone / "README.md").write_text("changed here")
+    assert "git stash" in script(clone).stderr
+    git(clone, "checkout", "--quiet", "README.md")
+    first = flask(clone, "version")["textbridge"]
+    done = script(clone)
+    assert done.returncode == 0, done.stderr
+    assert flask(clone, "version")["textbridge"] == "9.9.9"
+    assert list((clone / "storage-backups").glob("textbridge-*/textbridge.db"))
+    before = flask(clone, "messages", "list")
+    flask(clone, "devices", "add", "201", "--name", "later")
+    back = script(clone, "--back")
+    assert back.returncode == 0, back.stderr
+    assert flask(clone, "version")["textbridge"] == first
+    assert [one["text"] for one in flask(clone, "messages", "list")] == [
+        one["text"] for one in before
+    ]
+    assert not flask(clone, "devices", "list"), "what came after the copy is in the other folder"
+    assert list(clone.glob("storage.newer-*/textbridge.db"))
+    assert "no upgrade" in script(clone, "--back").stderr
+
+
+@pytest.mark.processes
+def test_a_version_that_does_not_start_is_taken_back(origin: Path, clone: Path) -> None:
+    commit = git(clone, "rev-parse", "HEAD")
+    (origin / "app.py").write_text("import no_such_module\n")
+    git(origin, "commit", "--quiet", "--all", "--message=broken")
+    done = script(clone)
+    assert done.returncode != 0
+    assert "The old one is back" in done.stderr
+    assert git(clone, "rev-parse", "HEAD") == commit
+    assert git(clone, "symbolic-ref", "--short", "HEAD") == "main"
+    assert flask(clone, "messages", "list")
+
+
+@pytest.mark.parametrize("more", ["", ', "later": {"a": 1}'])
+def test_message_settings_of_a_later_version_are_refused_with_the_next_step(more: str) -> None:
+
+    reader = DocumentReader({"sandbox"}, "US", "UTC")
+    with pytest.raises(SettingsError) as refused:
+        reader.read(f'{{"version": 3, "numbers": []{more}}}'.encode(), NO_DOCUMENT)
+    assert refused.value.reason == NEWER
