@@ -170,10 +170,10 @@ def test_every_call_says_who_may_and_what_else_it_answers(shared_service: Servic
 
 # Names of functions in clients that were generated: a call keeps its name.
 OPERATIONS = """
-assignConversation blockSender cancelBulkSend cancelOrDeleteMessage createBulkSend
+assignConversation blockSender cancelBulkSend cancelScheduledMessage createBulkSend
 createEventsTicket deleteContact deleteConversation deleteNumberSettings dismissOptOutSuggestion
-exportContacts getBulkSend getConversation getMe getMedia getMessage getNumberSettings getRules
-getTemplateSettings getThumbnail importContacts listBulkSends listContacts
+exportContacts getBulkSend getConversation getMe getMedia getMediaThumbnail getMessage
+getNumberSettings getRules getTemplateSettings importContacts listBulkSends listContacts
 listConversationScheduledMessages listConversations listDevices listExtensionNames
 listExtensions listMessages listNumberSettings listScheduledMessages listTemplates
 markConversationRead markConversationUnread muteConversation optOutConversation pairDevice
