@@ -8,12 +8,14 @@ import hashlib
 import json
 from pathlib import Path
 
-from flask import Blueprint, Flask, Response, jsonify, make_response, render_template
+from flask import Blueprint, Flask, Response, jsonify, make_response, render_template, request
 
 from blueprints.headers import page_headers
+from services.core.language import LANGUAGES, Language, sentence
 from services.gateway import Gateway
 
 STATIC = Path(__file__).parent / "static"
+NO_SCRIPTS = sentence("This is an app made with JavaScript. Please allow it here.")
 GROUND = "#f3f5f8"  # background of the light theme, see static/base.css
 
 
@@ -29,42 +31,59 @@ def register(app: Flask, gateway: Gateway) -> None:
     )
     routes.after_request(page_headers(own=("manifest-src", "worker-src", "media-src")))
     name = gateway.environment.service.app_name
-    worker = _service_worker(name)
+    languages = {tag: Language(tag) for tag in LANGUAGES}
+    without_scripts = {tag: language.t(NO_SCRIPTS) for tag, language in languages.items()}
+    workers = {tag: _service_worker(name, tag) for tag in LANGUAGES}
+
+    def browser_language() -> Language:
+        return languages[request.accept_languages.best_match(LANGUAGES, "en")]
 
     @routes.get("/")
     def show() -> Response:
-        return make_response(render_template("phone.html", app_name=name))
+        return make_response(
+            render_template("phone.html", app_name=name, without_scripts=without_scripts)
+        )
 
     @routes.get("/manifest.webmanifest")
     def manifest() -> Response:
-        answer = jsonify(_manifest(name))
+        answer = jsonify(_manifest(name, browser_language()))
         answer.mimetype = "application/manifest+json"
+        answer.vary.add("Accept-Language")
         return answer
 
     @routes.get("/service-worker.js")
     def service_worker() -> Response:
-        return Response(worker, mimetype="text/javascript")
+        """The service worker of the language that the app asks for."""
+        asked = request.args.get("language", "en")
+        return Response(workers.get(asked, workers["en"]), mimetype="text/javascript")
 
     app.register_blueprint(routes)
 
 
-def _service_worker(name: str) -> str:
-    """The service worker with the list of the files of the app.
+def _service_worker(name: str, language: str) -> str:
+    """The service worker with the list of the files of the app in a language.
 
     It contains a digest of these files, so it changes when one of them does: then a browser fetches
     them anew.
     """
-    files = sorted(path for path in STATIC.iterdir() if path.is_file())
+    other_words = {f"words_{tag}.json" for tag in LANGUAGES if tag != language}
+    files = sorted(
+        path for path in STATIC.iterdir() if path.is_file() and path.name not in other_words
+    )
     digest = hashlib.sha256(name.encode())
     for path in [*files, Path(__file__), *sorted((Path(__file__).parent / "templates").iterdir())]:
         digest.update(path.name.encode() + path.read_bytes())
     names = [path.name for path in files if path.name != "worker.js"]
-    shell = {"version": digest.hexdigest()[:16], "files": ["./", "manifest.webmanifest", *names]}
+    shell = {
+        "version": digest.hexdigest()[:16],
+        "language": language,
+        "files": ["./", "manifest.webmanifest", *names],
+    }
     source = (STATIC / "worker.js").read_text(encoding="utf-8")
     return f"const SHELL = {json.dumps(shell)};\n\n{source}"
 
 
-def _manifest(name: str) -> dict[str, object]:
+def _manifest(name: str, language: Language) -> dict[str, object]:
     """The web app manifest (https://www.w3.org/TR/appmanifest/)."""
 
     def icon(file: str, size: int, purpose: str = "any") -> dict[str, str]:
@@ -79,7 +98,8 @@ def _manifest(name: str) -> dict[str, object]:
         "id": "/phone/",
         "name": name,
         "short_name": name,
-        "description": "Texts and pictures of your extension.",
+        "lang": language.tag,
+        "description": language.t("Texts and pictures of your extension."),
         "start_url": "/phone/",
         "scope": "/phone/",
         "display": "standalone",

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from services.core.language import Language
 from services.mail.inbound_mail import MOST_BYTES, read_content, read_head
 from services.mail.reply_text import MOST_TEXT, new_part
-from services.mail.words import ANSWER_ABOVE
+from services.mail.words import answer_above
 
 MAILS = sorted((Path(__file__).resolve().parents[1] / "data" / "mails").glob("*.eml"))
+ANSWER_ABOVE = answer_above(Language())
 OWN = re.compile(r"texts(?:\+[a-z2-7]{45})?@example\.com", re.IGNORECASE)
 SIGNED = "texts+agrct4t6lnylhkhi7ulrjtjmrvix7yzi2v2hwb25runpy@example.com"
 

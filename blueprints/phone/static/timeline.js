@@ -6,6 +6,7 @@ import { openRefused, openScheduled } from "./scheduled_sheet.js";
 import { stateOf } from "./scheduled_texts.js";
 import { state } from "./state.js";
 import { authorOf, dayOf, laterAt, nameOf, sameMembers, titleOf } from "./format.js";
+import { reasonFor, whyItWaits } from "./reasons.js";
 import { t } from "./words.js";
 
 const TOGETHER = 5 * 60_000; // messages of one side within these milliseconds stand close
@@ -41,7 +42,7 @@ export function scheduledRows(talk) {
     })),
     ...scheduled.map((message) => ({
       ...kept(talk, message),
-      reason: message.waits_because ?? "",
+      reason: whyItWaits(message),
       actions: [{ label: t("Change or cancel …"), do: () => openScheduled(message, left) }],
     })),
   ];
@@ -87,7 +88,7 @@ function kept(talk, message, reactions = {}) {
     reactions: Object.entries(reactions)
       .filter(([, emoji]) => emoji)
       .map(([from, emoji]) => ({ emoji, who: nameOf(from) })),
-    reason: mine ? (message.error?.reason ?? "") : "",
+    reason: mine ? (reasonFor(message.error?.code, message.error?.reason) ?? "") : "",
     actions: mine ? remedies(talk, message) : [],
   };
 }
