@@ -203,6 +203,8 @@ def test_a_text_comes_in_with_its_words(service: Service, browser: BrowserPush) 
         "unread_total": 1,
         "title": PEER,
         "body": "Grüße 😀",
+        "peer": PEER,
+        "kind": "text",
     }
     assert browser.wrong == []
     assert own_device(phone)["last_success_at"] is not None
