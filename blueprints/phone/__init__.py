@@ -35,9 +35,6 @@ def register(app: Flask, gateway: Gateway) -> None:
     without_scripts = {tag: language.t(NO_SCRIPTS) for tag, language in languages.items()}
     workers = {tag: _service_worker(name, tag) for tag in LANGUAGES}
 
-    def browser_language() -> Language:
-        return languages[request.accept_languages.best_match(LANGUAGES, "en")]
-
     @routes.get("/")
     def show() -> Response:
         return make_response(
@@ -46,7 +43,7 @@ def register(app: Flask, gateway: Gateway) -> None:
 
     @routes.get("/manifest.webmanifest")
     def manifest() -> Response:
-        answer = jsonify(_manifest(name, browser_language()))
+        answer = jsonify(_manifest(name, languages[_accepted_language()]))
         answer.mimetype = "application/manifest+json"
         answer.vary.add("Accept-Language")
         return answer
@@ -58,6 +55,13 @@ def register(app: Flask, gateway: Gateway) -> None:
         return Response(workers.get(asked, workers["en"]), mimetype="text/javascript")
 
     app.register_blueprint(routes)
+
+
+def _accepted_language() -> str:
+    """The first of the browser's languages that there is, whatever its country."""
+    by_primary = {tag.split("-")[0]: tag for tag in LANGUAGES}
+    wanted = (tag.lower().split("-")[0] for tag in request.accept_languages.values())
+    return next((by_primary[one] for one in wanted if one in by_primary), "en")
 
 
 def _service_worker(name: str, language: str) -> str:

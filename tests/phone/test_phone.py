@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from blueprints import phone
+from services.core.language import LANGUAGES
 
 FILES = sorted(path.name for path in phone.STATIC.iterdir())
 SCRIPTS = [name for name in FILES if name.endswith(".js")]
@@ -134,16 +135,33 @@ def test_the_manifest_is_what_installing_wants(client: FlaskClient) -> None:
     assert "maskable" in {icon["purpose"] for icon in manifest["icons"]}
 
 
-def test_the_service_worker_keeps_every_file(client: FlaskClient) -> None:
-    shell = shell_of(client)
-    assert set(shell["files"]) == {"./", "manifest.webmanifest", *FILES} - {"worker.js"}
+@pytest.mark.parametrize(
+    ("asked", "language"),
+    [("", "en"), *((f"?language={tag}", tag) for tag in LANGUAGES), ("?language=../x", "en")],
+)
+def test_the_service_worker_keeps_every_file_and_one_language(
+    client: FlaskClient, asked: str, language: str
+) -> None:
+    shell = shell_of(client, asked)
+    others = {f"words_{tag}.json" for tag in LANGUAGES if tag != language}
+    assert set(shell["files"]) == {"./", "manifest.webmanifest", *FILES} - {"worker.js"} - others
+    assert shell["language"] == language
     for file in shell["files"]:
         assert get(client, f"/phone/{file.removeprefix('./')}").status_code == 200
 
 
-def shell_of(client: FlaskClient) -> Any:
+def test_the_manifest_is_in_the_language_of_the_browser(client: FlaskClient) -> None:
+    asked = {"Accept-Language": "fr-FR,fr;q=0.9,en;q=0.5"}
+    answer = client.get("/phone/manifest.webmanifest", headers=asked)
+    assert answer.json is not None
+    assert answer.json["lang"] == "fr-CA"
+    assert "poste" in answer.json["description"]
+    assert "Accept-Language" in answer.headers["Vary"]
+
+
+def shell_of(client: FlaskClient, asked: str = "") -> Any:
     """The list of the files that the service worker keeps."""
-    source = get(client, "/phone/service-worker.js").text
+    source = get(client, f"/phone/service-worker.js{asked}").text
     return json.loads(source.removeprefix("const SHELL = ").split(";\n", 1)[0])
 
 
@@ -155,8 +173,9 @@ def test_a_change_of_any_file_is_a_new_version(
     for name in FILES:
         (copy / name).write_bytes((phone.STATIC / name).read_bytes())
     monkeypatch.setattr(phone, "STATIC", copy)
-    seen = {phone._service_worker("Textbridge"), phone._service_worker("Another")}
+    seen = {phone._service_worker("Textbridge", "de"), phone._service_worker("Another", "de")}
+    others = {"words_es.json", "words_fr-CA.json"}
     for name in FILES:
         (copy / name).write_bytes((copy / name).read_bytes() + b" ")
-        seen.add(phone._service_worker("Textbridge"))
-    assert len(seen) == len(FILES) + 2
+        seen.add(phone._service_worker("Textbridge", "de"))
+    assert len(seen) == len(FILES) - len(others) + 2
