@@ -68,7 +68,10 @@ class MailHead:
 
 @dataclass(frozen=True, slots=True)
 class MailContent:
-    """The new text and files of an answer; with a ``trouble`` it cannot be texted."""
+    """The new text and files of an answer.
+
+    With a ``trouble``, a sentence of the catalogues with names in braces, it cannot be texted.
+    """
 
     text: str = ""
     files: tuple[ReceivedFile, ...] = ()

@@ -143,7 +143,7 @@ def test_an_answer_that_is_too_long_is_refused_and_not_cut() -> None:
     mail.set_content("word " * (MOST_TEXT // 5 + 10))
     content = read_content(mail.as_bytes(), OWN)
     assert (content.text, content.files) == ("", ())
-    assert f"more than {MOST_TEXT} characters" in content.trouble
+    assert "more than {characters} characters" in content.trouble
 
 
 # Pieces of mails, right and wrong, of which the fuzzer makes new ones.
