@@ -38,7 +38,7 @@ FOR_PROGRAMS = re.compile(
     r"Arrow(?:Up|Down|Left|Right)|Escape|Enter|Backspace|Tab|Files|Authorization|Content-Type"
     r"|QuotaExceededError|Bearer|iPhone|iPad|Mac(?:intosh|Intel)?|Chromebook|Android|Windows|Linux"
     r"|English|Español|Français \(Canada\)|Deutsch|WhatsApp|Intl|Notification|PushManager"
-    r"|VIDEO|Home|End|PageUp|PageDown|Delete|Accept|Range"
+    r"|AbortError|VIDEO|Home|End|PageUp|PageDown|Delete|Accept|Range"
 )
 
 

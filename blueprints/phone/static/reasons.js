@@ -14,6 +14,7 @@ const KNOWN = {
   carrier_off: t("The carrier of this number is not set up. Ask your administrator."),
   channel_not_carried: t("This number does not carry WhatsApp or RCS."),
   country_not_allowed: t("Texts to this country or kind of number are turned off. Ask your administrator."),
+  emergency_number: t("Texts do not reach emergency services. Call them."),
   fault: t("The server has a fault. Tell your administrator."),
   file_too_large: t("A file is too large for the carrier."),
   file_type: t("The carrier does not take files of this kind."),
