@@ -1,5 +1,5 @@
 # make run: a running system. make test: the quick tests. Python 3.11 or newer is all they need.
-.PHONY: install run env venv check test test-slow test-all test-release bench torture torture-smoke torture-mutants test-tools lock docs site pictures app image deb upgrade downgrade help
+.PHONY: install run env venv check test test-slow test-all test-release bench torture torture-smoke torture-mutants test-tools lock docs site pictures app words image deb upgrade downgrade help
 
 PYTHON ?= python3
 VENV := .venv
@@ -60,6 +60,9 @@ test-tools: ## on Debian, as root: what the tests of databases, browsers, mailbo
 	  fonts-noto-color-emoji nginx-light dovecot-imapd strace gcc libc6-dev procps e2fsprogs util-linux git \
 	  mariadb-server caddy debootstrap default-jre-headless nodejs npm \
 	  kamailio kamailio-tls-modules kamailio-presence-modules linphone-cli baresip
+
+words: $(VENV)/.dev ## collect the sentences for translators, and write the catalogues that are loaded
+	$(BIN)/python -m scripts.translations
 
 docs: $(VENV)/.dev ## write the generated parts of docs/
 	$(BIN)/python -m scripts.write_docs

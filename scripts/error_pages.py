@@ -32,6 +32,7 @@ MEANINGS = {
     "unknown_peer": "This is no phone number and no known sender.",
 }
 CODE = re.compile(r"[a-z_]+")
+FIELD = re.compile(r"\{\w*\}")
 
 
 @dataclass
@@ -95,21 +96,21 @@ def _constants(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
 
 def _text(node: ast.expr, names: dict[str, ast.expr]) -> str | None:
     """A text of the code, “…” for each part that is filled in; ``None`` if it is made elsewhere."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    if isinstance(node, ast.Name) and node.id in names:
-        return _text(names[node.id], {})
-    if isinstance(node, ast.JoinedStr):
-        parts = (
-            each.value if isinstance(each, ast.Constant) else "…"
-            for each in node.values
-            if isinstance(each, ast.Constant | ast.FormattedValue)
-        )
-        return "".join(map(str, parts))
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        left, right = _text(node.left, names), _text(node.right, names)
-        return None if left is None or right is None else left + right
-    return None
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.Name(id=name) if name in names:
+            return _text(names[name], {})
+        case ast.JoinedStr(values=parts):
+            return "".join(_text(part, names) or "…" for part in parts)
+        case ast.Call(func=ast.Name(id="sentence"), args=[inner]):
+            text = _text(inner, names)
+            return text and FIELD.sub("…", text)
+        case ast.Call(func=ast.Attribute(value=inner, attr="format")):
+            text = _text(inner, names)
+            return text and FIELD.sub("…", text)
+        case _:
+            return None
 
 
 def table() -> str:

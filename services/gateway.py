@@ -10,6 +10,7 @@ from services import providers, push
 from services.config.environment import Environment, load
 from services.config.keys import derive
 from services.config.storage_layout import MEDIA
+from services.core.language import Language
 from services.core.local_time import LocalTime
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.delivery import Delivery
@@ -17,6 +18,7 @@ from services.delivery.email_delivery import EmailDelivery
 from services.delivery.fetch_media import MediaFetcher
 from services.delivery.leasing import Leasing
 from services.delivery.mailbox_poller import MailboxPoller
+from services.delivery.notification_text import NotificationText
 from services.delivery.outcome import Outcomes
 from services.delivery.overdue_mail import OverdueMail
 from services.delivery.periodic_tasks import PeriodicTask
@@ -255,7 +257,13 @@ class Gateway:
             SecondNumber(self.access, self.providers, self.checks),
         )
         self.push_delivery = PushDelivery(
-            self.store, self.access, self.channels, self.media, self.outcomes, self.journal
+            self.store,
+            self.access,
+            self.channels,
+            self.media,
+            self.outcomes,
+            self.journal,
+            NotificationText(Language(self.environment.mail.language)),
         )
         sender = Sender(
             self.store,

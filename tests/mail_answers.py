@@ -6,12 +6,14 @@ from email.policy import SMTP
 from email.utils import parseaddr
 from typing import Any
 
+from services.core.language import Language
 from services.gateway import Gateway
-from services.mail.words import ANSWER_ABOVE
+from services.mail.words import answer_above
 from tests.conftest import NUMBER
 from tests.fakes.mailbox import Mailbox
 from tests.message_steps import receive_text, run_due_jobs
 
+ANSWER_ABOVE = answer_above(Language())
 DESK = "desk@example.com"
 ENTRY: Mapping[str, Any] = {"number": NUMBER, "carrier": "sandbox", "emails": [DESK]}
 # A listener that nobody starts: what takes the answers in, the test calls itself.

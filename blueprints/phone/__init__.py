@@ -16,14 +16,17 @@ from flask import (
     jsonify,
     make_response,
     render_template,
+    request,
 )
 
 from blueprints.headers import page_headers
 from blueprints.phone.files import BUILT, PACKAGE, STATIC, WORKER, AppFiles, app_files
+from services.core.language import LANGUAGES, Language, sentence
 from services.gateway import Gateway
 
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 FOR_EVER = "public, max-age=31536000, immutable"  # names that have a digest of the content
+NO_SCRIPTS = sentence("This is an app made with JavaScript. Please allow it here.")
 GROUND = "#f3f5f8"  # background of the light theme, see static/base.css
 
 
@@ -40,13 +43,22 @@ def register(app: Flask, gateway: Gateway) -> None:
     routes.after_request(page_headers(own=("manifest-src", "worker-src", "media-src")))
     name = gateway.environment.service.app_name
     files = app_files()
-    worker = _service_worker(name, files)
+    languages = {tag: Language(tag) for tag in LANGUAGES}
+    without_scripts = {tag: language.t(NO_SCRIPTS) for tag, language in languages.items()}
+    workers = {tag: _service_worker(name, files, tag) for tag in LANGUAGES}
     # In memory, so that a running server has its own while those on the disk are replaced.
     contents = {path.name: path.read_bytes() for path in BUILT.glob("app-*")}
 
+    def browser_language() -> Language:
+        return languages[request.accept_languages.best_match(LANGUAGES, "en")]
+
     @routes.get("/")
     def show() -> Response:
-        return make_response(render_template("phone.html", app_name=name, files=files))
+        return make_response(
+            render_template(
+                "phone.html", app_name=name, files=files, without_scripts=without_scripts
+            )
+        )
 
     @routes.get("/built/<name>")
     def built(name: str) -> Response:
@@ -58,32 +70,40 @@ def register(app: Flask, gateway: Gateway) -> None:
 
     @routes.get("/manifest.webmanifest")
     def manifest() -> Response:
-        answer = jsonify(_manifest(name))
+        answer = jsonify(_manifest(name, browser_language()))
         answer.mimetype = "application/manifest+json"
+        answer.vary.add("Accept-Language")
         return answer
 
     @routes.get("/service-worker.js")
     def service_worker() -> Response:
-        return Response(worker, mimetype="text/javascript")
+        """The service worker of the language that the app asks for."""
+        asked = request.args.get("language", "en")
+        return Response(workers.get(asked, workers["en"]), mimetype="text/javascript")
 
     app.register_blueprint(routes)
 
 
-def _service_worker(name: str, files: AppFiles) -> str:
-    """The service worker with the list of the files of the app.
+def _service_worker(name: str, files: AppFiles, language: str) -> str:
+    """The service worker with the list of the files of the app in a language.
 
     It contains a digest of these files, so it changes when one of them does: then a browser fetches
     them anew.
     """
+    other_words = {f"words_{tag}.json" for tag in LANGUAGES if tag != language}
+    kept = [file for file in files.kept if file not in other_words]
     digest = hashlib.sha256(name.encode())
     for path in (
-        *(_path(file) for file in files.kept),
+        *(_path(file) for file in kept),
         *(STATIC / WORKER, Path(__file__)),
         *sorted((PACKAGE / "templates").iterdir()),
     ):
         digest.update(path.name.encode() + path.read_bytes())
-    kept = ["./", "manifest.webmanifest", *files.kept]
-    shell = {"version": digest.hexdigest()[:16], "files": kept}
+    shell = {
+        "version": digest.hexdigest()[:16],
+        "language": language,
+        "files": ["./", "manifest.webmanifest", *kept],
+    }
     source = (STATIC / WORKER).read_text(encoding="utf-8")
     return f"const SHELL = {json.dumps(shell)};\n\n{source}"
 
@@ -92,7 +112,7 @@ def _path(file: str) -> Path:
     return PACKAGE / file if file.startswith("built/") else STATIC / file
 
 
-def _manifest(name: str) -> dict[str, object]:
+def _manifest(name: str, language: Language) -> dict[str, object]:
     """The web app manifest (https://www.w3.org/TR/appmanifest/)."""
 
     def icon(file: str, size: int, purpose: str = "any") -> dict[str, str]:
@@ -107,7 +127,8 @@ def _manifest(name: str) -> dict[str, object]:
         "id": "/phone/",
         "name": name,
         "short_name": name,
-        "description": "Texts and pictures of your extension.",
+        "lang": language.tag,
+        "description": language.t("Texts and pictures of your extension."),
         "start_url": "/phone/",
         "scope": "/phone/",
         "display": "standalone",

@@ -16,6 +16,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from services.core.base64url import from_base64url
+from services.core.language import LANGUAGES
 from services.core.opening_hours import span
 from services.core.phone_numbers import is_country
 from services.core.recipient_hours import UNITED_STATES, CountryHours
@@ -76,6 +77,14 @@ def one_of(*words: str) -> Parse:
         return value.lower()
 
     return parse
+
+
+def language(value: str) -> str:
+    """One of the languages of mails, also in other letters or without its country."""
+    for tag in LANGUAGES:
+        if value.lower().replace("_", "-") in (tag.lower(), tag.lower().split("-")[0]):
+            return tag
+    raise ValueError(f"it must be one of {', '.join(LANGUAGES)}.")
 
 
 def web_address(value: str) -> str:

@@ -22,6 +22,7 @@ from services.config.parsers import (
     country,
     country_hours,
     email_address,
+    language,
     level_name,
     listener,
     networks,
@@ -191,6 +192,13 @@ class MailSettings:
         "Sender of the mails.", parse=email_address, optional=True, example="texts@example.com"
     )
     from_name: str | None = variable("Its name; empty means APP_NAME.", optional=True)
+    language: str = variable(
+        "Language of mails, and of the words in notifications: `en`, `es`, `fr-CA` or `de`. The "
+        "phone app has its own choice.",
+        parse=language,
+        default="en",
+        example="fr-CA",
+    )
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 
 from services.core.errors import AccessLost, DeliveryError, Kind, PushError, RequestRefused
 from services.core.messages import Device, Message, Notice, message_object
-from services.delivery import notification_text
 from services.delivery.completion_journal import CompletionJournal
+from services.delivery.notification_text import NotificationText
 from services.delivery.outcome import Outcomes
 from services.delivery.push_devices import device_of, record_failure
 from services.media.media_store import MediaStore
@@ -78,6 +78,7 @@ class PushDelivery:
         media: MediaStore,
         outcomes: Outcomes,
         journal: CompletionJournal,
+        text: NotificationText,
     ) -> None:
         self._store = store
         self._access = access
@@ -85,6 +86,7 @@ class PushDelivery:
         self._media = media
         self._outcomes = outcomes
         self._journal = journal
+        self._text = text
         self._begun: dict[int, Job] = {}  # by their ids
         self._looked_up: dict[int, _PushData] = {}  # by the id of the job
         self._accepted: list[PushAccepted] = []
@@ -169,7 +171,7 @@ class PushDelivery:
                 status=409,
             )
         try:
-            channel.notify(device, notification_text.test(device))
+            channel.notify(device, self._text.test(device))
         except PushError as error:
             self._store.write(partial(record_failure, device_id=device.id, error=error))
             return str(error.kind), error.reason
@@ -221,7 +223,7 @@ class PushDelivery:
 
     def _notice(self, data: _PushData, about: str) -> Notice:
         link = self._media.link
-        notice = notification_text.of_message(
+        notice = self._text.of_message(
             data.message, data.device, about, lambda message: message_object(message, link)
         )
         return replace(

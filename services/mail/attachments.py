@@ -7,8 +7,8 @@ from pathlib import PurePath
 
 from services.core.errors import Kind, MailError
 from services.core.messages import Attachment
-from services.mail import words
 from services.mail.headers import one_line
+from services.mail.words import MailWords
 
 # Sum of all attachments. Base64 adds a third, and many mail servers refuse more than 30 MB.
 MAX_ATTACHED_BYTES = 20_000_000
@@ -33,7 +33,9 @@ class MailFile:
         return self.content_type in SHOWN_TYPES
 
 
-def read_files(files: tuple[Attachment, ...], id_domain: str) -> tuple[list[MailFile], list[str]]:
+def read_files(
+    files: tuple[Attachment, ...], id_domain: str, words: MailWords
+) -> tuple[list[MailFile], list[str]]:
     """The files to attach, and a note for each file that is left out.
 
     ``id_domain`` is the right side of their ids. Raises ``MailError`` when a file cannot be read
@@ -41,28 +43,29 @@ def read_files(files: tuple[Attachment, ...], id_domain: str) -> tuple[list[Mail
     """
     attached, notes, bytes_left = [], [], MAX_ATTACHED_BYTES
     for file in files:
-        content = _content(file, bytes_left)
+        content, name = _content(file, bytes_left, words), _file_name(file, words)
         if isinstance(content, str):
-            notes.append(f"[{_file_name(file)}: {content}]")
+            notes.append(f"[{words.fact(name, content)}]")
         else:
             content_id = f"{file.id}@{id_domain}"
-            attached.append(MailFile(content_id, _file_name(file), _content_type(file), content))
+            attached.append(MailFile(content_id, name, _content_type(file), content))
             bytes_left -= len(content)
     return attached, notes
 
 
-def _content(file: Attachment, max_bytes: int) -> bytes | str:
+def _content(file: Attachment, max_bytes: int, words: MailWords) -> bytes | str:
     """The bytes of an attachment, or the reason why it is left out."""
     if file.state == "failed":
-        return f"{words.NOT_FETCHED} {one_line(file.reason or '', 300)}".rstrip()
+        reason = one_line(file.reason or "", 300) if words.language.tag == "en" else ""
+        return f"{words.not_fetched} {reason}".rstrip()
     if file.state == "pending" or file.path is None:
-        return words.NOT_ARRIVED
+        return words.not_arrived
     try:
         if file.path.stat().st_size > max_bytes:
-            return words.TOO_LARGE
+            return words.too_large
         return file.path.read_bytes()
     except FileNotFoundError:
-        return words.NO_LONGER_KEPT
+        return words.no_longer_kept
     except OSError as error:
         reason = f"An attachment cannot be read from the disk: {error.strerror}."
         raise MailError(reason, Kind.RETRY) from None
@@ -73,7 +76,7 @@ def _content_type(file: Attachment) -> str:
     return file.content_type if known else "application/octet-stream"
 
 
-def _file_name(file: Attachment) -> str:
-    name = re.sub(r"[/\\:]", "_", one_line(file.name, 120)) or words.ATTACHMENT
+def _file_name(file: Attachment, words: MailWords) -> str:
+    name = re.sub(r"[/\\:]", "_", one_line(file.name, 120)) or words.attachment
     extension = FILE_TYPES.guess_extension(_content_type(file), strict=False) or ""
     return name if PurePath(name).suffix else name + extension

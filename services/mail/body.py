@@ -11,13 +11,13 @@ from html import escape
 
 from services.core.local_time import LocalTime
 from services.core.messages import Message
-from services.mail import words
 from services.mail.attachments import MailFile
 from services.mail.details import MailDetails
+from services.mail.words import PREVIEW_CLASS, PREVIEW_MARK, MailWords
 
 PAGE = """\
 <!DOCTYPE html>
-<html lang="en">
+<html lang="%s">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -46,14 +46,20 @@ PICTURE_STYLE = "display:block;width:100%;max-width:400px;height:auto;border-rad
 
 @dataclass(frozen=True, slots=True)
 class MailBody:
-    """The parts of a body; ``notes`` are about files left out, ``facts`` are labels with values."""
+    """The parts of a body.
+
+    ``notes`` are about files left out, ``facts`` are lines of a label with its value.
+    """
 
     text: str
     notes: list[str]
-    facts: list[tuple[str, str]]
+    facts: list[str]
     link: str
+    link_label: str
+    link_line: str
     last_sentence: str
-    first_line: str = ""
+    first_line: str
+    language: str
 
 
 def mail_body(
@@ -61,6 +67,7 @@ def mail_body(
     details: MailDetails,
     notes: list[str],
     local_time: LocalTime,
+    words: MailWords,
     answer_days: int | None = None,
 ) -> MailBody:
     """What the body of a mail says. The text is untrusted; the facts are one line each.
@@ -68,22 +75,28 @@ def mail_body(
     ``answer_days`` is how long it can be answered, ``None`` if it cannot.
     """
     text = _readable(message.text)
-    sent = words.sent([file.content_type for file in message.media])
     others = [details.name_and_address(member) for member in details.other_members(message)]
     return MailBody(
-        text=text if text.strip() else words.sentence(details.name(message.peer), sent),
+        text=text
+        if text.strip()
+        else words.who_sent(
+            details.name(message.peer), [file.content_type for file in message.media]
+        ),
         notes=notes,
         facts=[
-            (words.FROM, details.name_and_address(message.peer)),
-            (words.TO, details.our_name_and_number(message.number)),
-            *([(words.WITH, ", ".join(others))] if others else []),
-            (words.RECEIVED, words.moment(local_time.of(message.created_at))),
+            words.fact(words.sender, details.name_and_address(message.peer)),
+            words.fact(words.receiver, details.our_name_and_number(message.number)),
+            *([words.fact(words.members, ", ".join(others))] if others else []),
+            words.fact(words.received, words.moment(local_time.of(message.created_at))),
         ],
         link=details.link,
-        last_sentence=words.NO_ANSWERS
+        link_label=words.open,
+        link_line=words.fact(words.open, details.link),
+        last_sentence=words.no_answers
         if answer_days is None
         else words.answers(", ".join(map(details.name, message.recipients)), answer_days),
-        first_line="" if answer_days is None else words.ANSWER_ABOVE,
+        first_line="" if answer_days is None else words.answer_above,
+        language=words.language.tag,
     )
 
 
@@ -93,8 +106,8 @@ def as_plain_text(body: MailBody) -> str:
         *([body.first_line] if body.first_line else []),
         body.text,
         *body.notes,
-        "\n".join(f"{label}: {value}" for label, value in body.facts),
-        *([f"{words.OPEN}: {body.link}"] if body.link else []),
+        "\n".join(body.facts),
+        *([body.link_line] if body.link else []),
         body.last_sentence,
     ]
     return "\n\n".join(parts) + "\n"
@@ -107,10 +120,10 @@ def as_html(body: MailBody, pictures: Iterable[MailFile]) -> str:
     """
     parts = []
     if body.first_line:
-        preview = words.PREVIEW_MARK + escape(" ".join(body.text.split())[:MOST_PREVIEW])
+        preview = PREVIEW_MARK + escape(" ".join(body.text.split())[:MOST_PREVIEW])
         parts = [
-            f'<div class="{words.PREVIEW_CLASS}" style="{HIDDEN}">{preview}</div>',
-            f'<p style="{SMALL}">{body.first_line}</p>',
+            f'<div class="{PREVIEW_CLASS}" style="{HIDDEN}">{preview}</div>',
+            f'<p style="{SMALL}">{escape(body.first_line)}</p>',
         ]
     # A direction of its own, by its first letter: Arabic and Hebrew begin at the right.
     parts += [f'<div dir="auto" style="{TEXT}">{_lines(body.text)}</div>']
@@ -119,12 +132,12 @@ def as_html(body: MailBody, pictures: Iterable[MailFile]) -> str:
         parts.append(f'<p style="{PARAGRAPH}">{image}</p>')
     parts += [f'<p style="{PARAGRAPH}">{escape(note)}</p>' for note in body.notes]
     if body.link:
-        link = f'<a href="{escape(body.link)}" style="{LINK}">{words.OPEN}</a>'
+        link = f'<a href="{escape(body.link)}" style="{LINK}">{escape(body.link_label)}</a>'
         parts.append(f'<p style="{PARAGRAPH}">{link}</p>')
-    facts = "<br>\n".join(f"{label}: {escape(value)}" for label, value in body.facts)
+    facts = "<br>\n".join(map(escape, body.facts))
     parts.append(f'<p style="{SMALL}">{facts}</p>')
     parts.append(f'<p style="{SMALL}">{escape(body.last_sentence)}</p>')
-    return PAGE % "\n".join(parts)
+    return PAGE % (body.language, "\n".join(parts))
 
 
 def _readable(text: str) -> str:

@@ -10,6 +10,7 @@ from email.message import Message as ParsedMail
 from email.parser import BytesHeaderParser, BytesParser
 from email.policy import compat32
 
+from services.core.language import sentence
 from services.core.messages import clean
 from services.mail.automatic import why_automatic
 from services.mail.mail_parts import ReceivedFile, content_of
@@ -28,24 +29,25 @@ _BARE = re.compile(rf"(?<![@\w]){_WORD}+@{_WORD}+(?!@)")
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,500}>")
 _QUOTED_LINE = re.compile(r"^[ \t]{0,9}>", re.MULTILINE)
 
-UNREADABLE = (
+UNREADABLE = sentence(
     "It cannot be read: it is not put together as mails are. Write a new answer with a usual mail "
     "program."
 )
-ENCRYPTED = (
+ENCRYPTED = sentence(
     "It is encrypted, and Textbridge has no key. Write it again without encryption (in many "
     "programs: S/MIME or PGP off)."
 )
-WINMAIL = (
+WINMAIL = sentence(
     "Outlook has packed it, or its files, as winmail.dat, which Textbridge cannot open. Write it "
     "again as HTML or plain text (in Outlook: Format Text, then HTML)."
 )
-TOO_LONG = f"It has more than {MOST_TEXT} characters. Write a shorter one."
-QUOTES = (
+TOO_LONG = sentence("It has more than {characters} characters. Write a shorter one.")
+TOO_LARGE = sentence("It is larger than {mail_size} MB. Send fewer or smaller files.")
+QUOTES = sentence(
     "Some of it stands within the quote, or begins with “>” as quotes do. Write all of your answer "
     "at the top of the mail, above the quote."
 )
-NO_WORDS = (
+NO_WORDS = sentence(
     "There is no text above the line “Answer above this line”, and no file. Write your answer "
     "above that line, at the top of the mail."
 )
@@ -70,7 +72,10 @@ class MailHead:
 
 @dataclass(frozen=True, slots=True)
 class MailContent:
-    """The new text and files of an answer; with a ``trouble`` it cannot be texted."""
+    """The new text and files of an answer.
+
+    With a ``trouble``, a sentence of the catalogues with names in braces, it cannot be texted.
+    """
 
     text: str = ""
     files: tuple[ReceivedFile, ...] = ()
@@ -98,7 +103,7 @@ def read_head(raw: bytes, envelope: tuple[str, ...] = ()) -> MailHead:
 def read_content(raw: bytes, own_address: re.Pattern[str]) -> MailContent:
     """The new text and files of a mail; ``own_address`` finds our addresses in its quote."""
     if len(raw) > MOST_BYTES:
-        return MailContent(trouble=f"It is larger than {MOST_BYTES // 1_000_000} MB.")
+        return MailContent(trouble=TOO_LARGE)
     if raw.count(b"\n") > MOST_LINES or raw.lower().count(b"boundary") > MOST_BOUNDARIES:
         return MailContent(trouble=UNREADABLE)
     content = content_of(BytesParser(policy=compat32).parsebytes(raw))

@@ -14,17 +14,19 @@ from email.message import EmailMessage
 from functools import cached_property
 
 from services.config.sections import MailSettings
-from services.core.errors import Kind, MailError
+from services.core.error_words import reason_in
+from services.core.errors import Kind, MailError, RequestRefused
+from services.core.language import Language
 from services.core.local_time import UTC_TIME, LocalTime
 from services.core.messages import Message, Status
 from services.http.deadline import DeadlineExceeded, deadline
-from services.mail import words
 from services.mail.details import MailDetails
 from services.mail.headers import one_line, parse_address
 from services.mail.message import build_mail
 from services.mail.refusal import build_refusal
 from services.mail.reply_address import ReplyAddresses
 from services.mail.smtp_errors import connection_error, misconfigured, smtp_error
+from services.mail.words import MailWords
 
 # MAIL_ENCRYPTION as Laravel writes it, in old and new versions.
 ENCRYPTION = {"tls": "starttls", "smtps": "ssl"}
@@ -54,6 +56,7 @@ class Mailer:
         self._replies = replies
         self._local_time = local_time
         self._settings = settings
+        self._words = MailWords(Language(settings.language))
         self._from_name = settings.from_name or app_name
         self._domain = re.sub(r"[^A-Za-z0-9.-]", "-", domain)
         self._server_name = f"The mail server {settings.host}"
@@ -71,19 +74,31 @@ class Mailer:
             )
         self._send(
             build_mail(
-                message, details, sender, recipient, self._domain, self._local_time, answers
+                message,
+                details,
+                sender,
+                recipient,
+                self._domain,
+                self._local_time,
+                self._words,
+                answers,
             ),
             sender,
             recipient,
         )
 
-    def send_refusal(self, to: str, reason: str, answered_id: str) -> None:
+    def send_refusal(
+        self, to: str, error: RequestRefused, answered_id: str, **values: object
+    ) -> None:
         """Say why an answer was not sent as a text; ``answered_id`` is its Message-ID.
 
-        Raises ``MailError``.
+        ``values`` are put into the sentence. Raises ``MailError``.
         """
         sender, recipient = self._sender(), _recipient(to)
-        mail = build_refusal(sender, recipient, words.REFUSED, reason, answered_id, self._domain)
+        reason = reason_in(self._words.language, error.code, error.reason, **values)
+        mail = build_refusal(
+            sender, recipient, self._words.refused, reason, answered_id, self._domain
+        )
         self._send(mail, sender, recipient)
 
     def send_failure(self, message: Message, to: str, details: MailDetails) -> None:
@@ -93,15 +108,18 @@ class Mailer:
         """
         sender, recipient = self._sender(), _recipient(to)
         receivers = ", ".join(map(details.name, message.recipients))
+        words = self._words
         is_known = message.status is not Status.UNKNOWN
         reason = "\n\n".join(
             (
                 words.not_sent(receivers, is_known=is_known),
-                one_line(message.error_reason or "", 500),
+                one_line(
+                    reason_in(words.language, message.error_code, message.error_reason or ""), 500
+                ),
                 words.quoted(one_line(message.text, 200)),
             )
         )
-        title = words.NOT_SENT if is_known else words.PERHAPS_NOT_SENT
+        title = words.not_delivered if is_known else words.perhaps_not_sent
         self._send(
             build_refusal(sender, recipient, title, reason, "", self._domain), sender, recipient
         )
@@ -113,7 +131,9 @@ class Mailer:
     def send_test(self, to: str) -> None:
         """Send a mail that shows that mails arrive. Raises ``MailError``."""
         sender, recipient = self._sender(), _recipient(to)
-        mail = build_refusal(sender, recipient, words.TEST, words.TEST_ARRIVED, "", self._domain)
+        mail = build_refusal(
+            sender, recipient, self._words.test, self._words.test_arrived, "", self._domain
+        )
         self._send(mail, sender, recipient)
 
     @property

@@ -8,12 +8,12 @@ from email.message import EmailMessage
 from services.core.local_time import LocalTime
 from services.core.messages import Message
 from services.core.segments import split
-from services.mail import words
 from services.mail.attachments import MailFile, read_files
 from services.mail.body import MailBody, as_html, as_plain_text, mail_body
 from services.mail.details import MailDetails
 from services.mail.headers import one_line
 from services.mail.reply_address import AnswerAddress
+from services.mail.words import MailWords
 
 MOST_QUOTED = 60  # characters of the text in the subject
 MOST_NAMED = 4  # receivers in the subject: our number and members of a group
@@ -26,6 +26,7 @@ def build_mail(
     recipient: Address,
     id_domain: str,
     local_time: LocalTime,
+    words: MailWords,
     answers: AnswerAddress | None = None,
 ) -> EmailMessage:
     """The e-mail for a text message, with its attachments; ``answers`` is for what answers it.
@@ -35,10 +36,10 @@ def build_mail(
     refer to the same id, of a mail that was never sent, so that mailboxes show them as one thread.
     Raises ``MailError`` when an attachment cannot be read from the disk.
     """
-    files, notes = read_files(message.media, id_domain)
+    files, notes = read_files(message.media, id_domain, words)
     days = answers.days if answers is not None else None
-    mail = _content(mail_body(message, details, notes, local_time, days), files)
-    mail["Subject"] = _subject(message, details)
+    mail = _content(mail_body(message, details, notes, local_time, words, days), files)
+    mail["Subject"] = _subject(message, details, words)
     mail["From"] = sender
     if answers is not None:
         mail["Reply-To"] = Address(sender.display_name, addr_spec=answers.address)
@@ -58,13 +59,13 @@ def _short_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _subject(message: Message, details: MailDetails) -> str:
+def _subject(message: Message, details: MailDetails, words: MailWords) -> str:
     others = [details.name(member) for member in details.other_members(message)]
     receivers = words.shortened([details.our_name(message.number), *others], MOST_NAMED)
-    return words.subject(details.name(message.peer), receivers, _said(message))
+    return words.subject(details.name(message.peer), receivers, _said(message, words))
 
 
-def _said(message: Message) -> str:
+def _said(message: Message, words: MailWords) -> str:
     """The first words of the text, or what was sent without one."""
     line = one_line(message.text, 4 * MOST_QUOTED)
     if not line:

@@ -1,6 +1,6 @@
 """The new part of an answered mail: without quotes, signature and hard line breaks.
 
-The mails that we send begin with ``words.ANSWER_ABOVE``: whatever the language, all below it is a
+The mails that we send begin with ``words.answer_above``: whatever the language, all below it is a
 quote. What stands between the answer and that line (“On Monday … wrote:”), and signatures, are
 found by mail-parser-reply, in the languages that it knows. Its idea of a signature is corrected
 here: it takes every line that begins with a dash or with “Thanks,” for one, with all that follows.
@@ -14,7 +14,7 @@ from mailparser_reply.constants import MAIL_LANGUAGES, QUOTED_MATCH_INCLUDE
 from mailparser_reply.parser import EmailMessage as ParsedMail
 
 from services.mail.html_text import CUT
-from services.mail.words import PREVIEW_MARK
+from services.mail.words import PREVIEW_MARK, answer_above_pattern
 
 MOST_TEXT = 10_000  # characters of an answer, as of a text of an app
 MOST_SEEN = 200_000  # characters in which our line is looked for
@@ -63,7 +63,7 @@ _COURTESIES = re.compile(
     r"thank|many thanks|gracias|muchas gracias|bedankt|dank u|děkuj|tak|på forhånd tak",
     re.IGNORECASE,
 )
-_MARK = re.compile(r"(?<!=)=+[ \t]*Answer above this line[ \t]*=*", re.IGNORECASE)
+_MARK = answer_above_pattern()
 _QUOTED = re.compile(r"[ \t]*[>|]")
 # A line that ends with a colon and has a date or time in it, above a quote.
 _DATED = re.compile(r".*\d[./:-]\d.*[:：]\s*", re.DOTALL)

@@ -16,11 +16,13 @@ import structlog
 from services.core.authors import device_of_address
 from services.core.durations import HOUR
 from services.core.errors import Kind, MailError, MediaError, RequestRefused
+from services.core.language import sentence
 from services.core.messages import Message, uuid7
 from services.mail.authentication import AuthenticationPolicy
 from services.mail.headers import parse_address
 from services.mail.inbound_mail import (
     MOST_BYTES,
+    TOO_LARGE,
     MailContent,
     MailHead,
     content_key,
@@ -30,6 +32,7 @@ from services.mail.inbound_mail import (
 from services.mail.mail_parts import ReceivedFile
 from services.mail.mailer import Mailer
 from services.mail.reply_address import ReplyAddresses, SignedPart
+from services.mail.reply_text import MOST_TEXT
 from services.media.media_store import MEDIA_BYTES, MediaStore
 from services.messaging.access import ConversationAccess
 from services.messaging.compose import Composer, Reply
@@ -42,25 +45,24 @@ log = structlog.get_logger()
 REFUSALS_AN_HOUR = 10  # to one address
 
 # Told to senders who are not proved to be the ones who were mailed: nothing of a conversation.
-WRONG_SENDER = (
+WRONG_SENDER = sentence(
     "This address for answers belongs to another recipient. A mail can be answered only from the "
     "address to which it was sent; choose that address as the sender, and send your answer again."
 )
-NOT_PROVED = (
+NOT_PROVED = sentence(
     "The mail server could not confirm that your mail comes from your address. Send it with your "
     "usual mail program and account. If that does not help, ask your administrator."
 )
-SEVERAL = "It is addressed to several conversations. Answer each mail by itself."
-ENDED = "This mail is too old to be answered. Answer a newer mail of the same conversation."
-REUSED = (
+REUSED = sentence(
     "It has the Message-ID of an earlier mail that was sent as a text, so it was taken for a copy "
     "of that, but its words are others. Write a new mail instead of sending an old one again."
 )
-GONE = "Its conversation is no longer kept."
-TOO_LARGE = f"It is larger than {MOST_BYTES // 1_000_000} MB. Send fewer or smaller files."
-FILE_TOO_LARGE = (
-    f"One of its files is larger than {MEDIA_BYTES // 1_000_000} MB. Send a smaller one."
+SEVERAL = sentence("It is addressed to several conversations. Answer each mail by itself.")
+ENDED = sentence(
+    "This mail is too old to be answered. Answer a newer mail of the same conversation."
 )
+GONE = sentence("Its conversation is no longer kept.")
+FILE_TOO_LARGE = sentence("One of its files is larger than {file_size} MB. Send a smaller one.")
 
 
 class MailOutcome(StrEnum):
@@ -124,7 +126,7 @@ class MailReplies:
             return self._take(known, signed, content)
         except RequestRefused as error:
             log.info("mail refused", sender=known.sender, code=error.code)
-            return self._refuse(known, error.reason)
+            return self._refuse(known, error)
 
     def _take(
         self, head: MailHead, signed: list[SignedPart], content: Callable[[], bytes | None]
@@ -242,14 +244,21 @@ class MailReplies:
             raise RequestRefused("too_large", FILE_TOO_LARGE) from None
         return self.uploads.add(author, file_id, kept).id
 
-    def _refuse(self, head: MailHead, reason: str) -> MailOutcome:
+    def _refuse(self, head: MailHead, why: RequestRefused) -> MailOutcome:
         """Mail the sender why there is no text, at most so often an hour."""
         limit = [Quota(f"mail_refusal:{head.sender}", REFUSALS_AN_HOUR, HOUR)]
         if self.store.write(lambda tx: quotas.take(tx, limit)):
             log.warning("mail ignored", sender=head.sender, reason="too many refusals")
             return MailOutcome.IGNORED
         try:
-            self.mailer.send_refusal(head.sender, reason, head.message_id)
+            self.mailer.send_refusal(
+                head.sender,
+                why,
+                head.message_id,
+                characters=MOST_TEXT,
+                mail_size=MOST_BYTES // 1_000_000,
+                file_size=MEDIA_BYTES // 1_000_000,
+            )
         except MailError as error:
             if error.kind is not Kind.REFUSED:
                 self.store.write(lambda tx: quotas.give_back(tx, limit))

@@ -9,7 +9,12 @@ from services.core.messages import Device, Notice
 
 
 def push_payload(notice: Notice) -> dict[str, Any]:
-    """The payload, the same for every channel; the app gets the full message by the REST API."""
+    """The payload, the same for every channel; the app gets the full message by the REST API.
+
+    ``title`` and ``body`` are in MAIL_LANGUAGE. For an app in another language, ``kind`` says what
+    ``body`` is (``text`` of the message, ``new``, ``pictures``, ``attachments``, ``test``; with
+    ``count``), and ``peer`` and ``others`` (further members of a group) what ``title`` is.
+    """
     return {
         "v": 1,
         "type": notice.type,
@@ -19,6 +24,7 @@ def push_payload(notice: Notice) -> dict[str, Any]:
         "unread_total": notice.unread_total,
         "title": notice.title,
         "body": notice.body,
+        **notice.words,
     }
 
 

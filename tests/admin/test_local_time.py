@@ -6,12 +6,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from services.core.language import Language
 from services.core.local_time import LocalTime
 from services.core.messages import Message, first_uuid7
 from services.gateway import Gateway
 from services.mail.details import MailDetails
 from services.mail.headers import parse_address
 from services.mail.message import build_mail
+from services.mail.words import MailWords
 from services.operations.statistics import activity_of
 from services.store import messages
 from services.store.opt_outs import Source
@@ -57,7 +59,15 @@ def test_a_mail_names_the_local_time(make_gateway: Callable[..., Gateway]) -> No
     gateway = make_gateway(NUMBER_ENTRY, APP_TIMEZONE=ZONE)
     message = keep_text(gateway)
     sender = parse_address("", "texts@example.com")
-    mail = build_mail(message, MailDetails(), sender, sender, "sms.example.com", gateway.local_time)
+    mail = build_mail(
+        message,
+        MailDetails(),
+        sender,
+        sender,
+        "sms.example.com",
+        gateway.local_time,
+        MailWords(Language()),
+    )
     assert "Received: Friday, 16 January 2026, 01:30 IST" in str(mail)
 
 

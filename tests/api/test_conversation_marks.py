@@ -179,5 +179,5 @@ def test_the_marks_go_with_the_conversation(service: Service) -> None:
     change(phone, "PUT", "mute", found["id"])
     store = service.gateway.store
     message_id = found["last_message"]["id"]
-    assert store.write(lambda tx: remove(tx, [message_id])) == 1
+    assert store.write(lambda tx: remove(tx, [message_id])) == [message_id]
     assert store.read(lambda tx: tx.execute(conversation_marks.select()).all()) == []

@@ -101,6 +101,7 @@ def test_a_fuzzer_finds_no_fault_and_no_answer_that_is_not_declared(
     def ask(case: Case) -> None:
         declared = case.operation.definition.raw["security"]
         headers = known_to["operator" if {"operator": []} in declared else "device"]
+        headers = {**headers, "Accept-Encoding": "identity"}  # the fuzzer decompresses nothing
         # Whether a phone number can be dialled is more than a document can say.
         case.call_and_validate(headers=headers, excluded_checks=[checks.positive_data_acceptance])
         real = {name: known[name] for name in case.path_parameters if name in known}
@@ -169,10 +170,10 @@ def test_every_call_says_who_may_and_what_else_it_answers(shared_service: Servic
 
 # Names of functions in clients that were generated: a call keeps its name.
 OPERATIONS = """
-assignConversation blockSender cancelBulkSend cancelOrDeleteMessage createBulkSend
+assignConversation blockSender cancelBulkSend cancelScheduledMessage createBulkSend
 createEventsTicket deleteContact deleteConversation deleteNumberSettings dismissOptOutSuggestion
-exportContacts getBulkSend getConversation getMe getMedia getMessage getNumberSettings getRules
-getTemplateSettings getThumbnail importContacts listBulkSends listContacts
+exportContacts getBulkSend getConversation getMe getMedia getMediaThumbnail getMessage
+getNumberSettings getRules getTemplateSettings importContacts listBulkSends listContacts
 listConversationScheduledMessages listConversations listDevices listExtensionNames
 listExtensions listMessages listNumberSettings listScheduledMessages listTemplates
 markConversationRead markConversationUnread muteConversation optOutConversation pairDevice

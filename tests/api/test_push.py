@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from services.core.language import Language
 from services.core.messages import Attachment, Device, Message
 from services.core.quiet_hours import QuietHours
-from services.delivery import notification_text
+from services.delivery.notification_text import NotificationText
 from services.gateway import Gateway
 from services.store import circuit_breakers, jobs, messages
 from services.store.database import clock
@@ -202,6 +203,8 @@ def test_a_text_comes_in_with_its_words(service: Service, browser: BrowserPush) 
         "unread_total": 1,
         "title": PEER,
         "body": "Grüße 😀",
+        "peer": PEER,
+        "kind": "text",
     }
     assert browser.wrong == []
     assert own_device(phone)["last_success_at"] is not None
@@ -247,7 +250,9 @@ def test_a_long_text_is_cut(service: Service, browser: BrowserPush) -> None:
 )
 def test_the_words_of_a_notification(told: dict[str, Any], title: str, body: str) -> None:
     message = Message("in", MINE, PEER, **told)
-    notice = notification_text.of_message(message, Device("d", "201"), "received", lambda _: {})
+    notice = NotificationText(Language()).of_message(
+        message, Device("d", "201"), "received", lambda _: {}
+    )
     assert (notice.title, notice.body) == (title, body)
 
 

@@ -51,7 +51,7 @@ def open_page(browser: Any, server: Server, complaints: list[str]) -> Iterator[C
         dialog.dismiss()
 
     def open_at(path: str, **options: Any) -> Any:
-        window = browser.new_context(locale="en-US", **options)
+        window = browser.new_context(**({"locale": "en-US"} | options))
         windows.append(window)
         window.add_init_script(WATCH)
         page = window.new_page()

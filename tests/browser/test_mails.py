@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from services.core.language import Language
 from services.core.local_time import UTC_TIME
 from services.mail.details import MailDetails
 from services.mail.headers import parse_address
 from services.mail.message import build_mail
+from services.mail.words import MailWords
 from tests.mail.smtp_server import MESSAGE
 
 HOSTILE = (
@@ -27,7 +29,9 @@ def html_with(written: str) -> str:
     message = replace(MESSAGE, text=TEXT, peer=written, participants=(written, *members))
     desk = parse_address("", "desk@example.com")
     details = MailDetails(names, written, "https://sms.example.com/phone/#/c/1")
-    body = build_mail(message, details, desk, desk, "e.com", UTC_TIME).get_body(("html",))
+    body = build_mail(
+        message, details, desk, desk, "e.com", UTC_TIME, MailWords(Language())
+    ).get_body(("html",))
     assert isinstance(body, EmailMessage)
     return str(body.get_content())
 

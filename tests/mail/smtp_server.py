@@ -98,6 +98,7 @@ def settings(**changed: Any) -> MailSettings:
         "encryption": "none",
         "from_address": "texts@example.com",
         "from_name": None,
+        "language": "en",
     }
     return MailSettings(**(usual | changed))
 

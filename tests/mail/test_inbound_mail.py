@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from services.core.language import Language
 from services.mail.inbound_mail import MOST_BYTES, read_content, read_head
 from services.mail.reply_text import MOST_TEXT, new_part
-from services.mail.words import ANSWER_ABOVE, PREVIEW_CLASS, PREVIEW_MARK
+from services.mail.words import PREVIEW_CLASS, PREVIEW_MARK, answer_above
 
 MAILS = sorted((Path(__file__).resolve().parents[1] / "data" / "mails").glob("*.eml"))
+ANSWER_ABOVE = answer_above(Language())
 OWN = re.compile(r"texts(?:\+[a-z2-7]{45})?@example\.com", re.IGNORECASE)
 SIGNED = "texts+agrct4t6lnylhkhi7ulrjtjmrvix7yzi2v2hwb25runpy@example.com"
 
@@ -184,7 +186,7 @@ def test_an_answer_that_is_too_long_is_refused_and_not_cut() -> None:
     mail.set_content("word " * (MOST_TEXT // 5 + 10))
     content = read_content(mail.as_bytes(), OWN)
     assert (content.text, content.files) == ("", ())
-    assert f"more than {MOST_TEXT} characters" in content.trouble
+    assert "more than {characters} characters" in content.trouble
 
 
 # Pieces of mails, right and wrong, of which the fuzzer makes new ones.

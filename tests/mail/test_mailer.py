@@ -119,7 +119,8 @@ from services.mail.details import MailDetails
 from services.mail.mailer import Mailer
 from services.core.messages import Message
 settings = MailSettings(host="127.0.0.1", port=int(sys.argv[1]), username=None, password=None,
-                        encryption="none", from_address="texts@example.com", from_name=None)
+                        encryption="none", from_address="texts@example.com", from_name=None,
+                        language="en")
 Mailer.seconds = 0.5
 try:
     Mailer(settings, "Textbridge", "sms.example.com").send(

@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 from markupsafe import escape
 
+from services.core.language import Language
 from services.core.local_time import LocalTime
 from services.core.messages import Device, Message, Notice, message_object
 from services.core.phone_numbers import sender
-from services.delivery import notification_text
+from services.delivery.notification_text import MOST_TITLE, NotificationText
 from services.gateway import Gateway
 from services.mail.details import MailDetails
 from services.mail.message import build_mail
+from services.mail.words import MailWords
 from services.operations.export import as_csv, as_json
 from services.push.base import ChannelContext
 from services.push.freeswitch.channel import FreeSwitch, FreeSwitchSettings
@@ -55,12 +57,16 @@ def message(request: pytest.FixtureRequest) -> Message:
 def test_a_mail_has_no_header_more(message: Message) -> None:
     recipient = Address("", addr_spec="desk@example.com")
     ours = Address("Textbridge", addr_spec="x@example.com")
-    mail = build_mail(message, MailDetails(), ours, recipient, "e.com", LocalTime())
+    mail = build_mail(
+        message, MailDetails(), ours, recipient, "e.com", LocalTime(), MailWords(Language())
+    )
     read = message_from_bytes(mail.as_bytes(), policy=policy.default)
     assert read["To"] == "desk@example.com"
     assert read["Bcc"] is None
     plain = Message("in", NUMBER, "+13035550177", text="hi")
-    usual = build_mail(plain, MailDetails(), ours, recipient, "e.com", LocalTime())
+    usual = build_mail(
+        plain, MailDetails(), ours, recipient, "e.com", LocalTime(), MailWords(Language())
+    )
     assert sorted(read.keys()) == sorted(usual.keys())
     assert str(read["Subject"]).endswith(' → +1 202-555-0100: "hi"')
 
@@ -93,11 +99,11 @@ def test_an_export_has_one_cell_that_runs_nothing(message: Message) -> None:
 
 def test_a_notification_has_its_title_in_one_line(message: Message) -> None:
     device = Device(id="d", extension="201")
-    notice: Notice = notification_text.of_message(
+    notice: Notice = NotificationText(Language()).of_message(
         message, device, "received", lambda one: message_object(one, lambda _: "")
     )
     assert len(notice.title.splitlines()) == 1
-    assert len(notice.title) <= notification_text.MOST_TITLE
+    assert len(notice.title) <= MOST_TITLE
     assert "\x00" not in json.dumps(notice.message)
 
 

@@ -16,6 +16,7 @@ from werkzeug.test import TestResponse
 from app import create_app
 from blueprints import phone
 from blueprints.phone.files import STATIC, app_files
+from services.core.language import LANGUAGES
 
 FILES = sorted(path.name for path in STATIC.iterdir())
 LOADED = [name for name in app_files().kept if name.startswith("built/")]
@@ -139,7 +140,13 @@ def test_the_manifest_is_what_installing_wants(client: FlaskClient) -> None:
     assert "maskable" in {icon["purpose"] for icon in manifest["icons"]}
 
 
-def test_the_service_worker_keeps_all_that_the_page_loads(client: FlaskClient) -> None:
+@pytest.mark.parametrize(
+    ("asked", "language"),
+    [("", "en"), *((f"?language={tag}", tag) for tag in LANGUAGES), ("?language=../x", "en")],
+)
+def test_the_service_worker_keeps_all_that_the_page_loads_and_one_language(
+    client: FlaskClient, asked: str, language: str
+) -> None:
     page = Elements(get(client, "/phone/").text)
     loaded = {
         str(attributes.get("src") or attributes.get("href")).removeprefix("/phone/")
@@ -147,16 +154,29 @@ def test_the_service_worker_keeps_all_that_the_page_loads(client: FlaskClient) -
         if tag in ("script", "img")
         or (tag == "link" and attributes["rel"] in ("stylesheet", "icon", "manifest"))
     }
-    files = shell_of(client)["files"]
+    shell = shell_of(client, asked)
+    files = shell["files"]
     assert loaded < set(files)
     assert "./" in files
+    words = {f"words_{language}.json"} - {"words_en.json"}
+    assert {file for file in files if file.startswith("words_")} == words
+    assert shell["language"] == language
     for file in files:
         assert get(client, f"/phone/{file.removeprefix('./')}").status_code == 200
 
 
-def shell_of(client: FlaskClient) -> Any:
+def test_the_manifest_is_in_the_language_of_the_browser(client: FlaskClient) -> None:
+    asked = {"Accept-Language": "fr-FR,fr;q=0.9,en;q=0.5"}
+    answer = client.get("/phone/manifest.webmanifest", headers=asked)
+    assert answer.json is not None
+    assert answer.json["lang"] == "fr-CA"
+    assert "poste" in answer.json["description"]
+    assert "Accept-Language" in answer.headers["Vary"]
+
+
+def shell_of(client: FlaskClient, asked: str = "") -> Any:
     """The list of the files that the service worker keeps."""
-    source = get(client, "/phone/service-worker.js").text
+    source = get(client, f"/phone/service-worker.js{asked}").text
     return json.loads(source.removeprefix("const SHELL = ").split(";\n", 1)[0])
 
 
@@ -169,7 +189,7 @@ def test_a_change_of_any_file_is_a_new_version(
         monkeypatch.setattr(phone, name, folder)
 
     def worker(name: str = "Textbridge") -> str:
-        return phone._service_worker(name, app_files(package / "static", package / "built"))
+        return phone._service_worker(name, app_files(package / "static", package / "built"), "de")
 
     seen = {worker(), worker("Another")}
     built = [str(file) for file in app_files().kept if file.startswith("built/")]

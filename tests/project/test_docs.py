@@ -10,6 +10,7 @@ from click import Command, Group
 from dotenv import dotenv_values
 
 from app import create_app
+from scripts.error_pages import MEANINGS, refusals
 from scripts.write_docs import generated
 from services.config.variables import Variable, load, variables
 from services.gateway import load_environment
@@ -33,6 +34,13 @@ def declared() -> list[Variable]:
 def test_the_generated_parts_are_up_to_date() -> None:
     for path, text in generated().items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is old: run `make docs`"
+
+
+def test_every_error_code_has_a_meaning() -> None:
+    found = refusals()
+    assert len(found) > 80
+    assert [code for code, one in found.items() if not one.sentences and code not in MEANINGS] == []
+    assert set(MEANINGS) <= set(found)
 
 
 def test_the_readme_is_short() -> None:

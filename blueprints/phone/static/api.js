@@ -1,5 +1,6 @@
 // Calls to /api/v1. Throws `Refused` with the server's reason, `Unreachable` without an answer.
 
+import { reasonFor } from "./reasons.js";
 import { t } from "./words.js";
 
 const BASE = "/api/v1/";
@@ -9,7 +10,7 @@ let signedOut = () => {};
 
 export class Refused extends Error {
   constructor(status, problem) {
-    super(problem?.detail ?? t("The server answered {status}.", { status: String(status) }));
+    super(reasonFor(problem?.code, problem?.detail) ?? t("The server answered {status}.", { status: String(status) }));
     Object.assign(this, { status, code: problem?.code ?? "", field: problem?.field ?? "" });
   }
 }

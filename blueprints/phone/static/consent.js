@@ -5,6 +5,7 @@ import { el, fill, say } from "./dom.js";
 import { choice, confirm, openSheet } from "./sheet.js";
 import { state } from "./state.js";
 import { nameOf, peersOf, spoken } from "./format.js";
+import { whyClosed } from "./reasons.js";
 import { t } from "./words.js";
 
 // The notice above the composer. `paint(id)` shows what is known of a conversation, and returns
@@ -26,7 +27,8 @@ export class ConsentNotice {
 }
 
 function notice(known) {
-  const { id, closed_reason: closed, opt_out_suggested: who, blocked } = known;
+  const { id, opt_out_suggested: who, blocked } = known;
+  const closed = whyClosed(known, nameOf);
   return [
     closed && el("p", { class: "consent-words", dir: "auto", text: closed }),
     blocked && el("p", { class: "consent-words", text: t("Blocked: nobody is notified of their texts.") }),

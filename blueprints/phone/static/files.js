@@ -7,6 +7,7 @@ import { el, icon } from "./dom.js";
 import { state } from "./state.js";
 import { openViewer } from "./viewer.js";
 import { sizeOf } from "./format.js";
+import { whyNoFile } from "./reasons.js";
 import { t } from "./words.js";
 
 const WIDEST = 2; // a picture in its message is at most so much wider than high …
@@ -15,7 +16,7 @@ const HIGHEST = 0.7; // … and at least so wide
 export function makeFile(file, shown) {
   // Most files are pictures: reserve the space, so that nothing moves when one is loaded.
   if (file.state === "pending") return el("p", { class: "picture waiting", text: t("Downloading …") });
-  if (file.state === "failed") return el("p", { class: "file-note", text: file.reason ?? t("A file could not be fetched.") });
+  if (file.state === "failed") return el("p", { class: "file-note", text: whyNoFile(file) });
   const address = file.blob ? URL.createObjectURL(file.blob) : filePath(file.url);
   const kind = file.content_type.split("/")[0];
   if (isPicture(file)) return picture(file, file.blob ? address : smallAddress(file));

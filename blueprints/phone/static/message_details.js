@@ -4,6 +4,7 @@ import { el } from "./dom.js";
 import { openSheet } from "./sheet.js";
 import { state } from "./state.js";
 import { STATES, authorOf, fullTime, listOf, nameOf, ownName, spoken } from "./format.js";
+import { reasonFor } from "./reasons.js";
 import { t } from "./words.js";
 
 export function openDetails(message) {
@@ -29,7 +30,7 @@ function outbound({ from, to, sent_by, segments, media, created_at, updated_at, 
     [t("Scheduled for"), send_at && fullTime(send_at)],
     [t("State"), STATES[status]],
     [t("Since"), fullTime(updated_at)],
-    [t("Reason"), error?.reason],
+    [t("Reason"), reasonFor(error?.code, error?.reason)],
     [t("The carrier's code"), error?.code],
     [t("Segments"), !media.length && segments],
   ];

@@ -8,6 +8,7 @@ import { calls } from "./remedies.js";
 import { choice, openSheet } from "./sheet.js";
 import { state } from "./state.js";
 import { laterAt, timeZone } from "./format.js";
+import { whyItWaits } from "./reasons.js";
 import { t } from "./words.js";
 
 // The actions for a scheduled text that the server has. `left` is called when the sheet has closed.
@@ -30,7 +31,7 @@ export function openScheduled(message, left) {
   const sheet = openSheet(
     t("Scheduled text"),
     el("p", { class: "fine", text: t("{when} ({zone})", { when: laterAt(message.send_at), zone: timeZone() }) }),
-    message.waits_because && el("p", { class: "fine", text: message.waits_because }),
+    message.waits_because && el("p", { class: "fine", text: whyItWaits(message) }),
     el(
       "div",
       { class: "choices" },
@@ -69,7 +70,7 @@ export function openRefused(entry, left) {
 function changeTime({ id, send_at }) {
   const take = async (at) => {
     const changed = await state.changeScheduled(id, { send_at: at.toISOString() });
-    say([t("Scheduled: {when}.", { when: laterAt(changed.send_at) }), changed.waits_because].filter(Boolean).join(" "));
+    say([t("Scheduled: {when}.", { when: laterAt(changed.send_at) }), whyItWaits(changed)].filter(Boolean).join(" "));
   };
   askWhen(t("Change time"), t("Change"), take, new Date(send_at));
 }

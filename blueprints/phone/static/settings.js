@@ -10,7 +10,8 @@ import * as sound from "./sound.js";
 import { confirm, openSheet } from "./sheet.js";
 import { state } from "./state.js";
 import { peersOf, spoken, titleOf } from "./format.js";
-import { t } from "./words.js";
+import { testOutcome } from "./reasons.js";
+import { LANGUAGES, chooseLanguage, chosenLanguage, t } from "./words.js";
 
 const PREVIEWS = { full: t("Name and text"), sender: t("Name only"), none: t("Neither") };
 
@@ -27,6 +28,7 @@ export function openSettings(leave) {
     ...contactFiles(guarded),
     el("h3", { text: t("This device") }),
     name(guarded),
+    languageChoice(),
     el(
       "div",
       { class: "buttons" },
@@ -63,6 +65,18 @@ export function openSettings(leave) {
       await leave();
     });
   }
+}
+
+// Each language is called as its speakers call it; the page starts anew in the one that is chosen.
+function languageChoice() {
+  const languages = Object.entries(LANGUAGES).map(([value, text]) => el("option", { value, text, lang: value }));
+  const field = el("select", { id: "language" }, el("option", { value: "", text: t("As in the browser") }), languages);
+  field.value = chosenLanguage() ?? "";
+  field.addEventListener("change", () => {
+    chooseLanguage(field.value);
+    location.reload();
+  });
+  return el("div", { class: "setting" }, el("label", { for: "language", text: t("Language") }), field);
 }
 
 function numbersOf(me) {
@@ -116,7 +130,7 @@ function notifications(guarded) {
   test.addEventListener("click", async () => {
     outcome.textContent = t("Asking …");
     const result = await guarded(() => push.test());
-    outcome.textContent = result ? result.detail : "";
+    outcome.textContent = result ? testOutcome(result) : "";
   });
   paint();
   return [

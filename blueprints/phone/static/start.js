@@ -1,6 +1,6 @@
 // Start of the app: its words first, so that everything after is made in the person's language.
 
-import { language, loadWords, t } from "./words.js";
+import { language, loadWords, translated } from "./words.js";
 
 const TRANSLATED = ["aria-label", "placeholder", "title"];
 
@@ -9,9 +9,9 @@ function translatePage() {
   const app = document.title;
   document.documentElement.lang = language;
   for (const node of document.querySelectorAll("[data-words]")) {
-    if (!node.childElementCount) node.textContent = t(node.textContent, { app });
+    if (!node.childElementCount) node.textContent = translated(node.textContent, { app });
     for (const name of TRANSLATED) {
-      if (node.hasAttribute(name)) node.setAttribute(name, t(node.getAttribute(name), { app }));
+      if (node.hasAttribute(name)) node.setAttribute(name, translated(node.getAttribute(name), { app }));
     }
   }
 }

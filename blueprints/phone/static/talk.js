@@ -17,6 +17,7 @@ import { ScheduledSection } from "./scheduled_section.js";
 import { state } from "./state.js";
 import { timeline } from "./timeline.js";
 import { authorOf, laterAt, ownName, peersOf, sameMembers, spoken, titleOf } from "./format.js";
+import { whyItWaits } from "./reasons.js";
 import { many, t } from "./words.js";
 
 const NEAR = 120; // pixels from the end that still count as the end
@@ -178,7 +179,7 @@ export class Talk {
 
   // The server has a message; the first one of a new conversation has made it one.
   #arrived({ entry, message }) {
-    if (entry.send_at) say([t("Scheduled: {when}.", { when: laterAt(message.send_at) }), message.waits_because].filter(Boolean).join(" "));
+    if (entry.send_at) say([t("Scheduled: {when}.", { when: laterAt(message.send_at) }), whyItWaits(message)].filter(Boolean).join(" "));
     if (this.id || !this.isOpen || entry.number !== this.number || !sameMembers(entry.peers, this.peers)) return;
     this.id = message.conversation_id;
     history.replaceState(null, "", `#/c/${message.conversation_id}`);

@@ -6,6 +6,7 @@ import { openRefused, openScheduled } from "./scheduled_sheet.js";
 import { stateOf } from "./scheduled_texts.js";
 import { state } from "./state.js";
 import { authorOf, dayOf, laterAt, nameOf, sameMembers, titleOf } from "./format.js";
+import { reasonFor, whyItWaits } from "./reasons.js";
 import { t } from "./words.js";
 
 const TOGETHER = 5 * 60_000; // messages of one side within these milliseconds stand close
@@ -41,7 +42,7 @@ export function scheduledRows(talk) {
     })),
     ...scheduled.map((message) => ({
       ...kept(talk, message),
-      reason: message.waits_because ?? "",
+      reason: whyItWaits(message),
       actions: [{ label: t("Change or cancel …"), do: () => openScheduled(message, left) }],
     })),
   ];
@@ -94,7 +95,7 @@ function kept(talk, message, reactions = {}) {
 
 // Why a message was not delivered; where sending it again cannot help, with what to do instead.
 function reasonOf(message) {
-  const reason = message.error?.reason ?? "";
+  const reason = reasonFor(message.error?.code, message.error?.reason) ?? "";
   return reason && cannotBeReached(message) ? t("{reason} Check the number, or reach them another way.", { reason }) : reason;
 }
 

@@ -52,6 +52,9 @@ export function t(sentence, values = {}) {
   return filled(catalog[sentence] ?? sentence, values);
 }
 
+// The same for a sentence of the page, which is no word of a script.
+export const translated = t;
+
 // many(3, "{count} text", "{count} texts"): the form of a sentence for a number.
 export function many(count, one, other, values = {}) {
   const english = count === 1 ? one : other;

@@ -1,4 +1,4 @@
-// The service worker. The server puts SHELL before this: the files of the app and their version.
+// The service worker. The server puts SHELL before this: the files of the app, their version, and the language.
 
 const KEPT = `textbridge-phone-${SHELL.version}`;
 const PAGE = "/phone/";
@@ -44,8 +44,9 @@ async function notify(notice) {
   if ("unread_total" in notice && "setAppBadge" in navigator) await navigator.setAppBadge(notice.unread_total).catch(() => {});
   if (notice.type === "conversation.read") return takeAway(notice.conversation_id);
   const seen = (await windows()).some((one) => one.focused && one.url.includes(notice.conversation_id));
-  return registration.showNotification((await nameOf(notice.title)) || "New message", {
-    body: notice.body ?? "",
+  catalog = await translations();
+  return registration.showNotification(await titleOf(notice), {
+    body: bodyOf(notice),
     tag: notice.conversation_id ?? notice.type,
     renotify: !seen,
     silent: seen,
@@ -53,6 +54,43 @@ async function notify(notice) {
     badge: `${PAGE}badge-96.png`,
     data: { conversation_id: notice.conversation_id },
   });
+}
+
+// The title of the server has numbers; names are known on this device only.
+async function titleOf({ kind, title, peer, others }) {
+  if (!peer) return kind === "test" ? title : t("New message");
+  const name = await nameOf(peer);
+  return others ? many(others, "{name} and {count} more", "{name} and {count} more", { name }) : name;
+}
+
+// The words of the server, in the language of the app; the text of a message is as it is.
+function bodyOf({ kind, count, body = "" }) {
+  if (kind === "new") return t("New message");
+  if (kind === "pictures") return many(count, "Picture", "{count} pictures");
+  if (kind === "attachments") return many(count, "Attachment", "{count} attachments");
+  return kind === "test" ? t("Notifications arrive on this device.") : body;
+}
+
+// Words, as words.js has them: this is no module.
+
+let catalog = {};
+
+async function translations() {
+  const found = await caches.match(`${PAGE}words_${SHELL.language}.json`);
+  return found ? found.json() : {};
+}
+
+function t(sentence, values = {}) {
+  return filled(catalog[sentence] ?? sentence, values);
+}
+
+function many(count, one, other, values = {}) {
+  const form = catalog[other]?.[new Intl.PluralRules(SHELL.language).select(count)] ?? catalog[other]?.other;
+  return filled(form ?? (count === 1 ? one : other), { count, ...values });
+}
+
+function filled(sentence, values) {
+  return sentence.replace(/\{(\w+)\}/g, (hole, name) => values[name] ?? hole);
 }
 
 async function takeAway(tag) {

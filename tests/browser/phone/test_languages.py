@@ -1,0 +1,170 @@
+"""The phone app in its languages: nothing English is left, and everything fits a small screen."""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.translations import PHONE
+from tests.browser.phone.world import SHARED_NUMBER, World, row, shown, spoken
+from tests.waiting import eventually
+
+Open = Callable[..., Any]
+LOCALES = {"es": "es-MX", "fr-CA": "fr-CA", "de": "de-DE"}
+# Everything that a person sees or hears of the page as it stands.
+WORDS = """() => {
+  const found = [];
+  const top = document.querySelector("dialog[open]") ?? document.body;
+  for (const node of top.querySelectorAll("*")) {
+    if (!node.checkVisibility({ visibilityProperty: true })) continue;
+    for (const name of ["aria-label", "title", "placeholder"]) found.push(node.getAttribute(name));
+    for (const one of node.childNodes) if (one.nodeType === Node.TEXT_NODE) found.push(one.data);
+  }
+  return found.filter(Boolean);
+}"""
+# Controls and words that stick out of the window.
+OUTSIDE = """() => [...document.querySelectorAll("button, label, select, input, h1, h2, h3, p")]
+  .filter((node) => node.checkVisibility() && !node.closest("[inert]"))
+  .filter((node) => getComputedStyle(node).position !== "absolute" && !node.closest(".chips"))
+  .filter((node) => {
+    const { left, right, width } = node.getBoundingClientRect();
+    return width > 1 && left < innerWidth && (right > innerWidth + 1 || left < -1);
+  })
+  .map((node) => node.outerHTML.slice(0, 160))"""
+
+
+def catalogue(language: str) -> dict[str, Any]:
+    words: dict[str, Any] = json.loads((PHONE / f"static/words_{language}.json").read_text("utf-8"))
+    return words
+
+
+def english(page: Any, words: dict[str, Any]) -> list[str]:
+    """What is left in English of what the page shows."""
+    foreign = {english for english, translated in words.items() if english != translated}
+    patterns = [
+        re.compile(re.sub(r"\\\{\w+\\\}", ".+", re.escape(one)))
+        for one in foreign
+        if "{" in one and len(re.sub(r"\{\w+\}|\W", "", one)) > 5
+    ]
+    translations = {text for text in words.values() if isinstance(text, str)}
+    said = {text.strip() for text in page.evaluate(WORDS)} - translations
+    return sorted(
+        text for text in said if text in foreign or any(one.fullmatch(text) for one in patterns)
+    )
+
+
+def paired(open_page: Open, world: World, language: str) -> Any:
+    page = open_page(
+        f"/phone/#code={world.code()}",
+        locale=LOCALES[language],
+        viewport={"width": 390, "height": 844},
+    )
+    page.locator("#pairing button[type=submit]").wait_for()
+    return page
+
+
+def views(page: Any, world: World, words: dict[str, Any]) -> Iterator[str]:
+    """The pages of the app: pairing, list, writing, a failed text, settings."""
+    page.locator("#pairing button[type=submit]").wait_for()
+    yield "pairing"
+    page.locator("#pairing button[type=submit]").click()
+    page.get_by_role("heading", name=words["Messages"], exact=True).first.wait_for()
+    peer = world.peer()
+    world.text(peer, "", media=("/sandbox/static/bridge.jpg",))
+    world.api("POST", "/messages", json={"to": peer, "from": SHARED_NUMBER, "text": "123"})
+    world.receipt(world.sent(peer)["id"], "failed")
+    row(page, spoken(peer)).wait_for()
+    yield "list"
+    page.locator("#settings").click()
+    page.locator("#language").wait_for()
+    yield "settings"
+    page.keyboard.press("Escape")
+    page.locator("#new").click()
+    page.locator("#to").fill("?")
+    page.locator(".new-form button[type=submit]").click()
+    page.locator("#to-problem").wait_for()
+    yield "new"
+    page.evaluate("location.hash = '#/'")
+    row(page, spoken(peer)).click()
+    page.get_by_role("button", name=words["Try again"]).wait_for()
+    shown(page.locator(".picture img"))
+    page.locator(".composer textarea").fill("ä€" * 90)
+    yield "conversation"
+    page.locator(".later-button").click()
+    page.locator("#when").wait_for()
+    yield "later"
+    page.keyboard.press("Escape")
+    page.locator(".talk:not(.new) .bar .icon-button").last.click()
+    page.locator("dialog .menu-item").first.wait_for()
+    yield "menu"
+    page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize("language", LOCALES)
+def test_nothing_is_english_and_everything_fits(
+    open_page: Open, world: World, language: str
+) -> None:
+    words, page = catalogue(language), paired(open_page, world, language)
+    folder = os.environ.get("SCREENSHOTS")
+    for view in views(page, world, words):
+        assert page.locator("html").get_attribute("lang") == language
+        assert english(page, words) == [], view
+        for width in (320, 390):
+            page.set_viewport_size({"width": width, "height": 844})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, view
+            assert page.evaluate(OUTSIDE) == [], (view, width)
+        if folder:
+            page.screenshot(path=Path(folder) / f"{language}-{view}.png")
+
+
+def test_the_check_finds_english_words(open_page: Open, world: World) -> None:
+    page = open_page("/phone/")
+    page.locator("#pairing button[type=submit]").wait_for()
+    assert "Connect" in english(page, catalogue("de"))
+
+
+def test_english_loads_no_catalogue(open_page: Open) -> None:
+    page = open_page("/phone/")
+    page.locator("#pairing button[type=submit]").wait_for()
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    loaded = page.evaluate("performance.getEntriesByType('resource').map((one) => one.name)")
+    kept = page.evaluate(
+        "caches.keys().then((all) => Promise.all(all.map((one) => caches.open(one)"
+        ".then((cache) => cache.keys())))).then((all) => all.flat().map((one) => one.url))"
+    )
+    assert kept
+    assert not [one for one in [*loaded, *kept] if "words_" in one]
+
+
+def test_a_language_is_chosen_kept_and_there_without_a_connection(
+    open_page: Open, world: World, complaints: list[str]
+) -> None:
+    page = open_page(f"/phone/#code={world.code()}")
+    page.get_by_role("button", name="Connect").click()
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_label("Language").select_option("Deutsch")
+    page.get_by_role("heading", name="Nachrichten").wait_for()
+    eventually(
+        lambda: page.evaluate(
+            "caches.match('/phone/words_de.json').then((found) => Boolean(found))"
+        )
+    )
+    eventually(
+        lambda: (
+            "language=de" in page.evaluate("navigator.serviceWorker.controller?.scriptURL ?? ''")
+        )
+    )
+    page.context.set_offline(True)
+    page.reload()
+    page.get_by_role("heading", name="Nachrichten").wait_for()
+    assert page.locator("html").get_attribute("lang") == "de"
+    page.context.set_offline(False)
+    complaints.clear()  # the missing connection, as the browser notes it
+    page.get_by_role("button", name="Einstellungen").click()
+    page.get_by_label("Sprache").select_option("")
+    page.get_by_role("heading", name="Messages", exact=True).first.wait_for()
+    complaints.clear()
