@@ -228,9 +228,9 @@ def known_failure(said: str, folder: Path) -> str:
         )
     if shows(NO_NETWORK):
         return (
-            "The packages cannot be fetched: the package index (https://pypi.org, or the one of "
-            "your pip.conf) does not answer. Check the network, HTTPS_PROXY, the clock and "
-            f"the certificates of this machine: curl -I https://pypi.org/simple/ {AGAIN}"
+            "The packages cannot be fetched: the package index (that of pip, or of your pip.conf) "
+            "does not answer. Check the network, HTTPS_PROXY, the clock and the certificates of "
+            f"this machine. {AGAIN}"
         )
     if shows(NO_COMPILER):
         tools = {

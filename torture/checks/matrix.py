@@ -177,7 +177,7 @@ class Scenario:
     """An application in which 201 has data of every kind with canary texts, and 202 has less."""
 
     def __init__(self, environment: TestEnvironment, conversations: int) -> None:
-        self.service = open_service(environment, *NUMBERS, **full_env())
+        self.service = open_service(environment, *NUMBERS, **full_env(), ALLOW_DELETE="true")
         self.service.app.config["PROPAGATE_EXCEPTIONS"] = False
         _block_outgoing(self.service)
         self.ann, self.bob = self.service.pair("201", "Ann"), self.service.pair("202", "Bob")
