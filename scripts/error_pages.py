@@ -103,12 +103,11 @@ def _text(node: ast.expr, names: dict[str, ast.expr]) -> str | None:
             return _text(names[name], {})
         case ast.JoinedStr(values=parts):
             return "".join(_text(part, names) or "…" for part in parts)
-        case ast.Call(func=ast.Name(id="sentence"), args=[inner]):
-            text = _text(inner, names)
-            return text and FIELD.sub("…", text)
-        case ast.Call(func=ast.Attribute(value=inner, attr="format")):
-            text = _text(inner, names)
-            return text and FIELD.sub("…", text)
+        case (
+            ast.Call(func=ast.Name(id="sentence"), args=[inner])
+            | ast.Call(func=ast.Attribute(value=inner, attr="format"))
+        ):
+            return FIELD.sub("…", _text(inner, names) or "") or None
         case _:
             return None
 
