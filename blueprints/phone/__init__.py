@@ -49,9 +49,6 @@ def register(app: Flask, gateway: Gateway) -> None:
     # In memory, so that a running server has its own while those on the disk are replaced.
     contents = {path.name: path.read_bytes() for path in BUILT.glob("app-*")}
 
-    def browser_language() -> Language:
-        return languages[request.accept_languages.best_match(LANGUAGES, "en")]
-
     @routes.get("/")
     def show() -> Response:
         return make_response(
@@ -70,7 +67,7 @@ def register(app: Flask, gateway: Gateway) -> None:
 
     @routes.get("/manifest.webmanifest")
     def manifest() -> Response:
-        answer = jsonify(_manifest(name, browser_language()))
+        answer = jsonify(_manifest(name, languages[_accepted_language()]))
         answer.mimetype = "application/manifest+json"
         answer.vary.add("Accept-Language")
         return answer
@@ -82,6 +79,13 @@ def register(app: Flask, gateway: Gateway) -> None:
         return Response(workers.get(asked, workers["en"]), mimetype="text/javascript")
 
     app.register_blueprint(routes)
+
+
+def _accepted_language() -> str:
+    """The first of the browser's languages that there is, whatever its country."""
+    known = {tag.split("-")[0]: tag for tag in LANGUAGES}
+    wanted = (tag.lower().split("-")[0] for tag in request.accept_languages.values())
+    return next((known[one] for one in wanted if one in known), "en")
 
 
 def _service_worker(name: str, files: AppFiles, language: str) -> str:

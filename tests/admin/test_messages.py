@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -349,7 +350,10 @@ def test_pictures_are_shown_by_their_signed_links(operator: Operator) -> None:
         [png], file_id=file.id, declared="image/png", name="a.png", max_bytes=999
     )
     operator.gateway.store.write(
-        lambda tx: attachments.keep(tx, file.id, kept.content_type, kept.name, kept.size)
+        lambda tx: attachments.keep(
+            tx,
+            replace(file, content_type=kept.content_type, name=kept.name, size=kept.size),
+        )
     )
     page = operator.get(f"/messages/{message.id}")
     found = re.search(r'<img src="(/media/[^"]+)"', page)

@@ -262,7 +262,7 @@ def test_hostile_words_are_text_everywhere(operator: Operator, words: str) -> No
     ]  # fmt: skip
     for page in pages:
         assert "<script>alert" not in page
-        assert "<img" not in page.replace('<img src="/admin/static', "")
+        assert "<img" not in page.replace('<img src="/phone/icon.svg', "")
         assert "49" not in page or "{{" not in words
         assert "\x00" not in page
     if "<" not in words and "\x00" not in words:
@@ -387,6 +387,6 @@ def test_what_does_not_come_back_whole_imports_nothing(operator: Operator) -> No
             f"{PAGE}/import/apply", 422, sheet=broken, generation=generation(operator)
         )
         assert "did not come back whole" in plain(page)
-    answer = operator.client.post(f"/admin{PAGE}/import", data={"file": "x" * 3_100_000})
+    answer = operator.client.post(f"/admin{PAGE}/import", data={"file": "x" * 6_200_000})
     assert answer.status_code == 413
     assert operator.gateway.settings.document() == before

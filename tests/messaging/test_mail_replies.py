@@ -107,7 +107,7 @@ def test_refusals_are_counted_before_they_are_mailed(
     monkeypatch.setattr(mail_replies, "REFUSALS_AN_HOUR", 1)
     wrong = answer(mailed(gateway, mailbox), From=OTHER)
 
-    def meanwhile(*_: object) -> None:
+    def meanwhile(*_: object, **__: object) -> None:
         assert take(gateway, wrong) == "ignored"  # the other one, by another worker
 
     assert gateway.mail_replies is not None
@@ -115,7 +115,7 @@ def test_refusals_are_counted_before_they_are_mailed(
     with monkeypatch.context() as failing_mailer:
         error = MailError("away", Kind.RETRY)
 
-        def away(*_: object) -> None:
+        def away(*_: object, **__: object) -> None:
             raise error
 
         failing_mailer.setattr(mailer, "send_refusal", away)

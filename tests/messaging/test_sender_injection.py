@@ -89,11 +89,11 @@ def test_sip_headers_have_one_line_and_one_address(message: Message) -> None:
 
 
 def test_an_export_has_one_cell_that_runs_nothing(message: Message) -> None:
-    [titles, row] = csv.reader(io.StringIO("".join(as_csv([message])), newline=""))
+    [titles, row] = csv.reader(io.StringIO("".join(as_csv([message], {})), newline=""))
     assert len(row) == len(titles)
     assert row[3][:1] not in ("=", "+", "-", "@", "\t", "\r")
     assert row[3] in (message.peer, f"'{message.peer}")
-    [item] = json.loads("".join(as_json([message], lambda _: "")))
+    [item] = json.loads("".join(as_json([message], lambda _: "", {})))
     assert item["from"] == message.peer
 
 

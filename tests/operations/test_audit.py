@@ -275,7 +275,8 @@ def test_removed_messages_that_are_counted_violate_nothing(make_app: Make) -> No
     gateway.store.write(lambda tx: jobs.give_up(tx, dead, "no"))
 
     def prune(tx: Connection) -> None:
-        assert removal.remove(tx, [done.message_id, dead.message_id]) == 2
+        ids = [done.message_id, dead.message_id]
+        assert sorted(removal.remove(tx, ids)) == sorted(ids)
         assert pruning.remove_rest(tx, before=time.time() + 1) == 1
 
     gateway.store.write(prune)

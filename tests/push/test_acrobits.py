@@ -5,6 +5,7 @@ import secrets
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -417,7 +418,10 @@ def test_a_picture_is_listed_with_a_link_that_works(make_installation: MakeInsta
     )
 
     def fetched(tx: Any) -> None:
-        attachments.keep(tx, file_id, "image/jpeg", "a.jpg", len(PICTURE))
+        file = attachments.by_id(tx, file_id)
+        assert file is not None
+        is_kept = replace(file, content_type="image/jpeg", name="a.jpg", size=len(PICTURE))
+        attachments.keep(tx, is_kept)
 
     installation.gateway.store.write(fetched)
     [text] = app.fetch()["received_smss"]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,11 @@ def test_files_are_shown_before_their_text_once_they_are_here(
     )
 
     def fetched(tx: Any) -> None:
-        attachments.keep(tx, message.media[0].id, kept.content_type, kept.name, kept.size)
+        file = message.media[0]
+        attachments.keep(
+            tx,
+            replace(file, content_type=kept.content_type, name=kept.name, size=kept.size),
+        )
         fetch = job_table.c.kind == str(JobKind.FETCH)
         tx.execute(update(job_table).where(fetch).values(state="done"))
 
