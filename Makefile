@@ -1,5 +1,5 @@
 # make run: a running system. make test: the quick tests. Python 3.11 or newer is all they need.
-.PHONY: install run env venv check test test-slow test-all test-release bench torture torture-smoke torture-mutants test-tools lock docs app words image deb upgrade downgrade help
+.PHONY: install run env venv check test test-slow test-all test-release screenshots bench torture torture-smoke torture-mutants test-tools lock docs app words image deb upgrade downgrade help
 
 PYTHON ?= python3
 VENV := .venv
@@ -29,6 +29,10 @@ test-release: $(VENV)/.dev ## what takes hours: before a release
 	$(BIN)/python -m torture
 	$(BIN)/python -m torture --mutants
 	$(MAKE) image
+	$(MAKE) screenshots
+
+screenshots: $(VENV)/.dev ## pictures of every page, in screenshots/; BEFORE=folder: what changed since
+	$(BIN)/python -m tests.screenshots $(if $(BEFORE),--before $(BEFORE))
 
 check: $(VENV)/.dev ## formatting, lint, types, import rules, code rules
 	$(BIN)/ruff format --check .
