@@ -63,7 +63,7 @@ test-tools: ## on Debian, as root: what the tests of databases, browsers, mailbo
 	apt-get update -q && apt-get install -y -q postgresql chromium firefox-esr fonts-liberation \
 	  fonts-noto-color-emoji nginx-light dovecot-imapd strace gcc libc6-dev procps e2fsprogs util-linux git \
 	  mariadb-server caddy debootstrap default-jre-headless nodejs npm \
-	  kamailio kamailio-tls-modules kamailio-presence-modules linphone-cli baresip
+	  kamailio kamailio-tls-modules kamailio-presence-modules linphone-cli baresip webkit2gtk-driver xvfb
 
 words: $(VENV)/.dev ## collect the sentences for translators, and write the catalogues that are loaded
 	$(BIN)/python -m scripts.translations
