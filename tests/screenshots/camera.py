@@ -70,7 +70,7 @@ class Camera:
             context.close()
 
     def take(self, page: Any, name: str, *, whole: bool = True) -> None:
-        """A picture for each size and scheme of a page as it stands; ``whole``: all of its height."""
+        """A picture of a page as it stands for each size and scheme; ``whole``: all its height."""
         for width, height in SIZES.items():
             page.set_viewport_size({"width": width, "height": height})
             for scheme in SCHEMES:
