@@ -1,5 +1,5 @@
 # make run: a running system. make test: the quick tests. Python 3.11 or newer is all they need.
-.PHONY: install run env venv check test test-slow test-all test-release bench torture torture-smoke torture-mutants test-tools lock docs site pictures app words image deb upgrade downgrade help
+.PHONY: install run env venv check test test-slow test-all test-release screenshots bench torture torture-smoke torture-mutants test-tools lock docs site pictures app words image deb upgrade downgrade help
 
 PYTHON ?= python3
 VENV := .venv
@@ -29,6 +29,10 @@ test-release: $(VENV)/.dev ## what takes hours: before a release
 	$(BIN)/python -m torture
 	$(BIN)/python -m torture --mutants
 	$(MAKE) image
+	$(MAKE) screenshots
+
+screenshots: $(VENV)/.dev ## pictures of every page, in screenshots/; BEFORE=folder: what changed since
+	$(BIN)/python -m tests.screenshots $(if $(BEFORE),--before $(BEFORE))
 
 check: $(VENV)/.dev ## formatting, lint, types, import rules, code rules
 	$(BIN)/ruff format --check .
@@ -59,7 +63,7 @@ test-tools: ## on Debian, as root: what the tests of databases, browsers, mailbo
 	apt-get update -q && apt-get install -y -q postgresql chromium firefox-esr fonts-liberation \
 	  fonts-noto-color-emoji nginx-light dovecot-imapd strace gcc libc6-dev procps e2fsprogs util-linux git \
 	  mariadb-server caddy debootstrap default-jre-headless nodejs npm \
-	  kamailio kamailio-tls-modules kamailio-presence-modules linphone-cli baresip
+	  kamailio kamailio-tls-modules kamailio-presence-modules linphone-cli baresip webkit2gtk-driver xvfb
 
 words: $(VENV)/.dev ## collect the sentences for translators, and write the catalogues that are loaded
 	$(BIN)/python -m scripts.translations
