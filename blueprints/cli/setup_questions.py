@@ -64,13 +64,15 @@ class Questions:
         if self._asks:
             click.echo("Five questions; nothing is written before the end. Ctrl-C stops.\n")
         values = {"APP_ENV": "production"}
-        values["APP_URL"] = self._value(
-            "1. Public address of this server, such as https://sms.example.com",
-            "--address",
-            self._current("APP_URL"),
-            public_address,
-            address,
-        ).rstrip("/")
+        values["APP_URL"] = public_address(
+            self._value(
+                "1. Public address of this server, such as https://sms.example.com",
+                "--address",
+                self._current("APP_URL"),
+                public_address,
+                address,
+            )
+        )
         if self._is_behind_proxy_here():
             values["TRUSTED_PROXIES"] = "127.0.0.1"
         kind = self._carrier(carrier)
@@ -308,11 +310,12 @@ class Questions:
 
 
 def public_address(written: str) -> str:
-    """An https address that carriers can reach. Raises ``ValueError``."""
-    address = url(written)
-    host = address.partition("://")[2].partition("/")[0].partition(":")[0]
-    if not address.startswith("https://"):
+    """An https address that carriers can reach; a name alone is one, too. Raises ``ValueError``."""
+    scheme, separator, _ = written.partition("://")
+    if separator and scheme.lower() != "https":
         raise ValueError("carriers and phones need https, such as https://sms.example.com.")
+    address = url(written if separator else f"https://{written}")
+    host = address.partition("://")[2].partition("/")[0].partition(":")[0]
     if host == "localhost" or "." not in host or _is_private(host):
         raise ValueError("carriers cannot reach it. Write the public name of this server.")
     return address

@@ -12,6 +12,7 @@ from typing import Any
 import pexpect
 import pytest
 
+from blueprints.cli.setup_questions import public_address
 from services.config import env_file, env_file_edit, variables
 from services.providers import PROVIDERS
 from tests.fakes.bandwidth import FakeBandwidth
@@ -122,7 +123,7 @@ def test_five_questions_lead_to_a_carrier_that_is_set_up(place: Place) -> None:
     terminal.expect_exact("need https")
     terminal.sendline("https://127.0.0.1")
     terminal.expect_exact("cannot reach it")
-    terminal.sendline(f"{ADDRESS}/")
+    terminal.sendline("sms.example.com/")
     terminal.expect_exact("2. Your carrier")
     terminal.sendline("nobody")
     terminal.expect_exact("must be one of bandwidth, ")
@@ -245,6 +246,24 @@ def test_without_a_network_the_answers_can_be_kept(place: Place) -> None:
     assert refused.returncode == 1
     assert "--unchecked" in refused.stderr
     assert place.script(*options, "--unchecked", **own, **away).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("written", "address"),
+    [
+        ("sms.example.com", ADDRESS),
+        ("sms.example.com:8443/sms/", f"{ADDRESS}:8443/sms"),
+        ("HTTPS://sms.example.com/", ADDRESS),
+    ],
+)
+def test_a_name_alone_is_an_https_address(written: str, address: str) -> None:
+    assert public_address(written) == address
+
+
+@pytest.mark.parametrize("written", ["http://sms.example.com", "ftp://sms.example.com"])
+def test_another_scheme_is_refused_with_what_works(written: str) -> None:
+    with pytest.raises(ValueError, match=r"need https, such as https://sms\.example\.com\.$"):
+        public_address(written)
 
 
 @pytest.mark.parametrize(
