@@ -130,7 +130,11 @@ def _print_next(plan: Plan) -> None:
             click.echo("  The server runs and reads the new settings now.")
         except RequestRefused as error:
             click.echo(f"  {error.reason}")
-    if plan.later:
+    if plan.unconfirmed:
+        names = " and ".join(plan.unconfirmed)
+        click.echo(f"  Not confirmed by {provider.title} yet: {escaped(names)}. No text is sent or")
+        click.echo("  received if they are wrong: check them before anything else.")
+    if plan.later or plan.unconfirmed:
         click.echo(f"  Check the carrier again:   {flask_command('carriers check')}")
     click.echo(f"  Pair the phone app:        {flask_command(f'devices pair {plan.extension}')}")
     click.echo(f"  Then text {plan.number} from your own phone. If it does not arrive:")

@@ -1,8 +1,9 @@
 """The five questions of ``flask setup``, and the check of each answer."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import click
 
@@ -11,7 +12,7 @@ from services.config import variables
 from services.config.parsers import is_placeholder, url
 from services.config.variables import Variable
 from services.core.commands import flask_command
-from services.core.errors import ConfigError, NumberError, SendError, StorageUnwell
+from services.core.errors import ConfigError, Kind, NumberError, SendError, StorageUnwell
 from services.core.ip_addresses import parse_address
 from services.core.messages import Finding
 from services.core.phone_numbers import e164
@@ -30,7 +31,7 @@ class Plan:
     """What the questions have found: what to write, and what is left to do at the carrier.
 
     ``values`` are variables of ``.env``; ``later`` are findings that pasting the webhook's address
-    settles.
+    settles; ``unconfirmed`` names the answers that the carrier has not confirmed.
     """
 
     values: Mapping[str, str]
@@ -42,6 +43,15 @@ class Plan:
     later: tuple[Finding, ...]
     gateway: Gateway
     is_checked: bool
+    unconfirmed: tuple[str, ...]
+
+
+class Choice(StrEnum):
+    """What to do with an answer that the carrier has not confirmed."""
+
+    ASK = "a"
+    ENTER = "e"
+    KEEP = "k"
 
 
 class Questions:
@@ -51,6 +61,7 @@ class Questions:
         self._env = env
         self._asks = asks
         self._is_checking = is_checking
+        self._unconfirmed: list[str] = []
 
     def ask(
         self, address: str | None, carrier: str | None, number: str | None, extension: str | None
@@ -118,6 +129,7 @@ class Questions:
             tuple(later),
             gateway,
             self._is_checking,
+            tuple(self._unconfirmed),
         )
 
     def _require_usable(self) -> None:
@@ -187,7 +199,7 @@ class Questions:
             if lacking:
                 names = ", ".join(lacking)
                 raise click.UsageError(f"Set {names} in the environment of this command.")
-        elif self._asks:
+        else:
             click.echo(f"3. Credentials of {kind.title} (secrets are not shown)")
         while True:
             for each in needed:
@@ -197,16 +209,12 @@ class Questions:
             section = environment.carriers[kind.name]
             swapped = [Finding(False, str(one)) for one in section.warnings(time.time())]
             gateway = Gateway(environment)
-            findings = swapped or self._asked(gateway.providers[kind.name], [])
-            _print_findings(findings)
-            if all(one.ok for one in findings):
-                return gateway
             try:
-                again = self._is_again("these credentials")
+                _, is_taken = self._check(gateway.providers[kind.name], [], swapped)
             except BaseException:
                 gateway.close()
                 raise
-            if not again:
+            if is_taken:
                 return gateway
             gateway.close()
 
@@ -242,33 +250,64 @@ class Questions:
                 given,
             )
             number = e164(written, country)
-            findings = self._asked(provider, [number])
-            later = [one for one in findings if not one.ok and _is_about_webhook(provider, one)]
-            now = [one for one in findings if one not in later]
-            _print_findings(now)
-            if all(one.ok for one in now) or not self._is_again("this number"):
+            later, is_taken = self._check(provider, [number])
+            if is_taken:
                 return number, later
             given = None
 
-    def _asked(self, provider: Provider, numbers: list[str]) -> list[Finding]:
-        """What the carrier says; nothing where it is not to be asked."""
-        if not self._is_checking:
-            return []
+    def _check(
+        self, provider: Provider, numbers: list[str], known: Sequence[Finding] = ()
+    ) -> tuple[list[Finding], bool]:
+        """Ask the carrier about the credentials, or about the one in ``numbers``.
+
+        Returns what pasting the webhook's address settles, and whether to go on with the answer;
+        ``known`` is wrong with it without asking. Raises ``click.ClickException`` for scripts.
+        """
+        what, label = "these credentials", f"the credentials of {provider.title}"
+        if numbers:
+            what, label = "this number", numbers[0]
+        while True:
+            findings, is_reached = list(known), True
+            if self._is_checking and not known:
+                findings, is_reached = self._asked(provider, numbers)
+            later = [one for one in findings if not one.ok and _is_about_webhook(provider, one)]
+            now = [one for one in findings if one not in later]
+            _print_findings(now)
+            if all(one.ok for one in now):
+                self._unconfirmed += [] if self._is_checking else [label]
+                return later, True
+            choice = self._choice(provider.title, what, is_reached)
+            if choice is not Choice.ASK:
+                is_kept = choice is Choice.KEEP
+                self._unconfirmed += [label] if is_kept else []
+                return later, is_kept
+
+    @staticmethod
+    def _asked(provider: Provider, numbers: list[str]) -> tuple[list[Finding], bool]:
+        """What the carrier says, and whether it could be asked."""
         click.echo(f"   … asking {provider.title}")
         try:
-            return list(provider.check(numbers))
+            return list(provider.check(numbers)), True
         except SendError as error:
-            return [Finding(False, error.reason)]
+            return [Finding(False, error.reason)], error.kind in (Kind.CONFIG, Kind.REFUSED)
 
-    def _is_again(self, what: str) -> bool:
-        """Whether to ask again for what the carrier finds wrong; raises where nobody can say."""
+    def _choice(self, title: str, what: str, is_reached: bool) -> Choice:
+        """What to do with an answer that is not confirmed; raises where nobody can say."""
+        reason = f"{title} does not take {what}, see above."
+        if not is_reached:
+            reason = f"{title} could not be asked about {what}, see above. Try again later."
         if not self._asks:
-            reason = f"The carrier does not take {what}, see above. Nothing was changed. "
-            raise click.ClickException(reason + "With --unchecked it is not asked.")
-        answer = click.prompt(
-            f"   [a] ask again, [k] keep {what} all the same", default="a", show_default=True
+            more = "Nothing was changed. With --unchecked it is not asked."
+            raise click.ClickException(f"{reason} {more}")
+        offered = {} if is_reached else {Choice.ASK: f"ask {title} again"}
+        offered |= {Choice.ENTER: f"enter {what} again", Choice.KEEP: f"keep {what} all the same"}
+        written = click.prompt(
+            "   " + ", ".join(f"[{key}] {words}" for key, words in offered.items()),
+            type=click.Choice([str(key) for key in offered], case_sensitive=False),
+            default=str(next(iter(offered))),
+            show_choices=False,
         )
-        return not str(answer).strip().lower().startswith("k")
+        return Choice(written)
 
     def _value(
         self,

@@ -130,8 +130,11 @@ def test_five_questions_lead_to_a_carrier_that_is_set_up(place: Place) -> None:
     terminal.sendline(place.carrier)
     answer_credentials(place, terminal, wrong)
     terminal.expect_exact("FIX ")
-    terminal.expect_exact("[a] ask again")
-    terminal.sendline("a")
+    terminal.expect_exact("[e] enter these credentials again")
+    terminal.sendline("(202) 555-0143")
+    terminal.expect_exact("is not one of")
+    terminal.expect_exact("[e] enter these credentials again")
+    terminal.sendline("e")
     answer_credentials(place, terminal, right)
     terminal.expect_exact("accepts" if place.carrier != "voipms" else "takes")
     terminal.expect_exact("4. Your number")
@@ -245,7 +248,34 @@ def test_without_a_network_the_answers_can_be_kept(place: Place) -> None:
     refused = place.script(*options, **own, **away)
     assert refused.returncode == 1
     assert "--unchecked" in refused.stderr
-    assert place.script(*options, "--unchecked", **own, **away).returncode == 0
+    assert "Bandwidth could not be asked about these credentials" in refused.stderr
+    assert "does not take" not in refused.stderr
+    kept = place.script(*options, "--unchecked", **own, **away)
+    assert kept.returncode == 0
+    assert "Not confirmed by Bandwidth yet: the credentials of Bandwidth and +1202" in kept.stdout
+    assert "flask carriers check" in kept.stdout
+
+
+@pytest.mark.processes
+@only("bandwidth")
+def test_a_carrier_that_was_not_reached_is_asked_again_with_the_same_answers(place: Place) -> None:
+    own = {name: value for name, value in place.fake.env.items() if not name.endswith("_URL")}
+    place.env |= own | {"BANDWIDTH_TOKEN_URL": "http://127.0.0.1:9/"}
+    terminal = place.terminal("--address", ADDRESS, "--carrier", "bandwidth")
+    for each in place.needed:
+        terminal.expect_exact(f"{each.name}: ")
+        terminal.expect(r": \Z|\]: ")
+        terminal.sendline("")
+    terminal.expect_exact("FIX Bandwidth could not be reached")
+    terminal.expect_exact("[a] ask Bandwidth again, [e] enter these credentials again, [k] keep")
+    terminal.sendline("")
+    terminal.expect_exact("asking Bandwidth")
+    terminal.expect_exact("FIX Bandwidth could not be reached")
+    terminal.sendline("k")
+    terminal.expect_exact("4. Your number")
+    terminal.sendintr()
+    terminal.expect(pexpect.EOF)
+    terminal.wait()
 
 
 @pytest.mark.parametrize(
