@@ -62,6 +62,7 @@ class Questions:
         self._asks = asks
         self._is_checking = is_checking
         self._unconfirmed: list[str] = []
+        self._given: dict[str, str | None] = {}
 
     def ask(
         self, address: str | None, carrier: str | None, number: str | None, extension: str | None
@@ -72,6 +73,7 @@ class Questions:
         answer that cannot be used, and ``click.Abort`` at Ctrl-C.
         """
         self._require_usable()
+        self._given = {"--carrier": carrier, "--number": number, "--extension": extension}
         if self._asks:
             click.echo("Five questions; nothing is written before the end. Ctrl-C stops.\n")
         values = {"APP_ENV": "production"}
@@ -115,7 +117,7 @@ class Questions:
             "5. Extension of the PBX that gets its texts, such as 201",
             "--extension",
             before[0] if before else "",
-            one_extension,
+            _extension,
             extension,
         )
         secrets = (v.name for v in variables.variables(kind.Settings, kind.prefix()) if v.secret)
@@ -161,16 +163,13 @@ class Questions:
         return host in LOOPBACK and not self._current("TRUSTED_PROXIES")
 
     def _carrier(self, given: str | None) -> type[Provider]:
-        on = [
-            each.name
-            for each in CARRIERS
-            if variables.is_on(each.Settings, each.prefix(), self._env)
-        ]
+        on = self._carriers_on()
         names = ", ".join(each.name for each in CARRIERS)
 
         def parse(written: str) -> None:
             if self._named(written) is None:
-                raise ValueError(f"it must be one of {names}, or its position from 1 on.")
+                more = ", or its number in the list" if self._asks else ""
+                raise ValueError(f"it must be one of {names}{more}.")
 
         if self._asks and given is None:
             for position, each in enumerate(CARRIERS, start=1):
@@ -219,7 +218,7 @@ class Questions:
             gateway.close()
 
     def _credential(self, variable: Variable, current: str) -> str:
-        question = f"   {variable.name}: {variable.doc}"
+        question = f"   {variable.name}: {variable.doc.rstrip('.')}"
         return self._value(
             question, variable.name, current, variable.parse, None, is_secret=variable.secret
         )
@@ -325,19 +324,44 @@ class Questions:
             if written is None:
                 written = self._typed(question, current, is_secret) if self._asks else current
             written = written.strip()
+            is_typed = self._asks and given is None
+            if not written:
+                if not is_typed:
+                    raise click.ClickException(self._missing(name))
+                click.echo("   An answer is needed.")
+                continue
             try:
-                if not written:
-                    raise ValueError("it is missing.")
                 parse(written)
             except ValueError as error:
-                shown = "" if is_secret or not written else f" “{escaped(written[:60])}”"
-                reason = f"{name}{shown} cannot be used: {error}"
-                if not self._asks or given is not None:
-                    raise click.ClickException(reason) from None
-                click.echo(f"   {escaped(reason)}")
-                current = current if current != written else ""
+                shown = "" if is_secret else f"“{escaped(written[:60])}”"
+                if is_typed:
+                    click.echo(f"   {shown or 'This'} cannot be used: {escaped(str(error))}")
+                    current = current if current != written else ""
+                else:
+                    reason = f"{name} {shown}".rstrip() + f" cannot be used: {error}"
+                    raise click.ClickException(escaped(reason)) from None
             else:
                 return written
+
+    def _missing(self, name: str) -> str:
+        """Which options a script lacks, from this one on.
+
+        Those after the carrier may have a value in Message Settings; without a carrier in
+        ``.env`` none can.
+        """
+        lacking = [name]
+        if not self._carriers_on():
+            lacking += [each for each, given in self._given.items() if not given]
+        names = ", ".join(dict.fromkeys(lacking))
+        return f"--yes asks nothing, and these are missing: {names}. Nothing was changed."
+
+    def _carriers_on(self) -> list[str]:
+        """The carriers whose variables are set."""
+        return [
+            each.name
+            for each in CARRIERS
+            if variables.is_on(each.Settings, each.prefix(), self._env)
+        ]
 
     @staticmethod
     def _typed(question: str, current: str, is_secret: bool) -> str:
@@ -358,6 +382,14 @@ def public_address(written: str) -> str:
     if host == "localhost" or "." not in host or _is_private(host):
         raise ValueError("carriers cannot reach it. Write the public name of this server.")
     return address
+
+
+def _extension(written: str) -> None:
+    try:
+        one_extension(written)
+    except ValueError:
+        rule = "it must have 1 to 32 letters, digits or . _ * + - and no spaces."
+        raise ValueError(rule) from None
 
 
 def _is_private(host: str) -> bool:

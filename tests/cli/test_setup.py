@@ -120,7 +120,7 @@ def test_five_questions_lead_to_a_carrier_that_is_set_up(place: Place) -> None:
     terminal.logfile_read = seen = io.StringIO()
     terminal.expect_exact("1. Public address")
     terminal.sendline("http://sms.example.com")
-    terminal.expect_exact("need https")
+    terminal.expect_exact("“http://sms.example.com” cannot be used: carriers and phones need https")
     terminal.sendline("https://127.0.0.1")
     terminal.expect_exact("cannot reach it")
     terminal.sendline("sms.example.com/")
@@ -143,7 +143,8 @@ def test_five_questions_lead_to_a_carrier_that_is_set_up(place: Place) -> None:
     terminal.sendline("(202) 555-0143")
     terminal.expect_exact("5. Extension")
     terminal.sendline("two hundred")
-    terminal.expect_exact("32 letters")
+    terminal.expect_exact("“two hundred” cannot be used: it must have 1 to 32 letters")
+    terminal.expect_exact("and no spaces.")
     terminal.sendline("201")
     terminal.expect_exact("Write this?")
     terminal.sendline("")
@@ -154,6 +155,8 @@ def test_five_questions_lead_to_a_carrier_that_is_set_up(place: Place) -> None:
     terminal.wait()
     told = seen.getvalue()
     assert terminal.exitstatus == 0, told
+    assert "--" not in told, "who answers questions is told of no option"
+    assert ".:" not in told
     values = place.values()
     assert {name: values[name] for name in right} == right
     assert (values["APP_ENV"], values["APP_URL"]) == ("production", ADDRESS)
@@ -222,6 +225,29 @@ def test_a_script_gets_the_reason_and_nothing_is_written(place: Place) -> None:
     assert "Still to do" in done.stdout, "the webhook is not pasted yet"
     assert place.values()["TWILIO_AUTH_TOKEN"] == own["TWILIO_AUTH_TOKEN"]
     assert own["TWILIO_AUTH_TOKEN"] not in done.stdout + done.stderr
+
+
+@pytest.mark.processes
+@only("twilio")
+def test_a_script_is_told_of_all_missing_options_and_of_a_missing_terminal(place: Place) -> None:
+    missing = place.script().stderr
+    assert "these are missing: --address, --carrier, --number, --extension." in missing
+    missing = place.script("--address", ADDRESS, "--number", NUMBER).stderr
+    assert "these are missing: --carrier, --extension." in missing
+    asked = subprocess.run(
+        place.command(),
+        cwd=ROOT,
+        env=place.env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert asked.returncode == 1
+    assert "no terminal" in asked.stderr
+    assert "--yes" in asked.stderr
+    assert asked.stdout == ""
 
 
 @pytest.mark.processes
