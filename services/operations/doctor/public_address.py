@@ -175,7 +175,7 @@ class PublicAddress:
             yield ok("reached", f"{self._url} leads to this installation.")
             yield self._proxy(answer.json())
         else:
-            yield self._other(answer)
+            yield self._other_clock(answer, token) or self._other(answer)
 
     @property
     def _pass_on(self) -> str:
@@ -190,6 +190,20 @@ class PublicAddress:
             return answer.ok and bool(answer.json()["proof"] == self._key.answer(token))
         except (ValueError, KeyError, TypeError):
             return False
+
+    def _other_clock(self, answer: Answer, token: str) -> Diagnosis | None:
+        """This installation on a machine whose clock is another, where the token is too old."""
+        try:
+            content = answer.json()
+            age = int(content["age"]) if content["proof"] == self._key.answer(token) else 0
+        except (ValueError, KeyError, TypeError):
+            return None
+        if not age:
+            return None
+        reason = (
+            f"The clocks of this machine and of the server at {self._url} are {abs(age)} s apart."
+        )
+        return broken("reached", reason, "Set both: timedatectl set-ntp true")
 
     def _other(self, answer: Answer) -> Diagnosis:
         if answer.status in REDIRECTS:
