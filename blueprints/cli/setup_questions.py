@@ -1,23 +1,22 @@
 """The five questions of ``flask setup``, and the check of each answer."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 import click
 
+from blueprints.cli import setup_answers
+from blueprints.cli.setup_answers import public_address
+from blueprints.cli.setup_check import CarrierCheck
 from blueprints.cli.terminal import escaped
 from services.config import variables
-from services.config.parsers import is_placeholder, url
+from services.config.parsers import is_placeholder
 from services.config.variables import Variable
-from services.core.commands import flask_command
-from services.core.errors import ConfigError, Kind, NumberError, SendError, StorageUnwell
-from services.core.ip_addresses import parse_address
+from services.core.errors import ConfigError, NumberError, StorageUnwell
 from services.core.messages import Finding
 from services.core.phone_numbers import e164
 from services.gateway import Gateway, load_environment
-from services.message_settings.fields import extension as one_extension
 from services.providers import NAMES, PROVIDERS
 from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
@@ -46,14 +45,6 @@ class Plan:
     unconfirmed: tuple[str, ...]
 
 
-class Choice(StrEnum):
-    """What to do with an answer that the carrier has not confirmed."""
-
-    ASK = "a"
-    ENTER = "e"
-    KEEP = "k"
-
-
 class Questions:
     """Asks, or with ``asks=False`` takes what is given; ``env`` are the variables in force."""
 
@@ -61,7 +52,7 @@ class Questions:
         self._env = env
         self._asks = asks
         self._is_checking = is_checking
-        self._unconfirmed: list[str] = []
+        self._carrier_check = CarrierCheck(asks=asks, is_checking=is_checking)
         self._given: dict[str, str | None] = {}
 
     def ask(
@@ -117,7 +108,7 @@ class Questions:
             "5. Extension of the PBX that gets its texts, such as 201",
             "--extension",
             before[0] if before else "",
-            _extension,
+            setup_answers.extension,
             extension,
         )
         secrets = (v.name for v in variables.variables(kind.Settings, kind.prefix()) if v.secret)
@@ -131,7 +122,7 @@ class Questions:
             tuple(later),
             gateway,
             self._is_checking,
-            tuple(self._unconfirmed),
+            tuple(self._carrier_check.unconfirmed),
         )
 
     def _require_usable(self) -> None:
@@ -209,7 +200,7 @@ class Questions:
             swapped = [Finding(False, str(one)) for one in section.warnings(time.time())]
             gateway = Gateway(environment)
             try:
-                _, is_taken = self._check(gateway.providers[kind.name], [], swapped)
+                _, is_taken = self._carrier_check.check(gateway.providers[kind.name], [], swapped)
             except BaseException:
                 gateway.close()
                 raise
@@ -249,64 +240,10 @@ class Questions:
                 given,
             )
             number = e164(written, country)
-            later, is_taken = self._check(provider, [number])
+            later, is_taken = self._carrier_check.check(provider, [number])
             if is_taken:
                 return number, later
             given = None
-
-    def _check(
-        self, provider: Provider, numbers: list[str], known: Sequence[Finding] = ()
-    ) -> tuple[list[Finding], bool]:
-        """Ask the carrier about the credentials, or about the one in ``numbers``.
-
-        Returns what pasting the webhook's address settles, and whether to go on with the answer;
-        ``known`` is wrong with it without asking. Raises ``click.ClickException`` for scripts.
-        """
-        what, label = "these credentials", f"the credentials of {provider.title}"
-        if numbers:
-            what, label = "this number", numbers[0]
-        while True:
-            findings, is_reached = list(known), True
-            if self._is_checking and not known:
-                findings, is_reached = self._asked(provider, numbers)
-            later = [one for one in findings if not one.ok and _is_about_webhook(provider, one)]
-            now = [one for one in findings if one not in later]
-            _print_findings(now)
-            if all(one.ok for one in now):
-                self._unconfirmed += [] if self._is_checking else [label]
-                return later, True
-            choice = self._choice(provider.title, what, is_reached)
-            if choice is not Choice.ASK:
-                is_kept = choice is Choice.KEEP
-                self._unconfirmed += [label] if is_kept else []
-                return later, is_kept
-
-    @staticmethod
-    def _asked(provider: Provider, numbers: list[str]) -> tuple[list[Finding], bool]:
-        """What the carrier says, and whether it could be asked."""
-        click.echo(f"   … asking {provider.title}")
-        try:
-            return list(provider.check(numbers)), True
-        except SendError as error:
-            return [Finding(False, error.reason)], error.kind in (Kind.CONFIG, Kind.REFUSED)
-
-    def _choice(self, title: str, what: str, is_reached: bool) -> Choice:
-        """What to do with an answer that is not confirmed; raises where nobody can say."""
-        reason = f"{title} does not take {what}, see above."
-        if not is_reached:
-            reason = f"{title} could not be asked about {what}, see above. Try again later."
-        if not self._asks:
-            more = "Nothing was changed. With --unchecked it is not asked."
-            raise click.ClickException(f"{reason} {more}")
-        offered = {} if is_reached else {Choice.ASK: f"ask {title} again"}
-        offered |= {Choice.ENTER: f"enter {what} again", Choice.KEEP: f"keep {what} all the same"}
-        written = click.prompt(
-            "   " + ", ".join(f"[{key}] {words}" for key, words in offered.items()),
-            type=click.Choice([str(key) for key in offered], case_sensitive=False),
-            default=str(next(iter(offered))),
-            show_choices=False,
-        )
-        return Choice(written)
 
     def _value(
         self,
@@ -370,38 +307,3 @@ class Questions:
         return str(
             click.prompt(question + hint, default=current, show_default=False, hide_input=is_secret)
         )
-
-
-def public_address(written: str) -> str:
-    """An https address that carriers can reach; a name alone is one, too. Raises ``ValueError``."""
-    scheme, separator, _ = written.partition("://")
-    if separator and scheme.lower() != "https":
-        raise ValueError("carriers and phones need https, such as https://sms.example.com.")
-    address = url(written if separator else f"https://{written}")
-    host = address.partition("://")[2].partition("/")[0].partition(":")[0]
-    if host == "localhost" or "." not in host or _is_private(host):
-        raise ValueError("carriers cannot reach it. Write the public name of this server.")
-    return address
-
-
-def _extension(written: str) -> None:
-    try:
-        one_extension(written)
-    except ValueError:
-        rule = "it must have 1 to 32 letters, digits or . _ * + - and no spaces."
-        raise ValueError(rule) from None
-
-
-def _is_private(host: str) -> bool:
-    address = parse_address(host)
-    return address is not None and not address.is_global
-
-
-def _is_about_webhook(provider: Provider, finding: Finding) -> bool:
-    """Whether pasting the webhook's address settles a finding."""
-    return any(sign in finding.text for sign in (provider.webhook_url, flask_command("webhooks")))
-
-
-def _print_findings(findings: list[Finding]) -> None:
-    for finding in findings:
-        click.echo(f"   {'ok ' if finding.ok else 'FIX'} {escaped(finding.text)}")

@@ -12,7 +12,7 @@ from typing import Any
 import pexpect
 import pytest
 
-from blueprints.cli.setup_questions import public_address
+from blueprints.cli.setup_answers import public_address
 from services.config import env_file, env_file_edit, variables
 from services.providers import PROVIDERS
 from tests.fakes.bandwidth import FakeBandwidth
