@@ -48,7 +48,7 @@ READY = {
     "disk": ("The storage folder has space.", "Make space on its disk: df -h"),
     "worker": (
         "A delivery worker runs.",
-        "Start the server, or the worker by itself: flask worker",
+        f"Start the server, or the worker by itself: {flask_command('worker')}",
     ),
     "settings": (
         "Message Settings can be used.",
